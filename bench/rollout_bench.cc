@@ -1,0 +1,142 @@
+// How fast the CPU rollout is: GEMM against the measured peak of this machine, then generation with random weights
+// in the shape of SmolLM2-135M and of a tiny model. `rollout_bench [threads]`; about a minute on two free cores.
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <thread>
+
+#include "base/clock.h"
+#include "bench/peak.h"
+#include "rollout/cpu/gemm.h"
+#include "rollout/engine.h"
+#include "rollout/random_model.h"
+
+namespace longshot::bench {
+namespace {
+
+model::ModelConfig smollm2() {
+  model::ModelConfig c;
+  c.vocab_size = 49152;
+  c.hidden_size = 576;
+  c.intermediate_size = 1536;
+  c.num_layers = 30;
+  c.num_heads = 9;
+  c.num_kv_heads = 3;
+  c.head_dim = 64;
+  c.max_position_embeddings = 8192;
+  c.rope_theta = 100000;
+  c.tie_word_embeddings = true;
+  return c;
+}
+
+model::ModelConfig tiny() {
+  model::ModelConfig c;
+  c.vocab_size = 128;
+  c.hidden_size = 192;
+  c.intermediate_size = 512;
+  c.num_layers = 6;
+  c.num_heads = 6;
+  c.num_kv_heads = 6;
+  c.head_dim = 32;
+  c.max_position_embeddings = 512;
+  c.tie_word_embeddings = true;
+  return c;
+}
+
+// Best of several runs: the machine may have other work.
+template <typename Body>
+double best_seconds(int runs, const Body& body) {
+  double best = 1e30;
+  for (int i = 0; i < runs; ++i) {
+    const Stopwatch watch;
+    body();
+    best = std::min(best, watch.seconds());
+  }
+  return best;
+}
+
+// Processor time of all threads: what a run costs, whatever else the machine does.
+double cpu_seconds() {
+  return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+}
+
+void report_gemm(int m, int n, int k, double peak) {
+  namespace cpu = rollout::cpu;
+  cpu::PackedMatrix w;
+  w.reset(n, k);
+  const std::vector<float> weights(static_cast<size_t>(n) * k, 0.5f);
+  w.set_rows(0, n, weights.data());
+  const int ldx = cpu::row_stride(k), ldy = cpu::row_stride(n);
+  const std::vector<float> x(static_cast<size_t>(m) * ldx, 0.25f);
+  std::vector<float> y(static_cast<size_t>(m) * ldy);
+  const double flops = 2.0 * m * n * k;
+  const int repeats = std::max(1, static_cast<int>(2e8 / flops));
+  const double seconds = best_seconds(20, [&] {
+    for (int i = 0; i < repeats; ++i) {
+      cpu::gemm(w, x.data(), ldx, m, y.data(), ldy, 0, w.panels(), cpu::Store::set);
+    }
+  });
+  const double rate = flops * repeats / seconds / 1e9;
+  fmt::print("gemm {:>4} x {:>6} x {:>5}  {:7.1f} GF/s  {:3.0f} % of peak\n", m, n, k, rate,
+             100 * rate / peak);
+}
+
+void report_generation(const char* name, const model::ModelConfig& config, int samples, int prompt,
+                       int response, int threads, double top_p) {
+  const auto model = rollout::random_model(config, 1);
+  auto runner = rollout::make_cpu_runner({256, prompt + response}, threads);
+  const Stopwatch loading;
+  if (const Status status = runner->load_weights(model->view); !status.ok()) {
+    fmt::print(stderr, "{}\n", status.to_string());
+    std::exit(1);
+  }
+  const double load_seconds = loading.seconds();
+  rollout::Engine engine(std::move(runner), nullptr, threads);
+  std::vector<data::Sample> jobs(samples);
+  for (int i = 0; i < samples; ++i) {
+    jobs[i].prompt_id = std::to_string(i);
+    for (int t = 0; t < prompt; ++t)
+      jobs[i].prompt_tokens.push_back((i * 31 + t * 7) % config.vocab_size);
+  }
+  rollout::EngineOptions options;
+  options.sampling.max_response_length = response;
+  options.sampling.top_p = top_p;
+  options.repetition.enabled = false;
+  const double cpu_start = cpu_seconds();
+  const Stopwatch watch;
+  (void)*engine.generate(jobs, options);
+  const double seconds = watch.seconds(), cpu = cpu_seconds() - cpu_start;
+  const double tokens = static_cast<double>(samples) * response;
+  fmt::print(
+      "{:<8} {} samples x {} tokens, prompt {}, top_p {}: {:.0f} tokens/s; {:.0f} per core-second; "
+      "load {:.2f} s\n",
+      name, samples, response, prompt, top_p, tokens / seconds, tokens / cpu, load_seconds);
+}
+
+}  // namespace
+}  // namespace longshot::bench
+
+int main(int argc, char** argv) {
+  setlinebuf(stdout);
+  using namespace longshot::bench;
+  const int threads =
+      argc > 1 ? std::atoi(argv[1]) : static_cast<int>(std::thread::hardware_concurrency());
+  const double peak = measured_peak_gflops();
+  fmt::print("peak of one core: {:.1f} GF/s (f32 multiply-adds in registers)\n", peak);
+  for (const int m : {1, 8, 64, 256}) {
+    for (const auto& [n, k] :
+         {std::pair{960, 576}, {576, 576}, {3072, 576}, {576, 1536}, {49152, 576}}) {
+      report_gemm(m, n, k, peak);
+    }
+  }
+  report_gemm(64, 128, 128, peak);
+  fmt::print("{} threads\n", threads);
+  report_generation("tiny", tiny(), 256, 16, 96, threads, 1.0);
+  report_generation("smollm2", smollm2(), 64, 64, 64, threads, 1.0);
+  report_generation("smollm2", smollm2(), 64, 64, 64, threads, 0.95);
+  report_generation("smollm2", smollm2(), 1, 64, 64, threads, 1.0);
+}

@@ -1,0 +1,11 @@
+# Target longshot_arrow: Arrow and Parquet C++ from the pyarrow wheel in the virtual environment.
+file(GLOB PYARROW ${LONGSHOT_VENV}/lib/python3*/site-packages/pyarrow)
+file(GLOB ARROW_SO ${PYARROW}/libarrow.so.*)
+file(GLOB PARQUET_SO ${PYARROW}/libparquet.so.*)
+if(NOT ARROW_SO OR NOT PARQUET_SO)
+  message(FATAL_ERROR "pyarrow not found below '${LONGSHOT_VENV}'. Run tools/setup, or set LONGSHOT_VENV.")
+endif()
+add_library(longshot_arrow INTERFACE)
+target_include_directories(longshot_arrow SYSTEM INTERFACE ${PYARROW}/include)
+target_link_libraries(longshot_arrow INTERFACE ${PARQUET_SO} ${ARROW_SO})
+target_link_options(longshot_arrow INTERFACE -Wl,-rpath,${PYARROW} -Wl,--allow-shlib-undefined)

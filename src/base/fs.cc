@@ -1,0 +1,169 @@
+#include "base/fs.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace longshot {
+namespace {
+
+class FileDescriptor {
+ public:
+  FileDescriptor(const std::filesystem::path& path, int flags)
+      : fd_(::open(path.c_str(), flags, 0644)) {}
+  ~FileDescriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  int get() const { return fd_; }
+  bool valid() const { return fd_ >= 0; }
+
+ private:
+  int fd_;
+};
+
+Status errno_status(const char* action, const std::filesystem::path& path) {
+  const int error = errno;
+  const std::string message = fmt::format("{} {}: {}", action, path.string(), std::strerror(error));
+  return error == ENOENT ? not_found(message) : io_error(message);
+}
+
+Status write_all(int fd, std::string_view content, const std::filesystem::path& path) {
+  while (!content.empty()) {
+    const ssize_t n = ::write(fd, content.data(), content.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno_status("cannot write", path);
+    content.remove_prefix(static_cast<size_t>(n));
+  }
+  return ok_status();
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::filesystem::path& path) {
+  FileDescriptor fd(path, O_RDONLY | O_CLOEXEC);
+  if (!fd.valid()) return errno_status("cannot open", path);
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return errno_status("cannot stat", path);
+  if (S_ISDIR(info.st_mode))
+    return io_error("cannot read " + path.string() + ": it is a directory");
+  std::string content;
+  content.reserve(static_cast<size_t>(info.st_size));
+  char buffer[1 << 16];
+  while (true) {
+    const ssize_t n = ::read(fd.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno_status("cannot read", path);
+    if (n == 0) return content;
+    content.append(buffer, static_cast<size_t>(n));
+  }
+}
+
+Status write_file_durable(const std::filesystem::path& path, std::string_view content) {
+  FileDescriptor fd(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC);
+  if (!fd.valid()) return errno_status("cannot create", path);
+  LS_RETURN_IF_ERROR(write_all(fd.get(), content, path));
+  if (::fsync(fd.get()) != 0) return errno_status("cannot sync", path);
+  return ok_status();
+}
+
+Status write_file_atomic(const std::filesystem::path& path, std::string_view content) {
+  std::filesystem::path temporary = path;
+  temporary += ".tmp";
+  Status written = write_file_durable(temporary, content);
+  if (!written.ok()) {
+    std::error_code ignored;
+    std::filesystem::remove(temporary, ignored);
+    return written;
+  }
+  return rename_durable(temporary, path);
+}
+
+Status fsync_path(const std::filesystem::path& path) {
+  FileDescriptor fd(path, O_RDONLY | O_CLOEXEC);
+  if (!fd.valid()) return errno_status("cannot open", path);
+  if (::fsync(fd.get()) != 0) return errno_status("cannot sync", path);
+  return ok_status();
+}
+
+Status make_directories(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return io_error(fmt::format("cannot create {}: {}", path.string(), error.message()));
+  return ok_status();
+}
+
+Status rename_durable(const std::filesystem::path& from, const std::filesystem::path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) return errno_status("cannot rename to", to);
+  const auto parent = to.parent_path();
+  return fsync_path(parent.empty() ? "." : parent);
+}
+
+Status remove_tree(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  if (error) return io_error(fmt::format("cannot remove {}: {}", path.string(), error.message()));
+  return ok_status();
+}
+
+Result<std::vector<std::string>> list_files(const std::filesystem::path& directory) {
+  std::error_code error;
+  std::vector<std::string> files;
+  std::filesystem::recursive_directory_iterator it(directory, error), end;
+  for (; !error && it != end; it.increment(error)) {
+    if (it->is_regular_file(error))
+      files.push_back(it->path().lexically_relative(directory).string());
+  }
+  if (error)
+    return io_error(fmt::format("cannot list {}: {}", directory.string(), error.message()));
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+uint64_t checksum(std::string_view bytes) {
+  return XXH3_64bits(bytes.data(), bytes.size());
+}
+
+Result<uint64_t> file_checksum(const std::filesystem::path& path) {
+  LS_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
+  return checksum(file.bytes());
+}
+
+Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
+  FileDescriptor fd(path, O_RDONLY | O_CLOEXEC);
+  if (!fd.valid()) return errno_status("cannot open", path);
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return errno_status("cannot stat", path);
+  if (!S_ISREG(info.st_mode)) return io_error(path.string() + " is not a regular file");
+  MappedFile file;
+  file.size_ = static_cast<size_t>(info.st_size);
+  if (file.size_ == 0) return file;
+  void* data = ::mmap(nullptr, file.size_, PROT_READ, MAP_PRIVATE, fd.get(), 0);
+  if (data == MAP_FAILED) return errno_status("cannot map", path);
+  file.data_ = static_cast<const char*>(data);
+  return file;
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<char*>(data_), size_);
+}
+
+}  // namespace longshot

@@ -1,0 +1,52 @@
+#pragma once
+// Files: whole-file reads, atomic writes, checksums. All functions are thread-safe.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+
+namespace longshot {
+
+// The file's bytes. Errors name the path.
+Result<std::string> read_file(const std::filesystem::path& path);
+
+// Writes to PATH.tmp, fsyncs, renames over PATH and fsyncs the directory: after a crash PATH holds
+// either the old or the new content, never a part. Creates no directories.
+Status write_file_atomic(const std::filesystem::path& path, std::string_view content);
+
+// Writes and fsyncs, no rename; for files inside a directory that is renamed as a whole.
+Status write_file_durable(const std::filesystem::path& path, std::string_view content);
+
+Status fsync_path(const std::filesystem::path& path);  // file or directory
+Status make_directories(const std::filesystem::path& path);
+// Renames FROM to TO within one file system and fsyncs the parent of TO.
+Status rename_durable(const std::filesystem::path& from, const std::filesystem::path& to);
+Status remove_tree(const std::filesystem::path& path);
+
+// Regular files below `directory`, relative paths, sorted.
+Result<std::vector<std::string>> list_files(const std::filesystem::path& directory);
+
+uint64_t checksum(std::string_view bytes);  // XXH3-64
+Result<uint64_t> file_checksum(const std::filesystem::path& path);
+
+// A read-only memory map of a whole file; bytes() stays valid while the object lives. Movable only.
+class MappedFile {
+ public:
+  static Result<MappedFile> open(const std::filesystem::path& path);
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  ~MappedFile();
+
+  std::string_view bytes() const { return {data_, size_}; }
+
+ private:
+  MappedFile() = default;
+  const char* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+}  // namespace longshot

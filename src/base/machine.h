@@ -1,0 +1,41 @@
+#pragma once
+// What this process may use of the machine: processor, cores, memory, disk, and the kernel features that a sandbox is
+// built from. Linux only. Facts come from /proc and /sys below `root`, so a test can plant them.
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace longshot {
+
+struct Machine {
+  std::string cpu_model;
+  std::set<std::string> cpu_flags;  // as in /proc/cpuinfo: "avx2", "avx512_vnni", "amx_tile", ...
+  int cores = 0;                    // of this process: affinity mask
+  std::optional<double> cpu_quota;  // cores' worth of time that the cgroup allows, if limited
+  uint64_t memory_total = 0;        // bytes
+  uint64_t memory_available = 0;    // bytes, kernel's estimate
+  std::optional<uint64_t> memory_limit;  // bytes, of the cgroup, if limited
+  int cgroup_version = 0;                // 0: none mounted
+  bool cgroup_writable = false;  // groups can be made below ours, with memory and pids limits
+  std::set<std::string> cgroup_controllers;
+  bool seccomp_filters = false;
+  std::vector<std::string> nvidia_gpus;  // model names of the kernel driver
+};
+
+Machine inspect_machine(const std::filesystem::path& root = "/");
+
+// Threads worth starting: affinity and cgroup quota, at least 1.
+int usable_cores(const Machine& machine);
+// The smaller of what is available and what the cgroup's limit allows, in bytes.
+uint64_t usable_memory(const Machine& machine);
+
+// True if a process may make user, mount, pid and network namespaces of its own; tried in a child.
+bool can_make_namespaces();
+// The program's full path; empty if it is not in PATH.
+std::string find_in_path(const std::string& program);
+
+}  // namespace longshot

@@ -1,0 +1,83 @@
+#include "base/run_log.h"
+
+#include <fmt/format.h>
+
+#include "base/fs.h"
+#include "base/json.h"
+
+namespace longshot {
+namespace {
+
+std::filesystem::path samples_file(const std::filesystem::path& directory, int64_t step) {
+  return directory / "samples" / fmt::format("samples_{:06d}.jsonl", step);
+}
+
+// Files of other names are not ours to delete.
+std::optional<int64_t> step_of_samples_file(const std::string& name) {
+  long long step = 0;
+  int consumed = 0;
+  if (std::sscanf(name.c_str(), "samples_%lld.jsonl%n", &step, &consumed) != 1) return {};
+  if (static_cast<size_t>(consumed) != name.size()) return {};
+  return step;
+}
+
+Status drop_samples_after(const std::filesystem::path& directory, int64_t last_step) {
+  LS_ASSIGN_OR_RETURN(const std::vector<std::string> names, list_files(directory / "samples"));
+  for (const std::string& name : names) {
+    const std::optional<int64_t> step = step_of_samples_file(name);
+    if (step && *step > last_step) LS_RETURN_IF_ERROR(remove_tree(directory / "samples" / name));
+  }
+  return ok_status();
+}
+
+}  // namespace
+
+std::string sample_line(int64_t step, const SampleRecord& sample) {
+  OrderedJson line;
+  line["step"] = step;
+  line["prompt_id"] = sample.prompt_id;
+  line["prompt"] = sample.prompt;
+  line["response"] = sample.response;
+  line["score"] = sample.score ? OrderedJson(*sample.score) : OrderedJson(nullptr);
+  line["correct"] = sample.correct;
+  line["components"] = sample.components;
+  line["answer"] = sample.answer;
+  line["ground_truth"] = sample.ground_truth;
+  line["finish"] = sample.finish;
+  line["tokens"] = sample.tokens;
+  line["error"] = sample.error;
+  return dump_json(line);
+}
+
+Result<RunLog> RunLog::open(const std::filesystem::path& directory, int64_t last_step,
+                            const RunLogOptions& options) {
+  const auto metrics_path = directory / "metrics.jsonl";
+  LS_RETURN_IF_ERROR(make_directories(directory / "samples"));
+  const int64_t last_logged = options.last_step_is_open ? last_step - 1 : last_step;
+  LS_RETURN_IF_ERROR(MetricsLog::truncate_after(metrics_path, last_logged));
+  LS_RETURN_IF_ERROR(drop_samples_after(directory, last_step));
+  LS_ASSIGN_OR_RETURN(MetricsLog metrics, MetricsLog::open(metrics_path));
+  RunLog log(directory, options, std::move(metrics));
+  if (options.tensorboard) {
+    LS_RETURN_IF_ERROR(make_directories(directory / "tensorboard"));
+    LS_ASSIGN_OR_RETURN(log.tensorboard_,
+                        TensorBoardWriter::create(directory / "tensorboard", last_logged + 1));
+  }
+  return log;
+}
+
+Status RunLog::log(int64_t step, const Metrics& metrics) {
+  LS_RETURN_IF_ERROR(metrics_.append(step, metrics));
+  if (tensorboard_) LS_RETURN_IF_ERROR(tensorboard_->append(step, metrics));
+  if (!options_.fsync) return ok_status();
+  LS_RETURN_IF_ERROR(metrics_.sync());
+  return tensorboard_ ? tensorboard_->sync() : ok_status();
+}
+
+Status RunLog::write_samples(int64_t step, const std::vector<SampleRecord>& samples) {
+  std::string text;
+  for (const SampleRecord& sample : samples) text += sample_line(step, sample) + "\n";
+  return write_file_atomic(samples_file(directory_, step), text);
+}
+
+}  // namespace longshot

@@ -1,0 +1,65 @@
+#pragma once
+// What a run writes down for people and tools, below its folder:
+//   metrics.jsonl                 one line per step
+//   tensorboard/events.*          the same numbers
+//   samples/samples_000012.jsonl  responses of step 12 with their verdicts, one per line
+// `longshot report` reads the first and the last.
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/metrics_log.h"
+#include "base/tensorboard.h"
+
+namespace longshot {
+
+// One response and its verdict, as a reader of the run wants to see it.
+struct SampleRecord {
+  std::string prompt_id;
+  std::string prompt;
+  std::string response;
+  std::optional<double> score;  // none if judging failed; `error` says why
+  bool correct = false;
+  std::map<std::string, double> components;  // by reward name
+  std::string answer;                        // extracted from the response
+  std::string ground_truth;
+  std::string finish;  // data::finish_reason_name
+  int64_t tokens = 0;
+  std::string error;
+};
+
+struct RunLogOptions {
+  bool tensorboard = true;
+  bool fsync = false;  // after every step; without it a power failure may lose the last lines
+  // The samples of `last_step` are written and its metrics are still to come.
+  bool last_step_is_open = false;
+};
+
+// Movable only. Not thread-safe.
+class RunLog {
+ public:
+  // Opens or creates the files below `directory`. What they hold about steps after `last_step` is
+  // dropped: that of the checkpoint to resume from, or -1 for a new run.
+  static Result<RunLog> open(const std::filesystem::path& directory, int64_t last_step,
+                             const RunLogOptions& options = {});
+
+  Status log(int64_t step, const Metrics& metrics);
+  // Replaces the file of this step.
+  Status write_samples(int64_t step, const std::vector<SampleRecord>& samples);
+
+ private:
+  RunLog(std::filesystem::path directory, const RunLogOptions& options, MetricsLog metrics)
+      : directory_(std::move(directory)), options_(options), metrics_(std::move(metrics)) {}
+  std::filesystem::path directory_;
+  RunLogOptions options_;
+  MetricsLog metrics_;
+  std::optional<TensorBoardWriter> tensorboard_;
+};
+
+std::string sample_line(int64_t step, const SampleRecord& sample);  // JSON, without the newline
+
+}  // namespace longshot

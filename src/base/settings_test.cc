@@ -1,0 +1,107 @@
+#include "base/settings.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace longshot {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct Options {
+  double lr = 1e-6;
+  int n = 8;
+  bool reset = true;
+  std::string name = "kimi";
+  std::vector<std::string> files;
+  std::vector<double> starts;
+};
+
+Settings bind(Options& o) {
+  Settings s;
+  s.add("optim.lr", &o.lr, "learning rate",
+        std::function<std::string(const double&)>(
+            [](const double& v) { return v > 0 ? "" : "must be > 0"; }));
+  s.add("rollout.n", &o.n, "samples per prompt");
+  s.add("algorithm.reset_optimizer", &o.reset, "reset");
+  s.add_choice("algorithm.name", &o.name, "objective", {"kimi", "grpo"});
+  s.add("data.train_files", &o.files, "files");
+  s.add("data.starts", &o.starts, "numbers");
+  return s;
+}
+
+TEST(Settings, TomlThenOverrides) {
+  Options o;
+  Settings s = bind(o);
+  ASSERT_TRUE(s.load_toml("[optim]\nlr = 3e-5\n[data]\ntrain_files = ['a', 'b']\nstarts=[1, 2.5]\n",
+                          "c.toml")
+                  .ok());
+  ASSERT_TRUE(s.override_with("rollout.n=16").ok());
+  ASSERT_TRUE(s.override_with("algorithm.name=grpo").ok());
+  ASSERT_TRUE(s.override_with("algorithm.reset_optimizer=false").ok());
+  EXPECT_EQ(o.lr, 3e-5);
+  EXPECT_EQ(o.n, 16);
+  EXPECT_EQ(o.name, "grpo");
+  EXPECT_FALSE(o.reset);
+  EXPECT_EQ(o.files, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(o.starts, (std::vector<double>{1, 2.5}));
+}
+
+TEST(Settings, UnknownKeyNamesTheNearestAndTheLine) {
+  Options o;
+  Settings s = bind(o);
+  const Status status = s.load_toml("[optim]\n\nlearning = 1\n", "c.toml");
+  EXPECT_EQ(status.code(), StatusCode::invalid_argument);
+  EXPECT_THAT(status.message(), HasSubstr("c.toml:3: unknown key 'optim.learning'"));
+  EXPECT_THAT(s.override_with("rollout.m=3").message(), HasSubstr("did you mean 'rollout.n'"));
+}
+
+TEST(Settings, WrongTypeRangeAndChoiceAreErrors) {
+  Options o;
+  Settings s = bind(o);
+  EXPECT_THAT(s.override_with("rollout.n=many").message(),
+              HasSubstr("rollout.n wants a value of type integer"));
+  EXPECT_THAT(s.override_with("rollout.n=1.5").message(), HasSubstr("integer"));
+  EXPECT_THAT(s.override_with("optim.lr=-1").message(), HasSubstr("must be > 0"));
+  EXPECT_THAT(s.override_with("algorithm.name=ppo").message(), HasSubstr("kimi, grpo"));
+  EXPECT_THAT(s.override_with("rollout.n").message(), HasSubstr("key=value"));
+  EXPECT_EQ(o.n, 8);
+}
+
+TEST(Settings, ToTomlReadsBackEqual) {
+  Options a, b;
+  Settings s = bind(a);
+  ASSERT_TRUE(s.override_with("optim.lr=0.1").ok());
+  ASSERT_TRUE(s.override_with("data.train_files=['x \"quoted\"']").ok());
+  Settings t = bind(b);
+  ASSERT_TRUE(t.load_toml(s.to_toml(), "dump").ok());
+  EXPECT_EQ(t.to_toml(), s.to_toml());
+  EXPECT_EQ(b.files, a.files);
+}
+
+TEST(Settings, ListsOfStringsAndTablesReadBackEqual) {
+  Json a = Json::array({"auto"}), b;
+  Settings s, t;
+  s.add("reward.functions", &a, "rewards");
+  t.add("reward.functions", &b, "rewards");
+  ASSERT_TRUE(
+      s.load_toml(
+           "[reward]\nfunctions = ['math', {type = 'python', path = 'my \"x\".py', weight = 0.5, "
+           "environment = {A = '1'}, last = true, n = 3}]",
+           "c.toml")
+          .ok());
+  ASSERT_TRUE(t.load_toml(s.to_toml(), "dump").ok()) << s.to_toml();
+  EXPECT_EQ(a, b);
+  EXPECT_EQ(b[1]["environment"]["A"], "1");
+  EXPECT_EQ(b[1]["weight"], 0.5);
+  ASSERT_TRUE(t.override_with("reward.functions=choice").ok());
+  EXPECT_EQ(b, Json::array({"choice"}));
+}
+
+TEST(Settings, BrokenTomlNamesTheLine) {
+  Options o;
+  EXPECT_THAT(bind(o).load_toml("[optim]\nlr = = 1\n", "c.toml").message(), HasSubstr("c.toml:2"));
+}
+
+}  // namespace
+}  // namespace longshot

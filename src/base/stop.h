@@ -1,0 +1,12 @@
+#pragma once
+// Ctrl-C and SIGTERM as a flag: the first asks for a clean stop with the state saved, the third
+// ends the process at once. Long loops poll stop_requested().
+
+namespace longshot {
+
+void install_stop_handler();
+bool stop_requested();
+void request_stop();        // what the signal does; also for tests
+void clear_stop_request();  // for tests
+
+}  // namespace longshot

@@ -1,0 +1,39 @@
+#pragma once
+// A fixed set of worker threads. Work is given out in index order; results must not depend on which
+// worker runs which index. Threads must not call into libtorch (it has its own).
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace longshot {
+
+class ThreadPool {
+ public:
+  // threads >= 1. parallel_for uses the calling thread as one of them, so 1 starts no thread.
+  explicit ThreadPool(int threads);
+  ~ThreadPool();  // finishes submitted tasks
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+
+  // Runs body(i) for i in [0, count), returns when all are done. Not reentrant from body.
+  void parallel_for(int count, const std::function<void(int)>& body);
+  // Runs the task on some worker (inline when the pool has one thread). Thread-safe.
+  void submit(std::function<void()> task);
+
+ private:
+  void work();
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> tasks_;
+  bool stopping_ = false;
+  std::vector<std::thread> workers_;
+};
+
+}  // namespace longshot

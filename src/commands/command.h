@@ -1,0 +1,28 @@
+#pragma once
+// One function a subcommand: adds its options to the app and a callback that sets `exit_code`.
+// Exit codes: 0 done, 1 our own failure, 2 bad input (message on stderr), 130 stopped by Ctrl-C
+// with state saved.
+
+#include <CLI/CLI.hpp>
+
+#include "base/status.h"
+
+namespace longshot::commands {
+
+void add_sft(CLI::App& app, int& exit_code);
+void add_train(CLI::App& app, int& exit_code);
+void add_eval(CLI::App& app, int& exit_code);
+void add_generate(CLI::App& app, int& exit_code);
+void add_chat(CLI::App& app, int& exit_code);
+void add_logprobs(CLI::App& app, int& exit_code);
+void add_tokenize(CLI::App& app, int& exit_code);
+void add_grade(CLI::App& app, int& exit_code);
+void add_report(CLI::App& app, int& exit_code);
+void add_convert(CLI::App& app, int& exit_code);
+void add_data(CLI::App& app, int& exit_code);
+void add_doctor(CLI::App& app, int& exit_code);
+
+// Prints "longshot: <message>" to stderr when the status is an error; returns the exit code for it.
+int finish(const Status& status);
+
+}  // namespace longshot::commands

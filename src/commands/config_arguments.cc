@@ -1,0 +1,20 @@
+#include "commands/config_arguments.h"
+
+namespace longshot::commands {
+
+void ConfigArguments::add_to(CLI::App& command) {
+  command.add_option("config", file, "TOML file; docs/configuration.md lists the keys");
+  command.add_option("overrides", overrides, "KEY=VALUE, e.g. optim.lr=3e-5");
+  command.add_flag("--dry-run", dry_run,
+                   "check configuration, data and model, print the full configuration, and stop");
+  command.add_flag("--reference", reference, "print all keys as Markdown, and stop");
+}
+
+Status ConfigArguments::load(Settings& settings) const {
+  if (file.empty()) return invalid_argument("a configuration file is needed; see --help");
+  LS_RETURN_IF_ERROR(settings.load_toml_file(file));
+  for (const std::string& text : overrides) LS_RETURN_IF_ERROR(settings.override_with(text));
+  return ok_status();
+}
+
+}  // namespace longshot::commands

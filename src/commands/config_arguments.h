@@ -1,0 +1,44 @@
+#pragma once
+// The arguments that `train` and `sft` share: a TOML file, overrides, --dry-run, --reference.
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "base/settings.h"
+#include "commands/command.h"
+#include "loop/config.h"
+#include "loop/parts.h"
+
+namespace longshot::commands {
+
+struct ConfigArguments {
+  std::string file;
+  std::vector<std::string> overrides;
+  bool dry_run = false;
+  bool reference = false;
+
+  void add_to(CLI::App& command);
+  // Reads file and overrides into what `settings` is bound to.
+  Status load(Settings& settings) const;
+};
+
+// --reference prints the table of keys, --dry-run checks everything and prints the configuration; otherwise
+// work(config, text of the full configuration) runs.
+template <typename Config, typename Work>
+Status run_with_config(const ConfigArguments& arguments, Work&& work) {
+  Config config;
+  Settings settings;
+  loop::bind(settings, config);
+  if (arguments.reference) {
+    std::fputs(settings.to_markdown().c_str(), stdout);
+    return ok_status();
+  }
+  LS_RETURN_IF_ERROR(arguments.load(settings));
+  LS_RETURN_IF_ERROR(loop::validate(config));
+  if (!arguments.dry_run) return work(config, settings.to_toml());
+  std::fputs(settings.to_toml().c_str(), stdout);
+  return loop::check_inputs(config);
+}
+
+}  // namespace longshot::commands

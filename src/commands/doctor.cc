@@ -1,0 +1,206 @@
+// longshot doctor: what this machine offers, one line a fact, and what to do where it falls short.
+
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <torch/headeronly/version.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <memory>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/machine.h"
+#include "base/subprocess.h"
+#include "commands/command.h"
+
+namespace longshot::commands {
+namespace {
+
+constexpr double kGiB = 1024.0 * 1024 * 1024;
+
+struct Finding {
+  std::string name;
+  bool ok = true;
+  std::string detail;
+  std::string advice;  // what to do; only when not ok
+};
+
+std::string joined(const std::vector<std::string>& parts) {
+  return fmt::format("{}", fmt::join(parts, " "));
+}
+
+Finding check_build() {
+#ifdef __clang__
+  const std::string compiler = "clang " __clang_version__;
+#else
+  const std::string compiler = "g++ " __VERSION__;
+#endif
+  const std::string type = LONGSHOT_BUILD_TYPE;
+  const bool optimized = type == "Release" || type == "RelWithDebInfo";
+  return {"build", optimized,
+          fmt::format("longshot {}, {}, {} build", LONGSHOT_VERSION, compiler, type),
+          "this build is slow; use the release preset"};
+}
+
+Finding check_cores(const Machine& machine) {
+  std::string detail = fmt::format("{}, {} usable cores", machine.cpu_model, usable_cores(machine));
+  if (machine.cpu_quota) detail += fmt::format(" (cgroup quota {:.2g})", *machine.cpu_quota);
+  return {"cpu", true, detail, ""};
+}
+
+Finding check_simd(const Machine& machine) {
+  std::vector<std::string> present, missing;
+  for (const char* flag : {"avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16",
+                           "amx_bf16", "asimd", "bf16", "sve"}) {
+    if (machine.cpu_flags.count(flag) > 0) present.push_back(flag);
+  }
+  for (const char* flag : {"avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16"}) {
+    if (machine.cpu_flags.count(flag) == 0) missing.push_back(flag);
+  }
+  const bool fast = machine.cpu_flags.count("avx2") > 0 || machine.cpu_flags.count("asimd") > 0;
+  std::string detail = present.empty() ? "none of the known extensions" : joined(present);
+  if (machine.cpu_flags.count("avx2") > 0 && !missing.empty())
+    detail += "; not: " + joined(missing);
+  return {"simd", fast, detail,
+          "without AVX2 or ASIMD rollouts on the CPU are several times slower"};
+}
+
+Finding check_memory(const Machine& machine) {
+  std::string detail = fmt::format("{:.1f} GiB, {:.1f} GiB available", machine.memory_total / kGiB,
+                                   machine.memory_available / kGiB);
+  if (machine.memory_limit)
+    detail += fmt::format(", cgroup limit {:.1f} GiB", *machine.memory_limit / kGiB);
+  return {
+      "memory", usable_memory(machine) >= 2 * kGiB, detail,
+      "less than 2 GiB are usable; only tiny models fit, end other programs or raise the limit"};
+}
+
+Finding check_disk() {
+  std::error_code error;
+  const auto space = std::filesystem::space(".", error);
+  if (error)
+    return {"disk", false, "cannot be read: " + error.message(), "run in a folder that exists"};
+  return {"disk", space.available >= 5 * kGiB,
+          fmt::format("{:.0f} GiB free in this folder", space.available / kGiB),
+          "a checkpoint takes about 16 bytes a parameter; free some space or put runs elsewhere"};
+}
+
+Finding check_namespaces() {
+  const bool possible = can_make_namespaces();
+  return {"namespaces", possible, possible ? "user, mount, pid and network" : "cannot be made here",
+          "untrusted code cannot be isolated; set kernel.unprivileged_userns_clone=1 and "
+          "kernel.apparmor_restrict_unprivileged_userns=0, or run the container with fewer "
+          "restrictions"};
+}
+
+Finding check_cgroup(const Machine& machine) {
+  const std::vector<std::string> names(machine.cgroup_controllers.begin(),
+                                       machine.cgroup_controllers.end());
+  const std::string detail =
+      machine.cgroup_version == 0
+          ? "not mounted"
+          : fmt::format("version {}, {}{}", machine.cgroup_version,
+                        machine.cgroup_writable ? "writable" : "not writable",
+                        names.empty() ? "" : ", controllers " + joined(names));
+  return {"cgroup", machine.cgroup_writable, detail,
+          "memory and process limits of untrusted code need writable cgroups with memory and pids; "
+          "start in "
+          "`systemd-run --user --scope -p Delegate=yes`, or mount one into the container"};
+}
+
+Finding check_seccomp(const Machine& machine) {
+  return {"seccomp", machine.seccomp_filters, machine.seccomp_filters ? "filters" : "no filters",
+          "system calls of untrusted code cannot be restricted; use a kernel with "
+          "CONFIG_SECCOMP_FILTER"};
+}
+
+Finding check_bubblewrap() {
+  const std::string path = find_in_path("bwrap");
+  if (path.empty()) return {"bwrap", false, "not installed", "apt-get install bubblewrap"};
+  SubprocessOptions options;
+  options.argv = {path, "--ro-bind", "/", "/", "--unshare-all", "true"};
+  const Result<ProcessOutput> run = run_process(options, "", Deadline::after_seconds(10));
+  if (run.ok() && run->exit.success()) return {"bwrap", true, path + " works", ""};
+  const std::string why =
+      run.ok() ? run->err.substr(0, run->err.find('\n')) : run.status().message();
+  return {"bwrap", false, fmt::format("{} fails: {}", path, why), "see namespaces"};
+}
+
+// The file that the dynamic linker loaded for a library.
+std::string loaded_library(const std::string& name) {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    const size_t slash = line.find('/');
+    if (slash != std::string::npos && line.find("/" + name) != std::string::npos)
+      return line.substr(slash);
+  }
+  return "";
+}
+
+Finding check_libtorch() {
+  const std::string path = loaded_library("libtorch_cpu.so");
+  return {"libtorch", !path.empty(),
+          fmt::format("{}, kernels {}, {} threads, {}", TORCH_VERSION, at::get_cpu_capability(),
+                      at::get_num_threads(), path),
+          "the library is not loaded; rebuild after tools/setup"};
+}
+
+Finding check_cuda(const Machine& machine) {
+  const bool linked = c10::impl::hasDeviceGuardImpl(c10::DeviceType::CUDA);
+  const int devices =
+      linked ? c10::impl::getDeviceGuardImpl(c10::DeviceType::CUDA)->deviceCount() : 0;
+  const std::string gpus = fmt::format("{}", fmt::join(machine.nvidia_gpus, ", "));
+  std::string detail =
+      linked ? fmt::format("libtorch has it, {} devices", devices) : "libtorch is a CPU build";
+  if (!gpus.empty()) detail += "; driver sees " + gpus;
+  const std::string advice =
+      linked ? "libtorch finds no device for the driver's GPUs; update the driver"
+             : "the GPU is not used: run tools/setup with a CUDA wheel of torch and rebuild";
+  return {"cuda", machine.nvidia_gpus.empty() || devices > 0, detail, advice};
+}
+
+std::vector<Finding> examine() {
+  const Machine machine = inspect_machine();
+  return {check_build(),         check_cores(machine),   check_simd(machine), check_memory(machine),
+          check_disk(),          check_libtorch(),       check_cuda(machine), check_namespaces(),
+          check_cgroup(machine), check_seccomp(machine), check_bubblewrap()};
+}
+
+void print_text(const std::vector<Finding>& findings) {
+  for (const Finding& f : findings) {
+    fmt::print("{:<5} {:<11} {}\n", f.ok ? "ok" : "warn", f.name, f.detail);
+    if (!f.ok) fmt::print("{:<17} -> {}\n", "", f.advice);
+  }
+}
+
+void print_json(const std::vector<Finding>& findings) {
+  OrderedJson list = OrderedJson::array();
+  bool all_ok = true;
+  for (const Finding& f : findings) {
+    OrderedJson item = {{"name", f.name}, {"status", f.ok ? "ok" : "warn"}, {"detail", f.detail}};
+    if (!f.ok) item["advice"] = f.advice;
+    list.push_back(item);
+    all_ok = all_ok && f.ok;
+  }
+  fmt::print("{}\n", dump_json(OrderedJson{{"ok", all_ok}, {"findings", list}}));
+}
+
+}  // namespace
+
+void add_doctor(CLI::App& app, int& exit_code) {
+  auto json = std::make_shared<bool>(false);
+  CLI::App* command = app.add_subcommand(
+      "doctor", "Say what this machine offers and what to do where it falls short");
+  command->add_flag("--json", *json, "Print one JSON object");
+  command->callback([json, &exit_code] {
+    const std::vector<Finding> findings = examine();
+    *json ? print_json(findings) : print_text(findings);
+    exit_code = 0;
+  });
+}
+
+}  // namespace longshot::commands

@@ -1,0 +1,74 @@
+#include "commands/inference.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "model/runtime.h"
+#include "rollout/torch/torch_runner.h"
+
+namespace longshot::commands {
+
+void add_inference_options(CLI::App& command, InferenceOptions& options) {
+  rollout::SamplingOptions& sampling = options.sampling;
+  command.add_option("--model", options.model, "Hugging Face directory or .gguf file")->required();
+  command.add_option("--system", options.system,
+                     "system message put before each chat that has none");
+  command.add_option("--max-tokens", sampling.max_response_length, "longest answer")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--temperature", sampling.temperature, "0 = the most probable token always")
+      ->capture_default_str();
+  command.add_option("--top-p", sampling.top_p, "smallest set of tokens with this probability")
+      ->capture_default_str();
+  command.add_option("--top-k", sampling.top_k, "this many most probable tokens; 0 = all")
+      ->capture_default_str();
+  command
+      .add_option("--min-p", sampling.min_p,
+                  "tokens of at least this share of the largest probability")
+      ->capture_default_str();
+  command
+      .add_option("--stop", sampling.stop_strings,
+                  "text that ends an answer; may be given several times")
+      ->expected(1)
+      ->take_all();
+  command.add_option("--seed", options.seed, "same seed, same answer")->capture_default_str();
+  command.add_option("--threads", options.threads, "CPU threads; 0 = all cores")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command.add_option("--device", options.device, "cpu, cuda, cuda:1, ...")->capture_default_str();
+}
+
+Result<model::ModelFiles> load_for_inference(InferenceOptions& options) {
+  LS_RETURN_IF_ERROR(rollout::check_sampling(options.sampling));
+  LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_model(options.model));
+  if (files.tokenizer == nullptr) {
+    return invalid_argument(options.model +
+                            ": the model has no tokenizer, so it can neither read nor write text");
+  }
+  const auto& ends = files.config.eos_token_ids;
+  options.sampling.stop_tokens.assign(ends.begin(), ends.end());
+  return files;
+}
+
+Result<std::unique_ptr<rollout::Engine>> make_engine(const InferenceOptions& options,
+                                                     model::ModelFiles& files,
+                                                     const rollout::RunnerLimits& limits) {
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const int threads = options.threads > 0 ? options.threads : cores;
+  std::unique_ptr<rollout::Runner> runner;
+  if (options.device == "cpu") {
+    runner = rollout::make_cpu_runner(limits, threads);
+  } else {
+    model::configure_compute(threads);
+    runner = rollout::make_torch_runner(limits, options.device);
+  }
+  model::WeightsView view;
+  view.config = files.config;
+  for (const auto& tensor : files.weights)
+    view.tensors.push_back({tensor.name, tensor.shape, tensor.data.data()});
+  LS_RETURN_IF_ERROR(runner->load_weights(view).with_context(options.model));
+  files.weights = {};
+  return std::make_unique<rollout::Engine>(std::move(runner), files.tokenizer.get(), threads);
+}
+
+}  // namespace longshot::commands

@@ -1,0 +1,35 @@
+#pragma once
+// What `generate` and `chat` share: a loaded model, the options they have in common, an engine for it.
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+#include "model/format/model_files.h"
+#include "rollout/engine.h"
+
+namespace longshot::commands {
+
+struct InferenceOptions {
+  std::string model;   // Hugging Face directory or .gguf file
+  std::string system;  // first message of a chat; empty = none
+  std::string device = "cpu";
+  int threads = 0;  // 0 = all cores
+  uint64_t seed = 0;
+  rollout::SamplingOptions sampling;
+};
+
+// Adds --model, --system, --device, --threads, --seed and the sampling options. `options` must outlive the app.
+void add_inference_options(CLI::App& command, InferenceOptions& options);
+
+// Reads the model; an error if it has no tokenizer. Fills options.sampling.stop_tokens with its end tokens.
+Result<model::ModelFiles> load_for_inference(InferenceOptions& options);
+
+// CPU kernels for the device "cpu", libtorch for any other. Empties files.weights: the runner has its own copy.
+// The engine borrows files.tokenizer.
+Result<std::unique_ptr<rollout::Engine>> make_engine(const InferenceOptions& options,
+                                                     model::ModelFiles& files,
+                                                     const rollout::RunnerLimits& limits);
+
+}  // namespace longshot::commands

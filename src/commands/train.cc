@@ -1,0 +1,30 @@
+// longshot train: the RL run of a configuration file.
+
+#include <cstdio>
+#include <memory>
+
+#include "commands/config_arguments.h"
+#include "loop/run.h"
+
+namespace longshot::commands {
+namespace {
+
+Status run(const loop::TrainConfig& config, const std::string& text) {
+  LS_ASSIGN_OR_RETURN(auto training, loop::Run::create(config, text));
+  LS_RETURN_IF_ERROR(training->run());
+  std::printf("%s/huggingface\n", training->newest_checkpoint().c_str());
+  return ok_status();
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, int& exit_code) {
+  auto arguments = std::make_shared<ConfigArguments>();
+  CLI::App* command = app.add_subcommand("train", "reinforcement learning with verifiable rewards");
+  arguments->add_to(*command);
+  command->callback([arguments, &exit_code] {
+    exit_code = finish(run_with_config<loop::TrainConfig>(*arguments, run));
+  });
+}
+
+}  // namespace longshot::commands

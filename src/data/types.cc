@@ -1,0 +1,122 @@
+#include "data/types.h"
+
+#include <array>
+
+namespace longshot::data {
+namespace {
+
+struct FinishName {
+  FinishReason reason;
+  const char* name;
+};
+constexpr std::array<FinishName, 5> kFinishNames = {{{FinishReason::stop, "stop"},
+                                                     {FinishReason::length, "length"},
+                                                     {FinishReason::partial, "partial"},
+                                                     {FinishReason::repetition, "repetition"},
+                                                     {FinishReason::aborted, "aborted"}}};
+
+}  // namespace
+
+const char* finish_reason_name(FinishReason reason) {
+  for (const auto& entry : kFinishNames)
+    if (entry.reason == reason) return entry.name;
+  return "unknown";
+}
+
+std::optional<FinishReason> parse_finish_reason(const std::string& name) {
+  for (const auto& entry : kFinishNames)
+    if (name == entry.name) return entry.reason;
+  return std::nullopt;
+}
+
+Json to_json(const Sample& sample) {
+  Json segments = Json::array();
+  for (const Segment& s : sample.segments) segments.push_back({s.begin, s.end, s.version});
+  return {{"prompt_id", sample.prompt_id},
+          {"index", sample.index},
+          {"seed", sample.seed},
+          {"prompt_tokens", sample.prompt_tokens},
+          {"tokens", sample.tokens},
+          {"logprobs", sample.logprobs},
+          {"segments", segments},
+          {"finish", finish_reason_name(sample.finish)},
+          {"text", sample.text}};
+}
+
+Result<Sample> sample_from_json(const Json& json, const std::string& where) {
+  Sample sample;
+  LS_ASSIGN_OR_RETURN(sample.prompt_id, json_get<std::string>(json, "prompt_id", where));
+  LS_ASSIGN_OR_RETURN(sample.index, json_get<uint32_t>(json, "index", where));
+  LS_ASSIGN_OR_RETURN(sample.seed, json_get<uint64_t>(json, "seed", where));
+  LS_ASSIGN_OR_RETURN(sample.prompt_tokens,
+                      json_get<std::vector<TokenId>>(json, "prompt_tokens", where));
+  LS_ASSIGN_OR_RETURN(sample.tokens, json_get<std::vector<TokenId>>(json, "tokens", where));
+  LS_ASSIGN_OR_RETURN(sample.logprobs, json_get<std::vector<float>>(json, "logprobs", where));
+  LS_ASSIGN_OR_RETURN(const auto segments,
+                      (json_get<std::vector<std::array<int64_t, 3>>>(json, "segments", where)));
+  for (const auto& s : segments) {
+    sample.segments.push_back({static_cast<int>(s[0]), static_cast<int>(s[1]), s[2]});
+  }
+  LS_ASSIGN_OR_RETURN(const auto finish, json_get<std::string>(json, "finish", where));
+  const auto reason = parse_finish_reason(finish);
+  if (!reason) return invalid_argument(where + ": unknown finish reason '" + finish + "'");
+  sample.finish = *reason;
+  LS_ASSIGN_OR_RETURN(sample.text, json_get<std::string>(json, "text", where));
+  if (sample.logprobs.size() != sample.tokens.size()) {
+    return corrupt(where + ": logprobs and tokens differ in length");
+  }
+  return sample;
+}
+
+Json to_json(const Verdict& verdict) {
+  return {{"scored", verdict.scored},   {"score", verdict.score},
+          {"correct", verdict.correct}, {"components", verdict.components},
+          {"answer", verdict.answer},   {"error", verdict.error}};
+}
+
+Result<Verdict> verdict_from_json(const Json& json, const std::string& where) {
+  Verdict verdict;
+  LS_ASSIGN_OR_RETURN(verdict.scored, json_get<bool>(json, "scored", where));
+  LS_ASSIGN_OR_RETURN(verdict.score, json_get<double>(json, "score", where));
+  LS_ASSIGN_OR_RETURN(verdict.correct, json_get<bool>(json, "correct", where));
+  LS_ASSIGN_OR_RETURN(verdict.components,
+                      (json_get<std::map<std::string, double>>(json, "components", where)));
+  LS_ASSIGN_OR_RETURN(verdict.answer, json_get<std::string>(json, "answer", where));
+  LS_ASSIGN_OR_RETURN(verdict.error, json_get<std::string>(json, "error", where));
+  return verdict;
+}
+
+Json to_json(const Prompt& prompt) {
+  Json messages = Json::array();
+  for (const Message& m : prompt.messages)
+    messages.push_back({{"role", m.role}, {"content", m.content}});
+  return {{"id", prompt.id},
+          {"data_source", prompt.data_source},
+          {"messages", messages},
+          {"text", prompt.text},
+          {"ground_truth", prompt.ground_truth},
+          {"extra_info", prompt.extra_info},
+          {"difficulty", prompt.difficulty},
+          {"tokens", prompt.tokens}};
+}
+
+Result<Prompt> prompt_from_json(const Json& json, const std::string& where) {
+  Prompt prompt;
+  LS_ASSIGN_OR_RETURN(prompt.id, json_get<std::string>(json, "id", where));
+  LS_ASSIGN_OR_RETURN(prompt.data_source, json_get<std::string>(json, "data_source", where));
+  LS_ASSIGN_OR_RETURN(const Json messages, json_get<Json>(json, "messages", where));
+  for (const Json& m : messages) {
+    Message message;
+    LS_ASSIGN_OR_RETURN(message.role, json_get<std::string>(m, "role", where));
+    LS_ASSIGN_OR_RETURN(message.content, json_get<std::string>(m, "content", where));
+    prompt.messages.push_back(std::move(message));
+  }
+  LS_ASSIGN_OR_RETURN(prompt.text, json_get<std::string>(json, "text", where));
+  LS_ASSIGN_OR_RETURN(prompt.ground_truth, json_get<std::string>(json, "ground_truth", where));
+  LS_ASSIGN_OR_RETURN(prompt.extra_info, json_get<Json>(json, "extra_info", where));
+  LS_ASSIGN_OR_RETURN(prompt.difficulty, json_get<double>(json, "difficulty", where));
+  LS_ASSIGN_OR_RETURN(prompt.tokens, json_get<std::vector<TokenId>>(json, "tokens", where));
+  return prompt;
+}
+
+}  // namespace longshot::data

@@ -1,0 +1,193 @@
+#include "eval/evaluate.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/clock.h"
+#include "base/stop.h"
+#include "rollout/jobs.h"
+
+namespace longshot::eval {
+namespace {
+
+constexpr double kZ95 = 1.959963984540054;  // normal quantile of 97.5 %
+
+// Counts of one problem's judged samples.
+struct Tally {
+  int judged = 0, right = 0;
+  bool majority_right = false;
+};
+
+// The answer most samples gave, ties broken towards the one given first; right if its samples were.
+bool majority_is_right(const data::Group& group) {
+  std::map<std::string, std::pair<int, size_t>> votes;  // answer -> count, first index
+  for (size_t i = 0; i < group.verdicts.size(); ++i) {
+    const data::Verdict& v = group.verdicts[i];
+    if (!v.scored || v.answer.empty()) continue;
+    auto [it, fresh] = votes.try_emplace(v.answer, 0, i);
+    ++it->second.first;
+  }
+  const auto best = std::max_element(votes.begin(), votes.end(), [](const auto& a, const auto& b) {
+    if (a.second.first != b.second.first) return a.second.first < b.second.first;
+    return a.second.second > b.second.second;
+  });
+  return best != votes.end() && group.verdicts[best->second.second].correct;
+}
+
+Tally tally(const data::Group& group) {
+  Tally t;
+  for (const data::Verdict& v : group.verdicts) {
+    if (!v.scored) continue;
+    ++t.judged;
+    t.right += v.correct ? 1 : 0;
+  }
+  t.majority_right = majority_is_right(group);
+  return t;
+}
+
+// Normal interval of a mean from the spread of its terms.
+std::pair<double, double> mean_interval(const std::vector<double>& terms, double mean) {
+  double square = 0;
+  for (double x : terms) square += (x - mean) * (x - mean);
+  const double n = static_cast<double>(terms.size());
+  if (n < 2) return {0, 1};
+  const double half = kZ95 * std::sqrt(square / (n - 1) / n);
+  return {std::max(0.0, mean - half), std::min(1.0, mean + half)};
+}
+
+void add_sample_figures(const std::vector<data::Group>& groups, EvalResult& r) {
+  Summary length, cut, score;
+  for (const data::Group& group : groups) {
+    for (size_t i = 0; i < group.samples.size(); ++i) {
+      length.add(static_cast<double>(group.samples[i].tokens.size()));
+      cut.add(group.samples[i].finish == data::FinishReason::length ? 1 : 0);
+      if (group.verdicts[i].scored) score.add(group.verdicts[i].score);
+      if (!group.verdicts[i].scored) ++r.errors;
+    }
+  }
+  r.samples = length.count();
+  r.mean_response_length = length.mean();
+  r.cut_share = cut.mean();
+  r.score_mean = score.mean();
+}
+
+}  // namespace
+
+double pass_at_k(int n, int c, int k) {
+  LS_CHECK(k >= 1 && k <= n && c >= 0 && c <= n, "pass@k needs 1 <= k <= n");
+  if (n - c < k) return 1.0;
+  double miss = 1.0;
+  for (int i = n - c + 1; i <= n; ++i) miss *= 1.0 - static_cast<double>(k) / i;
+  return 1.0 - miss;
+}
+
+std::pair<double, double> wilson_interval(double right, double total) {
+  if (total <= 0) return {0, 1};
+  const double p = right / total, z2 = kZ95 * kZ95;
+  const double centre = (p + z2 / (2 * total)) / (1 + z2 / total);
+  const double half =
+      kZ95 / (1 + z2 / total) * std::sqrt(p * (1 - p) / total + z2 / (4 * total * total));
+  return {std::max(0.0, centre - half), std::min(1.0, centre + half)};
+}
+
+EvalResult summarize(const std::vector<data::Group>& groups, const std::vector<int>& ks) {
+  EvalResult r;
+  add_sample_figures(groups, r);
+  std::vector<double> rates;
+  std::map<std::string, Summary> by_source;
+  std::map<int, Summary> at_k;
+  Summary majority;
+  int most_samples = 0;
+  for (const data::Group& group : groups) {
+    const Tally t = tally(group);
+    if (t.judged == 0) continue;
+    most_samples = std::max(most_samples, t.judged);
+    rates.push_back(static_cast<double>(t.right) / t.judged);
+    by_source[group.prompt.data_source].add(rates.back());
+    majority.add(t.majority_right ? 1 : 0);
+    for (int k : ks) {
+      if (k <= t.judged) at_k[k].add(pass_at_k(t.judged, t.right, k));
+    }
+  }
+  Summary mean;
+  for (double rate : rates) mean.add(rate);
+  r.problems = mean.count();
+  r.accuracy = mean.mean();
+  std::tie(r.low, r.high) = most_samples <= 1 ? wilson_interval(r.accuracy * r.problems, r.problems)
+                                              : mean_interval(rates, r.accuracy);
+  r.majority_vote = majority.mean();
+  for (const auto& [k, s] : at_k) r.pass_at_k[k] = s.mean();
+  for (const auto& [source, s] : by_source) r.accuracy_by_source[source] = s.mean();
+  return r;
+}
+
+Result<Evaluation> evaluate(rollout::Engine& engine, const std::vector<data::Prompt>& prompts,
+                            reward::RewardStage& rewards, const EvalOptions& options,
+                            const std::function<void(const rollout::Progress&)>& on_progress) {
+  Stopwatch watch;
+  std::vector<data::Draw> draws;
+  for (const data::Prompt& prompt : prompts) draws.push_back({prompt, options.seed});
+  rollout::EngineOptions engine_options = options.engine;
+  engine_options.token_budget = 0;
+  LS_ASSIGN_OR_RETURN(
+      std::vector<data::Sample> samples,
+      engine.generate(rollout::make_jobs(draws, options.n), engine_options, on_progress));
+  if (stop_requested()) return cancelled("evaluation stopped");
+  const double generation_seconds = watch.seconds();
+  std::vector<const data::Prompt*> prompt_of;
+  std::vector<const data::Sample*> sample_of;
+  int64_t tokens = 0;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    prompt_of.push_back(&prompts[i / static_cast<size_t>(options.n)]);
+    sample_of.push_back(&samples[i]);
+    tokens += static_cast<int64_t>(samples[i].tokens.size());
+  }
+  std::vector<data::Verdict> verdicts = rewards.judge(prompt_of, sample_of);
+  Evaluation evaluation;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    if (i % static_cast<size_t>(options.n) == 0)
+      evaluation.groups.push_back({*prompt_of[i], {}, {}});
+    evaluation.groups.back().samples.push_back(std::move(samples[i]));
+    evaluation.groups.back().verdicts.push_back(std::move(verdicts[i]));
+  }
+  evaluation.result = summarize(evaluation.groups, options.ks);
+  evaluation.result.seconds = watch.seconds();
+  evaluation.result.tokens_per_second =
+      static_cast<double>(tokens) / std::max(1e-9, generation_seconds);
+  return evaluation;
+}
+
+Metrics to_metrics(const EvalResult& r) {
+  Metrics m = {{"val/accuracy", r.accuracy},
+               {"val/accuracy_low", r.low},
+               {"val/accuracy_high", r.high},
+               {"val/score_mean", r.score_mean},
+               {"val/response_length", r.mean_response_length},
+               {"val/cut_share", r.cut_share},
+               {"val/errors", static_cast<double>(r.errors)},
+               {"timing_s/testing", r.seconds}};
+  for (const auto& [source, accuracy] : r.accuracy_by_source)
+    m["val-core/" + source + "/acc"] = accuracy;
+  for (const auto& [k, value] : r.pass_at_k) m["val/pass@" + std::to_string(k)] = value;
+  return m;
+}
+
+OrderedJson to_json(const EvalResult& r) {
+  OrderedJson json = {{"problems", r.problems},
+                      {"samples", r.samples},
+                      {"errors", r.errors},
+                      {"accuracy", r.accuracy},
+                      {"accuracy_95", {r.low, r.high}},
+                      {"majority_vote", r.majority_vote},
+                      {"mean_response_length", r.mean_response_length},
+                      {"cut_share", r.cut_share},
+                      {"score_mean", r.score_mean},
+                      {"tokens_per_second", r.tokens_per_second},
+                      {"seconds", r.seconds}};
+  for (const auto& [k, value] : r.pass_at_k) json["pass_at_k"][std::to_string(k)] = value;
+  for (const auto& [source, value] : r.accuracy_by_source)
+    json["accuracy_by_source"][source] = value;
+  return json;
+}
+
+}  // namespace longshot::eval

@@ -1,0 +1,66 @@
+#pragma once
+// Answers a set of problems and says how good the answers are. Torch-free: generation goes through
+// the engine.
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/metrics.h"
+#include "base/status.h"
+#include "data/types.h"
+#include "reward/reward.h"
+#include "rollout/engine.h"
+
+namespace longshot::eval {
+
+struct EvalOptions {
+  int n = 1;            // samples per problem
+  std::vector<int> ks;  // pass@k for these k <= n
+  uint64_t seed = 1;    // of the samples' random numbers
+  rollout::EngineOptions engine;
+};
+
+struct EvalResult {
+  int64_t problems = 0;             // with at least one judged sample
+  int64_t samples = 0, errors = 0;  // errors are excluded, never wrong answers
+  double accuracy = 0;              // pass@1: mean over problems of the share of right samples
+  double low = 0, high = 0;         // 95 % interval of `accuracy`, from the spread over problems
+  std::map<int, double> pass_at_k;
+  double majority_vote = 0;         // the most frequent answer is right; only meaningful for n > 1
+  double mean_response_length = 0;  // tokens
+  double cut_share = 0;             // responses cut by the token cap
+  double score_mean = 0;
+  double tokens_per_second = 0, seconds = 0;
+  std::map<std::string, double> accuracy_by_source;
+};
+
+// A judged set of answers, groups in the order of the prompts.
+struct Evaluation {
+  EvalResult result;
+  std::vector<data::Group> groups;
+};
+
+// Prompts must be tokenized. Cancelled by stop_requested(): Status cancelled.
+Result<Evaluation> evaluate(
+    rollout::Engine& engine, const std::vector<data::Prompt>& prompts, reward::RewardStage& rewards,
+    const EvalOptions& options,
+    const std::function<void(const rollout::Progress&)>& on_progress = nullptr);
+
+// The figures of judged groups alone (no generation, so no speed).
+EvalResult summarize(const std::vector<data::Group>& groups, const std::vector<int>& ks);
+
+// 1 - C(n - c, k) / C(n, k): chance that k of n samples, c of them right, hold a right one (Chen et
+// al. 2021, arXiv 2107.03374, equation 1).
+double pass_at_k(int n, int c, int k);
+
+// Wilson score interval of `right` successes in `total`, 95 %.
+std::pair<double, double> wilson_interval(double right, double total);
+
+Metrics to_metrics(const EvalResult& result);  // val/accuracy, val/accuracy_low, ...
+OrderedJson to_json(const EvalResult& result);
+
+}  // namespace longshot::eval

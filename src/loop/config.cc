@@ -1,0 +1,262 @@
+#include "loop/config.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "base/log.h"
+
+namespace longshot::loop {
+namespace {
+
+template <typename T>
+std::function<std::string(const T&)> at_least(T low) {
+  return [low](const T& v) { return v >= low ? std::string() : fmt::format("must be >= {}", low); };
+}
+
+std::function<std::string(const double&)> above(double low) {
+  return
+      [low](const double& v) { return v > low ? std::string() : fmt::format("must be > {}", low); };
+}
+
+std::function<std::string(const double&)> within(double low, double high) {
+  return [=](const double& v) {
+    return v >= low && v <= high ? std::string() : fmt::format("must be in [{}, {}]", low, high);
+  };
+}
+
+void bind_machine(Settings& s, MachineOptions& m) {
+  s.add("trainer.device", &m.device, "libtorch device of the trainer: cpu, cuda, cuda:1");
+  s.add("trainer.threads", &m.threads, "CPU threads; 0 = all usable cores", at_least(0));
+}
+
+void bind_optimizer(Settings& s, policy::OptimizerOptions& o) {
+  s.add("optim.lr", &o.lr, "peak learning rate", above(0));
+  s.add("optim.beta1", &o.beta1, "AdamW decay of the first moment", within(0, 1));
+  s.add("optim.beta2", &o.beta2, "AdamW decay of the second moment", within(0, 1));
+  s.add("optim.eps", &o.eps, "AdamW epsilon", above(0));
+  s.add("optim.weight_decay", &o.weight_decay, "decoupled weight decay; not on norms and biases",
+        at_least(0.0));
+  s.add("optim.clip_grad", &o.clip_grad, "global gradient norm; 0 = no clipping", at_least(0.0));
+  s.add_choice("optim.schedule", &o.schedule, "learning rate after the warm-up",
+               {"constant", "linear", "cosine"});
+  s.add("optim.warmup_steps", &o.warmup_steps, "optimizer steps of linear warm-up",
+        at_least(int64_t{0}));
+  s.add("optim.min_lr_ratio", &o.min_lr_ratio, "last learning rate / peak, for linear and cosine",
+        within(0, 1));
+}
+
+void bind_columns(Settings& s, prompts::ColumnMapping& c) {
+  s.add("data.prompt_key", &c.prompt, "column of the prompt (messages or text)");
+  s.add("data.ground_truth_key", &c.ground_truth,
+        "column of the answer; empty: reward_model.ground_truth, ground_truth, answer, solution");
+  s.add("data.data_source_key", &c.data_source, "column that names the task");
+  s.add("data.difficulty_key", &c.difficulty,
+        "column of the difficulty; empty: extra_info.difficulty, difficulty, else 0");
+  s.add("data.system_prompt", &c.system_prompt,
+        "system message put before every chat; empty = none");
+}
+
+void bind_sampler(Settings& s, prompts::SamplerOptions& o) {
+  s.add_choice("data.order", &o.order, "how prompts are chosen",
+               {"uniform", "curriculum", "prioritized"});
+  s.add("data.curriculum_iterations", &o.curriculum_iterations,
+        "curriculum: first iterations of its stages, ascending");
+  s.add("data.curriculum_min_difficulty", &o.curriculum_min_difficulty,
+        "curriculum: lowest difficulty of each stage");
+  s.add("data.curriculum_max_difficulty", &o.curriculum_max_difficulty,
+        "curriculum: highest difficulty of each stage");
+  s.add("data.prioritized_floor", &o.prioritized_floor,
+        "prioritized: lowest weight, so that a solved problem is still seen", within(0, 1));
+}
+
+void bind_data(Settings& s, TrainConfig& c) {
+  s.add("data.train_files", &c.train_files, "JSONL or parquet files of verl or TRL rows");
+  s.add("data.val_files", &c.val_files, "held-out problems");
+  s.add("data.train_batch_size", &c.train_batch_size, "prompts (groups) per iteration",
+        at_least(1));
+  s.add("data.max_prompt_length", &c.max_prompt_length, "tokens; longer prompts are left out",
+        at_least(1));
+  s.add("data.max_response_length", &c.engine.sampling.max_response_length,
+        "tokens; a longer response is cut (finish reason length)", at_least(1));
+  bind_columns(s, c.columns);
+  bind_sampler(s, c.sampler);
+}
+
+void bind_rollout(Settings& s, TrainConfig& c) {
+  auto& o = c.engine;
+  s.add("rollout.n", &c.n, "samples per prompt (the group)", at_least(1));
+  s.add("rollout.temperature", &o.sampling.temperature, "sampling temperature", above(0));
+  s.add("rollout.top_p", &o.sampling.top_p, "nucleus; 1 = off", within(1e-6, 1));
+  s.add("rollout.top_k", &o.sampling.top_k, "0 = off", at_least(0));
+  s.add("rollout.min_p", &o.sampling.min_p, "0 = off", within(0, 1));
+  s.add("rollout.stop", &o.sampling.stop_strings, "texts that end a response");
+  s.add(
+      "rollout.token_budget", &o.token_budget,
+      "output tokens per iteration; what is unfinished then goes on in the next one; 0 = no budget",
+      at_least(int64_t{0}));
+  s.add_choice("rollout.engine", &c.rollout_engine,
+               "cpu = own kernels, torch = generic; auto = cpu on a CPU", {"auto", "cpu", "torch"});
+  s.add_choice("rollout.dtype", &c.rollout_dtype, "number format of the rollout", {"float32"});
+  s.add("rollout.max_concurrent", &c.max_concurrent, "samples in flight", at_least(1));
+  s.add("rollout.repetition.enabled", &o.repetition.enabled, "end looping samples early");
+  s.add("rollout.repetition.max_period", &o.repetition.max_period, "tokens of the repeated block",
+        at_least(1));
+  s.add("rollout.repetition.min_repeats", &o.repetition.min_repeats, "repeats that make a loop",
+        at_least(2));
+  s.add("rollout.repetition.min_tokens", &o.repetition.min_tokens,
+        "tokens the repeats must cover together", at_least(2));
+}
+
+void bind_algorithm(Settings& s, policy::AlgorithmOptions& a) {
+  s.add_choice("algorithm.name", &a.name, "objective; docs/algorithms.md has the formulas",
+               {"kimi", "rest", "reinforce", "rloo", "grpo"});
+  s.add_choice("algorithm.baseline", &a.baseline, "kimi: group mean, or tau log mean exp(r / tau)",
+               {"mean", "logz"});
+  s.add("algorithm.tau", &a.tau, "kimi: weight of the pull towards the reference policy", above(0));
+  s.add_choice("algorithm.normalize", &a.normalize,
+               "divide a group's advantages by their deviation", {"none", "std"});
+  s.add_choice("algorithm.length_normalize", &a.length_normalize,
+               "sequence log-probability: sum or mean over its tokens", {"none", "mean"});
+  s.add("algorithm.clip_low", &a.clip_low, "grpo: ratio clip below 1", within(0, 1));
+  s.add("algorithm.clip_high", &a.clip_high, "grpo: ratio clip above 1", at_least(0.0));
+  s.add("algorithm.kl_coef", &a.kl_coef, "grpo: k3 penalty against the recorded policy",
+        at_least(0.0));
+  s.add("algorithm.mini_batches", &a.mini_batches, "optimizer steps per epoch", at_least(1));
+  s.add("algorithm.epochs", &a.epochs, "passes over an iteration's groups", at_least(1));
+  s.add("algorithm.reset_optimizer", &a.reset_optimizer,
+        "new AdamW moments each iteration, because the reference policy changed");
+  s.add("algorithm.train_earlier_segments", &a.train_earlier_segments,
+        "partial rollouts: tokens of older policy versions in the loss");
+  s.add("algorithm.micro_batch_tokens", &a.micro_batch_tokens, "packed tokens per forward pass",
+        at_least(1));
+}
+
+void bind_reward(Settings& s, TrainConfig& c) {
+  auto& r = c.reward;
+  s.add("reward.functions", &c.reward_functions,
+        "list of NAME, NAME:WEIGHT or tables with options; docs/rewards.md");
+  s.add("reward.timeout", &r.timeout_seconds, "seconds per judgement", above(0));
+  s.add("reward.retries", &r.retries, "after a failure of the reward itself", at_least(0));
+  s.add("reward.threads", &r.threads, "judgements at a time", at_least(1));
+  s.add("reward.repetition_penalty", &r.repetition_penalty,
+        "taken off when a sample ended by repeat detection", at_least(0.0));
+  s.add("reward.length_weight", &r.length_weight, "weight of the length reward; 0 = off",
+        at_least(0.0));
+  s.add("reward.length_warmup_iterations", &r.length_warmup_iterations,
+        "iterations before the length reward is switched on", at_least(0));
+}
+
+void bind_trainer(Settings& s, TrainConfig& c) {
+  s.add("replay.selector", &c.replay_selector,
+        "which complete groups are trained on first: fifo, freshest, uniform");
+  s.add("replay.staleness", &c.replay.staleness,
+        "drop groups whose newest segment is older than this many policy versions; -1 = never");
+  s.add("replay.max_groups", &c.replay.max_groups, "groups kept at most", at_least(1));
+  s.add("trainer.total_iterations", &c.total_iterations, "RL iterations", at_least(int64_t{0}));
+  s.add("trainer.save_freq", &c.save_freq, "iterations between checkpoints; 0 = only at the end",
+        at_least(int64_t{0}));
+  s.add("trainer.keep_checkpoints", &c.keep_checkpoints, "newest checkpoints kept", at_least(1));
+  s.add("trainer.test_freq", &c.test_freq, "iterations between held-out evaluations; 0 = never",
+        at_least(int64_t{0}));
+  s.add("trainer.val_n", &c.val_n, "samples per held-out problem", at_least(1));
+  s.add("trainer.val_temperature", &c.val_temperature, "0 = greedy", at_least(0.0));
+  s.add("trainer.val_max_prompts", &c.val_max_prompts, "first held-out problems used; 0 = all",
+        at_least(0));
+  s.add("trainer.val_before_train", &c.val_before_train, "evaluate before the first iteration");
+  s.add("trainer.resume_mode", &c.resume_mode,
+        "auto = newest good checkpoint of the run folder, disable, or a global_step_N path");
+  s.add("trainer.default_local_dir", &c.output, "run folder");
+  s.add("trainer.seed", &c.seed, "of everything random", at_least(int64_t{0}));
+  s.add("trainer.log_samples", &c.log_samples, "samples written per iteration; -1 = all");
+}
+
+}  // namespace
+
+void bind(Settings& s, SftConfig& c) {
+  s.add("model.path", &c.model.path,
+        "Hugging Face directory or .gguf to start from; empty = a new model");
+  s.add("model.chat_template", &c.model.chat_template, "family used instead of the model's own");
+  s.add("model.alphabet_file", &c.model.alphabet_file, "new model: its character vocabulary");
+  s.add("model.hidden_size", &c.model.hidden_size, "new model: width", at_least(1));
+  s.add("model.num_layers", &c.model.num_layers, "new model: layers", at_least(1));
+  s.add("model.num_heads", &c.model.num_heads, "new model: attention heads", at_least(1));
+  s.add("model.num_kv_heads", &c.model.num_kv_heads, "new model: key-value heads", at_least(1));
+  s.add("model.intermediate_size", &c.model.intermediate_size, "new model: MLP width", at_least(1));
+  s.add("model.max_positions", &c.model.max_positions, "new model: longest sequence", at_least(1));
+  s.add("data.train_files", &c.train_files, "JSONL or parquet files of supervised rows or text");
+  s.add("data.val_files", &c.val_files, "held-out rows; only their loss is computed");
+  s.add("data.max_length", &c.max_length, "tokens; longer rows are left out and counted",
+        at_least(2));
+  s.add("sft.batch_tokens", &c.batch.batch_tokens, "packed tokens per optimizer step", at_least(1));
+  s.add("sft.micro_batch_tokens", &c.batch.micro_batch_tokens, "packed tokens per forward pass",
+        at_least(1));
+  bind_optimizer(s, c.optimizer);
+  s.add("trainer.total_steps", &c.total_steps, "optimizer steps; 0 = by total_epochs",
+        at_least(int64_t{0}));
+  s.add("trainer.total_epochs", &c.epochs, "passes over the data when total_steps is 0", above(0));
+  s.add("trainer.test_freq", &c.test_freq, "steps between held-out losses; 0 = never",
+        at_least(int64_t{0}));
+  s.add("trainer.default_local_dir", &c.output,
+        "run folder; the model goes to <folder>/huggingface");
+  s.add("trainer.seed", &c.seed, "of initial weights and row order");
+  bind_machine(s, c.machine);
+}
+
+void bind(Settings& s, TrainConfig& c) {
+  s.add("model.path", &c.model.path, "Hugging Face directory or .gguf to start from");
+  s.add("model.chat_template", &c.model.chat_template, "family used instead of the model's own");
+  bind_data(s, c);
+  bind_rollout(s, c);
+  bind_algorithm(s, c.algorithm);
+  bind_reward(s, c);
+  bind_optimizer(s, c.optimizer);
+  bind_trainer(s, c);
+  bind_machine(s, c.machine);
+}
+
+Status validate(const SftConfig& c) {
+  if (c.train_files.empty()) return invalid_argument("data.train_files is empty");
+  if (c.output.empty()) return invalid_argument("trainer.default_local_dir is empty");
+  if (c.model.path.empty() && c.model.alphabet_file.empty()) {
+    return invalid_argument("set model.path, or model.alphabet_file for a new model");
+  }
+  if (!c.model.path.empty() && !c.model.alphabet_file.empty()) {
+    return invalid_argument("model.alphabet_file is for a new model; model.path is set too");
+  }
+  return ok_status();
+}
+
+Status validate(const TrainConfig& c) {
+  if (c.model.path.empty()) return invalid_argument("model.path is empty");
+  if (c.train_files.empty()) return invalid_argument("data.train_files is empty");
+  if (c.output.empty()) return invalid_argument("trainer.default_local_dir is empty");
+  if (c.test_freq > 0 && c.val_files.empty()) {
+    return invalid_argument("data.val_files is empty; set it, or trainer.test_freq=0");
+  }
+  if (c.algorithm.mini_batches > c.train_batch_size) {
+    return invalid_argument("algorithm.mini_batches is larger than data.train_batch_size");
+  }
+  if (c.rollout_engine == "cpu" && c.machine.device != "cpu") {
+    return invalid_argument("rollout.engine=cpu needs trainer.device=cpu");
+  }
+  const auto& s = c.sampler;
+  if (s.order == "curriculum" &&
+      (s.curriculum_iterations.empty() ||
+       s.curriculum_iterations.size() != s.curriculum_min_difficulty.size() ||
+       s.curriculum_iterations.size() != s.curriculum_max_difficulty.size())) {
+    return invalid_argument(
+        "data.order=curriculum needs data.curriculum_iterations, _min_difficulty and "
+        "_max_difficulty of the same length");
+  }
+  const auto& sampling = c.engine.sampling;
+  if (sampling.top_p < 1 || sampling.top_k > 0 || sampling.min_p > 0) {
+    log::warn(
+        "rollout.top_p/top_k/min_p cut the sampling distribution: recorded log-probabilities are "
+        "of "
+        "the cut one and differ from the trainer's");
+  }
+  return ok_status();
+}
+
+}  // namespace longshot::loop

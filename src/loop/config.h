@@ -1,0 +1,92 @@
+#pragma once
+// The configuration of a training run: plain option structs and the table that binds them to keys.
+// docs/configuration.md is generated from this table.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/settings.h"
+#include "policy/options.h"
+#include "prompts/prompts.h"
+#include "replay/replay_buffer.h"
+#include "reward/reward.h"
+#include "rollout/engine.h"
+
+namespace longshot::loop {
+
+// Where weights come from, and the size of a model made from nothing.
+struct ModelOptions {
+  std::string path;           // Hugging Face directory or .gguf; empty: a new model (SFT only)
+  std::string chat_template;  // a family of tokenizer/chat_template.h instead of the model's own
+  std::string alphabet_file;  // a new model's character vocabulary
+  int hidden_size = 128;
+  int num_layers = 4;
+  int num_heads = 4;
+  int num_kv_heads = 4;
+  int intermediate_size = 384;
+  int max_positions = 1024;
+};
+
+// What every command that runs a model needs to know of the machine.
+struct MachineOptions {
+  std::string device = "cpu";
+  int threads = 0;  // 0 = all usable cores
+};
+
+struct SftConfig {
+  ModelOptions model;
+  MachineOptions machine;
+  std::vector<std::string> train_files, val_files;
+  int max_length = 1024;
+  policy::SftOptions batch;
+  policy::OptimizerOptions optimizer;
+  int64_t total_steps = 0;  // 0: by epochs
+  double epochs = 1;
+  int64_t test_freq = 50;
+  int64_t save_freq = 0;
+  int64_t seed = 1;
+  std::string output;  // run folder; the model is written to <output>/huggingface
+};
+
+struct TrainConfig {
+  ModelOptions model;
+  MachineOptions machine;
+  std::vector<std::string> train_files, val_files;
+  int train_batch_size = 32;
+  int max_prompt_length = 512;
+  prompts::ColumnMapping columns;
+  prompts::SamplerOptions sampler;
+  int n = 8;
+  int max_concurrent = 256;
+  std::string rollout_engine = "auto";
+  std::string rollout_dtype = "float32";
+  rollout::EngineOptions engine;
+  policy::AlgorithmOptions algorithm;
+  policy::OptimizerOptions optimizer;
+  Json reward_functions = Json::array({"auto"});
+  reward::RewardOptions reward;
+  std::string replay_selector = "fifo";
+  replay::Limits replay;
+  int64_t total_iterations = 100;
+  int64_t save_freq = 20;
+  int keep_checkpoints = 3;
+  int64_t test_freq = 10;
+  int val_n = 1;
+  double val_temperature = 0;
+  int val_max_prompts = 0;  // 0 = all
+  bool val_before_train = true;
+  std::string resume_mode = "auto";
+  std::string output;
+  int64_t seed = 1;
+  int log_samples = 32;  // samples written per iteration; 0 = none, -1 = all
+};
+
+void bind(Settings& settings, SftConfig& config);
+void bind(Settings& settings, TrainConfig& config);
+
+// What the table cannot see: required keys, combinations. Errors name the keys.
+Status validate(const SftConfig& config);
+Status validate(const TrainConfig& config);
+
+}  // namespace longshot::loop

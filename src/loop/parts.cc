@@ -1,0 +1,164 @@
+#include "loop/parts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/log.h"
+#include "base/machine.h"
+#include "model/runtime.h"
+#include "rollout/torch/torch_runner.h"
+
+namespace longshot::loop {
+
+Result<LoadedModel> load_model(const std::string& path, const std::string& chat_template_family,
+                               const std::string& device) {
+  LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_model(path));
+  if (files.tokenizer == nullptr) {
+    return invalid_argument(path + " has no tokenizer.json; it is needed to read prompts");
+  }
+  if (!chat_template_family.empty()) {
+    LS_ASSIGN_OR_RETURN(files.chat_template,
+                        tokenizer::ChatTemplate::of_family(chat_template_family));
+  }
+  LS_ASSIGN_OR_RETURN(model::Weights weights,
+                      model::Weights::from_host(files.config, files.weights, device));
+  return LoadedModel{std::move(weights), std::move(files.tokenizer),
+                     std::move(files.chat_template)};
+}
+
+int set_threads(int threads) {
+  if (threads <= 0) threads = usable_cores(inspect_machine());
+  model::configure_compute(threads);
+  return threads;
+}
+
+std::unique_ptr<rollout::Runner> make_runner(const std::string& engine, const std::string& device,
+                                             const rollout::RunnerLimits& limits, int threads) {
+  const bool cpu_kernels = engine == "cpu" || (engine == "auto" && device == "cpu");
+  if (cpu_kernels) return rollout::make_cpu_runner(limits, threads);
+  return rollout::make_torch_runner(limits, device);
+}
+
+Result<std::vector<data::Prompt>> load_prompts(const std::vector<std::string>& files,
+                                               const prompts::ColumnMapping& columns,
+                                               int max_prompt_length,
+                                               const tokenizer::Tokenizer& tokenizer,
+                                               const tokenizer::ChatTemplate& chat_template) {
+  LS_ASSIGN_OR_RETURN(auto list, prompts::read_prompts(files, columns));
+  int dropped = 0;
+  LS_RETURN_IF_ERROR(
+      prompts::tokenize_prompts(list, tokenizer, chat_template, max_prompt_length, &dropped));
+  if (dropped > 0) {
+    log::warn("{} prompts of {} are longer than data.max_prompt_length={} and are left out",
+              dropped, list.size() + static_cast<size_t>(dropped), max_prompt_length);
+  }
+  if (list.empty()) {
+    return invalid_argument(fmt::format("{} holds no usable prompt", fmt::join(files, ", ")));
+  }
+  return list;
+}
+
+Result<rollout::RunnerLimits> runner_limits(const model::ModelConfig& config, int max_concurrent,
+                                            int max_prompt_length, int max_response_length) {
+  const int longest = max_prompt_length + max_response_length;
+  if (longest <= config.max_position_embeddings)
+    return rollout::RunnerLimits{max_concurrent, longest};
+  return invalid_argument(
+      fmt::format("prompt length {} + response length {} is more than the model's {} positions",
+                  max_prompt_length, max_response_length, config.max_position_embeddings));
+}
+
+namespace {
+
+Result<std::unique_ptr<reward::RewardStage>> make_rewards(const TrainConfig& config) {
+  reward::RewardOptions options = config.reward;
+  LS_ASSIGN_OR_RETURN(options.rewards, reward::parse_reward_list(config.reward_functions));
+  return reward::RewardStage::create(options);
+}
+
+Status make_prompts(const TrainConfig& config, Parts& parts) {
+  const auto load = [&](const std::vector<std::string>& files) {
+    return load_prompts(files, config.columns, config.max_prompt_length, *parts.tokenizer,
+                        parts.chat_template);
+  };
+  LS_ASSIGN_OR_RETURN(auto train, load(config.train_files));
+  LS_ASSIGN_OR_RETURN(auto sampler,
+                      prompts::PromptSampler::create(std::move(train), config.sampler,
+                                                     static_cast<uint64_t>(config.seed)));
+  parts.prompts = std::make_unique<prompts::PromptSampler>(std::move(sampler));
+  if (config.val_files.empty()) return ok_status();
+  LS_ASSIGN_OR_RETURN(parts.val_prompts, load(config.val_files));
+  const auto limit = static_cast<size_t>(config.val_max_prompts);
+  if (limit > 0 && parts.val_prompts.size() > limit) parts.val_prompts.resize(limit);
+  return ok_status();
+}
+
+// Ends of a response: what the model's configuration names.
+void add_stop_tokens(const model::ModelConfig& config, rollout::SamplingOptions& sampling) {
+  for (int id : config.eos_token_ids) sampling.stop_tokens.push_back(id);
+}
+
+}  // namespace
+
+Result<Parts> make_parts(const TrainConfig& config, const std::string& model_directory) {
+  Parts parts;
+  const int threads = set_threads(config.machine.threads);
+  LS_ASSIGN_OR_RETURN(LoadedModel loaded, load_model(model_directory, config.model.chat_template,
+                                                     config.machine.device));
+  parts.tokenizer = std::move(loaded.tokenizer);
+  parts.chat_template = std::move(loaded.chat_template);
+  LS_RETURN_IF_ERROR(make_prompts(config, parts));
+
+  parts.engine_options = config.engine;
+  const model::ModelConfig& model_config = loaded.weights.config();
+  add_stop_tokens(model_config, parts.engine_options.sampling);
+  LS_ASSIGN_OR_RETURN(const rollout::RunnerLimits limits,
+                      runner_limits(model_config, config.max_concurrent, config.max_prompt_length,
+                                    config.engine.sampling.max_response_length));
+  parts.engine = std::make_unique<rollout::Engine>(
+      make_runner(config.rollout_engine, config.machine.device, limits, threads),
+      parts.tokenizer.get());
+
+  LS_ASSIGN_OR_RETURN(parts.rewards, make_rewards(config));
+  LS_ASSIGN_OR_RETURN(auto selector, replay::make_selector(config.replay_selector));
+  parts.replay = std::make_unique<replay::ReplayBuffer>(
+      (std::filesystem::path(config.output) / "replay").string(), std::move(selector),
+      config.replay);
+
+  policy::AlgorithmOptions algorithm = config.algorithm;
+  algorithm.temperature = config.engine.sampling.temperature;
+  parts.trainer = std::make_unique<policy::Trainer>(
+      std::move(loaded.weights), config.optimizer, algorithm,
+      config.total_iterations * algorithm.mini_batches * algorithm.epochs);
+  parts.publisher = std::make_unique<publish::Publisher>();
+  rollout::Engine* engine = parts.engine.get();
+  parts.publisher->add_sink("rollout", [engine](const model::WeightsView& weights) {
+    return engine->runner().load_weights(weights);
+  });
+  return parts;
+}
+
+Status check_inputs(const TrainConfig& config) {
+  LS_ASSIGN_OR_RETURN(const Parts parts, make_parts(config, config.model.path));
+  log::info("model {}: {} parameters", config.model.path,
+            model::parameter_count(parts.trainer->weights().config()));
+  log::info("{} training prompts, {} held-out ones; {}", parts.prompts->size(),
+            parts.val_prompts.size(), parts.prompts->debug_string());
+  return ok_status();
+}
+
+Status check_inputs(const SftConfig& config) {
+  if (!config.model.path.empty()) {
+    LS_ASSIGN_OR_RETURN(const LoadedModel loaded,
+                        load_model(config.model.path, config.model.chat_template, "cpu"));
+    log::info("model {}: {} parameters", config.model.path,
+              model::parameter_count(loaded.weights.config()));
+  }
+  LS_ASSIGN_OR_RETURN(const auto rows, prompts::read_rows(config.train_files));
+  log::info("{} training rows", rows.size());
+  return ok_status();
+}
+
+}  // namespace longshot::loop

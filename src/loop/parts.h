@@ -1,0 +1,70 @@
+#pragma once
+// What a training run is made of, built once from its configuration.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "loop/config.h"
+#include "policy/trainer.h"
+#include "prompts/prompts.h"
+#include "publish/publisher.h"
+#include "replay/replay_buffer.h"
+#include "reward/reward.h"
+#include "rollout/engine.h"
+#include "tokenizer/chat_template.h"
+#include "tokenizer/tokenizer.h"
+
+namespace longshot::loop {
+
+// A model as every command loads it.
+struct LoadedModel {
+  model::Weights weights;
+  std::unique_ptr<tokenizer::Tokenizer> tokenizer;
+  tokenizer::ChatTemplate chat_template;
+};
+
+// `path`: a Hugging Face directory or .gguf. chat_template_family: empty = the model's own.
+Result<LoadedModel> load_model(const std::string& path, const std::string& chat_template_family,
+                               const std::string& device);
+
+// All usable cores when `threads` is 0. Also sets libtorch's threads: call once, before any tensor
+// work.
+int set_threads(int threads);
+
+std::unique_ptr<rollout::Runner> make_runner(const std::string& engine, const std::string& device,
+                                             const rollout::RunnerLimits& limits, int threads);
+
+// Room for the longest prompt and response; an error if the model has fewer positions.
+Result<rollout::RunnerLimits> runner_limits(const model::ModelConfig& config, int max_concurrent,
+                                            int max_prompt_length, int max_response_length);
+
+struct Parts {
+  std::unique_ptr<tokenizer::Tokenizer> tokenizer;
+  tokenizer::ChatTemplate chat_template;
+  std::unique_ptr<prompts::PromptSampler> prompts;
+  std::vector<data::Prompt> val_prompts;
+  std::unique_ptr<rollout::Engine> engine;
+  rollout::EngineOptions engine_options;
+  std::unique_ptr<reward::RewardStage> rewards;
+  std::unique_ptr<replay::ReplayBuffer> replay;
+  std::unique_ptr<policy::Trainer> trainer;
+  std::unique_ptr<publish::Publisher> publisher;
+};
+
+// `model_directory`: weights to start from; the checkpoint's on resume, else config.model.path.
+Result<Parts> make_parts(const TrainConfig& config, const std::string& model_directory);
+
+// Prompts of `files`, tokenized; too long ones are left out with a warning. No prompt left is an
+// error.
+Result<std::vector<data::Prompt>> load_prompts(const std::vector<std::string>& files,
+                                               const prompts::ColumnMapping& columns,
+                                               int max_prompt_length,
+                                               const tokenizer::Tokenizer& tokenizer,
+                                               const tokenizer::ChatTemplate& chat_template);
+
+// For --dry-run: reads model and data like the real run would, and prints what it found to stderr.
+Status check_inputs(const TrainConfig& config);
+Status check_inputs(const SftConfig& config);
+
+}  // namespace longshot::loop

@@ -1,0 +1,81 @@
+#include "loop/warnings.h"
+
+#include <fmt/format.h>
+
+namespace longshot::loop {
+namespace {
+
+constexpr double kCutShare = 0.2;   // of responses
+constexpr double kFlatShare = 0.9;  // of groups
+constexpr int64_t kSilentIterations = 3;
+constexpr double kLogprobGap = 0.05;  // |log pi_rollout - log pi_trainer|, mean
+
+double value(const Metrics& metrics, const std::string& name) {
+  const auto it = metrics.find(name);
+  return it == metrics.end() ? 0.0 : it->second;
+}
+
+}  // namespace
+
+void Warnings::warn(const std::string& kind, const std::string& text,
+                    std::vector<std::string>& out) {
+  const auto it = last_.find(kind);
+  if (it != last_.end() && iteration_ - it->second < kQuiet) return;
+  last_[kind] = iteration_;
+  out.push_back(text);
+}
+
+std::vector<std::string> Warnings::check(int64_t iteration, const Metrics& m) {
+  std::vector<std::string> out;
+  iteration_ = iteration;
+  const double cut = value(m, "response_length/clip_ratio");
+  if (cut > kCutShare) {
+    warn("cut",
+         fmt::format("{:.0f} % of the answers were cut by data.max_response_length; their reward "
+                     "says little "
+                     "about the model: raise it, or set rollout.token_budget for partial rollouts",
+                     100 * cut),
+         out);
+  }
+  const double flat = value(m, "critic/groups_without_variance");
+  if (flat > kFlatShare) {
+    warn("flat",
+         fmt::format(
+             "{:.0f} % of the groups have no variance (all right or all wrong) and teach nothing: "
+             "choose problems of another difficulty, or raise rollout.n",
+             100 * flat),
+         out);
+  }
+  const bool silent = value(m, "critic/score/max") == 0 && value(m, "critic/score/min") == 0;
+  iterations_without_reward_ = silent ? iterations_without_reward_ + 1 : 0;
+  if (iterations_without_reward_ >= kSilentIterations) {
+    warn("silent",
+         fmt::format("no reward was other than zero for {} iterations: look at the samples and at "
+                     "the answer "
+                     "format the reward expects",
+                     iterations_without_reward_),
+         out);
+  }
+  const double errors = value(m, "reward/error_share");
+  if (errors > 0) {
+    warn("errors",
+         fmt::format("{:.1f} % of the samples could not be judged and were excluded; samples/ has "
+                     "the reasons",
+                     100 * errors),
+         out);
+  }
+  const double gap = value(m, "training/rollout_probs_diff_mean");
+  if (gap > kLogprobGap) {
+    warn("gap",
+         fmt::format("rollout and trainer disagree: mean |log-probability gap| {:.3g}; the "
+                     "gradient is biased",
+                     gap),
+         out);
+  }
+  if (value(m, "actor/skipped_steps") > 0) {
+    warn("skipped", "an optimizer step was skipped because a gradient was not finite", out);
+  }
+  return out;
+}
+
+}  // namespace longshot::loop

@@ -1,0 +1,29 @@
+#pragma once
+// Says aloud what silently ruins runs: answers cut by the token cap, groups without variance, no
+// reward at all, a rollout that disagrees with the trainer. Each warning is repeated at most every
+// `kQuiet` iterations.
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/metrics.h"
+
+namespace longshot::loop {
+
+class Warnings {
+ public:
+  // The texts due for this iteration's metrics.
+  std::vector<std::string> check(int64_t iteration, const Metrics& metrics);
+
+ private:
+  static constexpr int64_t kQuiet = 20;
+  void warn(const std::string& kind, const std::string& text, std::vector<std::string>& out);
+
+  std::map<std::string, int64_t> last_;
+  int64_t iteration_ = 0;
+  int64_t iterations_without_reward_ = 0;
+};
+
+}  // namespace longshot::loop

@@ -1,0 +1,45 @@
+#include "loop/warnings.h"
+
+#include <gtest/gtest.h>
+
+namespace longshot::loop {
+namespace {
+
+Metrics healthy() {
+  return {
+      {"critic/score/max", 1}, {"critic/score/min", 0}, {"critic/groups_without_variance", 0.3}};
+}
+
+TEST(Warnings, AHealthyIterationIsQuiet) {
+  EXPECT_TRUE(Warnings().check(1, healthy()).empty());
+}
+
+TEST(Warnings, CutAnswersAreSaidOnceInAWhile) {
+  Warnings w;
+  Metrics m = healthy();
+  m["response_length/clip_ratio"] = 0.5;
+  ASSERT_EQ(w.check(1, m).size(), 1u);
+  EXPECT_TRUE(w.check(2, m).empty());
+  EXPECT_EQ(w.check(21, m).size(), 1u);
+}
+
+TEST(Warnings, NoRewardIsSaidAfterThreeIterations) {
+  Warnings w;
+  const Metrics zero = {{"critic/score/max", 0}, {"critic/score/min", 0}};
+  EXPECT_TRUE(w.check(1, zero).empty());
+  EXPECT_TRUE(w.check(2, zero).empty());
+  ASSERT_EQ(w.check(3, zero).size(), 1u);
+  EXPECT_NE(w.check(23, zero).at(0).find("for 4 iterations"), std::string::npos);
+}
+
+TEST(Warnings, FlatGroupsErrorsGapAndSkippedStepsEachHaveAText) {
+  Metrics m = healthy();
+  m["critic/groups_without_variance"] = 1;
+  m["reward/error_share"] = 0.01;
+  m["training/rollout_probs_diff_mean"] = 0.2;
+  m["actor/skipped_steps"] = 1;
+  EXPECT_EQ(Warnings().check(1, m).size(), 4u);
+}
+
+}  // namespace
+}  // namespace longshot::loop

@@ -1,0 +1,71 @@
+#pragma once
+// Architecture of a Llama-family model, as config.json says it. Torch-free.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/status.h"
+
+namespace longshot::model {
+
+// RoPE scaling of Llama 3.1 and later ("llama3"): low frequencies are divided by `factor`, high
+// ones kept, those between interpolated.
+struct Llama3RopeScaling {
+  double factor = 8, low_freq_factor = 1, high_freq_factor = 4;
+  int original_max_position_embeddings = 8192;
+};
+
+struct ModelConfig {
+  std::string model_type = "llama";  // "llama", "qwen2", "qwen3"
+  int vocab_size = 0;
+  int hidden_size = 0;
+  int intermediate_size = 0;
+  int num_layers = 0;
+  int num_heads = 0;
+  int num_kv_heads = 0;
+  int head_dim = 0;
+  int max_position_embeddings = 0;
+  double rms_norm_eps = 1e-6;
+  double rope_theta = 10000.0;
+  std::optional<Llama3RopeScaling> rope_scaling;
+  bool tie_word_embeddings = false;
+  bool qkv_bias = false;            // Qwen2; Llama with attention_bias
+  bool attention_out_bias = false;  // Llama with attention_bias
+  bool mlp_bias = false;
+  bool qk_norm = false;  // Qwen3: RMSNorm over head_dim on q and k before RoPE
+  std::optional<int> bos_token_id;
+  std::vector<int> eos_token_ids;
+  std::string dtype = "float32";  // of the stored weights: float32, bfloat16, float16
+};
+
+// Reads transformers 4's and 5's spelling. Unsupported architectures, activations and rope types
+// are errors.
+Result<ModelConfig> config_from_json(const Json& json, const std::string& where);
+// Whether the sizes are sane and a model of this type can have these biases and norms.
+// config_from_json has checked this; a configuration made by hand has to pass it before it is
+// written.
+Status check_config(const ModelConfig& config, const std::string& where);
+// generation_config.json beside the config: its bos and eos ids, where it has them, take the place
+// of those of config.json, as in transformers' generate().
+Status apply_generation_config(const Json& json, const std::string& where, ModelConfig& config);
+Json generation_config_to_json(const ModelConfig& config);
+// A config.json that transformers 4 and 5 both read; `dtype` is that of the weights written beside
+// it.
+Json config_to_json(const ModelConfig& config);
+
+// Inverse frequencies of the rotary embedding, [head_dim / 2], computed in double and rounded once.
+std::vector<float> rope_inverse_frequencies(const ModelConfig& config);
+
+// Name and shape of every weight the architecture has, Hugging Face names, in a fixed order.
+// lm_head.weight is absent when the embedding is tied.
+struct WeightSpec {
+  std::string name;
+  std::vector<int64_t> shape;
+};
+std::vector<WeightSpec> expected_weights(const ModelConfig& config);
+int64_t parameter_count(const ModelConfig& config);
+
+}  // namespace longshot::model

@@ -1,0 +1,132 @@
+#include "model/format/model_files.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "base/fs.h"
+#include "base/json.h"
+#include "model/format/gguf_model.h"
+#include "model/format/hf_weights.h"
+#include "model/format/safetensors.h"
+
+namespace longshot::model {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kConfig = "config.json";
+constexpr const char* kGenerationConfig = "generation_config.json";
+
+Result<ModelConfig> read_hf_config(const std::string& directory) {
+  const fs::path root(directory);
+  if (!fs::is_directory(root)) {
+    return not_found(
+        fmt::format("{}: no such model (expected a Hugging Face model directory or a .gguf "
+                    "file)",
+                    directory));
+  }
+  const std::string config_path = (root / kConfig).string();
+  LS_ASSIGN_OR_RETURN(const Json json, read_json_file(config_path));
+  LS_ASSIGN_OR_RETURN(ModelConfig config, config_from_json(json, config_path));
+  const std::string generation_path = (root / kGenerationConfig).string();
+  if (fs::exists(generation_path)) {
+    LS_ASSIGN_OR_RETURN(const Json generation, read_json_file(generation_path));
+    LS_RETURN_IF_ERROR(apply_generation_config(generation, generation_path, config));
+  }
+  return config;
+}
+
+Result<ModelFiles> read_hf_model(const std::string& directory) {
+  ModelFiles files;
+  LS_ASSIGN_OR_RETURN(files.config, read_hf_config(directory));
+  LS_ASSIGN_OR_RETURN(files.weights, read_hf_weights(directory, files.config));
+  if (fs::exists(fs::path(directory) / "tokenizer.json")) {
+    LS_ASSIGN_OR_RETURN(files.tokenizer, tokenizer::load_tokenizer(directory));
+  }
+  LS_ASSIGN_OR_RETURN(files.chat_template, tokenizer::ChatTemplate::load(directory));
+  return files;
+}
+
+bool is_gguf_path(const std::string& path) {
+  return path.ends_with(".gguf");
+}
+
+Result<ModelFiles> read_gguf_model(const std::string& path) {
+  LS_ASSIGN_OR_RETURN(const GgufFile file, GgufFile::open(path));
+  ModelFiles files;
+  LS_ASSIGN_OR_RETURN(files.config, read_gguf_config(file));
+  LS_ASSIGN_OR_RETURN(files.weights, read_gguf_weights(file, files.config));
+  LS_ASSIGN_OR_RETURN(const tokenizer::GgufVocabulary vocabulary, read_gguf_vocabulary(file));
+  if (vocabulary.tokens.empty()) return files;
+  auto tokenizer = tokenizer::make_gguf_tokenizer(vocabulary);
+  if (!tokenizer.ok()) return tokenizer.status().with_context(path);
+  files.tokenizer = std::move(tokenizer).value();
+  if (vocabulary.chat_template.empty()) return files;
+  auto chat_template = tokenizer::ChatTemplate::from_jinja(vocabulary.chat_template);
+  if (!chat_template.ok()) return chat_template.status().with_context(path);
+  files.chat_template = std::move(chat_template).value();
+  return files;
+}
+
+Status check_view(const WeightsView& weights) {
+  LS_RETURN_IF_ERROR(check_config(weights.config, "cannot write the model"));
+  const std::vector<WeightSpec> specs = expected_weights(weights.config);
+  LS_CHECK(specs.size() == weights.tensors.size(), "the view has another number of tensors");
+  for (size_t i = 0; i < specs.size(); ++i) {
+    const TensorView& tensor = weights.tensors[i];
+    LS_CHECK(
+        tensor.name == specs[i].name && tensor.shape == specs[i].shape && tensor.data != nullptr,
+        "view has " + tensor.name + " " + shape_text(tensor.shape) + " in place of " +
+            specs[i].name + " " + shape_text(specs[i].shape));
+  }
+  return ok_status();
+}
+
+Status write_tokenizer_files(const fs::path& directory, const tokenizer::Tokenizer* tokenizer,
+                             const tokenizer::ChatTemplate* chat_template) {
+  if (tokenizer != nullptr) LS_RETURN_IF_ERROR(tokenizer->save(directory.string()));
+  if (chat_template == nullptr || chat_template->source().empty()) return ok_status();
+  return write_file_durable(directory / "chat_template.jinja", chat_template->source());
+}
+
+Status fsync_all(const fs::path& directory) {
+  LS_ASSIGN_OR_RETURN(const std::vector<std::string> names, list_files(directory));
+  for (const std::string& name : names) LS_RETURN_IF_ERROR(fsync_path(directory / name));
+  return fsync_path(directory);
+}
+
+}  // namespace
+
+Result<ModelConfig> read_model_config(const std::string& path) {
+  if (!is_gguf_path(path)) return read_hf_config(path);
+  LS_ASSIGN_OR_RETURN(const GgufFile file, GgufFile::open(path));
+  return read_gguf_config(file);
+}
+
+Result<ModelFiles> read_model(const std::string& path) {
+  return is_gguf_path(path) ? read_gguf_model(path) : read_hf_model(path);
+}
+
+Status write_model(const std::string& directory, const WeightsView& weights,
+                   const tokenizer::Tokenizer* tokenizer,
+                   const tokenizer::ChatTemplate* chat_template, const std::string& dtype,
+                   int64_t max_shard_bytes) {
+  if (dtype != "float32" && dtype != "bfloat16" && dtype != "float16") {
+    return invalid_argument("dtype '" + dtype + "' is not float32, bfloat16 or float16");
+  }
+  if (max_shard_bytes <= 0) return invalid_argument("the shard size must be positive");
+  LS_RETURN_IF_ERROR(check_view(weights));
+  const fs::path root(directory);
+  LS_RETURN_IF_ERROR(make_directories(root));
+  ModelConfig config = weights.config;
+  config.dtype = dtype;
+  LS_RETURN_IF_ERROR(write_file_durable(root / kConfig, config_to_json(config).dump(2) + "\n"));
+  LS_RETURN_IF_ERROR(write_file_durable(root / kGenerationConfig,
+                                        generation_config_to_json(config).dump(2) + "\n"));
+  LS_RETURN_IF_ERROR(write_hf_weights(directory, weights, dtype, max_shard_bytes));
+  LS_RETURN_IF_ERROR(write_tokenizer_files(root, tokenizer, chat_template));
+  return fsync_all(root);
+}
+
+}  // namespace longshot::model

@@ -1,0 +1,32 @@
+#pragma once
+// The one forward pass. Any faster rollout path is tested against it.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "model/weights.h"
+
+namespace longshot::model {
+
+// Several sequences laid end to end, never padded; attention is causal within each one.
+struct PackedBatch {
+  std::vector<int32_t> tokens;      // [total]
+  std::vector<int32_t> positions;   // [total], restarting at 0 (or the given offset) in each sequence
+  std::vector<int64_t> boundaries;  // [sequences + 1], starts at 0, ends at total
+
+  void append(std::span<const int32_t> sequence);
+  int64_t total() const { return static_cast<int64_t>(tokens.size()); }
+  int64_t sequences() const { return boundaries.empty() ? 0 : static_cast<int64_t>(boundaries.size()) - 1; }
+};
+
+// Hidden states after the final norm, [total, hidden]. Differentiable unless called under NoGradGuard.
+at::Tensor hidden_states(const Weights& weights, const PackedBatch& batch);
+
+// Matrix of the output head, [vocab, hidden]: lm_head.weight or the tied embedding.
+const at::Tensor& head_weight(const Weights& weights);
+at::Tensor& head_weight(Weights& weights);
+
+}  // namespace longshot::model

@@ -1,0 +1,101 @@
+#include "model/layers.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/rms_norm.h>
+#include <ATen/ops/silu.h>
+#include <ATen/ops/tensor.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace longshot::model {
+namespace {
+
+// cos and sin of every position's rotation, [total, 1, head_dim / 2].
+struct Rotary {
+  at::Tensor cos, sin;
+};
+
+Rotary rotary(const ModelConfig& config, const at::Tensor& positions) {
+  std::vector<float> frequencies = rope_inverse_frequencies(config);
+  const at::Tensor inverse =
+      at::from_blob(frequencies.data(), {1, 1, static_cast<int64_t>(frequencies.size())},
+                    at::TensorOptions().dtype(at::kFloat))
+          .to(positions.device(), at::kFloat, /*non_blocking=*/false, /*copy=*/true);
+  const at::Tensor angles = positions.to(at::kFloat).view({-1, 1, 1}) * inverse;
+  return {angles.cos(), angles.sin()};
+}
+
+// Hugging Face's half-split convention: element i rotates with element i + head_dim / 2.
+at::Tensor rotate(const at::Tensor& x, const Rotary& rotary) {  // x: [total, heads, head_dim]
+  const std::vector<at::Tensor> half = x.chunk(2, -1);
+  return at::cat(
+      {half[0] * rotary.cos - half[1] * rotary.sin, half[1] * rotary.cos + half[0] * rotary.sin},
+      -1);
+}
+
+// The weights of one decoder layer, applied by their Hugging Face names.
+struct Layer {
+  const Weights& weights;
+  std::string prefix;  // "model.layers.7."
+
+  at::Tensor linear(const at::Tensor& x, const std::string& name, bool bias) const {
+    std::optional<at::Tensor> offset;
+    if (bias) offset = weights.at(prefix + name + ".bias");
+    return at::linear(x, weights.at(prefix + name + ".weight"), offset);
+  }
+
+  at::Tensor norm(const at::Tensor& x, const std::string& name) const {
+    return at::rms_norm(x, {x.size(-1)}, weights.at(prefix + name + ".weight"),
+                        weights.config().rms_norm_eps);
+  }
+};
+
+at::Tensor attention_block(const Layer& layer, int index, const at::Tensor& x, const Rotary& rotary,
+                           const AttentionFn& attention) {
+  const ModelConfig& config = layer.weights.config();
+  const auto heads = [&](const std::string& name) {  // [total, heads, head_dim]
+    return layer.linear(x, name, config.qkv_bias).view({x.size(0), -1, config.head_dim});
+  };
+  at::Tensor q = heads("self_attn.q_proj");
+  at::Tensor k = heads("self_attn.k_proj");
+  const at::Tensor v = heads("self_attn.v_proj");
+  if (config.qk_norm) {
+    q = layer.norm(q, "self_attn.q_norm");
+    k = layer.norm(k, "self_attn.k_norm");
+  }
+  const at::Tensor mixed = attention(index, rotate(q, rotary), rotate(k, rotary), v);
+  return layer.linear(mixed.reshape({x.size(0), -1}), "self_attn.o_proj",
+                      config.attention_out_bias);
+}
+
+at::Tensor mlp_block(const Layer& layer, const at::Tensor& x) {
+  const bool bias = layer.weights.config().mlp_bias;
+  const at::Tensor gate = at::silu(layer.linear(x, "mlp.gate_proj", bias));
+  return layer.linear(gate * layer.linear(x, "mlp.up_proj", bias), "mlp.down_proj", bias);
+}
+
+}  // namespace
+
+at::Tensor decode_layers(const Weights& weights, const at::Tensor& tokens,
+                         const at::Tensor& positions, const AttentionFn& attention) {
+  const Rotary rope = rotary(weights.config(), positions);
+  at::Tensor x = at::embedding(weights.at("model.embed_tokens.weight"), tokens);
+  for (int i = 0; i < weights.config().num_layers; ++i) {
+    const Layer layer{weights, "model.layers." + std::to_string(i) + "."};
+    x = x + attention_block(layer, i, layer.norm(x, "input_layernorm"), rope, attention);
+    x = x + mlp_block(layer, layer.norm(x, "post_attention_layernorm"));
+  }
+  return Layer{weights, "model."}.norm(x, "norm");
+}
+
+at::Tensor index_tensor(const std::vector<int64_t>& values, at::Device device) {
+  return at::tensor(values, at::TensorOptions().dtype(at::kLong)).to(device);
+}
+
+}  // namespace longshot::model

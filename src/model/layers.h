@@ -1,0 +1,28 @@
+#pragma once
+// The decoder stack of a Llama-family model, shared by the packed forward (training, scoring) and
+// the cached one (generation): they differ only in how queries meet keys.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "model/weights.h"
+
+namespace longshot::model {
+
+// Attention of one layer: q [total, heads, head_dim], k and v [total, kv_heads, head_dim], all
+// after RoPE; returns [total, heads, head_dim].
+using AttentionFn = std::function<at::Tensor(int layer, const at::Tensor& q, const at::Tensor& k,
+                                             const at::Tensor& v)>;
+
+// tokens, positions: int64 [total], on the weights' device. Hidden states after the final norm,
+// [total, hidden].
+at::Tensor decode_layers(const Weights& weights, const at::Tensor& tokens,
+                         const at::Tensor& positions, const AttentionFn& attention);
+
+// int64 [values] on `device`.
+at::Tensor index_tensor(const std::vector<int64_t>& values, at::Device device);
+
+}  // namespace longshot::model

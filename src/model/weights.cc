@@ -1,0 +1,170 @@
+#include "model/weights.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+#include <c10/core/InferenceMode.h>
+
+#include <cmath>
+#include <cstring>
+#include <exception>
+#include <utility>
+
+#include "base/check.h"
+#include "base/rng.h"
+
+namespace longshot::model {
+namespace {
+
+constexpr double kInitStd = 0.02;
+
+bool ends_with(const std::string& text, std::string_view ending) {
+  return text.size() >= ending.size() &&
+         text.compare(text.size() - ending.size(), ending.size(), ending) == 0;
+}
+
+std::string shape_string(const std::vector<int64_t>& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) {
+    text += (i ? ", " : "") + std::to_string(shape[i]);
+  }
+  return text + "]";
+}
+
+at::Tensor empty_host(const std::vector<int64_t>& shape) {
+  return at::empty(shape, at::TensorOptions().dtype(at::kFloat));
+}
+
+// A leaf on `device`; the host tensor is given away and becomes the leaf itself on a CPU.
+at::Tensor make_leaf(const at::Tensor& host, const std::string& device) {
+  at::NoGradGuard no_grad;
+  return host.to(at::Device(device)).requires_grad_(true);
+}
+
+// The kind of a weight is visible in its Hugging Face name.
+void fill_random(const ModelConfig& config, uint64_t seed, const std::string& name,
+                 at::Tensor& host) {
+  if (ends_with(name, ".bias")) {
+    host.zero_();
+    return;
+  }
+  if (ends_with(name, "norm.weight")) {
+    host.fill_(1.0);
+    return;
+  }
+  const bool residual = ends_with(name, "o_proj.weight") || ends_with(name, "down_proj.weight");
+  const double std = residual ? kInitStd / std::sqrt(2.0 * config.num_layers) : kInitStd;
+  CounterRng rng(hash_combine(seed, hash64(name)));
+  float* data = host.mutable_data_ptr<float>();
+  const int64_t count = host.numel();
+  for (int64_t i = 0; i < count; ++i) data[i] = static_cast<float>(std * rng.next_normal());
+}
+
+Status check_tensor(const WeightSpec& spec, const HostTensor& tensor) {
+  if (tensor.name != spec.name) {
+    return invalid_argument("weight '" + spec.name + "' is missing (found '" + tensor.name +
+                            "' in its place)");
+  }
+  int64_t count = 1;
+  for (int64_t size : spec.shape) count *= size;
+  if (tensor.shape != spec.shape || static_cast<int64_t>(tensor.data.size()) != count) {
+    return invalid_argument("weight '" + spec.name + "' has shape " + shape_string(tensor.shape) +
+                            " with " + std::to_string(tensor.data.size()) +
+                            " values; the architecture needs " + shape_string(spec.shape));
+  }
+  return ok_status();
+}
+
+}  // namespace
+
+Status check_device(const std::string& device) {
+  try {
+    at::empty({1}, at::TensorOptions().dtype(at::kFloat).device(at::Device(device))).zero_();
+    return ok_status();
+  } catch (const std::exception& error) {
+    const std::string what = error.what();
+    return invalid_argument("device '" + device +
+                            "' cannot be used: " + what.substr(0, what.find('\n')));
+  }
+}
+
+Weights::Weights(ModelConfig config, std::vector<NamedTensor> tensors)
+    : config_(std::move(config)), tensors_(std::move(tensors)) {
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    LS_CHECK(!tensors_[i].tensor.is_inference(), "weights made inside InferenceMode cannot learn");
+    index_[tensors_[i].name] = i;
+  }
+}
+
+Result<Weights> Weights::from_host(const ModelConfig& config,
+                                   const std::vector<HostTensor>& tensors,
+                                   const std::string& device) {
+  LS_RETURN_IF_ERROR(check_device(device));
+  const std::vector<WeightSpec> specs = expected_weights(config);
+  if (specs.size() != tensors.size()) {
+    return invalid_argument("the architecture has " + std::to_string(specs.size()) +
+                            " weights, the file gave " + std::to_string(tensors.size()));
+  }
+  c10::InferenceMode normal_mode(false);
+  std::vector<NamedTensor> named;
+  for (size_t i = 0; i < specs.size(); ++i) {
+    LS_RETURN_IF_ERROR(check_tensor(specs[i], tensors[i]));
+    at::Tensor host = empty_host(specs[i].shape);
+    std::memcpy(host.mutable_data_ptr<float>(), tensors[i].data.data(),
+                tensors[i].data.size() * sizeof(float));
+    named.push_back({specs[i].name, make_leaf(host, device)});
+  }
+  return Weights(config, std::move(named));
+}
+
+Weights Weights::random(const ModelConfig& config, uint64_t seed, const std::string& device) {
+  c10::InferenceMode normal_mode(false);
+  std::vector<NamedTensor> named;
+  for (const WeightSpec& spec : expected_weights(config)) {
+    at::Tensor host = empty_host(spec.shape);
+    fill_random(config, seed, spec.name, host);
+    named.push_back({spec.name, make_leaf(host, device)});
+  }
+  return Weights(config, std::move(named));
+}
+
+const at::Tensor& Weights::at(const std::string& name) const {
+  const auto found = index_.find(name);
+  LS_CHECK(found != index_.end(), "the model has no weight '" + name + "'");
+  return tensors_[found->second].tensor;
+}
+
+at::Tensor& Weights::at(const std::string& name) {
+  return const_cast<at::Tensor&>(std::as_const(*this).at(name));
+}
+
+at::Device Weights::device() const {
+  return tensors_.front().tensor.device();
+}
+
+Weights Weights::clone() const {
+  c10::InferenceMode normal_mode(false);
+  std::vector<NamedTensor> copies;
+  for (const NamedTensor& named : tensors_) {
+    at::Tensor copy = named.tensor.detach().clone();
+    copies.push_back({named.name, copy.requires_grad_(named.tensor.requires_grad())});
+  }
+  return Weights(config_, std::move(copies));
+}
+
+void Weights::zero_grad() {
+  for (NamedTensor& named : tensors_) named.tensor.mutable_grad() = at::Tensor();
+}
+
+WeightsView Weights::view(int64_t version, std::vector<at::Tensor>& host_copy) const {
+  host_copy.clear();
+  WeightsView view{config_, version, {}};
+  for (const NamedTensor& named : tensors_) {
+    const at::Tensor host = named.tensor.detach().to(at::kCPU).contiguous();
+    if (!named.tensor.device().is_cpu()) host_copy.push_back(host);
+    view.tensors.push_back({named.name, host.sizes().vec(), host.const_data_ptr<float>()});
+  }
+  return view;
+}
+
+}  // namespace longshot::model

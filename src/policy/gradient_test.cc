@@ -1,0 +1,134 @@
+// Gradients against libtorch's autograd: of the objectives in double precision, and of all weights
+// through the chunked head.
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/exp.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/minimum.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+
+#include <cstdio>
+
+#include "base/rng.h"
+#include "policy/loss/objective.h"
+#include "policy/pass.h"
+#include "policy/testing.h"
+
+namespace longshot::policy {
+namespace {
+
+// The formulas of objective.h on tensors; `l` and `o` are [n].
+at::Tensor reference_loss(const std::string& name, const at::Tensor& l, const at::Tensor& o,
+                          double advantage, const ObjectiveOptions& options) {
+  const double scale = options.length_mean ? 1.0 / static_cast<double>(l.numel()) : 1.0;
+  const at::Tensor sum = l.sum() * scale, rho = (l - o).sum() * scale;
+  if (name == "kimi") return -advantage * sum + options.tau / 2 * rho.pow(2);
+  if (name == "kimi_logz") return (advantage - options.tau * rho).pow(2) / (2 * options.tau);
+  if (name == "pg") return -advantage * sum;
+  const at::Tensor ratio = at::exp(l - o);
+  const at::Tensor gain = at::minimum(
+      ratio * advantage, ratio.clamp(1 - options.clip_low, 1 + options.clip_high) * advantage);
+  const at::Tensor k3 = at::exp(o - l) - (o - l) - 1;
+  return (options.kl_coef * k3 - gain).sum() * scale;
+}
+
+TEST(Gradient, ObjectivesMatchAutogradInDouble) {
+  CounterRng rng(11);
+  double worst = 0;
+  for (const auto& objective : objectives()) {
+    for (const bool length_mean : {false, true}) {
+      for (const double advantage : {0.8, -0.6}) {
+        const ObjectiveOptions options{.tau = 0.3, .length_mean = length_mean, .kl_coef = 0.1};
+        std::vector<double> present, recorded, grad(20);
+        for (int t = 0; t < 20; ++t) {
+          present.push_back(-3 * rng.next_double() - 0.1);
+          recorded.push_back(present.back() + rng.next_double() - 0.5);
+        }
+        const auto f64 = at::TensorOptions().dtype(at::kDouble);
+        at::Tensor l = at::tensor(present, f64).requires_grad_(true);
+        const at::Tensor loss =
+            reference_loss(objective.name, l, at::tensor(recorded, f64), advantage, options);
+        loss.backward();
+        const auto out = objective.compute({present, recorded, advantage}, options, grad);
+        EXPECT_NEAR(out.loss, loss.item<double>(), 1e-12) << objective.name;
+        for (int t = 0; t < 20; ++t) {
+          const double difference = std::abs(grad[t] - l.grad()[t].item<double>());
+          worst = std::max(worst, difference);
+          EXPECT_LT(difference, 1e-12) << objective.name << " token " << t;
+        }
+      }
+    }
+  }
+  std::printf("objectives against autograd (f64): largest gradient difference %.1e\n", worst);
+}
+
+TEST(Gradient, AllWeightsMatchAutogradThroughFullLogits) {
+  for (const bool tied : {true, false}) {
+    const double temperature = 0.7;
+    const std::vector<std::vector<data::TokenId>> tokens = {
+        {1, 5, 9, 2, 7, 7}, {3, 4, 30}, {8, 1, 1, 2}};
+    const std::vector<std::vector<uint8_t>> masks = {{0, 0, 1, 1, 0, 1}, {1, 1, 1}, {0, 0, 0, 1}};
+    std::vector<PassRow> rows;
+    for (size_t i = 0; i < tokens.size(); ++i) rows.push_back({tokens[i], masks[i]});
+    const auto micros = make_micro_batches(rows, 1024);
+    ASSERT_EQ(micros.size(), 1u);
+    const MicroBatch& micro = micros[0];
+    std::vector<float> grad;
+    for (size_t i = 0; i < micro.targets.size(); ++i)
+      grad.push_back(0.3f * static_cast<float>(i) - 0.5f);
+
+    auto chunked = tiny_weights(tied), full = tiny_weights(tied);
+    Pass pass(chunked, micro, temperature, true);
+    pass.backward(grad);
+
+    const at::Tensor hidden = model::hidden_states(full, micro.batch);
+    const at::Tensor logprobs =
+        at::log_softmax(at::matmul(hidden, model::head_weight(full).t()) / temperature, -1);
+    at::Tensor loss = at::zeros({});
+    for (size_t i = 0; i < micro.targets.size(); ++i) {
+      const at::Tensor chosen = logprobs[micro.predictors[i]][micro.targets[i]];
+      EXPECT_NEAR(pass.logprobs()[i], chosen.item<float>(), 1e-5);
+      loss = loss + chosen * grad[i];
+    }
+    loss.backward();
+    double worst = 0;
+    for (size_t i = 0; i < full.tensors().size(); ++i) {
+      const at::Tensor expected = full.tensors()[i].tensor.grad(),
+                       got = chunked.tensors()[i].tensor.grad();
+      ASSERT_TRUE(got.defined()) << full.tensors()[i].name;
+      const double size = expected.abs().max().item<double>();
+      EXPECT_GT(size, 0) << full.tensors()[i].name;
+      worst = std::max(worst, (expected - got).abs().max().item<double>() / size);
+    }
+    std::printf(
+        "weights, chunked head against autograd (f32, %s): largest relative difference %.1e\n",
+        tied ? "tied" : "untied", worst);
+    EXPECT_LT(worst, 1e-4);
+  }
+}
+
+TEST(Gradient, MicroBatchesKeepRowsWholeAndPointAtTheirPredictors) {
+  const std::vector<std::vector<data::TokenId>> tokens = {{1, 5, 9, 2}, {3}, {8, 1, 6}, {7, 7}};
+  const std::vector<std::vector<uint8_t>> masks = {{0, 0, 1, 0}, {1}, {0, 1, 1}, {0, 0}};
+  std::vector<PassRow> rows;
+  for (size_t i = 0; i < tokens.size(); ++i) rows.push_back({tokens[i], masks[i]});
+  const auto micros = make_micro_batches(rows, 3);
+  ASSERT_EQ(micros.size(),
+            2u);  // rows 1 and 3 have nothing to predict; rows 0 and 2 need two tokens each
+  EXPECT_EQ(micros[0].rows, std::vector<size_t>{0});
+  EXPECT_EQ(micros[0].targets, std::vector<int32_t>{9});
+  EXPECT_EQ(micros[0].predictors, std::vector<int64_t>{1});
+  EXPECT_EQ(micros[0].batch.total(), 2);
+  EXPECT_EQ(micros[1].targets, (std::vector<int32_t>{1, 6}));
+  EXPECT_EQ(micros[1].predictors, (std::vector<int64_t>{0, 1}));
+  const auto together = make_micro_batches(rows, 100);
+  ASSERT_EQ(together.size(), 1u);
+  EXPECT_EQ(together[0].predictors, (std::vector<int64_t>{1, 2, 3}));
+  EXPECT_EQ(together[0].begins, (std::vector<size_t>{0, 1, 3}));
+}
+
+}  // namespace
+}  // namespace longshot::policy

@@ -1,0 +1,46 @@
+#pragma once
+// What a user may set of policy optimization. Torch-free; trainer.h includes it.
+
+#include <cstdint>
+#include <string>
+
+namespace longshot::policy {
+
+struct OptimizerOptions {
+  double lr = 1e-6;
+  double beta1 = 0.9, beta2 = 0.95, eps = 1e-8;
+  double weight_decay = 0.0;          // decoupled; not applied to norms and biases
+  double clip_grad = 1.0;             // global norm; 0 = off
+  std::string schedule = "constant";  // "constant", "linear", "cosine"; over total_steps
+  int64_t warmup_steps = 0;
+  double min_lr_ratio = 0.1;  // end of the schedule
+};
+
+struct AlgorithmOptions {
+  std::string name = "kimi";      // "kimi", "rest", "reinforce", "rloo", "grpo"
+  std::string baseline = "mean";  // kimi: "mean" (group mean) or "logz" (tau log mean exp(r / tau))
+  double tau = 0.02;              // kimi: weight of the squared log-ratio; > 0 for "logz"
+  // Divide advantages by their standard deviation: "none", "std". grpo always divides; rest and
+  // kimi with "logz" cannot.
+  std::string normalize = "none";
+  // A response counts with the sum of its tokens ("none") or their mean ("mean"). grpo as published
+  // is "mean".
+  std::string length_normalize = "none";
+  double clip_low = 0.2, clip_high = 0.2;  // grpo
+  double kl_coef = 0.0;                    // grpo: k3 penalty against the recorded policy
+  int mini_batches = 4;                    // optimizer steps per epoch; groups are never cut
+  int epochs = 1;
+  bool reset_optimizer = true;  // report: the reference changes each iteration
+  bool train_earlier_segments =
+      false;                       // partial rollouts: tokens of older policy versions in the loss
+  int micro_batch_tokens = 16384;  // packed tokens per forward/backward
+  double temperature = 1.0;        // of the rollout; log-probabilities are compared at it
+  int64_t staleness_limit = 0;     // used by replay/, kept here for the log
+};
+
+struct SftOptions {
+  int batch_tokens = 4096;  // packed tokens per optimizer step
+  int micro_batch_tokens = 16384;
+};
+
+}  // namespace longshot::policy

@@ -1,0 +1,70 @@
+#include "policy/packing.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "base/rng.h"
+
+namespace longshot::policy {
+namespace {
+
+using testing::ElementsAre;
+
+TEST(Packing, LongestFirstIntoTheFirstPackWithRoom) {
+  EXPECT_THAT(pack_sequences({3, 7, 5, 2, 3}, 10),
+              ElementsAre(ElementsAre(1, 0), ElementsAre(2, 4, 3)));
+}
+
+TEST(Packing, ASequenceLongerThanThePackStandsAlone) {
+  EXPECT_THAT(pack_sequences({50, 1, 1}, 10), ElementsAre(ElementsAre(0), ElementsAre(1, 2)));
+}
+
+TEST(Packing, EverySequenceIsInExactlyOnePackAndNoPackOverflows) {
+  CounterRng rng(1);
+  for (int trial = 0; trial < 50; ++trial) {
+    std::vector<int64_t> lengths;
+    for (uint64_t i = rng.next_below(200); i > 0; --i) lengths.push_back(rng.next_int(1, 100));
+    std::set<size_t> seen;
+    int64_t total = 0;
+    const auto packs = pack_sequences(lengths, 128);
+    for (const auto& pack : packs) {
+      int64_t used = 0;
+      for (const size_t i : pack) {
+        used += lengths[i];
+        EXPECT_TRUE(seen.insert(i).second);
+      }
+      EXPECT_LE(used, 128);
+      total += used;
+    }
+    EXPECT_EQ(seen.size(), lengths.size());
+    EXPECT_LE(packs.size(),
+              static_cast<size_t>(2 * total / 128 + 1));  // two half-empty packs never coexist
+    EXPECT_EQ(packs, pack_sequences(lengths, 128));
+  }
+}
+
+TEST(Packing, PartsCoverAllItemsOnceAndDependOnTheKeyAlone) {
+  for (const size_t count : {0u, 1u, 3u, 10u, 17u}) {
+    const auto parts = random_parts(count, 4, 99);
+    EXPECT_EQ(parts.size(), std::min<size_t>(count, 4));
+    std::set<size_t> seen;
+    size_t smallest = count, largest = 0;
+    for (const auto& part : parts) {
+      seen.insert(part.begin(), part.end());
+      smallest = std::min(smallest, part.size());
+      largest = std::max(largest, part.size());
+    }
+    EXPECT_EQ(seen.size(), count);
+    if (count > 0) {
+      EXPECT_GE(smallest, 1u);
+      EXPECT_LE(largest - smallest, 1u);
+    }
+    EXPECT_EQ(parts, random_parts(count, 4, 99));
+  }
+  EXPECT_NE(random_parts(17, 4, 99), random_parts(17, 4, 100));
+}
+
+}  // namespace
+}  // namespace longshot::policy

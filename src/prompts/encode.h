@@ -1,0 +1,28 @@
+#pragma once
+// Text and chats to token ids, where a character without a token is an error and not a silent
+// <unk>.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "tokenizer/chat_template.h"
+#include "tokenizer/tokenizer.h"
+
+namespace longshot::prompts {
+
+using data::TokenId;
+
+// No BOS. `where` begins the error message.
+Result<std::vector<TokenId>> encode_text(const tokenizer::Tokenizer& tokenizer,
+                                         std::string_view text, const std::string& where);
+// With the leading BOS where the tokenizer has one and the text does not bring its own.
+Result<std::vector<TokenId>> encode_raw_prompt(const tokenizer::Tokenizer& tokenizer,
+                                               std::string_view text, const std::string& where);
+Result<std::vector<TokenId>> encode_chat(const tokenizer::Tokenizer& tokenizer,
+                                         const tokenizer::ChatTemplate& chat_template,
+                                         const std::vector<data::Message>& messages,
+                                         bool add_generation_prompt, const std::string& where);
+
+}  // namespace longshot::prompts

@@ -1,0 +1,133 @@
+#pragma once
+// Data sets become prompts; samplers choose which ones an iteration sees.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/metrics.h"
+#include "base/status.h"
+#include "data/types.h"
+#include "tokenizer/chat_template.h"
+#include "tokenizer/tokenizer.h"
+
+namespace longshot::prompts {
+
+// Which columns of a row mean what. Defaults are verl's and TRL's names.
+struct ColumnMapping {
+  std::string prompt = "prompt";
+  std::string
+      ground_truth;  // empty: reward_model.ground_truth, else ground_truth, answer, solution
+  std::string data_source = "data_source";
+  std::string difficulty;     // empty: extra_info.difficulty, else difficulty, else 0
+  std::string system_prompt;  // text put before every chat as a system message; empty = none
+};
+
+// All rows of JSONL and parquet files as JSON objects, each with where it stands ("file.jsonl:12").
+struct Row {
+  Json json;
+  std::string where;
+};
+Result<std::vector<Row>> read_rows(const std::vector<std::string>& files);
+
+// Rows to prompts. A bad row is an error naming file and line; duplicate ids too.
+Result<std::vector<data::Prompt>> read_prompts(const std::vector<std::string>& files,
+                                               const ColumnMapping& mapping);
+
+// Fills Prompt::tokens by the chat template (or the raw text, with leading BOS where the tokenizer
+// has one). Prompts longer than max_prompt_length are dropped and counted in `dropped` (verl's
+// filter_overlong_prompts).
+Status tokenize_prompts(std::vector<data::Prompt>& prompts, const tokenizer::Tokenizer& tokenizer,
+                        const tokenizer::ChatTemplate& chat_template, int max_prompt_length,
+                        int* dropped);
+
+// One supervised row (SFT): loss on response tokens only.
+// Schemas: TRL messages (every assistant turn is trained on), prompt+completion (strings or message
+// lists), text (plain language modelling: all tokens), verl (prompt messages + extra_info.answer or
+// `response`).
+struct SupervisedExample {
+  std::vector<data::TokenId> tokens;
+  std::vector<uint8_t> loss_mask;  // [tokens.size()]
+  std::string where;
+};
+Result<std::vector<SupervisedExample>> read_supervised(const std::vector<std::string>& files,
+                                                       const tokenizer::Tokenizer& tokenizer,
+                                                       const tokenizer::ChatTemplate& chat_template,
+                                                       data::TokenId eos, int max_length,
+                                                       int* dropped);
+
+struct SamplerOptions {
+  // "uniform": epoch by epoch, each a fresh permutation.
+  // "curriculum": the same, within a window of difficulty that moves with the iteration (the table
+  // below). "prioritized": in proportion to max(prioritized_floor, 1 - s_i), s_i the success rate
+  // of the problem; within the window too if a table is given.
+  std::string order = "uniform";
+  // The curriculum's table: from iteration curriculum_iterations[i] (ascending) on, problems with
+  // curriculum_min_difficulty[i] <= difficulty <= curriculum_max_difficulty[i] are eligible; before
+  // the first entry all are. The report's ablation, mixed until iteration 24 and then hard only:
+  // {24}, {hard}, {infinity}.
+  std::vector<double> curriculum_iterations;
+  std::vector<double> curriculum_min_difficulty;
+  std::vector<double> curriculum_max_difficulty;
+  double prioritized_floor =
+      0.05;  // lowest weight, in (0, 1], so that a solved problem is still seen
+};
+
+// Chooses prompts; its state (draw counts, success rates, position) is saved with a checkpoint.
+// Every choice is a function of the seed and the state, so a restored sampler goes on as the
+// uninterrupted one. Not thread-safe.
+class PromptSampler {
+ public:
+  // Checks the options against the data: known order, table of equal lengths and ascending, no
+  // window without a prompt.
+  static Result<PromptSampler> create(std::vector<data::Prompt> prompts, SamplerOptions options,
+                                      uint64_t seed);
+  // The same; wrong options are a bug of the caller.
+  PromptSampler(std::vector<data::Prompt> prompts, SamplerOptions options, uint64_t seed);
+
+  // `count` different prompts, or all eligible ones if they are fewer: no prompt occurs twice in
+  // one call. uniform, curriculum: every eligible prompt occurs once in each epoch; a call may span
+  // two epochs. Draw::seed = hash_combine(seed, how often this prompt was drawn before).
+  std::vector<data::Draw> next(int count, int64_t iteration);
+  // s_i moves to the mean correctness of a finished group: the exact mean of the first visits, from
+  // the fourth on an exponential one with weight 0.3, since the policy of long ago says little
+  // about the present one. Ids that are not in the set are ignored (a replay buffer may hold groups
+  // of another set).
+  void record(const std::string& prompt_id, double mean_correct);
+  const data::Prompt* find(const std::string& prompt_id) const;
+  double success_rate(const std::string& prompt_id) const;  // -1 = never recorded
+
+  Json state() const;
+  // An error if the state was saved with other prompts (ids, contents, answers or difficulties) or
+  // another seed. With another order or table the success rates stay and a new epoch begins.
+  Status restore(const Json& state);
+  size_t size() const { return prompts_.size(); }
+  std::string debug_string() const;
+
+ private:
+  struct Visits {
+    double success = -1;  // running success rate, -1 = never recorded
+    int64_t records = 0;
+    int64_t draws = 0;
+  };
+  int window_at(int64_t iteration) const;  // row of the curriculum table, -1 = before the first
+  bool eligible(size_t prompt, int window) const;
+  void start_epoch(int window);
+  std::vector<uint32_t> next_in_epoch(size_t count, int window);
+  std::vector<uint32_t> next_prioritized(size_t count, int window) const;
+
+  std::vector<data::Prompt> prompts_;
+  SamplerOptions options_;
+  uint64_t seed_;
+  uint64_t fingerprint_;  // of the data set
+  std::map<std::string, size_t> index_;
+  std::vector<Visits> visits_;
+  std::vector<uint32_t> order_;  // the present epoch's permutation of the eligible prompts
+  int64_t epoch_ = 0, position_ = 0, calls_ = 0;
+  int window_ = -1;  // the window order_ was made for
+};
+
+}  // namespace longshot::prompts

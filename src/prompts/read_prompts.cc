@@ -1,0 +1,194 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <array>
+#include <unordered_map>
+
+#include "base/rng.h"
+#include "prompts/prompts.h"
+#include "prompts/schema.h"
+
+namespace longshot::prompts {
+namespace {
+
+constexpr std::array<const char*, 3> kAnswerColumns = {"ground_truth", "answer", "solution"};
+
+// The member, or null; nullptr too where it is null.
+const Json* member(const Json& object, const std::string& key) {
+  if (!object.is_object()) return nullptr;
+  const auto it = object.find(key);
+  return it == object.end() || it->is_null() ? nullptr : &*it;
+}
+
+Status check_form(const Row& row, const ColumnMapping& mapping) {
+  LS_ASSIGN_OR_RETURN(const Schema schema, detect_schema(row, mapping.prompt));
+  switch (schema) {
+    case Schema::preference:
+      return invalid_argument(row.where +
+                              ": rows with 'chosen' and 'rejected' are preference pairs; train " +
+                              "on them with `longshot dpo`");
+    case Schema::messages:
+      return invalid_argument(row.where +
+                              ": rows with 'messages' are for `longshot sft`; to use them as " +
+                              "prompts give a 'prompt' column that ends with the user's turn");
+    case Schema::text:
+      return invalid_argument(row.where +
+                              ": rows with only 'text' are for `longshot sft`; a prompt needs a '" +
+                              mapping.prompt + "' column");
+    default:
+      return ok_status();
+  }
+}
+
+Status parse_prompt_text(const Row& row, const ColumnMapping& mapping, data::Prompt& prompt) {
+  const Json& value = row.json[mapping.prompt];
+  const std::string place = row.where + ": '" + mapping.prompt + "'";
+  if (value.is_string()) {
+    prompt.text = value.get<std::string>();
+    if (prompt.text.empty()) return invalid_argument(place + " is empty");
+  } else {
+    LS_ASSIGN_OR_RETURN(prompt.messages, parse_messages(value, place));
+    if (prompt.messages.back().role == "assistant") {
+      return invalid_argument(place + " ends with an assistant turn: nothing is left to answer");
+    }
+  }
+  if (mapping.system_prompt.empty()) return ok_status();
+  if (!prompt.messages.empty() && prompt.messages.front().role == "system") {
+    return invalid_argument(place +
+                            " has a system message of its own; clear the configured system prompt");
+  }
+  if (prompt.messages.empty()) prompt.messages.push_back({"user", std::exchange(prompt.text, "")});
+  prompt.messages.insert(prompt.messages.begin(), {"system", mapping.system_prompt});
+  return ok_status();
+}
+
+// The answer, and the top-level column it came from ("" if none was there).
+struct Answer {
+  const Json* value = nullptr;
+  std::string column;
+};
+
+Result<Answer> find_answer(const Row& row, const ColumnMapping& mapping) {
+  if (!mapping.ground_truth.empty()) {
+    const Json* value = member(row.json, mapping.ground_truth);
+    if (value == nullptr) {
+      return invalid_argument(row.where + ": ground-truth column '" + mapping.ground_truth +
+                              "' is missing");
+    }
+    return Answer{value, mapping.ground_truth};
+  }
+  if (const Json* model = member(row.json, "reward_model")) {
+    if (const Json* value = member(*model, "ground_truth")) return Answer{value, "reward_model"};
+    return invalid_argument(row.where + ": 'reward_model' has no 'ground_truth'");
+  }
+  for (const char* column : kAnswerColumns) {
+    if (const Json* value = member(row.json, column)) return Answer{value, column};
+  }
+  return Answer{};
+}
+
+Result<double> find_difficulty(const Row& row, const ColumnMapping& mapping) {
+  if (!mapping.difficulty.empty()) {
+    return json_get<double>(row.json, mapping.difficulty, row.where);
+  }
+  const Json* extra = member(row.json, "extra_info");
+  const Json* value = extra == nullptr ? nullptr : member(*extra, "difficulty");
+  if (value == nullptr || !value->is_number()) value = member(row.json, "difficulty");
+  return value != nullptr && value->is_number() ? value->get<double>() : 0.0;
+}
+
+// extra_info's members, and every column that has no other place.
+Result<Json> collect_extra(const Row& row, const ColumnMapping& mapping,
+                           const std::string& answer_column) {
+  Json extra = Json::object();
+  if (const Json* given = member(row.json, "extra_info")) {
+    if (!given->is_object())
+      return invalid_argument(row.where + ": 'extra_info' must be an object");
+    extra = *given;
+  }
+  for (const auto& [key, value] : row.json.items()) {
+    const bool placed = key == mapping.prompt || key == mapping.data_source ||
+                        key == "extra_info" || key == "reward_model" || key == answer_column;
+    if (!placed && !extra.contains(key)) extra[key] = value;
+  }
+  return extra;
+}
+
+// Given by the row (`id`, else extra_info.index with its split), else a hash of
+// the content.
+Result<std::string> make_id(const Row& row, const data::Prompt& prompt) {
+  const std::string source = prompt.data_source.empty() ? "" : prompt.data_source + "/";
+  if (const Json* id = member(row.json, "id")) {
+    LS_ASSIGN_OR_RETURN(const std::string text, text_of(*id, row.where + ": 'id'"));
+    return source + text;
+  }
+  const Json* extra = member(row.json, "extra_info");
+  if (const Json* index = extra == nullptr ? nullptr : member(*extra, "index")) {
+    LS_ASSIGN_OR_RETURN(const std::string text,
+                        text_of(*index, row.where + ": 'extra_info.index'"));
+    const Json* split = member(*extra, "split");
+    return source +
+           (split != nullptr && split->is_string() ? split->get<std::string>() + "/" : "") + text;
+  }
+  uint64_t hash = hash_combine(hash64(prompt.text), hash64(prompt.ground_truth));
+  for (const data::Message& m : prompt.messages) {
+    hash = hash_combine(hash, hash_combine(hash64(m.role), hash64(m.content)));
+  }
+  return fmt::format("{}{:016x}", source, hash);
+}
+
+struct ParsedRow {
+  data::Prompt prompt;
+  bool answered = false;
+};
+
+Result<ParsedRow> parse_row(const Row& row, const ColumnMapping& mapping) {
+  LS_RETURN_IF_ERROR(check_form(row, mapping));
+  ParsedRow out;
+  LS_RETURN_IF_ERROR(parse_prompt_text(row, mapping, out.prompt));
+  LS_ASSIGN_OR_RETURN(out.prompt.data_source,
+                      json_get_or<std::string>(row.json, mapping.data_source, "", row.where));
+  LS_ASSIGN_OR_RETURN(const Answer answer, find_answer(row, mapping));
+  out.answered = answer.value != nullptr;
+  if (out.answered) {
+    LS_ASSIGN_OR_RETURN(out.prompt.ground_truth,
+                        text_of(*answer.value, row.where + ": ground truth"));
+  }
+  LS_ASSIGN_OR_RETURN(out.prompt.difficulty, find_difficulty(row, mapping));
+  LS_ASSIGN_OR_RETURN(out.prompt.extra_info, collect_extra(row, mapping, answer.column));
+  LS_ASSIGN_OR_RETURN(out.prompt.id, make_id(row, out.prompt));
+  return out;
+}
+
+}  // namespace
+
+Result<std::vector<data::Prompt>> read_prompts(const std::vector<std::string>& files,
+                                               const ColumnMapping& mapping) {
+  LS_ASSIGN_OR_RETURN(const auto rows, read_rows(files));
+  if (rows.empty()) return invalid_argument(fmt::format("no rows in {}", fmt::join(files, ", ")));
+  std::vector<data::Prompt> prompts;
+  std::unordered_map<std::string, size_t> seen;
+  const Row *with_answer = nullptr, *without_answer = nullptr;
+  for (const Row& row : rows) {
+    LS_ASSIGN_OR_RETURN(ParsedRow parsed, parse_row(row, mapping));
+    const auto [it, fresh] = seen.emplace(parsed.prompt.id, prompts.size());
+    if (!fresh) {
+      return invalid_argument(
+          fmt::format("{}: prompt id '{}' was given before, by {}; ids must be unique", row.where,
+                      parsed.prompt.id, rows[it->second].where));
+    }
+    (parsed.answered ? with_answer : without_answer) = &row;
+    prompts.push_back(std::move(parsed.prompt));
+  }
+  if (with_answer != nullptr && without_answer != nullptr) {
+    return invalid_argument(
+        fmt::format("{}: no ground truth (looked for "
+                    "reward_model.ground_truth, ground_truth, "
+                    "answer, solution), "
+                    "while {} has one",
+                    without_answer->where, with_answer->where));
+  }
+  return prompts;
+}
+
+}  // namespace longshot::prompts

@@ -1,0 +1,66 @@
+#include <cstdio>
+#include <string_view>
+
+#include "base/fs.h"
+#include "prompts/parquet.h"
+#include "prompts/prompts.h"
+
+namespace longshot::prompts {
+namespace {
+
+constexpr std::string_view kParquetMagic = "PAR1";
+constexpr std::string_view kGzipMagic = "\x1f\x8b";
+constexpr std::string_view kUtf8Mark = "\xef\xbb\xbf";
+
+bool blank(std::string_view line) {
+  return line.find_first_not_of(" \t\r") == std::string_view::npos;
+}
+
+// One JSON object a line; blank lines are allowed, anything else is an error
+// with its line number.
+Status read_jsonl(const std::string& path, std::string_view text, std::vector<Row>& rows) {
+  if (text.starts_with(kUtf8Mark)) text.remove_prefix(kUtf8Mark.size());
+  int line_number = 0;
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    ++line_number;
+    if (blank(line)) continue;
+    std::string where = path + ":" + std::to_string(line_number);
+    LS_ASSIGN_OR_RETURN(Json json, parse_json(line, where));
+    if (!json.is_object()) {
+      return invalid_argument(where + ": a row must be a JSON object, this is " +
+                              std::string(json.type_name()) +
+                              " (one object a line, no enclosing list)");
+    }
+    rows.push_back({std::move(json), std::move(where)});
+  }
+  return ok_status();
+}
+
+Status read_one(const std::string& path, std::vector<Row>& rows) {
+  LS_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
+  const std::string_view bytes = file.bytes();
+  if (bytes.starts_with(kParquetMagic)) {
+    LS_ASSIGN_OR_RETURN(auto more, read_parquet(path));
+    for (Row& row : more) rows.push_back(std::move(row));
+    return ok_status();
+  }
+  if (path.ends_with(".parquet")) {
+    return corrupt(path + ": not a parquet file (it does not begin with PAR1)");
+  }
+  if (bytes.starts_with(kGzipMagic))
+    return invalid_argument(path + ": is compressed; gunzip it first");
+  return read_jsonl(path, bytes, rows);
+}
+
+}  // namespace
+
+Result<std::vector<Row>> read_rows(const std::vector<std::string>& files) {
+  std::vector<Row> rows;
+  for (const std::string& path : files) LS_RETURN_IF_ERROR(read_one(path, rows));
+  return rows;
+}
+
+}  // namespace longshot::prompts

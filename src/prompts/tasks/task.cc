@@ -1,0 +1,30 @@
+#include "prompts/tasks/task.h"
+
+namespace longshot::prompts {
+
+const std::vector<Task>& tasks() {
+  static const std::vector<Task> table = {
+      {"addition", "longshot/addition", "0123456789+=;#", "digits of each number", 1, 18, 3, 3,
+       make_addition},
+      {"chain", "longshot/chain", "0123456789+-=;#", "operations in the chain", 1, 64, 2, 8,
+       make_chain},
+      {"countdown", "countdown", "0123456789+-*/()=,>:?[]<#nok", "numbers to use", 2, 6, 3, 4,
+       make_countdown},
+  };
+  return table;
+}
+
+const Task* find_task(std::string_view name) {
+  for (const Task& task : tasks()) {
+    if (name == task.name) return &task;
+  }
+  return nullptr;
+}
+
+std::string task_names() {
+  std::string names;
+  for (const Task& task : tasks()) names += (names.empty() ? "" : ", ") + std::string(task.name);
+  return names;
+}
+
+}  // namespace longshot::prompts

@@ -1,0 +1,116 @@
+#pragma once
+// Sample + Verdict -> Group. The buffer joins the samples of a prompt, over as many iterations as
+// partial rollouts take, and hands out a group once all of its samples are judged. Table, selector,
+// limits and journal are separate objects; every change goes through the journal, so a journal
+// position is a checkpoint. Not thread-safe.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/metrics.h"
+#include "base/status.h"
+#include "data/types.h"
+#include "replay/journal.h"
+#include "replay/selector.h"
+
+namespace longshot::replay {
+
+// When a group may no longer be used.
+struct Limits {
+  // Newest version minus the oldest version among the group's tokens that are still trained on. 0
+  // would refuse every partial rollout whose last segment is old; groups above the limit are
+  // dropped and counted. -1 = no limit.
+  int64_t staleness = -1;
+  int max_groups = 4096;  // complete and unfinished; the oldest complete ones are dropped first
+  std::string debug_string() const;
+};
+
+// A prompt drawn once and the samples it has so far.
+struct Entry {
+  data::Prompt prompt;
+  uint64_t seed = 0;  // the draw's seed; (prompt id, seed) is the key
+  int expected = 0;   // samples of the group
+  int64_t inserted = 0;
+  std::vector<data::Sample> samples;    // finished
+  std::vector<data::Verdict> verdicts;  // of `samples`
+  std::vector<data::Sample> partials;   // to be continued
+  bool complete() const { return static_cast<int>(samples.size()) == expected; }
+};
+
+// Storage only: insert, find, erase, in insertion order.
+class Table {
+ public:
+  using Key = std::pair<std::string, uint64_t>;
+  Entry& open(const data::Prompt& prompt, uint64_t seed, int expected);
+  Entry* find(const Key& key);
+  void erase(const Key& key);
+  std::vector<Entry*> entries();  // by `inserted`
+  size_t size() const { return entries_.size(); }
+  void clear();
+
+ private:
+  std::map<Key, Entry> entries_;
+  int64_t next_inserted_ = 0;
+};
+
+struct Position {
+  std::string file;  // journal file name, relative to the run folder
+  int64_t offset = 0;
+};
+
+class ReplayBuffer {
+ public:
+  ReplayBuffer(std::string directory, std::unique_ptr<Selector> selector, Limits limits);
+
+  // Starts empty with a new journal, or from a position of a checkpoint (whatever came later is cut
+  // off).
+  Status start();
+  Status restore(const Position& position);
+
+  // Announces the groups whose samples will arrive.
+  Status open_groups(const std::vector<data::Draw>& draws, int samples_per_group);
+  // Finished samples with their verdicts; verdicts[i] belongs to samples[i]. Partial ones are kept
+  // to be continued and their verdict is ignored. Every sample must belong to an open group.
+  Status insert(std::vector<data::Sample> samples, std::vector<data::Verdict> verdicts);
+  // All unfinished samples, oldest group first; they leave the buffer until inserted again.
+  Result<std::vector<data::Sample>> take_partials();
+  // Up to `count` complete groups chosen by the selector; they leave the buffer. Groups above the
+  // staleness limit at policy version `version` are dropped first. `draw` keys random selectors.
+  Result<std::vector<data::Group>> take(size_t count, int64_t version, uint64_t draw);
+
+  size_t unfinished_groups();
+  const data::Prompt* find_prompt(const std::string& prompt_id, uint64_t seed);
+
+  // A durable position for a checkpoint. Begins a new journal file when most of the present one is
+  // dead.
+  Result<Position> checkpoint();
+  // Journal files of this folder other than those in `keep` are removed.
+  Status remove_journals_except(const std::vector<std::string>& keep);
+
+  // replay/groups, replay/partials, replay/dropped_stale, replay/dropped_full since the last call,
+  // replay/journal_bytes.
+  Metrics take_metrics();
+  std::string debug_string() const;
+
+ private:
+  Status apply(const Json& record);
+  Status log_and_apply(const Json& record);
+  Status start_journal(int64_t number);
+  Status drop(const Table::Key& key, const std::string& reason);
+  Status enforce_limits(int64_t version);
+  Json snapshot_records();
+
+  std::string directory_;
+  std::unique_ptr<Selector> selector_;
+  Limits limits_;
+  Table table_;
+  Journal journal_;
+  int64_t journal_number_ = 0;
+  int64_t compacted_size_ = 0;  // bytes of the snapshot the present journal began with
+  int64_t dropped_stale_ = 0, dropped_full_ = 0;
+};
+
+}  // namespace longshot::replay

@@ -1,0 +1,190 @@
+#include "replay/replay_buffer.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/rng.h"
+
+namespace longshot::replay {
+namespace {
+
+using data::FinishReason;
+
+data::Draw draw(const std::string& id, uint64_t seed = 1) {
+  data::Draw d;
+  d.prompt.id = id;
+  d.prompt.extra_info = Json::object();
+  d.seed = seed;
+  return d;
+}
+
+data::Sample sample(const std::string& id, uint32_t index, FinishReason finish, int64_t version = 0,
+                    uint64_t seed = 1) {
+  data::Sample s;
+  s.prompt_id = id;
+  s.seed = seed;
+  s.index = index;
+  s.tokens = {1, 2, 3};
+  s.logprobs = {-0.1f, -0.2f, -0.3f};
+  s.segments = {{0, 3, version}};
+  s.finish = finish;
+  return s;
+}
+
+data::Verdict verdict(double score) {
+  data::Verdict v;
+  v.scored = true;
+  v.score = score;
+  return v;
+}
+
+class ReplayBufferTest : public ::testing::Test {
+ protected:
+  ReplayBufferTest() { std::filesystem::remove_all(directory_); }
+  ~ReplayBufferTest() override { std::filesystem::remove_all(directory_); }
+
+  std::unique_ptr<ReplayBuffer> make(Limits limits = {}) {
+    return std::make_unique<ReplayBuffer>(directory_, make_selector("fifo").value(), limits);
+  }
+  std::unique_ptr<ReplayBuffer> started(Limits limits = {}) {
+    auto buffer = make(limits);
+    EXPECT_TRUE(buffer->start().ok());
+    return buffer;
+  }
+  static void add(ReplayBuffer& b, std::vector<data::Sample> samples) {
+    std::vector<data::Verdict> verdicts(samples.size(), verdict(1));
+    ASSERT_TRUE(b.insert(std::move(samples), std::move(verdicts)).ok());
+  }
+
+  std::string directory_ = ::testing::TempDir() + "replay_buffer_test";
+};
+
+TEST_F(ReplayBufferTest, AGroupLeavesOnceAllItsSamplesAreFinishedInIndexOrder) {
+  auto b = started();
+  ASSERT_TRUE(b->open_groups({draw("a"), draw("b")}, 2).ok());
+  add(*b, {sample("a", 1, FinishReason::stop), sample("b", 0, FinishReason::stop)});
+  EXPECT_EQ(b->take(9, 0, 0)->size(), 0u);
+  add(*b, {sample("a", 0, FinishReason::length)});
+  const auto groups = b->take(9, 0, 0);
+  ASSERT_EQ(groups->size(), 1u);
+  EXPECT_EQ(groups->at(0).prompt.id, "a");
+  EXPECT_EQ(groups->at(0).samples[0].index, 0u);
+  EXPECT_EQ(groups->at(0).samples[1].index, 1u);
+  EXPECT_EQ(b->unfinished_groups(), 1u);
+}
+
+TEST_F(ReplayBufferTest, PartialsLeaveAndComeBackFinished) {
+  auto b = started();
+  ASSERT_TRUE(b->open_groups({draw("a")}, 1).ok());
+  add(*b, {sample("a", 0, FinishReason::partial)});
+  auto partials = b->take_partials();
+  ASSERT_EQ(partials->size(), 1u);
+  EXPECT_EQ(b->take_partials()->size(), 0u);
+  partials->at(0).finish = FinishReason::stop;
+  add(*b, {partials->at(0)});
+  EXPECT_EQ(b->take(9, 0, 0)->size(), 1u);
+}
+
+TEST_F(ReplayBufferTest, StaleGroupsAreDroppedAndCounted) {
+  auto b = started({.staleness = 2});
+  ASSERT_TRUE(b->open_groups({draw("old"), draw("new")}, 1).ok());
+  add(*b, {sample("old", 0, FinishReason::stop, 1), sample("new", 0, FinishReason::stop, 3)});
+  const auto groups = b->take(9, 4, 0);
+  ASSERT_EQ(groups->size(), 1u);
+  EXPECT_EQ(groups->at(0).prompt.id, "new");
+  EXPECT_EQ(b->take_metrics()["replay/dropped_stale"], 1);
+}
+
+TEST_F(ReplayBufferTest, TooManyGroupsDropTheOldestCompleteOnes) {
+  auto b = started({.max_groups = 2});
+  ASSERT_TRUE(b->open_groups({draw("a"), draw("b"), draw("c")}, 1).ok());
+  add(*b, {sample("a", 0, FinishReason::stop), sample("b", 0, FinishReason::stop),
+           sample("c", 0, FinishReason::stop)});
+  const auto groups = b->take(9, 0, 0);
+  ASSERT_EQ(groups->size(), 2u);
+  EXPECT_EQ(groups->at(0).prompt.id, "b");
+}
+
+// Random operations; from every checkpoint position a restored buffer goes on exactly like the
+// first one.
+TEST_F(ReplayBufferTest, RestoringAnyCheckpointContinuesLikeTheUninterruptedRun) {
+  struct Event {
+    int kind;
+    std::string id;
+    FinishReason finish;
+  };
+  CounterRng rng(4);
+  std::vector<Event> events;
+  std::vector<std::string> ids;
+  for (int i = 0; i < 60; ++i) {
+    const int kind = ids.empty() ? 0 : static_cast<int>(rng.next_below(3));
+    if (kind == 0) ids.push_back("p" + std::to_string(i));
+    events.push_back({kind, ids[rng.next_below(ids.size())],
+                      rng.next_below(2) ? FinishReason::stop : FinishReason::partial});
+  }
+  const auto run = [&](ReplayBuffer& b, size_t from, size_t to, std::string* log) {
+    for (size_t i = from; i < to; ++i) {
+      const Event& e = events[i];
+      if (e.kind == 0) {
+        ASSERT_TRUE(b.open_groups({draw(e.id, i)}, 1).ok());
+        add(b, {sample(e.id, 0, e.finish, 0, i)});
+      } else if (e.kind == 1) {
+        const auto groups = b.take(2, 0, i).value();
+        for (const auto& group : groups) *log += group.prompt.id + ",";
+      } else {
+        auto partials = *b.take_partials();
+        for (auto& p : partials) {
+          *log += p.prompt_id + "~";
+          p.finish = FinishReason::stop;
+        }
+        add(b, partials);
+      }
+    }
+  };
+  // kind-0 events name a fresh id only when it was pushed in that step
+  for (size_t i = 0, fresh = 0; i < events.size(); ++i) {
+    if (events[i].kind == 0) events[i].id = ids[fresh++];
+  }
+  std::string whole;
+  auto first = started();
+  std::vector<Position> positions;
+  std::vector<size_t> log_sizes;
+  for (size_t i = 0; i < events.size(); ++i) {
+    run(*first, i, i + 1, &whole);
+    positions.push_back(first->checkpoint().value());
+    log_sizes.push_back(whole.size());
+  }
+  ASSERT_GT(whole.size(), 20u);
+  for (size_t i = positions.size(); i-- > 0;) {  // backwards: restoring cuts what came later
+    auto again = make();
+    ASSERT_TRUE(again->restore(positions[i]).ok());
+    std::string log = whole.substr(0, log_sizes[i]);
+    run(*again, i + 1, events.size(), &log);
+    EXPECT_EQ(log, whole) << "restored after event " << i;
+  }
+}
+
+TEST_F(ReplayBufferTest, OldJournalsAreRemovedUnlessACheckpointNeedsThem) {
+  auto b = started();
+  ASSERT_TRUE(b->open_groups({draw("big")}, 1).ok());
+  data::Sample big = sample("big", 0, FinishReason::partial);
+  big.text.assign(size_t{18} << 20, 'x');
+  add(*b, {big});
+  const Position before = b->checkpoint().value();
+  EXPECT_EQ(before.file, "replay-1.journal");  // 18 MB without a snapshot: rewritten
+  EXPECT_TRUE(std::filesystem::exists(directory_ + "/replay-0.journal"));
+  ASSERT_TRUE(b->remove_journals_except({before.file}).ok());
+  EXPECT_FALSE(std::filesystem::exists(directory_ + "/replay-0.journal"));
+  auto again = make();
+  ASSERT_TRUE(again->restore(before).ok());
+  EXPECT_EQ(again->take_partials()->at(0).text.size(), size_t{18} << 20);
+}
+
+TEST_F(ReplayBufferTest, RestoringFromAMissingJournalIsAnError) {
+  EXPECT_FALSE(make()->restore({"replay-7.journal", 12}).ok());
+  EXPECT_EQ(make()->restore({"other", 12}).code(), StatusCode::corrupt);
+}
+
+}  // namespace
+}  // namespace longshot::replay

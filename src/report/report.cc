@@ -1,0 +1,123 @@
+#include "report/report.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <initializer_list>
+#include <map>
+#include <utility>
+
+#include "report/assets.h"
+
+namespace longshot::report {
+namespace {
+
+// Six digits are more than a chart shows, and half the bytes of a double.
+Json rounded(double value) {
+  if (std::isnan(value)) return nullptr;
+  return std::strtod(fmt::format("{:.6g}", value).c_str(), nullptr);
+}
+
+Json page_run(const RunData& run) {
+  Json metrics = Json::object();
+  for (const auto& [name, values] : run.metrics) {
+    Json& column = metrics[name] = Json::array();
+    for (const double value : values) column.push_back(rounded(value));
+  }
+  return {{"name", run.name},
+          {"folder", run.folder},
+          {"steps", run.steps},
+          {"metrics", metrics},
+          {"config", run.config},
+          {"summary", run.summary},
+          {"sample_count", run.sample_count}};
+}
+
+// Folders of the same name are told apart by the whole path.
+void make_names_unique(std::vector<RunData>& runs) {
+  std::map<std::string, int> count;
+  for (const RunData& run : runs) ++count[run.name];
+  for (RunData& run : runs) {
+    if (count[run.name] > 1) run.name = run.folder;
+  }
+}
+
+std::string escape_html(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
+// Replaces each {{name}} of the template once; the values are not looked at again.
+std::string fill(std::string_view page, const std::map<std::string, std::string>& values) {
+  std::string out;
+  size_t at = 0;
+  while (true) {
+    const size_t open = page.find("{{", at);
+    if (open == std::string_view::npos) return out.append(page.substr(at));
+    const size_t close = page.find("}}", open);
+    const auto value = values.find(std::string(page.substr(open + 2, close - open - 2)));
+    LS_CHECK(value != values.end(), "the page names a value that is not given");
+    out.append(page.substr(at, open - at)).append(value->second);
+    at = close + 2;
+  }
+}
+
+std::string joined(std::initializer_list<std::string_view> parts) {
+  std::string out;
+  for (const std::string_view part : parts) out.append(part);
+  return out;
+}
+
+}  // namespace
+
+std::string page_data(const std::vector<RunData>& runs) {
+  Json data = {{"runs", Json::array()}, {"samples", Json::array()}, {"notes", Json::array()}};
+  for (size_t i = 0; i < runs.size(); ++i) {
+    data["runs"].push_back(page_run(runs[i]));
+    for (Json sample : runs[i].samples) {
+      sample["run"] = i;
+      data["samples"].push_back(std::move(sample));
+    }
+    for (const std::string& note : runs[i].notes) data["notes"].push_back(note);
+  }
+  // "</script>" or "<!--" inside a text would end or change the element; in JSON, < may be written
+  // as \u003c.
+  std::string text;
+  for (const char c : dump_json(data)) c == '<' ? text += "\\u003c" : text += c;
+  return text;
+}
+
+Result<std::string> make_report(const std::vector<std::filesystem::path>& folders,
+                                const ReportOptions& options) {
+  if (folders.empty()) return invalid_argument("report: name at least one run folder");
+  SampleLimits limits = options.samples;
+  limits.count = options.samples.count / static_cast<int>(folders.size());
+  std::vector<RunData> runs;
+  for (const auto& folder : folders) {
+    LS_ASSIGN_OR_RETURN(RunData run, read_run(folder, limits));
+    runs.push_back(std::move(run));
+  }
+  make_names_unique(runs);
+  return fill(kReportHtml, {{"title", escape_html(options.title)},
+                            {"style", std::string(kReportCss)},
+                            {"data", page_data(runs)},
+                            {"script", joined({kChartsJs, kSamplesJs, kPageJs})}});
+}
+
+}  // namespace longshot::report

@@ -1,0 +1,25 @@
+#pragma once
+// One self-contained HTML page about one or several runs: curves, time, samples, settings. Loads
+// nothing.
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "report/run_reader.h"
+
+namespace longshot::report {
+
+struct ReportOptions {
+  std::string title = "longshot report";
+  SampleLimits samples;  // count is for all runs together
+};
+
+Result<std::string> make_report(const std::vector<std::filesystem::path>& folders,
+                                const ReportOptions& options);
+
+// The page's data as JSON that is safe inside a <script> element.
+std::string page_data(const std::vector<RunData>& runs);
+
+}  // namespace longshot::report

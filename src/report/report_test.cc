@@ -1,0 +1,142 @@
+#include "report/report.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <fstream>
+
+#include "report/run_reader.h"
+
+namespace longshot::report {
+namespace {
+
+class ReportTest : public testing::Test {
+ protected:
+  ReportTest() {
+    const std::string name = testing::UnitTest::GetInstance()->current_test_info()->name();
+    folder_ =
+        std::filesystem::temp_directory_path() / ("report_" + std::to_string(::getpid()) + name);
+    std::filesystem::create_directories(folder_ / "samples");
+  }
+  ~ReportTest() override { std::filesystem::remove_all(folder_); }
+
+  void write(const std::string& file, const std::string& text) const {
+    std::ofstream(folder_ / file) << text;
+  }
+  RunData read(const SampleLimits& limits = {}) const { return read_run(folder_, limits).value(); }
+
+  std::filesystem::path folder_;
+};
+
+TEST_F(ReportTest, MetricsBecomeColumnsWithGaps) {
+  write("metrics.jsonl",
+        "{\"step\":1,\"a\":0.5}\n{\"step\":2,\"b\":2}\n{\"step\":4,\"a\":\"NaN\",\"b\":3}\n");
+  const RunData run = read();
+  EXPECT_EQ(run.steps, (std::vector<int64_t>{1, 2, 4}));
+  EXPECT_EQ(run.metrics.at("a")[0], 0.5);
+  EXPECT_TRUE(std::isnan(run.metrics.at("a")[1]));
+  EXPECT_TRUE(std::isnan(run.metrics.at("a")[2]));
+  EXPECT_TRUE(std::isnan(run.metrics.at("b")[0]));
+  EXPECT_EQ(run.metrics.at("b")[2], 3);
+  EXPECT_TRUE(run.notes.empty());
+}
+
+TEST_F(ReportTest, DamagedLinesAreNotedAndLeftOut) {
+  write("metrics.jsonl", "{\"step\":1,\"a\":1}\n[]\n{\"step\":2,\"a\":2}\n{\"step\":3,\"a\"");
+  const RunData run = read();
+  EXPECT_EQ(run.steps, (std::vector<int64_t>{1, 2}));
+  ASSERT_EQ(run.notes.size(), 1u);
+  EXPECT_NE(run.notes[0].find("2 damaged lines were left out, the first is line 2"),
+            std::string::npos);
+}
+
+TEST_F(ReportTest, ALaterLineAboutAStepReplacesTheEarlierOne) {
+  write("metrics.jsonl", "{\"step\":1,\"a\":1}\n{\"step\":1,\"a\":5}\n");
+  const RunData run = read();
+  EXPECT_EQ(run.metrics.at("a"), std::vector<double>{5});
+}
+
+TEST_F(ReportTest, SamplesAreBoundedAndSpreadOverTheIterations) {
+  for (int step = 1; step <= 10; ++step) {
+    std::string text;
+    for (int i = 0; i < 7; ++i)
+      text += "{\"step\":" + std::to_string(step) + ",\"response\":\"r\"}\n";
+    write("samples/samples_" + std::to_string(100000 + step) + ".jsonl", text);
+  }
+  const RunData some = read({.count = 20});
+  EXPECT_EQ(some.samples.size(), 20u);
+  EXPECT_EQ(some.sample_count, 70);
+  EXPECT_EQ(some.samples.front()["step"], 1);
+  EXPECT_EQ(some.samples.back()["step"], 10);
+  const RunData few = read({.count = 3});
+  ASSERT_EQ(few.samples.size(), 3u);
+  EXPECT_EQ(few.samples.back()["step"], 10);
+  EXPECT_EQ(read({.count = 0}).samples.size(), 0u);
+}
+
+TEST_F(ReportTest, WrongTypesInASampleDoNotReachThePage) {
+  write("samples/a.jsonl",
+        "{\"step\":1,\"response\":5,\"score\":\"high\",\"correct\":1,\"components\":[]}\n");
+  const Json sample = read().samples.at(0);
+  EXPECT_EQ(sample["response"], "");
+  EXPECT_TRUE(sample["score"].is_null());
+  EXPECT_EQ(sample["correct"], false);
+  EXPECT_TRUE(sample["components"].is_object());
+}
+
+TEST_F(ReportTest, NoTextCanEndTheScriptElement) {
+  write("samples/a.jsonl",
+        "{\"step\":1,\"response\":\"</script><script>alert(1)</script><!--\"}\n");
+  const std::string data = page_data({read()});
+  EXPECT_EQ(data.find('<'), std::string::npos);
+  EXPECT_EQ(Json::parse(data)["samples"][0]["response"], "</script><script>alert(1)</script><!--");
+}
+
+TEST_F(ReportTest, PageIsCompleteAndItsTitleEscaped) {
+  write("metrics.jsonl", "{\"step\":1,\"critic/rewards/mean\":0.25}\n");
+  const std::string page =
+      make_report({folder_, folder_}, {.title = "a <b> & {{data}}", .samples = {}}).value();
+  EXPECT_NE(page.find("<title>a &lt;b&gt; &amp; {{data}}</title>"), std::string::npos);
+  EXPECT_NE(page.find("\"critic/rewards/mean\":[0.25]"), std::string::npos);
+  EXPECT_EQ(page.find("{{style}}"), std::string::npos);
+  EXPECT_NE(page.find("</html>"), std::string::npos);
+  EXPECT_EQ(page.find("http://"), page.find("http://www.w3.org/2000/svg"))
+      << "the page must load nothing";
+  EXPECT_EQ(page.find("https://"), std::string::npos);
+}
+
+TEST_F(ReportTest, AFolderOfRunsIsAnErrorThatNamesTheRuns) {
+  std::filesystem::remove(folder_ / "samples");
+  std::filesystem::create_directory(folder_ / "first");
+  write("first/metrics.jsonl", "");
+  const auto run = read_run(folder_, {});
+  ASSERT_FALSE(run.ok());
+  EXPECT_NE(run.status().message().find((folder_ / "first").string()), std::string::npos);
+}
+
+TEST_F(ReportTest, AnEmptyRunStillMakesAPage) {
+  write("metrics.jsonl", "");
+  EXPECT_TRUE(make_report({folder_}, {}).ok());
+}
+
+TEST(EvenlySpread, EndsWithTheLastAndNeverRepeats) {
+  EXPECT_EQ(evenly_spread(3, 5), (std::vector<size_t>{0, 1, 2}));
+  EXPECT_EQ(evenly_spread(10, 5), (std::vector<size_t>{1, 3, 5, 7, 9}));
+  EXPECT_EQ(evenly_spread(0, 5), std::vector<size_t>{});
+  EXPECT_EQ(evenly_spread(7, 0), std::vector<size_t>{});
+}
+
+TEST(Shortened, KeepsBothEndsAndWholeCharacters) {
+  std::string text;
+  for (int i = 0; i < 100; ++i) text += "é";
+  EXPECT_EQ(shortened(text, 200), text);
+  const std::string cut = shortened(text, 31);
+  EXPECT_LT(cut.size(), 80u);
+  EXPECT_EQ(cut.substr(0, 2), "é");
+  EXPECT_EQ(cut.substr(cut.size() - 2), "é");
+  EXPECT_NO_THROW(Json(cut).dump()) << "valid UTF-8";
+}
+
+}  // namespace
+}  // namespace longshot::report

@@ -1,0 +1,195 @@
+#include "report/run_reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <system_error>
+
+#include "base/fs.h"
+
+namespace longshot::report {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Calls `use` with each line that is a JSON object; returns the numbers of the other lines.
+std::vector<size_t> for_each_object(const std::string& text,
+                                    const std::function<void(Json&&)>& use) {
+  std::vector<size_t> damaged;
+  size_t number = 1;
+  for (size_t begin = 0; begin < text.size(); ++number) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    Json json =
+        Json::parse(text.data() + begin, text.data() + end, nullptr, /*allow_exceptions=*/false);
+    if (json.is_object()) {
+      use(std::move(json));
+    } else if (end > begin) {
+      damaged.push_back(number);
+    }
+    begin = end + 1;
+  }
+  return damaged;
+}
+
+void note_damage(const fs::path& path, const std::vector<size_t>& lines, RunData& run) {
+  if (lines.empty()) return;
+  run.notes.push_back(
+      lines.size() == 1
+          ? fmt::format("{}: line {} is damaged and was left out", path.string(), lines[0])
+          : fmt::format("{}: {} damaged lines were left out, the first is line {}", path.string(),
+                        lines.size(), lines[0]));
+}
+
+double number_of(const Json& value) {
+  if (!value.is_number()) return kNoValue;
+  const double number = value.get<double>();
+  return std::isfinite(number) ? number : kNoValue;
+}
+
+void fill_metrics(const std::map<int64_t, Json>& lines, RunData& run) {
+  for (const auto& [step, line] : lines) {
+    const size_t index = run.steps.size();
+    run.steps.push_back(step);
+    for (const auto& [name, value] : line.items()) {
+      if (name == "step") continue;
+      std::vector<double>& column = run.metrics[name];
+      column.resize(lines.size(), kNoValue);
+      column[index] = number_of(value);
+    }
+  }
+}
+
+Status read_metrics(const fs::path& path, RunData& run) {
+  LS_ASSIGN_OR_RETURN(const std::string text, read_file(path));
+  std::map<int64_t, Json> lines;
+  int64_t without_step = 0;
+  const auto damaged = for_each_object(text, [&](Json&& line) {
+    const auto step = line.find("step");
+    if (step == line.end() || !step->is_number_integer()) {
+      ++without_step;
+      return;
+    }
+    // A later line about the same step replaces the earlier one.
+    const int64_t number = step->get<int64_t>();
+    lines[number] = std::move(line);
+  });
+  note_damage(path, damaged, run);
+  if (without_step > 0) {
+    run.notes.push_back(
+        fmt::format("{}: {} lines have no step and were left out", path.string(), without_step));
+  }
+  fill_metrics(lines, run);
+  return ok_status();
+}
+
+// Only the keys the page shows, each of the type it expects.
+Json page_sample(const Json& line, const SampleLimits& limits) {
+  const auto text = [&](const char* key) {
+    const auto it = line.find(key);
+    return it != line.end() && it->is_string() ? shortened(it->get<std::string>(), limits.text)
+                                               : std::string();
+  };
+  const auto number = [&](const char* key) {
+    const auto it = line.find(key);
+    return it != line.end() && it->is_number() ? *it : Json(nullptr);
+  };
+  Json sample;
+  for (const char* key :
+       {"prompt_id", "prompt", "response", "answer", "ground_truth", "finish", "error"}) {
+    sample[key] = text(key);
+  }
+  for (const char* key : {"step", "score", "tokens"}) sample[key] = number(key);
+  sample["correct"] = line.value("correct", Json(false)) == Json(true);
+  const auto components = line.find("components");
+  sample["components"] =
+      components != line.end() && components->is_object() ? *components : Json::object();
+  return sample;
+}
+
+Status read_samples(const fs::path& folder, const SampleLimits& limits, RunData& run) {
+  LS_ASSIGN_OR_RETURN(std::vector<std::string> files, list_files(folder));
+  files.erase(std::remove_if(
+                  files.begin(), files.end(),
+                  [](const std::string& name) { return fs::path(name).extension() != ".jsonl"; }),
+              files.end());
+  const size_t budget = static_cast<size_t>(std::max(0, limits.count));
+  std::vector<bool> wanted(files.size(), false);
+  for (const size_t index : evenly_spread(files.size(), budget)) wanted[index] = true;
+  const size_t per_file = files.empty() ? 0 : std::max<size_t>(1, budget / files.size());
+  for (size_t i = 0; i < files.size(); ++i) {
+    const fs::path path = folder / files[i];
+    LS_ASSIGN_OR_RETURN(const std::string text, read_file(path));
+    std::vector<Json> lines;
+    note_damage(path, for_each_object(text, [&](Json&& line) { lines.push_back(std::move(line)); }),
+                run);
+    run.sample_count += static_cast<int64_t>(lines.size());
+    if (!wanted[i]) continue;
+    for (const size_t index : evenly_spread(lines.size(), per_file)) {
+      run.samples.push_back(page_sample(lines[index], limits));
+    }
+  }
+  return ok_status();
+}
+
+std::string name_of(const fs::path& folder) {
+  const fs::path full = fs::absolute(folder).lexically_normal();
+  return (full.has_filename() ? full : full.parent_path()).filename().string();
+}
+
+// Names the runs one level below, since a folder of runs is what people point at by mistake.
+Status no_run(const fs::path& folder) {
+  std::string found;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    if (fs::exists(entry.path() / "metrics.jsonl", ignored)) found += " " + entry.path().string();
+  }
+  return not_found(folder.string() +
+                   " has no metrics.jsonl and no samples/, so it is no run folder" +
+                   (found.empty() ? "" : "; below it are these runs:" + found));
+}
+
+}  // namespace
+
+std::vector<size_t> evenly_spread(size_t size, size_t count) {
+  std::vector<size_t> indices;
+  count = std::min(size, count);
+  for (size_t i = 0; i < count; ++i) indices.push_back((i + 1) * size / count - 1);
+  return indices;
+}
+
+std::string shortened(const std::string& text, size_t limit) {
+  if (text.size() <= limit) return text;
+  const auto is_continuation = [&](size_t at) {
+    return (static_cast<uint8_t>(text[at]) & 0xc0) == 0x80;
+  };
+  size_t head = limit * 2 / 3, tail = text.size() - (limit - head);
+  while (head > 0 && is_continuation(head)) --head;
+  while (tail < text.size() && is_continuation(tail)) ++tail;
+  return fmt::format("{}\n[… {} bytes left out …]\n{}", text.substr(0, head), tail - head,
+                     text.substr(tail));
+}
+
+Result<RunData> read_run(const fs::path& folder, const SampleLimits& limits) {
+  std::error_code ignored;
+  if (!fs::is_directory(folder, ignored)) return not_found(folder.string() + " is not a folder");
+  const fs::path metrics = folder / "metrics.jsonl", samples = folder / "samples";
+  if (!fs::exists(metrics, ignored) && !fs::exists(samples, ignored)) return no_run(folder);
+  RunData run;
+  run.folder = folder.string();
+  run.name = name_of(folder);
+  if (fs::exists(metrics, ignored)) LS_RETURN_IF_ERROR(read_metrics(metrics, run));
+  if (fs::exists(samples, ignored)) LS_RETURN_IF_ERROR(read_samples(samples, limits, run));
+  if (fs::exists(folder / "config.toml", ignored)) {
+    LS_ASSIGN_OR_RETURN(run.config, read_file(folder / "config.toml"));
+  }
+  if (fs::exists(folder / "summary.json", ignored)) {
+    const Result<Json> summary = read_json_file((folder / "summary.json").string());
+    if (summary.ok()) run.summary = *summary;
+    if (!summary.ok()) run.notes.push_back(summary.status().message());
+  }
+  return run;
+}
+
+}  // namespace longshot::report

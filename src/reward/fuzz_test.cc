@@ -1,0 +1,115 @@
+// Random inputs with a fixed seed: nothing crashes or hangs, and wrong answers are never accepted.
+
+#include <gtest/gtest.h>
+
+#include <ctime>
+
+#include "base/rng.h"
+#include "reward/equal.h"
+#include "reward/extract.h"
+#include "reward/reward.h"
+
+namespace longshot::reward {
+namespace {
+
+double cpu_seconds(std::clock_t start) {
+  return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+}
+
+const std::vector<std::string> kPieces = {
+    "\\boxed{", "}",      "{",          "\\frac", "\\sqrt",   "\\left(",   "\\right)",
+    "(",        ")",      "[",          "]",      "1",        "23",        "4.5",
+    ",",        " ",      "-",          "+",      "*",        "/",         "^",
+    "_",        "=",      "%",          "\\%",    "$",        "\\text{",   "or",
+    "and",      " cm",    "x",          "\\pi",   "e9",       "\\",        "\n",
+    "\xff",     "\u2212", "answer is ", "####",   "<answer>", "</answer>", "</think>",
+    "C",        "{,}",    "\\{",        "\\}",    "\\circ",   "&",         "\\\\"};
+
+std::string soup(CounterRng& rng, int pieces) {
+  std::string out;
+  for (int i = 0; i < pieces; ++i) out += kPieces[rng.next_below(kPieces.size())];
+  return out;
+}
+
+TEST(Fuzz, EveryRuleSurvivesAnyText) {
+  std::vector<std::unique_ptr<Reward>> rewards;
+  for (const char* type :
+       {"auto", "math", "choice", "countdown", "exact", "reasoning_gym", "repetition"}) {
+    auto reward = make_reward({.type = type, .weight = 1, .decides_correct = true, .options = {}});
+    ASSERT_TRUE(reward.ok());
+    rewards.push_back(std::move(reward).value());
+  }
+  CounterRng rng(20240607);
+  const std::clock_t start = std::clock();  // processor time: others may use the machine
+  for (int round = 0; round < 3000; ++round) {
+    Question question;
+    question.completion = soup(rng, static_cast<int>(rng.next_below(60)));
+    question.ground_truth = rng.next_below(4) ? "7" : soup(rng, 8);
+    question.extra_info = {{"numbers", {1, 23}}, {"target", 24}};
+    for (const auto& reward : rewards) {
+      const auto score = reward->judge(question, Deadline::never());
+      if (score.ok()) {
+        EXPECT_TRUE(score->value >= -1 && score->value <= 1);
+      }
+    }
+  }
+  EXPECT_LT(cpu_seconds(start), 20.0);
+}
+
+TEST(Fuzz, EqualityIsSymmetric) {
+  CounterRng rng(7);
+  for (int round = 0; round < 3000; ++round) {
+    const std::string text = soup(rng, static_cast<int>(rng.next_below(20)));
+    const bool plain = text.find('=') == std::string::npos;  // equations are not symmetric
+    EXPECT_TRUE(!plain || equal_answers(text, "1") == equal_answers("1", text)) << text;
+  }
+}
+
+// Ways to write the integer n as a final answer.
+std::string dressed(CounterRng& rng, long n) {
+  const std::string s = std::to_string(n);
+  switch (rng.next_below(8)) {
+    case 0:
+      return "\\boxed{" + s + "}";
+    case 1:
+      return "The answer is " + s + ".";
+    case 2:
+      return "#### " + s;
+    case 3:
+      return "so we get $\\boxed{" + s + "\\text{ cm}}$";
+    case 4:
+      return "**Answer:** $" + s + "$";
+    case 5:
+      return "\\boxed{\\frac{" + std::to_string(2 * n) + "}{2}}";
+    case 6:
+      return "\\boxed{x = " + s + "}";
+    default:
+      return "\\boxed{" + s + ".0}";
+  }
+}
+
+TEST(Fuzz, RightIntegersPassAndWrongOnesNever) {
+  auto math = make_reward({.type = "math", .weight = 1, .decides_correct = true, .options = {}});
+  CounterRng rng(42);
+  for (int round = 0; round < 5000; ++round) {
+    const long truth = rng.next_int(-2000, 2000);
+    long other = rng.next_int(-2000, 2000);
+    if (other == truth) ++other;
+    Question question;
+    question.ground_truth = std::to_string(truth);
+    question.completion = dressed(rng, truth);
+    EXPECT_EQ((*math)->judge(question, Deadline::never())->value, 1) << question.completion;
+    question.completion = dressed(rng, other);
+    EXPECT_EQ((*math)->judge(question, Deadline::never())->value, 0)
+        << question.completion << " for " << truth;
+    question.completion =
+        "\\boxed{" + std::to_string(truth) + " \\text{ or } " + std::to_string(other) + "}";
+    EXPECT_EQ((*math)->judge(question, Deadline::never())->value, 0) << question.completion;
+    question.completion = dressed(rng, truth) + " or " + dressed(rng, other);
+    EXPECT_EQ((*math)->judge(question, Deadline::never())->value, 0)
+        << question.completion << " for " << truth;
+  }
+}
+
+}  // namespace
+}  // namespace longshot::reward

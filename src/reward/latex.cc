@@ -1,0 +1,317 @@
+#include "reward/latex.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+
+#include "reward/text.h"
+
+namespace longshot::reward {
+namespace {
+
+struct Replacement {
+  std::string_view from, to;
+};
+
+// Commands (without the backslash) and what becomes of them; matched as whole names.
+constexpr Replacement kCommands[] = {{"left", ""},
+                                     {"right", ""},
+                                     {"quad", " "},
+                                     {"qquad", " "},
+                                     {"displaystyle", ""},
+                                     {"textstyle", ""},
+                                     {"dfrac", "\\frac"},
+                                     {"tfrac", "\\frac"},
+                                     {"cfrac", "\\frac"},
+                                     {"times", "*"},
+                                     {"cdot", "*"},
+                                     {"div", "/"},
+                                     {"degree", ""},
+                                     {"big", ""},
+                                     {"bigl", ""},
+                                     {"bigr", ""},
+                                     {"Big", ""},
+                                     {"Bigl", ""},
+                                     {"Bigr", ""},
+                                     {"leq", "\\le"},
+                                     {"geq", "\\ge"},
+                                     {"neq", "\\ne"},
+                                     {"lbrace", "\\{"},
+                                     {"rbrace", "\\}"},
+                                     {"euro", ""},
+                                     {"pounds", ""},
+                                     {"thinspace", ""},
+                                     {"limits", ""},
+                                     {"mathstrut", ""},
+                                     {"lparen", "("},
+                                     {"rparen", ")"},
+                                     {"dollar", ""},
+                                     {"ast", "*"},
+                                     {"infin", "\\infty"},
+                                     {"emptyset", "\\varnothing"}};
+
+// Commands whose braced argument is words: they become the words with spaces around.
+constexpr std::string_view kTextCommands[] = {
+    "text",   "textbf", "textit", "textrm", "textnormal", "mathrm", "mathbf",
+    "mathit", "mathsf", "mbox",   "hbox",   "bf",         "rm",     "operatorname"};
+constexpr std::string_view kBoxCommands[] = {"boxed", "fbox"};
+
+// UTF-8 signs.
+constexpr Replacement kSigns[] = {
+    {"\u2212", "-"},         {"\u2013", "-"},     {"\u2010", "-"},        {"\u2011", "-"},
+    {"\u00d7", "*"},         {"\u22c5", "*"},     {"\u00b7", "*"},        {"\u2217", "*"},
+    {"\u00f7", "/"},         {"\u2215", "/"},     {"\u2044", "/"},        {"\u00b0", ""},
+    {"\u00a0", " "},         {"\u202f", ""},      {"\u2009", ""},         {"\u20ac", ""},
+    {"\u00a3", ""},          {"\u00a5", ""},      {"\u20b9", ""},         {"\u00b2", "^2"},
+    {"\u00b3", "^3"},        {"\u03c0", "\\pi "}, {"\u221e", "\\infty "}, {"\u221a", "\\sqrt"},
+    {"\u2248", "\\approx "}, {"\u2264", "\\le "}, {"\u2265", "\\ge "},    {"\u2260", "\\ne "},
+    {"\uff05", "%"},         {"\u200b", ""}};
+
+template <typename Table>
+bool contains(const Table& table, std::string_view name) {
+  return std::find(std::begin(table), std::end(table), name) != std::end(table);
+}
+
+// One pass over the text. Braces opened by a \text or \boxed are dropped together with their
+// partner.
+class Plainer {
+ public:
+  explicit Plainer(std::string_view text) : text_(text) { out_.reserve(text.size()); }
+
+  std::string run() {
+    while (at_ < text_.size()) step();
+    return std::move(out_);
+  }
+
+ private:
+  enum class Brace : char { keep, text, drop };
+
+  void step() {
+    const char c = text_[at_];
+    if (c == '\\') return command();
+    if (c == '{') return open(text_.substr(at_, 3) == "{,}");
+    if (c == '}') return close();
+    if (static_cast<unsigned char>(c) >= 0x80) return sign();
+    ++at_;
+    if (c == '$') return;
+    out_ += (c == '~' || is_space(c)) ? ' ' : c;
+  }
+
+  void open(bool thousands_comma) {
+    if (thousands_comma) {
+      out_ += ',';
+      at_ += 3;
+      return;
+    }
+    braces_ += static_cast<char>(Brace::keep);
+    out_ += '{';
+    ++at_;
+  }
+
+  void close() {
+    ++at_;
+    const auto kind = braces_.empty() ? Brace::keep : static_cast<Brace>(braces_.back());
+    if (!braces_.empty()) braces_.pop_back();
+    if (kind == Brace::keep) out_ += '}';
+    if (kind == Brace::text) out_ += ' ';
+  }
+
+  void sign() {
+    for (const auto& [from, to] : kSigns) {
+      if (text_.substr(at_, from.size()) == from) {
+        out_ += to;
+        at_ += from.size();
+        return;
+      }
+    }
+    out_ += text_[at_++];
+  }
+
+  void command() {
+    size_t end = at_ + 1;
+    while (end < text_.size() && is_alpha(text_[end])) ++end;
+    if (end == at_ + 1) return symbol_command();
+    const std::string_view name = text_.substr(at_ + 1, end - at_ - 1);
+    at_ = end;
+    if (contains(kTextCommands, name) && brace_follows()) return begin_argument(Brace::text);
+    if (contains(kBoxCommands, name) && brace_follows()) return begin_argument(Brace::drop);
+    if (name == "circ") return circle();
+    for (const auto& [from, to] : kCommands) {
+      if (name == from) {
+        out_ += to;
+        return;
+      }
+    }
+    out_.append("\\").append(name);
+    // The space that ends a command's name carries meaning only before a letter (\pi r).
+    if (at_ < text_.size() && is_space(text_[at_])) out_ += ' ';
+  }
+
+  // \, \; \! \% \$ \{ \( ...
+  void symbol_command() {
+    const char c = at_ + 1 < text_.size() ? text_[at_ + 1] : ' ';
+    at_ = std::min(text_.size(), at_ + 2);
+    if (c == '{' || c == '}') {
+      out_ += '\\';
+      out_ += c;
+    } else if (c == ' ' || c == '\\' || c == '\n') {
+      out_ += ' ';
+    } else if (std::string_view("%#&_").find(c) != std::string_view::npos) {
+      out_ += c;
+    }
+  }
+
+  bool brace_follows() {
+    size_t i = at_;
+    while (i < text_.size() && is_space(text_[i])) ++i;
+    if (i >= text_.size() || text_[i] != '{') return false;
+    at_ = i;
+    return true;
+  }
+
+  void begin_argument(Brace kind) {
+    ++at_;
+    braces_ += static_cast<char>(kind);
+    if (kind == Brace::text) out_ += ' ';
+  }
+
+  // ^\circ and ^{\circ} are degree signs.
+  void circle() {
+    if (!out_.empty() && out_.back() == '^') {
+      out_.pop_back();
+    } else if (out_.size() >= 2 && out_.ends_with("^{") && at_ < text_.size() &&
+               text_[at_] == '}') {
+      out_.resize(out_.size() - 2);
+      if (!braces_.empty()) braces_.pop_back();
+      ++at_;
+    } else {
+      out_ += "\\circ";
+    }
+  }
+
+  std::string_view text_;
+  size_t at_ = 0;
+  std::string out_;
+  std::string braces_;  // one Brace each
+};
+
+// \frac12 -> \frac{1}{2}, \frac1{10} -> \frac{1}{10}, \frac{10}3 -> \frac{10}{3}, \frac\pi4, \sqrt2. One pass: a brace
+// that opens a fraction's numerator is remembered, so that the denominator is looked for behind its partner.
+class ArgumentBracer {
+ public:
+  explicit ArgumentBracer(const std::string& text) : text_(text) {}
+
+  std::string run() {
+    while (at_ < text_.size()) step();
+    return std::move(out_);
+  }
+
+ private:
+  void step() {
+    const char c = text_[at_];
+    if (text_.compare(at_, 5, "\\frac") == 0 || text_.compare(at_, 5, "\\sqrt") == 0)
+      return command();
+    if (c == '\\' && at_ + 1 < text_.size()) {
+      out_.append(text_, at_, 2);
+      at_ += 2;
+      return;
+    }
+    ++at_;
+    out_ += c;
+    if (c == '{') numerator_ += '0';
+    if (c != '}' || numerator_.empty()) return;
+    const bool numerator = numerator_.back() == '1';
+    numerator_.pop_back();
+    if (numerator) argument(false);
+  }
+
+  void command() {
+    const bool fraction = text_[at_ + 1] == 'f';
+    out_.append(text_, at_, 5);
+    at_ += 5;
+    argument(fraction);
+  }
+
+  // A digit, a letter after a space, or a command becomes {it}; a braced argument stays for step().
+  void argument(bool numerator) {
+    size_t i = at_;
+    while (i < text_.size() && text_[i] == ' ') ++i;
+    if (i >= text_.size()) return;
+    size_t end = i;
+    if (is_digit(text_[i]) || (is_alpha(text_[i]) && (i > at_ || !numerator))) {
+      end = i + 1;
+    } else if (text_[i] == '\\' && text_.compare(i, 5, "\\frac") != 0 &&
+               text_.compare(i, 5, "\\sqrt") != 0) {
+      for (end = i + 1; end < text_.size() && is_alpha(text_[end]);) ++end;
+      if (end == i + 1) return;
+    }
+    if (end == i) {
+      if (text_[i] != '{') return;
+      at_ = i + 1;
+      out_ += '{';
+      numerator_ += numerator ? '1' : '0';
+      return;
+    }
+    out_.append("{").append(text_, i, end - i).append("}");
+    at_ = end;
+    if (numerator) argument(false);
+  }
+
+  const std::string& text_;
+  size_t at_ = 0;
+  std::string out_;
+  std::string numerator_;  // per open brace: '1' when it holds a numerator
+};
+
+std::string_view strip_decoration(std::string_view text) {
+  while (true) {
+    const size_t before = text.size();
+    text = trim(text);
+    while (!text.empty() && std::string_view("*_`").find(text.front()) != std::string_view::npos) {
+      text.remove_prefix(1);
+    }
+    while (!text.empty() &&
+           std::string_view("*_`.;,:").find(text.back()) != std::string_view::npos) {
+      text.remove_suffix(1);
+    }
+    if (text.size() == before) return text;
+  }
+}
+
+}  // namespace
+
+std::string plain_math(std::string_view text) {
+  const std::string unbraced = Plainer(strip_decoration(text)).run();
+  const std::string plain = ArgumentBracer(unbraced).run();
+  return std::string(strip_decoration(plain));
+}
+
+std::string text_key(const std::string& plain) {
+  std::string key;
+  for (size_t i = 0; i < plain.size(); ++i) {
+    const char c = plain[i];
+    if (is_space(c)) {
+      size_t next = i;
+      while (next < plain.size() && is_space(plain[next])) ++next;
+      const bool between_digits =
+          !key.empty() && is_digit(key.back()) && next < plain.size() && is_digit(plain[next]);
+      if (between_digits) key += ' ';
+      i = next - 1;
+    } else if ((c == '^' || c == '_') && i + 3 < plain.size() && plain[i + 1] == '{' &&
+               plain[i + 3] == '}') {
+      key.append({c, plain[i + 2]});
+      i += 3;
+    } else {
+      key += c;
+    }
+  }
+  const bool words_only = std::none_of(key.begin(), key.end(), [](char c) { return c == '\\'; });
+  const auto letters = std::count_if(key.begin(), key.end(), is_alpha);
+  const bool is_word =
+      words_only && letters > 1 && std::none_of(key.begin(), key.end(), [](char c) {
+        return std::string_view("^_=+*/()[]{}").find(c) != std::string_view::npos || is_digit(c);
+      });
+  return is_word ? to_lower(key) : key;
+}
+
+}  // namespace longshot::reward

@@ -1,0 +1,164 @@
+// The table of reward functions, and "auto".
+
+#include <algorithm>
+
+#include "reward/plugins.h"
+#include "reward/reward.h"
+#include "reward/rules.h"
+#include "reward/text.h"
+
+namespace longshot::reward {
+namespace {
+
+struct Entry {
+  const char* type;
+  Result<std::unique_ptr<Reward>> (*make)(const Json& options);
+  bool decides_correct;  // the default in parse_reward_list
+};
+
+constexpr Entry kTable[] = {
+    {"auto", make_auto, true},      {"math", make_math, true},
+    {"choice", make_choice, true},  {"countdown", make_countdown, true},
+    {"exact", make_exact, true},    {"reasoning_gym", make_reasoning_gym, true},
+    {"format", make_format, false}, {"repetition", make_repetition, false},
+    {"python", make_python, true},  {"command", make_command, true},
+    {"http", make_http, true},
+};
+
+const Entry* find_entry(const std::string& type) {
+  const auto* it = std::find_if(std::begin(kTable), std::end(kTable),
+                                [&](const Entry& e) { return type == e.type; });
+  return it == std::end(kTable) ? nullptr : it;
+}
+
+Status unknown_type(const std::string& type) {
+  std::string names;
+  for (const auto& entry : kTable) names.append(names.empty() ? "" : ", ").append(entry.type);
+  return invalid_argument("unknown reward function '" + type + "'; known are " + names);
+}
+
+constexpr std::string_view kChoiceSources[] = {
+    "mmlu",          "gpqa",       "ai2_arc", "arc-",       "arc_",
+    "ceval",         "c-eval",     "agieval", "truthfulqa", "commonsense_qa",
+    "commonsenseqa", "openbookqa", "sciq",    "hellaswag",  "choice"};
+
+class AutoReward : public Reward {
+ public:
+  AutoReward(std::unique_ptr<Reward> math, std::unique_ptr<Reward> choice,
+             std::unique_ptr<Reward> countdown, std::unique_ptr<Reward> gym)
+      : math_(std::move(math)),
+        choice_(std::move(choice)),
+        countdown_(std::move(countdown)),
+        gym_(std::move(gym)) {}
+  std::string name() const override { return "auto"; }
+
+  Result<Score> judge(const Question& question, Deadline deadline) override {
+    return choose(question).judge(question, deadline);
+  }
+
+ private:
+  Reward& choose(const Question& question) const {
+    const std::string source = to_lower(question.data_source);
+    if (source.find("countdown") != std::string::npos) return *countdown_;
+    if (source.starts_with("reasoning_gym/")) return *gym_;
+    for (const auto name : kChoiceSources) {
+      if (source.find(name) != std::string::npos) return *choice_;
+    }
+    return looks_like_choice(question) ? *choice_ : *math_;
+  }
+
+  static bool looks_like_choice(const Question& question) {
+    const auto truth = trim(question.ground_truth);
+    const auto& extra = question.extra_info;
+    return truth.size() == 1 && truth[0] >= 'A' && truth[0] <= 'J' && extra.is_object() &&
+           (extra.contains("choices") || extra.contains("options"));
+  }
+
+  std::unique_ptr<Reward> math_, choice_, countdown_, gym_;
+};
+
+// "math", "format:0.2"
+Result<RewardSpec> parse_compact(const std::string& text) {
+  RewardSpec spec;
+  const size_t colon = text.find(':');
+  spec.type = std::string(trim(std::string_view(text).substr(0, colon)));
+  if (colon != std::string::npos) {
+    char* end = nullptr;
+    const std::string number(trim(std::string_view(text).substr(colon + 1)));
+    spec.weight = std::strtod(number.c_str(), &end);
+    if (number.empty() || *end != '\0')
+      return invalid_argument("reward '" + text + "': the weight is not a number");
+  }
+  return spec;
+}
+
+Result<RewardSpec> parse_object(const Json& json, const std::string& where) {
+  RewardSpec spec;
+  LS_ASSIGN_OR_RETURN(spec.type, json_get<std::string>(json, "type", where));
+  LS_ASSIGN_OR_RETURN(spec.weight, json_get_or(json, "weight", 1.0, where));
+  for (const auto& [key, value] : json.items()) {
+    if (key != "type" && key != "weight" && key != "decides_correct") spec.options[key] = value;
+  }
+  return spec;
+}
+
+Result<RewardSpec> parse_one(const Json& json, const std::string& where) {
+  if (!json.is_string() && !json.is_object()) {
+    return invalid_argument(where +
+                            ": expected \"type\", \"type:weight\" or an object with a type");
+  }
+  LS_ASSIGN_OR_RETURN(RewardSpec spec, json.is_string() ? parse_compact(json.get<std::string>())
+                                                        : parse_object(json, where));
+  const Entry* entry = find_entry(spec.type);
+  if (entry == nullptr) return unknown_type(spec.type).with_context(where);
+  LS_ASSIGN_OR_RETURN(spec.decides_correct,
+                      json_get_or(json, "decides_correct", entry->decides_correct, where));
+  return spec;
+}
+
+}  // namespace
+
+Status check_options(const std::string& type, const Json& options,
+                     const std::vector<std::string>& known) {
+  if (options.is_null()) return {};
+  if (!options.is_object())
+    return invalid_argument("reward " + type + ": options must be an object");
+  for (const auto& [key, value] : options.items()) {
+    if (std::find(known.begin(), known.end(), key) != known.end()) continue;
+    std::string names;
+    for (const auto& k : known) names.append(names.empty() ? "" : ", ").append(k);
+    return invalid_argument("reward " + type + ": unknown option '" + key + "'" +
+                            (names.empty() ? "; it has none" : "; known are " + names));
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Reward>> make_auto(const Json& options) {
+  LS_RETURN_IF_ERROR(check_options("auto", options, {}));
+  const Json none;
+  LS_ASSIGN_OR_RETURN(auto math, make_math(none));
+  LS_ASSIGN_OR_RETURN(auto choice, make_choice(none));
+  LS_ASSIGN_OR_RETURN(auto countdown, make_countdown(none));
+  LS_ASSIGN_OR_RETURN(auto gym, make_reasoning_gym(none));
+  return std::unique_ptr<Reward>(std::make_unique<AutoReward>(
+      std::move(math), std::move(choice), std::move(countdown), std::move(gym)));
+}
+
+Result<std::unique_ptr<Reward>> make_reward(const RewardSpec& spec) {
+  const Entry* entry = find_entry(spec.type);
+  if (entry == nullptr) return unknown_type(spec.type);
+  return entry->make(spec.options);
+}
+
+Result<std::vector<RewardSpec>> parse_reward_list(const Json& json) {
+  if (!json.is_array()) return invalid_argument("reward.functions must be a list");
+  std::vector<RewardSpec> specs;
+  for (size_t i = 0; i < json.size(); ++i) {
+    LS_ASSIGN_OR_RETURN(RewardSpec spec,
+                        parse_one(json[i], "reward.functions[" + std::to_string(i) + "]"));
+    specs.push_back(std::move(spec));
+  }
+  return specs;
+}
+
+}  // namespace longshot::reward

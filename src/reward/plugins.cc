@@ -1,0 +1,108 @@
+#include "reward/plugins.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+
+#include "python_worker.h"
+#include "reward/rules.h"
+#include "reward/worker.h"
+
+namespace longshot::reward {
+namespace {
+
+class WorkerReward : public Reward {
+ public:
+  WorkerReward(std::string name, WorkerOptions options)
+      : name_(std::move(name)), who_(options.name), pool_(std::move(options)) {}
+  std::string name() const override { return name_; }
+
+  Result<Score> judge(const Question& question, Deadline deadline) override {
+    LS_ASSIGN_OR_RETURN(const Json reply, pool_.call(plugin_request(question), deadline));
+    return plugin_score(reply, who_);
+  }
+
+ private:
+  std::string name_, who_;
+  WorkerPool pool_;
+};
+
+Result<std::vector<std::pair<std::string, std::string>>> read_environment(
+    const Json& options, const std::string& where) {
+  LS_ASSIGN_OR_RETURN(const auto map, (json_get_or<std::map<std::string, std::string>>(
+                                          options, "environment", {}, where)));
+  return std::vector<std::pair<std::string, std::string>>(map.begin(), map.end());
+}
+
+std::string default_interpreter() {
+  const char* venv = std::getenv("LONGSHOT_VENV");
+  if (venv == nullptr || *venv == '\0') return "python3";
+  return (std::filesystem::path(venv) / "bin" / "python").string();
+}
+
+}  // namespace
+
+Json plugin_request(const Question& question) {
+  return {{"data_source", question.data_source},
+          {"prompt", question.prompt},
+          {"completion", question.completion},
+          {"ground_truth", question.ground_truth},
+          {"extra_info", question.extra_info}};
+}
+
+Result<Score> plugin_score(const Json& reply, const std::string& who) {
+  if (reply.contains("error")) {
+    const Json& error = reply.at("error");
+    return invalid_argument(who + ": " +
+                            (error.is_string() ? error.get<std::string>() : dump_json(error)));
+  }
+  if (!reply.contains("score") ||
+      !(reply.at("score").is_number() || reply.at("score").is_boolean())) {
+    return corrupt(who + ": the reply has neither a numeric score nor an error: " +
+                   dump_json(reply).substr(0, 200));
+  }
+  const Json& given = reply.at("score");
+  Score score;
+  score.value = given.is_boolean() ? (given.get<bool>() ? 1.0 : 0.0) : given.get<double>();
+  if (!std::isfinite(score.value)) return corrupt(who + ": the score is not finite");
+  LS_ASSIGN_OR_RETURN(score.correct, json_get_or(reply, "correct", score.value >= 0.5, who));
+  LS_ASSIGN_OR_RETURN(score.answer, json_get_or<std::string>(reply, "answer", "", who));
+  return score;
+}
+
+Result<std::unique_ptr<Reward>> make_python(const Json& options) {
+  const std::string where = "reward python";
+  LS_RETURN_IF_ERROR(check_options(
+      "python", options, {"path", "function", "interpreter", "startup_seconds", "environment"}));
+  LS_ASSIGN_OR_RETURN(const std::string path, json_get<std::string>(options, "path", where));
+  LS_ASSIGN_OR_RETURN(const std::string function,
+                      json_get_or<std::string>(options, "function", "compute_score", where));
+  LS_ASSIGN_OR_RETURN(
+      const std::string interpreter,
+      json_get_or<std::string>(options, "interpreter", default_interpreter(), where));
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error))
+    return not_found(where + ": no file '" + path + "'");
+  WorkerOptions worker;
+  worker.name = "python " + path;
+  worker.announces = true;
+  LS_ASSIGN_OR_RETURN(worker.startup_seconds,
+                      json_get_or(options, "startup_seconds", 120.0, where));
+  LS_ASSIGN_OR_RETURN(worker.process.environment, read_environment(options, where));
+  worker.process.argv = {interpreter, "-c", kPythonWorker, path, function};
+  return std::unique_ptr<Reward>(std::make_unique<WorkerReward>("python", std::move(worker)));
+}
+
+Result<std::unique_ptr<Reward>> make_command(const Json& options) {
+  const std::string where = "reward command";
+  LS_RETURN_IF_ERROR(check_options("command", options, {"argv", "environment"}));
+  WorkerOptions worker;
+  LS_ASSIGN_OR_RETURN(worker.process.argv,
+                      json_get<std::vector<std::string>>(options, "argv", where));
+  if (worker.process.argv.empty()) return invalid_argument(where + ": argv is empty");
+  LS_ASSIGN_OR_RETURN(worker.process.environment, read_environment(options, where));
+  worker.name = "command " + worker.process.argv[0];
+  return std::unique_ptr<Reward>(std::make_unique<WorkerReward>("command", std::move(worker)));
+}
+
+}  // namespace longshot::reward

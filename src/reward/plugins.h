@@ -1,0 +1,36 @@
+#pragma once
+// Reward functions outside this process. All speak the same JSON:
+//   request  {"data_source": s, "prompt": s, "completion": s, "ground_truth": s, "extra_info": any}
+//   reply    {"score": number} with optional "correct": bool and "answer": string, or {"error": s}
+// Without "correct" a score of at least 0.5 is correct. Every call has a deadline.
+
+#include <memory>
+
+#include "reward/reward.h"
+
+namespace longshot::reward {
+
+// {"path": file, "function": "compute_score", "interpreter": "", "startup_seconds": 120,
+// "environment": {}} A Python file with compute_score(data_source, solution_str, ground_truth,
+// extra_info) that returns a number or a dict with "score" (and optionally "acc"/"correct",
+// "answer"/"pred"), as verl's custom reward functions do. It runs in worker processes that stay
+// alive, one per judging thread. The interpreter is the option, else $LONGSHOT_VENV/bin/python,
+// else python3. What the code prints goes to stderr and never disturbs the replies. A timeout kills
+// the worker's whole process group and the next call starts a new one. Errors: timeout; unavailable
+// when the worker died; invalid_argument with the message when the code raised.
+Result<std::unique_ptr<Reward>> make_python(const Json& options);
+
+// {"argv": [program, ...], "environment": {}}: any program that answers request lines on stdin with
+// reply lines on stdout, in order. Kept alive and restarted like the Python worker.
+Result<std::unique_ptr<Reward>> make_command(const Json& options);
+
+// {"url": "http://host:port/path", "headers": {}}: POSTs the request. 5xx, 408, 429 and connection
+// failures are unavailable (worth a retry), other statuses are final. TLS is not built in: put a
+// local proxy before https services.
+Result<std::unique_ptr<Reward>> make_http(const Json& options);
+
+Json plugin_request(const Question& question);
+// `who` names the plug-in in errors.
+Result<Score> plugin_score(const Json& reply, const std::string& who);
+
+}  // namespace longshot::reward

@@ -1,0 +1,83 @@
+# Runs a user's reward function for longshot: one JSON request a line on stdin, one JSON reply a line on stdout.
+# Arguments: file, function name. The real stdin and stdout are moved away before the user's code is loaded, so nothing
+# it prints or reads can disturb the protocol.
+import asyncio
+import importlib.util
+import inspect
+import json
+import math
+import os
+import sys
+import traceback
+
+requests = os.fdopen(os.dup(0), "r", encoding="utf-8", newline="\n")
+replies = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
+os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+os.dup2(2, 1)
+
+
+def reply(value):
+    replies.write(json.dumps(value) + "\n")
+    replies.flush()
+
+
+def describe(error):
+    text = "".join(traceback.format_exception_only(type(error), error)).strip()
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{text} (at {frames[-1].filename}:{frames[-1].lineno})" if frames else text
+
+
+def load(path, name):
+    sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
+    spec = importlib.util.spec_from_file_location("longshot_reward", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["longshot_reward"] = module
+    spec.loader.exec_module(module)
+    return getattr(module, name)
+
+
+def number(value):
+    value = float(value)
+    if not math.isfinite(value):
+        raise ValueError(f"the score is {value}")
+    return value
+
+
+def score(function, request):
+    value = function(
+        data_source=request["data_source"],
+        solution_str=request["completion"],
+        ground_truth=request["ground_truth"],
+        extra_info=request["extra_info"],
+    )
+    if inspect.isawaitable(value):
+        value = asyncio.run(value)
+    if not isinstance(value, dict):
+        return {"score": number(value)}
+    out = {"score": number(value["score"])}
+    for key in ("correct", "acc"):
+        if key in value:
+            out["correct"] = bool(value[key])
+            break
+    for key in ("answer", "pred"):
+        if value.get(key) is not None:
+            out["answer"] = str(value[key])
+            break
+    return out
+
+
+def main():
+    try:
+        function = load(sys.argv[1], sys.argv[2])
+    except BaseException as error:
+        reply({"error": f"cannot load {sys.argv[1]}: {describe(error)}"})
+        return
+    reply({"ready": True})
+    for line in requests:
+        try:
+            reply(score(function, json.loads(line)))
+        except Exception as error:
+            reply({"error": describe(error)})
+
+
+main()

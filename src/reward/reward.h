@@ -1,0 +1,103 @@
+#pragma once
+// Rewards: a completion and its ground truth become a score, or an error that says why there is
+// none.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/metrics.h"
+#include "base/status.h"
+#include "base/thread_pool.h"
+#include "data/types.h"
+
+namespace longshot::reward {
+
+// What a reward function sees.
+struct Question {
+  std::string data_source;
+  std::string prompt;      // text of the last user message, or the raw prompt
+  std::string completion;  // the response
+  std::string ground_truth;
+  Json extra_info;
+  data::FinishReason finish = data::FinishReason::stop;
+  int response_tokens = 0;
+};
+
+struct Score {
+  double value = 0;  // usually in [0, 1]
+  bool correct = false;
+  std::string answer;  // what was extracted, for people
+};
+
+// One reward function. Thread-safe: judge() is called from several threads.
+// A Status is the reward's own failure (timeout, crash, unavailable) and never becomes a score.
+class Reward {
+ public:
+  virtual ~Reward() = default;
+  virtual std::string name() const = 0;
+  virtual Result<Score> judge(const Question& question, Deadline deadline) = 0;
+};
+
+// One entry of the config's list.
+struct RewardSpec {
+  // "auto", "math", "choice", "countdown", "exact", "reasoning_gym", "format", "repetition"
+  // (reward/rules.h says what each does and takes), "python", "command", "http" (reward/plugins.h).
+  std::string type;
+  double weight = 1.0;
+  bool decides_correct = true;  // whether this one's `correct` counts for accuracy
+  Json options;                 // type-specific: {"path": ...}, {"url": ...}, {"pattern": ...}
+};
+// "auto" chooses by data_source: countdown, multiple choice, reasoning-gym, else math (make_auto in
+// reward/rules.h).
+Result<std::unique_ptr<Reward>> make_reward(const RewardSpec& spec);
+
+// The config's `reward.functions`: a list of "type", "type:weight" or objects
+//   {"type": "format", "weight": 0.1, "decides_correct": false, "pattern": "..."}
+// whose other members are the type's options. "format" and "repetition" do not decide correctness
+// unless told so.
+Result<std::vector<RewardSpec>> parse_reward_list(const Json& json);
+
+struct RewardOptions {
+  std::vector<RewardSpec> rewards;  // empty = one "auto"
+  double timeout_seconds = 10;      // per call
+  int retries = 2;  // after a timeout or an unavailable service; other failures are final
+  int threads = 1;
+  double repetition_penalty = 0.5;   // subtracted when a sample ended by repeat detection
+  double length_weight = 0;          // weight of the length reward (report 2.2)
+  int length_warmup_iterations = 0;  // iterations before it is switched on
+};
+
+// The stage: judges samples with the combined rewards.
+class RewardStage {
+ public:
+  static Result<std::unique_ptr<RewardStage>> create(const RewardOptions& options);
+  virtual ~RewardStage() = default;
+
+  // verdicts[i] belongs to samples[i], whose prompt is prompts[i] (borrowed). Order-preserving,
+  // parallel. score = sum of weight * value - repetition_penalty (if it applies); correct = every
+  // deciding reward says so, or score > 0 when none decides. One failed reward makes the verdict an
+  // error that names it; so do samples that are not finished (partial, aborted) and, soon after
+  // stop_requested(), everything still waiting ("cancelled").
+  virtual std::vector<data::Verdict> judge(const std::vector<const data::Prompt*>& prompts,
+                                           const std::vector<const data::Sample*>& samples) = 0;
+
+  // Adds the weighted length reward of the report (section 2.3.3 there) to the scores, from
+  // iteration `length_warmup_iterations` on. Samples whose verdict is an error take no part in
+  // minimum and maximum.
+  virtual void shape(std::vector<data::Group>& groups, int64_t iteration) = 0;
+
+  // Since the last call: reward/errors, reward/timeouts, reward/retries, reward/seconds_mean.
+  virtual Metrics take_metrics() = 0;
+};
+
+// Report, length penalty: lambda = 0.5 - (len - min) / (max - min); lambda if correct, min(0,
+// lambda) if not; all 0 if max = min.
+std::vector<double> length_rewards(const std::vector<int>& lengths,
+                                   const std::vector<bool>& correct);
+
+}  // namespace longshot::reward

@@ -1,0 +1,208 @@
+// The reward stage: every sample through every reward, in parallel.
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <thread>
+
+#include "base/stop.h"
+#include "reward/reward.h"
+
+namespace longshot::reward {
+namespace {
+
+struct Member {
+  std::string name;  // unique within the stage
+  RewardSpec spec;
+  std::unique_ptr<Reward> reward;
+};
+
+bool worth_a_retry(StatusCode code) {
+  return code == StatusCode::timeout || code == StatusCode::unavailable;
+}
+
+// 0.1, 0.2, 0.4 ... at most 2 seconds; false when asked to stop.
+bool back_off(int attempt) {
+  const auto until = Deadline::after_seconds(std::min(2.0, 0.1 * (1 << std::min(attempt, 10))));
+  while (!until.expired()) {
+    if (stop_requested()) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return !stop_requested();
+}
+
+Question make_question(const data::Prompt& prompt, const data::Sample& sample) {
+  Question question;
+  question.data_source = prompt.data_source;
+  question.prompt = prompt.text;
+  for (const auto& message : prompt.messages) {
+    if (message.role == "user") question.prompt = message.content;
+  }
+  question.completion = sample.text;
+  question.ground_truth = prompt.ground_truth;
+  question.extra_info = prompt.extra_info;
+  question.finish = sample.finish;
+  question.response_tokens = static_cast<int>(sample.tokens.size());
+  return question;
+}
+
+bool is_finished(data::FinishReason reason) {
+  return reason != data::FinishReason::partial && reason != data::FinishReason::aborted;
+}
+
+data::Verdict error_verdict(std::string reason) {
+  data::Verdict verdict;
+  verdict.error = std::move(reason);
+  return verdict;
+}
+
+class Stage : public RewardStage {
+ public:
+  Stage(const RewardOptions& options, std::vector<Member> members)
+      : options_(options), members_(std::move(members)), pool_(options.threads) {}
+
+  std::vector<data::Verdict> judge(const std::vector<const data::Prompt*>& prompts,
+                                   const std::vector<const data::Sample*>& samples) override {
+    LS_CHECK(prompts.size() == samples.size(), "one prompt per sample");
+    std::vector<data::Verdict> verdicts(samples.size());
+    pool_.parallel_for(static_cast<int>(samples.size()), [&](int i) {
+      const auto index = static_cast<size_t>(i);
+      Stopwatch watch;
+      verdicts[index] = judge_one(*prompts[index], *samples[index]);
+      std::lock_guard lock(mutex_);
+      seconds_.add(watch.seconds());
+      if (!verdicts[index].scored) ++errors_;
+    });
+    return verdicts;
+  }
+
+  void shape(std::vector<data::Group>& groups, int64_t iteration) override {
+    if (options_.length_weight == 0 || iteration < options_.length_warmup_iterations) return;
+    for (auto& group : groups) shape_one(group);
+  }
+
+  Metrics take_metrics() override {
+    std::lock_guard lock(mutex_);
+    Metrics out{{"reward/errors", static_cast<double>(errors_)},
+                {"reward/timeouts", static_cast<double>(timeouts_)},
+                {"reward/retries", static_cast<double>(retries_)},
+                {"reward/seconds_mean", seconds_.mean()}};
+    errors_ = timeouts_ = retries_ = 0;
+    seconds_ = {};
+    return out;
+  }
+
+ private:
+  data::Verdict judge_one(const data::Prompt& prompt, const data::Sample& sample) {
+    if (!is_finished(sample.finish)) {
+      return error_verdict(std::string("not finished: ") + data::finish_reason_name(sample.finish));
+    }
+    const Question question = make_question(prompt, sample);
+    data::Verdict verdict;
+    bool decided = false, all_correct = true;
+    for (auto& member : members_) {
+      const auto score = call(member, question);
+      if (!score.ok()) return error_verdict(describe(member, score.status()));
+      verdict.components[member.name] = score->value;
+      verdict.score += member.spec.weight * score->value;
+      if (!member.spec.decides_correct) continue;
+      decided = true;
+      all_correct = all_correct && score->correct;
+      if (verdict.answer.empty()) verdict.answer = score->answer;
+    }
+    if (sample.finish == data::FinishReason::repetition && options_.repetition_penalty != 0) {
+      verdict.components["repetition_penalty"] = -options_.repetition_penalty;
+      verdict.score -= options_.repetition_penalty;
+    }
+    verdict.correct = decided ? all_correct : verdict.score > 0;
+    verdict.scored = true;
+    return verdict;
+  }
+
+  static std::string describe(const Member& member, const Status& status) {
+    if (status.code() == StatusCode::cancelled) return "cancelled";
+    return member.name + ": " + status_code_name(status.code()) + ": " + status.message();
+  }
+
+  Result<Score> call(Member& member, const Question& question) {
+    for (int attempt = 0;; ++attempt) {
+      if (stop_requested()) return cancelled("stopped");
+      auto score =
+          member.reward->judge(question, Deadline::after_seconds(options_.timeout_seconds));
+      if (score.ok()) return score;
+      const StatusCode code = score.status().code();
+      if (code == StatusCode::timeout) count(timeouts_);
+      if (!worth_a_retry(code) || attempt >= options_.retries) return score;
+      count(retries_);
+      if (!back_off(attempt)) return cancelled("stopped");
+    }
+  }
+
+  void count(long& counter) {
+    std::lock_guard lock(mutex_);
+    ++counter;
+  }
+
+  void shape_one(data::Group& group) const {
+    std::vector<int> lengths;
+    std::vector<bool> correct;
+    std::vector<size_t> who;
+    for (size_t i = 0; i < group.verdicts.size(); ++i) {
+      if (!group.verdicts[i].scored) continue;
+      who.push_back(i);
+      lengths.push_back(static_cast<int>(group.samples[i].tokens.size()));
+      correct.push_back(group.verdicts[i].correct);
+    }
+    const auto rewards = length_rewards(lengths, correct);
+    for (size_t j = 0; j < who.size(); ++j) {
+      auto& verdict = group.verdicts[who[j]];
+      verdict.components["length"] = rewards[j];
+      verdict.score += options_.length_weight * rewards[j];
+    }
+  }
+
+  const RewardOptions options_;
+  std::vector<Member> members_;
+  ThreadPool pool_;
+  std::mutex mutex_;
+  long errors_ = 0, timeouts_ = 0, retries_ = 0;
+  Summary seconds_;
+};
+
+std::string unique_name(const std::string& name, const std::vector<Member>& members) {
+  const auto taken = [&](const std::string& candidate) {
+    return std::any_of(members.begin(), members.end(),
+                       [&](const Member& m) { return m.name == candidate; });
+  };
+  std::string out = name;
+  for (int i = 2; taken(out); ++i) out = name + "_" + std::to_string(i);
+  return out;
+}
+
+Status check(const RewardOptions& options) {
+  if (!(options.timeout_seconds > 0)) return invalid_argument("reward.timeout_seconds must be > 0");
+  if (options.retries < 0) return invalid_argument("reward.retries must be >= 0");
+  if (options.threads < 1) return invalid_argument("reward.threads must be >= 1");
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RewardStage>> RewardStage::create(const RewardOptions& options) {
+  LS_RETURN_IF_ERROR(check(options));
+  auto specs = options.rewards;
+  if (specs.empty()) {
+    specs.emplace_back();
+    specs.back().type = "auto";
+  }
+  std::vector<Member> members;
+  for (auto& spec : specs) {
+    LS_ASSIGN_OR_RETURN(auto reward, make_reward(spec));
+    const std::string name = unique_name(reward->name(), members);
+    members.push_back({name, std::move(spec), std::move(reward)});
+  }
+  return std::unique_ptr<RewardStage>(std::make_unique<Stage>(options, std::move(members)));
+}
+
+}  // namespace longshot::reward

@@ -1,0 +1,243 @@
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "rollout/engine.h"
+#include "rollout/random_model.h"
+#include "rollout/runner.h"
+
+namespace longshot::rollout {
+namespace {
+
+std::unique_ptr<Runner> loaded_runner(const RandomModel& model, int threads = 1, int slots = 64) {
+  auto runner = make_cpu_runner({slots, 256}, threads);
+  const Status status = runner->load_weights(model.view);
+  EXPECT_TRUE(status.ok()) << status.to_string();
+  return runner;
+}
+
+std::vector<int32_t> random_tokens(int n, int vocab, uint64_t seed) {
+  CounterRng rng(seed);
+  std::vector<int32_t> out(n);
+  for (int32_t& t : out) t = static_cast<int32_t>(rng.next_below(vocab));
+  return out;
+}
+
+std::vector<float> logits_of(Runner& runner, int slot, std::span<const int32_t> tokens,
+                             int start = 0) {
+  std::vector<float> logits(runner.config().vocab_size);
+  const Step step{slot, start, tokens};
+  runner.forward({&step, 1}, logits);
+  return logits;
+}
+
+// The architectures of the family, small.
+std::vector<model::ModelConfig> architectures() {
+  model::ModelConfig llama = small_config();
+  model::ModelConfig qwen2 = small_config();
+  qwen2.model_type = "qwen2";
+  qwen2.qkv_bias = true;
+  qwen2.tie_word_embeddings = false;
+  model::ModelConfig qwen3 = small_config();
+  qwen3.model_type = "qwen3";
+  qwen3.qk_norm = true;
+  qwen3.head_dim = 32;
+  model::ModelConfig biased = small_config();
+  biased.qkv_bias = biased.attention_out_bias = biased.mlp_bias = true;
+  biased.num_kv_heads = 1;
+  return {llama, qwen2, qwen3, biased};
+}
+
+TEST(CpuRunner, LogitsDoNotDependOnHowTokensAreCut) {
+  for (const auto& config : architectures()) {
+    const auto model = random_model(config, 1);
+    auto runner = loaded_runner(*model);
+    const auto tokens = random_tokens(70, config.vocab_size, 2);
+    const auto whole = logits_of(*runner, 0, tokens);
+    std::vector<float> one_by_one;
+    for (int i = 0; i < 70; ++i)
+      one_by_one = logits_of(*runner, 1, std::span(tokens).subspan(i, 1), i);
+    logits_of(*runner, 2, std::span(tokens).first(33));
+    const auto cut = logits_of(*runner, 2, std::span(tokens).subspan(33), 33);
+    EXPECT_EQ(whole, one_by_one) << config.model_type;
+    EXPECT_EQ(whole, cut) << config.model_type;
+    EXPECT_GT(*std::max_element(whole.begin(), whole.end()),
+              *std::min_element(whole.begin(), whole.end()));
+  }
+}
+
+TEST(CpuRunner, LogitsDoNotDependOnBatchMatesOrThreads) {
+  const auto model = random_model(small_config(), 1);
+  const int vocab = model->view.config.vocab_size, batch = 60;
+  std::vector<std::vector<int32_t>> prompts;
+  for (int i = 0; i < batch; ++i) prompts.push_back(random_tokens(1 + i * 7 % 90, vocab, i));
+  auto alone = loaded_runner(*model);
+  std::vector<float> expected;
+  for (int i = 0; i < batch; ++i) {
+    const auto row = logits_of(*alone, 0, prompts[i]);
+    expected.insert(expected.end(), row.begin(), row.end());
+  }
+  for (const int threads : {1, 2, 3}) {
+    auto runner = loaded_runner(*model, threads);
+    std::vector<Step> steps;
+    for (int i = 0; i < batch; ++i) steps.push_back({i, 0, prompts[i]});
+    std::vector<float> logits(expected.size());
+    runner->forward(steps, logits);
+    EXPECT_EQ(expected, logits) << threads << " threads";
+  }
+}
+
+TEST(CpuRunner, CopiedPrefixesGoOnIndependently) {
+  const auto model = random_model(small_config(), 1);
+  auto runner = loaded_runner(*model);
+  const auto prompt = random_tokens(21, 67, 3), a = random_tokens(5, 67, 4),
+             b = random_tokens(9, 67, 5);
+  logits_of(*runner, 0, prompt);
+  runner->copy_prefix(0, 1, 21);
+  const auto first = logits_of(*runner, 0, a, 21), second = logits_of(*runner, 1, b, 21);
+  const auto again = logits_of(*runner, 0, a, 21);
+  const auto joined = [&](const std::vector<int32_t>& rest) {
+    std::vector<int32_t> all = prompt;
+    all.insert(all.end(), rest.begin(), rest.end());
+    return logits_of(*runner, 2, all);
+  };
+  EXPECT_EQ(first, joined(a));
+  EXPECT_EQ(second, joined(b));
+  EXPECT_EQ(first, again);
+}
+
+TEST(CpuRunner, NewWeightsReplaceTheOldOnes) {
+  const auto one = random_model(small_config(), 1), two = random_model(small_config(), 2);
+  auto runner = loaded_runner(*one);
+  const auto tokens = random_tokens(9, 67, 3);
+  const auto before = logits_of(*runner, 0, tokens);
+  model::WeightsView next = two->view;
+  next.version = 7;
+  ASSERT_TRUE(runner->load_weights(next).ok());
+  EXPECT_EQ(runner->version(), 7);
+  EXPECT_NE(before, logits_of(*runner, 0, tokens));
+  ASSERT_TRUE(runner->load_weights(one->view).ok());
+  EXPECT_EQ(before, logits_of(*runner, 0, tokens));
+}
+
+TEST(CpuRunner, NamesTheWeightThatIsMissingOrMisshapen) {
+  const auto model = random_model(small_config(), 1);
+  auto runner = make_cpu_runner({4, 64}, 1);
+  model::WeightsView broken = model->view;
+  broken.tensors.pop_back();
+  const Status missing = runner->load_weights(broken);
+  EXPECT_EQ(missing.code(), StatusCode::invalid_argument);
+  EXPECT_NE(missing.message().find(model->view.tensors.back().name), std::string::npos);
+  broken = model->view;
+  broken.tensors[1].shape[0] += 1;
+  const Status misshapen = runner->load_weights(broken);
+  EXPECT_NE(misshapen.message().find(broken.tensors[1].name), std::string::npos);
+}
+
+// ---------------------------------------------------------------- the engine on a model
+
+struct Outcome {
+  std::vector<std::vector<data::TokenId>> tokens;
+  std::vector<std::vector<float>> logprobs;
+  bool operator==(const Outcome&) const = default;
+};
+
+Outcome outcome_of(const std::vector<data::Sample>& samples) {
+  Outcome out;
+  for (const auto& s : samples) out.tokens.push_back(s.tokens), out.logprobs.push_back(s.logprobs);
+  return out;
+}
+
+std::vector<data::Sample> group_jobs(int prompts, int per_prompt) {
+  std::vector<data::Sample> jobs;
+  for (int p = 0; p < prompts; ++p) {
+    for (int i = 0; i < per_prompt; ++i) {
+      data::Sample s;
+      s.prompt_id = "prompt-" + std::to_string(p);
+      s.index = i;
+      s.seed = 5;
+      s.prompt_tokens = random_tokens(1 + 11 * p, 67, 100 + p);
+      jobs.push_back(s);
+    }
+  }
+  return jobs;
+}
+
+EngineOptions model_options() {
+  EngineOptions options;
+  options.sampling.max_response_length = 40;
+  options.sampling.stop_tokens = {3};
+  return options;
+}
+
+TEST(EngineOnAModel, SampleIsTheSameAloneInABatchAndWithTwoThreads) {
+  const auto model = random_model(small_config(), 1, 1.5f);
+  const auto jobs = group_jobs(5, 4);
+  Outcome alone;
+  Engine single(loaded_runner(*model), nullptr);
+  for (const auto& job : jobs) {
+    const Outcome one = outcome_of(*single.generate({job}, model_options()));
+    alone.tokens.push_back(one.tokens[0]);
+    alone.logprobs.push_back(one.logprobs[0]);
+  }
+  for (const int threads : {1, 2}) {
+    for (const int slots : {3, 64}) {
+      Engine engine(loaded_runner(*model, threads, slots), nullptr, threads);
+      EXPECT_EQ(alone, outcome_of(*engine.generate(jobs, model_options())))
+          << threads << " threads, " << slots << " slots";
+    }
+  }
+}
+
+TEST(EngineOnAModel, SampleIsTheSameAfterInterruptionsByTheBudget) {
+  const auto model = random_model(small_config(), 1, 1.5f);
+  Engine engine(loaded_runner(*model, 2, 6), nullptr, 2);
+  const auto jobs = group_jobs(3, 4);
+  const Outcome whole = outcome_of(*engine.generate(jobs, model_options()));
+  auto samples = jobs;
+  EngineOptions options = model_options();
+  options.token_budget = 37;
+  int rounds = 0;
+  for (bool open = true; open; ++rounds) {
+    std::vector<data::Sample> todo;
+    std::vector<size_t> place;
+    for (size_t i = 0; i < samples.size(); ++i) {
+      if (rounds > 0 && samples[i].finish != data::FinishReason::partial) continue;
+      todo.push_back(samples[i]);
+      place.push_back(i);
+    }
+    const auto done = *engine.generate(todo, options);
+    open = false;
+    for (size_t i = 0; i < done.size(); ++i) {
+      samples[place[i]] = done[i];
+      open = open || done[i].finish == data::FinishReason::partial;
+    }
+  }
+  EXPECT_GT(rounds, 3);
+  EXPECT_EQ(whole, outcome_of(samples));
+}
+
+TEST(EngineOnAModel, LogprobsAreThoseOfTheModel) {
+  const auto model = random_model(small_config(), 1, 1.5f);
+  Engine engine(loaded_runner(*model), nullptr);
+  EngineOptions options = model_options();
+  options.sampling.temperature = 0.7;
+  const auto samples = *engine.generate(group_jobs(2, 2), options);
+  double worst = 0;
+  for (const auto& s : samples) {
+    std::vector<int32_t> sequence = s.prompt_tokens;
+    for (size_t i = 0; i < s.tokens.size(); ++i) {
+      const auto logits = logits_of(engine.runner(), 0, sequence);
+      double total = 0;
+      for (const float l : logits)
+        total += std::exp((static_cast<double>(l) - logits[s.tokens[i]]) / 0.7);
+      worst = std::max(worst, std::abs(-std::log(total) - s.logprobs[i]));
+      sequence.push_back(s.tokens[i]);
+    }
+  }
+  printf("log-probability against double: largest difference %.3g\n", worst);
+  EXPECT_LT(worst, 1e-6);
+}
+
+}  // namespace
+}  // namespace longshot::rollout

@@ -1,0 +1,205 @@
+#include "rollout/cpu/forward_pass.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace longshot::rollout::cpu {
+
+void RopeTable::reset(const model::ModelConfig& config) {
+  inverse_frequencies_ = model::rope_inverse_frequencies(config);
+  stride_ = 2 * inverse_frequencies_.size();
+  values_.clear();
+}
+
+void RopeTable::grow(int positions) {
+  const size_t have = values_.size() / stride_, wanted = static_cast<size_t>(positions);
+  if (wanted <= have) return;
+  const size_t half = inverse_frequencies_.size(), count = std::max(wanted, have * 2);
+  values_.resize(count * stride_);
+  for (size_t p = have; p < count; ++p) {
+    for (size_t i = 0; i < half; ++i) {
+      const double angle = static_cast<double>(p) * static_cast<double>(inverse_frequencies_[i]);
+      values_[p * stride_ + i] = static_cast<float>(std::cos(angle));
+      values_[p * stride_ + half + i] = static_cast<float>(std::sin(angle));
+    }
+  }
+}
+
+void ForwardPass::Buffer::reset(int rows, int width) {
+  const size_t wanted = row_stride(width);
+  if (wanted == stride && data.size() >= rows * wanted) return;
+  stride = wanted;
+  data = AlignedFloats(rows * wanted);  // zeros: kernels read the padding
+}
+
+void ForwardPass::prepare(std::span<const Piece> pieces) {
+  const model::ModelConfig& c = model_->config();
+  rows_ = 0;
+  for (const Piece& piece : pieces) rows_ += static_cast<int>(piece.tokens.size());
+  const int q = c.num_heads * c.head_dim, kv = c.num_kv_heads * c.head_dim;
+  x_.reset(rows_, c.hidden_size);
+  normed_.reset(rows_, c.hidden_size);
+  qkv_.reset(rows_, q + 2 * kv);
+  attended_.reset(rows_, q);
+  gate_up_.reset(rows_, 2 * model_->up_column());
+  act_.reset(rows_, model_->up_column());
+  piece_of_row_.clear();
+  tasks_.clear();
+  attention_work_ = 0;
+  constexpr int kTaskRows = 16;
+  for (int p = 0; p < static_cast<int>(pieces.size()); ++p) {
+    const int count = static_cast<int>(pieces[p].tokens.size());
+    piece_of_row_.insert(piece_of_row_.end(), count, p);
+    attention_work_ += int64_t{2} * count * (pieces[p].start + count) * q;
+    for (int first = 0; first < count; first += kTaskRows) {
+      for (int h = 0; h < c.num_kv_heads; ++h)
+        tasks_.push_back({p, h, first, std::min(kTaskRows, count - first)});
+    }
+  }
+}
+
+void ForwardPass::norm(const Buffer& in, const AlignedFloats& weight, int rows, Buffer& out) {
+  const model::ModelConfig& c = model_->config();
+  workers_.ranges(rows, int64_t{2} * rows * c.hidden_size, [&](int begin, int end) {
+    for (int r = begin; r < end; ++r) {
+      rms_norm(in.data.data() + r * in.stride, weight.data(), c.hidden_size,
+               static_cast<float>(c.rms_norm_eps), out.row(r));
+    }
+  });
+}
+
+void ForwardPass::matmul(const PackedMatrix& w, const Buffer& in, int rows, Buffer& out,
+                         Store store) {
+  workers_.ranges(w.panels(), int64_t{rows} * w.n() * w.k(), [&](int begin, int end) {
+    gemm(w, in.data.data(), in.stride, rows, out.row(0), out.stride, begin, end, store);
+  });
+}
+
+// QK norm and RoPE on one row, then its keys and values go to the cache.
+void ForwardPass::rotate_and_store(const PackedLayer& layer, int index, const Piece& piece,
+                                   int token) {
+  const model::ModelConfig& c = model_->config();
+  const KvShape& shape = cache_->shape();
+  const int position = piece.start + token, lane = position % kPage;
+  float* q = qkv_.row(piece.row + token);
+  float* k = q + static_cast<size_t>(c.num_heads) * c.head_dim;
+  const float* v = k + static_cast<size_t>(c.num_kv_heads) * c.head_dim;
+  const auto rotate = [&](float* head, const AlignedFloats& weight) {
+    if (!weight.empty()) {
+      alignas(64) float padded[kMaxHeadDim] = {}, normed[kMaxHeadDim];
+      std::copy_n(head, c.head_dim, padded);
+      rms_norm(padded, weight.data(), c.head_dim, static_cast<float>(c.rms_norm_eps), normed);
+      std::copy_n(normed, c.head_dim, head);
+    }
+    rope(head, rope_->at(position), c.head_dim);
+  };
+  for (int h = 0; h < c.num_heads; ++h) rotate(q + h * c.head_dim, layer.q_norm);
+  float* page = cache_->pages(piece.slot)[position / kPage];
+  for (int h = 0; h < c.num_kv_heads; ++h) {
+    float* head = k + h * c.head_dim;
+    rotate(head, layer.k_norm);
+    float* keys = page + shape.key_offset(index, h) + lane;
+    for (int e = 0; e < c.head_dim; ++e) keys[e * kPage] = head[e];
+    std::copy_n(v + h * c.head_dim, c.head_dim,
+                page + shape.value_offset(index, h) + lane * shape.value_stride());
+  }
+}
+
+void ForwardPass::write_cache(const PackedLayer& layer, int index) {
+  workers_.ranges(rows_, int64_t{8} * rows_ * static_cast<int64_t>(qkv_.stride),
+                  [&](int begin, int end) {
+                    for (int r = begin; r < end; ++r) {
+                      const Piece& piece = pieces_[piece_of_row_[r]];
+                      rotate_and_store(layer, index, piece, r - piece.row);
+                    }
+                  });
+}
+
+void ForwardPass::attention(int index) {
+  const model::ModelConfig& c = model_->config();
+  const KvShape& shape = cache_->shape();
+  const int group = c.num_heads / c.num_kv_heads;
+  workers_.ranges(static_cast<int>(tasks_.size()), attention_work_, [&](int begin, int end) {
+    for (int t = begin; t < end; ++t) {
+      const AttentionTask& task = tasks_[t];
+      const Piece& piece = pieces_[task.piece];
+      const size_t column = static_cast<size_t>(task.head) * group * c.head_dim;
+      attend({.q = qkv_.row(piece.row + task.first) + column,
+              .ldq = qkv_.stride,
+              .out = attended_.row(piece.row + task.first) + column,
+              .ldo = attended_.stride,
+              .rows = task.rows,
+              .position = piece.start + task.first,
+              .group = group,
+              .head_dim = c.head_dim,
+              .pages = cache_->pages(piece.slot),
+              .k_offset = shape.key_offset(index, task.head),
+              .v_offset = shape.value_offset(index, task.head),
+              .value_stride = shape.value_stride()});
+    }
+  });
+}
+
+void ForwardPass::layer(int index) {
+  const PackedLayer& layer = model_->layers()[index];
+  norm(x_, layer.attention_norm, rows_, normed_);
+  matmul(layer.qkv, normed_, rows_, qkv_, Store::set);
+  write_cache(layer, index);
+  attention(index);
+  matmul(layer.out, attended_, rows_, x_, Store::add);
+  norm(x_, layer.mlp_norm, rows_, normed_);
+  matmul(layer.gate_up, normed_, rows_, gate_up_, Store::set);
+  const int width = model_->up_column();
+  workers_.ranges(rows_, int64_t{16} * rows_ * width, [&](int begin, int end) {
+    for (int r = begin; r < end; ++r)
+      silu_mul(gate_up_.row(r), gate_up_.row(r) + width, width, act_.row(r));
+  });
+  matmul(layer.down, act_, rows_, x_, Store::add);
+}
+
+// Final norm and head for the last tokens only; their rows are gathered at the top of normed_.
+void ForwardPass::logits() {
+  const PackedMatrix& head = model_->head();
+  std::vector<float*> out;
+  for (const Piece& piece : pieces_) {
+    if (piece.logits == nullptr) continue;
+    const int last = piece.row + static_cast<int>(piece.tokens.size()) - 1;
+    rms_norm(x_.row(last), model_->final_norm().data(), model_->config().hidden_size,
+             static_cast<float>(model_->config().rms_norm_eps),
+             normed_.row(static_cast<int>(out.size())));
+    out.push_back(piece.logits);
+  }
+  if (out.empty()) return;
+  const int rows = static_cast<int>(out.size());
+  const ptrdiff_t stride = rows > 1 ? out[1] - out[0] : head.n();
+  bool regular = true;
+  for (int r = 0; r + 1 < rows; ++r)
+    regular = regular && out[r + 1] - out[r] == stride && stride > 0;
+  const int runs = regular ? 1 : rows, height = regular ? rows : 1;
+  for (int run = 0; run < runs; ++run) {
+    workers_.ranges(head.panels(), int64_t{height} * head.n() * head.k(), [&](int begin, int end) {
+      gemm(head, normed_.row(run), normed_.stride, height, out[run], regular ? stride : head.n(),
+           begin, end, Store::set);
+    });
+  }
+}
+
+void ForwardPass::run(const PackedModel& model, const KvCache& cache, const RopeTable& rope,
+                      std::span<const Piece> pieces, const Workers& workers) {
+  model_ = &model;
+  cache_ = &cache;
+  rope_ = &rope;
+  pieces_ = pieces;
+  workers_ = workers;
+  prepare(pieces);
+  for (const Piece& piece : pieces) {
+    for (size_t i = 0; i < piece.tokens.size(); ++i) {
+      std::copy_n(model.embedding(piece.tokens[i]), model.config().hidden_size,
+                  x_.row(piece.row + static_cast<int>(i)));
+    }
+  }
+  for (int i = 0; i < model.config().num_layers; ++i) layer(i);
+  logits();
+}
+
+}  // namespace longshot::rollout::cpu

@@ -1,0 +1,96 @@
+#pragma once
+// One pass of rows through the layers with the CPU kernels, on top of packed weights and the KV cache.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "rollout/cpu/kv_cache.h"
+#include "rollout/cpu/packed_model.h"
+
+namespace longshot::rollout::cpu {
+
+// Cosines and sines of every position, computed in double.
+class RopeTable {
+ public:
+  void reset(const model::ModelConfig& config);
+  void grow(int positions);
+  const float* at(int position) const {
+    return values_.data() + static_cast<size_t>(position) * stride_;
+  }
+
+ private:
+  std::vector<float> inverse_frequencies_;
+  std::vector<float> values_;  // [positions][cosines, sines]
+  size_t stride_ = 1;
+};
+
+// Consecutive tokens of one sequence.
+struct Piece {
+  int slot = 0;
+  int start = 0;  // position of tokens[0]
+  std::span<const int32_t> tokens;
+  int row = 0;              // of tokens[0] in the pass
+  float* logits = nullptr;  // of the last token, [vocab]; null if not asked for
+};
+
+// Where a pass may use other threads: `pool` null means on the calling thread alone.
+struct Workers {
+  ThreadPool* pool = nullptr;
+
+  // body(begin, end) over [0, count), cut into a few ranges if `work` (multiply-adds, roughly) is worth it.
+  template <typename Body>
+  void ranges(int count, int64_t work, const Body& body) const {
+    constexpr int64_t kWorthAThread = 200'000;
+    if (pool == nullptr || work < kWorthAThread || count < 2) return body(0, count);
+    const int chunks = std::min(count, pool->threads() * 4);
+    pool->parallel_for(chunks, [&](int c) {
+      body(static_cast<int>(int64_t{count} * c / chunks),
+           static_cast<int>(int64_t{count} * (c + 1) / chunks));
+    });
+  }
+};
+
+// Owns the activations of a pass; one object per thread that runs passes.
+class ForwardPass {
+ public:
+  // The cache must have been prepared for every piece; pieces of one pass are of different slots.
+  void run(const PackedModel& model, const KvCache& cache, const RopeTable& rope,
+           std::span<const Piece> pieces, const Workers& workers);
+
+ private:
+  struct Buffer {
+    AlignedFloats data;
+    size_t stride = 0;
+    void reset(int rows, int width);
+    float* row(int r) { return data.data() + static_cast<size_t>(r) * stride; }
+  };
+  struct AttentionTask {
+    int piece, head, first, rows;
+  };
+
+  void prepare(std::span<const Piece> pieces);
+  void layer(int index);
+  void norm(const Buffer& in, const AlignedFloats& weight, int rows, Buffer& out);
+  void matmul(const PackedMatrix& w, const Buffer& in, int rows, Buffer& out, Store store);
+  void write_cache(const PackedLayer& layer, int index);
+  void rotate_and_store(const PackedLayer& layer, int index, const Piece& piece, int token);
+  void attention(int index);
+  void logits();
+
+  // Of the present run().
+  const PackedModel* model_ = nullptr;
+  const KvCache* cache_ = nullptr;
+  const RopeTable* rope_ = nullptr;
+  std::span<const Piece> pieces_;
+  Workers workers_;
+  int rows_ = 0;
+
+  Buffer x_, normed_, qkv_, attended_, gate_up_, act_;
+  std::vector<int> piece_of_row_;
+  std::vector<AttentionTask> tasks_;
+  int64_t attention_work_ = 0;
+};
+
+}  // namespace longshot::rollout::cpu

@@ -1,0 +1,189 @@
+#include "rollout/cpu/gemm.h"
+
+#include <algorithm>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "rollout/cpu/gemm.cc"
+#include "rollout/targets.h"
+// Order matters: targets.h, the re-inclusion for each target, then everything else.
+
+#include <hwy/foreach_target.h>
+
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace longshot::rollout::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using D = hn::CappedTag<float, kPanel / 2>;
+using V = hn::Vec<D>;
+constexpr int kN = static_cast<int>(hn::MaxLanes(D()));
+constexpr int kCols = 2;  // vectors of a tile
+// Accumulators must stay in registers: 24 of 32, or 12 of 16.
+constexpr int kMaxRows = kN >= 16 ? 12 : 6;
+
+struct TileArgs {
+  const float* x;
+  size_t ldx;
+  const float* panel;  // [k][32], already at the tile's first column
+  int k;
+  const float* bias;
+  float* y;
+  size_t ldy;
+  Store store;
+};
+
+template <int kRows>
+HWY_INLINE void tile(const TileArgs& a) {
+  const D d;
+  V acc[kRows][kCols];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+    acc[r][0] = hn::Zero(d);
+    acc[r][1] = hn::Zero(d);
+  }
+  const float* HWY_RESTRICT w = a.panel;
+  for (int k = 0; k < a.k; ++k, w += kPanel) {
+    const V w0 = hn::Load(d, w);
+    const V w1 = hn::Load(d, w + kN);
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const V xv = hn::Set(d, a.x[r * a.ldx + k]);
+      acc[r][0] = hn::MulAdd(xv, w0, acc[r][0]);
+      acc[r][1] = hn::MulAdd(xv, w1, acc[r][1]);
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+    float* y = a.y + r * a.ldy;
+    V v0 = hn::Add(acc[r][0], hn::Load(d, a.bias));
+    V v1 = hn::Add(acc[r][1], hn::Load(d, a.bias + kN));
+    if (a.store == Store::add) {
+      v0 = hn::Add(hn::LoadU(d, y), v0);
+      v1 = hn::Add(hn::LoadU(d, y + kN), v1);
+    }
+    hn::StoreU(v0, d, y);
+    hn::StoreU(v1, d, y + kN);
+  }
+}
+
+using TileFn = void (*)(const TileArgs&);
+template <int kRows>
+void tile_fn(const TileArgs& a) {
+  tile<kRows>(a);
+}
+
+TileFn tile_of(int rows) {
+  static constexpr TileFn kTable[12] = {
+      tile_fn<1>,
+      tile_fn<2>,
+      tile_fn<3>,
+      tile_fn<4>,
+      tile_fn<5>,
+      tile_fn<6>,
+      tile_fn<std::min(7, kMaxRows)>,
+      tile_fn<std::min(8, kMaxRows)>,
+      tile_fn<std::min(9, kMaxRows)>,
+      tile_fn<std::min(10, kMaxRows)>,
+      tile_fn<std::min(11, kMaxRows)>,
+      tile_fn<std::min(12, kMaxRows)>,
+  };
+  return kTable[rows - 1];
+}
+
+// One panel of 32 full columns.
+void whole_panel(TileArgs a, int rows) {
+  const float *x = a.x, *panel = a.panel, *bias = a.bias;
+  float* y = a.y;
+  const int tiles = (rows + kMaxRows - 1) / kMaxRows;
+  for (int t = 0; t < tiles; ++t) {  // tiles of nearly equal height: no short last one
+    const int begin = rows * t / tiles, height = rows * (t + 1) / tiles - begin;
+    const TileFn run = tile_of(height);
+    for (int c = 0; c < kPanel; c += kCols * kN) {
+      a.x = x + begin * a.ldx;
+      a.y = y + begin * a.ldy + c;
+      a.panel = panel + c;
+      a.bias = bias + c;
+      run(a);
+    }
+  }
+}
+
+// The last panel when n is not a multiple of 32: through a buffer, so that nothing beyond y's n is touched.
+void part_panel(TileArgs a, int rows, int columns) {
+  alignas(64) float buffer[kMaxRows * kPanel];
+  const Store store = a.store;
+  for (int begin = 0; begin < rows; begin += kMaxRows) {
+    const int height = std::min(kMaxRows, rows - begin);
+    TileArgs part = a;
+    part.x = a.x + begin * a.ldx;
+    part.y = buffer;
+    part.ldy = kPanel;
+    part.store = Store::set;
+    whole_panel(part, height);
+    for (int r = 0; r < height; ++r) {
+      float* y = a.y + (begin + r) * a.ldy;
+      for (int c = 0; c < columns; ++c) {
+        const float v = buffer[r * kPanel + c];
+        y[c] = store == Store::add ? y[c] + v : v;
+      }
+    }
+  }
+}
+
+void gemm_target(const PackedMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
+                 int panel_begin, int panel_end, Store store) {
+  for (int p = panel_begin; p < panel_end; ++p) {
+    const int column = p * kPanel, columns = std::min(kPanel, w.n() - column);
+    const TileArgs a{x, ldx, w.panel(p), w.k(), w.bias() + column, y + column, ldy, store};
+    if (columns == kPanel) {
+      whole_panel(a, rows);
+    } else {
+      part_panel(a, rows, columns);
+    }
+  }
+}
+
+}  // namespace longshot::rollout::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace longshot::rollout::cpu {
+
+HWY_EXPORT(gemm_target);
+
+void PackedMatrix::reset(int n, int k) {
+  if (n == n_ && k == k_) return;
+  n_ = n;
+  k_ = k;
+  data_ = AlignedFloats(static_cast<size_t>(round_up(n, kPanel)) * k);
+  bias_ = AlignedFloats(static_cast<size_t>(round_up(n, kPanel)));
+}
+
+void PackedMatrix::set_rows(int column, int rows, const float* weight) {
+  constexpr int kBlock = 64;  // of k: the 8 KiB that are written in strides stay in the first cache
+  for (int begin = 0; begin < rows; begin += kPanel) {
+    const int end = std::min(rows, begin + kPanel);
+    for (int k0 = 0; k0 < k_; k0 += kBlock) {
+      const int k1 = std::min(k_, k0 + kBlock);
+      for (int r = begin; r < end; ++r) {
+        const int c = column + r;
+        float* out = data_.data() + static_cast<size_t>(c / kPanel) * k_ * kPanel + c % kPanel;
+        const float* in = weight + static_cast<size_t>(r) * k_;
+        for (int k = k0; k < k1; ++k) out[static_cast<size_t>(k) * kPanel] = in[k];
+      }
+    }
+  }
+}
+
+void PackedMatrix::set_bias(int column, std::span<const float> bias) {
+  std::copy(bias.begin(), bias.end(), bias_.begin() + column);
+}
+
+void gemm(const PackedMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
+          int panel_begin, int panel_end, Store store) {
+  HWY_DYNAMIC_DISPATCH(gemm_target)(w, x, ldx, rows, y, ldy, panel_begin, panel_end, store);
+}
+
+}  // namespace longshot::rollout::cpu
+#endif  // HWY_ONCE

@@ -1,0 +1,42 @@
+#pragma once
+// Everything of the forward pass that is not a GEMM. Rows are padded with zeros to a multiple of 16 floats, and a
+// sum over a row goes through 16 fixed partial sums, so results do not depend on the vector width. All functions
+// are thread-safe on disjoint outputs; plain references for the tests are in reference.h.
+
+#include <cstddef>
+#include <span>
+
+namespace longshot::rollout::cpu {
+
+inline constexpr int kPage = 16;  // positions of one KV page
+
+// out = x / sqrt(mean(x^2) + eps) * weight. Length n; all three arrays readable to the padded length.
+void rms_norm(const float* x, const float* weight, int n, float eps, float* out);
+
+// act = gate / (1 + exp(-gate)) * up over `n` floats, n a multiple of 16.
+void silu_mul(const float* gate, const float* up, int n, float* act);
+
+// Rotates one head in place, Hugging Face's split: the pair of element i is i + head_dim / 2.
+// cos_sin: [head_dim / 2] cosines, then as many sines.
+void rope(float* head, const float* cos_sin, int head_dim);
+
+// Attention of the query rows of one sequence that share a KV head. Query row r is at position
+// `position + r` and sees positions [0, position + r]. Bits of the result depend only on the query and on the
+// cached values it sees.
+struct Attention {
+  const float* q;  // [rows][group][head_dim], row stride ldq
+  size_t ldq;
+  float* out;  // [rows][group][head_dim], row stride ldo
+  size_t ldo;
+  int rows;
+  int position;  // of row 0
+  int group;     // query heads per KV head
+  int head_dim;
+  const float* const* pages;  // page p holds positions [16 p, 16 p + 16)
+  size_t k_offset;            // in a page: keys [head_dim][16]
+  size_t v_offset;            // in a page: values [16][value_stride]
+  int value_stride;           // head_dim rounded up to 16
+};
+void attend(const Attention& a);
+
+}  // namespace longshot::rollout::cpu

@@ -1,0 +1,288 @@
+#include "rollout/cpu/kernels.h"
+
+#include <gtest/gtest.h>
+#include <hwy/highway.h>
+
+#include <array>
+#include <cstring>
+#include <map>
+
+#include "base/rng.h"
+#include "rollout/cpu/gemm.h"
+#include "rollout/cpu/kv_cache.h"
+#include "rollout/cpu/reference.h"
+
+namespace longshot::rollout::cpu {
+namespace {
+
+std::vector<float> random_floats(size_t n, uint64_t seed, double scale = 1.0) {
+  CounterRng rng(seed);
+  std::vector<float> out(n);
+  for (float& v : out) v = static_cast<float>(rng.next_normal() * scale);
+  return out;
+}
+
+double largest_difference(std::span<const float> a, std::span<const float> b) {
+  EXPECT_EQ(a.size(), b.size());
+  double largest = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    largest = std::max(largest, std::abs(static_cast<double>(a[i]) - b[i]));
+    EXPECT_TRUE(std::isfinite(a[i]));
+  }
+  return largest;
+}
+
+// Every compiled instruction set that this CPU has: the parameter is a HWY_* target bit.
+class Kernels : public ::testing::TestWithParam<int64_t> {
+ protected:
+  void SetUp() override { select(GetParam()); }
+  void TearDown() override { select(0); }
+  static void select(int64_t target) {
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  }
+  void report(const char* what, double difference) {
+    printf("%-8s %-28s largest difference %.3g\n", hwy::TargetName(GetParam()), what, difference);
+  }
+  static bool fused() { return (GetParam() & (HWY_AVX2 | HWY_AVX3)) != 0; }
+};
+
+std::vector<int64_t> targets() {
+  std::vector<int64_t> out;
+  for (const int64_t target : {static_cast<int64_t>(HWY_AVX3), static_cast<int64_t>(HWY_AVX2)}) {
+    if (hwy::SupportedTargets() & target) out.push_back(target);
+  }
+  out.push_back(HWY_SCALAR);
+  return out;
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryTarget, Kernels, ::testing::ValuesIn(targets()),
+                         [](const auto& info) { return hwy::TargetName(info.param); });
+
+// One GEMM through the packed form; y has a row stride larger than n, whose gap must stay untouched.
+std::vector<float> packed_gemm(std::span<const float> x, std::span<const float> w, int m, int n,
+                               int k, Store store = Store::set, std::span<const float> bias = {}) {
+  PackedMatrix packed;
+  packed.reset(n, k);
+  packed.set_rows(0, n, w.data());
+  if (!bias.empty()) packed.set_bias(0, bias);
+  const int stride = n + 3;
+  std::vector<float> y(static_cast<size_t>(m) * stride, 7.0f), out;
+  gemm(packed, x.data(), k, m, y.data(), stride, 0, packed.panels(), store);
+  for (int r = 0; r < m; ++r) {
+    out.insert(out.end(), y.begin() + r * stride, y.begin() + r * stride + n);
+    for (int gap = n; gap < stride; ++gap) EXPECT_EQ(y[r * stride + gap], 7.0f);
+  }
+  return out;
+}
+
+TEST_P(Kernels, GemmMatchesTheReference) {
+  double worst = 0;
+  for (const auto& [m, n, k] :
+       {std::array{1, 32, 64}, {13, 96, 577}, {7, 33, 5}, {64, 67, 192}, {25, 1, 1}}) {
+    const auto x = random_floats(m * k, 1), w = random_floats(n * k, 2, 1 / std::sqrt(k));
+    worst = std::max(
+        worst, largest_difference(packed_gemm(x, w, m, n, k), reference::gemm(x, w, m, n, k)));
+  }
+  report("gemm", worst);
+  EXPECT_LT(worst, 1e-5);
+}
+
+TEST_P(Kernels, GemmAddsBiasAndResidual) {
+  const int m = 5, n = 40, k = 16;
+  const auto x = random_floats(m * k, 1), w = random_floats(n * k, 2), bias = random_floats(n, 3);
+  auto expected = reference::gemm(x, w, m, n, k);
+  for (int i = 0; i < m * n; ++i) expected[i] += bias[i % n] + 7.0f;
+  const double difference =
+      largest_difference(packed_gemm(x, w, m, n, k, Store::add, bias), expected);
+  report("gemm with bias and residual", difference);
+  EXPECT_LT(difference, 1e-5);
+}
+
+TEST_P(Kernels, GemmRowsDoNotDependOnTheBatch) {
+  const int n = 80, k = 150, rows = 64;
+  const auto x = random_floats(rows * k, 1), w = random_floats(n * k, 2);
+  const auto all = packed_gemm(x, w, rows, n, k);
+  for (int m = 1; m <= 30; ++m) {
+    for (const int first : {0, 1, rows - m}) {
+      const auto part = packed_gemm(std::span(x).subspan(first * k, m * k), w, m, n, k);
+      ASSERT_EQ(0, std::memcmp(part.data(), all.data() + first * n, part.size() * sizeof(float)))
+          << m;
+    }
+  }
+}
+
+TEST_P(Kernels, GemmHasTheSameBitsAsAChainOfFusedMultiplyAdds) {
+  if (!fused()) return;  // the scalar target rounds products; its accuracy is tested above
+  const int m = 9, n = 45, k = 77;
+  const auto x = random_floats(m * k, 1), w = random_floats(n * k, 2),
+             y = packed_gemm(x, w, m, n, k);
+  for (int r = 0; r < m; ++r) {
+    for (int c = 0; c < n; ++c) {
+      float sum = 0;
+      for (int i = 0; i < k; ++i) sum = std::fma(x[r * k + i], w[c * k + i], sum);
+      ASSERT_EQ(sum, y[r * n + c]);
+    }
+  }
+}
+
+TEST_P(Kernels, RmsNormMatchesTheReference) {
+  double worst = 0;
+  for (const int n : {1, 12, 16, 72, 576}) {
+    auto x = random_floats(n, 4), weight = random_floats(n, 5);
+    const auto expected = reference::rms_norm(x, weight, 1e-5);
+    x.resize(round_up(n, kLane), 0.0f);
+    weight.resize(x.size(), 0.0f);
+    std::vector<float> out(x.size(), -1.0f);
+    rms_norm(x.data(), weight.data(), n, 1e-5f, out.data());
+    for (size_t i = n; i < out.size(); ++i) EXPECT_EQ(out[i], 0.0f);
+    worst = std::max(worst, largest_difference(std::span(out).first(n), expected));
+  }
+  report("rms_norm", worst);
+  EXPECT_LT(worst, 2e-6);
+}
+
+TEST_P(Kernels, SiluMulMatchesTheReference) {
+  auto gate = random_floats(1536, 6, 4.0), up = random_floats(1536, 7);
+  gate[0] = -100, gate[1] = 100, gate[2] = 0;
+  std::vector<float> out(gate.size()), expected;
+  for (size_t i = 0; i < gate.size(); ++i) expected.push_back(reference::silu_mul(gate[i], up[i]));
+  silu_mul(gate.data(), up.data(), static_cast<int>(gate.size()), out.data());
+  const double difference = largest_difference(out, expected);
+  report("silu_mul", difference);
+  EXPECT_LT(difference, 1e-5);
+}
+
+TEST_P(Kernels, RopeMatchesTheReference) {
+  double worst = 0;
+  for (const int head_dim : {2, 12, 32, 64, 128}) {
+    auto head = random_floats(head_dim, 8);
+    std::vector<float> table;
+    for (int i = 0; i < head_dim / 2; ++i) table.push_back(static_cast<float>(std::cos(i * 0.7)));
+    for (int i = 0; i < head_dim / 2; ++i) table.push_back(static_cast<float>(std::sin(i * 0.7)));
+    const auto cos = std::span(table).first(head_dim / 2),
+               sin = std::span(table).subspan(head_dim / 2);
+    const auto expected = reference::rope(head, cos, sin);
+    rope(head.data(), table.data(), head_dim);
+    worst = std::max(worst, largest_difference(head, expected));
+  }
+  report("rope", worst);
+  EXPECT_LT(worst, 1e-6);
+}
+
+// A cache of one layer and head, filled with random keys and values; memory beyond them is NaN.
+struct AttentionCase {
+  AttentionCase(int head_dim_in, int length)
+      : head_dim(head_dim_in), cache({1, 1, head_dim_in}, 1) {
+    keys = random_floats(length * head_dim, 9);
+    values = random_floats(length * head_dim, 10);
+    cache.prepare(0, 0, length);
+    const KvShape& shape = cache.shape();
+    for (int page = 0; page * kPage < length; ++page) {
+      std::fill_n(cache.pages(0)[page], shape.page_floats(), std::nanf(""));
+    }
+    for (int p = 0; p < length; ++p) {
+      float* page = cache.pages(0)[p / kPage];
+      for (int e = 0; e < head_dim; ++e) {
+        page[shape.key_offset(0, 0) + e * kPage + p % kPage] = keys[p * head_dim + e];
+        page[shape.value_offset(0, 0) + (p % kPage) * shape.value_stride() + e] =
+            values[p * head_dim + e];
+      }
+    }
+  }
+  std::vector<float> run(std::span<const float> q, int rows, int position, int group) {
+    std::vector<float> out(q.size());
+    const size_t stride = static_cast<size_t>(group) * head_dim;
+    attend({q.data(), stride, out.data(), stride, rows, position, group, head_dim, cache.pages(0),
+            cache.shape().key_offset(0, 0), cache.shape().value_offset(0, 0),
+            cache.shape().value_stride()});
+    return out;
+  }
+  int head_dim;
+  KvCache cache;
+  std::vector<float> keys, values;
+};
+
+TEST_P(Kernels, AttentionMatchesTheReference) {
+  double worst = 0;
+  for (const auto& [head_dim, group, length] :
+       {std::array{64, 3, 100}, {12, 1, 1}, {128, 4, 33}, {32, 7, 16}, {96, 2, 47}}) {
+    AttentionCase c(head_dim, length);
+    const auto q = random_floats(length * group * head_dim, 11);
+    const auto out = c.run(q, length, 0, group);
+    for (int i = 0; i < length * group; ++i) {
+      const auto expected = reference::attend(std::span(q).subspan(i * head_dim, head_dim), c.keys,
+                                              c.values, i / group + 1);
+      worst = std::max(
+          worst, largest_difference(std::span(out).subspan(i * head_dim, head_dim), expected));
+    }
+  }
+  report("attend", worst);
+  EXPECT_LT(worst, 2e-6);
+}
+
+TEST_P(Kernels, AttentionRowsDoNotDependOnTheChunk) {
+  const int head_dim = 64, group = 3, length = 70;
+  AttentionCase c(head_dim, length);
+  const auto q = random_floats(length * group * head_dim, 12);
+  const auto all = c.run(q, length, 0, group);
+  const int width = group * head_dim;
+  for (int rows = 1; rows < 20; ++rows) {
+    for (int first = 0; first + rows <= length; first += rows) {
+      const auto part =
+          c.run(std::span(q).subspan(first * width, rows * width), rows, first, group);
+      ASSERT_EQ(0,
+                std::memcmp(part.data(), all.data() + first * width, part.size() * sizeof(float)));
+    }
+  }
+}
+
+// The checksum of one result per target; targets with a fused multiply-add must agree on every bit.
+TEST(KernelTargets, AgreeBitForBit) {
+  std::map<int64_t, std::vector<float>> results;
+  for (const int64_t target : targets()) {
+    if (target == HWY_SCALAR) continue;
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    AttentionCase c(48, 40);
+    auto out = c.run(random_floats(40 * 2 * 48, 13), 40, 0, 2);
+    std::vector<float> act(out.size()), normed(out.size());
+    silu_mul(out.data(), out.data(), static_cast<int>(out.size()), act.data());
+    rms_norm(act.data(), out.data(), static_cast<int>(out.size()), 1e-6f, normed.data());
+    results[target] = normed;
+  }
+  hwy::SetSupportedTargetsForTest(0);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  for (const auto& [target, result] : results) {
+    EXPECT_EQ(0, std::memcmp(result.data(), results.begin()->second.data(),
+                             result.size() * sizeof(float)))
+        << hwy::TargetName(target);
+  }
+}
+
+TEST(KvCache, GrowsByPagesAndGivesThemBack) {
+  KvCache cache({2, 1, 8}, 3);
+  cache.prepare(0, 0, 17);
+  EXPECT_EQ(cache.pages_in_use(), 2);
+  cache.copy_prefix(0, 1, 16);
+  EXPECT_EQ(cache.pages_in_use(), 2);
+  EXPECT_EQ(cache.pages(0)[0], cache.pages(1)[0]);
+  cache.prepare(1, 16, 20);
+  EXPECT_EQ(cache.pages_in_use(), 3);
+  cache.prepare(0, 0, 1);  // a new sequence: its own first page, the shared one stays slot 1's
+  EXPECT_NE(cache.pages(0)[0], cache.pages(1)[0]);
+  EXPECT_EQ(cache.pages_in_use(), 3);
+}
+
+TEST(KvCache, CopiesASharedPageBeforeItIsWritten) {
+  KvCache cache({1, 1, 8}, 2);
+  cache.prepare(0, 0, 10);
+  cache.pages(0)[0][0] = 42;
+  cache.copy_prefix(0, 1, 9);
+  cache.prepare(1, 9, 10);
+  ASSERT_NE(cache.pages(0)[0], cache.pages(1)[0]);
+  EXPECT_EQ(cache.pages(1)[0][0], 42);
+}
+
+}  // namespace
+}  // namespace longshot::rollout::cpu

@@ -1,0 +1,121 @@
+#include "rollout/cpu/packed_model.h"
+
+#include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+
+namespace longshot::rollout::cpu {
+namespace {
+
+using Lookup = std::map<std::string, const model::TensorView*>;
+
+Status check_architecture(const model::ModelConfig& c) {
+  if (c.num_kv_heads < 1 || c.num_heads % c.num_kv_heads != 0 || c.head_dim % 2 != 0 ||
+      c.head_dim > kMaxHeadDim) {
+    return invalid_argument(
+        fmt::format("the CPU runner cannot run {} heads, {} key-value heads of {} dimensions",
+                    c.num_heads, c.num_kv_heads, c.head_dim));
+  }
+  return ok_status();
+}
+
+Result<Lookup> find_weights(const model::WeightsView& view) {
+  Lookup found;
+  for (const auto& tensor : view.tensors) found[tensor.name] = &tensor;
+  for (const auto& spec : model::expected_weights(view.config)) {
+    const auto at = found.find(spec.name);
+    if (at == found.end()) return invalid_argument("weight '" + spec.name + "' is missing");
+    if (at->second->shape != spec.shape) {
+      return invalid_argument(
+          fmt::format("weight '{}' has the shape [{}], but the model needs [{}]", spec.name,
+                      fmt::join(at->second->shape, ", "), fmt::join(spec.shape, ", ")));
+    }
+  }
+  return found;
+}
+
+// Collects the copies of a load, to be run on all threads.
+class Packer {
+ public:
+  explicit Packer(Lookup found) : found_(std::move(found)) {}
+
+  bool has(const std::string& name) const { return found_.count(name) > 0; }
+
+  void vector(const std::string& name, AlignedFloats& out) {
+    const auto& view = *found_.at(name);
+    const int n = static_cast<int>(view.shape[0]);
+    out.assign(round_up(n, kLane), 0.0f);
+    std::copy_n(view.data, n, out.begin());
+  }
+
+  void matrix(const std::string& name, PackedMatrix& out, int column) {
+    const auto& view = *found_.at(name + ".weight");
+    const int rows = static_cast<int>(view.shape[0]);
+    const int64_t k = view.shape[1];
+    for (int r = 0; r < rows; r += kRowsPerTask) {
+      tasks_.push_back([&out, column, r, n = std::min(kRowsPerTask, rows - r),
+                        data = view.data + r * k] { out.set_rows(column + r, n, data); });
+    }
+    if (const auto bias = found_.find(name + ".bias"); bias != found_.end()) {
+      out.set_bias(column, {bias->second->data, static_cast<size_t>(rows)});
+    }
+  }
+
+  const float* data(const std::string& name) const { return found_.at(name)->data; }
+
+  void run(ThreadPool& pool) {
+    pool.parallel_for(static_cast<int>(tasks_.size()), [&](int i) { tasks_[i](); });
+  }
+
+ private:
+  static constexpr int kRowsPerTask = 1024;
+  Lookup found_;
+  std::vector<std::function<void()>> tasks_;
+};
+
+void pack_layer(Packer& packer, const model::ModelConfig& c, int index, int up_column,
+                PackedLayer& layer) {
+  const std::string p = "model.layers." + std::to_string(index) + ".";
+  const int q = c.num_heads * c.head_dim, kv = c.num_kv_heads * c.head_dim;
+  packer.vector(p + "input_layernorm.weight", layer.attention_norm);
+  packer.vector(p + "post_attention_layernorm.weight", layer.mlp_norm);
+  if (c.qk_norm) {
+    packer.vector(p + "self_attn.q_norm.weight", layer.q_norm);
+    packer.vector(p + "self_attn.k_norm.weight", layer.k_norm);
+  }
+  layer.qkv.reset(q + 2 * kv, c.hidden_size);
+  packer.matrix(p + "self_attn.q_proj", layer.qkv, 0);
+  packer.matrix(p + "self_attn.k_proj", layer.qkv, q);
+  packer.matrix(p + "self_attn.v_proj", layer.qkv, q + kv);
+  layer.out.reset(c.hidden_size, q);
+  packer.matrix(p + "self_attn.o_proj", layer.out, 0);
+  layer.gate_up.reset(2 * up_column, c.hidden_size);
+  packer.matrix(p + "mlp.gate_proj", layer.gate_up, 0);
+  packer.matrix(p + "mlp.up_proj", layer.gate_up, up_column);
+  layer.down.reset(c.hidden_size, c.intermediate_size);
+  packer.matrix(p + "mlp.down_proj", layer.down, 0);
+}
+
+}  // namespace
+
+Status PackedModel::load(const model::WeightsView& weights, ThreadPool& pool) {
+  const model::ModelConfig& c = weights.config;
+  LS_RETURN_IF_ERROR(check_architecture(c));
+  LS_ASSIGN_OR_RETURN(Lookup found, find_weights(weights));
+  Packer packer(std::move(found));
+  config_ = c;
+  const float* embedding = packer.data("model.embed_tokens.weight");
+  embedding_.assign(embedding, embedding + static_cast<size_t>(c.vocab_size) * c.hidden_size);
+  layers_.resize(c.num_layers);
+  for (int i = 0; i < c.num_layers; ++i) pack_layer(packer, c, i, up_column(), layers_[i]);
+  packer.vector("model.norm.weight", final_norm_);
+  head_.reset(c.vocab_size, c.hidden_size);
+  packer.matrix(c.tie_word_embeddings ? "model.embed_tokens" : "lm_head", head_, 0);
+  packer.run(pool);
+  return ok_status();
+}
+
+}  // namespace longshot::rollout::cpu

@@ -1,0 +1,47 @@
+#pragma once
+// The weights of a model in the form the kernels read.
+
+#include <vector>
+
+#include "base/status.h"
+#include "base/thread_pool.h"
+#include "model/format/weights_view.h"
+#include "rollout/cpu/gemm.h"
+
+namespace longshot::rollout::cpu {
+
+inline constexpr int kMaxHeadDim = 512;
+
+struct PackedLayer {
+  AlignedFloats attention_norm, mlp_norm;  // [hidden padded]
+  AlignedFloats q_norm, k_norm;            // [head_dim padded], empty without QK norm
+  PackedMatrix qkv;      // [(heads + 2 kv_heads) * head_dim, hidden]: queries, keys, values
+  PackedMatrix out;      // [hidden, heads * head_dim]
+  PackedMatrix gate_up;  // [2 * up_column, hidden]: gate from column 0, up from column up_column
+  PackedMatrix down;     // [hidden, intermediate]
+};
+
+class PackedModel {
+ public:
+  // Copies all weights; the view is not needed afterwards. Memory of a former load is reused if the shapes are the
+  // same. Error: a weight is missing or has the wrong shape, or the architecture has no kernels.
+  Status load(const model::WeightsView& weights, ThreadPool& pool);
+
+  const model::ModelConfig& config() const { return config_; }
+  const std::vector<PackedLayer>& layers() const { return layers_; }
+  const AlignedFloats& final_norm() const { return final_norm_; }
+  const PackedMatrix& head() const { return head_; }
+  const float* embedding(int token) const {
+    return embedding_.data() + static_cast<size_t>(token) * config_.hidden_size;
+  }
+  int up_column() const { return round_up(config_.intermediate_size, kLane); }
+
+ private:
+  model::ModelConfig config_;
+  AlignedFloats embedding_;  // [vocab, hidden]
+  std::vector<PackedLayer> layers_;
+  AlignedFloats final_norm_;
+  PackedMatrix head_;
+};
+
+}  // namespace longshot::rollout::cpu

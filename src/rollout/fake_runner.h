@@ -1,0 +1,43 @@
+#pragma once
+// A runner without a model: its logits are a hash of the tokens fed so far. It checks how it is used, so that tests
+// of the engine see a wrong position, a stale prefix or a doubly used slot at once.
+
+#include <vector>
+
+#include "rollout/runner.h"
+
+namespace longshot::rollout {
+
+class FakeRunner : public Runner {
+ public:
+  FakeRunner(int vocab_size, const RunnerLimits& limits);
+
+  Status load_weights(const model::WeightsView& weights) override;  // only the version matters
+  int64_t version() const override { return version_; }
+  void copy_prefix(int from, int to, int length) override;
+  void forward(std::span<const Step> steps, std::span<float> logits) override;
+  const model::ModelConfig& config() const override { return config_; }
+  RunnerLimits limits() const override { return limits_; }
+  bool batch_invariant() const override { return true; }
+
+  void set_version(int64_t version) { version_ = version; }
+  // Logits that follow `history`; what forward() writes.
+  static void logits_after(std::span<const int32_t> history, std::span<float> logits);
+  // All further logits are a near certainty of `token`.
+  void always(int32_t token) { forced_ = token; }
+
+  int64_t tokens_fed() const { return tokens_fed_; }
+  int64_t forwards() const { return forwards_; }
+  int largest_batch() const { return largest_batch_; }
+
+ private:
+  model::ModelConfig config_;
+  RunnerLimits limits_;
+  int64_t version_ = 0;
+  std::vector<std::vector<int32_t>> slots_;  // tokens cached by each
+  int32_t forced_ = -1;
+  int64_t tokens_fed_ = 0, forwards_ = 0;
+  int largest_batch_ = 0;
+};
+
+}  // namespace longshot::rollout

@@ -1,0 +1,21 @@
+#include "rollout/jobs.h"
+
+namespace longshot::rollout {
+
+std::vector<data::Sample> make_jobs(const std::vector<data::Draw>& draws, int n) {
+  std::vector<data::Sample> jobs;
+  jobs.reserve(draws.size() * static_cast<size_t>(n));
+  for (const data::Draw& draw : draws) {
+    for (int i = 0; i < n; ++i) {
+      data::Sample& job = jobs.emplace_back();
+      job.prompt_id = draw.prompt.id;
+      job.index = static_cast<uint32_t>(i);
+      job.seed = draw.seed;
+      job.prompt_tokens = draw.prompt.tokens;
+      job.finish = data::FinishReason::partial;
+    }
+  }
+  return jobs;
+}
+
+}  // namespace longshot::rollout

@@ -1,0 +1,64 @@
+#pragma once
+// From logits to a token and its log-probability. The draw is an inverse-CDF lookup of one uniform number, in
+// double and in a fixed order, so it is a function of the logits and that number alone.
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "data/types.h"
+
+namespace longshot::rollout {
+
+struct SamplingOptions {
+  double temperature =
+      1.0;             // 0 = greedy (recorded log-probabilities are then those at temperature 1)
+  double top_p = 1.0;  // (0, 1]
+  int top_k = 0;       // 0 = off
+  double min_p = 0.0;  // keep tokens with p >= min_p * max p; 0 = off
+  int max_response_length = 512;           // tokens; reaching it ends with `length`
+  std::vector<data::TokenId> stop_tokens;  // any of them ends with `stop`; kept in the response
+  std::vector<std::string> stop_strings;   // end with `stop` once the decoded text contains one
+};
+
+// Error: a value is outside its range; the message names it.
+Status check_sampling(const SamplingOptions& options);
+
+struct Choice {
+  data::TokenId token = -1;  // -1: the logits are not finite
+  float logprob =
+      0;  // of the distribution that was drawn from: after temperature and filters, renormalised
+};
+
+// Temperature, then top-k, then top-p of what top-k left, then min-p: the order of transformers. Of equally
+// probable tokens at an edge the lower id is kept (transformers keeps all ties of top-k). Greedy ignores the
+// filters and takes the lowest id of equals. Keeps scratch memory: one sampler per thread.
+class Sampler {
+ public:
+  explicit Sampler(const SamplingOptions& options) : options_(options) {}
+
+  // `uniform` in (0, 1), from sampling_uniform(). Without filters the CDF runs over ids, with filters over the
+  // kept tokens from the most to the least probable.
+  Choice pick(std::span<const float> logits, double uniform);
+
+ private:
+  struct Candidate {
+    float weight;
+    int id;
+  };
+  Choice pick_unfiltered(std::span<const float> logits, float max, double total,
+                         double uniform) const;
+  Choice pick_filtered(double total, double uniform);
+  void collect(double total);
+  void filter(double total);
+  void keep_top_p(double total);
+
+  SamplingOptions options_;
+  std::vector<float> weights_;      // exp((logit - max) / temperature)
+  std::vector<double> block_sums_;  // of 256 weights each
+  std::vector<Candidate> kept_;
+};
+
+}  // namespace longshot::rollout

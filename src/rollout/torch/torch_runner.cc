@@ -1,0 +1,128 @@
+#include "rollout/torch/torch_runner.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/from_blob.h>
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "base/check.h"
+#include "model/cached_forward.h"
+#include "model/forward.h"
+#include "model/weights.h"
+
+namespace longshot::rollout {
+namespace {
+
+// Tokens of one call into the model: bounds its activations. A single longer step goes alone.
+constexpr size_t kMaxTokens = 8192;
+
+class TorchRunner : public Runner {
+ public:
+  TorchRunner(const RunnerLimits& limits, std::string device)
+      : limits_(limits), device_(std::move(device)) {}
+
+  Status load_weights(const model::WeightsView& view) override;
+  int64_t version() const override { return version_; }
+  void copy_prefix(int from, int to, int length) override {
+    if (from != to && length > 0) model::copy_prefix(*cache_, from, to, length);
+  }
+  void forward(std::span<const Step> steps, std::span<float> logits) override;
+  const model::ModelConfig& config() const override { return config_; }
+  RunnerLimits limits() const override { return limits_; }
+  bool batch_invariant() const override { return false; }
+
+ private:
+  Status build(const model::WeightsView& view);
+  bool overwrite(const model::WeightsView& view);
+  void run(std::span<const Step> steps, std::span<float> logits);
+
+  RunnerLimits limits_;
+  std::string device_;
+  model::ModelConfig config_;
+  std::optional<model::Weights> weights_;
+  std::optional<model::KvCache> cache_;
+  int64_t version_ = -1;
+};
+
+Status TorchRunner::build(const model::WeightsView& view) {
+  LS_RETURN_IF_ERROR(model::check_device(device_));
+  std::vector<model::HostTensor> host;
+  for (const auto& tensor : view.tensors) {
+    size_t size = 1;
+    for (const int64_t d : tensor.shape) size *= static_cast<size_t>(d);
+    host.push_back({tensor.name, tensor.shape, {tensor.data, tensor.data + size}});
+  }
+  LS_ASSIGN_OR_RETURN(model::Weights weights,
+                      model::Weights::from_host(view.config, host, device_));
+  weights_ = std::move(weights);
+  config_ = view.config;
+  cache_ = model::make_kv_cache(config_, limits_.max_slots, limits_.max_sequence, device_);
+  return ok_status();
+}
+
+// New values into the tensors of the previous load; false if the weights are not the same set.
+bool TorchRunner::overwrite(const model::WeightsView& view) {
+  if (!weights_ || weights_->tensors().size() != view.tensors.size()) return false;
+  for (size_t i = 0; i < view.tensors.size(); ++i) {
+    const auto& mine = weights_->tensors()[i];
+    if (mine.name != view.tensors[i].name ||
+        mine.tensor.sizes() != at::IntArrayRef(view.tensors[i].shape))
+      return false;
+  }
+  const at::NoGradGuard no_grad;
+  for (size_t i = 0; i < view.tensors.size(); ++i) {
+    // from_blob wants a mutable pointer; it is only read.
+    float* data = const_cast<float*>(view.tensors[i].data);
+    weights_->tensors()[i].tensor.copy_(at::from_blob(data, view.tensors[i].shape, at::kFloat));
+  }
+  return true;
+}
+
+Status TorchRunner::load_weights(const model::WeightsView& view) {
+  try {
+    if (!overwrite(view)) LS_RETURN_IF_ERROR(build(view));
+  } catch (const c10::Error& error) {
+    return internal_error("loading weights on " + device_ + ": " + error.what_without_backtrace());
+  }
+  version_ = view.version;
+  return ok_status();
+}
+
+void TorchRunner::run(std::span<const Step> steps, std::span<float> logits) {
+  const at::NoGradGuard no_grad;
+  std::vector<model::CachedStep> cached;
+  for (const Step& step : steps) cached.push_back({step.slot, step.start, step.tokens});
+  const at::Tensor hidden = model::cached_hidden(*weights_, *cache_, cached);  // [steps, hidden]
+  const at::Tensor result = hidden.matmul(model::head_weight(*weights_).t());  // [steps, vocab]
+  at::from_blob(logits.data(), result.sizes(), at::kFloat).copy_(result);
+}
+
+void TorchRunner::forward(std::span<const Step> steps, std::span<float> logits) {
+  const size_t vocab = config_.vocab_size;
+  LS_CHECK(version_ >= 0, "forward() before load_weights()");
+  LS_CHECK(logits.size() == steps.size() * vocab, "logits must be [steps, vocab]");
+  try {
+    for (size_t begin = 0; begin < steps.size();) {
+      size_t end = begin, tokens = 0;
+      while (end < steps.size() &&
+             (end == begin || tokens + steps[end].tokens.size() <= kMaxTokens)) {
+        tokens += steps[end++].tokens.size();
+      }
+      run(steps.subspan(begin, end - begin), logits.subspan(begin * vocab, (end - begin) * vocab));
+      begin = end;
+    }
+  } catch (const c10::Error& error) {
+    LS_CHECK(false,
+             std::string("the device failed while generating: ") + error.what_without_backtrace());
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Runner> make_torch_runner(const RunnerLimits& limits, const std::string& device) {
+  return std::make_unique<TorchRunner>(limits, device);
+}
+
+}  // namespace longshot::rollout

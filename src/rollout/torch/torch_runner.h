@@ -1,0 +1,16 @@
+#pragma once
+// Generation through libtorch on any device it has, with the layers of the one forward pass.
+
+#include <memory>
+#include <string>
+
+#include "rollout/runner.h"
+
+namespace longshot::rollout {
+
+// device: "cpu", "cuda", ... Weights are copied to it. KV memory for max_slots x max_sequence is taken with the
+// first weights. Not batch-invariant: libtorch picks other GEMMs for other batch shapes, so the last bits of a
+// log-probability, and rarely a token, depend on the batch. A device error while generating ends the process.
+std::unique_ptr<Runner> make_torch_runner(const RunnerLimits& limits, const std::string& device);
+
+}  // namespace longshot::rollout

@@ -1,0 +1,238 @@
+// A GGUF vocabulary is written as the tokenizer.json the model's own repository would have, and then loaded.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "tokenizer/tokenizer.h"
+#include "tokenizer/tokenizer_json.h"
+#include "tokenizer/unicode.h"
+
+namespace longshot::tokenizer {
+namespace {
+
+constexpr int kControl = 3;
+constexpr int kUserDefined = 4;
+constexpr int kUnused = 5;
+
+// How text is cut before merging; `names` are values of tokenizer.ggml.pre that llama.cpp treats as equal.
+struct PreTokenizerKind {
+  std::vector<std::string> names;
+  std::vector<std::string> splits;  // patterns, applied one after the other; every match is a piece
+  bool nfc = false;                 // llama.cpp leaves this out, the models' own tokenizers do not
+  bool ignore_merges = false;
+};
+
+constexpr const char* kGpt2 =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+constexpr const char* kLlama3 =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+constexpr const char* kQwen2 =
+    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+
+const std::vector<PreTokenizerKind>& kinds() {
+  static const std::vector<PreTokenizerKind> list = {
+      {{"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2"},
+       {kLlama3},
+       false,
+       true},
+      {{"qwen2", "deepseek-r1-qwen"}, {kQwen2}, true, false},
+      {{"stablelm2", "megrez"}, {kQwen2}, false, false},
+      {{"gpt-2", "phi-2", "jina-es", "jina-de", "jina-v2-es", "jina-v2-de", "gigachat", "mpt",
+        "olmo", "jais"},
+       {kGpt2},
+       false,
+       false},
+      {{"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone"},
+       {"\\p{N}", kGpt2},
+       false,
+       false},
+      {{"default"}, {R"([\p{P}\$\+<=>\^~\|]+)", kGpt2, "\\p{N}+", "[0-9][0-9][0-9]"}, false, false},
+  };
+  return list;
+}
+
+Result<PreTokenizerKind> find_kind(const std::string& name) {
+  std::string known;
+  for (const PreTokenizerKind& kind : kinds()) {
+    for (const std::string& candidate : kind.names) {
+      if (candidate == name) return kind;
+      known += (known.empty() ? "" : ", ") + candidate;
+    }
+  }
+  return invalid_argument("tokenizer.ggml.pre '" + name + "' is not supported (" + known + " are)");
+}
+
+OrderedJson byte_level() {
+  return {{"type", "ByteLevel"},
+          {"add_prefix_space", false},
+          {"trim_offsets", true},
+          {"use_regex", false}};
+}
+
+OrderedJson pre_tokenizer_json(const PreTokenizerKind& kind) {
+  OrderedJson steps = OrderedJson::array();
+  for (const std::string& pattern : kind.splits) {
+    steps.push_back({{"type", "Split"},
+                     {"pattern", {{"Regex", pattern}}},
+                     {"behavior", "Isolated"},
+                     {"invert", false}});
+  }
+  steps.push_back(byte_level());
+  return {{"type", "Sequence"}, {"pretokenizers", steps}};
+}
+
+Status check(const GgufVocabulary& v) {
+  if (v.model != "gpt2") {
+    return invalid_argument("tokenizer.ggml.model '" + v.model +
+                            "' is not supported (gpt2, byte-level BPE, is)");
+  }
+  if (v.tokens.empty()) return invalid_argument("tokenizer.ggml.tokens is missing or empty");
+  if (!v.token_types.empty() && v.token_types.size() != v.tokens.size()) {
+    return invalid_argument(fmt::format("tokenizer.ggml.token_type has {} entries for {} tokens",
+                                        v.token_types.size(), v.tokens.size()));
+  }
+  std::set<std::string_view> seen;
+  for (size_t i = 0; i < v.tokens.size(); ++i) {
+    if (!is_valid_utf8(v.tokens[i]))
+      return corrupt(fmt::format("tokenizer.ggml.tokens[{}] is not valid UTF-8", i));
+    if (!seen.insert(v.tokens[i]).second) {
+      return invalid_argument(
+          fmt::format("tokenizer.ggml.tokens[{}]: '{}' occurs twice", i, v.tokens[i]));
+    }
+  }
+  for (size_t i = 0; i < v.merges.size(); ++i) {
+    if (!is_valid_utf8(v.merges[i]))
+      return corrupt(fmt::format("tokenizer.ggml.merges[{}] is not valid UTF-8", i));
+  }
+  for (const auto& [name, id] :
+       {std::pair{"bos", v.bos}, {"eos", v.eos}, {"padding", v.pad}, {"unknown", v.unknown}}) {
+    if (id && (*id < 0 || *id >= static_cast<TokenId>(v.tokens.size()))) {
+      return invalid_argument(
+          fmt::format("tokenizer.ggml.{}_token_id {} is outside the vocabulary", name, *id));
+    }
+  }
+  return {};
+}
+
+int type_of(const GgufVocabulary& v, size_t id) {
+  return v.token_types.empty() ? 1 : v.token_types[id];
+}
+bool is_added(int type) {
+  return type == kControl || type == kUserDefined;
+}
+
+// Unused tokens at the end only pad the embedding; added tokens before them stand outside the model's
+// vocabulary, as in the files the models were converted from.
+void vocabulary_ends(const GgufVocabulary& v, size_t& model_end, size_t& added_end) {
+  added_end = v.tokens.size();
+  while (added_end > 0 && type_of(v, added_end - 1) == kUnused) --added_end;
+  model_end = added_end;
+  while (model_end > 0 && is_added(type_of(v, model_end - 1))) --model_end;
+}
+
+OrderedJson added_tokens_json(const GgufVocabulary& v, size_t end) {
+  OrderedJson list = OrderedJson::array();
+  for (size_t id = 0; id < end; ++id) {
+    const int type = type_of(v, id);
+    if (!is_added(type) || v.tokens[id].empty()) continue;
+    list.push_back({{"id", id},
+                    {"content", v.tokens[id]},
+                    {"single_word", false},
+                    {"lstrip", false},
+                    {"rstrip", false},
+                    {"normalized", false},
+                    {"special", type == kControl}});
+  }
+  return list;
+}
+
+OrderedJson model_json(const GgufVocabulary& v, const PreTokenizerKind& kind, size_t end) {
+  Json vocab = Json::object();  // sorted: an ordered object would search linearly
+  for (size_t id = 0; id < end; ++id) vocab[v.tokens[id]] = id;
+  OrderedJson model;
+  model["type"] = "BPE";
+  model["dropout"] = nullptr;
+  model["unk_token"] = nullptr;
+  model["continuing_subword_prefix"] = nullptr;
+  model["end_of_word_suffix"] = nullptr;
+  model["fuse_unk"] = false;
+  model["byte_fallback"] = false;
+  model["ignore_merges"] = kind.ignore_merges;
+  model["vocab"] = std::move(vocab);
+  model["merges"] = v.merges;
+  return model;
+}
+
+OrderedJson bos_template(const GgufVocabulary& v) {
+  const std::string& bos = v.tokens[*v.bos];
+  const auto special = [&](int type) {
+    return OrderedJson{{"SpecialToken", {{"id", bos}, {"type_id", type}}}};
+  };
+  const auto sequence = [](const char* id, int type) {
+    return OrderedJson{{"Sequence", {{"id", id}, {"type_id", type}}}};
+  };
+  OrderedJson json;
+  json["type"] = "TemplateProcessing";
+  json["single"] = OrderedJson::array({special(0), sequence("A", 0)});
+  json["pair"] = OrderedJson::array({special(0), sequence("A", 0), special(1), sequence("B", 1)});
+  json["special_tokens"][bos] = {
+      {"id", bos}, {"ids", OrderedJson::array({*v.bos})}, {"tokens", OrderedJson::array({bos})}};
+  return json;
+}
+
+OrderedJson tokenizer_json(const GgufVocabulary& v, const PreTokenizerKind& kind) {
+  size_t model_end = 0;
+  size_t added_end = 0;
+  vocabulary_ends(v, model_end, added_end);
+  OrderedJson json;
+  json["version"] = "1.0";
+  json["truncation"] = nullptr;
+  json["padding"] = nullptr;
+  json["added_tokens"] = added_tokens_json(v, added_end);
+  json["normalizer"] = kind.nfc ? OrderedJson{{"type", "NFC"}} : OrderedJson();
+  json["pre_tokenizer"] = pre_tokenizer_json(kind);
+  json["post_processor"] = v.add_bos && v.bos ? bos_template(v) : OrderedJson();
+  json["decoder"] = byte_level();
+  json["model"] = model_json(v, kind, model_end);
+  return json;
+}
+
+OrderedJson special_tokens_json(const GgufVocabulary& v) {
+  OrderedJson json = OrderedJson::object();
+  if (v.bos) json["bos_token"] = v.tokens[*v.bos];
+  if (v.eos) json["eos_token"] = v.tokens[*v.eos];
+  if (v.pad) json["pad_token"] = v.tokens[*v.pad];
+  if (v.unknown) json["unk_token"] = v.tokens[*v.unknown];
+  return json;
+}
+
+OrderedJson config_json(const GgufVocabulary& v) {
+  OrderedJson json = special_tokens_json(v);
+  json["add_bos_token"] = v.add_bos;
+  json["add_prefix_space"] = false;
+  json["clean_up_tokenization_spaces"] = false;
+  json["tokenizer_class"] = "PreTrainedTokenizerFast";
+  if (!v.chat_template.empty()) json["chat_template"] = v.chat_template;
+  return json;
+}
+
+std::string pretty(const OrderedJson& json) {
+  return json.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Tokenizer>> make_gguf_tokenizer(const GgufVocabulary& vocabulary) {
+  LS_RETURN_IF_ERROR(check(vocabulary));
+  LS_ASSIGN_OR_RETURN(const PreTokenizerKind kind, find_kind(vocabulary.pre));
+  TokenizerFiles files;
+  files.contents = {{"tokenizer.json", pretty(tokenizer_json(vocabulary, kind))},
+                    {"tokenizer_config.json", pretty(config_json(vocabulary))},
+                    {"special_tokens_map.json", pretty(special_tokens_json(vocabulary))}};
+  return parse_tokenizer(std::move(files), "GGUF vocabulary");
+}
+
+}  // namespace longshot::tokenizer

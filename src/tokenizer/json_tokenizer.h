@@ -1,0 +1,43 @@
+#pragma once
+// What the tokenizers read from a tokenizer.json share: added tokens, normalizer, BOS and the files
+// to save.
+
+#include "tokenizer/added_tokens.h"
+#include "tokenizer/tokenizer.h"
+#include "tokenizer/tokenizer_files.h"
+
+namespace longshot::tokenizer {
+
+class JsonTokenizer : public Tokenizer {
+ public:
+  std::vector<TokenId> encode(std::string_view text, bool parse_special) const override;
+  std::string token_bytes(TokenId id) const override;
+  bool is_special(TokenId id) const override;
+  int vocab_size() const override { return vocab_size_; }
+  std::optional<TokenId> token_to_id(std::string_view token) const override;
+  std::optional<TokenId> leading_bos() const override { return leading_bos_; }
+  Status save(const std::string& directory) const override { return files_.write(directory); }
+
+ protected:
+  // Ids of normalized text without added tokens. The text is valid UTF-8 and not empty.
+  virtual void encode_plain(std::string_view text, std::vector<TokenId>& out) const = 0;
+  virtual std::string model_bytes(TokenId id) const = 0;
+  virtual std::optional<TokenId> model_id(std::string_view content) const = 0;
+
+  // Reads what does not depend on the model, whose ids are [0, model_size). Call after the model is
+  // there.
+  Status read_common(const Json& json, int model_size, const std::string& where);
+
+  TokenizerFiles files_;
+  Normalizer normalizer_;
+
+ private:
+  Status read_added_tokens(const Json& json, int model_size, const std::string& where);
+  Status read_post_processor(const Json& json, const std::string& where, int depth);
+
+  AddedVocabulary added_;
+  int vocab_size_ = 0;
+  std::optional<TokenId> leading_bos_;
+};
+
+}  // namespace longshot::tokenizer

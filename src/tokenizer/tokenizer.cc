@@ -1,0 +1,63 @@
+#include "tokenizer/tokenizer.h"
+
+#include <filesystem>
+
+#include "tokenizer/byte_level_tokenizer.h"
+#include "tokenizer/character_tokenizer.h"
+#include "tokenizer/tokenizer_json.h"
+#include "tokenizer/unicode.h"
+
+namespace longshot::tokenizer {
+namespace {
+
+// Real files nest about ten deep; code that walks a tree of JSON recurses.
+constexpr int kMaxNesting = 100;
+
+bool nests_too_deeply(std::string_view json) {
+  int depth = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (in_string && c == '\\') ++i;
+    if (c == '"') in_string = !in_string;
+    if (in_string) continue;
+    if (c == '[' || c == '{') ++depth;
+    if (c == ']' || c == '}') --depth;
+    if (depth > kMaxNesting) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string Tokenizer::decode(std::span<const TokenId> ids, bool skip_special) const {
+  std::string bytes;
+  for (const TokenId id : ids) {
+    if (!skip_special || !is_special(id)) bytes += token_bytes(id);
+  }
+  return repair_utf8(bytes);
+}
+
+Result<std::unique_ptr<Tokenizer>> parse_tokenizer(TokenizerFiles files, const std::string& where) {
+  if (nests_too_deeply(files.contents.at(0).second))
+    return invalid_argument(where + ": nested too deeply");
+  LS_ASSIGN_OR_RETURN(const Json json, parse_json(files.contents.at(0).second, where));
+  if (!json.is_object() || !json.contains("model") || !json["model"].is_object()) {
+    return invalid_argument(where + ": key 'model' is missing or not an object");
+  }
+  // Files older than the key are BPE.
+  LS_ASSIGN_OR_RETURN(const std::string type,
+                      json_get_or<std::string>(json["model"], "type", "BPE", where + ": model"));
+  if (type == "BPE") return ByteLevelTokenizer::from_json(json, std::move(files), where);
+  if (type == "WordLevel") return CharacterTokenizer::from_json(json, std::move(files), where);
+  return invalid_argument(where + ": model type '" + type +
+                          "' is not supported (byte-level BPE is)");
+}
+
+Result<std::unique_ptr<Tokenizer>> load_tokenizer(const std::string& directory) {
+  LS_ASSIGN_OR_RETURN(TokenizerFiles files, TokenizerFiles::read(directory));
+  return parse_tokenizer(std::move(files),
+                         (std::filesystem::path(directory) / "tokenizer.json").string());
+}
+
+}  // namespace longshot::tokenizer

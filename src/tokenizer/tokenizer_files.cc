@@ -1,0 +1,31 @@
+#include "tokenizer/tokenizer_files.h"
+
+#include <filesystem>
+
+#include "base/fs.h"
+
+namespace longshot::tokenizer {
+
+Result<TokenizerFiles> TokenizerFiles::read(const std::string& directory) {
+  TokenizerFiles files;
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                           "added_tokens.json", "chat_template.jinja"}) {
+    const std::filesystem::path path = std::filesystem::path(directory) / name;
+    std::error_code ignored;  // an unreadable file shows in read_file
+    const bool required = files.contents.empty();
+    if (!required && !std::filesystem::exists(path, ignored)) continue;
+    LS_ASSIGN_OR_RETURN(std::string bytes, read_file(path));
+    files.contents.emplace_back(name, std::move(bytes));
+  }
+  return files;
+}
+
+Status TokenizerFiles::write(const std::string& directory) const {
+  LS_RETURN_IF_ERROR(make_directories(directory));
+  for (const auto& [name, bytes] : contents) {
+    LS_RETURN_IF_ERROR(write_file_atomic(std::filesystem::path(directory) / name, bytes));
+  }
+  return {};
+}
+
+}  // namespace longshot::tokenizer

@@ -1,0 +1,23 @@
+#pragma once
+// The files of a Hugging Face model directory that belong to the tokenizer, kept as they were read.
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/json.h"
+#include "base/status.h"
+
+namespace longshot::tokenizer {
+
+struct TokenizerFiles {
+  std::vector<std::pair<std::string, std::string>> contents;  // file name, bytes
+
+  // tokenizer.json must exist; tokenizer_config.json, special_tokens_map.json, added_tokens.json
+  // and chat_template.jinja are optional.
+  static Result<TokenizerFiles> read(const std::string& directory);
+  // Creates the directory if needed and writes every file atomically.
+  Status write(const std::string& directory) const;
+};
+
+}  // namespace longshot::tokenizer

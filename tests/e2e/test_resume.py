@@ -1,0 +1,246 @@
+"""kill -9 at random instants, then resume: later metrics and final weights equal the uninterrupted run bit for bit."""
+import json
+import pathlib
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+from support import LONGSHOT, longshot, tiny_model
+
+ITERATIONS = 30
+KILLS = 24
+# Depend on the clock or on how often the program was started, not on the computation.
+TIMED = ("timing_s/", "perf/", "rollout/seconds", "rollout/tokens_per_second", "reward/seconds")
+
+
+def config(run, model, data):
+    return f"""
+[model]
+path = "{model}"
+[data]
+train_files = ["{data}/train.jsonl"]
+val_files = ["{data}/val.jsonl"]
+train_batch_size = 8
+max_prompt_length = 24
+max_response_length = 48
+order = "prioritized"
+[rollout]
+n = 4
+token_budget = 300
+max_concurrent = 16
+[algorithm]
+mini_batches = 2
+reset_optimizer = false
+[optim]
+lr = 1e-3
+schedule = "cosine"
+[reward]
+length_weight = 0.1
+length_warmup_iterations = 4
+[trainer]
+total_iterations = {ITERATIONS}
+save_freq = 2
+test_freq = 5
+keep_checkpoints = 2
+val_max_prompts = 16
+threads = 2
+default_local_dir = "{run}"
+"""
+
+
+def start(config_file):
+    return subprocess.Popen([LONGSHOT, "train", str(config_file)], stdout=subprocess.DEVNULL,
+                            stderr=subprocess.PIPE, text=True)
+
+
+def metrics(run):
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [{k: v for k, v in row.items() if not k.startswith(TIMED)} for row in rows]
+
+
+def final_weights(run):
+    return (run / f"global_step_{ITERATIONS}/huggingface/model.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def setting(tmp_path_factory):
+    root = tmp_path_factory.mktemp("resume")
+    model, data = tiny_model(root)
+    file, run = write_config(root, "whole", model, data)
+    longshot("train", file)
+    return root, model, data, run
+
+
+def write_config(root, name, model, data):
+    file = root / f"{name}.toml"
+    file.write_text(config(root / name, model, data))
+    return file, root / name
+
+
+def assert_equal_runs(run, whole):
+    expected, seen = metrics(whole), metrics(run)
+    assert [row["step"] for row in seen] == [row["step"] for row in expected]
+    for a, b in zip(seen, expected):
+        assert a == b
+    assert final_weights(run) == final_weights(whole)
+
+
+def test_partial_rollouts_really_occur(setting):
+    rows = metrics(setting[3])
+    assert sum(row.get("rollout/partial_share", 0) > 0 for row in rows) >= 3
+    assert any(row.get("replay/partials", 0) > 0 for row in rows)
+
+
+def test_a_second_run_is_equal(setting):
+    root, model, data, whole = setting
+    file, run = write_config(root, "again", model, data)
+    longshot("train", file)
+    assert_equal_runs(run, whole)
+
+
+def kill_until_done(file, instant, limit=240):
+    """Starts the run and kills it after instant() seconds, again and again until one start finishes. Number of kills."""
+    kills, started = 0, time.time()
+    while True:
+        process = start(file)
+        try:
+            _, errors = process.communicate(timeout=instant())
+            assert process.returncode == 0, errors
+            return kills
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            kills += 1
+        assert time.time() - started < limit
+
+
+def test_kill_at_random_instants(setting):
+    root, model, data, whole = setting
+    rng = random.Random(20)
+    file, _ = write_config(root, "timed", model, data)
+    started = time.time()
+    longshot("train", file)
+    whole_time = time.time() - started
+    kills = runs = 0
+    while kills < KILLS:
+        file, run = write_config(root, f"killed{runs}", model, data)
+        # Anywhere from start-up to the last checkpoint; a start that gets past all of it ends the run.
+        kills += kill_until_done(file, lambda: whole_time * rng.uniform(0.15, 1.1))
+        runs += 1
+        assert_equal_runs(run, whole)
+        assert runs < 3 * KILLS
+    print(f"{kills} kills in {runs} runs of {whole_time:.1f} s")
+
+
+def test_kill_in_the_middle_of_writing_a_checkpoint(setting):
+    root, model, data, whole = setting
+    kills = 0
+    for attempt in range(6):
+        file, run = write_config(root, f"writing{attempt}", model, data)
+        process = start(file)
+        seen = 0
+        # Polls without pause for the folder that a checkpoint is prepared in; the nth time it is there, kill.
+        while process.poll() is None and seen <= attempt:
+            if (run / "checkpoint.tmp").exists():
+                seen += 1
+                while seen <= attempt and (run / "checkpoint.tmp").exists() and process.poll() is None:
+                    pass
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += (run / "checkpoint.tmp").exists()
+        process.communicate()
+        longshot("train", file)
+        assert_equal_runs(run, whole)
+    print(f"{kills} of 6 kills left an unfinished checkpoint")
+    assert kills >= 1
+
+
+def interrupt(file, run, has_come):
+    """Starts the run and sends SIGINT as soon as has_come()."""
+    process = start(file)
+    deadline = time.time() + 60
+    while not has_come():
+        assert time.time() < deadline and process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "stopped" in errors
+    return max(run.glob("global_step_*"), key=lambda folder: int(folder.name.rsplit("_")[-1]))
+
+
+def lines(run):
+    log = run / "metrics.jsonl"
+    return log.read_text().count("\n") if log.exists() else 0
+
+
+def test_ctrl_c_saves_and_the_next_run_is_equal(setting):
+    root, model, data, whole = setting
+    file, run = write_config(root, "interrupted", model, data)
+    for step in (4, 11, 18):
+        interrupt(file, run, lambda: lines(run) >= step)
+    longshot("train", file)
+    assert_equal_runs(run, whole)
+
+
+def test_ctrl_c_during_an_evaluation_is_made_up_for(setting):
+    """The samples of an iteration are written before its evaluation, its metrics after it."""
+    root, model, data, whole = setting
+    cut = 0
+    for attempt in range(20):
+        file, run = write_config(root, f"untested{attempt}", model, data)
+        # The delays cover the update and the evaluation that follow the samples of iteration 5.
+        samples = run / "samples/samples_000005.jsonl"
+        newest = interrupt(file, run, lambda: samples.exists() and not time.sleep(0.004 * attempt))
+        cut += newest.name == "global_step_5" and bool(json.loads((newest / "state.json").read_text())["unfinished"])
+        # Twice: the checkpoint with the evaluation still to come stays the newest when the next start is killed early.
+        interrupt(file, run, lambda: lines(run) >= 7)
+        longshot("train", file)
+        assert_equal_runs(run, whole)
+        if cut == 2:
+            break
+    print(f"{cut} evaluations were interrupted in {attempt + 1} runs")
+    assert cut >= 1
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "missing", "journal"])
+def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(setting, damage):
+    root, model, data, whole = setting
+    file, run = write_config(root, f"damaged_{damage}", model, data)
+    longshot("train", file, "trainer.total_iterations=8", "trainer.resume_mode=auto")
+    newest = run / "global_step_8"
+    victim = newest / "huggingface/model.safetensors"
+    if damage == "cut":
+        victim.write_bytes(victim.read_bytes()[:-100])
+    elif damage == "flip":
+        content = bytearray(victim.read_bytes())
+        content[len(content) // 2] ^= 1
+        victim.write_bytes(bytes(content))
+    elif damage == "missing":
+        (newest / "optimizer.safetensors").unlink()
+    else:
+        # The journal is cut behind the older checkpoint's position: only the newest cannot be restored.
+        state = json.loads((run / "global_step_6/state.json").read_text())
+        journal = run / "replay" / state["replay"]["file"]
+        journal.write_bytes(journal.read_bytes()[: state["replay"]["offset"]])
+    done = longshot("train", file, f"trainer.total_iterations={ITERATIONS}")
+    assert "global_step_8" in done.stderr and "trying the one before" in done.stderr
+    assert "after iteration 6" in done.stderr
+
+
+def test_a_full_disk_keeps_the_older_checkpoint(setting):
+    """RLIMIT_FSIZE makes every write behind 64 KiB of a file fail, as a full disk would."""
+    root, model, data, _ = setting
+    file, run = write_config(root, "full", model, data)
+    longshot("train", file, "trainer.total_iterations=2")
+    limited = subprocess.run(
+        ["bash", "-c", f"trap '' XFSZ; ulimit -f 64; exec {LONGSHOT} train {file} trainer.total_iterations=4"],
+        capture_output=True, text=True, timeout=120)
+    assert limited.returncode == 1, limited.stderr
+    assert "not saved" in limited.stderr
+    assert not (run / "global_step_4").exists() and not (run / "checkpoint.tmp").exists()
+    done = longshot("train", file, "trainer.total_iterations=4")
+    assert "after iteration 2" in done.stderr
+    assert (run / "global_step_4").exists()

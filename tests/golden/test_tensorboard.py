@@ -1,0 +1,53 @@
+"""TensorBoard's own reader understands our event files, also after a resume."""
+
+import json
+import math
+import os
+import pathlib
+import subprocess
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+
+@pytest.fixture
+def write_run_log():
+    default = pathlib.Path(__file__).resolve().parents[2] / "build/release/bin/write_run_log"
+    program = os.environ.get("LONGSHOT_WRITE_RUN_LOG", default)
+
+    def run(folder, last_step, first, end, offset):
+        subprocess.run([str(program), str(folder), str(last_step), str(first), str(end), str(offset)],
+                       check=True, timeout=60)
+
+    return run
+
+
+def read_back(folder):
+    events = EventAccumulator(str(folder / "tensorboard"))
+    events.Reload()
+    return events
+
+
+def test_every_scalar_is_read_back(tmp_path, write_run_log):
+    write_run_log(tmp_path, -1, 1, 6, 0.5)
+    events = read_back(tmp_path)
+    assert sorted(events.Tags()["scalars"]) == ["train/bad", "train/value"]
+    assert [(e.step, e.value) for e in events.Scalars("train/value")] == [(s, s + 0.5) for s in range(1, 6)]
+    assert all(math.isnan(e.value) for e in events.Scalars("train/bad"))
+    assert all(e.wall_time > 1.7e9 for e in events.Scalars("train/value"))
+
+
+def test_a_resumed_run_is_one_line(tmp_path, write_run_log):
+    write_run_log(tmp_path, -1, 1, 8, 0)
+    write_run_log(tmp_path, 3, 4, 6, 100)  # killed after step 7, resumed from the checkpoint of step 3
+    expected = [(1, 1), (2, 2), (3, 3), (4, 104), (5, 105)]
+    assert [(e.step, e.value) for e in read_back(tmp_path).Scalars("train/value")] == expected
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [(line["step"], line["train/value"]) for line in lines] == expected
+
+
+def test_an_unfinished_record_does_not_hide_the_others(tmp_path, write_run_log):
+    write_run_log(tmp_path, -1, 1, 4, 0)
+    (file,) = (tmp_path / "tensorboard").iterdir()
+    file.write_bytes(file.read_bytes()[:-5])
+    assert [e.step for e in read_back(tmp_path).Scalars("train/value")] == [1, 2]
