@@ -29,12 +29,14 @@ class AdamW {
   // error.
   Result<Step> step(model::Weights& weights);
 
+  // A step that has nothing to apply: only the learning-rate schedule goes on.
+  void pass_step() { ++schedule_steps_; }
+
   // Moments to 0 and bias correction to its start; the learning-rate schedule goes on.
   void reset();
 
-  int64_t schedule_steps() const {
-    return schedule_steps_;
-  }  // every call of step(), skipped ones too
+  // Every call of step(), skipped ones too, and of pass_step().
+  int64_t schedule_steps() const { return schedule_steps_; }
   int64_t skipped_steps() const { return skipped_steps_; }
 
   // DIRECTORY/optimizer.safetensors with f32 tensors "exp_avg/<name>" and "exp_avg_sq/<name>", and

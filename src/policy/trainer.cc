@@ -209,6 +209,7 @@ Status Trainer::Impl::mini_batch_step(const Batch& batch, const std::vector<size
   weights.zero_grad();
   if (!accumulate(batch, rows, objective, stats)) {
     ++stats.flat;
+    optimizer.pass_step();
     return ok_status();
   }
   LS_ASSIGN_OR_RETURN(const AdamW::Step step, optimizer.step(weights));

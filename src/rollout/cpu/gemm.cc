@@ -25,12 +25,12 @@ constexpr int kMaxRows = kN >= 16 ? 12 : 6;
 struct TileArgs {
   const float* x;
   size_t ldx;
-  const float* panel;  // [k][32], already at the tile's first column
-  int k;
-  const float* bias;
+  const float* panel;  // [depth][32], already at the tile's first column
+  int depth;
+  const float* bias;  // null: no bias
   float* y;
   size_t ldy;
-  Store store;
+  bool add;  // y += result
 };
 
 template <int kRows>
@@ -43,7 +43,7 @@ HWY_INLINE void tile(const TileArgs& a) {
     acc[r][1] = hn::Zero(d);
   }
   const float* HWY_RESTRICT w = a.panel;
-  for (int k = 0; k < a.k; ++k, w += kPanel) {
+  for (int k = 0; k < a.depth; ++k, w += kPanel) {
     const V w0 = hn::Load(d, w);
     const V w1 = hn::Load(d, w + kN);
 #pragma GCC unroll 16
@@ -56,14 +56,13 @@ HWY_INLINE void tile(const TileArgs& a) {
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
     float* y = a.y + r * a.ldy;
-    V v0 = hn::Add(acc[r][0], hn::Load(d, a.bias));
-    V v1 = hn::Add(acc[r][1], hn::Load(d, a.bias + kN));
-    if (a.store == Store::add) {
-      v0 = hn::Add(hn::LoadU(d, y), v0);
-      v1 = hn::Add(hn::LoadU(d, y + kN), v1);
+#pragma GCC unroll 2
+    for (int c = 0; c < kCols; ++c) {
+      V v = acc[r][c];
+      if (a.bias != nullptr) v = hn::Add(v, hn::Load(d, a.bias + c * kN));
+      if (a.add) v = hn::Add(hn::LoadU(d, y + c * kN), v);
+      hn::StoreU(v, d, y + c * kN);
     }
-    hn::StoreU(v0, d, y);
-    hn::StoreU(v1, d, y + kN);
   }
 }
 
@@ -91,8 +90,8 @@ TileFn tile_of(int rows) {
   return kTable[rows - 1];
 }
 
-// One panel of 32 full columns.
-void whole_panel(TileArgs a, int rows) {
+// One block of k of one panel of 32 full columns.
+void whole_block(TileArgs a, int rows) {
   const float *x = a.x, *panel = a.panel, *bias = a.bias;
   float* y = a.y;
   const int tiles = (rows + kMaxRows - 1) / kMaxRows;
@@ -103,29 +102,28 @@ void whole_panel(TileArgs a, int rows) {
       a.x = x + begin * a.ldx;
       a.y = y + begin * a.ldy + c;
       a.panel = panel + c;
-      a.bias = bias + c;
+      a.bias = bias == nullptr ? nullptr : bias + c;
       run(a);
     }
   }
 }
 
 // The last panel when n is not a multiple of 32: through a buffer, so that nothing beyond y's n is touched.
-void part_panel(TileArgs a, int rows, int columns) {
+void part_block(const TileArgs& a, int rows, int columns) {
   alignas(64) float buffer[kMaxRows * kPanel];
-  const Store store = a.store;
   for (int begin = 0; begin < rows; begin += kMaxRows) {
     const int height = std::min(kMaxRows, rows - begin);
     TileArgs part = a;
     part.x = a.x + begin * a.ldx;
     part.y = buffer;
     part.ldy = kPanel;
-    part.store = Store::set;
-    whole_panel(part, height);
+    part.add = false;
+    whole_block(part, height);
     for (int r = 0; r < height; ++r) {
       float* y = a.y + (begin + r) * a.ldy;
       for (int c = 0; c < columns; ++c) {
         const float v = buffer[r * kPanel + c];
-        y[c] = store == Store::add ? y[c] + v : v;
+        y[c] = a.add ? y[c] + v : v;
       }
     }
   }
@@ -135,11 +133,20 @@ void gemm_target(const PackedMatrix& w, const float* x, size_t ldx, int rows, fl
                  int panel_begin, int panel_end, Store store) {
   for (int p = panel_begin; p < panel_end; ++p) {
     const int column = p * kPanel, columns = std::min(kPanel, w.n() - column);
-    const TileArgs a{x, ldx, w.panel(p), w.k(), w.bias() + column, y + column, ldy, store};
-    if (columns == kPanel) {
-      whole_panel(a, rows);
-    } else {
-      part_panel(a, rows, columns);
+    for (int k = 0; k < w.k(); k += kDepth) {
+      const TileArgs a{.x = x + k,
+                       .ldx = ldx,
+                       .panel = w.panel(p) + static_cast<size_t>(k) * kPanel,
+                       .depth = std::min(kDepth, w.k() - k),
+                       .bias = k == 0 ? w.bias() + column : nullptr,
+                       .y = y + column,
+                       .ldy = ldy,
+                       .add = k > 0 || store == Store::add};
+      if (columns == kPanel) {
+        whole_block(a, rows);
+      } else {
+        part_block(a, rows, columns);
+      }
     }
   }
 }

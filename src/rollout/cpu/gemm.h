@@ -1,8 +1,8 @@
 #pragma once
-// y = x W^T with W packed once into column panels. Every output is one chain of fused multiply-adds over k in
-// ascending order, so a row's result has the same bits for any number of rows, row position, thread count and
-// vector width (of the targets that have a fused multiply-add). Each output differs from the exact sum by at
-// most about k * 2^-24 relative to the sum of magnitudes.
+// y = x W^T with W packed once into column panels. k is cut into blocks of 288: an output is the sum, in ascending
+// order, of one chain of fused multiply-adds per block. So a row's result has the same bits for any number of rows,
+// row position, thread count and vector width (of the targets that have a fused multiply-add). Each output differs
+// from the exact sum by at most about (288 + k / 288) * 2^-24 relative to the sum of magnitudes.
 
 #include <cstddef>
 #include <span>
@@ -11,7 +11,8 @@
 
 namespace longshot::rollout::cpu {
 
-inline constexpr int kPanel = 32;  // columns of y (rows of W) in one panel
+inline constexpr int kPanel = 32;   // columns of y (rows of W) in one panel
+inline constexpr int kDepth = 288;  // a block of k of one panel: 36 KiB
 
 // W [n, k] row-major -> panels [ceil(n / 32)][k][32], the last one padded with zeros.
 class PackedMatrix {
