@@ -98,9 +98,10 @@ void report_generation(const char* name, const model::ModelConfig& config, int s
   rollout::Engine engine(std::move(runner), nullptr, threads);
   std::vector<data::Sample> jobs(samples);
   for (int i = 0; i < samples; ++i) {
-    jobs[i].prompt_id = std::to_string(i);
+    jobs[i].prompt_id = "p";
+    jobs[i].index = static_cast<uint32_t>(i);
     for (int t = 0; t < prompt; ++t)
-      jobs[i].prompt_tokens.push_back((i * 31 + t * 7) % config.vocab_size);
+      jobs[i].prompt_tokens.push_back(t * 7 % config.vocab_size);
   }
   rollout::EngineOptions options;
   options.sampling.max_response_length = response;
