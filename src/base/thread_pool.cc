@@ -2,11 +2,25 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <memory>
 
 #include "base/check.h"
 
 namespace longshot {
+
+namespace {
+
+// Until `done()` or for about 50 microseconds.
+template <typename Done>
+void spin(const Done& done) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(50);
+  while (!done() && std::chrono::steady_clock::now() < end) {
+    for (int i = 0; i < 16 && !done(); ++i) __builtin_ia32_pause();
+  }
+}
+
+}  // namespace
 
 ThreadPool::ThreadPool(int threads) {
   LS_CHECK(threads >= 1, "a thread pool needs a thread");
@@ -25,12 +39,14 @@ ThreadPool::~ThreadPool() {
 void ThreadPool::work() {
   while (true) {
     std::function<void()> task;
+    spin([this] { return queued_.load(std::memory_order_relaxed) > 0; });
     {
       std::unique_lock lock(mutex_);
       wake_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
       if (tasks_.empty()) return;
       task = std::move(tasks_.front());
       tasks_.pop_front();
+      queued_.fetch_sub(1, std::memory_order_relaxed);
     }
     task();
   }
@@ -41,6 +57,7 @@ void ThreadPool::submit(std::function<void()> task) {
   {
     std::lock_guard lock(mutex_);
     tasks_.push_back(std::move(task));
+    queued_.fetch_add(1, std::memory_order_relaxed);
   }
   wake_.notify_one();
 }
@@ -82,6 +99,7 @@ void ThreadPool::parallel_for(int count, const std::function<void(int)>& body) {
   const int helpers = std::min<int>(static_cast<int>(workers_.size()), count - 1);
   for (int i = 0; i < helpers; ++i) submit([loop] { loop->run(); });
   loop->run();
+  spin([&] { return loop->done.load() == count; });
   std::unique_lock lock(loop->mutex);
   loop->finished.wait(lock, [&] { return loop->done.load() == count; });
 }

@@ -1,7 +1,9 @@
 #pragma once
-// A fixed set of worker threads. Work is given out in index order; results must not depend on which
+// A fixed set of worker threads. They look for work for some microseconds before they sleep, because the loops of a
+// forward pass follow one another at once. Work is given out in index order; results must not depend on which
 // worker runs which index. Threads must not call into libtorch (it has its own).
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -29,6 +31,7 @@ class ThreadPool {
  private:
   void work();
 
+  std::atomic<int> queued_{0};  // tasks_.size(), to be looked at without the lock
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::function<void()>> tasks_;

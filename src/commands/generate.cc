@@ -126,7 +126,7 @@ rollout::RunnerLimits limits_for(const std::vector<Row>& rows, const Options& op
   for (const Row& row : rows) longest = std::max(longest, row.tokens.size());
   rollout::RunnerLimits limits;
   limits.max_sequence = static_cast<int>(longest) + options.inference.sampling.max_response_length;
-  limits.max_slots =
+  limits.max_running =
       static_cast<int>(std::min<size_t>(rows.size() * static_cast<size_t>(options.n), 64));
   if (config.max_position_embeddings > 0 && limits.max_sequence > config.max_position_embeddings) {
     log::warn("prompt and answer may reach {} tokens, but the model was made for {}",

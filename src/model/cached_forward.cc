@@ -18,10 +18,10 @@ namespace {
 
 // Steps with the same number of new tokens; they attend in one call.
 struct CallGroup {
-  int64_t width = 0;                    // new tokens of each step
-  int64_t reach = 0;                    // cached tokens of the longest, new ones included
-  at::Tensor slots;                     // [steps]
-  at::Tensor new_slots, new_positions;  // [steps * width] where each new token goes in the cache
+  int64_t width = 0;                     // new tokens of each step
+  int64_t reach = 0;                     // cached tokens of the longest, new ones included
+  at::Tensor blocks;                     // [steps * blocks for reach]; a short step's are filled up with block 0
+  at::Tensor new_blocks, new_places;     // [steps * width] where each new token goes in the cache
   at::Tensor mask;  // [steps, 1, width, reach] true where a new token sees a cached one
 };
 
@@ -32,41 +32,50 @@ struct Call {
 };
 
 CallGroup make_group(std::span<const CachedStep> steps, const std::vector<size_t>& members,
-                     at::Device device) {
+                     int64_t block_tokens, at::Device device) {
   CallGroup group;
   group.width = static_cast<int64_t>(steps[members.front()].tokens.size());
-  std::vector<int64_t> slots, new_slots, new_positions;
+  for (size_t m : members) group.reach = std::max(group.reach, steps[m].start + group.width);
+  const int64_t needed = (group.reach + block_tokens - 1) / block_tokens;
+  std::vector<int64_t> blocks, new_blocks, new_places, new_positions;
   for (size_t m : members) {
-    slots.push_back(steps[m].slot);
-    group.reach = std::max(group.reach, steps[m].start + group.width);
+    for (int64_t b = 0; b < needed; ++b) {
+      blocks.push_back(b < static_cast<int64_t>(steps[m].blocks.size()) ? steps[m].blocks[b] : 0);
+    }
     for (int64_t t = 0; t < group.width; ++t) {
-      new_slots.push_back(steps[m].slot);
-      new_positions.push_back(steps[m].start + t);
+      const int64_t position = steps[m].start + t;
+      new_blocks.push_back(steps[m].blocks[position / block_tokens]);
+      new_places.push_back(position % block_tokens);
+      new_positions.push_back(position);
     }
   }
-  group.slots = index_tensor(slots, device);
-  group.new_slots = index_tensor(new_slots, device);
-  group.new_positions = index_tensor(new_positions, device);
+  group.blocks = index_tensor(blocks, device);
+  group.new_blocks = index_tensor(new_blocks, device);
+  group.new_places = index_tensor(new_places, device);
   const at::Tensor keys =
       at::arange(group.reach, at::TensorOptions().dtype(at::kLong).device(device));
-  group.mask = keys <= group.new_positions.view({-1, 1, group.width, 1});
+  group.mask = keys <= index_tensor(new_positions, device).view({-1, 1, group.width, 1});
   return group;
 }
 
-Call make_call(std::span<const CachedStep> steps, int64_t slots, int64_t max_sequence,
+Call make_call(std::span<const CachedStep> steps, int64_t blocks, int64_t block_tokens,
                at::Device device) {
   std::map<size_t, std::vector<size_t>> by_width;
   for (size_t i = 0; i < steps.size(); ++i) {
     const CachedStep& step = steps[i];
-    LS_CHECK(!step.tokens.empty() && step.slot >= 0 && step.slot < slots && step.start >= 0 &&
-                 step.start + static_cast<int64_t>(step.tokens.size()) <= max_sequence,
-             "a step must fit its slot of the cache");
+    const int64_t end = step.start + static_cast<int64_t>(step.tokens.size());
+    LS_CHECK(!step.tokens.empty() && step.start >= 0 &&
+                 end <= static_cast<int64_t>(step.blocks.size()) * block_tokens,
+             "a step must fit its blocks of the cache");
+    for (const int block : step.blocks) {
+      LS_CHECK(block >= 0 && block < blocks, "a block outside the cache");
+    }
     by_width[step.tokens.size()].push_back(i);
   }
   Call call;
   call.last_row.resize(steps.size());
   for (const auto& [width, members] : by_width) {
-    call.groups.push_back(make_group(steps, members, device));
+    call.groups.push_back(make_group(steps, members, block_tokens, device));
     for (size_t m : members) {
       for (size_t t = 0; t < width; ++t) {
         call.tokens.push_back(steps[m].tokens[t]);
@@ -78,11 +87,15 @@ Call make_call(std::span<const CachedStep> steps, int64_t slots, int64_t max_seq
   return call;
 }
 
-// rows: [steps * width, kv_heads, d] into [slots, kv_heads, max_sequence, d], then the group's part
-// of it, [steps, kv_heads, reach, d].
+// rows: [steps * width, kv_heads, d] into [blocks, block_tokens, kv_heads, d], then the group's part of it,
+// [steps, kv_heads, reach, d].
 at::Tensor store_and_read(at::Tensor& cache, const at::Tensor& rows, const CallGroup& group) {
-  cache.transpose(1, 2).index_put_({group.new_slots, group.new_positions}, rows);
-  return cache.narrow(2, 0, group.reach).index_select(0, group.slots);
+  cache.index_put_({group.new_blocks, group.new_places}, rows);
+  const int64_t steps = group.new_blocks.size(0) / group.width;
+  return cache.index_select(0, group.blocks)
+      .view({steps, -1, cache.size(2), cache.size(3)})
+      .narrow(1, 0, group.reach)
+      .transpose(1, 2);
 }
 
 at::Tensor cached_attention(const Call& call, at::Tensor& k_cache, at::Tensor& v_cache,
@@ -90,7 +103,7 @@ at::Tensor cached_attention(const Call& call, at::Tensor& k_cache, at::Tensor& v
   std::vector<at::Tensor> mixed;
   int64_t begin = 0;
   for (const CallGroup& group : call.groups) {
-    const int64_t rows = group.new_slots.numel();
+    const int64_t rows = group.new_blocks.numel();
     const at::Tensor keys = store_and_read(k_cache, k.narrow(0, begin, rows), group);
     const at::Tensor values = store_and_read(v_cache, v.narrow(0, begin, rows), group);
     const at::Tensor queries =
@@ -106,7 +119,7 @@ at::Tensor cached_attention(const Call& call, at::Tensor& k_cache, at::Tensor& v
 
 }  // namespace
 
-KvCache make_kv_cache(const ModelConfig& config, int slots, int max_sequence,
+KvCache make_kv_cache(const ModelConfig& config, int blocks, int block_tokens,
                       const std::string& device) {
   KvCache cache;
   const at::TensorOptions options =
@@ -114,18 +127,16 @@ KvCache make_kv_cache(const ModelConfig& config, int slots, int max_sequence,
   for (int i = 0; i < config.num_layers; ++i) {
     for (auto* side : {&cache.k, &cache.v}) {
       side->push_back(
-          at::zeros({slots, config.num_kv_heads, max_sequence, config.head_dim}, options));
+          at::zeros({blocks, block_tokens, config.num_kv_heads, config.head_dim}, options));
     }
   }
   return cache;
 }
 
-void copy_prefix(KvCache& cache, int from, int to, int length) {
+void copy_block(KvCache& cache, int from, int to) {
   at::NoGradGuard no_grad;
   for (auto* side : {&cache.k, &cache.v}) {
-    for (at::Tensor& layer : *side) {
-      layer.select(0, to).narrow(1, 0, length).copy_(layer.select(0, from).narrow(1, 0, length));
-    }
+    for (at::Tensor& layer : *side) layer.select(0, to).copy_(layer.select(0, from));
   }
 }
 
@@ -134,7 +145,7 @@ at::Tensor cached_hidden(const Weights& weights, KvCache& cache,
   LS_CHECK(!steps.empty(), "nothing to compute");
   at::NoGradGuard no_grad;
   const at::Device device = weights.device();
-  const Call call = make_call(steps, cache.k.front().size(0), cache.k.front().size(2), device);
+  const Call call = make_call(steps, cache.k.front().size(0), cache.k.front().size(1), device);
   const at::Tensor hidden = decode_layers(
       weights, index_tensor(call.tokens, device), index_tensor(call.positions, device),
       [&](int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {

@@ -15,20 +15,20 @@
 namespace longshot::model {
 
 struct KvCache {
-  std::vector<at::Tensor> k, v;  // per layer [slots, kv_heads, max_sequence, head_dim]
+  std::vector<at::Tensor> k, v;  // per layer [blocks, block_tokens, kv_heads, head_dim]
 };
 
 // All zeros: attention multiplies masked entries by zero, so they must be finite.
-KvCache make_kv_cache(const ModelConfig& config, int slots, int max_sequence,
+KvCache make_kv_cache(const ModelConfig& config, int blocks, int block_tokens,
                       const std::string& device);
 
-// Copies the first `length` cached tokens of slot `from` to slot `to`.
-void copy_prefix(KvCache& cache, int from, int to, int length);
+void copy_block(KvCache& cache, int from, int to);
 
-// Tokens that follow the `start` tokens already cached in `slot`. At least one; a slot may occur
-// once a call.
+// Tokens that follow the `start` tokens already cached in `blocks`, which hold block_tokens positions each and must
+// have room for the new ones. At least one token; what a step writes to is in no other step of a call, unless both
+// write the same.
 struct CachedStep {
-  int slot = 0;
+  std::span<const int> blocks;
   int start = 0;
   std::span<const int32_t> tokens;
 };

@@ -91,7 +91,12 @@ TEST_P(EveryArchitecture, CachedEqualsFull) {
   const auto all = sequences();
   const PackedBatch batch = pack(all);
   const at::Tensor full = hidden_states(weights, batch);
-  KvCache cache = make_kv_cache(weights.config(), static_cast<int>(all.size()) + 2, 64, "cpu");
+  KvCache cache = make_kv_cache(weights.config(), 4 * static_cast<int>(all.size()) + 4, 16, "cpu");
+  std::vector<std::vector<int>> blocks(all.size());  // room for 64 tokens each, in a mixed order
+  for (size_t s = 0; s < all.size(); ++s) {
+    const int first = static_cast<int>(all.size() - s) * 4;
+    blocks[s] = {first + 2, first, first + 3, first + 1};
+  }
   std::vector<size_t> done(all.size(), 0);
   float worst = 0;
   for (size_t round = 0; round < 64; ++round) {
@@ -101,7 +106,7 @@ TEST_P(EveryArchitecture, CachedEqualsFull) {
     for (size_t s = 0; s < all.size(); ++s) {
       const size_t width = done[s] == 0 ? (all[s].size() + 1) / 2 : 1;
       if (done[s] + width > all[s].size()) continue;
-      steps.push_back({static_cast<int>(s) + 1, static_cast<int>(done[s]),
+      steps.push_back({blocks[s], static_cast<int>(done[s]),
                        std::span(all[s]).subspan(done[s], width)});
       done[s] += width;
       rows.push_back(batch.boundaries[s] + static_cast<int64_t>(done[s]) - 1);
@@ -117,15 +122,16 @@ TEST_P(EveryArchitecture, CachedEqualsFull) {
   EXPECT_LT(worst, 2e-5);
 }
 
-TEST(CachedForward, CopiedPrefixContinuesTheSequence) {
+TEST(CachedForward, ACopiedBlockContinuesTheSequence) {
   const Weights weights = tiny_weights("llama");
-  const std::vector<int32_t> prompt = random_tokens(9, 1), other = random_tokens(12, 2);
+  const std::vector<int32_t> prompt = random_tokens(19, 1), other = random_tokens(12, 2);
   const std::vector<int32_t> next = {17};
-  KvCache cache = make_kv_cache(weights.config(), 3, 32, "cpu");
-  cached_hidden(weights, cache, std::vector<CachedStep>{{0, 0, prompt}, {1, 0, other}});
-  copy_prefix(cache, 0, 1, 9);
+  const std::vector<int> first = {0, 1}, second = {0, 2}, third = {3};
+  KvCache cache = make_kv_cache(weights.config(), 4, 16, "cpu");
+  cached_hidden(weights, cache, std::vector<CachedStep>{{first, 0, prompt}, {third, 0, other}});
+  copy_block(cache, 1, 2);
   const at::Tensor hidden =
-      cached_hidden(weights, cache, std::vector<CachedStep>{{0, 9, next}, {1, 9, next}});
+      cached_hidden(weights, cache, std::vector<CachedStep>{{first, 19, next}, {second, 19, next}});
   EXPECT_LT(max_difference(hidden[0], hidden[1]), 1e-5);  // rows of one GEMM may round differently
 }
 

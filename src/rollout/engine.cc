@@ -1,25 +1,289 @@
 #include "rollout/engine.h"
 
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/check.h"
 #include "base/clock.h"
-#include "rollout/generation.h"
+#include "base/rng.h"
+#include "base/stop.h"
 
 namespace longshot::rollout {
+namespace {
+
+SchedulerLimits scheduler_limits(const RunnerLimits& limits) {
+  return {.blocks = limits.blocks(), .max_running = limits.max_running, .max_rows = limits.max_rows};
+}
+
+std::string name_of(const data::Sample& sample) {
+  return fmt::format("prompt '{}', sample {}", sample.prompt_id, sample.index);
+}
+
+Status check_tokens(const data::Sample& sample, int vocab) {
+  const std::string who = name_of(sample);
+  if (sample.prompt_tokens.empty()) return invalid_argument(who + ": the prompt has no tokens");
+  if (!sample.tokens.empty() && sample.finish != data::FinishReason::partial) {
+    return invalid_argument(
+        fmt::format("{}: only a partial sample can be continued, this one ended with '{}'", who,
+                    data::finish_reason_name(sample.finish)));
+  }
+  if (sample.logprobs.size() != sample.tokens.size()) {
+    return invalid_argument(fmt::format("{}: {} tokens but {} log-probabilities", who,
+                                        sample.tokens.size(), sample.logprobs.size()));
+  }
+  for (const auto* tokens : {&sample.prompt_tokens, &sample.tokens}) {
+    for (const data::TokenId id : *tokens) {
+      if (id >= 0 && id < vocab) continue;
+      return invalid_argument(
+          fmt::format("{}: token {} is outside the model's vocabulary of {}", who, id, vocab));
+    }
+  }
+  return ok_status();
+}
+
+}  // namespace
 
 Engine::Engine(std::unique_ptr<Runner> runner, const tokenizer::Tokenizer* tokenizer, int threads)
-    : runner_(std::move(runner)), tokenizer_(tokenizer), pool_(threads) {}
+    : runner_(std::move(runner)),
+      tokenizer_(tokenizer),
+      pool_(threads),
+      scheduler_(scheduler_limits(runner_->limits())),
+      samplers_(threads) {}
 
 Engine::~Engine() = default;
+
+Status Engine::check(const Request& request) const {
+  const data::Sample& sample = request.sample;
+  LS_RETURN_IF_ERROR(check_sampling(request.sampling));
+  if (!request.sampling.stop_strings.empty() && tokenizer_ == nullptr) {
+    return invalid_argument("stop strings need a tokenizer, and this model has none");
+  }
+  LS_RETURN_IF_ERROR(check_tokens(sample, runner_->config().vocab_size));
+  const size_t prompt = sample.prompt_tokens.size();
+  const int response = request.sampling.max_response_length;
+  const size_t needed = prompt + static_cast<size_t>(response);
+  const RunnerLimits limits = runner_->limits();
+  if (needed > static_cast<size_t>(limits.max_sequence)) {
+    return invalid_argument(fmt::format(
+        "{}: a prompt of {} tokens and a response of up to {} need {} positions, but max_sequence is {}; raise "
+        "max_sequence or lower max_response_length",
+        name_of(sample), prompt, response, needed, limits.max_sequence));
+  }
+  if (!scheduler_.fits(static_cast<int>(needed))) {
+    return invalid_argument(
+        fmt::format("{}: {} positions do not fit the KV cache of {} blocks of {}", name_of(sample),
+                    needed, limits.blocks(), kBlockTokens));
+  }
+  return ok_status();
+}
+
+Result<int64_t> Engine::add(Request request) {
+  LS_RETURN_IF_ERROR(check(request));
+  const int64_t id = next_id_++;
+  Live& live = live_[id];
+  live.request = std::move(request);
+  data::Sample& sample = live.request.sample;
+  live.prompt_key = hash64(sample.prompt_id);
+  live.first_new = static_cast<int>(sample.tokens.size());
+  live.rules = std::make_unique<StopRules>(live.request.sampling, live.request.repetition, tokenizer_);
+  sample.finish = data::FinishReason::partial;
+  for (size_t n = 1; n <= sample.tokens.size(); ++n) {
+    (void)live.rules->update(std::span(sample.tokens).first(n));  // the state at the interruption
+  }
+  Group& group = groups_[sample.prompt_tokens];
+  if (group.members++ == 0) group.id = next_group_++;
+  live.group = group.id;
+  std::vector<int32_t> tokens = sample.prompt_tokens;
+  tokens.insert(tokens.end(), sample.tokens.begin(), sample.tokens.end());
+  scheduler_.add(id, group.id, std::move(tokens), static_cast<int>(sample.prompt_tokens.size()));
+  return id;
+}
+
+void Engine::close_segment(Live& live, int64_t version) {
+  data::Sample& sample = live.request.sample;
+  const int end = static_cast<int>(sample.tokens.size());
+  if (end > live.first_new) sample.segments.push_back({live.first_new, end, version});
+  live.first_new = end;
+}
+
+// Ends a sample's stay and hands it over.
+data::Sample Engine::take(int64_t id) {
+  const auto it = live_.find(id);
+  LS_CHECK(it != live_.end(), "no such sample");
+  close_segment(it->second, version_);
+  data::Sample sample = std::move(it->second.request.sample);
+  if (tokenizer_ != nullptr) {
+    sample.text =
+        response_text(*tokenizer_, sample.tokens, it->second.request.sampling.stop_strings);
+  }
+  live_.erase(it);
+  scheduler_.remove(id);
+  const auto group = groups_.find(sample.prompt_tokens);
+  if (--group->second.members == 0) groups_.erase(group);
+  return sample;
+}
+
+data::Sample Engine::abort(int64_t id, data::FinishReason reason) {
+  data::Sample sample = take(id);
+  sample.finish = reason;
+  return sample;
+}
+
+void Engine::follow_weights() {
+  if (runner_->version() == version_) return;
+  for (auto& [id, live] : live_) close_segment(live, version_);
+  scheduler_.weights_changed();
+  version_ = runner_->version();
+}
+
+// One choice per feed, from the rows of logits_ in the same order. Rows are cut into one chunk per thread; each
+// row's choice depends on it alone.
+Status Engine::draw(std::span<const Feed> feeds, std::vector<Choice>& choices) {
+  const size_t vocab = runner_->config().vocab_size, count = feeds.size();
+  const size_t chunks = std::min(samplers_.size(), count);
+  choices.resize(count);
+  const auto chunk = [&](int c) {
+    for (size_t i = count * c / chunks; i < count * (c + 1) / chunks; ++i) {
+      const Live& live = live_.at(feeds[i].id);
+      const data::Sample& sample = live.request.sample;
+      const double uniform = sampling_uniform(sample.seed, live.prompt_key, sample.index,
+                                              static_cast<uint32_t>(sample.tokens.size()));
+      choices[i] = samplers_[c].pick(std::span(logits_).subspan(i * vocab, vocab), uniform,
+                                     live.request.sampling);
+    }
+  };
+  constexpr size_t kWorthAThread = 16384;  // logits
+  if (count * vocab < kWorthAThread) {
+    for (size_t c = 0; c < chunks; ++c) chunk(static_cast<int>(c));
+  } else {
+    pool_.parallel_for(static_cast<int>(chunks), chunk);
+  }
+  for (size_t i = 0; i < count; ++i) {
+    if (choices[i].token >= 0) continue;
+    return internal_error(
+        fmt::format("the model's logits for {} are not finite; its weights are broken",
+                    name_of(live_.at(feeds[i].id).request.sample)));
+  }
+  return ok_status();
+}
+
+void Engine::accept(int64_t id, Choice choice, const StepOptions& options) {
+  Live& live = live_.at(id);
+  data::Sample& sample = live.request.sample;
+  sample.tokens.push_back(choice.token);
+  sample.logprobs.push_back(choice.logprob);
+  scheduler_.append(id, choice.token);
+  const auto reason = live.rules->update(sample.tokens);
+  if (reason) sample.finish = *reason;
+  if (options.on_token && !options.on_token(id, choice.token, choice.logprob) && !reason) {
+    sample.finish = data::FinishReason::aborted;
+  }
+  if (sample.finish != data::FinishReason::partial) finished_.push_back({id, take(id)});
+}
+
+Status Engine::step(const StepOptions& options) {
+  follow_weights();
+  if (idle()) return ok_status();
+  const Plan plan = scheduler_.plan({.max_draws = options.max_draws, .lockstep = options.lockstep});
+  for (const BlockCopy& copy : plan.copies) runner_->copy_block(copy.from, copy.to);
+  std::vector<Step> steps;
+  std::vector<Feed> draws;
+  for (const Feed& feed : plan.feeds) {
+    steps.push_back({scheduler_.blocks(feed.id), feed.start,
+                     scheduler_.tokens(feed.id).subspan(feed.start, feed.count), feed.draw});
+    if (feed.draw) draws.push_back(feed);
+  }
+  const size_t size = draws.size() * static_cast<size_t>(runner_->config().vocab_size);
+  if (logits_.size() < size) logits_.resize(size);
+  runner_->forward(steps, std::span(logits_).first(size));
+  ++steps_;
+  std::vector<Choice> choices;
+  LS_RETURN_IF_ERROR(draw(draws, choices));
+  for (size_t i = 0; i < draws.size(); ++i) accept(draws[i].id, choices[i], options);
+  return ok_status();
+}
+
+Status Engine::run_jobs(std::vector<data::Sample>& jobs, const std::map<int64_t, size_t>& job_of,
+                        const EngineOptions& options, Progress& progress,
+                        const std::function<void(const Progress&)>& on_progress,
+                        const StepOptions& step_options) {
+  const auto interrupted = [&] {
+    return stop_requested() || (options.cancel != nullptr && options.cancel->load());
+  };
+  const int64_t budget = options.token_budget;
+  StepOptions now = step_options;
+  now.lockstep = budget > 0;
+  while (!idle() && !interrupted() && (budget == 0 || progress.generated_tokens < budget)) {
+    if (budget > 0) {
+      now.max_draws = static_cast<int>(
+          std::min<int64_t>(budget - progress.generated_tokens, std::numeric_limits<int>::max()));
+    }
+    const int64_t before = progress.generated_tokens;
+    LS_RETURN_IF_ERROR(step(now));
+    for (Finished& finished : take_finished()) {
+      jobs[job_of.at(finished.id)] = std::move(finished.sample);
+      ++progress.finished;
+    }
+    if (on_progress && progress.generated_tokens > before) on_progress(progress);
+  }
+  return ok_status();
+}
 
 Result<std::vector<data::Sample>> Engine::generate(
     std::vector<data::Sample> jobs, const EngineOptions& options,
     const std::function<void(const Progress&)>& on_progress,
     const std::function<bool(size_t job, data::TokenId token, float logprob)>& on_token) {
+  LS_CHECK(idle(), "generate() on a busy engine");
+  if (options.token_budget < 0)
+    return invalid_argument("token_budget must be 0 (unlimited) or larger");
+  for (const data::Sample& job : jobs) {  // no work is done before every job is known to be sound
+    LS_RETURN_IF_ERROR(check({job, options.sampling, options.repetition}));
+  }
   const Stopwatch watch;
-  Generation generation(*runner_, tokenizer_, options, jobs, pool_);
-  LS_RETURN_IF_ERROR(generation.check());
-  LS_RETURN_IF_ERROR(generation.run(on_progress, on_token));
-  metrics_ = generation.metrics(watch.seconds());
+  scheduler_.reset_peak();
+  const Scheduler::Counts before = scheduler_.counts();
+  const int64_t steps_before = steps_;
+  Progress progress;
+  progress.total = static_cast<int64_t>(jobs.size());
+  std::map<int64_t, size_t> job_of;
+  for (size_t i = 0; i < jobs.size(); ++i) {
+    if (static_cast<int>(jobs[i].tokens.size()) < options.sampling.max_response_length) {
+      job_of[*add({jobs[i], options.sampling, options.repetition})] = i;
+    } else {  // continued with all its tokens
+      jobs[i].finish = data::FinishReason::length;
+      ++progress.finished;
+    }
+  }
+  StepOptions step_options;
+  step_options.on_token = [&](int64_t id, data::TokenId token, float logprob) {
+    ++progress.generated_tokens;
+    return !on_token || on_token(job_of.at(id), token, logprob);
+  };
+  const Status status = run_jobs(jobs, job_of, options, progress, on_progress, step_options);
+  for (const auto& [id, job] : job_of) {
+    if (live_.contains(id)) jobs[job] = abort(id, data::FinishReason::partial);
+  }
+  LS_RETURN_IF_ERROR(status);
+  report(before, progress, steps_before, watch.seconds());
   return jobs;
+}
+
+void Engine::report(const Scheduler::Counts& before, const Progress& progress, int64_t steps_before,
+                    double seconds) {
+  const Scheduler::Counts& now = scheduler_.counts();
+  const double tokens = static_cast<double>(progress.generated_tokens);
+  const double steps = static_cast<double>(std::max<int64_t>(steps_ - steps_before, 1));
+  metrics_ = {
+      {"rollout/generated_tokens", tokens},
+      {"rollout/prefill_tokens", static_cast<double>(now.prefilled_tokens - before.prefilled_tokens)},
+      {"rollout/cached_tokens", static_cast<double>(now.cached_tokens - before.cached_tokens)},
+      {"rollout/decode_steps", static_cast<double>(steps_ - steps_before)},
+      {"rollout/tokens_per_second", seconds > 0 ? tokens / seconds : 0},
+      {"rollout/mean_batch", tokens / steps},
+      {"rollout/preemptions", static_cast<double>(now.preemptions - before.preemptions)},
+      {"rollout/kv_peak_blocks", static_cast<double>(now.peak_blocks)},
+      {"rollout/seconds", seconds}};
 }
 
 }  // namespace longshot::rollout

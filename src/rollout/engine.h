@@ -1,13 +1,16 @@
 #pragma once
-// Generation for many samples at once: admits jobs to KV slots, prefills a group's prompt once, decodes
-// in batch, samples with identity-keyed randomness, and ends each sample for one of data::FinishReason.
+// Generation for many samples at once, on top of a scheduler and a runner: continuous batching, a group's prompt
+// computed once, identity-keyed randomness, and an end for one of data::FinishReason.
 
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <limits>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/metrics.h"
@@ -17,6 +20,8 @@
 #include "rollout/repetition.h"
 #include "rollout/runner.h"
 #include "rollout/sampler.h"
+#include "rollout/scheduler.h"
+#include "rollout/stop_rules.h"
 #include "tokenizer/tokenizer.h"
 
 namespace longshot::rollout {
@@ -24,8 +29,8 @@ namespace longshot::rollout {
 struct EngineOptions {
   SamplingOptions sampling;
   RepetitionOptions repetition;
-  // Output tokens per generate() call; 0 = unlimited. All running samples advance by one token at a time; the
-  // step that would exceed the budget advances only the first samples (in the order of `jobs`) up to exactly the
+  // Output tokens per generate() call; 0 = unlimited. With a budget all running samples advance by one token at a
+  // time; the step that would exceed it advances only the first samples (in the order of `jobs`) up to exactly the
   // budget. What is unfinished then comes back as `partial`, what was never started with no tokens.
   int64_t token_budget = 0;
   const std::atomic<bool>* cancel = nullptr;  // looked at once per step; borrowed
@@ -35,7 +40,27 @@ struct Progress {
   int64_t finished = 0, total = 0, generated_tokens = 0;
 };
 
-// Not thread-safe; one generate() at a time.
+// One sample to generate. It enters with prompt_id, index, seed and prompt_tokens set; one that enters with tokens and
+// finish = partial is continued after them (earlier segments are kept, new ones with the runner's version appended).
+struct Request {
+  data::Sample sample;
+  SamplingOptions sampling;
+  RepetitionOptions repetition;
+};
+
+struct Finished {
+  int64_t id = 0;
+  data::Sample sample;
+};
+
+struct StepOptions {
+  int max_draws = std::numeric_limits<int>::max();
+  bool lockstep = false;  // see PlanOptions
+  // Sees every token as it is sampled; returning false aborts that sample.
+  std::function<bool(int64_t id, data::TokenId token, float logprob)> on_token;
+};
+
+// Not thread-safe.
 class Engine {
  public:
   // `tokenizer` may be null: then stop strings are refused and Sample::text stays empty. Borrowed.
@@ -43,29 +68,74 @@ class Engine {
   Engine(std::unique_ptr<Runner> runner, const tokenizer::Tokenizer* tokenizer, int threads = 1);
   ~Engine();
 
+  // Its weights may be changed between two steps: what was computed with the old ones is computed again.
   Runner& runner() { return *runner_; }
 
-  // Fills each job's tokens, logprobs, segments, finish and text. A job enters with prompt_id, index, seed and
-  // prompt_tokens set; one that enters with tokens and finish = partial is continued after them (earlier
-  // segments are kept, a new one with the runner's version is appended). The result has the order of `jobs`.
-  // `on_token` (may be null) sees every token as it is sampled; returning false aborts that sample.
+  // One sample more, at any time between steps; returns its id. Requests with the same prompt are one group.
+  // Errors: options out of range; a sample without a prompt, with a token outside the vocabulary, or whose prompt and
+  // max_response_length exceed the runner's max_sequence or its KV memory.
+  Result<int64_t> add(Request request);
+  // One forward pass and the tokens it gives; nothing if idle. Error: logits that are not finite.
+  Status step(const StepOptions& options = {});
+  // Takes a sample out, in any state, with what it has and the given reason.
+  data::Sample abort(int64_t id, data::FinishReason reason);
+  // What has ended since the last call, in the order of ending.
+  std::vector<Finished> take_finished() { return std::exchange(finished_, {}); }
+  bool idle() const { return live_.empty(); }
+  int running() const { return scheduler_.running(); }
+  int waiting() const { return scheduler_.waiting(); }
+
+  // Fills each job's tokens, logprobs, segments, finish and text. The result has the order of `jobs`. To be called on
+  // an idle engine. `on_token` (may be null) sees every token as it is sampled; returning false aborts that sample.
   // stop_requested() or a set `cancel` aborts: unfinished samples come back as `partial`.
-  // Errors: options out of range; a job without a prompt, with a token outside the vocabulary, or whose prompt and
-  // max_response_length exceed the runner's max_sequence; logits that are not finite.
   Result<std::vector<data::Sample>> generate(
       std::vector<data::Sample> jobs, const EngineOptions& options,
       const std::function<void(const Progress&)>& on_progress = nullptr,
       const std::function<bool(size_t job, data::TokenId token, float logprob)>& on_token =
           nullptr);
 
-  // Of the last generate(): rollout/generated_tokens, rollout/prefill_tokens, rollout/decode_steps,
-  // rollout/tokens_per_second, rollout/mean_batch, rollout/seconds.
+  // Of the last generate(): rollout/generated_tokens, rollout/prefill_tokens, rollout/cached_tokens,
+  // rollout/decode_steps, rollout/tokens_per_second, rollout/mean_batch, rollout/preemptions,
+  // rollout/kv_peak_blocks, rollout/seconds.
   const Metrics& metrics() const { return metrics_; }
 
  private:
+  struct Live {
+    Request request;
+    int64_t group = 0;
+    uint64_t prompt_key = 0;
+    int first_new = 0;  // response length at which the present segment began
+    std::unique_ptr<StopRules> rules;
+  };
+  struct Group {
+    int64_t id = 0;
+    int members = 0;
+  };
+
+  Status check(const Request& request) const;
+  void follow_weights();
+  Status draw(std::span<const Feed> feeds, std::vector<Choice>& choices);
+  void accept(int64_t id, Choice choice, const StepOptions& options);
+  void close_segment(Live& live, int64_t version);
+  data::Sample take(int64_t id);
+  Status run_jobs(std::vector<data::Sample>& jobs, const std::map<int64_t, size_t>& job_of,
+                  const EngineOptions& options, Progress& progress,
+                  const std::function<void(const Progress&)>& on_progress, const StepOptions& step);
+  void report(const Scheduler::Counts& before, const Progress& progress, int64_t steps_before,
+              double seconds);
+
   std::unique_ptr<Runner> runner_;
   const tokenizer::Tokenizer* tokenizer_;
   ThreadPool pool_;
+  Scheduler scheduler_;
+  std::vector<Sampler> samplers_;  // one per parallel chunk of rows
+  std::vector<float> logits_;      // [rows, vocab]
+  std::map<int64_t, Live> live_;   // by id
+  std::map<std::vector<data::TokenId>, Group> groups_;  // by prompt
+  std::vector<Finished> finished_;
+  int64_t next_id_ = 0, next_group_ = 0;
+  int64_t version_ = -1;  // of the weights that the KV cache was computed with
+  int64_t steps_ = 0;
   Metrics metrics_;
 };
 

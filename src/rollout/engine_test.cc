@@ -53,7 +53,7 @@ EngineOptions short_options() {
 
 // What one sample must be, without an engine: draw from the fake logits of the whole history, token by token.
 Sample expected_sample(Sample sample, const EngineOptions& options) {
-  Sampler sampler(options.sampling);
+  Sampler sampler;
   std::vector<float> logits(kVocab);
   sample.tokens.clear();
   sample.logprobs.clear();
@@ -63,7 +63,8 @@ Sample expected_sample(Sample sample, const EngineOptions& options) {
     FakeRunner::logits_after(history, logits);
     const auto position = static_cast<uint32_t>(sample.tokens.size());
     const Choice c = sampler.pick(
-        logits, sampling_uniform(sample.seed, hash64(sample.prompt_id), sample.index, position));
+        logits, sampling_uniform(sample.seed, hash64(sample.prompt_id), sample.index, position),
+        options.sampling);
     sample.tokens.push_back(c.token);
     sample.logprobs.push_back(c.logprob);
     if (c.token == options.sampling.stop_tokens[0]) break;

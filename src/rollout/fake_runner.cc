@@ -1,7 +1,6 @@
 #include "rollout/fake_runner.h"
 
 #include <algorithm>
-#include <set>
 
 #include "base/check.h"
 #include "base/rng.h"
@@ -9,21 +8,15 @@
 namespace longshot::rollout {
 
 FakeRunner::FakeRunner(int vocab_size, const RunnerLimits& limits)
-    : limits_(limits), slots_(limits.max_slots) {
+    : limits_(limits), blocks_(limits.blocks()) {
   config_.vocab_size = vocab_size;
+  for (auto& block : blocks_) block.fill(-1);
 }
 
 Status FakeRunner::load_weights(const model::WeightsView& weights) {
   version_ = weights.version;
-  for (auto& slot : slots_) slot.clear();
+  for (auto& block : blocks_) block.fill(-1);
   return ok_status();
-}
-
-void FakeRunner::copy_prefix(int from, int to, int length) {
-  LS_CHECK(length <= static_cast<int>(slots_[from].size()),
-           "copy_prefix reads beyond the cached tokens");
-  const std::vector<int32_t> prefix(slots_[from].begin(), slots_[from].begin() + length);
-  slots_[to] = prefix;
 }
 
 void FakeRunner::logits_after(std::span<const int32_t> history, std::span<float> logits) {
@@ -36,24 +29,31 @@ void FakeRunner::logits_after(std::span<const int32_t> history, std::span<float>
 
 void FakeRunner::forward(std::span<const Step> steps, std::span<float> logits) {
   const size_t vocab = config_.vocab_size;
-  LS_CHECK(logits.size() == steps.size() * vocab, "logits have the wrong size");
-  std::set<int> used;
-  for (size_t i = 0; i < steps.size(); ++i) {
-    const Step& step = steps[i];
-    LS_CHECK(step.slot >= 0 && step.slot < limits_.max_slots, "slot out of range");
-    LS_CHECK(used.insert(step.slot).second, "one slot in two steps of a forward");
-    auto& cached = slots_[step.slot];
-    LS_CHECK(!step.tokens.empty() && step.start <= static_cast<int>(cached.size()),
-             "a gap in the cache");
-    cached.resize(step.start);
-    cached.insert(cached.end(), step.tokens.begin(), step.tokens.end());
-    LS_CHECK(static_cast<int>(cached.size()) <= limits_.max_sequence,
-             "sequence longer than max_sequence");
-    const auto row = logits.subspan(i * vocab, vocab);
-    logits_after(cached, row);
-    if (forced_ >= 0) row[forced_] = 1000.0f;
+  const auto place = [&](const Step& step, int position) -> int32_t& {
+    return blocks_.at(step.blocks[position / kBlockTokens])[position % kBlockTokens];
+  };
+  LS_CHECK(static_cast<int>(steps.size()) <= limits_.max_running, "more steps than allowed");
+  for (const Step& step : steps) {
+    const int end = step.start + static_cast<int>(step.tokens.size());
+    LS_CHECK(!step.tokens.empty() && end <= limits_.max_sequence, "an empty or too long step");
+    LS_CHECK(blocks_for(end) <= static_cast<int>(step.blocks.size()), "a step without blocks");
+    for (int p = step.start; p < end; ++p) place(step, p) = step.tokens[p - step.start];
     tokens_fed_ += static_cast<int64_t>(step.tokens.size());
   }
+  size_t row = 0;
+  for (const Step& step : steps) {
+    std::vector<int32_t> history;
+    for (int p = 0; p < step.start + static_cast<int>(step.tokens.size()); ++p) {
+      history.push_back(place(step, p));
+      LS_CHECK(history.back() >= 0, "a gap in the cache");
+    }
+    if (!step.wants_logits) continue;
+    LS_CHECK((row + 1) * vocab <= logits.size(), "logits have the wrong size");
+    const auto out = logits.subspan(row++ * vocab, vocab);
+    logits_after(history, out);
+    if (forced_ >= 0) out[forced_] = 1000.0f;
+  }
+  LS_CHECK(row * vocab == logits.size(), "logits have the wrong size");
   ++forwards_;
   largest_batch_ = std::max(largest_batch_, static_cast<int>(steps.size()));
 }

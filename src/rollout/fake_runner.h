@@ -1,7 +1,8 @@
 #pragma once
-// A runner without a model: its logits are a hash of the tokens fed so far. It checks how it is used, so that tests
-// of the engine see a wrong position, a stale prefix or a doubly used slot at once.
+// A runner without a model: its logits are a hash of the tokens in the sequence's blocks. It checks how it is used,
+// so that tests of the engine see a wrong position, a stale prefix or a block of somebody else at once.
 
+#include <array>
 #include <vector>
 
 #include "rollout/runner.h"
@@ -14,11 +15,12 @@ class FakeRunner : public Runner {
 
   Status load_weights(const model::WeightsView& weights) override;  // only the version matters
   int64_t version() const override { return version_; }
-  void copy_prefix(int from, int to, int length) override;
+  void copy_block(int from, int to) override { blocks_[to] = blocks_[from]; }
   void forward(std::span<const Step> steps, std::span<float> logits) override;
   const model::ModelConfig& config() const override { return config_; }
   RunnerLimits limits() const override { return limits_; }
   bool batch_invariant() const override { return true; }
+  int64_t kv_bytes() const override { return 0; }
 
   void set_version(int64_t version) { version_ = version; }
   // Logits that follow `history`; what forward() writes.
@@ -34,7 +36,7 @@ class FakeRunner : public Runner {
   model::ModelConfig config_;
   RunnerLimits limits_;
   int64_t version_ = 0;
-  std::vector<std::vector<int32_t>> slots_;  // tokens cached by each
+  std::vector<std::array<int32_t, kBlockTokens>> blocks_;  // the tokens they hold; -1: none
   int32_t forced_ = -1;
   int64_t tokens_fed_ = 0, forwards_ = 0;
   int largest_batch_ = 0;

@@ -1,6 +1,6 @@
 #pragma once
-// The seam between scheduling and arithmetic: a runner owns the weights it generates with and the KV cache, and
-// advances sequences by the tokens it is given. Scheduling above it works on ids only.
+// The seam between scheduling and arithmetic: a runner owns the weights it generates with and the memory of the KV
+// blocks, and advances sequences by the tokens it is given. Which block belongs to whom is decided above it.
 
 #include <cstdint>
 #include <memory>
@@ -10,19 +10,25 @@
 #include "base/status.h"
 #include "model/format/config.h"
 #include "model/format/weights_view.h"
+#include "rollout/block_pool.h"
 
 namespace longshot::rollout {
 
-// Feed tokens[0..) of one sequence whose first `start` tokens are already in the KV cache under `slot`.
+// Feed tokens[0..) of one sequence whose first `start` tokens are in the KV cache.
 struct Step {
-  int slot = 0;                     // KV slot, in [0, max_slots)
+  std::span<const int> blocks;      // block p holds positions [16 p, 16 p + 16); those of the new tokens included
   int start = 0;                    // position of tokens[0]
   std::span<const int32_t> tokens;  // at least one
+  bool wants_logits = true;         // of the last token
 };
 
 struct RunnerLimits {
-  int max_slots = 256;      // sequences whose KV is held
+  int max_running = 256;    // sequences in one forward()
   int max_sequence = 2048;  // tokens of one sequence, prompt + response
+  int kv_blocks = 0;        // KV blocks of 16 tokens; 0: enough for max_running sequences of max_sequence
+  int max_rows = 512;       // new tokens in one forward()
+
+  int blocks() const { return kv_blocks > 0 ? kv_blocks : max_running * blocks_for(max_sequence); }
 };
 
 class Runner {
@@ -34,10 +40,10 @@ class Runner {
   virtual Status load_weights(const model::WeightsView& weights) = 0;
   virtual int64_t version() const = 0;
 
-  // Copies the first `length` cached tokens of slot `from` to slot `to`: the prompt of a group is computed once.
-  virtual void copy_prefix(int from, int to, int length) = 0;
+  virtual void copy_block(int from, int to) = 0;
 
-  // Advances every step and writes the logits of its last token to logits[i * vocab, (i + 1) * vocab).
+  // Advances every step and writes the logits of those that want them, in their order, [wanting steps, vocab].
+  // A block that a step writes to is in no other step, unless both write the same tokens.
   // The result for one sequence does not depend on which others are in `steps`, on how its tokens were cut into
   // steps, or on the number of threads (bit for bit where `batch_invariant()`).
   virtual void forward(std::span<const Step> steps, std::span<float> logits) = 0;
@@ -45,6 +51,7 @@ class Runner {
   virtual const model::ModelConfig& config() const = 0;
   virtual RunnerLimits limits() const = 0;
   virtual bool batch_invariant() const = 0;
+  virtual int64_t kv_bytes() const = 0;  // memory that has been taken for KV blocks
 };
 
 // CPU kernels of our own (Highway, run-time dispatch): batch-invariant. threads >= 1.

@@ -51,11 +51,12 @@ Status check_sampling(const SamplingOptions& o) {
   return ok_status();
 }
 
-Choice Sampler::pick(std::span<const float> logits, double uniform) {
+Choice Sampler::pick(std::span<const float> logits, double uniform,
+                     const SamplingOptions& options) {
   const float max = max_value(logits);
   if (!std::isfinite(max)) return {};
-  const bool greedy = options_.temperature == 0;
-  const float scale = greedy ? 1.0f : static_cast<float>(1.0 / options_.temperature);
+  const bool greedy = options.temperature == 0;
+  const float scale = greedy ? 1.0f : static_cast<float>(1.0 / options.temperature);
   weights_.resize(logits.size());
   block_sums_.resize((logits.size() + kWeightBlock - 1) / kWeightBlock);
   exp_weights(logits, max, scale, weights_.data(), block_sums_.data());
@@ -68,12 +69,13 @@ Choice Sampler::pick(std::span<const float> logits, double uniform) {
   }
   const int vocab = static_cast<int>(logits.size());
   const bool filtered =
-      (options_.top_k > 0 && options_.top_k < vocab) || options_.top_p < 1 || options_.min_p > 0;
-  return filtered ? pick_filtered(total, uniform) : pick_unfiltered(logits, max, total, uniform);
+      (options.top_k > 0 && options.top_k < vocab) || options.top_p < 1 || options.min_p > 0;
+  return filtered ? pick_filtered(total, uniform, options)
+                  : pick_unfiltered(logits, max, total, uniform, options.temperature);
 }
 
 Choice Sampler::pick_unfiltered(std::span<const float> logits, float max, double total,
-                                double uniform) const {
+                                double uniform, double temperature) const {
   const double target = uniform * total;
   double before = 0;
   int block =
@@ -82,13 +84,13 @@ Choice Sampler::pick_unfiltered(std::span<const float> logits, float max, double
   const int begin = block * kWeightBlock;
   const int count = std::min<int>(kWeightBlock, static_cast<int>(logits.size()) - begin);
   const int id = begin + walk(count, before, target, [&](int i) { return weights_[begin + i]; });
-  const double scaled = (static_cast<double>(logits[id]) - max) / options_.temperature;
+  const double scaled = (static_cast<double>(logits[id]) - max) / temperature;
   return {id, static_cast<float>(scaled - std::log(total))};
 }
 
 // Gathers every token that the filters could keep, without sorting the vocabulary: weights are binned by their
 // power of two, and the bins are taken from the top until they hold enough tokens or probability.
-void Sampler::collect(double total) {
+void Sampler::collect(double total, const SamplingOptions& options) {
   std::array<double, 128> mass{};
   std::array<int, 128>
       count{};  // bin b: weights in (2^-(b + 1), 2^-b]; the last one takes the rest
@@ -100,9 +102,9 @@ void Sampler::collect(double total) {
     mass[bin] += w;
     ++count[bin];
   }
-  const int wanted = options_.top_k > 0 ? options_.top_k : static_cast<int>(weights_.size());
+  const int wanted = options.top_k > 0 ? options.top_k : static_cast<int>(weights_.size());
   const double wanted_mass =
-      options_.top_k > 0 || options_.top_p >= 1 ? 2 * total : options_.top_p * total;
+      options.top_k > 0 || options.top_p >= 1 ? 2 * total : options.top_p * total;
   int seen = 0, last = 0;
   double seen_mass = 0;
   for (; last < 127; ++last) {
@@ -112,7 +114,7 @@ void Sampler::collect(double total) {
     if (seen >= wanted || seen_mass > wanted_mass * (1 + 1e-9)) break;
   }
   // min-p comes after top-k; only without top-k may it shorten the list this early.
-  const double floor = options_.top_k > 0 ? 0 : options_.min_p;
+  const double floor = options.top_k > 0 ? 0 : options.min_p;
   kept_.clear();
   for (size_t i = 0; i < weights_.size(); ++i) {
     const float w = weights_[i];
@@ -120,33 +122,33 @@ void Sampler::collect(double total) {
   }
 }
 
-void Sampler::filter(double total) {
+void Sampler::filter(double total, const SamplingOptions& options) {
   std::sort(kept_.begin(), kept_.end(), [](const Candidate& a, const Candidate& b) {
     return a.weight != b.weight ? a.weight > b.weight : a.id < b.id;
   });
-  if (options_.top_k > 0 && static_cast<int>(kept_.size()) > options_.top_k)
-    kept_.resize(options_.top_k);
-  if (options_.top_p < 1) keep_top_p(total);
-  while (kept_.size() > 1 && kept_.back().weight < options_.min_p * kept_.front().weight)
+  if (options.top_k > 0 && static_cast<int>(kept_.size()) > options.top_k)
+    kept_.resize(options.top_k);
+  if (options.top_p < 1) keep_top_p(total, options);
+  while (kept_.size() > 1 && kept_.back().weight < options.min_p * kept_.front().weight)
     kept_.pop_back();
 }
 
-void Sampler::keep_top_p(double total) {
+void Sampler::keep_top_p(double total, const SamplingOptions& options) {
   // Without top-k the kept tokens may lack some of the probability, which lies in `total`.
   double whole = total;
-  if (options_.top_k > 0) {
+  if (options.top_k > 0) {
     whole = 0;
     for (const Candidate& c : kept_) whole += c.weight;
   }
   double before = 0;
   size_t n = 0;
-  while (n < kept_.size() && before < options_.top_p * whole) before += kept_[n++].weight;
+  while (n < kept_.size() && before < options.top_p * whole) before += kept_[n++].weight;
   kept_.resize(std::max<size_t>(n, 1));
 }
 
-Choice Sampler::pick_filtered(double total, double uniform) {
-  collect(total);
-  filter(total);
+Choice Sampler::pick_filtered(double total, double uniform, const SamplingOptions& options) {
+  collect(total, options);
+  filter(total, options);
   double kept_total = 0;
   for (const Candidate& c : kept_) kept_total += c.weight;
   const int at = walk(static_cast<int>(kept_.size()), 0, uniform * kept_total,

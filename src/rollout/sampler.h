@@ -34,28 +34,25 @@ struct Choice {
 
 // Temperature, then top-k, then top-p of what top-k left, then min-p: the order of transformers. Of equally
 // probable tokens at an edge the lower id is kept (transformers keeps all ties of top-k). Greedy ignores the
-// filters and takes the lowest id of equals. Keeps scratch memory: one sampler per thread.
+// filters and takes the lowest id of equals. Keeps only scratch memory: one sampler per thread.
 class Sampler {
  public:
-  explicit Sampler(const SamplingOptions& options) : options_(options) {}
-
   // `uniform` in (0, 1), from sampling_uniform(). Without filters the CDF runs over ids, with filters over the
   // kept tokens from the most to the least probable.
-  Choice pick(std::span<const float> logits, double uniform);
+  Choice pick(std::span<const float> logits, double uniform, const SamplingOptions& options);
 
  private:
   struct Candidate {
     float weight;
     int id;
   };
-  Choice pick_unfiltered(std::span<const float> logits, float max, double total,
-                         double uniform) const;
-  Choice pick_filtered(double total, double uniform);
-  void collect(double total);
-  void filter(double total);
-  void keep_top_p(double total);
+  Choice pick_unfiltered(std::span<const float> logits, float max, double total, double uniform,
+                         double temperature) const;
+  Choice pick_filtered(double total, double uniform, const SamplingOptions& options);
+  void collect(double total, const SamplingOptions& options);
+  void filter(double total, const SamplingOptions& options);
+  void keep_top_p(double total, const SamplingOptions& options);
 
-  SamplingOptions options_;
   std::vector<float> weights_;      // exp((logit - max) / temperature)
   std::vector<double> block_sums_;  // of 256 weights each
   std::vector<Candidate> kept_;

@@ -70,14 +70,15 @@ INSTANTIATE_TEST_SUITE_P(Filters, SamplerCases,
                          [](const auto& info) { return info.param.name; });
 
 TEST_P(SamplerCases, LogprobIsThatOfTheDistributionDrawnFrom) {
-  Sampler sampler(GetParam().options);
+  Sampler sampler;
   double worst = 0;
   for (const int vocab : {1, 3, 256, 700}) {
     for (uint64_t seed = 0; seed < 20; ++seed) {
       const auto logits = random_logits(vocab, seed);
       const auto expected = reference_distribution(logits, GetParam().options);
       const Choice choice =
-          sampler.pick(logits, sampling_uniform(1, 2, 3, static_cast<uint32_t>(seed)));
+          sampler.pick(
+          logits, sampling_uniform(1, 2, 3, static_cast<uint32_t>(seed)), GetParam().options);
       ASSERT_GE(choice.token, 0);
       ASSERT_GT(expected[choice.token], 0) << "a filtered token was drawn";
       worst = std::max(worst, std::abs(std::log(expected[choice.token]) - choice.logprob));
@@ -91,11 +92,11 @@ TEST_P(SamplerCases, LogprobIsThatOfTheDistributionDrawnFrom) {
 TEST_P(SamplerCases, FrequenciesFollowTheDistribution) {
   const auto logits = random_logits(30, 5, 1.0);
   const auto expected = reference_distribution(logits, GetParam().options);
-  Sampler sampler(GetParam().options);
+  Sampler sampler;
   const int draws = 20000;
   std::vector<int> counts(logits.size(), 0);
   for (int i = 0; i < draws; ++i)
-    ++counts[sampler.pick(logits, sampling_uniform(9, 8, 7, i)).token];
+    ++counts[sampler.pick(logits, sampling_uniform(9, 8, 7, i), GetParam().options).token];
   double chi = 0;
   int cells = 0;
   for (size_t i = 0; i < logits.size(); ++i) {
@@ -108,9 +109,9 @@ TEST_P(SamplerCases, FrequenciesFollowTheDistribution) {
 }
 
 TEST(Sampler, GreedyTakesTheFirstOfEqualsAndRecordsTemperatureOne) {
-  Sampler sampler(options_of(0));
+  Sampler sampler;
   const std::vector<float> logits = {0, 2, 1, 2};
-  const Choice choice = sampler.pick(logits, 0.99);
+  const Choice choice = sampler.pick(logits, 0.99, options_of(0));
   EXPECT_EQ(choice.token, 1);
   EXPECT_NEAR(choice.logprob, -std::log(std::exp(-2.0) + 2 + std::exp(-1.0)), 1e-6);
 }
@@ -118,27 +119,29 @@ TEST(Sampler, GreedyTakesTheFirstOfEqualsAndRecordsTemperatureOne) {
 TEST(Sampler, ExtremeUniformNumbersStayInTheVocabulary) {
   const auto logits = random_logits(513, 3);
   for (const auto& o : {options_of(1), options_of(1, 7), options_of(1, 0, 0.5)}) {
-    Sampler sampler(o);
-    EXPECT_GE(sampler.pick(logits, 0x1.0p-54).token, 0);
-    EXPECT_LT(sampler.pick(logits, 1 - 0x1.0p-53).token, 513);
+    Sampler sampler;
+    EXPECT_GE(sampler.pick(logits, 0x1.0p-54, o).token, 0);
+    EXPECT_LT(sampler.pick(logits, 1 - 0x1.0p-53, o).token, 513);
   }
 }
 
 TEST(Sampler, ForbiddenTokensAreNeverDrawn) {
   std::vector<float> logits(300, -std::numeric_limits<float>::infinity());
   logits[299] = -5;
-  Sampler sampler(options_of(1));
+  Sampler sampler;
   for (const double u : {1e-9, 0.5, 1 - 1e-9}) {
-    const Choice choice = sampler.pick(logits, u);
+    const Choice choice = sampler.pick(logits, u, options_of(1));
     EXPECT_EQ(choice.token, 299);
     EXPECT_EQ(choice.logprob, 0.0f);
   }
 }
 
 TEST(Sampler, BrokenLogitsGiveNoToken) {
-  Sampler sampler(options_of(1));
-  EXPECT_EQ(sampler.pick(std::vector<float>(40, std::nanf("")), 0.5).token, -1);
-  EXPECT_EQ(sampler.pick(std::vector<float>(40, std::numeric_limits<float>::infinity()), 0.5).token,
+  Sampler sampler;
+  EXPECT_EQ(sampler.pick(std::vector<float>(40, std::nanf("")), 0.5, options_of(1)).token, -1);
+  EXPECT_EQ(sampler.pick(std::vector<float>(40, std::numeric_limits<float>::infinity()), 0.5,
+                         options_of(1))
+                .token,
             -1);
 }
 

@@ -1,67 +1,273 @@
 #include "rollout/scheduler.h"
 
-#include <tuple>
+#include <algorithm>
 
 #include "base/check.h"
 
 namespace longshot::rollout {
 
-Scheduler::Scheduler(int slots) : slots_(slots) {
-  LS_CHECK(slots > 0, "no KV slot to schedule");
+Scheduler::Scheduler(const SchedulerLimits& limits) : limits_(limits), pool_(limits.blocks) {
+  LS_CHECK(limits.max_running > 0, "no sequence may run");
+  limits_.max_rows = std::max(limits.max_rows, limits.max_running + kBlockTokens);
 }
 
-void Scheduler::add(int group) {
-  LS_CHECK(group >= 0, "groups are numbered from 0");
-  if (group >= static_cast<int>(waiting_in_group_.size())) waiting_in_group_.resize(group + 1, 0);
-  ++waiting_in_group_[group];
-  waiting_.push_back(static_cast<int>(jobs_.size()));
-  jobs_.push_back({group, -1});
+void Scheduler::add(int64_t id, int64_t group, std::vector<int32_t> tokens, int shared) {
+  LS_CHECK(!tokens.empty() && shared >= 1 && shared <= static_cast<int>(tokens.size()),
+           "a sequence begins with its group's tokens");
+  LS_CHECK(sequences_.empty() || id > sequences_.rbegin()->first, "ids must ascend");
+  Group& g = groups_[group];
+  ++g.members;
+  ++g.waiting;
+  Sequence& s = sequences_[id];
+  s.group = group;
+  s.shared = shared;
+  s.tokens = std::move(tokens);
+  waiting_.insert(id);
 }
 
-// A free slot with the group's own prompt; else one whose prompt nobody waits for; else the longest free one.
-int Scheduler::choose_slot(int group) const {
-  int best = -1;
-  std::tuple<int, int64_t> best_key;
-  for (int s = 0; s < static_cast<int>(slots_.size()); ++s) {
-    if (slots_[s].job >= 0) continue;
-    const int rank = slots_[s].group == group ? 0 : wanted(slots_[s].group) ? 2 : 1;
-    const std::tuple<int, int64_t> key{rank, slots_[s].freed_at};
-    if (best < 0 || key < best_key) best = s, best_key = key;
+void Scheduler::append(int64_t id, int32_t token) {
+  Sequence& s = sequences_.at(id);
+  LS_CHECK(s.pending() == 0, "a token was drawn before all others were fed");
+  s.tokens.push_back(token);
+}
+
+void Scheduler::drop_blocks(Sequence& s) {
+  // The last ones first: of a remembered chain the beginning is worth keeping longest.
+  for (auto it = s.blocks.rbegin(); it != s.blocks.rend(); ++it) pool_.release(*it);
+  s.blocks.clear();
+  s.cached = s.remembered = 0;
+}
+
+void Scheduler::drop_prompt(Group& group) {
+  for (const int block : group.blocks) pool_.release(block);
+  group.blocks.clear();
+  group.ready = false;
+}
+
+void Scheduler::drop_prompts() {
+  for (auto& [id, group] : groups_) drop_prompt(group);
+}
+
+// Out of the running set, with its blocks given back.
+void Scheduler::leave(int64_t id) {
+  Sequence& s = sequences_.at(id);
+  running_.erase(id);
+  drop_blocks(s);
+  Group& group = groups_.at(s.group);
+  if (group.leader == id) group.leader = -1;
+}
+
+void Scheduler::preempt(int64_t id) {
+  leave(id);
+  waiting_.insert(id);
+  ++groups_.at(sequences_.at(id).group).waiting;
+}
+
+void Scheduler::remove(int64_t id) {
+  const int64_t group_id = sequences_.at(id).group;
+  Group& group = groups_.at(group_id);
+  if (is_running(id)) {
+    leave(id);
+  } else {
+    waiting_.erase(id);
+    if (--group.waiting == 0) drop_prompt(group);
   }
-  return best;
+  sequences_.erase(id);
+  if (--group.members == 0) groups_.erase(group_id);
 }
 
-int Scheduler::holder_of(int group) const {
-  for (int s = 0; s < static_cast<int>(slots_.size()); ++s) {
-    if (slots_[s].group == group) return s;
+void Scheduler::weights_changed() {
+  const std::set<int64_t> running = running_;
+  for (const int64_t id : running) preempt(id);
+  drop_prompts();
+  pool_.forget_all();
+}
+
+void Scheduler::offer_to_cache(Sequence& s) {
+  for (; (s.remembered + 1) * kBlockTokens <= s.cached; ++s.remembered) {
+    const int block = s.blocks[s.remembered];
+    if (pool_.remembered(block)) continue;
+    const auto tokens = std::span(s.tokens).subspan(s.remembered * kBlockTokens, kBlockTokens);
+    pool_.remember(block, s.remembered == 0 ? -1 : s.blocks[s.remembered - 1], tokens);
   }
-  return -1;
 }
 
-std::vector<Admission> Scheduler::admit() {
-  std::vector<Admission> admitted;
-  while (!waiting_.empty() && running_ < static_cast<int>(slots_.size())) {
-    const int job = waiting_.front(), group = jobs_[job].group;
-    waiting_.pop_front();
-    --waiting_in_group_[group];
-    const int slot = choose_slot(group);
-    const int from = slots_[slot].group == group ? slot : holder_of(group);
-    slots_[slot].job = job;
-    slots_[slot].group = group;
-    jobs_[job].slot = slot;
-    ++running_;
-    admitted.push_back({job, slot, from});
+// The leader has computed the prompt: kept for those who wait.
+void Scheduler::offer_to_group(int64_t id, const Sequence& s) {
+  Group& group = groups_.at(s.group);
+  if (group.leader != id || s.cached < s.shared - 1) return;
+  group.leader = -1;
+  if (group.waiting == 0) return;
+  group.blocks.assign(s.blocks.begin(), s.blocks.begin() + blocks_for(s.shared - 1));
+  for (const int block : group.blocks) pool_.hold(block);
+  group.ready = true;
+}
+
+// What the pass before this one has computed can now be shared.
+void Scheduler::settle() {
+  for (const int64_t id : running_) {
+    Sequence& s = sequences_.at(id);
+    if (limits_.prefix_cache) offer_to_cache(s);
+    offer_to_group(id, s);
   }
-  return admitted;
 }
 
-void Scheduler::finish(int job) {
-  const int slot = jobs_[job].slot;
-  LS_CHECK(slot >= 0, "finish() of a job that does not run");
-  slots_[slot].job = -1;
-  slots_[slot].freed_at = ++clock_;
-  jobs_[job].slot = -1;
-  --running_;
+bool Scheduler::prompt_is_coming(const Sequence& s) const {
+  const Group& group = groups_.at(s.group);
+  return !group.ready && group.leader >= 0;
+}
+
+// Takes the computed prompt of its group or what the prefix cache has, whichever is more. At least one token remains.
+void Scheduler::share_prefix(Sequence& s) {
+  std::vector<int> chain;
+  if (limits_.prefix_cache) {
+    for (size_t end = kBlockTokens; end < s.tokens.size(); end += kBlockTokens) {
+      const auto tokens = std::span(s.tokens).subspan(end - kBlockTokens, kBlockTokens);
+      const int block = pool_.find(chain.empty() ? -1 : chain.back(), tokens);
+      if (block < 0) break;
+      chain.push_back(block);
+    }
+  }
+  const Group& group = groups_.at(s.group);
+  const int chained = static_cast<int>(chain.size()) * kBlockTokens;
+  const bool from_group = group.ready && s.shared - 1 >= chained;
+  s.blocks = from_group ? group.blocks : chain;
+  s.cached = from_group ? s.shared - 1 : chained;
+  for (const int block : s.blocks) pool_.hold(block);
+}
+
+// `block`, the last of the sequence's, becomes its own.
+void Scheduler::unshare_last(Sequence& s, int block, std::vector<BlockCopy>& copies) {
+  copies.push_back({s.blocks.back(), block});
+  pool_.release(s.blocks.back());
+  s.blocks.back() = block;
+}
+
+// Blocks for all known tokens; false if there are not enough.
+bool Scheduler::take_blocks(Sequence& s, std::vector<BlockCopy>& copies) {
+  const bool part = s.cached % kBlockTokens != 0;
+  const auto unshare = [&] { return part && pool_.holders(s.blocks.back()) > 1; };
+  const auto enough = [&] {
+    const int needed = blocks_for(static_cast<int>(s.tokens.size())) - static_cast<int>(s.blocks.size());
+    const int reserve = running();  // everybody may soon want one more
+    return pool_.available() >= needed + (unshare() ? 1 : 0) + reserve;
+  };
+  if (!enough()) {
+    if (!running_.empty()) return false;
+    drop_prompts();  // nobody else holds anything then
+    LS_CHECK(enough(), "a sequence was added that does not fit");
+  }
+  if (unshare()) unshare_last(s, pool_.allocate(), copies);
+  while (static_cast<int>(s.blocks.size()) < blocks_for(static_cast<int>(s.tokens.size()))) {
+    s.blocks.push_back(pool_.allocate());
+  }
+  return true;
+}
+
+bool Scheduler::admit(int64_t id, std::vector<BlockCopy>& copies) {
+  Sequence& s = sequences_.at(id);
+  Group& group = groups_.at(s.group);
+  share_prefix(s);
+  if (!take_blocks(s, copies)) {
+    drop_blocks(s);
+    return false;
+  }
+  counts_.cached_tokens += s.cached;
+  if (--group.waiting == 0) drop_prompt(group);
+  if (!group.ready && group.leader < 0) group.leader = id;
+  waiting_.erase(id);
+  running_.insert(id);
+  return true;
+}
+
+// In order of arrival; only those whose prompt is being computed are overtaken.
+void Scheduler::admit_waiting(std::vector<BlockCopy>& copies) {
+  bool admitted = true, room = true;
+  while (admitted && room) {  // a leader whose prompt was cached makes room for its group at once
+    admitted = false;
+    const std::vector<int64_t> waiting(waiting_.begin(), waiting_.end());
+    for (const int64_t id : waiting) {
+      if (running() >= limits_.max_running) return;
+      if (prompt_is_coming(sequences_.at(id))) continue;
+      room = admit(id, copies);
+      if (!room) return;
+      admitted = true;
+      offer_to_group(id, sequences_.at(id));
+    }
+  }
+}
+
+// A free block, if need be that of the sequence that came last; -1 if that is `id` itself.
+int Scheduler::take_block(int64_t id) {
+  int block = pool_.allocate();
+  if (block >= 0) return block;
+  drop_prompts();
+  while ((block = pool_.allocate()) < 0) {
+    const int64_t last = *running_.rbegin();
+    LS_CHECK(running_.size() > 1, "a sequence was added that does not fit");
+    preempt(last);
+    ++counts_.preemptions;
+    if (last == id) return -1;
+  }
+  return block;
+}
+
+// Its last token can be written. False if it had to give up its blocks.
+bool Scheduler::make_room(int64_t id, std::vector<BlockCopy>& copies) {
+  Sequence& s = sequences_.at(id);
+  const bool grows = static_cast<int>(s.blocks.size()) < blocks_for(static_cast<int>(s.tokens.size()));
+  if (!grows && pool_.holders(s.blocks.back()) == 1) return true;
+  const int block = take_block(id);
+  if (block < 0) return false;
+  if (grows) {
+    s.blocks.push_back(block);
+  } else if (pool_.holders(s.blocks.back()) > 1) {
+    unshare_last(s, block, copies);
+  } else {
+    pool_.release(block);  // the other holder was a prompt, dropped for lack of room
+  }
+  return true;
+}
+
+void Scheduler::decode(int max_draws, Plan& plan) {
+  const std::vector<int64_t> order(running_.begin(), running_.end());
+  for (const int64_t id : order) {
+    if (static_cast<int>(plan.feeds.size()) >= max_draws) return;
+    if (!is_running(id) || sequences_.at(id).pending() != 1) continue;
+    if (!make_room(id, plan.copies)) continue;
+    Sequence& s = sequences_.at(id);
+    plan.feeds.push_back({id, s.cached, 1, true});
+    ++s.cached;
+  }
+}
+
+void Scheduler::prefill(int rows, int draws, bool lockstep, Plan& plan) {
+  for (const int64_t id : running_) {
+    Sequence& s = sequences_.at(id);
+    if (s.pending() < 2) continue;
+    const bool may_draw = !lockstep && draws > 0;
+    const int count = std::min(s.pending() - (may_draw ? 0 : 1), rows);
+    if (count <= 0) return;
+    const bool draw = count == s.pending();
+    plan.feeds.push_back({id, s.cached, count, draw});
+    s.cached += count;
+    rows -= count;
+    if (draw) --draws;
+    counts_.prefilled_tokens += count - (draw ? 1 : 0);
+  }
+}
+
+Plan Scheduler::plan(const PlanOptions& options) {
+  settle();
+  Plan plan;
+  admit_waiting(plan.copies);
+  const bool unready = std::ranges::any_of(
+      running_, [&](int64_t id) { return sequences_.at(id).pending() > 1; });
+  if (!options.lockstep || !unready) decode(options.max_draws, plan);
+  const int draws = static_cast<int>(plan.feeds.size());
+  prefill(limits_.max_rows - draws, options.max_draws - draws, options.lockstep, plan);
+  counts_.peak_blocks = std::max(counts_.peak_blocks, blocks_in_use());
+  return plan;
 }
 
 }  // namespace longshot::rollout

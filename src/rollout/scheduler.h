@@ -1,56 +1,127 @@
 #pragma once
-// Which job holds which KV slot, on integers alone: no tokens, no model, no memory. Jobs are admitted in the
-// order they were added, run until they finish (no preemption) and share the cached prompt of their group.
+// What the next forward pass computes, decided on ids alone: no model, no memory, no text. Continuous batching:
+// sequences enter and leave between any two passes, prompts are prefilled in chunks beside the decoding of others,
+// the prompt of a group is computed once and shared, and when KV blocks run out the sequence that came last gives
+// its own back and is computed again later. Not thread-safe.
 
 #include <cstdint>
-#include <deque>
+#include <limits>
+#include <map>
+#include <set>
+#include <span>
 #include <vector>
+
+#include "rollout/block_pool.h"
 
 namespace longshot::rollout {
 
-struct Admission {
-  int job = 0;
-  int slot = 0;
-  // Slot whose cached prompt is the job's own: `slot` itself when it still holds it, -1 when nobody has it. A source
-  // that was admitted in the same round has its prompt computed first.
-  int prefix_from = -1;
+struct SchedulerLimits {
+  int blocks = 0;        // KV blocks there are
+  int max_running = 0;   // sequences in one pass
+  int max_rows = 0;      // tokens in one pass; prompts are cut to fit beside one token of each decoding sequence
+  bool prefix_cache = true;
+};
+
+// Feed tokens [start, start + count) of a sequence, whose first `start` tokens are in its blocks.
+struct Feed {
+  int64_t id = 0;
+  int start = 0;
+  int count = 0;
+  bool draw = false;  // these are its last known tokens: the logits give the next one
+};
+
+struct BlockCopy {
+  int from = 0, to = 0;
+};
+
+struct Plan {
+  std::vector<BlockCopy> copies;  // to be done in this order, before the feeds
+  std::vector<Feed> feeds;        // in order of arrival, decoding sequences first
+};
+
+struct PlanOptions {
+  int max_draws = std::numeric_limits<int>::max();
+  // Nobody draws before all that can run are ready to, so who has drawn how often does not depend on what was cached.
+  bool lockstep = false;
 };
 
 class Scheduler {
  public:
-  explicit Scheduler(int slots);
+  explicit Scheduler(const SchedulerLimits& limits);
 
-  // Jobs of one group have the same prompt. Jobs are numbered 0, 1, 2, ... as added.
-  void add(int group);
-  // Gives free slots to waiting jobs, in order.
-  std::vector<Admission> admit();
-  // The job has ended; its slot is free, and keeps the group's prompt until somebody else takes it.
-  void finish(int job);
+  // `tokens`, at least one, of which the first `shared` are the same in all sequences of `group` (>= 0).
+  // The sequence must fit alone: see fits(). Ids are the caller's, larger than all before.
+  void add(int64_t id, int64_t group, std::vector<int32_t> tokens, int shared);
+  bool fits(int most_tokens) const { return blocks_for(most_tokens) <= pool_.total(); }
 
-  bool idle() const { return waiting_.empty() && running_ == 0; }
-  int running() const { return running_; }
-  int slot_of(int job) const { return jobs_[job].slot; }  // -1 unless running
+  // The next pass; the caller is taken to do it all. Not empty unless nothing is left to do or max_draws is 0.
+  Plan plan(const PlanOptions& options = {});
+  void append(int64_t id, int32_t token);  // drawn after the pass
+  void remove(int64_t id);                 // finished or given up, in any state
+  // All that was computed is void: everybody starts over from their tokens.
+  void weights_changed();
+
+  std::span<const int> blocks(int64_t id) const { return sequences_.at(id).blocks; }
+  std::span<const int32_t> tokens(int64_t id) const { return sequences_.at(id).tokens; }
+  bool idle() const { return sequences_.empty(); }
+  int running() const { return static_cast<int>(running_.size()); }
+  int waiting() const { return static_cast<int>(waiting_.size()); }
+  int blocks_in_use() const { return pool_.total() - pool_.available(); }
+
+  // Totals since construction.
+  struct Counts {
+    int64_t preemptions = 0;
+    int64_t cached_tokens = 0;  // did not have to be computed: taken from the group's prompt or the prefix cache
+    int64_t prefilled_tokens = 0;  // fed and not drawn from
+    int peak_blocks = 0;
+  };
+  const Counts& counts() const { return counts_; }
+  void reset_peak() { counts_.peak_blocks = blocks_in_use(); }
 
  private:
-  struct Job {
-    int group = 0;
-    int slot = -1;
+  struct Sequence {
+    int64_t group = 0;
+    int shared = 0;
+    std::vector<int32_t> tokens;
+    std::vector<int> blocks;
+    int cached = 0;      // tokens in the blocks
+    int remembered = 0;  // blocks offered to the prefix cache
+    int pending() const { return static_cast<int>(tokens.size()) - cached; }
   };
-  struct Slot {
-    int job = -1;          // -1: free
-    int group = -1;        // whose prompt it holds; -1: none
-    int64_t freed_at = 0;  // order of becoming free
+  // The prompt of a group, kept while members wait for it.
+  struct Group {
+    int waiting = 0, members = 0;
+    int64_t leader = -1;      // computes the prompt for the others
+    std::vector<int> blocks;  // of all shared tokens but the last, once they are computed
+    bool ready = false;
   };
-  int choose_slot(int group) const;
-  int holder_of(int group) const;
-  bool wanted(int group) const { return group >= 0 && waiting_in_group_[group] > 0; }
 
-  std::vector<Slot> slots_;
-  std::vector<Job> jobs_;
-  std::vector<int> waiting_in_group_;  // by group
-  std::deque<int> waiting_;
-  int running_ = 0;
-  int64_t clock_ = 0;
+  bool is_running(int64_t id) const { return running_.contains(id); }
+  void settle();
+  void offer_to_cache(Sequence& s);
+  void offer_to_group(int64_t id, const Sequence& s);
+  bool prompt_is_coming(const Sequence& s) const;
+  void admit_waiting(std::vector<BlockCopy>& copies);
+  bool admit(int64_t id, std::vector<BlockCopy>& copies);
+  bool take_blocks(Sequence& s, std::vector<BlockCopy>& copies);
+  void share_prefix(Sequence& s);
+  void decode(int max_draws, Plan& plan);
+  void prefill(int rows, int draws, bool lockstep, Plan& plan);
+  bool make_room(int64_t id, std::vector<BlockCopy>& copies);
+  int take_block(int64_t id);
+  void unshare_last(Sequence& s, int block, std::vector<BlockCopy>& copies);
+  void leave(int64_t id);
+  void preempt(int64_t id);
+  void drop_blocks(Sequence& s);
+  void drop_prompt(Group& group);
+  void drop_prompts();
+
+  SchedulerLimits limits_;
+  BlockPool pool_;
+  std::map<int64_t, Sequence> sequences_;
+  std::map<int64_t, Group> groups_;
+  std::set<int64_t> running_, waiting_;  // by arrival
+  Counts counts_;
 };
 
 }  // namespace longshot::rollout

@@ -4,82 +4,198 @@
 #include <rapidcheck.h>
 
 #include <map>
-#include <set>
 
 namespace longshot::rollout {
 namespace {
 
-TEST(Scheduler, AdmitsInOrderAsSlotsBecomeFree) {
-  Scheduler scheduler(2);
-  for (int i = 0; i < 4; ++i) scheduler.add(i);
-  const auto first = scheduler.admit();
-  ASSERT_EQ(first.size(), 2u);
-  EXPECT_EQ(first[0].job, 0);
-  EXPECT_EQ(first[1].job, 1);
-  EXPECT_TRUE(scheduler.admit().empty());
-  scheduler.finish(1);
-  const auto next = scheduler.admit();
-  ASSERT_EQ(next.size(), 1u);
-  EXPECT_EQ(next[0].job, 2);
-  EXPECT_EQ(next[0].slot, first[1].slot);
+std::vector<int32_t> ramp(int count, int first = 0) {
+  std::vector<int32_t> tokens(count);
+  for (int i = 0; i < count; ++i) tokens[i] = first + i;
+  return tokens;
 }
 
-TEST(Scheduler, OneMemberOfAGroupHasNoPrefixAndTheOthersCopyIt) {
-  Scheduler scheduler(8);
-  for (int i = 0; i < 4; ++i) scheduler.add(0);
-  const auto admitted = scheduler.admit();
-  EXPECT_EQ(admitted[0].prefix_from, -1);
-  for (int i = 1; i < 4; ++i) EXPECT_EQ(admitted[i].prefix_from, admitted[0].slot);
+// Stands for the KV memory: which token was written to each place of each block.
+class Memory {
+ public:
+  explicit Memory(int blocks) : places_(blocks, std::vector<int32_t>(kBlockTokens, -1)) {}
+
+  void run(const Plan& plan, const Scheduler& scheduler) {
+    for (const BlockCopy& copy : plan.copies) places_[copy.to] = places_[copy.from];
+    for (const Feed& feed : plan.feeds) {
+      for (int p = feed.start; p < feed.start + feed.count; ++p) {
+        at(scheduler, feed.id, p) = scheduler.tokens(feed.id)[p];
+      }
+    }
+  }
+  // Everything a fed sequence attends to is its own history.
+  bool holds(const Feed& feed, const Scheduler& scheduler) {
+    for (int p = 0; p < feed.start + feed.count; ++p) {
+      if (at(scheduler, feed.id, p) != scheduler.tokens(feed.id)[p]) return false;
+    }
+    return true;
+  }
+
+ private:
+  int32_t& at(const Scheduler& scheduler, int64_t id, int position) {
+    return places_[scheduler.blocks(id)[position / kBlockTokens]][position % kBlockTokens];
+  }
+  std::vector<std::vector<int32_t>> places_;
+};
+
+std::vector<int64_t> drawn(const Plan& plan) {
+  std::vector<int64_t> ids;
+  for (const Feed& feed : plan.feeds) {
+    if (feed.draw) ids.push_back(feed.id);
+  }
+  return ids;
 }
 
-TEST(Scheduler, AGroupLargerThanTheSlotsKeepsItsPrompt) {
-  Scheduler scheduler(1);
-  for (int i = 0; i < 3; ++i) scheduler.add(7);
-  EXPECT_EQ(scheduler.admit()[0].prefix_from, -1);
-  for (int i = 0; i < 2; ++i) {
-    scheduler.finish(i);
-    const auto next = scheduler.admit();
-    EXPECT_EQ(next[0].prefix_from, next[0].slot);
+TEST(Scheduler, ThePromptOfAGroupIsFedOnceAndSharedUpToItsLastToken) {
+  Scheduler scheduler({.blocks = 64, .max_running = 8, .max_rows = 256});
+  for (int i = 0; i < 4; ++i) scheduler.add(i, 0, ramp(40), 40);
+  Plan plan = scheduler.plan();
+  ASSERT_EQ(plan.feeds.size(), 1u);
+  EXPECT_EQ(plan.feeds[0].count, 40);
+  EXPECT_TRUE(plan.feeds[0].draw);
+  scheduler.append(0, 7);
+  plan = scheduler.plan();
+  ASSERT_EQ(plan.feeds.size(), 4u);
+  for (const Feed& feed : plan.feeds) EXPECT_EQ(feed.count, 1);
+  EXPECT_EQ(plan.feeds[1].start, 39);
+  EXPECT_EQ(plan.copies.size(), 3u);  // of the block that the prompt ends in; the leader keeps the first
+  EXPECT_EQ(scheduler.counts().cached_tokens, 3 * 39);
+  EXPECT_EQ(scheduler.blocks(1)[1], scheduler.blocks(3)[1]);
+  EXPECT_NE(scheduler.blocks(1)[2], scheduler.blocks(3)[2]);
+  EXPECT_EQ(scheduler.blocks_in_use(), 2 + 4);
+}
+
+TEST(Scheduler, LongPromptsAreCutBesideDecoding) {
+  Scheduler scheduler({.blocks = 64, .max_running = 2, .max_rows = 50});
+  scheduler.add(0, 0, ramp(3), 3);
+  (void)scheduler.plan();
+  scheduler.append(0, 5);
+  scheduler.add(1, 1, ramp(120), 120);
+  for (const int expected : {49, 49, 22}) {
+    const Plan plan = scheduler.plan();
+    ASSERT_EQ(plan.feeds.size(), 2u);
+    EXPECT_EQ(plan.feeds[0].id, 0);
+    EXPECT_EQ(plan.feeds[1].count, expected);
+    EXPECT_EQ(plan.feeds[1].draw, expected == 22);
+    scheduler.append(0, 5);
   }
 }
 
-// Random groups, slots and endings. What must hold at every step is checked against a plain model of the slots.
-TEST(SchedulerProperty, NoJobIsLostAndEveryPrefixIsReal) {
+TEST(Scheduler, InLockstepNobodyDrawsBeforeAllAreReady) {
+  Scheduler scheduler({.blocks = 64, .max_running = 3, .max_rows = 50});
+  scheduler.add(0, 0, ramp(3), 3);
+  scheduler.add(1, 1, ramp(90), 90);
+  scheduler.add(2, 1, ramp(90), 90);
+  std::vector<std::vector<int64_t>> draws;
+  for (int i = 0; i < 4; ++i) {
+    draws.push_back(drawn(scheduler.plan({.lockstep = true})));
+    for (const int64_t id : draws.back()) scheduler.append(id, 1);
+  }
+  EXPECT_EQ(draws, (std::vector<std::vector<int64_t>>{{}, {}, {0, 1, 2}, {0, 1, 2}}));
+}
+
+TEST(Scheduler, TheLastToComeGivesItsBlocksAndComesBack) {
+  Scheduler scheduler({.blocks = 6, .max_running = 2, .max_rows = 64, .prefix_cache = false});
+  scheduler.add(0, 0, ramp(30), 30);
+  scheduler.add(1, 1, ramp(17), 17);
+  for (int step = 0; step < 40; ++step) {
+    for (const int64_t id : drawn(scheduler.plan())) scheduler.append(id, 1);
+  }
+  EXPECT_EQ(scheduler.counts().preemptions, 1);
+  EXPECT_EQ(scheduler.running(), 1);
+  EXPECT_GT(scheduler.tokens(1).size(), 17u);
+  scheduler.remove(0);
+  EXPECT_EQ(scheduler.plan().feeds[0].id, 1);
+}
+
+TEST(Scheduler, AFinishedPromptIsFoundInTheCacheUntilTheWeightsChange) {
+  Scheduler scheduler({.blocks = 16, .max_running = 2, .max_rows = 64});
+  scheduler.add(0, 0, ramp(40), 40);
+  (void)scheduler.plan();
+  scheduler.append(0, 1);
+  (void)scheduler.plan();
+  scheduler.remove(0);
+  scheduler.add(1, 1, ramp(40), 40);
+  EXPECT_EQ(scheduler.plan().feeds[0].start, 32);
+  scheduler.remove(1);
+  auto other = ramp(40);
+  other[20] = 99;
+  scheduler.add(2, 2, other, 40);
+  EXPECT_EQ(scheduler.plan().feeds[0].start, 16);
+  scheduler.remove(2);
+  scheduler.weights_changed();
+  scheduler.add(3, 3, ramp(40), 40);
+  EXPECT_EQ(scheduler.plan().feeds[0].start, 0);
+}
+
+TEST(Scheduler, ChangedWeightsStartEverybodyOver) {
+  Scheduler scheduler({.blocks = 16, .max_running = 2, .max_rows = 64});
+  scheduler.add(0, 0, ramp(20), 20);
+  (void)scheduler.plan();
+  scheduler.append(0, 4);
+  scheduler.weights_changed();
+  const Plan plan = scheduler.plan();
+  EXPECT_EQ(plan.feeds[0].start, 0);
+  EXPECT_EQ(plan.feeds[0].count, 21);
+}
+
+// Random arrivals, lengths, abortions and weight changes on a pool that may be tight. Every pass must attend to what
+// the sequence's own tokens are, everybody must finish, and no block may be lost.
+TEST(SchedulerProperty, EverySequenceSeesItsOwnHistory) {
   EXPECT_TRUE(rc::check("scheduler invariants", [] {
-    const int slots = *rc::gen::inRange(1, 7);
-    const auto groups = *rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 5));
-    Scheduler scheduler(slots);
-    for (const int g : groups) scheduler.add(g);
-    std::map<int, int> running;  // slot -> job
-    std::map<int, int> content;  // slot -> group whose prompt is computed there
-    int next_job = 0;
-    while (!scheduler.idle()) {
-      for (const Admission& a : scheduler.admit()) {
-        RC_ASSERT(a.job == next_job++);
-        RC_ASSERT(a.slot >= 0 && a.slot < slots);
-        RC_ASSERT(running.count(a.slot) == 0u);
-        if (a.prefix_from >= 0) {
-          RC_ASSERT(content.at(a.prefix_from) == groups[a.job]);
-          // A source other than the slot itself belongs to somebody, so nobody else can be given it.
-          RC_ASSERT(a.prefix_from == a.slot || running.count(a.prefix_from) == 1u);
-        } else {
-          for (const auto& [slot, group] : content)
-            RC_ASSERT(group != groups[a.job] || slot == a.slot);
-        }
-        running[a.slot] = a.job;
-        content[a.slot] = groups[a.job];
-        RC_ASSERT(scheduler.slot_of(a.job) == a.slot);
+    const int most = 60;  // tokens of a sequence
+    const SchedulerLimits limits{.blocks = *rc::gen::inRange(blocks_for(most), 24),
+                                 .max_running = *rc::gen::inRange(1, 7),
+                                 .max_rows = *rc::gen::inRange(1, 80),
+                                 .prefix_cache = *rc::gen::arbitrary<bool>()};
+    const bool lockstep = *rc::gen::arbitrary<bool>();
+    Scheduler scheduler(limits);
+    Memory memory(limits.blocks);
+    std::map<int64_t, int> end;  // length at which the sequence is done
+    int64_t next = 0;
+    int arrivals = *rc::gen::inRange(1, 25);
+    while (arrivals > 0 || !scheduler.idle()) {
+      const int news = std::min(arrivals, *rc::gen::inRange(scheduler.idle() ? 1 : 0, 5));
+      arrivals -= news;
+      for (int i = 0; i < news; ++i, ++next) {
+        const int group = *rc::gen::inRange(0, 4), shared = 1 + group * 13;  // 1, 14, 27, 40
+        auto tokens = ramp(shared, group / 2);                              // groups 0, 1 and 2, 3 begin alike
+        const int more = *rc::gen::weightedElement<int>({{4, 0}, {1, 6}});
+        for (int t = 0; t < more; ++t) tokens.push_back(*rc::gen::inRange(0, 3));
+        end[next] = *rc::gen::inRange(static_cast<int>(tokens.size()) + 1, most + 1);
+        scheduler.add(next, group, tokens, shared);
       }
-      RC_ASSERT(scheduler.running() == static_cast<int>(running.size()));
-      // Work-conserving: a slot stays free only if nobody waits.
-      RC_ASSERT(static_cast<int>(running.size()) == slots ||
-                next_job == static_cast<int>(groups.size()));
-      auto at =
-          std::next(running.begin(), *rc::gen::inRange<int>(0, static_cast<int>(running.size())));
-      scheduler.finish(at->second);
-      running.erase(at);
+      if (*rc::gen::inRange(0, 20) == 0) scheduler.weights_changed();
+      if (*rc::gen::inRange(0, 10) == 0) {
+        const auto victim = std::next(end.begin(), *rc::gen::inRange<int>(0, static_cast<int>(end.size())));
+        scheduler.remove(victim->first);
+        end.erase(victim);
+        if (scheduler.idle()) continue;
+      }
+      const Plan plan = scheduler.plan({.lockstep = lockstep});
+      RC_ASSERT(!plan.feeds.empty());
+      memory.run(plan, scheduler);
+      int rows = 0;
+      for (const Feed& feed : plan.feeds) {
+        RC_ASSERT(memory.holds(feed, scheduler));
+        RC_ASSERT(feed.draw == (feed.start + feed.count == static_cast<int>(scheduler.tokens(feed.id).size())));
+        rows += feed.count;
+      }
+      RC_ASSERT(rows <= std::max(limits.max_rows, limits.max_running + kBlockTokens));
+      RC_ASSERT(scheduler.running() <= limits.max_running);
+      for (const int64_t id : drawn(plan)) {
+        scheduler.append(id, *rc::gen::inRange(0, 3));
+        if (static_cast<int>(scheduler.tokens(id).size()) < end.at(id)) continue;
+        scheduler.remove(id);
+        end.erase(id);
+      }
     }
-    RC_ASSERT(next_job == static_cast<int>(groups.size()));
+    RC_ASSERT(end.empty());
+    RC_ASSERT(scheduler.blocks_in_use() == 0);
   }));
 }
 

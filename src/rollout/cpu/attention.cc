@@ -29,27 +29,29 @@ constexpr int kN = static_cast<int>(hn::MaxLanes(D()));
 constexpr int kPageVectors = kPage / kN;
 constexpr int kMaxQueries = 4;  // handled together, so that keys and values are read once for them
 
-// One query head at one position.
+// One query head of one row.
 struct Query {
   const float* q;
   float* out;
-  int length;      // sees positions [0, length)
-  float* weights;  // [pages * 16] scores, then softmax weights
-  float inverse_sum;
+  int length;                 // sees positions [0, length)
+  const float* const* pages;
+  float* weights;             // [pages * 16] scores, then softmax weights
+  float* sum;                 // [value_stride] weighted values so far
+  float inverse_total;
 };
 
 // Scores of kQ queries with kP pages of keys from `page` on: a chain of multiply-adds over head_dim per (query,
 // position). Several pages at once keep enough chains in flight when there is a single query.
 template <int kQ, int kP>
-HWY_INLINE void page_scores(const Attention& a, const Query* query, int page, int pages,
+HWY_INLINE void page_scores(const Attention& a, const Query* query, int page, int end,
                             float scale) {
   const D d;
+  const float* const* pages = query[0].pages;
   const float* keys[kP];
-  const float*
-      next[kP];  // fetched meanwhile: the cache of all sequences rarely fits the processor's
+  const float* next[kP];  // fetched meanwhile: the cache of all sequences rarely fits the processor's
   for (int p = 0; p < kP; ++p) {
-    keys[p] = a.pages[page + p] + a.k_offset;
-    next[p] = a.pages[std::min(page + kP + p, pages - 1)] + a.k_offset;
+    keys[p] = pages[page + p] + a.k_offset;
+    next[p] = pages[std::min(page + kP + p, end - 1)] + a.k_offset;
   }
   for (int part = 0; part < kPageVectors; ++part) {
     V acc[kQ][kP];
@@ -79,8 +81,19 @@ HWY_INLINE void page_scores(const Attention& a, const Query* query, int page, in
   }
 }
 
-// Scores -> exp(score - max), zero beyond the query's length; remembers 1 / sum.
-HWY_INLINE void softmax_weights(Query& query, int pages) {
+// Pages [page, end) for kQ queries, which all have these pages.
+template <int kQ>
+void score_pages(const Attention& a, const Query* query, int page, int end) {
+  const float scale = 1.0f / std::sqrt(static_cast<float>(a.head_dim));
+  constexpr int kTogether = kQ == 1 ? 4 : kQ == 2 ? 2 : 1;
+  for (; page + kTogether <= end; page += kTogether) {
+    page_scores<kQ, kTogether>(a, query, page, end, scale);
+  }
+  for (; page < end; ++page) page_scores<kQ, 1>(a, query, page, end, scale);
+}
+
+// Scores -> exp(score - max), zero from the query's length to `end`; remembers 1 / sum.
+HWY_INLINE void softmax_weights(Query& query, int end) {
   const D d;
   float* w = query.weights;
   const int padded = round_up(query.length, kPage);
@@ -96,25 +109,26 @@ HWY_INLINE void softmax_weights(Query& query, int pages) {
       sum.add(v, e);
     }
   }
-  std::fill(w + query.length, w + pages * kPage, 0.0f);
-  query.inverse_sum = 1.0f / sum.total();
+  std::fill(w + query.length, w + end, 0.0f);
+  query.inverse_total = 1.0f / sum.total();
 }
 
-// kVec vectors of the output from element e0 on: a chain of multiply-adds over the positions, in order. A
-// position beyond a query's length has weight +0 and leaves the sum's bits alone.
+// Adds positions [begin, end) to kVec vectors of the weighted sum from element e0 on: a chain of multiply-adds over
+// the positions, in order. A position beyond a query's length has weight +0 and leaves the sum's bits alone.
 template <int kQ, int kVec>
-HWY_INLINE void weigh_values(const Attention& a, const Query* query, int length, int e0) {
+HWY_INLINE void weigh_values(const Attention& a, const Query* query, int begin, int end, int e0) {
   const D d;
+  const float* const* pages = query[0].pages;
   V acc[kQ][kVec];
 #pragma GCC unroll 4
   for (int i = 0; i < kQ; ++i) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kVec; ++v) acc[i][v] = hn::Zero(d);
+    for (int v = 0; v < kVec; ++v) acc[i][v] = hn::Load(d, query[i].sum + e0 + v * kN);
   }
-  for (int p = 0; p < length; ++p) {
+  for (int p = begin; p < end; ++p) {
     const size_t offset = a.v_offset + (p % kPage) * a.value_stride + e0;
-    const float* value = a.pages[p / kPage] + offset;
-    const float* next = a.pages[std::min(p + kPage, length - 1) / kPage] + offset;
+    const float* value = pages[p / kPage] + offset;
+    const float* next = pages[std::min(p + kPage, end - 1) / kPage] + offset;
     V row[kVec];
 #pragma GCC unroll 4
     for (int v = 0; v < kVec; ++v) {
@@ -131,63 +145,85 @@ HWY_INLINE void weigh_values(const Attention& a, const Query* query, int length,
 #pragma GCC unroll 4
   for (int i = 0; i < kQ; ++i) {
 #pragma GCC unroll 4
-    for (int v = 0; v < kVec; ++v) {
-      alignas(64) float result[kN];
-      hn::Store(hn::Mul(acc[i][v], hn::Set(d, query[i].inverse_sum)), d, result);
-      const int begin = e0 + v * kN;
-      std::copy_n(result, std::clamp(a.head_dim - begin, 0, kN), query[i].out + begin);
-    }
+    for (int v = 0; v < kVec; ++v) hn::Store(acc[i][v], d, query[i].sum + e0 + v * kN);
   }
 }
 
 template <int kQ>
-void attend_queries(const Attention& a, Query* query) {
-  int length = 0;
-  for (int i = 0; i < kQ; ++i) length = std::max(length, query[i].length);
-  const int pages = (length + kPage - 1) / kPage;
-  const float scale = 1.0f / std::sqrt(static_cast<float>(a.head_dim));
-  constexpr int kTogether = kQ == 1 ? 4 : kQ == 2 ? 2 : 1;
-  int page = 0;
-  for (; page + kTogether <= pages; page += kTogether) {
-    page_scores<kQ, kTogether>(a, query, page, pages, scale);
-  }
-  for (; page < pages; ++page) page_scores<kQ, 1>(a, query, page, pages, scale);
-  for (int i = 0; i < kQ; ++i) softmax_weights(query[i], pages);
+void weigh_pages(const Attention& a, const Query* query, int begin, int end) {
   constexpr int kWide = kN >= 16 || kQ <= 2 ? 4 : 2;
   int e = 0;
   for (; e + kWide * kN <= a.value_stride; e += kWide * kN)
-    weigh_values<kQ, kWide>(a, query, length, e);
-  for (; e + 2 * kN <= a.value_stride; e += 2 * kN) weigh_values<kQ, 2>(a, query, length, e);
-  for (; e < a.value_stride; e += kN) weigh_values<kQ, 1>(a, query, length, e);
+    weigh_values<kQ, kWide>(a, query, begin, end, e);
+  for (; e + 2 * kN <= a.value_stride; e += 2 * kN) weigh_values<kQ, 2>(a, query, begin, end, e);
+  for (; e < a.value_stride; e += kN) weigh_values<kQ, 1>(a, query, begin, end, e);
+}
+
+template <int kQ>
+void one_tile(const Attention& a, const Query* query, int page, int page_end, bool values) {
+  int length = 0;
+  for (int i = 0; i < kQ; ++i) length = std::max(length, query[i].length);
+  if (values) {
+    weigh_pages<kQ>(a, query, page * kPage, std::min(page_end * kPage, length));
+  } else {
+    score_pages<kQ>(a, query, page, std::min(page_end, (length + kPage - 1) / kPage));
+  }
+}
+
+// Scores or weighted values of pages [page, page_end) for queries that have them in common.
+void tiles(const Attention& a, std::span<Query> queries, int page, int page_end, bool values) {
+  for (size_t first = 0; first < queries.size(); first += kMaxQueries) {
+    const Query* query = &queries[first];
+    switch (std::min<size_t>(kMaxQueries, queries.size() - first)) {
+      case 1:
+        one_tile<1>(a, query, page, page_end, values);
+        break;
+      case 2:
+        one_tile<2>(a, query, page, page_end, values);
+        break;
+      case 3:
+        one_tile<3>(a, query, page, page_end, values);
+        break;
+      default:
+        one_tile<4>(a, query, page, page_end, values);
+    }
+  }
+}
+
+// The shared pages for all queries, a few pages at a time so that they stay in the first cache; then each row's own.
+void all_pages(const Attention& a, std::span<Query> queries, bool values) {
+  constexpr int kTogether = 4;
+  for (int page = 0; page < a.shared; page += kTogether) {
+    tiles(a, queries, page, std::min(page + kTogether, a.shared), values);
+  }
+  for (size_t r = 0; r < a.rows.size(); ++r) {
+    const int pages = (a.rows[r].length + kPage - 1) / kPage;
+    if (pages > a.shared) tiles(a, queries.subspan(r * a.group, a.group), a.shared, pages, values);
+  }
 }
 
 void attend_target(const Attention& a) {
-  const int longest = round_up(a.position + a.rows, kPage);
-  thread_local AlignedFloats weights;
-  weights.resize(static_cast<size_t>(longest) * kMaxQueries);
-  const int total = a.rows * a.group;
-  for (int first = 0; first < total; first += kMaxQueries) {
-    const int count = std::min(kMaxQueries, total - first);
-    Query query[kMaxQueries];
-    for (int i = 0; i < count; ++i) {
-      const int row = (first + i) / a.group, head = (first + i) % a.group;
-      query[i] = {a.q + row * a.ldq + static_cast<size_t>(head) * a.head_dim,
-                  a.out + row * a.ldo + static_cast<size_t>(head) * a.head_dim,
-                  a.position + row + 1, weights.data() + static_cast<size_t>(i) * longest, 0.0f};
+  thread_local AlignedFloats weights, sums;
+  thread_local std::vector<Query> queries;
+  int longest = 0;
+  for (const AttentionRow& row : a.rows) longest = std::max(longest, round_up(row.length, kPage));
+  const size_t total = a.rows.size() * a.group;
+  weights.resize(std::max(weights.size(), total * longest));
+  sums.assign(total * a.value_stride, 0.0f);
+  queries.clear();
+  for (const AttentionRow& row : a.rows) {
+    for (int h = 0; h < a.group; ++h) {
+      const size_t i = queries.size();
+      queries.push_back({row.q + static_cast<size_t>(h) * a.head_dim,
+                         row.out + static_cast<size_t>(h) * a.head_dim, row.length, row.pages,
+                         weights.data() + i * longest, sums.data() + i * a.value_stride, 0.0f});
     }
-    switch (count) {
-      case 1:
-        attend_queries<1>(a, query);
-        break;
-      case 2:
-        attend_queries<2>(a, query);
-        break;
-      case 3:
-        attend_queries<3>(a, query);
-        break;
-      default:
-        attend_queries<4>(a, query);
-    }
+  }
+  all_pages(a, queries, /*values=*/false);
+  for (Query& query : queries) softmax_weights(query, longest);
+  all_pages(a, queries, /*values=*/true);
+  for (const Query& query : queries) {
+    for (int e = 0; e < a.head_dim; ++e) query.out[e] = query.sum[e] * query.inverse_total;
   }
 }
 

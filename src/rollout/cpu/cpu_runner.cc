@@ -21,13 +21,15 @@ class CpuRunner : public Runner {
 
   Status load_weights(const model::WeightsView& weights) override;
   int64_t version() const override { return version_; }
-  void copy_prefix(int from, int to, int length) override { cache_.copy_prefix(from, to, length); }
+  void copy_block(int from, int to) override { blocks_.copy(from, to); }
   void forward(std::span<const Step> steps, std::span<float> logits) override;
   const model::ModelConfig& config() const override { return model_.config(); }
   RunnerLimits limits() const override { return limits_; }
   bool batch_invariant() const override { return true; }
+  int64_t kv_bytes() const override { return blocks_.bytes(); }
 
  private:
+  std::vector<Piece> pieces_of(std::span<const Step> steps, std::span<float> logits);
   std::vector<std::span<const Piece>> split(std::span<const Piece> pieces) const;
   void run(std::span<const Piece> pieces, ForwardPass& pass, const Workers& workers);
 
@@ -35,7 +37,8 @@ class CpuRunner : public Runner {
   ThreadPool pool_;
   std::vector<ForwardPass> passes_;  // one per thread
   PackedModel model_;
-  KvCache cache_;
+  KvBlocks blocks_;
+  std::vector<float*> pages_;  // of all steps of a forward
   RopeTable rope_;
   int64_t version_ = -1;
 };
@@ -43,7 +46,8 @@ class CpuRunner : public Runner {
 Status CpuRunner::load_weights(const model::WeightsView& weights) {
   LS_RETURN_IF_ERROR(model_.load(weights, pool_));
   const model::ModelConfig& c = model_.config();
-  cache_ = KvCache({c.num_layers, c.num_kv_heads, c.head_dim}, limits_.max_slots);
+  const KvShape shape{c.num_layers, c.num_kv_heads, c.head_dim};
+  if (!(shape == blocks_.shape())) blocks_ = KvBlocks(shape, limits_.blocks());
   rope_.reset(c);
   version_ = weights.version;
   return ok_status();
@@ -76,7 +80,7 @@ void CpuRunner::run(std::span<const Piece> pieces, ForwardPass& pass, const Work
   std::vector<Piece> batch;
   int rows = 0;
   const auto flush = [&] {
-    if (!batch.empty()) pass.run(model_, cache_, rope_, batch, workers);
+    if (!batch.empty()) pass.run(model_, blocks_.shape(), rope_, batch, workers);
     batch.clear();
     rows = 0;
   };
@@ -99,23 +103,40 @@ void CpuRunner::run(std::span<const Piece> pieces, ForwardPass& pass, const Work
   flush();
 }
 
-void CpuRunner::forward(std::span<const Step> steps, std::span<float> logits) {
+std::vector<Piece> CpuRunner::pieces_of(std::span<const Step> steps, std::span<float> logits) {
   const size_t vocab = model_.config().vocab_size;
-  LS_CHECK(version_ >= 0, "forward() before load_weights()");
-  LS_CHECK(logits.size() == steps.size() * vocab, "logits must be [steps, vocab]");
-  std::vector<Piece> pieces;
-  int longest = 0;
-  for (size_t i = 0; i < steps.size(); ++i) {
-    const Step& step = steps[i];
-    const int end = step.start + static_cast<int>(step.tokens.size());
-    LS_CHECK(step.slot >= 0 && step.slot < limits_.max_slots, "slot out of range");
-    LS_CHECK(!step.tokens.empty() && end <= limits_.max_sequence,
+  size_t pages = 0, row = 0;
+  for (const Step& step : steps) {
+    const size_t end = step.start + step.tokens.size();
+    LS_CHECK(!step.tokens.empty() && end <= static_cast<size_t>(limits_.max_sequence),
              "a step is empty or exceeds max_sequence");
+    LS_CHECK(step.blocks.size() >= static_cast<size_t>(blocks_for(static_cast<int>(end))), "a step without blocks");
     for (const int32_t id : step.tokens)
       LS_CHECK(id >= 0 && id < static_cast<int>(vocab), "token out of range");
-    cache_.prepare(step.slot, step.start, end);
-    longest = std::max(longest, end);
-    pieces.push_back({step.slot, step.start, step.tokens, 0, logits.data() + i * vocab});
+    pages += step.blocks.size();
+    row += step.wants_logits ? 1 : 0;
+  }
+  LS_CHECK(logits.size() == row * vocab, "logits must be [steps that want them, vocab]");
+  pages_.clear();
+  pages_.reserve(pages);  // pieces point into it
+  std::vector<Piece> pieces;
+  float* out = logits.data();
+  for (const Step& step : steps) {
+    const size_t first = pages_.size();
+    for (const int block : step.blocks) pages_.push_back(blocks_.at(block));
+    pieces.push_back({std::span(pages_).subspan(first), step.start, step.tokens, 0,
+                      step.wants_logits ? out : nullptr});
+    if (step.wants_logits) out += vocab;
+  }
+  return pieces;
+}
+
+void CpuRunner::forward(std::span<const Step> steps, std::span<float> logits) {
+  LS_CHECK(version_ >= 0, "forward() before load_weights()");
+  const std::vector<Piece> pieces = pieces_of(steps, logits);
+  int longest = 0;
+  for (const Step& step : steps) {
+    longest = std::max(longest, step.start + static_cast<int>(step.tokens.size()));
   }
   rope_.grow(longest);
   const auto parts = split(pieces);

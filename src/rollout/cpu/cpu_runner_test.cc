@@ -23,12 +23,24 @@ std::vector<int32_t> random_tokens(int n, int vocab, uint64_t seed) {
   return out;
 }
 
-std::vector<float> logits_of(Runner& runner, int slot, std::span<const int32_t> tokens,
-                             int start = 0) {
+// The blocks of a sequence of up to 256 tokens: of its own, in a mixed order.
+std::vector<int> blocks_of(int sequence) {
+  std::vector<int> blocks;
+  for (int i = 0; i < 16; ++i) blocks.push_back(sequence * 16 + i * 7 % 16);
+  return blocks;
+}
+
+std::vector<float> logits_of(Runner& runner, const std::vector<int>& blocks,
+                             std::span<const int32_t> tokens, int start = 0) {
   std::vector<float> logits(runner.config().vocab_size);
-  const Step step{slot, start, tokens};
+  const Step step{blocks, start, tokens};
   runner.forward({&step, 1}, logits);
   return logits;
+}
+
+std::vector<float> logits_of(Runner& runner, int sequence, std::span<const int32_t> tokens,
+                             int start = 0) {
+  return logits_of(runner, blocks_of(sequence), tokens, start);
 }
 
 // The architectures of the family, small.
@@ -79,23 +91,26 @@ TEST(CpuRunner, LogitsDoNotDependOnBatchMatesOrThreads) {
   }
   for (const int threads : {1, 2, 3}) {
     auto runner = loaded_runner(*model, threads);
+    std::vector<std::vector<int>> blocks;
+    for (int i = 0; i < batch; ++i) blocks.push_back(blocks_of(i));
     std::vector<Step> steps;
-    for (int i = 0; i < batch; ++i) steps.push_back({i, 0, prompts[i]});
+    for (int i = 0; i < batch; ++i) steps.push_back({blocks[i], 0, prompts[i]});
     std::vector<float> logits(expected.size());
     runner->forward(steps, logits);
     EXPECT_EQ(expected, logits) << threads << " threads";
   }
 }
 
-TEST(CpuRunner, CopiedPrefixesGoOnIndependently) {
+TEST(CpuRunner, ACopiedBlockGoesOnIndependently) {
   const auto model = random_model(small_config(), 1);
   auto runner = loaded_runner(*model);
   const auto prompt = random_tokens(21, 67, 3), a = random_tokens(5, 67, 4),
              b = random_tokens(9, 67, 5);
-  logits_of(*runner, 0, prompt);
-  runner->copy_prefix(0, 1, 21);
-  const auto first = logits_of(*runner, 0, a, 21), second = logits_of(*runner, 1, b, 21);
-  const auto again = logits_of(*runner, 0, a, 21);
+  const std::vector<int> one = {0, 1}, two = {0, 2};
+  logits_of(*runner, one, prompt);
+  runner->copy_block(1, 2);
+  const auto first = logits_of(*runner, one, a, 21), second = logits_of(*runner, two, b, 21);
+  const auto again = logits_of(*runner, one, a, 21);
   const auto joined = [&](const std::vector<int32_t>& rest) {
     std::vector<int32_t> all = prompt;
     all.insert(all.end(), rest.begin(), rest.end());
@@ -104,6 +119,51 @@ TEST(CpuRunner, CopiedPrefixesGoOnIndependently) {
   EXPECT_EQ(first, joined(a));
   EXPECT_EQ(second, joined(b));
   EXPECT_EQ(first, again);
+}
+
+// A group that decodes together reads the blocks of its prompt once for all; every sample must get the bits that it
+// gets alone.
+TEST(CpuRunner, ASharedPromptChangesNoBit) {
+  for (const auto& config : architectures()) {
+    const auto model = random_model(config, 1);
+    for (const int threads : {1, 2}) {
+      auto runner = loaded_runner(*model, threads), alone = loaded_runner(*model);
+      const auto prompt = random_tokens(48, config.vocab_size, 3);
+      logits_of(*runner, 0, prompt);
+      std::vector<std::vector<int>> blocks;
+      std::vector<std::vector<int32_t>> tokens;
+      std::vector<Step> steps;
+      std::vector<float> expected;
+      for (int i = 0; i < 21; ++i) {
+        blocks.push_back(blocks_of(i));
+        std::copy_n(blocks_of(0).begin(), 3, blocks[i].begin());
+        tokens.push_back(random_tokens(1 + i * 3, config.vocab_size, 50 + i));
+        if (i > 0) logits_of(*runner, blocks[i], std::span(tokens[i]).first(i * 3), 48);
+        std::vector<int32_t> all = prompt;
+        all.insert(all.end(), tokens[i].begin(), tokens[i].end());
+        const auto row = logits_of(*alone, 0, all);
+        expected.insert(expected.end(), row.begin(), row.end());
+      }
+      for (int i = 0; i < 21; ++i) {
+        steps.push_back({blocks[i], 48 + i * 3, std::span(tokens[i]).last(1)});
+      }
+      std::vector<float> logits(expected.size());
+      runner->forward(steps, logits);
+      EXPECT_EQ(expected, logits) << config.model_type << ", " << threads << " threads";
+    }
+  }
+}
+
+TEST(CpuRunner, OnlyWantedLogitsAreWritten) {
+  const auto model = random_model(small_config(), 1);
+  auto runner = loaded_runner(*model);
+  const auto a = random_tokens(9, 67, 3), b = random_tokens(30, 67, 4);
+  const auto expected = logits_of(*runner, 3, b);
+  const std::vector<int> one = blocks_of(0), two = blocks_of(1);
+  const std::vector<Step> steps = {{one, 0, a, false}, {two, 0, b, true}};
+  std::vector<float> logits(67);
+  runner->forward(steps, logits);
+  EXPECT_EQ(expected, logits);
 }
 
 TEST(CpuRunner, NewWeightsReplaceTheOldOnes) {
@@ -187,6 +247,26 @@ TEST(EngineOnAModel, SampleIsTheSameAloneInABatchAndWithTwoThreads) {
           << threads << " threads, " << slots << " slots";
     }
   }
+}
+
+// A pool so small that samples are preempted, prompts so cut that they are prefilled in several passes.
+TEST(EngineOnAModel, SampleIsTheSameUnderPreemptionAndChunkedPrefill) {
+  const auto model = random_model(small_config(), 1, 1.5f);
+  const auto jobs = group_jobs(6, 5);
+  Engine roomy(loaded_runner(*model, 2), nullptr, 2);
+  const Outcome expected = outcome_of(*roomy.generate(jobs, model_options()));
+  EXPECT_EQ(roomy.metrics().at("rollout/preemptions"), 0);
+  EXPECT_EQ(roomy.metrics().at("rollout/prefill_tokens"), 0 + 11 + 22 + 33 + 44 + 55);
+  auto runner = make_cpu_runner(
+      {.max_running = 8, .max_sequence = 256, .kv_blocks = 14, .max_rows = 25}, 1);
+  ASSERT_TRUE(runner->load_weights(model->view).ok());
+  Engine tight(std::move(runner), nullptr);
+  EXPECT_EQ(expected, outcome_of(*tight.generate(jobs, model_options())));
+  EXPECT_GT(tight.metrics().at("rollout/preemptions"), 0);
+  EXPECT_LE(tight.metrics().at("rollout/kv_peak_blocks"), 14);
+  // The full blocks of the prompts are still there, so that the second time only the rest is computed.
+  EXPECT_EQ(expected, outcome_of(*roomy.generate(jobs, model_options())));
+  EXPECT_EQ(roomy.metrics().at("rollout/prefill_tokens"), 0 + 11 + 6 + 1 + 12 + 7);
 }
 
 TEST(EngineOnAModel, SampleIsTheSameAfterInterruptionsByTheBudget) {

@@ -1,9 +1,15 @@
 #include "rollout/cpu/forward_pass.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace longshot::rollout::cpu {
+namespace {
+
+constexpr int kTaskRows = 8;  // of one attention task
+
+}  // namespace
 
 void RopeTable::reset(const model::ModelConfig& config) {
   inverse_frequencies_ = model::rope_inverse_frequencies(config);
@@ -44,17 +50,51 @@ void ForwardPass::prepare(std::span<const Piece> pieces) {
   gate_up_.reset(rows_, 2 * model_->up_column());
   act_.reset(rows_, model_->up_column());
   piece_of_row_.clear();
+  for (int p = 0; p < static_cast<int>(pieces.size()); ++p) {
+    piece_of_row_.insert(piece_of_row_.end(), pieces[p].tokens.size(), p);
+  }
+  plan_attention();
+}
+
+// Decoding sequences with the same first pages go together: the samples of a group read its prompt once.
+void ForwardPass::plan_attention() {
+  const auto in_common = [](const Piece& a, const Piece& b) {
+    const size_t most = std::min(a.pages.size(), b.pages.size());
+    size_t n = 0;
+    while (n < most && a.pages[n] == b.pages[n]) ++n;
+    return static_cast<int>(n);
+  };
   tasks_.clear();
   attention_work_ = 0;
-  constexpr int kTaskRows = 16;
-  for (int p = 0; p < static_cast<int>(pieces.size()); ++p) {
-    const int count = static_cast<int>(pieces[p].tokens.size());
-    piece_of_row_.insert(piece_of_row_.end(), count, p);
-    attention_work_ += int64_t{2} * count * (pieces[p].start + count) * q;
-    for (int first = 0; first < count; first += kTaskRows) {
-      for (int h = 0; h < c.num_kv_heads; ++h)
-        tasks_.push_back({p, h, first, std::min(kTaskRows, count - first)});
+  const int count = static_cast<int>(pieces_.size());
+  for (int first = 0; first < count;) {
+    const Piece& piece = pieces_[first];
+    const int tokens = static_cast<int>(piece.tokens.size());
+    int last = first + 1, shared = (piece.start + tokens + kPage - 1) / kPage;
+    if (tokens == 1 && last < count && pieces_[last].tokens.size() == 1) {
+      const int common = in_common(piece, pieces_[last]);
+      for (; common > 0 && last < count && pieces_[last].tokens.size() == 1 &&
+             in_common(piece, pieces_[last]) >= common;
+           ++last) {
+        shared = common;
+      }
     }
+    const Piece& end = pieces_[last - 1];
+    add_tasks(piece.row, end.row + static_cast<int>(end.tokens.size()) - piece.row, shared);
+    first = last;
+  }
+}
+
+void ForwardPass::add_tasks(int first_row, int rows, int shared) {
+  const model::ModelConfig& c = model_->config();
+  for (int h = 0; h < c.num_kv_heads; ++h) {
+    for (int done = 0; done < rows; done += kTaskRows) {
+      tasks_.push_back({first_row + done, std::min(kTaskRows, rows - done), h, shared});
+    }
+  }
+  for (int r = first_row; r < first_row + rows; ++r) {
+    const Piece& piece = pieces_[piece_of_row_[r]];
+    attention_work_ += int64_t{2} * (piece.start + r - piece.row) * c.num_heads * c.head_dim;
   }
 }
 
@@ -79,7 +119,7 @@ void ForwardPass::matmul(const PackedMatrix& w, const Buffer& in, int rows, Buff
 void ForwardPass::rotate_and_store(const PackedLayer& layer, int index, const Piece& piece,
                                    int token) {
   const model::ModelConfig& c = model_->config();
-  const KvShape& shape = cache_->shape();
+  const KvShape& shape = shape_;
   const int position = piece.start + token, lane = position % kPage;
   float* q = qkv_.row(piece.row + token);
   float* k = q + static_cast<size_t>(c.num_heads) * c.head_dim;
@@ -94,7 +134,7 @@ void ForwardPass::rotate_and_store(const PackedLayer& layer, int index, const Pi
     rope(head, rope_->at(position), c.head_dim);
   };
   for (int h = 0; h < c.num_heads; ++h) rotate(q + h * c.head_dim, layer.q_norm);
-  float* page = cache_->pages(piece.slot)[position / kPage];
+  float* page = piece.pages[position / kPage];
   for (int h = 0; h < c.num_kv_heads; ++h) {
     float* head = k + h * c.head_dim;
     rotate(head, layer.k_norm);
@@ -115,28 +155,29 @@ void ForwardPass::write_cache(const PackedLayer& layer, int index) {
                   });
 }
 
-void ForwardPass::attention(int index) {
+void ForwardPass::attend_task(const AttentionTask& task, int index) {
   const model::ModelConfig& c = model_->config();
-  const KvShape& shape = cache_->shape();
   const int group = c.num_heads / c.num_kv_heads;
+  const size_t column = static_cast<size_t>(task.head) * group * c.head_dim;
+  std::array<AttentionRow, kTaskRows> rows;
+  for (int i = 0; i < task.rows; ++i) {
+    const int r = task.first_row + i;
+    const Piece& piece = pieces_[piece_of_row_[r]];
+    rows[i] = {qkv_.row(r) + column, attended_.row(r) + column, piece.start + r - piece.row + 1,
+               piece.pages.data()};
+  }
+  attend({.rows = {rows.data(), static_cast<size_t>(task.rows)},
+          .shared = task.shared,
+          .group = group,
+          .head_dim = c.head_dim,
+          .k_offset = shape_.key_offset(index, task.head),
+          .v_offset = shape_.value_offset(index, task.head),
+          .value_stride = shape_.value_stride()});
+}
+
+void ForwardPass::attention(int index) {
   workers_.ranges(static_cast<int>(tasks_.size()), attention_work_, [&](int begin, int end) {
-    for (int t = begin; t < end; ++t) {
-      const AttentionTask& task = tasks_[t];
-      const Piece& piece = pieces_[task.piece];
-      const size_t column = static_cast<size_t>(task.head) * group * c.head_dim;
-      attend({.q = qkv_.row(piece.row + task.first) + column,
-              .ldq = qkv_.stride,
-              .out = attended_.row(piece.row + task.first) + column,
-              .ldo = attended_.stride,
-              .rows = task.rows,
-              .position = piece.start + task.first,
-              .group = group,
-              .head_dim = c.head_dim,
-              .pages = cache_->pages(piece.slot),
-              .k_offset = shape.key_offset(index, task.head),
-              .v_offset = shape.value_offset(index, task.head),
-              .value_stride = shape.value_stride()});
-    }
+    for (int t = begin; t < end; ++t) attend_task(tasks_[t], index);
   });
 }
 
@@ -184,10 +225,10 @@ void ForwardPass::logits() {
   }
 }
 
-void ForwardPass::run(const PackedModel& model, const KvCache& cache, const RopeTable& rope,
+void ForwardPass::run(const PackedModel& model, const KvShape& shape, const RopeTable& rope,
                       std::span<const Piece> pieces, const Workers& workers) {
   model_ = &model;
-  cache_ = &cache;
+  shape_ = shape;
   rope_ = &rope;
   pieces_ = pieces;
   workers_ = workers;

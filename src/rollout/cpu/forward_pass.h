@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "rollout/cpu/kv_cache.h"
+#include "rollout/cpu/kv_blocks.h"
 #include "rollout/cpu/packed_model.h"
 
 namespace longshot::rollout::cpu {
@@ -28,7 +28,7 @@ class RopeTable {
 
 // Consecutive tokens of one sequence.
 struct Piece {
-  int slot = 0;
+  std::span<float* const> pages;  // KV pages of the sequence, those of the new tokens included
   int start = 0;  // position of tokens[0]
   std::span<const int32_t> tokens;
   int row = 0;              // of tokens[0] in the pass
@@ -55,8 +55,8 @@ struct Workers {
 // Owns the activations of a pass; one object per thread that runs passes.
 class ForwardPass {
  public:
-  // The cache must have been prepared for every piece; pieces of one pass are of different slots.
-  void run(const PackedModel& model, const KvCache& cache, const RopeTable& rope,
+  // Pages that a piece writes to are in no other piece of the pass.
+  void run(const PackedModel& model, const KvShape& shape, const RopeTable& rope,
            std::span<const Piece> pieces, const Workers& workers);
 
  private:
@@ -66,22 +66,26 @@ class ForwardPass {
     void reset(int rows, int width);
     float* row(int r) { return data.data() + static_cast<size_t>(r) * stride; }
   };
+  // Rows whose sequences have their first `shared` pages in common, with one KV head.
   struct AttentionTask {
-    int piece, head, first, rows;
+    int first_row, rows, head, shared;
   };
 
   void prepare(std::span<const Piece> pieces);
+  void plan_attention();
+  void add_tasks(int first_row, int rows, int shared);
   void layer(int index);
   void norm(const Buffer& in, const AlignedFloats& weight, int rows, Buffer& out);
   void matmul(const PackedMatrix& w, const Buffer& in, int rows, Buffer& out, Store store);
   void write_cache(const PackedLayer& layer, int index);
   void rotate_and_store(const PackedLayer& layer, int index, const Piece& piece, int token);
   void attention(int index);
+  void attend_task(const AttentionTask& task, int index);
   void logits();
 
   // Of the present run().
   const PackedModel* model_ = nullptr;
-  const KvCache* cache_ = nullptr;
+  KvShape shape_;
   const RopeTable* rope_ = nullptr;
   std::span<const Piece> pieces_;
   Workers workers_;

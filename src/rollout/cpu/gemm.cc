@@ -15,42 +15,51 @@ HWY_BEFORE_NAMESPACE();
 namespace longshot::rollout::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-using D = hn::CappedTag<float, kPanel / 2>;
+using D = hn::CappedTag<float, kPanel>;
 using V = hn::Vec<D>;
 constexpr int kN = static_cast<int>(hn::MaxLanes(D()));
-constexpr int kCols = 2;  // vectors of a tile
+// A tile is two vectors wide: one panel, a part of it, or with 16 lanes two panels.
+constexpr int kPanelsTogether = kN == kPanel ? 2 : 1;
 // Accumulators must stay in registers: 24 of 32, or 12 of 16.
 constexpr int kMaxRows = kN >= 16 ? 12 : 6;
 
 struct TileArgs {
   const float* x;
   size_t ldx;
-  const float* panel;  // [depth][32], already at the tile's first column
+  const float* panel;   // [depth][16], already at the tile's first column
+  size_t second;        // from the first vector's weights to the second's
   int depth;
-  const float* bias;  // null: no bias
+  const float* bias;    // null: no bias
   float* y;
   size_t ldy;
-  bool add;  // y += result
+  bool add;             // y += result
+  const char* ahead;    // weights that will be needed next, fetched meanwhile
+  size_t ahead_step;    // bytes for each k
+  size_t ahead_second;  // the same distance as `second`, in bytes; 0: nothing to fetch there
 };
 
-template <int kRows>
+template <int kRows, int kCols>
 HWY_INLINE void tile(const TileArgs& a) {
   const D d;
   V acc[kRows][kCols];
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
-    acc[r][0] = hn::Zero(d);
-    acc[r][1] = hn::Zero(d);
+#pragma GCC unroll 2
+    for (int c = 0; c < kCols; ++c) acc[r][c] = hn::Zero(d);
   }
   const float* HWY_RESTRICT w = a.panel;
-  for (int k = 0; k < a.depth; ++k, w += kPanel) {
-    const V w0 = hn::Load(d, w);
-    const V w1 = hn::Load(d, w + kN);
+  const char* ahead = a.ahead;
+  for (int k = 0; k < a.depth; ++k, w += kPanel, ahead += a.ahead_step) {
+    __builtin_prefetch(ahead, 0, 2);
+    if (kCols * kN > kPanel) __builtin_prefetch(ahead + a.ahead_second, 0, 2);
+    V column[kCols];
+#pragma GCC unroll 2
+    for (int c = 0; c < kCols; ++c) column[c] = hn::Load(d, w + c * a.second);
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
       const V xv = hn::Set(d, a.x[r * a.ldx + k]);
-      acc[r][0] = hn::MulAdd(xv, w0, acc[r][0]);
-      acc[r][1] = hn::MulAdd(xv, w1, acc[r][1]);
+#pragma GCC unroll 2
+      for (int c = 0; c < kCols; ++c) acc[r][c] = hn::MulAdd(xv, column[c], acc[r][c]);
     }
   }
 #pragma GCC unroll 16
@@ -67,38 +76,44 @@ HWY_INLINE void tile(const TileArgs& a) {
 }
 
 using TileFn = void (*)(const TileArgs&);
-template <int kRows>
+template <int kRows, int kCols>
 void tile_fn(const TileArgs& a) {
-  tile<kRows>(a);
+  tile<kRows, kCols>(a);
 }
 
+template <int kCols>
 TileFn tile_of(int rows) {
   static constexpr TileFn kTable[12] = {
-      tile_fn<1>,
-      tile_fn<2>,
-      tile_fn<3>,
-      tile_fn<4>,
-      tile_fn<5>,
-      tile_fn<6>,
-      tile_fn<std::min(7, kMaxRows)>,
-      tile_fn<std::min(8, kMaxRows)>,
-      tile_fn<std::min(9, kMaxRows)>,
-      tile_fn<std::min(10, kMaxRows)>,
-      tile_fn<std::min(11, kMaxRows)>,
-      tile_fn<std::min(12, kMaxRows)>,
+      tile_fn<1, kCols>,
+      tile_fn<2, kCols>,
+      tile_fn<3, kCols>,
+      tile_fn<4, kCols>,
+      tile_fn<5, kCols>,
+      tile_fn<6, kCols>,
+      tile_fn<std::min(7, kMaxRows), kCols>,
+      tile_fn<std::min(8, kMaxRows), kCols>,
+      tile_fn<std::min(9, kMaxRows), kCols>,
+      tile_fn<std::min(10, kMaxRows), kCols>,
+      tile_fn<std::min(11, kMaxRows), kCols>,
+      tile_fn<std::min(12, kMaxRows), kCols>,
   };
   return kTable[rows - 1];
 }
 
-// One block of k of one panel of 32 full columns.
-void whole_block(TileArgs a, int rows) {
+// One block of k, `columns` full columns: a panel or two.
+template <int kCols>
+void whole_block(TileArgs a, int rows, int columns) {
   const float *x = a.x, *panel = a.panel, *bias = a.bias;
   float* y = a.y;
   const int tiles = (rows + kMaxRows - 1) / kMaxRows;
+  const size_t ahead_bytes = static_cast<size_t>(a.depth) * kPanel * sizeof(float);
+  const char* ahead = a.ahead;
+  a.ahead_step = (kPanel * sizeof(float) + tiles - 1) / tiles;
   for (int t = 0; t < tiles; ++t) {  // tiles of nearly equal height: no short last one
     const int begin = rows * t / tiles, height = rows * (t + 1) / tiles - begin;
-    const TileFn run = tile_of(height);
-    for (int c = 0; c < kPanel; c += kCols * kN) {
+    const TileFn run = tile_of<kCols>(height);
+    a.ahead = ahead + ahead_bytes * t / tiles;
+    for (int c = 0; c < columns; c += kCols * kN) {
       a.x = x + begin * a.ldx;
       a.y = y + begin * a.ldy + c;
       a.panel = panel + c;
@@ -108,7 +123,9 @@ void whole_block(TileArgs a, int rows) {
   }
 }
 
-// The last panel when n is not a multiple of 32: through a buffer, so that nothing beyond y's n is touched.
+constexpr int kOnePanelCols = kN == kPanel ? 1 : 2;
+
+// The last panel when n is not a multiple of 16: through a buffer, so that nothing beyond y's n is touched.
 void part_block(const TileArgs& a, int rows, int columns) {
   alignas(64) float buffer[kMaxRows * kPanel];
   for (int begin = 0; begin < rows; begin += kMaxRows) {
@@ -118,7 +135,7 @@ void part_block(const TileArgs& a, int rows, int columns) {
     part.y = buffer;
     part.ldy = kPanel;
     part.add = false;
-    whole_block(part, height);
+    whole_block<kOnePanelCols>(part, height, kPanel);
     for (int r = 0; r < height; ++r) {
       float* y = a.y + (begin + r) * a.ldy;
       for (int c = 0; c < columns; ++c) {
@@ -131,23 +148,37 @@ void part_block(const TileArgs& a, int rows, int columns) {
 
 void gemm_target(const PackedMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
                  int panel_begin, int panel_end, Store store) {
-  for (int p = panel_begin; p < panel_end; ++p) {
+  const size_t panel_floats = static_cast<size_t>(w.k()) * kPanel;
+  for (int p = panel_begin; p < panel_end;) {
     const int column = p * kPanel, columns = std::min(kPanel, w.n() - column);
+    const bool pair = kPanelsTogether == 2 && p + 1 < panel_end && w.n() - column >= 2 * kPanel;
     for (int k = 0; k < w.k(); k += kDepth) {
+      const int depth = std::min(kDepth, w.k() - k);
+      const float* panel = w.panel(p) + static_cast<size_t>(k) * kPanel;
+      // After the last block of a panel the next panel begins.
+      const float* next = panel + static_cast<size_t>(depth) * kPanel +
+                          (pair && k + depth == w.k() ? panel_floats : 0);
       const TileArgs a{.x = x + k,
                        .ldx = ldx,
-                       .panel = w.panel(p) + static_cast<size_t>(k) * kPanel,
-                       .depth = std::min(kDepth, w.k() - k),
+                       .panel = panel,
+                       .second = kPanelsTogether == 2 ? panel_floats : kN,
+                       .depth = depth,
                        .bias = k == 0 ? w.bias() + column : nullptr,
                        .y = y + column,
                        .ldy = ldy,
-                       .add = k > 0 || store == Store::add};
-      if (columns == kPanel) {
-        whole_block(a, rows);
+                       .add = k > 0 || store == Store::add,
+                       .ahead = reinterpret_cast<const char*>(next),
+                       .ahead_step = 0,
+                       .ahead_second = panel_floats * sizeof(float)};
+      if (pair) {
+        whole_block<2>(a, rows, 2 * kPanel);
+      } else if (columns == kPanel) {
+        whole_block<kOnePanelCols>(a, rows, kPanel);
       } else {
         part_block(a, rows, columns);
       }
     }
+    p += pair ? 2 : 1;
   }
 }
 

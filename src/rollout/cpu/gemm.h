@@ -11,10 +11,10 @@
 
 namespace longshot::rollout::cpu {
 
-inline constexpr int kPanel = 32;   // columns of y (rows of W) in one panel
-inline constexpr int kDepth = 288;  // a block of k of one panel: 36 KiB
+inline constexpr int kPanel = 16;   // columns of y (rows of W) in one panel: a cache line for each k
+inline constexpr int kDepth = 288;  // a block of k of one panel: 18 KiB, which stays in the first cache
 
-// W [n, k] row-major -> panels [ceil(n / 32)][k][32], the last one padded with zeros.
+// W [n, k] row-major -> panels [ceil(n / 16)][k][16], the last one padded with zeros.
 class PackedMatrix {
  public:
   // Takes the size; keeps the memory (and the old values) if it is unchanged. Otherwise all values are 0.
@@ -29,7 +29,7 @@ class PackedMatrix {
   int k() const { return k_; }
   int panels() const { return (n_ + kPanel - 1) / kPanel; }
   const float* panel(int p) const { return data_.data() + static_cast<size_t>(p) * k_ * kPanel; }
-  const float* bias() const { return bias_.data(); }  // [panels * 32], zeros where there is none
+  const float* bias() const { return bias_.data(); }  // [panels * 16], zeros where there is none
 
  private:
   int n_ = 0, k_ = 0;

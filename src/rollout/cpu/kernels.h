@@ -20,22 +20,24 @@ void silu_mul(const float* gate, const float* up, int n, float* act);
 // cos_sin: [head_dim / 2] cosines, then as many sines.
 void rope(float* head, const float* cos_sin, int head_dim);
 
-// Attention of the query rows of one sequence that share a KV head. Query row r is at position
-// `position + r` and sees positions [0, position + r]. Bits of the result depend only on the query and on the
-// cached values it sees.
-struct Attention {
-  const float* q;  // [rows][group][head_dim], row stride ldq
-  size_t ldq;
-  float* out;  // [rows][group][head_dim], row stride ldo
-  size_t ldo;
-  int rows;
-  int position;  // of row 0
-  int group;     // query heads per KV head
-  int head_dim;
+// One token: the query heads that share a KV head, at position length - 1. It sees positions [0, length).
+struct AttentionRow {
+  const float* q;  // [group][head_dim]
+  float* out;      // [group][head_dim]
+  int length;
   const float* const* pages;  // page p holds positions [16 p, 16 p + 16)
-  size_t k_offset;            // in a page: keys [head_dim][16]
-  size_t v_offset;            // in a page: values [16][value_stride]
-  int value_stride;           // head_dim rounded up to 16
+};
+
+// Attention of several tokens with one KV head. The first `shared` pages are the same for all of them and are read
+// once for all. Bits of a row's result depend only on its query and on the cached values it sees.
+struct Attention {
+  std::span<const AttentionRow> rows;
+  int shared;
+  int group;  // query heads per KV head
+  int head_dim;
+  size_t k_offset;   // in a page: keys [head_dim][16]
+  size_t v_offset;   // in a page: values [16][value_stride]
+  int value_stride;  // head_dim rounded up to 16
 };
 void attend(const Attention& a);
 

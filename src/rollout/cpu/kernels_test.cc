@@ -9,7 +9,7 @@
 
 #include "base/rng.h"
 #include "rollout/cpu/gemm.h"
-#include "rollout/cpu/kv_cache.h"
+#include "rollout/cpu/kv_blocks.h"
 #include "rollout/cpu/reference.h"
 
 namespace longshot::rollout::cpu {
@@ -173,16 +173,16 @@ TEST_P(Kernels, RopeMatchesTheReference) {
 // A cache of one layer and head, filled with random keys and values; memory beyond them is NaN.
 struct AttentionCase {
   AttentionCase(int head_dim_in, int length)
-      : head_dim(head_dim_in), cache({1, 1, head_dim_in}, 1) {
+      : head_dim(head_dim_in), blocks({1, 1, head_dim_in}, (length + kPage - 1) / kPage) {
     keys = random_floats(length * head_dim, 9);
     values = random_floats(length * head_dim, 10);
-    cache.prepare(0, 0, length);
-    const KvShape& shape = cache.shape();
+    const KvShape& shape = blocks.shape();
     for (int page = 0; page * kPage < length; ++page) {
-      std::fill_n(cache.pages(0)[page], shape.page_floats(), std::nanf(""));
+      pages.push_back(blocks.at(page));
+      std::fill_n(pages.back(), shape.block_floats(), std::nanf(""));
     }
     for (int p = 0; p < length; ++p) {
-      float* page = cache.pages(0)[p / kPage];
+      float* page = pages[p / kPage];
       for (int e = 0; e < head_dim; ++e) {
         page[shape.key_offset(0, 0) + e * kPage + p % kPage] = keys[p * head_dim + e];
         page[shape.value_offset(0, 0) + (p % kPage) * shape.value_stride() + e] =
@@ -190,16 +190,23 @@ struct AttentionCase {
       }
     }
   }
-  std::vector<float> run(std::span<const float> q, int rows, int position, int group) {
+  // Rows at consecutive positions; the first `shared` pages are declared common.
+  std::vector<float> run(std::span<const float> q, int rows, int position, int group,
+                         int shared = 1000) {
     std::vector<float> out(q.size());
     const size_t stride = static_cast<size_t>(group) * head_dim;
-    attend({q.data(), stride, out.data(), stride, rows, position, group, head_dim, cache.pages(0),
-            cache.shape().key_offset(0, 0), cache.shape().value_offset(0, 0),
-            cache.shape().value_stride()});
+    std::vector<AttentionRow> list;
+    for (int r = 0; r < rows; ++r) {
+      list.push_back({q.data() + r * stride, out.data() + r * stride, position + r + 1, pages.data()});
+    }
+    const int needed = round_up(position + rows, kPage) / kPage;
+    attend({list, std::min(shared, needed), group, head_dim, blocks.shape().key_offset(0, 0),
+            blocks.shape().value_offset(0, 0), blocks.shape().value_stride()});
     return out;
   }
   int head_dim;
-  KvCache cache;
+  KvBlocks blocks;
+  std::vector<float*> pages;
   std::vector<float> keys, values;
 };
 
@@ -233,6 +240,10 @@ TEST_P(Kernels, AttentionRowsDoNotDependOnTheChunk) {
           c.run(std::span(q).subspan(first * width, rows * width), rows, first, group);
       ASSERT_EQ(0,
                 std::memcmp(part.data(), all.data() + first * width, part.size() * sizeof(float)));
+      if (first < kPage) continue;
+      const auto shared =
+          c.run(std::span(q).subspan(first * width, rows * width), rows, first, group, first / kPage);
+      ASSERT_EQ(0, std::memcmp(part.data(), shared.data(), part.size() * sizeof(float)));
     }
   }
 }
@@ -260,28 +271,18 @@ TEST(KernelTargets, AgreeBitForBit) {
   }
 }
 
-TEST(KvCache, GrowsByPagesAndGivesThemBack) {
-  KvCache cache({2, 1, 8}, 3);
-  cache.prepare(0, 0, 17);
-  EXPECT_EQ(cache.pages_in_use(), 2);
-  cache.copy_prefix(0, 1, 16);
-  EXPECT_EQ(cache.pages_in_use(), 2);
-  EXPECT_EQ(cache.pages(0)[0], cache.pages(1)[0]);
-  cache.prepare(1, 16, 20);
-  EXPECT_EQ(cache.pages_in_use(), 3);
-  cache.prepare(0, 0, 1);  // a new sequence: its own first page, the shared one stays slot 1's
-  EXPECT_NE(cache.pages(0)[0], cache.pages(1)[0]);
-  EXPECT_EQ(cache.pages_in_use(), 3);
-}
-
-TEST(KvCache, CopiesASharedPageBeforeItIsWritten) {
-  KvCache cache({1, 1, 8}, 2);
-  cache.prepare(0, 0, 10);
-  cache.pages(0)[0][0] = 42;
-  cache.copy_prefix(0, 1, 9);
-  cache.prepare(1, 9, 10);
-  ASSERT_NE(cache.pages(0)[0], cache.pages(1)[0]);
-  EXPECT_EQ(cache.pages(1)[0][0], 42);
+TEST(KvBlocks, TakeMemoryWhenFirstUsedAndCopyAllLayers) {
+  KvBlocks blocks({2, 1, 8}, 5);
+  EXPECT_EQ(blocks.bytes(), 0);
+  float* first = blocks.at(3);
+  const size_t last = blocks.shape().block_floats() - 1;
+  first[0] = 42;
+  first[last] = 43;
+  blocks.copy(3, 1);
+  EXPECT_EQ(blocks.at(1)[0], 42);
+  EXPECT_EQ(blocks.at(1)[last], 43);
+  EXPECT_EQ(blocks.at(3), first);
+  EXPECT_EQ(blocks.bytes(), 2 * static_cast<int64_t>((last + 1) * sizeof(float)));
 }
 
 }  // namespace

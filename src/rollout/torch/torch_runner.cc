@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "model/cached_forward.h"
 #include "model/forward.h"
+#include "model/layers.h"
 #include "model/weights.h"
 
 namespace longshot::rollout {
@@ -25,18 +26,17 @@ class TorchRunner : public Runner {
 
   Status load_weights(const model::WeightsView& view) override;
   int64_t version() const override { return version_; }
-  void copy_prefix(int from, int to, int length) override {
-    if (from != to && length > 0) model::copy_prefix(*cache_, from, to, length);
-  }
+  void copy_block(int from, int to) override { model::copy_block(*cache_, from, to); }
   void forward(std::span<const Step> steps, std::span<float> logits) override;
   const model::ModelConfig& config() const override { return config_; }
   RunnerLimits limits() const override { return limits_; }
   bool batch_invariant() const override { return false; }
+  int64_t kv_bytes() const override;
 
  private:
   Status build(const model::WeightsView& view);
   bool overwrite(const model::WeightsView& view);
-  void run(std::span<const Step> steps, std::span<float> logits);
+  size_t run(std::span<const Step> steps, std::span<float> logits);
 
   RunnerLimits limits_;
   std::string device_;
@@ -58,7 +58,7 @@ Status TorchRunner::build(const model::WeightsView& view) {
                       model::Weights::from_host(view.config, host, device_));
   weights_ = std::move(weights);
   config_ = view.config;
-  cache_ = model::make_kv_cache(config_, limits_.max_slots, limits_.max_sequence, device_);
+  cache_ = model::make_kv_cache(config_, limits_.blocks(), kBlockTokens, device_);
   return ok_status();
 }
 
@@ -90,19 +90,36 @@ Status TorchRunner::load_weights(const model::WeightsView& view) {
   return ok_status();
 }
 
-void TorchRunner::run(std::span<const Step> steps, std::span<float> logits) {
+int64_t TorchRunner::kv_bytes() const {
+  int64_t bytes = 0;
+  if (!cache_) return bytes;
+  for (const auto* side : {&cache_->k, &cache_->v}) {
+    for (const at::Tensor& layer : *side) bytes += static_cast<int64_t>(layer.nbytes());
+  }
+  return bytes;
+}
+
+// Returns the number of logits written.
+size_t TorchRunner::run(std::span<const Step> steps, std::span<float> logits) {
   const at::NoGradGuard no_grad;
   std::vector<model::CachedStep> cached;
-  for (const Step& step : steps) cached.push_back({step.slot, step.start, step.tokens});
+  std::vector<int64_t> wanted;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    cached.push_back({steps[i].blocks, steps[i].start, steps[i].tokens});
+    if (steps[i].wants_logits) wanted.push_back(static_cast<int64_t>(i));
+  }
   const at::Tensor hidden = model::cached_hidden(*weights_, *cache_, cached);  // [steps, hidden]
-  const at::Tensor result = hidden.matmul(model::head_weight(*weights_).t());  // [steps, vocab]
+  if (wanted.empty()) return 0;
+  const at::Tensor rows = hidden.index_select(0, model::index_tensor(wanted, hidden.device()));
+  const at::Tensor result = rows.matmul(model::head_weight(*weights_).t());  // [wanted, vocab]
+  const auto size = static_cast<size_t>(result.numel());
+  LS_CHECK(size <= logits.size(), "logits must be [steps that want them, vocab]");
   at::from_blob(logits.data(), result.sizes(), at::kFloat).copy_(result);
+  return size;
 }
 
 void TorchRunner::forward(std::span<const Step> steps, std::span<float> logits) {
-  const size_t vocab = config_.vocab_size;
   LS_CHECK(version_ >= 0, "forward() before load_weights()");
-  LS_CHECK(logits.size() == steps.size() * vocab, "logits must be [steps, vocab]");
   try {
     for (size_t begin = 0; begin < steps.size();) {
       size_t end = begin, tokens = 0;
@@ -110,13 +127,14 @@ void TorchRunner::forward(std::span<const Step> steps, std::span<float> logits) 
              (end == begin || tokens + steps[end].tokens.size() <= kMaxTokens)) {
         tokens += steps[end++].tokens.size();
       }
-      run(steps.subspan(begin, end - begin), logits.subspan(begin * vocab, (end - begin) * vocab));
+      logits = logits.subspan(run(steps.subspan(begin, end - begin), logits));
       begin = end;
     }
   } catch (const c10::Error& error) {
     LS_CHECK(false,
              std::string("the device failed while generating: ") + error.what_without_backtrace());
   }
+  LS_CHECK(logits.empty(), "logits must be [steps that want them, vocab]");
 }
 
 }  // namespace

@@ -8,8 +8,7 @@
 
 namespace longshot::rollout {
 
-// device: "cpu", "cuda", ... Weights are copied to it. KV memory for max_slots x max_sequence is taken with the
-// first weights. Not batch-invariant: libtorch picks other GEMMs for other batch shapes, so the last bits of a
+// device: "cpu", "cuda", ... Weights are copied to it. KV memory for all blocks is taken with the first weights. Not batch-invariant: libtorch picks other GEMMs for other batch shapes, so the last bits of a
 // log-probability, and rarely a token, depend on the batch. A device error while generating ends the process.
 std::unique_ptr<Runner> make_torch_runner(const RunnerLimits& limits, const std::string& device);
 

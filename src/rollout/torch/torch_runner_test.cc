@@ -94,7 +94,8 @@ TEST(TorchRunner, TakesNewWeights) {
   const std::vector<int32_t> tokens = {1, 2, 3};
   const auto logits = [&] {
     std::vector<float> out(runner->config().vocab_size);
-    const Step step{0, 0, tokens};
+    const std::vector<int> blocks = {1};
+    const Step step{blocks, 0, tokens};
     runner->forward({&step, 1}, out);
     return out;
   };
