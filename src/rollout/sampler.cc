@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cmath>
 
@@ -25,6 +24,15 @@ int walk(int n, double sum, double target, const Weight& weight) {
     if (sum > target) break;
   }
   return last;
+}
+
+// Bins of weights in (0, 1], from 1 down: 16 to each power of two.
+constexpr int kDroppedBits = 19;
+constexpr int kTopBin = 0x3F800000 >> kDroppedBits;  // of the weight 1
+constexpr int kBins = kTopBin + 1;
+
+int bin_of(float weight) {
+  return kTopBin - std::min(kTopBin, static_cast<int>(std::bit_cast<uint32_t>(weight) >> kDroppedBits));
 }
 
 }  // namespace
@@ -88,72 +96,106 @@ Choice Sampler::pick_unfiltered(std::span<const float> logits, float max, double
   return {id, static_cast<float>(scaled - std::log(total))};
 }
 
-// Gathers every token that the filters could keep, without sorting the vocabulary: weights are binned by their
-// power of two, and the bins are taken from the top until they hold enough tokens or probability.
-void Sampler::collect(double total, const SamplingOptions& options) {
-  std::array<double, 128> mass{};
-  std::array<int, 128>
-      count{};  // bin b: weights in (2^-(b + 1), 2^-b]; the last one takes the rest
-  const auto bin_of = [](float w) {  // weights lie in [0, 1]; 127 is the exponent bias
-    return std::clamp(127 - static_cast<int>(std::bit_cast<uint32_t>(w) >> 23), 0, 127);
-  };
+// Counts and adds up the weights by their leading bits. The bins are in order of weight, so only those in which an
+// edge or the draw falls have to be sorted.
+void Sampler::rank() {
+  bins_.assign(kBins, {});
+  last_bin_ = 0;
   for (const float w : weights_) {
-    const int bin = bin_of(w);
-    mass[bin] += w;
-    ++count[bin];
+    if (w <= 0) continue;
+    Bin& bin = bins_[bin_of(w)];
+    bin.mass += w;
+    ++bin.count;
   }
-  const int wanted = options.top_k > 0 ? options.top_k : static_cast<int>(weights_.size());
-  const double wanted_mass =
-      options.top_k > 0 || options.top_p >= 1 ? 2 * total : options.top_p * total;
-  int seen = 0, last = 0;
-  double seen_mass = 0;
-  for (; last < 127; ++last) {
-    seen += count[last];
-    seen_mass += mass[last];
-    // The margin covers the different rounding of the exact walk in filter().
-    if (seen >= wanted || seen_mass > wanted_mass * (1 + 1e-9)) break;
+  for (int b = 0; b < kBins; ++b) {
+    if (bins_[b].count > 0) last_bin_ = b;
   }
-  // min-p comes after top-k; only without top-k may it shorten the list this early.
-  const double floor = options.top_k > 0 ? 0 : options.min_p;
-  kept_.clear();
-  for (size_t i = 0; i < weights_.size(); ++i) {
-    const float w = weights_[i];
-    if (w >= floor && w > 0 && bin_of(w) <= last) kept_.push_back({w, static_cast<int>(i)});
-  }
+  members_of_ = -1;
 }
 
-void Sampler::filter(double total, const SamplingOptions& options) {
-  std::sort(kept_.begin(), kept_.end(), [](const Candidate& a, const Candidate& b) {
-    return a.weight != b.weight ? a.weight > b.weight : a.id < b.id;
-  });
-  if (options.top_k > 0 && static_cast<int>(kept_.size()) > options.top_k)
-    kept_.resize(options.top_k);
-  if (options.top_p < 1) keep_top_p(total, options);
-  while (kept_.size() > 1 && kept_.back().weight < options.min_p * kept_.front().weight)
-    kept_.pop_back();
+// The tokens of a bin, the most probable first, of equals the lowest id.
+std::span<const Sampler::Candidate> Sampler::members(int bin) {
+  if (members_of_ != bin) {
+    members_of_ = bin;
+    members_.clear();
+    for (size_t i = 0; i < weights_.size(); ++i) {
+      const float w = weights_[i];
+      if (w > 0 && bin_of(w) == bin) members_.push_back({w, static_cast<int>(i)});
+    }
+    std::sort(members_.begin(), members_.end(), [](const Candidate& a, const Candidate& b) {
+      return a.weight != b.weight ? a.weight > b.weight : a.id < b.id;
+    });
+  }
+  return members_;
 }
 
-void Sampler::keep_top_p(double total, const SamplingOptions& options) {
-  // Without top-k the kept tokens may lack some of the probability, which lies in `total`.
-  double whole = total;
-  if (options.top_k > 0) {
-    whole = 0;
-    for (const Candidate& c : kept_) whole += c.weight;
+double Sampler::bin_mass(int bin, const Cut& cut) {
+  if (bin < cut.bin || cut.count == bins_[bin].count) return bins_[bin].mass;
+  double sum = 0;
+  for (const Candidate& c : members(bin).first(cut.count)) sum += c.weight;
+  return sum;
+}
+
+double Sampler::mass(const Cut& cut) {
+  double sum = 0;
+  for (int b = 0; b <= cut.bin; ++b) sum += bin_mass(b, cut);
+  return sum;
+}
+
+Sampler::Cut Sampler::cut_top_k(int k) const {
+  int seen = 0;
+  for (int b = 0; b <= last_bin_; ++b) {
+    if (seen + bins_[b].count >= k) return {b, k - seen};
+    seen += bins_[b].count;
   }
+  return {last_bin_, bins_[last_bin_].count};
+}
+
+// The fewest tokens of `all` that have the probability mass `wanted`.
+Sampler::Cut Sampler::cut_top_p(const Cut& all, double wanted) {
   double before = 0;
-  size_t n = 0;
-  while (n < kept_.size() && before < options.top_p * whole) before += kept_[n++].weight;
-  kept_.resize(std::max<size_t>(n, 1));
+  for (int b = 0; b <= all.bin; ++b) {
+    const double here = bin_mass(b, all);
+    if (before + here >= wanted) {
+      const int available = b < all.bin ? bins_[b].count : all.count;
+      int n = 0;
+      while (n < available && before < wanted) before += members(b)[n++].weight;
+      return {b, n};
+    }
+    before += here;
+  }
+  return all;
+}
+
+Sampler::Cut Sampler::cut_min_p(const Cut& all, double threshold) {
+  float floor = static_cast<float>(threshold);
+  if (floor < threshold) floor = std::nextafter(floor, 2.0f);
+  int bin = bin_of(floor);
+  if (bin > all.bin) return all;
+  int n = 0;
+  for (const Candidate& c : members(bin)) n += c.weight >= floor ? 1 : 0;
+  if (bin == all.bin) n = std::min(n, all.count);
+  while (n == 0) n = bins_[--bin].count;  // ends: the largest weight is above every threshold
+  return {bin, n};
 }
 
 Choice Sampler::pick_filtered(double total, double uniform, const SamplingOptions& options) {
-  collect(total, options);
-  filter(total, options);
-  double kept_total = 0;
-  for (const Candidate& c : kept_) kept_total += c.weight;
-  const int at = walk(static_cast<int>(kept_.size()), 0, uniform * kept_total,
-                      [&](int i) { return kept_[i].weight; });
-  return {kept_[at].id, static_cast<float>(std::log(kept_[at].weight / kept_total))};
+  rank();
+  const int vocab = static_cast<int>(weights_.size());
+  Cut cut = cut_top_k(options.top_k > 0 ? options.top_k : vocab);
+  if (options.top_p < 1) {
+    cut = cut_top_p(cut, options.top_p * (options.top_k > 0 ? mass(cut) : total));
+  }
+  // Weights are relative to the largest, which is 1.
+  if (options.min_p > 0) cut = cut_min_p(cut, options.min_p);
+  const double kept = mass(cut), target = uniform * kept;
+  double before = 0;
+  int bin = 0;
+  while (bin < cut.bin && before + bins_[bin].mass <= target) before += bins_[bin++].mass;
+  const std::span<const Candidate> tokens = members(bin);
+  const int count = bin < cut.bin ? bins_[bin].count : cut.count;
+  const Candidate& c = tokens[walk(count, before, target, [&](int i) { return tokens[i].weight; })];
+  return {c.id, static_cast<float>(std::log(c.weight / kept))};
 }
 
 }  // namespace longshot::rollout

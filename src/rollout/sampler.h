@@ -49,13 +49,30 @@ class Sampler {
   Choice pick_unfiltered(std::span<const float> logits, float max, double total, double uniform,
                          double temperature) const;
   Choice pick_filtered(double total, double uniform, const SamplingOptions& options);
-  void collect(double total, const SamplingOptions& options);
-  void filter(double total, const SamplingOptions& options);
-  void keep_top_p(double total, const SamplingOptions& options);
+  // Tokens with weights of one narrow range.
+  struct Bin {
+    double mass = 0;
+    int count = 0;
+  };
+  // The tokens of all bins before `bin`, and the `count` most probable of it; count > 0.
+  struct Cut {
+    int bin = 0;
+    int count = 0;
+  };
+  void rank();
+  std::span<const Candidate> members(int bin);  // valid until the next call
+  double bin_mass(int bin, const Cut& cut);
+  double mass(const Cut& cut);
+  Cut cut_top_k(int k) const;
+  Cut cut_top_p(const Cut& all, double wanted);
+  Cut cut_min_p(const Cut& all, double threshold);
 
   std::vector<float> weights_;      // exp((logit - max) / temperature)
   std::vector<double> block_sums_;  // of 256 weights each
-  std::vector<Candidate> kept_;
+  std::vector<Bin> bins_;           // from the largest weights to the smallest
+  int last_bin_ = 0;                // that is not empty
+  std::vector<Candidate> members_;
+  int members_of_ = -1;             // bin
 };
 
 }  // namespace longshot::rollout
