@@ -116,6 +116,20 @@ TEST(Sampler, GreedyTakesTheFirstOfEqualsAndRecordsTemperatureOne) {
   EXPECT_NEAR(choice.logprob, -std::log(std::exp(-2.0) + 2 + std::exp(-1.0)), 1e-6);
 }
 
+TEST(Sampler, EqualTokensAtAnEdgeAreKeptByLowestId) {
+  const std::vector<float> equal(5000, 0.5f);
+  std::vector<float> two = random_logits(5000, 3);
+  two[70] = two[4000] = 50.0f;
+  Sampler sampler;
+  const double last = std::nextafter(1.0, 0.0);
+  const Choice half = sampler.pick(equal, last, options_of(1, 0, 0.5));
+  EXPECT_EQ(half.token, 2499);
+  EXPECT_NEAR(half.logprob, -std::log(2500.0), 1e-6);
+  EXPECT_EQ(sampler.pick(equal, last, options_of(1, 10)).token, 9);
+  EXPECT_EQ(sampler.pick(two, 1e-9, options_of(1, 0, 1, 1)).token, 70);
+  EXPECT_EQ(sampler.pick(two, last, options_of(1, 0, 1, 1)).token, 4000);
+}
+
 TEST(Sampler, ExtremeUniformNumbersStayInTheVocabulary) {
   const auto logits = random_logits(513, 3);
   for (const auto& o : {options_of(1), options_of(1, 7), options_of(1, 0, 0.5)}) {
