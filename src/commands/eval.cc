@@ -68,7 +68,7 @@ Result<Loaded> load(Options& o) {
       loop::runner_limits(model.weights.config(), o.max_concurrent, o.max_prompt_length,
                           o.eval.engine.sampling.max_response_length));
   l.engine = std::make_unique<rollout::Engine>(
-      loop::make_runner("auto", o.machine.device, limits, threads), l.tokenizer.get());
+      loop::make_runner("auto", o.machine.device, limits, threads), l.tokenizer.get(), threads);
   std::vector<at::Tensor> host_copy;
   LS_RETURN_IF_ERROR(l.engine->runner().load_weights(model.weights.view(0, host_copy)));
   for (int id : model.weights.config().eos_token_ids)

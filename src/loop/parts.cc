@@ -119,7 +119,7 @@ Result<Parts> make_parts(const TrainConfig& config, const std::string& model_dir
                                     config.engine.sampling.max_response_length));
   parts.engine = std::make_unique<rollout::Engine>(
       make_runner(config.rollout_engine, config.machine.device, limits, threads),
-      parts.tokenizer.get());
+      parts.tokenizer.get(), threads);
 
   LS_ASSIGN_OR_RETURN(parts.rewards, make_rewards(config));
   LS_ASSIGN_OR_RETURN(auto selector, replay::make_selector(config.replay_selector));

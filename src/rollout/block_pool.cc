@@ -80,7 +80,9 @@ void BlockPool::remember(int block, int parent, std::span<const int32_t> tokens)
 
 void BlockPool::forget(int block) {
   const auto [begin, end] = by_hash_.equal_range(blocks_[block].hash);
-  by_hash_.erase(std::find_if(begin, end, [&](const auto& entry) { return entry.second == block; }));
+  by_hash_.erase(std::find_if(begin, end, [&](const auto& entry) {
+    return entry.second == block;
+  }));
   blocks_[block].prefix = 0;
 }
 

@@ -110,7 +110,8 @@ std::vector<Piece> CpuRunner::pieces_of(std::span<const Step> steps, std::span<f
     const size_t end = step.start + step.tokens.size();
     LS_CHECK(!step.tokens.empty() && end <= static_cast<size_t>(limits_.max_sequence),
              "a step is empty or exceeds max_sequence");
-    LS_CHECK(step.blocks.size() >= static_cast<size_t>(blocks_for(static_cast<int>(end))), "a step without blocks");
+    LS_CHECK(step.blocks.size() >= static_cast<size_t>(blocks_for(static_cast<int>(end))),
+             "a step without blocks");
     for (const int32_t id : step.tokens)
       LS_CHECK(id >= 0 && id < static_cast<int>(vocab), "token out of range");
     pages += step.blocks.size();

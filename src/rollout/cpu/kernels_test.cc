@@ -197,7 +197,8 @@ struct AttentionCase {
     const size_t stride = static_cast<size_t>(group) * head_dim;
     std::vector<AttentionRow> list;
     for (int r = 0; r < rows; ++r) {
-      list.push_back({q.data() + r * stride, out.data() + r * stride, position + r + 1, pages.data()});
+      list.push_back(
+          {q.data() + r * stride, out.data() + r * stride, position + r + 1, pages.data()});
     }
     const int needed = round_up(position + rows, kPage) / kPage;
     attend({list, std::min(shared, needed), group, head_dim, blocks.shape().key_offset(0, 0),
@@ -242,7 +243,8 @@ TEST_P(Kernels, AttentionRowsDoNotDependOnTheChunk) {
                 std::memcmp(part.data(), all.data() + first * width, part.size() * sizeof(float)));
       if (first < kPage) continue;
       const auto shared =
-          c.run(std::span(q).subspan(first * width, rows * width), rows, first, group, first / kPage);
+          c.run(std::span(q).subspan(first * width, rows * width), rows, first, group,
+                first / kPage);
       ASSERT_EQ(0, std::memcmp(part.data(), shared.data(), part.size() * sizeof(float)));
     }
   }
