@@ -86,9 +86,14 @@ void report_gemm(int m, int n, int k, double peak) {
 }
 
 void report_generation(const char* name, const model::ModelConfig& config, int samples, int prompt,
-                       int response, int threads, double top_p) {
+                       int response, int threads, double top_p,
+                       rollout::NumberFormat weights = rollout::NumberFormat::f32,
+                       rollout::NumberFormat kv = rollout::NumberFormat::f32) {
   const auto model = rollout::random_model(config, 1);
-  auto runner = rollout::make_cpu_runner({256, prompt + response}, threads);
+  rollout::RunnerLimits limits{256, prompt + response};
+  limits.weights = weights;
+  limits.kv = kv;
+  auto runner = rollout::make_cpu_runner(limits, threads);
   const Stopwatch loading;
   if (const Status status = runner->load_weights(model->view); !status.ok()) {
     fmt::print(stderr, "{}\n", status.to_string());
@@ -113,9 +118,10 @@ void report_generation(const char* name, const model::ModelConfig& config, int s
   const double seconds = watch.seconds(), cpu = cpu_seconds() - cpu_start;
   const double tokens = static_cast<double>(samples) * response;
   fmt::print(
-      "{:<8} {} samples x {} tokens, prompt {}, top_p {}: {:.0f} tokens/s; {:.0f} per core-second; "
-      "load {:.2f} s\n",
-      name, samples, response, prompt, top_p, tokens / seconds, tokens / cpu, load_seconds);
+      "{:<8} {:>4} weights {:>4} KV {} samples x {} tokens, prompt {}, top_p {}: {:.0f} tokens/s; "
+      "{:.0f} per core-second; load {:.2f} s\n",
+      name, rollout::number_format_name(weights), rollout::number_format_name(kv), samples,
+      response, prompt, top_p, tokens / seconds, tokens / cpu, load_seconds);
 }
 
 }  // namespace
@@ -137,7 +143,14 @@ int main(int argc, char** argv) {
   report_gemm(64, 128, 128, peak);
   fmt::print("{} threads\n", threads);
   report_generation("tiny", tiny(), 256, 16, 96, threads, 1.0);
-  report_generation("smollm2", smollm2(), 64, 64, 64, threads, 1.0);
   report_generation("smollm2", smollm2(), 64, 64, 64, threads, 0.95);
-  report_generation("smollm2", smollm2(), 1, 64, 64, threads, 1.0);
+  using longshot::rollout::NumberFormat;
+  for (const int samples : {64, 16, 8, 1}) {
+    for (const NumberFormat format :
+         {NumberFormat::f32, NumberFormat::bf16, NumberFormat::int8, NumberFormat::int4}) {
+      report_generation("smollm2", smollm2(), samples, 64, 64, threads, 1.0, format);
+    }
+  }
+  for (const NumberFormat kv : {NumberFormat::f32, NumberFormat::bf16, NumberFormat::int8})
+    report_generation("smollm2", smollm2(), 16, 1024, 64, threads, 1.0, NumberFormat::int8, kv);
 }

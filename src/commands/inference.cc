@@ -36,6 +36,14 @@ void add_inference_options(CLI::App& command, InferenceOptions& options) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command.add_option("--device", options.device, "cpu, cuda, cuda:1, ...")->capture_default_str();
+  command
+      .add_option("--dtype", options.dtype,
+                  "numbers of the weights: float32, bfloat16, int8, int4 (device cpu)")
+      ->capture_default_str();
+  command
+      .add_option("--kv-dtype", options.kv_dtype,
+                  "numbers of the KV cache: float32, bfloat16, int8 (device cpu)")
+      ->capture_default_str();
 }
 
 Result<model::ModelFiles> load_for_inference(InferenceOptions& options) {
@@ -52,7 +60,13 @@ Result<model::ModelFiles> load_for_inference(InferenceOptions& options) {
 
 Result<std::unique_ptr<rollout::Engine>> make_engine(const InferenceOptions& options,
                                                      model::ModelFiles& files,
-                                                     const rollout::RunnerLimits& limits) {
+                                                     rollout::RunnerLimits limits) {
+  LS_ASSIGN_OR_RETURN(limits.weights, rollout::parse_number_format(options.dtype));
+  LS_ASSIGN_OR_RETURN(limits.kv, rollout::parse_number_format(options.kv_dtype));
+  if (options.device != "cpu" && (limits.weights != rollout::NumberFormat::f32 ||
+                                  limits.kv != rollout::NumberFormat::f32)) {
+    return invalid_argument("--dtype and --kv-dtype other than float32 need --device cpu");
+  }
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   const int threads = options.threads > 0 ? options.threads : cores;
   std::unique_ptr<rollout::Runner> runner;

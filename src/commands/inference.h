@@ -16,11 +16,12 @@ struct InferenceOptions {
   std::string system;  // first message of a chat; empty = none
   std::string device = "cpu";
   int threads = 0;  // 0 = all cores
+  std::string dtype = "float32", kv_dtype = "float32";
   uint64_t seed = 0;
   rollout::SamplingOptions sampling;
 };
 
-// Adds --model, --system, --device, --threads, --seed and the sampling options. `options` must outlive the app.
+// Adds --model, --system, --device, --threads, --dtype, --kv-dtype, --seed and the sampling options. `options` must outlive the app.
 void add_inference_options(CLI::App& command, InferenceOptions& options);
 
 // Reads the model; an error if it has no tokenizer. Fills options.sampling.stop_tokens with its end tokens.
@@ -30,6 +31,6 @@ Result<model::ModelFiles> load_for_inference(InferenceOptions& options);
 // The engine borrows files.tokenizer.
 Result<std::unique_ptr<rollout::Engine>> make_engine(const InferenceOptions& options,
                                                      model::ModelFiles& files,
-                                                     const rollout::RunnerLimits& limits);
+                                                     rollout::RunnerLimits limits);
 
 }  // namespace longshot::commands

@@ -97,7 +97,14 @@ void bind_rollout(Settings& s, TrainConfig& c) {
       at_least(int64_t{0}));
   s.add_choice("rollout.engine", &c.rollout_engine,
                "cpu = own kernels, torch = generic; auto = cpu on a CPU", {"auto", "cpu", "torch"});
-  s.add_choice("rollout.dtype", &c.rollout_dtype, "number format of the rollout", {"float32"});
+  s.add_choice("rollout.dtype", &c.rollout_dtype,
+               "number format of the rollout's weights; docs/number-formats.md",
+               {"float32", "bfloat16", "int8", "int4"});
+  s.add_choice("rollout.kv_dtype", &c.rollout_kv_dtype, "number format of the KV cache",
+               {"float32", "bfloat16", "int8"});
+  s.add("rollout.kv_blocks", &c.kv_blocks,
+        "KV memory in blocks of 16 tokens; 0 = enough for max_concurrent of the longest samples",
+        at_least(0));
   s.add("rollout.max_concurrent", &c.max_concurrent, "samples in flight", at_least(1));
   s.add("rollout.repetition.enabled", &o.repetition.enabled, "end looping samples early");
   s.add("rollout.repetition.max_period", &o.repetition.max_period, "tokens of the repeated block",
@@ -128,6 +135,10 @@ void bind_algorithm(Settings& s, policy::AlgorithmOptions& a) {
         "new AdamW moments each iteration, because the reference policy changed");
   s.add("algorithm.train_earlier_segments", &a.train_earlier_segments,
         "partial rollouts: tokens of older policy versions in the loss");
+  s.add_choice("algorithm.reference", &a.reference,
+               "reference log-probabilities: the rollout's (recorded), the trainer's own before the "
+               "update (trainer), or auto: recorded if the rollout is all float32",
+               {"auto", "recorded", "trainer"});
   s.add("algorithm.micro_batch_tokens", &a.micro_batch_tokens, "packed tokens per forward pass",
         at_least(1));
 }
@@ -239,6 +250,12 @@ Status validate(const TrainConfig& c) {
   }
   if (c.rollout_engine == "cpu" && c.machine.device != "cpu") {
     return invalid_argument("rollout.engine=cpu needs trainer.device=cpu");
+  }
+  const bool cpu_kernels = c.rollout_engine != "torch" && c.machine.device == "cpu";
+  if (!cpu_kernels && (c.rollout_dtype != "float32" || c.rollout_kv_dtype != "float32")) {
+    return invalid_argument(
+        "rollout.dtype and rollout.kv_dtype other than float32 need the CPU kernels: "
+        "rollout.engine=cpu and trainer.device=cpu");
   }
   const auto& s = c.sampler;
   if (s.order == "curriculum" &&

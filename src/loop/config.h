@@ -60,7 +60,8 @@ struct TrainConfig {
   int n = 8;
   int max_concurrent = 256;
   std::string rollout_engine = "auto";
-  std::string rollout_dtype = "float32";
+  std::string rollout_dtype = "float32", rollout_kv_dtype = "float32";
+  int kv_blocks = 0;
   rollout::EngineOptions engine;
   policy::AlgorithmOptions algorithm;
   policy::OptimizerOptions optimizer;

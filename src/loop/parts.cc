@@ -95,6 +95,15 @@ Status make_prompts(const TrainConfig& config, Parts& parts) {
   return ok_status();
 }
 
+Status set_kv_blocks(const TrainConfig& config, rollout::RunnerLimits& limits) {
+  limits.kv_blocks = config.kv_blocks;
+  const int least = rollout::blocks_for(limits.max_sequence);
+  if (limits.blocks() >= least) return ok_status();
+  return invalid_argument(
+      fmt::format("rollout.kv_blocks={} holds no sample of {} tokens: at least {} are needed",
+                  config.kv_blocks, limits.max_sequence, least));
+}
+
 // Ends of a response: what the model's configuration names.
 void add_stop_tokens(const model::ModelConfig& config, rollout::SamplingOptions& sampling) {
   for (int id : config.eos_token_ids) sampling.stop_tokens.push_back(id);
@@ -114,9 +123,12 @@ Result<Parts> make_parts(const TrainConfig& config, const std::string& model_dir
   parts.engine_options = config.engine;
   const model::ModelConfig& model_config = loaded.weights.config();
   add_stop_tokens(model_config, parts.engine_options.sampling);
-  LS_ASSIGN_OR_RETURN(const rollout::RunnerLimits limits,
+  LS_ASSIGN_OR_RETURN(rollout::RunnerLimits limits,
                       runner_limits(model_config, config.max_concurrent, config.max_prompt_length,
                                     config.engine.sampling.max_response_length));
+  LS_ASSIGN_OR_RETURN(limits.weights, rollout::parse_number_format(config.rollout_dtype));
+  LS_ASSIGN_OR_RETURN(limits.kv, rollout::parse_number_format(config.rollout_kv_dtype));
+  LS_RETURN_IF_ERROR(set_kv_blocks(config, limits));
   parts.engine = std::make_unique<rollout::Engine>(
       make_runner(config.rollout_engine, config.machine.device, limits, threads),
       parts.tokenizer.get(), threads);
@@ -129,6 +141,10 @@ Result<Parts> make_parts(const TrainConfig& config, const std::string& model_dir
 
   policy::AlgorithmOptions algorithm = config.algorithm;
   algorithm.temperature = config.engine.sampling.temperature;
+  if (algorithm.reference == "auto") {
+    const bool exact = config.rollout_dtype == "float32" && config.rollout_kv_dtype == "float32";
+    algorithm.reference = exact ? "recorded" : "trainer";
+  }
   parts.trainer = std::make_unique<policy::Trainer>(
       std::move(loaded.weights), config.optimizer, algorithm,
       config.total_iterations * algorithm.mini_batches * algorithm.epochs);

@@ -33,6 +33,9 @@ struct AlgorithmOptions {
   bool reset_optimizer = true;  // report: the reference changes each iteration
   bool train_earlier_segments =
       false;                       // partial rollouts: tokens of older policy versions in the loss
+  // Log-probabilities of the reference policy: "recorded" by the rollout, or recomputed by the "trainer" before the
+  // first update, for a rollout in rounded numbers. "auto" is "recorded" here; loop/ knows the rollout's numbers.
+  std::string reference = "auto";
   int micro_batch_tokens = 16384;  // packed tokens per forward/backward
   double temperature = 1.0;        // of the rollout; log-probabilities are compared at it
   int64_t staleness_limit = 0;     // used by replay/, kept here for the log

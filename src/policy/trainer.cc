@@ -74,6 +74,7 @@ struct FitStats {
 struct Batch {
   RowSet set;
   std::vector<double> advantages;           // [rows]
+  std::vector<std::vector<double>> reference;  // [rows][targets]; empty: as recorded
   std::vector<std::vector<size_t>> groups;  // row indices, one entry per problem that has rows
 };
 
@@ -156,6 +157,7 @@ struct Trainer::Impl {
 
   Status check_options() const;
   Result<Metrics> fit(const std::vector<data::Group>& groups, uint64_t seed, int64_t iteration);
+  std::vector<std::vector<double>> present_logprobs(const Batch& batch);
   Status mini_batch_step(const Batch& batch, const std::vector<size_t>& rows,
                          const BoundObjective& objective, FitStats& stats);
   // False if the gradient is exactly 0: then no weight has one.
@@ -182,7 +184,10 @@ Result<Metrics> Trainer::Impl::fit(const std::vector<data::Group>& groups, uint6
   const Stopwatch watch;
   LS_RETURN_IF_ERROR(check_options());
   LS_ASSIGN_OR_RETURN(const BoundObjective objective, make_objective(algorithm));
-  LS_ASSIGN_OR_RETURN(const Batch batch, make_batch(groups, algorithm));
+  LS_ASSIGN_OR_RETURN(Batch batch, make_batch(groups, algorithm));
+  // A single step has the reference in its own forward pass.
+  const bool later_steps = algorithm.mini_batches * algorithm.epochs > 1;
+  if (algorithm.reference == "trainer" && later_steps) batch.reference = present_logprobs(batch);
   if (batch.groups.empty()) log::warn("iteration {}: no sample to train on", iteration);
   if (algorithm.reset_optimizer) optimizer.reset();
 
@@ -202,6 +207,21 @@ Result<Metrics> Trainer::Impl::fit(const std::vector<data::Group>& groups, uint6
   batch.set.report(metrics);
   stats.report(watch.seconds(), metrics);
   return metrics;
+}
+
+std::vector<std::vector<double>> Trainer::Impl::present_logprobs(const Batch& batch) {
+  const at::NoGradGuard no_grad;
+  std::vector<PassRow> inputs;
+  for (const auto& row : batch.set.rows) inputs.push_back({row.tokens, row.loss_mask});
+  std::vector<std::vector<double>> out(inputs.size());
+  for (const MicroBatch& micro : make_micro_batches(inputs, algorithm.micro_batch_tokens)) {
+    const Pass pass(weights, micro, algorithm.temperature, false);
+    for (size_t r = 0; r < micro.rows.size(); ++r) {
+      out[micro.rows[r]].assign(pass.logprobs().begin() + static_cast<long>(micro.begins[r]),
+                                pass.logprobs().begin() + static_cast<long>(micro.begins[r + 1]));
+    }
+  }
+  return out;
 }
 
 Status Trainer::Impl::mini_batch_step(const Batch& batch, const std::vector<size_t>& rows,
@@ -244,7 +264,11 @@ bool Trainer::Impl::accumulate(const Batch& batch, const std::vector<size_t>& ro
       for (size_t t = 0; unchanged && t < present.size(); ++t) {
         stats.difference.add(std::abs(present[t] - recorded[t]));
       }
-      if (unchanged) remove_rounding(present, recorded);
+      if (algorithm.reference == "trainer") {
+        recorded = unchanged ? present : batch.reference[row];
+      } else if (unchanged) {
+        remove_rounding(present, recorded);
+      }
       std::vector<double> row_grad(present.size());
       const ResponseLoss out = objective({present, recorded, batch.advantages[row]}, row_grad);
       const double w = weight[micro.rows[r]];

@@ -120,6 +120,29 @@ TEST(Trainer, AForeignPolicyShowsInTheDifference) {
   EXPECT_NEAR(other.fit(groups, 1, 0)->at("training/rollout_probs_diff_max"), 0.5, 1e-5);
 }
 
+// With reference = "trainer" it does not matter how far the rollout's rounded numbers are off.
+TEST(Trainer, ATrainerReferenceDoesNotDependOnTheRecordedLogprobs) {
+  AlgorithmOptions options;
+  options.reference = "trainer";
+  Trainer exact(tiny_weights(), optimizer(), options, 10),
+      shifted(tiny_weights(), optimizer(), options, 10),
+      recorded(tiny_weights(), optimizer(), {}, 10);
+  auto groups = make_groups(exact, 8, 4, 5);
+  ASSERT_TRUE(exact.fit(groups, 1, 0).ok());
+  for (auto& group : groups) {
+    for (auto& sample : group.samples) {
+      for (float& logprob : sample.logprobs) logprob -= 0.3f;
+    }
+  }
+  const auto metrics = shifted.fit(groups, 1, 0);
+  ASSERT_TRUE(metrics.ok());
+  EXPECT_NEAR(metrics->at("training/rollout_probs_diff_mean"), 0.3, 1e-5);
+  EXPECT_EQ(metrics->at("actor/optimizer_steps"), 4);
+  EXPECT_TRUE(equal(exact.weights(), shifted.weights()));
+  ASSERT_TRUE(recorded.fit(groups, 1, 0).ok());
+  EXPECT_FALSE(equal(exact.weights(), recorded.weights()));
+}
+
 // Bits depend on the number of threads: libtorch's reductions cut their input by it.
 TEST(Trainer, FitIsTheSameBitForBitOnRepeat) {
   for (const int threads : {2, 1}) {

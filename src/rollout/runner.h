@@ -11,6 +11,7 @@
 #include "model/format/config.h"
 #include "model/format/weights_view.h"
 #include "rollout/block_pool.h"
+#include "rollout/number_format.h"
 
 namespace longshot::rollout {
 
@@ -27,6 +28,8 @@ struct RunnerLimits {
   int max_sequence = 2048;  // tokens of one sequence, prompt + response
   int kv_blocks = 0;        // KV blocks of 16 tokens; 0: enough for max_running sequences of max_sequence
   int max_rows = 512;       // new tokens in one forward()
+  NumberFormat weights = NumberFormat::f32;  // of the matrices; the published f32 weights are converted
+  NumberFormat kv = NumberFormat::f32;       // of the KV cache: f32, bf16 or int8
 
   int blocks() const { return kv_blocks > 0 ? kv_blocks : max_running * blocks_for(max_sequence); }
 };

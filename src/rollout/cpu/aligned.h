@@ -1,5 +1,5 @@
 #pragma once
-// Float arrays on a cache-line border, zero-filled, so that a vector never straddles two lines.
+// Arrays on a cache-line border, zero-filled, so that a vector never straddles two lines.
 
 #include <cstddef>
 #include <new>
@@ -20,6 +20,7 @@ struct LineAllocator {
 };
 
 using AlignedFloats = std::vector<float, LineAllocator<float>>;
+using AlignedBytes = std::vector<std::byte, LineAllocator<std::byte>>;
 
 inline constexpr int kLane = 16;  // all row lengths are rounded up to this many floats
 

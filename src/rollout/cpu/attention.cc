@@ -29,12 +29,28 @@ constexpr int kN = static_cast<int>(hn::MaxLanes(D()));
 constexpr int kPageVectors = kPage / kN;
 constexpr int kMaxQueries = 4;  // handled together, so that keys and values are read once for them
 
+// A stored vector as f32, without its scale.
+HWY_INLINE V load_kv(const float* at) {
+  return hn::Load(D(), at);
+}
+HWY_INLINE V load_kv(const uint16_t* at) {
+  const hn::Rebind<hwy::bfloat16_t, D> half;
+  return hn::PromoteTo(D(), hn::Load(half, reinterpret_cast<const hwy::bfloat16_t*>(at)));
+}
+HWY_INLINE V load_kv(const int8_t* at) {
+  const hn::Rebind<int8_t, D> bytes;
+  const hn::Rebind<int32_t, D> integers;
+  return hn::ConvertTo(D(), hn::PromoteTo(integers, hn::Load(bytes, at)));
+}
+template <typename T>
+constexpr bool kScaled = sizeof(T) == 1;
+
 // One query head of one row.
 struct Query {
   const float* q;
   float* out;
   int length;                 // sees positions [0, length)
-  const float* const* pages;
+  const std::byte* const* pages;
   float* weights;             // [pages * 16] scores, then softmax weights
   float* sum;                 // [value_stride] weighted values so far
   float inverse_total;
@@ -42,16 +58,16 @@ struct Query {
 
 // Scores of kQ queries with kP pages of keys from `page` on: a chain of multiply-adds over head_dim per (query,
 // position). Several pages at once keep enough chains in flight when there is a single query.
-template <int kQ, int kP>
+template <typename T, int kQ, int kP>
 HWY_INLINE void page_scores(const Attention& a, const Query* query, int page, int end,
                             float scale) {
   const D d;
-  const float* const* pages = query[0].pages;
-  const float* keys[kP];
-  const float* next[kP];  // fetched meanwhile: the cache of all sequences rarely fits the processor's
+  const std::byte* const* pages = query[0].pages;
+  const T* keys[kP];
+  const T* next[kP];  // fetched meanwhile: the cache of all sequences rarely fits the processor's
   for (int p = 0; p < kP; ++p) {
-    keys[p] = pages[page + p] + a.k_offset;
-    next[p] = pages[std::min(page + kP + p, end - 1)] + a.k_offset;
+    keys[p] = reinterpret_cast<const T*>(pages[page + p] + a.k_offset);
+    next[p] = reinterpret_cast<const T*>(pages[std::min(page + kP + p, end - 1)] + a.k_offset);
   }
   for (int part = 0; part < kPageVectors; ++part) {
     V acc[kQ][kP];
@@ -63,7 +79,7 @@ HWY_INLINE void page_scores(const Attention& a, const Query* query, int page, in
     for (int e = 0; e < a.head_dim; ++e) {
 #pragma GCC unroll 4
       for (int p = 0; p < kP; ++p) {
-        const V k = hn::Load(d, keys[p] + e * kPage + part * kN);
+        const V k = load_kv(keys[p] + e * kPage + part * kN);
         hwy::Prefetch(next[p] + e * kPage);
 #pragma GCC unroll 4
         for (int i = 0; i < kQ; ++i)
@@ -74,22 +90,26 @@ HWY_INLINE void page_scores(const Attention& a, const Query* query, int page, in
     for (int i = 0; i < kQ; ++i) {
 #pragma GCC unroll 4
       for (int p = 0; p < kP; ++p) {
-        hn::Store(hn::Mul(acc[i][p], hn::Set(d, scale)), d,
-                  query[i].weights + (page + p) * kPage + part * kN);
+        V score = hn::Mul(acc[i][p], hn::Set(d, scale));
+        if (kScaled<T>) {
+          const auto* scales = reinterpret_cast<const float*>(pages[page + p] + a.scale_offset);
+          score = hn::Mul(score, hn::Load(d, scales + part * kN));
+        }
+        hn::Store(score, d, query[i].weights + (page + p) * kPage + part * kN);
       }
     }
   }
 }
 
 // Pages [page, end) for kQ queries, which all have these pages.
-template <int kQ>
+template <typename T, int kQ>
 void score_pages(const Attention& a, const Query* query, int page, int end) {
   const float scale = 1.0f / std::sqrt(static_cast<float>(a.head_dim));
   constexpr int kTogether = kQ == 1 ? 4 : kQ == 2 ? 2 : 1;
   for (; page + kTogether <= end; page += kTogether) {
-    page_scores<kQ, kTogether>(a, query, page, end, scale);
+    page_scores<T, kQ, kTogether>(a, query, page, end, scale);
   }
-  for (; page < end; ++page) page_scores<kQ, 1>(a, query, page, end, scale);
+  for (; page < end; ++page) page_scores<T, kQ, 1>(a, query, page, end, scale);
 }
 
 // Scores -> exp(score - max), zero from the query's length to `end`; remembers 1 / sum.
@@ -115,10 +135,10 @@ HWY_INLINE void softmax_weights(Query& query, int end) {
 
 // Adds positions [begin, end) to kVec vectors of the weighted sum from element e0 on: a chain of multiply-adds over
 // the positions, in order. A position beyond a query's length has weight +0 and leaves the sum's bits alone.
-template <int kQ, int kVec>
+template <typename T, int kQ, int kVec>
 HWY_INLINE void weigh_values(const Attention& a, const Query* query, int begin, int end, int e0) {
   const D d;
-  const float* const* pages = query[0].pages;
+  const std::byte* const* pages = query[0].pages;
   V acc[kQ][kVec];
 #pragma GCC unroll 4
   for (int i = 0; i < kQ; ++i) {
@@ -126,18 +146,20 @@ HWY_INLINE void weigh_values(const Attention& a, const Query* query, int begin, 
     for (int v = 0; v < kVec; ++v) acc[i][v] = hn::Load(d, query[i].sum + e0 + v * kN);
   }
   for (int p = begin; p < end; ++p) {
-    const size_t offset = a.v_offset + (p % kPage) * a.value_stride + e0;
-    const float* value = pages[p / kPage] + offset;
-    const float* next = pages[std::min(p + kPage, end - 1) / kPage] + offset;
+    const size_t offset = a.v_offset + ((p % kPage) * a.value_stride + e0) * sizeof(T);
+    const auto* value = reinterpret_cast<const T*>(pages[p / kPage] + offset);
+    const std::byte* next = pages[std::min(p + kPage, end - 1) / kPage] + offset;
+    const auto* scales = reinterpret_cast<const float*>(pages[p / kPage] + a.scale_offset) + kPage;
     V row[kVec];
 #pragma GCC unroll 4
     for (int v = 0; v < kVec; ++v) {
-      row[v] = hn::Load(d, value + v * kN);
-      hwy::Prefetch(next + v * kN);
+      row[v] = load_kv(value + v * kN);
+      hwy::Prefetch(next + v * kN * sizeof(T));
     }
 #pragma GCC unroll 4
     for (int i = 0; i < kQ; ++i) {
-      const V w = hn::Set(d, query[i].weights[p]);
+      const V w = hn::Set(d, kScaled<T> ? query[i].weights[p] * scales[p % kPage]
+                                        : query[i].weights[p]);
 #pragma GCC unroll 4
       for (int v = 0; v < kVec; ++v) acc[i][v] = hn::MulAdd(w, row[v], acc[i][v]);
     }
@@ -149,60 +171,63 @@ HWY_INLINE void weigh_values(const Attention& a, const Query* query, int begin, 
   }
 }
 
-template <int kQ>
+template <typename T, int kQ>
 void weigh_pages(const Attention& a, const Query* query, int begin, int end) {
   constexpr int kWide = kN >= 16 || kQ <= 2 ? 4 : 2;
   int e = 0;
   for (; e + kWide * kN <= a.value_stride; e += kWide * kN)
-    weigh_values<kQ, kWide>(a, query, begin, end, e);
-  for (; e + 2 * kN <= a.value_stride; e += 2 * kN) weigh_values<kQ, 2>(a, query, begin, end, e);
-  for (; e < a.value_stride; e += kN) weigh_values<kQ, 1>(a, query, begin, end, e);
+    weigh_values<T, kQ, kWide>(a, query, begin, end, e);
+  for (; e + 2 * kN <= a.value_stride; e += 2 * kN) weigh_values<T, kQ, 2>(a, query, begin, end, e);
+  for (; e < a.value_stride; e += kN) weigh_values<T, kQ, 1>(a, query, begin, end, e);
 }
 
-template <int kQ>
+template <typename T, int kQ>
 void one_tile(const Attention& a, const Query* query, int page, int page_end, bool values) {
   int length = 0;
   for (int i = 0; i < kQ; ++i) length = std::max(length, query[i].length);
   if (values) {
-    weigh_pages<kQ>(a, query, page * kPage, std::min(page_end * kPage, length));
+    weigh_pages<T, kQ>(a, query, page * kPage, std::min(page_end * kPage, length));
   } else {
-    score_pages<kQ>(a, query, page, std::min(page_end, (length + kPage - 1) / kPage));
+    score_pages<T, kQ>(a, query, page, std::min(page_end, (length + kPage - 1) / kPage));
   }
 }
 
 // Scores or weighted values of pages [page, page_end) for queries that have them in common.
+template <typename T>
 void tiles(const Attention& a, std::span<Query> queries, int page, int page_end, bool values) {
   for (size_t first = 0; first < queries.size(); first += kMaxQueries) {
     const Query* query = &queries[first];
     switch (std::min<size_t>(kMaxQueries, queries.size() - first)) {
       case 1:
-        one_tile<1>(a, query, page, page_end, values);
+        one_tile<T, 1>(a, query, page, page_end, values);
         break;
       case 2:
-        one_tile<2>(a, query, page, page_end, values);
+        one_tile<T, 2>(a, query, page, page_end, values);
         break;
       case 3:
-        one_tile<3>(a, query, page, page_end, values);
+        one_tile<T, 3>(a, query, page, page_end, values);
         break;
       default:
-        one_tile<4>(a, query, page, page_end, values);
+        one_tile<T, 4>(a, query, page, page_end, values);
     }
   }
 }
 
 // The shared pages for all queries, a few pages at a time so that they stay in the first cache; then each row's own.
+template <typename T>
 void all_pages(const Attention& a, std::span<Query> queries, bool values) {
   constexpr int kTogether = 4;
   for (int page = 0; page < a.shared; page += kTogether) {
-    tiles(a, queries, page, std::min(page + kTogether, a.shared), values);
+    tiles<T>(a, queries, page, std::min(page + kTogether, a.shared), values);
   }
   for (size_t r = 0; r < a.rows.size(); ++r) {
     const int pages = (a.rows[r].length + kPage - 1) / kPage;
-    if (pages > a.shared) tiles(a, queries.subspan(r * a.group, a.group), a.shared, pages, values);
+    if (pages > a.shared) tiles<T>(a, queries.subspan(r * a.group, a.group), a.shared, pages, values);
   }
 }
 
-void attend_target(const Attention& a) {
+template <typename T>
+void attend_to(const Attention& a) {
   thread_local AlignedFloats weights, sums;
   thread_local std::vector<Query> queries;
   int longest = 0;
@@ -219,12 +244,18 @@ void attend_target(const Attention& a) {
                          weights.data() + i * longest, sums.data() + i * a.value_stride, 0.0f});
     }
   }
-  all_pages(a, queries, /*values=*/false);
+  all_pages<T>(a, queries, /*values=*/false);
   for (Query& query : queries) softmax_weights(query, longest);
-  all_pages(a, queries, /*values=*/true);
+  all_pages<T>(a, queries, /*values=*/true);
   for (const Query& query : queries) {
     for (int e = 0; e < a.head_dim; ++e) query.out[e] = query.sum[e] * query.inverse_total;
   }
+}
+
+void attend_target(const Attention& a) {
+  if (a.format == NumberFormat::bf16) return attend_to<uint16_t>(a);
+  if (a.format == NumberFormat::int8) return attend_to<int8_t>(a);
+  attend_to<float>(a);
 }
 
 }  // namespace longshot::rollout::cpu::HWY_NAMESPACE

@@ -38,15 +38,17 @@ class CpuRunner : public Runner {
   std::vector<ForwardPass> passes_;  // one per thread
   PackedModel model_;
   KvBlocks blocks_;
-  std::vector<float*> pages_;  // of all steps of a forward
+  std::vector<std::byte*> pages_;  // of all steps of a forward
   RopeTable rope_;
   int64_t version_ = -1;
 };
 
 Status CpuRunner::load_weights(const model::WeightsView& weights) {
-  LS_RETURN_IF_ERROR(model_.load(weights, pool_));
+  if (limits_.kv == NumberFormat::int4)
+    return invalid_argument("the KV cache can be float32, bfloat16 or int8, not int4");
+  LS_RETURN_IF_ERROR(model_.load(weights, limits_.weights, pool_));
   const model::ModelConfig& c = model_.config();
-  const KvShape shape{c.num_layers, c.num_kv_heads, c.head_dim};
+  const KvShape shape{c.num_layers, c.num_kv_heads, c.head_dim, limits_.kv};
   if (!(shape == blocks_.shape())) blocks_ = KvBlocks(shape, limits_.blocks());
   rope_.reset(c);
   version_ = weights.version;

@@ -108,19 +108,34 @@ void ForwardPass::norm(const Buffer& in, const AlignedFloats& weight, int rows, 
   });
 }
 
-void ForwardPass::matmul(const PackedMatrix& w, const Buffer& in, int rows, Buffer& out,
-                         Store store) {
+// y = rows [first_row, first_row + rows) of `in` times W^T.
+void ForwardPass::product(const PackedMatrix& w, Buffer& in, int first_row, int rows, float* y,
+                          size_t ldy, Store store) {
+  const bool int8 = w.format() == NumberFormat::int8;
+  if (int8) {
+    quantized_.reset(rows, w.k());
+    workers_.ranges(rows, int64_t{4} * rows * w.k(), [&](int begin, int end) {
+      for (int r = begin; r < end; ++r) quantized_.set_row(r, in.row(first_row + r));
+    });
+  }
   workers_.ranges(w.panels(), int64_t{rows} * w.n() * w.k(), [&](int begin, int end) {
-    gemm(w, in.data.data(), in.stride, rows, out.row(0), out.stride, begin, end, store);
+    if (int8) {
+      gemm_int8(w, quantized_, rows, y, ldy, begin, end, store);
+    } else {
+      gemm(w, in.row(first_row), in.stride, rows, y, ldy, begin, end, store);
+    }
   });
+}
+
+void ForwardPass::matmul(const PackedMatrix& w, Buffer& in, int rows, Buffer& out, Store store) {
+  product(w, in, 0, rows, out.row(0), out.stride, store);
 }
 
 // QK norm and RoPE on one row, then its keys and values go to the cache.
 void ForwardPass::rotate_and_store(const PackedLayer& layer, int index, const Piece& piece,
                                    int token) {
   const model::ModelConfig& c = model_->config();
-  const KvShape& shape = shape_;
-  const int position = piece.start + token, lane = position % kPage;
+  const int position = piece.start + token;
   float* q = qkv_.row(piece.row + token);
   float* k = q + static_cast<size_t>(c.num_heads) * c.head_dim;
   const float* v = k + static_cast<size_t>(c.num_kv_heads) * c.head_dim;
@@ -134,14 +149,11 @@ void ForwardPass::rotate_and_store(const PackedLayer& layer, int index, const Pi
     rope(head, rope_->at(position), c.head_dim);
   };
   for (int h = 0; h < c.num_heads; ++h) rotate(q + h * c.head_dim, layer.q_norm);
-  float* page = piece.pages[position / kPage];
   for (int h = 0; h < c.num_kv_heads; ++h) {
     float* head = k + h * c.head_dim;
     rotate(head, layer.k_norm);
-    float* keys = page + shape.key_offset(index, h) + lane;
-    for (int e = 0; e < c.head_dim; ++e) keys[e * kPage] = head[e];
-    std::copy_n(v + h * c.head_dim, c.head_dim,
-                page + shape.value_offset(index, h) + lane * shape.value_stride());
+    store_kv(shape_, index, h, position % kPage, head, v + h * c.head_dim,
+             piece.pages[position / kPage]);
   }
 }
 
@@ -172,7 +184,9 @@ void ForwardPass::attend_task(const AttentionTask& task, int index) {
           .head_dim = c.head_dim,
           .k_offset = shape_.key_offset(index, task.head),
           .v_offset = shape_.value_offset(index, task.head),
-          .value_stride = shape_.value_stride()});
+          .value_stride = shape_.value_stride(),
+          .format = shape_.format,
+          .scale_offset = shape_.scale_offset(index, task.head)});
 }
 
 void ForwardPass::attention(int index) {
@@ -218,10 +232,7 @@ void ForwardPass::logits() {
     regular = regular && out[r + 1] - out[r] == stride && stride > 0;
   const int runs = regular ? 1 : rows, height = regular ? rows : 1;
   for (int run = 0; run < runs; ++run) {
-    workers_.ranges(head.panels(), int64_t{height} * head.n() * head.k(), [&](int begin, int end) {
-      gemm(head, normed_.row(run), normed_.stride, height, out[run], regular ? stride : head.n(),
-           begin, end, Store::set);
-    });
+    product(head, normed_, run, height, out[run], regular ? stride : head.n(), Store::set);
   }
 }
 

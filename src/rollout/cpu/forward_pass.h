@@ -28,7 +28,7 @@ class RopeTable {
 
 // Consecutive tokens of one sequence.
 struct Piece {
-  std::span<float* const> pages;  // KV pages of the sequence, those of the new tokens included
+  std::span<std::byte* const> pages;  // KV pages of the sequence, those of the new tokens included
   int start = 0;  // position of tokens[0]
   std::span<const int32_t> tokens;
   int row = 0;              // of tokens[0] in the pass
@@ -76,7 +76,9 @@ class ForwardPass {
   void add_tasks(int first_row, int rows, int shared);
   void layer(int index);
   void norm(const Buffer& in, const AlignedFloats& weight, int rows, Buffer& out);
-  void matmul(const PackedMatrix& w, const Buffer& in, int rows, Buffer& out, Store store);
+  void matmul(const PackedMatrix& w, Buffer& in, int rows, Buffer& out, Store store);
+  void product(const PackedMatrix& w, Buffer& in, int first_row, int rows, float* y, size_t ldy,
+               Store store);
   void write_cache(const PackedLayer& layer, int index);
   void rotate_and_store(const PackedLayer& layer, int index, const Piece& piece, int token);
   void attention(int index);
@@ -92,6 +94,7 @@ class ForwardPass {
   int rows_ = 0;
 
   Buffer x_, normed_, qkv_, attended_, gate_up_, act_;
+  QuantizedRows quantized_;
   std::vector<int> piece_of_row_;
   std::vector<AttentionTask> tasks_;
   int64_t attention_work_ = 0;

@@ -22,6 +22,7 @@ constexpr int kN = static_cast<int>(hn::MaxLanes(D()));
 constexpr int kPanelsTogether = kN == kPanel ? 2 : 1;
 // Accumulators must stay in registers: 24 of 32, or 12 of 16.
 constexpr int kMaxRows = kN >= 16 ? 12 : 6;
+constexpr int kAhead = 1024;  // values of bf16 weights that are fetched early
 
 struct TileArgs {
   const float* x;
@@ -146,30 +147,92 @@ void part_block(const TileArgs& a, int rows, int columns) {
   }
 }
 
+// bf16 [count][16] -> f32 [count][16].
+void unpack_bf16(const uint16_t* in, int count, float* out) {
+  const D d;
+  const hn::Rebind<hwy::bfloat16_t, D> half;
+  for (int i = 0; i < count * kPanel; i += kN) {
+    __builtin_prefetch(in + i + kAhead, 0, 3);
+    hn::Store(hn::PromoteTo(d, hn::Load(half, reinterpret_cast<const hwy::bfloat16_t*>(in + i))),
+              d, out + i);
+  }
+}
+
+// Values [k, k + count) of an int4 panel -> f32 [count][16]; k is a multiple of 32.
+void unpack_int4(const uint8_t* in, const uint16_t* scales, int count, float* out) {
+  const D d;
+  const hn::Rebind<int32_t, D> integers;
+  const hn::Rebind<uint8_t, D> bytes;
+  const hn::Rebind<hwy::bfloat16_t, D> half;
+  for (int part = 0; part < kPanel; part += kN) {
+    for (int k = 0; k < count; k += 2) {
+      const auto scale = hn::PromoteTo(
+          d, hn::Load(half, reinterpret_cast<const hwy::bfloat16_t*>(
+                                scales + k / kInt4Group * kPanel + part)));
+      const auto both = hn::PromoteTo(integers, hn::Load(bytes, in + k / 2 * kPanel + part));
+      const auto low = hn::And(both, hn::Set(integers, 15)), high = hn::ShiftRight<4>(both);
+      const auto eight = hn::Set(integers, 8);
+      float* at = out + k * kPanel + part;
+      hn::Store(hn::Mul(hn::ConvertTo(d, hn::Sub(low, eight)), scale), d, at);
+      hn::Store(hn::Mul(hn::ConvertTo(d, hn::Sub(high, eight)), scale), d, at + kPanel);
+    }
+  }
+}
+
+// The f32 values [k, k + depth) of `count` panels: in place if the matrix is f32, else unpacked into `buffer`.
+struct Block {
+  const float* values;
+  size_t second;      // floats from a panel to the next
+  const char* ahead;  // see TileArgs
+  size_t ahead_second;
+};
+
+Block block_of(const PackedMatrix& w, int p, int count, int k, int depth, float* buffer) {
+  if (w.format() == NumberFormat::f32) {
+    const float* panel = w.panel_as<float>(p) + static_cast<size_t>(k) * kPanel;
+    const size_t floats = w.panel_bytes() / sizeof(float);
+    // After the last block of a panel the next panel begins.
+    const float* next = panel + static_cast<size_t>(depth) * kPanel +
+                        (count == 2 && k + depth == w.k() ? floats : 0);
+    return {panel, floats, reinterpret_cast<const char*>(next), floats * sizeof(float)};
+  }
+  constexpr size_t kBlockFloats = static_cast<size_t>(kDepth) * kPanel;
+  for (int i = 0; i < count; ++i) {
+    float* out = buffer + i * kBlockFloats;
+    if (w.format() == NumberFormat::bf16) {
+      unpack_bf16(w.panel_as<uint16_t>(p + i) + static_cast<size_t>(k) * kPanel, depth, out);
+    } else {
+      unpack_int4(w.panel_as<uint8_t>(p + i) + static_cast<size_t>(k) / 2 * kPanel,
+                  w.group_scales(p + i) + static_cast<size_t>(k) / kInt4Group * kPanel, depth,
+                  out);
+    }
+  }
+  return {buffer, kBlockFloats, nullptr, 0};
+}
+
 void gemm_target(const PackedMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
                  int panel_begin, int panel_end, Store store) {
-  const size_t panel_floats = static_cast<size_t>(w.k()) * kPanel;
+  // One row more for an odd depth of int4.
+  thread_local AlignedFloats buffer;
+  if (w.format() != NumberFormat::f32) buffer.resize((2 * kDepth + 1) * kPanel);
   for (int p = panel_begin; p < panel_end;) {
     const int column = p * kPanel, columns = std::min(kPanel, w.n() - column);
     const bool pair = kPanelsTogether == 2 && p + 1 < panel_end && w.n() - column >= 2 * kPanel;
     for (int k = 0; k < w.k(); k += kDepth) {
       const int depth = std::min(kDepth, w.k() - k);
-      const float* panel = w.panel(p) + static_cast<size_t>(k) * kPanel;
-      // After the last block of a panel the next panel begins.
-      const float* next = panel + static_cast<size_t>(depth) * kPanel +
-                          (pair && k + depth == w.k() ? panel_floats : 0);
+      const Block block = block_of(w, p, pair ? 2 : 1, k, depth, buffer.data());
       const TileArgs a{.x = x + k,
                        .ldx = ldx,
-                       .panel = panel,
-                       .second = kPanelsTogether == 2 ? panel_floats : kN,
+                       .panel = block.values,
+                       .second = kPanelsTogether == 2 ? block.second : kN,
                        .depth = depth,
                        .bias = k == 0 ? w.bias() + column : nullptr,
                        .y = y + column,
                        .ldy = ldy,
                        .add = k > 0 || store == Store::add,
-                       .ahead = reinterpret_cast<const char*>(next),
+                       .ahead = block.ahead,
                        .ahead_step = 0,
-                       .ahead_second = panel_floats * sizeof(float)};
+                       .ahead_second = block.ahead_second};
       if (pair) {
         whole_block<2>(a, rows, 2 * kPanel);
       } else if (columns == kPanel) {
@@ -189,34 +252,6 @@ HWY_AFTER_NAMESPACE();
 namespace longshot::rollout::cpu {
 
 HWY_EXPORT(gemm_target);
-
-void PackedMatrix::reset(int n, int k) {
-  if (n == n_ && k == k_) return;
-  n_ = n;
-  k_ = k;
-  data_ = AlignedFloats(static_cast<size_t>(round_up(n, kPanel)) * k);
-  bias_ = AlignedFloats(static_cast<size_t>(round_up(n, kPanel)));
-}
-
-void PackedMatrix::set_rows(int column, int rows, const float* weight) {
-  constexpr int kBlock = 64;  // of k: the 8 KiB that are written in strides stay in the first cache
-  for (int begin = 0; begin < rows; begin += kPanel) {
-    const int end = std::min(rows, begin + kPanel);
-    for (int k0 = 0; k0 < k_; k0 += kBlock) {
-      const int k1 = std::min(k_, k0 + kBlock);
-      for (int r = begin; r < end; ++r) {
-        const int c = column + r;
-        float* out = data_.data() + static_cast<size_t>(c / kPanel) * k_ * kPanel + c % kPanel;
-        const float* in = weight + static_cast<size_t>(r) * k_;
-        for (int k = k0; k < k1; ++k) out[static_cast<size_t>(k) * kPanel] = in[k];
-      }
-    }
-  }
-}
-
-void PackedMatrix::set_bias(int column, std::span<const float> bias) {
-  std::copy(bias.begin(), bias.end(), bias_.begin() + column);
-}
 
 void gemm(const PackedMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
           int panel_begin, int panel_end, Store store) {

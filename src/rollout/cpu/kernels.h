@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <span>
 
+#include "rollout/number_format.h"
+
 namespace longshot::rollout::cpu {
 
 inline constexpr int kPage = 16;  // positions of one KV page
@@ -25,7 +27,7 @@ struct AttentionRow {
   const float* q;  // [group][head_dim]
   float* out;      // [group][head_dim]
   int length;
-  const float* const* pages;  // page p holds positions [16 p, 16 p + 16)
+  const std::byte* const* pages;  // page p holds positions [16 p, 16 p + 16)
 };
 
 // Attention of several tokens with one KV head. The first `shared` pages are the same for all of them and are read
@@ -35,9 +37,12 @@ struct Attention {
   int shared;
   int group;  // query heads per KV head
   int head_dim;
-  size_t k_offset;   // in a page: keys [head_dim][16]
-  size_t v_offset;   // in a page: values [16][value_stride]
+  // Where they are in a page, in bytes; see KvShape.
+  size_t k_offset;   // keys [head_dim][16]
+  size_t v_offset;   // values [16][value_stride]
   int value_stride;  // head_dim rounded up to 16
+  NumberFormat format = NumberFormat::f32;
+  size_t scale_offset = 0;  // int8: scales of keys [16] and of values [16]
 };
 void attend(const Attention& a);
 

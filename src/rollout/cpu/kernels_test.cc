@@ -1,80 +1,16 @@
 #include "rollout/cpu/kernels.h"
 
 #include <gtest/gtest.h>
-#include <hwy/highway.h>
 
-#include <array>
-#include <cstring>
 #include <map>
 
-#include "base/rng.h"
-#include "rollout/cpu/gemm.h"
-#include "rollout/cpu/kv_blocks.h"
-#include "rollout/cpu/reference.h"
+#include "rollout/cpu/kernels_testing.h"
 
 namespace longshot::rollout::cpu {
 namespace {
 
-std::vector<float> random_floats(size_t n, uint64_t seed, double scale = 1.0) {
-  CounterRng rng(seed);
-  std::vector<float> out(n);
-  for (float& v : out) v = static_cast<float>(rng.next_normal() * scale);
-  return out;
-}
-
-double largest_difference(std::span<const float> a, std::span<const float> b) {
-  EXPECT_EQ(a.size(), b.size());
-  double largest = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    largest = std::max(largest, std::abs(static_cast<double>(a[i]) - b[i]));
-    EXPECT_TRUE(std::isfinite(a[i]));
-  }
-  return largest;
-}
-
-// Every compiled instruction set that this CPU has: the parameter is a HWY_* target bit.
-class Kernels : public ::testing::TestWithParam<int64_t> {
- protected:
-  void SetUp() override { select(GetParam()); }
-  void TearDown() override { select(0); }
-  static void select(int64_t target) {
-    hwy::SetSupportedTargetsForTest(target);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-  }
-  void report(const char* what, double difference) {
-    printf("%-8s %-28s largest difference %.3g\n", hwy::TargetName(GetParam()), what, difference);
-  }
-  static bool fused() { return (GetParam() & (HWY_AVX2 | HWY_AVX3)) != 0; }
-};
-
-std::vector<int64_t> targets() {
-  std::vector<int64_t> out;
-  for (const int64_t target : {static_cast<int64_t>(HWY_AVX3), static_cast<int64_t>(HWY_AVX2)}) {
-    if (hwy::SupportedTargets() & target) out.push_back(target);
-  }
-  out.push_back(HWY_SCALAR);
-  return out;
-}
-
 INSTANTIATE_TEST_SUITE_P(EveryTarget, Kernels, ::testing::ValuesIn(targets()),
                          [](const auto& info) { return hwy::TargetName(info.param); });
-
-// One GEMM through the packed form; y has a row stride larger than n, whose gap must stay untouched.
-std::vector<float> packed_gemm(std::span<const float> x, std::span<const float> w, int m, int n,
-                               int k, Store store = Store::set, std::span<const float> bias = {}) {
-  PackedMatrix packed;
-  packed.reset(n, k);
-  packed.set_rows(0, n, w.data());
-  if (!bias.empty()) packed.set_bias(0, bias);
-  const int stride = n + 3;
-  std::vector<float> y(static_cast<size_t>(m) * stride, 7.0f), out;
-  gemm(packed, x.data(), k, m, y.data(), stride, 0, packed.panels(), store);
-  for (int r = 0; r < m; ++r) {
-    out.insert(out.end(), y.begin() + r * stride, y.begin() + r * stride + n);
-    for (int gap = n; gap < stride; ++gap) EXPECT_EQ(y[r * stride + gap], 7.0f);
-  }
-  return out;
-}
 
 TEST_P(Kernels, GemmMatchesTheReference) {
   double worst = 0;
@@ -170,47 +106,6 @@ TEST_P(Kernels, RopeMatchesTheReference) {
   EXPECT_LT(worst, 1e-6);
 }
 
-// A cache of one layer and head, filled with random keys and values; memory beyond them is NaN.
-struct AttentionCase {
-  AttentionCase(int head_dim_in, int length)
-      : head_dim(head_dim_in), blocks({1, 1, head_dim_in}, (length + kPage - 1) / kPage) {
-    keys = random_floats(length * head_dim, 9);
-    values = random_floats(length * head_dim, 10);
-    const KvShape& shape = blocks.shape();
-    for (int page = 0; page * kPage < length; ++page) {
-      pages.push_back(blocks.at(page));
-      std::fill_n(pages.back(), shape.block_floats(), std::nanf(""));
-    }
-    for (int p = 0; p < length; ++p) {
-      float* page = pages[p / kPage];
-      for (int e = 0; e < head_dim; ++e) {
-        page[shape.key_offset(0, 0) + e * kPage + p % kPage] = keys[p * head_dim + e];
-        page[shape.value_offset(0, 0) + (p % kPage) * shape.value_stride() + e] =
-            values[p * head_dim + e];
-      }
-    }
-  }
-  // Rows at consecutive positions; the first `shared` pages are declared common.
-  std::vector<float> run(std::span<const float> q, int rows, int position, int group,
-                         int shared = 1000) {
-    std::vector<float> out(q.size());
-    const size_t stride = static_cast<size_t>(group) * head_dim;
-    std::vector<AttentionRow> list;
-    for (int r = 0; r < rows; ++r) {
-      list.push_back(
-          {q.data() + r * stride, out.data() + r * stride, position + r + 1, pages.data()});
-    }
-    const int needed = round_up(position + rows, kPage) / kPage;
-    attend({list, std::min(shared, needed), group, head_dim, blocks.shape().key_offset(0, 0),
-            blocks.shape().value_offset(0, 0), blocks.shape().value_stride()});
-    return out;
-  }
-  int head_dim;
-  KvBlocks blocks;
-  std::vector<float*> pages;
-  std::vector<float> keys, values;
-};
-
 TEST_P(Kernels, AttentionMatchesTheReference) {
   double worst = 0;
   for (const auto& [head_dim, group, length] :
@@ -229,9 +124,15 @@ TEST_P(Kernels, AttentionMatchesTheReference) {
   EXPECT_LT(worst, 2e-6);
 }
 
-TEST_P(Kernels, AttentionRowsDoNotDependOnTheChunk) {
+class KvFormats : public ::testing::TestWithParam<NumberFormat> {};
+INSTANTIATE_TEST_SUITE_P(Each, KvFormats,
+                         ::testing::Values(NumberFormat::f32, NumberFormat::bf16,
+                                           NumberFormat::int8),
+                         [](const auto& info) { return number_format_name(info.param); });
+
+TEST_P(KvFormats, AttentionRowsDoNotDependOnTheChunk) {
   const int head_dim = 64, group = 3, length = 70;
-  AttentionCase c(head_dim, length);
+  AttentionCase c(head_dim, length, GetParam());
   const auto q = random_floats(length * group * head_dim, 12);
   const auto all = c.run(q, length, 0, group);
   const int width = group * head_dim;
@@ -254,7 +155,7 @@ TEST_P(Kernels, AttentionRowsDoNotDependOnTheChunk) {
 TEST(KernelTargets, AgreeBitForBit) {
   std::map<int64_t, std::vector<float>> results;
   for (const int64_t target : targets()) {
-    if (target == HWY_SCALAR) continue;
+    if (target == HWY_SCALAR || target == HWY_AVX3_DL) continue;
     hwy::SetSupportedTargetsForTest(target);
     hwy::GetChosenTarget().Update(hwy::SupportedTargets());
     AttentionCase c(48, 40);
@@ -276,15 +177,15 @@ TEST(KernelTargets, AgreeBitForBit) {
 TEST(KvBlocks, TakeMemoryWhenFirstUsedAndCopyAllLayers) {
   KvBlocks blocks({2, 1, 8}, 5);
   EXPECT_EQ(blocks.bytes(), 0);
-  float* first = blocks.at(3);
-  const size_t last = blocks.shape().block_floats() - 1;
-  first[0] = 42;
-  first[last] = 43;
+  std::byte* first = blocks.at(3);
+  const size_t last = blocks.shape().block_bytes() - 1;
+  first[0] = std::byte{42};
+  first[last] = std::byte{43};
   blocks.copy(3, 1);
-  EXPECT_EQ(blocks.at(1)[0], 42);
-  EXPECT_EQ(blocks.at(1)[last], 43);
+  EXPECT_EQ(blocks.at(1)[0], std::byte{42});
+  EXPECT_EQ(blocks.at(1)[last], std::byte{43});
   EXPECT_EQ(blocks.at(3), first);
-  EXPECT_EQ(blocks.bytes(), 2 * static_cast<int64_t>((last + 1) * sizeof(float)));
+  EXPECT_EQ(blocks.bytes(), 2 * static_cast<int64_t>(last + 1));
 }
 
 }  // namespace

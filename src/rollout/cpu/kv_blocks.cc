@@ -1,20 +1,58 @@
 #include "rollout/cpu/kv_blocks.h"
 
 #include <algorithm>
+#include <cmath>
+
+#include "rollout/cpu/packed_matrix.h"
 
 namespace longshot::rollout::cpu {
+namespace {
 
-float* KvBlocks::at(int block) {
-  AlignedFloats& memory = storage_[block];
+// out[i * stride] = values[i] / scale, rounded.
+float quantize(const float* values, int n, size_t stride, int8_t* out) {
+  float largest = 0;
+  for (int i = 0; i < n; ++i) largest = std::max(largest, std::abs(values[i]));
+  const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
+  for (int i = 0; i < n; ++i)
+    out[i * stride] = static_cast<int8_t>(std::nearbyint(values[i] * inverse));
+  return largest / 127.0f;
+}
+
+}  // namespace
+
+void store_kv(const KvShape& shape, int layer, int head, int position, const float* key,
+              const float* value, std::byte* block) {
+  std::byte* keys = block + shape.key_offset(layer, head);
+  std::byte* values = block + shape.value_offset(layer, head);
+  const int n = shape.head_dim;
+  const size_t row = static_cast<size_t>(position) * shape.value_stride();
+  if (shape.format == NumberFormat::f32) {
+    auto* k = reinterpret_cast<float*>(keys) + position;
+    for (int e = 0; e < n; ++e) k[e * kPage] = key[e];
+    std::copy_n(value, n, reinterpret_cast<float*>(values) + row);
+  } else if (shape.format == NumberFormat::bf16) {
+    auto* k = reinterpret_cast<uint16_t*>(keys) + position;
+    auto* v = reinterpret_cast<uint16_t*>(values) + row;
+    for (int e = 0; e < n; ++e) k[e * kPage] = to_bf16(key[e]);
+    for (int e = 0; e < n; ++e) v[e] = to_bf16(value[e]);
+  } else {
+    auto* scales = reinterpret_cast<float*>(block + shape.scale_offset(layer, head)) + position;
+    scales[0] = quantize(key, n, kPage, reinterpret_cast<int8_t*>(keys) + position);
+    scales[kPage] = quantize(value, n, 1, reinterpret_cast<int8_t*>(values) + row);
+  }
+}
+
+std::byte* KvBlocks::at(int block) {
+  AlignedBytes& memory = storage_[block];
   if (memory.empty()) {
-    memory = AlignedFloats(shape_.block_floats());
-    bytes_ += static_cast<int64_t>(shape_.block_floats() * sizeof(float));
+    memory = AlignedBytes(shape_.block_bytes());
+    bytes_ += static_cast<int64_t>(shape_.block_bytes());
   }
   return memory.data();
 }
 
 void KvBlocks::copy(int from, int to) {
-  std::copy_n(at(from), shape_.block_floats(), at(to));
+  std::copy_n(at(from), shape_.block_bytes(), at(to));
 }
 
 }  // namespace longshot::rollout::cpu

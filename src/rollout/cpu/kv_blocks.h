@@ -7,25 +7,44 @@
 
 #include "rollout/cpu/aligned.h"
 #include "rollout/cpu/kernels.h"
+#include "rollout/number_format.h"
 
 namespace longshot::rollout::cpu {
 
+// Of each layer and head a block has, one after the other and each on a cache line: keys [head_dim][16], values
+// [16][value_stride]; in the format int8 also the scales of the keys [16] and of the values [16], f32.
 struct KvShape {
   int layers = 0, heads = 0, head_dim = 0;
+  NumberFormat format = NumberFormat::f32;  // f32, bf16 or int8
 
   bool operator==(const KvShape&) const = default;
   int value_stride() const { return round_up(head_dim, kLane); }
-  size_t key_floats() const { return static_cast<size_t>(head_dim) * kPage; }
-  size_t value_floats() const { return static_cast<size_t>(value_stride()) * kPage; }
-  size_t block_floats() const {
-    return static_cast<size_t>(layers) * heads * (key_floats() + value_floats());
+  size_t element_bytes() const {
+    return format == NumberFormat::f32 ? 4 : format == NumberFormat::bf16 ? 2 : 1;
   }
-  // Where a head's keys [head_dim][16] start in a block; its values [16][value_stride] follow them.
+  size_t key_bytes() const { return line(head_dim * kPage * element_bytes()); }
+  size_t value_bytes() const { return line(value_stride() * kPage * element_bytes()); }
+  size_t scale_bytes() const {
+    return format == NumberFormat::int8 ? 2 * kPage * sizeof(float) : 0;
+  }
+  size_t head_bytes() const { return key_bytes() + value_bytes() + scale_bytes(); }
+  size_t block_bytes() const { return static_cast<size_t>(layers) * heads * head_bytes(); }
+
   size_t key_offset(int layer, int head) const {
-    return (static_cast<size_t>(layer) * heads + head) * (key_floats() + value_floats());
+    return (static_cast<size_t>(layer) * heads + head) * head_bytes();
   }
-  size_t value_offset(int layer, int head) const { return key_offset(layer, head) + key_floats(); }
+  size_t value_offset(int layer, int head) const { return key_offset(layer, head) + key_bytes(); }
+  size_t scale_offset(int layer, int head) const {
+    return value_offset(layer, head) + value_bytes();
+  }
+
+ private:
+  static size_t line(size_t bytes) { return (bytes + 63) / 64 * 64; }
 };
+
+// Writes the key and value [head_dim] of one position (0 to 15 of its block).
+void store_kv(const KvShape& shape, int layer, int head, int position, const float* key,
+              const float* value, std::byte* block);
 
 class KvBlocks {
  public:
@@ -35,11 +54,11 @@ class KvBlocks {
   const KvShape& shape() const { return shape_; }
   int64_t bytes() const { return bytes_; }
   void copy(int from, int to);
-  float* at(int block);  // takes the memory if need be
+  std::byte* at(int block);  // takes the memory if need be
 
  private:
   KvShape shape_;
-  std::vector<AlignedFloats> storage_;  // by block
+  std::vector<AlignedBytes> storage_;  // by block
   int64_t bytes_ = 0;
 };
 

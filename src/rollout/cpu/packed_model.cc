@@ -40,9 +40,9 @@ Result<Lookup> find_weights(const model::WeightsView& view) {
 // Collects the copies of a load, to be run on all threads.
 class Packer {
  public:
-  explicit Packer(Lookup found) : found_(std::move(found)) {}
+  Packer(Lookup found, NumberFormat format) : found_(std::move(found)), format_(format) {}
 
-  bool has(const std::string& name) const { return found_.count(name) > 0; }
+  NumberFormat format() const { return format_; }
 
   void vector(const std::string& name, AlignedFloats& out) {
     const auto& view = *found_.at(name);
@@ -73,11 +73,13 @@ class Packer {
  private:
   static constexpr int kRowsPerTask = 1024;
   Lookup found_;
+  NumberFormat format_;
   std::vector<std::function<void()>> tasks_;
 };
 
 void pack_layer(Packer& packer, const model::ModelConfig& c, int index, int up_column,
                 PackedLayer& layer) {
+  const NumberFormat format = packer.format();
   const std::string p = "model.layers." + std::to_string(index) + ".";
   const int q = c.num_heads * c.head_dim, kv = c.num_kv_heads * c.head_dim;
   packer.vector(p + "input_layernorm.weight", layer.attention_norm);
@@ -86,33 +88,33 @@ void pack_layer(Packer& packer, const model::ModelConfig& c, int index, int up_c
     packer.vector(p + "self_attn.q_norm.weight", layer.q_norm);
     packer.vector(p + "self_attn.k_norm.weight", layer.k_norm);
   }
-  layer.qkv.reset(q + 2 * kv, c.hidden_size);
+  layer.qkv.reset(q + 2 * kv, c.hidden_size, format);
   packer.matrix(p + "self_attn.q_proj", layer.qkv, 0);
   packer.matrix(p + "self_attn.k_proj", layer.qkv, q);
   packer.matrix(p + "self_attn.v_proj", layer.qkv, q + kv);
-  layer.out.reset(c.hidden_size, q);
+  layer.out.reset(c.hidden_size, q, format);
   packer.matrix(p + "self_attn.o_proj", layer.out, 0);
-  layer.gate_up.reset(2 * up_column, c.hidden_size);
+  layer.gate_up.reset(2 * up_column, c.hidden_size, format);
   packer.matrix(p + "mlp.gate_proj", layer.gate_up, 0);
   packer.matrix(p + "mlp.up_proj", layer.gate_up, up_column);
-  layer.down.reset(c.hidden_size, c.intermediate_size);
+  layer.down.reset(c.hidden_size, c.intermediate_size, format);
   packer.matrix(p + "mlp.down_proj", layer.down, 0);
 }
 
 }  // namespace
 
-Status PackedModel::load(const model::WeightsView& weights, ThreadPool& pool) {
+Status PackedModel::load(const model::WeightsView& weights, NumberFormat format, ThreadPool& pool) {
   const model::ModelConfig& c = weights.config;
   LS_RETURN_IF_ERROR(check_architecture(c));
   LS_ASSIGN_OR_RETURN(Lookup found, find_weights(weights));
-  Packer packer(std::move(found));
+  Packer packer(std::move(found), format);
   config_ = c;
   const float* embedding = packer.data("model.embed_tokens.weight");
   embedding_.assign(embedding, embedding + static_cast<size_t>(c.vocab_size) * c.hidden_size);
   layers_.resize(c.num_layers);
   for (int i = 0; i < c.num_layers; ++i) pack_layer(packer, c, i, up_column(), layers_[i]);
   packer.vector("model.norm.weight", final_norm_);
-  head_.reset(c.vocab_size, c.hidden_size);
+  head_.reset(c.vocab_size, c.hidden_size, format);
   packer.matrix(c.tie_word_embeddings ? "model.embed_tokens" : "lm_head", head_, 0);
   packer.run(pool);
   return ok_status();

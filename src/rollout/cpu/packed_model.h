@@ -23,9 +23,10 @@ struct PackedLayer {
 
 class PackedModel {
  public:
-  // Copies all weights; the view is not needed afterwards. Memory of a former load is reused if the shapes are the
-  // same. Error: a weight is missing or has the wrong shape, or the architecture has no kernels.
-  Status load(const model::WeightsView& weights, ThreadPool& pool);
+  // Copies all weights, the matrices in `format`, norms, biases and embeddings in f32; the view is not needed
+  // afterwards. Memory of a former load is reused if the shapes are the same. Error: a weight is missing or has the
+  // wrong shape, or the architecture has no kernels.
+  Status load(const model::WeightsView& weights, NumberFormat format, ThreadPool& pool);
 
   const model::ModelConfig& config() const { return config_; }
   const std::vector<PackedLayer>& layers() const { return layers_; }

@@ -1,0 +1,165 @@
+#include <gtest/gtest.h>
+
+#include "rollout/cpu/kernels_testing.h"
+
+namespace longshot::rollout::cpu {
+namespace {
+
+class FormatKernels : public Kernels {};
+
+INSTANTIATE_TEST_SUITE_P(EveryTarget, FormatKernels, ::testing::ValuesIn(targets()),
+                         [](const auto& info) { return hwy::TargetName(info.param); });
+
+// W as the packed matrix stands for it.
+std::vector<float> values_of(const PackedMatrix& w) {
+  std::vector<float> out;
+  for (int c = 0; c < w.n(); ++c) {
+    for (int k = 0; k < w.k(); ++k) out.push_back(w.value(c, k));
+  }
+  return out;
+}
+
+TEST_P(FormatKernels, WeightOnlyFormatsHaveTheBitsOfTheF32GemmOnTheirValues) {
+  for (const NumberFormat format : {NumberFormat::bf16, NumberFormat::int4}) {
+    for (const auto& [m, n, k] :
+         {std::array{1, 32, 64}, {13, 96, 577}, {7, 33, 5}, {64, 67, 320}, {25, 1, 1}}) {
+      const auto x = random_floats(m * k, 1), w = random_floats(n * k, 2);
+      PackedMatrix packed;
+      packed.reset(n, k, format);
+      packed.set_rows(0, n, w.data());
+      std::vector<float> y(static_cast<size_t>(m) * n);
+      gemm(packed, x.data(), k, m, y.data(), n, 0, packed.panels(), Store::set);
+      const auto expected = packed_gemm(x, values_of(packed), m, n, k);
+      ASSERT_EQ(0, std::memcmp(y.data(), expected.data(), y.size() * sizeof(float)))
+          << number_format_name(format) << " " << n << " x " << k;
+    }
+  }
+}
+
+// The int8 product of one row and column, in plain integers.
+float int8_product(const float* x, const PackedMatrix& w, int column) {
+  float largest = 0;
+  for (int i = 0; i < w.k(); ++i) largest = std::max(largest, std::abs(x[i]));
+  const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
+  int64_t sum = 0;
+  for (int i = 0; i < w.k(); ++i) {
+    const float scale = w.column_scales()[column];
+    const auto weight =
+        static_cast<int64_t>(scale == 0 ? 0 : std::nearbyint(w.value(column, i) / scale));
+    sum += static_cast<int64_t>(std::nearbyint(x[i] * inverse)) * weight;
+  }
+  return static_cast<float>(sum) * (largest / 127.0f * w.column_scales()[column]);
+}
+
+TEST_P(FormatKernels, Int8GemmIsTheExactIntegerProduct) {
+  for (const auto& [m, n, k] : {std::array{1, 32, 64},
+                                {13, 96, 577},
+                                {7, 33, 5},
+                                {64, 67, 192},
+                                {25, 1, 1},
+                                {2, 16, 65535}}) {
+    auto x = random_floats(m * k, 1), w = random_floats(n * k, 2);
+    std::fill_n(w.begin(), k, 0.0f);  // a column without a scale
+    if (k > 10'000) {                 // the largest sums there can be
+      std::fill(x.begin(), x.end(), 1.0f);
+      std::fill(w.begin(), w.end(), 1.0f);
+    }
+    PackedMatrix packed;
+    packed.reset(n, k, NumberFormat::int8);
+    packed.set_rows(0, n, w.data());
+    QuantizedRows rows;
+    rows.reset(m, k);
+    for (int r = 0; r < m; ++r) rows.set_row(r, x.data() + r * k);
+    const int stride = n + 3;
+    std::vector<float> y(static_cast<size_t>(m) * stride, 7.0f);
+    gemm_int8(packed, rows, m, y.data(), stride, 0, packed.panels(), Store::set);
+    for (int r = 0; r < m; ++r) {
+      for (int c = 0; c < n; ++c)
+        ASSERT_EQ(y[r * stride + c], int8_product(x.data() + r * k, packed, c)) << r << " " << c;
+      for (int gap = n; gap < stride; ++gap) ASSERT_EQ(y[r * stride + gap], 7.0f);
+    }
+  }
+}
+
+TEST_P(FormatKernels, Int8GemmAddsBiasAndResidual) {
+  const int m = 5, n = 40, k = 16;
+  const auto x = random_floats(m * k, 1), w = random_floats(n * k, 2), bias = random_floats(n, 3);
+  PackedMatrix packed;
+  packed.reset(n, k, NumberFormat::int8);
+  packed.set_rows(0, n, w.data());
+  packed.set_bias(0, bias);
+  QuantizedRows rows;
+  rows.reset(m, k);
+  for (int r = 0; r < m; ++r) rows.set_row(r, x.data() + r * k);
+  std::vector<float> y(m * n, 7.0f), expected;
+  gemm_int8(packed, rows, m, y.data(), n, 0, packed.panels(), Store::add);
+  for (int i = 0; i < m * n; ++i)
+    expected.push_back(int8_product(x.data() + i / n * k, packed, i % n) + bias[i % n] + 7.0f);
+  const double difference = largest_difference(y, expected);
+  report("int8 gemm, bias and residual", difference);
+  EXPECT_LT(difference, 1e-5);
+}
+
+TEST(PackedMatrix, FormatsKeepTheirStep) {
+  const int n = 48, k = 200;
+  const auto w = random_floats(n * k, 2);
+  for (const auto& [format, bound] : {std::pair{NumberFormat::f32, 0.0},
+                                      {NumberFormat::bf16, 1.0 / 256},
+                                      {NumberFormat::int8, 0.5 / 127},
+                                      {NumberFormat::int4, 1.0 / 8 + 1.0 / 256}}) {
+    PackedMatrix packed;
+    packed.reset(n, k, format);
+    packed.set_rows(0, n, w.data());
+    double worst = 0;  // relative to the largest magnitude of the column
+    for (int c = 0; c < n; ++c) {
+      double largest = 0;
+      for (int i = 0; i < k; ++i) largest = std::max(largest, std::abs(double{w[c * k + i]}));
+      for (int i = 0; i < k; ++i)
+        worst = std::max(worst, std::abs(double{w[c * k + i]} - packed.value(c, i)) / largest);
+    }
+    printf("%-5s largest relative difference of a weight %.3g\n", number_format_name(format),
+           worst);
+    EXPECT_LE(worst, bound * 1.001);
+  }
+}
+
+// What the cache stands for: each value rounded as its format does.
+std::vector<float> rounded(const std::vector<float>& in, int head_dim, NumberFormat format) {
+  std::vector<float> out = in;
+  for (size_t begin = 0; begin < in.size(); begin += head_dim) {
+    float largest = 0;
+    for (int e = 0; e < head_dim; ++e) largest = std::max(largest, std::abs(in[begin + e]));
+    for (int e = 0; e < head_dim; ++e) {
+      float& v = out[begin + e];
+      v = format == NumberFormat::bf16
+              ? from_bf16(to_bf16(v))
+              : std::nearbyint(v * (127.0f / largest)) * (largest / 127.0f);
+    }
+  }
+  return out;
+}
+
+TEST_P(FormatKernels, AttentionOverASmallerCacheMatchesTheReferenceOnItsValues) {
+  for (const NumberFormat format : {NumberFormat::bf16, NumberFormat::int8}) {
+    double worst = 0;
+    for (const auto& [head_dim, group, length] :
+         {std::array{64, 3, 100}, {12, 1, 1}, {128, 4, 33}, {2, 7, 16}, {96, 2, 47}}) {
+      AttentionCase c(head_dim, length, format);
+      const auto keys = rounded(c.keys, head_dim, format),
+                 values = rounded(c.values, head_dim, format);
+      const auto q = random_floats(length * group * head_dim, 11);
+      const auto out = c.run(q, length, 0, group);
+      for (int i = 0; i < length * group; ++i) {
+        const auto expected = reference::attend(std::span(q).subspan(i * head_dim, head_dim), keys,
+                                                values, i / group + 1);
+        worst = std::max(
+            worst, largest_difference(std::span(out).subspan(i * head_dim, head_dim), expected));
+      }
+    }
+    report(format == NumberFormat::bf16 ? "attend, bf16 cache" : "attend, int8 cache", worst);
+    EXPECT_LT(worst, 2e-6);
+  }
+}
+
+}  // namespace
+}  // namespace longshot::rollout::cpu

@@ -1,0 +1,259 @@
+#include <algorithm>
+#include <cmath>
+
+#include "rollout/cpu/gemm.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "rollout/cpu/gemm_int8.cc"
+#define HWY_WANT_AVX3_DL  // AVX-512 with VNNI
+#include "rollout/targets.h"
+// Order matters: targets.h, the re-inclusion for each target, then everything else.
+
+#include <hwy/foreach_target.h>
+
+#include <hwy/highway.h>
+
+#if HWY_TARGET != HWY_SCALAR && defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace longshot::rollout::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// Sums of (byte - 0) * q, with the bytes as they are stored: 128 too large each, which `finish` takes off.
+struct Int8Tile {
+  const uint8_t* panel;  // [k / 4][16][4]
+  size_t second;         // bytes from a panel to the next
+  const QuantizedRows* x;
+  int row;
+  int quads;  // k / 4, rounded up
+};
+
+constexpr int kSumsStride = 32;  // of the sums of a tile, [rows][32]: two panels
+
+#if HWY_TARGET == HWY_AVX3_DL
+
+constexpr int kMaxRows = 12, kPanelsTogether = 2;
+
+// Highway asks for VNNI when it chooses this target but does not switch it on in the compiler.
+template <int kRows>
+__attribute__((target("avx512f,avx512vnni"))) void tile(const Int8Tile& t, int32_t* sums) {
+  __m512i acc[kRows][2];
+  const int8_t* x[kRows];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+    acc[r][0] = acc[r][1] = _mm512_setzero_si512();
+    x[r] = t.x->row_bytes(t.row + r);
+  }
+  const uint8_t* w = t.panel;
+  for (int i = 0; i < t.quads; ++i, w += 64) {
+    const __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + t.second);
+    if (kRows <= 4) {
+      __builtin_prefetch(w + 2048, 0, 2);
+      __builtin_prefetch(w + t.second + 2048, 0, 2);
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      int32_t four;
+      __builtin_memcpy(&four, x[r] + 4 * i, 4);
+      const __m512i xv = _mm512_set1_epi32(four);
+      acc[r][0] = _mm512_dpbusd_epi32(acc[r][0], w0, xv);
+      acc[r][1] = _mm512_dpbusd_epi32(acc[r][1], w1, xv);
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+    _mm512_storeu_si512(sums + r * kSumsStride, acc[r][0]);
+    _mm512_storeu_si512(sums + r * kSumsStride + kPanel, acc[r][1]);
+  }
+}
+
+#elif HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+
+constexpr int kMaxRows = 3, kPanelsTogether = 1;
+
+// Without byte products that cannot saturate: bytes widened to 16 bits, products of pairs summed to 32 bits.
+template <int kRows>
+void tile(const Int8Tile& t, int32_t* sums) {
+  __m256i acc[kRows][4];  // four columns each, two partial sums a column
+  const int16_t* x[kRows];
+#pragma GCC unroll 4
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; ++c) acc[r][c] = _mm256_setzero_si256();
+    x[r] = t.x->row(t.row + r);
+  }
+  const uint8_t* w = t.panel;
+  for (int i = 0; i < t.quads; ++i, w += 64) {
+    __builtin_prefetch(w + 2048, 0, 2);
+    __m256i xv[kRows];
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+      long long four;
+      __builtin_memcpy(&four, x[r] + 4 * i, 8);
+      xv[r] = _mm256_set1_epi64x(four);
+    }
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; ++c) {
+      const __m256i wide =
+          _mm256_cvtepu8_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(w + 16 * c)));
+#pragma GCC unroll 4
+      for (int r = 0; r < kRows; ++r)
+        acc[r][c] = _mm256_add_epi32(acc[r][c], _mm256_madd_epi16(wide, xv[r]));
+    }
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int c = 0; c < 4; c += 2) {
+      // Sums of pairs come out as columns 0 1 4 5 2 3 6 7.
+      const __m256i pairs = _mm256_hadd_epi32(acc[r][c], acc[r][c + 1]);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums + r * kSumsStride + 4 * c),
+                          _mm256_permute4x64_epi64(pairs, 0b11'01'10'00));
+    }
+  }
+}
+
+#else
+
+constexpr int kMaxRows = 1, kPanelsTogether = 1;
+
+template <int kRows>
+void tile(const Int8Tile& t, int32_t* sums) {
+  static_assert(kRows == 1);
+  const int16_t* x = t.x->row(t.row);
+  std::fill_n(sums, kPanel, 0);
+  for (int i = 0; i < t.quads; ++i) {
+    for (int c = 0; c < kPanel; ++c) {
+      for (int j = 0; j < 4; ++j) sums[c] += t.panel[(i * kPanel + c) * 4 + j] * x[4 * i + j];
+    }
+  }
+}
+
+#endif
+
+using TileFn = void (*)(const Int8Tile&, int32_t*);
+
+template <int kRows>
+void choose(int rows, TileFn& fn) {
+  if (rows == kRows) fn = tile<kRows>;
+  if constexpr (kRows > 1) choose<kRows - 1>(rows, fn);
+}
+
+// sums -> y: takes off the 128 of every weight byte, scales, adds bias.
+void finish(const PackedMatrix& w, const QuantizedRows& x, int row, const int32_t* sums, int column,
+            float* y, Store store) {
+  const hn::CappedTag<float, kPanel> d;
+  const hn::Rebind<int32_t, decltype(d)> integers;
+  constexpr int kLanes = static_cast<int>(hn::MaxLanes(d));
+  const int columns = std::min(kPanel, w.n() - column);
+  const auto excess = hn::Set(integers, 128 * x.sum(row));
+  const auto row_scale = hn::Set(d, x.scale(row));
+  alignas(64) float out[kPanel];
+  for (int c = 0; c < kPanel; c += kLanes) {
+    const auto exact = hn::ConvertTo(d, hn::Sub(hn::LoadU(integers, sums + c), excess));
+    const auto scale = hn::Mul(row_scale, hn::Load(d, w.column_scales() + column + c));
+    auto v = hn::MulAdd(exact, scale, hn::Load(d, w.bias() + column + c));
+    if (columns == kPanel) {
+      if (store == Store::add) v = hn::Add(hn::LoadU(d, y + column + c), v);
+      hn::StoreU(v, d, y + column + c);
+    } else {
+      hn::Store(v, d, out + c);
+    }
+  }
+  if (columns == kPanel) return;
+  for (int c = 0; c < columns; ++c)
+    y[column + c] = store == Store::add ? y[column + c] + out[c] : out[c];
+}
+
+void gemm_int8_target(const PackedMatrix& w, const QuantizedRows& x, int rows, float* y, size_t ldy,
+                      int panel_begin, int panel_end, Store store) {
+  alignas(64) int32_t sums[kMaxRows * kSumsStride];
+  const int tiles = (rows + kMaxRows - 1) / kMaxRows;
+  for (int p = panel_begin; p < panel_end; p += kPanelsTogether) {
+    const int together = std::min(kPanelsTogether, panel_end - p);
+    for (int t = 0; t < tiles; ++t) {
+      const int begin = rows * t / tiles, height = rows * (t + 1) / tiles - begin;
+      TileFn fn = nullptr;
+      choose<kMaxRows>(height, fn);
+      fn({.panel = w.panel_as<uint8_t>(p),
+          .second = together == 2 ? w.panel_bytes() : 0,
+          .x = &x,
+          .row = begin,
+          .quads = (w.k() + 3) / 4},
+         sums);
+      for (int r = 0; r < height; ++r) {
+        for (int i = 0; i < together; ++i) {
+          finish(w, x, begin + r, sums + r * kSumsStride + i * kPanel, (p + i) * kPanel,
+                 y + (begin + r) * ldy, store);
+        }
+      }
+    }
+  }
+}
+
+// Quantizes one row into both widths.
+void quantize_target(const float* x, int k, int8_t* bytes, int16_t* values, float* scale,
+                     int32_t* sum) {
+  const hn::CappedTag<float, 16> d;
+  constexpr int kLanes = static_cast<int>(hn::MaxLanes(d));
+  auto top = hn::Zero(d);
+  int i = 0;
+  for (; i + kLanes <= k; i += kLanes) top = hn::Max(top, hn::Abs(hn::LoadU(d, x + i)));
+  float largest = hn::GetLane(hn::MaxOfLanes(d, top));
+  for (; i < k; ++i) largest = std::max(largest, std::abs(x[i]));
+  const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
+  const hn::Rebind<int16_t, decltype(d)> words;
+  const hn::Rebind<int8_t, decltype(d)> small;
+  for (i = 0; i + kLanes <= k; i += kLanes) {
+    const auto q = hn::NearestInt(hn::Mul(hn::LoadU(d, x + i), hn::Set(d, inverse)));
+    hn::StoreU(hn::DemoteTo(words, q), words, values + i);
+    hn::StoreU(hn::DemoteTo(small, q), small, bytes + i);
+  }
+  for (; i < k; ++i) {
+    values[i] = static_cast<int16_t>(std::nearbyint(x[i] * inverse));
+    bytes[i] = static_cast<int8_t>(values[i]);
+  }
+  *scale = largest / 127.0f;
+  *sum = 0;
+  for (i = 0; i < k; ++i) *sum += values[i];
+}
+
+}  // namespace longshot::rollout::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace longshot::rollout::cpu {
+
+HWY_EXPORT(gemm_int8_target);
+HWY_EXPORT(quantize_target);
+
+void QuantizedRows::reset(int rows, int k) {
+  k_ = k;
+  stride_ = static_cast<size_t>(round_up(k, 64));
+  if (bytes_.size() < rows * stride_) {
+    bytes_.assign(rows * stride_, 0);
+    values_.assign(rows * stride_, 0);
+  }
+  if (scales_.size() < static_cast<size_t>(rows)) {
+    scales_.resize(rows);
+    sums_.resize(rows);
+  }
+}
+
+void QuantizedRows::set_row(int row, const float* x) {
+  const size_t at = static_cast<size_t>(row) * stride_;
+  HWY_DYNAMIC_DISPATCH(quantize_target)
+  (x, k_, bytes_.data() + at, values_.data() + at, &scales_[row], &sums_[row]);
+  std::fill(bytes_.begin() + at + k_, bytes_.begin() + at + stride_, 0);
+  std::fill(values_.begin() + at + k_, values_.begin() + at + stride_, 0);
+}
+
+void gemm_int8(const PackedMatrix& w, const QuantizedRows& x, int rows, float* y, size_t ldy,
+               int panel_begin, int panel_end, Store store) {
+  HWY_DYNAMIC_DISPATCH(gemm_int8_target)(w, x, rows, y, ldy, panel_begin, panel_end, store);
+}
+
+}  // namespace longshot::rollout::cpu
+#endif  // HWY_ONCE
