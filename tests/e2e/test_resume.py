@@ -160,14 +160,16 @@ def test_kill_in_the_middle_of_writing_a_checkpoint(setting):
 
 def interrupt(file, run, has_come):
     """Starts the run and sends SIGINT as soon as has_come()."""
+    at_once = has_come()
     process = start(file)
     deadline = time.time() + 60
     while not has_come():
         assert time.time() < deadline and process.poll() is None
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    assert "stopped" in errors
+    # While the program's libraries are being loaded there is no handler yet: the signal itself ends it.
+    before_main = at_once and process.returncode == -signal.SIGINT
+    assert before_main or (process.returncode == 130 and "stopped" in errors), (process.returncode, errors)
     return max(run.glob("global_step_*"), key=lambda folder: int(folder.name.rsplit("_")[-1]))
 
 
