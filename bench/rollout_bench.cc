@@ -11,41 +11,13 @@
 
 #include "base/clock.h"
 #include "bench/peak.h"
+#include "bench/shapes.h"
 #include "rollout/cpu/gemm.h"
 #include "rollout/engine.h"
 #include "rollout/random_model.h"
 
 namespace longshot::bench {
 namespace {
-
-model::ModelConfig smollm2() {
-  model::ModelConfig c;
-  c.vocab_size = 49152;
-  c.hidden_size = 576;
-  c.intermediate_size = 1536;
-  c.num_layers = 30;
-  c.num_heads = 9;
-  c.num_kv_heads = 3;
-  c.head_dim = 64;
-  c.max_position_embeddings = 8192;
-  c.rope_theta = 100000;
-  c.tie_word_embeddings = true;
-  return c;
-}
-
-model::ModelConfig tiny() {
-  model::ModelConfig c;
-  c.vocab_size = 128;
-  c.hidden_size = 192;
-  c.intermediate_size = 512;
-  c.num_layers = 6;
-  c.num_heads = 6;
-  c.num_kv_heads = 6;
-  c.head_dim = 32;
-  c.max_position_embeddings = 512;
-  c.tie_word_embeddings = true;
-  return c;
-}
 
 // Best of several runs: the machine may have other work.
 template <typename Body>
@@ -142,15 +114,15 @@ int main(int argc, char** argv) {
   }
   report_gemm(64, 128, 128, peak);
   fmt::print("{} threads\n", threads);
-  report_generation("tiny", tiny(), 256, 16, 96, threads, 1.0);
-  report_generation("smollm2", smollm2(), 64, 64, 64, threads, 0.95);
+  report_generation("tiny", tiny_shape(), 256, 16, 96, threads, 1.0);
+  report_generation("smollm2", smollm2_shape(), 64, 64, 64, threads, 0.95);
   using longshot::rollout::NumberFormat;
   for (const int samples : {64, 16, 8, 1}) {
     for (const NumberFormat format :
          {NumberFormat::f32, NumberFormat::bf16, NumberFormat::int8, NumberFormat::int4}) {
-      report_generation("smollm2", smollm2(), samples, 64, 64, threads, 1.0, format);
+      report_generation("smollm2", smollm2_shape(), samples, 64, 64, threads, 1.0, format);
     }
   }
   for (const NumberFormat kv : {NumberFormat::f32, NumberFormat::bf16, NumberFormat::int8})
-    report_generation("smollm2", smollm2(), 16, 1024, 64, threads, 1.0, NumberFormat::int8, kv);
+    report_generation("smollm2", smollm2_shape(), 16, 1024, 64, threads, 1.0, NumberFormat::int8, kv);
 }
