@@ -1,6 +1,7 @@
 #include "bench/peak.h"
 
-#include <algorithm>
+#include <thread>
+#include <vector>
 
 #include "base/clock.h"
 
@@ -17,29 +18,30 @@ HWY_BEFORE_NAMESPACE();
 namespace longshot::bench::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-double peak_target() {
+// Multiply-adds per second over `seconds`, in 1e9 operations.
+double peak_target(double seconds) {
   const hn::ScalableTag<float> d;
   constexpr int kChains = 10;  // enough to hide the latency, few enough for 16 registers
-  double best = 0;
-  float sink = 0;
-  for (int run = 0; run < 20; ++run) {
-    hn::Vec<decltype(d)> acc[kChains];
-    const auto a = hn::Set(d, 0.999f), b = hn::Set(d, 0.001f);
+  constexpr int kRounds = 100'000;
+  const auto a = hn::Set(d, 0.999f), b = hn::Set(d, 0.001f);
+  hn::Vec<decltype(d)> acc[kChains];
 #pragma GCC unroll 10
-    for (int i = 0; i < kChains; ++i) acc[i] = hn::Set(d, static_cast<float>(i));
-    constexpr int kRounds = 500'000;
-    const Stopwatch watch;
+  for (int i = 0; i < kChains; ++i) acc[i] = hn::Set(d, static_cast<float>(i));
+  int64_t rounds = 0;
+  const Stopwatch watch;
+  while (watch.seconds() < seconds) {
     for (int round = 0; round < kRounds; ++round) {
 #pragma GCC unroll 10
       for (int i = 0; i < kChains; ++i) acc[i] = hn::MulAdd(acc[i], a, b);
     }
-    const double seconds = watch.seconds();
-#pragma GCC unroll 10
-    for (int i = 0; i < kChains; ++i) sink += hn::GetLane(acc[i]);
-    best =
-        std::max(best, 2.0 * kChains * static_cast<double>(hn::Lanes(d)) * kRounds / seconds / 1e9);
+    rounds += kRounds;
   }
-  return sink == 12345.0f ? 0 : best;
+  const double rate =
+      2.0 * kChains * static_cast<double>(hn::Lanes(d)) * static_cast<double>(rounds) / watch.seconds() / 1e9;
+  float sink = 0;  // the sums are used, so that they are computed
+#pragma GCC unroll 10
+  for (int i = 0; i < kChains; ++i) sink += hn::GetLane(acc[i]);
+  return sink == 12345.0f ? 0 : rate;
 }
 
 }  // namespace longshot::bench::HWY_NAMESPACE
@@ -50,8 +52,16 @@ namespace longshot::bench {
 
 HWY_EXPORT(peak_target);
 
-double measured_peak_gflops() {
-  return HWY_DYNAMIC_DISPATCH(peak_target)();
+double measured_peak_gflops(int threads, double seconds) {
+  std::vector<double> rates(threads);
+  std::vector<std::thread> workers;
+  for (double& rate : rates) {
+    workers.emplace_back([&rate, seconds] { rate = HWY_DYNAMIC_DISPATCH(peak_target)(seconds); });
+  }
+  for (std::thread& worker : workers) worker.join();
+  double sum = 0;
+  for (const double rate : rates) sum += rate;
+  return sum;
 }
 
 }  // namespace longshot::bench

@@ -1,7 +1,8 @@
 // Our side of bench/side_by_side: `rollout_worker MODEL|tiny FORMAT THREADS MAX_SEQUENCE` loads once, then answers one
 // JSON line per request on standard input. Request {"samples", "prompt": [ids], "response"}: exactly `response` tokens
 // for each sample at temperature 1 over the whole vocabulary; answer {"tokens", "seconds", "kv_blocks"}. Request
-// {"peak": true}: {"peak_gflops", "bound"}, the f32 GEMM peak of this machine and the tokens/s it allows this model.
+// {"peak": true}: {"peak_gflops", "bound"}, the f32 multiply-add peak of all threads now and the tokens/s that it allows
+// this model.
 
 #include <fmt/core.h>
 
@@ -85,7 +86,7 @@ void serve(int argc, char** argv) {
     const auto request = parse_json(line, "request");
     if (!request.ok()) die(request.status().to_string());
     if (request->contains("peak")) {
-      const double peak = measured_peak_gflops() * threads;
+      const double peak = measured_peak_gflops(threads, 0.3);
       fmt::print("{}\n", dump_json(Json{{"peak_gflops", peak}, {"bound", peak * 1e9 / flops}}));
     } else {
       fmt::print("{}\n", dump_json(generate(engine, *request)));

@@ -17,7 +17,7 @@ int BlockPool::allocate() {
     if (cached_.empty()) return -1;
     const int oldest = cached_.front();
     cached_.pop_front();
-    forget(oldest);
+    unname(oldest);
     unused_.push_back(oldest);
   }
   const int block = unused_.back();
@@ -79,6 +79,15 @@ void BlockPool::remember(int block, int parent, std::span<const int32_t> tokens)
 }
 
 void BlockPool::forget(int block) {
+  Block& b = blocks_[block];
+  if (b.prefix == 0) return;
+  unname(block);
+  if (b.holders > 0) return;
+  cached_.erase(b.place);
+  unused_.push_back(block);
+}
+
+void BlockPool::unname(int block) {
   const auto [begin, end] = by_hash_.equal_range(blocks_[block].hash);
   by_hash_.erase(std::find_if(begin, end, [&](const auto& entry) {
     return entry.second == block;

@@ -30,6 +30,7 @@ class BlockPool {
   int allocate();
   void hold(int block);     // one more holder
   void release(int block);  // one less
+  void forget(int block);   // no longer remembered; nothing if it was not
   int holders(int block) const { return blocks_[block].holders; }
   bool remembered(int block) const { return blocks_[block].prefix != 0; }
 
@@ -53,7 +54,7 @@ class BlockPool {
   };
   uint64_t chained_hash(int parent, std::span<const int32_t> tokens) const;
   int find_hashed(uint64_t hash, int parent, std::span<const int32_t> tokens) const;
-  void forget(int block);
+  void unname(int block);
 
   std::vector<Block> blocks_;
   std::vector<int> unused_;  // the last one is given next

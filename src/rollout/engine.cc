@@ -108,7 +108,7 @@ void Engine::close_segment(Live& live, int64_t version) {
 }
 
 // Ends a sample's stay and hands it over.
-data::Sample Engine::take(int64_t id) {
+data::Sample Engine::take(int64_t id, data::FinishReason reason) {
   const auto it = live_.find(id);
   LS_CHECK(it != live_.end(), "no such sample");
   close_segment(it->second, version_);
@@ -118,16 +118,15 @@ data::Sample Engine::take(int64_t id) {
         response_text(*tokenizer_, sample.tokens, it->second.request.sampling.stop_strings);
   }
   live_.erase(it);
-  scheduler_.remove(id);
+  sample.finish = reason;
+  scheduler_.remove(id, keep_finished_ || reason == data::FinishReason::partial);
   const auto group = groups_.find(sample.prompt_tokens);
   if (--group->second.members == 0) groups_.erase(group);
   return sample;
 }
 
 data::Sample Engine::abort(int64_t id, data::FinishReason reason) {
-  data::Sample sample = take(id);
-  sample.finish = reason;
-  return sample;
+  return take(id, reason);
 }
 
 void Engine::follow_weights() {
@@ -174,12 +173,11 @@ void Engine::accept(int64_t id, Choice choice, const StepOptions& options) {
   sample.tokens.push_back(choice.token);
   sample.logprobs.push_back(choice.logprob);
   scheduler_.append(id, choice.token);
-  const auto reason = live.rules->update(sample.tokens);
-  if (reason) sample.finish = *reason;
+  auto reason = live.rules->update(sample.tokens);
   if (options.on_token && !options.on_token(id, choice.token, choice.logprob) && !reason) {
-    sample.finish = data::FinishReason::aborted;
+    reason = data::FinishReason::aborted;
   }
-  if (sample.finish != data::FinishReason::partial) finished_.push_back({id, take(id)});
+  if (reason) finished_.push_back({id, take(id, *reason)});
 }
 
 Status Engine::step(const StepOptions& options) {

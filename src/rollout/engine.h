@@ -71,6 +71,10 @@ class Engine {
   // Its weights may be changed between two steps: what was computed with the old ones is computed again.
   Runner& runner() { return *runner_; }
 
+  // Keeps the KV of finished samples in the prefix cache as well, for conversations whose next turn begins with them.
+  // Unfinished ones are always kept.
+  void keep_finished(bool keep) { keep_finished_ = keep; }
+
   // One sample more, at any time between steps; returns its id. Requests with the same prompt are one group.
   // Errors: options out of range; a sample without a prompt, with a token outside the vocabulary, or whose prompt and
   // max_response_length exceed the runner's max_sequence or its KV memory.
@@ -117,7 +121,7 @@ class Engine {
   Status draw(std::span<const Feed> feeds, std::vector<Choice>& choices);
   void accept(int64_t id, Choice choice, const StepOptions& options);
   void close_segment(Live& live, int64_t version);
-  data::Sample take(int64_t id);
+  data::Sample take(int64_t id, data::FinishReason reason);
   Status run_jobs(std::vector<data::Sample>& jobs, const std::map<int64_t, size_t>& job_of,
                   const EngineOptions& options, Progress& progress,
                   const std::function<void(const Progress&)>& on_progress, const StepOptions& step);
@@ -136,6 +140,7 @@ class Engine {
   int64_t next_id_ = 0, next_group_ = 0;
   int64_t version_ = -1;  // of the weights that the KV cache was computed with
   int64_t steps_ = 0;
+  bool keep_finished_ = false;
   Metrics metrics_;
 };
 

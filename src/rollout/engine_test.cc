@@ -157,6 +157,25 @@ TEST(Engine, PartialSamplesGoOnAsIfNeverInterrupted) {
   EXPECT_GT(samples.back().segments.size() + samples.front().segments.size(), 2u);
 }
 
+TEST(Engine, PartialSamplesKeepTheirCacheUntilTheWeightsChange) {
+  for (const bool new_weights : {false, true}) {
+    Fixture fixture;
+    EngineOptions options = short_options();
+    options.sampling.stop_tokens = {};
+    options.sampling.max_response_length = 100;
+    options.token_budget = 4 * 70;
+    const auto partials = *fixture.engine->generate(jobs_of(1, 4), options);
+    if (new_weights) fixture.runner->set_version(1);
+    options.token_budget = 0;
+    (void)*fixture.engine->generate(partials, options);
+    // A sample has 71 tokens, of which 70 went through a pass: four full blocks.
+    const double fed = fixture.engine->metrics().at("rollout/prefill_tokens");
+    const double kept = fixture.engine->metrics().at("rollout/cached_tokens");
+    EXPECT_EQ(kept, new_weights ? 0 : 4 * 64);
+    EXPECT_EQ(fed + kept, 4 * 70);
+  }
+}
+
 TEST(Engine, LoopsEndEarly) {
   Fixture fixture;
   fixture.runner->always(5);

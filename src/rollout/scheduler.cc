@@ -63,10 +63,22 @@ void Scheduler::preempt(int64_t id) {
   ++groups_.at(sequences_.at(id).group).waiting;
 }
 
-void Scheduler::remove(int64_t id) {
+// Blocks that others still hold or share stay remembered.
+void Scheduler::forget_response(Sequence& s) {
+  for (size_t b = s.shared / kBlockTokens; b < s.blocks.size(); ++b) {
+    if (pool_.holders(s.blocks[b]) == 1) pool_.forget(s.blocks[b]);
+  }
+}
+
+void Scheduler::remove(int64_t id, bool keep) {
   const int64_t group_id = sequences_.at(id).group;
   Group& group = groups_.at(group_id);
   if (is_running(id)) {
+    if (keep) {
+      offer_to_cache(sequences_.at(id));
+    } else {
+      forget_response(sequences_.at(id));
+    }
     leave(id);
   } else {
     waiting_.erase(id);

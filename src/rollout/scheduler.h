@@ -57,7 +57,9 @@ class Scheduler {
   // The next pass; the caller is taken to do it all. Not empty unless nothing is left to do or max_draws is 0.
   Plan plan(const PlanOptions& options = {});
   void append(int64_t id, int32_t token);  // drawn after the pass
-  void remove(int64_t id);                 // finished or given up, in any state
+  // Out, in any state. What was computed for it stays in the prefix cache, without `keep` only the group's tokens:
+  // nobody goes on from a finished sample, and its blocks would only make the cache's memory grow.
+  void remove(int64_t id, bool keep);
   // All that was computed is void: everybody starts over from their tokens.
   void weights_changed();
 
@@ -113,6 +115,7 @@ class Scheduler {
   void leave(int64_t id);
   void preempt(int64_t id);
   void drop_blocks(Sequence& s);
+  void forget_response(Sequence& s);
   void drop_prompt(Group& group);
   void drop_prompts();
 

@@ -108,7 +108,7 @@ TEST(Scheduler, TheLastToComeGivesItsBlocksAndComesBack) {
   EXPECT_EQ(scheduler.counts().preemptions, 1);
   EXPECT_EQ(scheduler.running(), 1);
   EXPECT_GT(scheduler.tokens(1).size(), 17u);
-  scheduler.remove(0);
+  scheduler.remove(0, false);
   EXPECT_EQ(scheduler.plan().feeds[0].id, 1);
 }
 
@@ -118,18 +118,56 @@ TEST(Scheduler, AFinishedPromptIsFoundInTheCacheUntilTheWeightsChange) {
   (void)scheduler.plan();
   scheduler.append(0, 1);
   (void)scheduler.plan();
-  scheduler.remove(0);
+  scheduler.remove(0, false);
   scheduler.add(1, 1, ramp(40), 40);
   EXPECT_EQ(scheduler.plan().feeds[0].start, 32);
-  scheduler.remove(1);
+  scheduler.remove(1, false);
   auto other = ramp(40);
   other[20] = 99;
   scheduler.add(2, 2, other, 40);
   EXPECT_EQ(scheduler.plan().feeds[0].start, 16);
-  scheduler.remove(2);
+  scheduler.remove(2, false);
   scheduler.weights_changed();
   scheduler.add(3, 3, ramp(40), 40);
   EXPECT_EQ(scheduler.plan().feeds[0].start, 0);
+}
+
+// Runs sequence `id` of the group's `shared` tokens until it has `length` tokens, and takes it out.
+void run_alone(Scheduler& scheduler, int64_t id, int shared, int length, bool keep) {
+  scheduler.add(id, id, ramp(shared), shared);
+  for (int tokens = shared; tokens < length; ++tokens) {
+    (void)scheduler.plan();
+    scheduler.append(id, 1);
+  }
+  scheduler.remove(id, keep);
+}
+
+TEST(Scheduler, AResponseStaysInTheCacheOnlyIfItIsKept) {
+  for (const bool keep : {false, true}) {
+    Scheduler scheduler({.blocks = 16, .max_running = 2, .max_rows = 64});
+    run_alone(scheduler, 0, 20, 60, keep);
+    auto whole = ramp(20);
+    whole.resize(60, 1);
+    scheduler.add(1, 1, whole, 20);
+    // 59 of the 60 tokens went through a pass: three full blocks. Of the prompt one is full.
+    EXPECT_EQ(scheduler.plan().feeds[0].start, keep ? 48 : 16);
+  }
+}
+
+TEST(Scheduler, FinishedSequencesDoNotSpreadOverTheMemory) {
+  Scheduler scheduler({.blocks = 64, .max_running = 2, .max_rows = 64});
+  run_alone(scheduler, 0, 20, 60, false);
+  std::set<int> first, later;
+  for (int64_t id = 1; id < 6; ++id) {
+    scheduler.add(id, id, ramp(20, static_cast<int>(id)), 20);
+    (void)scheduler.plan();
+    for (const int block : scheduler.blocks(id)) (id == 1 ? first : later).insert(block);
+    scheduler.append(id, 1);
+    scheduler.remove(id, false);
+  }
+  // Each prompt's one full block is remembered, so each newcomer takes one block that was not used before.
+  later.insert(first.begin(), first.end());
+  EXPECT_LE(later.size(), 7u);
 }
 
 TEST(Scheduler, ChangedWeightsStartEverybodyOver) {
@@ -172,7 +210,7 @@ TEST(SchedulerProperty, EverySequenceSeesItsOwnHistory) {
       if (*rc::gen::inRange(0, 20) == 0) scheduler.weights_changed();
       if (*rc::gen::inRange(0, 10) == 0) {
         const auto victim = std::next(end.begin(), *rc::gen::inRange<int>(0, static_cast<int>(end.size())));
-        scheduler.remove(victim->first);
+        scheduler.remove(victim->first, *rc::gen::arbitrary<bool>());
         end.erase(victim);
         if (scheduler.idle()) continue;
       }
@@ -190,7 +228,7 @@ TEST(SchedulerProperty, EverySequenceSeesItsOwnHistory) {
       for (const int64_t id : drawn(plan)) {
         scheduler.append(id, *rc::gen::inRange(0, 3));
         if (static_cast<int>(scheduler.tokens(id).size()) < end.at(id)) continue;
-        scheduler.remove(id);
+        scheduler.remove(id, *rc::gen::arbitrary<bool>());
         end.erase(id);
       }
     }

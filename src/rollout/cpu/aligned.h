@@ -1,22 +1,34 @@
 #pragma once
-// Arrays on a cache-line border, zero-filled, so that a vector never straddles two lines.
+// Arrays on a cache-line border, zero-filled, so that a vector never straddles two lines. Large ones ask for huge pages:
+// weights and KV cache are read from end to end in every pass, and 4 KiB pages cost a walk of the page table each.
 
 #include <cstddef>
 #include <new>
 #include <vector>
+
+#include "rollout/cpu/huge_pages.h"
 
 namespace longshot::rollout::cpu {
 
 template <typename T>
 struct LineAllocator {
   using value_type = T;
-  static constexpr std::align_val_t kAlign{64};
   LineAllocator() = default;
   template <typename U>
   LineAllocator(const LineAllocator<U>&) {}  // NOLINT: rebinding is implicit
-  T* allocate(size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), kAlign)); }
-  void deallocate(T* p, size_t) { ::operator delete(p, kAlign); }
+  T* allocate(size_t n) {
+    const size_t bytes = n * sizeof(T);
+    void* p = ::operator new(bytes, align_of(bytes));
+    if (bytes >= kHugePage) prefer_huge_pages(p, bytes);
+    return static_cast<T*>(p);
+  }
+  void deallocate(T* p, size_t n) { ::operator delete(p, align_of(n * sizeof(T))); }
   bool operator==(const LineAllocator&) const { return true; }
+
+ private:
+  static std::align_val_t align_of(size_t bytes) {
+    return std::align_val_t{bytes >= kHugePage ? kHugePage : 64};
+  }
 };
 
 using AlignedFloats = std::vector<float, LineAllocator<float>>;

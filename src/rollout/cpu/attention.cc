@@ -57,11 +57,12 @@ struct Query {
 };
 
 // Scores of kQ queries with kP pages of keys from `page` on: a chain of multiply-adds over head_dim per (query,
-// position). Several pages at once keep enough chains in flight when there is a single query.
+// position). Several pages at once keep enough chains in flight when there are few queries.
 template <typename T, int kQ, int kP>
 HWY_INLINE void page_scores(const Attention& a, const Query* query, int page, int end,
                             float scale) {
   const D d;
+  constexpr int kVectors = kP * kPageVectors;
   const std::byte* const* pages = query[0].pages;
   const T* keys[kP];
   const T* next[kP];  // fetched meanwhile: the cache of all sequences rarely fits the processor's
@@ -69,43 +70,53 @@ HWY_INLINE void page_scores(const Attention& a, const Query* query, int page, in
     keys[p] = reinterpret_cast<const T*>(pages[page + p] + a.k_offset);
     next[p] = reinterpret_cast<const T*>(pages[std::min(page + kP + p, end - 1)] + a.k_offset);
   }
-  for (int part = 0; part < kPageVectors; ++part) {
-    V acc[kQ][kP];
+  V acc[kQ][kVectors];
 #pragma GCC unroll 4
-    for (int i = 0; i < kQ; ++i) {
+  for (int i = 0; i < kQ; ++i) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) acc[i][v] = hn::Zero(d);
+  }
+  for (int e = 0; e < a.head_dim; ++e) {
+    V q[kQ];
 #pragma GCC unroll 4
-      for (int p = 0; p < kP; ++p) acc[i][p] = hn::Zero(d);
-    }
-    for (int e = 0; e < a.head_dim; ++e) {
+    for (int i = 0; i < kQ; ++i) q[i] = hn::Set(d, query[i].q[e]);
 #pragma GCC unroll 4
-      for (int p = 0; p < kP; ++p) {
-        const V k = load_kv(keys[p] + e * kPage + part * kN);
-        hwy::Prefetch(next[p] + e * kPage);
+    for (int p = 0; p < kP; ++p) hwy::Prefetch(next[p] + e * kPage);
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) {
+      const V k = load_kv(keys[v / kPageVectors] + e * kPage + v % kPageVectors * kN);
 #pragma GCC unroll 4
-        for (int i = 0; i < kQ; ++i)
-          acc[i][p] = hn::MulAdd(hn::Set(d, query[i].q[e]), k, acc[i][p]);
-      }
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < kQ; ++i) {
-#pragma GCC unroll 4
-      for (int p = 0; p < kP; ++p) {
-        V score = hn::Mul(acc[i][p], hn::Set(d, scale));
-        if (kScaled<T>) {
-          const auto* scales = reinterpret_cast<const float*>(pages[page + p] + a.scale_offset);
-          score = hn::Mul(score, hn::Load(d, scales + part * kN));
-        }
-        hn::Store(score, d, query[i].weights + (page + p) * kPage + part * kN);
-      }
+      for (int i = 0; i < kQ; ++i) acc[i][v] = hn::MulAdd(q[i], k, acc[i][v]);
     }
   }
+#pragma GCC unroll 4
+  for (int i = 0; i < kQ; ++i) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) {
+      const int p = page + v / kPageVectors, at = v % kPageVectors * kN;
+      V score = hn::Mul(acc[i][v], hn::Set(d, scale));
+      if (kScaled<T>) {
+        const auto* scales = reinterpret_cast<const float*>(pages[p] + a.scale_offset);
+        score = hn::Mul(score, hn::Load(d, scales + at));
+      }
+      hn::Store(score, d, query[i].weights + p * kPage + at);
+    }
+  }
+}
+
+// Pages that are scored at once: the accumulators fit 12 of 16 registers, or 16 of 32.
+template <int kQ>
+constexpr int pages_together() {
+  if (kPageVectors == 1) return 4;
+  if (kPageVectors > 2) return 1;
+  return kQ == 1 ? 4 : kQ == 4 ? 1 : 2;
 }
 
 // Pages [page, end) for kQ queries, which all have these pages.
 template <typename T, int kQ>
 void score_pages(const Attention& a, const Query* query, int page, int end) {
   const float scale = 1.0f / std::sqrt(static_cast<float>(a.head_dim));
-  constexpr int kTogether = kQ == 1 ? 4 : kQ == 2 ? 2 : 1;
+  constexpr int kTogether = pages_together<kQ>();
   for (; page + kTogether <= end; page += kTogether) {
     page_scores<T, kQ, kTogether>(a, query, page, end, scale);
   }
@@ -133,47 +144,58 @@ HWY_INLINE void softmax_weights(Query& query, int end) {
   query.inverse_total = 1.0f / sum.total();
 }
 
-// Adds positions [begin, end) to kVec vectors of the weighted sum from element e0 on: a chain of multiply-adds over
-// the positions, in order. A position beyond a query's length has weight +0 and leaves the sum's bits alone.
+// Adds the first `count` positions of `page` to kVec vectors of the weighted sums: a chain of multiply-adds over the
+// positions, in order. A position beyond a query's length has weight +0 and leaves the sum's bits alone.
+template <typename T, int kQ, int kVec>
+HWY_INLINE void weigh_page(const Attention& a, const Query* query, int page, int count, int e0,
+                           const std::byte* next, V (&acc)[kQ][kVec]) {
+  const D d;
+  const std::byte* memory = query[0].pages[page];
+  const auto* value = reinterpret_cast<const T*>(memory + a.v_offset) + e0;
+  const auto* scales = reinterpret_cast<const float*>(memory + a.scale_offset) + kPage;
+  const auto* ahead = reinterpret_cast<const T*>(next + a.v_offset) + e0;
+  for (int p = 0; p < count; ++p, value += a.value_stride, ahead += a.value_stride) {
+    V w[kQ];
+#pragma GCC unroll 4
+    for (int i = 0; i < kQ; ++i) {
+      const float weight = query[i].weights[page * kPage + p];
+      w[i] = hn::Set(d, kScaled<T> ? weight * scales[p] : weight);
+    }
+#pragma GCC unroll 8
+    for (int v = 0; v < kVec; ++v) {
+      if (v * kN * sizeof(T) % 64 == 0) hwy::Prefetch(ahead + v * kN);
+      const V row = load_kv(value + v * kN);
+#pragma GCC unroll 4
+      for (int i = 0; i < kQ; ++i) acc[i][v] = hn::MulAdd(w[i], row, acc[i][v]);
+    }
+  }
+}
+
+// Positions [begin, end), `begin` at the start of a page, for kVec vectors from element e0 on.
 template <typename T, int kQ, int kVec>
 HWY_INLINE void weigh_values(const Attention& a, const Query* query, int begin, int end, int e0) {
   const D d;
-  const std::byte* const* pages = query[0].pages;
   V acc[kQ][kVec];
 #pragma GCC unroll 4
   for (int i = 0; i < kQ; ++i) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int v = 0; v < kVec; ++v) acc[i][v] = hn::Load(d, query[i].sum + e0 + v * kN);
   }
-  for (int p = begin; p < end; ++p) {
-    const size_t offset = a.v_offset + ((p % kPage) * a.value_stride + e0) * sizeof(T);
-    const auto* value = reinterpret_cast<const T*>(pages[p / kPage] + offset);
-    const std::byte* next = pages[std::min(p + kPage, end - 1) / kPage] + offset;
-    const auto* scales = reinterpret_cast<const float*>(pages[p / kPage] + a.scale_offset) + kPage;
-    V row[kVec];
-#pragma GCC unroll 4
-    for (int v = 0; v < kVec; ++v) {
-      row[v] = load_kv(value + v * kN);
-      hwy::Prefetch(next + v * kN * sizeof(T));
-    }
-#pragma GCC unroll 4
-    for (int i = 0; i < kQ; ++i) {
-      const V w = hn::Set(d, kScaled<T> ? query[i].weights[p] * scales[p % kPage]
-                                        : query[i].weights[p]);
-#pragma GCC unroll 4
-      for (int v = 0; v < kVec; ++v) acc[i][v] = hn::MulAdd(w, row[v], acc[i][v]);
-    }
+  for (int at = begin; at < end; at += kPage) {
+    const int page = at / kPage, next = std::min(at + kPage, end - 1) / kPage;
+    weigh_page<T, kQ, kVec>(a, query, page, std::min(kPage, end - at), e0, query[0].pages[next], acc);
   }
 #pragma GCC unroll 4
   for (int i = 0; i < kQ; ++i) {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int v = 0; v < kVec; ++v) hn::Store(acc[i][v], d, query[i].sum + e0 + v * kN);
   }
 }
 
 template <typename T, int kQ>
 void weigh_pages(const Attention& a, const Query* query, int begin, int end) {
-  constexpr int kWide = kN >= 16 || kQ <= 2 ? 4 : 2;
+  // As many accumulators as fit 12 of 16 registers, or 16 of 32.
+  constexpr int kWide = kQ == 1 ? 8 : kN >= 16 || kQ <= 3 ? 4 : 2;
   int e = 0;
   for (; e + kWide * kN <= a.value_stride; e += kWide * kN)
     weigh_values<T, kQ, kWide>(a, query, begin, end, e);

@@ -10,14 +10,11 @@ namespace {
 
 // Rows that go through the layers together: bounds the activations, and keeps a GEMM's rows in the second cache.
 constexpr int kMaxRows = 256;
-// With this many rows a thread does better on its own half of them than on half of every matrix, because it then
-// waits for the others once per forward and not several times per layer.
-constexpr int kRowsPerThread = 24;
 
 class CpuRunner : public Runner {
  public:
   CpuRunner(const RunnerLimits& limits, int threads)
-      : limits_(limits), pool_(threads), passes_(threads) {}
+      : limits_(limits), pool_(threads) {}
 
   Status load_weights(const model::WeightsView& weights) override;
   int64_t version() const override { return version_; }
@@ -30,12 +27,11 @@ class CpuRunner : public Runner {
 
  private:
   std::vector<Piece> pieces_of(std::span<const Step> steps, std::span<float> logits);
-  std::vector<std::span<const Piece>> split(std::span<const Piece> pieces) const;
-  void run(std::span<const Piece> pieces, ForwardPass& pass, const Workers& workers);
+  void run(std::span<const Piece> pieces);
 
   RunnerLimits limits_;
   ThreadPool pool_;
-  std::vector<ForwardPass> passes_;  // one per thread
+  ForwardPass pass_;
   PackedModel model_;
   KvBlocks blocks_;
   std::vector<std::byte*> pages_;  // of all steps of a forward
@@ -55,34 +51,13 @@ Status CpuRunner::load_weights(const model::WeightsView& weights) {
   return ok_status();
 }
 
-// Contiguous parts of about equally many rows, one per thread; a single part if that is not possible.
-std::vector<std::span<const Piece>> CpuRunner::split(std::span<const Piece> pieces) const {
-  const int threads = pool_.threads();
-  int64_t rows = 0;
-  for (const Piece& piece : pieces) rows += static_cast<int64_t>(piece.tokens.size());
-  if (threads == 1 || rows < threads * kRowsPerThread) return {pieces};
-  std::vector<std::span<const Piece>> parts;
-  int64_t seen = 0, largest = 0, part_rows = 0;
-  size_t begin = 0;
-  for (size_t i = 0; i < pieces.size(); ++i) {
-    seen += static_cast<int64_t>(pieces[i].tokens.size());
-    part_rows += static_cast<int64_t>(pieces[i].tokens.size());
-    if (seen * threads < rows * static_cast<int64_t>(parts.size() + 1)) continue;
-    parts.push_back(pieces.subspan(begin, i + 1 - begin));
-    largest = std::max(largest, part_rows);
-    begin = i + 1;
-    part_rows = 0;
-  }
-  if (largest * threads * 10 > rows * 12) return {pieces};
-  return parts;
-}
-
 // Passes of at most kMaxRows rows; a longer piece is cut, which does not change its result.
-void CpuRunner::run(std::span<const Piece> pieces, ForwardPass& pass, const Workers& workers) {
+void CpuRunner::run(std::span<const Piece> pieces) {
+  const Workers workers{pool_.threads() > 1 ? &pool_ : nullptr};
   std::vector<Piece> batch;
   int rows = 0;
   const auto flush = [&] {
-    if (!batch.empty()) pass.run(model_, blocks_.shape(), rope_, batch, workers);
+    if (!batch.empty()) pass_.run(model_, blocks_.shape(), rope_, batch, workers);
     batch.clear();
     rows = 0;
   };
@@ -142,13 +117,7 @@ void CpuRunner::forward(std::span<const Step> steps, std::span<float> logits) {
     longest = std::max(longest, step.start + static_cast<int>(step.tokens.size()));
   }
   rope_.grow(longest);
-  const auto parts = split(pieces);
-  if (parts.size() == 1) {
-    run(parts[0], passes_[0], Workers{pool_.threads() > 1 ? &pool_ : nullptr});
-  } else {
-    pool_.parallel_for(static_cast<int>(parts.size()),
-                       [&](int i) { run(parts[i], passes_[i], Workers{}); });
-  }
+  run(pieces);
 }
 
 }  // namespace

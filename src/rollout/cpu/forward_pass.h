@@ -1,6 +1,7 @@
 #pragma once
 // One pass of rows through the layers with the CPU kernels, on top of packed weights and the KV cache.
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -39,12 +40,14 @@ struct Piece {
 struct Workers {
   ThreadPool* pool = nullptr;
 
-  // body(begin, end) over [0, count), cut into a few ranges if `work` (multiply-adds, roughly) is worth it.
+  // body(begin, end) over [0, count), cut into ranges if `work` (multiply-adds, roughly) is worth it. Threads take
+  // range after range, in pieces small enough that a thread whose core is shared with others does not hold up the rest.
   template <typename Body>
   void ranges(int count, int64_t work, const Body& body) const {
-    constexpr int64_t kWorthAThread = 200'000;
+    constexpr int64_t kWorthAThread = 200'000, kRangeWork = 3'000'000;
     if (pool == nullptr || work < kWorthAThread || count < 2) return body(0, count);
-    const int chunks = std::min(count, pool->threads() * 4);
+    const int chunks = static_cast<int>(
+        std::min<int64_t>(count, std::max<int64_t>(pool->threads() * 4, work / kRangeWork)));
     pool->parallel_for(chunks, [&](int c) {
       body(static_cast<int>(int64_t{count} * c / chunks),
            static_cast<int>(int64_t{count} * (c + 1) / chunks));
@@ -52,7 +55,7 @@ struct Workers {
   }
 };
 
-// Owns the activations of a pass; one object per thread that runs passes.
+// Owns the activations of a pass.
 class ForwardPass {
  public:
   // Pages that a piece writes to are in no other piece of the pass.

@@ -196,9 +196,9 @@ Block block_of(const PackedMatrix& w, int p, int count, int k, int depth, float*
                         (count == 2 && k + depth == w.k() ? floats : 0);
     return {panel, floats, reinterpret_cast<const char*>(next), floats * sizeof(float)};
   }
-  constexpr size_t kBlockFloats = static_cast<size_t>(kDepth) * kPanel;
+  const size_t block_floats = static_cast<size_t>(depth_of(w.format())) * kPanel;
   for (int i = 0; i < count; ++i) {
-    float* out = buffer + i * kBlockFloats;
+    float* out = buffer + i * block_floats;
     if (w.format() == NumberFormat::bf16) {
       unpack_bf16(w.panel_as<uint16_t>(p + i) + static_cast<size_t>(k) * kPanel, depth, out);
     } else {
@@ -207,19 +207,20 @@ Block block_of(const PackedMatrix& w, int p, int count, int k, int depth, float*
                   out);
     }
   }
-  return {buffer, kBlockFloats, nullptr, 0};
+  return {buffer, block_floats, nullptr, 0};
 }
 
 void gemm_target(const PackedMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
                  int panel_begin, int panel_end, Store store) {
   // One row more for an odd depth of int4.
   thread_local AlignedFloats buffer;
-  if (w.format() != NumberFormat::f32) buffer.resize((2 * kDepth + 1) * kPanel);
+  const int block_depth = depth_of(w.format());
+  if (w.format() != NumberFormat::f32) buffer.resize((2 * block_depth + 1) * kPanel);
   for (int p = panel_begin; p < panel_end;) {
     const int column = p * kPanel, columns = std::min(kPanel, w.n() - column);
     const bool pair = kPanelsTogether == 2 && p + 1 < panel_end && w.n() - column >= 2 * kPanel;
-    for (int k = 0; k < w.k(); k += kDepth) {
-      const int depth = std::min(kDepth, w.k() - k);
+    for (int k = 0; k < w.k(); k += block_depth) {
+      const int depth = std::min(block_depth, w.k() - k);
       const Block block = block_of(w, p, pair ? 2 : 1, k, depth, buffer.data());
       const TileArgs a{.x = x + k,
                        .ldx = ldx,

@@ -1,11 +1,11 @@
 #pragma once
 // y = x W^T with W packed once into column panels.
 //
-// f32, bf16, int4: f32 arithmetic on the values that the packed weights stand for. k is cut into blocks of 288: an
-// output is the sum, in ascending order, of one chain of fused multiply-adds per block. So a row's result has the same
-// bits for any number of rows, row position, thread count and vector width (of the targets that have a fused
-// multiply-add). Each output differs from the exact sum by at most about (288 + k / 288) * 2^-24 relative to the sum
-// of magnitudes.
+// f32, bf16, int4: f32 arithmetic on the values that the packed weights stand for. k is cut into blocks of depth_of(w):
+// an output is the sum, in ascending order, of one chain of fused multiply-adds per block. So a row's result has the
+// same bits for any number of rows, row position, thread count and vector width (of the targets that have a fused
+// multiply-add). Each output differs from the exact sum by at most about (depth + k / depth) * 2^-24 relative to the
+// sum of magnitudes.
 //
 // int8: the rows of x are quantized first, each with a scale of its own; products are summed in 32-bit integers, which
 // is exact, so the bits are the same for any order and instruction set.
@@ -18,7 +18,11 @@
 
 namespace longshot::rollout::cpu {
 
-inline constexpr int kDepth = 288;  // a block of k of one panel: 18 KiB, which stays in the first cache
+// Values of k in a block. f32 panels stream from the second cache, so a block is long: y is read and written again for
+// every further one. Other formats are unpacked into a buffer of one block first, which has to stay in the first cache.
+constexpr int depth_of(NumberFormat format) {
+  return format == NumberFormat::f32 ? 768 : 288;
+}
 
 enum class Store { set, add };  // y = result, or y += result (the residual connection)
 

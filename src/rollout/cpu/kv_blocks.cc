@@ -42,13 +42,25 @@ void store_kv(const KvShape& shape, int layer, int head, int position, const flo
   }
 }
 
+KvBlocks::KvBlocks(const KvShape& shape, int blocks) : shape_(shape), places_(blocks) {
+  constexpr size_t kSlab = 4 * kHugePage;
+  slab_blocks_ = static_cast<int>(std::clamp<size_t>(kSlab / shape.block_bytes(), 1, 64));
+  next_in_slab_ = slab_blocks_;
+}
+
+void KvBlocks::take_slab() {
+  slabs_.emplace_back(slab_blocks_ * shape_.block_bytes());
+  bytes_ += static_cast<int64_t>(slabs_.back().size());
+  next_in_slab_ = 0;
+}
+
 std::byte* KvBlocks::at(int block) {
-  AlignedBytes& memory = storage_[block];
-  if (memory.empty()) {
-    memory = AlignedBytes(shape_.block_bytes());
-    bytes_ += static_cast<int64_t>(shape_.block_bytes());
+  std::byte*& place = places_[block];
+  if (place == nullptr) {
+    if (next_in_slab_ == slab_blocks_) take_slab();
+    place = slabs_.back().data() + next_in_slab_++ * shape_.block_bytes();
   }
-  return memory.data();
+  return place;
 }
 
 void KvBlocks::copy(int from, int to) {

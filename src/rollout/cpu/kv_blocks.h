@@ -1,5 +1,6 @@
 #pragma once
-// The memory of the KV blocks: 16 positions each, all layers. Taken when a block is first written to.
+// The memory of the KV blocks: 16 positions each, all layers. Taken, a few blocks at a time, when a block is first
+// written to; new memory is zero.
 // Not thread-safe, except that different blocks may be read and written at once.
 
 #include <cstdint>
@@ -49,7 +50,7 @@ void store_kv(const KvShape& shape, int layer, int head, int position, const flo
 class KvBlocks {
  public:
   KvBlocks() = default;
-  KvBlocks(const KvShape& shape, int blocks) : shape_(shape), storage_(blocks) {}
+  KvBlocks(const KvShape& shape, int blocks);
 
   const KvShape& shape() const { return shape_; }
   int64_t bytes() const { return bytes_; }
@@ -57,8 +58,13 @@ class KvBlocks {
   std::byte* at(int block);  // takes the memory if need be
 
  private:
+  void take_slab();
+
   KvShape shape_;
-  std::vector<AlignedBytes> storage_;  // by block
+  int slab_blocks_ = 0;
+  std::vector<AlignedBytes> slabs_;
+  std::vector<std::byte*> places_;  // by block; null: no memory yet
+  int next_in_slab_ = 0;
   int64_t bytes_ = 0;
 };
 

@@ -1,0 +1,13 @@
+#pragma once
+// Memory in pages of 2 MiB where the system gives them.
+
+#include <cstddef>
+
+namespace longshot::rollout::cpu {
+
+inline constexpr size_t kHugePage = 2 << 20;
+
+// A wish that the system may ignore. `memory` is aligned to kHugePage. Thread-safe.
+void prefer_huge_pages(void* memory, size_t bytes);
+
+}  // namespace longshot::rollout::cpu
