@@ -288,6 +288,7 @@ Result<std::vector<data::Sample>> Engine::generate(
     LS_RETURN_IF_ERROR(check({job, options.sampling, options.repetition}));
   }
   const Stopwatch watch;
+  drafter_.reset();  // what is guessed, and so the metrics, is a function of this call
   scheduler_.reset_peak();
   const Scheduler::Counts before = scheduler_.counts();
   const Passes passes_before = passes_;

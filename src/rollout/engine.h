@@ -145,7 +145,7 @@ class Engine {
   std::map<int64_t, Live> live_;   // by id
   std::map<std::vector<data::TokenId>, Group> groups_;  // by prompt
   std::vector<Finished> finished_;
-  std::unique_ptr<Drafter> drafter_;  // from the first speculative step on
+  std::unique_ptr<Drafter> drafter_;  // from the first speculative step of a generate() on
   int64_t next_id_ = 0, next_group_ = 0;
   int64_t version_ = -1;  // of the weights that the KV cache was computed with
   Passes passes_;
