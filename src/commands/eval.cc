@@ -9,6 +9,7 @@
 #include "base/fs.h"
 #include "base/run_log.h"
 #include "commands/command.h"
+#include "commands/inference.h"
 #include "eval/evaluate.h"
 #include "loop/iteration_metrics.h"
 #include "loop/parts.h"
@@ -18,7 +19,7 @@ namespace longshot::commands {
 namespace {
 
 struct Options {
-  std::string model, chat_template, output, samples;
+  std::string model, chat_template, output, samples, speculation = "off";
   std::vector<std::string> files, rewards = {"auto"}, stop;
   prompts::ColumnMapping columns;
   eval::EvalOptions eval;
@@ -117,6 +118,7 @@ Status run(Options& o) {
   loop::ProgressLine progress;
   progress.start(0, 1);
   o.eval.engine.sampling.stop_strings = o.stop;
+  o.eval.engine.speculate = o.speculation == "ngram";
   LS_ASSIGN_OR_RETURN(
       const eval::Evaluation evaluation,
       eval::evaluate(*l.engine, l.prompts, *l.rewards, o.eval,
@@ -172,6 +174,7 @@ void add_eval(CLI::App& app, int& exit_code) {
   add_sampling_options(*command, *o);
   command->add_option("--threads", o->machine.threads, "0 = all usable cores");
   command->add_option("--device", o->machine.device, "cpu, cuda, cuda:1")->capture_default_str();
+  add_speculation_option(*command, o->speculation);
   command->add_option("--output", o->output, "write the figures as JSON");
   command->add_option("--samples", o->samples, "write every sample with its verdict as JSONL");
   command->callback([o, &exit_code] { exit_code = finish(run(*o)); });

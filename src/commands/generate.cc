@@ -198,6 +198,7 @@ Status run(Options& options) {
                                                      limits_for(rows, options, files.config)));
   rollout::EngineOptions engine_options;
   engine_options.sampling = options.inference.sampling;
+  engine_options.speculate = options.inference.speculation == "ngram";
   Stopwatch since_report;
   const auto on_progress = [&](const rollout::Progress& p) {
     if (since_report.seconds() < 10) return;
@@ -211,8 +212,9 @@ Status run(Options& options) {
       options.output, texts_only ? format_texts(samples) : format_rows(rows, samples, options.n)));
   if (!options.input.empty()) {
     const auto& metrics = engine->metrics();
-    log::info("{:.0f} tokens, {:.0f} tokens/s", metrics.at("rollout/generated_tokens"),
-              metrics.at("rollout/tokens_per_second"));
+    log::info("{:.0f} tokens, {:.0f} tokens/s, {:.2f} tokens of a sample per forward",
+              metrics.at("rollout/generated_tokens"), metrics.at("rollout/tokens_per_second"),
+              metrics.at("rollout/tokens_per_forward"));
   }
   return ok_status();
 }

@@ -8,6 +8,14 @@
 
 namespace longshot::commands {
 
+void add_speculation_option(CLI::App& command, std::string& speculation) {
+  command
+      .add_option("--speculation", speculation,
+                  "ngram: feed guesses of the next tokens where that is faster; same answers")
+      ->check(CLI::IsMember({"off", "ngram"}))
+      ->capture_default_str();
+}
+
 void add_inference_options(CLI::App& command, InferenceOptions& options) {
   rollout::SamplingOptions& sampling = options.sampling;
   command.add_option("--model", options.model, "Hugging Face directory or .gguf file")->required();
@@ -44,6 +52,7 @@ void add_inference_options(CLI::App& command, InferenceOptions& options) {
       .add_option("--kv-dtype", options.kv_dtype,
                   "numbers of the KV cache: float32, bfloat16, int8 (device cpu)")
       ->capture_default_str();
+  add_speculation_option(command, options.speculation);
 }
 
 Result<model::ModelFiles> load_for_inference(InferenceOptions& options) {

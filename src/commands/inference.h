@@ -17,11 +17,16 @@ struct InferenceOptions {
   std::string device = "cpu";
   int threads = 0;  // 0 = all cores
   std::string dtype = "float32", kv_dtype = "float32";
+  std::string speculation = "off";  // or "ngram"
   uint64_t seed = 0;
   rollout::SamplingOptions sampling;
 };
 
-// Adds --model, --system, --device, --threads, --dtype, --kv-dtype, --seed and the sampling options. `options` must outlive the app.
+// --speculation, in every command that has it.
+void add_speculation_option(CLI::App& command, std::string& speculation);
+
+// Adds --model, --system, --device, --threads, --dtype, --kv-dtype, --speculation, --seed and the sampling options.
+// `options` must outlive the app.
 void add_inference_options(CLI::App& command, InferenceOptions& options);
 
 // Reads the model; an error if it has no tokenizer. Fills options.sampling.stop_tokens with its end tokens.

@@ -105,6 +105,10 @@ void bind_rollout(Settings& s, TrainConfig& c) {
   s.add("rollout.kv_blocks", &c.kv_blocks,
         "KV memory in blocks of 16 tokens; 0 = enough for max_concurrent of the longest samples",
         at_least(0));
+  s.add_choice("rollout.speculation", &c.speculation,
+               "ngram: feed guesses of the next tokens where that is faster, with the same samples; "
+               "docs/speculation.md",
+               {"off", "ngram"});
   s.add("rollout.max_concurrent", &c.max_concurrent, "samples in flight", at_least(1));
   s.add("rollout.repetition.enabled", &o.repetition.enabled, "end looping samples early");
   s.add("rollout.repetition.max_period", &o.repetition.max_period, "tokens of the repeated block",
@@ -256,6 +260,11 @@ Status validate(const TrainConfig& c) {
     return invalid_argument(
         "rollout.dtype and rollout.kv_dtype other than float32 need the CPU kernels: "
         "rollout.engine=cpu and trainer.device=cpu");
+  }
+  if (c.speculation != "off" && c.engine.token_budget > 0) {
+    log::warn(
+        "rollout.speculation works only in evaluations here: with rollout.token_budget samples "
+        "advance in step");
   }
   const auto& s = c.sampler;
   if (s.order == "curriculum" &&

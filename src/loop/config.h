@@ -62,6 +62,7 @@ struct TrainConfig {
   std::string rollout_engine = "auto";
   std::string rollout_dtype = "float32", rollout_kv_dtype = "float32";
   int kv_blocks = 0;
+  std::string speculation = "off";
   rollout::EngineOptions engine;
   policy::AlgorithmOptions algorithm;
   policy::OptimizerOptions optimizer;

@@ -17,6 +17,16 @@ TEST(TrainConfig, TheTableCoversItsOwnOutput) {
   EXPECT_EQ(b.engine.token_budget, 77);
 }
 
+TEST(TrainConfig, SpeculationIsOneOfItsKinds) {
+  TrainConfig c;
+  Settings s;
+  bind(s, c);
+  EXPECT_EQ(c.speculation, "off");
+  EXPECT_TRUE(s.override_with("rollout.speculation=ngram").ok());
+  EXPECT_EQ(c.speculation, "ngram");
+  EXPECT_NE(s.override_with("rollout.speculation=yes").message().find("ngram"), std::string::npos);
+}
+
 TEST(TrainConfig, ValidationNamesTheMissingKey) {
   TrainConfig c;
   EXPECT_NE(validate(c).message().find("model.path"), std::string::npos);

@@ -121,6 +121,7 @@ Result<Parts> make_parts(const TrainConfig& config, const std::string& model_dir
   LS_RETURN_IF_ERROR(make_prompts(config, parts));
 
   parts.engine_options = config.engine;
+  parts.engine_options.speculate = config.speculation == "ngram";
   const model::ModelConfig& model_config = loaded.weights.config();
   add_stop_tokens(model_config, parts.engine_options.sampling);
   LS_ASSIGN_OR_RETURN(rollout::RunnerLimits limits,

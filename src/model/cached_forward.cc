@@ -28,7 +28,7 @@ struct CallGroup {
 struct Call {
   std::vector<int64_t> tokens, positions;  // [total], groups one after another
   std::vector<CallGroup> groups;
-  std::vector<int64_t> last_row;  // [steps] row of each step's last token, in the caller's order
+  std::vector<int64_t> wanted_rows;  // in the caller's order
 };
 
 CallGroup make_group(std::span<const CachedStep> steps, const std::vector<size_t>& members,
@@ -73,7 +73,7 @@ Call make_call(std::span<const CachedStep> steps, int64_t blocks, int64_t block_
     by_width[step.tokens.size()].push_back(i);
   }
   Call call;
-  call.last_row.resize(steps.size());
+  std::vector<int64_t> end_row(steps.size());
   for (const auto& [width, members] : by_width) {
     call.groups.push_back(make_group(steps, members, block_tokens, device));
     for (size_t m : members) {
@@ -81,8 +81,11 @@ Call make_call(std::span<const CachedStep> steps, int64_t blocks, int64_t block_
         call.tokens.push_back(steps[m].tokens[t]);
         call.positions.push_back(steps[m].start + static_cast<int64_t>(t));
       }
-      call.last_row[m] = static_cast<int64_t>(call.tokens.size()) - 1;
+      end_row[m] = static_cast<int64_t>(call.tokens.size());
     }
+  }
+  for (size_t i = 0; i < steps.size(); ++i) {
+    for (int back = steps[i].wanted; back > 0; --back) call.wanted_rows.push_back(end_row[i] - back);
   }
   return call;
 }
@@ -151,7 +154,7 @@ at::Tensor cached_hidden(const Weights& weights, KvCache& cache,
       [&](int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
         return cached_attention(call, cache.k[layer], cache.v[layer], q, k, v);
       });
-  return hidden.index_select(0, index_tensor(call.last_row, device));
+  return hidden.index_select(0, index_tensor(call.wanted_rows, device));
 }
 
 }  // namespace longshot::model

@@ -31,10 +31,11 @@ struct CachedStep {
   std::span<const int> blocks;
   int start = 0;
   std::span<const int32_t> tokens;
+  int wanted = 1;  // hidden states, of the last tokens
 };
 
 // Stores the steps' keys and values in the cache and returns the hidden state (after the final
-// norm) of the last token of each step, [steps, hidden]. Records no gradient.
+// norm) of the wanted tokens of each step, [wanted tokens, hidden]. Records no gradient.
 at::Tensor cached_hidden(const Weights& weights, KvCache& cache, std::span<const CachedStep> steps);
 
 }  // namespace longshot::model

@@ -42,6 +42,9 @@ Status check_tokens(const data::Sample& sample, int vocab) {
   return ok_status();
 }
 
+// Guesses of one sample in one pass: longer ones are worth little even where all are right.
+constexpr int kMostDrafts = 16;
+
 }  // namespace
 
 Engine::Engine(std::unique_ptr<Runner> runner, const tokenizer::Tokenizer* tokenizer, int threads)
@@ -117,6 +120,7 @@ data::Sample Engine::take(int64_t id, data::FinishReason reason) {
     sample.text =
         response_text(*tokenizer_, sample.tokens, it->second.request.sampling.stop_strings);
   }
+  if (drafter_ != nullptr) drafter_->leave(id, scheduler_.tokens(id));
   live_.erase(it);
   sample.finish = reason;
   scheduler_.remove(id, keep_finished_ || reason == data::FinishReason::partial);
@@ -136,30 +140,61 @@ void Engine::follow_weights() {
   version_ = runner_->version();
 }
 
-// One choice per feed, from the rows of logits_ in the same order. Rows are cut into one chunk per thread; each
-// row's choice depends on it alone.
-Status Engine::draw(std::span<const Feed> feeds, std::vector<Choice>& choices) {
-  const size_t vocab = runner_->config().vocab_size, count = feeds.size();
+// Guesses for those who are about to decode.
+void Engine::draft() {
+  if (drafter_ == nullptr) drafter_ = std::make_unique<Drafter>();
+  const std::vector<int64_t> ids = scheduler_.decoding();
+  const double overhead = runner_->overhead_rows(), count = static_cast<double>(ids.size());
+  std::vector<Draft> drafts;
+  for (const int64_t id : ids) {
+    const Live& live = live_.at(id);
+    const data::Sample& sample = live.request.sample;
+    const auto text = scheduler_.tokens(id);
+    drafter_->follow(id, live.prompt_key, text, static_cast<int>(sample.prompt_tokens.size()));
+    // The last token of the longest response is drawn, not fed.
+    const int room = live.request.sampling.max_response_length - static_cast<int>(sample.tokens.size()) - 1;
+    drafts.push_back(drafter_->propose(id, text, std::min(room, kMostDrafts), count / (count + overhead)));
+  }
+  keep_worthwhile(drafts, overhead);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (!drafts[i].tokens.empty()) scheduler_.draft(ids[i], drafts[i].tokens);
+  }
+}
+
+// Of the token that follows the response and `ahead` more tokens, from a row of logits_.
+Choice Engine::pick(const Live& live, size_t ahead, size_t row, Sampler& sampler) const {
+  const data::Sample& sample = live.request.sample;
+  const size_t vocab = runner_->config().vocab_size;
+  const double uniform = sampling_uniform(sample.seed, live.prompt_key, sample.index,
+                                          static_cast<uint32_t>(sample.tokens.size() + ahead));
+  return sampler.pick(std::span(logits_).subspan(row * vocab, vocab), uniform, live.request.sampling);
+}
+
+// The choices of each feed, from its rows of logits_: one more than there are guesses, or up to the first one that
+// is not the guess. Feeds are cut into one chunk per thread; a row's choice depends on it alone.
+Status Engine::draw(std::span<const Feed> feeds, std::vector<std::vector<Choice>>& choices) {
+  const size_t count = feeds.size();
+  std::vector<size_t> rows = {0};  // where each feed's begin
+  for (const Feed& feed : feeds) rows.push_back(rows.back() + 1 + feed.drafts);
   const size_t chunks = std::min(samplers_.size(), count);
   choices.resize(count);
   const auto chunk = [&](int c) {
     for (size_t i = count * c / chunks; i < count * (c + 1) / chunks; ++i) {
-      const Live& live = live_.at(feeds[i].id);
-      const data::Sample& sample = live.request.sample;
-      const double uniform = sampling_uniform(sample.seed, live.prompt_key, sample.index,
-                                              static_cast<uint32_t>(sample.tokens.size()));
-      choices[i] = samplers_[c].pick(std::span(logits_).subspan(i * vocab, vocab), uniform,
-                                     live.request.sampling);
+      const auto guesses = scheduler_.fed(feeds[i]).last(feeds[i].drafts);
+      for (size_t k = 0; k <= guesses.size(); ++k) {
+        choices[i].push_back(pick(live_.at(feeds[i].id), k, rows[i] + k, samplers_[c]));
+        if (k == guesses.size() || choices[i].back().token != guesses[k]) break;
+      }
     }
   };
   constexpr size_t kWorthAThread = 16384;  // logits
-  if (count * vocab < kWorthAThread) {
+  if (rows.back() * runner_->config().vocab_size < kWorthAThread) {
     for (size_t c = 0; c < chunks; ++c) chunk(static_cast<int>(c));
   } else {
     pool_.parallel_for(static_cast<int>(chunks), chunk);
   }
   for (size_t i = 0; i < count; ++i) {
-    if (choices[i].token >= 0) continue;
+    if (choices[i].back().token >= 0) continue;
     return internal_error(
         fmt::format("the model's logits for {} are not finite; its weights are broken",
                     name_of(live_.at(feeds[i].id).request.sample)));
@@ -167,7 +202,8 @@ Status Engine::draw(std::span<const Feed> feeds, std::vector<Choice>& choices) {
   return ok_status();
 }
 
-void Engine::accept(int64_t id, Choice choice, const StepOptions& options) {
+// False if the sample has ended.
+bool Engine::accept(int64_t id, Choice choice, const StepOptions& options) {
   Live& live = live_.at(id);
   data::Sample& sample = live.request.sample;
   sample.tokens.push_back(choice.token);
@@ -177,28 +213,38 @@ void Engine::accept(int64_t id, Choice choice, const StepOptions& options) {
   if (options.on_token && !options.on_token(id, choice.token, choice.logprob) && !reason) {
     reason = data::FinishReason::aborted;
   }
-  if (reason) finished_.push_back({id, take(id, *reason)});
+  if (!reason) return true;
+  finished_.push_back({id, take(id, *reason)});
+  return false;
 }
 
 Status Engine::step(const StepOptions& options) {
   follow_weights();
   if (idle()) return ok_status();
+  if (options.speculate && !options.lockstep) draft();
   const Plan plan = scheduler_.plan({.max_draws = options.max_draws, .lockstep = options.lockstep});
   for (const BlockCopy& copy : plan.copies) runner_->copy_block(copy.from, copy.to);
   std::vector<Step> steps;
   std::vector<Feed> draws;
+  size_t rows = 0;
   for (const Feed& feed : plan.feeds) {
-    steps.push_back({scheduler_.blocks(feed.id), feed.start,
-                     scheduler_.tokens(feed.id).subspan(feed.start, feed.count), feed.draw});
+    const int wanted = feed.draw ? 1 + feed.drafts : 0;
+    steps.push_back({scheduler_.blocks(feed.id), feed.start, scheduler_.fed(feed), wanted});
     if (feed.draw) draws.push_back(feed);
+    rows += wanted;
   }
-  const size_t size = draws.size() * static_cast<size_t>(runner_->config().vocab_size);
+  const size_t size = rows * static_cast<size_t>(runner_->config().vocab_size);
   if (logits_.size() < size) logits_.resize(size);
   runner_->forward(steps, std::span(logits_).first(size));
-  ++steps_;
-  std::vector<Choice> choices;
+  ++passes_.passes;
+  passes_.draws += static_cast<int64_t>(draws.size());
+  std::vector<std::vector<Choice>> choices;
   LS_RETURN_IF_ERROR(draw(draws, choices));
-  for (size_t i = 0; i < draws.size(); ++i) accept(draws[i].id, choices[i], options);
+  for (size_t i = 0; i < draws.size(); ++i) {
+    for (const Choice& choice : choices[i]) {
+      if (!accept(draws[i].id, choice, options)) break;
+    }
+  }
   return ok_status();
 }
 
@@ -212,6 +258,7 @@ Status Engine::run_jobs(std::vector<data::Sample>& jobs, const std::map<int64_t,
   const int64_t budget = options.token_budget;
   StepOptions now = step_options;
   now.lockstep = budget > 0;
+  now.speculate = options.speculate;
   while (!idle() && !interrupted() && (budget == 0 || progress.generated_tokens < budget)) {
     if (budget > 0) {
       now.max_draws = static_cast<int>(
@@ -239,9 +286,10 @@ Result<std::vector<data::Sample>> Engine::generate(
     LS_RETURN_IF_ERROR(check({job, options.sampling, options.repetition}));
   }
   const Stopwatch watch;
+  drafter_.reset();  // what is guessed, and so the metrics, is a function of this call
   scheduler_.reset_peak();
   const Scheduler::Counts before = scheduler_.counts();
-  const int64_t steps_before = steps_;
+  const Passes passes_before = passes_;
   Progress progress;
   progress.total = static_cast<int64_t>(jobs.size());
   std::map<int64_t, size_t> job_of;
@@ -263,22 +311,29 @@ Result<std::vector<data::Sample>> Engine::generate(
     if (live_.contains(id)) jobs[job] = abort(id, data::FinishReason::partial);
   }
   LS_RETURN_IF_ERROR(status);
-  report(before, progress, steps_before, watch.seconds());
+  report(before, progress, passes_before, watch.seconds());
   return jobs;
 }
 
-void Engine::report(const Scheduler::Counts& before, const Progress& progress, int64_t steps_before,
-                    double seconds) {
+void Engine::report(const Scheduler::Counts& before, const Progress& progress,
+                    const Passes& passes_before, double seconds) {
   const Scheduler::Counts& now = scheduler_.counts();
   const double tokens = static_cast<double>(progress.generated_tokens);
-  const double steps = static_cast<double>(std::max<int64_t>(steps_ - steps_before, 1));
+  const double passes = static_cast<double>(passes_.passes - passes_before.passes);
+  const double draws = static_cast<double>(passes_.draws - passes_before.draws);
+  const double drafted = static_cast<double>(now.draft_tokens - before.draft_tokens);
+  const double accepted = static_cast<double>(now.accepted_tokens - before.accepted_tokens);
   metrics_ = {
       {"rollout/generated_tokens", tokens},
       {"rollout/prefill_tokens", static_cast<double>(now.prefilled_tokens - before.prefilled_tokens)},
       {"rollout/cached_tokens", static_cast<double>(now.cached_tokens - before.cached_tokens)},
-      {"rollout/decode_steps", static_cast<double>(steps_ - steps_before)},
+      {"rollout/decode_steps", passes},
       {"rollout/tokens_per_second", seconds > 0 ? tokens / seconds : 0},
-      {"rollout/mean_batch", tokens / steps},
+      {"rollout/mean_batch", draws / std::max(passes, 1.0)},
+      {"rollout/tokens_per_forward", tokens / std::max(draws, 1.0)},
+      {"rollout/draft_tokens", drafted},
+      {"rollout/accepted_tokens", accepted},
+      {"rollout/acceptance_rate", accepted / std::max(drafted, 1.0)},
       {"rollout/preemptions", static_cast<double>(now.preemptions - before.preemptions)},
       {"rollout/kv_peak_blocks", static_cast<double>(now.peak_blocks)},
       {"rollout/seconds", seconds}};

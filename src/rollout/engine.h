@@ -17,6 +17,7 @@
 #include "base/status.h"
 #include "base/thread_pool.h"
 #include "data/types.h"
+#include "rollout/drafter.h"
 #include "rollout/repetition.h"
 #include "rollout/runner.h"
 #include "rollout/sampler.h"
@@ -33,6 +34,9 @@ struct EngineOptions {
   // time; the step that would exceed it advances only the first samples (in the order of `jobs`) up to exactly the
   // budget. What is unfinished then comes back as `partial`, what was never started with no tokens.
   int64_t token_budget = 0;
+  // Feed guesses of the next tokens (see Drafter) wherever a pass is expected to be faster with them. Tokens and
+  // log-probabilities are the same; with a token_budget nothing is guessed, because the samples advance in step.
+  bool speculate = false;
   const std::atomic<bool>* cancel = nullptr;  // looked at once per step; borrowed
 };
 
@@ -55,7 +59,8 @@ struct Finished {
 
 struct StepOptions {
   int max_draws = std::numeric_limits<int>::max();
-  bool lockstep = false;  // see PlanOptions
+  bool lockstep = false;   // see PlanOptions
+  bool speculate = false;  // see EngineOptions
   // Sees every token as it is sampled; returning false aborts that sample.
   std::function<bool(int64_t id, data::TokenId token, float logprob)> on_token;
 };
@@ -100,7 +105,8 @@ class Engine {
 
   // Of the last generate(): rollout/generated_tokens, rollout/prefill_tokens, rollout/cached_tokens,
   // rollout/decode_steps, rollout/tokens_per_second, rollout/mean_batch, rollout/preemptions,
-  // rollout/kv_peak_blocks, rollout/seconds.
+  // rollout/kv_peak_blocks, rollout/seconds, rollout/tokens_per_forward (of one sample: 1 without speculation),
+  // rollout/draft_tokens (guesses fed), rollout/accepted_tokens (guesses drawn), rollout/acceptance_rate.
   const Metrics& metrics() const { return metrics_; }
 
  private:
@@ -116,16 +122,22 @@ class Engine {
     int members = 0;
   };
 
+  struct Passes {
+    int64_t passes = 0, draws = 0;  // draws: samples that drew in a pass, added up
+  };
+
   Status check(const Request& request) const;
   void follow_weights();
-  Status draw(std::span<const Feed> feeds, std::vector<Choice>& choices);
-  void accept(int64_t id, Choice choice, const StepOptions& options);
+  void draft();
+  Choice pick(const Live& live, size_t ahead, size_t row, Sampler& sampler) const;
+  Status draw(std::span<const Feed> feeds, std::vector<std::vector<Choice>>& choices);
+  bool accept(int64_t id, Choice choice, const StepOptions& options);
   void close_segment(Live& live, int64_t version);
   data::Sample take(int64_t id, data::FinishReason reason);
   Status run_jobs(std::vector<data::Sample>& jobs, const std::map<int64_t, size_t>& job_of,
                   const EngineOptions& options, Progress& progress,
                   const std::function<void(const Progress&)>& on_progress, const StepOptions& step);
-  void report(const Scheduler::Counts& before, const Progress& progress, int64_t steps_before,
+  void report(const Scheduler::Counts& before, const Progress& progress, const Passes& passes_before,
               double seconds);
 
   std::unique_ptr<Runner> runner_;
@@ -137,9 +149,10 @@ class Engine {
   std::map<int64_t, Live> live_;   // by id
   std::map<std::vector<data::TokenId>, Group> groups_;  // by prompt
   std::vector<Finished> finished_;
+  std::unique_ptr<Drafter> drafter_;  // from the first speculative step of a generate() on
   int64_t next_id_ = 0, next_group_ = 0;
   int64_t version_ = -1;  // of the weights that the KV cache was computed with
-  int64_t steps_ = 0;
+  Passes passes_;
   bool keep_finished_ = false;
   Metrics metrics_;
 };

@@ -42,16 +42,17 @@ void FakeRunner::forward(std::span<const Step> steps, std::span<float> logits) {
   }
   size_t row = 0;
   for (const Step& step : steps) {
+    const int end = step.start + static_cast<int>(step.tokens.size());
     std::vector<int32_t> history;
-    for (int p = 0; p < step.start + static_cast<int>(step.tokens.size()); ++p) {
+    for (int p = 0; p < end; ++p) {
       history.push_back(place(step, p));
       LS_CHECK(history.back() >= 0, "a gap in the cache");
+      if (p < end - step.logits) continue;
+      LS_CHECK((row + 1) * vocab <= logits.size(), "logits have the wrong size");
+      const auto out = logits.subspan(row++ * vocab, vocab);
+      logits_after(history, out);
+      if (forced_ >= 0) out[forced_] = 1000.0f;
     }
-    if (!step.wants_logits) continue;
-    LS_CHECK((row + 1) * vocab <= logits.size(), "logits have the wrong size");
-    const auto out = logits.subspan(row++ * vocab, vocab);
-    logits_after(history, out);
-    if (forced_ >= 0) out[forced_] = 1000.0f;
   }
   LS_CHECK(row * vocab == logits.size(), "logits have the wrong size");
   ++forwards_;

@@ -21,12 +21,15 @@ class FakeRunner : public Runner {
   RunnerLimits limits() const override { return limits_; }
   bool batch_invariant() const override { return true; }
   int64_t kv_bytes() const override { return 0; }
+  double overhead_rows() const override { return overhead_rows_; }
 
   void set_version(int64_t version) { version_ = version; }
   // Logits that follow `history`; what forward() writes.
   static void logits_after(std::span<const int32_t> history, std::span<float> logits);
   // All further logits are a near certainty of `token`.
   void always(int32_t token) { forced_ = token; }
+
+  void set_overhead_rows(double rows) { overhead_rows_ = rows; }
 
   int64_t tokens_fed() const { return tokens_fed_; }
   int64_t forwards() const { return forwards_; }
@@ -38,6 +41,7 @@ class FakeRunner : public Runner {
   int64_t version_ = 0;
   std::vector<std::array<int32_t, kBlockTokens>> blocks_;  // the tokens they hold; -1: none
   int32_t forced_ = -1;
+  double overhead_rows_ = 8;
   int64_t tokens_fed_ = 0, forwards_ = 0;
   int largest_batch_ = 0;
 };

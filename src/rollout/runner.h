@@ -20,7 +20,7 @@ struct Step {
   std::span<const int> blocks;      // block p holds positions [16 p, 16 p + 16); those of the new tokens included
   int start = 0;                    // position of tokens[0]
   std::span<const int32_t> tokens;  // at least one
-  bool wants_logits = true;         // of the last token
+  int logits = 1;                   // of this many last tokens; 0 to tokens.size()
 };
 
 struct RunnerLimits {
@@ -45,7 +45,7 @@ class Runner {
 
   virtual void copy_block(int from, int to) = 0;
 
-  // Advances every step and writes the logits of those that want them, in their order, [wanting steps, vocab].
+  // Advances every step and writes the logits of the tokens that want them, in order, [wanting tokens, vocab].
   // A block that a step writes to is in no other step, unless both write the same tokens.
   // The result for one sequence does not depend on which others are in `steps`, on how its tokens were cut into
   // steps, or on the number of threads (bit for bit where `batch_invariant()`).
@@ -55,6 +55,9 @@ class Runner {
   virtual RunnerLimits limits() const = 0;
   virtual bool batch_invariant() const = 0;
   virtual int64_t kv_bytes() const = 0;  // memory that has been taken for KV blocks
+  // What a pass costs whatever its rows, as a number of further rows that take as long. A hint: results do not depend
+  // on it.
+  virtual double overhead_rows() const { return 8; }
 };
 
 // CPU kernels of our own (Highway, run-time dispatch): batch-invariant. threads >= 1.

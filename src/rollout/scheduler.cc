@@ -29,12 +29,41 @@ void Scheduler::append(int64_t id, int32_t token) {
   Sequence& s = sequences_.at(id);
   LS_CHECK(s.pending() == 0, "a token was drawn before all others were fed");
   s.tokens.push_back(token);
+  if (s.accepted < s.draft.size() && s.draft[s.accepted] == token) {
+    ++s.accepted;
+    ++s.cached;
+    ++counts_.accepted_tokens;
+  } else {
+    s.draft.clear();
+  }
+}
+
+void Scheduler::draft(int64_t id, std::span<const int32_t> guess) {
+  Sequence& s = sequences_.at(id);
+  LS_CHECK(is_running(id) && s.pending() == 1, "a draft for a sequence that is not decoding");
+  s.draft.assign(1, s.tokens.back());
+  s.draft.insert(s.draft.end(), guess.begin(), guess.end());
+  s.accepted = 1;
+}
+
+std::span<const int32_t> Scheduler::fed(const Feed& feed) const {
+  const Sequence& s = sequences_.at(feed.id);
+  if (feed.drafts > 0) return s.draft;
+  return std::span(s.tokens).subspan(feed.start, feed.count);
+}
+
+std::vector<int64_t> Scheduler::decoding() const {
+  std::vector<int64_t> ids;
+  std::ranges::copy_if(running_, std::back_inserter(ids),
+                       [&](int64_t id) { return sequences_.at(id).pending() == 1; });
+  return ids;
 }
 
 void Scheduler::drop_blocks(Sequence& s) {
   // The last ones first: of a remembered chain the beginning is worth keeping longest.
   for (auto it = s.blocks.rbegin(); it != s.blocks.rend(); ++it) pool_.release(*it);
   s.blocks.clear();
+  s.draft.clear();
   s.cached = s.remembered = 0;
 }
 
@@ -115,10 +144,19 @@ void Scheduler::offer_to_group(int64_t id, const Sequence& s) {
   group.ready = true;
 }
 
+// Blocks that only rejected drafts needed are free for all again.
+void Scheduler::trim(Sequence& s) {
+  while (static_cast<int>(s.blocks.size()) > blocks_for(static_cast<int>(s.tokens.size()))) {
+    pool_.release(s.blocks.back());
+    s.blocks.pop_back();
+  }
+}
+
 // What the pass before this one has computed can now be shared.
 void Scheduler::settle() {
   for (const int64_t id : running_) {
     Sequence& s = sequences_.at(id);
+    trim(s);
     if (limits_.prefix_cache) offer_to_cache(s);
     offer_to_group(id, s);
   }
@@ -269,6 +307,34 @@ void Scheduler::prefill(int rows, int draws, bool lockstep, Plan& plan) {
   }
 }
 
+// How many of `most` drafts have room. The blocks that running sequences need for their next tokens are left alone.
+int Scheduler::place_draft(Sequence& s, int most) {
+  const int known = static_cast<int>(s.tokens.size());
+  while (static_cast<int>(s.blocks.size()) < blocks_for(known + most) &&
+         pool_.available() > running()) {
+    s.blocks.push_back(pool_.allocate());
+  }
+  return std::min(most, static_cast<int>(s.blocks.size()) * kBlockTokens - known);
+}
+
+// Last of all, into what the others have left.
+void Scheduler::feed_drafts(int rows, int draws, Plan& plan) {
+  for (Feed& feed : plan.feeds) {
+    Sequence& s = sequences_.at(feed.id);
+    if (s.draft.empty()) continue;
+    const int guesses = static_cast<int>(s.draft.size()) - 1;
+    feed.drafts = place_draft(s, std::min({guesses, rows, draws}));
+    s.draft.resize(feed.drafts > 0 ? feed.drafts + 1 : 0);
+    rows -= feed.drafts;
+    draws -= feed.drafts;
+    counts_.draft_tokens += feed.drafts;
+  }
+  for (const int64_t id : running_) {
+    Sequence& s = sequences_.at(id);
+    if (s.pending() > 0) s.draft.clear();  // not fed
+  }
+}
+
 Plan Scheduler::plan(const PlanOptions& options) {
   settle();
   Plan plan;
@@ -276,8 +342,14 @@ Plan Scheduler::plan(const PlanOptions& options) {
   const bool unready = std::ranges::any_of(
       running_, [&](int64_t id) { return sequences_.at(id).pending() > 1; });
   if (!options.lockstep || !unready) decode(options.max_draws, plan);
-  const int draws = static_cast<int>(plan.feeds.size());
-  prefill(limits_.max_rows - draws, options.max_draws - draws, options.lockstep, plan);
+  const int decoding = static_cast<int>(plan.feeds.size());
+  prefill(limits_.max_rows - decoding, options.max_draws - decoding, options.lockstep, plan);
+  int rows = 0, draws = 0;
+  for (const Feed& feed : plan.feeds) {
+    rows += feed.count;
+    draws += feed.draw ? 1 : 0;
+  }
+  feed_drafts(limits_.max_rows - rows, options.lockstep ? 0 : options.max_draws - draws, plan);
   counts_.peak_blocks = std::max(counts_.peak_blocks, blocks_in_use());
   return plan;
 }

@@ -28,6 +28,7 @@ struct Feed {
   int start = 0;
   int count = 0;
   bool draw = false;  // these are its last known tokens: the logits give the next one
+  int drafts = 0;     // so many tokens of its draft are fed after them, and their logits are wanted too
 };
 
 struct BlockCopy {
@@ -56,7 +57,11 @@ class Scheduler {
 
   // The next pass; the caller is taken to do it all. Not empty unless nothing is left to do or max_draws is 0.
   Plan plan(const PlanOptions& options = {});
-  void append(int64_t id, int32_t token);  // drawn after the pass
+  // Drawn after the pass. A sequence that was fed drafts draws again after each token that is the draft's next one.
+  void append(int64_t id, int32_t token);
+  // A guess at what a sequence of decoding() will draw. The next plan() feeds as much of it as there are rows, draws
+  // and blocks that nobody else needs, and none in lockstep.
+  void draft(int64_t id, std::span<const int32_t> guess);
   // Out, in any state. What was computed for it stays in the prefix cache, without `keep` only the group's tokens:
   // nobody goes on from a finished sample, and its blocks would only make the cache's memory grow.
   void remove(int64_t id, bool keep);
@@ -65,6 +70,8 @@ class Scheduler {
 
   std::span<const int> blocks(int64_t id) const { return sequences_.at(id).blocks; }
   std::span<const int32_t> tokens(int64_t id) const { return sequences_.at(id).tokens; }
+  std::span<const int32_t> fed(const Feed& feed) const;  // by the latest plan; drafts included
+  std::vector<int64_t> decoding() const;  // running, and all but the last token computed
   bool idle() const { return sequences_.empty(); }
   int running() const { return static_cast<int>(running_.size()); }
   int waiting() const { return static_cast<int>(waiting_.size()); }
@@ -75,6 +82,8 @@ class Scheduler {
     int64_t preemptions = 0;
     int64_t cached_tokens = 0;  // did not have to be computed: taken from the group's prompt or the prefix cache
     int64_t prefilled_tokens = 0;  // fed and not drawn from
+    int64_t draft_tokens = 0;      // fed as guesses
+    int64_t accepted_tokens = 0;   // of those, drawn
     int peak_blocks = 0;
   };
   const Counts& counts() const { return counts_; }
@@ -88,6 +97,8 @@ class Scheduler {
     std::vector<int> blocks;
     int cached = 0;      // tokens in the blocks
     int remembered = 0;  // blocks offered to the prefix cache
+    std::vector<int32_t> draft;  // the last known token and the guesses after it; empty: none
+    size_t accepted = 0;         // of the draft, the last known token included
     int pending() const { return static_cast<int>(tokens.size()) - cached; }
   };
   // The prompt of a group, kept while members wait for it.
@@ -100,6 +111,7 @@ class Scheduler {
 
   bool is_running(int64_t id) const { return running_.contains(id); }
   void settle();
+  void trim(Sequence& s);
   void offer_to_cache(Sequence& s);
   void offer_to_group(int64_t id, const Sequence& s);
   bool prompt_is_coming(const Sequence& s) const;
@@ -109,6 +121,8 @@ class Scheduler {
   void share_prefix(Sequence& s);
   void decode(int max_draws, Plan& plan);
   void prefill(int rows, int draws, bool lockstep, Plan& plan);
+  void feed_drafts(int rows, int draws, Plan& plan);
+  int place_draft(Sequence& s, int most);
   bool make_room(int64_t id, std::vector<BlockCopy>& copies);
   int take_block(int64_t id);
   void unshare_last(Sequence& s, int block, std::vector<BlockCopy>& copies);

@@ -22,8 +22,9 @@ class Memory {
   void run(const Plan& plan, const Scheduler& scheduler) {
     for (const BlockCopy& copy : plan.copies) places_[copy.to] = places_[copy.from];
     for (const Feed& feed : plan.feeds) {
-      for (int p = feed.start; p < feed.start + feed.count; ++p) {
-        at(scheduler, feed.id, p) = scheduler.tokens(feed.id)[p];
+      const auto fed = scheduler.fed(feed);
+      for (size_t i = 0; i < fed.size(); ++i) {
+        at(scheduler, feed.id, feed.start + static_cast<int>(i)) = fed[i];
       }
     }
   }
@@ -181,7 +182,69 @@ TEST(Scheduler, ChangedWeightsStartEverybodyOver) {
   EXPECT_EQ(plan.feeds[0].count, 21);
 }
 
-// Random arrivals, lengths, abortions and weight changes on a pool that may be tight. Every pass must attend to what
+TEST(Scheduler, AcceptedDraftsAreNotFedAgainAndRejectedOnesAreOverwritten) {
+  Scheduler scheduler({.blocks = 16, .max_running = 2, .max_rows = 64});
+  scheduler.add(0, 0, ramp(14), 14);
+  (void)scheduler.plan();
+  scheduler.append(0, 20);
+  scheduler.draft(0, std::vector<int32_t>{21, 22, 23});
+  Plan plan = scheduler.plan();
+  EXPECT_EQ(plan.feeds[0].drafts, 3);
+  EXPECT_EQ(std::vector<int32_t>(scheduler.fed(plan.feeds[0]).begin(), scheduler.fed(plan.feeds[0]).end()),
+            (std::vector<int32_t>{20, 21, 22, 23}));
+  EXPECT_EQ(scheduler.blocks(0).size(), 2u);
+  for (const int32_t drawn : {21, 99}) scheduler.append(0, drawn);
+  plan = scheduler.plan();
+  EXPECT_EQ(plan.feeds[0].start, 16);
+  EXPECT_EQ(plan.feeds[0].count, 1);
+  EXPECT_EQ(plan.feeds[0].drafts, 0);
+  EXPECT_EQ(scheduler.counts().draft_tokens, 3);
+  EXPECT_EQ(scheduler.counts().accepted_tokens, 1);
+}
+
+TEST(Scheduler, BlocksOfRejectedDraftsAreGivenBack) {
+  Scheduler scheduler({.blocks = 16, .max_running = 2, .max_rows = 64});
+  scheduler.add(0, 0, ramp(4), 4);
+  (void)scheduler.plan();
+  scheduler.append(0, 20);
+  scheduler.draft(0, std::vector<int32_t>(30, 7));
+  (void)scheduler.plan();
+  EXPECT_EQ(scheduler.blocks_in_use(), 3);
+  scheduler.append(0, 21);
+  (void)scheduler.plan();
+  EXPECT_EQ(scheduler.blocks_in_use(), 1);
+}
+
+// Both need their last block; a draft that needs a third gets none, and one that fits the second is cut to it.
+TEST(Scheduler, DraftsTakeOnlyWhatNobodyElseNeeds) {
+  Scheduler scheduler({.blocks = 4, .max_running = 2, .max_rows = 18, .prefix_cache = false});
+  for (int id = 0; id < 2; ++id) scheduler.add(id, id, ramp(13), 13);
+  for (int pass = 0; pass < 2; ++pass) {
+    for (const int64_t id : drawn(scheduler.plan())) scheduler.append(id, 1);
+  }
+  ASSERT_EQ(scheduler.decoding(), (std::vector<int64_t>{0, 1}));
+  for (int id = 0; id < 2; ++id) scheduler.draft(id, std::vector<int32_t>(12, 5));
+  const Plan plan = scheduler.plan();
+  ASSERT_EQ(plan.feeds.size(), 2u);
+  EXPECT_EQ(plan.feeds[0].drafts, 1);
+  EXPECT_EQ(plan.feeds[1].drafts, 2);
+  EXPECT_EQ(scheduler.blocks_in_use(), 2);
+  EXPECT_EQ(scheduler.counts().preemptions, 0);
+}
+
+TEST(Scheduler, DraftsNeitherExceedTheDrawsNorComeInLockstep) {
+  for (const bool lockstep : {false, true}) {
+    Scheduler scheduler({.blocks = 16, .max_running = 2, .max_rows = 64});
+    scheduler.add(0, 0, ramp(4), 4);
+    (void)scheduler.plan();
+    scheduler.append(0, 20);
+    scheduler.draft(0, std::vector<int32_t>(8, 7));
+    const Plan plan = scheduler.plan({.max_draws = 3, .lockstep = lockstep});
+    EXPECT_EQ(plan.feeds[0].drafts, lockstep ? 0 : 2);
+  }
+}
+
+// Random arrivals, lengths, drafts, abortions and weight changes on a pool that may be tight. Every pass must attend to what
 // the sequence's own tokens are, everybody must finish, and no block may be lost.
 TEST(SchedulerProperty, EverySequenceSeesItsOwnHistory) {
   EXPECT_TRUE(rc::check("scheduler invariants", [] {
@@ -214,6 +277,13 @@ TEST(SchedulerProperty, EverySequenceSeesItsOwnHistory) {
         end.erase(victim);
         if (scheduler.idle()) continue;
       }
+      const int most_drafts = *rc::gen::weightedElement<int>({{1, 0}, {2, 5}, {1, 20}});
+      for (const int64_t id : scheduler.decoding()) {
+        const int room = end.at(id) - static_cast<int>(scheduler.tokens(id).size()) - 1;
+        const auto guess = *rc::gen::container<std::vector<int32_t>>(
+            static_cast<size_t>(std::min(room, most_drafts)), rc::gen::inRange(0, 3));
+        if (!guess.empty()) scheduler.draft(id, guess);
+      }
       const Plan plan = scheduler.plan({.lockstep = lockstep});
       RC_ASSERT(!plan.feeds.empty());
       memory.run(plan, scheduler);
@@ -221,15 +291,25 @@ TEST(SchedulerProperty, EverySequenceSeesItsOwnHistory) {
       for (const Feed& feed : plan.feeds) {
         RC_ASSERT(memory.holds(feed, scheduler));
         RC_ASSERT(feed.draw == (feed.start + feed.count == static_cast<int>(scheduler.tokens(feed.id).size())));
-        rows += feed.count;
+        RC_ASSERT(feed.drafts == 0 || (feed.draw && feed.count == 1 && !lockstep));
+        rows += feed.count + feed.drafts;
       }
       RC_ASSERT(rows <= std::max(limits.max_rows, limits.max_running + kBlockTokens));
       RC_ASSERT(scheduler.running() <= limits.max_running);
-      for (const int64_t id : drawn(plan)) {
-        scheduler.append(id, *rc::gen::inRange(0, 3));
-        if (static_cast<int>(scheduler.tokens(id).size()) < end.at(id)) continue;
-        scheduler.remove(id, *rc::gen::arbitrary<bool>());
-        end.erase(id);
+      for (const Feed& feed : plan.feeds) {
+        if (!feed.draw) continue;
+        const auto fed = scheduler.fed(feed);
+        const std::vector<int32_t> guesses(fed.end() - feed.drafts, fed.end());
+        for (int i = 0; i <= feed.drafts; ++i) {
+          const int32_t token = *rc::gen::inRange(0, 3);
+          scheduler.append(feed.id, token);
+          if (static_cast<int>(scheduler.tokens(feed.id).size()) == end.at(feed.id)) {
+            scheduler.remove(feed.id, *rc::gen::arbitrary<bool>());
+            end.erase(feed.id);
+            break;
+          }
+          if (i == feed.drafts || token != guesses[i]) break;
+        }
       }
     }
     RC_ASSERT(end.empty());

@@ -216,6 +216,7 @@ def test_generate_is_the_same_with_one_and_two_threads_alone_and_in_a_batch(sett
     arguments = ["generate", "--model", model, "--input", "-", "--n", 2, "--temperature", 1, "--max-tokens", 30, "--seed", 9]
     one = longshot(*arguments, "--threads", 1, text_in=rows).stdout
     assert one == longshot(*arguments, "--threads", 2, text_in=rows).stdout
+    assert one == longshot(*arguments, "--speculation", "ngram", text_in=rows).stdout
     first = rows.splitlines()[0] + "\n"
     alone = json.loads(longshot(*arguments, text_in=first).stdout)
     assert alone["completions"] == json.loads(one.splitlines()[0])["completions"]

@@ -160,10 +160,33 @@ TEST(CpuRunner, OnlyWantedLogitsAreWritten) {
   const auto a = random_tokens(9, 67, 3), b = random_tokens(30, 67, 4);
   const auto expected = logits_of(*runner, 3, b);
   const std::vector<int> one = blocks_of(0), two = blocks_of(1);
-  const std::vector<Step> steps = {{one, 0, a, false}, {two, 0, b, true}};
+  const std::vector<Step> steps = {{one, 0, a, 0}, {two, 0, b, 1}};
   std::vector<float> logits(67);
   runner->forward(steps, logits);
   EXPECT_EQ(expected, logits);
+}
+
+// Several wanted tokens in one step, also where the runner cuts a long forward into passes between them.
+TEST(CpuRunner, LogitsOfSeveralTokensAreThoseOfEachAlone) {
+  for (const auto& config : architectures()) {
+    const auto model = random_model(config, 1);
+    const size_t vocab = config.vocab_size;
+    const auto long_tokens = random_tokens(250, config.vocab_size, 8), tokens = random_tokens(30, config.vocab_size, 9);
+    for (const int threads : {1, 2}) {
+      auto runner = loaded_runner(*model, threads), alone = loaded_runner(*model);
+      std::vector<float> expected = logits_of(*alone, 1, long_tokens);
+      for (size_t n = 21; n <= 30; ++n) {
+        const auto row = logits_of(*alone, 0, std::span(tokens).first(n));
+        expected.insert(expected.end(), row.begin(), row.end());
+      }
+      logits_of(*runner, 0, std::span(tokens).first(20));
+      const std::vector<int> one = blocks_of(1), two = blocks_of(0);
+      const std::vector<Step> steps = {{one, 0, long_tokens, 1}, {two, 20, std::span(tokens).subspan(20), 10}};
+      std::vector<float> logits(11 * vocab);
+      runner->forward(steps, logits);
+      EXPECT_EQ(expected, logits) << config.model_type << ", " << threads << " threads";
+    }
+  }
 }
 
 TEST(CpuRunner, NewWeightsReplaceTheOldOnes) {

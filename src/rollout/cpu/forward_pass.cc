@@ -212,17 +212,18 @@ void ForwardPass::layer(int index) {
   matmul(layer.down, act_, rows_, x_, Store::add);
 }
 
-// Final norm and head for the last tokens only; their rows are gathered at the top of normed_.
+// Final norm and head for the wanted tokens only; their rows are gathered at the top of normed_.
 void ForwardPass::logits() {
   const PackedMatrix& head = model_->head();
   std::vector<float*> out;
   for (const Piece& piece : pieces_) {
-    if (piece.logits == nullptr) continue;
-    const int last = piece.row + static_cast<int>(piece.tokens.size()) - 1;
-    rms_norm(x_.row(last), model_->final_norm().data(), model_->config().hidden_size,
-             static_cast<float>(model_->config().rms_norm_eps),
-             normed_.row(static_cast<int>(out.size())));
-    out.push_back(piece.logits);
+    const int end = piece.row + static_cast<int>(piece.tokens.size());
+    for (int i = 0; i < piece.wanted; ++i) {
+      rms_norm(x_.row(end - piece.wanted + i), model_->final_norm().data(),
+               model_->config().hidden_size, static_cast<float>(model_->config().rms_norm_eps),
+               normed_.row(static_cast<int>(out.size())));
+      out.push_back(piece.logits + static_cast<size_t>(i) * model_->config().vocab_size);
+    }
   }
   if (out.empty()) return;
   const int rows = static_cast<int>(out.size());

@@ -33,7 +33,8 @@ struct Piece {
   int start = 0;  // position of tokens[0]
   std::span<const int32_t> tokens;
   int row = 0;              // of tokens[0] in the pass
-  float* logits = nullptr;  // of the last token, [vocab]; null if not asked for
+  float* logits = nullptr;  // of the last `wanted` tokens, [wanted, vocab]
+  int wanted = 0;
 };
 
 // Where a pass may use other threads: `pool` null means on the calling thread alone.

@@ -103,17 +103,13 @@ int64_t TorchRunner::kv_bytes() const {
 size_t TorchRunner::run(std::span<const Step> steps, std::span<float> logits) {
   const at::NoGradGuard no_grad;
   std::vector<model::CachedStep> cached;
-  std::vector<int64_t> wanted;
-  for (size_t i = 0; i < steps.size(); ++i) {
-    cached.push_back({steps[i].blocks, steps[i].start, steps[i].tokens});
-    if (steps[i].wants_logits) wanted.push_back(static_cast<int64_t>(i));
-  }
-  const at::Tensor hidden = model::cached_hidden(*weights_, *cache_, cached);  // [steps, hidden]
-  if (wanted.empty()) return 0;
-  const at::Tensor rows = hidden.index_select(0, model::index_tensor(wanted, hidden.device()));
-  const at::Tensor result = rows.matmul(model::head_weight(*weights_).t());  // [wanted, vocab]
+  for (const Step& step : steps)
+    cached.push_back({step.blocks, step.start, step.tokens, step.logits});
+  const at::Tensor hidden = model::cached_hidden(*weights_, *cache_, cached);  // [wanted, hidden]
+  if (hidden.size(0) == 0) return 0;
+  const at::Tensor result = hidden.matmul(model::head_weight(*weights_).t());  // [wanted, vocab]
   const auto size = static_cast<size_t>(result.numel());
-  LS_CHECK(size <= logits.size(), "logits must be [steps that want them, vocab]");
+  LS_CHECK(size <= logits.size(), "logits must be [tokens that want them, vocab]");
   at::from_blob(logits.data(), result.sizes(), at::kFloat).copy_(result);
   return size;
 }
@@ -134,7 +130,7 @@ void TorchRunner::forward(std::span<const Step> steps, std::span<float> logits) 
     LS_CHECK(false,
              std::string("the device failed while generating: ") + error.what_without_backtrace());
   }
-  LS_CHECK(logits.empty(), "logits must be [steps that want them, vocab]");
+  LS_CHECK(logits.empty(), "logits must be [tokens that want them, vocab]");
 }
 
 }  // namespace

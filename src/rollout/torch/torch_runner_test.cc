@@ -47,13 +47,16 @@ std::vector<data::Sample> jobs_for(const model::ModelConfig& config) {
 }
 
 // Largest |log-probability recorded while generating - log-probability of the full forward|.
-double against_full_forward(std::unique_ptr<Runner> runner, const RandomModel& random) {
+double against_full_forward(std::unique_ptr<Runner> runner, const RandomModel& random,
+                            bool speculate = false) {
   EXPECT_TRUE(runner->load_weights(random.view).ok());
   Engine engine(std::move(runner), nullptr);
   EngineOptions options;
   options.sampling.max_response_length = 60;
-  options.sampling.temperature = 0.8;
+  options.sampling.temperature = speculate ? 0.3 : 0.8;  // colder, so that guesses come true
+  options.speculate = speculate;
   const auto samples = *engine.generate(jobs_for(random.view.config), options);
+  EXPECT_EQ(engine.metrics().at("rollout/accepted_tokens") > 0, speculate);
   const model::Weights weights =
       *model::Weights::from_host(random.view.config, random.tensors, "cpu");
   const at::NoGradGuard no_grad;
@@ -67,7 +70,7 @@ double against_full_forward(std::unique_ptr<Runner> runner, const RandomModel& r
                total = static_cast<int64_t>(all.size());
     const at::Tensor hidden = model::hidden_states(weights, batch).slice(0, prompt - 1, total - 1);
     const auto scored =
-        model::token_logprobs(hidden, model::head_weight(weights), s.tokens, 0.8, false);
+        model::token_logprobs(hidden, model::head_weight(weights), s.tokens, options.sampling.temperature, false);
     for (size_t i = 0; i < s.tokens.size(); ++i) {
       worst = std::max(worst, std::abs(static_cast<double>(scored.logprobs[i]) - s.logprobs[i]));
     }
@@ -81,10 +84,13 @@ TEST(Rollout, LogprobsAreThoseOfTheFullForward) {
     const auto random = random_model(config, 3);
     const double cpu = against_full_forward(make_cpu_runner({8, 256}, 1), *random);
     const double torch = against_full_forward(make_torch_runner({8, 256}, "cpu"), *random);
-    printf("%s%s: largest log-probability difference: CPU kernels %.3g, libtorch %.3g\n",
-           config.model_type.c_str(), config.mlp_bias ? " with biases" : "", cpu, torch);
+    const double guessed = against_full_forward(make_torch_runner({8, 256}, "cpu"), *random, true);
+    printf(
+        "%s%s: largest log-probability difference: CPU kernels %.3g, libtorch %.3g, speculative %.3g\n",
+        config.model_type.c_str(), config.mlp_bias ? " with biases" : "", cpu, torch, guessed);
     EXPECT_LT(cpu, 1e-5);
     EXPECT_LT(torch, 1e-5);
+    EXPECT_LT(guessed, 3e-5);  // of logits divided by a smaller temperature
   }
 }
 
