@@ -53,29 +53,34 @@ Engine::Engine(std::unique_ptr<Runner> runner, const tokenizer::Tokenizer* token
 
 Engine::~Engine() = default;
 
-Status Engine::check(const Request& request) const {
+Status check_request(const Request& request, const RunnerLimits& limits, int vocab_size,
+                     bool has_tokenizer) {
   const data::Sample& sample = request.sample;
   LS_RETURN_IF_ERROR(check_sampling(request.sampling));
-  if (!request.sampling.stop_strings.empty() && tokenizer_ == nullptr) {
+  if (!request.sampling.stop_strings.empty() && !has_tokenizer) {
     return invalid_argument("stop strings need a tokenizer, and this model has none");
   }
-  LS_RETURN_IF_ERROR(check_tokens(sample, runner_->config().vocab_size));
+  LS_RETURN_IF_ERROR(check_tokens(sample, vocab_size));
   const size_t prompt = sample.prompt_tokens.size();
   const int response = request.sampling.max_response_length;
   const size_t needed = prompt + static_cast<size_t>(response);
-  const RunnerLimits limits = runner_->limits();
   if (needed > static_cast<size_t>(limits.max_sequence)) {
     return invalid_argument(fmt::format(
         "{}: a prompt of {} tokens and a response of up to {} need {} positions, but max_sequence is {}; raise "
         "max_sequence or lower max_response_length",
         name_of(sample), prompt, response, needed, limits.max_sequence));
   }
-  if (!scheduler_.fits(static_cast<int>(needed))) {
+  if (blocks_for(static_cast<int>(needed)) > limits.blocks()) {
     return invalid_argument(
         fmt::format("{}: {} positions do not fit the KV cache of {} blocks of {}", name_of(sample),
                     needed, limits.blocks(), kBlockTokens));
   }
   return ok_status();
+}
+
+Status Engine::check(const Request& request) const {
+  return check_request(request, runner_->limits(), runner_->config().vocab_size,
+                       tokenizer_ != nullptr);
 }
 
 Result<int64_t> Engine::add(Request request) {
@@ -168,7 +173,7 @@ Status Engine::draw(std::span<const Feed> feeds, std::vector<Choice>& choices) {
   return ok_status();
 }
 
-void Engine::accept(int64_t id, Choice choice, const StepOptions& options) {
+void Engine::accept(int64_t id, const Choice& choice, const StepOptions& options) {
   Live& live = live_.at(id);
   data::Sample& sample = live.request.sample;
   sample.tokens.push_back(choice.token);
@@ -176,7 +181,7 @@ void Engine::accept(int64_t id, Choice choice, const StepOptions& options) {
   scheduler_.append(id, choice.token);
   const auto reason = live.rules->update(sample.tokens);
   if (reason) sample.finish = *reason;
-  if (options.on_token && !options.on_token(id, choice.token, choice.logprob) && !reason) {
+  if (options.on_token && !options.on_token(id, choice) && !reason) {
     sample.finish = data::FinishReason::aborted;
   }
   if (sample.finish != data::FinishReason::partial) finished_.push_back({id, take(id)});
@@ -256,9 +261,9 @@ Result<std::vector<data::Sample>> Engine::generate(
     }
   }
   StepOptions step_options;
-  step_options.on_token = [&](int64_t id, data::TokenId token, float logprob) {
+  step_options.on_token = [&](int64_t id, const Choice& choice) {
     ++progress.generated_tokens;
-    return !on_token || on_token(job_of.at(id), token, logprob);
+    return !on_token || on_token(job_of.at(id), choice.token, choice.logprob);
   };
   const Status status = run_jobs(jobs, job_of, options, progress, on_progress, step_options);
   for (const auto& [id, job] : job_of) {

@@ -57,8 +57,12 @@ struct StepOptions {
   int max_draws = std::numeric_limits<int>::max();
   bool lockstep = false;  // see PlanOptions
   // Sees every token as it is sampled; returning false aborts that sample.
-  std::function<bool(int64_t id, data::TokenId token, float logprob)> on_token;
+  std::function<bool(int64_t id, const Choice& choice)> on_token;
 };
+
+// What Engine::add() checks, for a model of `vocab_size` tokens. Pure.
+Status check_request(const Request& request, const RunnerLimits& limits, int vocab_size,
+                     bool has_tokenizer);
 
 // Not thread-safe.
 class Engine {
@@ -84,6 +88,9 @@ class Engine {
   bool idle() const { return live_.empty(); }
   int running() const { return scheduler_.running(); }
   int waiting() const { return scheduler_.waiting(); }
+  int kv_blocks_in_use() const { return scheduler_.blocks_in_use(); }
+  int64_t steps() const { return steps_; }
+  const tokenizer::Tokenizer* tokenizer() const { return tokenizer_; }
 
   // Fills each job's tokens, logprobs, segments, finish and text. The result has the order of `jobs`. To be called on
   // an idle engine. `on_token` (may be null) sees every token as it is sampled; returning false aborts that sample.
@@ -115,7 +122,7 @@ class Engine {
   Status check(const Request& request) const;
   void follow_weights();
   Status draw(std::span<const Feed> feeds, std::vector<Choice>& choices);
-  void accept(int64_t id, Choice choice, const StepOptions& options);
+  void accept(int64_t id, const Choice& choice, const StepOptions& options);
   void close_segment(Live& live, int64_t version);
   data::Sample take(int64_t id);
   Status run_jobs(std::vector<data::Sample>& jobs, const std::map<int64_t, size_t>& job_of,
