@@ -6,37 +6,17 @@
 
 #include <fmt/core.h>
 
-#include <cstdio>
 #include <cstdlib>
 #include <iostream>
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "bench/bench_model.h"
 #include "bench/peak.h"
-#include "bench/shapes.h"
 #include "rollout/engine.h"
-#include "rollout/random_model.h"
 
 namespace longshot::bench {
 namespace {
-
-[[noreturn]] void die(const std::string& message) {
-  fmt::print(stderr, "rollout_worker: {}\n", message);
-  std::exit(1);
-}
-
-// What a view borrows, and the view.
-std::unique_ptr<rollout::RandomModel> load(const std::string& path) {
-  if (path == "tiny") return rollout::random_model(tiny_shape(), 1);
-  Result<model::ModelFiles> files = model::read_model(path);
-  if (!files.ok()) die(files.status().to_string());
-  auto model = std::make_unique<rollout::RandomModel>();
-  model->tensors = std::move(files->weights);
-  model->view.config = files->config;
-  for (const auto& tensor : model->tensors)
-    model->view.tensors.push_back({tensor.name, tensor.shape, tensor.data.data()});
-  return model;
-}
 
 // Multiply-adds of the matrices for one token, counted as two operations each; attention is left out.
 double flops_per_token(const model::ModelConfig& c) {
@@ -60,7 +40,7 @@ Json generate(rollout::Engine& engine, const Json& request) {
   const Stopwatch watch;
   const auto done = engine.generate(std::move(jobs), options);
   const double seconds = watch.seconds();
-  if (!done.ok()) die(done.status().to_string());
+  must(done.status());
   size_t tokens = 0;
   for (const data::Sample& sample : *done) tokens += sample.tokens.size();
   return {{"tokens", tokens},
@@ -69,22 +49,22 @@ Json generate(rollout::Engine& engine, const Json& request) {
 }
 
 void serve(int argc, char** argv) {
-  if (argc != 5) die("usage: rollout_worker MODEL|tiny FORMAT THREADS MAX_SEQUENCE");
+  if (argc != 5) must(invalid_argument("usage: rollout_worker MODEL|tiny FORMAT THREADS MAX_SEQUENCE"));
   const int threads = std::atoi(argv[3]);
   const auto format = rollout::parse_number_format(argv[2]);
-  if (!format.ok()) die(format.status().to_string());
-  const auto model = load(argv[1]);
+  must(format.status());
+  const auto model = load_bench_model(argv[1]);
   rollout::RunnerLimits limits{256, std::atoi(argv[4])};
   limits.weights = *format;
   auto runner = rollout::make_cpu_runner(limits, threads);
-  if (const Status status = runner->load_weights(model->view); !status.ok()) die(status.to_string());
+  must(runner->load_weights(model->view));
   const double flops = flops_per_token(model->view.config);
   model->tensors.clear();
   rollout::Engine engine(std::move(runner), nullptr, threads);
   fmt::print("{}\n", dump_json(Json{{"ready", "longshot"}}));
   for (std::string line; std::getline(std::cin, line);) {
     const auto request = parse_json(line, "request");
-    if (!request.ok()) die(request.status().to_string());
+    must(request.status());
     if (request->contains("peak")) {
       const double peak = measured_peak_gflops(threads, 0.3);
       fmt::print("{}\n", dump_json(Json{{"peak_gflops", peak}, {"bound", peak * 1e9 / flops}}));

@@ -27,6 +27,8 @@ const char* status_code_name(StatusCode code) {
       return "timeout";
     case StatusCode::unavailable:
       return "unavailable";
+    case StatusCode::exhausted:
+      return "exhausted";
     case StatusCode::cancelled:
       return "cancelled";
     case StatusCode::internal:

@@ -18,6 +18,7 @@ enum class StatusCode {
   corrupt,      // data on disk or on the wire does not have the declared form
   timeout,      // a deadline passed
   unavailable,  // a service or resource cannot be reached now; worth a retry
+  exhausted,    // a queue or budget is full; worth a retry once others are done
   cancelled,    // the caller asked to stop
   internal,     // our own fault
 };
@@ -62,6 +63,9 @@ inline Status timeout_error(std::string m) {
 }
 inline Status unavailable(std::string m) {
   return {StatusCode::unavailable, std::move(m)};
+}
+inline Status exhausted(std::string m) {
+  return {StatusCode::exhausted, std::move(m)};
 }
 inline Status cancelled(std::string m) {
   return {StatusCode::cancelled, std::move(m)};

@@ -11,40 +11,15 @@
 #include "base/stop.h"
 #include "commands/command.h"
 #include "commands/inference.h"
+#include "rollout/text_stream.h"
 
 namespace longshot::commands {
 namespace {
 
-// Writes tokens as they come, holding back a character whose bytes are not all there yet.
-class Stream {
- public:
-  explicit Stream(const tokenizer::Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
-
-  void add(data::TokenId token) {
-    if (tokenizer_.is_special(token)) return;
-    pending_ += tokenizer_.token_bytes(token);
-    const size_t whole = complete_bytes();
-    std::fwrite(pending_.data(), 1, whole, stdout);
-    std::fflush(stdout);
-    pending_.erase(0, whole);
-  }
-
- private:
-  // Bytes up to the last one that ends a UTF-8 character (or that can belong to none).
-  size_t complete_bytes() const {
-    const size_t size = pending_.size();
-    for (size_t back = 1; back <= std::min<size_t>(size, 3); ++back) {
-      const auto byte = static_cast<unsigned char>(pending_[size - back]);
-      if ((byte & 0xC0) == 0x80) continue;  // continuation byte: look for its start
-      const size_t needed = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1;
-      return needed > back ? size - back : size;
-    }
-    return size;
-  }
-
-  const tokenizer::Tokenizer& tokenizer_;
-  std::string pending_;
-};
+void show(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
 
 class Chat {
  public:
@@ -81,15 +56,15 @@ class Chat {
     job.prompt_id = "turn " + std::to_string(++turn_);
     job.seed = options_.seed;
     job.prompt_tokens = std::move(tokens);
-    Stream stream(*files_.tokenizer);
+    rollout::TextStream stream(*files_.tokenizer, options.sampling.stop_strings);
     clear_stop_request();
     auto samples = engine_.generate({std::move(job)}, options, nullptr,
                                     [&](size_t, data::TokenId token, float) {
-                                      stream.add(token);
+                                      show(stream.add(token));
                                       return true;
                                     });
     clear_stop_request();
-    fmt::print("\n");
+    show(stream.finish() + "\n");
     LS_RETURN_IF_ERROR(samples.status());
     history_.push_back({"assistant", samples->front().text});
     return ok_status();

@@ -11,10 +11,10 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/rng.h"
 #include "base/stop.h"
 #include "commands/command.h"
 #include "commands/inference.h"
+#include "rollout/jobs.h"
 
 namespace longshot::commands {
 namespace {
@@ -81,13 +81,6 @@ Result<std::vector<data::TokenId>> tokens_of(const Json& prompt, const Options& 
   return tokens;
 }
 
-// Random numbers are keyed by the prompt's content, so a row's answers do not depend on the rows around it. Rows with
-// the same content get the same answers.
-std::string content_id(const std::vector<data::TokenId>& tokens) {
-  const auto* bytes = reinterpret_cast<const char*>(tokens.data());
-  return fmt::format("{:016x}", hash64({bytes, tokens.size() * sizeof(data::TokenId)}));
-}
-
 Result<Row> read_row(const Json& json, const Options& options, const model::ModelFiles& files,
                      const std::string& where) {
   Row row;
@@ -95,7 +88,7 @@ Result<Row> read_row(const Json& json, const Options& options, const model::Mode
   LS_ASSIGN_OR_RETURN(const Json prompt, json_get<Json>(json, "prompt", where));
   LS_ASSIGN_OR_RETURN(row.tokens, tokens_of(prompt, options, files, where));
   if (row.tokens.empty()) return invalid_argument(where + ": the prompt has no tokens");
-  row.id = content_id(row.tokens);
+  row.id = rollout::content_id(row.tokens);
   return row;
 }
 

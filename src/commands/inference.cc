@@ -16,11 +16,27 @@ void add_speculation_option(CLI::App& command, std::string& speculation) {
       ->capture_default_str();
 }
 
-void add_inference_options(CLI::App& command, InferenceOptions& options) {
-  rollout::SamplingOptions& sampling = options.sampling;
+void add_model_options(CLI::App& command, InferenceOptions& options) {
   command.add_option("--model", options.model, "Hugging Face directory or .gguf file")->required();
   command.add_option("--system", options.system,
                      "system message put before each chat that has none");
+  command.add_option("--threads", options.threads, "CPU threads; 0 = all cores")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command.add_option("--device", options.device, "cpu, cuda, cuda:1, ...")->capture_default_str();
+  command
+      .add_option("--dtype", options.dtype,
+                  "numbers of the weights: float32, bfloat16, int8, int4 (device cpu)")
+      ->capture_default_str();
+  command
+      .add_option("--kv-dtype", options.kv_dtype,
+                  "numbers of the KV cache: float32, bfloat16, int8 (device cpu)")
+      ->capture_default_str();
+}
+
+void add_inference_options(CLI::App& command, InferenceOptions& options) {
+  rollout::SamplingOptions& sampling = options.sampling;
+  add_model_options(command, options);
   command.add_option("--max-tokens", sampling.max_response_length, "longest answer")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
@@ -40,18 +56,6 @@ void add_inference_options(CLI::App& command, InferenceOptions& options) {
       ->expected(1)
       ->take_all();
   command.add_option("--seed", options.seed, "same seed, same answer")->capture_default_str();
-  command.add_option("--threads", options.threads, "CPU threads; 0 = all cores")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  command.add_option("--device", options.device, "cpu, cuda, cuda:1, ...")->capture_default_str();
-  command
-      .add_option("--dtype", options.dtype,
-                  "numbers of the weights: float32, bfloat16, int8, int4 (device cpu)")
-      ->capture_default_str();
-  command
-      .add_option("--kv-dtype", options.kv_dtype,
-                  "numbers of the KV cache: float32, bfloat16, int8 (device cpu)")
-      ->capture_default_str();
   add_speculation_option(command, options.speculation);
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// What `generate` and `chat` share: a loaded model, the options they have in common, an engine for it.
+// What `generate`, `chat` and `serve` share: a loaded model, the options they have in common, an engine for it.
 
 #include <CLI/CLI.hpp>
 #include <memory>
@@ -25,8 +25,9 @@ struct InferenceOptions {
 // --speculation, in every command that has it.
 void add_speculation_option(CLI::App& command, std::string& speculation);
 
-// Adds --model, --system, --device, --threads, --dtype, --kv-dtype, --speculation, --seed and the sampling options.
-// `options` must outlive the app.
+// Adds --model, --system, --device, --threads, --dtype, --kv-dtype. `options` must outlive the app.
+void add_model_options(CLI::App& command, InferenceOptions& options);
+// Those, --speculation, --seed and the sampling options.
 void add_inference_options(CLI::App& command, InferenceOptions& options);
 
 // Reads the model; an error if it has no tokenizer. Fills options.sampling.stop_tokens with its end tokens.

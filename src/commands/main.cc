@@ -19,6 +19,7 @@ const std::vector<AddCommand>& commands() {
       add_eval,
       add_generate,
       add_chat,
+      add_serve,
       add_logprobs,
       add_tokenize,
       add_grade,

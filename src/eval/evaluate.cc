@@ -121,7 +121,7 @@ EvalResult summarize(const std::vector<data::Group>& groups, const std::vector<i
   return r;
 }
 
-Result<Evaluation> evaluate(rollout::Engine& engine, const std::vector<data::Prompt>& prompts,
+Result<Evaluation> evaluate(rollout::Generator& rollout, const std::vector<data::Prompt>& prompts,
                             reward::RewardStage& rewards, const EvalOptions& options,
                             const std::function<void(const rollout::Progress&)>& on_progress) {
   Stopwatch watch;
@@ -131,7 +131,7 @@ Result<Evaluation> evaluate(rollout::Engine& engine, const std::vector<data::Pro
   engine_options.token_budget = 0;
   LS_ASSIGN_OR_RETURN(
       std::vector<data::Sample> samples,
-      engine.generate(rollout::make_jobs(draws, options.n), engine_options, on_progress));
+      rollout.generate(rollout::make_jobs(draws, options.n), engine_options, on_progress));
   if (stop_requested()) return cancelled("evaluation stopped");
   const double generation_seconds = watch.seconds();
   std::vector<const data::Prompt*> prompt_of;

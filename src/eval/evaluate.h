@@ -46,7 +46,7 @@ struct Evaluation {
 
 // Prompts must be tokenized. Cancelled by stop_requested(): Status cancelled.
 Result<Evaluation> evaluate(
-    rollout::Engine& engine, const std::vector<data::Prompt>& prompts, reward::RewardStage& rewards,
+    rollout::Generator& rollout, const std::vector<data::Prompt>& prompts, reward::RewardStage& rewards,
     const EvalOptions& options,
     const std::function<void(const rollout::Progress&)>& on_progress = nullptr);
 

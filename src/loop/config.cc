@@ -110,6 +110,10 @@ void bind_rollout(Settings& s, TrainConfig& c) {
                "docs/speculation.md",
                {"off", "ngram"});
   s.add("rollout.max_concurrent", &c.max_concurrent, "samples in flight", at_least(1));
+  s.add("rollout.workers", &c.rollout_workers,
+        "engines that generate independently, each with its share of threads, samples in flight, KV memory and "
+        "token budget and with weights of its own; 1 unless the machine has several sockets",
+        at_least(1));
   s.add("rollout.repetition.enabled", &o.repetition.enabled, "end looping samples early");
   s.add("rollout.repetition.max_period", &o.repetition.max_period, "tokens of the repeated block",
         at_least(1));
@@ -260,6 +264,9 @@ Status validate(const TrainConfig& c) {
     return invalid_argument(
         "rollout.dtype and rollout.kv_dtype other than float32 need the CPU kernels: "
         "rollout.engine=cpu and trainer.device=cpu");
+  }
+  if (!cpu_kernels && c.rollout_workers > 1) {
+    return invalid_argument("rollout.workers above 1 needs the CPU kernels: rollout.engine=cpu and trainer.device=cpu");
   }
   if (c.speculation != "off" && c.engine.token_budget > 0) {
     log::warn(

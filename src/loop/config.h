@@ -59,6 +59,7 @@ struct TrainConfig {
   prompts::SamplerOptions sampler;
   int n = 8;
   int max_concurrent = 256;
+  int rollout_workers = 1;
   std::string rollout_engine = "auto";
   std::string rollout_dtype = "float32", rollout_kv_dtype = "float32";
   int kv_blocks = 0;

@@ -31,6 +31,12 @@ std::vector<data::Verdict> judge(reward::RewardStage& rewards, replay::ReplayBuf
   return verdicts;
 }
 
+void judge_ahead(reward::RewardStage& rewards, replay::ReplayBuffer& replay, const data::Sample& sample) {
+  const data::Prompt* prompt = replay.find_prompt(sample.prompt_id, sample.seed);
+  LS_CHECK(prompt != nullptr, "sample of a group that was not opened");
+  rewards.judge_ahead(*prompt, sample);
+}
+
 void report_samples(const std::vector<data::Sample>& samples,
                     const std::vector<data::Verdict>& verdicts, Metrics& metrics) {
   Summary length, prompt_length, cut, loops, partial, errors;

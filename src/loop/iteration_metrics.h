@@ -33,6 +33,9 @@ class Timer {
 std::vector<data::Verdict> judge(reward::RewardStage& rewards, replay::ReplayBuffer& replay,
                                  const std::vector<data::Sample>& samples);
 
+// Begins to judge a sample of an open group that has ended.
+void judge_ahead(reward::RewardStage& rewards, replay::ReplayBuffer& replay, const data::Sample& sample);
+
 // response_length/*, prompt_length/mean, rollout/partial_share, reward/error_share, ... of this
 // iteration's samples.
 void report_samples(const std::vector<data::Sample>& samples,

@@ -9,6 +9,7 @@
 #include "base/machine.h"
 #include "model/runtime.h"
 #include "rollout/torch/torch_runner.h"
+#include "rollout/workers.h"
 
 namespace longshot::loop {
 
@@ -104,6 +105,24 @@ Status set_kv_blocks(const TrainConfig& config, rollout::RunnerLimits& limits) {
                   config.kv_blocks, limits.max_sequence, least));
 }
 
+// One engine, or as many as there are workers, which share what `limits` and `threads` allow the rollout.
+std::unique_ptr<rollout::Generator> make_rollout(const TrainConfig& config, rollout::RunnerLimits limits,
+                                                 int threads, const tokenizer::Tokenizer* tokenizer) {
+  const int workers = config.rollout_workers, own_threads = std::max(1, threads / workers);
+  const auto share = [&](int whole) { return (whole + workers - 1) / workers; };
+  limits.max_running = share(limits.max_running);
+  if (limits.kv_blocks > 0) {
+    limits.kv_blocks = std::max(share(limits.kv_blocks), rollout::blocks_for(limits.max_sequence));
+  }
+  std::vector<std::unique_ptr<rollout::Engine>> engines;
+  for (int w = 0; w < workers; ++w) {
+    engines.push_back(std::make_unique<rollout::Engine>(
+        make_runner(config.rollout_engine, config.machine.device, limits, own_threads), tokenizer, own_threads));
+  }
+  if (workers == 1) return std::move(engines.front());
+  return std::make_unique<rollout::RolloutWorkers>(std::move(engines));
+}
+
 // Ends of a response: what the model's configuration names.
 void add_stop_tokens(const model::ModelConfig& config, rollout::SamplingOptions& sampling) {
   for (int id : config.eos_token_ids) sampling.stop_tokens.push_back(id);
@@ -130,9 +149,7 @@ Result<Parts> make_parts(const TrainConfig& config, const std::string& model_dir
   LS_ASSIGN_OR_RETURN(limits.weights, rollout::parse_number_format(config.rollout_dtype));
   LS_ASSIGN_OR_RETURN(limits.kv, rollout::parse_number_format(config.rollout_kv_dtype));
   LS_RETURN_IF_ERROR(set_kv_blocks(config, limits));
-  parts.engine = std::make_unique<rollout::Engine>(
-      make_runner(config.rollout_engine, config.machine.device, limits, threads),
-      parts.tokenizer.get(), threads);
+  parts.rollout = make_rollout(config, limits, threads, parts.tokenizer.get());
 
   LS_ASSIGN_OR_RETURN(parts.rewards, make_rewards(config));
   LS_ASSIGN_OR_RETURN(auto selector, replay::make_selector(config.replay_selector));
@@ -150,9 +167,9 @@ Result<Parts> make_parts(const TrainConfig& config, const std::string& model_dir
       std::move(loaded.weights), config.optimizer, algorithm,
       config.total_iterations * algorithm.mini_batches * algorithm.epochs);
   parts.publisher = std::make_unique<publish::Publisher>();
-  rollout::Engine* engine = parts.engine.get();
-  parts.publisher->add_sink("rollout", [engine](const model::WeightsView& weights) {
-    return engine->runner().load_weights(weights);
+  rollout::Generator* rollout = parts.rollout.get();
+  parts.publisher->add_sink("rollout", [rollout](const model::WeightsView& weights) {
+    return rollout->load_weights(weights);
   });
   return parts;
 }

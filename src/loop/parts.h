@@ -44,7 +44,7 @@ struct Parts {
   tokenizer::ChatTemplate chat_template;
   std::unique_ptr<prompts::PromptSampler> prompts;
   std::vector<data::Prompt> val_prompts;
-  std::unique_ptr<rollout::Engine> engine;
+  std::unique_ptr<rollout::Generator> rollout;
   rollout::EngineOptions engine_options;
   std::unique_ptr<reward::RewardStage> rewards;
   std::unique_ptr<replay::ReplayBuffer> replay;

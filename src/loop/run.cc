@@ -64,14 +64,17 @@ Status Run::iterate(Metrics& metrics) {
   LS_RETURN_IF_ERROR(p.replay->open_groups(draws, config_.n));
   for (data::Sample& job : rollout::make_jobs(draws, config_.n)) jobs.push_back(std::move(job));
 
-  // rollout/
+  // rollout/: what has ended is judged while the rest goes on.
+  p.rewards->drop_ahead();
+  rollout::EngineOptions options = p.engine_options;
+  options.on_finished = [&](const data::Sample& sample) { judge_ahead(*p.rewards, *p.replay, sample); };
   LS_ASSIGN_OR_RETURN(
       auto samples,
-      p.engine->generate(std::move(jobs), p.engine_options, [&](const rollout::Progress& progress) {
+      p.rollout->generate(std::move(jobs), options, [&](const rollout::Progress& progress) {
         progress_.update(iteration, describe(progress));
       }));
   if (stop_requested()) return cancelled("stopped");
-  metrics.merge(Metrics(p.engine->metrics()));
+  metrics.merge(Metrics(p.rollout->metrics()));
   timer.lap("timing_s/gen");
 
   // reward/
@@ -174,7 +177,7 @@ Status Run::test(Metrics& metrics) {
   options.engine = parts_.engine_options;
   options.engine.sampling.temperature = config_.val_temperature;
   LS_ASSIGN_OR_RETURN(const eval::Evaluation evaluation,
-                      eval::evaluate(*parts_.engine, parts_.val_prompts, *parts_.rewards, options,
+                      eval::evaluate(*parts_.rollout, parts_.val_prompts, *parts_.rewards, options,
                                      [&](const rollout::Progress& progress) {
                                        progress_.update(state_.iteration,
                                                         "evaluation " + describe(progress));

@@ -86,6 +86,13 @@ class RewardStage {
   virtual std::vector<data::Verdict> judge(const std::vector<const data::Prompt*>& prompts,
                                            const std::vector<const data::Sample*>& samples) = 0;
 
+  // Begins to judge a finished sample while others are still being generated; the next judge() takes the result over
+  // instead of judging again. Samples are told apart by (prompt id, seed, index). May be called from another thread
+  // than judge(), not at the same time. Copies what it needs.
+  virtual void judge_ahead(const data::Prompt& prompt, const data::Sample& sample) = 0;
+  // Waits for what was begun and drops the results: the samples will not be judged.
+  virtual void drop_ahead() = 0;
+
   // Adds the weighted length reward of the report (section 2.3.3 there) to the scores, from
   // iteration `length_warmup_iterations` on. Samples whose verdict is an error take no part in
   // minimum and maximum.

@@ -3,8 +3,13 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
+#include <map>
+#include <memory>
 #include <mutex>
 #include <thread>
+#include <tuple>
+#include <utility>
 
 #include "base/stop.h"
 #include "reward/reward.h"
@@ -65,17 +70,42 @@ class Stage : public RewardStage {
   std::vector<data::Verdict> judge(const std::vector<const data::Prompt*>& prompts,
                                    const std::vector<const data::Sample*>& samples) override {
     LS_CHECK(prompts.size() == samples.size(), "one prompt per sample");
+    std::map<Key, data::Verdict> ahead = take_ahead();
     std::vector<data::Verdict> verdicts(samples.size());
-    pool_.parallel_for(static_cast<int>(samples.size()), [&](int i) {
-      const auto index = static_cast<size_t>(i);
-      Stopwatch watch;
-      verdicts[index] = judge_one(*prompts[index], *samples[index]);
-      std::lock_guard lock(mutex_);
-      seconds_.add(watch.seconds());
-      if (!verdicts[index].scored) ++errors_;
+    std::vector<size_t> rest;
+    for (size_t i = 0; i < samples.size(); ++i) {
+      const auto known = ahead.find(key_of(*samples[i]));
+      if (known == ahead.end()) {
+        rest.push_back(i);
+      } else {
+        verdicts[i] = std::move(known->second);
+      }
+    }
+    pool_.parallel_for(static_cast<int>(rest.size()), [&](int r) {
+      const size_t i = rest[static_cast<size_t>(r)];
+      verdicts[i] = judge_timed(make_question(*prompts[i], *samples[i]));
     });
     return verdicts;
   }
+
+  void judge_ahead(const data::Prompt& prompt, const data::Sample& sample) override {
+    auto question = std::make_shared<const Question>(make_question(prompt, sample));
+    const Key key = key_of(sample);
+    {
+      std::lock_guard lock(mutex_);
+      // The calling thread of the pool's loops rests meanwhile: one more thread, the same judgements at a time.
+      if (background_ == nullptr) background_ = std::make_unique<ThreadPool>(options_.threads + 1);
+      ++pending_;
+    }
+    background_->submit([this, key, question] {
+      data::Verdict verdict = judge_timed(*question);
+      std::lock_guard lock(mutex_);
+      ahead_[key] = std::move(verdict);
+      if (--pending_ == 0) settled_.notify_all();
+    });
+  }
+
+  void drop_ahead() override { (void)take_ahead(); }
 
   void shape(std::vector<data::Group>& groups, int64_t iteration) override {
     if (options_.length_weight == 0 || iteration < options_.length_warmup_iterations) return;
@@ -94,11 +124,31 @@ class Stage : public RewardStage {
   }
 
  private:
-  data::Verdict judge_one(const data::Prompt& prompt, const data::Sample& sample) {
-    if (!is_finished(sample.finish)) {
-      return error_verdict(std::string("not finished: ") + data::finish_reason_name(sample.finish));
+  using Key = std::tuple<std::string, uint64_t, uint32_t>;
+  static Key key_of(const data::Sample& sample) {
+    return {sample.prompt_id, sample.seed, sample.index};
+  }
+
+  // Everything that was begun ahead, when it is done.
+  std::map<Key, data::Verdict> take_ahead() {
+    std::unique_lock lock(mutex_);
+    settled_.wait(lock, [this] { return pending_ == 0; });
+    return std::exchange(ahead_, {});
+  }
+
+  data::Verdict judge_timed(const Question& question) {
+    const Stopwatch watch;
+    data::Verdict verdict = judge_one(question);
+    std::lock_guard lock(mutex_);
+    seconds_.add(watch.seconds());
+    if (!verdict.scored) ++errors_;
+    return verdict;
+  }
+
+  data::Verdict judge_one(const Question& question) {
+    if (!is_finished(question.finish)) {
+      return error_verdict(std::string("not finished: ") + data::finish_reason_name(question.finish));
     }
-    const Question question = make_question(prompt, sample);
     data::Verdict verdict;
     bool decided = false, all_correct = true;
     for (auto& member : members_) {
@@ -111,7 +161,7 @@ class Stage : public RewardStage {
       all_correct = all_correct && score->correct;
       if (verdict.answer.empty()) verdict.answer = score->answer;
     }
-    if (sample.finish == data::FinishReason::repetition && options_.repetition_penalty != 0) {
+    if (question.finish == data::FinishReason::repetition && options_.repetition_penalty != 0) {
       verdict.components["repetition_penalty"] = -options_.repetition_penalty;
       verdict.score -= options_.repetition_penalty;
     }
@@ -168,6 +218,10 @@ class Stage : public RewardStage {
   std::mutex mutex_;
   long errors_ = 0, timeouts_ = 0, retries_ = 0;
   Summary seconds_;
+  std::map<Key, data::Verdict> ahead_;
+  int pending_ = 0;  // begun ahead and not done
+  std::condition_variable settled_;
+  std::unique_ptr<ThreadPool> background_;  // last: its threads use the members above
 };
 
 std::string unique_name(const std::string& name, const std::vector<Member>& members) {

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cstdio>
 #include <fstream>
 #include <thread>
 
@@ -63,6 +65,49 @@ TEST(RewardStage, KeepsOrderWithManyThreads) {
     EXPECT_EQ(verdicts[i].correct, i % 3 == 0) << i;
     EXPECT_EQ(verdicts[i].answer, std::to_string(i % 3 == 0 ? static_cast<int>(i) : -1));
   }
+}
+
+TEST(RewardStage, WhatWasJudgedAheadIsTakenOverOnce) {
+  for (const int threads : {1, 3}) {
+    RewardOptions options;
+    options.threads = threads;
+    const auto stage = make_stage(options);
+    Batch batch;
+    for (int i = 0; i < 40; ++i) {
+      batch.add(std::to_string(i), "\\boxed{" + std::to_string(i % 2 == 0 ? i : -1) + "}");
+      batch.samples.back().prompt_id = "p" + std::to_string(i / 4);
+      batch.samples.back().index = static_cast<uint32_t>(i % 4);
+    }
+    // Another truth than the batch's: shows that the verdict is the one from ahead.
+    data::Prompt other = batch.prompts[6];
+    other.ground_truth = "-1";
+    for (const int i : {3, 6, 7, 39}) {
+      stage->judge_ahead(i == 6 ? other : batch.prompts[i], batch.samples[i]);
+    }
+    const auto verdicts = batch.judge(*stage);
+    for (int i = 0; i < 40; ++i) EXPECT_EQ(verdicts[i].correct, i % 2 == 0 && i != 6) << i;
+    EXPECT_TRUE(batch.judge(*stage)[6].correct);
+    stage->judge_ahead(other, batch.samples[6]);
+    stage->drop_ahead();
+    EXPECT_TRUE(batch.judge(*stage)[6].correct);
+  }
+}
+
+TEST(RewardStage, JudgesAheadWhileTheCallerGoesOn) {
+  // A judge that waits for what the caller does afterwards.
+  const std::string sign = testing::TempDir() + "/go_on." + std::to_string(getpid());
+  std::remove(sign.c_str());
+  const std::string script =
+      "while read line; do while [ ! -e " + sign + " ]; do sleep 0.01; done; echo '{\"score\": 1}'; done";
+  const auto stage = make_stage(with({{{"type", "command"}, {"argv", {"sh", "-c", script}}}}));
+  Batch batch;
+  batch.add("7", "7");
+  stage->judge_ahead(batch.prompts[0], batch.samples[0]);
+  std::ofstream(sign) << "now";
+  const auto verdict = batch.judge(*stage)[0];
+  EXPECT_TRUE(verdict.scored) << verdict.error;
+  EXPECT_EQ(verdict.score, 1);
+  std::remove(sign.c_str());
 }
 
 TEST(RewardStage, WeighsRewardsAndOnlyDecidingOnesDecide) {

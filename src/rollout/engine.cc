@@ -56,29 +56,34 @@ Engine::Engine(std::unique_ptr<Runner> runner, const tokenizer::Tokenizer* token
 
 Engine::~Engine() = default;
 
-Status Engine::check(const Request& request) const {
+Status check_request(const Request& request, const RunnerLimits& limits, int vocab_size,
+                     bool has_tokenizer) {
   const data::Sample& sample = request.sample;
   LS_RETURN_IF_ERROR(check_sampling(request.sampling));
-  if (!request.sampling.stop_strings.empty() && tokenizer_ == nullptr) {
+  if (!request.sampling.stop_strings.empty() && !has_tokenizer) {
     return invalid_argument("stop strings need a tokenizer, and this model has none");
   }
-  LS_RETURN_IF_ERROR(check_tokens(sample, runner_->config().vocab_size));
+  LS_RETURN_IF_ERROR(check_tokens(sample, vocab_size));
   const size_t prompt = sample.prompt_tokens.size();
   const int response = request.sampling.max_response_length;
   const size_t needed = prompt + static_cast<size_t>(response);
-  const RunnerLimits limits = runner_->limits();
   if (needed > static_cast<size_t>(limits.max_sequence)) {
     return invalid_argument(fmt::format(
         "{}: a prompt of {} tokens and a response of up to {} need {} positions, but max_sequence is {}; raise "
         "max_sequence or lower max_response_length",
         name_of(sample), prompt, response, needed, limits.max_sequence));
   }
-  if (!scheduler_.fits(static_cast<int>(needed))) {
+  if (blocks_for(static_cast<int>(needed)) > limits.blocks()) {
     return invalid_argument(
         fmt::format("{}: {} positions do not fit the KV cache of {} blocks of {}", name_of(sample),
                     needed, limits.blocks(), kBlockTokens));
   }
   return ok_status();
+}
+
+Status Engine::check(const Request& request) const {
+  return check_request(request, runner_->limits(), runner_->config().vocab_size,
+                       tokenizer_ != nullptr);
 }
 
 Result<int64_t> Engine::add(Request request) {
@@ -203,14 +208,14 @@ Status Engine::draw(std::span<const Feed> feeds, std::vector<std::vector<Choice>
 }
 
 // False if the sample has ended.
-bool Engine::accept(int64_t id, Choice choice, const StepOptions& options) {
+bool Engine::accept(int64_t id, const Choice& choice, const StepOptions& options) {
   Live& live = live_.at(id);
   data::Sample& sample = live.request.sample;
   sample.tokens.push_back(choice.token);
   sample.logprobs.push_back(choice.logprob);
   scheduler_.append(id, choice.token);
   auto reason = live.rules->update(sample.tokens);
-  if (options.on_token && !options.on_token(id, choice.token, choice.logprob) && !reason) {
+  if (options.on_token && !options.on_token(id, choice) && !reason) {
     reason = data::FinishReason::aborted;
   }
   if (!reason) return true;
@@ -267,6 +272,7 @@ Status Engine::run_jobs(std::vector<data::Sample>& jobs, const std::map<int64_t,
     const int64_t before = progress.generated_tokens;
     LS_RETURN_IF_ERROR(step(now));
     for (Finished& finished : take_finished()) {
+      if (options.on_finished) options.on_finished(finished.sample);
       jobs[job_of.at(finished.id)] = std::move(finished.sample);
       ++progress.finished;
     }
@@ -282,8 +288,11 @@ Result<std::vector<data::Sample>> Engine::generate(
   LS_CHECK(idle(), "generate() on a busy engine");
   if (options.token_budget < 0)
     return invalid_argument("token_budget must be 0 (unlimited) or larger");
+  std::vector<Request> requests;
   for (const data::Sample& job : jobs) {  // no work is done before every job is known to be sound
-    LS_RETURN_IF_ERROR(check({job, options.sampling, options.repetition}));
+    Request& request = requests.emplace_back(job, options.sampling, options.repetition);
+    if (options.length_of) request.sampling.max_response_length = options.length_of(job);
+    LS_RETURN_IF_ERROR(check(request));
   }
   const Stopwatch watch;
   drafter_.reset();  // what is guessed, and so the metrics, is a function of this call
@@ -294,17 +303,18 @@ Result<std::vector<data::Sample>> Engine::generate(
   progress.total = static_cast<int64_t>(jobs.size());
   std::map<int64_t, size_t> job_of;
   for (size_t i = 0; i < jobs.size(); ++i) {
-    if (static_cast<int>(jobs[i].tokens.size()) < options.sampling.max_response_length) {
-      job_of[*add({jobs[i], options.sampling, options.repetition})] = i;
+    if (static_cast<int>(jobs[i].tokens.size()) < requests[i].sampling.max_response_length) {
+      job_of[*add(std::move(requests[i]))] = i;
     } else {  // continued with all its tokens
       jobs[i].finish = data::FinishReason::length;
+      if (options.on_finished) options.on_finished(jobs[i]);
       ++progress.finished;
     }
   }
   StepOptions step_options;
-  step_options.on_token = [&](int64_t id, data::TokenId token, float logprob) {
+  step_options.on_token = [&](int64_t id, const Choice& choice) {
     ++progress.generated_tokens;
-    return !on_token || on_token(job_of.at(id), token, logprob);
+    return !on_token || on_token(job_of.at(id), choice.token, choice.logprob);
   };
   const Status status = run_jobs(jobs, job_of, options, progress, on_progress, step_options);
   for (const auto& [id, job] : job_of) {

@@ -37,11 +37,32 @@ struct EngineOptions {
   // Feed guesses of the next tokens (see Drafter) wherever a pass is expected to be faster with them. Tokens and
   // log-probabilities are the same; with a token_budget nothing is guessed, because the samples advance in step.
   bool speculate = false;
+  // A sample's own longest response where it differs from sampling.max_response_length; null: it does not. Called once
+  // for each job, before anything is generated.
+  std::function<int(const data::Sample& job)> length_of;
   const std::atomic<bool>* cancel = nullptr;  // looked at once per step; borrowed
+  // Sees each sample as soon as it has ended by itself, on a thread that generates: so it must be quick. Calls from
+  // several threads come one at a time.
+  std::function<void(const data::Sample& sample)> on_finished;
 };
 
 struct Progress {
   int64_t finished = 0, total = 0, generated_tokens = 0;
+};
+
+// What turns jobs into samples: one engine, or several (see RolloutWorkers).
+class Generator {
+ public:
+  virtual ~Generator() = default;
+
+  // Fills each job's tokens, logprobs, segments, finish and text. The result has the order of `jobs`.
+  // stop_requested() or a set `cancel` aborts: unfinished samples come back as `partial`. Errors: those of
+  // check_request(), and logits that are not finite.
+  virtual Result<std::vector<data::Sample>> generate(
+      std::vector<data::Sample> jobs, const EngineOptions& options,
+      const std::function<void(const Progress&)>& on_progress) = 0;
+  virtual const Metrics& metrics() const = 0;  // of the last generate()
+  virtual Status load_weights(const model::WeightsView& weights) = 0;  // see Runner
 };
 
 // One sample to generate. It enters with prompt_id, index, seed and prompt_tokens set; one that enters with tokens and
@@ -62,16 +83,20 @@ struct StepOptions {
   bool lockstep = false;   // see PlanOptions
   bool speculate = false;  // see EngineOptions
   // Sees every token as it is sampled; returning false aborts that sample.
-  std::function<bool(int64_t id, data::TokenId token, float logprob)> on_token;
+  std::function<bool(int64_t id, const Choice& choice)> on_token;
 };
 
+// What Engine::add() checks, for a model of `vocab_size` tokens. Pure.
+Status check_request(const Request& request, const RunnerLimits& limits, int vocab_size,
+                     bool has_tokenizer);
+
 // Not thread-safe.
-class Engine {
+class Engine final : public Generator {
  public:
   // `tokenizer` may be null: then stop strings are refused and Sample::text stays empty. Borrowed.
   // `threads` >= 1 of its own sample from the logits while the runner rests; they do not change results.
   Engine(std::unique_ptr<Runner> runner, const tokenizer::Tokenizer* tokenizer, int threads = 1);
-  ~Engine();
+  ~Engine() override;
 
   // Its weights may be changed between two steps: what was computed with the old ones is computed again.
   Runner& runner() { return *runner_; }
@@ -93,21 +118,30 @@ class Engine {
   bool idle() const { return live_.empty(); }
   int running() const { return scheduler_.running(); }
   int waiting() const { return scheduler_.waiting(); }
+  int kv_blocks_in_use() const { return scheduler_.blocks_in_use(); }
+  int64_t steps() const { return passes_.passes; }
+  const tokenizer::Tokenizer* tokenizer() const { return tokenizer_; }
 
-  // Fills each job's tokens, logprobs, segments, finish and text. The result has the order of `jobs`. To be called on
-  // an idle engine. `on_token` (may be null) sees every token as it is sampled; returning false aborts that sample.
-  // stop_requested() or a set `cancel` aborts: unfinished samples come back as `partial`.
+  // To be called on an idle engine.
   Result<std::vector<data::Sample>> generate(
       std::vector<data::Sample> jobs, const EngineOptions& options,
-      const std::function<void(const Progress&)>& on_progress = nullptr,
-      const std::function<bool(size_t job, data::TokenId token, float logprob)>& on_token =
-          nullptr);
+      const std::function<void(const Progress&)>& on_progress = nullptr) override {
+    return generate(std::move(jobs), options, on_progress, nullptr);
+  }
+  // `on_token` (may be null) sees every token as it is sampled; returning false aborts that sample.
+  Result<std::vector<data::Sample>> generate(
+      std::vector<data::Sample> jobs, const EngineOptions& options,
+      const std::function<void(const Progress&)>& on_progress,
+      const std::function<bool(size_t job, data::TokenId token, float logprob)>& on_token);
+  Status load_weights(const model::WeightsView& weights) override {
+    return runner_->load_weights(weights);
+  }
 
   // Of the last generate(): rollout/generated_tokens, rollout/prefill_tokens, rollout/cached_tokens,
   // rollout/decode_steps, rollout/tokens_per_second, rollout/mean_batch, rollout/preemptions,
   // rollout/kv_peak_blocks, rollout/seconds, rollout/tokens_per_forward (of one sample: 1 without speculation),
   // rollout/draft_tokens (guesses fed), rollout/accepted_tokens (guesses drawn), rollout/acceptance_rate.
-  const Metrics& metrics() const { return metrics_; }
+  const Metrics& metrics() const override { return metrics_; }
 
  private:
   struct Live {
@@ -131,7 +165,7 @@ class Engine {
   void draft();
   Choice pick(const Live& live, size_t ahead, size_t row, Sampler& sampler) const;
   Status draw(std::span<const Feed> feeds, std::vector<std::vector<Choice>>& choices);
-  bool accept(int64_t id, Choice choice, const StepOptions& options);
+  bool accept(int64_t id, const Choice& choice, const StepOptions& options);
   void close_segment(Live& live, int64_t version);
   data::Sample take(int64_t id, data::FinishReason reason);
   Status run_jobs(std::vector<data::Sample>& jobs, const std::map<int64_t, size_t>& job_of,

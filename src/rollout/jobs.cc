@@ -1,5 +1,9 @@
 #include "rollout/jobs.h"
 
+#include <fmt/core.h>
+
+#include "base/rng.h"
+
 namespace longshot::rollout {
 
 std::vector<data::Sample> make_jobs(const std::vector<data::Draw>& draws, int n) {
@@ -16,6 +20,11 @@ std::vector<data::Sample> make_jobs(const std::vector<data::Draw>& draws, int n)
     }
   }
   return jobs;
+}
+
+std::string content_id(std::span<const data::TokenId> prompt) {
+  const auto* bytes = reinterpret_cast<const char*>(prompt.data());
+  return fmt::format("{:016x}", hash64({bytes, prompt.size_bytes()}));
 }
 
 }  // namespace longshot::rollout

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <numeric>
 
 #include "rollout/vocab_kernels.h"
 
@@ -53,6 +54,9 @@ Status check_sampling(const SamplingOptions& o) {
     return invalid_argument(
         fmt::format("max_response_length must be positive, not {}", o.max_response_length));
   }
+  if (o.top_logprobs < 0)
+    return invalid_argument(
+        fmt::format("top_logprobs must be 0 or larger, not {}", o.top_logprobs));
   for (const std::string& s : o.stop_strings) {
     if (s.empty()) return invalid_argument("an empty stop string would end every sample at once");
   }
@@ -71,15 +75,40 @@ Choice Sampler::pick(std::span<const float> logits, double uniform,
   double total = 0;
   for (const double sum : block_sums_) total += sum;
   if (!std::isfinite(total) || total <= 0) return {};
+  const int vocab = static_cast<int>(logits.size());
+  kept_mass_ = total;
+  kept_count_ = vocab;
+  Choice choice;
   if (greedy) {
     const auto at = std::find(logits.begin(), logits.end(), max) - logits.begin();
-    return {static_cast<data::TokenId>(at), static_cast<float>(-std::log(total))};
+    choice = {static_cast<data::TokenId>(at), static_cast<float>(-std::log(total)), {}};
+  } else if ((options.top_k > 0 && options.top_k < vocab) || options.top_p < 1 ||
+             options.min_p > 0) {
+    choice = pick_filtered(total, uniform, options);
+  } else {
+    choice = pick_unfiltered(logits, max, total, uniform, options.temperature);
   }
-  const int vocab = static_cast<int>(logits.size());
-  const bool filtered =
-      (options.top_k > 0 && options.top_k < vocab) || options.top_p < 1 || options.min_p > 0;
-  return filtered ? pick_filtered(total, uniform, options)
-                  : pick_unfiltered(logits, max, total, uniform, options.temperature);
+  if (options.top_logprobs > 0)
+    choice.top =
+        top(logits, max, greedy ? 1.0 : options.temperature, std::min(options.top_logprobs, kept_count_));
+  return choice;
+}
+
+// `scale` divides the logits.
+std::vector<TokenLogprob> Sampler::top(std::span<const float> logits, float max, double scale,
+                                       int count) {
+  ids_.resize(logits.size());
+  std::iota(ids_.begin(), ids_.end(), 0);
+  const auto end = ids_.begin() + count;
+  std::partial_sort(ids_.begin(), end, ids_.end(), [&](int a, int b) {
+    return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
+  });
+  std::vector<TokenLogprob> top;
+  for (auto id = ids_.begin(); id != end; ++id) {
+    const double scaled = (static_cast<double>(logits[*id]) - max) / scale;
+    top.push_back({*id, static_cast<float>(scaled - std::log(kept_mass_))});
+  }
+  return top;
 }
 
 Choice Sampler::pick_unfiltered(std::span<const float> logits, float max, double total,
@@ -93,7 +122,7 @@ Choice Sampler::pick_unfiltered(std::span<const float> logits, float max, double
   const int count = std::min<int>(kWeightBlock, static_cast<int>(logits.size()) - begin);
   const int id = begin + walk(count, before, target, [&](int i) { return weights_[begin + i]; });
   const double scaled = (static_cast<double>(logits[id]) - max) / temperature;
-  return {id, static_cast<float>(scaled - std::log(total))};
+  return {id, static_cast<float>(scaled - std::log(total)), {}};
 }
 
 // Counts and adds up the weights by their leading bits. The bins are in order of weight, so only those in which an
@@ -189,13 +218,16 @@ Choice Sampler::pick_filtered(double total, double uniform, const SamplingOption
   // Weights are relative to the largest, which is 1.
   if (options.min_p > 0) cut = cut_min_p(cut, options.min_p);
   const double kept = mass(cut), target = uniform * kept;
+  kept_mass_ = kept;
+  kept_count_ = cut.count;
+  for (int b = 0; b < cut.bin; ++b) kept_count_ += bins_[b].count;
   double before = 0;
   int bin = 0;
   while (bin < cut.bin && before + bins_[bin].mass <= target) before += bins_[bin++].mass;
   const std::span<const Candidate> tokens = members(bin);
   const int count = bin < cut.bin ? bins_[bin].count : cut.count;
   const Candidate& c = tokens[walk(count, before, target, [&](int i) { return tokens[i].weight; })];
-  return {c.id, static_cast<float>(std::log(c.weight / kept))};
+  return {c.id, static_cast<float>(std::log(c.weight / kept)), {}};
 }
 
 }  // namespace longshot::rollout

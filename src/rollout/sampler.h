@@ -21,15 +21,24 @@ struct SamplingOptions {
   int max_response_length = 512;           // tokens; reaching it ends with `length`
   std::vector<data::TokenId> stop_tokens;  // any of them ends with `stop`; kept in the response
   std::vector<std::string> stop_strings;   // end with `stop` once the decoded text contains one
+  int top_logprobs = 0;  // Choice::top holds this many; a pass over the vocabulary for each token
 };
 
 // Error: a value is outside its range; the message names it.
 Status check_sampling(const SamplingOptions& options);
 
+struct TokenLogprob {
+  data::TokenId token = -1;
+  float logprob = 0;
+};
+
 struct Choice {
   data::TokenId token = -1;  // -1: the logits are not finite
   float logprob =
       0;  // of the distribution that was drawn from: after temperature and filters, renormalised
+  // The most probable tokens of that distribution (greedy: at temperature 1, without filters), the most probable
+  // first, of equals the lowest id. Fewer than asked for where the filters leave fewer.
+  std::vector<TokenLogprob> top;
 };
 
 // Temperature, then top-k, then top-p of what top-k left, then min-p: the order of transformers. Of equally
@@ -49,6 +58,7 @@ class Sampler {
   Choice pick_unfiltered(std::span<const float> logits, float max, double total, double uniform,
                          double temperature) const;
   Choice pick_filtered(double total, double uniform, const SamplingOptions& options);
+  std::vector<TokenLogprob> top(std::span<const float> logits, float max, double scale, int count);
   // Tokens with weights of one narrow range.
   struct Bin {
     double mass = 0;
@@ -71,6 +81,9 @@ class Sampler {
   std::vector<double> block_sums_;  // of 256 weights each
   std::vector<Bin> bins_;           // from the largest weights to the smallest
   int last_bin_ = 0;                // that is not empty
+  double kept_mass_ = 0;    // of the distribution drawn from last
+  int kept_count_ = 0;      // tokens of it
+  std::vector<int> ids_;    // for top()
   std::vector<Candidate> members_;
   int members_of_ = -1;             // bin
 };

@@ -89,6 +89,26 @@ TEST_P(SamplerCases, LogprobIsThatOfTheDistributionDrawnFrom) {
 }
 
 // Pearson's chi-squared against the reference distribution; 40 draws of a fixed set of uniform numbers.
+TEST_P(SamplerCases, TopTokensAreTheMostProbableOfTheDistributionDrawnFrom) {
+  SamplingOptions options = GetParam().options;
+  options.top_logprobs = 7;
+  Sampler sampler;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    const auto logits = random_logits(300, seed);
+    const auto p = reference_distribution(logits, options);
+    std::vector<int> order(p.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return p[a] > p[b]; });
+    const auto kept = std::count_if(p.begin(), p.end(), [](double x) { return x > 0; });
+    const auto top = sampler.pick(logits, 0.4, options).top;
+    ASSERT_EQ(top.size(), std::min<size_t>(7, kept));
+    for (size_t i = 0; i < top.size(); ++i) {
+      EXPECT_EQ(top[i].token, order[i]);
+      EXPECT_NEAR(top[i].logprob, std::log(p[order[i]]), 1e-5);
+    }
+  }
+}
+
 TEST_P(SamplerCases, FrequenciesFollowTheDistribution) {
   const auto logits = random_logits(30, 5, 1.0);
   const auto expected = reference_distribution(logits, GetParam().options);

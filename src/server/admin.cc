@@ -1,0 +1,191 @@
+#include "server/admin.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+
+#include "model/format/model_files.h"
+#include "prompts/encode.h"
+#include "server/errors.h"
+#include "server/fields.h"
+#include "server/openai_chat.h"
+
+namespace longshot::server {
+namespace {
+
+Reply json_reply(const OrderedJson& json) {
+  Reply reply;
+  reply.body = dump_json(json);
+  return reply;
+}
+
+OrderedJson model_json(const Context& context) {
+  OrderedJson json;
+  json["id"] = context.model_name;
+  json["object"] = "model";
+  json["created"] = context.created;
+  json["owned_by"] = "longshot";
+  json["max_model_len"] = context.worker.limits().max_sequence;
+  return json;
+}
+
+Reply list_models(const Context& context) {
+  OrderedJson json;
+  json["object"] = "list";
+  json["data"] = OrderedJson::array({model_json(context)});
+  return json_reply(json);
+}
+
+Reply one_model(const Context& context, const Call& call) {
+  const std::string name = call.path.substr(std::string("/v1/models/").size());
+  if (name == context.model_name) return json_reply(model_json(context));
+  return error_reply({404, "the model '" + name + "' does not exist", "invalid_request_error",
+                      "model", "model_not_found"});
+}
+
+// A prompt or a chat, as its generating route would see it.
+Reply tokenize(const Context& context, const Call& call) {
+  Fields fields(call.body);
+  fields.ignore({"model"});
+  const auto prompt = fields.string("prompt");
+  const bool special = fields.boolean("add_special_tokens", true);
+  const bool answer = fields.boolean("add_generation_prompt", true);
+  std::vector<data::Message> messages;
+  if (!prompt) messages = read_messages(fields);
+  if (prompt) fields.only("messages", {});
+  fields.finish();
+  if (!fields.ok()) return error_reply(fields.error());
+  const auto tokens = !prompt   ? prompts::encode_chat(context.tokenizer, context.chat_template,
+                                                       messages, answer, "messages")
+                      : special ? prompts::encode_raw_prompt(context.tokenizer, *prompt, "prompt")
+                                : prompts::encode_text(context.tokenizer, *prompt, "prompt");
+  if (!tokens.ok()) return error_reply(error_of(tokens.status()));
+  OrderedJson json;
+  json["count"] = tokens->size();
+  json["max_model_len"] = context.worker.limits().max_sequence;
+  json["tokens"] = *tokens;
+  return json_reply(json);
+}
+
+Reply detokenize(const Context& context, const Call& call) {
+  Fields fields(call.body);
+  fields.ignore({"model"});
+  const auto tokens = fields.tokens("tokens");
+  if (!tokens) fields.fail("tokens", "must be a list of token ids");
+  fields.finish();
+  if (!fields.ok()) return error_reply(fields.error());
+  return json_reply({{"prompt", context.tokenizer.decode(*tokens, false)}});
+}
+
+Reply health(const Context& context) {
+  const auto stats = context.worker.stats();
+  OrderedJson json;
+  json["status"] = stats.paused ? "paused" : "ok";
+  json["weight_version"] = stats.version;
+  return json_reply(json);
+}
+
+Reply metrics(const Context& context) {
+  Reply reply;
+  reply.content_type = "text/plain; version=0.0.4";
+  reply.body = context.metrics.format(context.worker.stats());
+  return reply;
+}
+
+Reply pause(const Context& context, const Call& call) {
+  Fields fields(call.body);
+  const auto query = call.query.find("mode");
+  const std::string fallback = query == call.query.end() ? "keep" : query->second;
+  const std::string mode = fields.string("mode").value_or(fallback);
+  if (mode != "keep" && mode != "abort") fields.fail("mode", "must be keep or abort");
+  fields.finish();
+  if (!fields.ok()) return error_reply(fields.error());
+  context.worker.pause(mode == "keep" ? rollout::PauseMode::keep : rollout::PauseMode::abort);
+  return json_reply({{"status", "paused"}});
+}
+
+Reply resume(const Context& context) {
+  context.worker.resume();
+  return json_reply({{"status", "resumed"}});
+}
+
+// The weights must be those of the same network: samples in flight go on with them.
+Status check_same_network(const model::ModelConfig& now, const model::ModelConfig& next) {
+  model::ModelConfig comparable = next;
+  comparable.dtype = now.dtype;
+  comparable.max_position_embeddings = now.max_position_embeddings;
+  comparable.bos_token_id = now.bos_token_id;
+  comparable.eos_token_ids = now.eos_token_ids;
+  if (model::config_to_json(now) == model::config_to_json(comparable)) return ok_status();
+  return invalid_argument("its config.json describes another network than the one that is served");
+}
+
+// Reads a model directory and puts its weights in place of the present ones. One at a time.
+class WeightLoader {
+ public:
+  explicit WeightLoader(const Context& context) : context_(context) {}
+
+  Reply operator()(const Call& call) {
+    Fields fields(call.body);
+    const auto path = fields.string("path");
+    const auto version = fields.integer("version", 0, INT64_MAX);
+    if (!path)
+      fields.fail("path",
+                  "is missing: a Hugging Face directory or .gguf file on the server's machine");
+    fields.finish();
+    if (!fields.ok()) return error_reply(fields.error());
+    std::lock_guard lock(mutex_);
+    const int64_t present = context_.worker.stats().version;
+    const int64_t next = version.value_or(present + 1);
+    if (next <= present) {
+      fields.fail("version", fmt::format("must be larger than the present one, {}", present));
+      return error_reply(fields.error());
+    }
+    const Status status = load(*path, next);
+    if (!status.ok()) {
+      ApiError error = error_of(status);
+      error.param = "path";
+      return error_reply(error);
+    }
+    return json_reply({{"success", true}, {"weight_version", next}});
+  }
+
+ private:
+  Status load(const std::string& path, int64_t version) {
+    LS_ASSIGN_OR_RETURN(const model::ModelFiles files, model::read_model(path));
+    const Status same = check_same_network(context_.config, files.config);
+    if (!same.ok()) return same.with_context(path);
+    model::WeightsView view;
+    view.config = context_.config;
+    view.version = version;
+    for (const auto& tensor : files.weights)
+      view.tensors.push_back({tensor.name, tensor.shape, tensor.data.data()});
+    return context_.worker
+        .update_weights([&](rollout::Runner& runner) { return runner.load_weights(view); })
+        .with_context(path);
+  }
+
+  const Context& context_;
+  std::mutex mutex_;
+};
+
+}  // namespace
+
+std::vector<Route> admin_routes(const Context& context) {
+  const auto loader = std::make_shared<WeightLoader>(context);
+  return {
+      {"GET", "/v1/models", [&](const Call&) { return list_models(context); }},
+      {"GET", "/v1/models/", [&](const Call& call) { return one_model(context, call); }},
+      {"POST", "/tokenize", [&](const Call& call) { return tokenize(context, call); }},
+      {"POST", "/detokenize", [&](const Call& call) { return detokenize(context, call); }},
+      {"GET", "/health", [&](const Call&) { return health(context); }},
+      {"GET", "/metrics", [&](const Call&) { return metrics(context); }},
+      {"POST", "/pause", [&](const Call& call) { return pause(context, call); }},
+      {"POST", "/resume", [&](const Call&) { return resume(context); }},
+      {"POST", "/update_weights", [loader](const Call& call) { return (*loader)(call); }},
+  };
+}
+
+}  // namespace longshot::server

@@ -1,0 +1,38 @@
+#include "server/connection_threads.h"
+
+#include <utility>
+
+namespace longshot::server {
+
+void ConnectionThreads::enqueue(std::function<void()> task) {
+  std::lock_guard lock(mutex_);
+  tasks_.push_back(std::move(task));
+  if (idle_ < tasks_.size() && threads_.size() < most_) threads_.emplace_back([this] { work(); });
+  filled_.notify_one();
+}
+
+void ConnectionThreads::shutdown() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  filled_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void ConnectionThreads::work() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    ++idle_;
+    filled_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
+    --idle_;
+    if (tasks_.empty()) return;
+    const std::function<void()> task = std::move(tasks_.front());
+    tasks_.pop_front();
+    lock.unlock();
+    task();
+    lock.lock();
+  }
+}
+
+}  // namespace longshot::server

@@ -1,0 +1,163 @@
+#include "server/generate.h"
+
+#include <fmt/core.h>
+
+#include "prompts/encode.h"
+#include "rollout/text_stream.h"
+#include "server/errors.h"
+#include "server/generation.h"
+#include "server/openai.h"
+
+namespace longshot::server {
+namespace {
+
+constexpr int kDefaultNewTokens = 128;  // SGLang's
+
+// `input_ids`: one list of ids or a list of such lists; else `text`, likewise.
+std::vector<TokenIds> read_inputs(Fields& fields, const Context& context, bool& many) {
+  const Json ids = fields.any("input_ids").value_or(Json());
+  const Json text = fields.any("text").value_or(Json());
+  if (ids.is_null() == text.is_null()) {
+    fields.fail("input_ids", "or 'text' must be given, and not both");
+    return {};
+  }
+  const Json& input = ids.is_null() ? text : ids;
+  many = input.is_array() && !input.empty() && (input[0].is_array() || input[0].is_string());
+  const Json list = many ? input : Json::array({input});
+  std::vector<TokenIds> out;
+  for (const Json& one : list) {
+    if (const auto tokens = token_list(one); tokens && !ids.is_null()) {
+      out.push_back(*tokens);
+    } else if (one.is_string() && ids.is_null()) {
+      auto encoded = prompts::encode_raw_prompt(context.tokenizer, one.get<std::string>(), "text");
+      if (!encoded.ok())
+        fields.fail(ApiError{.message = encoded.status().message(), .param = "text"});
+      out.push_back(encoded.ok() ? std::move(*encoded) : TokenIds{});
+    } else {
+      fields.fail(ids.is_null() ? "text" : "input_ids",
+                  "must be one prompt or a list of prompts of the same kind");
+      return {};
+    }
+  }
+  return out;
+}
+
+std::string finish_type(const rollout::Outcome& outcome) {
+  return outcome.status.ok() ? data::finish_reason_name(outcome.sample.finish) : "abort";
+}
+
+OrderedJson finish_json(const rollout::Outcome& outcome) {
+  OrderedJson json;
+  json["type"] = finish_type(outcome);
+  if (!outcome.status.ok()) json["message"] = outcome.status.message();
+  if (outcome.status.ok() && outcome.sample.finish == data::FinishReason::length)
+    json["length"] = outcome.sample.tokens.size();
+  return json;
+}
+
+// [[log-probability, token id, null], ...]; the null is where SGLang may put the token's text.
+OrderedJson logprobs_json(const data::Sample& sample) {
+  OrderedJson list = OrderedJson::array();
+  for (size_t i = 0; i < sample.tokens.size(); ++i) {
+    list.push_back({finite_logprob(sample.logprobs[i]), sample.tokens[i], nullptr});
+  }
+  return list;
+}
+
+// Which weights produced which tokens: [[begin, end, version], ...].
+OrderedJson segments_json(const data::Sample& sample) {
+  OrderedJson list = OrderedJson::array();
+  for (const auto& segment : sample.segments)
+    list.push_back({segment.begin, segment.end, segment.version});
+  return list;
+}
+
+OrderedJson sample_json(const GenerateCall& request, const rollout::Outcome& outcome,
+                        int64_t version) {
+  const data::Sample& sample = outcome.sample;
+  OrderedJson meta;
+  meta["finish_reason"] = finish_json(outcome);
+  meta["prompt_tokens"] = sample.prompt_tokens.size();
+  meta["completion_tokens"] = sample.tokens.size();
+  meta["seed"] = sample.seed;
+  meta["weight_version"] = sample.segments.empty() ? version : sample.segments.back().version;
+  meta["segments"] = segments_json(sample);
+  if (request.logprobs) meta["output_token_logprobs"] = logprobs_json(sample);
+  OrderedJson json;
+  json["text"] = sample.text;
+  json["output_ids"] = sample.tokens;
+  json["meta_info"] = std::move(meta);
+  return json;
+}
+
+// Tokens as they come, and at a sample's end the object that an answer without `stream` holds.
+std::function<bool(std::string& piece)> token_stream(const Context& context, const Call& call,
+                                                     const GenerateCall& request,
+                                                     std::shared_ptr<Generation> generation) {
+  return [&context, connection = call.connection, request, generation](std::string& piece) {
+    const auto event = generation->next(connection);
+    if (!event) {
+      if (!generation->abandoned()) piece = sse_event("[DONE]");
+      return false;
+    }
+    OrderedJson json;
+    if (event->end) json = sample_json(request, *event->end, context.worker.stats().version);
+    json["index"] = event->choice;
+    if (!event->end) {
+      json["token"] = event->token.token;
+      if (request.logprobs) json["logprob"] = finite_logprob(event->token.logprob);
+    }
+    piece = sse_event(dump_json(json));
+    return true;
+  };
+}
+
+}  // namespace
+
+GenerateCall parse_generate(Fields& fields, const Context& context) {
+  GenerateCall call;
+  std::vector<TokenIds> prompts = read_inputs(fields, context, call.many);
+  call.stream = fields.boolean("stream", false);
+  call.logprobs = fields.boolean("return_logprob", false);
+  const Json sampling = fields.any("sampling_params").value_or(Json::object());
+  fields.only("rid", {});
+  fields.finish();
+  Fields inner(sampling, "sampling_params.");
+  call.generate = read_sampling(inner, context);
+  call.generate.prompts = std::move(prompts);
+  call.many = call.many || call.generate.n > 1;
+  const auto length = inner.integer("max_new_tokens", 1, INT32_MAX);
+  inner.only("skip_special_tokens", {true});
+  inner.finish();
+  if (fields.ok() && inner.ok())
+    set_lengths(inner, length, kDefaultNewTokens, context, call.generate);
+  if (!inner.ok()) fields.fail(inner.error());
+  return call;
+}
+
+Reply generate(const Context& context, const Call& call) {
+  Fields fields(call.body);
+  const GenerateCall request = parse_generate(fields, context);
+  if (!fields.ok()) return error_reply(fields.error());
+  auto started = Generation::start(context, request.generate, request.stream);
+  if (!started.ok()) return error_reply(error_of(started.status()));
+  std::shared_ptr<Generation> generation = std::move(*started);
+  Reply reply;
+  if (request.stream) {
+    reply.content_type = "text/event-stream";
+    reply.stream = token_stream(context, call, request, std::move(generation));
+    return reply;
+  }
+  std::vector<OrderedJson> samples(generation->choices());
+  while (const auto event = generation->next(call.connection)) {
+    if (!event->end) continue;
+    if (event->end->status.code() == StatusCode::internal)
+      return error_reply(error_of(event->end->status));
+    samples[event->choice] = sample_json(request, *event->end, context.worker.stats().version);
+  }
+  if (generation->abandoned()) return client_gone_reply();
+  reply.body = dump_json(request.many ? OrderedJson(samples) : samples.front());
+  return reply;
+}
+
+}  // namespace longshot::server

@@ -1,0 +1,104 @@
+#include "server/generation.h"
+
+#include <chrono>
+
+#include "rollout/jobs.h"
+
+namespace longshot::server {
+namespace {
+
+constexpr double kLookSeconds = 0.05;  // between two looks at whether the client is still there
+
+// Time to the first token and between tokens of one sample.
+class TokenTimer {
+ public:
+  explicit TokenTimer(ServerMetrics& metrics) : metrics_(metrics) {}
+  void token() {
+    const double seconds = since_.seconds();
+    (first_ ? metrics_.time_to_first_token : metrics_.inter_token).observe(seconds);
+    first_ = false;
+    since_.restart();
+  }
+
+ private:
+  ServerMetrics& metrics_;
+  Stopwatch since_;
+  bool first_ = true;
+};
+
+}  // namespace
+
+void Generation::Queue::push(Event event) {
+  {
+    std::lock_guard lock(mutex);
+    events.push_back(std::move(event));
+  }
+  filled.notify_one();
+}
+
+std::optional<Event> Generation::Queue::pop(double seconds) {
+  std::unique_lock lock(mutex);
+  filled.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return !events.empty(); });
+  if (events.empty()) return std::nullopt;
+  Event event = std::move(events.front());
+  events.pop_front();
+  return event;
+}
+
+rollout::Job Generation::job(const Context& context, const GenerateParams& params, int choice,
+                             bool with_tokens) const {
+  const TokenIds& prompt = params.prompts[choice / params.n];
+  rollout::Job job;
+  data::Sample& sample = job.request.sample;
+  sample.prompt_id = rollout::content_id(prompt);
+  sample.index = static_cast<uint32_t>(choice % params.n);
+  sample.seed = params.seed;
+  sample.prompt_tokens = prompt;
+  job.request.sampling = params.sampling;
+  job.request.repetition.enabled = false;  // a client asked for max_tokens, not for loops to be cut
+  job.deadline = Deadline::after_seconds(params.timeout_seconds);
+  job.on_token = [queue = queue_, choice, with_tokens,
+                  timer = TokenTimer(context.metrics)](const rollout::Choice& token) mutable {
+    timer.token();
+    if (with_tokens) queue->push({choice, token, std::nullopt});
+  };
+  job.on_finished = [queue = queue_, choice](rollout::Outcome outcome) {
+    queue->push({choice, {}, std::move(outcome)});
+  };
+  return job;
+}
+
+Result<std::unique_ptr<Generation>> Generation::start(const Context& context,
+                                                      const GenerateParams& params,
+                                                      bool with_tokens) {
+  std::unique_ptr<Generation> made(new Generation(context.worker));
+  std::vector<rollout::Job> jobs;
+  const int choices = static_cast<int>(params.prompts.size()) * params.n;
+  for (int i = 0; i < choices; ++i) jobs.push_back(made->job(context, params, i, with_tokens));
+  LS_ASSIGN_OR_RETURN(made->ids_, context.worker.submit(std::move(jobs)));
+  return made;
+}
+
+Generation::~Generation() {
+  if (ended_ < choices()) abort("the client is gone");
+}
+
+std::optional<Event> Generation::next(const Connection& connection) {
+  while (ended_ < choices() && !abandoned_) {
+    std::optional<Event> event = queue_->pop(kLookSeconds);
+    if (connection.gone()) {
+      abandoned_ = true;
+      abort("the client is gone");
+    } else if (event) {
+      if (event->end) ++ended_;
+      return event;
+    }
+  }
+  return std::nullopt;
+}
+
+void Generation::abort(const std::string& reason) {
+  for (const int64_t id : ids_) worker_.abort(id, reason);
+}
+
+}  // namespace longshot::server

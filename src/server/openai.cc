@@ -1,0 +1,232 @@
+#include "server/openai.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "base/clock.h"
+#include "rollout/text_stream.h"
+#include "server/errors.h"
+#include "server/generation.h"
+
+namespace longshot::server {
+namespace {
+
+std::string random_id() {
+  thread_local std::mt19937_64 random(std::random_device{}());
+  return fmt::format("{:016x}", random());
+}
+
+// What is said of every object of one answer.
+struct Head {
+  std::string id, object, model, fingerprint;
+  int64_t created = 0;
+
+  OrderedJson json(OrderedJson choices) const {
+    OrderedJson out;
+    out["id"] = id;
+    out["object"] = object;
+    out["created"] = created;
+    out["model"] = model;
+    out["system_fingerprint"] = fingerprint;
+    out["choices"] = std::move(choices);
+    return out;
+  }
+};
+
+Head make_head(const Context& context, const Format& format, bool stream) {
+  return {format.id_prefix() + random_id(), format.object(stream), context.model_name,
+          fmt::format("weights-{}", context.worker.stats().version),
+          static_cast<int64_t>(unix_time())};
+}
+
+OrderedJson usage_json(const GenerateParams& params, int64_t completion) {
+  int64_t prompt = 0;
+  for (const TokenIds& tokens : params.prompts) prompt += static_cast<int64_t>(tokens.size());
+  OrderedJson json;
+  json["prompt_tokens"] = prompt;
+  json["completion_tokens"] = completion;
+  json["total_tokens"] = prompt + completion;
+  return json;
+}
+
+std::vector<data::TokenId> ids_of(const std::vector<rollout::Choice>& tokens) {
+  std::vector<data::TokenId> ids;
+  for (const auto& token : tokens) ids.push_back(token.token);
+  return ids;
+}
+
+OrderedJson choice_json(const Context& context, const OpenAiParams& params, const Format& format,
+                        const Part& part, bool stream) {
+  OrderedJson json = format.choice(part, stream);
+  json["logprobs"] = params.logprobs ? format.logprobs(part, context.tokenizer) : OrderedJson();
+  json["finish_reason"] =
+      part.finish_reason.empty() ? OrderedJson() : OrderedJson(part.finish_reason);
+  if (params.return_token_ids) {
+    json["token_ids"] = ids_of(part.tokens);
+    if (part.first)
+      json["prompt_token_ids"] = params.generate.prompts[part.index / params.generate.n];
+  }
+  return json;
+}
+
+std::vector<rollout::Choice> tokens_of(const data::Sample& sample) {
+  std::vector<rollout::Choice> tokens;
+  for (size_t i = 0; i < sample.tokens.size(); ++i)
+    tokens.push_back({sample.tokens[i], sample.logprobs[i], {}});
+  return tokens;
+}
+
+Reply whole_answer(const Context& context, const Call& call, const OpenAiParams& params,
+                   const Format& format, Generation& generation) {
+  std::vector<Part> parts(generation.choices());
+  int64_t completion = 0;
+  while (auto event = generation.next(call.connection)) {
+    Part& part = parts[event->choice];
+    if (!event->end) {
+      part.tokens.push_back(std::move(event->token));
+      continue;
+    }
+    if (!event->end->status.ok()) return error_reply(error_of(event->end->status));
+    const data::Sample& sample = event->end->sample;
+    if (part.tokens.empty()) part.tokens = tokens_of(sample);
+    part.index = event->choice;
+    part.first = true;
+    part.text = sample.text;
+    part.finish_reason = data::finish_reason_name(sample.finish);
+    completion += static_cast<int64_t>(sample.tokens.size());
+  }
+  if (generation.abandoned()) return client_gone_reply();
+  OrderedJson choices = OrderedJson::array();
+  for (const Part& part : parts)
+    choices.push_back(choice_json(context, params, format, part, false));
+  OrderedJson json = make_head(context, format, false).json(std::move(choices));
+  json["usage"] = usage_json(params.generate, completion);
+  Reply reply;
+  reply.body = dump_json(json);
+  reply.note = fmt::format("{} tokens", completion);
+  return reply;
+}
+
+// The pieces of a streamed answer.
+class Stream {
+ public:
+  Stream(const Context& context, const Call& call, const OpenAiParams& params,
+         std::shared_ptr<const Format> format, std::unique_ptr<Generation> generation)
+      : context_(context),
+        connection_(call.connection),
+        params_(params),
+        format_(std::move(format)),
+        head_(make_head(context, *format_, true)),
+        generation_(std::move(generation)) {
+    for (int i = 0; i < generation_->choices(); ++i)
+      choices_.emplace_back(context.tokenizer, params.generate.sampling.stop_strings);
+  }
+
+  bool next(std::string& piece) {
+    auto event = generation_->next(connection_);
+    if (!event) {
+      if (!generation_->abandoned()) piece = closing();
+      return false;
+    }
+    if (!event->end) {
+      piece = token(event->choice, std::move(event->token));
+      return true;
+    }
+    if (!event->end->status.ok()) {
+      piece = sse_event(error_json(error_of(event->end->status)));
+      return false;
+    }
+    piece = last(event->choice, event->end->sample.finish);
+    return true;
+  }
+
+ private:
+  struct ChoiceState {
+    ChoiceState(const tokenizer::Tokenizer& tokenizer, const std::vector<std::string>& stops)
+        : text(tokenizer, stops) {}
+    rollout::TextStream text;
+    std::vector<rollout::Choice> tokens;  // not sent yet
+    int64_t characters = 0;               // sent
+    bool first = true;
+  };
+
+  std::string token(int choice, rollout::Choice token) {
+    ChoiceState& state = choices_[choice];
+    const std::string text = state.text.add(token.token);
+    state.tokens.push_back(std::move(token));
+    ++completion_;
+    return text.empty() ? "" : send(choice, text, "");
+  }
+
+  std::string last(int choice, data::FinishReason reason) {
+    return send(choice, choices_[choice].text.finish(), data::finish_reason_name(reason));
+  }
+
+  std::string send(int choice, const std::string& text, const std::string& finish_reason) {
+    ChoiceState& state = choices_[choice];
+    const Part part{choice,           state.first,  text, std::exchange(state.tokens, {}),
+                    state.characters, finish_reason};
+    state.first = false;
+    state.characters += characters(text);
+    OrderedJson json = head_.json({choice_json(context_, params_, *format_, part, true)});
+    if (params_.include_usage) json["usage"] = nullptr;
+    return sse_event(dump_json(json));
+  }
+
+  std::string closing() const {
+    std::string text;
+    if (params_.include_usage) {
+      OrderedJson json = head_.json(OrderedJson::array());
+      json["usage"] = usage_json(params_.generate, completion_);
+      text = sse_event(dump_json(json));
+    }
+    return text + sse_event("[DONE]");
+  }
+
+  const Context& context_;
+  const Connection connection_;
+  const OpenAiParams params_;
+  const std::shared_ptr<const Format> format_;
+  const Head head_;
+  std::unique_ptr<Generation> generation_;
+  std::vector<ChoiceState> choices_;
+  int64_t completion_ = 0;
+};
+
+}  // namespace
+
+Reply answer(const Context& context, const Call& call, const OpenAiParams& params,
+             std::shared_ptr<const Format> format) {
+  const bool with_tokens = params.stream || params.generate.sampling.top_logprobs > 0;
+  auto generation = Generation::start(context, params.generate, with_tokens);
+  if (!generation.ok()) return error_reply(error_of(generation.status()));
+  if (!params.stream) return whole_answer(context, call, params, *format, **generation);
+  auto stream =
+      std::make_shared<Stream>(context, call, params, std::move(format), std::move(*generation));
+  Reply reply;
+  reply.content_type = "text/event-stream";
+  reply.stream = [stream](std::string& piece) { return stream->next(piece); };
+  return reply;
+}
+
+std::string sse_event(const std::string& data) {
+  return "data: " + data + "\n\n";
+}
+
+double finite_logprob(float logprob) {
+  return std::isfinite(logprob) ? static_cast<double>(logprob) : -9999.0;
+}
+
+std::string token_text(const tokenizer::Tokenizer& tokenizer, data::TokenId token) {
+  return tokenizer.decode(std::span(&token, 1), false);
+}
+
+int64_t characters(const std::string& text) {
+  return std::count_if(text.begin(), text.end(),
+                       [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+}
+
+}  // namespace longshot::server

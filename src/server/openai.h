@@ -1,0 +1,45 @@
+#pragma once
+// What OpenAI's two generating routes share: running the samples, and putting them together as one object or as a
+// stream of server-sent events. A format says how a route's objects look.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "server/context.h"
+#include "server/params.h"
+#include "server/reply.h"
+
+namespace longshot::server {
+
+// A part of a choice's answer, or the whole.
+struct Part {
+  int index = 0;
+  bool first = false;  // of this choice
+  std::string text;
+  std::vector<rollout::Choice> tokens;
+  int64_t text_offset = 0;    // characters of the answer before this part
+  std::string finish_reason;  // empty: more is to come
+};
+
+class Format {
+ public:
+  virtual ~Format() = default;
+  virtual std::string id_prefix() const = 0;
+  virtual std::string object(bool stream) const = 0;
+  virtual OrderedJson choice(const Part& part, bool stream) const = 0;
+  virtual OrderedJson logprobs(const Part& part, const tokenizer::Tokenizer& tokenizer) const = 0;
+};
+
+// Generates and answers; errors become error objects, in a stream an error event.
+Reply answer(const Context& context, const Call& call, const OpenAiParams& params,
+             std::shared_ptr<const Format> format);
+
+std::string sse_event(const std::string& data);  // "data: ...\n\n"
+// A log-probability as JSON can hold it: -inf becomes -9999, as in OpenAI's API.
+double finite_logprob(float logprob);
+std::string token_text(const tokenizer::Tokenizer& tokenizer, data::TokenId token);
+int64_t characters(const std::string& text);  // code points of valid UTF-8
+
+}  // namespace longshot::server

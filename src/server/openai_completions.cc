@@ -1,0 +1,106 @@
+#include "server/openai_completions.h"
+
+#include <algorithm>
+
+#include "prompts/encode.h"
+#include "server/openai.h"
+
+namespace longshot::server {
+namespace {
+
+constexpr int kDefaultMaxTokens = 16;  // OpenAI's
+
+class CompletionFormat : public Format {
+ public:
+  std::string id_prefix() const override { return "cmpl-"; }
+  std::string object(bool stream) const override { return "text_completion"; }
+
+  OrderedJson choice(const Part& part, bool stream) const override {
+    OrderedJson json;
+    json["index"] = part.index;
+    json["text"] = part.text;
+    return json;
+  }
+
+  OrderedJson logprobs(const Part& part, const tokenizer::Tokenizer& tokenizer) const override {
+    OrderedJson json;
+    for (const char* key : {"tokens", "token_logprobs", "top_logprobs", "text_offset"})
+      json[key] = OrderedJson::array();
+    int64_t offset = part.text_offset;
+    for (const rollout::Choice& token : part.tokens) {
+      const std::string text = token_text(tokenizer, token.token);
+      json["tokens"].push_back(text);
+      json["token_logprobs"].push_back(finite_logprob(token.logprob));
+      json["top_logprobs"].push_back(top_json(token, tokenizer));
+      json["text_offset"].push_back(offset);
+      if (!tokenizer.is_special(token.token)) offset += characters(text);
+    }
+    return json;
+  }
+
+ private:
+  static OrderedJson top_json(const rollout::Choice& token, const tokenizer::Tokenizer& tokenizer) {
+    if (token.top.empty()) return nullptr;
+    OrderedJson json = OrderedJson::object();
+    for (const auto& top : token.top)
+      json[token_text(tokenizer, top.token)] = finite_logprob(top.logprob);
+    return json;
+  }
+};
+
+TokenIds encode_prompt(Fields& fields, const std::string& text, const Context& context) {
+  auto tokens = prompts::encode_raw_prompt(context.tokenizer, text, "prompt");
+  if (tokens.ok()) return std::move(*tokens);
+  fields.fail(ApiError{.message = tokens.status().message(), .param = "prompt"});
+  return {};
+}
+
+// One prompt, or a list of them; each is a text or a list of token ids.
+std::vector<TokenIds> read_prompts(Fields& fields, const Context& context) {
+  const Json prompt = fields.any("prompt").value_or(Json());
+  if (prompt.is_string()) return {encode_prompt(fields, prompt.get<std::string>(), context)};
+  if (const auto ids = token_list(prompt); ids && !ids->empty()) return {*ids};
+  std::vector<TokenIds> out;
+  if (prompt.is_array()) {
+    for (const Json& one : prompt) {
+      if (const auto ids = token_list(one)) {
+        out.push_back(*ids);
+      } else if (one.is_string()) {
+        out.push_back(encode_prompt(fields, one.get<std::string>(), context));
+      } else {
+        out.clear();
+        break;
+      }
+    }
+  }
+  if (out.empty()) {
+    fields.fail("prompt", "must be a string, a list of token ids, or a list of either");
+  }
+  return out;
+}
+
+}  // namespace
+
+OpenAiParams parse_completions(Fields& fields, const Context& context) {
+  OpenAiParams params = read_openai(fields, context);
+  params.generate.prompts = read_prompts(fields, context);
+  const auto max_tokens = fields.integer("max_tokens", 1, INT32_MAX);
+  const auto logprobs = fields.integer("logprobs", 0, 20);
+  params.logprobs = logprobs.has_value();
+  params.generate.sampling.top_logprobs = static_cast<int>(logprobs.value_or(0));
+  fields.only("echo", {false});
+  fields.only("suffix", {""});
+  fields.only("best_of", {1, params.generate.n});
+  fields.finish();
+  if (fields.ok()) set_lengths(fields, max_tokens, kDefaultMaxTokens, context, params.generate);
+  return params;
+}
+
+Reply completions(const Context& context, const Call& call) {
+  Fields fields(call.body);
+  const OpenAiParams params = parse_completions(fields, context);
+  if (!fields.ok()) return error_reply(fields.error());
+  return answer(context, call, params, std::make_shared<CompletionFormat>());
+}
+
+}  // namespace longshot::server

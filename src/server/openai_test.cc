@@ -1,0 +1,295 @@
+#include "server/openai.h"
+
+#include <gtest/gtest.h>
+
+#include "server/generate.h"
+#include "server/openai_chat.h"
+#include "server/openai_completions.h"
+#include "server/testing.h"
+
+namespace longshot::server {
+namespace {
+
+Json chat_body(Json more = Json::object()) {
+  Json body = {{"model", "tiny"}, {"seed", 3}, {"max_tokens", 60}};
+  body["messages"] = {{{"role", "user"}, {"content", "hello"}}};
+  body.update(more);
+  return body;
+}
+
+Json completion_body(Json more = Json::object()) {
+  Json body = {{"model", "tiny"}, {"seed", 3}, {"max_tokens", 60}, {"prompt", "abc"}};
+  body.update(more);
+  return body;
+}
+
+Json ok(const Reply& reply) {
+  EXPECT_EQ(reply.status, 200) << reply.body;
+  return Json::parse(reply.body);
+}
+
+Json error(const Reply& reply, int status) {
+  EXPECT_EQ(reply.status, status) << reply.body;
+  return Json::parse(reply.body).value("error", Json::object());
+}
+
+struct Streamed {
+  std::map<int, std::string> text, finish;
+  std::map<int, std::vector<double>> logprobs;
+  Json last;  // object
+  int chunks = 0;
+  bool done = false;
+};
+
+Streamed collect(const Reply& reply) {
+  Streamed out;
+  for (const std::string& event : events_of(reply)) {
+    if (event == "[DONE]") {
+      out.done = true;
+      continue;
+    }
+    EXPECT_FALSE(out.done) << "an event after [DONE]";
+    out.last = Json::parse(event);
+    ++out.chunks;
+    for (const Json& choice : out.last.value("choices", Json::array())) {
+      const int i = choice["index"];
+      out.text[i] += choice.contains("delta") ? choice["delta"].value("content", "")
+                                              : choice["text"].get<std::string>();
+      if (choice["finish_reason"].is_string()) out.finish[i] = choice["finish_reason"];
+      if (choice["logprobs"].is_object() && choice["logprobs"].contains("content"))
+        for (const Json& token : choice["logprobs"]["content"])
+          out.logprobs[i].push_back(token["logprob"]);
+    }
+  }
+  return out;
+}
+
+TEST(Chat, AStreamIsTheWholeAnswerInPieces) {
+  TestServer server;
+  const Json body = chat_body({{"n", 3}, {"logprobs", true}});
+  const Json whole = ok(chat_completions(server.context, call_with(body)));
+  EXPECT_EQ(whole["object"], "chat.completion");
+  ASSERT_EQ(whole["choices"].size(), 3u);
+  EXPECT_EQ(whole["usage"]["completion_tokens"], 180);
+  EXPECT_EQ(whole["usage"]["prompt_tokens"], 1);
+  Json streaming = body;
+  streaming.update({{"stream", true}, {"stream_options", {{"include_usage", true}}}});
+  const Streamed streamed = collect(chat_completions(server.context, call_with(streaming)));
+  EXPECT_TRUE(streamed.done);
+  EXPECT_EQ(streamed.last["usage"], whole["usage"]);
+  EXPECT_GT(streamed.chunks, 60);
+  for (int i = 0; i < 3; ++i) {
+    const Json& choice = whole["choices"][i];
+    EXPECT_EQ(streamed.text.at(i), choice["message"]["content"]);
+    EXPECT_EQ(streamed.finish.at(i), "length");
+    std::vector<double> logprobs;
+    for (const Json& token : choice["logprobs"]["content"]) logprobs.push_back(token["logprob"]);
+    EXPECT_EQ(streamed.logprobs.at(i), logprobs);
+    EXPECT_EQ(logprobs.size(), 60u);
+  }
+  EXPECT_NE(whole["choices"][0]["message"], whole["choices"][1]["message"]);
+}
+
+TEST(Chat, StopStringsAreNeverSeen) {
+  TestServer server;
+  const std::string text = ok(
+      chat_completions(server.context, call_with(chat_body())))["choices"][0]["message"]["content"];
+  // Two plain characters from the middle of the answer, so that the first of them has to be held back.
+  size_t at = 8;
+  while (at + 2 < text.size() && ((text[at] | text[at + 1]) & 0x80) != 0) ++at;
+  const std::string cut = text.substr(at, 2);
+  ASSERT_EQ(cut.size(), 2u);
+  Json body = chat_body({{"stop", {cut, "never there"}}, {"stream", true}});
+  const Streamed streamed = collect(chat_completions(server.context, call_with(body)));
+  EXPECT_EQ(streamed.text.at(0), text.substr(0, text.find(cut)));
+  EXPECT_EQ(streamed.finish.at(0), "stop");
+}
+
+TEST(Chat, SameSeedSameTextAndNoSeedAnother) {
+  TestServer server;
+  const auto text = [&](const Json& body) {
+    return ok(
+        chat_completions(server.context, call_with(body)))["choices"][0]["message"]["content"];
+  };
+  EXPECT_EQ(text(chat_body()), text(chat_body()));
+  EXPECT_NE(text(chat_body()), text(chat_body({{"seed", 4}})));
+  EXPECT_NE(text(chat_body({{"seed", nullptr}})), text(chat_body({{"seed", nullptr}})));
+}
+
+TEST(Chat, TopLogprobsHoldTheChosenTokenOfAGreedyAnswer) {
+  TestServer server;
+  const Json body =
+      chat_body({{"temperature", 0}, {"logprobs", true}, {"top_logprobs", 4}, {"max_tokens", 8}});
+  const Json content =
+      ok(chat_completions(server.context, call_with(body)))["choices"][0]["logprobs"]["content"];
+  ASSERT_EQ(content.size(), 8u);
+  for (const Json& token : content) {
+    ASSERT_EQ(token["top_logprobs"].size(), 4u);
+    EXPECT_EQ(token["top_logprobs"][0]["bytes"], token["bytes"]);
+    EXPECT_NEAR(token["top_logprobs"][0]["logprob"].get<double>(), token["logprob"].get<double>(),
+                1e-6);
+    EXPECT_GE(token["top_logprobs"][0]["logprob"], token["top_logprobs"][3]["logprob"]);
+  }
+}
+
+TEST(Chat, WhatIsNotOfferedIsRefusedByName) {
+  TestServer server;
+  const auto param = [&](const Json& more) {
+    return error(chat_completions(server.context, call_with(chat_body(more))), 400)["param"];
+  };
+  EXPECT_EQ(param({{"tools", {{{"type", "function"}}}}}), "tools");
+  EXPECT_EQ(param({{"frequency_penalty", 0.5}}), "frequency_penalty");
+  EXPECT_EQ(param({{"logit_bias", {{"5", 1}}}}), "logit_bias");
+  EXPECT_EQ(param({{"response_format", {{"type", "json_object"}}}}), "response_format");
+  EXPECT_EQ(param({{"top_logprobs", 3}}), "top_logprobs");
+  EXPECT_EQ(param({{"no_such_thing", 3}}), "no_such_thing");
+  EXPECT_EQ(param({{"temperature", -1}}), "temperature");
+  EXPECT_EQ(param({{"temperature", "hot"}}), "temperature");
+  EXPECT_EQ(param({{"stop", ""}}), "stop");
+  EXPECT_EQ(param({{"stream_options", {{"include_usage", true}}}}), "stream_options");
+  EXPECT_EQ(param({{"messages", Json::array()}}), "messages");
+  EXPECT_EQ(param({{"messages", {{{"role", "tool"}, {"content", "x"}}}}}), "messages[0].role");
+  EXPECT_EQ(param({{"messages", {{{"role", "user"}, {"content", {{{"type", "image_url"}}}}}}}}),
+            "messages[0].content");
+  EXPECT_EQ(ok(chat_completions(server.context, call_with(chat_body({{"frequency_penalty", 0},
+                                                                     {"user", "me"}}))))["object"],
+            "chat.completion");
+}
+
+TEST(Chat, ContentMayBeTextParts) {
+  TestServer server;
+  Json body = chat_body();
+  const Json plain = ok(chat_completions(server.context, call_with(body)));
+  body["messages"][0]["content"] = {{{"type", "text"}, {"text", "hel"}},
+                                    {{"type", "text"}, {"text", "lo"}}};
+  EXPECT_EQ(ok(chat_completions(server.context, call_with(body)))["choices"], plain["choices"]);
+}
+
+TEST(Errors, UnknownModelLongPromptAndFullQueueHaveTheirCodes) {
+  TestServer server(1, 2);
+  EXPECT_EQ(error(chat_completions(server.context, call_with(chat_body({{"model", "gpt-5"}}))),
+                  404)["code"],
+            "model_not_found");
+  EXPECT_EQ(error(completions(server.context, call_with(completion_body({{"max_tokens", 500}}))),
+                  400)["code"],
+            "context_length_exceeded");
+  const Json long_prompt = Json(std::vector<int>(300, 7));
+  EXPECT_EQ(
+      error(completions(server.context, call_with(completion_body({{"prompt", long_prompt}}))),
+            400)["code"],
+      "context_length_exceeded");
+  EXPECT_EQ(error(completions(server.context, call_with(completion_body({{"n", 4}}))), 429)["code"],
+            "queue_full");
+  EXPECT_EQ(
+      error(completions(server.context, call_with(completion_body({{"prompt", {1, 100000}}}))),
+            400)["type"],
+      "invalid_request_error");
+}
+
+TEST(Errors, ADeadlineIs504AndInAStreamAnErrorEvent) {
+  TestServer server;
+  server.context.timeout_seconds = 0.02;
+  server.worker.pause();
+  EXPECT_EQ(error(chat_completions(server.context, call_with(chat_body())), 504)["code"],
+            "deadline_exceeded");
+  const auto events =
+      events_of(chat_completions(server.context, call_with(chat_body({{"stream", true}}))));
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(Json::parse(events[0])["error"]["code"], "deadline_exceeded");
+}
+
+TEST(Completions, PromptsOfEveryKindGiveTheirChoicesInOrder) {
+  TestServer server;
+  const auto choices = [&](const Json& prompt, int n) {
+    return ok(completions(server.context,
+                          call_with(completion_body({{"prompt", prompt}, {"n", n}}))))["choices"];
+  };
+  const Json one = choices("abc", 1), ids = choices(server.tokenizer->encode("abc"), 1);
+  EXPECT_EQ(one, ids);
+  const Json two = choices({"abc", "xyz"}, 2);
+  ASSERT_EQ(two.size(), 4u);
+  EXPECT_EQ(two[0]["text"], one[0]["text"]);
+  EXPECT_EQ(two[2]["text"], choices("xyz", 1)[0]["text"]);
+  EXPECT_EQ(two[3]["index"], 3);
+  EXPECT_EQ(choices({server.tokenizer->encode("abc"), server.tokenizer->encode("xyz")}, 2), two);
+}
+
+TEST(Completions, LogprobsAreParallelLists) {
+  TestServer server;
+  const Json choice = ok(completions(
+      server.context,
+      call_with(completion_body({{"logprobs", 2}, {"return_token_ids", true}}))))["choices"][0];
+  for (const char* key : {"tokens", "token_logprobs", "top_logprobs", "text_offset"})
+    EXPECT_EQ(choice["logprobs"][key].size(), 60u) << key;
+  EXPECT_EQ(choice["logprobs"]["text_offset"][0], 0);
+  EXPECT_EQ(choice["token_ids"].size(), 60u);
+  EXPECT_EQ(choice["prompt_token_ids"], Json(server.tokenizer->encode("abc")));
+  EXPECT_EQ(ok(completions(server.context, call_with(completion_body())))["choices"][0]["logprobs"],
+            nullptr);
+  EXPECT_EQ(error(completions(server.context, call_with(completion_body({{"echo", true}}))),
+                  400)["param"],
+            "echo");
+}
+
+TEST(Generate, TokensAreThoseOfTheOtherRoutesForTheSameSeed) {
+  TestServer server;
+  const Json choice = ok(completions(
+      server.context,
+      call_with(completion_body({{"logprobs", 0}, {"return_token_ids", true}}))))["choices"][0];
+  const Json body = {{"input_ids", server.tokenizer->encode("abc")},
+                     {"sampling_params", {{"max_new_tokens", 60}, {"seed", 3}}},
+                     {"return_logprob", true}};
+  const Json out = ok(generate(server.context, call_with(body)));
+  EXPECT_EQ(out["output_ids"], choice["token_ids"]);
+  EXPECT_EQ(out["text"], choice["text"]);
+  EXPECT_EQ(out["meta_info"]["finish_reason"], (Json{{"type", "length"}, {"length", 60}}));
+  EXPECT_EQ(out["meta_info"]["segments"], Json::parse("[[0, 60, 0]]"));
+  for (int i = 0; i < 60; ++i) {
+    EXPECT_EQ(out["meta_info"]["output_token_logprobs"][i][0],
+              choice["logprobs"]["token_logprobs"][i]);
+    EXPECT_EQ(out["meta_info"]["output_token_logprobs"][i][1], choice["token_ids"][i]);
+  }
+}
+
+TEST(Generate, AnAbortedSampleComesBackWithWhatItHas) {
+  TestServer server;
+  server.context.timeout_seconds = 0.02;
+  server.worker.pause();
+  const Json out = ok(generate(server.context, call_with({{"input_ids", {1, 2}}})));
+  EXPECT_EQ(out["meta_info"]["finish_reason"]["type"], "abort");
+  EXPECT_EQ(out["output_ids"], Json::array());
+}
+
+TEST(Generate, AStreamGivesEachTokenAndThenTheSample) {
+  TestServer server;
+  const Json body = {{"input_ids", {{1, 2}, {3}}},
+                     {"sampling_params", {{"max_new_tokens", 5}, {"seed", 3}}}};
+  const Json whole = ok(generate(server.context, call_with(body)));
+  Json streaming = body;
+  streaming["stream"] = true;
+  std::map<int, std::vector<int>> tokens;
+  std::map<int, Json> last;
+  for (const std::string& event : events_of(generate(server.context, call_with(streaming)))) {
+    if (event == "[DONE]") continue;
+    const Json json = Json::parse(event);
+    if (json.contains("token")) tokens[json["index"]].push_back(json["token"]);
+    if (json.contains("output_ids")) last[json["index"]] = json;
+  }
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(Json(tokens.at(i)), whole[i]["output_ids"]);
+    EXPECT_EQ(last.at(i)["output_ids"], whole[i]["output_ids"]);
+  }
+}
+
+TEST(Generate, RefusesUnsoundInput) {
+  TestServer server;
+  for (const Json& body :
+       {Json{{"input_ids", {1}}, {"text", "x"}}, Json::object(), Json{{"input_ids", "x"}},
+        Json{{"input_ids", Json::array()}}, Json{{"input_ids", {1}}, {"sampling_params", 3}},
+        Json{{"input_ids", {1}}, {"sampling_params", {{"min_new_tokens", 3}}}}}) {
+    error(generate(server.context, call_with(body)), 400);
+  }
+}
+
+}  // namespace
+}  // namespace longshot::server

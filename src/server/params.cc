@@ -1,0 +1,117 @@
+#include "server/params.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <limits>
+#include <random>
+
+namespace longshot::server {
+namespace {
+
+constexpr int64_t kMaxInt = std::numeric_limits<int>::max();
+
+uint64_t random_seed() {
+  thread_local std::random_device device;
+  return (static_cast<uint64_t>(device()) << 32) | device();
+}
+
+// The range of each value is the sampler's business; its message begins with the name.
+void check_ranges(Fields& fields, const rollout::SamplingOptions& sampling) {
+  const Status status = rollout::check_sampling(sampling);
+  if (status.ok()) return;
+  const std::string& message = status.message();
+  fields.fail(ApiError{.message = message, .param = message.substr(0, message.find(' '))});
+}
+
+void refuse_unsupported(Fields& fields) {
+  fields.only("frequency_penalty", {0});
+  fields.only("presence_penalty", {0});
+  fields.only("repetition_penalty", {1});
+  fields.only("logit_bias", {Json::object()});
+  fields.only("response_format", {{{"type", "text"}}});
+  fields.only("skip_special_tokens", {true});
+  fields.ignore(
+      {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key"});
+}
+
+}  // namespace
+
+GenerateParams read_sampling(Fields& fields, const Context& context) {
+  GenerateParams params;
+  rollout::SamplingOptions& sampling = params.sampling;
+  sampling.temperature = fields.number("temperature", 1.0);
+  sampling.top_p = fields.number("top_p", 1.0);
+  const int64_t top_k = fields.integer("top_k", -1, kMaxInt).value_or(0);
+  sampling.top_k = static_cast<int>(std::max<int64_t>(top_k, 0));  // vLLM's -1 is "all"
+  sampling.min_p = fields.number("min_p", 0.0);
+  sampling.stop_strings = fields.strings("stop");
+  for (const std::string& stop : sampling.stop_strings) {
+    if (stop.empty()) fields.fail("stop", "must not hold an empty string");
+  }
+  sampling.stop_tokens = fields.tokens("stop_token_ids").value_or(TokenIds{});
+  if (!fields.boolean("ignore_eos", false)) {
+    const auto& ends = context.config.eos_token_ids;
+    sampling.stop_tokens.insert(sampling.stop_tokens.end(), ends.begin(), ends.end());
+  }
+  const auto seed = fields.integer("seed", std::numeric_limits<int64_t>::min(),
+                                   std::numeric_limits<int64_t>::max());
+  params.seed = seed ? static_cast<uint64_t>(*seed) : random_seed();
+  params.n = static_cast<int>(fields.integer("n", 1, 4096).value_or(1));
+  params.timeout_seconds = context.timeout_seconds;
+  check_ranges(fields, sampling);
+  return params;
+}
+
+OpenAiParams read_openai(Fields& fields, const Context& context) {
+  OpenAiParams params;
+  check_model(fields, context);
+  params.generate = read_sampling(fields, context);
+  params.stream = fields.boolean("stream", false);
+  params.return_token_ids = fields.boolean("return_token_ids", false);
+  if (const auto options = fields.any("stream_options")) {
+    Fields inner(*options, "stream_options.");
+    params.include_usage = inner.boolean("include_usage", false);
+    inner.ignore({"include_obfuscation"});
+    inner.finish();
+    if (!inner.ok()) fields.fail(inner.error());
+    if (!params.stream) fields.fail("stream_options", "is only allowed when 'stream' is true");
+  }
+  refuse_unsupported(fields);
+  return params;
+}
+
+void set_lengths(Fields& fields, std::optional<int64_t> max_tokens, int fallback,
+                 const Context& context, GenerateParams& params) {
+  size_t longest = 0;
+  for (const TokenIds& prompt : params.prompts) {
+    if (prompt.empty()) return fields.fail(ApiError{.message = "the prompt has no tokens"});
+    longest = std::max(longest, prompt.size());
+  }
+  const int64_t context_length = context.worker.limits().max_sequence;
+  const int64_t room = context_length - static_cast<int64_t>(longest);
+  const int64_t wanted = max_tokens.value_or(fallback > 0 ? fallback : std::max<int64_t>(room, 1));
+  if (wanted > room) {
+    return fields.fail(ApiError{
+        .message =
+            fmt::format("this server's context is {} tokens; the prompt has {} and the answer "
+                        "may have {}; shorten the prompt or lower max_tokens",
+                        context_length, longest, wanted),
+        .code = "context_length_exceeded"});
+  }
+  params.sampling.max_response_length = static_cast<int>(wanted);
+}
+
+void check_model(Fields& fields, const Context& context) {
+  const auto name = fields.string("model");
+  if (!name)
+    return fields.fail("model", "is missing; this server's is '" + context.model_name + "'");
+  if (*name == context.model_name) return;
+  fields.fail(ApiError{.status = 404,
+                       .message = "the model '" + *name + "' does not exist; this server's is '" +
+                                  context.model_name + "'",
+                       .param = "model",
+                       .code = "model_not_found"});
+}
+
+}  // namespace longshot::server

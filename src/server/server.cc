@@ -1,0 +1,21 @@
+#include "server/server.h"
+
+#include "server/admin.h"
+#include "server/generate.h"
+#include "server/openai_chat.h"
+#include "server/openai_completions.h"
+
+namespace longshot::server {
+
+std::vector<Route> all_routes(const Context& context) {
+  std::vector<Route> routes = admin_routes(context);
+  routes.push_back({"POST", "/v1/chat/completions",
+                    [&](const Call& call) { return chat_completions(context, call); }});
+  routes.push_back(
+      {"POST", "/v1/completions", [&](const Call& call) { return completions(context, call); }});
+  routes.push_back(
+      {"POST", "/generate", [&](const Call& call) { return generate(context, call); }});
+  return routes;
+}
+
+}  // namespace longshot::server

@@ -1,0 +1,15 @@
+#pragma once
+// The inference server: OpenAI's API and what RL tools need beside it, over one worker.
+
+#include <memory>
+
+#include "base/status.h"
+#include "server/context.h"
+#include "server/http.h"
+
+namespace longshot::server {
+
+// Every route. `context` must outlive their use.
+std::vector<Route> all_routes(const Context& context);
+
+}  // namespace longshot::server

@@ -1,0 +1,64 @@
+#pragma once
+// A server without a network or a model, for the tests: the fake runner over a byte tokenizer.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "rollout/fake_runner.h"
+#include "server/context.h"
+#include "server/reply.h"
+#include "tokenizer/test_tokenizers.h"
+
+namespace longshot::server {
+
+struct TestServer {
+  explicit TestServer(int max_running = 4, int max_waiting = 8, int max_sequence = 256)
+      : tokenizer(*tokenizer::parse(tokenizer::small_bpe())),
+        worker(make_engine(max_running, max_sequence), {.max_waiting = max_waiting}),
+        context{.worker = worker,
+                .metrics = metrics,
+                .tokenizer = *tokenizer,
+                .chat_template = chat_template,
+                .config = {},
+                .model_name = "tiny",
+                .system = "",
+                .timeout_seconds = 60,
+                .created = 1} {}
+
+  std::unique_ptr<rollout::Engine> make_engine(int max_running, int max_sequence) {
+    auto owned = std::make_unique<rollout::FakeRunner>(
+        tokenizer->vocab_size(), rollout::RunnerLimits{max_running, max_sequence});
+    runner = owned.get();
+    return std::make_unique<rollout::Engine>(std::move(owned), tokenizer.get());
+  }
+
+  std::unique_ptr<tokenizer::Tokenizer> tokenizer;
+  tokenizer::ChatTemplate chat_template;  // plain
+  ServerMetrics metrics;
+  rollout::FakeRunner* runner = nullptr;
+  rollout::Worker worker;
+  Context context;
+};
+
+inline Call call_with(const Json& body) {
+  return {"POST", "", body.dump(), {}, {}};
+}
+
+// The data of all events of a streamed reply.
+inline std::vector<std::string> events_of(const Reply& reply) {
+  std::string all, piece;
+  for (bool more = true; more; piece.clear()) {
+    more = reply.stream(piece);
+    all += piece;
+  }
+  std::vector<std::string> events;
+  for (size_t at = 0; at < all.size();) {
+    const size_t end = all.find("\n\n", at);
+    events.push_back(all.substr(at + 6, end - at - 6));  // after "data: "
+    at = end + 2;
+  }
+  return events;
+}
+
+}  // namespace longshot::server
