@@ -96,6 +96,7 @@ Status run(InferenceOptions& options) {
   const int context = files.config.max_position_embeddings;
   const rollout::RunnerLimits limits{1, context > 0 ? context : 4096};
   LS_ASSIGN_OR_RETURN(const auto engine, make_engine(options, files, limits));
+  engine->keep_finished(true);  // the next turn begins with them
   Chat chat(options, files, *engine);
   fmt::print("/clear forgets the conversation, /exit leaves, Ctrl-C ends an answer\n");
   for (std::string line; read_line(line);) {

@@ -74,6 +74,7 @@ Result<bool> run(Options& options) {
   const rollout::RunnerLimits limits = limits_of(options, files.config);
   LS_RETURN_IF_ERROR(check_limits(limits));
   LS_ASSIGN_OR_RETURN(auto engine, make_engine(options.inference, files, limits));
+  engine->keep_finished(true);  // a conversation's next request begins with the last answer
   rollout::Worker worker(std::move(engine), {.max_waiting = options.max_waiting});
   server::ServerMetrics metrics;
   const server::Context context{.worker = worker,
