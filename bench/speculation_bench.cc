@@ -1,5 +1,6 @@
-// Generation with and without speculation, in turns: `speculation_bench MODEL FORMAT THREADS SAMPLES [TASK [PAIRS]]`.
-// MODEL is a Hugging Face directory or .gguf of an instruct model, TASK one of sums, copy, story (all if left out).
+// Generation with and without speculation, in turns: `speculation_bench MODEL FORMAT THREADS SAMPLES
+// [TASK [PAIRS [TEMPERATURE]]]`. MODEL is a Hugging Face directory or .gguf of an instruct model, TASK one of sums, copy,
+// story; all tasks and the temperatures 0, 0.6 and 1 if left out.
 // Prints for each task and temperature the median ratio of tokens/s and of tokens per processor second (all threads;
 // it bears other work on the machine better), and fails if a sample is not the same. At
 // temperature 0 every sample has a prompt of its own, else 8 share one; each pair has prompts that were not seen before.
@@ -137,7 +138,8 @@ void compare(rollout::Engine& engine, const model::ModelFiles& files, const Task
 }
 
 void run(int argc, char** argv) {
-  if (argc < 5 || argc > 7) die("usage: speculation_bench MODEL FORMAT THREADS SAMPLES [TASK [PAIRS]]");
+  if (argc < 5 || argc > 8)
+    die("usage: speculation_bench MODEL FORMAT THREADS SAMPLES [TASK [PAIRS [TEMPERATURE]]]");
   const int threads = std::atoi(argv[3]), samples = std::atoi(argv[4]), pairs = argc > 6 ? std::atoi(argv[6]) : 3;
   const auto format = rollout::parse_number_format(argv[2]);
   if (!format.ok()) die(format.status().to_string());
@@ -152,10 +154,12 @@ void run(int argc, char** argv) {
   if (const Status status = runner->load_weights(view); !status.ok()) die(status.to_string());
   files->weights.clear();
   rollout::Engine engine(std::move(runner), files->tokenizer.get(), threads);
+  std::vector<double> temperatures = {0.0, 0.6, 1.0};
+  if (argc > 7) temperatures = {std::atof(argv[7])};
   fmt::print("{} weights, {} threads\n", argv[2], threads);
   for (const Task& task : kTasks) {
     if (argc > 5 && std::string(argv[5]) != task.name) continue;
-    for (const double temperature : {0.0, 0.6, 1.0}) compare(engine, *files, task, temperature, samples, pairs);
+    for (const double temperature : temperatures) compare(engine, *files, task, temperature, samples, pairs);
   }
 }
 
