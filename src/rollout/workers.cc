@@ -1,6 +1,7 @@
 #include "rollout/workers.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -99,27 +100,28 @@ void run(Engine& engine, const std::vector<data::Sample>& jobs, Share& share, Mo
   share.seconds = watch.seconds();
 }
 
-// Shares, lengths and rates of the whole; everything else adds up.
+// Means and rates are those of all passes together; everything else adds up. Nothing but seconds, tokens_per_second
+// and idle_share depends on the clock.
 Metrics joined(const std::vector<std::unique_ptr<Engine>>& engines, const std::vector<Share>& shares,
                double seconds) {
   Metrics sum;
-  double busy = 0, mean_batch = 0;
+  double busy = 0, draws = 0;
   for (size_t w = 0; w < engines.size(); ++w) {
     if (shares[w].spent) continue;
-    for (const auto& [name, value] : engines[w]->metrics()) sum[name] += value;
-    mean_batch += engines[w]->metrics().at("rollout/mean_batch") * shares[w].seconds;
+    const Metrics& own = engines[w]->metrics();
+    for (const auto& [name, value] : own) sum[name] += value;
+    draws += std::round(own.at("rollout/mean_batch") * own.at("rollout/decode_steps"));
     busy += shares[w].seconds;
   }
-  const double tokens = sum["rollout/generated_tokens"];
-  sum["rollout/seconds"] = seconds;
-  sum["rollout/tokens_per_second"] = seconds > 0 ? tokens / seconds : 0;
-  sum["rollout/mean_batch"] = busy > 0 ? mean_batch / busy : 0;
-  sum["rollout/tokens_per_forward"] /= static_cast<double>(engines.size());
+  const double tokens = sum["rollout/generated_tokens"], workers = static_cast<double>(engines.size());
+  sum["rollout/mean_batch"] = draws / std::max(sum["rollout/decode_steps"], 1.0);
+  sum["rollout/tokens_per_forward"] = tokens / std::max(draws, 1.0);
   sum["rollout/acceptance_rate"] =
       sum["rollout/accepted_tokens"] / std::max(sum["rollout/draft_tokens"], 1.0);
-  sum["rollout/workers"] = static_cast<double>(engines.size());
-  sum["perf/rollout_idle_share"] =
-      seconds > 0 ? std::max(0.0, 1 - busy / (seconds * static_cast<double>(engines.size()))) : 0;
+  sum["rollout/workers"] = workers;
+  sum["rollout/seconds"] = seconds;
+  sum["rollout/tokens_per_second"] = seconds > 0 ? tokens / seconds : 0;
+  sum["perf/rollout_idle_share"] = seconds > 0 ? std::max(0.0, 1 - busy / (seconds * workers)) : 0;
   return sum;
 }
 

@@ -82,6 +82,19 @@ TEST(RolloutWorkers, ABudgetIsSpentExactlyAndCutsTheSameWayEveryTime) {
   }
 }
 
+TEST(RolloutWorkers, FiguresAreThoseOfAllPasses) {
+  auto workers = make_workers(2);
+  EngineOptions options = options_of(12);
+  options.sampling.stop_tokens = {};
+  (void)*workers.generate(jobs_of(3, 1), options, nullptr);  // two prompts for the one, one for the other
+  const Metrics& m = workers.metrics();
+  EXPECT_EQ(m.at("rollout/generated_tokens"), 36);
+  EXPECT_EQ(m.at("rollout/mean_batch"), 36.0 / m.at("rollout/decode_steps"));
+  EXPECT_EQ(m.at("rollout/tokens_per_forward"), 1);
+  EXPECT_GE(m.at("perf/rollout_idle_share"), 0);
+  EXPECT_LE(m.at("perf/rollout_idle_share"), 1);
+}
+
 TEST(RolloutWorkers, PartialSamplesGoOnToTheSameEnd) {
   const auto expected = *make_engine()->generate(jobs_of(5, 2), options_of(60));
   auto workers = make_workers(2);
