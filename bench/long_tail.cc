@@ -1,6 +1,6 @@
-// What partial rollouts save when a few samples are very long: `long_tail [MODEL [WORKERS [THREADS]]]`. 64 samples in
-// flight (groups of 4, prompts of 64 tokens), lengths log-normal with a median of 48 tokens and the longest 20 times
-// that. First every iteration waits for its longest sample; then iterations have a token budget, unfinished samples go
+// What partial rollouts save when a few samples are very long: `long_tail [MODEL [SAMPLES [WORKERS [THREADS]]]]`. 16
+// samples in flight (groups of 4, prompts of 64 tokens), lengths log-normal with a median of 48 tokens and the longest
+// 20 times that. First every iteration waits for its longest sample; then iterations have a token budget, unfinished samples go
 // on in the next one, and each that ended makes room for a new one. Weights are loaded anew before every iteration, as
 // in training, so the partial samples' caches are computed again.
 
@@ -20,7 +20,7 @@
 namespace longshot::bench {
 namespace {
 
-constexpr int kSamples = 64, kGroup = 4, kPrompt = 64, kMedian = 48, kTimesMedian = 20;
+constexpr int kGroup = 4, kPrompt = 64, kMedian = 48, kTimesMedian = 20;
 constexpr int kLongest = kMedian * kTimesMedian;
 
 // z with the given share of a standard normal distribution below it, by bisection.
@@ -33,12 +33,12 @@ double normal_quantile(double share) {
   return low;
 }
 
-// kSamples lengths in the middles of as many equal shares of the distribution, in a shuffled order.
-std::vector<int> lengths_of_a_batch(uint64_t seed) {
-  const double sigma = std::log(kTimesMedian) / normal_quantile(1 - 0.5 / kSamples);
+// `count` lengths in the middles of as many equal shares of the distribution, in a shuffled order.
+std::vector<int> lengths_of_a_batch(int count, uint64_t seed) {
+  const double sigma = std::log(kTimesMedian) / normal_quantile(1 - 0.5 / count);
   std::vector<std::pair<uint64_t, int>> keyed;
-  for (int i = 0; i < kSamples; ++i) {
-    const double z = normal_quantile((i + 0.5) / kSamples);
+  for (int i = 0; i < count; ++i) {
+    const double z = normal_quantile((i + 0.5) / count);
     const int length = static_cast<int>(std::lround(kMedian * std::exp(sigma * z)));
     keyed.emplace_back(hash_combine(seed, static_cast<uint64_t>(i)), std::clamp(length, 1, kLongest));
   }
@@ -51,21 +51,24 @@ std::vector<int> lengths_of_a_batch(uint64_t seed) {
 // New samples, and how long each is to become.
 class Source {
  public:
+  explicit Source(int samples) : samples_(samples) {}
+
+  int samples() const { return samples_; }
   data::Sample next() {
-    if (at_ % kSamples == 0) lengths_ = lengths_of_a_batch(static_cast<uint64_t>(at_));
+    if (at_ % samples_ == 0) lengths_ = lengths_of_a_batch(samples_, static_cast<uint64_t>(at_));
     data::Sample s;
     const int group = at_ / kGroup;
     s.prompt_id = std::to_string(group);
     s.index = static_cast<uint32_t>(at_ % kGroup);
     for (int t = 0; t < kPrompt; ++t) s.prompt_tokens.push_back((t * 7 + group) % 100);
     s.finish = data::FinishReason::partial;
-    length_[{s.prompt_id, s.index}] = lengths_[at_++ % kSamples];
+    length_[{s.prompt_id, s.index}] = lengths_[at_++ % samples_];
     return s;
   }
   int length(const data::Sample& s) const { return length_.at({s.prompt_id, s.index}); }
 
  private:
-  int at_ = 0;
+  int samples_, at_ = 0;
   std::vector<int> lengths_;
   std::map<std::pair<std::string, uint32_t>, int> length_;
 };
@@ -77,8 +80,8 @@ struct Iteration {
 // One worker: an engine with all threads. More: as many, with their share.
 class Rollout {
  public:
-  Rollout(const model::WeightsView& view, int workers, int threads) : view_(view) {
-    const rollout::RunnerLimits limits{(kSamples + workers - 1) / workers, kPrompt + kLongest};
+  Rollout(const model::WeightsView& view, int samples, int workers, int threads) : view_(view) {
+    const rollout::RunnerLimits limits{(samples + workers - 1) / workers, kPrompt + kLongest};
     const int own = std::max(1, threads / workers);
     std::vector<std::unique_ptr<rollout::Engine>> engines;
     for (int w = 0; w < workers; ++w) {
@@ -121,24 +124,22 @@ Iteration mean(const std::vector<Iteration>& all) {
   return sum;
 }
 
-Iteration waiting(Rollout& rollout, int iterations) {
-  Source source;
+Iteration waiting(Rollout& rollout, Source source, int iterations) {
   std::vector<Iteration> all;
   for (int i = 0; i < iterations; ++i) {
     std::vector<data::Sample> samples;
-    for (int s = 0; s < kSamples; ++s) samples.push_back(source.next());
+    for (int s = 0; s < source.samples(); ++s) samples.push_back(source.next());
     all.push_back(rollout.run(samples, source, 0));
   }
   return mean(all);
 }
 
 // After `warm_up` iterations, in which the long samples gather.
-Iteration partial(Rollout& rollout, int64_t budget, int warm_up, int iterations) {
-  Source source;
+Iteration partial(Rollout& rollout, Source source, int64_t budget, int warm_up, int iterations) {
   std::vector<Iteration> all;
   std::vector<data::Sample> samples;
   for (int i = 0; i < warm_up + iterations; ++i) {
-    while (samples.size() < kSamples) samples.push_back(source.next());
+    while (static_cast<int>(samples.size()) < source.samples()) samples.push_back(source.next());
     const Iteration now = rollout.run(samples, source, budget);
     std::erase_if(samples, [](const data::Sample& s) { return s.finish != data::FinishReason::partial; });
     if (i >= warm_up) all.push_back(now);
@@ -159,16 +160,17 @@ int main(int argc, char** argv) {
   using namespace longshot::bench;
   setlinebuf(stdout);
   const auto model = load_bench_model(argc > 1 ? argv[1] : "smollm2");
-  const int workers = argc > 2 ? std::atoi(argv[2]) : 1;
-  const int threads = argc > 3 ? std::atoi(argv[3]) : static_cast<int>(std::thread::hardware_concurrency());
-  Rollout rollout(model->view, workers, threads);
+  const int samples = argc > 2 ? std::atoi(argv[2]) : 16, workers = argc > 3 ? std::atoi(argv[3]) : 1;
+  const int threads = argc > 4 ? std::atoi(argv[4]) : static_cast<int>(std::thread::hardware_concurrency());
+  if (samples < 1 || workers < 1 || threads < 1) must(longshot::invalid_argument("the numbers must be positive"));
+  Rollout rollout(model->view, samples, workers, threads);
   int64_t batch = 0;
-  for (const int length : lengths_of_a_batch(0)) batch += length;
+  for (const int length : lengths_of_a_batch(samples, 0)) batch += length;
   fmt::print("{} workers, {} threads; {} samples of {} tokens together, median {}, longest {}\n", workers, threads,
-             kSamples, batch, kMedian, kLongest);
-  (void)waiting(rollout, 1);
-  const auto base = waiting(rollout, 2);
+             samples, batch, kMedian, kLongest);
+  const Source source(samples);
+  const auto base = waiting(rollout, source, 2);
   report("waiting for the longest", base, base);
-  report("budget of a whole batch", partial(rollout, batch, 2, 4), base);
-  report("budget of half a batch", partial(rollout, batch / 2, 4, 6), base);
+  report("budget of a whole batch", partial(rollout, source, batch, 2, 4), base);
+  report("budget of half a batch", partial(rollout, source, batch / 2, 4, 6), base);
 }
