@@ -49,6 +49,7 @@ class Monitor {
       : options_(options), shares_(shares), on_progress_(on_progress) {}
 
   EngineOptions options_for(const Share& share) {
+    follow_cancel();
     EngineOptions options = options_;
     options.token_budget = share.budget;
     options.cancel = &stop_;
@@ -62,7 +63,7 @@ class Monitor {
   }
 
   void update(Share& share, const Progress& progress) {
-    if (options_.cancel != nullptr && options_.cancel->load()) stop();
+    follow_cancel();
     std::lock_guard lock(mutex_);
     share.progress = progress;
     if (!on_progress_) return;
@@ -78,6 +79,10 @@ class Monitor {
   void stop() { stop_.store(true); }
 
  private:
+  void follow_cancel() {
+    if (options_.cancel != nullptr && options_.cancel->load()) stop();
+  }
+
   const EngineOptions& options_;
   std::vector<Share>& shares_;
   const std::function<void(const Progress&)>& on_progress_;

@@ -144,6 +144,14 @@ TEST(RolloutWorkers, AnUnsoundJobIsAnErrorOfTheWhole) {
   EXPECT_EQ(workers.generate(jobs_of(4, 1), options_of(30), nullptr)->size(), 4u);
 }
 
+TEST(RolloutWorkers, NothingIsGeneratedIfCancelIsSetBefore) {
+  auto workers = make_workers(2);
+  const std::atomic<bool> cancel{true};
+  EngineOptions options = options_of(200);
+  options.cancel = &cancel;
+  EXPECT_EQ(tokens_of(*workers.generate(jobs_of(4, 1), options, nullptr)), 0u);
+}
+
 TEST(RolloutWorkers, CancelLeavesPartialSamples) {
   auto workers = make_workers(2);
   std::atomic<bool> cancel{false};
