@@ -42,17 +42,27 @@ struct Workers {
   ThreadPool* pool = nullptr;
 
   // body(begin, end) over [0, count), cut into ranges if `work` (multiply-adds, roughly) is worth it. Threads take
-  // range after range, in pieces small enough that a thread whose core is shared with others does not hold up the rest.
+  // range after range. The first are long, so that a thread's weights lie one after the other in memory; the last are
+  // short, so that threads end together even where one began late or shares its core.
   template <typename Body>
   void ranges(int count, int64_t work, const Body& body) const {
-    constexpr int64_t kWorthAThread = 200'000, kRangeWork = 3'000'000;
+    constexpr int64_t kWorthAThread = 200'000, kLeastWork = 400'000, kMostWork = 12'000'000;
     if (pool == nullptr || work < kWorthAThread || count < 2) return body(0, count);
-    const int chunks = static_cast<int>(
-        std::min<int64_t>(count, std::max<int64_t>(pool->threads() * 4, work / kRangeWork)));
-    pool->parallel_for(chunks, [&](int c) {
-      body(static_cast<int>(int64_t{count} * c / chunks),
-           static_cast<int>(int64_t{count} * (c + 1) / chunks));
-    });
+    const int threads = pool->threads();
+    const auto in_range = [&](int64_t amount) {
+      return static_cast<int>(std::max<int64_t>(1, amount * count / work));
+    };
+    const int least = std::min(in_range(kLeastWork), (count + threads - 1) / threads);
+    const int most = std::max(least, in_range(kMostWork));
+    thread_local std::vector<int> ends;
+    ends.clear();
+    for (int at = 0; at < count;) {
+      at += std::clamp((count - at) / (2 * threads), least, most);
+      ends.push_back(at = std::min(at, count));
+    }
+    const int* end = ends.data();  // of this thread, also for the others
+    pool->parallel_for(static_cast<int>(ends.size()),
+                       [&, end](int c) { body(c == 0 ? 0 : end[c - 1], end[c]); });
   }
 };
 

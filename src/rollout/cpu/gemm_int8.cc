@@ -71,48 +71,63 @@ __attribute__((target("avx512f,avx512vnni"))) void tile(const Int8Tile& t, int32
 
 #elif HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
 
-constexpr int kMaxRows = 3, kPanelsTogether = 1;
+constexpr int kMaxRows = 6, kPanelsTogether = 1;
 
-// Without byte products that cannot saturate: bytes widened to 16 bits, products of pairs summed to 32 bits.
-template <int kRows>
-void tile(const Int8Tile& t, int32_t* sums) {
-  __m256i acc[kRows][4];  // four columns each, two partial sums a column
+// sum += the products of pairs. Written out because the compiler, which orders the products of a whole tile before the
+// sums, runs out of registers.
+HWY_INLINE void add_products(__m256i& sum, __m256i a, __m256i b) {
+  __m256i products;
+  asm("vpmaddwd %[a], %[b], %[products]\n\tvpaddd %[products], %[sum], %[sum]"
+      : [sum] "+x"(sum), [products] "=&x"(products)
+      : [a] "x"(a), [b] "x"(b));
+}
+
+// kVectors * 4 columns of the panel, from byte `offset` of each of its quads on. Without byte products that cannot
+// saturate: bytes widened to 16 bits, products of pairs summed to 32 bits.
+template <int kRows, int kVectors>
+HWY_INLINE void part_tile(const Int8Tile& t, int offset, int32_t* sums) {
+  __m256i acc[kRows][kVectors];  // four columns each, two partial sums a column
   const int16_t* x[kRows];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
-    for (int c = 0; c < 4; ++c) acc[r][c] = _mm256_setzero_si256();
+    for (int v = 0; v < kVectors; ++v) acc[r][v] = _mm256_setzero_si256();
     x[r] = t.x->row(t.row + r);
   }
-  const uint8_t* w = t.panel;
+  const uint8_t* w = t.panel + offset;
   for (int i = 0; i < t.quads; ++i, w += 64) {
     __builtin_prefetch(w + 2048, 0, 2);
-    __m256i xv[kRows];
+    __m256i wide[kVectors];
 #pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      wide[v] = _mm256_cvtepu8_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(w + 16 * v)));
+    }
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       long long four;
       __builtin_memcpy(&four, x[r] + 4 * i, 8);
-      xv[r] = _mm256_set1_epi64x(four);
-    }
+      const __m256i xv = _mm256_set1_epi64x(four);
 #pragma GCC unroll 4
-    for (int c = 0; c < 4; ++c) {
-      const __m256i wide =
-          _mm256_cvtepu8_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(w + 16 * c)));
-#pragma GCC unroll 4
-      for (int r = 0; r < kRows; ++r)
-        acc[r][c] = _mm256_add_epi32(acc[r][c], _mm256_madd_epi16(wide, xv[r]));
+      for (int v = 0; v < kVectors; ++v) add_products(acc[r][v], wide[v], xv);
     }
   }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
-    for (int c = 0; c < 4; c += 2) {
+    for (int v = 0; v < kVectors; v += 2) {
       // Sums of pairs come out as columns 0 1 4 5 2 3 6 7.
-      const __m256i pairs = _mm256_hadd_epi32(acc[r][c], acc[r][c + 1]);
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums + r * kSumsStride + 4 * c),
+      const __m256i pairs = _mm256_hadd_epi32(acc[r][v], acc[r][v + 1]);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums + r * kSumsStride + 4 * v),
                           _mm256_permute4x64_epi64(pairs, 0b11'01'10'00));
     }
   }
+}
+
+// The accumulators of up to six rows fit the registers with half a panel, those of two with a whole one.
+template <int kRows>
+void tile(const Int8Tile& t, int32_t* sums) {
+  constexpr int kVectors = kRows <= 2 ? 4 : 2;
+  for (int v = 0; v < 4; v += kVectors) part_tile<kRows, kVectors>(t, 16 * v, sums + 4 * v);
 }
 
 #else
