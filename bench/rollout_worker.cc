@@ -1,8 +1,9 @@
-// Our side of bench/side_by_side: `rollout_worker MODEL|tiny FORMAT THREADS MAX_SEQUENCE` loads once, then answers one
-// JSON line per request on standard input. Request {"samples", "prompt": [ids], "response"}: exactly `response` tokens
-// for each sample at temperature 1 over the whole vocabulary; answer {"tokens", "seconds", "kv_blocks"}. Request
-// {"peak": true}: {"peak_gflops", "bound"}, the f32 multiply-add peak of all threads now and the tokens/s that it allows
-// this model.
+// Our side of bench/side_by_side: `rollout_worker MODEL|tiny FORMAT THREADS MAX_SEQUENCE [KV_FORMAT]` loads once, then
+// answers one JSON line per request on standard input. "ready" comes with "kv_token_bytes", the KV memory that a token
+// needs. Request {"samples", "prompt": [ids], "response"}: exactly `response` tokens for each sample at temperature 1
+// over the whole vocabulary; answer {"tokens", "seconds", "kv_bytes"}, the last being the most that KV blocks in use
+// held. Request {"peak": true}: {"peak_gflops", "bound"}, the f32 multiply-add peak of all threads now and the tokens/s
+// that it allows this model.
 
 #include <fmt/core.h>
 
@@ -26,7 +27,7 @@ double flops_per_token(const model::ModelConfig& c) {
   return 2 * (c.num_layers * layer + static_cast<double>(c.hidden_size) * c.vocab_size);
 }
 
-Json generate(rollout::Engine& engine, const Json& request) {
+Json generate(rollout::Engine& engine, const Json& request, double token_bytes) {
   const int samples = request.at("samples"), response = request.at("response");
   std::vector<data::Sample> jobs(samples);
   for (int i = 0; i < samples; ++i) {
@@ -45,23 +46,38 @@ Json generate(rollout::Engine& engine, const Json& request) {
   for (const data::Sample& sample : *done) tokens += sample.tokens.size();
   return {{"tokens", tokens},
           {"seconds", seconds},
-          {"kv_blocks", engine.metrics().at("rollout/kv_peak_blocks")}};
+          {"kv_bytes", engine.metrics().at("rollout/kv_peak_blocks") * 16 * token_bytes}};
+}
+
+// Keys and values of one token; int8 has a scale for each of a head's.
+double kv_token_bytes(const model::ModelConfig& c, rollout::NumberFormat format) {
+  using enum rollout::NumberFormat;
+  const double value = format == f32 ? 4 : format == bf16 ? 2 : 1, scale = format == int8 ? 4 : 0;
+  return 2.0 * c.num_layers * c.num_kv_heads * (c.head_dim * value + scale);
 }
 
 void serve(int argc, char** argv) {
-  if (argc != 5) must(invalid_argument("usage: rollout_worker MODEL|tiny FORMAT THREADS MAX_SEQUENCE"));
+  if (argc != 5 && argc != 6) {
+    must(invalid_argument("usage: rollout_worker MODEL|tiny FORMAT THREADS MAX_SEQUENCE [KV_FORMAT]"));
+  }
   const int threads = std::atoi(argv[3]);
   const auto format = rollout::parse_number_format(argv[2]);
   must(format.status());
   const auto model = load_bench_model(argv[1]);
   rollout::RunnerLimits limits{256, std::atoi(argv[4])};
   limits.weights = *format;
+  if (argc == 6) {
+    const auto kv = rollout::parse_number_format(argv[5]);
+    must(kv.status());
+    limits.kv = *kv;
+  }
   auto runner = rollout::make_cpu_runner(limits, threads);
   must(runner->load_weights(model->view));
   const double flops = flops_per_token(model->view.config);
+  const double token_bytes = kv_token_bytes(model->view.config, limits.kv);
   model->tensors.clear();
   rollout::Engine engine(std::move(runner), nullptr, threads);
-  fmt::print("{}\n", dump_json(Json{{"ready", "longshot"}}));
+  fmt::print("{}\n", dump_json(Json{{"ready", "longshot"}, {"kv_token_bytes", token_bytes}}));
   for (std::string line; std::getline(std::cin, line);) {
     const auto request = parse_json(line, "request");
     must(request.status());
@@ -69,7 +85,7 @@ void serve(int argc, char** argv) {
       const double peak = measured_peak_gflops(threads, 0.3);
       fmt::print("{}\n", dump_json(Json{{"peak_gflops", peak}, {"bound", peak * 1e9 / flops}}));
     } else {
-      fmt::print("{}\n", dump_json(generate(engine, *request)));
+      fmt::print("{}\n", dump_json(generate(engine, *request, token_bytes)));
     }
   }
 }

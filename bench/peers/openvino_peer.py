@@ -13,6 +13,8 @@ def load(options):
     properties = {"INFERENCE_NUM_THREADS": options["threads"], "PERFORMANCE_HINT": "LATENCY"}
     if options["format"] == "float32":  # where the CPU has bf16 it would be used without being asked for
         properties["INFERENCE_PRECISION_HINT"] = "f32"
+    if options["kv"]:
+        properties["KV_CACHE_PRECISION"] = {"float32": "f32", "bfloat16": "bf16", "int8": "u8"}[options["kv"]]
     pipeline = genai.ContinuousBatchingPipeline(options["model"], scheduler, "CPU", properties)
 
     def generate(samples, prompt, response):

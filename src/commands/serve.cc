@@ -25,6 +25,7 @@ struct Options {
   server::HttpOptions http;
   std::string model_name;  // empty: the last part of the model's path
   int max_concurrent = 64, max_waiting = 256, max_sequence = 0, kv_blocks = 0;
+  int max_batched_tokens = 512;
   double timeout = 600, grace = 10;
 };
 
@@ -41,6 +42,7 @@ rollout::RunnerLimits limits_of(const Options& options, const model::ModelConfig
                         : trained > 0            ? std::min(trained, 4096)
                                                  : 4096;
   limits.kv_blocks = options.kv_blocks;
+  limits.max_rows = options.max_batched_tokens;
   if (trained > 0 && limits.max_sequence > trained)
     log::warn("--max-sequence {} exceeds the {} positions that the model was made for",
               limits.max_sequence, trained);
@@ -61,6 +63,12 @@ bool drain(server::HttpServer& http, rollout::Worker& worker, double grace) {
 }
 
 Status check_limits(const rollout::RunnerLimits& limits) {
+  if (limits.max_rows <= limits.max_running) {
+    return invalid_argument(
+        fmt::format("--max-batched-tokens {} leaves no room for prompts beside the next tokens of {} "
+                    "samples: give more than --max-concurrent",
+                    limits.max_rows, limits.max_running));
+  }
   const int least = rollout::blocks_for(limits.max_sequence);
   if (limits.blocks() >= least) return ok_status();
   return invalid_argument(fmt::format(
@@ -126,6 +134,12 @@ void add_limits(CLI::App& command, Options& options) {
       .add_option("--kv-blocks", options.kv_blocks,
                   "KV cache, in blocks of 16 tokens; 0 = room for max-concurrent whole sequences")
       ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command
+      .add_option("--max-batched-tokens", options.max_batched_tokens,
+                  "tokens in one pass, those of prompts included: fewer let others' answers stall "
+                  "less while prompts are read, more read prompts faster")
+      ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command.add_option("--timeout", options.timeout, "seconds a request may take, waiting included")
       ->check(CLI::PositiveNumber)

@@ -346,6 +346,7 @@ void Engine::report(const Scheduler::Counts& before, const Progress& progress,
       {"rollout/acceptance_rate", accepted / std::max(drafted, 1.0)},
       {"rollout/preemptions", static_cast<double>(now.preemptions - before.preemptions)},
       {"rollout/kv_peak_blocks", static_cast<double>(now.peak_blocks)},
+      {"rollout/kv_bytes", static_cast<double>(runner_->kv_bytes())},
       {"rollout/seconds", seconds}};
 }
 

@@ -139,7 +139,7 @@ class Engine final : public Generator {
 
   // Of the last generate(): rollout/generated_tokens, rollout/prefill_tokens, rollout/cached_tokens,
   // rollout/decode_steps, rollout/tokens_per_second, rollout/mean_batch, rollout/preemptions,
-  // rollout/kv_peak_blocks, rollout/seconds, rollout/tokens_per_forward (of one sample: 1 without speculation),
+  // rollout/kv_peak_blocks, rollout/kv_bytes, rollout/seconds, rollout/tokens_per_forward (of one sample: 1 without speculation),
   // rollout/draft_tokens (guesses fed), rollout/accepted_tokens (guesses drawn), rollout/acceptance_rate.
   const Metrics& metrics() const override { return metrics_; }
 

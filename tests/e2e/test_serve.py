@@ -20,7 +20,8 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(tiny):
-    with Server("--model", tiny[0], "--served-model-name", "tiny", "--max-concurrent", 8, "--max-waiting", 16) as running:
+    with Server("--model", tiny[0], "--served-model-name", "tiny", "--max-concurrent", 8, "--max-waiting", 16,
+                "--max-batched-tokens", 12) as running:
         yield running
 
 
@@ -310,5 +311,6 @@ def test_after_the_grace_period_requests_are_cut_off():
 def test_bad_options_end_with_2(tiny):
     longshot("serve", "--model", "/nowhere", code=2)
     longshot("serve", "--model", tiny[0], "--max-concurrent", 0, code=2)
+    longshot("serve", "--model", tiny[0], "--max-concurrent", 8, "--max-batched-tokens", 8, code=2)
     longshot("serve", "--model", tiny[0], "--kv-blocks", 3, "--max-sequence", 128, code=2)
     longshot("serve", "--model", tiny[0], "--host", "203.0.113.7", code=2)

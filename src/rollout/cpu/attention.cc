@@ -27,7 +27,7 @@ using D = hn::CappedTag<float, kPage>;
 using V = hn::Vec<D>;
 constexpr int kN = static_cast<int>(hn::MaxLanes(D()));
 constexpr int kPageVectors = kPage / kN;
-constexpr int kMaxQueries = 4;  // handled together, so that keys and values are read once for them
+constexpr int kMaxQueries = 6;  // handled together, so that keys and values are read once for them
 
 // A stored vector as f32, without its scale.
 HWY_INLINE V load_kv(const float* at) {
@@ -51,7 +51,7 @@ struct Query {
   float* out;
   int length;                 // sees positions [0, length)
   const std::byte* const* pages;
-  float* weights;             // [pages * 16] scores, then softmax weights
+  float* weights;             // [pages * 16] scores, then softmax weights (times the values' scales, if they have any)
   float* sum;                 // [value_stride] weighted values so far
   float inverse_total;
 };
@@ -71,25 +71,40 @@ HWY_INLINE void page_scores(const Attention& a, const Query* query, int page, in
     next[p] = reinterpret_cast<const T*>(pages[std::min(page + kP + p, end - 1)] + a.k_offset);
   }
   V acc[kQ][kVectors];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int i = 0; i < kQ; ++i) {
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) acc[i][v] = hn::Zero(d);
   }
+  const auto key = [&](int v, int e) {
+    return load_kv(keys[v / kPageVectors] + e * kPage + v % kPageVectors * kN);
+  };
   for (int e = 0; e < a.head_dim; ++e) {
-    V q[kQ];
-#pragma GCC unroll 4
-    for (int i = 0; i < kQ; ++i) q[i] = hn::Set(d, query[i].q[e]);
 #pragma GCC unroll 4
     for (int p = 0; p < kP; ++p) hwy::Prefetch(next[p] + e * kPage);
+    if constexpr (kQ >= 4) {  // what is held meanwhile: the few vectors of keys, or the few queries
+      V k[kVectors];
 #pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) {
-      const V k = load_kv(keys[v / kPageVectors] + e * kPage + v % kPageVectors * kN);
+      for (int v = 0; v < kVectors; ++v) k[v] = key(v, e);
+#pragma GCC unroll 8
+      for (int i = 0; i < kQ; ++i) {
+        const V q = hn::Set(d, query[i].q[e]);
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v) acc[i][v] = hn::MulAdd(q, k[v], acc[i][v]);
+      }
+    } else {
+      V q[kQ];
 #pragma GCC unroll 4
-      for (int i = 0; i < kQ; ++i) acc[i][v] = hn::MulAdd(q[i], k, acc[i][v]);
+      for (int i = 0; i < kQ; ++i) q[i] = hn::Set(d, query[i].q[e]);
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) {
+        const V k = key(v, e);
+#pragma GCC unroll 4
+        for (int i = 0; i < kQ; ++i) acc[i][v] = hn::MulAdd(q[i], k, acc[i][v]);
+      }
     }
   }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int i = 0; i < kQ; ++i) {
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) {
@@ -109,7 +124,7 @@ template <int kQ>
 constexpr int pages_together() {
   if (kPageVectors == 1) return 4;
   if (kPageVectors > 2) return 1;
-  return kQ == 1 ? 4 : kQ == 4 ? 1 : 2;
+  return kQ == 1 ? 4 : kQ >= 4 ? 1 : 2;
 }
 
 // Pages [page, end) for kQ queries, which all have these pages.
@@ -144,6 +159,18 @@ HWY_INLINE void softmax_weights(Query& query, int end) {
   query.inverse_total = 1.0f / sum.total();
 }
 
+// Times the scales of the values, for formats that have them.
+void scale_weights(const Attention& a, const Query& query) {
+  const D d;
+  for (int at = 0; at < query.length; at += kPage) {
+    const auto* scales = reinterpret_cast<const float*>(query.pages[at / kPage] + a.scale_offset) + kPage;
+    for (int v = 0; v < kPage; v += kN) {
+      float* w = query.weights + at + v;
+      hn::Store(hn::Mul(hn::Load(d, w), hn::Load(d, scales + v)), d, w);
+    }
+  }
+}
+
 // Adds the first `count` positions of `page` to kVec vectors of the weighted sums: a chain of multiply-adds over the
 // positions, in order. A position beyond a query's length has weight +0 and leaves the sum's bits alone.
 template <typename T, int kQ, int kVec>
@@ -152,21 +179,32 @@ HWY_INLINE void weigh_page(const Attention& a, const Query* query, int page, int
   const D d;
   const std::byte* memory = query[0].pages[page];
   const auto* value = reinterpret_cast<const T*>(memory + a.v_offset) + e0;
-  const auto* scales = reinterpret_cast<const float*>(memory + a.scale_offset) + kPage;
   const auto* ahead = reinterpret_cast<const T*>(next + a.v_offset) + e0;
   for (int p = 0; p < count; ++p, value += a.value_stride, ahead += a.value_stride) {
-    V w[kQ];
-#pragma GCC unroll 4
-    for (int i = 0; i < kQ; ++i) {
-      const float weight = query[i].weights[page * kPage + p];
-      w[i] = hn::Set(d, kScaled<T> ? weight * scales[p] : weight);
-    }
 #pragma GCC unroll 8
     for (int v = 0; v < kVec; ++v) {
       if (v * kN * sizeof(T) % 64 == 0) hwy::Prefetch(ahead + v * kN);
-      const V row = load_kv(value + v * kN);
+    }
+    if constexpr (kQ >= 4) {
+      V row[kVec];
+#pragma GCC unroll 8
+      for (int v = 0; v < kVec; ++v) row[v] = load_kv(value + v * kN);
+#pragma GCC unroll 8
+      for (int i = 0; i < kQ; ++i) {
+        const V w = hn::Set(d, query[i].weights[page * kPage + p]);
+#pragma GCC unroll 8
+        for (int v = 0; v < kVec; ++v) acc[i][v] = hn::MulAdd(w, row[v], acc[i][v]);
+      }
+    } else {
+      V w[kQ];
 #pragma GCC unroll 4
-      for (int i = 0; i < kQ; ++i) acc[i][v] = hn::MulAdd(w[i], row, acc[i][v]);
+      for (int i = 0; i < kQ; ++i) w[i] = hn::Set(d, query[i].weights[page * kPage + p]);
+#pragma GCC unroll 8
+      for (int v = 0; v < kVec; ++v) {
+        const V row = load_kv(value + v * kN);
+#pragma GCC unroll 4
+        for (int i = 0; i < kQ; ++i) acc[i][v] = hn::MulAdd(w[i], row, acc[i][v]);
+      }
     }
   }
 }
@@ -176,7 +214,7 @@ template <typename T, int kQ, int kVec>
 HWY_INLINE void weigh_values(const Attention& a, const Query* query, int begin, int end, int e0) {
   const D d;
   V acc[kQ][kVec];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int i = 0; i < kQ; ++i) {
 #pragma GCC unroll 8
     for (int v = 0; v < kVec; ++v) acc[i][v] = hn::Load(d, query[i].sum + e0 + v * kN);
@@ -185,7 +223,7 @@ HWY_INLINE void weigh_values(const Attention& a, const Query* query, int begin, 
     const int page = at / kPage, next = std::min(at + kPage, end - 1) / kPage;
     weigh_page<T, kQ, kVec>(a, query, page, std::min(kPage, end - at), e0, query[0].pages[next], acc);
   }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int i = 0; i < kQ; ++i) {
 #pragma GCC unroll 8
     for (int v = 0; v < kVec; ++v) hn::Store(acc[i][v], d, query[i].sum + e0 + v * kN);
@@ -229,8 +267,14 @@ void tiles(const Attention& a, std::span<Query> queries, int page, int page_end,
       case 3:
         one_tile<T, 3>(a, query, page, page_end, values);
         break;
-      default:
+      case 4:
         one_tile<T, 4>(a, query, page, page_end, values);
+        break;
+      case 5:
+        one_tile<T, 5>(a, query, page, page_end, values);
+        break;
+      default:
+        one_tile<T, 6>(a, query, page, page_end, values);
     }
   }
 }
@@ -267,7 +311,10 @@ void attend_to(const Attention& a) {
     }
   }
   all_pages<T>(a, queries, /*values=*/false);
-  for (Query& query : queries) softmax_weights(query, longest);
+  for (Query& query : queries) {
+    softmax_weights(query, longest);
+    if (kScaled<T>) scale_weights(a, query);
+  }
   all_pages<T>(a, queries, /*values=*/true);
   for (const Query& query : queries) {
     for (int e = 0; e < a.head_dim; ++e) query.out[e] = query.sum[e] * query.inverse_total;

@@ -64,7 +64,8 @@ TEST_P(FormatKernels, WeightOnlyFormatsHaveTheBitsOfTheF32GemmOnTheirValues) {
 float int8_product(const float* x, const PackedMatrix& w, int column) {
   float largest = 0;
   for (int i = 0; i < w.k(); ++i) largest = std::max(largest, std::abs(x[i]));
-  const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
+  const auto levels = static_cast<float>(int8_levels(w.k()));
+  const float inverse = largest > 0 ? levels / largest : 0.0f;
   int64_t sum = 0;
   for (int i = 0; i < w.k(); ++i) {
     const float scale = w.column_scales()[column];
@@ -72,7 +73,7 @@ float int8_product(const float* x, const PackedMatrix& w, int column) {
         static_cast<int64_t>(scale == 0 ? 0 : std::nearbyint(w.value(column, i) / scale));
     sum += static_cast<int64_t>(std::nearbyint(x[i] * inverse)) * weight;
   }
-  return static_cast<float>(sum) * (largest / 127.0f * w.column_scales()[column]);
+  return static_cast<float>(sum) * (largest / levels * w.column_scales()[column]);
 }
 
 TEST_P(FormatKernels, Int8GemmIsTheExactIntegerProduct) {

@@ -7,8 +7,9 @@
 // multiply-add). Each output differs from the exact sum by at most about (depth + k / depth) * 2^-24 relative to the
 // sum of magnitudes.
 //
-// int8: the rows of x are quantized first, each with a scale of its own; products are summed in 32-bit integers, which
-// is exact, so the bits are the same for any order and instruction set.
+// int8: the rows of x are quantized first, each with a scale of its own: to 8 bits for VNNI, to 12 without it, where the
+// products are 16-bit ones anyway. Products are summed in 32-bit integers, which is exact, so the bits are the same for
+// any order, and for any instruction set but VNNI.
 
 #include <cstddef>
 #include <cstdint>
@@ -31,7 +32,11 @@ enum class Store { set, add };  // y = result, or y += result (the residual conn
 void gemm(const PackedMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
           int panel_begin, int panel_end, Store store);
 
-// Rows of x as bytes: value = q * scale, q in [-127, 127].
+// Largest |q| of rows of k values, on this processor. Not above 127 with VNNI; else sums of k products of a q and a
+// weight byte stay within 32 bits.
+int int8_levels(int k);
+
+// Rows of x as integers: value = q * scale, |q| <= int8_levels(k).
 class QuantizedRows {
  public:
   void reset(int rows, int k);
@@ -48,7 +53,7 @@ class QuantizedRows {
  private:
   int k_ = 0;
   size_t stride_ = 0;
-  // The same values twice: the dot products of bytes read the one, those of 16-bit pairs the other.
+  // One of the two is filled: with VNNI the bytes.
   std::vector<int8_t, LineAllocator<int8_t>> bytes_;
   std::vector<int16_t, LineAllocator<int16_t>> values_;
   std::vector<float> scales_;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "rollout/cpu/gemm.h"
 
@@ -141,7 +142,10 @@ void tile(const Int8Tile& t, int32_t* sums) {
   std::fill_n(sums, kPanel, 0);
   for (int i = 0; i < t.quads; ++i) {
     for (int c = 0; c < kPanel; ++c) {
-      for (int j = 0; j < 4; ++j) sums[c] += t.panel[(i * kPanel + c) * 4 + j] * x[4 * i + j];
+      auto sum = static_cast<uint32_t>(sums[c]);  // may wrap around, as vectors do
+      for (int j = 0; j < 4; ++j)
+        sum += static_cast<uint32_t>(t.panel[(i * kPanel + c) * 4 + j] * x[4 * i + j]);
+      sums[c] = static_cast<int32_t>(sum);
     }
   }
 }
@@ -163,7 +167,8 @@ void finish(const PackedMatrix& w, const QuantizedRows& x, int row, const int32_
   const hn::Rebind<int32_t, decltype(d)> integers;
   constexpr int kLanes = static_cast<int>(hn::MaxLanes(d));
   const int columns = std::min(kPanel, w.n() - column);
-  const auto excess = hn::Set(integers, 128 * x.sum(row));
+  // Modulo 2^32, as the sums are: only the difference has to fit.
+  const auto excess = hn::Set(integers, static_cast<int32_t>(128u * static_cast<uint32_t>(x.sum(row))));
   const auto row_scale = hn::Set(d, x.scale(row));
   alignas(64) float out[kPanel];
   for (int c = 0; c < kPanel; c += kLanes) {
@@ -208,7 +213,13 @@ void gemm_int8_target(const PackedMatrix& w, const QuantizedRows& x, int rows, f
   }
 }
 
-// Quantizes one row into both widths.
+constexpr bool kBytes = HWY_TARGET == HWY_AVX3_DL;
+
+int levels_target(int k) {
+  return kBytes ? 127 : std::min(2047, std::numeric_limits<int32_t>::max() / (127 * k));
+}
+
+// Quantizes one row into the numbers that the products read.
 void quantize_target(const float* x, int k, int8_t* bytes, int16_t* values, float* scale,
                      int32_t* sum) {
   const hn::CappedTag<float, 16> d;
@@ -218,21 +229,32 @@ void quantize_target(const float* x, int k, int8_t* bytes, int16_t* values, floa
   for (; i + kLanes <= k; i += kLanes) top = hn::Max(top, hn::Abs(hn::LoadU(d, x + i)));
   float largest = hn::GetLane(hn::MaxOfLanes(d, top));
   for (; i < k; ++i) largest = std::max(largest, std::abs(x[i]));
-  const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
+  const int levels = levels_target(k);
+  const float inverse = largest > 0 ? static_cast<float>(levels) / largest : 0.0f;
   const hn::Rebind<int16_t, decltype(d)> words;
   const hn::Rebind<int8_t, decltype(d)> small;
+  const hn::Rebind<int32_t, decltype(d)> integers;
+  auto total = hn::Zero(integers);
   for (i = 0; i + kLanes <= k; i += kLanes) {
     const auto q = hn::NearestInt(hn::Mul(hn::LoadU(d, x + i), hn::Set(d, inverse)));
-    hn::StoreU(hn::DemoteTo(words, q), words, values + i);
-    hn::StoreU(hn::DemoteTo(small, q), small, bytes + i);
+    total = hn::Add(total, q);
+    if constexpr (kBytes) {
+      hn::StoreU(hn::DemoteTo(small, q), small, bytes + i);
+    } else {
+      hn::StoreU(hn::DemoteTo(words, q), words, values + i);
+    }
   }
+  *sum = hn::GetLane(hn::SumOfLanes(integers, total));
   for (; i < k; ++i) {
-    values[i] = static_cast<int16_t>(std::nearbyint(x[i] * inverse));
-    bytes[i] = static_cast<int8_t>(values[i]);
+    const auto q = static_cast<int16_t>(std::nearbyint(x[i] * inverse));
+    *sum += q;
+    if (kBytes) {
+      bytes[i] = static_cast<int8_t>(q);
+    } else {
+      values[i] = q;
+    }
   }
-  *scale = largest / 127.0f;
-  *sum = 0;
-  for (i = 0; i < k; ++i) *sum += values[i];
+  *scale = largest / static_cast<float>(levels);
 }
 
 }  // namespace longshot::rollout::cpu::HWY_NAMESPACE
@@ -243,6 +265,11 @@ namespace longshot::rollout::cpu {
 
 HWY_EXPORT(gemm_int8_target);
 HWY_EXPORT(quantize_target);
+HWY_EXPORT(levels_target);
+
+int int8_levels(int k) {
+  return HWY_DYNAMIC_DISPATCH(levels_target)(k);
+}
 
 void QuantizedRows::reset(int rows, int k) {
   k_ = k;
