@@ -7,7 +7,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "bench/peak.cc"
-#include "rollout/targets.h"
+#include "kernels/targets.h"
 // Order matters: targets.h, the re-inclusion for each target, then everything else.
 
 #include <hwy/foreach_target.h>

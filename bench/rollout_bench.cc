@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "bench/peak.h"
 #include "bench/shapes.h"
-#include "rollout/cpu/gemm.h"
+#include "kernels/gemm.h"
 #include "rollout/engine.h"
 #include "rollout/random_model.h"
 
@@ -37,7 +37,7 @@ double cpu_seconds() {
 }
 
 void report_gemm(int m, int n, int k) {
-  namespace cpu = rollout::cpu;
+  namespace cpu = kernels;
   cpu::PackedMatrix w;
   w.reset(n, k);
   const std::vector<float> weights(static_cast<size_t>(n) * k, 0.5f);
@@ -60,8 +60,8 @@ void report_gemm(int m, int n, int k) {
 
 void report_generation(const char* name, const model::ModelConfig& config, int samples, int prompt,
                        int response, int threads, double top_p,
-                       rollout::NumberFormat weights = rollout::NumberFormat::f32,
-                       rollout::NumberFormat kv = rollout::NumberFormat::f32) {
+                       NumberFormat weights = NumberFormat::f32,
+                       NumberFormat kv = NumberFormat::f32) {
   const auto model = rollout::random_model(config, 1);
   rollout::RunnerLimits limits{256, prompt + response};
   limits.weights = weights;
@@ -93,7 +93,7 @@ void report_generation(const char* name, const model::ModelConfig& config, int s
   fmt::print(
       "{:<8} {:>4} weights {:>4} KV {} samples x {} tokens, prompt {}, top_p {}: {:.0f} tokens/s; "
       "{:.0f} per core-second; load {:.2f} s\n",
-      name, rollout::number_format_name(weights), rollout::number_format_name(kv), samples,
+      name, number_format_name(weights), number_format_name(kv), samples,
       response, prompt, top_p, tokens / seconds, tokens / cpu, load_seconds);
 }
 
@@ -118,7 +118,7 @@ int main(int argc, char** argv) {
   fmt::print("{} threads\n", threads);
   report_generation("tiny", tiny_shape(), 256, 16, 96, threads, 1.0);
   report_generation("smollm2", smollm2_shape(), 64, 64, 64, threads, 0.95);
-  using longshot::rollout::NumberFormat;
+  using longshot::NumberFormat;
   for (const int samples : {64, 16, 8, 1}) {
     for (const NumberFormat format :
          {NumberFormat::f32, NumberFormat::bf16, NumberFormat::int8, NumberFormat::int4}) {

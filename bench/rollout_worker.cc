@@ -50,8 +50,8 @@ Json generate(rollout::Engine& engine, const Json& request, double token_bytes) 
 }
 
 // Keys and values of one token; int8 has a scale for each of a head's.
-double kv_token_bytes(const model::ModelConfig& c, rollout::NumberFormat format) {
-  using enum rollout::NumberFormat;
+double kv_token_bytes(const model::ModelConfig& c, NumberFormat format) {
+  using enum NumberFormat;
   const double value = format == f32 ? 4 : format == bf16 ? 2 : 1, scale = format == int8 ? 4 : 0;
   return 2.0 * c.num_layers * c.num_kv_heads * (c.head_dim * value + scale);
 }
@@ -61,13 +61,13 @@ void serve(int argc, char** argv) {
     must(invalid_argument("usage: rollout_worker MODEL|tiny FORMAT THREADS MAX_SEQUENCE [KV_FORMAT]"));
   }
   const int threads = std::atoi(argv[3]);
-  const auto format = rollout::parse_number_format(argv[2]);
+  const auto format = parse_number_format(argv[2]);
   must(format.status());
   const auto model = load_bench_model(argv[1]);
   rollout::RunnerLimits limits{256, std::atoi(argv[4])};
   limits.weights = *format;
   if (argc == 6) {
-    const auto kv = rollout::parse_number_format(argv[5]);
+    const auto kv = parse_number_format(argv[5]);
     must(kv.status());
     limits.kv = *kv;
   }

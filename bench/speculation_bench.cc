@@ -141,7 +141,7 @@ void run(int argc, char** argv) {
   if (argc < 5 || argc > 8)
     die("usage: speculation_bench MODEL FORMAT THREADS SAMPLES [TASK [PAIRS [TEMPERATURE]]]");
   const int threads = std::atoi(argv[3]), samples = std::atoi(argv[4]), pairs = argc > 6 ? std::atoi(argv[6]) : 3;
-  const auto format = rollout::parse_number_format(argv[2]);
+  const auto format = parse_number_format(argv[2]);
   if (!format.ok()) die(format.status().to_string());
   auto files = model::read_model(argv[1]);
   if (!files.ok()) die(files.status().to_string());

@@ -12,13 +12,15 @@ import sys
 
 MAX_LINES = 400
 STAGES = {"prompts", "rollout", "reward", "sandbox", "replay", "policy", "publish"}
-STAGES_MAY_USE = {"base", "data", "tokenizer", "model"}
+STAGES_MAY_USE = {"base", "kernels", "data", "tokenizer", "model"}
 # The longest matching prefix decides; a folder not named here may use torch.
 TORCH_FREE = {
     "base": True,
+    "kernels": True,
     "data": True,
     "tokenizer": True,
     "model/format": True,
+    "model/cpu": True,
     "prompts": True,
     "rollout": True,
     "rollout/torch": False,

@@ -74,10 +74,10 @@ Result<model::ModelFiles> load_for_inference(InferenceOptions& options) {
 Result<std::unique_ptr<rollout::Engine>> make_engine(const InferenceOptions& options,
                                                      model::ModelFiles& files,
                                                      rollout::RunnerLimits limits) {
-  LS_ASSIGN_OR_RETURN(limits.weights, rollout::parse_number_format(options.dtype));
-  LS_ASSIGN_OR_RETURN(limits.kv, rollout::parse_number_format(options.kv_dtype));
-  if (options.device != "cpu" && (limits.weights != rollout::NumberFormat::f32 ||
-                                  limits.kv != rollout::NumberFormat::f32)) {
+  LS_ASSIGN_OR_RETURN(limits.weights, parse_number_format(options.dtype));
+  LS_ASSIGN_OR_RETURN(limits.kv, parse_number_format(options.kv_dtype));
+  if (options.device != "cpu" && (limits.weights != NumberFormat::f32 ||
+                                  limits.kv != NumberFormat::f32)) {
     return invalid_argument("--dtype and --kv-dtype other than float32 need --device cpu");
   }
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));

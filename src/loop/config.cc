@@ -151,6 +151,19 @@ void bind_algorithm(Settings& s, policy::AlgorithmOptions& a) {
         at_least(1));
 }
 
+void bind_compute(Settings& s, policy::ComputeOptions& c) {
+  s.add_choice("trainer.kernels", &c.kernels,
+               "what computes a pass on a CPU: auto (longshot's own) or libtorch; other devices have "
+               "libtorch",
+               {"auto", "libtorch"});
+  s.add_choice("trainer.checkpointing", &c.checkpointing,
+               "activations that are computed again for the gradient instead of kept: none, selective "
+               "(the MLP's), full (all but each layer's input), or auto",
+               {"auto", "none", "selective", "full"});
+  s.add("trainer.activation_gib", &c.activation_gib,
+        "what auto checkpointing may keep, GiB; 0 = half of the free memory", at_least(0.0));
+}
+
 void bind_reward(Settings& s, TrainConfig& c) {
   auto& r = c.reward;
   s.add("reward.functions", &c.reward_functions,
@@ -211,6 +224,7 @@ void bind(Settings& s, SftConfig& c) {
   s.add("sft.micro_batch_tokens", &c.batch.micro_batch_tokens, "packed tokens per forward pass",
         at_least(1));
   bind_optimizer(s, c.optimizer);
+  bind_compute(s, c.batch.compute);
   s.add("trainer.total_steps", &c.total_steps, "optimizer steps; 0 = by total_epochs",
         at_least(int64_t{0}));
   s.add("trainer.total_epochs", &c.epochs, "passes over the data when total_steps is 0", above(0));
@@ -230,6 +244,7 @@ void bind(Settings& s, TrainConfig& c) {
   bind_algorithm(s, c.algorithm);
   bind_reward(s, c);
   bind_optimizer(s, c.optimizer);
+  bind_compute(s, c.algorithm.compute);
   bind_trainer(s, c);
   bind_machine(s, c.machine);
 }

@@ -146,8 +146,8 @@ Result<Parts> make_parts(const TrainConfig& config, const std::string& model_dir
   LS_ASSIGN_OR_RETURN(rollout::RunnerLimits limits,
                       runner_limits(model_config, config.max_concurrent, config.max_prompt_length,
                                     config.engine.sampling.max_response_length));
-  LS_ASSIGN_OR_RETURN(limits.weights, rollout::parse_number_format(config.rollout_dtype));
-  LS_ASSIGN_OR_RETURN(limits.kv, rollout::parse_number_format(config.rollout_kv_dtype));
+  LS_ASSIGN_OR_RETURN(limits.weights, parse_number_format(config.rollout_dtype));
+  LS_ASSIGN_OR_RETURN(limits.kv, parse_number_format(config.rollout_kv_dtype));
   LS_RETURN_IF_ERROR(set_kv_blocks(config, limits));
   parts.rollout = make_rollout(config, limits, threads, parts.tokenizer.get());
 

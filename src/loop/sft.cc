@@ -146,6 +146,8 @@ class SftRun {
                  ? config_.total_steps
                  : steps_of_epochs(train_, config_.batch.batch_tokens, seed(), config_.epochs);
     policy::AlgorithmOptions algorithm;
+    algorithm.compute = config_.batch.compute;
+    algorithm.micro_batch_tokens = config_.batch.micro_batch_tokens;
     trainer_ = std::make_unique<policy::Trainer>(std::move(loaded->weights), config_.optimizer,
                                                  algorithm, steps_);
     if (resume_directory.empty()) return open_log(-1);

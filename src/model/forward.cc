@@ -121,13 +121,15 @@ at::Tensor packed_attention(const std::vector<Bucket>& buckets, const at::Tensor
 
 }  // namespace
 
-void PackedBatch::append(std::span<const int32_t> sequence) {
+void PackedBatch::append(std::span<const int32_t> sequence, int prompt) {
   if (boundaries.empty()) boundaries.push_back(0);
+  const int64_t before = prompt < 0 ? 0 : boundaries[prompt + 1] - boundaries[prompt];
   for (size_t i = 0; i < sequence.size(); ++i) {
     tokens.push_back(sequence[i]);
-    positions.push_back(static_cast<int32_t>(i));
+    positions.push_back(static_cast<int32_t>(before + static_cast<int64_t>(i)));
   }
   boundaries.push_back(total());
+  prompts.push_back(prompt);
 }
 
 at::Tensor hidden_states(const Weights& weights, const PackedBatch& batch) {
@@ -135,6 +137,8 @@ at::Tensor hidden_states(const Weights& weights, const PackedBatch& batch) {
                batch.boundaries.back() == batch.total() &&
                batch.positions.size() == batch.tokens.size(),
            "a packed batch needs tokens, positions and boundaries that agree");
+  LS_CHECK(std::ranges::all_of(batch.prompts, [](int p) { return p < 0; }),
+           "sequences that share a prompt need CpuCompute");
   const at::Device device = weights.device();
   const Plan plan = make_plan(batch, device);
   const at::Tensor hidden = decode_layers(

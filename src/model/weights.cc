@@ -134,6 +134,11 @@ const at::Tensor& Weights::at(const std::string& name) const {
   return tensors_[found->second].tensor;
 }
 
+const at::Tensor* Weights::find(const std::string& name) const {
+  const auto found = index_.find(name);
+  return found == index_.end() ? nullptr : &tensors_[found->second].tensor;
+}
+
 at::Tensor& Weights::at(const std::string& name) {
   return const_cast<at::Tensor&>(std::as_const(*this).at(name));
 }

@@ -40,6 +40,7 @@ class Weights {
   std::vector<NamedTensor>& tensors() { return tensors_; }
   const std::vector<NamedTensor>& tensors() const { return tensors_; }
   const at::Tensor& at(const std::string& name) const;  // dies if absent
+  const at::Tensor* find(const std::string& name) const;  // null if absent
   at::Tensor& at(const std::string& name);              // dies if absent
   at::Device device() const;
 

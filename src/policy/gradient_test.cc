@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <map>
 
 #include "base/rng.h"
 #include "policy/loss/objective.h"
@@ -73,15 +74,17 @@ TEST(Gradient, AllWeightsMatchAutogradThroughFullLogits) {
     const std::vector<std::vector<uint8_t>> masks = {{0, 0, 1, 1, 0, 1}, {1, 1, 1}, {0, 0, 0, 1}};
     std::vector<PassRow> rows;
     for (size_t i = 0; i < tokens.size(); ++i) rows.push_back({tokens[i], masks[i]});
-    const auto micros = make_micro_batches(rows, 1024);
+    const auto micros = make_micro_batches(rows, 1024, false);
     ASSERT_EQ(micros.size(), 1u);
     const MicroBatch& micro = micros[0];
     std::vector<float> grad;
     for (size_t i = 0; i < micro.targets.size(); ++i)
       grad.push_back(0.3f * static_cast<float>(i) - 0.5f);
 
+    for (const char* kernels : {"auto", "libtorch"}) {
     auto chunked = tiny_weights(tied), full = tiny_weights(tied);
-    Pass pass(chunked, micro, temperature, true);
+    Compute compute(chunked, {.kernels = kernels});
+    Pass pass(compute, chunked, micro, temperature, true);
     pass.backward(grad);
 
     const at::Tensor hidden = model::hidden_states(full, micro.batch);
@@ -104,9 +107,50 @@ TEST(Gradient, AllWeightsMatchAutogradThroughFullLogits) {
       worst = std::max(worst, (expected - got).abs().max().item<double>() / size);
     }
     std::printf(
-        "weights, chunked head against autograd (f32, %s): largest relative difference %.1e\n",
-        tied ? "tied" : "untied", worst);
+        "weights, %s kernels and chunked head against autograd (f32, %s): largest relative difference %.1e\n",
+        kernels, tied ? "tied" : "untied", worst);
     EXPECT_LT(worst, 1e-4);
+    }
+  }
+}
+
+// Two prompts, three and two responses to them; one of them has earlier tokens without a loss.
+TEST(Gradient, SharedPromptsPointAtTheSamePredictions) {
+  const std::vector<std::vector<data::TokenId>> tokens = {
+      {1, 5, 9, 2, 7}, {4, 4, 6}, {1, 5, 9, 8, 3, 2}, {1, 5, 9, 9}, {4, 4, 1, 2}};
+  const std::vector<std::vector<uint8_t>> masks = {
+      {0, 0, 0, 1, 1}, {0, 0, 1}, {0, 0, 0, 0, 1, 1}, {0, 0, 0, 1}, {0, 0, 1, 1}};
+  const std::vector<int> prompts = {3, 2, 3, 3, 2};
+  std::vector<PassRow> rows;
+  for (size_t i = 0; i < tokens.size(); ++i) rows.push_back({tokens[i], masks[i], prompts[i]});
+  auto weights = tiny_weights();
+  Compute compute(weights, {});
+  ASSERT_TRUE(compute.shares_prompts());
+  const at::NoGradGuard no_grad;
+  std::map<size_t, std::vector<float>> expected;
+  for (const int64_t max_tokens : {100, 7, 1}) {
+    for (const bool share : {false, true}) {
+      std::map<size_t, std::vector<float>> got;
+      int64_t packed = 0, unshared = 0;
+      for (const MicroBatch& micro : make_micro_batches(rows, max_tokens, share)) {
+        const Pass pass(compute, weights, micro, 1.0, false);
+        for (size_t r = 0; r < micro.rows.size(); ++r) {
+          got[micro.rows[r]].assign(pass.logprobs().begin() + static_cast<long>(micro.begins[r]),
+                                    pass.logprobs().begin() + static_cast<long>(micro.begins[r + 1]));
+        }
+        packed += micro.batch.total();
+        unshared += micro.unshared;
+      }
+      EXPECT_EQ(unshared, 4 + 2 + 5 + 3 + 3);
+      if (!share) EXPECT_EQ(packed, unshared);
+      if (share && max_tokens == 100) EXPECT_EQ(packed, unshared - 2 * 3 - 2);
+      if (expected.empty()) expected = got;
+      ASSERT_EQ(got.size(), 5u);
+      for (const auto& [row, logprobs] : got) {
+        ASSERT_EQ(logprobs.size(), expected[row].size());
+        for (size_t i = 0; i < logprobs.size(); ++i) EXPECT_NEAR(logprobs[i], expected[row][i], 2e-6);
+      }
+    }
   }
 }
 
@@ -115,7 +159,7 @@ TEST(Gradient, MicroBatchesKeepRowsWholeAndPointAtTheirPredictors) {
   const std::vector<std::vector<uint8_t>> masks = {{0, 0, 1, 0}, {1}, {0, 1, 1}, {0, 0}};
   std::vector<PassRow> rows;
   for (size_t i = 0; i < tokens.size(); ++i) rows.push_back({tokens[i], masks[i]});
-  const auto micros = make_micro_batches(rows, 3);
+  const auto micros = make_micro_batches(rows, 3, false);
   ASSERT_EQ(micros.size(),
             2u);  // rows 1 and 3 have nothing to predict; rows 0 and 2 need two tokens each
   EXPECT_EQ(micros[0].rows, std::vector<size_t>{0});
@@ -124,7 +168,7 @@ TEST(Gradient, MicroBatchesKeepRowsWholeAndPointAtTheirPredictors) {
   EXPECT_EQ(micros[0].batch.total(), 2);
   EXPECT_EQ(micros[1].targets, (std::vector<int32_t>{1, 6}));
   EXPECT_EQ(micros[1].predictors, (std::vector<int64_t>{0, 1}));
-  const auto together = make_micro_batches(rows, 100);
+  const auto together = make_micro_batches(rows, 100, false);
   ASSERT_EQ(together.size(), 1u);
   EXPECT_EQ(together[0].predictors, (std::vector<int64_t>{1, 2, 3}));
   EXPECT_EQ(together[0].begins, (std::vector<size_t>{0, 1, 3}));

@@ -1,43 +1,43 @@
 #include "policy/optimizer.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/zeros_like.h>
 #include <fmt/core.h>
 
-#include <array>
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
 #include "base/log.h"
+#include "kernels/adamw.h"
 #include "policy/schedule.h"
 
 namespace longshot::policy {
 namespace {
 
-// Sum of squares in double with a fixed order: independent of the number of threads, never
-// overflows f32 values.
-double sum_of_squares(const float* values, int64_t count) {
-  std::array<double, 8> lanes{};
-  int64_t i = 0;
-  for (; i + 8 <= count; i += 8) {
-    for (int l = 0; l < 8; ++l) {
-      const double v = values[i + l];
-      lanes[static_cast<size_t>(l)] += v * v;
-    }
-  }
-  double sum = 0;
-  for (; i < count; ++i) sum += static_cast<double>(values[i]) * values[i];
-  for (const double lane : lanes) sum += lane;
-  return sum;
+// Blocks of one task; the sum over them is in order, whatever the number of threads.
+constexpr int64_t kBlock = int64_t{1} << 18;
+
+bool is_flat(const at::Tensor& tensor) {
+  return tensor.is_cpu() && tensor.is_contiguous() && tensor.scalar_type() == at::kFloat;
 }
 
 double squared_norm(const at::Tensor& grad) {
-  if (grad.is_cpu() && grad.is_contiguous()) {
-    return sum_of_squares(grad.const_data_ptr<float>(), grad.numel());
+  if (!is_flat(grad)) {
+    const double norm = at::linalg_vector_norm(grad, 2, {}, false, at::kDouble).item<double>();
+    return norm * norm;
   }
-  const double norm = at::linalg_vector_norm(grad, 2, {}, false, at::kDouble).item<double>();
-  return norm * norm;
+  const float* values = grad.const_data_ptr<float>();
+  std::vector<double> sums((grad.numel() + kBlock - 1) / kBlock);
+  at::parallel_for(0, static_cast<int64_t>(sums.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b)
+      sums[b] = kernels::sum_of_squares(values + b * kBlock, std::min(kBlock, grad.numel() - b * kBlock));
+  });
+  double total = 0;
+  for (const double sum : sums) total += sum;
+  return total;
 }
 
 }  // namespace
@@ -102,6 +102,24 @@ void AdamW::update(at::Tensor& weight, const at::Tensor& raw_grad, Moments& m, d
   const auto t = static_cast<double>(moment_steps_);
   const double correction1 = 1.0 - std::pow(options_.beta1, t);
   const double correction2 = 1.0 - std::pow(options_.beta2, t);
+  if (is_flat(weight) && is_flat(raw_grad)) {
+    const kernels::AdamWStep step{.lr = static_cast<float>(lr),
+                                  .beta1 = static_cast<float>(options_.beta1),
+                                  .beta2 = static_cast<float>(options_.beta2),
+                                  .eps = static_cast<float>(options_.eps),
+                                  .decay = static_cast<float>(weight.dim() > 1 ? options_.weight_decay : 0),
+                                  .gradient_scale = static_cast<float>(grad_scale),
+                                  .correction1 = static_cast<float>(correction1),
+                                  .root_correction2 = static_cast<float>(std::sqrt(correction2))};
+    float *w = weight.mutable_data_ptr<float>(), *first = m.exp_avg.mutable_data_ptr<float>(),
+          *second = m.exp_avg_sq.mutable_data_ptr<float>();
+    const float* g = raw_grad.const_data_ptr<float>();
+    at::parallel_for(0, (weight.numel() + kBlock - 1) / kBlock, 1, [&](int64_t begin, int64_t end) {
+      const int64_t at = begin * kBlock, count = std::min(end * kBlock, weight.numel()) - at;
+      kernels::adamw(step, g + at, count, w + at, first + at, second + at);
+    });
+    return;
+  }
   const at::Tensor grad = grad_scale == 1.0 ? raw_grad : raw_grad.mul(grad_scale);
   const bool decays = weight.dim() > 1;  // norms and biases have one dimension
 

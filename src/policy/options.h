@@ -16,6 +16,13 @@ struct OptimizerOptions {
   double min_lr_ratio = 0.1;  // end of the schedule
 };
 
+// How passes are computed. Results are the same up to rounding.
+struct ComputeOptions {
+  std::string kernels = "auto";        // "auto": longshot's own on a CPU; "libtorch"
+  std::string checkpointing = "auto";  // of activations: "none", "selective", "full"; see model/cpu/decoder.h
+  double activation_gib = 0;           // "auto" keeps as much as fits here; 0: half of the memory that is free
+};
+
 struct AlgorithmOptions {
   std::string name = "kimi";      // "kimi", "rest", "reinforce", "rloo", "grpo"
   std::string baseline = "mean";  // kimi: "mean" (group mean) or "logz" (tau log mean exp(r / tau))
@@ -39,11 +46,13 @@ struct AlgorithmOptions {
   int micro_batch_tokens = 16384;  // packed tokens per forward/backward
   double temperature = 1.0;        // of the rollout; log-probabilities are compared at it
   int64_t staleness_limit = 0;     // used by replay/, kept here for the log
+  ComputeOptions compute;
 };
 
 struct SftOptions {
   int batch_tokens = 4096;  // packed tokens per optimizer step
   int micro_batch_tokens = 16384;
+  ComputeOptions compute;
 };
 
 }  // namespace longshot::policy

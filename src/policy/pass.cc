@@ -1,11 +1,17 @@
 #include "policy/pass.h"
 
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/index_select.h>
 
 #include <algorithm>
+#include <functional>
+#include <string_view>
+#include <unordered_map>
 
 #include "base/check.h"
+#include "base/machine.h"
 #include "policy/packing.h"
 
 namespace longshot::policy {
@@ -19,17 +25,78 @@ int64_t forward_length(const PassRow& row) {
   return 0;
 }
 
-void append_row(const PassRow& row, size_t index, MicroBatch& micro) {
-  const int64_t offset = micro.batch.total();
-  const auto length = static_cast<size_t>(forward_length(row));
-  micro.batch.append(row.tokens.first(length));
-  for (size_t t = 1; t <= length; ++t) {
+// Rows that are computed together: one, or several with the same prompt.
+struct Unit {
+  std::vector<size_t> rows;
+  int64_t prompt = 0;  // shared tokens; 0: nothing is shared
+  int64_t length = 0;  // packed tokens
+};
+
+std::string_view prompt_bytes(const PassRow& row) {
+  return {reinterpret_cast<const char*>(row.tokens.data()), row.prompt * sizeof(data::TokenId)};
+}
+
+// Rows with equal prompts become units of at most max_tokens, in the order of their first rows.
+std::vector<Unit> make_units(const std::vector<PassRow>& rows, int64_t max_tokens, bool share_prompts) {
+  std::vector<Unit> units;
+  std::unordered_map<std::string_view, size_t> last;  // unit with that prompt
+  for (size_t i = 0; i < rows.size(); ++i) {
+    LS_CHECK(rows[i].tokens.size() == rows[i].mask.size(), "one mask entry per token");
+    const int64_t length = forward_length(rows[i]);
+    if (length == 0) continue;
+    const int64_t prompt = share_prompts ? rows[i].prompt : 0;
+    LS_CHECK(prompt <= length, "a prompt has no targets");
+    if (prompt > 0) {
+      const auto found = last.find(prompt_bytes(rows[i]));
+      if (found != last.end() && units[found->second].length + length - prompt <= max_tokens) {
+        units[found->second].rows.push_back(i);
+        units[found->second].length += length - prompt;
+        continue;
+      }
+      last[prompt_bytes(rows[i])] = units.size();
+    }
+    units.push_back({{i}, prompt, length});
+  }
+  return units;
+}
+
+void append_targets(const PassRow& row, size_t index, const std::function<int64_t(int64_t)>& position,
+                    MicroBatch& micro) {
+  const int64_t length = forward_length(row);
+  for (int64_t t = 1; t <= length; ++t) {
     if (!row.mask[t]) continue;
-    micro.predictors.push_back(offset + static_cast<int64_t>(t) - 1);
+    micro.predictors.push_back(position(t - 1));
     micro.targets.push_back(row.tokens[t]);
   }
   micro.rows.push_back(index);
   micro.begins.push_back(micro.targets.size());
+  micro.unshared += length;
+}
+
+void append_unit(const std::vector<PassRow>& rows, const Unit& unit, MicroBatch& micro) {
+  const bool alone = unit.rows.size() == 1;
+  const auto prompt = static_cast<size_t>(alone ? 0 : unit.prompt);
+  const auto parent = static_cast<int>(micro.batch.sequences());
+  const int64_t first = micro.batch.total();
+  if (!alone) micro.batch.append(rows[unit.rows[0]].tokens.first(prompt));
+  for (const size_t i : unit.rows) {
+    const int64_t begin = micro.batch.total();
+    const auto length = static_cast<size_t>(forward_length(rows[i]));
+    if (length > prompt)
+      micro.batch.append(rows[i].tokens.subspan(prompt, length - prompt), alone ? -1 : parent);
+    append_targets(
+        rows[i], i,
+        [&](int64_t t) {
+          const auto shared = static_cast<int64_t>(prompt);
+          return t < shared ? first + t : begin + t - shared;
+        },
+        micro);
+  }
+}
+
+int64_t activation_budget(const ComputeOptions& options) {
+  if (options.activation_gib > 0) return static_cast<int64_t>(options.activation_gib * (int64_t{1} << 30));
+  return static_cast<int64_t>(usable_memory(inspect_machine()) / 2);
 }
 
 at::Tensor index_of(const std::vector<int64_t>& positions, const at::Device& device) {
@@ -47,27 +114,47 @@ int64_t target_count(const PassRow& row) {
   return count;
 }
 
-std::vector<MicroBatch> make_micro_batches(const std::vector<PassRow>& rows, int64_t max_tokens) {
-  std::vector<size_t> used;
+std::vector<MicroBatch> make_micro_batches(const std::vector<PassRow>& rows, int64_t max_tokens,
+                                           bool share_prompts) {
+  const std::vector<Unit> units = make_units(rows, max_tokens, share_prompts);
   std::vector<int64_t> lengths;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    LS_CHECK(rows[i].tokens.size() == rows[i].mask.size(), "one mask entry per token");
-    const int64_t length = forward_length(rows[i]);
-    if (length == 0) continue;
-    used.push_back(i);
-    lengths.push_back(length);
-  }
+  for (const Unit& unit : units) lengths.push_back(unit.length);
   std::vector<MicroBatch> out;
   for (const auto& pack : pack_sequences(lengths, max_tokens)) {
     MicroBatch& micro = out.emplace_back();
     micro.begins.push_back(0);
-    for (const size_t i : pack) append_row(rows[used[i]], used[i], micro);
+    for (const size_t i : pack) append_unit(rows, units[i], micro);
   }
   return out;
 }
 
-Pass::Pass(model::Weights& weights, const MicroBatch& micro, double temperature, bool with_entropy)
-    : weights_(weights), micro_(micro), temperature_(temperature) {
+Compute::Compute(const model::Weights& weights, const ComputeOptions& options)
+    : config_(weights.config()), checkpointing_(options.checkpointing), activation_bytes_(activation_budget(options)) {
+  if (options.kernels != "libtorch" && model::CpuCompute::supports(weights))
+    cpu_ = std::make_unique<model::CpuCompute>(weights.config(), at::get_num_threads());
+}
+
+model::cpu::Checkpointing Compute::checkpointing(int64_t tokens) const {
+  using model::cpu::Checkpointing;
+  if (checkpointing_ == "auto") return model::cpu::choose_checkpointing(config_, tokens, activation_bytes_);
+  if (checkpointing_ == "selective") return Checkpointing::selective;
+  return checkpointing_ == "full" ? Checkpointing::full : Checkpointing::none;
+}
+
+Pass::Pass(Compute& compute, model::Weights& weights, const MicroBatch& micro, double temperature,
+           bool with_entropy, const std::vector<float>* known_gradient)
+    : compute_(compute), weights_(weights), micro_(micro), temperature_(temperature) {
+  if (model::CpuCompute* cpu = compute.cpu()) {
+    out_ = cpu->forward(weights, {.batch = &micro.batch,
+                                  .predictors = &micro.predictors,
+                                  .targets = &micro.targets,
+                                  .temperature = temperature,
+                                  .with_entropy = with_entropy,
+                                  .for_backward = at::GradMode::is_enabled(),
+                                  .checkpointing = compute.checkpointing(micro.batch.total()),
+                                  .known_gradient = known_gradient});
+    return;
+  }
   const at::Tensor hidden = model::hidden_states(weights, micro.batch);  // [total, hidden]
   gathered_ = at::index_select(hidden, 0, index_of(micro.predictors, hidden.device()));
   out_ = model::token_logprobs(gathered_.detach(), model::head_weight(weights), micro.targets,
@@ -75,6 +162,7 @@ Pass::Pass(model::Weights& weights, const MicroBatch& micro, double temperature,
 }
 
 void Pass::backward(const std::vector<float>& grad) {
+  if (model::CpuCompute* cpu = compute_.cpu()) return cpu->backward(weights_, grad);
   at::Tensor& head = model::head_weight(weights_);
   const at::Tensor grad_hidden =
       model::token_logprobs_backward(gathered_.detach(), head, micro_.targets, temperature_, grad);

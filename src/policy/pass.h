@@ -1,18 +1,20 @@
 #pragma once
-// One forward and backward over packed rows: hidden states with a graph, log-probabilities without
-// one. The head runs in chunks at the positions that predict trained tokens only, so nothing of
-// size [total, vocab] exists.
+// One forward and backward over packed rows. The head runs at the positions that predict trained tokens only, a block at
+// a time, so nothing of size [total, vocab] exists. Rows with the same prompt share it where the compute can do that.
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "data/types.h"
+#include "model/cpu_compute.h"
 #include "model/forward.h"
 #include "model/logprob.h"
 #include "model/weights.h"
+#include "policy/options.h"
 
 namespace longshot::policy {
 
@@ -21,6 +23,7 @@ namespace longshot::policy {
 struct PassRow {
   std::span<const data::TokenId> tokens;  // [n]
   std::span<const uint8_t> mask;          // [n]
+  int prompt = 0;  // so many first tokens may be shared with other rows; none of them matters
 };
 int64_t target_count(const PassRow& row);
 
@@ -31,16 +34,40 @@ struct MicroBatch {
   std::vector<int32_t> targets;  // [targets]
   std::vector<size_t> rows;      // rows in this micro-batch, as indices into the input
   std::vector<size_t> begins;    // [rows + 1] where each row's targets start
+  int64_t unshared = 0;          // tokens that there would be if every row had a prompt of its own
 };
 // Whole rows, at most `max_tokens` packed tokens unless one row alone is longer. Rows without a
-// target appear in no micro-batch.
-std::vector<MicroBatch> make_micro_batches(const std::vector<PassRow>& rows, int64_t max_tokens);
+// target appear in no micro-batch. With `share_prompts`, equal prompts of rows in one micro-batch are
+// there once.
+std::vector<MicroBatch> make_micro_batches(const std::vector<PassRow>& rows, int64_t max_tokens,
+                                           bool share_prompts);
 
-// Not thread-safe: backward() adds to the gradients of `weights`, which must outlive the pass.
+// What computes passes: the kernels of model/cpu/, or libtorch. Not thread-safe.
+class Compute {
+ public:
+  // `weights` tells the model and the device.
+  Compute(const model::Weights& weights, const ComputeOptions& options);
+
+  bool shares_prompts() const { return cpu_ != nullptr; }
+  model::CpuCompute* cpu() { return cpu_.get(); }
+  // Of a pass over so many packed tokens.
+  model::cpu::Checkpointing checkpointing(int64_t tokens) const;
+
+ private:
+  model::ModelConfig config_;
+  std::unique_ptr<model::CpuCompute> cpu_;  // null: libtorch
+  std::string checkpointing_;
+  int64_t activation_bytes_ = 0;  // that "auto" may keep
+};
+
+// Not thread-safe: backward() adds to the gradients of `weights`, which must outlive the pass. One pass of a Compute at
+// a time.
 class Pass {
  public:
-  // Keeps the graph unless called under NoGradGuard.
-  Pass(model::Weights& weights, const MicroBatch& micro, double temperature, bool with_entropy);
+  // Keeps what backward() needs unless called under NoGradGuard. `known_gradient`: what backward() will be given, where
+  // that does not depend on the log-probabilities; needs a backward pass and no entropy. Borrowed.
+  Pass(Compute& compute, model::Weights& weights, const MicroBatch& micro, double temperature,
+       bool with_entropy, const std::vector<float>* known_gradient = nullptr);
 
   const std::vector<float>& logprobs() const { return out_.logprobs; }  // [targets]
   const std::vector<float>& entropy() const { return out_.entropy; }    // [targets], if asked for
@@ -48,10 +75,11 @@ class Pass {
   void backward(const std::vector<float>& grad);
 
  private:
+  Compute& compute_;
   model::Weights& weights_;
   const MicroBatch& micro_;
   double temperature_;
-  at::Tensor gathered_;  // [targets, hidden]
+  at::Tensor gathered_;  // libtorch: [targets, hidden]
   model::TokenLogprobs out_;
 };
 

@@ -49,8 +49,10 @@ int64_t newest_version(const data::Sample& sample) {
 
 void mark_loss(const data::Sample& sample, bool train_earlier_segments, data::TrainRow& row) {
   const int64_t newest = newest_version(sample);
+  row.version = newest;
   for (const auto& segment : sample.segments) {
     if (!train_earlier_segments && segment.version < newest) continue;
+    row.version = std::min(row.version, segment.version);
     for (int t = segment.begin; t < segment.end; ++t) {
       row.loss_mask[static_cast<size_t>(row.prompt_length + t)] = 1;
     }

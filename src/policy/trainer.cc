@@ -12,12 +12,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rng.h"
-#include "policy/advantage/advantage.h"
+#include "policy/fit_batch.h"
 #include "policy/loss/objective.h"
 #include "policy/optimizer.h"
 #include "policy/packing.h"
 #include "policy/pass.h"
-#include "policy/rows.h"
 #include "policy/schedule.h"
 
 namespace longshot::policy {
@@ -33,75 +32,6 @@ auto at_border(const char* what, F&& body) -> decltype(body()) {
   } catch (const std::exception& error) {
     return internal_error(fmt::format("{}: {}", what, error.what()));
   }
-}
-
-// What one fit() has seen, over all its mini-batches.
-struct FitStats {
-  Summary policy_loss, kl_loss, loss, grad_norm;  // one value per optimizer step
-  Summary advantage, difference, entropy;         // the last two: first mini-batch only
-  KlEstimate kl;
-  int64_t clipped = 0, response_tokens = 0, packed_tokens = 0, steps = 0, skipped = 0;
-  int64_t flat = 0;  // mini-batches without a gradient
-  double lr = 0;
-
-  void report(double seconds, Metrics& m) const {
-    m["actor/pg_loss"] = policy_loss.mean();
-    m["actor/kl_loss"] = kl_loss.mean();
-    m["actor/loss"] = loss.mean();
-    m["actor/kl"] = kl.k3();
-    m["actor/ppo_kl"] = kl.k1();
-    m["actor/pg_clipfrac"] =
-        response_tokens == 0 ? 0.0
-                             : static_cast<double>(clipped) / static_cast<double>(response_tokens);
-    m["actor/entropy"] = entropy.mean();
-    m["actor/grad_norm"] = grad_norm.mean();
-    m["actor/lr"] = lr;
-    m["actor/optimizer_steps"] = static_cast<double>(steps);
-    m["actor/skipped_steps"] = static_cast<double>(skipped);
-    m["actor/flat_mini_batches"] = static_cast<double>(flat);
-    m["actor/response_tokens"] = static_cast<double>(response_tokens);
-    m["training/rollout_probs_diff_mean"] = difference.mean();
-    m["training/rollout_probs_diff_max"] = difference.max();
-    m["perf/train_tokens"] = static_cast<double>(packed_tokens);
-    m["perf/train_tokens_per_second"] =
-        seconds > 0 ? static_cast<double>(packed_tokens) / seconds : 0.0;
-    m["timing_s/update_actor"] = seconds;
-    advantage.report("critic/advantages", m);
-  }
-};
-
-// The rows of one iteration with what the objective needs to know of each.
-struct Batch {
-  RowSet set;
-  std::vector<double> advantages;           // [rows]
-  std::vector<std::vector<double>> reference;  // [rows][targets]; empty: as recorded
-  std::vector<std::vector<size_t>> groups;  // row indices, one entry per problem that has rows
-};
-
-std::vector<std::vector<size_t>> rows_by_group(const std::vector<data::TrainRow>& rows) {
-  std::vector<std::vector<size_t>> groups;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    if (i == 0 || rows[i].group != rows[i - 1].group) groups.emplace_back();
-    groups.back().push_back(i);
-  }
-  return groups;
-}
-
-Result<Batch> make_batch(const std::vector<data::Group>& groups,
-                         const AlgorithmOptions& algorithm) {
-  Batch batch;
-  LS_ASSIGN_OR_RETURN(batch.set, make_rows(groups, algorithm.train_earlier_segments));
-  batch.groups = rows_by_group(batch.set.rows);
-  GroupValues rewards;
-  for (const auto& group : batch.groups) {
-    auto& values = rewards.emplace_back();
-    for (const size_t i : group) values.push_back(batch.set.rows[i].reward);
-  }
-  LS_ASSIGN_OR_RETURN(const GroupValues advantages, compute_advantages(algorithm, rewards));
-  for (const auto& values : advantages) {
-    batch.advantages.insert(batch.advantages.end(), values.begin(), values.end());
-  }
-  return batch;
 }
 
 // Largest |log pi_trainer - log pi_rollout| of equal weights that is taken as rounding, nats. f32 measures up to 6e-5.
@@ -129,6 +59,15 @@ std::vector<double> recorded_logprobs(const data::TrainRow& row) {
   return out;
 }
 
+// Whether the loss has no gradient at this row while the weights are those that produced it, as in a group whose rewards
+// are all equal: then it need not be computed.
+bool is_flat(const data::TrainRow& row, double advantage, const BoundObjective& objective) {
+  const std::vector<double> recorded = recorded_logprobs(row);
+  std::vector<double> grad(recorded.size());
+  (void)objective({recorded, recorded, advantage}, grad);
+  return std::ranges::all_of(grad, [](double g) { return g == 0.0; });
+}
+
 std::vector<PassRow> pass_rows(const std::vector<Trainer::SupervisedRow>& rows) {
   std::vector<PassRow> out;
   for (const auto& row : rows) out.push_back({*row.tokens, *row.loss_mask});
@@ -154,8 +93,12 @@ struct Trainer::Impl {
   OptimizerOptions optimizer_options;
   AlgorithmOptions algorithm;
   AdamW optimizer;
+  Compute compute;
 
   Status check_options() const;
+  std::vector<MicroBatch> micro_batches(const std::vector<PassRow>& rows, int64_t max_tokens) {
+    return make_micro_batches(rows, max_tokens, compute.shares_prompts());
+  }
   Result<Metrics> fit(const std::vector<data::Group>& groups, uint64_t seed, int64_t iteration);
   std::vector<std::vector<double>> present_logprobs(const Batch& batch);
   Status mini_batch_step(const Batch& batch, const std::vector<size_t>& rows,
@@ -163,6 +106,12 @@ struct Trainer::Impl {
   // False if the gradient is exactly 0: then no weight has one.
   bool accumulate(const Batch& batch, const std::vector<size_t>& rows,
                   const BoundObjective& objective, FitStats& stats);
+  struct WeightedRow {
+    size_t row;
+    double weight;
+  };
+  bool accumulate_rows(const Batch& batch, const std::vector<WeightedRow>& rows,
+                       const BoundObjective& objective, FitStats& stats);
   Result<Metrics> supervised_step(const std::vector<PassRow>& rows, int64_t micro_batch_tokens);
 };
 
@@ -212,10 +161,11 @@ Result<Metrics> Trainer::Impl::fit(const std::vector<data::Group>& groups, uint6
 std::vector<std::vector<double>> Trainer::Impl::present_logprobs(const Batch& batch) {
   const at::NoGradGuard no_grad;
   std::vector<PassRow> inputs;
-  for (const auto& row : batch.set.rows) inputs.push_back({row.tokens, row.loss_mask});
+  for (const auto& row : batch.set.rows)
+    inputs.push_back({row.tokens, row.loss_mask, row.prompt_length});
   std::vector<std::vector<double>> out(inputs.size());
-  for (const MicroBatch& micro : make_micro_batches(inputs, algorithm.micro_batch_tokens)) {
-    const Pass pass(weights, micro, algorithm.temperature, false);
+  for (const MicroBatch& micro : micro_batches(inputs, algorithm.micro_batch_tokens)) {
+    const Pass pass(compute, weights, micro, algorithm.temperature, false);
     for (size_t r = 0; r < micro.rows.size(); ++r) {
       out[micro.rows[r]].assign(pass.logprobs().begin() + static_cast<long>(micro.begins[r]),
                                 pass.logprobs().begin() + static_cast<long>(micro.begins[r + 1]));
@@ -227,7 +177,12 @@ std::vector<std::vector<double>> Trainer::Impl::present_logprobs(const Batch& ba
 Status Trainer::Impl::mini_batch_step(const Batch& batch, const std::vector<size_t>& rows,
                                       const BoundObjective& objective, FitStats& stats) {
   weights.zero_grad();
-  if (!accumulate(batch, rows, objective, stats)) {
+  stats.step_loss = stats.step_kl = 0;
+  const bool any_gradient = accumulate(batch, rows, objective, stats);
+  stats.loss.add(stats.step_loss);
+  stats.kl_loss.add(stats.step_kl);
+  stats.policy_loss.add(stats.step_loss - stats.step_kl);
+  if (!any_gradient) {
     ++stats.flat;
     optimizer.pass_step();
     return ok_status();
@@ -240,23 +195,49 @@ Status Trainer::Impl::mini_batch_step(const Batch& batch, const std::vector<size
   return ok_status();
 }
 
+// Rows whose gradient is 0 as long as the present log-probabilities are those recorded are left out, unless those that
+// are computed show that they are not. One is computed even if all could be left out.
 bool Trainer::Impl::accumulate(const Batch& batch, const std::vector<size_t>& rows,
                                const BoundObjective& objective, FitStats& stats) {
-  std::vector<PassRow> inputs;
   std::vector<int64_t> group;
-  for (const size_t i : rows) {
-    inputs.push_back({batch.set.rows[i].tokens, batch.set.rows[i].loss_mask});
-    group.push_back(batch.set.rows[i].group);
-  }
+  for (const size_t i : rows) group.push_back(batch.set.rows[i].group);
   const std::vector<double> weight = response_weights(group);
   const bool unchanged = stats.steps == 0;
+  std::vector<WeightedRow> first, flat;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const data::TrainRow& row = batch.set.rows[rows[i]];
+    const bool leave = unchanged && stats.as_recorded && row.version == batch.newest &&
+                       is_flat(row, batch.advantages[rows[i]], objective);
+    (leave ? flat : first).push_back({rows[i], weight[i]});
+  }
+  if (first.empty() && !flat.empty() && stats.difference.count() == 0) {
+    first.push_back(flat.back());
+    flat.pop_back();
+  }
+  bool any_gradient = accumulate_rows(batch, first, objective, stats);
+  if (stats.as_recorded) {
+    stats.flat_samples += static_cast<int64_t>(flat.size());
+  } else {
+    any_gradient = accumulate_rows(batch, flat, objective, stats) || any_gradient;
+  }
+  return any_gradient;
+}
+
+bool Trainer::Impl::accumulate_rows(const Batch& batch, const std::vector<WeightedRow>& rows,
+                                    const BoundObjective& objective, FitStats& stats) {
+  const bool unchanged = stats.steps == 0;
+  std::vector<PassRow> inputs;
+  for (const auto& [index, weight] : rows) {
+    const data::TrainRow& row = batch.set.rows[index];
+    inputs.push_back({row.tokens, row.loss_mask, row.prompt_length});
+  }
   double loss = 0, kl = 0;
   bool any_gradient = false;
-  for (const MicroBatch& micro : make_micro_batches(inputs, algorithm.micro_batch_tokens)) {
-    Pass pass(weights, micro, algorithm.temperature, unchanged);
+  for (const MicroBatch& micro : micro_batches(inputs, algorithm.micro_batch_tokens)) {
+    Pass pass(compute, weights, micro, algorithm.temperature, unchanged);
     std::vector<float> grad(micro.targets.size());
     for (size_t r = 0; r < micro.rows.size(); ++r) {
-      const size_t row = rows[micro.rows[r]], begin = micro.begins[r], end = micro.begins[r + 1];
+      const size_t row = rows[micro.rows[r]].row, begin = micro.begins[r], end = micro.begins[r + 1];
       const std::vector<double> present(pass.logprobs().begin() + static_cast<long>(begin),
                                         pass.logprobs().begin() + static_cast<long>(end));
       std::vector<double> recorded = recorded_logprobs(batch.set.rows[row]);
@@ -264,6 +245,7 @@ bool Trainer::Impl::accumulate(const Batch& batch, const std::vector<size_t>& ro
       for (size_t t = 0; unchanged && t < present.size(); ++t) {
         stats.difference.add(std::abs(present[t] - recorded[t]));
       }
+      stats.as_recorded = stats.as_recorded && !(stats.difference.max() > kRounding);
       if (algorithm.reference == "trainer") {
         recorded = unchanged ? present : batch.reference[row];
       } else if (unchanged) {
@@ -271,7 +253,7 @@ bool Trainer::Impl::accumulate(const Batch& batch, const std::vector<size_t>& ro
       }
       std::vector<double> row_grad(present.size());
       const ResponseLoss out = objective({present, recorded, batch.advantages[row]}, row_grad);
-      const double w = weight[micro.rows[r]];
+      const double w = rows[micro.rows[r]].weight;
       for (size_t t = 0; t < row_grad.size(); ++t)
         grad[begin + t] = static_cast<float>(w * row_grad[t]);
       loss += w * out.loss;
@@ -281,13 +263,13 @@ bool Trainer::Impl::accumulate(const Batch& batch, const std::vector<size_t>& ro
     for (const float e : pass.entropy()) stats.entropy.add(e);
     stats.response_tokens += static_cast<int64_t>(micro.targets.size());
     stats.packed_tokens += micro.batch.total();
+    stats.unshared_tokens += micro.unshared;
     if (all_zero(grad)) continue;
     pass.backward(grad);
     any_gradient = true;
   }
-  stats.loss.add(loss);
-  stats.kl_loss.add(kl);
-  stats.policy_loss.add(loss - kl);
+  stats.step_loss += loss;
+  stats.step_kl += kl;
   return any_gradient;
 }
 
@@ -301,12 +283,12 @@ Result<Metrics> Trainer::Impl::supervised_step(const std::vector<PassRow>& rows,
   weights.zero_grad();
   double loss = 0;
   int64_t packed = 0;
-  for (const MicroBatch& micro : make_micro_batches(rows, micro_batch_tokens)) {
-    Pass pass(weights, micro, 1.0, false);
+  for (const MicroBatch& micro : micro_batches(rows, micro_batch_tokens)) {
+    const std::vector<float> grad(micro.targets.size(), static_cast<float>(-1.0 / static_cast<double>(tokens)));
+    Pass pass(compute, weights, micro, 1.0, false, &grad);
     loss -= sum(pass.logprobs());
     packed += micro.batch.total();
-    pass.backward(std::vector<float>(micro.targets.size(),
-                                     static_cast<float>(-1.0 / static_cast<double>(tokens))));
+    pass.backward(grad);
   }
   LS_ASSIGN_OR_RETURN(const AdamW::Step step, optimizer.step(weights));
   return Metrics{{"train/loss", loss / static_cast<double>(tokens)},
@@ -320,8 +302,9 @@ Result<Metrics> Trainer::Impl::supervised_step(const std::vector<PassRow>& rows,
 Trainer::Trainer(model::Weights weights, OptimizerOptions optimizer, AlgorithmOptions algorithm,
                  int64_t total_steps) {
   AdamW adam(weights, optimizer, total_steps);
-  impl_ = std::make_unique<Impl>(
-      Impl{std::move(weights), std::move(optimizer), std::move(algorithm), std::move(adam)});
+  Compute compute(weights, algorithm.compute);
+  impl_ = std::make_unique<Impl>(Impl{std::move(weights), std::move(optimizer), std::move(algorithm),
+                                      std::move(adam), std::move(compute)});
 }
 
 Trainer::~Trainer() = default;
@@ -343,8 +326,8 @@ double Trainer::supervised_loss(const std::vector<SupervisedRow>& rows, const Sf
   const at::NoGradGuard no_grad;
   const auto inputs = pass_rows(rows);
   double total = 0;
-  for (const MicroBatch& micro : make_micro_batches(inputs, options.micro_batch_tokens)) {
-    total -= sum(Pass(impl_->weights, micro, 1.0, false).logprobs());
+  for (const MicroBatch& micro : impl_->micro_batches(inputs, options.micro_batch_tokens)) {
+    total -= sum(Pass(impl_->compute, impl_->weights, micro, 1.0, false).logprobs());
   }
   const int64_t tokens = total_targets(inputs);
   return tokens == 0 ? std::numeric_limits<double>::quiet_NaN()
@@ -362,8 +345,8 @@ std::vector<std::vector<float>> Trainer::logprobs(
     inputs.push_back({sequence, masks.back()});
   }
   std::vector<std::vector<float>> out(sequences.size());
-  for (const MicroBatch& micro : make_micro_batches(inputs, impl_->algorithm.micro_batch_tokens)) {
-    const Pass pass(impl_->weights, micro, temperature, false);
+  for (const MicroBatch& micro : impl_->micro_batches(inputs, impl_->algorithm.micro_batch_tokens)) {
+    const Pass pass(impl_->compute, impl_->weights, micro, temperature, false);
     for (size_t r = 0; r < micro.rows.size(); ++r) {
       out[micro.rows[r]].assign(pass.logprobs().begin() + static_cast<long>(micro.begins[r]),
                                 pass.logprobs().begin() + static_cast<long>(micro.begins[r + 1]));

@@ -113,7 +113,9 @@ TEST(Trainer, UnchangedWeightsReproduceTheRecordedLogprobs) {
 TEST(Trainer, AForeignPolicyShowsInTheDifference) {
   Trainer trainer(tiny_weights(), optimizer(), {}, 10);
   auto groups = make_groups(trainer, 2, 2, 5);
-  groups[0].samples[0].logprobs[0] += 0.5f;
+  for (auto& group : groups) {
+    for (auto& sample : group.samples) sample.logprobs[0] += 0.5f;
+  }
   AlgorithmOptions one_step;
   one_step.mini_batches = 1;
   Trainer other(tiny_weights(), optimizer(), one_step, 10);
@@ -229,6 +231,31 @@ TEST(Trainer, GroupsWithoutVarianceLeaveTheWeightsExactlyAlone) {
   EXPECT_EQ(trainer.optimizer_step(), 4);  // the learning-rate schedule goes on
   EXPECT_NEAR(metrics->at("training/rollout_probs_diff_max"), 5e-5, 1e-5);
   EXPECT_TRUE(equal(trainer.weights(), tiny_weights()));
+}
+
+// Half of the groups have no variance. Called older than the others they are computed all the same.
+TEST(Trainer, SamplesWithoutAGradientAreNotComputedAndChangeNothing) {
+  AlgorithmOptions options;
+  options.mini_batches = 1;
+  Trainer skipping(tiny_weights(), optimizer(), options, 10), computing(tiny_weights(), optimizer(), options, 10);
+  auto groups = make_groups(skipping, 8, 4, 5);
+  for (size_t g = 0; g < groups.size(); ++g) {
+    for (size_t j = 0; j < 4; ++j) {
+      groups[g].verdicts[j] = score(g % 2 == 0 ? 1 : static_cast<double>(j % 2));
+      for (auto& segment : groups[g].samples[j].segments) segment.version = 7;
+    }
+  }
+  const auto skipped = skipping.fit(groups, 1, 0);
+  for (size_t g = 0; g < groups.size(); g += 2) {
+    for (auto& sample : groups[g].samples) sample.segments[0].version = 6;
+  }
+  const auto computed = computing.fit(groups, 1, 0);
+  ASSERT_TRUE(skipped.ok() && computed.ok());
+  EXPECT_EQ(skipped->at("actor/flat_samples"), 16);
+  EXPECT_EQ(computed->at("actor/flat_samples"), 0);
+  EXPECT_LT(skipped->at("perf/train_tokens"), computed->at("perf/train_tokens"));
+  EXPECT_LT(largest_difference(skipping.weights(), computing.weights()), 1e-6);
+  EXPECT_GT(largest_difference(skipping.weights(), tiny_weights()), 1e-4);
 }
 
 TEST(Trainer, ANanGradientSkipsTheStepAndIsCounted) {

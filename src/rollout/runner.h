@@ -11,7 +11,7 @@
 #include "model/format/config.h"
 #include "model/format/weights_view.h"
 #include "rollout/block_pool.h"
-#include "rollout/number_format.h"
+#include "base/number_format.h"
 
 namespace longshot::rollout {
 

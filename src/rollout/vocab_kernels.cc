@@ -5,7 +5,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "rollout/vocab_kernels.cc"
-#include "rollout/targets.h"
+#include "kernels/targets.h"
 // Order matters: targets.h, the re-inclusion for each target, then everything else.
 
 #include <hwy/foreach_target.h>
@@ -13,12 +13,13 @@
 #include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
-#include "rollout/lanes-inl.h"
+#include "kernels/lanes-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace longshot::rollout::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+using kernels::HWY_NAMESPACE::LaneSum;
 using D = LaneSum::D;
 constexpr size_t kN = LaneSum::kN;
 

@@ -3,12 +3,12 @@
 #include <limits>
 #include <vector>
 
-#include "rollout/cpu/aligned.h"
-#include "rollout/cpu/kernels.h"
+#include "kernels/aligned.h"
+#include "rollout/cpu/attention.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "rollout/cpu/attention.cc"
-#include "rollout/targets.h"
+#include "kernels/targets.h"
 // Order matters: targets.h, the re-inclusion for each target, then everything else.
 
 #include <hwy/foreach_target.h>
@@ -17,11 +17,13 @@
 #include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
-#include "rollout/lanes-inl.h"
+#include "kernels/lanes-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace longshot::rollout::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+using kernels::AlignedFloats;
+using kernels::round_up;
 
 using D = hn::CappedTag<float, kPage>;
 using V = hn::Vec<D>;
@@ -147,7 +149,7 @@ HWY_INLINE void softmax_weights(Query& query, int end) {
   V top = hn::Set(d, -std::numeric_limits<float>::infinity());
   for (int i = 0; i < padded; i += kN) top = hn::Max(top, hn::Load(d, w + i));
   const V max = hn::MaxOfLanes(d, top);
-  rollout::HWY_NAMESPACE::LaneSum sum;
+  kernels::HWY_NAMESPACE::LaneSum sum;
   for (int i = 0; i < padded; i += kPage) {
     for (int v = 0; v < kPageVectors; ++v) {
       const V e = hn::Exp(d, hn::Sub(hn::Load(d, w + i + v * kN), max));

@@ -4,6 +4,9 @@
 #include <array>
 #include <cmath>
 
+#include "kernels/row_ops.h"
+#include "rollout/cpu/attention.h"
+
 namespace longshot::rollout::cpu {
 namespace {
 
@@ -32,7 +35,7 @@ void RopeTable::grow(int positions) {
 }
 
 void ForwardPass::Buffer::reset(int rows, int width) {
-  const size_t wanted = row_stride(width);
+  const size_t wanted = kernels::row_stride(width);
   if (wanted == stride && data.size() >= rows * wanted) return;
   stride = wanted;
   data = AlignedFloats(rows * wanted);  // zeros: kernels read the padding
@@ -102,7 +105,7 @@ void ForwardPass::norm(const Buffer& in, const AlignedFloats& weight, int rows, 
   const model::ModelConfig& c = model_->config();
   workers_.ranges(rows, int64_t{2} * rows * c.hidden_size, [&](int begin, int end) {
     for (int r = begin; r < end; ++r) {
-      rms_norm(in.data.data() + r * in.stride, weight.data(), c.hidden_size,
+      kernels::rms_norm(in.data.data() + r * in.stride, weight.data(), c.hidden_size,
                static_cast<float>(c.rms_norm_eps), out.row(r));
     }
   });
@@ -120,9 +123,9 @@ void ForwardPass::product(const PackedMatrix& w, Buffer& in, int first_row, int 
   }
   workers_.ranges(w.panels(), int64_t{rows} * w.n() * w.k(), [&](int begin, int end) {
     if (int8) {
-      gemm_int8(w, quantized_, rows, y, ldy, begin, end, store);
+      kernels::gemm_int8(w, quantized_, rows, y, ldy, begin, end, store);
     } else {
-      gemm(w, in.row(first_row), in.stride, rows, y, ldy, begin, end, store);
+      kernels::gemm(w, in.row(first_row), in.stride, rows, y, ldy, begin, end, store);
     }
   });
 }
@@ -143,10 +146,10 @@ void ForwardPass::rotate_and_store(const PackedLayer& layer, int index, const Pi
     if (!weight.empty()) {
       alignas(64) float padded[kMaxHeadDim] = {}, normed[kMaxHeadDim];
       std::copy_n(head, c.head_dim, padded);
-      rms_norm(padded, weight.data(), c.head_dim, static_cast<float>(c.rms_norm_eps), normed);
+      kernels::rms_norm(padded, weight.data(), c.head_dim, static_cast<float>(c.rms_norm_eps), normed);
       std::copy_n(normed, c.head_dim, head);
     }
-    rope(head, rope_->at(position), c.head_dim);
+    kernels::rope(head, rope_->at(position), c.head_dim);
   };
   for (int h = 0; h < c.num_heads; ++h) rotate(q + h * c.head_dim, layer.q_norm);
   for (int h = 0; h < c.num_kv_heads; ++h) {
@@ -207,7 +210,7 @@ void ForwardPass::layer(int index) {
   const int width = model_->up_column();
   workers_.ranges(rows_, int64_t{16} * rows_ * width, [&](int begin, int end) {
     for (int r = begin; r < end; ++r)
-      silu_mul(gate_up_.row(r), gate_up_.row(r) + width, width, act_.row(r));
+      kernels::silu_mul(gate_up_.row(r), gate_up_.row(r) + width, width, act_.row(r));
   });
   matmul(layer.down, act_, rows_, x_, Store::add);
 }
@@ -219,7 +222,7 @@ void ForwardPass::logits() {
   for (const Piece& piece : pieces_) {
     const int end = piece.row + static_cast<int>(piece.tokens.size());
     for (int i = 0; i < piece.wanted; ++i) {
-      rms_norm(x_.row(end - piece.wanted + i), model_->final_norm().data(),
+      kernels::rms_norm(x_.row(end - piece.wanted + i), model_->final_norm().data(),
                model_->config().hidden_size, static_cast<float>(model_->config().rms_norm_eps),
                normed_.row(static_cast<int>(out.size())));
       out.push_back(piece.logits + static_cast<size_t>(i) * model_->config().vocab_size);

@@ -12,6 +12,9 @@
 
 namespace longshot::rollout::cpu {
 
+using kernels::QuantizedRows;
+using kernels::Store;
+
 // Cosines and sines of every position, computed in double.
 class RopeTable {
  public:

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "rollout/cpu/packed_matrix.h"
+#include "kernels/packed_matrix.h"
 
 namespace longshot::rollout::cpu {
 namespace {
@@ -33,8 +33,8 @@ void store_kv(const KvShape& shape, int layer, int head, int position, const flo
   } else if (shape.format == NumberFormat::bf16) {
     auto* k = reinterpret_cast<uint16_t*>(keys) + position;
     auto* v = reinterpret_cast<uint16_t*>(values) + row;
-    for (int e = 0; e < n; ++e) k[e * kPage] = to_bf16(key[e]);
-    for (int e = 0; e < n; ++e) v[e] = to_bf16(value[e]);
+    for (int e = 0; e < n; ++e) k[e * kPage] = kernels::to_bf16(key[e]);
+    for (int e = 0; e < n; ++e) v[e] = kernels::to_bf16(value[e]);
   } else {
     auto* scales = reinterpret_cast<float*>(block + shape.scale_offset(layer, head)) + position;
     scales[0] = quantize(key, n, kPage, reinterpret_cast<int8_t*>(keys) + position);
@@ -43,7 +43,7 @@ void store_kv(const KvShape& shape, int layer, int head, int position, const flo
 }
 
 KvBlocks::KvBlocks(const KvShape& shape, int blocks) : shape_(shape), places_(blocks) {
-  constexpr size_t kSlab = 4 * kHugePage;
+  constexpr size_t kSlab = 4 * kernels::kHugePage;
   slab_blocks_ = static_cast<int>(std::clamp<size_t>(kSlab / shape.block_bytes(), 1, 64));
   next_in_slab_ = slab_blocks_;
 }

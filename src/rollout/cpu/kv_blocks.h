@@ -6,11 +6,15 @@
 #include <cstdint>
 #include <vector>
 
-#include "rollout/cpu/aligned.h"
-#include "rollout/cpu/kernels.h"
-#include "rollout/number_format.h"
+#include "kernels/aligned.h"
+#include "rollout/cpu/attention.h"
+#include "base/number_format.h"
 
 namespace longshot::rollout::cpu {
+
+using kernels::AlignedBytes;
+using kernels::kLane;
+using kernels::round_up;
 
 // Of each layer and head a block has, one after the other and each on a cache line: keys [head_dim][16], values
 // [16][value_stride]; in the format int8 also the scales of the keys [16] and of the values [16], f32.

@@ -6,9 +6,14 @@
 #include "base/status.h"
 #include "base/thread_pool.h"
 #include "model/format/weights_view.h"
-#include "rollout/cpu/gemm.h"
+#include "kernels/gemm.h"
 
 namespace longshot::rollout::cpu {
+
+using kernels::AlignedFloats;
+using kernels::kLane;
+using kernels::PackedMatrix;
+using kernels::round_up;
 
 inline constexpr int kMaxHeadDim = 512;
 

@@ -2,12 +2,12 @@
 #include <cmath>
 #include <limits>
 
-#include "rollout/cpu/gemm.h"
+#include "kernels/gemm.h"
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "rollout/cpu/gemm_int8.cc"
+#define HWY_TARGET_INCLUDE "kernels/gemm_int8.cc"
 #define HWY_WANT_AVX3_DL  // AVX-512 with VNNI
-#include "rollout/targets.h"
+#include "kernels/targets.h"
 // Order matters: targets.h, the re-inclusion for each target, then everything else.
 
 #include <hwy/foreach_target.h>
@@ -19,7 +19,7 @@
 #endif
 
 HWY_BEFORE_NAMESPACE();
-namespace longshot::rollout::cpu::HWY_NAMESPACE {
+namespace longshot::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 // Sums of (byte - 0) * q, with the bytes as they are stored: 128 too large each, which `finish` takes off.
@@ -257,11 +257,11 @@ void quantize_target(const float* x, int k, int8_t* bytes, int16_t* values, floa
   *scale = largest / static_cast<float>(levels);
 }
 
-}  // namespace longshot::rollout::cpu::HWY_NAMESPACE
+}  // namespace longshot::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace longshot::rollout::cpu {
+namespace longshot::kernels {
 
 HWY_EXPORT(gemm_int8_target);
 HWY_EXPORT(quantize_target);
@@ -297,5 +297,5 @@ void gemm_int8(const PackedMatrix& w, const QuantizedRows& x, int rows, float* y
   HWY_DYNAMIC_DISPATCH(gemm_int8_target)(w, x, rows, y, ldy, panel_begin, panel_end, store);
 }
 
-}  // namespace longshot::rollout::cpu
+}  // namespace longshot::kernels
 #endif  // HWY_ONCE

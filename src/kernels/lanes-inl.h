@@ -1,17 +1,17 @@
 // Sums over 16 fixed partial sums, for any vector width: element i always goes to partial sum i % 16, and the 16
 // are joined in one fixed tree. Included once per Highway target, hence the toggled guard.
 
-#if defined(LONGSHOT_ROLLOUT_LANES_INL_H_) == defined(HWY_TARGET_TOGGLE)
-#ifdef LONGSHOT_ROLLOUT_LANES_INL_H_
-#undef LONGSHOT_ROLLOUT_LANES_INL_H_
+#if defined(LONGSHOT_KERNELS_LANES_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef LONGSHOT_KERNELS_LANES_INL_H_
+#undef LONGSHOT_KERNELS_LANES_INL_H_
 #else
-#define LONGSHOT_ROLLOUT_LANES_INL_H_
+#define LONGSHOT_KERNELS_LANES_INL_H_
 #endif
 
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
-namespace longshot::rollout::HWY_NAMESPACE {
+namespace longshot::kernels::HWY_NAMESPACE {
 namespace lanes_hn = hwy::HWY_NAMESPACE;
 
 class LaneSum {
@@ -48,7 +48,7 @@ class LaneSum {
   V sum_[kVectors];
 };
 
-}  // namespace longshot::rollout::HWY_NAMESPACE
+}  // namespace longshot::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
-#endif  // LONGSHOT_ROLLOUT_LANES_INL_H_
+#endif  // LONGSHOT_KERNELS_LANES_INL_H_

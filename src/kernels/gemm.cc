@@ -1,10 +1,10 @@
-#include "rollout/cpu/gemm.h"
+#include "kernels/gemm.h"
 
 #include <algorithm>
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "rollout/cpu/gemm.cc"
-#include "rollout/targets.h"
+#define HWY_TARGET_INCLUDE "kernels/gemm.cc"
+#include "kernels/targets.h"
 // Order matters: targets.h, the re-inclusion for each target, then everything else.
 
 #include <hwy/foreach_target.h>
@@ -12,7 +12,7 @@
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
-namespace longshot::rollout::cpu::HWY_NAMESPACE {
+namespace longshot::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 using D = hn::CappedTag<float, kPanel>;
@@ -25,7 +25,7 @@ constexpr int kMaxRows = kN >= 16 ? 12 : 6;
 constexpr int kAhead = 1024;  // values of bf16 weights that are fetched early
 
 struct TileArgs {
-  const float* x;
+  const float* x;       // [rows][ldx], or a strip [depth][rows]
   size_t ldx;
   const float* panel;   // [depth][16], already at the tile's first column
   size_t second;        // from the first vector's weights to the second's
@@ -39,7 +39,7 @@ struct TileArgs {
   size_t ahead_second;  // the same distance as `second`, in bytes; 0: nothing to fetch there
 };
 
-template <int kRows, int kCols>
+template <int kRows, int kCols, bool kStrip>
 HWY_INLINE void tile(const TileArgs& a) {
   const D d;
   V acc[kRows][kCols];
@@ -58,7 +58,7 @@ HWY_INLINE void tile(const TileArgs& a) {
     for (int c = 0; c < kCols; ++c) column[c] = hn::Load(d, w + c * a.second);
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
-      const V xv = hn::Set(d, a.x[r * a.ldx + k]);
+      const V xv = hn::Set(d, kStrip ? a.x[k * kRows + r] : a.x[r * a.ldx + k]);
 #pragma GCC unroll 2
       for (int c = 0; c < kCols; ++c) acc[r][c] = hn::MulAdd(xv, column[c], acc[r][c]);
     }
@@ -77,45 +77,52 @@ HWY_INLINE void tile(const TileArgs& a) {
 }
 
 using TileFn = void (*)(const TileArgs&);
-template <int kRows, int kCols>
+template <int kRows, int kCols, bool kStrip>
 void tile_fn(const TileArgs& a) {
-  tile<kRows, kCols>(a);
+  tile<kRows, kCols, kStrip>(a);
 }
 
-template <int kCols>
+template <int kCols, bool kStrip>
 TileFn tile_of(int rows) {
   static constexpr TileFn kTable[12] = {
-      tile_fn<1, kCols>,
-      tile_fn<2, kCols>,
-      tile_fn<3, kCols>,
-      tile_fn<4, kCols>,
-      tile_fn<5, kCols>,
-      tile_fn<6, kCols>,
-      tile_fn<std::min(7, kMaxRows), kCols>,
-      tile_fn<std::min(8, kMaxRows), kCols>,
-      tile_fn<std::min(9, kMaxRows), kCols>,
-      tile_fn<std::min(10, kMaxRows), kCols>,
-      tile_fn<std::min(11, kMaxRows), kCols>,
-      tile_fn<std::min(12, kMaxRows), kCols>,
+      tile_fn<1, kCols, kStrip>,
+      tile_fn<2, kCols, kStrip>,
+      tile_fn<3, kCols, kStrip>,
+      tile_fn<4, kCols, kStrip>,
+      tile_fn<5, kCols, kStrip>,
+      tile_fn<6, kCols, kStrip>,
+      tile_fn<std::min(7, kMaxRows), kCols, kStrip>,
+      tile_fn<std::min(8, kMaxRows), kCols, kStrip>,
+      tile_fn<std::min(9, kMaxRows), kCols, kStrip>,
+      tile_fn<std::min(10, kMaxRows), kCols, kStrip>,
+      tile_fn<std::min(11, kMaxRows), kCols, kStrip>,
+      tile_fn<std::min(12, kMaxRows), kCols, kStrip>,
   };
   return kTable[rows - 1];
 }
 
+// Tiles of nearly equal height: no short last one.
+struct RowTiles {
+  explicit RowTiles(int rows_in) : rows(rows_in), count((rows_in + kMaxRows - 1) / kMaxRows) {}
+  int begin(int t) const { return rows * t / count; }
+  int rows, count;
+};
+
 // One block of k, `columns` full columns: a panel or two.
-template <int kCols>
+template <int kCols, bool kStrip = false>
 void whole_block(TileArgs a, int rows, int columns) {
   const float *x = a.x, *panel = a.panel, *bias = a.bias;
   float* y = a.y;
-  const int tiles = (rows + kMaxRows - 1) / kMaxRows;
+  const RowTiles tiles(rows);
   const size_t ahead_bytes = static_cast<size_t>(a.depth) * kPanel * sizeof(float);
   const char* ahead = a.ahead;
-  a.ahead_step = (kPanel * sizeof(float) + tiles - 1) / tiles;
-  for (int t = 0; t < tiles; ++t) {  // tiles of nearly equal height: no short last one
-    const int begin = rows * t / tiles, height = rows * (t + 1) / tiles - begin;
-    const TileFn run = tile_of<kCols>(height);
-    a.ahead = ahead + ahead_bytes * t / tiles;
+  a.ahead_step = (kPanel * sizeof(float) + tiles.count - 1) / tiles.count;
+  for (int t = 0; t < tiles.count; ++t) {
+    const int begin = tiles.begin(t), height = tiles.begin(t + 1) - begin;
+    const TileFn run = tile_of<kCols, kStrip>(height);
+    a.ahead = ahead + ahead_bytes * t / tiles.count;
     for (int c = 0; c < columns; c += kCols * kN) {
-      a.x = x + begin * a.ldx;
+      a.x = x + begin * (kStrip ? static_cast<size_t>(a.depth) : a.ldx);
       a.y = y + begin * a.ldy + c;
       a.panel = panel + c;
       a.bias = bias == nullptr ? nullptr : bias + c;
@@ -127,16 +134,18 @@ void whole_block(TileArgs a, int rows, int columns) {
 constexpr int kOnePanelCols = kN == kPanel ? 1 : 2;
 
 // The last panel when n is not a multiple of 16: through a buffer, so that nothing beyond y's n is touched.
+template <bool kStrip = false>
 void part_block(const TileArgs& a, int rows, int columns) {
   alignas(64) float buffer[kMaxRows * kPanel];
-  for (int begin = 0; begin < rows; begin += kMaxRows) {
-    const int height = std::min(kMaxRows, rows - begin);
+  const RowTiles tiles(rows);
+  for (int t = 0; t < tiles.count; ++t) {
+    const int begin = tiles.begin(t), height = tiles.begin(t + 1) - begin;
     TileArgs part = a;
-    part.x = a.x + begin * a.ldx;
+    part.x = a.x + begin * (kStrip ? static_cast<size_t>(a.depth) : a.ldx);
     part.y = buffer;
     part.ldy = kPanel;
     part.add = false;
-    whole_block<kOnePanelCols>(part, height, kPanel);
+    whole_block<kOnePanelCols, kStrip>(part, height, kPanel);
     for (int r = 0; r < height; ++r) {
       float* y = a.y + (begin + r) * a.ldy;
       for (int c = 0; c < columns; ++c) {
@@ -246,18 +255,91 @@ void gemm_target(const PackedMatrix& w, const float* x, size_t ldx, int rows, fl
   }
 }
 
-}  // namespace longshot::rollout::cpu::HWY_NAMESPACE
+// One block of k of the panels in w, into y.
+template <bool kStrip>
+void panels_block(const Panels& w, int k, int depth, TileArgs a, int rows) {
+  float* y = a.y;
+  for (int p = 0, column = 0; column < w.n;) {
+    const int columns = std::min(kPanel, w.n - column);
+    const bool pair = kPanelsTogether == 2 && w.n - column >= 2 * kPanel;
+    a.panel = w.values + p * w.stride + static_cast<size_t>(k) * kPanel;
+    a.second = kPanelsTogether == 2 ? w.stride : kN;
+    a.ahead = reinterpret_cast<const char*>(a.panel + (pair ? 2 : 1) * w.stride);
+    a.ahead_second = pair ? w.stride * sizeof(float) : 0;
+    a.y = y + column;
+    if (pair) {
+      whole_block<2, kStrip>(a, rows, 2 * kPanel);
+    } else if (columns == kPanel) {
+      whole_block<kOnePanelCols, kStrip>(a, rows, kPanel);
+    } else {
+      part_block<kStrip>(a, rows, columns);
+    }
+    p += pair ? 2 : 1;
+    column += pair ? 2 * kPanel : kPanel;
+  }
+}
+
+void panels_target(const Panels& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
+                   Store store) {
+  for (int k = 0; k < w.k; k += kPanelsDepth) {
+    const int depth = std::min(kPanelsDepth, w.k - k);
+    const TileArgs a{.x = x + k, .ldx = ldx, .panel = nullptr, .second = 0, .depth = depth,
+                     .bias = nullptr, .y = y, .ldy = ldy, .add = k > 0 || store == Store::add,
+                     .ahead = nullptr, .ahead_step = 0, .ahead_second = 0};
+    panels_block<false>(w, k, depth, a, rows);
+  }
+}
+
+// x [depth][ldx] -> strips [tile][depth][height], in the order of the tiles.
+void pack_strips(const float* x, size_t ldx, int rows, int depth, float* strips) {
+  const RowTiles tiles(rows);
+  for (int t = 0; t < tiles.count; ++t) {
+    const int begin = tiles.begin(t), height = tiles.begin(t + 1) - begin;
+    const float* from = x + begin;
+    for (int k = 0; k < depth; ++k, from += ldx, strips += height) {
+      for (int r = 0; r < height; ++r) strips[r] = from[r];
+    }
+  }
+}
+
+void transposed_target(const Panels& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
+                       Store store) {
+  thread_local AlignedFloats strips;
+  strips.resize(std::max(strips.size(), static_cast<size_t>(rows) * std::min(kPanelsDepth, w.k)));
+  for (int k = 0; k < w.k; k += kPanelsDepth) {
+    const int depth = std::min(kPanelsDepth, w.k - k);
+    pack_strips(x + k * ldx, ldx, rows, depth, strips.data());
+    const TileArgs a{.x = strips.data(), .ldx = 0, .panel = nullptr, .second = 0, .depth = depth,
+                     .bias = nullptr, .y = y, .ldy = ldy, .add = k > 0 || store == Store::add,
+                     .ahead = nullptr, .ahead_step = 0, .ahead_second = 0};
+    panels_block<true>(w, k, depth, a, rows);
+  }
+}
+
+}  // namespace longshot::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace longshot::rollout::cpu {
+namespace longshot::kernels {
 
 HWY_EXPORT(gemm_target);
+HWY_EXPORT(panels_target);
+HWY_EXPORT(transposed_target);
 
 void gemm(const PackedMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
           int panel_begin, int panel_end, Store store) {
   HWY_DYNAMIC_DISPATCH(gemm_target)(w, x, ldx, rows, y, ldy, panel_begin, panel_end, store);
 }
 
-}  // namespace longshot::rollout::cpu
+void multiply(const Panels& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
+              Store store) {
+  HWY_DYNAMIC_DISPATCH(panels_target)(w, x, ldx, rows, y, ldy, store);
+}
+
+void multiply_transposed(const Panels& w, const float* x, size_t ldx, int rows, float* y,
+                         size_t ldy, Store store) {
+  HWY_DYNAMIC_DISPATCH(transposed_target)(w, x, ldx, rows, y, ldy, store);
+}
+
+}  // namespace longshot::kernels
 #endif  // HWY_ONCE

@@ -1,8 +1,8 @@
-#include "rollout/number_format.h"
+#include "base/number_format.h"
 
 #include <fmt/core.h>
 
-namespace longshot::rollout {
+namespace longshot {
 
 Result<NumberFormat> parse_number_format(const std::string& name) {
   if (name == "float32" || name == "f32") return NumberFormat::f32;
@@ -27,4 +27,4 @@ const char* number_format_name(NumberFormat format) {
   return "?";
 }
 
-}  // namespace longshot::rollout
+}  // namespace longshot

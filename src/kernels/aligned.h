@@ -6,9 +6,9 @@
 #include <new>
 #include <vector>
 
-#include "rollout/cpu/huge_pages.h"
+#include "kernels/huge_pages.h"
 
-namespace longshot::rollout::cpu {
+namespace longshot::kernels {
 
 template <typename T>
 struct LineAllocator {
@@ -47,4 +47,4 @@ inline int row_stride(int n) {
   return padded % 1024 == 0 ? padded + kLane : padded;
 }
 
-}  // namespace longshot::rollout::cpu
+}  // namespace longshot::kernels

@@ -5,7 +5,7 @@
 
 #include "base/status.h"
 
-namespace longshot::rollout {
+namespace longshot {
 
 enum class NumberFormat {
   f32,
@@ -19,4 +19,4 @@ enum class NumberFormat {
 Result<NumberFormat> parse_number_format(const std::string& name);
 const char* number_format_name(NumberFormat format);  // the short one
 
-}  // namespace longshot::rollout
+}  // namespace longshot

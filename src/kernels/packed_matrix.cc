@@ -1,11 +1,11 @@
-#include "rollout/cpu/packed_matrix.h"
+#include "kernels/packed_matrix.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "base/check.h"
 
-namespace longshot::rollout::cpu {
+namespace longshot::kernels {
 namespace {
 
 size_t bytes_of_panel(NumberFormat format, int k) {
@@ -139,4 +139,4 @@ float PackedMatrix::value(int column, int k) const {
   return 0;
 }
 
-}  // namespace longshot::rollout::cpu
+}  // namespace longshot::kernels

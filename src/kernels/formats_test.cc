@@ -1,8 +1,8 @@
 #include <gtest/gtest.h>
 
-#include "rollout/cpu/kernels_testing.h"
+#include "kernels/testing.h"
 
-namespace longshot::rollout::cpu {
+namespace longshot::kernels {
 namespace {
 
 class FormatKernels : public Kernels {};
@@ -148,43 +148,5 @@ TEST(PackedMatrix, FormatsKeepTheirStep) {
   }
 }
 
-// What the cache stands for: each value rounded as its format does.
-std::vector<float> rounded(const std::vector<float>& in, int head_dim, NumberFormat format) {
-  std::vector<float> out = in;
-  for (size_t begin = 0; begin < in.size(); begin += head_dim) {
-    float largest = 0;
-    for (int e = 0; e < head_dim; ++e) largest = std::max(largest, std::abs(in[begin + e]));
-    for (int e = 0; e < head_dim; ++e) {
-      float& v = out[begin + e];
-      v = format == NumberFormat::bf16
-              ? from_bf16(to_bf16(v))
-              : std::nearbyint(v * (127.0f / largest)) * (largest / 127.0f);
-    }
-  }
-  return out;
-}
-
-TEST_P(FormatKernels, AttentionOverASmallerCacheMatchesTheReferenceOnItsValues) {
-  for (const NumberFormat format : {NumberFormat::bf16, NumberFormat::int8}) {
-    double worst = 0;
-    for (const auto& [head_dim, group, length] :
-         {std::array{64, 3, 100}, {12, 1, 1}, {128, 4, 33}, {2, 7, 16}, {96, 2, 47}}) {
-      AttentionCase c(head_dim, length, format);
-      const auto keys = rounded(c.keys, head_dim, format),
-                 values = rounded(c.values, head_dim, format);
-      const auto q = random_floats(length * group * head_dim, 11);
-      const auto out = c.run(q, length, 0, group);
-      for (int i = 0; i < length * group; ++i) {
-        const auto expected = reference::attend(std::span(q).subspan(i * head_dim, head_dim), keys,
-                                                values, i / group + 1);
-        worst = std::max(
-            worst, largest_difference(std::span(out).subspan(i * head_dim, head_dim), expected));
-      }
-    }
-    report(format == NumberFormat::bf16 ? "attend, bf16 cache" : "attend, int8 cache", worst);
-    EXPECT_LT(worst, 2e-6);
-  }
-}
-
 }  // namespace
-}  // namespace longshot::rollout::cpu
+}  // namespace longshot::kernels

@@ -3,11 +3,11 @@
 
 #include <cstddef>
 
-namespace longshot::rollout::cpu {
+namespace longshot::kernels {
 
 inline constexpr size_t kHugePage = 2 << 20;
 
 // A wish that the system may ignore. `memory` is aligned to kHugePage. Thread-safe.
 void prefer_huge_pages(void* memory, size_t bytes);
 
-}  // namespace longshot::rollout::cpu
+}  // namespace longshot::kernels

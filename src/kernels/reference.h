@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-namespace longshot::rollout::cpu::reference {
+namespace longshot::kernels::reference {
 
 // y[m, n] = x[m, k] W[n, k]^T
 inline std::vector<float> gemm(std::span<const float> x, std::span<const float> w, int m, int n,
@@ -66,4 +66,4 @@ inline std::vector<float> attend(std::span<const float> q, std::span<const float
   return {out.begin(), out.end()};
 }
 
-}  // namespace longshot::rollout::cpu::reference
+}  // namespace longshot::kernels::reference

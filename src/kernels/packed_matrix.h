@@ -15,10 +15,10 @@
 #include <span>
 #include <vector>
 
-#include "rollout/cpu/aligned.h"
-#include "rollout/number_format.h"
+#include "kernels/aligned.h"
+#include "base/number_format.h"
 
-namespace longshot::rollout::cpu {
+namespace longshot::kernels {
 
 inline constexpr int kPanel = 16;
 inline constexpr int kInt4Group = 32;     // values of k that share a scale
@@ -83,4 +83,4 @@ inline float from_bf16(uint16_t bits) {
   return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
 }
 
-}  // namespace longshot::rollout::cpu
+}  // namespace longshot::kernels

@@ -1,26 +1,14 @@
 #pragma once
-// Everything of the forward pass that is not a GEMM. Rows are padded with zeros to a multiple of 16 floats, and a
-// sum over a row goes through 16 fixed partial sums, so results do not depend on the vector width. All functions
-// are thread-safe on disjoint outputs; plain references for the tests are in reference.h.
+// Attention over the paged KV cache. Thread-safe on disjoint outputs.
 
 #include <cstddef>
 #include <span>
 
-#include "rollout/number_format.h"
+#include "base/number_format.h"
 
 namespace longshot::rollout::cpu {
 
 inline constexpr int kPage = 16;  // positions of one KV page
-
-// out = x / sqrt(mean(x^2) + eps) * weight. Length n; all three arrays readable to the padded length.
-void rms_norm(const float* x, const float* weight, int n, float eps, float* out);
-
-// act = gate / (1 + exp(-gate)) * up over `n` floats, n a multiple of 16.
-void silu_mul(const float* gate, const float* up, int n, float* act);
-
-// Rotates one head in place, Hugging Face's split: the pair of element i is i + head_dim / 2.
-// cos_sin: [head_dim / 2] cosines, then as many sines.
-void rope(float* head, const float* cos_sin, int head_dim);
 
 // One token: the query heads that share a KV head, at position length - 1. It sees positions [0, length).
 struct AttentionRow {

@@ -14,10 +14,10 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "rollout/cpu/aligned.h"
-#include "rollout/cpu/packed_matrix.h"
+#include "kernels/aligned.h"
+#include "kernels/packed_matrix.h"
 
-namespace longshot::rollout::cpu {
+namespace longshot::kernels {
 
 // Values of k in a block. f32 panels stream from the second cache, so a block is long: y is read and written again for
 // every further one. Other formats are unpacked into a buffer of one block first, which has to stay in the first cache.
@@ -31,6 +31,22 @@ enum class Store { set, add };  // y = result, or y += result (the residual conn
 // stride ldy). W is not int8. Thread-safe for disjoint panels.
 void gemm(const PackedMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
           int panel_begin, int panel_end, Store store);
+
+// f32 weights in panels, or a part of them: [panel][k][16], panels `stride` floats apart. `values` is on a vector's
+// border.
+struct Panels {
+  const float* values;
+  size_t stride;
+  int n, k;
+};
+constexpr int kPanelsDepth = depth_of(NumberFormat::f32);
+
+// y [rows, n] = x [rows, k] W^T, or += it, by the rules above.
+void multiply(const Panels& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
+              Store store);
+// The same for x that lies transposed, [k, rows] (row stride ldx).
+void multiply_transposed(const Panels& w, const float* x, size_t ldx, int rows, float* y,
+                         size_t ldy, Store store);
 
 // Largest |q| of rows of k values, on this processor. Not above 127 with VNNI; else sums of k products of a q and a
 // weight byte stay within 32 bits.
@@ -64,4 +80,4 @@ class QuantizedRows {
 void gemm_int8(const PackedMatrix& w, const QuantizedRows& x, int rows, float* y, size_t ldy,
                int panel_begin, int panel_end, Store store);
 
-}  // namespace longshot::rollout::cpu
+}  // namespace longshot::kernels

@@ -1,0 +1,38 @@
+"""What the programs of training peers share: see peer.py. load(options) -> (supervised, update), which return the number
+of useful tokens."""
+
+import importlib.metadata
+import json
+import os
+import resource
+import sys
+import time
+
+
+def gemm_gflops():
+    """The best of a few large products of this PyTorch, with its threads."""
+    import torch
+
+    a, b, best = torch.randn(2048, 2048), torch.randn(2048, 2048), float("inf")
+    for _ in range(8):
+        start = time.perf_counter()
+        a @ b
+        best = min(best, time.perf_counter() - start)
+    return 2 * 2048**3 / best / 1e9
+
+
+def serve(load, package):
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # the peer's own chatter must not look like an answer
+    supervised, update = load(json.loads(sys.argv[1]))
+    print(json.dumps({"ready": f"{package} {importlib.metadata.version(package)}"}), file=answers)
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "gemm" in request:
+            print(json.dumps({"gemm_gflops": gemm_gflops()}), file=answers)
+            continue
+        start = time.perf_counter()
+        tokens = (update if "groups" in request else supervised)(**request)
+        seconds = time.perf_counter() - start
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        print(json.dumps({"useful_tokens": tokens, "seconds": seconds, "peak_bytes": peak}), file=answers)

@@ -1,0 +1,49 @@
+"""Forward, backward and AdamW with transformers and PyTorch: padded batches, scaled-dot-product attention.
+
+Requests as bench/trainer_worker.cc takes them. A policy update runs every sequence with its whole prompt, as trainers on
+top of transformers do, in micro-batches of 8 sequences, and takes the logits of response positions only.
+"""
+
+import peer_trainer
+
+
+def load(options):
+    import torch
+    from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+
+    torch.set_num_threads(options["threads"])
+    if "shape" in options:
+        model = LlamaForCausalLM(LlamaConfig(**options["shape"], attn_implementation="sdpa"))
+    else:
+        model = AutoModelForCausalLM.from_pretrained(options["model"], dtype=torch.float32, attn_implementation="sdpa")
+    model.train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-9, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
+    vocab = model.config.vocab_size
+
+    def finish():
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    def supervised(sequences, length):
+        ids = torch.randint(0, vocab, (sequences, length))
+        model(input_ids=ids, labels=ids, use_cache=False).loss.backward()
+        finish()
+        return sequences * length
+
+    def update(groups, samples, prompt, response):
+        prompts = torch.randint(0, vocab, (groups, prompt)).repeat_interleave(samples, 0)
+        ids = torch.cat([prompts, torch.randint(0, vocab, (groups * samples, response))], 1)
+        rewards = torch.arange(groups * samples).float() % 2 - 0.5
+        for begin in range(0, len(ids), 8):
+            part, targets = ids[begin:begin + 8], ids[begin:begin + 8, prompt:]
+            logits = model(input_ids=part, use_cache=False, logits_to_keep=response + 1).logits[:, :-1]
+            chosen = torch.log_softmax(logits, -1).gather(-1, targets[..., None])[..., 0]
+            (-(rewards[begin:begin + 8, None] * chosen).sum() / len(ids)).backward()
+        finish()
+        return groups * samples * response
+
+    return supervised, update
+
+
+peer_trainer.serve(load, "transformers")

@@ -1,0 +1,158 @@
+// Our side of bench/side_by_side trainer: `trainer_worker MODEL|smollm2|tiny THREADS [CHECKPOINTING [LAYERS]]` loads once,
+// then answers one JSON line per request on standard input. LAYERS: a random model of that shape with so many layers.
+//
+// {"sequences": N, "length": L}: a supervised step (forward, backward, AdamW) over N packed rows of L random tokens.
+// {"groups": G, "samples": S, "prompt": P, "response": R}: a policy update of one optimizer step over G prompts with S
+// responses each. Answer: {"seconds", "useful_tokens", "packed_tokens", "useful_flops", "peak_bytes"}; useful are the
+// multiply-adds, two operations each, that the batch needs when nothing is computed twice or for nothing.
+// {"peak": true}: {"peak_gflops"}, the multiply-add peak now.
+
+#include <ATen/Parallel.h>
+#include <fmt/core.h>
+#include <sys/resource.h>
+
+#include <cstdlib>
+#include <iostream>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/rng.h"
+#include "bench/bench_model.h"
+#include "bench/peak.h"
+#include "bench/shapes.h"
+#include "model/runtime.h"
+#include "policy/trainer.h"
+
+namespace longshot::bench {
+namespace {
+
+std::vector<data::TokenId> random_tokens(int64_t count, uint64_t key, int vocab) {
+  CounterRng rng(key);
+  std::vector<data::TokenId> out(count);
+  for (auto& token : out) token = static_cast<data::TokenId>(rng.next_below(vocab));
+  return out;
+}
+
+// Of the matrices and of attention, forward and backward. `tokens` go through the layers, `targets` through the head,
+// and `pairs` is the number of (query, key) that see each other.
+double useful_flops(const model::ModelConfig& c, double tokens, double targets, double pairs) {
+  const double q = static_cast<double>(c.num_heads) * c.head_dim;
+  const double kv = static_cast<double>(c.num_kv_heads) * c.head_dim;
+  const double layer = c.hidden_size * (2 * q + 2 * kv + 3.0 * c.intermediate_size);
+  const double products = tokens * c.num_layers * layer + targets * c.hidden_size * c.vocab_size;
+  // Attention: two products forward, five backward (the scores once more).
+  return 6 * products + 2 * 7.0 * pairs * c.num_layers * q;
+}
+
+double peak_rss() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) * 1024;
+}
+
+Json supervised(policy::Trainer& trainer, const model::ModelConfig& c, const Json& request, uint64_t key) {
+  const int64_t sequences = request.at("sequences"), length = request.at("length");
+  std::vector<std::vector<data::TokenId>> tokens;
+  const std::vector<uint8_t> mask(length, 1);
+  std::vector<policy::Trainer::SupervisedRow> rows;
+  for (int64_t i = 0; i < sequences; ++i)
+    tokens.push_back(random_tokens(length, hash_combine(key, static_cast<uint64_t>(i)), c.vocab_size));
+  for (const auto& row : tokens) rows.push_back({&row, &mask});
+  policy::SftOptions options;
+  options.micro_batch_tokens = static_cast<int>(sequences * length);
+  const Stopwatch watch;
+  const auto metrics = trainer.supervised_step(rows, options);
+  const double seconds = watch.seconds();
+  must(metrics.status());
+  const double count = static_cast<double>(sequences * length), l = static_cast<double>(length);
+  return {{"seconds", seconds}, {"useful_tokens", count}, {"packed_tokens", count},
+          {"loss", metrics->at("train/loss")},
+          {"useful_flops", useful_flops(c, count, count, static_cast<double>(sequences) * l * (l + 1) / 2)},
+          {"peak_bytes", peak_rss()}};
+}
+
+Json policy_update(policy::Trainer& trainer, const model::ModelConfig& c, const Json& request, uint64_t key) {
+  const int64_t prompts = request.at("groups"), samples = request.at("samples"), p = request.at("prompt"),
+                r = request.at("response");
+  std::vector<data::Group> groups;
+  for (int64_t g = 0; g < prompts; ++g) {
+    data::Group& group = groups.emplace_back();
+    group.prompt.id = std::to_string(g);
+    const auto prompt = random_tokens(p, hash_combine(key, static_cast<uint64_t>(g)), c.vocab_size);
+    for (int64_t s = 0; s < samples; ++s) {
+      data::Sample sample;
+      sample.prompt_id = group.prompt.id;
+      sample.prompt_tokens = prompt;
+      sample.tokens = random_tokens(r, hash_combine(key, static_cast<uint64_t>(1000 + g * samples + s)), c.vocab_size);
+      sample.logprobs.assign(r, -10.0F);
+      sample.segments = {{0, static_cast<int>(r), 0}};
+      sample.finish = data::FinishReason::length;
+      data::Verdict verdict;
+      verdict.scored = true;
+      verdict.score = static_cast<double>(s % 2);
+      group.samples.push_back(std::move(sample));
+      group.verdicts.push_back(verdict);
+    }
+  }
+  const Stopwatch watch;
+  const auto metrics = trainer.fit(groups, key, 0);
+  const double seconds = watch.seconds();
+  must(metrics.status());
+  const double n = static_cast<double>(prompts), m = n * static_cast<double>(samples), a = static_cast<double>(p),
+               b = static_cast<double>(r);
+  // The last token of a response predicts nothing.
+  const double tokens = n * a + m * (b - 1), pairs = n * a * (a + 1) / 2 + m * (a * (b - 1) + b * (b - 1) / 2);
+  return {{"seconds", seconds}, {"useful_tokens", m * b}, {"packed_tokens", metrics->at("perf/train_tokens")},
+          {"useful_flops", useful_flops(c, tokens, m * b, pairs)}, {"peak_bytes", peak_rss()}};
+}
+
+void serve(int argc, char** argv) {
+  if (argc < 3) must(invalid_argument("usage: trainer_worker MODEL|smollm2|tiny THREADS [CHECKPOINTING [LAYERS]]"));
+  const int threads = std::atoi(argv[2]);
+  model::configure_compute(threads);
+  std::unique_ptr<rollout::RandomModel> loaded;
+  const std::string name = argv[1];
+  if (argc > 4) {
+    model::ModelConfig shape = name == "tiny" ? tiny_shape() : smollm2_shape();
+    shape.num_layers = std::atoi(argv[4]);
+    shape.max_position_embeddings = 1 << 20;
+    loaded = rollout::random_model(shape, 1);
+  } else {
+    loaded = load_bench_model(name);
+  }
+  const model::ModelConfig config = loaded->view.config;
+  auto weights = model::Weights::from_host(config, loaded->tensors, "cpu");
+  must(weights.status());
+  loaded.reset();
+  policy::AlgorithmOptions algorithm;
+  algorithm.mini_batches = 1;
+  if (argc > 3) algorithm.compute.checkpointing = argv[3];
+  algorithm.micro_batch_tokens = 1 << 20;
+  if (const char* most = std::getenv("MICRO_BATCH_TOKENS")) algorithm.micro_batch_tokens = std::atoi(most);
+  policy::OptimizerOptions optimizer;
+  optimizer.lr = 1e-9;  // the same work again and again
+  policy::Trainer trainer(std::move(*weights), optimizer, algorithm, 1'000'000);
+  fmt::print("{}\n", dump_json(Json{{"ready", "longshot"}}));
+  uint64_t key = 0;
+  for (std::string line; std::getline(std::cin, line);) {
+    const auto request = parse_json(line, "request");
+    must(request.status());
+    Json answer;
+    if (request->contains("peak")) {
+      answer = {{"peak_gflops", measured_peak_gflops(threads, 0.3)}};
+    } else if (request->contains("groups")) {
+      answer = policy_update(trainer, config, *request, ++key);
+    } else {
+      answer = supervised(trainer, config, *request, ++key);
+    }
+    fmt::print("{}\n", dump_json(answer));
+  }
+}
+
+}  // namespace
+}  // namespace longshot::bench
+
+int main(int argc, char** argv) {
+  setlinebuf(stdout);
+  longshot::bench::serve(argc, argv);
+}

@@ -1,0 +1,40 @@
+#pragma once
+// What attention over packed sequences does to a block of scores between two products. Vectorized; thread-safe on
+// disjoint outputs.
+
+#include <cstdint>
+#include <cstddef>
+
+namespace longshot::kernels {
+
+// One step of the softmax over blocks of keys (Milakov & Gimelshein, 1805.02867). Scores become
+// exp(scale * score - max), 0 where a query does not see the key.
+struct SoftmaxBlock {
+  float* scores;  // [rows][stride]
+  size_t stride;  // a multiple of 16
+  int rows, keys;
+  int64_t visible;  // row r sees the first visible + r keys if causal, all of them if not
+  bool causal;
+  float scale;
+  float* max;    // [rows] of all blocks so far; updated
+  float* total;  // [rows] sums of the weights; updated
+  float* sums;   // [rows][width] weighted values; rescaled to the new maximum
+  int width;     // a multiple of 16
+};
+void softmax_block(const SoftmaxBlock& b);
+
+// Transposed scores become weights w = exp(scale * score - log_sum), and dweights the gradient of the scores before
+// the scale: w * (dweight - dot) * scale. Hidden ones become 0.
+struct SoftmaxGradientBlock {
+  float* scores;    // [keys][stride]
+  float* dweights;  // [keys][stride]
+  size_t stride;    // a multiple of 16
+  int keys, queries;
+  int64_t hidden;  // key i is hidden from queries before hidden + i
+  float scale;
+  const float* log_sums;  // [queries]
+  const float* dots;      // [queries] sum of output times its gradient
+};
+void softmax_gradient_block(const SoftmaxGradientBlock& b);
+
+}  // namespace longshot::kernels

@@ -1,0 +1,43 @@
+#include "kernels/panel_pack.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace longshot::kernels {
+
+void PanelBuffer::reset(int n, int k) {
+  n_ = n;
+  k_ = k;
+  stride_ = static_cast<size_t>(k) * kPanel;
+  if (data_.size() < count() * stride_) data_ = AlignedFloats(count() * stride_);
+}
+
+void PanelBuffer::pack_rows(int panel, const float* matrix, size_t ld) {
+  const int first = panel * kPanel, rows = std::min(kPanel, n_ - first);
+  float* out = at(panel);
+  if (rows < kPanel) std::fill_n(out, stride_, 0.0f);
+  constexpr int kBlock = 64;  // of k: the 4 KiB that are written in strides stay in the first cache
+  for (int k0 = 0; k0 < k_; k0 += kBlock) {
+    const int k1 = std::min(k_, k0 + kBlock);
+    for (int r = 0; r < rows; ++r) {
+      const float* in = matrix + (first + r) * ld;
+      for (int k = k0; k < k1; ++k) out[static_cast<size_t>(k) * kPanel + r] = in[k];
+    }
+  }
+}
+
+void PanelBuffer::pack_columns(int panel, const float* matrix, size_t ld) {
+  const int first = panel * kPanel, columns = std::min(kPanel, n_ - first);
+  float* out = at(panel);
+  const float* in = matrix + first;
+  for (int k = 0; k < k_; ++k, in += ld, out += kPanel) {
+    if (columns == kPanel) {
+      std::memcpy(out, in, kPanel * sizeof(float));
+    } else {
+      std::copy_n(in, columns, out);
+      std::fill_n(out + columns, kPanel - columns, 0.0f);
+    }
+  }
+}
+
+}  // namespace longshot::kernels

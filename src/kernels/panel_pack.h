@@ -1,0 +1,32 @@
+#pragma once
+// Copies of plain matrices in the panel order that the products read (see gemm.h). Thread-safe on disjoint panels.
+
+#include <cstddef>
+
+#include "kernels/aligned.h"
+#include "kernels/gemm.h"
+
+namespace longshot::kernels {
+
+// Panel memory that is used again and again. Grows, never shrinks.
+class PanelBuffer {
+ public:
+  // Makes room for [n / 16 panels][k][16]. What is in it is undefined until packed.
+  void reset(int n, int k);
+  Panels panels() const { return {data_.data(), stride_, n_, k_}; }
+  int count() const { return (n_ + kPanel - 1) / kPanel; }
+
+  // W = the rows of a [n, k] matrix (row stride ld): W's row is a column of the panel.
+  void pack_rows(int panel, const float* matrix, size_t ld);
+  // W = the columns of a [k, n] matrix: y = x M.
+  void pack_columns(int panel, const float* matrix, size_t ld);
+
+ private:
+  float* at(int panel) { return data_.data() + panel * stride_; }
+
+  AlignedFloats data_;
+  size_t stride_ = 0;
+  int n_ = 0, k_ = 0;
+};
+
+}  // namespace longshot::kernels

@@ -1,0 +1,27 @@
+#pragma once
+// What a transformer does to one row besides products. Rows are padded with zeros to a multiple of 16 floats, and a sum
+// over a row goes through 16 fixed partial sums, so results do not depend on the vector width. All functions are
+// thread-safe on disjoint outputs.
+
+namespace longshot::kernels {
+
+// out = x / sqrt(mean(x^2) + eps) * weight. Length n; all three arrays readable to the padded length.
+void rms_norm(const float* x, const float* weight, int n, float eps, float* out);
+
+// act = gate / (1 + exp(-gate)) * up over `n` floats, n a multiple of 16.
+void silu_mul(const float* gate, const float* up, int n, float* act);
+
+// Rotates one head in place, Hugging Face's split: the pair of element i is i + head_dim / 2.
+// cos_sin: [head_dim / 2] cosines, then as many sines.
+void rope(float* head, const float* cos_sin, int head_dim);
+
+// Gradients of the two above. dx += and dweight +=; dgate and dup are written.
+void rms_norm_backward(const float* x, const float* weight, const float* dout, int n, float eps,
+                       float* dx, float* dweight);
+void silu_mul_backward(const float* gate, const float* up, const float* dact, int n, float* dgate,
+                       float* dup);
+
+// out += in, n a multiple of 16.
+void add_row(const float* in, int n, float* out);
+
+}  // namespace longshot::kernels

@@ -1,0 +1,148 @@
+#include "model/cpu_compute.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "base/check.h"
+
+namespace longshot::model {
+namespace {
+
+// The arrays behind the model's names; `find` gives null where there is none.
+template <typename T>
+cpu::DecoderArrays<T> arrays(const ModelConfig& config, const std::function<T*(const std::string&)>& find) {
+  cpu::DecoderArrays<T> out;
+  out.embedding = find("model.embed_tokens.weight");
+  out.final_norm = find("model.norm.weight");
+  for (int i = 0; i < config.num_layers; ++i) {
+    const std::string prefix = "model.layers." + std::to_string(i) + ".";
+    const auto get = [&](const char* name) { return find(prefix + name); };
+    cpu::LayerArrays<T>& l = out.layers.emplace_back();
+    l.attention_norm = get("input_layernorm.weight");
+    l.mlp_norm = get("post_attention_layernorm.weight");
+    l.q_norm = get("self_attn.q_norm.weight");
+    l.k_norm = get("self_attn.k_norm.weight");
+    l.q = get("self_attn.q_proj.weight");
+    l.k = get("self_attn.k_proj.weight");
+    l.v = get("self_attn.v_proj.weight");
+    l.out = get("self_attn.o_proj.weight");
+    l.gate = get("mlp.gate_proj.weight");
+    l.up = get("mlp.up_proj.weight");
+    l.down = get("mlp.down_proj.weight");
+    l.q_bias = get("self_attn.q_proj.bias");
+    l.k_bias = get("self_attn.k_proj.bias");
+    l.v_bias = get("self_attn.v_proj.bias");
+    l.out_bias = get("self_attn.o_proj.bias");
+    l.gate_bias = get("mlp.gate_proj.bias");
+    l.up_bias = get("mlp.up_proj.bias");
+    l.down_bias = get("mlp.down_proj.bias");
+  }
+  return out;
+}
+
+const float* values_of(const Weights& weights, const std::string& name) {
+  const at::Tensor* tensor = weights.find(name);
+  return tensor == nullptr ? nullptr : tensor->const_data_ptr<float>();
+}
+
+// Null for a weight that is not trained; else its gradient, zero where there was none.
+float* gradient_of(Weights& weights, const std::string& name) {
+  const at::Tensor* tensor = std::as_const(weights).find(name);
+  if (tensor == nullptr || !tensor->requires_grad()) return nullptr;
+  at::Tensor& grad = const_cast<at::Tensor*>(tensor)->mutable_grad();
+  if (!grad.defined()) grad = at::zeros_like(*tensor);
+  return grad.mutable_data_ptr<float>();
+}
+
+const char* head_name(const ModelConfig& config) {
+  return config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
+}
+
+std::vector<kernels::Family> families_of(const PackedBatch& batch) {
+  std::vector<kernels::Family> families;
+  std::vector<size_t> of(batch.sequences());
+  for (int64_t s = 0; s < batch.sequences(); ++s) {
+    const int prompt = batch.prompt_of(s);
+    of[s] = prompt < 0 ? families.size() : of[prompt];
+    if (prompt < 0) families.emplace_back();
+    families[of[s]].members.push_back({batch.boundaries[s], batch.boundaries[s + 1]});
+  }
+  return families;
+}
+
+}  // namespace
+
+bool CpuCompute::supports(const Weights& weights) {
+  return std::ranges::all_of(weights.tensors(), [](const NamedTensor& w) {
+    return w.tensor.is_cpu() && w.tensor.is_contiguous() && w.tensor.scalar_type() == at::kFloat;
+  });
+}
+
+CpuCompute::CpuCompute(const ModelConfig& config, int threads)
+    : config_(config), pool_(threads), decoder_(config, pool_), head_(pool_) {}
+
+cpu::Head::Problem CpuCompute::problem(const Weights& weights) const {
+  return {.hidden = gathered_.rows(),
+          .targets = *request_.targets,
+          .weight = values_of(weights, head_name(config_)),
+          .vocab = config_.vocab_size,
+          .width = config_.hidden_size,
+          .temperature = static_cast<float>(request_.temperature)};
+}
+
+TokenLogprobs CpuCompute::forward(Weights& weights, const Request& request) {
+  const at::NoGradGuard no_grad;
+  request_ = request;
+  families_ = families_of(*request.batch);
+  const auto find = [&](const std::string& name) { return values_of(weights, name); };
+  decoder_.forward(arrays<const float>(config_, find),
+                   {request.batch->tokens, request.batch->positions, &families_}, request.checkpointing,
+                   request.for_backward);
+  const std::vector<int64_t>& predictors = *request.predictors;
+  const auto rows = static_cast<int64_t>(predictors.size());
+  gathered_.reset(rows, config_.hidden_size);
+  const kernels::ConstRows hidden = decoder_.hidden();
+  for (int64_t i = 0; i < rows; ++i)
+    std::copy_n(hidden.row(predictors[i]), config_.hidden_size, gathered_.row(i));
+  cpu::Head::Output out;
+  if (request.known_gradient != nullptr) {
+    LS_CHECK(request.for_backward && !request.with_entropy, "a known gradient is for a backward pass");
+    dgathered_.reset(rows, config_.hidden_size);
+    out = head_.forward_backward(problem(weights), *request.known_gradient, dgathered_.rows(),
+                                 gradient_of(weights, head_name(config_)));
+  } else {
+    out = head_.forward(problem(weights), request.with_entropy);
+  }
+  log_sums_ = std::move(out.log_sums);
+  return {std::move(out.logprobs), std::move(out.entropy)};
+}
+
+void CpuCompute::backward(Weights& weights, const std::vector<float>& grad) {
+  const at::NoGradGuard no_grad;
+  LS_CHECK(request_.for_backward, "backward() of a pass that kept nothing");
+  request_.for_backward = false;
+  const std::vector<int64_t>& predictors = *request_.predictors;
+  const auto rows = static_cast<int64_t>(predictors.size());
+  const int hidden = config_.hidden_size;
+  const auto find = [&](const std::string& name) { return gradient_of(weights, name); };
+  const cpu::DecoderArrays<float> gradients = arrays<float>(config_, find);
+  if (request_.known_gradient == nullptr) {
+    dgathered_.reset(rows, hidden);
+    head_.backward(problem(weights), log_sums_, grad, dgathered_.rows(), find(head_name(config_)));
+  }
+  dhidden_.reset(request_.batch->total(), hidden);
+  for (int64_t r = 0; r < request_.batch->total(); ++r) std::fill_n(dhidden_.row(r), hidden, 0.0f);
+  for (int64_t i = 0; i < rows; ++i) {
+    float* out = dhidden_.row(predictors[i]);
+    const float* in = dgathered_.row(i);
+    for (int e = 0; e < hidden; ++e) out[e] += in[e];
+  }
+  decoder_.backward(dhidden_.rows(), gradients);
+}
+
+}  // namespace longshot::model

@@ -1,0 +1,212 @@
+#include "model/cpu_compute.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/matmul.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+#include "model/layers.h"
+#include "model/test_models.h"
+
+namespace longshot::model {
+namespace {
+
+// Some prompts and what goes on from each.
+struct Prompt {
+  std::vector<int32_t> tokens;
+  std::vector<std::vector<int32_t>> responses;
+};
+
+std::vector<Prompt> prompts() {
+  return {{random_tokens(21, 1), {random_tokens(9, 2), random_tokens(1, 3), random_tokens(40, 4)}},
+          {random_tokens(130, 5), {random_tokens(200, 6)}},
+          {random_tokens(5, 7), {random_tokens(3, 8), random_tokens(17, 9)}}};
+}
+
+// The batch and the targets of every response token; shared or with each prompt repeated.
+struct Problem {
+  PackedBatch batch;
+  std::vector<int64_t> predictors;
+  std::vector<int32_t> targets;
+  std::vector<float> grad;
+};
+
+Problem problem_of(const std::vector<Prompt>& prompts, bool share) {
+  Problem p;
+  CounterRng rng(3);
+  for (const Prompt& prompt : prompts) {
+    int first = -1;
+    for (const auto& response : prompt.responses) {
+      std::vector<int32_t> tokens = prompt.tokens;
+      tokens.insert(tokens.end(), response.begin(), response.end() - 1);
+      const auto length = static_cast<int64_t>(prompt.tokens.size());
+      if (!share) {
+        const int64_t begin = p.batch.total();
+        p.batch.append(tokens);
+        for (size_t t = 0; t < response.size(); ++t)
+          p.predictors.push_back(begin + length - 1 + static_cast<int64_t>(t));
+      } else {
+        if (first < 0) {
+          first = static_cast<int>(p.batch.sequences());
+          p.batch.append(prompt.tokens);
+        }
+        const int64_t begin = p.batch.total();
+        p.batch.append(std::span(tokens).subspan(prompt.tokens.size()), first);
+        p.predictors.push_back(p.batch.boundaries[first + 1] - 1);
+        for (size_t t = 1; t < response.size(); ++t)
+          p.predictors.push_back(begin + static_cast<int64_t>(t) - 1);
+      }
+      p.targets.insert(p.targets.end(), response.begin(), response.end());
+    }
+  }
+  for (size_t i = 0; i < p.targets.size(); ++i) p.grad.push_back(static_cast<float>(rng.next_normal()));
+  return p;
+}
+
+struct Result {
+  TokenLogprobs out;
+  std::vector<at::Tensor> gradients;
+};
+
+constexpr double kTemperature = 0.7;
+
+Result through_libtorch(const std::string& type, const Problem& p) {
+  Weights weights = tiny_weights(type);
+  const at::Tensor hidden = hidden_states(weights, p.batch).index_select(0, index_tensor(p.predictors, at::kCPU));
+  Result r;
+  r.out = token_logprobs(hidden.detach(), head_weight(weights), p.targets, kTemperature, true);
+  hidden.backward(token_logprobs_backward(hidden.detach(), head_weight(weights), p.targets, kTemperature, p.grad));
+  for (const NamedTensor& w : weights.tensors()) r.gradients.push_back(w.tensor.grad());
+  return r;
+}
+
+Result through_kernels(const std::string& type, const Problem& p, cpu::Checkpointing checkpointing, int threads,
+                       bool known_gradient = false) {
+  Weights weights = tiny_weights(type);
+  CpuCompute compute(weights.config(), threads);
+  Result r;
+  for (int pass = 0; pass < 2; ++pass) {  // the second in memory that the first has used
+    weights.zero_grad();
+    r.out = compute.forward(weights, {&p.batch, &p.predictors, &p.targets, kTemperature, !known_gradient, true,
+                                      checkpointing, known_gradient ? &p.grad : nullptr});
+    compute.backward(weights, p.grad);
+  }
+  for (const NamedTensor& w : weights.tensors()) r.gradients.push_back(w.tensor.grad());
+  return r;
+}
+
+// Largest difference of the gradients of one weight, as a share of its largest gradient.
+double relative_difference(const Result& a, const Result& b) {
+  double worst = 0;
+  for (size_t i = 0; i < a.gradients.size(); ++i) {
+    const double scale = b.gradients[i].abs().max().item<double>();
+    worst = std::max(worst, (a.gradients[i] - b.gradients[i]).abs().max().item<double>() / scale);
+  }
+  return worst;
+}
+
+double largest_difference(const std::vector<float>& a, const std::vector<float>& b) {
+  EXPECT_EQ(a.size(), b.size());
+  double worst = 0;
+  for (size_t i = 0; i < a.size(); ++i) worst = std::max(worst, std::abs(double{a[i]} - b[i]));
+  return worst;
+}
+
+bool equal(const Result& a, const Result& b) {
+  bool same = a.out.logprobs == b.out.logprobs;
+  for (size_t i = 0; i < a.gradients.size(); ++i) same = same && a.gradients[i].equal(b.gradients[i]);
+  return same;
+}
+
+class EveryModel : public ::testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(CpuCompute, EveryModel, ::testing::Values("llama", "qwen2", "qwen3"),
+                         [](const auto& info) { return info.param; });
+
+TEST_P(EveryModel, GradientsAreThoseOfLibtorchWithoutSharingOrCheckpoints) {
+  const Result reference = through_libtorch(GetParam(), problem_of(prompts(), false));
+  for (const bool share : {false, true}) {
+    const Problem p = problem_of(prompts(), share);
+    const Result ours = through_kernels(GetParam(), p, cpu::Checkpointing::none, 2);
+    const double logprob = largest_difference(ours.out.logprobs, reference.out.logprobs),
+                 entropy = largest_difference(ours.out.entropy, reference.out.entropy),
+                 gradient = relative_difference(ours, reference);
+    std::printf("%s, prompts %s: largest difference of log-probabilities %.1e, entropies %.1e, gradients (relative) %.1e\n",
+                GetParam().c_str(), share ? "shared" : "repeated", logprob, entropy, gradient);
+    EXPECT_LT(logprob, 1e-5);
+    EXPECT_LT(entropy, 1e-5);
+    EXPECT_LT(gradient, 1e-5);
+  }
+}
+
+TEST_P(EveryModel, CheckpointingAndThreadsChangeNoBit) {
+  const Problem p = problem_of(prompts(), true);
+  const Result kept = through_kernels(GetParam(), p, cpu::Checkpointing::none, 1);
+  for (const auto checkpointing :
+       {cpu::Checkpointing::none, cpu::Checkpointing::selective, cpu::Checkpointing::full}) {
+    for (const int threads : {1, 2, 5})
+      EXPECT_TRUE(equal(through_kernels(GetParam(), p, checkpointing, threads), kept));
+  }
+}
+
+TEST_P(EveryModel, AGradientKnownBeforeGivesTheSame) {
+  const Problem p = problem_of(prompts(), true);
+  const Result twice = through_kernels(GetParam(), p, cpu::Checkpointing::none, 2),
+               once = through_kernels(GetParam(), p, cpu::Checkpointing::none, 2, true);
+  EXPECT_EQ(once.out.logprobs, twice.out.logprobs);
+  EXPECT_LT(relative_difference(once, twice), 1e-6);
+  EXPECT_TRUE(equal(once, through_kernels(GetParam(), p, cpu::Checkpointing::full, 1, true)));
+}
+
+TEST_P(EveryModel, LogprobsDoNotDependOnTheOthersInTheBatch) {
+  const auto all = prompts();
+  const Problem together = problem_of(all, true);
+  Weights weights = tiny_weights(GetParam());
+  CpuCompute compute(weights.config(), 2);
+  const auto logprobs = [&](const Problem& p) {
+    return compute.forward(weights, {&p.batch, &p.predictors, &p.targets, 1.0, false, false, {}}).logprobs;
+  };
+  std::vector<float> alone;
+  for (const Prompt& prompt : all) {
+    for (const auto& response : prompt.responses) {
+      const auto part = logprobs(problem_of({{prompt.tokens, {response}}}, true));
+      alone.insert(alone.end(), part.begin(), part.end());
+    }
+  }
+  EXPECT_EQ(alone, logprobs(together));
+}
+
+TEST(CpuHead, DivergenceIsThatOfTheFullDistributions) {
+  ThreadPool pool(2);
+  cpu::Head head(pool);
+  const int rows = 9, width = 24, vocab = 2500;
+  const auto random = [&](int64_t n, uint64_t key, double scale) {
+    at::Tensor t = at::empty({n, width}, at::TensorOptions().dtype(at::kFloat));
+    CounterRng rng(key);
+    for (int64_t i = 0; i < t.numel(); ++i) t.mutable_data_ptr<float>()[i] = static_cast<float>(scale * rng.next_normal());
+    return t;
+  };
+  const at::Tensor h = random(rows, 1, 1), g = random(rows, 2, 1), w = random(vocab, 3, 0.5), v = random(vocab, 4, 0.5);
+  const std::vector<int32_t> targets(rows, 0);
+  const auto problem = [&](const at::Tensor& hidden, const at::Tensor& weight, float temperature) {
+    return cpu::Head::Problem{{hidden.const_data_ptr<float>(), static_cast<size_t>(width)}, targets,
+                              weight.const_data_ptr<float>(), vocab, width, temperature};
+  };
+  const auto ours = head.divergence(problem(h, w, 0.8F), problem(g, v, 1.3F));
+  const at::Tensor p = at::log_softmax(at::matmul(h.to(at::kDouble), w.to(at::kDouble).t()) / 0.8, -1),
+                   q = at::log_softmax(at::matmul(g.to(at::kDouble), v.to(at::kDouble).t()) / 1.3, -1);
+  const at::Tensor expected = (p.exp() * (p - q)).sum(-1);
+  double worst = 0;
+  for (int r = 0; r < rows; ++r) worst = std::max(worst, std::abs(ours[r] - expected[r].item<double>()));
+  std::printf("KL over %d tokens, up to %.2f nats: largest difference %.1e\n", vocab, expected.max().item<double>(), worst);
+  EXPECT_LT(worst, 2e-5);
+}
+
+}  // namespace
+}  // namespace longshot::model

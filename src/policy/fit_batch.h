@@ -1,0 +1,45 @@
+#pragma once
+// What Trainer::fit() works on and what it counts. Torch-free.
+
+#include <cstdint>
+#include <vector>
+
+#include "base/metrics.h"
+#include "base/status.h"
+#include "data/types.h"
+#include "policy/advantage/advantage.h"
+#include "policy/loss/objective.h"
+#include "policy/options.h"
+#include "policy/rows.h"
+
+namespace longshot::policy {
+
+// What one fit() has seen, over all its mini-batches.
+struct FitStats {
+  Summary policy_loss, kl_loss, loss, grad_norm;  // one value per optimizer step
+  Summary advantage, difference, entropy;         // the last two: first mini-batch only
+  KlEstimate kl;
+  int64_t clipped = 0, response_tokens = 0, packed_tokens = 0, steps = 0, skipped = 0;
+  int64_t flat = 0;  // mini-batches without a gradient
+  int64_t flat_samples = 0;  // not computed
+  bool as_recorded = true;   // no present log-probability of unchanged weights was off by more than rounding
+  double step_loss = 0, step_kl = 0;  // of the present optimizer step
+  int64_t unshared_tokens = 0;
+  double lr = 0;
+
+  void report(double seconds, Metrics& metrics) const;
+};
+
+// The rows of one iteration with what the objective needs to know of each.
+struct Batch {
+  RowSet set;
+  std::vector<double> advantages;           // [rows]
+  std::vector<std::vector<double>> reference;  // [rows][targets]; empty: as recorded
+  std::vector<std::vector<size_t>> groups;  // row indices, one entry per problem that has rows
+  int64_t newest = 0;  // policy version of any row
+};
+
+// Errors: those of make_rows() and compute_advantages().
+Result<Batch> make_batch(const std::vector<data::Group>& groups, const AlgorithmOptions& algorithm);
+
+}  // namespace longshot::policy
