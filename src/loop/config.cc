@@ -224,7 +224,6 @@ void bind(Settings& s, SftConfig& c) {
   s.add("sft.micro_batch_tokens", &c.batch.micro_batch_tokens, "packed tokens per forward pass",
         at_least(1));
   bind_optimizer(s, c.optimizer);
-  bind_compute(s, c.batch.compute);
   s.add("trainer.total_steps", &c.total_steps, "optimizer steps; 0 = by total_epochs",
         at_least(int64_t{0}));
   s.add("trainer.total_epochs", &c.epochs, "passes over the data when total_steps is 0", above(0));
@@ -233,6 +232,7 @@ void bind(Settings& s, SftConfig& c) {
   s.add("trainer.default_local_dir", &c.output,
         "run folder; the model goes to <folder>/huggingface");
   s.add("trainer.seed", &c.seed, "of initial weights and row order");
+  bind_compute(s, c.batch.compute);
   bind_machine(s, c.machine);
 }
 
@@ -244,8 +244,8 @@ void bind(Settings& s, TrainConfig& c) {
   bind_algorithm(s, c.algorithm);
   bind_reward(s, c);
   bind_optimizer(s, c.optimizer);
-  bind_compute(s, c.algorithm.compute);
   bind_trainer(s, c);
+  bind_compute(s, c.algorithm.compute);
   bind_machine(s, c.machine);
 }
 
