@@ -30,8 +30,8 @@ struct Step {
 };
 
 Json Step::run(const Json& request) {
-  const int prompts = request.at("groups"), samples = request.at("samples"), prompt = request.at("prompt"),
-            response = request.at("response");
+  const int prompts = request.at("groups"), samples = request.at("samples"),
+            prompt = request.at("prompt"), response = request.at("response");
   const int vocab = trainer.weights().config().vocab_size;
   const Stopwatch whole;
   std::vector<data::Sample> jobs;
@@ -40,7 +40,8 @@ Json Step::run(const Json& request) {
     CounterRng rng(hash_combine(static_cast<uint64_t>(iteration), static_cast<uint64_t>(g)));
     data::Sample job;
     job.prompt_id = fmt::format("{}.{}", iteration, g);
-    for (int t = 0; t < prompt; ++t) job.prompt_tokens.push_back(static_cast<int32_t>(rng.next_below(vocab)));
+    for (int t = 0; t < prompt; ++t)
+      job.prompt_tokens.push_back(static_cast<int32_t>(rng.next_below(vocab)));
     for (int s = 0; s < samples; ++s) {
       job.index = static_cast<uint32_t>(s);
       jobs.push_back(job);
@@ -57,7 +58,8 @@ Json Step::run(const Json& request) {
     data::Group& group = groups[i / samples];
     data::Verdict verdict;
     verdict.scored = true;
-    for (const auto token : (*done)[i].tokens) verdict.score += token % 10 == 0 ? 1.0 / response : 0.0;
+    for (const auto token : (*done)[i].tokens)
+      verdict.score += token % 10 == 0 ? 1.0 / response : 0.0;
     group.prompt.id = (*done)[i].prompt_id;
     group.samples.push_back(std::move((*done)[i]));
     group.verdicts.push_back(verdict);
@@ -70,8 +72,11 @@ Json Step::run(const Json& request) {
   must(engine.load_weights(trainer.weights().view(iteration, host)));
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  return {{"seconds", whole.seconds()}, {"generate_seconds", generate_seconds}, {"update_seconds", update_seconds},
-          {"publish_seconds", publish.seconds()}, {"useful_tokens", prompts * samples * response},
+  return {{"seconds", whole.seconds()},
+          {"generate_seconds", generate_seconds},
+          {"update_seconds", update_seconds},
+          {"publish_seconds", publish.seconds()},
+          {"useful_tokens", prompts * samples * response},
           {"peak_bytes", static_cast<double>(usage.ru_maxrss) * 1024}};
 }
 

@@ -50,13 +50,15 @@ double peak_rss() {
   return static_cast<double>(usage.ru_maxrss) * 1024;
 }
 
-Json supervised(policy::Trainer& trainer, const model::ModelConfig& c, const Json& request, uint64_t key) {
+Json supervised(policy::Trainer& trainer, const model::ModelConfig& c, const Json& request,
+                uint64_t key) {
   const int64_t sequences = request.at("sequences"), length = request.at("length");
   std::vector<std::vector<data::TokenId>> tokens;
   const std::vector<uint8_t> mask(length, 1);
   std::vector<policy::Trainer::SupervisedRow> rows;
   for (int64_t i = 0; i < sequences; ++i)
-    tokens.push_back(random_tokens(length, hash_combine(key, static_cast<uint64_t>(i)), c.vocab_size));
+    tokens.push_back(
+        random_tokens(length, hash_combine(key, static_cast<uint64_t>(i)), c.vocab_size));
   for (const auto& row : tokens) rows.push_back({&row, &mask});
   policy::SftOptions options;
   options.micro_batch_tokens = static_cast<int>(sequences * length);
@@ -65,15 +67,19 @@ Json supervised(policy::Trainer& trainer, const model::ModelConfig& c, const Jso
   const double seconds = watch.seconds();
   must(metrics.status());
   const double count = static_cast<double>(sequences * length), l = static_cast<double>(length);
-  return {{"seconds", seconds}, {"useful_tokens", count}, {"packed_tokens", count},
+  return {{"seconds", seconds},
+          {"useful_tokens", count},
+          {"packed_tokens", count},
           {"loss", metrics->at("train/loss")},
-          {"useful_flops", useful_flops(c, count, count, static_cast<double>(sequences) * l * (l + 1) / 2)},
+          {"useful_flops",
+           useful_flops(c, count, count, static_cast<double>(sequences) * l * (l + 1) / 2)},
           {"peak_bytes", peak_rss()}};
 }
 
-Json policy_update(policy::Trainer& trainer, const model::ModelConfig& c, const Json& request, uint64_t key) {
-  const int64_t prompts = request.at("groups"), samples = request.at("samples"), p = request.at("prompt"),
-                r = request.at("response");
+Json policy_update(policy::Trainer& trainer, const model::ModelConfig& c, const Json& request,
+                   uint64_t key) {
+  const int64_t prompts = request.at("groups"), samples = request.at("samples"),
+                p = request.at("prompt"), r = request.at("response");
   std::vector<data::Group> groups;
   for (int64_t g = 0; g < prompts; ++g) {
     data::Group& group = groups.emplace_back();
@@ -83,7 +89,8 @@ Json policy_update(policy::Trainer& trainer, const model::ModelConfig& c, const 
       data::Sample sample;
       sample.prompt_id = group.prompt.id;
       sample.prompt_tokens = prompt;
-      sample.tokens = random_tokens(r, hash_combine(key, static_cast<uint64_t>(1000 + g * samples + s)), c.vocab_size);
+      sample.tokens = random_tokens(
+          r, hash_combine(key, static_cast<uint64_t>(1000 + g * samples + s)), c.vocab_size);
       sample.logprobs.assign(r, -10.0F);
       sample.segments = {{0, static_cast<int>(r), 0}};
       sample.finish = data::FinishReason::length;
@@ -98,16 +105,22 @@ Json policy_update(policy::Trainer& trainer, const model::ModelConfig& c, const 
   const auto metrics = trainer.fit(groups, key, 0);
   const double seconds = watch.seconds();
   must(metrics.status());
-  const double n = static_cast<double>(prompts), m = n * static_cast<double>(samples), a = static_cast<double>(p),
-               b = static_cast<double>(r);
+  const double n = static_cast<double>(prompts), m = n * static_cast<double>(samples),
+               a = static_cast<double>(p), b = static_cast<double>(r);
   // The last token of a response predicts nothing.
-  const double tokens = n * a + m * (b - 1), pairs = n * a * (a + 1) / 2 + m * (a * (b - 1) + b * (b - 1) / 2);
-  return {{"seconds", seconds}, {"useful_tokens", m * b}, {"packed_tokens", metrics->at("perf/train_tokens")},
-          {"useful_flops", useful_flops(c, tokens, m * b, pairs)}, {"peak_bytes", peak_rss()}};
+  const double tokens = n * a + m * (b - 1),
+               pairs = n * a * (a + 1) / 2 + m * (a * (b - 1) + b * (b - 1) / 2);
+  return {{"seconds", seconds},
+          {"useful_tokens", m * b},
+          {"packed_tokens", metrics->at("perf/train_tokens")},
+          {"useful_flops", useful_flops(c, tokens, m * b, pairs)},
+          {"peak_bytes", peak_rss()}};
 }
 
 void serve(int argc, char** argv) {
-  if (argc < 3) must(invalid_argument("usage: trainer_worker MODEL|smollm2|tiny THREADS [CHECKPOINTING [LAYERS]]"));
+  if (argc < 3)
+    must(invalid_argument(
+        "usage: trainer_worker MODEL|smollm2|tiny THREADS [CHECKPOINTING [LAYERS]]"));
   const int threads = std::atoi(argv[2]);
   model::configure_compute(threads);
   std::unique_ptr<rollout::RandomModel> loaded;
@@ -128,7 +141,8 @@ void serve(int argc, char** argv) {
   algorithm.mini_batches = 1;
   if (argc > 3) algorithm.compute.checkpointing = argv[3];
   algorithm.micro_batch_tokens = 1 << 20;
-  if (const char* most = std::getenv("MICRO_BATCH_TOKENS")) algorithm.micro_batch_tokens = std::atoi(most);
+  if (const char* most = std::getenv("MICRO_BATCH_TOKENS"))
+    algorithm.micro_batch_tokens = std::atoi(most);
   policy::OptimizerOptions optimizer;
   optimizer.lr = 1e-9;  // the same work again and again
   policy::Trainer trainer(std::move(*weights), optimizer, algorithm, 1'000'000);

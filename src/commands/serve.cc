@@ -64,10 +64,10 @@ bool drain(server::HttpServer& http, rollout::Worker& worker, double grace) {
 
 Status check_limits(const rollout::RunnerLimits& limits) {
   if (limits.max_rows <= limits.max_running) {
-    return invalid_argument(
-        fmt::format("--max-batched-tokens {} leaves no room for prompts beside the next tokens of {} "
-                    "samples: give more than --max-concurrent",
-                    limits.max_rows, limits.max_running));
+    return invalid_argument(fmt::format(
+        "--max-batched-tokens {} leaves no room for prompts beside the next tokens of {} "
+        "samples: give more than --max-concurrent",
+        limits.max_rows, limits.max_running));
   }
   const int least = rollout::blocks_for(limits.max_sequence);
   if (limits.blocks() >= least) return ok_status();
@@ -166,8 +166,9 @@ void add_serve(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   command->add_option("--served-model-name", options->model_name,
                       "the name requests ask for; default: the last part of --model");
-  command->add_option("--api-key", options->http.api_key,
-                      "key that requests must bring; default: none is asked for")
+  command
+      ->add_option("--api-key", options->http.api_key,
+                   "key that requests must bring; default: none is asked for")
       ->envname("LONGSHOT_API_KEY");
   add_limits(*command, *options);
   command->callback([options, &exit_code] { exit_code = finish(run_caught(*options)); });

@@ -17,18 +17,20 @@ namespace longshot::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 // One element as fused multiply-adds, so that the tail has the bits of the vectors.
-HWY_INLINE void adamw_one(const AdamWStep& s, float g, float& w, float& m, float& v, float keep, float rate,
-                          float inverse_root) {
+HWY_INLINE void adamw_one(const AdamWStep& s, float g, float& w, float& m, float& v, float keep,
+                          float rate, float inverse_root) {
   g *= s.gradient_scale;
   m = std::fma(1.0F - s.beta1, g - m, m);
   v = std::fma(1.0F - s.beta2, std::fma(g, g, -v), v);
   w = std::fma(-rate, m / std::fma(std::sqrt(v), inverse_root, s.eps), w * keep);
 }
 
-void adamw_target(const AdamWStep& s, const float* gradient, int64_t count, float* weight, float* m, float* v) {
+void adamw_target(const AdamWStep& s, const float* gradient, int64_t count, float* weight, float* m,
+                  float* v) {
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  const float keep = 1.0F - s.lr * s.decay, rate = s.lr / s.correction1, inverse_root = 1.0F / s.root_correction2;
+  const float keep = 1.0F - s.lr * s.decay, rate = s.lr / s.correction1,
+              inverse_root = 1.0F / s.root_correction2;
   const auto scale = hn::Set(d, s.gradient_scale), first = hn::Set(d, 1.0F - s.beta1),
              second = hn::Set(d, 1.0F - s.beta2), eps = hn::Set(d, s.eps);
   int64_t i = 0;
@@ -38,7 +40,8 @@ void adamw_target(const AdamWStep& s, const float* gradient, int64_t count, floa
     mv = hn::MulAdd(first, hn::Sub(g, mv), mv);
     vv = hn::MulAdd(second, hn::MulSub(g, g, vv), vv);
     const auto update = hn::Div(mv, hn::MulAdd(hn::Sqrt(vv), hn::Set(d, inverse_root), eps));
-    const auto w = hn::NegMulAdd(hn::Set(d, rate), update, hn::Mul(hn::LoadU(d, weight + i), hn::Set(d, keep)));
+    const auto w = hn::NegMulAdd(hn::Set(d, rate), update,
+                                 hn::Mul(hn::LoadU(d, weight + i), hn::Set(d, keep)));
     hn::StoreU(mv, d, m + i);
     hn::StoreU(vv, d, v + i);
     hn::StoreU(w, d, weight + i);
@@ -54,7 +57,8 @@ namespace longshot::kernels {
 
 HWY_EXPORT(adamw_target);
 
-void adamw(const AdamWStep& step, const float* gradient, int64_t count, float* weight, float* m, float* v) {
+void adamw(const AdamWStep& step, const float* gradient, int64_t count, float* weight, float* m,
+           float* v) {
   HWY_DYNAMIC_DISPATCH(adamw_target)(step, gradient, count, weight, m, v);
 }
 

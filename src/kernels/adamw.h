@@ -15,7 +15,8 @@ struct AdamWStep {
 };
 
 // m += (1 - beta1) (g - m); v += (1 - beta2) (g^2 - v); w = w (1 - lr decay) - lr / correction1 * m / (sqrt(v) / root + eps)
-void adamw(const AdamWStep& step, const float* gradient, int64_t count, float* weight, float* m, float* v);
+void adamw(const AdamWStep& step, const float* gradient, int64_t count, float* weight, float* m,
+           float* v);
 
 // Sum of squares in double, in a fixed order.
 double sum_of_squares(const float* values, int64_t count);

@@ -27,7 +27,8 @@ constexpr float kLowest = -std::numeric_limits<float>::infinity();
 void softmax_row(const SoftmaxBlock& b, int r) {
   const D d;
   float* s = b.scores + static_cast<size_t>(r) * b.stride;
-  const auto seen = static_cast<int>(b.causal ? std::clamp<int64_t>(b.visible + r, 0, b.keys) : b.keys);
+  const auto seen =
+      static_cast<int>(b.causal ? std::clamp<int64_t>(b.visible + r, 0, b.keys) : b.keys);
   const int padded = (seen + 15) / 16 * 16;
   std::fill(s + padded, s + std::max(b.keys, padded), 0.0f);
   if (seen == 0) return;

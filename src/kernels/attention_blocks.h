@@ -2,8 +2,8 @@
 // What attention over packed sequences does to a block of scores between two products. Vectorized; thread-safe on
 // disjoint outputs.
 
-#include <cstdint>
 #include <cstddef>
+#include <cstdint>
 
 namespace longshot::kernels {
 

@@ -23,24 +23,29 @@ struct Products {
   std::vector<float> y, dx, dw;
 };
 
-Products products(std::span<const float> x, std::span<const float> w, std::span<const float> dy, int rows, int n, int k,
-                  int threads) {
+Products products(std::span<const float> x, std::span<const float> w, std::span<const float> dy,
+                  int rows, int n, int k, int threads) {
   ThreadPool pool(threads);
   Dense dense(pool);
-  Products p{std::vector<float>(rows * n, 1.0f), std::vector<float>(rows * k, 2.0f), std::vector<float>(n * k, 3.0f)};
+  Products p{std::vector<float>(rows * n, 1.0f), std::vector<float>(rows * k, 2.0f),
+             std::vector<float>(n * k, 3.0f)};
   const auto stride = [](int width) { return static_cast<size_t>(width); };
   const std::vector<float> bias(n, 0.5f);
-  dense.forward({x.data(), stride(k)}, rows, w.data(), n, k, bias.data(), {p.y.data(), stride(n)}, Store::add);
-  dense.input_gradient({dy.data(), stride(n)}, rows, w.data(), n, k, {p.dx.data(), stride(k)}, Store::add);
+  dense.forward({x.data(), stride(k)}, rows, w.data(), n, k, bias.data(), {p.y.data(), stride(n)},
+                Store::add);
+  dense.input_gradient({dy.data(), stride(n)}, rows, w.data(), n, k, {p.dx.data(), stride(k)},
+                       Store::add);
   dense.weight_gradient({dy.data(), stride(n)}, {x.data(), stride(k)}, rows, n, k, p.dw.data());
   return p;
 }
 
 TEST_P(DenseKernels, ProductsMatchTheReferenceAndDoNotDependOnThreads) {
-  for (const auto& [rows, n, k] : {std::array{1, 1, 1}, {5, 40, 16}, {130, 33, 70}, {1000, 18, 5}, {97, 100, 801}}) {
+  for (const auto& [rows, n, k] :
+       {std::array{1, 1, 1}, {5, 40, 16}, {130, 33, 70}, {1000, 18, 5}, {97, 100, 801}}) {
     const auto x = random_floats(rows * k, 1), w = random_floats(n * k, 2, 1 / std::sqrt(k)),
                dy = random_floats(rows * n, 3, 1 / std::sqrt(rows + n));
-    const Products ours = products(x, w, dy, rows, n, k, 1), threaded = products(x, w, dy, rows, n, k, 3);
+    const Products ours = products(x, w, dy, rows, n, k, 1),
+                   threaded = products(x, w, dy, rows, n, k, 3);
     EXPECT_EQ(ours.y, threaded.y);
     EXPECT_EQ(ours.dx, threaded.dx);
     EXPECT_EQ(ours.dw, threaded.dw);

@@ -9,7 +9,7 @@
 namespace longshot::kernels {
 namespace {
 
-constexpr int kQueries = 48, kKeys = 256;              // a block of scores, forward
+constexpr int kQueries = 48, kKeys = 256;  // a block of scores, forward
 constexpr int kGradientQueries = 96, kGradientKeys = 128;
 
 // Memory of one thread.
@@ -29,8 +29,8 @@ void at_least(AlignedFloats& floats, size_t count) {
 // Runs body(first key, keys, first key within its member, whether causal) over the blocks that a member's tokens up to
 // `end` see: the prompt, then its own.
 template <typename Body>
-void for_key_blocks(const Family& family, const std::vector<int64_t>& first, int member, int64_t end,
-                    int step, const Body& body) {
+void for_key_blocks(const Family& family, const std::vector<int64_t>& first, int member,
+                    int64_t end, int step, const Body& body) {
   const auto range = [&](int of, int64_t count, bool causal) {
     for (int64_t k = 0; k < count; k += step) {
       body(first[of] + k, static_cast<int>(std::min<int64_t>(step, count - k)), of, k, causal);
@@ -123,10 +123,17 @@ void PackedAttention::attend(const Family& family, const Layout& layout, const Q
                             s.scores.data(), kKeys, Store::set);
                    // Row r sees `visible + r` keys of the block, where that is in range.
                    const int64_t visible = causal ? start - within + 1 : count;
-                   softmax_block({.scores = s.scores.data(), .stride = kKeys, .rows = rows,
-                                  .keys = count, .visible = visible, .causal = causal, .scale = scale,
-                                  .max = s.max.data(), .total = s.total.data(),
-                                  .sums = s.sums.data(), .width = padded});
+                   softmax_block({.scores = s.scores.data(),
+                                  .stride = kKeys,
+                                  .rows = rows,
+                                  .keys = count,
+                                  .visible = visible,
+                                  .causal = causal,
+                                  .scale = scale,
+                                  .max = s.max.data(),
+                                  .total = s.total.data(),
+                                  .sums = s.sums.data(),
+                                  .width = padded});
                    const Panels v{values_.data() + base + key * kPanel,
                                   static_cast<size_t>(layout.keys) * kPanel, padded, count};
                    multiply(v, s.scores.data(), kKeys, rows, s.sums.data(), padded, Store::add);
@@ -183,7 +190,8 @@ void PackedAttention::differentiate(const Family& family, const Layout& layout, 
   at_least(s.sums, static_cast<size_t>(kGradientQueries) * padded);
   at_least(s.max, kGradientQueries);
   at_least(s.total, kGradientQueries);
-  const auto pack = [&](PanelBuffer& rows, PanelBuffer& columns, ConstRows from, int64_t begin, int n) {
+  const auto pack = [&](PanelBuffer& rows, PanelBuffer& columns, ConstRows from, int64_t begin,
+                        int n) {
     const float* data = from.row(begin) + shape_.query(head);
     rows.reset(n, d);
     for (int p = 0; p < rows.count(); ++p) rows.pack_rows(p, data, from.stride);
@@ -211,19 +219,24 @@ void PackedAttention::differentiate(const Family& family, const Layout& layout, 
           family, layout.first, m, end, kGradientKeys,
           [&](int64_t key, int count, int of, int64_t within, bool causal) {
             const int64_t row = family.members[of].begin + within;
-            multiply(s.query_rows.panels(), g.qkv.row(row) + shape_.key(kv_head), g.qkv.stride, count,
-                     s.scores.data(), kGradientQueries, Store::set);
+            multiply(s.query_rows.panels(), g.qkv.row(row) + shape_.key(kv_head), g.qkv.stride,
+                     count, s.scores.data(), kGradientQueries, Store::set);
             multiply(s.dout_rows.panels(), g.qkv.row(row) + shape_.value(kv_head), g.qkv.stride,
                      count, s.other.data(), kGradientQueries, Store::set);
             // Key i is hidden from the first `hidden + i` queries of the block.
             const int64_t hidden = causal ? row - begin : std::numeric_limits<int64_t>::min() / 2;
-            softmax_gradient_block({.scores = s.scores.data(), .dweights = s.other.data(),
-                                    .stride = kGradientQueries, .keys = count, .queries = queries,
-                                    .hidden = hidden, .scale = scale, .log_sums = s.max.data(),
+            softmax_gradient_block({.scores = s.scores.data(),
+                                    .dweights = s.other.data(),
+                                    .stride = kGradientQueries,
+                                    .keys = count,
+                                    .queries = queries,
+                                    .hidden = hidden,
+                                    .scale = scale,
+                                    .log_sums = s.max.data(),
                                     .dots = s.total.data()});
             float* dkey = dkv + row * pair;
-            multiply(s.dout_columns.panels(), s.scores.data(), kGradientQueries, count, dkey + d, pair,
-                     Store::add);
+            multiply(s.dout_columns.panels(), s.scores.data(), kGradientQueries, count, dkey + d,
+                     pair, Store::add);
             multiply(s.query_columns.panels(), s.other.data(), kGradientQueries, count, dkey, pair,
                      Store::add);
             const Panels k{keys_.data() + base + key * kPanel,
@@ -257,7 +270,8 @@ void PackedAttention::backward(const std::vector<Family>& families, ConstRows qk
         float* dk = dqkv.row(t) + shape_.key(h);
         float* dv = dqkv.row(t) + shape_.value(h);
         for (int q = 0; q < shape_.group(); ++q) {
-          const float* in = dkv_.data() + (static_cast<size_t>(h * shape_.group() + q) * tokens + t) * pair;
+          const float* in =
+              dkv_.data() + (static_cast<size_t>(h * shape_.group() + q) * tokens + t) * pair;
           for (int e = 0; e < shape_.head_dim; ++e) {
             dk[e] = q == 0 ? in[e] : dk[e] + in[e];
             dv[e] = q == 0 ? in[shape_.head_dim + e] : dv[e] + in[shape_.head_dim + e];

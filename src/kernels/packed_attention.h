@@ -41,8 +41,8 @@ class PackedAttention {
   // [tokens, heads]: logarithms of the softmax's sums, which backward() needs.
   void forward(const std::vector<Family>& families, ConstRows qkv, Rows out, Rows log_sums);
   // dqkv [tokens, width] from dout; all of it is written.
-  void backward(const std::vector<Family>& families, ConstRows qkv, ConstRows out, ConstRows log_sums,
-                ConstRows dout, Rows dqkv);
+  void backward(const std::vector<Family>& families, ConstRows qkv, ConstRows out,
+                ConstRows log_sums, ConstRows dout, Rows dqkv);
 
  private:
   // Where the keys of a member begin in the packed ones: a multiple of 16.
@@ -72,7 +72,8 @@ class PackedAttention {
   AttentionShape shape_;
   ThreadPool& pool_;
   std::vector<Layout> layouts_;
-  AlignedFloats keys_;    // forward: [kv_head][keys / 16][head_dim][16]; backward: [kv_head][head_dim / 16][keys][16]
+  AlignedFloats
+      keys_;  // forward: [kv_head][keys / 16][head_dim][16]; backward: [kv_head][head_dim / 16][keys][16]
   AlignedFloats values_;  // [kv_head][head_dim / 16][keys][16]
   AlignedFloats dkv_;     // [heads][tokens][keys, values]
 };

@@ -30,7 +30,8 @@ std::vector<int64_t> seen_by(const Case& c, int64_t t) {
     for (size_t m = 0; m < family.members.size(); ++m) {
       const TokenRange range = family.members[m];
       if (t < range.begin || t >= range.end) continue;
-      for (int64_t k = family.members[0].begin; m > 0 && k < family.members[0].end; ++k) out.push_back(k);
+      for (int64_t k = family.members[0].begin; m > 0 && k < family.members[0].end; ++k)
+        out.push_back(k);
       for (int64_t k = range.begin; k <= t; ++k) out.push_back(k);
     }
   }
@@ -54,7 +55,8 @@ void reference_step(const Case& c, const std::vector<float>& qkv, const std::vec
       double max = -1e300, total = 0, dot = 0;
       for (const int64_t k : seen) {
         double score = 0;
-        for (int e = 0; e < d; ++e) score += static_cast<double>(q[e]) * qkv[k * width + s.key(kv) + e];
+        for (int e = 0; e < d; ++e)
+          score += static_cast<double>(q[e]) * qkv[k * width + s.key(kv) + e];
         w.push_back(score * scale);
         max = std::max(max, w.back());
       }
@@ -97,11 +99,13 @@ TEST_P(AttentionOfAStep, MatchesTheReferenceForAnyNumberOfThreads) {
     for (const int threads : {1, 3}) {
       ThreadPool pool(threads);
       PackedAttention attention(c.shape, pool);
-      std::vector<float> out(c.tokens * outs), sums(c.tokens * c.shape.heads), dqkv(c.tokens * width, 7.0f);
-      const auto w = static_cast<size_t>(width), o = static_cast<size_t>(outs), h = static_cast<size_t>(c.shape.heads);
+      std::vector<float> out(c.tokens * outs), sums(c.tokens * c.shape.heads),
+          dqkv(c.tokens * width, 7.0f);
+      const auto w = static_cast<size_t>(width), o = static_cast<size_t>(outs),
+                 h = static_cast<size_t>(c.shape.heads);
       attention.forward(c.families, {qkv.data(), w}, {out.data(), o}, {sums.data(), h});
-      attention.backward(c.families, {qkv.data(), w}, {out.data(), o}, {sums.data(), h}, {dout.data(), o},
-                         {dqkv.data(), w});
+      attention.backward(c.families, {qkv.data(), w}, {out.data(), o}, {sums.data(), h},
+                         {dout.data(), o}, {dqkv.data(), w});
       forward = std::max(forward, largest_difference(out, expected_out));
       backward = std::max(backward, largest_difference(dqkv, expected_dqkv));
       if (threads == 1) first = dqkv;

@@ -24,7 +24,8 @@ TEST_P(RowGradients, RmsNorm) {
     const double r = 1 / std::sqrt(squares / n + 1e-5);
     std::vector<float> expected_dx, expected_dw;
     for (int i = 0; i < n; ++i) {
-      expected_dx.push_back(static_cast<float>(2 + r * g[i] * w[i] - r * r * r * x[i] * products / n));
+      expected_dx.push_back(
+          static_cast<float>(2 + r * g[i] * w[i] - r * r * r * x[i] * products / n));
       expected_dw.push_back(static_cast<float>(3 + g[i] * x[i] * r));
     }
     const int padded = round_up(n, kLane);
@@ -33,7 +34,8 @@ TEST_P(RowGradients, RmsNorm) {
     rms_norm_backward(x.data(), w.data(), g.data(), n, 1e-5f, dx.data(), dw.data());
     dx.resize(n);
     dw.resize(n);
-    worst = std::max({worst, largest_difference(dx, expected_dx), largest_difference(dw, expected_dw)});
+    worst =
+        std::max({worst, largest_difference(dx, expected_dx), largest_difference(dw, expected_dw)});
   }
   report("rms_norm_backward", worst);
   EXPECT_LT(worst, 5e-6);
@@ -48,17 +50,22 @@ TEST_P(RowGradients, SiluMul) {
   for (int i = 0; i < n; ++i) {
     const double s = 1 / (1 + std::exp(-static_cast<double>(gate[i])));
     expected_dup.push_back(static_cast<float>(g[i] * gate[i] * s));
-    expected_dgate.push_back(static_cast<float>(static_cast<double>(g[i]) * up[i] * s * (1 + gate[i] * (1 - s))));
+    expected_dgate.push_back(
+        static_cast<float>(static_cast<double>(g[i]) * up[i] * s * (1 + gate[i] * (1 - s))));
   }
   silu_mul_backward(gate.data(), up.data(), g.data(), n, dgate.data(), dup.data());
-  const double worst = std::max(largest_difference(dgate, expected_dgate), largest_difference(dup, expected_dup));
+  const double worst =
+      std::max(largest_difference(dgate, expected_dgate), largest_difference(dup, expected_dup));
   report("silu_mul_backward", worst);
   EXPECT_LT(worst, 1e-5);
 }
 
 // By hand: g = 2 scaled by 0.5, first step, weight 1: m = 0.1, v = 0.05, corrected 1 and 1, so w = 1 (1 - 0.1 * 0.2) - 0.1.
 TEST_P(RowGradients, AdamWByHandAndForAnyLength) {
-  const AdamWStep step{.lr = 0.1F, .decay = 0.2F, .gradient_scale = 0.5F, .correction1 = 0.1F,
+  const AdamWStep step{.lr = 0.1F,
+                       .decay = 0.2F,
+                       .gradient_scale = 0.5F,
+                       .correction1 = 0.1F,
                        .root_correction2 = std::sqrt(0.05F)};
   for (const int n : {1, 7, 16, 37}) {
     const std::vector<float> g(n, 2.0f);

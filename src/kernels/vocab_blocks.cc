@@ -53,7 +53,8 @@ void add_cross_block_target(const float* row, int count, float inverse, float* o
                             float other_inverse, VocabSums& sums) {
   const D d;
   std::fill(other + count, other + padded(count), 0.0f);
-  const auto scale = hn::Set(d, inverse), second = hn::Set(d, other_inverse), offset = hn::Set(d, sums.max);
+  const auto scale = hn::Set(d, inverse), second = hn::Set(d, other_inverse),
+             offset = hn::Set(d, sums.max);
   LaneSum cross;
   for (int i = 0; i < padded(count); i += 16) {
     for (int v = 0; v < LaneSum::kVectors; ++v) {
@@ -84,12 +85,14 @@ HWY_EXPORT(add_block_target);
 HWY_EXPORT(add_cross_block_target);
 HWY_EXPORT(softmax_times_target);
 
-void add_block(float* row, int count, float inverse_temperature, bool with_weighted, VocabSums& sums) {
+void add_block(float* row, int count, float inverse_temperature, bool with_weighted,
+               VocabSums& sums) {
   HWY_DYNAMIC_DISPATCH(add_block_target)(row, count, inverse_temperature, with_weighted, sums);
 }
 void add_cross_block(const float* row, int count, float inverse_temperature, float* other,
                      float other_inverse, VocabSums& sums) {
-  HWY_DYNAMIC_DISPATCH(add_cross_block_target)(row, count, inverse_temperature, other, other_inverse, sums);
+  HWY_DYNAMIC_DISPATCH(add_cross_block_target)(row, count, inverse_temperature, other,
+                                               other_inverse, sums);
 }
 void softmax_times(float* row, int count, float inverse_temperature, float log_sum, float factor) {
   HWY_DYNAMIC_DISPATCH(softmax_times_target)(row, count, inverse_temperature, log_sum, factor);

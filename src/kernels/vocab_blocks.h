@@ -20,7 +20,8 @@ struct VocabSums {
 };
 
 // Adds the logits row[i] * inverse_temperature; `weighted` only if asked for.
-void add_block(float* row, int count, float inverse_temperature, bool with_weighted, VocabSums& sums);
+void add_block(float* row, int count, float inverse_temperature, bool with_weighted,
+               VocabSums& sums);
 // After add_block() of the same block: adds to `cross`.
 void add_cross_block(const float* row, int count, float inverse_temperature, float* other,
                      float other_inverse, VocabSums& sums);

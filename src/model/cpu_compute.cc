@@ -15,7 +15,8 @@ namespace {
 
 // The arrays behind the model's names; `find` gives null where there is none.
 template <typename T>
-cpu::DecoderArrays<T> arrays(const ModelConfig& config, const std::function<T*(const std::string&)>& find) {
+cpu::DecoderArrays<T> arrays(const ModelConfig& config,
+                             const std::function<T*(const std::string&)>& find) {
   cpu::DecoderArrays<T> out;
   out.embedding = find("model.embed_tokens.weight");
   out.final_norm = find("model.norm.weight");
@@ -101,8 +102,8 @@ TokenLogprobs CpuCompute::forward(Weights& weights, const Request& request) {
   families_ = families_of(*request.batch);
   const auto find = [&](const std::string& name) { return values_of(weights, name); };
   decoder_.forward(arrays<const float>(config_, find),
-                   {request.batch->tokens, request.batch->positions, &families_}, request.checkpointing,
-                   request.for_backward);
+                   {request.batch->tokens, request.batch->positions, &families_},
+                   request.checkpointing, request.for_backward);
   const std::vector<int64_t>& predictors = *request.predictors;
   const auto rows = static_cast<int64_t>(predictors.size());
   gathered_.reset(rows, config_.hidden_size);
@@ -111,7 +112,8 @@ TokenLogprobs CpuCompute::forward(Weights& weights, const Request& request) {
     std::copy_n(hidden.row(predictors[i]), config_.hidden_size, gathered_.row(i));
   cpu::Head::Output out;
   if (request.known_gradient != nullptr) {
-    LS_CHECK(request.for_backward && !request.with_entropy, "a known gradient is for a backward pass");
+    LS_CHECK(request.for_backward && !request.with_entropy,
+             "a known gradient is for a backward pass");
     dgathered_.reset(rows, config_.hidden_size);
     out = head_.forward_backward(problem(weights), *request.known_gradient, dgathered_.rows(),
                                  gradient_of(weights, head_name(config_)));

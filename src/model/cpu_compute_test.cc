@@ -66,7 +66,8 @@ Problem problem_of(const std::vector<Prompt>& prompts, bool share) {
       p.targets.insert(p.targets.end(), response.begin(), response.end());
     }
   }
-  for (size_t i = 0; i < p.targets.size(); ++i) p.grad.push_back(static_cast<float>(rng.next_normal()));
+  for (size_t i = 0; i < p.targets.size(); ++i)
+    p.grad.push_back(static_cast<float>(rng.next_normal()));
   return p;
 }
 
@@ -79,23 +80,26 @@ constexpr double kTemperature = 0.7;
 
 Result through_libtorch(const std::string& type, const Problem& p) {
   Weights weights = tiny_weights(type);
-  const at::Tensor hidden = hidden_states(weights, p.batch).index_select(0, index_tensor(p.predictors, at::kCPU));
+  const at::Tensor hidden =
+      hidden_states(weights, p.batch).index_select(0, index_tensor(p.predictors, at::kCPU));
   Result r;
   r.out = token_logprobs(hidden.detach(), head_weight(weights), p.targets, kTemperature, true);
-  hidden.backward(token_logprobs_backward(hidden.detach(), head_weight(weights), p.targets, kTemperature, p.grad));
+  hidden.backward(token_logprobs_backward(hidden.detach(), head_weight(weights), p.targets,
+                                          kTemperature, p.grad));
   for (const NamedTensor& w : weights.tensors()) r.gradients.push_back(w.tensor.grad());
   return r;
 }
 
-Result through_kernels(const std::string& type, const Problem& p, cpu::Checkpointing checkpointing, int threads,
-                       bool known_gradient = false) {
+Result through_kernels(const std::string& type, const Problem& p, cpu::Checkpointing checkpointing,
+                       int threads, bool known_gradient = false) {
   Weights weights = tiny_weights(type);
   CpuCompute compute(weights.config(), threads);
   Result r;
   for (int pass = 0; pass < 2; ++pass) {  // the second in memory that the first has used
     weights.zero_grad();
-    r.out = compute.forward(weights, {&p.batch, &p.predictors, &p.targets, kTemperature, !known_gradient, true,
-                                      checkpointing, known_gradient ? &p.grad : nullptr});
+    r.out = compute.forward(
+        weights, {&p.batch, &p.predictors, &p.targets, kTemperature, !known_gradient, true,
+                  checkpointing, known_gradient ? &p.grad : nullptr});
     compute.backward(weights, p.grad);
   }
   for (const NamedTensor& w : weights.tensors()) r.gradients.push_back(w.tensor.grad());
@@ -121,7 +125,8 @@ double largest_difference(const std::vector<float>& a, const std::vector<float>&
 
 bool equal(const Result& a, const Result& b) {
   bool same = a.out.logprobs == b.out.logprobs;
-  for (size_t i = 0; i < a.gradients.size(); ++i) same = same && a.gradients[i].equal(b.gradients[i]);
+  for (size_t i = 0; i < a.gradients.size(); ++i)
+    same = same && a.gradients[i].equal(b.gradients[i]);
   return same;
 }
 
@@ -137,8 +142,10 @@ TEST_P(EveryModel, GradientsAreThoseOfLibtorchWithoutSharingOrCheckpoints) {
     const double logprob = largest_difference(ours.out.logprobs, reference.out.logprobs),
                  entropy = largest_difference(ours.out.entropy, reference.out.entropy),
                  gradient = relative_difference(ours, reference);
-    std::printf("%s, prompts %s: largest difference of log-probabilities %.1e, entropies %.1e, gradients (relative) %.1e\n",
-                GetParam().c_str(), share ? "shared" : "repeated", logprob, entropy, gradient);
+    std::printf(
+        "%s, prompts %s: largest difference of log-probabilities %.1e, entropies %.1e, gradients "
+        "(relative) %.1e\n",
+        GetParam().c_str(), share ? "shared" : "repeated", logprob, entropy, gradient);
     EXPECT_LT(logprob, 1e-5);
     EXPECT_LT(entropy, 1e-5);
     EXPECT_LT(gradient, 1e-5);
@@ -170,7 +177,8 @@ TEST_P(EveryModel, LogprobsDoNotDependOnTheOthersInTheBatch) {
   Weights weights = tiny_weights(GetParam());
   CpuCompute compute(weights.config(), 2);
   const auto logprobs = [&](const Problem& p) {
-    return compute.forward(weights, {&p.batch, &p.predictors, &p.targets, 1.0, false, false, {}}).logprobs;
+    return compute.forward(weights, {&p.batch, &p.predictors, &p.targets, 1.0, false, false, {}})
+        .logprobs;
   };
   std::vector<float> alone;
   for (const Prompt& prompt : all) {
@@ -189,22 +197,32 @@ TEST(CpuHead, DivergenceIsThatOfTheFullDistributions) {
   const auto random = [&](int64_t n, uint64_t key, double scale) {
     at::Tensor t = at::empty({n, width}, at::TensorOptions().dtype(at::kFloat));
     CounterRng rng(key);
-    for (int64_t i = 0; i < t.numel(); ++i) t.mutable_data_ptr<float>()[i] = static_cast<float>(scale * rng.next_normal());
+    for (int64_t i = 0; i < t.numel(); ++i)
+      t.mutable_data_ptr<float>()[i] = static_cast<float>(scale * rng.next_normal());
     return t;
   };
-  const at::Tensor h = random(rows, 1, 1), g = random(rows, 2, 1), w = random(vocab, 3, 0.5), v = random(vocab, 4, 0.5);
+  const at::Tensor h = random(rows, 1, 1), g = random(rows, 2, 1), w = random(vocab, 3, 0.5),
+                   v = random(vocab, 4, 0.5);
   const std::vector<int32_t> targets(rows, 0);
   const auto problem = [&](const at::Tensor& hidden, const at::Tensor& weight, float temperature) {
-    return cpu::Head::Problem{{hidden.const_data_ptr<float>(), static_cast<size_t>(width)}, targets,
-                              weight.const_data_ptr<float>(), vocab, width, temperature};
+    return cpu::Head::Problem{{hidden.const_data_ptr<float>(), static_cast<size_t>(width)},
+                              targets,
+                              weight.const_data_ptr<float>(),
+                              vocab,
+                              width,
+                              temperature};
   };
   const auto ours = head.divergence(problem(h, w, 0.8F), problem(g, v, 1.3F));
-  const at::Tensor p = at::log_softmax(at::matmul(h.to(at::kDouble), w.to(at::kDouble).t()) / 0.8, -1),
-                   q = at::log_softmax(at::matmul(g.to(at::kDouble), v.to(at::kDouble).t()) / 1.3, -1);
+  const at::Tensor p = at::log_softmax(at::matmul(h.to(at::kDouble), w.to(at::kDouble).t()) / 0.8,
+                                       -1),
+                   q = at::log_softmax(at::matmul(g.to(at::kDouble), v.to(at::kDouble).t()) / 1.3,
+                                       -1);
   const at::Tensor expected = (p.exp() * (p - q)).sum(-1);
   double worst = 0;
-  for (int r = 0; r < rows; ++r) worst = std::max(worst, std::abs(ours[r] - expected[r].item<double>()));
-  std::printf("KL over %d tokens, up to %.2f nats: largest difference %.1e\n", vocab, expected.max().item<double>(), worst);
+  for (int r = 0; r < rows; ++r)
+    worst = std::max(worst, std::abs(ours[r] - expected[r].item<double>()));
+  std::printf("KL over %d tokens, up to %.2f nats: largest difference %.1e\n", vocab,
+              expected.max().item<double>(), worst);
   EXPECT_LT(worst, 2e-5);
 }
 

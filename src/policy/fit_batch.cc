@@ -48,7 +48,8 @@ Result<Batch> make_batch(const std::vector<data::Group>& groups,
   Batch batch;
   LS_ASSIGN_OR_RETURN(batch.set, make_rows(groups, algorithm.train_earlier_segments));
   batch.groups = rows_by_group(batch.set.rows);
-  for (const data::TrainRow& row : batch.set.rows) batch.newest = std::max(batch.newest, row.version);
+  for (const data::TrainRow& row : batch.set.rows)
+    batch.newest = std::max(batch.newest, row.version);
   GroupValues rewards;
   for (const auto& group : batch.groups) {
     auto& values = rewards.emplace_back();

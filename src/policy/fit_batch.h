@@ -20,9 +20,10 @@ struct FitStats {
   Summary advantage, difference, entropy;         // the last two: first mini-batch only
   KlEstimate kl;
   int64_t clipped = 0, response_tokens = 0, packed_tokens = 0, steps = 0, skipped = 0;
-  int64_t flat = 0;  // mini-batches without a gradient
+  int64_t flat = 0;          // mini-batches without a gradient
   int64_t flat_samples = 0;  // not computed
-  bool as_recorded = true;   // no present log-probability of unchanged weights was off by more than rounding
+  bool as_recorded =
+      true;  // no present log-probability of unchanged weights was off by more than rounding
   double step_loss = 0, step_kl = 0;  // of the present optimizer step
   int64_t unshared_tokens = 0;
   double lr = 0;
@@ -33,10 +34,10 @@ struct FitStats {
 // The rows of one iteration with what the objective needs to know of each.
 struct Batch {
   RowSet set;
-  std::vector<double> advantages;           // [rows]
+  std::vector<double> advantages;              // [rows]
   std::vector<std::vector<double>> reference;  // [rows][targets]; empty: as recorded
-  std::vector<std::vector<size_t>> groups;  // row indices, one entry per problem that has rows
-  int64_t newest = 0;  // policy version of any row
+  std::vector<std::vector<size_t>> groups;     // row indices, one entry per problem that has rows
+  int64_t newest = 0;                          // policy version of any row
 };
 
 // Errors: those of make_rows() and compute_advantages().

@@ -82,34 +82,35 @@ TEST(Gradient, AllWeightsMatchAutogradThroughFullLogits) {
       grad.push_back(0.3f * static_cast<float>(i) - 0.5f);
 
     for (const char* kernels : {"auto", "libtorch"}) {
-    auto chunked = tiny_weights(tied), full = tiny_weights(tied);
-    Compute compute(chunked, {.kernels = kernels});
-    Pass pass(compute, chunked, micro, temperature, true);
-    pass.backward(grad);
+      auto chunked = tiny_weights(tied), full = tiny_weights(tied);
+      Compute compute(chunked, {.kernels = kernels});
+      Pass pass(compute, chunked, micro, temperature, true);
+      pass.backward(grad);
 
-    const at::Tensor hidden = model::hidden_states(full, micro.batch);
-    const at::Tensor logprobs =
-        at::log_softmax(at::matmul(hidden, model::head_weight(full).t()) / temperature, -1);
-    at::Tensor loss = at::zeros({});
-    for (size_t i = 0; i < micro.targets.size(); ++i) {
-      const at::Tensor chosen = logprobs[micro.predictors[i]][micro.targets[i]];
-      EXPECT_NEAR(pass.logprobs()[i], chosen.item<float>(), 1e-5);
-      loss = loss + chosen * grad[i];
-    }
-    loss.backward();
-    double worst = 0;
-    for (size_t i = 0; i < full.tensors().size(); ++i) {
-      const at::Tensor expected = full.tensors()[i].tensor.grad(),
-                       got = chunked.tensors()[i].tensor.grad();
-      ASSERT_TRUE(got.defined()) << full.tensors()[i].name;
-      const double size = expected.abs().max().item<double>();
-      EXPECT_GT(size, 0) << full.tensors()[i].name;
-      worst = std::max(worst, (expected - got).abs().max().item<double>() / size);
-    }
-    std::printf(
-        "weights, %s kernels and chunked head against autograd (f32, %s): largest relative difference %.1e\n",
-        kernels, tied ? "tied" : "untied", worst);
-    EXPECT_LT(worst, 1e-4);
+      const at::Tensor hidden = model::hidden_states(full, micro.batch);
+      const at::Tensor logprobs =
+          at::log_softmax(at::matmul(hidden, model::head_weight(full).t()) / temperature, -1);
+      at::Tensor loss = at::zeros({});
+      for (size_t i = 0; i < micro.targets.size(); ++i) {
+        const at::Tensor chosen = logprobs[micro.predictors[i]][micro.targets[i]];
+        EXPECT_NEAR(pass.logprobs()[i], chosen.item<float>(), 1e-5);
+        loss = loss + chosen * grad[i];
+      }
+      loss.backward();
+      double worst = 0;
+      for (size_t i = 0; i < full.tensors().size(); ++i) {
+        const at::Tensor expected = full.tensors()[i].tensor.grad(),
+                         got = chunked.tensors()[i].tensor.grad();
+        ASSERT_TRUE(got.defined()) << full.tensors()[i].name;
+        const double size = expected.abs().max().item<double>();
+        EXPECT_GT(size, 0) << full.tensors()[i].name;
+        worst = std::max(worst, (expected - got).abs().max().item<double>() / size);
+      }
+      std::printf(
+          "weights, %s kernels and chunked head against autograd (f32, %s): largest relative "
+          "difference %.1e\n",
+          kernels, tied ? "tied" : "untied", worst);
+      EXPECT_LT(worst, 1e-4);
     }
   }
 }
@@ -135,8 +136,9 @@ TEST(Gradient, SharedPromptsPointAtTheSamePredictions) {
       for (const MicroBatch& micro : make_micro_batches(rows, max_tokens, share)) {
         const Pass pass(compute, weights, micro, 1.0, false);
         for (size_t r = 0; r < micro.rows.size(); ++r) {
-          got[micro.rows[r]].assign(pass.logprobs().begin() + static_cast<long>(micro.begins[r]),
-                                    pass.logprobs().begin() + static_cast<long>(micro.begins[r + 1]));
+          got[micro.rows[r]].assign(
+              pass.logprobs().begin() + static_cast<long>(micro.begins[r]),
+              pass.logprobs().begin() + static_cast<long>(micro.begins[r + 1]));
         }
         packed += micro.batch.total();
         unshared += micro.unshared;
@@ -148,7 +150,8 @@ TEST(Gradient, SharedPromptsPointAtTheSamePredictions) {
       ASSERT_EQ(got.size(), 5u);
       for (const auto& [row, logprobs] : got) {
         ASSERT_EQ(logprobs.size(), expected[row].size());
-        for (size_t i = 0; i < logprobs.size(); ++i) EXPECT_NEAR(logprobs[i], expected[row][i], 2e-6);
+        for (size_t i = 0; i < logprobs.size(); ++i)
+          EXPECT_NEAR(logprobs[i], expected[row][i], 2e-6);
       }
     }
   }

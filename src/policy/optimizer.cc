@@ -33,7 +33,8 @@ double squared_norm(const at::Tensor& grad) {
   std::vector<double> sums((grad.numel() + kBlock - 1) / kBlock);
   at::parallel_for(0, static_cast<int64_t>(sums.size()), 1, [&](int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b)
-      sums[b] = kernels::sum_of_squares(values + b * kBlock, std::min(kBlock, grad.numel() - b * kBlock));
+      sums[b] =
+          kernels::sum_of_squares(values + b * kBlock, std::min(kBlock, grad.numel() - b * kBlock));
   });
   double total = 0;
   for (const double sum : sums) total += sum;
@@ -103,14 +104,15 @@ void AdamW::update(at::Tensor& weight, const at::Tensor& raw_grad, Moments& m, d
   const double correction1 = 1.0 - std::pow(options_.beta1, t);
   const double correction2 = 1.0 - std::pow(options_.beta2, t);
   if (is_flat(weight) && is_flat(raw_grad)) {
-    const kernels::AdamWStep step{.lr = static_cast<float>(lr),
-                                  .beta1 = static_cast<float>(options_.beta1),
-                                  .beta2 = static_cast<float>(options_.beta2),
-                                  .eps = static_cast<float>(options_.eps),
-                                  .decay = static_cast<float>(weight.dim() > 1 ? options_.weight_decay : 0),
-                                  .gradient_scale = static_cast<float>(grad_scale),
-                                  .correction1 = static_cast<float>(correction1),
-                                  .root_correction2 = static_cast<float>(std::sqrt(correction2))};
+    const kernels::AdamWStep step{
+        .lr = static_cast<float>(lr),
+        .beta1 = static_cast<float>(options_.beta1),
+        .beta2 = static_cast<float>(options_.beta2),
+        .eps = static_cast<float>(options_.eps),
+        .decay = static_cast<float>(weight.dim() > 1 ? options_.weight_decay : 0),
+        .gradient_scale = static_cast<float>(grad_scale),
+        .correction1 = static_cast<float>(correction1),
+        .root_correction2 = static_cast<float>(std::sqrt(correction2))};
     float *w = weight.mutable_data_ptr<float>(), *first = m.exp_avg.mutable_data_ptr<float>(),
           *second = m.exp_avg_sq.mutable_data_ptr<float>();
     const float* g = raw_grad.const_data_ptr<float>();

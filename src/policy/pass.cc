@@ -37,7 +37,8 @@ std::string_view prompt_bytes(const PassRow& row) {
 }
 
 // Rows with equal prompts become units of at most max_tokens, in the order of their first rows.
-std::vector<Unit> make_units(const std::vector<PassRow>& rows, int64_t max_tokens, bool share_prompts) {
+std::vector<Unit> make_units(const std::vector<PassRow>& rows, int64_t max_tokens,
+                             bool share_prompts) {
   std::vector<Unit> units;
   std::unordered_map<std::string_view, size_t> last;  // unit with that prompt
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -60,8 +61,8 @@ std::vector<Unit> make_units(const std::vector<PassRow>& rows, int64_t max_token
   return units;
 }
 
-void append_targets(const PassRow& row, size_t index, const std::function<int64_t(int64_t)>& position,
-                    MicroBatch& micro) {
+void append_targets(const PassRow& row, size_t index,
+                    const std::function<int64_t(int64_t)>& position, MicroBatch& micro) {
   const int64_t length = forward_length(row);
   for (int64_t t = 1; t <= length; ++t) {
     if (!row.mask[t]) continue;
@@ -95,7 +96,8 @@ void append_unit(const std::vector<PassRow>& rows, const Unit& unit, MicroBatch&
 }
 
 int64_t activation_budget(const ComputeOptions& options) {
-  if (options.activation_gib > 0) return static_cast<int64_t>(options.activation_gib * (int64_t{1} << 30));
+  if (options.activation_gib > 0)
+    return static_cast<int64_t>(options.activation_gib * (int64_t{1} << 30));
   return static_cast<int64_t>(usable_memory(inspect_machine()) / 2);
 }
 
@@ -129,14 +131,17 @@ std::vector<MicroBatch> make_micro_batches(const std::vector<PassRow>& rows, int
 }
 
 Compute::Compute(const model::Weights& weights, const ComputeOptions& options)
-    : config_(weights.config()), checkpointing_(options.checkpointing), activation_bytes_(activation_budget(options)) {
+    : config_(weights.config()),
+      checkpointing_(options.checkpointing),
+      activation_bytes_(activation_budget(options)) {
   if (options.kernels != "libtorch" && model::CpuCompute::supports(weights))
     cpu_ = std::make_unique<model::CpuCompute>(weights.config(), at::get_num_threads());
 }
 
 model::cpu::Checkpointing Compute::checkpointing(int64_t tokens) const {
   using model::cpu::Checkpointing;
-  if (checkpointing_ == "auto") return model::cpu::choose_checkpointing(config_, tokens, activation_bytes_);
+  if (checkpointing_ == "auto")
+    return model::cpu::choose_checkpointing(config_, tokens, activation_bytes_);
   if (checkpointing_ == "selective") return Checkpointing::selective;
   return checkpointing_ == "full" ? Checkpointing::full : Checkpointing::none;
 }

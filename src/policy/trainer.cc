@@ -237,7 +237,8 @@ bool Trainer::Impl::accumulate_rows(const Batch& batch, const std::vector<Weight
     Pass pass(compute, weights, micro, algorithm.temperature, unchanged);
     std::vector<float> grad(micro.targets.size());
     for (size_t r = 0; r < micro.rows.size(); ++r) {
-      const size_t row = rows[micro.rows[r]].row, begin = micro.begins[r], end = micro.begins[r + 1];
+      const size_t row = rows[micro.rows[r]].row, begin = micro.begins[r],
+                   end = micro.begins[r + 1];
       const std::vector<double> present(pass.logprobs().begin() + static_cast<long>(begin),
                                         pass.logprobs().begin() + static_cast<long>(end));
       std::vector<double> recorded = recorded_logprobs(batch.set.rows[row]);
@@ -284,7 +285,8 @@ Result<Metrics> Trainer::Impl::supervised_step(const std::vector<PassRow>& rows,
   double loss = 0;
   int64_t packed = 0;
   for (const MicroBatch& micro : micro_batches(rows, micro_batch_tokens)) {
-    const std::vector<float> grad(micro.targets.size(), static_cast<float>(-1.0 / static_cast<double>(tokens)));
+    const std::vector<float> grad(micro.targets.size(),
+                                  static_cast<float>(-1.0 / static_cast<double>(tokens)));
     Pass pass(compute, weights, micro, 1.0, false, &grad);
     loss -= sum(pass.logprobs());
     packed += micro.batch.total();
@@ -303,8 +305,8 @@ Trainer::Trainer(model::Weights weights, OptimizerOptions optimizer, AlgorithmOp
                  int64_t total_steps) {
   AdamW adam(weights, optimizer, total_steps);
   Compute compute(weights, algorithm.compute);
-  impl_ = std::make_unique<Impl>(Impl{std::move(weights), std::move(optimizer), std::move(algorithm),
-                                      std::move(adam), std::move(compute)});
+  impl_ = std::make_unique<Impl>(Impl{std::move(weights), std::move(optimizer),
+                                      std::move(algorithm), std::move(adam), std::move(compute)});
 }
 
 Trainer::~Trainer() = default;
@@ -345,7 +347,8 @@ std::vector<std::vector<float>> Trainer::logprobs(
     inputs.push_back({sequence, masks.back()});
   }
   std::vector<std::vector<float>> out(sequences.size());
-  for (const MicroBatch& micro : impl_->micro_batches(inputs, impl_->algorithm.micro_batch_tokens)) {
+  for (const MicroBatch& micro :
+       impl_->micro_batches(inputs, impl_->algorithm.micro_batch_tokens)) {
     const Pass pass(impl_->compute, impl_->weights, micro, temperature, false);
     for (size_t r = 0; r < micro.rows.size(); ++r) {
       out[micro.rows[r]].assign(pass.logprobs().begin() + static_cast<long>(micro.begins[r]),

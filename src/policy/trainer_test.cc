@@ -237,7 +237,8 @@ TEST(Trainer, GroupsWithoutVarianceLeaveTheWeightsExactlyAlone) {
 TEST(Trainer, SamplesWithoutAGradientAreNotComputedAndChangeNothing) {
   AlgorithmOptions options;
   options.mini_batches = 1;
-  Trainer skipping(tiny_weights(), optimizer(), options, 10), computing(tiny_weights(), optimizer(), options, 10);
+  Trainer skipping(tiny_weights(), optimizer(), options, 10),
+      computing(tiny_weights(), optimizer(), options, 10);
   auto groups = make_groups(skipping, 8, 4, 5);
   for (size_t g = 0; g < groups.size(); ++g) {
     for (size_t j = 0; j < 4; ++j) {

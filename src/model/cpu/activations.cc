@@ -5,19 +5,24 @@
 namespace longshot::model::cpu {
 
 int64_t activation_bytes(const ModelConfig& c, int64_t tokens, Checkpointing checkpointing) {
-  const auto width = [](int64_t floats) { return int64_t{kernels::row_stride(static_cast<int>(floats))}; };
+  const auto width = [](int64_t floats) {
+    return int64_t{kernels::row_stride(static_cast<int>(floats))};
+  };
   const int64_t hidden = width(c.hidden_size), q = c.num_heads * c.head_dim,
-                qkv = q + 2 * c.num_kv_heads * c.head_dim, inner = kernels::round_up(c.intermediate_size, kernels::kLane);
+                qkv = q + 2 * c.num_kv_heads * c.head_dim,
+                inner = kernels::round_up(c.intermediate_size, kernels::kLane);
   const int64_t attention = hidden + width(qkv) + width(q) + width(c.num_heads) +
                             (c.qk_norm ? width(q + c.num_kv_heads * c.head_dim) : 0);
   const int64_t gate_up = width(2 * inner);
-  const bool none = checkpointing == Checkpointing::none, full = checkpointing == Checkpointing::full;
+  const bool none = checkpointing == Checkpointing::none,
+             full = checkpointing == Checkpointing::full;
   // Of each layer and token; then what exists once: the stream and its gradients, attention's packed keys and values and
   // their gradients by query head, and of full checkpointing one layer.
   int64_t floats = c.num_layers * (hidden + (full ? 0 : attention) + (none ? gate_up : 0));
   floats += 5 * hidden + width(qkv) + width(q) + (full ? attention : 0);
   floats += 2 * c.num_kv_heads * kernels::round_up(c.head_dim, kernels::kPanel) + 2 * q;
-  const int64_t mlp_rows = std::min(tokens, kMlpRows) * (2 * width(inner) + (none ? 1 : 2) * gate_up);
+  const int64_t mlp_rows =
+      std::min(tokens, kMlpRows) * (2 * width(inner) + (none ? 1 : 2) * gate_up);
   return static_cast<int64_t>(sizeof(float)) * (tokens * floats + mlp_rows);
 }
 

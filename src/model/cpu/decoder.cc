@@ -15,7 +15,7 @@ using kernels::Store;
 
 namespace {
 
-constexpr int64_t kRows = 32;       // of one task of what is not a product
+constexpr int64_t kRows = 32;  // of one task of what is not a product
 
 kernels::AttentionShape attention_shape(const ModelConfig& c) {
   return {c.num_heads, c.num_kv_heads, c.head_dim};
@@ -27,9 +27,8 @@ Decoder::Decoder(const ModelConfig& config, ThreadPool& pool)
     : config_(config), dense_(pool), attention_(attention_shape(config), pool), pool_(pool) {}
 
 void Decoder::for_rows(int64_t rows, const std::function<void(int64_t, int64_t)>& body) {
-  pool_.parallel_for(static_cast<int>((rows + kRows - 1) / kRows), [&](int b) {
-    body(b * kRows, std::min(rows, (b + 1) * kRows));
-  });
+  pool_.parallel_for(static_cast<int>((rows + kRows - 1) / kRows),
+                     [&](int b) { body(b * kRows, std::min(rows, (b + 1) * kRows)); });
 }
 
 // Norm weights end where the model's do; the kernels read whole vectors.
@@ -185,7 +184,8 @@ void Decoder::mlp_forward(int layer, Saved& s, bool keep, Activations& out) {
   for (int64_t begin = 0; begin < rows_; begin += kMlpRows) {
     const int64_t rows = std::min(kMlpRows, rows_ - begin);
     if (!keep) gate_up_.reset(rows, 2 * up_column());
-    const Rows gate_up = keep ? Rows{s.gate_up.row(begin), s.gate_up.rows().stride} : gate_up_.rows();
+    const Rows gate_up =
+        keep ? Rows{s.gate_up.row(begin), s.gate_up.rows().stride} : gate_up_.rows();
     mlp_rows(layer, s, begin, rows, gate_up);
     act_.reset(rows, up_column());
     for_rows(rows, [&](int64_t first, int64_t last) {
@@ -214,7 +214,8 @@ void Decoder::forward(const DecoderArrays<const float>& weights, const DecoderBa
   for_rows(rows_, [&](int64_t first, int64_t last) {
     for (int64_t r = first; r < last; ++r) {
       for (int i = 0; i < d / 2; ++i) {
-        const double angle = static_cast<double>(batch.positions[r]) * static_cast<double>(frequencies[i]);
+        const double angle =
+            static_cast<double>(batch.positions[r]) * static_cast<double>(frequencies[i]);
         cos_sin_[r * d + i] = static_cast<float>(std::cos(angle));
         cos_sin_[r * d + d / 2 + i] = static_cast<float>(std::sin(angle));
       }
@@ -228,7 +229,8 @@ void Decoder::forward(const DecoderArrays<const float>& weights, const DecoderBa
   if (!for_backward) dx_.reset(rows_, hidden);
   for (int l = 0; l <= config_.num_layers; ++l) input_of(l).reset(rows_, hidden);
   for (int64_t r = 0; r < rows_; ++r) {
-    std::copy_n(weights.embedding + static_cast<size_t>(tokens_[r]) * hidden, hidden, input_of(0).row(r));
+    std::copy_n(weights.embedding + static_cast<size_t>(tokens_[r]) * hidden, hidden,
+                input_of(0).row(r));
   }
   Saved shared;  // what full checkpointing computes and does not keep
   for (int l = 0; l < config_.num_layers; ++l) {
@@ -278,8 +280,8 @@ void Decoder::mlp_backward(int layer, Saved& s, const LayerArrays<float>& g) {
         kernels::silu_mul(gate_up.row(r), gate_up.row(r) + up, up, act_.row(r));
     });
     const ConstRows dout{dx_.row(begin), dx_.rows().stride};
-    linear_backward(dout, std::as_const(act_).rows(), rows, w.down, hidden, inner, g.down, g.down_bias,
-                    dact_.rows(), Store::set);
+    linear_backward(dout, std::as_const(act_).rows(), rows, w.down, hidden, inner, g.down,
+                    g.down_bias, dact_.rows(), Store::set);
     for_rows(rows, [&](int64_t first, int64_t last) {
       for (int64_t r = first; r < last; ++r) {
         kernels::silu_mul_backward(gate_up.row(r), gate_up.row(r) + up, dact_.row(r), up,
@@ -288,7 +290,8 @@ void Decoder::mlp_backward(int layer, Saved& s, const LayerArrays<float>& g) {
     });
     const ConstRows dgate = std::as_const(dgate_up_).rows();
     const ConstRows x = std::as_const(normed_).rows();
-    linear_backward(dgate, x, rows, w.gate, inner, hidden, g.gate, g.gate_bias, dnormed_.rows(), Store::set);
+    linear_backward(dgate, x, rows, w.gate, inner, hidden, g.gate, g.gate_bias, dnormed_.rows(),
+                    Store::set);
     linear_backward({dgate.data + up, dgate.stride}, x, rows, w.up, inner, hidden, g.up, g.up_bias,
                     dnormed_.rows(), Store::add);
     norm_backward(s.middle, w.mlp_norm, begin, rows, dnormed_, dx_, g.mlp_norm);
@@ -302,18 +305,20 @@ void Decoder::attention_backward(int layer, Saved& s, const LayerArrays<float>& 
   dattended_.reset(rows_, q);
   dqkv_.reset(rows_, q + 2 * kv);
   dnormed_.reset(rows_, hidden);
-  linear_backward(std::as_const(dx_).rows(), std::as_const(s.attended).rows(), rows_, w.out, hidden, q,
-                  g.out, g.out_bias, dattended_.rows(), Store::set);
-  attention_.backward(*batch_.families, std::as_const(s.qkv).rows(), std::as_const(s.attended).rows(),
-                      std::as_const(s.log_sums).rows(), std::as_const(dattended_).rows(), dqkv_.rows());
+  linear_backward(std::as_const(dx_).rows(), std::as_const(s.attended).rows(), rows_, w.out, hidden,
+                  q, g.out, g.out_bias, dattended_.rows(), Store::set);
+  attention_.backward(*batch_.families, std::as_const(s.qkv).rows(),
+                      std::as_const(s.attended).rows(), std::as_const(s.log_sums).rows(),
+                      std::as_const(dattended_).rows(), dqkv_.rows());
   for_rows(rows_, [&](int64_t first, int64_t last) {
     for (int64_t r = first; r < last; ++r) rotate(r, dqkv_.row(r), /*back=*/true);
   });
   if (config_.qk_norm) head_norms_backward(layer, s, g);
   norm(s.x, w.attention_norm, 0, rows_, normed_);
-  const auto part = [&](const float* weight, int column, int n, float* dw, float* dbias, Store store) {
-    linear_backward({dqkv_.row(0) + column, dqkv_.rows().stride}, std::as_const(normed_).rows(), rows_,
-                    weight, n, hidden, dw, dbias, dnormed_.rows(), store);
+  const auto part = [&](const float* weight, int column, int n, float* dw, float* dbias,
+                        Store store) {
+    linear_backward({dqkv_.row(0) + column, dqkv_.rows().stride}, std::as_const(normed_).rows(),
+                    rows_, weight, n, hidden, dw, dbias, dnormed_.rows(), store);
   };
   part(w.q, 0, q, g.q, g.q_bias, Store::set);
   part(w.k, q, kv, g.k, g.k_bias, Store::add);
@@ -323,7 +328,8 @@ void Decoder::attention_backward(int layer, Saved& s, const LayerArrays<float>& 
 
 void Decoder::backward(Rows dhidden, const DecoderArrays<float>& gradients) {
   const int hidden = hidden_width();
-  LS_CHECK(static_cast<int>(saved_.size()) == config_.num_layers, "backward() of a pass that kept nothing");
+  LS_CHECK(static_cast<int>(saved_.size()) == config_.num_layers,
+           "backward() of a pass that kept nothing");
   dx_.reset(rows_, hidden);
   dnormed_.reset(rows_, hidden);
   for_rows(rows_, [&](int64_t first, int64_t last) {
@@ -359,10 +365,12 @@ int64_t Decoder::activation_bytes() const {
   int64_t total = 0;
   const auto add = [&](const Activations& a) { total += a.bytes(); };
   for (const Saved& s : saved_) {
-    for (const Activations* a : {&s.x, &s.qkv, &s.raw, &s.attended, &s.log_sums, &s.middle, &s.gate_up})
+    for (const Activations* a :
+         {&s.x, &s.qkv, &s.raw, &s.attended, &s.log_sums, &s.middle, &s.gate_up})
       add(*a);
   }
-  for (const Activations* a : {&x_, &normed_, &act_, &dact_, &dgate_up_, &gate_up_, &dx_, &dnormed_, &dqkv_, &dattended_})
+  for (const Activations* a :
+       {&x_, &normed_, &act_, &dact_, &dgate_up_, &gate_up_, &dx_, &dnormed_, &dqkv_, &dattended_})
     add(*a);
   return total;
 }

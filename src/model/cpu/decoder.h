@@ -24,7 +24,8 @@ enum class Checkpointing {
   full,       // only the layer's input
 };
 
-constexpr int64_t kMlpRows = 2048;  // tokens whose inner activations of the MLP exist at once, unless all are kept
+constexpr int64_t kMlpRows =
+    2048;  // tokens whose inner activations of the MLP exist at once, unless all are kept
 
 // Memory of the activations of a pass over so many tokens, all that Decoder allocates, in bytes.
 int64_t activation_bytes(const ModelConfig& config, int64_t tokens, Checkpointing checkpointing);
@@ -35,7 +36,8 @@ Checkpointing choose_checkpointing(const ModelConfig& config, int64_t tokens, in
 template <typename T>
 struct LayerArrays {
   T *attention_norm = nullptr, *mlp_norm = nullptr, *q_norm = nullptr, *k_norm = nullptr;
-  T *q = nullptr, *k = nullptr, *v = nullptr, *out = nullptr, *gate = nullptr, *up = nullptr, *down = nullptr;
+  T *q = nullptr, *k = nullptr, *v = nullptr, *out = nullptr, *gate = nullptr, *up = nullptr,
+    *down = nullptr;
   T *q_bias = nullptr, *k_bias = nullptr, *v_bias = nullptr, *out_bias = nullptr;
   T *gate_bias = nullptr, *up_bias = nullptr, *down_bias = nullptr;
 };
@@ -46,7 +48,7 @@ struct DecoderArrays {
 };
 
 struct DecoderBatch {
-  std::span<const int32_t> tokens, positions;   // [tokens]
+  std::span<const int32_t> tokens, positions;    // [tokens]
   const std::vector<kernels::Family>* families;  // cover every token once
 };
 
@@ -94,11 +96,13 @@ class Decoder {
   void rotate(int64_t token, float* qkv, bool back) const;
   void head_norms(int layer, Saved& s);
   void head_norms_backward(int layer, const Saved& s, const LayerArrays<float>& g);
-  void norm(const Activations& in, const float* weight, int64_t begin, int64_t rows, Activations& out);
+  void norm(const Activations& in, const float* weight, int64_t begin, int64_t rows,
+            Activations& out);
   void norm_backward(const Activations& in, const float* weight, int64_t begin, int64_t rows,
                      const Activations& dout, Activations& dx, float* dweight);
-  void linear_backward(kernels::ConstRows dy, kernels::ConstRows x, int64_t rows, const float* w, int n,
-                       int k, float* dw, float* dbias, kernels::Rows dx, kernels::Store store);
+  void linear_backward(kernels::ConstRows dy, kernels::ConstRows x, int64_t rows, const float* w,
+                       int n, int k, float* dw, float* dbias, kernels::Rows dx,
+                       kernels::Store store);
   void for_rows(int64_t rows, const std::function<void(int64_t begin, int64_t end)>& body);
 
   int hidden_width() const { return config_.hidden_size; }
@@ -120,8 +124,8 @@ class Decoder {
   Checkpointing checkpointing_ = Checkpointing::none;
   kernels::AlignedFloats cos_sin_;  // [tokens][head_dim]
 
-  std::vector<Saved> saved_;  // [layers], or one that every layer uses
-  Activations x_, normed_;    // the residual stream; after a norm
+  std::vector<Saved> saved_;                     // [layers], or one that every layer uses
+  Activations x_, normed_;                       // the residual stream; after a norm
   Activations act_, dact_, dgate_up_, gate_up_;  // of a block of rows of the MLP
   Activations dx_, dnormed_, dqkv_, dattended_;
   kernels::AlignedFloats padded_weight_, partial_;

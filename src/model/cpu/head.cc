@@ -15,7 +15,8 @@ using kernels::Store;
 
 namespace {
 
-constexpr int kBlock = 1024;  // of the vocabulary: its packed weights fit the last cache, 48 rows of logits the second
+constexpr int kBlock =
+    1024;  // of the vocabulary: its packed weights fit the last cache, 48 rows of logits the second
 constexpr int64_t kTaskRows = 48;
 constexpr int64_t kChunk = 768;  // rows whose logits are kept: the depth of a block of products
 
@@ -45,14 +46,14 @@ void Head::pack(const Problem& p, int first, int count, kernels::PanelBuffer& pa
 
 template <typename Body>
 void Head::for_rows(int64_t rows, const Body& body) {
-  pool_.parallel_for(static_cast<int>((rows + kTaskRows - 1) / kTaskRows), [&](int b) {
-    body(b * kTaskRows, std::min(rows, (b + 1) * kTaskRows));
-  });
+  pool_.parallel_for(static_cast<int>((rows + kTaskRows - 1) / kTaskRows),
+                     [&](int b) { body(b * kTaskRows, std::min(rows, (b + 1) * kTaskRows)); });
 }
 
 Head::Output Head::forward(const Problem& p, bool with_entropy) {
   const auto rows = static_cast<int64_t>(p.targets.size());
-  for (const int32_t id : p.targets) LS_CHECK(id >= 0 && id < p.vocab, "target outside the vocabulary");
+  for (const int32_t id : p.targets)
+    LS_CHECK(id >= 0 && id < p.vocab, "target outside the vocabulary");
   Output out;
   out.logprobs.assign(rows, 0);
   out.log_sums.assign(rows, 0);
@@ -62,8 +63,8 @@ Head::Output Head::forward(const Problem& p, bool with_entropy) {
     pack(p, first, count, panels_);
     for_rows(rows, [&](int64_t begin, int64_t end) {
       float* block = thread_block(0);
-      kernels::multiply(panels_.panels(), p.hidden.row(begin), p.hidden.stride, static_cast<int>(end - begin),
-                        block, stride(), Store::set);
+      kernels::multiply(panels_.panels(), p.hidden.row(begin), p.hidden.stride,
+                        static_cast<int>(end - begin), block, stride(), Store::set);
       for (int64_t r = begin; r < end; ++r) {
         float* row = block + (r - begin) * stride();
         const int target = p.targets[r] - first;
@@ -84,7 +85,8 @@ Head::Output Head::forward(const Problem& p, bool with_entropy) {
 
 // d loss / d logit = grad / temperature * (onehot - softmax).
 void Head::to_gradients(const Problem& p, int first, int count, int64_t begin, int64_t rows,
-                        std::span<const float> log_sums, std::span<const float> grad, float* block, size_t stride) {
+                        std::span<const float> log_sums, std::span<const float> grad, float* block,
+                        size_t stride) {
   const float inverse = 1.0f / p.temperature;
   for (int64_t r = begin; r < begin + rows; ++r) {
     float* row = block + (r - begin) * stride;
@@ -95,8 +97,8 @@ void Head::to_gradients(const Problem& p, int first, int count, int64_t begin, i
   }
 }
 
-void Head::multiply_gradients(const Problem& p, int first, int count, int64_t begin, int64_t rows, ConstRows block,
-                              Rows dhidden, float* dweight) {
+void Head::multiply_gradients(const Problem& p, int first, int count, int64_t begin, int64_t rows,
+                              ConstRows block, Rows dhidden, float* dweight) {
   const float* weight = p.weight + static_cast<size_t>(first) * p.width;
   dense_.input_gradient(block, rows, weight, count, p.width, {dhidden.row(begin), dhidden.stride},
                         first == 0 ? Store::set : Store::add);
@@ -108,14 +110,15 @@ void Head::multiply_gradients(const Problem& p, int first, int count, int64_t be
 void Head::backward(const Problem& p, std::span<const float> log_sums, std::span<const float> grad,
                     Rows dhidden, float* dweight) {
   const auto rows = static_cast<int64_t>(p.targets.size());
-  LS_CHECK(grad.size() == p.targets.size() && log_sums.size() == p.targets.size(), "one gradient a row");
+  LS_CHECK(grad.size() == p.targets.size() && log_sums.size() == p.targets.size(),
+           "one gradient a row");
   if (gradients_.size() < rows * stride()) gradients_ = kernels::AlignedFloats(rows * stride());
   for_blocks(p.vocab, [&](int first, int count) {
     pack(p, first, count, panels_);
     for_rows(rows, [&](int64_t begin, int64_t end) {
       float* block = gradients_.data() + begin * stride();
-      kernels::multiply(panels_.panels(), p.hidden.row(begin), p.hidden.stride, static_cast<int>(end - begin),
-                        block, stride(), Store::set);
+      kernels::multiply(panels_.panels(), p.hidden.row(begin), p.hidden.stride,
+                        static_cast<int>(end - begin), block, stride(), Store::set);
       to_gradients(p, first, count, begin, end - begin, log_sums, grad, block, stride());
     });
     multiply_gradients(p, first, count, 0, rows, {gradients_.data(), stride()}, dhidden, dweight);
@@ -123,8 +126,8 @@ void Head::backward(const Problem& p, std::span<const float> log_sums, std::span
 }
 
 // The logits of one chunk: first all of them and their sums, then their gradients in place.
-void Head::forward_backward_chunk(const Problem& p, std::span<const float> grad, int64_t first_row, int64_t rows,
-                                  Rows dhidden, float* dweight, Output& out) {
+void Head::forward_backward_chunk(const Problem& p, std::span<const float> grad, int64_t first_row,
+                                  int64_t rows, Rows dhidden, float* dweight, Output& out) {
   const auto width = static_cast<size_t>(kernels::row_stride(p.vocab));
   if (logits_.size() < rows * width) logits_ = kernels::AlignedFloats(rows * width);
   std::vector<kernels::VocabSums> sums(rows);
@@ -152,14 +155,17 @@ void Head::forward_backward_chunk(const Problem& p, std::span<const float> grad,
       to_gradients(p, first, count, first_row + begin, end - begin, out.log_sums, grad,
                    logits_.data() + begin * width + first, width);
     });
-    multiply_gradients(p, first, count, first_row, rows, {logits_.data() + first, width}, dhidden, dweight);
+    multiply_gradients(p, first, count, first_row, rows, {logits_.data() + first, width}, dhidden,
+                       dweight);
   });
 }
 
-Head::Output Head::forward_backward(const Problem& p, std::span<const float> grad, Rows dhidden, float* dweight) {
+Head::Output Head::forward_backward(const Problem& p, std::span<const float> grad, Rows dhidden,
+                                    float* dweight) {
   const auto rows = static_cast<int64_t>(p.targets.size());
   LS_CHECK(grad.size() == p.targets.size(), "one gradient a row");
-  for (const int32_t id : p.targets) LS_CHECK(id >= 0 && id < p.vocab, "target outside the vocabulary");
+  for (const int32_t id : p.targets)
+    LS_CHECK(id >= 0 && id < p.vocab, "target outside the vocabulary");
   Output out;
   out.logprobs.assign(rows, 0);
   out.log_sums.assign(rows, 0);
@@ -170,7 +176,8 @@ Head::Output Head::forward_backward(const Problem& p, std::span<const float> gra
 
 std::vector<float> Head::divergence(const Problem& p, const Problem& other) {
   const auto rows = static_cast<int64_t>(p.targets.size());
-  LS_CHECK(p.vocab == other.vocab && p.targets.size() == other.targets.size(), "two rows of logits each");
+  LS_CHECK(p.vocab == other.vocab && p.targets.size() == other.targets.size(),
+           "two rows of logits each");
   std::vector<kernels::VocabSums> sums(rows), others(rows);
   std::vector<float> out(rows);
   const float inverse = 1.0f / p.temperature, other_inverse = 1.0f / other.temperature;
@@ -180,11 +187,13 @@ std::vector<float> Head::divergence(const Problem& p, const Problem& other) {
     for_rows(rows, [&](int64_t begin, int64_t end) {
       float *block = thread_block(0), *second_block = thread_block(1);
       const auto height = static_cast<int>(end - begin);
-      kernels::multiply(panels_.panels(), p.hidden.row(begin), p.hidden.stride, height, block, stride(), Store::set);
-      kernels::multiply(other_panels_.panels(), other.hidden.row(begin), other.hidden.stride, height, second_block,
+      kernels::multiply(panels_.panels(), p.hidden.row(begin), p.hidden.stride, height, block,
                         stride(), Store::set);
+      kernels::multiply(other_panels_.panels(), other.hidden.row(begin), other.hidden.stride,
+                        height, second_block, stride(), Store::set);
       for (int64_t r = begin; r < end; ++r) {
-        float *row = block + (r - begin) * stride(), *second = second_block + (r - begin) * stride();
+        float *row = block + (r - begin) * stride(),
+              *second = second_block + (r - begin) * stride();
         kernels::add_block(row, count, inverse, /*with_weighted=*/true, sums[r]);
         kernels::add_cross_block(row, count, inverse, second, other_inverse, sums[r]);
         kernels::add_block(second, count, other_inverse, false, others[r]);
@@ -192,7 +201,8 @@ std::vector<float> Head::divergence(const Problem& p, const Problem& other) {
     });
   });
   for (int64_t r = 0; r < rows; ++r) {
-    out[r] = (sums[r].mean_logit() - sums[r].log_sum()) - (sums[r].mean_other() - others[r].log_sum());
+    out[r] =
+        (sums[r].mean_logit() - sums[r].log_sum()) - (sums[r].mean_other() - others[r].log_sum());
   }
   return out;
 }

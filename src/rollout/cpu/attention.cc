@@ -51,10 +51,11 @@ constexpr bool kScaled = sizeof(T) == 1;
 struct Query {
   const float* q;
   float* out;
-  int length;                 // sees positions [0, length)
+  int length;  // sees positions [0, length)
   const std::byte* const* pages;
-  float* weights;             // [pages * 16] scores, then softmax weights (times the values' scales, if they have any)
-  float* sum;                 // [value_stride] weighted values so far
+  float*
+      weights;  // [pages * 16] scores, then softmax weights (times the values' scales, if they have any)
+  float* sum;  // [value_stride] weighted values so far
   float inverse_total;
 };
 
@@ -165,7 +166,8 @@ HWY_INLINE void softmax_weights(Query& query, int end) {
 void scale_weights(const Attention& a, const Query& query) {
   const D d;
   for (int at = 0; at < query.length; at += kPage) {
-    const auto* scales = reinterpret_cast<const float*>(query.pages[at / kPage] + a.scale_offset) + kPage;
+    const auto* scales =
+        reinterpret_cast<const float*>(query.pages[at / kPage] + a.scale_offset) + kPage;
     for (int v = 0; v < kPage; v += kN) {
       float* w = query.weights + at + v;
       hn::Store(hn::Mul(hn::Load(d, w), hn::Load(d, scales + v)), d, w);
@@ -223,7 +225,8 @@ HWY_INLINE void weigh_values(const Attention& a, const Query* query, int begin, 
   }
   for (int at = begin; at < end; at += kPage) {
     const int page = at / kPage, next = std::min(at + kPage, end - 1) / kPage;
-    weigh_page<T, kQ, kVec>(a, query, page, std::min(kPage, end - at), e0, query[0].pages[next], acc);
+    weigh_page<T, kQ, kVec>(a, query, page, std::min(kPage, end - at), e0, query[0].pages[next],
+                            acc);
   }
 #pragma GCC unroll 8
   for (int i = 0; i < kQ; ++i) {
@@ -290,7 +293,8 @@ void all_pages(const Attention& a, std::span<Query> queries, bool values) {
   }
   for (size_t r = 0; r < a.rows.size(); ++r) {
     const int pages = (a.rows[r].length + kPage - 1) / kPage;
-    if (pages > a.shared) tiles<T>(a, queries.subspan(r * a.group, a.group), a.shared, pages, values);
+    if (pages > a.shared)
+      tiles<T>(a, queries.subspan(r * a.group, a.group), a.shared, pages, values);
   }
 }
 

@@ -52,9 +52,8 @@ TEST_P(KvFormats, AttentionRowsDoNotDependOnTheChunk) {
       ASSERT_EQ(0,
                 std::memcmp(part.data(), all.data() + first * width, part.size() * sizeof(float)));
       if (first < kPage) continue;
-      const auto shared =
-          c.run(std::span(q).subspan(first * width, rows * width), rows, first, group,
-                first / kPage);
+      const auto shared = c.run(std::span(q).subspan(first * width, rows * width), rows, first,
+                                group, first / kPage);
       ASSERT_EQ(0, std::memcmp(part.data(), shared.data(), part.size() * sizeof(float)));
     }
   }
