@@ -103,12 +103,6 @@ void silu_mul_backward_target(const float* gate, const float* up, const float* d
   }
 }
 
-void add_row_target(const float* in, int n, float* out) {
-  const D d;
-  for (int i = 0; i < n; i += kN)
-    hn::StoreU(hn::Add(hn::LoadU(d, in + i), hn::LoadU(d, out + i)), d, out + i);
-}
-
 }  // namespace longshot::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -120,7 +114,6 @@ HWY_EXPORT(silu_mul_target);
 HWY_EXPORT(rope_target);
 HWY_EXPORT(rms_norm_backward_target);
 HWY_EXPORT(silu_mul_backward_target);
-HWY_EXPORT(add_row_target);
 
 void rms_norm(const float* x, const float* weight, int n, float eps, float* out) {
   HWY_DYNAMIC_DISPATCH(rms_norm_target)(x, weight, n, eps, out);
@@ -140,9 +133,5 @@ void silu_mul_backward(const float* gate, const float* up, const float* dact, in
                        float* dup) {
   HWY_DYNAMIC_DISPATCH(silu_mul_backward_target)(gate, up, dact, n, dgate, dup);
 }
-void add_row(const float* in, int n, float* out) {
-  HWY_DYNAMIC_DISPATCH(add_row_target)(in, n, out);
-}
-
 }  // namespace longshot::kernels
 #endif  // HWY_ONCE

@@ -21,7 +21,4 @@ void rms_norm_backward(const float* x, const float* weight, const float* dout, i
 void silu_mul_backward(const float* gate, const float* up, const float* dact, int n, float* dgate,
                        float* dup);
 
-// out += in, n a multiple of 16.
-void add_row(const float* in, int n, float* out);
-
 }  // namespace longshot::kernels
