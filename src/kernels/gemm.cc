@@ -11,150 +11,13 @@
 
 #include <hwy/highway.h>
 
+#include "kernels/gemm_tile-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace longshot::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-using D = hn::CappedTag<float, kPanel>;
-using V = hn::Vec<D>;
-constexpr int kN = static_cast<int>(hn::MaxLanes(D()));
-// A tile is two vectors wide: one panel, a part of it, or with 16 lanes two panels.
-constexpr int kPanelsTogether = kN == kPanel ? 2 : 1;
-// Accumulators must stay in registers: 24 of 32, or 12 of 16.
-constexpr int kMaxRows = kN >= 16 ? 12 : 6;
 constexpr int kAhead = 1024;  // values of bf16 weights that are fetched early
-
-struct TileArgs {
-  const float* x;       // [rows][ldx], or a strip [depth][rows]
-  size_t ldx;
-  const float* panel;   // [depth][16], already at the tile's first column
-  size_t second;        // from the first vector's weights to the second's
-  int depth;
-  const float* bias;    // null: no bias
-  float* y;
-  size_t ldy;
-  bool add;             // y += result
-  const char* ahead;    // weights that will be needed next, fetched meanwhile
-  size_t ahead_step;    // bytes for each k
-  size_t ahead_second;  // the same distance as `second`, in bytes; 0: nothing to fetch there
-};
-
-template <int kRows, int kCols, bool kStrip>
-HWY_INLINE void tile(const TileArgs& a) {
-  const D d;
-  V acc[kRows][kCols];
-#pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 2
-    for (int c = 0; c < kCols; ++c) acc[r][c] = hn::Zero(d);
-  }
-  const float* HWY_RESTRICT w = a.panel;
-  const char* ahead = a.ahead;
-  for (int k = 0; k < a.depth; ++k, w += kPanel, ahead += a.ahead_step) {
-    __builtin_prefetch(ahead, 0, 2);
-    if (kCols * kN > kPanel) __builtin_prefetch(ahead + a.ahead_second, 0, 2);
-    V column[kCols];
-#pragma GCC unroll 2
-    for (int c = 0; c < kCols; ++c) column[c] = hn::Load(d, w + c * a.second);
-#pragma GCC unroll 16
-    for (int r = 0; r < kRows; ++r) {
-      const V xv = hn::Set(d, kStrip ? a.x[k * kRows + r] : a.x[r * a.ldx + k]);
-#pragma GCC unroll 2
-      for (int c = 0; c < kCols; ++c) acc[r][c] = hn::MulAdd(xv, column[c], acc[r][c]);
-    }
-  }
-#pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
-    float* y = a.y + r * a.ldy;
-#pragma GCC unroll 2
-    for (int c = 0; c < kCols; ++c) {
-      V v = acc[r][c];
-      if (a.bias != nullptr) v = hn::Add(v, hn::Load(d, a.bias + c * kN));
-      if (a.add) v = hn::Add(hn::LoadU(d, y + c * kN), v);
-      hn::StoreU(v, d, y + c * kN);
-    }
-  }
-}
-
-using TileFn = void (*)(const TileArgs&);
-template <int kRows, int kCols, bool kStrip>
-void tile_fn(const TileArgs& a) {
-  tile<kRows, kCols, kStrip>(a);
-}
-
-template <int kCols, bool kStrip>
-TileFn tile_of(int rows) {
-  static constexpr TileFn kTable[12] = {
-      tile_fn<1, kCols, kStrip>,
-      tile_fn<2, kCols, kStrip>,
-      tile_fn<3, kCols, kStrip>,
-      tile_fn<4, kCols, kStrip>,
-      tile_fn<5, kCols, kStrip>,
-      tile_fn<6, kCols, kStrip>,
-      tile_fn<std::min(7, kMaxRows), kCols, kStrip>,
-      tile_fn<std::min(8, kMaxRows), kCols, kStrip>,
-      tile_fn<std::min(9, kMaxRows), kCols, kStrip>,
-      tile_fn<std::min(10, kMaxRows), kCols, kStrip>,
-      tile_fn<std::min(11, kMaxRows), kCols, kStrip>,
-      tile_fn<std::min(12, kMaxRows), kCols, kStrip>,
-  };
-  return kTable[rows - 1];
-}
-
-// Tiles of nearly equal height: no short last one.
-struct RowTiles {
-  explicit RowTiles(int rows_in) : rows(rows_in), count((rows_in + kMaxRows - 1) / kMaxRows) {}
-  int begin(int t) const { return rows * t / count; }
-  int rows, count;
-};
-
-// One block of k, `columns` full columns: a panel or two.
-template <int kCols, bool kStrip = false>
-void whole_block(TileArgs a, int rows, int columns) {
-  const float *x = a.x, *panel = a.panel, *bias = a.bias;
-  float* y = a.y;
-  const RowTiles tiles(rows);
-  const size_t ahead_bytes = static_cast<size_t>(a.depth) * kPanel * sizeof(float);
-  const char* ahead = a.ahead;
-  a.ahead_step = (kPanel * sizeof(float) + tiles.count - 1) / tiles.count;
-  for (int t = 0; t < tiles.count; ++t) {
-    const int begin = tiles.begin(t), height = tiles.begin(t + 1) - begin;
-    const TileFn run = tile_of<kCols, kStrip>(height);
-    a.ahead = ahead + ahead_bytes * t / tiles.count;
-    for (int c = 0; c < columns; c += kCols * kN) {
-      a.x = x + begin * (kStrip ? static_cast<size_t>(a.depth) : a.ldx);
-      a.y = y + begin * a.ldy + c;
-      a.panel = panel + c;
-      a.bias = bias == nullptr ? nullptr : bias + c;
-      run(a);
-    }
-  }
-}
-
-constexpr int kOnePanelCols = kN == kPanel ? 1 : 2;
-
-// The last panel when n is not a multiple of 16: through a buffer, so that nothing beyond y's n is touched.
-template <bool kStrip = false>
-void part_block(const TileArgs& a, int rows, int columns) {
-  alignas(64) float buffer[kMaxRows * kPanel];
-  const RowTiles tiles(rows);
-  for (int t = 0; t < tiles.count; ++t) {
-    const int begin = tiles.begin(t), height = tiles.begin(t + 1) - begin;
-    TileArgs part = a;
-    part.x = a.x + begin * (kStrip ? static_cast<size_t>(a.depth) : a.ldx);
-    part.y = buffer;
-    part.ldy = kPanel;
-    part.add = false;
-    whole_block<kOnePanelCols, kStrip>(part, height, kPanel);
-    for (int r = 0; r < height; ++r) {
-      float* y = a.y + (begin + r) * a.ldy;
-      for (int c = 0; c < columns; ++c) {
-        const float v = buffer[r * kPanel + c];
-        y[c] = a.add ? y[c] + v : v;
-      }
-    }
-  }
-}
 
 // bf16 [count][16] -> f32 [count][16].
 void unpack_bf16(const uint16_t* in, int count, float* out) {
@@ -162,8 +25,8 @@ void unpack_bf16(const uint16_t* in, int count, float* out) {
   const hn::Rebind<hwy::bfloat16_t, D> half;
   for (int i = 0; i < count * kPanel; i += kN) {
     __builtin_prefetch(in + i + kAhead, 0, 3);
-    hn::Store(hn::PromoteTo(d, hn::Load(half, reinterpret_cast<const hwy::bfloat16_t*>(in + i))),
-              d, out + i);
+    hn::Store(hn::PromoteTo(d, hn::Load(half, reinterpret_cast<const hwy::bfloat16_t*>(in + i))), d,
+              out + i);
   }
 }
 
@@ -175,9 +38,9 @@ void unpack_int4(const uint8_t* in, const uint16_t* scales, int count, float* ou
   const hn::Rebind<hwy::bfloat16_t, D> half;
   for (int part = 0; part < kPanel; part += kN) {
     for (int k = 0; k < count; k += 2) {
-      const auto scale = hn::PromoteTo(
-          d, hn::Load(half, reinterpret_cast<const hwy::bfloat16_t*>(
-                                scales + k / kInt4Group * kPanel + part)));
+      const auto scale =
+          hn::PromoteTo(d, hn::Load(half, reinterpret_cast<const hwy::bfloat16_t*>(
+                                              scales + k / kInt4Group * kPanel + part)));
       const auto both = hn::PromoteTo(integers, hn::Load(bytes, in + k / 2 * kPanel + part));
       const auto low = hn::And(both, hn::Set(integers, 15)), high = hn::ShiftRight<4>(both);
       const auto eight = hn::Set(integers, 8);
@@ -200,10 +63,8 @@ Block block_of(const PackedMatrix& w, int p, int count, int k, int depth, float*
   if (w.format() == NumberFormat::f32) {
     const float* panel = w.panel_as<float>(p) + static_cast<size_t>(k) * kPanel;
     const size_t floats = w.panel_bytes() / sizeof(float);
-    // After the last block of a panel the next panel begins.
-    const float* next = panel + static_cast<size_t>(depth) * kPanel +
-                        (count == 2 && k + depth == w.k() ? floats : 0);
-    return {panel, floats, reinterpret_cast<const char*>(next), floats * sizeof(float)};
+    return {panel, floats, reinterpret_cast<const char*>(panel + count * floats),
+            floats * sizeof(float)};
   }
   const size_t block_floats = static_cast<size_t>(depth_of(w.format())) * kPanel;
   for (int i = 0; i < count; ++i) {
@@ -212,14 +73,26 @@ Block block_of(const PackedMatrix& w, int p, int count, int k, int depth, float*
       unpack_bf16(w.panel_as<uint16_t>(p + i) + static_cast<size_t>(k) * kPanel, depth, out);
     } else {
       unpack_int4(w.panel_as<uint8_t>(p + i) + static_cast<size_t>(k) / 2 * kPanel,
-                  w.group_scales(p + i) + static_cast<size_t>(k) / kInt4Group * kPanel, depth,
-                  out);
+                  w.group_scales(p + i) + static_cast<size_t>(k) / kInt4Group * kPanel, depth, out);
     }
   }
   return {buffer, block_floats, nullptr, 0};
 }
 
-void gemm_target(const PackedMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
+template <bool kStrip>
+void block_times(const TileArgs& a, int rows, bool pair, int columns) {
+  if (pair) {
+    whole_block<2, kStrip>(a, rows, 2 * kPanel);
+  } else if (columns == kPanel) {
+    whole_block<kOnePanelCols, kStrip>(a, rows, kPanel);
+  } else {
+    part_block<kStrip>(a, rows, columns);
+  }
+}
+
+// x: rows `ldx` apart, or strips as RowStrips has them.
+template <bool kStrip>
+void gemm_panels(const PackedMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
                  int panel_begin, int panel_end, Store store) {
   // One row more for an odd depth of int4.
   thread_local AlignedFloats buffer;
@@ -231,7 +104,7 @@ void gemm_target(const PackedMatrix& w, const float* x, size_t ldx, int rows, fl
     for (int k = 0; k < w.k(); k += block_depth) {
       const int depth = std::min(block_depth, w.k() - k);
       const Block block = block_of(w, p, pair ? 2 : 1, k, depth, buffer.data());
-      const TileArgs a{.x = x + k,
+      const TileArgs a{.x = x + (kStrip ? static_cast<size_t>(k) * rows : k),
                        .ldx = ldx,
                        .panel = block.values,
                        .second = kPanelsTogether == 2 ? block.second : kN,
@@ -243,16 +116,71 @@ void gemm_target(const PackedMatrix& w, const float* x, size_t ldx, int rows, fl
                        .ahead = block.ahead,
                        .ahead_step = 0,
                        .ahead_second = block.ahead_second};
-      if (pair) {
-        whole_block<2>(a, rows, 2 * kPanel);
-      } else if (columns == kPanel) {
-        whole_block<kOnePanelCols>(a, rows, kPanel);
-      } else {
-        part_block(a, rows, columns);
-      }
+      block_times<kStrip>(a, rows, pair, columns);
     }
     p += pair ? 2 : 1;
   }
+}
+
+void gemm_target(const PackedMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
+                 int panel_begin, int panel_end, Store store) {
+  gemm_panels<false>(w, x, ldx, rows, y, ldy, panel_begin, panel_end, store);
+}
+
+int tiles_target(int rows) {
+  return RowTiles(rows).count;
+}
+
+// Elements [i, i + 4) of four rows, transposed: [4][height] at `strip`.
+void four_by_four(const float* from, size_t ldx, int height, float* strip) {
+#if HWY_TARGET == HWY_SCALAR
+  for (int i = 0; i < 4; ++i) {
+    for (int r = 0; r < 4; ++r) strip[i * height + r] = from[r * ldx + i];
+  }
+#else
+  const hn::FixedTag<float, 4> d;
+  const auto row0 = hn::LoadU(d, from), row1 = hn::LoadU(d, from + ldx),
+             row2 = hn::LoadU(d, from + 2 * ldx), row3 = hn::LoadU(d, from + 3 * ldx);
+  const auto low01 = hn::InterleaveLower(d, row0, row1),
+             high01 = hn::InterleaveUpper(d, row0, row1);
+  const auto low23 = hn::InterleaveLower(d, row2, row3),
+             high23 = hn::InterleaveUpper(d, row2, row3);
+  hn::StoreU(hn::ConcatLowerLower(d, low23, low01), d, strip);
+  hn::StoreU(hn::ConcatUpperUpper(d, low23, low01), d, strip + height);
+  hn::StoreU(hn::ConcatLowerLower(d, high23, high01), d, strip + 2 * height);
+  hn::StoreU(hn::ConcatUpperUpper(d, high23, high01), d, strip + 3 * height);
+#endif
+}
+
+// [height] rows of `depth` -> [depth][height].
+void make_strip(const float* from, size_t ldx, int height, int depth, float* strip) {
+  int done = 0;
+  for (; height >= 4 && done + 4 <= depth; done += 4) {
+    float* to = strip + static_cast<size_t>(done) * height;
+    for (int r = 0; r + 4 <= height; r += 4)
+      four_by_four(from + r * ldx + done, ldx, height, to + r);
+    const int last = height - 4;  // again some of the rows before
+    if (height % 4 != 0) four_by_four(from + last * ldx + done, ldx, height, to + last);
+  }
+  for (; done < depth; ++done) {
+    for (int r = 0; r < height; ++r) strip[done * height + r] = from[r * ldx + done];
+  }
+}
+
+void set_strip_target(const float* x, size_t ldx, int rows, int k, int block_depth, int t,
+                      float* strips) {
+  const RowTiles tiles(rows);
+  const int begin = tiles.begin(t), height = tiles.begin(t + 1) - begin;
+  for (int done = 0; done < k; done += block_depth) {
+    const int depth = std::min(block_depth, k - done);
+    float* strip = strips + static_cast<size_t>(done) * rows + static_cast<size_t>(begin) * depth;
+    make_strip(x + begin * ldx + done, ldx, height, depth, strip);
+  }
+}
+
+void gemm_strips_target(const PackedMatrix& w, const float* strips, int rows, float* y, size_t ldy,
+                        int panel_begin, int panel_end, Store store) {
+  gemm_panels<true>(w, strips, 0, rows, y, ldy, panel_begin, panel_end, store);
 }
 
 // One block of k of the panels in w, into y.
@@ -267,13 +195,7 @@ void panels_block(const Panels& w, int k, int depth, TileArgs a, int rows) {
     a.ahead = reinterpret_cast<const char*>(a.panel + (pair ? 2 : 1) * w.stride);
     a.ahead_second = pair ? w.stride * sizeof(float) : 0;
     a.y = y + column;
-    if (pair) {
-      whole_block<2, kStrip>(a, rows, 2 * kPanel);
-    } else if (columns == kPanel) {
-      whole_block<kOnePanelCols, kStrip>(a, rows, kPanel);
-    } else {
-      part_block<kStrip>(a, rows, columns);
-    }
+    block_times<kStrip>(a, rows, pair, columns);
     p += pair ? 2 : 1;
     column += pair ? 2 * kPanel : kPanel;
   }
@@ -283,9 +205,18 @@ void panels_target(const Panels& w, const float* x, size_t ldx, int rows, float*
                    Store store) {
   for (int k = 0; k < w.k; k += kPanelsDepth) {
     const int depth = std::min(kPanelsDepth, w.k - k);
-    const TileArgs a{.x = x + k, .ldx = ldx, .panel = nullptr, .second = 0, .depth = depth,
-                     .bias = nullptr, .y = y, .ldy = ldy, .add = k > 0 || store == Store::add,
-                     .ahead = nullptr, .ahead_step = 0, .ahead_second = 0};
+    const TileArgs a{.x = x + k,
+                     .ldx = ldx,
+                     .panel = nullptr,
+                     .second = 0,
+                     .depth = depth,
+                     .bias = nullptr,
+                     .y = y,
+                     .ldy = ldy,
+                     .add = k > 0 || store == Store::add,
+                     .ahead = nullptr,
+                     .ahead_step = 0,
+                     .ahead_second = 0};
     panels_block<false>(w, k, depth, a, rows);
   }
 }
@@ -309,9 +240,18 @@ void transposed_target(const Panels& w, const float* x, size_t ldx, int rows, fl
   for (int k = 0; k < w.k; k += kPanelsDepth) {
     const int depth = std::min(kPanelsDepth, w.k - k);
     pack_strips(x + k * ldx, ldx, rows, depth, strips.data());
-    const TileArgs a{.x = strips.data(), .ldx = 0, .panel = nullptr, .second = 0, .depth = depth,
-                     .bias = nullptr, .y = y, .ldy = ldy, .add = k > 0 || store == Store::add,
-                     .ahead = nullptr, .ahead_step = 0, .ahead_second = 0};
+    const TileArgs a{.x = strips.data(),
+                     .ldx = 0,
+                     .panel = nullptr,
+                     .second = 0,
+                     .depth = depth,
+                     .bias = nullptr,
+                     .y = y,
+                     .ldy = ldy,
+                     .add = k > 0 || store == Store::add,
+                     .ahead = nullptr,
+                     .ahead_step = 0,
+                     .ahead_second = 0};
     panels_block<true>(w, k, depth, a, rows);
   }
 }
@@ -323,12 +263,34 @@ HWY_AFTER_NAMESPACE();
 namespace longshot::kernels {
 
 HWY_EXPORT(gemm_target);
+HWY_EXPORT(tiles_target);
+HWY_EXPORT(set_strip_target);
+HWY_EXPORT(gemm_strips_target);
 HWY_EXPORT(panels_target);
 HWY_EXPORT(transposed_target);
 
 void gemm(const PackedMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
           int panel_begin, int panel_end, Store store) {
   HWY_DYNAMIC_DISPATCH(gemm_target)(w, x, ldx, rows, y, ldy, panel_begin, panel_end, store);
+}
+
+void RowStrips::reset(int rows, int k, NumberFormat format) {
+  rows_ = rows;
+  k_ = k;
+  block_depth_ = depth_of(format);
+  tiles_ = HWY_DYNAMIC_DISPATCH(tiles_target)(rows);
+  const size_t size = static_cast<size_t>(rows) * k;
+  if (values_.size() < size) values_ = AlignedFloats(size);
+}
+
+void RowStrips::set_tile(int tile, const float* x, size_t ldx) {
+  HWY_DYNAMIC_DISPATCH(set_strip_target)(x, ldx, rows_, k_, block_depth_, tile, values_.data());
+}
+
+void gemm(const PackedMatrix& w, const RowStrips& x, float* y, size_t ldy, int panel_begin,
+          int panel_end, Store store) {
+  HWY_DYNAMIC_DISPATCH(gemm_strips_target)
+  (w, x.values(), x.rows(), y, ldy, panel_begin, panel_end, store);
 }
 
 void multiply(const Panels& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,

@@ -32,6 +32,26 @@ enum class Store { set, add };  // y = result, or y += result (the residual conn
 void gemm(const PackedMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
           int panel_begin, int panel_end, Store store);
 
+// Rows of x in the order a product of many rows reads them: tiles of rows, of each block of k a strip [k][rows of the
+// tile]. The same result as without, faster where there are many tiles and panels.
+class RowStrips {
+ public:
+  // format: of the weights.
+  void reset(int rows, int k, NumberFormat format);
+  int tiles() const { return tiles_; }
+  // Copies the rows of one tile; x [rows, k], all of it. Thread-safe for different tiles.
+  void set_tile(int tile, const float* x, size_t ldx);
+
+  int rows() const { return rows_; }
+  const float* values() const { return values_.data(); }
+
+ private:
+  int rows_ = 0, k_ = 0, block_depth_ = 0, tiles_ = 0;
+  AlignedFloats values_;
+};
+void gemm(const PackedMatrix& w, const RowStrips& x, float* y, size_t ldy, int panel_begin,
+          int panel_end, Store store);
+
 // f32 weights in panels, or a part of them: [panel][k][16], panels `stride` floats apart. `values` is on a vector's
 // border.
 struct Panels {

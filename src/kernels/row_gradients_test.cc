@@ -75,7 +75,7 @@ TEST_P(RowGradients, AdamWByHandAndForAnyLength) {
       EXPECT_NEAR(w[i], 0.88f, 1e-6);
       EXPECT_NEAR(m[i], 0.1f, 1e-7);
       EXPECT_NEAR(v[i], 0.05f, 1e-7);
-      if (fused()) EXPECT_EQ(w[i], w[0]) << "the tail has the bits of the vectors";
+      EXPECT_TRUE(!fused() || w[i] == w[0]) << "the tail has the bits of the vectors";
     }
   }
 }

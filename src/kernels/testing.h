@@ -75,6 +75,12 @@ inline std::vector<float> packed_gemm(std::span<const float> x, std::span<const 
     out.insert(out.end(), y.begin() + r * stride, y.begin() + r * stride + n);
     for (int gap = n; gap < stride; ++gap) EXPECT_EQ(y[r * stride + gap], 7.0f);
   }
+  RowStrips strips;
+  strips.reset(m, k, packed.format());
+  for (int t = 0; t < strips.tiles(); ++t) strips.set_tile(t, x.data(), k);
+  std::vector<float> again(y.size(), 7.0f);
+  gemm(packed, strips, again.data(), stride, 0, packed.panels(), store);
+  EXPECT_EQ(again, y) << "the order of the rows in memory changes no bit";
   return out;
 }
 

@@ -10,7 +10,8 @@
 namespace longshot::rollout::cpu {
 namespace {
 
-constexpr int kTaskRows = 8;  // of one attention task
+constexpr int kTaskRows = 8;    // of one attention task
+constexpr int kStripRows = 24;  // from so many on copying them into strips pays
 
 }  // namespace
 
@@ -121,9 +122,18 @@ void ForwardPass::product(const PackedMatrix& w, Buffer& in, int first_row, int 
       for (int r = begin; r < end; ++r) quantized_.set_row(r, in.row(first_row + r));
     });
   }
+  const bool strips = !int8 && rows >= kStripRows;
+  if (strips) {
+    strips_.reset(rows, w.k(), w.format());
+    workers_.ranges(strips_.tiles(), int64_t{4} * rows * w.k(), [&](int begin, int end) {
+      for (int t = begin; t < end; ++t) strips_.set_tile(t, in.row(first_row), in.stride);
+    });
+  }
   workers_.ranges(w.panels(), int64_t{rows} * w.n() * w.k(), [&](int begin, int end) {
     if (int8) {
       kernels::gemm_int8(w, quantized_, rows, y, ldy, begin, end, store);
+    } else if (strips) {
+      kernels::gemm(w, strips_, y, ldy, begin, end, store);
     } else {
       kernels::gemm(w, in.row(first_row), in.stride, rows, y, ldy, begin, end, store);
     }

@@ -112,6 +112,7 @@ class ForwardPass {
 
   Buffer x_, normed_, qkv_, attended_, gate_up_, act_;
   QuantizedRows quantized_;
+  kernels::RowStrips strips_;
   std::vector<int> piece_of_row_;
   std::vector<AttentionTask> tasks_;
   int64_t attention_work_ = 0;
