@@ -20,6 +20,7 @@
 #include "bench/bench_model.h"
 #include "bench/peak.h"
 #include "bench/shapes.h"
+#include "model/format/cost.h"
 #include "model/runtime.h"
 #include "policy/trainer.h"
 
@@ -31,17 +32,6 @@ std::vector<data::TokenId> random_tokens(int64_t count, uint64_t key, int vocab)
   std::vector<data::TokenId> out(count);
   for (auto& token : out) token = static_cast<data::TokenId>(rng.next_below(vocab));
   return out;
-}
-
-// Of the matrices and of attention, forward and backward. `tokens` go through the layers, `targets` through the head,
-// and `pairs` is the number of (query, key) that see each other.
-double useful_flops(const model::ModelConfig& c, double tokens, double targets, double pairs) {
-  const double q = static_cast<double>(c.num_heads) * c.head_dim;
-  const double kv = static_cast<double>(c.num_kv_heads) * c.head_dim;
-  const double layer = c.hidden_size * (2 * q + 2 * kv + 3.0 * c.intermediate_size);
-  const double products = tokens * c.num_layers * layer + targets * c.hidden_size * c.vocab_size;
-  // Attention: two products forward, five backward (the scores once more).
-  return 6 * products + 2 * 7.0 * pairs * c.num_layers * q;
 }
 
 double peak_rss() {
@@ -67,13 +57,14 @@ Json supervised(policy::Trainer& trainer, const model::ModelConfig& c, const Jso
   const double seconds = watch.seconds();
   must(metrics.status());
   const double count = static_cast<double>(sequences * length), l = static_cast<double>(length);
-  return {{"seconds", seconds},
-          {"useful_tokens", count},
-          {"packed_tokens", count},
-          {"loss", metrics->at("train/loss")},
-          {"useful_flops",
-           useful_flops(c, count, count, static_cast<double>(sequences) * l * (l + 1) / 2)},
-          {"peak_bytes", peak_rss()}};
+  return {
+      {"seconds", seconds},
+      {"useful_tokens", count},
+      {"packed_tokens", count},
+      {"loss", metrics->at("train/loss")},
+      {"useful_flops",
+       model::training_flops(c, {count, count, static_cast<double>(sequences) * l * (l + 1) / 2})},
+      {"peak_bytes", peak_rss()}};
 }
 
 Json policy_update(policy::Trainer& trainer, const model::ModelConfig& c, const Json& request,
@@ -113,7 +104,7 @@ Json policy_update(policy::Trainer& trainer, const model::ModelConfig& c, const 
   return {{"seconds", seconds},
           {"useful_tokens", m * b},
           {"packed_tokens", metrics->at("perf/train_tokens")},
-          {"useful_flops", useful_flops(c, tokens, m * b, pairs)},
+          {"useful_flops", model::training_flops(c, {tokens, m * b, pairs})},
           {"peak_bytes", peak_rss()}};
 }
 

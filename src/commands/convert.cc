@@ -1,4 +1,4 @@
-// longshot convert: a model in any form that can be read, written as a Hugging Face directory.
+// longshot convert: a model in any form that can be read, written as a Hugging Face directory; adapters merged.
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "commands/command.h"
+#include "model/format/adapter.h"
 #include "model/format/model_files.h"
 
 namespace longshot::commands {
@@ -17,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct ConvertOptions {
-  std::string model, output, dtype;
+  std::string model, adapter, output, dtype;
   int64_t max_shard_bytes = int64_t{5} << 30;
   bool overwrite = false;
 };
@@ -90,7 +91,11 @@ Status convert(const ConvertOptions& options) {
   fs::path output = fs::absolute(options.output).lexically_normal();
   if (!output.has_filename()) output = output.parent_path();  // "out/"
   LS_RETURN_IF_ERROR(check_output(options, output));
-  LS_ASSIGN_OR_RETURN(const model::ModelFiles files, model::read_model(options.model));
+  LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_model(options.model));
+  if (!options.adapter.empty()) {
+    LS_ASSIGN_OR_RETURN(const auto adapter, model::read_adapter(options.adapter, files.config));
+    model::merge_adapter(adapter, files.weights);
+  }
   const std::string dtype = options.dtype.empty() ? files.config.dtype : options.dtype;
   LS_RETURN_IF_ERROR(make_directories(output.parent_path()));
   LS_RETURN_IF_ERROR(write_and_move(options, files, dtype, output));
@@ -102,11 +107,15 @@ Status convert(const ConvertOptions& options) {
 
 void add_convert(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<ConvertOptions>();
-  CLI::App* command = app.add_subcommand(
-      "convert",
-      "Convert a model (Hugging Face directory or GGUF file) to a Hugging Face directory");
-  command->add_option("--model", options->model, "Hugging Face directory or .gguf file")
+  CLI::App* command = app.add_subcommand("convert",
+                                         "Convert a model (Hugging Face directory, GGUF file, LoRA "
+                                         "adapter) to a Hugging Face directory");
+  command
+      ->add_option("--model", options->model,
+                   "Hugging Face directory, .gguf file or adapter directory")
       ->required();
+  command->add_option("--adapter", options->adapter,
+                      "directory of the peft package whose LoRA is merged into the model");
   command->add_option("--output", options->output, "directory to create")->required();
   command
       ->add_option("--dtype", options->dtype,

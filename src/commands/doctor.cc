@@ -1,4 +1,4 @@
-// longshot doctor: what this machine offers, one line a fact, and what to do where it falls short.
+// longshot doctor: what this machine offers, one line a fact, and what to do where it falls short; and what a run needs.
 
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
@@ -16,6 +16,8 @@
 #include "base/machine.h"
 #include "base/subprocess.h"
 #include "commands/command.h"
+#include "commands/config_arguments.h"
+#include "loop/plan.h"
 
 namespace longshot::commands {
 namespace {
@@ -189,17 +191,91 @@ void print_json(const std::vector<Finding>& findings) {
   fmt::print("{}\n", dump_json(OrderedJson{{"ok", all_ok}, {"findings", list}}));
 }
 
+struct Options {
+  bool json = false;
+  std::string plan;   // configuration file of a run
+  std::string model;  // instead of its model.path
+  std::vector<std::string> overrides;
+  loop::PlanOptions plan_options;
+};
+
+void print_plan_text(const loop::Plan& plan) {
+  fmt::print("{}: {:.1f} M parameters, {:.1f} M of them learn\n", plan.model,
+             static_cast<double>(plan.parameters) / 1e6, static_cast<double>(plan.trained) / 1e6);
+  const bool fits = plan.memory_peak() <= plan.usable_memory;
+  fmt::print("{:<5} memory      {:.2f} GiB at the peak, {:.2f} usable\n", fits ? "ok" : "warn",
+             plan.memory_peak() / kGiB, plan.usable_memory / kGiB);
+  for (const loop::PlanItem& item : plan.memory)
+    fmt::print("        {:<16} {:8.2f} GiB  {}\n", item.name, item.value / kGiB, item.note);
+  if (!fits) {
+    fmt::print(
+        "        -> fewer algorithm.micro_batch_tokens, trainer.checkpointing=full, "
+        "optim.moments=int8, "
+        "model.lora_rank, rollout.kv_dtype=int8 or fewer rollout.max_concurrent\n");
+  }
+  fmt::print("ok    time        {:.1f} s an iteration, rewards and evaluations not counted\n",
+             plan.iteration_seconds());
+  for (const loop::PlanItem& item : plan.seconds)
+    fmt::print("        {:<16} {:8.2f} s    {}\n", item.name, item.value, item.note);
+}
+
+void print_plan_json(const loop::Plan& plan) {
+  OrderedJson memory, seconds;
+  for (const loop::PlanItem& item : plan.memory) memory[item.name] = item.value;
+  for (const loop::PlanItem& item : plan.seconds) seconds[item.name] = item.value;
+  fmt::print("{}\n", dump_json(OrderedJson{{"model", plan.model},
+                                           {"parameters", plan.parameters},
+                                           {"trained_parameters", plan.trained},
+                                           {"response_length", plan.response_length},
+                                           {"memory_bytes", memory},
+                                           {"memory_peak_bytes", plan.memory_peak()},
+                                           {"memory_usable_bytes", plan.usable_memory},
+                                           {"seconds", seconds},
+                                           {"iteration_seconds", plan.iteration_seconds()}}));
+}
+
+Status plan(const Options& options) {
+  ConfigArguments arguments;
+  arguments.file = options.plan;
+  arguments.overrides = options.overrides;
+  if (!options.model.empty()) arguments.overrides.push_back("model.path=" + options.model);
+  loop::TrainConfig config;
+  Settings settings;
+  loop::bind(settings, config);
+  LS_RETURN_IF_ERROR(arguments.load(settings));
+  LS_RETURN_IF_ERROR(loop::validate(config));
+  LS_ASSIGN_OR_RETURN(const loop::Plan plan, loop::make_plan(config, options.plan_options));
+  options.json ? print_plan_json(plan) : print_plan_text(plan);
+  return ok_status();
+}
+
+Status examine_machine(const Options& options) {
+  if (!options.model.empty() || !options.overrides.empty())
+    return invalid_argument("--model and overrides go with --plan CONFIG");
+  const std::vector<Finding> findings = examine();
+  options.json ? print_json(findings) : print_text(findings);
+  return ok_status();
+}
+
 }  // namespace
 
 void add_doctor(CLI::App& app, int& exit_code) {
-  auto json = std::make_shared<bool>(false);
-  CLI::App* command = app.add_subcommand(
-      "doctor", "Say what this machine offers and what to do where it falls short");
-  command->add_flag("--json", *json, "Print one JSON object");
-  command->callback([json, &exit_code] {
-    const std::vector<Finding> findings = examine();
-    *json ? print_json(findings) : print_text(findings);
-    exit_code = 0;
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("doctor",
+                         "Say what this machine offers and what to do where it falls short; with "
+                         "--plan, what memory and time a run needs");
+  command->add_flag("--json", options->json, "Print one JSON object");
+  command->add_option("--plan", options->plan, "configuration file of `longshot train`");
+  command->add_option("--model", options->model, "with --plan: instead of model.path");
+  command
+      ->add_option(
+          "--response-length", options->plan_options.response_length,
+          "with --plan: tokens of a response on average (default: data.max_response_length)")
+      ->check(CLI::PositiveNumber);
+  command->add_option("overrides", options->overrides, "with --plan: key=value");
+  command->callback([options, &exit_code] {
+    exit_code = finish(options->plan.empty() ? examine_machine(*options) : plan(*options));
   });
 }
 

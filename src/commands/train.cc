@@ -12,7 +12,7 @@ namespace {
 Status run(const loop::TrainConfig& config, const std::string& text) {
   LS_ASSIGN_OR_RETURN(auto training, loop::Run::create(config, text));
   LS_RETURN_IF_ERROR(training->run());
-  std::printf("%s/huggingface\n", training->newest_checkpoint().c_str());
+  std::printf("%s\n", loop::policy_directory(training->newest_checkpoint()).c_str());
   return ok_status();
 }
 

@@ -17,7 +17,8 @@ HWY_BEFORE_NAMESPACE();
 namespace longshot::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-constexpr int kAhead = 1024;  // values of bf16 weights that are fetched early
+constexpr int kAhead = 1024;        // values of bf16 weights that are fetched early
+constexpr int kStripColumns = 256;  // of a product, from which on copying x into strips pays
 
 // bf16 [count][16] -> f32 [count][16].
 void unpack_bf16(const uint16_t* in, int count, float* out) {
@@ -201,11 +202,26 @@ void panels_block(const Panels& w, int k, int depth, TileArgs a, int rows) {
   }
 }
 
+// x of one block of k, in the order of its tiles.
+float* strips_of(const float* x, size_t ldx, int rows, int depth) {
+  thread_local AlignedFloats strips;
+  if (strips.size() < static_cast<size_t>(rows) * depth)
+    strips = AlignedFloats(static_cast<size_t>(rows) * depth);
+  const RowTiles tiles(rows);
+  for (int t = 0; t < tiles.count; ++t) {
+    const int begin = tiles.begin(t), height = tiles.begin(t + 1) - begin;
+    make_strip(x + begin * ldx, ldx, height, depth,
+               strips.data() + static_cast<size_t>(begin) * depth);
+  }
+  return strips.data();
+}
+
 void panels_target(const Panels& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
                    Store store) {
+  const bool strip = rows > kMaxRows && w.n >= kStripColumns;
   for (int k = 0; k < w.k; k += kPanelsDepth) {
     const int depth = std::min(kPanelsDepth, w.k - k);
-    const TileArgs a{.x = x + k,
+    const TileArgs a{.x = strip ? strips_of(x + k, ldx, rows, depth) : x + k,
                      .ldx = ldx,
                      .panel = nullptr,
                      .second = 0,
@@ -217,7 +233,7 @@ void panels_target(const Panels& w, const float* x, size_t ldx, int rows, float*
                      .ahead = nullptr,
                      .ahead_step = 0,
                      .ahead_second = 0};
-    panels_block<false>(w, k, depth, a, rows);
+    strip ? panels_block<true>(w, k, depth, a, rows) : panels_block<false>(w, k, depth, a, rows);
   }
 }
 

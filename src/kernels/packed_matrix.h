@@ -15,14 +15,15 @@
 #include <span>
 #include <vector>
 
-#include "kernels/aligned.h"
 #include "base/number_format.h"
+#include "kernels/aligned.h"
 
 namespace longshot::kernels {
 
 inline constexpr int kPanel = 16;
-inline constexpr int kInt4Group = 32;     // values of k that share a scale
-inline constexpr int kMaxInt8Depth = 65536;  // of k: products of a byte and a signed byte, summed in 32 bits
+inline constexpr int kInt4Group = 32;  // values of k that share a scale
+inline constexpr int kMaxInt8Depth =
+    65536;  // of k: products of a byte and a signed byte, summed in 32 bits
 
 class PackedMatrix {
  public:
@@ -39,6 +40,7 @@ class PackedMatrix {
   NumberFormat format() const { return format_; }
   int panels() const { return (n_ + kPanel - 1) / kPanel; }
   size_t panel_bytes() const { return panel_bytes_; }
+  size_t bytes() const { return data_.size() + group_scales_.size() * sizeof(uint16_t); }
   const std::byte* panel(int p) const { return data_.data() + p * panel_bytes_; }
   // f32 and bf16: [k][16] of the panel.
   template <typename T>

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/log.h"
+#include "base/machine.h"
 
 namespace longshot::loop {
 namespace {
@@ -30,6 +31,21 @@ void bind_machine(Settings& s, MachineOptions& m) {
   s.add("trainer.threads", &m.threads, "CPU threads; 0 = all usable cores", at_least(0));
 }
 
+void bind_model(Settings& s, ModelOptions& m) {
+  s.add("model.chat_template", &m.chat_template, "family used instead of the model's own");
+  s.add("model.lora_rank", &m.lora.rank,
+        "low-rank adapters learn, not the model; 0 = off; docs/lora.md", at_least(0));
+  s.add("model.lora_alpha", &m.lora.alpha, "an adapter counts alpha / rank times", above(0));
+  s.add("model.lora_targets", &m.lora_targets,
+        "linear layers with an adapter: all-linear, or q_proj, k_proj, v_proj, o_proj, gate_proj, "
+        "up_proj, down_proj");
+  s.add("model.lora_adapter_path", &m.lora_adapter_path,
+        "peft directory whose adapter goes on learning; it says rank, alpha and layers itself");
+  s.add("model.freeze", &m.freeze,
+        "weights that do not learn, as patterns of names: model.embed_tokens.*, "
+        "model.layers.[0-9].*");
+}
+
 void bind_optimizer(Settings& s, policy::OptimizerOptions& o) {
   s.add("optim.lr", &o.lr, "peak learning rate", above(0));
   s.add("optim.beta1", &o.beta1, "AdamW decay of the first moment", within(0, 1));
@@ -42,6 +58,11 @@ void bind_optimizer(Settings& s, policy::OptimizerOptions& o) {
                {"constant", "linear", "cosine"});
   s.add("optim.warmup_steps", &o.warmup_steps, "optimizer steps of linear warm-up",
         at_least(int64_t{0}));
+  s.add_choice(
+      "optim.moments", &o.moments,
+      "number format of AdamW's moments: 8, 4 or 2 bytes a parameter for both; fewer than 32 bits "
+      "need trainer.device=cpu",
+      {"float32", "bfloat16", "int8"});
   s.add("optim.min_lr_ratio", &o.min_lr_ratio, "last learning rate / peak, for linear and cosine",
         within(0, 1));
 }
@@ -105,13 +126,15 @@ void bind_rollout(Settings& s, TrainConfig& c) {
   s.add("rollout.kv_blocks", &c.kv_blocks,
         "KV memory in blocks of 16 tokens; 0 = enough for max_concurrent of the longest samples",
         at_least(0));
-  s.add_choice("rollout.speculation", &c.speculation,
-               "ngram: feed guesses of the next tokens where that is faster, with the same samples; "
-               "docs/speculation.md",
-               {"off", "ngram"});
+  s.add_choice(
+      "rollout.speculation", &c.speculation,
+      "ngram: feed guesses of the next tokens where that is faster, with the same samples; "
+      "docs/speculation.md",
+      {"off", "ngram"});
   s.add("rollout.max_concurrent", &c.max_concurrent, "samples in flight", at_least(1));
   s.add("rollout.workers", &c.rollout_workers,
-        "engines that generate independently, each with its share of threads, samples in flight, KV memory and "
+        "engines that generate independently, each with its share of threads, samples in flight, "
+        "KV memory and "
         "token budget and with weights of its own; 1 unless the machine has several sockets",
         at_least(1));
   s.add("rollout.repetition.enabled", &o.repetition.enabled, "end looping samples early");
@@ -143,23 +166,31 @@ void bind_algorithm(Settings& s, policy::AlgorithmOptions& a) {
         "new AdamW moments each iteration, because the reference policy changed");
   s.add("algorithm.train_earlier_segments", &a.train_earlier_segments,
         "partial rollouts: tokens of older policy versions in the loss");
-  s.add_choice("algorithm.reference", &a.reference,
-               "reference log-probabilities: the rollout's (recorded), the trainer's own before the "
-               "update (trainer), or auto: recorded if the rollout is all float32",
-               {"auto", "recorded", "trainer"});
+  s.add_choice(
+      "algorithm.reference", &a.reference,
+      "reference log-probabilities: the rollout's (recorded), the trainer's own before the "
+      "update (trainer), or auto: recorded if the rollout is all float32",
+      {"auto", "recorded", "trainer"});
   s.add("algorithm.micro_batch_tokens", &a.micro_batch_tokens, "packed tokens per forward pass",
         at_least(1));
 }
 
 void bind_compute(Settings& s, policy::ComputeOptions& c) {
-  s.add_choice("trainer.kernels", &c.kernels,
-               "what computes a pass on a CPU: auto (longshot's own) or libtorch; other devices have "
-               "libtorch",
-               {"auto", "libtorch"});
-  s.add_choice("trainer.checkpointing", &c.checkpointing,
-               "activations that are computed again for the gradient instead of kept: none, selective "
-               "(the MLP's), full (all but each layer's input), or auto",
-               {"auto", "none", "selective", "full"});
+  s.add_choice(
+      "trainer.kernels", &c.kernels,
+      "what computes a pass on a CPU: auto (longshot's own) or libtorch; other devices have "
+      "libtorch",
+      {"auto", "libtorch"});
+  s.add_choice("trainer.dtype", &c.dtype,
+               "of the layers' products: bfloat16 with f32 master weights, where the CPU "
+               "(avx512_bf16, amx_bf16) "
+               "or GPU has them; through libtorch",
+               {"float32", "bfloat16"});
+  s.add_choice(
+      "trainer.checkpointing", &c.checkpointing,
+      "activations that are computed again for the gradient instead of kept: none, selective "
+      "(the MLP's), full (all but each layer's input), or auto",
+      {"auto", "none", "selective", "full"});
   s.add("trainer.activation_gib", &c.activation_gib,
         "what auto checkpointing may keep, GiB; 0 = half of the free memory", at_least(0.0));
 }
@@ -208,7 +239,7 @@ void bind_trainer(Settings& s, TrainConfig& c) {
 void bind(Settings& s, SftConfig& c) {
   s.add("model.path", &c.model.path,
         "Hugging Face directory or .gguf to start from; empty = a new model");
-  s.add("model.chat_template", &c.model.chat_template, "family used instead of the model's own");
+  bind_model(s, c.model);
   s.add("model.alphabet_file", &c.model.alphabet_file, "new model: its character vocabulary");
   s.add("model.hidden_size", &c.model.hidden_size, "new model: width", at_least(1));
   s.add("model.num_layers", &c.model.num_layers, "new model: layers", at_least(1));
@@ -230,7 +261,7 @@ void bind(Settings& s, SftConfig& c) {
   s.add("trainer.test_freq", &c.test_freq, "steps between held-out losses; 0 = never",
         at_least(int64_t{0}));
   s.add("trainer.default_local_dir", &c.output,
-        "run folder; the model goes to <folder>/huggingface");
+        "run folder; the model goes to <folder>/huggingface, an adapter to <folder>/adapter");
   s.add("trainer.seed", &c.seed, "of initial weights and row order");
   bind_compute(s, c.batch.compute);
   bind_machine(s, c.machine);
@@ -238,7 +269,7 @@ void bind(Settings& s, SftConfig& c) {
 
 void bind(Settings& s, TrainConfig& c) {
   s.add("model.path", &c.model.path, "Hugging Face directory or .gguf to start from");
-  s.add("model.chat_template", &c.model.chat_template, "family used instead of the model's own");
+  bind_model(s, c.model);
   bind_data(s, c);
   bind_rollout(s, c);
   bind_algorithm(s, c.algorithm);
@@ -249,7 +280,47 @@ void bind(Settings& s, TrainConfig& c) {
   bind_machine(s, c.machine);
 }
 
+namespace {
+
+Status validate(const ModelOptions& m) {
+  const bool adapter = m.lora.rank > 0 || !m.lora_adapter_path.empty();
+  if (m.lora.rank > 0 && !m.lora_adapter_path.empty()) {
+    return invalid_argument(
+        "model.lora_rank is for a new adapter; that of model.lora_adapter_path has a rank of its "
+        "own");
+  }
+  if (m.lora.rank == 0 && m.lora_targets != std::vector<std::string>{"all-linear"})
+    return invalid_argument("model.lora_targets is for a new adapter: set model.lora_rank");
+  if (adapter && m.path.empty()) return invalid_argument("an adapter needs model.path, its base");
+  if (adapter && model::is_adapter_directory(m.path)) {
+    return invalid_argument(m.path +
+                            " is an adapter: give its base as model.path and the adapter as "
+                            "model.lora_adapter_path, or merge it with longshot convert");
+  }
+  return ok_status();
+}
+
+Status validate(const policy::ComputeOptions& c, const MachineOptions& m) {
+  if (c.dtype == "float32" || m.device != "cpu") return ok_status();
+  const auto flags = inspect_machine().cpu_flags;
+  if (flags.count("avx512_bf16") > 0 || flags.count("amx_bf16") > 0) return ok_status();
+  return invalid_argument(
+      "trainer.dtype=bfloat16 needs a processor with avx512_bf16 or amx_bf16, or a GPU; on this "
+      "one "
+      "float32 is faster");
+}
+
+Status validate(const policy::OptimizerOptions& o, const MachineOptions& m) {
+  if (o.moments == "float32" || m.device == "cpu") return ok_status();
+  return invalid_argument("optim.moments=" + o.moments + " needs trainer.device=cpu");
+}
+
+}  // namespace
+
 Status validate(const SftConfig& c) {
+  LS_RETURN_IF_ERROR(validate(c.model));
+  LS_RETURN_IF_ERROR(validate(c.optimizer, c.machine));
+  LS_RETURN_IF_ERROR(validate(c.batch.compute, c.machine));
   if (c.train_files.empty()) return invalid_argument("data.train_files is empty");
   if (c.output.empty()) return invalid_argument("trainer.default_local_dir is empty");
   if (c.model.path.empty() && c.model.alphabet_file.empty()) {
@@ -262,6 +333,9 @@ Status validate(const SftConfig& c) {
 }
 
 Status validate(const TrainConfig& c) {
+  LS_RETURN_IF_ERROR(validate(c.model));
+  LS_RETURN_IF_ERROR(validate(c.optimizer, c.machine));
+  LS_RETURN_IF_ERROR(validate(c.algorithm.compute, c.machine));
   if (c.model.path.empty()) return invalid_argument("model.path is empty");
   if (c.train_files.empty()) return invalid_argument("data.train_files is empty");
   if (c.output.empty()) return invalid_argument("trainer.default_local_dir is empty");
@@ -281,7 +355,8 @@ Status validate(const TrainConfig& c) {
         "rollout.engine=cpu and trainer.device=cpu");
   }
   if (!cpu_kernels && c.rollout_workers > 1) {
-    return invalid_argument("rollout.workers above 1 needs the CPU kernels: rollout.engine=cpu and trainer.device=cpu");
+    return invalid_argument(
+        "rollout.workers above 1 needs the CPU kernels: rollout.engine=cpu and trainer.device=cpu");
   }
   if (c.speculation != "off" && c.engine.token_budget > 0) {
     log::warn(

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/settings.h"
+#include "model/format/adapter.h"
 #include "policy/options.h"
 #include "prompts/prompts.h"
 #include "replay/replay_buffer.h"
@@ -20,6 +21,10 @@ struct ModelOptions {
   std::string path;           // Hugging Face directory or .gguf; empty: a new model (SFT only)
   std::string chat_template;  // a family of tokenizer/chat_template.h instead of the model's own
   std::string alphabet_file;  // a new model's character vocabulary
+  model::LoraOptions lora;    // rank 0: all weights learn
+  std::vector<std::string> lora_targets = {"all-linear"};
+  std::string lora_adapter_path;    // PEFT directory to go on from; its rank and scale count then
+  std::vector<std::string> freeze;  // patterns of names of weights that do not learn
   int hidden_size = 128;
   int num_layers = 4;
   int num_heads = 4;
@@ -46,7 +51,7 @@ struct SftConfig {
   int64_t test_freq = 50;
   int64_t save_freq = 0;
   int64_t seed = 1;
-  std::string output;  // run folder; the model is written to <output>/huggingface
+  std::string output;  // run folder; the model is written to <output>/huggingface or adapter
 };
 
 struct TrainConfig {

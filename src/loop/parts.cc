@@ -8,26 +8,11 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "model/runtime.h"
+#include "policy/gemm_peak.h"
 #include "rollout/torch/torch_runner.h"
 #include "rollout/workers.h"
 
 namespace longshot::loop {
-
-Result<LoadedModel> load_model(const std::string& path, const std::string& chat_template_family,
-                               const std::string& device) {
-  LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_model(path));
-  if (files.tokenizer == nullptr) {
-    return invalid_argument(path + " has no tokenizer.json; it is needed to read prompts");
-  }
-  if (!chat_template_family.empty()) {
-    LS_ASSIGN_OR_RETURN(files.chat_template,
-                        tokenizer::ChatTemplate::of_family(chat_template_family));
-  }
-  LS_ASSIGN_OR_RETURN(model::Weights weights,
-                      model::Weights::from_host(files.config, files.weights, device));
-  return LoadedModel{std::move(weights), std::move(files.tokenizer),
-                     std::move(files.chat_template)};
-}
 
 int set_threads(int threads) {
   if (threads <= 0) threads = usable_cores(inspect_machine());
@@ -106,8 +91,9 @@ Status set_kv_blocks(const TrainConfig& config, rollout::RunnerLimits& limits) {
 }
 
 // One engine, or as many as there are workers, which share what `limits` and `threads` allow the rollout.
-std::unique_ptr<rollout::Generator> make_rollout(const TrainConfig& config, rollout::RunnerLimits limits,
-                                                 int threads, const tokenizer::Tokenizer* tokenizer) {
+std::unique_ptr<rollout::Generator> make_rollout(const TrainConfig& config,
+                                                 rollout::RunnerLimits limits, int threads,
+                                                 const tokenizer::Tokenizer* tokenizer) {
   const int workers = config.rollout_workers, own_threads = std::max(1, threads / workers);
   const auto share = [&](int whole) { return (whole + workers - 1) / workers; };
   limits.max_running = share(limits.max_running);
@@ -117,7 +103,8 @@ std::unique_ptr<rollout::Generator> make_rollout(const TrainConfig& config, roll
   std::vector<std::unique_ptr<rollout::Engine>> engines;
   for (int w = 0; w < workers; ++w) {
     engines.push_back(std::make_unique<rollout::Engine>(
-        make_runner(config.rollout_engine, config.machine.device, limits, own_threads), tokenizer, own_threads));
+        make_runner(config.rollout_engine, config.machine.device, limits, own_threads), tokenizer,
+        own_threads));
   }
   if (workers == 1) return std::move(engines.front());
   return std::make_unique<rollout::RolloutWorkers>(std::move(engines));
@@ -130,11 +117,11 @@ void add_stop_tokens(const model::ModelConfig& config, rollout::SamplingOptions&
 
 }  // namespace
 
-Result<Parts> make_parts(const TrainConfig& config, const std::string& model_directory) {
+Result<Parts> make_parts(const TrainConfig& config, const std::string& checkpoint) {
   Parts parts;
   const int threads = set_threads(config.machine.threads);
-  LS_ASSIGN_OR_RETURN(LoadedModel loaded, load_model(model_directory, config.model.chat_template,
-                                                     config.machine.device));
+  LS_ASSIGN_OR_RETURN(LoadedModel loaded,
+                      load_policy(config.model, config.machine.device, checkpoint, config.seed));
   parts.tokenizer = std::move(loaded.tokenizer);
   parts.chat_template = std::move(loaded.chat_template);
   LS_RETURN_IF_ERROR(make_prompts(config, parts));
@@ -160,12 +147,14 @@ Result<Parts> make_parts(const TrainConfig& config, const std::string& model_dir
   policy::AlgorithmOptions algorithm = config.algorithm;
   algorithm.temperature = config.engine.sampling.temperature;
   if (algorithm.reference == "auto") {
-    const bool exact = config.rollout_dtype == "float32" && config.rollout_kv_dtype == "float32";
+    const bool exact = config.rollout_dtype == "float32" && config.rollout_kv_dtype == "float32" &&
+                       algorithm.compute.dtype == "float32";
     algorithm.reference = exact ? "recorded" : "trainer";
   }
   parts.trainer = std::make_unique<policy::Trainer>(
       std::move(loaded.weights), config.optimizer, algorithm,
       config.total_iterations * algorithm.mini_batches * algorithm.epochs);
+  parts.trainer->set_peak_flops(policy::measure_gemm_flops(config.machine.device));
   parts.publisher = std::make_unique<publish::Publisher>();
   rollout::Generator* rollout = parts.rollout.get();
   parts.publisher->add_sink("rollout", [rollout](const model::WeightsView& weights) {
@@ -175,7 +164,7 @@ Result<Parts> make_parts(const TrainConfig& config, const std::string& model_dir
 }
 
 Status check_inputs(const TrainConfig& config) {
-  LS_ASSIGN_OR_RETURN(const Parts parts, make_parts(config, config.model.path));
+  LS_ASSIGN_OR_RETURN(const Parts parts, make_parts(config, ""));
   log::info("model {}: {} parameters", config.model.path,
             model::parameter_count(parts.trainer->weights().config()));
   log::info("{} training prompts, {} held-out ones; {}", parts.prompts->size(),
@@ -186,7 +175,7 @@ Status check_inputs(const TrainConfig& config) {
 Status check_inputs(const SftConfig& config) {
   if (!config.model.path.empty()) {
     LS_ASSIGN_OR_RETURN(const LoadedModel loaded,
-                        load_model(config.model.path, config.model.chat_template, "cpu"));
+                        load_policy(config.model, "cpu", "", config.seed));
     log::info("model {}: {} parameters", config.model.path,
               model::parameter_count(loaded.weights.config()));
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "loop/config.h"
+#include "loop/policy_model.h"
 #include "policy/trainer.h"
 #include "prompts/prompts.h"
 #include "publish/publisher.h"
@@ -16,17 +17,6 @@
 #include "tokenizer/tokenizer.h"
 
 namespace longshot::loop {
-
-// A model as every command loads it.
-struct LoadedModel {
-  model::Weights weights;
-  std::unique_ptr<tokenizer::Tokenizer> tokenizer;
-  tokenizer::ChatTemplate chat_template;
-};
-
-// `path`: a Hugging Face directory or .gguf. chat_template_family: empty = the model's own.
-Result<LoadedModel> load_model(const std::string& path, const std::string& chat_template_family,
-                               const std::string& device);
 
 // All usable cores when `threads` is 0. Also sets libtorch's threads: call once, before any tensor
 // work.
@@ -52,8 +42,8 @@ struct Parts {
   std::unique_ptr<publish::Publisher> publisher;
 };
 
-// `model_directory`: weights to start from; the checkpoint's on resume, else config.model.path.
-Result<Parts> make_parts(const TrainConfig& config, const std::string& model_directory);
+// `checkpoint`: directory to take the policy from; empty: the configuration's model.
+Result<Parts> make_parts(const TrainConfig& config, const std::string& checkpoint);
 
 // Prompts of `files`, tokenized; too long ones are left out with a warning. No prompt left is an
 // error.

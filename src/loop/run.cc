@@ -67,7 +67,9 @@ Status Run::iterate(Metrics& metrics) {
   // rollout/: what has ended is judged while the rest goes on.
   p.rewards->drop_ahead();
   rollout::EngineOptions options = p.engine_options;
-  options.on_finished = [&](const data::Sample& sample) { judge_ahead(*p.rewards, *p.replay, sample); };
+  options.on_finished = [&](const data::Sample& sample) {
+    judge_ahead(*p.rewards, *p.replay, sample);
+  };
   LS_ASSIGN_OR_RETURN(
       auto samples,
       p.rollout->generate(std::move(jobs), options, [&](const rollout::Progress& progress) {
@@ -200,12 +202,9 @@ Status Run::save() {
   state["config"] = config_text_;
   const Parts& p = parts_;
   LS_RETURN_IF_ERROR(checkpoints_.save(state_.iteration, state, [&](const std::string& directory) {
-    std::vector<at::Tensor> host_copy;
-    const std::string model_directory = directory + "/huggingface";
-    LS_RETURN_IF_ERROR(make_directories(model_directory));
-    LS_RETURN_IF_ERROR(model::write_model(
-        model_directory, p.trainer->weights().view(state_.policy_version, host_copy),
-        p.tokenizer.get(), &p.chat_template));
+    LS_RETURN_IF_ERROR(write_policy(directory, p.trainer->weights(), state_.policy_version,
+                                    config_.model, p.tokenizer.get(), &p.chat_template)
+                           .status());
     return p.trainer->save_state(directory);
   }));
   saved_iteration_ = state_.iteration;
@@ -239,13 +238,14 @@ Result<std::unique_ptr<Run>> Run::create(const TrainConfig& config,
   return run;
 }
 
-Status Run::build(const std::string& model_directory) {
-  LS_ASSIGN_OR_RETURN(parts_, make_parts(config_, model_directory));
+Status Run::build(const std::string& checkpoint) {
+  LS_ASSIGN_OR_RETURN(parts_, make_parts(config_, checkpoint));
   return ok_status();
 }
 
 Status Run::open_log(int64_t last_step) {
-  LS_ASSIGN_OR_RETURN(RunLog log, RunLog::open(config_.output, last_step, {.last_step_is_open = !state_.unfinished.empty()}));
+  LS_ASSIGN_OR_RETURN(RunLog log, RunLog::open(config_.output, last_step,
+                                               {.last_step_is_open = !state_.unfinished.empty()}));
   log_ = std::make_unique<RunLog>(std::move(log));
   return ok_status();
 }
@@ -271,7 +271,7 @@ Status Run::resume_or_start() {
               resumed.status().message());
   }
   if (!iterations.empty()) log::warn("no checkpoint is usable: the run starts from the beginning");
-  LS_RETURN_IF_ERROR(build(config_.model.path));
+  LS_RETURN_IF_ERROR(build(""));
   LS_RETURN_IF_ERROR(parts_.replay->start());
   LS_ASSIGN_OR_RETURN(const Metrics published,
                       parts_.publisher->publish(parts_.trainer->weights()));
@@ -282,7 +282,7 @@ Status Run::resume_or_start() {
 Result<bool> Run::resume_from(const std::string& directory) {
   LS_ASSIGN_OR_RETURN(const Checkpoint checkpoint, checkpoints_.open(directory));
   LS_ASSIGN_OR_RETURN(state_, state_from_json(checkpoint.state, directory + "/state.json"));
-  LS_RETURN_IF_ERROR(build(directory + "/huggingface"));
+  LS_RETURN_IF_ERROR(build(directory));
   LS_RETURN_IF_ERROR(parts_.trainer->load_state(directory));
   LS_RETURN_IF_ERROR(parts_.prompts->restore(state_.prompts));
   LS_RETURN_IF_ERROR(parts_.replay->restore(state_.replay));

@@ -45,7 +45,7 @@ class Run {
   Run(TrainConfig config, std::string config_text);
   Status resume_or_start();
   Result<bool> resume_from(const std::string& directory);
-  Status build(const std::string& model_directory);
+  Status build(const std::string& checkpoint);
 
   Status open_log(int64_t last_step);
 

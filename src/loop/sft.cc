@@ -16,6 +16,7 @@
 #include "loop/iteration_metrics.h"
 #include "loop/parts.h"
 #include "loop/progress.h"
+#include "policy/gemm_peak.h"
 
 namespace longshot::loop {
 namespace {
@@ -122,8 +123,7 @@ class SftRun {
 
  private:
   Status load() {
-    Json resumed;
-    std::string source = config_.model.path, resume_directory;
+    std::string resume_directory;
     for (int64_t step : checkpoints_.iterations()) {
       const auto checkpoint = checkpoints_.open(checkpoints_.directory_of(step));
       if (!checkpoint.ok()) {
@@ -131,14 +131,16 @@ class SftRun {
         continue;
       }
       resume_directory = checkpoint->directory;
-      source = resume_directory + "/huggingface";
       first_step_ = checkpoint->iteration;
       break;
     }
-    auto loaded = source.empty()
-                      ? new_model(config_)
-                      : load_model(source, config_.model.chat_template, config_.machine.device);
+    const bool fresh = config_.model.path.empty() && resume_directory.empty();
+    auto loaded =
+        fresh ? new_model(config_)
+              : load_policy(config_.model, config_.machine.device, resume_directory, config_.seed);
     if (!loaded.ok()) return loaded.status();
+    if (fresh)
+      LS_RETURN_IF_ERROR(choose_what_learns(config_.model, "", config_.seed, loaded->weights));
     tokenizer_ = std::move(loaded->tokenizer);
     chat_template_ = std::move(loaded->chat_template);
     LS_RETURN_IF_ERROR(load_examples(loaded->weights.config()));
@@ -150,6 +152,7 @@ class SftRun {
     algorithm.micro_batch_tokens = config_.batch.micro_batch_tokens;
     trainer_ = std::make_unique<policy::Trainer>(std::move(loaded->weights), config_.optimizer,
                                                  algorithm, steps_);
+    trainer_->set_peak_flops(policy::measure_gemm_flops(config_.machine.device));
     if (resume_directory.empty()) return open_log(-1);
     log::info("resuming {} after step {}", config_.output, first_step_);
     LS_RETURN_IF_ERROR(trainer_->load_state(resume_directory));
@@ -239,27 +242,28 @@ class SftRun {
     return ok_status();
   }
 
-  Status write_model_to(const std::string& directory) {
-    std::vector<at::Tensor> host_copy;
-    LS_RETURN_IF_ERROR(make_directories(directory));
-    return model::write_model(directory, trainer_->weights().view(step_, host_copy),
-                              tokenizer_.get(), &chat_template_);
+  Result<std::string> write_policy_to(const std::string& directory) {
+    return write_policy(directory, trainer_->weights(), step_, config_.model, tokenizer_.get(),
+                        &chat_template_);
   }
 
   Status save_checkpoint() {
     return checkpoints_.save(step_, {{"iteration", step_}, {"config", config_text_}},
                              [&](const std::string& directory) {
-                               LS_RETURN_IF_ERROR(write_model_to(directory + "/huggingface"));
+                               LS_RETURN_IF_ERROR(write_policy_to(directory).status());
                                return trainer_->save_state(directory);
                              });
   }
 
   Status write_final_model() {
-    const std::string target = config_.output + "/huggingface", temporary = target + ".tmp";
+    const std::string temporary = config_.output + "/final.tmp";
     LS_RETURN_IF_ERROR(remove_tree(temporary));
-    LS_RETURN_IF_ERROR(write_model_to(temporary));
+    LS_ASSIGN_OR_RETURN(const std::string written, write_policy_to(temporary));
+    const std::string target =
+        config_.output + "/" + std::filesystem::path(written).filename().string();
     LS_RETURN_IF_ERROR(remove_tree(target));
-    LS_RETURN_IF_ERROR(rename_durable(temporary, target));
+    LS_RETURN_IF_ERROR(rename_durable(written, target));
+    LS_RETURN_IF_ERROR(remove_tree(temporary));
     result_.model_directory = target;
     for (int64_t step : checkpoints_.iterations()) {
       LS_RETURN_IF_ERROR(remove_tree(checkpoints_.directory_of(step)));

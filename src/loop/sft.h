@@ -18,7 +18,8 @@ struct SftResult {
   std::string model_directory;
 };
 
-// Writes metrics.jsonl and, at the end or on Ctrl-C, the model to <output>/huggingface. An
+// Writes metrics.jsonl and, at the end or on Ctrl-C, the model to <output>/huggingface (with an
+// adapter: the adapter to <output>/adapter). An
 // unfinished run resumes from <output>/global_step_N by itself.
 Result<SftResult> run_sft(const SftConfig& config, const std::string& config_text);
 

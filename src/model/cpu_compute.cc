@@ -28,20 +28,18 @@ cpu::DecoderArrays<T> arrays(const ModelConfig& config,
     l.mlp_norm = get("post_attention_layernorm.weight");
     l.q_norm = get("self_attn.q_norm.weight");
     l.k_norm = get("self_attn.k_norm.weight");
-    l.q = get("self_attn.q_proj.weight");
-    l.k = get("self_attn.k_proj.weight");
-    l.v = get("self_attn.v_proj.weight");
-    l.out = get("self_attn.o_proj.weight");
-    l.gate = get("mlp.gate_proj.weight");
-    l.up = get("mlp.up_proj.weight");
-    l.down = get("mlp.down_proj.weight");
-    l.q_bias = get("self_attn.q_proj.bias");
-    l.k_bias = get("self_attn.k_proj.bias");
-    l.v_bias = get("self_attn.v_proj.bias");
-    l.out_bias = get("self_attn.o_proj.bias");
-    l.gate_bias = get("mlp.gate_proj.bias");
-    l.up_bias = get("mlp.up_proj.bias");
-    l.down_bias = get("mlp.down_proj.bias");
+    const auto linear = [&](const std::string& name) {
+      return cpu::LinearArrays<T>{find(prefix + name + ".weight"), find(prefix + name + ".bias"),
+                                  find(prefix + name + ".lora_A.weight"),
+                                  find(prefix + name + ".lora_B.weight")};
+    };
+    l.q = linear("self_attn.q_proj");
+    l.k = linear("self_attn.k_proj");
+    l.v = linear("self_attn.v_proj");
+    l.out = linear("self_attn.o_proj");
+    l.gate = linear("mlp.gate_proj");
+    l.up = linear("mlp.up_proj");
+    l.down = linear("mlp.down_proj");
   }
   return out;
 }
@@ -96,11 +94,17 @@ cpu::Head::Problem CpuCompute::problem(const Weights& weights) const {
           .temperature = static_cast<float>(request_.temperature)};
 }
 
+int64_t CpuCompute::activation_bytes() const {
+  return decoder_.activation_bytes() + gathered_.bytes() + dgathered_.bytes() +
+         dcorrection_.bytes() + dhidden_.bytes();
+}
+
 TokenLogprobs CpuCompute::forward(Weights& weights, const Request& request) {
   const at::NoGradGuard no_grad;
   request_ = request;
   families_ = families_of(*request.batch);
   const auto find = [&](const std::string& name) { return values_of(weights, name); };
+  decoder_.set_low_rank({weights.lora().rank, static_cast<float>(weights.lora().scale())});
   decoder_.forward(arrays<const float>(config_, find),
                    {request.batch->tokens, request.batch->positions, &families_},
                    request.checkpointing, request.for_backward);
@@ -111,17 +115,32 @@ TokenLogprobs CpuCompute::forward(Weights& weights, const Request& request) {
   for (int64_t i = 0; i < rows; ++i)
     std::copy_n(hidden.row(predictors[i]), config_.hidden_size, gathered_.row(i));
   cpu::Head::Output out;
-  if (request.known_gradient != nullptr) {
-    LS_CHECK(request.for_backward && !request.with_entropy,
-             "a known gradient is for a backward pass");
+  if (request.expected_gradient != nullptr) {
+    LS_CHECK(request.for_backward, "an expected gradient is for a backward pass");
     dgathered_.reset(rows, config_.hidden_size);
-    out = head_.forward_backward(problem(weights), *request.known_gradient, dgathered_.rows(),
-                                 gradient_of(weights, head_name(config_)));
+    out = head_.forward_backward(problem(weights), *request.expected_gradient, request.with_entropy,
+                                 dgathered_.rows(), gradient_of(weights, head_name(config_)));
   } else {
     out = head_.forward(problem(weights), request.with_entropy);
   }
   log_sums_ = std::move(out.log_sums);
   return {std::move(out.logprobs), std::move(out.entropy)};
+}
+
+// The head's gradient is linear in d loss / d logprobs.
+void CpuCompute::correct_head(Weights& weights, const std::vector<float>& grad) {
+  const auto rows = static_cast<int64_t>(grad.size());
+  std::vector<float> difference(grad.size());
+  for (size_t i = 0; i < grad.size(); ++i)
+    difference[i] = grad[i] - (*request_.expected_gradient)[i];
+  dcorrection_.reset(rows, config_.hidden_size);
+  head_.backward(problem(weights), log_sums_, difference, dcorrection_.rows(),
+                 gradient_of(weights, head_name(config_)));
+  for (int64_t r = 0; r < rows; ++r) {
+    float* out = dgathered_.row(r);
+    const float* in = dcorrection_.row(r);
+    for (int e = 0; e < config_.hidden_size; ++e) out[e] += in[e];
+  }
 }
 
 void CpuCompute::backward(Weights& weights, const std::vector<float>& grad) {
@@ -133,9 +152,11 @@ void CpuCompute::backward(Weights& weights, const std::vector<float>& grad) {
   const int hidden = config_.hidden_size;
   const auto find = [&](const std::string& name) { return gradient_of(weights, name); };
   const cpu::DecoderArrays<float> gradients = arrays<float>(config_, find);
-  if (request_.known_gradient == nullptr) {
+  if (request_.expected_gradient == nullptr) {
     dgathered_.reset(rows, hidden);
     head_.backward(problem(weights), log_sums_, grad, dgathered_.rows(), find(head_name(config_)));
+  } else if (grad != *request_.expected_gradient) {
+    correct_head(weights, grad);
   }
   dhidden_.reset(request_.batch->total(), hidden);
   for (int64_t r = 0; r < request_.batch->total(); ++r) std::fill_n(dhidden_.row(r), hidden, 0.0f);

@@ -30,19 +30,22 @@ class CpuCompute {
     bool with_entropy = false;
     bool for_backward = false;
     cpu::Checkpointing checkpointing = cpu::Checkpointing::none;
-    // [targets] d loss / d logprobs, where it does not depend on them; needs for_backward and no entropy. The head is
-    // then computed once and not twice, and backward() has to be given the same.
-    const std::vector<float>* known_gradient = nullptr;
+    // [targets] the d loss / d logprobs that backward() will be given, if that can be told before; needs for_backward.
+    // The head is then computed once and not twice. Should backward() be given another, what is different is computed in
+    // addition.
+    const std::vector<float>* expected_gradient = nullptr;
   };
   // All of the request is borrowed until backward().
   TokenLogprobs forward(Weights& weights, const Request& request);
   // From grad[i] = d loss / d logprobs[i]; adds to the gradients of the weights that require one. Once.
   void backward(Weights& weights, const std::vector<float>& grad);
 
-  int64_t activation_bytes() const { return decoder_.activation_bytes(); }
+  // Memory of the decoder's activations and of the head's rows.
+  int64_t activation_bytes() const;
 
  private:
   cpu::Head::Problem problem(const Weights& weights) const;
+  void correct_head(Weights& weights, const std::vector<float>& grad);
 
   ModelConfig config_;
   ThreadPool pool_;
@@ -50,7 +53,7 @@ class CpuCompute {
   cpu::Head head_;
   Request request_;
   std::vector<kernels::Family> families_;
-  cpu::Activations gathered_, dgathered_, dhidden_;
+  cpu::Activations gathered_, dgathered_, dcorrection_, dhidden_;
   std::vector<float> log_sums_;
 };
 

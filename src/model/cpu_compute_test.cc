@@ -91,15 +91,14 @@ Result through_libtorch(const std::string& type, const Problem& p) {
 }
 
 Result through_kernels(const std::string& type, const Problem& p, cpu::Checkpointing checkpointing,
-                       int threads, bool known_gradient = false) {
+                       int threads, const std::vector<float>* expected = nullptr) {
   Weights weights = tiny_weights(type);
   CpuCompute compute(weights.config(), threads);
   Result r;
   for (int pass = 0; pass < 2; ++pass) {  // the second in memory that the first has used
     weights.zero_grad();
-    r.out = compute.forward(
-        weights, {&p.batch, &p.predictors, &p.targets, kTemperature, !known_gradient, true,
-                  checkpointing, known_gradient ? &p.grad : nullptr});
+    r.out = compute.forward(weights, {&p.batch, &p.predictors, &p.targets, kTemperature, true, true,
+                                      checkpointing, expected});
     compute.backward(weights, p.grad);
   }
   for (const NamedTensor& w : weights.tensors()) r.gradients.push_back(w.tensor.grad());
@@ -162,13 +161,21 @@ TEST_P(EveryModel, CheckpointingAndThreadsChangeNoBit) {
   }
 }
 
-TEST_P(EveryModel, AGradientKnownBeforeGivesTheSame) {
+TEST_P(EveryModel, AnExpectedGradientGivesTheSameRightOrWrong) {
   const Problem p = problem_of(prompts(), true);
   const Result twice = through_kernels(GetParam(), p, cpu::Checkpointing::none, 2),
-               once = through_kernels(GetParam(), p, cpu::Checkpointing::none, 2, true);
+               once = through_kernels(GetParam(), p, cpu::Checkpointing::none, 2, &p.grad);
   EXPECT_EQ(once.out.logprobs, twice.out.logprobs);
+  EXPECT_EQ(once.out.entropy, twice.out.entropy);
   EXPECT_LT(relative_difference(once, twice), 1e-6);
-  EXPECT_TRUE(equal(once, through_kernels(GetParam(), p, cpu::Checkpointing::full, 1, true)));
+  EXPECT_TRUE(equal(once, through_kernels(GetParam(), p, cpu::Checkpointing::full, 1, &p.grad)));
+  std::vector<float> wrong = p.grad;
+  for (size_t i = 0; i < wrong.size(); i += 3) wrong[i] = 0.5F - wrong[i];
+  const Result corrected = through_kernels(GetParam(), p, cpu::Checkpointing::none, 2, &wrong);
+  const double difference = relative_difference(corrected, twice);
+  std::printf("%s: gradients after a wrong expectation, largest relative difference %.1e\n",
+              GetParam().c_str(), difference);
+  EXPECT_LT(difference, 1e-5);
 }
 
 TEST_P(EveryModel, LogprobsDoNotDependOnTheOthersInTheBatch) {

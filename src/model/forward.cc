@@ -121,6 +121,17 @@ at::Tensor packed_attention(const std::vector<Bucket>& buckets, const at::Tensor
 
 }  // namespace
 
+int64_t PackedBatch::pairs() const {
+  int64_t total = 0;
+  for (int64_t s = 0; s < sequences(); ++s) {
+    const int64_t own = boundaries[s + 1] - boundaries[s];
+    const int prompt = prompt_of(s);
+    const int64_t before = prompt < 0 ? 0 : boundaries[prompt + 1] - boundaries[prompt];
+    total += own * before + own * (own + 1) / 2;
+  }
+  return total;
+}
+
 void PackedBatch::append(std::span<const int32_t> sequence, int prompt) {
   if (boundaries.empty()) boundaries.push_back(0);
   const int64_t before = prompt < 0 ? 0 : boundaries[prompt + 1] - boundaries[prompt];

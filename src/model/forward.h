@@ -14,8 +14,9 @@ namespace longshot::model {
 // Several sequences laid end to end, never padded; attention is causal within each one. A sequence may go on from
 // another one, whose tokens then stand once for all that do.
 struct PackedBatch {
-  std::vector<int32_t> tokens;      // [total]
-  std::vector<int32_t> positions;   // [total], restarting at 0 (or the given offset) in each sequence
+  std::vector<int32_t> tokens;  // [total]
+  std::vector<int32_t>
+      positions;  // [total], restarting at 0 (or the given offset) in each sequence
   std::vector<int64_t> boundaries;  // [sequences + 1], starts at 0, ends at total
 
   // [sequences] the sequence whose tokens come before those of this one, an earlier one that goes on from none; -1: none.
@@ -26,7 +27,10 @@ struct PackedBatch {
   void append(std::span<const int32_t> sequence, int prompt);
   int prompt_of(int64_t sequence) const { return prompts.empty() ? -1 : prompts[sequence]; }
   int64_t total() const { return static_cast<int64_t>(tokens.size()); }
-  int64_t sequences() const { return boundaries.empty() ? 0 : static_cast<int64_t>(boundaries.size()) - 1; }
+  int64_t pairs() const;  // (query, key) that see each other
+  int64_t sequences() const {
+    return boundaries.empty() ? 0 : static_cast<int64_t>(boundaries.size()) - 1;
+  }
 };
 
 // Hidden states after the final norm, [total, hidden]. Differentiable unless called under NoGradGuard. No sequence of

@@ -179,5 +179,28 @@ TEST(PackedBatch, AppendRestartsPositions) {
   EXPECT_EQ(batch.sequences(), 2);
 }
 
+// Rounded products: near the f32 result and not equal to it; gradients arrive at the f32 weights.
+TEST(Forward, Bf16ProductsAreNearF32AndTrainTheF32Weights) {
+  Weights exact = tiny_weights("llama"), rounded = tiny_weights("llama");
+  rounded.set_bf16_products(true);
+  PackedBatch batch;
+  batch.append(random_tokens(40, 1));
+  const at::Tensor a = hidden_states(exact, batch), b = hidden_states(rounded, batch);
+  ASSERT_EQ(b.scalar_type(), at::kFloat);
+  const double scale = a.detach().abs().max().item<double>(),
+               difference = (a.detach() - b.detach()).abs().max().item<double>() / scale;
+  std::printf("bfloat16 products: hidden states off by at most %.2g of the largest\n", difference);
+  EXPECT_GT(difference, 1e-5);
+  EXPECT_LT(difference, 0.1);
+  a.sum().backward();
+  b.sum().backward();
+  for (size_t i = 0; i < exact.tensors().size(); ++i) {
+    const auto& [name, tensor] = rounded.tensors()[i];
+    if (!exact.tensors()[i].tensor.grad().defined()) continue;  // a head of its own
+    ASSERT_TRUE(tensor.grad().defined()) << name;
+    EXPECT_EQ(tensor.grad().scalar_type(), at::kFloat) << name;
+  }
+}
+
 }  // namespace
 }  // namespace longshot::model

@@ -39,6 +39,14 @@ at::Tensor rotate(const at::Tensor& x, const Rotary& rotary) {  // x: [total, he
       -1);
 }
 
+at::Tensor product(const at::Tensor& x, const at::Tensor& weight,
+                   const std::optional<at::Tensor>& bias, bool bf16) {
+  if (!bf16) return at::linear(x, weight, bias);
+  std::optional<at::Tensor> offset;
+  if (bias) offset = bias->to(at::kBFloat16);
+  return at::linear(x.to(at::kBFloat16), weight.to(at::kBFloat16), offset).to(at::kFloat);
+}
+
 // The weights of one decoder layer, applied by their Hugging Face names.
 struct Layer {
   const Weights& weights;
@@ -47,7 +55,12 @@ struct Layer {
   at::Tensor linear(const at::Tensor& x, const std::string& name, bool bias) const {
     std::optional<at::Tensor> offset;
     if (bias) offset = weights.at(prefix + name + ".bias");
-    return at::linear(x, weights.at(prefix + name + ".weight"), offset);
+    const at::Tensor y =
+        product(x, weights.at(prefix + name + ".weight"), offset, weights.bf16_products());
+    const at::Tensor* a = weights.find(prefix + name + ".lora_A.weight");
+    if (a == nullptr) return y;
+    const at::Tensor& b = weights.at(prefix + name + ".lora_B.weight");
+    return y + at::linear(at::linear(x, *a) * weights.lora().scale(), b);
   }
 
   at::Tensor norm(const at::Tensor& x, const std::string& name) const {

@@ -89,7 +89,7 @@ at::Tensor token_logprobs_backward(const at::Tensor& hidden, at::Tensor& head,
   const at::Tensor gradient =
       at::tensor(grad_logprobs, at::TensorOptions().dtype(at::kFloat)).to(hidden.device());
   at::Tensor& head_grad = head.mutable_grad();
-  if (!head_grad.defined()) head_grad = at::zeros_like(head);
+  if (head.requires_grad() && !head_grad.defined()) head_grad = at::zeros_like(head);
   at::Tensor grad_hidden = at::empty(hidden.sizes(), hidden.options().requires_grad(false));
   for (int64_t begin = 0; begin < rows; begin += chunk_rows) {
     const int64_t end = std::min(rows, begin + chunk_rows);
@@ -100,7 +100,7 @@ at::Tensor token_logprobs_backward(const at::Tensor& hidden, at::Tensor& head,
     at::Tensor grad_logits = chunk.log_softmax;
     grad_logits.exp_().mul_(-scale).scatter_add_(1, chunk.targets, scale);
     grad_hidden.slice(0, begin, end).copy_(at::matmul(grad_logits, head));
-    head_grad.addmm_(grad_logits.t(), chunk.hidden);
+    if (head.requires_grad()) head_grad.addmm_(grad_logits.t(), chunk.hidden);
   }
   return grad_hidden;
 }

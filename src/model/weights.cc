@@ -1,6 +1,7 @@
 #include "model/weights.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/addmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <c10/core/InferenceMode.h>
@@ -89,11 +90,14 @@ Status check_device(const std::string& device) {
 }
 
 Weights::Weights(ModelConfig config, std::vector<NamedTensor> tensors)
-    : config_(std::move(config)), tensors_(std::move(tensors)) {
-  for (size_t i = 0; i < tensors_.size(); ++i) {
-    LS_CHECK(!tensors_[i].tensor.is_inference(), "weights made inside InferenceMode cannot learn");
-    index_[tensors_[i].name] = i;
-  }
+    : config_(std::move(config)) {
+  for (NamedTensor& named : tensors) add(named.name, std::move(named.tensor));
+}
+
+void Weights::add(const std::string& name, at::Tensor tensor) {
+  LS_CHECK(!tensor.is_inference(), "weights made inside InferenceMode cannot learn");
+  index_[name] = tensors_.size();
+  tensors_.push_back({name, std::move(tensor)});
 }
 
 Result<Weights> Weights::from_host(const ModelConfig& config,
@@ -154,19 +158,35 @@ Weights Weights::clone() const {
     at::Tensor copy = named.tensor.detach().clone();
     copies.push_back({named.name, copy.requires_grad_(named.tensor.requires_grad())});
   }
-  return Weights(config_, std::move(copies));
+  Weights out(config_, std::move(copies));
+  out.lora_ = lora_;
+  out.bf16_products_ = bf16_products_;
+  return out;
 }
 
 void Weights::zero_grad() {
   for (NamedTensor& named : tensors_) named.tensor.mutable_grad() = at::Tensor();
 }
 
+at::Tensor Weights::merged(const NamedTensor& named) const {
+  const std::string module = named.name.substr(0, named.name.rfind('.'));
+  const at::Tensor* a =
+      ends_with(named.name, ".weight") ? find(module + ".lora_A.weight") : nullptr;
+  const at::Tensor value = named.tensor.detach();
+  if (a == nullptr) return value.to(at::kCPU).contiguous();
+  const at::Tensor& b = at(module + ".lora_B.weight");
+  return at::addmm(value, b.detach(), a->detach(), 1.0, lora_.scale()).to(at::kCPU).contiguous();
+}
+
 WeightsView Weights::view(int64_t version, std::vector<at::Tensor>& host_copy) const {
+  at::NoGradGuard no_grad;
   host_copy.clear();
   WeightsView view{config_, version, {}};
-  for (const NamedTensor& named : tensors_) {
-    const at::Tensor host = named.tensor.detach().to(at::kCPU).contiguous();
-    if (!named.tensor.device().is_cpu()) host_copy.push_back(host);
+  const size_t count = expected_weights(config_).size();
+  for (size_t i = 0; i < count; ++i) {
+    const NamedTensor& named = tensors_[i];
+    const at::Tensor host = merged(named);
+    if (!host.is_alias_of(named.tensor)) host_copy.push_back(host);
     view.tensors.push_back({named.name, host.sizes().vec(), host.const_data_ptr<float>()});
   }
   return view;

@@ -1,5 +1,5 @@
 #pragma once
-// The trainer's copy of a model: named leaf tensors with requires_grad. Not thread-safe.
+// The trainer's copy of a model: named leaf tensors with requires_grad, and adapters beside them. Not thread-safe.
 
 #include <ATen/core/Tensor.h>
 
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "model/format/adapter.h"
 #include "model/format/config.h"
 #include "model/format/model_files.h"
 #include "model/format/weights_view.h"
@@ -35,28 +36,48 @@ class Weights {
   // scaled by 1/sqrt(2 * layers), norms 1, biases 0.
   static Weights random(const ModelConfig& config, uint64_t seed, const std::string& device);
 
+  // Puts low-rank adapters beside linear weights. From then on the adapters learn and nothing else. Their tensors are
+  // called "model.layers.0.self_attn.q_proj.lora_A.weight" [rank, in] and "...lora_B.weight" [out, rank].
+  void add_adapter(const Adapter& adapter);
+  const LoraOptions& lora() const { return lora_; }  // rank 0: no adapter
+  Adapter adapter(const std::string& base) const;    // the present values
+
+  // Weights whose names match one of the patterns (fnmatch: "model.layers.[0-9].*") do not learn. Errors: a pattern
+  // that matches no weight; nothing is left to learn.
+  Status freeze(const std::vector<std::string>& patterns);
+  int64_t trained_parameters() const;
+
+  // Whether the products of the layers that libtorch computes are made in bfloat16, from f32 weights and activations
+  // rounded on the way; their results, and everything else, stay f32.
+  void set_bf16_products(bool on) { bf16_products_ = on; }
+  bool bf16_products() const { return bf16_products_; }
+
   const ModelConfig& config() const { return config_; }
-  // In the order of expected_weights(config). Tensors may be replaced, names may not.
+  // In the order of expected_weights(config), then the adapters'. Tensors may be replaced, names may not.
   std::vector<NamedTensor>& tensors() { return tensors_; }
   const std::vector<NamedTensor>& tensors() const { return tensors_; }
-  const at::Tensor& at(const std::string& name) const;  // dies if absent
+  const at::Tensor& at(const std::string& name) const;    // dies if absent
   const at::Tensor* find(const std::string& name) const;  // null if absent
-  at::Tensor& at(const std::string& name);              // dies if absent
+  at::Tensor& at(const std::string& name);                // dies if absent
   at::Device device() const;
 
   Weights clone() const;  // real copies, no shared storage, requires_grad kept, no gradients
   void zero_grad();       // gradients become undefined
-  // Borrowed f32 host view. On a CPU it points at the tensors themselves (zero copy: valid until
-  // they change); on another device the values are first copied into `host_copy`, which must
-  // outlive the view.
+  // Borrowed f32 host view of the model, adapters merged. On a CPU it points at the tensors themselves (zero copy:
+  // valid until they change) but for adapted ones; these, and all of another device, are first copied into
+  // `host_copy`, which must outlive the view.
   WeightsView view(int64_t version, std::vector<at::Tensor>& host_copy) const;
 
  private:
   Weights(ModelConfig config, std::vector<NamedTensor> tensors);
+  void add(const std::string& name, at::Tensor tensor);
+  at::Tensor merged(const NamedTensor& named) const;  // on the host
 
   ModelConfig config_;
   std::vector<NamedTensor> tensors_;
   std::unordered_map<std::string, size_t> index_;  // name -> position in tensors_
+  LoraOptions lora_;
+  bool bf16_products_ = false;
 };
 
 }  // namespace longshot::model

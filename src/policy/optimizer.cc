@@ -3,7 +3,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/linalg_vector_norm.h>
-#include <ATen/ops/zeros_like.h>
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -11,18 +10,12 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/rng.h"
 #include "kernels/adamw.h"
 #include "policy/schedule.h"
 
 namespace longshot::policy {
 namespace {
-
-// Blocks of one task; the sum over them is in order, whatever the number of threads.
-constexpr int64_t kBlock = int64_t{1} << 18;
-
-bool is_flat(const at::Tensor& tensor) {
-  return tensor.is_cpu() && tensor.is_contiguous() && tensor.scalar_type() == at::kFloat;
-}
 
 double squared_norm(const at::Tensor& grad) {
   if (!is_flat(grad)) {
@@ -30,11 +23,12 @@ double squared_norm(const at::Tensor& grad) {
     return norm * norm;
   }
   const float* values = grad.const_data_ptr<float>();
-  std::vector<double> sums((grad.numel() + kBlock - 1) / kBlock);
+  std::vector<double> sums((grad.numel() + kOptimizerBlock - 1) / kOptimizerBlock);
   at::parallel_for(0, static_cast<int64_t>(sums.size()), 1, [&](int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b)
       sums[b] =
-          kernels::sum_of_squares(values + b * kBlock, std::min(kBlock, grad.numel() - b * kBlock));
+          kernels::sum_of_squares(values + b * kOptimizerBlock,
+                                  std::min(kOptimizerBlock, grad.numel() - b * kOptimizerBlock));
   });
   double total = 0;
   for (const double sum : sums) total += sum;
@@ -49,88 +43,83 @@ AdamW::AdamW(const model::Weights& weights, OptimizerOptions options, int64_t to
   for (const auto& [name, tensor] : weights.tensors()) {
     LS_CHECK(!tensor.is_inference(),
              name + " was made under InferenceMode and never gets a gradient");
-    moments_.push_back({name, at::zeros_like(tensor), at::zeros_like(tensor)});
+    if (tensor.requires_grad()) moments_.emplace_back(name, tensor, options_.moments);
   }
 }
 
 void AdamW::reset() {
   const at::NoGradGuard no_grad;
-  for (auto& m : moments_) {
-    m.exp_avg.zero_();
-    m.exp_avg_sq.zero_();
-  }
+  for (auto& m : moments_) m.reset();
   moment_steps_ = 0;
+  ++moment_resets_;
 }
 
-Result<AdamW::Step> AdamW::step(model::Weights& weights) {
-  const at::NoGradGuard no_grad;
-  LS_CHECK(weights.tensors().size() == moments_.size(), "the optimizer belongs to other weights");
-  Step out;
-  out.lr = learning_rate(options_, schedule_steps_++, total_steps_);
+int64_t AdamW::moment_bytes() const {
+  int64_t total = 0;
+  for (const auto& m : moments_) total += m.bytes();
+  return total;
+}
+
+Status AdamW::measure(const model::Weights& weights, Step& step) const {
   double total = 0;
   for (const auto& [name, tensor] : weights.tensors()) {
+    if (!tensor.requires_grad()) continue;
     if (!tensor.grad().defined()) {
       return internal_error(
           fmt::format("{} has no gradient: it takes no part in the forward pass", name));
     }
     const double squared = squared_norm(tensor.grad());
-    if (!std::isfinite(squared) && out.non_finite_name.empty()) out.non_finite_name = name;
+    if (!std::isfinite(squared) && step.non_finite_name.empty()) step.non_finite_name = name;
     total += squared;
   }
-  out.grad_norm = std::sqrt(total);
-  if (!out.non_finite_name.empty()) {
+  step.grad_norm = std::sqrt(total);
+  return ok_status();
+}
+
+void AdamW::apply(model::Weights& weights, const Step& step) {
+  ++moment_steps_;
+  const auto t = static_cast<double>(moment_steps_);
+  // torch.nn.utils.clip_grad_norm_ divides by norm + 1e-6 too.
+  const bool clip = options_.clip_grad > 0 && step.grad_norm > options_.clip_grad;
+  const double scale = clip ? options_.clip_grad / (step.grad_norm + 1e-6) : 1.0;
+  const double correction1 = 1.0 - std::pow(options_.beta1, t);
+  const double correction2 = 1.0 - std::pow(options_.beta2, t);
+  const kernels::AdamWStep update{.lr = static_cast<float>(step.lr),
+                                  .beta1 = static_cast<float>(options_.beta1),
+                                  .beta2 = static_cast<float>(options_.beta2),
+                                  .eps = static_cast<float>(options_.eps),
+                                  .decay = static_cast<float>(options_.weight_decay),
+                                  .gradient_scale = static_cast<float>(scale),
+                                  .correction1 = static_cast<float>(correction1),
+                                  .root_correction2 = static_cast<float>(std::sqrt(correction2))};
+  const uint64_t key =
+      hash_combine(static_cast<uint64_t>(moment_resets_), static_cast<uint64_t>(moment_steps_));
+  for (Moments& moments : moments_) {
+    at::Tensor& tensor = weights.at(moments.name());
+    const auto own_key = static_cast<uint32_t>(hash_combine(key, hash64(moments.name())));
+    moments.update(update, own_key, tensor.grad(), tensor);
+  }
+}
+
+Result<AdamW::Step> AdamW::step(model::Weights& weights) {
+  const at::NoGradGuard no_grad;
+  const auto trained = std::ranges::count_if(
+      weights.tensors(), [](const auto& w) { return w.tensor.requires_grad(); });
+  LS_CHECK(trained == static_cast<int64_t>(moments_.size()),
+           "the optimizer belongs to other weights");
+  Step out;
+  out.lr = learning_rate(options_, schedule_steps_++, total_steps_);
+  LS_RETURN_IF_ERROR(measure(weights, out));
+  if (out.non_finite_name.empty()) {
+    apply(weights, out);
+  } else {
     out.skipped = true;
     ++skipped_steps_;
     log::warn("optimizer step {} skipped: the gradient of {} is not finite", schedule_steps_,
               out.non_finite_name);
-  } else {
-    // torch.nn.utils.clip_grad_norm_ divides by norm + 1e-6 too.
-    const bool clip = options_.clip_grad > 0 && out.grad_norm > options_.clip_grad;
-    const double scale = clip ? options_.clip_grad / (out.grad_norm + 1e-6) : 1.0;
-    ++moment_steps_;
-    for (size_t i = 0; i < moments_.size(); ++i) {
-      auto& [name, tensor] = weights.tensors()[i];
-      LS_CHECK(name == moments_[i].name, "the optimizer belongs to other weights");
-      update(tensor, tensor.grad(), moments_[i], out.lr, scale);
-    }
   }
   weights.zero_grad();
   return out;
-}
-
-void AdamW::update(at::Tensor& weight, const at::Tensor& raw_grad, Moments& m, double lr,
-                   double grad_scale) {
-  const auto t = static_cast<double>(moment_steps_);
-  const double correction1 = 1.0 - std::pow(options_.beta1, t);
-  const double correction2 = 1.0 - std::pow(options_.beta2, t);
-  if (is_flat(weight) && is_flat(raw_grad)) {
-    const kernels::AdamWStep step{
-        .lr = static_cast<float>(lr),
-        .beta1 = static_cast<float>(options_.beta1),
-        .beta2 = static_cast<float>(options_.beta2),
-        .eps = static_cast<float>(options_.eps),
-        .decay = static_cast<float>(weight.dim() > 1 ? options_.weight_decay : 0),
-        .gradient_scale = static_cast<float>(grad_scale),
-        .correction1 = static_cast<float>(correction1),
-        .root_correction2 = static_cast<float>(std::sqrt(correction2))};
-    float *w = weight.mutable_data_ptr<float>(), *first = m.exp_avg.mutable_data_ptr<float>(),
-          *second = m.exp_avg_sq.mutable_data_ptr<float>();
-    const float* g = raw_grad.const_data_ptr<float>();
-    at::parallel_for(0, (weight.numel() + kBlock - 1) / kBlock, 1, [&](int64_t begin, int64_t end) {
-      const int64_t at = begin * kBlock, count = std::min(end * kBlock, weight.numel()) - at;
-      kernels::adamw(step, g + at, count, w + at, first + at, second + at);
-    });
-    return;
-  }
-  const at::Tensor grad = grad_scale == 1.0 ? raw_grad : raw_grad.mul(grad_scale);
-  const bool decays = weight.dim() > 1;  // norms and biases have one dimension
-
-  if (decays && options_.weight_decay != 0) weight.mul_(1.0 - lr * options_.weight_decay);
-  m.exp_avg.lerp_(grad, 1.0 - options_.beta1);
-  m.exp_avg_sq.mul_(options_.beta2).addcmul_(grad, grad, 1.0 - options_.beta2);
-  const at::Tensor denominator =
-      m.exp_avg_sq.sqrt().div_(std::sqrt(correction2)).add_(options_.eps);
-  weight.addcdiv_(m.exp_avg, denominator, -lr / correction1);
 }
 
 }  // namespace longshot::policy

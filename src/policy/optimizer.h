@@ -10,13 +10,14 @@
 
 #include "base/status.h"
 #include "model/weights.h"
+#include "policy/moments.h"
 #include "policy/options.h"
 
 namespace longshot::policy {
 
 class AdamW {
  public:
-  // Moments start at 0 with each weight's shape and device.
+  // Moments of every weight that learns start at 0, with its shape and device.
   AdamW(const model::Weights& weights, OptimizerOptions options, int64_t total_steps);
 
   struct Step {
@@ -25,8 +26,7 @@ class AdamW {
     bool skipped = false;  // a gradient was NaN or infinite: weights and moments are as before
     std::string non_finite_name;  // the first such tensor
   };
-  // Applies the accumulated gradients and leaves them undefined. A weight without a gradient is an
-  // error.
+  // Applies the accumulated gradients and leaves them undefined. A weight that learns and has no gradient is an error.
   Result<Step> step(model::Weights& weights);
 
   // A step that has nothing to apply: only the learning-rate schedule goes on.
@@ -39,26 +39,26 @@ class AdamW {
   int64_t schedule_steps() const { return schedule_steps_; }
   int64_t skipped_steps() const { return skipped_steps_; }
 
-  // DIRECTORY/optimizer.safetensors with f32 tensors "exp_avg/<name>" and "exp_avg_sq/<name>", and
-  // the counters in DIRECTORY/trainer.json. load() restores bit for bit; other names or shapes are
-  // errors that name the tensor.
+  int64_t moment_bytes() const;
+
+  // DIRECTORY/optimizer.safetensors with tensors "exp_avg/<name>" and "exp_avg_sq/<name>" in optim.moments' format, and
+  // the counters in DIRECTORY/trainer.json. load() restores bit for bit; other names, shapes or formats are errors that
+  // name the tensor.
   Status save(const std::string& directory) const;
   Status load(const std::string& directory);
 
  private:
-  struct Moments {
-    std::string name;
-    at::Tensor exp_avg, exp_avg_sq;  // f32, on the weight's device
-  };
-  void update(at::Tensor& weight, const at::Tensor& grad, Moments& moments, double lr,
-              double grad_scale);
+  // The gradients' global norm, and the first that is not finite.
+  Status measure(const model::Weights& weights, Step& step) const;
+  void apply(model::Weights& weights, const Step& step);
 
   OptimizerOptions options_;
   int64_t total_steps_;
   int64_t schedule_steps_ = 0;
   int64_t moment_steps_ = 0;  // since the last reset: bias correction
   int64_t skipped_steps_ = 0;
-  std::vector<Moments> moments_;  // in the order of the weights
+  int64_t moment_resets_ = 0;     // key, with the steps since, of random rounding
+  std::vector<Moments> moments_;  // in the order of the weights that learn
 };
 
 }  // namespace longshot::policy

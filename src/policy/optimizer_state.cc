@@ -3,9 +3,8 @@
 #include <ATen/ops/empty.h>
 #include <fmt/core.h>
 
-#include <cmath>
+#include <cstring>
 #include <filesystem>
-#include <map>
 #include <utility>
 
 #include "base/fs.h"
@@ -27,21 +26,28 @@ std::vector<int64_t> shape_of(const at::Tensor& tensor) {
   return tensor.sizes().vec();
 }
 
-// The array `name` as a tensor like `like`; every other form is an error.
-Result<at::Tensor> read_moment(const model::SafetensorsFile& file, const std::string& name,
-                               const at::Tensor& like) {
-  const model::SafetensorsEntry* entry = file.find(name);
+model::Dtype dtype_of(const at::Tensor& tensor) {
+  if (tensor.scalar_type() == at::kByte) return model::Dtype::u8;
+  return tensor.scalar_type() == at::kBFloat16 ? model::Dtype::bf16 : model::Dtype::f32;
+}
+
+// The array `part.name` as a tensor like part.tensor; every other form is an error.
+Result<at::Tensor> read_part(const model::SafetensorsFile& file, const Moments::Part& part) {
+  const model::SafetensorsEntry* entry = file.find(part.name);
   if (entry == nullptr) {
     return corrupt(fmt::format("{}: tensor '{}' is missing; the state belongs to another model",
-                               file.path(), name));
+                               file.path(), part.name));
   }
-  if (entry->shape != shape_of(like) || entry->dtype != model::Dtype::f32) {
-    return corrupt(fmt::format("{}: tensor '{}' is {} {}, the model needs F32 {}", file.path(),
-                               name, model::dtype_name(entry->dtype),
-                               model::shape_text(entry->shape), model::shape_text(shape_of(like))));
+  const std::vector<int64_t> shape = shape_of(part.tensor);
+  if (entry->shape != shape || entry->dtype != dtype_of(part.tensor)) {
+    return corrupt(fmt::format("{}: tensor '{}' is {} {}, the model and optim.moments need {} {}",
+                               file.path(), part.name, model::dtype_name(entry->dtype),
+                               model::shape_text(entry->shape),
+                               model::dtype_name(dtype_of(part.tensor)), model::shape_text(shape)));
   }
-  at::Tensor host = at::empty(like.sizes(), at::TensorOptions().dtype(at::kFloat));
-  LS_RETURN_IF_ERROR(model::copy_as_f32(*entry, host.mutable_data_ptr<float>()));
+  at::Tensor host =
+      at::empty(part.tensor.sizes(), at::TensorOptions().dtype(part.tensor.scalar_type()));
+  std::memcpy(host.mutable_data_ptr(), entry->bytes.data(), entry->bytes.size());
   return host;
 }
 
@@ -50,20 +56,20 @@ Result<at::Tensor> read_moment(const model::SafetensorsFile& file, const std::st
 Status AdamW::save(const std::string& directory) const {
   const at::NoGradGuard no_grad;
   LS_RETURN_IF_ERROR(make_directories(directory));
-  std::vector<at::Tensor> host;  // keeps copies from another device alive until they are written
+  std::vector<at::Tensor> host;  // what is written from
   std::vector<model::SafetensorsArray> arrays;
-  const auto add = [&](const std::string& name, const at::Tensor& moment) {
-    host.push_back(moment.to(at::kCPU).contiguous());
-    arrays.push_back(
-        {name, model::Dtype::f32, shape_of(moment), host.back().const_data_ptr<float>()});
-  };
-  for (const auto& m : moments_) {
-    add("exp_avg/" + m.name, m.exp_avg);
-    add("exp_avg_sq/" + m.name, m.exp_avg_sq);
+  for (const auto& moments : moments_) {
+    for (const auto& [name, tensor] : moments.parts()) {
+      // The writer takes bf16 as f32, and rounds back to what was there.
+      const auto type = tensor.scalar_type() == at::kByte ? at::kByte : at::kFloat;
+      host.push_back(tensor.to(at::kCPU, type).contiguous());
+      arrays.push_back({name, dtype_of(tensor), shape_of(tensor), host.back().const_data_ptr()});
+    }
   }
   LS_RETURN_IF_ERROR(model::write_safetensors(tensors_path(directory), arrays));
   const Json counters = {{"schedule_steps", schedule_steps_},
                          {"moment_steps", moment_steps_},
+                         {"moment_resets", moment_resets_},
                          {"skipped_steps", skipped_steps_}};
   return write_file_durable(counters_path(directory), counters.dump(2) + "\n");
 }
@@ -74,26 +80,29 @@ Status AdamW::load(const std::string& directory) {
   LS_ASSIGN_OR_RETURN(const Json counters, read_json_file(where));
   LS_ASSIGN_OR_RETURN(const auto schedule, json_get<int64_t>(counters, "schedule_steps", where));
   LS_ASSIGN_OR_RETURN(const auto steps, json_get<int64_t>(counters, "moment_steps", where));
+  LS_ASSIGN_OR_RETURN(const auto resets, json_get_or<int64_t>(counters, "moment_resets", 0, where));
   LS_ASSIGN_OR_RETURN(const auto skipped, json_get<int64_t>(counters, "skipped_steps", where));
 
   LS_ASSIGN_OR_RETURN(const auto file, model::SafetensorsFile::open(tensors_path(directory)));
-  if (file.entries().size() != 2 * moments_.size()) {
+  std::vector<Moments::Part> parts;
+  for (const auto& moments : moments_) {
+    for (auto& part : moments.parts()) parts.push_back(std::move(part));
+  }
+  if (file.entries().size() != parts.size()) {
     return corrupt(
-        fmt::format("{}: {} tensors, the model needs {}; the state belongs to another model",
-                    file.path(), file.entries().size(), 2 * moments_.size()));
+        fmt::format("{}: {} tensors, the model and optim.moments need {}; the state belongs to "
+                    "another model or to other settings of what learns",
+                    file.path(), file.entries().size(), parts.size()));
   }
-  std::vector<std::pair<at::Tensor, at::Tensor>> loaded;  // nothing changes before all is read
-  for (const auto& m : moments_) {
-    LS_ASSIGN_OR_RETURN(auto first, read_moment(file, "exp_avg/" + m.name, m.exp_avg));
-    LS_ASSIGN_OR_RETURN(auto second, read_moment(file, "exp_avg_sq/" + m.name, m.exp_avg_sq));
-    loaded.emplace_back(std::move(first), std::move(second));
+  std::vector<at::Tensor> loaded;  // nothing changes before all is read
+  for (const auto& part : parts) {
+    LS_ASSIGN_OR_RETURN(auto host, read_part(file, part));
+    loaded.push_back(std::move(host));
   }
-  for (size_t i = 0; i < moments_.size(); ++i) {
-    moments_[i].exp_avg.copy_(loaded[i].first);
-    moments_[i].exp_avg_sq.copy_(loaded[i].second);
-  }
+  for (size_t i = 0; i < parts.size(); ++i) parts[i].tensor.copy_(loaded[i]);
   schedule_steps_ = schedule;
   moment_steps_ = steps;
+  moment_resets_ = resets;
   skipped_steps_ = skipped;
   return ok_status();
 }

@@ -12,6 +12,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <limits>
+#include <map>
 
 #include "base/fs.h"
 #include "base/rng.h"
@@ -224,6 +225,99 @@ TEST(AdamW, ResetForgetsTheMomentsButNotTheSchedule) {
   ASSERT_TRUE(adam.step(weights).ok());
   ASSERT_TRUE(fresh_adam.step(fresh).ok());
   EXPECT_TRUE(equal(weights, fresh));
+}
+
+// A model large enough that its matrices are kept in 8 bits.
+model::Weights wide_weights() {
+  model::ModelConfig c = tiny_config();
+  c.hidden_size = 64;
+  c.num_heads = 8;
+  c.intermediate_size = 96;
+  c.vocab_size = 128;
+  return model::Weights::random(c, 1, "cpu");
+}
+
+TEST(AdamW, MomentsInFewBitsFollowF32) {
+  auto start = wide_weights();
+  std::map<std::string, model::Weights> trained;
+  for (const char* format : {"float32", "bfloat16", "int8"}) {
+    auto weights = wide_weights();
+    OptimizerOptions o = options(1, 0.1);
+    o.moments = format;
+    AdamW adam(weights, o, 100);
+    for (int t = 1; t <= 20; ++t) {
+      random_gradients(weights, t);
+      ASSERT_TRUE(adam.step(weights).ok());
+    }
+    const auto parameters = static_cast<double>(model::parameter_count(weights.config()));
+    std::printf("%s: %.2f bytes of moments a parameter\n", format,
+                static_cast<double>(adam.moment_bytes()) / parameters);
+    EXPECT_NEAR(static_cast<double>(adam.moment_bytes()) / parameters,
+                std::string(format) == "float32"    ? 8
+                : std::string(format) == "bfloat16" ? 4
+                                                    : 2.03,
+                std::string(format) == "int8" ? 0.7 : 1e-9);
+    trained.emplace(format, std::move(weights));
+  }
+  const auto mean_difference = [](const model::Weights& a, const model::Weights& b) {
+    double sum = 0, count = 0;
+    for (size_t i = 0; i < a.tensors().size(); ++i) {
+      const at::Tensor x = a.tensors()[i].tensor.detach(), y = b.tensors()[i].tensor.detach();
+      sum += x.sub(y).abs().sum().item<double>();
+      count += static_cast<double>(x.numel());
+    }
+    return sum / count;
+  };
+  const double moved = mean_difference(trained.at("float32"), start);
+  const double bf16 = mean_difference(trained.at("bfloat16"), trained.at("float32")) / moved,
+               int8 = mean_difference(trained.at("int8"), trained.at("float32")) / moved;
+  std::printf("after 20 steps off by %.4f (bfloat16) and %.4f (int8) of the way\n", bf16, int8);
+  EXPECT_GT(bf16, 0);
+  EXPECT_LT(bf16, 0.01);
+  EXPECT_GT(int8, 0);
+  EXPECT_LT(int8, 0.06);
+}
+
+TEST(AdamW, MomentsInFewBitsAreRestoredAndGoOnBitForBit) {
+  const auto directory = scratch_directory("longshot_optimizer_bits_test");
+  for (const char* format : {"float32", "bfloat16", "int8"}) {
+    std::filesystem::remove_all(directory);
+    OptimizerOptions o = options(1, 0);
+    o.moments = format;
+    auto weights = wide_weights();
+    AdamW adam(weights, o, 100);
+    adam.reset();
+    random_gradients(weights, 1);
+    ASSERT_TRUE(adam.step(weights).ok());
+    ASSERT_TRUE(adam.save(directory.string()).ok());
+    auto other = weights.clone();
+    AdamW resumed(other, o, 100);
+    const Status loaded = resumed.load(directory.string());
+    ASSERT_TRUE(loaded.ok()) << loaded.message();
+    for (int t = 2; t < 5; ++t) {
+      random_gradients(weights, t);
+      random_gradients(other, t);
+      ASSERT_TRUE(adam.step(weights).ok());
+      ASSERT_TRUE(resumed.step(other).ok());
+    }
+    EXPECT_TRUE(equal(weights, other)) << format;
+    o.moments = std::string(format) == "int8" ? "bfloat16" : "int8";
+    AdamW mistaken(other, o, 100);
+    EXPECT_THAT(mistaken.load(directory.string()).message(), HasSubstr("optim.moments"));
+  }
+  std::filesystem::remove_all(directory);
+}
+
+TEST(AdamW, OnlyWeightsThatLearnHaveMomentsAndMove) {
+  auto weights = tiny_weights(), before = tiny_weights();
+  ASSERT_TRUE(weights.freeze({kMatrix}).ok());
+  AdamW adam(weights, options(0, 0.1), 100);
+  EXPECT_EQ(adam.moment_bytes(), 8 * weights.trained_parameters());
+  random_gradients(weights, 1);
+  tensor(weights, kMatrix).mutable_grad().reset();
+  ASSERT_TRUE(adam.step(weights).ok());
+  EXPECT_TRUE(tensor(weights, kMatrix).equal(tensor(before, kMatrix)));
+  EXPECT_FALSE(tensor(weights, kVector).equal(tensor(before, kVector)));
 }
 
 TEST(AdamW, AStateOfWrongShapeOrWithAMissingTensorIsAnErrorThatNamesIt) {

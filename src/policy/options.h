@@ -13,14 +13,19 @@ struct OptimizerOptions {
   double clip_grad = 1.0;             // global norm; 0 = off
   std::string schedule = "constant";  // "constant", "linear", "cosine"; over total_steps
   int64_t warmup_steps = 0;
-  double min_lr_ratio = 0.1;  // end of the schedule
+  double min_lr_ratio = 0.1;        // end of the schedule
+  std::string moments = "float32";  // "float32", "bfloat16", "int8"; see moments.h
 };
 
 // How passes are computed. Results are the same up to rounding.
 struct ComputeOptions {
-  std::string kernels = "auto";        // "auto": longshot's own on a CPU; "libtorch"
-  std::string checkpointing = "auto";  // of activations: "none", "selective", "full"; see model/cpu/decoder.h
-  double activation_gib = 0;           // "auto" keeps as much as fits here; 0: half of the memory that is free
+  std::string kernels = "auto";  // "auto": longshot's own on a CPU; "libtorch"
+  std::string dtype =
+      "float32";  // of the layers' products: "bfloat16" through libtorch, weights stay f32
+  std::string checkpointing =
+      "auto";  // of activations: "none", "selective", "full"; see model/cpu/decoder.h
+  double activation_gib =
+      0;  // "auto" keeps as much as fits here; 0: half of the memory that is free
 };
 
 struct AlgorithmOptions {
@@ -39,7 +44,7 @@ struct AlgorithmOptions {
   int epochs = 1;
   bool reset_optimizer = true;  // report: the reference changes each iteration
   bool train_earlier_segments =
-      false;                       // partial rollouts: tokens of older policy versions in the loss
+      false;  // partial rollouts: tokens of older policy versions in the loss
   // Log-probabilities of the reference policy: "recorded" by the rollout, or recomputed by the "trainer" before the
   // first update, for a rollout in rounded numbers. "auto" is "recorded" here; loop/ knows the rollout's numbers.
   std::string reference = "auto";

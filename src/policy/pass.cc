@@ -116,6 +116,12 @@ int64_t target_count(const PassRow& row) {
   return count;
 }
 
+model::Work work_of(const MicroBatch& micro) {
+  return {.tokens = static_cast<double>(micro.batch.total()),
+          .targets = static_cast<double>(micro.targets.size()),
+          .pairs = static_cast<double>(micro.batch.pairs())};
+}
+
 std::vector<MicroBatch> make_micro_batches(const std::vector<PassRow>& rows, int64_t max_tokens,
                                            bool share_prompts) {
   const std::vector<Unit> units = make_units(rows, max_tokens, share_prompts);
@@ -134,7 +140,8 @@ Compute::Compute(const model::Weights& weights, const ComputeOptions& options)
     : config_(weights.config()),
       checkpointing_(options.checkpointing),
       activation_bytes_(activation_budget(options)) {
-  if (options.kernels != "libtorch" && model::CpuCompute::supports(weights))
+  const bool own = options.kernels != "libtorch" && options.dtype == "float32";
+  if (own && model::CpuCompute::supports(weights))
     cpu_ = std::make_unique<model::CpuCompute>(weights.config(), at::get_num_threads());
 }
 
@@ -146,8 +153,16 @@ model::cpu::Checkpointing Compute::checkpointing(int64_t tokens) const {
   return checkpointing_ == "full" ? Checkpointing::full : Checkpointing::none;
 }
 
+double Compute::activation_bytes(int64_t tokens, int64_t targets, int lora_rank) const {
+  if (cpu_ == nullptr) return 0;
+  const int64_t head_rows = 2 * targets + tokens;
+  return static_cast<double>(
+      model::cpu::activation_bytes(config_, tokens, checkpointing(tokens), lora_rank) +
+      head_rows * kernels::row_stride(config_.hidden_size) * static_cast<int64_t>(sizeof(float)));
+}
+
 Pass::Pass(Compute& compute, model::Weights& weights, const MicroBatch& micro, double temperature,
-           bool with_entropy, const std::vector<float>* known_gradient)
+           bool with_entropy, const std::vector<float>* expected_gradient)
     : compute_(compute), weights_(weights), micro_(micro), temperature_(temperature) {
   if (model::CpuCompute* cpu = compute.cpu()) {
     out_ = cpu->forward(weights, {.batch = &micro.batch,
@@ -157,7 +172,7 @@ Pass::Pass(Compute& compute, model::Weights& weights, const MicroBatch& micro, d
                                   .with_entropy = with_entropy,
                                   .for_backward = at::GradMode::is_enabled(),
                                   .checkpointing = compute.checkpointing(micro.batch.total()),
-                                  .known_gradient = known_gradient});
+                                  .expected_gradient = expected_gradient});
     return;
   }
   const at::Tensor hidden = model::hidden_states(weights, micro.batch);  // [total, hidden]
@@ -171,7 +186,7 @@ void Pass::backward(const std::vector<float>& grad) {
   at::Tensor& head = model::head_weight(weights_);
   const at::Tensor grad_hidden =
       model::token_logprobs_backward(gathered_.detach(), head, micro_.targets, temperature_, grad);
-  gathered_.backward(grad_hidden);
+  if (gathered_.requires_grad()) gathered_.backward(grad_hidden);  // not if only the head learns
   gathered_.reset();
 }
 

@@ -11,6 +11,7 @@
 
 #include "data/types.h"
 #include "model/cpu_compute.h"
+#include "model/format/cost.h"
 #include "model/forward.h"
 #include "model/logprob.h"
 #include "model/weights.h"
@@ -36,6 +37,8 @@ struct MicroBatch {
   std::vector<size_t> begins;    // [rows + 1] where each row's targets start
   int64_t unshared = 0;          // tokens that there would be if every row had a prompt of its own
 };
+model::Work work_of(const MicroBatch& micro);
+
 // Whole rows, at most `max_tokens` packed tokens unless one row alone is longer. Rows without a
 // target appear in no micro-batch. With `share_prompts`, equal prompts of rows in one micro-batch are
 // there once.
@@ -52,6 +55,10 @@ class Compute {
   model::CpuCompute* cpu() { return cpu_.get(); }
   // Of a pass over so many packed tokens.
   model::cpu::Checkpointing checkpointing(int64_t tokens) const;
+  // Memory of the largest pass so far; 0 with libtorch, which does not tell.
+  int64_t activation_bytes() const { return cpu_ == nullptr ? 0 : cpu_->activation_bytes(); }
+  // Of a pass to come.
+  double activation_bytes(int64_t tokens, int64_t targets, int lora_rank) const;
 
  private:
   model::ModelConfig config_;
@@ -64,10 +71,10 @@ class Compute {
 // a time.
 class Pass {
  public:
-  // Keeps what backward() needs unless called under NoGradGuard. `known_gradient`: what backward() will be given, where
-  // that does not depend on the log-probabilities; needs a backward pass and no entropy. Borrowed.
+  // Keeps what backward() needs unless called under NoGradGuard. `expected_gradient`: what backward() will be given, if
+  // that can be told before: the pass is faster then, and right in any case. Borrowed.
   Pass(Compute& compute, model::Weights& weights, const MicroBatch& micro, double temperature,
-       bool with_entropy, const std::vector<float>* known_gradient = nullptr);
+       bool with_entropy, const std::vector<float>* expected_gradient = nullptr);
 
   const std::vector<float>& logprobs() const { return out_.logprobs; }  // [targets]
   const std::vector<float>& entropy() const { return out_.entropy; }    // [targets], if asked for

@@ -26,6 +26,10 @@ Status check_optimizer_options(const OptimizerOptions& o) {
     return invalid_argument(fmt::format(
         "optim.schedule = \"{}\" is unknown; choose constant, linear or cosine", o.schedule));
   }
+  if (o.moments != "float32" && o.moments != "bfloat16" && o.moments != "int8") {
+    return invalid_argument(fmt::format(
+        "optim.moments = \"{}\" is unknown; choose float32, bfloat16 or int8", o.moments));
+  }
   return ok_status();
 }
 

@@ -12,6 +12,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/rng.h"
+#include "policy/as_recorded.h"
+#include "policy/cost_metrics.h"
 #include "policy/fit_batch.h"
 #include "policy/loss/objective.h"
 #include "policy/optimizer.h"
@@ -34,38 +36,8 @@ auto at_border(const char* what, F&& body) -> decltype(body()) {
   }
 }
 
-// Largest |log pi_trainer - log pi_rollout| of equal weights that is taken as rounding, nats. f32 measures up to 6e-5.
-constexpr double kRounding = 2e-4;
-
-// With the weights that produced the tokens, present and recorded log-probabilities are the same number up to
-// rounding. Made equal, a group without variance has a gradient of exactly 0; left as they are, AdamW's first step
-// after a reset would blow that noise up to full size.
-void remove_rounding(const std::vector<double>& present, std::vector<double>& recorded) {
-  for (size_t t = 0; t < present.size(); ++t) {
-    if (std::abs(present[t] - recorded[t]) <= kRounding) recorded[t] = present[t];
-  }
-}
-
 bool all_zero(const std::vector<float>& values) {
   return std::all_of(values.begin(), values.end(), [](float v) { return v == 0.0f; });
-}
-
-// Recorded log-probabilities of the tokens a pass predicts, in its order.
-std::vector<double> recorded_logprobs(const data::TrainRow& row) {
-  std::vector<double> out;
-  for (size_t t = 1; t < row.tokens.size(); ++t) {
-    if (row.loss_mask[t]) out.push_back(row.logprobs[t]);
-  }
-  return out;
-}
-
-// Whether the loss has no gradient at this row while the weights are those that produced it, as in a group whose rewards
-// are all equal: then it need not be computed.
-bool is_flat(const data::TrainRow& row, double advantage, const BoundObjective& objective) {
-  const std::vector<double> recorded = recorded_logprobs(row);
-  std::vector<double> grad(recorded.size());
-  (void)objective({recorded, recorded, advantage}, grad);
-  return std::ranges::all_of(grad, [](double g) { return g == 0.0; });
 }
 
 std::vector<PassRow> pass_rows(const std::vector<Trainer::SupervisedRow>& rows) {
@@ -94,6 +66,7 @@ struct Trainer::Impl {
   AlgorithmOptions algorithm;
   AdamW optimizer;
   Compute compute;
+  double peak_flops = 0;
 
   Status check_options() const;
   std::vector<MicroBatch> micro_batches(const std::vector<PassRow>& rows, int64_t max_tokens) {
@@ -112,6 +85,9 @@ struct Trainer::Impl {
   };
   bool accumulate_rows(const Batch& batch, const std::vector<WeightedRow>& rows,
                        const BoundObjective& objective, FitStats& stats);
+  std::vector<float> expected_gradient(const Batch& batch, const std::vector<WeightedRow>& rows,
+                                       const MicroBatch& micro,
+                                       const BoundObjective& objective) const;
   Result<Metrics> supervised_step(const std::vector<PassRow>& rows, int64_t micro_batch_tokens);
 };
 
@@ -155,6 +131,7 @@ Result<Metrics> Trainer::Impl::fit(const std::vector<data::Group>& groups, uint6
   Metrics metrics;
   batch.set.report(metrics);
   stats.report(watch.seconds(), metrics);
+  report_cost({weights, optimizer, compute, peak_flops}, stats.work, watch.seconds(), metrics);
   return metrics;
 }
 
@@ -223,6 +200,21 @@ bool Trainer::Impl::accumulate(const Batch& batch, const std::vector<size_t>& ro
   return any_gradient;
 }
 
+// What the weights that produced all rows of a micro-batch will get; empty if others have produced some.
+std::vector<float> Trainer::Impl::expected_gradient(const Batch& batch,
+                                                    const std::vector<WeightedRow>& rows,
+                                                    const MicroBatch& micro,
+                                                    const BoundObjective& objective) const {
+  std::vector<float> out;
+  for (const size_t r : micro.rows) {
+    const data::TrainRow& row = batch.set.rows[rows[r].row];
+    if (row.version != batch.newest) return {};
+    for (const double g : gradient_as_recorded(row, batch.advantages[rows[r].row], objective))
+      out.push_back(static_cast<float>(rows[r].weight * g));
+  }
+  return out;
+}
+
 bool Trainer::Impl::accumulate_rows(const Batch& batch, const std::vector<WeightedRow>& rows,
                                     const BoundObjective& objective, FitStats& stats) {
   const bool unchanged = stats.steps == 0;
@@ -234,7 +226,10 @@ bool Trainer::Impl::accumulate_rows(const Batch& batch, const std::vector<Weight
   double loss = 0, kl = 0;
   bool any_gradient = false;
   for (const MicroBatch& micro : micro_batches(inputs, algorithm.micro_batch_tokens)) {
-    Pass pass(compute, weights, micro, algorithm.temperature, unchanged);
+    std::vector<float> expected;
+    if (unchanged && stats.as_recorded) expected = expected_gradient(batch, rows, micro, objective);
+    Pass pass(compute, weights, micro, algorithm.temperature, unchanged,
+              expected.empty() || all_zero(expected) ? nullptr : &expected);
     std::vector<float> grad(micro.targets.size());
     for (size_t r = 0; r < micro.rows.size(); ++r) {
       const size_t row = rows[micro.rows[r]].row, begin = micro.begins[r],
@@ -264,8 +259,9 @@ bool Trainer::Impl::accumulate_rows(const Batch& batch, const std::vector<Weight
     for (const float e : pass.entropy()) stats.entropy.add(e);
     stats.response_tokens += static_cast<int64_t>(micro.targets.size());
     stats.packed_tokens += micro.batch.total();
+    stats.work += work_of(micro);
     stats.unshared_tokens += micro.unshared;
-    if (all_zero(grad)) continue;
+    if (all_zero(grad) && (expected.empty() || all_zero(expected))) continue;
     pass.backward(grad);
     any_gradient = true;
   }
@@ -284,25 +280,30 @@ Result<Metrics> Trainer::Impl::supervised_step(const std::vector<PassRow>& rows,
   weights.zero_grad();
   double loss = 0;
   int64_t packed = 0;
+  model::Work work;
   for (const MicroBatch& micro : micro_batches(rows, micro_batch_tokens)) {
     const std::vector<float> grad(micro.targets.size(),
                                   static_cast<float>(-1.0 / static_cast<double>(tokens)));
     Pass pass(compute, weights, micro, 1.0, false, &grad);
     loss -= sum(pass.logprobs());
     packed += micro.batch.total();
+    work += work_of(micro);
     pass.backward(grad);
   }
   LS_ASSIGN_OR_RETURN(const AdamW::Step step, optimizer.step(weights));
-  return Metrics{{"train/loss", loss / static_cast<double>(tokens)},
-                 {"train/grad_norm", step.grad_norm},
-                 {"train/lr", step.lr},
-                 {"train/tokens", static_cast<double>(tokens)},
-                 {"train/skipped_steps", step.skipped ? 1.0 : 0.0},
-                 {"perf/train_tokens_per_second", static_cast<double>(packed) / watch.seconds()}};
+  Metrics metrics{{"train/loss", loss / static_cast<double>(tokens)},
+                  {"train/grad_norm", step.grad_norm},
+                  {"train/lr", step.lr},
+                  {"train/tokens", static_cast<double>(tokens)},
+                  {"train/skipped_steps", step.skipped ? 1.0 : 0.0},
+                  {"perf/train_tokens_per_second", static_cast<double>(packed) / watch.seconds()}};
+  report_cost({weights, optimizer, compute, peak_flops}, work, watch.seconds(), metrics);
+  return metrics;
 }
 
 Trainer::Trainer(model::Weights weights, OptimizerOptions optimizer, AlgorithmOptions algorithm,
                  int64_t total_steps) {
+  weights.set_bf16_products(algorithm.compute.dtype == "bfloat16");
   AdamW adam(weights, optimizer, total_steps);
   Compute compute(weights, algorithm.compute);
   impl_ = std::make_unique<Impl>(Impl{std::move(weights), std::move(optimizer),
@@ -356,6 +357,14 @@ std::vector<std::vector<float>> Trainer::logprobs(
     }
   }
   return out;
+}
+
+double Trainer::activation_bytes(int64_t tokens, int64_t targets) const {
+  return impl_->compute.activation_bytes(tokens, targets, impl_->weights.lora().rank);
+}
+
+void Trainer::set_peak_flops(double flops) {
+  impl_->peak_flops = flops;
 }
 
 model::Weights& Trainer::weights() {

@@ -28,7 +28,7 @@ class Trainer {
   // One RL iteration: rows from the scored samples of each group, mini-batches in an order keyed by
   // (seed, iteration). Metrics: actor/pg_loss, actor/kl, actor/entropy, actor/grad_norm, actor/lr,
   // training/rollout_probs_diff_mean and _max (|log pi_rollout - log pi_trainer| at the first
-  // forward of unchanged weights), perf/* . Excluded (erred, aborted) samples are counted.
+  // forward of unchanged weights), perf/* , memory/* (GiB). Excluded (erred, aborted) samples are counted.
   Result<Metrics> fit(const std::vector<data::Group>& groups, uint64_t seed, int64_t iteration);
 
   // One supervised optimizer step: mean negative log-likelihood over masked tokens. Metrics:
@@ -45,6 +45,14 @@ class Trainer {
   // Log-probabilities of tokens[1..] of each sequence under the present weights ([size - 1] each).
   std::vector<std::vector<float>> logprobs(const std::vector<std::vector<data::TokenId>>& sequences,
                                            double temperature);
+
+  // Floating-point operations per second that the machine reaches in a large product (see gemm_peak.h); the metric
+  // perf/mfu/actor is the share of it that goes into what the model needs. 0, the default: no such metric.
+  void set_peak_flops(double flops);
+
+  // Memory of the activations of a pass over so many packed tokens, `targets` of them predicted. 0 with libtorch, which
+  // does not tell.
+  double activation_bytes(int64_t tokens, int64_t targets) const;
 
   model::Weights& weights();
   int64_t optimizer_step() const;

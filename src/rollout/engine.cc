@@ -13,7 +13,8 @@ namespace longshot::rollout {
 namespace {
 
 SchedulerLimits scheduler_limits(const RunnerLimits& limits) {
-  return {.blocks = limits.blocks(), .max_running = limits.max_running, .max_rows = limits.max_rows};
+  return {
+      .blocks = limits.blocks(), .max_running = limits.max_running, .max_rows = limits.max_rows};
 }
 
 std::string name_of(const data::Sample& sample) {
@@ -68,10 +69,11 @@ Status check_request(const Request& request, const RunnerLimits& limits, int voc
   const int response = request.sampling.max_response_length;
   const size_t needed = prompt + static_cast<size_t>(response);
   if (needed > static_cast<size_t>(limits.max_sequence)) {
-    return invalid_argument(fmt::format(
-        "{}: a prompt of {} tokens and a response of up to {} need {} positions, but max_sequence is {}; raise "
-        "max_sequence or lower max_response_length",
-        name_of(sample), prompt, response, needed, limits.max_sequence));
+    return invalid_argument(
+        fmt::format("{}: a prompt of {} tokens and a response of up to {} need {} positions, but "
+                    "max_sequence is {}; raise "
+                    "max_sequence or lower max_response_length",
+                    name_of(sample), prompt, response, needed, limits.max_sequence));
   }
   if (blocks_for(static_cast<int>(needed)) > limits.blocks()) {
     return invalid_argument(
@@ -94,7 +96,8 @@ Result<int64_t> Engine::add(Request request) {
   data::Sample& sample = live.request.sample;
   live.prompt_key = hash64(sample.prompt_id);
   live.first_new = static_cast<int>(sample.tokens.size());
-  live.rules = std::make_unique<StopRules>(live.request.sampling, live.request.repetition, tokenizer_);
+  live.rules =
+      std::make_unique<StopRules>(live.request.sampling, live.request.repetition, tokenizer_);
   sample.finish = data::FinishReason::partial;
   for (size_t n = 1; n <= sample.tokens.size(); ++n) {
     (void)live.rules->update(std::span(sample.tokens).first(n));  // the state at the interruption
@@ -157,8 +160,10 @@ void Engine::draft() {
     const auto text = scheduler_.tokens(id);
     drafter_->follow(id, live.prompt_key, text, static_cast<int>(sample.prompt_tokens.size()));
     // The last token of the longest response is drawn, not fed.
-    const int room = live.request.sampling.max_response_length - static_cast<int>(sample.tokens.size()) - 1;
-    drafts.push_back(drafter_->propose(id, text, std::min(room, kMostDrafts), count / (count + overhead)));
+    const int room =
+        live.request.sampling.max_response_length - static_cast<int>(sample.tokens.size()) - 1;
+    drafts.push_back(
+        drafter_->propose(id, text, std::min(room, kMostDrafts), count / (count + overhead)));
   }
   keep_worthwhile(drafts, overhead);
   for (size_t i = 0; i < ids.size(); ++i) {
@@ -172,7 +177,8 @@ Choice Engine::pick(const Live& live, size_t ahead, size_t row, Sampler& sampler
   const size_t vocab = runner_->config().vocab_size;
   const double uniform = sampling_uniform(sample.seed, live.prompt_key, sample.index,
                                           static_cast<uint32_t>(sample.tokens.size() + ahead));
-  return sampler.pick(std::span(logits_).subspan(row * vocab, vocab), uniform, live.request.sampling);
+  return sampler.pick(std::span(logits_).subspan(row * vocab, vocab), uniform,
+                      live.request.sampling);
 }
 
 // The choices of each feed, from its rows of logits_: one more than there are guesses, or up to the first one that
@@ -333,9 +339,11 @@ void Engine::report(const Scheduler::Counts& before, const Progress& progress,
   const double draws = static_cast<double>(passes_.draws - passes_before.draws);
   const double drafted = static_cast<double>(now.draft_tokens - before.draft_tokens);
   const double accepted = static_cast<double>(now.accepted_tokens - before.accepted_tokens);
+  constexpr double kGiB = 1 << 30;
   metrics_ = {
       {"rollout/generated_tokens", tokens},
-      {"rollout/prefill_tokens", static_cast<double>(now.prefilled_tokens - before.prefilled_tokens)},
+      {"rollout/prefill_tokens",
+       static_cast<double>(now.prefilled_tokens - before.prefilled_tokens)},
       {"rollout/cached_tokens", static_cast<double>(now.cached_tokens - before.cached_tokens)},
       {"rollout/decode_steps", passes},
       {"rollout/tokens_per_second", seconds > 0 ? tokens / seconds : 0},
@@ -347,6 +355,8 @@ void Engine::report(const Scheduler::Counts& before, const Progress& progress,
       {"rollout/preemptions", static_cast<double>(now.preemptions - before.preemptions)},
       {"rollout/kv_peak_blocks", static_cast<double>(now.peak_blocks)},
       {"rollout/kv_bytes", static_cast<double>(runner_->kv_bytes())},
+      {"memory/kv_gb", static_cast<double>(runner_->kv_bytes()) / kGiB},
+      {"memory/rollout_weights_gb", static_cast<double>(runner_->weight_bytes()) / kGiB},
       {"rollout/seconds", seconds}};
 }
 

@@ -61,7 +61,7 @@ class Generator {
   virtual Result<std::vector<data::Sample>> generate(
       std::vector<data::Sample> jobs, const EngineOptions& options,
       const std::function<void(const Progress&)>& on_progress) = 0;
-  virtual const Metrics& metrics() const = 0;  // of the last generate()
+  virtual const Metrics& metrics() const = 0;                          // of the last generate()
   virtual Status load_weights(const model::WeightsView& weights) = 0;  // see Runner
 };
 
@@ -140,7 +140,7 @@ class Engine final : public Generator {
   // Of the last generate(): rollout/generated_tokens, rollout/prefill_tokens, rollout/cached_tokens,
   // rollout/decode_steps, rollout/tokens_per_second, rollout/mean_batch, rollout/preemptions,
   // rollout/kv_peak_blocks, rollout/kv_bytes, rollout/seconds, rollout/tokens_per_forward (of one sample: 1 without speculation),
-  // rollout/draft_tokens (guesses fed), rollout/accepted_tokens (guesses drawn), rollout/acceptance_rate.
+  // memory/kv_gb, memory/rollout_weights_gb (GiB), rollout/draft_tokens (guesses fed), rollout/accepted_tokens (guesses drawn), rollout/acceptance_rate.
   const Metrics& metrics() const override { return metrics_; }
 
  private:
@@ -171,16 +171,16 @@ class Engine final : public Generator {
   Status run_jobs(std::vector<data::Sample>& jobs, const std::map<int64_t, size_t>& job_of,
                   const EngineOptions& options, Progress& progress,
                   const std::function<void(const Progress&)>& on_progress, const StepOptions& step);
-  void report(const Scheduler::Counts& before, const Progress& progress, const Passes& passes_before,
-              double seconds);
+  void report(const Scheduler::Counts& before, const Progress& progress,
+              const Passes& passes_before, double seconds);
 
   std::unique_ptr<Runner> runner_;
   const tokenizer::Tokenizer* tokenizer_;
   ThreadPool pool_;
   Scheduler scheduler_;
-  std::vector<Sampler> samplers_;  // one per parallel chunk of rows
-  std::vector<float> logits_;      // [rows, vocab]
-  std::map<int64_t, Live> live_;   // by id
+  std::vector<Sampler> samplers_;                       // one per parallel chunk of rows
+  std::vector<float> logits_;                           // [rows, vocab]
+  std::map<int64_t, Live> live_;                        // by id
   std::map<std::vector<data::TokenId>, Group> groups_;  // by prompt
   std::vector<Finished> finished_;
   std::unique_ptr<Drafter> drafter_;  // from the first speculative step of a generate() on

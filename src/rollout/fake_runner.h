@@ -21,6 +21,7 @@ class FakeRunner : public Runner {
   RunnerLimits limits() const override { return limits_; }
   bool batch_invariant() const override { return true; }
   int64_t kv_bytes() const override { return 0; }
+  int64_t weight_bytes() const override { return 0; }
   double overhead_rows() const override { return overhead_rows_; }
 
   void set_version(int64_t version) { version_ = version; }

@@ -7,18 +7,19 @@
 #include <span>
 #include <vector>
 
+#include "base/number_format.h"
 #include "base/status.h"
 #include "model/format/config.h"
 #include "model/format/weights_view.h"
 #include "rollout/block_pool.h"
-#include "base/number_format.h"
 
 namespace longshot::rollout {
 
 // Feed tokens[0..) of one sequence whose first `start` tokens are in the KV cache.
 struct Step {
-  std::span<const int> blocks;      // block p holds positions [16 p, 16 p + 16); those of the new tokens included
-  int start = 0;                    // position of tokens[0]
+  std::span<const int>
+      blocks;     // block p holds positions [16 p, 16 p + 16); those of the new tokens included
+  int start = 0;  // position of tokens[0]
   std::span<const int32_t> tokens;  // at least one
   int logits = 1;                   // of this many last tokens; 0 to tokens.size()
 };
@@ -26,10 +27,11 @@ struct Step {
 struct RunnerLimits {
   int max_running = 256;    // sequences in one forward()
   int max_sequence = 2048;  // tokens of one sequence, prompt + response
-  int kv_blocks = 0;        // KV blocks of 16 tokens; 0: enough for max_running sequences of max_sequence
-  int max_rows = 512;       // new tokens in one forward()
-  NumberFormat weights = NumberFormat::f32;  // of the matrices; the published f32 weights are converted
-  NumberFormat kv = NumberFormat::f32;       // of the KV cache: f32, bf16 or int8
+  int kv_blocks = 0;  // KV blocks of 16 tokens; 0: enough for max_running sequences of max_sequence
+  int max_rows = 512;  // new tokens in one forward()
+  NumberFormat weights =
+      NumberFormat::f32;                // of the matrices; the published f32 weights are converted
+  NumberFormat kv = NumberFormat::f32;  // of the KV cache: f32, bf16 or int8
 
   int blocks() const { return kv_blocks > 0 ? kv_blocks : max_running * blocks_for(max_sequence); }
 };
@@ -54,7 +56,8 @@ class Runner {
   virtual const model::ModelConfig& config() const = 0;
   virtual RunnerLimits limits() const = 0;
   virtual bool batch_invariant() const = 0;
-  virtual int64_t kv_bytes() const = 0;  // memory that has been taken for KV blocks
+  virtual int64_t kv_bytes() const = 0;      // memory that has been taken for KV blocks
+  virtual int64_t weight_bytes() const = 0;  // memory of its copy of the weights
   // What a pass costs whatever its rows, as a number of further rows that take as long. A hint: results do not depend
   // on it.
   virtual double overhead_rows() const { return 8; }

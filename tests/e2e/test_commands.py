@@ -46,7 +46,9 @@ def test_train_writes_everything_a_user_expects(setting):
     for name in ("critic/rewards/mean", "critic/accuracy", "response_length/mean", "actor/entropy", "actor/pg_loss",
                  "actor/grad_norm", "training/rollout_probs_diff_mean", "training/rollout_probs_diff_max",
                  "timing_s/gen", "timing_s/reward", "timing_s/update_actor", "timing_s/update_weights", "timing_s/step",
-                 "perf/throughput", "prompt_length/mean"):
+                 "perf/throughput", "prompt_length/mean", "perf/mfu/actor", "memory/weights_gb", "memory/gradients_gb",
+                 "memory/moments_gb", "memory/activations_gb", "memory/rollout_weights_gb", "memory/kv_gb",
+                 "publish/bytes", "publish/version"):
         assert name in rows[1], name
     assert "val/accuracy" in rows[0] and "val/accuracy" in rows[3]
     # f32 rounding: PyTorch's own f32 and f64 forwards differ by 2e-5 on unlikely tokens of a sharp model.
@@ -55,6 +57,7 @@ def test_train_writes_everything_a_user_expects(setting):
     samples = [json.loads(line) for line in sorted((run / "samples").iterdir())[0].read_text().splitlines()]
     assert len(samples) == 32 and {"prompt", "response", "score", "correct", "finish"} <= samples[0].keys()
     assert list((run / "tensorboard").iterdir())
+    assert all(0 < row["perf/mfu/actor"] < 1 for row in rows[1:])
     assert "optim" in (run / "config.toml").read_text()
 
 
@@ -93,7 +96,31 @@ def test_dry_run_changes_nothing_and_reads_back(setting):
     assert longshot("train", again, "--dry-run").stdout == done.stdout
 
 
+def test_doctor_plans_a_run_and_writes_nothing(setting):
+    root, _, _, file = setting
+    arguments = ["doctor", "--plan", file, "--json", "--response-length", 20]
+    plan = json.loads(longshot(*arguments, f"trainer.default_local_dir={root}/planned").stdout)
+    assert not (root / "planned").exists()
+    memory = plan["memory_bytes"]
+    assert plan["memory_peak_bytes"] == pytest.approx(sum(memory.values()))
+    assert memory["weights"] == memory["gradients"] == 4 * plan["parameters"]
+    assert memory["moments"] == 8 * plan["parameters"]
+    assert plan["iteration_seconds"] == pytest.approx(sum(plan["seconds"].values())) and plan["seconds"]["update"] > 0
+    assert plan["response_length"] == 20
+    small = json.loads(longshot(*arguments, "model.lora_rank=2", "optim.moments=bfloat16").stdout)
+    assert small["trained_parameters"] < plan["parameters"]
+    assert small["memory_bytes"]["moments"] == 4 * small["trained_parameters"]
+    text = longshot("doctor", "--plan", file).stdout
+    assert "GiB at the peak" in text and "s an iteration" in text
+    assert "--plan" in longshot("doctor", "--model", root, code=2).stderr
+    assert "nowhere" in longshot("doctor", "--plan", file, "--model", "nowhere", code=2).stderr
+
+
 @pytest.mark.parametrize("override, message", [
+    ("model.lora_targets=['c_attn']", "model.lora_rank"),
+    ("model.freeze=['transformer.*']", "transformer.*"),
+    ("model.freeze=['*']", "nothing can learn"),
+    ("model.lora_adapter_path=nowhere", "nowhere"),
     ("optim.learning_rate=1", "did you mean 'optim"),
     ("rollout.n=many", "rollout.n wants a value of type integer"),
     ("optim.lr=-1", "optim.lr must be > 0"),

@@ -13,7 +13,7 @@ from support import LONGSHOT, longshot, tiny_model
 ITERATIONS = 30
 KILLS = 24
 # Depend on the clock or on how often the program was started, not on the computation.
-TIMED = ("timing_s/", "perf/", "rollout/seconds", "rollout/tokens_per_second", "reward/seconds")
+TIMED = ("timing_s/", "perf/", "memory/", "rollout/seconds", "rollout/tokens_per_second", "reward/seconds")
 
 
 def config(run, model, data):
@@ -220,6 +220,27 @@ def test_ctrl_c_during_an_evaluation_is_made_up_for(setting):
             break
     print(f"{cut} evaluations were interrupted in {attempt + 1} runs")
     assert cut >= 1
+
+
+def test_an_adapter_with_moments_in_8_bits_resumes(setting):
+    root, model, data, _ = setting
+    runs = []
+    for name in ("lora", "lora_killed"):
+        file, run = write_config(root, name, model, data)
+        file.write_text(file.read_text().replace("[data]", "lora_rank = 4\nfreeze = ['*.k_proj.*']\n[data]")
+                        .replace("[optim]", "[optim]\nmoments = 'int8'"))
+        runs.append((file, run))
+    started = time.time()
+    done = longshot("train", runs[0][0])
+    whole_time = time.time() - started
+    kill_until_done(runs[1][0], lambda: whole_time * random.Random(9).uniform(0.3, 0.7))
+    adapters = [run / f"global_step_{ITERATIONS}/adapter" for _, run in runs]
+    assert done.stdout.strip() == str(adapters[0])
+    assert metrics(runs[1][1]) == metrics(runs[0][1])
+    assert not (adapters[0].parent / "huggingface").exists()
+    names = [(a / "adapter_model.safetensors").read_bytes() for a in adapters]
+    assert names[0] == names[1]
+    longshot("eval", "--model", adapters[0], "--data", f"{data}/val.jsonl", "--max-tokens", 48)
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "missing", "journal"])

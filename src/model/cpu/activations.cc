@@ -1,10 +1,11 @@
-#include <algorithm>
+#include "model/cpu/activations.h"
 
-#include "model/cpu/decoder.h"
+#include <algorithm>
 
 namespace longshot::model::cpu {
 
-int64_t activation_bytes(const ModelConfig& c, int64_t tokens, Checkpointing checkpointing) {
+int64_t activation_bytes(const ModelConfig& c, int64_t tokens, Checkpointing checkpointing,
+                         int lora_rank) {
   const auto width = [](int64_t floats) {
     return int64_t{kernels::row_stride(static_cast<int>(floats))};
   };
@@ -21,6 +22,7 @@ int64_t activation_bytes(const ModelConfig& c, int64_t tokens, Checkpointing che
   int64_t floats = c.num_layers * (hidden + (full ? 0 : attention) + (none ? gate_up : 0));
   floats += 5 * hidden + width(qkv) + width(q) + (full ? attention : 0);
   floats += 2 * c.num_kv_heads * kernels::round_up(c.head_dim, kernels::kPanel) + 2 * q;
+  if (lora_rank > 0) floats += 2 * width(lora_rank);
   const int64_t mlp_rows =
       std::min(tokens, kMlpRows) * (2 * width(inner) + (none ? 1 : 2) * gate_up);
   return static_cast<int64_t>(sizeof(float)) * (tokens * floats + mlp_rows);

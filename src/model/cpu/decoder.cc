@@ -17,6 +17,26 @@ namespace {
 
 constexpr int64_t kRows = 32;  // of one task of what is not a product
 
+bool trained(const LinearArrays<float>& g) {
+  return g.weight != nullptr || g.bias != nullptr || g.lora_a != nullptr || g.lora_b != nullptr;
+}
+
+bool trained(const LayerArrays<float>& g) {
+  if (g.attention_norm != nullptr || g.mlp_norm != nullptr) return true;
+  if (g.q_norm != nullptr || g.k_norm != nullptr) return true;
+  return trained(g.q) || trained(g.k) || trained(g.v) || trained(g.out) || trained(g.gate) ||
+         trained(g.up) || trained(g.down);
+}
+
+// The gradient need not go further down than this layer.
+int lowest_trained(const DecoderArrays<float>& gradients) {
+  if (gradients.embedding != nullptr) return 0;
+  int layer = 0;
+  while (layer < static_cast<int>(gradients.layers.size()) && !trained(gradients.layers[layer]))
+    ++layer;
+  return layer;
+}
+
 kernels::AttentionShape attention_shape(const ModelConfig& c) {
   return {c.num_heads, c.num_kv_heads, c.head_dim};
 }
@@ -24,7 +44,7 @@ kernels::AttentionShape attention_shape(const ModelConfig& c) {
 }  // namespace
 
 Decoder::Decoder(const ModelConfig& config, ThreadPool& pool)
-    : config_(config), dense_(pool), attention_(attention_shape(config), pool), pool_(pool) {}
+    : config_(config), linear_(pool), attention_(attention_shape(config), pool), pool_(pool) {}
 
 void Decoder::for_rows(int64_t rows, const std::function<void(int64_t, int64_t)>& body) {
   pool_.parallel_for(static_cast<int>((rows + kRows - 1) / kRows),
@@ -142,13 +162,13 @@ void Decoder::attention_forward(int layer, Saved& s) {
   s.log_sums.reset(rows_, config_.num_heads);
   s.middle.reset(rows_, hidden);
   norm(s.x, w.attention_norm, 0, rows_, normed_);
-  const auto part = [&](const float* weight, const float* bias, int column, int n) {
+  const auto part = [&](const LinearArrays<const float>& weight, int column, int n) {
     const Rows to{s.qkv.row(0) + column, s.qkv.rows().stride};
-    dense_.forward(std::as_const(normed_).rows(), rows_, weight, n, hidden, bias, to, Store::set);
+    linear_.forward(std::as_const(normed_).rows(), rows_, weight, n, hidden, to, Store::set);
   };
-  part(w.q, w.q_bias, 0, q);
-  part(w.k, w.k_bias, q, kv);
-  part(w.v, w.v_bias, q + kv, kv);
+  part(w.q, 0, q);
+  part(w.k, q, kv);
+  part(w.v, q + kv, kv);
   if (config_.qk_norm) {
     s.raw.reset(rows_, q + kv);
     head_norms(layer, s);
@@ -161,8 +181,8 @@ void Decoder::attention_forward(int layer, Saved& s) {
   for_rows(rows_, [&](int64_t first, int64_t last) {
     for (int64_t r = first; r < last; ++r) std::copy_n(s.x.row(r), hidden, s.middle.row(r));
   });
-  dense_.forward(std::as_const(s.attended).rows(), rows_, w.out, hidden, q, w.out_bias,
-                 s.middle.rows(), Store::add);
+  linear_.forward(std::as_const(s.attended).rows(), rows_, w.out, hidden, q, s.middle.rows(),
+                  Store::add);
 }
 
 // Rows [begin, begin + rows) of s.middle -> normed_ and gate_up.
@@ -170,10 +190,10 @@ void Decoder::mlp_rows(int layer, Saved& s, int64_t begin, int64_t rows, Rows ga
   const LayerArrays<const float>& w = weights(layer);
   const int inner = config_.intermediate_size;
   norm(s.middle, w.mlp_norm, begin, rows, normed_);
-  dense_.forward(std::as_const(normed_).rows(), rows, w.gate, inner, hidden_width(), w.gate_bias,
-                 gate_up, Store::set);
-  dense_.forward(std::as_const(normed_).rows(), rows, w.up, inner, hidden_width(), w.up_bias,
-                 {gate_up.data + up_column(), gate_up.stride}, Store::set);
+  const ConstRows x = std::as_const(normed_).rows();
+  linear_.forward(x, rows, w.gate, inner, hidden_width(), gate_up, Store::set);
+  linear_.forward(x, rows, w.up, inner, hidden_width(),
+                  {gate_up.data + up_column(), gate_up.stride}, Store::set);
 }
 
 // s.middle -> out, which begins as a copy of it.
@@ -194,8 +214,8 @@ void Decoder::mlp_forward(int layer, Saved& s, bool keep, Activations& out) {
         std::copy_n(s.middle.row(begin + r), hidden, out.row(begin + r));
       }
     });
-    dense_.forward(std::as_const(act_).rows(), rows, w.down, hidden, inner, w.down_bias,
-                   {out.row(begin), out.rows().stride}, Store::add);
+    linear_.forward(std::as_const(act_).rows(), rows, w.down, hidden, inner,
+                    {out.row(begin), out.rows().stride}, Store::add);
   }
 }
 
@@ -248,13 +268,6 @@ void Decoder::forward(const DecoderArrays<const float>& weights, const DecoderBa
   norm(x_, weights.final_norm, 0, rows_, normed_);
 }
 
-void Decoder::linear_backward(ConstRows dy, ConstRows x, int64_t rows, const float* w, int n, int k,
-                              float* dw, float* dbias, Rows dx, Store store) {
-  if (dw != nullptr) dense_.weight_gradient(dy, x, rows, n, k, dw);
-  if (dbias != nullptr) dense_.bias_gradient(dy, rows, n, dbias);
-  dense_.input_gradient(dy, rows, w, n, k, dx, store);
-}
-
 // dx_, the gradient at the layer's output, becomes that at s.middle.
 void Decoder::mlp_backward(int layer, Saved& s, const LayerArrays<float>& g) {
   const LayerArrays<const float>& w = weights(layer);
@@ -280,8 +293,8 @@ void Decoder::mlp_backward(int layer, Saved& s, const LayerArrays<float>& g) {
         kernels::silu_mul(gate_up.row(r), gate_up.row(r) + up, up, act_.row(r));
     });
     const ConstRows dout{dx_.row(begin), dx_.rows().stride};
-    linear_backward(dout, std::as_const(act_).rows(), rows, w.down, hidden, inner, g.down,
-                    g.down_bias, dact_.rows(), Store::set);
+    linear_.backward(dout, std::as_const(act_).rows(), rows, w.down, hidden, inner, g.down,
+                     dact_.rows(), Store::set);
     for_rows(rows, [&](int64_t first, int64_t last) {
       for (int64_t r = first; r < last; ++r) {
         kernels::silu_mul_backward(gate_up.row(r), gate_up.row(r) + up, dact_.row(r), up,
@@ -290,10 +303,9 @@ void Decoder::mlp_backward(int layer, Saved& s, const LayerArrays<float>& g) {
     });
     const ConstRows dgate = std::as_const(dgate_up_).rows();
     const ConstRows x = std::as_const(normed_).rows();
-    linear_backward(dgate, x, rows, w.gate, inner, hidden, g.gate, g.gate_bias, dnormed_.rows(),
-                    Store::set);
-    linear_backward({dgate.data + up, dgate.stride}, x, rows, w.up, inner, hidden, g.up, g.up_bias,
-                    dnormed_.rows(), Store::add);
+    linear_.backward(dgate, x, rows, w.gate, inner, hidden, g.gate, dnormed_.rows(), Store::set);
+    linear_.backward({dgate.data + up, dgate.stride}, x, rows, w.up, inner, hidden, g.up,
+                     dnormed_.rows(), Store::add);
     norm_backward(s.middle, w.mlp_norm, begin, rows, dnormed_, dx_, g.mlp_norm);
   }
 }
@@ -305,8 +317,8 @@ void Decoder::attention_backward(int layer, Saved& s, const LayerArrays<float>& 
   dattended_.reset(rows_, q);
   dqkv_.reset(rows_, q + 2 * kv);
   dnormed_.reset(rows_, hidden);
-  linear_backward(std::as_const(dx_).rows(), std::as_const(s.attended).rows(), rows_, w.out, hidden,
-                  q, g.out, g.out_bias, dattended_.rows(), Store::set);
+  linear_.backward(std::as_const(dx_).rows(), std::as_const(s.attended).rows(), rows_, w.out,
+                   hidden, q, g.out, dattended_.rows(), Store::set);
   attention_.backward(*batch_.families, std::as_const(s.qkv).rows(),
                       std::as_const(s.attended).rows(), std::as_const(s.log_sums).rows(),
                       std::as_const(dattended_).rows(), dqkv_.rows());
@@ -315,14 +327,14 @@ void Decoder::attention_backward(int layer, Saved& s, const LayerArrays<float>& 
   });
   if (config_.qk_norm) head_norms_backward(layer, s, g);
   norm(s.x, w.attention_norm, 0, rows_, normed_);
-  const auto part = [&](const float* weight, int column, int n, float* dw, float* dbias,
-                        Store store) {
-    linear_backward({dqkv_.row(0) + column, dqkv_.rows().stride}, std::as_const(normed_).rows(),
-                    rows_, weight, n, hidden, dw, dbias, dnormed_.rows(), store);
+  const auto part = [&](const LinearArrays<const float>& weight, int column, int n,
+                        const LinearArrays<float>& gradients, Store store) {
+    linear_.backward({dqkv_.row(0) + column, dqkv_.rows().stride}, std::as_const(normed_).rows(),
+                     rows_, weight, n, hidden, gradients, dnormed_.rows(), store);
   };
-  part(w.q, 0, q, g.q, g.q_bias, Store::set);
-  part(w.k, q, kv, g.k, g.k_bias, Store::add);
-  part(w.v, q + kv, kv, g.v, g.v_bias, Store::add);
+  part(w.q, 0, q, g.q, Store::set);
+  part(w.k, q, kv, g.k, Store::add);
+  part(w.v, q + kv, kv, g.v, Store::add);
   norm_backward(s.x, w.attention_norm, 0, rows_, dnormed_, dx_, g.attention_norm);
 }
 
@@ -340,7 +352,7 @@ void Decoder::backward(Rows dhidden, const DecoderArrays<float>& gradients) {
   });
   norm_backward(x_, weights_.final_norm, 0, rows_, dnormed_, dx_, gradients.final_norm);
   Saved shared;
-  for (int l = config_.num_layers - 1; l >= 0; --l) {
+  for (int l = config_.num_layers - 1; l >= lowest_trained(gradients); --l) {
     const LayerArrays<float>& g = gradients.layers[l];
     if (checkpointing_ == Checkpointing::full) {
       std::swap(shared.x, saved_[l].x);
@@ -362,7 +374,7 @@ void Decoder::backward(Rows dhidden, const DecoderArrays<float>& gradients) {
 }
 
 int64_t Decoder::activation_bytes() const {
-  int64_t total = 0;
+  int64_t total = linear_.activation_bytes();
   const auto add = [&](const Activations& a) { total += a.bytes(); };
   for (const Saved& s : saved_) {
     for (const Activations* a :

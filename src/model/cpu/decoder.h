@@ -11,39 +11,22 @@
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "kernels/dense.h"
 #include "kernels/packed_attention.h"
+#include "model/cpu/activations.h"
+#include "model/cpu/linear.h"
 #include "model/format/config.h"
 
 namespace longshot::model::cpu {
 
-// What the forward pass keeps for the backward pass, of each layer and token.
-enum class Checkpointing {
-  none,       // everything that takes a product to compute
-  selective,  // not the inner activations of the MLP
-  full,       // only the layer's input
-};
-
-constexpr int64_t kMlpRows =
-    2048;  // tokens whose inner activations of the MLP exist at once, unless all are kept
-
-// Memory of the activations of a pass over so many tokens, all that Decoder allocates, in bytes.
-int64_t activation_bytes(const ModelConfig& config, int64_t tokens, Checkpointing checkpointing);
-// The one that computes least again among those that fit `bytes`; full if none does.
-Checkpointing choose_checkpointing(const ModelConfig& config, int64_t tokens, int64_t bytes);
-
-// Arrays in Hugging Face's order [out, in]. Null: the model has no such weight, or, of gradients, it is not trained.
+// Null: the model has no such weight, or, of gradients, it is not trained.
 template <typename T>
 struct LayerArrays {
   T *attention_norm = nullptr, *mlp_norm = nullptr, *q_norm = nullptr, *k_norm = nullptr;
-  T *q = nullptr, *k = nullptr, *v = nullptr, *out = nullptr, *gate = nullptr, *up = nullptr,
-    *down = nullptr;
-  T *q_bias = nullptr, *k_bias = nullptr, *v_bias = nullptr, *out_bias = nullptr;
-  T *gate_bias = nullptr, *up_bias = nullptr, *down_bias = nullptr;
+  LinearArrays<T> q, k, v, out, gate, up, down;
 };
 template <typename T>
 struct DecoderArrays {
-  T *embedding = nullptr, *final_norm = nullptr;
+  T *embedding = nullptr, *final_norm = nullptr;  // [vocab, hidden], [hidden]
   std::vector<LayerArrays<T>> layers;
 };
 
@@ -52,26 +35,13 @@ struct DecoderBatch {
   const std::vector<kernels::Family>* families;  // cover every token once
 };
 
-// Rows of activations; grows, never shrinks, and knows its size.
-class Activations {
- public:
-  void reset(int64_t rows, int width);
-  void free();
-  int64_t bytes() const { return static_cast<int64_t>(data_.size() * sizeof(float)); }
-  kernels::Rows rows() { return {data_.data(), stride_}; }
-  kernels::ConstRows rows() const { return {data_.data(), stride_}; }
-  float* row(int64_t r) { return rows().row(r); }
-  const float* row(int64_t r) const { return rows().row(r); }
-
- private:
-  kernels::AlignedFloats data_;
-  size_t stride_ = 0;
-};
-
 // Not thread-safe. One forward(), then at most one backward() of it.
 class Decoder {
  public:
   Decoder(const ModelConfig& config, ThreadPool& pool);
+
+  // Of the adapters beside linear weights, for all passes from now on.
+  void set_low_rank(LowRank low_rank) { linear_.set_low_rank(low_rank); }
 
   // Keeps what backward() needs, or nothing without `for_backward`. The arrays of `weights` are borrowed until then.
   void forward(const DecoderArrays<const float>& weights, const DecoderBatch& batch,
@@ -100,9 +70,6 @@ class Decoder {
             Activations& out);
   void norm_backward(const Activations& in, const float* weight, int64_t begin, int64_t rows,
                      const Activations& dout, Activations& dx, float* dweight);
-  void linear_backward(kernels::ConstRows dy, kernels::ConstRows x, int64_t rows, const float* w,
-                       int n, int k, float* dw, float* dbias, kernels::Rows dx,
-                       kernels::Store store);
   void for_rows(int64_t rows, const std::function<void(int64_t begin, int64_t end)>& body);
 
   int hidden_width() const { return config_.hidden_size; }
@@ -112,7 +79,7 @@ class Decoder {
   const LayerArrays<const float>& weights(int layer) const { return weights_.layers[layer]; }
 
   ModelConfig config_;
-  kernels::Dense dense_;
+  Linear linear_;
   kernels::PackedAttention attention_;
   ThreadPool& pool_;
 

@@ -126,8 +126,9 @@ void Head::backward(const Problem& p, std::span<const float> log_sums, std::span
 }
 
 // The logits of one chunk: first all of them and their sums, then their gradients in place.
-void Head::forward_backward_chunk(const Problem& p, std::span<const float> grad, int64_t first_row,
-                                  int64_t rows, Rows dhidden, float* dweight, Output& out) {
+void Head::forward_backward_chunk(const Problem& p, std::span<const float> grad, bool with_entropy,
+                                  int64_t first_row, int64_t rows, Rows dhidden, float* dweight,
+                                  Output& out) {
   const auto width = static_cast<size_t>(kernels::row_stride(p.vocab));
   if (logits_.size() < rows * width) logits_ = kernels::AlignedFloats(rows * width);
   std::vector<kernels::VocabSums> sums(rows);
@@ -142,13 +143,14 @@ void Head::forward_backward_chunk(const Problem& p, std::span<const float> grad,
         float* row = block + (r - begin) * width;
         const int target = p.targets[first_row + r] - first;
         if (target >= 0 && target < count) out.logprobs[first_row + r] = row[target] * inverse;
-        kernels::add_block(row, count, inverse, false, sums[r]);
+        kernels::add_block(row, count, inverse, with_entropy, sums[r]);
       }
     });
   });
   for (int64_t r = 0; r < rows; ++r) {
     out.log_sums[first_row + r] = sums[r].log_sum();
     out.logprobs[first_row + r] -= sums[r].log_sum();
+    if (with_entropy) out.entropy[first_row + r] = sums[r].log_sum() - sums[r].mean_logit();
   }
   for_blocks(p.vocab, [&](int first, int count) {
     for_rows(rows, [&](int64_t begin, int64_t end) {
@@ -160,8 +162,8 @@ void Head::forward_backward_chunk(const Problem& p, std::span<const float> grad,
   });
 }
 
-Head::Output Head::forward_backward(const Problem& p, std::span<const float> grad, Rows dhidden,
-                                    float* dweight) {
+Head::Output Head::forward_backward(const Problem& p, std::span<const float> grad,
+                                    bool with_entropy, Rows dhidden, float* dweight) {
   const auto rows = static_cast<int64_t>(p.targets.size());
   LS_CHECK(grad.size() == p.targets.size(), "one gradient a row");
   for (const int32_t id : p.targets)
@@ -169,8 +171,10 @@ Head::Output Head::forward_backward(const Problem& p, std::span<const float> gra
   Output out;
   out.logprobs.assign(rows, 0);
   out.log_sums.assign(rows, 0);
+  if (with_entropy) out.entropy.assign(rows, 0);
   for (int64_t begin = 0; begin < rows; begin += kChunk)
-    forward_backward_chunk(p, grad, begin, std::min(kChunk, rows - begin), dhidden, dweight, out);
+    forward_backward_chunk(p, grad, with_entropy, begin, std::min(kChunk, rows - begin), dhidden,
+                           dweight, out);
   return out;
 }
 

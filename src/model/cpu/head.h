@@ -39,8 +39,8 @@ class Head {
 
   // Both at once where `grad` is known before the log-probabilities are, as in supervised training: the logits are
   // computed once, and kept for some hundred rows at a time.
-  Output forward_backward(const Problem& p, std::span<const float> grad, kernels::Rows dhidden,
-                          float* dweight);
+  Output forward_backward(const Problem& p, std::span<const float> grad, bool with_entropy,
+                          kernels::Rows dhidden, float* dweight);
 
   // KL(softmax(p) || softmax(other)) of each row over the whole vocabulary, nats. `other` has the same rows and
   // vocabulary; its targets are ignored.
@@ -54,8 +54,9 @@ class Head {
   ThreadPool& pool_;
   kernels::Dense dense_;
   kernels::PanelBuffer panels_, other_panels_;
-  void forward_backward_chunk(const Problem& p, std::span<const float> grad, int64_t begin,
-                              int64_t rows, kernels::Rows dhidden, float* dweight, Output& out);
+  void forward_backward_chunk(const Problem& p, std::span<const float> grad, bool with_entropy,
+                              int64_t begin, int64_t rows, kernels::Rows dhidden, float* dweight,
+                              Output& out);
   // Logits [rows][stride] of one block become d loss / d logits.
   void to_gradients(const Problem& p, int first, int count, int64_t begin, int64_t rows,
                     std::span<const float> log_sums, std::span<const float> grad, float* block,

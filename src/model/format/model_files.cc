@@ -6,6 +6,7 @@
 
 #include "base/fs.h"
 #include "base/json.h"
+#include "model/format/adapter.h"
 #include "model/format/gguf_model.h"
 #include "model/format/hf_weights.h"
 #include "model/format/safetensors.h"
@@ -69,6 +70,30 @@ Result<ModelFiles> read_gguf_model(const std::string& path) {
   return files;
 }
 
+// The model an adapter directory belongs to.
+Result<std::string> base_of_adapter(const std::string& directory) {
+  LS_ASSIGN_OR_RETURN(const std::string base, adapter_base(directory));
+  const std::string advice = fmt::format(
+      "; merge it with longshot convert --model BASE --adapter {} --output DIR", directory);
+  if (base.empty() || !fs::exists(base)) {
+    return not_found(
+        fmt::format("{}: its base model '{}' is not on this machine{}", directory, base, advice));
+  }
+  if (is_adapter_directory(base)) {
+    return invalid_argument(fmt::format(
+        "{}: its base model {} is an adapter itself; merge that first", directory, base));
+  }
+  return base;
+}
+
+Result<ModelFiles> read_merged(const std::string& directory) {
+  LS_ASSIGN_OR_RETURN(const std::string base, base_of_adapter(directory));
+  LS_ASSIGN_OR_RETURN(ModelFiles files, read_model(base));
+  LS_ASSIGN_OR_RETURN(const Adapter adapter, read_adapter(directory, files.config));
+  merge_adapter(adapter, files.weights);
+  return files;
+}
+
 Status check_view(const WeightsView& weights) {
   LS_RETURN_IF_ERROR(check_config(weights.config, "cannot write the model"));
   const std::vector<WeightSpec> specs = expected_weights(weights.config);
@@ -99,12 +124,17 @@ Status fsync_all(const fs::path& directory) {
 }  // namespace
 
 Result<ModelConfig> read_model_config(const std::string& path) {
+  if (is_adapter_directory(path)) {
+    LS_ASSIGN_OR_RETURN(const std::string base, base_of_adapter(path));
+    return read_model_config(base);
+  }
   if (!is_gguf_path(path)) return read_hf_config(path);
   LS_ASSIGN_OR_RETURN(const GgufFile file, GgufFile::open(path));
   return read_gguf_config(file);
 }
 
 Result<ModelFiles> read_model(const std::string& path) {
+  if (is_adapter_directory(path)) return read_merged(path);
   return is_gguf_path(path) ? read_gguf_model(path) : read_hf_model(path);
 }
 

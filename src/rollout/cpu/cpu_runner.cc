@@ -13,8 +13,7 @@ constexpr int kMaxRows = 256;
 
 class CpuRunner : public Runner {
  public:
-  CpuRunner(const RunnerLimits& limits, int threads)
-      : limits_(limits), pool_(threads) {}
+  CpuRunner(const RunnerLimits& limits, int threads) : limits_(limits), pool_(threads) {}
 
   Status load_weights(const model::WeightsView& weights) override;
   int64_t version() const override { return version_; }
@@ -24,6 +23,7 @@ class CpuRunner : public Runner {
   RunnerLimits limits() const override { return limits_; }
   bool batch_invariant() const override { return true; }
   int64_t kv_bytes() const override { return blocks_.bytes(); }
+  int64_t weight_bytes() const override { return model_.bytes(); }
   double overhead_rows() const override;
 
  private:

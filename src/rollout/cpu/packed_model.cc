@@ -120,4 +120,11 @@ Status PackedModel::load(const model::WeightsView& weights, NumberFormat format,
   return ok_status();
 }
 
+int64_t PackedModel::bytes() const {
+  size_t total = embedding_.size() * sizeof(float) + head_.bytes();
+  for (const PackedLayer& layer : layers_)
+    total += layer.qkv.bytes() + layer.out.bytes() + layer.gate_up.bytes() + layer.down.bytes();
+  return static_cast<int64_t>(total);
+}
+
 }  // namespace longshot::rollout::cpu

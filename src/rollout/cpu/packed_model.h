@@ -5,8 +5,8 @@
 
 #include "base/status.h"
 #include "base/thread_pool.h"
-#include "model/format/weights_view.h"
 #include "kernels/gemm.h"
+#include "model/format/weights_view.h"
 
 namespace longshot::rollout::cpu {
 
@@ -40,6 +40,7 @@ class PackedModel {
   const float* embedding(int token) const {
     return embedding_.data() + static_cast<size_t>(token) * config_.hidden_size;
   }
+  int64_t bytes() const;
   int up_column() const { return round_up(config_.intermediate_size, kLane); }
 
  private:

@@ -39,14 +39,19 @@ std::vector<data::Sample> group_jobs(int prompts, int per_prompt) {
 class EagerRunner : public Runner {
  public:
   explicit EagerRunner(std::unique_ptr<Runner> runner) : runner_(std::move(runner)) {}
-  Status load_weights(const model::WeightsView& weights) override { return runner_->load_weights(weights); }
+  Status load_weights(const model::WeightsView& weights) override {
+    return runner_->load_weights(weights);
+  }
   int64_t version() const override { return runner_->version(); }
   void copy_block(int from, int to) override { runner_->copy_block(from, to); }
-  void forward(std::span<const Step> steps, std::span<float> logits) override { runner_->forward(steps, logits); }
+  void forward(std::span<const Step> steps, std::span<float> logits) override {
+    runner_->forward(steps, logits);
+  }
   const model::ModelConfig& config() const override { return runner_->config(); }
   RunnerLimits limits() const override { return runner_->limits(); }
   bool batch_invariant() const override { return runner_->batch_invariant(); }
   int64_t kv_bytes() const override { return runner_->kv_bytes(); }
+  int64_t weight_bytes() const override { return runner_->weight_bytes(); }
   double overhead_rows() const override { return 1e9; }
 
  private:
@@ -74,9 +79,11 @@ TEST(SpeculationOnAModel, ChangesNoBit) {
     for (const int threads : {1, 2}) {
       for (const int slots : {1, 7, 64}) {
         if (weights != f32 && (threads == 1 || slots == 1)) continue;  // for the sake of time
-        RunnerLimits limits{.max_running = slots, .max_sequence = 256, .weights = weights, .kv = kv};
+        RunnerLimits limits{
+            .max_running = slots, .max_sequence = 256, .weights = weights, .kv = kv};
         if (slots == 7) limits.kv_blocks = 25;
-        Engine engine(std::make_unique<EagerRunner>(make_cpu_runner(limits, threads)), nullptr, threads);
+        Engine engine(std::make_unique<EagerRunner>(make_cpu_runner(limits, threads)), nullptr,
+                      threads);
         ASSERT_TRUE(engine.runner().load_weights(model->view).ok());
         if (!expected) expected = outcome_of(*engine.generate(jobs, plain));
         EXPECT_EQ(*expected, outcome_of(*engine.generate(jobs, speculative_options())))

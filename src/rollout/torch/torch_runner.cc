@@ -32,6 +32,7 @@ class TorchRunner : public Runner {
   RunnerLimits limits() const override { return limits_; }
   bool batch_invariant() const override { return false; }
   int64_t kv_bytes() const override;
+  int64_t weight_bytes() const override;
 
  private:
   Status build(const model::WeightsView& view);
@@ -96,6 +97,14 @@ int64_t TorchRunner::kv_bytes() const {
   for (const auto* side : {&cache_->k, &cache_->v}) {
     for (const at::Tensor& layer : *side) bytes += static_cast<int64_t>(layer.nbytes());
   }
+  return bytes;
+}
+
+int64_t TorchRunner::weight_bytes() const {
+  int64_t bytes = 0;
+  if (!weights_) return bytes;
+  for (const auto& [name, tensor] : weights_->tensors())
+    bytes += static_cast<int64_t>(tensor.nbytes());
   return bytes;
 }
 

@@ -1,0 +1,259 @@
+#include "loop/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "base/clock.h"
+#include "base/machine.h"
+#include "base/rng.h"
+#include "loop/parts.h"
+#include "model/format/cost.h"
+#include "rollout/jobs.h"
+
+namespace longshot::loop {
+namespace {
+
+constexpr double kGiB = 1 << 30;
+constexpr int kFewTokens = 2, kMoreTokens = 16;  // of the two trial rollouts
+constexpr double kTrialTokens = 4096;            // of the trial update
+// Attention over a growing context runs at about half the rate of a large product.
+constexpr double kAttentionShare = 0.5;
+
+double resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  double pages = 0, resident = 0;
+  file >> pages >> resident;
+  return resident * 4096;
+}
+
+// The size of an iteration.
+struct Size {
+  double groups, n, prompt, response;
+  double samples() const { return groups * n; }
+  double group_tokens() const { return prompt + n * response; }
+};
+
+model::Work training_work(const Size& s, bool shared_prompts) {
+  const double own = s.response - 1, pairs = s.prompt * own + own * (own + 1) / 2,
+               prompt_pairs = s.prompt * (s.prompt + 1) / 2;
+  const double prompts = shared_prompts ? s.groups : s.samples();
+  return {.tokens = prompts * s.prompt + s.samples() * own,
+          .targets = s.samples() * s.response,
+          .pairs = prompts * prompt_pairs + s.samples() * pairs};
+}
+
+class Trial {
+ public:
+  Trial(const TrainConfig& config, Parts& parts) : config_(config), parts_(parts) {}
+
+  Status run(const Size& size);
+
+  // Of an iteration.
+  double rollout_seconds(const Size& size) const;
+  double update_seconds(const Size& size) const;
+  double publish_seconds() const { return publish_seconds_; }
+  double value(const std::string& metric) const { return metrics_.at(metric); }
+  int in_flight(const Size& size) const {
+    return std::min(config_.max_concurrent, static_cast<int>(size.samples()));
+  }
+  bool shared_prompts() const {
+    return config_.machine.device == "cpu" && config_.algorithm.compute.kernels != "libtorch";
+  }
+
+ private:
+  Result<double> generate(const std::vector<data::Draw>& draws, int length);
+  Result<double> update(int groups, int samples, int length);
+  const model::ModelConfig& model() const { return parts_.trainer->weights().config(); }
+
+  const TrainConfig& config_;
+  Parts& parts_;
+  Metrics metrics_;
+  double publish_seconds_ = 0;
+  double peak_flops_ = 0;
+  double seconds_per_token_ = 0, seconds_per_prompt_token_ = 0;
+  double update_overhead_ = 0, overhead_flops_ = 0, update_rate_ = 1;
+};
+
+// All end after exactly `length` tokens.
+Result<double> Trial::generate(const std::vector<data::Draw>& draws, int length) {
+  // The cache of the trial before is of no use to this one.
+  const Stopwatch publishing;
+  LS_RETURN_IF_ERROR(parts_.publisher->publish(parts_.trainer->weights()).status());
+  publish_seconds_ = publishing.seconds();
+  rollout::EngineOptions options = parts_.engine_options;
+  options.sampling.stop_tokens.clear();
+  options.sampling.stop_strings.clear();
+  options.sampling.max_response_length = length;
+  options.repetition.enabled = false;
+  options.token_budget = 0;
+  options.speculate = false;
+  const Stopwatch watch;
+  LS_RETURN_IF_ERROR(
+      parts_.rollout->generate(rollout::make_jobs(draws, config_.n), options, nullptr).status());
+  metrics_.merge(Metrics(parts_.rollout->metrics()));
+  return watch.seconds();
+}
+
+// A policy update on made-up responses.
+Result<double> Trial::update(int groups, int samples, int length) {
+  const int64_t version = parts_.publisher->version();
+  CounterRng rng(1);
+  std::vector<data::Group> batch;
+  for (const data::Draw& draw : parts_.prompts->next(groups, 0)) {
+    data::Group& group = batch.emplace_back();
+    group.prompt = draw.prompt;
+    for (int s = 0; s < samples; ++s) {
+      data::Sample& sample = group.samples.emplace_back();
+      sample.prompt_id = group.prompt.id;
+      sample.prompt_tokens = group.prompt.tokens;
+      for (int t = 0; t < length; ++t)
+        sample.tokens.push_back(static_cast<data::TokenId>(rng.next_below(model().vocab_size)));
+      sample.logprobs.assign(length, -10.0F);
+      sample.segments = {{0, length, version}};
+      sample.finish = data::FinishReason::length;
+      group.verdicts.emplace_back();
+      group.verdicts.back().scored = true;
+      group.verdicts.back().score = s % 2;
+    }
+  }
+  const Stopwatch watch;
+  LS_ASSIGN_OR_RETURN(Metrics metrics, parts_.trainer->fit(batch, 1, 0));
+  const double seconds = watch.seconds();
+  for (const auto& [name, value] : metrics) metrics_[name] = value;
+  return seconds;
+}
+
+Status Trial::run(const Size& size) {
+  const int groups = std::max(1, static_cast<int>(in_flight(size) / size.n));
+  const auto draws = parts_.prompts->next(groups, 0);
+  const double samples = static_cast<double>(draws.size()) * size.n;
+  double prompt_tokens = 0;
+  for (const auto& draw : draws) prompt_tokens += static_cast<double>(draw.prompt.tokens.size());
+  LS_RETURN_IF_ERROR(generate(draws, kFewTokens).status());  // takes memory, starts threads
+  LS_ASSIGN_OR_RETURN(const double few, generate(draws, kFewTokens));
+  LS_ASSIGN_OR_RETURN(const double more, generate(draws, kFewTokens + kMoreTokens));
+  seconds_per_token_ = (more - few) / (kMoreTokens * samples);
+  seconds_per_prompt_token_ =
+      std::max(0.0, few - kFewTokens * samples * seconds_per_token_) / prompt_tokens;
+
+  const int steps = config_.algorithm.mini_batches;
+  LS_RETURN_IF_ERROR(update(steps, 2, 2).status());
+  LS_ASSIGN_OR_RETURN(update_overhead_, update(steps, 2, 2));
+  overhead_flops_ = value("perf/train_flops");
+  // At least a group for each step; fewer samples where that would take long.
+  const int trial_groups = std::clamp(static_cast<int>(kTrialTokens / size.group_tokens()), steps,
+                                      std::max(steps, static_cast<int>(size.groups)));
+  const double share = std::min(1.0, 2 * kTrialTokens / (trial_groups * size.group_tokens()));
+  const int trial_samples = std::max(2, static_cast<int>(size.n * share));
+  LS_ASSIGN_OR_RETURN(const double seconds,
+                      update(trial_groups, trial_samples, static_cast<int>(size.response)));
+  update_rate_ =
+      (value("perf/train_flops") - overhead_flops_) / std::max(1e-6, seconds - update_overhead_);
+  peak_flops_ = metrics_.count("perf/mfu/actor") > 0
+                    ? value("perf/train_flops") / seconds / value("perf/mfu/actor")
+                    : update_rate_;
+  return ok_status();
+}
+
+double Trial::rollout_seconds(const Size& size) const {
+  double tokens = size.samples() * size.response;
+  if (config_.engine.token_budget > 0)
+    tokens = std::min(tokens, static_cast<double>(config_.engine.token_budget));
+  const double context = std::max(0.0, size.response / 2 - kFewTokens - kMoreTokens / 2.0);
+  const double attention = model::forward_flops(model(), {.pairs = context});
+  return size.groups * size.prompt * seconds_per_prompt_token_ +
+         tokens * (seconds_per_token_ + attention / (kAttentionShare * peak_flops_));
+}
+
+double Trial::update_seconds(const Size& size) const {
+  const double flops = config_.algorithm.epochs *
+                       model::training_flops(model(), training_work(size, shared_prompts()));
+  return update_overhead_ + std::max(0.0, flops - overhead_flops_) / update_rate_;
+}
+
+double kv_token_bytes(const model::ModelConfig& c, const std::string& format) {
+  const double value = format == "float32" ? 4 : format == "bfloat16" ? 2 : 1;
+  return 2.0 * c.num_layers * c.num_kv_heads * (c.head_dim * value + (value == 1 ? 4 : 0));
+}
+
+void plan_memory(const TrainConfig& config, const Parts& parts, const Trial& trial,
+                 const Size& size, Plan& plan) {
+  const model::ModelConfig& c = parts.trainer->weights().config();
+  const auto add = [&](const char* name, double bytes, std::string note) {
+    plan.memory.push_back({name, bytes, std::move(note)});
+  };
+  add("weights", trial.value("memory/weights_gb") * kGiB, "f32, of the trainer");
+  add("gradients", trial.value("memory/gradients_gb") * kGiB, "f32");
+  add("moments", trial.value("memory/moments_gb") * kGiB, config.optimizer.moments);
+  const double groups = std::ceil(size.groups / config.algorithm.mini_batches);
+  const double rows = trial.shared_prompts() ? groups * size.group_tokens()
+                                             : groups * size.n * (size.prompt + size.response);
+  const double micro = std::min<double>(config.algorithm.micro_batch_tokens, rows);
+  const double targets = micro * size.n * size.response / size.group_tokens();
+  add("activations",
+      parts.trainer->activation_bytes(static_cast<int64_t>(micro), static_cast<int64_t>(targets)),
+      trial.shared_prompts() ? fmt::format("{:.0f} tokens together", micro)
+                             : std::string("not known with libtorch"));
+  add("rollout weights", trial.value("memory/rollout_weights_gb") * kGiB, config.rollout_dtype);
+  const double running = trial.in_flight(size),
+               blocks = rollout::blocks_for(static_cast<int>(size.response)) + 1;
+  const double prompts =
+      std::ceil(running / size.n) * rollout::blocks_for(static_cast<int>(size.prompt));
+  double kv_blocks = running * blocks + prompts;
+  if (config.kv_blocks > 0) kv_blocks = std::min<double>(kv_blocks, config.kv_blocks);
+  add("KV cache", kv_blocks * rollout::kBlockTokens * kv_token_bytes(c, config.rollout_kv_dtype),
+      fmt::format("{}, {:.0f} samples in flight", config.rollout_kv_dtype, running));
+  add("logits", running * c.vocab_size * sizeof(float), "of the samples in flight");
+  if (parts.trainer->weights().lora().rank > 0) {
+    const double merged =
+        trial.value("memory/weights_gb") * kGiB - 4.0 * c.vocab_size * c.hidden_size;
+    const double gradients = trial.value("memory/gradients_gb") * kGiB;
+    add("merged weights", std::max(0.0, merged - gradients), "while they are published");
+  }
+}
+
+}  // namespace
+
+double Plan::memory_peak() const {
+  double total = 0;
+  for (const PlanItem& item : memory) total += item.value;
+  return total;
+}
+
+double Plan::iteration_seconds() const {
+  double total = 0;
+  for (const PlanItem& item : seconds) total += item.value;
+  return total;
+}
+
+Result<Plan> make_plan(const TrainConfig& config, const PlanOptions& options) {
+  Plan plan;
+  const double program = resident_bytes();
+  LS_ASSIGN_OR_RETURN(Parts parts, make_parts(config, ""));
+  plan.model = config.model.path;
+  plan.parameters = model::parameter_count(parts.trainer->weights().config());
+  plan.trained = parts.trainer->weights().trained_parameters();
+  plan.response_length = options.response_length > 0 ? options.response_length
+                                                     : config.engine.sampling.max_response_length;
+  Summary prompt;
+  for (const auto& draw : parts.prompts->next(config.train_batch_size, 0))
+    prompt.add(static_cast<double>(draw.prompt.tokens.size()));
+  const Size size{static_cast<double>(config.train_batch_size), static_cast<double>(config.n),
+                  prompt.mean(), static_cast<double>(plan.response_length)};
+  Trial trial(config, parts);
+  LS_RETURN_IF_ERROR(trial.run(size));
+  plan_memory(config, parts, trial, size, plan);
+  plan.memory.push_back({"program", program, "libraries and the like"});
+  plan.usable_memory = static_cast<double>(usable_memory(inspect_machine())) + resident_bytes();
+  plan.seconds = {
+      {"rollout", trial.rollout_seconds(size),
+       fmt::format("{:.0f} samples of {} tokens", size.samples(), plan.response_length)},
+      {"update", trial.update_seconds(size),
+       fmt::format("{} optimizer steps", config.algorithm.mini_batches * config.algorithm.epochs)},
+      {"publish", trial.publish_seconds(), "weights to the rollout"}};
+  return plan;
+}
+
+}  // namespace longshot::loop

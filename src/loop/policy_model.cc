@@ -1,0 +1,88 @@
+#include "loop/policy_model.h"
+
+#include <filesystem>
+#include <vector>
+
+#include "base/fs.h"
+#include "base/log.h"
+#include "model/format/adapter.h"
+
+namespace longshot::loop {
+namespace {
+
+std::string adapter_directory(const std::string& checkpoint) {
+  return checkpoint + "/adapter";
+}
+
+}  // namespace
+
+Result<LoadedModel> load_model(const std::string& path, const std::string& chat_template_family,
+                               const std::string& device) {
+  LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_model(path));
+  if (files.tokenizer == nullptr) {
+    return invalid_argument(path + " has no tokenizer.json; it is needed to read prompts");
+  }
+  if (!chat_template_family.empty()) {
+    LS_ASSIGN_OR_RETURN(files.chat_template,
+                        tokenizer::ChatTemplate::of_family(chat_template_family));
+  }
+  LS_ASSIGN_OR_RETURN(model::Weights weights,
+                      model::Weights::from_host(files.config, files.weights, device));
+  return LoadedModel{std::move(weights), std::move(files.tokenizer),
+                     std::move(files.chat_template)};
+}
+
+Status choose_what_learns(const ModelOptions& options, const std::string& checkpoint, int64_t seed,
+                          model::Weights& weights) {
+  const model::ModelConfig& config = weights.config();
+  const bool saved =
+      !checkpoint.empty() && model::is_adapter_directory(adapter_directory(checkpoint));
+  if (saved || !options.lora_adapter_path.empty()) {
+    const std::string from = saved ? adapter_directory(checkpoint) : options.lora_adapter_path;
+    LS_ASSIGN_OR_RETURN(const model::Adapter adapter, model::read_adapter(from, config));
+    weights.add_adapter(adapter);
+  } else if (options.lora.rank > 0) {
+    LS_ASSIGN_OR_RETURN(const auto modules, model::adapter_modules(config, options.lora_targets));
+    weights.add_adapter(
+        model::new_adapter(config, options.lora, modules, static_cast<uint64_t>(seed)));
+  }
+  LS_RETURN_IF_ERROR(weights.freeze(options.freeze).with_context("model.freeze"));
+  if (weights.lora().rank == 0 && options.freeze.empty()) return ok_status();
+  log::info("{} of {} parameters learn", weights.trained_parameters(),
+            model::parameter_count(config));
+  return ok_status();
+}
+
+Result<LoadedModel> load_policy(const ModelOptions& options, const std::string& device,
+                                const std::string& checkpoint, int64_t seed) {
+  const bool whole = !checkpoint.empty() && std::filesystem::exists(checkpoint + "/huggingface");
+  const std::string path = whole ? checkpoint + "/huggingface" : options.path;
+  LS_ASSIGN_OR_RETURN(LoadedModel loaded, load_model(path, options.chat_template, device));
+  LS_RETURN_IF_ERROR(choose_what_learns(options, checkpoint, seed, loaded.weights));
+  return loaded;
+}
+
+Result<std::string> write_policy(const std::string& directory, const model::Weights& weights,
+                                 int64_t version, const ModelOptions& options,
+                                 const tokenizer::Tokenizer* tokenizer,
+                                 const tokenizer::ChatTemplate* chat_template) {
+  if (weights.lora().rank > 0) {
+    LS_RETURN_IF_ERROR(make_directories(directory));
+    const std::string base = std::filesystem::absolute(options.path).lexically_normal().string();
+    LS_RETURN_IF_ERROR(model::write_adapter(adapter_directory(directory), weights.adapter(base)));
+    return adapter_directory(directory);
+  }
+  std::vector<at::Tensor> host_copy;
+  const std::string target = directory + "/huggingface";
+  LS_RETURN_IF_ERROR(make_directories(target));
+  LS_RETURN_IF_ERROR(
+      model::write_model(target, weights.view(version, host_copy), tokenizer, chat_template));
+  return target;
+}
+
+std::string policy_directory(const std::string& directory) {
+  const std::string adapter = adapter_directory(directory);
+  return model::is_adapter_directory(adapter) ? adapter : directory + "/huggingface";
+}
+
+}  // namespace longshot::loop

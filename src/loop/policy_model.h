@@ -1,0 +1,44 @@
+#pragma once
+// The policy of a run: loaded, what of it learns chosen, and written into a checkpoint. A policy with an adapter is
+// written as the adapter alone, <directory>/adapter in the layout of the peft package, any other as a whole model,
+// <directory>/huggingface.
+
+#include <memory>
+#include <string>
+
+#include "loop/config.h"
+#include "model/weights.h"
+#include "tokenizer/chat_template.h"
+#include "tokenizer/tokenizer.h"
+
+namespace longshot::loop {
+
+// A model as every command loads it.
+struct LoadedModel {
+  model::Weights weights;
+  std::unique_ptr<tokenizer::Tokenizer> tokenizer;
+  tokenizer::ChatTemplate chat_template;
+};
+
+// `path`: whatever model::read_model() reads. chat_template_family: empty = the model's own.
+Result<LoadedModel> load_model(const std::string& path, const std::string& chat_template_family,
+                               const std::string& device);
+
+// The model of the options, or that of `checkpoint` unless it is empty, with adapter and frozen weights. `seed`: of a
+// new adapter.
+Result<LoadedModel> load_policy(const ModelOptions& options, const std::string& device,
+                                const std::string& checkpoint, int64_t seed);
+// Adapter and frozen weights of a model that has just been made or loaded.
+Status choose_what_learns(const ModelOptions& options, const std::string& checkpoint, int64_t seed,
+                          model::Weights& weights);
+
+// Returns the directory that holds the policy now.
+Result<std::string> write_policy(const std::string& directory, const model::Weights& weights,
+                                 int64_t version, const ModelOptions& options,
+                                 const tokenizer::Tokenizer* tokenizer,
+                                 const tokenizer::ChatTemplate* chat_template);
+
+// Where write_policy() put it.
+std::string policy_directory(const std::string& directory);
+
+}  // namespace longshot::loop

@@ -1,0 +1,91 @@
+// What of a model learns: adapters beside its weights, weights that are frozen.
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <c10/core/InferenceMode.h>
+#include <fmt/format.h>
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+#include "model/weights.h"
+
+namespace longshot::model {
+namespace {
+
+at::Tensor leaf(const std::vector<float>& values, int64_t rows, int64_t columns,
+                at::Device device) {
+  at::Tensor host = at::empty({rows, columns}, at::TensorOptions().dtype(at::kFloat));
+  LS_CHECK(static_cast<int64_t>(values.size()) == rows * columns,
+           "an adapter's matrix is its shape");
+  std::memcpy(host.mutable_data_ptr<float>(), values.data(), values.size() * sizeof(float));
+  at::NoGradGuard no_grad;
+  return host.to(device).requires_grad_(true);
+}
+
+std::vector<float> values_of(const at::Tensor& tensor) {
+  const at::Tensor host = tensor.detach().to(at::kCPU).contiguous();
+  const float* data = host.const_data_ptr<float>();
+  return {data, data + host.numel()};
+}
+
+}  // namespace
+
+void Weights::add_adapter(const Adapter& adapter) {
+  LS_CHECK(lora_.rank == 0, "there is an adapter already");
+  c10::InferenceMode normal_mode(false);
+  for (NamedTensor& named : tensors_) named.tensor.requires_grad_(false);
+  for (const AdapterPair& pair : adapter.pairs) {
+    const at::Tensor& weight = at(pair.module + ".weight");
+    LS_CHECK(weight.size(0) == pair.out && weight.size(1) == pair.in,
+             "an adapter of another model");
+    add(pair.module + ".lora_A.weight", leaf(pair.a, adapter.lora.rank, pair.in, device()));
+    add(pair.module + ".lora_B.weight", leaf(pair.b, pair.out, adapter.lora.rank, device()));
+  }
+  lora_ = adapter.lora;
+}
+
+Adapter Weights::adapter(const std::string& base) const {
+  Adapter adapter{lora_, base, {}};
+  const std::string first = ".lora_A.weight";
+  for (const NamedTensor& named : tensors_) {
+    if (!named.name.ends_with(first)) continue;
+    AdapterPair& pair = adapter.pairs.emplace_back();
+    pair.module = named.name.substr(0, named.name.size() - first.size());
+    const at::Tensor& b = at(pair.module + ".lora_B.weight");
+    pair.in = static_cast<int>(named.tensor.size(1));
+    pair.out = static_cast<int>(b.size(0));
+    pair.a = values_of(named.tensor);
+    pair.b = values_of(b);
+  }
+  return adapter;
+}
+
+Status Weights::freeze(const std::vector<std::string>& patterns) {
+  for (const std::string& pattern : patterns) {
+    bool any = false;
+    for (NamedTensor& named : tensors_) {
+      if (::fnmatch(pattern.c_str(), named.name.c_str(), 0) != 0) continue;
+      any = true;
+      named.tensor.requires_grad_(false);
+    }
+    if (!any) {
+      return invalid_argument(fmt::format("'{}' matches no weight; their names are like {} and {}",
+                                          pattern, tensors_.front().name,
+                                          tensors_[std::min<size_t>(2, tensors_.size() - 1)].name));
+    }
+  }
+  if (trained_parameters() == 0)
+    return invalid_argument("every weight is frozen: nothing can learn");
+  return ok_status();
+}
+
+int64_t Weights::trained_parameters() const {
+  int64_t count = 0;
+  for (const NamedTensor& named : tensors_)
+    count += named.tensor.requires_grad() ? named.tensor.numel() : 0;
+  return count;
+}
+
+}  // namespace longshot::model

@@ -1,0 +1,58 @@
+#pragma once
+// Low-rank adapters (LoRA, Hu et al., 2106.09685) in the directory layout of the `peft` package: adapter_config.json and
+// adapter_model.safetensors. A weight W [out, in] with an adapter is W + s B A. Torch-free.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "model/format/config.h"
+#include "model/format/model_files.h"
+
+namespace longshot::model {
+
+struct LoraOptions {
+  int rank = 0;          // 0: no adapter
+  double alpha = 16;     // s = alpha / rank
+  bool rslora = false;   // s = alpha / sqrt(rank) (2312.03732)
+  double scale() const;  // s; 1 without an adapter
+};
+
+// A [rank, in] and B [out, rank] beside one linear weight.
+struct AdapterPair {
+  std::string module;  // "model.layers.0.self_attn.q_proj"
+  std::vector<float> a, b;
+  int out = 0, in = 0;
+};
+
+struct Adapter {
+  LoraOptions lora;
+  std::string base;  // the model it belongs to: a path, or whatever the adapter's author called it
+  std::vector<AdapterPair> pairs;  // in the order of expected_weights()
+};
+
+// Modules an adapter can stand beside: the linear layers of every block, in the order of expected_weights().
+// `targets`: "all-linear", or last parts of names such as "q_proj", "down_proj". Error: a target the model does not have.
+Result<std::vector<std::string>> adapter_modules(const ModelConfig& config,
+                                                 const std::vector<std::string>& targets);
+
+// A uniform in +-1/sqrt(in) as PEFT draws it, B zero: the model is unchanged. A function of the seed alone.
+Adapter new_adapter(const ModelConfig& config, const LoraOptions& lora,
+                    const std::vector<std::string>& modules, uint64_t seed);
+
+// Whether `path` is a directory that holds an adapter.
+bool is_adapter_directory(const std::string& path);
+// What the adapter says it belongs to.
+Result<std::string> adapter_base(const std::string& directory);
+
+// Error: a kind of adapter that is not a plain LoRA of linear layers (the message names the setting), a tensor that is
+// missing or does not fit the model.
+Result<Adapter> read_adapter(const std::string& directory, const ModelConfig& config);
+// Both files, f32, fsynced. PEFT's PeftModel.from_pretrained(model, directory) reads them.
+Status write_adapter(const std::string& directory, const Adapter& adapter);
+
+// W += s B A of every adapted weight. LS_CHECKs that they fit; read_adapter() has seen to it.
+void merge_adapter(const Adapter& adapter, std::vector<HostTensor>& weights);
+
+}  // namespace longshot::model

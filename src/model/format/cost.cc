@@ -1,0 +1,39 @@
+#include "model/format/cost.h"
+
+namespace longshot::model {
+namespace {
+
+// Weights of all layers' matrices.
+double layer_weights(const ModelConfig& c) {
+  const double q = static_cast<double>(c.num_heads) * c.head_dim;
+  const double kv = static_cast<double>(c.num_kv_heads) * c.head_dim;
+  return c.num_layers * c.hidden_size * (2 * q + 2 * kv + 3.0 * c.intermediate_size);
+}
+
+double product_flops(const ModelConfig& c, const Work& w) {
+  return 2 * (w.tokens * layer_weights(c) + w.targets * c.hidden_size * c.vocab_size);
+}
+
+// Of one product of scores or of values.
+double attention_flops(const ModelConfig& c, const Work& w) {
+  return 2 * w.pairs * c.num_layers * c.num_heads * c.head_dim;
+}
+
+}  // namespace
+
+Work& Work::operator+=(const Work& other) {
+  tokens += other.tokens;
+  targets += other.targets;
+  pairs += other.pairs;
+  return *this;
+}
+
+double forward_flops(const ModelConfig& config, const Work& work) {
+  return product_flops(config, work) + 2 * attention_flops(config, work);
+}
+
+double training_flops(const ModelConfig& config, const Work& work) {
+  return 3 * product_flops(config, work) + 7 * attention_flops(config, work);
+}
+
+}  // namespace longshot::model

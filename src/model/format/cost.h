@@ -1,0 +1,22 @@
+#pragma once
+// The arithmetic a model needs: multiply-adds of its matrix products and of attention, each counted as two operations,
+// when nothing is computed twice or for nothing. Norms, activations and softmax are not counted.
+
+#include "model/format/config.h"
+
+namespace longshot::model {
+
+struct Work {
+  double tokens = 0;   // through the layers
+  double targets = 0;  // positions through the output head
+  double pairs = 0;    // (query, key) that see each other
+
+  Work& operator+=(const Work& other);
+};
+
+double forward_flops(const ModelConfig& config, const Work& work);
+// Forward and backward of all weights. Attention's backward makes five products where its forward makes two: the scores
+// are computed again.
+double training_flops(const ModelConfig& config, const Work& work);
+
+}  // namespace longshot::model

@@ -1,0 +1,12 @@
+#pragma once
+// What a large matrix product reaches on a device: the figure that utilization is measured against.
+
+#include <string>
+
+namespace longshot::policy {
+
+// Operations per second, a multiply-add counting two, of f32 products of 1024 x 1024 matrices through libtorch: the best
+// of a few, a tenth of a second in all on a CPU.
+double measure_gemm_flops(const std::string& device);
+
+}  // namespace longshot::policy
