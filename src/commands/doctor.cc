@@ -250,8 +250,10 @@ Status plan(const Options& options) {
 }
 
 Status examine_machine(const Options& options) {
-  if (!options.model.empty() || !options.overrides.empty())
-    return invalid_argument("--model and overrides go with --plan CONFIG");
+  if (!options.model.empty() || !options.overrides.empty() ||
+      options.plan_options.response_length > 0) {
+    return invalid_argument("--model, --response-length and overrides go with --plan CONFIG");
+  }
   const std::vector<Finding> findings = examine();
   options.json ? print_json(findings) : print_text(findings);
   return ok_status();

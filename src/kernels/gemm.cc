@@ -168,15 +168,19 @@ void make_strip(const float* from, size_t ldx, int height, int depth, float* str
   }
 }
 
+// Tile t of one block of k, to its place in the block's strips.
+void make_strip_of(const RowTiles& tiles, int t, const float* x, size_t ldx, int depth,
+                   float* strips) {
+  const int begin = tiles.begin(t), height = tiles.begin(t + 1) - begin;
+  make_strip(x + begin * ldx, ldx, height, depth, strips + static_cast<size_t>(begin) * depth);
+}
+
 void set_strip_target(const float* x, size_t ldx, int rows, int k, int block_depth, int t,
                       float* strips) {
   const RowTiles tiles(rows);
-  const int begin = tiles.begin(t), height = tiles.begin(t + 1) - begin;
-  for (int done = 0; done < k; done += block_depth) {
-    const int depth = std::min(block_depth, k - done);
-    float* strip = strips + static_cast<size_t>(done) * rows + static_cast<size_t>(begin) * depth;
-    make_strip(x + begin * ldx + done, ldx, height, depth, strip);
-  }
+  for (int done = 0; done < k; done += block_depth)
+    make_strip_of(tiles, t, x + done, ldx, std::min(block_depth, k - done),
+                  strips + static_cast<size_t>(done) * rows);
 }
 
 void gemm_strips_target(const PackedMatrix& w, const float* strips, int rows, float* y, size_t ldy,
@@ -202,26 +206,21 @@ void panels_block(const Panels& w, int k, int depth, TileArgs a, int rows) {
   }
 }
 
-// x of one block of k, in the order of its tiles.
-float* strips_of(const float* x, size_t ldx, int rows, int depth) {
+// Room for the strips of one block of k.
+float* strip_buffer(int rows, int k) {
   thread_local AlignedFloats strips;
-  if (strips.size() < static_cast<size_t>(rows) * depth)
-    strips = AlignedFloats(static_cast<size_t>(rows) * depth);
-  const RowTiles tiles(rows);
-  for (int t = 0; t < tiles.count; ++t) {
-    const int begin = tiles.begin(t), height = tiles.begin(t + 1) - begin;
-    make_strip(x + begin * ldx, ldx, height, depth,
-               strips.data() + static_cast<size_t>(begin) * depth);
-  }
+  const size_t size = static_cast<size_t>(rows) * std::min(kPanelsDepth, k);
+  if (strips.size() < size) strips = AlignedFloats(size);
   return strips.data();
 }
 
-void panels_target(const Panels& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
-                   Store store) {
-  const bool strip = rows > kMaxRows && w.n >= kStripColumns;
+// Block by block of k: x_of(k, depth) gives the rows, `ldx` apart, or the strips of a block.
+template <bool kStrip, typename XOf>
+void multiply_blocks(const Panels& w, const XOf& x_of, size_t ldx, int rows, float* y, size_t ldy,
+                     Store store) {
   for (int k = 0; k < w.k; k += kPanelsDepth) {
     const int depth = std::min(kPanelsDepth, w.k - k);
-    const TileArgs a{.x = strip ? strips_of(x + k, ldx, rows, depth) : x + k,
+    const TileArgs a{.x = x_of(k, depth),
                      .ldx = ldx,
                      .panel = nullptr,
                      .second = 0,
@@ -233,8 +232,24 @@ void panels_target(const Panels& w, const float* x, size_t ldx, int rows, float*
                      .ahead = nullptr,
                      .ahead_step = 0,
                      .ahead_second = 0};
-    strip ? panels_block<true>(w, k, depth, a, rows) : panels_block<false>(w, k, depth, a, rows);
+    panels_block<kStrip>(w, k, depth, a, rows);
   }
+}
+
+void panels_target(const Panels& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
+                   Store store) {
+  if (rows <= kMaxRows || w.n < kStripColumns) {
+    multiply_blocks<false>(
+        w, [&](int k, int) { return x + k; }, ldx, rows, y, ldy, store);
+    return;
+  }
+  float* strips = strip_buffer(rows, w.k);
+  const RowTiles tiles(rows);
+  const auto strips_of = [&](int k, int depth) {
+    for (int t = 0; t < tiles.count; ++t) make_strip_of(tiles, t, x + k, ldx, depth, strips);
+    return strips;
+  };
+  multiply_blocks<true>(w, strips_of, 0, rows, y, ldy, store);
 }
 
 // x [depth][ldx] -> strips [tile][depth][height], in the order of the tiles.
@@ -251,25 +266,12 @@ void pack_strips(const float* x, size_t ldx, int rows, int depth, float* strips)
 
 void transposed_target(const Panels& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
                        Store store) {
-  thread_local AlignedFloats strips;
-  strips.resize(std::max(strips.size(), static_cast<size_t>(rows) * std::min(kPanelsDepth, w.k)));
-  for (int k = 0; k < w.k; k += kPanelsDepth) {
-    const int depth = std::min(kPanelsDepth, w.k - k);
-    pack_strips(x + k * ldx, ldx, rows, depth, strips.data());
-    const TileArgs a{.x = strips.data(),
-                     .ldx = 0,
-                     .panel = nullptr,
-                     .second = 0,
-                     .depth = depth,
-                     .bias = nullptr,
-                     .y = y,
-                     .ldy = ldy,
-                     .add = k > 0 || store == Store::add,
-                     .ahead = nullptr,
-                     .ahead_step = 0,
-                     .ahead_second = 0};
-    panels_block<true>(w, k, depth, a, rows);
-  }
+  float* strips = strip_buffer(rows, w.k);
+  const auto strips_of = [&](int k, int depth) {
+    pack_strips(x + k * ldx, ldx, rows, depth, strips);
+    return strips;
+  };
+  multiply_blocks<true>(w, strips_of, 0, rows, y, ldy, store);
 }
 
 }  // namespace longshot::kernels::HWY_NAMESPACE

@@ -289,8 +289,11 @@ Status validate(const ModelOptions& m) {
         "model.lora_rank is for a new adapter; that of model.lora_adapter_path has a rank of its "
         "own");
   }
-  if (m.lora.rank == 0 && m.lora_targets != std::vector<std::string>{"all-linear"})
+  const ModelOptions plain;
+  if (m.lora.rank == 0 && m.lora_targets != plain.lora_targets)
     return invalid_argument("model.lora_targets is for a new adapter: set model.lora_rank");
+  if (m.lora.rank == 0 && m.lora.alpha != plain.lora.alpha)
+    return invalid_argument("model.lora_alpha is for a new adapter: set model.lora_rank");
   if (adapter && m.path.empty()) return invalid_argument("an adapter needs model.path, its base");
   if (adapter && model::is_adapter_directory(m.path)) {
     return invalid_argument(m.path +

@@ -96,7 +96,7 @@ cpu::Head::Problem CpuCompute::problem(const Weights& weights) const {
 
 int64_t CpuCompute::activation_bytes() const {
   return decoder_.activation_bytes() + gathered_.bytes() + dgathered_.bytes() +
-         dcorrection_.bytes() + dhidden_.bytes();
+         dcorrection_.bytes() + dhidden_.bytes() + head_.bytes();
 }
 
 TokenLogprobs CpuCompute::forward(Weights& weights, const Request& request) {

@@ -40,7 +40,7 @@ class CpuCompute {
   // From grad[i] = d loss / d logprobs[i]; adds to the gradients of the weights that require one. Once.
   void backward(Weights& weights, const std::vector<float>& grad);
 
-  // Memory of the decoder's activations and of the head's rows.
+  // Memory of the decoder's activations, and of the head's rows and logits.
   int64_t activation_bytes() const;
 
  private:

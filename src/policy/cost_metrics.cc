@@ -2,12 +2,16 @@
 
 namespace longshot::policy {
 
-void report_cost(const Training& t, const model::Work& work, double seconds, Metrics& m) {
+double pass_flops(const model::Weights& weights, const model::Work& work, bool backward) {
+  const model::ModelConfig& config = weights.config();
+  if (!backward) return model::forward_flops(config, work);
+  const double flops = model::training_flops(config, work);
+  if (weights.lora().rank == 0) return flops;
+  return flops - model::forward_flops(config, {.tokens = work.tokens, .targets = work.targets});
+}
+
+void report_cost(const Training& t, double flops, double seconds, Metrics& m) {
   constexpr double kGiB = 1 << 30;
-  const model::ModelConfig& config = t.weights.config();
-  double flops = model::training_flops(config, work);
-  if (t.weights.lora().rank > 0)
-    flops -= model::forward_flops(config, {.tokens = work.tokens, .targets = work.targets});
   m["perf/train_flops"] = flops;
   if (t.peak_flops > 0) m["perf/mfu/actor"] = flops / seconds / t.peak_flops;
   double weights = 0, trained = 0;

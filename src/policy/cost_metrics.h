@@ -16,10 +16,12 @@ struct Training {
   double peak_flops;  // 0: unknown
 };
 
-// perf/train_flops: what forward and backward of `work` need, model::training_flops() (with an adapter without the
-// gradients of the weights beside it). perf/mfu/actor: the share of the peak, if that is known. memory/weights_gb,
+// Operations that the model needs for a pass: forward, or forward and backward; with an adapter without the gradients of
+// the weights beside it.
+double pass_flops(const model::Weights& weights, const model::Work& work, bool backward);
+
+// perf/train_flops: `flops`, of all passes. perf/mfu/actor: the share of the peak, if that is known. memory/weights_gb,
 // gradients_gb, moments_gb, activations_gb: GiB; activations are those of the largest pass so far.
-void report_cost(const Training& training, const model::Work& work, double seconds,
-                 Metrics& metrics);
+void report_cost(const Training& training, double flops, double seconds, Metrics& metrics);
 
 }  // namespace longshot::policy

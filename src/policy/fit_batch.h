@@ -7,7 +7,6 @@
 #include "base/metrics.h"
 #include "base/status.h"
 #include "data/types.h"
-#include "model/format/cost.h"
 #include "policy/advantage/advantage.h"
 #include "policy/loss/objective.h"
 #include "policy/options.h"
@@ -27,7 +26,7 @@ struct FitStats {
       true;  // no present log-probability of unchanged weights was off by more than rounding
   double step_loss = 0, step_kl = 0;  // of the present optimizer step
   int64_t unshared_tokens = 0;
-  model::Work work;  // of forward and backward passes
+  double flops = 0;  // that the passes needed
   double lr = 0;
 
   void report(double seconds, Metrics& metrics) const;

@@ -10,8 +10,8 @@
 namespace longshot::policy {
 
 double measure_gemm_flops(const std::string& device) {
-  constexpr int64_t kSize = 1024;
-  constexpr int kRepeats = 6;
+  constexpr int64_t kSize = 768;
+  constexpr int kRepeats = 4;
   const auto options = at::TensorOptions().dtype(at::kFloat).device(at::Device(device));
   const at::Tensor a = at::ones({kSize, kSize}, options), b = at::ones({kSize, kSize}, options);
   double best = 0;

@@ -158,6 +158,7 @@ double Compute::activation_bytes(int64_t tokens, int64_t targets, int lora_rank)
   const int64_t head_rows = 2 * targets + tokens;
   return static_cast<double>(
       model::cpu::activation_bytes(config_, tokens, checkpointing(tokens), lora_rank) +
+      model::cpu::Head::chunk_bytes(targets, config_.vocab_size) +
       head_rows * kernels::row_stride(config_.hidden_size) * static_cast<int64_t>(sizeof(float)));
 }
 

@@ -131,7 +131,7 @@ Result<Metrics> Trainer::Impl::fit(const std::vector<data::Group>& groups, uint6
   Metrics metrics;
   batch.set.report(metrics);
   stats.report(watch.seconds(), metrics);
-  report_cost({weights, optimizer, compute, peak_flops}, stats.work, watch.seconds(), metrics);
+  report_cost({weights, optimizer, compute, peak_flops}, stats.flops, watch.seconds(), metrics);
   return metrics;
 }
 
@@ -229,7 +229,7 @@ bool Trainer::Impl::accumulate_rows(const Batch& batch, const std::vector<Weight
     std::vector<float> expected;
     if (unchanged && stats.as_recorded) expected = expected_gradient(batch, rows, micro, objective);
     Pass pass(compute, weights, micro, algorithm.temperature, unchanged,
-              expected.empty() || all_zero(expected) ? nullptr : &expected);
+              all_zero(expected) ? nullptr : &expected);
     std::vector<float> grad(micro.targets.size());
     for (size_t r = 0; r < micro.rows.size(); ++r) {
       const size_t row = rows[micro.rows[r]].row, begin = micro.begins[r],
@@ -259,9 +259,10 @@ bool Trainer::Impl::accumulate_rows(const Batch& batch, const std::vector<Weight
     for (const float e : pass.entropy()) stats.entropy.add(e);
     stats.response_tokens += static_cast<int64_t>(micro.targets.size());
     stats.packed_tokens += micro.batch.total();
-    stats.work += work_of(micro);
     stats.unshared_tokens += micro.unshared;
-    if (all_zero(grad) && (expected.empty() || all_zero(expected))) continue;
+    const bool backward = !all_zero(grad) || !all_zero(expected);
+    stats.flops += pass_flops(weights, work_of(micro), backward);
+    if (!backward) continue;
     pass.backward(grad);
     any_gradient = true;
   }
@@ -280,14 +281,14 @@ Result<Metrics> Trainer::Impl::supervised_step(const std::vector<PassRow>& rows,
   weights.zero_grad();
   double loss = 0;
   int64_t packed = 0;
-  model::Work work;
+  double flops = 0;
   for (const MicroBatch& micro : micro_batches(rows, micro_batch_tokens)) {
     const std::vector<float> grad(micro.targets.size(),
                                   static_cast<float>(-1.0 / static_cast<double>(tokens)));
     Pass pass(compute, weights, micro, 1.0, false, &grad);
     loss -= sum(pass.logprobs());
     packed += micro.batch.total();
-    work += work_of(micro);
+    flops += pass_flops(weights, work_of(micro), true);
     pass.backward(grad);
   }
   LS_ASSIGN_OR_RETURN(const AdamW::Step step, optimizer.step(weights));
@@ -297,7 +298,7 @@ Result<Metrics> Trainer::Impl::supervised_step(const std::vector<PassRow>& rows,
                   {"train/tokens", static_cast<double>(tokens)},
                   {"train/skipped_steps", step.skipped ? 1.0 : 0.0},
                   {"perf/train_tokens_per_second", static_cast<double>(packed) / watch.seconds()}};
-  report_cost({weights, optimizer, compute, peak_flops}, work, watch.seconds(), metrics);
+  report_cost({weights, optimizer, compute, peak_flops}, flops, watch.seconds(), metrics);
   return metrics;
 }
 

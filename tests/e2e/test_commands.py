@@ -113,11 +113,13 @@ def test_doctor_plans_a_run_and_writes_nothing(setting):
     text = longshot("doctor", "--plan", file).stdout
     assert "GiB at the peak" in text and "s an iteration" in text
     assert "--plan" in longshot("doctor", "--model", root, code=2).stderr
+    assert "--plan" in longshot("doctor", "--response-length", 9, code=2).stderr
     assert "nowhere" in longshot("doctor", "--plan", file, "--model", "nowhere", code=2).stderr
 
 
 @pytest.mark.parametrize("override, message", [
     ("model.lora_targets=['c_attn']", "model.lora_rank"),
+    ("model.lora_alpha=32", "model.lora_rank"),
     ("model.freeze=['transformer.*']", "transformer.*"),
     ("model.freeze=['*']", "nothing can learn"),
     ("model.lora_adapter_path=nowhere", "nowhere"),

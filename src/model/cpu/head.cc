@@ -37,6 +37,10 @@ float* thread_block(int which) {
 
 }  // namespace
 
+int64_t Head::chunk_bytes(int64_t rows, int vocab) {
+  return std::min(rows, kChunk) * kernels::row_stride(vocab) * static_cast<int64_t>(sizeof(float));
+}
+
 void Head::pack(const Problem& p, int first, int count, kernels::PanelBuffer& panels) {
   panels.reset(count, p.width);
   const float* weight = p.weight + static_cast<size_t>(first) * p.width;

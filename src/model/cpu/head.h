@@ -42,6 +42,12 @@ class Head {
   Output forward_backward(const Problem& p, std::span<const float> grad, bool with_entropy,
                           kernels::Rows dhidden, float* dweight);
 
+  // Memory of the logits and their gradients that it holds, and of those that forward_backward() of so many rows will.
+  int64_t bytes() const {
+    return static_cast<int64_t>((logits_.size() + gradients_.size()) * sizeof(float));
+  }
+  static int64_t chunk_bytes(int64_t rows, int vocab);
+
   // KL(softmax(p) || softmax(other)) of each row over the whole vocabulary, nats. `other` has the same rows and
   // vocabulary; its targets are ignored.
   std::vector<float> divergence(const Problem& p, const Problem& other);

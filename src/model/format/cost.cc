@@ -21,13 +21,6 @@ double attention_flops(const ModelConfig& c, const Work& w) {
 
 }  // namespace
 
-Work& Work::operator+=(const Work& other) {
-  tokens += other.tokens;
-  targets += other.targets;
-  pairs += other.pairs;
-  return *this;
-}
-
 double forward_flops(const ModelConfig& config, const Work& work) {
   return product_flops(config, work) + 2 * attention_flops(config, work);
 }

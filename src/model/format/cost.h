@@ -10,8 +10,6 @@ struct Work {
   double tokens = 0;   // through the layers
   double targets = 0;  // positions through the output head
   double pairs = 0;    // (query, key) that see each other
-
-  Work& operator+=(const Work& other);
 };
 
 double forward_flops(const ModelConfig& config, const Work& work);

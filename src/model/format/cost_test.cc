@@ -16,11 +16,6 @@ TEST(Cost, ByHand) {
   EXPECT_EQ(forward_flops(c, {.pairs = 5}), 5 * 2 * 2 * 2 * 16);
   EXPECT_EQ(training_flops(c, {.tokens = 1}), 3 * forward_flops(c, {.tokens = 1}));
   EXPECT_EQ(training_flops(c, {.pairs = 2}), 3.5 * forward_flops(c, {.pairs = 2}));
-  Work sum{.tokens = 1, .targets = 2, .pairs = 3};
-  sum += {.tokens = 10, .targets = 20, .pairs = 30};
-  EXPECT_EQ(sum.tokens, 11);
-  EXPECT_EQ(sum.targets, 22);
-  EXPECT_EQ(sum.pairs, 33);
 }
 
 }  // namespace
