@@ -67,6 +67,14 @@ Json supervised(policy::Trainer& trainer, const model::ModelConfig& c, const Jso
       {"peak_bytes", peak_rss()}};
 }
 
+// What the rollout of these weights would have recorded.
+void record_logprobs(policy::Trainer& trainer, data::Sample& sample) {
+  std::vector<data::TokenId> sequence = sample.prompt_tokens;
+  sequence.insert(sequence.end(), sample.tokens.begin(), sample.tokens.end());
+  const auto all = trainer.logprobs({sequence}, 1.0).front();  // of every token but the first
+  sample.logprobs.assign(all.end() - static_cast<long>(sample.tokens.size()), all.end());
+}
+
 Json policy_update(policy::Trainer& trainer, const model::ModelConfig& c, const Json& request,
                    uint64_t key) {
   const int64_t prompts = request.at("groups"), samples = request.at("samples"),
@@ -82,7 +90,7 @@ Json policy_update(policy::Trainer& trainer, const model::ModelConfig& c, const 
       sample.prompt_tokens = prompt;
       sample.tokens = random_tokens(
           r, hash_combine(key, static_cast<uint64_t>(1000 + g * samples + s)), c.vocab_size);
-      sample.logprobs.assign(r, -10.0F);
+      record_logprobs(trainer, sample);
       sample.segments = {{0, static_cast<int>(r), 0}};
       sample.finish = data::FinishReason::length;
       data::Verdict verdict;

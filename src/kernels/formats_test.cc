@@ -60,6 +60,58 @@ TEST_P(FormatKernels, WeightOnlyFormatsHaveTheBitsOfTheF32GemmOnTheirValues) {
   }
 }
 
+std::vector<float> rounded(const std::vector<float>& values) {
+  std::vector<float> out;
+  for (const float v : values) out.push_back(from_bf16(to_bf16(v)));
+  return out;
+}
+
+Bf16Rows bf16_rows(const std::vector<float>& x, int m, int k) {
+  Bf16Rows rows;
+  rows.reset(m, k);
+  for (int r = 0; r < m; ++r) rows.set_row(r, x.data() + static_cast<size_t>(r) * k);
+  return rows;
+}
+
+TEST(Bf16Gemm, IsTheProductOfTheRoundedValues) {
+  if (!has_bf16_products()) GTEST_SKIP() << "this processor does not multiply bf16";
+  for (const auto& [m, n, k] :
+       {std::array{1, 32, 64}, {13, 96, 577}, {7, 33, 5}, {64, 67, 320}, {25, 1, 1}}) {
+    const auto x = random_floats(m * k, 1), w = random_floats(n * k, 2), bias = random_floats(n, 3);
+    PackedMatrix packed;
+    packed.reset(n, k, NumberFormat::bf16);
+    packed.set_rows(0, n, w.data());
+    packed.set_bias(0, bias);
+    const Bf16Rows rows = bf16_rows(x, m, k);
+    const int stride = n + 3;
+    std::vector<float> y(static_cast<size_t>(m) * stride, 7.0f), expected = y;
+    gemm_bf16(packed, rows, m, y.data(), stride, 0, packed.panels(), Store::add);
+    const auto products = reference::gemm(rounded(x), rounded(w), m, n, k);
+    for (int i = 0; i < m * n; ++i) expected[i / n * stride + i % n] += products[i] + bias[i % n];
+    const double difference = largest_difference(y, expected);
+    printf("bf16 gemm %d x %d x %d: largest difference %.3g\n", m, n, k, difference);
+    EXPECT_LT(difference, 3e-5);
+  }
+}
+
+TEST(Bf16Gemm, ARowHasTheSameBitsInAnyBatchAndRangeOfPanels) {
+  if (!has_bf16_products()) GTEST_SKIP() << "this processor does not multiply bf16";
+  const int m = 29, n = 70, k = 130;
+  const auto x = random_floats(m * k, 1), w = random_floats(n * k, 2);
+  PackedMatrix packed;
+  packed.reset(n, k, NumberFormat::bf16);
+  packed.set_rows(0, n, w.data());
+  std::vector<float> together(m * n), alone(m * n);
+  gemm_bf16(packed, bf16_rows(x, m, k), m, together.data(), n, 0, packed.panels(), Store::set);
+  for (int r = 0; r < m; ++r) {
+    const std::vector<float> row(x.begin() + r * k, x.begin() + (r + 1) * k);
+    const Bf16Rows one = bf16_rows(row, 1, k);
+    for (int p = 0; p < packed.panels(); ++p)
+      gemm_bf16(packed, one, 1, alone.data() + r * n, n, p, p + 1, Store::set);
+  }
+  EXPECT_EQ(together, alone);
+}
+
 // The int8 product of one row and column, in plain integers.
 float int8_product(const float* x, const PackedMatrix& w, int column) {
   float largest = 0;

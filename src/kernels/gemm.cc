@@ -20,14 +20,17 @@ namespace hn = hwy::HWY_NAMESPACE;
 constexpr int kAhead = 1024;        // values of bf16 weights that are fetched early
 constexpr int kStripColumns = 256;  // of a product, from which on copying x into strips pays
 
-// bf16 [count][16] -> f32 [count][16].
+// bf16 [count / 2][16][2] -> f32 [count][16], one row more if the count is odd.
 void unpack_bf16(const uint16_t* in, int count, float* out) {
   const D d;
-  const hn::Rebind<hwy::bfloat16_t, D> half;
-  for (int i = 0; i < count * kPanel; i += kN) {
-    __builtin_prefetch(in + i + kAhead, 0, 3);
-    hn::Store(hn::PromoteTo(d, hn::Load(half, reinterpret_cast<const hwy::bfloat16_t*>(in + i))), d,
-              out + i);
+  const hn::Rebind<uint32_t, D> words;
+  for (int i = 0; i < count; i += 2, in += 2 * kPanel, out += 2 * kPanel) {
+    __builtin_prefetch(in + kAhead, 0, 3);
+    for (int c = 0; c < kPanel; c += kN) {
+      const auto both = hn::Load(words, reinterpret_cast<const uint32_t*>(in) + c);
+      hn::Store(hn::BitCast(d, hn::ShiftLeft<16>(both)), d, out + c);
+      hn::Store(hn::BitCast(d, hn::And(both, hn::Set(words, 0xFFFF0000u))), d, out + kPanel + c);
+    }
   }
 }
 

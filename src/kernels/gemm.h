@@ -7,6 +7,9 @@
 // multiply-add). Each output differs from the exact sum by at most about (depth + k / depth) * 2^-24 relative to the
 // sum of magnitudes.
 //
+// bf16 where the processor multiplies it (AVX512_BF16), by gemm_bf16: the rows of x are rounded to bf16 too, and an
+// output is one chain of sums of two products, in ascending order.
+//
 // int8: the rows of x are quantized first, each with a scale of its own: to 8 bits for VNNI, to 12 without it, where the
 // products are 16-bit ones anyway. Products are summed in 32-bit integers, which is exact, so the bits are the same for
 // any order, and for any instruction set but VNNI.
@@ -67,6 +70,29 @@ void multiply(const Panels& w, const float* x, size_t ldx, int rows, float* y, s
 // The same for x that lies transposed, [k, rows] (row stride ldx).
 void multiply_transposed(const Panels& w, const float* x, size_t ldx, int rows, float* y,
                          size_t ldy, Store store);
+
+// Whether this processor multiplies bytes (AVX-512 with VNNI).
+bool has_byte_products();
+// Whether this processor multiplies bf16: then bf16 weights may be used with gemm_bf16, faster than with gemm.
+bool has_bf16_products();
+
+// Rows of x in bf16.
+class Bf16Rows {
+ public:
+  void reset(int rows, int k);
+  // Rounds one row of k floats to nearest even. Thread-safe for different rows.
+  void set_row(int row, const float* x);
+  const uint16_t* row(int r) const { return values_.data() + static_cast<size_t>(r) * stride_; }
+
+ private:
+  int k_ = 0;
+  size_t stride_ = 0;
+  std::vector<uint16_t, LineAllocator<uint16_t>> values_;
+};
+
+// The same for W in bf16 and all rows of x in [0, rows); only if has_bf16_products().
+void gemm_bf16(const PackedMatrix& w, const Bf16Rows& x, int rows, float* y, size_t ldy,
+               int panel_begin, int panel_end, Store store);
 
 // Largest |q| of rows of k values, on this processor. Not above 127 with VNNI; else sums of k products of a q and a
 // weight byte stay within 32 bits.

@@ -28,7 +28,9 @@ struct Int8Tile {
   size_t second;         // bytes from a panel to the next
   const QuantizedRows* x;
   int row;
-  int quads;  // k / 4, rounded up
+  int quads;            // k / 4, rounded up
+  const uint8_t* ahead;  // weights that will be needed next, fetched meanwhile: a part of a panel by each tile
+  int ahead_step;        // bytes for each quad
 };
 
 constexpr int kSumsStride = 32;  // of the sums of a tile, [rows][32]: two panels
@@ -47,13 +49,11 @@ __attribute__((target("avx512f,avx512vnni"))) void tile(const Int8Tile& t, int32
     acc[r][0] = acc[r][1] = _mm512_setzero_si512();
     x[r] = t.x->row_bytes(t.row + r);
   }
-  const uint8_t* w = t.panel;
-  for (int i = 0; i < t.quads; ++i, w += 64) {
+  const uint8_t *w = t.panel, *ahead = t.ahead;
+  for (int i = 0; i < t.quads; ++i, w += 64, ahead += t.ahead_step) {
     const __m512i w0 = _mm512_load_si512(w), w1 = _mm512_load_si512(w + t.second);
-    if (kRows <= 4) {
-      __builtin_prefetch(w + 2048, 0, 2);
-      __builtin_prefetch(w + t.second + 2048, 0, 2);
-    }
+    __builtin_prefetch(ahead, 0, 2);
+    __builtin_prefetch(ahead + t.second, 0, 2);
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
       int32_t four;
@@ -193,15 +193,19 @@ void gemm_int8_target(const PackedMatrix& w, const QuantizedRows& x, int rows, f
   const int tiles = (rows + kMaxRows - 1) / kMaxRows;
   for (int p = panel_begin; p < panel_end; p += kPanelsTogether) {
     const int together = std::min(kPanelsTogether, panel_end - p);
+    const auto* panel = w.panel_as<uint8_t>(p);
+    const uint8_t* ahead = panel + together * w.panel_bytes();
     for (int t = 0; t < tiles; ++t) {
       const int begin = rows * t / tiles, height = rows * (t + 1) / tiles - begin;
       TileFn fn = nullptr;
       choose<kMaxRows>(height, fn);
-      fn({.panel = w.panel_as<uint8_t>(p),
+      fn({.panel = panel,
           .second = together == 2 ? w.panel_bytes() : 0,
           .x = &x,
           .row = begin,
-          .quads = (w.k() + 3) / 4},
+          .quads = (w.k() + 3) / 4,
+          .ahead = ahead + w.panel_bytes() * t / tiles,
+          .ahead_step = (kPanel * 4 + tiles - 1) / tiles},
          sums);
       for (int r = 0; r < height; ++r) {
         for (int i = 0; i < together; ++i) {
@@ -214,6 +218,10 @@ void gemm_int8_target(const PackedMatrix& w, const QuantizedRows& x, int rows, f
 }
 
 constexpr bool kBytes = HWY_TARGET == HWY_AVX3_DL;
+
+bool byte_products_target() {
+  return kBytes;
+}
 
 int levels_target(int k) {
   return kBytes ? 127 : std::min(2047, std::numeric_limits<int32_t>::max() / (127 * k));
@@ -266,6 +274,11 @@ namespace longshot::kernels {
 HWY_EXPORT(gemm_int8_target);
 HWY_EXPORT(quantize_target);
 HWY_EXPORT(levels_target);
+HWY_EXPORT(byte_products_target);
+
+bool has_byte_products() {
+  return HWY_DYNAMIC_DISPATCH(byte_products_target)();
+}
 
 int int8_levels(int k) {
   return HWY_DYNAMIC_DISPATCH(levels_target)(k);

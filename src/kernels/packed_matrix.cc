@@ -76,8 +76,8 @@ void PackedMatrix::set_f32(int column, int rows, const float* weight) {
 }
 
 void PackedMatrix::set_bf16(int column, const float* row) {
-  uint16_t* out = panel_to_write<uint16_t>(column / kPanel) + column % kPanel;
-  for (int k = 0; k < k_; ++k) out[static_cast<size_t>(k) * kPanel] = to_bf16(row[k]);
+  uint16_t* out = panel_to_write<uint16_t>(column / kPanel) + column % kPanel * 2;
+  for (int k = 0; k < k_; ++k) out[static_cast<size_t>(k / 2) * kPanel * 2 + k % 2] = to_bf16(row[k]);
 }
 
 void PackedMatrix::set_int8(int column, const float* row) {
@@ -124,7 +124,7 @@ float PackedMatrix::value(int column, int k) const {
     case NumberFormat::f32:
       return panel_as<float>(p)[static_cast<size_t>(k) * kPanel + c];
     case NumberFormat::bf16:
-      return from_bf16(panel_as<uint16_t>(p)[static_cast<size_t>(k) * kPanel + c]);
+      return from_bf16(panel_as<uint16_t>(p)[(k / 2 * kPanel + c) * 2 + k % 2]);
     case NumberFormat::int8: {
       const uint8_t byte = panel_as<uint8_t>(p)[(k / 4 * kPanel + c) * 4 + k % 4];
       return static_cast<float>(byte - 128) * column_scales_[column];

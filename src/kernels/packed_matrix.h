@@ -2,7 +2,7 @@
 // A weight matrix in column panels, in one of the number formats, as the GEMM kernels read it.
 //
 // f32   [panel][k][16]
-// bf16  [panel][k][16], the upper half of the f32, rounded to nearest even
+// bf16  [panel][k / 2][16][2], the upper half of the f32, rounded to nearest even
 // int4  [panel][k / 2][16] bytes: even k in the low four bits; value = (bits - 8) * scale, with bf16 scales
 //       [panel][k / 32][16]
 // int8  [panel][k / 4][16][4] bytes: value = (byte - 128) * scale of the column
@@ -42,7 +42,6 @@ class PackedMatrix {
   size_t panel_bytes() const { return panel_bytes_; }
   size_t bytes() const { return data_.size() + group_scales_.size() * sizeof(uint16_t); }
   const std::byte* panel(int p) const { return data_.data() + p * panel_bytes_; }
-  // f32 and bf16: [k][16] of the panel.
   template <typename T>
   const T* panel_as(int p) const {
     return reinterpret_cast<const T*>(panel(p));

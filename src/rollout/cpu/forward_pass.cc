@@ -112,30 +112,44 @@ void ForwardPass::norm(const Buffer& in, const AlignedFloats& weight, int rows, 
   });
 }
 
+// Rows [first_row, first_row + rows) of `in` as the product with w reads them.
+ForwardPass::RowOrder ForwardPass::convert_rows(const PackedMatrix& w, Buffer& in, int first_row,
+                                                int rows) {
+  const auto each = [&](int count, const auto& body) {
+    workers_.ranges(count, int64_t{4} * rows * w.k(), [&](int begin, int end) {
+      for (int i = begin; i < end; ++i) body(i);
+    });
+  };
+  if (w.format() == NumberFormat::int8) {
+    quantized_.reset(rows, w.k());
+    each(rows, [&](int r) { quantized_.set_row(r, in.row(first_row + r)); });
+    return RowOrder::int8;
+  }
+  if (w.format() == NumberFormat::bf16 && kernels::has_bf16_products()) {
+    rounded_.reset(rows, w.k());
+    each(rows, [&](int r) { rounded_.set_row(r, in.row(first_row + r)); });
+    return RowOrder::bf16;
+  }
+  if (rows < kStripRows) return RowOrder::plain;
+  strips_.reset(rows, w.k(), w.format());
+  each(strips_.tiles(), [&](int t) { strips_.set_tile(t, in.row(first_row), in.stride); });
+  return RowOrder::strips;
+}
+
 // y = rows [first_row, first_row + rows) of `in` times W^T.
 void ForwardPass::product(const PackedMatrix& w, Buffer& in, int first_row, int rows, float* y,
                           size_t ldy, Store store) {
-  const bool int8 = w.format() == NumberFormat::int8;
-  if (int8) {
-    quantized_.reset(rows, w.k());
-    workers_.ranges(rows, int64_t{4} * rows * w.k(), [&](int begin, int end) {
-      for (int r = begin; r < end; ++r) quantized_.set_row(r, in.row(first_row + r));
-    });
-  }
-  const bool strips = !int8 && rows >= kStripRows;
-  if (strips) {
-    strips_.reset(rows, w.k(), w.format());
-    workers_.ranges(strips_.tiles(), int64_t{4} * rows * w.k(), [&](int begin, int end) {
-      for (int t = begin; t < end; ++t) strips_.set_tile(t, in.row(first_row), in.stride);
-    });
-  }
+  const RowOrder order = convert_rows(w, in, first_row, rows);
   workers_.ranges(w.panels(), int64_t{rows} * w.n() * w.k(), [&](int begin, int end) {
-    if (int8) {
-      kernels::gemm_int8(w, quantized_, rows, y, ldy, begin, end, store);
-    } else if (strips) {
-      kernels::gemm(w, strips_, y, ldy, begin, end, store);
-    } else {
-      kernels::gemm(w, in.row(first_row), in.stride, rows, y, ldy, begin, end, store);
+    switch (order) {
+      case RowOrder::int8:
+        return kernels::gemm_int8(w, quantized_, rows, y, ldy, begin, end, store);
+      case RowOrder::bf16:
+        return kernels::gemm_bf16(w, rounded_, rows, y, ldy, begin, end, store);
+      case RowOrder::strips:
+        return kernels::gemm(w, strips_, y, ldy, begin, end, store);
+      case RowOrder::plain:
+        return kernels::gemm(w, in.row(first_row), in.stride, rows, y, ldy, begin, end, store);
     }
   });
 }

@@ -94,6 +94,8 @@ class ForwardPass {
   void layer(int index);
   void norm(const Buffer& in, const AlignedFloats& weight, int rows, Buffer& out);
   void matmul(const PackedMatrix& w, Buffer& in, int rows, Buffer& out, Store store);
+  enum class RowOrder { plain, strips, bf16, int8 };
+  RowOrder convert_rows(const PackedMatrix& w, Buffer& in, int first_row, int rows);
   void product(const PackedMatrix& w, Buffer& in, int first_row, int rows, float* y, size_t ldy,
                Store store);
   void write_cache(const PackedLayer& layer, int index);
@@ -112,6 +114,7 @@ class ForwardPass {
 
   Buffer x_, normed_, qkv_, attended_, gate_up_, act_;
   QuantizedRows quantized_;
+  kernels::Bf16Rows rounded_;
   kernels::RowStrips strips_;
   std::vector<int> piece_of_row_;
   std::vector<AttentionTask> tasks_;
