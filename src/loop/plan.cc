@@ -65,6 +65,7 @@ class Trial {
  private:
   Result<double> generate(const std::vector<data::Draw>& draws, int length);
   Result<double> update(int groups, int samples, int length);
+  void record_logprobs(data::Sample& sample);
   const model::ModelConfig& model() const { return parts_.trainer->weights().config(); }
 
   const TrainConfig& config_;
@@ -96,6 +97,15 @@ Result<double> Trial::generate(const std::vector<data::Draw>& draws, int length)
   return watch.seconds();
 }
 
+// What a rollout of these weights would have recorded: the update then costs what it costs after one.
+void Trial::record_logprobs(data::Sample& sample) {
+  std::vector<data::TokenId> sequence = sample.prompt_tokens;
+  sequence.insert(sequence.end(), sample.tokens.begin(), sample.tokens.end());
+  const auto all =
+      parts_.trainer->logprobs({sequence}, config_.algorithm.temperature).front();  // but the first's
+  sample.logprobs.assign(all.end() - static_cast<long>(sample.tokens.size()), all.end());
+}
+
 // A policy update on made-up responses.
 Result<double> Trial::update(int groups, int samples, int length) {
   const int64_t version = parts_.publisher->version();
@@ -110,7 +120,7 @@ Result<double> Trial::update(int groups, int samples, int length) {
       sample.prompt_tokens = group.prompt.tokens;
       for (int t = 0; t < length; ++t)
         sample.tokens.push_back(static_cast<data::TokenId>(rng.next_below(model().vocab_size)));
-      sample.logprobs.assign(length, -10.0F);
+      record_logprobs(sample);
       sample.segments = {{0, length, version}};
       sample.finish = data::FinishReason::length;
       group.verdicts.emplace_back();

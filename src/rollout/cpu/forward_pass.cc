@@ -140,7 +140,10 @@ ForwardPass::RowOrder ForwardPass::convert_rows(const PackedMatrix& w, Buffer& i
 void ForwardPass::product(const PackedMatrix& w, Buffer& in, int first_row, int rows, float* y,
                           size_t ldy, Store store) {
   const RowOrder order = convert_rows(w, in, first_row, rows);
-  workers_.ranges(w.panels(), int64_t{rows} * w.n() * w.k(), [&](int begin, int end) {
+  // Wide vectors take two panels at once: a range has an even number of them.
+  const int panels = w.panels();
+  workers_.ranges((panels + 1) / 2, int64_t{rows} * w.n() * w.k(), [&](int first, int last) {
+    const int begin = 2 * first, end = std::min(2 * last, panels);
     switch (order) {
       case RowOrder::int8:
         return kernels::gemm_int8(w, quantized_, rows, y, ldy, begin, end, store);
