@@ -51,7 +51,6 @@ Json supervised(policy::Trainer& trainer, const model::ModelConfig& c, const Jso
         random_tokens(length, hash_combine(key, static_cast<uint64_t>(i)), c.vocab_size));
   for (const auto& row : tokens) rows.push_back({&row, &mask});
   policy::SftOptions options;
-  options.micro_batch_tokens = static_cast<int>(sequences * length);
   const Stopwatch watch;
   const auto metrics = trainer.supervised_step(rows, options);
   const double seconds = watch.seconds();
@@ -139,7 +138,6 @@ void serve(int argc, char** argv) {
   policy::AlgorithmOptions algorithm;
   algorithm.mini_batches = 1;
   if (argc > 3) algorithm.compute.checkpointing = argv[3];
-  algorithm.micro_batch_tokens = 1 << 20;
   if (const char* most = std::getenv("MICRO_BATCH_TOKENS"))
     algorithm.micro_batch_tokens = std::atoi(most);
   policy::OptimizerOptions optimizer;

@@ -171,8 +171,8 @@ void bind_algorithm(Settings& s, policy::AlgorithmOptions& a) {
       "reference log-probabilities: the rollout's (recorded), the trainer's own before the "
       "update (trainer), or auto: recorded if the rollout is all float32",
       {"auto", "recorded", "trainer"});
-  s.add("algorithm.micro_batch_tokens", &a.micro_batch_tokens, "packed tokens per forward pass",
-        at_least(1));
+  s.add("algorithm.micro_batch_tokens", &a.micro_batch_tokens,
+        "packed tokens per forward pass; 0 = what is fastest", at_least(0));
 }
 
 void bind_compute(Settings& s, policy::ComputeOptions& c) {
@@ -252,8 +252,8 @@ void bind(Settings& s, SftConfig& c) {
   s.add("data.max_length", &c.max_length, "tokens; longer rows are left out and counted",
         at_least(2));
   s.add("sft.batch_tokens", &c.batch.batch_tokens, "packed tokens per optimizer step", at_least(1));
-  s.add("sft.micro_batch_tokens", &c.batch.micro_batch_tokens, "packed tokens per forward pass",
-        at_least(1));
+  s.add("sft.micro_batch_tokens", &c.batch.micro_batch_tokens,
+        "packed tokens per forward pass; 0 = what is fastest", at_least(0));
   bind_optimizer(s, c.optimizer);
   s.add("trainer.total_steps", &c.total_steps, "optimizer steps; 0 = by total_epochs",
         at_least(int64_t{0}));

@@ -200,7 +200,10 @@ void plan_memory(const TrainConfig& config, const Parts& parts, const Trial& tri
   const double groups = std::ceil(size.groups / config.algorithm.mini_batches);
   const double rows = trial.shared_prompts() ? groups * size.group_tokens()
                                              : groups * size.n * (size.prompt + size.response);
-  const double micro = std::min<double>(config.algorithm.micro_batch_tokens, rows);
+  const policy::PassSize pass = parts.trainer->pass_size();
+  const double unit =
+      std::min(size.group_tokens(), static_cast<double>(pass.prompts) * size.prompt);
+  const double micro = std::min(std::max(static_cast<double>(pass.tokens), unit), rows);
   const double targets = micro * size.n * size.response / size.group_tokens();
   add("activations",
       parts.trainer->activation_bytes(static_cast<int64_t>(micro), static_cast<int64_t>(targets)),

@@ -74,7 +74,7 @@ TEST(Gradient, AllWeightsMatchAutogradThroughFullLogits) {
     const std::vector<std::vector<uint8_t>> masks = {{0, 0, 1, 1, 0, 1}, {1, 1, 1}, {0, 0, 0, 1}};
     std::vector<PassRow> rows;
     for (size_t i = 0; i < tokens.size(); ++i) rows.push_back({tokens[i], masks[i]});
-    const auto micros = make_micro_batches(rows, 1024, false);
+    const auto micros = make_micro_batches(rows, {.tokens = 1024});
     ASSERT_EQ(micros.size(), 1u);
     const MicroBatch& micro = micros[0];
     std::vector<float> grad;
@@ -126,14 +126,14 @@ TEST(Gradient, SharedPromptsPointAtTheSamePredictions) {
   for (size_t i = 0; i < tokens.size(); ++i) rows.push_back({tokens[i], masks[i], prompts[i]});
   auto weights = tiny_weights();
   Compute compute(weights, {});
-  ASSERT_TRUE(compute.shares_prompts());
+  ASSERT_TRUE(compute.pass_size(0).share_prompts);
   const at::NoGradGuard no_grad;
   std::map<size_t, std::vector<float>> expected;
   for (const int64_t max_tokens : {100, 7, 1}) {
     for (const bool share : {false, true}) {
       std::map<size_t, std::vector<float>> got;
       int64_t packed = 0, unshared = 0;
-      for (const MicroBatch& micro : make_micro_batches(rows, max_tokens, share)) {
+      for (const MicroBatch& micro : make_micro_batches(rows, {.tokens = max_tokens, .share_prompts = share})) {
         const Pass pass(compute, weights, micro, 1.0, false);
         for (size_t r = 0; r < micro.rows.size(); ++r) {
           got[micro.rows[r]].assign(
@@ -162,7 +162,7 @@ TEST(Gradient, MicroBatchesKeepRowsWholeAndPointAtTheirPredictors) {
   const std::vector<std::vector<uint8_t>> masks = {{0, 0, 1, 0}, {1}, {0, 1, 1}, {0, 0}};
   std::vector<PassRow> rows;
   for (size_t i = 0; i < tokens.size(); ++i) rows.push_back({tokens[i], masks[i]});
-  const auto micros = make_micro_batches(rows, 3, false);
+  const auto micros = make_micro_batches(rows, {.tokens = 3});
   ASSERT_EQ(micros.size(),
             2u);  // rows 1 and 3 have nothing to predict; rows 0 and 2 need two tokens each
   EXPECT_EQ(micros[0].rows, std::vector<size_t>{0});
@@ -171,10 +171,27 @@ TEST(Gradient, MicroBatchesKeepRowsWholeAndPointAtTheirPredictors) {
   EXPECT_EQ(micros[0].batch.total(), 2);
   EXPECT_EQ(micros[1].targets, (std::vector<int32_t>{1, 6}));
   EXPECT_EQ(micros[1].predictors, (std::vector<int64_t>{0, 1}));
-  const auto together = make_micro_batches(rows, 100, false);
+  const auto together = make_micro_batches(rows, {.tokens = 100});
   ASSERT_EQ(together.size(), 1u);
   EXPECT_EQ(together[0].predictors, (std::vector<int64_t>{1, 2, 3}));
   EXPECT_EQ(together[0].begins, (std::vector<size_t>{0, 1, 3}));
+}
+
+// Six tokens of a prompt, responses of six: a response's last token predicts nothing.
+TEST(Gradient, RowsOfOnePromptMayFillMoreThanAPass) {
+  const std::vector<data::TokenId> tokens = {1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16};
+  const std::vector<uint8_t> mask = {0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1};
+  const std::vector<PassRow> rows(5, PassRow{tokens, mask, 6});
+  const auto sizes = [&](const PassSize& size) {
+    std::vector<int64_t> out;
+    for (const MicroBatch& micro : make_micro_batches(rows, size)) out.push_back(micro.batch.total());
+    return out;
+  };
+  EXPECT_EQ(sizes({.tokens = 12, .share_prompts = true}), (std::vector<int64_t>(5, 11)));
+  EXPECT_EQ(sizes({.tokens = 12, .prompts = 3, .share_prompts = true}),
+            (std::vector<int64_t>{16, 16, 11}));
+  EXPECT_EQ(sizes({.tokens = 12, .prompts = 100, .share_prompts = true}), (std::vector<int64_t>{31}));
+  EXPECT_EQ(sizes({.tokens = 12, .prompts = 100}), (std::vector<int64_t>(5, 11)));
 }
 
 }  // namespace

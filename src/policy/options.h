@@ -48,15 +48,15 @@ struct AlgorithmOptions {
   // Log-probabilities of the reference policy: "recorded" by the rollout, or recomputed by the "trainer" before the
   // first update, for a rollout in rounded numbers. "auto" is "recorded" here; loop/ knows the rollout's numbers.
   std::string reference = "auto";
-  int micro_batch_tokens = 16384;  // packed tokens per forward/backward
-  double temperature = 1.0;        // of the rollout; log-probabilities are compared at it
-  int64_t staleness_limit = 0;     // used by replay/, kept here for the log
+  int micro_batch_tokens = 0;   // packed tokens per forward/backward; 0: what is fastest
+  double temperature = 1.0;     // of the rollout; log-probabilities are compared at it
+  int64_t staleness_limit = 0;  // used by replay/, kept here for the log
   ComputeOptions compute;
 };
 
 struct SftOptions {
   int batch_tokens = 4096;  // packed tokens per optimizer step
-  int micro_batch_tokens = 16384;
+  int micro_batch_tokens = 0;
   ComputeOptions compute;
 };
 

@@ -8,6 +8,13 @@
 
 namespace longshot::policy {
 
+// How large the passes of a batch are.
+struct PassSize {
+  int64_t tokens;             // of a micro-batch
+  int64_t prompts = 0;        // rows with the same prompt may together have so many times its tokens
+  bool share_prompts = false;  // equal prompts of rows in one micro-batch are there once
+};
+
 // Cuts [0, lengths.size()) into packs of at most `max_tokens` tokens: longest first, each sequence
 // into the first pack with room (first-fit decreasing: at most 11/9 of the fewest possible packs,
 // plus one). A sequence longer than max_tokens gets a pack of its own.

@@ -12,7 +12,6 @@
 
 #include "base/check.h"
 #include "base/machine.h"
-#include "policy/packing.h"
 
 namespace longshot::policy {
 namespace {
@@ -36,20 +35,26 @@ std::string_view prompt_bytes(const PassRow& row) {
   return {reinterpret_cast<const char*>(row.tokens.data()), row.prompt * sizeof(data::TokenId)};
 }
 
-// Rows with equal prompts become units of at most max_tokens, in the order of their first rows.
-std::vector<Unit> make_units(const std::vector<PassRow>& rows, int64_t max_tokens,
-                             bool share_prompts) {
+// With many more the activations of a layer no longer stay in the last cache; with fewer the packing of the weights
+// shows.
+constexpr int64_t kPassTokens = 1024;
+constexpr int64_t kPassPrompts = 16;        // a prompt that is computed again costs a sixteenth at most
+constexpr int64_t kLibtorchTokens = 16384;  // libtorch parallelizes over them
+
+// Rows with equal prompts become units, in the order of their first rows.
+std::vector<Unit> make_units(const std::vector<PassRow>& rows, const PassSize& size) {
   std::vector<Unit> units;
   std::unordered_map<std::string_view, size_t> last;  // unit with that prompt
   for (size_t i = 0; i < rows.size(); ++i) {
     LS_CHECK(rows[i].tokens.size() == rows[i].mask.size(), "one mask entry per token");
     const int64_t length = forward_length(rows[i]);
     if (length == 0) continue;
-    const int64_t prompt = share_prompts ? rows[i].prompt : 0;
+    const int64_t prompt = size.share_prompts ? rows[i].prompt : 0;
+    const int64_t most = std::max(size.tokens, size.prompts * prompt);
     LS_CHECK(prompt <= length, "a prompt has no targets");
     if (prompt > 0) {
       const auto found = last.find(prompt_bytes(rows[i]));
-      if (found != last.end() && units[found->second].length + length - prompt <= max_tokens) {
+      if (found != last.end() && units[found->second].length + length - prompt <= most) {
         units[found->second].rows.push_back(i);
         units[found->second].length += length - prompt;
         continue;
@@ -122,13 +127,12 @@ model::Work work_of(const MicroBatch& micro) {
           .pairs = static_cast<double>(micro.batch.pairs())};
 }
 
-std::vector<MicroBatch> make_micro_batches(const std::vector<PassRow>& rows, int64_t max_tokens,
-                                           bool share_prompts) {
-  const std::vector<Unit> units = make_units(rows, max_tokens, share_prompts);
+std::vector<MicroBatch> make_micro_batches(const std::vector<PassRow>& rows, const PassSize& size) {
+  const std::vector<Unit> units = make_units(rows, size);
   std::vector<int64_t> lengths;
   for (const Unit& unit : units) lengths.push_back(unit.length);
   std::vector<MicroBatch> out;
-  for (const auto& pack : pack_sequences(lengths, max_tokens)) {
+  for (const auto& pack : pack_sequences(lengths, size.tokens)) {
     MicroBatch& micro = out.emplace_back();
     micro.begins.push_back(0);
     for (const size_t i : pack) append_unit(rows, units[i], micro);
@@ -143,6 +147,12 @@ Compute::Compute(const model::Weights& weights, const ComputeOptions& options)
   const bool own = options.kernels != "libtorch" && options.dtype == "float32";
   if (own && model::CpuCompute::supports(weights))
     cpu_ = std::make_unique<model::CpuCompute>(weights.config(), at::get_num_threads());
+}
+
+PassSize Compute::pass_size(int64_t wanted) const {
+  if (cpu_ == nullptr) return {.tokens = wanted > 0 ? wanted : kLibtorchTokens};
+  if (wanted > 0) return {.tokens = wanted, .share_prompts = true};
+  return {.tokens = kPassTokens, .prompts = kPassPrompts, .share_prompts = true};
 }
 
 model::cpu::Checkpointing Compute::checkpointing(int64_t tokens) const {

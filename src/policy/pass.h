@@ -16,6 +16,7 @@
 #include "model/logprob.h"
 #include "model/weights.h"
 #include "policy/options.h"
+#include "policy/packing.h"
 
 namespace longshot::policy {
 
@@ -39,11 +40,9 @@ struct MicroBatch {
 };
 model::Work work_of(const MicroBatch& micro);
 
-// Whole rows, at most `max_tokens` packed tokens unless one row alone is longer. Rows without a
-// target appear in no micro-batch. With `share_prompts`, equal prompts of rows in one micro-batch are
-// there once.
-std::vector<MicroBatch> make_micro_batches(const std::vector<PassRow>& rows, int64_t max_tokens,
-                                           bool share_prompts);
+// Whole rows, at most size.tokens packed tokens unless one row alone, or rows of one prompt, have more. Rows without a
+// target appear in no micro-batch.
+std::vector<MicroBatch> make_micro_batches(const std::vector<PassRow>& rows, const PassSize& size);
 
 // What computes passes: the kernels of model/cpu/, or libtorch. Not thread-safe.
 class Compute {
@@ -51,7 +50,8 @@ class Compute {
   // `weights` tells the model and the device.
   Compute(const model::Weights& weights, const ComputeOptions& options);
 
-  bool shares_prompts() const { return cpu_ != nullptr; }
+  // wanted: packed tokens of a pass, 0 for what is fastest here.
+  PassSize pass_size(int64_t wanted) const;
   model::CpuCompute* cpu() { return cpu_.get(); }
   // Of a pass over so many packed tokens.
   model::cpu::Checkpointing checkpointing(int64_t tokens) const;

@@ -69,8 +69,8 @@ struct Trainer::Impl {
   double peak_flops = 0;
 
   Status check_options() const;
-  std::vector<MicroBatch> micro_batches(const std::vector<PassRow>& rows, int64_t max_tokens) {
-    return make_micro_batches(rows, max_tokens, compute.shares_prompts());
+  std::vector<MicroBatch> micro_batches(const std::vector<PassRow>& rows, int64_t wanted) {
+    return make_micro_batches(rows, compute.pass_size(wanted));
   }
   Result<Metrics> fit(const std::vector<data::Group>& groups, uint64_t seed, int64_t iteration);
   std::vector<std::vector<double>> present_logprobs(const Batch& batch);
@@ -93,8 +93,10 @@ struct Trainer::Impl {
 
 Status Trainer::Impl::check_options() const {
   LS_RETURN_IF_ERROR(check_optimizer_options(optimizer_options));
-  if (algorithm.mini_batches < 1 || algorithm.epochs < 1 || algorithm.micro_batch_tokens < 1) {
-    return invalid_argument("algorithm.mini_batches, epochs and micro_batch_tokens must be >= 1");
+  if (algorithm.mini_batches < 1 || algorithm.epochs < 1)
+    return invalid_argument("algorithm.mini_batches and epochs must be >= 1");
+  if (algorithm.micro_batch_tokens < 0) {
+    return invalid_argument("algorithm.micro_batch_tokens must be >= 0; 0 takes what is fastest");
   }
   if (!(algorithm.temperature > 0)) {
     return invalid_argument(fmt::format(
@@ -362,6 +364,10 @@ std::vector<std::vector<float>> Trainer::logprobs(
 
 double Trainer::activation_bytes(int64_t tokens, int64_t targets) const {
   return impl_->compute.activation_bytes(tokens, targets, impl_->weights.lora().rank);
+}
+
+PassSize Trainer::pass_size() const {
+  return impl_->compute.pass_size(impl_->algorithm.micro_batch_tokens);
 }
 
 void Trainer::set_peak_flops(double flops) {

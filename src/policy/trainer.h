@@ -16,6 +16,7 @@
 #include "data/types.h"
 #include "model/weights.h"
 #include "policy/options.h"
+#include "policy/packing.h"
 
 namespace longshot::policy {
 
@@ -53,6 +54,8 @@ class Trainer {
   // Memory of the activations of a pass over so many packed tokens, `targets` of them predicted. 0 with libtorch, which
   // does not tell.
   double activation_bytes(int64_t tokens, int64_t targets) const;
+  // Of the passes of fit().
+  PassSize pass_size() const;
 
   model::Weights& weights();
   int64_t optimizer_step() const;
