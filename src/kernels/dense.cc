@@ -8,12 +8,19 @@ namespace {
 // Of x in one product: so many rows of a block of k, and a panel, fit the second cache; whole tiles of six.
 constexpr int kRowBlock = 48;
 
+// Parts of at most kRowBlock rows, as many for each thread.
+int parts_of(int64_t rows, int threads) {
+  const auto parts = static_cast<int>((rows + kRowBlock - 1) / kRowBlock);
+  const int even = (parts + threads - 1) / threads * threads;
+  return static_cast<int>(std::min<int64_t>(rows, even));
+}
+
 }  // namespace
 
 // Threads take blocks of rows; the panels stream through the shared cache.
 void Dense::multiply_rows(ConstRows x, int64_t rows, const float* bias, Rows y, Store store) {
   const Panels w = panels_.panels();
-  const auto blocks = static_cast<int>((rows + kRowBlock - 1) / kRowBlock);
+  const int blocks = parts_of(rows, pool_.threads());
   pool_.parallel_for(blocks, [&](int b) {
     const int64_t begin = rows * b / blocks, end = rows * (b + 1) / blocks;
     const auto height = static_cast<int>(end - begin);
@@ -44,7 +51,7 @@ void Dense::input_gradient(ConstRows dy, int64_t rows, const float* w, int n, in
 
 // Blocks of rows one after the other, so that the packed x stays small; threads share the rows of dw.
 void Dense::weight_gradient(ConstRows dy, ConstRows x, int64_t rows, int n, int k, float* dw) {
-  const int parts = (n + kRowBlock - 1) / kRowBlock;
+  const int parts = parts_of(n, pool_.threads());
   for (int64_t begin = 0; begin < rows; begin += kPanelsDepth) {
     const auto depth = static_cast<int>(std::min<int64_t>(kPanelsDepth, rows - begin));
     panels_.reset(k, depth);

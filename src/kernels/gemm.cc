@@ -286,6 +286,7 @@ namespace longshot::kernels {
 HWY_EXPORT(gemm_target);
 HWY_EXPORT(tiles_target);
 HWY_EXPORT(set_strip_target);
+HWY_EXPORT(make_strip);
 HWY_EXPORT(gemm_strips_target);
 HWY_EXPORT(panels_target);
 HWY_EXPORT(transposed_target);
@@ -312,6 +313,10 @@ void gemm(const PackedMatrix& w, const RowStrips& x, float* y, size_t ldy, int p
           int panel_end, Store store) {
   HWY_DYNAMIC_DISPATCH(gemm_strips_target)
   (w, x.values(), x.rows(), y, ldy, panel_begin, panel_end, store);
+}
+
+void transpose_rows(const float* x, size_t ldx, int rows, int k, float* out) {
+  HWY_DYNAMIC_DISPATCH(make_strip)(x, ldx, rows, k, out);
 }
 
 void multiply(const Panels& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,

@@ -55,6 +55,9 @@ class RowStrips {
 void gemm(const PackedMatrix& w, const RowStrips& x, float* y, size_t ldy, int panel_begin,
           int panel_end, Store store);
 
+// [rows][k], rows ldx apart -> [k][rows].
+void transpose_rows(const float* x, size_t ldx, int rows, int k, float* out);
+
 // f32 weights in panels, or a part of them: [panel][k][16], panels `stride` floats apart. `values` is on a vector's
 // border.
 struct Panels {

@@ -15,14 +15,11 @@ void PanelBuffer::reset(int n, int k) {
 void PanelBuffer::pack_rows(int panel, const float* matrix, size_t ld) {
   const int first = panel * kPanel, rows = std::min(kPanel, n_ - first);
   float* out = at(panel);
-  if (rows < kPanel) std::fill_n(out, stride_, 0.0f);
-  constexpr int kBlock = 64;  // of k: the 4 KiB that are written in strides stay in the first cache
-  for (int k0 = 0; k0 < k_; k0 += kBlock) {
-    const int k1 = std::min(k_, k0 + kBlock);
-    for (int r = 0; r < rows; ++r) {
-      const float* in = matrix + (first + r) * ld;
-      for (int k = k0; k < k1; ++k) out[static_cast<size_t>(k) * kPanel + r] = in[k];
-    }
+  if (rows == kPanel) return transpose_rows(matrix + first * ld, ld, rows, k_, out);
+  std::fill_n(out, stride_, 0.0f);
+  for (int r = 0; r < rows; ++r) {
+    const float* in = matrix + (first + r) * ld;
+    for (int k = 0; k < k_; ++k) out[static_cast<size_t>(k) * kPanel + r] = in[k];
   }
 }
 
