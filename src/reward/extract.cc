@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
-#include "reward/equal.h"
+#include "reward/answer.h"
+#include "reward/formula.h"
 #include "reward/latex.h"
 #include "reward/rational.h"
+#include "reward/symbolic/evaluate.h"
 #include "reward/text.h"
 #include "reward/units.h"
 
@@ -170,10 +172,21 @@ std::string_view without_lead(std::string_view text) {
   }
 }
 
+// "the largest n is 34": what follows the last "is", in a sentence that does not hedge.
+std::string_view behind_last_is(std::string_view sentence) {
+  for (const auto word : words_of(sentence)) {
+    if (changes_meaning(to_lower(word))) return {};
+  }
+  const size_t is = find_last_ignoring_case(sentence, " is ");
+  return is == kNone ? std::string_view() : trim(sentence.substr(is + 4));
+}
+
 std::string phrase_answer(std::string_view text, size_t at) {
   const std::string_view sentence = without_reason(sentence_from(text, at));
-  const std::string_view value = without_lead(sentence);
-  return std::string(parse_number(plain_math(value)) ? value : sentence);
+  for (const auto value : {without_lead(sentence), behind_last_is(sentence)}) {
+    if (parse_number(plain_math(value))) return std::string(value);
+  }
+  return std::string(sentence);
 }
 
 // ---- last number ----
@@ -207,9 +220,10 @@ std::optional<std::string> last_number(std::string_view text) {
   while (!is_digit(text[begin]) && text[begin] != '.') ++begin;
   if (begin > 0 && (is_alpha(text[begin - 1]) || text[begin - 1] == '_' || text[begin - 1] == '^'))
     return std::nullopt;
-  if (end < text.size() && is_alpha(text[end]) &&
-      (end + 1 == text.size() || !is_alpha(text[end + 1])))
-    return std::nullopt;
+  const bool letter = end < text.size() && is_alpha(text[end]) &&
+                      (end + 1 == text.size() || !is_alpha(text[end + 1]));
+  const bool metres = text.substr(end, 3) == "m\u00b2" || text.substr(end, 3) == "m\u00b3";
+  if (letter && !metres) return std::nullopt;
   const size_t context = begin > 60 ? begin - 60 : 0;
   if (hedged(text.substr(context, begin - context), text.substr(end, 30))) return std::nullopt;
   size_t sign = begin;
@@ -219,6 +233,33 @@ std::optional<std::string> last_number(std::string_view text) {
                                      text[sign - 2] == ')'));
   const bool percent = end < text.size() && (text[end] == '%' || text.substr(end, 2) == "\\%");
   return (minus ? "-" : "") + std::string(text.substr(begin, end - begin)) + (percent ? "%" : "");
+}
+
+// The last formula, when the last number does not follow it and no words around it hedge.
+std::optional<std::string> unmarked_answer(std::string_view text) {
+  const auto formula = last_formula(text);
+  const auto has_digit = [](std::string_view part) {
+    return std::any_of(part.begin(), part.end(), is_digit);
+  };
+  if (!formula || has_digit(text.substr(formula->end)) ||
+      (has_digit(text) && !has_digit(formula->content))) {
+    return last_number(text);
+  }
+  const size_t context = formula->begin > 60 ? formula->begin - 60 : 0;
+  if (hedged(text.substr(context, formula->begin - context), text.substr(formula->end, 30)))
+    return std::nullopt;
+  return std::string(trim(formula->content));
+}
+
+// A box of a number with a name, a list, or an expression: its text has the number in it, or its value is the number.
+bool says_the_same(const std::string& number, std::string_view boxed) {
+  const auto plain = plain_math(boxed);
+  const auto answer = read_answer(plain, true), other = read_answer(plain_math(number), true);
+  if (answer.kind == Answer::Kind::relation && !answer.parts.empty())
+    return says_the_same(number, answer.parts.back().text);
+  if (!answer.expression || !other.expression) return false;
+  return *answer.expression == *other.expression || 
+         !surely_different(*answer.expression, *other.expression, false);
 }
 
 // What a response adds behind its last box: "or 8", or another announced answer that differs. Empty for an ordinary
@@ -232,7 +273,9 @@ std::string second_answer(std::string_view boxed, std::string_view rest) {
   const size_t at = announced(rest);
   if (at == kNone) return "";
   std::string answer = phrase_answer(rest, at);
-  return parse_number(plain_math(answer)) && !equal_answers(answer, boxed) ? answer : "";
+  const auto second = parse_number(plain_math(answer)), first = parse_number(plain_math(boxed));
+  const bool differs = second && !(first && numbers_agree(*first, *second));
+  return differs && !says_the_same(answer, boxed) ? answer : "";
 }
 
 std::string boxed_answer(std::string_view text, const std::vector<Box>& boxes) {
@@ -281,9 +324,9 @@ std::optional<Extracted> extract_answer(std::string_view response) {
   if (at != kNone && !trim(text.substr(at)).empty())
     return Extracted{phrase_answer(text, at), true};
   if (tag) return Extracted{std::string(*tag), true};
-  auto number = last_number(text);
-  if (!number) return std::nullopt;
-  return Extracted{std::move(*number), false};
+  auto unmarked = unmarked_answer(text);
+  if (!unmarked) return std::nullopt;
+  return Extracted{std::move(*unmarked), false};
 }
 
 std::string_view announced_line(std::string_view text) {
@@ -295,7 +338,7 @@ std::string_view announced_line(std::string_view text) {
 
 std::string truth_value(std::string_view ground_truth) {
   const auto boxes = find_boxes(ground_truth);
-  if (!boxes.empty()) return std::string(trim(boxes.back().content));
+  if (!boxes.empty()) return joined_boxes(ground_truth, boxes);
   const size_t hashes = ground_truth.rfind("####");
   if (hashes != kNone) return std::string(trim(ground_truth.substr(hashes + 4)));
   return std::string(trim(ground_truth));

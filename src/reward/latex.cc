@@ -48,7 +48,33 @@ constexpr Replacement kCommands[] = {{"left", ""},
                                      {"dollar", ""},
                                      {"ast", "*"},
                                      {"infin", "\\infty"},
-                                     {"emptyset", "\\varnothing"}};
+                                     {"emptyset", "\\varnothing"},
+                                     {"leqslant", "\\le"},
+                                     {"geqslant", "\\ge"},
+                                     {"lt", "<"},
+                                     {"gt", ">"},
+                                     {"langle", "("},
+                                     {"rangle", ")"},
+                                     {"lvert", "|"},
+                                     {"rvert", "|"},
+                                     {"vert", "|"},
+                                     {"mid", "|"},
+                                     {"colon", ":"},
+                                     {"land", " and "},
+                                     {"lor", " or "},
+                                     {"wedge", " and "},
+                                     {"vee", " or "},
+                                     {"cdots", "\\dots"},
+                                     {"ldots", "\\dots"},
+                                     {"R", "\\mathbb{R}"},
+                                     {"reals", "\\mathbb{R}"},
+                                     {"dbinom", "\\binom"},
+                                     {"tbinom", "\\binom"},
+                                     {"bigg", ""},
+                                     {"Bigg", ""},
+                                     {"middle", ""},
+                                     {"scriptstyle", ""},
+                                     {"smallsetminus", "\\setminus"}};
 
 // Commands whose braced argument is words: they become the words with spaces around.
 constexpr std::string_view kTextCommands[] = {
@@ -63,9 +89,17 @@ constexpr Replacement kSigns[] = {
     {"\u00f7", "/"},         {"\u2215", "/"},     {"\u2044", "/"},        {"\u00b0", ""},
     {"\u00a0", " "},         {"\u202f", ""},      {"\u2009", ""},         {"\u20ac", ""},
     {"\u00a3", ""},          {"\u00a5", ""},      {"\u20b9", ""},         {"\u00b2", "^2"},
-    {"\u00b3", "^3"},        {"\u03c0", "\\pi "}, {"\u221e", "\\infty "}, {"\u221a", "\\sqrt"},
+    {"\u00b3", "^3"},        {"\u03c0", "\\pi "}, {"\u221e", "\\infty "}, 
     {"\u2248", "\\approx "}, {"\u2264", "\\le "}, {"\u2265", "\\ge "},    {"\u2260", "\\ne "},
-    {"\uff05", "%"},         {"\u200b", ""}};
+    {"\uff05", "%"},         {"\u200b", ""},     {"\u222a", "\\cup "},  {"\u2229", "\\cap "},
+    {"\u2208", "\\in "},     {"\u00b1", "\\pm "}, {"\u2213", "\\mp "},   {"\u2205", "\\varnothing "},
+    {"\u211d", "\\mathbb{R}"}, {"\u2216", "\\setminus "}, 
+    {"\u03b1", "\\alpha "},  {"\u03b2", "\\beta "}, {"\u03b3", "\\gamma "}, {"\u03b8", "\\theta "},
+    {"\u03bb", "\\lambda "}, {"\u03bc", "\\mu "},  {"\u03c6", "\\phi "},   {"\u03c9", "\\omega "},
+    {"\u2070", "^0"},        {"\u00b9", "^1"},    {"\u2074", "^4"},        {"\u2075", "^5"},
+    {"\u2076", "^6"},        {"\u2077", "^7"},    {"\u2078", "^8"},        {"\u2079", "^9"}};
+
+constexpr std::string_view kRootSign = "\u221a";
 
 template <typename Table>
 bool contains(const Table& table, std::string_view name) {
@@ -117,6 +151,7 @@ class Plainer {
   }
 
   void sign() {
+    if (text_.substr(at_, kRootSign.size()) == kRootSign) return root_sign();
     for (const auto& [from, to] : kSigns) {
       if (text_.substr(at_, from.size()) == from) {
         out_ += to;
@@ -125,6 +160,17 @@ class Plainer {
       }
     }
     out_ += text_[at_++];
+  }
+
+  // All digits behind a root sign stand under it, unlike behind \sqrt.
+  void root_sign() {
+    at_ += kRootSign.size();
+    size_t end = at_;
+    while (end < text_.size() && is_digit(text_[end])) ++end;
+    out_ += "\\sqrt";
+    if (end == at_) return;
+    out_.append("{").append(text_.substr(at_, end - at_)).append("}");
+    at_ = end;
   }
 
   void command() {
@@ -136,6 +182,14 @@ class Plainer {
     if (contains(kTextCommands, name) && brace_follows()) return begin_argument(Brace::text);
     if (contains(kBoxCommands, name) && brace_follows()) return begin_argument(Brace::drop);
     if (name == "circ") return circle();
+    if (name == "mathbb") return blackboard();
+    if (name == "begin") ++environments_;
+    if (name == "end") --environments_;
+    if (name.starts_with("quad") && name.size() > 4) {  // \quadx
+      at_ -= name.size() - 4;
+      out_ += ' ';
+      return;
+    }
     for (const auto& [from, to] : kCommands) {
       if (name == from) {
         out_ += to;
@@ -147,6 +201,13 @@ class Plainer {
     if (at_ < text_.size() && is_space(text_[at_])) out_ += ' ';
   }
 
+  // \mathbb R and \mathbb{R}
+  void blackboard() {
+    while (at_ < text_.size() && is_space(text_[at_])) ++at_;
+    out_ += "\\mathbb";
+    if (at_ < text_.size() && is_alpha(text_[at_])) out_.append("{").append(1, text_[at_++]).append("}");
+  }
+
   // \, \; \! \% \$ \{ \( ...
   void symbol_command() {
     const char c = at_ + 1 < text_.size() ? text_[at_ + 1] : ' ';
@@ -154,8 +215,12 @@ class Plainer {
     if (c == '{' || c == '}') {
       out_ += '\\';
       out_ += c;
+    } else if (c == '\\' && environments_ > 0) {
+      out_ += "\\\\";  // the end of a matrix row
     } else if (c == ' ' || c == '\\' || c == '\n') {
       out_ += ' ';
+    } else if (c == '!' && !out_.empty() && out_.back() == ',') {
+      while (at_ < text_.size() && is_space(text_[at_])) ++at_;  // 11,\! 111
     } else if (std::string_view("%#&_").find(c) != std::string_view::npos) {
       out_ += c;
     }
@@ -193,6 +258,7 @@ class Plainer {
   size_t at_ = 0;
   std::string out_;
   std::string braces_;  // one Brace each
+  int environments_ = 0;
 };
 
 // \frac12 -> \frac{1}{2}, \frac1{10} -> \frac{1}{10}, \frac{10}3 -> \frac{10}{3}, \frac\pi4, \sqrt2. One pass: a brace
