@@ -114,8 +114,9 @@ bool read_bracketed(std::string_view text, bool keep_thousands, int depth, Answe
   const auto parts = elements_of(text.substr(open, text.size() - open - close), keep_thousands);
   if (parts.size() > kMaxParts) return false;
   out.kind = Answer::Kind::list;
-  out.open = text[open - 1];
-  out.close = text.back();
+  const bool group = open == 1 && text[0] == '{';  // LaTeX's own braces
+  out.open = group ? '\0' : text[open - 1];
+  out.close = group ? '\0' : text.back();
   add_elements(out, parts, keep_thousands, depth);
   return true;
 }

@@ -7,6 +7,7 @@
 #include "reward/equal.h"
 #include "reward/extract.h"
 #include "reward/latex.h"
+#include "reward/phrases.h"
 #include "reward/rules.h"
 #include "reward/text.h"
 

@@ -32,6 +32,12 @@ bool is_equation(const Answer& a) {
   return a.kind == Kind::relation && !is_inequality(a);
 }
 
+// Whether some side before the last only names the value.
+bool names_its_value(const Answer& chain) {
+  return std::any_of(chain.parts.begin(), chain.parts.end() - 1,
+                     [](const Answer& side) { return is_name(side.text); });
+}
+
 // 3,14 beside a number with a decimal point is a decimal comma.
 std::optional<Number> decimal_comma(const Answer& list, const Answer& other) {
   if (!list.is_bare() || list.parts.size() != 2 || !other.number || !other.number->decimal)
@@ -128,7 +134,33 @@ Result<bool> Comparer::in_any_order(const std::vector<Answer>& a, const std::vec
   return true;
 }
 
+namespace {
+
+// Elements without those whose text was met before.
+std::vector<Answer> without_repetitions(const std::vector<Answer>& parts) {
+  std::vector<Answer> out;
+  std::vector<std::string> keys;
+  for (const auto& part : parts) {
+    auto key = text_key(part.text);
+    if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
+    keys.push_back(std::move(key));
+    out.push_back(part);
+  }
+  return out;
+}
+
+}  // namespace
+
 Result<bool> Comparer::equal_lists(const Answer& answer, const Answer& truth) {
+  const auto is_ordered = [](const Answer& l) { return l.open != 0 && l.open != '{'; };
+  const bool ordered = is_ordered(answer) || is_ordered(truth);
+  // An element said twice is said; a truth with repetitions means them.
+  if (!ordered && answer.parts.size() > truth.parts.size() &&
+      without_repetitions(truth.parts).size() == truth.parts.size()) {
+    Answer shorter = answer;
+    shorter.parts = without_repetitions(answer.parts);
+    if (shorter.parts.size() <= truth.parts.size()) return equal_lists(shorter, truth);
+  }
   if (answer.parts.size() != truth.parts.size() || truth.parts.empty()) return false;
   const bool bare = answer.open == 0 || truth.open == 0;
   const bool same_brackets = answer.open == truth.open && answer.close == truth.close;
@@ -138,8 +170,6 @@ Result<bool> Comparer::equal_lists(const Answer& answer, const Answer& truth) {
     return l.open == ':' || l.open == '[' || l.close == ']';
   };
   if (options_.strict && !same_brackets && (special(answer) || special(truth))) return false;
-  const auto is_ordered = [](const Answer& l) { return l.open != 0 && l.open != '{'; };
-  const bool ordered = is_ordered(answer) || is_ordered(truth);
   return ordered ? in_order(answer.parts, truth.parts) : in_any_order(answer.parts, truth.parts);
 }
 
@@ -215,7 +245,7 @@ const Answer* Comparer::value_of_chain(const Answer& chain) const {
     if (chain.signs[i] == "\\approx") last = std::min(last, i);
   }
   const Answer& value = chain.parts[last];
-  if (is_name(chain.parts[0].text)) return &value;
+  if (names_its_value(chain)) return &value;
   for (size_t i = 0; i < last; ++i) {
     const auto& side = chain.parts[i].number;
     if (side && value.number && !numbers_agree(*side, *value.number, {options_.digits})) return nullptr;
@@ -229,14 +259,14 @@ Result<bool> Comparer::equal_equations(const Answer& answer, const Answer& truth
     if (value == nullptr) return false;
     return equal(*value, truth);
   }
-  const bool truth_named = is_name(truth.parts[0].text);
+  const bool truth_named = names_its_value(truth);
   if (!is_equation(answer)) {
     // "2x + z = 1" is a statement, not a name for 1.
     const Answer* value = truth_named ? value_of_chain(truth) : nullptr;
     if (value == nullptr) return false;
     return equal(answer, *value);
   }
-  if (truth_named && text_key(answer.parts[0].text) == text_key(truth.parts[0].text)) {
+  if (is_name(truth.parts[0].text) && text_key(answer.parts[0].text) == text_key(truth.parts[0].text)) {
     LS_ASSIGN_OR_RETURN(const bool same, equal(*value_of_chain(answer), *value_of_chain(truth)));
     if (same) return true;
   }

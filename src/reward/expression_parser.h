@@ -12,12 +12,9 @@ namespace longshot::reward {
 // \frac, \sqrt[n]{}, \binom, |x|, \lfloor x \rfloor, the elementary functions with and without parentheses,
 // repeating decimals 0.\overline{3}, mixed numbers, subscripts, Greek and single Latin letters. e and i are the
 // constants; \log without a base is ln times an unknown, so that \log 4 = 2 \log 2 and nothing is assumed about it; f(x), g(x), h(x)
-// are values of unknown functions.
-// nullopt: anything else, notably words, relations, lists and sums over an index; over 2,000 characters; nested deeper than 40;
+// are values of unknown functions; sums, products, integrals and limits are names, equal when their limits and bodies are.
+// nullopt: anything else, notably words, relations and lists; over 2,000 characters; nested deeper than 40;
 // a literal over 1,000 digits. Linear in the length of the text.
 std::optional<Expression> parse_expression(std::string_view plain);
-
-// The position after a number of thousands groups, decimals and all, that starts at `i`; i when there is none.
-size_t skip_literal(std::string_view text, size_t i);
 
 }  // namespace longshot::reward

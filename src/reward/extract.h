@@ -26,13 +26,11 @@ std::vector<Box> find_boxes(std::string_view text);
 //     of several parts, so listing candidates does not help; so are a box and a following "or 8" or a different
 //     announced number;
 //  2. what follows the last "answer is", "answer:", "final answer" or "####", to the end of its sentence;
-//  3. the last formula or number of the text, unless the words next to it hedge ("7 or 8", "not 7").
+//  3. all of it when it is one expression, else its last formula or number, unless the words next to it hedge ("7 or 8", "not 7").
 std::optional<Extracted> extract_answer(std::string_view response);
 
-// What follows the announcement of rule 2 to the end of its line; empty without one.
-std::string_view announced_line(std::string_view text);
-
-// The ground truth's value: its last box or boxes, what follows "####", else the whole text.
+// The ground truth's value: its last box or boxes, what follows "####" or, in a long text, "answer is"; else the whole
+// text.
 std::string truth_value(std::string_view ground_truth);
 
 }  // namespace longshot::reward

@@ -123,7 +123,7 @@ class Plainer {
   void step() {
     const char c = text_[at_];
     if (c == '\\') return command();
-    if (c == '{') return open(text_.substr(at_, 3) == "{,}");
+    if (c == '{') return open();
     if (c == '}') return close();
     if (static_cast<unsigned char>(c) >= 0x80) return sign();
     ++at_;
@@ -131,10 +131,12 @@ class Plainer {
     out_ += (c == '~' || is_space(c)) ? ' ' : c;
   }
 
-  void open(bool thousands_comma) {
-    if (thousands_comma) {
+  void open() {
+    for (const std::string_view comma : {"{,}", "{, }"}) {
+      if (text_.substr(at_, comma.size()) != comma) continue;
+      while (!out_.empty() && out_.back() == ' ') out_.pop_back();
       out_ += ',';
-      at_ += 3;
+      at_ += comma.size();
       return;
     }
     braces_ += static_cast<char>(Brace::keep);
@@ -210,6 +212,11 @@ class Plainer {
 
   // \, \; \! \% \$ \{ \( ...
   void symbol_command() {
+    if (environments_ == 0 && text_.substr(at_, 2) == "\\\\" && at_ + 3 < text_.size() &&
+        is_alpha(text_[at_ + 2]) && is_alpha(text_[at_ + 3])) {
+      ++at_;  // \\frac: escaped twice
+      return command();
+    }
     const char c = at_ + 1 < text_.size() ? text_[at_ + 1] : ' ';
     at_ = std::min(text_.size(), at_ + 2);
     if (c == '{' || c == '}') {

@@ -36,7 +36,7 @@ class Parser {
     auto value = sum();
     if (!value) return std::nullopt;
     Number number{*value, decimal_, false, ""};
-    if (eat('%') || eat_word("percent") || eat_word("pct")) {
+    if (eat('%') || eat_word("percent") || eat_word("pct") || eat_word("percentage")) {
       number.percent = true;
       number.value /= 100;
     }
