@@ -24,8 +24,8 @@ Answer read(std::string_view text, bool keep_thousands, int depth);
 bool thousands_comma(std::string_view text, size_t i) {
   const auto digit = [&](size_t at) { return at < text.size() && is_digit(text[at]); };
   const bool zero = i > 0 && text[i - 1] == '0' && (i == 1 || !is_digit(text[i - 2]));  // 0,111
-  return text[i] == ',' && i > 0 && digit(i - 1) && !zero && digit(i + 1) && digit(i + 2) && digit(i + 3) &&
-         !digit(i + 4);
+  return text[i] == ',' && i > 0 && digit(i - 1) && !zero && digit(i + 1) && digit(i + 2) &&
+         digit(i + 3) && !digit(i + 4);
 }
 
 // "and" and "or" between elements.
@@ -39,9 +39,8 @@ size_t separator_word(std::string_view text, size_t i) {
   return 0;
 }
 
-constexpr std::string_view kRelations[] = {"\\approx", "\\le", "\\ge", "\\ne", "\\in",
-                                           "<=",       ">=",   "!=",  "=",    "<",
-                                           ">"};
+constexpr std::string_view kRelations[] = {
+    "\\approx", "\\le", "\\ge", "\\ne", "\\in", "<=", ">=", "!=", "=", "<", ">"};
 constexpr std::string_view kSetSigns[] = {"\\cup", "\\cap", "\\setminus", "\\backslash"};
 
 // Commands that compute: \sin x is no name.
@@ -123,8 +122,7 @@ bool read_bracketed(std::string_view text, bool keep_thousands, int depth, Answe
 
 // 7:32
 bool read_ratio(std::string_view text, bool keep_thousands, int depth, Answer& out) {
-  const auto parts =
-      cut_outside(text, [&](size_t i) -> size_t { return text[i] == ':' ? 1 : 0; });
+  const auto parts = cut_outside(text, [&](size_t i) -> size_t { return text[i] == ':' ? 1 : 0; });
   if (parts.size() < 2 || parts.size() > kMaxParts || !all_filled(parts)) return false;
   out.kind = Answer::Kind::list;
   out.open = out.close = ':';
@@ -159,8 +157,8 @@ template <typename Table>
 bool read_signs(std::string_view text, const Table& table, Answer::Kind kind, bool keep_thousands,
                 int depth, Answer& out) {
   std::vector<std::string_view> signs;
-  const auto parts =
-      cut_outside(text, [&](size_t i) { return sign_at(text, i, table); }, &signs);
+  const auto parts = cut_outside(
+      text, [&](size_t i) { return sign_at(text, i, table); }, &signs);
   if (parts.size() < 2 || parts.size() > kMaxParts || !all_filled(parts)) return false;
   // x \in S: the set is the answer.
   if (signs.size() == 1 && signs[0] == "\\in") {

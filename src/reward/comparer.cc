@@ -194,8 +194,7 @@ Result<int> Comparer::proportional(const Expression& a, const Expression& b) {
     Expression at_a = a, at_b = b;
     substitute(at_a, names, values);
     substitute(at_b, names, values);
-    LS_ASSIGN_OR_RETURN(const bool same,
-                        equal_expressions(product({a, at_b}), product({b, at_a})));
+    LS_ASSIGN_OR_RETURN(const bool same, equal_expressions(product({a, at_b}), product({b, at_a})));
     return !same ? 0 : x.value * y.value > 0 ? 1 : -1;
   }
   return 0;
@@ -248,7 +247,8 @@ const Answer* Comparer::value_of_chain(const Answer& chain) const {
   if (names_its_value(chain)) return &value;
   for (size_t i = 0; i < last; ++i) {
     const auto& side = chain.parts[i].number;
-    if (side && value.number && !numbers_agree(*side, *value.number, {options_.digits})) return nullptr;
+    if (side && value.number && !numbers_agree(*side, *value.number, {options_.digits}))
+      return nullptr;
   }
   return &value;
 }
@@ -266,7 +266,8 @@ Result<bool> Comparer::equal_equations(const Answer& answer, const Answer& truth
     if (value == nullptr) return false;
     return equal(answer, *value);
   }
-  if (is_name(truth.parts[0].text) && text_key(answer.parts[0].text) == text_key(truth.parts[0].text)) {
+  if (is_name(truth.parts[0].text) &&
+      text_key(answer.parts[0].text) == text_key(truth.parts[0].text)) {
     LS_ASSIGN_OR_RETURN(const bool same, equal(*value_of_chain(answer), *value_of_chain(truth)));
     if (same) return true;
   }
@@ -318,8 +319,9 @@ Result<bool> Comparer::equal(const Answer& answer, const Answer& truth) {
   if (answer.kind == Kind::value && truth.kind == Kind::value) return equal_values(answer, truth);
   if (is_equation(answer) || is_equation(truth)) return equal_equations(answer, truth);
   const bool sets = answer.kind == Kind::set || truth.kind == Kind::set || is_inequality(answer) ||
-                    is_inequality(truth) || (is_set_form(answer) && is_set_form(truth) &&
-                                             (answer.kind != Kind::list || truth.kind != Kind::list));
+                    is_inequality(truth) ||
+                    (is_set_form(answer) && is_set_form(truth) &&
+                     (answer.kind != Kind::list || truth.kind != Kind::list));
   if (sets) return equal_as_sets(answer, truth);
   if (answer.kind == Kind::matrix || truth.kind == Kind::matrix)
     return equal_matrices(answer, truth);

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <sstream>
+
 #include "base/fs.h"
 #include "reward/latex.h"
 #include "reward/rational.h"
@@ -71,8 +74,8 @@ TEST(EqualAnswers, JudgesEveryCaseOfTheTable) {
     ++all;
     right += *equal == c.expected;
     accepted_wrongly += *equal && !c.expected;
-    EXPECT_EQ(*equal, c.expected) << c.form << ": answer " << c.answer << ", truth " << c.truth << " "
-                                  << c.options;
+    EXPECT_EQ(*equal, c.expected) << c.form << ": answer " << c.answer << ", truth " << c.truth
+                                  << " " << c.options;
   }
   for (const auto& [form, count] : by_form)
     std::printf("%4d of %4d  %s\n", count.first, count.second, form.c_str());
@@ -121,12 +124,15 @@ TEST(EqualAnswers, AgreesWithTheCasesOfMathVerify) {
     agreed += score->correct == expected;
     wrong += score->correct && !expected;
     if (score->correct != expected && !row->contains("differs")) {
-      ADD_FAILURE() << line << "\n  extracted: " << score->answer << "\n  judged: " << score->correct;
+      ADD_FAILURE() << line << "\n  extracted: " << score->answer
+                    << "\n  judged: " << score->correct;
     }
-    EXPECT_TRUE(score->correct != expected || !row->contains("differs")) << "no difference: " << line;
+    EXPECT_TRUE(score->correct != expected || !row->contains("differs"))
+        << "no difference: " << line;
   }
-  std::printf("agreement with the cases of Math-Verify: %d of %d (%.1f %%), %d accepted against them\n",
-              agreed, all, 100.0 * agreed / all, wrong);
+  std::printf(
+      "agreement with the cases of Math-Verify: %d of %d (%.1f %%), %d accepted against them\n",
+      agreed, all, 100.0 * agreed / all, wrong);
   EXPECT_GE(agreed, 0.98 * all);
 }
 

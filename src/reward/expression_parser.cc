@@ -12,14 +12,6 @@ constexpr size_t kMaxText = 2000;
 constexpr int kMaxDepth = 40;
 constexpr size_t kMaxWord = 4;  // longer runs of letters are words, not products
 
-std::string_view inverse_of(std::string_view name) {
-  if (name == "sin") return "arcsin";
-  if (name == "cos") return "arccos";
-  if (name == "tan") return "arctan";
-  if (name == "cot") return "arccot";
-  return {};
-}
-
 // Recursive descent; a failure empties every result above it.
 //   sum = product {(+|-) product}      product = factor {[*|/] factor}     factor = [+|-] power
 //   power = postfix [^ exponent]       postfix = atom {! | %}
@@ -81,13 +73,14 @@ class Parser {
     if (c != '\\') return false;
     const auto name = cursor_.command();
     return is_greek(name) || is_decoration(name) || has_limits(name) ||
-           !function_name(name).empty() ||
-           name == "pi" || name == "frac" || name == "sqrt" || name == "binom" ||
-           name == "lfloor" || name == "lceil";
+           !function_name(name).empty() || name == "pi" || name == "frac" || name == "sqrt" ||
+           name == "binom" || name == "lfloor" || name == "lceil";
   }
+  // A word of running text: long, or three letters apart from what stands before.
   bool stop_word() const {
     const auto run = cursor_.letters();
-    return run.size() > kMaxWord && function_name(run).empty();
+    const bool word = run.size() > kMaxWord || (run.size() > 2 && cursor_.behind(' '));
+    return word && function_name(run).empty();
   }
 
   Value read_factor() {
@@ -211,7 +204,9 @@ class Parser {
       degree = group('[', ']');
       if (!degree) return std::nullopt;
     }
-    Value inside = cursor_.next() == '(' ? group('(', ')') : cursor_.next() == '{' ? group('{', '}') : literal();
+    Value inside = cursor_.next() == '('   ? group('(', ')')
+                   : cursor_.next() == '{' ? group('{', '}')
+                                           : literal();
     if (!inside) return std::nullopt;
     if (degree && !(*degree == number(2)))
       return function("root", {std::move(*inside), std::move(*degree)});
@@ -309,8 +304,8 @@ class Parser {
       exponent = read_exponent();
       if (!exponent) return std::nullopt;
     }
-    if (exponent && *exponent == number(-1) && !inverse_of(name).empty()) {
-      name = inverse_of(name);
+    if (exponent && *exponent == number(-1) && !inverse_function(name).empty()) {
+      name = inverse_function(name);
       exponent.reset();
     }
     Value argument = read_argument();
@@ -357,10 +352,13 @@ class Parser {
       Value factor = read_power();
       if (!factor) return std::nullopt;
       factors.push_back(std::move(*factor));
-    } while (cursor_.next() != '(' && cursor_.next() != '|' && starts_factor(cursor_.peek()) && !at_function());
+    } while (cursor_.next() != '(' && cursor_.next() != '|' && starts_factor(cursor_.peek()) &&
+             !at_function());
     return product(std::move(factors));
   }
-  bool at_function() { return !function_name(cursor_.peek() == '\\' ? cursor_.command() : cursor_.letters()).empty(); }
+  bool at_function() {
+    return !function_name(cursor_.peek() == '\\' ? cursor_.command() : cursor_.letters()).empty();
+  }
 
   // ---- numbers
 

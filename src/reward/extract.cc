@@ -14,7 +14,6 @@ namespace longshot::reward {
 namespace {
 
 constexpr size_t kNone = std::string_view::npos;
-constexpr size_t kLongTruth = 100;  // a longer ground truth may be a whole solution
 
 // Whether text[i...] starts \boxed or \fbox; returns the length of the command with spaces before
 // its brace, else 0.
@@ -84,7 +83,7 @@ bool says_the_same(const std::string& number, std::string_view boxed) {
   if (answer.kind == Answer::Kind::relation && !answer.parts.empty())
     return says_the_same(number, answer.parts.back().text);
   if (!answer.expression || !other.expression) return false;
-  return *answer.expression == *other.expression || 
+  return *answer.expression == *other.expression ||
          !surely_different(*answer.expression, *other.expression, false);
 }
 
@@ -119,7 +118,8 @@ std::vector<Box> find_boxes(std::string_view text) {
     if (text[i] == '\\') {
       const size_t command = box_command(text, i);
       if (command == 0) {
-        if (box_command(text, i + 1) == 0) ++i;  // the escaped character, unless all are escaped twice
+        if (box_command(text, i + 1) == 0)
+          ++i;  // the escaped character, unless all are escaped twice
       } else if (i + command < text.size() && text[i + command] == '{') {
         open.push_back({i, i + command + 1});
         i += command;
@@ -161,7 +161,7 @@ std::string truth_value(std::string_view ground_truth) {
   const size_t hashes = ground_truth.rfind("####");
   if (hashes != kNone) return std::string(trim(ground_truth.substr(hashes + 4)));
   // A solution that only announces its answer.
-  if (ground_truth.size() > kLongTruth && announced(ground_truth) != kNone)
+  if (announced(ground_truth) != kNone)
     return phrase_answer(ground_truth, announced(ground_truth));
   return std::string(trim(ground_truth));
 }

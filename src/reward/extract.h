@@ -29,8 +29,7 @@ std::vector<Box> find_boxes(std::string_view text);
 //  3. all of it when it is one expression, else its last formula or number, unless the words next to it hedge ("7 or 8", "not 7").
 std::optional<Extracted> extract_answer(std::string_view response);
 
-// The ground truth's value: its last box or boxes, what follows "####" or, in a long text, "answer is"; else the whole
-// text.
+// The ground truth's value: its last box or boxes, what follows "####" or "answer is", else the whole text.
 std::string truth_value(std::string_view ground_truth);
 
 }  // namespace longshot::reward

@@ -4,102 +4,11 @@
 #include <array>
 #include <cctype>
 
+#include "reward/latex_words.h"
 #include "reward/text.h"
 
 namespace longshot::reward {
 namespace {
-
-struct Replacement {
-  std::string_view from, to;
-};
-
-// Commands (without the backslash) and what becomes of them; matched as whole names.
-constexpr Replacement kCommands[] = {{"left", ""},
-                                     {"right", ""},
-                                     {"quad", " "},
-                                     {"qquad", " "},
-                                     {"displaystyle", ""},
-                                     {"textstyle", ""},
-                                     {"dfrac", "\\frac"},
-                                     {"tfrac", "\\frac"},
-                                     {"cfrac", "\\frac"},
-                                     {"times", "*"},
-                                     {"cdot", "*"},
-                                     {"div", "/"},
-                                     {"degree", ""},
-                                     {"big", ""},
-                                     {"bigl", ""},
-                                     {"bigr", ""},
-                                     {"Big", ""},
-                                     {"Bigl", ""},
-                                     {"Bigr", ""},
-                                     {"leq", "\\le"},
-                                     {"geq", "\\ge"},
-                                     {"neq", "\\ne"},
-                                     {"lbrace", "\\{"},
-                                     {"rbrace", "\\}"},
-                                     {"euro", ""},
-                                     {"pounds", ""},
-                                     {"thinspace", ""},
-                                     {"limits", ""},
-                                     {"mathstrut", ""},
-                                     {"lparen", "("},
-                                     {"rparen", ")"},
-                                     {"dollar", ""},
-                                     {"ast", "*"},
-                                     {"infin", "\\infty"},
-                                     {"emptyset", "\\varnothing"},
-                                     {"leqslant", "\\le"},
-                                     {"geqslant", "\\ge"},
-                                     {"lt", "<"},
-                                     {"gt", ">"},
-                                     {"langle", "("},
-                                     {"rangle", ")"},
-                                     {"lvert", "|"},
-                                     {"rvert", "|"},
-                                     {"vert", "|"},
-                                     {"mid", "|"},
-                                     {"colon", ":"},
-                                     {"land", " and "},
-                                     {"lor", " or "},
-                                     {"wedge", " and "},
-                                     {"vee", " or "},
-                                     {"cdots", "\\dots"},
-                                     {"ldots", "\\dots"},
-                                     {"R", "\\mathbb{R}"},
-                                     {"reals", "\\mathbb{R}"},
-                                     {"dbinom", "\\binom"},
-                                     {"tbinom", "\\binom"},
-                                     {"bigg", ""},
-                                     {"Bigg", ""},
-                                     {"middle", ""},
-                                     {"scriptstyle", ""},
-                                     {"smallsetminus", "\\setminus"}};
-
-// Commands whose braced argument is words: they become the words with spaces around.
-constexpr std::string_view kTextCommands[] = {
-    "text",   "textbf", "textit", "textrm", "textnormal", "mathrm", "mathbf",
-    "mathit", "mathsf", "mbox",   "hbox",   "bf",         "rm",     "operatorname"};
-constexpr std::string_view kBoxCommands[] = {"boxed", "fbox"};
-
-// UTF-8 signs.
-constexpr Replacement kSigns[] = {
-    {"\u2212", "-"},         {"\u2013", "-"},     {"\u2010", "-"},        {"\u2011", "-"},
-    {"\u00d7", "*"},         {"\u22c5", "*"},     {"\u00b7", "*"},        {"\u2217", "*"},
-    {"\u00f7", "/"},         {"\u2215", "/"},     {"\u2044", "/"},        {"\u00b0", ""},
-    {"\u00a0", " "},         {"\u202f", ""},      {"\u2009", ""},         {"\u20ac", ""},
-    {"\u00a3", ""},          {"\u00a5", ""},      {"\u20b9", ""},         {"\u00b2", "^2"},
-    {"\u00b3", "^3"},        {"\u03c0", "\\pi "}, {"\u221e", "\\infty "}, 
-    {"\u2248", "\\approx "}, {"\u2264", "\\le "}, {"\u2265", "\\ge "},    {"\u2260", "\\ne "},
-    {"\uff05", "%"},         {"\u200b", ""},     {"\u222a", "\\cup "},  {"\u2229", "\\cap "},
-    {"\u2208", "\\in "},     {"\u00b1", "\\pm "}, {"\u2213", "\\mp "},   {"\u2205", "\\varnothing "},
-    {"\u211d", "\\mathbb{R}"}, {"\u2216", "\\setminus "}, 
-    {"\u03b1", "\\alpha "},  {"\u03b2", "\\beta "}, {"\u03b3", "\\gamma "}, {"\u03b8", "\\theta "},
-    {"\u03bb", "\\lambda "}, {"\u03bc", "\\mu "},  {"\u03c6", "\\phi "},   {"\u03c9", "\\omega "},
-    {"\u2070", "^0"},        {"\u00b9", "^1"},    {"\u2074", "^4"},        {"\u2075", "^5"},
-    {"\u2076", "^6"},        {"\u2077", "^7"},    {"\u2078", "^8"},        {"\u2079", "^9"}};
-
-constexpr std::string_view kRootSign = "\u221a";
 
 template <typename Table>
 bool contains(const Table& table, std::string_view name) {
@@ -207,7 +116,8 @@ class Plainer {
   void blackboard() {
     while (at_ < text_.size() && is_space(text_[at_])) ++at_;
     out_ += "\\mathbb";
-    if (at_ < text_.size() && is_alpha(text_[at_])) out_.append("{").append(1, text_[at_++]).append("}");
+    if (at_ < text_.size() && is_alpha(text_[at_]))
+      out_.append("{").append(1, text_[at_++]).append("}");
   }
 
   // \, \; \! \% \$ \{ \( ...

@@ -87,10 +87,10 @@ namespace {
 
 Result<MathOptions> read_options(const Json& json) {
   const std::string where = "reward math";
-  LS_RETURN_IF_ERROR(check_options("math", json,
-                                   {"last_number", "digits", "strict", "set_relation",
-                                    "bare_percent", "ignore_units", "positive", "symbolic_seconds",
-                                    "symbolic_megabytes"}));
+  LS_RETURN_IF_ERROR(
+      check_options("math", json,
+                    {"last_number", "digits", "strict", "set_relation", "bare_percent",
+                     "ignore_units", "positive", "symbolic_seconds", "symbolic_megabytes"}));
   MathOptions out;
   EqualOptions& e = out.equal;
   LS_ASSIGN_OR_RETURN(out.last_number, json_get_or(json, "last_number", out.last_number, where));

@@ -86,8 +86,8 @@ std::optional<Answer> multiply(const Answer& a, const Answer& b) {
     for (size_t j = 0; j < b.columns; ++j) {
       std::vector<Expression> terms;
       for (size_t k = 0; k < inner; ++k) {
-        terms.push_back(product({*a.parts[i * a.columns + k].expression,
-                                 *b.parts[k * b.columns + j].expression}));
+        terms.push_back(product(
+            {*a.parts[i * a.columns + k].expression, *b.parts[k * b.columns + j].expression}));
       }
       out.parts.push_back(entry(sum(std::move(terms))));
     }

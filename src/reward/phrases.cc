@@ -78,9 +78,9 @@ std::string_view without_lead(std::string_view text) {
   }
 }
 
-constexpr std::string_view kHedges[] = {"or",       "nor",   "not",    "either", "neither", "maybe", "perhaps",
-                                        "possibly", "might", "unless", "if",     "isn",     "aren",  "wasn",
-                                        "don",      "cannot", "except", "unknown"};
+constexpr std::string_view kHedges[] = {
+    "or",     "nor", "not", "either", "neither", "maybe", "perhaps", "possibly", "might",
+    "unless", "if",  "isn", "aren",   "wasn",    "don",   "cannot",  "except",   "unknown"};
 
 // "the largest n is 34": what follows the last "is", in a sentence that does not hedge.
 std::string_view behind_last_is(std::string_view sentence) {
@@ -102,7 +102,8 @@ std::string_view only_number(std::string_view sentence) {
     found = word;
   }
   if (found.empty()) return {};
-  const auto before = static_cast<size_t>(found.data() - sentence.data()), after = before + found.size();
+  const auto before = static_cast<size_t>(found.data() - sentence.data()),
+             after = before + found.size();
   const bool alone = (before == 0 || is_space(sentence[before - 1])) &&
                      (after == sentence.size() || is_space(sentence[after]));
   return alone ? found : std::string_view();
@@ -138,7 +139,8 @@ std::string_view sentence_from(std::string_view text, size_t at) {
 
 std::string phrase_answer(std::string_view text, size_t at) {
   const std::string_view sentence = without_reason(sentence_from(text, at));
-  for (const auto value : {without_lead(sentence), behind_last_is(sentence), only_number(sentence)}) {
+  for (const auto value :
+       {without_lead(sentence), behind_last_is(sentence), only_number(sentence)}) {
     if (parse_number(plain_math(value))) return std::string(value);
   }
   return std::string(sentence);

@@ -178,9 +178,8 @@ std::optional<Tree> read_parts(const Answer& answer, SetForms forms, const std::
 
 // Operations of one kind, or differences from the left; a mixture without brackets is not read.
 std::optional<Tree> read_operation(const Answer& set, SetForms forms) {
-  const bool one_kind =
-      std::all_of(set.signs.begin(), set.signs.end(),
-                  [&](const std::string& sign) { return sign == set.signs[0]; });
+  const bool one_kind = std::all_of(set.signs.begin(), set.signs.end(),
+                                    [&](const std::string& sign) { return sign == set.signs[0]; });
   if (!one_kind) return std::nullopt;
   return read_parts(set, forms, set.signs[0]);
 }
@@ -243,8 +242,8 @@ class Line {
       if (same) return {};
     }
     if (ends_.size() >= kMaxEnds) return exhausted("a set has too many end points");
-    const auto place = std::find_if(ends_.begin(), ends_.end(),
-                                    [&](const End& e) { return e.value > end.value; });
+    const auto place =
+        std::find_if(ends_.begin(), ends_.end(), [&](const End& e) { return e.value > end.value; });
     ends_.insert(place, end);
     return {};
   }
@@ -282,7 +281,8 @@ class Line {
 bool is_set_form(const Answer& answer) {
   return answer.kind == Kind::set || answer.text == "\\mathbb{R}" ||
          answer.text == "\\varnothing" ||
-         (answer.kind == Kind::list && (answer.open == '(' || answer.open == '[' || answer.open == '{'));
+         (answer.kind == Kind::list &&
+          (answer.open == '(' || answer.open == '[' || answer.open == '{'));
 }
 
 std::string unknown_of(const Answer& answer) {

@@ -78,7 +78,7 @@ Result<bool> SymbolicPool::equal(const Expression& a, const Expression& b, bool 
   const std::string line = fmt::format("{} {} {}\t{}\t{}\n", limits.cpu_milliseconds,
                                        limits.megabytes, positive ? 1 : 0, to_wire(a), to_wire(b));
   const auto reply = ask(worker, line, limits, deadline);
-  const bool fresh = !reply.ok() || ++worker.questions >= kQuestionsOfAWorker;
+  const bool fresh = !reply.ok() || reply->starts_with("error") || ++worker.questions >= kQuestionsOfAWorker;
   if (fresh) {
     worker.process.reset();
     auto next = start();

@@ -10,11 +10,12 @@ namespace {
 constexpr size_t kMaxDigits = 1000;
 
 constexpr std::string_view kGreek[] = {
-    "alpha", "beta", "gamma", "delta", "epsilon", "varepsilon", "zeta", "eta",   "theta", "vartheta",
-    "iota",  "kappa", "lambda", "mu",  "nu",      "xi",         "rho",  "sigma", "tau",   "upsilon",
-    "phi",   "varphi", "chi",  "psi",  "omega",   "Gamma",      "Delta", "Theta", "Lambda", "Xi",
-    "Pi",    "Sigma", "Upsilon", "Phi", "Psi",    "Omega",      "ell",  "hbar"};
-constexpr std::string_view kDecorations[] = {"overline", "vec",  "hat",     "bar",
+    "alpha",   "beta",     "gamma", "delta",   "epsilon", "varepsilon", "zeta", "eta",
+    "theta",   "vartheta", "iota",  "kappa",   "lambda",  "mu",         "nu",   "xi",
+    "rho",     "sigma",    "tau",   "upsilon", "phi",     "varphi",     "chi",  "psi",
+    "omega",   "Gamma",    "Delta", "Theta",   "Lambda",  "Xi",         "Pi",   "Sigma",
+    "Upsilon", "Phi",      "Psi",   "Omega",   "ell",     "hbar"};
+constexpr std::string_view kDecorations[] = {"overline", "vec",   "hat",      "bar",
                                              "tilde",    "angle", "triangle", "widehat"};
 
 // Operators with limits. What they give is a name made of the operator, the limits and the ordered body.
@@ -24,12 +25,12 @@ struct FunctionName {
   std::string_view written, name;
 };
 constexpr FunctionName kFunctionNames[] = {
-    {"sin", "sin"},       {"cos", "cos"},       {"tan", "tan"},       {"cot", "cot"},
-    {"sec", "sec"},       {"csc", "csc"},       {"arcsin", "arcsin"}, {"arccos", "arccos"},
-    {"arctan", "arctan"}, {"asin", "arcsin"},   {"acos", "arccos"},   {"atan", "arctan"},
-    {"sinh", "sinh"},     {"cosh", "cosh"},     {"tanh", "tanh"},     {"tg", "tan"},
-    {"ctg", "cot"},       {"arctg", "arctan"},  {"arccot", "arccot"}, {"ln", "ln"},
-    {"log", "log"},       {"lg", "lg"},         {"exp", "exp"},       {"abs", "abs"}};
+    {"sin", "sin"},       {"cos", "cos"},      {"tan", "tan"},       {"cot", "cot"},
+    {"sec", "sec"},       {"csc", "csc"},      {"arcsin", "arcsin"}, {"arccos", "arccos"},
+    {"arctan", "arctan"}, {"asin", "arcsin"},  {"acos", "arccos"},   {"atan", "arctan"},
+    {"sinh", "sinh"},     {"cosh", "cosh"},    {"tanh", "tanh"},     {"tg", "tan"},
+    {"ctg", "cot"},       {"arctg", "arctan"}, {"arccot", "arccot"}, {"ln", "ln"},
+    {"log", "log"},       {"lg", "lg"},        {"exp", "exp"},       {"abs", "abs"}};
 
 template <typename Table>
 bool contains(const Table& table, std::string_view name) {
@@ -53,6 +54,14 @@ std::string_view function_name(std::string_view written) {
   for (const auto& entry : kFunctionNames) {
     if (entry.written == written) return entry.name;
   }
+  return {};
+}
+
+std::string_view inverse_function(std::string_view name) {
+  if (name == "sin") return "arcsin";
+  if (name == "cos") return "arccos";
+  if (name == "tan") return "arctan";
+  if (name == "cot") return "arccot";
   return {};
 }
 

@@ -11,6 +11,8 @@ namespace longshot::reward {
 
 // The function that a word or command stands for ("arctg": "arctan"); empty for none.
 std::string_view function_name(std::string_view written);
+// arcsin for sin; empty for a function whose inverse has no name.
+std::string_view inverse_function(std::string_view name);
 bool is_greek(std::string_view command);
 // \overline, \vec, ...: with their argument they make a name.
 bool is_decoration(std::string_view command);

@@ -55,8 +55,7 @@ Approximation rational_power(const Approximation& base, const mpq_class& exponen
   if (a == 0) return defined(0, 0);
   const bool minus = a < 0 && mpz_odd_p(exponent.get_num_mpz_t()) != 0;
   const double size = std::pow(std::abs(a), n);
-  return defined(minus ? -size : size,
-                 2 * size * std::abs(n) * (base.error / std::abs(a) + kEps));
+  return defined(minus ? -size : size, 2 * size * std::abs(n) * (base.error / std::abs(a) + kEps));
 }
 
 Approximation power_of(const Approximation& base, const Approximation& exponent) {

@@ -73,10 +73,11 @@ TEST(Evaluate, SurelyDifferentIsNeverSaidOfEquals) {
       {"(ln (^ $x 2))", "(* 2 (ln (abs $x)))"},
   };
   for (const auto& [a, b] : equal) EXPECT_FALSE(surely_different(wire(a), wire(b), false)) << a;
-  const std::pair<const char*, const char*> different[] = {
-      {"(^ (+ $x 1) 2)", "(+ (^ $x 2) 1)"}, {"(^ (^ $x 2) 1/2)", "$x"},
-      {"(ln (^ $x 2))", "(* 2 (ln $x))"},   {"$x", "$y"},
-      {"(* 2 (^ 3 1/2))", "(* 3 (^ 2 1/2))"}};
+  const std::pair<const char*, const char*> different[] = {{"(^ (+ $x 1) 2)", "(+ (^ $x 2) 1)"},
+                                                           {"(^ (^ $x 2) 1/2)", "$x"},
+                                                           {"(ln (^ $x 2))", "(* 2 (ln $x))"},
+                                                           {"$x", "$y"},
+                                                           {"(* 2 (^ 3 1/2))", "(* 3 (^ 2 1/2))"}};
   for (const auto& [a, b] : different) EXPECT_TRUE(surely_different(wire(a), wire(b), false)) << a;
   EXPECT_FALSE(surely_different(wire("(^ (^ $x 2) 1/2)"), wire("$x"), true));
 }

@@ -8,9 +8,9 @@ namespace longshot::reward {
 namespace {
 
 constexpr std::string_view kFunctions[] = {
-    "abs",    "sin",    "cos",  "tan",  "cot",  "sec", "csc",   "arcsin", "arccos",    "arctan",
-    "arccot", "sinh",   "cosh", "tanh", "ln",   "log", "floor", "ceil",   "factorial", "root",
-    "binomial"};
+    "abs",    "sin",    "cos",    "tan",    "cot",       "sec",  "csc",
+    "arcsin", "arccos", "arctan", "arccot", "sinh",      "cosh", "tanh",
+    "ln",     "log",    "floor",  "ceil",   "factorial", "root", "binomial"};
 constexpr std::string_view kConstants[] = {"pi", "e", "i", "oo"};
 constexpr int kMaxWireDepth = 200;
 constexpr int kFoldedPower = 20;

@@ -6,10 +6,10 @@ namespace longshot::reward {
 namespace {
 
 TEST(Expression, TravelsOverTheWireUnchanged) {
-  const Expression e = sum({power(symbol("x_1"), number(mpq_class(-3, 4))),
-                            function("root", {symbol("pi"), number(3)}), number(mpq_class(1, 2), true),
-                            product({number(-1), function("f", {symbol("f[x]")})}),
-                            negative(symbol("y"))});
+  const Expression e =
+      sum({power(symbol("x_1"), number(mpq_class(-3, 4))),
+           function("root", {symbol("pi"), number(3)}), number(mpq_class(1, 2), true),
+           product({number(-1), function("f", {symbol("f[x]")})}), negative(symbol("y"))});
   EXPECT_EQ(to_wire(e).find('\n'), std::string::npos);
   EXPECT_FALSE(from_wire(to_wire(e)));  // f is no function of ours
   const Expression known = sum({power(symbol("x_1"), number(mpq_class(-3, 4))),
@@ -22,7 +22,8 @@ TEST(Expression, TravelsOverTheWireUnchanged) {
 }
 
 TEST(Expression, WireRefusesWhatItDoesNotWrite) {
-  for (const char* text : {"", "(", ")", "(+)", "(+ 1", "1 2", "(^ 1)", "(nonsense 1)", "1/0", "$", "(+ 1 )", "x"})
+  for (const char* text :
+       {"", "(", ")", "(+)", "(+ 1", "1 2", "(^ 1)", "(nonsense 1)", "1/0", "$", "(+ 1 )", "x"})
     EXPECT_FALSE(from_wire(text)) << text;
   std::string deep;
   for (int i = 0; i < 500; ++i) deep += "(sin ";

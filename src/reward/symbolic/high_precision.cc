@@ -80,8 +80,8 @@ Value product_of(const std::vector<Value>& factors) {
 Value ratio(const Value& top, const Value& bottom) {
   if (negligible(bottom)) return {};
   const numeric out = top.value / bottom.value;
-  return defined(out, std::max(top.error - magnitude(bottom.value),
-                               magnitude(out) + relative_error(bottom)));
+  return defined(
+      out, std::max(top.error - magnitude(bottom.value), magnitude(out) + relative_error(bottom)));
 }
 
 }  // namespace
@@ -126,16 +126,15 @@ Value HighPrecision::leaf(const Expression& e) const {
   return it == point_.end() ? Value{} : defined(as_float(it->second));
 }
 
-Value HighPrecision::power_of(const Expression& e, const Value& base,
-                              const Value& exponent) const {
+Value HighPrecision::power_of(const Expression& e, const Value& base, const Value& exponent) const {
   if (e.args[1].kind == Expression::Kind::number) return rational_power(base, e.args[1].value);
   if (negligible(base)) return {};
   if (!complex_ && base.value < 0) return undefined();
   const numeric log = GiNaC::log(base.value);
   const numeric out = GiNaC::exp(exponent.value * log);
-  const double relative = std::max({magnitude(exponent.value) + relative_error(base),
-                                    magnitude(log) + exponent.error,
-                                    rounding(exponent.value * log)});
+  const double relative =
+      std::max({magnitude(exponent.value) + relative_error(base), magnitude(log) + exponent.error,
+                rounding(exponent.value * log)});
   return defined(out, magnitude(out) + relative);
 }
 
@@ -145,8 +144,7 @@ Value HighPrecision::rational_power(const Value& base, const mpq_class& exponent
   if (top == 0) return negligible(base) ? Value{} : defined(1);
   if (base.value.is_zero() && top > 0) return defined(0, base.error);
   if (negligible(base) && (top < 0 || exponent.get_den() != 1)) return {};
-  const double relative =
-      relative_error(base) + std::log10(1 + std::abs(exponent.get_d()));
+  const double relative = relative_error(base) + std::log10(1 + std::abs(exponent.get_d()));
   const auto result = [&](const numeric& x) { return defined(x, magnitude(x) + relative); };
   if (exponent.get_den() == 1) return result(GiNaC::pow(base.value, numeric(top)));
   const numeric size = as_float(exponent);

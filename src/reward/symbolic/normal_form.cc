@@ -92,7 +92,8 @@ ex NormalForm::convert(const Expression& e) {
     return variable(e.name);
   }
   ex out = e.kind == Kind::sum ? 0 : 1;
-  for (const auto& arg : e.args) out = e.kind == Kind::sum ? out + convert(arg) : out * convert(arg);
+  for (const auto& arg : e.args)
+    out = e.kind == Kind::sum ? out + convert(arg) : out * convert(arg);
   return out;
 }
 
@@ -119,7 +120,8 @@ ex NormalForm::rational_power(const ex& base, const numeric& exponent) {
   if (is_a<GiNaC::mul>(e)) {
     ex inside = 1, outside = 1;
     for (const ex& factor : e) {
-      const bool square = is_a<GiNaC::power>(factor) && factor.op(1).info(GiNaC::info_flags::even) &&
+      const bool square = is_a<GiNaC::power>(factor) &&
+                          factor.op(1).info(GiNaC::info_flags::even) &&
                           factor.op(0).info(GiNaC::info_flags::real);
       if (is_positive(factor) || square) {
         outside *= rational_power(factor, exponent);

@@ -99,7 +99,8 @@ Sampling sample(const Expression& a, const Expression& b, bool positive) {
   const bool complex = has_i(a) || has_i(b);
   CounterRng rng(hash64(to_wire(a) + to_wire(b)));
   // All combinations of signs of up to four variables are seen, whatever agrees before.
-  const int least = positive ? kWantedPoints : std::max(kWantedPoints, 1 << std::min<size_t>(4, names.size()));
+  const int least =
+      positive ? kWantedPoints : std::max(kWantedPoints, 1 << std::min<size_t>(4, names.size()));
   for (int k = 0; k < kMostPoints && (k < least || out.agreed < kWantedPoints); ++k) {
     const auto found = agreement_at(a, b, random_point(names, k, positive, rng), complex);
     if (found == Agreement::differ) return {out.agreed, true};

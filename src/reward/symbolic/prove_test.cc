@@ -39,7 +39,8 @@ constexpr Case kCases[] = {
     {"(binomial 10 3)", "120", kEqual, kEqual},
     // trigonometry and exponentials
     {"(+ (^ (tan $y) 2) 1)", "(^ (sec $y) 2)", kEqual, kEqual},
-    {"(+ (sin (+ $a $b)) (* -1 (sin (+ $a (* -1 $b)))))", "(* 2 (sin $b) (cos $a))", kEqual, kEqual},
+    {"(+ (sin (+ $a $b)) (* -1 (sin (+ $a (* -1 $b)))))", "(* 2 (sin $b) (cos $a))", kEqual,
+     kEqual},
     {"(sin (* 2 $x))", "(* 2 (sin $x))", kDifferent, kDifferent},
     {"(^ 4 $n)", "(^ 2 (* 2 $n))", kEqual, kEqual},
     {"(^ 2 (+ $n 1))", "(* 2 (^ 2 $n))", kEqual, kEqual},
