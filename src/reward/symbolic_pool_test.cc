@@ -65,6 +65,7 @@ TEST(SymbolicPool, TheDeadlineOfTheCallHolds) {
   EXPECT_LT(watch.seconds(), 10);  // not the 100 s of the limit
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which need all the address space
 TEST(SymbolicPool, MemoryIsBounded) {
   SymbolicPool pool;
   const auto over = ask(pool, kLarge, kLargeToo, {.cpu_milliseconds = 60000, .megabytes = 64});
@@ -73,6 +74,7 @@ TEST(SymbolicPool, MemoryIsBounded) {
   const auto next = ask(pool, "x+x", "2x");
   EXPECT_TRUE(next.ok() && *next) << next.status().to_string();
 }
+#endif
 
 TEST(SymbolicPool, ManyThreadsShareIt) {
   std::vector<std::thread> threads;

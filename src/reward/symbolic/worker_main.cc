@@ -38,12 +38,15 @@ void limit_processor_time(long milliseconds) {
   setitimer(ITIMER_PROF, &timer, nullptr);
 }
 
-void limit_memory(long megabytes) {
+// Sanitizers reserve address space without end, so there is no limit under them.
+void limit_memory([[maybe_unused]] long megabytes) {
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   const auto bytes = static_cast<rlim_t>(megabytes) << 20;
   rlimit limit{};
   getrlimit(RLIMIT_AS, &limit);
   limit.rlim_cur = std::min(bytes, limit.rlim_max);
   setrlimit(RLIMIT_AS, &limit);
+#endif
 }
 
 std::string answer(const std::string& line) {
