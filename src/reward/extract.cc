@@ -97,7 +97,7 @@ std::string second_answer(std::string_view boxed, std::string_view rest) {
   }
   const size_t at = announced(rest);
   if (at == kNone) return "";
-  std::string answer = phrase_answer(rest, at);
+  std::string answer(stated_number(rest, at));
   const auto second = parse_number(plain_math(answer)), first = parse_number(plain_math(boxed));
   const bool differs = second && !(first && numbers_agree(*first, *second));
   return differs && !says_the_same(answer, boxed) ? answer : "";
@@ -161,8 +161,7 @@ std::string truth_value(std::string_view ground_truth) {
   const size_t hashes = ground_truth.rfind("####");
   if (hashes != kNone) return std::string(trim(ground_truth.substr(hashes + 4)));
   // A solution that only announces its answer.
-  if (announced(ground_truth) != kNone)
-    return phrase_answer(ground_truth, announced(ground_truth));
+  if (announced(ground_truth) != kNone) return phrase_answer(ground_truth, announced(ground_truth));
   return std::string(trim(ground_truth));
 }
 

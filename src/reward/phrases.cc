@@ -146,6 +146,11 @@ std::string phrase_answer(std::string_view text, size_t at) {
   return std::string(sentence);
 }
 
+std::string_view stated_number(std::string_view text, size_t at) {
+  const std::string_view value = without_lead(without_reason(sentence_from(text, at)));
+  return parse_number(plain_math(value)) ? value : std::string_view();
+}
+
 std::string_view announced_line(std::string_view text) {
   const size_t at = announced(text);
   if (at == kNone) return "";

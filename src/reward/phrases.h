@@ -16,6 +16,9 @@ std::string_view sentence_from(std::string_view text, size_t at);
 // it clearly has one.
 std::string phrase_answer(std::string_view text, size_t at);
 
+// The number that the sentence at a position consists of but for words such as "therefore"; empty when it says more.
+std::string_view stated_number(std::string_view text, size_t at);
+
 // What follows the last announcement to the end of its line; empty without one.
 std::string_view announced_line(std::string_view text);
 

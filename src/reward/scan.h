@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "reward/text.h"
+
 namespace longshot::reward {
 
 // Length of the bracket at i when it is one of `kinds`: 1 for ( [ {, 2 for \{; \begin and \end count as brackets of
@@ -19,12 +21,6 @@ size_t after_closing(std::string_view text);
 template <typename Match>
 std::vector<std::string_view> cut_outside(std::string_view text, const Match& match,
                                           std::vector<std::string_view>* separators = nullptr);
-
-}  // namespace longshot::reward
-
-#include "reward/text.h"
-
-namespace longshot::reward {
 
 template <typename Match>
 std::vector<std::string_view> cut_outside(std::string_view text, const Match& match,

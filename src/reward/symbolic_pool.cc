@@ -36,7 +36,7 @@ Result<SymbolicPool::Worker> SymbolicPool::start() const {
   options.argv = {program_};
   auto process = Subprocess::start(options);
   if (!process.ok()) {
-    return process.status().with_context("symbolic equality (build the target longshot_symbolic)");
+    return process.status().with_context("symbolic equality (build the target symbolic_worker)");
   }
   return Worker{std::move(process).value(), 0};
 }
@@ -78,7 +78,8 @@ Result<bool> SymbolicPool::equal(const Expression& a, const Expression& b, bool 
   const std::string line = fmt::format("{} {} {}\t{}\t{}\n", limits.cpu_milliseconds,
                                        limits.megabytes, positive ? 1 : 0, to_wire(a), to_wire(b));
   const auto reply = ask(worker, line, limits, deadline);
-  const bool fresh = !reply.ok() || reply->starts_with("error") || ++worker.questions >= kQuestionsOfAWorker;
+  const bool fresh =
+      !reply.ok() || reply->starts_with("error") || ++worker.questions >= kQuestionsOfAWorker;
   if (fresh) {
     worker.process.reset();
     auto next = start();

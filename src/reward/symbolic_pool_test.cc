@@ -65,7 +65,8 @@ TEST(SymbolicPool, TheDeadlineOfTheCallHolds) {
   EXPECT_LT(watch.seconds(), 10);  // not the 100 s of the limit
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which need all the address space
+#if !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)  // which need all the address space
 TEST(SymbolicPool, MemoryIsBounded) {
   SymbolicPool pool;
   const auto over = ask(pool, kLarge, kLargeToo, {.cpu_milliseconds = 60000, .megabytes = 64});
