@@ -13,6 +13,8 @@ using GiNaC::numeric;
 
 constexpr long kLargestPrime = 10000;  // trial division stops there; what is left counts as prime
 constexpr long kLargestPower = 300;
+constexpr long kLargestFactorial = 5000;
+constexpr long kLargestShift = 50;
 
 struct PrimePower {
   numeric prime;
@@ -60,6 +62,29 @@ numeric to_numeric(const mpq_class& q) {
 ex without_squares(const ex& e) {
   if (!is_a<GiNaC::add>(e) || !e.info(GiNaC::info_flags::rational_polynomial)) return e;
   return GiNaC::sqrfree(e);
+}
+
+// (n + 2)! = n! (n + 1) (n + 2), so that factorials of neighbours cancel.
+ex factorial_of(const ex& x) {
+  const ex expanded = x.expand();
+  if (is_a<numeric>(expanded)) {
+    const numeric& n = ex_to<numeric>(expanded);
+    if (n > kLargestFactorial) throw std::length_error("a factorial is too large");
+    return GiNaC::factorial(n);
+  }
+  ex constant = 0;
+  if (is_a<GiNaC::add>(expanded)) {
+    for (const ex& term : expanded) {
+      if (is_a<numeric>(term)) constant = term;
+    }
+  }
+  const numeric& k = ex_to<numeric>(constant);
+  if (!k.is_integer() || GiNaC::abs(k) > kLargestShift) return GiNaC::factorial(expanded);
+  const ex base = expanded - constant;
+  ex out = GiNaC::factorial(base);
+  for (int i = 1; i <= k.to_int(); ++i) out *= base + i;
+  for (int i = 0; i > k.to_int(); --i) out /= base + i;
+  return out;
 }
 
 }  // namespace
@@ -183,8 +208,12 @@ ex NormalForm::call(const Expression& e) {
   if (f == "ln") return logarithm(x);
   if (f == "log") return logarithm(convert(e.args[1])) / logarithm(x);
   if (f == "root") return power_of(x, 1 / convert(e.args[1]));
-  if (f == "factorial" && !is_a<numeric>(x)) return GiNaC::factorial(x);
-  // Values of the rest are numbers, or names that are equal only to themselves.
+  if (f == "factorial") return factorial_of(x);
+  if (f == "binomial") {
+    const ex k = convert(e.args[1]);
+    return factorial_of(x) / (factorial_of(k) * factorial_of(x - k));
+  }
+  // The rest are names that are equal only to themselves.
   return variable(to_wire(e));
 }
 

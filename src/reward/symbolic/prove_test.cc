@@ -37,6 +37,10 @@ constexpr Case kCases[] = {
     {"(* (^ 2 1/2) (^ 3 1/2))", "(^ 6 1/2)", kEqual, kEqual},
     {"(factorial 20)", "2432902008176640000", kEqual, kEqual},
     {"(binomial 10 3)", "120", kEqual, kEqual},
+    {"(* (factorial (+ $n 1)) (^ (factorial $n) -1))", "(+ $n 1)", kEqual, kEqual},
+    {"(* (factorial (+ $n -1)) $n)", "(factorial $n)", kEqual, kEqual},
+    {"(binomial $n 2)", "(* 1/2 $n (+ $n -1))", kEqual, kEqual},
+    {"(binomial $n 2)", "(* 1/2 $n (+ $n 1))", kUnproven, kUnproven},
     // trigonometry and exponentials
     {"(+ (^ (tan $y) 2) 1)", "(^ (sec $y) 2)", kEqual, kEqual},
     {"(+ (sin (+ $a $b)) (* -1 (sin (+ $a (* -1 $b)))))", "(* 2 (sin $b) (cos $a))", kEqual,
