@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+// CLN keeps some bytes until the process ends.
+extern "C" const char* __lsan_default_suppressions() {
+  return "leak:libcln";
+}
+
 namespace longshot::reward {
 namespace {
 
