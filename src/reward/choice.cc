@@ -7,6 +7,7 @@
 #include "reward/equal.h"
 #include "reward/extract.h"
 #include "reward/latex.h"
+#include "reward/phrases.h"
 #include "reward/rules.h"
 #include "reward/text.h"
 
@@ -39,18 +40,19 @@ Options read_options(const Json& extra, const std::string& letters) {
 
 class Reader {
  public:
-  Reader(const std::string& letters, Options options)
-      : letters_(letters), options_(std::move(options)) {}
+  Reader(const std::string& letters, Options options, Deadline deadline)
+      : letters_(letters), options_(std::move(options)), deadline_(deadline) {}
 
   // "C", "(C)", "**C**", "C. Paris", "C) Paris", "\text{C}", or the text of an option. nullopt for
   // anything that names more than one.
-  std::optional<char> read(std::string_view text) const {
+  Result<std::optional<char>> read(std::string_view text) const {
     const std::string plain = plain_math(text);
-    if (const auto letter = leading_letter(plain)) return letter;
-    std::optional<char> found;
+    LS_ASSIGN_OR_RETURN(auto found, leading_letter(plain));
+    if (found) return found;
     for (const auto& [letter, option] : options_) {
-      if (!equal_answers(text, option)) continue;
-      if (found) return std::nullopt;
+      LS_ASSIGN_OR_RETURN(const bool equal, equal_answers(text, option, {}, deadline_));
+      if (!equal) continue;
+      if (found) return std::optional<char>();
       found = letter;
     }
     return found;
@@ -59,30 +61,32 @@ class Reader {
   bool is_letter(char c) const { return letters_.find(c) != std::string::npos; }
 
  private:
-  std::optional<char> leading_letter(std::string_view text) const {
+  Result<std::optional<char>> leading_letter(std::string_view text) const {
+    constexpr std::optional<char> kNone;
     for (const std::string_view word : {"option ", "choice ", "option", "choice"}) {
       if (starts_with_ignoring_case(text, word)) text = trim(text.substr(word.size()));
     }
     const bool bracketed = text.starts_with("(") || text.starts_with("[");
     if (bracketed) text.remove_prefix(1);
-    if (text.empty()) return std::nullopt;
+    if (text.empty()) return kNone;
     const char letter = is_alpha(text[0]) ? static_cast<char>(text[0] & ~0x20) : text[0];
-    if (!is_letter(letter)) return std::nullopt;
+    if (!is_letter(letter)) return kNone;
     std::string_view rest = text.substr(1);
     const bool closed =
         !rest.empty() && std::string_view(").]:").find(rest.front()) != std::string_view::npos;
-    if (rest.empty()) return letter;
-    if (!closed || (bracketed && rest.front() != ')' && rest.front() != ']')) return std::nullopt;
-    if (letter != text[0] && !bracketed && rest.size() > 1) return std::nullopt;
-    return describes(letter, trim(rest.substr(1))) ? std::optional<char>(letter) : std::nullopt;
+    if (rest.empty()) return std::optional<char>(letter);
+    if (!closed || (bracketed && rest.front() != ')' && rest.front() != ']')) return kNone;
+    if (letter != text[0] && !bracketed && rest.size() > 1) return kNone;
+    LS_ASSIGN_OR_RETURN(const bool belongs, describes(letter, trim(rest.substr(1))));
+    return belongs ? std::optional<char>(letter) : kNone;
   }
 
   // Whether the words behind a letter belong to it: no second letter, and where the option's text
   // is known, that text.
-  bool describes(char letter, std::string_view rest) const {
+  Result<bool> describes(char letter, std::string_view rest) const {
     if (rest.empty()) return true;
     const auto known = options_.find(letter);
-    if (known != options_.end()) return equal_answers(rest, known->second);
+    if (known != options_.end()) return equal_answers(rest, known->second, {}, deadline_);
     for (size_t i = 0; i < rest.size(); ++i) {
       const bool alone = is_letter(rest[i]) && (i == 0 || !is_alpha(rest[i - 1])) &&
                          (i + 1 == rest.size() ||
@@ -94,6 +98,7 @@ class Reader {
 
   const std::string& letters_;
   Options options_;
+  Deadline deadline_;
 };
 
 // The letter after the last "option", "choice" or "choose".
@@ -133,28 +138,30 @@ class ChoiceReward : public Reward {
   explicit ChoiceReward(std::string letters) : letters_(std::move(letters)) {}
   std::string name() const override { return "choice"; }
 
-  Result<Score> judge(const Question& question, Deadline) override {
-    const Reader reader(letters_, read_options(question.extra_info, letters_));
-    const auto truth = reader.read(truth_value(question.ground_truth));
+  Result<Score> judge(const Question& question, Deadline deadline) override {
+    const Reader reader(letters_, read_options(question.extra_info, letters_), deadline);
+    LS_ASSIGN_OR_RETURN(const auto truth, reader.read(truth_value(question.ground_truth)));
     if (!truth) {
       return invalid_argument("choice: the ground truth '" + question.ground_truth.substr(0, 80) +
                               "' is neither a letter of " + letters_ + " nor an option's text");
     }
-    const auto letter = find(question.completion, reader);
+    LS_ASSIGN_OR_RETURN(const auto letter, find(question.completion, reader));
     const bool correct = letter && *letter == *truth;
     return Score{correct ? 1.0 : 0.0, correct, letter ? std::string(1, *letter) : ""};
   }
 
  private:
-  static std::optional<char> find(std::string_view completion, const Reader& reader) {
+  static Result<std::optional<char>> find(std::string_view completion, const Reader& reader) {
     const auto text = after_thinking(completion);
     const auto found = extract_answer(text);
     if (found && found->marked) {
-      const auto letter = reader.read(found->answer);
-      if (letter && offers_another(announced_line(text), *letter, reader)) return std::nullopt;
+      LS_ASSIGN_OR_RETURN(const auto letter, reader.read(found->answer));
+      if (letter && offers_another(announced_line(text), *letter, reader))
+        return std::optional<char>();
       return letter;
     }
-    if (const auto letter = reader.read(last_line(text))) return letter;
+    LS_ASSIGN_OR_RETURN(const auto letter, reader.read(last_line(text)));
+    if (letter) return letter;
     return reader.read(after_choice_word(text));
   }
 

@@ -2,312 +2,138 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <sstream>
+
+#include "base/fs.h"
 #include "reward/latex.h"
 #include "reward/rational.h"
+#include "reward/reward.h"
+#include "reward/text.h"
 
 namespace longshot::reward {
 namespace {
 
-struct Pair {
-  const char* answer;
-  const char* truth;
+struct Case {
+  std::string form, truth, answer;
+  bool expected = false;
+  Json options;
 };
 
-// ---- equal_answers: hand-made tables, right and wrong --------------------------------------------------------
-
-constexpr Pair kEqual[] = {
-    // plain integers
-    {"42", "42"},
-    {"+42", "42"},
-    {"-7", "-7"},
-    {"\u22127", "-7"},
-    {"\u20137", "-7"},
-    {"007", "7"},
-    {"42.", "42"},
-    {" 42 ", "42"},
-    {"$42$", "42"},
-    {"\\(42\\)", "42"},
-    {"**42**", "42"},
-    {"--3", "3"},
-    {"0", "-0"},
-    // thousands separators
-    {"1,234", "1234"},
-    {"1{,}234", "1234"},
-    {"1,234,567", "1234567"},
-    {"1\\,234\\,567", "1234567"},
-    {"1,234.5", "1234.5"},
-    {"12345678901234567890123456789", "12,345,678,901,234,567,890,123,456,789"},
-    // decimals
-    {"2.0", "2"},
-    {"0.50", "0.5"},
-    {".5", "0.5"},
-    {"-.25", "-1/4"},
-    {"3.", "3"},
-    {"0.333333", "1/3"},
-    {"0.3333333333", "\\frac{1}{3}"},
-    {"0.666667", "2/3"},
-    {"0.142857", "1/7"},
-    {"3.1415927", "3.1415926"},
-    {"1e3", "1000"},
-    {"1.5E3", "1500"},
-    {"1.5e-3", "0.0015"},
-    {"1.5\\times 10^{3}", "1500"},
-    {"1.5 \\cdot 10^3", "1500"},
-    {"1.5\u00d710^3", "1500"},
-    {"6.02e23", "6.02\\times10^{23}"},
-    // fractions
-    {"1/2", "0.5"},
-    {"\\frac{1}{2}", "1/2"},
-    {"\\dfrac{1}{2}", "1/2"},
-    {"\\tfrac12", "\\frac{1}{2}"},
-    {"\\frac12", "0.5"},
-    {"\\frac 12", "0.5"},
-    {"\\frac1{10}", "0.1"},
-    {"\\frac{10}4", "2.5"},
-    {"\\frac{\\frac12}3", "1/6"},
-    {"-\\frac{1}{2}", "-0.5"},
-    {"\\frac{-1}{2}", "-1/2"},
-    {"\\frac{1}{-2}", "-1/2"},
-    {"2/4", "1/2"},
-    {"(1/2)", "1/2"},
-    {"\\left(\\frac{1}{2}\\right)", "1/2"},
-    {"\\frac{\\frac{1}{2}}{3}", "1/6"},
-    {"6/3", "2"},
-    // mixed numbers
-    {"1 1/2", "3/2"},
-    {"1\\frac{1}{2}", "3/2"},
-    {"1 \\frac{1}{2}", "1.5"},
-    {"-1 1/2", "-1.5"},
-    {"-2\\frac{3}{4}", "-11/4"},
-    // percent and currency
-    {"50\\%", "50%"},
-    {"50%", "0.5"},
-    {"50 %", "\\frac{1}{2}"},
-    {"50 percent", "50%"},
-    {"9\\%", "9"},
-    {"9", "9\\%"},
-    {"12.5\\%", "12.5%"},
-    {"12.5%", "1/8"},
-    {"$5", "5"},
-    {"\\$5", "5"},
-    {"\\$1,234.50", "1234.5"},
-    {"\u20ac20", "20"},
-    {"5 dollars", "5"},
-    // units
-    {"5\\text{ cm}", "5"},
-    {"5 \\mathrm{cm}", "5"},
-    {"5\\,\\text{cm}", "5 cm"},
-    {"5cm", "5"},
-    {"5 cm", "5 centimeters"},
-    {"10 \\text{ cm}^2", "10"},
-    {"10\\text{ cm}^{2}", "10 cm^2"},
-    {"10 square meters", "10"},
-    {"60 km/h", "60"},
-    {"90^\\circ", "90"},
-    {"90^{\\circ}", "90"},
-    {"90\u00b0", "90"},
-    {"90 degrees", "90^\\circ"},
-    {"12 apples", "12"},
-    {"12", "12 red apples"},
-    {"45\\text{ degrees}", "45"},
-    // arithmetic
-    {"3+4", "7"},
-    {"2^{10}", "1024"},
-    {"2^10", "1024"},
-    {"2 \\cdot 3", "6"},
-    {"10 \\div 4", "2.5"},
-    {"(1+2)*3", "9"},
-    {"-2^2", "-4"},
-    {"2^{-1}", "1/2"},
-    {"\\sqrt{16}", "4"},
-    {"\\sqrt{\\frac{1}{4}}", "1/2"},
-    {"2^{3^{2}}", "512"},
-    // lists, tuples, sets, intervals
-    {"(1,2)", "(1, 2)"},
-    {"(1,2)", "\\left(1,2\\right)"},
-    {"1,2", "2,1"},
-    {"1, 2", "(1,2)"},
-    {"\\{1,2\\}", "\\{2,1\\}"},
-    {"1 and 2", "1, 2"},
-    {"2 or 1", "1,2"},
-    {"1 \\text{ and } 2", "1,2"},
-    {"(\\frac12, 0.25)", "(0.5, 1/4)"},
-    {"[1,2)", "[1, 2)"},
-    {"[1,2)", "\\left[1,2\\right)"},
-    {"x=1, x=2", "1, 2"},
-    {"(-\\infty, 3]", "(-\\infty,3]"},
-    {"(3, \\frac{\\pi}{2})", "\\left(3,\\dfrac{\\pi}{2}\\right)"},
-    {"100,200", "100, 200"},
-    // equations
-    {"x=5", "5"},
-    {"x = 5", "x=5"},
-    {"5", "x=5"},
-    {"x = 3+4 = 7", "7"},
-    {"5*3=15", "15"},
-    {"f(2)=8", "8"},
-    {"y = 2x+3", "2x+3"},
-    {"(x,y)=(1,2)", "(1,2)"},
-    {"x \\approx 3.14", "x \\approx 3.14"},
-    // text
-    {"\\text{Tuesday}", "Tuesday"},
-    {"tuesday", "Tuesday"},
-    {"\\textbf{Yes}", "yes"},
-    {"2x + 3", "2x+3"},
-    {"x^{2}", "x^2"},
-    {"\\frac{\\pi}{4}", "\\dfrac{\\pi}{4}"},
-    {"\\frac\\pi4", "\\frac{\\pi}{4}"},
-    {"2\\sqrt3", "2\\sqrt{3}"},
-    {"\\pi", "\u03c0"},
-    {"a^2 - 4", "a^2-4"},
-    {"\\text{Romeo and Juliet}", "Romeo and Juliet"},
-    {"\\text{(C)}", "(C)"},
-    {"3:4", "3:4"},
-    {"101_2", "101_{2}"},
-    {"x \\in [0,1]", "x\\in[0,1]"},
-    {"5x", "5 x"},
-};
-
-constexpr Pair kDifferent[] = {
-    {"41", "42"},
-    {"-7", "7"},
-    {"7", "-7"},
-    {"42", "-42"},
-    {"", "42"},
-    {"142", "42"},
-    {"421", "42"},
-    {"4 2", "42"},
-    {"42 43", "42"},
-    {"1,23", "123"},
-    {"1,2345", "12345"},
-    {"1234", "1235"},
-    {"12345678901234567890123456788", "12345678901234567890123456789"},
-    {"0.3333", "1/3"},
-    {"0.33", "1/3"},
-    {"0.333334", "1/3"},
-    {"0.67", "2/3"},
-    {"3.14", "3.14159"},
-    {"3", "3.14159"},
-    {"1000001", "1000000.5"},
-    {"100000000.4", "100000000"},
-    {"0.0000001", "0.0000002"},
-    {"1e3", "100"},
-    {"1.5e4", "1500"},
-    {"1/2", "1/3"},
-    {"1/2", "2"},
-    {"\\frac{1}{2}", "12"},
-    {"\\frac{2}{1}", "1/2"},
-    {"1/0", "1"},
-    {"1/0", "2/0"},
-    {"0/0", "0"},
-    {"1 1/2", "11/2"},
-    {"11/2", "1 1/2"},
-    {"1\\frac{1}{2}", "1/2"},
-    {"50%", "50.5%"},
-    {"0.5%", "0.5"},
-    {"0.5", "0.5%"},
-    {"500%", "50%"},
-    {"12.5", "12.6%"},
-    {"7 or 8", "7"},
-    {"7 or 8", "8"},
-    {"7 \\text{ or } 8", "7"},
-    {"7, 8", "7"},
-    {"7", "7, 8"},
-    {"7 and 8", "7"},
-    {"not 7", "7"},
-    {"7 not", "7"},
-    {"maybe 7", "7"},
-    {"between 7 and 8", "7"},
-    {"7?8", "7"},
-    {"7 8 9", "7"},
-    {"5 million", "5"},
-    {"5 thousand", "5"},
-    {"5 dozen", "5"},
-    {"5 squared", "5"},
-    {"5 times 3", "5"},
-    {"5 or more", "5"},
-    {"5 halves", "5"},
-    {"5 m", "5 cm"},
-    {"5 hours", "5 minutes"},
-    {"5x", "5"},
-    {"5", "5x"},
-    {"5m", "5"},
-    {"5!", "5"},
-    {"5i", "5"},
-    {"5 i", "5"},
-    {"5e", "5"},
-    {"5\\pi", "5"},
-    {"\\pi", "3"},
-    {"\\sqrt{2}", "1.41"},
-    {"\\sqrt{15}", "4"},
-    {"2^3", "23"},
-    {"2*3", "23"},
-    {"2^{10}", "210"},
-    {"x^2", "x2"},
-    {"x_2", "x2"},
-    {"(1,2)", "(2,1)"},
-    {"(1,2)", "[1,2]"},
-    {"[1,2)", "[1,2]"},
-    {"[1,2)", "(1,2]"},
-    {"1,2", "[1,2)"},
-    {"1,2,3", "1,2"},
-    {"1,2", "1,2,3"},
-    {"1,1", "1,2"},
-    {"\\{1,1,2\\}", "\\{1,2,2\\}"},
-    {"x=5", "y=5"},
-    {"x=5", "6"},
-    {"3+4=8=7", "7"},
-    {"5=7", "7"},
-    {"7=5", "7"},
-    {"1", "2x+z=1"},
-    {"x<5", "x>5"},
-    {"x<5", "x\\le 5"},
-    {"x", "X"},
-    {"2x", "2y"},
-    {"2x+3", "2x-3"},
-    {"Monday", "Tuesday"},
-    {"Yes and no", "yes"},
-    {"no", "yes"},
-    {"A", "B"},
-    {"\\text{A or B}", "A"},
-    {"101_2", "101"},
-    {"3:4", "4:3"},
-    {"{", "7"},
-    {"}", "7"},
-    {"\\", "7"},
-    {"\\frac", "7"},
-    {"\\frac{7}", "7"},
-    {"(7", "7"},
-    {"7)", "7"},
-    {"7+", "7"},
-    {"7-", "7"},
-    {"7/", "7"},
-    {"7^", "7"},
-    {"7**1", "7"},
-    {"7.7.7", "7.7"},
-    {"0x7", "7"},
-    {"nan", "0"},
-    {"inf", "0"},
-    {"any number", "7"},
-};
-
-TEST(EqualAnswers, AcceptsEveryEqualPair) {
-  for (const auto& [answer, truth] : kEqual)
-    EXPECT_TRUE(equal_answers(answer, truth)) << answer << " ~ " << truth;
+std::vector<std::string> fields_of(const std::string& line) {
+  std::vector<std::string> out(1);
+  for (const char c : line) {
+    if (c == '\t') {
+      out.emplace_back();
+    } else {
+      out.back() += c;
+    }
+  }
+  return out;
 }
 
-TEST(EqualAnswers, RejectsEveryDifferentPair) {
-  for (const auto& [answer, truth] : kDifferent) {
-    EXPECT_FALSE(equal_answers(answer, truth)) << answer << " ~ " << truth;
+// tests/grader/cases.tsv
+std::vector<Case> read_cases() {
+  const auto text = read_file(LONGSHOT_SOURCE_DIR "/tests/grader/cases.tsv");
+  EXPECT_TRUE(text.ok()) << text.status().to_string();
+  std::vector<Case> cases;
+  std::string form;
+  std::istringstream lines(text.ok() ? *text : "");
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("## ")) form = line.substr(3);
+    if (line.empty() || line[0] == '#') continue;
+    const auto fields = fields_of(line);
+    EXPECT_GE(fields.size(), 3u) << line;
+    Case c{form, fields.at(1), fields.at(2), fields.at(0) == "1", Json::object()};
+    if (fields.size() > 3) c.options = *parse_json(fields[3], line);
+    cases.push_back(std::move(c));
   }
+  return cases;
+}
+
+EqualOptions options_of(const Json& json) {
+  EqualOptions out;
+  out.digits = json.value("digits", out.digits);
+  out.strict = json.value("strict", out.strict);
+  out.set_relation = json.value("set_relation", out.set_relation);
+  out.bare_percent = json.value("bare_percent", out.bare_percent);
+  out.ignore_units = json.value("ignore_units", out.ignore_units);
+  out.positive = json.value("positive", out.positive);
+  return out;
+}
+
+TEST(EqualAnswers, JudgesEveryCaseOfTheTable) {
+  std::map<std::string, std::pair<int, int>> by_form;  // right, all
+  int accepted_wrongly = 0;
+  const auto cases = read_cases();
+  for (const auto& c : cases) {
+    const auto equal = equal_answers(c.answer, c.truth, options_of(c.options));
+    ASSERT_TRUE(equal.ok()) << c.form << ": " << c.answer << " ~ " << c.truth << ": "
+                            << equal.status().to_string();
+    auto& [right, all] = by_form[c.form];
+    ++all;
+    right += *equal == c.expected;
+    accepted_wrongly += *equal && !c.expected;
+    EXPECT_EQ(*equal, c.expected) << c.form << ": answer " << c.answer << ", truth " << c.truth
+                                  << " " << c.options;
+  }
+  for (const auto& [form, count] : by_form)
+    std::printf("%4d of %4d  %s\n", count.first, count.second, form.c_str());
+  EXPECT_EQ(accepted_wrongly, 0);
+  EXPECT_GE(cases.size(), 1000u);
 }
 
 TEST(EqualAnswers, NumbersAreSymmetric) {
-  for (const auto& [answer, truth] : kEqual) {
-    const auto a = parse_number(plain_math(answer)), t = parse_number(plain_math(truth));
-    if (a && t) {
-      EXPECT_EQ(numbers_agree(*a, *t), numbers_agree(*t, *a)) << answer << " ~ " << truth;
-    }
+  int numbers = 0;
+  for (const auto& c : read_cases()) {
+    const auto a = parse_number(plain_math(c.answer)), t = parse_number(plain_math(c.truth));
+    if (!a || !t) continue;
+    ++numbers;
+    EXPECT_EQ(numbers_agree(*a, *t), numbers_agree(*t, *a)) << c.answer << " ~ " << c.truth;
   }
+  EXPECT_GT(numbers, 100);
+}
+
+TEST(EqualAnswers, EveryTruthEqualsItself) {
+  for (const auto& c : read_cases()) {
+    const auto equal = equal_answers(c.truth, c.truth);
+    EXPECT_TRUE(equal.ok() && *equal) << c.truth;
+  }
+}
+
+// The cases of Math-Verify's own tests: tests/grader/math_verify.jsonl. Where our verdict is another one on purpose, the
+// row says why.
+TEST(EqualAnswers, AgreesWithTheCasesOfMathVerify) {
+  const auto text = read_file(LONGSHOT_SOURCE_DIR "/tests/grader/math_verify.jsonl");
+  ASSERT_TRUE(text.ok()) << text.status().to_string();
+  int all = 0, agreed = 0, wrong = 0;
+  std::istringstream lines(*text);
+  for (std::string line; std::getline(lines, line);) {
+    const auto row = parse_json(line, "math_verify.jsonl");
+    ASSERT_TRUE(row.ok()) << line;
+    Json options = row->value("options", Json::object());
+    auto reward = make_reward({.type = "math", .options = options});
+    ASSERT_TRUE(reward.ok()) << reward.status().to_string();
+    Question question;
+    question.ground_truth = row->at("truth");
+    question.completion = row->at("answer");
+    const auto score = (*reward)->judge(question, Deadline::never());
+    ASSERT_TRUE(score.ok()) << line << score.status().to_string();
+    const bool expected = row->at("expected");
+    ++all;
+    agreed += score->correct == expected;
+    wrong += score->correct && !expected;
+    if (score->correct != expected && !row->contains("differs")) {
+      ADD_FAILURE() << line << "\n  extracted: " << score->answer
+                    << "\n  judged: " << score->correct;
+    }
+    EXPECT_TRUE(score->correct != expected || !row->contains("differs"))
+        << "no difference: " << line;
+  }
+  std::printf(
+      "agreement with the cases of Math-Verify: %d of %d (%.1f %%), %d accepted against them\n",
+      agreed, all, 100.0 * agreed / all, wrong);
+  EXPECT_GE(agreed, 0.98 * all);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace longshot::reward {
 
 struct Extracted {
   std::string answer;
-  bool marked = false;  // found by a box, a phrase or ####, not by being the last number
+  bool marked = false;  // found by a box, a phrase or ####, not by being the last
 };
 
 // Contents of all \boxed{...} and \fbox{...} with balanced braces, outermost only, in order. One
@@ -21,21 +21,15 @@ struct Box {
 };
 std::vector<Box> find_boxes(std::string_view text);
 
-// The answer of a response, looked for after the last </think> and inside the last
-// <answer>...</answer> if those exist:
-//  1. the last box. Boxes that follow one another with nothing but "or", "and" or punctuation
-//  between are one
-//     answer of several parts, so listing candidates does not help; so are a box and a following "or 8" or a
-//     different announced number;
-//  2. what follows the last "answer is", "answer:", "final answer" or "####", to the end of its
-//  sentence;
-//  3. the last number of the text, unless the words next to it hedge ("7 or 8", "not 7").
+// The answer of a response, looked for after the last </think> and inside the last <answer>...</answer> if those exist:
+//  1. the last box. Boxes that follow one another with nothing but "or", "and" or punctuation between are one answer
+//     of several parts, so listing candidates does not help; so are a box and a following "or 8" or a different
+//     announced number;
+//  2. what follows the last "answer is", "answer:", "final answer" or "####", to the end of its sentence;
+//  3. all of it when it is one expression, else its last formula or number, unless the words next to it hedge ("7 or 8", "not 7").
 std::optional<Extracted> extract_answer(std::string_view response);
 
-// What follows the announcement of rule 2 to the end of its line; empty without one.
-std::string_view announced_line(std::string_view text);
-
-// The ground truth's value: its last box, what follows "####", else the whole text.
+// The ground truth's value: its last box or boxes, what follows "####" or "answer is", else the whole text.
 std::string truth_value(std::string_view ground_truth);
 
 }  // namespace longshot::reward

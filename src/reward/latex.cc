@@ -4,68 +4,11 @@
 #include <array>
 #include <cctype>
 
+#include "reward/latex_words.h"
 #include "reward/text.h"
 
 namespace longshot::reward {
 namespace {
-
-struct Replacement {
-  std::string_view from, to;
-};
-
-// Commands (without the backslash) and what becomes of them; matched as whole names.
-constexpr Replacement kCommands[] = {{"left", ""},
-                                     {"right", ""},
-                                     {"quad", " "},
-                                     {"qquad", " "},
-                                     {"displaystyle", ""},
-                                     {"textstyle", ""},
-                                     {"dfrac", "\\frac"},
-                                     {"tfrac", "\\frac"},
-                                     {"cfrac", "\\frac"},
-                                     {"times", "*"},
-                                     {"cdot", "*"},
-                                     {"div", "/"},
-                                     {"degree", ""},
-                                     {"big", ""},
-                                     {"bigl", ""},
-                                     {"bigr", ""},
-                                     {"Big", ""},
-                                     {"Bigl", ""},
-                                     {"Bigr", ""},
-                                     {"leq", "\\le"},
-                                     {"geq", "\\ge"},
-                                     {"neq", "\\ne"},
-                                     {"lbrace", "\\{"},
-                                     {"rbrace", "\\}"},
-                                     {"euro", ""},
-                                     {"pounds", ""},
-                                     {"thinspace", ""},
-                                     {"limits", ""},
-                                     {"mathstrut", ""},
-                                     {"lparen", "("},
-                                     {"rparen", ")"},
-                                     {"dollar", ""},
-                                     {"ast", "*"},
-                                     {"infin", "\\infty"},
-                                     {"emptyset", "\\varnothing"}};
-
-// Commands whose braced argument is words: they become the words with spaces around.
-constexpr std::string_view kTextCommands[] = {
-    "text",   "textbf", "textit", "textrm", "textnormal", "mathrm", "mathbf",
-    "mathit", "mathsf", "mbox",   "hbox",   "bf",         "rm",     "operatorname"};
-constexpr std::string_view kBoxCommands[] = {"boxed", "fbox"};
-
-// UTF-8 signs.
-constexpr Replacement kSigns[] = {
-    {"\u2212", "-"},         {"\u2013", "-"},     {"\u2010", "-"},        {"\u2011", "-"},
-    {"\u00d7", "*"},         {"\u22c5", "*"},     {"\u00b7", "*"},        {"\u2217", "*"},
-    {"\u00f7", "/"},         {"\u2215", "/"},     {"\u2044", "/"},        {"\u00b0", ""},
-    {"\u00a0", " "},         {"\u202f", ""},      {"\u2009", ""},         {"\u20ac", ""},
-    {"\u00a3", ""},          {"\u00a5", ""},      {"\u20b9", ""},         {"\u00b2", "^2"},
-    {"\u00b3", "^3"},        {"\u03c0", "\\pi "}, {"\u221e", "\\infty "}, {"\u221a", "\\sqrt"},
-    {"\u2248", "\\approx "}, {"\u2264", "\\le "}, {"\u2265", "\\ge "},    {"\u2260", "\\ne "},
-    {"\uff05", "%"},         {"\u200b", ""}};
 
 template <typename Table>
 bool contains(const Table& table, std::string_view name) {
@@ -89,7 +32,7 @@ class Plainer {
   void step() {
     const char c = text_[at_];
     if (c == '\\') return command();
-    if (c == '{') return open(text_.substr(at_, 3) == "{,}");
+    if (c == '{') return open();
     if (c == '}') return close();
     if (static_cast<unsigned char>(c) >= 0x80) return sign();
     ++at_;
@@ -97,10 +40,12 @@ class Plainer {
     out_ += (c == '~' || is_space(c)) ? ' ' : c;
   }
 
-  void open(bool thousands_comma) {
-    if (thousands_comma) {
+  void open() {
+    for (const std::string_view comma : {"{,}", "{, }"}) {
+      if (text_.substr(at_, comma.size()) != comma) continue;
+      while (!out_.empty() && out_.back() == ' ') out_.pop_back();
       out_ += ',';
-      at_ += 3;
+      at_ += comma.size();
       return;
     }
     braces_ += static_cast<char>(Brace::keep);
@@ -117,6 +62,7 @@ class Plainer {
   }
 
   void sign() {
+    if (text_.substr(at_, kRootSign.size()) == kRootSign) return root_sign();
     for (const auto& [from, to] : kSigns) {
       if (text_.substr(at_, from.size()) == from) {
         out_ += to;
@@ -125,6 +71,17 @@ class Plainer {
       }
     }
     out_ += text_[at_++];
+  }
+
+  // All digits behind a root sign stand under it, unlike behind \sqrt.
+  void root_sign() {
+    at_ += kRootSign.size();
+    size_t end = at_;
+    while (end < text_.size() && is_digit(text_[end])) ++end;
+    out_ += "\\sqrt";
+    if (end == at_) return;
+    out_.append("{").append(text_.substr(at_, end - at_)).append("}");
+    at_ = end;
   }
 
   void command() {
@@ -136,6 +93,14 @@ class Plainer {
     if (contains(kTextCommands, name) && brace_follows()) return begin_argument(Brace::text);
     if (contains(kBoxCommands, name) && brace_follows()) return begin_argument(Brace::drop);
     if (name == "circ") return circle();
+    if (name == "mathbb") return blackboard();
+    if (name == "begin") ++environments_;
+    if (name == "end") --environments_;
+    if (name.starts_with("quad") && name.size() > 4) {  // \quadx
+      at_ -= name.size() - 4;
+      out_ += ' ';
+      return;
+    }
     for (const auto& [from, to] : kCommands) {
       if (name == from) {
         out_ += to;
@@ -147,15 +112,32 @@ class Plainer {
     if (at_ < text_.size() && is_space(text_[at_])) out_ += ' ';
   }
 
+  // \mathbb R and \mathbb{R}
+  void blackboard() {
+    while (at_ < text_.size() && is_space(text_[at_])) ++at_;
+    out_ += "\\mathbb";
+    if (at_ < text_.size() && is_alpha(text_[at_]))
+      out_.append("{").append(1, text_[at_++]).append("}");
+  }
+
   // \, \; \! \% \$ \{ \( ...
   void symbol_command() {
+    if (environments_ == 0 && text_.substr(at_, 2) == "\\\\" && at_ + 3 < text_.size() &&
+        is_alpha(text_[at_ + 2]) && is_alpha(text_[at_ + 3])) {
+      ++at_;  // \\frac: escaped twice
+      return command();
+    }
     const char c = at_ + 1 < text_.size() ? text_[at_ + 1] : ' ';
     at_ = std::min(text_.size(), at_ + 2);
     if (c == '{' || c == '}') {
       out_ += '\\';
       out_ += c;
+    } else if (c == '\\' && environments_ > 0) {
+      out_ += "\\\\";  // the end of a matrix row
     } else if (c == ' ' || c == '\\' || c == '\n') {
       out_ += ' ';
+    } else if (c == '!' && !out_.empty() && out_.back() == ',') {
+      while (at_ < text_.size() && is_space(text_[at_])) ++at_;  // 11,\! 111
     } else if (std::string_view("%#&_").find(c) != std::string_view::npos) {
       out_ += c;
     }
@@ -193,6 +175,7 @@ class Plainer {
   size_t at_ = 0;
   std::string out_;
   std::string braces_;  // one Brace each
+  int environments_ = 0;
 };
 
 // \frac12 -> \frac{1}{2}, \frac1{10} -> \frac{1}{10}, \frac{10}3 -> \frac{10}{3}, \frac\pi4, \sqrt2. One pass: a brace

@@ -59,11 +59,26 @@ constexpr Extraction kExtractions[] = {
     {"costs $1,234.50 in total", "1,234.50"},
     {"that is 50%", "50%"},
     {"that is 3/4 of it", "3/4"},
-    {"10-3", "3"},
+    {"10-3", "10-3"},
+    {"we have 10-3", "3"},
+    {"Therefore $x \\geq 5$ is the solution.", "x \\geq 5"},
+    {"It is \\(\\frac{1}{2}\\), so done", "\\frac{1}{2}"},
+    {"It is $7$ or $8$", nullptr},
+    {"It is not $7$", nullptr},
+    {"a loss of $28$ percent", "28%"},
+    {"with $x=5$ in 3 steps", "3"},
+    {"\\frac{10}{9}", "\\frac{10}{9}"},
+    {"\\\\boxed{4}", "4"},
+    {"\\boxed{1} papers and \\boxed{2} bins", "1, 2"},
+    {"\\boxed{1} no no no no \\boxed{2}", "2"},
+    {"\\boxed{1}. Then and there \\boxed{2}", "2"},
+    {"The answer: the largest $n$ is 34.", "34"},
+    {"Final Answer: she began 3 hours ago.", "3"},
+    {"The answer is half of 12.", "half of 12"},
     {"it is 7 or 8", nullptr},
     {"it is not 7", nullptr},
     {"it cannot be more than 7", nullptr},
-    {"x^2", nullptr},
+    {"we get x^2", nullptr},
     {"we find 5x", nullptr},
     {"no number here", nullptr},
     {"", nullptr},
@@ -126,6 +141,8 @@ TEST(MathReward, ListingCandidatesDoesNotPay) {
   EXPECT_EQ(score("\\boxed{7}. The answer is 8.", "7"), 0);
   EXPECT_EQ(score("\\boxed{7}. The answer is 7.", "7"), 1);
   EXPECT_EQ(score("\\boxed{7}. The answer is correct. 3 steps were used.", "7"), 1);
+  EXPECT_EQ(score("\\boxed{7}. The answer is the sum of 3 terms.", "7"), 1);
+  EXPECT_EQ(score("\\boxed{x=7}. The answer is 7.", "7"), 1);
   EXPECT_EQ(score("\\boxed{7 \\text{ or } 8}", "8"), 0);
   EXPECT_EQ(score("The answer is 7 or 8.", "8"), 0);
   EXPECT_EQ(score("It is 7 or 8", "8"), 0);
@@ -144,6 +161,31 @@ TEST(MathReward, AcceptsAnyOfAListOfTruths) {
   EXPECT_EQ(score("\\boxed{[1,2]}", "[1,2]"), 1);
 }
 
+TEST(MathReward, ReadsTruthsAsDataSetsWriteThem) {
+  EXPECT_EQ(score("\\boxed{\\frac{3}{4}}", "We get $\\boxed{\\frac34}$."), 1);  // MATH
+  EXPECT_EQ(score("\\boxed{72}", "48/2 = <<48/2=24>>24 clips.\n#### 72"), 1);   // GSM8K
+  EXPECT_EQ(score("\\boxed{\\sqrt{12}}", "2\\sqrt{3}"), 1);                     // DeepScaleR
+  EXPECT_EQ(score("Answer: 34", "34"), 1);                                      // DAPO
+  EXPECT_EQ(score("\\boxed{5}", "The answer is 5."), 1);
+  EXPECT_EQ(score("\\boxed{2,3}", "\\boxed{3} and \\boxed{2}"), 1);
+  EXPECT_EQ(score("\\boxed{3}", "\\boxed{3} and \\boxed{2}"), 0);
+}
+
+TEST(MathReward, OptionsChangeTheVerdictAsDocumented) {
+  EXPECT_EQ(score("\\boxed{0.33}", "\\frac{1}{3}"), 0);
+  EXPECT_EQ(score("\\boxed{0.33}", "\\frac{1}{3}", {{"digits", 2}}), 1);
+  EXPECT_EQ(score("\\boxed{[1,2]}", "(1,2)"), 0);
+  EXPECT_EQ(score("\\boxed{[1,2]}", "(1,2)", {{"strict", false}}), 1);
+  EXPECT_EQ(score("\\boxed{1<x<2}", "(1,2)"), 0);
+  EXPECT_EQ(score("\\boxed{1<x<2}", "(1,2)", {{"set_relation", true}}), 1);
+  EXPECT_EQ(score("\\boxed{9}", "9\\%"), 1);
+  EXPECT_EQ(score("\\boxed{9}", "9\\%", {{"bare_percent", false}}), 0);
+  EXPECT_EQ(score("\\boxed{5\\text{ m}}", "5\\text{ cm}"), 0);
+  EXPECT_EQ(score("\\boxed{5\\text{ m}}", "5\\text{ cm}", {{"ignore_units", true}}), 1);
+  EXPECT_EQ(score("\\boxed{x}", "\\sqrt{x^2}"), 0);
+  EXPECT_EQ(score("\\boxed{x}", "\\sqrt{x^2}", {{"positive", true}}), 1);
+}
+
 TEST(MathReward, EmptyTruthIsAnErrorNotAScore) {
   EXPECT_EQ(judge("\\boxed{42}", "").status().code(), StatusCode::invalid_argument);
   EXPECT_EQ(judge("\\boxed{42}", "\\boxed{}").status().code(), StatusCode::invalid_argument);
@@ -153,6 +195,12 @@ TEST(MathReward, UnknownOptionIsNamed) {
   const auto reward = make_reward({.type = "math", .options = {{"last_nomber", true}}});
   ASSERT_FALSE(reward.ok());
   EXPECT_NE(reward.status().message().find("last_nomber"), std::string::npos);
+  for (const Json& bad : {Json{{"digits", 16}}, Json{{"digits", -1}}, Json{{"symbolic_seconds", 0}},
+                          Json{{"symbolic_megabytes", 1}}, Json{{"strict", "yes"}}}) {
+    const auto refused = make_reward({.type = "math", .options = bad});
+    ASSERT_FALSE(refused.ok()) << bad;
+    EXPECT_NE(refused.status().message().find(bad.begin().key()), std::string::npos);
+  }
 }
 
 // ---- bounded work --------------------------------------------------------------------------------------------

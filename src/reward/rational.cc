@@ -1,5 +1,6 @@
 #include "reward/rational.h"
 
+#include <cmath>
 #include <cstdlib>
 
 #include "reward/text.h"
@@ -35,7 +36,7 @@ class Parser {
     auto value = sum();
     if (!value) return std::nullopt;
     Number number{*value, decimal_, false, ""};
-    if (eat('%') || eat_word("percent") || eat_word("pct")) {
+    if (eat('%') || eat_word("percent") || eat_word("pct") || eat_word("percentage")) {
       number.percent = true;
       number.value /= 100;
     }
@@ -222,12 +223,20 @@ class Parser {
   // 1,234,567: groups of exactly three after a head of one to three.
   std::string integer_part() {
     std::string out(digits());
-    if (out.empty() || out.size() > 3) return out;
+    if (out.empty() || out.size() > 3 || out[0] == '0') return out;  // 0,111 has a decimal comma
+    // 1 000 000, unless the second number is a numerator: 1 125/250.
+    const size_t end = spaced_groups_end();
+    for (; at_ < end; at_ += 4) out.append(text_, at_ + 1, 3);
     while (peek() == ',' && three_digits_at(at_ + 1)) {
       out.append(text_, at_ + 1, 3);
       at_ += 4;
     }
     return out;
+  }
+  size_t spaced_groups_end() const {
+    size_t i = at_;
+    while (i < text_.size() && text_[i] == ' ' && three_digits_at(i + 1)) i += 4;
+    return i < text_.size() && text_[i] == '/' ? at_ : i;
   }
   bool three_digits_at(size_t i) const {
     return i + 3 <= text_.size() && is_digit(text_[i]) && is_digit(text_[i + 1]) &&
@@ -286,12 +295,13 @@ bool is_one_literal(std::string_view text) {
   return text.find_first_not_of("0123456789.,+-%") == std::string_view::npos;
 }
 
-bool close_enough(const mpq_class& a, const mpq_class& b) {
+bool close_enough(const mpq_class& a, const mpq_class& b, int digits) {
   const mpq_class gap = abs(a - b), size_a = abs(a), size_b = abs(b);
   const mpq_class& smaller = size_a < size_b ? size_a : size_b;
   const mpq_class scale = smaller < 1 ? smaller : mpq_class(1);
-  if (gap * 1000000 <= scale) return true;
-  return smaller * 100 >= 1 && gap * 2000000 <= 1;
+  const mpq_class places(power_of_ten(static_cast<unsigned long>(digits)));
+  if (gap * places <= scale) return true;
+  return smaller * 100 >= 1 && gap * 2 * places <= 1;
 }
 
 bool whole_as_written(const Number& n) {
@@ -308,13 +318,19 @@ std::optional<Number> parse_number(std::string_view plain) {
   return Parser(plain).whole();
 }
 
-bool numbers_agree(const Number& a, const Number& b) {
-  if (!units_agree(a.unit, b.unit)) return false;
+bool numbers_agree(const Number& a, const Number& b, const NumberRules& rules) {
+  if (!rules.ignore_units && !units_agree(a.unit, b.unit)) return false;
   if (a.value == b.value) return true;
-  if ((a.decimal || b.decimal) && close_enough(a.value, b.value)) return true;
-  if (a.percent == b.percent || !whole_as_written(a) || !whole_as_written(b)) return false;
+  if ((a.decimal || b.decimal) && close_enough(a.value, b.value, rules.digits)) return true;
+  if (!rules.bare_percent || a.percent == b.percent) return false;
+  if (!whole_as_written(a) || !whole_as_written(b)) return false;
   return (a.percent ? mpq_class(a.value * 100) : a.value) ==
          (b.percent ? mpq_class(b.value * 100) : b.value);
+}
+
+bool decimals_agree(double a, double b, int digits) {
+  if (!std::isfinite(a) || !std::isfinite(b)) return false;
+  return close_enough(mpq_class(a), mpq_class(b), digits);
 }
 
 }  // namespace longshot::reward

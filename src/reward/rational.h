@@ -24,14 +24,21 @@ struct Number {
 // about 12,000 digits on the way (9^9^9).
 std::optional<Number> parse_number(std::string_view plain);
 
+struct NumberRules {
+  int digits = 6;            // places to which a decimal must agree
+  bool bare_percent = true;  // 9% = 9
+  bool ignore_units = false;
+};
+
 // The agreement rule, symmetric.
 //  1. equal as rationals; or
-//  2. one of them was written as a decimal and they differ by at most 1e-6 * min(1, |smaller|), or
-//  by at most
-//     5e-7 when both are at least 0.01 (a value correctly rounded to six places); or
-//  3. one is a percentage, the other is not, and both are whole as written: 9% = 9 (Math-Verify's
-//  rule).
-// Two known and different units never agree.
-bool numbers_agree(const Number& a, const Number& b);
+//  2. one of them was written as a decimal and they differ by at most 10^-digits * min(1, |smaller|), or by at most
+//     half a unit of the last place when both are at least 0.01 (a value correctly rounded to so many places); or
+//  3. one is a percentage, the other is not, and both are whole as written: 9% = 9 (Math-Verify's rule).
+// Two known and different units never agree, unless they are ignored.
+bool numbers_agree(const Number& a, const Number& b, const NumberRules& rules = {});
+
+// Rule 2 for two values of which one was written as a decimal.
+bool decimals_agree(double a, double b, int digits);
 
 }  // namespace longshot::reward

@@ -8,8 +8,10 @@
 
 namespace longshot::reward {
 
-// {"last_number": true}: whether the last number counts when no box, phrase or #### marks the
-// answer.
+// {"last_number": true}: whether the last formula or number counts when no box, phrase or #### marks the answer.
+// {"digits": 6, "strict": true, "set_relation": false, "bare_percent": true, "ignore_units": false, "positive": false}:
+// EqualOptions in reward/equal.h. {"symbolic_seconds": 1, "symbolic_megabytes": 1024}: limits of one symbolic question;
+// over them judge() is an error.
 Result<std::unique_ptr<Reward>> make_math(const Json& options);
 
 // {"letters": "ABCDEFGHIJ"}. The texts of the options may stand in extra_info "choices" or

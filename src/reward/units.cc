@@ -144,12 +144,13 @@ std::optional<std::string> read_unit(std::string_view rest, bool attached) {
   return unit;
 }
 
+bool is_known_unit(const std::string& unit) {
+  return !known_unit(std::string_view(unit).substr(0, unit.find_first_of(" ^/"))).empty();
+}
+
 bool units_agree(const std::string& a, const std::string& b) {
   if (a == b || a.empty() || b.empty()) return true;
-  const auto head = [](const std::string& unit) {
-    return unit.substr(0, unit.find_first_of(" ^/"));
-  };
-  return known_unit(head(a)).empty() || known_unit(head(b)).empty();
+  return !is_known_unit(a) || !is_known_unit(b);
 }
 
 }  // namespace longshot::reward

@@ -14,6 +14,9 @@ namespace longshot::reward {
 // the rest; then only units of two letters or more are taken, as 5m may be five times m.
 std::optional<std::string> read_unit(std::string_view rest, bool attached);
 
+// Whether a result of read_unit begins with a unit of measurement and not with a counted thing.
+bool is_known_unit(const std::string& unit);
+
 // False only for two known, different units (5 m against 5 cm).
 bool units_agree(const std::string& a, const std::string& b);
 

@@ -1,12 +1,28 @@
 """`longshot grade` against the math-verify package, and against hand-given verdicts where the two may differ."""
 
 import json
+import pathlib
 import random
 import sys
 import time
 
 import pytest
 from math_verify import parse, verify
+
+# (truth, answer) that only algebra tells apart; math-verify decides.
+SYMBOLIC = r"""
+a^2-4|(a+2)(a-2) a^2-4|(a-2)^2 x^2+2x+1|(x+1)^2 x^2+2x+1|(x-1)^2 \frac{x+2}{7}|\frac{x}{7}+\frac{2}{7}
+\frac{1}{x-1}-\frac{1}{x+1}|\frac{2}{x^2-1} \frac{1}{x-1}-\frac{1}{x+1}|\frac{2}{x^2+1} \sqrt{12}|2\sqrt{3} \sqrt{12}|3\sqrt{2}
+\frac{1}{\sqrt{2}}|\frac{\sqrt{2}}{2} \frac{1}{\sqrt{2}}|\sqrt{2} 1+\sqrt{2}|\sqrt{3+2\sqrt{2}} 1+\sqrt{2}|\sqrt{3-2\sqrt{2}}
+\tan^2(y)+1|\sec^2(y) \tan^2(y)-1|\sec^2(y) \sin(2x)|2\sin(x)\cos(x) \sin(2x)|2\sin(x) 2^{n+1}|2\cdot2^{n} 2^{n+1}|2^{n}+1
+\ln(8)|3\ln(2) \ln(8)|2\ln(3) \sqrt{x^2}|x \ln(x^2)|2\ln(x) \{1,3\}\cup\{2,4\}|\{1,2,3,4\} \{1,3\}\cup\{2,4\}|\{1,2,3\}
+(2,12)\cup(12,102)|(12,102)\cup(2,12) (2,12)\cup(12,102)|(2,102) 2x+4y-3=0|y=-\frac{1}{2}x+\frac{3}{4} 2x+4y-3=0|y=\frac{1}{2}x+\frac{3}{4}
+x<1|-x>-1 x<1|-x<-1 -2\le{x}\le{7}|x\in[-2,7] -2\le{x}\le{7}|x\in(-2,7) 1\pm\sqrt{19}|1-\sqrt{19},1+\sqrt{19} 1\pm\sqrt{19}|1+\sqrt{19}
+\begin{pmatrix}1&2\\3&4\end{pmatrix}|\begin{bmatrix}1&2\\3&4\end{bmatrix} \begin{pmatrix}1&2\\3&4\end{pmatrix}|\begin{pmatrix}1&2\\3&5\end{pmatrix}
+2+3i|3i+2 2+3i|2-3i 5!|120 5!|60
+""".split()
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 # (truth, answer): inside the scope of rule-based equality; math-verify decides.
 NUMBERS = """
@@ -64,7 +80,7 @@ def reference(truth, answer):
 
 
 def cases():
-    for case in NUMBERS + STRUCTURES:
+    for case in NUMBERS + STRUCTURES + SYMBOLIC:
         yield tuple(case.split("|"))
     rng = random.Random(5)
     for _ in range(300):  # random fractions, decimals, percentages and integers, half of them right
@@ -85,6 +101,52 @@ def test_agrees_with_math_verify(longshot):
     accepted = sum(result["score"] == 1 for result in results)
     print(f"agreement with math-verify: {len(table) - len(different)} of {len(table)} ({accepted} accepted)")
     assert not different, "\n".join(different)
+
+
+def table():
+    """The rows of tests/grader: truth, response, whether it is right, options."""
+    folder = ROOT / "tests/grader"
+    for line in (folder / "math_verify.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        yield row["truth"], row["answer"], row["expected"] != ("differs" in row), row.get("options", {})
+    for line in (folder / "cases.tsv").read_text().splitlines():
+        if line and not line.startswith("#"):
+            expected, truth, answer, *options = line.split("\t")
+            if answer.count("{") == answer.count("}") and not answer.endswith("\\"):  # a box that closes
+                yield truth, boxed(answer), expected == "1", json.loads(options[0]) if options else {}
+
+
+def test_judges_every_row_of_the_tables(longshot):
+    by_options = {}
+    for truth, response, expected, options in table():
+        by_options.setdefault(json.dumps(options), []).append((truth, response, expected))
+    wrong = []
+    for options, rows in by_options.items():
+        reward = json.dumps({"type": "math", **json.loads(options)})
+        results = grade(longshot, [{"completion": r, "ground_truth": t} for t, r, _ in rows], "--reward", reward)
+        wrong += [f"truth {t} response {r}: expected {e}, {v}" for (t, r, e), v in zip(rows, results) if v.get("correct") != e]
+    assert sum(map(len, by_options.values())) > 1500
+    assert not wrong, "\n".join(wrong)
+
+
+def test_endless_work_is_an_error_soon_and_never_a_score(longshot):
+    nested = "((a+b)^2+2(a+b)(c+d+m+n)+(c+d+m+n)^2)^8+\\sqrt{x}"
+    rows = [{"completion": f"\\boxed{{{nested}}}", "ground_truth": "(a+b+c+d+m+n)^{16}+\\sqrt{x}"},
+            {"completion": "\\boxed{9^{9^{9^9}}}", "ground_truth": "7"},
+            {"completion": "\\boxed{" + "(" * 50000 + "}", "ground_truth": "7"},
+            {"completion": "\\boxed{x+x}", "ground_truth": "2x"}]
+    start = time.monotonic()
+    results = grade(longshot, rows, "--reward", json.dumps({"type": "math", "symbolic_seconds": 0.2}))
+    assert time.monotonic() - start < 10
+    assert "200 ms" in results[0]["error"] and "score" not in results[0]
+    assert [r.get("score") for r in results[1:]] == [0, 0, 1]
+
+
+def test_bad_options_of_math_end_with_code_2(longshot):
+    for option, message in (({"digit": 3}, "digit"), ({"digits": 99}, "digits"), ({"symbolic_seconds": 0}, "symbolic_seconds"),
+                            ({"strict": 1}, "strict")):
+        done = longshot("grade", "--reward", json.dumps({"type": "math", **option}), input="", check=False)
+        assert done.returncode == 2 and message in done.stderr
 
 
 def test_known_differences_are_as_documented(longshot):
