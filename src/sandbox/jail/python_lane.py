@@ -1,0 +1,59 @@
+# What a warm interpreter executes: the slow part of a start once, then a lane. In each child that runs a program, what
+# follows serve() makes it look as after `python3 SCRIPT`.
+import ctypes
+import gc
+import io
+import sys
+
+import bisect, collections, copy, dataclasses, datetime, decimal, enum, fractions, functools, heapq, itertools  # noqa
+import json, math, operator, os, random, re, statistics, string, time, traceback, types, typing  # noqa
+
+
+def serve():
+    library, channel, *rest = sys.argv[1:]
+    lane = ctypes.PyDLL(library).longshot_serve_lane
+    lane.restype = ctypes.c_void_p
+    size = ctypes.c_size_t()
+    gc.collect()
+    gc.freeze()
+    words = lane(int(channel), *[word.encode() for word in rest], ctypes.byref(size))
+    return [os.fsdecode(word) for word in ctypes.string_at(words, size.value).split(b"\0")[:-1]]
+
+
+def standard_streams():
+    def stream(fd, mode):
+        raw = open(fd, mode, closefd=False)
+        errors = "backslashreplace" if fd == 2 else "surrogateescape"
+        return io.TextIOWrapper(raw, "utf-8", errors, write_through=False, line_buffering=fd == 2)
+
+    sys.stdin = sys.__stdin__ = stream(0, "rb")
+    sys.stdout = sys.__stdout__ = stream(1, "wb")
+    sys.stderr = sys.__stderr__ = stream(2, "wb")
+
+
+def run(argv):
+    standard_streams()
+    sys.argv = argv
+    sys.path[0] = os.getcwd()
+    path = os.path.abspath(argv[0])
+    os.environ.clear()
+    os.environ.update(PATH="/usr/local/bin:/usr/bin:/bin", HOME="/work", USER="user", TMPDIR="/tmp", LANG="C.UTF-8",
+                      PYTHONHASHSEED="0", PYTHONDONTWRITEBYTECODE="1")
+    sys.dont_write_bytecode = True
+    main = types.ModuleType("__main__")
+    main.__file__ = path
+    main.__builtins__ = __builtins__
+    sys.modules["__main__"] = main
+    try:
+        with open(path, "rb") as file:
+            source = file.read()
+        exec(compile(source, path, "exec"), main.__dict__)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        trace = error.__traceback__.tb_next  # without this function's frame
+        sys.excepthook(type(error), error.with_traceback(trace), trace)
+        sys.exit(1)
+
+
+run(serve())
