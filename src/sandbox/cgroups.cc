@@ -54,7 +54,8 @@ std::string own_group(const std::string& cgroups, const std::string& controller)
 
 // In a container the path may lie outside of what is mounted; then the mount is our group.
 fs::path group_directory(const fs::path& mount, const std::string& path) {
-  const fs::path group = (mount / fs::path(path).relative_path()).lexically_normal();
+  fs::path group = (mount / fs::path(path).relative_path()).lexically_normal();
+  if (!group.has_filename()) group = group.parent_path();  // "/"
   std::error_code ignored;
   return fs::is_directory(group, ignored) ? group : mount;
 }

@@ -62,14 +62,15 @@ void start_python(const Arguments& arguments, const Group& group, int filter,
   must(::prctl(PR_SET_PDEATHSIG, SIGKILL), "PR_SET_PDEATHSIG");
   ::close(arguments.channel);
   const std::vector<std::string> words = {
-      arguments.python, "-s", "-X", "utf8", "-c", std::string(kPythonLaneSource),
+      arguments.python, "-s", "-c", std::string(kPythonLaneSource),
       arguments.library, std::to_string(arguments.python_channel), two_ids ? "two" : "one",
       group.to_text(), std::to_string(filter), joined(mounts, ":")};
   std::vector<char*> argv;
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
-  char seed[] = "PYTHONHASHSEED=0", no_bytecode[] = "PYTHONDONTWRITEBYTECODE=1";
-  char* environment[] = {seed, no_bytecode, nullptr};
+  char language[] = "LANG=C.UTF-8", seed[] = "PYTHONHASHSEED=0",
+       no_bytecode[] = "PYTHONDONTWRITEBYTECODE=1";
+  char* environment[] = {language, seed, no_bytecode, nullptr};
   ::execve(argv[0], argv.data(), environment);
   fault("starting " + arguments.python);
 }

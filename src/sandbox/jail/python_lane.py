@@ -6,7 +6,7 @@ import io
 import sys
 
 import bisect, collections, copy, dataclasses, datetime, decimal, enum, fractions, functools, heapq, itertools  # noqa
-import json, math, operator, os, random, re, statistics, string, time, traceback, types, typing  # noqa
+import json, math, operator, os, random, re, signal, statistics, string, time, traceback, types, typing  # noqa
 
 
 def serve():
@@ -53,6 +53,9 @@ def run(argv):
     except BaseException as error:
         trace = error.__traceback__.tb_next  # without this function's frame
         sys.excepthook(type(error), error.with_traceback(trace), trace)
+        if isinstance(error, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
         sys.exit(1)
 
 
