@@ -54,8 +54,8 @@ Status run(Options& options) {
   constexpr int kSpareConnections = 64;  // for /health, and refusals while the queue is full
   options.http.connections =
       sandbox->pool().stats().slots + options.pool.max_waiting + kSpareConnections;
-  LS_ASSIGN_OR_RETURN(const auto http, server::HttpServer::start(
-                                           options.http, sandbox_routes(context), metrics));
+  LS_ASSIGN_OR_RETURN(const auto http,
+                      server::HttpServer::start(options.http, sandbox_routes(context), metrics));
   fmt::print("sandbox of {} slots for {} on http://{}:{}\n", sandbox->pool().stats().slots,
              language_names(sandbox->languages()), options.http.host, http->port());
   std::fflush(stdout);
@@ -65,7 +65,8 @@ Status run(Options& options) {
 }
 
 void add_limits(CLI::App& command, Options& options) {
-  command.add_option("--slots", options.pool.slots, "programs run at once; 0 = twice the processors")
+  command
+      .add_option("--slots", options.pool.slots, "programs run at once; 0 = twice the processors")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command
@@ -78,8 +79,7 @@ void add_limits(CLI::App& command, Options& options) {
                   "processor time of a program where a request names none")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command
-      .add_option("--memory-mb", options.memory_mb, "its memory where a request names none")
+  command.add_option("--memory-mb", options.memory_mb, "its memory where a request names none")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command.add_option("--max-memory-mb", options.max_memory_mb, "the most a request may ask for")

@@ -166,7 +166,8 @@ GroupSupport find_groups(bool prepare, const fs::path& root) {
       find_version_2(unified, cgroups, prepare, support);
   }
   find_version_1(mount, cgroups, support);
-  if (support.parents.empty() && support.note.empty()) support.note = "no control groups are mounted";
+  if (support.parents.empty() && support.note.empty())
+    support.note = "no control groups are mounted";
   return support;
 }
 

@@ -93,7 +93,8 @@ TEST_F(Groups, SweepRemovesThoseOfDeadProcessesOnly) {
   const std::string gone = "longshot-" + std::to_string(dead) + "-1-0";
   // This process's number, but another start: the number was given again.
   const std::string earlier = "longshot-" + std::to_string(::getpid()) + "-1-0";
-  for (const std::string& name : {gone, earlier, std::string("longshot-service"), std::string("other")})
+  for (const std::string& name :
+       {gone, earlier, std::string("longshot-service"), std::string("other")})
     fs::create_directories(root_ / name);
   fs::create_directories(root_ / ("longshot-" + std::to_string(::getppid()) + "x"));
   EXPECT_GE(sweep_groups(support), 1);

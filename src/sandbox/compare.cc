@@ -79,13 +79,13 @@ bool same_value(const Json& actual, const Json& expected, double tolerance) {
   if (actual.is_number() && expected.is_number()) {
     // The library compares integers and floats by value; integers beyond 2^53 stay exact.
     return actual == expected ||
-           (tolerance > 0 && close_numbers(actual.get<double>(), expected.get<double>(), tolerance));
+           (tolerance > 0 &&
+            close_numbers(actual.get<double>(), expected.get<double>(), tolerance));
   }
   if (actual.type() != expected.type() || actual.size() != expected.size()) return false;
   if (actual.is_array()) {
-    return std::equal(actual.begin(), actual.end(), expected.begin(), [&](const Json& a, const Json& b) {
-      return same_value(a, b, tolerance);
-    });
+    return std::equal(actual.begin(), actual.end(), expected.begin(),
+                      [&](const Json& a, const Json& b) { return same_value(a, b, tolerance); });
   }
   if (!actual.is_object()) return actual == expected;
   return std::all_of(expected.items().begin(), expected.items().end(), [&](const auto& item) {

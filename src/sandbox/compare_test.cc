@@ -25,8 +25,8 @@ TEST(Compare, TokensForgiveAllWhiteSpaceAndSmallDifferences) {
   EXPECT_FALSE(same("1 2 3 4", "1 2 3", Comparison::tokens));
   EXPECT_FALSE(same("1.0", "1", Comparison::tokens));
   EXPECT_TRUE(same("1.0", "1", Comparison::tokens, 1e-9));
-  EXPECT_TRUE(same("1000001", "1000000", Comparison::tokens, 1e-5));   // relative
-  EXPECT_TRUE(same("0.000001", "0", Comparison::tokens, 1e-5));        // absolute
+  EXPECT_TRUE(same("1000001", "1000000", Comparison::tokens, 1e-5));  // relative
+  EXPECT_TRUE(same("0.000001", "0", Comparison::tokens, 1e-5));       // absolute
   EXPECT_FALSE(same("1.1", "1", Comparison::tokens, 1e-5));
   EXPECT_FALSE(same("nan", "1", Comparison::tokens, 1e-5));
   EXPECT_FALSE(same("inf", "1e308", Comparison::tokens, 1));

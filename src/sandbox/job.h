@@ -21,15 +21,15 @@ enum class Verdict : uint8_t {
 const char* verdict_word(Verdict verdict);
 
 struct Limits {
-  double cpu_seconds = 10;             // of all processes together
-  double wall_seconds = 20;            // from the program's start
-  uint64_t memory_bytes = 512 << 20;   // of all processes together, written files included
-  uint32_t processes = 64;             // threads count
-  uint32_t open_files = 256;           // a process
-  uint64_t file_bytes = 64 << 20;      // one file
-  uint64_t disk_bytes = 64 << 20;      // all written files together
-  uint32_t inodes = 8192;              // written files and directories
-  uint64_t output_bytes = 1 << 20;     // stdout and stderr, each
+  double cpu_seconds = 10;            // of all processes together
+  double wall_seconds = 20;           // from the program's start
+  uint64_t memory_bytes = 512 << 20;  // of all processes together, written files included
+  uint32_t processes = 64;            // threads count
+  uint32_t open_files = 256;          // a process
+  uint64_t file_bytes = 64 << 20;     // one file
+  uint64_t disk_bytes = 64 << 20;     // all written files together
+  uint32_t inodes = 8192;             // written files and directories
+  uint64_t output_bytes = 1 << 20;    // stdout and stderr, each
 };
 
 struct File {
@@ -45,9 +45,10 @@ struct Job {
   std::vector<std::string> argv;
   std::string input;  // stdin
   std::vector<File> files;
-  std::vector<std::string> fetch;  // files to bring back; those that are missing are left out
+  std::vector<std::string> fetch;   // files to bring back; those that are missing are left out
   uint64_t fetch_bytes = 64 << 20;  // all of them together
-  bool limit_address_space = true;  // where no cgroup can limit memory; not for programs that only reserve much
+  bool limit_address_space =
+      true;  // where no cgroup can limit memory; not for programs that only reserve much
   Limits limits;
 };
 
@@ -64,8 +65,8 @@ struct Outcome {
 
 // What the lane saw from outside of the run.
 struct LaneReport {
-  bool finished = false;      // the run's supervisor ended in order, its Outcome follows
-  bool out_of_memory = false; // the kernel killed a process of the run
+  bool finished = false;       // the run's supervisor ended in order, its Outcome follows
+  bool out_of_memory = false;  // the kernel killed a process of the run
   bool cancelled = false;
   uint64_t memory_bytes = 0;  // the group's peak less what it began with; 0: not known
   std::string message;        // why it is not finished

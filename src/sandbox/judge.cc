@@ -17,7 +17,8 @@ Status check(const Sandbox& sandbox, const RunRequest& request, const Suite& sui
   const Language* language = find_language(sandbox.languages(), request.program.language);
   if (!suite.checks.empty() && !suite.function.empty())
     return invalid_argument("a suite has either checks or a function, not both");
-  if (suite.checks.empty() && suite.cases.empty()) return invalid_argument("there are no test cases");
+  if (suite.checks.empty() && suite.cases.empty())
+    return invalid_argument("there are no test cases");
   if (!suite.checks.empty() && !suite.cases.empty())
     return invalid_argument("checks are one case by themselves; give no others");
   const bool needs_python = !suite.checks.empty() || !suite.function.empty();
@@ -116,7 +117,8 @@ class Judge {
     }
     CaseResult result = judged(std::move(*ran.run));
     if (result.outcome.verdict != Verdict::ok) return result;
-    if (suite_.checks.empty() && suite_.function.empty()) return judge_output(test, std::move(result));
+    if (suite_.checks.empty() && suite_.function.empty())
+      return judge_output(test, std::move(result));
     const Json expected = suite_.checks.empty() ? test.value : Json(token);
     accept(result, answered(result.outcome, expected),
            suite_.checks.empty() ? "another value was returned"

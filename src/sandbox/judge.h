@@ -44,10 +44,10 @@ struct CaseResult {
 };
 
 struct SuiteReport {
-  std::optional<Outcome> compile;  // if it failed; then there are no results
+  std::optional<Outcome> compile;   // if it failed; then there are no results
   std::vector<CaseResult> results;  // as many as were run
   size_t cases = 0;
-  bool fault = false;  // one of them is XX, so that `passed` means nothing
+  bool fault = false;   // one of them is XX, so that `passed` means nothing
   bool passed = false;  // all of them
 };
 

@@ -12,7 +12,8 @@ class Judging : public ::testing::Test {
     return made.ok() ? made->get() : nullptr;
   }
   void SetUp() override {
-    if (sandbox() == nullptr) GTEST_SKIP() << "no jails: " << Sandbox::create(test_options()).status().message();
+    if (sandbox() == nullptr)
+      GTEST_SKIP() << "no jails: " << Sandbox::create(test_options()).status().message();
   }
   static Result<SuiteReport> try_judge(const std::string& code, const Suite& suite,
                                        const std::string& language = "python") {
@@ -57,9 +58,13 @@ TEST_F(Judging, ItStopsAtTheFirstFailureIfAskedTo) {
 TEST_F(Judging, CallsAreComparedByValue) {
   Suite suite;
   suite.function = "add";
-  suite.cases = {{"", "", {1, 2}, 3}, {"", "", {"a", "b"}, "ab"}, {"", "", {Json::array({1}), Json::array()}, {1}}};
+  suite.cases = {{"", "", {1, 2}, 3},
+                 {"", "", {"a", "b"}, "ab"},
+                 {"", "", {Json::array({1}), Json::array()}, {1}}};
   EXPECT_TRUE(judge("def add(a, b): return a + b", suite).passed);
-  EXPECT_TRUE(judge("class Solution:\n  def add(self, a, b):\n    print('noise')\n    return a + b", suite).passed);
+  EXPECT_TRUE(
+      judge("class Solution:\n  def add(self, a, b):\n    print('noise')\n    return a + b", suite)
+          .passed);
   EXPECT_EQ(words(judge("def add(a, b): return a * 3", suite)), "OK WA WA ");
   EXPECT_EQ(words(judge("def sub(a, b): return 0", suite)), "RE RE RE ");
 }
@@ -70,7 +75,8 @@ TEST_F(Judging, ChecksMustComeToTheirEnd) {
   EXPECT_TRUE(judge("def f(x): return 2 * x", suite).passed);
   EXPECT_EQ(words(judge("def f(x): return x", suite)), "RE ");
   for (const char* cheat :
-       {"import sys\nsys.exit(0)", "import os\nos._exit(0)", "def f(x):\n  import os\n  os._exit(0)",
+       {"import sys\nsys.exit(0)", "import os\nos._exit(0)",
+        "def f(x):\n  import os\n  os._exit(0)",
         "import builtins\nbuiltins.exec = lambda *a: None\nbuiltins.compile = lambda *a: None",
         "import json\njson.dump('x', open('answer.json', 'w'))\nimport os\nos._exit(0)"}) {
     const SuiteReport report = judge(cheat, suite);
@@ -82,7 +88,8 @@ TEST_F(Judging, ChecksMustComeToTheirEnd) {
 TEST_F(Judging, ExpectedAnswersAreNotInTheJail) {
   const std::string look =
       "import os\nsecret = b'SECRET-' + b'ANSWER'\n"
-      "for d, ds, fs in os.walk('/'):\n  if d == '/': ds[:] = set(ds) - {'usr', 'root', 'proc', 'dev'}\n"
+      "for d, ds, fs in os.walk('/'):\n  if d == '/': ds[:] = set(ds) - {'usr', 'root', 'proc', "
+      "'dev'}\n"
       "  for f in fs:\n    p = os.path.join(d, f)\n    try:\n"
       "      if secret in open(p, 'rb').read(1000000): print(p)\n    except OSError: pass\n"
       "for fd in range(3, 100):\n  try: os.fstat(fd); print('fd', fd)\n  except OSError: pass\n";
@@ -95,11 +102,12 @@ TEST_F(Judging, ExpectedAnswersAreNotInTheJail) {
 
 TEST_F(Judging, ASpecialJudgeDecides) {
   Suite suite = doubling();
-  suite.checker = Program{"python",
-                          "import sys\n_, given, got, answer = sys.argv\n"
-                          "sys.exit(0 if abs(int(open(got).read())) == abs(int(open(answer).read())) else 1)",
-                          {},
-                          {}};
+  suite.checker =
+      Program{"python",
+              "import sys\n_, given, got, answer = sys.argv\n"
+              "sys.exit(0 if abs(int(open(got).read())) == abs(int(open(answer).read())) else 1)",
+              {},
+              {}};
   EXPECT_TRUE(judge("print(-2*int(input()))", suite).passed);
   EXPECT_EQ(words(judge("print(1)", suite)), "WA WA WA ");
   suite.checker->code = "1/0 if False else __import__('os').abort()";

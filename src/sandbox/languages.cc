@@ -10,7 +10,8 @@ namespace longshot::sandbox {
 namespace {
 
 std::vector<Language> table(const std::string& python) {
-  const std::string gxx = find_in_path("g++"), gcc = find_in_path("gcc"), node = find_in_path("node");
+  const std::string gxx = find_in_path("g++"), gcc = find_in_path("gcc"),
+                    node = find_in_path("node");
   return {
       {.name = "python",
        .aliases = {"python3", "py"},
@@ -57,7 +58,8 @@ bool is_visible(const std::string& program, const std::vector<std::string>& dire
   const auto below = [&](const std::string& directory) {
     return program.starts_with(directory + "/");
   };
-  return below("/usr") || below("/bin") || std::any_of(directories.begin(), directories.end(), below);
+  return below("/usr") || below("/bin") ||
+         std::any_of(directories.begin(), directories.end(), below);
 }
 
 }  // namespace

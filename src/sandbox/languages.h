@@ -16,9 +16,9 @@ struct Language {
   std::vector<std::string> compile;  // empty: nothing to compile
   std::string binary;                // what compiling makes
   std::vector<std::string> run;
-  bool warm = false;                 // the Python lane can run it
-  bool limit_address_space = true;   // see Job
-  std::string program;               // on which host program it depends
+  bool warm = false;                // the Python lane can run it
+  bool limit_address_space = true;  // see Job
+  std::string program;              // on which host program it depends
 };
 
 // Those whose program exists on this host and is visible in a jail that shows `directories` beside /usr. `python` is

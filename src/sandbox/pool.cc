@@ -67,7 +67,8 @@ Status check_directory(const std::string& directory) {
     return invalid_argument(fmt::format("'{}' is not the full path of a directory", directory));
   for (const char* own : {"/dev", "/proc", "/tmp", "/work", "/run", "/.jail"}) {
     if (is_below(directory, own))
-      return invalid_argument(fmt::format("'{}' cannot be shown: {} is the jail's own", directory, own));
+      return invalid_argument(
+          fmt::format("'{}' cannot be shown: {} is the jail's own", directory, own));
   }
   return ok_status();
 }
@@ -195,7 +196,7 @@ Result<Outcome> Pool::run_once(Place& place, const Job& job, Lane lane,
 }
 
 Result<Outcome> Pool::run(const Job& job, Lane lane, const std::function<bool()>& cancelled_now) {
-  LS_ASSIGN_OR_RETURN(Place* place, acquire(cancelled_now));
+  LS_ASSIGN_OR_RETURN(Place * place, acquire(cancelled_now));
   Result<Outcome> outcome = Outcome();
   for (int attempt = 0; attempt <= options_.retries; ++attempt) {
     outcome = run_once(*place, job, lane, cancelled_now);

@@ -12,7 +12,8 @@ namespace {
 
 TEST(Pool, AProgramRuns) {
   NEED_POOL(pool);
-  Job job = shell("read line; echo \"got $line\"; echo oops >&2; cat data/x; echo new > made; exit 3");
+  Job job =
+      shell("read line; echo \"got $line\"; echo oops >&2; cat data/x; echo new > made; exit 3");
   job.input = "hello\n";
   job.files = {{"data/x", "file\n", false}};
   job.fetch = {"made", "missing"};
@@ -46,17 +47,23 @@ TEST(Pool, WarmAndColdPythonAreTheSame) {
       "raise KeyboardInterrupt",
       "x = (",
       "print({'a', 'b', 'c', 'dd'}, hash('x'))",
-      "import os, sys; print(sorted(os.environ.items()), os.getcwd(), os.listdir(), os.getuid(), os.getpid())",
+      "import os, sys; print(sorted(os.environ.items()), os.getcwd(), os.listdir(), os.getuid(), "
+      "os.getpid())",
       "import atexit; atexit.register(lambda: print('bye'))",
-      "import threading; t = threading.Thread(target=print, args=(1,)); t.start(); t.join(); print(threading.main_thread() is threading.current_thread())",
-      "import multiprocessing as m\nif __name__ == '__main__':\n  with m.Pool(2) as p: print(p.map(abs, [-1, -2]))",
-      "import concurrent.futures as c\nwith c.ThreadPoolExecutor(2) as e: print(list(e.map(abs, [-1])))",
+      "import threading; t = threading.Thread(target=print, args=(1,)); t.start(); t.join(); "
+      "print(threading.main_thread() is threading.current_thread())",
+      "import multiprocessing as m\nif __name__ == '__main__':\n  with m.Pool(2) as p: "
+      "print(p.map(abs, [-1, -2]))",
+      "import concurrent.futures as c\nwith c.ThreadPoolExecutor(2) as e: print(list(e.map(abs, "
+      "[-1])))",
       "import asyncio\nasync def f(): await asyncio.sleep(0.01); return 5\nprint(asyncio.run(f()))",
       "import subprocess; print(subprocess.run(['echo', 'hi'], capture_output=True).stdout)",
       "import pickle\nclass A: pass\nprint(pickle.loads(pickle.dumps(A())).__class__.__module__)",
-      "import tempfile\nwith tempfile.NamedTemporaryFile() as f: f.write(b'x'); print(f.name.startswith('/tmp/'))",
+      "import tempfile\nwith tempfile.NamedTemporaryFile() as f: f.write(b'x'); "
+      "print(f.name.startswith('/tmp/'))",
       "print('\\u00e9\\U0001F600')",
-      "import sys; sys.setrecursionlimit(100000)\ndef f(n): return 0 if n == 0 else 1 + f(n - 1)\nprint(f(20000))",
+      "import sys; sys.setrecursionlimit(100000)\ndef f(n): return 0 if n == 0 else 1 + f(n - "
+      "1)\nprint(f(20000))",
       "import os; os.abort()",
       "import os; os.kill(os.getpid(), 9)",
       "import gc; print(gc.isenabled(), gc.get_threshold())",
@@ -67,7 +74,8 @@ TEST(Pool, WarmAndColdPythonAreTheSame) {
     Job cold = warm;
     cold.argv = {pool->python(), "main.py"};
     const Outcome a = run(*pool, warm, Lane::python), b = run(*pool, cold);
-    EXPECT_EQ(verdict_word(a.verdict), std::string(verdict_word(b.verdict))) << program << a.err << b.err;
+    EXPECT_EQ(verdict_word(a.verdict), std::string(verdict_word(b.verdict)))
+        << program << a.err << b.err;
     EXPECT_EQ(a.exit_code, b.exit_code) << program;
     EXPECT_EQ(a.out, b.out) << program;
     EXPECT_EQ(a.err, b.err) << program;
@@ -91,7 +99,8 @@ TEST(Pool, EachLimitHasItsVerdict) {
   NEED_POOL(pool);
   const Case cases[] = {
       {"processor time", "while :; do :; done", Verdict::timeout},
-      {"processor time of children", "for i in 1 2 3; do (while :; do :; done) & done; wait", Verdict::timeout},
+      {"processor time of children", "for i in 1 2 3; do (while :; do :; done) & done; wait",
+       Verdict::timeout},
       {"wall time", "sleep 100", Verdict::timeout},
       {"output", "yes", Verdict::output},
       {"stderr", "yes >&2", Verdict::output},
@@ -107,7 +116,8 @@ TEST(Pool, EachLimitHasItsVerdict) {
     job.limits.wall_seconds = 1.2;
     job.limits.file_bytes = 1 << 20;
     const Outcome outcome = run(*pool, job);
-    EXPECT_EQ(verdict_word(outcome.verdict), std::string(verdict_word(c.verdict))) << c.what << ": " << outcome.message;
+    EXPECT_EQ(verdict_word(outcome.verdict), std::string(verdict_word(c.verdict)))
+        << c.what << ": " << outcome.message;
     EXPECT_LT(outcome.wall_seconds, 1.6) << c.what;
   }
 }
@@ -124,8 +134,10 @@ TEST(Pool, DiskIsLimitedAsAWhole) {
 TEST(Pool, MemoryIsLimitedForAllProcessesTogether) {
   NEED_POOL(pool);
   if (!pool->has_python_lane()) GTEST_SKIP() << "no python3";
-  Job job = python("import os, time\nfor _ in range(4):\n  if os.fork() == 0:\n    a = bytearray(60 << 20); time.sleep(1); os._exit(0)\n"
-                   "codes = [os.wait()[1] for _ in range(4)]\nexit(9 if any(codes) else 0)");
+  Job job = python(
+      "import os, time\nfor _ in range(4):\n  if os.fork() == 0:\n    a = bytearray(60 << 20); "
+      "time.sleep(1); os._exit(0)\n"
+      "codes = [os.wait()[1] for _ in range(4)]\nexit(9 if any(codes) else 0)");
   job.limits.memory_bytes = 128 << 20;
   const Outcome outcome = run(*pool, job, Lane::python);
   if (pool->isolation().groups.memory) {
@@ -144,7 +156,8 @@ TEST(Pool, MemoryOfOneProcessIsLimited) {
   Job job = python("a = bytearray(500 << 20)");
   job.limits.memory_bytes = 128 << 20;
   const Outcome outcome = run(*pool, job, Lane::python);
-  EXPECT_EQ(outcome.verdict, pool->isolation().groups.memory ? Verdict::memory : Verdict::runtime) << outcome.err;
+  EXPECT_EQ(outcome.verdict, pool->isolation().groups.memory ? Verdict::memory : Verdict::runtime)
+      << outcome.err;
 }
 
 TEST(Pool, AMissingProgramIsOurFault) {

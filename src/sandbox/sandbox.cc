@@ -39,9 +39,11 @@ Status check_sizes(const RunRequest& request) {
   uint64_t bytes = request.program.code.size();
   for (const File& file : request.program.files) bytes += file.content.size();
   if (bytes > request.limits.disk_bytes / 2 || bytes > request.limits.memory_bytes / 4)
-    return invalid_argument(fmt::format("code and files of {} bytes need more disk or memory", bytes));
+    return invalid_argument(
+        fmt::format("code and files of {} bytes need more disk or memory", bytes));
   if (request.input.size() > request.limits.memory_bytes / 4)
-    return invalid_argument(fmt::format("stdin of {} bytes needs more memory", request.input.size()));
+    return invalid_argument(
+        fmt::format("stdin of {} bytes needs more memory", request.input.size()));
   return ok_status();
 }
 

@@ -6,7 +6,8 @@ namespace longshot::sandbox {
 namespace {
 
 TEST(Sandbox, APlainPathStaysBelow) {
-  for (const char* good : {"a", "a/b.txt", "..a", "a..", ".hidden", "a b"}) EXPECT_TRUE(is_plain_path(good)) << good;
+  for (const char* good : {"a", "a/b.txt", "..a", "a..", ".hidden", "a b"})
+    EXPECT_TRUE(is_plain_path(good)) << good;
   for (const char* bad : {"", "/a", "a/", "a//b", "..", "a/../b", "./a", ".", "a\nb"})
     EXPECT_FALSE(is_plain_path(bad)) << bad;
 }
@@ -33,7 +34,8 @@ class InSandbox : public ::testing::Test {
     return made.ok() ? made->get() : nullptr;
   }
   void SetUp() override {
-    if (sandbox() == nullptr) GTEST_SKIP() << "no jails: " << Sandbox::create(test_options()).status().message();
+    if (sandbox() == nullptr)
+      GTEST_SKIP() << "no jails: " << Sandbox::create(test_options()).status().message();
   }
   static RunRequest request(const std::string& language, const std::string& code) {
     RunRequest request;
@@ -52,8 +54,12 @@ class InSandbox : public ::testing::Test {
 TEST_F(InSandbox, EveryLanguageSaysHello) {
   const std::pair<const char*, const char*> programs[] = {
       {"python", "print('hello ' + input())"},
-      {"cpp", "#include <iostream>\nint main() { std::string s; std::cin >> s; std::cout << \"hello \" << s << '\\n'; }"},
-      {"c", "#include <stdio.h>\nint main(void) { char s[9]; scanf(\"%8s\", s); printf(\"hello %s\\n\", s); }"},
+      {"cpp",
+       "#include <iostream>\nint main() { std::string s; std::cin >> s; std::cout << \"hello \" << "
+       "s << '\\n'; }"},
+      {"c",
+       "#include <stdio.h>\nint main(void) { char s[9]; scanf(\"%8s\", s); printf(\"hello %s\\n\", "
+       "s); }"},
       {"bash", "read s; echo hello $s"},
       {"javascript", "console.log('hello ' + require('fs').readFileSync(0, 'utf8').trim())"}};
   for (const auto& [language, code] : programs) {
@@ -62,7 +68,8 @@ TEST_F(InSandbox, EveryLanguageSaysHello) {
     asked.input = "you\n";
     const RunReport report = run(asked);
     ASSERT_TRUE(report.run) << language << ": " << report.compile->err;
-    EXPECT_EQ(report.run->verdict, Verdict::ok) << language << report.run->message << report.run->err;
+    EXPECT_EQ(report.run->verdict, Verdict::ok)
+        << language << report.run->message << report.run->err;
     EXPECT_EQ(report.run->out, "hello you\n") << language;
   }
 }
@@ -83,7 +90,8 @@ TEST_F(InSandbox, WhatDoesNotCompileIsTheProgramsFault) {
       {"no C++", "int main( {"},
       {"endless include", "#include \"/dev/zero\"\nint main() {}"},
       {"endless templates",
-       "template <int N> struct A { using T = typename A<N + 1>::T; };\nusing B = A<0>::T;\nint main() {}"},
+       "template <int N> struct A { using T = typename A<N + 1>::T; };\nusing B = A<0>::T;\nint "
+       "main() {}"},
       {"huge object", "char a[1u << 31] = {1};\nint main() {}"}};
   for (const auto& [what, code] : programs) {
     RunRequest asked = request("cpp", code);
@@ -100,7 +108,8 @@ TEST_F(InSandbox, ImpossibleRequestsAreRefused) {
   const auto refused = [&](const RunRequest& asked) {
     return sandbox()->run(asked, {}).status().message();
   };
-  EXPECT_NE(refused(request("cobol", "")).find("python"), std::string::npos) << "names those there are";
+  EXPECT_NE(refused(request("cobol", "")).find("python"), std::string::npos)
+      << "names those there are";
   RunRequest asked = request("python", "");
   asked.program.files = {{"../x", "", false}};
   EXPECT_NE(refused(asked).find("../x"), std::string::npos);

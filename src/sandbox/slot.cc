@@ -19,7 +19,8 @@
 namespace longshot::sandbox {
 namespace {
 
-constexpr double kStartSeconds = 20;  // of an interpreter on a machine that is busy with other things
+constexpr double kStartSeconds =
+    20;  // of an interpreter on a machine that is busy with other things
 constexpr double kGraceSeconds = 20;  // beyond the wall limit; the lane itself gives up earlier
 constexpr int kTickMilliseconds = 20;
 constexpr int kFirstFd = 100;  // above the descriptors that the child is given
@@ -107,8 +108,12 @@ Status Slot::spawn(const SlotOptions& options) {
   LS_ASSIGN_OR_RETURN(Ends native, make_socket());
   LS_ASSIGN_OR_RETURN(Ends python, make_socket());
   LS_ASSIGN_OR_RETURN(Ends faults, make_pipe());
-  std::vector<std::string> words = {options.jail, "3", "4", options.groups,
-                                    std::to_string(options.keeper_id), options.python,
+  std::vector<std::string> words = {options.jail,
+                                    "3",
+                                    "4",
+                                    options.groups,
+                                    std::to_string(options.keeper_id),
+                                    options.python,
                                     options.python.empty() ? "" : options.library};
   words.insert(words.end(), options.directories.begin(), options.directories.end());
   std::vector<char*> argv;
@@ -157,8 +162,7 @@ Status Slot::broken(const std::string& what) {
   std::this_thread::sleep_for(std::chrono::milliseconds(5));  // the reason may come after the end
   const ssize_t got = ::read(faults_, text.data(), text.size());
   const std::string reason(text.data(), got > 0 ? got : 0);
-  return internal_error(
-      fmt::format("jail {}{}{}", what, reason.empty() ? "" : ": ", reason));
+  return internal_error(fmt::format("jail {}{}{}", what, reason.empty() ? "" : ": ", reason));
 }
 
 Slot::~Slot() {

@@ -20,7 +20,7 @@ struct SlotOptions {
   std::string python;   // interpreter of the warm lane; empty: there is no such lane
   std::vector<std::string> directories;  // mounted read-only beside /usr
   std::string groups;                    // of SlotGroups::make()
-  unsigned keeper_id = 0;                // as root: the first of two ids that no other slot has; else 0
+  unsigned keeper_id = 0;  // as root: the first of two ids that no other slot has; else 0
 };
 
 enum class Lane { native, python };

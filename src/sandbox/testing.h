@@ -28,10 +28,10 @@ inline Pool* shared_pool() {
   return pool.ok() ? pool->get() : nullptr;
 }
 
-#define NEED_POOL(pool)                                   \
-  Pool* const pool = shared_pool();                       \
-  if (pool == nullptr) {                                  \
-    const auto tried = Pool::start(test_options());       \
+#define NEED_POOL(pool)                                       \
+  Pool* const pool = shared_pool();                           \
+  if (pool == nullptr) {                                      \
+    const auto tried = Pool::start(test_options());           \
     GTEST_SKIP() << "no jails: " << tried.status().message(); \
   }
 

@@ -6,8 +6,13 @@ namespace longshot::server {
 namespace {
 
 TEST(Base64, TheVectorsOfRfc4648) {
-  const std::pair<const char*, const char*> vectors[] = {
-      {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  const std::pair<const char*, const char*> vectors[] = {{"", ""},
+                                                         {"f", "Zg=="},
+                                                         {"fo", "Zm8="},
+                                                         {"foo", "Zm9v"},
+                                                         {"foob", "Zm9vYg=="},
+                                                         {"fooba", "Zm9vYmE="},
+                                                         {"foobar", "Zm9vYmFy"}};
   for (const auto& [bytes, text] : vectors) {
     EXPECT_EQ(to_base64(bytes), text);
     EXPECT_EQ(from_base64(text), bytes);
@@ -21,7 +26,8 @@ TEST(Base64, EveryByteComesBack) {
 }
 
 TEST(Base64, OtherTextIsRefused) {
-  for (const char* text : {"Zg", "Zg=", "Z===", "Zg==Zg==", "Zm9!", "Zm9v\n"}) EXPECT_FALSE(from_base64(text)) << text;
+  for (const char* text : {"Zg", "Zg=", "Z===", "Zg==Zg==", "Zm9!", "Zm9v\n"})
+    EXPECT_FALSE(from_base64(text)) << text;
 }
 
 }  // namespace

@@ -147,15 +147,16 @@ Reply metrics(const SandboxContext& context) {
   };
   Reply reply;
   reply.content_type = "text/plain; version=0.0.4";
-  reply.body = context.metrics.format_requests() +
-               metric_text("sandbox_slots", "gauge", "programs that can run at once", stats.slots) +
-               metric_text("sandbox_busy", "gauge", "programs that run", stats.busy) +
-               metric_text("sandbox_waiting", "gauge", "programs that wait", stats.waiting) +
-               count("runs_total", "programs run, compilers included", stats.runs) +
-               count("faults_total", "runs that the sandbox itself failed, before retries", stats.faults) +
-               count("restarts_total", "slots that were replaced", stats.restarts) +
-               count("refused_total", "programs refused because too many waited", stats.refused) +
-               count("cancelled_total", "programs ended because their client went away", stats.cancelled);
+  reply.body =
+      context.metrics.format_requests() +
+      metric_text("sandbox_slots", "gauge", "programs that can run at once", stats.slots) +
+      metric_text("sandbox_busy", "gauge", "programs that run", stats.busy) +
+      metric_text("sandbox_waiting", "gauge", "programs that wait", stats.waiting) +
+      count("runs_total", "programs run, compilers included", stats.runs) +
+      count("faults_total", "runs that the sandbox itself failed, before retries", stats.faults) +
+      count("restarts_total", "slots that were replaced", stats.restarts) +
+      count("refused_total", "programs refused because too many waited", stats.refused) +
+      count("cancelled_total", "programs ended because their client went away", stats.cancelled);
   return reply;
 }
 

@@ -13,7 +13,7 @@ namespace longshot::server {
 struct SandboxContext {
   sandbox::Sandbox& sandbox;
   ServerMetrics& metrics;
-  sandbox::Limits limits;              // where a request names none
+  sandbox::Limits limits;                  // where a request names none
   uint64_t max_memory_bytes = 4ull << 30;  // that a request may ask for
 };
 

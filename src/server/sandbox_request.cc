@@ -9,7 +9,8 @@ constexpr double kMostSeconds = 3600;
 constexpr double kMiB = 1 << 20;
 constexpr size_t kMostCases = 10000;
 
-double number_in(Fields& fields, const std::string& key, double fallback, double least, double most) {
+double number_in(Fields& fields, const std::string& key, double fallback, double least,
+                 double most) {
   const double value = fields.number(key, fallback);
   if (value >= least && value <= most) return value;
   fields.fail(key, "must be from " + Json(least).dump() + " to " + Json(most).dump());
@@ -32,7 +33,8 @@ void read_limits(Json object, const SandboxContext& context, sandbox::Limits& li
                  Fields& outer) {
   Fields fields(std::move(object), "limits.");
   set_seconds(fields, "cpu_seconds", limits);
-  limits.wall_seconds = number_in(fields, "wall_seconds", limits.wall_seconds, 0.01, 2 * kMostSeconds);
+  limits.wall_seconds =
+      number_in(fields, "wall_seconds", limits.wall_seconds, 0.01, 2 * kMostSeconds);
   limits.memory_bytes = mebibytes(fields, "memory_mb", limits.memory_bytes,
                                   static_cast<double>(context.max_memory_bytes) / kMiB);
   limits.processes = fields.integer("processes", 1, 4096).value_or(limits.processes);
@@ -66,7 +68,8 @@ std::string required(Fields& fields, const std::string& key) {
 }
 
 // "input" and "output", or "args" and "value".
-sandbox::TestCase read_case(const Json& json, const std::string& prefix, bool calls, Fields& outer) {
+sandbox::TestCase read_case(const Json& json, const std::string& prefix, bool calls,
+                            Fields& outer) {
   Fields fields(json, prefix);
   sandbox::TestCase test;
   if (calls) {
@@ -88,8 +91,8 @@ void read_cases(Fields& fields, sandbox::Suite& suite) {
     return;
   }
   for (size_t i = 0; i < cases.size(); ++i) {
-    suite.cases.push_back(read_case(cases[i], "tests[" + std::to_string(i) + "].",
-                                    !suite.function.empty(), fields));
+    suite.cases.push_back(
+        read_case(cases[i], "tests[" + std::to_string(i) + "].", !suite.function.empty(), fields));
   }
 }
 

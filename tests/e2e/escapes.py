@@ -38,7 +38,7 @@ CALLS = {
 
 PYTHON = {
     "fork-bomb": ("import os\nwhile True:\n  try: os.fork()\n  except OSError: pass", {"TO", "ML"}),
-    "thread-bomb": ("import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(99,)).start()", {"RE", "ML"}),
+    "thread-bomb": ("import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(99,)).start()", {"RE", "ML", "TO"}),
     "memory-bomb": ("a = []\nwhile True: a.append(bytearray(10 << 20))", {"ML", "RE"}),
     "shared-memory-bomb": ("import mmap\na = []\nwhile True:\n  m = mmap.mmap(-1, 64 << 20); m.write(b'x' * (64 << 20)); a.append(m)", {"ML", "RE"}),
     "disk-bomb": ("f = open('/tmp/big', 'wb')\nwhile True: f.write(bytes(1 << 20)); f.flush()", {"RE", "ML", "OL"}),

@@ -70,21 +70,47 @@ def cgroups():
     return {str(path) for path in pathlib.Path("/sys/fs/cgroup").rglob("longshot-*-*-*") if path.is_dir()}
 
 
-def host_state():
-    """What an escape would change: number of processes by program, mounts, control groups, files in shared places."""
-    names = {}
+def parents():
+    """{process: parent} of the whole host, as far as it can be read."""
+    found = {}
     for entry in pathlib.Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
         try:
-            if entry.name.isdigit():
-                name = (entry / "comm").read_text().strip()
-                if name.startswith("longshot") or name in ("python3", "sleep", "main", "bash", "node"):
-                    names[name] = names.get(name, 0) + 1
+            found[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:
-            pass
+            pass  # it has ended
+    return found
+
+
+def jail_owned(pid):
+    """Whether the process has a user id that only the jails of a service run by root have."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid >= 1879048192
+    except OSError:
+        return False
+
+
+def below(service):
+    """Processes that the service started, directly or not, and any that belongs to a jail wherever it hangs."""
+    table = parents()
+
+    def is_below(pid):
+        while pid > 1:
+            pid = table.get(pid, 0)
+            if pid == service.process.pid:
+                return True
+        return False
+
+    return sorted(pid for pid in table if is_below(pid) or jail_owned(pid))
+
+
+def host_state(service):
+    """What an escape would change: the service's processes, mounts, control groups, files in shared places, the name."""
     files = {str(path) for place in ("/work", "/dev/shm", "/run/shm") if os.path.isdir(place)
              for path in pathlib.Path(place).iterdir()}
-    return {"processes": names, "mounts": pathlib.Path("/proc/mounts").read_text(), "cgroups": cgroups(), "files": files,
-            "hostname": socket.gethostname()}
+    return {"processes": below(service), "mounts": pathlib.Path("/proc/mounts").read_text(), "cgroups": cgroups(),
+            "files": files, "hostname": socket.gethostname()}
 
 
 def test_an_answer_is_in_sandbox_fusions_words(service):
@@ -164,7 +190,7 @@ def targets():
 
 @pytest.fixture(scope="module")
 def host_before(service, targets):
-    return host_state()
+    return host_state(service)
 
 
 @pytest.mark.parametrize("name, language, code, verdicts", corpus(), ids=[row[0] for row in corpus()])
@@ -180,7 +206,7 @@ def test_an_escape_is_contained(service, targets, host_before, name, language, c
     assert "the secret" not in result["stdout"] + result["stderr"]
     after = run_code(service, "python", "import os; print(sorted(os.listdir('/tmp') + os.listdir('/work')), os.listdir('/dev/shm'))")
     assert after["run_result"]["stdout"] == "['main.py'] []\n"
-    assert wait_until(lambda: host_state() == host_before), (host_before, host_state())
+    assert wait_until(lambda: host_state(service) == host_before), (host_before, host_state(service))
 
 
 def test_runs_at_the_same_time_do_not_see_each_other(service):

@@ -52,8 +52,8 @@ void open_first(int& fd, const std::string& directory, std::initializer_list<con
 
 template <typename Self>
 auto descriptors(Self& group) {
-  return std::array{&group.memory_limit,  &group.swap_limit, &group.memory_usage,
-                    &group.memory_peak,   &group.memory_events, &group.processes,
+  return std::array{&group.memory_limit, &group.swap_limit,    &group.memory_usage,
+                    &group.memory_peak,  &group.memory_events, &group.processes,
                     &group.cpu_usage};
 }
 

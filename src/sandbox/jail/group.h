@@ -32,7 +32,7 @@ class Group {
   void begin(uint64_t memory_bytes, uint32_t processes_most);
   // Since begin().
   bool out_of_memory() const { return kills() > kills_before_; }
-  uint64_t peak() const;                     // bytes above those at the beginning; 0: not known
+  uint64_t peak() const;                      // bytes above those at the beginning; 0: not known
   std::optional<double> cpu_seconds() const;  // since the group was made
   bool limits_memory() const { return memory_limit >= 0; }
 

@@ -17,7 +17,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kBuildAt = "/tmp";  // exists everywhere; what it holds is covered, in our namespace only
+constexpr const char* kBuildAt =
+    "/tmp";  // exists everywhere; what it holds is covered, in our namespace only
 constexpr const char* kTopLinks[] = {"/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32"};
 constexpr const char* kDevices[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random",
                                     "/dev/urandom"};
@@ -42,10 +43,10 @@ struct Directory {
   const char* path;
   mode_t mode;
 };
-constexpr Directory kDirectories[] = {{"etc", 0755},     {"dev", 0755},      {"proc", 0755},
-                                      {"run", 0755},     {"run/shm", 01777}, {"tmp", 01777},
-                                      {"var", 0755},     {"var/tmp", 01777}, {"work", 0755},
-                                      {".jail", 0700},   {".jail/lower", 0700}, {".jail/run", 0700}};
+constexpr Directory kDirectories[] = {{"etc", 0755},   {"dev", 0755},         {"proc", 0755},
+                                      {"run", 0755},   {"run/shm", 01777},    {"tmp", 01777},
+                                      {"var", 0755},   {"var/tmp", 01777},    {"work", 0755},
+                                      {".jail", 0700}, {".jail/lower", 0700}, {".jail/run", 0700}};
 
 MountSource take(const std::string& path, bool directory) {
   MountSource source{path, must(open_tree(path.c_str(), directory), path.c_str()), directory};
@@ -96,8 +97,7 @@ void write_own_files(const std::string& root) {
                                        {"/proc/self/fd/0", "/dev/stdin"},
                                        {"/proc/self/fd/1", "/dev/stdout"},
                                        {"/proc/self/fd/2", "/dev/stderr"}};
-  for (const auto& [target, link] : kLinks)
-    must(::symlink(target, (root + link).c_str()), link);
+  for (const auto& [target, link] : kLinks) must(::symlink(target, (root + link).c_str()), link);
 }
 
 void enter(const std::string& root) {

@@ -18,7 +18,8 @@
 namespace longshot::sandbox::jail {
 namespace {
 
-constexpr double kSetupSeconds = 10;  // for a run's mounts, its files and its end, on a busy machine
+constexpr double kSetupSeconds =
+    10;  // for a run's mounts, its files and its end, on a busy machine
 
 // The next frame's type; the process exits at the end of the channel.
 FrameType receive(int channel, std::string& body) {
@@ -66,7 +67,8 @@ void await(int channel, const Child& run, double most_seconds, LaneReport& repor
         std::chrono::duration<double>(end - std::chrono::steady_clock::now()).count();
     std::array<pollfd, 2> watched = {pollfd{run.pidfd, POLLIN, 0},
                                      pollfd{killed ? -1 : channel, POLLIN, 0}};
-    ::poll(watched.data(), watched.size(), killed ? -1 : std::max(0, static_cast<int>(left * 1e3) + 1));
+    ::poll(watched.data(), watched.size(),
+           killed ? -1 : std::max(0, static_cast<int>(left * 1e3) + 1));
     if (watched[0].revents != 0) return;
     if (watched[1].revents != 0) {
       std::string body;

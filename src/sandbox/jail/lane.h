@@ -4,8 +4,8 @@
 #include <functional>
 #include <optional>
 
-#include "sandbox/job.h"
 #include "sandbox/jail/supervise.h"
+#include "sandbox/job.h"
 
 namespace longshot::sandbox::jail {
 

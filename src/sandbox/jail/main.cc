@@ -28,8 +28,8 @@
 #include "sandbox/jail/filter.h"
 #include "sandbox/jail/image.h"
 #include "sandbox/jail/lane.h"
-#include "sandbox/jail/syscalls.h"
 #include "sandbox/jail/python_lane_source.h"
+#include "sandbox/jail/syscalls.h"
 #include "sandbox/wire.h"
 
 namespace longshot::sandbox::jail {
@@ -61,10 +61,16 @@ void start_python(const Arguments& arguments, const Group& group, int filter,
   if (child != 0) return;
   must(::prctl(PR_SET_PDEATHSIG, SIGKILL), "PR_SET_PDEATHSIG");
   ::close(arguments.channel);
-  const std::vector<std::string> words = {
-      arguments.python, "-s", "-c", std::string(kPythonLaneSource),
-      arguments.library, std::to_string(arguments.python_channel), two_ids ? "two" : "one",
-      group.to_text(), std::to_string(filter), joined(mounts, ":")};
+  const std::vector<std::string> words = {arguments.python,
+                                          "-s",
+                                          "-c",
+                                          std::string(kPythonLaneSource),
+                                          arguments.library,
+                                          std::to_string(arguments.python_channel),
+                                          two_ids ? "two" : "one",
+                                          group.to_text(),
+                                          std::to_string(filter),
+                                          joined(mounts, ":")};
   std::vector<char*> argv;
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
@@ -75,8 +81,8 @@ void start_python(const Arguments& arguments, const Group& group, int filter,
   fault("starting " + arguments.python);
 }
 
-void be_lane(const Arguments& arguments, const Group& group,
-             std::vector<MountSource> sources, bool two_ids) {
+void be_lane(const Arguments& arguments, const Group& group, std::vector<MountSource> sources,
+             bool two_ids) {
   must(::prctl(PR_SET_DUMPABLE, 1), "PR_SET_DUMPABLE");  // to write the id maps of its runs
   if (sources.empty()) sources = open_sources(arguments.directories);
   const std::vector<std::string> mounts = enter_image(sources);
@@ -95,7 +101,8 @@ void be_lane(const Arguments& arguments, const Group& group,
 
 void run(const Arguments& arguments) {
   must(::setsid(), "setsid");
-  const rlimit stack{64 << 20, RLIM_INFINITY};  // what the interpreter's address space leaves room for
+  const rlimit stack{64 << 20,
+                     RLIM_INFINITY};  // what the interpreter's address space leaves room for
   ::setrlimit(RLIMIT_STACK, &stack);
   const Group group = Group::join(arguments.groups);
   Ids ids;
@@ -125,12 +132,12 @@ int main(int argc, char** argv) {
   using namespace longshot::sandbox::jail;  // NOLINT
   if (argc < 7) return kFaultExit;
   Arguments arguments = {std::atoi(argv[1]),
-                               std::atoi(argv[2]),
-                               argv[3],
-                               static_cast<unsigned>(std::strtoul(argv[4], nullptr, 10)),
-                               argv[5],
-                               argv[6],
-                               {argv + 7, argv + argc}};
+                         std::atoi(argv[2]),
+                         argv[3],
+                         static_cast<unsigned>(std::strtoul(argv[4], nullptr, 10)),
+                         argv[5],
+                         argv[6],
+                         {argv + 7, argv + argc}};
   if (!arguments.library.empty()) arguments.library = by_descriptor(arguments.library);
   run(arguments);
   return 0;

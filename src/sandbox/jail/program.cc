@@ -32,7 +32,8 @@ void set_limits(const Job& job, const Ids& ids, bool limit_address_space) {
   limit(RLIMIT_CPU, cpu, cpu + 1);
   limit(RLIMIT_FSIZE, limits.file_bytes, limits.file_bytes);
   limit(RLIMIT_NOFILE, limits.open_files, limits.open_files);
-  limit(RLIMIT_CORE, 1, 1);  // 1, unlike 0, also keeps the kernel from starting a handler of core dumps
+  limit(RLIMIT_CORE, 1,
+        1);  // 1, unlike 0, also keeps the kernel from starting a handler of core dumps
   limit(RLIMIT_MEMLOCK, 64 << 10, 64 << 10);
   limit(RLIMIT_MSGQUEUE, 0, 0);  // its bytes would be counted to no run
   // Counted within the user namespace; there the supervisor is a process of the same id if there is only one id.

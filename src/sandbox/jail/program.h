@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "sandbox/job.h"
 #include "sandbox/jail/namespaces.h"
+#include "sandbox/job.h"
 
 namespace longshot::sandbox::jail {
 

@@ -43,7 +43,7 @@ RunContext context_of(const std::string& ids, const std::string& group, const st
 // The texts are those that main.cc puts on the interpreter's command line.
 extern "C" const char* longshot_serve_lane(int channel, const char* ids, const char* group,
                                            const char* filter, const char* mounts, size_t* size) {
-  using namespace longshot::sandbox;  // NOLINT: C linkage needs the global namespace
+  using namespace longshot::sandbox;        // NOLINT: C linkage needs the global namespace
   using namespace longshot::sandbox::jail;  // NOLINT
   static std::string words;
   const RunContext context = context_of(ids, group, filter, mounts);

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "sandbox/job.h"
 #include "sandbox/jail/namespaces.h"
+#include "sandbox/job.h"
 
 namespace longshot::sandbox::jail {
 

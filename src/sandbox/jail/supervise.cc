@@ -125,8 +125,9 @@ class Run {
     const size_t room = job_.limits.output_bytes - text.size();
     text.append(bytes.data(), std::min<size_t>(got, room));
     const bool too_much = static_cast<size_t>(got) > room;
-    if (too_much) stop(Verdict::output, "more output than " +
-                                            std::to_string(job_.limits.output_bytes) + " bytes");
+    if (too_much)
+      stop(Verdict::output,
+           "more output than " + std::to_string(job_.limits.output_bytes) + " bytes");
     if (got == 0 || too_much) {
       ::close(pipe);
       pipe = -1;
@@ -201,7 +202,8 @@ class Run {
     if (outcome_.cpu_seconds > job_.limits.cpu_seconds) {
       say(Verdict::timeout, "processor time limit");
     } else if (outcome_.signal == SIGXFSZ) {
-      say(Verdict::output, "a file larger than " + std::to_string(job_.limits.file_bytes) + " bytes");
+      say(Verdict::output,
+          "a file larger than " + std::to_string(job_.limits.file_bytes) + " bytes");
     } else if (outcome_.signal != 0) {
       say(Verdict::signaled, std::string("killed by signal ") + std::to_string(outcome_.signal) +
                                  " (" + ::strsignal(outcome_.signal) + ")");

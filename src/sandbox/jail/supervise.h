@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "sandbox/job.h"
 #include "sandbox/jail/group.h"
 #include "sandbox/jail/namespaces.h"
+#include "sandbox/job.h"
 
 namespace longshot::sandbox::jail {
 

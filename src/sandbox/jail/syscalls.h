@@ -18,7 +18,7 @@ struct MountAttributes {
   uint64_t set = 0, clear = 0, propagation = 0, userns_fd = 0;
 };
 constexpr uint64_t kMountReadOnly = 1, kMountNoSuid = 2, kMountNoDev = 4;
-constexpr unsigned kCloneTree = 1;    // OPEN_TREE_CLONE
+constexpr unsigned kCloneTree = 1;       // OPEN_TREE_CLONE
 constexpr unsigned kRecursive = 0x8000;  // AT_RECURSIVE
 
 inline int open_tree(const char* path, bool recursive) {
@@ -31,8 +31,7 @@ inline int set_mount(int tree, const MountAttributes& attributes) {
 }
 inline int move_mount(int tree, const char* path) {
   constexpr unsigned kFromIsEmptyPath = 4;
-  return static_cast<int>(
-      ::syscall(SYS_move_mount, tree, "", AT_FDCWD, path, kFromIsEmptyPath));
+  return static_cast<int>(::syscall(SYS_move_mount, tree, "", AT_FDCWD, path, kFromIsEmptyPath));
 }
 inline int pivot_root(const char* new_root, const char* put_old) {
   return static_cast<int>(::syscall(SYS_pivot_root, new_root, put_old));
