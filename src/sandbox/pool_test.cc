@@ -89,6 +89,37 @@ TEST(Pool, WarmCopiesDoNotShareRandomNumbers) {
   EXPECT_NE(run(*pool, job, Lane::python).out, run(*pool, job, Lane::python).out);
 }
 
+TEST(Pool, AWarmCopyHoldsNothingOfItsInputOrOfEarlierRuns) {
+  NEED_POOL(pool);
+  if (!pool->has_python_lane()) GTEST_SKIP() << "no python3";
+  // What it reads goes into a shared mapping, which it does not look through.
+  const std::string look =
+      "import re, mmap\nword = b'YROMEM-NI-ELDEEN'[::-1]\nfound = 0\nmemory = "
+      "open('/proc/self/mem', 'rb', 0)\n"
+      "copy = mmap.mmap(-1, 64 << 20)\n"
+      "for line in open('/proc/self/maps'):\n"
+      "  begin, end, mode = re.match('(\\w+)-(\\w+) (\\S+)', line).groups()\n"
+      "  if mode != 'rw-p': continue\n"
+      "  memory.seek(int(begin, 16))\n"
+      "  try: size = memory.readinto(memoryview(copy)[:int(end, 16) - int(begin, 16)])\n"
+      "  except (OSError, ValueError): continue\n"
+      "  at = copy.find(word, 0, size)\n"
+      "  while at >= 0:\n    found += 1\n    at = copy.find(word, at + 1, size)\n"
+      "print(found)";
+  for (int i = 0; i < 4; ++i) {  // each slot gets some
+    Job job = python("print(len(input()))");
+    job.input = "NEEDLE-IN-MEMORY" + std::string(1000 * i, 'x');
+    job.files.push_back({"NEEDLE-IN-MEMORY.txt", "NEEDLE-IN-MEMORY", false});
+    EXPECT_EQ(run(*pool, job, Lane::python).verdict, Verdict::ok);
+  }
+  for (int i = 0; i < 4; ++i) {
+    Job job = python(look);
+    EXPECT_EQ(run(*pool, job, Lane::python).out, "1\n") << "the word that it looks for";
+    job.input = "NEEDLE-IN-MEMORY";
+    EXPECT_EQ(run(*pool, job, Lane::python).out, "1\n") << "unread, its stdin is nowhere in it";
+  }
+}
+
 struct Case {
   const char* what;
   const char* script;

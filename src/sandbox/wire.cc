@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <type_traits>
@@ -66,6 +67,8 @@ class Reader {
   void field(std::vector<T>& list) {
     uint64_t size = 0;
     field(size);
+    list.reserve(
+        std::min<uint64_t>(size, 4096));  // no copies of short texts are left behind by growing
     for (uint64_t i = 0; i < size && ok_; ++i) field(list.emplace_back());
   }
   bool ok() const { return ok_; }

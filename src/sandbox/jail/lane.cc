@@ -8,7 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <cmath>
+#include <cstring>
 
 #include "sandbox/jail/die.h"
 #include "sandbox/jail/namespaces.h"
@@ -20,6 +20,10 @@ namespace {
 
 constexpr double kSetupSeconds =
     10;  // for a run's mounts, its files and its end, on a busy machine
+
+void wipe(std::string& text) {
+  ::explicit_bzero(text.data(), text.size());
+}
 
 // The next frame's type; the process exits at the end of the channel.
 FrameType receive(int channel, std::string& body) {
@@ -40,6 +44,7 @@ Job next_job(int channel) {
   while (receive(channel, body) != FrameType::job) {  // a cancellation that came too late
   }
   auto job = decode_job(body);
+  wipe(body);
   errno = EPROTO;
   if (!job) fault("decoding a job");
   return std::move(*job);
@@ -122,16 +127,29 @@ void finish_run(int channel, const Job& job, const RunContext& context, const Ch
     if (report.message.empty())
       report.message = "the run's supervisor ended with wait status " + std::to_string(state);
   }
-  reply(channel, report, report.finished ? read_whole(ends.result) : "");
+  std::string outcome = report.finished ? read_whole(ends.result) : "";
+  reply(channel, report, outcome);
+  wipe(outcome);
   for (const int fd : {run.pidfd, ends.fault_read, ends.result}) ::close(fd);
 }
 
 }  // namespace
 
+void wipe(Job& job) {
+  wipe(job.input);
+  for (auto* list : {&job.argv, &job.fetch}) {
+    for (std::string& word : *list) wipe(word);
+  }
+  for (File& file : job.files) {
+    wipe(file.path);
+    wipe(file.content);
+  }
+}
+
 Job serve_lane(int channel, const RunContext& context_in, const ForkHooks& hooks) {
   RunContext context = context_in;
   while (true) {
-    const Job job = next_job(channel);
+    Job job = next_job(channel);
     context.group.begin(job.limits.memory_bytes, job.limits.processes);
     const Ends ends = make_ends();
     if (hooks.before) hooks.before();
@@ -144,6 +162,7 @@ Job serve_lane(int channel, const RunContext& context_in, const ForkHooks& hooks
     }
     if (hooks.after_in_parent) hooks.after_in_parent();
     finish_run(channel, job, context, run, ends);
+    wipe(job);
   }
 }
 

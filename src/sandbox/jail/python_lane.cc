@@ -51,9 +51,10 @@ extern "C" const char* longshot_serve_lane(int channel, const char* ids, const c
   const ForkHooks hooks{interpreter_function("PyOS_BeforeFork"),
                         interpreter_function("PyOS_AfterFork_Parent")};
   if (!send_all(channel, frame(FrameType::ready, ""))) ::_exit(0);
-  const Job job = serve_lane(channel, context, hooks);
-  after_in_child();
+  Job job = serve_lane(channel, context, hooks);
   for (const std::string& word : job.argv) words.append(word).push_back('\0');
+  wipe(job);
+  after_in_child();
   *size = words.size();
   return words.data();
 }
