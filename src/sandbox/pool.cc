@@ -65,7 +65,7 @@ Status check_directory(const std::string& directory) {
   std::error_code error;
   if (!path.is_absolute() || path != path.lexically_normal() || !fs::is_directory(path, error))
     return invalid_argument(fmt::format("'{}' is not the full path of a directory", directory));
-  for (const char* own : {"/dev", "/proc", "/tmp", "/work", "/run", "/.jail"}) {
+  for (const char* own : {"/dev", "/proc", "/box", "/.jail"}) {
     if (is_below(directory, own))
       return invalid_argument(
           fmt::format("'{}' cannot be shown: {} is the jail's own", directory, own));
@@ -111,12 +111,12 @@ Status Pool::prepare() {
   if (options_.slots <= 0) options_.slots = 2 * usable_cores(inspect_machine());
   if (options_.jail_directory.empty()) options_.jail_directory = own_directory();
   if (options_.python.empty()) options_.python = default_python();
-  for (const std::string& directory : options_.directories)
-    LS_RETURN_IF_ERROR(check_directory(directory));
   if (!options_.python.empty()) {
     LS_ASSIGN_OR_RETURN(const auto directories, interpreter_directories(options_.python));
     options_.directories.insert(options_.directories.end(), directories.begin(), directories.end());
   }
+  for (const std::string& directory : options_.directories)
+    LS_RETURN_IF_ERROR(check_directory(directory));
   keep_outermost(options_.directories);
   for (const char* name : {"longshot-jail", "liblongshot_lane.so"}) {
     const std::string path = options_.jail_directory + "/" + name;

@@ -1,7 +1,11 @@
 #include "sandbox/pool.h"
 
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "base/clock.h"
@@ -246,8 +250,24 @@ TEST(Pool, WithoutControlGroupsTheAddressSpaceIsLimited) {
   EXPECT_EQ(run(**pool, busy).verdict, Verdict::timeout);
 }
 
+TEST(Pool, AShownDirectoryIsReadOnly) {
+  const std::string directory = "/var/tmp/pool_test_" + std::to_string(::getpid());
+  std::filesystem::create_directory(directory);
+  std::ofstream(directory + "/file") << "shown";
+  PoolOptions options = test_options(1);
+  options.directories = {directory};
+  const auto pool = Pool::start(options);
+  if (pool.ok()) {
+    const Outcome outcome =
+        run(**pool, shell("cat " + directory + "/file; touch " + directory + "/x || echo no"));
+    EXPECT_EQ(outcome.out, "shownno\n") << outcome.err;
+  }
+  std::filesystem::remove_all(directory);
+  if (!pool.ok()) GTEST_SKIP() << pool.status().message();
+}
+
 TEST(Pool, ADirectoryThatCannotBeShownIsRefused) {
-  for (const char* bad : {"relative", "/no/such/directory", "/tmp", "/usr/.."}) {
+  for (const char* bad : {"relative", "/no/such/directory", "/proc", "/usr/.."}) {
     PoolOptions options = test_options(1);
     options.directories = {bad};
     const auto pool = Pool::start(options);

@@ -43,7 +43,7 @@ PYTHON = {
     "shared-memory-bomb": ("import mmap\na = []\nwhile True:\n  m = mmap.mmap(-1, 64 << 20); m.write(b'x' * (64 << 20)); a.append(m)", {"ML", "RE"}),
     "disk-bomb": ("f = open('/tmp/big', 'wb')\nwhile True: f.write(bytes(1 << 20)); f.flush()", {"RE", "ML", "OL"}),
     "many-files-disk-bomb": ("i = 0\nwhile True:\n  open(f'/tmp/{i}', 'wb').write(bytes(8 << 20)); i += 1", {"RE", "ML"}),
-    "inode-bomb": ("i = 0\nwhile True:\n  open(f'/work/{i}', 'w').close(); i += 1", {"RE"}),
+    "inode-bomb": ("i = 0\nwhile True:\n  open(f'/box/{i}', 'w').close(); i += 1", {"RE"}),
     "directory-bomb": ("import os\nwhile True: os.mkdir('d'); os.chdir('d')", {"RE", "TO"}),
     "memfd-bomb": ("import os\nfd = os.memfd_create('x')\nwhile True: os.write(fd, bytes(1 << 20))", {"ML", "RE", "OL"}),
     "output-bomb": ("while True: print('x' * 65536)", {"OL"}),
@@ -64,8 +64,8 @@ PYTHON = {
     "cgroup-files": ("import os\nfor d in ('/sys/fs/cgroup', '/sys'):\n  if os.path.exists(d): print('ESCAPED', d)", {"OK"}),
     "write-to-usr": ("try:\n  open('/usr/bin/x', 'w').close(); print('ESCAPED')\nexcept OSError as e: print(e)", {"OK"}),
     "write-to-dev": ("try:\n  open('/dev/x', 'w').close(); print('ESCAPED')\nexcept OSError as e: print(e)", {"OK"}),
-    "host-file": ("import os\nfor p in ('{secret}', '/proc/1/root{secret}', '/.jail/lower{secret}', '/work/../../..{secret}'):\n  try: print('ESCAPED', open(p).read())\n  except OSError as e: print(e)", {"OK"}),
-    "host-tmp": ("import os\nfor d in ('/tmp', '/var/tmp', '/work', '/run/shm', '/dev/shm'):\n  for f in os.listdir(d):\n    if f != 'main.py': print('ESCAPED', d, f)", {"OK"}),
+    "host-file": ("import os\nfor p in ('{secret}', '/proc/1/root{secret}', '/.jail/lower{secret}', '/box/../../..{secret}'):\n  try: print('ESCAPED', open(p).read())\n  except OSError as e: print(e)", {"OK"}),
+    "host-tmp": ("import os\nfor d in ('/tmp', '/var/tmp', '/box', '/run/shm', '/dev/shm'):\n  for f in os.listdir(d):\n    if f != 'main.py': print('ESCAPED', d, f)", {"OK"}),
     "shadow": ("import os\nfor p in ('/etc/shadow', '/root/.bashrc', '/home', '/var/log', '/boot', '/etc/ssh'):\n  if os.path.exists(p): print('ESCAPED', p)", {"OK"}),
     "host-process": ("import os\ntry: os.kill({pid}, 0); print('ESCAPED')\nexcept OSError as e: print(e)", {"OK"}),
     "environment": ("import os\nfor k, v in os.environ.items():\n  if k not in ('PATH', 'HOME', 'USER', 'TMPDIR', 'LANG', 'PYTHONHASHSEED', 'PYTHONDONTWRITEBYTECODE', 'LC_CTYPE'): print('ESCAPED', k, v)", {"OK"}),
@@ -97,7 +97,7 @@ BASH = {
     "shell-fork-bomb": (":(){ :|:& };:\nwait\nsleep 100", {"TO", "ML", "RE", "OK", "SG"}),
     "background": ("sleep 1000 & disown\nsetsid sleep 1000 &\necho done", {"OK"}),
     "fifo": ("mkfifo out\ncat out", {"TO"}),
-    "links-in-the-work-directory": ("rm -rf /work/* ; ln -s / /work/root; ls /work/root/home 2>/dev/null && echo ESCAPED; true", {"OK"}),
+    "links-in-the-work-directory": ("rm -rf /box/* ; ln -s / /box/root; ls /box/root/home 2>/dev/null && echo ESCAPED; true", {"OK"}),
 }
 
 

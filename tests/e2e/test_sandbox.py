@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -18,7 +19,7 @@ import urllib.error
 import pytest
 
 from escapes import CALLS, corpus
-from support import LONGSHOT, Server
+from support import LONGSHOT, Server, longshot
 
 ENDLESS = "while True: pass"
 SECRET = "/var/tmp/longshot-test-secret"
@@ -107,7 +108,7 @@ def below(service):
 
 def host_state(service):
     """What an escape would change: the service's processes, mounts, control groups, files in shared places, the name."""
-    files = {str(path) for place in ("/work", "/dev/shm", "/run/shm") if os.path.isdir(place)
+    files = {str(path) for place in ("/var/tmp", "/dev/shm", "/run/shm") if os.path.isdir(place)
              for path in pathlib.Path(place).iterdir()}
     return {"processes": below(service), "mounts": pathlib.Path("/proc/mounts").read_text(), "cgroups": cgroups(),
             "files": files, "hostname": socket.gethostname()}
@@ -204,7 +205,7 @@ def test_an_escape_is_contained(service, targets, host_before, name, language, c
     assert answer["verdict"] in verdicts, answer
     assert "ESCAPED" not in result["stdout"], result["stdout"]
     assert "the secret" not in result["stdout"] + result["stderr"]
-    after = run_code(service, "python", "import os; print(sorted(os.listdir('/tmp') + os.listdir('/work')), os.listdir('/dev/shm'))")
+    after = run_code(service, "python", "import os; print(sorted(os.listdir('/tmp') + os.listdir('/box')), os.listdir('/dev/shm'))")
     assert after["run_result"]["stdout"] == "['main.py'] []\n"
     assert wait_until(lambda: host_state(service) == host_before), (host_before, host_state(service))
 
@@ -252,6 +253,28 @@ def test_human_eval_with_64_clients(service):
     assert len(tasks) == 328
     assert not [t[3] for t, answer in zip(tasks, answers) if answer["verdict"] == "XX"]
     assert not [(t[2:], answer["tests"]) for t, answer in zip(tasks, answers) if answer["passed"] is not t[2]]
+
+
+def test_a_virtual_environments_packages_are_there():
+    for cold in ([], ["--cold-python"]):
+        with sandbox("--slots", 1, "--python", sys.executable, *cold) as other:
+            answer = run_code(other, "python", "import sys, numpy; print(numpy.arange(3).sum(), sys.prefix)")
+            assert answer["run_result"]["stdout"] == f"3 {sys.prefix}\n", answer
+
+
+def test_the_code_reward_judges_through_it(service):
+    def row(answer, truth):
+        return json.dumps({"completion": f"Here it is.\n```python\n{answer}\n```\n", "ground_truth": json.dumps(truth)})
+
+    pairs = {"inputs": ["1", "2"], "outputs": ["2", "4"]}
+    calls = {"inputs": [[1, 2]], "outputs": [3], "fn_name": "add"}
+    checks = {"test": "def check(f):\n    assert f(1, 2) == 3", "entry_point": "add"}
+    add = "def add(a, b): return a + b"
+    rows = [row("print(2 * int(input()))", pairs), row("print(2)", pairs), row(add, calls), row(add, checks),
+            row("import sys; sys.exit(0)", checks), json.dumps({"completion": "no code", "ground_truth": json.dumps(pairs)})]
+    reward = json.dumps({"type": "code", "url": service.url})
+    done = longshot("grade", "--reward", reward, "--threads", 4, "--timeout", 60, text_in="\n".join(rows) + "\n")
+    assert [json.loads(line)["score"] for line in done.stdout.splitlines()] == [1, 0, 1, 1, 0, 0]
 
 
 def test_a_full_queue_refuses():

@@ -32,7 +32,7 @@ struct Text {
 };
 constexpr Text kTexts[] = {
     {"etc/passwd",
-     "root:x:0:0:root:/:/usr/sbin/nologin\nuser:x:1000:1000::/work:/bin/bash\n"
+     "root:x:0:0:root:/:/usr/sbin/nologin\nuser:x:1000:1000::/box:/bin/bash\n"
      "nobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"},
     {"etc/group", "root:x:0:\nuser:x:1000:\nnogroup:x:65534:\n"},
     {"etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"},
@@ -45,7 +45,7 @@ struct Directory {
 };
 constexpr Directory kDirectories[] = {{"etc", 0755},   {"dev", 0755},         {"proc", 0755},
                                       {"run", 0755},   {"run/shm", 01777},    {"tmp", 01777},
-                                      {"var", 0755},   {"var/tmp", 01777},    {"work", 0755},
+                                      {"var", 0755},   {"var/tmp", 01777},    {"box", 0755},
                                       {".jail", 0700}, {".jail/lower", 0700}, {".jail/run", 0700}};
 
 MountSource take(const std::string& path, bool directory) {

@@ -73,7 +73,7 @@ void execute(const Job& job) {
   for (const std::string& word : job.argv) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
   constexpr const char* kEnvironment[] = {"PATH=/usr/local/bin:/usr/bin:/bin",
-                                          "HOME=/work",
+                                          "HOME=/box",
                                           "USER=user",
                                           "TMPDIR=/tmp",
                                           "LANG=C.UTF-8",

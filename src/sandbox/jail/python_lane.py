@@ -37,7 +37,7 @@ def run(argv):
     sys.path[0] = os.getcwd()
     path = os.path.abspath(argv[0])
     os.environ.clear()
-    os.environ.update(PATH="/usr/local/bin:/usr/bin:/bin", HOME="/work", USER="user", TMPDIR="/tmp", LANG="C.UTF-8",
+    os.environ.update(PATH="/usr/local/bin:/usr/bin:/bin", HOME="/box", USER="user", TMPDIR="/tmp", LANG="C.UTF-8",
                       PYTHONHASHSEED="0", PYTHONDONTWRITEBYTECODE="1")
     sys.dont_write_bytecode = True
     main = types.ModuleType("__main__")

@@ -10,7 +10,7 @@
 
 namespace longshot::sandbox::jail {
 
-constexpr const char* kWorkDirectory = "/work";
+constexpr const char* kWorkDirectory = "/box";
 
 // In new namespaces, as the keeper. Afterwards the working directory of the process is kWorkDirectory, which holds the
 // files and belongs to the program. Faults end the process.
