@@ -71,6 +71,19 @@ TEST(Pool, WarmAndColdPythonAreTheSame) {
       "import os; os.abort()",
       "import os; os.kill(os.getpid(), 9)",
       "import gc; print(gc.isenabled(), gc.get_threshold())",
+      "class A:\n  def __del__(self): print('gone', self.n)\na = A(); a.n = 1\nb = A(); b.n = 2; "
+      "b.self = b",
+      "import threading, time\nthreading.Thread(target=lambda: (time.sleep(0.1), "
+      "print('late'))).start()\nraise SystemExit(3)",
+      "import threading, time\nthreading.Thread(target=time.sleep, args=(9,), "
+      "daemon=True).start()\nprint('soon')",
+      "import sys; sys.exit(-1)",
+      "import sys; sys.exit(257)",
+      "import sys; sys.exit(True)",
+      "import sys; sys.stdout = None",
+      "import sys; sys.stdout.close()",
+      "import atexit, sys\natexit.register(print, 'bye', file=sys.stderr)\n"
+      "sys.excepthook = lambda *a: print('hook', a[0])\nraise ValueError",
   };
   for (const char* program : programs) {
     Job warm = python(program);
