@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/machine.h"
 #include "base/subprocess.h"
+#include "base/thread_pool.h"
 
 namespace longshot::sandbox {
 namespace {
@@ -54,8 +55,10 @@ void keep_outermost(std::vector<std::string>& directories) {
   std::sort(directories.begin(), directories.end());
   std::vector<std::string> kept;
   for (const std::string& directory : directories) {
-    if (!is_below(directory, "/usr") && (kept.empty() || !is_below(directory, kept.back())))
-      kept.push_back(directory);
+    const bool shown = std::any_of(kept.begin(), kept.end(), [&](const std::string& parent) {
+      return is_below(directory, parent);
+    });
+    if (!shown && !is_below(directory, "/usr")) kept.push_back(directory);
   }
   directories = std::move(kept);
 }
@@ -63,8 +66,11 @@ void keep_outermost(std::vector<std::string>& directories) {
 Status check_directory(const std::string& directory) {
   const fs::path path(directory);
   std::error_code error;
-  if (!path.is_absolute() || path != path.lexically_normal() || !fs::is_directory(path, error))
-    return invalid_argument(fmt::format("'{}' is not the full path of a directory", directory));
+  if (!path.is_absolute() || !path.has_filename() || path != path.lexically_normal() ||
+      !fs::is_directory(path, error)) {
+    return invalid_argument(
+        fmt::format("'{}' is not the full path of a directory below /", directory));
+  }
   for (const char* own : {"/dev", "/proc", "/box", "/.jail"}) {
     if (is_below(directory, own))
       return invalid_argument(
@@ -136,9 +142,16 @@ Status Pool::start_slots() {
     slot.directories = options_.directories;
     slot.keeper_id = isolation_.two_ids ? kFirstId + 2 * i : 0;
     LS_ASSIGN_OR_RETURN(slot.groups, groups_.make(i));
-    LS_ASSIGN_OR_RETURN(places_[i].slot, Slot::start(slot));
-    free_.push_back(&places_[i]);
   }
+  std::vector<Status> started(places_.size());
+  ThreadPool(usable_cores(inspect_machine())).parallel_for(options_.slots, [&](int i) {
+    auto slot = Slot::start(places_[i].options);
+    if (slot.ok()) places_[i].slot = std::move(*slot);
+    started[i] = slot.status();
+  });
+  for (const Status& status : started)
+    LS_RETURN_IF_ERROR(status.with_context("sandbox (`longshot doctor` says what it needs)"));
+  for (Place& place : places_) free_.push_back(&place);
   stats_.slots = options_.slots;
   return ok_status();
 }

@@ -280,7 +280,7 @@ TEST(Pool, AShownDirectoryIsReadOnly) {
 }
 
 TEST(Pool, ADirectoryThatCannotBeShownIsRefused) {
-  for (const char* bad : {"relative", "/no/such/directory", "/proc", "/usr/.."}) {
+  for (const char* bad : {"relative", "/", "/no/such/directory", "/proc", "/usr/.."}) {
     PoolOptions options = test_options(1);
     options.directories = {bad};
     const auto pool = Pool::start(options);
