@@ -15,6 +15,7 @@ void add_eval(CLI::App& app, int& exit_code);
 void add_generate(CLI::App& app, int& exit_code);
 void add_chat(CLI::App& app, int& exit_code);
 void add_serve(CLI::App& app, int& exit_code);
+void add_sandbox(CLI::App& app, int& exit_code);
 void add_logprobs(CLI::App& app, int& exit_code);
 void add_tokenize(CLI::App& app, int& exit_code);
 void add_grade(CLI::App& app, int& exit_code);

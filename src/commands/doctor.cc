@@ -18,6 +18,7 @@
 #include "commands/command.h"
 #include "commands/config_arguments.h"
 #include "loop/plan.h"
+#include "sandbox/pool.h"
 
 namespace longshot::commands {
 namespace {
@@ -120,16 +121,31 @@ Finding check_seccomp(const Machine& machine) {
           "CONFIG_SECCOMP_FILTER"};
 }
 
-Finding check_bubblewrap() {
-  const std::string path = find_in_path("bwrap");
-  if (path.empty()) return {"bwrap", false, "not installed", "apt-get install bubblewrap"};
-  SubprocessOptions options;
-  options.argv = {path, "--ro-bind", "/", "/", "--unshare-all", "true"};
-  const Result<ProcessOutput> run = run_process(options, "", Deadline::after_seconds(10));
-  if (run.ok() && run->exit.success()) return {"bwrap", true, path + " works", ""};
-  const std::string why =
-      run.ok() ? run->err.substr(0, run->err.find('\n')) : run.status().message();
-  return {"bwrap", false, fmt::format("{} fails: {}", path, why), "see namespaces"};
+// Starts a jail and runs something in it.
+Finding check_sandbox() {
+  sandbox::PoolOptions options;
+  options.slots = 1;
+  options.use_groups = false;  // looked at below, without making any
+  const auto pool = sandbox::Pool::start(options);
+  if (!pool.ok()) return {"sandbox", false, pool.status().message(), "see namespaces and seccomp"};
+  sandbox::Job job;
+  job.argv = {"/bin/sh", "-c", ":"};
+  const auto outcome = (*pool)->run(job, sandbox::Lane::native, {});
+  if (!outcome.ok() || outcome->verdict != sandbox::Verdict::ok) {
+    return {"sandbox", false,
+            "a program cannot be run: " +
+                (outcome.ok() ? outcome->message : outcome.status().message()),
+            "see namespaces and seccomp"};
+  }
+  const sandbox::GroupSupport groups = sandbox::find_groups(false);
+  std::string detail = "works";
+  detail += (*pool)->isolation().two_ids ? ", supervisor with a user id of its own"
+                                         : ", supervisor with the program's user id";
+  detail +=
+      groups.memory ? ", memory limited by control group" : ", memory limited a process by rlimit";
+  return {
+      "sandbox", groups.memory, detail,
+      "see cgroup; without one a program of several processes can take more memory than its limit"};
 }
 
 // The file that the dynamic linker loaded for a library.
@@ -169,7 +185,7 @@ std::vector<Finding> examine() {
   const Machine machine = inspect_machine();
   return {check_build(),         check_cores(machine),   check_simd(machine), check_memory(machine),
           check_disk(),          check_libtorch(),       check_cuda(machine), check_namespaces(),
-          check_cgroup(machine), check_seccomp(machine), check_bubblewrap()};
+          check_cgroup(machine), check_seccomp(machine), check_sandbox()};
 }
 
 void print_text(const std::vector<Finding>& findings) {

@@ -20,6 +20,7 @@ const std::vector<AddCommand>& commands() {
       add_generate,
       add_chat,
       add_serve,
+      add_sandbox,
       add_logprobs,
       add_tokenize,
       add_grade,

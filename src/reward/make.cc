@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "reward/code.h"
 #include "reward/plugins.h"
 #include "reward/reward.h"
 #include "reward/rules.h"
@@ -22,7 +23,7 @@ constexpr Entry kTable[] = {
     {"exact", make_exact, true},    {"reasoning_gym", make_reasoning_gym, true},
     {"format", make_format, false}, {"repetition", make_repetition, false},
     {"python", make_python, true},  {"command", make_command, true},
-    {"http", make_http, true},
+    {"http", make_http, true},      {"code", make_code, true},
 };
 
 const Entry* find_entry(const std::string& type) {

@@ -46,7 +46,8 @@ class Reward {
 // One entry of the config's list.
 struct RewardSpec {
   // "auto", "math", "choice", "countdown", "exact", "reasoning_gym", "format", "repetition"
-  // (reward/rules.h says what each does and takes), "python", "command", "http" (reward/plugins.h).
+  // (reward/rules.h says what each does and takes), "python", "command", "http" (reward/plugins.h),
+  // "code" (reward/code.h).
   std::string type;
   double weight = 1.0;
   bool decides_correct = true;  // whether this one's `correct` counts for accuracy

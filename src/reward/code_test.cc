@@ -1,0 +1,173 @@
+#include "reward/code.h"
+
+#include <gtest/gtest.h>
+#include <httplib.h>
+
+#include <mutex>
+#include <thread>
+
+namespace longshot::reward {
+namespace {
+
+TEST(CodeBlock, TheLastCompleteOneOfTheAnswerCounts) {
+  const auto code = [](const char* text) {
+    const auto block = last_code_block(text);
+    return block ? block->language + "|" + block->code : "none";
+  };
+  EXPECT_EQ(code("a\n```python\nx = 1\n```\nb\n```cpp\ny\n```"), "cpp|y\n");
+  EXPECT_EQ(code("```\nx\n```"), "|x\n");
+  EXPECT_EQ(code("```Python  \r\nx\n```"), "python|x\n");
+  EXPECT_EQ(code("  ```py\n  x\n  ```"), "py|  x\n  ");
+  EXPECT_EQ(code("```py\nfirst\n```\n```py\nnever closed"), "py|first\n");
+  EXPECT_EQ(code("```py\nprint('```')\n```"), "py|print('```')\n");
+  EXPECT_EQ(code("<think>\n```py\ndraft\n```\n</think>\nno code"), "none");
+  EXPECT_EQ(code("x = 1"), "none");
+  EXPECT_EQ(code("```"), "none");
+}
+
+TEST(CodeSuite, GroundTruthsOfKnownDataSets) {
+  EXPECT_EQ(*suite_of(R"({"inputs": ["1", "2"], "outputs": ["3", "4"]})"),
+            Json::parse(R"({"tests": [{"input": "1", "output": "3"}, {"input": "2", "output": "4"}],
+                            "stop_at_first_failure": true})"));
+  EXPECT_EQ(
+      (*suite_of(R"({"inputs": [[1, "a"], "[2]\n\"b\""], "outputs": [3, "[4]"], "fn_name": "f"})"))
+          ["tests"],
+      Json::parse(R"([{"args": [1, "a"], "value": 3}, {"args": [[2], "b"], "value": [4]}])"));
+  EXPECT_EQ(*suite_of(R"({"test": "def check(f): pass", "entry_point": "g"})"),
+            Json::parse(R"({"test": "def check(f): pass\ncheck(g)\n"})"));
+  EXPECT_EQ(*suite_of(R"({"tests": [], "compare": "tokens"})"),
+            Json::parse(R"({"tests": [], "compare": "tokens"})"));
+}
+
+TEST(CodeSuite, AGroundTruthThatIsNoneIsAnError) {
+  for (const char* bad : {"", "42", "{}", "[1]", R"({"inputs": ["1"], "outputs": []})",
+                          R"({"inputs": [], "outputs": []})",
+                          R"({"inputs": ["{"], "outputs": ["1"], "fn_name": "f"})"})
+    EXPECT_FALSE(suite_of(bad).ok()) << bad;
+}
+
+TEST(CodeReward, OptionsAreChecked) {
+  const auto why = [](const Json& options) { return make_code(options).status().message(); };
+  EXPECT_NE(why(Json::object()).find("longshot sandbox"), std::string::npos);
+  EXPECT_NE(why({{"url", "ftp://x"}}).find("ftp://x"), std::string::npos);
+  EXPECT_NE(why({{"url", Json::array()}}).find("empty"), std::string::npos);
+  EXPECT_NE(why({{"url", "http://127.0.0.1:1"}, {"colour", 1}}).find("colour"), std::string::npos);
+}
+
+// Answers what it is told to, one after the other, the last one for ever.
+class FakeSandbox {
+ public:
+  explicit FakeSandbox(std::vector<std::pair<int, std::string>> answers)
+      : answers_(std::move(answers)) {
+    server_.Post("/run_tests",
+                 [this](const httplib::Request& request, httplib::Response& response) {
+                   std::lock_guard lock(mutex_);
+                   last_ = Json::parse(request.body);
+                   const auto& [status, body] = answers_[std::min(calls_++, answers_.size() - 1)];
+                   response.status = status;
+                   response.set_content(body, "application/json");
+                 });
+    port_ = server_.bind_to_any_port("127.0.0.1");
+    thread_ = std::thread([this] { server_.listen_after_bind(); });
+    while (!server_.is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  ~FakeSandbox() {
+    server_.stop();
+    thread_.join();
+  }
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  size_t calls() {
+    std::lock_guard lock(mutex_);
+    return calls_;
+  }
+  Json last() {
+    std::lock_guard lock(mutex_);
+    return last_;
+  }
+
+ private:
+  httplib::Server server_;
+  std::mutex mutex_;
+  const std::vector<std::pair<int, std::string>> answers_;
+  size_t calls_ = 0;
+  Json last_;
+  int port_ = 0;
+  std::thread thread_;
+};
+
+const char* const kPassed = R"({"passed": true})";
+const char* const kFailed = R"({"passed": false})";
+const char* const kFault = R"({"passed": null, "status": "SandboxError"})";
+
+Result<Score> judge(const Json& url, double seconds = 20,
+                    const std::string& completion = "```python\nprint(1)\n```",
+                    const std::string& truth = R"({"inputs": [""], "outputs": ["1"]})") {
+  const auto reward = make_code({{"url", url}});
+  Question question;
+  question.completion = completion;
+  question.ground_truth = truth;
+  return (*reward)->judge(question, Deadline::after_seconds(seconds));
+}
+
+TEST(CodeReward, PassesAndFails) {
+  FakeSandbox sandbox({{200, kPassed}, {200, kFailed}});
+  const auto passed = judge(sandbox.url());
+  ASSERT_TRUE(passed.ok()) << passed.status().message();
+  EXPECT_EQ(passed->value, 1);
+  EXPECT_TRUE(passed->correct);
+  EXPECT_EQ(passed->answer, "print(1)\n");
+  EXPECT_EQ(sandbox.last()["code"], "print(1)\n");
+  EXPECT_EQ(sandbox.last()["language"], "python");
+  EXPECT_EQ(judge(sandbox.url())->value, 0);
+}
+
+TEST(CodeReward, ABlocksLanguageCountsForStreamsOnly) {
+  FakeSandbox sandbox({{200, kPassed}});
+  ASSERT_TRUE(judge(sandbox.url(), 20, "```cpp\nx\n```").ok());
+  EXPECT_EQ(sandbox.last()["language"], "cpp");
+  ASSERT_TRUE(judge(sandbox.url(), 20, "```cpp\nx\n```", R"({"test": "pass"})").ok());
+  EXPECT_EQ(sandbox.last()["language"], "python");
+}
+
+TEST(CodeReward, NoCodeIsWrongWithoutAsking) {
+  FakeSandbox sandbox({{200, kPassed}});
+  EXPECT_EQ(judge(sandbox.url(), 20, "I do not know")->value, 0);
+  EXPECT_EQ(sandbox.calls(), 0u);
+}
+
+TEST(CodeReward, FaultsAndFullQueuesAreAskedAgain) {
+  FakeSandbox sandbox({{200, kFault}, {429, "{}"}, {503, "{}"}, {200, kPassed}});
+  EXPECT_EQ(judge(sandbox.url())->value, 1);
+  EXPECT_EQ(sandbox.calls(), 4u);
+}
+
+TEST(CodeReward, AFaultThatStaysIsAnErrorAndNeverAZero) {
+  FakeSandbox sandbox({{200, kFault}});
+  const auto score = judge(sandbox.url(), 0.5);
+  ASSERT_FALSE(score.ok());
+  EXPECT_TRUE(score.status().code() == StatusCode::unavailable ||
+              score.status().code() == StatusCode::timeout);
+}
+
+TEST(CodeReward, WhatTheServiceRefusesIsAnErrorAtOnce) {
+  FakeSandbox sandbox({{400, R"({"error": {"message": "no such language"}})"}});
+  const auto score = judge(sandbox.url());
+  EXPECT_EQ(score.status().code(), StatusCode::invalid_argument);
+  EXPECT_NE(score.status().message().find("no such language"), std::string::npos);
+  EXPECT_EQ(sandbox.calls(), 1u);
+}
+
+TEST(CodeReward, ServicesTakeTurnsAndReplaceOneAnother) {
+  FakeSandbox a({{200, kPassed}}), b({{200, kPassed}});
+  const auto reward = make_code({{"url", {a.url(), "http://127.0.0.1:1", b.url()}}});
+  Question question;
+  question.completion = "```\nx\n```";
+  question.ground_truth = R"({"inputs": [""], "outputs": ["1"]})";
+  for (int i = 0; i < 6; ++i)
+    EXPECT_EQ((*reward)->judge(question, Deadline::after_seconds(20))->value, 1);
+  EXPECT_GE(a.calls(), 2u);
+  EXPECT_GE(b.calls(), 2u);
+}
+
+}  // namespace
+}  // namespace longshot::reward

@@ -1,0 +1,86 @@
+# What a warm interpreter executes: the slow part of a start once, then a lane. In each child that runs a program, what
+# follows serve() makes it look as after `python3 SCRIPT`.
+import atexit
+import ctypes
+import gc
+import io
+import sys
+
+import bisect, collections, copy, dataclasses, datetime, decimal, enum, fractions, functools, heapq, itertools  # noqa
+import json, math, operator, os, random, re, signal, statistics, string, time, traceback, types, typing  # noqa
+
+
+def serve():
+    library, channel, *rest = sys.argv[1:]
+    lane = ctypes.PyDLL(library).longshot_serve_lane
+    lane.restype = ctypes.c_void_p
+    size = ctypes.c_size_t()
+    gc.collect()
+    gc.freeze()
+    words = lane(int(channel), *[word.encode() for word in rest], ctypes.byref(size))
+    return [os.fsdecode(word) for word in ctypes.string_at(words, size.value).split(b"\0")[:-1]]
+
+
+def standard_streams():
+    def stream(fd, mode):
+        raw = open(fd, mode, closefd=False)
+        errors = "backslashreplace" if fd == 2 else "surrogateescape"
+        return io.TextIOWrapper(raw, "utf-8", errors, write_through=False, line_buffering=fd == 2)
+
+    sys.stdin = sys.__stdin__ = stream(0, "rb")
+    sys.stdout = sys.__stdout__ = stream(1, "wb")
+    sys.stderr = sys.__stderr__ = stream(2, "wb")
+
+
+def run(argv):
+    standard_streams()
+    sys.argv = argv
+    sys.path[0] = os.getcwd()
+    path = os.path.abspath(argv[0])
+    os.environ.clear()
+    os.environ.update(PATH="/usr/local/bin:/usr/bin:/bin", HOME="/box", USER="user", TMPDIR="/tmp", LANG="C.UTF-8",
+                      PYTHONHASHSEED="0", PYTHONDONTWRITEBYTECODE="1")
+    sys.dont_write_bytecode = True
+    main = types.ModuleType("__main__")
+    main.__file__ = path
+    main.__builtins__ = __builtins__
+    sys.modules["__main__"] = main
+    leave(execute(path, main), main)
+
+
+def execute(path, main):
+    """The exit code, as the interpreter would make it of what the program raises."""
+    try:
+        with open(path, "rb") as file:
+            source = file.read()
+        exec(compile(source, path, "exec"), main.__dict__)
+        return 0
+    except SystemExit as stop:
+        if stop.code is None or isinstance(stop.code, int):
+            return (stop.code or 0) & 255
+        print(stop.code, file=sys.stderr)
+    except BaseException as error:
+        trace = error.__traceback__.tb_next  # without this function's frame
+        sys.excepthook(type(error), error.with_traceback(trace), trace)
+        if isinstance(error, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
+    return 1
+
+
+def leave(code, main):
+    """What a program can see of the interpreter's end. Its own end would take apart every loaded module: milliseconds."""
+    if "threading" in sys.modules:
+        sys.modules["threading"]._shutdown()
+    atexit._run_exitfuncs()
+    main.__dict__.clear()
+    gc.collect()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):  # None, broken or closed by the program
+            pass
+    os._exit(code)
+
+
+run(serve())

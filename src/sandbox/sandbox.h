@@ -1,0 +1,94 @@
+#pragma once
+// Programs in a language: compiled once, run in jails.
+
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/status.h"
+#include "sandbox/languages.h"
+#include "sandbox/pool.h"
+
+namespace longshot::sandbox {
+
+struct Program {
+  std::string language;
+  std::string code;
+  std::vector<File> files;             // beside the code, also while it is compiled
+  std::vector<std::string> arguments;  // after the program's own name
+};
+
+struct RunRequest {
+  Program program;
+  std::string input;
+  std::vector<std::string> fetch;
+  Limits limits, compile_limits;
+};
+
+struct RunReport {
+  std::optional<Outcome> compile;  // none: the language has no compiler, or the binary was known
+  std::optional<Outcome> run;      // none: not compiled
+  const Outcome& last() const { return run ? *run : *compile; }
+};
+
+// What a compiler needs beyond a small program.
+Limits default_compile_limits();
+
+// A name that may stand in Job::files: relative, no empty, "." or ".." part, no control characters.
+bool is_plain_path(const std::string& path);
+
+// Binaries by the exact text that they were made of; the least recently used are forgotten. Thread-safe.
+class CompileCache {
+ public:
+  explicit CompileCache(size_t most_bytes) : most_bytes_(most_bytes) {}
+  std::shared_ptr<const std::string> find(const std::string& key);
+  void insert(const std::string& key, std::shared_ptr<const std::string> binary);
+  size_t bytes() const;
+
+ private:
+  struct Entry {
+    std::string key;
+    std::shared_ptr<const std::string> binary;
+    size_t bytes() const { return key.size() + binary->size(); }
+  };
+  const size_t most_bytes_;
+  mutable std::mutex mutex_;
+  std::list<Entry> entries_;  // the least recently used last
+  std::unordered_map<std::string_view, std::list<Entry>::iterator> by_key_;
+  size_t bytes_ = 0;
+};
+
+// Thread-safe.
+class Sandbox {
+ public:
+  using Cancelled = std::function<bool()>;  // asked often; empty: never
+
+  static Result<std::unique_ptr<Sandbox>> create(const PoolOptions& options);
+
+  // invalid_argument: an unknown language, a path or size that cannot be. exhausted, cancelled: as Pool::run. Faults of
+  // the sandbox are reports with the verdict XX.
+  Result<RunReport> run(const RunRequest& request, const Cancelled& cancelled);
+
+  const std::vector<Language>& languages() const { return languages_; }
+  const Pool& pool() const { return *pool_; }
+
+ private:
+  explicit Sandbox(std::unique_ptr<Pool> pool);
+  Result<std::shared_ptr<const std::string>> compile(const Language& language,
+                                                     const RunRequest& request,
+                                                     const Cancelled& cancelled, RunReport& report);
+  Result<Outcome> start(const Language& language, const RunRequest& request,
+                        std::shared_ptr<const std::string> binary, const Cancelled& cancelled);
+
+  const std::unique_ptr<Pool> pool_;
+  const std::vector<Language> languages_;
+  CompileCache cache_;
+};
+
+}  // namespace longshot::sandbox

@@ -1,0 +1,153 @@
+#include "server/sandbox_request.h"
+
+#include "server/base64.h"
+
+namespace longshot::server {
+namespace {
+
+constexpr double kMostSeconds = 3600;
+constexpr double kMiB = 1 << 20;
+constexpr size_t kMostCases = 10000;
+
+double number_in(Fields& fields, const std::string& key, double fallback, double least,
+                 double most) {
+  const double value = fields.number(key, fallback);
+  if (value >= least && value <= most) return value;
+  fields.fail(key, "must be from " + Json(least).dump() + " to " + Json(most).dump());
+  return fallback;
+}
+
+uint64_t mebibytes(Fields& fields, const std::string& key, uint64_t fallback, double most) {
+  return static_cast<uint64_t>(
+      kMiB * number_in(fields, key, static_cast<double>(fallback) / kMiB, 1.0 / 1024, most));
+}
+
+// A timeout is processor time, so that a busy machine does not change verdicts; a program that only waits gets twice as
+// much and a second.
+void set_seconds(Fields& fields, const std::string& key, sandbox::Limits& limits) {
+  limits.cpu_seconds = number_in(fields, key, limits.cpu_seconds, 0.01, kMostSeconds);
+  limits.wall_seconds = 2 * limits.cpu_seconds + 1;
+}
+
+void read_limits(Json object, const SandboxContext& context, sandbox::Limits& limits,
+                 Fields& outer) {
+  Fields fields(std::move(object), "limits.");
+  set_seconds(fields, "cpu_seconds", limits);
+  limits.wall_seconds =
+      number_in(fields, "wall_seconds", limits.wall_seconds, 0.01, 2 * kMostSeconds);
+  limits.memory_bytes = mebibytes(fields, "memory_mb", limits.memory_bytes,
+                                  static_cast<double>(context.max_memory_bytes) / kMiB);
+  limits.processes = fields.integer("processes", 1, 4096).value_or(limits.processes);
+  limits.open_files = fields.integer("open_files", 8, 65536).value_or(limits.open_files);
+  limits.file_bytes = mebibytes(fields, "file_mb", limits.file_bytes, 4096);
+  limits.disk_bytes = mebibytes(fields, "disk_mb", limits.disk_bytes, 4096);
+  limits.inodes = fields.integer("inodes", 64, 1 << 20).value_or(limits.inodes);
+  limits.output_bytes = fields.integer("output_bytes", 0, 64 << 20).value_or(limits.output_bytes);
+  fields.finish();
+  if (!fields.ok()) outer.fail(fields.error());
+}
+
+// {"name": "base64", ...}; null contents, which some clients send, are none.
+std::vector<sandbox::File> read_files(Fields& fields) {
+  std::vector<sandbox::File> files;
+  const Json object = fields.any("files").value_or(Json::object());
+  if (!object.is_object()) fields.fail("files", "must be an object of names and base64 contents");
+  for (const auto& [name, content] : object.items()) {
+    if (content.is_null()) continue;
+    const auto bytes = content.is_string() ? from_base64(content.get<std::string>()) : std::nullopt;
+    if (!bytes) fields.fail("files", "has contents for '" + name + "' that are not base64");
+    files.push_back({name, bytes.value_or(""), false});
+  }
+  return files;
+}
+
+std::string required(Fields& fields, const std::string& key) {
+  const auto text = fields.string(key);
+  if (!text) fields.fail(key, "is missing");
+  return text.value_or("");
+}
+
+// "input" and "output", or "args" and "value".
+sandbox::TestCase read_case(const Json& json, const std::string& prefix, bool calls,
+                            Fields& outer) {
+  Fields fields(json, prefix);
+  sandbox::TestCase test;
+  if (calls) {
+    test.arguments = fields.any("args").value_or(Json::array());
+    test.value = fields.any("value").value_or(Json());
+  } else {
+    test.input = fields.string("input").value_or("");
+    test.output = fields.string("output").value_or("");
+  }
+  fields.finish();
+  if (!fields.ok()) outer.fail(fields.error());
+  return test;
+}
+
+void read_cases(Fields& fields, sandbox::Suite& suite) {
+  const Json cases = fields.any("tests").value_or(Json::array());
+  if (!cases.is_array() || cases.size() > kMostCases) {
+    fields.fail("tests", "must be a list of at most " + std::to_string(kMostCases) + " cases");
+    return;
+  }
+  for (size_t i = 0; i < cases.size(); ++i) {
+    suite.cases.push_back(
+        read_case(cases[i], "tests[" + std::to_string(i) + "].", !suite.function.empty(), fields));
+  }
+}
+
+void read_checker(Fields& outer, sandbox::Suite& suite) {
+  const auto object = outer.any("checker");
+  if (!object) return;
+  Fields fields(*object, "checker.");
+  sandbox::Program program;
+  program.language = required(fields, "language");
+  program.code = required(fields, "code");
+  fields.finish();
+  if (!fields.ok()) outer.fail(fields.error());
+  suite.checker = std::move(program);
+}
+
+}  // namespace
+
+sandbox::RunRequest read_run_request(Fields& fields, const SandboxContext& context, bool streams) {
+  sandbox::RunRequest request;
+  request.program.language = required(fields, "language");
+  request.program.code = required(fields, "code");
+  request.program.files = read_files(fields);
+  request.limits = context.limits;
+  request.compile_limits = sandbox::default_compile_limits();
+  set_seconds(fields, "run_timeout", request.limits);
+  set_seconds(fields, "compile_timeout", request.compile_limits);
+  const double memory = fields.number("memory_limit_MB", -1);
+  if (memory > 0) {
+    request.limits.memory_bytes = static_cast<uint64_t>(memory * kMiB);
+    if (request.limits.memory_bytes > context.max_memory_bytes)
+      fields.fail("memory_limit_MB", "is above the service's limit");
+  }
+  if (const auto limits = fields.any("limits"))
+    read_limits(*limits, context, request.limits, fields);
+  if (streams) {
+    request.input = fields.string("stdin").value_or("");
+    request.fetch = fields.strings("fetch_files");
+  }
+  return request;
+}
+
+sandbox::Suite read_suite(Fields& fields, const SandboxContext& context) {
+  sandbox::Suite suite;
+  suite.checks = fields.string("test").value_or("");
+  suite.function = fields.string("entry_point").value_or("");
+  read_cases(fields, suite);
+  read_checker(fields, suite);
+  suite.checker_limits = context.limits;
+  const std::string comparison = fields.string("compare").value_or("lines");
+  const auto parsed = sandbox::parse_comparison(comparison);
+  if (!parsed) fields.fail("compare", "must be lines, tokens or exact");
+  suite.comparison = parsed.value_or(sandbox::Comparison::lines);
+  suite.tolerance = number_in(fields, "tolerance", 0, 0, 1);
+  suite.stop_at_first_failure = fields.boolean("stop_at_first_failure", false);
+  return suite;
+}
+
+}  // namespace longshot::server
