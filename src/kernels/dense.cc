@@ -15,53 +15,101 @@ int parts_of(int64_t rows, int threads) {
   return static_cast<int>(std::min<int64_t>(rows, even));
 }
 
+bool side_by_side(std::span<const DensePart> parts) {
+  for (size_t i = 1; i < parts.size(); ++i) {
+    if (parts[i].column != parts[i - 1].column + parts[i - 1].n) return false;
+  }
+  return true;
+}
+
+// Then a panel is of one part.
+bool whole_panels(std::span<const DensePart> parts) {
+  return std::ranges::all_of(parts.first(parts.size() - 1),
+                             [](const DensePart& part) { return part.n % kPanel == 0; });
+}
+
+int columns_of(std::span<const DensePart> parts) {
+  return parts.back().column + parts.back().n - parts.front().column;
+}
+
 }  // namespace
 
-// Threads take blocks of rows; the panels stream through the shared cache.
-void Dense::multiply_rows(ConstRows x, int64_t rows, const float* bias, Rows y, Store store) {
+// Threads take blocks of rows; the panels stream through the shared cache. y begins at the first part's column.
+void Dense::multiply_rows(ConstRows x, int64_t rows, std::span<const DensePart> biases, Rows y,
+                          Store store) {
   const Panels w = panels_.panels();
   const int blocks = parts_of(rows, pool_.threads());
   pool_.parallel_for(blocks, [&](int b) {
     const int64_t begin = rows * b / blocks, end = rows * (b + 1) / blocks;
     const auto height = static_cast<int>(end - begin);
     multiply(w, x.row(begin), x.stride, height, y.row(begin), y.stride, store);
-    if (bias == nullptr) return;
-    for (int64_t r = begin; r < end; ++r) {
-      float* out = y.row(r);
-      for (int c = 0; c < w.n; ++c) out[c] += bias[c];
+    for (const DensePart& part : biases) {
+      for (int64_t r = begin; part.bias != nullptr && r < end; ++r) {
+        float* out = y.row(r) + part.column - biases.front().column;
+        for (int c = 0; c < part.n; ++c) out[c] += part.bias[c];
+      }
     }
   });
 }
 
-void Dense::forward(ConstRows x, int64_t rows, const float* w, int n, int k, const float* bias,
-                    Rows y, Store store) {
-  panels_.reset(n, k);
-  pool_.parallel_for(panels_.count(),
-                     [&](int p) { panels_.pack_rows(p, w, static_cast<size_t>(k)); });
-  multiply_rows(x, rows, bias, y, store);
+void Dense::forward(ConstRows x, int64_t rows, std::span<const DensePart> parts, int k, Rows y,
+                    Store store) {
+  if (!side_by_side(parts) || !whole_panels(parts)) {
+    for (size_t i = 0; i < parts.size(); ++i) forward(x, rows, parts.subspan(i, 1), k, y, store);
+    return;
+  }
+  panels_.reset(columns_of(parts), k);
+  const int start = parts.front().column;
+  pool_.parallel_for(panels_.count(), [&](int p) {
+    const int column = start + p * kPanel;
+    const DensePart& part = *std::ranges::find_if(
+        parts, [&](const DensePart& of) { return column < of.column + of.n; });
+    panels_.pack_panel(p, part.w + static_cast<size_t>(column - part.column) * k,
+                       static_cast<size_t>(k));
+  });
+  multiply_rows(x, rows, parts, {y.data + start, y.stride}, store);
 }
 
-void Dense::input_gradient(ConstRows dy, int64_t rows, const float* w, int n, int k, Rows dx,
-                           Store store) {
-  panels_.reset(k, n);
-  pool_.parallel_for(panels_.count(),
-                     [&](int p) { panels_.pack_columns(p, w, static_cast<size_t>(k)); });
-  multiply_rows(dy, rows, nullptr, dx, store);
+void Dense::input_gradient(ConstRows dy, int64_t rows, std::span<const DensePart> parts, int k,
+                           Rows dx, Store store) {
+  if (!side_by_side(parts)) {
+    for (size_t i = 0; i < parts.size(); ++i)
+      input_gradient(dy, rows, parts.subspan(i, 1), k, dx, i == 0 ? store : Store::add);
+    return;
+  }
+  panels_.reset(k, columns_of(parts));
+  const int start = parts.front().column;
+  pool_.parallel_for(panels_.count(), [&](int p) {
+    for (const DensePart& part : parts)
+      panels_.pack_columns(p, part.w, static_cast<size_t>(k), part.column - start, part.n);
+  });
+  multiply_rows({dy.data + start, dy.stride}, rows, {}, dx, store);
 }
 
-// Blocks of rows one after the other, so that the packed x stays small; threads share the rows of dw.
-void Dense::weight_gradient(ConstRows dy, ConstRows x, int64_t rows, int n, int k, float* dw) {
-  const int parts = parts_of(n, pool_.threads());
-  for (int64_t begin = 0; begin < rows; begin += kPanelsDepth) {
+// Blocks of rows one after the other, so that the packed x stays small; threads share the rows of the dw.
+void Dense::weight_gradient(ConstRows dy, ConstRows x, int64_t rows,
+                            std::span<const DenseGradient> parts, int k) {
+  struct Task {
+    const DenseGradient* part;
+    int first, last;
+  };
+  std::vector<Task> tasks;
+  for (const DenseGradient& part : parts) {
+    const int count = parts_of(part.n, pool_.threads());
+    for (int i = 0; i < count; ++i)
+      tasks.push_back({&part, part.n * i / count, part.n * (i + 1) / count});
+  }
+  for (int64_t begin = 0; begin < rows && !tasks.empty(); begin += kPanelsDepth) {
     const auto depth = static_cast<int>(std::min<int64_t>(kPanelsDepth, rows - begin));
     panels_.reset(k, depth);
     pool_.parallel_for(panels_.count(),
                        [&](int p) { panels_.pack_columns(p, x.row(begin), x.stride); });
     const Panels packed = panels_.panels();
-    pool_.parallel_for(parts, [&](int part) {
-      const int first = n * part / parts, last = n * (part + 1) / parts;
-      multiply_transposed(packed, dy.row(begin) + first, dy.stride, last - first,
-                          dw + static_cast<size_t>(first) * k, static_cast<size_t>(k), Store::add);
+    pool_.parallel_for(static_cast<int>(tasks.size()), [&](int i) {
+      const auto& [part, first, last] = tasks[i];
+      multiply_transposed(packed, dy.row(begin) + part->column + first, dy.stride, last - first,
+                          part->dw + static_cast<size_t>(first) * k, static_cast<size_t>(k),
+                          Store::add);
     });
   }
 }

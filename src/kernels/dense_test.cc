@@ -62,5 +62,43 @@ TEST_P(DenseKernels, ProductsMatchTheReferenceAndDoNotDependOnThreads) {
   }
 }
 
+// Parts side by side with whole panels, side by side without, and with a gap between them.
+TEST_P(DenseKernels, PartsAreWhatTheyAreAlone) {
+  const int rows = 70, k = 50;
+  for (const auto& [n0, gap, n1] : {std::array{32, 0, 20}, {20, 0, 32}, {16, 16, 20}}) {
+    const int column = n0 + gap;
+    const auto width = static_cast<size_t>(column + n1);
+    const auto x = random_floats(rows * k, 1), w0 = random_floats(n0 * k, 2),
+               w1 = random_floats(n1 * k, 3), b0 = random_floats(n0, 4), b1 = random_floats(n1, 5),
+               dy = random_floats(rows * width, 6);
+    const DensePart parts[] = {{w0.data(), 0, n0, b0.data()}, {w1.data(), column, n1, b1.data()}};
+    ThreadPool pool(2);
+    Dense dense(pool);
+    const auto run = [&](std::span<const std::span<const DensePart>> calls) {
+      Products p{std::vector<float>(rows * width, 1.0f), std::vector<float>(rows * k, 2.0f),
+                 std::vector<float>((n0 + n1) * k, 3.0f)};
+      for (const auto& call : calls) {
+        std::vector<DenseGradient> gradients;
+        for (const DensePart& part : call)
+          gradients.push_back({p.dw.data() + (part.column == 0 ? 0 : n0 * k), part.column, part.n});
+        dense.forward({x.data(), static_cast<size_t>(k)}, rows, call, k, {p.y.data(), width},
+                      Store::set);
+        dense.input_gradient({dy.data(), width}, rows, call, k,
+                             {p.dx.data(), static_cast<size_t>(k)}, Store::add);
+        dense.weight_gradient({dy.data(), width}, {x.data(), static_cast<size_t>(k)}, rows,
+                              gradients, k);
+      }
+      return p;
+    };
+    const std::span<const DensePart> both(parts), each[] = {both.first(1), both.last(1)};
+    const Products together = run({&both, 1}), alone = run(each);
+    EXPECT_EQ(together.y, alone.y);
+    EXPECT_EQ(together.dw, alone.dw);
+    const double difference = largest_difference(together.dx, alone.dx);
+    report("gradient through two parts", difference);
+    EXPECT_LT(difference, 2e-5);
+  }
+}
+
 }  // namespace
 }  // namespace longshot::kernels

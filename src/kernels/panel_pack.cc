@@ -13,21 +13,25 @@ void PanelBuffer::reset(int n, int k) {
 }
 
 void PanelBuffer::pack_rows(int panel, const float* matrix, size_t ld) {
-  const int first = panel * kPanel, rows = std::min(kPanel, n_ - first);
+  pack_panel(panel, matrix + static_cast<size_t>(panel) * kPanel * ld, ld);
+}
+
+void PanelBuffer::pack_panel(int panel, const float* first_row, size_t ld) {
+  const int rows = std::min(kPanel, n_ - panel * kPanel);
   float* out = at(panel);
-  if (rows == kPanel) return transpose_rows(matrix + first * ld, ld, rows, k_, out);
+  if (rows == kPanel) return transpose_rows(first_row, ld, rows, k_, out);
   std::fill_n(out, stride_, 0.0f);
   for (int r = 0; r < rows; ++r) {
-    const float* in = matrix + (first + r) * ld;
+    const float* in = first_row + r * ld;
     for (int k = 0; k < k_; ++k) out[static_cast<size_t>(k) * kPanel + r] = in[k];
   }
 }
 
-void PanelBuffer::pack_columns(int panel, const float* matrix, size_t ld) {
+void PanelBuffer::pack_columns(int panel, const float* rows, size_t ld, int begin, int count) {
   const int first = panel * kPanel, columns = std::min(kPanel, n_ - first);
-  float* out = at(panel);
-  const float* in = matrix + first;
-  for (int k = 0; k < k_; ++k, in += ld, out += kPanel) {
+  float* out = at(panel) + static_cast<size_t>(begin) * kPanel;
+  const float* in = rows + first;
+  for (int k = 0; k < count; ++k, in += ld, out += kPanel) {
     if (columns == kPanel) {
       std::memcpy(out, in, kPanel * sizeof(float));
     } else {

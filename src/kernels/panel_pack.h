@@ -18,8 +18,13 @@ class PanelBuffer {
 
   // W = the rows of a [n, k] matrix (row stride ld): W's row is a column of the panel.
   void pack_rows(int panel, const float* matrix, size_t ld);
-  // W = the columns of a [k, n] matrix: y = x M.
-  void pack_columns(int panel, const float* matrix, size_t ld);
+  // The same for one panel, from the first of its rows on: panels may come from different matrices.
+  void pack_panel(int panel, const float* first_row, size_t ld);
+  // W = the columns of a [k, n] matrix: y = x M. Or of the rows [begin, begin + count) of one: M is then many, stacked.
+  void pack_columns(int panel, const float* matrix, size_t ld) {
+    pack_columns(panel, matrix, ld, 0, k_);
+  }
+  void pack_columns(int panel, const float* rows, size_t ld, int begin, int count);
 
  private:
   float* at(int panel) { return data_.data() + panel * stride_; }

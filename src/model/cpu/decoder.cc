@@ -153,6 +153,21 @@ void Decoder::head_norms_backward(int layer, const Saved& s, const LayerArrays<f
   }
 }
 
+std::array<LinearPart, 3> Decoder::qkv_parts(const LayerArrays<const float>& w,
+                                             const LayerArrays<float>* g) const {
+  const int q = query_width(), kv = kv_width();
+  return {LinearPart{&w.q, g == nullptr ? nullptr : &g->q, 0, q},
+          LinearPart{&w.k, g == nullptr ? nullptr : &g->k, q, kv},
+          LinearPart{&w.v, g == nullptr ? nullptr : &g->v, q + kv, kv}};
+}
+
+std::array<LinearPart, 2> Decoder::gate_up_parts(const LayerArrays<const float>& w,
+                                                 const LayerArrays<float>* g) const {
+  const int inner = config_.intermediate_size;
+  return {LinearPart{&w.gate, g == nullptr ? nullptr : &g->gate, 0, inner},
+          LinearPart{&w.up, g == nullptr ? nullptr : &g->up, up_column(), inner}};
+}
+
 // s.x -> s.qkv, s.attended, s.log_sums, s.middle.
 void Decoder::attention_forward(int layer, Saved& s) {
   const LayerArrays<const float>& w = weights(layer);
@@ -162,13 +177,8 @@ void Decoder::attention_forward(int layer, Saved& s) {
   s.log_sums.reset(rows_, config_.num_heads);
   s.middle.reset(rows_, hidden);
   norm(s.x, w.attention_norm, 0, rows_, normed_);
-  const auto part = [&](const LinearArrays<const float>& weight, int column, int n) {
-    const Rows to{s.qkv.row(0) + column, s.qkv.rows().stride};
-    linear_.forward(std::as_const(normed_).rows(), rows_, weight, n, hidden, to, Store::set);
-  };
-  part(w.q, 0, q);
-  part(w.k, q, kv);
-  part(w.v, q + kv, kv);
+  linear_.forward(std::as_const(normed_).rows(), rows_, qkv_parts(w, nullptr), hidden, s.qkv.rows(),
+                  Store::set);
   if (config_.qk_norm) {
     s.raw.reset(rows_, q + kv);
     head_norms(layer, s);
@@ -188,12 +198,9 @@ void Decoder::attention_forward(int layer, Saved& s) {
 // Rows [begin, begin + rows) of s.middle -> normed_ and gate_up.
 void Decoder::mlp_rows(int layer, Saved& s, int64_t begin, int64_t rows, Rows gate_up) {
   const LayerArrays<const float>& w = weights(layer);
-  const int inner = config_.intermediate_size;
   norm(s.middle, w.mlp_norm, begin, rows, normed_);
-  const ConstRows x = std::as_const(normed_).rows();
-  linear_.forward(x, rows, w.gate, inner, hidden_width(), gate_up, Store::set);
-  linear_.forward(x, rows, w.up, inner, hidden_width(),
-                  {gate_up.data + up_column(), gate_up.stride}, Store::set);
+  linear_.forward(std::as_const(normed_).rows(), rows, gate_up_parts(w, nullptr), hidden_width(),
+                  gate_up, Store::set);
 }
 
 // s.middle -> out, which begins as a copy of it.
@@ -294,18 +301,15 @@ void Decoder::mlp_backward(int layer, Saved& s, const LayerArrays<float>& g) {
     });
     const ConstRows dout{dx_.row(begin), dx_.rows().stride};
     linear_.backward(dout, std::as_const(act_).rows(), rows, w.down, hidden, inner, g.down,
-                     dact_.rows(), Store::set);
+                     dact_.rows());
     for_rows(rows, [&](int64_t first, int64_t last) {
       for (int64_t r = first; r < last; ++r) {
         kernels::silu_mul_backward(gate_up.row(r), gate_up.row(r) + up, dact_.row(r), up,
                                    dgate_up_.row(r), dgate_up_.row(r) + up);
       }
     });
-    const ConstRows dgate = std::as_const(dgate_up_).rows();
-    const ConstRows x = std::as_const(normed_).rows();
-    linear_.backward(dgate, x, rows, w.gate, inner, hidden, g.gate, dnormed_.rows(), Store::set);
-    linear_.backward({dgate.data + up, dgate.stride}, x, rows, w.up, inner, hidden, g.up,
-                     dnormed_.rows(), Store::add);
+    linear_.backward(std::as_const(dgate_up_).rows(), std::as_const(normed_).rows(), rows,
+                     gate_up_parts(w, &g), hidden, dnormed_.rows());
     norm_backward(s.middle, w.mlp_norm, begin, rows, dnormed_, dx_, g.mlp_norm);
   }
 }
@@ -318,7 +322,7 @@ void Decoder::attention_backward(int layer, Saved& s, const LayerArrays<float>& 
   dqkv_.reset(rows_, q + 2 * kv);
   dnormed_.reset(rows_, hidden);
   linear_.backward(std::as_const(dx_).rows(), std::as_const(s.attended).rows(), rows_, w.out,
-                   hidden, q, g.out, dattended_.rows(), Store::set);
+                   hidden, q, g.out, dattended_.rows());
   attention_.backward(*batch_.families, std::as_const(s.qkv).rows(),
                       std::as_const(s.attended).rows(), std::as_const(s.log_sums).rows(),
                       std::as_const(dattended_).rows(), dqkv_.rows());
@@ -327,14 +331,8 @@ void Decoder::attention_backward(int layer, Saved& s, const LayerArrays<float>& 
   });
   if (config_.qk_norm) head_norms_backward(layer, s, g);
   norm(s.x, w.attention_norm, 0, rows_, normed_);
-  const auto part = [&](const LinearArrays<const float>& weight, int column, int n,
-                        const LinearArrays<float>& gradients, Store store) {
-    linear_.backward({dqkv_.row(0) + column, dqkv_.rows().stride}, std::as_const(normed_).rows(),
-                     rows_, weight, n, hidden, gradients, dnormed_.rows(), store);
-  };
-  part(w.q, 0, q, g.q, Store::set);
-  part(w.k, q, kv, g.k, Store::add);
-  part(w.v, q + kv, kv, g.v, Store::add);
+  linear_.backward(std::as_const(dqkv_).rows(), std::as_const(normed_).rows(), rows_,
+                   qkv_parts(w, &g), hidden, dnormed_.rows());
   norm_backward(s.x, w.attention_norm, 0, rows_, dnormed_, dx_, g.attention_norm);
 }
 

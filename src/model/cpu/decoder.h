@@ -5,6 +5,7 @@
 //
 // Gradients do not depend on the number of threads.
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -58,6 +59,11 @@ class Decoder {
     Activations x, qkv, raw, attended, log_sums, middle, gate_up;
   };
 
+  // The layers that read the same rows; `g` may be null in a forward pass.
+  std::array<LinearPart, 3> qkv_parts(const LayerArrays<const float>& w,
+                                      const LayerArrays<float>* g) const;
+  std::array<LinearPart, 2> gate_up_parts(const LayerArrays<const float>& w,
+                                          const LayerArrays<float>* g) const;
   void attention_forward(int layer, Saved& s);
   void mlp_rows(int layer, Saved& s, int64_t begin, int64_t rows, kernels::Rows gate_up);
   void mlp_forward(int layer, Saved& s, bool keep, Activations& out);

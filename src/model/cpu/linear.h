@@ -4,6 +4,8 @@
 // exists where the weight itself is not trained.
 
 #include <cstdint>
+#include <span>
+#include <vector>
 
 #include "kernels/dense.h"
 #include "model/cpu/activations.h"
@@ -15,6 +17,13 @@ template <typename T>
 struct LinearArrays {
   T *weight = nullptr, *bias = nullptr;    // [out, in], [out]
   T *lora_a = nullptr, *lora_b = nullptr;  // [rank, in], [out, rank]; both or none
+};
+
+// One of several layers that read the same x, and its columns of y: [column, column + out).
+struct LinearPart {
+  const LinearArrays<const float>* w;
+  const LinearArrays<float>* gradients;  // of backward()
+  int column, out;
 };
 
 struct LowRank {
@@ -30,18 +39,30 @@ class Linear {
   // Of all the adapters there are.
   void set_low_rank(LowRank low_rank) { low_rank_ = low_rank; }
 
-  // y [rows, out] = , or +=, the layer of x [rows, in].
+  // y [rows, out] = , or +=, the layer of x [rows, in], for every part.
+  void forward(kernels::ConstRows x, int64_t rows, std::span<const LinearPart> parts, int in,
+               kernels::Rows y, kernels::Store store);
   void forward(kernels::ConstRows x, int64_t rows, const LinearArrays<const float>& w, int out,
-               int in, kernels::Rows y, kernels::Store store);
-  // From dy [rows, out]: adds to the gradients that exist; dx [rows, in] is set or added to.
+               int in, kernels::Rows y, kernels::Store store) {
+    const LinearPart part{&w, nullptr, 0, out};
+    forward(x, rows, {&part, 1}, in, y, store);
+  }
+  // From dy [rows, out]: adds to the gradients that exist; sets dx [rows, in] to the sum over the parts.
+  void backward(kernels::ConstRows dy, kernels::ConstRows x, int64_t rows,
+                std::span<const LinearPart> parts, int in, kernels::Rows dx);
   void backward(kernels::ConstRows dy, kernels::ConstRows x, int64_t rows,
                 const LinearArrays<const float>& w, int out, int in,
-                const LinearArrays<float>& gradients, kernels::Rows dx, kernels::Store store);
+                const LinearArrays<float>& gradients, kernels::Rows dx) {
+    const LinearPart part{&w, &gradients, 0, out};
+    backward(dy, x, rows, {&part, 1}, in, dx);
+  }
 
   int64_t activation_bytes() const { return inner_.bytes() + dinner_.bytes(); }
 
  private:
   void scale_rows(kernels::Rows values, int64_t rows) const;
+  void adapter_backward(kernels::ConstRows dy, kernels::ConstRows x, int64_t rows,
+                        const LinearPart& part, int in, kernels::Rows dx);
   // s x A^T into inner_.
   void project(kernels::ConstRows x, int64_t rows, const float* a, int in);
 
