@@ -20,7 +20,8 @@ std::vector<float> values_of(const PackedMatrix& w) {
 }
 
 // Columns [begin, end) of a [rows, width] matrix.
-std::vector<float> columns(const std::vector<float>& matrix, int rows, int width, int begin, int end) {
+std::vector<float> columns(const std::vector<float>& matrix, int rows, int width, int begin,
+                           int end) {
   std::vector<float> out;
   for (int r = 0; r < rows; ++r)
     out.insert(out.end(), matrix.begin() + r * width + begin, matrix.begin() + r * width + end);
@@ -28,8 +29,8 @@ std::vector<float> columns(const std::vector<float>& matrix, int rows, int width
 }
 
 // x W^T as the f32 products of one block of k after the other.
-std::vector<float> product_of_blocks(const std::vector<float>& x, const std::vector<float>& w, int m, int n, int k,
-                                     int depth) {
+std::vector<float> product_of_blocks(const std::vector<float>& x, const std::vector<float>& w,
+                                     int m, int n, int k, int depth) {
   std::vector<float> y(static_cast<size_t>(m) * n);
   for (int begin = 0; begin < k; begin += depth) {
     const int end = std::min(k, begin + depth);

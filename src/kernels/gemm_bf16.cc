@@ -46,7 +46,8 @@ struct Tile {
   int ahead_step;         // values for each pair
 };
 
-__attribute__((always_inline)) LONGSHOT_BF16_TARGET inline __m512bh pairs_at(const uint16_t* values) {
+__attribute__((always_inline)) LONGSHOT_BF16_TARGET inline __m512bh pairs_at(
+    const uint16_t* values) {
   return reinterpret_cast<__m512bh>(_mm512_loadu_si512(values));
 }
 
@@ -136,7 +137,9 @@ void gemm_bf16(const PackedMatrix& w, const Bf16Rows& x, int rows, float* y, siz
 
 #else
 
-void Bf16Rows::set_row(int, const float*) { LS_CHECK(false, "no product of bf16 here"); }
+void Bf16Rows::set_row(int, const float*) {
+  LS_CHECK(false, "no product of bf16 here");
+}
 void gemm_bf16(const PackedMatrix&, const Bf16Rows&, int, float*, size_t, int, int, Store) {
   LS_CHECK(false, "no product of bf16 here");
 }

@@ -28,9 +28,10 @@ struct Int8Tile {
   size_t second;         // bytes from a panel to the next
   const QuantizedRows* x;
   int row;
-  int quads;            // k / 4, rounded up
-  const uint8_t* ahead;  // weights that will be needed next, fetched meanwhile: a part of a panel by each tile
-  int ahead_step;        // bytes for each quad
+  int quads;  // k / 4, rounded up
+  const uint8_t*
+      ahead;  // weights that will be needed next, fetched meanwhile: a part of a panel by each tile
+  int ahead_step;  // bytes for each quad
 };
 
 constexpr int kSumsStride = 32;  // of the sums of a tile, [rows][32]: two panels
@@ -168,7 +169,8 @@ void finish(const PackedMatrix& w, const QuantizedRows& x, int row, const int32_
   constexpr int kLanes = static_cast<int>(hn::MaxLanes(d));
   const int columns = std::min(kPanel, w.n() - column);
   // Modulo 2^32, as the sums are: only the difference has to fit.
-  const auto excess = hn::Set(integers, static_cast<int32_t>(128u * static_cast<uint32_t>(x.sum(row))));
+  const auto excess =
+      hn::Set(integers, static_cast<int32_t>(128u * static_cast<uint32_t>(x.sum(row))));
   const auto row_scale = hn::Set(d, x.scale(row));
   alignas(64) float out[kPanel];
   for (int c = 0; c < kPanel; c += kLanes) {

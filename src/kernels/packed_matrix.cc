@@ -77,7 +77,8 @@ void PackedMatrix::set_f32(int column, int rows, const float* weight) {
 
 void PackedMatrix::set_bf16(int column, const float* row) {
   uint16_t* out = panel_to_write<uint16_t>(column / kPanel) + column % kPanel * 2;
-  for (int k = 0; k < k_; ++k) out[static_cast<size_t>(k / 2) * kPanel * 2 + k % 2] = to_bf16(row[k]);
+  for (int k = 0; k < k_; ++k)
+    out[static_cast<size_t>(k / 2) * kPanel * 2 + k % 2] = to_bf16(row[k]);
 }
 
 void PackedMatrix::set_int8(int column, const float* row) {
@@ -99,9 +100,8 @@ void PackedMatrix::set_int4(int column, const float* row) {
   uint16_t* scales = group_scales_.data() + static_cast<size_t>(p) * groups() * kPanel + c;
   for (int begin = 0; begin < k_; begin += kInt4Group) {
     const int end = std::min(k_, begin + kInt4Group);
-    const float* top = std::max_element(row + begin, row + end, [](float a, float b) {
-      return std::abs(a) < std::abs(b);
-    });
+    const float* top = std::max_element(row + begin, row + end,
+                                        [](float a, float b) { return std::abs(a) < std::abs(b); });
     const uint16_t scale = to_bf16(*top / -8.0f);
     const float step = from_bf16(scale);
     scales[static_cast<size_t>(begin / kInt4Group) * kPanel] = scale;
@@ -132,8 +132,7 @@ float PackedMatrix::value(int column, int k) const {
     case NumberFormat::int4: {
       const uint8_t both = panel_as<uint8_t>(p)[k / 2 * kPanel + c];
       const int bits = k % 2 == 0 ? both & 15 : both >> 4;
-      return static_cast<float>(bits - 8) *
-             from_bf16(group_scales(p)[k / kInt4Group * kPanel + c]);
+      return static_cast<float>(bits - 8) * from_bf16(group_scales(p)[k / kInt4Group * kPanel + c]);
     }
   }
   return 0;

@@ -101,8 +101,8 @@ Result<double> Trial::generate(const std::vector<data::Draw>& draws, int length)
 void Trial::record_logprobs(data::Sample& sample) {
   std::vector<data::TokenId> sequence = sample.prompt_tokens;
   sequence.insert(sequence.end(), sample.tokens.begin(), sample.tokens.end());
-  const auto all =
-      parts_.trainer->logprobs({sequence}, config_.algorithm.temperature).front();  // but the first's
+  const auto all = parts_.trainer->logprobs({sequence}, config_.algorithm.temperature)
+                       .front();  // but the first's
   sample.logprobs.assign(all.end() - static_cast<long>(sample.tokens.size()), all.end());
 }
 

@@ -133,7 +133,8 @@ TEST(Gradient, SharedPromptsPointAtTheSamePredictions) {
     for (const bool share : {false, true}) {
       std::map<size_t, std::vector<float>> got;
       int64_t packed = 0, unshared = 0;
-      for (const MicroBatch& micro : make_micro_batches(rows, {.tokens = max_tokens, .share_prompts = share})) {
+      for (const MicroBatch& micro :
+           make_micro_batches(rows, {.tokens = max_tokens, .share_prompts = share})) {
         const Pass pass(compute, weights, micro, 1.0, false);
         for (size_t r = 0; r < micro.rows.size(); ++r) {
           got[micro.rows[r]].assign(
@@ -184,13 +185,15 @@ TEST(Gradient, RowsOfOnePromptMayFillMoreThanAPass) {
   const std::vector<PassRow> rows(5, PassRow{tokens, mask, 6});
   const auto sizes = [&](const PassSize& size) {
     std::vector<int64_t> out;
-    for (const MicroBatch& micro : make_micro_batches(rows, size)) out.push_back(micro.batch.total());
+    for (const MicroBatch& micro : make_micro_batches(rows, size))
+      out.push_back(micro.batch.total());
     return out;
   };
   EXPECT_EQ(sizes({.tokens = 12, .share_prompts = true}), (std::vector<int64_t>(5, 11)));
   EXPECT_EQ(sizes({.tokens = 12, .prompts = 3, .share_prompts = true}),
             (std::vector<int64_t>{16, 16, 11}));
-  EXPECT_EQ(sizes({.tokens = 12, .prompts = 100, .share_prompts = true}), (std::vector<int64_t>{31}));
+  EXPECT_EQ(sizes({.tokens = 12, .prompts = 100, .share_prompts = true}),
+            (std::vector<int64_t>{31}));
   EXPECT_EQ(sizes({.tokens = 12, .prompts = 100}), (std::vector<int64_t>(5, 11)));
 }
 

@@ -48,7 +48,8 @@ Cut gradients(const Samples& samples, int64_t max_tokens, int threads, bool shar
   model::Weights weights = tiny_weights();
   Compute compute(weights, {});
   Cut cut;
-  for (const MicroBatch& micro : make_micro_batches(samples.rows, {.tokens = max_tokens, .share_prompts = share})) {
+  for (const MicroBatch& micro :
+       make_micro_batches(samples.rows, {.tokens = max_tokens, .share_prompts = share})) {
     ++cut.micro_batches;
     Pass pass(compute, weights, micro, 1.0, false);
     std::vector<float> grad;

@@ -10,8 +10,8 @@ namespace longshot::policy {
 
 // How large the passes of a batch are.
 struct PassSize {
-  int64_t tokens;             // of a micro-batch
-  int64_t prompts = 0;        // rows with the same prompt may together have so many times its tokens
+  int64_t tokens;       // of a micro-batch
+  int64_t prompts = 0;  // rows with the same prompt may together have so many times its tokens
   bool share_prompts = false;  // equal prompts of rows in one micro-batch are there once
 };
 

@@ -38,7 +38,7 @@ std::string_view prompt_bytes(const PassRow& row) {
 // With many more the activations of a layer no longer stay in the last cache; with fewer the packing of the weights
 // shows.
 constexpr int64_t kPassTokens = 1024;
-constexpr int64_t kPassPrompts = 16;        // a prompt that is computed again costs a sixteenth at most
+constexpr int64_t kPassPrompts = 16;  // a prompt that is computed again costs a sixteenth at most
 constexpr int64_t kLibtorchTokens = 16384;  // libtorch parallelizes over them
 
 // Rows with equal prompts become units, in the order of their first rows.

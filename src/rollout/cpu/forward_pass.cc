@@ -107,7 +107,7 @@ void ForwardPass::norm(const Buffer& in, const AlignedFloats& weight, int rows, 
   workers_.ranges(rows, int64_t{2} * rows * c.hidden_size, [&](int begin, int end) {
     for (int r = begin; r < end; ++r) {
       kernels::rms_norm(in.data.data() + r * in.stride, weight.data(), c.hidden_size,
-               static_cast<float>(c.rms_norm_eps), out.row(r));
+                        static_cast<float>(c.rms_norm_eps), out.row(r));
     }
   });
 }
@@ -173,7 +173,8 @@ void ForwardPass::rotate_and_store(const PackedLayer& layer, int index, const Pi
     if (!weight.empty()) {
       alignas(64) float padded[kMaxHeadDim] = {}, normed[kMaxHeadDim];
       std::copy_n(head, c.head_dim, padded);
-      kernels::rms_norm(padded, weight.data(), c.head_dim, static_cast<float>(c.rms_norm_eps), normed);
+      kernels::rms_norm(padded, weight.data(), c.head_dim, static_cast<float>(c.rms_norm_eps),
+                        normed);
       std::copy_n(normed, c.head_dim, head);
     }
     kernels::rope(head, rope_->at(position), c.head_dim);
@@ -250,8 +251,9 @@ void ForwardPass::logits() {
     const int end = piece.row + static_cast<int>(piece.tokens.size());
     for (int i = 0; i < piece.wanted; ++i) {
       kernels::rms_norm(x_.row(end - piece.wanted + i), model_->final_norm().data(),
-               model_->config().hidden_size, static_cast<float>(model_->config().rms_norm_eps),
-               normed_.row(static_cast<int>(out.size())));
+                        model_->config().hidden_size,
+                        static_cast<float>(model_->config().rms_norm_eps),
+                        normed_.row(static_cast<int>(out.size())));
       out.push_back(piece.logits + static_cast<size_t>(i) * model_->config().vocab_size);
     }
   }

@@ -33,7 +33,7 @@ class RopeTable {
 // Consecutive tokens of one sequence.
 struct Piece {
   std::span<std::byte* const> pages;  // KV pages of the sequence, those of the new tokens included
-  int start = 0;  // position of tokens[0]
+  int start = 0;                      // position of tokens[0]
   std::span<const int32_t> tokens;
   int row = 0;              // of tokens[0] in the pass
   float* logits = nullptr;  // of the last `wanted` tokens, [wanted, vocab]
