@@ -6,7 +6,7 @@
 namespace longshot::policy {
 
 // Operations per second, a multiply-add counting two, of f32 products of 768 x 768 matrices through libtorch: the best
-// of four, some hundredths of a second in all on a CPU.
+// of two dozen, a tenth of a second or two in all on a CPU.
 double measure_gemm_flops(const std::string& device);
 
 }  // namespace longshot::policy
