@@ -67,20 +67,6 @@ void keep_smaller(const std::optional<T>& value, std::optional<T>& smallest) {
   if (value && (!smallest || *value < *smallest)) smallest = value;
 }
 
-// The path of our cgroup below the mount point, from "0::/path" (version 2) or "5:memory:/path" (version 1).
-std::string cgroup_path(const std::string& cgroups, const std::string& controller) {
-  std::istringstream stream(cgroups);
-  for (std::string line; std::getline(stream, line);) {
-    const size_t first = line.find(':'), second = line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string names = "," + line.substr(first + 1, second - first - 1) + ",";
-    const bool ours = controller.empty() ? names == ",,"
-                                         : names.find("," + controller + ",") != std::string::npos;
-    if (ours) return line.substr(second + 1);
-  }
-  return "/";
-}
-
 // Every group from ours up to the mount point may set a limit. In a container the path may lie outside what is
 // mounted; then the mount point is our group.
 std::vector<fs::path> groups_of(const fs::path& mount, const std::string& path) {
@@ -190,6 +176,19 @@ int usable_cores(const Machine& machine) {
 uint64_t usable_memory(const Machine& machine) {
   return std::min(machine.memory_available,
                   machine.memory_limit.value_or(machine.memory_available));
+}
+
+std::string cgroup_path(const std::string& cgroups, const std::string& controller) {
+  std::istringstream stream(cgroups);
+  for (std::string line; std::getline(stream, line);) {
+    const size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string names = "," + line.substr(first + 1, second - first - 1) + ",";
+    const bool ours = controller.empty() ? names == ",,"
+                                         : names.find("," + controller + ",") != std::string::npos;
+    if (ours) return line.substr(second + 1);
+  }
+  return "/";
 }
 
 bool can_make_namespaces() {

@@ -35,6 +35,9 @@ uint64_t usable_memory(const Machine& machine);
 
 // True if a process may make user, mount, pid and network namespaces of its own; tried in a child.
 bool can_make_namespaces();
+// The path of a process's cgroup below its mount point, from the text of /proc/PID/cgroup: "0::/path" (version 2, which an
+// empty controller stands for) or "5:memory:/path" (version 1). "/" if there is none.
+std::string cgroup_path(const std::string& cgroups, const std::string& controller);
 // The program's full path; empty if it is not in PATH.
 std::string find_in_path(const std::string& program);
 

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/stop.h"
 #include "commands/command.h"
+#include "commands/http_options.h"
 #include "sandbox/sandbox.h"
 #include "server/http.h"
 #include "server/sandbox.h"
@@ -85,11 +86,6 @@ void add_limits(CLI::App& command, Options& options) {
   command.add_option("--max-memory-mb", options.max_memory_mb, "the most a request may ask for")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command
-      .add_option("--grace", options.grace,
-                  "seconds that requests in flight get after Ctrl-C or SIGTERM")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
 }
 
 }  // namespace
@@ -99,14 +95,7 @@ void add_sandbox(CLI::App& app, int& exit_code) {
   options->http.port = 8080;
   CLI::App* command = app.add_subcommand(
       "sandbox", "HTTP service that runs untrusted programs in jails: /run_code, /run_tests");
-  command->add_option("--host", options->http.host, "address to listen on")->capture_default_str();
-  command->add_option("--port", options->http.port, "0 = any free one; it is printed")
-      ->check(CLI::Range(0, 65535))
-      ->capture_default_str();
-  command
-      ->add_option("--api-key", options->http.api_key,
-                   "key that requests must bring; default: none is asked for")
-      ->envname("LONGSHOT_API_KEY");
+  add_http_options(*command, options->http, options->grace);
   command->add_option("--python", options->pool.python,
                       "interpreter of python programs, with the packages it has; default: python3");
   command->add_flag("--cold-python", options->cold_python,

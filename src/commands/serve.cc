@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/stop.h"
 #include "commands/command.h"
+#include "commands/http_options.h"
 #include "commands/inference.h"
 #include "server/server.h"
 
@@ -144,11 +145,6 @@ void add_limits(CLI::App& command, Options& options) {
   command.add_option("--timeout", options.timeout, "seconds a request may take, waiting included")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command
-      .add_option("--grace", options.grace,
-                  "seconds that requests in flight get after Ctrl-C or SIGTERM")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
 }
 
 }  // namespace
@@ -160,16 +156,9 @@ void add_serve(CLI::App& app, int& exit_code) {
       "HTTP server with OpenAI's API (chat/completions, completions), /generate with token "
       "ids, pause, resume, update_weights and Prometheus metrics");
   add_model_options(*command, options->inference);
-  command->add_option("--host", options->http.host, "address to listen on")->capture_default_str();
-  command->add_option("--port", options->http.port, "0 = any free one; it is printed")
-      ->check(CLI::Range(0, 65535))
-      ->capture_default_str();
+  add_http_options(*command, options->http, options->grace);
   command->add_option("--served-model-name", options->model_name,
                       "the name requests ask for; default: the last part of --model");
-  command
-      ->add_option("--api-key", options->http.api_key,
-                   "key that requests must bring; default: none is asked for")
-      ->envname("LONGSHOT_API_KEY");
   add_limits(*command, *options);
   command->callback([options, &exit_code] { exit_code = finish(run_caught(*options)); });
 }

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "base/fs.h"
+#include "base/machine.h"
 
 namespace longshot::sandbox {
 namespace {
@@ -36,20 +37,6 @@ std::string read_text(const fs::path& path) {
 std::set<std::string> words(const std::string& text) {
   std::istringstream stream(text);
   return {std::istream_iterator<std::string>(stream), {}};
-}
-
-// The path of this process's group in a hierarchy: "" stands for version 2.
-std::string own_group(const std::string& cgroups, const std::string& controller) {
-  std::istringstream stream(cgroups);
-  for (std::string line; std::getline(stream, line);) {
-    const size_t first = line.find(':'), second = line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string names = "," + line.substr(first + 1, second - first - 1) + ",";
-    const bool found = controller.empty() ? names == ",,"
-                                          : names.find("," + controller + ",") != std::string::npos;
-    if (found) return line.substr(second + 1);
-  }
-  return "";
 }
 
 // In a container the path may lie outside of what is mounted; then the mount is our group.
@@ -97,7 +84,7 @@ bool enable_controllers(const fs::path& group, const std::string& wanted) {
 
 void find_version_2(const fs::path& mount, const std::string& cgroups, bool prepare,
                     GroupSupport& support) {
-  fs::path group = group_directory(mount, own_group(cgroups, ""));
+  fs::path group = group_directory(mount, cgroup_path(cgroups, ""));
   if (group.filename() == std::string(kPrefix) + "service") group = group.parent_path();
   const auto controllers = words(read_text(group / "cgroup.controllers"));
   std::string wanted;
@@ -121,7 +108,7 @@ void find_version_1(const fs::path& mount, const std::string& cgroups, GroupSupp
   for (const auto& [name, found] : controllers) {
     std::error_code ignored;
     if (*found || !fs::is_directory(mount / name, ignored)) continue;
-    const fs::path group = group_directory(mount / name, own_group(cgroups, name));
+    const fs::path group = group_directory(mount / name, cgroup_path(cgroups, name));
     if (!can_make_groups(group)) {
       support.note = fmt::format("{} is not writable", group.string());
       continue;

@@ -5,23 +5,11 @@
 namespace longshot::sandbox {
 namespace {
 
-class Judging : public ::testing::Test {
+class Judging : public InSandbox {
  protected:
-  static Sandbox* sandbox() {
-    static const auto made = Sandbox::create(test_options());
-    return made.ok() ? made->get() : nullptr;
-  }
-  void SetUp() override {
-    if (sandbox() == nullptr)
-      GTEST_SKIP() << "no jails: " << Sandbox::create(test_options()).status().message();
-  }
   static Result<SuiteReport> try_judge(const std::string& code, const Suite& suite,
                                        const std::string& language = "python") {
-    RunRequest request;
-    request.program.language = language;
-    request.program.code = code;
-    request.compile_limits = default_compile_limits();
-    return run_suite(*sandbox(), request, suite, {});
+    return run_suite(*sandbox(), request(language, code), suite, {});
   }
   static SuiteReport judge(const std::string& code, const Suite& suite) {
     auto report = try_judge(code, suite);

@@ -40,7 +40,7 @@ TEST(Pool, LargeInputsAndOutputsPassWhole) {
 // A copy of the warm interpreter must look like one that was started for the program.
 TEST(Pool, WarmAndColdPythonAreTheSame) {
   NEED_POOL(pool);
-  if (!pool->has_python_lane()) GTEST_SKIP() << "no python3";
+  ASSERT_TRUE(pool->has_python_lane()) << "no python3";
   const char* programs[] = {
       "import sys; print(sys.argv, sys.path[0], __name__, __file__, sys.flags.utf8_mode)",
       "print(input()); print([l for l in __import__('sys').stdin])",
@@ -101,14 +101,14 @@ TEST(Pool, WarmAndColdPythonAreTheSame) {
 
 TEST(Pool, WarmCopiesDoNotShareRandomNumbers) {
   NEED_POOL(pool);
-  if (!pool->has_python_lane()) GTEST_SKIP() << "no python3";
+  ASSERT_TRUE(pool->has_python_lane()) << "no python3";
   const Job job = python("import random, os, uuid; print(random.random(), uuid.uuid4())");
   EXPECT_NE(run(*pool, job, Lane::python).out, run(*pool, job, Lane::python).out);
 }
 
 TEST(Pool, AWarmCopyHoldsNothingOfItsInputOrOfEarlierRuns) {
   NEED_POOL(pool);
-  if (!pool->has_python_lane()) GTEST_SKIP() << "no python3";
+  ASSERT_TRUE(pool->has_python_lane()) << "no python3";
   // What it reads goes into a shared mapping, which it does not look through.
   const std::string look =
       "import re, mmap\nword = b'YROMEM-NI-ELDEEN'[::-1]\nfound = 0\nmemory = "
@@ -181,7 +181,7 @@ TEST(Pool, DiskIsLimitedAsAWhole) {
 
 TEST(Pool, MemoryIsLimitedForAllProcessesTogether) {
   NEED_POOL(pool);
-  if (!pool->has_python_lane()) GTEST_SKIP() << "no python3";
+  ASSERT_TRUE(pool->has_python_lane()) << "no python3";
   Job job = python(
       "import os, time\nfor _ in range(4):\n  if os.fork() == 0:\n    a = bytearray(60 << 20); "
       "time.sleep(1); os._exit(0)\n"
@@ -200,7 +200,7 @@ TEST(Pool, MemoryIsLimitedForAllProcessesTogether) {
 
 TEST(Pool, MemoryOfOneProcessIsLimited) {
   NEED_POOL(pool);
-  if (!pool->has_python_lane()) GTEST_SKIP() << "no python3";
+  ASSERT_TRUE(pool->has_python_lane()) << "no python3";
   Job job = python("a = bytearray(500 << 20)");
   job.limits.memory_bytes = 128 << 20;
   const Outcome outcome = run(*pool, job, Lane::python);
@@ -233,7 +233,7 @@ TEST(Pool, TheQueueIsBoundedAndInOrder) {
   PoolOptions options = test_options(1);
   options.max_waiting = 2;
   const auto pool = Pool::start(options);
-  if (!pool.ok()) GTEST_SKIP() << pool.status().message();
+  NEED_JAILS(pool.status());
   std::atomic<int> refused{0}, done{0};
   std::vector<std::thread> clients;
   for (int i = 0; i < 6; ++i) {
@@ -252,12 +252,11 @@ TEST(Pool, WithoutControlGroupsTheAddressSpaceIsLimited) {
   PoolOptions options = test_options(1);
   options.use_groups = false;
   const auto pool = Pool::start(options);
-  if (!pool.ok()) GTEST_SKIP() << pool.status().message();
+  NEED_JAILS(pool.status());
   Job job = python("try: a = bytearray(500 << 20)\nexcept MemoryError: print('too much')");
   job.limits.memory_bytes = 200 << 20;
-  if ((*pool)->has_python_lane()) {
-    EXPECT_EQ(run(**pool, job, Lane::python).out, "too much\n");
-  }
+  ASSERT_TRUE((*pool)->has_python_lane()) << "no python3";
+  EXPECT_EQ(run(**pool, job, Lane::python).out, "too much\n");
   Job busy = shell("for i in 1 2; do (while :; do :; done) & done; while :; do :; done");
   busy.limits.cpu_seconds = 0.5;
   EXPECT_EQ(run(**pool, busy).verdict, Verdict::timeout);
@@ -276,7 +275,7 @@ TEST(Pool, AShownDirectoryIsReadOnly) {
     EXPECT_EQ(outcome.out, "shownno\n") << outcome.err;
   }
   std::filesystem::remove_all(directory);
-  if (!pool.ok()) GTEST_SKIP() << pool.status().message();
+  NEED_JAILS(pool.status());
 }
 
 TEST(Pool, ADirectoryThatCannotBeShownIsRefused) {

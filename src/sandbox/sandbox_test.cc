@@ -27,23 +27,8 @@ TEST(CompileCache, ForgetsTheLeastRecentlyUsed) {
   EXPECT_EQ(cache.find("a"), nullptr);
 }
 
-class InSandbox : public ::testing::Test {
+class Running : public InSandbox {
  protected:
-  static Sandbox* sandbox() {
-    static const auto made = Sandbox::create(test_options());
-    return made.ok() ? made->get() : nullptr;
-  }
-  void SetUp() override {
-    if (sandbox() == nullptr)
-      GTEST_SKIP() << "no jails: " << Sandbox::create(test_options()).status().message();
-  }
-  static RunRequest request(const std::string& language, const std::string& code) {
-    RunRequest request;
-    request.program.language = language;
-    request.program.code = code;
-    request.compile_limits = default_compile_limits();
-    return request;
-  }
   static RunReport run(const RunRequest& request) {
     auto report = sandbox()->run(request, {});
     EXPECT_TRUE(report.ok()) << report.status().message();
@@ -51,7 +36,7 @@ class InSandbox : public ::testing::Test {
   }
 };
 
-TEST_F(InSandbox, EveryLanguageSaysHello) {
+TEST_F(Running, EveryLanguageSaysHello) {
   const std::pair<const char*, const char*> programs[] = {
       {"python", "print('hello ' + input())"},
       {"cpp",
@@ -74,7 +59,7 @@ TEST_F(InSandbox, EveryLanguageSaysHello) {
   }
 }
 
-TEST_F(InSandbox, ABinaryIsMadeOnce) {
+TEST_F(Running, ABinaryIsMadeOnce) {
   const RunRequest asked = request("cpp", "int main() { return 7; }");
   EXPECT_TRUE(run(asked).compile);
   const RunReport again = run(asked);
@@ -85,7 +70,7 @@ TEST_F(InSandbox, ABinaryIsMadeOnce) {
   EXPECT_TRUE(run(other).compile) << "what the compiler sees is another";
 }
 
-TEST_F(InSandbox, WhatDoesNotCompileIsTheProgramsFault) {
+TEST_F(Running, WhatDoesNotCompileIsTheProgramsFault) {
   const std::pair<const char*, const char*> programs[] = {
       {"no C++", "int main( {"},
       {"endless include", "#include \"/dev/zero\"\nint main() {}"},
@@ -104,7 +89,7 @@ TEST_F(InSandbox, WhatDoesNotCompileIsTheProgramsFault) {
   }
 }
 
-TEST_F(InSandbox, ImpossibleRequestsAreRefused) {
+TEST_F(Running, ImpossibleRequestsAreRefused) {
   const auto refused = [&](const RunRequest& asked) {
     return sandbox()->run(asked, {}).status().message();
   };

@@ -1,5 +1,5 @@
 #pragma once
-// A pool for the tests, and short ways to describe jobs.
+// A pool and a sandbox for the tests, and short ways to describe jobs.
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/machine.h"
 #include "sandbox/pool.h"
+#include "sandbox/sandbox.h"
 
 namespace longshot::sandbox {
 
@@ -21,19 +23,40 @@ inline PoolOptions test_options(int slots = 2) {
   return options;
 }
 
-// One for all tests of a program: starting it takes longer than most of them. Null where this machine forbids jails, as
-// an unprivileged container does; the test is then skipped.
-inline Pool* shared_pool() {
+// Where this machine forbids jails, as an unprivileged container does, the test is skipped; where it does not, that there
+// are none is a failure.
+#define NEED_JAILS(status)                                                          \
+  if (!(status).ok()) {                                                             \
+    if (!can_make_namespaces()) GTEST_SKIP() << "no jails: " << (status).message(); \
+    FAIL() << "no jails: " << (status).message();                                   \
+  }
+
+// One for all tests of a program: starting it takes longer than most of them.
+inline const Result<std::unique_ptr<Pool>>& shared_pool() {
   static const Result<std::unique_ptr<Pool>> pool = Pool::start(test_options());
-  return pool.ok() ? pool->get() : nullptr;
+  return pool;
 }
 
-#define NEED_POOL(pool)                                       \
-  Pool* const pool = shared_pool();                           \
-  if (pool == nullptr) {                                      \
-    const auto tried = Pool::start(test_options());           \
-    GTEST_SKIP() << "no jails: " << tried.status().message(); \
+#define NEED_POOL(pool)              \
+  NEED_JAILS(shared_pool().status()) \
+  Pool* const pool = shared_pool()->get()
+
+class InSandbox : public ::testing::Test {
+ protected:
+  static const Result<std::unique_ptr<Sandbox>>& made() {
+    static const auto sandbox = Sandbox::create(test_options());
+    return sandbox;
   }
+  static Sandbox* sandbox() { return made()->get(); }
+  void SetUp() override { NEED_JAILS(made().status()); }
+  static RunRequest request(const std::string& language, const std::string& code) {
+    RunRequest request;
+    request.program.language = language;
+    request.program.code = code;
+    request.compile_limits = default_compile_limits();
+    return request;
+  }
+};
 
 inline Job shell(const std::string& script) {
   Job job;

@@ -1,0 +1,20 @@
+#include "commands/http_options.h"
+
+namespace longshot::commands {
+
+void add_http_options(CLI::App& command, server::HttpOptions& http, double& grace) {
+  command.add_option("--host", http.host, "address to listen on")->capture_default_str();
+  command.add_option("--port", http.port, "0 = any free one; it is printed")
+      ->check(CLI::Range(0, 65535))
+      ->capture_default_str();
+  command
+      .add_option("--api-key", http.api_key,
+                  "key that requests must bring; default: none is asked for")
+      ->envname("LONGSHOT_API_KEY");
+  command
+      .add_option("--grace", grace, "seconds that requests in flight get after Ctrl-C or SIGTERM")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+}
+
+}  // namespace longshot::commands

@@ -1,0 +1,13 @@
+#pragma once
+// Options of the commands that are HTTP services.
+
+#include <CLI/CLI.hpp>
+
+#include "server/http.h"
+
+namespace longshot::commands {
+
+// --host, --port, --api-key and --grace (seconds). What they stand for now is their default.
+void add_http_options(CLI::App& command, server::HttpOptions& http, double& grace);
+
+}  // namespace longshot::commands
