@@ -179,7 +179,7 @@ void add_make(CLI::App& data, int& exit_code) {
                   "rows of val.jsonl, none of whose problems is in another file")
       ->capture_default_str();
   app->add_option("--sft", options->sft,
-                  "rows of sft.jsonl: prompt and completion with a long chain of thought")
+                  "rows of sft.jsonl: prompt and a completion that solves it")
       ->capture_default_str();
   app->add_option("--levels", *levels, level_help());
   app->add_option("--seed", options->seed, "the same seed writes the same files")

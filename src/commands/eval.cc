@@ -10,6 +10,7 @@
 #include "base/run_log.h"
 #include "commands/command.h"
 #include "commands/inference.h"
+#include "commands/reward_types.h"
 #include "eval/evaluate.h"
 #include "loop/iteration_metrics.h"
 #include "loop/parts.h"
@@ -78,6 +79,7 @@ Result<Loaded> load(Options& o) {
   rewards.timeout_seconds = o.reward_timeout;
   rewards.threads = threads;
   rewards.repetition_penalty = 0;
+  rewards.factories = reward_types();
   LS_ASSIGN_OR_RETURN(const Json list, reward_list(o.rewards));
   LS_ASSIGN_OR_RETURN(rewards.rewards, reward::parse_reward_list(list));
   LS_ASSIGN_OR_RETURN(l.rewards, reward::RewardStage::create(rewards));

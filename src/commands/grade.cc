@@ -19,6 +19,7 @@
 #include "base/stop.h"
 #include "base/thread_pool.h"
 #include "commands/command.h"
+#include "commands/reward_types.h"
 #include "reward/reward.h"
 
 namespace longshot::commands {
@@ -237,6 +238,7 @@ Result<reward::RewardOptions> reward_options(const GradeOptions& options) {
   LS_ASSIGN_OR_RETURN(out.rewards, reward::parse_reward_list(list));
   out.timeout_seconds = options.timeout;
   out.retries = options.retries;
+  out.factories = reward_types();
   return out;
 }
 
@@ -275,7 +277,7 @@ void add_grade(CLI::App& app, int& exit_code) {
   command->add_option("--output,-o", options->output, "results; default stdout");
   command->add_option("--reward,-r", options->rewards,
                       "a reward function: auto (default), math, choice, countdown, exact, "
-                      "reasoning_gym, \"type:weight\", "
+                      "reasoning_gym, code, \"type:weight\", "
                       "or a JSON object with its options; repeatable");
   command->add_option(
       "--python", options->python,

@@ -8,10 +8,10 @@
 #include <thread>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/stop.h"
 #include "commands/command.h"
 #include "commands/http_options.h"
+#include "commands/sandbox_limits.h"
 #include "sandbox/sandbox.h"
 #include "server/http.h"
 #include "server/sandbox.h"
@@ -23,15 +23,9 @@ struct Options {
   server::HttpOptions http;
   sandbox::PoolOptions pool;
   bool cold_python = false;
-  double cpu_seconds = 10, memory_mb = 512, max_memory_mb = 4096, grace = 10;
+  DefaultLimits limits;
+  double max_memory_mb = 4096, grace = 10;
 };
-
-void warn_of_weaker_isolation(const sandbox::Isolation& isolation) {
-  if (!isolation.groups.memory)
-    log::warn("memory is limited a process, not a program: {}", isolation.groups.note);
-  if (!isolation.groups.cpu_time)
-    log::warn("processor time of running children is not counted: {}", isolation.groups.note);
-}
 
 // True if all requests were answered within the grace period.
 bool drain(server::HttpServer& http, double grace) {
@@ -47,10 +41,8 @@ Status run(Options& options) {
   LS_ASSIGN_OR_RETURN(const auto sandbox, sandbox::Sandbox::create(options.pool));
   warn_of_weaker_isolation(sandbox->pool().isolation());
   server::ServerMetrics metrics;
-  server::SandboxContext context{.sandbox = *sandbox, .metrics = metrics, .limits = {}};
-  context.limits.cpu_seconds = options.cpu_seconds;
-  context.limits.wall_seconds = 2 * options.cpu_seconds + 1;
-  context.limits.memory_bytes = static_cast<uint64_t>(options.memory_mb * (1 << 20));
+  server::SandboxContext context{
+      .sandbox = *sandbox, .metrics = metrics, .limits = default_limits(options.limits)};
   context.max_memory_bytes = static_cast<uint64_t>(options.max_memory_mb * (1 << 20));
   constexpr int kSpareConnections = 64;  // for /health, and refusals while the queue is full
   options.http.connections =
@@ -76,11 +68,11 @@ void add_limits(CLI::App& command, Options& options) {
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command
-      .add_option("--cpu-seconds", options.cpu_seconds,
+      .add_option("--cpu-seconds", options.limits.cpu_seconds,
                   "processor time of a program where a request names none")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command.add_option("--memory-mb", options.memory_mb, "its memory where a request names none")
+  command.add_option("--memory-mb", options.limits.memory_mb, "its memory where a request names none")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command.add_option("--max-memory-mb", options.max_memory_mb, "the most a request may ask for")

@@ -1,9 +1,12 @@
 #include "reward/code.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cctype>
 #include <chrono>
+#include <iterator>
 #include <map>
 #include <thread>
 #include <vector>
@@ -17,8 +20,14 @@ namespace {
 
 constexpr const char* kWho = "reward code";
 constexpr std::string_view kFence = "```";
+// Words after a fence that name a language. Any other, such as a misspelled one, says nothing: what a model writes is
+// wrong or right, never a reason not to judge it.
+constexpr std::string_view kLanguages[] = {
+    "python", "python3", "py", "cpp",  "c++", "cc",    "g++",        "cpp17",  "cpp20",
+    "c",      "gcc",     "bash", "sh", "shell", "javascript", "nodejs", "node", "js"};
 constexpr auto kPause =
     std::chrono::milliseconds(100);  // before a service that is full is asked again
+constexpr double kSlack = 0.1;       // seconds that a judgement may have taken to begin
 
 std::string lower(std::string_view text) {
   std::string result(text);
@@ -82,61 +91,97 @@ Result<Json> paired_suite(const Json& truth) {
 }
 
 struct CodeOptions {
-  std::vector<Url> urls;
   std::string language;
-  double run_timeout = 10, memory_limit = -1;
-  std::map<std::string, std::string> headers;
+  double run_timeout = 0, memory_limit = 0;
+  double longest_run() const { return 2 * run_timeout + 1; }  // the sandbox's wall time
 };
 
 class CodeReward : public Reward {
  public:
-  explicit CodeReward(CodeOptions options)
-      : options_(std::move(options)), client_(options_.headers) {}
+  CodeReward(CodeOptions options, TestRunner run)
+      : options_(std::move(options)), run_(std::move(run)) {}
   std::string name() const override { return "code"; }
 
   Result<Score> judge(const Question& question, Deadline deadline) override {
+    LS_RETURN_IF_ERROR(check_deadline(deadline));
     LS_ASSIGN_OR_RETURN(Json request, suite_of(question.ground_truth));
     const auto block = last_code_block(question.completion);
     if (!block) return Score{0, false, ""};
-    // Checks and calls are of one language; a stream's program may be in any.
-    const bool any = !request.contains("test") && !request.contains("entry_point");
-    request["language"] = any && !block->language.empty() ? block->language : options_.language;
+    request["language"] = language_of(*block, request);
     request["code"] = block->code;
     request["run_timeout"] = options_.run_timeout;
     request["memory_limit_MB"] = options_.memory_limit;
-    return ask(dump_json(request), block->code, deadline);
+    LS_ASSIGN_OR_RETURN(const bool passed, run_(request, deadline));
+    return Score{passed ? 1.0 : 0.0, passed, block->code};
   }
 
  private:
-  Result<Score> ask(const std::string& request, const std::string& code, Deadline deadline) {
+  // Checks and calls are of one language; a stream's program may be in any.
+  std::string language_of(const CodeBlock& block, const Json& request) const {
+    const bool any = !request.contains("test") && !request.contains("entry_point");
+    const bool known = std::find(std::begin(kLanguages), std::end(kLanguages), block.language) !=
+                       std::end(kLanguages);
+    return any && known ? block.language : options_.language;
+  }
+
+  // A program that never ends must be a wrong answer, not a judgement out of time.
+  Status check_deadline(Deadline deadline) const {
+    if (deadline.seconds_left() >= options_.longest_run() - kSlack) return ok_status();
+    return invalid_argument(
+        fmt::format("{}: {:.1f} s for a judgement, but a program may take {:.1f} s: raise "
+                    "reward.timeout (--timeout) or lower run_timeout={}",
+                    kWho, deadline.seconds_left(), options_.longest_run(), options_.run_timeout));
+  }
+
+  const CodeOptions options_;
+  const TestRunner run_;
+};
+
+// Sandbox services in turn.
+class Services {
+ public:
+  Services(std::vector<Url> urls, std::map<std::string, std::string> headers)
+      : urls_(std::move(urls)), client_(std::move(headers)) {}
+
+  Result<bool> run(const Json& request, Deadline deadline) {
+    const std::string body = dump_json(request);
     Status last = unavailable(std::string(kWho) + ": no time left");
     while (!deadline.expired() && !stop_requested()) {
-      const Url& url = options_.urls[next_++ % options_.urls.size()];
-      const std::string who = std::string(kWho) + ": " + url.server;
-      const auto score = ask_once(url, request, code, deadline, who);
-      if (score.ok() || score.status().code() != StatusCode::unavailable) return score;
-      last = score.status();
+      const auto passed = ask(urls_[next_++ % urls_.size()], body, deadline);
+      if (passed.ok() || passed.status().code() != StatusCode::unavailable) return passed;
+      last = passed.status();
       std::this_thread::sleep_for(kPause);
     }
     return last;
   }
 
-  Result<Score> ask_once(const Url& url, const std::string& request, const std::string& code,
-                         Deadline deadline, const std::string& who) {
-    LS_ASSIGN_OR_RETURN(const HttpReply reply, client_.post(url, request, deadline, who));
+ private:
+  Result<bool> ask(const Url& url, const std::string& body, Deadline deadline) {
+    const std::string who = std::string(kWho) + ": " + url.server;
+    LS_ASSIGN_OR_RETURN(const HttpReply reply, client_.post(url, body, deadline, who));
     LS_RETURN_IF_ERROR(check_http_status(reply, who));
     LS_ASSIGN_OR_RETURN(const Json json, parse_json(reply.body, who));
     const auto passed = json.is_object() ? json.find("passed") : json.end();
     if (passed == json.end())
       return corrupt(who + ": no /run_tests answer: " + reply.body.substr(0, 200));
     if (!passed->is_boolean()) return unavailable(who + ": fault: " + reply.body.substr(0, 300));
-    return Score{passed->get<bool>() ? 1.0 : 0.0, passed->get<bool>(), code};
+    return passed->get<bool>();
   }
 
-  const CodeOptions options_;
+  const std::vector<Url> urls_;
   HttpClient client_;
   std::atomic<size_t> next_{0};
 };
+
+Result<CodeOptions> read_options(const Json& options) {
+  CodeOptions code;
+  LS_ASSIGN_OR_RETURN(code.language, json_get_or<std::string>(options, "language", "python", kWho));
+  LS_ASSIGN_OR_RETURN(code.run_timeout, json_get_or<double>(options, "run_timeout", 4, kWho));
+  LS_ASSIGN_OR_RETURN(code.memory_limit, json_get_or<double>(options, "memory_limit_MB", -1, kWho));
+  if (!(code.run_timeout > 0))
+    return invalid_argument(std::string(kWho) + ": run_timeout must be > 0");
+  return code;
+}
 
 Result<std::vector<Url>> read_urls(const Json& options) {
   const auto found = options.is_object() ? options.find("url") : options.end();
@@ -193,17 +238,26 @@ Result<Json> suite_of(const std::string& ground_truth) {
       ": the ground truth has neither 'inputs' and 'outputs', nor 'test', nor 'tests'");
 }
 
+Result<std::unique_ptr<Reward>> make_code(const Json& options, TestRunner run) {
+  LS_RETURN_IF_ERROR(
+      check_options("code", options, {"language", "run_timeout", "memory_limit_MB"}));
+  LS_ASSIGN_OR_RETURN(CodeOptions code, read_options(options));
+  return std::unique_ptr<Reward>(std::make_unique<CodeReward>(std::move(code), std::move(run)));
+}
+
 Result<std::unique_ptr<Reward>> make_code(const Json& options) {
   LS_RETURN_IF_ERROR(check_options(
       "code", options, {"url", "language", "run_timeout", "memory_limit_MB", "headers"}));
-  CodeOptions code;
-  LS_ASSIGN_OR_RETURN(code.urls, read_urls(options));
-  LS_ASSIGN_OR_RETURN(code.language, json_get_or<std::string>(options, "language", "python", kWho));
-  LS_ASSIGN_OR_RETURN(code.run_timeout, json_get_or<double>(options, "run_timeout", 10, kWho));
-  LS_ASSIGN_OR_RETURN(code.memory_limit, json_get_or<double>(options, "memory_limit_MB", -1, kWho));
-  LS_ASSIGN_OR_RETURN(code.headers, (json_get_or<std::map<std::string, std::string>>(
+  LS_ASSIGN_OR_RETURN(std::vector<Url> urls, read_urls(options));
+  LS_ASSIGN_OR_RETURN(auto headers, (json_get_or<std::map<std::string, std::string>>(
                                         options, "headers", {}, kWho)));
-  return std::unique_ptr<Reward>(std::make_unique<CodeReward>(std::move(code)));
+  const auto services = std::make_shared<Services>(std::move(urls), std::move(headers));
+  Json others = options;
+  others.erase("url");
+  others.erase("headers");
+  return make_code(others, [services](const Json& request, Deadline deadline) {
+    return services->run(request, deadline);
+  });
 }
 
 }  // namespace longshot::reward

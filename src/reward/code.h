@@ -1,6 +1,7 @@
 #pragma once
-// Programs in responses, judged by test cases in a sandbox service (`longshot sandbox`).
+// Programs in responses, judged by test cases in a sandbox: a service (`longshot sandbox`) or this process's own.
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,11 +25,18 @@ std::optional<CodeBlock> last_code_block(std::string_view response);
 //   {"tests": [...]} and whatever else /run_tests takes
 Result<Json> suite_of(const std::string& ground_truth);
 
-// {"url": "http://host:port" or a list of them, "language": "python", "run_timeout": 10, "memory_limit_MB": -1,
-//  "headers": {}}
-// 1 if the block passes all cases, else 0; no block is 0. A block's own language counts if the service's name for it is
-// given after the fence. Requests go to the services in turn; one that is full or gone is tried again, and the others,
-// until the deadline. The sandbox's own fault (XX) is unavailable, never a 0.
+// Whether the program of a /run_tests request (docs/sandbox.md) passes. Thread-safe. The sandbox's own fault is
+// unavailable.
+using TestRunner = std::function<Result<bool>(const Json& request, Deadline deadline)>;
+
+// {"language": "python", "run_timeout": 4, "memory_limit_MB": -1}
+// 1 if the block passes all cases, else 0; no block is 0. The language that the word after
+// the fence names counts, if it is a language. The sandbox's own fault is an error, never a 0. So is a deadline that a program within its
+// limits could miss: 2 * run_timeout + 1 seconds.
+Result<std::unique_ptr<Reward>> make_code(const Json& options, TestRunner run);
+
+// The same with services: also {"url": "http://host:port" or a list of them, "headers": {}}. Requests go to them in
+// turn; one that is full, gone or at fault is tried again, and the others, until the deadline.
 Result<std::unique_ptr<Reward>> make_code(const Json& options);
 
 }  // namespace longshot::reward

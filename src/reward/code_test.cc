@@ -102,7 +102,7 @@ const char* const kFault = R"({"passed": null, "status": "SandboxError"})";
 Result<Score> judge(const Json& url, double seconds = 20,
                     const std::string& completion = "```python\nprint(1)\n```",
                     const std::string& truth = R"({"inputs": [""], "outputs": ["1"]})") {
-  const auto reward = make_code({{"url", url}});
+  const auto reward = make_code({{"url", url}, {"run_timeout", 0.01}});
   Question question;
   question.completion = completion;
   question.ground_truth = truth;
@@ -125,6 +125,8 @@ TEST(CodeReward, ABlocksLanguageCountsForStreamsOnly) {
   FakeSandbox sandbox({{200, kPassed}});
   ASSERT_TRUE(judge(sandbox.url(), 20, "```cpp\nx\n```").ok());
   EXPECT_EQ(sandbox.last()["language"], "cpp");
+  ASSERT_TRUE(judge(sandbox.url(), 20, "```cppp\nx\n```").ok());
+  EXPECT_EQ(sandbox.last()["language"], "python");
   ASSERT_TRUE(judge(sandbox.url(), 20, "```cpp\nx\n```", R"({"test": "pass"})").ok());
   EXPECT_EQ(sandbox.last()["language"], "python");
 }
@@ -143,10 +145,47 @@ TEST(CodeReward, FaultsAndFullQueuesAreAskedAgain) {
 
 TEST(CodeReward, AFaultThatStaysIsAnErrorAndNeverAZero) {
   FakeSandbox sandbox({{200, kFault}});
-  const auto score = judge(sandbox.url(), 0.5);
+  const auto score = judge(sandbox.url(), 1.5);
   ASSERT_FALSE(score.ok());
   EXPECT_TRUE(score.status().code() == StatusCode::unavailable ||
               score.status().code() == StatusCode::timeout);
+}
+
+TEST(CodeReward, ADeadlineThatAnEndlessProgramWouldMissIsAnError) {
+  const auto reward = make_code({{"run_timeout", 4}}, [](const Json&, Deadline) { return true; });
+  Question question;
+  question.completion = "```\nx\n```";
+  question.ground_truth = R"({"inputs": [""], "outputs": ["1"]})";
+  EXPECT_TRUE((*reward)->judge(question, Deadline::after_seconds(9)).ok());
+  const auto refused = (*reward)->judge(question, Deadline::after_seconds(8));
+  EXPECT_EQ(refused.status().code(), StatusCode::invalid_argument);
+  EXPECT_NE(refused.status().message().find("run_timeout=4"), std::string::npos);
+}
+
+TEST(CodeReward, ARunnerTakesTheServicesPlace) {
+  Json seen;
+  RewardFactories factories;
+  factories["code"] = [&](const Json& options) {
+    return make_code(options, [&](const Json& request, Deadline) -> Result<bool> {
+      seen = request;
+      if (request["code"] == "fault\n") return unavailable("fault");
+      return request["code"] == "right\n";
+    });
+  };
+  const auto reward = make_reward({.type = "code", .options = {{"language", "cpp"}}}, factories);
+  ASSERT_TRUE(reward.ok()) << reward.status().message();
+  const auto ask = [&](const std::string& code) {
+    Question question;
+    question.completion = "```\n" + code + "```";
+    question.ground_truth = R"({"inputs": [""], "outputs": ["1"]})";
+    return (*reward)->judge(question, Deadline::after_seconds(20));
+  };
+  EXPECT_EQ(ask("wrong\n")->value, 0);
+  EXPECT_EQ(ask("fault\n").status().code(), StatusCode::unavailable);
+  EXPECT_EQ(ask("right\n")->value, 1);
+  EXPECT_EQ(seen["language"], "cpp");
+  EXPECT_EQ(seen["tests"], Json::parse(R"([{"input": "", "output": "1"}])"));
+  EXPECT_FALSE(make_reward({.type = "code", .options = {{"url", "http://x"}}}, factories).ok());
 }
 
 TEST(CodeReward, WhatTheServiceRefusesIsAnErrorAtOnce) {

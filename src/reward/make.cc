@@ -145,7 +145,10 @@ Result<std::unique_ptr<Reward>> make_auto(const Json& options) {
       std::move(math), std::move(choice), std::move(countdown), std::move(gym)));
 }
 
-Result<std::unique_ptr<Reward>> make_reward(const RewardSpec& spec) {
+Result<std::unique_ptr<Reward>> make_reward(const RewardSpec& spec,
+                                            const RewardFactories& factories) {
+  if (const auto it = factories.find(spec.type); it != factories.end())
+    return it->second(spec.options);
   const Entry* entry = find_entry(spec.type);
   if (entry == nullptr) return unknown_type(spec.type);
   return entry->make(spec.options);

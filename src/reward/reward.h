@@ -3,6 +3,7 @@
 // none.
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -53,9 +54,15 @@ struct RewardSpec {
   bool decides_correct = true;  // whether this one's `correct` counts for accuracy
   Json options;                 // type-specific: {"path": ...}, {"url": ...}, {"pattern": ...}
 };
+// Makes a reward function from its options, which it checks.
+using RewardFactory = std::function<Result<std::unique_ptr<Reward>>(const Json& options)>;
+// Factories by type, for what a folder above this one brings; they count before those of this folder.
+using RewardFactories = std::map<std::string, RewardFactory>;
+
 // "auto" chooses by data_source: countdown, multiple choice, reasoning-gym, else math (make_auto in
 // reward/rules.h).
-Result<std::unique_ptr<Reward>> make_reward(const RewardSpec& spec);
+Result<std::unique_ptr<Reward>> make_reward(const RewardSpec& spec,
+                                            const RewardFactories& factories = {});
 
 // The config's `reward.functions`: a list of "type", "type:weight" or objects
 //   {"type": "format", "weight": 0.1, "decides_correct": false, "pattern": "..."}
@@ -71,6 +78,7 @@ struct RewardOptions {
   double repetition_penalty = 0.5;   // subtracted when a sample ended by repeat detection
   double length_weight = 0;          // weight of the length reward (report 2.2)
   int length_warmup_iterations = 0;  // iterations before it is switched on
+  RewardFactories factories;
 };
 
 // The stage: judges samples with the combined rewards.
@@ -99,7 +107,9 @@ class RewardStage {
   // minimum and maximum.
   virtual void shape(std::vector<data::Group>& groups, int64_t iteration) = 0;
 
-  // Since the last call: reward/errors, reward/timeouts, reward/retries, reward/seconds_mean.
+  // Since the last call: reward/errors (samples), reward/timeouts and reward/retries (calls), seconds that a sample's
+  // judgement took, reward/pending_max samples begun ahead and not done at a time; and of each reward function
+  // reward/NAME/errors, reward/NAME/timeouts and reward/NAME/seconds_mean of its calls.
   virtual Metrics take_metrics() = 0;
 };
 

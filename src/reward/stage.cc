@@ -17,10 +17,17 @@
 namespace longshot::reward {
 namespace {
 
+// What calls came to, since the last report.
+struct CallCounts {
+  long errors = 0, timeouts = 0;
+  Summary seconds;
+};
+
 struct Member {
   std::string name;  // unique within the stage
   RewardSpec spec;
   std::unique_ptr<Reward> reward;
+  CallCounts counts;
 };
 
 bool worth_a_retry(StatusCode code) {
@@ -95,7 +102,7 @@ class Stage : public RewardStage {
       std::lock_guard lock(mutex_);
       // The calling thread of the pool's loops rests meanwhile: one more thread, the same judgements at a time.
       if (background_ == nullptr) background_ = std::make_unique<ThreadPool>(options_.threads + 1);
-      ++pending_;
+      pending_max_ = std::max(pending_max_, ++pending_);
     }
     background_->submit([this, key, question] {
       data::Verdict verdict = judge_timed(*question);
@@ -114,12 +121,20 @@ class Stage : public RewardStage {
 
   Metrics take_metrics() override {
     std::lock_guard lock(mutex_);
-    Metrics out{{"reward/errors", static_cast<double>(errors_)},
-                {"reward/timeouts", static_cast<double>(timeouts_)},
-                {"reward/retries", static_cast<double>(retries_)},
-                {"reward/seconds_mean", seconds_.mean()}};
-    errors_ = timeouts_ = retries_ = 0;
-    seconds_ = {};
+    Metrics out{{"reward/errors", static_cast<double>(std::exchange(errors_, 0))},
+                {"reward/retries", static_cast<double>(std::exchange(retries_, 0))},
+                {"reward/pending_max", std::exchange(pending_max_, 0)}};
+    std::exchange(seconds_, {}).report("reward/seconds", out);
+    double timeouts = 0;
+    for (Member& member : members_) {
+      const CallCounts counts = std::exchange(member.counts, {});
+      const std::string prefix = "reward/" + member.name;
+      out[prefix + "/errors"] = static_cast<double>(counts.errors);
+      out[prefix + "/timeouts"] = static_cast<double>(counts.timeouts);
+      out[prefix + "/seconds_mean"] = counts.seconds.mean();
+      timeouts += static_cast<double>(counts.timeouts);
+    }
+    out["reward/timeouts"] = timeouts;
     return out;
   }
 
@@ -178,20 +193,23 @@ class Stage : public RewardStage {
   Result<Score> call(Member& member, const Question& question) {
     for (int attempt = 0;; ++attempt) {
       if (stop_requested()) return cancelled("stopped");
+      const Stopwatch watch;
       auto score =
           member.reward->judge(question, Deadline::after_seconds(options_.timeout_seconds));
-      if (score.ok()) return score;
-      const StatusCode code = score.status().code();
-      if (code == StatusCode::timeout) count(timeouts_);
-      if (!worth_a_retry(code) || attempt >= options_.retries) return score;
-      count(retries_);
+      const bool again =
+          !score.ok() && worth_a_retry(score.status().code()) && attempt < options_.retries;
+      count(member, score.status(), watch.seconds(), again);
+      if (!again) return score;
       if (!back_off(attempt)) return cancelled("stopped");
     }
   }
 
-  void count(long& counter) {
+  void count(Member& member, const Status& status, double seconds, bool again) {
     std::lock_guard lock(mutex_);
-    ++counter;
+    member.counts.seconds.add(seconds);
+    if (!status.ok()) ++member.counts.errors;
+    if (status.code() == StatusCode::timeout) ++member.counts.timeouts;
+    if (again) ++retries_;
   }
 
   void shape_one(data::Group& group) const {
@@ -215,11 +233,11 @@ class Stage : public RewardStage {
   const RewardOptions options_;
   std::vector<Member> members_;
   ThreadPool pool_;
-  std::mutex mutex_;
-  long errors_ = 0, timeouts_ = 0, retries_ = 0;
+  std::mutex mutex_;  // of the counts of members, too
+  long errors_ = 0, retries_ = 0;
   Summary seconds_;
   std::map<Key, data::Verdict> ahead_;
-  int pending_ = 0;  // begun ahead and not done
+  int pending_ = 0, pending_max_ = 0;  // begun ahead and not done
   std::condition_variable settled_;
   std::unique_ptr<ThreadPool> background_;  // last: its threads use the members above
 };
@@ -252,9 +270,9 @@ Result<std::unique_ptr<RewardStage>> RewardStage::create(const RewardOptions& op
   }
   std::vector<Member> members;
   for (auto& spec : specs) {
-    LS_ASSIGN_OR_RETURN(auto reward, make_reward(spec));
+    LS_ASSIGN_OR_RETURN(auto reward, make_reward(spec, options.factories));
     const std::string name = unique_name(reward->name(), members);
-    members.push_back({name, std::move(spec), std::move(reward)});
+    members.push_back({name, std::move(spec), std::move(reward), {}});
   }
   return std::unique_ptr<RewardStage>(std::make_unique<Stage>(options, std::move(members)));
 }

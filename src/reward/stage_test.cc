@@ -110,6 +110,30 @@ TEST(RewardStage, JudgesAheadWhileTheCallerGoesOn) {
   std::remove(sign.c_str());
 }
 
+TEST(RewardStage, HundredsOfPendingJudgementsHoldNobodyUp) {
+  const std::string sign = testing::TempDir() + "/hundreds." + std::to_string(getpid());
+  std::remove(sign.c_str());
+  const std::string script =
+      "while read line; do while [ ! -e " + sign + " ]; do sleep 0.01; done; echo '{\"score\": 1}'; done";
+  auto options = with({{{"type", "command"}, {"argv", {"sh", "-c", script}}}});
+  options.threads = 2;
+  const auto stage = make_stage(options);
+  Batch batch;
+  for (uint32_t i = 0; i < 400; ++i) {
+    batch.add("7", "7");
+    batch.samples.back().index = i;
+    stage->judge_ahead(batch.prompts[i], batch.samples[i]);  // none can be judged yet
+  }
+  std::ofstream(sign) << "now";
+  for (const auto& verdict : batch.judge(*stage)) EXPECT_EQ(verdict.score, 1) << verdict.error;
+  const Metrics metrics = stage->take_metrics();
+  EXPECT_EQ(metrics.at("reward/pending_max"), 400);
+  EXPECT_EQ(metrics.at("reward/errors"), 0);
+  EXPECT_GT(metrics.at("reward/command/seconds_mean"), 0);
+  EXPECT_GE(metrics.at("reward/seconds/max"), metrics.at("reward/seconds/mean"));
+  std::remove(sign.c_str());
+}
+
 TEST(RewardStage, WeighsRewardsAndOnlyDecidingOnesDecide) {
   const auto stage =
       make_stage(with({"math", {{"type", "format"}, {"weight", 0.1}, {"pattern", "boxed"}}}));
@@ -199,7 +223,10 @@ TEST(RewardStage, RetriesOnlyWhatCanPass) {
   auto verdict = batch.judge(*crashing)[0];
   EXPECT_FALSE(verdict.scored);
   EXPECT_NE(verdict.error.find("command: unavailable"), std::string::npos) << verdict.error;
-  EXPECT_EQ(crashing->take_metrics().at("reward/retries"), 2);
+  const Metrics crashes = crashing->take_metrics();
+  EXPECT_EQ(crashes.at("reward/retries"), 2);
+  EXPECT_EQ(crashes.at("reward/command/errors"), 3);
+  EXPECT_EQ(crashes.at("reward/errors"), 1);
 
   options = with({{{"type", "command"},
                    {"argv", {"sh", "-c", "read x; echo '{\"error\": \"no\"}'; sleep 9"}}}});

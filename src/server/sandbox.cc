@@ -105,11 +105,19 @@ std::string verdict_of(const sandbox::SuiteReport& report) {
   return first;
 }
 
+struct TestJob {
+  sandbox::RunRequest request;
+  sandbox::Suite suite;
+};
+TestJob read_test_job(Fields& fields, const SandboxContext& context) {
+  TestJob job{read_run_request(fields, context, false), read_suite(fields, context)};
+  fields.finish();
+  return job;
+}
+
 Reply run_tests(const SandboxContext& context, const Call& call) {
   Fields fields(call.body);
-  const auto request = read_run_request(fields, context, false);
-  const auto suite = read_suite(fields, context);
-  fields.finish();
+  const auto [request, suite] = read_test_job(fields, context);
   if (!fields.ok()) return error_reply(fields.error());
   const auto report = run_suite(context.sandbox, request, suite, watch(call));
   if (!report.ok()) return failure(report.status(), call);
@@ -160,7 +168,25 @@ Reply metrics(const SandboxContext& context) {
   return reply;
 }
 
+std::string fault_of(const sandbox::SuiteReport& report) {
+  if (report.compile) return report.compile->message;
+  for (const sandbox::CaseResult& result : report.results)
+    if (result.verdict == "XX") return result.message;
+  return "";
+}
+
 }  // namespace
+
+Result<bool> passes_tests(const SandboxContext& context, const Json& request,
+                          const sandbox::Sandbox::Cancelled& cancelled) {
+  Fields fields(request, "");
+  const TestJob job = read_test_job(fields, context);
+  if (!fields.ok()) return invalid_argument(fields.error().message);
+  LS_ASSIGN_OR_RETURN(const auto report,
+                      run_suite(context.sandbox, job.request, job.suite, cancelled));
+  if (report.fault) return unavailable("sandbox fault: " + fault_of(report));
+  return report.passed;
+}
 
 std::vector<Route> sandbox_routes(const SandboxContext& context) {
   return {

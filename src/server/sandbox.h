@@ -4,6 +4,8 @@
 
 #include <vector>
 
+#include "base/json.h"
+#include "base/status.h"
 #include "sandbox/sandbox.h"
 #include "server/reply.h"
 #include "server/server_metrics.h"
@@ -19,5 +21,10 @@ struct SandboxContext {
 
 // `context` must outlive the routes' use.
 std::vector<Route> sandbox_routes(const SandboxContext& context);
+
+// For callers in this process: whether the program of a /run_tests request passes its tests. invalid_argument: what the
+// route answers with 400. unavailable: the sandbox's own fault. Else as sandbox::run_suite.
+Result<bool> passes_tests(const SandboxContext& context, const Json& request,
+                          const sandbox::Sandbox::Cancelled& cancelled);
 
 }  // namespace longshot::server

@@ -41,5 +41,6 @@ def test_smollm2_chain_sum(tmp_path):
 
 
 def test_no_configuration_is_forgotten():
-    tested = {"quickstart_sft.toml", "quickstart_rl.toml", "smollm2_chain_sum.toml"}
+    tested = {"quickstart_sft.toml", "quickstart_rl.toml", "smollm2_chain_sum.toml",
+              "programs_sft.toml", "programs_rl.toml"}  # programs: test_code_rl.py
     assert {path.name for path in (ROOT / "configs").iterdir()} == tested

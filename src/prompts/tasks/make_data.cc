@@ -97,7 +97,7 @@ OrderedJson prompt_row(const MakeOptions& options, const Task& task, const Found
   row["data_source"] = task.data_source;
   if (options.format == "verl") {
     row["prompt"] = user_turn(prompt);
-    row["ability"] = "math";
+    row["ability"] = task.ability;
     row["reward_model"] = {{"style", "rule"}, {"ground_truth", truth}};
   } else {
     row["prompt"] = text ? user_turn(prompt) : OrderedJson(prompt);

@@ -46,7 +46,7 @@ class MakeData : public testing::Test {
 // The numbers of a prompt, whose order does not make a new problem in addition
 // and countdown.
 std::string content_of(const std::string& task, std::string prompt) {
-  if (task == "chain") return prompt;
+  if (task == "chain" || task == "programs") return prompt;
   const size_t target = std::min(prompt.find('>'), prompt.size());
   std::string tail = prompt.substr(target);
   prompt.resize(target);
@@ -131,7 +131,7 @@ TEST_F(MakeData, EasyLevelsGiveWhatTheyHave) {
 
 TEST_F(MakeData, WrongOptionsAreErrors) {
   EXPECT_THAT(make_data(options("sums")).message(),
-              HasSubstr("known are addition, chain, countdown"));
+              HasSubstr("known are addition, chain, countdown, programs"));
   MakeOptions o = options("countdown");
   o.low_level = o.high_level = 9;
   EXPECT_THAT(make_data(o).message(), HasSubstr("levels 2-6 (numbers to use)"));

@@ -1,5 +1,6 @@
 #pragma once
-// Problem generators: unlimited verifiable problems with a long chain of thought that solves each.
+// Problem generators: unlimited verifiable problems with a completion that solves each: a long chain of thought, or a
+// program.
 
 #include <string>
 #include <string_view>
@@ -12,7 +13,7 @@ namespace longshot::prompts {
 
 struct Rendering {
   std::string prompt;
-  std::string completion;  // chain of thought and final answer
+  std::string completion;  // chain of thought and final answer, or a fenced program
 };
 
 struct Problem {
@@ -25,6 +26,7 @@ struct Problem {
 struct Task {
   const char* name;
   const char* data_source;
+  const char* ability;   // verl's word for the kind
   const char* alphabet;  // every character of `chars`
   const char* level;     // what a level is
   int min_level, max_level;
@@ -39,9 +41,12 @@ Problem make_chain(int operations, CounterRng& rng);
 // Reach a target from numbers, each used once; a search that proposes, evaluates, rejects and
 // backtracks.
 Problem make_countdown(int numbers, CounterRng& rng);
+// Short Python programs: so many steps over a list of integers, then what is printed. The ground truth is {"inputs",
+// "outputs"}, for the reward `code`.
+Problem make_program(int steps, CounterRng& rng);
 
 const std::vector<Task>& tasks();
 const Task* find_task(std::string_view name);  // nullptr if there is none
-std::string task_names();                      // "addition, chain, countdown"
+std::string task_names();                      // "addition, chain, countdown, programs"
 
 }  // namespace longshot::prompts

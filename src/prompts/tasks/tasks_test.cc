@@ -6,6 +6,7 @@
 #include <set>
 #include <sstream>
 
+#include "base/subprocess.h"
 #include "prompts/tasks/task.h"
 
 namespace longshot::prompts {
@@ -289,6 +290,49 @@ TEST(Countdown, TextTracesClaimOnlyWhatIsTrue) {
       }
     }
   }
+}
+
+// Runs each [program, inputs] of its standard input, a JSON list, and prints the outputs.
+const char* const kRunPrograms = R"(
+import io, json, sys
+def run(program, text):
+    sys.stdin, sys.stdout = io.StringIO(text), io.StringIO()
+    exec(program, {})
+    return sys.stdout.getvalue().strip()
+found = [[run(program, text) for text in inputs] for program, inputs in json.load(sys.stdin)]
+sys.__stdout__.write(json.dumps(found))
+)";
+
+TEST(Programs, PythonGivesTheOutputsOfTheGroundTruth) {
+  CounterRng rng(4);
+  Json jobs = Json::array(), expected = Json::array();
+  for (int i = 0; i < 2000; ++i) {
+    const Problem p = make_program(static_cast<int>(rng.next_int(1, 8)), rng);
+    expect_alphabet(*find_task("programs"), p);
+    const std::string fence = "```python\n", &text = p.chars.completion;
+    ASSERT_TRUE(text.starts_with(fence) && text.ends_with("\n```")) << text;
+    const std::string program = text.substr(fence.size(), text.size() - fence.size() - 3);
+    jobs.push_back({program, p.ground_truth["inputs"]});
+    expected.push_back(p.ground_truth["outputs"]);
+  }
+  SubprocessOptions options;
+  options.argv = {"python3", "-c", kRunPrograms};
+  const auto done = run_process(options, dump_json(jobs), Deadline::after_seconds(60));
+  ASSERT_TRUE(done.ok()) << done.status().to_string();
+  const Json found = Json::parse(done->out);
+  for (size_t i = 0; i < jobs.size(); ++i) ASSERT_EQ(found[i], expected[i]) << jobs[i];
+}
+
+TEST(Programs, AConstantPassesFewOfThem) {
+  CounterRng rng(5);
+  int constant = 0;
+  constexpr int kPrograms = 2000;
+  for (int i = 0; i < kPrograms; ++i) {
+    const Json outputs = make_program(3, rng).ground_truth["outputs"];
+    constant += std::all_of(outputs.begin(), outputs.end(),
+                            [&](const Json& output) { return output == outputs[0]; });
+  }
+  EXPECT_LT(constant, kPrograms / 10);  // a program that prints a constant passes few problems
 }
 
 }  // namespace

@@ -1,0 +1,71 @@
+#include "commands/reward_types.h"
+
+#include <memory>
+
+#include "base/stop.h"
+#include "commands/sandbox_limits.h"
+#include "reward/code.h"
+#include "reward/rules.h"
+#include "sandbox/sandbox.h"
+#include "server/sandbox.h"
+
+namespace longshot::commands {
+namespace {
+
+// A sandbox and what its requests are read with.
+class OwnSandbox {
+ public:
+  static Result<std::shared_ptr<OwnSandbox>> start(const sandbox::PoolOptions& options) {
+    LS_ASSIGN_OR_RETURN(auto sandbox, sandbox::Sandbox::create(options));
+    warn_of_weaker_isolation(sandbox->pool().isolation());
+    return std::shared_ptr<OwnSandbox>(new OwnSandbox(std::move(sandbox)));
+  }
+
+  Result<bool> run(const Json& request, Deadline deadline) const {
+    const auto passed = server::passes_tests(
+        context_, request, [&] { return deadline.expired() || stop_requested(); });
+    const bool late = passed.status().code() == StatusCode::cancelled && !stop_requested();
+    return late ? timeout_error("reward code: not run within the time of a judgement") : passed;
+  }
+
+ private:
+  explicit OwnSandbox(std::unique_ptr<sandbox::Sandbox> sandbox)
+      : sandbox_(std::move(sandbox)),
+        context_{.sandbox = *sandbox_, .metrics = metrics_, .limits = default_limits({})} {}
+
+  const std::unique_ptr<sandbox::Sandbox> sandbox_;
+  server::ServerMetrics metrics_;
+  const server::SandboxContext context_;
+};
+
+Result<sandbox::PoolOptions> pool_options(const Json& options) {
+  constexpr const char* kWho = "reward code";
+  sandbox::PoolOptions pool;
+  LS_ASSIGN_OR_RETURN(pool.slots, json_get_or<int>(options, "slots", 0, kWho));
+  LS_ASSIGN_OR_RETURN(pool.python, json_get_or<std::string>(options, "python", "", kWho));
+  LS_ASSIGN_OR_RETURN(pool.directories,
+                      json_get_or<std::vector<std::string>>(options, "show", {}, kWho));
+  if (pool.slots < 0) return invalid_argument(std::string(kWho) + ": slots must be >= 0");
+  return pool;
+}
+
+Result<std::unique_ptr<reward::Reward>> make_code(const Json& options) {
+  if (options.is_object() && options.contains("url")) return reward::make_code(options);
+  LS_RETURN_IF_ERROR(reward::check_options(
+      "code", options,
+      {"url", "slots", "python", "show", "language", "run_timeout", "memory_limit_MB"}));
+  LS_ASSIGN_OR_RETURN(const auto pool, pool_options(options));
+  LS_ASSIGN_OR_RETURN(const auto own, OwnSandbox::start(pool));
+  Json others = options;
+  if (others.is_object())
+    for (const char* key : {"slots", "python", "show"}) others.erase(key);
+  return reward::make_code(others, [own](const Json& request, Deadline deadline) {
+    return own->run(request, deadline);
+  });
+}
+
+}  // namespace
+
+reward::RewardFactories reward_types() { return {{"code", make_code}}; }
+
+}  // namespace longshot::commands

@@ -1,0 +1,12 @@
+#pragma once
+// Reward functions with more behind them than reward/ may know of, for every command that judges.
+
+#include "reward/reward.h"
+
+namespace longshot::commands {
+
+// "code" without a url: programs run in a sandbox of this process, started when such a reward is made.
+//   {"slots": 0, "python": "", "show": []} beside make_code's options: as of `longshot sandbox`
+reward::RewardFactories reward_types();
+
+}  // namespace longshot::commands
