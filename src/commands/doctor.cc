@@ -269,8 +269,9 @@ Status plan(const Options& options) {
 
 Status examine_machine(const Options& options) {
   if (!options.model.empty() || !options.overrides.empty() ||
-      options.plan_options.response_length > 0) {
-    return invalid_argument("--model, --response-length and overrides go with --plan CONFIG");
+      options.plan_options.response_length > 0 || options.plan_options.flat_groups > 0) {
+    return invalid_argument(
+        "--model, --response-length, --flat-groups and overrides go with --plan CONFIG");
   }
   const std::vector<Finding> findings = examine();
   options.json ? print_json(findings) : print_text(findings);
@@ -293,6 +294,10 @@ void add_doctor(CLI::App& app, int& exit_code) {
           "--response-length", options->plan_options.response_length,
           "with --plan: tokens of a response on average (default: data.max_response_length)")
       ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--flat-groups", options->plan_options.flat_groups,
+                   "with --plan: share of groups whose samples all get the same score")
+      ->check(CLI::Range(0.0, 1.0));
   command->add_option("overrides", options->overrides, "with --plan: key=value");
   command->callback([options, &exit_code] {
     exit_code = finish(options->plan.empty() ? examine_machine(*options) : plan(*options));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 
 #include "base/clock.h"
@@ -18,6 +19,7 @@ namespace {
 constexpr double kGiB = 1 << 30;
 constexpr int kFewTokens = 2, kMoreTokens = 16;  // of the two trial rollouts
 constexpr double kTrialTokens = 4096;            // of the trial update
+constexpr double kWholeSeconds = 4;              // what takes less is tried whole
 // Attention over a growing context runs at about half the rate of a large product.
 constexpr double kAttentionShare = 0.5;
 
@@ -46,7 +48,8 @@ model::Work training_work(const Size& s, bool shared_prompts) {
 
 class Trial {
  public:
-  Trial(const TrainConfig& config, Parts& parts) : config_(config), parts_(parts) {}
+  Trial(const TrainConfig& config, const PlanOptions& options, Parts& parts)
+      : config_(config), options_(options), parts_(parts) {}
 
   Status run(const Size& size);
 
@@ -63,18 +66,22 @@ class Trial {
   }
 
  private:
+  Status try_small(const Size& size);
+  Status try_whole(const Size& size);
   Result<double> generate(const std::vector<data::Draw>& draws, int length);
   Result<double> update(int groups, int samples, int length);
   void record_logprobs(data::Sample& sample);
   const model::ModelConfig& model() const { return parts_.trainer->weights().config(); }
 
   const TrainConfig& config_;
+  const PlanOptions options_;
   Parts& parts_;
   Metrics metrics_;
   double publish_seconds_ = 0;
   double peak_flops_ = 0;
   double seconds_per_token_ = 0, seconds_per_prompt_token_ = 0;
   double update_overhead_ = 0, overhead_flops_ = 0, update_rate_ = 1;
+  double whole_rollout_ = 0, whole_update_ = 0;  // 0: too long to be tried
 };
 
 // All end after exactly `length` tokens.
@@ -110,6 +117,7 @@ void Trial::record_logprobs(data::Sample& sample) {
 Result<double> Trial::update(int groups, int samples, int length) {
   const int64_t version = parts_.publisher->version();
   CounterRng rng(1);
+  const int flat = static_cast<int>(std::lround(options_.flat_groups * groups));
   std::vector<data::Group> batch;
   for (const data::Draw& draw : parts_.prompts->next(groups, 0)) {
     data::Group& group = batch.emplace_back();
@@ -125,7 +133,7 @@ Result<double> Trial::update(int groups, int samples, int length) {
       sample.finish = data::FinishReason::length;
       group.verdicts.emplace_back();
       group.verdicts.back().scored = true;
-      group.verdicts.back().score = s % 2;
+      group.verdicts.back().score = static_cast<int>(batch.size()) <= flat ? 0 : s % 2;
     }
   }
   const Stopwatch watch;
@@ -136,6 +144,22 @@ Result<double> Trial::update(int groups, int samples, int length) {
 }
 
 Status Trial::run(const Size& size) {
+  LS_RETURN_IF_ERROR(try_small(size));
+  return try_whole(size);
+}
+
+Status Trial::try_whole(const Size& size) {
+  const int groups = static_cast<int>(size.groups), length = static_cast<int>(size.response);
+  if (config_.engine.token_budget == 0 && rollout_seconds(size) < kWholeSeconds) {
+    LS_ASSIGN_OR_RETURN(whole_rollout_, generate(parts_.prompts->next(groups, 0), length));
+  }
+  if (update_seconds(size) < kWholeSeconds) {
+    LS_ASSIGN_OR_RETURN(whole_update_, update(groups, static_cast<int>(size.n), length));
+  }
+  return ok_status();
+}
+
+Status Trial::try_small(const Size& size) {
   const int groups = std::max(1, static_cast<int>(in_flight(size) / size.n));
   const auto draws = parts_.prompts->next(groups, 0);
   const double samples = static_cast<double>(draws.size()) * size.n;
@@ -168,6 +192,7 @@ Status Trial::run(const Size& size) {
 }
 
 double Trial::rollout_seconds(const Size& size) const {
+  if (whole_rollout_ > 0) return whole_rollout_;
   double tokens = size.samples() * size.response;
   if (config_.engine.token_budget > 0)
     tokens = std::min(tokens, static_cast<double>(config_.engine.token_budget));
@@ -178,7 +203,9 @@ double Trial::rollout_seconds(const Size& size) const {
 }
 
 double Trial::update_seconds(const Size& size) const {
-  const double flops = config_.algorithm.epochs *
+  if (whole_update_ > 0) return whole_update_;
+  const double steps = config_.algorithm.mini_batches * config_.algorithm.epochs;
+  const double flops = config_.algorithm.epochs * (1 - options_.flat_groups / steps) *
                        model::training_flops(model(), training_work(size, shared_prompts()));
   return update_overhead_ + std::max(0.0, flops - overhead_flops_) / update_rate_;
 }
@@ -255,7 +282,7 @@ Result<Plan> make_plan(const TrainConfig& config, const PlanOptions& options) {
     prompt.add(static_cast<double>(draw.prompt.tokens.size()));
   const Size size{static_cast<double>(config.train_batch_size), static_cast<double>(config.n),
                   prompt.mean(), static_cast<double>(plan.response_length)};
-  Trial trial(config, parts);
+  Trial trial(config, options, parts);
   LS_RETURN_IF_ERROR(trial.run(size));
   plan_memory(config, parts, trial, size, plan);
   plan.memory.push_back({"program", program, "libraries and the like"});

@@ -12,6 +12,7 @@ namespace longshot::loop {
 
 struct PlanOptions {
   int response_length = 0;  // tokens of a response on average; 0: data.max_response_length
+  double flat_groups = 0;   // share of groups whose samples all get the same score: no gradient at the first step
 };
 
 struct PlanItem {
@@ -32,8 +33,9 @@ struct Plan {
   double iteration_seconds() const;
 };
 
-// Reads the configuration's model and data and computes for some seconds. Writes nothing. What it cannot know: how long
-// responses become (see the options), how long rewards take, and how many groups have no gradient: none is assumed.
+// Reads the configuration's model and data and computes for some seconds. Writes nothing. Iterations of a few
+// seconds are tried whole. What it cannot know: how long responses become and how many groups are flat (see the
+// options), and how long rewards take.
 Result<Plan> make_plan(const TrainConfig& config, const PlanOptions& options);
 
 }  // namespace longshot::loop
