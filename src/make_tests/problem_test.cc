@@ -24,7 +24,7 @@ class Problems : public ::testing::Test {
 
 TEST_F(Problems, AllColumnsAreRead) {
   const auto problems = read(
-      R"({"id": 7, "statement": "s", "submissions": ["print(1)", {"language": "CPP", "code": "int main() {}"}]})"
+      R"row({"id": 7, "statement": "s", "submissions": ["print(1)", {"language": "CPP", "code": "int main() {}"}]})row"
       "\n"
       R"({"id": "b", "statement": "t", "submissions": [], "special_judge": false, "generator": "g", "data_source": "d", "extra_info": {"difficulty": 3}, "other": 1})");
   ASSERT_TRUE(problems.ok()) << problems.status().message();
