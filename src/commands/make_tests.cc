@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/machine.h"
 #include "base/stop.h"
 #include "commands/command.h"
 #include "commands/inference.h"
@@ -86,6 +87,14 @@ OrderedJson author_settings(const Options& options) {
   return json;
 }
 
+// Many problems wait for a model while few of them run programs.
+void choose_concurrency(Options& options) {
+  constexpr int kLeast = 16;
+  if (options.pool.slots == 0) options.pool.slots = 2 * usable_cores(inspect_machine());
+  if (options.run.concurrency == 0) options.run.concurrency = std::max(kLeast, options.pool.slots);
+  options.pool.max_waiting = options.run.concurrency;
+}
+
 // All that a result depends on.
 OrderedJson settings_of(const Options& options, bool with_author) {
   const auto& make = options.run.make;
@@ -122,8 +131,7 @@ Result<rollout::RunnerLimits> runner_limits(const Options& options, const model:
   }
   rollout::RunnerLimits limits;
   limits.max_running = options.run.concurrency;
-  limits.max_sequence =
-      static_cast<int>(longest) + options.inference.sampling.max_response_length;
+  limits.max_sequence = static_cast<int>(longest) + options.inference.sampling.max_response_length;
   if (files.config.max_position_embeddings > 0 &&
       limits.max_sequence > files.config.max_position_embeddings) {
     log::warn("request and answer may reach {} tokens, but the model was made for {}",
@@ -139,12 +147,12 @@ Status load_model_author(Options& options, const std::vector<make_tests::Problem
   LS_ASSIGN_OR_RETURN(auto engine, make_engine(options.inference, loaded.files, limits));
   auto worker = std::make_unique<rollout::Worker>(
       std::move(engine), rollout::WorkerOptions{.max_waiting = options.run.concurrency});
-  loaded.author = make_tests::make_model_author(
-      std::move(worker), *loaded.files.tokenizer, loaded.files.chat_template,
-      {.system = options.inference.system,
-       .sampling = options.inference.sampling,
-       .seed = options.inference.seed,
-       .timeout_seconds = options.url.timeout_seconds});
+  loaded.author = make_tests::make_model_author(std::move(worker), *loaded.files.tokenizer,
+                                                loaded.files.chat_template,
+                                                {.system = options.inference.system,
+                                                 .sampling = options.inference.sampling,
+                                                 .seed = options.inference.seed,
+                                                 .timeout_seconds = options.url.timeout_seconds});
   return ok_status();
 }
 
@@ -204,7 +212,7 @@ Status run(Options& options, bool seeded) {
   make.seed = options.inference.seed;
   make.rules.seconds = options.limits.generator_seconds;
   make.rules.max_kb = options.limits.max_kb;
-  options.pool.max_waiting = options.run.concurrency;
+  choose_concurrency(options);
   if (options.pool.python.empty()) options.pool.python = default_python();
   const bool with_author = needs_author(problems);
   LS_ASSIGN_OR_RETURN(const auto programs,
@@ -214,13 +222,12 @@ Status run(Options& options, bool seeded) {
     LS_RETURN_IF_ERROR(options.url.url.empty() ? load_model_author(options, problems, loaded)
                                                : load_url_author(options, seeded, loaded));
   }
-  LS_ASSIGN_OR_RETURN(auto journal, make_tests::Journal::open(options.output,
-                                                              settings_of(options, with_author)));
+  LS_ASSIGN_OR_RETURN(auto journal,
+                      make_tests::Journal::open(options.output, settings_of(options, with_author)));
   int left = 0;
   Reporter reporter(journal.funnel(problems, &left), left);
-  const Status made =
-      make_all(problems, options.run, loaded.author.get(), *programs, journal,
-               [&](const make_tests::Record& record) { reporter.add(record); });
+  const Status made = make_all(problems, options.run, loaded.author.get(), *programs, journal,
+                               [&](const make_tests::Record& record) { reporter.add(record); });
   reporter.clear();
   LS_RETURN_IF_ERROR(journal.write_results(problems));
   const make_tests::Funnel funnel = journal.funnel(problems, &left);
@@ -239,10 +246,13 @@ Status run_caught(Options& options, bool seeded) {
 
 void add_thresholds(CLI::App& command, make_tests::RunOptions& run) {
   make_tests::Thresholds& t = run.make.thresholds;
-  command.add_option("--cases", t.cases, "test cases a generator is run for")->capture_default_str();
-  command.add_option("--submissions", t.submissions, "the first N of a problem are run on each case")
+  command.add_option("--cases", t.cases, "test cases a generator is run for")
       ->capture_default_str();
-  command.add_option("--min-agree", t.min_agree, "a case is valid if N submissions give one output")
+  command
+      .add_option("--submissions", t.submissions, "the first N of a problem are run on each case")
+      ->capture_default_str();
+  command
+      .add_option("--min-agree", t.min_agree, "a case is valid if N submissions give one output")
       ->capture_default_str();
   command.add_option("--min-valid", t.min_valid, "a generator counts if N of its cases are valid")
       ->capture_default_str();
@@ -258,12 +268,14 @@ void add_thresholds(CLI::App& command, make_tests::RunOptions& run) {
 }
 
 void add_sandbox_options(CLI::App& command, Options& options) {
-  command.add_option("--python", options.pool.python,
-                     "interpreter that has cyaron; default: $LONGSHOT_VENV/bin/python, else that of "
-                     "tools/setup");
+  command.add_option(
+      "--python", options.pool.python,
+      "interpreter that has cyaron; default: $LONGSHOT_VENV/bin/python, else that of "
+      "tools/setup");
   command.add_option("--show", options.pool.directories,
                      "a directory that programs see read-only, beside /usr; may be repeated");
-  command.add_option("--slots", options.pool.slots, "programs run at once; 0 = twice the processors")
+  command
+      .add_option("--slots", options.pool.slots, "programs run at once; 0 = twice the processors")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command
@@ -290,13 +302,14 @@ void add_url_options(CLI::App& command, Options& options) {
       "--url", options.url.url,
       "a service with OpenAI's API, such as http://127.0.0.1:8000/v1; --model is its name there");
   // What is not part of that API.
-  for (const char* own : {"--threads", "--device", "--dtype", "--kv-dtype", "--top-k", "--min-p",
-                          "--speculation"})
+  for (const char* own :
+       {"--threads", "--device", "--dtype", "--kv-dtype", "--top-k", "--min-p", "--speculation"})
     command.get_option(own)->excludes(url);
   command.add_option("--api-key", options.url.api_key, "its key; default: $OPENAI_API_KEY")
       ->needs(url);
   command
-      .add_option("--ask-timeout", options.url.timeout_seconds, "seconds for one answer of the model")
+      .add_option("--ask-timeout", options.url.timeout_seconds,
+                  "seconds for one answer of the model")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command
@@ -321,7 +334,8 @@ void add_make_tests(CLI::App& app, int& exit_code) {
       "\"special_judge\"?, \"generator\"?}. The same command goes on where it was stopped; "
       "docs/make-tests.md.");
   command->add_option("problems", options->files, "JSONL or parquet files")->required();
-  command->add_option("--out", options->output, "folder for tests.jsonl, report.json, journal.jsonl")
+  command
+      ->add_option("--out", options->output, "folder for tests.jsonl, report.json, journal.jsonl")
       ->required();
   add_inference_options(*command, options->inference);
   command->get_option("--model")->required(false);
@@ -333,8 +347,10 @@ void add_make_tests(CLI::App& app, int& exit_code) {
       ->add_option("--instruction", options->run.instruction,
                    "put after the statement in the rows that are made; empty: nothing")
       ->capture_default_str();
-  command->add_option("--concurrency", options->run.concurrency, "problems at once")
-      ->check(CLI::Range(1, 1024))
+  command
+      ->add_option("--concurrency", options->run.concurrency,
+                   "problems at once; 0 = --slots, at least 16")
+      ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   command->callback([options, command, &exit_code] {
     exit_code = finish(run_caught(*options, command->count("--seed") > 0));

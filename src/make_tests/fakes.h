@@ -13,20 +13,27 @@ namespace longshot::make_tests {
 class FakePrograms : public Programs {
  public:
   bool offers(const std::string& language) const override { return language != "cobol"; }
-  Result<Run> generate(const std::string& code, uint64_t, int number) override { return on_generate(code, number); }
-  Result<Run> run(const Submission& submission, const std::string& input) override {
+  Result<ProgramRun> generate(const std::string& code, uint64_t, int number) override {
+    return on_generate(code, number);
+  }
+  Result<ProgramRun> run(const Submission& submission, const std::string& input) override {
     return on_run(submission.code, input);
   }
 
-  std::function<Result<Run>(const std::string& code, int number)> on_generate =
-      [](const std::string&, int number) { return Run{true, std::to_string(number), ""}; };
-  std::function<Result<Run>(const std::string& code, const std::string& input)> on_run =
-      [](const std::string&, const std::string& input) { return Run{true, input, ""}; };
+  std::function<Result<ProgramRun>(const std::string& code, int number)> on_generate =
+      [](const std::string&, int number) {
+        return ProgramRun{true, std::to_string(number), ""};
+      };
+  std::function<Result<ProgramRun>(const std::string& code, const std::string& input)> on_run =
+      [](const std::string&, const std::string& input) {
+        return ProgramRun{true, input, ""};
+      };
 };
 
 class FakeAuthor : public Author {
  public:
-  explicit FakeAuthor(std::function<Result<std::string>(int attempt)> answer) : answer_(std::move(answer)) {}
+  explicit FakeAuthor(std::function<Result<std::string>(int attempt)> answer)
+      : answer_(std::move(answer)) {}
   Result<std::string> write(const std::vector<data::Message>&, int attempt) override {
     ++asked;
     return answer_(attempt);
@@ -42,7 +49,8 @@ inline Problem fake_problem(const std::string& id, int submissions) {
   problem.id = id;
   problem.statement = "Print the number.";
   problem.content_hash = "h" + id;
-  for (int i = 0; i < submissions; ++i) problem.submissions.push_back({"python", std::to_string(i)});
+  for (int i = 0; i < submissions; ++i)
+    problem.submissions.push_back({"python", std::to_string(i)});
   return problem;
 }
 

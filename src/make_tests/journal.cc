@@ -87,13 +87,15 @@ Status Journal::read() {
 Status Journal::check_settings(const OrderedJson& found) const {
   std::string differences;
   for (const auto& [key, value] : settings_.items()) {
-    const OrderedJson before = found.is_object() && found.contains(key) ? found[key] : OrderedJson();
+    const OrderedJson before =
+        found.is_object() && found.contains(key) ? found[key] : OrderedJson();
     if (before != value)
       differences += fmt::format(" {} was {}, now {};", key, dump_json(before), dump_json(value));
   }
   if (differences.empty()) return ok_status();
-  return invalid_argument(fmt::format("{} was begun with other options:{} give them again, or another --out",
-                                      directory_.string(), differences));
+  return invalid_argument(
+      fmt::format("{} was begun with other options:{} give them again, or another --out",
+                  directory_.string(), differences));
 }
 
 Status Journal::add(OrderedJson record, size_t begin, size_t size) {
@@ -146,7 +148,8 @@ Status Journal::write_tests(const std::vector<Problem>& problems) const {
   for (const Problem& problem : problems) {
     const Entry* entry = find(problem);
     if (entry == nullptr || entry->state != State::kept) continue;
-    LS_ASSIGN_OR_RETURN(const OrderedJson line, parse_line(file.bytes().substr(entry->begin, entry->size), path()));
+    LS_ASSIGN_OR_RETURN(const OrderedJson line,
+                        parse_line(file.bytes().substr(entry->begin, entry->size), path()));
     out << dump_json(line.value("row", OrderedJson())) << '\n';
   }
   out.close();

@@ -58,7 +58,7 @@ class Journal {
   std::filesystem::path directory_;
   OrderedJson settings_;
   AppendFile file_;
-  size_t size_ = 0;                        // of the file
+  size_t size_ = 0;                       // of the file
   std::map<std::string, Entry> entries_;  // by id; the last line of a problem counts
 };
 

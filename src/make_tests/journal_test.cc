@@ -40,12 +40,13 @@ class InFolder : public ::testing::Test {
   }
   std::string text(const char* name) { return read_file(folder_ / name).value(); }
 
-  const std::filesystem::path folder_ = std::filesystem::temp_directory_path() /
-                                        ("make_tests" + std::to_string(::getpid()));
+  const std::filesystem::path folder_ =
+      std::filesystem::temp_directory_path() / ("make_tests" + std::to_string(::getpid()));
 };
 
 TEST_F(InFolder, WhatIsWrittenIsFoundAgainInTheOrderOfTheInput) {
-  const std::vector<Problem> problems = {fake_problem("a", 1), fake_problem("b", 1), fake_problem("c", 1), fake_problem("d", 1)};
+  const std::vector<Problem> problems = {fake_problem("a", 1), fake_problem("b", 1),
+                                         fake_problem("c", 1), fake_problem("d", 1)};
   {
     auto journal = open();
     ASSERT_TRUE(journal.ok()) << journal.status().message();
@@ -94,7 +95,8 @@ TEST_F(InFolder, ALineThatWasCutOffIsForgotten) {
   }
   const std::string whole = text("journal.jsonl");
   for (const size_t cut : {1, 10, 40}) {
-    std::ofstream(folder_ / "journal.jsonl", std::ios::trunc) << whole.substr(0, whole.size() - cut);
+    std::ofstream(folder_ / "journal.jsonl", std::ios::trunc)
+        << whole.substr(0, whole.size() - cut);
     auto journal = open();
     ASSERT_TRUE(journal.ok()) << journal.status().message();
     EXPECT_TRUE(journal->is_done(a));
@@ -111,7 +113,8 @@ TEST_F(InFolder, OtherOptionsNeedAnotherFolder) {
   {
     auto journal = open(2);  // nothing was made with the first ones
     ASSERT_TRUE(journal.ok());
-    ASSERT_TRUE(journal->append(record(fake_problem("a", 1), State::dropped, Reason::no_code), {}).ok());
+    ASSERT_TRUE(
+        journal->append(record(fake_problem("a", 1), State::dropped, Reason::no_code), {}).ok());
   }
   const Status status = open(3).status();
   EXPECT_EQ(status.code(), StatusCode::invalid_argument);
@@ -129,7 +132,8 @@ TEST_F(InFolder, AFileThatIsNoJournalIsNamed) {
 
 RunOptions run_options(int concurrency) {
   RunOptions options;
-  options.make.thresholds = {.cases = 2, .submissions = 1, .min_agree = 1, .min_valid = 1, .min_passing = 1};
+  options.make.thresholds = {
+      .cases = 2, .submissions = 1, .min_agree = 1, .min_valid = 1, .min_passing = 1};
   options.concurrency = concurrency;
   return options;
 }
@@ -148,7 +152,8 @@ TEST_F(InFolder, AStoppedRunGoesOnAndGivesTheSameFile) {
   FakePrograms programs;
   {
     auto whole = open();
-    ASSERT_TRUE(make_all(problems, run_options(3), nullptr, programs, *whole, [](const Record&) {}).ok());
+    ASSERT_TRUE(
+        make_all(problems, run_options(3), nullptr, programs, *whole, [](const Record&) {}).ok());
     ASSERT_TRUE(whole->write_results(problems).ok());
   }
   const std::string expected = text("tests.jsonl");
@@ -157,14 +162,18 @@ TEST_F(InFolder, AStoppedRunGoesOnAndGivesTheSameFile) {
   int done = 0;
   {
     auto journal = open();
-    const Status status = make_all(problems, run_options(1), nullptr, programs, *journal,
-                                   [&](const Record&) { if (++done == 4) request_stop(); });
+    const Status status =
+        make_all(problems, run_options(1), nullptr, programs, *journal, [&](const Record&) {
+          if (++done == 4) request_stop();
+        });
     EXPECT_EQ(status.code(), StatusCode::cancelled);
     EXPECT_EQ(done, 4);
   }
   clear_stop_request();
   auto journal = open();
-  ASSERT_TRUE(make_all(problems, run_options(2), nullptr, programs, *journal, [&](const Record&) { ++done; }).ok());
+  ASSERT_TRUE(make_all(problems, run_options(2), nullptr, programs, *journal, [&](const Record&) {
+                ++done;
+              }).ok());
   EXPECT_EQ(done, 9);
   ASSERT_TRUE(journal->write_results(problems).ok());
   EXPECT_EQ(text("tests.jsonl"), expected);
@@ -176,7 +185,8 @@ TEST_F(InFolder, AnErrorThatConcernsAllEndsTheRun) {
   FakePrograms programs;
   FakeAuthor author([](int) -> Result<std::string> { return invalid_argument("wrong key"); });
   auto journal = open();
-  const Status status = make_all(problems, run_options(1), &author, programs, *journal, [](const Record&) {});
+  const Status status =
+      make_all(problems, run_options(1), &author, programs, *journal, [](const Record&) {});
   EXPECT_EQ(status.message(), "wrong key");
   EXPECT_EQ(author.asked, 1);
 }

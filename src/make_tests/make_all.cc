@@ -46,7 +46,8 @@ Status make_all(const std::vector<Problem>& problems, const RunOptions& options,
     const Status status = record.ok() ? save(problem, *record) : record.status();
     if (failure.ok()) failure = status;
   };
-  const int threads = std::max(1, std::min<int>(options.concurrency, static_cast<int>(left.size())));
+  const int threads =
+      std::max(1, std::min<int>(options.concurrency, static_cast<int>(left.size())));
   ThreadPool(threads).parallel_for(static_cast<int>(left.size()), body);
   if (!failure.ok()) return failure;
   return done < left.size() ? cancelled("stopped") : ok_status();

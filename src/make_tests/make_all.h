@@ -14,7 +14,7 @@ namespace longshot::make_tests {
 struct RunOptions {
   MakeOptions make;
   std::string instruction;  // see make_row()
-  int concurrency = 8;      // problems at once
+  int concurrency = 0;      // problems at once, at least 1
 };
 
 // Makes what the journal does not have yet; `on_done` sees each record once it is in the journal, one at a time.

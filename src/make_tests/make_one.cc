@@ -128,7 +128,8 @@ class Maker {
     std::string failure;
     int ran = 0;
     for (int number = 1; number <= options_.thresholds.cases; ++number) {
-      LS_ASSIGN_OR_RETURN(Run run, programs_.generate(attempt.generator, options_.seed, number));
+      LS_ASSIGN_OR_RETURN(ProgramRun run,
+                          programs_.generate(attempt.generator, options_.seed, number));
       if (!run.ok && failure.empty()) failure = fmt::format("; case {}: {}", number, run.why);
       ran += run.ok;
       if (run.ok && !is_blank(run.output) && seen.insert(run.output).second)
@@ -137,9 +138,9 @@ class Maker {
     attempt.cases = static_cast<int>(cases.size());
     if (attempt.cases >= options_.thresholds.min_valid) return cases;
     attempt.reason = ran == 0 ? Reason::generator_fails : Reason::too_few_cases;
-    attempt.message =
-        fmt::format("{} of {} runs ended well, {} different inputs; {} are needed{}", ran,
-                    options_.thresholds.cases, attempt.cases, options_.thresholds.min_valid, failure);
+    attempt.message = fmt::format("{} of {} runs ended well, {} different inputs; {} are needed{}",
+                                  ran, options_.thresholds.cases, attempt.cases,
+                                  options_.thresholds.min_valid, failure);
     return cases;
   }
 
@@ -163,7 +164,7 @@ class Maker {
     std::vector<Answer> answers;
     std::vector<std::string> failures;
     for (const Submission& submission : submissions_) {
-      LS_ASSIGN_OR_RETURN(Run run, programs_.run(submission, input));
+      LS_ASSIGN_OR_RETURN(ProgramRun run, programs_.run(submission, input));
       failures.push_back(run.ok ? "another output than the others'" : run.why);
       answers.push_back({run.ok, std::move(run.output)});
     }
@@ -209,7 +210,8 @@ Result<Record> make_one(const Problem& problem, const MakeOptions& options, Auth
   return Maker(problem, options, author, programs).make();
 }
 
-OrderedJson make_row(const Problem& problem, const Attempt& attempt, const std::string& instruction) {
+OrderedJson make_row(const Problem& problem, const Attempt& attempt,
+                     const std::string& instruction) {
   const std::string text =
       instruction.empty() ? problem.statement : problem.statement + "\n\n" + instruction;
   OrderedJson row;

@@ -31,10 +31,12 @@ Result<Record> make_one(const Problem& problem, const MakeOptions& options, Auth
 
 // Ends the prompt of a row: the reward `code` runs the last fenced block.
 inline constexpr const char* kDefaultInstruction =
-    "Write a program that reads the input from standard input and writes the answer to standard output. "
+    "Write a program that reads the input from standard input and writes the answer to standard "
+    "output. "
     "Give it in one fenced code block that names its language.";
 
 // verl's row for a kept problem: ground truth as reward `code` takes it, statement and `instruction` as the prompt.
-OrderedJson make_row(const Problem& problem, const Attempt& attempt, const std::string& instruction);
+OrderedJson make_row(const Problem& problem, const Attempt& attempt,
+                     const std::string& instruction);
 
 }  // namespace longshot::make_tests

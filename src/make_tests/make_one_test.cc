@@ -11,15 +11,18 @@ namespace {
 // 4 cases, 3 submissions, 2 must agree, 3 cases must be valid, 2 submissions pass.
 MakeOptions small() {
   MakeOptions options;
-  options.thresholds = {.cases = 4, .submissions = 3, .min_agree = 2, .min_valid = 3, .min_passing = 2};
+  options.thresholds = {
+      .cases = 4, .submissions = 3, .min_agree = 2, .min_valid = 3, .min_passing = 2};
   return options;
 }
 
 FakeAuthor good_author() {
-  return FakeAuthor([](int attempt) { return "```python\nprogram " + std::to_string(attempt) + "\n```"; });
+  return FakeAuthor(
+      [](int attempt) { return "```python\nprogram " + std::to_string(attempt) + "\n```"; });
 }
 
-Record make(const Problem& problem, Author& author, Programs& programs, const MakeOptions& options = small()) {
+Record make(const Problem& problem, Author& author, Programs& programs,
+            const MakeOptions& options = small()) {
   auto record = make_one(problem, options, &author, programs);
   EXPECT_TRUE(record.ok()) << record.status().message();
   return record.ok() ? *record : Record();
@@ -28,7 +31,7 @@ Record make(const Problem& problem, Author& author, Programs& programs, const Ma
 TEST(MakeOne, AgreedOutputsBecomeTests) {
   FakePrograms programs;
   programs.on_run = [](const std::string& code, const std::string& input) {
-    return Run{true, code == "1" ? "odd one out" : "<" + input + ">", ""};
+    return ProgramRun{true, code == "1" ? "odd one out" : "<" + input + ">", ""};
   };
   FakeAuthor author = good_author();
   const Record record = make(fake_problem("p", 5), author, programs);
@@ -76,7 +79,7 @@ TEST(MakeOne, DuplicatesAndEmptyInputsAreNoCases) {
   MakeOptions options = small();
   options.attempts = 1;
   programs.on_generate = [](const std::string&, int number) {
-    return Run{true, number == 1 ? " \n" : number == 3 ? "2" : std::to_string(number), ""};
+    return ProgramRun{true, number == 1 ? " \n" : number == 3 ? "2" : std::to_string(number), ""};
   };
   const Record record = make(fake_problem("p", 3), author, programs, options);
   EXPECT_EQ(record.reason, Reason::too_few_cases);
@@ -87,7 +90,9 @@ TEST(MakeOne, DuplicatesAndEmptyInputsAreNoCases) {
 TEST(MakeOne, AGeneratorThatAlwaysCrashesIsAnotherReason) {
   FakePrograms programs;
   FakeAuthor author = good_author();
-  programs.on_generate = [](const std::string&, int) { return Run{false, "", "RE exit code 1"}; };
+  programs.on_generate = [](const std::string&, int) {
+    return ProgramRun{false, "", "RE exit code 1"};
+  };
   const Record record = make(fake_problem("p", 3), author, programs);
   EXPECT_EQ(record.reason, Reason::generator_fails);
   EXPECT_NE(record.message.find("case 1: RE exit code 1"), std::string::npos) << record.message;
@@ -100,7 +105,7 @@ TEST(MakeOne, AttemptsGoOnUntilAGeneratorCounts) {
     return attempt == 0 ? std::string("no code") : "```\n" + std::to_string(attempt) + "\n```";
   });
   programs.on_generate = [](const std::string& code, int number) {
-    return Run{true, code == "1\n" ? "same" : std::to_string(number), ""};
+    return ProgramRun{true, code == "1\n" ? "same" : std::to_string(number), ""};
   };
   const Record record = make(fake_problem("p", 3), author, programs);
   EXPECT_EQ(record.state, State::kept);
@@ -113,7 +118,7 @@ TEST(MakeOne, TheAttemptThatCameFurthestIsReported) {
   FakeAuthor author([](int attempt) {
     return attempt == 1 ? "```\ncode\n```" : "nothing " + std::to_string(attempt);
   });
-  programs.on_generate = [](const std::string&, int) { return Run{true, "same", ""}; };
+  programs.on_generate = [](const std::string&, int) { return ProgramRun{true, "same", ""}; };
   const Record record = make(fake_problem("p", 3), author, programs);
   EXPECT_EQ(record.attempts, 3);
   EXPECT_EQ(record.reason, Reason::too_few_cases);
@@ -125,7 +130,8 @@ TEST(MakeOne, NoFurtherGeneratorIsAskedForOnceOneCounts) {
   FakePrograms programs;
   FakeAuthor author = good_author();
   programs.on_run = [](const std::string& code, const std::string& input) {
-    return code == input ? Run{false, "", "TO"} : Run{true, "same", ""};  // submissions 1 and 2 fail once
+    return code == input ? ProgramRun{false, "", "TO"}
+                         : ProgramRun{true, "same", ""};  // submissions 1 and 2 fail once
   };
   const Record record = make(fake_problem("p", 3), author, programs);
   EXPECT_EQ(record.reason, Reason::too_few_passing);
@@ -141,7 +147,9 @@ TEST(MakeOne, JudgingEndsOnceTooFewCasesAreLeft) {
   MakeOptions options = small();
   options.attempts = 1;
   int runs = 0;
-  programs.on_run = [&](const std::string& code, const std::string&) { return ++runs, Run{true, code, ""}; };
+  programs.on_run = [&](const std::string& code, const std::string&) {
+    return ++runs, ProgramRun{true, code, ""};
+  };
   const Record record = make(fake_problem("p", 3), author, programs, options);
   EXPECT_EQ(record.reason, Reason::too_few_valid);
   EXPECT_EQ(record.best.agreements, (std::vector<int>{1, 1}));
@@ -152,9 +160,9 @@ TEST(MakeOne, JudgingEndsOnceTooFewCasesAreLeft) {
 TEST(MakeOne, AFaultIsAnErrorAndNotADisagreement) {
   FakePrograms programs;
   FakeAuthor author = good_author();
-  programs.on_run = [](const std::string& code, const std::string& input) -> Result<Run> {
+  programs.on_run = [](const std::string& code, const std::string& input) -> Result<ProgramRun> {
     if (code == "2" && input == "4") return internal_error("sandbox fault: lost");
-    return Run{true, input, ""};
+    return ProgramRun{true, input, ""};
   };
   Record record = make(fake_problem("p", 3), author, programs);
   EXPECT_EQ(record.state, State::error);
@@ -168,10 +176,14 @@ TEST(MakeOne, AFaultIsAnErrorAndNotADisagreement) {
 TEST(MakeOne, WhatConcernsAllProblemsEndsTheRun) {
   FakePrograms programs;
   FakeAuthor refused([](int) -> Result<std::string> { return invalid_argument("wrong key"); });
-  EXPECT_EQ(make_one(fake_problem("p", 3), small(), &refused, programs).status().message(), "wrong key");
+  EXPECT_EQ(make_one(fake_problem("p", 3), small(), &refused, programs).status().message(),
+            "wrong key");
   FakeAuthor author = good_author();
-  programs.on_generate = [](const std::string&, int) -> Result<Run> { return cancelled("stopped"); };
-  EXPECT_EQ(make_one(fake_problem("p", 3), small(), &author, programs).status().code(), StatusCode::cancelled);
+  programs.on_generate = [](const std::string&, int) -> Result<ProgramRun> {
+    return cancelled("stopped");
+  };
+  EXPECT_EQ(make_one(fake_problem("p", 3), small(), &author, programs).status().code(),
+            StatusCode::cancelled);
 }
 
 TEST(MakeOne, AGivenGeneratorNeedsNoAuthor) {
@@ -195,7 +207,9 @@ TEST(Row, IsOneThatTheCodeRewardReads) {
   const OrderedJson row = make_row(problem, attempt, "Use a block.");
   EXPECT_EQ(row["id"], "p");
   EXPECT_EQ(row["data_source"], "contest");
-  EXPECT_EQ(row["prompt"], OrderedJson::parse(R"([{"role": "user", "content": "Print the number.\n\nUse a block."}])"));
+  EXPECT_EQ(
+      row["prompt"],
+      OrderedJson::parse(R"([{"role": "user", "content": "Print the number.\n\nUse a block."}])"));
   EXPECT_EQ(row["extra_info"]["difficulty"], 2);
   const auto suite = reward::suite_of(dump_json(row["reward_model"]["ground_truth"]));
   ASSERT_TRUE(suite.ok()) << suite.status().message();

@@ -19,7 +19,8 @@ class ModelAuthor : public Author {
         worker_(std::move(worker)) {}
 
   Result<std::string> write(const std::vector<data::Message>& request, int attempt) override {
-    LS_ASSIGN_OR_RETURN(auto tokens, encode_request(tokenizer_, chat_template_, options_.system, request));
+    LS_ASSIGN_OR_RETURN(auto tokens,
+                        encode_request(tokenizer_, chat_template_, options_.system, request));
     auto ended = std::make_shared<std::promise<rollout::Outcome>>();
     auto outcome = ended->get_future();
     const auto ids = worker_->submit({job(std::move(tokens), attempt, std::move(ended))});

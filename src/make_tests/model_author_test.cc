@@ -13,14 +13,18 @@ namespace {
 
 struct Fixture {
   explicit Fixture(double timeout_seconds = 60, int max_tokens = 5) {
-    auto runner = std::make_unique<rollout::FakeRunner>(tokenizer->vocab_size(), rollout::RunnerLimits{4, 1024});
+    auto runner = std::make_unique<rollout::FakeRunner>(tokenizer->vocab_size(),
+                                                        rollout::RunnerLimits{4, 1024});
     this->runner = runner.get();
     auto engine = std::make_unique<rollout::Engine>(std::move(runner), tokenizer.get());
-    ModelAuthorOptions options{.system = "s", .sampling = {}, .seed = 3, .timeout_seconds = timeout_seconds};
+    ModelAuthorOptions options{
+        .system = "s", .sampling = {}, .seed = 3, .timeout_seconds = timeout_seconds};
     options.sampling.max_response_length = max_tokens;
-    author = make_model_author(std::make_unique<rollout::Worker>(std::move(engine)), *tokenizer, chat_template, options);
+    author = make_model_author(std::make_unique<rollout::Worker>(std::move(engine)), *tokenizer,
+                               chat_template, options);
   }
-  const std::unique_ptr<tokenizer::Tokenizer> tokenizer = tokenizer::parse_text(tokenizer::small_bpe().dump()).value();
+  const std::unique_ptr<tokenizer::Tokenizer> tokenizer =
+      tokenizer::parse_text(tokenizer::small_bpe().dump()).value();
   const tokenizer::ChatTemplate chat_template = tokenizer::ChatTemplate::of_family("plain").value();
   rollout::FakeRunner* runner;
   std::unique_ptr<Author> author;
@@ -56,7 +60,8 @@ TEST(ModelAuthor, DeadlineAndStopEndAnAnswer) {
   const auto answer = stopped.author->write(kRequest, 0);
   clear_stop_request();
   // The answer may have come before the stop was seen.
-  EXPECT_TRUE(answer.ok() || answer.status().code() == StatusCode::cancelled) << answer.status().message();
+  EXPECT_TRUE(answer.ok() || answer.status().code() == StatusCode::cancelled)
+      << answer.status().message();
 }
 
 }  // namespace

@@ -63,8 +63,10 @@ Result<Problem> read_problem(const Json& row, const std::string& where) {
     LS_ASSIGN_OR_RETURN(problem.special_judge, json_get<bool>(row, "special_judge", where));
   }
   LS_ASSIGN_OR_RETURN(problem.generator, json_get_or<std::string>(row, "generator", "", where));
-  LS_ASSIGN_OR_RETURN(problem.data_source, json_get_or(row, "data_source", problem.data_source, where));
-  LS_ASSIGN_OR_RETURN(problem.extra_info, json_get_or(row, "extra_info", problem.extra_info, where));
+  LS_ASSIGN_OR_RETURN(problem.data_source,
+                      json_get_or(row, "data_source", problem.data_source, where));
+  LS_ASSIGN_OR_RETURN(problem.extra_info,
+                      json_get_or(row, "extra_info", problem.extra_info, where));
   if (!problem.extra_info.is_object())
     return invalid_argument(where + ": key 'extra_info' must be an object");
   problem.content_hash = fmt::format("{:016x}", hash64(dump_json(row)));

@@ -18,8 +18,8 @@ class Problems : public ::testing::Test {
   std::string why(const std::string& text) { return read(text).status().message(); }
   void TearDown() override { std::filesystem::remove(path_); }
 
-  const std::filesystem::path path_ = std::filesystem::temp_directory_path() /
-                                      ("problems" + std::to_string(::getpid()) + ".jsonl");
+  const std::filesystem::path path_ =
+      std::filesystem::temp_directory_path() / ("problems" + std::to_string(::getpid()) + ".jsonl");
 };
 
 TEST_F(Problems, AllColumnsAreRead) {
@@ -41,7 +41,8 @@ TEST_F(Problems, AllColumnsAreRead) {
 
 TEST_F(Problems, AChangedRowHasAnotherHash) {
   const auto hash = [&](const std::string& statement) {
-    return (*read(R"({"id": "a", "submissions": [], "statement": ")" + statement + "\"}"))[0].content_hash;
+    return (*read(R"({"id": "a", "submissions": [], "statement": ")" + statement + "\"}"))[0]
+        .content_hash;
   };
   EXPECT_EQ(hash("s"), hash("s"));
   EXPECT_NE(hash("s"), hash("t"));
@@ -63,7 +64,8 @@ TEST_F(Problems, ABadRowIsNamedWithItsLineAndKey) {
   expect(R"({"id": "b", "statement": "s", "submissions": {}})", "'submissions'");
   expect(R"({"id": "b", "statement": "s", "submissions": ["x", {"code": "y"}]})", "submission 2");
   expect(R"({"id": "b", "statement": "s", "submissions": [""]})", "submission 1");
-  expect(R"({"id": "b", "statement": "s", "submissions": [], "special_judge": "no"})", "special_judge");
+  expect(R"({"id": "b", "statement": "s", "submissions": [], "special_judge": "no"})",
+         "special_judge");
   expect(R"({"id": "b", "statement": "s", "submissions": [], "extra_info": []})", "extra_info");
   expect(R"({"id": "a", "statement": "s", "submissions": []})", "twice");
   EXPECT_NE(why("\n").find("no problem"), std::string::npos);

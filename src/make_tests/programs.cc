@@ -26,8 +26,8 @@ std::string describe(const sandbox::Outcome& outcome) {
   return error.empty() ? text : text + ": " + error;
 }
 
-Run run_of(sandbox::Outcome outcome) {
-  Run run;
+ProgramRun run_of(sandbox::Outcome outcome) {
+  ProgramRun run;
   if (outcome.verdict != sandbox::Verdict::ok) {
     run.why = describe(outcome);
   } else if (!tokenizer::is_valid_utf8(outcome.out)) {
@@ -48,15 +48,16 @@ class SandboxPrograms : public Programs {
     return find_language(sandbox_->languages(), language) != nullptr;
   }
 
-  Result<Run> generate(const std::string& code, uint64_t seed, int case_number) override {
+  Result<ProgramRun> generate(const std::string& code, uint64_t seed, int case_number) override {
     sandbox::RunRequest request = python(kRunGeneratorSource, limits_.generator_seconds);
     request.program.files.push_back({"generator.py", code, false});
-    request.program.arguments = {std::to_string(hash_combine(seed, static_cast<uint64_t>(case_number))),
-                                 std::to_string(case_number)};
+    request.program.arguments = {
+        std::to_string(hash_combine(seed, static_cast<uint64_t>(case_number))),
+        std::to_string(case_number)};
     return start(request);
   }
 
-  Result<Run> run(const Submission& submission, const std::string& input) override {
+  Result<ProgramRun> run(const Submission& submission, const std::string& input) override {
     sandbox::RunRequest request = python(submission.code, limits_.submission_seconds);
     request.program.language = submission.language;
     request.input = input;
@@ -64,7 +65,7 @@ class SandboxPrograms : public Programs {
   }
 
   Status check_cyaron() {
-    LS_ASSIGN_OR_RETURN(const Run run, start(python("import cyaron", kStartSeconds)));
+    LS_ASSIGN_OR_RETURN(const ProgramRun run, start(python("import cyaron", kStartSeconds)));
     if (run.ok) return ok_status();
     const std::string& python = sandbox_->pool().python();
     return invalid_argument(fmt::format(
@@ -87,8 +88,9 @@ class SandboxPrograms : public Programs {
     return request;
   }
 
-  Result<Run> start(const sandbox::RunRequest& request) {
-    LS_ASSIGN_OR_RETURN(sandbox::RunReport report, sandbox_->run(request, [] { return stop_requested(); }));
+  Result<ProgramRun> start(const sandbox::RunRequest& request) {
+    LS_ASSIGN_OR_RETURN(sandbox::RunReport report,
+                        sandbox_->run(request, [] { return stop_requested(); }));
     const sandbox::Outcome& last = report.last();
     if (last.verdict == sandbox::Verdict::internal)
       return internal_error("sandbox fault: " + last.message);

@@ -10,7 +10,7 @@
 
 namespace longshot::make_tests {
 
-struct Run {
+struct ProgramRun {
   bool ok = false;     // ended with exit code 0, within all limits, its output valid UTF-8
   std::string output;  // of one that did
   std::string why;     // of one that did not: verdict and message, on one line
@@ -23,8 +23,8 @@ class Programs {
   virtual ~Programs() = default;
   virtual bool offers(const std::string& language) const = 0;
   // One run of a Python program as `generator.py CASE`, with `random` seeded by (seed, case).
-  virtual Result<Run> generate(const std::string& code, uint64_t seed, int case_number) = 0;
-  virtual Result<Run> run(const Submission& submission, const std::string& input) = 0;
+  virtual Result<ProgramRun> generate(const std::string& code, uint64_t seed, int case_number) = 0;
+  virtual Result<ProgramRun> run(const Submission& submission, const std::string& input) = 0;
 };
 
 struct ProgramLimits {

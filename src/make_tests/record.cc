@@ -56,16 +56,27 @@ std::string table_line(const std::string& stage, int count, int before, const ch
 
 }  // namespace
 
-const char* state_name(State state) { return name_in(kStates, state); }
-const char* reason_name(Reason reason) { return name_in(kReasons, reason); }
-std::optional<State> parse_state(const std::string& name) { return find_in(kStates, name); }
-std::optional<Reason> parse_reason(const std::string& name) { return find_in(kReasons, name); }
+const char* state_name(State state) {
+  return name_in(kStates, state);
+}
+const char* reason_name(Reason reason) {
+  return name_in(kReasons, reason);
+}
+std::optional<State> parse_state(const std::string& name) {
+  return find_in(kStates, name);
+}
+std::optional<Reason> parse_reason(const std::string& name) {
+  return find_in(kReasons, name);
+}
 
 OrderedJson to_json(const Record& record) {
   const Attempt& best = record.best;
-  OrderedJson json = {{"id", record.id},           {"content_hash", record.content_hash},
-                      {"state", state_name(record.state)}, {"reason", reason_name(record.reason)},
-                      {"message", record.message}, {"attempts", record.attempts},
+  OrderedJson json = {{"id", record.id},
+                      {"content_hash", record.content_hash},
+                      {"state", state_name(record.state)},
+                      {"reason", reason_name(record.reason)},
+                      {"message", record.message},
+                      {"attempts", record.attempts},
                       {"generator", best.generator}};
   if (!best.answer.empty()) json["answer"] = best.answer;
   json["cases"] = best.cases;
@@ -88,17 +99,15 @@ void Funnel::add(State state, Reason reason) {
 OrderedJson to_json(const Funnel& funnel) {
   OrderedJson dropped = OrderedJson::object();
   for (const auto& [reason, count] : funnel.dropped) dropped[reason_name(reason)] = count;
-  return {{"statements", funnel.statements},
-          {"without_special_judge", funnel.without_special_judge},
-          {"generators", funnel.generators},
-          {"problems", funnel.problems},
-          {"errors", funnel.errors},
-          {"dropped", std::move(dropped)}};
+  return {
+      {"statements", funnel.statements}, {"without_special_judge", funnel.without_special_judge},
+      {"generators", funnel.generators}, {"problems", funnel.problems},
+      {"errors", funnel.errors},         {"dropped", std::move(dropped)}};
 }
 
 std::string format_table(const Funnel& f, const Thresholds& t, int left) {
-  std::string text = fmt::format("{:<42} {:>9} {:>10} {:>11}\n", "", "problems", "of before",
-                                 "the report");
+  std::string text =
+      fmt::format("{:<42} {:>9} {:>10} {:>11}\n", "", "problems", "of before", "the report");
   text += table_line("statements", f.statements, 0, "1,000");
   text += table_line("without special judge", f.without_special_judge, f.statements, "614");
   text += table_line(fmt::format("generators with {} valid cases or more", t.min_valid),

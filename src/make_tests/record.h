@@ -45,9 +45,9 @@ struct Attempt {
   std::string message;           // figures and the first failure; for people
   std::string answer;            // the beginning of the model's, where it holds no program
   std::string generator;
-  int cases = 0;                           // different, non-empty ones
-  std::vector<int> agreements;             // of the cases judged: all, or until too few are left
-  std::vector<int> valid_cases;            // their numbers, from 0, among the cases
+  int cases = 0;                 // different, non-empty ones
+  std::vector<int> agreements;   // of the cases judged: all, or until too few are left
+  std::vector<int> valid_cases;  // their numbers, from 0, among the cases
   std::vector<SubmissionResult> submissions;
   std::vector<std::string> inputs, outputs;  // of the valid cases
   int passing = 0;

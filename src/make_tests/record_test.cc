@@ -9,9 +9,9 @@ namespace {
 // 2 generators with enough valid cases (kept, and too few passing), 1 problem.
 Funnel one_of_each() {
   Funnel funnel;
-  for (const Reason reason :
-       {Reason::special_judge, Reason::too_few_submissions, Reason::no_code, Reason::generator_fails,
-        Reason::too_few_cases, Reason::too_few_valid, Reason::too_few_passing})
+  for (const Reason reason : {Reason::special_judge, Reason::too_few_submissions, Reason::no_code,
+                              Reason::generator_fails, Reason::too_few_cases, Reason::too_few_valid,
+                              Reason::too_few_passing})
     funnel.add(State::dropped, reason);
   funnel.add(State::error, Reason::none);
   funnel.add(State::kept, Reason::none);
@@ -31,8 +31,9 @@ TEST(Funnel, CountsStages) {
 
 TEST(Funnel, TheTableHoldsEveryCount) {
   const std::string table = format_table(one_of_each(), Thresholds(), 4);
-  for (const char* words : {"1,000", "614", "463", "323", "generators with 40 valid", "9 of 10", "88.9 %",
-                            "25.0 %", "50.0 %", "too few passing submissions", "errors", "not done yet"})
+  for (const char* words :
+       {"1,000", "614", "463", "323", "generators with 40 valid", "9 of 10", "88.9 %", "25.0 %",
+        "50.0 %", "too few passing submissions", "errors", "not done yet"})
     EXPECT_NE(table.find(words), std::string::npos) << words << "\n" << table;
   EXPECT_EQ(format_table(Funnel(), Thresholds(), 0).find("not done yet"), std::string::npos);
 }
@@ -47,15 +48,21 @@ TEST(Record, NamesAreReadBack) {
 }
 
 TEST(Record, JsonHoldsWhatAPersonAsksFor) {
-  Record record{.id = "p", .content_hash = "h", .state = State::dropped, .reason = Reason::too_few_passing,
-                .message = "m", .attempts = 2, .best = {}};
+  Record record{.id = "p",
+                .content_hash = "h",
+                .state = State::dropped,
+                .reason = Reason::too_few_passing,
+                .message = "m",
+                .attempts = 2,
+                .best = {}};
   record.best.generator = "code";
   record.best.cases = 2;
   record.best.agreements = {7, 3};
   record.best.valid_cases = {0};
   record.best.passing = 1;
   record.best.submissions = {{"cpp", true, ""}, {"python", false, "case 0: TO"}};
-  EXPECT_EQ(to_json(record), OrderedJson::parse(R"({"id": "p", "content_hash": "h", "state": "dropped",
+  EXPECT_EQ(to_json(record),
+            OrderedJson::parse(R"({"id": "p", "content_hash": "h", "state": "dropped",
     "reason": "too few passing submissions", "message": "m", "attempts": 2, "generator": "code", "cases": 2,
     "agreements": [7, 3], "valid_cases": [0], "passing_submissions": 1, "submissions": [
     {"language": "cpp", "passed": true}, {"language": "python", "passed": false, "message": "case 0: TO"}]})"));

@@ -8,7 +8,8 @@ namespace longshot::make_tests {
 namespace {
 
 // Facts about CYaRon 0.7.0 (https://github.com/luogu-dev/cyaron), each tried in request_test.cc.
-constexpr const char* kRequest = R"(Write a Python program that makes random inputs for the problem below, with the library CYaRon.
+constexpr const char* kRequest =
+    R"(Write a Python program that makes random inputs for the problem below, with the library CYaRon.
 
 How the program is run:
 - Once for each of {cases} cases, as `python3 generator.py CASE` with CASE from 1 to {cases}.
@@ -59,9 +60,9 @@ bool is_python(const std::string& language) {
 std::vector<data::Message> generator_request(const std::string& statement,
                                              const GeneratorRules& rules) {
   using fmt::arg;
-  return {{"user", fmt::format(fmt::runtime(kRequest), arg("cases", rules.cases), arg("seconds", rules.seconds),
-                               arg("kb", rules.max_kb), arg("large", rules.cases * 4 / 5),
-                               arg("statement", statement))}};
+  return {{"user", fmt::format(fmt::runtime(kRequest), arg("cases", rules.cases),
+                               arg("seconds", rules.seconds), arg("kb", rules.max_kb),
+                               arg("large", rules.cases * 4 / 5), arg("statement", statement))}};
 }
 
 std::optional<std::string> python_code(const std::string& answer) {

@@ -5,7 +5,9 @@
 namespace longshot::make_tests {
 namespace {
 
-std::string code(const std::string& answer) { return python_code(answer).value_or("none"); }
+std::string code(const std::string& answer) {
+  return python_code(answer).value_or("none");
+}
 
 TEST(PythonCode, ThePythonBlockCountsWhateverComesAfterIt) {
   EXPECT_EQ(code("```python\nx\n```"), "x\n");
@@ -25,11 +27,12 @@ TEST(PythonCode, AnAnswerWithoutOneHasNone) {
 }
 
 TEST(Request, SaysHowTheProgramIsRun) {
-  const auto request = generator_request("Add {two} numbers.", {.cases = 20, .seconds = 2.5, .max_kb = 64});
+  const auto request =
+      generator_request("Add {two} numbers.", {.cases = 20, .seconds = 2.5, .max_kb = 64});
   ASSERT_EQ(request.size(), 1u);
   EXPECT_EQ(request[0].role, "user");
-  for (const char* words : {"Add {two} numbers.", "each of 20 cases", "from 1 to 20", "2.5 seconds", "64 KB",
-                            "elif case > 16:", "from cyaron import *"})
+  for (const char* words : {"Add {two} numbers.", "each of 20 cases", "from 1 to 20", "2.5 seconds",
+                            "64 KB", "elif case > 16:", "from cyaron import *"})
     EXPECT_NE(request[0].content.find(words), std::string::npos) << words;
 }
 

@@ -38,8 +38,9 @@ Status check_reply(const reward::HttpReply& reply, const std::string& who) {
 
 Result<std::string> text_of(const std::string& body, const std::string& who) {
   LS_ASSIGN_OR_RETURN(const Json json, parse_json(body, who));
-  const auto text = json.is_object() ? json.value(Json::json_pointer("/choices/0/message/content"), Json())
-                                     : Json();
+  const auto text = json.is_object()
+                        ? json.value(Json::json_pointer("/choices/0/message/content"), Json())
+                        : Json();
   if (text.is_string()) return text.get<std::string>();
   return corrupt(who + ": no chat completion: " + body.substr(0, 200));
 }

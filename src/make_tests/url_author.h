@@ -20,8 +20,8 @@ struct UrlAuthorOptions {
   std::vector<std::string> stop;
   std::optional<uint64_t> seed;  // the attempt is added; none: not sent
   double timeout_seconds = 600;  // of one request
-  int retries = 4;               // of a service that is full, gone or too slow, after 1, 2, 4, ... seconds
-  double pause_seconds = 1;      // before the first of them
+  int retries = 4;  // of a service that is full, gone or too slow, after 1, 2, 4, ... seconds
+  double pause_seconds = 1;  // before the first of them
 };
 
 Result<std::unique_ptr<Author>> make_url_author(const UrlAuthorOptions& options);

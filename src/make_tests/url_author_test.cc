@@ -13,20 +13,23 @@
 namespace longshot::make_tests {
 namespace {
 
-const char* const kAnswer = R"({"choices": [{"message": {"role": "assistant", "content": "hello"}}]})";
+const char* const kAnswer =
+    R"({"choices": [{"message": {"role": "assistant", "content": "hello"}}]})";
 
 // Answers what it is told to, one after the other, the last one for ever.
 class FakeService {
  public:
-  explicit FakeService(std::vector<std::pair<int, std::string>> answers) : answers_(std::move(answers)) {
-    server_.Post("/v1/chat/completions", [this](const httplib::Request& request, httplib::Response& response) {
-      std::lock_guard lock(mutex_);
-      last_ = Json::parse(request.body);
-      key_ = request.get_header_value("Authorization");
-      const auto& [status, body] = answers_[std::min(calls_++, answers_.size() - 1)];
-      response.status = status;
-      response.set_content(body, "application/json");
-    });
+  explicit FakeService(std::vector<std::pair<int, std::string>> answers)
+      : answers_(std::move(answers)) {
+    server_.Post("/v1/chat/completions",
+                 [this](const httplib::Request& request, httplib::Response& response) {
+                   std::lock_guard lock(mutex_);
+                   last_ = Json::parse(request.body);
+                   key_ = request.get_header_value("Authorization");
+                   const auto& [status, body] = answers_[std::min(calls_++, answers_.size() - 1)];
+                   response.status = status;
+                   response.set_content(body, "application/json");
+                 });
     port_ = server_.bind_to_any_port("127.0.0.1");
     thread_ = std::thread([this] { server_.listen_after_bind(); });
     while (!server_.is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -76,7 +79,8 @@ TEST(UrlAuthor, SendsWhatItWasGiven) {
   FakeService service({{200, kAnswer}});
   UrlAuthorOptions options = service.options();
   EXPECT_EQ(*ask(options), "hello");
-  EXPECT_EQ(service.last(), Json::parse(R"({"messages": [{"role": "user", "content": "hi"}], "temperature": 1.0,
+  EXPECT_EQ(service.last(),
+            Json::parse(R"({"messages": [{"role": "user", "content": "hi"}], "temperature": 1.0,
                                             "top_p": 1.0, "max_tokens": 2048})"));
   EXPECT_EQ(service.key(), "");
   options.url += "/";
@@ -120,8 +124,9 @@ TEST(UrlAuthor, RefusalsAreToldApart) {
   EXPECT_EQ(code(401, "{}"), StatusCode::invalid_argument);  // of all requests
   EXPECT_EQ(code(404, "{}"), StatusCode::invalid_argument);
   EXPECT_EQ(code(400, "too long"), StatusCode::corrupt);  // of this one
-  for (const char* body : {"{}", "[]", "not JSON", R"({"choices": []})", R"({"choices": [{"message": {}}]})",
-                           R"({"choices": [{"message": {"content": null}}]})"})
+  for (const char* body :
+       {"{}", "[]", "not JSON", R"({"choices": []})", R"({"choices": [{"message": {}}]})",
+        R"({"choices": [{"message": {"content": null}}]})"})
     EXPECT_NE(code(200, body), StatusCode::ok) << body;
 }
 

@@ -28,9 +28,10 @@ TEST(Agreement, CountsTheMostFrequentOutput) {
     int votes;
     size_t first;
   };
-  for (const Case& c : {Case{"aaaaaaaaaa", 10, 0}, Case{"aaaaaaabbb", 7, 0}, Case{"bbbaaaaaaa", 7, 3},
-                        Case{"aaaaaabbbb", 6, 0}, Case{"-a-a-aaaaa", 7, 1}, Case{"----------", 0, 0},
-                        Case{"aabbcc", 2, 0}, Case{"abb", 2, 1}, Case{"--------ab", 1, 8}}) {
+  for (const Case& c :
+       {Case{"aaaaaaaaaa", 10, 0}, Case{"aaaaaaabbb", 7, 0}, Case{"bbbaaaaaaa", 7, 3},
+        Case{"aaaaaabbbb", 6, 0}, Case{"-a-a-aaaaa", 7, 1}, Case{"----------", 0, 0},
+        Case{"aabbcc", 2, 0}, Case{"abb", 2, 1}, Case{"--------ab", 1, 8}}) {
     const Agreement found = find_agreement(answers(c.row));
     EXPECT_EQ(found.votes, c.votes) << c.row;
     if (c.votes == 0) continue;

@@ -11,7 +11,8 @@ TEST(Wording, StatementsThatAcceptSeveralOutputsAreFound) {
            "Output one of them if several exist.",
            "Print the indices of two such numbers. You may return the answer in any order.",
            "Find any valid arrangement of the books.",
-           "Print a permutation p. If there is more than one solution, any is fine: print any solution.",
+           "Print a permutation p. If there is more than one solution, any is fine: print any "
+           "solution.",
            "Your answer is accepted if its absolute or relative error does not exceed 10^-6.",
            "The answer will be considered correct if it differs by at most 1e-9.",
            "If there exist\nseveral optimal ways, choose any.",
@@ -34,14 +35,16 @@ TEST(Wording, OrdinaryStatementsAreNot) {
            "Print -1 if there is no answer. Any two cities are joined by at most one road.",
            "Print the answer with exactly two decimals. The error log has n lines.",
            "The absolute value of each number is at most 1000. Print the largest difference.",
-           "Print the lexicographically smallest string. There are several test cases in one input.",
+           "Print the lexicographically smallest string. There are several test cases in one "
+           "input.",
            "One of the players makes the first move. Print his name.",
        })
     EXPECT_EQ(special_judge_words(statement).value_or(""), "") << statement;
 }
 
 TEST(Wording, TheWordsAreThoseOfTheStatement) {
-  EXPECT_EQ(special_judge_words("Given n, please Print  any of them. Thanks."), "Print  any of them");
+  EXPECT_EQ(special_judge_words("Given n, please Print  any of them. Thanks."),
+            "Print  any of them");
   EXPECT_FALSE(special_judge_words("Print n. It is one of those problems.").has_value());
   EXPECT_FALSE(special_judge_words("").has_value());
 }

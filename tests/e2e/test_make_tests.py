@@ -136,7 +136,7 @@ def test_right_programs_pass_the_tests_and_wrong_ones_fail(made, sandbox, tmp_pa
 def random_model(tmp_path_factory):
     """A model that has learned next to nothing: its answers are strings of letters."""
     root = tmp_path_factory.mktemp("model")
-    (root / "alphabet.txt").write_text("".join(map(chr, range(32, 127))))
+    (root / "alphabet.txt").write_text("\n" + "".join(map(chr, range(32, 127))))
     write_rows(root / "sft.jsonl", [{"prompt": "a", "completion": "qwertyuiop"}] * 8)
     (root / "sft.toml").write_text(f"""
 [model]
@@ -166,10 +166,15 @@ def test_the_rows_are_prompts_of_a_model(made, sandbox, random_model):
     assert "problems           9 (9 samples, 0 not judged)" in done.stdout and "pass@1             0.0000" in done.stdout
 
 
-def test_a_model_of_our_own_that_knows_nothing(random_model, tmp_path):
+@pytest.mark.parametrize("served", [False, True])
+def test_a_model_of_our_own_that_knows_nothing(random_model, tmp_path, served):
     problems = write_rows(tmp_path / "problems.jsonl", [Source(name).row() for name in KEPT[:4]])
-    done = longshot("make-tests", problems, "--out", tmp_path / "out", "--model", random_model, "--max-tokens", 24,
-                    "--attempts", 2, *FEW)
+    command = ["make-tests", problems, "--out", tmp_path / "out", "--max-tokens", 24, "--attempts", 2, *FEW]
+    if served:
+        with Server("--model", random_model, "--max-sequence", 8192) as server:
+            done = longshot(*command, "--url", server.url + "/v1")
+    else:
+        done = longshot(*command, "--model", random_model)
     assert table(done.stdout) == {"statements": 4, "without": 4, "generators": 0, "9": 0}
     records = json.loads((tmp_path / "out/report.json").read_text())["problems"]
     assert [r["reason"] for r in records] == ["no code"] * 4 and all(len(r["answer"]) > 4 for r in records)
