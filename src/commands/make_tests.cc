@@ -63,21 +63,20 @@ Status check(const Options& options, const std::vector<make_tests::Problem>& pro
         "there are problems without a generator: give --model DIR or --url http://.../v1 to have "
         "generators written");
   }
+  if (!options.url.url.empty() && options.inference.model.empty())
+    return invalid_argument("--url needs --model: the name that the service has for its model");
   if (make.attempts > 1 && options.inference.sampling.temperature == 0)
     return invalid_argument("--temperature 0 gives the same generator again: use --attempts 1");
   return ok_status();
 }
 
+// Without the address: a service may have moved.
 OrderedJson author_settings(const Options& options) {
   const auto& sampling = options.inference.sampling;
-  // A service is the same at another address; without a name the address is all that is known of the model.
-  const std::string& model = options.inference.model;
-  OrderedJson json = {{"model", model.empty() ? options.url.url : model},
-                      {"system", options.inference.system},
-                      {"temperature", sampling.temperature},
-                      {"top_p", sampling.top_p},
-                      {"max_tokens", sampling.max_response_length},
-                      {"stop", sampling.stop_strings}};
+  OrderedJson json = {
+      {"model", options.inference.model},           {"system", options.inference.system},
+      {"temperature", sampling.temperature},        {"top_p", sampling.top_p},
+      {"max_tokens", sampling.max_response_length}, {"stop", sampling.stop_strings}};
   if (!options.url.url.empty()) return json;
   json["top_k"] = sampling.top_k;
   json["min_p"] = sampling.min_p;
@@ -171,11 +170,10 @@ Status load_url_author(Options& options, bool seeded, LoadedAuthor& loaded) {
   return ok_status();
 }
 
+// What this run has done so far.
 class Reporter {
  public:
-  Reporter(const make_tests::Funnel& before, int left) : funnel_(before), done_(0) {
-    line_.start(0, left);
-  }
+  explicit Reporter(int64_t left) { line_.start(0, left); }
   void add(const make_tests::Record& record) {
     funnel_.add(record.state, record.reason);
     if (record.state == make_tests::State::error)
@@ -194,7 +192,7 @@ class Reporter {
   static constexpr double kLineSeconds = 10;  // between lines in a file
   const bool terminal_ = isatty(STDERR_FILENO) == 1;
   make_tests::Funnel funnel_;
-  int64_t done_;
+  int64_t done_ = 0;
   loop::ProgressLine line_;
   Stopwatch since_start_, since_line_;
 };
@@ -224,12 +222,14 @@ Status run(Options& options, bool seeded) {
   }
   LS_ASSIGN_OR_RETURN(auto journal,
                       make_tests::Journal::open(options.output, settings_of(options, with_author)));
-  int left = 0;
-  Reporter reporter(journal.funnel(problems, &left), left);
+  Reporter reporter(
+      std::count_if(problems.begin(), problems.end(),
+                    [&](const make_tests::Problem& problem) { return !journal.is_done(problem); }));
   const Status made = make_all(problems, options.run, loaded.author.get(), *programs, journal,
                                [&](const make_tests::Record& record) { reporter.add(record); });
   reporter.clear();
   LS_RETURN_IF_ERROR(journal.write_results(problems));
+  int left = 0;
   const make_tests::Funnel funnel = journal.funnel(problems, &left);
   fmt::print("{}", make_tests::format_table(funnel, make.thresholds, left));
   fmt::print("{} and {}\n", journal.tests_path().string(), journal.report_path().string());
@@ -298,9 +298,10 @@ void add_sandbox_options(CLI::App& command, Options& options) {
 }
 
 void add_url_options(CLI::App& command, Options& options) {
-  CLI::Option* url = command.add_option(
-      "--url", options.url.url,
-      "a service with OpenAI's API, such as http://127.0.0.1:8000/v1; --model is its name there");
+  CLI::Option* url =
+      command.add_option("--url", options.url.url,
+                         "a service with OpenAI's API, such as http://127.0.0.1:8000/v1; --model "
+                         "is its name of the model");
   // What is not part of that API.
   for (const char* own :
        {"--threads", "--device", "--dtype", "--kv-dtype", "--top-k", "--min-p", "--speculation"})

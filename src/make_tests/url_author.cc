@@ -72,11 +72,11 @@ class UrlAuthor : public Author {
     if (!options_.system.empty())
       messages.push_back({{"role", "system"}, {"content", options_.system}});
     for (const auto& m : request) messages.push_back({{"role", m.role}, {"content", m.content}});
-    Json body = {{"messages", std::move(messages)},
+    Json body = {{"model", options_.model},
+                 {"messages", std::move(messages)},
                  {"temperature", options_.temperature},
                  {"top_p", options_.top_p},
                  {"max_tokens", options_.max_tokens}};
-    if (!options_.model.empty()) body["model"] = options_.model;
     if (!options_.stop.empty()) body["stop"] = options_.stop;
     if (options_.seed) body["seed"] = *options_.seed + static_cast<uint64_t>(attempt);
     return dump_json(body);

@@ -41,6 +41,7 @@ class FakeService {
   UrlAuthorOptions options() const {
     UrlAuthorOptions options;
     options.url = "http://127.0.0.1:" + std::to_string(port_) + "/v1";
+    options.model = "m";
     options.timeout_seconds = 20;
     options.pause_seconds = 0.01;
     return options;
@@ -79,19 +80,19 @@ TEST(UrlAuthor, SendsWhatItWasGiven) {
   FakeService service({{200, kAnswer}});
   UrlAuthorOptions options = service.options();
   EXPECT_EQ(*ask(options), "hello");
-  EXPECT_EQ(service.last(),
-            Json::parse(R"({"messages": [{"role": "user", "content": "hi"}], "temperature": 1.0,
+  EXPECT_EQ(
+      service.last(),
+      Json::parse(
+          R"({"model": "m", "messages": [{"role": "user", "content": "hi"}], "temperature": 1.0,
                                             "top_p": 1.0, "max_tokens": 2048})"));
   EXPECT_EQ(service.key(), "");
   options.url += "/";
-  options.model = "m";
   options.system = "be brief";
   options.stop = {"END"};
   options.seed = 10;
   options.api_key = "secret";
   EXPECT_EQ(*ask(options, 2), "hello");
   const Json sent = service.last();
-  EXPECT_EQ(sent["model"], "m");
   EXPECT_EQ(sent["messages"][0], Json::parse(R"({"role": "system", "content": "be brief"})"));
   EXPECT_EQ(sent["stop"], Json::parse(R"(["END"])"));
   EXPECT_EQ(sent["seed"], 12);

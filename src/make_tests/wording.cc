@@ -19,15 +19,15 @@ const std::vector<reward::Regex>& patterns() {
     for (
         const char* pattern : {
             SAY WITHIN R"(\b(?:any|one)\s+of\s+(?:them|these|those)\b)",
-            SAY WITHIN
-            R"(\b(?:any|an arbitrary)\s+(?:one|valid|possible|suitable|such|correct|optimal|appropriate)\b)",
+            SAY
+            R"((?:\s+\w+){0,3}?\s+(?:any|an arbitrary)\s+(?:one|valid|possible|suitable|such|correct|optimal|appropriate)\b)",
             SAY WITHIN R"(\bany\s+(?:single\s+)?)" ANSWERS R"(\b)",
             SAY WITHIN R"(\bin\s+(?:any|an arbitrary)\s+order\b)",
-            R"(\bif\s+there\s+(?:are|is|exist)\s+(?:multiple|several|many|more\s+than\s+one)\b)" WITHIN
-                ANSWERS R"(\b)",
+            R"(\bif\s+there\s+(?:are|is|exist)\s+(?:multiple|several|many|more\s+than\s+one)(?:\s+\w+){0,3}\s+)" ANSWERS
+            R"(\b)",
             R"(\b(?:multiple|several|different)\s+(?:\w+\s+){0,2})" ANSWERS
             R"(\s+(?:are|is|may\s+be|will\s+be|can\s+be)\s+(?:accepted|possible|allowed)\b)",
-            R"(\b(?:absolute|relative)\s+(?:(?:or|and)\s+(?:absolute|relative)\s+)?(?:error|difference)\b)",
+            R"(\b(?:absolute|relative)\s+(?:(?:or|and)\s+(?:absolute|relative)\s+)?error\b)",
             R"(\b(?:considered|accepted|judged)\s+(?:as\s+|to\s+be\s+)?correct\s+if\b)",
             R"(\b(?:letters?|characters?|answer|yes|no)\b)" WITHIN
             R"(\bin\s+any\s+(?:case|register)\b)",

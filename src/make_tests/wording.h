@@ -8,7 +8,7 @@ namespace longshot::make_tests {
 
 // The words that say so, none if there are none. What counts, in any case of letters and within one sentence:
 //   any of them, one of them            after print, output, find, give, return, ...
-//   any valid | possible | such | correct | optimal ... answer    the same
+//   any valid | possible | such | correct | optimal ... answer    at most three words after one of those
 //   in any order                        the same: what is read may come in any order
 //   several answers                     "multiple solutions are accepted", "if there are several answers, ..."
 //   a tolerance                         "absolute or relative error", "will be considered correct if"

@@ -32,6 +32,8 @@ TEST(Wording, OrdinaryStatementsAreNot) {
            "Find the number of ways to choose any of the paths. Print it modulo 10^9+7.",
            "If there are several queries, answer each on a line of its own.",
            "Print the sum of the two numbers.",
+           "Print the absolute difference of the two sums.",
+           "Find the largest profit over any possible choice of days.",
            "Print -1 if there is no answer. Any two cities are joined by at most one road.",
            "Print the answer with exactly two decimals. The error log has n lines.",
            "The absolute value of each number is at most 1000. Print the largest difference.",

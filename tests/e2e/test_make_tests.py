@@ -172,7 +172,7 @@ def test_a_model_of_our_own_that_knows_nothing(random_model, tmp_path, served):
     command = ["make-tests", problems, "--out", tmp_path / "out", "--max-tokens", 24, "--attempts", 2, *FEW]
     if served:
         with Server("--model", random_model, "--max-sequence", 8192) as server:
-            done = longshot(*command, "--url", server.url + "/v1")
+            done = longshot(*command, "--url", server.url + "/v1", "--model", "huggingface")
     else:
         done = longshot(*command, "--model", random_model)
     assert table(done.stdout) == {"statements": 4, "without": 4, "generators": 0, "9": 0}
@@ -231,7 +231,7 @@ def test_a_service_that_fails_is_an_error_and_not_a_drop(tmp_path):
     problems = write_rows(tmp_path / "problems.jsonl", [source.row(), source.row(name="other")])
     answers = {source.statement: [503, fenced(source.generator)], source.row(name="other")["statement"]: [fenced(source.generator)]}
     with FakeService(answers) as service:
-        command = ["make-tests", problems, "--out", tmp_path / "out", "--url", service.url, *FEW, "--ask-retries", 0]
+        command = ["make-tests", problems, "--out", tmp_path / "out", "--url", service.url, "--model", "m", *FEW, "--ask-retries", 0]
         failed = longshot(*command, code=1)
         assert "1 problems could not be judged" in failed.stderr and "503" in failed.stderr
         record = json.loads((tmp_path / "out/report.json").read_text())["problems"][0]
@@ -241,16 +241,20 @@ def test_a_service_that_fails_is_an_error_and_not_a_drop(tmp_path):
         assert service.asked[source.row(name="other")["statement"]] == 1
 
 
+NOWHERE = ["--url", "http://127.0.0.1:1/v1", "--model", "m"]
+
+
 @pytest.mark.parametrize("arguments, words", [
     ([], "give --model DIR or --url"),
-    (["--url", "http://127.0.0.1:1/v1", "--min-agree", 5], "more than half"),
-    (["--url", "http://127.0.0.1:1/v1", "--cases", 30], "--min-valid 40"),
-    (["--url", "http://127.0.0.1:1/v1", "--temperature", 0], "--attempts 1"),
-    (["--url", "http://127.0.0.1:1/v1", "--top-k", 5], "excludes"),
-    (["--url", "127.0.0.1"], "--url"),
+    ([*NOWHERE, "--min-agree", 5], "more than half"),
+    ([*NOWHERE, "--cases", 30], "--min-valid 40"),
+    ([*NOWHERE, "--temperature", 0], "--attempts 1"),
+    ([*NOWHERE, "--top-k", 5], "excludes"),
+    (["--url", "127.0.0.1", "--model", "m"], "--url"),
+    (["--url", "http://127.0.0.1:1/v1"], "--url needs --model"),
     (["--api-key", "x"], "requires --url"),
     (["--model", "/nowhere"], "/nowhere"),
-    (["--url", "http://127.0.0.1:1/v1", "--python", "/bin/false"], "/bin/false"),
+    ([*NOWHERE, "--python", "/bin/false"], "/bin/false"),
 ])
 def test_bad_arguments_are_refused_by_name(tmp_path, arguments, words):
     problems = write_rows(tmp_path / "problems.jsonl", [Source("merge_intervals").row()])
@@ -263,7 +267,7 @@ def test_what_ends_a_run_has_code_2(tmp_path):
     problems = write_rows(tmp_path / "problems.jsonl", [source.row()])
     command = ["make-tests", problems, "--out", tmp_path / "out", *FEW]
     with FakeService({source.statement: [401]}) as service:
-        assert "--api-key" in longshot(*command, "--url", service.url, code=2).stderr
+        assert "--api-key" in longshot(*command, "--url", service.url, "--model", "m", code=2).stderr
     with FakeService({source.statement: [fenced(source.generator)]}) as service:
         longshot(*command, "--url", service.url, "--model", "m")
         other = longshot(*command, "--url", service.url, "--model", "m", "--seed", 5, code=2)
