@@ -177,7 +177,7 @@ def test_a_model_of_our_own_that_knows_nothing(random_model, tmp_path, served):
         done = longshot(*command, "--model", random_model)
     assert table(done.stdout) == {"statements": 4, "without": 4, "generators": 0, "9": 0}
     records = json.loads((tmp_path / "out/report.json").read_text())["problems"]
-    assert [r["reason"] for r in records] == ["no code"] * 4 and all(len(r["answer"]) > 4 for r in records)
+    assert [r["reason"] for r in records] == ["no code"] * 4 and any(r.get("answer") for r in records)
     assert (tmp_path / "out/tests.jsonl").read_text() == ""
 
 
@@ -198,9 +198,12 @@ def test_the_reports_numbers(tmp_path):
 
 def test_a_stopped_run_goes_on_and_gives_the_same_rows(tmp_path):
     sources = [Source(name) for name in ("pairs_with_sum", "max_subarray", "merge_intervals", "count_primes", "inversions")]
-    problems = write_rows(tmp_path / "problems.jsonl", [source.row() for source in sources])
+    rows = [source.row() for source in sources]
+    for row in rows:  # nothing to compile
+        row["submissions"] = [s for s in row["submissions"] if s["language"] == "python"]
+    problems = write_rows(tmp_path / "problems.jsonl", rows)
     answers = {source.statement: [fenced(source.generator)] for source in sources}
-    command = ["make-tests", problems, "--model", "m", *FEW]
+    command = ["make-tests", problems, "--model", "m", *FEW, "--submissions", 8, "--min-passing", 8]
     with FakeService(answers) as service:
         longshot(*command, "--url", service.url, "--out", tmp_path / "whole")
     journal = tmp_path / "out/journal.jsonl"
