@@ -211,7 +211,9 @@ Status run(Options& options, bool seeded) {
   make.rules.seconds = options.limits.generator_seconds;
   make.rules.max_kb = options.limits.max_kb;
   choose_concurrency(options);
-  if (options.pool.python.empty()) options.pool.python = default_python();
+  std::string& python = options.pool.python;
+  if (python.empty()) python = default_python();
+  if (python.find('/') != std::string::npos) python = std::filesystem::absolute(python).string();
   const bool with_author = needs_author(problems);
   LS_ASSIGN_OR_RETURN(const auto programs,
                       make_tests::make_sandbox_programs(options.pool, options.limits));
@@ -272,8 +274,11 @@ void add_sandbox_options(CLI::App& command, Options& options) {
       "--python", options.pool.python,
       "interpreter that has cyaron; default: $LONGSHOT_VENV/bin/python, else that of "
       "tools/setup");
-  command.add_option("--show", options.pool.directories,
-                     "a directory that programs see read-only, beside /usr; may be repeated");
+  command
+      .add_option("--show", options.pool.directories,
+                  "a directory that programs see read-only, beside /usr; may be repeated")
+      ->expected(1)
+      ->take_all();
   command
       .add_option("--slots", options.pool.slots, "programs run at once; 0 = twice the processors")
       ->check(CLI::NonNegativeNumber)
@@ -303,8 +308,7 @@ void add_url_options(CLI::App& command, Options& options) {
                          "a service with OpenAI's API, such as http://127.0.0.1:8000/v1; --model "
                          "is its name of the model");
   // What is not part of that API.
-  for (const char* own :
-       {"--threads", "--device", "--dtype", "--kv-dtype", "--top-k", "--min-p", "--speculation"})
+  for (const char* own : {"--threads", "--device", "--dtype", "--kv-dtype", "--top-k", "--min-p"})
     command.get_option(own)->excludes(url);
   command.add_option("--api-key", options.url.api_key, "its key; default: $OPENAI_API_KEY")
       ->needs(url);
@@ -340,6 +344,7 @@ void add_make_tests(CLI::App& app, int& exit_code) {
       ->required();
   add_inference_options(*command, options->inference);
   command->get_option("--model")->required(false);
+  command->remove_option(command->get_option("--speculation"));  // a worker does not speculate
   command->get_option("--seed")->description("of the cases, and of a model's answers");
   add_url_options(*command, *options);
   add_thresholds(*command, options->run);

@@ -258,6 +258,7 @@ NOWHERE = ["--url", "http://127.0.0.1:1/v1", "--model", "m"]
     (["--api-key", "x"], "requires --url"),
     (["--model", "/nowhere"], "/nowhere"),
     ([*NOWHERE, "--python", "/bin/false"], "/bin/false"),
+    ([*NOWHERE, "--speculation", "ngram"], "--speculation"),
 ])
 def test_bad_arguments_are_refused_by_name(tmp_path, arguments, words):
     problems = write_rows(tmp_path / "problems.jsonl", [Source("merge_intervals").row()])
