@@ -27,6 +27,7 @@ TORCH_FREE = {
     "reward": True,
     "reward/learned": False,
     "sandbox": True,
+    "make_tests": True,
     "replay": True,
     "policy/advantage": True,
     "policy/loss": True,

@@ -18,6 +18,7 @@ void add_serve(CLI::App& app, int& exit_code);
 void add_sandbox(CLI::App& app, int& exit_code);
 void add_logprobs(CLI::App& app, int& exit_code);
 void add_tokenize(CLI::App& app, int& exit_code);
+void add_make_tests(CLI::App& app, int& exit_code);
 void add_grade(CLI::App& app, int& exit_code);
 void add_report(CLI::App& app, int& exit_code);
 void add_convert(CLI::App& app, int& exit_code);

@@ -24,6 +24,7 @@ const std::vector<AddCommand>& commands() {
       add_logprobs,
       add_tokenize,
       add_grade,
+      add_make_tests,
       add_report,
       add_convert,
       add_data,
