@@ -44,6 +44,7 @@ Question make_question(const data::Prompt& prompt, const data::Sample& sample) {
   for (const auto& message : prompt.messages) {
     if (message.role == "user") question.prompt = message.content;
   }
+  question.messages = prompt.messages;
   question.completion = sample.text;
   question.ground_truth = prompt.ground_truth;
   question.extra_info = prompt.extra_info;
