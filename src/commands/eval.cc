@@ -14,6 +14,7 @@
 #include "loop/iteration_metrics.h"
 #include "loop/parts.h"
 #include "loop/progress.h"
+#include "reward/learned/types.h"
 
 namespace longshot::commands {
 namespace {
@@ -79,7 +80,7 @@ Result<Loaded> load(Options& o) {
   rewards.threads = threads;
   rewards.repetition_penalty = 0;
   LS_ASSIGN_OR_RETURN(const Json list, reward_list(o.rewards));
-  LS_ASSIGN_OR_RETURN(rewards.rewards, reward::parse_reward_list(list));
+  LS_ASSIGN_OR_RETURN(rewards.rewards, reward::parse_reward_list(list, reward::learned_types()));
   LS_ASSIGN_OR_RETURN(l.rewards, reward::RewardStage::create(rewards));
   return l;
 }

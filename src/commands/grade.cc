@@ -19,6 +19,7 @@
 #include "base/stop.h"
 #include "base/thread_pool.h"
 #include "commands/command.h"
+#include "reward/learned/types.h"
 #include "reward/reward.h"
 
 namespace longshot::commands {
@@ -234,7 +235,7 @@ Result<reward::RewardOptions> reward_options(const GradeOptions& options) {
   }
   if (!options.python.empty()) list.push_back({{"type", "python"}, {"path", options.python}});
   reward::RewardOptions out;
-  LS_ASSIGN_OR_RETURN(out.rewards, reward::parse_reward_list(list));
+  LS_ASSIGN_OR_RETURN(out.rewards, reward::parse_reward_list(list, reward::learned_types()));
   out.timeout_seconds = options.timeout;
   out.retries = options.retries;
   return out;
