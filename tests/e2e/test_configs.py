@@ -47,7 +47,7 @@ def test_reward_models_that_check_calculations(tmp_path):
     for command, config, rows in (("rm", "check_rm", "rm"), ("sft", "check_cot", "sft")):
         longshot(command, f"configs/{config}.toml", f"data.train_files=['{data}/{rows}.jsonl']", *made,
                  f"trainer.default_local_dir={tmp_path}/{config}")
-    for config, more in (("check_rm", []), ("check_cot", ["--prompt", "{question}{response}?", "--max-tokens", 72])):
+    for config, more in (("check_rm", []), ("check_cot", ["--prompt", "{question}{response}?", "--max-tokens", 96])):
         longshot("rm-eval", "--model", tmp_path / config / "huggingface", "--data", data / "rm_val.jsonl", *more,
                  "--output", tmp_path / "figures.json")
         figures = json.loads((tmp_path / "figures.json").read_text())

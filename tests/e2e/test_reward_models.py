@@ -50,7 +50,7 @@ default_local_dir = "{run}"
 def setting(tmp_path_factory):
     root = tmp_path_factory.mktemp("rm")
     data = root / "data"
-    longshot("data", "make", "--task", "check", "--levels", "1", "--out", data, "--train", 60, "--val", 40, "--sft", 150,
+    longshot("data", "make", "--task", "check", "--levels", "1-2", "--out", data, "--train", 60, "--val", 40, "--sft", 150,
              "--seed", 3)
     done = longshot("rm", rm_config(root, data, root / "whole"))
     assert done.stdout.strip() == str(root / "whole/huggingface")

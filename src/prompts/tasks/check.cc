@@ -41,10 +41,20 @@ int64_t near_miss(int64_t result, CounterRng& rng) {
   }
 }
 
+// "4:4=;6:6=;" for 64 and 64, "4:3#;6:6=;" for 64 and 63: ones and tens beside one another.
+std::string compare(int64_t result, int64_t claim) {
+  std::string out;
+  for (const int64_t place : {1, 10}) {
+    const int64_t a = result / place % 10, b = claim / place % 10;
+    out += fmt::format("{}:{}{};", a, b, a == b ? '=' : '#');
+  }
+  return out;
+}
+
 }  // namespace
 
-// "7*8-9+6=53?" -> "7*8=56;56-9=47;47+6=53;{"correct": true}": a step for each operation, then the verdict on the result
-// that is claimed. Half of the claims are right.
+// "7*8-9+6=53?" -> "7*8=56;56-9=47;47+6=53;3:3=;5:5=;{"correct": true}": a step for each operation, the result beside the
+// claimed one, then the verdict. Half of the claims are right.
 Problem make_check(int operations, CounterRng& rng) {
   int64_t total = rng.next_int(1, 9);
   std::string expression = std::to_string(total), spaced = expression, chars, text;
@@ -65,7 +75,7 @@ Problem make_check(int operations, CounterRng& rng) {
   Problem problem;
   problem.key = expression;
   problem.ground_truth = right ? "true" : "false";
-  problem.chars = {fmt::format("{}={}?", expression, claim), chars + verdict};
+  problem.chars = {fmt::format("{}={}?", expression, claim), chars + compare(total, claim) + verdict};
   problem.text = {fmt::format("{}\n\nIs this answer right? {}\n\nCalculate, then end with "
                               "{{\"correct\": true}} or {{\"correct\": false}}.",
                               question, answer),

@@ -44,8 +44,8 @@ struct Task {
 Problem make_addition(int digits, CounterRng& rng);
 // Sums and differences of digits, one running total a step.
 Problem make_chain(int operations, CounterRng& rng);
-// Whether the claimed result of such a chain, with products too, is right: the steps, then {"correct": true} or
-// {"correct": false}. A wrong claim is a near miss.
+// Whether the claimed result of such a chain, with products too, is right: the steps, a comparison, then
+// {"correct": true} or {"correct": false}. A wrong claim is a near miss.
 Problem make_check(int operations, CounterRng& rng);
 // Reach a target from numbers, each used once; a search that proposes, evaluates, rejects and
 // backtracks.

@@ -174,9 +174,13 @@ TEST(Check, TheStepsLeadToTheVerdict) {
     ASSERT_EQ(p.ground_truth, claim.right ? "true" : "false");
     ASSERT_EQ(p.chars.prompt, claim.chars.prompt + claim.chars.completion + "?");
     auto steps = split(p.chars.completion, ';');
-    ASSERT_EQ(steps.size(), static_cast<size_t>(operations) + 1);
+    ASSERT_EQ(steps.size(), static_cast<size_t>(operations) + 3);
     ASSERT_EQ(steps.back(), claim.right ? "{\"correct\": true}" : "{\"correct\": false}");
-    steps.pop_back();
+    const std::string ones = steps[steps.size() - 3], tens = steps[steps.size() - 2];
+    ASSERT_EQ((tens[0] - '0') * 10 + ones[0] - '0', result) << p.chars.completion;
+    ASSERT_EQ((tens[2] - '0') * 10 + ones[2] - '0', said) << p.chars.completion;
+    ASSERT_EQ(ones[3] == '=' && tens[3] == '=', claim.right) << p.chars.completion;
+    steps.resize(steps.size() - 3);
     std::string total = expression.substr(0, 1);
     for (const std::string& step : steps) {
       const auto sides = split(step, '=');
