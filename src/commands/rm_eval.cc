@@ -4,10 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
-#include <map>
 #include <memory>
-#include <mutex>
 
 #include "base/clock.h"
 #include "base/fs.h"
@@ -79,8 +78,10 @@ Status judge_by_score(const Options& o, const std::vector<prompts::JudgedRow>& r
   }
   LS_ASSIGN_OR_RETURN(const std::vector<float> scores, model->scores(sequences));
   for (size_t k = 0; k < readable.size(); ++k) {
-    answers[readable[k]].score = scores[k];
-    answers[readable[k]].probability = model::score_probability(scores[k]);
+    Answer& answer = answers[readable[k]];
+    answer.score = scores[k];
+    answer.probability = model::score_probability(scores[k]);
+    if (!std::isfinite(scores[k])) answer.status = internal_error("the score is not finite");
   }
   return ok_status();
 }
@@ -169,9 +170,8 @@ Status judge_by_url(const Options& o, const std::vector<prompts::JudgedRow>& row
 struct Outcome {
   std::vector<eval::Judgement> judgements;
   std::vector<eval::JudgedPair> pairs;
-  int64_t malformed = 0,
-          failed =
-              0;  // responses without a verdict: the judge's answer was none; there was no answer
+  int64_t malformed = 0;  // responses on which the judge spoke, but gave no verdict
+  int64_t failed = 0;     // responses on which it did not speak, or that it cannot read
   std::string first_failure;
 };
 

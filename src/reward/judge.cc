@@ -51,7 +51,8 @@ Result<JudgeOptions> read_options(const Json& json) {
 Result<std::vector<std::string>> texts_of(const Json& reply) {
   const auto choices = reply.find("choices");
   if (choices == reply.end() || !choices->is_array() || choices->empty())
-    return corrupt(fmt::format("{}: no chat answer: {}", kWho, dump_json(reply).substr(0, 200)));
+    return invalid_argument(
+        fmt::format("{}: no chat answer: {}", kWho, dump_json(reply).substr(0, 200)));
   std::vector<std::string> texts;
   for (const Json& choice : *choices) {
     const Json::json_pointer place("/message/content");

@@ -19,8 +19,8 @@ class Judge {
   virtual ~Judge() = default;
 
   // `votes` verdicts. A malformed one is asked for again with another seed, `tries` rounds in all; then the status is
-  // corrupt and says how many there were. The seeds are a function of the prompt and the round. Errors: those of
-  // Services::post() too.
+  // corrupt and says how many there were. The seeds are a function of the prompt and the round. Other errors are those of
+  // Services::post(), and invalid_argument for what is no chat answer.
   virtual Result<Votes> ask(const JudgedAnswer& answer, Deadline deadline) = 0;
 };
 

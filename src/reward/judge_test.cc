@@ -154,7 +154,7 @@ TEST(JudgeReward, ABrokenOrSlowServiceIsAnErrorAndNeverAZero) {
   EXPECT_LT(watch.seconds(), 1.2);
   for (const char* body : {"no json", "[]", "{}", R"({"choices": []})"}) {
     FakeJudge odd({{.body = body}});
-    EXPECT_EQ(judge(odd).status().code(), StatusCode::corrupt) << body;
+    EXPECT_EQ(judge(odd).status().code(), StatusCode::invalid_argument) << body;
   }
   FakeJudge refusing({{.status = 404, .body = R"({"error": {"message": "no model x"}})"}});
   const auto refused = judge(refusing);

@@ -24,7 +24,7 @@ class Services {
       : urls_(std::move(urls)), who_(std::move(who)), client_(std::move(headers)) {}
 
   // A copy that is full or gone is followed by the next, until the deadline. Errors: timeout, cancelled, unavailable;
-  // invalid_argument for a request that is refused; corrupt for an answer that is no JSON object.
+  // invalid_argument for a request that is refused, and for an answer that is no JSON object.
   Result<Json> post(const Json& request, Deadline deadline);
 
  private:

@@ -162,8 +162,8 @@ def test_a_model_that_reasons_here_and_served_gives_the_same_verdicts(setting, r
     wrong = [line for line in lines if "error" in line]
     assert len(wrong) == here["malformed"] and all("malformed verdict" in line["error"] for line in wrong)
     assert here["error_rate"] == pytest.approx(len(wrong) / 40)
-    with Server("--model", reasoner) as server:
-        served, _ = evaluate(root, "--url", server.url, *arguments)
+    with Server("--model", reasoner, "--served-model-name", "judge") as server:
+        served, _ = evaluate(root, "--url", server.url, "--served-model", "judge", *arguments)
     for name in ("accuracy", "malformed", "judged", "brier", "auc"):
         assert served[name] == here[name], name
 
@@ -174,6 +174,15 @@ def test_malformed_verdicts_are_counted_apart(setting, reasoner):
                               "--max-tokens", 3)
     assert figures["malformed"] == 40 and figures["error_rate"] == 1 and "accuracy" not in figures
     assert all("error" in line for line in lines)
+
+
+def test_a_judge_that_does_not_answer_is_a_failure_and_no_verdict(setting):
+    root, data = setting
+    few = root / "few.jsonl"
+    few.write_text("".join((data / "rm_val.jsonl").read_text().splitlines(keepends=True)[:3]))
+    figures, lines = evaluate(root, "--url", "http://127.0.0.1:1", "--data", few, "--timeout", 0.3)
+    assert figures["failed"] == 3 and figures["malformed"] == 0 and figures["error_rate"] == 1
+    assert "accuracy" not in figures and all("error" in line for line in lines)
 
 
 @pytest.mark.parametrize("arguments, word", [
@@ -243,7 +252,7 @@ def samples(run):
 
 def test_grpo_on_the_scores_of_a_reward_model(setting, policy, tmp_path):
     root, _ = setting
-    reward = f'{{ type = "rm", path = "{root}/whole/huggingface", batch = 8 }}'
+    reward = f'{{ type = "rm", path = "{root}/whole/huggingface", batch = 8, reference = false }}'
     longshot("train", train_config(tmp_path / "a", policy, reward))
     longshot("train", train_config(tmp_path / "b", policy, reward))
     rows = metrics(tmp_path / "a")
@@ -256,8 +265,9 @@ def test_grpo_on_the_scores_of_a_reward_model(setting, policy, tmp_path):
     assert len({sample["score"] for sample in judged}) > 8
     assert rows[-1]["actor/grad_norm"] > 0
     assert metrics(tmp_path / "b") == rows and samples(tmp_path / "b") == judged
-    graded = longshot("grade", "--reward", json.dumps({"type": "rm", "path": str(root / "whole/huggingface")}),
-                      text_in=json.dumps({"prompt": judged[0]["prompt"], "completion": judged[0]["response"],
+    graded = longshot("grade", "--reward", json.dumps({"type": "rm", "path": str(root / "whole/huggingface"),
+                                                         "reference": False}),
+                      text_in=json.dumps({"prompt": judged[0]["prompt"].removeprefix("user: ").strip(), "completion": judged[0]["response"],
                                           "ground_truth": judged[0]["ground_truth"]}) + "\n")
     assert json.loads(graded.stdout)["score"] == judged[0]["score"]
 
@@ -301,13 +311,13 @@ def fake_judge():
 
 
 def test_a_failing_judge_never_scores_a_sample_as_wrong(policy, tmp_path, fake_judge):
-    reward = f'{{ type = "judge", url = "{fake_judge}", prompt = "{{question}}{{response}}", tries = 2 }}'
+    reward = f'{{ type = "judge", url = "{fake_judge}", prompt = "{{response}}", tries = 2 }}'
     longshot("train", train_config(tmp_path / "judged", policy, reward, "timeout = 0.5\nretries = 1"))
     judged = samples(tmp_path / "judged")
     assert len(judged) == 32
     seen = set()
     for sample in judged:
-        kind = FakeJudge.KINDS[len(sample["prompt"] + sample["response"]) % 4]
+        kind = FakeJudge.KINDS[len(sample["response"]) % 4]
         seen.add(kind)
         if kind == "verdict":
             assert sample["score"] == 1 and sample["correct"] and sample["error"] == ""

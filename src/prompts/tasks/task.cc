@@ -9,7 +9,7 @@ const std::vector<Task>& tasks() {
       {"chain", "longshot/chain", "0123456789+-=;#", "operations in the chain", 1, 64, 2, 8,
        make_chain},
       {"check", "longshot/check", "0123456789+-*=;#?{}\":, coretualfs", "operations in the chain",
-       1, 64, 4, 4, make_check},
+       1, 64, 1, 4, make_check},
       {"countdown", "countdown", "0123456789+-*/()=,>:?[]<#nok", "numbers to use", 2, 6, 3, 4,
        make_countdown},
   };

@@ -21,8 +21,11 @@ namespace {
 
 class RmReward : public Reward {
  public:
-  RmReward(std::unique_ptr<ScoreModel> model, size_t batch)
-      : model_(std::move(model)), batch_(batch), thread_([this] { work(); }) {}
+  RmReward(std::unique_ptr<ScoreModel> model, size_t batch, bool reference)
+      : model_(std::move(model)),
+        batch_(batch),
+        reference_(reference),
+        thread_([this] { work(); }) {}
   ~RmReward() override {
     {
       std::lock_guard lock(mutex_);
@@ -37,8 +40,9 @@ class RmReward : public Reward {
     auto chat = question.messages;
     if (chat.empty()) chat.push_back({"user", question.prompt});
     auto request = std::make_shared<Request>();
-    LS_ASSIGN_OR_RETURN(request->tokens, model_->encode({std::move(chat), question.ground_truth,
-                                                         question.completion}));
+    LS_ASSIGN_OR_RETURN(request->tokens,
+                        model_->encode({std::move(chat), reference_ ? question.ground_truth : "",
+                                        question.completion}));
     LS_ASSIGN_OR_RETURN(const float score, wait_for(request, deadline));
     if (!std::isfinite(score)) return internal_error("reward rm: the score is not finite");
     return Score{model::score_probability(score), score > 0, ""};
@@ -95,6 +99,7 @@ class RmReward : public Reward {
 
   std::unique_ptr<ScoreModel> model_;
   const size_t batch_;
+  const bool reference_;  // whether the model sees the ground truth
   std::mutex mutex_;
   std::condition_variable wake_, done_;
   std::deque<std::shared_ptr<Request>> waiting_;
@@ -104,8 +109,10 @@ class RmReward : public Reward {
 
 Result<std::unique_ptr<Reward>> make_rm(const Json& options) {
   const std::string where = "reward rm";
-  LS_RETURN_IF_ERROR(check_options("rm", options, {"path", "batch", "device", "threads"}));
+  LS_RETURN_IF_ERROR(
+      check_options("rm", options, {"path", "reference", "batch", "device", "threads"}));
   LS_ASSIGN_OR_RETURN(const std::string path, json_get<std::string>(options, "path", where));
+  LS_ASSIGN_OR_RETURN(const bool reference, json_get_or(options, "reference", true, where));
   LS_ASSIGN_OR_RETURN(const int batch, json_get_or(options, "batch", 16, where));
   LS_ASSIGN_OR_RETURN(const std::string device,
                       json_get_or<std::string>(options, "device", "cpu", where));
@@ -116,7 +123,7 @@ Result<std::unique_ptr<Reward>> make_rm(const Json& options) {
   auto model = ScoreModel::load(path, "", device, threads);
   if (!model.ok()) return model.status().with_context(where);
   return std::unique_ptr<Reward>(
-      std::make_unique<RmReward>(std::move(*model), static_cast<size_t>(batch)));
+      std::make_unique<RmReward>(std::move(*model), static_cast<size_t>(batch), reference));
 }
 
 constexpr RewardType kTypes[] = {{"rm", make_rm, true}};

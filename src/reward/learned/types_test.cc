@@ -12,10 +12,13 @@
 namespace longshot::reward {
 namespace {
 
-std::unique_ptr<Reward> reward_of(const std::string& path, int batch = 4) {
-  const auto specs = parse_reward_list(
-      Json::array({Json{{"type", "rm"}, {"path", path}, {"batch", batch}, {"threads", 1}}}),
-      learned_types());
+std::unique_ptr<Reward> reward_of(const std::string& path, int batch = 4, bool reference = true) {
+  const auto specs = parse_reward_list(Json::array({Json{{"type", "rm"},
+                                                         {"path", path},
+                                                         {"batch", batch},
+                                                         {"threads", 1},
+                                                         {"reference", reference}}}),
+                                       learned_types());
   auto reward = make_reward((*specs)[0]);
   EXPECT_TRUE(reward.ok()) << reward.status().message();
   return std::move(*reward);
@@ -45,6 +48,17 @@ TEST(RmReward, TheWholeChatIsRead) {
   chat.messages = {{"system", "9"}, {"user", "1+2="}};
   EXPECT_NE(reward->judge(chat, Deadline::never())->value,
             reward->judge(question("3"), Deadline::never())->value);
+}
+
+// This model's alphabet has no letters, as the words before a reference answer need them.
+TEST(RmReward, TheGroundTruthIsReadUnlessItIsNotWanted) {
+  const RewardModelDirectory directory;
+  Question known = question("3");
+  known.ground_truth = "3";
+  EXPECT_FALSE(reward_of(directory.path())->judge(known, Deadline::never()).ok());
+  const auto blind = reward_of(directory.path(), 4, /*reference=*/false);
+  EXPECT_EQ(blind->judge(known, Deadline::never())->value,
+            blind->judge(question("3"), Deadline::never())->value);
 }
 
 TEST(RmReward, ManyThreadsGetTheScoresOfOne) {
