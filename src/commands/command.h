@@ -11,6 +11,8 @@ namespace longshot::commands {
 
 void add_sft(CLI::App& app, int& exit_code);
 void add_train(CLI::App& app, int& exit_code);
+void add_rm(CLI::App& app, int& exit_code);
+void add_rm_eval(CLI::App& app, int& exit_code);
 void add_eval(CLI::App& app, int& exit_code);
 void add_generate(CLI::App& app, int& exit_code);
 void add_chat(CLI::App& app, int& exit_code);

@@ -37,7 +37,7 @@ Status run_with_config(const ConfigArguments& arguments, Work&& work) {
   }
   LS_RETURN_IF_ERROR(arguments.load(settings));
   LS_RETURN_IF_ERROR(loop::validate(config));
-  if constexpr (requires { config.reward; }) config.reward.factories = reward_types();
+  if constexpr (requires { config.reward; }) config.reward.types = reward_types();
   if (!arguments.dry_run) return work(config, settings.to_toml());
   std::fputs(settings.to_toml().c_str(), stdout);
   return loop::check_inputs(config);

@@ -261,7 +261,7 @@ Status plan(const Options& options) {
   loop::bind(settings, config);
   LS_RETURN_IF_ERROR(arguments.load(settings));
   LS_RETURN_IF_ERROR(loop::validate(config));
-  config.reward.factories = reward_types();
+  config.reward.types = reward_types();
   LS_ASSIGN_OR_RETURN(const loop::Plan plan, loop::make_plan(config, options.plan_options));
   options.json ? print_plan_json(plan) : print_plan_text(plan);
   return ok_status();

@@ -79,9 +79,8 @@ Result<Loaded> load(Options& o) {
   rewards.timeout_seconds = o.reward_timeout;
   rewards.threads = threads;
   rewards.repetition_penalty = 0;
-  rewards.factories = reward_types();
   LS_ASSIGN_OR_RETURN(const Json list, reward_list(o.rewards));
-  LS_ASSIGN_OR_RETURN(rewards.rewards, reward::parse_reward_list(list));
+  LS_ASSIGN_OR_RETURN(rewards.rewards, reward::parse_reward_list(list, reward_types()));
   LS_ASSIGN_OR_RETURN(l.rewards, reward::RewardStage::create(rewards));
   return l;
 }

@@ -235,10 +235,9 @@ Result<reward::RewardOptions> reward_options(const GradeOptions& options) {
   }
   if (!options.python.empty()) list.push_back({{"type", "python"}, {"path", options.python}});
   reward::RewardOptions out;
-  LS_ASSIGN_OR_RETURN(out.rewards, reward::parse_reward_list(list));
+  LS_ASSIGN_OR_RETURN(out.rewards, reward::parse_reward_list(list, reward_types()));
   out.timeout_seconds = options.timeout;
   out.retries = options.retries;
-  out.factories = reward_types();
   return out;
 }
 

@@ -17,6 +17,8 @@ const std::vector<AddCommand>& commands() {
       add_sft,
       add_train,
       add_eval,
+      add_rm,
+      add_rm_eval,
       add_generate,
       add_chat,
       add_serve,

@@ -1,10 +1,12 @@
 #include "commands/reward_types.h"
 
 #include <memory>
+#include <vector>
 
 #include "base/stop.h"
 #include "commands/sandbox_limits.h"
 #include "reward/code.h"
+#include "reward/learned/types.h"
 #include "reward/rules.h"
 #include "sandbox/sandbox.h"
 #include "server/sandbox.h"
@@ -66,6 +68,14 @@ Result<std::unique_ptr<reward::Reward>> make_code(const Json& options) {
 
 }  // namespace
 
-reward::RewardFactories reward_types() { return {{"code", make_code}}; }
+std::span<const reward::RewardType> reward_types() {
+  static const std::vector<reward::RewardType> table = [] {
+    const auto learned = reward::learned_types();
+    std::vector<reward::RewardType> all(learned.begin(), learned.end());
+    all.push_back({"code", make_code, true});
+    return all;
+  }();
+  return table;
+}
 
 }  // namespace longshot::commands

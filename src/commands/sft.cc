@@ -10,7 +10,7 @@ namespace longshot::commands {
 namespace {
 
 Status run(const loop::SftConfig& config, const std::string& text) {
-  LS_ASSIGN_OR_RETURN(const loop::SftResult result, loop::run_sft(config, text));
+  LS_ASSIGN_OR_RETURN(const loop::StepResult result, loop::run_sft(config, text));
   std::printf("%s\n", result.model_directory.c_str());
   return ok_status();
 }

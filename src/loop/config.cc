@@ -2,11 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
-
-#include "base/log.h"
-#include "base/machine.h"
-
 namespace longshot::loop {
 namespace {
 
@@ -31,8 +26,18 @@ void bind_machine(Settings& s, MachineOptions& m) {
   s.add("trainer.threads", &m.threads, "CPU threads; 0 = all usable cores", at_least(0));
 }
 
-void bind_model(Settings& s, ModelOptions& m) {
+void bind_template(Settings& s, ModelOptions& m) {
   s.add("model.chat_template", &m.chat_template, "family used instead of the model's own");
+}
+
+void bind_freeze(Settings& s, ModelOptions& m) {
+  s.add("model.freeze", &m.freeze,
+        "weights that do not learn, as patterns of names: model.embed_tokens.*, "
+        "model.layers.[0-9].*");
+}
+
+void bind_model(Settings& s, ModelOptions& m) {
+  bind_template(s, m);
   s.add("model.lora_rank", &m.lora.rank,
         "low-rank adapters learn, not the model; 0 = off; docs/lora.md", at_least(0));
   s.add("model.lora_alpha", &m.lora.alpha, "an adapter counts alpha / rank times", above(0));
@@ -41,9 +46,18 @@ void bind_model(Settings& s, ModelOptions& m) {
         "up_proj, down_proj");
   s.add("model.lora_adapter_path", &m.lora_adapter_path,
         "peft directory whose adapter goes on learning; it says rank, alpha and layers itself");
-  s.add("model.freeze", &m.freeze,
-        "weights that do not learn, as patterns of names: model.embed_tokens.*, "
-        "model.layers.[0-9].*");
+  bind_freeze(s, m);
+}
+
+// A model made from nothing.
+void bind_new_model(Settings& s, ModelOptions& m) {
+  s.add("model.alphabet_file", &m.alphabet_file, "new model: its character vocabulary");
+  s.add("model.hidden_size", &m.hidden_size, "new model: width", at_least(1));
+  s.add("model.num_layers", &m.num_layers, "new model: layers", at_least(1));
+  s.add("model.num_heads", &m.num_heads, "new model: attention heads", at_least(1));
+  s.add("model.num_kv_heads", &m.num_kv_heads, "new model: key-value heads", at_least(1));
+  s.add("model.intermediate_size", &m.intermediate_size, "new model: MLP width", at_least(1));
+  s.add("model.max_positions", &m.max_positions, "new model: longest sequence", at_least(1));
 }
 
 void bind_optimizer(Settings& s, policy::OptimizerOptions& o) {
@@ -236,23 +250,15 @@ void bind_trainer(Settings& s, TrainConfig& c) {
 
 }  // namespace
 
-void bind(Settings& s, SftConfig& c) {
-  s.add("model.path", &c.model.path,
-        "Hugging Face directory or .gguf to start from; empty = a new model");
-  bind_model(s, c.model);
-  s.add("model.alphabet_file", &c.model.alphabet_file, "new model: its character vocabulary");
-  s.add("model.hidden_size", &c.model.hidden_size, "new model: width", at_least(1));
-  s.add("model.num_layers", &c.model.num_layers, "new model: layers", at_least(1));
-  s.add("model.num_heads", &c.model.num_heads, "new model: attention heads", at_least(1));
-  s.add("model.num_kv_heads", &c.model.num_kv_heads, "new model: key-value heads", at_least(1));
-  s.add("model.intermediate_size", &c.model.intermediate_size, "new model: MLP width", at_least(1));
-  s.add("model.max_positions", &c.model.max_positions, "new model: longest sequence", at_least(1));
-  s.add("data.train_files", &c.train_files, "JSONL or parquet files of supervised rows or text");
-  s.add("data.val_files", &c.val_files, "held-out rows; only their loss is computed");
+namespace {
+
+// `section`: of the batch sizes. `results`: what of the model goes where.
+void bind_steps(Settings& s, SftConfig& c, const std::string& section, const char* results) {
   s.add("data.max_length", &c.max_length, "tokens; longer rows are left out and counted",
         at_least(2));
-  s.add("sft.batch_tokens", &c.batch.batch_tokens, "packed tokens per optimizer step", at_least(1));
-  s.add("sft.micro_batch_tokens", &c.batch.micro_batch_tokens,
+  s.add(section + ".batch_tokens", &c.batch.batch_tokens, "packed tokens per optimizer step",
+        at_least(1));
+  s.add(section + ".micro_batch_tokens", &c.batch.micro_batch_tokens,
         "packed tokens per forward pass; 0 = what is fastest", at_least(0));
   bind_optimizer(s, c.optimizer);
   s.add("trainer.total_steps", &c.total_steps, "optimizer steps; 0 = by total_epochs",
@@ -260,11 +266,35 @@ void bind(Settings& s, SftConfig& c) {
   s.add("trainer.total_epochs", &c.epochs, "passes over the data when total_steps is 0", above(0));
   s.add("trainer.test_freq", &c.test_freq, "steps between held-out losses; 0 = never",
         at_least(int64_t{0}));
-  s.add("trainer.default_local_dir", &c.output,
-        "run folder; the model goes to <folder>/huggingface, an adapter to <folder>/adapter");
+  s.add("trainer.default_local_dir", &c.output, results);
   s.add("trainer.seed", &c.seed, "of initial weights and row order");
   bind_compute(s, c.batch.compute);
   bind_machine(s, c.machine);
+}
+
+}  // namespace
+
+void bind(Settings& s, SftConfig& c) {
+  s.add("model.path", &c.model.path,
+        "Hugging Face directory or .gguf to start from; empty = a new model");
+  bind_model(s, c.model);
+  bind_new_model(s, c.model);
+  s.add("data.train_files", &c.train_files, "JSONL or parquet files of supervised rows or text");
+  s.add("data.val_files", &c.val_files, "held-out rows; only their loss is computed");
+  bind_steps(s, c, "sft",
+             "run folder; the model goes to <folder>/huggingface, an adapter to <folder>/adapter");
+}
+
+void bind(Settings& s, RmConfig& c) {
+  s.add("model.path", &c.model.path,
+        "reward model to go on with, or language model to make one of; empty = a new model");
+  bind_template(s, c.model);
+  bind_freeze(s, c.model);
+  bind_new_model(s, c.model);
+  s.add("data.train_files", &c.train_files,
+        "JSONL or parquet files: responses with labels, or pairs; docs/reward-models.md");
+  s.add("data.val_files", &c.val_files, "held-out rows: loss, accuracy, margin");
+  bind_steps(s, c, "rm", "run folder; the reward model goes to <folder>/huggingface");
 }
 
 void bind(Settings& s, TrainConfig& c) {
@@ -278,111 +308,6 @@ void bind(Settings& s, TrainConfig& c) {
   bind_trainer(s, c);
   bind_compute(s, c.algorithm.compute);
   bind_machine(s, c.machine);
-}
-
-namespace {
-
-Status validate(const ModelOptions& m) {
-  const bool adapter = m.lora.rank > 0 || !m.lora_adapter_path.empty();
-  if (m.lora.rank > 0 && !m.lora_adapter_path.empty()) {
-    return invalid_argument(
-        "model.lora_rank is for a new adapter; that of model.lora_adapter_path has a rank of its "
-        "own");
-  }
-  const ModelOptions plain;
-  if (m.lora.rank == 0 && m.lora_targets != plain.lora_targets)
-    return invalid_argument("model.lora_targets is for a new adapter: set model.lora_rank");
-  if (m.lora.rank == 0 && m.lora.alpha != plain.lora.alpha)
-    return invalid_argument("model.lora_alpha is for a new adapter: set model.lora_rank");
-  if (adapter && m.path.empty()) return invalid_argument("an adapter needs model.path, its base");
-  if (adapter && model::is_adapter_directory(m.path)) {
-    return invalid_argument(m.path +
-                            " is an adapter: give its base as model.path and the adapter as "
-                            "model.lora_adapter_path, or merge it with longshot convert");
-  }
-  return ok_status();
-}
-
-Status validate(const policy::ComputeOptions& c, const MachineOptions& m) {
-  if (c.dtype == "float32" || m.device != "cpu") return ok_status();
-  const auto flags = inspect_machine().cpu_flags;
-  if (flags.count("avx512_bf16") > 0 || flags.count("amx_bf16") > 0) return ok_status();
-  return invalid_argument(
-      "trainer.dtype=bfloat16 needs a processor with avx512_bf16 or amx_bf16, or a GPU; on this "
-      "one "
-      "float32 is faster");
-}
-
-Status validate(const policy::OptimizerOptions& o, const MachineOptions& m) {
-  if (o.moments == "float32" || m.device == "cpu") return ok_status();
-  return invalid_argument("optim.moments=" + o.moments + " needs trainer.device=cpu");
-}
-
-}  // namespace
-
-Status validate(const SftConfig& c) {
-  LS_RETURN_IF_ERROR(validate(c.model));
-  LS_RETURN_IF_ERROR(validate(c.optimizer, c.machine));
-  LS_RETURN_IF_ERROR(validate(c.batch.compute, c.machine));
-  if (c.train_files.empty()) return invalid_argument("data.train_files is empty");
-  if (c.output.empty()) return invalid_argument("trainer.default_local_dir is empty");
-  if (c.model.path.empty() && c.model.alphabet_file.empty()) {
-    return invalid_argument("set model.path, or model.alphabet_file for a new model");
-  }
-  if (!c.model.path.empty() && !c.model.alphabet_file.empty()) {
-    return invalid_argument("model.alphabet_file is for a new model; model.path is set too");
-  }
-  return ok_status();
-}
-
-Status validate(const TrainConfig& c) {
-  LS_RETURN_IF_ERROR(validate(c.model));
-  LS_RETURN_IF_ERROR(validate(c.optimizer, c.machine));
-  LS_RETURN_IF_ERROR(validate(c.algorithm.compute, c.machine));
-  if (c.model.path.empty()) return invalid_argument("model.path is empty");
-  if (c.train_files.empty()) return invalid_argument("data.train_files is empty");
-  if (c.output.empty()) return invalid_argument("trainer.default_local_dir is empty");
-  if (c.test_freq > 0 && c.val_files.empty()) {
-    return invalid_argument("data.val_files is empty; set it, or trainer.test_freq=0");
-  }
-  if (c.algorithm.mini_batches > c.train_batch_size) {
-    return invalid_argument("algorithm.mini_batches is larger than data.train_batch_size");
-  }
-  if (c.rollout_engine == "cpu" && c.machine.device != "cpu") {
-    return invalid_argument("rollout.engine=cpu needs trainer.device=cpu");
-  }
-  const bool cpu_kernels = c.rollout_engine != "torch" && c.machine.device == "cpu";
-  if (!cpu_kernels && (c.rollout_dtype != "float32" || c.rollout_kv_dtype != "float32")) {
-    return invalid_argument(
-        "rollout.dtype and rollout.kv_dtype other than float32 need the CPU kernels: "
-        "rollout.engine=cpu and trainer.device=cpu");
-  }
-  if (!cpu_kernels && c.rollout_workers > 1) {
-    return invalid_argument(
-        "rollout.workers above 1 needs the CPU kernels: rollout.engine=cpu and trainer.device=cpu");
-  }
-  if (c.speculation != "off" && c.engine.token_budget > 0) {
-    log::warn(
-        "rollout.speculation works only in evaluations here: with rollout.token_budget samples "
-        "advance in step");
-  }
-  const auto& s = c.sampler;
-  if (s.order == "curriculum" &&
-      (s.curriculum_iterations.empty() ||
-       s.curriculum_iterations.size() != s.curriculum_min_difficulty.size() ||
-       s.curriculum_iterations.size() != s.curriculum_max_difficulty.size())) {
-    return invalid_argument(
-        "data.order=curriculum needs data.curriculum_iterations, _min_difficulty and "
-        "_max_difficulty of the same length");
-  }
-  const auto& sampling = c.engine.sampling;
-  if (sampling.top_p < 1 || sampling.top_k > 0 || sampling.min_p > 0) {
-    log::warn(
-        "rollout.top_p/top_k/min_p cut the sampling distribution: recorded log-probabilities are "
-        "of "
-        "the cut one and differ from the trainer's");
-  }
-  return ok_status();
 }
 
 }  // namespace longshot::loop

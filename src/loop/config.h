@@ -54,6 +54,10 @@ struct SftConfig {
   std::string output;  // run folder; the model is written to <output>/huggingface or adapter
 };
 
+// Of a reward model: the same choices; what the rows are and what is learned from them differs. Adapters are not offered:
+// the score has to learn with them.
+struct RmConfig : SftConfig {};
+
 struct TrainConfig {
   ModelOptions model;
   MachineOptions machine;
@@ -91,6 +95,7 @@ struct TrainConfig {
 };
 
 void bind(Settings& settings, SftConfig& config);
+void bind(Settings& settings, RmConfig& config);
 void bind(Settings& settings, TrainConfig& config);
 
 // What the table cannot see: required keys, combinations. Errors name the keys.

@@ -60,7 +60,8 @@ namespace {
 
 Result<std::unique_ptr<reward::RewardStage>> make_rewards(const TrainConfig& config) {
   reward::RewardOptions options = config.reward;
-  LS_ASSIGN_OR_RETURN(options.rewards, reward::parse_reward_list(config.reward_functions));
+  LS_ASSIGN_OR_RETURN(options.rewards,
+                      reward::parse_reward_list(config.reward_functions, config.reward.types));
   return reward::RewardStage::create(options);
 }
 
@@ -181,6 +182,19 @@ Status check_inputs(const SftConfig& config) {
   }
   LS_ASSIGN_OR_RETURN(const auto rows, prompts::read_rows(config.train_files));
   log::info("{} training rows", rows.size());
+  return ok_status();
+}
+
+Status check_inputs(const RmConfig& config) {
+  if (!config.model.path.empty()) {
+    LS_ASSIGN_OR_RETURN(const LoadedModel loaded,
+                        load_reward_model(config.model, "cpu", "", config.seed));
+    log::info("model {}: {} parameters", config.model.path,
+              model::parameter_count(loaded.weights.config()));
+  }
+  LS_ASSIGN_OR_RETURN(const auto rows, prompts::read_judged(config.train_files));
+  log::info("{} training rows, {} of them pairs", rows.size(),
+            std::count_if(rows.begin(), rows.end(), [](const auto& row) { return row.pair; }));
   return ok_status();
 }
 

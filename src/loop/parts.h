@@ -56,5 +56,6 @@ Result<std::vector<data::Prompt>> load_prompts(const std::vector<std::string>& f
 // For --dry-run: reads model and data like the real run would, and prints what it found to stderr.
 Status check_inputs(const TrainConfig& config);
 Status check_inputs(const SftConfig& config);
+Status check_inputs(const RmConfig& config);
 
 }  // namespace longshot::loop

@@ -14,11 +14,8 @@ std::string adapter_directory(const std::string& checkpoint) {
   return checkpoint + "/adapter";
 }
 
-}  // namespace
-
-Result<LoadedModel> load_model(const std::string& path, const std::string& chat_template_family,
-                               const std::string& device) {
-  LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_model(path));
+Result<LoadedModel> to_device(model::ModelFiles files, const std::string& path,
+                              const std::string& chat_template_family, const std::string& device) {
   if (files.tokenizer == nullptr) {
     return invalid_argument(path + " has no tokenizer.json; it is needed to read prompts");
   }
@@ -30,6 +27,14 @@ Result<LoadedModel> load_model(const std::string& path, const std::string& chat_
                       model::Weights::from_host(files.config, files.weights, device));
   return LoadedModel{std::move(weights), std::move(files.tokenizer),
                      std::move(files.chat_template)};
+}
+
+}  // namespace
+
+Result<LoadedModel> load_model(const std::string& path, const std::string& chat_template_family,
+                               const std::string& device) {
+  LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_model(path));
+  return to_device(std::move(files), path, chat_template_family, device);
 }
 
 Status choose_what_learns(const ModelOptions& options, const std::string& checkpoint, int64_t seed,
@@ -59,6 +64,19 @@ Result<LoadedModel> load_policy(const ModelOptions& options, const std::string& 
   const std::string path = whole ? checkpoint + "/huggingface" : options.path;
   LS_ASSIGN_OR_RETURN(LoadedModel loaded, load_model(path, options.chat_template, device));
   LS_RETURN_IF_ERROR(choose_what_learns(options, checkpoint, seed, loaded.weights));
+  return loaded;
+}
+
+Result<LoadedModel> load_reward_model(const ModelOptions& options, const std::string& device,
+                                      const std::string& checkpoint, int64_t seed) {
+  const std::string path = checkpoint.empty() ? options.path : checkpoint + "/huggingface";
+  LS_ASSIGN_OR_RETURN(const model::ModelConfig config, model::read_model_config(path));
+  LS_ASSIGN_OR_RETURN(model::ModelFiles files,
+                      config.score_head ? model::read_reward_model(path) : model::read_model(path));
+  if (!config.score_head) model::add_score_head(files, static_cast<uint64_t>(seed));
+  LS_ASSIGN_OR_RETURN(LoadedModel loaded,
+                      to_device(std::move(files), path, options.chat_template, device));
+  LS_RETURN_IF_ERROR(choose_what_learns(options, "", seed, loaded.weights));
   return loaded;
 }
 

@@ -32,6 +32,11 @@ Result<LoadedModel> load_policy(const ModelOptions& options, const std::string& 
 Status choose_what_learns(const ModelOptions& options, const std::string& checkpoint, int64_t seed,
                           model::Weights& weights);
 
+// The reward model of the options, or that of `checkpoint` unless it is empty; of a language model a reward model is made.
+// `seed`: of a new head.
+Result<LoadedModel> load_reward_model(const ModelOptions& options, const std::string& device,
+                                      const std::string& checkpoint, int64_t seed);
+
 // Returns the directory that holds the policy now.
 Result<std::string> write_policy(const std::string& directory, const model::Weights& weights,
                                  int64_t version, const ModelOptions& options,

@@ -7,20 +7,11 @@
 
 #include "base/status.h"
 #include "loop/config.h"
+#include "loop/step_run.h"
 
 namespace longshot::loop {
 
-struct SftResult {
-  int64_t steps = 0;
-  double train_loss = 0, val_loss = 0;  // of the last step; val_loss 0 without data.val_files
-  int64_t tokens = 0;
-  double seconds = 0;
-  std::string model_directory;
-};
-
-// Writes metrics.jsonl and, at the end or on Ctrl-C, the model to <output>/huggingface (with an
-// adapter: the adapter to <output>/adapter). An
-// unfinished run resumes from <output>/global_step_N by itself.
-Result<SftResult> run_sft(const SftConfig& config, const std::string& config_text);
+// See run_steps() for what it writes and how it resumes.
+Result<StepResult> run_sft(const SftConfig& config, const std::string& config_text);
 
 }  // namespace longshot::loop

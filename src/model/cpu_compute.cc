@@ -99,7 +99,7 @@ int64_t CpuCompute::activation_bytes() const {
          dcorrection_.bytes() + dhidden_.bytes() + head_.bytes();
 }
 
-TokenLogprobs CpuCompute::forward(Weights& weights, const Request& request) {
+kernels::ConstRows CpuCompute::forward_hidden(Weights& weights, const Request& request) {
   const at::NoGradGuard no_grad;
   request_ = request;
   families_ = families_of(*request.batch);
@@ -114,6 +114,13 @@ TokenLogprobs CpuCompute::forward(Weights& weights, const Request& request) {
   const kernels::ConstRows hidden = decoder_.hidden();
   for (int64_t i = 0; i < rows; ++i)
     std::copy_n(hidden.row(predictors[i]), config_.hidden_size, gathered_.row(i));
+  return std::as_const(gathered_).rows();
+}
+
+TokenLogprobs CpuCompute::forward(Weights& weights, const Request& request) {
+  const at::NoGradGuard no_grad;
+  forward_hidden(weights, request);
+  const auto rows = static_cast<int64_t>(request.predictors->size());
   cpu::Head::Output out;
   if (request.expected_gradient != nullptr) {
     LS_CHECK(request.for_backward, "an expected gradient is for a backward pass");
@@ -145,24 +152,30 @@ void CpuCompute::correct_head(Weights& weights, const std::vector<float>& grad) 
 
 void CpuCompute::backward(Weights& weights, const std::vector<float>& grad) {
   const at::NoGradGuard no_grad;
+  if (request_.expected_gradient == nullptr) {
+    dgathered_.reset(static_cast<int64_t>(grad.size()), config_.hidden_size);
+    head_.backward(problem(weights), log_sums_, grad, dgathered_.rows(),
+                   gradient_of(weights, head_name(config_)));
+  } else if (grad != *request_.expected_gradient) {
+    correct_head(weights, grad);
+  }
+  backward_hidden(weights, std::as_const(dgathered_).rows());
+}
+
+void CpuCompute::backward_hidden(Weights& weights, kernels::ConstRows grad) {
+  const at::NoGradGuard no_grad;
   LS_CHECK(request_.for_backward, "backward() of a pass that kept nothing");
   request_.for_backward = false;
   const std::vector<int64_t>& predictors = *request_.predictors;
   const auto rows = static_cast<int64_t>(predictors.size());
   const int hidden = config_.hidden_size;
-  const auto find = [&](const std::string& name) { return gradient_of(weights, name); };
-  const cpu::DecoderArrays<float> gradients = arrays<float>(config_, find);
-  if (request_.expected_gradient == nullptr) {
-    dgathered_.reset(rows, hidden);
-    head_.backward(problem(weights), log_sums_, grad, dgathered_.rows(), find(head_name(config_)));
-  } else if (grad != *request_.expected_gradient) {
-    correct_head(weights, grad);
-  }
+  const cpu::DecoderArrays<float> gradients =
+      arrays<float>(config_, [&](const std::string& name) { return gradient_of(weights, name); });
   dhidden_.reset(request_.batch->total(), hidden);
   for (int64_t r = 0; r < request_.batch->total(); ++r) std::fill_n(dhidden_.row(r), hidden, 0.0f);
   for (int64_t i = 0; i < rows; ++i) {
     float* out = dhidden_.row(predictors[i]);
-    const float* in = dgathered_.row(i);
+    const float* in = grad.row(i);
     for (int e = 0; e < hidden; ++e) out[e] += in[e];
   }
   decoder_.backward(dhidden_.rows(), gradients);

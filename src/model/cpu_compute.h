@@ -40,6 +40,13 @@ class CpuCompute {
   // From grad[i] = d loss / d logprobs[i]; adds to the gradients of the weights that require one. Once.
   void backward(Weights& weights, const std::vector<float>& grad);
 
+  // The layers alone, for a head of the caller's own: the hidden states at the predictors after the final norm,
+  // [predictors, hidden], valid until the next pass. Of the request, batch, predictors, for_backward and checkpointing
+  // count.
+  kernels::ConstRows forward_hidden(Weights& weights, const Request& request);
+  // From the gradient at what it returned; adds to the gradients of the weights that require one. Once.
+  void backward_hidden(Weights& weights, kernels::ConstRows grad);
+
   // Memory of the decoder's activations, and of the head's rows and logits.
   int64_t activation_bytes() const;
 

@@ -34,8 +34,8 @@ inline ModelConfig tiny_config(const std::string& model_type) {
 
 // Weights::random with wider values, so that attention is far from uniform and biases and norms
 // matter.
-inline Weights tiny_weights(const std::string& model_type, uint64_t seed = 1) {
-  Weights weights = Weights::random(tiny_config(model_type), seed, "cpu");
+inline Weights wide_weights(const ModelConfig& config, uint64_t seed) {
+  Weights weights = Weights::random(config, seed, "cpu");
   for (NamedTensor& named : weights.tensors()) {
     at::Tensor values = named.tensor.detach();
     CounterRng rng(hash_combine(seed, hash64(named.name + "/wide")));
@@ -43,6 +43,10 @@ inline Weights tiny_weights(const std::string& model_type, uint64_t seed = 1) {
     for (int64_t i = 0; i < values.numel(); ++i) data[i] += 0.2F * rng.next_normal();
   }
   return weights;
+}
+
+inline Weights tiny_weights(const std::string& model_type, uint64_t seed = 1) {
+  return wide_weights(tiny_config(model_type), seed);
 }
 
 inline std::vector<int32_t> random_tokens(int length, uint64_t key, int vocab = 61) {

@@ -25,8 +25,8 @@ Status check_form(const Row& row, const ColumnMapping& mapping) {
   switch (schema) {
     case Schema::preference:
       return invalid_argument(row.where +
-                              ": rows with 'chosen' and 'rejected' are preference pairs; train " +
-                              "on them with `longshot dpo`");
+                              ": rows with 'chosen' and 'rejected' are preference pairs; " +
+                              "`longshot rm` trains a reward model on them");
     case Schema::messages:
       return invalid_argument(row.where +
                               ": rows with 'messages' are for `longshot sft`; to use them as " +
@@ -161,6 +161,12 @@ Result<ParsedRow> parse_row(const Row& row, const ColumnMapping& mapping) {
 }
 
 }  // namespace
+
+Result<std::string> reference_of(const Row& row) {
+  LS_ASSIGN_OR_RETURN(const Answer answer, find_answer(row, {}));
+  if (answer.value == nullptr) return std::string();
+  return text_of(*answer.value, row.where + ": ground truth");
+}
 
 Result<std::vector<data::Prompt>> read_prompts(const std::vector<std::string>& files,
                                                const ColumnMapping& mapping) {

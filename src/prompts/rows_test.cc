@@ -145,7 +145,7 @@ TEST_F(Files, IdsAreStableAndUnique) {
 }
 
 TEST_F(Files, RowsThatCannotBePromptsAreRefusedWithAPointer) {
-  EXPECT_THAT(error_of(R"({"prompt":"a","chosen":"b","rejected":"c"})"), HasSubstr("longshot dpo"));
+  EXPECT_THAT(error_of(R"({"prompt":"a","chosen":"b","rejected":"c"})"), HasSubstr("longshot rm"));
   EXPECT_THAT(error_of(R"({"messages":[{"role":"user","content":"b"}]})"),
               HasSubstr("longshot sft"));
   EXPECT_THAT(error_of(R"({"text":"b"})"), HasSubstr("longshot sft"));

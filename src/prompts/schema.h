@@ -20,6 +20,9 @@ const char* schema_name(Schema schema);
 // An error names the columns found and the forms that are known.
 Result<Schema> detect_schema(const Row& row, const std::string& prompt_column = "prompt");
 
+// The right answer of a row as text: reward_model.ground_truth, ground_truth, answer or solution; "" where it has none.
+Result<std::string> reference_of(const Row& row);
+
 // A chat from a JSON list of {"role", "content"}. Content is a string or a list of {"type": "text"}
 // parts; tool calls and other parts are refused, since no supported template renders them.
 Result<std::vector<data::Message>> parse_messages(const Json& list, const std::string& where);

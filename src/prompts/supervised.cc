@@ -179,9 +179,9 @@ Result<SupervisedExample> encode_row(const Encoder& encoder, const Row& row) {
     case Schema::preference:
       break;
   }
-  return invalid_argument(row.where +
-                          ": rows with 'chosen' and 'rejected' are preference pairs; train on " +
-                          "them with `longshot dpo`");
+  return invalid_argument(
+      row.where + ": rows with 'chosen' and 'rejected' are preference pairs; `longshot rm` " +
+      "trains a reward model on them");
 }
 
 }  // namespace

@@ -207,7 +207,7 @@ TEST_F(Supervised, TemplatesThatRewriteEarlierTurnsAreAnError) {
 }
 
 TEST_F(Supervised, RowsThatCannotBeTrainedOnAreErrors) {
-  EXPECT_THAT(error_of(R"({"prompt":"a","chosen":"b","rejected":"c"})"), HasSubstr("longshot dpo"));
+  EXPECT_THAT(error_of(R"({"prompt":"a","chosen":"b","rejected":"c"})"), HasSubstr("longshot rm"));
   EXPECT_THAT(error_of(R"({"messages":[{"role":"user","content":"a"}]})"),
               HasSubstr("no assistant turn"));
   EXPECT_THAT(error_of(R"({"prompt":"a"})"), HasSubstr("no text to train on"));

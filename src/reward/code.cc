@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cctype>
 #include <chrono>
 #include <iterator>
@@ -12,8 +11,8 @@
 #include <vector>
 
 #include "base/stop.h"
-#include "reward/http_client.h"
 #include "reward/rules.h"
+#include "reward/services.h"
 
 namespace longshot::reward {
 namespace {
@@ -26,7 +25,7 @@ constexpr std::string_view kLanguages[] = {
     "python", "python3", "py", "cpp",  "c++", "cc",    "g++",        "cpp17",  "cpp20",
     "c",      "gcc",     "bash", "sh", "shell", "javascript", "nodejs", "node", "js"};
 constexpr auto kPause =
-    std::chrono::milliseconds(100);  // before a service that is full is asked again
+    std::chrono::milliseconds(100);  // after a sandbox's fault
 constexpr double kSlack = 0.1;       // seconds that a judgement may have taken to begin
 
 std::string lower(std::string_view text) {
@@ -137,41 +136,20 @@ class CodeReward : public Reward {
   const TestRunner run_;
 };
 
-// Sandbox services in turn.
-class Services {
- public:
-  Services(std::vector<Url> urls, std::map<std::string, std::string> headers)
-      : urls_(std::move(urls)), client_(std::move(headers)) {}
-
-  Result<bool> run(const Json& request, Deadline deadline) {
-    const std::string body = dump_json(request);
-    Status last = unavailable(std::string(kWho) + ": no time left");
-    while (!deadline.expired() && !stop_requested()) {
-      const auto passed = ask(urls_[next_++ % urls_.size()], body, deadline);
-      if (passed.ok() || passed.status().code() != StatusCode::unavailable) return passed;
-      last = passed.status();
-      std::this_thread::sleep_for(kPause);
-    }
-    return last;
+// Asks the services until one has a verdict.
+Result<bool> ask(Services& services, const Json& request, Deadline deadline) {
+  Status last = unavailable(std::string(kWho) + ": no time left");
+  while (!deadline.expired() && !stop_requested()) {
+    LS_ASSIGN_OR_RETURN(const Json reply, services.post(request, deadline));
+    const auto passed = reply.find("passed");
+    if (passed == reply.end())
+      return corrupt(std::string(kWho) + ": no /run_tests answer: " + reply.dump().substr(0, 200));
+    if (passed->is_boolean()) return passed->get<bool>();
+    last = unavailable(std::string(kWho) + ": fault: " + reply.dump().substr(0, 300));
+    std::this_thread::sleep_for(kPause);
   }
-
- private:
-  Result<bool> ask(const Url& url, const std::string& body, Deadline deadline) {
-    const std::string who = std::string(kWho) + ": " + url.server;
-    LS_ASSIGN_OR_RETURN(const HttpReply reply, client_.post(url, body, deadline, who));
-    LS_RETURN_IF_ERROR(check_http_status(reply, who));
-    LS_ASSIGN_OR_RETURN(const Json json, parse_json(reply.body, who));
-    const auto passed = json.is_object() ? json.find("passed") : json.end();
-    if (passed == json.end())
-      return corrupt(who + ": no /run_tests answer: " + reply.body.substr(0, 200));
-    if (!passed->is_boolean()) return unavailable(who + ": fault: " + reply.body.substr(0, 300));
-    return passed->get<bool>();
-  }
-
-  const std::vector<Url> urls_;
-  HttpClient client_;
-  std::atomic<size_t> next_{0};
-};
+  return last;
+}
 
 Result<CodeOptions> read_options(const Json& options) {
   CodeOptions code;
@@ -181,25 +159,6 @@ Result<CodeOptions> read_options(const Json& options) {
   if (!(code.run_timeout > 0))
     return invalid_argument(std::string(kWho) + ": run_timeout must be > 0");
   return code;
-}
-
-Result<std::vector<Url>> read_urls(const Json& options) {
-  const auto found = options.is_object() ? options.find("url") : options.end();
-  if (found == options.end()) {
-    return invalid_argument(std::string(kWho) +
-                            ": needs 'url', of a service that `longshot sandbox` starts");
-  }
-  const Json list = found->is_array() ? *found : Json::array({*found});
-  std::vector<Url> urls;
-  for (const Json& entry : list) {
-    if (!entry.is_string())
-      return invalid_argument(std::string(kWho) + ": 'url' must be text, or a list of it");
-    LS_ASSIGN_OR_RETURN(Url url, parse_url(entry.get<std::string>(), kWho));
-    if (url.path == "/") url.path = "/run_tests";
-    urls.push_back(std::move(url));
-  }
-  if (urls.empty()) return invalid_argument(std::string(kWho) + ": 'url' is an empty list");
-  return urls;
 }
 
 }  // namespace
@@ -248,15 +207,17 @@ Result<std::unique_ptr<Reward>> make_code(const Json& options, TestRunner run) {
 Result<std::unique_ptr<Reward>> make_code(const Json& options) {
   LS_RETURN_IF_ERROR(check_options(
       "code", options, {"url", "language", "run_timeout", "memory_limit_MB", "headers"}));
-  LS_ASSIGN_OR_RETURN(std::vector<Url> urls, read_urls(options));
+  LS_ASSIGN_OR_RETURN(
+      std::vector<Url> urls,
+      read_urls(options, "/run_tests", kWho, "of a service that `longshot sandbox` starts"));
   LS_ASSIGN_OR_RETURN(auto headers, (json_get_or<std::map<std::string, std::string>>(
                                         options, "headers", {}, kWho)));
-  const auto services = std::make_shared<Services>(std::move(urls), std::move(headers));
+  const auto services = std::make_shared<Services>(std::move(urls), std::move(headers), kWho);
   Json others = options;
   others.erase("url");
   others.erase("headers");
   return make_code(others, [services](const Json& request, Deadline deadline) {
-    return services->run(request, deadline);
+    return ask(*services, request, deadline);
   });
 }
 

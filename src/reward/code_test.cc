@@ -164,15 +164,12 @@ TEST(CodeReward, ADeadlineThatAnEndlessProgramWouldMissIsAnError) {
 
 TEST(CodeReward, ARunnerTakesTheServicesPlace) {
   Json seen;
-  RewardFactories factories;
-  factories["code"] = [&](const Json& options) {
-    return make_code(options, [&](const Json& request, Deadline) -> Result<bool> {
-      seen = request;
-      if (request["code"] == "fault\n") return unavailable("fault");
-      return request["code"] == "right\n";
-    });
+  const TestRunner run = [&](const Json& request, Deadline) -> Result<bool> {
+    seen = request;
+    if (request["code"] == "fault\n") return unavailable("fault");
+    return request["code"] == "right\n";
   };
-  const auto reward = make_reward({.type = "code", .options = {{"language", "cpp"}}}, factories);
+  const auto reward = make_code({{"language", "cpp"}}, run);
   ASSERT_TRUE(reward.ok()) << reward.status().message();
   const auto ask = [&](const std::string& code) {
     Question question;
@@ -185,7 +182,7 @@ TEST(CodeReward, ARunnerTakesTheServicesPlace) {
   EXPECT_EQ(ask("right\n")->value, 1);
   EXPECT_EQ(seen["language"], "cpp");
   EXPECT_EQ(seen["tests"], Json::parse(R"([{"input": "", "output": "1"}])"));
-  EXPECT_FALSE(make_reward({.type = "code", .options = {{"url", "http://x"}}}, factories).ok());
+  EXPECT_FALSE(make_code({{"url", "http://x"}}, run).ok());
 }
 
 TEST(CodeReward, WhatTheServiceRefusesIsAnErrorAtOnce) {

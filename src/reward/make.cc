@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "reward/code.h"
+#include "reward/judge.h"
 #include "reward/plugins.h"
 #include "reward/reward.h"
 #include "reward/rules.h"
@@ -11,30 +12,31 @@
 namespace longshot::reward {
 namespace {
 
-struct Entry {
-  const char* type;
-  Result<std::unique_ptr<Reward>> (*make)(const Json& options);
-  bool decides_correct;  // the default in parse_reward_list
-};
-
-constexpr Entry kTable[] = {
+constexpr RewardType kTable[] = {
     {"auto", make_auto, true},      {"math", make_math, true},
     {"choice", make_choice, true},  {"countdown", make_countdown, true},
     {"exact", make_exact, true},    {"reasoning_gym", make_reasoning_gym, true},
     {"format", make_format, false}, {"repetition", make_repetition, false},
     {"python", make_python, true},  {"command", make_command, true},
     {"http", make_http, true},      {"code", make_code, true},
+    {"judge", make_judge, true},
 };
 
-const Entry* find_entry(const std::string& type) {
-  const auto* it = std::find_if(std::begin(kTable), std::end(kTable),
-                                [&](const Entry& e) { return type == e.type; });
-  return it == std::end(kTable) ? nullptr : it;
+const RewardType* find_type(const std::string& type, std::span<const RewardType> more = {}) {
+  for (const std::span<const RewardType> table : {more, std::span<const RewardType>(kTable)}) {
+    for (const RewardType& entry : table) {
+      if (type == entry.type) return &entry;
+    }
+  }
+  return nullptr;
 }
 
-Status unknown_type(const std::string& type) {
+Status unknown_type(const std::string& type, std::span<const RewardType> more = {}) {
   std::string names;
   for (const auto& entry : kTable) names.append(names.empty() ? "" : ", ").append(entry.type);
+  for (const auto& entry : more) {
+    if (find_type(entry.type) == nullptr) names.append(", ").append(entry.type);
+  }
   return invalid_argument("unknown reward function '" + type + "'; known are " + names);
 }
 
@@ -103,17 +105,18 @@ Result<RewardSpec> parse_object(const Json& json, const std::string& where) {
   return spec;
 }
 
-Result<RewardSpec> parse_one(const Json& json, const std::string& where) {
+Result<RewardSpec> parse_one(const Json& json, std::span<const RewardType> more,
+                             const std::string& where) {
   if (!json.is_string() && !json.is_object()) {
     return invalid_argument(where +
                             ": expected \"type\", \"type:weight\" or an object with a type");
   }
   LS_ASSIGN_OR_RETURN(RewardSpec spec, json.is_string() ? parse_compact(json.get<std::string>())
                                                         : parse_object(json, where));
-  const Entry* entry = find_entry(spec.type);
-  if (entry == nullptr) return unknown_type(spec.type).with_context(where);
+  spec.kind = find_type(spec.type, more);
+  if (spec.kind == nullptr) return unknown_type(spec.type, more).with_context(where);
   LS_ASSIGN_OR_RETURN(spec.decides_correct,
-                      json_get_or(json, "decides_correct", entry->decides_correct, where));
+                      json_get_or(json, "decides_correct", spec.kind->decides_correct, where));
   return spec;
 }
 
@@ -145,21 +148,19 @@ Result<std::unique_ptr<Reward>> make_auto(const Json& options) {
       std::move(math), std::move(choice), std::move(countdown), std::move(gym)));
 }
 
-Result<std::unique_ptr<Reward>> make_reward(const RewardSpec& spec,
-                                            const RewardFactories& factories) {
-  if (const auto it = factories.find(spec.type); it != factories.end())
-    return it->second(spec.options);
-  const Entry* entry = find_entry(spec.type);
-  if (entry == nullptr) return unknown_type(spec.type);
-  return entry->make(spec.options);
+Result<std::unique_ptr<Reward>> make_reward(const RewardSpec& spec) {
+  const RewardType* kind = spec.kind != nullptr ? spec.kind : find_type(spec.type);
+  if (kind == nullptr) return unknown_type(spec.type);
+  return kind->make(spec.options);
 }
 
-Result<std::vector<RewardSpec>> parse_reward_list(const Json& json) {
+Result<std::vector<RewardSpec>> parse_reward_list(const Json& json,
+                                                  std::span<const RewardType> more) {
   if (!json.is_array()) return invalid_argument("reward.functions must be a list");
   std::vector<RewardSpec> specs;
   for (size_t i = 0; i < json.size(); ++i) {
     LS_ASSIGN_OR_RETURN(RewardSpec spec,
-                        parse_one(json[i], "reward.functions[" + std::to_string(i) + "]"));
+                        parse_one(json[i], more, "reward.functions[" + std::to_string(i) + "]"));
     specs.push_back(std::move(spec));
   }
   return specs;

@@ -3,9 +3,9 @@
 // none.
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +22,7 @@ namespace longshot::reward {
 struct Question {
   std::string data_source;
   std::string prompt;      // text of the last user message, or the raw prompt
+  std::vector<data::Message> messages;  // the whole chat; empty where the prompt is raw text
   std::string completion;  // the response
   std::string ground_truth;
   Json extra_info;
@@ -44,31 +45,35 @@ class Reward {
   virtual Result<Score> judge(const Question& question, Deadline deadline) = 0;
 };
 
+// A kind of reward by its name. `make` checks the options and names an unknown or wrong one.
+struct RewardType {
+  const char* type;
+  Result<std::unique_ptr<Reward>> (*make)(const Json& options);
+  bool decides_correct;  // the default in parse_reward_list
+};
+
 // One entry of the config's list.
 struct RewardSpec {
   // "auto", "math", "choice", "countdown", "exact", "reasoning_gym", "format", "repetition"
   // (reward/rules.h says what each does and takes), "python", "command", "http" (reward/plugins.h),
-  // "code" (reward/code.h).
+  // "code" (reward/code.h), "judge" (reward/judge.h), or one of `more` below.
   std::string type;
   double weight = 1.0;
   bool decides_correct = true;  // whether this one's `correct` counts for accuracy
   Json options;                 // type-specific: {"path": ...}, {"url": ...}, {"pattern": ...}
+  const RewardType* kind = nullptr;  // null: looked up by `type` among those named above
 };
-// Makes a reward function from its options, which it checks.
-using RewardFactory = std::function<Result<std::unique_ptr<Reward>>(const Json& options)>;
-// Factories by type, for what a folder above this one brings; they count before those of this folder.
-using RewardFactories = std::map<std::string, RewardFactory>;
-
 // "auto" chooses by data_source: countdown, multiple choice, reasoning-gym, else math (make_auto in
 // reward/rules.h).
-Result<std::unique_ptr<Reward>> make_reward(const RewardSpec& spec,
-                                            const RewardFactories& factories = {});
+Result<std::unique_ptr<Reward>> make_reward(const RewardSpec& spec);
 
 // The config's `reward.functions`: a list of "type", "type:weight" or objects
 //   {"type": "format", "weight": 0.1, "decides_correct": false, "pattern": "..."}
 // whose other members are the type's options. "format" and "repetition" do not decide correctness
-// unless told so.
-Result<std::vector<RewardSpec>> parse_reward_list(const Json& json);
+// unless told so. `more`: kinds that a folder above brings, such as reward/learned's; they count before those of the same name
+// here, and are borrowed by the result.
+Result<std::vector<RewardSpec>> parse_reward_list(const Json& json,
+                                                  std::span<const RewardType> more = {});
 
 struct RewardOptions {
   std::vector<RewardSpec> rewards;  // empty = one "auto"
@@ -78,7 +83,7 @@ struct RewardOptions {
   double repetition_penalty = 0.5;   // subtracted when a sample ended by repeat detection
   double length_weight = 0;          // weight of the length reward (report 2.2)
   int length_warmup_iterations = 0;  // iterations before it is switched on
-  RewardFactories factories;
+  std::span<const RewardType> types;  // what parse_reward_list knows beside its own
 };
 
 // The stage: judges samples with the combined rewards.

@@ -51,6 +51,7 @@ Question make_question(const data::Prompt& prompt, const data::Sample& sample) {
   for (const auto& message : prompt.messages) {
     if (message.role == "user") question.prompt = message.content;
   }
+  question.messages = prompt.messages;
   question.completion = sample.text;
   question.ground_truth = prompt.ground_truth;
   question.extra_info = prompt.extra_info;
@@ -270,7 +271,7 @@ Result<std::unique_ptr<RewardStage>> RewardStage::create(const RewardOptions& op
   }
   std::vector<Member> members;
   for (auto& spec : specs) {
-    LS_ASSIGN_OR_RETURN(auto reward, make_reward(spec, options.factories));
+    LS_ASSIGN_OR_RETURN(auto reward, make_reward(spec));
     const std::string name = unique_name(reward->name(), members);
     members.push_back({name, std::move(spec), std::move(reward), {}});
   }

@@ -40,7 +40,25 @@ def test_smollm2_chain_sum(tmp_path):
     assert pathlib.Path(done.stdout.strip()).exists()
 
 
+def test_reward_models_that_check_calculations(tmp_path):
+    data = tmp_path / "data"
+    longshot("data", "make", "--task", "check", "--out", data, "--train", 64, "--val", 32, "--sft", 300)
+    made = [f"model.alphabet_file={data}/alphabet.txt", "data.val_files=[]", "trainer.total_steps=20"]
+    for command, config, rows in (("rm", "check_rm", "rm"), ("sft", "check_cot", "sft")):
+        longshot(command, f"configs/{config}.toml", f"data.train_files=['{data}/{rows}.jsonl']", *made,
+                 f"trainer.default_local_dir={tmp_path}/{config}")
+    for config, more in (("check_rm", []), ("check_cot", ["--prompt", "{question}{response}?", "--max-tokens", 96])):
+        longshot("rm-eval", "--model", tmp_path / config / "huggingface", "--data", data / "rm_val.jsonl", *more,
+                 "--output", tmp_path / "figures.json")
+        figures = json.loads((tmp_path / "figures.json").read_text())
+        assert figures["responses"] == 32 and figures["malformed"] + figures.get("judged", 0) == 32
+    done = longshot("train", "configs/check_cot_rl.toml", f"model.path={tmp_path}/check_cot/huggingface",
+                    f"data.train_files=['{data}/train.jsonl']", f"data.val_files=['{data}/val.jsonl']",
+                    f"trainer.default_local_dir={tmp_path}/rl", "trainer.total_iterations=1", "trainer.test_freq=1")
+    assert pathlib.Path(done.stdout.strip()).exists()
+
+
 def test_no_configuration_is_forgotten():
-    tested = {"quickstart_sft.toml", "quickstart_rl.toml", "smollm2_chain_sum.toml",
-              "programs_sft.toml", "programs_rl.toml"}  # programs: test_code_rl.py
+    tested = {"quickstart_sft.toml", "quickstart_rl.toml", "smollm2_chain_sum.toml", "check_rm.toml", "check_cot.toml",
+              "check_cot_rl.toml", "programs_sft.toml", "programs_rl.toml"}  # programs: test_code_rl.py
     assert {path.name for path in (ROOT / "configs").iterdir()} == tested

@@ -51,8 +51,8 @@ default_local_dir = "{run}"
 """
 
 
-def start(config_file):
-    return subprocess.Popen([LONGSHOT, "train", str(config_file)], stdout=subprocess.DEVNULL,
+def start(config_file, command="train"):
+    return subprocess.Popen([LONGSHOT, command, str(config_file)], stdout=subprocess.DEVNULL,
                             stderr=subprocess.PIPE, text=True)
 
 
@@ -174,10 +174,10 @@ def test_kill_in_the_middle_of_writing_a_checkpoint(setting):
     assert kills >= 1
 
 
-def interrupt(file, run, has_come):
-    """Starts the run and sends SIGINT as soon as has_come()."""
+def interrupt(file, run, has_come, command="train"):
+    """Starts the run and sends SIGINT as soon as has_come(); the newest checkpoint."""
     at_once = has_come()
-    process = start(file)
+    process = start(file, command)
     deadline = time.time() + 60
     while not has_come():
         assert time.time() < deadline and process.poll() is None

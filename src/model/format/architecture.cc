@@ -70,7 +70,11 @@ std::vector<WeightSpec> expected_weights(const ModelConfig& c) {
     add_mlp(c, prefix + "mlp.", specs);
   }
   specs.push_back({"model.norm.weight", {c.hidden_size}});
-  if (!c.tie_word_embeddings) specs.push_back({"lm_head.weight", {c.vocab_size, c.hidden_size}});
+  if (c.score_head) {
+    specs.push_back({"score.weight", {1, c.hidden_size}});
+  } else if (!c.tie_word_embeddings) {
+    specs.push_back({"lm_head.weight", {c.vocab_size, c.hidden_size}});
+  }
   return specs;
 }
 

@@ -18,12 +18,13 @@ constexpr int kMaxHeadDim = 1 << 12, kMaxPositions = 1 << 28;
 // Class names and defaults of the model types, from transformers' configuration classes.
 struct Family {
   const char* model_type;
-  const char* architecture;
+  const char* class_name;
   int default_positions;
 };
-constexpr std::array<Family, 3> kFamilies = {{{"llama", "LlamaForCausalLM", 2048},
-                                              {"qwen2", "Qwen2ForCausalLM", 32768},
-                                              {"qwen3", "Qwen3ForCausalLM", 32768}}};
+constexpr std::array<Family, 3> kFamilies = {
+    {{"llama", "Llama", 2048}, {"qwen2", "Qwen2", 32768}, {"qwen3", "Qwen3", 32768}}};
+constexpr const char* kLanguageModel = "ForCausalLM";
+constexpr const char* kClassifier = "ForSequenceClassification";
 constexpr int kQwen3HeadDim = 128;
 
 const Family* find_family(const std::string& model_type) {
@@ -115,6 +116,9 @@ void read_token_ids(ConfigReader& json, ModelConfig& config) {
   if (json.has("bos_token_id")) {
     config.bos_token_id = json.integer("bos_token_id", std::nullopt, 0, kMaxVocab);
   }
+  // Some configurations say -1 for none.
+  if (json.has("pad_token_id") && json.at("pad_token_id") != -1)
+    config.pad_token_id = json.integer("pad_token_id", std::nullopt, 0, kMaxVocab);
   if (!json.has("eos_token_id")) return;
   const Json& eos = json.at("eos_token_id");
   config.eos_token_ids.clear();
@@ -163,6 +167,20 @@ void read_switches(ConfigReader& json, ModelConfig& config) {
   config.mlp_bias = config.model_type == "llama" && json.flag("mlp_bias", false);
   config.qk_norm = config.model_type == "qwen3";
   config.tie_word_embeddings = json.flag("tie_word_embeddings", false);
+}
+
+// A classifier with one label has a score for a head. Without labels transformers takes two.
+void read_head(ConfigReader& json, ModelConfig& config) {
+  if (!json.has("architectures") || !json.at("architectures").is_array()) return;
+  for (const Json& name : json.at("architectures"))
+    config.score_head |= name.is_string() && name.get<std::string>().ends_with(kClassifier);
+  if (!config.score_head) return;
+  const bool named = json.has("id2label") && json.at("id2label").is_object();
+  const int labels = named ? static_cast<int>(json.at("id2label").size())
+                           : json.integer("num_labels", 2, 0, kMaxVocab);
+  if (labels != 1)
+    json.fail("id2label",
+              fmt::format("gives {} labels; a reward model has one, its score", labels));
 }
 
 Json rope_json(const ModelConfig& config) {
@@ -235,6 +253,7 @@ Result<ModelConfig> config_from_json(const Json& object, const std::string& wher
   read_switches(json, config);
   read_token_ids(json, config);
   read_dtype(json, config);
+  read_head(json, config);
   reject_unsupported(json, config.num_layers);
   LS_RETURN_IF_ERROR(json.status());
   LS_RETURN_IF_ERROR(read_rope(json, where, config));
@@ -267,7 +286,9 @@ Json generation_config_to_json(const ModelConfig& config) {
 Json config_to_json(const ModelConfig& config) {
   const Family* family = find_family(config.model_type);
   LS_CHECK(family != nullptr, "unknown model_type " + config.model_type);
-  Json json = {{"architectures", {family->architecture}},
+  const std::string architecture =
+      std::string(family->class_name) + (config.score_head ? kClassifier : kLanguageModel);
+  Json json = {{"architectures", {architecture}},
                {"model_type", config.model_type},
                {"vocab_size", config.vocab_size},
                {"hidden_size", config.hidden_size},
@@ -285,6 +306,11 @@ Json config_to_json(const ModelConfig& config) {
                {"use_cache", true},
                {"bos_token_id", config.bos_token_id ? Json(*config.bos_token_id) : Json(nullptr)},
                {"eos_token_id", eos_json(config)}};
+  if (config.pad_token_id) json["pad_token_id"] = *config.pad_token_id;
+  if (config.score_head) {
+    json["id2label"] = {{"0", "LABEL_0"}};
+    json["label2id"] = {{"LABEL_0", 0}};
+  }
   if (config.model_type != "qwen2") json["attention_bias"] = config.qkv_bias;
   if (config.model_type == "llama") json["mlp_bias"] = config.mlp_bias;
   if (config.model_type != "llama") json["use_sliding_window"] = false;

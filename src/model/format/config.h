@@ -32,12 +32,16 @@ struct ModelConfig {
   double rope_theta = 10000.0;
   std::optional<Llama3RopeScaling> rope_scaling;
   bool tie_word_embeddings = false;
+  // "score.weight" [1, hidden] takes the place of the vocabulary's head: a reward model, ...ForSequenceClassification with
+  // one label in transformers.
+  bool score_head = false;
   bool qkv_bias = false;            // Qwen2; Llama with attention_bias
   bool attention_out_bias = false;  // Llama with attention_bias
   bool mlp_bias = false;
   bool qk_norm = false;  // Qwen3: RMSNorm over head_dim on q and k before RoPE
   std::optional<int> bos_token_id;
   std::vector<int> eos_token_ids;
+  std::optional<int> pad_token_id;
   std::string dtype = "float32";  // of the stored weights: float32, bfloat16, float16
 };
 
@@ -60,7 +64,7 @@ Json config_to_json(const ModelConfig& config);
 std::vector<float> rope_inverse_frequencies(const ModelConfig& config);
 
 // Name and shape of every weight the architecture has, Hugging Face names, in a fixed order.
-// lm_head.weight is absent when the embedding is tied.
+// lm_head.weight is absent when the embedding is tied or the head is a score.
 struct WeightSpec {
   std::string name;
   std::vector<int64_t> shape;

@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/rng.h"
 #include "model/format/adapter.h"
 #include "model/format/gguf_model.h"
 #include "model/format/hf_weights.h"
@@ -86,12 +88,19 @@ Result<std::string> base_of_adapter(const std::string& directory) {
   return base;
 }
 
+Result<ModelFiles> read_any(const std::string& path);
+
 Result<ModelFiles> read_merged(const std::string& directory) {
   LS_ASSIGN_OR_RETURN(const std::string base, base_of_adapter(directory));
-  LS_ASSIGN_OR_RETURN(ModelFiles files, read_model(base));
+  LS_ASSIGN_OR_RETURN(ModelFiles files, read_any(base));
   LS_ASSIGN_OR_RETURN(const Adapter adapter, read_adapter(directory, files.config));
   merge_adapter(adapter, files.weights);
   return files;
+}
+
+Result<ModelFiles> read_any(const std::string& path) {
+  if (is_adapter_directory(path)) return read_merged(path);
+  return is_gguf_path(path) ? read_gguf_model(path) : read_hf_model(path);
 }
 
 Status check_view(const WeightsView& weights) {
@@ -115,6 +124,16 @@ Status write_tokenizer_files(const fs::path& directory, const tokenizer::Tokeniz
   return write_file_durable(directory / "chat_template.jinja", chat_template->source());
 }
 
+// Of Llama 2 and many others, Llama 3, Qwen and SmolLM2.
+std::optional<int> padding_of(const ModelFiles& files) {
+  for (const char* name : {"<pad>", "<|finetune_right_pad_id|>", "<|endoftext|>"}) {
+    const auto id = files.tokenizer->token_to_id(name);
+    const auto& ends = files.config.eos_token_ids;
+    if (id && std::find(ends.begin(), ends.end(), *id) == ends.end()) return id;
+  }
+  return std::nullopt;
+}
+
 Status fsync_all(const fs::path& directory) {
   LS_ASSIGN_OR_RETURN(const std::vector<std::string> names, list_files(directory));
   for (const std::string& name : names) LS_RETURN_IF_ERROR(fsync_path(directory / name));
@@ -134,8 +153,32 @@ Result<ModelConfig> read_model_config(const std::string& path) {
 }
 
 Result<ModelFiles> read_model(const std::string& path) {
-  if (is_adapter_directory(path)) return read_merged(path);
-  return is_gguf_path(path) ? read_gguf_model(path) : read_hf_model(path);
+  LS_ASSIGN_OR_RETURN(ModelFiles files, read_any(path));
+  if (!files.config.score_head) return files;
+  return invalid_argument(
+      path +
+      " is a reward model: it scores texts and generates none (longshot rm-eval, reward rm)");
+}
+
+Result<ModelFiles> read_reward_model(const std::string& path) {
+  LS_ASSIGN_OR_RETURN(ModelFiles files, read_any(path));
+  if (files.config.score_head) return files;
+  return invalid_argument(
+      path + " is a language model without a score; longshot rm makes a reward model of it");
+}
+
+void add_score_head(ModelFiles& files, uint64_t seed) {
+  constexpr double kStd = 0.02;  // transformers' initializer_range
+  ModelConfig& config = files.config;
+  LS_CHECK(!config.score_head, "the head is a score already");
+  config.score_head = true;
+  if (!config.pad_token_id && files.tokenizer != nullptr) config.pad_token_id = padding_of(files);
+  std::erase_if(files.weights, [](const HostTensor& t) { return t.name == "lm_head.weight"; });
+  HostTensor score{"score.weight", {1, config.hidden_size}, {}};
+  CounterRng rng(hash_combine(seed, hash64(score.name)));
+  for (int i = 0; i < config.hidden_size; ++i)
+    score.data.push_back(static_cast<float>(kStd * rng.next_normal()));
+  files.weights.push_back(std::move(score));
 }
 
 Status write_model(const std::string& directory, const WeightsView& weights,

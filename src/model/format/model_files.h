@@ -35,8 +35,16 @@ struct ModelFiles {
 // the peft package (format/adapter.h): then its base model, which has to be on this machine, with the adapter merged.
 // Missing, extra or mis-shaped tensors, truncated or hostile files are errors that name the tensor
 // and the file.
+// A reward model is an error: it has no head that speaks.
 Result<ModelFiles> read_model(const std::string& path);
+// The same for a Hugging Face directory whose head is a score; any other model is an error.
+Result<ModelFiles> read_reward_model(const std::string& path);
 Result<ModelConfig> read_model_config(const std::string& path);
+
+// Makes a reward model of a language model: a score takes the place of the vocabulary's head, with small normal values, a
+// function of the seed alone. A configuration without a padding token gets the tokenizer's, if it is one of the usual
+// names: transformers needs it to score several texts at once.
+void add_score_head(ModelFiles& files, uint64_t seed);
 
 // Writes a Hugging Face directory: config.json, generation_config.json, model.safetensors (sharded
 // with an index above `max_shard_bytes`), tokenizer files if `tokenizer` is given, chat template if

@@ -107,17 +107,30 @@ OrderedJson prompt_row(const MakeOptions& options, const Task& task, const Found
   return row;
 }
 
-OrderedJson supervised_row(const MakeOptions& options, const Found& found) {
+OrderedJson supervised_row(const MakeOptions& options, const Rendering& chars,
+                           const Rendering& text) {
   OrderedJson row;
   if (options.style == "text") {
-    row["prompt"] = user_turn(found.problem.text.prompt);
-    row["completion"] =
-        OrderedJson::array({{{"role", "assistant"}, {"content", found.problem.text.completion}}});
+    row["prompt"] = user_turn(text.prompt);
+    row["completion"] = OrderedJson::array({{{"role", "assistant"}, {"content", text.completion}}});
   } else {
-    row["prompt"] = found.problem.chars.prompt;
-    row["completion"] = found.problem.chars.completion;
+    row["prompt"] = chars.prompt;
+    row["completion"] = chars.completion;
   }
   return row;
+}
+
+OrderedJson claim_row(const MakeOptions& options, const Claim& claim) {
+  OrderedJson row = supervised_row(options, claim.chars, claim.text);
+  row["label"] = claim.right;
+  return row;
+}
+
+Status write_claims(const MakeOptions& options, const std::vector<Found>& found,
+                    const std::string& name) {
+  std::string lines;
+  for (const Found& f : found) lines += dump_json(claim_row(options, *f.problem.claim)) + '\n';
+  return write_file_atomic(options.directory + "/" + name, lines);
 }
 
 Status write_split(const MakeOptions& options, const Task& task, Levels levels, const char* split,
@@ -126,12 +139,16 @@ Status write_split(const MakeOptions& options, const Task& task, Levels levels, 
   LS_ASSIGN_OR_RETURN(const auto found, generate(options, task, levels, split, count));
   std::string lines;
   for (size_t i = 0; i < found.size(); ++i) {
+    const Problem& problem = found[i].problem;
     const bool supervised = std::string_view(split) == "sft";
-    lines += dump_json(supervised ? supervised_row(options, found[i])
+    lines += dump_json(supervised ? supervised_row(options, problem.chars, problem.text)
                                   : prompt_row(options, task, found[i], split, i));
     lines += '\n';
   }
-  return write_file_atomic(options.directory + "/" + split + ".jsonl", lines);
+  LS_RETURN_IF_ERROR(write_file_atomic(options.directory + "/" + split + ".jsonl", lines));
+  const std::string_view name = split;
+  if (!found[0].problem.claim || name == "train") return ok_status();
+  return write_claims(options, found, name == "val" ? "rm_val.jsonl" : "rm.jsonl");
 }
 
 Status check_choice(const char* flag, const std::string& value, const char* first,

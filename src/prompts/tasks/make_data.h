@@ -18,7 +18,8 @@ struct MakeOptions {
   std::string style = "char";   // "char" or "text"
 };
 
-// train.jsonl, val.jsonl, sft.jsonl (prompt + completion) and, for style "char", alphabet.txt. No
+// train.jsonl, val.jsonl, sft.jsonl (prompt + completion) and, for style "char", alphabet.txt. A task that judges answers
+// also gives rm.jsonl and rm_val.jsonl: the claims of sft.jsonl and val.jsonl as rows for a reward model. No
 // problem occurs twice in a file, and none of val.jsonl in another: a hash of its content says
 // which problems are for validation. Too few different problems at these levels is an error that
 // says how many there are.

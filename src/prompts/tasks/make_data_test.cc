@@ -47,6 +47,7 @@ class MakeData : public testing::Test {
 // and countdown.
 std::string content_of(const std::string& task, std::string prompt) {
   if (task == "chain" || task == "programs") return prompt;
+  if (task == "check") return prompt.substr(0, prompt.find('='));
   const size_t target = std::min(prompt.find('>'), prompt.size());
   std::string tail = prompt.substr(target);
   prompt.resize(target);
@@ -84,6 +85,30 @@ TEST_F(MakeData, ValidationProblemsOccurNowhereElse) {
       EXPECT_FALSE(problems["train"].contains(p) || problems["sft"].contains(p)) << p;
     }
     EXPECT_EQ(bytes("alphabet.txt"), task.alphabet);
+  }
+}
+
+TEST_F(MakeData, ATaskThatJudgesGivesRowsForRewardModels) {
+  for (const char* style : {"char", "text"}) {
+    MakeOptions o = options("check");
+    o.style = style;
+    ASSERT_TRUE(make_data(o).ok());
+    for (const auto& [supervised, claims] :
+         {std::pair{"sft.jsonl", "rm.jsonl"}, {"val.jsonl", "rm_val.jsonl"}}) {
+      const auto asked = rows(supervised);
+      const auto judged = read_judged({directory_ + "/" + claims});
+      ASSERT_TRUE(judged.ok()) << judged.status().message();
+      ASSERT_EQ(judged->size(), asked.size());
+      int right = 0;
+      for (size_t i = 0; i < asked.size(); ++i) {
+        const std::string whole = dump_json(asked[i].json);
+        EXPECT_NE(whole.find((*judged)[i].response), std::string::npos) << whole;
+        EXPECT_NE(whole.find((*judged)[i].question[0].content), std::string::npos) << whole;
+        right += (*judged)[i].label == 1;
+      }
+      EXPECT_GT(right, static_cast<int>(asked.size()) * 3 / 10);
+      EXPECT_LT(right, static_cast<int>(asked.size()) * 7 / 10);
+    }
   }
 }
 
@@ -131,7 +156,7 @@ TEST_F(MakeData, EasyLevelsGiveWhatTheyHave) {
 
 TEST_F(MakeData, WrongOptionsAreErrors) {
   EXPECT_THAT(make_data(options("sums")).message(),
-              HasSubstr("known are addition, chain, countdown, programs"));
+              HasSubstr("known are addition, chain, check, countdown, programs"));
   MakeOptions o = options("countdown");
   o.low_level = o.high_level = 9;
   EXPECT_THAT(make_data(o).message(), HasSubstr("levels 2-6 (numbers to use)"));

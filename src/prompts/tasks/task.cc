@@ -8,6 +8,8 @@ const std::vector<Task>& tasks() {
        make_addition},
       {"chain", "longshot/chain", "math", "0123456789+-=;#", "operations in the chain", 1, 64, 2, 8,
        make_chain},
+      {"check", "longshot/check", "math", "0123456789+-*=;#?{}\":, coretualfs", "operations in the chain",
+       1, 64, 1, 4, make_check},
       {"countdown", "countdown", "math", "0123456789+-*/()=,>:?[]<#nok", "numbers to use", 2, 6, 3, 4,
        make_countdown},
       {"programs", "longshot/programs", "code",

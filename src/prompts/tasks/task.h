@@ -2,6 +2,7 @@
 // Problem generators: unlimited verifiable problems with a completion that solves each: a long chain of thought, or a
 // program.
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,11 +17,18 @@ struct Rendering {
   std::string completion;  // chain of thought and final answer, or a fenced program
 };
 
+// What a task that judges answers asks about, for reward models that see question and answer alone.
+struct Claim {
+  Rendering chars, text;  // question, and the answer that is claimed
+  bool right = false;
+};
+
 struct Problem {
   std::string key;    // equal for problems that are the same in content
   Json ground_truth;  // a string, or an object where the reward rule needs more
   Rendering chars;    // compact, for a character tokenizer; the final answer stands after '#'
   Rendering text;     // plain English, for pretrained models; the final answer stands in \boxed{}
+  std::optional<Claim> claim;
 };
 
 struct Task {
@@ -38,6 +46,9 @@ struct Task {
 Problem make_addition(int digits, CounterRng& rng);
 // Sums and differences of digits, one running total a step.
 Problem make_chain(int operations, CounterRng& rng);
+// Whether the claimed result of such a chain, with products too, is right: the steps, a comparison, then
+// {"correct": true} or {"correct": false}. A wrong claim is a near miss.
+Problem make_check(int operations, CounterRng& rng);
 // Reach a target from numbers, each used once; a search that proposes, evaluates, rejects and
 // backtracks.
 Problem make_countdown(int numbers, CounterRng& rng);
@@ -47,6 +58,6 @@ Problem make_program(int steps, CounterRng& rng);
 
 const std::vector<Task>& tasks();
 const Task* find_task(std::string_view name);  // nullptr if there is none
-std::string task_names();                      // "addition, chain, countdown, programs"
+std::string task_names();                      // "addition, chain, ..."
 
 }  // namespace longshot::prompts

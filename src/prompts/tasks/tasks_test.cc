@@ -144,6 +144,58 @@ TEST(Chain, RunningTotalsFollowTheProblem) {
   }
 }
 
+// The steps of a pocket calculator, one after the other.
+int64_t by_hand(const std::string& expression) {
+  int64_t total = 0;
+  char sign = '+';
+  for (size_t at = 0; at < expression.size();) {
+    size_t end = at;
+    while (end < expression.size() && std::isdigit(expression[end])) ++end;
+    const int64_t term = std::stoll(expression.substr(at, end - at));
+    total = sign == '+' ? total + term : sign == '-' ? total - term : total * term;
+    if (end < expression.size()) sign = expression[end];
+    at = end + 1;
+  }
+  return total;
+}
+
+TEST(Check, TheStepsLeadToTheVerdict) {
+  CounterRng rng(5);
+  int right = 0;
+  for (int i = 0; i < kSamples; ++i) {
+    const int operations = static_cast<int>(rng.next_int(1, 20));
+    const Problem p = make_check(operations, rng);
+    expect_alphabet(*find_task("check"), p);
+    ASSERT_TRUE(p.claim.has_value());
+    const Claim& claim = *p.claim;
+    const std::string expression = claim.chars.prompt.substr(0, claim.chars.prompt.size() - 1);
+    const int64_t result = by_hand(expression), said = std::stoll(claim.chars.completion);
+    ASSERT_EQ(claim.right, result == said) << p.chars.prompt;
+    ASSERT_LE(std::abs(result - said), 10);
+    ASSERT_EQ(p.ground_truth, claim.right ? "true" : "false");
+    ASSERT_EQ(p.chars.prompt, claim.chars.prompt + claim.chars.completion + "?");
+    auto steps = split(p.chars.completion, ';');
+    ASSERT_EQ(steps.size(), static_cast<size_t>(operations) + 3);
+    ASSERT_EQ(steps.back(), claim.right ? "{\"correct\": true}" : "{\"correct\": false}");
+    const std::string ones = steps[steps.size() - 3], tens = steps[steps.size() - 2];
+    ASSERT_EQ((tens[0] - '0') * 10 + ones[0] - '0', result) << p.chars.completion;
+    ASSERT_EQ((tens[2] - '0') * 10 + ones[2] - '0', said) << p.chars.completion;
+    ASSERT_EQ(ones[3] == '=' && tens[3] == '=', claim.right) << p.chars.completion;
+    steps.resize(steps.size() - 3);
+    std::string total = expression.substr(0, 1);
+    for (const std::string& step : steps) {
+      const auto sides = split(step, '=');
+      ASSERT_TRUE(sides[0].starts_with(total)) << p.chars.completion;
+      ASSERT_EQ(std::to_string(by_hand(sides[0])), sides[1]);
+      total = sides[1];
+    }
+    ASSERT_EQ(total, std::to_string(result));
+    ASSERT_TRUE(p.text.completion.ends_with(split(p.chars.completion, ';').back()));
+    right += claim.right;
+  }
+  EXPECT_NEAR(right, kSamples / 2, kSamples / 10);
+}
+
 // Walks a countdown trace with a state of its own and checks each claim of it.
 class TraceWalker {
  public:

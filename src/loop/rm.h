@@ -1,0 +1,17 @@
+#pragma once
+// Training of a classic reward model: a score for a whole response, learned from labels or from pairs (report 2.3.5,
+// "reward modelling for math"; the losses are in policy/loss/score_loss.h).
+
+#include <string>
+
+#include "base/status.h"
+#include "loop/config.h"
+#include "loop/step_run.h"
+
+namespace longshot::loop {
+
+// See run_steps() for what it writes and how it resumes. The model is a reward model that goes on learning, a language
+// model whose head a score takes the place of, or a new one.
+Result<StepResult> run_rm(const RmConfig& config, const std::string& config_text);
+
+}  // namespace longshot::loop

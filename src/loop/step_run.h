@@ -1,0 +1,47 @@
+#pragma once
+// A run of optimizer steps over rows that are all there from the beginning, as supervised fine-tuning and reward models
+// have it: order of the rows, resume, log, held-out figures, checkpoints, the final model.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/metrics.h"
+#include "base/status.h"
+#include "loop/config.h"
+
+namespace longshot::loop {
+
+// What is learned: a model, its rows and a step on some of them. Called on one thread, in the order of this list.
+class Learner {
+ public:
+  virtual ~Learner() = default;
+
+  // Model and rows. `checkpoint`: directory to take the model from; empty: the configuration's.
+  virtual Status load(const std::string& checkpoint) = 0;
+  virtual std::vector<int64_t> lengths() const = 0;  // tokens of each training row
+  virtual void start(int64_t total_steps) = 0;
+  virtual Status load_state(const std::string& directory) = 0;  // of the optimizer
+  // Among its metrics are train/loss, train/lr and train/tokens; train/accuracy is shown if it is there.
+  virtual Result<Metrics> step(const std::vector<size_t>& rows) = 0;
+  virtual Metrics validate() = 0;  // val/loss and perhaps val/accuracy; empty without held-out rows
+  virtual Status save_state(const std::string& directory) const = 0;
+  // Puts the model below `directory` and returns where.
+  virtual Result<std::string> write_model(const std::string& directory, int64_t step) = 0;
+};
+
+struct StepResult {
+  int64_t steps = 0;
+  double train_loss = 0, val_loss = 0;  // of the last step; val_loss 0 without data.val_files
+  int64_t tokens = 0;
+  double seconds = 0;
+  std::string model_directory;
+};
+
+// Writes metrics.jsonl and, at the end, the model to <output>/huggingface (with an adapter: the adapter to
+// <output>/adapter). On Ctrl-C the state goes to <output>/global_step_N and the status is cancelled; an unfinished run
+// resumes from there by itself, and its weights are those of the run that was never interrupted, bit for bit.
+Result<StepResult> run_steps(Learner& learner, const SftConfig& config,
+                             const std::string& config_text);
+
+}  // namespace longshot::loop

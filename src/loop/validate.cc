@@ -1,0 +1,112 @@
+// What the table of keys cannot see: required keys and combinations.
+#include "base/log.h"
+#include "base/machine.h"
+#include "loop/config.h"
+
+namespace longshot::loop {
+namespace {
+
+Status validate(const ModelOptions& m) {
+  const bool adapter = m.lora.rank > 0 || !m.lora_adapter_path.empty();
+  if (m.lora.rank > 0 && !m.lora_adapter_path.empty()) {
+    return invalid_argument(
+        "model.lora_rank is for a new adapter; that of model.lora_adapter_path has a rank of its "
+        "own");
+  }
+  const ModelOptions plain;
+  if (m.lora.rank == 0 && m.lora_targets != plain.lora_targets)
+    return invalid_argument("model.lora_targets is for a new adapter: set model.lora_rank");
+  if (m.lora.rank == 0 && m.lora.alpha != plain.lora.alpha)
+    return invalid_argument("model.lora_alpha is for a new adapter: set model.lora_rank");
+  if (adapter && m.path.empty()) return invalid_argument("an adapter needs model.path, its base");
+  if (adapter && model::is_adapter_directory(m.path)) {
+    return invalid_argument(m.path +
+                            " is an adapter: give its base as model.path and the adapter as "
+                            "model.lora_adapter_path, or merge it with longshot convert");
+  }
+  return ok_status();
+}
+
+Status validate(const policy::ComputeOptions& c, const MachineOptions& m) {
+  if (c.dtype == "float32" || m.device != "cpu") return ok_status();
+  const auto flags = inspect_machine().cpu_flags;
+  if (flags.count("avx512_bf16") > 0 || flags.count("amx_bf16") > 0) return ok_status();
+  return invalid_argument(
+      "trainer.dtype=bfloat16 needs a processor with avx512_bf16 or amx_bf16, or a GPU; on this "
+      "one "
+      "float32 is faster");
+}
+
+Status validate(const policy::OptimizerOptions& o, const MachineOptions& m) {
+  if (o.moments == "float32" || m.device == "cpu") return ok_status();
+  return invalid_argument("optim.moments=" + o.moments + " needs trainer.device=cpu");
+}
+
+}  // namespace
+
+Status validate(const SftConfig& c) {
+  LS_RETURN_IF_ERROR(validate(c.model));
+  LS_RETURN_IF_ERROR(validate(c.optimizer, c.machine));
+  LS_RETURN_IF_ERROR(validate(c.batch.compute, c.machine));
+  if (c.train_files.empty()) return invalid_argument("data.train_files is empty");
+  if (c.output.empty()) return invalid_argument("trainer.default_local_dir is empty");
+  if (c.model.path.empty() && c.model.alphabet_file.empty()) {
+    return invalid_argument("set model.path, or model.alphabet_file for a new model");
+  }
+  if (!c.model.path.empty() && !c.model.alphabet_file.empty()) {
+    return invalid_argument("model.alphabet_file is for a new model; model.path is set too");
+  }
+  return ok_status();
+}
+
+Status validate(const TrainConfig& c) {
+  LS_RETURN_IF_ERROR(validate(c.model));
+  LS_RETURN_IF_ERROR(validate(c.optimizer, c.machine));
+  LS_RETURN_IF_ERROR(validate(c.algorithm.compute, c.machine));
+  if (c.model.path.empty()) return invalid_argument("model.path is empty");
+  if (c.train_files.empty()) return invalid_argument("data.train_files is empty");
+  if (c.output.empty()) return invalid_argument("trainer.default_local_dir is empty");
+  if (c.test_freq > 0 && c.val_files.empty()) {
+    return invalid_argument("data.val_files is empty; set it, or trainer.test_freq=0");
+  }
+  if (c.algorithm.mini_batches > c.train_batch_size) {
+    return invalid_argument("algorithm.mini_batches is larger than data.train_batch_size");
+  }
+  if (c.rollout_engine == "cpu" && c.machine.device != "cpu") {
+    return invalid_argument("rollout.engine=cpu needs trainer.device=cpu");
+  }
+  const bool cpu_kernels = c.rollout_engine != "torch" && c.machine.device == "cpu";
+  if (!cpu_kernels && (c.rollout_dtype != "float32" || c.rollout_kv_dtype != "float32")) {
+    return invalid_argument(
+        "rollout.dtype and rollout.kv_dtype other than float32 need the CPU kernels: "
+        "rollout.engine=cpu and trainer.device=cpu");
+  }
+  if (!cpu_kernels && c.rollout_workers > 1) {
+    return invalid_argument(
+        "rollout.workers above 1 needs the CPU kernels: rollout.engine=cpu and trainer.device=cpu");
+  }
+  if (c.speculation != "off" && c.engine.token_budget > 0) {
+    log::warn(
+        "rollout.speculation works only in evaluations here: with rollout.token_budget samples "
+        "advance in step");
+  }
+  const auto& s = c.sampler;
+  if (s.order == "curriculum" &&
+      (s.curriculum_iterations.empty() ||
+       s.curriculum_iterations.size() != s.curriculum_min_difficulty.size() ||
+       s.curriculum_iterations.size() != s.curriculum_max_difficulty.size())) {
+    return invalid_argument(
+        "data.order=curriculum needs data.curriculum_iterations, _min_difficulty and "
+        "_max_difficulty of the same length");
+  }
+  const auto& sampling = c.engine.sampling;
+  if (sampling.top_p < 1 || sampling.top_k > 0 || sampling.min_p > 0) {
+    log::warn(
+        "rollout.top_p/top_k/min_p cut the sampling distribution: recorded log-probabilities are "
+        "of "
+        "the cut one and differ from the trainer's");
+  }
+  return ok_status();
+}
+
+}  // namespace longshot::loop

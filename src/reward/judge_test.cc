@@ -1,0 +1,211 @@
+#include "reward/judge.h"
+
+#include <gtest/gtest.h>
+#include <httplib.h>
+
+#include <algorithm>
+#include <mutex>
+#include <thread>
+
+namespace longshot::reward {
+namespace {
+
+struct Reply {
+  int status = 200;
+  std::vector<std::string> texts;  // of the choices
+  double seconds = 0;              // before it answers
+  std::string body;                // in place of choices
+};
+
+// Answers what it is told to, one after the other, the last one for ever.
+class FakeJudge {
+ public:
+  explicit FakeJudge(std::vector<Reply> replies) : replies_(std::move(replies)) {
+    server_.Post("/v1/chat/completions",
+                 [this](const httplib::Request& request, httplib::Response& response) {
+                   const Reply reply = next(Json::parse(request.body));
+                   std::this_thread::sleep_for(std::chrono::duration<double>(reply.seconds));
+                   response.status = reply.status;
+                   response.set_content(body_of(reply), "application/json");
+                 });
+    port_ = server_.bind_to_any_port("127.0.0.1");
+    thread_ = std::thread([this] { server_.listen_after_bind(); });
+    while (!server_.is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  ~FakeJudge() {
+    server_.stop();
+    thread_.join();
+  }
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  std::vector<Json> requests() {
+    std::lock_guard lock(mutex_);
+    return requests_;
+  }
+
+ private:
+  Reply next(Json request) {
+    std::lock_guard lock(mutex_);
+    requests_.push_back(std::move(request));
+    return replies_[std::min(requests_.size() - 1, replies_.size() - 1)];
+  }
+  static std::string body_of(const Reply& reply) {
+    if (!reply.body.empty()) return reply.body;
+    Json choices = Json::array();
+    for (const std::string& text : reply.texts)
+      choices.push_back(Json{{"message", Json{{"role", "assistant"}, {"content", text}}}});
+    return Json{{"choices", choices}}.dump();
+  }
+
+  httplib::Server server_;
+  std::mutex mutex_;
+  const std::vector<Reply> replies_;
+  std::vector<Json> requests_;
+  int port_ = 0;
+  std::thread thread_;
+};
+
+const char* const kYes = "5 is 5. {\"correct\": true}";
+const char* const kNo = "4 is not 5. {\"correct\": false}";
+const char* const kMalformed = "I think it is right.";
+
+Question question() {
+  Question q;
+  q.prompt = "2 + 3 = ?";
+  q.ground_truth = "5";
+  q.completion = "It is 5.";
+  return q;
+}
+
+Result<Score> judge(const FakeJudge& server, Json options = Json::object(), double seconds = 20) {
+  options["url"] = server.url();
+  const auto reward = make_judge(options);
+  if (!reward.ok()) return reward.status();
+  return (*reward)->judge(question(), Deadline::after_seconds(seconds));
+}
+
+TEST(JudgeReward, TheVerdictDecides) {
+  FakeJudge server({{.texts = {kYes}}, {.texts = {kNo}}});
+  const auto yes = judge(server), no = judge(server);
+  ASSERT_TRUE(yes.ok() && no.ok()) << yes.status().message();
+  EXPECT_EQ(yes->value, 1);
+  EXPECT_TRUE(yes->correct);
+  EXPECT_EQ(no->value, 0);
+  EXPECT_FALSE(no->correct);
+  const Json request = server.requests()[0];
+  const std::string asked = request["messages"][0]["content"];
+  for (const char* part : {"2 + 3 = ?", "It is 5.", "Reference answer:\n5"})
+    EXPECT_NE(asked.find(part), std::string::npos) << part;
+  EXPECT_EQ(request["n"], 1);
+  EXPECT_FALSE(request.contains("model"));
+}
+
+TEST(JudgeReward, OptionsReachTheService) {
+  FakeJudge server({{.texts = {kYes, kNo, kYes}}});
+  const auto score = judge(server, {{"votes", 3},
+                                    {"model", "rm"},
+                                    {"prompt", "{question}{response}"},
+                                    {"max_tokens", 77},
+                                    {"temperature", 0.25}});
+  ASSERT_TRUE(score.ok()) << score.status().message();
+  EXPECT_TRUE(score->correct);
+  const Json request = server.requests()[0];
+  EXPECT_EQ(request["messages"][0]["content"], "2 + 3 = ?It is 5.");
+  EXPECT_EQ(request["model"], "rm");
+  EXPECT_EQ(request["n"], 3);
+  EXPECT_EQ(request["max_tokens"], 77);
+  EXPECT_EQ(request["temperature"], 0.25);
+}
+
+TEST(JudgeReward, AMalformedVerdictIsAskedForAgainWithAnotherSeed) {
+  FakeJudge server({{.texts = {kMalformed}}, {.texts = {""}}, {.texts = {kNo}}});
+  const auto score = judge(server);
+  ASSERT_TRUE(score.ok()) << score.status().message();
+  EXPECT_FALSE(score->correct);
+  const auto requests = server.requests();
+  ASSERT_EQ(requests.size(), 3u);
+  EXPECT_NE(requests[0]["seed"], requests[1]["seed"]);
+  EXPECT_NE(requests[1]["seed"], requests[2]["seed"]);
+}
+
+TEST(JudgeReward, MalformedVerdictsThatStayAreAnErrorAndNeverAZero) {
+  FakeJudge server({{.texts = {kMalformed}}});
+  const auto score = judge(server, {{"tries", 2}});
+  ASSERT_FALSE(score.ok());
+  EXPECT_EQ(score.status().code(), StatusCode::corrupt);
+  EXPECT_NE(score.status().message().find("2 malformed"), std::string::npos);
+  EXPECT_EQ(server.requests().size(), 2u);
+}
+
+TEST(JudgeReward, OnlyTheMissingVotesAreAskedForAgain) {
+  FakeJudge server({{.texts = {kNo, kMalformed, kYes}}, {.texts = {kNo, kYes, kYes}}});
+  const auto score = judge(server, {{"votes", 3}});
+  ASSERT_TRUE(score.ok()) << score.status().message();
+  EXPECT_FALSE(score->correct);  // no, yes, no: what was not asked for does not vote
+  EXPECT_EQ(server.requests()[1]["n"], 1);
+}
+
+TEST(JudgeReward, ABrokenOrSlowServiceIsAnErrorAndNeverAZero) {
+  FakeJudge broken({{.status = 500, .body = "{}"}});
+  EXPECT_EQ(judge(broken, {}, 0.4).status().code(), StatusCode::unavailable);
+  EXPECT_GE(broken.requests().size(), 2u);
+  FakeJudge slow({{.texts = {kYes}, .seconds = 1.5}});
+  const Stopwatch watch;
+  EXPECT_EQ(judge(slow, {}, 0.3).status().code(), StatusCode::timeout);
+  EXPECT_LT(watch.seconds(), 1.2);
+  for (const char* body : {"no json", "[]", "{}", R"({"choices": []})"}) {
+    FakeJudge odd({{.body = body}});
+    EXPECT_EQ(judge(odd).status().code(), StatusCode::invalid_argument) << body;
+  }
+  FakeJudge refusing({{.status = 404, .body = R"({"error": {"message": "no model x"}})"}});
+  const auto refused = judge(refusing);
+  EXPECT_EQ(refused.status().code(), StatusCode::invalid_argument);
+  EXPECT_NE(refused.status().message().find("no model x"), std::string::npos);
+  EXPECT_EQ(refusing.requests().size(), 1u);
+}
+
+TEST(JudgeReward, ServicesTakeTurnsAndReplaceOneAnother) {
+  FakeJudge a({{.texts = {kYes}}}), b({{.texts = {kYes}}});
+  const auto reward =
+      make_judge({{"url", {a.url(), "http://127.0.0.1:1", b.url() + "/v1/chat/completions"}}});
+  for (int i = 0; i < 6; ++i)
+    EXPECT_TRUE((*reward)->judge(question(), Deadline::after_seconds(20))->correct);
+  EXPECT_GE(a.requests().size(), 2u);
+  EXPECT_GE(b.requests().size(), 2u);
+}
+
+TEST(JudgeReward, OptionsAreChecked) {
+  const auto why = [](Json options) {
+    options.emplace("url", "http://127.0.0.1:1");
+    return make_judge(options).status().message();
+  };
+  EXPECT_NE(make_judge(Json::object()).status().message().find("longshot serve"),
+            std::string::npos);
+  EXPECT_NE(why({{"votes", 2}}).find("odd"), std::string::npos);
+  EXPECT_NE(why({{"tries", 0}}).find("tries"), std::string::npos);
+  EXPECT_NE(why({{"prompt", "is it right?"}}).find("{response}"), std::string::npos);
+  EXPECT_NE(why({{"colour", 1}}).find("colour"), std::string::npos);
+  EXPECT_NE(why({{"temperature", -1}}).find("temperature"), std::string::npos);
+  EXPECT_EQ(why(Json::object()), "");
+}
+
+// A stage with a judge that fails excludes the sample.
+TEST(JudgeReward, TheStageCountsItsFailureAsAnError) {
+  FakeJudge server({{.texts = {kMalformed}}});
+  RewardOptions options;
+  options.rewards =
+      *parse_reward_list(Json::array({Json{{"type", "judge"}, {"url", server.url()}}}));
+  const auto stage = RewardStage::create(options);
+  ASSERT_TRUE(stage.ok()) << stage.status().message();
+  data::Prompt prompt;
+  prompt.text = "2 + 3 = ?";
+  data::Sample sample;
+  sample.text = "It is 5.";
+  sample.finish = data::FinishReason::stop;
+  const auto verdicts = (*stage)->judge({&prompt}, {&sample});
+  EXPECT_FALSE(verdicts[0].scored);
+  EXPECT_NE(verdicts[0].error.find("malformed"), std::string::npos);
+  EXPECT_EQ((*stage)->take_metrics().at("reward/errors"), 1);
+}
+
+}  // namespace
+}  // namespace longshot::reward

@@ -1,0 +1,61 @@
+#include "reward/learned/score_model.h"
+
+#include <exception>
+#include <utility>
+
+#include "model/format/model_files.h"
+#include "model/score.h"
+
+namespace longshot::reward {
+namespace {
+
+constexpr int64_t kBatchTokens = 4096;
+
+}  // namespace
+
+ScoreModel::ScoreModel(model::Weights weights, std::unique_ptr<tokenizer::Tokenizer> tokenizer,
+                       tokenizer::ChatTemplate chat_template, int threads)
+    : weights_(std::move(weights)),
+      tokenizer_(std::move(tokenizer)),
+      chat_template_(std::move(chat_template)) {
+  if (model::CpuCompute::supports(weights_))
+    compute_ = std::make_unique<model::CpuCompute>(weights_.config(), threads);
+}
+
+Result<std::unique_ptr<ScoreModel>> ScoreModel::load(const std::string& path,
+                                                     const std::string& chat_template_family,
+                                                     const std::string& device, int threads) {
+  LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_reward_model(path));
+  if (files.tokenizer == nullptr) return invalid_argument(path + " has no tokenizer.json");
+  if (files.config.eos_token_ids.empty())
+    return invalid_argument(path + " names no end-of-sequence token");
+  if (!chat_template_family.empty()) {
+    LS_ASSIGN_OR_RETURN(files.chat_template,
+                        tokenizer::ChatTemplate::of_family(chat_template_family));
+  }
+  LS_ASSIGN_OR_RETURN(model::Weights weights,
+                      model::Weights::from_host(files.config, files.weights, device));
+  return std::unique_ptr<ScoreModel>(new ScoreModel(std::move(weights), std::move(files.tokenizer),
+                                                    std::move(files.chat_template), threads));
+}
+
+Result<std::vector<data::TokenId>> ScoreModel::encode(tokenizer::JudgedText text) const {
+  const model::ModelConfig& config = weights_.config();
+  LS_ASSIGN_OR_RETURN(auto ids, tokenizer::encode_judged(*tokenizer_, chat_template_,
+                                                         std::move(text), config.eos_token_ids[0]));
+  if (static_cast<int>(ids.size()) <= config.max_position_embeddings) return ids;
+  return invalid_argument("question and response have " + std::to_string(ids.size()) +
+                          " tokens, the reward model has " +
+                          std::to_string(config.max_position_embeddings) + " positions");
+}
+
+Result<std::vector<float>> ScoreModel::scores(
+    const std::vector<std::vector<data::TokenId>>& sequences) {
+  try {
+    return model::sequence_scores(compute_.get(), weights_, sequences, kBatchTokens);
+  } catch (const std::exception& error) {
+    return internal_error(std::string("reward model: ") + error.what());
+  }
+}
+
+}  // namespace longshot::reward
