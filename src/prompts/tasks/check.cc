@@ -75,7 +75,8 @@ Problem make_check(int operations, CounterRng& rng) {
   Problem problem;
   problem.key = expression;
   problem.ground_truth = right ? "true" : "false";
-  problem.chars = {fmt::format("{}={}?", expression, claim), chars + compare(total, claim) + verdict};
+  problem.chars = {fmt::format("{}={}?", expression, claim),
+                   chars + compare(total, claim) + verdict};
   problem.text = {fmt::format("{}\n\nIs this answer right? {}\n\nCalculate, then end with "
                               "{{\"correct\": true}} or {{\"correct\": false}}.",
                               question, answer),
