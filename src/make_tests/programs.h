@@ -29,7 +29,7 @@ class Programs {
 
 struct ProgramLimits {
   double generator_seconds = 10;  // processor time of a run, as everywhere
-  double submission_seconds = 10;
+  double submission_seconds = 4;  // what the reward `code` gives a program, too
   double memory_mb = 512;
   int max_kb = 1024;  // of an input, and of an output
 };
