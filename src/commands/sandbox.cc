@@ -72,7 +72,8 @@ void add_limits(CLI::App& command, Options& options) {
                   "processor time of a program where a request names none")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command.add_option("--memory-mb", options.limits.memory_mb, "its memory where a request names none")
+  command
+      .add_option("--memory-mb", options.limits.memory_mb, "its memory where a request names none")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command.add_option("--max-memory-mb", options.max_memory_mb, "the most a request may ask for")

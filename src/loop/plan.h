@@ -12,7 +12,8 @@ namespace longshot::loop {
 
 struct PlanOptions {
   int response_length = 0;  // tokens of a response on average; 0: data.max_response_length
-  double flat_groups = 0;   // share of groups whose samples all get the same score: no gradient at the first step
+  double flat_groups =
+      0;  // share of groups whose samples all get the same score: no gradient at the first step
 };
 
 struct PlanItem {

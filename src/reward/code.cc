@@ -22,11 +22,10 @@ constexpr std::string_view kFence = "```";
 // Words after a fence that name a language. Any other, such as a misspelled one, says nothing: what a model writes is
 // wrong or right, never a reason not to judge it.
 constexpr std::string_view kLanguages[] = {
-    "python", "python3", "py", "cpp",  "c++", "cc",    "g++",        "cpp17",  "cpp20",
-    "c",      "gcc",     "bash", "sh", "shell", "javascript", "nodejs", "node", "js"};
-constexpr auto kPause =
-    std::chrono::milliseconds(100);  // after a sandbox's fault
-constexpr double kSlack = 0.1;       // seconds that a judgement may have taken to begin
+    "python", "python3", "py",   "cpp", "c++",   "cc",         "g++",    "cpp17", "cpp20",
+    "c",      "gcc",     "bash", "sh",  "shell", "javascript", "nodejs", "node",  "js"};
+constexpr auto kPause = std::chrono::milliseconds(100);  // after a sandbox's fault
+constexpr double kSlack = 0.1;  // seconds that a judgement may have taken to begin
 
 std::string lower(std::string_view text) {
   std::string result(text);

@@ -21,9 +21,9 @@ namespace longshot::reward {
 // What a reward function sees.
 struct Question {
   std::string data_source;
-  std::string prompt;      // text of the last user message, or the raw prompt
+  std::string prompt;                   // text of the last user message, or the raw prompt
   std::vector<data::Message> messages;  // the whole chat; empty where the prompt is raw text
-  std::string completion;  // the response
+  std::string completion;               // the response
   std::string ground_truth;
   Json extra_info;
   data::FinishReason finish = data::FinishReason::stop;
@@ -59,8 +59,8 @@ struct RewardSpec {
   // "code" (reward/code.h), "judge" (reward/judge.h), or one of `more` below.
   std::string type;
   double weight = 1.0;
-  bool decides_correct = true;  // whether this one's `correct` counts for accuracy
-  Json options;                 // type-specific: {"path": ...}, {"url": ...}, {"pattern": ...}
+  bool decides_correct = true;       // whether this one's `correct` counts for accuracy
+  Json options;                      // type-specific: {"path": ...}, {"url": ...}, {"pattern": ...}
   const RewardType* kind = nullptr;  // null: looked up by `type` among those named above
 };
 // "auto" chooses by data_source: countdown, multiple choice, reasoning-gym, else math (make_auto in
@@ -80,9 +80,9 @@ struct RewardOptions {
   double timeout_seconds = 10;      // per call
   int retries = 2;  // after a timeout or an unavailable service; other failures are final
   int threads = 1;
-  double repetition_penalty = 0.5;   // subtracted when a sample ended by repeat detection
-  double length_weight = 0;          // weight of the length reward (report 2.2)
-  int length_warmup_iterations = 0;  // iterations before it is switched on
+  double repetition_penalty = 0.5;    // subtracted when a sample ended by repeat detection
+  double length_weight = 0;           // weight of the length reward (report 2.2)
+  int length_warmup_iterations = 0;   // iterations before it is switched on
   std::span<const RewardType> types;  // what parse_reward_list knows beside its own
 };
 

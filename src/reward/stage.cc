@@ -163,7 +163,8 @@ class Stage : public RewardStage {
 
   data::Verdict judge_one(const Question& question) {
     if (!is_finished(question.finish)) {
-      return error_verdict(std::string("not finished: ") + data::finish_reason_name(question.finish));
+      return error_verdict(std::string("not finished: ") +
+                           data::finish_reason_name(question.finish));
     }
     data::Verdict verdict;
     bool decided = false, all_correct = true;

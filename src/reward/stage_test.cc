@@ -97,8 +97,8 @@ TEST(RewardStage, JudgesAheadWhileTheCallerGoesOn) {
   // A judge that waits for what the caller does afterwards.
   const std::string sign = testing::TempDir() + "/go_on." + std::to_string(getpid());
   std::remove(sign.c_str());
-  const std::string script =
-      "while read line; do while [ ! -e " + sign + " ]; do sleep 0.01; done; echo '{\"score\": 1}'; done";
+  const std::string script = "while read line; do while [ ! -e " + sign +
+                             " ]; do sleep 0.01; done; echo '{\"score\": 1}'; done";
   const auto stage = make_stage(with({{{"type", "command"}, {"argv", {"sh", "-c", script}}}}));
   Batch batch;
   batch.add("7", "7");
@@ -113,8 +113,8 @@ TEST(RewardStage, JudgesAheadWhileTheCallerGoesOn) {
 TEST(RewardStage, HundredsOfPendingJudgementsHoldNobodyUp) {
   const std::string sign = testing::TempDir() + "/hundreds." + std::to_string(getpid());
   std::remove(sign.c_str());
-  const std::string script =
-      "while read line; do while [ ! -e " + sign + " ]; do sleep 0.01; done; echo '{\"score\": 1}'; done";
+  const std::string script = "while read line; do while [ ! -e " + sign +
+                             " ]; do sleep 0.01; done; echo '{\"score\": 1}'; done";
   auto options = with({{{"type", "command"}, {"argv", {"sh", "-c", script}}}});
   options.threads = 2;
   const auto stage = make_stage(options);

@@ -13,7 +13,9 @@ namespace {
 
 using List = std::vector<int64_t>;
 
-int64_t modulo2(int64_t x) { return ((x % 2) + 2) % 2; }
+int64_t modulo2(int64_t x) {
+  return ((x % 2) + 2) % 2;
+}
 
 // What is done to the list. `{}` in a text stands for the step's number, if it has one.
 struct Step {
@@ -26,11 +28,17 @@ struct Step {
 
 constexpr Step kSteps[] = {
     {"+{}", "a=[x+{} for x in a]", "add {} to each number", 1, 9,
-     [](List& a, int64_t k) { for (auto& x : a) x += k; }},
+     [](List& a, int64_t k) {
+       for (auto& x : a) x += k;
+     }},
     {"-{}", "a=[x-{} for x in a]", "subtract {} from each number", 1, 9,
-     [](List& a, int64_t k) { for (auto& x : a) x -= k; }},
+     [](List& a, int64_t k) {
+       for (auto& x : a) x -= k;
+     }},
     {"*{}", "a=[x*{} for x in a]", "multiply each number by {}", 2, 9,
-     [](List& a, int64_t k) { for (auto& x : a) x *= k; }},
+     [](List& a, int64_t k) {
+       for (auto& x : a) x *= k;
+     }},
     {">{}", "a=[x for x in a if x>{}]", "keep the numbers greater than {}", 0, 9,
      [](List& a, int64_t k) { std::erase_if(a, [k](int64_t x) { return x <= k; }); }},
     {"<{}", "a=[x for x in a if x<{}]", "keep the numbers less than {}", 0, 9,
@@ -40,15 +48,21 @@ constexpr Step kSteps[] = {
     {"odd", "a=[x for x in a if x%2==1]", "keep the odd numbers", 0, 0,
      [](List& a, int64_t) { std::erase_if(a, [](int64_t x) { return modulo2(x) == 0; }); }},
     {"neg", "a=[-x for x in a]", "negate each number", 0, 0,
-     [](List& a, int64_t) { for (auto& x : a) x = -x; }},
+     [](List& a, int64_t) {
+       for (auto& x : a) x = -x;
+     }},
     {"abs", "a=[abs(x) for x in a]", "replace each number by its absolute value", 0, 0,
-     [](List& a, int64_t) { for (auto& x : a) x = std::abs(x); }},
+     [](List& a, int64_t) {
+       for (auto& x : a) x = std::abs(x);
+     }},
     {"sort", "a=sorted(a)", "sort the numbers in ascending order", 0, 0,
      [](List& a, int64_t) { std::sort(a.begin(), a.end()); }},
     {"flip", "a=a[::-1]", "reverse the order of the numbers", 0, 0,
      [](List& a, int64_t) { std::reverse(a.begin(), a.end()); }},
     {"rest", "a=a[1:]", "drop the first number", 0, 0,
-     [](List& a, int64_t) { if (!a.empty()) a.erase(a.begin()); }},
+     [](List& a, int64_t) {
+       if (!a.empty()) a.erase(a.begin());
+     }},
     {"once", "a=list(dict.fromkeys(a))", "keep only the first of equal numbers", 0, 0,
      [](List& a, int64_t) {
        List seen;
@@ -136,8 +150,7 @@ Problem make_program(int steps, CounterRng& rng) {
   }
   problem.key = problem.chars.prompt + plan.ending->word;
   problem.chars.prompt = problem.key + ":";
-  problem.chars.completion =
-      fmt::format("```python\n{}{}\n```", program, plan.ending->code);
+  problem.chars.completion = fmt::format("```python\n{}{}\n```", program, plan.ending->code);
   problem.text.prompt = fmt::format(
       "Write a Python program that reads one line of integers separated by spaces and does the "
       "following in this order: {}{}. Answer with one Python code block.",
