@@ -112,9 +112,9 @@ class RewardStage {
   // minimum and maximum.
   virtual void shape(std::vector<data::Group>& groups, int64_t iteration) = 0;
 
-  // Since the last call: reward/errors (samples), reward/timeouts and reward/retries (calls), seconds that a sample's
-  // judgement took, reward/pending_max samples begun ahead and not done at a time; and of each reward function
-  // reward/NAME/errors, reward/NAME/timeouts and reward/NAME/seconds_mean of its calls.
+  // Since the last call: reward/errors (samples), reward/timeouts and reward/retries (calls), and of each reward function
+  // reward/NAME/errors and reward/NAME/timeouts (calls). What the clock decides: reward/seconds/mean, max and min of a
+  // sample's judgement, reward/seconds/NAME of a call on average, perf/judgements_waiting_max at a time.
   virtual Metrics take_metrics() = 0;
 };
 

@@ -124,7 +124,7 @@ class Stage : public RewardStage {
     std::lock_guard lock(mutex_);
     Metrics out{{"reward/errors", static_cast<double>(std::exchange(errors_, 0))},
                 {"reward/retries", static_cast<double>(std::exchange(retries_, 0))},
-                {"reward/pending_max", std::exchange(pending_max_, 0)}};
+                {"perf/judgements_waiting_max", std::exchange(pending_max_, 0)}};
     std::exchange(seconds_, {}).report("reward/seconds", out);
     double timeouts = 0;
     for (Member& member : members_) {
@@ -132,7 +132,7 @@ class Stage : public RewardStage {
       const std::string prefix = "reward/" + member.name;
       out[prefix + "/errors"] = static_cast<double>(counts.errors);
       out[prefix + "/timeouts"] = static_cast<double>(counts.timeouts);
-      out[prefix + "/seconds_mean"] = counts.seconds.mean();
+      out["reward/seconds/" + member.name] = counts.seconds.mean();
       timeouts += static_cast<double>(counts.timeouts);
     }
     out["reward/timeouts"] = timeouts;

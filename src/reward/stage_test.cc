@@ -127,9 +127,9 @@ TEST(RewardStage, HundredsOfPendingJudgementsHoldNobodyUp) {
   std::ofstream(sign) << "now";
   for (const auto& verdict : batch.judge(*stage)) EXPECT_EQ(verdict.score, 1) << verdict.error;
   const Metrics metrics = stage->take_metrics();
-  EXPECT_EQ(metrics.at("reward/pending_max"), 400);
+  EXPECT_EQ(metrics.at("perf/judgements_waiting_max"), 400);
   EXPECT_EQ(metrics.at("reward/errors"), 0);
-  EXPECT_GT(metrics.at("reward/command/seconds_mean"), 0);
+  EXPECT_GT(metrics.at("reward/seconds/command"), 0);
   EXPECT_GE(metrics.at("reward/seconds/max"), metrics.at("reward/seconds/mean"));
   std::remove(sign.c_str());
 }

@@ -88,8 +88,8 @@ def test_training_with_programs_as_actions(data, tmp_path):
     metrics = rows(run / "metrics.jsonl")
     assert [m["step"] for m in metrics] == [0, 1, 2, 3]
     for m in metrics[1:]:
-        assert m["reward/error_share"] == 0 and m["reward/code/errors"] == 0 and m["reward/code/seconds_mean"] > 0
-        assert 1 <= m["reward/pending_max"] <= 128
+        assert m["reward/error_share"] == 0 and m["reward/code/errors"] == 0 and m["reward/seconds/code"] > 0
+        assert 1 <= m["perf/judgements_waiting_max"] <= 128
         assert m["reward/code/mean"] == m["critic/accuracy"]
     assert 0 < metrics[-1]["critic/accuracy"] < 1
     sample = rows(run / "samples.jsonl")[0]
