@@ -92,5 +92,5 @@ def test_training_with_programs_as_actions(data, tmp_path):
         assert 1 <= m["perf/judgements_waiting_max"] <= 128
         assert m["reward/code/mean"] == m["critic/accuracy"]
     assert 0 < metrics[-1]["critic/accuracy"] < 1
-    sample = rows(run / "samples.jsonl")[0]
+    sample = rows(run / "samples/samples_000003.jsonl")[0]
     assert sample["ground_truth"].startswith('{"inputs"')
