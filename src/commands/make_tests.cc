@@ -211,9 +211,7 @@ Status run(Options& options, bool seeded) {
   make.rules.seconds = options.limits.generator_seconds;
   make.rules.max_kb = options.limits.max_kb;
   choose_concurrency(options);
-  std::string& python = options.pool.python;
-  if (python.empty()) python = default_python();
-  if (python.find('/') != std::string::npos) python = std::filesystem::absolute(python).string();
+  if (options.pool.python.empty()) options.pool.python = default_python();
   const bool with_author = needs_author(problems);
   LS_ASSIGN_OR_RETURN(const auto programs,
                       make_tests::make_sandbox_programs(options.pool, options.limits));

@@ -1,5 +1,6 @@
 #include "commands/reward_types.h"
 
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -43,6 +44,7 @@ class OwnSandbox {
 Result<sandbox::PoolOptions> pool_options(const Json& options) {
   constexpr const char* kWho = "reward code";
   sandbox::PoolOptions pool;
+  pool.max_waiting = std::numeric_limits<int>::max();  // reward.threads is the limit
   LS_ASSIGN_OR_RETURN(pool.slots, json_get_or<int>(options, "slots", 0, kWho));
   LS_ASSIGN_OR_RETURN(pool.python, json_get_or<std::string>(options, "python", "", kWho));
   LS_ASSIGN_OR_RETURN(pool.directories,

@@ -136,7 +136,7 @@ Status judge_by_reasoning(Options& o, const std::vector<prompts::JudgedRow>& row
     }
   }
   for (size_t i = 0; i < items.size(); ++i) {
-    if (votes[i].count() == 0) continue;
+    if (votes[i].yes == votes[i].no) continue;  // none, or malformed ones left a tie
     answers[i].status = ok_status();
     take_votes(votes[i], answers[i]);
   }

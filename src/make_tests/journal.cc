@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <fstream>
-#include <set>
 #include <string_view>
 
 #include "base/fs.h"
@@ -167,7 +166,9 @@ Status Journal::write_results(const std::vector<Problem>& problems) const {
   for (const Problem& problem : problems) {
     if (const Entry* entry = find(problem)) report["problems"].push_back(entry->record);
   }
-  return write_file_atomic(report_path(), report.dump(1) + "\n");
+  // What programs and models wrote may be cut inside a character, or be no text at all.
+  return write_file_atomic(
+      report_path(), report.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
 }
 
 }  // namespace longshot::make_tests

@@ -86,6 +86,17 @@ TEST_F(InFolder, AProblemThatChangedIsAnotherOne) {
   EXPECT_EQ(text("tests.jsonl"), "");
 }
 
+TEST_F(InFolder, BytesThatAreNoTextAreReportedAsReplaced) {
+  const Problem problem = fake_problem("a", 1);
+  Record broken = record(problem, State::error);
+  broken.message = "RE exit code 1: \xff";
+  auto journal = open();
+  ASSERT_TRUE(journal->append(broken, {}).ok());
+  ASSERT_TRUE(journal->write_results({problem}).ok());
+  EXPECT_EQ(OrderedJson::parse(text("report.json"))["problems"][0]["message"],
+            "RE exit code 1: \uFFFD");
+}
+
 TEST_F(InFolder, ALineThatWasCutOffIsForgotten) {
   const Problem a = fake_problem("a", 1), b = fake_problem("b", 1);
   {

@@ -6,15 +6,12 @@
 #include <set>
 
 #include "make_tests/wording.h"
+#include "reward/text.h"
 
 namespace longshot::make_tests {
 namespace {
 
 constexpr size_t kMostAnswer = 2000;  // bytes kept of an answer without code
-
-bool is_blank(const std::string& text) {
-  return text.find_first_not_of(" \t\r\n\v\f") == std::string::npos;
-}
 
 // Why the output cannot judge the problem; empty if nothing says so.
 std::string special_judge(const Problem& problem) {
@@ -132,7 +129,7 @@ class Maker {
                           programs_.generate(attempt.generator, options_.seed, number));
       if (!run.ok && failure.empty()) failure = fmt::format("; case {}: {}", number, run.why);
       ran += run.ok;
-      if (run.ok && !is_blank(run.output) && seen.insert(run.output).second)
+      if (run.ok && !reward::trim(run.output).empty() && seen.insert(run.output).second)
         cases.push_back(std::move(run.output));
     }
     attempt.cases = static_cast<int>(cases.size());

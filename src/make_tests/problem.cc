@@ -2,25 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cctype>
 #include <set>
 
 #include "base/rng.h"
 #include "prompts/prompts.h"
+#include "reward/text.h"
 
 namespace longshot::make_tests {
 namespace {
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
-
-bool is_blank(const std::string& text) {
-  return text.find_first_not_of(" \t\r\n") == std::string::npos;
-}
 
 Result<std::string> id_of(const Json& row, const std::string& where) {
   const auto id = row.find("id");
@@ -37,9 +26,9 @@ Result<Submission> read_submission(const Json& json, const std::string& where) {
   } else {
     LS_ASSIGN_OR_RETURN(const auto language, json_get<std::string>(json, "language", where));
     LS_ASSIGN_OR_RETURN(submission.code, json_get<std::string>(json, "code", where));
-    submission.language = lower(language);
+    submission.language = reward::to_lower(language);
   }
-  if (is_blank(submission.code)) return invalid_argument(where + ": the code is empty");
+  if (reward::trim(submission.code).empty()) return invalid_argument(where + ": the code is empty");
   return submission;
 }
 
@@ -57,7 +46,8 @@ Result<Problem> read_problem(const Json& row, const std::string& where) {
   Problem problem;
   LS_ASSIGN_OR_RETURN(problem.id, id_of(row, where));
   LS_ASSIGN_OR_RETURN(problem.statement, json_get<std::string>(row, "statement", where));
-  if (is_blank(problem.statement)) return invalid_argument(where + ": key 'statement' is empty");
+  if (reward::trim(problem.statement).empty())
+    return invalid_argument(where + ": key 'statement' is empty");
   LS_RETURN_IF_ERROR(read_submissions(row, where, problem));
   if (row.contains("special_judge") && !row.at("special_judge").is_null()) {
     LS_ASSIGN_OR_RETURN(problem.special_judge, json_get<bool>(row, "special_judge", where));

@@ -37,7 +37,7 @@ Status check_reply(const reward::HttpReply& reply, const std::string& who) {
 }
 
 Result<std::string> text_of(const std::string& body, const std::string& who) {
-  LS_ASSIGN_OR_RETURN(const Json json, parse_json(body, who));
+  const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
   const auto text = json.is_object()
                         ? json.value(Json::json_pointer("/choices/0/message/content"), Json())
                         : Json();

@@ -1,14 +1,12 @@
 #include "make_tests/url_author.h"
 
 #include <gtest/gtest.h>
-#include <httplib.h>
 
-#include <mutex>
 #include <thread>
 
 #include "base/clock.h"
-#include "base/json.h"
 #include "base/stop.h"
+#include "reward/fake_service.h"
 
 namespace longshot::make_tests {
 namespace {
@@ -16,58 +14,18 @@ namespace {
 const char* const kAnswer =
     R"({"choices": [{"message": {"role": "assistant", "content": "hello"}}]})";
 
-// Answers what it is told to, one after the other, the last one for ever.
-class FakeService {
- public:
-  explicit FakeService(std::vector<std::pair<int, std::string>> answers)
-      : answers_(std::move(answers)) {
-    server_.Post("/v1/chat/completions",
-                 [this](const httplib::Request& request, httplib::Response& response) {
-                   std::lock_guard lock(mutex_);
-                   last_ = Json::parse(request.body);
-                   key_ = request.get_header_value("Authorization");
-                   const auto& [status, body] = answers_[std::min(calls_++, answers_.size() - 1)];
-                   response.status = status;
-                   response.set_content(body, "application/json");
-                 });
-    port_ = server_.bind_to_any_port("127.0.0.1");
-    thread_ = std::thread([this] { server_.listen_after_bind(); });
-    while (!server_.is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  ~FakeService() {
-    server_.stop();
-    thread_.join();
-  }
+struct FakeService : reward::FakeService {
+  explicit FakeService(std::vector<reward::FakeReply> replies)
+      : reward::FakeService("/v1/chat/completions", std::move(replies)) {}
   UrlAuthorOptions options() const {
     UrlAuthorOptions options;
-    options.url = "http://127.0.0.1:" + std::to_string(port_) + "/v1";
+    options.url = url() + "/v1";
     options.model = "m";
     options.timeout_seconds = 20;
     options.pause_seconds = 0.01;
     return options;
   }
-  size_t calls() {
-    std::lock_guard lock(mutex_);
-    return calls_;
-  }
-  Json last() {
-    std::lock_guard lock(mutex_);
-    return last_;
-  }
-  std::string key() {
-    std::lock_guard lock(mutex_);
-    return key_;
-  }
-
- private:
-  httplib::Server server_;
-  std::mutex mutex_;
-  const std::vector<std::pair<int, std::string>> answers_;
-  size_t calls_ = 0;
-  Json last_;
-  std::string key_;
-  int port_ = 0;
-  std::thread thread_;
+  Json last() { return requests().back(); }
 };
 
 Result<std::string> ask(const UrlAuthorOptions& options, int attempt = 0) {
@@ -102,7 +60,7 @@ TEST(UrlAuthor, SendsWhatItWasGiven) {
 TEST(UrlAuthor, AFullServiceIsAskedAgain) {
   FakeService service({{429, "{}"}, {503, "{}"}, {200, kAnswer}});
   EXPECT_EQ(*ask(service.options()), "hello");
-  EXPECT_EQ(service.calls(), 3u);
+  EXPECT_EQ(service.requests().size(), 3u);
 }
 
 TEST(UrlAuthor, RetriesEnd) {
@@ -112,14 +70,14 @@ TEST(UrlAuthor, RetriesEnd) {
   const auto answer = ask(options);
   EXPECT_EQ(answer.status().code(), StatusCode::unavailable);
   EXPECT_NE(answer.status().message().find("503"), std::string::npos);
-  EXPECT_EQ(service.calls(), 3u);
+  EXPECT_EQ(service.requests().size(), 3u);
 }
 
 TEST(UrlAuthor, RefusalsAreToldApart) {
   const auto code = [](int status, const char* body) {
     FakeService service({{status, body}});
     const auto answer = ask(service.options());
-    EXPECT_EQ(service.calls(), 1u) << status;
+    EXPECT_EQ(service.requests().size(), 1u) << status;
     return answer.status().code();
   };
   EXPECT_EQ(code(401, "{}"), StatusCode::invalid_argument);  // of all requests
@@ -128,7 +86,7 @@ TEST(UrlAuthor, RefusalsAreToldApart) {
   for (const char* body :
        {"{}", "[]", "not JSON", R"({"choices": []})", R"({"choices": [{"message": {}}]})",
         R"({"choices": [{"message": {"content": null}}]})"})
-    EXPECT_NE(code(200, body), StatusCode::ok) << body;
+    EXPECT_EQ(code(200, body), StatusCode::corrupt) << body;
 }
 
 TEST(UrlAuthor, AStopEndsTheWaiting) {

@@ -4,13 +4,14 @@
 
 #include <algorithm>
 
+#include "reward/text.h"
 #include "sandbox/compare.h"
 
 namespace longshot::make_tests {
 namespace {
 
 bool has_vote(const Answer& answer) {
-  return answer.ran && answer.output.find_first_not_of(" \t\r\n\v\f") != std::string::npos;
+  return answer.ran && !reward::trim(answer.output).empty();
 }
 
 bool is_same(const Answer& a, const Answer& b) {

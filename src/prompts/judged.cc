@@ -13,11 +13,6 @@ namespace {
 
 using data::Message;
 
-bool has(const Json& row, const char* column) {
-  const auto it = row.find(column);
-  return it != row.end() && !it->is_null();
-}
-
 // A text, which is the user's turn, or a chat that ends with it.
 Result<std::vector<Message>> parse_question(const Json& value, const std::string& where) {
   if (value.is_string()) return std::vector<Message>{{"user", value.get<std::string>()}};

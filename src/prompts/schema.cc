@@ -6,11 +6,6 @@
 namespace longshot::prompts {
 namespace {
 
-bool has(const Json& row, const std::string& column) {
-  const auto it = row.find(column);
-  return it != row.end() && !it->is_null();
-}
-
 std::string column_list(const Json& row) {
   std::vector<std::string> names;
   for (const auto& item : row.items()) names.push_back(item.key());
@@ -35,6 +30,11 @@ Result<std::string> parse_content(const Json& content, const std::string& where)
 }
 
 }  // namespace
+
+bool has(const Json& row, const std::string& column) {
+  const auto it = row.find(column);
+  return it != row.end() && !it->is_null();
+}
 
 const char* schema_name(Schema schema) {
   switch (schema) {

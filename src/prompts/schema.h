@@ -17,6 +17,9 @@ enum class Schema {
 };
 const char* schema_name(Schema schema);
 
+// Whether the row has a value in the column that is not null.
+bool has(const Json& row, const std::string& column);
+
 // An error names the columns found and the forms that are known.
 Result<Schema> detect_schema(const Row& row, const std::string& prompt_column = "prompt");
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <chrono>
 #include <iterator>
 #include <map>
@@ -13,6 +12,7 @@
 #include "base/stop.h"
 #include "reward/rules.h"
 #include "reward/services.h"
+#include "reward/text.h"
 
 namespace longshot::reward {
 namespace {
@@ -26,13 +26,6 @@ constexpr std::string_view kLanguages[] = {
     "c",      "gcc",     "bash", "sh",  "shell", "javascript", "nodejs", "node",  "js"};
 constexpr auto kPause = std::chrono::milliseconds(100);  // after a sandbox's fault
 constexpr double kSlack = 0.1;  // seconds that a judgement may have taken to begin
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return result;
-}
 
 // The next fence at the beginning of a line, from `from` on.
 size_t find_fence(std::string_view text, size_t from) {
@@ -174,7 +167,7 @@ std::optional<CodeBlock> last_code_block(std::string_view response) {
     if (close == response.npos) break;
     std::string_view word = response.substr(open + kFence.size(), line - open - kFence.size());
     word = word.substr(0, word.find_last_not_of(" \t\r") + 1);
-    last = CodeBlock{lower(word), std::string(response.substr(line + 1, close - line - 1))};
+    last = CodeBlock{to_lower(word), std::string(response.substr(line + 1, close - line - 1))};
     open = find_fence(response, close + kFence.size());
   }
   return last;

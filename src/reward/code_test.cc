@@ -1,10 +1,8 @@
 #include "reward/code.h"
 
 #include <gtest/gtest.h>
-#include <httplib.h>
 
-#include <mutex>
-#include <thread>
+#include "reward/fake_service.h"
 
 namespace longshot::reward {
 namespace {
@@ -54,45 +52,10 @@ TEST(CodeReward, OptionsAreChecked) {
   EXPECT_NE(why({{"url", "http://127.0.0.1:1"}, {"colour", 1}}).find("colour"), std::string::npos);
 }
 
-// Answers what it is told to, one after the other, the last one for ever.
-class FakeSandbox {
- public:
-  explicit FakeSandbox(std::vector<std::pair<int, std::string>> answers)
-      : answers_(std::move(answers)) {
-    server_.Post("/run_tests",
-                 [this](const httplib::Request& request, httplib::Response& response) {
-                   std::lock_guard lock(mutex_);
-                   last_ = Json::parse(request.body);
-                   const auto& [status, body] = answers_[std::min(calls_++, answers_.size() - 1)];
-                   response.status = status;
-                   response.set_content(body, "application/json");
-                 });
-    port_ = server_.bind_to_any_port("127.0.0.1");
-    thread_ = std::thread([this] { server_.listen_after_bind(); });
-    while (!server_.is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  ~FakeSandbox() {
-    server_.stop();
-    thread_.join();
-  }
-  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
-  size_t calls() {
-    std::lock_guard lock(mutex_);
-    return calls_;
-  }
-  Json last() {
-    std::lock_guard lock(mutex_);
-    return last_;
-  }
-
- private:
-  httplib::Server server_;
-  std::mutex mutex_;
-  const std::vector<std::pair<int, std::string>> answers_;
-  size_t calls_ = 0;
-  Json last_;
-  int port_ = 0;
-  std::thread thread_;
+struct FakeSandbox : FakeService {
+  explicit FakeSandbox(std::vector<FakeReply> replies)
+      : FakeService("/run_tests", std::move(replies)) {}
+  Json last() { return requests().back(); }
 };
 
 const char* const kPassed = R"({"passed": true})";
@@ -134,13 +97,13 @@ TEST(CodeReward, ABlocksLanguageCountsForStreamsOnly) {
 TEST(CodeReward, NoCodeIsWrongWithoutAsking) {
   FakeSandbox sandbox({{200, kPassed}});
   EXPECT_EQ(judge(sandbox.url(), 20, "I do not know")->value, 0);
-  EXPECT_EQ(sandbox.calls(), 0u);
+  EXPECT_EQ(sandbox.requests().size(), 0u);
 }
 
 TEST(CodeReward, FaultsAndFullQueuesAreAskedAgain) {
   FakeSandbox sandbox({{200, kFault}, {429, "{}"}, {503, "{}"}, {200, kPassed}});
   EXPECT_EQ(judge(sandbox.url())->value, 1);
-  EXPECT_EQ(sandbox.calls(), 4u);
+  EXPECT_EQ(sandbox.requests().size(), 4u);
 }
 
 TEST(CodeReward, AFaultThatStaysIsAnErrorAndNeverAZero) {
@@ -190,7 +153,7 @@ TEST(CodeReward, WhatTheServiceRefusesIsAnErrorAtOnce) {
   const auto score = judge(sandbox.url());
   EXPECT_EQ(score.status().code(), StatusCode::invalid_argument);
   EXPECT_NE(score.status().message().find("no such language"), std::string::npos);
-  EXPECT_EQ(sandbox.calls(), 1u);
+  EXPECT_EQ(sandbox.requests().size(), 1u);
 }
 
 TEST(CodeReward, ServicesTakeTurnsAndReplaceOneAnother) {
@@ -201,8 +164,8 @@ TEST(CodeReward, ServicesTakeTurnsAndReplaceOneAnother) {
   question.ground_truth = R"({"inputs": [""], "outputs": ["1"]})";
   for (int i = 0; i < 6; ++i)
     EXPECT_EQ((*reward)->judge(question, Deadline::after_seconds(20))->value, 1);
-  EXPECT_GE(a.calls(), 2u);
-  EXPECT_GE(b.calls(), 2u);
+  EXPECT_GE(a.requests().size(), 2u);
+  EXPECT_GE(b.requests().size(), 2u);
 }
 
 }  // namespace

@@ -1,68 +1,24 @@
 #include "reward/judge.h"
 
 #include <gtest/gtest.h>
-#include <httplib.h>
 
-#include <algorithm>
-#include <mutex>
-#include <thread>
+#include "reward/fake_service.h"
 
 namespace longshot::reward {
 namespace {
 
-struct Reply {
-  int status = 200;
-  std::vector<std::string> texts;  // of the choices
-  double seconds = 0;              // before it answers
-  std::string body;                // in place of choices
+struct FakeJudge : FakeService {
+  explicit FakeJudge(std::vector<FakeReply> replies)
+      : FakeService("/v1/chat/completions", std::move(replies)) {}
 };
 
-// Answers what it is told to, one after the other, the last one for ever.
-class FakeJudge {
- public:
-  explicit FakeJudge(std::vector<Reply> replies) : replies_(std::move(replies)) {
-    server_.Post("/v1/chat/completions",
-                 [this](const httplib::Request& request, httplib::Response& response) {
-                   const Reply reply = next(Json::parse(request.body));
-                   std::this_thread::sleep_for(std::chrono::duration<double>(reply.seconds));
-                   response.status = reply.status;
-                   response.set_content(body_of(reply), "application/json");
-                 });
-    port_ = server_.bind_to_any_port("127.0.0.1");
-    thread_ = std::thread([this] { server_.listen_after_bind(); });
-    while (!server_.is_running()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  ~FakeJudge() {
-    server_.stop();
-    thread_.join();
-  }
-  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
-  std::vector<Json> requests() {
-    std::lock_guard lock(mutex_);
-    return requests_;
-  }
-
- private:
-  Reply next(Json request) {
-    std::lock_guard lock(mutex_);
-    requests_.push_back(std::move(request));
-    return replies_[std::min(requests_.size() - 1, replies_.size() - 1)];
-  }
-  static std::string body_of(const Reply& reply) {
-    if (!reply.body.empty()) return reply.body;
-    Json choices = Json::array();
-    for (const std::string& text : reply.texts)
-      choices.push_back(Json{{"message", Json{{"role", "assistant"}, {"content", text}}}});
-    return Json{{"choices", choices}}.dump();
-  }
-
-  httplib::Server server_;
-  std::mutex mutex_;
-  const std::vector<Reply> replies_;
-  std::vector<Json> requests_;
-  int port_ = 0;
-  std::thread thread_;
-};
+// An answer with a choice for each text.
+FakeReply says(const std::vector<std::string>& texts, double seconds = 0) {
+  Json choices = Json::array();
+  for (const std::string& text : texts)
+    choices.push_back(Json{{"message", Json{{"role", "assistant"}, {"content", text}}}});
+  return {200, Json{{"choices", choices}}.dump(), seconds};
+}
 
 const char* const kYes = "5 is 5. {\"correct\": true}";
 const char* const kNo = "4 is not 5. {\"correct\": false}";
@@ -84,7 +40,7 @@ Result<Score> judge(const FakeJudge& server, Json options = Json::object(), doub
 }
 
 TEST(JudgeReward, TheVerdictDecides) {
-  FakeJudge server({{.texts = {kYes}}, {.texts = {kNo}}});
+  FakeJudge server({says({kYes}), says({kNo})});
   const auto yes = judge(server), no = judge(server);
   ASSERT_TRUE(yes.ok() && no.ok()) << yes.status().message();
   EXPECT_EQ(yes->value, 1);
@@ -100,7 +56,7 @@ TEST(JudgeReward, TheVerdictDecides) {
 }
 
 TEST(JudgeReward, OptionsReachTheService) {
-  FakeJudge server({{.texts = {kYes, kNo, kYes}}});
+  FakeJudge server({says({kYes, kNo, kYes})});
   const auto score = judge(server, {{"votes", 3},
                                     {"model", "rm"},
                                     {"prompt", "{question}{response}"},
@@ -117,7 +73,7 @@ TEST(JudgeReward, OptionsReachTheService) {
 }
 
 TEST(JudgeReward, AMalformedVerdictIsAskedForAgainWithAnotherSeed) {
-  FakeJudge server({{.texts = {kMalformed}}, {.texts = {""}}, {.texts = {kNo}}});
+  FakeJudge server({says({kMalformed}), says({""}), says({kNo})});
   const auto score = judge(server);
   ASSERT_TRUE(score.ok()) << score.status().message();
   EXPECT_FALSE(score->correct);
@@ -128,7 +84,7 @@ TEST(JudgeReward, AMalformedVerdictIsAskedForAgainWithAnotherSeed) {
 }
 
 TEST(JudgeReward, MalformedVerdictsThatStayAreAnErrorAndNeverAZero) {
-  FakeJudge server({{.texts = {kMalformed}}});
+  FakeJudge server({says({kMalformed})});
   const auto score = judge(server, {{"tries", 2}});
   ASSERT_FALSE(score.ok());
   EXPECT_EQ(score.status().code(), StatusCode::corrupt);
@@ -137,7 +93,7 @@ TEST(JudgeReward, MalformedVerdictsThatStayAreAnErrorAndNeverAZero) {
 }
 
 TEST(JudgeReward, OnlyTheMissingVotesAreAskedForAgain) {
-  FakeJudge server({{.texts = {kNo, kMalformed, kYes}}, {.texts = {kNo, kYes, kYes}}});
+  FakeJudge server({says({kNo, kMalformed, kYes}), says({kNo, kYes, kYes})});
   const auto score = judge(server, {{"votes", 3}});
   ASSERT_TRUE(score.ok()) << score.status().message();
   EXPECT_FALSE(score->correct);  // no, yes, no: what was not asked for does not vote
@@ -148,7 +104,7 @@ TEST(JudgeReward, ABrokenOrSlowServiceIsAnErrorAndNeverAZero) {
   FakeJudge broken({{.status = 500, .body = "{}"}});
   EXPECT_EQ(judge(broken, {}, 0.4).status().code(), StatusCode::unavailable);
   EXPECT_GE(broken.requests().size(), 2u);
-  FakeJudge slow({{.texts = {kYes}, .seconds = 1.5}});
+  FakeJudge slow({says({kYes}, 1.5)});
   const Stopwatch watch;
   EXPECT_EQ(judge(slow, {}, 0.3).status().code(), StatusCode::timeout);
   EXPECT_LT(watch.seconds(), 1.2);
@@ -164,7 +120,7 @@ TEST(JudgeReward, ABrokenOrSlowServiceIsAnErrorAndNeverAZero) {
 }
 
 TEST(JudgeReward, ServicesTakeTurnsAndReplaceOneAnother) {
-  FakeJudge a({{.texts = {kYes}}}), b({{.texts = {kYes}}});
+  FakeJudge a({says({kYes})}), b({says({kYes})});
   const auto reward =
       make_judge({{"url", {a.url(), "http://127.0.0.1:1", b.url() + "/v1/chat/completions"}}});
   for (int i = 0; i < 6; ++i)
@@ -190,7 +146,7 @@ TEST(JudgeReward, OptionsAreChecked) {
 
 // A stage with a judge that fails excludes the sample.
 TEST(JudgeReward, TheStageCountsItsFailureAsAnError) {
-  FakeJudge server({{.texts = {kMalformed}}});
+  FakeJudge server({says({kMalformed})});
   RewardOptions options;
   options.rewards =
       *parse_reward_list(Json::array({Json{{"type", "judge"}, {"url", server.url()}}}));

@@ -79,23 +79,23 @@ Status check_directory(const std::string& directory) {
   return ok_status();
 }
 
-}  // namespace
-
-Result<std::vector<std::string>> interpreter_directories(const std::string& python) {
+// Its own full path, because a jail has neither this working directory nor a PATH, and the directories that it needs.
+Result<std::vector<std::string>> ask_interpreter(const std::string& python) {
   SubprocessOptions options;
   options.argv = {python, "-s", "-c",
-                  "import os, sys; print(sys.prefix, sys.base_prefix, "
-                  "os.path.dirname(os.path.realpath(sys.executable)), sep='\\n')"};
+                  "import os, sys; own = sys.executable, sys.prefix, sys.base_prefix, "
+                  "os.path.dirname(os.path.realpath(sys.executable))\n"
+                  "for path in own: print(os.path.abspath(path))"};
   LS_ASSIGN_OR_RETURN(const ProcessOutput ran,
                       run_process(options, "", Deadline::after_seconds(20)));
-  if (!ran.exit.success())
-    return invalid_argument(fmt::format("{} does not run: {}", python, ran.exit.to_string()));
-  std::vector<std::string> directories;
+  std::vector<std::string> lines;
   std::istringstream stream(ran.out);
-  for (std::string line; std::getline(stream, line);) directories.push_back(line);
-  keep_outermost(directories);
-  return directories;
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  if (ran.exit.success() && lines.size() == 4) return lines;
+  return invalid_argument(fmt::format("{} does not run: {}", python, ran.exit.to_string()));
 }
+
+}  // namespace
 
 Pool::Pool(PoolOptions options, GroupSupport groups)
     : options_(std::move(options)), groups_(groups) {
@@ -118,8 +118,9 @@ Status Pool::prepare() {
   if (options_.jail_directory.empty()) options_.jail_directory = own_directory();
   if (options_.python.empty()) options_.python = default_python();
   if (!options_.python.empty()) {
-    LS_ASSIGN_OR_RETURN(const auto directories, interpreter_directories(options_.python));
-    options_.directories.insert(options_.directories.end(), directories.begin(), directories.end());
+    LS_ASSIGN_OR_RETURN(const auto found, ask_interpreter(options_.python));
+    options_.python = found[0];
+    options_.directories.insert(options_.directories.end(), found.begin() + 1, found.end());
   }
   for (const std::string& directory : options_.directories)
     LS_RETURN_IF_ERROR(check_directory(directory));

@@ -83,7 +83,4 @@ class Pool {
   PoolStats stats_;
 };
 
-// The directories outside of /usr that an interpreter needs, or why it cannot be used.
-Result<std::vector<std::string>> interpreter_directories(const std::string& python);
-
 }  // namespace longshot::sandbox

@@ -37,6 +37,18 @@ TEST(Pool, LargeInputsAndOutputsPassWhole) {
   EXPECT_EQ(run(*pool, job).out, job.input);
 }
 
+TEST(Pool, AnInterpreterIsNamedAsInAShell) {
+  NEED_JAILS(shared_pool().status());
+  for (const std::string& name :
+       {std::string("python3"), std::filesystem::relative("/usr/bin/python3").string()}) {
+    PoolOptions options = test_options(1);
+    options.python = name;
+    const auto named = Pool::start(options);
+    ASSERT_TRUE(named.ok()) << named.status().message();
+    EXPECT_EQ(run(**named, python("print(1)"), Lane::python).out, "1\n");
+  }
+}
+
 // A copy of the warm interpreter must look like one that was started for the program.
 TEST(Pool, WarmAndColdPythonAreTheSame) {
   NEED_POOL(pool);

@@ -156,9 +156,9 @@ def test_a_bad_row_is_named_by_file_and_line(setting):
 
 def test_help_of_every_command_names_its_options():
     done = longshot("--help")
-    commands = re.findall(r"^  ([a-z]+) +\S", done.stdout, re.M)
-    wanted = {"sft", "train", "eval", "rm", "generate", "chat", "logprobs", "tokenize", "grade", "report", "convert", "data",
-              "doctor"}
+    commands = re.findall(r"^  ([a-z-]+) +\S", done.stdout, re.M)
+    wanted = {"sft", "train", "eval", "rm", "rm-eval", "generate", "chat", "serve", "sandbox", "logprobs", "tokenize", "grade",
+              "make-tests", "report", "convert", "data", "doctor"}
     assert wanted <= set(commands)
     for command in wanted:
         assert "--help" in longshot(command, "--help").stdout

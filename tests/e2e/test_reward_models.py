@@ -168,6 +168,14 @@ def test_a_model_that_reasons_here_and_served_gives_the_same_verdicts(setting, r
         assert served[name] == here[name], name
 
 
+def test_votes_that_are_even_for_want_of_a_malformed_one_are_no_verdict(setting, reasoner):
+    root, data = setting
+    figures, lines = evaluate(root, "--model", reasoner, "--data", data / "rm_val.jsonl", "--prompt", QUESTION_THEN_ANSWER,
+                              "--max-tokens", 60, "--votes", 3, "--temperature", 1)
+    assert {round(3 * line["probability"], 9) for line in lines if "probability" in line} <= {0, 1, 2, 3}
+    assert figures["malformed"] == sum("error" in line for line in lines) > 0
+
+
 def test_malformed_verdicts_are_counted_apart(setting, reasoner):
     root, data = setting
     figures, lines = evaluate(root, "--model", reasoner, "--data", data / "rm_val.jsonl", "--prompt", QUESTION_THEN_ANSWER,
