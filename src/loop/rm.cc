@@ -1,13 +1,9 @@
 #include "loop/rm.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <memory>
 #include <numeric>
 
-#include "base/log.h"
 #include "loop/new_model.h"
 #include "loop/policy_model.h"
 #include "policy/gemm_peak.h"
@@ -79,10 +75,7 @@ class RmLearner : public Learner {
     LS_ASSIGN_OR_RETURN(Examples examples,
                         prompts::encode_judged(rows, *model_->tokenizer, model_->chat_template,
                                                model_config.eos_token_ids[0], length, &dropped));
-    if (dropped > 0)
-      log::warn("{} rows are longer than {} tokens and are left out", dropped, length);
-    if (examples.empty())
-      return invalid_argument(fmt::format("{}: no usable row", fmt::join(files, ", ")));
+    LS_RETURN_IF_ERROR(check_rows(files, examples.size(), dropped, length));
     return examples;
   }
 

@@ -1,6 +1,7 @@
 #include "loop/step_run.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -211,6 +212,12 @@ class StepRun {
 };
 
 }  // namespace
+
+Status check_rows(const std::vector<std::string>& files, size_t rows, int dropped, int length) {
+  if (dropped > 0) log::warn("{} rows are longer than {} tokens and are left out", dropped, length);
+  if (rows > 0) return ok_status();
+  return invalid_argument(fmt::format("{}: no usable row", fmt::join(files, ", ")));
+}
 
 Result<StepResult> run_steps(Learner& learner, const SftConfig& config,
                              const std::string& config_text) {

@@ -30,6 +30,9 @@ class Learner {
   virtual Result<std::string> write_model(const std::string& directory, int64_t step) = 0;
 };
 
+// After the rows of `files` are read: a warning if some were longer than `length` tokens, an error if none is left.
+Status check_rows(const std::vector<std::string>& files, size_t rows, int dropped, int length);
+
 struct StepResult {
   int64_t steps = 0;
   double train_loss = 0, val_loss = 0;  // of the last step; val_loss 0 without data.val_files

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "model/layers.h"
+#include "model/scoring.h"
 
 namespace longshot::model {
 namespace {
@@ -122,12 +123,7 @@ std::vector<float> sequence_scores(CpuCompute* compute, Weights& weights,
   const at::NoGradGuard no_grad;
   std::vector<float> out;
   for (size_t begin = 0; begin < sequences.size();) {
-    size_t end = begin;
-    int64_t tokens = 0;
-    do {
-      tokens += static_cast<int64_t>(sequences[end++].size());
-    } while (end < sequences.size() &&
-             tokens + static_cast<int64_t>(sequences[end].size()) <= batch_tokens);
+    const size_t end = batch_end(sequences, begin, batch_tokens);
     const PackedBatch batch = pack(sequences, begin, end);
     const std::vector<float> scores = ScorePass(compute, weights, batch).scores();
     out.insert(out.end(), scores.begin(), scores.end());

@@ -41,18 +41,24 @@ void score_batch(const Weights& weights, const std::vector<std::vector<int32_t>>
 
 }  // namespace
 
+size_t batch_end(const std::vector<std::vector<int32_t>>& sequences, size_t begin,
+                 int64_t batch_tokens) {
+  size_t end = begin;
+  int64_t tokens = 0;
+  do {
+    tokens += static_cast<int64_t>(sequences[end++].size());
+  } while (end < sequences.size() &&
+           tokens + static_cast<int64_t>(sequences[end].size()) <= batch_tokens);
+  return end;
+}
+
 std::vector<std::vector<float>> sequence_logprobs(
     const Weights& weights, const std::vector<std::vector<int32_t>>& sequences, double temperature,
     int64_t batch_tokens) {
   at::NoGradGuard no_grad;
   std::vector<std::vector<float>> out(sequences.size());
   for (size_t begin = 0; begin < sequences.size();) {
-    size_t end = begin;
-    int64_t tokens = 0;
-    do {
-      tokens += static_cast<int64_t>(sequences[end++].size());
-    } while (end < sequences.size() &&
-             tokens + static_cast<int64_t>(sequences[end].size()) <= batch_tokens);
+    const size_t end = batch_end(sequences, begin, batch_tokens);
     score_batch(weights, sequences, temperature, begin, end, out);
     begin = end;
   }

@@ -1,6 +1,7 @@
 #pragma once
 // Log-probabilities of whole sequences: batches of packed tokens through the one forward.
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -15,5 +16,9 @@ namespace longshot::model {
 std::vector<std::vector<float>> sequence_logprobs(
     const Weights& weights, const std::vector<std::vector<int32_t>>& sequences, double temperature,
     int64_t batch_tokens = 4096);
+
+// Where the batch of sequences from `begin` on ends: at most `batch_tokens` tokens, and one sequence at least.
+size_t batch_end(const std::vector<std::vector<int32_t>>& sequences, size_t begin,
+                 int64_t batch_tokens);
 
 }  // namespace longshot::model
