@@ -181,25 +181,23 @@ Choice Engine::pick(const Live& live, size_t ahead, size_t row, Sampler& sampler
                       live.request.sampling);
 }
 
-// The choices of each feed, from its rows of logits_: one more than there are guesses, or up to the first one that
-// is not the guess. Feeds are cut into one chunk per thread; a row's choice depends on it alone.
-Status Engine::draw(std::span<const Feed> feeds, std::vector<std::vector<Choice>>& choices) {
-  const size_t count = feeds.size();
-  std::vector<size_t> rows = {0};  // where each feed's begin
-  for (const Feed& feed : feeds) rows.push_back(rows.back() + 1 + feed.drafts);
-  const size_t chunks = std::min(samplers_.size(), count);
+// The choices of each: one more than there are guesses, or up to the first one that is not the guess. They are cut into
+// one chunk per thread; a row's choice depends on it alone.
+Status Engine::draw(std::span<const Draw> draws, std::vector<std::vector<Choice>>& choices) {
+  const size_t count = draws.size(), chunks = std::min(samplers_.size(), count);
   choices.resize(count);
   const auto chunk = [&](int c) {
     for (size_t i = count * c / chunks; i < count * (c + 1) / chunks; ++i) {
-      const auto guesses = scheduler_.fed(feeds[i]).last(feeds[i].drafts);
+      const auto& [feed, row] = draws[i];
+      const auto guesses = scheduler_.fed(feed).last(feed.drafts);
       for (size_t k = 0; k <= guesses.size(); ++k) {
-        choices[i].push_back(pick(live_.at(feeds[i].id), k, rows[i] + k, samplers_[c]));
+        choices[i].push_back(pick(live_.at(feed.id), k, row + k, samplers_[c]));
         if (k == guesses.size() || choices[i].back().token != guesses[k]) break;
       }
     }
   };
   constexpr size_t kWorthAThread = 16384;  // logits
-  if (rows.back() * runner_->config().vocab_size < kWorthAThread) {
+  if (count * runner_->config().vocab_size < kWorthAThread) {
     for (size_t c = 0; c < chunks; ++c) chunk(static_cast<int>(c));
   } else {
     pool_.parallel_for(static_cast<int>(chunks), chunk);
@@ -208,7 +206,7 @@ Status Engine::draw(std::span<const Feed> feeds, std::vector<std::vector<Choice>
     if (choices[i].back().token >= 0) continue;
     return internal_error(
         fmt::format("the model's logits for {} are not finite; its weights are broken",
-                    name_of(live_.at(feeds[i].id).request.sample)));
+                    name_of(live_.at(draws[i].feed.id).request.sample)));
   }
   return ok_status();
 }
@@ -236,12 +234,15 @@ Status Engine::step(const StepOptions& options) {
   const Plan plan = scheduler_.plan({.max_draws = options.max_draws, .lockstep = options.lockstep});
   for (const BlockCopy& copy : plan.copies) runner_->copy_block(copy.from, copy.to);
   std::vector<Step> steps;
-  std::vector<Feed> draws;
-  size_t rows = 0;
+  std::vector<Draw> draws;
+  size_t rows = 0, first = 0;
   for (const Feed& feed : plan.feeds) {
-    const int wanted = feed.draw ? 1 + feed.drafts : 0;
-    steps.push_back({scheduler_.blocks(feed.id), feed.start, scheduler_.fed(feed), wanted});
-    if (feed.draw) draws.push_back(feed);
+    const int wanted = feed.draw && feed.count > 0 ? 1 + feed.drafts : 0;
+    if (feed.count > 0) {
+      steps.push_back({scheduler_.blocks(feed.id), feed.start, scheduler_.fed(feed), wanted});
+      first = rows;
+    }
+    if (feed.draw) draws.push_back({feed, first});
     rows += wanted;
   }
   const size_t size = rows * static_cast<size_t>(runner_->config().vocab_size);
@@ -253,7 +254,7 @@ Status Engine::step(const StepOptions& options) {
   LS_RETURN_IF_ERROR(draw(draws, choices));
   for (size_t i = 0; i < draws.size(); ++i) {
     for (const Choice& choice : choices[i]) {
-      if (!accept(draws[i].id, choice, options)) break;
+      if (!accept(draws[i].feed.id, choice, options)) break;
     }
   }
   return ok_status();

@@ -164,7 +164,12 @@ class Engine final : public Generator {
   void follow_weights();
   void draft();
   Choice pick(const Live& live, size_t ahead, size_t row, Sampler& sampler) const;
-  Status draw(std::span<const Feed> feeds, std::vector<std::vector<Choice>>& choices);
+  // A feed, and the first of the rows of logits_ that it draws from.
+  struct Draw {
+    Feed feed;
+    size_t row;
+  };
+  Status draw(std::span<const Draw> draws, std::vector<std::vector<Choice>>& choices);
   bool accept(int64_t id, const Choice& choice, const StepOptions& options);
   void close_segment(Live& live, int64_t version);
   data::Sample take(int64_t id, data::FinishReason reason);

@@ -133,12 +133,21 @@ void Scheduler::offer_to_cache(Sequence& s) {
   }
 }
 
-// The leader has computed the prompt: kept for those who wait.
+// Whether somebody who waits has drawn before.
+bool Scheduler::is_continued(int64_t group) const {
+  return std::ranges::any_of(waiting_, [&](int64_t id) {
+    const Sequence& s = sequences_.at(id);
+    return s.group == group && !s.undrawn();
+  });
+}
+
+// The leader has computed the prompt: kept for those who wait and do not join it.
 void Scheduler::offer_to_group(int64_t id, const Sequence& s) {
   Group& group = groups_.at(s.group);
   if (group.leader != id || s.cached < s.shared - 1) return;
-  group.leader = -1;
-  if (group.waiting == 0) return;
+  if (s.undrawn() && !is_continued(s.group)) return;
+  if (!s.undrawn()) group.leader = -1;
+  if (group.waiting == 0 || group.ready) return;
   group.blocks.assign(s.blocks.begin(), s.blocks.begin() + blocks_for(s.shared - 1));
   for (const int block : group.blocks) pool_.hold(block);
   group.ready = true;
@@ -164,7 +173,8 @@ void Scheduler::settle() {
 
 bool Scheduler::prompt_is_coming(const Sequence& s) const {
   const Group& group = groups_.at(s.group);
-  return !group.ready && group.leader >= 0;
+  if (group.leader < 0) return false;
+  return !group.ready || (s.undrawn() && sequences_.at(group.leader).undrawn());
 }
 
 // Takes the computed prompt of its group or what the prefix cache has, whichever is more. At least one token remains.
@@ -224,7 +234,7 @@ bool Scheduler::admit(int64_t id, std::vector<BlockCopy>& copies) {
   }
   counts_.cached_tokens += s.cached;
   if (--group.waiting == 0) drop_prompt(group);
-  if (!group.ready && group.leader < 0) group.leader = id;
+  if (group.leader < 0 && (!group.ready || s.undrawn())) group.leader = id;
   waiting_.erase(id);
   running_.insert(id);
   return true;
@@ -279,31 +289,65 @@ bool Scheduler::make_room(int64_t id, std::vector<BlockCopy>& copies) {
   return true;
 }
 
-void Scheduler::decode(int max_draws, Plan& plan) {
-  const std::vector<int64_t> order(running_.begin(), running_.end());
-  for (const int64_t id : order) {
-    if (static_cast<int>(plan.feeds.size()) >= max_draws) return;
-    if (!is_running(id) || sequences_.at(id).pending() != 1) continue;
-    if (!make_room(id, plan.copies)) continue;
+// If `leader`, which draws in this pass, has just its group's prompt: those who wait with the same tokens share its
+// blocks and draw from its logits.
+void Scheduler::join(int64_t leader, Room& room, Plan& plan) {
+  const Sequence& first = sequences_.at(leader);
+  Group& group = groups_.at(first.group);
+  if (group.leader != leader || !first.undrawn()) return;
+  for (auto it = waiting_.begin(); it != waiting_.end() && group.waiting > 0;) {
+    const int64_t id = *it++;
     Sequence& s = sequences_.at(id);
-    plan.feeds.push_back({id, s.cached, 1, true});
-    ++s.cached;
+    if (s.group != first.group || !s.undrawn()) continue;
+    const bool block_for_each = pool_.available() > running();  // who may soon want one more
+    if (room.draws == 0 || running() == limits_.max_running || !block_for_each) return;
+    s.blocks = first.blocks;
+    for (const int block : s.blocks) pool_.hold(block);
+    s.cached = s.shared;
+    counts_.cached_tokens += s.cached;
+    if (--group.waiting == 0) drop_prompt(group);
+    waiting_.erase(id);
+    running_.insert(id);
+    plan.feeds.push_back({id, s.cached, 0, true});
+    --room.draws;
   }
 }
 
-void Scheduler::prefill(int rows, int draws, bool lockstep, Plan& plan) {
+void Scheduler::decode(Room& room, Plan& plan) {
+  std::vector<int64_t> ready;
+  const std::vector<int64_t> order(running_.begin(), running_.end());
+  for (const int64_t id : order) {
+    if (static_cast<int>(ready.size()) >= room.draws) break;
+    if (!is_running(id) || sequences_.at(id).pending() != 1) continue;
+    if (make_room(id, plan.copies)) ready.push_back(id);
+  }
+  for (const int64_t id : ready) {  // room for one may have been taken from another
+    if (room.draws <= 0) return;
+    if (!is_running(id)) continue;
+    Sequence& s = sequences_.at(id);
+    plan.feeds.push_back({id, s.cached, 1, true});
+    ++s.cached;
+    --room.rows;
+    --room.draws;
+    join(id, room, plan);
+  }
+}
+
+void Scheduler::prefill(Room& room, bool lockstep, Plan& plan) {
   for (const int64_t id : running_) {
     Sequence& s = sequences_.at(id);
     if (s.pending() < 2) continue;
-    const bool may_draw = !lockstep && draws > 0;
-    const int count = std::min(s.pending() - (may_draw ? 0 : 1), rows);
+    const bool may_draw = !lockstep && room.draws > 0;
+    const int count = std::min(s.pending() - (may_draw ? 0 : 1), room.rows);
     if (count <= 0) return;
     const bool draw = count == s.pending();
     plan.feeds.push_back({id, s.cached, count, draw});
     s.cached += count;
-    rows -= count;
-    if (draw) --draws;
+    room.rows -= count;
     counts_.prefilled_tokens += count - (draw ? 1 : 0);
+    if (!draw) continue;
+    --room.draws;
+    join(id, room, plan);
   }
 }
 
@@ -318,15 +362,15 @@ int Scheduler::place_draft(Sequence& s, int most) {
 }
 
 // Last of all, into what the others have left.
-void Scheduler::feed_drafts(int rows, int draws, Plan& plan) {
+void Scheduler::feed_drafts(Room& room, Plan& plan) {
   for (Feed& feed : plan.feeds) {
     Sequence& s = sequences_.at(feed.id);
     if (s.draft.empty()) continue;
     const int guesses = static_cast<int>(s.draft.size()) - 1;
-    feed.drafts = place_draft(s, std::min({guesses, rows, draws}));
+    feed.drafts = place_draft(s, std::min({guesses, room.rows, room.draws}));
     s.draft.resize(feed.drafts > 0 ? feed.drafts + 1 : 0);
-    rows -= feed.drafts;
-    draws -= feed.drafts;
+    room.rows -= feed.drafts;
+    room.draws -= feed.drafts;
     counts_.draft_tokens += feed.drafts;
   }
   for (const int64_t id : running_) {
@@ -341,15 +385,11 @@ Plan Scheduler::plan(const PlanOptions& options) {
   admit_waiting(plan.copies);
   const bool unready = std::ranges::any_of(
       running_, [&](int64_t id) { return sequences_.at(id).pending() > 1; });
-  if (!options.lockstep || !unready) decode(options.max_draws, plan);
-  const int decoding = static_cast<int>(plan.feeds.size());
-  prefill(limits_.max_rows - decoding, options.max_draws - decoding, options.lockstep, plan);
-  int rows = 0, draws = 0;
-  for (const Feed& feed : plan.feeds) {
-    rows += feed.count;
-    draws += feed.draw ? 1 : 0;
-  }
-  feed_drafts(limits_.max_rows - rows, options.lockstep ? 0 : options.max_draws - draws, plan);
+  Room room{limits_.max_rows, options.max_draws};
+  if (!options.lockstep || !unready) decode(room, plan);
+  prefill(room, options.lockstep, plan);
+  if (options.lockstep) room.draws = 0;
+  feed_drafts(room, plan);
   counts_.peak_blocks = std::max(counts_.peak_blocks, blocks_in_use());
   return plan;
 }

@@ -1,8 +1,8 @@
 #pragma once
 // What the next forward pass computes, decided on ids alone: no model, no memory, no text. Continuous batching:
 // sequences enter and leave between any two passes, prompts are prefilled in chunks beside the decoding of others,
-// the prompt of a group is computed once and shared, and when KV blocks run out the sequence that came last gives
-// its own back and is computed again later. Not thread-safe.
+// the prompt of a group is computed once, its members share it and draw their first tokens from the same logits, and when
+// KV blocks run out the sequence that came last gives its own back and is computed again later. Not thread-safe.
 
 #include <cstdint>
 #include <limits>
@@ -22,7 +22,8 @@ struct SchedulerLimits {
   bool prefix_cache = true;
 };
 
-// Feed tokens [start, start + count) of a sequence, whose first `start` tokens are in its blocks.
+// Feed tokens [start, start + count) of a sequence, whose first `start` tokens are in its blocks. Where count is 0 the
+// last feed before it with tokens computes the same prompt: draw from the first of that one's logits too.
 struct Feed {
   int64_t id = 0;
   int start = 0;
@@ -99,11 +100,12 @@ class Scheduler {
     std::vector<int32_t> draft;  // the last known token and the guesses after it; empty: none
     size_t accepted = 0;         // of the draft, the last known token included
     int pending() const { return static_cast<int>(tokens.size()) - cached; }
+    bool undrawn() const { return static_cast<int>(tokens.size()) == shared; }
   };
   // The prompt of a group, kept while members wait for it.
   struct Group {
     int waiting = 0, members = 0;
-    int64_t leader = -1;      // computes the prompt for the others
+    int64_t leader = -1;      // computes the prompt for the others; if undrawn, its next token's logits too
     std::vector<int> blocks;  // of all shared tokens but the last, once they are computed
     bool ready = false;
   };
@@ -113,14 +115,20 @@ class Scheduler {
   void trim(Sequence& s);
   void offer_to_cache(Sequence& s);
   void offer_to_group(int64_t id, const Sequence& s);
+  bool is_continued(int64_t group) const;
   bool prompt_is_coming(const Sequence& s) const;
   void admit_waiting(std::vector<BlockCopy>& copies);
   bool admit(int64_t id, std::vector<BlockCopy>& copies);
   bool take_blocks(Sequence& s, std::vector<BlockCopy>& copies);
   void share_prefix(Sequence& s);
-  void decode(int max_draws, Plan& plan);
-  void prefill(int rows, int draws, bool lockstep, Plan& plan);
-  void feed_drafts(int rows, int draws, Plan& plan);
+  // Of a pass.
+  struct Room {
+    int rows, draws;
+  };
+  void decode(Room& room, Plan& plan);
+  void prefill(Room& room, bool lockstep, Plan& plan);
+  void join(int64_t leader, Room& room, Plan& plan);
+  void feed_drafts(Room& room, Plan& plan);
   int place_draft(Sequence& s, int most);
   bool make_room(int64_t id, std::vector<BlockCopy>& copies);
   int take_block(int64_t id);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -36,6 +37,11 @@ class Memory {
     }
     return true;
   }
+  // What `feed` draws from is computed for `other`.
+  static bool same(const Feed& feed, const Feed& other, const Scheduler& scheduler) {
+    const auto mine = scheduler.tokens(feed.id), its = scheduler.tokens(other.id);
+    return feed.start == other.start + other.count && std::ranges::equal(mine, its);
+  }
 
  private:
   int32_t& at(const Scheduler& scheduler, int64_t id, int position) {
@@ -52,23 +58,78 @@ std::vector<int64_t> drawn(const Plan& plan) {
   return ids;
 }
 
-TEST(Scheduler, ThePromptOfAGroupIsFedOnceAndSharedUpToItsLastToken) {
+TEST(Scheduler, ThePromptOfAGroupIsFedOnceForAllFirstDraws) {
   Scheduler scheduler({.blocks = 64, .max_running = 8, .max_rows = 256});
   for (int i = 0; i < 4; ++i) scheduler.add(i, 0, ramp(40), 40);
   Plan plan = scheduler.plan();
-  ASSERT_EQ(plan.feeds.size(), 1u);
-  EXPECT_EQ(plan.feeds[0].count, 40);
-  EXPECT_TRUE(plan.feeds[0].draw);
-  scheduler.append(0, 7);
+  ASSERT_EQ(drawn(plan), (std::vector<int64_t>{0, 1, 2, 3}));
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(plan.feeds[i].count, i == 0 ? 40 : 0);
+  EXPECT_EQ(scheduler.blocks_in_use(), 3);
+  for (int i = 0; i < 4; ++i) scheduler.append(i, 7 + i);
   plan = scheduler.plan();
   ASSERT_EQ(plan.feeds.size(), 4u);
-  for (const Feed& feed : plan.feeds) EXPECT_EQ(feed.count, 1);
-  EXPECT_EQ(plan.feeds[1].start, 39);
-  EXPECT_EQ(plan.copies.size(), 3u);  // of the block that the prompt ends in; the leader keeps the first
-  EXPECT_EQ(scheduler.counts().cached_tokens, 3 * 39);
+  for (const Feed& feed : plan.feeds) {
+    EXPECT_EQ(feed.start, 40);
+    EXPECT_EQ(feed.count, 1);
+  }
+  EXPECT_EQ(plan.copies.size(), 3u);  // of the block that the prompt ends in; the last one keeps it
+  EXPECT_EQ(scheduler.counts().cached_tokens, 3 * 40);
   EXPECT_EQ(scheduler.blocks(1)[1], scheduler.blocks(3)[1]);
   EXPECT_NE(scheduler.blocks(1)[2], scheduler.blocks(3)[2]);
   EXPECT_EQ(scheduler.blocks_in_use(), 2 + 4);
+}
+
+TEST(Scheduler, OfAPromptOfWholeBlocksNothingIsCopied) {
+  Scheduler scheduler({.blocks = 64, .max_running = 8, .max_rows = 256});
+  for (int i = 0; i < 4; ++i) scheduler.add(i, 0, ramp(48), 48);
+  for (const int64_t id : drawn(scheduler.plan())) scheduler.append(id, 1);
+  EXPECT_TRUE(scheduler.plan().copies.empty());
+  EXPECT_EQ(scheduler.blocks_in_use(), 3 + 4);
+}
+
+// Three draws, then two of four may run, then blocks for three: the others draw from what is computed for the first of them.
+TEST(Scheduler, ThoseForWhomThereIsNoRoomDrawLater) {
+  Scheduler few({.blocks = 64, .max_running = 8, .max_rows = 256});
+  Scheduler narrow({.blocks = 64, .max_running = 2, .max_rows = 256});
+  Scheduler tight({.blocks = 5, .max_running = 8, .max_rows = 256, .prefix_cache = false});
+  for (Scheduler* scheduler : {&few, &narrow, &tight}) {
+    for (int i = 0; i < 4; ++i) scheduler->add(i, 0, ramp(32), 32);
+  }
+  EXPECT_EQ(drawn(few.plan({.max_draws = 3})), (std::vector<int64_t>{0, 1, 2}));
+  for (const int id : {0, 1, 2}) few.append(id, 1);
+  const Plan next = few.plan();
+  EXPECT_EQ(drawn(next), (std::vector<int64_t>{0, 1, 2, 3}));
+  EXPECT_EQ(next.feeds[3].start, 31);
+  EXPECT_EQ(drawn(narrow.plan()), (std::vector<int64_t>{0, 1}));
+  for (const int id : {0, 1}) {
+    narrow.append(id, 1);
+    narrow.remove(id, false);
+  }
+  EXPECT_EQ(drawn(narrow.plan()), (std::vector<int64_t>{2, 3}));
+  EXPECT_EQ(drawn(tight.plan()), (std::vector<int64_t>{0, 1, 2}));
+}
+
+// 0 and 3 have not drawn yet, 1 and 2 go on with what they have.
+TEST(Scheduler, WhoGoesOnTakesThePromptAndTheOthersDrawTogether) {
+  for (const bool lockstep : {false, true}) {
+    Scheduler scheduler({.blocks = 64, .max_running = 8, .max_rows = 256});
+    for (int i = 0; i < 4; ++i) scheduler.add(i, 0, ramp(i == 1 || i == 2 ? 50 : 40), 40);
+    std::vector<std::vector<int64_t>> draws;
+    for (int pass = 0; pass < 3; ++pass) {
+      draws.push_back(drawn(scheduler.plan({.lockstep = lockstep})));
+      for (const int64_t id : draws.back()) scheduler.append(id, 1);
+    }
+    const std::vector<int64_t> all = {0, 1, 2, 3};
+    if (lockstep) {
+      EXPECT_EQ(draws[0], std::vector<int64_t>{});
+      EXPECT_EQ(draws[1], std::vector<int64_t>{});
+      EXPECT_EQ(std::set(draws[2].begin(), draws[2].end()), std::set(all.begin(), all.end()));
+    } else {
+      EXPECT_EQ(draws[0], (std::vector<int64_t>{0, 3}));
+      EXPECT_EQ(std::set(draws[1].begin(), draws[1].end()), std::set(all.begin(), all.end()));
+    }
+    EXPECT_EQ(scheduler.counts().prefilled_tokens, lockstep ? 39 + 2 * 10 : 39 + 2 * 10);
+  }
 }
 
 TEST(Scheduler, LongPromptsAreCutBesideDecoding) {
@@ -290,10 +351,15 @@ TEST(SchedulerProperty, EverySequenceSeesItsOwnHistory) {
       RC_ASSERT(!plan.feeds.empty());
       memory.run(plan, scheduler);
       int rows = 0;
+      const Feed* fed_last = nullptr;
       for (const Feed& feed : plan.feeds) {
         RC_ASSERT(memory.holds(feed, scheduler));
         RC_ASSERT(feed.draw == (feed.start + feed.count == static_cast<int>(scheduler.tokens(feed.id).size())));
         RC_ASSERT(feed.drafts == 0 || (feed.draw && feed.count == 1 && !lockstep));
+        if (feed.count > 0) fed_last = &feed;
+        RC_ASSERT(fed_last != nullptr);
+        RC_ASSERT(feed.draw || feed.count > 0);
+        if (feed.count == 0) RC_ASSERT(Memory::same(feed, *fed_last, scheduler));
         rows += feed.count + feed.drafts;
       }
       RC_ASSERT(rows <= std::max(limits.max_rows, limits.max_running + kBlockTokens));
