@@ -135,6 +135,10 @@ int tiles_target(int rows) {
   return RowTiles(rows).count;
 }
 
+bool strips_pay_target(int rows) {
+  return kN < kPanel && rows >= 4 * kMaxRows;
+}
+
 // Elements [i, i + 4) of four rows, transposed: [4][height] at `strip`.
 void four_by_four(const float* from, size_t ldx, int height, float* strip) {
 #if HWY_TARGET == HWY_SCALAR
@@ -285,6 +289,7 @@ namespace longshot::kernels {
 
 HWY_EXPORT(gemm_target);
 HWY_EXPORT(tiles_target);
+HWY_EXPORT(strips_pay_target);
 HWY_EXPORT(set_strip_target);
 HWY_EXPORT(make_strip);
 HWY_EXPORT(gemm_strips_target);
@@ -294,6 +299,10 @@ HWY_EXPORT(transposed_target);
 void gemm(const PackedMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
           int panel_begin, int panel_end, Store store) {
   HWY_DYNAMIC_DISPATCH(gemm_target)(w, x, ldx, rows, y, ldy, panel_begin, panel_end, store);
+}
+
+bool RowStrips::pay(int rows) {
+  return HWY_DYNAMIC_DISPATCH(strips_pay_target)(rows);
 }
 
 void RowStrips::reset(int rows, int k, NumberFormat format) {

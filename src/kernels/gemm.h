@@ -36,9 +36,12 @@ void gemm(const PackedMatrix& w, const float* x, size_t ldx, int rows, float* y,
           int panel_begin, int panel_end, Store store);
 
 // Rows of x in the order a product of many rows reads them: tiles of rows, of each block of k a strip [k][rows of the
-// tile]. The same result as without, faster where there are many tiles and panels.
+// tile]. The same result as without.
 class RowStrips {
  public:
+  // Whether they make a product of weights that come from memory faster on this processor. With vectors of 16 the loads
+  // of x hide behind the multiply-adds anyway.
+  static bool pay(int rows);
   // format: of the weights.
   void reset(int rows, int k, NumberFormat format);
   int tiles() const { return tiles_; }

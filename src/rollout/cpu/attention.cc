@@ -59,19 +59,32 @@ struct Query {
   float inverse_total;
 };
 
+// What is read: pages [page, end) of a sequence; and what comes after it, fetched meanwhile, because the cache of all
+// sequences rarely fits the processor's.
+struct Pages {
+  const std::byte* const* pages;
+  int page, end;
+  std::span<const std::byte* const> after;
+
+  // Page p, which may be beyond the end.
+  const std::byte* ahead(int p) const {
+    if (p < end) return pages[p];
+    return after.empty() ? pages[end - 1] : after[std::min<size_t>(p - end, after.size() - 1)];
+  }
+};
+
 // Scores of kQ queries with kP pages of keys from `page` on: a chain of multiply-adds over head_dim per (query,
 // position). Several pages at once keep enough chains in flight when there are few queries.
 template <typename T, int kQ, int kP>
-HWY_INLINE void page_scores(const Attention& a, const Query* query, int page, int end,
+HWY_INLINE void page_scores(const Attention& a, const Query* query, const Pages& of, int page,
                             float scale) {
   const D d;
   constexpr int kVectors = kP * kPageVectors;
-  const std::byte* const* pages = query[0].pages;
   const T* keys[kP];
-  const T* next[kP];  // fetched meanwhile: the cache of all sequences rarely fits the processor's
+  const T* next[kP];
   for (int p = 0; p < kP; ++p) {
-    keys[p] = reinterpret_cast<const T*>(pages[page + p] + a.k_offset);
-    next[p] = reinterpret_cast<const T*>(pages[std::min(page + kP + p, end - 1)] + a.k_offset);
+    keys[p] = reinterpret_cast<const T*>(of.pages[page + p] + a.k_offset);
+    next[p] = reinterpret_cast<const T*>(of.ahead(page + kP + p) + a.k_offset);
   }
   V acc[kQ][kVectors];
 #pragma GCC unroll 8
@@ -114,7 +127,7 @@ HWY_INLINE void page_scores(const Attention& a, const Query* query, int page, in
       const int p = page + v / kPageVectors, at = v % kPageVectors * kN;
       V score = hn::Mul(acc[i][v], hn::Set(d, scale));
       if (kScaled<T>) {
-        const auto* scales = reinterpret_cast<const float*>(pages[p] + a.scale_offset);
+        const auto* scales = reinterpret_cast<const float*>(of.pages[p] + a.scale_offset);
         score = hn::Mul(score, hn::Load(d, scales + at));
       }
       hn::Store(score, d, query[i].weights + p * kPage + at);
@@ -130,15 +143,15 @@ constexpr int pages_together() {
   return kQ == 1 ? 4 : kQ >= 4 ? 1 : 2;
 }
 
-// Pages [page, end) for kQ queries, which all have these pages.
+// For kQ queries, which all have these pages.
 template <typename T, int kQ>
-void score_pages(const Attention& a, const Query* query, int page, int end) {
+void score_pages(const Attention& a, const Query* query, const Pages& of) {
   const float scale = 1.0f / std::sqrt(static_cast<float>(a.head_dim));
   constexpr int kTogether = pages_together<kQ>();
-  for (; page + kTogether <= end; page += kTogether) {
-    page_scores<T, kQ, kTogether>(a, query, page, end, scale);
-  }
-  for (; page < end; ++page) page_scores<T, kQ, 1>(a, query, page, end, scale);
+  int page = of.page;
+  for (; page + kTogether <= of.end; page += kTogether)
+    page_scores<T, kQ, kTogether>(a, query, of, page, scale);
+  for (; page < of.end; ++page) page_scores<T, kQ, 1>(a, query, of, page, scale);
 }
 
 // Scores -> exp(score - max), zero from the query's length to `end`; remembers 1 / sum.
@@ -213,9 +226,10 @@ HWY_INLINE void weigh_page(const Attention& a, const Query* query, int page, int
   }
 }
 
-// Positions [begin, end), `begin` at the start of a page, for kVec vectors from element e0 on.
+// The positions before `length`, for kVec vectors from element e0 on.
 template <typename T, int kQ, int kVec>
-HWY_INLINE void weigh_values(const Attention& a, const Query* query, int begin, int end, int e0) {
+HWY_INLINE void weigh_values(const Attention& a, const Query* query, const Pages& of, int length,
+                             int e0) {
   const D d;
   V acc[kQ][kVec];
 #pragma GCC unroll 8
@@ -223,10 +237,9 @@ HWY_INLINE void weigh_values(const Attention& a, const Query* query, int begin, 
 #pragma GCC unroll 8
     for (int v = 0; v < kVec; ++v) acc[i][v] = hn::Load(d, query[i].sum + e0 + v * kN);
   }
-  for (int at = begin; at < end; at += kPage) {
-    const int page = at / kPage, next = std::min(at + kPage, end - 1) / kPage;
-    weigh_page<T, kQ, kVec>(a, query, page, std::min(kPage, end - at), e0, query[0].pages[next],
-                            acc);
+  for (int page = of.page; page < of.end; ++page) {
+    weigh_page<T, kQ, kVec>(a, query, page, std::min(kPage, length - page * kPage), e0,
+                            of.ahead(page + 1), acc);
   }
 #pragma GCC unroll 8
   for (int i = 0; i < kQ; ++i) {
@@ -236,50 +249,52 @@ HWY_INLINE void weigh_values(const Attention& a, const Query* query, int begin, 
 }
 
 template <typename T, int kQ>
-void weigh_pages(const Attention& a, const Query* query, int begin, int end) {
+void weigh_pages(const Attention& a, const Query* query, const Pages& of, int length) {
   // As many accumulators as fit 12 of 16 registers, or 16 of 32.
   constexpr int kWide = kQ == 1 ? 8 : kN >= 16 || kQ <= 3 ? 4 : 2;
   int e = 0;
   for (; e + kWide * kN <= a.value_stride; e += kWide * kN)
-    weigh_values<T, kQ, kWide>(a, query, begin, end, e);
-  for (; e + 2 * kN <= a.value_stride; e += 2 * kN) weigh_values<T, kQ, 2>(a, query, begin, end, e);
-  for (; e < a.value_stride; e += kN) weigh_values<T, kQ, 1>(a, query, begin, end, e);
+    weigh_values<T, kQ, kWide>(a, query, of, length, e);
+  for (; e + 2 * kN <= a.value_stride; e += 2 * kN) weigh_values<T, kQ, 2>(a, query, of, length, e);
+  for (; e < a.value_stride; e += kN) weigh_values<T, kQ, 1>(a, query, of, length, e);
 }
 
 template <typename T, int kQ>
-void one_tile(const Attention& a, const Query* query, int page, int page_end, bool values) {
+void one_tile(const Attention& a, const Query* query, Pages of, bool values) {
   int length = 0;
   for (int i = 0; i < kQ; ++i) length = std::max(length, query[i].length);
+  of.end = std::min(of.end, (length + kPage - 1) / kPage);
+  if (of.page >= of.end) return;
   if (values) {
-    weigh_pages<T, kQ>(a, query, page * kPage, std::min(page_end * kPage, length));
+    weigh_pages<T, kQ>(a, query, of, length);
   } else {
-    score_pages<T, kQ>(a, query, page, std::min(page_end, (length + kPage - 1) / kPage));
+    score_pages<T, kQ>(a, query, of);
   }
 }
 
-// Scores or weighted values of pages [page, page_end) for queries that have them in common.
+// Scores or weighted values of pages that the queries have in common.
 template <typename T>
-void tiles(const Attention& a, std::span<Query> queries, int page, int page_end, bool values) {
+void tiles(const Attention& a, std::span<Query> queries, const Pages& of, bool values) {
   for (size_t first = 0; first < queries.size(); first += kMaxQueries) {
     const Query* query = &queries[first];
     switch (std::min<size_t>(kMaxQueries, queries.size() - first)) {
       case 1:
-        one_tile<T, 1>(a, query, page, page_end, values);
+        one_tile<T, 1>(a, query, of, values);
         break;
       case 2:
-        one_tile<T, 2>(a, query, page, page_end, values);
+        one_tile<T, 2>(a, query, of, values);
         break;
       case 3:
-        one_tile<T, 3>(a, query, page, page_end, values);
+        one_tile<T, 3>(a, query, of, values);
         break;
       case 4:
-        one_tile<T, 4>(a, query, page, page_end, values);
+        one_tile<T, 4>(a, query, of, values);
         break;
       case 5:
-        one_tile<T, 5>(a, query, page, page_end, values);
+        one_tile<T, 5>(a, query, of, values);
         break;
       default:
-        one_tile<T, 6>(a, query, page, page_end, values);
+        one_tile<T, 6>(a, query, of, values);
     }
   }
 }
@@ -288,13 +303,20 @@ void tiles(const Attention& a, std::span<Query> queries, int page, int page_end,
 template <typename T>
 void all_pages(const Attention& a, std::span<Query> queries, bool values) {
   constexpr int kTogether = 4;
+  const auto own = [&](size_t r) -> std::span<const std::byte* const> {
+    if (r == a.rows.size()) return {};
+    const int pages = (a.rows[r].length + kPage - 1) / kPage;
+    return {a.rows[r].pages + a.shared, static_cast<size_t>(std::max(0, pages - a.shared))};
+  };
   for (int page = 0; page < a.shared; page += kTogether) {
-    tiles<T>(a, queries, page, std::min(page + kTogether, a.shared), values);
+    const int end = std::min(page + kTogether, a.shared);
+    const std::span<const std::byte* const> next(a.rows[0].pages + end, a.shared - end);
+    tiles<T>(a, queries, {a.rows[0].pages, page, end, end < a.shared ? next : own(0)}, values);
   }
   for (size_t r = 0; r < a.rows.size(); ++r) {
-    const int pages = (a.rows[r].length + kPage - 1) / kPage;
-    if (pages > a.shared)
-      tiles<T>(a, queries.subspan(r * a.group, a.group), a.shared, pages, values);
+    const int end = a.shared + static_cast<int>(own(r).size());
+    tiles<T>(a, queries.subspan(r * a.group, a.group),
+             {a.rows[r].pages, a.shared, end, own(r + 1)}, values);
   }
 }
 

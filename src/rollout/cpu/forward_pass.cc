@@ -10,8 +10,7 @@
 namespace longshot::rollout::cpu {
 namespace {
 
-constexpr int kTaskRows = 8;    // of one attention task
-constexpr int kStripRows = 24;  // from so many on copying them into strips pays
+constexpr int kTaskRows = 8;  // of one attention task
 
 }  // namespace
 
@@ -130,7 +129,7 @@ ForwardPass::RowOrder ForwardPass::convert_rows(const PackedMatrix& w, Buffer& i
     each(rows, [&](int r) { rounded_.set_row(r, in.row(first_row + r)); });
     return RowOrder::bf16;
   }
-  if (rows < kStripRows) return RowOrder::plain;
+  if (!kernels::RowStrips::pay(rows)) return RowOrder::plain;
   strips_.reset(rows, w.k(), w.format());
   each(strips_.tiles(), [&](int t) { strips_.set_tile(t, in.row(first_row), in.stride); });
   return RowOrder::strips;
