@@ -46,6 +46,11 @@ void silu_mul_target(const float* gate, const float* up, int n, float* act) {
   }
 }
 
+void silu_mul_panels_target(const float* gate_up, int panels, float* act) {
+  for (int p = 0; p < panels; ++p)
+    silu_mul_target(gate_up + 32 * p, gate_up + 32 * p + 16, 16, act + 16 * p);
+}
+
 void rope_target(float* head, const float* cos_sin, int head_dim) {
   const hn::CappedTag<float, 8> d;
   const int half = head_dim / 2, step = static_cast<int>(hn::MaxLanes(d));
@@ -111,6 +116,7 @@ namespace longshot::kernels {
 
 HWY_EXPORT(rms_norm_target);
 HWY_EXPORT(silu_mul_target);
+HWY_EXPORT(silu_mul_panels_target);
 HWY_EXPORT(rope_target);
 HWY_EXPORT(rms_norm_backward_target);
 HWY_EXPORT(silu_mul_backward_target);
@@ -120,6 +126,9 @@ void rms_norm(const float* x, const float* weight, int n, float eps, float* out)
 }
 void silu_mul(const float* gate, const float* up, int n, float* act) {
   HWY_DYNAMIC_DISPATCH(silu_mul_target)(gate, up, n, act);
+}
+void silu_mul_panels(const float* gate_up, int panels, float* act) {
+  HWY_DYNAMIC_DISPATCH(silu_mul_panels_target)(gate_up, panels, act);
 }
 void rope(float* head, const float* cos_sin, int head_dim) {
   HWY_DYNAMIC_DISPATCH(rope_target)(head, cos_sin, head_dim);

@@ -10,6 +10,8 @@ void rms_norm(const float* x, const float* weight, int n, float eps, float* out)
 
 // act = gate / (1 + exp(-gate)) * up over `n` floats, n a multiple of 16.
 void silu_mul(const float* gate, const float* up, int n, float* act);
+// The same for [panels][gates 16, ups 16] -> [panels][16].
+void silu_mul_panels(const float* gate_up, int panels, float* act);
 
 // Rotates one head in place, Hugging Face's split: the pair of element i is i + head_dim / 2.
 // cos_sin: [head_dim / 2] cosines, then as many sines.

@@ -50,12 +50,13 @@ void ForwardPass::prepare(std::span<const Piece> pieces) {
   normed_.reset(rows_, c.hidden_size);
   qkv_.reset(rows_, q + 2 * kv);
   attended_.reset(rows_, q);
-  gate_up_.reset(rows_, 2 * model_->up_column());
-  act_.reset(rows_, model_->up_column());
+  gate_up_.reset(rows_, 2 * model_->padded_intermediate());
+  act_.reset(rows_, model_->padded_intermediate());
   piece_of_row_.clear();
   for (int p = 0; p < static_cast<int>(pieces.size()); ++p) {
     piece_of_row_.insert(piece_of_row_.end(), pieces[p].tokens.size(), p);
   }
+  decoding_ = rows_ == static_cast<int>(pieces.size());
   plan_attention();
 }
 
@@ -137,7 +138,7 @@ ForwardPass::RowOrder ForwardPass::convert_rows(const PackedMatrix& w, Buffer& i
 
 // y = rows [first_row, first_row + rows) of `in` times W^T.
 void ForwardPass::product(const PackedMatrix& w, Buffer& in, int first_row, int rows, float* y,
-                          size_t ldy, Store store) {
+                          size_t ldy, Store store, const std::function<void(int, int)>& then) {
   const RowOrder order = convert_rows(w, in, first_row, rows);
   // Wide vectors take two panels at once: a range has an even number of them.
   const int panels = w.panels();
@@ -145,14 +146,18 @@ void ForwardPass::product(const PackedMatrix& w, Buffer& in, int first_row, int 
     const int begin = 2 * first, end = std::min(2 * last, panels);
     switch (order) {
       case RowOrder::int8:
-        return kernels::gemm_int8(w, quantized_, rows, y, ldy, begin, end, store);
+        kernels::gemm_int8(w, quantized_, rows, y, ldy, begin, end, store);
+        break;
       case RowOrder::bf16:
-        return kernels::gemm_bf16(w, rounded_, rows, y, ldy, begin, end, store);
+        kernels::gemm_bf16(w, rounded_, rows, y, ldy, begin, end, store);
+        break;
       case RowOrder::strips:
-        return kernels::gemm(w, strips_, y, ldy, begin, end, store);
+        kernels::gemm(w, strips_, y, ldy, begin, end, store);
+        break;
       case RowOrder::plain:
-        return kernels::gemm(w, in.row(first_row), in.stride, rows, y, ldy, begin, end, store);
+        kernels::gemm(w, in.row(first_row), in.stride, rows, y, ldy, begin, end, store);
     }
+    if (then) then(first, last);
   });
 }
 
@@ -160,13 +165,24 @@ void ForwardPass::matmul(const PackedMatrix& w, Buffer& in, int rows, Buffer& ou
   product(w, in, 0, rows, out.row(0), out.stride, store);
 }
 
-// QK norm and RoPE on one row, then its keys and values go to the cache.
-void ForwardPass::rotate_and_store(const PackedLayer& layer, int index, const Piece& piece,
-                                   int token) {
+// The gate and up projections and their activation, into act_.
+void ForwardPass::gated(const PackedMatrix& gate_up) {
+  product(gate_up, normed_, 0, rows_, gate_up_.row(0), gate_up_.stride, Store::set,
+          [&](int begin, int end) {
+            for (int r = 0; r < rows_; ++r) {
+              kernels::silu_mul_panels(gate_up_.row(r) + 2 * kPanel * begin, end - begin,
+                                       act_.row(r) + kPanel * begin);
+            }
+          });
+}
+
+// QK norm and RoPE on one row's heads that share a KV head, then its key and value go to the cache.
+void ForwardPass::rotate_and_store(const PackedLayer& layer, int index, int row, int kv_head) {
   const model::ModelConfig& c = model_->config();
-  const int position = piece.start + token;
-  float* q = qkv_.row(piece.row + token);
-  float* k = q + static_cast<size_t>(c.num_heads) * c.head_dim;
+  const Piece& piece = pieces_[piece_of_row_[row]];
+  const int position = piece.start + row - piece.row, group = c.num_heads / c.num_kv_heads;
+  float* q = qkv_.row(row);
+  float* k = q + static_cast<size_t>(c.num_heads + kv_head) * c.head_dim;
   const float* v = k + static_cast<size_t>(c.num_kv_heads) * c.head_dim;
   const auto rotate = [&](float* head, const AlignedFloats& weight) {
     if (!weight.empty()) {
@@ -178,21 +194,18 @@ void ForwardPass::rotate_and_store(const PackedLayer& layer, int index, const Pi
     }
     kernels::rope(head, rope_->at(position), c.head_dim);
   };
-  for (int h = 0; h < c.num_heads; ++h) rotate(q + h * c.head_dim, layer.q_norm);
-  for (int h = 0; h < c.num_kv_heads; ++h) {
-    float* head = k + h * c.head_dim;
-    rotate(head, layer.k_norm);
-    store_kv(shape_, index, h, position % kPage, head, v + h * c.head_dim,
-             piece.pages[position / kPage]);
-  }
+  for (int h = kv_head * group; h < (kv_head + 1) * group; ++h)
+    rotate(q + h * c.head_dim, layer.q_norm);
+  rotate(k, layer.k_norm);
+  store_kv(shape_, index, kv_head, position % kPage, k, v, piece.pages[position / kPage]);
 }
 
 void ForwardPass::write_cache(const PackedLayer& layer, int index) {
   workers_.ranges(rows_, int64_t{8} * rows_ * static_cast<int64_t>(qkv_.stride),
                   [&](int begin, int end) {
                     for (int r = begin; r < end; ++r) {
-                      const Piece& piece = pieces_[piece_of_row_[r]];
-                      rotate_and_store(layer, index, piece, r - piece.row);
+                      for (int h = 0; h < model_->config().num_kv_heads; ++h)
+                        rotate_and_store(layer, index, r, h);
                     }
                   });
 }
@@ -219,9 +232,15 @@ void ForwardPass::attend_task(const AttentionTask& task, int index) {
           .scale_offset = shape_.scale_offset(index, task.head)});
 }
 
-void ForwardPass::attention(int index) {
+void ForwardPass::attention(const PackedLayer& layer, int index) {
+  // Decoding rows see no key of another row: what a task needs in the cache it can write itself.
+  if (!decoding_) write_cache(layer, index);
   workers_.ranges(static_cast<int>(tasks_.size()), attention_work_, [&](int begin, int end) {
-    for (int t = begin; t < end; ++t) attend_task(tasks_[t], index);
+    for (const AttentionTask& task : std::span(tasks_).subspan(begin, end - begin)) {
+      for (int r = task.first_row; decoding_ && r < task.first_row + task.rows; ++r)
+        rotate_and_store(layer, index, r, task.head);
+      attend_task(task, index);
+    }
   });
 }
 
@@ -229,16 +248,10 @@ void ForwardPass::layer(int index) {
   const PackedLayer& layer = model_->layers()[index];
   norm(x_, layer.attention_norm, rows_, normed_);
   matmul(layer.qkv, normed_, rows_, qkv_, Store::set);
-  write_cache(layer, index);
-  attention(index);
+  attention(layer, index);
   matmul(layer.out, attended_, rows_, x_, Store::add);
   norm(x_, layer.mlp_norm, rows_, normed_);
-  matmul(layer.gate_up, normed_, rows_, gate_up_, Store::set);
-  const int width = model_->up_column();
-  workers_.ranges(rows_, int64_t{16} * rows_ * width, [&](int begin, int end) {
-    for (int r = begin; r < end; ++r)
-      kernels::silu_mul(gate_up_.row(r), gate_up_.row(r) + width, width, act_.row(r));
-  });
+  gated(layer.gate_up);
   matmul(layer.down, act_, rows_, x_, Store::add);
 }
 

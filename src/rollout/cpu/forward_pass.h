@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -118,11 +119,13 @@ class ForwardPass {
   void matmul(const PackedMatrix& w, Buffer& in, int rows, Buffer& out, Store store);
   enum class RowOrder { plain, strips, bf16, int8 };
   RowOrder convert_rows(const PackedMatrix& w, Buffer& in, int first_row, int rows);
+  // then(begin, end): called on pairs of panels when they are computed.
   void product(const PackedMatrix& w, Buffer& in, int first_row, int rows, float* y, size_t ldy,
-               Store store);
+               Store store, const std::function<void(int, int)>& then = {});
+  void gated(const PackedMatrix& gate_up);
+  void rotate_and_store(const PackedLayer& layer, int index, int row, int kv_head);
   void write_cache(const PackedLayer& layer, int index);
-  void rotate_and_store(const PackedLayer& layer, int index, const Piece& piece, int token);
-  void attention(int index);
+  void attention(const PackedLayer& layer, int index);
   void attend_task(const AttentionTask& task, int index);
   void logits();
 
@@ -141,6 +144,7 @@ class ForwardPass {
   std::vector<int> piece_of_row_;
   std::vector<AttentionTask> tasks_;
   int64_t attention_work_ = 0;
+  bool decoding_ = false;  // one token of each sequence
 };
 
 }  // namespace longshot::rollout::cpu

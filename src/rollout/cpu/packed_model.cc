@@ -52,16 +52,11 @@ class Packer {
   }
 
   void matrix(const std::string& name, PackedMatrix& out, int column) {
-    const auto& view = *found_.at(name + ".weight");
-    const int rows = static_cast<int>(view.shape[0]);
-    const int64_t k = view.shape[1];
-    for (int r = 0; r < rows; r += kRowsPerTask) {
-      tasks_.push_back([&out, column, r, n = std::min(kRowsPerTask, rows - r),
-                        data = view.data + r * k] { out.set_rows(column + r, n, data); });
-    }
-    if (const auto bias = found_.find(name + ".bias"); bias != found_.end()) {
-      out.set_bias(column, {bias->second->data, static_cast<size_t>(rows)});
-    }
+    copy(name, out, kRowsPerTask, [=](int r) { return column + r; });
+  }
+  // The panels first, first + 2, ...
+  void every_other_panel(const std::string& name, PackedMatrix& out, int first) {
+    copy(name, out, kPanel, [=](int r) { return first * kPanel + 2 * r; });
   }
 
   const float* data(const std::string& name) const { return found_.at(name)->data; }
@@ -72,12 +67,34 @@ class Packer {
 
  private:
   static constexpr int kRowsPerTask = 1024;
+
+  // Runs of `run` rows, of which the one from row r on begins at column_of(r).
+  template <typename ColumnOf>
+  void copy(const std::string& name, PackedMatrix& out, int run, const ColumnOf& column_of) {
+    const auto& view = *found_.at(name + ".weight");
+    const int rows = static_cast<int>(view.shape[0]);
+    const auto each_run = [=](int begin, int end, const auto& body) {
+      for (int r = begin; r < end; r += run) body(r, std::min(run, end - r));
+    };
+    for (int begin = 0; begin < rows; begin += kRowsPerTask) {
+      const int end = std::min(begin + kRowsPerTask, rows);
+      tasks_.push_back([=, &out, data = view.data, k = view.shape[1]] {
+        each_run(begin, end, [&](int r, int n) { out.set_rows(column_of(r), n, data + r * k); });
+      });
+    }
+    const auto bias = found_.find(name + ".bias");
+    if (bias == found_.end()) return;
+    each_run(0, rows, [&](int r, int n) {
+      out.set_bias(column_of(r), {bias->second->data + r, static_cast<size_t>(n)});
+    });
+  }
+
   Lookup found_;
   NumberFormat format_;
   std::vector<std::function<void()>> tasks_;
 };
 
-void pack_layer(Packer& packer, const model::ModelConfig& c, int index, int up_column,
+void pack_layer(Packer& packer, const model::ModelConfig& c, int index, int intermediate,
                 PackedLayer& layer) {
   const NumberFormat format = packer.format();
   const std::string p = "model.layers." + std::to_string(index) + ".";
@@ -94,9 +111,9 @@ void pack_layer(Packer& packer, const model::ModelConfig& c, int index, int up_c
   packer.matrix(p + "self_attn.v_proj", layer.qkv, q + kv);
   layer.out.reset(c.hidden_size, q, format);
   packer.matrix(p + "self_attn.o_proj", layer.out, 0);
-  layer.gate_up.reset(2 * up_column, c.hidden_size, format);
-  packer.matrix(p + "mlp.gate_proj", layer.gate_up, 0);
-  packer.matrix(p + "mlp.up_proj", layer.gate_up, up_column);
+  layer.gate_up.reset(2 * intermediate, c.hidden_size, format);
+  packer.every_other_panel(p + "mlp.gate_proj", layer.gate_up, 0);
+  packer.every_other_panel(p + "mlp.up_proj", layer.gate_up, 1);
   layer.down.reset(c.hidden_size, c.intermediate_size, format);
   packer.matrix(p + "mlp.down_proj", layer.down, 0);
 }
@@ -112,7 +129,8 @@ Status PackedModel::load(const model::WeightsView& weights, NumberFormat format,
   const float* embedding = packer.data("model.embed_tokens.weight");
   embedding_.assign(embedding, embedding + static_cast<size_t>(c.vocab_size) * c.hidden_size);
   layers_.resize(c.num_layers);
-  for (int i = 0; i < c.num_layers; ++i) pack_layer(packer, c, i, up_column(), layers_[i]);
+  for (int i = 0; i < c.num_layers; ++i)
+    pack_layer(packer, c, i, padded_intermediate(), layers_[i]);
   packer.vector("model.norm.weight", final_norm_);
   head_.reset(c.vocab_size, c.hidden_size, format);
   packer.matrix(c.tie_word_embeddings ? "model.embed_tokens" : "lm_head", head_, 0);

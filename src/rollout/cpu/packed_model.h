@@ -12,6 +12,7 @@ namespace longshot::rollout::cpu {
 
 using kernels::AlignedFloats;
 using kernels::kLane;
+using kernels::kPanel;
 using kernels::PackedMatrix;
 using kernels::round_up;
 
@@ -22,7 +23,7 @@ struct PackedLayer {
   AlignedFloats q_norm, k_norm;            // [head_dim padded], empty without QK norm
   PackedMatrix qkv;      // [(heads + 2 kv_heads) * head_dim, hidden]: queries, keys, values
   PackedMatrix out;      // [hidden, heads * head_dim]
-  PackedMatrix gate_up;  // [2 * up_column, hidden]: gate from column 0, up from column up_column
+  PackedMatrix gate_up;  // [2 * padded intermediate, hidden]: panels of the gate and of up in turns
   PackedMatrix down;     // [hidden, intermediate]
 };
 
@@ -41,7 +42,7 @@ class PackedModel {
     return embedding_.data() + static_cast<size_t>(token) * config_.hidden_size;
   }
   int64_t bytes() const;
-  int up_column() const { return round_up(config_.intermediate_size, kLane); }
+  int padded_intermediate() const { return round_up(config_.intermediate_size, kLane); }
 
  private:
   model::ModelConfig config_;
