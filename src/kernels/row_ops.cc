@@ -36,19 +36,21 @@ void rms_norm_target(const float* x, const float* weight, int n, float eps, floa
   }
 }
 
-void silu_mul_target(const float* gate, const float* up, int n, float* act) {
+HWY_INLINE void silu_mul_vector(const float* gate, const float* up, float* act) {
   const D d;
-  const V one = hn::Set(d, 1.0f);
-  for (int i = 0; i < n; i += kN) {
-    const V g = hn::LoadU(d, gate + i);
-    const V sigmoid = hn::Div(one, hn::Add(one, hn::Exp(d, hn::Neg(g))));
-    hn::StoreU(hn::Mul(hn::Mul(g, sigmoid), hn::LoadU(d, up + i)), d, act + i);
-  }
+  const V one = hn::Set(d, 1.0f), g = hn::LoadU(d, gate);
+  const V sigmoid = hn::Div(one, hn::Add(one, hn::Exp(d, hn::Neg(g))));
+  hn::StoreU(hn::Mul(hn::Mul(g, sigmoid), hn::LoadU(d, up)), d, act);
+}
+
+void silu_mul_target(const float* gate, const float* up, int n, float* act) {
+  for (int i = 0; i < n; i += kN) silu_mul_vector(gate + i, up + i, act + i);
 }
 
 void silu_mul_panels_target(const float* gate_up, int panels, float* act) {
-  for (int p = 0; p < panels; ++p)
-    silu_mul_target(gate_up + 32 * p, gate_up + 32 * p + 16, 16, act + 16 * p);
+  for (int p = 0; p < panels; ++p, gate_up += 2 * kLane, act += kLane) {
+    for (int i = 0; i < kLane; i += kN) silu_mul_vector(gate_up + i, gate_up + kLane + i, act + i);
+  }
 }
 
 void rope_target(float* head, const float* cos_sin, int head_dim) {

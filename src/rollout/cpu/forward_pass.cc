@@ -104,7 +104,7 @@ void ForwardPass::add_tasks(int first_row, int rows, int shared) {
 
 void ForwardPass::norm(const Buffer& in, const AlignedFloats& weight, int rows, Buffer& out) {
   const model::ModelConfig& c = model_->config();
-  workers_.ranges(rows, int64_t{2} * rows * c.hidden_size, [&](int begin, int end) {
+  workers_.ranges(rows, int64_t{8} * rows * c.hidden_size, [&](int begin, int end) {
     for (int r = begin; r < end; ++r) {
       kernels::rms_norm(in.data.data() + r * in.stride, weight.data(), c.hidden_size,
                         static_cast<float>(c.rms_norm_eps), out.row(r));
