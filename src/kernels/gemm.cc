@@ -216,7 +216,7 @@ void panels_block(const Panels& w, int k, int depth, TileArgs a, int rows) {
 // Room for the strips of one block of k.
 float* strip_buffer(int rows, int k) {
   thread_local AlignedFloats strips;
-  const size_t size = static_cast<size_t>(rows) * std::min(kPanelsDepth, k);
+  const size_t size = static_cast<size_t>(rows) * std::min(kPanelsDepth, k) + kN;
   if (strips.size() < size) strips = AlignedFloats(size);
   return strips.data();
 }
@@ -259,14 +259,17 @@ void panels_target(const Panels& w, const float* x, size_t ldx, int rows, float*
   multiply_blocks<true>(w, strips_of, 0, rows, y, ldy, store);
 }
 
-// x [depth][ldx] -> strips [tile][depth][height], in the order of the tiles.
+// x [depth][ldx] -> strips [tile][depth][height], in the order of the tiles. A whole vector is stored each time: what is
+// beyond the height is overwritten by the next one, or lies in the buffer's margin.
 void pack_strips(const float* x, size_t ldx, int rows, int depth, float* strips) {
+  const D d;
   const RowTiles tiles(rows);
   for (int t = 0; t < tiles.count; ++t) {
     const int begin = tiles.begin(t), height = tiles.begin(t + 1) - begin;
     const float* from = x + begin;
     for (int k = 0; k < depth; ++k, from += ldx, strips += height) {
-      for (int r = 0; r < height; ++r) strips[r] = from[r];
+      for (int r = 0; r < height; r += kN)
+        hn::StoreU(hn::MaskedLoad(hn::FirstN(d, height - r), d, from + r), d, strips + r);
     }
   }
 }
