@@ -92,6 +92,8 @@ constexpr Primitives kPrimitives{pack_rows, pack_columns, {tile<1>, tile<2>, til
 
 namespace native {
 
+constexpr int kAhead = 4 * kPanel;  // values of a row that is packed, fetched early
+
 LONGSHOT_BF16_INLINE __mmask16 first_lanes(int count) {
   return static_cast<__mmask16>((1u << std::clamp(count, 0, kPanel)) - 1);
 }
@@ -129,11 +131,12 @@ LONGSHOT_BF16_TARGET void pack_rows(const float* rows, size_t ld, int count, int
     __m512i v[kPanel];
 #pragma GCC unroll 16
     for (int r = 0; r < kPanel; ++r) {
-      v[r] = _mm512_setzero_si512();
-      if (r >= count) continue;
-      const float* in = rows + r * ld + begin;
-      v[r] = reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(
-          _mm512_maskz_loadu_ps(second, in + kPanel), _mm512_maskz_loadu_ps(first, in)));
+      const float* in = rows + std::min(r, count - 1) * ld + begin;
+      const __mmask16 present = r < count ? 0xFFFF : 0;
+      __builtin_prefetch(in + kAhead);
+      v[r] = reinterpret_cast<__m512i>(
+          _mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(second & present, in + kPanel),
+                              _mm512_maskz_loadu_ps(first & present, in)));
     }
     transpose(v);
     const int pairs = std::min(kPanel, (k - begin + 1) / 2);
