@@ -1,5 +1,8 @@
-// Our side of bench/side_by_side trainer: `trainer_worker MODEL|smollm2|tiny THREADS [CHECKPOINTING [LAYERS]]` loads once,
-// then answers one JSON line per request on standard input. LAYERS: a random model of that shape with so many layers.
+// Our side of bench/side_by_side trainer: `trainer_worker MODEL|smollm2|tiny THREADS [OPTIONS]` loads once, then answers
+// one JSON line per request on standard input.
+//
+// --format FORMAT: of the products, float32 or bfloat16. --checkpointing KIND: as trainer.checkpointing. --layers N: a
+// random model of that shape with so many layers.
 //
 // {"sequences": N, "length": L}: a supervised step (forward, backward, AdamW) over N packed rows of L random tokens.
 // {"groups": G, "samples": S, "prompt": P, "response": R}: a policy update of one optimizer step over G prompts with S
@@ -9,9 +12,12 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/core.h>
+#include <getopt.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <initializer_list>
 #include <iostream>
 
 #include "base/clock.h"
@@ -20,6 +26,7 @@
 #include "bench/bench_model.h"
 #include "bench/peak.h"
 #include "bench/shapes.h"
+#include "kernels/gemm.h"
 #include "model/format/cost.h"
 #include "model/runtime.h"
 #include "policy/trainer.h"
@@ -115,29 +122,64 @@ Json policy_update(policy::Trainer& trainer, const model::ModelConfig& c, const 
           {"peak_bytes", peak_rss()}};
 }
 
-void serve(int argc, char** argv) {
-  if (argc < 3)
-    must(invalid_argument(
-        "usage: trainer_worker MODEL|smollm2|tiny THREADS [CHECKPOINTING [LAYERS]]"));
-  const int threads = std::atoi(argv[2]);
-  model::configure_compute(threads);
-  std::unique_ptr<rollout::RandomModel> loaded;
-  const std::string name = argv[1];
-  if (argc > 4) {
-    model::ModelConfig shape = name == "tiny" ? tiny_shape() : smollm2_shape();
-    shape.num_layers = std::atoi(argv[4]);
-    shape.max_position_embeddings = 1 << 20;
-    loaded = rollout::random_model(shape, 1);
-  } else {
-    loaded = load_bench_model(name);
+struct Arguments {
+  std::string model;
+  int threads = 0, layers = 0;
+  policy::ComputeOptions compute;
+};
+
+[[noreturn]] void usage() {
+  fmt::print(stderr,
+             "usage: trainer_worker MODEL|smollm2|tiny THREADS [--format float32|bfloat16] "
+             "[--checkpointing auto|none|selective|full] [--layers N]\n");
+  std::exit(2);
+}
+
+bool any_of(const std::string& value, std::initializer_list<const char*> known) {
+  return std::find(known.begin(), known.end(), value) != known.end();
+}
+
+Arguments parse(int argc, char** argv) {
+  static const option kOptions[] = {{"format", required_argument, nullptr, 'f'},
+                                    {"checkpointing", required_argument, nullptr, 'c'},
+                                    {"layers", required_argument, nullptr, 'l'},
+                                    {}};
+  Arguments out;
+  for (int key; (key = getopt_long(argc, argv, "", kOptions, nullptr)) != -1;) {
+    if (key == 'f') out.compute.dtype = optarg;
+    if (key == 'c') out.compute.checkpointing = optarg;
+    if (key == 'l') out.layers = std::atoi(optarg);
+    if (key == '?' || (key == 'l' && out.layers < 1)) usage();
   }
+  if (argc - optind != 2) usage();
+  out.model = argv[optind];
+  out.threads = std::atoi(argv[optind + 1]);
+  if (out.threads < 1 || !any_of(out.compute.dtype, {"float32", "bfloat16"})) usage();
+  if (!any_of(out.compute.checkpointing, {"auto", "none", "selective", "full"})) usage();
+  if (out.compute.dtype == "bfloat16" && !kernels::has_bf16_products())
+    must(invalid_argument("this processor does not multiply bf16 (avx512_bf16)"));
+  return out;
+}
+
+std::unique_ptr<rollout::RandomModel> load(const Arguments& arguments) {
+  if (arguments.layers == 0) return load_bench_model(arguments.model);
+  model::ModelConfig shape = arguments.model == "tiny" ? tiny_shape() : smollm2_shape();
+  shape.num_layers = arguments.layers;
+  shape.max_position_embeddings = 1 << 20;
+  return rollout::random_model(shape, 1);
+}
+
+void serve(const Arguments& arguments) {
+  const int threads = arguments.threads;
+  model::configure_compute(threads);
+  std::unique_ptr<rollout::RandomModel> loaded = load(arguments);
   const model::ModelConfig config = loaded->view.config;
   auto weights = model::Weights::from_host(config, loaded->tensors, "cpu");
   must(weights.status());
   loaded.reset();
   policy::AlgorithmOptions algorithm;
   algorithm.mini_batches = 1;
-  if (argc > 3) algorithm.compute.checkpointing = argv[3];
+  algorithm.compute = arguments.compute;
   if (const char* most = std::getenv("MICRO_BATCH_TOKENS"))
     algorithm.micro_batch_tokens = std::atoi(most);
   policy::OptimizerOptions optimizer;
@@ -165,5 +207,5 @@ void serve(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   setlinebuf(stdout);
-  longshot::bench::serve(argc, argv);
+  longshot::bench::serve(longshot::bench::parse(argc, argv));
 }

@@ -1,7 +1,8 @@
 """Forward, backward and AdamW with transformers and PyTorch: padded batches, scaled-dot-product attention.
 
 Requests as bench/trainer_worker.cc takes them. A policy update runs every sequence with its whole prompt, as trainers on
-top of transformers do, in micro-batches of 8 sequences, and takes the logits of response positions only.
+top of transformers do, in micro-batches of 8 sequences, and takes the logits of response positions only. Format bfloat16:
+f32 weights under autocast, which makes the products of layers, head and attention in bf16.
 """
 
 import peer_trainer
@@ -19,6 +20,7 @@ def load(options):
     model.train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-9, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
     vocab = model.config.vocab_size
+    autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=options["format"] == "bfloat16")
 
     def finish():
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -27,7 +29,9 @@ def load(options):
 
     def supervised(sequences, length):
         ids = torch.randint(0, vocab, (sequences, length))
-        model(input_ids=ids, labels=ids, use_cache=False).loss.backward()
+        with autocast:
+            loss = model(input_ids=ids, labels=ids, use_cache=False).loss
+        loss.backward()
         finish()
         return sequences * length
 
@@ -37,8 +41,9 @@ def load(options):
         rewards = torch.arange(groups * samples).float() % 2 - 0.5
         for begin in range(0, len(ids), 8):
             part, targets = ids[begin:begin + 8], ids[begin:begin + 8, prompt:]
-            logits = model(input_ids=part, use_cache=False, logits_to_keep=response + 1).logits[:, :-1]
-            chosen = torch.log_softmax(logits, -1).gather(-1, targets[..., None])[..., 0]
+            with autocast:
+                logits = model(input_ids=part, use_cache=False, logits_to_keep=response + 1).logits[:, :-1]
+            chosen = torch.log_softmax(logits.float(), -1).gather(-1, targets[..., None])[..., 0]
             (-(rewards[begin:begin + 8, None] * chosen).sum() / len(ids)).backward()
         finish()
         return groups * samples * response

@@ -1,6 +1,8 @@
 #pragma once
-// The products of a training step over many rows: y = x W^T and its two gradients, in f32, with every matrix as it lies
-// in memory. Results do not depend on the number of threads; a row of y and of dx not on the other rows.
+// The products of a training step over many rows: y = x W^T and its two gradients, with every matrix an f32 one as it
+// lies in memory. Results do not depend on the number of threads; a row of y and of dx not on the other rows.
+//
+// In bf16 the two factors of each product are rounded to it, and summed in f32: gemm.h.
 
 #include <cstddef>
 #include <span>
@@ -32,10 +34,12 @@ struct DenseGradient {
   int column, n;
 };
 
-// Owns the packed copies; not thread-safe. `pool` is borrowed.
+// Owns the packed copies; not thread-safe. `pool` is borrowed. products: f32, or bf16, which is fast only where
+// has_bf16_products().
 class Dense {
  public:
-  explicit Dense(ThreadPool& pool) : pool_(pool) {}
+  explicit Dense(ThreadPool& pool, NumberFormat products = NumberFormat::f32)
+      : pool_(pool), products_(products) {}
 
   // y [rows, n] = x [rows, k] w[n, k]^T, or += it, for every part. One product where the parts lie side by side.
   void forward(ConstRows x, int64_t rows, std::span<const DensePart> parts, int k, Rows y,
@@ -70,6 +74,7 @@ class Dense {
                      Store store);
 
   ThreadPool& pool_;
+  NumberFormat products_;
   PanelBuffer panels_;
 };
 

@@ -61,12 +61,6 @@ TEST_P(FormatKernels, WeightOnlyFormatsHaveTheBitsOfTheF32GemmOnTheirValues) {
   }
 }
 
-std::vector<float> rounded(const std::vector<float>& values) {
-  std::vector<float> out;
-  for (const float v : values) out.push_back(from_bf16(to_bf16(v)));
-  return out;
-}
-
 Bf16Rows bf16_rows(const std::vector<float>& x, int m, int k) {
   Bf16Rows rows;
   rows.reset(m, k);
@@ -87,7 +81,7 @@ TEST(Bf16Gemm, IsTheProductOfTheRoundedValues) {
     const int stride = n + 3;
     std::vector<float> y(static_cast<size_t>(m) * stride, 7.0f), expected = y;
     gemm_bf16(packed, rows, m, y.data(), stride, 0, packed.panels(), Store::add);
-    const auto products = reference::gemm(rounded(x), rounded(w), m, n, k);
+    const auto products = reference::gemm(rounded_to_bf16(x), rounded_to_bf16(w), m, n, k);
     for (int i = 0; i < m * n; ++i) expected[i / n * stride + i % n] += products[i] + bias[i % n];
     const double difference = largest_difference(y, expected);
     printf("bf16 gemm %d x %d x %d: largest difference %.3g\n", m, n, k, difference);

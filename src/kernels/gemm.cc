@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "kernels/panels_bf16.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/gemm.cc"
 #include "kernels/targets.h"
@@ -333,11 +335,14 @@ void transpose_rows(const float* x, size_t ldx, int rows, int k, float* out) {
 
 void multiply(const Panels& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
               Store store) {
+  if (w.format == NumberFormat::bf16) return multiply_bf16(w, x, ldx, rows, y, ldy, store);
   HWY_DYNAMIC_DISPATCH(panels_target)(w, x, ldx, rows, y, ldy, store);
 }
 
 void multiply_transposed(const Panels& w, const float* x, size_t ldx, int rows, float* y,
                          size_t ldy, Store store) {
+  if (w.format == NumberFormat::bf16)
+    return multiply_transposed_bf16(w, x, ldx, rows, y, ldy, store);
   HWY_DYNAMIC_DISPATCH(transposed_target)(w, x, ldx, rows, y, ldy, store);
 }
 

@@ -61,16 +61,24 @@ void gemm(const PackedMatrix& w, const RowStrips& x, float* y, size_t ldy, int p
 // [rows][k], rows ldx apart -> [k][rows].
 void transpose_rows(const float* x, size_t ldx, int rows, int k, float* out);
 
-// f32 weights in panels, or a part of them: [panel][k][16], panels `stride` floats apart. `values` is on a vector's
-// border.
+// Weights in panels, or a part of them: [panel][k][16], panels `stride` floats apart. `values` is on a vector's border.
+// In bf16 [panel][k / 2][16][2], a pair of values in the place of a float, an odd k padded with zeros.
 struct Panels {
   const float* values;
   size_t stride;
   int n, k;
+  NumberFormat format = NumberFormat::f32;  // f32 or bf16
 };
+// Values of k in a block of a product of panels: the same bytes in both formats.
 constexpr int kPanelsDepth = depth_of(NumberFormat::f32);
+constexpr int kDepthBf16 = 2 * kPanelsDepth;
+constexpr int panels_depth(NumberFormat format) {
+  return format == NumberFormat::bf16 ? kDepthBf16 : kPanelsDepth;
+}
+constexpr int kTileRowsBf16 = 8;  // products of bf16 are made for so many rows at a time
 
-// y [rows, n] = x [rows, k] W^T, or += it, by the rules above.
+// y [rows, n] = x [rows, k] W^T, or += it, by the rules above. With W in bf16 x is rounded to bf16 as well, and an output
+// is the sum, in ascending order, of one chain for each block of panels_depth() values of k: see panels_bf16.h.
 void multiply(const Panels& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
               Store store);
 // The same for x that lies transposed, [k, rows] (row stride ldx).

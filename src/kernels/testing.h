@@ -25,6 +25,12 @@ inline std::vector<float> random_floats(size_t n, uint64_t seed, double scale = 
   return out;
 }
 
+inline std::vector<float> rounded_to_bf16(std::span<const float> values) {
+  std::vector<float> out;
+  for (const float v : values) out.push_back(from_bf16(to_bf16(v)));
+  return out;
+}
+
 inline double largest_difference(std::span<const float> a, std::span<const float> b) {
   EXPECT_EQ(a.size(), b.size());
   double largest = 0;

@@ -196,9 +196,9 @@ void bind_compute(Settings& s, policy::ComputeOptions& c) {
       "libtorch",
       {"auto", "libtorch"});
   s.add_choice("trainer.dtype", &c.dtype,
-               "of the layers' products: bfloat16 with f32 master weights, where the CPU "
-               "(avx512_bf16, amx_bf16) "
-               "or GPU has them; through libtorch",
+               "of the products of the layers, and of the head with longshot's own kernels: bfloat16 "
+               "rounds their factors and sums in f32, where the CPU (avx512_bf16, with libtorch also "
+               "amx_bf16) or GPU has that; weights and all else stay f32",
                {"float32", "bfloat16"});
   s.add_choice(
       "trainer.checkpointing", &c.checkpointing,

@@ -1,6 +1,9 @@
 #include "loop/config.h"
 
 #include <gtest/gtest.h>
+#include <hwy/highway.h>
+
+#include "kernels/gemm.h"
 
 namespace longshot::loop {
 namespace {
@@ -40,6 +43,29 @@ TEST(TrainConfig, ValidationNamesTheMissingKey) {
   EXPECT_TRUE(validate(c).ok());
   c.algorithm.mini_batches = c.train_batch_size + 1;
   EXPECT_NE(validate(c).message().find("mini_batches"), std::string::npos);
+}
+
+// Lets the kernels see a processor with AVX2 at most.
+struct OlderProcessor {
+  OlderProcessor() { choose(HWY_AVX2); }
+  ~OlderProcessor() { choose(0); }
+  static void choose(int64_t target) {
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  }
+};
+
+TEST(TrainConfig, Bf16ProductsNeedAProcessorThatHasThem) {
+  TrainConfig c;
+  c.model.path = "m", c.train_files = {"t"}, c.val_files = {"v"}, c.output = "o";
+  c.algorithm.compute.dtype = "bfloat16";
+  EXPECT_EQ(validate(c).ok(), kernels::has_bf16_products());
+  const OlderProcessor older;
+  const std::string message = validate(c).message();
+  EXPECT_NE(message.find("trainer.dtype"), std::string::npos) << message;
+  EXPECT_NE(message.find("avx512_bf16"), std::string::npos) << message;
+  c.algorithm.compute.dtype = "float32";
+  EXPECT_TRUE(validate(c).ok());
 }
 
 TEST(TrainConfig, CurriculumTablesMustMatch) {

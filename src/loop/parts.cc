@@ -155,7 +155,8 @@ Result<Parts> make_parts(const TrainConfig& config, const std::string& checkpoin
   parts.trainer = std::make_unique<policy::Trainer>(
       std::move(loaded.weights), config.optimizer, algorithm,
       config.total_iterations * algorithm.mini_batches * algorithm.epochs);
-  parts.trainer->set_peak_flops(policy::measure_gemm_flops(config.machine.device));
+  parts.trainer->set_peak_flops(
+      policy::measure_gemm_flops(config.machine.device, algorithm.compute.dtype));
   parts.publisher = std::make_unique<publish::Publisher>();
   rollout::Generator* rollout = parts.rollout.get();
   parts.publisher->add_sink("rollout", [rollout](const model::WeightsView& weights) {

@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "loop/parts.h"
 #include "model/format/cost.h"
+#include "policy/gemm_peak.h"
 #include "rollout/jobs.h"
 
 namespace longshot::loop {
@@ -78,7 +79,7 @@ class Trial {
   Parts& parts_;
   Metrics metrics_;
   double publish_seconds_ = 0;
-  double peak_flops_ = 0;
+  double peak_flops_ = 0;  // of f32, in which a rollout attends
   double seconds_per_token_ = 0, seconds_per_prompt_token_ = 0;
   double update_overhead_ = 0, overhead_flops_ = 0, update_rate_ = 1;
   double whole_rollout_ = 0, whole_update_ = 0;  // 0: too long to be tried
@@ -185,9 +186,7 @@ Status Trial::try_small(const Size& size) {
                       update(trial_groups, trial_samples, static_cast<int>(size.response)));
   update_rate_ =
       (value("perf/train_flops") - overhead_flops_) / std::max(1e-6, seconds - update_overhead_);
-  peak_flops_ = metrics_.count("perf/mfu/actor") > 0
-                    ? value("perf/train_flops") / seconds / value("perf/mfu/actor")
-                    : update_rate_;
+  peak_flops_ = policy::measure_gemm_flops(config_.machine.device, "float32");
   return ok_status();
 }
 

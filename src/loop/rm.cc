@@ -42,7 +42,8 @@ class RmLearner : public Learner {
   void start(int64_t total_steps) override {
     trainer_ = std::make_unique<policy::ScoreTrainer>(std::move(model_->weights), config_.optimizer,
                                                       config_.batch, total_steps);
-    trainer_->set_peak_flops(policy::measure_gemm_flops(config_.machine.device));
+    trainer_->set_peak_flops(
+        policy::measure_gemm_flops(config_.machine.device, config_.batch.compute.dtype));
   }
 
   Status load_state(const std::string& directory) override {

@@ -42,7 +42,8 @@ class SftLearner : public Learner {
     algorithm.micro_batch_tokens = config_.batch.micro_batch_tokens;
     trainer_ = std::make_unique<policy::Trainer>(std::move(model_->weights), config_.optimizer,
                                                  algorithm, total_steps);
-    trainer_->set_peak_flops(policy::measure_gemm_flops(config_.machine.device));
+    trainer_->set_peak_flops(
+        policy::measure_gemm_flops(config_.machine.device, config_.batch.compute.dtype));
   }
 
   Status load_state(const std::string& directory) override {

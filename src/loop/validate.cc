@@ -1,6 +1,7 @@
 // What the table of keys cannot see: required keys and combinations.
 #include "base/log.h"
 #include "base/machine.h"
+#include "kernels/gemm.h"
 #include "loop/config.h"
 
 namespace longshot::loop {
@@ -29,12 +30,11 @@ Status validate(const ModelOptions& m) {
 
 Status validate(const policy::ComputeOptions& c, const MachineOptions& m) {
   if (c.dtype == "float32" || m.device != "cpu") return ok_status();
-  const auto flags = inspect_machine().cpu_flags;
-  if (flags.count("avx512_bf16") > 0 || flags.count("amx_bf16") > 0) return ok_status();
+  const bool amx = c.kernels == "libtorch" && inspect_machine().cpu_flags.count("amx_bf16") > 0;
+  if (amx || kernels::has_bf16_products()) return ok_status();
   return invalid_argument(
-      "trainer.dtype=bfloat16 needs a processor with avx512_bf16 or amx_bf16, or a GPU; on this "
-      "one "
-      "float32 is faster");
+      "trainer.dtype=bfloat16 needs a processor with avx512_bf16, with trainer.kernels=libtorch "
+      "also amx_bf16, or a GPU; on this one float32 is faster");
 }
 
 Status validate(const policy::OptimizerOptions& o, const MachineOptions& m) {

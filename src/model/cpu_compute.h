@@ -20,7 +20,8 @@ class CpuCompute {
   // Weights on the CPU, f32 and contiguous.
   static bool supports(const Weights& weights);
 
-  CpuCompute(const ModelConfig& config, int threads);
+  // products: of the layers and the head, f32 or bf16 (kernels/dense.h).
+  CpuCompute(const ModelConfig& config, int threads, NumberFormat products = NumberFormat::f32);
 
   struct Request {
     const PackedBatch* batch = nullptr;

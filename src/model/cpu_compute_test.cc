@@ -5,9 +5,11 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/matmul.h>
+#include <ATen/ops/norm.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -78,8 +80,9 @@ struct Result {
 
 constexpr double kTemperature = 0.7;
 
-Result through_libtorch(const std::string& type, const Problem& p) {
+Result through_libtorch(const std::string& type, const Problem& p, bool bf16 = false) {
   Weights weights = tiny_weights(type);
+  weights.set_bf16_products(bf16);
   const at::Tensor hidden =
       hidden_states(weights, p.batch).index_select(0, index_tensor(p.predictors, at::kCPU));
   Result r;
@@ -90,10 +93,13 @@ Result through_libtorch(const std::string& type, const Problem& p) {
   return r;
 }
 
+constexpr NumberFormat kProducts[] = {NumberFormat::f32, NumberFormat::bf16};
+
 Result through_kernels(const std::string& type, const Problem& p, cpu::Checkpointing checkpointing,
-                       int threads, const std::vector<float>* expected = nullptr) {
+                       int threads, const std::vector<float>* expected = nullptr,
+                       NumberFormat products = NumberFormat::f32) {
   Weights weights = tiny_weights(type);
-  CpuCompute compute(weights.config(), threads);
+  CpuCompute compute(weights.config(), threads, products);
   Result r;
   for (int pass = 0; pass < 2; ++pass) {  // the second in memory that the first has used
     weights.zero_grad();
@@ -153,12 +159,59 @@ TEST_P(EveryModel, GradientsAreThoseOfLibtorchWithoutSharingOrCheckpoints) {
 
 TEST_P(EveryModel, CheckpointingAndThreadsChangeNoBit) {
   const Problem p = problem_of(prompts(), true);
-  const Result kept = through_kernels(GetParam(), p, cpu::Checkpointing::none, 1);
-  for (const auto checkpointing :
-       {cpu::Checkpointing::none, cpu::Checkpointing::selective, cpu::Checkpointing::full}) {
-    for (const int threads : {1, 2, 5})
-      EXPECT_TRUE(equal(through_kernels(GetParam(), p, checkpointing, threads), kept));
+  for (const NumberFormat products : kProducts) {
+    const auto run = [&](cpu::Checkpointing checkpointing, int threads) {
+      return through_kernels(GetParam(), p, checkpointing, threads, nullptr, products);
+    };
+    const Result kept = run(cpu::Checkpointing::none, 1);
+    for (const auto checkpointing :
+         {cpu::Checkpointing::none, cpu::Checkpointing::selective, cpu::Checkpointing::full}) {
+      for (const int threads : {1, 2, 5}) EXPECT_TRUE(equal(run(checkpointing, threads), kept));
+    }
   }
+}
+
+// Size of the difference of gradients, as a share of their size: of one weight, and of all together.
+struct Distance {
+  std::vector<double> each;
+  double all = 0;
+};
+Distance distance(const Result& a, const Result& b) {
+  Distance out;
+  double difference = 0, size = 0;
+  for (size_t i = 0; i < a.gradients.size(); ++i) {
+    const double d = (a.gradients[i] - b.gradients[i]).norm().item<double>(),
+                 n = b.gradients[i].norm().item<double>();
+    out.each.push_back(d / n);
+    difference += d * d, size += n * n;
+  }
+  out.all = std::sqrt(difference / size);
+  return out;
+}
+
+// These weights are wide on purpose: attention is far from uniform, so rounding counts for more than in a trained model.
+TEST_P(EveryModel, Bf16ProductsGiveNearlyTheGradientsOfF32) {
+  const Problem shared = problem_of(prompts(), true), repeated = problem_of(prompts(), false);
+  const Result exact = through_kernels(GetParam(), shared, cpu::Checkpointing::none, 2),
+               ours = through_kernels(GetParam(), shared, cpu::Checkpointing::none, 2, nullptr,
+                                      NumberFormat::bf16),
+               peer = through_libtorch(GetParam(), repeated, /*bf16=*/true);
+  const Distance off = distance(ours, exact), peer_off = distance(peer, exact);
+  const Weights weights = tiny_weights(GetParam());
+  for (size_t i = 0; i < off.each.size(); ++i) {
+    const std::string& name = weights.tensors()[i].name;
+    std::printf("%-48s off by %.4f, libtorch's %.4f\n", name.c_str(), off.each[i],
+                peer_off.each[i]);
+    EXPECT_GT(off.each[i], 1e-5) << name;
+    EXPECT_LT(off.each[i], 0.06) << name;
+  }
+  const double logprob = largest_difference(ours.out.logprobs, exact.out.logprobs);
+  std::printf("%s: log-probabilities off by at most %.1e, all gradients by %.4f, libtorch's %.4f\n",
+              GetParam().c_str(), logprob, off.all, peer_off.all);
+  EXPECT_GT(logprob, 1e-5);
+  EXPECT_LT(logprob, 0.1);
+  EXPECT_LT(off.all, 0.03);
+  EXPECT_LT(off.all, peer_off.all);  // which rounds the results of the products too
 }
 
 TEST_P(EveryModel, AnExpectedGradientGivesTheSameRightOrWrong) {
@@ -182,19 +235,21 @@ TEST_P(EveryModel, LogprobsDoNotDependOnTheOthersInTheBatch) {
   const auto all = prompts();
   const Problem together = problem_of(all, true);
   Weights weights = tiny_weights(GetParam());
-  CpuCompute compute(weights.config(), 2);
-  const auto logprobs = [&](const Problem& p) {
-    return compute.forward(weights, {&p.batch, &p.predictors, &p.targets, 1.0, false, false, {}})
-        .logprobs;
-  };
-  std::vector<float> alone;
-  for (const Prompt& prompt : all) {
-    for (const auto& response : prompt.responses) {
-      const auto part = logprobs(problem_of({{prompt.tokens, {response}}}, true));
-      alone.insert(alone.end(), part.begin(), part.end());
+  for (const NumberFormat products : kProducts) {
+    CpuCompute compute(weights.config(), 2, products);
+    const auto logprobs = [&](const Problem& p) {
+      return compute.forward(weights, {&p.batch, &p.predictors, &p.targets, 1.0, false, false, {}})
+          .logprobs;
+    };
+    std::vector<float> alone;
+    for (const Prompt& prompt : all) {
+      for (const auto& response : prompt.responses) {
+        const auto part = logprobs(problem_of({{prompt.tokens, {response}}}, true));
+        alone.insert(alone.end(), part.begin(), part.end());
+      }
     }
+    EXPECT_EQ(alone, logprobs(together));
   }
-  EXPECT_EQ(alone, logprobs(together));
 }
 
 TEST(CpuHead, DivergenceIsThatOfTheFullDistributions) {

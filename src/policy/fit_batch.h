@@ -22,8 +22,8 @@ struct FitStats {
   int64_t clipped = 0, response_tokens = 0, packed_tokens = 0, steps = 0, skipped = 0;
   int64_t flat = 0;          // mini-batches without a gradient
   int64_t flat_samples = 0;  // not computed
-  bool as_recorded =
-      true;  // no present log-probability of unchanged weights was off by more than rounding
+  // No present log-probability of unchanged weights was off by more than rounding, or none needs to be compared.
+  bool as_recorded = true;
   double step_loss = 0, step_kl = 0;  // of the present optimizer step
   int64_t unshared_tokens = 0;
   double flops = 0;  // that the passes needed

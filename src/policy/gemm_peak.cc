@@ -9,10 +9,12 @@
 
 namespace longshot::policy {
 
-double measure_gemm_flops(const std::string& device) {
+double measure_gemm_flops(const std::string& device, const std::string& dtype) {
   constexpr int64_t kSize = 768;
   constexpr int kRepeats = 24;  // a processor takes some fifteen of them to reach its full speed
-  const auto options = at::TensorOptions().dtype(at::kFloat).device(at::Device(device));
+  const auto options = at::TensorOptions()
+                           .dtype(dtype == "bfloat16" ? at::kBFloat16 : at::kFloat)
+                           .device(at::Device(device));
   const at::Tensor a = at::ones({kSize, kSize}, options), b = at::ones({kSize, kSize}, options);
   double best = 0;
   for (int i = 0; i < kRepeats; ++i) {

@@ -5,8 +5,8 @@
 
 namespace longshot::policy {
 
-// Operations per second, a multiply-add counting two, of f32 products of 768 x 768 matrices through libtorch: the best
-// of two dozen, a tenth of a second or two in all on a CPU.
-double measure_gemm_flops(const std::string& device);
+// Operations per second, a multiply-add counting two, of products of 768 x 768 matrices through libtorch: the best of two
+// dozen, a tenth of a second or two in all on a CPU. dtype: "float32", "bfloat16".
+double measure_gemm_flops(const std::string& device, const std::string& dtype);
 
 }  // namespace longshot::policy

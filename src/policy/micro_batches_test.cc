@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <string>
 
 #include "base/rng.h"
 #include "policy/pass.h"
@@ -43,10 +44,11 @@ struct Cut {
   size_t micro_batches = 0;
 };
 
-Cut gradients(const Samples& samples, int64_t max_tokens, int threads, bool share) {
+Cut gradients(const Samples& samples, int64_t max_tokens, int threads, bool share,
+              const char* dtype) {
   at::set_num_threads(threads);
   model::Weights weights = tiny_weights();
-  Compute compute(weights, {});
+  Compute compute(weights, {.dtype = dtype});
   Cut cut;
   for (const MicroBatch& micro :
        make_micro_batches(samples.rows, {.tokens = max_tokens, .share_prompts = share})) {
@@ -63,12 +65,16 @@ Cut gradients(const Samples& samples, int64_t max_tokens, int threads, bool shar
   return cut;
 }
 
-TEST(MicroBatches, OneOfAllIsEightOfAnEighthAndThreadsChangeNoBit) {
+class EveryProduct : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(MicroBatches, EveryProduct, ::testing::Values("float32", "bfloat16"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_P(EveryProduct, OneOfAllIsEightOfAnEighthAndThreadsChangeNoBit) {
   const Samples samples;
   for (const bool share : {true, false}) {
-    const Cut whole = gradients(samples, 1 << 20, 1, share),
-              eighths = gradients(samples, share ? 8 * 40 : 8 * 50, 1, share),
-              threads = gradients(samples, 1 << 20, 2, share);
+    const Cut whole = gradients(samples, 1 << 20, 1, share, GetParam()),
+              eighths = gradients(samples, share ? 8 * 40 : 8 * 50, 1, share, GetParam()),
+              threads = gradients(samples, 1 << 20, 2, share, GetParam());
     EXPECT_EQ(whole.micro_batches, 1U);
     EXPECT_GE(eighths.micro_batches, 5U);
     double difference = 0, norm = 0, worst = 0;
@@ -82,9 +88,9 @@ TEST(MicroBatches, OneOfAllIsEightOfAnEighthAndThreadsChangeNoBit) {
     }
     const double relative = std::sqrt(difference / norm);
     std::printf(
-        "prompts %s: 1 micro-batch against %zu, |difference| / |gradient| %.1e, of one "
+        "%s, prompts %s: 1 micro-batch against %zu, |difference| / |gradient| %.1e, of one "
         "weight at most %.1e of its largest\n",
-        share ? "shared" : "repeated", eighths.micro_batches, relative, worst);
+        GetParam(), share ? "shared" : "repeated", eighths.micro_batches, relative, worst);
     EXPECT_LT(relative, 1e-6);
     EXPECT_LT(worst, 5e-6);  // weights whose gradient nearly cancels
   }

@@ -20,8 +20,8 @@ struct OptimizerOptions {
 // How passes are computed. Results are the same up to rounding.
 struct ComputeOptions {
   std::string kernels = "auto";  // "auto": longshot's own on a CPU; "libtorch"
-  std::string dtype =
-      "float32";  // of the layers' products: "bfloat16" through libtorch, weights stay f32
+  // Of the products of the layers, and of the head with own kernels: "float32", "bfloat16". All else is f32.
+  std::string dtype = "float32";
   std::string checkpointing =
       "auto";  // of activations: "none", "selective", "full"; see model/cpu/decoder.h
   double activation_gib =

@@ -144,9 +144,11 @@ Compute::Compute(const model::Weights& weights, const ComputeOptions& options)
     : config_(weights.config()),
       checkpointing_(options.checkpointing),
       activation_bytes_(activation_budget(options)) {
-  const bool own = options.kernels != "libtorch" && options.dtype == "float32";
-  if (own && model::CpuCompute::supports(weights))
-    cpu_ = std::make_unique<model::CpuCompute>(weights.config(), at::get_num_threads());
+  const auto products = options.dtype == "bfloat16" ? NumberFormat::bf16 : NumberFormat::f32;
+  if (options.kernels != "libtorch" && model::CpuCompute::supports(weights)) {
+    cpu_ =
+        std::make_unique<model::CpuCompute>(weights.config(), at::get_num_threads(), products);
+  }
 }
 
 PassSize Compute::pass_size(int64_t wanted) const {

@@ -243,7 +243,9 @@ bool Trainer::Impl::accumulate_rows(const Batch& batch, const std::vector<Weight
       for (size_t t = 0; unchanged && t < present.size(); ++t) {
         stats.difference.add(std::abs(present[t] - recorded[t]));
       }
-      stats.as_recorded = stats.as_recorded && !(stats.difference.max() > kRounding);
+      // Against a reference of the trainer's own the gradient does not depend on what was recorded.
+      stats.as_recorded = stats.as_recorded && (algorithm.reference == "trainer" ||
+                                                !(stats.difference.max() > kRounding));
       if (algorithm.reference == "trainer") {
         recorded = unchanged ? present : batch.reference[row];
       } else if (unchanged) {

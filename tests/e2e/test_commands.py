@@ -1,5 +1,6 @@
 """What a user types: train, sft, eval with good and bad input."""
 import json
+import pathlib
 import re
 
 import pytest
@@ -115,6 +116,21 @@ def test_doctor_plans_a_run_and_writes_nothing(setting):
     assert "--plan" in longshot("doctor", "--model", root, code=2).stderr
     assert "--plan" in longshot("doctor", "--response-length", 9, code=2).stderr
     assert "nowhere" in longshot("doctor", "--plan", file, "--model", "nowhere", code=2).stderr
+
+
+def test_bf16_products_train_and_are_planned_where_the_processor_has_them(setting):
+    root, _, _, file = setting
+    options = ["trainer.dtype=bfloat16", "trainer.test_freq=0", f"trainer.default_local_dir={root}/bf16"]
+    if "avx512_bf16" not in pathlib.Path("/proc/cpuinfo").read_text():
+        assert "trainer.dtype=bfloat16 needs" in longshot("train", file, *options, code=2).stderr
+        return
+    longshot("train", file, *options)
+    rows = [json.loads(line) for line in (root / "bf16/metrics.jsonl").read_text().splitlines()]
+    assert all(row["actor/skipped_steps"] == 0 for row in rows) and rows[-1]["actor/optimizer_steps"] > 0
+    assert all(1e-6 < row["training/rollout_probs_diff_mean"] < 0.02 for row in rows)  # the rollout is in f32
+    assert rows[-1]["perf/train_tokens"] < rows[-1]["perf/unshared_tokens"]  # prompts are shared
+    plan = json.loads(longshot("doctor", "--plan", file, "--json", *options).stdout)
+    assert plan["memory_bytes"]["activations"] > 0 and plan["seconds"]["update"] > 0
 
 
 @pytest.mark.parametrize("override, message", [

@@ -43,8 +43,11 @@ kernels::AttentionShape attention_shape(const ModelConfig& c) {
 
 }  // namespace
 
-Decoder::Decoder(const ModelConfig& config, ThreadPool& pool)
-    : config_(config), linear_(pool), attention_(attention_shape(config), pool), pool_(pool) {}
+Decoder::Decoder(const ModelConfig& config, ThreadPool& pool, NumberFormat products)
+    : config_(config),
+      linear_(pool, products),
+      attention_(attention_shape(config), pool),
+      pool_(pool) {}
 
 void Decoder::for_rows(int64_t rows, const std::function<void(int64_t, int64_t)>& body) {
   pool_.parallel_for(static_cast<int>((rows + kRows - 1) / kRows),

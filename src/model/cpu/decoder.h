@@ -39,7 +39,8 @@ struct DecoderBatch {
 // Not thread-safe. One forward(), then at most one backward() of it.
 class Decoder {
  public:
-  Decoder(const ModelConfig& config, ThreadPool& pool);
+  // products: of the linear layers, f32 or bf16; all else is f32.
+  Decoder(const ModelConfig& config, ThreadPool& pool, NumberFormat products);
 
   // Of the adapters beside linear weights, for all passes from now on.
   void set_low_rank(LowRank low_rank) { linear_.set_low_rank(low_rank); }

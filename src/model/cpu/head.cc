@@ -42,7 +42,7 @@ int64_t Head::chunk_bytes(int64_t rows, int vocab) {
 }
 
 void Head::pack(const Problem& p, int first, int count, kernels::PanelBuffer& panels) {
-  panels.reset(count, p.width);
+  panels.reset(count, p.width, products_);
   const float* weight = p.weight + static_cast<size_t>(first) * p.width;
   pool_.parallel_for(panels.count(),
                      [&](int i) { panels.pack_rows(i, weight, static_cast<size_t>(p.width)); });

@@ -15,7 +15,9 @@ namespace longshot::model::cpu {
 // Not thread-safe. Everything is borrowed during a call only.
 class Head {
  public:
-  explicit Head(ThreadPool& pool) : pool_(pool), dense_(pool) {}
+  // products: f32 or bf16; logits are f32 and so is what is made of them.
+  explicit Head(ThreadPool& pool, NumberFormat products = NumberFormat::f32)
+      : pool_(pool), products_(products), dense_(pool, products) {}
 
   struct Problem {
     kernels::ConstRows hidden;         // [rows, width]
@@ -58,6 +60,7 @@ class Head {
   void for_rows(int64_t rows, const Body& body);
 
   ThreadPool& pool_;
+  NumberFormat products_;
   kernels::Dense dense_;
   kernels::PanelBuffer panels_, other_panels_;
   void forward_backward_chunk(const Problem& p, std::span<const float> grad, bool with_entropy,

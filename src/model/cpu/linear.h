@@ -31,10 +31,10 @@ struct LowRank {
   float scale = 1;  // s
 };
 
-// Not thread-safe. `pool` is borrowed.
+// Not thread-safe. `pool` is borrowed. products: f32 or bf16, see kernels/dense.h.
 class Linear {
  public:
-  explicit Linear(ThreadPool& pool) : dense_(pool) {}
+  Linear(ThreadPool& pool, NumberFormat products) : dense_(pool, products) {}
 
   // Of all the adapters there are.
   void set_low_rank(LowRank low_rank) { low_rank_ = low_rank; }
