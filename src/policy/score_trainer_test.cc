@@ -2,11 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 
 #include "base/rng.h"
+#include "model/format/cost.h"
 #include "model/score.h"
 #include "policy/loss/score_loss.h"
 #include "policy/testing.h"
@@ -20,8 +22,9 @@ model::Weights reward_model() {
   return model::Weights::random(config, 5, "cpu");
 }
 
-// Sequences are right where they hold more 7s than 9s.
+// Sequences are right where they hold more 7s than 9s. Those of a pair begin with the same tokens.
 struct Data {
+  static constexpr int kPrompt = 4;
   std::vector<std::vector<data::TokenId>> sequences;
   std::vector<ScoreRow> rows;
 
@@ -31,6 +34,7 @@ struct Data {
       std::vector<data::TokenId> s;
       for (int t = 0; t < 5 + i % 9; ++t)
         s.push_back(static_cast<data::TokenId>(10 + rng.next_below(20)));
+      if (i % 2 == 1) std::copy_n(sequences.back().begin(), kPrompt, s.begin());
       s.push_back(i % 2 == 0 ? 7 : 9);
       s.push_back(3);
       sequences.push_back(std::move(s));
@@ -108,6 +112,28 @@ TEST(ScoreTrainer, MicroBatchesChangeAStepByRoundingOnly) {
     EXPECT_NEAR(cut.step(data.rows)->at("train/grad_norm"), norm, 1e-5 * norm);
     EXPECT_NEAR(libtorch.step(data.rows)->at("train/grad_norm"), norm, 1e-4 * norm);
   }
+}
+
+TEST(ScoreTrainer, WhatAPairBeginsWithIsComputedOnce) {
+  const Data data(true);
+  const auto flops = [&](const char* kernels, const std::vector<ScoreRow>& rows) {
+    ScoreTrainer trainer(reward_model(), optimizer(), options(kernels), 10);
+    const Metrics metrics = *trainer.step(rows);
+    int64_t tokens = 0;
+    for (const ScoreRow& row : rows) tokens += row.length();
+    EXPECT_EQ(metrics.at("train/tokens"), static_cast<double>(tokens));
+    return metrics.at("perf/train_flops");
+  };
+  model::Work once;
+  for (const ScoreRow& row : data.rows) {
+    const auto shared = static_cast<double>(std::ranges::mismatch(row.tokens, row.rejected).in1 -
+                                            row.tokens.begin());
+    ASSERT_GE(shared, Data::kPrompt);
+    once.tokens += shared;
+    once.pairs += shared * (shared + 1) / 2;
+  }
+  const double saved = model::training_flops(reward_model().config(), once);
+  EXPECT_NEAR(flops("libtorch", data.rows) - flops("auto", data.rows), saved, 1e-9 * saved);
 }
 
 // A step keeps no gradient, but says its norm: of the head alone, if nothing else learns.
