@@ -159,6 +159,26 @@ TEST(ScoreTrainer, TheHeadsGradientIsTheDerivativeOfTheLoss) {
   EXPECT_NEAR(std::sqrt(squared), norm, 1e-3 * norm);
 }
 
+TEST(ScoreTrainer, OfAnAdapterThePairsAndTheScoreMove) {
+  const Data data(true);
+  model::Weights weights = reward_model();
+  const auto modules = model::adapter_modules(weights.config(), {"all-linear"});
+  weights.add_adapter(model::new_adapter(weights.config(), {.rank = 4}, *modules, 1));
+  std::vector<double> norms;
+  for (const char* kernels : {"auto", "libtorch"}) {
+    ScoreTrainer trainer(weights.clone(), optimizer(), options(kernels), 60);
+    const double before = trainer.evaluate(data.rows).at("val/loss");
+    norms.push_back(trainer.step(data.rows)->at("train/grad_norm"));
+    for (int i = 1; i < 60; ++i) ASSERT_TRUE(trainer.step(data.rows).ok());
+    const double after = trainer.evaluate(data.rows).at("val/loss");
+    std::printf("%s: loss %.3f to %.3f\n", kernels, before, after);
+    EXPECT_LT(after, 0.3 * before);
+    for (const auto& [name, tensor] : weights.tensors())
+      EXPECT_EQ(trainer.weights().at(name).equal(tensor), !tensor.requires_grad()) << name;
+  }
+  EXPECT_NEAR(norms[0], norms[1], 1e-5 * norms[1]);
+}
+
 TEST(ScoreTrainer, StateGoesOnBitForBit) {
   const Data data(true);
   const auto directory = scratch_directory("score_trainer");
