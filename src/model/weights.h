@@ -36,9 +36,9 @@ class Weights {
   // scaled by 1/sqrt(2 * layers), norms 1, biases 0.
   static Weights random(const ModelConfig& config, uint64_t seed, const std::string& device);
 
-  // Puts low-rank adapters beside linear weights. From then on the adapters learn and nothing else but the score of a
-  // reward model, which becomes the adapter's if that has one. Their tensors are
-  // called "model.layers.0.self_attn.q_proj.lora_A.weight" [rank, in] and "...lora_B.weight" [out, rank].
+  // Puts low-rank adapters beside linear weights. From then on nothing learns but the adapters and the score of a reward
+  // model, which becomes the adapter's if that has one. Their tensors are called
+  // "model.layers.0.self_attn.q_proj.lora_A.weight" [rank, in] and "...lora_B.weight" [out, rank].
   void add_adapter(const Adapter& adapter);
   const LoraOptions& lora() const { return lora_; }  // rank 0: no adapter
   Adapter adapter(const std::string& base) const;    // the present values

@@ -33,8 +33,8 @@ class ScoreTrainer {
   ScoreTrainer(model::Weights weights, OptimizerOptions optimizer, SftOptions options,
                int64_t total_steps);
 
-  // One optimizer step on the mean of the rows' losses. On a CPU's own kernels what the two responses of a pair begin
-  // with is computed once; how they are cut into micro-batches changes it by rounding only.
+  // One optimizer step on the mean of the rows' losses; how they are cut into micro-batches changes it by rounding only.
+  // What the two responses of a pair begin with is computed once on the CPU's own kernels.
   // Metrics: train/loss, train/accuracy (the better one scores higher; the score's sign is the label's), train/margin
   // (by which it does so, mean), train/grad_norm, train/lr, train/tokens, train/skipped_steps, perf/*, memory/*.
   Result<Metrics> step(const std::vector<ScoreRow>& rows);

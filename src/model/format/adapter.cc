@@ -55,7 +55,7 @@ std::string tensor_name(const std::string& module, const char* which) {
 }
 
 bool is_scored(const Json& json) {
-  return json.value("task_type", Json()) == kScoredTask;
+  return json.is_object() && json.value("task_type", Json()) == kScoredTask;
 }
 
 // Whether the adapter of a classifier saves its head and nothing else. PEFT names both that there may be.

@@ -238,6 +238,16 @@ TEST_F(ScoreAdapterFiles, WhatDoesNotFitIsRefusedByName) {
   EXPECT_THAT(error(scored_), AllOf(HasSubstr("score.weight"), HasSubstr("[1, 16]")));
 }
 
+TEST_F(ScoreAdapterFiles, AConfigurationThatIsNoObjectIsNamed) {
+  ModelFiles files;
+  files.config = config_;
+  for (const char* text : {"[]", "3", "{", R"({"task_type": 1})"}) {
+    write_scratch(path("a") + "/adapter_config.json", text);
+    EXPECT_THAT(apply_adapter(path("a"), files).message(), HasSubstr("adapter_config.json"))
+        << text;
+  }
+}
+
 TEST_F(ScoreAdapterFiles, MakeARewardModelOfALanguageModel) {
   auto weights = random_weights(config_, 1);
   const auto tokenizer = *tokenizer::make_character_tokenizer("01234567");
