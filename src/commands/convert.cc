@@ -91,11 +91,8 @@ Status convert(const ConvertOptions& options) {
   fs::path output = fs::absolute(options.output).lexically_normal();
   if (!output.has_filename()) output = output.parent_path();  // "out/"
   LS_RETURN_IF_ERROR(check_output(options, output));
-  LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_model(options.model));
-  if (!options.adapter.empty()) {
-    LS_ASSIGN_OR_RETURN(const auto adapter, model::read_adapter(options.adapter, files.config));
-    model::merge_adapter(adapter, files.weights);
-  }
+  LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_any_model(options.model));
+  if (!options.adapter.empty()) LS_RETURN_IF_ERROR(model::apply_adapter(options.adapter, files));
   const std::string dtype = options.dtype.empty() ? files.config.dtype : options.dtype;
   LS_RETURN_IF_ERROR(make_directories(output.parent_path()));
   LS_RETURN_IF_ERROR(write_and_move(options, files, dtype, output));

@@ -20,6 +20,7 @@
 #include "base/thread_pool.h"
 #include "commands/command.h"
 #include "commands/reward_types.h"
+#include "prompts/schema.h"
 #include "reward/reward.h"
 
 namespace longshot::commands {
@@ -154,6 +155,18 @@ Status read_ground_truth(const Json& json, const std::string& where, data::Promp
   return {};
 }
 
+// A text or a chat; most rewards need neither.
+Status read_prompt(const Json& json, const std::string& where, data::Prompt& prompt) {
+  if (!prompts::has(json, "prompt")) return {};
+  const Json& given = json.at("prompt");
+  if (given.is_string()) {
+    prompt.text = given;
+    return {};
+  }
+  LS_ASSIGN_OR_RETURN(prompt.messages, prompts::parse_messages(given, where + ": 'prompt'"));
+  return {};
+}
+
 Result<Row> read_row(const std::string& line, const std::string& where) {
   LS_ASSIGN_OR_RETURN(const Json json, parse_json(line, where));
   if (!json.is_object()) return invalid_argument(where + ": a row must be a JSON object");
@@ -162,7 +175,7 @@ Result<Row> read_row(const std::string& line, const std::string& where) {
   LS_RETURN_IF_ERROR(read_ground_truth(json, where, row.prompt));
   LS_ASSIGN_OR_RETURN(row.prompt.data_source,
                       json_get_or<std::string>(json, "data_source", "", where));
-  if (json.contains("prompt") && json.at("prompt").is_string()) row.prompt.text = json.at("prompt");
+  LS_RETURN_IF_ERROR(read_prompt(json, where, row.prompt));
   row.prompt.extra_info = json.value("extra_info", Json());
   row.sample.finish = data::FinishReason::stop;
   return row;

@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "base/clock.h"
+#include "base/folder_lock.h"
 #include "base/log.h"
 #include "base/machine.h"
 #include "base/stop.h"
@@ -215,6 +216,7 @@ Status run(Options& options, bool seeded) {
   const bool with_author = needs_author(problems);
   LS_ASSIGN_OR_RETURN(const auto programs,
                       make_tests::make_sandbox_programs(options.pool, options.limits));
+  LS_ASSIGN_OR_RETURN(const auto lock, FolderLock::take(options.output));
   LoadedAuthor loaded;
   if (with_author) {
     LS_RETURN_IF_ERROR(options.url.url.empty() ? load_model_author(options, problems, loaded)

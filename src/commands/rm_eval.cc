@@ -57,7 +57,7 @@ std::vector<Item> items_of(const std::vector<prompts::JudgedRow>& rows) {
 }
 
 reward::JudgedAnswer asked(const prompts::JudgedRow& row, const std::string& response) {
-  return {row.question.empty() ? "" : row.question.back().content, row.reference, response};
+  return {reward::question_text(row.question), row.reference, response};
 }
 
 // A model that scores.

@@ -26,18 +26,8 @@ void bind_machine(Settings& s, MachineOptions& m) {
   s.add("trainer.threads", &m.threads, "CPU threads; 0 = all usable cores", at_least(0));
 }
 
-void bind_template(Settings& s, ModelOptions& m) {
-  s.add("model.chat_template", &m.chat_template, "family used instead of the model's own");
-}
-
-void bind_freeze(Settings& s, ModelOptions& m) {
-  s.add("model.freeze", &m.freeze,
-        "weights that do not learn, as patterns of names: model.embed_tokens.*, "
-        "model.layers.[0-9].*");
-}
-
 void bind_model(Settings& s, ModelOptions& m) {
-  bind_template(s, m);
+  s.add("model.chat_template", &m.chat_template, "family used instead of the model's own");
   s.add("model.lora_rank", &m.lora.rank,
         "low-rank adapters learn, not the model; 0 = off; docs/lora.md", at_least(0));
   s.add("model.lora_alpha", &m.lora.alpha, "an adapter counts alpha / rank times", above(0));
@@ -46,7 +36,9 @@ void bind_model(Settings& s, ModelOptions& m) {
         "up_proj, down_proj");
   s.add("model.lora_adapter_path", &m.lora_adapter_path,
         "peft directory whose adapter goes on learning; it says rank, alpha and layers itself");
-  bind_freeze(s, m);
+  s.add("model.freeze", &m.freeze,
+        "weights that do not learn, as patterns of names: model.embed_tokens.*, "
+        "model.layers.[0-9].*");
 }
 
 // A model made from nothing.
@@ -288,13 +280,14 @@ void bind(Settings& s, SftConfig& c) {
 void bind(Settings& s, RmConfig& c) {
   s.add("model.path", &c.model.path,
         "reward model to go on with, or language model to make one of; empty = a new model");
-  bind_template(s, c.model);
-  bind_freeze(s, c.model);
+  bind_model(s, c.model);
   bind_new_model(s, c.model);
   s.add("data.train_files", &c.train_files,
         "JSONL or parquet files: responses with labels, or pairs; docs/reward-models.md");
   s.add("data.val_files", &c.val_files, "held-out rows: loss, accuracy, margin");
-  bind_steps(s, c, "rm", "run folder; the reward model goes to <folder>/huggingface");
+  bind_steps(s, c, "rm",
+             "run folder; the reward model goes to <folder>/huggingface, an adapter to "
+             "<folder>/adapter");
 }
 
 void bind(Settings& s, TrainConfig& c) {

@@ -54,8 +54,7 @@ struct SftConfig {
   std::string output;  // run folder; the model is written to <output>/huggingface or adapter
 };
 
-// Of a reward model: the same choices; what the rows are and what is learned from them differs. Adapters are not offered:
-// the score has to learn with them.
+// Of a reward model: the same choices; what the rows are and what is learned from them differs.
 struct RmConfig : SftConfig {};
 
 struct TrainConfig {

@@ -14,6 +14,12 @@ std::string adapter_directory(const std::string& checkpoint) {
   return checkpoint + "/adapter";
 }
 
+// The whole model that a checkpoint holds, else the one it began with.
+std::string model_of(const ModelOptions& options, const std::string& checkpoint) {
+  const bool whole = !checkpoint.empty() && std::filesystem::exists(checkpoint + "/huggingface");
+  return whole ? checkpoint + "/huggingface" : options.path;
+}
+
 Result<LoadedModel> to_device(model::ModelFiles files, const std::string& path,
                               const std::string& chat_template_family, const std::string& device) {
   if (files.tokenizer == nullptr) {
@@ -60,23 +66,20 @@ Status choose_what_learns(const ModelOptions& options, const std::string& checkp
 
 Result<LoadedModel> load_policy(const ModelOptions& options, const std::string& device,
                                 const std::string& checkpoint, int64_t seed) {
-  const bool whole = !checkpoint.empty() && std::filesystem::exists(checkpoint + "/huggingface");
-  const std::string path = whole ? checkpoint + "/huggingface" : options.path;
-  LS_ASSIGN_OR_RETURN(LoadedModel loaded, load_model(path, options.chat_template, device));
+  LS_ASSIGN_OR_RETURN(LoadedModel loaded,
+                      load_model(model_of(options, checkpoint), options.chat_template, device));
   LS_RETURN_IF_ERROR(choose_what_learns(options, checkpoint, seed, loaded.weights));
   return loaded;
 }
 
 Result<LoadedModel> load_reward_model(const ModelOptions& options, const std::string& device,
                                       const std::string& checkpoint, int64_t seed) {
-  const std::string path = checkpoint.empty() ? options.path : checkpoint + "/huggingface";
-  LS_ASSIGN_OR_RETURN(const model::ModelConfig config, model::read_model_config(path));
-  LS_ASSIGN_OR_RETURN(model::ModelFiles files,
-                      config.score_head ? model::read_reward_model(path) : model::read_model(path));
-  if (!config.score_head) model::add_score_head(files, static_cast<uint64_t>(seed));
+  const std::string path = model_of(options, checkpoint);
+  LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_any_model(path));
+  if (!files.config.score_head) model::add_score_head(files, static_cast<uint64_t>(seed));
   LS_ASSIGN_OR_RETURN(LoadedModel loaded,
                       to_device(std::move(files), path, options.chat_template, device));
-  LS_RETURN_IF_ERROR(choose_what_learns(options, "", seed, loaded.weights));
+  LS_RETURN_IF_ERROR(choose_what_learns(options, checkpoint, seed, loaded.weights));
   return loaded;
 }
 

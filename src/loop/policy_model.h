@@ -32,8 +32,7 @@ Result<LoadedModel> load_policy(const ModelOptions& options, const std::string& 
 Status choose_what_learns(const ModelOptions& options, const std::string& checkpoint, int64_t seed,
                           model::Weights& weights);
 
-// The reward model of the options, or that of `checkpoint` unless it is empty; of a language model a reward model is made.
-// `seed`: of a new head.
+// The same for a reward model, whose score learns too; of a language model one is made. `seed`: of a new head as well.
 Result<LoadedModel> load_reward_model(const ModelOptions& options, const std::string& device,
                                       const std::string& checkpoint, int64_t seed);
 

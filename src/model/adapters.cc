@@ -14,6 +14,8 @@
 namespace longshot::model {
 namespace {
 
+const std::string kScore = "score.weight";
+
 at::Tensor leaf(const std::vector<float>& values, int64_t rows, int64_t columns,
                 at::Device device) {
   at::Tensor host = at::empty({rows, columns}, at::TensorOptions().dtype(at::kFloat));
@@ -44,10 +46,15 @@ void Weights::add_adapter(const Adapter& adapter) {
     add(pair.module + ".lora_B.weight", leaf(pair.b, pair.out, adapter.lora.rank, device()));
   }
   lora_ = adapter.lora;
+  if (!config_.score_head) return;
+  at::Tensor& score = at(kScore);
+  if (!adapter.score.empty()) score = leaf(adapter.score, 1, score.size(1), device());
+  score.requires_grad_(true);
 }
 
 Adapter Weights::adapter(const std::string& base) const {
-  Adapter adapter{lora_, base, {}};
+  Adapter adapter{lora_, base, {}, {}};
+  if (config_.score_head) adapter.score = values_of(at(kScore));
   const std::string first = ".lora_A.weight";
   for (const NamedTensor& named : tensors_) {
     if (!named.name.ends_with(first)) continue;
@@ -63,12 +70,19 @@ Adapter Weights::adapter(const std::string& base) const {
 }
 
 Status Weights::freeze(const std::vector<std::string>& patterns) {
+  std::vector<bool> learned;
+  for (const NamedTensor& named : tensors_) learned.push_back(named.tensor.requires_grad());
   for (const std::string& pattern : patterns) {
-    bool any = false;
-    for (NamedTensor& named : tensors_) {
-      if (::fnmatch(pattern.c_str(), named.name.c_str(), 0) != 0) continue;
+    bool any = false, any_learned = false;
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      if (::fnmatch(pattern.c_str(), tensors_[i].name.c_str(), 0) != 0) continue;
       any = true;
-      named.tensor.requires_grad_(false);
+      any_learned = any_learned || learned[i];
+      tensors_[i].tensor.requires_grad_(false);
+    }
+    if (any && !any_learned) {
+      return invalid_argument(
+          fmt::format("'{}' matches only weights that do not learn beside an adapter", pattern));
     }
     if (!any) {
       return invalid_argument(fmt::format("'{}' matches no weight; their names are like {} and {}",

@@ -179,6 +179,31 @@ TEST(Adapters, OnlyTheAdapterLearnsAndACloneKeepsIt) {
   for (size_t i = 0; i < 3; ++i) EXPECT_EQ(a.pairs[i].b, b.pairs[i].b);
 }
 
+Weights reward_model(const std::vector<float>& score) {
+  ModelConfig config = tiny_config("llama");
+  config.score_head = true;
+  Weights weights = wide_weights(config, 1);
+  Adapter adapter = new_adapter(config, {.rank = 2}, *adapter_modules(config, {"q_proj"}), 1);
+  adapter.score = score;
+  weights.add_adapter(adapter);
+  return weights;
+}
+
+TEST(Adapters, TheScoreOfARewardModelLearnsToo) {
+  const Weights fresh = reward_model({});
+  const ModelConfig& c = fresh.config();
+  EXPECT_EQ(fresh.trained_parameters(),
+            c.hidden_size + c.num_layers * 2 * (c.hidden_size + c.num_heads * c.head_dim));
+  EXPECT_TRUE(fresh.at("score.weight").equal(wide_weights(c, 1).at("score.weight")));
+  const std::vector<float> score(c.hidden_size, 0.25F);
+  Weights given = reward_model(score);
+  EXPECT_EQ(given.adapter("base").score, score);
+  EXPECT_TRUE(given.at("score.weight").requires_grad());
+  ASSERT_TRUE(given.freeze({"score.*"}).ok());
+  EXPECT_EQ(given.adapter("base").score, score);
+  EXPECT_EQ(given.trained_parameters(), fresh.trained_parameters() - c.hidden_size);
+}
+
 TEST(Adapters, TheViewCopiesOnlyWhatIsAdapted) {
   const Weights weights = adapted("llama", {"q_proj"});
   std::vector<at::Tensor> host;
@@ -193,6 +218,9 @@ TEST(Freeze, SaysWhatIsWrongWithAPattern) {
   EXPECT_THAT(weights.freeze({"transformer.*"}).message(),
               AllOf(HasSubstr("transformer.*"), HasSubstr("model.embed_tokens.weight")));
   EXPECT_THAT(weights.freeze({"*"}).message(), HasSubstr("nothing can learn"));
+  Weights with_adapter = adapted("llama", {"q_proj"});
+  EXPECT_THAT(with_adapter.freeze({"*.q_proj.*", "model.embed_tokens.*"}).message(),
+              AllOf(HasSubstr("model.embed_tokens.*"), HasSubstr("do not learn")));
 }
 
 }  // namespace

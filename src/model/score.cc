@@ -17,12 +17,6 @@ namespace {
 
 const std::string kHead = "score.weight";
 
-PackedBatch pack(const std::vector<std::vector<int32_t>>& sequences, size_t begin, size_t end) {
-  PackedBatch batch;
-  for (size_t s = begin; s < end; ++s) batch.append(sequences[s]);
-  return batch;
-}
-
 at::Tensor copy_of(kernels::ConstRows rows, int64_t count, int64_t width) {
   at::Tensor out = at::empty({count, width}, at::TensorOptions().dtype(at::kFloat));
   for (int64_t r = 0; r < count; ++r)
@@ -49,29 +43,49 @@ int64_t scored_position(std::span<const int32_t> tokens, std::optional<int> padd
   return 0;
 }
 
-ScorePass::ScorePass(CpuCompute* compute, Weights& weights, const PackedBatch& batch,
+void ScoreBatch::append(std::span<const int32_t> tokens) {
+  append(tokens, 0, -1);
+}
+
+void ScoreBatch::append_pair(std::span<const int32_t> first, std::span<const int32_t> second) {
+  const auto shared = static_cast<size_t>(std::ranges::mismatch(first, second).in1 - first.begin());
+  if (shared == 0) {
+    append(first);
+    return append(second);
+  }
+  const auto prompt = static_cast<int>(packed_.sequences());
+  packed_.append(first.first(shared));
+  append(first, shared, prompt);
+  append(second, shared, prompt);
+}
+
+void ScoreBatch::append(std::span<const int32_t> tokens, size_t shared, int prompt) {
+  LS_CHECK(!tokens.empty(), "an empty sequence has no score");
+  const int64_t own = packed_.total() - static_cast<int64_t>(shared);
+  if (tokens.size() > shared) packed_.append(tokens.subspan(shared), prompt);
+  const int64_t position = scored_position(tokens, padding_);
+  const bool in_prompt = position < static_cast<int64_t>(shared);
+  rows_.push_back(position + (in_prompt ? packed_.boundaries[prompt] : own));
+  unshared_ += static_cast<int64_t>(tokens.size());
+}
+
+ScorePass::ScorePass(CpuCompute* compute, Weights& weights, const ScoreBatch& batch,
                      cpu::Checkpointing checkpointing)
     : compute_(compute), weights_(weights) {
-  const std::span<const int32_t> tokens(batch.tokens);
-  for (int64_t s = 0; s < batch.sequences(); ++s) {
-    const int64_t begin = batch.boundaries[s], length = batch.boundaries[s + 1] - begin;
-    LS_CHECK(length > 0, "an empty sequence has no score");
-    rows_.push_back(begin +
-                    scored_position(tokens.subspan(begin, length), weights.config().pad_token_id));
-  }
-  const auto count = static_cast<int64_t>(rows_.size());
+  const std::vector<int64_t>& rows = batch.rows();
+  const auto count = static_cast<int64_t>(rows.size());
   const int64_t width = weights.config().hidden_size;
   host_head_ = weights.at(kHead).detach().to(at::kCPU).contiguous();
   if (compute != nullptr) {
     host_hidden_ =
-        copy_of(compute->forward_hidden(weights, {.batch = &batch,
-                                                  .predictors = &rows_,
+        copy_of(compute->forward_hidden(weights, {.batch = &batch.packed(),
+                                                  .predictors = &rows,
                                                   .for_backward = at::GradMode::is_enabled(),
                                                   .checkpointing = checkpointing}),
                 count, width);
   } else {
-    gathered_ =
-        hidden_states(weights, batch).index_select(0, index_tensor(rows_, weights.device()));
+    gathered_ = hidden_states(weights, batch.packed())
+                    .index_select(0, index_tensor(rows, weights.device()));
     host_hidden_ = gathered_.detach().to(at::kCPU).contiguous();
   }
   for (int64_t s = 0; s < count; ++s)
@@ -124,7 +138,8 @@ std::vector<float> sequence_scores(CpuCompute* compute, Weights& weights,
   std::vector<float> out;
   for (size_t begin = 0; begin < sequences.size();) {
     const size_t end = batch_end(sequences, begin, batch_tokens);
-    const PackedBatch batch = pack(sequences, begin, end);
+    ScoreBatch batch(weights.config().pad_token_id);
+    for (size_t s = begin; s < end; ++s) batch.append(sequences[s]);
     const std::vector<float> scores = ScorePass(compute, weights, batch).scores();
     out.insert(out.end(), scores.begin(), scores.end());
     begin = end;

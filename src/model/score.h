@@ -21,13 +21,38 @@ double score_probability(double score);
 // padding; at the first if there is no such token.
 int64_t scored_position(std::span<const int32_t> tokens, std::optional<int> padding);
 
+// Sequences laid end to end, and where in the batch each of them is scored.
+class ScoreBatch {
+ public:
+  // The padding token of the model.
+  explicit ScoreBatch(std::optional<int> padding) : padding_(padding) {}
+
+  // No sequence is empty.
+  void append(std::span<const int32_t> tokens);
+  // Both, one after the other. The tokens that both begin with are in the batch once, which needs a CpuCompute.
+  void append_pair(std::span<const int32_t> first, std::span<const int32_t> second);
+
+  const PackedBatch& packed() const { return packed_; }
+  const std::vector<int64_t>& rows() const { return rows_; }  // [sequences] of packed()
+  int64_t unshared() const { return unshared_; }              // tokens of all sequences
+
+ private:
+  // The first `shared` tokens are those of the sequence `prompt`.
+  void append(std::span<const int32_t> tokens, size_t shared, int prompt);
+
+  std::optional<int> padding_;
+  PackedBatch packed_;
+  std::vector<int64_t> rows_;
+  int64_t unshared_ = 0;
+};
+
 // One forward and backward. score = score.weight . (hidden state at scored_position()), in double. Everything is borrowed
 // for the life of the pass. Not thread-safe: backward() adds to the gradients of `weights`.
 class ScorePass {
  public:
-  // `compute` null: through libtorch. Keeps what backward() needs unless called under NoGradGuard. No sequence of the
-  // batch is empty or goes on from another. One pass of a CpuCompute at a time.
-  ScorePass(CpuCompute* compute, Weights& weights, const PackedBatch& batch,
+  // `compute` null: through libtorch, of a batch without pairs. Keeps what backward() needs unless called under
+  // NoGradGuard. One pass of a CpuCompute at a time.
+  ScorePass(CpuCompute* compute, Weights& weights, const ScoreBatch& batch,
             cpu::Checkpointing checkpointing = cpu::Checkpointing::none);
 
   const std::vector<float>& scores() const { return scores_; }  // [sequences]
@@ -39,10 +64,9 @@ class ScorePass {
 
   CpuCompute* compute_;
   Weights& weights_;
-  std::vector<int64_t> rows_;  // [sequences] scored rows of the batch
-  at::Tensor gathered_;        // libtorch: [sequences, hidden]
-  at::Tensor host_hidden_;     // the same on the host, contiguous
-  at::Tensor host_head_;       // [1, hidden]
+  at::Tensor gathered_;     // libtorch: [sequences, hidden]
+  at::Tensor host_hidden_;  // the same on the host, contiguous
+  at::Tensor host_head_;    // [1, hidden]
   std::vector<float> scores_;
 };
 

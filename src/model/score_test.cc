@@ -17,11 +17,11 @@ namespace {
 
 constexpr int kPadding = 60;
 
-Weights reward_model(const std::string& type) {
+Weights reward_model(const std::string& type, bool wide = true) {
   ModelConfig config = tiny_config(type);
   config.score_head = true;
   config.pad_token_id = kPadding;
-  return wide_weights(config, 3);
+  return wide ? wide_weights(config, 3) : Weights::random(config, 3, "cpu");
 }
 
 std::vector<std::vector<int32_t>> sequences() {
@@ -29,8 +29,8 @@ std::vector<std::vector<int32_t>> sequences() {
           random_tokens(7, 4, 60), random_tokens(64, 5, 60)};
 }
 
-PackedBatch packed(const std::vector<std::vector<int32_t>>& sequences) {
-  PackedBatch batch;
+ScoreBatch batch_of(const std::vector<std::vector<int32_t>>& sequences) {
+  ScoreBatch batch(kPadding);
   for (const auto& s : sequences) batch.append(s);
   return batch;
 }
@@ -45,10 +45,13 @@ struct Result {
 // A head made of libtorch's own product and differentiated by it.
 Result by_autograd(const std::string& type) {
   Weights weights = reward_model(type);
+  PackedBatch batch;
   std::vector<int64_t> rows;
-  for (const int64_t end : packed(sequences()).boundaries) rows.push_back(end - 1);
-  rows.erase(rows.begin());
-  const at::Tensor hidden = hidden_states(weights, packed(sequences()));
+  for (const auto& s : sequences()) {
+    batch.append(s);
+    rows.push_back(batch.total() - 1);
+  }
+  const at::Tensor hidden = hidden_states(weights, batch);
   const at::Tensor scores = at::matmul(hidden.index_select(0, index_tensor(rows, at::kCPU)),
                                        weights.at("score.weight").t());
   at::Tensor grad = scores.detach().clone();
@@ -61,12 +64,12 @@ Result by_autograd(const std::string& type) {
   return r;
 }
 
-Result by_pass(const std::string& type, bool kernels, cpu::Checkpointing checkpointing) {
-  Weights weights = reward_model(type);
+Result by_pass(Weights weights, bool kernels, cpu::Checkpointing checkpointing,
+               const ScoreBatch& batch = batch_of(sequences()),
+               const std::vector<float>& grad = kGrad) {
   CpuCompute compute(weights.config(), 2);
-  const PackedBatch batch = packed(sequences());
   ScorePass pass(kernels ? &compute : nullptr, weights, batch, checkpointing);
-  pass.backward(kGrad);
+  pass.backward(grad);
   Result r{pass.scores(), {}};
   for (const NamedTensor& w : weights.tensors()) r.gradients.push_back(w.tensor.grad());
   return r;
@@ -89,12 +92,93 @@ TEST(ScorePass, ScoresAndGradientsEqualAutograd) {
     ASSERT_EQ(expected.scores.size(), kGrad.size());
     ASSERT_EQ(expected.gradients.size(), reward_model(type).tensors().size());
     for (const bool kernels : {true, false}) {
-      const double d = difference(by_pass(type, kernels, cpu::Checkpointing::none), expected);
+      const double d =
+          difference(by_pass(reward_model(type), kernels, cpu::Checkpointing::none), expected);
       std::printf("%s, %s: %.1e\n", type, kernels ? "kernels" : "libtorch", d);
       EXPECT_LT(d, 1e-4);
     }
-    const auto full = by_pass(type, true, cpu::Checkpointing::full);
-    EXPECT_EQ(difference(full, by_pass(type, true, cpu::Checkpointing::none)), 0);
+    const auto full = by_pass(reward_model(type), true, cpu::Checkpointing::full);
+    EXPECT_EQ(difference(full, by_pass(reward_model(type), true, cpu::Checkpointing::none)), 0);
+  }
+}
+
+using Sequence = std::vector<int32_t>;
+using Pair = std::pair<Sequence, Sequence>;
+
+Sequence joined(Sequence a, const Sequence& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+// Prompts of all lengths, responses that are empty, padded, or padding alone, and a pair that has nothing in common.
+std::vector<Pair> pairs() {
+  const Sequence padding(3, kPadding);
+  std::vector<Pair> out;
+  int seed = 10;
+  for (const int prompt : {1, 15, 16, 70, 200}) {
+    const Sequence p = random_tokens(prompt, ++seed, 60);
+    out.push_back(
+        {joined(p, random_tokens(40, ++seed, 60)), joined(p, random_tokens(7, ++seed, 60))});
+    out.push_back({p, joined(p, random_tokens(20, ++seed, 60))});
+    out.push_back({joined(joined(p, random_tokens(9, ++seed, 60)), padding), joined(p, padding)});
+  }
+  out.push_back({random_tokens(12, 5, 30), random_tokens(12, 6, 30)});
+  out.back().second[0] = out.back().first[0] + 1;
+  return out;
+}
+
+// The largest of the scores, relative to the largest score; of the whole gradient; the largest of one weight's gradient.
+struct Differences {
+  double scores = 0, gradient = 0, weight = 0;
+};
+Differences relative_differences(const Result& a, const Result& b) {
+  Differences d;
+  double largest = 0, squared = 0, total = 0;
+  for (size_t i = 0; i < a.scores.size(); ++i) {
+    largest = std::max(largest, std::fabs(static_cast<double>(b.scores[i])));
+    d.scores = std::max(d.scores, std::fabs(static_cast<double>(a.scores[i]) - b.scores[i]));
+  }
+  d.scores /= largest;
+  for (size_t i = 0; i < a.gradients.size(); ++i) {
+    const at::Tensor exact = b.gradients[i].to(at::kDouble);
+    const double difference = (a.gradients[i].to(at::kDouble) - exact).norm().item<double>(),
+                 norm = exact.norm().item<double>();
+    d.weight = std::max(d.weight, difference / norm);
+    squared += difference * difference;
+    total += norm * norm;
+  }
+  d.gradient = std::sqrt(squared / total);
+  return d;
+}
+
+TEST(ScorePass, PairsThatShareTheirPromptEqualPairsThatDoNot) {
+  ScoreBatch shared(kPadding), apart(kPadding);
+  std::vector<float> grad;
+  for (const auto& [first, second] : pairs()) {
+    shared.append_pair(first, second);
+    apart.append(first);
+    apart.append(second);
+    grad.push_back(0.1F * static_cast<float>(grad.size() % 7) - 0.25F);
+    grad.push_back(-grad.back());
+  }
+  EXPECT_EQ(shared.unshared(), apart.packed().total());
+  EXPECT_EQ(apart.packed().total() - shared.packed().total(), 3 * (1 + 15 + 16 + 70 + 200));
+  // Wide weights make attention sharp, which magnifies rounding: that of the kernels against autograd as well.
+  for (const auto& [wide, bound] : {std::pair{false, 1e-6}, {true, 4e-6}}) {
+    for (const char* type : {"llama", "qwen2", "qwen3"}) {
+      const auto run = [&](cpu::Checkpointing kept, const ScoreBatch& batch) {
+        return by_pass(reward_model(type, wide), true, kept, batch, grad);
+      };
+      const Result a = run(cpu::Checkpointing::none, shared);
+      const Differences d = relative_differences(a, run(cpu::Checkpointing::none, apart));
+      std::printf("%s%s: scores %.1e, gradient %.1e, one weight's %.1e\n", type,
+                  wide ? ", wide weights" : "", d.scores, d.gradient, d.weight);
+      ASSERT_EQ(a.scores.size(), grad.size());
+      EXPECT_LT(d.scores, bound);
+      EXPECT_LT(d.gradient, bound);
+      EXPECT_LT(d.weight, 1e-5);
+      EXPECT_EQ(difference(run(cpu::Checkpointing::full, shared), a), 0);
+    }
   }
 }
 
@@ -124,7 +208,7 @@ TEST(ScorePass, AFrozenHeadGetsNoGradient) {
   Weights weights = reward_model("llama");
   ASSERT_TRUE(weights.freeze({"score.*"}).ok());
   CpuCompute compute(weights.config(), 1);
-  const PackedBatch batch = packed(sequences());
+  const ScoreBatch batch = batch_of(sequences());
   ScorePass(&compute, weights, batch).backward(kGrad);
   EXPECT_FALSE(weights.at("score.weight").grad().defined());
   EXPECT_TRUE(weights.at("model.norm.weight").grad().defined());

@@ -36,14 +36,15 @@ class Weights {
   // scaled by 1/sqrt(2 * layers), norms 1, biases 0.
   static Weights random(const ModelConfig& config, uint64_t seed, const std::string& device);
 
-  // Puts low-rank adapters beside linear weights. From then on the adapters learn and nothing else. Their tensors are
-  // called "model.layers.0.self_attn.q_proj.lora_A.weight" [rank, in] and "...lora_B.weight" [out, rank].
+  // Puts low-rank adapters beside linear weights. From then on nothing learns but the adapters and the score of a reward
+  // model, which becomes the adapter's if that has one. Their tensors are called
+  // "model.layers.0.self_attn.q_proj.lora_A.weight" [rank, in] and "...lora_B.weight" [out, rank].
   void add_adapter(const Adapter& adapter);
   const LoraOptions& lora() const { return lora_; }  // rank 0: no adapter
   Adapter adapter(const std::string& base) const;    // the present values
 
   // Weights whose names match one of the patterns (fnmatch: "model.layers.[0-9].*") do not learn. Errors: a pattern
-  // that matches no weight; nothing is left to learn.
+  // that matches no weight, or only weights that do not learn anyway; nothing is left to learn.
   Status freeze(const std::vector<std::string>& patterns);
   int64_t trained_parameters() const;
 

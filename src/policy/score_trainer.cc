@@ -3,11 +3,11 @@
 #include <ATen/core/grad_mode.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
 #include "base/clock.h"
-#include "model/score.h"
 #include "policy/cost_metrics.h"
 #include "policy/loss/score_loss.h"
 #include "policy/packing.h"
@@ -33,15 +33,33 @@ void ScoreTrainer::Totals::report(const std::string& prefix, Metrics& metrics) c
   metrics[prefix + "margin"] = margin / count;
 }
 
+// What of a row is computed.
+int64_t ScoreTrainer::length(const ScoreRow& row) {
+  const auto shared = std::ranges::mismatch(row.tokens, row.rejected).in1 - row.tokens.begin();
+  return row.length() - (compute_.cpu() != nullptr ? shared : 0);
+}
+
+model::ScoreBatch ScoreTrainer::batch_of(const std::vector<ScoreRow>& rows,
+                                         const std::vector<size_t>& members) {
+  model::ScoreBatch batch(weights_.config().pad_token_id);
+  for (const size_t i : members) {
+    const ScoreRow& row = rows[i];
+    if (compute_.cpu() != nullptr && !row.rejected.empty()) {
+      batch.append_pair(row.tokens, row.rejected);
+      continue;
+    }
+    batch.append(row.tokens);
+    if (!row.rejected.empty()) batch.append(row.rejected);
+  }
+  return batch;
+}
+
 // Both responses of a pair are in the same pass, because each one's gradient depends on the other's score.
 void ScoreTrainer::pass(const std::vector<ScoreRow>& rows, const std::vector<size_t>& members,
                         double scale, Totals& totals) {
-  model::PackedBatch batch;
-  for (const size_t i : members) {
-    batch.append(rows[i].tokens);
-    if (!rows[i].rejected.empty()) batch.append(rows[i].rejected);
-  }
-  model::ScorePass pass(compute_.cpu(), weights_, batch, compute_.checkpointing(batch.total()));
+  const model::ScoreBatch scored = batch_of(rows, members);
+  const model::PackedBatch& batch = scored.packed();
+  model::ScorePass pass(compute_.cpu(), weights_, scored, compute_.checkpointing(batch.total()));
   const bool learns = at::GradMode::is_enabled();
   std::vector<float> grad;
   for (const size_t i : members) {
@@ -59,7 +77,7 @@ void ScoreTrainer::pass(const std::vector<ScoreRow>& rows, const std::vector<siz
     if (pair) grad.push_back(-grad.back());
   }
   totals.rows += static_cast<int64_t>(members.size());
-  totals.tokens += batch.total();
+  totals.tokens += scored.unshared();
   totals.flops += pass_flops(
       weights_,
       {.tokens = static_cast<double>(batch.total()), .pairs = static_cast<double>(batch.pairs())},
@@ -69,7 +87,7 @@ void ScoreTrainer::pass(const std::vector<ScoreRow>& rows, const std::vector<siz
 
 ScoreTrainer::Totals ScoreTrainer::run(const std::vector<ScoreRow>& rows) {
   std::vector<int64_t> lengths;
-  for (const ScoreRow& row : rows) lengths.push_back(row.length());
+  for (const ScoreRow& row : rows) lengths.push_back(length(row));
   Totals totals;
   const PassSize size = compute_.pass_size(options_.micro_batch_tokens);
   for (const auto& members : pack_sequences(lengths, size.tokens))

@@ -9,6 +9,7 @@
 #include "base/metrics.h"
 #include "base/status.h"
 #include "data/types.h"
+#include "model/score.h"
 #include "model/weights.h"
 #include "policy/optimizer.h"
 #include "policy/options.h"
@@ -33,6 +34,7 @@ class ScoreTrainer {
                int64_t total_steps);
 
   // One optimizer step on the mean of the rows' losses; how they are cut into micro-batches changes it by rounding only.
+  // What the two responses of a pair begin with is computed once on the CPU's own kernels.
   // Metrics: train/loss, train/accuracy (the better one scores higher; the score's sign is the label's), train/margin
   // (by which it does so, mean), train/grad_norm, train/lr, train/tokens, train/skipped_steps, perf/*, memory/*.
   Result<Metrics> step(const std::vector<ScoreRow>& rows);
@@ -51,6 +53,8 @@ class ScoreTrainer {
     int64_t rows = 0, tokens = 0;
     void report(const std::string& prefix, Metrics& metrics) const;
   };
+  int64_t length(const ScoreRow& row);
+  model::ScoreBatch batch_of(const std::vector<ScoreRow>& rows, const std::vector<size_t>& members);
   void pass(const std::vector<ScoreRow>& rows, const std::vector<size_t>& members, double scale,
             Totals& totals);
   Totals run(const std::vector<ScoreRow>& rows);

@@ -2,11 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
 
 #include "base/rng.h"
+#include "model/format/cost.h"
 #include "model/score.h"
 #include "policy/loss/score_loss.h"
 #include "policy/testing.h"
@@ -20,8 +22,9 @@ model::Weights reward_model() {
   return model::Weights::random(config, 5, "cpu");
 }
 
-// Sequences are right where they hold more 7s than 9s.
+// Sequences are right where they hold more 7s than 9s. Those of a pair begin with the same tokens.
 struct Data {
+  static constexpr int kPrompt = 4;
   std::vector<std::vector<data::TokenId>> sequences;
   std::vector<ScoreRow> rows;
 
@@ -31,6 +34,7 @@ struct Data {
       std::vector<data::TokenId> s;
       for (int t = 0; t < 5 + i % 9; ++t)
         s.push_back(static_cast<data::TokenId>(10 + rng.next_below(20)));
+      if (i % 2 == 1) std::copy_n(sequences.back().begin(), kPrompt, s.begin());
       s.push_back(i % 2 == 0 ? 7 : 9);
       s.push_back(3);
       sequences.push_back(std::move(s));
@@ -110,6 +114,28 @@ TEST(ScoreTrainer, MicroBatchesChangeAStepByRoundingOnly) {
   }
 }
 
+TEST(ScoreTrainer, WhatAPairBeginsWithIsComputedOnce) {
+  const Data data(true);
+  const auto flops = [&](const char* kernels, const std::vector<ScoreRow>& rows) {
+    ScoreTrainer trainer(reward_model(), optimizer(), options(kernels), 10);
+    const Metrics metrics = *trainer.step(rows);
+    int64_t tokens = 0;
+    for (const ScoreRow& row : rows) tokens += row.length();
+    EXPECT_EQ(metrics.at("train/tokens"), static_cast<double>(tokens));
+    return metrics.at("perf/train_flops");
+  };
+  model::Work once;
+  for (const ScoreRow& row : data.rows) {
+    const auto shared = static_cast<double>(std::ranges::mismatch(row.tokens, row.rejected).in1 -
+                                            row.tokens.begin());
+    ASSERT_GE(shared, Data::kPrompt);
+    once.tokens += shared;
+    once.pairs += shared * (shared + 1) / 2;
+  }
+  const double saved = model::training_flops(reward_model().config(), once);
+  EXPECT_NEAR(flops("libtorch", data.rows) - flops("auto", data.rows), saved, 1e-9 * saved);
+}
+
 // A step keeps no gradient, but says its norm: of the head alone, if nothing else learns.
 TEST(ScoreTrainer, TheHeadsGradientIsTheDerivativeOfTheLoss) {
   const Data data(true, 6);
@@ -131,6 +157,26 @@ TEST(ScoreTrainer, TheHeadsGradientIsTheDerivativeOfTheLoss) {
     squared += std::pow((above - below) / (2 * kStep), 2);
   }
   EXPECT_NEAR(std::sqrt(squared), norm, 1e-3 * norm);
+}
+
+TEST(ScoreTrainer, OfAnAdapterThePairsAndTheScoreMove) {
+  const Data data(true);
+  model::Weights weights = reward_model();
+  const auto modules = model::adapter_modules(weights.config(), {"all-linear"});
+  weights.add_adapter(model::new_adapter(weights.config(), {.rank = 4}, *modules, 1));
+  std::vector<double> norms;
+  for (const char* kernels : {"auto", "libtorch"}) {
+    ScoreTrainer trainer(weights.clone(), optimizer(), options(kernels), 60);
+    const double before = trainer.evaluate(data.rows).at("val/loss");
+    norms.push_back(trainer.step(data.rows)->at("train/grad_norm"));
+    for (int i = 1; i < 60; ++i) ASSERT_TRUE(trainer.step(data.rows).ok());
+    const double after = trainer.evaluate(data.rows).at("val/loss");
+    std::printf("%s: loss %.3f to %.3f\n", kernels, before, after);
+    EXPECT_LT(after, 0.3 * before);
+    for (const auto& [name, tensor] : weights.tensors())
+      EXPECT_EQ(trainer.weights().at(name).equal(tensor), !tensor.requires_grad()) << name;
+  }
+  EXPECT_NEAR(norms[0], norms[1], 1e-5 * norms[1]);
 }
 
 TEST(ScoreTrainer, StateGoesOnBitForBit) {

@@ -118,9 +118,10 @@ class JudgeReward : public Reward {
   std::string name() const override { return "judge"; }
 
   Result<Score> judge(const Question& question, Deadline deadline) override {
-    LS_ASSIGN_OR_RETURN(
-        const Votes votes,
-        judge_->ask({question.prompt, question.ground_truth, question.completion}, deadline));
+    const std::string asked =
+        question.messages.empty() ? question.prompt : question_text(question.messages);
+    LS_ASSIGN_OR_RETURN(const Votes votes,
+                        judge_->ask({asked, question.ground_truth, question.completion}, deadline));
     return Score{votes.value(), votes.correct(), ""};
   }
 

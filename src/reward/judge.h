@@ -24,8 +24,8 @@ class Judge {
   virtual Result<Votes> ask(const JudgedAnswer& answer, Deadline deadline) = 0;
 };
 
-// The majority of the verdicts decides `correct`; the value is Votes::value(). The judge's own failure, a malformed
-// verdict included, is an error and never a 0.
+// The question is the whole conversation, question_text(). The majority of the verdicts decides `correct`; the value is
+// Votes::value(). The judge's own failure, a malformed verdict included, is an error and never a 0.
 Result<std::unique_ptr<Reward>> make_judge(const Json& options);
 
 }  // namespace longshot::reward

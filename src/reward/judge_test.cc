@@ -55,6 +55,45 @@ TEST(JudgeReward, TheVerdictDecides) {
   EXPECT_FALSE(request.contains("model"));
 }
 
+// What the judge is asked about an answer to the prompt, in the words of the default form.
+std::string asked_about(const data::Prompt& prompt) {
+  FakeJudge server({says({kYes})});
+  RewardOptions options;
+  options.rewards =
+      *parse_reward_list(Json::array({Json{{"type", "judge"}, {"url", server.url()}}}));
+  const auto stage = RewardStage::create(options);
+  data::Sample sample;
+  sample.text = "It is 5.";
+  sample.finish = data::FinishReason::stop;
+  EXPECT_TRUE((*stage)->judge({&prompt}, {&sample})[0].scored);
+  return server.requests()[0]["messages"][0]["content"];
+}
+
+TEST(JudgeReward, SeesTheWholeConversation) {
+  data::Prompt prompt;
+  prompt.ground_truth = "5";
+  prompt.messages = {{"system", "Answer with a sentence."},
+                     {"user", "Take 2."},
+                     {"assistant", "I have 2."},
+                     {"user", "Add 3."}};
+  const std::string conversation =
+      "system:\nAnswer with a sentence.\n\nuser:\nTake 2.\n\nassistant:\nI have 2.\n\nuser:\nAdd "
+      "3.";
+  EXPECT_EQ(asked_about(prompt), judge_prompt(kJudgePrompt, {conversation, "5", "It is 5."}));
+}
+
+TEST(JudgeReward, ASingleQuestionStandsAsItIs) {
+  const std::string expected =
+      "Judge whether a response answers a question correctly.\n\nQuestion:\n2 + 3 = ?\n\n"
+      "Reference answer:\n5\n\nResponse:\nIt is 5.\n\nWork out step by step";
+  data::Prompt chat, text;
+  chat.ground_truth = text.ground_truth = "5";
+  chat.messages = {{"user", "2 + 3 = ?"}};
+  text.text = "2 + 3 = ?";
+  for (const data::Prompt* prompt : {&chat, &text})
+    EXPECT_EQ(asked_about(*prompt).substr(0, expected.size()), expected);
+}
+
 TEST(JudgeReward, OptionsReachTheService) {
   FakeJudge server({says({kYes, kNo, kYes})});
   const auto score = judge(server, {{"votes", 3},

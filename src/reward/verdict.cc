@@ -63,6 +63,16 @@ const char kJudgePrompt[] =
     "JSON object: "
     "{\"correct\": true} if it is right, {\"correct\": false} if not.";
 
+std::string question_text(const std::vector<data::Message>& chat) {
+  if (chat.size() == 1) return chat[0].content;
+  std::string text;
+  for (const data::Message& message : chat) {
+    if (!text.empty()) text += "\n\n";
+    text += message.role + ":\n" + message.content;
+  }
+  return text;
+}
+
 std::string judge_prompt(const std::string& form, const JudgedAnswer& answer) {
   const std::string reference = answer.reference.empty() ? "(not given)" : answer.reference;
   const struct {

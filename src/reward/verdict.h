@@ -4,14 +4,20 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
+#include "data/types.h"
 
 namespace longshot::reward {
 
 struct JudgedAnswer {
   std::string question, reference, response;  // reference empty: not known
 };
+
+// What a judge reads of a chat that ends with the user's turn: a single message as it is; of several each after a line
+// with its role and a colon, and an empty line between them. Empty for an empty chat.
+std::string question_text(const std::vector<data::Message>& chat);
 
 // The prompt used unless another one is given.
 extern const char kJudgePrompt[];

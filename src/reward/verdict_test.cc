@@ -72,6 +72,15 @@ TEST(JudgePrompt, PlacesAreFilledOnce) {
   EXPECT_FALSE(check_judge_prompt("{question}").ok());
 }
 
+TEST(JudgePrompt, TheQuestionIsTheWholeConversation) {
+  EXPECT_EQ(question_text({}), "");
+  EXPECT_EQ(question_text({{"user", "What is 1 + 1?"}}), "What is 1 + 1?");
+  EXPECT_EQ(question_text({{"system", "Be short."}, {"user", "1 + 1?"}}),
+            "system:\nBe short.\n\nuser:\n1 + 1?");
+  EXPECT_EQ(question_text({{"user", "1 + 1?"}, {"assistant", "2"}, {"user", "And 3 more?"}}),
+            "user:\n1 + 1?\n\nassistant:\n2\n\nuser:\nAnd 3 more?");
+}
+
 TEST(Votes, TheMajorityDecides) {
   Votes votes;
   votes.add({true, {}, ""});

@@ -229,6 +229,32 @@ def test_a_stopped_run_goes_on_and_gives_the_same_rows(tmp_path):
     assert sum(service.asked.values()) == 0
 
 
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_second_run_on_one_folder_is_refused(tmp_path):
+    source = Source("merge_intervals")
+    problems = write_rows(tmp_path / "problems.jsonl", [source.row()])
+    out = tmp_path / "out"
+    command = ["make-tests", problems, "--out", out, "--model", "m", *FEW]
+    with FakeService({source.statement: [fenced(source.generator)]}, delay=60) as slow:
+        first = subprocess.Popen([LONGSHOT, *map(str, command), "--url", slow.url], stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True, cwd=ROOT)
+        end = time.monotonic() + 60
+        while not (out / "journal.jsonl").exists() and time.monotonic() < end:
+            time.sleep(0.02)
+        before = contents(out)
+        assert set(before) == {"journal.jsonl", "lock"}
+        refused = longshot(*command, "--url", slow.url, code=2)
+        assert f"{out} is in use by process {first.pid}: " in refused.stderr
+        assert refused.stdout == "" and contents(out) == before and first.poll() is None
+        first.kill()  # the lock goes with the process
+        first.communicate(timeout=60)
+    with FakeService({source.statement: [fenced(source.generator)]}) as service:
+        assert table(longshot(*command, "--url", service.url).stdout)["9"] == 1
+
+
 def test_a_service_that_fails_is_an_error_and_not_a_drop(tmp_path):
     source = Source("merge_intervals")
     problems = write_rows(tmp_path / "problems.jsonl", [source.row(), source.row(name="other")])

@@ -215,7 +215,6 @@ def test_bad_rows_are_named(setting):
                     ["rm-eval", "--model", root / "whole/huggingface", "--data", bad]):
         done = longshot(*command, code=2)
         assert f"{bad}:2" in done.stderr and "'label'" in done.stderr
-    assert "model.lora_rank" in longshot("rm", rm_config(root, data, root / "never"), "model.lora_rank=4", code=2).stderr
 
 
 @pytest.fixture(scope="module")
@@ -283,13 +282,14 @@ def test_grpo_on_the_scores_of_a_reward_model(setting, policy, tmp_path):
 class FakeJudge(http.server.BaseHTTPRequestHandler):
     """What it does depends on the length of what it is asked: a verdict, no verdict, an error, nothing in time."""
     KINDS = ("verdict", "malformed", "broken", "slow")
-    asked = []
+    asked, prompts = [], []
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         prompt = body["messages"][0]["content"]
         kind = self.KINDS[len(prompt) % 4]
         FakeJudge.asked.append((kind, body["seed"]))
+        FakeJudge.prompts.append(prompt)
         if kind == "slow":
             time.sleep(2)
         text = "It is. {\"correct\": true}" if kind == "verdict" else "I would say so."
@@ -316,6 +316,22 @@ def fake_judge():
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+def test_a_judge_reads_the_whole_conversation(fake_judge, tmp_path):
+    chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Take 2."},
+            {"role": "assistant", "content": "2"}, {"role": "user", "content": "Add 3."}]
+    told = "system:\nBe brief.\n\nuser:\nTake 2.\n\nassistant:\n2\n\nuser:\nAdd 3."
+    answer = "5" + "." * (-len(told) % 4 + 3)  # its length asks for a verdict
+    row = {"prompt": chat, "completion": answer, "ground_truth": "5", "label": True}
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps(row) + "\n" + json.dumps(dict(row, prompt="Add 3 to it.")) + "\n")
+    judge = json.dumps({"type": "judge", "url": fake_judge, "prompt": "{question}{response}"})
+    for command in (["grade", "--input", rows, "--reward", judge],
+                    ["rm-eval", "--url", fake_judge, "--data", rows, "--prompt", "{question}{response}"]):
+        FakeJudge.prompts.clear()
+        longshot(*command)
+        assert sorted(FakeJudge.prompts)[-1] == told + answer and f"Add 3 to it.{answer}" in FakeJudge.prompts
 
 
 def test_a_failing_judge_never_scores_a_sample_as_wrong(policy, tmp_path, fake_judge):

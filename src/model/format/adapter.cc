@@ -22,6 +22,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kPrefix = "base_model.model.";
+constexpr const char* kScore = "score.weight";
+constexpr const char* kScoredTask = "SEQ_CLS";
 constexpr const char* kProjections[] = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
                                         "gate_proj", "up_proj", "down_proj"};
 
@@ -52,7 +54,23 @@ std::string tensor_name(const std::string& module, const char* which) {
   return fmt::format("{}{}.lora_{}.weight", kPrefix, module, which);
 }
 
-// Kinds of adapters that compute something else than W + s B A of linear weights.
+bool is_scored(const Json& json) {
+  return json.is_object() && json.value("task_type", Json()) == kScoredTask;
+}
+
+// Whether the adapter of a classifier saves its head and nothing else. PEFT names both that there may be.
+bool saves_heads(const Json& json) {
+  const Json modules = json.value("modules_to_save", Json());
+  return is_scored(json) && modules.is_array() && std::ranges::all_of(modules, [](const Json& m) {
+           return m == "classifier" || m == "score";
+         });
+}
+
+std::string score_name() {
+  return std::string(kPrefix) + kScore;
+}
+
+// Kinds of adapters that compute something else than W + s B A of linear weights and a score.
 Status check_plain(const Json& json, const std::string& where) {
   LS_ASSIGN_OR_RETURN(const auto type, json_get<std::string>(json, "peft_type", where));
   if (type != "LORA") return invalid_argument(where + ": peft_type " + type + " is not LORA");
@@ -66,6 +84,7 @@ Status check_plain(const Json& json, const std::string& where) {
     const auto found = json.find(key);
     if (found == json.end() || found->is_null() || *found == Json(false)) continue;
     if (found->is_structured() && found->empty()) continue;
+    if (key == std::string_view("modules_to_save") && saves_heads(json)) continue;
     return invalid_argument(
         fmt::format("{}: adapters with {} are not supported; merge it with peft's "
                     "merge_and_unload() and use the merged model",
@@ -169,6 +188,11 @@ Result<std::string> adapter_base(const std::string& directory) {
   return json_get_or<std::string>(json, "base_model_name_or_path", "", where);
 }
 
+Result<bool> adapter_has_score(const std::string& directory) {
+  LS_ASSIGN_OR_RETURN(const Json json, read_json_file(config_path(directory)));
+  return is_scored(json);
+}
+
 Result<Adapter> read_adapter(const std::string& directory, const ModelConfig& config) {
   Adapter adapter;
   const std::string where = config_path(directory);
@@ -189,6 +213,13 @@ Result<Adapter> read_adapter(const std::string& directory, const ModelConfig& co
     LS_ASSIGN_OR_RETURN(pair.b, read_matrix(file, tensor_name(spec.name, "B"), {pair.out, rank}));
   }
   std::set<std::string> known;
+  if (is_scored(json)) {
+    if (!config.score_head)
+      return invalid_argument(where +
+                              ": the adapter of a reward model, for a model that generates");
+    known.insert(score_name());
+    LS_ASSIGN_OR_RETURN(adapter.score, read_matrix(file, score_name(), {1, config.hidden_size}));
+  }
   for (const AdapterPair& pair : adapter.pairs)
     known.insert({tensor_name(pair.module, "A"), tensor_name(pair.module, "B")});
   for (const auto& [name, entry] : file.entries()) {
@@ -203,8 +234,9 @@ Result<Adapter> read_adapter(const std::string& directory, const ModelConfig& co
 
 Status write_adapter(const std::string& directory, const Adapter& adapter) {
   LS_RETURN_IF_ERROR(make_directories(directory));
+  const bool scored = !adapter.score.empty();
   const Json json = {{"peft_type", "LORA"},
-                     {"task_type", "CAUSAL_LM"},
+                     {"task_type", scored ? kScoredTask : "CAUSAL_LM"},
                      {"base_model_name_or_path", adapter.base},
                      {"r", adapter.lora.rank},
                      {"lora_alpha", adapter.lora.alpha},
@@ -214,7 +246,7 @@ Status write_adapter(const std::string& directory, const Adapter& adapter) {
                      {"fan_in_fan_out", false},
                      {"inference_mode", true},
                      {"init_lora_weights", true},
-                     {"modules_to_save", nullptr},
+                     {"modules_to_save", scored ? Json({"classifier", "score"}) : Json()},
                      {"target_modules", target_modules(adapter)}};
   std::vector<SafetensorsArray> arrays;
   for (const AdapterPair& pair : adapter.pairs) {
@@ -222,6 +254,10 @@ Status write_adapter(const std::string& directory, const Adapter& adapter) {
         {tensor_name(pair.module, "A"), Dtype::f32, {adapter.lora.rank, pair.in}, pair.a.data()});
     arrays.push_back(
         {tensor_name(pair.module, "B"), Dtype::f32, {pair.out, adapter.lora.rank}, pair.b.data()});
+  }
+  if (scored) {
+    const auto width = static_cast<int64_t>(adapter.score.size());
+    arrays.push_back({score_name(), Dtype::f32, {1, width}, adapter.score.data()});
   }
   LS_RETURN_IF_ERROR(write_safetensors(tensors_path(directory), arrays));
   LS_RETURN_IF_ERROR(write_file_durable(config_path(directory), json.dump(2) + "\n"));
@@ -245,6 +281,20 @@ void merge_adapter(const Adapter& adapter, std::vector<HostTensor>& weights) {
       }
     }
   }
+  if (adapter.score.empty()) return;
+  const auto head = std::ranges::find(weights, kScore, &HostTensor::name);
+  LS_CHECK(head != weights.end() && head->data.size() == adapter.score.size(),
+           "the score belongs to another model");
+  head->data = adapter.score;
+}
+
+Status apply_adapter(const std::string& directory, ModelFiles& files) {
+  LS_ASSIGN_OR_RETURN(const bool scored, adapter_has_score(directory));
+  if (scored && !files.config.score_head)
+    add_score_head(files, 0);  // the adapter's takes its place
+  LS_ASSIGN_OR_RETURN(const Adapter adapter, read_adapter(directory, files.config));
+  merge_adapter(adapter, files.weights);
+  return ok_status();
 }
 
 }  // namespace longshot::model

@@ -30,6 +30,7 @@ struct Adapter {
   LoraOptions lora;
   std::string base;  // the model it belongs to: a path, or whatever the adapter's author called it
   std::vector<AdapterPair> pairs;  // in the order of expected_weights()
+  std::vector<float> score;        // [hidden] the head of a reward model; empty: the base's own
 };
 
 // Modules an adapter can stand beside: the linear layers of every block, in the order of expected_weights().
@@ -46,13 +47,19 @@ bool is_adapter_directory(const std::string& path);
 // What the adapter says it belongs to.
 Result<std::string> adapter_base(const std::string& directory);
 
+// Whether it has a score and so makes a reward model of its base: PEFT's task type SEQ_CLS.
+Result<bool> adapter_has_score(const std::string& directory);
+
 // Error: a kind of adapter that is not a plain LoRA of linear layers (the message names the setting), a tensor that is
-// missing or does not fit the model.
+// missing or does not fit the model, a score for a model without one.
 Result<Adapter> read_adapter(const std::string& directory, const ModelConfig& config);
-// Both files, f32, fsynced. PEFT's PeftModel.from_pretrained(model, directory) reads them.
+// Both files, f32, fsynced. PEFT's PeftModel.from_pretrained(model, directory) reads them; `model` is a sequence
+// classifier with one label if the adapter has a score.
 Status write_adapter(const std::string& directory, const Adapter& adapter);
 
-// W += s B A of every adapted weight. LS_CHECKs that they fit; read_adapter() has seen to it.
+// W += s B A of every adapted weight, and the adapter's score. LS_CHECKs that they fit; read_adapter() has seen to it.
 void merge_adapter(const Adapter& adapter, std::vector<HostTensor>& weights);
+// Reads and merges. A language model becomes a reward model if the adapter has a score.
+Status apply_adapter(const std::string& directory, ModelFiles& files);
 
 }  // namespace longshot::model

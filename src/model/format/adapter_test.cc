@@ -185,6 +185,86 @@ TEST_F(AdapterFiles, TensorsThatDoNotFitAreRefusedByName) {
               AllOf(HasSubstr("lora_B.weight"), HasSubstr("missing")));
 }
 
+class ScoreAdapterFiles : public AdapterFiles {
+ protected:
+  void SetUp() override {
+    AdapterFiles::SetUp();
+    scored_.score_head = true;
+    adapter_ = adapter();
+    CounterRng rng(3);
+    for (int i = 0; i < config_.hidden_size; ++i)
+      adapter_.score.push_back(static_cast<float>(rng.next_normal()));
+    EXPECT_TRUE(write_adapter(path("a"), adapter_).ok());
+  }
+  std::string error(const ModelConfig& config) const {
+    return read_adapter(path("a"), config).status().message();
+  }
+
+  ModelConfig scored_ = config_;
+  Adapter adapter_;
+};
+
+TEST_F(ScoreAdapterFiles, AreThoseThatPeftWritesForAClassifier) {
+  const Json json = *read_json_file(path("a") + "/adapter_config.json");
+  EXPECT_EQ(json.at("task_type"), "SEQ_CLS");
+  EXPECT_EQ(json.at("modules_to_save"), Json({"classifier", "score"}));
+  const auto file = SafetensorsFile::open(path("a") + "/adapter_model.safetensors");
+  const SafetensorsEntry* head = file->find("base_model.model.score.weight");
+  ASSERT_NE(head, nullptr);
+  EXPECT_EQ(head->shape, (std::vector<int64_t>{1, config_.hidden_size}));
+  edit(path("a"), "modules_to_save",
+       Json({"score", "classifier", "score"}));  // written again by peft
+  const auto read = read_adapter(path("a"), scored_);
+  ASSERT_TRUE(read.ok()) << read.status().message();
+  EXPECT_EQ(read->score, adapter_.score);
+  EXPECT_EQ(read->pairs.size(), adapter_.pairs.size());
+}
+
+TEST_F(ScoreAdapterFiles, WhatDoesNotFitIsRefusedByName) {
+  EXPECT_THAT(error(config_), AllOf(HasSubstr("adapter_config.json"), HasSubstr("reward model")));
+  edit(path("a"), "modules_to_save", Json({"score", "embed_tokens"}));
+  EXPECT_THAT(error(scored_), HasSubstr("modules_to_save"));
+  edit(path("a"), "modules_to_save", Json({"score"}));
+  edit(path("a"), "task_type", "CAUSAL_LM");
+  EXPECT_THAT(error(scored_), HasSubstr("modules_to_save"));
+  edit(path("a"), "modules_to_save", nullptr);
+  EXPECT_THAT(error(scored_), HasSubstr("score.weight"));
+  adapter_.score.clear();
+  ASSERT_TRUE(write_adapter(path("a"), adapter_).ok());
+  edit(path("a"), "task_type", "SEQ_CLS");
+  EXPECT_THAT(error(scored_), AllOf(HasSubstr("score.weight"), HasSubstr("missing")));
+  adapter_.score.resize(2 * config_.hidden_size);
+  ASSERT_TRUE(write_adapter(path("a"), adapter_).ok());
+  EXPECT_THAT(error(scored_), AllOf(HasSubstr("score.weight"), HasSubstr("[1, 16]")));
+}
+
+TEST_F(ScoreAdapterFiles, AConfigurationThatIsNoObjectIsNamed) {
+  ModelFiles files;
+  files.config = config_;
+  for (const char* text : {"[]", "3", "{", R"({"task_type": 1})"}) {
+    write_scratch(path("a") + "/adapter_config.json", text);
+    EXPECT_THAT(apply_adapter(path("a"), files).message(), HasSubstr("adapter_config.json"))
+        << text;
+  }
+}
+
+TEST_F(ScoreAdapterFiles, MakeARewardModelOfALanguageModel) {
+  auto weights = random_weights(config_, 1);
+  const auto tokenizer = *tokenizer::make_character_tokenizer("01234567");
+  ASSERT_TRUE(write_model(path("base"), view_of(config_, weights), tokenizer.get(), nullptr).ok());
+  const auto files = read_reward_model(path("a"));
+  ASSERT_TRUE(files.ok()) << files.status().message();
+  EXPECT_EQ(files->config.pad_token_id, 0);  // "<pad>"
+  EXPECT_EQ(files->weights.back().name, "score.weight");
+  EXPECT_EQ(files->weights.back().data, adapter_.score);
+  adapter_.score.clear();
+  merge_adapter(adapter_, weights);
+  for (size_t i = 0; i + 1 < files->weights.size(); ++i)
+    EXPECT_EQ(files->weights[i].data, weights[i].data) << weights[i].name;
+  EXPECT_TRUE(read_model_config(path("a"))->score_head);
+  EXPECT_THAT(read_model(path("a")).status().message(), HasSubstr("is a reward model"));
+}
+
 TEST_F(AdapterFiles, AnAdapterDirectoryIsReadAsItsMergedModel) {
   auto weights = random_weights(config_, 1);
   ASSERT_TRUE(write_model(path("base"), view_of(config_, weights), nullptr, nullptr).ok());

@@ -88,19 +88,11 @@ Result<std::string> base_of_adapter(const std::string& directory) {
   return base;
 }
 
-Result<ModelFiles> read_any(const std::string& path);
-
 Result<ModelFiles> read_merged(const std::string& directory) {
   LS_ASSIGN_OR_RETURN(const std::string base, base_of_adapter(directory));
-  LS_ASSIGN_OR_RETURN(ModelFiles files, read_any(base));
-  LS_ASSIGN_OR_RETURN(const Adapter adapter, read_adapter(directory, files.config));
-  merge_adapter(adapter, files.weights);
+  LS_ASSIGN_OR_RETURN(ModelFiles files, read_any_model(base));
+  LS_RETURN_IF_ERROR(apply_adapter(directory, files));
   return files;
-}
-
-Result<ModelFiles> read_any(const std::string& path) {
-  if (is_adapter_directory(path)) return read_merged(path);
-  return is_gguf_path(path) ? read_gguf_model(path) : read_hf_model(path);
 }
 
 Status check_view(const WeightsView& weights) {
@@ -145,15 +137,23 @@ Status fsync_all(const fs::path& directory) {
 Result<ModelConfig> read_model_config(const std::string& path) {
   if (is_adapter_directory(path)) {
     LS_ASSIGN_OR_RETURN(const std::string base, base_of_adapter(path));
-    return read_model_config(base);
+    LS_ASSIGN_OR_RETURN(ModelConfig config, read_model_config(base));
+    LS_ASSIGN_OR_RETURN(const bool scored, adapter_has_score(path));
+    config.score_head = config.score_head || scored;
+    return config;
   }
   if (!is_gguf_path(path)) return read_hf_config(path);
   LS_ASSIGN_OR_RETURN(const GgufFile file, GgufFile::open(path));
   return read_gguf_config(file);
 }
 
+Result<ModelFiles> read_any_model(const std::string& path) {
+  if (is_adapter_directory(path)) return read_merged(path);
+  return is_gguf_path(path) ? read_gguf_model(path) : read_hf_model(path);
+}
+
 Result<ModelFiles> read_model(const std::string& path) {
-  LS_ASSIGN_OR_RETURN(ModelFiles files, read_any(path));
+  LS_ASSIGN_OR_RETURN(ModelFiles files, read_any_model(path));
   if (!files.config.score_head) return files;
   return invalid_argument(
       path +
@@ -161,7 +161,7 @@ Result<ModelFiles> read_model(const std::string& path) {
 }
 
 Result<ModelFiles> read_reward_model(const std::string& path) {
-  LS_ASSIGN_OR_RETURN(ModelFiles files, read_any(path));
+  LS_ASSIGN_OR_RETURN(ModelFiles files, read_any_model(path));
   if (files.config.score_head) return files;
   return invalid_argument(
       path + " is a language model without a score; longshot rm makes a reward model of it");

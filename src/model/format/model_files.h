@@ -37,8 +37,10 @@ struct ModelFiles {
 // and the file.
 // A reward model is an error: it has no head that speaks.
 Result<ModelFiles> read_model(const std::string& path);
-// The same for a Hugging Face directory whose head is a score; any other model is an error.
+// The same for a model whose head is a score; any other is an error.
 Result<ModelFiles> read_reward_model(const std::string& path);
+Result<ModelFiles> read_any_model(const std::string& path);
+// Of what read_any_model() reads. The padding token that an adapter's head has found in the tokenizer is not in it.
 Result<ModelConfig> read_model_config(const std::string& path);
 
 // Makes a reward model of a language model: a score takes the place of the vocabulary's head, with small normal values, a

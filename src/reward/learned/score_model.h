@@ -16,7 +16,7 @@ namespace longshot::reward {
 
 class ScoreModel {
  public:
-  // `path`: a Hugging Face directory with a score head and a tokenizer. chat_template_family: empty = the model's own.
+  // `path`: whatever model::read_reward_model() reads, with a tokenizer. chat_template_family: empty = the model's own.
   // threads: of the CPU's kernels.
   static Result<std::unique_ptr<ScoreModel>> load(const std::string& path,
                                                   const std::string& chat_template_family,
