@@ -53,7 +53,10 @@ TEST_P(RowGradients, SiluMul) {
     expected_dgate.push_back(
         static_cast<float>(static_cast<double>(g[i]) * up[i] * s * (1 + gate[i] * (1 - s))));
   }
-  silu_mul_backward(gate.data(), up.data(), g.data(), n, dgate.data(), dup.data());
+  std::vector<float> act(n), dact_to_act = g;
+  silu_mul(gate.data(), up.data(), n, act.data());
+  silu_mul_backward(gate.data(), up.data(), n, dact_to_act.data(), dgate.data(), dup.data());
+  EXPECT_EQ(dact_to_act, act);
   const double worst =
       std::max(largest_difference(dgate, expected_dgate), largest_difference(dup, expected_dup));
   report("silu_mul_backward", worst);

@@ -96,15 +96,16 @@ void rms_norm_backward_target(const float* x, const float* weight, const float* 
 }
 
 // act = gate * s * up with s = sigmoid(gate).
-void silu_mul_backward_target(const float* gate, const float* up, const float* dact, int n,
+void silu_mul_backward_target(const float* gate, const float* up, int n, float* dact_to_act,
                               float* dgate, float* dup) {
   const D d;
   const V one = hn::Set(d, 1.0f);
   for (int i = 0; i < n; i += kN) {
-    const V g = hn::LoadU(d, gate + i), u = hn::LoadU(d, up + i), out = hn::LoadU(d, dact + i);
+    const V g = hn::LoadU(d, gate + i), u = hn::LoadU(d, up + i), out = hn::LoadU(d, dact_to_act + i);
     const V s = hn::Div(one, hn::Add(one, hn::Exp(d, hn::Neg(g))));
     const V silu = hn::Mul(g, s);
     const V slope = hn::Mul(s, hn::Add(one, hn::Sub(g, silu)));  // s * (1 + g * (1 - s))
+    hn::StoreU(hn::Mul(silu, u), d, dact_to_act + i);
     hn::StoreU(hn::Mul(out, silu), d, dup + i);
     hn::StoreU(hn::Mul(hn::Mul(out, u), slope), d, dgate + i);
   }
@@ -140,9 +141,9 @@ void rms_norm_backward(const float* x, const float* weight, const float* dout, i
                        float* dx, float* dweight) {
   HWY_DYNAMIC_DISPATCH(rms_norm_backward_target)(x, weight, dout, n, eps, dx, dweight);
 }
-void silu_mul_backward(const float* gate, const float* up, const float* dact, int n, float* dgate,
+void silu_mul_backward(const float* gate, const float* up, int n, float* dact_to_act, float* dgate,
                        float* dup) {
-  HWY_DYNAMIC_DISPATCH(silu_mul_backward_target)(gate, up, dact, n, dgate, dup);
+  HWY_DYNAMIC_DISPATCH(silu_mul_backward_target)(gate, up, n, dact_to_act, dgate, dup);
 }
 }  // namespace longshot::kernels
 #endif  // HWY_ONCE

@@ -17,10 +17,11 @@ void silu_mul_panels(const float* gate_up, int panels, float* act);
 // cos_sin: [head_dim / 2] cosines, then as many sines.
 void rope(float* head, const float* cos_sin, int head_dim);
 
-// Gradients of the two above. dx += and dweight +=; dgate and dup are written.
+// Gradients of rms_norm and silu_mul. dx += and dweight +=; dgate and dup are written, and act, whose gradient was read
+// from the same place.
 void rms_norm_backward(const float* x, const float* weight, const float* dout, int n, float eps,
                        float* dx, float* dweight);
-void silu_mul_backward(const float* gate, const float* up, const float* dact, int n, float* dgate,
+void silu_mul_backward(const float* gate, const float* up, int n, float* dact_to_act, float* dgate,
                        float* dup);
 
 }  // namespace longshot::kernels

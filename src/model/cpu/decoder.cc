@@ -287,7 +287,6 @@ void Decoder::mlp_backward(int layer, Saved& s, const LayerArrays<float>& g) {
     const int64_t rows = std::min(kMlpRows, rows_ - begin);
     dnormed_.reset(rows, hidden);
     act_.reset(rows, up);
-    dact_.reset(rows, up);
     dgate_up_.reset(rows, 2 * up);
     Rows gate_up{};
     if (kept) {
@@ -298,19 +297,16 @@ void Decoder::mlp_backward(int layer, Saved& s, const LayerArrays<float>& g) {
       gate_up = gate_up_.rows();
       mlp_rows(layer, s, begin, rows, gate_up);
     }
-    for_rows(rows, [&](int64_t first, int64_t last) {
-      for (int64_t r = first; r < last; ++r)
-        kernels::silu_mul(gate_up.row(r), gate_up.row(r) + up, up, act_.row(r));
-    });
     const ConstRows dout{dx_.row(begin), dx_.rows().stride};
-    linear_.backward(dout, std::as_const(act_).rows(), rows, w.down, hidden, inner, g.down,
-                     dact_.rows());
+    const LinearPart down{&w.down, &g.down, 0, hidden};
+    linear_.input_gradient(dout, rows, {&down, 1}, inner, act_.rows());
     for_rows(rows, [&](int64_t first, int64_t last) {
       for (int64_t r = first; r < last; ++r) {
-        kernels::silu_mul_backward(gate_up.row(r), gate_up.row(r) + up, dact_.row(r), up,
+        kernels::silu_mul_backward(gate_up.row(r), gate_up.row(r) + up, up, act_.row(r),
                                    dgate_up_.row(r), dgate_up_.row(r) + up);
       }
     });
+    linear_.weight_gradient(dout, std::as_const(act_).rows(), rows, {&down, 1}, inner);
     linear_.backward(std::as_const(dgate_up_).rows(), std::as_const(normed_).rows(), rows,
                      gate_up_parts(w, &g), hidden, dnormed_.rows());
     norm_backward(s.middle, w.mlp_norm, begin, rows, dnormed_, dx_, g.mlp_norm);
@@ -383,7 +379,7 @@ int64_t Decoder::activation_bytes() const {
       add(*a);
   }
   for (const Activations* a :
-       {&x_, &normed_, &act_, &dact_, &dgate_up_, &gate_up_, &dx_, &dnormed_, &dqkv_, &dattended_})
+       {&x_, &normed_, &act_, &dgate_up_, &gate_up_, &dx_, &dnormed_, &dqkv_, &dattended_})
     add(*a);
   return total;
 }

@@ -100,7 +100,7 @@ class Decoder {
 
   std::vector<Saved> saved_;                     // [layers], or one that every layer uses
   Activations x_, normed_;                       // the residual stream; after a norm
-  Activations act_, dact_, dgate_up_, gate_up_;  // of a block of rows of the MLP
+  Activations act_, dgate_up_, gate_up_;  // of a block of rows of the MLP
   Activations dx_, dnormed_, dqkv_, dattended_;
   kernels::AlignedFloats padded_weight_, partial_;
 };

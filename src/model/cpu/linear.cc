@@ -43,39 +43,49 @@ void Linear::forward(ConstRows x, int64_t rows, std::span<const LinearPart> part
   }
 }
 
-void Linear::backward(ConstRows dy, ConstRows x, int64_t rows, std::span<const LinearPart> parts,
-                      int in, Rows dx) {
-  std::vector<kernels::DenseGradient> weights;
-  for (const LinearPart& part : parts) {
-    if (part.gradients->weight != nullptr)
-      weights.push_back({part.gradients->weight, part.column, part.out});
-    if (part.gradients->bias != nullptr)
-      dense_.bias_gradient({dy.data + part.column, dy.stride}, rows, part.out,
-                           part.gradients->bias);
-  }
-  dense_.weight_gradient(dy, x, rows, weights, in);
+void Linear::project_back(ConstRows dy, int64_t rows, const float* b, int out) {
+  dinner_.reset(rows, low_rank_.rank);
+  dense_.input_gradient(dy, rows, b, out, low_rank_.rank, dinner_.rows(), Store::set);
+  scale_rows(dinner_.rows(), rows);
+}
+
+void Linear::input_gradient(ConstRows dy, int64_t rows, std::span<const LinearPart> parts, int in,
+                            Rows dx) {
   dense_.input_gradient(dy, rows, dense_parts(parts), in, dx, Store::set);
   for (const LinearPart& part : parts) {
-    if (part.w->lora_a != nullptr)
-      adapter_backward({dy.data + part.column, dy.stride}, x, rows, part, in, dx);
+    if (part.w->lora_a == nullptr) continue;
+    project_back({dy.data + part.column, dy.stride}, rows, part.w->lora_b, part.out);
+    dense_.input_gradient(std::as_const(dinner_).rows(), rows, part.w->lora_a, low_rank_.rank, in,
+                          dx, Store::add);
   }
 }
 
-void Linear::adapter_backward(ConstRows dy, ConstRows x, int64_t rows, const LinearPart& part,
-                              int in, Rows dx) {
-  const LinearArrays<const float>& w = *part.w;
-  const LinearArrays<float>& g = *part.gradients;
-  const int rank = low_rank_.rank;
-  if (g.lora_b != nullptr) {
-    project(x, rows, w.lora_a, in);
-    dense_.weight_gradient(dy, std::as_const(inner_).rows(), rows, part.out, rank, g.lora_b);
+void Linear::weight_gradient(ConstRows dy, ConstRows x, int64_t rows,
+                             std::span<const LinearPart> parts, int in) {
+  std::vector<kernels::DenseGradient> weights;
+  for (const LinearPart& part : parts) {
+    const ConstRows own{dy.data + part.column, dy.stride};
+    if (part.gradients->weight != nullptr)
+      weights.push_back({part.gradients->weight, part.column, part.out});
+    if (part.gradients->bias != nullptr)
+      dense_.bias_gradient(own, rows, part.out, part.gradients->bias);
+    if (part.w->lora_a != nullptr) adapter_gradient(own, x, rows, part, in);
   }
-  dinner_.reset(rows, rank);
-  dense_.input_gradient(dy, rows, w.lora_b, part.out, rank, dinner_.rows(), Store::set);
-  scale_rows(dinner_.rows(), rows);
-  const ConstRows dinner = std::as_const(dinner_).rows();
-  if (g.lora_a != nullptr) dense_.weight_gradient(dinner, x, rows, rank, in, g.lora_a);
-  dense_.input_gradient(dinner, rows, w.lora_a, rank, in, dx, Store::add);
+  dense_.weight_gradient(dy, x, rows, weights, in);
+}
+
+void Linear::adapter_gradient(ConstRows dy, ConstRows x, int64_t rows, const LinearPart& part,
+                              int in) {
+  const LinearArrays<float>& g = *part.gradients;
+  if (g.lora_b != nullptr) {
+    project(x, rows, part.w->lora_a, in);
+    dense_.weight_gradient(dy, std::as_const(inner_).rows(), rows, part.out, low_rank_.rank,
+                           g.lora_b);
+  }
+  if (g.lora_a != nullptr) {
+    project_back(dy, rows, part.w->lora_b, part.out);
+    dense_.weight_gradient(std::as_const(dinner_).rows(), x, rows, low_rank_.rank, in, g.lora_a);
+  }
 }
 
 }  // namespace longshot::model::cpu

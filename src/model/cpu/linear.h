@@ -47,9 +47,17 @@ class Linear {
     const LinearPart part{&w, nullptr, 0, out};
     forward(x, rows, {&part, 1}, in, y, store);
   }
-  // From dy [rows, out]: adds to the gradients that exist; sets dx [rows, in] to the sum over the parts.
+  // From dy [rows, out]: dx [rows, in] is set to the sum over the parts.
+  void input_gradient(kernels::ConstRows dy, int64_t rows, std::span<const LinearPart> parts,
+                      int in, kernels::Rows dx);
+  // From dy [rows, out] and x: adds to the gradients that exist.
+  void weight_gradient(kernels::ConstRows dy, kernels::ConstRows x, int64_t rows,
+                       std::span<const LinearPart> parts, int in);
   void backward(kernels::ConstRows dy, kernels::ConstRows x, int64_t rows,
-                std::span<const LinearPart> parts, int in, kernels::Rows dx);
+                std::span<const LinearPart> parts, int in, kernels::Rows dx) {
+    weight_gradient(dy, x, rows, parts, in);
+    input_gradient(dy, rows, parts, in, dx);
+  }
   void backward(kernels::ConstRows dy, kernels::ConstRows x, int64_t rows,
                 const LinearArrays<const float>& w, int out, int in,
                 const LinearArrays<float>& gradients, kernels::Rows dx) {
@@ -61,10 +69,12 @@ class Linear {
 
  private:
   void scale_rows(kernels::Rows values, int64_t rows) const;
-  void adapter_backward(kernels::ConstRows dy, kernels::ConstRows x, int64_t rows,
-                        const LinearPart& part, int in, kernels::Rows dx);
+  void adapter_gradient(kernels::ConstRows dy, kernels::ConstRows x, int64_t rows,
+                        const LinearPart& part, int in);
   // s x A^T into inner_.
   void project(kernels::ConstRows x, int64_t rows, const float* a, int in);
+  // s dy B into dinner_.
+  void project_back(kernels::ConstRows dy, int64_t rows, const float* b, int out);
 
   kernels::Dense dense_;
   LowRank low_rank_;
