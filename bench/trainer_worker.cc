@@ -156,6 +156,7 @@ Arguments parse(int argc, char** argv) {
   out.threads = std::atoi(argv[optind + 1]);
   if (out.threads < 1 || !any_of(out.compute.dtype, {"float32", "bfloat16"})) usage();
   if (!any_of(out.compute.checkpointing, {"auto", "none", "selective", "full"})) usage();
+  if (out.layers > 0 && !any_of(out.model, {"smollm2", "tiny"})) usage();
   if (out.compute.dtype == "bfloat16" && !kernels::has_bf16_products())
     must(invalid_argument("this processor does not multiply bf16 (avx512_bf16)"));
   return out;

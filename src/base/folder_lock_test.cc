@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <optional>
 
 #include "base/fs.h"
@@ -28,6 +29,7 @@ class Holder {
     int ends[2];
     EXPECT_EQ(pipe(ends), 0);
     pid_ = fork();
+    if (pid_ < 0) std::abort();  // the destructor would kill process -1: everybody
     if (pid_ == 0) {
       const auto lock = FolderLock::take(folder);
       const char answer = lock.ok() ? 'y' : 'n';

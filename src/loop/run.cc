@@ -232,7 +232,8 @@ Result<std::unique_ptr<Run>> Run::create(const TrainConfig& config,
                                          const std::string& config_text) {
   LS_RETURN_IF_ERROR(validate(config));
   std::unique_ptr<Run> run(new Run(config, config_text));
-  LS_RETURN_IF_ERROR(make_directories(config.output));
+  LS_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::take(config.output));
+  run->lock_.emplace(std::move(lock));
   LS_RETURN_IF_ERROR(run->resume_or_start());
   LS_RETURN_IF_ERROR(write_file_atomic(config.output + "/config.toml", config_text));
   return run;

@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/folder_lock.h"
 #include "base/run_log.h"
 #include "loop/checkpoint.h"
 #include "loop/config.h"
@@ -30,7 +32,8 @@ struct RunState {
 
 class Run {
  public:
-  // Validates, resumes or starts. `config_text`: the full configuration, kept with each checkpoint.
+  // Validates, resumes or starts. `config_text`: the full configuration, kept with each checkpoint. invalid_argument if
+  // another process is at work in the run folder, which nobody else can use as long as the object lives.
   static Result<std::unique_ptr<Run>> create(const TrainConfig& config,
                                              const std::string& config_text);
 
@@ -61,6 +64,7 @@ class Run {
   TrainConfig config_;
   std::string config_text_;
   CheckpointStore checkpoints_;
+  std::optional<FolderLock> lock_;
   Parts parts_;
   RunState state_;
   std::unique_ptr<RunLog> log_;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <numeric>
 
+#include "base/folder_lock.h"
 #include "base/fs.h"
 #include "base/log.h"
 #include "base/rng.h"
@@ -84,7 +85,7 @@ class StepRun {
         checkpoints_(config.output, 1) {}
 
   Result<StepResult> run() {
-    LS_RETURN_IF_ERROR(make_directories(config_.output));
+    LS_ASSIGN_OR_RETURN(const FolderLock lock, FolderLock::take(config_.output));
     set_threads(config_.machine.threads);
     LS_RETURN_IF_ERROR(load());
     LS_RETURN_IF_ERROR(write_file_atomic(config_.output + "/config.toml", config_text_));

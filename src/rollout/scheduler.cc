@@ -218,6 +218,7 @@ bool Scheduler::take_blocks(Sequence& s, std::vector<BlockCopy>& copies) {
     LS_CHECK(enough(), "a sequence was added that does not fit");
   }
   if (unshare()) unshare_last(s, pool_.allocate(), copies);
+  if (part) pool_.forget(s.blocks.back());  // as in make_room()
   while (static_cast<int>(s.blocks.size()) < blocks_for(static_cast<int>(s.tokens.size()))) {
     s.blocks.push_back(pool_.allocate());
   }
@@ -276,16 +277,18 @@ int Scheduler::take_block(int64_t id) {
 bool Scheduler::make_room(int64_t id, std::vector<BlockCopy>& copies) {
   Sequence& s = sequences_.at(id);
   const bool grows = static_cast<int>(s.blocks.size()) < blocks_for(static_cast<int>(s.tokens.size()));
-  if (!grows && pool_.holders(s.blocks.back()) == 1) return true;
-  const int block = take_block(id);
-  if (block < 0) return false;
-  if (grows) {
-    s.blocks.push_back(block);
-  } else if (pool_.holders(s.blocks.back()) > 1) {
-    unshare_last(s, block, copies);
-  } else {
-    pool_.release(block);  // the other holder was a prompt, dropped for lack of room
+  if (grows || pool_.holders(s.blocks.back()) > 1) {
+    const int block = take_block(id);
+    if (block < 0) return false;
+    if (grows) {
+      s.blocks.push_back(block);
+    } else if (pool_.holders(s.blocks.back()) > 1) {
+      unshare_last(s, block, copies);
+    } else {
+      pool_.release(block);  // the other holder was a prompt, dropped for lack of room
+    }
   }
+  pool_.forget(s.blocks.back());  // somebody who shared it may have filled it with other tokens
   return true;
 }
 
@@ -321,9 +324,8 @@ void Scheduler::decode(Room& room, Plan& plan) {
     if (!is_running(id) || sequences_.at(id).pending() != 1) continue;
     if (make_room(id, plan.copies)) ready.push_back(id);
   }
-  for (const int64_t id : ready) {  // room for one may have been taken from another
+  for (const int64_t id : ready) {  // all have room before others join them
     if (room.draws <= 0) return;
-    if (!is_running(id)) continue;
     Sequence& s = sequences_.at(id);
     plan.feeds.push_back({id, s.cached, 1, true});
     ++s.cached;

@@ -194,6 +194,44 @@ def lines(run):
     return log.read_text().count("\n") if log.exists() else 0
 
 
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def assert_refused_while_in_use(file, run, command):
+    """A second run on the folder is refused and writes nothing; after kill -9 of the first one it goes on."""
+    first = start(file, command)
+    try:
+        deadline = time.time() + 60
+        while not lines(run):
+            assert time.time() < deadline and first.poll() is None
+        first.send_signal(signal.SIGSTOP)
+        time.sleep(0.2)  # until all its threads have stopped
+        before = contents(run)
+        refused = longshot(command, file, code=2)
+        assert f"{run} is in use by process {first.pid}: " in refused.stderr
+        assert refused.stdout == "" and contents(run) == before
+    finally:
+        first.kill()
+        first.communicate()
+    longshot(command, file)
+
+
+def test_a_second_run_on_one_folder_is_refused(setting):
+    root, model, data, whole = setting
+    file, run = write_config(root, "in_use", model, data)
+    assert_refused_while_in_use(file, run, "train")
+    assert_equal_runs(run, whole)
+
+
+def test_a_second_fine_tuning_on_one_folder_is_refused(setting):
+    root = setting[0]
+    file, run = root / "sft_in_use.toml", root / "sft_in_use"
+    file.write_text((root / "sft.toml").read_text().replace(f'"{root}/sft"', f'"{run}"'))
+    assert_refused_while_in_use(file, run, "sft")
+    assert metrics(run) == metrics(root / "sft")
+
+
 def test_ctrl_c_saves_and_the_next_run_is_equal(setting):
     root, model, data, whole = setting
     file, run = write_config(root, "interrupted", model, data)

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from support import Server, longshot, tiny_model
-from test_resume import TIMED, interrupt
+from test_resume import TIMED, assert_refused_while_in_use, interrupt
 
 QUESTION_THEN_ANSWER = "{question}{response}?"
 
@@ -205,6 +205,13 @@ def test_a_judge_that_does_not_answer_is_a_failure_and_no_verdict(setting):
 def test_bad_arguments_are_named(setting, arguments, word):
     _, data = setting
     assert word in longshot("rm-eval", "--data", data / "rm_val.jsonl", *arguments, code=2).stderr
+
+
+def test_a_second_run_on_one_folder_is_refused(setting):
+    root, data = setting
+    run = root / "in_use"
+    assert_refused_while_in_use(rm_config(root, data, run), run, "rm")
+    assert metrics(run) == metrics(root / "whole")
 
 
 def test_bad_rows_are_named(setting):
