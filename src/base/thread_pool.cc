@@ -64,28 +64,86 @@ void ThreadPool::submit(std::function<void()> task) {
 
 namespace {
 
-// Shared by the helpers of one parallel_for; a helper that starts late finds nothing left and never
-// touches the body, which may be gone by then.
-struct Loop {
-  std::atomic<int> next{0};
-  std::atomic<int> done{0};
-  int count = 0;
-  const std::function<void(int)>* body = nullptr;
-  std::mutex mutex;
-  std::condition_variable finished;
+struct Range {
+  uint32_t begin, end;
+};
 
-  void run() {
-    for (int i = next.fetch_add(1); i < count; i = next.fetch_add(1)) {
-      (*body)(i);
-      if (done.fetch_add(1) + 1 == count) {
-        std::lock_guard lock(mutex);
-        finished.notify_all();
+// What is left of one thread's stretch of a loop. Alone on its cache line.
+class alignas(64) Stretch {
+ public:
+  void set(uint32_t begin, uint32_t end) { left_ = {begin, end}; }
+  // For its own thread from the front, `least` or half of what is left; for another from the back, `least`. Empty if
+  // nothing is left.
+  Range take(bool own, bool halves, uint32_t least) {
+    Range left = left_.load(std::memory_order_relaxed), rest, taken;
+    do {
+      const uint32_t all = left.end - left.begin;
+      const uint32_t size = std::min(all, own && halves ? std::max(least, all / 2) : least);
+      rest = own ? Range{left.begin + size, left.end} : Range{left.begin, left.end - size};
+      taken = own ? Range{left.begin, rest.begin} : Range{rest.end, left.end};
+    } while (!left_.compare_exchange_weak(left, rest, std::memory_order_relaxed));
+    return taken;
+  }
+
+ private:
+  std::atomic<Range> left_{Range{0, 0}};
+};
+
+using Body = std::function<void(int, int)>;
+
+// Shared by the helpers of one loop; a helper that starts late finds nothing left and never touches the body, which may
+// be gone by then.
+class Loop {
+ public:
+  Loop(int count, int threads, bool halves, int least, const Body& body)
+      : count_(count), halves_(halves), least_(least), body_(&body), stretches_(threads) {
+    for (int64_t t = 0; t < threads; ++t)
+      stretches_[t].set(static_cast<uint32_t>(count * t / threads),
+                        static_cast<uint32_t>(count * (t + 1) / threads));
+  }
+
+  void run(size_t own) {
+    for (size_t s = 0; s < stretches_.size(); ++s) {
+      Stretch& stretch = stretches_[(own + s) % stretches_.size()];
+      while (true) {
+        const auto [begin, end] = stretch.take(s == 0, halves_, least_);
+        if (begin == end) break;
+        (*body_)(static_cast<int>(begin), static_cast<int>(end));
+        const int taken = static_cast<int>(end - begin);
+        if (done_.fetch_add(taken) + taken == count_) {
+          std::lock_guard lock(mutex_);
+          finished_.notify_all();
+        }
       }
     }
   }
+
+  void wait() {
+    spin([&] { return done_.load() == count_; });
+    std::unique_lock lock(mutex_);
+    finished_.wait(lock, [&] { return done_.load() == count_; });
+  }
+
+ private:
+  const int count_;
+  const bool halves_;
+  const uint32_t least_;
+  const Body* body_;
+  std::vector<Stretch> stretches_;
+  std::atomic<int> done_{0};
+  std::mutex mutex_;
+  std::condition_variable finished_;
 };
 
 }  // namespace
+
+void ThreadPool::loop(int count, bool halves, int least, const Body& body) {
+  const int helpers = std::min<int>(static_cast<int>(workers_.size()), count - 1);
+  const auto loop = std::make_shared<Loop>(count, helpers + 1, halves, least, body);
+  for (int i = 1; i <= helpers; ++i) submit([loop, i] { loop->run(i); });
+  loop->run(0);
+  loop->wait();
+}
 
 void ThreadPool::parallel_for(int count, const std::function<void(int)>& body) {
   if (count <= 0) return;
@@ -93,15 +151,13 @@ void ThreadPool::parallel_for(int count, const std::function<void(int)>& body) {
     for (int i = 0; i < count; ++i) body(i);
     return;
   }
-  auto loop = std::make_shared<Loop>();
-  loop->count = count;
-  loop->body = &body;
-  const int helpers = std::min<int>(static_cast<int>(workers_.size()), count - 1);
-  for (int i = 0; i < helpers; ++i) submit([loop] { loop->run(); });
-  loop->run();
-  spin([&] { return loop->done.load() == count; });
-  std::unique_lock lock(loop->mutex);
-  loop->finished.wait(lock, [&] { return loop->done.load() == count; });
+  loop(count, /*halves=*/false, 1, [&](int begin, int) { body(begin); });
+}
+
+void ThreadPool::parallel_ranges(int count, int least, const Body& body) {
+  if (count <= 0) return;
+  if (workers_.empty() || count <= least) return body(0, count);
+  loop(count, /*halves=*/true, least, body);
 }
 
 }  // namespace longshot

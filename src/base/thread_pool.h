@@ -1,7 +1,9 @@
 #pragma once
 // A fixed set of worker threads. They look for work for some microseconds before they sleep, because the loops of a
-// forward pass follow one another at once. Work is given out in index order; results must not depend on which
-// worker runs which index. Threads must not call into libtorch (it has its own).
+// forward pass follow one another at once. Each thread of a loop goes through a stretch of its own in index order, the
+// caller through the first, so that loops over the same rows find them in the caches where the last one left them; who
+// is done takes from the end of another's. Results must not depend on which worker runs which index. Threads must not
+// call into libtorch (it has its own).
 
 #include <atomic>
 #include <condition_variable>
@@ -25,11 +27,15 @@ class ThreadPool {
 
   // Runs body(i) for i in [0, count), returns when all are done. Not reentrant from body.
   void parallel_for(int count, const std::function<void(int)>& body);
+  // The same for ranges of indices, body(begin, end): long ones first, `least` >= 1 or the rest at the end, so that
+  // threads end together even where one began late or shares its core.
+  void parallel_ranges(int count, int least, const std::function<void(int, int)>& body);
   // Runs the task on some worker (inline when the pool has one thread). Thread-safe.
   void submit(std::function<void()> task);
 
  private:
   void work();
+  void loop(int count, bool halves, int least, const std::function<void(int, int)>& body);
 
   std::atomic<int> queued_{0};  // tasks_.size(), to be looked at without the lock
   std::mutex mutex_;

@@ -86,7 +86,8 @@ void rms_norm_backward_target(const float* x, const float* weight, const float* 
     }
   }
   const float r = 1.0f / std::sqrt(squares.total() / static_cast<float>(n) + eps);
-  const V scale = hn::Set(d, r), pull = hn::Set(d, r * r * products.total() / static_cast<float>(n));
+  const V scale = hn::Set(d, r),
+          pull = hn::Set(d, r * r * products.total() / static_cast<float>(n));
   for (int i = 0; i < padded; i += kN) {
     const V xv = hn::LoadU(d, x + i), out = hn::LoadU(d, dout + i);
     const V g = hn::Mul(out, hn::LoadU(d, weight + i));
@@ -101,7 +102,8 @@ void silu_mul_backward_target(const float* gate, const float* up, int n, float* 
   const D d;
   const V one = hn::Set(d, 1.0f);
   for (int i = 0; i < n; i += kN) {
-    const V g = hn::LoadU(d, gate + i), u = hn::LoadU(d, up + i), out = hn::LoadU(d, dact_to_act + i);
+    const V g = hn::LoadU(d, gate + i), u = hn::LoadU(d, up + i),
+            out = hn::LoadU(d, dact_to_act + i);
     const V s = hn::Div(one, hn::Add(one, hn::Exp(d, hn::Neg(g))));
     const V silu = hn::Mul(g, s);
     const V slope = hn::Mul(s, hn::Add(one, hn::Sub(g, silu)));  // s * (1 + g * (1 - s))

@@ -68,8 +68,9 @@ inline std::vector<int64_t> targets() {
 }
 
 // One GEMM through the packed form; y has a row stride larger than n, whose gap must stay untouched.
-inline std::vector<float> packed_gemm(std::span<const float> x, std::span<const float> w, int m, int n,
-                               int k, Store store = Store::set, std::span<const float> bias = {}) {
+inline std::vector<float> packed_gemm(std::span<const float> x, std::span<const float> w, int m,
+                                      int n, int k, Store store = Store::set,
+                                      std::span<const float> bias = {}) {
   PackedMatrix packed;
   packed.reset(n, k);
   packed.set_rows(0, n, w.data());

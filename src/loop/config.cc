@@ -187,11 +187,12 @@ void bind_compute(Settings& s, policy::ComputeOptions& c) {
       "what computes a pass on a CPU: auto (longshot's own) or libtorch; other devices have "
       "libtorch",
       {"auto", "libtorch"});
-  s.add_choice("trainer.dtype", &c.dtype,
-               "of the products of the layers, and of the head with longshot's own kernels: bfloat16 "
-               "rounds their factors and sums in f32, where the CPU (avx512_bf16, with libtorch also "
-               "amx_bf16) or GPU has that; weights and all else stay f32",
-               {"float32", "bfloat16"});
+  s.add_choice(
+      "trainer.dtype", &c.dtype,
+      "of the products of the layers, and of the head with longshot's own kernels: bfloat16 "
+      "rounds their factors and sums in f32, where the CPU (avx512_bf16, with libtorch also "
+      "amx_bf16) or GPU has that; weights and all else stay f32",
+      {"float32", "bfloat16"});
   s.add_choice(
       "trainer.checkpointing", &c.checkpointing,
       "activations that are computed again for the gradient instead of kept: none, selective "

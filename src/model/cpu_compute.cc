@@ -83,10 +83,7 @@ bool CpuCompute::supports(const Weights& weights) {
 }
 
 CpuCompute::CpuCompute(const ModelConfig& config, int threads, NumberFormat products)
-    : config_(config),
-      pool_(threads),
-      decoder_(config, pool_, products),
-      head_(pool_, products) {}
+    : config_(config), pool_(threads), decoder_(config, pool_, products), head_(pool_, products) {}
 
 cpu::Head::Problem CpuCompute::problem(const Weights& weights) const {
   return {.hidden = gathered_.rows(),

@@ -146,8 +146,7 @@ Compute::Compute(const model::Weights& weights, const ComputeOptions& options)
       activation_bytes_(activation_budget(options)) {
   const auto products = options.dtype == "bfloat16" ? NumberFormat::bf16 : NumberFormat::f32;
   if (options.kernels != "libtorch" && model::CpuCompute::supports(weights)) {
-    cpu_ =
-        std::make_unique<model::CpuCompute>(weights.config(), at::get_num_threads(), products);
+    cpu_ = std::make_unique<model::CpuCompute>(weights.config(), at::get_num_threads(), products);
   }
 }
 

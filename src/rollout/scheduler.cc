@@ -208,7 +208,8 @@ bool Scheduler::take_blocks(Sequence& s, std::vector<BlockCopy>& copies) {
   const bool part = s.cached % kBlockTokens != 0;
   const auto unshare = [&] { return part && pool_.holders(s.blocks.back()) > 1; };
   const auto enough = [&] {
-    const int needed = blocks_for(static_cast<int>(s.tokens.size())) - static_cast<int>(s.blocks.size());
+    const int needed =
+        blocks_for(static_cast<int>(s.tokens.size())) - static_cast<int>(s.blocks.size());
     const int reserve = running();  // everybody may soon want one more
     return pool_.available() >= needed + (unshare() ? 1 : 0) + reserve;
   };
@@ -276,7 +277,8 @@ int Scheduler::take_block(int64_t id) {
 // Its last token can be written. False if it had to give up its blocks.
 bool Scheduler::make_room(int64_t id, std::vector<BlockCopy>& copies) {
   Sequence& s = sequences_.at(id);
-  const bool grows = static_cast<int>(s.blocks.size()) < blocks_for(static_cast<int>(s.tokens.size()));
+  const bool grows =
+      static_cast<int>(s.blocks.size()) < blocks_for(static_cast<int>(s.tokens.size()));
   if (grows || pool_.holders(s.blocks.back()) > 1) {
     const int block = take_block(id);
     if (block < 0) return false;
@@ -385,8 +387,8 @@ Plan Scheduler::plan(const PlanOptions& options) {
   settle();
   Plan plan;
   admit_waiting(plan.copies);
-  const bool unready = std::ranges::any_of(
-      running_, [&](int64_t id) { return sequences_.at(id).pending() > 1; });
+  const bool unready =
+      std::ranges::any_of(running_, [&](int64_t id) { return sequences_.at(id).pending() > 1; });
   Room room{limits_.max_rows, options.max_draws};
   if (!options.lockstep || !unready) decode(room, plan);
   prefill(room, options.lockstep, plan);

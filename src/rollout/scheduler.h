@@ -16,9 +16,10 @@
 namespace longshot::rollout {
 
 struct SchedulerLimits {
-  int blocks = 0;        // KV blocks there are
-  int max_running = 0;   // sequences in one pass
-  int max_rows = 0;      // tokens in one pass; prompts are cut to fit beside one token of each decoding sequence
+  int blocks = 0;       // KV blocks there are
+  int max_running = 0;  // sequences in one pass
+  int max_rows =
+      0;  // tokens in one pass; prompts are cut to fit beside one token of each decoding sequence
   bool prefix_cache = true;
 };
 
@@ -29,7 +30,8 @@ struct Feed {
   int start = 0;
   int count = 0;
   bool draw = false;  // these are its last known tokens: the logits give the next one
-  int drafts = 0;     // so many tokens of its draft are fed after them, and their logits are wanted too
+  int drafts =
+      0;  // so many tokens of its draft are fed after them, and their logits are wanted too
 };
 
 struct BlockCopy {
@@ -80,7 +82,8 @@ class Scheduler {
   // Totals since construction.
   struct Counts {
     int64_t preemptions = 0;
-    int64_t cached_tokens = 0;  // did not have to be computed: taken from the group's prompt or the prefix cache
+    int64_t cached_tokens =
+        0;  // did not have to be computed: taken from the group's prompt or the prefix cache
     int64_t prefilled_tokens = 0;  // fed and not drawn from
     int64_t draft_tokens = 0;      // fed as guesses
     int64_t accepted_tokens = 0;   // of those, drawn
@@ -95,8 +98,8 @@ class Scheduler {
     int shared = 0;
     std::vector<int32_t> tokens;
     std::vector<int> blocks;
-    int cached = 0;      // tokens in the blocks
-    int remembered = 0;  // blocks offered to the prefix cache
+    int cached = 0;              // tokens in the blocks
+    int remembered = 0;          // blocks offered to the prefix cache
     std::vector<int32_t> draft;  // the last known token and the guesses after it; empty: none
     size_t accepted = 0;         // of the draft, the last known token included
     int pending() const { return static_cast<int>(tokens.size()) - cached; }
@@ -105,7 +108,8 @@ class Scheduler {
   // The prompt of a group, kept while members wait for it.
   struct Group {
     int waiting = 0, members = 0;
-    int64_t leader = -1;      // computes the prompt for the others; if undrawn, its next token's logits too
+    int64_t leader =
+        -1;  // computes the prompt for the others; if undrawn, its next token's logits too
     std::vector<int> blocks;  // of all shared tokens but the last, once they are computed
     bool ready = false;
   };

@@ -68,7 +68,8 @@ TEST(Scheduler, ThePromptOfAGroupIsFedOnceForAllFirstDraws) {
   for (int i = 0; i < 4; ++i) scheduler.append(i, 7 + i);
   plan = scheduler.plan();
   ASSERT_EQ(plan.feeds.size(), 4u);
-  for (const Feed& feed : plan.feeds) EXPECT_EQ(std::pair(feed.start, feed.count), std::pair(40, 1));
+  for (const Feed& feed : plan.feeds)
+    EXPECT_EQ(std::pair(feed.start, feed.count), std::pair(40, 1));
   EXPECT_EQ(plan.copies.size(), 3u);  // of the block that the prompt ends in; the last one keeps it
   EXPECT_EQ(scheduler.counts().cached_tokens, 3 * 40);
   EXPECT_EQ(scheduler.blocks(1)[1], scheduler.blocks(3)[1]);
@@ -189,7 +190,8 @@ TEST(Scheduler, AFinishedPromptIsFoundInTheCacheUntilTheWeightsChange) {
 }
 
 // Runs a sequence with a prompt of `shared` tokens until it has `length`, and takes it out. Its last blocks.
-std::vector<int> run_alone(Scheduler& scheduler, int64_t id, std::vector<int32_t> prompt, int length, bool keep) {
+std::vector<int> run_alone(Scheduler& scheduler, int64_t id, std::vector<int32_t> prompt,
+                           int length, bool keep) {
   const int shared = static_cast<int>(prompt.size());
   scheduler.add(id, id, std::move(prompt), shared);
   for (int tokens = shared; tokens < length; ++tokens) {
@@ -219,7 +221,8 @@ TEST(Scheduler, FinishedSequencesDoNotSpreadOverTheMemory) {
     Scheduler scheduler({.blocks = 64, .max_running = 2, .max_rows = 64});
     std::set<int> used;
     for (int id = 0; id < 6; ++id) {
-      for (const int block : run_alone(scheduler, id, ramp(20, 100 * id), 60, keep)) used.insert(block);
+      for (const int block : run_alone(scheduler, id, ramp(20, 100 * id), 60, keep))
+        used.insert(block);
     }
     // 59 tokens went through passes: of each sequence's four blocks one is the prompt's, two are full of its response
     // and the last has room. What is not remembered is used again.
@@ -246,7 +249,8 @@ TEST(Scheduler, AcceptedDraftsAreNotFedAgainAndRejectedOnesAreOverwritten) {
   scheduler.draft(0, std::vector<int32_t>{21, 22, 23});
   Plan plan = scheduler.plan();
   EXPECT_EQ(plan.feeds[0].drafts, 3);
-  EXPECT_EQ(std::vector<int32_t>(scheduler.fed(plan.feeds[0]).begin(), scheduler.fed(plan.feeds[0]).end()),
+  EXPECT_EQ(std::vector<int32_t>(scheduler.fed(plan.feeds[0]).begin(),
+                                 scheduler.fed(plan.feeds[0]).end()),
             (std::vector<int32_t>{20, 21, 22, 23}));
   EXPECT_EQ(scheduler.blocks(0).size(), 2u);
   for (const int32_t drawn : {21, 99}) scheduler.append(0, drawn);
@@ -338,7 +342,7 @@ TEST(SchedulerProperty, EverySequenceSeesItsOwnHistory) {
       arrivals -= news;
       for (int i = 0; i < news; ++i, ++next) {
         const int group = *rc::gen::inRange(0, 4), shared = 1 + group * 13;  // 1, 14, 27, 40
-        auto tokens = ramp(shared, group / 2);                              // groups 0, 1 and 2, 3 begin alike
+        auto tokens = ramp(shared, group / 2);  // groups 0, 1 and 2, 3 begin alike
         const int more = *rc::gen::weightedElement<int>({{4, 0}, {1, 6}});
         for (int t = 0; t < more; ++t) tokens.push_back(*rc::gen::inRange(0, 3));
         end[next] = *rc::gen::inRange(static_cast<int>(tokens.size()) + 1, most + 1);
@@ -346,7 +350,8 @@ TEST(SchedulerProperty, EverySequenceSeesItsOwnHistory) {
       }
       if (*rc::gen::inRange(0, 20) == 0) scheduler.weights_changed();
       if (*rc::gen::inRange(0, 10) == 0) {
-        const auto victim = std::next(end.begin(), *rc::gen::inRange<int>(0, static_cast<int>(end.size())));
+        const auto victim =
+            std::next(end.begin(), *rc::gen::inRange<int>(0, static_cast<int>(end.size())));
         scheduler.remove(victim->first, *rc::gen::arbitrary<bool>());
         end.erase(victim);
         if (scheduler.idle()) continue;
@@ -365,7 +370,8 @@ TEST(SchedulerProperty, EverySequenceSeesItsOwnHistory) {
       const Feed* fed_last = nullptr;
       for (const Feed& feed : plan.feeds) {
         RC_ASSERT(memory.holds(feed, scheduler));
-        RC_ASSERT(feed.draw == (feed.start + feed.count == static_cast<int>(scheduler.tokens(feed.id).size())));
+        RC_ASSERT(feed.draw ==
+                  (feed.start + feed.count == static_cast<int>(scheduler.tokens(feed.id).size())));
         RC_ASSERT(feed.drafts == 0 || (feed.draw && feed.count == 1 && !lockstep));
         if (feed.count > 0) fed_last = &feed;
         RC_ASSERT(fed_last != nullptr);

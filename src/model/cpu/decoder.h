@@ -98,8 +98,8 @@ class Decoder {
   Checkpointing checkpointing_ = Checkpointing::none;
   kernels::AlignedFloats cos_sin_;  // [tokens][head_dim]
 
-  std::vector<Saved> saved_;                     // [layers], or one that every layer uses
-  Activations x_, normed_;                       // the residual stream; after a norm
+  std::vector<Saved> saved_;              // [layers], or one that every layer uses
+  Activations x_, normed_;                // the residual stream; after a norm
   Activations act_, dgate_up_, gate_up_;  // of a block of rows of the MLP
   Activations dx_, dnormed_, dqkv_, dattended_;
   kernels::AlignedFloats padded_weight_, partial_;

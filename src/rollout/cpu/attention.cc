@@ -315,8 +315,8 @@ void all_pages(const Attention& a, std::span<Query> queries, bool values) {
   }
   for (size_t r = 0; r < a.rows.size(); ++r) {
     const int end = a.shared + static_cast<int>(own(r).size());
-    tiles<T>(a, queries.subspan(r * a.group, a.group),
-             {a.rows[r].pages, a.shared, end, own(r + 1)}, values);
+    tiles<T>(a, queries.subspan(r * a.group, a.group), {a.rows[r].pages, a.shared, end, own(r + 1)},
+             values);
   }
 }
 

@@ -2,7 +2,6 @@
 // One pass of rows through the layers with the CPU kernels, on top of packed weights and the KV cache.
 
 #include <algorithm>
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -46,50 +45,17 @@ struct Piece {
 struct Workers {
   ThreadPool* pool = nullptr;
 
-  // body(begin, end) over [0, count), cut into ranges if `work` (multiply-adds, roughly) is worth it. Each thread has a
-  // part of its own and goes through it from the front, so that its weights lie one after the other in memory; who is
-  // done takes from the back of another's, so that threads end together even where one began late or shares its core.
+  // body(begin, end) over [0, count), cut into ranges if `work` (multiply-adds, roughly) is worth it.
   template <typename Body>
   void ranges(int count, int64_t work, const Body& body) const {
     constexpr int64_t kWorthAThread = 200'000, kLeastWork = 400'000;
     if (pool == nullptr || work < kWorthAThread || count < 2) return body(0, count);
     const int threads = pool->threads();
-    const int least = static_cast<int>(std::clamp<int64_t>(
-        kLeastWork * count / work, 1, (count + threads - 1) / threads));
-    std::vector<Part> parts(threads);
-    for (int t = 0; t < threads; ++t) parts[t].set(count * t / threads, count * (t + 1) / threads);
-    pool->parallel_for(threads, [&](int mine) {
-      for (int i = 0; i < threads; ++i) {
-        Part& part = parts[(mine + i) % threads];
-        for (Range r = part.take(i == 0, least); r.begin < r.end; r = part.take(i == 0, least))
-          body(r.begin, r.end);
-      }
-    });
+    pool->parallel_ranges(count,
+                          static_cast<int>(std::clamp<int64_t>(kLeastWork * count / work, 1,
+                                                               (count + threads - 1) / threads)),
+                          body);
   }
-
- private:
-  struct Range {
-    uint32_t begin, end;
-  };
-  // What is left of a thread's part. Alone on its cache line.
-  class alignas(64) Part {
-   public:
-    void set(uint32_t begin, uint32_t end) { left_ = {begin, end}; }
-    // From the front half of what is left, else from the back `least`. Empty if nothing is left.
-    Range take(bool front, uint32_t least) {
-      Range left = left_.load(std::memory_order_relaxed), rest, taken;
-      do {
-        const uint32_t all = left.end - left.begin;
-        const uint32_t size = std::min(all, front ? std::max(least, all / 2) : least);
-        rest = front ? Range{left.begin + size, left.end} : Range{left.begin, left.end - size};
-        taken = front ? Range{left.begin, rest.begin} : Range{rest.end, left.end};
-      } while (!left_.compare_exchange_weak(left, rest, std::memory_order_relaxed));
-      return taken;
-    }
-
-   private:
-    std::atomic<Range> left_{Range{0, 0}};
-  };
 };
 
 // Owns the activations of a pass.

@@ -1,0 +1,64 @@
+#include "base/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace longshot {
+namespace {
+
+TEST(ThreadPool, EveryIndexRunsOnce) {
+  for (const int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    for (const int count : {0, 1, 2, 4, 7, 1000}) {
+      std::vector<std::atomic<int>> runs(count);
+      pool.parallel_for(count, [&](int i) { ++runs.at(i); });
+      for (int i = 0; i < count; ++i) EXPECT_EQ(runs[i], 1) << i << " of " << count;
+    }
+  }
+}
+
+TEST(ThreadPool, RangesCoverAllAndOnlyTheLastOfAStretchIsShort) {
+  for (const int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    for (const int count : {0, 1, 3, 16, 1000}) {
+      for (const int least : {1, 3, 64}) {
+        std::vector<std::atomic<int>> runs(count);
+        std::atomic<int> small{0};
+        pool.parallel_ranges(count, least, [&](int begin, int end) {
+          EXPECT_LT(begin, end);
+          small += end - begin < least ? 1 : 0;
+          for (int i = begin; i < end; ++i) ++runs.at(i);
+        });
+        for (int i = 0; i < count; ++i) EXPECT_EQ(runs[i], 1) << i << " of " << count;
+        EXPECT_LE(small, threads);
+      }
+    }
+  }
+}
+
+// The caller stays at its first index until all others are done.
+TEST(ThreadPool, WhoIsDoneTakesFromTheEndOfAnother) {
+  ThreadPool pool(2);
+  std::mutex mutex;
+  std::vector<int> others;
+  std::atomic<int> left{7};
+  const auto caller = std::this_thread::get_id();
+  pool.parallel_for(8, [&](int i) {
+    if (std::this_thread::get_id() != caller) {
+      std::lock_guard lock(mutex);
+      others.push_back(i);
+      --left;
+    } else {
+      EXPECT_EQ(i, 0);
+      while (left > 0) std::this_thread::yield();
+    }
+  });
+  EXPECT_EQ(others, (std::vector<int>{4, 5, 6, 7, 3, 2, 1}));
+}
+
+}  // namespace
+}  // namespace longshot
