@@ -73,10 +73,6 @@ void Scheduler::drop_prompt(Group& group) {
   group.ready = false;
 }
 
-void Scheduler::drop_prompts() {
-  for (auto& [id, group] : groups_) drop_prompt(group);
-}
-
 // Out of the running set, with its blocks given back.
 void Scheduler::leave(int64_t id) {
   Sequence& s = sequences_.at(id);
@@ -226,6 +222,15 @@ bool Scheduler::take_blocks(Sequence& s, std::vector<BlockCopy>& copies) {
   return true;
 }
 
+void Scheduler::enter(int64_t id) {
+  const Sequence& s = sequences_.at(id);
+  Group& group = groups_.at(s.group);
+  counts_.cached_tokens += s.cached;
+  if (--group.waiting == 0) drop_prompt(group);
+  waiting_.erase(id);
+  running_.insert(id);
+}
+
 bool Scheduler::admit(int64_t id, std::vector<BlockCopy>& copies) {
   Sequence& s = sequences_.at(id);
   Group& group = groups_.at(s.group);
@@ -234,11 +239,8 @@ bool Scheduler::admit(int64_t id, std::vector<BlockCopy>& copies) {
     drop_blocks(s);
     return false;
   }
-  counts_.cached_tokens += s.cached;
-  if (--group.waiting == 0) drop_prompt(group);
+  enter(id);
   if (group.leader < 0 && (!group.ready || s.undrawn())) group.leader = id;
-  waiting_.erase(id);
-  running_.insert(id);
   return true;
 }
 
@@ -309,10 +311,7 @@ void Scheduler::join(int64_t leader, Room& room, Plan& plan) {
     s.blocks = first.blocks;
     for (const int block : s.blocks) pool_.hold(block);
     s.cached = s.shared;
-    counts_.cached_tokens += s.cached;
-    if (--group.waiting == 0) drop_prompt(group);
-    waiting_.erase(id);
-    running_.insert(id);
+    enter(id);
     plan.feeds.push_back({id, s.cached, 0, true});
     --room.draws;
   }

@@ -122,6 +122,7 @@ class Scheduler {
   bool is_continued(int64_t group) const;
   bool prompt_is_coming(const Sequence& s) const;
   void admit_waiting(std::vector<BlockCopy>& copies);
+  void enter(int64_t id);  // from waiting to running, with what its blocks hold
   bool admit(int64_t id, std::vector<BlockCopy>& copies);
   bool take_blocks(Sequence& s, std::vector<BlockCopy>& copies);
   void share_prefix(Sequence& s);
@@ -142,7 +143,9 @@ class Scheduler {
   void drop_blocks(Sequence& s);
   void forget_response(Sequence& s);
   void drop_prompt(Group& group);
-  void drop_prompts();
+  void drop_prompts() {
+    for (auto& [id, group] : groups_) drop_prompt(group);
+  }
 
   SchedulerLimits limits_;
   BlockPool pool_;
