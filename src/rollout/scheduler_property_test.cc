@@ -5,15 +5,10 @@
 #include <map>
 
 #include "rollout/scheduler.h"
+#include "rollout/scheduler_testing.h"
 
 namespace longshot::rollout {
 namespace {
-
-std::vector<int32_t> ramp(int count, int first = 0) {
-  std::vector<int32_t> tokens(count);
-  for (int i = 0; i < count; ++i) tokens[i] = first + i;
-  return tokens;
-}
 
 // Stands for the KV memory: which token was written to each place of each block.
 class Memory {

@@ -5,14 +5,10 @@
 #include <algorithm>
 #include <set>
 
+#include "rollout/scheduler_testing.h"
+
 namespace longshot::rollout {
 namespace {
-
-std::vector<int32_t> ramp(int count, int first = 0) {
-  std::vector<int32_t> tokens(count);
-  for (int i = 0; i < count; ++i) tokens[i] = first + i;
-  return tokens;
-}
 
 std::vector<int64_t> drawn(const Plan& plan) {
   std::vector<int64_t> ids;
