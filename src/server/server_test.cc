@@ -53,9 +53,17 @@ class Server : public ::testing::Test {
                                .config = files_.config,
                                .model_name = "random",
                                .system = ""});
+    // A first server makes httplib's local statics and ends: tsan does not see the guards in a compiled library.
+    start();
+    post("/v1/completions", {{"model", "random"}, {"prompt", "hello"}, {"stream", true}});
+    start();
+  }
+
+  void start() {
     HttpOptions options;
     options.port = 0;
     options.access_log = false;
+    http_.reset();
     http_ = *HttpServer::start(options, all_routes(*context_), metrics_);
   }
 
@@ -128,10 +136,10 @@ TEST_F(Server, ClientsComeAndLeaveWhileWeightsChange) {
   const Deadline deadline = Deadline::after_seconds(30);
   while (http_->in_flight() > 0 && !deadline.expired())
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  const rollout::WorkerStats stats = worker_->stats();
+  const rollout::WorkerStats stats = worker_->stats();  // with SetUp's sample
   EXPECT_EQ(answered_, kClients * kRequests * 2 / 3);
   EXPECT_GE(stats.finished, answered_);  // a sample may have ended before its client left
-  EXPECT_EQ(stats.finished + stats.aborted, kClients * kRequests);
+  EXPECT_EQ(stats.finished + stats.aborted, kClients * kRequests + 1);
   EXPECT_EQ(stats.running + stats.waiting, 0);
   EXPECT_GT(changes, 0);
   EXPECT_EQ(stats.version, changes);
