@@ -31,6 +31,19 @@ void write_random_model(const std::string& directory, uint64_t seed) {
   ASSERT_TRUE(written.ok()) << written.message();
 }
 
+httplib::Request streamed_request(int number) {
+  const Json body = {{"model", "random"},
+                     {"prompt", "hello " + std::to_string(number % 5)},
+                     {"max_tokens", kTokens},
+                     {"ignore_eos", true},
+                     {"stream", true}};
+  httplib::Request request;
+  request.method = "POST";
+  request.path = "/v1/completions";
+  request.body = body.dump();
+  return request;
+}
+
 std::unique_ptr<rollout::Engine> make_engine(const model::ModelFiles& files) {
   auto runner = rollout::make_cpu_runner({.max_running = 6, .max_sequence = 128}, 2);
   const Status loaded = runner->load_weights(model::view_of(files.config, files.weights));
@@ -82,13 +95,7 @@ class Server : public ::testing::Test {
     for (int i = 0; i < kRequests; ++i) {
       const bool leaves = (number + i) % 3 == 0;
       std::string all;
-      httplib::Request request;
-      request.method = "POST";
-      request.path = "/v1/completions";
-      request.body = Json{{"model", "random"},     {"prompt", "hello " + std::to_string(number % 5)},
-                          {"max_tokens", kTokens}, {"ignore_eos", true},
-                          {"stream", true}}
-                         .dump();
+      httplib::Request request = streamed_request(number);
       request.content_receiver = [&](const char* data, size_t size, uint64_t, uint64_t) {
         all.append(data, size);
         return !leaves;
