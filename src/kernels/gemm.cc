@@ -245,9 +245,15 @@ void multiply_blocks(const Panels& w, const XOf& x_of, size_t ldx, int rows, flo
   }
 }
 
+// Whether rows of x are copied into strips before they are multiplied. With 16 lanes their loads hide behind the
+// multiply-adds, unless the rows are a multiple of 4 KiB apart and so fall into one set of the first cache.
+bool copy_into_strips(int rows, size_t ldx, int n) {
+  return rows > kMaxRows && n >= kStripColumns && (kN < kPanel || ldx % 1024 == 0);
+}
+
 void panels_target(const Panels& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
                    Store store) {
-  if (rows <= kMaxRows || w.n < kStripColumns) {
+  if (!copy_into_strips(rows, ldx, w.n)) {
     multiply_blocks<false>(
         w, [&](int k, int) { return x + k; }, ldx, rows, y, ldy, store);
     return;
