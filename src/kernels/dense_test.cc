@@ -47,7 +47,8 @@ TEST_P(DenseKernels, ProductsMatchTheReferenceAndDoNotDependOnThreads) {
                                      {130, 33, 70},
                                      {1601, 18, 5},
                                      {97, 100, 801},
-                                     {23, 7, 1540}}) {
+                                     {23, 7, 1540},
+                                     {50, 300, 1024}}) {
       auto x = random_floats(rows * k, 1), w = random_floats(n * k, 2, 1 / std::sqrt(k)),
            dy = random_floats(rows * n, 3, 1 / std::sqrt(rows + n));
       const Products ours = products(format, x, w, dy, rows, n, k, 1),
