@@ -1,9 +1,10 @@
 // How fast the CPU rollout is: GEMM against the measured peak of this machine, then generation with random weights
-// in the shape of SmolLM2-135M and of a tiny model. `rollout_bench [threads]`; about a minute on two free cores.
+// in the shape of SmolLM2-135M and of a tiny model. `rollout_bench [threads]`; about two minutes on two free cores.
 
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -78,8 +79,7 @@ void report_generation(const char* name, const model::ModelConfig& config, int s
   for (int i = 0; i < samples; ++i) {
     jobs[i].prompt_id = "p";
     jobs[i].index = static_cast<uint32_t>(i);
-    for (int t = 0; t < prompt; ++t)
-      jobs[i].prompt_tokens.push_back(t * 7 % config.vocab_size);
+    for (int t = 0; t < prompt; ++t) jobs[i].prompt_tokens.push_back(t * 7 % config.vocab_size);
   }
   rollout::EngineOptions options;
   options.sampling.max_response_length = response;
@@ -93,8 +93,60 @@ void report_generation(const char* name, const model::ModelConfig& config, int s
   fmt::print(
       "{:<8} {:>4} weights {:>4} KV {} samples x {} tokens, prompt {}, top_p {}: {:.0f} tokens/s; "
       "{:.0f} per core-second; load {:.2f} s\n",
-      name, number_format_name(weights), number_format_name(kv), samples,
-      response, prompt, top_p, tokens / seconds, tokens / cpu, load_seconds);
+      name, number_format_name(weights), number_format_name(kv), samples, response, prompt, top_p,
+      tokens / seconds, tokens / cpu, load_seconds);
+}
+
+// The jobs that wait must not slow down those that run: tokens/s of the tiny model with `count` jobs in groups of 16,
+// from the first token to the `tokens`-th. Repeats the call where the jobs are too few for that.
+double waiting_rate(rollout::Engine& engine, int count, int64_t tokens) {
+  std::vector<data::Sample> jobs(count);
+  for (int i = 0; i < count; ++i) {
+    const int group = i / 16;
+    jobs[i].prompt_id = fmt::format("p{}", group);
+    jobs[i].index = static_cast<uint32_t>(i % 16);
+    for (int t = 0; t < 16; ++t) jobs[i].prompt_tokens.push_back((group >> t) & 1);
+  }
+  rollout::EngineOptions options;
+  options.sampling.max_response_length = 96;
+  options.repetition.enabled = false;
+  std::atomic<bool> cancel = false;
+  options.cancel = &cancel;
+  double seconds = 0;
+  int64_t done = 0;
+  while (done < tokens) {
+    Stopwatch watch;
+    int64_t first = 0, now = 0;
+    (void)*engine.generate(jobs, options, [&](const rollout::Progress& progress) {
+      now = progress.generated_tokens;
+      if (first == 0) {
+        first = now;
+        watch.restart();
+      }
+      if (done + now - first < tokens) return;
+      if (!cancel.exchange(true)) seconds += watch.seconds();
+    });
+    if (!cancel) seconds += watch.seconds();
+    done += now - first;
+  }
+  return static_cast<double>(done) / seconds;
+}
+
+void report_waiting(int threads) {
+  const auto model = rollout::random_model(tiny_shape(), 1);
+  auto runner = rollout::make_cpu_runner({256, 16 + 96}, threads);
+  (void)runner->load_weights(model->view);
+  rollout::Engine engine(std::move(runner), nullptr, threads);
+  std::vector<double> ratios;
+  for (int round = 0; round < 5; ++round) {
+    const double few = waiting_rate(engine, 256, 100000);
+    const double many = waiting_rate(engine, 100000, 100000);
+    ratios.push_back(many / few);
+    fmt::print("tiny, 256 run at once: {:.0f} tokens/s of 256 jobs, {:.0f} of 100,000: {:.3f}\n",
+               few, many, ratios.back());
+  }
+  std::ranges::sort(ratios);
+  fmt::print("median ratio {:.3f}\n", ratios[ratios.size() / 2]);
 }
 
 }  // namespace
@@ -116,6 +168,7 @@ int main(int argc, char** argv) {
   for (const auto& [n, k] : {std::pair{576, 192}, {192, 192}, {1024, 192}, {192, 512}, {128, 192}})
     report_gemm(128, n, k);
   fmt::print("{} threads\n", threads);
+  report_waiting(threads);
   report_generation("tiny", tiny_shape(), 256, 16, 96, threads, 1.0);
   report_generation("smollm2", smollm2_shape(), 64, 64, 64, threads, 0.95);
   using longshot::NumberFormat;
@@ -126,5 +179,6 @@ int main(int argc, char** argv) {
     }
   }
   for (const NumberFormat kv : {NumberFormat::f32, NumberFormat::bf16, NumberFormat::int8})
-    report_generation("smollm2", smollm2_shape(), 16, 1024, 64, threads, 1.0, NumberFormat::int8, kv);
+    report_generation("smollm2", smollm2_shape(), 16, 1024, 64, threads, 1.0, NumberFormat::int8,
+                      kv);
 }

@@ -2,6 +2,7 @@
 // Time as an argument: code that waits takes a Deadline, code that measures takes a Stopwatch.
 
 #include <chrono>
+#include <compare>
 #include <string>
 
 namespace longshot {
@@ -17,6 +18,7 @@ class Deadline {
   bool expired() const { return SteadyClock::now() >= at_; }
   double seconds_left() const;    // >= 0; a large number for never()
   int milliseconds_left() const;  // for poll(2): >= 0, and -1 for never()
+  auto operator<=>(const Deadline& other) const = default;  // the earlier one is less
 
  private:
   explicit Deadline(SteadyClock::time_point at) : at_(at) {}

@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -185,7 +186,7 @@ class Engine final : public Generator {
   Scheduler scheduler_;
   std::vector<Sampler> samplers_;                       // one per parallel chunk of rows
   std::vector<float> logits_;                           // [rows, vocab]
-  std::map<int64_t, Live> live_;                        // by id
+  std::unordered_map<int64_t, Live> live_;              // by id
   std::map<std::vector<data::TokenId>, Group> groups_;  // by prompt
   std::vector<Finished> finished_;
   std::unique_ptr<Drafter> drafter_;  // from the first speculative step of a generate() on

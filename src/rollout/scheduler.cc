@@ -14,21 +14,42 @@ Scheduler::Scheduler(const SchedulerLimits& limits) : limits_(limits), pool_(lim
 void Scheduler::add(int64_t id, int64_t group, std::vector<int32_t> tokens, int shared) {
   LS_CHECK(!tokens.empty() && shared >= 1 && shared <= static_cast<int>(tokens.size()),
            "a sequence begins with its group's tokens");
-  LS_CHECK(sequences_.empty() || id > sequences_.rbegin()->first, "ids must ascend");
+  LS_CHECK(id > last_id_, "ids must ascend");
+  last_id_ = id;
   Group& g = groups_[group];
+  g.id = group;
   ++g.members;
-  ++g.waiting;
   Sequence& s = sequences_[id];
-  s.group = group;
+  s.id = id;
+  s.group = &g;
   s.shared = shared;
   s.tokens = std::move(tokens);
-  waiting_.insert(id);
+  g.queue_of(s).ids.insert(id);
+  list(g);
+}
+
+void Scheduler::list(Queue& queue, bool admissible) {
+  const int64_t first = admissible && !queue.ids.empty() ? *queue.ids.begin() : -1;
+  if (first == queue.listed) return;
+  if (queue.listed >= 0) admissible_.erase(queue.listed);
+  if (first >= 0) admissible_.insert(first);
+  queue.listed = first;
+}
+
+// To be called after each change of what a group's waiting members wait for: a prompt that is being
+// computed, or the first draw from it.
+void Scheduler::list(Group& group) {
+  const bool prompt_is_coming = group.leader != nullptr && !group.ready;
+  const bool draw_is_coming = group.leader != nullptr && group.leader->undrawn();
+  list(group.undrawn, !prompt_is_coming && !draw_is_coming);
+  list(group.continued, !prompt_is_coming);
 }
 
 void Scheduler::append(int64_t id, int32_t token) {
   Sequence& s = sequences_.at(id);
   LS_CHECK(s.pending() == 0, "a token was drawn before all others were fed");
   s.tokens.push_back(token);
+  if (s.group->leader == &s) list(*s.group);
   if (s.accepted < s.draft.size() && s.draft[s.accepted] == token) {
     ++s.accepted;
     ++s.cached;
@@ -54,8 +75,9 @@ std::span<const int32_t> Scheduler::fed(const Feed& feed) const {
 
 std::vector<int64_t> Scheduler::decoding() const {
   std::vector<int64_t> ids;
-  std::ranges::copy_if(running_, std::back_inserter(ids),
-                       [&](int64_t id) { return sequences_.at(id).pending() == 1; });
+  for (const auto& [id, s] : running_) {
+    if (s->pending() == 1) ids.push_back(id);
+  }
   return ids;
 }
 
@@ -71,21 +93,26 @@ void Scheduler::drop_prompt(Group& group) {
   for (const int block : group.blocks) pool_.release(block);
   group.blocks.clear();
   group.ready = false;
+  with_prompt_.erase(group.id);
+  list(group);
+}
+
+void Scheduler::drop_prompts() {
+  while (!with_prompt_.empty()) drop_prompt(*with_prompt_.begin()->second);
 }
 
 // Out of the running set, with its blocks given back.
-void Scheduler::leave(int64_t id) {
-  Sequence& s = sequences_.at(id);
-  running_.erase(id);
+void Scheduler::leave(Sequence& s) {
+  running_.erase(s.id);
   drop_blocks(s);
-  Group& group = groups_.at(s.group);
-  if (group.leader == id) group.leader = -1;
+  if (s.group->leader == &s) s.group->leader = nullptr;
+  list(*s.group);
 }
 
-void Scheduler::preempt(int64_t id) {
-  leave(id);
-  waiting_.insert(id);
-  ++groups_.at(sequences_.at(id).group).waiting;
+void Scheduler::preempt(Sequence& s) {
+  leave(s);
+  s.group->queue_of(s).ids.insert(s.id);
+  list(*s.group);
 }
 
 // Blocks that others still hold or share stay remembered.
@@ -96,26 +123,26 @@ void Scheduler::forget_response(Sequence& s) {
 }
 
 void Scheduler::remove(int64_t id, bool keep) {
-  const int64_t group_id = sequences_.at(id).group;
-  Group& group = groups_.at(group_id);
+  Sequence& s = sequences_.at(id);
+  Group& group = *s.group;
   if (is_running(id)) {
     if (keep) {
-      offer_to_cache(sequences_.at(id));
+      offer_to_cache(s);
     } else {
-      forget_response(sequences_.at(id));
+      forget_response(s);
     }
-    leave(id);
+    leave(s);
   } else {
-    waiting_.erase(id);
-    if (--group.waiting == 0) drop_prompt(group);
+    group.queue_of(s).ids.erase(id);
+    list(group);
+    if (group.waiting() == 0) drop_prompt(group);
   }
   sequences_.erase(id);
-  if (--group.members == 0) groups_.erase(group_id);
+  if (--group.members == 0) groups_.erase(group.id);
 }
 
 void Scheduler::weights_changed() {
-  const std::set<int64_t> running = running_;
-  for (const int64_t id : running) preempt(id);
+  while (!running_.empty()) preempt(*running_.begin()->second);
   drop_prompts();
   pool_.forget_all();
 }
@@ -129,24 +156,20 @@ void Scheduler::offer_to_cache(Sequence& s) {
   }
 }
 
-// Whether somebody who waits has drawn before.
-bool Scheduler::is_continued(int64_t group) const {
-  return std::ranges::any_of(waiting_, [&](int64_t id) {
-    const Sequence& s = sequences_.at(id);
-    return s.group == group && !s.undrawn();
-  });
-}
-
-// The leader has computed the prompt: kept for those who wait and do not join it.
-void Scheduler::offer_to_group(int64_t id, const Sequence& s) {
-  Group& group = groups_.at(s.group);
-  if (group.leader != id || s.cached < s.shared - 1) return;
-  if (s.undrawn() && !is_continued(s.group)) return;
-  if (!s.undrawn()) group.leader = -1;
-  if (group.waiting == 0 || group.ready) return;
-  group.blocks.assign(s.blocks.begin(), s.blocks.begin() + blocks_for(s.shared - 1));
-  for (const int block : group.blocks) pool_.hold(block);
-  group.ready = true;
+// Once the leader has computed the prompt, keeps its blocks for the waiting members that cannot join
+// its first draw.
+void Scheduler::offer_to_group(Sequence& s) {
+  Group& group = *s.group;
+  if (group.leader != &s || s.cached < s.shared - 1) return;
+  if (s.undrawn() && group.continued.ids.empty()) return;
+  if (!s.undrawn()) group.leader = nullptr;
+  if (group.waiting() > 0 && !group.ready) {
+    group.blocks.assign(s.blocks.begin(), s.blocks.begin() + blocks_for(s.shared - 1));
+    for (const int block : group.blocks) pool_.hold(block);
+    group.ready = true;
+    with_prompt_.emplace(group.id, &group);
+  }
+  list(group);
 }
 
 // Blocks that only rejected drafts needed are free for all again.
@@ -159,18 +182,11 @@ void Scheduler::trim(Sequence& s) {
 
 // What the pass before this one has computed can now be shared.
 void Scheduler::settle() {
-  for (const int64_t id : running_) {
-    Sequence& s = sequences_.at(id);
-    trim(s);
-    if (limits_.prefix_cache) offer_to_cache(s);
-    offer_to_group(id, s);
+  for (const auto& [id, s] : running_) {
+    trim(*s);
+    if (limits_.prefix_cache) offer_to_cache(*s);
+    offer_to_group(*s);
   }
-}
-
-bool Scheduler::prompt_is_coming(const Sequence& s) const {
-  const Group& group = groups_.at(s.group);
-  if (group.leader < 0) return false;
-  return !group.ready || (s.undrawn() && sequences_.at(group.leader).undrawn());
 }
 
 // Takes the computed prompt of its group or what the prefix cache has, whichever is more. At least one token remains.
@@ -184,7 +200,7 @@ void Scheduler::share_prefix(Sequence& s) {
       chain.push_back(block);
     }
   }
-  const Group& group = groups_.at(s.group);
+  const Group& group = *s.group;
   const int chained = static_cast<int>(chain.size()) * kBlockTokens;
   const bool from_group = group.ready && s.shared - 1 >= chained;
   s.blocks = from_group ? group.blocks : chain;
@@ -222,67 +238,58 @@ bool Scheduler::take_blocks(Sequence& s, std::vector<BlockCopy>& copies) {
   return true;
 }
 
-void Scheduler::enter(int64_t id) {
-  const Sequence& s = sequences_.at(id);
-  Group& group = groups_.at(s.group);
+void Scheduler::enter(Sequence& s) {
+  Group& group = *s.group;
   counts_.cached_tokens += s.cached;
-  if (--group.waiting == 0) drop_prompt(group);
-  waiting_.erase(id);
-  running_.insert(id);
+  group.queue_of(s).ids.erase(s.id);
+  running_.emplace(s.id, &s);
+  list(group);
+  if (group.waiting() == 0) drop_prompt(group);
 }
 
-bool Scheduler::admit(int64_t id, std::vector<BlockCopy>& copies) {
-  Sequence& s = sequences_.at(id);
-  Group& group = groups_.at(s.group);
+bool Scheduler::admit(Sequence& s, std::vector<BlockCopy>& copies) {
+  Group& group = *s.group;
   share_prefix(s);
   if (!take_blocks(s, copies)) {
     drop_blocks(s);
     return false;
   }
-  enter(id);
-  if (group.leader < 0 && (!group.ready || s.undrawn())) group.leader = id;
+  enter(s);
+  if (group.leader == nullptr && (!group.ready || s.undrawn())) group.leader = &s;
+  list(group);
   return true;
 }
 
 // In order of arrival; only those whose prompt is being computed are overtaken.
 void Scheduler::admit_waiting(std::vector<BlockCopy>& copies) {
-  bool admitted = true, room = true;
-  while (admitted && room) {  // a leader whose prompt was cached makes room for its group at once
-    admitted = false;
-    const std::vector<int64_t> waiting(waiting_.begin(), waiting_.end());
-    for (const int64_t id : waiting) {
-      if (running() >= limits_.max_running) return;
-      if (prompt_is_coming(sequences_.at(id))) continue;
-      room = admit(id, copies);
-      if (!room) return;
-      admitted = true;
-      offer_to_group(id, sequences_.at(id));
-    }
+  while (!admissible_.empty() && running() < limits_.max_running) {
+    Sequence& s = sequences_.at(*admissible_.begin());
+    if (!admit(s, copies)) return;
+    offer_to_group(s);  // a leader whose prompt was cached makes room for its group at once
   }
 }
 
-// A free block, if need be that of the sequence that came last; -1 if that is `id` itself.
-int Scheduler::take_block(int64_t id) {
+// A free block, if need be that of the sequence that came last; -1 if that is `s` itself.
+int Scheduler::take_block(const Sequence& s) {
   int block = pool_.allocate();
   if (block >= 0) return block;
   drop_prompts();
   while ((block = pool_.allocate()) < 0) {
-    const int64_t last = *running_.rbegin();
+    Sequence& last = *running_.rbegin()->second;
     LS_CHECK(running_.size() > 1, "a sequence was added that does not fit");
     preempt(last);
     ++counts_.preemptions;
-    if (last == id) return -1;
+    if (&last == &s) return -1;
   }
   return block;
 }
 
 // Its last token can be written. False if it had to give up its blocks.
-bool Scheduler::make_room(int64_t id, std::vector<BlockCopy>& copies) {
-  Sequence& s = sequences_.at(id);
+bool Scheduler::make_room(Sequence& s, std::vector<BlockCopy>& copies) {
   const bool grows =
       static_cast<int>(s.blocks.size()) < blocks_for(static_cast<int>(s.tokens.size()));
   if (grows || pool_.holders(s.blocks.back()) > 1) {
-    const int block = take_block(id);
+    const int block = take_block(s);
     if (block < 0) return false;
     if (grows) {
       s.blocks.push_back(block);
@@ -298,59 +305,58 @@ bool Scheduler::make_room(int64_t id, std::vector<BlockCopy>& copies) {
 
 // If `leader`, which draws in this pass, has just its group's prompt: those who wait with the same tokens share its
 // blocks and draw from its logits.
-void Scheduler::join(int64_t leader, Room& room, Plan& plan) {
-  const Sequence& first = sequences_.at(leader);
-  Group& group = groups_.at(first.group);
-  if (group.leader != leader || !first.undrawn()) return;
-  for (auto it = waiting_.begin(); it != waiting_.end() && group.waiting > 0;) {
-    const int64_t id = *it++;
-    Sequence& s = sequences_.at(id);
-    if (s.group != first.group || !s.undrawn()) continue;
-    const bool block_for_each = pool_.available() > running();  // who may soon want one more
+void Scheduler::join(Sequence& leader, Room& room, Plan& plan) {
+  Group& group = *leader.group;
+  if (group.leader != &leader || !leader.undrawn()) return;
+  while (!group.undrawn.ids.empty()) {
+    Sequence& s = sequences_.at(*group.undrawn.ids.begin());
+    const bool block_for_each = pool_.available() > running();  // each may soon need one more
     if (room.draws == 0 || running() == limits_.max_running || !block_for_each) return;
-    s.blocks = first.blocks;
+    s.blocks = leader.blocks;
     for (const int block : s.blocks) pool_.hold(block);
     s.cached = s.shared;
-    enter(id);
-    plan.feeds.push_back({id, s.cached, 0, true});
+    enter(s);
+    plan.feeds.push_back({s.id, s.cached, 0, true});
     --room.draws;
   }
 }
 
 void Scheduler::decode(Room& room, Plan& plan) {
-  std::vector<int64_t> ready;
-  const std::vector<int64_t> order(running_.begin(), running_.end());
-  for (const int64_t id : order) {
-    if (static_cast<int>(ready.size()) >= room.draws) break;
-    if (!is_running(id) || sequences_.at(id).pending() != 1) continue;
-    if (make_room(id, plan.copies)) ready.push_back(id);
+  std::vector<Sequence*> order, ready;
+  for (const auto& [id, s] : running_) {
+    if (s->pending() == 1) order.push_back(s);
   }
-  for (const int64_t id : ready) {  // all have room before others join them
+  for (Sequence* s : order) {
+    if (static_cast<int>(ready.size()) >= room.draws) break;
+    if (is_running(s->id) && make_room(*s, plan.copies)) ready.push_back(s);
+  }
+  for (Sequence* s : ready) {  // all have room before others join them
     if (room.draws <= 0) return;
-    Sequence& s = sequences_.at(id);
-    plan.feeds.push_back({id, s.cached, 1, true});
-    ++s.cached;
+    plan.feeds.push_back({s->id, s->cached, 1, true});
+    ++s->cached;
     --room.rows;
     --room.draws;
-    join(id, room, plan);
+    join(*s, room, plan);
   }
 }
 
 void Scheduler::prefill(Room& room, bool lockstep, Plan& plan) {
-  for (const int64_t id : running_) {
-    Sequence& s = sequences_.at(id);
-    if (s.pending() < 2) continue;
+  std::vector<Sequence*> order;
+  for (const auto& [id, s] : running_) {
+    if (s->pending() >= 2) order.push_back(s);
+  }
+  for (Sequence* s : order) {
     const bool may_draw = !lockstep && room.draws > 0;
-    const int count = std::min(s.pending() - (may_draw ? 0 : 1), room.rows);
+    const int count = std::min(s->pending() - (may_draw ? 0 : 1), room.rows);
     if (count <= 0) return;
-    const bool draw = count == s.pending();
-    plan.feeds.push_back({id, s.cached, count, draw});
-    s.cached += count;
+    const bool draw = count == s->pending();
+    plan.feeds.push_back({s->id, s->cached, count, draw});
+    s->cached += count;
     room.rows -= count;
     counts_.prefilled_tokens += count - (draw ? 1 : 0);
     if (!draw) continue;
     --room.draws;
-    join(id, room, plan);
+    join(*s, room, plan);
   }
 }
 
@@ -376,9 +382,8 @@ void Scheduler::feed_drafts(Room& room, Plan& plan) {
     room.draws -= feed.drafts;
     counts_.draft_tokens += feed.drafts;
   }
-  for (const int64_t id : running_) {
-    Sequence& s = sequences_.at(id);
-    if (s.pending() > 0) s.draft.clear();  // not fed
+  for (const auto& [id, s] : running_) {
+    if (s->pending() > 0) s->draft.clear();  // not fed
   }
 }
 
@@ -387,7 +392,7 @@ Plan Scheduler::plan(const PlanOptions& options) {
   Plan plan;
   admit_waiting(plan.copies);
   const bool unready =
-      std::ranges::any_of(running_, [&](int64_t id) { return sequences_.at(id).pending() > 1; });
+      std::ranges::any_of(running_, [](const auto& entry) { return entry.second->pending() > 1; });
   Room room{limits_.max_rows, options.max_draws};
   if (!options.lockstep || !unready) decode(room, plan);
   prefill(room, options.lockstep, plan);

@@ -2,13 +2,15 @@
 // What the next forward pass computes, decided on ids alone: no model, no memory, no text. Continuous batching:
 // sequences enter and leave between any two passes, prompts are prefilled in chunks beside the decoding of others,
 // the prompt of a group is computed once, its members share it and draw their first tokens from the same logits, and when
-// KV blocks run out the sequence that came last gives its own back and is computed again later. Not thread-safe.
+// KV blocks run out the sequence that came last gives its own back and is computed again later. The time of a pass
+// depends on the running sequences, not on the waiting ones (but for a logarithm). Not thread-safe.
 
 #include <cstdint>
 #include <limits>
 #include <map>
 #include <set>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "rollout/block_pool.h"
@@ -76,7 +78,7 @@ class Scheduler {
   std::vector<int64_t> decoding() const;  // running, and all but the last token computed
   bool idle() const { return sequences_.empty(); }
   int running() const { return static_cast<int>(running_.size()); }
-  int waiting() const { return static_cast<int>(waiting_.size()); }
+  int waiting() const { return static_cast<int>(sequences_.size() - running_.size()); }
   int blocks_in_use() const { return pool_.total() - pool_.available(); }
 
   // Totals since construction.
@@ -93,8 +95,10 @@ class Scheduler {
   void reset_peak() { counts_.peak_blocks = blocks_in_use(); }
 
  private:
+  struct Group;
   struct Sequence {
-    int64_t group = 0;
+    int64_t id = 0;
+    Group* group = nullptr;
     int shared = 0;
     std::vector<int32_t> tokens;
     std::vector<int> blocks;
@@ -105,53 +109,64 @@ class Scheduler {
     int pending() const { return static_cast<int>(tokens.size()) - cached; }
     bool undrawn() const { return static_cast<int>(tokens.size()) == shared; }
   };
-  // The prompt of a group, kept while members wait for it.
+  // Waiting sequences of one group that can be admitted at the same moments, by arrival.
+  struct Queue {
+    std::set<int64_t> ids;
+    int64_t listed = -1;  // the id of this queue in admissible_; -1: none
+  };
+  // The prompt of a group is kept while members wait for it.
   struct Group {
-    int waiting = 0, members = 0;
-    int64_t leader =
-        -1;  // computes the prompt for the others; if undrawn, its next token's logits too
+    int64_t id = 0;
+    int members = 0;
+    Queue undrawn, continued;  // waiting members without and with drawn tokens
+    // Computes the prompt for the others. If the leader is undrawn, they share the logits of its
+    // next token as well.
+    Sequence* leader = nullptr;
     std::vector<int> blocks;  // of all shared tokens but the last, once they are computed
     bool ready = false;
+    size_t waiting() const { return undrawn.ids.size() + continued.ids.size(); }
+    Queue& queue_of(const Sequence& s) { return s.undrawn() ? undrawn : continued; }
   };
-
-  bool is_running(int64_t id) const { return running_.contains(id); }
-  void settle();
-  void trim(Sequence& s);
-  void offer_to_cache(Sequence& s);
-  void offer_to_group(int64_t id, const Sequence& s);
-  bool is_continued(int64_t group) const;
-  bool prompt_is_coming(const Sequence& s) const;
-  void admit_waiting(std::vector<BlockCopy>& copies);
-  void enter(int64_t id);  // from waiting to running, with what its blocks hold
-  bool admit(int64_t id, std::vector<BlockCopy>& copies);
-  bool take_blocks(Sequence& s, std::vector<BlockCopy>& copies);
-  void share_prefix(Sequence& s);
-  // Of a pass.
+  // The budget of a pass.
   struct Room {
     int rows, draws;
   };
+
+  bool is_running(int64_t id) const { return running_.contains(id); }
+  void list(Group& group);
+  void list(Queue& queue, bool admissible);
+  void settle();
+  void trim(Sequence& s);
+  void offer_to_cache(Sequence& s);
+  void offer_to_group(Sequence& s);
+  void admit_waiting(std::vector<BlockCopy>& copies);
+  void enter(Sequence& s);  // from waiting to running, with what its blocks hold
+  bool admit(Sequence& s, std::vector<BlockCopy>& copies);
+  bool take_blocks(Sequence& s, std::vector<BlockCopy>& copies);
+  void share_prefix(Sequence& s);
   void decode(Room& room, Plan& plan);
   void prefill(Room& room, bool lockstep, Plan& plan);
-  void join(int64_t leader, Room& room, Plan& plan);
+  void join(Sequence& leader, Room& room, Plan& plan);
   void feed_drafts(Room& room, Plan& plan);
   int place_draft(Sequence& s, int most);
-  bool make_room(int64_t id, std::vector<BlockCopy>& copies);
-  int take_block(int64_t id);
+  bool make_room(Sequence& s, std::vector<BlockCopy>& copies);
+  int take_block(const Sequence& s);
   void unshare_last(Sequence& s, int block, std::vector<BlockCopy>& copies);
-  void leave(int64_t id);
-  void preempt(int64_t id);
+  void leave(Sequence& s);
+  void preempt(Sequence& s);
   void drop_blocks(Sequence& s);
   void forget_response(Sequence& s);
   void drop_prompt(Group& group);
-  void drop_prompts() {
-    for (auto& [id, group] : groups_) drop_prompt(group);
-  }
+  void drop_prompts();
 
   SchedulerLimits limits_;
   BlockPool pool_;
-  std::map<int64_t, Sequence> sequences_;
-  std::map<int64_t, Group> groups_;
-  std::set<int64_t> running_, waiting_;  // by arrival
+  std::unordered_map<int64_t, Sequence> sequences_;
+  std::unordered_map<int64_t, Group> groups_;
+  std::map<int64_t, Group*> with_prompt_;  // groups whose prompt is ready, by id
+  std::map<int64_t, Sequence*> running_;   // by arrival
+  std::set<int64_t> admissible_;           // the first id of each queue that may be admitted now
+  int64_t last_id_ = -1;
   Counts counts_;
 };
 

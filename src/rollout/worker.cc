@@ -138,8 +138,8 @@ void Worker::work() {
 void Worker::sleep(std::unique_lock<std::mutex>& lock) {
   constexpr double kLongest = 3600;  // seconds
   double seconds = kLongest;
-  for (const auto& [id, entry] : live_) {
-    seconds = std::min(seconds, entry.deadline.seconds_left());
+  if (!by_deadline_.empty()) {
+    seconds = std::min(seconds, by_deadline_.begin()->first.seconds_left());
   }
   const Stopwatch watch;
   wake_.wait_for(lock, std::chrono::duration<double>(seconds),
@@ -151,6 +151,7 @@ void Worker::sleep(std::unique_lock<std::mutex>& lock) {
 void Worker::start(int64_t id, Job job) {
   Entry& entry = live_[id];
   entry.deadline = job.deadline;
+  by_deadline_.emplace(job.deadline, id);
   entry.on_token = std::move(job.on_token);
   entry.on_finished = std::move(job.on_finished);
   data::Sample unstarted = job.request.sample;
@@ -190,6 +191,7 @@ void Worker::end(int64_t id, Outcome outcome) {
   Entry entry = std::move(it->second);
   live_.erase(it);
   by_engine_.erase(entry.engine_id);
+  by_deadline_.erase({entry.deadline, id});
   ++(outcome.status.ok() ? totals_.finished : totals_.aborted);
   {
     std::lock_guard lock(mutex_);
@@ -206,11 +208,9 @@ void Worker::abort_now(int64_t id, const Status& why) {
 }
 
 void Worker::abort_expired() {
-  std::vector<int64_t> expired;
-  for (const auto& [id, entry] : live_) {
-    if (entry.deadline.expired()) expired.push_back(id);
+  while (!by_deadline_.empty() && by_deadline_.begin()->first.expired()) {
+    abort_now(by_deadline_.begin()->second, timeout_error("the request's deadline passed"));
   }
-  for (const int64_t id : expired) abort_now(id, timeout_error("the request's deadline passed"));
 }
 
 void Worker::abort_live(const Status& why) {

@@ -8,8 +8,10 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -111,6 +113,7 @@ class Worker {
   std::unique_ptr<Engine> engine_;
   std::map<int64_t, Entry> live_;         // by id
   std::map<int64_t, int64_t> by_engine_;  // engine's id -> id
+  std::set<std::pair<Deadline, int64_t>> by_deadline_;  // of the entries of live_
   WorkerStats totals_;
 
   const RunnerLimits limits_;
