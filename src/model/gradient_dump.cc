@@ -1,4 +1,4 @@
-// gradient_dump MODEL ROWS.jsonl OUT.safetensors [REPEATS]: the gradient of the sum of all
+// gradient_dump MODEL ROWS.jsonl OUT.safetensors [REPEATS [DEVICE]]: the gradient of the sum of all
 // log-probabilities of the rows' tokens[1..], for comparison with another implementation. Prints
 // tokens per second of a repeat.
 
@@ -57,17 +57,19 @@ Status write_gradient(const Weights& weights, const std::string& path) {
   std::vector<at::Tensor> kept;
   std::vector<SafetensorsArray> arrays;
   for (const NamedTensor& named : weights.tensors()) {
-    kept.push_back(named.tensor.grad().contiguous());
+    kept.push_back(named.tensor.grad().cpu().contiguous());
     arrays.push_back(
         {named.name, Dtype::f32, kept.back().sizes().vec(), kept.back().const_data_ptr<float>()});
   }
   return write_safetensors(path, arrays);
 }
 
-Status run(const std::string& model, const std::string& rows, const std::string& out, int repeats) {
+Status run(const std::string& model, const std::string& rows, const std::string& out, int repeats,
+           const std::string& device) {
   configure_compute(2);
+  LS_RETURN_IF_ERROR(check_device(device));
   LS_ASSIGN_OR_RETURN(const ModelFiles files, read_model(model));
-  LS_ASSIGN_OR_RETURN(Weights weights, Weights::from_host(files.config, files.weights, "cpu"));
+  LS_ASSIGN_OR_RETURN(Weights weights, Weights::from_host(files.config, files.weights, device));
   LS_ASSIGN_OR_RETURN(const Problem problem, read_problem(rows));
   for (int i = 0; i < repeats; ++i) {
     const auto start = std::chrono::steady_clock::now();
@@ -82,12 +84,13 @@ Status run(const std::string& model, const std::string& rows, const std::string&
 }  // namespace longshot::model
 
 int main(int argc, char** argv) {
-  if (argc != 4 && argc != 5) {
-    std::fprintf(stderr, "usage: gradient_dump MODEL ROWS.jsonl OUT.safetensors [REPEATS]\n");
+  if (argc < 4 || argc > 6) {
+    std::fprintf(stderr,
+                 "usage: gradient_dump MODEL ROWS.jsonl OUT.safetensors [REPEATS [DEVICE]]\n");
     return 2;
   }
-  const longshot::Status status =
-      longshot::model::run(argv[1], argv[2], argv[3], argc == 5 ? std::atoi(argv[4]) : 1);
+  const longshot::Status status = longshot::model::run(
+      argv[1], argv[2], argv[3], argc > 4 ? std::atoi(argv[4]) : 1, argc > 5 ? argv[5] : "cpu");
   if (!status.ok()) std::fprintf(stderr, "gradient_dump: %s\n", status.to_string().c_str());
   return status.ok() ? 0 : 1;
 }
