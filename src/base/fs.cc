@@ -68,6 +68,20 @@ Result<std::string> read_file(const std::filesystem::path& path) {
   }
 }
 
+Result<std::filesystem::path> follow_links(
+    std::filesystem::path path, const std::function<bool(const std::filesystem::path&)>& stop) {
+  constexpr int kMaxLinks = 40;  // as Linux
+  std::error_code error;
+  for (int links = 0; links <= kMaxLinks; ++links) {
+    if (stop && stop(path)) return path;
+    if (!std::filesystem::is_symlink(std::filesystem::symlink_status(path, error))) return path;
+    const auto next = std::filesystem::read_symlink(path, error);
+    if (error) return io_error(path.string() + ": " + error.message());
+    path = path.parent_path() / next;  // an absolute target replaces the folder
+  }
+  return io_error(path.string() + ": too many symbolic links");
+}
+
 Status write_file_durable(const std::filesystem::path& path, std::string_view content) {
   FileDescriptor fd(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC);
   if (!fd.valid()) return errno_status("cannot create", path);
@@ -77,7 +91,8 @@ Status write_file_durable(const std::filesystem::path& path, std::string_view co
 }
 
 Status write_file_atomic(const std::filesystem::path& path, std::string_view content) {
-  std::filesystem::path temporary = path;
+  LS_ASSIGN_OR_RETURN(const std::filesystem::path target, follow_links(path));
+  std::filesystem::path temporary = target;
   temporary += ".tmp";
   Status written = write_file_durable(temporary, content);
   if (!written.ok()) {
@@ -85,7 +100,7 @@ Status write_file_atomic(const std::filesystem::path& path, std::string_view con
     std::filesystem::remove(temporary, ignored);
     return written;
   }
-  return rename_durable(temporary, path);
+  return rename_durable(temporary, target);
 }
 
 Status fsync_path(const std::filesystem::path& path) {

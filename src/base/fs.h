@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,8 +15,15 @@ namespace longshot {
 // The file's bytes. Errors name the path.
 Result<std::string> read_file(const std::filesystem::path& path);
 
+// The path behind all symbolic links of its last component, also where the last target does not
+// exist. Stops early at a path for which `stop` is true. An error if the links lead in a circle.
+Result<std::filesystem::path> follow_links(
+    std::filesystem::path path,
+    const std::function<bool(const std::filesystem::path&)>& stop = nullptr);
+
 // Writes to PATH.tmp, fsyncs, renames over PATH and fsyncs the directory: after a crash PATH holds
-// either the old or the new content, never a part. Creates no directories.
+// either the old or the new content, never a part. A link is followed and stays. Creates no
+// directories. For the files of a run; results that a user named go through base/output.h.
 Status write_file_atomic(const std::filesystem::path& path, std::string_view content);
 
 // Writes and fsyncs, no rename; for files inside a directory that is renamed as a whole.

@@ -111,14 +111,6 @@ Status run(InferenceOptions& options) {
   return ok_status();
 }
 
-Status run_caught(InferenceOptions& options) {
-  try {
-    return run(options);
-  } catch (const std::exception& error) {  // the tensor library's, such as out of memory
-    return internal_error(error.what());
-  }
-}
-
 }  // namespace
 
 void add_chat(CLI::App& app, int& exit_code) {
@@ -127,7 +119,8 @@ void add_chat(CLI::App& app, int& exit_code) {
   options->sampling.max_response_length = 1024;
   CLI::App* command = app.add_subcommand("chat", "Talk to a model in the terminal");
   add_inference_options(*command, *options);
-  command->callback([options, &exit_code] { exit_code = finish(run_caught(*options)); });
+  command->callback(
+      [options, &exit_code] { exit_code = finish([&] { return run(*options); }); });
 }
 
 }  // namespace longshot::commands

@@ -4,6 +4,7 @@
 // with state saved.
 
 #include <CLI/CLI.hpp>
+#include <functional>
 
 #include "base/status.h"
 
@@ -27,7 +28,8 @@ void add_convert(CLI::App& app, int& exit_code);
 void add_data(CLI::App& app, int& exit_code);
 void add_doctor(CLI::App& app, int& exit_code);
 
-// Prints "longshot: <message>" to stderr when the status is an error; returns the exit code for it.
-int finish(const Status& status);
+// Runs the work of a command. Prints "longshot: <message>" to stderr when it fails, also by an
+// exception of a library such as lack of memory, and returns the exit code.
+int finish(const std::function<Status()>& work);
 
 }  // namespace longshot::commands

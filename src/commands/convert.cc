@@ -126,7 +126,8 @@ void add_convert(CLI::App& app, int& exit_code) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_flag("--overwrite", options->overwrite, "replace a model that is already there");
-  command->callback([options, &exit_code] { exit_code = finish(convert(*options)); });
+  command->callback(
+      [options, &exit_code] { exit_code = finish([&] { return convert(*options); }); });
 }
 
 }  // namespace longshot::commands

@@ -192,7 +192,9 @@ void add_make(CLI::App& data, int& exit_code) {
       ->capture_default_str();
   app->callback([options, levels, &exit_code] {
     const std::string wrong = levels->empty() ? "" : parse_levels(*levels, *options);
-    exit_code = finish(wrong.empty() ? make(*options) : invalid_argument("--levels: " + wrong));
+    exit_code = finish([&] {
+      return wrong.empty() ? make(*options) : invalid_argument("--levels: " + wrong);
+    });
   });
 }
 
@@ -207,7 +209,8 @@ void add_inspect(CLI::App& data, int& exit_code) {
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   app->add_flag("--json", options->json, "print one JSON object");
-  app->callback([options, &exit_code] { exit_code = finish(inspect(*options)); });
+  app->callback(
+      [options, &exit_code] { exit_code = finish([&] { return inspect(*options); }); });
 }
 
 }  // namespace

@@ -3,13 +3,12 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 
-#include "base/fs.h"
 #include "base/run_log.h"
 #include "commands/command.h"
 #include "commands/inference.h"
+#include "commands/result_files.h"
 #include "commands/reward_types.h"
 #include "eval/evaluate.h"
 #include "loop/iteration_metrics.h"
@@ -85,36 +84,59 @@ Result<Loaded> load(Options& o) {
   return l;
 }
 
-void print_summary(const eval::EvalResult& r, const Options& o) {
-  fmt::print("problems           {} ({} samples, {} not judged)\n", r.problems, r.samples,
+// An error message may quote a whole answer.
+std::string shortened(const std::string& text) {
+  constexpr size_t kLongest = 500;
+  return text.size() <= kLongest ? text : text.substr(0, kLongest) + "...";
+}
+
+void print_summary(std::FILE* out, const eval::EvalResult& r, const Options& o) {
+  fmt::print(out, "problems           {} ({} samples, {} not judged)\n", r.problems, r.samples,
              r.errors);
-  fmt::print("pass@1             {:.4f}   95 % interval {:.4f} to {:.4f}\n", r.accuracy, r.low,
+  if (r.errors > 0) fmt::print(out, "not judged because {}\n", shortened(r.frequent_error));
+  fmt::print(out, "pass@1             {:.4f}   95 % interval {:.4f} to {:.4f}\n", r.accuracy, r.low,
              r.high);
-  for (const auto& [k, value] : r.pass_at_k)
-    fmt::print("{:<18} {:.4f}\n", fmt::format("pass@{}", k), value);
-  if (o.eval.n > 1) fmt::print("majority vote      {:.4f}\n", r.majority_vote);
+  for (const auto& [k, value] : r.pass_at_k) {
+    if (k > 1) fmt::print(out, "{:<18} {:.4f}\n", fmt::format("pass@{}", k), value);
+  }
+  if (o.eval.n > 1) fmt::print(out, "majority vote      {:.4f}\n", r.majority_vote);
+  fmt::print(out, "mean score         {:.4f}\n", r.score_mean);
   if (r.accuracy_by_source.size() > 1) {
     for (const auto& [source, value] : r.accuracy_by_source)
-      fmt::print("  {:<16} {:.4f}\n", source, value);
+      fmt::print(out, "  {:<16} {:.4f}\n", source.empty() ? "(no source)" : source, value);
   }
-  fmt::print("response length    {:.1f} tokens, {:.1f} % cut at {}\n", r.mean_response_length,
+  fmt::print(out, "response length    {:.1f} tokens, {:.1f} % cut at {}\n", r.mean_response_length,
              100 * r.cut_share, o.eval.engine.sampling.max_response_length);
-  fmt::print("speed              {:.0f} tokens/s, {:.1f} s in all\n", r.tokens_per_second,
+  fmt::print(out, "speed              {:.0f} tokens/s, {:.1f} s in all\n", r.tokens_per_second,
              r.seconds);
 }
 
-Status write_samples(const std::string& path, const std::vector<data::Group>& groups) {
+std::string sample_lines(const std::vector<data::Group>& groups) {
   std::string text;
   for (const SampleRecord& record : loop::sample_records(groups, -1))
     text += sample_line(0, record) + "\n";
-  return write_file_atomic(path, text);
+  return text;
 }
 
-Status run(Options& o) {
+OrderedJson figures(const eval::EvalResult& result, const Options& o) {
+  OrderedJson json = eval::to_json(result);
+  json["model"] = o.model;
+  json["n"] = o.eval.n;
+  json["temperature"] = o.eval.engine.sampling.temperature;
+  return json;
+}
+
+Status check(const Options& o) {
   for (int k : o.eval.ks) {
     if (k < 1 || k > o.eval.n)
       return invalid_argument(fmt::format("--pass-at {}: needs 1 <= k <= --n", k));
   }
+  return ok_status();
+}
+
+Status run(Options& o) {
+  LS_RETURN_IF_ERROR(check(o));
+  LS_ASSIGN_OR_RETURN(ResultFiles files, ResultFiles::open(o.output, o.samples));
   LS_ASSIGN_OR_RETURN(Loaded l, load(o));
   loop::ProgressLine progress;
   progress.start(0, 1);
@@ -125,14 +147,14 @@ Status run(Options& o) {
       eval::evaluate(*l.engine, l.prompts, *l.rewards, o.eval,
                      [&](const rollout::Progress& p) { progress.update(0, loop::describe(p)); }));
   progress.clear();
-  print_summary(evaluation.result, o);
-  if (!o.samples.empty()) LS_RETURN_IF_ERROR(write_samples(o.samples, evaluation.groups));
-  if (o.output.empty()) return ok_status();
-  OrderedJson json = eval::to_json(evaluation.result);
-  json["model"] = o.model;
-  json["n"] = o.eval.n;
-  json["temperature"] = o.eval.engine.sampling.temperature;
-  return write_file_atomic(o.output, json.dump(2) + "\n");
+  const eval::EvalResult& result = evaluation.result;
+  LS_RETURN_IF_ERROR(files.write_rows([&] { return sample_lines(evaluation.groups); }));
+  if (result.errors == result.samples) {
+    return invalid_argument(fmt::format("none of the {} samples could be judged: {}",
+                                        result.samples, shortened(result.frequent_error)));
+  }
+  print_summary(files.summary(), result, o);
+  return files.write_figures(figures(result, o));
 }
 
 void add_sampling_options(CLI::App& command, Options& o) {
@@ -157,7 +179,7 @@ void add_eval(CLI::App& app, int& exit_code) {
   CLI::App* command =
       app.add_subcommand("eval", "accuracy on held-out problems: pass@1, pass@k, majority vote");
   command->add_option("--model", o->model, "Hugging Face directory or .gguf")->required();
-  command->add_option("--data", o->files, "JSONL or parquet files of problems")->required();
+  command->add_option("--data", o->files, "JSONL or parquet files of problems; - is stdin")->required();
   command
       ->add_option(
           "--reward", o->rewards,
@@ -166,6 +188,12 @@ void add_eval(CLI::App& app, int& exit_code) {
   command->add_option("--reward-timeout", o->reward_timeout, "seconds per judgement");
   command->add_option("--chat-template", o->chat_template,
                       "family used instead of the model's own");
+  command->add_option("--prompt-key", o->columns.prompt, "column of the prompt")
+      ->capture_default_str();
+  command->add_option("--ground-truth-key", o->columns.ground_truth,
+                      "column of the answer; without it those of docs/formats.md");
+  command->add_option("--data-source-key", o->columns.data_source, "column of the problem's source")
+      ->capture_default_str();
   command->add_option("--system", o->columns.system_prompt, "system message put before every chat");
   command->add_option("--max-prompt-length", o->max_prompt_length,
                       "tokens; longer prompts are left out; 0 = what the model has room for");
@@ -178,7 +206,8 @@ void add_eval(CLI::App& app, int& exit_code) {
   add_speculation_option(*command, o->speculation);
   command->add_option("--output", o->output, "write the figures as JSON");
   command->add_option("--samples", o->samples, "write every sample with its verdict as JSONL");
-  command->callback([o, &exit_code] { exit_code = finish(run(*o)); });
+  command->callback(
+      [o, &exit_code] { exit_code = finish([&] { return run(*o); }); });
 }
 
 }  // namespace longshot::commands

@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <cstdio>
-#include <exception>
 #include <memory>
 #include <sstream>
 
@@ -11,6 +10,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/output.h"
 #include "base/stop.h"
 #include "commands/command.h"
 #include "commands/inference.h"
@@ -173,20 +173,13 @@ std::string format_texts(const std::vector<data::Sample>& samples) {
   return text;
 }
 
-Status write_output(const std::string& path, const std::string& text) {
-  if (path != "-") return write_file_atomic(path, text);
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    return io_error("stdout: the result could not be written");
-  }
-  return ok_status();
-}
-
 Status run(Options& options) {
   if (options.prompt.empty() == options.input.empty()) {
     return invalid_argument("give either --prompt TEXT or --input rows.jsonl");
   }
   LS_ASSIGN_OR_RETURN(model::ModelFiles files, load_for_inference(options.inference));
   LS_ASSIGN_OR_RETURN(const std::vector<Row> rows, read_rows(options, files));
+  LS_ASSIGN_OR_RETURN(Output output, Output::open(options.output));
   LS_ASSIGN_OR_RETURN(const auto engine, make_engine(options.inference, files,
                                                      limits_for(rows, options, files.config)));
   rollout::EngineOptions engine_options;
@@ -201,8 +194,9 @@ Status run(Options& options) {
   LS_ASSIGN_OR_RETURN(const auto samples,
                       engine->generate(jobs_for(rows, options), engine_options, on_progress));
   const bool texts_only = options.input.empty() && options.output == "-";
-  LS_RETURN_IF_ERROR(write_output(
-      options.output, texts_only ? format_texts(samples) : format_rows(rows, samples, options.n)));
+  LS_RETURN_IF_ERROR(
+      output.write(texts_only ? format_texts(samples) : format_rows(rows, samples, options.n)));
+  LS_RETURN_IF_ERROR(output.finish());
   if (!options.input.empty()) {
     const auto& metrics = engine->metrics();
     log::info("{:.0f} tokens, {:.0f} tokens/s, {:.2f} tokens of a sample per forward",
@@ -210,14 +204,6 @@ Status run(Options& options) {
               metrics.at("rollout/tokens_per_forward"));
   }
   return ok_status();
-}
-
-Status run_caught(Options& options) {
-  try {
-    return run(options);
-  } catch (const std::exception& error) {  // the tensor library's, such as out of memory
-    return internal_error(error.what());
-  }
 }
 
 }  // namespace
@@ -239,7 +225,7 @@ void add_generate(CLI::App& app, int& exit_code) {
   command->add_flag("--raw", options->raw, "no chat template: the prompt is the text to continue");
   add_inference_options(*command, options->inference);
   command->callback([options, &exit_code] {
-    exit_code = finish(run_caught(*options));
+    exit_code = finish([&] { return run(*options); });
     if (exit_code == 0 && stop_requested()) exit_code = kStoppedExitCode;
   });
 }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -16,6 +17,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/output.h"
 #include "base/stop.h"
 #include "base/thread_pool.h"
 #include "commands/command.h"
@@ -85,8 +87,8 @@ class LineReader {
 // Prints results in the order of the rows while later ones are still being judged.
 class OrderedWriter {
  public:
-  OrderedWriter(FILE* file, size_t window)
-      : file_(file), window_(window), thread_([this] { work(); }) {}
+  OrderedWriter(Output& output, size_t window)
+      : output_(output), window_(window), thread_([this] { work(); }) {}
 
   void push(std::future<std::string> line) {
     std::unique_lock lock(mutex_);
@@ -103,25 +105,28 @@ class OrderedWriter {
     }
     changed_.notify_all();
     thread_.join();
-    return failed_ ? io_error("cannot write the output") : ok_status();
+    return status_;
   }
 
  private:
   void work() {
+    constexpr size_t kBlock = 1 << 16;
+    std::string text;
     std::unique_lock lock(mutex_);
     while (true) {
       changed_.wait(lock, [this] { return closed_ || !lines_.empty(); });
       if (lines_.empty()) return;
       auto line = std::move(lines_.front());
       lock.unlock();
-      const std::string text = line.get() + "\n";
-      if (std::fwrite(text.data(), 1, text.size(), file_) != text.size()) failed_ = true;
+      text += line.get() + "\n";
       lock.lock();
       lines_.pop_front();
       changed_.notify_all();
       // Whoever waits for an answer gets it at once; a stream of rows is written in blocks.
       const bool more = !lines_.empty() && is_ready(lines_.front());
-      if (!more && std::fflush(file_) != 0) failed_ = true;
+      if (more && text.size() < kBlock) continue;
+      if (status_.ok()) status_ = output_.write(text);
+      text.clear();
     }
   }
 
@@ -129,13 +134,13 @@ class OrderedWriter {
     return line.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
   }
 
-  FILE* file_;
+  Output& output_;
   const size_t window_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::future<std::string>> lines_;
   bool closed_ = false;
-  std::atomic<bool> failed_{false};
+  Status status_;  // of the thread until it is joined
   std::thread thread_;
 };
 
@@ -194,18 +199,29 @@ std::string result_line(const data::Verdict& verdict) {
   return dump_json(out);
 }
 
-struct Tally {
+class Tally {
+ public:
   std::atomic<long> rows{0}, correct{0}, errors{0};
 
   void add(const data::Verdict& verdict) {
     ++rows;
-    if (!verdict.scored) ++errors;
     if (verdict.correct) ++correct;
+    if (verdict.scored) return;
+    std::lock_guard lock(mutex_);
+    if (errors++ == 0) first_error_ = verdict.error;
   }
+  std::string first_error() const {
+    std::lock_guard lock(mutex_);
+    return first_error_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::string first_error_;
 };
 
-Status grade_rows(const GradeOptions& options, int input, FILE* output, reward::RewardStage& stage,
-                  Tally& tally) {
+Status grade_rows(const GradeOptions& options, int input, Output& output,
+                  reward::RewardStage& stage, Tally& tally) {
   const std::string name = options.input.empty() ? "stdin" : options.input;
   LineReader reader(input);
   OrderedWriter writer(output, static_cast<size_t>(options.threads) * 64);
@@ -254,23 +270,31 @@ Result<reward::RewardOptions> reward_options(const GradeOptions& options) {
   return out;
 }
 
+// Writing to it would destroy the rows that are still to be read. A terminal may be both.
+bool is_same_file(int a, int b) {
+  struct stat first {}, second {};
+  return ::fstat(a, &first) == 0 && ::fstat(b, &second) == 0 && S_ISREG(first.st_mode) &&
+         first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
 Status grade(const GradeOptions& options) {
   LS_ASSIGN_OR_RETURN(const auto rewards, reward_options(options));
   LS_ASSIGN_OR_RETURN(const auto stage, reward::RewardStage::create(rewards));
   const bool from_file = !options.input.empty() && options.input != "-";
   const int input = from_file ? ::open(options.input.c_str(), O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
   if (input < 0) return not_found("cannot open '" + options.input + "': " + strerror(errno));
-  const bool to_file = !options.output.empty() && options.output != "-";
-  FILE* output = to_file ? std::fopen(options.output.c_str(), "we") : stdout;
-  if (output == nullptr)
-    return io_error("cannot create '" + options.output + "': " + strerror(errno));
+  LS_ASSIGN_OR_RETURN(Output output, Output::open(options.output, Output::Kind::stream));
+  if (is_same_file(input, output.descriptor()))
+    return invalid_argument("'" + options.input + "' cannot be both input and output");
   Tally tally;
-  const Status status = grade_rows(options, input, output, *stage, tally);
-  if (to_file) std::fclose(output);
+  Status status = grade_rows(options, input, output, *stage, tally);
+  const Status written = output.finish();
+  if (status.ok()) status = written;
   if (from_file) ::close(input);
   std::fprintf(stderr, "graded %ld rows: %ld correct, %ld errors\n", tally.rows.load(),
                tally.correct.load(), tally.errors.load());
-  return status;
+  if (!status.ok() || tally.errors == 0 || tally.errors < tally.rows) return status;
+  return invalid_argument("no row could be judged; the first: " + tally.first_error());
 }
 
 }  // namespace
@@ -283,10 +307,9 @@ void add_grade(CLI::App& app, int& exit_code) {
       "Input rows: {\"completion\", \"ground_truth\", \"data_source\"?, \"extra_info\"?, "
       "\"prompt\"?}.\n"
       "Output rows: {\"score\", \"correct\", \"answer\"} or {\"error\"}. A row that cannot be read "
-      "ends the command "
-      "with exit code 2.");
-  command->add_option("--input,-i", options->input, "rows; default stdin");
-  command->add_option("--output,-o", options->output, "results; default stdout");
+      "ends the command with exit code 2, and so do rewards that can judge no row at all.");
+  command->add_option("--input,-i", options->input, "rows; default stdin, also -");
+  command->add_option("--output,-o", options->output, "results; default stdout, also -");
   command->add_option("--reward,-r", options->rewards,
                       "a reward function: auto (default), math, choice, countdown, exact, "
                       "reasoning_gym, code, \"type:weight\", "
@@ -300,7 +323,8 @@ void add_grade(CLI::App& app, int& exit_code) {
       ->check(CLI::PositiveNumber);
   command->add_option("--retries", options->retries, "after a timeout or an unavailable service")
       ->check(CLI::Range(0, 100));
-  command->callback([options, &exit_code] { exit_code = finish(grade(*options)); });
+  command->callback(
+      [options, &exit_code] { exit_code = finish([&] { return grade(*options); }); });
 }
 
 }  // namespace longshot::commands

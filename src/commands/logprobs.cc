@@ -11,6 +11,7 @@
 
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/output.h"
 #include "commands/command.h"
 #include "model/format/model_files.h"
 #include "model/runtime.h"
@@ -124,27 +125,16 @@ Status run(const Options& options) {
   LS_RETURN_IF_ERROR(model::check_device(options.device));
   LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_model(options.model));
   LS_ASSIGN_OR_RETURN(const std::vector<Row> rows, read_rows(options, files));
+  LS_ASSIGN_OR_RETURN(Output output, Output::open(options.output));
   LS_ASSIGN_OR_RETURN(const model::Weights weights,
                       model::Weights::from_host(files.config, files.weights, options.device));
   files.weights.clear();
   std::vector<std::vector<int32_t>> sequences;
   for (const Row& row : rows) sequences.push_back(row.tokens);
-  const std::string text = format_rows(
+  LS_RETURN_IF_ERROR(output.write(format_rows(
       rows,
-      model::sequence_logprobs(weights, sequences, options.temperature, options.batch_tokens));
-  if (options.output != "-") return write_file_atomic(options.output, text);
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    return io_error("stdout: the result could not be written");
-  }
-  return ok_status();
-}
-
-Status run_caught(const Options& options) {
-  try {
-    return run(options);
-  } catch (const std::exception& error) {  // the tensor library's, such as out of memory
-    return internal_error(error.what());
-  }
+      model::sequence_logprobs(weights, sequences, options.temperature, options.batch_tokens))));
+  return output.finish();
 }
 
 }  // namespace
@@ -170,7 +160,8 @@ void add_logprobs(CLI::App& app, int& exit_code) {
   command->add_option("--batch-tokens", options->batch_tokens, "tokens in one forward pass")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command->callback([options, &exit_code] { exit_code = finish(run_caught(*options)); });
+  command->callback(
+      [options, &exit_code] { exit_code = finish([&] { return run(*options); }); });
 }
 
 }  // namespace longshot::commands

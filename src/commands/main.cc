@@ -1,8 +1,15 @@
 // longshot: a table of subcommands.
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <new>
+#include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/nearest.h"
 #include "base/stop.h"
 #include "commands/command.h"
 
@@ -14,11 +21,49 @@ using namespace longshot::commands;  // NOLINT: the table below is the whole fil
 // In the order --help lists them.
 const std::vector<AddCommand>& commands() {
   static const std::vector<AddCommand> table = {
-      add_sft,        add_train,  add_eval,    add_rm,       add_rm_eval,  add_generate,
-      add_chat,       add_serve,  add_sandbox, add_logprobs, add_tokenize, add_grade,
-      add_make_tests, add_report, add_convert, add_data,     add_doctor,
+      add_doctor,   add_sft,   add_train, add_eval,    add_rm,      add_rm_eval,
+      add_generate, add_chat,  add_serve, add_sandbox, add_logprobs, add_tokenize,
+      add_grade,    add_make_tests, add_report, add_convert, add_data,
   };
   return table;
+}
+
+const CLI::App* find(const CLI::App& app, const std::string& name) {
+  for (const CLI::App* command : app.get_subcommands(nullptr)) {
+    if (command->get_name() == name) return command;
+  }
+  return nullptr;
+}
+
+int refuse(const CLI::App& app, const std::string& name) {
+  std::vector<std::string> names = {"help"};
+  for (const CLI::App* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
+  const auto nearest = longshot::nearest_word(name, names);
+  const std::string hint =
+      nearest ? "did you mean " + *nearest + "?" : "`longshot help` lists the commands";
+  std::fprintf(stderr, "longshot: no command '%s'; %s\n", name.c_str(), hint.c_str());
+  return 2;
+}
+
+// `longshot help [COMMAND [SUBCOMMAND]]`, and nothing at all.
+int help(const CLI::App& app, const std::vector<std::string>& words) {
+  const CLI::App* shown = &app;
+  for (const std::string& word : words) {
+    const CLI::App* next = find(*shown, word);
+    if (next == nullptr) return refuse(*shown, word);
+    shown = next;
+  }
+  std::fputs(shown->help().c_str(), stdout);
+  return 0;
+}
+
+// The last border: an exception on any thread, such as lack of memory.
+[[noreturn]] void on_terminate() {
+  finish([]() -> longshot::Status {
+    if (const auto error = std::current_exception()) std::rethrow_exception(error);
+    return longshot::internal_error("terminated without an exception");
+  });
+  std::_Exit(1);
 }
 
 }  // namespace
@@ -27,8 +72,14 @@ int main(int argc, char** argv) {
   CLI::App app{"longshot: trains language models to reason by reinforcement learning"};
   app.set_version_flag("--version", LONGSHOT_VERSION);
   app.require_subcommand(1);
+  app.footer("`longshot help COMMAND` or `longshot COMMAND --help` lists a command's options.");
   int exit_code = 0;
   for (const AddCommand add : commands()) add(app, exit_code);
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  if (words.empty()) return help(app, {});
+  if (words[0] == "help") return help(app, {words.begin() + 1, words.end()});
+  if (!words[0].starts_with('-') && find(app, words[0]) == nullptr) return refuse(app, words[0]);
+  std::set_terminate(on_terminate);
   longshot::install_stop_handler();
   try {
     app.parse(argc, argv);

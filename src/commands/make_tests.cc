@@ -238,14 +238,6 @@ Status run(Options& options, bool seeded) {
   return made.ok() ? errors_status(funnel) : made;
 }
 
-Status run_caught(Options& options, bool seeded) {
-  try {
-    return run(options, seeded);
-  } catch (const std::exception& error) {  // the tensor library's, such as out of memory
-    return internal_error(error.what());
-  }
-}
-
 void add_thresholds(CLI::App& command, make_tests::RunOptions& run) {
   make_tests::Thresholds& t = run.make.thresholds;
   command.add_option("--cases", t.cases, "test cases a generator is run for")
@@ -359,7 +351,7 @@ void add_make_tests(CLI::App& app, int& exit_code) {
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   command->callback([options, command, &exit_code] {
-    exit_code = finish(run_caught(*options, command->count("--seed") > 0));
+    exit_code = finish([&] { return run(*options, command->count("--seed") > 0); });
   });
 }
 

@@ -4,7 +4,9 @@
 
 #include <fmt/format.h>
 
-#include "base/fs.h"
+#include <cstdio>
+
+#include "base/output.h"
 #include "commands/command.h"
 
 namespace longshot::commands {
@@ -18,9 +20,12 @@ struct Arguments {
 
 Status run(const Arguments& arguments) {
   const std::vector<std::filesystem::path> folders(arguments.runs.begin(), arguments.runs.end());
+  LS_ASSIGN_OR_RETURN(Output output, Output::open(arguments.output));
   LS_ASSIGN_OR_RETURN(const std::string page, report::make_report(folders, arguments.options));
-  LS_RETURN_IF_ERROR(write_file_atomic(arguments.output, page));
-  fmt::print("{}: {} run{}, {:.1f} MB\n", arguments.output, folders.size(),
+  std::FILE* const summary = output.is_stdout() ? stderr : stdout;
+  LS_RETURN_IF_ERROR(output.write(page));
+  LS_RETURN_IF_ERROR(output.finish());
+  fmt::print(summary, "{}: {} run{}, {:.1f} MB\n", output.name(), folders.size(),
              folders.size() == 1 ? "" : "s", static_cast<double>(page.size()) / 1e6);
   return ok_status();
 }
@@ -32,7 +37,7 @@ void add_report(CLI::App& app, int& exit_code) {
   CLI::App* command =
       app.add_subcommand("report", "Make one HTML page of curves and samples from run folders");
   command->add_option("runs", arguments->runs, "Run folders (with metrics.jsonl)")->required();
-  command->add_option("-o,--output", arguments->output, "File to write")->capture_default_str();
+  command->add_option("-o,--output", arguments->output, "File to write; - is stdout")->capture_default_str();
   command->add_option("--title", arguments->options.title, "Heading of the page")
       ->capture_default_str();
   command
@@ -40,7 +45,8 @@ void add_report(CLI::App& app, int& exit_code) {
                    "Samples in the page, all runs together")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command->callback([arguments, &exit_code] { exit_code = finish(run(*arguments)); });
+  command->callback(
+      [arguments, &exit_code] { exit_code = finish([&] { return run(*arguments); }); });
 }
 
 }  // namespace longshot::commands

@@ -23,7 +23,7 @@ void add_rm(CLI::App& app, int& exit_code) {
       app.add_subcommand("rm", "train a reward model that scores responses, on labels or on pairs");
   arguments->add_to(*command);
   command->callback([arguments, &exit_code] {
-    exit_code = finish(run_with_config<loop::RmConfig>(*arguments, run));
+    exit_code = finish([&] { return run_with_config<loop::RmConfig>(*arguments, run); });
   });
 }
 

@@ -9,11 +9,11 @@
 #include <memory>
 
 #include "base/clock.h"
-#include "base/fs.h"
 #include "base/stop.h"
 #include "base/thread_pool.h"
 #include "commands/command.h"
 #include "commands/inference.h"
+#include "commands/result_files.h"
 #include "eval/judgements.h"
 #include "loop/parts.h"
 #include "model/score.h"
@@ -222,35 +222,35 @@ std::string figure(const OrderedJson& value) {
   return value.is_number() ? fmt::format("{:.4f}", value.get<double>()) : "-";
 }
 
-void print_figures(const OrderedJson& json) {
-  fmt::print("responses          {} ({} malformed verdicts, {} failures: error rate {:.4f})\n",
+void print_figures(std::FILE* out, const OrderedJson& json) {
+  fmt::print(out, "responses          {} ({} malformed verdicts, {} failures: error rate {:.4f})\n",
              json["responses"].get<int64_t>(), json["malformed"].get<int64_t>(),
              json["failed"].get<int64_t>(), json["error_rate"].get<double>());
   if (json.contains("accuracy")) {
-    fmt::print("accuracy           {}   95 % interval {} to {}, of the {} judged\n",
+    fmt::print(out, "accuracy           {}   95 % interval {} to {}, of the {} judged\n",
                figure(json["accuracy"]), figure(json["accuracy_95"][0]),
                figure(json["accuracy_95"][1]), json["judged"].get<int64_t>());
-    fmt::print("  of right ones    {}\n  of wrong ones    {}\n", figure(json["accuracy_of_right"]),
+    fmt::print(out, "  of right ones    {}\n  of wrong ones    {}\n", figure(json["accuracy_of_right"]),
                figure(json["accuracy_of_wrong"]));
-    fmt::print("area under curve   {}\nBrier score        {}\ncalibration error  {}\n",
+    fmt::print(out, "area under curve   {}\nBrier score        {}\ncalibration error  {}\n",
                figure(json["auc"]), figure(json["brier"]), figure(json["calibration_error"]));
-    fmt::print("probability      responses   mean   right\n");
+    fmt::print(out, "probability      responses   mean   right\n");
     for (size_t b = 0; b < json["bins"].size(); ++b) {
       const OrderedJson& bin = json["bins"][b];
       if (bin["count"] == 0) continue;
-      fmt::print("  {:.1f} to {:.1f}   {:>10}   {:.3f}   {:.3f}\n", 0.1 * static_cast<double>(b),
+      fmt::print(out, "  {:.1f} to {:.1f}   {:>10}   {:.3f}   {:.3f}\n", 0.1 * static_cast<double>(b),
                  0.1 * static_cast<double>(b + 1), bin["count"].get<int64_t>(),
                  bin["probability"].get<double>(), bin["right"].get<double>());
     }
   }
   if (json.contains("pair_accuracy"))
-    fmt::print("pair accuracy      {}   of {} pairs\n", figure(json["pair_accuracy"]),
+    fmt::print(out, "pair accuracy      {}   of {} pairs\n", figure(json["pair_accuracy"]),
                json["pairs"].get<int64_t>());
-  fmt::print("speed              {:.1f} s in all\n", json["seconds"].get<double>());
+  fmt::print(out, "speed              {:.1f} s in all\n", json["seconds"].get<double>());
 }
 
-Status write_judgements(const std::string& path, const std::vector<prompts::JudgedRow>& rows,
-                        const std::vector<Item>& items, const std::vector<Answer>& answers) {
+std::string judgement_lines(const std::vector<prompts::JudgedRow>& rows,
+                            const std::vector<Item>& items, const std::vector<Answer>& answers) {
   std::string text;
   for (size_t i = 0; i < items.size(); ++i) {
     const prompts::JudgedRow& row = rows[items[i].row];
@@ -268,7 +268,7 @@ Status write_judgements(const std::string& path, const std::vector<prompts::Judg
     }
     text += dump_json(line) + "\n";
   }
-  return write_file_atomic(path, text);
+  return text;
 }
 
 enum class Kind { classic, reasoning, served };
@@ -329,6 +329,7 @@ Status run(Options& o) {
   LS_ASSIGN_OR_RETURN(const Kind kind, kind_of(o));
   LS_RETURN_IF_ERROR(check_given(o, kind));
   LS_ASSIGN_OR_RETURN(const auto rows, prompts::read_judged(o.files));
+  LS_ASSIGN_OR_RETURN(ResultFiles files, ResultFiles::open(o.output, o.judgements));
   const std::vector<Item> items = items_of(rows);
   std::vector<Answer> answers(items.size());
   const Stopwatch watch;
@@ -339,10 +340,11 @@ Status run(Options& o) {
   if (!outcome.first_failure.empty())
     std::fprintf(stderr, "longshot: no verdict for some responses; the first: %s\n",
                  outcome.first_failure.c_str());
-  print_figures(json);
-  if (!o.judgements.empty())
-    LS_RETURN_IF_ERROR(write_judgements(o.judgements, rows, items, answers));
-  return o.output.empty() ? ok_status() : write_file_atomic(o.output, json.dump(2) + "\n");
+  LS_RETURN_IF_ERROR(files.write_rows([&] { return judgement_lines(rows, items, answers); }));
+  if (outcome.failed == static_cast<int64_t>(items.size()))
+    return invalid_argument("no response could be judged; the first: " + outcome.first_failure);
+  print_figures(files.summary(), json);
+  return files.write_figures(json);
 }
 
 }  // namespace
@@ -384,7 +386,7 @@ void add_rm_eval(CLI::App& app, int& exit_code) {
   command->callback([o, command, &exit_code] {
     for (const Only& only : kOnly)
       if (command->count(only.option) > 0) o->given.push_back(only.option);
-    exit_code = finish(run(*o));
+    exit_code = finish([&] { return run(*o); });
   });
 }
 

@@ -98,7 +98,8 @@ void add_sandbox(CLI::App& app, int& exit_code) {
   command->add_flag("!--no-cgroups", options->pool.use_groups,
                     "do without control groups: memory is limited a process only");
   add_limits(*command, *options);
-  command->callback([options, &exit_code] { exit_code = finish(run(*options)); });
+  command->callback(
+      [options, &exit_code] { exit_code = finish([&] { return run(*options); }); });
 }
 
 }  // namespace longshot::commands

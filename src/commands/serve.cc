@@ -78,7 +78,7 @@ Status check_limits(const rollout::RunnerLimits& limits) {
       limits.kv_blocks, limits.max_sequence, least));
 }
 
-Result<bool> run(Options& options) {
+Result<bool> serve(Options& options) {
   LS_ASSIGN_OR_RETURN(model::ModelFiles files, load_for_inference(options.inference));
   const rollout::RunnerLimits limits = limits_of(options, files.config);
   LS_RETURN_IF_ERROR(check_limits(limits));
@@ -107,14 +107,9 @@ Result<bool> run(Options& options) {
   return drain(*http, worker, options.grace);
 }
 
-Status run_caught(Options& options) {
-  try {
-    const auto drained = run(options);
-    if (!drained.ok()) return drained.status();
-    return *drained ? ok_status() : cancelled("stopped before all requests were answered");
-  } catch (const std::exception& error) {  // the tensor library's, such as out of memory
-    return internal_error(error.what());
-  }
+Status run(Options& options) {
+  LS_ASSIGN_OR_RETURN(const bool drained, serve(options));
+  return drained ? ok_status() : cancelled("stopped before all requests were answered");
 }
 
 void add_limits(CLI::App& command, Options& options) {
@@ -160,7 +155,8 @@ void add_serve(CLI::App& app, int& exit_code) {
   command->add_option("--served-model-name", options->model_name,
                       "the name requests ask for; default: the last part of --model");
   add_limits(*command, *options);
-  command->callback([options, &exit_code] { exit_code = finish(run_caught(*options)); });
+  command->callback(
+      [options, &exit_code] { exit_code = finish([&] { return run(*options); }); });
 }
 
 }  // namespace longshot::commands

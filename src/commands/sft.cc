@@ -23,7 +23,7 @@ void add_sft(CLI::App& app, int& exit_code) {
       app.add_subcommand("sft", "supervised fine-tuning on chats, completions or text");
   arguments->add_to(*command);
   command->callback([arguments, &exit_code] {
-    exit_code = finish(run_with_config<loop::SftConfig>(*arguments, run));
+    exit_code = finish([&] { return run_with_config<loop::SftConfig>(*arguments, run); });
   });
 }
 

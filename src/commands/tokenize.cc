@@ -6,6 +6,7 @@
 #include <iostream>
 #include <memory>
 
+#include "base/output.h"
 #include "commands/command.h"
 #include "model/format/gguf_model.h"
 #include "tokenizer/tokenizer.h"
@@ -14,10 +15,14 @@ namespace longshot::commands {
 namespace {
 
 struct TokenizeOptions {
-  std::string model, input, output;
+  std::string model, input = "-", output = "-";
   bool decode = false;
   bool no_special = false;
 };
+
+bool is_stdin(const TokenizeOptions& options) {
+  return options.input.empty() || options.input == "-";
+}
 
 using TokenizerPtr = std::unique_ptr<tokenizer::Tokenizer>;
 
@@ -54,8 +59,10 @@ Result<Json> decode_row(const tokenizer::Tokenizer& tokenizer, const Json& row, 
 }
 
 Status convert_rows(const tokenizer::Tokenizer& tokenizer, const TokenizeOptions& options,
-                    std::istream& in, std::ostream& out) {
-  const std::string source = options.input.empty() ? "<stdin>" : options.input;
+                    std::istream& in, Output& out) {
+  constexpr size_t kBlock = 1 << 16;
+  const std::string source = is_stdin(options) ? "<stdin>" : options.input;
+  std::string text;
   const auto convert = options.decode ? decode_row : encode_row;
   std::string line;
   for (int64_t number = 1; std::getline(in, line); ++number) {
@@ -63,29 +70,26 @@ Status convert_rows(const tokenizer::Tokenizer& tokenizer, const TokenizeOptions
     const std::string where = fmt::format("{}:{}", source, number);
     LS_ASSIGN_OR_RETURN(const Json row, parse_json(line, where));
     LS_ASSIGN_OR_RETURN(const Json converted, convert(tokenizer, row, options.no_special, where));
-    out << dump_json(converted) << '\n';
+    text += dump_json(converted) + '\n';
+    // A program at the other end of a pipe waits for the answer to each of its rows.
+    if (text.size() < kBlock && in.rdbuf()->in_avail() > 0) continue;
+    LS_RETURN_IF_ERROR(out.write(text));
+    text.clear();
   }
   if (in.bad()) return io_error("cannot read " + source);
-  out.flush();
-  if (!out)
-    return io_error("cannot write " + (options.output.empty() ? "<stdout>" : options.output));
-  return ok_status();
+  LS_RETURN_IF_ERROR(out.write(text));
+  return out.finish();
 }
 
 Status run(const TokenizeOptions& options) {
   LS_ASSIGN_OR_RETURN(const TokenizerPtr tokenizer, load(options.model));
   std::ifstream input;
-  std::ofstream output;
-  if (!options.input.empty()) {
+  if (!is_stdin(options)) {
     input.open(options.input, std::ios::binary);
     if (!input) return not_found("cannot open " + options.input);
   }
-  if (!options.output.empty()) {
-    output.open(options.output, std::ios::binary | std::ios::trunc);
-    if (!output) return io_error("cannot create " + options.output);
-  }
-  return convert_rows(*tokenizer, options, options.input.empty() ? std::cin : input,
-                      options.output.empty() ? std::cout : output);
+  LS_ASSIGN_OR_RETURN(Output output, Output::open(options.output));
+  return convert_rows(*tokenizer, options, is_stdin(options) ? std::cin : input, output);
 }
 
 }  // namespace
@@ -95,12 +99,15 @@ void add_tokenize(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand(
       "tokenize", "Turn rows {\"text\": ...} into {\"tokens\": [...]}, or back with --decode");
   command->add_option("--model", options->model, "Model directory or .gguf file")->required();
-  command->add_option("--input", options->input, "JSON Lines to read (default: stdin)");
-  command->add_option("--output", options->output, "JSON Lines to write (default: stdout)");
+  command->add_option("--input", options->input, "JSON Lines to read; - is stdin")
+      ->capture_default_str();
+  command->add_option("--output", options->output, "JSON Lines to write; - is stdout")
+      ->capture_default_str();
   command->add_flag("--decode", options->decode, "Turn {\"tokens\": [...]} into {\"text\": ...}");
   command->add_flag("--no-special", options->no_special,
                     "Read special tokens in the text as plain text; with --decode leave them out");
-  command->callback([options, &exit_code] { exit_code = finish(run(*options)); });
+  command->callback(
+      [options, &exit_code] { exit_code = finish([&] { return run(*options); }); });
 }
 
 }  // namespace longshot::commands

@@ -23,7 +23,7 @@ void add_train(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("train", "reinforcement learning with verifiable rewards");
   arguments->add_to(*command);
   command->callback([arguments, &exit_code] {
-    exit_code = finish(run_with_config<loop::TrainConfig>(*arguments, run));
+    exit_code = finish([&] { return run_with_config<loop::TrainConfig>(*arguments, run); });
   });
 }
 

@@ -45,18 +45,9 @@ Tally tally(const data::Group& group) {
   return t;
 }
 
-// Normal interval of a mean from the spread of its terms.
-std::pair<double, double> mean_interval(const std::vector<double>& terms, double mean) {
-  double square = 0;
-  for (double x : terms) square += (x - mean) * (x - mean);
-  const double n = static_cast<double>(terms.size());
-  if (n < 2) return {0, 1};
-  const double half = kZ95 * std::sqrt(square / (n - 1) / n);
-  return {std::max(0.0, mean - half), std::min(1.0, mean + half)};
-}
-
 void add_sample_figures(const std::vector<data::Group>& groups, EvalResult& r) {
   Summary length, cut, score;
+  std::vector<data::Verdict> verdicts;
   for (const data::Group& group : groups) {
     for (size_t i = 0; i < group.samples.size(); ++i) {
       length.add(static_cast<double>(group.samples[i].tokens.size()));
@@ -64,11 +55,13 @@ void add_sample_figures(const std::vector<data::Group>& groups, EvalResult& r) {
       if (group.verdicts[i].scored) score.add(group.verdicts[i].score);
       if (!group.verdicts[i].scored) ++r.errors;
     }
+    verdicts.insert(verdicts.end(), group.verdicts.begin(), group.verdicts.end());
   }
   r.samples = length.count();
   r.mean_response_length = length.mean();
   r.cut_share = cut.mean();
   r.score_mean = score.mean();
+  r.frequent_error = reward::most_frequent_error(verdicts);
 }
 
 }  // namespace
@@ -90,6 +83,21 @@ std::pair<double, double> wilson_interval(double right, double total) {
   return {std::max(0.0, centre - half), std::min(1.0, centre + half)};
 }
 
+std::pair<double, double> cluster_interval(const std::vector<double>& rates, double samples) {
+  const double problems = static_cast<double>(rates.size());
+  if (problems < 1) return {0, 1};
+  Summary mean;
+  for (double rate : rates) mean.add(rate);
+  double squares = 0;
+  for (double rate : rates) squares += (rate - mean.mean()) * (rate - mean.mean());
+  const double variance = problems > 1 ? squares / (problems - 1) / problems : 0;
+  const double simple = mean.mean() * (1 - mean.mean());  // variance of one independent sample
+  // All right or all wrong: nothing shows that a problem's samples differ.
+  const double size = simple <= 0 ? problems : variance > 0 ? simple / variance : samples;
+  const double effective = std::clamp(size, problems, std::max(problems, samples));
+  return wilson_interval(mean.mean() * effective, effective);
+}
+
 EvalResult summarize(const std::vector<data::Group>& groups, const std::vector<int>& ks) {
   EvalResult r;
   add_sample_figures(groups, r);
@@ -97,11 +105,11 @@ EvalResult summarize(const std::vector<data::Group>& groups, const std::vector<i
   std::map<std::string, Summary> by_source;
   std::map<int, Summary> at_k;
   Summary majority;
-  int most_samples = 0;
+  double judged = 0;
   for (const data::Group& group : groups) {
     const Tally t = tally(group);
     if (t.judged == 0) continue;
-    most_samples = std::max(most_samples, t.judged);
+    judged += t.judged;
     rates.push_back(static_cast<double>(t.right) / t.judged);
     by_source[group.prompt.data_source].add(rates.back());
     majority.add(t.majority_right ? 1 : 0);
@@ -113,8 +121,7 @@ EvalResult summarize(const std::vector<data::Group>& groups, const std::vector<i
   for (double rate : rates) mean.add(rate);
   r.problems = mean.count();
   r.accuracy = mean.mean();
-  std::tie(r.low, r.high) = most_samples <= 1 ? wilson_interval(r.accuracy * r.problems, r.problems)
-                                              : mean_interval(rates, r.accuracy);
+  std::tie(r.low, r.high) = cluster_interval(rates, judged);
   r.majority_vote = majority.mean();
   for (const auto& [k, s] : at_k) r.pass_at_k[k] = s.mean();
   for (const auto& [source, s] : by_source) r.accuracy_by_source[source] = s.mean();
@@ -167,7 +174,7 @@ Metrics to_metrics(const EvalResult& r) {
                {"val/errors", static_cast<double>(r.errors)},
                {"timing_s/testing", r.seconds}};
   for (const auto& [source, accuracy] : r.accuracy_by_source)
-    m["val-core/" + source + "/acc"] = accuracy;
+    m["val-core/" + (source.empty() ? "all" : source) + "/acc"] = accuracy;
   for (const auto& [k, value] : r.pass_at_k) m["val/pass@" + std::to_string(k)] = value;
   return m;
 }
@@ -184,6 +191,7 @@ OrderedJson to_json(const EvalResult& r) {
                       {"score_mean", r.score_mean},
                       {"tokens_per_second", r.tokens_per_second},
                       {"seconds", r.seconds}};
+  if (r.errors > 0) json["frequent_error"] = r.frequent_error;
   for (const auto& [k, value] : r.pass_at_k) json["pass_at_k"][std::to_string(k)] = value;
   for (const auto& [source, value] : r.accuracy_by_source)
     json["accuracy_by_source"][source] = value;

@@ -28,12 +28,13 @@ struct EvalResult {
   int64_t problems = 0;             // with at least one judged sample
   int64_t samples = 0, errors = 0;  // errors are excluded, never wrong answers
   double accuracy = 0;              // pass@1: mean over problems of the share of right samples
-  double low = 0, high = 0;         // 95 % interval of `accuracy`, from the spread over problems
+  double low = 0, high = 0;         // 95 % interval of `accuracy`: cluster_interval()
   std::map<int, double> pass_at_k;
   double majority_vote = 0;         // the most frequent answer is right; only meaningful for n > 1
   double mean_response_length = 0;  // tokens
   double cut_share = 0;             // responses cut by the token cap
-  double score_mean = 0;
+  double score_mean = 0;            // of the judged samples
+  std::string frequent_error;       // the reason that most of the errors have
   double tokens_per_second = 0, seconds = 0;
   std::map<std::string, double> accuracy_by_source;
 };
@@ -59,6 +60,13 @@ double pass_at_k(int n, int c, int k);
 
 // Wilson score interval of `right` successes in `total`, 95 %.
 std::pair<double, double> wilson_interval(double right, double total);
+
+// 95 % interval of the mean of `rates`, the shares of right samples of problems that have `samples`
+// judged samples in all. The samples of a problem are alike, so they count as fewer: Wilson's
+// interval for the sample size that has the variance of the mean between problems (Korn and
+// Graubard 1998, Survey Methodology 24, 193-201), at least the number of problems and at most that
+// of samples. It is never empty, and with one sample a problem it is Wilson's interval itself.
+std::pair<double, double> cluster_interval(const std::vector<double>& rates, double samples);
 
 Metrics to_metrics(const EvalResult& result);  // val/accuracy, val/accuracy_low, ...
 OrderedJson to_json(const EvalResult& result);

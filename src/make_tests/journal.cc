@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
 #include <string_view>
 
 #include "base/fs.h"
+#include "base/output.h"
 
 namespace longshot::make_tests {
 namespace {
@@ -142,19 +142,15 @@ Funnel Journal::funnel(const std::vector<Problem>& problems, int* left) const {
 
 Status Journal::write_tests(const std::vector<Problem>& problems) const {
   LS_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path()));
-  const fs::path temporary = tests_path().string() + ".tmp";
-  std::ofstream out(temporary, std::ios::binary | std::ios::trunc);
+  LS_ASSIGN_OR_RETURN(Output output, Output::open(tests_path()));
   for (const Problem& problem : problems) {
     const Entry* entry = find(problem);
     if (entry == nullptr || entry->state != State::kept) continue;
     LS_ASSIGN_OR_RETURN(const OrderedJson line,
                         parse_line(file.bytes().substr(entry->begin, entry->size), path()));
-    out << dump_json(line.value("row", OrderedJson())) << '\n';
+    LS_RETURN_IF_ERROR(output.write(dump_json(line.value("row", OrderedJson())) + '\n'));
   }
-  out.close();
-  if (!out) return io_error("cannot write " + temporary.string());
-  LS_RETURN_IF_ERROR(fsync_path(temporary));
-  return rename_durable(temporary, tests_path());
+  return output.finish();
 }
 
 Status Journal::write_results(const std::vector<Problem>& problems) const {
@@ -167,7 +163,7 @@ Status Journal::write_results(const std::vector<Problem>& problems) const {
     if (const Entry* entry = find(problem)) report["problems"].push_back(entry->record);
   }
   // What programs and models wrote may be cut inside a character, or be no text at all.
-  return write_file_atomic(
+  return write_output(
       report_path(), report.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
 }
 

@@ -1,7 +1,7 @@
 #include "prompts/parquet.h"
 
 #include <arrow/api.h>
-#include <arrow/io/file.h>
+#include <arrow/io/memory.h>
 #include <fmt/format.h>
 #include <parquet/arrow/reader.h>
 
@@ -126,10 +126,10 @@ Result<Json> value_at(const arrow::Array& array, int64_t i) {
   }
 }
 
-Result<std::shared_ptr<arrow::Table>> read_table(const std::string& path) {
-  auto file = arrow::io::ReadableFile::Open(path);
-  LS_RETURN_IF_ERROR(from_arrow(file.status(), path));
-  auto reader = parquet::arrow::OpenFile(*file, arrow::default_memory_pool());
+Result<std::shared_ptr<arrow::Table>> read_table(const std::string& path, std::string_view bytes) {
+  const auto file =
+      std::make_shared<arrow::io::BufferReader>(std::make_shared<arrow::Buffer>(bytes));
+  auto reader = parquet::arrow::OpenFile(file, arrow::default_memory_pool());
   LS_RETURN_IF_ERROR(from_arrow(reader.status(), path));
   (*reader)->set_use_threads(false);
   auto table = (*reader)->ReadTable();
@@ -159,8 +159,8 @@ Status add_column(const arrow::Table& table, int column, std::vector<Row>& rows)
 
 }  // namespace
 
-Result<std::vector<Row>> read_parquet(const std::string& path) {
-  LS_ASSIGN_OR_RETURN(const auto table, read_table(path));
+Result<std::vector<Row>> read_parquet(const std::string& path, std::string_view bytes) {
+  LS_ASSIGN_OR_RETURN(const auto table, read_table(path, bytes));
   std::vector<Row> rows;
   for (int64_t r = 0; r < table->num_rows(); ++r) {
     rows.push_back({Json::object(), fmt::format("{}, row {}", path, r + 1)});

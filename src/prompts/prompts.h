@@ -26,14 +26,16 @@ struct ColumnMapping {
   std::string system_prompt;  // text put before every chat as a system message; empty = none
 };
 
-// All rows of JSONL and parquet files as JSON objects, each with where it stands ("file.jsonl:12").
+// A row of a JSONL or parquet file as a JSON object, with where it stands ("file.jsonl:12").
 struct Row {
   Json json;
   std::string where;
 };
+// All rows of the files. "-" is stdin; a FIFO is read to its end.
 Result<std::vector<Row>> read_rows(const std::vector<std::string>& files);
 
-// Rows to prompts. A bad row is an error naming file and line; duplicate ids too.
+// Rows to prompts. A bad row is an error naming file and line. Rows with the id or the content of an
+// earlier one are numbered (docs/formats.md), with one warning.
 Result<std::vector<data::Prompt>> read_prompts(const std::vector<std::string>& files,
                                                const ColumnMapping& mapping);
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <unordered_map>
 
+#include "base/log.h"
 #include "base/rng.h"
 #include "prompts/prompts.h"
 #include "prompts/schema.h"
@@ -137,6 +138,40 @@ Result<std::string> make_id(const Row& row, const data::Prompt& prompt) {
   return fmt::format("{}{:016x}", source, hash);
 }
 
+// Makes ids unique: the second row of an id is ID#2, the third ID#3. An id depends on the rows
+// before it alone, so it stays when rows are added behind: what is remembered under it (success
+// rates, the replay buffer) and the random numbers of its samples stay with it.
+class Names {
+ public:
+  std::string name(const std::string& id, const std::string& where) {
+    const auto [first, fresh] = rows_.emplace(id, Seen{1, where});
+    if (fresh) return id;
+    if (repeated_++ == 0) example_ = fmt::format("{} repeats {}", where, first->second.where);
+    std::string numbered;
+    do numbered = fmt::format("{}#{}", id, ++first->second.count);
+    while (rows_.contains(numbered));
+    rows_.emplace(numbered, Seen{1, where});
+    return numbered;
+  }
+
+  void warn(size_t rows) const {
+    if (repeated_ == 0) return;
+    log::warn(
+        "{} of {} rows have the content or the id of an earlier row (the first: {}); each stays a "
+        "problem of its own, and ID#2, ID#3, ... are their ids",
+        repeated_, rows, example_);
+  }
+
+ private:
+  struct Seen {
+    int count;
+    std::string where;
+  };
+  std::unordered_map<std::string, Seen> rows_;
+  size_t repeated_ = 0;
+  std::string example_;
+};
+
 struct ParsedRow {
   data::Prompt prompt;
   bool answered = false;
@@ -173,16 +208,11 @@ Result<std::vector<data::Prompt>> read_prompts(const std::vector<std::string>& f
   LS_ASSIGN_OR_RETURN(const auto rows, read_rows(files));
   if (rows.empty()) return invalid_argument(fmt::format("no rows in {}", fmt::join(files, ", ")));
   std::vector<data::Prompt> prompts;
-  std::unordered_map<std::string, size_t> seen;
+  Names names;
   const Row *with_answer = nullptr, *without_answer = nullptr;
   for (const Row& row : rows) {
     LS_ASSIGN_OR_RETURN(ParsedRow parsed, parse_row(row, mapping));
-    const auto [it, fresh] = seen.emplace(parsed.prompt.id, prompts.size());
-    if (!fresh) {
-      return invalid_argument(
-          fmt::format("{}: prompt id '{}' was given before, by {}; ids must be unique", row.where,
-                      parsed.prompt.id, rows[it->second].where));
-    }
+    parsed.prompt.id = names.name(parsed.prompt.id, row.where);
     (parsed.answered ? with_answer : without_answer) = &row;
     prompts.push_back(std::move(parsed.prompt));
   }
@@ -194,6 +224,7 @@ Result<std::vector<data::Prompt>> read_prompts(const std::vector<std::string>& f
                     "while {} has one",
                     without_answer->where, with_answer->where));
   }
+  names.warn(rows.size());
   return prompts;
 }
 

@@ -1,4 +1,4 @@
-#include <cstdio>
+#include <filesystem>
 #include <string_view>
 
 #include "base/fs.h"
@@ -39,11 +39,9 @@ Status read_jsonl(const std::string& path, std::string_view text, std::vector<Ro
   return ok_status();
 }
 
-Status read_one(const std::string& path, std::vector<Row>& rows) {
-  LS_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
-  const std::string_view bytes = file.bytes();
+Status parse_rows(const std::string& path, std::string_view bytes, std::vector<Row>& rows) {
   if (bytes.starts_with(kParquetMagic)) {
-    LS_ASSIGN_OR_RETURN(auto more, read_parquet(path));
+    LS_ASSIGN_OR_RETURN(auto more, read_parquet(path, bytes));
     for (Row& row : more) rows.push_back(std::move(row));
     return ok_status();
   }
@@ -53,6 +51,19 @@ Status read_one(const std::string& path, std::vector<Row>& rows) {
   if (bytes.starts_with(kGzipMagic))
     return invalid_argument(path + ": is compressed; gunzip it first");
   return read_jsonl(path, bytes, rows);
+}
+
+Status read_one(const std::string& path, std::vector<Row>& rows) {
+  std::error_code error;
+  if (path != "-" && std::filesystem::is_directory(path, error))
+    return invalid_argument(path + " is a directory; name the files in it");
+  if (path != "-" && !std::filesystem::is_other(path, error)) {
+    LS_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
+    return parse_rows(path, file.bytes(), rows);
+  }
+  // A pipe cannot be mapped, and is read once.
+  LS_ASSIGN_OR_RETURN(const std::string bytes, read_file(path == "-" ? "/dev/stdin" : path));
+  return parse_rows(path == "-" ? "stdin" : path, bytes, rows);
 }
 
 }  // namespace

@@ -1,9 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "base/rng.h"
 #include "prompts/prompts.h"
@@ -55,6 +57,7 @@ TEST_F(Files, BadLinesNameFileAndLine) {
               HasSubstr("rows.jsonl:1: a row must be a JSON object"));
   EXPECT_THAT(error_of("{\"question\":\"a\",\"x\":1}"),
               HasSubstr("rows.jsonl:1: no known row form: columns are [question, x]"));
+  EXPECT_THAT(error_of("{\"question\":\"a\",\"x\":1}"), HasSubstr("data.prompt_key=question"));
   EXPECT_THAT(error_of("\n\n"), HasSubstr("no rows"));
 }
 
@@ -138,10 +141,51 @@ TEST_F(Files, IdsAreStableAndUnique) {
   EXPECT_EQ((*first)[0].id, (*second)[0].id);
   EXPECT_NE((*first)[0].id, (*first)[1].id);
   EXPECT_EQ((*first)[0].id.size(), 16u);
-  EXPECT_THAT(error_of(rows + rows), HasSubstr("rows.jsonl:3: prompt id"));
-  EXPECT_THAT(error_of(rows + rows), HasSubstr("given before, by " + directory_ + "/rows.jsonl:1"));
   const auto given = prompts(R"({"id":"q1","data_source":"d","prompt":"a","answer":"1"})");
   EXPECT_EQ(given->front().id, "d/q1");
+}
+
+std::vector<std::string> ids_of(const Result<std::vector<data::Prompt>>& prompts) {
+  std::vector<std::string> ids;
+  for (const data::Prompt& p : *prompts) ids.push_back(p.id);
+  return ids;
+}
+
+// avg@32 files, two files that both count from 0, the same problem twice.
+TEST_F(Files, RowsThatRepeatAreNumberedAndRowsBehindThemChangeNothing) {
+  const std::string row = R"({"data_source":"d","prompt":"a","answer":"1","extra_info":{"index":0}})"
+                          "\n";
+  const std::string other = R"({"data_source":"d","prompt":"b","answer":"2","extra_info":{"index":0}})"
+                            "\n";
+  testing::internal::CaptureStderr();
+  const auto repeated = prompts(row + other + row);
+  const std::string log = testing::internal::GetCapturedStderr();
+  ASSERT_TRUE(repeated.ok()) << repeated.status().to_string();
+  EXPECT_EQ(ids_of(repeated), (std::vector<std::string>{"d/0", "d/0#2", "d/0#3"}));
+  EXPECT_THAT(log, HasSubstr("2 of 3 rows"));
+  EXPECT_THAT(log, HasSubstr("rows.jsonl:2 repeats " + directory_ + "/rows.jsonl:1"));
+  const auto longer = prompts(row + other + row + other + row);
+  EXPECT_EQ(ids_of(longer), (std::vector<std::string>{"d/0", "d/0#2", "d/0#3", "d/0#4", "d/0#5"}));
+  const auto two = read_prompts({write("one.jsonl", row), write("two.jsonl", other)}, {});
+  EXPECT_EQ(ids_of(two), (std::vector<std::string>{"d/0", "d/0#2"}));
+}
+
+TEST_F(Files, ANumberedIdThatARowHasAlreadyIsNotGivenAgain) {
+  const auto list = prompts(
+      "{\"id\":\"a\",\"prompt\":\"x\"}\n{\"id\":\"a#2\",\"prompt\":\"y\"}\n"
+      "{\"id\":\"a\",\"prompt\":\"z\"}\n{\"id\":\"a#2\",\"prompt\":\"w\"}\n");
+  EXPECT_EQ(ids_of(list), (std::vector<std::string>{"a", "a#2", "a#3", "a#2#2"}));
+}
+
+TEST_F(Files, APipeIsReadLikeAFile) {
+  const std::string path = directory_ + "/fifo";
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  std::thread writer([&] { std::ofstream(path) << "{\"text\":\"x\"}\n"; });
+  const auto rows = read_rows({path});
+  writer.join();
+  ASSERT_TRUE(rows.ok()) << rows.status().to_string();
+  EXPECT_EQ(rows->front().json["text"], "x");
+  EXPECT_EQ(read_rows({directory_}).status().code(), StatusCode::invalid_argument);
 }
 
 TEST_F(Files, RowsThatCannotBePromptsAreRefusedWithAPointer) {

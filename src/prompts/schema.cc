@@ -12,6 +12,16 @@ std::string column_list(const Json& row) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
+// The column that many data sets have in place of 'prompt'.
+std::string prompt_hint(const Json& row) {
+  for (const char* column : {"question", "problem", "query", "instruction", "input"}) {
+    if (!has(row, column)) continue;
+    return fmt::format("; if '{0}' is the prompt, set data.prompt_key={0} (eval: --prompt-key {0})",
+                       column);
+  }
+  return "";
+}
+
 Result<std::string> parse_content(const Json& content, const std::string& where) {
   if (content.is_string()) return content.get<std::string>();
   if (!content.is_array()) {
@@ -67,12 +77,10 @@ Result<Schema> detect_schema(const Row& row, const std::string& prompt_column) {
   if (has(json, "messages")) return Schema::messages;
   if (has(json, "text")) return Schema::text;
   return invalid_argument(
-      fmt::format("{}: no known row form: columns are [{}]; expected '{}' "
-                  "(with data_source and "
-                  "reward_model, or with "
-                  "completion), 'messages', 'prompt' with 'chosen' and "
-                  "'rejected', or 'text'",
-                  row.where, column_list(json), prompt_column));
+      fmt::format("{}: no known row form: columns are [{}]; expected '{}' (with data_source and "
+                  "reward_model, or with completion), 'messages', 'prompt' with 'chosen' and "
+                  "'rejected', or 'text'{}",
+                  row.where, column_list(json), prompt_column, prompt_hint(json)));
 }
 
 Result<std::vector<data::Message>> parse_messages(const Json& list, const std::string& where) {

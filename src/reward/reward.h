@@ -86,6 +86,10 @@ struct RewardOptions {
   std::span<const RewardType> types;  // what parse_reward_list knows beside its own
 };
 
+// The reason that most of the verdicts without a score have, the first of them at a tie; empty if
+// all have a score.
+std::string most_frequent_error(std::span<const data::Verdict> verdicts);
+
 // The stage: judges samples with the combined rewards.
 class RewardStage {
  public:

@@ -263,6 +263,19 @@ Status check(const RewardOptions& options) {
 
 }  // namespace
 
+std::string most_frequent_error(std::span<const data::Verdict> verdicts) {
+  std::map<std::string, long> counts;
+  for (const data::Verdict& v : verdicts) {
+    if (!v.scored) ++counts[v.error];
+  }
+  long most = 0;
+  for (const auto& [reason, count] : counts) most = std::max(most, count);
+  for (const data::Verdict& v : verdicts) {
+    if (!v.scored && counts[v.error] == most) return v.error;
+  }
+  return "";
+}
+
 Result<std::unique_ptr<RewardStage>> RewardStage::create(const RewardOptions& options) {
   LS_RETURN_IF_ERROR(check(options));
   auto specs = options.rewards;

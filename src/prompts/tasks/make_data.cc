@@ -6,6 +6,7 @@
 #include <unordered_set>
 
 #include "base/fs.h"
+#include "base/output.h"
 #include "prompts/tasks/task.h"
 
 namespace longshot::prompts {
@@ -130,7 +131,7 @@ Status write_claims(const MakeOptions& options, const std::vector<Found>& found,
                     const std::string& name) {
   std::string lines;
   for (const Found& f : found) lines += dump_json(claim_row(options, *f.problem.claim)) + '\n';
-  return write_file_atomic(options.directory + "/" + name, lines);
+  return write_output(options.directory + "/" + name, lines);
 }
 
 Status write_split(const MakeOptions& options, const Task& task, Levels levels, const char* split,
@@ -145,7 +146,7 @@ Status write_split(const MakeOptions& options, const Task& task, Levels levels, 
                                   : prompt_row(options, task, found[i], split, i));
     lines += '\n';
   }
-  LS_RETURN_IF_ERROR(write_file_atomic(options.directory + "/" + split + ".jsonl", lines));
+  LS_RETURN_IF_ERROR(write_output(options.directory + "/" + split + ".jsonl", lines));
   const std::string_view name = split;
   if (!found[0].problem.claim || name == "train") return ok_status();
   return write_claims(options, found, name == "val" ? "rm_val.jsonl" : "rm.jsonl");
@@ -177,7 +178,7 @@ Status make_data(const MakeOptions& options) {
   LS_RETURN_IF_ERROR(write_split(options, *task, levels, "sft", options.sft));
   // No newline at the end: each character of the file becomes a token.
   if (options.style == "text") return ok_status();
-  return write_file_atomic(options.directory + "/alphabet.txt", task->alphabet);
+  return write_output(options.directory + "/alphabet.txt", task->alphabet);
 }
 
 }  // namespace longshot::prompts
