@@ -41,9 +41,12 @@ else()
   set(LONGSHOT_TORCH_CUDA OFF)
 endif()
 target_link_libraries(longshot_torch INTERFACE ${TORCH_LIBS} -Wl,--as-needed)
-foreach(RPATH ${TORCH_RPATHS})
-  target_link_options(longshot_torch INTERFACE -Wl,-rpath,${RPATH})
-endforeach()
+# A build that will run elsewhere (tools/gpu_bundle) has a run path of its own instead of the wheels' folders.
+if(NOT CMAKE_BUILD_WITH_INSTALL_RPATH)
+  foreach(RPATH ${TORCH_RPATHS})
+    target_link_options(longshot_torch INTERFACE -Wl,-rpath,${RPATH})
+  endforeach()
+endif()
 target_link_options(longshot_torch INTERFACE -Wl,--allow-shlib-undefined)
 # Per-operator headers only: a fat include costs 20 to 50 s a file.
 target_compile_definitions(longshot_torch INTERFACE AT_PER_OPERATOR_HEADERS
