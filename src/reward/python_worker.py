@@ -10,6 +10,9 @@ import os
 import sys
 import traceback
 
+if hasattr(sys, "set_int_max_str_digits"):
+    sys.set_int_max_str_digits(0)  # rows hold integers of any size
+
 requests = os.fdopen(os.dup(0), "r", encoding="utf-8", newline="\n")
 replies = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
