@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 namespace longshot {
@@ -117,6 +118,20 @@ Status make_directories(const std::filesystem::path& path) {
   return ok_status();
 }
 
+Status try_directory(const std::filesystem::path& path) {
+  std::error_code ignored;
+  std::vector<std::filesystem::path> made;  // the deepest first
+  for (auto folder = std::filesystem::absolute(path).lexically_normal();
+       folder.has_relative_path() && !std::filesystem::exists(folder, ignored);
+       folder = folder.parent_path())
+    made.push_back(folder);
+  Status status = make_directories(path);
+  if (status.ok() && ::access(path.c_str(), W_OK | X_OK) != 0)
+    status = errno_status("cannot write below", path);
+  for (const auto& folder : made) std::filesystem::remove(folder, ignored);  // only if empty
+  return status;
+}
+
 Status rename_durable(const std::filesystem::path& from, const std::filesystem::path& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) return errno_status("cannot rename to", to);
   const auto parent = to.parent_path();
@@ -148,9 +163,21 @@ uint64_t checksum(std::string_view bytes) {
   return XXH3_64bits(bytes.data(), bytes.size());
 }
 
+// In blocks: a mapped file would count as memory of the process.
 Result<uint64_t> file_checksum(const std::filesystem::path& path) {
-  LS_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
-  return checksum(file.bytes());
+  FileDescriptor fd(path, O_RDONLY | O_CLOEXEC);
+  if (!fd.valid()) return errno_status("cannot open", path);
+  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(),
+                                                                       &XXH3_freeState);
+  XXH3_64bits_reset(state.get());
+  std::vector<char> buffer(1 << 20);
+  while (true) {
+    const ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno_status("cannot read", path);
+    if (n == 0) return XXH3_64bits_digest(state.get());
+    XXH3_64bits_update(state.get(), buffer.data(), static_cast<size_t>(n));
+  }
 }
 
 Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {

@@ -31,6 +31,8 @@ Status write_file_durable(const std::filesystem::path& path, std::string_view co
 
 Status fsync_path(const std::filesystem::path& path);  // file or directory
 Status make_directories(const std::filesystem::path& path);
+// Whether make_directories() and then writing below `path` would work: tried, and undone.
+Status try_directory(const std::filesystem::path& path);
 // Renames FROM to TO within one file system and fsyncs the parent of TO.
 Status rename_durable(const std::filesystem::path& from, const std::filesystem::path& to);
 Status remove_tree(const std::filesystem::path& path);

@@ -12,8 +12,8 @@ namespace longshot {
 // A named output, opened before the work whose result it receives, so that a place that cannot be
 // written is found at once. Movable only. Not thread-safe.
 //
-// - "-", and no name at all, is stdout. /dev/stdout, /dev/fd/N and what else leads to a descriptor of this process is
-//   that descriptor.
+// - "-", and no name at all, is stdout. /dev/stdout, /dev/fd/N and what else leads to a descriptor
+//   of this process is that descriptor.
 // - A device, FIFO or socket is written to and stays what it is. Opening a FIFO waits for its
 //   reader, until stop_requested().
 // - A regular file, or a name that does not exist yet, is replaced as a whole by finish(): before

@@ -8,17 +8,23 @@
 namespace longshot {
 namespace {
 
-std::filesystem::path samples_file(const std::filesystem::path& directory, int64_t step) {
-  return directory / "samples" / fmt::format("samples_{:06d}.jsonl", step);
+constexpr const char* kNames[] = {"samples", "held_out"};
+
+std::filesystem::path samples_file(const std::filesystem::path& directory, int64_t step,
+                                   bool held_out) {
+  return directory / "samples" / fmt::format("{}_{:06d}.jsonl", kNames[held_out], step);
 }
 
 // Files of other names are not ours to delete.
 std::optional<int64_t> step_of_samples_file(const std::string& name) {
-  long long step = 0;
-  int consumed = 0;
-  if (std::sscanf(name.c_str(), "samples_%lld.jsonl%n", &step, &consumed) != 1) return {};
-  if (static_cast<size_t>(consumed) != name.size()) return {};
-  return step;
+  for (const char* start : kNames) {
+    long long step = 0;
+    int consumed = 0;
+    const std::string form = std::string(start) + "_%lld.jsonl%n";
+    if (std::sscanf(name.c_str(), form.c_str(), &step, &consumed) != 1) continue;
+    if (static_cast<size_t>(consumed) == name.size()) return step;
+  }
+  return {};
 }
 
 Status drop_samples_after(const std::filesystem::path& directory, int64_t last_step) {
@@ -46,6 +52,7 @@ std::string sample_line(int64_t step, const SampleRecord& sample) {
   line["finish"] = sample.finish;
   line["tokens"] = sample.tokens;
   line["error"] = sample.error;
+  if (sample.held_out) line["part"] = "held-out";
   return dump_json(line);
 }
 
@@ -77,7 +84,8 @@ Status RunLog::log(int64_t step, const Metrics& metrics) {
 Status RunLog::write_samples(int64_t step, const std::vector<SampleRecord>& samples) {
   std::string text;
   for (const SampleRecord& sample : samples) text += sample_line(step, sample) + "\n";
-  return write_file_atomic(samples_file(directory_, step), text);
+  const bool held_out = !samples.empty() && samples.front().held_out;
+  return write_file_atomic(samples_file(directory_, step, held_out), text);
 }
 
 }  // namespace longshot

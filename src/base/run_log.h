@@ -3,6 +3,7 @@
 //   metrics.jsonl                 one line per step
 //   tensorboard/events.*          the same numbers
 //   samples/samples_000012.jsonl  responses of step 12 with their verdicts, one per line
+//   samples/held_out_000012.jsonl those of the evaluation after step 12
 // `longshot report` reads the first and the last.
 
 #include <cstdint>
@@ -30,6 +31,7 @@ struct SampleRecord {
   std::string finish;  // data::finish_reason_name
   int64_t tokens = 0;
   std::string error;
+  bool held_out = false;  // of an evaluation
 };
 
 struct RunLogOptions {
@@ -48,7 +50,7 @@ class RunLog {
                              const RunLogOptions& options = {});
 
   Status log(int64_t step, const Metrics& metrics);
-  // Replaces the file of this step.
+  // Replaces the file of this step, that of the evaluation if the samples are held out.
   Status write_samples(int64_t step, const std::vector<SampleRecord>& samples);
 
  private:

@@ -72,12 +72,16 @@ TEST_F(RunLogTest, ResumingForgetsStepsAfterTheCheckpoint) {
     for (int step = 1; step <= 3; ++step) {
       ASSERT_TRUE(log.log(step, {{"a", step}}).ok());
       ASSERT_TRUE(log.write_samples(step, {SampleRecord{}}).ok());
+      SampleRecord held_out;
+      held_out.held_out = true;
+      ASSERT_TRUE(log.write_samples(step, {held_out}).ok());
     }
   }
   ASSERT_TRUE(RunLog::open(folder_, 2).ok());
   EXPECT_EQ(metrics_text(), "{\"step\":1,\"a\":1.0}\n{\"step\":2,\"a\":2.0}\n");
   EXPECT_EQ(list_files(folder_ / "samples").value(),
-            (std::vector<std::string>{"samples_000001.jsonl", "samples_000002.jsonl"}));
+            (std::vector<std::string>{"held_out_000001.jsonl", "held_out_000002.jsonl",
+                                      "samples_000001.jsonl", "samples_000002.jsonl"}));
 }
 
 TEST_F(RunLogTest, AFailedVerdictHasNoScore) {

@@ -187,7 +187,10 @@ void Subprocess::read_into(int& fd, std::string& buffer) {
 }
 
 void Subprocess::trim_stderr() {
-  if (err_.size() > 2 * stderr_tail_bytes_) err_.erase(0, err_.size() - stderr_tail_bytes_);
+  if (err_.size() <= 2 * stderr_tail_bytes_) return;
+  const size_t dropped = err_.size() - stderr_tail_bytes_;
+  err_.erase(0, dropped);
+  err_taken_ -= std::min(err_taken_, dropped);
 }
 
 Status Subprocess::write_once(std::string_view* pending) {
@@ -291,6 +294,14 @@ std::string Subprocess::stderr_tail() {
     trim_stderr();
   }
   return err_.size() > stderr_tail_bytes_ ? err_.substr(err_.size() - stderr_tail_bytes_) : err_;
+}
+
+std::string Subprocess::take_stderr_lines() {
+  (void)stderr_tail();  // reads
+  const size_t end = err_.rfind('\n') + 1;  // npos + 1 is 0
+  if (end <= err_taken_) return "";
+  const size_t begin = std::exchange(err_taken_, end);
+  return err_.substr(begin, end - begin);
 }
 
 Result<ProcessOutput> run_process(const SubprocessOptions& options, std::string_view input,

@@ -60,6 +60,9 @@ class Subprocess {
 
   // The last bytes of stderr seen so far.
   std::string stderr_tail();
+  // Whole lines of stderr that were not taken before and are available now. What is dropped from the
+  // tail is dropped here too.
+  std::string take_stderr_lines();
   pid_t pid() const { return pid_; }
 
  private:
@@ -77,6 +80,7 @@ class Subprocess {
   std::string out_;
   size_t scanned_ = 0;  // bytes of out_ known to hold no newline
   std::string err_;
+  size_t err_taken_ = 0;  // bytes of err_
   size_t stderr_tail_bytes_ = 0;
 };
 

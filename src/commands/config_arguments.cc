@@ -1,5 +1,7 @@
 #include "commands/config_arguments.h"
 
+#include "model/format/model_path.h"
+
 namespace longshot::commands {
 
 void ConfigArguments::add_to(CLI::App& command) {
@@ -14,6 +16,14 @@ Status ConfigArguments::load(Settings& settings) const {
   if (file.empty()) return invalid_argument("a configuration file is needed; see --help");
   LS_RETURN_IF_ERROR(settings.load_toml_file(file));
   for (const std::string& text : overrides) LS_RETURN_IF_ERROR(settings.override_with(text));
+  return ok_status();
+}
+
+Status find_models(loop::ModelOptions& model) {
+  for (std::string* path : {&model.path, &model.lora_adapter_path}) {
+    if (path->empty()) continue;
+    LS_ASSIGN_OR_RETURN(*path, model::find_model(*path));
+  }
   return ok_status();
 }
 

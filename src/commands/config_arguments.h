@@ -10,6 +10,7 @@
 #include "commands/reward_types.h"
 #include "loop/config.h"
 #include "loop/parts.h"
+#include "loop/plan_memory.h"
 
 namespace longshot::commands {
 
@@ -24,8 +25,12 @@ struct ConfigArguments {
   Status load(Settings& settings) const;
 };
 
-// --reference prints the table of keys, --dry-run checks everything and prints the configuration; otherwise
-// work(config, text of the full configuration) runs.
+// Puts the models themselves in the place of run folders, whose newest model changes: the
+// configuration that is printed and kept names what is used.
+Status find_models(loop::ModelOptions& model);
+
+// --reference prints the table of keys. --dry-run checks everything and, if all is well, prints the
+// configuration. Otherwise work(config, text of the full configuration) runs.
 template <typename Config, typename Work>
 Status run_with_config(const ConfigArguments& arguments, Work&& work) {
   Config config;
@@ -36,11 +41,15 @@ Status run_with_config(const ConfigArguments& arguments, Work&& work) {
     return ok_status();
   }
   LS_RETURN_IF_ERROR(arguments.load(settings));
+  LS_RETURN_IF_ERROR(find_models(config.model));
   LS_RETURN_IF_ERROR(loop::validate(config));
   if constexpr (requires { config.reward; }) config.reward.types = reward_types();
+  LS_RETURN_IF_ERROR(loop::check_output(config.output));
+  LS_RETURN_IF_ERROR(loop::check_resources(config));
   if (!arguments.dry_run) return work(config, settings.to_toml());
+  LS_RETURN_IF_ERROR(loop::check_inputs(config));
   std::fputs(settings.to_toml().c_str(), stdout);
-  return loop::check_inputs(config);
+  return ok_status();
 }
 
 }  // namespace longshot::commands

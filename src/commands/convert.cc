@@ -11,6 +11,7 @@
 #include "commands/command.h"
 #include "model/format/adapter.h"
 #include "model/format/model_files.h"
+#include "model/format/model_path.h"
 
 namespace longshot::commands {
 namespace {
@@ -83,13 +84,20 @@ void print_summary(const ConvertOptions& options, const model::ModelFiles& files
              static_cast<double>(model::parameter_count(config)) / 1e6, dtype);
   fmt::print("  tokenizer: {}, chat template: {}\n", files.tokenizer ? "yes" : "none",
              files.chat_template.family());
+  if (!options.adapter.empty())
+    fmt::print("  adapter: {}, merged\n", options.adapter);
+  else if (model::is_adapter_directory(options.model))
+    fmt::print("  adapter: {}, merged into its base model\n", options.model);
   fmt::print("  {:.1f} s\n", seconds);
 }
 
-Status convert(const ConvertOptions& options) {
+Status convert(ConvertOptions& options) {
   const Stopwatch watch;
-  fs::path output = fs::absolute(options.output).lexically_normal();
+  std::error_code error;  // a link stays, and what it leads to is replaced
+  fs::path output = fs::weakly_canonical(fs::absolute(options.output), error);
+  if (error) return invalid_argument(options.output + ": " + error.message());
   if (!output.has_filename()) output = output.parent_path();  // "out/"
+  LS_ASSIGN_OR_RETURN(options.model, model::find_model(options.model));
   LS_RETURN_IF_ERROR(check_output(options, output));
   LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_any_model(options.model));
   if (!options.adapter.empty()) LS_RETURN_IF_ERROR(model::apply_adapter(options.adapter, files));

@@ -9,6 +9,7 @@
 
 #include "base/metrics.h"
 #include "commands/command.h"
+#include "model/format/model_path.h"
 #include "prompts/prompts.h"
 #include "prompts/schema.h"
 #include "prompts/tasks/make_data.h"
@@ -82,8 +83,9 @@ OrderedJson length_facts(std::vector<int> lengths) {
 // Lengths with the model's own tokenizer and chat template; nothing is dropped.
 Result<OrderedJson> token_facts(const InspectOptions& options, bool is_prompts) {
   constexpr int kNoLimit = 1 << 30;
-  LS_ASSIGN_OR_RETURN(const auto tokenizer, tokenizer::load_tokenizer(options.model));
-  LS_ASSIGN_OR_RETURN(const auto chat, tokenizer::ChatTemplate::load(options.model));
+  LS_ASSIGN_OR_RETURN(const std::string model, model::find_model(options.model));
+  LS_ASSIGN_OR_RETURN(const auto tokenizer, tokenizer::load_tokenizer(model));
+  LS_ASSIGN_OR_RETURN(const auto chat, tokenizer::ChatTemplate::load(model));
   int dropped = 0;
   std::vector<int> lengths, trained;
   if (is_prompts) {

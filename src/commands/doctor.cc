@@ -216,39 +216,61 @@ struct Options {
   loop::PlanOptions plan_options;
 };
 
+void print_items(const std::vector<loop::PlanItem>& items, double unit, const char* name) {
+  for (const loop::PlanItem& item : items)
+    fmt::print("        {:<16} {:8.2f} {:<4} {}\n", item.name, item.value / unit, name, item.note);
+}
+
 void print_plan_text(const loop::Plan& plan) {
-  fmt::print("{}: {:.1f} M parameters, {:.1f} M of them learn\n", plan.model,
-             static_cast<double>(plan.parameters) / 1e6, static_cast<double>(plan.trained) / 1e6);
-  const bool fits = plan.memory_peak() <= plan.usable_memory;
-  fmt::print("{:<5} memory      {:.2f} GiB at the peak, {:.2f} usable\n", fits ? "ok" : "warn",
-             plan.memory_peak() / kGiB, plan.usable_memory / kGiB);
-  for (const loop::PlanItem& item : plan.memory)
-    fmt::print("        {:<16} {:8.2f} GiB  {}\n", item.name, item.value / kGiB, item.note);
-  if (!fits) {
+  fmt::print("{}: {:.1f} M parameters, {:.1f} M of them trainable\n", plan.model,
+             static_cast<double>(plan.memory.parameters) / 1e6,
+             static_cast<double>(plan.memory.trained) / 1e6);
+  fmt::print("{:<5} memory      {:.2f} GiB at the peak, {:.2f} usable; {} is {:.2f}\n",
+             plan.fits() ? "ok" : "warn", plan.memory_peak() / kGiB, plan.memory_at_hand / kGiB,
+             plan.limit.name, plan.limit.bytes / kGiB);
+  print_items(plan.memory.items, kGiB, "GiB");
+  if (!plan.fits()) {
     fmt::print(
         "        -> fewer algorithm.micro_batch_tokens, trainer.checkpointing=full, "
-        "optim.moments=int8, "
-        "model.lora_rank, rollout.kv_dtype=int8 or fewer rollout.max_concurrent\n");
+        "optim.moments=int8, model.lora_rank, rollout.kv_dtype=int8 or fewer "
+        "rollout.max_concurrent\n");
+  }
+  const bool room = plan.disk.run <= plan.disk.free;
+  fmt::print("{:<5} disk        {:.2f} GiB for checkpoints of {:.2f} GiB each, {:.2f} free\n",
+             room ? "ok" : "warn", plan.disk.run / kGiB, plan.disk.checkpoint / kGiB,
+             plan.disk.free / kGiB);
+  if (plan.seconds.empty()) {
+    fmt::print("warn  time        not tried: the memory does not suffice\n");
+    return;
   }
   fmt::print("ok    time        {:.1f} s an iteration, rewards and evaluations not counted\n",
              plan.iteration_seconds());
-  for (const loop::PlanItem& item : plan.seconds)
-    fmt::print("        {:<16} {:8.2f} s    {}\n", item.name, item.value, item.note);
+  print_items(plan.seconds, 1, "s");
+}
+
+OrderedJson values_of(const std::vector<loop::PlanItem>& items) {
+  OrderedJson values = OrderedJson::object();
+  for (const loop::PlanItem& item : items) values[item.name] = item.value;
+  return values;
 }
 
 void print_plan_json(const loop::Plan& plan) {
-  OrderedJson memory, seconds;
-  for (const loop::PlanItem& item : plan.memory) memory[item.name] = item.value;
-  for (const loop::PlanItem& item : plan.seconds) seconds[item.name] = item.value;
-  fmt::print("{}\n", dump_json(OrderedJson{{"model", plan.model},
-                                           {"parameters", plan.parameters},
-                                           {"trained_parameters", plan.trained},
-                                           {"response_length", plan.response_length},
-                                           {"memory_bytes", memory},
-                                           {"memory_peak_bytes", plan.memory_peak()},
-                                           {"memory_usable_bytes", plan.usable_memory},
-                                           {"seconds", seconds},
-                                           {"iteration_seconds", plan.iteration_seconds()}}));
+  OrderedJson json = {{"model", plan.model},
+                      {"parameters", plan.memory.parameters},
+                      {"trained_parameters", plan.memory.trained},
+                      {"response_length", plan.response_length},
+                      {"fits", plan.fits()},
+                      {"memory_bytes", values_of(plan.memory.items)},
+                      {"memory_peak_bytes", plan.memory_peak()},
+                      {"memory_usable_bytes", plan.memory_at_hand},
+                      {"memory_limit_bytes", plan.limit.bytes},
+                      {"memory_limit", plan.limit.name},
+                      {"checkpoint_bytes", plan.disk.checkpoint},
+                      {"disk_bytes", plan.disk.run},
+                      {"disk_free_bytes", plan.disk.free},
+                      {"seconds", values_of(plan.seconds)}};
+  if (!plan.seconds.empty()) json["iteration_seconds"] = plan.iteration_seconds();
+  fmt::print("{}\n", dump_json(json));
 }
 
 Status plan(const Options& options) {
@@ -260,6 +282,7 @@ Status plan(const Options& options) {
   Settings settings;
   loop::bind(settings, config);
   LS_RETURN_IF_ERROR(arguments.load(settings));
+  LS_RETURN_IF_ERROR(find_models(config.model));
   LS_RETURN_IF_ERROR(loop::validate(config));
   config.reward.types = reward_types();
   LS_ASSIGN_OR_RETURN(const loop::Plan plan, loop::make_plan(config, options.plan_options));

@@ -8,7 +8,9 @@
 
 #include "base/output.h"
 #include "commands/command.h"
+#include "model/format/adapter.h"
 #include "model/format/gguf_model.h"
+#include "model/format/model_path.h"
 #include "tokenizer/tokenizer.h"
 
 namespace longshot::commands {
@@ -26,7 +28,11 @@ bool is_stdin(const TokenizeOptions& options) {
 
 using TokenizerPtr = std::unique_ptr<tokenizer::Tokenizer>;
 
-Result<TokenizerPtr> load(const std::string& path) {
+Result<TokenizerPtr> load(const std::string& given) {
+  LS_ASSIGN_OR_RETURN(std::string path, model::find_model(given));
+  if (model::is_adapter_directory(path)) {
+    LS_ASSIGN_OR_RETURN(path, model::adapter_base(path));
+  }
   if (!path.ends_with(".gguf")) return tokenizer::load_tokenizer(path);
   LS_ASSIGN_OR_RETURN(const tokenizer::GgufVocabulary vocabulary,
                       model::read_gguf_vocabulary(path));

@@ -3,15 +3,21 @@
 #include <cstdio>
 #include <memory>
 
+#include "base/log.h"
 #include "commands/config_arguments.h"
 #include "loop/run.h"
+#include "loop/run_summary.h"
 
 namespace longshot::commands {
 namespace {
 
 Status run(const loop::TrainConfig& config, const std::string& text) {
+  log::info("loading {}", config.model.path);
   LS_ASSIGN_OR_RETURN(auto training, loop::Run::create(config, text));
   LS_RETURN_IF_ERROR(training->run());
+  const std::string summary = loop::summarize_run(config.output);
+  log::info("done{}; `longshot report {}` shows the whole run",
+            summary.empty() ? "" : ": " + summary, config.output);
   std::printf("%s\n", loop::policy_directory(training->newest_checkpoint()).c_str());
   return ok_status();
 }

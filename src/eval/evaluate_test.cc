@@ -43,6 +43,28 @@ TEST(WilsonInterval, MatchesAPublishedCase) {
   EXPECT_NEAR(high, 0.3662, 5e-5);
 }
 
+// One sample a problem: Wilson's interval. More samples that always agree add nothing; samples that
+// differ as much as independent ones count in full.
+TEST(ClusterInterval, IsWilsonsForTheEffectiveSampleSize) {
+  std::vector<double> rates(263, 0.0);
+  std::fill_n(rates.begin(), 81, 1.0);
+  EXPECT_NEAR(cluster_interval(rates, 263).first, 0.2553, 5e-5);
+  EXPECT_NEAR(cluster_interval(rates, 263 * 8).first, 0.2553, 2e-4);
+  const std::vector<double> halves(8, 0.5);
+  EXPECT_EQ(cluster_interval(halves, 32), wilson_interval(16, 32));
+}
+
+TEST(ClusterInterval, IsNeverEmpty) {
+  for (const double rate : {0.0, 1.0}) {
+    const auto [low, high] = cluster_interval(std::vector<double>(8, rate), 32);
+    EXPECT_EQ(std::make_pair(low, high), wilson_interval(8 * rate, 8));
+    EXPECT_GT(high - low, 0.3);
+  }
+  EXPECT_EQ(cluster_interval({}, 0), std::make_pair(0.0, 1.0));
+  const auto [low, high] = cluster_interval({0.25}, 4);
+  EXPECT_TRUE(low < 0.25 && high > 0.25);
+}
+
 TEST(Summarize, HandWorkedTable) {
   data::Verdict broken;
   broken.error = "timeout";
@@ -64,6 +86,7 @@ TEST(Summarize, HandWorkedTable) {
   EXPECT_EQ(r.accuracy_by_source.size(), 1u);
   EXPECT_LT(r.low, r.accuracy);
   EXPECT_GT(r.high, r.accuracy);
+  EXPECT_EQ(r.frequent_error, "timeout");
 }
 
 TEST(Summarize, NothingJudgedIsNotAnAccuracy) {

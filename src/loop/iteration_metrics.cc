@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <set>
 #include <sstream>
 
 #include "base/log.h"
@@ -29,6 +30,30 @@ std::vector<data::Verdict> judge(reward::RewardStage& rewards, replay::ReplayBuf
   std::vector<data::Verdict> judged = rewards.judge(prompt_of, finished);
   for (size_t i = 0; i < judged.size(); ++i) verdicts[index[i]] = std::move(judged[i]);
   return verdicts;
+}
+
+Status RewardWatch::check(const std::vector<data::Sample>& samples,
+                          const std::vector<data::Verdict>& verdicts) {
+  std::set<std::string> prompts;
+  int failed = 0, partial = 0, judged = 0;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    if (samples[i].finish == FinishReason::partial) {
+      ++partial;
+    } else if (verdicts[i].scored) {
+      ++judged;
+    } else {
+      ++failed;
+      prompts.insert(samples[i].prompt_id);
+    }
+  }
+  reason_ = reward::most_frequent_error(verdicts);
+  const int count = static_cast<int>(prompts.size());
+  const bool hopeless = judged_before_ ? failed >= kMany && count >= kManyPrompts
+                                       : failed > 0 && (partial == 0 || count > 1);
+  judged_before_ = judged_before_ || judged > 0;
+  if (judged > 0 || !hopeless) return ok_status();
+  return invalid_argument(
+      fmt::format("none of the {} finished samples could be judged: {}", failed, reason_));
 }
 
 void judge_ahead(reward::RewardStage& rewards, replay::ReplayBuffer& replay, const data::Sample& sample) {
@@ -139,6 +164,8 @@ std::string headline(const Metrics& metrics) {
                   value("critic/rewards/mean"), value("critic/accuracy"),
                   value("response_length/mean"), value("training/rollout_probs_diff_max"),
                   with_commas(static_cast<int64_t>(value("rollout/tokens_per_second"))));
+  if (value("reward/error_share") > 0)
+    text += fmt::format(" | {:.1f} % not judged", 100 * value("reward/error_share"));
   if (metrics.count("val/accuracy"))
     text += fmt::format(" | held-out {:.3f}", value("val/accuracy"));
   return text;

@@ -33,6 +33,23 @@ class Timer {
 std::vector<data::Verdict> judge(reward::RewardStage& rewards, replay::ReplayBuffer& replay,
                                  const std::vector<data::Sample>& samples);
 
+// Decides when rewards are broken, so that the run is stopped instead of trained on nothing.
+class RewardWatch {
+ public:
+  // invalid_argument with the most frequent reason if none of the finished samples could be judged:
+  // of the first samples ever, or later of at least kMany of kManyPrompts prompts, since one prompt
+  // may be one that cannot be judged.
+  Status check(const std::vector<data::Sample>& samples,
+               const std::vector<data::Verdict>& verdicts);
+  // Of the last check; empty if all could be judged.
+  const std::string& reason() const { return reason_; }
+
+ private:
+  static constexpr int kMany = 16, kManyPrompts = 4;
+  bool judged_before_ = false;
+  std::string reason_;
+};
+
 // Begins to judge a sample of an open group that has ended.
 void judge_ahead(reward::RewardStage& rewards, replay::ReplayBuffer& replay, const data::Sample& sample);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/machine.h"
 #include "model/runtime.h"
@@ -165,13 +166,63 @@ Result<Parts> make_parts(const TrainConfig& config, const std::string& checkpoin
   return parts;
 }
 
+Status check_output(const std::string& directory) {
+  const Status possible = try_directory(directory);
+  return possible.ok() ? possible
+                       : invalid_argument("trainer.default_local_dir: " + possible.message());
+}
+
+namespace {
+
+// Settings that are possible and hardly meant.
+void warn_of_sizes(const TrainConfig& config, size_t prompts) {
+  if (static_cast<size_t>(config.train_batch_size) > prompts) {
+    log::warn("data.train_batch_size={} is more than the {} training prompts: every iteration has {}",
+              config.train_batch_size, prompts, prompts);
+  }
+  if (config.n == 1 && config.algorithm.name != "reinforce" && config.algorithm.name != "rest") {
+    log::warn(
+        "rollout.n=1: algorithm {} compares the samples of a group, so that a single one has no "
+        "gradient",
+        config.algorithm.name);
+  }
+}
+
+// A reward that raises for every row is found by one row. The response is the ground truth, which
+// most rewards can judge. A service need not be there yet.
+Status try_rewards(Parts& parts) {
+  const auto draws = parts.prompts->next(1, 0);
+  data::Sample sample;
+  sample.prompt_id = draws.front().prompt.id;
+  sample.text = draws.front().prompt.ground_truth;
+  sample.finish = data::FinishReason::stop;
+  const data::Verdict verdict = parts.rewards->judge({&draws.front().prompt}, {&sample}).front();
+  if (verdict.scored) {
+    log::info("rewards: the ground truth of prompt {} as the response gets {:.3f} ({})",
+              sample.prompt_id, verdict.score, verdict.correct ? "right" : "not right");
+    return ok_status();
+  }
+  const std::string reason = fmt::format("the rewards cannot judge the ground truth of prompt {}: {}",
+                                         sample.prompt_id, verdict.error);
+  for (StatusCode code : {StatusCode::unavailable, StatusCode::timeout}) {
+    if (verdict.error.find(fmt::format(": {}: ", status_code_name(code))) == std::string::npos)
+      continue;
+    log::warn("{}", reason);
+    return ok_status();
+  }
+  return invalid_argument(reason);
+}
+
+}  // namespace
+
 Status check_inputs(const TrainConfig& config) {
-  LS_ASSIGN_OR_RETURN(const Parts parts, make_parts(config, ""));
+  LS_ASSIGN_OR_RETURN(Parts parts, make_parts(config, ""));
   log::info("model {}: {} parameters", config.model.path,
             model::parameter_count(parts.trainer->weights().config()));
   log::info("{} training prompts, {} held-out ones; {}", parts.prompts->size(),
             parts.val_prompts.size(), parts.prompts->debug_string());
-  return ok_status();
+  warn_of_sizes(config, parts.prompts->size());
+  return try_rewards(parts);
 }
 
 Status check_inputs(const SftConfig& config) {

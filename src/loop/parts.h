@@ -53,6 +53,9 @@ Result<std::vector<data::Prompt>> load_prompts(const std::vector<std::string>& f
                                                const tokenizer::Tokenizer& tokenizer,
                                                const tokenizer::ChatTemplate& chat_template);
 
+// Whether a run could be written below `directory`; invalid_argument that names the key if not.
+Status check_output(const std::string& directory);
+
 // For --dry-run: reads model and data like the real run would, and prints what it found to stderr.
 Status check_inputs(const TrainConfig& config);
 Status check_inputs(const SftConfig& config);

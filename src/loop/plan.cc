@@ -4,39 +4,26 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 
 #include "base/clock.h"
 #include "base/machine.h"
 #include "base/rng.h"
 #include "loop/parts.h"
 #include "model/format/cost.h"
+#include "model/format/model_files.h"
 #include "policy/gemm_peak.h"
 #include "rollout/jobs.h"
 
 namespace longshot::loop {
 namespace {
 
-constexpr double kGiB = 1 << 30;
 constexpr int kFewTokens = 2, kMoreTokens = 16;  // of the two trial rollouts
 constexpr double kTrialTokens = 4096;            // of the trial update
 constexpr double kWholeSeconds = 4;              // what takes less is tried whole
 // Attention over a growing context runs at about half the rate of a large product.
 constexpr double kAttentionShare = 0.5;
 
-double resident_bytes() {
-  std::ifstream file("/proc/self/statm");
-  double pages = 0, resident = 0;
-  file >> pages >> resident;
-  return resident * 4096;
-}
-
-// The size of an iteration.
-struct Size {
-  double groups, n, prompt, response;
-  double samples() const { return groups * n; }
-  double group_tokens() const { return prompt + n * response; }
-};
+using Size = IterationSize;
 
 model::Work training_work(const Size& s, bool shared_prompts) {
   const double own = s.response - 1, pairs = s.prompt * own + own * (own + 1) / 2,
@@ -209,89 +196,44 @@ double Trial::update_seconds(const Size& size) const {
   return update_overhead_ + std::max(0.0, flops - overhead_flops_) / update_rate_;
 }
 
-double kv_token_bytes(const model::ModelConfig& c, const std::string& format) {
-  const double value = format == "float32" ? 4 : format == "bfloat16" ? 2 : 1;
-  return 2.0 * c.num_layers * c.num_kv_heads * (c.head_dim * value + (value == 1 ? 4 : 0));
-}
-
-void plan_memory(const TrainConfig& config, const Parts& parts, const Trial& trial,
-                 const Size& size, Plan& plan) {
-  const model::ModelConfig& c = parts.trainer->weights().config();
-  const auto add = [&](const char* name, double bytes, std::string note) {
-    plan.memory.push_back({name, bytes, std::move(note)});
-  };
-  add("weights", trial.value("memory/weights_gb") * kGiB, "f32, of the trainer");
-  add("gradients", trial.value("memory/gradients_gb") * kGiB, "f32");
-  add("moments", trial.value("memory/moments_gb") * kGiB, config.optimizer.moments);
-  const double groups = std::ceil(size.groups / config.algorithm.mini_batches);
-  const double rows = trial.shared_prompts() ? groups * size.group_tokens()
-                                             : groups * size.n * (size.prompt + size.response);
-  const policy::PassSize pass = parts.trainer->pass_size();
-  const double unit =
-      std::min(size.group_tokens(), static_cast<double>(pass.prompts) * size.prompt);
-  const double micro = std::min(std::max(static_cast<double>(pass.tokens), unit), rows);
-  const double targets = micro * size.n * size.response / size.group_tokens();
-  add("activations",
-      parts.trainer->activation_bytes(static_cast<int64_t>(micro), static_cast<int64_t>(targets)),
-      trial.shared_prompts() ? fmt::format("{:.0f} tokens together", micro)
-                             : std::string("not known with libtorch"));
-  add("rollout weights", trial.value("memory/rollout_weights_gb") * kGiB, config.rollout_dtype);
-  const double running = trial.in_flight(size),
-               blocks = rollout::blocks_for(static_cast<int>(size.response)) + 1;
-  const double prompts =
-      std::ceil(running / size.n) * rollout::blocks_for(static_cast<int>(size.prompt));
-  double kv_blocks = running * blocks + prompts;
-  if (config.kv_blocks > 0) kv_blocks = std::min<double>(kv_blocks, config.kv_blocks);
-  add("KV cache", kv_blocks * rollout::kBlockTokens * kv_token_bytes(c, config.rollout_kv_dtype),
-      fmt::format("{}, {:.0f} samples in flight", config.rollout_kv_dtype, running));
-  add("logits", running * c.vocab_size * sizeof(float), "of the samples in flight");
-  if (parts.trainer->weights().lora().rank > 0) {
-    const double merged =
-        trial.value("memory/weights_gb") * kGiB - 4.0 * c.vocab_size * c.hidden_size;
-    const double gradients = trial.value("memory/gradients_gb") * kGiB;
-    add("merged weights", std::max(0.0, merged - gradients), "while they are published");
-  }
+// Rollout, update and publishing of an iteration.
+std::vector<PlanItem> plan_seconds(const TrainConfig& config, const Trial& trial,
+                                   const Size& size) {
+  return {
+      {"rollout", trial.rollout_seconds(size),
+       fmt::format("{:.0f} samples of {:.0f} tokens", size.samples(), size.response)},
+      {"update", trial.update_seconds(size),
+       fmt::format("{} optimizer steps", config.algorithm.mini_batches * config.algorithm.epochs)},
+      {"publish", trial.publish_seconds(), "weights to the rollout"}};
 }
 
 }  // namespace
 
-double Plan::memory_peak() const {
-  double total = 0;
-  for (const PlanItem& item : memory) total += item.value;
-  return total;
-}
-
-double Plan::iteration_seconds() const {
-  double total = 0;
-  for (const PlanItem& item : seconds) total += item.value;
-  return total;
-}
-
 Result<Plan> make_plan(const TrainConfig& config, const PlanOptions& options) {
   Plan plan;
-  const double program = resident_bytes();
-  LS_ASSIGN_OR_RETURN(Parts parts, make_parts(config, ""));
   plan.model = config.model.path;
-  plan.parameters = model::parameter_count(parts.trainer->weights().config());
-  plan.trained = parts.trainer->weights().trained_parameters();
-  plan.response_length = options.response_length > 0 ? options.response_length
-                                                     : config.engine.sampling.max_response_length;
+  LS_ASSIGN_OR_RETURN(const model::ModelConfig model, model::read_model_config(config.model.path));
+  Size size = largest_size(config);
+  if (options.response_length > 0) size.response = options.response_length;
+  plan.response_length = static_cast<int>(size.response);
+  LS_ASSIGN_OR_RETURN(plan.memory, plan_memory(config, model, size));
+  plan.disk = plan_disk(config, model, plan.memory);
+  plan.limit = hard_memory_limit();
+  plan.memory_at_hand = memory_at_hand();
+  // The trial would be ended by what the plan warns of.
+  if (config.machine.device == "cpu" && !plan.fits()) return plan;
+  LS_ASSIGN_OR_RETURN(Parts parts, make_parts(config, ""));
   Summary prompt;
   for (const auto& draw : parts.prompts->next(config.train_batch_size, 0))
     prompt.add(static_cast<double>(draw.prompt.tokens.size()));
-  const Size size{static_cast<double>(config.train_batch_size), static_cast<double>(config.n),
-                  prompt.mean(), static_cast<double>(plan.response_length)};
+  size.groups = static_cast<double>(prompt.count());
+  size.prompt = prompt.mean();
+  const double program = plan.memory.items.front().value;
+  LS_ASSIGN_OR_RETURN(plan.memory, plan_memory(config, model, size));
+  plan.memory.items.front().value = program;  // by now the model is in it
   Trial trial(config, options, parts);
   LS_RETURN_IF_ERROR(trial.run(size));
-  plan_memory(config, parts, trial, size, plan);
-  plan.memory.push_back({"program", program, "libraries and the like"});
-  plan.usable_memory = static_cast<double>(usable_memory(inspect_machine())) + resident_bytes();
-  plan.seconds = {
-      {"rollout", trial.rollout_seconds(size),
-       fmt::format("{:.0f} samples of {} tokens", size.samples(), plan.response_length)},
-      {"update", trial.update_seconds(size),
-       fmt::format("{} optimizer steps", config.algorithm.mini_batches * config.algorithm.epochs)},
-      {"publish", trial.publish_seconds(), "weights to the rollout"}};
+  plan.seconds = plan_seconds(config, trial, size);
   return plan;
 }
 

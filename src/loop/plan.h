@@ -2,11 +2,12 @@
 // What a run will need, before it is started: memory from the sizes of everything it holds, time from the speed of the
 // run's own parts, which are tried for some seconds.
 
-#include <cstdint>
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "loop/config.h"
+#include "loop/plan_memory.h"
 
 namespace longshot::loop {
 
@@ -16,27 +17,24 @@ struct PlanOptions {
       0;  // share of groups whose samples all get the same score: no gradient at the first step
 };
 
-struct PlanItem {
-  std::string name;
-  double value = 0;
-  std::string note;  // what it is the figure of
-};
-
 struct Plan {
   std::string model;
-  int64_t parameters = 0, trained = 0;
   int response_length = 0;
-  std::vector<PlanItem> memory;   // bytes, by category
-  double usable_memory = 0;       // bytes
-  std::vector<PlanItem> seconds;  // of an iteration, by stage
+  MemoryPlan memory;
+  DiskPlan disk;
+  MemoryLimit limit;
+  double memory_at_hand = 0;      // bytes
+  std::vector<PlanItem> seconds;  // of an iteration, by stage; empty if the memory does not suffice
 
-  double memory_peak() const;
-  double iteration_seconds() const;
+  double memory_peak() const { return total(memory.items); }
+  double iteration_seconds() const { return total(seconds); }
+  bool fits() const { return memory_peak() <= std::min(limit.bytes, memory_at_hand); }
 };
 
-// Reads the configuration's model and data and computes for some seconds. Writes nothing. Iterations of a few
-// seconds are tried whole. What it cannot know: how long responses become and how many groups are flat (see the
-// options), and how long rewards take.
+// Reads the configuration's model and data and computes for some seconds, unless the memory does
+// not suffice: then nothing is loaded, and the plan is for the longest prompts and responses that
+// are allowed. Writes nothing. Iterations of a few seconds are tried whole. What it cannot know: how
+// long responses become and how many groups are flat (see the options), and how long rewards take.
 Result<Plan> make_plan(const TrainConfig& config, const PlanOptions& options);
 
 }  // namespace longshot::loop

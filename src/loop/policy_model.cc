@@ -39,6 +39,7 @@ Result<LoadedModel> to_device(model::ModelFiles files, const std::string& path,
 
 Result<LoadedModel> load_model(const std::string& path, const std::string& chat_template_family,
                                const std::string& device) {
+  LS_RETURN_IF_ERROR(model::check_device(device));
   LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_model(path));
   return to_device(std::move(files), path, chat_template_family, device);
 }

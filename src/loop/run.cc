@@ -83,6 +83,7 @@ Status Run::iterate(Metrics& metrics) {
   auto verdicts = judge(*p.rewards, *p.replay, samples);
   if (stop_requested()) return cancelled("stopped");
   timer.lap("timing_s/reward");
+  LS_RETURN_IF_ERROR(reward_watch_.check(samples, verdicts));
 
   // replay/
   report_samples(samples, verdicts, metrics);
@@ -110,11 +111,15 @@ Status Run::iterate(Metrics& metrics) {
 }
 
 Status Run::run() {
+  log::info("{}", description());
   progress_.start(state_.iteration, config_.total_iterations);
   if (state_.iteration == 0 && config_.val_before_train && config_.test_freq > 0) {
     Metrics metrics;
     LS_RETURN_IF_ERROR(test(metrics));
     LS_RETURN_IF_ERROR(log_->log(0, metrics));
+    progress_.clear();
+    if (metrics.contains("val/accuracy"))
+      log::info("held-out {:.3f} before training", metrics["val/accuracy"]);
   }
   const auto done = [&] {
     return state_.iteration >= config_.total_iterations && state_.unfinished.empty();
@@ -125,13 +130,27 @@ Status Run::run() {
       progress_.clear();
       // What was interrupted left the weights alone; the captured state is that of its beginning.
       LS_RETURN_IF_ERROR(save());
-      return cancelled(fmt::format(
-          "stopped; iterations 1 to {} are saved in {}; the same command goes on from there",
-          state_.iteration, config_.output));
+      const std::string saved = state_.iteration == 0
+                                    ? "stopped before the first iteration was done"
+                                    : fmt::format("stopped; the {} finished iterations are saved",
+                                                  state_.iteration);
+      return cancelled(saved + " in " + config_.output + "; the same command continues from there");
     }
     LS_RETURN_IF_ERROR(status);
   }
   return saved_iteration_ == state_.iteration ? ok_status() : save();
+}
+
+std::string Run::description() const {
+  const model::Weights& weights = parts_.trainer->weights();
+  return fmt::format(
+      "{} on {} prompts ({} held out): {} of {} parameters of {} are trained; {} x {} samples of "
+      "up to {} tokens an iteration, iterations {} to {}, in {}",
+      config_.algorithm.name, parts_.prompts->size(), parts_.val_prompts.size(),
+      with_commas(weights.trained_parameters()),
+      with_commas(model::parameter_count(weights.config())), config_.model.path,
+      config_.train_batch_size, config_.n, config_.engine.sampling.max_response_length,
+      state_.iteration + 1, config_.total_iterations, config_.output);
 }
 
 Status Run::next_iteration() {
@@ -157,7 +176,7 @@ Status Run::finish_iteration() {
   if (due(config_.test_freq)) LS_RETURN_IF_ERROR(test(metrics));
   state_.unfinished.clear();
   progress_.finish(state_.iteration, headline(metrics));
-  for (const std::string& text : warnings_.check(state_.iteration, metrics)) log::warn("{}", text);
+  for (const std::string& text : warnings_.check(state_.iteration, metrics, reward_watch_.reason())) log::warn("{}", text);
   LS_RETURN_IF_ERROR(log_->log(state_.iteration, metrics));
   if (!due(config_.save_freq)) return ok_status();
   // A full disk must not end a run that still has older checkpoints and its weights in memory.
@@ -185,6 +204,11 @@ Status Run::test(Metrics& metrics) {
                                                         "evaluation " + describe(progress));
                                      }));
   metrics.merge(eval::to_metrics(evaluation.result));
+  if (config_.log_samples != 0) {
+    auto records = sample_records(evaluation.groups, config_.log_samples);
+    for (SampleRecord& record : records) record.held_out = true;
+    LS_RETURN_IF_ERROR(log_->write_samples(state_.iteration, records));
+  }
   parts_.rewards->take_metrics();  // those of the evaluation are in val/errors
   return ok_status();
 }

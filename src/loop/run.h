@@ -12,6 +12,7 @@
 #include "base/run_log.h"
 #include "loop/checkpoint.h"
 #include "loop/config.h"
+#include "loop/iteration_metrics.h"
 #include "loop/parts.h"
 #include "loop/progress.h"
 #include "loop/warnings.h"
@@ -42,6 +43,8 @@ class Run {
   Status run();
 
   const RunState& state() const { return state_; }
+  // One line: model, data, algorithm, sizes and folder.
+  std::string description() const;
   std::string newest_checkpoint() const { return checkpoints_.directory_of(saved_iteration_); }
 
  private:
@@ -70,6 +73,7 @@ class Run {
   std::unique_ptr<RunLog> log_;
   ProgressLine progress_;
   Warnings warnings_;
+  RewardWatch reward_watch_;
   int64_t saved_iteration_ = -1;
 };
 

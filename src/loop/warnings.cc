@@ -2,13 +2,12 @@
 
 #include <fmt/format.h>
 
+#include "base/run_limits.h"
+
 namespace longshot::loop {
 namespace {
 
-constexpr double kCutShare = 0.2;   // of responses
-constexpr double kFlatShare = 0.9;  // of groups
-constexpr int64_t kSilentIterations = 3;
-constexpr double kLogprobGap = 0.05;  // |log pi_rollout - log pi_trainer|, mean
+using namespace run_limits;  // NOLINT: four constants
 
 double value(const Metrics& metrics, const std::string& name) {
   const auto it = metrics.find(name);
@@ -25,7 +24,8 @@ void Warnings::warn(const std::string& kind, const std::string& text,
   out.push_back(text);
 }
 
-std::vector<std::string> Warnings::check(int64_t iteration, const Metrics& m) {
+std::vector<std::string> Warnings::check(int64_t iteration, const Metrics& m,
+                                         const std::string& reward_failure) {
   std::vector<std::string> out;
   iteration_ = iteration;
   const double cut = value(m, "response_length/clip_ratio");
@@ -59,9 +59,10 @@ std::vector<std::string> Warnings::check(int64_t iteration, const Metrics& m) {
   const double errors = value(m, "reward/error_share");
   if (errors > 0) {
     warn("errors",
-         fmt::format("{:.1f} % of the samples could not be judged and were excluded; samples/ has "
-                     "the reasons",
-                     100 * errors),
+         fmt::format("{:.1f} % of the samples could not be judged and were excluded{}; samples/ has "
+                     "all reasons",
+                     100 * errors,
+                     reward_failure.empty() ? "" : ", most of them because: " + reward_failure),
          out);
   }
   const double gap = value(m, "training/rollout_probs_diff_mean");

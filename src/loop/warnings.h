@@ -14,8 +14,10 @@ namespace longshot::loop {
 
 class Warnings {
  public:
-  // The texts due for this iteration's metrics.
-  std::vector<std::string> check(int64_t iteration, const Metrics& metrics);
+  // The texts due for this iteration's metrics. `reward_failure`: why most of the samples that could
+  // not be judged could not.
+  std::vector<std::string> check(int64_t iteration, const Metrics& metrics,
+                                 const std::string& reward_failure = "");
 
  private:
   static constexpr int64_t kQuiet = 20;

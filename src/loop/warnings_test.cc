@@ -23,6 +23,15 @@ TEST(Warnings, CutAnswersAreSaidOnceInAWhile) {
   EXPECT_EQ(w.check(21, m).size(), 1u);
 }
 
+TEST(Warnings, FailedJudgementsAreQuoted) {
+  Metrics m = healthy();
+  m["reward/error_share"] = 0.25;
+  const auto texts = Warnings().check(1, m, "python: KeyError: 'x'");
+  ASSERT_EQ(texts.size(), 1u);
+  EXPECT_NE(texts[0].find("25.0 %"), std::string::npos);
+  EXPECT_NE(texts[0].find("KeyError: 'x'"), std::string::npos);
+}
+
 TEST(Warnings, NoRewardIsSaidAfterThreeIterations) {
   Warnings w;
   const Metrics zero = {{"critic/score/max", 0}, {"critic/score/min", 0}};

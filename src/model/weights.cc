@@ -5,7 +5,10 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <c10/core/InferenceMode.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
+#include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <exception>
@@ -80,6 +83,18 @@ Status check_tensor(const WeightSpec& spec, const HostTensor& tensor) {
 
 Status check_device(const std::string& device) {
   try {
+    const at::Device wanted(device);
+    if (!c10::impl::hasDeviceGuardImpl(wanted.type())) {
+      return invalid_argument(
+          fmt::format("device '{}' cannot be used: this libtorch is built without it; "
+                      "docs/troubleshooting.md, \"CUDA\", says how to get one",
+                      device));
+    }
+    const auto* implementation = c10::impl::getDeviceGuardImpl(wanted.type());
+    if (std::max<int>(wanted.index(), 0) >= implementation->deviceCount()) {
+      return invalid_argument(fmt::format("device '{}' cannot be used: this machine has {} of it",
+                                          device, implementation->deviceCount()));
+    }
     at::empty({1}, at::TensorOptions().dtype(at::kFloat).device(at::Device(device))).zero_();
     return ok_status();
   } catch (const std::exception& error) {

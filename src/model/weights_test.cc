@@ -106,6 +106,11 @@ TEST(Weights, UnknownDeviceIsAnErrorThatNamesIt) {
   const Status status = check_device("abacus");
   EXPECT_EQ(status.code(), StatusCode::invalid_argument);
   EXPECT_NE(status.message().find("abacus"), std::string::npos);
+  const Status absent = check_device("xla");
+  EXPECT_EQ(absent.code(), StatusCode::invalid_argument);
+  EXPECT_NE(absent.message().find("docs/troubleshooting.md"), std::string::npos);
+  EXPECT_EQ(absent.message().find('\n'), std::string::npos);
+  EXPECT_NE(check_device("cpu:3").message().find("cpu:3"), std::string::npos);
 }
 
 }  // namespace

@@ -106,6 +106,14 @@ int64_t activation_budget(const ComputeOptions& options) {
   return static_cast<int64_t>(usable_memory(inspect_machine()) / 2);
 }
 
+model::cpu::Checkpointing checkpointing_of(const model::ModelConfig& config,
+                                           const std::string& name, int64_t tokens, int64_t budget) {
+  using model::cpu::Checkpointing;
+  if (name == "auto") return model::cpu::choose_checkpointing(config, tokens, budget);
+  if (name == "selective") return Checkpointing::selective;
+  return name == "full" ? Checkpointing::full : Checkpointing::none;
+}
+
 at::Tensor index_of(const std::vector<int64_t>& positions, const at::Device& device) {
   at::Tensor index =
       at::empty({static_cast<int64_t>(positions.size())}, at::TensorOptions().dtype(at::kLong));
@@ -150,27 +158,29 @@ Compute::Compute(const model::Weights& weights, const ComputeOptions& options)
   }
 }
 
-PassSize Compute::pass_size(int64_t wanted) const {
-  if (cpu_ == nullptr) return {.tokens = wanted > 0 ? wanted : kLibtorchTokens};
+PassSize own_pass_size(int64_t wanted) {
   if (wanted > 0) return {.tokens = wanted, .share_prompts = true};
   return {.tokens = kPassTokens, .prompts = kPassPrompts, .share_prompts = true};
 }
 
-model::cpu::Checkpointing Compute::checkpointing(int64_t tokens) const {
-  using model::cpu::Checkpointing;
-  if (checkpointing_ == "auto")
-    return model::cpu::choose_checkpointing(config_, tokens, activation_bytes_);
-  if (checkpointing_ == "selective") return Checkpointing::selective;
-  return checkpointing_ == "full" ? Checkpointing::full : Checkpointing::none;
-}
-
-double Compute::activation_bytes(int64_t tokens, int64_t targets, int lora_rank) const {
-  if (cpu_ == nullptr) return 0;
+double own_activation_bytes(const model::ModelConfig& config, const ComputeOptions& options,
+                            int64_t tokens, int64_t targets, int lora_rank) {
+  const auto mode =
+      checkpointing_of(config, options.checkpointing, tokens, activation_budget(options));
   const int64_t head_rows = 2 * targets + tokens;
   return static_cast<double>(
-      model::cpu::activation_bytes(config_, tokens, checkpointing(tokens), lora_rank) +
-      model::cpu::Head::chunk_bytes(targets, config_.vocab_size) +
-      head_rows * kernels::row_stride(config_.hidden_size) * static_cast<int64_t>(sizeof(float)));
+      model::cpu::activation_bytes(config, tokens, mode, lora_rank) +
+      model::cpu::Head::chunk_bytes(targets, config.vocab_size) +
+      head_rows * kernels::row_stride(config.hidden_size) * static_cast<int64_t>(sizeof(float)));
+}
+
+PassSize Compute::pass_size(int64_t wanted) const {
+  if (cpu_ == nullptr) return {.tokens = wanted > 0 ? wanted : kLibtorchTokens};
+  return own_pass_size(wanted);
+}
+
+model::cpu::Checkpointing Compute::checkpointing(int64_t tokens) const {
+  return checkpointing_of(config_, checkpointing_, tokens, activation_bytes_);
 }
 
 Pass::Pass(Compute& compute, model::Weights& weights, const MicroBatch& micro, double temperature,

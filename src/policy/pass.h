@@ -44,6 +44,12 @@ model::Work work_of(const MicroBatch& micro);
 // target appear in no micro-batch.
 std::vector<MicroBatch> make_micro_batches(const std::vector<PassRow>& rows, const PassSize& size);
 
+// What Compute says with the CPU's own kernels, told before there are weights: size of a pass and
+// memory of its activations, in bytes.
+PassSize own_pass_size(int64_t wanted);
+double own_activation_bytes(const model::ModelConfig& config, const ComputeOptions& options,
+                            int64_t tokens, int64_t targets, int lora_rank);
+
 // What computes passes: the kernels of model/cpu/, or libtorch. Not thread-safe.
 class Compute {
  public:
@@ -57,8 +63,6 @@ class Compute {
   model::cpu::Checkpointing checkpointing(int64_t tokens) const;
   // Memory of the largest pass so far; 0 with libtorch, which does not tell.
   int64_t activation_bytes() const { return cpu_ == nullptr ? 0 : cpu_->activation_bytes(); }
-  // Of a pass to come.
-  double activation_bytes(int64_t tokens, int64_t targets, int lora_rank) const;
 
  private:
   model::ModelConfig config_;

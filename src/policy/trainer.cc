@@ -115,7 +115,7 @@ Result<Metrics> Trainer::Impl::fit(const std::vector<data::Group>& groups, uint6
   // A single step has the reference in its own forward pass.
   const bool later_steps = algorithm.mini_batches * algorithm.epochs > 1;
   if (algorithm.reference == "trainer" && later_steps) batch.reference = present_logprobs(batch);
-  if (batch.groups.empty()) log::warn("iteration {}: no sample to train on", iteration);
+  if (batch.groups.empty()) log::warn("iteration {}: no sample to train on", iteration + 1);
   if (algorithm.reset_optimizer) optimizer.reset();
 
   FitStats stats;
@@ -362,14 +362,6 @@ std::vector<std::vector<float>> Trainer::logprobs(
     }
   }
   return out;
-}
-
-double Trainer::activation_bytes(int64_t tokens, int64_t targets) const {
-  return impl_->compute.activation_bytes(tokens, targets, impl_->weights.lora().rank);
-}
-
-PassSize Trainer::pass_size() const {
-  return impl_->compute.pass_size(impl_->algorithm.micro_batch_tokens);
 }
 
 void Trainer::set_peak_flops(double flops) {

@@ -51,12 +51,6 @@ class Trainer {
   // perf/mfu/actor is the share of it that goes into what the model needs. 0, the default: no such metric.
   void set_peak_flops(double flops);
 
-  // Memory of the activations of a pass over so many packed tokens, `targets` of them predicted. 0 with libtorch, which
-  // does not tell.
-  double activation_bytes(int64_t tokens, int64_t targets) const;
-  // Of the passes of fit().
-  PassSize pass_size() const;
-
   model::Weights& weights();
   int64_t optimizer_step() const;
 

@@ -84,7 +84,7 @@ function padded(low, high, zero, percent) {
 
 const xLabelOf = (chart) => chart.xLabel || xAxes[view.xAxis].label;
 
-// Maps data to pixels and draws grid and labels. Returns {svg, x, y, bottom}.
+// Maps data to pixels and draws grid and labels. Returns {svg, x, y, bottom, right}.
 function drawFrame(chart, xDomain, yDomain, log) {
   const width = Math.max(260, chart.plot.clientWidth);
   chart.plot.replaceChildren();
@@ -107,7 +107,7 @@ function drawFrame(chart, xDomain, yDomain, log) {
     shape(svg, "text", {x: x(tick), y: bottom + 17, "text-anchor": "middle"}, formatNumber(tick));
   }
   shape(svg, "text", {x: (LEFT + right) / 2, y: bottom + 33, "text-anchor": "middle"}, xLabelOf(chart));
-  return {svg, x, y, bottom};
+  return {svg, x, y, bottom, right};
 }
 
 function pathOf(xs, ys, frame, log) {
@@ -137,7 +137,9 @@ function drawLines(chart) {
     return;
   }
   const xDomain = extent(shown.flatMap((s) => present(s).map((i) => s.x[i])));
-  const values = log ? positive : shown.flatMap((s) => s.y.filter((v) => v !== null));
+  // The whole interval of a value is to be seen, as far as the axis can show it.
+  const bounds = (s) => [...s.y, ...(s.low || []), ...(s.high || [])].filter((v) => v !== null && v !== undefined);
+  const values = log ? positive : shown.flatMap(bounds);
   let [low, high] = extent(values);
   const yDomain = log ? [low / 1.5, high * 1.5] : padded(low, high, chart.zero, chart.percent);
   const frame = drawFrame(chart, xDomain, yDomain, log);
@@ -166,7 +168,11 @@ function drawSeries(s, frame, log, points, weight) {
 function drawBand(s, frame) {
   const at = present(s).filter((i) => s.low[i] !== null && s.high[i] !== null);
   const line = (ys) => at.map((i) => `${frame.x(s.x[i]).toFixed(1)} ${frame.y(ys[i]).toFixed(1)}`);
-  if (at.length > 1) shape(frame.svg, "path", {d: "M" + line(s.high).join("L") + "L" + line(s.low).reverse().join("L") + "Z", fill: s.color, opacity: 0.13});
+  if (at.length < 2) return;
+  // An inner svg shows nothing outside of its box: with logarithms a bound may be far below the axis.
+  const box = {x: LEFT, y: TOP, width: frame.right - LEFT, height: frame.bottom - TOP};
+  const plot = shape(frame.svg, "svg", {...box, viewBox: `${box.x} ${box.y} ${box.width} ${box.height}`, overflow: "hidden"});
+  shape(plot, "path", {class: "band", d: "M" + line(s.high).join("L") + "L" + line(s.low).reverse().join("L") + "Z", fill: s.color, opacity: 0.13});
 }
 
 function drawStack(chart) {

@@ -1,6 +1,6 @@
 "use strict";
 // Builds the page from the embedded data: {runs: [{name, folder, steps, metrics: {name: [value or null]}, config,
-// summary, sample_count}], samples: [...], notes: [...]}. Values stand at the index of their step.
+// summary, sample_count}], samples: [...], notes: [...], findings: [{run, text}]}. Values stand at the index of their step.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const xAxes = {
@@ -170,6 +170,13 @@ const columns = {
   time: (run) => [seconds(last(cumulative(run, "timing_s/step") || []) ?? null)],
 };
 
+// What the log warned of, above all charts. Text of a reward enters as text nodes only.
+function buildFindings() {
+  byId("findings").hidden = data.findings.length === 0;
+  byId("findings").querySelector("ul").append(...data.findings.map((finding) => element("li", {},
+    ...(data.runs.length > 1 ? [element("b", {}, data.runs[finding.run].name + ": ")] : []), finding.text)));
+}
+
 function buildOverview() {
   const heads = Object.keys(columns).filter((h) => data.runs.some((run) => columns[h](run)[0] !== "–"));
   const row = (run, r) => element("tr", {}, element("td", {}, element("i", {style: `background:${colorOf(r)}`}), run.name, element("small", {}, run.folder)),
@@ -232,6 +239,7 @@ function buildSettings() {
 }
 
 buildControls();
+buildFindings();
 buildOverview();
 buildCharts();
 buildOtherCharts();

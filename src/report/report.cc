@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "report/assets.h"
+#include "report/findings.h"
 
 namespace longshot::report {
 namespace {
@@ -87,7 +88,8 @@ std::string joined(std::initializer_list<std::string_view> parts) {
 }  // namespace
 
 std::string page_data(const std::vector<RunData>& runs) {
-  Json data = {{"runs", Json::array()}, {"samples", Json::array()}, {"notes", Json::array()}};
+  Json data = {{"runs", Json::array()}, {"samples", Json::array()}, {"notes", Json::array()},
+               {"findings", Json::array()}};
   for (size_t i = 0; i < runs.size(); ++i) {
     data["runs"].push_back(page_run(runs[i]));
     for (Json sample : runs[i].samples) {
@@ -95,6 +97,8 @@ std::string page_data(const std::vector<RunData>& runs) {
       data["samples"].push_back(std::move(sample));
     }
     for (const std::string& note : runs[i].notes) data["notes"].push_back(note);
+    for (const std::string& text : find_trouble(runs[i]))
+      data["findings"].push_back({{"run", i}, {"text", text}});
   }
   // "</script>" or "<!--" inside a text would end or change the element; in JSON, < may be written
   // as \u003c.

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "report/findings.h"
 #include "report/run_reader.h"
 
 namespace longshot::report {
@@ -118,6 +119,34 @@ TEST_F(ReportTest, AFolderOfRunsIsAnErrorThatNamesTheRuns) {
 TEST_F(ReportTest, AnEmptyRunStillMakesAPage) {
   write("metrics.jsonl", "");
   EXPECT_TRUE(make_report({folder_}, {}).ok());
+}
+
+TEST_F(ReportTest, FindingsNameWhatWentWrongAndWhen) {
+  std::string lines = "{\"step\":0,\"val/accuracy\":0.5}\n";
+  for (int step = 1; step <= 4; ++step) {
+    Json line = {{"step", step},
+                 {"response_length/clip_ratio", step == 3 ? 0.72 : 0.1},
+                 {"critic/groups_without_variance", 1.0},
+                 {"reward/error_share", step > 2 ? 0.969 : 0.0},
+                 {"critic/score/min", 0.0},
+                 {"critic/score/max", step == 4 ? 1.0 : 0.0}};
+    lines += dump_json(line) + "\n";
+  }
+  write("metrics.jsonl", lines);
+  write("samples/samples_000003.jsonl",
+        "{\"step\":3,\"error\":\"python: KeyError\"}\n{\"step\":3,\"error\":\"\"}\n");
+  const std::vector<std::string> found = find_trouble(read());
+  ASSERT_EQ(found.size(), 4u);
+  EXPECT_NE(
+      found[0].find("in 2 of 4 iterations, first at 3; at 3 96.9 % of them: python: KeyError"),
+      std::string::npos)
+      << found[0];
+  EXPECT_NE(found[1].find("for 3 iterations one after another, up to 3"), std::string::npos);
+  EXPECT_NE(found[2].find("in 1 of 4 iterations, first at 3; at 3 72 %"), std::string::npos);
+  EXPECT_NE(found[3].find("in 4 of 4 iterations"), std::string::npos);
+  EXPECT_EQ(Json::parse(page_data({read()}))["findings"].size(), 4u);
+  write("metrics.jsonl", "{\"step\":1,\"reward/error_share\":0,\"critic/score/max\":0}\n");
+  EXPECT_TRUE(find_trouble(read()).empty());
 }
 
 TEST(EvenlySpread, EndsWithTheLastAndNeverRepeats) {

@@ -100,6 +100,7 @@ Json page_sample(const Json& line, const SampleLimits& limits) {
     sample[key] = text(key);
   }
   for (const char* key : {"step", "score", "tokens"}) sample[key] = number(key);
+  sample["part"] = line.value("part", Json()) == Json("held-out") ? "held-out" : "training";
   sample["correct"] = line.value("correct", Json(false)) == Json(true);
   const auto components = line.find("components");
   sample["components"] =

@@ -24,6 +24,7 @@ function sampleFilters(update) {
     from: input({type: "number", value: steps[0], "aria-label": "First iteration"}),
     to: input({type: "number", value: steps[1], "aria-label": "Last iteration"}),
     text: input({type: "search", placeholder: "search prompts and responses"}),
+    part: element("select", {onchange: update}, option("", "training and held-out"), option("training", "training"), option("held-out", "held-out")),
     order: element("select", {onchange: update}, option("newest", "newest first"), option("oldest", "oldest first"), option("longest", "longest first"),
                    option("lowest", "lowest score first"), option("highest", "highest score first")),
   };
@@ -41,7 +42,7 @@ function chosenSamples(filters) {
   const text = filters.text.value.toLowerCase(), verdict = VERDICTS[filters.verdict.value];
   const from = filters.from.value === "" ? -Infinity : Number(filters.from.value), to = filters.to.value === "" ? Infinity : Number(filters.to.value);
   return data.samples.filter((s) =>
-    (filters.run.value === "" || s.run === Number(filters.run.value)) && (!verdict || verdict.of(s)) && s.step >= from && s.step <= to &&
+    (filters.run.value === "" || s.run === Number(filters.run.value)) && (filters.part.value === "" || s.part === filters.part.value) && (!verdict || verdict.of(s)) && s.step >= from && s.step <= to &&
     (!text || (s.prompt + "\n" + s.response).toLowerCase().includes(text))).sort(ORDERS[filters.order.value]);
 }
 
@@ -61,12 +62,13 @@ function detailRow(sample, word) {
   const facts = element("dl", {});
   const fact = (name, value) => { if (value !== "" && value !== null && value !== undefined) facts.append(element("dt", {}, name), element("dd", {}, String(value))); };
   fact("run", data.runs[sample.run].name);
+  fact("part", sample.part);
   fact("prompt id", sample.prompt_id);
   fact("answer found", sample.answer);
   fact("ground truth", sample.ground_truth);
   fact("components", Object.entries(sample.components || {}).map(([k, v]) => `${k} ${formatNumber(v)}`).join(", "));
   fact("error", sample.error);
-  return element("tr", {}, element("td", {class: "detail", colspan: 7}, facts, element("h4", {}, "Prompt"), element("pre", {}, ...marked(sample.prompt, word)),
+  return element("tr", {}, element("td", {class: "detail", colspan: 10}, facts, element("h4", {}, "Prompt"), element("pre", {}, ...marked(sample.prompt, word)),
                                    element("h4", {}, "Response"), element("pre", {}, ...marked(sample.response, word))));
 }
 
@@ -74,9 +76,11 @@ function sampleRow(sample, word) {
   const verdict = verdictOf(sample);
   const preview = (text) => text.slice(0, 200).replace(/\s+/g, " ");
   const row = element("tr", {class: "row", tabindex: 0, "aria-expanded": "false"},
+    ...(data.runs.length > 1 ? [element("td", {}, element("i", {style: `background:${colorOf(sample.run)}`}), data.runs[sample.run].name)] : []),
     element("td", {}, String(sample.step)), element("td", {class: verdict.class}, verdict.label),
     element("td", {class: "number"}, sample.score === null ? "–" : formatNumber(sample.score)), element("td", {class: "number"}, formatNumber(sample.tokens)),
-    element("td", {}, sample.finish), element("td", {}, preview(sample.prompt)), element("td", {}, preview(sample.response)));
+    element("td", {}, sample.finish), element("td", {}, preview(sample.answer)), element("td", {}, preview(sample.ground_truth)),
+    element("td", {}, preview(sample.prompt)), element("td", {}, preview(sample.response)));
   const toggle = () => {
     const open = row.classList.toggle("open");
     row.setAttribute("aria-expanded", String(open));
@@ -92,7 +96,8 @@ function buildSamples() {
   const section = byId("samples");
   section.hidden = data.samples.length === 0;
   if (section.hidden) return;
-  const heads = ["iteration", "verdict", "score", "tokens", "finish", "prompt", "response"];
+  const heads = [...(data.runs.length > 1 ? ["run"] : []), "iteration", "verdict", "score", "tokens", "finish", "answer", "ground truth", "prompt", "response"];
+  const isNumber = (head) => head === "score" || head === "tokens";
   const body = element("tbody"), count = element("span", {id: "sample-count"}), more = element("button", {class: "more"}, "Show more");
   let shown = PAGE;
   const fill = () => {
@@ -104,12 +109,13 @@ function buildSamples() {
   };
   const filters = sampleFilters(() => { shown = PAGE; fill(); });
   more.addEventListener("click", () => { shown += PAGE; fill(); });
+  const heldOut = data.samples.some((s) => s.part === "held-out");
   const label = (text, ...inputs) => element("label", {}, text, ...inputs);
   section.append(
-    element("div", {class: "filters"}, ...(data.runs.length > 1 ? [filters.run] : []), filters.verdict, label("iterations", filters.from, "to", filters.to),
+    element("div", {class: "filters"}, ...(data.runs.length > 1 ? [filters.run] : []), filters.verdict, ...(heldOut ? [filters.part] : []), label("iterations", filters.from, "to", filters.to),
             filters.order, filters.text, count),
     element("div", {class: "scroll"}, element("table", {id: "sample-table"}, element("thead", {}, element("tr", {},
-      ...heads.map((h, i) => element("th", {class: i === 2 || i === 3 ? "number" : ""}, h)))), body)),
+      ...heads.map((h) => element("th", {class: isNumber(h) ? "number" : ""}, h)))), body)),
     more);
   fill();
 }

@@ -9,8 +9,12 @@ namespace {
 
 class HttpReward : public Reward {
  public:
-  HttpReward(Url url, std::map<std::string, std::string> headers, std::string who)
-      : url_(std::move(url)), who_(std::move(who)), client_(std::move(headers)) {}
+  HttpReward(Url url, std::map<std::string, std::string> headers, std::string who,
+             double threshold)
+      : url_(std::move(url)),
+        who_(std::move(who)),
+        threshold_(threshold),
+        client_(std::move(headers)) {}
   std::string name() const override { return "http"; }
 
   Result<Score> judge(const Question& question, Deadline deadline) override {
@@ -20,12 +24,13 @@ class HttpReward : public Reward {
     const auto json = parse_json(reply.body, who_);
     if (!json.ok() || !json->is_object())
       return corrupt(who_ + ": the reply is not a JSON object: " + reply.body.substr(0, 200));
-    return plugin_score(*json, who_);
+    return plugin_score(*json, who_, threshold_);
   }
 
  private:
   const Url url_;
   const std::string who_;
+  const double threshold_;
   HttpClient client_;
 };
 
@@ -33,13 +38,14 @@ class HttpReward : public Reward {
 
 Result<std::unique_ptr<Reward>> make_http(const Json& options) {
   const std::string where = "reward http";
-  LS_RETURN_IF_ERROR(check_options("http", options, {"url", "headers"}));
+  LS_RETURN_IF_ERROR(check_options("http", options, {"url", "headers", "threshold"}));
   LS_ASSIGN_OR_RETURN(const std::string text, json_get<std::string>(options, "url", where));
   LS_ASSIGN_OR_RETURN(Url url, parse_url(text, where));
   LS_ASSIGN_OR_RETURN(auto headers, (json_get_or<std::map<std::string, std::string>>(
                                         options, "headers", {}, where)));
-  return std::unique_ptr<Reward>(
-      std::make_unique<HttpReward>(std::move(url), std::move(headers), "http " + text));
+  LS_ASSIGN_OR_RETURN(const double threshold, read_threshold(options, where));
+  return std::unique_ptr<Reward>(std::make_unique<HttpReward>(std::move(url), std::move(headers),
+                                                              "http " + text, threshold));
 }
 
 }  // namespace longshot::reward

@@ -1,5 +1,6 @@
 #include "reward/plugins.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -11,19 +12,26 @@
 namespace longshot::reward {
 namespace {
 
+constexpr size_t kLoggedBytes = 1 << 16;  // of what a call prints, at most
+
 class WorkerReward : public Reward {
  public:
-  WorkerReward(std::string name, WorkerOptions options)
-      : name_(std::move(name)), who_(options.name), pool_(std::move(options)) {}
+  WorkerReward(std::string name, WorkerOptions options, double threshold)
+      : name_(std::move(name)),
+        who_(options.name),
+        threshold_(threshold),
+        pool_(std::move(options)) {}
   std::string name() const override { return name_; }
+  Status prepare() override { return pool_.prepare(); }
 
   Result<Score> judge(const Question& question, Deadline deadline) override {
     LS_ASSIGN_OR_RETURN(const Json reply, pool_.call(plugin_request(question), deadline));
-    return plugin_score(reply, who_);
+    return plugin_score(reply, who_, threshold_);
   }
 
  private:
   std::string name_, who_;
+  double threshold_;
   WorkerPool pool_;
 };
 
@@ -50,7 +58,28 @@ Json plugin_request(const Question& question) {
           {"extra_info", question.extra_info}};
 }
 
-Result<Score> plugin_score(const Json& reply, const std::string& who) {
+Result<double> read_threshold(const Json& options, const std::string& where) {
+  return json_get_or(options, "threshold", kFullScore, where);
+}
+
+namespace {
+
+// A share of right tests as a float may end a little below 1.
+bool reaches(double value, double threshold) {
+  return value >= threshold - 1e-9 * std::max(1.0, std::fabs(threshold));
+}
+
+Result<bool> is_correct(const Json& reply, double value, double threshold, const std::string& who) {
+  const auto given = reply.find("correct");
+  if (given == reply.end() || given->is_null()) return reaches(value, threshold);
+  if (given->is_boolean()) return given->get<bool>();
+  if (given->is_number()) return reaches(given->get<double>(), threshold);
+  return corrupt(who + ": 'correct' is neither true, false nor a number: " + dump_json(*given));
+}
+
+}  // namespace
+
+Result<Score> plugin_score(const Json& reply, const std::string& who, double threshold) {
   if (reply.contains("error")) {
     const Json& error = reply.at("error");
     return invalid_argument(who + ": " +
@@ -64,7 +93,7 @@ Result<Score> plugin_score(const Json& reply, const std::string& who) {
   Score score;
   score.value = given.is_boolean() ? (given.get<bool>() ? 1.0 : 0.0) : *number_of(given);
   if (!std::isfinite(score.value)) return corrupt(who + ": the score is not finite");
-  LS_ASSIGN_OR_RETURN(score.correct, json_get_or(reply, "correct", score.value >= 0.5, who));
+  LS_ASSIGN_OR_RETURN(score.correct, is_correct(reply, score.value, threshold, who));
   LS_ASSIGN_OR_RETURN(score.answer, json_get_or<std::string>(reply, "answer", "", who));
   return score;
 }
@@ -72,7 +101,8 @@ Result<Score> plugin_score(const Json& reply, const std::string& who) {
 Result<std::unique_ptr<Reward>> make_python(const Json& options) {
   const std::string where = "reward python";
   LS_RETURN_IF_ERROR(check_options(
-      "python", options, {"path", "function", "interpreter", "startup_seconds", "environment"}));
+      "python", options, {"path", "function", "interpreter", "startup_seconds", "environment",
+                                     "threshold"}));
   LS_ASSIGN_OR_RETURN(const std::string path, json_get<std::string>(options, "path", where));
   LS_ASSIGN_OR_RETURN(const std::string function,
                       json_get_or<std::string>(options, "function", "compute_score", where));
@@ -89,19 +119,25 @@ Result<std::unique_ptr<Reward>> make_python(const Json& options) {
                       json_get_or(options, "startup_seconds", 120.0, where));
   LS_ASSIGN_OR_RETURN(worker.process.environment, read_environment(options, where));
   worker.process.argv = {interpreter, "-c", kPythonWorker, path, function};
-  return std::unique_ptr<Reward>(std::make_unique<WorkerReward>("python", std::move(worker)));
+  worker.process.stderr_tail_bytes = kLoggedBytes;
+  LS_ASSIGN_OR_RETURN(const double threshold, read_threshold(options, where));
+  return std::unique_ptr<Reward>(
+      std::make_unique<WorkerReward>("python", std::move(worker), threshold));
 }
 
 Result<std::unique_ptr<Reward>> make_command(const Json& options) {
   const std::string where = "reward command";
-  LS_RETURN_IF_ERROR(check_options("command", options, {"argv", "environment"}));
+  LS_RETURN_IF_ERROR(check_options("command", options, {"argv", "environment", "threshold"}));
   WorkerOptions worker;
   LS_ASSIGN_OR_RETURN(worker.process.argv,
                       json_get<std::vector<std::string>>(options, "argv", where));
   if (worker.process.argv.empty()) return invalid_argument(where + ": argv is empty");
   LS_ASSIGN_OR_RETURN(worker.process.environment, read_environment(options, where));
   worker.name = "command " + worker.process.argv[0];
-  return std::unique_ptr<Reward>(std::make_unique<WorkerReward>("command", std::move(worker)));
+  worker.process.stderr_tail_bytes = kLoggedBytes;
+  LS_ASSIGN_OR_RETURN(const double threshold, read_threshold(options, where));
+  return std::unique_ptr<Reward>(
+      std::make_unique<WorkerReward>("command", std::move(worker), threshold));
 }
 
 }  // namespace longshot::reward

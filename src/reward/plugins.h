@@ -2,7 +2,9 @@
 // Reward functions outside this process. All speak the same JSON:
 //   request  {"data_source": s, "prompt": s, "completion": s, "ground_truth": s, "extra_info": any}
 //   reply    {"score": number} with optional "correct": bool and "answer": string, or {"error": s}
-// Without "correct" a score of at least 0.5 is correct. Every call has a deadline.
+// A response is correct if "correct" says so; as a number it must reach the option "threshold", and
+// without it the score must. The threshold is 1, the full score, unless the option sets another.
+// Every call has a deadline.
 
 #include <memory>
 
@@ -14,8 +16,8 @@ namespace longshot::reward {
 // "environment": {}} A Python file with compute_score(data_source, solution_str, ground_truth,
 // extra_info) that returns a number or a dict with "score" (and optionally "acc"/"correct",
 // "answer"/"pred"), as verl's custom reward functions do. It runs in worker processes that stay
-// alive, one per judging thread. The interpreter is the option, else $LONGSHOT_VENV/bin/python,
-// else python3. What the code prints goes to stderr and never disturbs the replies. A timeout kills
+// alive, one per judging thread. Loading the file checks whether the function takes these arguments. The interpreter is the option, else $LONGSHOT_VENV/bin/python,
+// else python3. What the code prints is logged and never disturbs the replies. A timeout kills
 // the worker's whole process group and the next call starts a new one. Errors: timeout; unavailable
 // when the worker died; invalid_argument with the message when the code raised.
 Result<std::unique_ptr<Reward>> make_python(const Json& options);
@@ -31,6 +33,10 @@ Result<std::unique_ptr<Reward>> make_http(const Json& options);
 
 Json plugin_request(const Question& question);
 // `who` names the plug-in in errors.
-Result<Score> plugin_score(const Json& reply, const std::string& who);
+inline constexpr double kFullScore = 1.0;
+Result<Score> plugin_score(const Json& reply, const std::string& who,
+                           double threshold = kFullScore);
+// The option "threshold".
+Result<double> read_threshold(const Json& options, const std::string& where);
 
 }  // namespace longshot::reward

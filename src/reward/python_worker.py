@@ -17,6 +17,7 @@ requests = os.fdopen(os.dup(0), "r", encoding="utf-8", newline="\n")
 replies = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
 os.dup2(2, 1)
+sys.stdout.reconfigure(line_buffering=True)  # a line that is printed is logged with its call
 
 
 def reply(value):
@@ -36,7 +37,27 @@ def load(path, name):
     module = importlib.util.module_from_spec(spec)
     sys.modules["longshot_reward"] = module
     spec.loader.exec_module(module)
-    return getattr(module, name)
+    function = getattr(module, name, None)
+    if not callable(function):
+        own = [key for key, value in vars(module).items() if inspect.isfunction(value)]
+        raise AttributeError(f"it has no function {name}; it has {', '.join(own) or 'none'}: set the option function")
+    check_arguments(function)
+    return function
+
+
+def check_arguments(function):
+    """Raises TypeError if the function cannot be called as score() does."""
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # some built-in functions have none
+        return
+    try:
+        signature.bind(data_source="", solution_str="", ground_truth="", extra_info={})
+    except TypeError as error:
+        hint = "; TRL's reward functions have another form" if "completions" in signature.parameters else ""
+        name = getattr(function, "__name__", "the function")
+        raise TypeError(f"{name}{signature} cannot be called with data_source, solution_str, "
+                        f"ground_truth and extra_info by name: {error}{hint}") from None
 
 
 def number(value):
@@ -44,6 +65,11 @@ def number(value):
     if not math.isfinite(value):
         raise ValueError(f"the score is {value}")
     return value
+
+
+def flag(value):
+    """True and False of Python and numpy as they are, anything else as a number."""
+    return bool(value) if type(value).__name__ in ("bool", "bool_") else number(value)
 
 
 def score(function, request):
@@ -59,8 +85,8 @@ def score(function, request):
         return {"score": number(value)}
     out = {"score": number(value["score"])}
     for key in ("correct", "acc"):
-        if key in value:
-            out["correct"] = bool(value[key])
+        if value.get(key) is not None:
+            out["correct"] = flag(value[key])
             break
     for key in ("answer", "pred"):
         if value.get(key) is not None:

@@ -42,6 +42,8 @@ class Reward {
  public:
   virtual ~Reward() = default;
   virtual std::string name() const = 0;
+  // Starts what judging needs outside this process; an error if that will never work.
+  virtual Status prepare() { return ok_status(); }
   virtual Result<Score> judge(const Question& question, Deadline deadline) = 0;
 };
 
@@ -93,6 +95,7 @@ std::string most_frequent_error(std::span<const data::Verdict> verdicts);
 // The stage: judges samples with the combined rewards.
 class RewardStage {
  public:
+  // Prepares every reward, so that code that cannot be loaded is found before any work.
   static Result<std::unique_ptr<RewardStage>> create(const RewardOptions& options);
   virtual ~RewardStage() = default;
 

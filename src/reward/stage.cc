@@ -266,12 +266,12 @@ Status check(const RewardOptions& options) {
 std::string most_frequent_error(std::span<const data::Verdict> verdicts) {
   std::map<std::string, long> counts;
   for (const data::Verdict& v : verdicts) {
-    if (!v.scored) ++counts[v.error];
+    if (!v.scored && !v.error.empty()) ++counts[v.error];
   }
   long most = 0;
   for (const auto& [reason, count] : counts) most = std::max(most, count);
   for (const data::Verdict& v : verdicts) {
-    if (!v.scored && counts[v.error] == most) return v.error;
+    if (most > 0 && !v.scored && counts[v.error] == most) return v.error;
   }
   return "";
 }
@@ -286,6 +286,7 @@ Result<std::unique_ptr<RewardStage>> RewardStage::create(const RewardOptions& op
   std::vector<Member> members;
   for (auto& spec : specs) {
     LS_ASSIGN_OR_RETURN(auto reward, make_reward(spec));
+    LS_RETURN_IF_ERROR(reward->prepare());
     const std::string name = unique_name(reward->name(), members);
     members.push_back({name, std::move(spec), std::move(reward), {}});
   }

@@ -1,19 +1,80 @@
 #include "reward/worker.h"
 
+#include <algorithm>
+
+#include "base/log.h"
 #include "reward/text.h"
 
 namespace longshot::reward {
+namespace {
 
-Result<std::unique_ptr<Subprocess>> WorkerPool::take() {
+// What a reward prints is for the people who wrote it.
+void log_output(Subprocess& worker, const std::string& name) {
+  constexpr size_t kLongestLine = 2000;
+  const std::string text = worker.take_stderr_lines();
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = text.find('\n', begin);
+    log::info("{}: {}", name, text.substr(begin, std::min(end - begin, kLongestLine)));
+    begin = end + 1;
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Subprocess> WorkerPool::take_idle() {
+  std::lock_guard lock(mutex_);
+  if (idle_.empty()) return nullptr;
+  auto worker = std::move(idle_.back());
+  idle_.pop_back();
+  return worker;
+}
+
+void WorkerPool::give_back(std::unique_ptr<Subprocess> worker) {
+  std::lock_guard lock(mutex_);
+  idle_.push_back(std::move(worker));
+}
+
+Status WorkerPool::broken() {
+  std::lock_guard lock(mutex_);
+  return broken_;
+}
+
+Status WorkerPool::give_up(const std::string& reason) {
+  std::lock_guard lock(mutex_);
+  if (broken_.ok()) broken_ = invalid_argument(reason);
+  return broken_;
+}
+
+// Counts a worker that ended or did not start.
+Status WorkerPool::lost(Status failure) {
+  if (failure.code() == StatusCode::cancelled) return failure;
   {
     std::lock_guard lock(mutex_);
-    if (!idle_.empty()) {
-      auto worker = std::move(idle_.back());
-      idle_.pop_back();
-      return worker;
-    }
+    if (answered_ || ++lost_ < kMaxLost) return failure;
   }
-  return start();
+  return give_up(failure.message() + "; it is not started again, since its first " +
+                 std::to_string(kMaxLost) + " processes answered nothing");
+}
+
+Result<std::unique_ptr<Subprocess>> WorkerPool::take() {
+  if (auto idle = take_idle()) return idle;
+  std::unique_lock<std::mutex> first(first_start_);
+  if (auto idle = take_idle()) return idle;
+  LS_RETURN_IF_ERROR(broken());
+  if (started_) first.unlock();
+  auto worker = start();
+  if (worker.ok()) started_ = true;
+  return worker;
+}
+
+Status WorkerPool::prepare() {
+  auto worker = take();
+  if (worker.ok()) {
+    give_back(std::move(worker).value());
+    return ok_status();
+  }
+  const bool stopped = worker.status().code() == StatusCode::cancelled;
+  return stopped ? worker.status() : invalid_argument(worker.status().message());
 }
 
 Result<std::unique_ptr<Subprocess>> WorkerPool::start() {
@@ -21,13 +82,13 @@ Result<std::unique_ptr<Subprocess>> WorkerPool::start() {
   if (!worker.ok()) return worker.status().with_context(options_.name);
   if (!options_.announces) return worker;
   const auto line = (*worker)->read_line(Deadline::after_seconds(options_.startup_seconds));
-  if (!line.ok()) return describe(**worker, line.status().with_context("while starting"));
+  log_output(**worker, options_.name);
+  if (!line.ok()) return lost(describe(**worker, line.status().with_context("while starting")));
   const auto hello = parse_json(*line, options_.name);
   if (hello.ok() && hello->is_object() && hello->contains("ready")) return worker;
   const bool told = hello.ok() && hello->is_object() && hello->contains("error");
-  return invalid_argument(
-      options_.name + ": " +
-      (told ? (*hello)["error"].get<std::string>() : "unexpected first line: " + *line));
+  return give_up(options_.name + ": " +
+                 (told ? (*hello)["error"].get<std::string>() : "unexpected first line: " + *line));
 }
 
 // Adds how the program ended and the end of its stderr.
@@ -62,9 +123,14 @@ Result<Json> WorkerPool::call(const Json& request, Deadline deadline) {
   // A start takes its time once; the call still gets all of its own.
   const auto answer_by = starting.seconds() > 0.001 ? Deadline::after_seconds(seconds) : deadline;
   auto reply = exchange(*worker, dump_json(request) + "\n", answer_by);
-  if (!reply.ok()) return reply.status();  // the worker ends here, with its group
+  log_output(*worker, options_.name);
+  if (!reply.ok()) {
+    // The worker ends here, with its group. One that is only slow is no reason to give up.
+    return reply.status().code() == StatusCode::timeout ? reply.status() : lost(reply.status());
+  }
+  give_back(std::move(worker));
   std::lock_guard lock(mutex_);
-  idle_.push_back(std::move(worker));
+  answered_ = true;
   return reply;
 }
 

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
+#include <cstring>
 #include <exception>
 #include <thread>
 
@@ -38,6 +40,16 @@ std::string status_message(int status) {
   if (status == 413) return fmt::format("the request's body is larger than {} bytes", kMaxBody);
   if (status == 404) return "no such route";
   return fmt::format("the request could not be read (HTTP {})", status);
+}
+
+// Why a socket could not be bound, and what to do. 0: the name has no address.
+std::string listen_advice(int error) {
+  if (error == 0) return "--host is not a name or address of this machine";
+  const char* advice = "";
+  if (error == EADDRINUSE) advice = "; --port 0 takes a free one";
+  if (error == EACCES) advice = "; ports below 1024 need privileges, choose a higher --port";
+  if (error == EADDRNOTAVAIL) advice = "; --host is not an address of this machine";
+  return std::strerror(error) + std::string(advice);
 }
 
 Call make_call(const httplib::Request& request) {
@@ -84,15 +96,15 @@ class HttpServer::Impl {
 
   Status start() {
     port_ = options_.port;
+    errno = 0;
     if (options_.port == 0) {
       port_ = server_.bind_to_any_port(options_.host);
     } else if (!server_.bind_to_port(options_.host, options_.port)) {
       port_ = -1;
     }
     if (port_ < 0) {
-      return invalid_argument(
-          fmt::format("cannot listen on {}:{}; is the port in use? --port 0 takes a free one",
-                      options_.host, options_.port));
+      return invalid_argument(fmt::format("cannot listen on {}:{}: {}", options_.host,
+                                          options_.port, listen_advice(errno)));
     }
     server_.widen_backlog();
     thread_ = std::thread([this] { server_.listen_after_bind(); });

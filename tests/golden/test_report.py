@@ -22,6 +22,14 @@ seen.title = document.title;
 seen.charts = all(".card").filter((c) => c.querySelector("svg")).map((c) => c.querySelector("h3").firstChild.textContent);
 seen.broken = all("svg *").filter((n) => [...n.attributes].some((a) => /NaN|undefined|Infinity/.test(a.value))).length;
 seen.overview = all("#overview tbody tr").map((r) => [...r.cells].map((c) => c.textContent));
+seen.findings = document.getElementById("findings").innerText;
+seen.heads = all("#sample-table th").map((h) => h.textContent);
+// The band of the held-out accuracy reaches to 100 % in the data, and stays in its plot.
+const inside = (node) => {
+  const card = node.closest(".plot").getBoundingClientRect(), box = node.getBoundingClientRect();
+  return box.top >= card.top - 1 && box.bottom <= card.bottom + 1;
+};
+seen.bands = all("path.band").map(inside);
 seen.notes = document.getElementById("notes").textContent;
 const before = paths();
 input(document.getElementById("smoothing"), 0.9);
@@ -46,7 +54,7 @@ document.querySelector("#sample-table tr.row").click();
 seen.detail = document.querySelector("td.detail").textContent;
 const search = document.querySelector("input[type=search]");
 input(search, "NEEDLE");
-seen.found = all("#sample-table tr.row").map((r) => r.cells[6].textContent);
+seen.found = all("#sample-table tr.row").map((r) => r.cells[r.cells.length - 1].textContent);
 input(search, "");
 const verdict = all(".filters select")[1];
 verdict.value = "failed";
@@ -76,7 +84,9 @@ def write_run(folder, shift, damaged=False):
                 "timing_s/gen": 2.0, "timing_s/update_actor": 1.0, "timing_s/step": 3.1, "perf/throughput": 900.0,
                 "perf/total_num_tokens": 1000 * step, "rollout/generated_tokens": 1000 + 20 * step, "custom/one": step, "custom/two": -step}
         if step % 10 == 0:
-            line |= {"val/accuracy": reward, "val/accuracy_low": reward - 0.02, "val/accuracy_high": reward + 0.02}
+            line |= {"val/accuracy": reward, "val/accuracy_low": max(0, reward - 0.4), "val/accuracy_high": min(1, reward + 0.4)}
+        if step == 7 and damaged:
+            line["response_length/clip_ratio"] = 0.72
         lines.append(json.dumps(line))
         samples = [{"step": step, "prompt_id": f"p{i}", "prompt": f"user: {step}+{i}=", "response": HOSTILE if i else f"{step + i}",
                     "score": 1.0 - i, "correct": i == 0, "components": {"math": 1.0}, "answer": str(step), "ground_truth": str(step),
@@ -138,7 +148,7 @@ def seen(page):
 def test_charts_are_drawn(seen):
     assert seen["title"] == "early & <late>"
     assert seen["charts"] == ["Reward", "Held-out accuracy", "Training accuracy", "Response length", "Accuracy against length",
-                              "Rollout–trainer log-probability gap", "Entropy", "Gradient norm", "Learning rate",
+                              "Rollout–trainer log-probability gap", "Entropy", "Gradient norm", "Learning rate", "Answers cut at the maximum length",
                               "Where the time goes", "Throughput"]
     assert seen["broken"] == 0
     assert seen["otherCharts"] == 2
@@ -165,6 +175,14 @@ def test_samples_can_be_searched_and_opened(seen):
     assert "ground truth60" in seen["detail"]
     assert seen["found"] == ["a needle here"] * 2
     assert seen["failed"].startswith("2 samples")
+
+
+def test_findings_are_on_top_and_bands_stay_in_their_plots(seen):
+    assert "late: more than 20 % of the answers were cut" in seen["findings"] and "72 %" in seen["findings"]
+    assert "early" not in seen["findings"]
+    assert seen["bands"] == [True, True]
+    assert seen["heads"] == ["run", "iteration", "verdict", "score", "tokens", "finish", "answer", "ground truth",
+                             "prompt", "response"]
 
 
 def test_text_of_a_model_stays_text(seen):

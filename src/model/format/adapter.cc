@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/rng.h"
+#include "model/format/model_path.h"
 #include "model/format/safetensors.h"
 
 namespace longshot::model {
@@ -288,7 +289,8 @@ void merge_adapter(const Adapter& adapter, std::vector<HostTensor>& weights) {
   head->data = adapter.score;
 }
 
-Status apply_adapter(const std::string& directory, ModelFiles& files) {
+Status apply_adapter(const std::string& given, ModelFiles& files) {
+  LS_ASSIGN_OR_RETURN(const std::string directory, find_model(given));
   LS_ASSIGN_OR_RETURN(const bool scored, adapter_has_score(directory));
   if (scored && !files.config.score_head)
     add_score_head(files, 0);  // the adapter's takes its place

@@ -11,6 +11,7 @@
 #include "model/format/adapter.h"
 #include "model/format/gguf_model.h"
 #include "model/format/hf_weights.h"
+#include "model/format/model_path.h"
 #include "model/format/safetensors.h"
 
 namespace longshot::model {
@@ -134,7 +135,8 @@ Status fsync_all(const fs::path& directory) {
 
 }  // namespace
 
-Result<ModelConfig> read_model_config(const std::string& path) {
+Result<ModelConfig> read_model_config(const std::string& given) {
+  LS_ASSIGN_OR_RETURN(const std::string path, find_model(given));
   if (is_adapter_directory(path)) {
     LS_ASSIGN_OR_RETURN(const std::string base, base_of_adapter(path));
     LS_ASSIGN_OR_RETURN(ModelConfig config, read_model_config(base));
@@ -147,7 +149,8 @@ Result<ModelConfig> read_model_config(const std::string& path) {
   return read_gguf_config(file);
 }
 
-Result<ModelFiles> read_any_model(const std::string& path) {
+Result<ModelFiles> read_any_model(const std::string& given) {
+  LS_ASSIGN_OR_RETURN(const std::string path, find_model(given));
   if (is_adapter_directory(path)) return read_merged(path);
   return is_gguf_path(path) ? read_gguf_model(path) : read_hf_model(path);
 }

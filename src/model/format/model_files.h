@@ -31,7 +31,7 @@ struct ModelFiles {
   tokenizer::ChatTemplate chat_template;
 };
 
-// `path`: a Hugging Face directory (config.json + safetensors, single or sharded), a .gguf file, or a directory of
+// `path`: what find_model() (format/model_path.h) finds: a Hugging Face directory (config.json + safetensors, single or sharded), a .gguf file, or a directory of
 // the peft package (format/adapter.h): then its base model, which has to be on this machine, with the adapter merged.
 // Missing, extra or mis-shaped tensors, truncated or hostile files are errors that name the tensor
 // and the file.
