@@ -11,6 +11,7 @@
 #include "base/stop.h"
 #include "commands/command.h"
 #include "commands/inference.h"
+#include "prompts/encode.h"
 #include "rollout/text_stream.h"
 
 namespace longshot::commands {
@@ -43,8 +44,8 @@ class Chat {
 
  private:
   Status generate() {
-    LS_ASSIGN_OR_RETURN(auto tokens,
-                        files_.chat_template.encode(*files_.tokenizer, history_, true));
+    LS_ASSIGN_OR_RETURN(auto tokens, prompts::encode_chat(*files_.tokenizer, files_.chat_template,
+                                                          history_, true, "message"));
     const int room = engine_.runner().limits().max_sequence - static_cast<int>(tokens.size());
     if (room < 1)
       return invalid_argument("the conversation fills the model's context; start anew with /clear");
@@ -93,7 +94,7 @@ bool read_line(std::string& line) {
 
 Status run(InferenceOptions& options) {
   LS_ASSIGN_OR_RETURN(model::ModelFiles files, load_for_inference(options));
-  const int context = files.config.max_position_embeddings;
+  const int context = model::context_length(files.config);
   const rollout::RunnerLimits limits{1, context > 0 ? context : 4096};
   LS_ASSIGN_OR_RETURN(const auto engine, make_engine(options, files, limits));
   engine->keep_finished(true);  // the next turn begins with them

@@ -14,6 +14,7 @@
 #include "loop/iteration_metrics.h"
 #include "loop/parts.h"
 #include "loop/progress.h"
+#include "model/runtime.h"
 
 namespace longshot::commands {
 namespace {
@@ -51,13 +52,13 @@ Result<Json> reward_list(const std::vector<std::string>& texts) {
 
 Result<Loaded> load(Options& o) {
   Loaded l;
-  const int threads = loop::set_threads(o.machine.threads);
+  const int threads = model::configure_compute(o.machine.threads);
   LS_ASSIGN_OR_RETURN(loop::LoadedModel model,
                       loop::load_model(o.model, o.chat_template, o.machine.device));
   l.tokenizer = std::move(model.tokenizer);
   if (o.max_prompt_length == 0) {
     o.max_prompt_length =
-        model.weights.config().max_position_embeddings - o.eval.engine.sampling.max_response_length;
+        model::context_length(model.weights.config()) - o.eval.engine.sampling.max_response_length;
   }
   LS_ASSIGN_OR_RETURN(l.prompts, loop::load_prompts(o.files, o.columns, o.max_prompt_length,
                                                     *l.tokenizer, model.chat_template));

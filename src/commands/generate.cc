@@ -14,6 +14,7 @@
 #include "base/stop.h"
 #include "commands/command.h"
 #include "commands/inference.h"
+#include "prompts/encode.h"
 #include "rollout/jobs.h"
 
 namespace longshot::commands {
@@ -46,15 +47,6 @@ Result<std::vector<data::Message>> messages_of(const Json& prompt, const std::st
   return messages;
 }
 
-std::vector<data::TokenId> raw_tokens(const tokenizer::Tokenizer& tokenizer,
-                                      const std::string& text) {
-  std::vector<data::TokenId> tokens;
-  if (const auto bos = tokenizer.leading_bos()) tokens.push_back(*bos);
-  const auto rest = tokenizer.encode(text);
-  tokens.insert(tokens.end(), rest.begin(), rest.end());
-  return tokens;
-}
-
 // A string is the user's message (or the text itself with --raw); a list is a chat.
 Result<std::vector<data::TokenId>> tokens_of(const Json& prompt, const Options& options,
                                              const model::ModelFiles& files,
@@ -65,7 +57,7 @@ Result<std::vector<data::TokenId>> tokens_of(const Json& prompt, const Options& 
   if (options.raw) {
     if (prompt.is_array())
       return invalid_argument(where + ": with --raw 'prompt' must be a string");
-    return raw_tokens(*files.tokenizer, prompt.get<std::string>());
+    return prompts::encode_raw_prompt(*files.tokenizer, prompt.get<std::string>(), where);
   }
   std::vector<data::Message> messages;
   if (prompt.is_string()) {
@@ -76,9 +68,7 @@ Result<std::vector<data::TokenId>> tokens_of(const Json& prompt, const Options& 
   const std::string& system = options.inference.system;
   if (!system.empty() && messages.front().role != "system")
     messages.insert(messages.begin(), {"system", system});
-  auto tokens = files.chat_template.encode(*files.tokenizer, messages, true);
-  if (!tokens.ok()) return tokens.status().with_context(where);
-  return tokens;
+  return prompts::encode_chat(*files.tokenizer, files.chat_template, messages, true, where);
 }
 
 Result<Row> read_row(const Json& json, const Options& options, const model::ModelFiles& files,
@@ -121,9 +111,10 @@ rollout::RunnerLimits limits_for(const std::vector<Row>& rows, const Options& op
   limits.max_sequence = static_cast<int>(longest) + options.inference.sampling.max_response_length;
   limits.max_running =
       static_cast<int>(std::min<size_t>(rows.size() * static_cast<size_t>(options.n), 64));
-  if (config.max_position_embeddings > 0 && limits.max_sequence > config.max_position_embeddings) {
+  const int positions = model::context_length(config);
+  if (limits.max_sequence > positions) {
     log::warn("prompt and answer may reach {} tokens, but the model was made for {}",
-              limits.max_sequence, config.max_position_embeddings);
+              limits.max_sequence, positions);
   }
   return limits;
 }

@@ -1,8 +1,5 @@
 #include "commands/inference.h"
 
-#include <algorithm>
-#include <thread>
-
 #include "model/runtime.h"
 #include "rollout/torch/torch_runner.h"
 
@@ -20,7 +17,7 @@ void add_model_options(CLI::App& command, InferenceOptions& options) {
   command.add_option("--model", options.model, "Hugging Face directory or .gguf file")->required();
   command.add_option("--system", options.system,
                      "system message put before each chat that has none");
-  command.add_option("--threads", options.threads, "CPU threads; 0 = all cores")
+  command.add_option("--threads", options.threads, "CPU threads; 0 = all usable cores")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command.add_option("--device", options.device, "cpu, cuda, cuda:1, ...")->capture_default_str();
@@ -80,13 +77,11 @@ Result<std::unique_ptr<rollout::Engine>> make_engine(const InferenceOptions& opt
                                   limits.kv != NumberFormat::f32)) {
     return invalid_argument("--dtype and --kv-dtype other than float32 need --device cpu");
   }
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  const int threads = options.threads > 0 ? options.threads : cores;
+  const int threads = model::configure_compute(options.threads);
   std::unique_ptr<rollout::Runner> runner;
   if (options.device == "cpu") {
     runner = rollout::make_cpu_runner(limits, threads);
   } else {
-    model::configure_compute(threads);
     runner = rollout::make_torch_runner(limits, options.device);
   }
   model::WeightsView view;

@@ -15,7 +15,7 @@ struct InferenceOptions {
   std::string model;   // Hugging Face directory or .gguf file
   std::string system;  // first message of a chat; empty = none
   std::string device = "cpu";
-  int threads = 0;  // 0 = all cores
+  int threads = 0;  // 0 = all usable cores
   std::string dtype = "float32", kv_dtype = "float32";
   std::string speculation = "off";  // or "ngram"
   uint64_t seed = 0;

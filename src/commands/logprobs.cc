@@ -17,6 +17,7 @@
 #include "model/runtime.h"
 #include "model/scoring.h"
 #include "model/weights.h"
+#include "prompts/encode.h"
 
 namespace longshot::commands {
 namespace {
@@ -39,10 +40,7 @@ Result<std::vector<int32_t>> tokenize(const tokenizer::Tokenizer* tokenizer,
     return invalid_argument(where +
                             ": a row with 'text' needs a model with a tokenizer; give 'tokens'");
   }
-  std::vector<int32_t> tokens;
-  if (const auto bos = tokenizer->leading_bos()) tokens.push_back(*bos);
-  for (int32_t id : tokenizer->encode(text)) tokens.push_back(id);
-  return tokens;
+  return prompts::encode_raw_prompt(*tokenizer, text, where);
 }
 
 Result<std::vector<int32_t>> token_ids(const Json& row, int vocab_size, const std::string& where) {
@@ -154,7 +152,7 @@ void add_logprobs(CLI::App& app, int& exit_code) {
   command->add_option("--temperature", options->temperature, "logits are divided by it")
       ->capture_default_str();
   command->add_option("--device", options->device, "cpu, cuda, cuda:1, ...")->capture_default_str();
-  command->add_option("--threads", options->threads, "CPU threads; 0 = all cores")
+  command->add_option("--threads", options->threads, "CPU threads; 0 = all usable cores")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command->add_option("--batch-tokens", options->batch_tokens, "tokens in one forward pass")

@@ -16,6 +16,7 @@
 #include "commands/result_files.h"
 #include "eval/judgements.h"
 #include "loop/parts.h"
+#include "model/runtime.h"
 #include "model/score.h"
 #include "prompts/encode.h"
 #include "prompts/prompts.h"
@@ -63,7 +64,7 @@ reward::JudgedAnswer asked(const prompts::JudgedRow& row, const std::string& res
 // A model that scores.
 Status judge_by_score(const Options& o, const std::vector<prompts::JudgedRow>& rows,
                       const std::vector<Item>& items, std::vector<Answer>& answers) {
-  const int threads = loop::set_threads(o.inference.threads);
+  const int threads = model::configure_compute(o.inference.threads);
   LS_ASSIGN_OR_RETURN(auto model, reward::ScoreModel::load(o.inference.model, o.chat_template,
                                                            o.inference.device, threads));
   std::vector<std::vector<data::TokenId>> sequences;

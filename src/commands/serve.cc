@@ -36,7 +36,7 @@ std::string default_name(const std::string& path) {
 }
 
 rollout::RunnerLimits limits_of(const Options& options, const model::ModelConfig& config) {
-  const int trained = config.max_position_embeddings;
+  const int trained = model::context_length(config);
   rollout::RunnerLimits limits;
   limits.max_running = options.max_concurrent;
   limits.max_sequence = options.max_sequence > 0 ? options.max_sequence

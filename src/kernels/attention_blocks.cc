@@ -27,11 +27,15 @@ constexpr float kLowest = -std::numeric_limits<float>::infinity();
 void softmax_row(const SoftmaxBlock& b, int r) {
   const D d;
   float* s = b.scores + static_cast<size_t>(r) * b.stride;
-  const auto seen =
-      static_cast<int>(b.causal ? std::clamp<int64_t>(b.visible + r, 0, b.keys) : b.keys);
+  const auto seen = static_cast<int>(std::clamp<int64_t>(b.visible + r, 0, b.keys));
+  const auto hidden = static_cast<int>(std::clamp<int64_t>(b.hidden + r, 0, b.keys));
+  if (hidden >= seen) {
+    std::fill(s, s + b.keys, 0.0f);
+    return;
+  }
   const int padded = (seen + 15) / 16 * 16;
   std::fill(s + padded, s + std::max(b.keys, padded), 0.0f);
-  if (seen == 0) return;
+  std::fill(s, s + hidden, kLowest);
   std::fill(s + seen, s + padded, kLowest);
   auto top = hn::Set(d, kLowest);
   for (int i = 0; i < padded; i += kN) top = hn::Max(top, hn::Load(d, s + i));
@@ -67,10 +71,11 @@ void softmax_gradient_block_target(const SoftmaxGradientBlock& b) {
     float* s = b.scores + static_cast<size_t>(k) * b.stride;
     float* g = b.dweights + static_cast<size_t>(k) * b.stride;
     const auto hidden = static_cast<int>(std::clamp<int64_t>(b.hidden + k, 0, b.queries));
-    const int begin = hidden / kN * kN;
+    const auto past = static_cast<int>(std::clamp<int64_t>(b.past + k, hidden, padded));
+    const int begin = hidden / kN * kN, end = std::min((past + kN - 1) / kN * kN, padded);
     std::fill(s, s + begin, 0.0f);
     std::fill(g, g + begin, 0.0f);
-    for (int q = begin; q < padded; q += kN) {
+    for (int q = begin; q < end; q += kN) {
       const auto w = hn::Exp(d, hn::MulSub(hn::Load(d, s + q), scale, hn::Load(d, b.log_sums + q)));
       const auto dot = hn::Load(d, b.dots + q);
       const auto gradient = hn::Mul(hn::Mul(w, hn::Sub(hn::Load(d, g + q), dot)), scale);
@@ -79,6 +84,8 @@ void softmax_gradient_block_target(const SoftmaxGradientBlock& b) {
     }
     std::fill(s + begin, s + hidden, 0.0f);
     std::fill(g + begin, g + hidden, 0.0f);
+    std::fill(s + past, s + padded, 0.0f);
+    std::fill(g + past, g + padded, 0.0f);
   }
 }
 

@@ -13,8 +13,8 @@ struct SoftmaxBlock {
   float* scores;  // [rows][stride]
   size_t stride;  // a multiple of 16
   int rows, keys;
-  int64_t visible;  // row r sees the first visible + r keys if causal, all of them if not
-  bool causal;
+  int64_t hidden,
+      visible;  // row r sees keys [hidden + r, visible + r), where they are in the block
   float scale;
   float* max;    // [rows] of all blocks so far; updated
   float* total;  // [rows] sums of the weights; updated
@@ -30,7 +30,7 @@ struct SoftmaxGradientBlock {
   float* dweights;  // [keys][stride]
   size_t stride;    // a multiple of 16
   int keys, queries;
-  int64_t hidden;  // key i is hidden from queries before hidden + i
+  int64_t hidden, past;  // key i is hidden from queries before hidden + i, and from past + i on
   float scale;
   const float* log_sums;  // [queries]
   const float* dots;      // [queries] sum of output times its gradient

@@ -26,18 +26,33 @@ void at_least(AlignedFloats& floats, size_t count) {
   if (floats.size() < count) floats = AlignedFloats(count);
 }
 
-// Runs body(first key, keys, first key within its member, whether causal) over the blocks that a member's tokens up to
-// `end` see: the prompt, then its own.
+constexpr int64_t kUnlimited = int64_t{1} << 40;
+
+// A block of keys as a block of queries sees it.
+struct KeyBlock {
+  int64_t key;  // the first one's place in the packed keys
+  int count;
+  int of;          // member that they are of
+  int64_t within;  // the first one's place there
+  int64_t behind;  // the first query's position less the first key's
+};
+
+// Runs body(KeyBlock) over the blocks of `step` keys that a member's queries [begin, end) see: of the prompt, then of their
+// own. With a window the first block begins at the last multiple of a panel before what the first query sees.
 template <typename Body>
 void for_key_blocks(const Family& family, const std::vector<int64_t>& first, int member,
-                    int64_t end, int step, const Body& body) {
-  const auto range = [&](int of, int64_t count, bool causal) {
-    for (int64_t k = 0; k < count; k += step) {
-      body(first[of] + k, static_cast<int>(std::min<int64_t>(step, count - k)), of, k, causal);
+                    TokenRange queries, int window, int step, const Body& body) {
+  const int64_t start = queries.begin - family.members[member].begin;  // within the member
+  const auto range = [&](int of, int64_t count, int64_t ahead) {
+    const int64_t position = start + ahead;  // of the first query, counted from the first key
+    const int64_t lowest = window > 0 ? std::max<int64_t>(0, position - window + 1) : 0;
+    for (int64_t k = lowest / kPanel * kPanel; k < count; k += step) {
+      body(KeyBlock{first[of] + k, static_cast<int>(std::min<int64_t>(step, count - k)), of, k,
+                    position - k});
     }
   };
-  if (member > 0) range(0, family.members[0].size(), false);
-  range(member, end - family.members[member].begin, true);
+  if (member > 0) range(0, family.members[0].size(), family.members[0].size());
+  range(member, queries.end - family.members[member].begin, 0);
 }
 
 }  // namespace
@@ -114,21 +129,20 @@ void PackedAttention::attend(const Family& family, const Layout& layout, const Q
   s.sums.assign(static_cast<size_t>(kQueries) * padded, 0.0f);
   s.max.assign(kQueries, -std::numeric_limits<float>::infinity());
   s.total.assign(kQueries, 0.0f);
-  const int64_t start = block.begin - family.members[block.member].begin;
-  for_key_blocks(family, layout.first, block.member, block.end, kKeys,
-                 [&](int64_t key, int count, int, int64_t within, bool causal) {
+  for_key_blocks(family, layout.first, block.member, {block.begin, block.end}, window_, kKeys,
+                 [&](const KeyBlock& keys) {
+                   const int64_t key = keys.key;
+                   const int count = keys.count;
                    const Panels k{keys_.data() + base + key * d, static_cast<size_t>(d) * kPanel,
                                   count, d};
                    multiply(k, qkv.row(block.begin) + shape_.query(block.head), qkv.stride, rows,
                             s.scores.data(), kKeys, Store::set);
-                   // Row r sees `visible + r` keys of the block, where that is in range.
-                   const int64_t visible = causal ? start - within + 1 : count;
                    softmax_block({.scores = s.scores.data(),
                                   .stride = kKeys,
                                   .rows = rows,
                                   .keys = count,
-                                  .visible = visible,
-                                  .causal = causal,
+                                  .hidden = keys.behind + 1 - (window_ > 0 ? window_ : kUnlimited),
+                                  .visible = keys.behind + 1,
                                   .scale = scale,
                                   .max = s.max.data(),
                                   .total = s.total.data(),
@@ -216,21 +230,20 @@ void PackedAttention::differentiate(const Family& family, const Layout& layout, 
       }
       // Blocks of scores lie transposed here, [keys][queries], so that four of the five products read them as they are.
       for_key_blocks(
-          family, layout.first, m, end, kGradientKeys,
-          [&](int64_t key, int count, int of, int64_t within, bool causal) {
-            const int64_t row = family.members[of].begin + within;
+          family, layout.first, m, {begin, end}, window_, kGradientKeys, [&](const KeyBlock& keys) {
+            const int64_t key = keys.key, row = family.members[keys.of].begin + keys.within;
+            const int count = keys.count;
             multiply(s.query_rows.panels(), g.qkv.row(row) + shape_.key(kv_head), g.qkv.stride,
                      count, s.scores.data(), kGradientQueries, Store::set);
             multiply(s.dout_rows.panels(), g.qkv.row(row) + shape_.value(kv_head), g.qkv.stride,
                      count, s.other.data(), kGradientQueries, Store::set);
-            // Key i is hidden from the first `hidden + i` queries of the block.
-            const int64_t hidden = causal ? row - begin : std::numeric_limits<int64_t>::min() / 2;
             softmax_gradient_block({.scores = s.scores.data(),
                                     .dweights = s.other.data(),
                                     .stride = kGradientQueries,
                                     .keys = count,
                                     .queries = queries,
-                                    .hidden = hidden,
+                                    .hidden = -keys.behind,
+                                    .past = (window_ > 0 ? window_ : kUnlimited) - keys.behind,
                                     .scale = scale,
                                     .log_sums = s.max.data(),
                                     .dots = s.total.data()});

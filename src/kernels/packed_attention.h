@@ -37,6 +37,9 @@ class PackedAttention {
  public:
   PackedAttention(const AttentionShape& shape, ThreadPool& pool) : shape_(shape), pool_(pool) {}
 
+  // Of the passes from now on: a token sees itself and the window - 1 tokens before it, those of its prompt included.
+  // 0: all before it. Keys that no query of a block sees cost nothing.
+  void set_window(int window) { window_ = window; }
   // qkv [tokens, width]: queries, keys (both rotated) and values. out [tokens, heads * head_dim]. log_sums
   // [tokens, heads]: logarithms of the softmax's sums, which backward() needs.
   void forward(const std::vector<Family>& families, ConstRows qkv, Rows out, Rows log_sums);
@@ -71,6 +74,7 @@ class PackedAttention {
 
   AttentionShape shape_;
   ThreadPool& pool_;
+  int window_ = 0;  // 0: none
   std::vector<Layout> layouts_;
   AlignedFloats
       keys_;  // forward: [kv_head][keys / 16][head_dim][16]; backward: [kv_head][head_dim / 16][keys][16]

@@ -15,12 +15,22 @@ struct Case {
   AttentionShape shape;
   std::vector<Family> families;
   int64_t tokens;
+  int window = 0;  // 0: none
 };
 
 std::vector<Case> cases() {
-  return {{{4, 2, 6}, {{{{0, 7}}}}, 7},
-          {{3, 1, 64}, {{{{0, 300}, {300, 301}, {301, 420}}}, {{{420, 440}}}}, 440},
-          {{2, 2, 20}, {{{{0, 16}, {16, 20}, {20, 150}}}, {{{150, 151}, {151, 170}}}}, 170}};
+  const std::vector<Case> plain = {
+      {{4, 2, 6}, {{{{0, 7}}}}, 7},
+      {{3, 1, 64}, {{{{0, 300}, {300, 301}, {301, 420}}}, {{{420, 440}}}}, 440},
+      {{2, 2, 20}, {{{{0, 16}, {16, 20}, {20, 150}}}, {{{150, 151}, {151, 170}}}}, 170}};
+  std::vector<Case> all = plain;
+  for (const int window : {1, 3, 16, 47, 100, 310, 1000}) {
+    for (Case c : plain) {
+      c.window = window;
+      all.push_back(c);
+    }
+  }
+  return all;
 }
 
 // Which tokens token t sees.
@@ -35,6 +45,8 @@ std::vector<int64_t> seen_by(const Case& c, int64_t t) {
       for (int64_t k = range.begin; k <= t; ++k) out.push_back(k);
     }
   }
+  const auto seen = static_cast<int64_t>(out.size());
+  if (c.window > 0 && seen > c.window) out.erase(out.begin(), out.end() - c.window);
   return out;
 }
 
@@ -99,6 +111,7 @@ TEST_P(AttentionOfAStep, MatchesTheReferenceForAnyNumberOfThreads) {
     for (const int threads : {1, 3}) {
       ThreadPool pool(threads);
       PackedAttention attention(c.shape, pool);
+      attention.set_window(c.window);
       std::vector<float> out(c.tokens * outs), sums(c.tokens * c.shape.heads),
           dqkv(c.tokens * width, 7.0f);
       const auto w = static_cast<size_t>(width), o = static_cast<size_t>(outs),
@@ -116,6 +129,32 @@ TEST_P(AttentionOfAStep, MatchesTheReferenceForAnyNumberOfThreads) {
   report("its gradient", backward);
   EXPECT_LT(forward, 5e-6);
   EXPECT_LT(backward, 5e-5);
+}
+
+// What lies far before the window is not even read, so that it costs nothing.
+TEST_P(AttentionOfAStep, KeysBeforeTheWindowAreNotRead) {
+  const AttentionShape shape{2, 1, 16};
+  const int width = shape.width(), outs = shape.heads * shape.head_dim;
+  const std::vector<Family> families = {{{{0, 100}, {100, 900}}}};
+  auto qkv = random_floats(900 * width, 1);
+  const auto dout = random_floats(900 * outs, 2);
+  ThreadPool pool(2);
+  PackedAttention attention(shape, pool);
+  attention.set_window(40);
+  const auto w = static_cast<size_t>(width), o = static_cast<size_t>(outs);
+  const auto run = [&] {
+    std::vector<float> out(900 * outs), sums(900 * 2), dqkv(900 * width);
+    attention.forward(families, {qkv.data(), w}, {out.data(), o}, {sums.data(), 2});
+    attention.backward(families, {qkv.data(), w}, {out.data(), o}, {sums.data(), 2},
+                       {dout.data(), o}, {dqkv.data(), w});
+    const std::vector<float> last_out(out.begin() + 700 * outs, out.end());
+    std::vector<float> last(dqkv.begin() + 700 * width, dqkv.end());
+    last.insert(last.end(), last_out.begin(), last_out.end());
+    return last;
+  };
+  const auto before = run();
+  for (int64_t t = 0; t < 500; ++t) std::fill_n(qkv.begin() + t * width, width, std::nanf(""));
+  EXPECT_EQ(before, run());
 }
 
 }  // namespace

@@ -7,19 +7,12 @@
 
 #include "base/fs.h"
 #include "base/log.h"
-#include "base/machine.h"
 #include "model/runtime.h"
 #include "policy/gemm_peak.h"
 #include "rollout/torch/torch_runner.h"
 #include "rollout/workers.h"
 
 namespace longshot::loop {
-
-int set_threads(int threads) {
-  if (threads <= 0) threads = usable_cores(inspect_machine());
-  model::configure_compute(threads);
-  return threads;
-}
 
 std::unique_ptr<rollout::Runner> make_runner(const std::string& engine, const std::string& device,
                                              const rollout::RunnerLimits& limits, int threads) {
@@ -50,11 +43,12 @@ Result<std::vector<data::Prompt>> load_prompts(const std::vector<std::string>& f
 Result<rollout::RunnerLimits> runner_limits(const model::ModelConfig& config, int max_concurrent,
                                             int max_prompt_length, int max_response_length) {
   const int longest = max_prompt_length + max_response_length;
-  if (longest <= config.max_position_embeddings)
-    return rollout::RunnerLimits{max_concurrent, longest};
+  LS_RETURN_IF_ERROR(model::check_rope_length(config, longest));
+  const int positions = model::context_length(config);
+  if (longest <= positions) return rollout::RunnerLimits{max_concurrent, longest};
   return invalid_argument(
       fmt::format("prompt length {} + response length {} is more than the model's {} positions",
-                  max_prompt_length, max_response_length, config.max_position_embeddings));
+                  max_prompt_length, max_response_length, positions));
 }
 
 namespace {
@@ -121,7 +115,7 @@ void add_stop_tokens(const model::ModelConfig& config, rollout::SamplingOptions&
 
 Result<Parts> make_parts(const TrainConfig& config, const std::string& checkpoint) {
   Parts parts;
-  const int threads = set_threads(config.machine.threads);
+  const int threads = model::configure_compute(config.machine.threads);
   LS_ASSIGN_OR_RETURN(LoadedModel loaded,
                       load_policy(config.model, config.machine.device, checkpoint, config.seed));
   parts.tokenizer = std::move(loaded.tokenizer);

@@ -18,10 +18,6 @@
 
 namespace longshot::loop {
 
-// All usable cores when `threads` is 0. Also sets libtorch's threads: call once, before any tensor
-// work.
-int set_threads(int threads);
-
 std::unique_ptr<rollout::Runner> make_runner(const std::string& engine, const std::string& device,
                                              const rollout::RunnerLimits& limits, int threads);
 

@@ -70,7 +70,7 @@ class RmLearner : public Learner {
     const model::ModelConfig& model_config = model_->weights.config();
     if (model_config.eos_token_ids.empty())
       return invalid_argument("the model names no end-of-sequence token");
-    const int length = std::min(config_.max_length, model_config.max_position_embeddings);
+    const int length = std::min(config_.max_length, model::context_length(model_config));
     LS_ASSIGN_OR_RETURN(const auto rows, prompts::read_judged(files));
     int dropped = 0;
     LS_ASSIGN_OR_RETURN(Examples examples,

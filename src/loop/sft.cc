@@ -70,7 +70,7 @@ class SftLearner : public Learner {
   Status load_examples(const model::ModelConfig& model_config) {
     if (model_config.eos_token_ids.empty())
       return invalid_argument("the model names no end-of-sequence token");
-    const int length = std::min(config_.max_length, model_config.max_position_embeddings);
+    const int length = std::min(config_.max_length, model::context_length(model_config));
     const auto read = [&](const std::vector<std::string>& files) -> Result<Examples> {
       int dropped = 0;
       LS_ASSIGN_OR_RETURN(Examples examples, prompts::read_supervised(

@@ -18,6 +18,7 @@
 #include "loop/iteration_metrics.h"
 #include "loop/parts.h"
 #include "loop/progress.h"
+#include "model/runtime.h"
 
 namespace longshot::loop {
 namespace {
@@ -86,7 +87,7 @@ class StepRun {
 
   Result<StepResult> run() {
     LS_ASSIGN_OR_RETURN(const FolderLock lock, FolderLock::take(config_.output));
-    set_threads(config_.machine.threads);
+    model::configure_compute(config_.machine.threads);
     LS_RETURN_IF_ERROR(load());
     LS_RETURN_IF_ERROR(write_file_atomic(config_.output + "/config.toml", config_text_));
     const Status trained = train();

@@ -37,29 +37,37 @@ std::vector<float> values_of(const at::Tensor& tensor) {
 void Weights::add_adapter(const Adapter& adapter) {
   LS_CHECK(lora_.rank == 0, "there is an adapter already");
   c10::InferenceMode normal_mode(false);
+  lora_ = adapter_lora_ = adapter.lora;
   for (NamedTensor& named : tensors_) named.tensor.requires_grad_(false);
   for (const AdapterPair& pair : adapter.pairs) {
     const at::Tensor& weight = at(pair.module + ".weight");
     LS_CHECK(weight.size(0) == pair.out && weight.size(1) == pair.in,
              "an adapter of another model");
-    add(pair.module + ".lora_A.weight", leaf(pair.a, adapter.lora.rank, pair.in, device()));
-    add(pair.module + ".lora_B.weight", leaf(pair.b, pair.out, adapter.lora.rank, device()));
+    add(pair.module + ".lora_A.weight", leaf(pair.a, pair.lora.rank, pair.in, device()));
+    add(pair.module + ".lora_B.weight", leaf(pair.b, pair.out, pair.lora.rank, device()));
+    module_lora_[pair.module] = pair.lora;
+    lora_.rank = std::max(lora_.rank, pair.lora.rank);
   }
-  lora_ = adapter.lora;
   if (!config_.score_head) return;
   at::Tensor& score = at(kScore);
   if (!adapter.score.empty()) score = leaf(adapter.score, 1, score.size(1), device());
   score.requires_grad_(true);
 }
 
+LoraOptions Weights::lora(const std::string& module) const {
+  const auto found = module_lora_.find(module);
+  return found == module_lora_.end() ? LoraOptions{} : found->second;
+}
+
 Adapter Weights::adapter(const std::string& base) const {
-  Adapter adapter{lora_, base, {}, {}};
+  Adapter adapter{adapter_lora_, base, {}, {}};
   if (config_.score_head) adapter.score = values_of(at(kScore));
   const std::string first = ".lora_A.weight";
   for (const NamedTensor& named : tensors_) {
     if (!named.name.ends_with(first)) continue;
     AdapterPair& pair = adapter.pairs.emplace_back();
     pair.module = named.name.substr(0, named.name.size() - first.size());
+    pair.lora = lora(pair.module);
     const at::Tensor& b = at(pair.module + ".lora_B.weight");
     pair.in = static_cast<int>(named.tensor.size(1));
     pair.out = static_cast<int>(b.size(0));

@@ -54,6 +54,22 @@ Weights adapted(const std::string& type, const std::vector<std::string>& targets
   return weights;
 }
 
+// Every module has another rank and another alpha.
+Weights adapted_unevenly(const std::string& type) {
+  Weights weights = tiny_weights(type);
+  Adapter adapter{{.rank = 3, .alpha = 5}, "", {}, {}};
+  CounterRng rng(5);
+  int i = 0;
+  for (const std::string& module : *adapter_modules(weights.config(), {"all-linear"})) {
+    const LoraOptions lora{.rank = 1 + i % 20, .alpha = 2.0 + i % 3, .rslora = i % 2 == 0};
+    adapter.pairs.push_back(new_adapter(weights.config(), lora, {module}, 1).pairs.front());
+    for (float& v : adapter.pairs.back().b) v = static_cast<float>(0.3 * rng.next_normal());
+    ++i;
+  }
+  weights.add_adapter(adapter);
+  return weights;
+}
+
 // The model with its adapter merged, in leaves of its own.
 Weights merged(const Weights& weights) {
   std::vector<at::Tensor> host;
@@ -142,6 +158,25 @@ TEST(Adapters, GradientsOfTheKernelsAreLibtorchs) {
         EXPECT_LT(worst, 1e-5);
       }
     }
+  }
+}
+
+TEST(Adapters, EveryModuleHasItsOwnRankAndScale) {
+  const Problem p = problem();
+  for (const char* type : {"llama", "qwen2"}) {
+    Weights a = adapted_unevenly(type), b = adapted_unevenly(type), whole = merged(a);
+    const auto expected = through_libtorch(whole, p), libtorch = through_libtorch(b, p),
+               kernels = through_kernels(a, p, cpu::Checkpointing::selective);
+    const double worst = gradient_difference(a, b);
+    std::printf("%s, ranks 1 to 20: libtorch %.2g, kernels %.2g, gradients %.2g\n", type,
+                largest(libtorch, expected), largest(kernels, expected), worst);
+    EXPECT_LT(largest(libtorch, expected), 2e-5);
+    EXPECT_LT(largest(kernels, expected), 2e-5);
+    EXPECT_LT(worst, 1e-5);
+    const Adapter back = a.clone().adapter("base");
+    EXPECT_EQ(back.lora, (LoraOptions{.rank = 3, .alpha = 5}));
+    EXPECT_EQ(back.pairs[4].lora, (LoraOptions{.rank = 5, .alpha = 3, .rslora = true}));
+    EXPECT_EQ(a.lora().rank, 20);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/logical_and.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/zeros.h>
 
@@ -22,17 +23,18 @@ struct CallGroup {
   int64_t reach = 0;                     // cached tokens of the longest, new ones included
   at::Tensor blocks;                     // [steps * blocks for reach]; a short step's are filled up with block 0
   at::Tensor new_blocks, new_places;     // [steps * width] where each new token goes in the cache
-  at::Tensor mask;  // [steps, 1, width, reach] true where a new token sees a cached one
+  at::Tensor mask;         // [steps, 1, width, reach] true where a new token sees a cached one
+  at::Tensor window_mask;  // the same in layers with a window; undefined: the model has none
 };
 
 struct Call {
-  std::vector<int64_t> tokens, positions;  // [total], groups one after another
+  LayerInput input;  // groups one after another
   std::vector<CallGroup> groups;
   std::vector<int64_t> wanted_rows;  // in the caller's order
 };
 
 CallGroup make_group(std::span<const CachedStep> steps, const std::vector<size_t>& members,
-                     int64_t block_tokens, at::Device device) {
+                     int64_t block_tokens, int window, at::Device device) {
   CallGroup group;
   group.width = static_cast<int64_t>(steps[members.front()].tokens.size());
   for (size_t m : members) group.reach = std::max(group.reach, steps[m].start + group.width);
@@ -54,11 +56,13 @@ CallGroup make_group(std::span<const CachedStep> steps, const std::vector<size_t
   group.new_places = index_tensor(new_places, device);
   const at::Tensor keys =
       at::arange(group.reach, at::TensorOptions().dtype(at::kLong).device(device));
-  group.mask = keys <= index_tensor(new_positions, device).view({-1, 1, group.width, 1});
+  const at::Tensor positions = index_tensor(new_positions, device).view({-1, 1, group.width, 1});
+  group.mask = keys <= positions;
+  if (window > 0) group.window_mask = at::logical_and(group.mask, keys > positions - window);
   return group;
 }
 
-Call make_call(std::span<const CachedStep> steps, int64_t blocks, int64_t block_tokens,
+Call make_call(std::span<const CachedStep> steps, int64_t blocks, int64_t block_tokens, int window,
                at::Device device) {
   std::map<size_t, std::vector<size_t>> by_width;
   for (size_t i = 0; i < steps.size(); ++i) {
@@ -75,13 +79,13 @@ Call make_call(std::span<const CachedStep> steps, int64_t blocks, int64_t block_
   Call call;
   std::vector<int64_t> end_row(steps.size());
   for (const auto& [width, members] : by_width) {
-    call.groups.push_back(make_group(steps, members, block_tokens, device));
+    call.groups.push_back(make_group(steps, members, block_tokens, window, device));
     for (size_t m : members) {
       for (size_t t = 0; t < width; ++t) {
-        call.tokens.push_back(steps[m].tokens[t]);
-        call.positions.push_back(steps[m].start + static_cast<int64_t>(t));
+        call.input.tokens.push_back(steps[m].tokens[t]);
+        call.input.positions.push_back(steps[m].start + static_cast<int64_t>(t));
       }
-      end_row[m] = static_cast<int64_t>(call.tokens.size());
+      end_row[m] = static_cast<int64_t>(call.input.tokens.size());
     }
   }
   for (size_t i = 0; i < steps.size(); ++i) {
@@ -101,7 +105,7 @@ at::Tensor store_and_read(at::Tensor& cache, const at::Tensor& rows, const CallG
       .transpose(1, 2);
 }
 
-at::Tensor cached_attention(const Call& call, at::Tensor& k_cache, at::Tensor& v_cache,
+at::Tensor cached_attention(const Call& call, bool window, at::Tensor& k_cache, at::Tensor& v_cache,
                             const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
   std::vector<at::Tensor> mixed;
   int64_t begin = 0;
@@ -112,7 +116,8 @@ at::Tensor cached_attention(const Call& call, at::Tensor& k_cache, at::Tensor& v
     const at::Tensor queries =
         q.narrow(0, begin, rows).view({-1, group.width, q.size(1), q.size(2)}).transpose(1, 2);
     const at::Tensor out = at::scaled_dot_product_attention(
-        queries, keys, values, group.mask, /*dropout_p=*/0.0, /*is_causal=*/false,
+        queries, keys, values, window ? group.window_mask : group.mask, /*dropout_p=*/0.0,
+        /*is_causal=*/false,
         /*scale=*/std::nullopt, /*enable_gqa=*/q.size(1) != k.size(1));
     mixed.push_back(out.transpose(1, 2).reshape({rows, q.size(1), q.size(2)}));
     begin += rows;
@@ -148,12 +153,15 @@ at::Tensor cached_hidden(const Weights& weights, KvCache& cache,
   LS_CHECK(!steps.empty(), "nothing to compute");
   at::NoGradGuard no_grad;
   const at::Device device = weights.device();
-  const Call call = make_call(steps, cache.k.front().size(0), cache.k.front().size(1), device);
-  const at::Tensor hidden = decode_layers(
-      weights, index_tensor(call.tokens, device), index_tensor(call.positions, device),
-      [&](int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-        return cached_attention(call, cache.k[layer], cache.v[layer], q, k, v);
-      });
+  const ModelConfig& config = weights.config();
+  const Call call = make_call(steps, cache.k.front().size(0), cache.k.front().size(1),
+                              config.sliding_window, device);
+  const at::Tensor hidden =
+      decode_layers(weights, call.input,
+                    [&](int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+                      return cached_attention(call, config.window_of(layer) > 0, cache.k[layer],
+                                              cache.v[layer], q, k, v);
+                    });
   return hidden.index_select(0, index_tensor(call.wanted_rows, device));
 }
 

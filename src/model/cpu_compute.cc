@@ -15,12 +15,12 @@ namespace {
 
 // The arrays behind the model's names; `find` gives null where there is none.
 template <typename T>
-cpu::DecoderArrays<T> arrays(const ModelConfig& config,
+cpu::DecoderArrays<T> arrays(const Weights& weights,
                              const std::function<T*(const std::string&)>& find) {
   cpu::DecoderArrays<T> out;
   out.embedding = find("model.embed_tokens.weight");
   out.final_norm = find("model.norm.weight");
-  for (int i = 0; i < config.num_layers; ++i) {
+  for (int i = 0; i < weights.config().num_layers; ++i) {
     const std::string prefix = "model.layers." + std::to_string(i) + ".";
     const auto get = [&](const char* name) { return find(prefix + name); };
     cpu::LayerArrays<T>& l = out.layers.emplace_back();
@@ -29,9 +29,12 @@ cpu::DecoderArrays<T> arrays(const ModelConfig& config,
     l.q_norm = get("self_attn.q_norm.weight");
     l.k_norm = get("self_attn.k_norm.weight");
     const auto linear = [&](const std::string& name) {
-      return cpu::LinearArrays<T>{find(prefix + name + ".weight"), find(prefix + name + ".bias"),
+      const LoraOptions lora = weights.lora(prefix + name);
+      return cpu::LinearArrays<T>{find(prefix + name + ".weight"),
+                                  find(prefix + name + ".bias"),
                                   find(prefix + name + ".lora_A.weight"),
-                                  find(prefix + name + ".lora_B.weight")};
+                                  find(prefix + name + ".lora_B.weight"),
+                                  {lora.rank, static_cast<float>(lora.scale())}};
     };
     l.q = linear("self_attn.q_proj");
     l.k = linear("self_attn.k_proj");
@@ -104,8 +107,7 @@ kernels::ConstRows CpuCompute::forward_hidden(Weights& weights, const Request& r
   request_ = request;
   families_ = families_of(*request.batch);
   const auto find = [&](const std::string& name) { return values_of(weights, name); };
-  decoder_.set_low_rank({weights.lora().rank, static_cast<float>(weights.lora().scale())});
-  decoder_.forward(arrays<const float>(config_, find),
+  decoder_.forward(arrays<const float>(weights, find),
                    {request.batch->tokens, request.batch->positions, &families_},
                    request.checkpointing, request.for_backward);
   const std::vector<int64_t>& predictors = *request.predictors;
@@ -170,7 +172,7 @@ void CpuCompute::backward_hidden(Weights& weights, kernels::ConstRows grad) {
   const auto rows = static_cast<int64_t>(predictors.size());
   const int hidden = config_.hidden_size;
   const cpu::DecoderArrays<float> gradients =
-      arrays<float>(config_, [&](const std::string& name) { return gradient_of(weights, name); });
+      arrays<float>(weights, [&](const std::string& name) { return gradient_of(weights, name); });
   dhidden_.reset(request_.batch->total(), hidden);
   for (int64_t r = 0; r < request_.batch->total(); ++r) std::fill_n(dhidden_.row(r), hidden, 0.0f);
   for (int64_t i = 0; i < rows; ++i) {

@@ -136,7 +136,8 @@ bool equal(const Result& a, const Result& b) {
 }
 
 class EveryModel : public ::testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(CpuCompute, EveryModel, ::testing::Values("llama", "qwen2", "qwen3"),
+INSTANTIATE_TEST_SUITE_P(CpuCompute, EveryModel,
+                         ::testing::Values("llama", "qwen2", "qwen3", "mistral", "windows", "yarn"),
                          [](const auto& info) { return info.param; });
 
 TEST_P(EveryModel, GradientsAreThoseOfLibtorchWithoutSharingOrCheckpoints) {

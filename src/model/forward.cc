@@ -1,10 +1,14 @@
 #include "model/forward.h"
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/logical_and.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "base/check.h"
@@ -25,7 +29,7 @@ struct Bucket {
 
 // The batch in order of sequence length.
 struct Plan {
-  std::vector<int64_t> tokens, positions;  // [total]
+  LayerInput input;                        // [total]
   std::vector<int64_t> sorted_row;         // [total] where row i of the caller's order went
   bool reordered = false;
   std::vector<Bucket> buckets;
@@ -73,9 +77,10 @@ Plan make_plan(const PackedBatch& batch, at::Device device) {
   for (int64_t s : order) {
     if (length(s) > 0) lengths.push_back(length(s));
     for (int64_t row = batch.boundaries[s]; row < batch.boundaries[s + 1]; ++row) {
-      plan.sorted_row[row] = static_cast<int64_t>(plan.tokens.size());
-      plan.tokens.push_back(batch.tokens[row]);
-      plan.positions.push_back(batch.positions[row]);
+      plan.sorted_row[row] = static_cast<int64_t>(plan.input.tokens.size());
+      plan.input.tokens.push_back(batch.tokens[row]);
+      plan.input.positions.push_back(batch.positions[row]);
+      plan.input.lengths.push_back(length(s));
     }
   }
   plan.buckets = make_buckets(lengths, device);
@@ -101,7 +106,33 @@ at::Tensor unpad(const at::Tensor& x, const Bucket& bucket) {
   return bucket.padded_row.defined() ? rows.index_select(0, bucket.padded_row) : rows;
 }
 
-at::Tensor packed_attention(const std::vector<Bucket>& buckets, const at::Tensor& q,
+// q, k, v [sequences, heads, length, d].
+at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                  const std::optional<at::Tensor>& mask) {
+  return at::scaled_dot_product_attention(
+      q, k, v, mask, /*dropout_p=*/0.0, /*is_causal=*/!mask.has_value(), /*scale=*/std::nullopt,
+      /*enable_gqa=*/q.size(1) != k.size(1));
+}
+
+// The same where a token sees itself and the window - 1 tokens before it: blocks of queries with the keys that they see.
+at::Tensor attend_within(int64_t window, const at::Tensor& q, const at::Tensor& k,
+                         const at::Tensor& v) {
+  const int64_t length = q.size(2), step = std::max<int64_t>(window, 256);
+  const at::TensorOptions integers = at::TensorOptions().dtype(at::kLong).device(q.device());
+  std::vector<at::Tensor> mixed;
+  for (int64_t begin = 0; begin < length; begin += step) {
+    const int64_t end = std::min(begin + step, length);
+    const int64_t first = std::max<int64_t>(0, begin - window + 1);
+    const at::Tensor behind = at::arange(begin, end, integers).unsqueeze(1) -
+                              at::arange(first, end, integers).unsqueeze(0);
+    mixed.push_back(attend(q.slice(2, begin, end), k.slice(2, first, end), v.slice(2, first, end),
+                           at::logical_and(behind >= 0, behind < window)));
+  }
+  return at::cat(mixed, 2);
+}
+
+// window: tokens that each one sees, itself included; 0: all before it.
+at::Tensor packed_attention(const std::vector<Bucket>& buckets, int window, const at::Tensor& q,
                             const at::Tensor& k, const at::Tensor& v) {
   std::vector<int64_t> rows;
   for (const Bucket& bucket : buckets) rows.push_back(bucket.rows);
@@ -109,27 +140,38 @@ at::Tensor packed_attention(const std::vector<Bucket>& buckets, const at::Tensor
              vs = v.split_with_sizes(rows);
   std::vector<at::Tensor> mixed;
   for (size_t i = 0; i < buckets.size(); ++i) {
-    mixed.push_back(
-        unpad(at::scaled_dot_product_attention(
-                  pad(qs[i], buckets[i]), pad(ks[i], buckets[i]), pad(vs[i], buckets[i]),
-                  /*attn_mask=*/{}, /*dropout_p=*/0.0, /*is_causal=*/true, /*scale=*/std::nullopt,
-                  /*enable_gqa=*/q.size(1) != k.size(1)),
-              buckets[i]));
+    const Bucket& bucket = buckets[i];
+    const at::Tensor queries = pad(qs[i], bucket), keys = pad(ks[i], bucket),
+                     values = pad(vs[i], bucket);
+    const bool hides = window > 0 && bucket.length > window;
+    mixed.push_back(unpad(hides ? attend_within(window, queries, keys, values)
+                                : attend(queries, keys, values, {}),
+                          bucket));
   }
   return at::cat(mixed);
 }
 
 }  // namespace
 
-int64_t PackedBatch::pairs() const {
-  int64_t total = 0;
+double PackedBatch::pairs(const ModelConfig& config) const {
+  const auto up_to = [](int64_t length) { return length * (length + 1) / 2; };
+  int64_t all = 0, within = 0;  // in layers without and with a window
   for (int64_t s = 0; s < sequences(); ++s) {
-    const int64_t own = boundaries[s + 1] - boundaries[s];
     const int prompt = prompt_of(s);
     const int64_t before = prompt < 0 ? 0 : boundaries[prompt + 1] - boundaries[prompt];
-    total += own * before + own * (own + 1) / 2;
+    const int64_t end = before + boundaries[s + 1] - boundaries[s];
+    const int64_t window = config.sliding_window > 0 ? config.sliding_window : end;
+    // The first `window` tokens of a sequence see all before them, the others `window` tokens.
+    const auto seen = [&](int64_t length) {
+      return up_to(std::min(length, window)) + std::max<int64_t>(0, length - window) * window;
+    };
+    all += up_to(end) - up_to(before);
+    within += seen(end) - seen(before);
   }
-  return total;
+  const auto sliding = std::ranges::count(config.sliding_layers, true);
+  return (static_cast<double>(all) * static_cast<double>(config.num_layers - sliding) +
+          static_cast<double>(within) * static_cast<double>(sliding)) /
+         config.num_layers;
 }
 
 void PackedBatch::append(std::span<const int32_t> sequence, int prompt) {
@@ -153,9 +195,9 @@ at::Tensor hidden_states(const Weights& weights, const PackedBatch& batch) {
   const at::Device device = weights.device();
   const Plan plan = make_plan(batch, device);
   const at::Tensor hidden = decode_layers(
-      weights, index_tensor(plan.tokens, device), index_tensor(plan.positions, device),
-      [&](int, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-        return packed_attention(plan.buckets, q, k, v);
+      weights, plan.input,
+      [&](int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+        return packed_attention(plan.buckets, weights.config().window_of(layer), q, k, v);
       });
   return plan.reordered ? hidden.index_select(0, index_tensor(plan.sorted_row, device)) : hidden;
 }

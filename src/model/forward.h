@@ -27,7 +27,8 @@ struct PackedBatch {
   void append(std::span<const int32_t> sequence, int prompt);
   int prompt_of(int64_t sequence) const { return prompts.empty() ? -1 : prompts[sequence]; }
   int64_t total() const { return static_cast<int64_t>(tokens.size()); }
-  int64_t pairs() const;  // (query, key) that see each other
+  // (query, key) that see each other, on average over the model's layers.
+  double pairs(const ModelConfig& config) const;
   int64_t sequences() const {
     return boundaries.empty() ? 0 : static_cast<int64_t>(boundaries.size()) - 1;
   }

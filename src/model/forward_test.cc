@@ -23,7 +23,8 @@ const testing::Environment* const kCompute =
     testing::AddGlobalTestEnvironment(new ThreadIndependentCompute);
 
 class EveryArchitecture : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Forward, EveryArchitecture, testing::Values("llama", "qwen2", "qwen3"));
+INSTANTIATE_TEST_SUITE_P(Forward, EveryArchitecture,
+                         testing::Values("llama", "qwen2", "qwen3", "mistral", "windows", "yarn"));
 
 // Lengths that give padded, unpadded and single-sequence buckets, out of order.
 std::vector<std::vector<int32_t>> sequences() {

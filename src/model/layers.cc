@@ -9,6 +9,7 @@
 #include <ATen/ops/silu.h>
 #include <ATen/ops/tensor.h>
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,14 +22,39 @@ struct Rotary {
   at::Tensor cos, sin;
 };
 
-Rotary rotary(const ModelConfig& config, const at::Tensor& positions) {
-  std::vector<float> frequencies = rope_inverse_frequencies(config);
-  const at::Tensor inverse =
-      at::from_blob(frequencies.data(), {1, 1, static_cast<int64_t>(frequencies.size())},
-                    at::TensorOptions().dtype(at::kFloat))
-          .to(positions.device(), at::kFloat, /*non_blocking=*/false, /*copy=*/true);
-  const at::Tensor angles = positions.to(at::kFloat).view({-1, 1, 1}) * inverse;
-  return {angles.cos(), angles.sin()};
+// Frequencies of a rope, [1, head_dim / 2].
+at::Tensor frequencies_of(Rope rope, at::Device device) {
+  std::vector<float>& values = rope.inverse_frequencies;
+  return at::from_blob(values.data(), {1, static_cast<int64_t>(values.size())},
+                       at::TensorOptions().dtype(at::kFloat))
+      .to(device, at::kFloat, /*non_blocking=*/false, /*copy=*/true);
+}
+
+// The rows' inverse frequencies, [1 or total, 1, head_dim / 2]. Sequences longer than the steady length have their own.
+at::Tensor inverse_frequencies(const ModelConfig& config, const LayerInput& input,
+                               at::Device device) {
+  const int steady = rope_steady_length(config);
+  std::map<int64_t, int64_t> row_of;  // length -> row of `ropes`
+  std::vector<at::Tensor> ropes = {frequencies_of(rope_of(config, 1), device)};
+  std::vector<int64_t> rows;
+  for (const int64_t length : input.lengths) {
+    const auto [found, is_new] = row_of.try_emplace(length, 0);
+    if (is_new && length > steady) {
+      found->second = static_cast<int64_t>(ropes.size());
+      ropes.push_back(frequencies_of(rope_of(config, static_cast<int>(length)), device));
+    }
+    rows.push_back(found->second);
+  }
+  if (ropes.size() == 1) return ropes[0].unsqueeze(1);
+  return at::cat(ropes).index_select(0, index_tensor(rows, device)).unsqueeze(1);
+}
+
+Rotary rotary(const ModelConfig& config, const LayerInput& input, at::Device device) {
+  const at::Tensor positions = index_tensor(input.positions, device).to(at::kFloat);
+  const at::Tensor angles = positions.view({-1, 1, 1}) * inverse_frequencies(config, input, device);
+  const double factor = rope_of(config, 1).attention_factor;
+  if (factor == 1) return {angles.cos(), angles.sin()};
+  return {angles.cos() * factor, angles.sin() * factor};
 }
 
 // Hugging Face's half-split convention: element i rotates with element i + head_dim / 2.
@@ -60,7 +86,7 @@ struct Layer {
     const at::Tensor* a = weights.find(prefix + name + ".lora_A.weight");
     if (a == nullptr) return y;
     const at::Tensor& b = weights.at(prefix + name + ".lora_B.weight");
-    return y + at::linear(at::linear(x, *a) * weights.lora().scale(), b);
+    return y + at::linear(at::linear(x, *a) * weights.lora(prefix + name).scale(), b);
   }
 
   at::Tensor norm(const at::Tensor& x, const std::string& name) const {
@@ -95,10 +121,12 @@ at::Tensor mlp_block(const Layer& layer, const at::Tensor& x) {
 
 }  // namespace
 
-at::Tensor decode_layers(const Weights& weights, const at::Tensor& tokens,
-                         const at::Tensor& positions, const AttentionFn& attention) {
-  const Rotary rope = rotary(weights.config(), positions);
-  at::Tensor x = at::embedding(weights.at("model.embed_tokens.weight"), tokens);
+at::Tensor decode_layers(const Weights& weights, const LayerInput& input,
+                         const AttentionFn& attention) {
+  const at::Device device = weights.device();
+  const Rotary rope = rotary(weights.config(), input, device);
+  at::Tensor x =
+      at::embedding(weights.at("model.embed_tokens.weight"), index_tensor(input.tokens, device));
   for (int i = 0; i < weights.config().num_layers; ++i) {
     const Layer layer{weights, "model.layers." + std::to_string(i) + "."};
     x = x + attention_block(layer, i, layer.norm(x, "input_layernorm"), rope, attention);

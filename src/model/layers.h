@@ -17,10 +17,14 @@ namespace longshot::model {
 using AttentionFn = std::function<at::Tensor(int layer, const at::Tensor& q, const at::Tensor& k,
                                              const at::Tensor& v)>;
 
-// tokens, positions: int64 [total], on the weights' device. Hidden states after the final norm,
-// [total, hidden].
-at::Tensor decode_layers(const Weights& weights, const at::Tensor& tokens,
-                         const at::Tensor& positions, const AttentionFn& attention);
+// Tokens of the layers, [total] each. `lengths` are those of each token's whole sequence; empty: none is longer than
+// rope_steady_length().
+struct LayerInput {
+  std::vector<int64_t> tokens, positions, lengths;
+};
+// Hidden states after the final norm, [total, hidden].
+at::Tensor decode_layers(const Weights& weights, const LayerInput& input,
+                         const AttentionFn& attention);
 
 // int64 [values] on `device`.
 at::Tensor index_tensor(const std::vector<int64_t>& values, at::Device device);

@@ -4,11 +4,15 @@
 
 #include <cstdlib>
 
+#include "base/machine.h"
+
 namespace longshot::model {
 
-void configure_compute(int threads) {
+int configure_compute(int threads) {
   setenv("MKL_CBWR", "AUTO,STRICT", /*overwrite=*/0);
-  if (threads > 0) at::set_num_threads(threads);
+  if (threads <= 0) threads = usable_cores(inspect_machine());
+  at::set_num_threads(threads);
+  return threads;
 }
 
 }  // namespace longshot::model

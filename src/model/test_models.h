@@ -11,8 +11,11 @@
 
 namespace longshot::model {
 
-inline ModelConfig tiny_config(const std::string& model_type) {
+// "llama", "mistral" (with a window in every layer), "qwen2", "qwen3"; "windows": a qwen2 with a window in two of its three
+// layers; "yarn": a qwen3 with a stretched rotary embedding.
+inline ModelConfig tiny_config(const std::string& name) {
   ModelConfig config;
+  const std::string model_type = name == "windows" ? "qwen2" : name == "yarn" ? "qwen3" : name;
   config.model_type = model_type;
   config.vocab_size = 61;
   config.hidden_size = 24;
@@ -25,9 +28,19 @@ inline ModelConfig tiny_config(const std::string& model_type) {
   config.qkv_bias = model_type == "qwen2";
   config.qk_norm = model_type == "qwen3";
   config.tie_word_embeddings = model_type != "llama";
+  if (name == "windows" || name == "mistral") {
+    config.sliding_window = name == "windows" ? 5 : 18;
+    config.sliding_layers = {true, name != "windows", true};
+  }
+  if (name == "yarn") {
+    config.rope_scaling = RopeScaling{};
+    config.rope_scaling->type = RopeScaling::Type::yarn;
+    config.rope_scaling->factor = 4;
+    config.rope_scaling->original_max_position_embeddings = 16;
+  }
   if (model_type == "llama") {
     config.qkv_bias = config.attention_out_bias = config.mlp_bias = true;
-    config.rope_scaling = Llama3RopeScaling{8, 1, 4, 64};
+    config.rope_scaling = RopeScaling::llama3(8, 1, 4, 64);
   }
   return config;
 }

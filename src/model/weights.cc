@@ -175,6 +175,8 @@ Weights Weights::clone() const {
   }
   Weights out(config_, std::move(copies));
   out.lora_ = lora_;
+  out.adapter_lora_ = adapter_lora_;
+  out.module_lora_ = module_lora_;
   out.bf16_products_ = bf16_products_;
   return out;
 }
@@ -190,7 +192,9 @@ at::Tensor Weights::merged(const NamedTensor& named) const {
   const at::Tensor value = named.tensor.detach();
   if (a == nullptr) return value.to(at::kCPU).contiguous();
   const at::Tensor& b = at(module + ".lora_B.weight");
-  return at::addmm(value, b.detach(), a->detach(), 1.0, lora_.scale()).to(at::kCPU).contiguous();
+  return at::addmm(value, b.detach(), a->detach(), 1.0, lora(module).scale())
+      .to(at::kCPU)
+      .contiguous();
 }
 
 WeightsView Weights::view(int64_t version, std::vector<at::Tensor>& host_copy) const {

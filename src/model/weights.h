@@ -40,7 +40,10 @@ class Weights {
   // model, which becomes the adapter's if that has one. Their tensors are called
   // "model.layers.0.self_attn.q_proj.lora_A.weight" [rank, in] and "...lora_B.weight" [out, rank].
   void add_adapter(const Adapter& adapter);
-  const LoraOptions& lora() const { return lora_; }  // rank 0: no adapter
+  // Those of modules without options of their own, with the largest rank there is; rank 0: no adapter.
+  const LoraOptions& lora() const { return lora_; }
+  // Of the adapter beside the module, "model.layers.0.self_attn.q_proj"; rank 0: there is none.
+  LoraOptions lora(const std::string& module) const;
   Adapter adapter(const std::string& base) const;    // the present values
 
   // Weights whose names match one of the patterns (fnmatch: "model.layers.[0-9].*") do not learn. Errors: a pattern
@@ -78,6 +81,8 @@ class Weights {
   std::vector<NamedTensor> tensors_;
   std::unordered_map<std::string, size_t> index_;  // name -> position in tensors_
   LoraOptions lora_;
+  LoraOptions adapter_lora_;  // of the adapter as a whole, as its file has them
+  std::unordered_map<std::string, LoraOptions> module_lora_;
   bool bf16_products_ = false;
 };
 

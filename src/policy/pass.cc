@@ -129,10 +129,10 @@ int64_t target_count(const PassRow& row) {
   return count;
 }
 
-model::Work work_of(const MicroBatch& micro) {
+model::Work work_of(const MicroBatch& micro, const model::ModelConfig& config) {
   return {.tokens = static_cast<double>(micro.batch.total()),
           .targets = static_cast<double>(micro.targets.size()),
-          .pairs = static_cast<double>(micro.batch.pairs())};
+          .pairs = micro.batch.pairs(config)};
 }
 
 std::vector<MicroBatch> make_micro_batches(const std::vector<PassRow>& rows, const PassSize& size) {

@@ -38,7 +38,7 @@ struct MicroBatch {
   std::vector<size_t> begins;    // [rows + 1] where each row's targets start
   int64_t unshared = 0;          // tokens that there would be if every row had a prompt of its own
 };
-model::Work work_of(const MicroBatch& micro);
+model::Work work_of(const MicroBatch& micro, const model::ModelConfig& config);
 
 // Whole rows, at most size.tokens packed tokens unless one row alone, or rows of one prompt, have more. Rows without a
 // target appear in no micro-batch.

@@ -80,7 +80,7 @@ void ScoreTrainer::pass(const std::vector<ScoreRow>& rows, const std::vector<siz
   totals.tokens += scored.unshared();
   totals.flops += pass_flops(
       weights_,
-      {.tokens = static_cast<double>(batch.total()), .pairs = static_cast<double>(batch.pairs())},
+      {.tokens = static_cast<double>(batch.total()), .pairs = batch.pairs(weights_.config())},
       learns);
   if (learns) pass.backward(grad);
 }

@@ -265,7 +265,7 @@ bool Trainer::Impl::accumulate_rows(const Batch& batch, const std::vector<Weight
     stats.packed_tokens += micro.batch.total();
     stats.unshared_tokens += micro.unshared;
     const bool backward = !all_zero(grad) || !all_zero(expected);
-    stats.flops += pass_flops(weights, work_of(micro), backward);
+    stats.flops += pass_flops(weights, work_of(micro, weights.config()), backward);
     if (!backward) continue;
     pass.backward(grad);
     any_gradient = true;
@@ -292,7 +292,7 @@ Result<Metrics> Trainer::Impl::supervised_step(const std::vector<PassRow>& rows,
     Pass pass(compute, weights, micro, 1.0, false, &grad);
     loss -= sum(pass.logprobs());
     packed += micro.batch.total();
-    flops += pass_flops(weights, work_of(micro), true);
+    flops += pass_flops(weights, work_of(micro, weights.config()), true);
     pass.backward(grad);
   }
   LS_ASSIGN_OR_RETURN(const AdamW::Step step, optimizer.step(weights));

@@ -56,4 +56,19 @@ inline model::ModelConfig small_config() {
   return c;
 }
 
+// Two layers of three in which a token sees 21 tokens, and a stretched rotary embedding.
+inline model::ModelConfig windowed_config() {
+  model::ModelConfig c = small_config();
+  c.model_type = "qwen2";
+  c.qkv_bias = true;
+  c.sliding_window = 21;
+  c.sliding_layers = {true, false, true};
+  model::RopeScaling yarn;
+  yarn.type = model::RopeScaling::Type::yarn;
+  yarn.factor = 4;
+  yarn.original_max_position_embeddings = 32;
+  c.rope_scaling = yarn;
+  return c;
+}
+
 }  // namespace longshot::rollout

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "base/log.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/tokenizer_json.h"
 #include "tokenizer/unicode.h"
@@ -23,6 +24,7 @@ struct PreTokenizerKind {
   std::vector<std::string> splits;  // patterns, applied one after the other; every match is a piece
   bool nfc = false;                 // llama.cpp leaves this out, the models' own tokenizers do not
   bool ignore_merges = false;
+  bool add_bos = false;  // where the file does not say whether texts begin with a BOS token
 };
 
 constexpr const char* kGpt2 =
@@ -34,14 +36,17 @@ constexpr const char* kQwen2 =
 
 const std::vector<PreTokenizerKind>& kinds() {
   static const std::vector<PreTokenizerKind> list = {
-      {{"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2"},
+      {{"llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2",
+        "jina-v5-nano"},
        {kLlama3},
        false,
+       true,
        true},
-      {{"qwen2", "deepseek-r1-qwen"}, {kQwen2}, true, false},
+      {{"dbrx", "smaug-bpe"}, {kLlama3}, false, false},
+      {{"qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2"}, {kQwen2}, true, false},
       {{"stablelm2", "megrez"}, {kQwen2}, false, false},
       {{"gpt-2", "phi-2", "jina-es", "jina-de", "jina-v2-es", "jina-v2-de", "gigachat", "mpt",
-        "olmo", "jais"},
+        "olmo", "jais", "a.x-4.0", "mellum", "modern-bert", "exaone4"},
        {kGpt2},
        false,
        false},
@@ -55,6 +60,12 @@ const std::vector<PreTokenizerKind>& kinds() {
 }
 
 Result<PreTokenizerKind> find_kind(const std::string& name) {
+  if (name.empty()) {
+    log::warn(
+        "the GGUF file names no pre-tokenizer (tokenizer.ggml.pre): 'default' is taken, as "
+        "llama.cpp does; texts may be cut otherwise than in training");
+    return find_kind("default");
+  }
   std::string known;
   for (const PreTokenizerKind& kind : kinds()) {
     for (const std::string& candidate : kind.names) {
@@ -183,6 +194,10 @@ OrderedJson bos_template(const GgufVocabulary& v) {
   return json;
 }
 
+bool adds_bos(const GgufVocabulary& v, const PreTokenizerKind& kind) {
+  return v.add_bos.value_or(kind.add_bos);
+}
+
 OrderedJson tokenizer_json(const GgufVocabulary& v, const PreTokenizerKind& kind) {
   size_t model_end = 0;
   size_t added_end = 0;
@@ -194,7 +209,7 @@ OrderedJson tokenizer_json(const GgufVocabulary& v, const PreTokenizerKind& kind
   json["added_tokens"] = added_tokens_json(v, added_end);
   json["normalizer"] = kind.nfc ? OrderedJson{{"type", "NFC"}} : OrderedJson();
   json["pre_tokenizer"] = pre_tokenizer_json(kind);
-  json["post_processor"] = v.add_bos && v.bos ? bos_template(v) : OrderedJson();
+  json["post_processor"] = adds_bos(v, kind) ? bos_template(v) : OrderedJson();
   json["decoder"] = byte_level();
   json["model"] = model_json(v, kind, model_end);
   return json;
@@ -209,9 +224,9 @@ OrderedJson special_tokens_json(const GgufVocabulary& v) {
   return json;
 }
 
-OrderedJson config_json(const GgufVocabulary& v) {
+OrderedJson config_json(const GgufVocabulary& v, const PreTokenizerKind& kind) {
   OrderedJson json = special_tokens_json(v);
-  json["add_bos_token"] = v.add_bos;
+  json["add_bos_token"] = adds_bos(v, kind);
   json["add_prefix_space"] = false;
   json["clean_up_tokenization_spaces"] = false;
   json["tokenizer_class"] = "PreTrainedTokenizerFast";
@@ -228,9 +243,15 @@ std::string pretty(const OrderedJson& json) {
 Result<std::unique_ptr<Tokenizer>> make_gguf_tokenizer(const GgufVocabulary& vocabulary) {
   LS_RETURN_IF_ERROR(check(vocabulary));
   LS_ASSIGN_OR_RETURN(const PreTokenizerKind kind, find_kind(vocabulary.pre));
+  if (adds_bos(vocabulary, kind) && !vocabulary.bos) {
+    return invalid_argument(
+        fmt::format("texts begin with a BOS token ({}), but tokenizer.ggml.bos_token_id is missing",
+                    vocabulary.add_bos ? "tokenizer.ggml.add_bos_token is true"
+                                       : "the default of pre-tokenizer " + vocabulary.pre));
+  }
   TokenizerFiles files;
   files.contents = {{"tokenizer.json", pretty(tokenizer_json(vocabulary, kind))},
-                    {"tokenizer_config.json", pretty(config_json(vocabulary))},
+                    {"tokenizer_config.json", pretty(config_json(vocabulary, kind))},
                     {"special_tokens_map.json", pretty(special_tokens_json(vocabulary))}};
   return parse_tokenizer(std::move(files), "GGUF vocabulary");
 }

@@ -24,6 +24,7 @@ GgufVocabulary small_vocabulary(const std::string& pre) {
   v.merges = {"a b"};
   v.bos = 257;
   v.eos = 257;
+  v.add_bos = false;
   return v;
 }
 
@@ -51,6 +52,19 @@ TEST(GgufTokenizerTest, AddBosMakesALeadingBos) {
   auto made = make_gguf_tokenizer(v);
   ASSERT_TRUE(made.ok()) << made.status().message();
   EXPECT_EQ((*made)->leading_bos(), 257);
+}
+
+TEST(GgufTokenizerTest, ThePreTokenizerDecidesAboutBosWhereTheFileDoesNot) {
+  for (const auto& [pre, begins] : {std::pair{"llama-bpe", true}, {"pixtral", true},
+                                    {"qwen2", false}, {"gpt-2", false}, {"", false}}) {
+    GgufVocabulary v = small_vocabulary(pre);
+    v.add_bos.reset();
+    auto made = make_gguf_tokenizer(v);
+    ASSERT_TRUE(made.ok()) << made.status().message();
+    EXPECT_EQ((*made)->leading_bos().has_value(), begins) << pre;
+    v.bos.reset();
+    EXPECT_EQ(make_gguf_tokenizer(v).ok(), !begins) << "a BOS token that has no id: " << pre;
+  }
 }
 
 TEST(GgufTokenizerTest, BadVocabulariesAreRefused) {

@@ -54,12 +54,13 @@ Result<std::unique_ptr<Tokenizer>> make_character_tokenizer(std::string_view alp
 // The vocabulary of a GGUF file (tokenizer.ggml.* keys), as model/format reads it.
 struct GgufVocabulary {
   std::string model;  // "gpt2" is byte-level BPE, the only one supported
-  std::string pre;    // pre-tokenizer name: "llama-bpe", "qwen2", "gpt-2", "smollm", "default", ...
+  // Pre-tokenizer name: "llama-bpe", "qwen2", "gpt-2", "smollm", "default", ...; empty: "default", with a warning.
+  std::string pre;
   std::vector<std::string> tokens;
   std::vector<int> token_types;  // 1 normal, 3 control, 4 user-defined, ...
   std::vector<std::string> merges;
   std::optional<TokenId> bos, eos, pad, unknown;
-  bool add_bos = false;
+  std::optional<bool> add_bos;  // none: as llama.cpp does for the pre-tokenizer
   std::string chat_template;
 };
 Result<std::unique_ptr<Tokenizer>> make_gguf_tokenizer(const GgufVocabulary& vocabulary);

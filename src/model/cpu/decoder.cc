@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "kernels/row_ops.h"
+#include "model/cpu/rotations.h"
 
 namespace longshot::model::cpu {
 
@@ -189,6 +190,7 @@ void Decoder::attention_forward(int layer, Saved& s) {
   for_rows(rows_, [&](int64_t first, int64_t last) {
     for (int64_t r = first; r < last; ++r) rotate(r, s.qkv.row(r), /*back=*/false);
   });
+  attention_.set_window(config_.window_of(layer));
   attention_.forward(*batch_.families, std::as_const(s.qkv).rows(), s.attended.rows(),
                      s.log_sums.rows());
   for_rows(rows_, [&](int64_t first, int64_t last) {
@@ -238,19 +240,8 @@ void Decoder::forward(const DecoderArrays<const float>& weights, const DecoderBa
   rows_ = static_cast<int64_t>(batch.tokens.size());
   tokens_.assign(batch.tokens.begin(), batch.tokens.end());
   checkpointing_ = checkpointing;
-  const int hidden = hidden_width(), d = config_.head_dim;
-  const std::vector<float> frequencies = rope_inverse_frequencies(config_);
-  cos_sin_.resize(static_cast<size_t>(rows_) * d);
-  for_rows(rows_, [&](int64_t first, int64_t last) {
-    for (int64_t r = first; r < last; ++r) {
-      for (int i = 0; i < d / 2; ++i) {
-        const double angle =
-            static_cast<double>(batch.positions[r]) * static_cast<double>(frequencies[i]);
-        cos_sin_[r * d + i] = static_cast<float>(std::cos(angle));
-        cos_sin_[r * d + d / 2 + i] = static_cast<float>(std::sin(angle));
-      }
-    }
-  });
+  const int hidden = hidden_width();
+  fill_rotations(config_, batch_, pool_, cos_sin_);
   saved_.resize(for_backward ? config_.num_layers : 1);
   normed_.reset(rows_, hidden);
   const auto input_of = [&](int layer) -> Activations& {
@@ -322,6 +313,7 @@ void Decoder::attention_backward(int layer, Saved& s, const LayerArrays<float>& 
   dnormed_.reset(rows_, hidden);
   linear_.backward(std::as_const(dx_).rows(), std::as_const(s.attended).rows(), rows_, w.out,
                    hidden, q, g.out, dattended_.rows());
+  attention_.set_window(config_.window_of(layer));
   attention_.backward(*batch_.families, std::as_const(s.qkv).rows(),
                       std::as_const(s.attended).rows(), std::as_const(s.log_sums).rows(),
                       std::as_const(dattended_).rows(), dqkv_.rows());

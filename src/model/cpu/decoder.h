@@ -15,6 +15,7 @@
 #include "kernels/packed_attention.h"
 #include "model/cpu/activations.h"
 #include "model/cpu/linear.h"
+#include "model/cpu/rotations.h"
 #include "model/format/config.h"
 
 namespace longshot::model::cpu {
@@ -31,19 +32,11 @@ struct DecoderArrays {
   std::vector<LayerArrays<T>> layers;
 };
 
-struct DecoderBatch {
-  std::span<const int32_t> tokens, positions;    // [tokens]
-  const std::vector<kernels::Family>* families;  // cover every token once
-};
-
 // Not thread-safe. One forward(), then at most one backward() of it.
 class Decoder {
  public:
   // products: of the linear layers, f32 or bf16; all else is f32.
   Decoder(const ModelConfig& config, ThreadPool& pool, NumberFormat products);
-
-  // Of the adapters beside linear weights, for all passes from now on.
-  void set_low_rank(LowRank low_rank) { linear_.set_low_rank(low_rank); }
 
   // Keeps what backward() needs, or nothing without `for_backward`. The arrays of `weights` are borrowed until then.
   void forward(const DecoderArrays<const float>& weights, const DecoderBatch& batch,

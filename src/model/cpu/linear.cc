@@ -17,19 +17,19 @@ std::vector<kernels::DensePart> dense_parts(std::span<const LinearPart> parts) {
   return out;
 }
 
-}  // namespace
-
-void Linear::scale_rows(Rows values, int64_t rows) const {
+void scale_rows(Rows values, int64_t rows, LowRank low_rank) {
   for (int64_t r = 0; r < rows; ++r) {
     float* row = values.row(r);
-    for (int i = 0; i < low_rank_.rank; ++i) row[i] *= low_rank_.scale;
+    for (int i = 0; i < low_rank.rank; ++i) row[i] *= low_rank.scale;
   }
 }
 
-void Linear::project(ConstRows x, int64_t rows, const float* a, int in) {
-  inner_.reset(rows, low_rank_.rank);
-  dense_.forward(x, rows, a, low_rank_.rank, in, nullptr, inner_.rows(), Store::set);
-  scale_rows(inner_.rows(), rows);
+}  // namespace
+
+void Linear::project(ConstRows x, int64_t rows, const LinearArrays<const float>& w, int in) {
+  inner_.reset(rows, w.low_rank.rank);
+  dense_.forward(x, rows, w.lora_a, w.low_rank.rank, in, nullptr, inner_.rows(), Store::set);
+  scale_rows(inner_.rows(), rows, w.low_rank);
 }
 
 void Linear::forward(ConstRows x, int64_t rows, std::span<const LinearPart> parts, int in, Rows y,
@@ -37,16 +37,16 @@ void Linear::forward(ConstRows x, int64_t rows, std::span<const LinearPart> part
   dense_.forward(x, rows, dense_parts(parts), in, y, store);
   for (const LinearPart& part : parts) {
     if (part.w->lora_a == nullptr) continue;
-    project(x, rows, part.w->lora_a, in);
-    dense_.forward(std::as_const(inner_).rows(), rows, part.w->lora_b, part.out, low_rank_.rank,
-                   nullptr, {y.data + part.column, y.stride}, Store::add);
+    project(x, rows, *part.w, in);
+    dense_.forward(std::as_const(inner_).rows(), rows, part.w->lora_b, part.out,
+                   part.w->low_rank.rank, nullptr, {y.data + part.column, y.stride}, Store::add);
   }
 }
 
-void Linear::project_back(ConstRows dy, int64_t rows, const float* b, int out) {
-  dinner_.reset(rows, low_rank_.rank);
-  dense_.input_gradient(dy, rows, b, out, low_rank_.rank, dinner_.rows(), Store::set);
-  scale_rows(dinner_.rows(), rows);
+void Linear::project_back(ConstRows dy, int64_t rows, const LinearArrays<const float>& w, int out) {
+  dinner_.reset(rows, w.low_rank.rank);
+  dense_.input_gradient(dy, rows, w.lora_b, out, w.low_rank.rank, dinner_.rows(), Store::set);
+  scale_rows(dinner_.rows(), rows, w.low_rank);
 }
 
 void Linear::input_gradient(ConstRows dy, int64_t rows, std::span<const LinearPart> parts, int in,
@@ -54,9 +54,9 @@ void Linear::input_gradient(ConstRows dy, int64_t rows, std::span<const LinearPa
   dense_.input_gradient(dy, rows, dense_parts(parts), in, dx, Store::set);
   for (const LinearPart& part : parts) {
     if (part.w->lora_a == nullptr) continue;
-    project_back({dy.data + part.column, dy.stride}, rows, part.w->lora_b, part.out);
-    dense_.input_gradient(std::as_const(dinner_).rows(), rows, part.w->lora_a, low_rank_.rank, in,
-                          dx, Store::add);
+    project_back({dy.data + part.column, dy.stride}, rows, *part.w, part.out);
+    dense_.input_gradient(std::as_const(dinner_).rows(), rows, part.w->lora_a,
+                          part.w->low_rank.rank, in, dx, Store::add);
   }
 }
 
@@ -78,13 +78,14 @@ void Linear::adapter_gradient(ConstRows dy, ConstRows x, int64_t rows, const Lin
                               int in) {
   const LinearArrays<float>& g = *part.gradients;
   if (g.lora_b != nullptr) {
-    project(x, rows, part.w->lora_a, in);
-    dense_.weight_gradient(dy, std::as_const(inner_).rows(), rows, part.out, low_rank_.rank,
+    project(x, rows, *part.w, in);
+    dense_.weight_gradient(dy, std::as_const(inner_).rows(), rows, part.out, part.w->low_rank.rank,
                            g.lora_b);
   }
   if (g.lora_a != nullptr) {
-    project_back(dy, rows, part.w->lora_b, part.out);
-    dense_.weight_gradient(std::as_const(dinner_).rows(), x, rows, low_rank_.rank, in, g.lora_a);
+    project_back(dy, rows, *part.w, part.out);
+    dense_.weight_gradient(std::as_const(dinner_).rows(), x, rows, part.w->low_rank.rank, in,
+                           g.lora_a);
   }
 }
 

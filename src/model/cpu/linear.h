@@ -12,11 +12,17 @@
 
 namespace longshot::model::cpu {
 
+struct LowRank {
+  int rank = 0;
+  float scale = 1;  // s
+};
+
 // Arrays in Hugging Face's order. Null: there is no such array, or, of gradients, it is not trained.
 template <typename T>
 struct LinearArrays {
   T *weight = nullptr, *bias = nullptr;    // [out, in], [out]
   T *lora_a = nullptr, *lora_b = nullptr;  // [rank, in], [out, rank]; both or none
+  LowRank low_rank;                        // of the adapter
 };
 
 // One of several layers that read the same x, and its columns of y: [column, column + out).
@@ -26,18 +32,10 @@ struct LinearPart {
   int column, out;
 };
 
-struct LowRank {
-  int rank = 0;
-  float scale = 1;  // s
-};
-
 // Not thread-safe. `pool` is borrowed. products: f32 or bf16, see kernels/dense.h.
 class Linear {
  public:
   Linear(ThreadPool& pool, NumberFormat products) : dense_(pool, products) {}
-
-  // Of all the adapters there are.
-  void set_low_rank(LowRank low_rank) { low_rank_ = low_rank; }
 
   // y [rows, out] = , or +=, the layer of x [rows, in], for every part.
   void forward(kernels::ConstRows x, int64_t rows, std::span<const LinearPart> parts, int in,
@@ -68,16 +66,15 @@ class Linear {
   int64_t activation_bytes() const { return inner_.bytes() + dinner_.bytes(); }
 
  private:
-  void scale_rows(kernels::Rows values, int64_t rows) const;
   void adapter_gradient(kernels::ConstRows dy, kernels::ConstRows x, int64_t rows,
                         const LinearPart& part, int in);
   // s x A^T into inner_.
-  void project(kernels::ConstRows x, int64_t rows, const float* a, int in);
+  void project(kernels::ConstRows x, int64_t rows, const LinearArrays<const float>& w, int in);
   // s dy B into dinner_.
-  void project_back(kernels::ConstRows dy, int64_t rows, const float* b, int out);
+  void project_back(kernels::ConstRows dy, int64_t rows, const LinearArrays<const float>& w,
+                    int out);
 
   kernels::Dense dense_;
-  LowRank low_rank_;
   Activations inner_, dinner_;  // [rows, rank]
 };
 

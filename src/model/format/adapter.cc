@@ -12,9 +12,8 @@
 #include "base/check.h"
 #include "base/fs.h"
 #include "base/json.h"
-#include "base/log.h"
 #include "base/rng.h"
-#include "model/format/model_path.h"
+#include "model/format/adapter_settings.h"
 #include "model/format/safetensors.h"
 
 namespace longshot::model {
@@ -55,56 +54,8 @@ std::string tensor_name(const std::string& module, const char* which) {
   return fmt::format("{}{}.lora_{}.weight", kPrefix, module, which);
 }
 
-bool is_scored(const Json& json) {
-  return json.is_object() && json.value("task_type", Json()) == kScoredTask;
-}
-
-// Whether the adapter of a classifier saves its head and nothing else. PEFT names both that there may be.
-bool saves_heads(const Json& json) {
-  const Json modules = json.value("modules_to_save", Json());
-  return is_scored(json) && modules.is_array() && std::ranges::all_of(modules, [](const Json& m) {
-           return m == "classifier" || m == "score";
-         });
-}
-
 std::string score_name() {
   return std::string(kPrefix) + kScore;
-}
-
-// Kinds of adapters that compute something else than W + s B A of linear weights and a score.
-Status check_plain(const Json& json, const std::string& where) {
-  LS_ASSIGN_OR_RETURN(const auto type, json_get<std::string>(json, "peft_type", where));
-  if (type != "LORA") return invalid_argument(where + ": peft_type " + type + " is not LORA");
-  LS_ASSIGN_OR_RETURN(const auto bias, json_get_or<std::string>(json, "bias", "none", where));
-  if (bias != "none")
-    return invalid_argument(where + ": bias '" + bias + "' is not supported, only 'none'");
-  for (const char* key :
-       {"use_dora", "fan_in_fan_out", "lora_bias", "modules_to_save", "rank_pattern",
-        "alpha_pattern", "layer_replication", "trainable_token_indices", "target_parameters",
-        "use_qalora", "alora_invocation_tokens", "use_bdlora"}) {
-    const auto found = json.find(key);
-    if (found == json.end() || found->is_null() || *found == Json(false)) continue;
-    if (found->is_structured() && found->empty()) continue;
-    if (key == std::string_view("modules_to_save") && saves_heads(json)) continue;
-    return invalid_argument(
-        fmt::format("{}: adapters with {} are not supported; merge it with peft's "
-                    "merge_and_unload() and use the merged model",
-                    where, key));
-  }
-  return ok_status();
-}
-
-Result<LoraOptions> read_options(const Json& json, const std::string& where) {
-  LS_RETURN_IF_ERROR(check_plain(json, where));
-  LoraOptions lora;
-  LS_ASSIGN_OR_RETURN(lora.rank, json_get<int>(json, "r", where));
-  LS_ASSIGN_OR_RETURN(lora.alpha, json_get<double>(json, "lora_alpha", where));
-  LS_ASSIGN_OR_RETURN(lora.rslora, json_get_or<bool>(json, "use_rslora", false, where));
-  LS_ASSIGN_OR_RETURN(const double dropout, json_get_or<double>(json, "lora_dropout", 0.0, where));
-  if (dropout != 0)
-    log::warn("{}: lora_dropout {} is not applied: nothing here drops activations", where, dropout);
-  if (lora.rank < 1) return invalid_argument(fmt::format("{}: r is {}", where, lora.rank));
-  return lora;
 }
 
 Result<std::vector<float>> read_matrix(const SafetensorsFile& file, const std::string& name,
@@ -136,12 +87,18 @@ std::vector<std::string> target_modules(const Adapter& adapter) {
   return {names.begin(), names.end()};
 }
 
-}  // namespace
-
-double LoraOptions::scale() const {
-  if (rank == 0) return 1;
-  return rslora ? alpha / std::sqrt(static_cast<double>(rank)) : alpha / rank;
+// Ranks and alphas of modules that have their own, by the module's whole name as a regular expression.
+void add_patterns(const Adapter& adapter, Json& json) {
+  json["rank_pattern"] = json["alpha_pattern"] = Json::object();
+  for (const AdapterPair& pair : adapter.pairs) {
+    std::string expression;
+    for (const char c : pair.module) expression += c == '.' ? "\\." : std::string(1, c);
+    if (pair.lora.rank != adapter.lora.rank) json["rank_pattern"][expression] = pair.lora.rank;
+    if (pair.lora.alpha != adapter.lora.alpha) json["alpha_pattern"][expression] = pair.lora.alpha;
+  }
 }
+
+}  // namespace
 
 Result<std::vector<std::string>> adapter_modules(const ModelConfig& config,
                                                  const std::vector<std::string>& targets) {
@@ -163,11 +120,11 @@ Result<std::vector<std::string>> adapter_modules(const ModelConfig& config,
 
 Adapter new_adapter(const ModelConfig& config, const LoraOptions& lora,
                     const std::vector<std::string>& modules, uint64_t seed) {
-  Adapter adapter{lora, "", {}};
+  Adapter adapter{lora, "", {}, {}};
   for (const WeightSpec& spec : linear_modules(config)) {
     if (std::ranges::find(modules, spec.name) == modules.end()) continue;
     AdapterPair pair{
-        spec.name, {}, {}, static_cast<int>(spec.shape[0]), static_cast<int>(spec.shape[1])};
+        spec.name, lora, {}, {}, static_cast<int>(spec.shape[0]), static_cast<int>(spec.shape[1])};
     CounterRng rng(hash_combine(seed, hash64(spec.name + ".lora_A")));
     const double bound = 1 / std::sqrt(static_cast<double>(pair.in));
     pair.a.resize(static_cast<size_t>(lora.rank) * pair.in);
@@ -191,42 +148,78 @@ Result<std::string> adapter_base(const std::string& directory) {
 
 Result<bool> adapter_has_score(const std::string& directory) {
   LS_ASSIGN_OR_RETURN(const Json json, read_json_file(config_path(directory)));
-  return is_scored(json);
+  return json.is_object() && json.value("task_type", Json()) == kScoredTask;
 }
 
-Result<Adapter> read_adapter(const std::string& directory, const ModelConfig& config) {
-  Adapter adapter;
-  const std::string where = config_path(directory);
-  LS_ASSIGN_OR_RETURN(const Json json, read_json_file(where));
-  LS_ASSIGN_OR_RETURN(adapter.lora, read_options(json, where));
-  LS_ASSIGN_OR_RETURN(adapter.base, adapter_base(directory));
-  LS_ASSIGN_OR_RETURN(const SafetensorsFile file, SafetensorsFile::open(tensors_path(directory)));
-  const int64_t rank = adapter.lora.rank;
-  for (const WeightSpec& spec : linear_modules(config)) {
-    if (file.find(tensor_name(spec.name, "A")) == nullptr &&
-        file.find(tensor_name(spec.name, "B")) == nullptr)
-      continue;
-    AdapterPair& pair = adapter.pairs.emplace_back();
-    pair.module = spec.name;
-    pair.out = static_cast<int>(spec.shape[0]);
-    pair.in = static_cast<int>(spec.shape[1]);
-    LS_ASSIGN_OR_RETURN(pair.a, read_matrix(file, tensor_name(spec.name, "A"), {rank, pair.in}));
-    LS_ASSIGN_OR_RETURN(pair.b, read_matrix(file, tensor_name(spec.name, "B"), {pair.out, rank}));
+Result<SafetensorsFile> open_adapter_tensors(const std::string& directory) {
+  const fs::path pickle = fs::path(directory) / "adapter_model.bin";
+  if (!fs::exists(tensors_path(directory)) && fs::exists(pickle)) {
+    return invalid_argument(pickle.string() +
+                            " is a pickle, which is not read: save the adapter with "
+                            "safe_serialization=True");
   }
+  return SafetensorsFile::open(tensors_path(directory));
+}
+
+namespace {
+
+Result<AdapterPair> read_pair(const SafetensorsFile& file, const AdapterSettings& settings,
+                              const WeightSpec& spec) {
+  AdapterPair pair;
+  pair.module = spec.name;
+  pair.out = static_cast<int>(spec.shape[0]);
+  pair.in = static_cast<int>(spec.shape[1]);
+  LS_ASSIGN_OR_RETURN(pair.lora, settings.options_of(pair.module));
+  LS_ASSIGN_OR_RETURN(const bool targeted, settings.targets(pair.module));
+  if (!targeted) {
+    return invalid_argument(fmt::format(
+        "{}: target_modules and the settings beside it leave out {}, but {} has tensors for it",
+        settings.where, pair.module, file.path()));
+  }
+  const int64_t rank = pair.lora.rank;
+  LS_ASSIGN_OR_RETURN(pair.a, read_matrix(file, tensor_name(spec.name, "A"), {rank, pair.in}));
+  LS_ASSIGN_OR_RETURN(pair.b, read_matrix(file, tensor_name(spec.name, "B"), {pair.out, rank}));
+  return pair;
+}
+
+Status check_trainable(const AdapterSettings& settings, const ModelConfig& config) {
+  if (!settings.only_merged.empty()) {
+    return invalid_argument(fmt::format(
+        "{}: an adapter with {} can be merged but not trained; merge it with longshot convert "
+        "--model BASE --adapter DIR --output DIR and train the result",
+        settings.where, settings.only_merged));
+  }
+  if (settings.scored && !config.score_head) {
+    return invalid_argument(settings.where +
+                            ": the adapter of a reward model, for a model that generates");
+  }
+  return ok_status();
+}
+
+}  // namespace
+
+Result<Adapter> read_adapter(const std::string& directory, const ModelConfig& config) {
+  LS_ASSIGN_OR_RETURN(const AdapterSettings settings, read_adapter_settings(directory));
+  LS_RETURN_IF_ERROR(check_trainable(settings, config));
+  LS_ASSIGN_OR_RETURN(const SafetensorsFile file, open_adapter_tensors(directory));
+  Adapter adapter{settings.lora, settings.base, {}, {}};
   std::set<std::string> known;
-  if (is_scored(json)) {
-    if (!config.score_head)
-      return invalid_argument(where +
-                              ": the adapter of a reward model, for a model that generates");
+  for (const WeightSpec& spec : linear_modules(config)) {
+    const std::string a = tensor_name(spec.name, "A"), b = tensor_name(spec.name, "B");
+    if (file.find(a) == nullptr && file.find(b) == nullptr) continue;
+    LS_ASSIGN_OR_RETURN(adapter.pairs.emplace_back(), read_pair(file, settings, spec));
+    known.insert({a, b});
+  }
+  if (settings.scored) {
     known.insert(score_name());
     LS_ASSIGN_OR_RETURN(adapter.score, read_matrix(file, score_name(), {1, config.hidden_size}));
   }
-  for (const AdapterPair& pair : adapter.pairs)
-    known.insert({tensor_name(pair.module, "A"), tensor_name(pair.module, "B")});
   for (const auto& [name, entry] : file.entries()) {
     if (known.count(name) == 0) {
       return invalid_argument(fmt::format(
-          "{}: tensor '{}' stands beside no linear layer of this model", file.path(), name));
+          "{}: tensor '{}' is beside no linear layer of a block of this model; such an adapter can "
+          "be merged (longshot convert) but not trained",
+          file.path(), name));
     }
   }
   if (adapter.pairs.empty()) return corrupt(file.path() + ": no tensor");
@@ -236,25 +229,26 @@ Result<Adapter> read_adapter(const std::string& directory, const ModelConfig& co
 Status write_adapter(const std::string& directory, const Adapter& adapter) {
   LS_RETURN_IF_ERROR(make_directories(directory));
   const bool scored = !adapter.score.empty();
-  const Json json = {{"peft_type", "LORA"},
-                     {"task_type", scored ? kScoredTask : "CAUSAL_LM"},
-                     {"base_model_name_or_path", adapter.base},
-                     {"r", adapter.lora.rank},
-                     {"lora_alpha", adapter.lora.alpha},
-                     {"use_rslora", adapter.lora.rslora},
-                     {"lora_dropout", 0.0},
-                     {"bias", "none"},
-                     {"fan_in_fan_out", false},
-                     {"inference_mode", true},
-                     {"init_lora_weights", true},
-                     {"modules_to_save", scored ? Json({"classifier", "score"}) : Json()},
-                     {"target_modules", target_modules(adapter)}};
+  Json json = {{"peft_type", "LORA"},
+               {"task_type", scored ? kScoredTask : "CAUSAL_LM"},
+               {"base_model_name_or_path", adapter.base},
+               {"r", adapter.lora.rank},
+               {"lora_alpha", adapter.lora.alpha},
+               {"use_rslora", adapter.lora.rslora},
+               {"lora_dropout", 0.0},
+               {"bias", "none"},
+               {"fan_in_fan_out", false},
+               {"inference_mode", true},
+               {"init_lora_weights", true},
+               {"modules_to_save", scored ? Json({"classifier", "score"}) : Json()},
+               {"target_modules", target_modules(adapter)}};
+  add_patterns(adapter, json);
   std::vector<SafetensorsArray> arrays;
   for (const AdapterPair& pair : adapter.pairs) {
     arrays.push_back(
-        {tensor_name(pair.module, "A"), Dtype::f32, {adapter.lora.rank, pair.in}, pair.a.data()});
+        {tensor_name(pair.module, "A"), Dtype::f32, {pair.lora.rank, pair.in}, pair.a.data()});
     arrays.push_back(
-        {tensor_name(pair.module, "B"), Dtype::f32, {pair.out, adapter.lora.rank}, pair.b.data()});
+        {tensor_name(pair.module, "B"), Dtype::f32, {pair.out, pair.lora.rank}, pair.b.data()});
   }
   if (scored) {
     const auto width = static_cast<int64_t>(adapter.score.size());
@@ -266,13 +260,13 @@ Status write_adapter(const std::string& directory, const Adapter& adapter) {
 }
 
 void merge_adapter(const Adapter& adapter, std::vector<HostTensor>& weights) {
-  const auto scale = static_cast<float>(adapter.lora.scale());
-  const int rank = adapter.lora.rank;
   size_t at = 0;  // both lists have the order of expected_weights()
   for (const AdapterPair& pair : adapter.pairs) {
     while (at < weights.size() && weights[at].name != pair.module + ".weight") ++at;
     LS_CHECK(at < weights.size() && weights[at].shape == std::vector<int64_t>({pair.out, pair.in}),
              "the adapter belongs to another model");
+    const auto scale = static_cast<float>(pair.lora.scale());
+    const int rank = pair.lora.rank;
     for (int o = 0; o < pair.out; ++o) {
       float* row = weights[at].data.data() + static_cast<size_t>(o) * pair.in;
       for (int r = 0; r < rank; ++r) {
@@ -287,16 +281,6 @@ void merge_adapter(const Adapter& adapter, std::vector<HostTensor>& weights) {
   LS_CHECK(head != weights.end() && head->data.size() == adapter.score.size(),
            "the score belongs to another model");
   head->data = adapter.score;
-}
-
-Status apply_adapter(const std::string& given, ModelFiles& files) {
-  LS_ASSIGN_OR_RETURN(const std::string directory, find_model(given));
-  LS_ASSIGN_OR_RETURN(const bool scored, adapter_has_score(directory));
-  if (scored && !files.config.score_head)
-    add_score_head(files, 0);  // the adapter's takes its place
-  LS_ASSIGN_OR_RETURN(const Adapter adapter, read_adapter(directory, files.config));
-  merge_adapter(adapter, files.weights);
-  return ok_status();
 }
 
 }  // namespace longshot::model

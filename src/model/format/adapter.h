@@ -8,26 +8,22 @@
 
 #include "base/status.h"
 #include "model/format/config.h"
+#include "model/format/lora_options.h"
 #include "model/format/model_files.h"
+#include "model/format/safetensors.h"
 
 namespace longshot::model {
-
-struct LoraOptions {
-  int rank = 0;          // 0: no adapter
-  double alpha = 16;     // s = alpha / rank
-  bool rslora = false;   // s = alpha / sqrt(rank) (2312.03732)
-  double scale() const;  // s; 1 without an adapter
-};
 
 // A [rank, in] and B [out, rank] beside one linear weight.
 struct AdapterPair {
   std::string module;  // "model.layers.0.self_attn.q_proj"
+  LoraOptions lora;
   std::vector<float> a, b;
   int out = 0, in = 0;
 };
 
 struct Adapter {
-  LoraOptions lora;
+  LoraOptions lora;  // of the pairs that have no options of their own in adapter_config.json
   std::string base;  // the model it belongs to: a path, or whatever the adapter's author called it
   std::vector<AdapterPair> pairs;  // in the order of expected_weights()
   std::vector<float> score;        // [hidden] the head of a reward model; empty: the base's own
@@ -50,16 +46,23 @@ Result<std::string> adapter_base(const std::string& directory);
 // Whether it has a score and so makes a reward model of its base: PEFT's task type SEQ_CLS.
 Result<bool> adapter_has_score(const std::string& directory);
 
-// Error: a kind of adapter that is not a plain LoRA of linear layers (the message names the setting), a tensor that is
-// missing or does not fit the model, a score for a model without one.
+// An adapter that can be trained. Error: a setting that only a merged model honours or none does (the message names it), a
+// tensor that is missing or does not fit the model or the settings, a score for a model without one.
 Result<Adapter> read_adapter(const std::string& directory, const ModelConfig& config);
+// The tensors of an adapter directory. Error: there are none, or only a pickle of PyTorch's.
+Result<SafetensorsFile> open_adapter_tensors(const std::string& directory);
 // Both files, f32, fsynced. PEFT's PeftModel.from_pretrained(model, directory) reads them; `model` is a sequence
 // classifier with one label if the adapter has a score.
 Status write_adapter(const std::string& directory, const Adapter& adapter);
 
 // W += s B A of every adapted weight, and the adapter's score. LS_CHECKs that they fit; read_adapter() has seen to it.
 void merge_adapter(const Adapter& adapter, std::vector<HostTensor>& weights);
-// Reads and merges. A language model becomes a reward model if the adapter has a score.
+
+// Reads and merges an adapter of any kind that peft's LORA has, but those that adapter_settings.h refuses: DoRA, ranks by
+// module, whole modules, biases, token rows and the embeddings included. A language model becomes a reward model if the
+// adapter has a score; an output head that the adapter parts from the embedding becomes a weight of its own.
 Status apply_adapter(const std::string& directory, ModelFiles& files);
+// What apply_adapter() makes of the configuration, without reading weights.
+Status apply_adapter_config(const std::string& directory, ModelConfig& config);
 
 }  // namespace longshot::model

@@ -147,10 +147,31 @@ TEST_F(AdapterFiles, OtherKindsOfAdaptersAreRefusedByName) {
   const std::string directory = path("a");
   const std::pair<const char*, Json> cases[] = {{"peft_type", "IA3"},
                                                 {"bias", "all"},
+                                                {"bias", "some"},
                                                 {"use_dora", true},
+                                                {"lora_bias", true},
+                                                {"trainable_token_indices", Json({3})},
                                                 {"modules_to_save", Json({"lm_head"})},
-                                                {"rank_pattern", Json({{"q_proj", 4}})},
+                                                {"init_lora_weights", "pissa"},
+                                                {"init_lora_weights", "pissa_niter_4"},
+                                                {"init_lora_weights", "OLoRA"},
+                                                {"init_lora_weights", "corda"},
+                                                {"init_lora_weights", "loftq"},
+                                                {"init_lora_weights", "lora_ga"},
+                                                {"init_lora_weights", "a_new_one"},
+                                                {"init_lora_weights", "mica"},
+                                                {"init_lora_weights", 3},
+                                                {"layer_replication", Json({{0, 2}})},
+                                                {"use_qalora", true},
+                                                {"a_setting_of_tomorrow", 1},
+                                                {"rank_pattern", Json({{"q_proj", 4.5}})},
+                                                {"rank_pattern", Json({{"q_(proj", 4}})},
+                                                {"alpha_pattern", Json({{"q_proj", "x"}})},
+                                                {"target_modules", Json({"k_proj"})},
+                                                {"target_modules", ".*[k"},
+                                                {"target_modules", 7},
                                                 {"r", 0},
+                                                {"r", 2.5},
                                                 {"r", "three"}};
   for (const auto& [key, value] : cases) {
     ASSERT_TRUE(write_adapter(directory, adapter()).ok());
@@ -162,7 +183,44 @@ TEST_F(AdapterFiles, OtherKindsOfAdaptersAreRefusedByName) {
   ASSERT_TRUE(write_adapter(directory, adapter()).ok());
   edit(directory, "rank_pattern", Json::object());
   edit(directory, "layer_replication", nullptr);
-  EXPECT_TRUE(read_adapter(directory, config_).ok());
+  edit(directory, "a_setting_of_tomorrow", false);
+  for (const Json& start :
+       {Json("gaussian"), Json("eva"), Json("orthogonal"), Json(), Json(false)}) {
+    edit(directory, "init_lora_weights", start);
+    EXPECT_TRUE(read_adapter(directory, config_).ok()) << start;
+  }
+}
+
+TEST_F(AdapterFiles, RanksAndAlphasByModuleComeBack) {
+  Adapter written = adapter();
+  AdapterPair& second = written.pairs[1];
+  second.lora.rank = 1;
+  second.lora.alpha = 7;
+  second.a.resize(static_cast<size_t>(second.in));
+  second.b.resize(static_cast<size_t>(second.out));
+  ASSERT_TRUE(write_adapter(path("a"), written).ok());
+  const auto read = read_adapter(path("a"), config_);
+  ASSERT_TRUE(read.ok()) << read.status().message();
+  for (size_t i = 0; i < written.pairs.size(); ++i) {
+    EXPECT_EQ(read->pairs[i].lora, written.pairs[i].lora) << written.pairs[i].module;
+    EXPECT_EQ(read->pairs[i].a, written.pairs[i].a);
+  }
+  EXPECT_EQ(read->lora, written.lora);
+}
+
+TEST_F(AdapterFiles, ThePatternThatComesFirstCounts) {
+  ASSERT_TRUE(write_adapter(path("a"), adapter()).ok());
+  std::string text = *read_file(path("a") + "/adapter_config.json");
+  const std::string empty = "\"alpha_pattern\": {}";
+  text.replace(
+      text.find(empty), empty.size(),
+      R"("alpha_pattern": {"z|layers\\.1\\..*": 9, "layers.1.self_attn.q_proj": 4, "q_proj": 5})");
+  write_scratch(path("a") + "/adapter_config.json", text);
+  const auto read = read_adapter(path("a"), config_);
+  ASSERT_TRUE(read.ok()) << read.status().message();
+  EXPECT_EQ(read->pairs[0].lora.alpha, 5) << read->pairs[0].module;
+  EXPECT_EQ(read->pairs[7].lora.alpha, 9) << read->pairs[7].module;
+  EXPECT_EQ(read->pairs[1].lora.alpha, 6) << read->pairs[1].module;
 }
 
 TEST_F(AdapterFiles, TensorsThatDoNotFitAreRefusedByName) {

@@ -1,7 +1,4 @@
-// What a configuration implies: the weights, their number, the rotary frequencies.
-
-#include <cmath>
-#include <numbers>
+// What a configuration implies: the weights and their number.
 
 #include "model/format/config.h"
 
@@ -43,20 +40,6 @@ void add_mlp(const ModelConfig& c, const std::string& prefix, std::vector<Weight
   }
 }
 
-// Llama 3.1's stretching of one frequency (Hugging Face transformers, modeling_rope_utils.py,
-// _compute_llama3_parameters): wavelengths longer than original/low_freq_factor are divided by
-// `factor`, shorter than original/high_freq_factor kept, and between them the two are mixed
-// linearly in original/wavelength.
-double scale_frequency(double frequency, const Llama3RopeScaling& s) {
-  const double original = s.original_max_position_embeddings;
-  const double wavelength = 2 * std::numbers::pi / frequency;
-  if (wavelength < original / s.high_freq_factor) return frequency;
-  if (wavelength > original / s.low_freq_factor) return frequency / s.factor;
-  const double smooth =
-      (original / wavelength - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
-  return (1 - smooth) * frequency / s.factor + smooth * frequency;
-}
-
 }  // namespace
 
 std::vector<WeightSpec> expected_weights(const ModelConfig& c) {
@@ -86,17 +69,6 @@ int64_t parameter_count(const ModelConfig& config) {
     total += count;
   }
   return total;
-}
-
-// theta^(-2i/head_dim), RoFormer (Su et al., 2021), section 3.2.2.
-std::vector<float> rope_inverse_frequencies(const ModelConfig& config) {
-  std::vector<float> frequencies(static_cast<size_t>(config.head_dim / 2));
-  for (size_t i = 0; i < frequencies.size(); ++i) {
-    double frequency = std::pow(config.rope_theta, -2.0 * static_cast<double>(i) / config.head_dim);
-    if (config.rope_scaling) frequency = scale_frequency(frequency, *config.rope_scaling);
-    frequencies[i] = static_cast<float>(frequency);
-  }
-  return frequencies;
 }
 
 }  // namespace longshot::model

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/log.h"
 #include "model/format/config_reader.h"
 
 namespace longshot::model {
@@ -20,9 +21,13 @@ struct Family {
   const char* model_type;
   const char* class_name;
   int default_positions;
+  int default_window;  // 0: the type has no sliding windows
 };
-constexpr std::array<Family, 3> kFamilies = {
-    {{"llama", "Llama", 2048}, {"qwen2", "Qwen2", 32768}, {"qwen3", "Qwen3", 32768}}};
+constexpr std::array<Family, 4> kFamilies = {{{"llama", "Llama", 2048, 0},
+                                              {"mistral", "Mistral", 131072, 4096},
+                                              {"qwen2", "Qwen2", 32768, 4096},
+                                              {"qwen3", "Qwen3", 32768, 4096}}};
+constexpr const char* kFamilyNames = "llama, mistral, qwen2, qwen3";
 constexpr const char* kLanguageModel = "ForCausalLM";
 constexpr const char* kClassifier = "ForSequenceClassification";
 constexpr int kQwen3HeadDim = 128;
@@ -35,81 +40,68 @@ const Family* find_family(const std::string& model_type) {
 }
 
 // Members whose other values change the computation in a way the forward pass does not have.
-void reject_unsupported(ConfigReader& json, int num_layers) {
+void reject_unsupported(ConfigReader& json) {
   const auto reject = [&](const char* key, const std::string& expected) {
     json.fail(key, fmt::format("is {}, which is not supported (expected {})",
                                ConfigReader::show(json.at(key)), expected));
   };
-  for (const char* key : {"hidden_act", "hidden_activation"}) {
-    if (json.has(key) && json.at(key) != "silu") reject(key, "\"silu\"");
+  for (const char* key : {"hidden_act", "hidden_activation"}) {  // two names of one function
+    if (json.has(key) && json.at(key) != "silu" && json.at(key) != "swish") reject(key, "\"silu\"");
   }
   if (json.has("quantization_config")) {
     json.fail("quantization_config",
               "is set: quantized checkpoints are not supported, convert the "
               "weights to float32, bfloat16 or float16");
   }
-  if (json.integer("pretraining_tp", 1, 0, kMaxWidth) > 1) reject("pretraining_tp", "1");
-  if (json.flag("rope_interleaved", false)) reject("rope_interleaved", "false");
+  for (const char* key : {"rope_interleaved", "use_mrope"}) {
+    if (json.flag(key, false)) reject(key, "false");
+  }
   if (json.number("partial_rotary_factor", 1, 0, 1) != 1) reject("partial_rotary_factor", "1");
-  if (json.number("attention_dropout", 0, 0, 1) != 0) reject("attention_dropout", "0");
-  if (json.has("layer_types")) {
-    const Json& types = json.at("layer_types");
-    const bool full =
-        types.is_array() && std::all_of(types.begin(), types.end(),
-                                        [](const Json& t) { return t == "full_attention"; });
-    if (!full) reject("layer_types", "only \"full_attention\"");
-  } else if (json.flag("use_sliding_window", false) && json.has("sliding_window") &&
-             json.integer("max_window_layers", 28, 0, kMaxWidth) < num_layers) {
-    reject("use_sliding_window", "false");
+  if (const double dropout = json.number("attention_dropout", 0, 0, 1); dropout != 0)
+    log::warn("attention_dropout {} is not applied: nothing here drops activations", dropout);
+}
+
+// The layers with a window, as transformers' configuration classes choose them.
+void read_layer_types(ConfigReader& json, const Family& family, ModelConfig& config) {
+  constexpr const char* kKey = "layer_types";
+  const Json& types = json.at(kKey);
+  const auto known = [](const Json& t) {
+    return t == "full_attention" || t == "sliding_attention";
+  };
+  if (!types.is_array() || static_cast<int>(types.size()) != config.num_layers ||
+      !std::all_of(types.begin(), types.end(), known)) {
+    return json.fail(kKey,
+                     fmt::format("is {}, expected \"full_attention\" or \"sliding_attention\" "
+                                 "for each of the {} layers",
+                                 ConfigReader::show(types), config.num_layers));
+  }
+  for (const Json& type : types) config.sliding_layers.push_back(type == "sliding_attention");
+  const bool any = std::ranges::count(config.sliding_layers, true) > 0;
+  if (any && (family.default_window == 0 || config.sliding_window == 0)) {
+    json.fail(kKey,
+              "has \"sliding_attention\", but the model has no sliding window (sliding_window, "
+              "use_sliding_window)");
   }
 }
 
-void read_llama3_scaling(const Json& object, const std::string& where, ModelConfig& config,
-                         Status& status) {
-  ConfigReader json(object, where);
-  Llama3RopeScaling scaling;
-  for (const char* key : {"factor", "low_freq_factor", "high_freq_factor"}) {
-    if (!json.has(key)) json.fail(key, "is missing");
+void read_windows(ConfigReader& json, const Family& family, ModelConfig& config) {
+  const bool mistral = config.model_type == "mistral";
+  const bool used =
+      mistral || (family.default_window > 0 && json.flag("use_sliding_window", false));
+  // Mistral's later models say null for none.
+  const bool none = json.contains("sliding_window") && !json.has("sliding_window");
+  if (used && !none)
+    config.sliding_window = json.integer("sliding_window", family.default_window, 1, kMaxPositions);
+  if (!mistral && json.has("layer_types")) {
+    read_layer_types(json, family, config);
+  } else if (config.sliding_window > 0) {
+    const int first = mistral ? 0 : json.integer("max_window_layers", 28, 0, kMaxWidth);
+    for (int layer = 0; layer < config.num_layers; ++layer)
+      config.sliding_layers.push_back(layer >= first);
   }
-  scaling.factor = json.number("factor", 8, 1, 1e6);
-  scaling.low_freq_factor = json.number("low_freq_factor", 1, 1e-6, 1e6);
-  scaling.high_freq_factor = json.number("high_freq_factor", 4, 1e-6, 1e6);
-  scaling.original_max_position_embeddings = json.integer(
-      "original_max_position_embeddings", config.max_position_embeddings, 1, kMaxPositions);
-  if (scaling.high_freq_factor <= scaling.low_freq_factor) {
-    json.fail("high_freq_factor", "must be above low_freq_factor");
-  }
-  config.rope_scaling = scaling;
-  status = json.status();
-}
-
-// transformers 4: rope_theta and rope_scaling; 5: both inside rope_parameters. As in transformers 5
-// a non-null rope_scaling comes before rope_parameters, and rope_theta inside before rope_theta
-// outside.
-Status read_rope(ConfigReader& json, const std::string& where, ModelConfig& config) {
-  config.rope_theta = json.number("rope_theta", 10000.0, 1, 1e15);
-  const char* key = json.has("rope_scaling") ? "rope_scaling" : "rope_parameters";
-  if (!json.has(key)) return json.status();
-  const Json& object = json.at(key);
-  if (!object.is_object()) {
-    json.fail(key, "is " + ConfigReader::show(object) + ", expected an object");
-    return json.status();
-  }
-  ConfigReader rope(object, where + ": " + key);
-  config.rope_theta = rope.number("rope_theta", config.rope_theta, 1, 1e15);
-  if (rope.number("partial_rotary_factor", 1, 0, 1) != 1) {
-    rope.fail("partial_rotary_factor", "is not 1, which is not supported");
-  }
-  const char* type_key = rope.has("rope_type") ? "rope_type" : "type";
-  const std::string type = rope.text(type_key, "default");
-  Status scaling;
-  if (type == "llama3") {
-    read_llama3_scaling(object, where + ": " + key, config, scaling);
-  } else if (type != "default") {
-    rope.fail(type_key, "is \"" + type + "\", which is not supported (expected default or llama3)");
-  }
-  LS_RETURN_IF_ERROR(rope.status());
-  return scaling;
+  if (std::ranges::count(config.sliding_layers, true) > 0) return;
+  config.sliding_window = 0;
+  config.sliding_layers.clear();
 }
 
 void read_token_ids(ConfigReader& json, ModelConfig& config) {
@@ -163,7 +155,8 @@ void read_sizes(ConfigReader& json, const Family& family, ModelConfig& config) {
 void read_switches(ConfigReader& json, ModelConfig& config) {
   const bool attention_bias = json.flag("attention_bias", false);
   config.qkv_bias = config.model_type == "qwen2" || attention_bias;
-  config.attention_out_bias = config.model_type != "qwen2" && attention_bias;
+  if (config.model_type == "mistral") config.qkv_bias = false;  // has none, whatever the key says
+  config.attention_out_bias = config.model_type != "qwen2" && config.qkv_bias;
   config.mlp_bias = config.model_type == "llama" && json.flag("mlp_bias", false);
   config.qk_norm = config.model_type == "qwen3";
   config.tie_word_embeddings = json.flag("tie_word_embeddings", false);
@@ -183,17 +176,33 @@ void read_head(ConfigReader& json, ModelConfig& config) {
               fmt::format("gives {} labels; a reward model has one, its score", labels));
 }
 
-Json rope_json(const ModelConfig& config) {
-  Json rope = {{"rope_type", "default"}};
-  if (config.rope_scaling) {
-    rope = {{"rope_type", "llama3"},
-            {"factor", config.rope_scaling->factor},
-            {"low_freq_factor", config.rope_scaling->low_freq_factor},
-            {"high_freq_factor", config.rope_scaling->high_freq_factor},
-            {"original_max_position_embeddings",
-             config.rope_scaling->original_max_position_embeddings}};
+// A window belongs to layers, and layers with a window to a model type that has them.
+Status check_windows(const ModelConfig& c, const std::string& where) {
+  const auto sliding = std::ranges::count(c.sliding_layers, true);
+  const bool all = sliding == c.num_layers;
+  if (sliding == 0 && c.sliding_window == 0) return ok_status();
+  if (sliding == 0 || static_cast<int>(c.sliding_layers.size()) != c.num_layers ||
+      c.sliding_window < 1 || c.model_type == "llama" || (c.model_type == "mistral" && !all)) {
+    return invalid_argument(fmt::format("{}: no {} model has a window of {} in {} of {} layers",
+                                        where, c.model_type, c.sliding_window, sliding,
+                                        c.num_layers));
   }
-  return rope;
+  return ok_status();
+}
+
+// use_sliding_window and max_window_layers say the same for a reader that does not know layer_types.
+void write_windows(const ModelConfig& c, Json& json) {
+  const bool windows = c.sliding_window > 0;
+  if (c.model_type == "mistral") json["sliding_window"] = windows ? Json(c.sliding_window) : Json();
+  if (c.model_type == "llama" || c.model_type == "mistral") return;
+  json["use_sliding_window"] = windows;
+  if (!windows) return;
+  json["sliding_window"] = c.sliding_window;
+  int full = c.num_layers;
+  while (full > 0 && c.sliding_layers[full - 1]) --full;
+  json["max_window_layers"] = full;
+  for (int layer = 0; layer < c.num_layers; ++layer)
+    json["layer_types"].push_back(c.window_of(layer) > 0 ? "sliding_attention" : "full_attention");
 }
 
 }  // namespace
@@ -201,8 +210,7 @@ Json rope_json(const ModelConfig& config) {
 Status check_config(const ModelConfig& c, const std::string& where) {
   const auto wrong = [&](const std::string& what) { return invalid_argument(where + ": " + what); };
   if (find_family(c.model_type) == nullptr) {
-    return wrong(
-        fmt::format("model_type '{}' is not supported (llama, qwen2, qwen3)", c.model_type));
+    return wrong(fmt::format("model_type '{}' is not supported ({})", c.model_type, kFamilyNames));
   }
   const struct {
     const char* name;
@@ -233,7 +241,8 @@ Status check_config(const ModelConfig& c, const std::string& where) {
   }
   if (c.mlp_bias && c.model_type != "llama") return wrong(c.model_type + " has no mlp_bias");
   if (c.qk_norm != qwen3) return wrong("query and key norms are qwen3's, and only qwen3's");
-  return ok_status();
+  if (c.model_type == "mistral" && c.qkv_bias) return wrong("mistral has no attention biases");
+  return check_windows(c, where);
 }
 
 Result<ModelConfig> config_from_json(const Json& object, const std::string& where) {
@@ -243,10 +252,8 @@ Result<ModelConfig> config_from_json(const Json& object, const std::string& wher
   config.model_type = json.text("model_type", "");
   const Family* family = find_family(config.model_type);
   if (family == nullptr) {
-    json.fail("model_type",
-              fmt::format("is \"{}\", which is not supported (expected llama, qwen2 or "
-                          "qwen3)",
-                          config.model_type));
+    json.fail("model_type", fmt::format("is \"{}\", which is not supported (expected one of {})",
+                                        config.model_type, kFamilyNames));
     return json.status();
   }
   read_sizes(json, *family, config);
@@ -254,9 +261,11 @@ Result<ModelConfig> config_from_json(const Json& object, const std::string& wher
   read_token_ids(json, config);
   read_dtype(json, config);
   read_head(json, config);
-  reject_unsupported(json, config.num_layers);
+  reject_unsupported(json);
   LS_RETURN_IF_ERROR(json.status());
-  LS_RETURN_IF_ERROR(read_rope(json, where, config));
+  read_windows(json, *family, config);
+  LS_RETURN_IF_ERROR(json.status());
+  LS_RETURN_IF_ERROR(read_rope(object, where, config));
   LS_RETURN_IF_ERROR(check_config(config, where));
   return config;
 }
@@ -311,15 +320,12 @@ Json config_to_json(const ModelConfig& config) {
     json["id2label"] = {{"0", "LABEL_0"}};
     json["label2id"] = {{"LABEL_0", 0}};
   }
-  if (config.model_type != "qwen2") json["attention_bias"] = config.qkv_bias;
-  if (config.model_type == "llama") json["mlp_bias"] = config.mlp_bias;
-  if (config.model_type != "llama") json["use_sliding_window"] = false;
+  const std::string& type = config.model_type;
+  if (type == "llama" || type == "qwen3") json["attention_bias"] = config.qkv_bias;
+  if (type == "llama") json["mlp_bias"] = config.mlp_bias;
+  write_windows(config, json);
+  write_rope(config, json);
   for (const char* key : {"dtype", "torch_dtype"}) json[key] = config.dtype;
-  Json rope = rope_json(config);
-  json["rope_theta"] = config.rope_theta;  // transformers 4
-  json["rope_scaling"] = config.rope_scaling ? rope : Json(nullptr);
-  rope["rope_theta"] = config.rope_theta;  // transformers 5
-  json["rope_parameters"] = rope;
   return json;
 }
 

@@ -8,18 +8,12 @@
 
 #include "base/json.h"
 #include "base/status.h"
+#include "model/format/rope.h"
 
 namespace longshot::model {
 
-// RoPE scaling of Llama 3.1 and later ("llama3"): low frequencies are divided by `factor`, high
-// ones kept, those between interpolated.
-struct Llama3RopeScaling {
-  double factor = 8, low_freq_factor = 1, high_freq_factor = 4;
-  int original_max_position_embeddings = 8192;
-};
-
 struct ModelConfig {
-  std::string model_type = "llama";  // "llama", "qwen2", "qwen3"
+  std::string model_type = "llama";  // "llama", "mistral", "qwen2", "qwen3"
   int vocab_size = 0;
   int hidden_size = 0;
   int intermediate_size = 0;
@@ -30,7 +24,10 @@ struct ModelConfig {
   int max_position_embeddings = 0;
   double rms_norm_eps = 1e-6;
   double rope_theta = 10000.0;
-  std::optional<Llama3RopeScaling> rope_scaling;
+  std::optional<RopeScaling> rope_scaling;
+  // In these layers, [num_layers] or empty for none, a token sees itself and the sliding_window - 1 tokens before it.
+  int sliding_window = 0;
+  std::vector<bool> sliding_layers;
   bool tie_word_embeddings = false;
   // "score.weight" [1, hidden] takes the place of the vocabulary's head: a reward model, ...ForSequenceClassification with
   // one label in transformers.
@@ -43,6 +40,11 @@ struct ModelConfig {
   std::vector<int> eos_token_ids;
   std::optional<int> pad_token_id;
   std::string dtype = "float32";  // of the stored weights: float32, bfloat16, float16
+
+  // Tokens that a token of the layer sees, itself included; 0: all before it.
+  int window_of(int layer) const {
+    return sliding_layers.empty() || !sliding_layers[layer] ? 0 : sliding_window;
+  }
 };
 
 // Reads transformers 4's and 5's spelling. Unsupported architectures, activations and rope types
@@ -59,9 +61,6 @@ Json generation_config_to_json(const ModelConfig& config);
 // A config.json that transformers 4 and 5 both read; `dtype` is that of the weights written beside
 // it.
 Json config_to_json(const ModelConfig& config);
-
-// Inverse frequencies of the rotary embedding, [head_dim / 2], computed in double and rounded once.
-std::vector<float> rope_inverse_frequencies(const ModelConfig& config);
 
 // Name and shape of every weight the architecture has, Hugging Face names, in a fixed order.
 // lm_head.weight is absent when the embedding is tied or the head is a score.

@@ -21,6 +21,7 @@ class ConfigReader {
 
   // A member that is neither missing nor null.
   bool has(const char* key) const { return object_.contains(key) && !object_.at(key).is_null(); }
+  bool contains(const char* key) const { return object_.contains(key); }  // perhaps null
   const Json& at(const char* key) const { return object_.at(key); }
 
   // An integer in [low, high]. `fallback` for a missing or null member; none means that it must be

@@ -105,14 +105,17 @@ TEST(ConfigTest, NamesTheKeyAndValueItDoesNotSupport) {
   const std::vector<std::pair<std::string, Json>> cases = {
       {"model_type", "mixtral"},
       {"hidden_act", "gelu"},
-      {"pretraining_tp", 2},
       {"quantization_config", {{"bits", 4}}},
       {"rope_interleaved", true},
       {"partial_rotary_factor", 0.5},
-      {"attention_dropout", 0.1},
+      {"attention_dropout", 2},
+      {"use_mrope", true},
       {"layer_types", {"full_attention", "sliding_attention"}},
-      {"rope_scaling", {{"type", "yarn"}, {"factor", 4.0}}},
-      {"rope_scaling", {{"type", "linear"}, {"factor", 2.0}}},
+      {"rope_scaling", {{"type", "ntk"}, {"factor", 4.0}}},
+      {"rope_scaling", {{"type", "linear"}, {"factor", 0}}},
+      {"rope_scaling", {{"type", "dynamic"}, {"alpha", 1000.0}, {"factor", 1.0}}},
+      {"rope_scaling", {{"type", "yarn"}, {"factor", 4.0}, {"truncate", 1}}},
+      {"rope_scaling", {{"type", "longrope"}, {"factor", 4.0}}},
       {"rope_scaling", {{"rope_type", "llama3"}, {"factor", 2.0}}},
       {"rope_scaling", "llama3"},
       {"vocab_size", 0},
@@ -144,22 +147,75 @@ TEST(ConfigTest, NamesTheKeyAndValueItDoesNotSupport) {
   EXPECT_FALSE(config_from_json(Json::array(), "config.json").ok());
 }
 
-TEST(ConfigTest, AcceptsASlidingWindowThatNoLayerUses) {
+TEST(ConfigTest, WithoutAnEffectIsAccepted) {
+  const std::vector<std::pair<std::string, Json>> cases = {
+      {"attention_dropout", 0.1},
+      {"pretraining_tp", 2},
+      {"hidden_act", "swish"},
+      {"sliding_window", 4096},  // llama has none
+      {"rope_scaling", Json::object()},
+      {"layer_types", {"full_attention", "full_attention"}},
+      {"rope_scaling", {{"type", "linear"}, {"factor", 1}}}};
+  const Rope plain = rope_of(parse(llama_json()), 1);
+  for (const auto& [key, value] : cases) {
+    const ModelConfig c = parse(with(llama_json(), key, value));
+    EXPECT_EQ(c.sliding_window, 0) << key;
+    EXPECT_EQ(rope_of(c, 1).inverse_frequencies, plain.inverse_frequencies) << key;
+    EXPECT_EQ(rope_of(c, 1).attention_factor, 1) << key;
+  }
+}
+
+TEST(ConfigTest, WindowsBelongToLayers) {
   Json json = with(llama_json(), "model_type", "qwen2");
-  json["sliding_window"] = 4096;
+  json["sliding_window"] = 40;
   json["max_window_layers"] = 2;
   json["use_sliding_window"] = true;
-  EXPECT_TRUE(config_from_json(json, "config.json").ok());
+  EXPECT_EQ(parse(json).sliding_window, 0) << "no layer has it";
   json["max_window_layers"] = 1;
-  EXPECT_THAT(error_of(json), HasSubstr("use_sliding_window"));
+  EXPECT_EQ(parse(json).window_of(0), 0);
+  EXPECT_EQ(parse(json).window_of(1), 40);
+  EXPECT_EQ(config_to_json(parse(config_to_json(parse(json)))), config_to_json(parse(json)));
+  json["layer_types"] = {"sliding_attention", "full_attention"};  // comes first
+  EXPECT_EQ(parse(json).window_of(0), 40);
+  EXPECT_EQ(parse(json).window_of(1), 0);
+  json.erase("sliding_window");
+  EXPECT_EQ(parse(json).window_of(0), 4096) << "transformers' default";
   json["use_sliding_window"] = false;
-  EXPECT_TRUE(config_from_json(json, "config.json").ok());
+  EXPECT_THAT(error_of(json), HasSubstr("layer_types"));
+  json.erase("layer_types");
+  EXPECT_EQ(parse(json).sliding_window, 0);
+
+  Json mistral = with(llama_json(), "model_type", "mistral");
+  EXPECT_EQ(parse(mistral).window_of(0), 4096) << "transformers' default";
+  mistral["sliding_window"] = nullptr;
+  EXPECT_EQ(parse(mistral).window_of(0), 0);
+  EXPECT_EQ(parse(config_to_json(parse(mistral))).sliding_window, 0);
+  mistral["sliding_window"] = 7;
+  EXPECT_EQ(parse(config_to_json(parse(mistral))).window_of(1), 7);
+}
+
+TEST(RopeTest, TheLengthsThatAModelIsMadeFor) {
+  Json json = with(llama_json(), "max_position_embeddings", 1000);
+  EXPECT_EQ(context_length(parse(json)), 1000);
+  json["rope_scaling"] = {{"rope_type", "linear"}, {"factor", 4.0}};
+  EXPECT_EQ(context_length(parse(json)), 4000);
+  json["rope_scaling"] = {
+      {"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 500}};
+  EXPECT_EQ(context_length(parse(json)), 2000);
+  json["rope_scaling"] = {{"rope_type", "dynamic"}, {"factor", 4.0}};
+  EXPECT_EQ(context_length(parse(json)), 1000);
+  EXPECT_TRUE(check_rope_length(parse(json), 1000).ok());
+  EXPECT_THAT(check_rope_length(parse(json), 1001).message(), HasSubstr("dynamic"));
+  EXPECT_EQ(rope_of(parse(json), 1000).inverse_frequencies,
+            rope_of(parse(with(llama_json(), "rope_theta", 10000.0)), 1).inverse_frequencies);
+  EXPECT_LT(rope_of(parse(json), 2000).inverse_frequencies[1],
+            rope_of(parse(json), 1000).inverse_frequencies[1]);
 }
 
 TEST(ConfigTest, ReadsWhatItWrites) {
   for (const char* model_type : {"llama", "qwen2", "qwen3"}) {
     ModelConfig c = tiny_config(model_type);
-    c.rope_scaling = Llama3RopeScaling{32, 1, 4, 512};
+    c.rope_scaling = RopeScaling::llama3(32, 1, 4, 512);
     c.rope_theta = 500000;
     c.dtype = "bfloat16";
     c.tie_word_embeddings = true;
@@ -185,6 +241,15 @@ TEST(ConfigTest, CheckConfigRefusesWhatNoModelOfTheTypeHas) {
   EXPECT_TRUE(refused("qwen2", [](ModelConfig& c) { c.mlp_bias = true; }));
   EXPECT_TRUE(refused("qwen3", [](ModelConfig& c) { c.qk_norm = false; }));
   EXPECT_TRUE(refused("qwen3", [](ModelConfig& c) { c.model_type = "gpt2"; }));
+  const auto window = [](ModelConfig& c) {
+    c.sliding_window = 3;
+    c.sliding_layers = {true, false};
+  };
+  EXPECT_TRUE(refused("llama", window));
+  EXPECT_TRUE(refused("mistral", window));  // in every layer or none
+  EXPECT_FALSE(refused("qwen2", window));
+  EXPECT_TRUE(refused("qwen2", [](ModelConfig& c) { c.sliding_window = 3; }));
+  EXPECT_TRUE(refused("mistral", [](ModelConfig& c) { c.qkv_bias = c.attention_out_bias = true; }));
 }
 
 TEST(ArchitectureTest, CountsTheParametersOfSmolLM2) {
@@ -207,7 +272,7 @@ TEST(ArchitectureTest, CountsTheParametersOfSmolLM2) {
 TEST(ArchitectureTest, RopeFrequenciesFallFromOneToTheBase) {
   ModelConfig c = tiny_config("llama");
   c.head_dim = 64;
-  const std::vector<float> plain = rope_inverse_frequencies(c);
+  const std::vector<float> plain = rope_of(c, 1).inverse_frequencies;
   ASSERT_EQ(plain.size(), 32u);
   EXPECT_EQ(plain[0], 1.0f);
   EXPECT_FLOAT_EQ(plain[16], 0.01f);
@@ -217,9 +282,9 @@ TEST(ArchitectureTest, Llama3ScalingKeepsHighAndDividesLowFrequencies) {
   ModelConfig c = tiny_config("llama");
   c.head_dim = 64;
   c.rope_theta = 500000;
-  const std::vector<float> plain = rope_inverse_frequencies(c);
-  c.rope_scaling = Llama3RopeScaling{32, 1, 4, 8192};
-  const std::vector<float> scaled = rope_inverse_frequencies(c);
+  const std::vector<float> plain = rope_of(c, 1).inverse_frequencies;
+  c.rope_scaling = RopeScaling::llama3(32, 1, 4, 8192);
+  const std::vector<float> scaled = rope_of(c, 1).inverse_frequencies;
   EXPECT_EQ(scaled[0], plain[0]);
   EXPECT_EQ(scaled[31], static_cast<float>(plain[31] / 32.0));
   int between = 0;
@@ -268,8 +333,8 @@ TEST(ArchitectureTest, Llama3FrequenciesAreThoseOfTransformers) {
   ModelConfig c = tiny_config("llama");
   c.head_dim = 64;
   c.rope_theta = 500000;
-  c.rope_scaling = Llama3RopeScaling{32, 1, 4, 8192};
-  const std::vector<float> frequencies = rope_inverse_frequencies(c);
+  c.rope_scaling = RopeScaling::llama3(32, 1, 4, 8192);
+  const std::vector<float> frequencies = rope_of(c, 1).inverse_frequencies;
   ASSERT_EQ(frequencies.size(), expected.size());
   double worst = 0;
   for (size_t i = 0; i < expected.size(); ++i) {

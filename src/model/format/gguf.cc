@@ -305,6 +305,23 @@ Result<Json> GgufFile::scalar(const std::string& key) const {
   return json;
 }
 
+Result<Json> GgufFile::uniform(const std::string& key) const {
+  const auto it = values_.find(key);
+  if (it == values_.end() || it->second.type != GgufType::array) return scalar(key);
+  const GgufValue& list = it->second;
+  const size_t size = scalar_size(list.element);
+  if (size == 0 || list.bytes.empty())
+    return corrupt(fmt::format("{}: key '{}' is no list of numbers", path_, key));
+  const std::string_view first = list.bytes.substr(0, size);
+  for (size_t at = 0; at < list.bytes.size(); at += size) {
+    if (list.bytes.substr(at, size) != first) {
+      return invalid_argument(
+          fmt::format("{}: key '{}' differs between layers, which is not supported", path_, key));
+    }
+  }
+  return to_json({.type = list.element, .bytes = first, .element = {}, .strings = {}});
+}
+
 Result<std::vector<std::string>> GgufFile::strings(const std::string& key) const {
   const auto it = values_.find(key);
   if (it == values_.end()) return std::vector<std::string>();

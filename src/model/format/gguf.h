@@ -65,6 +65,8 @@ class GgufFile {
   // Metadata by key. Null for a key that is not there; a number, bool or string as JSON; an array
   // is an error here. A float is taken as the shortest decimal that gives it: 1e-5f as 1e-5.
   Result<Json> scalar(const std::string& key) const;
+  // The same, and of an array whose elements are all equal that element: per-layer values of a model whose layers are alike.
+  Result<Json> uniform(const std::string& key) const;
   // Empty if the key is not there.
   Result<std::vector<std::string>> strings(const std::string& key) const;
   Result<std::vector<int>> integers(const std::string& key) const;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "base/log.h"
 #include "model/format/safetensors.h"
 
 namespace longshot::model {
@@ -65,21 +66,69 @@ constexpr KeyPair kKeys[] = {{"embedding_length", "hidden_size", true},
                              {"attention.layer_norm_rms_epsilon", "rms_norm_eps", true},
                              {"rope.freq_base", "rope_theta", false}};
 
+// Keys whose values other than these change the model. A window that no sequence is longer than hides nothing.
 Status check_unsupported(const GgufFile& file, const std::string& architecture) {
-  const auto get = [&](const char* key) { return file.scalar(architecture + "." + key); };
-  LS_ASSIGN_OR_RETURN(const Json scaling, get("rope.scaling.type"));
-  if (!scaling.is_null() && scaling != "none") {
-    return invalid_argument(fmt::format("{}: {}.rope.scaling.type {} is not supported", file.path(),
-                                        architecture, dump_json(scaling)));
-  }
-  for (const char* key : {"expert_count", "attention.sliding_window"}) {
+  const auto get = [&](const std::string& key) { return file.scalar(key); };
+  LS_ASSIGN_OR_RETURN(const Json context, get(architecture + ".context_length"));
+  LS_ASSIGN_OR_RETURN(const Json window, get(architecture + ".attention.sliding_window"));
+  const bool hides =
+      window.is_number() && window != 0 && !(context.is_number() && window >= context);
+  const struct {
+    std::string key;
+    Json plain;
+  } keys[] = {{"general.type", "model"},
+              {"split.count", 1},
+              {architecture + ".expert_count", 0},
+              {architecture + ".attention.scale", 0.0},
+              {architecture + ".logit_scale", 0.0},
+              {architecture + ".residual_scale", 0.0},
+              {architecture + ".embedding_scale", 0.0},
+              {architecture + ".attention.causal", true}};
+  for (const auto& [key, plain] : keys) {
     LS_ASSIGN_OR_RETURN(const Json value, get(key));
-    if (!value.is_null() && value != 0) {
-      return invalid_argument(fmt::format("{}: {}.{} {} is not supported", file.path(),
-                                          architecture, key, dump_json(value)));
-    }
+    if (value.is_null() || value == plain || (key == "split.count" && value == 0)) continue;
+    const char* advice =
+        key == "split.count" ? "; join the files with llama-gguf-split --merge" : "";
+    return invalid_argument(
+        fmt::format("{}: {} {} is not supported{}", file.path(), key, dump_json(value), advice));
   }
-  return ok_status();
+  if (!hides) return ok_status();
+  return invalid_argument(fmt::format("{}: {}.attention.sliding_window {} is not supported",
+                                      file.path(), architecture, dump_json(window)));
+}
+
+// config.json's words for rope.scaling.*, with llama.cpp's defaults (llama-model.cpp, ggml_rope_yarn): a factor without a
+// type is a linear one, the older key rope.scale_linear too.
+Result<Json> rope_scaling_words(const GgufFile& file, const std::string& architecture) {
+  const auto get = [&](const char* key) { return file.scalar(architecture + ".rope." + key); };
+  LS_ASSIGN_OR_RETURN(Json type, get("scaling.type"));
+  LS_ASSIGN_OR_RETURN(Json factor, get("scaling.factor"));
+  if (factor.is_null()) {
+    LS_ASSIGN_OR_RETURN(factor, get("scale_linear"));
+  }
+  const bool plain = factor.is_null() || factor == 0.0 || factor == 1.0;
+  if (type == "none" || (plain && (type.is_null() || type == "linear"))) return Json();
+  if (type.is_null()) type = "linear";
+  if (type == "linear") return Json{{"rope_type", "linear"}, {"factor", factor}};
+  LS_ASSIGN_OR_RETURN(const Json log_multiplier, get("scaling.yarn_log_multiplier"));
+  const bool multiplied = !log_multiplier.is_null() && log_multiplier != 0.0;
+  if (type != "yarn" || !factor.is_number() || multiplied) {
+    return invalid_argument(fmt::format(
+        "{}: {}.rope.scaling.type {}{} is not supported (none, linear and yarn with a factor are)",
+        file.path(), architecture, dump_json(type), multiplied ? " with yarn_log_multiplier" : ""));
+  }
+  Json json = {{"rope_type", "yarn"}, {"factor", factor}};
+  LS_ASSIGN_OR_RETURN(json["original_max_position_embeddings"],
+                      get("scaling.original_context_length"));
+  LS_ASSIGN_OR_RETURN(json["beta_fast"], get("scaling.yarn_beta_fast"));
+  LS_ASSIGN_OR_RETURN(json["beta_slow"], get("scaling.yarn_beta_slow"));
+  LS_ASSIGN_OR_RETURN(Json attention, get("scaling.yarn_attn_factor"));
+  if (attention.is_null()) {
+    LS_ASSIGN_OR_RETURN(attention, get("scaling.attn_factor"));
+  }
+  if (attention.is_number() && attention != 1.0)
+    json["attention_factor"] = attention.get<double>() * (1 + 0.1 * std::log(factor.get<double>()));
+  return json;
 }
 
 // One head dimension for queries, keys, values and the rotary embedding.
@@ -103,7 +152,12 @@ Status check_head_dims(const GgufFile& file, const ModelConfig& config) {
 Status read_rope_factors(const GgufFile& file, ModelConfig& config) {
   const GgufTensor* tensor = file.find_tensor(kRopeFactors);
   if (tensor == nullptr) return ok_status();
-  const std::vector<float> plain = rope_inverse_frequencies(config);
+  if (config.rope_scaling) {
+    return invalid_argument(
+        fmt::format("{}: both rope.scaling.type and '{}' are set, which is not supported",
+                    file.path(), kRopeFactors));
+  }
+  const std::vector<float> plain = rope_of(config, 1).inverse_frequencies;
   if (tensor->elements() != static_cast<int64_t>(plain.size())) {
     return corrupt(fmt::format("{}: tensor '{}' {} should have {} values", file.path(),
                                kRopeFactors, shape_text(tensor->shape), plain.size()));
@@ -112,8 +166,8 @@ Status read_rope_factors(const GgufFile& file, ModelConfig& config) {
   dequantize(*tensor->type, tensor->bytes.data(), tensor->elements(), divisors.data());
   const float factor = *std::max_element(divisors.begin(), divisors.end());
   if (factor == 1 && *std::min_element(divisors.begin(), divisors.end()) == 1) return ok_status();
-  config.rope_scaling = Llama3RopeScaling{factor, 1, 4, 8192};
-  const std::vector<float> scaled = rope_inverse_frequencies(config);
+  config.rope_scaling = RopeScaling::llama3(factor, 1, 4, 8192);
+  const std::vector<float> scaled = rope_of(config, 1).inverse_frequencies;
   for (size_t i = 0; i < plain.size(); ++i) {
     if (!(std::abs(plain[i] / divisors[i] - scaled[i]) <= 1e-4f * scaled[i])) {
       return invalid_argument(
@@ -123,12 +177,33 @@ Status read_rope_factors(const GgufFile& file, ModelConfig& config) {
   return ok_status();
 }
 
+// The tokens that llama.cpp takes for the end of an answer where no key names one (llama-vocab.cpp).
+Result<Json> ends_by_name(const GgufFile& file) {
+  LS_ASSIGN_OR_RETURN(const std::vector<std::string> tokens, file.strings("tokenizer.ggml.tokens"));
+  const std::set<std::string> names = {
+      "<|eot_id|>", "<|im_end|>",      "<|end|>", "<end_of_turn>", "<|endoftext|>",
+      "<|eom_id|>", "<|end_of_text|>", "<EOT>",   "[EOT]",         "<｜end▁of▁sentence｜>"};
+  Json ids = Json::array();
+  for (size_t id = 0; id < tokens.size(); ++id) {
+    if (names.contains(tokens[id])) ids.push_back(id);
+  }
+  if (!tokens.empty()) {
+    log::warn("{}: no key names the end of a text; {} of the vocabulary's tokens are known ones",
+              file.path(), ids.size());
+  }
+  return ids;
+}
+
 Status read_token_ids(const GgufFile& file, Json& json) {
   LS_ASSIGN_OR_RETURN(json["bos_token_id"], file.scalar("tokenizer.ggml.bos_token_id"));
   Json eos = Json::array();
-  for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"}) {
+  for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
+                          "tokenizer.ggml.eom_token_id"}) {
     LS_ASSIGN_OR_RETURN(const Json id, file.scalar(key));
     if (!id.is_null() && std::find(eos.begin(), eos.end(), id) == eos.end()) eos.push_back(id);
+  }
+  if (eos.empty()) {
+    LS_ASSIGN_OR_RETURN(eos, ends_by_name(file));
   }
   json["eos_token_id"] = eos;
   return ok_status();
@@ -218,7 +293,7 @@ Result<Json> config_words(const GgufFile& file, const GgufTensor& embedding) {
       {"model_type", prefix}, {"vocab_size", embedding.shape[0]}, {"dtype", dtype_of(embedding)}};
   for (const KeyPair& pair : kKeys) {
     const std::string key = prefix + "." + pair.gguf;
-    LS_ASSIGN_OR_RETURN(json[pair.hf], file.scalar(key));
+    LS_ASSIGN_OR_RETURN(json[pair.hf], file.uniform(key));
     if (pair.required && json[pair.hf].is_null()) {
       return corrupt(fmt::format("{}: key '{}' is missing", file.path(), key));
     }
@@ -226,6 +301,7 @@ Result<Json> config_words(const GgufFile& file, const GgufTensor& embedding) {
   json["tie_word_embeddings"] = file.find_tensor("output.weight") == nullptr;
   if (prefix != "qwen2") json["attention_bias"] = file.find_tensor("blk.0.attn_q.bias") != nullptr;
   if (prefix == "llama") json["mlp_bias"] = file.find_tensor("blk.0.ffn_gate.bias") != nullptr;
+  LS_ASSIGN_OR_RETURN(json["rope_scaling"], rope_scaling_words(file, prefix));
   LS_RETURN_IF_ERROR(read_token_ids(file, json));
   return json;
 }
@@ -236,6 +312,16 @@ Result<std::string> text_or_empty(const GgufFile& file, const char* key) {
   if (!value.is_string())
     return corrupt(fmt::format("{}: key '{}' is not a string", file.path(), key));
   return value.get<std::string>();
+}
+
+// None if the key is not there. Some writers store 0 and 1.
+Result<std::optional<bool>> flag(const GgufFile& file, const char* key) {
+  LS_ASSIGN_OR_RETURN(const Json value, file.scalar(key));
+  if (value.is_null()) return std::optional<bool>();
+  if (value.is_boolean()) return std::optional<bool>(value.get<bool>());
+  if (value == 0 || value == 1) return std::optional<bool>(value == 1);
+  return corrupt(
+      fmt::format("{}: key '{}' is {}, expected a bool", file.path(), key, dump_json(value)));
 }
 
 Result<std::optional<tokenizer::TokenId>> token_id(const GgufFile& file, const char* key,
@@ -294,8 +380,13 @@ Result<tokenizer::GgufVocabulary> read_gguf_vocabulary(const GgufFile& file) {
   LS_ASSIGN_OR_RETURN(v.eos, token_id(file, "tokenizer.ggml.eos_token_id", n));
   LS_ASSIGN_OR_RETURN(v.pad, token_id(file, "tokenizer.ggml.padding_token_id", n));
   LS_ASSIGN_OR_RETURN(v.unknown, token_id(file, "tokenizer.ggml.unknown_token_id", n));
-  LS_ASSIGN_OR_RETURN(const Json add_bos, file.scalar("tokenizer.ggml.add_bos_token"));
-  v.add_bos = add_bos == true;
+  LS_ASSIGN_OR_RETURN(v.add_bos, flag(file, "tokenizer.ggml.add_bos_token"));
+  LS_ASSIGN_OR_RETURN(const auto add_eos, flag(file, "tokenizer.ggml.add_eos_token"));
+  if (add_eos.value_or(false)) {
+    return invalid_argument(file.path() +
+                            ": tokenizer.ggml.add_eos_token is true, which is not supported: every "
+                            "prompt would end with the token that ends an answer");
+  }
   return v;
 }
 

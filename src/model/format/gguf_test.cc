@@ -81,9 +81,9 @@ TEST_F(GgufTest, RecoversLlama3RopeScalingFromItsDivisors) {
   ModelConfig config = tiny_config("llama");
   config.head_dim = 64;
   config.rope_theta = 500000;
-  const std::vector<float> plain = rope_inverse_frequencies(config);
-  config.rope_scaling = Llama3RopeScaling{32, 1, 4, 8192};
-  const std::vector<float> scaled = rope_inverse_frequencies(config);
+  const std::vector<float> plain = rope_of(config, 1).inverse_frequencies;
+  config.rope_scaling = RopeScaling::llama3(32, 1, 4, 8192);
+  const std::vector<float> scaled = rope_of(config, 1).inverse_frequencies;
   std::vector<float> divisors;
   for (size_t i = 0; i < plain.size(); ++i) divisors.push_back(plain[i] / scaled[i]);
   const auto weights = random_weights(config, 3);
@@ -96,7 +96,7 @@ TEST_F(GgufTest, RecoversLlama3RopeScalingFromItsDivisors) {
   ASSERT_TRUE(read.ok()) << read.status().to_string();
   ASSERT_TRUE(read->rope_scaling.has_value());
   EXPECT_EQ(read->rope_scaling->factor, 32);
-  EXPECT_EQ(rope_inverse_frequencies(*read), scaled);
+  EXPECT_EQ(rope_of(*read, 1).inverse_frequencies, scaled);
   divisors[20] *= 1.5f;
   EXPECT_THAT(read_error(with_divisors()), HasSubstr("rope_freqs.weight"));
   divisors.pop_back();
@@ -116,7 +116,7 @@ TEST_F(GgufTest, ReadsTheVocabulary) {
   EXPECT_THAT(v->token_types, ElementsAre(1, 1, 1));
   EXPECT_EQ(v->bos, 0);
   EXPECT_FALSE(v->eos.has_value());
-  EXPECT_TRUE(v->add_bos);
+  EXPECT_EQ(v->add_bos, true);
   b.u32("tokenizer.ggml.eos_token_id", 3);
   EXPECT_THAT(read_gguf_vocabulary(file(b.bytes())).status().message(), HasSubstr("eos_token_id"));
 }

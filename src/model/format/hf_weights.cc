@@ -81,6 +81,33 @@ Result<OpenWeights> open_weights(const std::string& directory) {
   return open;
 }
 
+// Checkpoints of the body alone (AutoModel's) lack the first part of the names. A tied head of a model is one matrix under
+// two names, of which either may be stored.
+void add_usual_names(const ModelConfig& config, OpenWeights& open) {
+  const std::string prefix = "model.";
+  const bool body = std::ranges::none_of(
+      open.tensors, [&](const auto& named) { return named.first.starts_with(prefix); });
+  if (body && open.tensors.contains("embed_tokens.weight")) {
+    std::map<std::string, OpenWeights::Place> named;
+    for (const auto& [name, place] : open.tensors) {
+      const bool head = name == kHead || name == "score.weight";
+      named[head ? name : prefix + name] = place;
+    }
+    open.tensors = std::move(named);
+  }
+  const auto head = open.tensors.find(kHead);
+  if (config.tie_word_embeddings && head != open.tensors.end())
+    open.tensors.emplace(kEmbedding, head->second);  // unless it is there
+}
+
+// Whether two tensors hold the same numbers, perhaps in different formats.
+bool are_equal(const SafetensorsEntry& a, const SafetensorsEntry& b) {
+  if (a.shape != b.shape) return false;
+  if (a.dtype == b.dtype) return a.bytes == b.bytes;
+  std::vector<float> x(a.elements()), y(b.elements());
+  return copy_as_f32(a, x.data()).ok() && copy_as_f32(b, y.data()).ok() && x == y;
+}
+
 // A tensor that transformers also leaves aside: buffers that older versions stored, the copy of a
 // tied head.
 bool is_harmless_extra(const std::string& name, const OpenWeights& open,
@@ -89,7 +116,7 @@ bool is_harmless_extra(const std::string& name, const OpenWeights& open,
   if (name != kHead || !config.tie_word_embeddings) return false;
   const auto head = open.tensors.find(kHead), embedding = open.tensors.find(kEmbedding);
   return embedding != open.tensors.end() &&
-         head->second.entry->bytes == embedding->second.entry->bytes;
+         are_equal(*head->second.entry, *embedding->second.entry);
 }
 
 Status check_extras(const OpenWeights& open, const ModelConfig& config,
@@ -113,8 +140,12 @@ Result<HostTensor> read_tensor(const OpenWeights& open, const WeightSpec& spec,
                                const std::string& where) {
   const auto it = open.tensors.find(spec.name);
   if (it == open.tensors.end()) {
-    return corrupt(
-        fmt::format("{}: tensor '{}' {} is missing", where, spec.name, shape_text(spec.shape)));
+    const char* advice = spec.name == kHead
+                             ? "; if the head is the embedding, config.json has to say "
+                               "\"tie_word_embeddings\": true"
+                             : "";
+    return corrupt(fmt::format("{}: tensor '{}' {} is missing{}", where, spec.name,
+                               shape_text(spec.shape), advice));
   }
   const auto& [entry, file] = it->second;
   if (entry->shape != spec.shape) {
@@ -173,7 +204,8 @@ Status remove_old_weights(const fs::path& directory) {
 
 Result<std::vector<HostTensor>> read_hf_weights(const std::string& directory,
                                                 const ModelConfig& config) {
-  LS_ASSIGN_OR_RETURN(const OpenWeights open, open_weights(directory));
+  LS_ASSIGN_OR_RETURN(OpenWeights open, open_weights(directory));
+  add_usual_names(config, open);
   const std::vector<WeightSpec> specs = expected_weights(config);
   LS_RETURN_IF_ERROR(check_extras(open, config, specs));
   std::vector<HostTensor> tensors;

@@ -140,8 +140,7 @@ Result<ModelConfig> read_model_config(const std::string& given) {
   if (is_adapter_directory(path)) {
     LS_ASSIGN_OR_RETURN(const std::string base, base_of_adapter(path));
     LS_ASSIGN_OR_RETURN(ModelConfig config, read_model_config(base));
-    LS_ASSIGN_OR_RETURN(const bool scored, adapter_has_score(path));
-    config.score_head = config.score_head || scored;
+    LS_RETURN_IF_ERROR(apply_adapter_config(path, config));
     return config;
   }
   if (!is_gguf_path(path)) return read_hf_config(path);

@@ -43,10 +43,10 @@ Result<std::vector<data::TokenId>> ScoreModel::encode(tokenizer::JudgedText text
   const model::ModelConfig& config = weights_.config();
   LS_ASSIGN_OR_RETURN(auto ids, tokenizer::encode_judged(*tokenizer_, chat_template_,
                                                          std::move(text), config.eos_token_ids[0]));
-  if (static_cast<int>(ids.size()) <= config.max_position_embeddings) return ids;
+  if (static_cast<int>(ids.size()) <= model::context_length(config)) return ids;
   return invalid_argument("question and response have " + std::to_string(ids.size()) +
                           " tokens, the reward model has " +
-                          std::to_string(config.max_position_embeddings) + " positions");
+                          std::to_string(model::context_length(config)) + " positions");
 }
 
 Result<std::vector<float>> ScoreModel::scores(

@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
@@ -11,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "base/machine.h"
 #include "base/stop.h"
 #include "model/score.h"
 #include "reward/learned/score_model.h"
@@ -119,7 +121,7 @@ Result<std::unique_ptr<Reward>> make_rm(const Json& options) {
   LS_ASSIGN_OR_RETURN(int threads, json_get_or(options, "threads", 0, where));
   if (batch < 1) return invalid_argument(where + ": batch must be at least 1");
   if (threads < 0) return invalid_argument(where + ": threads must not be negative");
-  if (threads == 0) threads = at::get_num_threads();
+  if (threads == 0) threads = std::min(at::get_num_threads(), usable_cores(inspect_machine()));
   auto model = ScoreModel::load(path, "", device, threads);
   if (!model.ok()) return model.status().with_context(where);
   return std::unique_ptr<Reward>(

@@ -51,7 +51,7 @@ constexpr bool kScaled = sizeof(T) == 1;
 struct Query {
   const float* q;
   float* out;
-  int length;  // sees positions [0, length)
+  int first, length;  // sees positions [first, length)
   const std::byte* const* pages;
   float*
       weights;  // [pages * 16] scores, then softmax weights (times the values' scales, if they have any)
@@ -154,23 +154,27 @@ void score_pages(const Attention& a, const Query* query, const Pages& of) {
   for (; page < of.end; ++page) page_scores<T, kQ, 1>(a, query, of, page, scale);
 }
 
-// Scores -> exp(score - max), zero from the query's length to `end`; remembers 1 / sum.
+// Scores -> exp(score - max), zero for positions before the query's first one and from its length to `end`; remembers
+// 1 / sum.
 HWY_INLINE void softmax_weights(Query& query, int end) {
   const D d;
+  constexpr float kLowest = -std::numeric_limits<float>::infinity();
   float* w = query.weights;
-  const int padded = round_up(query.length, kPage);
-  std::fill(w + query.length, w + padded, -std::numeric_limits<float>::infinity());
-  V top = hn::Set(d, -std::numeric_limits<float>::infinity());
-  for (int i = 0; i < padded; i += kN) top = hn::Max(top, hn::Load(d, w + i));
+  const int padded = round_up(query.length, kPage), start = query.first / kPage * kPage;
+  std::fill(w + start, w + query.first, kLowest);
+  std::fill(w + query.length, w + padded, kLowest);
+  V top = hn::Set(d, kLowest);
+  for (int i = start; i < padded; i += kN) top = hn::Max(top, hn::Load(d, w + i));
   const V max = hn::MaxOfLanes(d, top);
   kernels::HWY_NAMESPACE::LaneSum sum;
-  for (int i = 0; i < padded; i += kPage) {
+  for (int i = start; i < padded; i += kPage) {
     for (int v = 0; v < kPageVectors; ++v) {
       const V e = hn::Exp(d, hn::Sub(hn::Load(d, w + i + v * kN), max));
       hn::Store(e, d, w + i + v * kN);
       sum.add(v, e);
     }
   }
+  std::fill(w, w + start, 0.0f);
   std::fill(w + query.length, w + end, 0.0f);
   query.inverse_total = 1.0f / sum.total();
 }
@@ -178,7 +182,7 @@ HWY_INLINE void softmax_weights(Query& query, int end) {
 // Times the scales of the values, for formats that have them.
 void scale_weights(const Attention& a, const Query& query) {
   const D d;
-  for (int at = 0; at < query.length; at += kPage) {
+  for (int at = query.first / kPage * kPage; at < query.length; at += kPage) {
     const auto* scales =
         reinterpret_cast<const float*>(query.pages[at / kPage] + a.scale_offset) + kPage;
     for (int v = 0; v < kPage; v += kN) {
@@ -189,7 +193,7 @@ void scale_weights(const Attention& a, const Query& query) {
 }
 
 // Adds the first `count` positions of `page` to kVec vectors of the weighted sums: a chain of multiply-adds over the
-// positions, in order. A position beyond a query's length has weight +0 and leaves the sum's bits alone.
+// positions, in order. A position that a query does not see has weight +0 and leaves the sum's bits alone.
 template <typename T, int kQ, int kVec>
 HWY_INLINE void weigh_page(const Attention& a, const Query* query, int page, int count, int e0,
                            const std::byte* next, V (&acc)[kQ][kVec]) {
@@ -261,8 +265,12 @@ void weigh_pages(const Attention& a, const Query* query, const Pages& of, int le
 
 template <typename T, int kQ>
 void one_tile(const Attention& a, const Query* query, Pages of, bool values) {
-  int length = 0;
-  for (int i = 0; i < kQ; ++i) length = std::max(length, query[i].length);
+  int first = query[0].first, length = 0;
+  for (int i = 0; i < kQ; ++i) {
+    first = std::min(first, query[i].first);
+    length = std::max(length, query[i].length);
+  }
+  of.page = std::max(of.page, first / kPage);
   of.end = std::min(of.end, (length + kPage - 1) / kPage);
   if (of.page >= of.end) return;
   if (values) {
@@ -334,8 +342,9 @@ void attend_to(const Attention& a) {
     for (int h = 0; h < a.group; ++h) {
       const size_t i = queries.size();
       queries.push_back({row.q + static_cast<size_t>(h) * a.head_dim,
-                         row.out + static_cast<size_t>(h) * a.head_dim, row.length, row.pages,
-                         weights.data() + i * longest, sums.data() + i * a.value_stride, 0.0f});
+                         row.out + static_cast<size_t>(h) * a.head_dim, row.first, row.length,
+                         row.pages, weights.data() + i * longest, sums.data() + i * a.value_stride,
+                         0.0f});
     }
   }
   all_pages<T>(a, queries, /*values=*/false);

@@ -10,16 +10,17 @@ namespace longshot::rollout::cpu {
 
 inline constexpr int kPage = 16;  // positions of one KV page
 
-// One token: the query heads that share a KV head, at position length - 1. It sees positions [0, length).
+// One token: the query heads that share a KV head, at position length - 1. It sees positions [first, length).
 struct AttentionRow {
   const float* q;  // [group][head_dim]
   float* out;      // [group][head_dim]
-  int length;
+  int first, length;
   const std::byte* const* pages;  // page p holds positions [16 p, 16 p + 16)
 };
 
 // Attention of several tokens with one KV head. The first `shared` pages are the same for all of them and are read
-// once for all. Bits of a row's result depend only on its query and on the cached values it sees.
+// once for all. Bits of a row's result depend only on its query and on the cached values it sees. Pages that no row sees
+// are not read.
 struct Attention {
   std::span<const AttentionRow> rows;
   int shared;

@@ -33,6 +33,42 @@ TEST_P(AttentionKernels, AttentionMatchesTheReference) {
   EXPECT_LT(worst, 2e-6);
 }
 
+TEST_P(AttentionKernels, AWindowLeavesTheRestOut) {
+  double worst = 0;
+  for (const auto& [head_dim, group, length, window] : {std::array{64, 3, 100, 1},
+                                                        {12, 1, 33, 16},
+                                                        {128, 4, 65, 40},
+                                                        {32, 7, 50, 17},
+                                                        {96, 2, 47, 47}}) {
+    AttentionCase c(head_dim, length);
+    const auto q = random_floats(length * group * head_dim, 11);
+    const auto out = c.run(q, length, 0, group, 1000, window);
+    for (int i = 0; i < length * group; ++i) {
+      const int end = i / group + 1, first = std::max(0, end - window);
+      const auto expected = reference::attend(
+          std::span(q).subspan(i * head_dim, head_dim), std::span(c.keys).subspan(first * head_dim),
+          std::span(c.values).subspan(first * head_dim), end - first);
+      worst = std::max(
+          worst, largest_difference(std::span(out).subspan(i * head_dim, head_dim), expected));
+    }
+  }
+  report("attend within a window", worst);
+  EXPECT_LT(worst, 2e-6);
+}
+
+TEST_P(AttentionKernels, PagesBeforeTheWindowAreNotRead) {
+  AttentionCase c(32, 100);
+  const auto q = random_floats(4 * 2 * 32, 11);
+  const auto before = c.run(q, 4, 96, 2, 1000, 30), own = c.run(q, 4, 96, 2, 0, 30);
+  EXPECT_EQ(before, own);
+  for (int page = 0; page < 4; ++page) {  // the first row sees from position 67 on
+    std::fill_n(reinterpret_cast<float*>(c.blocks.at(page)),
+                c.blocks.shape().block_bytes() / sizeof(float), std::nanf(""));
+  }
+  EXPECT_EQ(before, c.run(q, 4, 96, 2, 1000, 30));
+  EXPECT_EQ(before, c.run(q, 4, 96, 2, 0, 30));
+}
+
 class KvFormats : public ::testing::TestWithParam<NumberFormat> {};
 INSTANTIATE_TEST_SUITE_P(Each, KvFormats,
                          ::testing::Values(NumberFormat::f32, NumberFormat::bf16,
@@ -43,18 +79,19 @@ TEST_P(KvFormats, AttentionRowsDoNotDependOnTheChunk) {
   const int head_dim = 64, group = 3, length = 70;
   AttentionCase c(head_dim, length, GetParam());
   const auto q = random_floats(length * group * head_dim, 12);
-  const auto all = c.run(q, length, 0, group);
   const int width = group * head_dim;
-  for (int rows = 1; rows < 20; ++rows) {
-    for (int first = 0; first + rows <= length; first += rows) {
-      const auto part =
-          c.run(std::span(q).subspan(first * width, rows * width), rows, first, group);
-      ASSERT_EQ(0,
-                std::memcmp(part.data(), all.data() + first * width, part.size() * sizeof(float)));
-      if (first < kPage) continue;
-      const auto shared = c.run(std::span(q).subspan(first * width, rows * width), rows, first,
-                                group, first / kPage);
-      ASSERT_EQ(0, std::memcmp(part.data(), shared.data(), part.size() * sizeof(float)));
+  for (const int window : {1000, 37, 16, 1}) {
+    const auto all = c.run(q, length, 0, group, 1000, window);
+    for (int rows = 1; rows < 20; ++rows) {
+      for (int first = 0; first + rows <= length; first += rows) {
+        const auto queries = std::span(q).subspan(first * width, rows * width);
+        const auto part = c.run(queries, rows, first, group, 1000, window);
+        ASSERT_EQ(
+            0, std::memcmp(part.data(), all.data() + first * width, part.size() * sizeof(float)));
+        if (first < kPage) continue;
+        const auto shared = c.run(queries, rows, first, group, first / kPage, window);
+        ASSERT_EQ(0, std::memcmp(part.data(), shared.data(), part.size() * sizeof(float)));
+      }
     }
   }
 }
@@ -105,8 +142,10 @@ TEST(AttentionTargets, AgreeBitForBit) {
     hwy::SetSupportedTargetsForTest(target);
     hwy::GetChosenTarget().Update(hwy::SupportedTargets());
     AttentionCase c(48, 40);
-    const auto out = c.run(random_floats(40 * 2 * 48, 13), 40, 0, 2);
-    results[target] = out;
+    const auto q = random_floats(40 * 2 * 48, 13);
+    results[target] = c.run(q, 40, 0, 2);
+    const auto window = c.run(q, 40, 0, 2, 1000, 19);
+    results[target].insert(results[target].end(), window.begin(), window.end());
   }
   hwy::SetSupportedTargetsForTest(0);
   hwy::GetChosenTarget().Update(hwy::SupportedTargets());

@@ -35,15 +35,15 @@ struct AttentionCase {
                blocks.at(p / kPage));
     }
   }
-  // Rows at consecutive positions; the first `shared` pages are declared common.
+  // Rows at consecutive positions, which see the last `window` ones; the first `shared` pages are declared common.
   std::vector<float> run(std::span<const float> q, int rows, int position, int group,
-                         int shared = 1000) {
+                         int shared = 1000, int window = 1 << 20) {
     std::vector<float> out(q.size());
     const size_t stride = static_cast<size_t>(group) * head_dim;
     std::vector<AttentionRow> list;
     for (int r = 0; r < rows; ++r) {
-      list.push_back(
-          {q.data() + r * stride, out.data() + r * stride, position + r + 1, pages.data()});
+      list.push_back({q.data() + r * stride, out.data() + r * stride,
+                      std::max(0, position + r + 1 - window), position + r + 1, pages.data()});
     }
     const int needed = round_up(position + rows, kPage) / kPage;
     const KvShape& shape = blocks.shape();

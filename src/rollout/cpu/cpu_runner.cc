@@ -44,6 +44,7 @@ class CpuRunner : public Runner {
 Status CpuRunner::load_weights(const model::WeightsView& weights) {
   if (limits_.kv == NumberFormat::int4)
     return invalid_argument("the KV cache can be float32, bfloat16 or int8, not int4");
+  LS_RETURN_IF_ERROR(model::check_rope_length(weights.config, limits_.max_sequence));
   LS_RETURN_IF_ERROR(model_.load(weights, limits_.weights, pool_));
   const model::ModelConfig& c = model_.config();
   const KvShape shape{c.num_layers, c.num_kv_heads, c.head_dim, limits_.kv};

@@ -57,7 +57,7 @@ std::vector<model::ModelConfig> architectures() {
   model::ModelConfig biased = small_config();
   biased.qkv_bias = biased.attention_out_bias = biased.mlp_bias = true;
   biased.num_kv_heads = 1;
-  return {llama, qwen2, qwen3, biased};
+  return {llama, qwen2, qwen3, biased, windowed_config()};
 }
 
 TEST(CpuRunner, LogitsDoNotDependOnHowTokensAreCut) {
@@ -78,8 +78,17 @@ TEST(CpuRunner, LogitsDoNotDependOnHowTokensAreCut) {
   }
 }
 
-TEST(CpuRunner, LogitsDoNotDependOnBatchMatesOrThreads) {
-  const auto model = random_model(small_config(), 1);
+class CpuRunnerOnEither : public ::testing::TestWithParam<bool> {
+ protected:
+  static model::ModelConfig config() { return GetParam() ? windowed_config() : small_config(); }
+};
+std::string name_of(const ::testing::TestParamInfo<bool>& info) {
+  return info.param ? "Windows" : "Plain";
+}
+INSTANTIATE_TEST_SUITE_P(Models, CpuRunnerOnEither, ::testing::Bool(), name_of);
+
+TEST_P(CpuRunnerOnEither, LogitsDoNotDependOnBatchMatesOrThreads) {
+  const auto model = random_model(config(), 1);
   const int vocab = model->view.config.vocab_size, batch = 60;
   std::vector<std::vector<int32_t>> prompts;
   for (int i = 0; i < batch; ++i) prompts.push_back(random_tokens(1 + i * 7 % 90, vocab, i));
@@ -253,8 +262,8 @@ EngineOptions model_options() {
   return options;
 }
 
-TEST(EngineOnAModel, SampleIsTheSameAloneInABatchAndWithTwoThreads) {
-  const auto model = random_model(small_config(), 1, 1.5f);
+TEST_P(CpuRunnerOnEither, SampleIsTheSameAloneInABatchAndWithTwoThreads) {
+  const auto model = random_model(config(), 1, 1.5f);
   const auto jobs = group_jobs(5, 4);
   Outcome alone;
   Engine single(loaded_runner(*model), nullptr);
@@ -273,8 +282,8 @@ TEST(EngineOnAModel, SampleIsTheSameAloneInABatchAndWithTwoThreads) {
 }
 
 // A pool so small that samples are preempted, prompts so cut that they are prefilled in several passes.
-TEST(EngineOnAModel, SampleIsTheSameUnderPreemptionAndChunkedPrefill) {
-  const auto model = random_model(small_config(), 1, 1.5f);
+TEST_P(CpuRunnerOnEither, SampleIsTheSameUnderPreemptionAndChunkedPrefill) {
+  const auto model = random_model(config(), 1, 1.5f);
   const auto jobs = group_jobs(6, 5);
   Engine roomy(loaded_runner(*model, 2), nullptr, 2);
   const Outcome expected = outcome_of(*roomy.generate(jobs, model_options()));
@@ -292,8 +301,8 @@ TEST(EngineOnAModel, SampleIsTheSameUnderPreemptionAndChunkedPrefill) {
   EXPECT_EQ(roomy.metrics().at("rollout/prefill_tokens"), 0 + 11 + 6 + 1 + 12 + 7);
 }
 
-TEST(EngineOnAModel, SampleIsTheSameAfterInterruptionsByTheBudget) {
-  const auto model = random_model(small_config(), 1, 1.5f);
+TEST_P(CpuRunnerOnEither, SampleIsTheSameAfterInterruptionsByTheBudget) {
+  const auto model = random_model(config(), 1, 1.5f);
   Engine engine(loaded_runner(*model, 2, 6), nullptr, 2);
   const auto jobs = group_jobs(3, 4);
   const Outcome whole = outcome_of(*engine.generate(jobs, model_options()));
@@ -320,8 +329,8 @@ TEST(EngineOnAModel, SampleIsTheSameAfterInterruptionsByTheBudget) {
   EXPECT_EQ(whole, outcome_of(samples));
 }
 
-TEST(EngineOnAModel, LogprobsAreThoseOfTheModel) {
-  const auto model = random_model(small_config(), 1, 1.5f);
+TEST_P(CpuRunnerOnEither, LogprobsAreThoseOfTheModel) {
+  const auto model = random_model(config(), 1, 1.5f);
   Engine engine(loaded_runner(*model), nullptr);
   EngineOptions options = model_options();
   options.sampling.temperature = 0.7;

@@ -15,21 +15,23 @@ constexpr int kTaskRows = 8;  // of one attention task
 }  // namespace
 
 void RopeTable::reset(const model::ModelConfig& config) {
-  inverse_frequencies_ = model::rope_inverse_frequencies(config);
-  stride_ = 2 * inverse_frequencies_.size();
+  rope_ = model::rope_of(config, 1);  // sequences are at most rope_steady_length() long
+  stride_ = 2 * rope_.inverse_frequencies.size();
   values_.clear();
 }
 
 void RopeTable::grow(int positions) {
   const size_t have = values_.size() / stride_, wanted = static_cast<size_t>(positions);
   if (wanted <= have) return;
-  const size_t half = inverse_frequencies_.size(), count = std::max(wanted, have * 2);
+  const std::vector<float>& frequencies = rope_.inverse_frequencies;
+  const double factor = rope_.attention_factor;
+  const size_t half = frequencies.size(), count = std::max(wanted, have * 2);
   values_.resize(count * stride_);
   for (size_t p = have; p < count; ++p) {
     for (size_t i = 0; i < half; ++i) {
-      const double angle = static_cast<double>(p) * static_cast<double>(inverse_frequencies_[i]);
-      values_[p * stride_ + i] = static_cast<float>(std::cos(angle));
-      values_[p * stride_ + half + i] = static_cast<float>(std::sin(angle));
+      const double angle = static_cast<double>(p) * static_cast<double>(frequencies[i]);
+      values_[p * stride_ + i] = static_cast<float>(factor * std::cos(angle));
+      values_[p * stride_ + half + i] = static_cast<float>(factor * std::sin(angle));
     }
   }
 }
@@ -218,8 +220,9 @@ void ForwardPass::attend_task(const AttentionTask& task, int index) {
   for (int i = 0; i < task.rows; ++i) {
     const int r = task.first_row + i;
     const Piece& piece = pieces_[piece_of_row_[r]];
-    rows[i] = {qkv_.row(r) + column, attended_.row(r) + column, piece.start + r - piece.row + 1,
-               piece.pages.data()};
+    const int length = piece.start + r - piece.row + 1, window = c.window_of(index);
+    rows[i] = {qkv_.row(r) + column, attended_.row(r) + column,
+               window > 0 ? std::max(0, length - window) : 0, length, piece.pages.data()};
   }
   attend({.rows = {rows.data(), static_cast<size_t>(task.rows)},
           .shared = task.shared,

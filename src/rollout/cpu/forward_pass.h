@@ -26,7 +26,7 @@ class RopeTable {
   }
 
  private:
-  std::vector<float> inverse_frequencies_;
+  model::Rope rope_;
   std::vector<float> values_;  // [positions][cosines, sines]
   size_t stride_ = 1;
 };

@@ -56,7 +56,7 @@ INSTANTIATE_TEST_SUITE_P(
     });
 
 TEST_P(RunnerFormats, SamplesDoNotDependOnBatchThreadsOrChunks) {
-  const auto model = random_model(small_config(), 1);
+  const auto model = random_model(windowed_config(), 1);
   const auto expected = generate(*engine_of(*model, GetParam(), 1, 1), group_of(9));
   for (const int threads : {1, 2}) {
     for (const auto& [max_running, max_rows] : {std::pair{7, 512}, {64, 512}, {64, 10}}) {

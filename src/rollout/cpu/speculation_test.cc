@@ -70,7 +70,7 @@ EngineOptions speculative_options() {
 // Any slots and threads, a pool that is too small, every format of the weights and of the cache.
 TEST(SpeculationOnAModel, ChangesNoBit) {
   using enum NumberFormat;
-  const auto model = random_model(small_config(), 1, 1.5f);
+  const auto model = random_model(windowed_config(), 1, 1.5f);
   const auto jobs = group_jobs(4, 16);
   EngineOptions plain = speculative_options();
   plain.speculate = false;

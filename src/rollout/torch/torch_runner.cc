@@ -82,6 +82,7 @@ bool TorchRunner::overwrite(const model::WeightsView& view) {
 }
 
 Status TorchRunner::load_weights(const model::WeightsView& view) {
+  LS_RETURN_IF_ERROR(model::check_rope_length(view.config, limits_.max_sequence));
   try {
     if (!overwrite(view)) LS_RETURN_IF_ERROR(build(view));
   } catch (const c10::Error& error) {

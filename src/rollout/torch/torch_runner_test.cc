@@ -17,7 +17,7 @@ namespace {
 
 std::vector<model::ModelConfig> architectures() {
   model::ModelConfig llama = small_config();
-  llama.rope_scaling = model::Llama3RopeScaling{8, 1, 4, 64};
+  llama.rope_scaling = model::RopeScaling::llama3(8, 1, 4, 64);
   model::ModelConfig qwen2 = small_config();
   qwen2.model_type = "qwen2";
   qwen2.qkv_bias = true;
@@ -28,7 +28,16 @@ std::vector<model::ModelConfig> architectures() {
   qwen3.head_dim = 32;
   model::ModelConfig biased = small_config();
   biased.qkv_bias = biased.attention_out_bias = biased.mlp_bias = true;
-  return {llama, qwen2, qwen3, biased};
+  model::ModelConfig mistral = small_config();
+  mistral.model_type = "mistral";
+  mistral.sliding_window = 9;
+  mistral.sliding_layers = {true, true, true};
+  model::ModelConfig linear = small_config();
+  linear.rope_scaling = model::RopeScaling{};
+  linear.rope_scaling->factor = 3;
+  model::ModelConfig dynamic = linear;  // plain up to max_position_embeddings, 512
+  dynamic.rope_scaling->type = model::RopeScaling::Type::dynamic;
+  return {llama, qwen2, qwen3, biased, mistral, windowed_config(), linear, dynamic};
 }
 
 std::vector<data::Sample> jobs_for(const model::ModelConfig& config) {
@@ -114,6 +123,28 @@ TEST(TorchRunner, TakesNewWeights) {
   EXPECT_NE(first, logits());
   ASSERT_TRUE(runner->load_weights(one->view).ok());
   EXPECT_EQ(first, logits());
+}
+
+// Beyond its positions a dynamic scaling turns every token by the final length: no cache can follow it.
+TEST(Rollout, ARopeThatChangesWithTheLengthIsRefusedBeyondItsSteadyLength) {
+  model::ModelConfig config = small_config();
+  config.max_position_embeddings = 200;
+  config.rope_scaling = model::RopeScaling{};
+  config.rope_scaling->type = model::RopeScaling::Type::dynamic;
+  config.rope_scaling->factor = 2;
+  const auto model = random_model(config, 1);
+  for (const int length : {200, 201}) {
+    for (auto* make : {+[](int n) {
+                         return make_cpu_runner({2, n}, 1);
+                       },
+                       +[](int n) {
+                         return make_torch_runner({2, n}, "cpu");
+                       }}) {
+      const Status status = make(length)->load_weights(model->view);
+      EXPECT_EQ(status.ok(), length == 200) << status.message();
+      if (!status.ok()) EXPECT_NE(status.message().find("dynamic"), std::string::npos);
+    }
+  }
 }
 
 TEST(TorchRunner, UnknownDeviceIsAnError) {

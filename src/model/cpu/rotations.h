@@ -1,0 +1,24 @@
+#pragma once
+// The rotary embedding's cosines and sines for the tokens of a pass.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "kernels/packed_attention.h"
+#include "model/format/config.h"
+
+namespace longshot::model::cpu {
+
+struct DecoderBatch {
+  std::span<const int32_t> tokens, positions;    // [tokens]
+  const std::vector<kernels::Family>* families;  // cover every token once
+};
+
+// cos_sin [tokens][cosines, sines], head_dim numbers a token, computed in double. A sequence that
+// is longer than the rope's steady length must not share its prompt: LS_CHECKed.
+void fill_rotations(const ModelConfig& config, const DecoderBatch& batch, ThreadPool& pool,
+                    kernels::AlignedFloats& cos_sin);
+
+}  // namespace longshot::model::cpu
