@@ -65,7 +65,8 @@ Json Step::run(const Json& request) {
     group.verdicts.push_back(verdict);
   }
   const Stopwatch update;
-  must(trainer.fit(groups, 1, iteration).status());
+  const int64_t version = groups.front().samples.front().segments.back().version;
+  must(trainer.fit(groups, {version, 1, iteration}).status());
   const double update_seconds = update.seconds();
   const Stopwatch publish;
   std::vector<at::Tensor> host;

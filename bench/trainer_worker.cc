@@ -107,7 +107,7 @@ Json policy_update(policy::Trainer& trainer, const model::ModelConfig& c, const 
     }
   }
   const Stopwatch watch;
-  const auto metrics = trainer.fit(groups, key, 0);
+  const auto metrics = trainer.fit(groups, {0, key, 0});
   const double seconds = watch.seconds();
   must(metrics.status());
   const double n = static_cast<double>(prompts), m = n * static_cast<double>(samples),

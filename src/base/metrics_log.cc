@@ -17,16 +17,26 @@ Json number(double value) {
   return value;
 }
 
-Status cut_unfinished_line(const std::filesystem::path& path) {
-  if (!std::filesystem::exists(path)) return ok_status();
-  LS_ASSIGN_OR_RETURN(const std::string text, read_file(path));
-  if (text.empty() || text.back() == '\n') return ok_status();
-  log::warn("{}: the last line is unfinished and was cut off", path.string());
-  const size_t newline = text.rfind('\n');
+Status shorten(const std::filesystem::path& path, size_t size) {
   std::error_code error;
-  std::filesystem::resize_file(path, newline == std::string::npos ? 0 : newline + 1, error);
+  std::filesystem::resize_file(path, size, error);
   if (error) return io_error("cannot shorten " + path.string() + ": " + error.message());
   return ok_status();
+}
+
+// Bytes up to the end of the last whole line. Looks at the end of the file alone.
+Result<size_t> whole_lines(const std::filesystem::path& path) {
+  LS_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
+  const size_t newline = file.bytes().rfind('\n');
+  return newline == std::string_view::npos ? 0 : newline + 1;
+}
+
+Status cut_unfinished_line(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path) || std::filesystem::file_size(path) == 0) return ok_status();
+  LS_ASSIGN_OR_RETURN(const size_t whole, whole_lines(path));
+  if (whole == std::filesystem::file_size(path)) return ok_status();
+  log::warn("{}: the last line is unfinished and was cut off", path.string());
+  return shorten(path, whole);
 }
 
 std::optional<int64_t> step_of(std::string_view line) {
@@ -79,21 +89,24 @@ Status MetricsLog::append(int64_t step, const Metrics& metrics) {
   return file_.append(metrics_line(step, metrics) + "\n");
 }
 
+// Steps ascend, so the lines to drop are the last ones: a long log is not read from its beginning.
 Status MetricsLog::truncate_after(const std::filesystem::path& path, int64_t step) {
-  if (!std::filesystem::exists(path)) return ok_status();
-  LS_ASSIGN_OR_RETURN(const std::string text, read_file(path));
-  std::string kept;
-  for (size_t begin = 0, line = 1; begin < text.size(); ++line) {
-    size_t end = text.find('\n', begin);
-    if (end == std::string::npos) end = text.size();
-    const std::string_view content = std::string_view(text).substr(begin, end - begin);
-    const std::optional<int64_t> found = step_of(content);
-    if (!found) log::warn("{}:{}: damaged line dropped", path.string(), line);
-    if (found && *found <= step) kept.append(content).append("\n");
-    begin = end + 1;
+  if (!std::filesystem::exists(path) || std::filesystem::file_size(path) == 0) return ok_status();
+  size_t end = 0;
+  {
+    LS_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
+    const std::string_view text = file.bytes();
+    for (end = text.size(); end > 0;) {
+      const size_t newline = end < 2 ? std::string_view::npos : text.rfind('\n', end - 2);
+      const size_t begin = newline == std::string_view::npos ? 0 : newline + 1;
+      const std::optional<int64_t> found = step_of(text.substr(begin, end - begin));
+      if (found && *found <= step) break;
+      if (!found) log::warn("{}: a damaged line near its end was dropped", path.string());
+      end = begin;
+    }
+    if (end == text.size()) return ok_status();
   }
-  if (kept == text) return ok_status();
-  return write_file_atomic(path, kept);
+  return shorten(path, end);
 }
 
 }  // namespace longshot

@@ -19,8 +19,8 @@ class MetricsLog {
   // Creates the file if needed. An unfinished last line, left by a crash, is cut off.
   static Result<MetricsLog> open(const std::filesystem::path& path);
 
-  // Drops the lines of later steps, and lines that are damaged, atomically. No file is fine. For
-  // resuming.
+  // Drops the lines of later steps, which are the last ones, and damaged lines among and behind them.
+  // No file is fine. For resuming.
   static Status truncate_after(const std::filesystem::path& path, int64_t step);
 
   Status append(int64_t step, const Metrics& metrics);

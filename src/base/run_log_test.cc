@@ -55,10 +55,15 @@ TEST_F(RunLogTest, OpeningCutsAnUnfinishedLastLine) {
   EXPECT_EQ(metrics_text(), "{\"step\":1}\n{\"step\":2}\n");
 }
 
-TEST_F(RunLogTest, TruncatingDropsLaterAndDamagedLines) {
-  write_metrics("{\"step\":1}\n{\"step\":2,\nnull\n{\"step\":3}\n{\"step\":4}\n{\"st");
+TEST_F(RunLogTest, TruncatingDropsLaterLinesAndDamagedOnesAmongThem) {
+  const std::string kept = "{\"step\":1}\n{\"step\":2,\nnull\n{\"step\":3}\n";
+  write_metrics(kept + "{\"step\":4}\nnull\n{\"step\":5}\n{\"st");
   ASSERT_TRUE(MetricsLog::truncate_after(metrics_path(), 3).ok());
-  EXPECT_EQ(metrics_text(), "{\"step\":1}\n{\"step\":3}\n");
+  EXPECT_EQ(metrics_text(), kept);  // lines before are not looked at
+  ASSERT_TRUE(MetricsLog::truncate_after(metrics_path(), 3).ok());
+  EXPECT_EQ(metrics_text(), kept);
+  ASSERT_TRUE(MetricsLog::truncate_after(metrics_path(), 0).ok());
+  EXPECT_EQ(metrics_text(), "");
 }
 
 TEST_F(RunLogTest, TruncatingAMissingFileIsFine) {

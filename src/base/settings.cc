@@ -7,7 +7,6 @@
 #include <sstream>
 
 #include "base/fs.h"
-#include "base/nearest.h"
 
 namespace longshot {
 namespace {
@@ -286,16 +285,10 @@ void Settings::add_entry(Entry entry) {
 }
 
 Status Settings::assign(const std::string& key, const void* toml_node, const std::string& where) {
-  const Entry* nearest = nullptr;
-  size_t best = SIZE_MAX;
   for (const Entry& entry : entries_) {
     if (entry.key == key) return entry.assign(toml_node, where);
-    const size_t distance = edit_distance(entry.key, key);
-    if (distance < best) best = distance, nearest = &entry;
   }
-  std::string message = fmt::format("{}: unknown key '{}'", where, key);
-  if (nearest != nullptr) message += fmt::format("; did you mean '{}'?", nearest->key);
-  return invalid_argument(message);
+  return invalid_argument(fmt::format("{}: unknown key '{}'{}", where, key, advice(key)));
 }
 
 Status Settings::load_toml(const std::string& text, const std::string& where) {
@@ -322,6 +315,13 @@ Status Settings::override_with(const std::string& assignment) {
   auto table = parse_toml("v = " + value, "override " + key);
   if (!table.ok()) table = toml::table{{"v", value}};  // a bare word is a string
   return assign(key, table->get("v"), "override " + key);
+}
+
+std::string Settings::value_text(const std::string& key) const {
+  const auto found = std::find_if(entries_.begin(), entries_.end(),
+                                  [&](const Entry& entry) { return entry.key == key; });
+  LS_CHECK(found != entries_.end(), "no key " + key);
+  return found->text();
 }
 
 std::string Settings::to_toml() const {

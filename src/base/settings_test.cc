@@ -135,5 +135,39 @@ TEST(Settings, BrokenTomlNamesTheLine) {
   EXPECT_THAT(bind(o).load_toml("[optim]\nlr = = 1\n", "c.toml").message(), HasSubstr("c.toml:2"));
 }
 
+std::string unknown(Settings& s, const std::string& key) {
+  return s.override_with(key + "=1").message();
+}
+
+TEST(Settings, AnUnknownKeyNamesANearOneOrNone) {
+  int a = 0, b = 0, c = 0, d = 0;
+  Settings s;
+  s.add("optim.lr", &a, "");
+  s.add("optim.min_lr_ratio", &b, "");
+  s.add("model.path", &c, "");
+  s.add("trainer.seed", &d, "");
+  EXPECT_THAT(unknown(s, "optim.lrr"), HasSubstr("did you mean 'optim.lr'?"));
+  EXPECT_THAT(unknown(s, "optim.min_lr_raito"), HasSubstr("'optim.min_lr_ratio'"));
+  EXPECT_THAT(unknown(s, "lr"), HasSubstr("'optim.lr'"));
+  EXPECT_THAT(unknown(s, "actor.optim.lr"), HasSubstr("'optim.lr'"));
+  EXPECT_THAT(unknown(s, "actor_rollout_ref.model.path"), HasSubstr("'model.path'"));
+  for (const char* far : {"optim.learning_rate", "trainer.path", "trainer.logger", "x.y", "z"}) {
+    EXPECT_THAT(unknown(s, far), testing::Not(HasSubstr("did you mean"))) << far;
+  }
+  EXPECT_THAT(unknown(s, "x.y"), HasSubstr("--reference lists the keys"));
+}
+
+TEST(Settings, AnExplanationOfANameGoesBeforeAGuess) {
+  int a = 0;
+  Settings s;
+  s.add("optim.lr", &a, "");
+  s.explain("learning_rate", "the key here is 'optim.lr'");
+  s.explain("critic.learning_rate", "there is no critic");
+  EXPECT_THAT(unknown(s, "learning_rate"), HasSubstr("; the key here is 'optim.lr'"));
+  EXPECT_THAT(unknown(s, "optim.learning_rate"), HasSubstr("the key here is 'optim.lr'"));
+  EXPECT_THAT(unknown(s, "critic.learning_rate"), HasSubstr("there is no critic"));
+  EXPECT_THAT(unknown(s, "critic.learning_rates"), HasSubstr("--reference"));
+}
+
 }  // namespace
 }  // namespace longshot

@@ -11,6 +11,8 @@
 #include "loop/config.h"
 #include "loop/parts.h"
 #include "loop/plan_memory.h"
+#include "loop/rm.h"
+#include "loop/sft.h"
 
 namespace longshot::commands {
 

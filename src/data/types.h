@@ -96,7 +96,7 @@ struct TrainRow {
       logprobs;  // [tokens.size()] recorded by the policy that produced them; 0 elsewhere
   double reward = 0;
   int64_t group = 0;  // rows with equal `group` answer the same prompt
-  int64_t version = 0;  // oldest policy version that produced a token with a loss
+  std::vector<uint8_t> fresh;  // [tokens.size()]; 1 where the present policy produced the token
 };
 
 // JSON forms, for journals, logs and samples.jsonl. from_json errors name the missing key.

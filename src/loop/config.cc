@@ -2,22 +2,42 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
+#include "loop/foreign_keys.h"
+
 namespace longshot::loop {
 namespace {
 
+// No key takes an infinite number: what it switches off is written 0.
+bool is_finite(double v) {
+  return std::isfinite(v);
+}
+
 template <typename T>
 std::function<std::string(const T&)> at_least(T low) {
-  return [low](const T& v) { return v >= low ? std::string() : fmt::format("must be >= {}", low); };
+  return [low](const T& v) {
+    const bool good = v >= low && is_finite(static_cast<double>(v));
+    return good ? std::string() : fmt::format("must be a finite number >= {}", low);
+  };
 }
 
 std::function<std::string(const double&)> above(double low) {
-  return
-      [low](const double& v) { return v > low ? std::string() : fmt::format("must be > {}", low); };
+  return [low](const double& v) {
+    const bool good = v > low && is_finite(v);
+    return good ? std::string() : fmt::format("must be a finite number > {}", low);
+  };
 }
 
 std::function<std::string(const double&)> within(double low, double high) {
   return [=](const double& v) {
     return v >= low && v <= high ? std::string() : fmt::format("must be in [{}, {}]", low, high);
+  };
+}
+
+std::function<std::string(const double&)> within_but_not_at(double low, double high) {
+  return [=](const double& v) {
+    return v >= low && v < high ? std::string() : fmt::format("must be in [{}, {})", low, high);
   };
 }
 
@@ -54,8 +74,9 @@ void bind_new_model(Settings& s, ModelOptions& m) {
 
 void bind_optimizer(Settings& s, policy::OptimizerOptions& o) {
   s.add("optim.lr", &o.lr, "peak learning rate", above(0));
-  s.add("optim.beta1", &o.beta1, "AdamW decay of the first moment", within(0, 1));
-  s.add("optim.beta2", &o.beta2, "AdamW decay of the second moment", within(0, 1));
+  s.add("optim.beta1", &o.beta1, "AdamW decay of the first moment", within_but_not_at(0, 1));
+  s.add("optim.beta2", &o.beta2, "AdamW decay of the second moment",
+        within_but_not_at(0, 1));
   s.add("optim.eps", &o.eps, "AdamW epsilon", above(0));
   s.add("optim.weight_decay", &o.weight_decay, "decoupled weight decay; not on norms and biases",
         at_least(0.0));
@@ -94,7 +115,7 @@ void bind_sampler(Settings& s, prompts::SamplerOptions& o) {
   s.add("data.curriculum_max_difficulty", &o.curriculum_max_difficulty,
         "curriculum: highest difficulty of each stage");
   s.add("data.prioritized_floor", &o.prioritized_floor,
-        "prioritized: lowest weight, so that a solved problem is still seen", within(0, 1));
+        "prioritized: lowest weight, so that a solved problem is still seen", within(1e-6, 1));
 }
 
 void bind_data(Settings& s, TrainConfig& c) {
@@ -164,8 +185,11 @@ void bind_algorithm(Settings& s, policy::AlgorithmOptions& a) {
                "sequence log-probability: sum or mean over its tokens", {"none", "mean"});
   s.add("algorithm.clip_low", &a.clip_low, "grpo: ratio clip below 1", within(0, 1));
   s.add("algorithm.clip_high", &a.clip_high, "grpo: ratio clip above 1", at_least(0.0));
-  s.add("algorithm.kl_coef", &a.kl_coef, "grpo: k3 penalty against the recorded policy",
+  s.add("algorithm.kl_coef", &a.kl_coef, "grpo: weight of the KL penalty (k3, low_var_kl)",
         at_least(0.0));
+  s.add("algorithm.kl_reference", &a.kl_reference,
+        "grpo: fixed model that the KL penalty is measured against, as a path; with an adapter its "
+        "base needs no second copy; empty = the policy at the start of the iteration");
   s.add("algorithm.mini_batches", &a.mini_batches, "optimizer steps per epoch", at_least(1));
   s.add("algorithm.epochs", &a.epochs, "passes over an iteration's groups", at_least(1));
   s.add("algorithm.reset_optimizer", &a.reset_optimizer,
@@ -174,8 +198,9 @@ void bind_algorithm(Settings& s, policy::AlgorithmOptions& a) {
         "partial rollouts: tokens of older policy versions in the loss");
   s.add_choice(
       "algorithm.reference", &a.reference,
-      "reference log-probabilities: the rollout's (recorded), the trainer's own before the "
-      "update (trainer), or auto: recorded if the rollout is all float32",
+      "policy that the objective compares with: the one that produced each token, as recorded by "
+      "the rollout (recorded); that at the start of the iteration, computed by the trainer "
+      "(trainer); or auto: the latter, with recorded numbers where they are its own",
       {"auto", "recorded", "trainer"});
   s.add("algorithm.micro_batch_tokens", &a.micro_batch_tokens,
         "packed tokens per forward pass; 0 = what is fastest", at_least(0));
@@ -218,11 +243,17 @@ void bind_reward(Settings& s, TrainConfig& c) {
 }
 
 void bind_trainer(Settings& s, TrainConfig& c) {
-  s.add("replay.selector", &c.replay_selector,
-        "which complete groups are trained on first: fifo, freshest, uniform");
+  s.add("replay.max_groups", &c.max_groups,
+        "groups in the buffer, unfinished and complete ones; prompts are drawn until it is full. "
+        "Above data.train_batch_size complete groups can wait; 0 = data.train_batch_size",
+        at_least(0));
+  s.add_choice("replay.selector", &c.replay_selector,
+               "which complete groups are trained on first, where some must wait: the oldest, those "
+               "of the newest policy version, or any",
+               {"fifo", "freshest", "uniform"});
   s.add("replay.staleness", &c.replay.staleness,
-        "drop groups whose newest segment is older than this many policy versions; -1 = never");
-  s.add("replay.max_groups", &c.replay.max_groups, "groups kept at most", at_least(1));
+        "drop groups with a trained token that is older than this many policy versions; -1 = never",
+        at_least(int64_t{-1}));
   s.add("trainer.total_iterations", &c.total_iterations, "RL iterations", at_least(int64_t{0}));
   s.add("trainer.save_freq", &c.save_freq, "iterations between checkpoints; 0 = only at the end",
         at_least(int64_t{0}));
@@ -263,6 +294,7 @@ void bind_steps(Settings& s, SftConfig& c, const std::string& section, const cha
   s.add("trainer.seed", &c.seed, "of initial weights and row order");
   bind_compute(s, c.batch.compute);
   bind_machine(s, c.machine);
+  explain_foreign_keys(s);
 }
 
 }  // namespace
@@ -302,6 +334,7 @@ void bind(Settings& s, TrainConfig& c) {
   bind_trainer(s, c);
   bind_compute(s, c.algorithm.compute);
   bind_machine(s, c.machine);
+  explain_foreign_keys(s);
 }
 
 }  // namespace longshot::loop

@@ -78,6 +78,7 @@ struct TrainConfig {
   Json reward_functions = Json::array({"auto"});
   reward::RewardOptions reward;
   std::string replay_selector = "fifo";
+  int max_groups = 0;  // in the replay buffer; 0: train_batch_size
   replay::Limits replay;
   int64_t total_iterations = 100;
   int64_t save_freq = 20;
@@ -97,7 +98,14 @@ void bind(Settings& settings, SftConfig& config);
 void bind(Settings& settings, RmConfig& config);
 void bind(Settings& settings, TrainConfig& config);
 
-// What the table cannot see: required keys, combinations. Errors name the keys.
+// Groups that the replay buffer holds at most, unfinished and complete ones together.
+int replay_capacity(const TrainConfig& config);
+// Whether the rollout's log-probabilities are the trainer's up to rounding: all numbers are f32 and
+// no filter cuts the sampling distribution.
+bool rollout_is_exact(const TrainConfig& config);
+
+// What the table cannot see: required keys, combinations. Errors name the keys. Keys without an
+// effect (unused_keys.h) are warned about.
 Status validate(const SftConfig& config);
 Status validate(const TrainConfig& config);
 

@@ -60,6 +60,22 @@ Result<std::unique_ptr<reward::RewardStage>> make_rewards(const TrainConfig& con
   return reward::RewardStage::create(options);
 }
 
+// An iteration would quietly be smaller than asked for.
+Status check_batch_size(const TrainConfig& config, const prompts::PromptSampler& sampler) {
+  const auto batch = static_cast<size_t>(config.train_batch_size);
+  const std::vector<size_t> sizes = sampler.stage_sizes();
+  for (size_t stage = 0; stage < sizes.size(); ++stage) {
+    if (batch <= sizes[stage]) continue;
+    const bool curriculum = !config.sampler.curriculum_iterations.empty();
+    return invalid_argument(fmt::format(
+        "data.train_batch_size = {} is more than the {} prompts of {}", batch, sizes[stage],
+        curriculum ? fmt::format("the curriculum's stage from iteration {} on",
+                                 config.sampler.curriculum_iterations[stage])
+                   : "data.train_files"));
+  }
+  return ok_status();
+}
+
 Status make_prompts(const TrainConfig& config, Parts& parts) {
   const auto load = [&](const std::vector<std::string>& files) {
     return load_prompts(files, config.columns, config.max_prompt_length, *parts.tokenizer,
@@ -69,6 +85,7 @@ Status make_prompts(const TrainConfig& config, Parts& parts) {
   LS_ASSIGN_OR_RETURN(auto sampler,
                       prompts::PromptSampler::create(std::move(train), config.sampler,
                                                      static_cast<uint64_t>(config.seed)));
+  LS_RETURN_IF_ERROR(check_batch_size(config, sampler));
   parts.prompts = std::make_unique<prompts::PromptSampler>(std::move(sampler));
   if (config.val_files.empty()) return ok_status();
   LS_ASSIGN_OR_RETURN(parts.val_prompts, load(config.val_files));
@@ -106,6 +123,24 @@ std::unique_ptr<rollout::Generator> make_rollout(const TrainConfig& config,
   return std::make_unique<rollout::RolloutWorkers>(std::move(engines));
 }
 
+bool same_path(const std::string& a, const std::string& b) {
+  std::error_code error;
+  return a == b || std::filesystem::equivalent(a, b, error);
+}
+
+// The fixed reference model of grpo's penalty, if the configuration uses one.
+Status set_kl_model(const TrainConfig& config, policy::Trainer& trainer) {
+  const policy::AlgorithmOptions& a = config.algorithm;
+  if (a.name != "grpo" || a.kl_coef == 0 || a.kl_reference.empty()) return ok_status();
+  if (trainer.weights().lora().rank > 0 && same_path(a.kl_reference, config.model.path)) {
+    trainer.use_base_as_kl_model();
+    return ok_status();
+  }
+  auto model = load_model(a.kl_reference, "", config.machine.device);
+  if (!model.ok()) return model.status().with_context("algorithm.kl_reference");
+  return trainer.set_kl_model(std::move(model->weights));
+}
+
 // Ends of a response: what the model's configuration names.
 void add_stop_tokens(const model::ModelConfig& config, rollout::SamplingOptions& sampling) {
   for (int id : config.eos_token_ids) sampling.stop_tokens.push_back(id);
@@ -138,18 +173,15 @@ Result<Parts> make_parts(const TrainConfig& config, const std::string& checkpoin
   LS_ASSIGN_OR_RETURN(auto selector, replay::make_selector(config.replay_selector));
   parts.replay = std::make_unique<replay::ReplayBuffer>(
       (std::filesystem::path(config.output) / "replay").string(), std::move(selector),
-      config.replay);
+      replay::Limits{config.replay.staleness, config.algorithm.train_earlier_segments});
 
   policy::AlgorithmOptions algorithm = config.algorithm;
   algorithm.temperature = config.engine.sampling.temperature;
-  if (algorithm.reference == "auto") {
-    const bool exact = config.rollout_dtype == "float32" && config.rollout_kv_dtype == "float32" &&
-                       algorithm.compute.dtype == "float32";
-    algorithm.reference = exact ? "recorded" : "trainer";
-  }
+  if (algorithm.reference == "auto" && !rollout_is_exact(config)) algorithm.reference = "trainer";
   parts.trainer = std::make_unique<policy::Trainer>(
       std::move(loaded.weights), config.optimizer, algorithm,
       config.total_iterations * algorithm.mini_batches * algorithm.epochs);
+  LS_RETURN_IF_ERROR(set_kl_model(config, *parts.trainer));
   parts.trainer->set_peak_flops(
       policy::measure_gemm_flops(config.machine.device, algorithm.compute.dtype));
   parts.publisher = std::make_unique<publish::Publisher>();
@@ -167,20 +199,6 @@ Status check_output(const std::string& directory) {
 }
 
 namespace {
-
-// Settings that are possible and hardly meant.
-void warn_of_sizes(const TrainConfig& config, size_t prompts) {
-  if (static_cast<size_t>(config.train_batch_size) > prompts) {
-    log::warn("data.train_batch_size={} is more than the {} training prompts: every iteration has {}",
-              config.train_batch_size, prompts, prompts);
-  }
-  if (config.n == 1 && config.algorithm.name != "reinforce" && config.algorithm.name != "rest") {
-    log::warn(
-        "rollout.n=1: algorithm {} compares the samples of a group, so that a single one has no "
-        "gradient",
-        config.algorithm.name);
-  }
-}
 
 // A reward that raises for every row is found by one row. The response is the ground truth, which
 // most rewards can judge. A service need not be there yet.
@@ -210,38 +228,18 @@ Status try_rewards(Parts& parts) {
 }  // namespace
 
 Status check_inputs(const TrainConfig& config) {
+  const bool named = config.resume_mode != "auto" && config.resume_mode != "disable";
+  if (named && !std::filesystem::is_directory(config.resume_mode)) {
+    return invalid_argument("trainer.resume_mode = \"" + config.resume_mode +
+                            "\" is neither auto, disable nor a checkpoint's directory");
+  }
   LS_ASSIGN_OR_RETURN(Parts parts, make_parts(config, ""));
+  LS_RETURN_IF_ERROR(parts.publisher->publish(parts.trainer->weights()).status());
   log::info("model {}: {} parameters", config.model.path,
             model::parameter_count(parts.trainer->weights().config()));
   log::info("{} training prompts, {} held-out ones; {}", parts.prompts->size(),
             parts.val_prompts.size(), parts.prompts->debug_string());
-  warn_of_sizes(config, parts.prompts->size());
   return try_rewards(parts);
-}
-
-Status check_inputs(const SftConfig& config) {
-  if (!config.model.path.empty()) {
-    LS_ASSIGN_OR_RETURN(const LoadedModel loaded,
-                        load_policy(config.model, "cpu", "", config.seed));
-    log::info("model {}: {} parameters", config.model.path,
-              model::parameter_count(loaded.weights.config()));
-  }
-  LS_ASSIGN_OR_RETURN(const auto rows, prompts::read_rows(config.train_files));
-  log::info("{} training rows", rows.size());
-  return ok_status();
-}
-
-Status check_inputs(const RmConfig& config) {
-  if (!config.model.path.empty()) {
-    LS_ASSIGN_OR_RETURN(const LoadedModel loaded,
-                        load_reward_model(config.model, "cpu", "", config.seed));
-    log::info("model {}: {} parameters", config.model.path,
-              model::parameter_count(loaded.weights.config()));
-  }
-  LS_ASSIGN_OR_RETURN(const auto rows, prompts::read_judged(config.train_files));
-  log::info("{} training rows, {} of them pairs", rows.size(),
-            std::count_if(rows.begin(), rows.end(), [](const auto& row) { return row.pair; }));
-  return ok_status();
 }
 
 }  // namespace longshot::loop

@@ -52,9 +52,8 @@ Result<std::vector<data::Prompt>> load_prompts(const std::vector<std::string>& f
 // Whether a run could be written below `directory`; invalid_argument that names the key if not.
 Status check_output(const std::string& directory);
 
-// For --dry-run: reads model and data like the real run would, and prints what it found to stderr.
+// For --dry-run: reads model and data and makes all parts as the real run would, and prints what it
+// found to stderr. The overloads for other runs are in sft.h and rm.h.
 Status check_inputs(const TrainConfig& config);
-Status check_inputs(const SftConfig& config);
-Status check_inputs(const RmConfig& config);
 
 }  // namespace longshot::loop

@@ -46,6 +46,7 @@ class Trial {
   double update_seconds(const Size& size) const;
   double publish_seconds() const { return publish_seconds_; }
   double value(const std::string& metric) const { return metrics_.at(metric); }
+  bool has(const std::string& metric) const { return metrics_.count(metric) > 0; }
   int in_flight(const Size& size) const {
     return std::min(config_.max_concurrent, static_cast<int>(size.samples()));
   }
@@ -125,7 +126,7 @@ Result<double> Trial::update(int groups, int samples, int length) {
     }
   }
   const Stopwatch watch;
-  LS_ASSIGN_OR_RETURN(Metrics metrics, parts_.trainer->fit(batch, 1, 0));
+  LS_ASSIGN_OR_RETURN(Metrics metrics, parts_.trainer->fit(batch, {version, 1, 0}));
   const double seconds = watch.seconds();
   for (const auto& [name, value] : metrics) metrics_[name] = value;
   return seconds;

@@ -98,6 +98,18 @@ double trained_of(const ModelOptions& options, const model::ModelConfig& model,
   return trained;
 }
 
+// The fixed model of GRPO's KL penalty, which the base of an adapter may be.
+Result<PlanItem> kl_model(const TrainConfig& config, const AdapterSize& adapter) {
+  const policy::AlgorithmOptions& a = config.algorithm;
+  PlanItem item{"KL model", 0, "none"};
+  if (a.name != "grpo" || a.kl_coef == 0 || a.kl_reference.empty()) return item;
+  if (adapter.rank > 0 && a.kl_reference == config.model.path) return item;
+  LS_ASSIGN_OR_RETURN(const model::ModelConfig model, model::read_model_config(a.kl_reference));
+  item.value = kFloat * static_cast<double>(model::parameter_count(model));
+  item.note = a.kl_reference;
+  return item;
+}
+
 // A table of embeddings in f32, and every matrix in the rollout's format.
 double rollout_bytes(const TrainConfig& config, const model::ModelConfig& model) {
   const double table = static_cast<double>(model.vocab_size) * model.hidden_size;
@@ -206,6 +218,8 @@ Result<MemoryPlan> plan_memory(const TrainConfig& config, const model::ModelConf
   const std::string& moments = config.optimizer.moments;
   plan.items = training_items(model, adapter, trained, moments);
   plan.items.push_back({"rollout weights", rollout_bytes(config, model), config.rollout_dtype});
+  LS_ASSIGN_OR_RETURN(PlanItem fixed, kl_model(config, adapter));
+  if (fixed.value > 0) plan.items.push_back(std::move(fixed));
   plan.certain = total(plan.items);
   const double running = std::min<double>(config.max_concurrent, size.samples());
   plan.items.push_back(activations(config, model, size, adapter.rank));

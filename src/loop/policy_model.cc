@@ -1,5 +1,7 @@
 #include "loop/policy_model.h"
 
+#include <ATen/ops/isfinite.h>
+
 #include <filesystem>
 #include <vector>
 
@@ -18,6 +20,15 @@ std::string adapter_directory(const std::string& checkpoint) {
 std::string model_of(const ModelOptions& options, const std::string& checkpoint) {
   const bool whole = !checkpoint.empty() && std::filesystem::exists(checkpoint + "/huggingface");
   return whole ? checkpoint + "/huggingface" : options.path;
+}
+
+// A rollout from such weights would end at its first token.
+Status check_finite(const model::Weights& weights) {
+  for (const auto& [name, tensor] : weights.tensors()) {
+    if (at::isfinite(tensor.detach()).all().item<bool>()) continue;
+    return invalid_argument("the model's weight '" + name + "' has values that are not finite");
+  }
+  return ok_status();
 }
 
 Result<LoadedModel> to_device(model::ModelFiles files, const std::string& path,
@@ -59,6 +70,7 @@ Status choose_what_learns(const ModelOptions& options, const std::string& checkp
         model::new_adapter(config, options.lora, modules, static_cast<uint64_t>(seed)));
   }
   LS_RETURN_IF_ERROR(weights.freeze(options.freeze).with_context("model.freeze"));
+  LS_RETURN_IF_ERROR(check_finite(weights));
   if (weights.lora().rank == 0 && options.freeze.empty()) return ok_status();
   log::info("{} of {} parameters learn", weights.trained_parameters(),
             model::parameter_count(config));

@@ -102,4 +102,9 @@ Result<StepResult> run_rm(const RmConfig& config, const std::string& config_text
   return run_steps(learner, config, config_text);
 }
 
+Status check_inputs(const RmConfig& config) {
+  RmLearner learner(config);
+  return check_learner(learner, config);
+}
+
 }  // namespace longshot::loop

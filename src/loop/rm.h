@@ -14,4 +14,7 @@ namespace longshot::loop {
 // model whose head a score takes the place of, or a new one.
 Result<StepResult> run_rm(const RmConfig& config, const std::string& config_text);
 
+// For --dry-run: reads model and data as the real run would, and prints what it found to stderr.
+Status check_inputs(const RmConfig& config);
+
 }  // namespace longshot::loop

@@ -25,11 +25,11 @@ uint64_t key(const TrainConfig& config, Stream stream, int64_t iteration = 0) {
   return hash_combine(base, static_cast<uint64_t>(iteration));
 }
 
-Json to_json(const RunState& s) {
+Json to_json(const RunState& s, const prompts::PromptSampler& sampler) {
   return {{"iteration", s.iteration},
           {"policy_version", s.policy_version},
           {"total_tokens", s.total_tokens},
-          {"prompts", s.prompts},
+          {"prompts", sampler.state(s.prompts)},
           {"replay", {{"file", s.replay.file}, {"offset", s.replay.offset}}},
           {"unfinished", metrics_to_json(s.unfinished)}};
 }
@@ -39,7 +39,6 @@ Result<RunState> state_from_json(const Json& json, const std::string& where) {
   LS_ASSIGN_OR_RETURN(s.iteration, json_get<int64_t>(json, "iteration", where));
   LS_ASSIGN_OR_RETURN(s.policy_version, json_get<int64_t>(json, "policy_version", where));
   LS_ASSIGN_OR_RETURN(s.total_tokens, json_get<int64_t>(json, "total_tokens", where));
-  LS_ASSIGN_OR_RETURN(s.prompts, json_get<Json>(json, "prompts", where));
   LS_ASSIGN_OR_RETURN(const Json replay, json_get<Json>(json, "replay", where));
   LS_ASSIGN_OR_RETURN(s.replay.file, json_get<std::string>(replay, "file", where));
   LS_ASSIGN_OR_RETURN(s.replay.offset, json_get<int64_t>(replay, "offset", where));
@@ -57,10 +56,10 @@ Status Run::iterate(Metrics& metrics) {
   Timer timer(metrics);
   const int64_t iteration = state_.iteration;
 
-  // prompts/: partial rollouts of earlier iterations come first; new prompts fill up the batch.
+  // prompts/: partial rollouts of earlier iterations come first; new prompts fill up the buffer.
   LS_ASSIGN_OR_RETURN(std::vector<data::Sample> jobs, p.replay->take_partials());
-  const auto open = static_cast<int>(p.replay->unfinished_groups());
-  const auto draws = p.prompts->next(std::max(0, config_.train_batch_size - open), iteration);
+  const auto held = static_cast<int>(p.replay->groups());
+  const auto draws = p.prompts->next(std::max(0, replay_capacity(config_) - held), iteration);
   LS_RETURN_IF_ERROR(p.replay->open_groups(draws, config_.n));
   for (data::Sample& job : rollout::make_jobs(draws, config_.n)) jobs.push_back(std::move(job));
 
@@ -99,7 +98,8 @@ Status Run::iterate(Metrics& metrics) {
   // policy/
   progress_.update(iteration, "training");
   LS_ASSIGN_OR_RETURN(const Metrics trained,
-                      p.trainer->fit(groups, key(config_, Stream::trainer), iteration));
+                      p.trainer->fit(groups, {state_.policy_version,
+                                             key(config_, Stream::trainer), iteration}));
   metrics.insert(trained.begin(), trained.end());
   timer.lap("timing_s/update_actor");
 
@@ -215,14 +215,14 @@ Status Run::test(Metrics& metrics) {
 
 Status Run::capture_state() {
   state_.policy_version = parts_.publisher->version();
-  state_.prompts = parts_.prompts->state();
+  state_.prompts = parts_.prompts->snapshot();
   LS_ASSIGN_OR_RETURN(state_.replay, parts_.replay->checkpoint());
   return ok_status();
 }
 
 Status Run::save() {
   if (saved_iteration_ == state_.iteration) return ok_status();
-  Json state = to_json(state_);
+  Json state = to_json(state_, *parts_.prompts);
   state["config"] = config_text_;
   const Parts& p = parts_;
   LS_RETURN_IF_ERROR(checkpoints_.save(state_.iteration, state, [&](const std::string& directory) {
@@ -309,7 +309,10 @@ Result<bool> Run::resume_from(const std::string& directory) {
   LS_ASSIGN_OR_RETURN(state_, state_from_json(checkpoint.state, directory + "/state.json"));
   LS_RETURN_IF_ERROR(build(directory));
   LS_RETURN_IF_ERROR(parts_.trainer->load_state(directory));
-  LS_RETURN_IF_ERROR(parts_.prompts->restore(state_.prompts));
+  LS_ASSIGN_OR_RETURN(const Json prompts,
+                      json_get<Json>(checkpoint.state, "prompts", directory + "/state.json"));
+  LS_RETURN_IF_ERROR(parts_.prompts->restore(prompts));
+  state_.prompts = parts_.prompts->snapshot();
   LS_RETURN_IF_ERROR(parts_.replay->restore(state_.replay));
   parts_.publisher->set_version(state_.policy_version - 1);
   LS_ASSIGN_OR_RETURN(const Metrics published,

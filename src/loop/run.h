@@ -25,7 +25,7 @@ struct RunState {
   int64_t iteration = 0;
   int64_t policy_version = 0;
   int64_t total_tokens = 0;  // generated since the run began
-  Json prompts;              // PromptSampler::state()
+  prompts::PromptSampler::Snapshot prompts;
   replay::Position replay;
   // Metrics of the finished iteration whose evaluation was interrupted; empty otherwise.
   Metrics unfinished;

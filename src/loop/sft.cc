@@ -105,4 +105,9 @@ Result<StepResult> run_sft(const SftConfig& config, const std::string& config_te
   return run_steps(learner, config, config_text);
 }
 
+Status check_inputs(const SftConfig& config) {
+  SftLearner learner(config);
+  return check_learner(learner, config);
+}
+
 }  // namespace longshot::loop

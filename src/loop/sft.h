@@ -14,4 +14,7 @@ namespace longshot::loop {
 // See run_steps() for what it writes and how it resumes.
 Result<StepResult> run_sft(const SftConfig& config, const std::string& config_text);
 
+// For --dry-run: reads model and data as the real run would, and prints what it found to stderr.
+Status check_inputs(const SftConfig& config);
+
 }  // namespace longshot::loop

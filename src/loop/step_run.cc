@@ -221,6 +221,16 @@ Status check_rows(const std::vector<std::string>& files, size_t rows, int droppe
   return invalid_argument(fmt::format("{}: no usable row", fmt::join(files, ", ")));
 }
 
+Status check_learner(Learner& learner, const SftConfig& config) {
+  set_threads(config.machine.threads);
+  LS_RETURN_IF_ERROR(learner.load(""));
+  const std::vector<int64_t> lengths = learner.lengths();
+  const int64_t tokens = std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
+  learner.start(std::max<int64_t>(1, config.total_steps));
+  log::info("{} training rows, {} tokens", lengths.size(), tokens);
+  return ok_status();
+}
+
 Result<StepResult> run_steps(Learner& learner, const SftConfig& config,
                              const std::string& config_text) {
   return StepRun(learner, config, config_text).run();

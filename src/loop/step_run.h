@@ -33,6 +33,9 @@ class Learner {
 // After the rows of `files` are read: a warning if some were longer than `length` tokens, an error if none is left.
 Status check_rows(const std::vector<std::string>& files, size_t rows, int dropped, int length);
 
+// Loads model and rows and makes the trainer, as a run does before its first step.
+Status check_learner(Learner& learner, const SftConfig& config);
+
 struct StepResult {
   int64_t steps = 0;
   double train_loss = 0, val_loss = 0;  // of the last step; val_loss 0 without data.val_files

@@ -1,11 +1,90 @@
 // What the table of keys cannot see: required keys and combinations.
+#include <fmt/format.h>
+
 #include "base/log.h"
 #include "base/machine.h"
 #include "kernels/gemm.h"
 #include "loop/config.h"
+#include "loop/unused_keys.h"
+#include "policy/advantage/advantage.h"
+#include "policy/loss/objective.h"
+#include "policy/schedule.h"
 
 namespace longshot::loop {
 namespace {
+
+// A group of one sample has nothing to be compared with; only these look beyond the group.
+bool learns_from_single_samples(const std::string& algorithm) {
+  return algorithm == "reinforce" || algorithm == "rest";
+}
+
+Status validate_algorithm(const TrainConfig& c) {
+  LS_RETURN_IF_ERROR(policy::check_advantage_options(c.algorithm));
+  LS_RETURN_IF_ERROR(policy::make_objective(c.algorithm).status());
+  if (c.n == 1 && !learns_from_single_samples(c.algorithm.name)) {
+    return invalid_argument(fmt::format(
+        "rollout.n = 1: algorithm.name = \"{}\" compares the samples of a prompt with one another, "
+        "so nothing is learned from a single one; set rollout.n to 2 or more",
+        c.algorithm.name));
+  }
+  if (c.algorithm.mini_batches > c.train_batch_size) {
+    return invalid_argument("algorithm.mini_batches is larger than data.train_batch_size");
+  }
+  if (c.max_groups > 0 && c.max_groups < c.train_batch_size) {
+    return invalid_argument(fmt::format(
+        "replay.max_groups = {} is below data.train_batch_size = {}: no batch would ever be full",
+        c.max_groups, c.train_batch_size));
+  }
+  return ok_status();
+}
+
+Status validate_sampling(const TrainConfig& c) {
+  LS_RETURN_IF_ERROR(
+      rollout::check_sampling(c.engine.sampling).with_context("the keys rollout.*"));
+  const auto& sampling = c.engine.sampling;
+  const bool cut = sampling.top_p < 1 || sampling.top_k > 0 || sampling.min_p > 0;
+  if (cut && c.algorithm.reference == "recorded") {
+    log::warn(
+        "rollout.top_p, top_k or min_p cut the sampling distribution: the log-probabilities that "
+        "algorithm.reference=recorded compares with are those of the cut one, not the trainer's");
+  }
+  return ok_status();
+}
+
+Status validate_rollout(const TrainConfig& c) {
+  if (c.rollout_engine == "cpu" && c.machine.device != "cpu") {
+    return invalid_argument("rollout.engine=cpu needs trainer.device=cpu");
+  }
+  const bool cpu_kernels = c.rollout_engine != "torch" && c.machine.device == "cpu";
+  if (!cpu_kernels && (c.rollout_dtype != "float32" || c.rollout_kv_dtype != "float32")) {
+    return invalid_argument(
+        "rollout.dtype and rollout.kv_dtype other than float32 need the CPU kernels: "
+        "rollout.engine=cpu and trainer.device=cpu");
+  }
+  if (!cpu_kernels && c.rollout_workers > 1) {
+    return invalid_argument(
+        "rollout.workers above 1 needs the CPU kernels: rollout.engine=cpu and trainer.device=cpu");
+  }
+  return validate_sampling(c);
+}
+
+Status validate_curriculum(const prompts::SamplerOptions& s) {
+  if (s.order != "curriculum") return ok_status();
+  const size_t stages = s.curriculum_iterations.size();
+  if (stages > 0 && stages == s.curriculum_min_difficulty.size() &&
+      stages == s.curriculum_max_difficulty.size()) {
+    return ok_status();
+  }
+  return invalid_argument(
+      "data.order=curriculum needs data.curriculum_iterations, _min_difficulty and "
+      "_max_difficulty of the same length");
+}
+
+template <typename Config>
+void warn_of_unused_keys(const Config& config) {
+  for (const auto& [key, reason] : unused_keys(config))
+    log::warn("{} has no effect: {}", key, reason);
+}
 
 Status validate(const ModelOptions& m) {
   const bool adapter = m.lora.rank > 0 || !m.lora_adapter_path.empty();
@@ -38,6 +117,7 @@ Status validate(const policy::ComputeOptions& c, const MachineOptions& m) {
 }
 
 Status validate(const policy::OptimizerOptions& o, const MachineOptions& m) {
+  LS_RETURN_IF_ERROR(policy::check_optimizer_options(o));
   if (o.moments == "float32" || m.device == "cpu") return ok_status();
   return invalid_argument("optim.moments=" + o.moments + " needs trainer.device=cpu");
 }
@@ -56,6 +136,7 @@ Status validate(const SftConfig& c) {
   if (!c.model.path.empty() && !c.model.alphabet_file.empty()) {
     return invalid_argument("model.alphabet_file is for a new model; model.path is set too");
   }
+  warn_of_unused_keys(c);
   return ok_status();
 }
 
@@ -69,44 +150,22 @@ Status validate(const TrainConfig& c) {
   if (c.test_freq > 0 && c.val_files.empty()) {
     return invalid_argument("data.val_files is empty; set it, or trainer.test_freq=0");
   }
-  if (c.algorithm.mini_batches > c.train_batch_size) {
-    return invalid_argument("algorithm.mini_batches is larger than data.train_batch_size");
-  }
-  if (c.rollout_engine == "cpu" && c.machine.device != "cpu") {
-    return invalid_argument("rollout.engine=cpu needs trainer.device=cpu");
-  }
-  const bool cpu_kernels = c.rollout_engine != "torch" && c.machine.device == "cpu";
-  if (!cpu_kernels && (c.rollout_dtype != "float32" || c.rollout_kv_dtype != "float32")) {
-    return invalid_argument(
-        "rollout.dtype and rollout.kv_dtype other than float32 need the CPU kernels: "
-        "rollout.engine=cpu and trainer.device=cpu");
-  }
-  if (!cpu_kernels && c.rollout_workers > 1) {
-    return invalid_argument(
-        "rollout.workers above 1 needs the CPU kernels: rollout.engine=cpu and trainer.device=cpu");
-  }
-  if (c.speculation != "off" && c.engine.token_budget > 0) {
-    log::warn(
-        "rollout.speculation works only in evaluations here: with rollout.token_budget samples "
-        "advance in step");
-  }
-  const auto& s = c.sampler;
-  if (s.order == "curriculum" &&
-      (s.curriculum_iterations.empty() ||
-       s.curriculum_iterations.size() != s.curriculum_min_difficulty.size() ||
-       s.curriculum_iterations.size() != s.curriculum_max_difficulty.size())) {
-    return invalid_argument(
-        "data.order=curriculum needs data.curriculum_iterations, _min_difficulty and "
-        "_max_difficulty of the same length");
-  }
-  const auto& sampling = c.engine.sampling;
-  if (sampling.top_p < 1 || sampling.top_k > 0 || sampling.min_p > 0) {
-    log::warn(
-        "rollout.top_p/top_k/min_p cut the sampling distribution: recorded log-probabilities are "
-        "of "
-        "the cut one and differ from the trainer's");
-  }
+  LS_RETURN_IF_ERROR(validate_algorithm(c));
+  LS_RETURN_IF_ERROR(validate_rollout(c));
+  LS_RETURN_IF_ERROR(validate_curriculum(c.sampler));
+  warn_of_unused_keys(c);
   return ok_status();
+}
+
+int replay_capacity(const TrainConfig& c) {
+  return c.max_groups > 0 ? c.max_groups : c.train_batch_size;
+}
+
+bool rollout_is_exact(const TrainConfig& c) {
+  const auto& sampling = c.engine.sampling;
+  const bool uncut = sampling.top_p >= 1 && sampling.top_k == 0 && sampling.min_p == 0;
+  return uncut && c.rollout_dtype == "float32" && c.rollout_kv_dtype == "float32" &&
+         c.algorithm.compute.dtype == "float32";
 }
 
 }  // namespace longshot::loop

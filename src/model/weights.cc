@@ -166,6 +166,14 @@ at::Device Weights::device() const {
   return tensors_.front().tensor.device();
 }
 
+Weights Weights::base() const {
+  std::vector<NamedTensor> shared(
+      tensors_.begin(), tensors_.begin() + static_cast<long>(expected_weights(config_).size()));
+  Weights out(config_, std::move(shared));
+  out.bf16_products_ = bf16_products_;
+  return out;
+}
+
 Weights Weights::clone() const {
   c10::InferenceMode normal_mode(false);
   std::vector<NamedTensor> copies;

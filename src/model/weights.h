@@ -65,6 +65,8 @@ class Weights {
   at::Tensor& at(const std::string& name);                // dies if absent
   at::Device device() const;
 
+  // The same weights without the adapters. The tensors share their storage with these.
+  Weights base() const;
   Weights clone() const;  // real copies, no shared storage, requires_grad kept, no gradients
   void zero_grad();       // gradients become undefined
   // Borrowed f32 host view of the model, adapters merged. On a CPU it points at the tensors themselves (zero copy:

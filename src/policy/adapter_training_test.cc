@@ -77,7 +77,7 @@ TEST(AdapterTraining, APolicyUpdateMovesTheAdapter) {
     }
   }
   const model::Adapter before = trainer.weights().adapter("");
-  const auto metrics = trainer.fit(groups, 1, 0);
+  const auto metrics = trainer.fit(groups, {0, 1, 0});
   ASSERT_TRUE(metrics.ok()) << metrics.status().message();
   EXPECT_LT(metrics->at("training/rollout_probs_diff_max"), 1e-5);
   const model::Adapter after = trainer.weights().adapter("");

@@ -105,7 +105,7 @@ TEST(Bf16Training, ASampleAloneHasTheLogprobsThatItHasWithASharedPrompt) {
   AlgorithmOptions options = products("bfloat16");
   options.mini_batches = 1;
   Trainer trainer(tiny_weights(), optimizer(), options, 10);
-  const auto metrics = trainer.fit(make_groups(trainer), 1, 0);
+  const auto metrics = trainer.fit(make_groups(trainer), {0, 1, 0});
   ASSERT_TRUE(metrics.ok()) << metrics.status().message();
   EXPECT_EQ(metrics->at("training/rollout_probs_diff_max"), 0);
   EXPECT_LT(metrics->at("perf/train_tokens"), metrics->at("perf/unshared_tokens"));
@@ -121,13 +121,13 @@ TEST(Bf16Training, ATrainerReferenceNeedsNoRecordedLogprobs) {
   Trainer exact(tiny_weights(), optimizer(), options, 10),
       shifted(tiny_weights(), optimizer(), options, 10);
   auto groups = make_groups(exact);
-  ASSERT_TRUE(exact.fit(groups, 1, 0).ok());
+  ASSERT_TRUE(exact.fit(groups, {0, 1, 0}).ok());
   for (auto& group : groups) {
     for (auto& sample : group.samples) {
       for (float& logprob : sample.logprobs) logprob -= 0.05f;
     }
   }
-  const auto metrics = shifted.fit(groups, 1, 0);
+  const auto metrics = shifted.fit(groups, {0, 1, 0});
   ASSERT_TRUE(metrics.ok()) << metrics.status().message();
   EXPECT_NEAR(metrics->at("training/rollout_probs_diff_max"), 0.05, 1e-5);
   EXPECT_EQ(metrics->at("actor/flat_samples"), 8);

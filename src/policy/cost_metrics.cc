@@ -1,6 +1,9 @@
 #include "policy/cost_metrics.h"
 
 namespace longshot::policy {
+namespace {
+constexpr double kGiB = 1 << 30;
+}  // namespace
 
 double pass_flops(const model::Weights& weights, const model::Work& work, bool backward) {
   const model::ModelConfig& config = weights.config();
@@ -10,8 +13,18 @@ double pass_flops(const model::Weights& weights, const model::Work& work, bool b
   return flops - model::forward_flops(config, {.tokens = work.tokens, .targets = work.targets});
 }
 
+void report_frozen(const model::Weights& frozen, const Compute& compute,
+                   const model::Weights& policy, Metrics& metrics) {
+  auto bytes = static_cast<double>(compute.activation_bytes());
+  for (const auto& [name, tensor] : frozen.tensors()) {
+    const at::Tensor* own = policy.find(name);
+    const bool shared = own != nullptr && own->const_data_ptr() == tensor.const_data_ptr();
+    bytes += shared ? 0.0 : static_cast<double>(tensor.nbytes());
+  }
+  metrics["memory/kl_model_gb"] = bytes / kGiB;
+}
+
 void report_cost(const Training& t, double flops, double seconds, Metrics& m) {
-  constexpr double kGiB = 1 << 30;
   m["perf/train_flops"] = flops;
   if (t.peak_flops > 0) m["perf/mfu/actor"] = flops / seconds / t.peak_flops;
   double weights = 0, trained = 0;

@@ -1,7 +1,5 @@
 #include "policy/fit_batch.h"
 
-#include <algorithm>
-
 namespace longshot::policy {
 namespace {
 
@@ -33,9 +31,12 @@ void FitStats::report(double seconds, Metrics& m) const {
   m["actor/flat_mini_batches"] = static_cast<double>(flat);
   m["actor/flat_samples"] = static_cast<double>(flat_samples);
   m["perf/unshared_tokens"] = static_cast<double>(unshared_tokens);
+  m["perf/reference_tokens"] = static_cast<double>(reference_tokens);
   m["actor/response_tokens"] = static_cast<double>(response_tokens);
-  m["training/rollout_probs_diff_mean"] = difference.mean();
-  m["training/rollout_probs_diff_max"] = difference.max();
+  if (difference.count() > 0) {  // not where all tokens are of earlier versions
+    m["training/rollout_probs_diff_mean"] = difference.mean();
+    m["training/rollout_probs_diff_max"] = difference.max();
+  }
   m["perf/train_tokens"] = static_cast<double>(packed_tokens);
   m["perf/train_tokens_per_second"] =
       seconds > 0 ? static_cast<double>(packed_tokens) / seconds : 0.0;
@@ -44,12 +45,12 @@ void FitStats::report(double seconds, Metrics& m) const {
 }
 
 Result<Batch> make_batch(const std::vector<data::Group>& groups,
-                         const AlgorithmOptions& algorithm) {
+                         const AlgorithmOptions& algorithm, int64_t version) {
   Batch batch;
-  LS_ASSIGN_OR_RETURN(batch.set, make_rows(groups, algorithm.train_earlier_segments));
+  LS_ASSIGN_OR_RETURN(batch.set, make_rows(groups, algorithm.train_earlier_segments, version));
   batch.groups = rows_by_group(batch.set.rows);
-  for (const data::TrainRow& row : batch.set.rows)
-    batch.newest = std::max(batch.newest, row.version);
+  batch.start.resize(batch.set.rows.size());
+  batch.kl_model.resize(batch.set.rows.size());
   GroupValues rewards;
   for (const auto& group : batch.groups) {
     auto& values = rewards.emplace_back();

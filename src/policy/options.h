@@ -39,18 +39,22 @@ struct AlgorithmOptions {
   // is "mean".
   std::string length_normalize = "none";
   double clip_low = 0.2, clip_high = 0.2;  // grpo
-  double kl_coef = 0.0;                    // grpo: k3 penalty against the recorded policy
+  double kl_coef = 0.0;                    // grpo: weight of the k3 penalty
+  // grpo: model directory that the penalty is measured against; loop/ loads it. Empty: the reference
+  // policy.
+  std::string kl_reference;
   int mini_batches = 4;                    // optimizer steps per epoch; groups are never cut
   int epochs = 1;
   bool reset_optimizer = true;  // report: the reference changes each iteration
   bool train_earlier_segments =
       false;  // partial rollouts: tokens of older policy versions in the loss
-  // Log-probabilities of the reference policy: "recorded" by the rollout, or recomputed by the "trainer" before the
-  // first update, for a rollout in rounded numbers. "auto" is "recorded" here; loop/ knows the rollout's numbers.
+  // Reference log-probabilities: of the policy that produced each token, as the rollout "recorded"
+  // them; of the "trainer"'s weights before the update; or "auto": those weights' too, but recorded
+  // ones are taken for tokens that these weights produced. loop/ turns "auto" into "trainer" where
+  // the rollout's numbers are not the trainer's.
   std::string reference = "auto";
   int micro_batch_tokens = 0;   // packed tokens per forward/backward; 0: what is fastest
   double temperature = 1.0;     // of the rollout; log-probabilities are compared at it
-  int64_t staleness_limit = 0;  // used by replay/, kept here for the log
   ComputeOptions compute;
 };
 

@@ -1,12 +1,49 @@
 #include "policy/packing.h"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
+#include <optional>
 
 #include "base/check.h"
 #include "base/rng.h"
 
 namespace longshot::policy {
+namespace {
+
+// Packs in a row, all of the same size, as a tree of the most room below each node: a search takes
+// the logarithm of their number.
+class FirstFit {
+ public:
+  FirstFit(size_t packs, int64_t room)
+      : leaves_(std::bit_ceil(std::max<size_t>(1, packs))), most_(2 * leaves_, room) {}
+
+  // The first pack with this much room; none if it is more than a pack has.
+  std::optional<size_t> find(int64_t length) const {
+    if (most_[1] < length) return std::nullopt;
+    size_t node = 1;
+    while (node < leaves_) {
+      node *= 2;
+      if (most_[node] < length) ++node;
+    }
+    return node - leaves_;
+  }
+
+  void take(size_t pack, int64_t length) {
+    size_t node = leaves_ + pack;
+    most_[node] -= length;
+    while (node > 1) {
+      node /= 2;
+      most_[node] = std::max(most_[2 * node], most_[2 * node + 1]);
+    }
+  }
+
+ private:
+  size_t leaves_;
+  std::vector<int64_t> most_;  // [2 * leaves_], the root at 1
+};
+
+}  // namespace
 
 std::vector<std::vector<size_t>> pack_sequences(const std::vector<int64_t>& lengths,
                                                 int64_t max_tokens) {
@@ -16,17 +53,12 @@ std::vector<std::vector<size_t>> pack_sequences(const std::vector<int64_t>& leng
                    [&](size_t a, size_t b) { return lengths[a] > lengths[b]; });
 
   std::vector<std::vector<size_t>> packs;
-  std::vector<int64_t> room;
+  FirstFit fit(lengths.size(), max_tokens);
   for (const size_t i : order) {
-    const auto fits =
-        std::find_if(room.begin(), room.end(), [&](int64_t r) { return r >= lengths[i]; });
-    const auto pack = static_cast<size_t>(fits - room.begin());
-    if (fits == room.end()) {
-      packs.emplace_back();
-      room.push_back(max_tokens);
-    }
+    const size_t pack = fit.find(lengths[i]).value_or(packs.size());
+    if (pack == packs.size()) packs.emplace_back();
     packs[pack].push_back(i);
-    room[pack] -= lengths[i];
+    fit.take(pack, lengths[i]);
   }
   return packs;
 }

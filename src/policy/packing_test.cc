@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "base/rng.h"
@@ -42,6 +43,32 @@ TEST(Packing, EverySequenceIsInExactlyOnePackAndNoPackOverflows) {
     EXPECT_LE(packs.size(),
               static_cast<size_t>(2 * total / 128 + 1));  // two half-empty packs never coexist
     EXPECT_EQ(packs, pack_sequences(lengths, 128));
+  }
+}
+
+// The plain search through all packs that the tree stands for.
+std::vector<std::vector<size_t>> first_fit(const std::vector<int64_t>& lengths, int64_t most) {
+  std::vector<size_t> order(lengths.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::ranges::stable_sort(order, [&](size_t a, size_t b) { return lengths[a] > lengths[b]; });
+  std::vector<std::vector<size_t>> packs;
+  std::vector<int64_t> room;
+  for (const size_t i : order) {
+    size_t pack = 0;
+    while (pack < packs.size() && room[pack] < lengths[i]) ++pack;
+    if (pack == packs.size()) packs.emplace_back(), room.push_back(most);
+    packs[pack].push_back(i);
+    room[pack] -= lengths[i];
+  }
+  return packs;
+}
+
+TEST(Packing, ThePacksAreThoseOfThePlainSearch) {
+  CounterRng rng(7);
+  for (int trial = 0; trial < 200; ++trial) {
+    std::vector<int64_t> lengths;
+    for (uint64_t i = rng.next_below(70); i > 0; --i) lengths.push_back(rng.next_int(0, 150));
+    ASSERT_EQ(pack_sequences(lengths, 128), first_fit(lengths, 128));
   }
 }
 

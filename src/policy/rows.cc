@@ -47,21 +47,27 @@ int64_t newest_version(const data::Sample& sample) {
   return newest;
 }
 
-void mark_loss(const data::Sample& sample, bool train_earlier_segments, data::TrainRow& row) {
+// What make_rows() is told of all groups.
+struct RowOptions {
+  bool train_earlier_segments;
+  int64_t version;
+};
+
+void mark_tokens(const data::Sample& sample, const RowOptions& options, data::TrainRow& row) {
   const int64_t newest = newest_version(sample);
-  row.version = newest;
   for (const auto& segment : sample.segments) {
-    if (!train_earlier_segments && segment.version < newest) continue;
-    row.version = std::min(row.version, segment.version);
+    const bool trained = options.train_earlier_segments || segment.version == newest;
     for (int t = segment.begin; t < segment.end; ++t) {
-      row.loss_mask[static_cast<size_t>(row.prompt_length + t)] = 1;
+      const auto at = static_cast<size_t>(row.prompt_length + t);
+      row.loss_mask[at] = trained;
+      row.fresh[at] = segment.version == options.version;
     }
   }
   row.loss_mask[0] = 0;
 }
 
 data::TrainRow make_row(const data::Sample& sample, const data::Verdict& verdict, int64_t group,
-                        bool train_earlier_segments) {
+                        const RowOptions& options) {
   data::TrainRow row;
   row.tokens = sample.prompt_tokens;
   row.tokens.insert(row.tokens.end(), sample.tokens.begin(), sample.tokens.end());
@@ -69,7 +75,8 @@ data::TrainRow make_row(const data::Sample& sample, const data::Verdict& verdict
   row.logprobs.assign(sample.prompt_tokens.size(), 0.0f);
   row.logprobs.insert(row.logprobs.end(), sample.logprobs.begin(), sample.logprobs.end());
   row.loss_mask.assign(row.tokens.size(), 0);
-  mark_loss(sample, train_earlier_segments, row);
+  row.fresh.assign(row.tokens.size(), 0);
+  mark_tokens(sample, options, row);
   row.reward = verdict.score;
   row.group = group;
   return row;
@@ -85,13 +92,13 @@ int64_t* exclusion(const data::Sample& sample, const data::Verdict& verdict, Row
 }
 
 Status add_sample(const data::Sample& sample, const data::Verdict& verdict, int64_t group,
-                  bool train_earlier_segments, RowSet& set) {
+                  const RowOptions& options, RowSet& set) {
   if (int64_t* counter = exclusion(sample, verdict, set)) {
     ++*counter;
     return ok_status();
   }
   LS_RETURN_IF_ERROR(check_sample(sample, verdict));
-  auto row = make_row(sample, verdict, group, train_earlier_segments);
+  auto row = make_row(sample, verdict, group, options);
   if (std::find(row.loss_mask.begin(), row.loss_mask.end(), 1) == row.loss_mask.end()) {
     ++set.empty;
   } else {
@@ -110,7 +117,9 @@ void RowSet::report(Metrics& metrics) const {
   metrics["actor/excluded/empty"] = static_cast<double>(empty);
 }
 
-Result<RowSet> make_rows(const std::vector<data::Group>& groups, bool train_earlier_segments) {
+Result<RowSet> make_rows(const std::vector<data::Group>& groups, bool train_earlier_segments,
+                         int64_t version) {
+  const RowOptions options{train_earlier_segments, version};
   RowSet set;
   for (size_t g = 0; g < groups.size(); ++g) {
     const auto& group = groups[g];
@@ -122,7 +131,7 @@ Result<RowSet> make_rows(const std::vector<data::Group>& groups, bool train_earl
     const size_t before = set.rows.size();
     for (size_t j = 0; j < group.samples.size(); ++j) {
       LS_RETURN_IF_ERROR(add_sample(group.samples[j], group.verdicts[j], static_cast<int64_t>(g),
-                                    train_earlier_segments, set));
+                                    options, set));
     }
     set.groups += set.rows.size() > before;
   }

@@ -26,8 +26,10 @@ struct RowSet {
 // The loss covers all response tokens, or, without `train_earlier_segments`, only those of the
 // newest policy version in the sample: earlier segments of a continued rollout are off-policy. The
 // first token of a sequence has no predictor, so an empty prompt costs the first response token its
-// loss. Malformed samples (sizes that disagree, log-probabilities that are not finite) are errors
+// loss. `version` is that of the weights before the update: tokens of that version are fresh.
+// Malformed samples (sizes that disagree, log-probabilities that are not finite) are errors
 // that name the sample.
-Result<RowSet> make_rows(const std::vector<data::Group>& groups, bool train_earlier_segments);
+Result<RowSet> make_rows(const std::vector<data::Group>& groups, bool train_earlier_segments,
+                         int64_t version);
 
 }  // namespace longshot::policy

@@ -38,7 +38,7 @@ data::Group group(std::vector<data::Sample> samples, std::vector<data::Verdict> 
 }
 
 TEST(Rows, ARowIsThePromptThenTheResponseWithTheLossOnTheResponse) {
-  const auto set = make_rows({group({sample({1, 2, 3}, {{0, 3, 4}})}, {scored(0.5)})}, false);
+  const auto set = make_rows({group({sample({1, 2, 3}, {{0, 3, 4}})}, {scored(0.5)})}, false, 4);
   ASSERT_TRUE(set.ok());
   ASSERT_EQ(set->rows.size(), 1u);
   const auto& row = set->rows[0];
@@ -51,8 +51,15 @@ TEST(Rows, ARowIsThePromptThenTheResponseWithTheLossOnTheResponse) {
 
 TEST(Rows, EarlierSegmentsAreOutOfTheLossUnlessAskedFor) {
   const auto g = group({sample({1, 2, 3}, {{0, 2, 3}, {2, 3, 4}})}, {scored(1)});
-  EXPECT_THAT(make_rows({g}, false)->rows[0].loss_mask, ElementsAre(0, 0, 0, 0, 1));
-  EXPECT_THAT(make_rows({g}, true)->rows[0].loss_mask, ElementsAre(0, 0, 1, 1, 1));
+  EXPECT_THAT(make_rows({g}, false, 4)->rows[0].loss_mask, ElementsAre(0, 0, 0, 0, 1));
+  EXPECT_THAT(make_rows({g}, true, 4)->rows[0].loss_mask, ElementsAre(0, 0, 1, 1, 1));
+}
+
+TEST(Rows, TokensOfThePresentVersionAreFresh) {
+  const auto g = group({sample({1, 2, 3}, {{0, 2, 3}, {2, 3, 4}})}, {scored(1)});
+  EXPECT_THAT(make_rows({g}, true, 4)->rows[0].fresh, ElementsAre(0, 0, 0, 0, 1));
+  EXPECT_THAT(make_rows({g}, true, 3)->rows[0].fresh, ElementsAre(0, 0, 1, 1, 0));
+  EXPECT_THAT(make_rows({g}, true, 5)->rows[0].fresh, ElementsAre(0, 0, 0, 0, 0));
 }
 
 TEST(Rows, SamplesThatCannotBeTrainedOnAreCountedByReason) {
@@ -63,7 +70,7 @@ TEST(Rows, SamplesThatCannotBeTrainedOnAreCountedByReason) {
   const auto set = make_rows({group({aborted, partial, good, good, empty},
                                     {scored(1), scored(1), data::Verdict{}, scored(1), scored(0)}),
                               group({good}, {data::Verdict{}}), group({good}, {scored(0)})},
-                             false);
+                             false, 0);
   ASSERT_TRUE(set.ok());
   EXPECT_EQ(set->aborted, 1);
   EXPECT_EQ(set->partial, 1);
@@ -83,7 +90,7 @@ TEST(Rows, WithoutAPromptTheFirstTokenHasNoPredictor) {
   auto s = sample({1, 2}, {{0, 2, 0}}), alone = sample({1}, {{0, 1, 0}});
   s.prompt_tokens.clear();
   alone.prompt_tokens.clear();
-  const auto set = make_rows({group({s, alone}, {scored(1), scored(1)})}, false);
+  const auto set = make_rows({group({s, alone}, {scored(1), scored(1)})}, false, 0);
   ASSERT_TRUE(set.ok());
   ASSERT_EQ(set->rows.size(), 1u);
   EXPECT_THAT(set->rows[0].loss_mask, ElementsAre(0, 1));
@@ -98,14 +105,14 @@ TEST(Rows, MalformedSamplesAreErrorsThatNameTheSample) {
   gap.segments = {{0, 1, 0}};
   infinite.logprobs[1] = -std::numeric_limits<float>::infinity();
   for (const auto& bad : {short_logprobs, gap, infinite}) {
-    const auto set = make_rows({group({bad}, {scored(1)})}, false);
+    const auto set = make_rows({group({bad}, {scored(1)})}, false, 0);
     ASSERT_FALSE(set.ok());
     EXPECT_THAT(set.status().message(), HasSubstr("sample 5 of prompt 'p'"));
   }
   const auto nan =
-      make_rows({group({s}, {scored(std::numeric_limits<double>::quiet_NaN())})}, false);
+      make_rows({group({s}, {scored(std::numeric_limits<double>::quiet_NaN())})}, false, 0);
   EXPECT_THAT(nan.status().message(), HasSubstr("score"));
-  EXPECT_THAT(make_rows({group({s}, {})}, false).status().message(), HasSubstr("verdicts"));
+  EXPECT_THAT(make_rows({group({s}, {})}, false, 0).status().message(), HasSubstr("verdicts"));
 }
 
 }  // namespace

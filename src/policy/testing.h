@@ -10,8 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "base/rng.h"
 #include "data/types.h"
 #include "model/weights.h"
+#include "policy/trainer.h"
 
 namespace longshot::policy {
 
@@ -56,6 +58,32 @@ inline data::Verdict score(double value) {
   v.scored = true;
   v.score = value;
   return v;
+}
+
+// Groups of random responses of 3 to 12 tokens, rewarded if the first token is even;
+// log-probabilities are those of the trainer's present weights.
+inline std::vector<data::Group> make_groups(Trainer& trainer, int problems, int k, uint64_t seed) {
+  CounterRng rng(seed);
+  std::vector<data::Group> groups;
+  for (int g = 0; g < problems; ++g) {
+    data::Group group;
+    group.prompt.id = "p" + std::to_string(g);
+    for (int j = 0; j < k; ++j) {
+      std::vector<data::TokenId> tokens;
+      for (int64_t t = rng.next_int(3, 12); t > 0; --t) {
+        tokens.push_back(static_cast<data::TokenId>(rng.next_below(32)));
+      }
+      auto sample = response(tokens, {});
+      std::vector<data::TokenId> all = sample.prompt_tokens;
+      all.insert(all.end(), tokens.begin(), tokens.end());
+      const auto logprobs = trainer.logprobs({all}, 1.0)[0];
+      sample.logprobs.assign(logprobs.end() - static_cast<long>(tokens.size()), logprobs.end());
+      group.verdicts.push_back(score(tokens[0] % 2 == 0 ? 1 : 0));
+      group.samples.push_back(std::move(sample));
+    }
+    groups.push_back(std::move(group));
+  }
+  return groups;
 }
 
 // The largest |a - b| over all weights; equal(a, b) compares bits.

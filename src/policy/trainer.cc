@@ -7,19 +7,16 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "base/clock.h"
-#include "base/log.h"
-#include "base/rng.h"
-#include "policy/as_recorded.h"
 #include "policy/cost_metrics.h"
-#include "policy/fit_batch.h"
-#include "policy/loss/objective.h"
 #include "policy/optimizer.h"
 #include "policy/packing.h"
 #include "policy/pass.h"
 #include "policy/schedule.h"
+#include "policy/update.h"
 
 namespace longshot::policy {
 namespace {
@@ -34,10 +31,6 @@ auto at_border(const char* what, F&& body) -> decltype(body()) {
   } catch (const std::exception& error) {
     return internal_error(fmt::format("{}: {}", what, error.what()));
   }
-}
-
-bool all_zero(const std::vector<float>& values) {
-  return std::all_of(values.begin(), values.end(), [](float v) { return v == 0.0f; });
 }
 
 std::vector<PassRow> pass_rows(const std::vector<Trainer::SupervisedRow>& rows) {
@@ -66,28 +59,14 @@ struct Trainer::Impl {
   AlgorithmOptions algorithm;
   AdamW optimizer;
   Compute compute;
+  std::optional<FrozenModel> kl_model = std::nullopt;
   double peak_flops = 0;
 
   Status check_options() const;
   std::vector<MicroBatch> micro_batches(const std::vector<PassRow>& rows, int64_t wanted) {
     return make_micro_batches(rows, compute.pass_size(wanted));
   }
-  Result<Metrics> fit(const std::vector<data::Group>& groups, uint64_t seed, int64_t iteration);
-  std::vector<std::vector<double>> present_logprobs(const Batch& batch);
-  Status mini_batch_step(const Batch& batch, const std::vector<size_t>& rows,
-                         const BoundObjective& objective, FitStats& stats);
-  // False if the gradient is exactly 0: then no weight has one.
-  bool accumulate(const Batch& batch, const std::vector<size_t>& rows,
-                  const BoundObjective& objective, FitStats& stats);
-  struct WeightedRow {
-    size_t row;
-    double weight;
-  };
-  bool accumulate_rows(const Batch& batch, const std::vector<WeightedRow>& rows,
-                       const BoundObjective& objective, FitStats& stats);
-  std::vector<float> expected_gradient(const Batch& batch, const std::vector<WeightedRow>& rows,
-                                       const MicroBatch& micro,
-                                       const BoundObjective& objective) const;
+  Result<Metrics> fit(const std::vector<data::Group>& groups, const FitKey& key);
   Result<Metrics> supervised_step(const std::vector<PassRow>& rows, int64_t micro_batch_tokens);
 };
 
@@ -106,173 +85,11 @@ Status Trainer::Impl::check_options() const {
   return ok_status();
 }
 
-Result<Metrics> Trainer::Impl::fit(const std::vector<data::Group>& groups, uint64_t seed,
-                                   int64_t iteration) {
-  const Stopwatch watch;
+Result<Metrics> Trainer::Impl::fit(const std::vector<data::Group>& groups, const FitKey& key) {
   LS_RETURN_IF_ERROR(check_options());
-  LS_ASSIGN_OR_RETURN(const BoundObjective objective, make_objective(algorithm));
-  LS_ASSIGN_OR_RETURN(Batch batch, make_batch(groups, algorithm));
-  // A single step has the reference in its own forward pass.
-  const bool later_steps = algorithm.mini_batches * algorithm.epochs > 1;
-  if (algorithm.reference == "trainer" && later_steps) batch.reference = present_logprobs(batch);
-  if (batch.groups.empty()) log::warn("iteration {}: no sample to train on", iteration + 1);
-  if (algorithm.reset_optimizer) optimizer.reset();
-
-  FitStats stats;
-  for (const double a : batch.advantages) stats.advantage.add(a);
-  const uint64_t key = hash_combine(seed, static_cast<uint64_t>(iteration));
-  for (int epoch = 0; epoch < algorithm.epochs; ++epoch) {
-    const uint64_t epoch_key = hash_combine(key, static_cast<uint64_t>(epoch));
-    for (const auto& part : random_parts(batch.groups.size(), algorithm.mini_batches, epoch_key)) {
-      std::vector<size_t> rows;
-      for (const size_t g : part)
-        rows.insert(rows.end(), batch.groups[g].begin(), batch.groups[g].end());
-      LS_RETURN_IF_ERROR(mini_batch_step(batch, rows, objective, stats));
-    }
-  }
-  Metrics metrics;
-  batch.set.report(metrics);
-  stats.report(watch.seconds(), metrics);
-  report_cost({weights, optimizer, compute, peak_flops}, stats.flops, watch.seconds(), metrics);
-  return metrics;
-}
-
-std::vector<std::vector<double>> Trainer::Impl::present_logprobs(const Batch& batch) {
-  const at::NoGradGuard no_grad;
-  std::vector<PassRow> inputs;
-  for (const auto& row : batch.set.rows)
-    inputs.push_back({row.tokens, row.loss_mask, row.prompt_length});
-  std::vector<std::vector<double>> out(inputs.size());
-  for (const MicroBatch& micro : micro_batches(inputs, algorithm.micro_batch_tokens)) {
-    const Pass pass(compute, weights, micro, algorithm.temperature, false);
-    for (size_t r = 0; r < micro.rows.size(); ++r) {
-      out[micro.rows[r]].assign(pass.logprobs().begin() + static_cast<long>(micro.begins[r]),
-                                pass.logprobs().begin() + static_cast<long>(micro.begins[r + 1]));
-    }
-  }
-  return out;
-}
-
-Status Trainer::Impl::mini_batch_step(const Batch& batch, const std::vector<size_t>& rows,
-                                      const BoundObjective& objective, FitStats& stats) {
-  weights.zero_grad();
-  stats.step_loss = stats.step_kl = 0;
-  const bool any_gradient = accumulate(batch, rows, objective, stats);
-  stats.loss.add(stats.step_loss);
-  stats.kl_loss.add(stats.step_kl);
-  stats.policy_loss.add(stats.step_loss - stats.step_kl);
-  if (!any_gradient) {
-    ++stats.flat;
-    optimizer.pass_step();
-    return ok_status();
-  }
-  LS_ASSIGN_OR_RETURN(const AdamW::Step step, optimizer.step(weights));
-  ++stats.steps;
-  stats.skipped += step.skipped;
-  stats.lr = step.lr;
-  if (!step.skipped) stats.grad_norm.add(step.grad_norm);
-  return ok_status();
-}
-
-// Rows whose gradient is 0 as long as the present log-probabilities are those recorded are left out, unless those that
-// are computed show that they are not. One is computed even if all could be left out.
-bool Trainer::Impl::accumulate(const Batch& batch, const std::vector<size_t>& rows,
-                               const BoundObjective& objective, FitStats& stats) {
-  std::vector<int64_t> group;
-  for (const size_t i : rows) group.push_back(batch.set.rows[i].group);
-  const std::vector<double> weight = response_weights(group);
-  const bool unchanged = stats.steps == 0;
-  std::vector<WeightedRow> first, flat;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const data::TrainRow& row = batch.set.rows[rows[i]];
-    const bool leave = unchanged && stats.as_recorded && row.version == batch.newest &&
-                       is_flat(row, batch.advantages[rows[i]], objective);
-    (leave ? flat : first).push_back({rows[i], weight[i]});
-  }
-  if (first.empty() && !flat.empty() && stats.difference.count() == 0) {
-    first.push_back(flat.back());
-    flat.pop_back();
-  }
-  bool any_gradient = accumulate_rows(batch, first, objective, stats);
-  if (stats.as_recorded) {
-    stats.flat_samples += static_cast<int64_t>(flat.size());
-  } else {
-    any_gradient = accumulate_rows(batch, flat, objective, stats) || any_gradient;
-  }
-  return any_gradient;
-}
-
-// What the weights that produced all rows of a micro-batch will get; empty if others have produced some.
-std::vector<float> Trainer::Impl::expected_gradient(const Batch& batch,
-                                                    const std::vector<WeightedRow>& rows,
-                                                    const MicroBatch& micro,
-                                                    const BoundObjective& objective) const {
-  std::vector<float> out;
-  for (const size_t r : micro.rows) {
-    const data::TrainRow& row = batch.set.rows[rows[r].row];
-    if (row.version != batch.newest) return {};
-    for (const double g : gradient_as_recorded(row, batch.advantages[rows[r].row], objective))
-      out.push_back(static_cast<float>(rows[r].weight * g));
-  }
-  return out;
-}
-
-bool Trainer::Impl::accumulate_rows(const Batch& batch, const std::vector<WeightedRow>& rows,
-                                    const BoundObjective& objective, FitStats& stats) {
-  const bool unchanged = stats.steps == 0;
-  std::vector<PassRow> inputs;
-  for (const auto& [index, weight] : rows) {
-    const data::TrainRow& row = batch.set.rows[index];
-    inputs.push_back({row.tokens, row.loss_mask, row.prompt_length});
-  }
-  double loss = 0, kl = 0;
-  bool any_gradient = false;
-  for (const MicroBatch& micro : micro_batches(inputs, algorithm.micro_batch_tokens)) {
-    std::vector<float> expected;
-    if (unchanged && stats.as_recorded) expected = expected_gradient(batch, rows, micro, objective);
-    Pass pass(compute, weights, micro, algorithm.temperature, unchanged,
-              all_zero(expected) ? nullptr : &expected);
-    std::vector<float> grad(micro.targets.size());
-    for (size_t r = 0; r < micro.rows.size(); ++r) {
-      const size_t row = rows[micro.rows[r]].row, begin = micro.begins[r],
-                   end = micro.begins[r + 1];
-      const std::vector<double> present(pass.logprobs().begin() + static_cast<long>(begin),
-                                        pass.logprobs().begin() + static_cast<long>(end));
-      std::vector<double> recorded = recorded_logprobs(batch.set.rows[row]);
-      stats.kl.add(present, recorded);
-      for (size_t t = 0; unchanged && t < present.size(); ++t) {
-        stats.difference.add(std::abs(present[t] - recorded[t]));
-      }
-      // Against a reference of the trainer's own the gradient does not depend on what was recorded.
-      stats.as_recorded = stats.as_recorded && (algorithm.reference == "trainer" ||
-                                                !(stats.difference.max() > kRounding));
-      if (algorithm.reference == "trainer") {
-        recorded = unchanged ? present : batch.reference[row];
-      } else if (unchanged) {
-        remove_rounding(present, recorded);
-      }
-      std::vector<double> row_grad(present.size());
-      const ResponseLoss out = objective({present, recorded, batch.advantages[row]}, row_grad);
-      const double w = rows[micro.rows[r]].weight;
-      for (size_t t = 0; t < row_grad.size(); ++t)
-        grad[begin + t] = static_cast<float>(w * row_grad[t]);
-      loss += w * out.loss;
-      kl += w * out.kl;
-      stats.clipped += out.clipped;
-    }
-    for (const float e : pass.entropy()) stats.entropy.add(e);
-    stats.response_tokens += static_cast<int64_t>(micro.targets.size());
-    stats.packed_tokens += micro.batch.total();
-    stats.unshared_tokens += micro.unshared;
-    const bool backward = !all_zero(grad) || !all_zero(expected);
-    stats.flops += pass_flops(weights, work_of(micro, weights.config()), backward);
-    if (!backward) continue;
-    pass.backward(grad);
-    any_gradient = true;
-  }
-  stats.step_loss += loss;
-  stats.step_kl += kl;
-  return any_gradient;
+  return Update({weights, optimizer, compute, algorithm,
+                 kl_model.has_value() ? &*kl_model : nullptr, peak_flops})
+      .run(groups, key);
 }
 
 Result<Metrics> Trainer::Impl::supervised_step(const std::vector<PassRow>& rows,
@@ -317,10 +134,27 @@ Trainer::Trainer(model::Weights weights, OptimizerOptions optimizer, AlgorithmOp
 
 Trainer::~Trainer() = default;
 
-Result<Metrics> Trainer::fit(const std::vector<data::Group>& groups, uint64_t seed,
-                             int64_t iteration) {
+Result<Metrics> Trainer::fit(const std::vector<data::Group>& groups, const FitKey& key) {
   return at_border("policy update",
-                   [&]() -> Result<Metrics> { return impl_->fit(groups, seed, iteration); });
+                   [&]() -> Result<Metrics> { return impl_->fit(groups, key); });
+}
+
+Status Trainer::set_kl_model(model::Weights weights) {
+  const int policy = impl_->weights.config().vocab_size, other = weights.config().vocab_size;
+  if (other != policy) {
+    return invalid_argument(fmt::format(
+        "algorithm.kl_reference has a vocabulary of {} tokens, the policy has {}", other, policy));
+  }
+  weights.set_bf16_products(impl_->weights.bf16_products());
+  Compute compute(weights, impl_->algorithm.compute);
+  impl_->kl_model.emplace(FrozenModel{std::move(weights), std::move(compute)});
+  return ok_status();
+}
+
+void Trainer::use_base_as_kl_model() {
+  LS_CHECK(impl_->weights.lora().rank > 0, "only an adapter has a base");
+  const Status status = set_kl_model(impl_->weights.base());
+  LS_CHECK(status.ok(), status.message());
 }
 
 Result<Metrics> Trainer::supervised_step(const std::vector<SupervisedRow>& rows,

@@ -10,7 +10,6 @@
 #include <string>
 #include <vector>
 
-#include "base/json.h"
 #include "base/metrics.h"
 #include "base/status.h"
 #include "data/types.h"
@@ -20,6 +19,13 @@
 
 namespace longshot::policy {
 
+// Which iteration an update belongs to.
+struct FitKey {
+  int64_t version = 0;  // of the trainer's present weights, as data::Segment counts
+  uint64_t seed = 0;
+  int64_t iteration = 0;
+};
+
 class Trainer {
  public:
   Trainer(model::Weights weights, OptimizerOptions optimizer, AlgorithmOptions algorithm,
@@ -28,9 +34,16 @@ class Trainer {
 
   // One RL iteration: rows from the scored samples of each group, mini-batches in an order keyed by
   // (seed, iteration). Metrics: actor/pg_loss, actor/kl, actor/entropy, actor/grad_norm, actor/lr,
-  // training/rollout_probs_diff_mean and _max (|log pi_rollout - log pi_trainer| at the first
-  // forward of unchanged weights), perf/* , memory/* (GiB). Excluded (erred, aborted) samples are counted.
-  Result<Metrics> fit(const std::vector<data::Group>& groups, uint64_t seed, int64_t iteration);
+  // training/rollout_probs_diff_mean and _max (|log pi_rollout - log pi_trainer| of tokens of the
+  // present version, at the first forward of unchanged weights; absent without such tokens),
+  // perf/*, memory/* (GiB). Excluded (erred, aborted) samples are counted.
+  Result<Metrics> fit(const std::vector<data::Group>& groups, const FitKey& key);
+
+  // The model that the KL penalty of grpo is measured against instead of the reference policy: its
+  // weights are never changed. Error: its vocabulary has another size than the policy's.
+  Status set_kl_model(model::Weights weights);
+  // The same with the policy's own weights without their adapter: no second copy is made.
+  void use_base_as_kl_model();
 
   // One supervised optimizer step: mean negative log-likelihood over masked tokens. Metrics:
   // train/loss, train/grad_norm, train/lr, train/tokens.

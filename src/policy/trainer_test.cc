@@ -31,32 +31,6 @@ OptimizerOptions optimizer(double lr = 1e-2) {
   return o;
 }
 
-// Groups of random responses of 3 to 12 tokens, rewarded if the first token is even;
-// log-probabilities are those of the trainer's present weights.
-std::vector<data::Group> make_groups(Trainer& trainer, int problems, int k, uint64_t seed) {
-  CounterRng rng(seed);
-  std::vector<data::Group> groups;
-  for (int g = 0; g < problems; ++g) {
-    data::Group group;
-    group.prompt.id = "p" + std::to_string(g);
-    for (int j = 0; j < k; ++j) {
-      std::vector<data::TokenId> tokens;
-      for (int64_t t = rng.next_int(3, 12); t > 0; --t) {
-        tokens.push_back(static_cast<data::TokenId>(rng.next_below(32)));
-      }
-      auto sample = response(tokens, {});
-      std::vector<data::TokenId> all = sample.prompt_tokens;
-      all.insert(all.end(), tokens.begin(), tokens.end());
-      const auto logprobs = trainer.logprobs({all}, 1.0)[0];
-      sample.logprobs.assign(logprobs.end() - static_cast<long>(tokens.size()), logprobs.end());
-      group.verdicts.push_back(score(tokens[0] % 2 == 0 ? 1 : 0));
-      group.samples.push_back(std::move(sample));
-    }
-    groups.push_back(std::move(group));
-  }
-  return groups;
-}
-
 // sum_j (r_j - mean r) log pi(y_j): what every algorithm raises, up to its own weighting.
 double rewarded_logprob(Trainer& trainer, const std::vector<data::Group>& groups) {
   double total = 0;
@@ -86,7 +60,7 @@ TEST(Trainer, EveryAlgorithmRaisesRewardedResponsesAboveTheOthers) {
       Trainer trainer(tiny_weights(), optimizer(1e-3), algorithm, 10);
       const auto groups = make_groups(trainer, 8, 4, 5);
       const double before = rewarded_logprob(trainer, groups);
-      const auto metrics = trainer.fit(groups, 1, 0);
+      const auto metrics = trainer.fit(groups, {0, 1, 0});
       ASSERT_TRUE(metrics.ok()) << metrics.status().to_string();
       EXPECT_GT(rewarded_logprob(trainer, groups), before) << name << " " << baseline;
       EXPECT_EQ(trainer.optimizer_step(), 4);
@@ -97,7 +71,7 @@ TEST(Trainer, EveryAlgorithmRaisesRewardedResponsesAboveTheOthers) {
 TEST(Trainer, UnchangedWeightsReproduceTheRecordedLogprobs) {
   Trainer trainer(tiny_weights(), optimizer(), {}, 10);
   const auto groups = make_groups(trainer, 8, 4, 5);
-  const auto metrics = trainer.fit(groups, 1, 0);
+  const auto metrics = trainer.fit(groups, {0, 1, 0});
   ASSERT_TRUE(metrics.ok());
   const auto& m = *metrics;
   EXPECT_LT(m.at("training/rollout_probs_diff_max"), 1e-5);
@@ -119,7 +93,7 @@ TEST(Trainer, AForeignPolicyShowsInTheDifference) {
   AlgorithmOptions one_step;
   one_step.mini_batches = 1;
   Trainer other(tiny_weights(), optimizer(), one_step, 10);
-  EXPECT_NEAR(other.fit(groups, 1, 0)->at("training/rollout_probs_diff_max"), 0.5, 1e-5);
+  EXPECT_NEAR(other.fit(groups, {0, 1, 0})->at("training/rollout_probs_diff_max"), 0.5, 1e-5);
 }
 
 // With reference = "trainer" it does not matter how far the rollout's rounded numbers are off.
@@ -130,18 +104,18 @@ TEST(Trainer, ATrainerReferenceDoesNotDependOnTheRecordedLogprobs) {
       shifted(tiny_weights(), optimizer(), options, 10),
       recorded(tiny_weights(), optimizer(), {}, 10);
   auto groups = make_groups(exact, 8, 4, 5);
-  ASSERT_TRUE(exact.fit(groups, 1, 0).ok());
+  ASSERT_TRUE(exact.fit(groups, {0, 1, 0}).ok());
   for (auto& group : groups) {
     for (auto& sample : group.samples) {
       for (float& logprob : sample.logprobs) logprob -= 0.3f;
     }
   }
-  const auto metrics = shifted.fit(groups, 1, 0);
+  const auto metrics = shifted.fit(groups, {0, 1, 0});
   ASSERT_TRUE(metrics.ok());
   EXPECT_NEAR(metrics->at("training/rollout_probs_diff_mean"), 0.3, 1e-5);
   EXPECT_EQ(metrics->at("actor/optimizer_steps"), 4);
   EXPECT_TRUE(equal(exact.weights(), shifted.weights()));
-  ASSERT_TRUE(recorded.fit(groups, 1, 0).ok());
+  ASSERT_TRUE(recorded.fit(groups, {0, 1, 0}).ok());
   EXPECT_FALSE(equal(exact.weights(), recorded.weights()));
 }
 
@@ -154,7 +128,7 @@ TEST(Trainer, FitIsTheSameBitForBitOnRepeat) {
     const auto run = [&] {
       auto trainer = std::make_unique<Trainer>(tiny_weights(), optimizer(), algorithm, 10);
       const auto groups = make_groups(*trainer, 2, 2, 5);
-      for (int i = 0; i < 2; ++i) EXPECT_TRUE(trainer->fit(groups, 1, i).ok());
+      for (int i = 0; i < 2; ++i) EXPECT_TRUE(trainer->fit(groups, {0, 1, i}).ok());
       return trainer;
     };
     EXPECT_TRUE(equal(run()->weights(), run()->weights())) << threads << " threads";
@@ -164,7 +138,7 @@ TEST(Trainer, FitIsTheSameBitForBitOnRepeat) {
 TEST(Trainer, TheOrderOfMiniBatchesDependsOnSeedAndIteration) {
   const auto run = [](uint64_t seed, int64_t iteration) {
     auto trainer = std::make_unique<Trainer>(tiny_weights(), optimizer(), AlgorithmOptions{}, 10);
-    EXPECT_TRUE(trainer->fit(make_groups(*trainer, 8, 4, 5), seed, iteration).ok());
+    EXPECT_TRUE(trainer->fit(make_groups(*trainer, 8, 4, 5), {0, seed, iteration}).ok());
     return trainer;
   };
   const auto a = run(1, 0), b = run(2, 0), c = run(1, 1);
@@ -179,7 +153,7 @@ TEST(Trainer, MicroBatchCutsDoNotChangeTheStep) {
     auto options = optimizer();
     options.eps = 1e-2;  // a smooth step: rounding of tiny gradients is not amplified
     auto trainer = std::make_unique<Trainer>(tiny_weights(), options, algorithm, 10);
-    EXPECT_TRUE(trainer->fit(make_groups(*trainer, 8, 4, 5), 1, 0).ok());
+    EXPECT_TRUE(trainer->fit(make_groups(*trainer, 8, 4, 5), {0, 1, 0}).ok());
     return trainer;
   };
   const auto whole = run(16384), cut = run(24), single = run(1);
@@ -195,10 +169,10 @@ TEST(Trainer, MicroBatchCutsDoNotChangeTheStep) {
 TEST(Trainer, SamplesWithoutAVerdictAreLeftOutAndCounted) {
   Trainer a(tiny_weights(), optimizer(), {}, 10), b(tiny_weights(), optimizer(), {}, 10);
   auto groups = make_groups(a, 4, 4, 5);
-  ASSERT_TRUE(a.fit(groups, 1, 0).ok());
+  ASSERT_TRUE(a.fit(groups, {0, 1, 0}).ok());
   groups[1].samples.push_back(groups[0].samples[0]);
   groups[1].verdicts.push_back(data::Verdict{});
-  const auto metrics = b.fit(groups, 1, 0);
+  const auto metrics = b.fit(groups, {0, 1, 0});
   ASSERT_TRUE(metrics.ok());
   EXPECT_EQ(metrics->at("actor/excluded/erred"), 1);
   EXPECT_TRUE(equal(a.weights(), b.weights()));
@@ -208,7 +182,7 @@ TEST(Trainer, NothingToTrainOnLeavesTheWeights) {
   Trainer trainer(tiny_weights(), optimizer(), {}, 10);
   auto groups = make_groups(trainer, 2, 2, 5);
   for (auto& group : groups) group.verdicts.assign(2, data::Verdict{});
-  const auto metrics = trainer.fit(groups, 1, 0);
+  const auto metrics = trainer.fit(groups, {0, 1, 0});
   ASSERT_TRUE(metrics.ok());
   EXPECT_EQ(metrics->at("actor/samples"), 0);
   EXPECT_EQ(metrics->at("actor/optimizer_steps"), 0);
@@ -225,7 +199,7 @@ TEST(Trainer, GroupsWithoutVarianceLeaveTheWeightsExactlyAlone) {
       for (float& logprob : sample.logprobs) logprob += rounding = -rounding;
     }
   }
-  const auto metrics = trainer.fit(groups, 1, 0);
+  const auto metrics = trainer.fit(groups, {0, 1, 0});
   ASSERT_TRUE(metrics.ok());
   EXPECT_EQ(metrics->at("actor/flat_mini_batches"), 4);
   EXPECT_EQ(trainer.optimizer_step(), 4);  // the learning-rate schedule goes on
@@ -246,11 +220,11 @@ TEST(Trainer, SamplesWithoutAGradientAreNotComputedAndChangeNothing) {
       for (auto& segment : groups[g].samples[j].segments) segment.version = 7;
     }
   }
-  const auto skipped = skipping.fit(groups, 1, 0);
+  const auto skipped = skipping.fit(groups, {0, 1, 0});
   for (size_t g = 0; g < groups.size(); g += 2) {
     for (auto& sample : groups[g].samples) sample.segments[0].version = 6;
   }
-  const auto computed = computing.fit(groups, 1, 0);
+  const auto computed = computing.fit(groups, {0, 1, 0});
   ASSERT_TRUE(skipped.ok() && computed.ok());
   EXPECT_EQ(skipped->at("actor/flat_samples"), 16);
   EXPECT_EQ(computed->at("actor/flat_samples"), 0);
@@ -266,7 +240,7 @@ TEST(Trainer, ANanGradientSkipsTheStepAndIsCounted) {
     const at::NoGradGuard no_grad;
     trainer.weights().tensors().back().tensor.fill_(std::numeric_limits<float>::quiet_NaN());
   }
-  const auto metrics = trainer.fit(groups, 1, 0);
+  const auto metrics = trainer.fit(groups, {0, 1, 0});
   ASSERT_TRUE(metrics.ok());
   EXPECT_EQ(metrics->at("actor/skipped_steps"), 4);
   const auto clean = tiny_weights();
@@ -278,13 +252,13 @@ TEST(Trainer, OptionsOutOfRangeAreErrors) {
   AlgorithmOptions greedy;
   greedy.temperature = 0;
   Trainer a(tiny_weights(), optimizer(), greedy, 10);
-  EXPECT_THAT(a.fit({}, 1, 0).status().message(), HasSubstr("temperature"));
+  EXPECT_THAT(a.fit({}, {0, 1, 0}).status().message(), HasSubstr("temperature"));
   AlgorithmOptions none;
   none.mini_batches = 0;
   Trainer b(tiny_weights(), optimizer(), none, 10);
-  EXPECT_THAT(b.fit({}, 1, 0).status().message(), HasSubstr("mini_batches"));
+  EXPECT_THAT(b.fit({}, {0, 1, 0}).status().message(), HasSubstr("mini_batches"));
   Trainer c(tiny_weights(), optimizer(-1), {}, 10);
-  EXPECT_THAT(c.fit({}, 1, 0).status().message(), HasSubstr("optim.lr"));
+  EXPECT_THAT(c.fit({}, {0, 1, 0}).status().message(), HasSubstr("optim.lr"));
 }
 
 // ---- supervised ----

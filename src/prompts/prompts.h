@@ -2,9 +2,10 @@
 // Data sets become prompts; samplers choose which ones an iteration sees.
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/json.h"
@@ -110,6 +111,9 @@ struct SamplerOptions {
 // uninterrupted one. Not thread-safe.
 class PromptSampler {
  public:
+  PromptSampler(PromptSampler&&) = default;
+  PromptSampler& operator=(PromptSampler&&) = default;
+
   // Checks the options against the data: known order, table of equal lengths and ascending, no
   // window without a prompt.
   static Result<PromptSampler> create(std::vector<data::Prompt> prompts, SamplerOptions options,
@@ -129,21 +133,39 @@ class PromptSampler {
   const data::Prompt* find(const std::string& prompt_id) const;
   double success_rate(const std::string& prompt_id) const;  // -1 = never recorded
 
-  Json state() const;
+  // What next() and record() change. Plain numbers, 28 bytes for a prompt: cheap enough to be taken
+  // at every iteration.
+  struct Snapshot {
+    struct Visits {
+      double success = -1;  // running success rate, -1 = never recorded
+      int64_t records = 0;
+      int64_t draws = 0;
+    };
+    std::vector<Visits> visits;
+    std::vector<uint32_t> order;  // the present epoch's permutation of the eligible prompts
+    size_t moved = 0;             // entries of `order` from which on it is as start_epoch() made it
+    int64_t epoch = 0, position = 0, calls = 0;
+    int window = -1;  // the window `order` was made for
+  };
+  const Snapshot& snapshot() const { return now_; }
+  // The form for a file: it has an entry for each prompt that was drawn or recorded, not for the
+  // others.
+  Json state(const Snapshot& snapshot) const;
+  Json state() const { return state(now_); }
   // An error if the state was saved with other prompts (ids, contents, answers or difficulties) or
   // another seed. With another order or table the success rates stay and a new epoch begins.
   Status restore(const Json& state);
   size_t size() const { return prompts_.size(); }
+  // Eligible prompts of each curriculum stage; without a curriculum size() alone.
+  std::vector<size_t> stage_sizes() const;
   std::string debug_string() const;
 
  private:
-  struct Visits {
-    double success = -1;  // running success rate, -1 = never recorded
-    int64_t records = 0;
-    int64_t draws = 0;
-  };
+  using Visits = Snapshot::Visits;
   int window_at(int64_t iteration) const;  // row of the curriculum table, -1 = before the first
   bool eligible(size_t prompt, int window) const;
+  // The order of an epoch before any of it is drawn.
+  std::vector<uint32_t> epoch_order(int64_t epoch, int window) const;
   void start_epoch(int window);
   std::vector<uint32_t> next_in_epoch(size_t count, int window);
   std::vector<uint32_t> next_prioritized(size_t count, int window) const;
@@ -152,11 +174,8 @@ class PromptSampler {
   SamplerOptions options_;
   uint64_t seed_;
   uint64_t fingerprint_;  // of the data set
-  std::map<std::string, size_t> index_;
-  std::vector<Visits> visits_;
-  std::vector<uint32_t> order_;  // the present epoch's permutation of the eligible prompts
-  int64_t epoch_ = 0, position_ = 0, calls_ = 0;
-  int window_ = -1;  // the window order_ was made for
+  std::unordered_map<std::string_view, uint32_t> index_;  // by id; views into prompts_
+  Snapshot now_;
 };
 
 }  // namespace longshot::prompts

@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -14,7 +13,6 @@ namespace {
 
 constexpr uint64_t kEpochStream = 0x65706F6368;           // "epoch"
 constexpr uint64_t kPriorityStream = 0x7072696F72697479;  // "priority"
-constexpr int kNoEpoch = -2;  // a window that no iteration has: the next call starts an epoch
 constexpr double kLeastRecordWeight = 0.3;
 
 uint64_t stream_key(uint64_t seed, uint64_t stream, int64_t number) {
@@ -33,13 +31,6 @@ uint64_t fingerprint_of(const std::vector<data::Prompt>& prompts) {
     hash = hash_combine(hash, hash64(fmt::format("{}", p.difficulty)));
   }
   return hash;
-}
-
-uint64_t fingerprint_of(const SamplerOptions& options) {
-  return hash64(fmt::format("{} {} {} {}", options.order,
-                            fmt::join(options.curriculum_iterations, ","),
-                            fmt::join(options.curriculum_min_difficulty, ","),
-                            fmt::join(options.curriculum_max_difficulty, ",")));
 }
 
 Status check_table(const SamplerOptions& options) {
@@ -120,11 +111,12 @@ PromptSampler::PromptSampler(std::vector<data::Prompt> prompts, SamplerOptions o
     : prompts_(std::move(prompts)),
       options_(std::move(options)),
       seed_(seed),
-      fingerprint_(fingerprint_of(prompts_)),
-      visits_(prompts_.size()) {
-  const Status status = check_options(prompts_, options_);
-  LS_CHECK(status.ok(), status.message());
-  for (size_t i = 0; i < prompts_.size(); ++i) index_.emplace(prompts_[i].id, i);
+      fingerprint_(fingerprint_of(prompts_)) {
+  now_.visits.resize(prompts_.size());
+  index_.reserve(prompts_.size());
+  for (size_t i = 0; i < prompts_.size(); ++i)
+    index_.emplace(prompts_[i].id, static_cast<uint32_t>(i));
+  LS_CHECK(index_.size() == prompts_.size(), "ids of prompts are unique");
   start_epoch(-1);
 }
 
@@ -142,33 +134,52 @@ bool PromptSampler::eligible(size_t prompt, int window) const {
          difficulty <= options_.curriculum_max_difficulty[row];
 }
 
-void PromptSampler::start_epoch(int window) {
-  order_.clear();
-  for (size_t i = 0; i < prompts_.size(); ++i) {
-    if (eligible(i, window)) order_.push_back(static_cast<uint32_t>(i));
+std::vector<size_t> PromptSampler::stage_sizes() const {
+  std::vector<size_t> sizes;
+  for (size_t w = 0; w < options_.curriculum_iterations.size(); ++w) {
+    size_t count = 0;
+    for (size_t i = 0; i < prompts_.size(); ++i) count += eligible(i, static_cast<int>(w));
+    sizes.push_back(count);
   }
-  CounterRng rng(stream_key(seed_, kEpochStream, epoch_++));
-  rng.shuffle(order_);
-  position_ = 0;
-  window_ = window;
+  if (sizes.empty()) sizes.push_back(size());
+  return sizes;
+}
+
+std::vector<uint32_t> PromptSampler::epoch_order(int64_t epoch, int window) const {
+  std::vector<uint32_t> order;
+  for (size_t i = 0; i < prompts_.size(); ++i) {
+    if (eligible(i, window)) order.push_back(static_cast<uint32_t>(i));
+  }
+  CounterRng rng(stream_key(seed_, kEpochStream, epoch));
+  rng.shuffle(order);
+  return order;
+}
+
+void PromptSampler::start_epoch(int window) {
+  now_.order = epoch_order(now_.epoch++, window);
+  now_.moved = 0;
+  now_.position = 0;
+  now_.window = window;
 }
 
 // Where a call spans two epochs, prompts it already holds are put off to a
 // later place of the new epoch.
 std::vector<uint32_t> PromptSampler::next_in_epoch(size_t count, int window) {
-  if (window != window_) start_epoch(window);
-  count = std::min(count, order_.size());
+  if (window != now_.window) start_epoch(window);
+  count = std::min(count, now_.order.size());
   std::vector<uint32_t> chosen;
   std::unordered_set<uint32_t> held;
   while (chosen.size() < count) {
-    if (position_ == static_cast<int64_t>(order_.size())) start_epoch(window);
-    const auto at = order_.begin() + position_;
+    if (now_.position == static_cast<int64_t>(now_.order.size())) start_epoch(window);
+    const auto at = now_.order.begin() + now_.position;
     const auto fresh =
-        std::find_if(at, order_.end(), [&](uint32_t i) { return !held.contains(i); });
-    LS_CHECK(fresh != order_.end(), "an epoch holds more prompts than one call takes");
+        std::find_if(at, now_.order.end(), [&](uint32_t i) { return !held.contains(i); });
+    LS_CHECK(fresh != now_.order.end(), "an epoch holds more prompts than one call takes");
+    if (fresh != at)
+      now_.moved = std::max(now_.moved, static_cast<size_t>(fresh + 1 - now_.order.begin()));
     std::rotate(at, fresh, fresh + 1);
-    held.insert(order_[static_cast<size_t>(position_)]);
-    chosen.push_back(order_[static_cast<size_t>(position_++)]);
+    held.insert(now_.order[static_cast<size_t>(now_.position)]);
+    chosen.push_back(now_.order[static_cast<size_t>(now_.position++)]);
   }
   return chosen;
 }
@@ -177,13 +188,13 @@ std::vector<uint32_t> PromptSampler::next_in_epoch(size_t count, int window) {
 // (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006)
 // are distributed as draws one after the other in proportion to w.
 std::vector<uint32_t> PromptSampler::next_prioritized(size_t count, int window) const {
-  CounterRng rng(stream_key(seed_, kPriorityStream, calls_));
+  CounterRng rng(stream_key(seed_, kPriorityStream, now_.calls));
   std::vector<std::pair<double, uint32_t>> keys;
   for (size_t i = 0; i < prompts_.size(); ++i) {
     const double u = 1.0 - rng.next_double();  // in (0, 1]
     if (!eligible(i, window)) continue;
     const double weight =
-        std::max(options_.prioritized_floor, 1.0 - std::max(0.0, visits_[i].success));
+        std::max(options_.prioritized_floor, 1.0 - std::max(0.0, now_.visits[i].success));
     keys.emplace_back(std::log(u) / weight, static_cast<uint32_t>(i));
   }
   count = std::min(count, keys.size());
@@ -200,10 +211,10 @@ std::vector<data::Draw> PromptSampler::next(int count, int64_t iteration) {
   const auto wanted = static_cast<size_t>(count);
   const auto chosen = options_.order == "prioritized" ? next_prioritized(wanted, window)
                                                       : next_in_epoch(wanted, window);
-  ++calls_;
+  ++now_.calls;
   std::vector<data::Draw> draws;
   for (const uint32_t i : chosen) {
-    draws.push_back({prompts_[i], hash_combine(seed_, static_cast<uint64_t>(visits_[i].draws++))});
+    draws.push_back({prompts_[i], hash_combine(seed_, static_cast<uint64_t>(now_.visits[i].draws++))});
   }
   return draws;
 }
@@ -211,7 +222,7 @@ std::vector<data::Draw> PromptSampler::next(int count, int64_t iteration) {
 void PromptSampler::record(const std::string& prompt_id, double mean_correct) {
   const auto it = index_.find(prompt_id);
   if (it == index_.end()) return;
-  Visits& visits = visits_[it->second];
+  Visits& visits = now_.visits[it->second];
   const double weight = std::max(kLeastRecordWeight, 1.0 / static_cast<double>(++visits.records));
   visits.success =
       visits.success < 0 ? mean_correct : visits.success + weight * (mean_correct - visits.success);
@@ -224,107 +235,15 @@ const data::Prompt* PromptSampler::find(const std::string& prompt_id) const {
 
 double PromptSampler::success_rate(const std::string& prompt_id) const {
   const auto it = index_.find(prompt_id);
-  return it == index_.end() ? -1 : visits_[it->second].success;
-}
-
-Json PromptSampler::state() const {
-  Json success = Json::array(), records = Json::array(), draws = Json::array();
-  for (const Visits& v : visits_) {
-    success.push_back(v.success);
-    records.push_back(v.records);
-    draws.push_back(v.draws);
-  }
-  return {{"seed", seed_},
-          {"prompts", prompts_.size()},
-          {"fingerprint", fingerprint_},
-          {"options", fingerprint_of(options_)},
-          {"success", success},
-          {"records", records},
-          {"draws", draws},
-          {"order", order_},
-          {"window", window_},
-          {"epoch", epoch_},
-          {"position", position_},
-          {"calls", calls_}};
-}
-
-namespace {
-
-// The parts of a saved state, read and checked before any of them is taken
-// over.
-struct SavedState {
-  uint64_t seed = 0, fingerprint = 0, options = 0;
-  size_t prompts = 0;
-  std::vector<double> success;
-  std::vector<int64_t> records, draws;
-  std::vector<uint32_t> order;
-  int window = -1;
-  int64_t epoch = 0, position = 0, calls = 0;
-};
-
-Result<SavedState> parse_state(const Json& json) {
-  const std::string where = "saved prompt sampler";
-  SavedState s;
-  LS_ASSIGN_OR_RETURN(s.seed, json_get<uint64_t>(json, "seed", where));
-  LS_ASSIGN_OR_RETURN(s.fingerprint, json_get<uint64_t>(json, "fingerprint", where));
-  LS_ASSIGN_OR_RETURN(s.options, json_get<uint64_t>(json, "options", where));
-  LS_ASSIGN_OR_RETURN(s.prompts, json_get<size_t>(json, "prompts", where));
-  LS_ASSIGN_OR_RETURN(s.success, json_get<std::vector<double>>(json, "success", where));
-  LS_ASSIGN_OR_RETURN(s.records, json_get<std::vector<int64_t>>(json, "records", where));
-  LS_ASSIGN_OR_RETURN(s.draws, json_get<std::vector<int64_t>>(json, "draws", where));
-  LS_ASSIGN_OR_RETURN(s.order, json_get<std::vector<uint32_t>>(json, "order", where));
-  LS_ASSIGN_OR_RETURN(s.window, json_get<int>(json, "window", where));
-  LS_ASSIGN_OR_RETURN(s.epoch, json_get<int64_t>(json, "epoch", where));
-  LS_ASSIGN_OR_RETURN(s.position, json_get<int64_t>(json, "position", where));
-  LS_ASSIGN_OR_RETURN(s.calls, json_get<int64_t>(json, "calls", where));
-  return s;
-}
-
-Status check_state(const SavedState& s, size_t prompts) {
-  const bool lengths = s.success.size() == prompts && s.records.size() == prompts &&
-                       s.draws.size() == prompts && s.order.size() <= prompts;
-  const bool position = s.position >= 0 && s.position <= static_cast<int64_t>(s.order.size());
-  const bool indices =
-      std::all_of(s.order.begin(), s.order.end(), [&](uint32_t i) { return i < prompts; });
-  if (!lengths || !position || !indices) return corrupt("saved prompt sampler: contradicts itself");
-  return ok_status();
-}
-
-}  // namespace
-
-Status PromptSampler::restore(const Json& state) {
-  LS_ASSIGN_OR_RETURN(SavedState saved, parse_state(state));
-  if (saved.fingerprint != fingerprint_) {
-    return invalid_argument(
-        fmt::format("the data set has changed since the checkpoint ({} prompts "
-                    "then, {} now, other "
-                    "contents): resume with the "
-                    "same data files and prompt options, or start a new run",
-                    saved.prompts, prompts_.size()));
-  }
-  if (saved.seed != seed_) {
-    return invalid_argument(
-        fmt::format("the seed has changed since the checkpoint ({} then, {} "
-                    "now): resume with the same seed",
-                    saved.seed, seed_));
-  }
-  LS_RETURN_IF_ERROR(check_state(saved, prompts_.size()));
-  for (size_t i = 0; i < visits_.size(); ++i)
-    visits_[i] = {saved.success[i], saved.records[i], saved.draws[i]};
-  order_ = std::move(saved.order);
-  window_ = saved.options == fingerprint_of(options_) ? saved.window : kNoEpoch;
-  epoch_ = saved.epoch;
-  position_ = saved.position;
-  calls_ = saved.calls;
-  return ok_status();
+  return it == index_.end() ? -1 : now_.visits[it->second].success;
 }
 
 std::string PromptSampler::debug_string() const {
   const auto seen =
-      std::count_if(visits_.begin(), visits_.end(), [](const Visits& v) { return v.draws > 0; });
+      std::count_if(now_.visits.begin(), now_.visits.end(), [](const Visits& v) { return v.draws > 0; });
   double sum = 0;
   int64_t rated = 0;
-  for (const Visits& v : visits_) {
+  for (const Visits& v : now_.visits) {
     if (v.success < 0) continue;
     sum += v.success;
     ++rated;
@@ -332,7 +251,7 @@ std::string PromptSampler::debug_string() const {
   return fmt::format(
       "{} sampler: {} prompts, {} seen, epoch {}, position {} of {}, mean "
       "success {:.3f} of {}",
-      options_.order, prompts_.size(), seen, epoch_, position_, order_.size(),
+      options_.order, prompts_.size(), seen, now_.epoch, now_.position, now_.order.size(),
       rated == 0 ? 0.0 : sum / static_cast<double>(rated), rated);
 }
 

@@ -105,7 +105,8 @@ TEST(AnySampler, SecondVisitHasAnotherSeed) {
 TEST(AnySampler, RestoredGoesOnAsUninterrupted) {
   for (const std::string order : {"uniform", "curriculum", "prioritized"}) {
     for (const int stop : {0, 1, 7, 23, 24, 25, 60}) {
-      PromptSampler whole(make_prompts(40, 4), of_order(order), 11), resumed = whole;
+      PromptSampler whole(make_prompts(40, 4), of_order(order), 11),
+          resumed(make_prompts(40, 4), of_order(order), 11);
       const auto step = [](PromptSampler& sampler, int i) {
         const auto ids = ids_of(sampler.next(7, i));
         for (const auto& id : ids)
@@ -142,9 +143,32 @@ TEST(AnySampler, RefusesStateOfAnotherDataSet) {
   Json damaged = saved.state();
   damaged.erase("draws");
   EXPECT_THAT(same.restore(damaged).message(), HasSubstr("'draws' is missing"));
+  for (const char* member : {"visited", "draws", "moved"}) {
+    damaged = saved.state();
+    damaged[member].push_back(99);
+    EXPECT_FALSE(same.restore(damaged).ok()) << member;
+  }
   damaged = saved.state();
-  damaged["order"][0] = 99;
+  damaged["position"] = 9;
   EXPECT_FALSE(same.restore(damaged).ok());
+}
+
+// A file of a run that has seen little of a large data set is small.
+TEST(AnySampler, SavesOnlyThePromptsThatWereSeen) {
+  PromptSampler sampler(make_prompts(5000), {}, 1);
+  for (int i = 0; i < 3; ++i) sampler.next(4, i);
+  sampler.record("p4999", 0.5);
+  EXPECT_LE(sampler.state()["visited"].size(), 13u);
+  EXPECT_LT(sampler.state().dump().size(), 1000u);
+  PromptSampler restored(make_prompts(5000), {}, 1);
+  ASSERT_TRUE(restored.restore(sampler.state()).ok());
+  EXPECT_EQ(ids_of(restored.next(2000, 3)), ids_of(sampler.next(2000, 3)));
+}
+
+TEST(AnySampler, StageSizesCountTheEligiblePrompts) {
+  EXPECT_EQ(PromptSampler(make_prompts(8), {}, 1).stage_sizes(), std::vector<size_t>{8});
+  EXPECT_EQ(PromptSampler(make_prompts(40, 4), curriculum(), 1).stage_sizes(),
+            (std::vector<size_t>{40, 20}));
 }
 
 TEST(AnySampler, KeepsRatesWhenTheOrderChanges) {

@@ -31,16 +31,6 @@ Table::Key key_of(const Sample& sample) {
   return {sample.prompt_id, sample.seed};
 }
 
-// The oldest version among the tokens of the newest segment of each sample: what training relies
-// on.
-int64_t oldest_version(const Entry& entry) {
-  int64_t oldest = INT64_MAX;
-  for (const Sample& s : entry.samples) {
-    if (!s.segments.empty()) oldest = std::min(oldest, s.segments.back().version);
-  }
-  return oldest;
-}
-
 // Samples arrive in completion order; a group is always handed out by sample index.
 data::Group to_group(Entry& entry) {
   std::vector<size_t> order(entry.samples.size());
@@ -72,7 +62,7 @@ Json sample_record(const Sample& sample, const Verdict* verdict) {
 }  // namespace
 
 std::string Limits::debug_string() const {
-  return fmt::format("staleness <= {}, groups <= {}", staleness, max_groups);
+  return fmt::format("staleness <= {}", staleness);
 }
 
 Entry& Table::open(const data::Prompt& prompt, uint64_t seed, int expected) {
@@ -207,25 +197,29 @@ Status ReplayBuffer::drop(const Table::Key& key, const std::string& reason) {
   return log_and_apply({{"op", "erase"}, {"key", key_json(key)}, {"reason", reason}});
 }
 
-Status ReplayBuffer::enforce_limits(int64_t version) {
+int64_t ReplayBuffer::oldest_version(const Entry& entry) const {
+  int64_t oldest = INT64_MAX;
+  for (const Sample& s : entry.samples) {
+    if (s.segments.empty()) continue;
+    const auto& segment = limits_.train_earlier_segments ? s.segments.front() : s.segments.back();
+    oldest = std::min(oldest, segment.version);
+  }
+  return oldest;
+}
+
+// An unfinished group only becomes older: it is not worth finishing.
+Status ReplayBuffer::drop_stale(int64_t version) {
+  if (limits_.staleness < 0) return ok_status();
   for (Entry* entry : table_.entries()) {
-    const bool stale = limits_.staleness >= 0 && entry->complete() &&
-                       version - oldest_version(*entry) > limits_.staleness;
-    if (!stale) continue;
+    if (oldest_version(*entry) >= version - limits_.staleness) continue;
     ++dropped_stale_;
     LS_RETURN_IF_ERROR(drop({entry->prompt.id, entry->seed}, "stale"));
-  }
-  for (Entry* entry : table_.entries()) {
-    if (static_cast<int>(table_.size()) <= limits_.max_groups) break;
-    if (!entry->complete()) continue;
-    ++dropped_full_;
-    LS_RETURN_IF_ERROR(drop({entry->prompt.id, entry->seed}, "full"));
   }
   return ok_status();
 }
 
 Result<std::vector<data::Group>> ReplayBuffer::take(size_t count, int64_t version, uint64_t draw) {
-  LS_RETURN_IF_ERROR(enforce_limits(version));
+  LS_RETURN_IF_ERROR(drop_stale(version));
   std::vector<Entry*> complete;
   std::vector<Candidate> candidates;
   for (Entry* entry : table_.entries()) {
@@ -240,12 +234,6 @@ Result<std::vector<data::Group>> ReplayBuffer::take(size_t count, int64_t versio
     LS_RETURN_IF_ERROR(drop(key, "taken"));
   }
   return groups;
-}
-
-size_t ReplayBuffer::unfinished_groups() {
-  size_t count = 0;
-  for (Entry* entry : table_.entries()) count += entry->complete() ? 0 : 1;
-  return count;
 }
 
 const data::Prompt* ReplayBuffer::find_prompt(const std::string& prompt_id, uint64_t seed) {
@@ -290,14 +278,17 @@ Status ReplayBuffer::remove_journals_except(const std::vector<std::string>& keep
 }
 
 Metrics ReplayBuffer::take_metrics() {
-  size_t partials = 0;
-  for (Entry* entry : table_.entries()) partials += entry->partials.size();
+  size_t partials = 0, waiting = 0;
+  for (Entry* entry : table_.entries()) {
+    partials += entry->partials.size();
+    waiting += entry->complete();
+  }
   Metrics metrics = {{"replay/groups", static_cast<double>(table_.size())},
+                     {"replay/waiting", static_cast<double>(waiting)},
                      {"replay/partials", static_cast<double>(partials)},
                      {"replay/dropped_stale", static_cast<double>(dropped_stale_)},
-                     {"replay/dropped_full", static_cast<double>(dropped_full_)},
                      {"replay/journal_bytes", static_cast<double>(journal_.offset())}};
-  dropped_stale_ = dropped_full_ = 0;
+  dropped_stale_ = 0;
   return metrics;
 }
 

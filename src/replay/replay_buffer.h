@@ -20,11 +20,12 @@ namespace longshot::replay {
 
 // When a group may no longer be used.
 struct Limits {
-  // Newest version minus the oldest version among the group's tokens that are still trained on. 0
-  // would refuse every partial rollout whose last segment is old; groups above the limit are
-  // dropped and counted. -1 = no limit.
+  // The present policy version minus the oldest version among the tokens of the group's finished
+  // samples that would be trained on. Groups above the limit are dropped and counted, unfinished
+  // ones with what they have. -1 = no limit.
   int64_t staleness = -1;
-  int max_groups = 4096;  // complete and unfinished; the oldest complete ones are dropped first
+  // Which tokens of a sample are trained on: all, or those of its newest version.
+  bool train_earlier_segments = false;
   std::string debug_string() const;
 };
 
@@ -81,7 +82,7 @@ class ReplayBuffer {
   // staleness limit at policy version `version` are dropped first. `draw` keys random selectors.
   Result<std::vector<data::Group>> take(size_t count, int64_t version, uint64_t draw);
 
-  size_t unfinished_groups();
+  size_t groups() const { return table_.size(); }  // unfinished and complete ones
   const data::Prompt* find_prompt(const std::string& prompt_id, uint64_t seed);
 
   // A durable position for a checkpoint. Begins a new journal file when most of the present one is
@@ -90,8 +91,8 @@ class ReplayBuffer {
   // Journal files of this folder other than those in `keep` are removed.
   Status remove_journals_except(const std::vector<std::string>& keep);
 
-  // replay/groups, replay/partials, replay/dropped_stale, replay/dropped_full since the last call,
-  // replay/journal_bytes.
+  // replay/groups, replay/waiting (complete groups), replay/partials, replay/dropped_stale since the
+  // last call, replay/journal_bytes.
   Metrics take_metrics();
   std::string debug_string() const;
 
@@ -100,7 +101,9 @@ class ReplayBuffer {
   Status log_and_apply(const Json& record);
   Status start_journal(int64_t number);
   Status drop(const Table::Key& key, const std::string& reason);
-  Status enforce_limits(int64_t version);
+  // The oldest version among the trained tokens of the finished samples.
+  int64_t oldest_version(const Entry& entry) const;
+  Status drop_stale(int64_t version);
   Json snapshot_records();
 
   std::string directory_;
@@ -110,7 +113,7 @@ class ReplayBuffer {
   Journal journal_;
   int64_t journal_number_ = 0;
   int64_t compacted_size_ = 0;  // bytes of the snapshot the present journal began with
-  int64_t dropped_stale_ = 0, dropped_full_ = 0;
+  int64_t dropped_stale_ = 0;
 };
 
 }  // namespace longshot::replay

@@ -71,7 +71,7 @@ TEST_F(ReplayBufferTest, AGroupLeavesOnceAllItsSamplesAreFinishedInIndexOrder) {
   EXPECT_EQ(groups->at(0).prompt.id, "a");
   EXPECT_EQ(groups->at(0).samples[0].index, 0u);
   EXPECT_EQ(groups->at(0).samples[1].index, 1u);
-  EXPECT_EQ(b->unfinished_groups(), 1u);
+  EXPECT_EQ(b->groups(), 1u);
 }
 
 TEST_F(ReplayBufferTest, PartialsLeaveAndComeBackFinished) {
@@ -96,14 +96,50 @@ TEST_F(ReplayBufferTest, StaleGroupsAreDroppedAndCounted) {
   EXPECT_EQ(b->take_metrics()["replay/dropped_stale"], 1);
 }
 
-TEST_F(ReplayBufferTest, TooManyGroupsDropTheOldestCompleteOnes) {
-  auto b = started({.max_groups = 2});
-  ASSERT_TRUE(b->open_groups({draw("a"), draw("b"), draw("c")}, 1).ok());
-  add(*b, {sample("a", 0, FinishReason::stop), sample("b", 0, FinishReason::stop),
-           sample("c", 0, FinishReason::stop)});
-  const auto groups = b->take(9, 0, 0);
-  ASSERT_EQ(groups->size(), 2u);
-  EXPECT_EQ(groups->at(0).prompt.id, "b");
+TEST_F(ReplayBufferTest, AnUnfinishedGroupThatHasBecomeStaleIsGivenUpWithItsPartials) {
+  auto b = started({.staleness = 1});
+  ASSERT_TRUE(b->open_groups({draw("a"), draw("b")}, 2).ok());
+  add(*b, {sample("a", 0, FinishReason::stop, 3), sample("a", 1, FinishReason::partial, 3),
+           sample("b", 0, FinishReason::partial, 3), sample("b", 1, FinishReason::partial, 3)});
+  ASSERT_EQ(b->take(9, 4, 0)->size(), 0u);
+  EXPECT_EQ(b->groups(), 2u);
+  ASSERT_EQ(b->take(9, 5, 0)->size(), 0u);
+  EXPECT_EQ(b->groups(), 1u);  // nothing of b is finished: its last segment may still be new
+  EXPECT_EQ(b->take_partials()->size(), 2u);
+  EXPECT_EQ(b->take_metrics()["replay/dropped_stale"], 1);
+}
+
+TEST_F(ReplayBufferTest, StalenessCountsTheTokensThatAreTrainedOn) {
+  for (const bool earlier : {false, true}) {
+    auto b = started({.staleness = 1, .train_earlier_segments = earlier});
+    ASSERT_TRUE(b->open_groups({draw("a")}, 1).ok());
+    data::Sample continued = sample("a", 0, FinishReason::stop);
+    continued.segments = {{0, 1, 2}, {1, 3, 5}};
+    add(*b, {continued});
+    EXPECT_EQ(b->take(9, 5, 0)->size(), earlier ? 0u : 1u);
+  }
+}
+
+TEST_F(ReplayBufferTest, CompleteGroupsWaitForTheirTurn) {
+  const auto order = [&](const std::string& selector) {
+    ReplayBuffer b(directory_, make_selector(selector).value(), {});
+    EXPECT_TRUE(b.start().ok());
+    EXPECT_TRUE(b.open_groups({draw("a"), draw("b"), draw("c"), draw("d")}, 1).ok());
+    add(b, {sample("a", 0, FinishReason::stop, 1), sample("b", 0, FinishReason::stop, 3),
+            sample("c", 0, FinishReason::stop, 2), sample("d", 0, FinishReason::stop, 3)});
+    std::string ids;
+    for (const uint64_t key : {1, 2}) {
+      const auto groups = b.take(2, 3, key).value();
+      for (const auto& group : groups) ids += group.prompt.id;
+      EXPECT_EQ(b.take_metrics()["replay/waiting"], key == 1 ? 2 : 0);
+    }
+    return ids;
+  };
+  EXPECT_EQ(order("fifo"), "abcd");
+  EXPECT_EQ(order("freshest"), "dbca");
+  const std::string any = order("uniform");
+  EXPECT_NE(any, "abcd");
+  EXPECT_NE(any, "dbca");
 }
 
 // Random operations; from every checkpoint position a restored buffer goes on exactly like the

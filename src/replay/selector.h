@@ -1,5 +1,6 @@
 #pragma once
-// Which complete groups leave the buffer first. A policy object: no storage, no locks.
+// Which complete groups leave the buffer first, where more are complete than an iteration trains on.
+// A policy object: no storage, no locks.
 
 #include <cstdint>
 #include <memory>
@@ -13,7 +14,7 @@ namespace longshot::replay {
 // What a selector may know of a complete group.
 struct Candidate {
   int64_t inserted = 0;        // running number of the group's first insert; older is smaller
-  int64_t oldest_version = 0;  // oldest policy version among its tokens
+  int64_t oldest_version = 0;  // oldest policy version among its trained tokens
 };
 
 class Selector {

@@ -58,6 +58,25 @@ TEST_F(ReportTest, ALaterLineAboutAStepReplacesTheEarlierOne) {
   EXPECT_EQ(run.metrics.at("a"), std::vector<double>{5});
 }
 
+TEST_F(ReportTest, ALongRunIsAveragedDown) {
+  std::string text;
+  for (int step = 1; step <= 4001; ++step) {
+    text += "{\"step\":" + std::to_string(step) + ",\"a\":" + std::to_string(step) +
+            (step % 10 == 0 ? ",\"rare\":7" : "") + "}\n";
+  }
+  write("metrics.jsonl", text);
+  const RunData run = read();
+  ASSERT_EQ(run.steps.size(), 1334u);  // three steps together
+  EXPECT_EQ(run.steps.front(), 3);
+  EXPECT_EQ(run.steps.back(), 4001);
+  EXPECT_EQ(run.metrics.at("a").front(), 2);
+  EXPECT_EQ(run.metrics.at("a").back(), 4000.5);  // what is left over
+  EXPECT_EQ(run.metrics.at("rare")[3], 7);        // steps 10 to 12
+  EXPECT_TRUE(std::isnan(run.metrics.at("rare")[4]));
+  ASSERT_EQ(run.notes.size(), 1u);
+  EXPECT_NE(run.notes[0].find("mean of 3 steps"), std::string::npos);
+}
+
 TEST_F(ReportTest, SamplesAreBoundedAndSpreadOverTheIterations) {
   for (int step = 1; step <= 10; ++step) {
     std::string text;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <functional>
 #include <system_error>
 
@@ -14,22 +15,29 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Calls `use` with each line that is a JSON object; returns the numbers of the other lines.
-std::vector<size_t> for_each_object(const std::string& text,
-                                    const std::function<void(Json&&)>& use) {
+// Calls `use` with each line that is a JSON object; returns the numbers of the other lines. A line at
+// a time, because a long run's file is larger than what is made of it.
+Result<std::vector<size_t>> for_each_object(const fs::path& path,
+                                            const std::function<void(Json&&)>& use) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return io_error("cannot open " + path.string());
   std::vector<size_t> damaged;
-  size_t number = 1;
-  for (size_t begin = 0; begin < text.size(); ++number) {
-    const size_t end = std::min(text.find('\n', begin), text.size());
-    auto json = parse_json(std::string_view(text).substr(begin, end - begin), "line");
+  std::string line;
+  for (size_t number = 1; std::getline(file, line); ++number) {
+    auto json = parse_json(line, "line");
     if (json.ok() && json->is_object()) {
       use(std::move(*json));
-    } else if (end > begin) {
+    } else if (!line.empty()) {
       damaged.push_back(number);
     }
-    begin = end + 1;
   }
+  if (file.bad()) return io_error("cannot read " + path.string());
   return damaged;
+}
+
+Result<int64_t> count_lines(const fs::path& path) {
+  LS_ASSIGN_OR_RETURN(const std::string text, read_file(path));
+  return std::count(text.begin(), text.end(), '\n');
 }
 
 void note_damage(const fs::path& path, const std::vector<size_t>& lines, RunData& run) {
@@ -47,39 +55,77 @@ double number_of(const Json& value) {
   return std::isfinite(number) ? number : kNoValue;
 }
 
-void fill_metrics(const std::map<int64_t, Json>& lines, RunData& run) {
-  for (const auto& [step, line] : lines) {
-    const size_t index = run.steps.size();
-    run.steps.push_back(step);
-    for (const auto& [name, value] : line.items()) {
-      if (name == "step") continue;
-      std::vector<double>& column = run.metrics[name];
-      column.resize(lines.size(), kNoValue);
-      column[index] = number_of(value);
-    }
-  }
-}
-
-Status read_metrics(const fs::path& path, RunData& run) {
-  LS_ASSIGN_OR_RETURN(const std::string text, read_file(path));
-  std::map<int64_t, Json> lines;
+// The figures of metrics.jsonl: a row for each line, a column for each name.
+struct Figures {
+  std::map<int64_t, size_t> row_of;  // by step; of two lines about one step the later
+  std::map<std::string, size_t> column_of;
+  std::vector<std::vector<double>> rows;  // as long as there were columns when the line was read
   int64_t without_step = 0;
-  const auto damaged = for_each_object(text, [&](Json&& line) {
+
+  void add(const Json& line) {
     const auto step = line.find("step");
     if (step == line.end() || !step->is_number_integer()) {
       ++without_step;
       return;
     }
-    // A later line about the same step replaces the earlier one.
-    const int64_t number = step->get<int64_t>();
-    lines[number] = std::move(line);
-  });
-  note_damage(path, damaged, run);
-  if (without_step > 0) {
-    run.notes.push_back(
-        fmt::format("{}: {} lines have no step and were left out", path.string(), without_step));
+    std::vector<double> row(column_of.size(), kNoValue);
+    for (const auto& [name, value] : line.items()) {
+      if (name == "step") continue;
+      const size_t column = column_of.emplace(name, column_of.size()).first->second;
+      if (row.size() <= column) row.resize(column + 1, kNoValue);
+      row[column] = number_of(value);
+    }
+    row_of[step->get<int64_t>()] = rows.size();
+    rows.push_back(std::move(row));
   }
-  fill_metrics(lines, run);
+};
+
+// The mean of some values; those that are missing do not count.
+class Average {
+ public:
+  void add(double value) {
+    if (std::isnan(value)) return;
+    sum_ += value;
+    ++count_;
+  }
+  double value() const { return count_ == 0 ? kNoValue : sum_ / static_cast<double>(count_); }
+
+ private:
+  double sum_ = 0;
+  int64_t count_ = 0;
+};
+
+// One point for each step, or for each `together` of them: their mean, at the last of them.
+void fill_metrics(const Figures& figures, size_t together, RunData& run) {
+  std::vector<Average> means(figures.column_of.size());
+  size_t held = 0, seen = 0;
+  for (const auto& [step, row] : figures.row_of) {
+    const std::vector<double>& values = figures.rows[row];
+    for (size_t c = 0; c < values.size(); ++c) means[c].add(values[c]);
+    ++seen;
+    if (++held < together && seen < figures.row_of.size()) continue;
+    run.steps.push_back(step);
+    for (const auto& [name, column] : figures.column_of)
+      run.metrics[name].push_back(means[column].value());
+    means.assign(means.size(), {});
+    held = 0;
+  }
+}
+
+Status read_metrics(const fs::path& path, RunData& run) {
+  Figures figures;
+  LS_ASSIGN_OR_RETURN(const auto damaged, for_each_object(path, [&](Json&& line) { figures.add(line); }));
+  note_damage(path, damaged, run);
+  if (figures.without_step > 0) {
+    run.notes.push_back(fmt::format("{}: {} lines have no step and were left out", path.string(),
+                                    figures.without_step));
+  }
+  const size_t together = (figures.row_of.size() + kMostPoints - 1) / kMostPoints;
+  if (together > 1) {
+    run.notes.push_back(fmt::format("{}: a point of the charts is the mean of {} steps",
+                                    path.string(), together));
+  }
+  fill_metrics(figures, together, run);
   return ok_status();
 }
 
@@ -120,12 +166,17 @@ Status read_samples(const fs::path& folder, const SampleLimits& limits, RunData&
   const size_t per_file = files.empty() ? 0 : std::max<size_t>(1, budget / files.size());
   for (size_t i = 0; i < files.size(); ++i) {
     const fs::path path = folder / files[i];
-    LS_ASSIGN_OR_RETURN(const std::string text, read_file(path));
+    if (!wanted[i]) {
+      LS_ASSIGN_OR_RETURN(const int64_t lines, count_lines(path));
+      run.sample_count += lines;
+      continue;
+    }
     std::vector<Json> lines;
-    note_damage(path, for_each_object(text, [&](Json&& line) { lines.push_back(std::move(line)); }),
-                run);
+    LS_ASSIGN_OR_RETURN(const auto damaged, for_each_object(path, [&](Json&& line) {
+                          lines.push_back(std::move(line));
+                        }));
+    note_damage(path, damaged, run);
     run.sample_count += static_cast<int64_t>(lines.size());
-    if (!wanted[i]) continue;
     for (const size_t index : evenly_spread(lines.size(), per_file)) {
       run.samples.push_back(page_sample(lines[index], limits));
     }

@@ -16,10 +16,13 @@ namespace longshot::report {
 
 constexpr double kNoValue = std::numeric_limits<double>::quiet_NaN();
 
+// Steps of a chart; a longer run is averaged down to at most as many points.
+constexpr size_t kMostPoints = 2000;
+
 struct RunData {
   std::string name;            // the last part of the path
   std::string folder;          // as given
-  std::vector<int64_t> steps;  // ascending, each once
+  std::vector<int64_t> steps;  // ascending, each once, at most kMostPoints
   std::map<std::string, std::vector<double>>
       metrics;                     // [steps.size()]; kNoValue where a step has none
   std::string config;              // text of config.toml; empty if there is none

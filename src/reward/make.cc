@@ -1,6 +1,7 @@
 // The table of reward functions, and "auto".
 
 #include <algorithm>
+#include <cmath>
 
 #include "reward/code.h"
 #include "reward/judge.h"
@@ -113,6 +114,9 @@ Result<RewardSpec> parse_one(const Json& json, std::span<const RewardType> more,
   }
   LS_ASSIGN_OR_RETURN(RewardSpec spec, json.is_string() ? parse_compact(json.get<std::string>())
                                                         : parse_object(json, where));
+  if (!std::isfinite(spec.weight)) {
+    return invalid_argument(where + ": the weight of '" + spec.type + "' is not a finite number");
+  }
   spec.kind = find_type(spec.type, more);
   if (spec.kind == nullptr) return unknown_type(spec.type, more).with_context(where);
   LS_ASSIGN_OR_RETURN(spec.decides_correct,

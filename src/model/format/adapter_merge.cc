@@ -11,6 +11,7 @@
 
 #include "model/format/adapter.h"
 #include "model/format/adapter_settings.h"
+#include "model/format/model_path.h"
 
 namespace longshot::model {
 namespace {

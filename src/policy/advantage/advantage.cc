@@ -9,6 +9,7 @@ namespace longshot::policy {
 namespace {
 
 constexpr double kStdEpsilon = 1e-6;
+constexpr double kRewardRounding = 1e-12;  // of the larger of two rewards
 
 double mean(const std::vector<double>& values) {
   double sum = 0;
@@ -22,6 +23,10 @@ double sample_std(const std::vector<double>& values) {
   double sum = 0;
   for (const double v : values) sum += (v - center) * (v - center);
   return std::sqrt(sum / static_cast<double>(values.size() - 1));
+}
+
+bool same_reward(double a, double b) {
+  return std::abs(a - b) <= kRewardRounding * std::max(std::abs(a), std::abs(b));
 }
 
 std::vector<double> minus(const std::vector<double>& values, double baseline) {
@@ -42,9 +47,13 @@ GroupValues each_group(const GroupValues& rewards, F advantage_of) {
   return out;
 }
 
+std::vector<double> nothing(const std::vector<double>& group) {
+  return std::vector<double>(group.size(), 0.0);
+}
+
 std::vector<double> centered(const std::vector<double>& group, bool divide_by_std) {
+  if (equal_rewards(group)) return nothing(group);
   auto out = minus(group, mean(group));
-  if (group.size() == 1) out[0] = 0;
   if (divide_by_std) divide(out, sample_std(group) + kStdEpsilon);
   return out;
 }
@@ -58,7 +67,9 @@ GroupValues grpo_rule(const GroupValues& rewards, const AdvantageOptions&) {
 }
 
 GroupValues logz_rule(const GroupValues& rewards, const AdvantageOptions& options) {
-  return each_group(rewards, [&](const auto& g) { return minus(g, log_mean_exp(g, options.tau)); });
+  return each_group(rewards, [&](const auto& g) {
+    return equal_rewards(g) ? nothing(g) : minus(g, log_mean_exp(g, options.tau));
+  });
 }
 
 // r_j - (sum - r_j) / (k - 1) = (r_j - mean) k / (k - 1).
@@ -77,6 +88,7 @@ GroupValues rloo_rule(const GroupValues& rewards, const AdvantageOptions& option
 GroupValues reinforce_rule(const GroupValues& rewards, const AdvantageOptions& options) {
   std::vector<double> all;
   for (const auto& group : rewards) all.insert(all.end(), group.begin(), group.end());
+  if (equal_rewards(all)) return each_group(rewards, nothing);
   const double baseline = mean(all);
   const double divisor = options.divide_by_std ? sample_std(all) + kStdEpsilon : 1.0;
   return each_group(rewards, [&](const auto& g) {
@@ -90,7 +102,9 @@ GroupValues rest_rule(const GroupValues& rewards, const AdvantageOptions&) {
   return each_group(rewards, [](const auto& g) {
     const double best = g.empty() ? 0.0 : *std::max_element(g.begin(), g.end());
     std::vector<double> out(g.size());
-    for (size_t j = 0; j < g.size(); ++j) out[j] = g[j] > 0 && g[j] == best ? 1.0 : 0.0;
+    for (size_t j = 0; j < g.size(); ++j) {
+      out[j] = g[j] > 0 && same_reward(g[j], best) ? 1.0 : 0.0;
+    }
     return out;
   });
 }
@@ -105,6 +119,12 @@ bool is_algorithm(const std::string& name) {
 }
 
 }  // namespace
+
+bool equal_rewards(const std::vector<double>& rewards) {
+  if (rewards.empty()) return true;
+  const auto [low, high] = std::minmax_element(rewards.begin(), rewards.end());
+  return same_reward(*low, *high);
+}
 
 const std::vector<AdvantageRule>& advantage_rules() {
   static const std::vector<AdvantageRule> rules = {

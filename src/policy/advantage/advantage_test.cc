@@ -72,11 +72,32 @@ TEST(Advantage, RestKeepsOnlyTheBestPositiveSamples) {
   EXPECT_THAT(a[2], ElementsAre(0, 1, 0));
 }
 
-TEST(Advantage, EqualRewardsHaveNoAdvantage) {
-  for (const char* rule : {"mean", "logz", "rloo", "grpo"}) {
-    const auto a = run(rule, {{1, 1, 1}, {0, 0}});
-    for (const auto& group : a) EXPECT_THAT(group, testing::Each(near(0))) << rule;
+// Exactly 0, not 1e-17: AdamW scales any gradient up to a full step.
+TEST(Advantage, EqualRewardsHaveExactlyNoAdvantage) {
+  for (const char* rule : {"mean", "logz", "rloo", "grpo", "reinforce"}) {
+    for (const bool divide_by_std : {false, true}) {
+      for (const double value : {0.1, 0.3, 1.0, 0.0, -0.7, 1e-30, 1e300, 1.0 / 3.0}) {
+        for (const size_t k : {1, 2, 3, 7, 8, 64}) {
+          const auto a = run(rule, {std::vector<double>(k, value)},
+                             {.tau = 0.02, .divide_by_std = divide_by_std});
+          EXPECT_THAT(a[0], testing::Each(0.0)) << rule << " " << k << " times " << value;
+        }
+      }
+    }
   }
+}
+
+// Weighted sums of the same parts in another order.
+TEST(Advantage, RewardsThatDifferByRoundingAreEqual) {
+  const std::vector<double> group = {0.1 + 0.2, 0.3, 0.1 * 3, 0.6 - 0.3};
+  ASSERT_NE(group[0], group[1]);
+  EXPECT_TRUE(equal_rewards(group));
+  EXPECT_FALSE(equal_rewards({0.3, 0.3 + 1e-9}));
+  EXPECT_TRUE(equal_rewards({}));
+  for (const char* rule : {"mean", "logz", "rloo", "grpo", "reinforce"}) {
+    EXPECT_THAT(run(rule, {group}, {.tau = 1})[0], testing::Each(0.0)) << rule;
+  }
+  EXPECT_THAT(run("rest", {group})[0], testing::Each(1.0));  // all of them are the best
 }
 
 TEST(Advantage, ASingleSampleHasNoAdvantage) {

@@ -123,5 +123,37 @@ TEST(Bandit, MeanBaselineApproachesTheBoltzmannPolicyAsTauGrows) {
   EXPECT_LT(at_16, at_4 / 8);
 }
 
+// On-policy the mean of k3 is KL(pi || q), and its gradient as a loss is that of KL(q || pi). With
+// A_a = r_a - mean r and the weight beta the stationary policy is pi_a = beta q_a / (beta - A_a).
+TEST(Bandit, TheGrpoPenaltyIsTheDivergenceFromItsModelAndHasItsFixedPoint) {
+  AlgorithmOptions algorithm;
+  algorithm.name = "grpo";
+  algorithm.kl_coef = 2;
+  const BoundObjective objective = make_objective(algorithm).value();
+  const auto q = reference();
+  std::vector<double> logits(q.size(), 0.0), pi(q.size());
+  double kl = 0, mean = 0;
+  for (int step = 0; step < 20000; ++step) {
+    const auto logprobs = log_softmax(logits);
+    kl = mean = 0;
+    for (size_t a = 0; a < q.size(); ++a) mean += (pi[a] = std::exp(logprobs[a])) * kRewards[a];
+    std::vector<double> gradient(q.size(), 0.0);
+    for (size_t a = 0; a < q.size(); ++a) {
+      const std::vector<double> present = {logprobs[a]}, model = {std::log(q[a])};
+      double g = 0;
+      kl += pi[a] * objective({present, present, kRewards[a] - mean, model}, {&g, 1}).kl;
+      for (size_t b = 0; b < q.size(); ++b) gradient[b] += pi[a] * g * ((a == b) - pi[b]);
+    }
+    for (size_t a = 0; a < q.size(); ++a) logits[a] -= 0.2 * gradient[a];
+  }
+  double exact = 0;
+  for (size_t a = 0; a < q.size(); ++a) {
+    exact += pi[a] * std::log(pi[a] / q[a]);
+    EXPECT_NEAR(pi[a], 2 * q[a] / (2 - (kRewards[a] - mean)), 1e-9);
+  }
+  EXPECT_GT(exact, 0.01);
+  EXPECT_NEAR(kl, 2 * exact, 1e-9);
+}
+
 }  // namespace
 }  // namespace longshot::policy

@@ -9,6 +9,8 @@
 namespace longshot::policy {
 namespace {
 
+constexpr double kLargestExponent = 20;
+
 // Sums over a response's tokens, or their means.
 struct SequenceSums {
   double logprob = 0;  // L
@@ -17,13 +19,13 @@ struct SequenceSums {
 };
 
 SequenceSums sums(const ResponseView& r, const ObjectiveOptions& options) {
-  LS_CHECK(r.logprobs.size() == r.recorded.size(), "one recorded log-probability per token");
+  LS_CHECK(r.logprobs.size() == r.reference.size(), "one reference log-probability per token");
   SequenceSums s;
   if (options.length_mean && !r.logprobs.empty())
     s.scale = 1.0 / static_cast<double>(r.logprobs.size());
   for (size_t t = 0; t < r.logprobs.size(); ++t) {
     s.logprob += r.logprobs[t];
-    s.ratio += r.logprobs[t] - r.recorded[t];
+    s.ratio += r.logprobs[t] - r.reference[t];
   }
   s.logprob *= s.scale;
   s.ratio *= s.scale;
@@ -56,12 +58,17 @@ ResponseLoss policy_gradient(const ResponseView& r, const ObjectiveOptions& opti
   return {-r.advantage * s.logprob, 0, 0};
 }
 
+double limited_exp(double x) {
+  return std::exp(std::min(x, kLargestExponent));
+}
+
 ResponseLoss grpo(const ResponseView& r, const ObjectiveOptions& options, std::span<double> grad) {
   const double scale = sums(r, options).scale;
+  const auto kl_reference = r.kl_reference.empty() ? r.reference : r.kl_reference;
+  LS_CHECK(kl_reference.size() == r.logprobs.size(), "one log-probability per token for the KL");
   ResponseLoss out;
   for (size_t t = 0; t < r.logprobs.size(); ++t) {
-    const double log_ratio = r.logprobs[t] - r.recorded[t];
-    const double ratio = std::exp(log_ratio);
+    const double ratio = limited_exp(r.logprobs[t] - r.reference[t]);
     const double plain = ratio * r.advantage;
     const double limited =
         std::clamp(ratio, 1 - options.clip_low, 1 + options.clip_high) * r.advantage;
@@ -70,8 +77,9 @@ ResponseLoss grpo(const ResponseView& r, const ObjectiveOptions& options, std::s
     out.loss -= scale * std::min(plain, limited);
     grad[t] = clipped ? 0.0 : -scale * plain;
     if (options.kl_coef != 0) {
-      const double inverse = std::exp(-log_ratio);
-      out.kl += scale * options.kl_coef * (inverse + log_ratio - 1);
+      const double behind = kl_reference[t] - r.logprobs[t];
+      const double inverse = limited_exp(behind);
+      out.kl += scale * options.kl_coef * (inverse - behind - 1);
       grad[t] += scale * options.kl_coef * (1 - inverse);
     }
   }
@@ -125,6 +133,8 @@ Result<BoundObjective> make_objective(const AlgorithmOptions& a) {
     return invalid_argument(fmt::format("algorithm.kl_coef = {} must be >= 0", a.kl_coef));
   }
   bound.options = {a.tau, a.length_normalize == "mean", a.clip_low, a.clip_high, a.kl_coef};
+  const bool kimi_without_pull = a.name == "kimi" && a.tau == 0;
+  bound.reads_reference = (a.name == "kimi" || a.name == "grpo") && !kimi_without_pull;
   return bound;
 }
 

@@ -3,17 +3,20 @@
 // each token. The trainer knows nothing else of an algorithm. Double arithmetic, no state,
 // thread-safe.
 //
-// Symbols: l_t present log-probability of token t, o_t the recorded one (of the policy that
-// produced it), n tokens, L = sum l_t, rho = sum (l_t - o_t) (both divided by n with
-// length_normalize "mean"), A the advantage.
+// Symbols: l_t present log-probability of token t, o_t that of the reference policy
+// (algorithm.reference: the policy at the start of the iteration, or the one that produced the
+// token), n tokens, L = sum l_t, rho = sum (l_t - o_t) (both divided by n with length_normalize
+// "mean"), A the advantage, q_t the log-probability that the KL penalty compares with: of a fixed
+// model, else o_t.
 //
 //   name       loss of one response                                   d loss / d L
 //   kimi       -A L + (tau / 2) rho^2                                 -A + tau rho
 //   kimi_logz  (A - tau rho)^2 / (2 tau)                              -A + tau rho
 //   pg         -A L                                                   -A
 //   grpo       sum_t [ -min(w_t A, clip(w_t, 1 - clip_low, 1 + clip_high) A) + kl_coef k3_t ],
-//              w_t = exp(l_t - o_t), k3_t = exp(o_t - l_t) - (o_t - l_t) - 1        (2402.03300,
-//              eq. 3 and 4)
+//              w_t = exp(l_t - o_t), k3_t = exp(q_t - l_t) - (q_t - l_t) - 1        (2402.03300,
+//              eq. 3 and 4; k3: Schulman, "Approximating KL divergence", 2020; verl's low_var_kl).
+//              Exponents are limited to 20, as in verl, so that a loss is always finite.
 //
 // kimi: Kimi k1.5 (2501.12599), section 2.3.2; the gradient is the negative of the report's
 // (r - b) grad L - (tau / 2) grad rho^2. kimi_logz is the report's surrogate (r - tau log Z - tau
@@ -38,8 +41,9 @@ namespace longshot::policy {
 // One response: only the tokens that are trained on. Borrowed.
 struct ResponseView {
   std::span<const double> logprobs;  // [n] under the present weights
-  std::span<const double> recorded;  // [n] under the policy that produced them
+  std::span<const double> reference;  // [n] under the reference policy
   double advantage = 0;
+  std::span<const double> kl_reference = {};  // [n] of the KL penalty; empty: `reference`
 };
 
 struct ResponseLoss {
@@ -69,6 +73,7 @@ const Objective* find_objective(const std::string& name);  // null if there is n
 struct BoundObjective {
   const Objective* objective = nullptr;
   ObjectiveOptions options;
+  bool reads_reference = true;  // false: the loss does not depend on ResponseView::reference
 
   ResponseLoss operator()(const ResponseView& response, std::span<double> grad) const {
     return objective->compute(response, options, grad);

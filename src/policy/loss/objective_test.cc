@@ -106,6 +106,45 @@ TEST(Objective, GrpoAddsTheK3Penalty) {
   EXPECT_THAT(e.grad, ElementsAre(near(2 * (1 - std::exp(-0.1)))));
 }
 
+// beta = 0.5, tokens (l, o, q): (-1, -1, -1.2), (-0.5, -0.5, -0.1), A = 1, mean over two tokens.
+//   k3: exp(-0.2) + 0.2 - 1 = 0.0187307531, exp(0.4) - 0.4 - 1 = 0.0918246976
+//   gradient: (-1 + 0.5 (1 - exp(-0.2))) / 2 and (-1 + 0.5 (1 - exp(0.4))) / 2
+TEST(Objective, GrpoMeasuresItsPenaltyAgainstAModelOfItsOwn) {
+  const std::vector<double> present = {-1, -0.5}, model = {-1.2, -0.1};
+  std::vector<double> grad(2);
+  const auto out = find_objective("grpo")->compute(
+      {present, present, 1, model}, {.length_mean = true, .kl_coef = 0.5}, grad);
+  EXPECT_NEAR(out.kl, 0.5 * (0.0187307531 + 0.0918246976) / 2, 1e-10);
+  EXPECT_NEAR(out.loss, -1 + out.kl, 1e-12);
+  EXPECT_THAT(grad, ElementsAre(near(-0.5 + 0.25 * (1 - std::exp(-0.2))),
+                                near(-0.5 + 0.25 * (1 - std::exp(0.4)))));
+}
+
+TEST(Objective, GrpoStaysFiniteForTokensThatOnePolicyExcludes) {
+  const std::vector<double> present = {-1, -1000}, reference = {-1000, -1};
+  std::vector<double> grad(2);
+  for (const double advantage : {1.0, -1.0}) {
+    const auto out =
+        find_objective("grpo")->compute({present, reference, advantage}, {.kl_coef = 1}, grad);
+    EXPECT_TRUE(std::isfinite(out.loss));
+    for (const double g : grad) EXPECT_LT(std::abs(g), 1e9);
+    EXPECT_LT(grad[1], 0);  // the penalty pulls the excluded token back
+  }
+}
+
+TEST(Objective, OnlyKimiAndGrpoReadTheReference) {
+  for (const char* name : {"kimi", "grpo", "rest", "reinforce", "rloo"}) {
+    AlgorithmOptions a;
+    a.name = name;
+    const BoundObjective bound = make_objective(a).value();
+    std::vector<double> near_grad(1), far_grad(1);
+    const std::vector<double> present = {-1}, near_by = {-1}, far = {-1.1};
+    (void)bound({present, near_by, 1}, near_grad);
+    (void)bound({present, far, 1}, far_grad);
+    EXPECT_EQ(bound.reads_reference, near_grad != far_grad) << name;
+  }
+}
+
 TEST(Objective, GradientsMatchCentralDifferences) {
   CounterRng rng(3);
   double worst = 0;
