@@ -46,7 +46,6 @@ class Trial {
   double update_seconds(const Size& size) const;
   double publish_seconds() const { return publish_seconds_; }
   double value(const std::string& metric) const { return metrics_.at(metric); }
-  bool has(const std::string& metric) const { return metrics_.count(metric) > 0; }
   int in_flight(const Size& size) const {
     return std::min(config_.max_concurrent, static_cast<int>(size.samples()));
   }

@@ -5,7 +5,9 @@
 #include "reward/expression_parser.h"
 #include "reward/latex.h"
 #include "reward/matrix.h"
+#include "reward/open_intervals.h"
 #include "reward/scan.h"
+#include "reward/tex_cursor.h"
 #include "reward/text.h"
 #include "reward/units.h"
 
@@ -41,17 +43,23 @@ size_t separator_word(std::string_view text, size_t i) {
 
 constexpr std::string_view kRelations[] = {
     "\\approx", "\\le", "\\ge", "\\ne", "\\in", "<=", ">=", "!=", "=", "<", ">"};
-constexpr std::string_view kSetSigns[] = {"\\cup", "\\cap", "\\setminus", "\\backslash"};
+constexpr std::string_view kSetSigns[] = {"\\cup", "\\cap", "\\setminus", "\\backslash", "-\\{",
+                                          "- \\{"};
 
 // Commands that compute: \sin x is no name.
 constexpr std::string_view kArithmetic[] = {"sin", "cos", "tan", "cot",  "sec", "csc", "ln",
                                             "log", "lg",  "exp", "sqrt", "sum", "int"};
+
+constexpr std::string_view kShortWords[] = {
+    "am", "an", "as", "at", "be", "by", "do", "go", "he", "hi", "if", "in", "is", "it",
+    "me", "my", "no", "of", "ok", "on", "or", "pm", "so", "to", "up", "us", "we"};
 
 template <typename Table>
 size_t sign_at(std::string_view text, size_t i, const Table& table) {
   for (const std::string_view sign : table) {
     if (text.substr(i, sign.size()) != sign) continue;
     const size_t end = i + sign.size();
+    if (sign[0] == '-') return i > 0 ? 1 : 0;  // R - \{3\}
     if (sign[0] != '\\' || end == text.size() || !is_alpha(text[end])) return sign.size();
   }
   return 0;
@@ -61,7 +69,7 @@ std::string canonical_sign(std::string_view sign) {
   if (sign == "<=") return "\\le";
   if (sign == ">=") return "\\ge";
   if (sign == "!=") return "\\ne";
-  if (sign == "\\backslash") return "\\setminus";
+  if (sign == "\\backslash" || sign == "-") return "\\setminus";
   return std::string(sign);
 }
 
@@ -72,14 +80,15 @@ bool all_filled(const std::vector<std::string_view>& parts) {
 // ---- lists
 
 // The parts of a list without the empty ones ("1, 2, and 3").
-std::vector<std::string_view> elements_of(std::string_view text, bool keep_thousands) {
+std::vector<std::string_view> elements_of(std::string_view text, bool keep_thousands,
+                                          std::vector<std::string_view>* joints = nullptr) {
   const auto semicolon = [&](size_t i) -> size_t { return text[i] == ';' ? 1 : 0; };
   const auto comma = [&](size_t i) -> size_t {
     if (text[i] == ',' && !(keep_thousands && thousands_comma(text, i))) return 1;
     return separator_word(text, i);
   };
   auto parts = cut_outside(text, semicolon);
-  if (parts.size() < 2) parts = cut_outside(text, comma);
+  if (parts.size() < 2) parts = cut_outside(text, comma, joints);
   std::erase_if(parts, [](std::string_view p) { return p.empty(); });
   return parts;
 }
@@ -98,25 +107,68 @@ void add_elements(Answer& list, const std::vector<std::string_view>& parts, bool
 }
 
 bool read_list(std::string_view text, bool keep_thousands, int depth, Answer& out) {
-  const auto parts = elements_of(text, keep_thousands);
+  std::vector<std::string_view> joints;
+  const auto parts = elements_of(text, keep_thousands, &joints);
   if (parts.size() < 2 || parts.size() > kMaxParts) return false;
   out.kind = Answer::Kind::list;
+  out.either = std::any_of(joints.begin(), joints.end(), [](std::string_view joint) {
+    return starts_with_ignoring_case(joint, "or");
+  });
   add_elements(out, parts, keep_thousands, depth);
   return true;
+}
+
+// 2,5 between semicolons has a decimal comma.
+std::string with_decimal_point(std::string_view part) {
+  std::string out(part);
+  const size_t comma = out.find(',');
+  const bool decimal = comma != kNone && comma > 0 && is_digit(out[comma - 1]) &&
+                       comma + 1 < out.size() &&
+                       out.find_first_not_of("0123456789", comma + 1) == kNone;
+  if (decimal) out[comma] = '.';
+  return out;
 }
 
 bool read_bracketed(std::string_view text, bool keep_thousands, int depth, Answer& out) {
   const size_t open = bracket_at(text, 0, "([{");
   if (open == 0 || after_closing(text) != text.size()) return false;
-  const size_t close = text.size() >= 2 && text[text.size() - 2] == '\\' ? 2 : 1;
+  const bool angle = open > 2;
+  const size_t close = angle                                                  ? open
+                       : text.size() >= 2 && text[text.size() - 2] == '\\' ? 2
+                                                                           : 1;
   if (text.size() < open + close) return false;
-  const auto parts = elements_of(text.substr(open, text.size() - open - close), keep_thousands);
+  const auto inside = text.substr(open, text.size() - open - close);
+  const auto parts = elements_of(inside, keep_thousands);
   if (parts.size() > kMaxParts) return false;
   out.kind = Answer::Kind::list;
   const bool group = open == 1 && text[0] == '{';  // LaTeX's own braces
-  out.open = group ? '\0' : text[open - 1];
-  out.close = group ? '\0' : text.back();
-  add_elements(out, parts, keep_thousands, depth);
+  out.open = group ? '\0' : angle ? '<' : text[open - 1];
+  out.close = group ? '\0' : angle ? '>' : text.back();
+  if (inside.find(';') == kNone) {
+    add_elements(out, parts, keep_thousands, depth);
+  } else {
+    for (const auto part : parts)
+      add_elements(out, {with_decimal_point(part)}, keep_thousands, depth);
+  }
+  return true;
+}
+
+// \{x | x>2\}, \{x \in \mathbb{R} : x \ne 3\}
+bool read_builder(std::string_view text, bool keep_thousands, int depth, Answer& out) {
+  if (!text.starts_with("\\{") || !text.ends_with("\\}") || after_closing(text) != text.size())
+    return false;
+  const auto inside = trim(text.substr(2, text.size() - 4));
+  const auto bar = [&](size_t i) -> size_t { return inside[i] == '|' || inside[i] == ':' ? 1 : 0; };
+  const auto cut = cut_outside(inside, bar);
+  if (cut.size() < 2 || cut[0].empty()) return false;
+  const auto from = static_cast<size_t>(cut[1].data() - inside.data());
+  const Answer condition = read(trim(inside.substr(from)), keep_thousands, depth + 1);
+  const size_t in = cut[0].find("\\in");
+  if (!is_name(trim(cut[0].substr(0, in)))) return false;
+  out.kind = Answer::Kind::set;
+  out.signs.push_back("|");
+  out.parts.push_back(condition);
+  if (in != kNone) out.parts.push_back(read(trim(cut[0].substr(in + 3)), keep_thousands, depth + 1));
   return true;
 }
 
@@ -193,6 +245,22 @@ bool read_with_unit(std::string_view text, Answer& out) {
   return false;
 }
 
+// yx, abc: different letters that spell no common word. pi and inf are constants.
+bool is_letter_product(std::string_view text) {
+  if (!constant_name(text).empty()) return true;
+  if (text.size() > 4 || std::any_of(text.begin(), text.end(), [](char c) { return c < 'a'; }))
+    return false;
+  for (size_t i = 1; i < text.size(); ++i) {
+    if (text.substr(0, i).find(text[i]) != kNone) return false;
+  }
+  if (text.size() == 2) {
+    return std::find(std::begin(kShortWords), std::end(kShortWords), text) ==
+           std::end(kShortWords);
+  }
+  const bool labels = text.find_first_not_of("abcd") == kNone;
+  return labels || text.find_first_of("aeiou") == kNone;
+}
+
 bool read_value(std::string_view text, Answer& out) {
   out.number = parse_number(text);
   if (out.number) {
@@ -202,7 +270,7 @@ bool read_value(std::string_view text, Answer& out) {
     return true;
   }
   const bool only_letters = std::all_of(text.begin(), text.end(), is_alpha);
-  if (only_letters && text.size() > 1) return false;  // a word
+  if (only_letters && text.size() > 1 && !is_letter_product(text)) return false;  // a word
   if (read_with_unit(text, out)) return true;
   out.expression = parse_expression(text);
   if (out.expression) out.kind = Answer::Kind::value;
@@ -227,6 +295,7 @@ Answer read(std::string_view text, bool keep_thousands, int depth) {
          read_signs(text, kSetSigns, Answer::Kind::set, keep_thousands, depth, out) ||
          read_matrix(text, out) ||
          ((keep_thousands || !has_thousands(text)) && read_value(text, out)) ||
+         read_builder(text, keep_thousands, depth, out) ||
          read_bracketed(text, keep_thousands, depth, out) ||
          read_ratio(text, keep_thousands, depth, out));
   return out;
@@ -240,7 +309,7 @@ Answer read_answer(std::string_view plain, bool keep_thousands) {
     out.text = std::string(plain);
     return out;
   }
-  return read(plain, keep_thousands, 0);
+  return read(with_round_brackets(plain), keep_thousands, 0);
 }
 
 bool is_name(std::string_view side) {

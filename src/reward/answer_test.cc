@@ -42,7 +42,7 @@ constexpr Case kCases[] = {
     {"5", "5"},
     {"5 \\text{ cm}^2", "5 cm^2"},
     {"2\\sqrt{3}\\text{ cm}", "(* 2 (^ 3 1/2)) cm"},
-    {"10\\pi\\text{ square units}", "(* 10 $pi) square unit"},
+    {"10\\pi\\text{ square units}", "(* 10 $pi) unit^2"},
     {"n \\text{ even}", "text"},
     {"1, 2", "list <1> <2>"},
     {"1 and 2", "list <1> <2>"},

@@ -38,16 +38,29 @@ bool names_its_value(const Answer& chain) {
                      [](const Answer& side) { return is_name(side.text); });
 }
 
-// 3,14 beside a number with a decimal point is a decimal comma.
+// 3,14 beside a number is a decimal comma; beside a list, or with a space, it is a list.
 std::optional<Number> decimal_comma(const Answer& list, const Answer& other) {
-  if (!list.is_bare() || list.parts.size() != 2 || !other.number || !other.number->decimal)
-    return std::nullopt;
+  if (!list.is_bare() || list.parts.size() != 2 || !other.number) return std::nullopt;
   std::string text = list.text;
   const size_t comma = text.find(',');
   if (comma == std::string::npos || comma + 1 == text.size() || !is_digit(text[comma + 1]))
     return std::nullopt;
   text[comma] = '.';
   return parse_number(text);
+}
+
+// 1:2 beside a number is a quotient.
+std::optional<Number> ratio_value(const Answer& list, const Answer& other) {
+  if (list.open != ':' || list.parts.size() != 2 || !other.number) return std::nullopt;
+  const auto &top = list.parts[0].number, &bottom = list.parts[1].number;
+  if (!top || !bottom || bottom->value == 0 || !top->unit.empty() || !bottom->unit.empty())
+    return std::nullopt;
+  return Number{top->value / bottom->value, top->decimal || bottom->decimal, false, ""};
+}
+
+// Angle brackets are round ones of a vector.
+char round(char bracket) {
+  return bracket == '<' ? '(' : bracket == '>' ? ')' : bracket;
 }
 
 // The variables in the order they are first met.
@@ -102,12 +115,15 @@ Result<bool> Comparer::equal_expressions(const Expression& a, const Expression& 
 }
 
 Result<bool> Comparer::equal_values(const Answer& answer, const Answer& truth) {
-  if (!options_.ignore_units && !units_agree(answer.unit, truth.unit)) return false;
   if (answer.number && truth.number) {
     return numbers_agree(*answer.number, *truth.number,
                          {options_.digits, options_.bare_percent, options_.ignore_units});
   }
-  return equal_expressions(*answer.expression, *truth.expression);
+  const auto ratio =
+      options_.ignore_units ? mpq_class(1) : unit_ratio(answer.unit, truth.unit);
+  if (!ratio) return false;
+  if (*ratio == 1) return equal_expressions(*answer.expression, *truth.expression);
+  return equal_expressions(product({number(*ratio), *answer.expression}), *truth.expression);
 }
 
 // ---- lists
@@ -163,7 +179,8 @@ Result<bool> Comparer::equal_lists(const Answer& answer, const Answer& truth) {
   }
   if (answer.parts.size() != truth.parts.size() || truth.parts.empty()) return false;
   const bool bare = answer.open == 0 || truth.open == 0;
-  const bool same_brackets = answer.open == truth.open && answer.close == truth.close;
+  const bool same_brackets =
+      round(answer.open) == round(truth.open) && round(answer.close) == round(truth.close);
   if (!bare && !same_brackets && options_.strict) return false;
   // [1,2) and [1,2] are intervals and 7:32 a ratio; they have no bare form.
   const auto special = [](const Answer& l) {
@@ -280,7 +297,10 @@ Result<bool> Comparer::equal_equations(const Answer& answer, const Answer& truth
 Result<bool> Comparer::equal_as_sets(const Answer& answer, const Answer& truth) {
   const std::string x = unknown_of(answer), y = unknown_of(truth);
   if (options_.strict && !x.empty() && !y.empty() && x != y) return false;
-  const SetForms answer_forms{true, options_.set_relation || is_inequality(truth)};
+  // A union of solved inequalities answers a union of sets.
+  const bool pieces = answer.is_bare() && answer.either && truth.kind == Kind::set;
+  const SetForms answer_forms{true, options_.set_relation || is_inequality(truth) || pieces ||
+                                        (truth.kind == Kind::set && truth.is_builder())};
   LS_ASSIGN_OR_RETURN(const auto same,
                       equal_sets(answer, answer_forms, truth, SetForms{true, true}, *this));
   if (same) return *same;
@@ -304,9 +324,9 @@ Result<bool> Comparer::equal_matrices(const Answer& answer, const Answer& truth)
   const Answer& matrix = answer.kind == Kind::matrix ? answer : truth;
   const Answer& other = answer.kind == Kind::matrix ? truth : answer;
   const bool vector = matrix.columns == 1 || matrix.columns == matrix.parts.size();
-  const bool tuple = other.kind == Kind::list && other.open == '(';
-  if (options_.strict || !vector || !tuple || other.parts.size() != matrix.parts.size())
-    return false;
+  const bool angles = other.kind == Kind::list && other.open == '<';
+  const bool tuple = angles || (other.kind == Kind::list && other.open == '(' && !options_.strict);
+  if (!vector || !tuple || other.parts.size() != matrix.parts.size()) return false;
   return in_order(answer.parts, truth.parts);
 }
 
@@ -330,6 +350,8 @@ Result<bool> Comparer::equal(const Answer& answer, const Answer& truth) {
     return numbers_agree(*number, *truth.number, {options_.digits});
   if (const auto number = decimal_comma(truth, answer))
     return numbers_agree(*answer.number, *number, {options_.digits});
+  if (const auto number = ratio_value(answer, truth)) return numbers_agree(*number, *truth.number);
+  if (const auto number = ratio_value(truth, answer)) return numbers_agree(*answer.number, *number);
   // (C) and C: one pair of brackets more.
   if (answer.kind == Kind::list && answer.parts.size() == 1 && answer.open != 0)
     return equal(answer.parts[0], truth);

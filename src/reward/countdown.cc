@@ -177,7 +177,7 @@ class CountdownReward : public Reward {
   static std::string find_expression(std::string_view completion) {
     const auto text = after_thinking(completion);
     const auto tag = last_tag(text, "answer");
-    if (tag && find_boxes(*tag).empty()) return std::string(*tag);
+    if (tag && find_boxes(*tag).boxes.empty()) return std::string(*tag);
     const auto found = extract_answer(text);
     if (found && found->marked) return found->answer;
     const auto line = last_line(text);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "reward/expression_forms.h"
 #include "reward/tex_cursor.h"
 #include "reward/text.h"
 
@@ -80,7 +81,7 @@ class Parser {
   bool stop_word() const {
     const auto run = cursor_.letters();
     const bool word = run.size() > kMaxWord || (run.size() > 2 && cursor_.behind(' '));
-    return word && function_name(run).empty();
+    return word && function_name(run).empty() && run != "sqrt" && run != "cbrt";
   }
 
   Value read_factor() {
@@ -103,13 +104,6 @@ class Parser {
     Value exponent = read_exponent();
     if (!exponent) return std::nullopt;
     return power(std::move(*base), folded(std::move(*exponent)));
-  }
-
-  // {2/3} is a number and not a quotient: exponents are asked for their numerators.
-  static Expression folded(Expression e) {
-    if (e.kind == Expression::Kind::number) return e;
-    auto value = rational_value(e);
-    return value ? number(std::move(*value)) : e;
   }
 
   // After ^: a sign is allowed, and a tower associates to the right.
@@ -198,15 +192,15 @@ class Parser {
     return product({std::move(*top), power(std::move(*bottom), number(-1))});
   }
 
-  Value square_root() {
-    Value degree;
-    if (cursor_.next() == '[') {
+  Value square_root(Value degree = {}) {
+    if (!degree && cursor_.next() == '[') {
       degree = group('[', ']');
       if (!degree) return std::nullopt;
     }
-    Value inside = cursor_.next() == '('   ? group('(', ')')
-                   : cursor_.next() == '{' ? group('{', '}')
-                                           : literal();
+    const char c = cursor_.next();
+    if (++depth_ > kMaxDepth) return std::nullopt;
+    Value inside = c == '(' || c == '{' || c == '\\' || is_alpha(c) ? read_atom() : literal();
+    --depth_;
     if (!inside) return std::nullopt;
     if (degree && !(*degree == number(2)))
       return function("root", {std::move(*inside), std::move(*degree)});
@@ -245,27 +239,35 @@ class Parser {
     }
     Value body = read_product();
     if (!body) return std::nullopt;
-    order(*body);
-    return symbol(name + "[" + wire_name(to_wire(*body)) + "]");
+    return symbol(name + "[" + wire_name(to_wire(ordered(std::move(*body)))) + "]");
   }
 
-  // Sums and products in one order, so that a b and b a have one name.
-  static void order(Expression& e) {
-    for (auto& arg : e.args) order(arg);
-    if (e.kind != Expression::Kind::sum && e.kind != Expression::Kind::product) return;
-    std::sort(e.args.begin(), e.args.end(),
-              [](const Expression& a, const Expression& b) { return to_wire(a) < to_wire(b); });
+  // log2(8) and log10(x) have a base, log2x has none.
+  Value written_base() {
+    const size_t start = cursor_.position();
+    auto base = cursor_.literal();
+    if (base && !base->decimal && cursor_.peek() == '(') {
+      Value x = group('(', ')');
+      if (!x) return std::nullopt;
+      return function("log", {number(std::move(base->value)), std::move(*x)});
+    }
+    cursor_.go_to(start);
+    return apply("log");
   }
 
   Value word() {
     const auto run = cursor_.letters();
     if (const auto f = function_name(run); !f.empty()) {
       cursor_.skip(run.size());
-      return apply(f);
+      return f == "log" && is_digit(cursor_.peek()) ? written_base() : apply(f);
     }
-    if (run == "pi" || run == "sqrt" || run == "infty" || run == "infinity" || run == "oo") {
+    if (run == "sqrt" || run == "cbrt") {
       cursor_.skip(run.size());
-      return run == "sqrt" ? square_root() : symbol(run == "pi" ? "pi" : "oo");
+      return square_root(run == "sqrt" ? Value() : Value(number(3)));
+    }
+    if (const auto constant = constant_name(run); !constant.empty()) {
+      cursor_.skip(run.size());
+      return symbol(std::string(constant));
     }
     if (run.size() > kMaxWord) return std::nullopt;
     cursor_.step();
@@ -310,7 +312,7 @@ class Parser {
     }
     Value argument = read_argument();
     if (!argument) return std::nullopt;
-    Expression out = make(name, std::move(base), std::move(*argument));
+    Expression out = called(name, std::move(base), std::move(*argument));
     if (!exponent) return out;
     return power(std::move(out), std::move(*exponent));
   }
@@ -321,15 +323,10 @@ class Parser {
       cursor_.step();
       return number(c - '0');
     }
-    return read_atom();
-  }
-
-  static Expression make(std::string_view name, Value base, Expression x) {
-    if (name == "exp") return power(symbol("e"), std::move(x));
-    if (name == "lg") return function("log", {number(10), std::move(x)});
-    if (name == "log" && base) return function("log", {std::move(*base), std::move(x)});
-    if (name == "log") return product({symbol("logscale"), function("ln", {std::move(x)})});
-    return function(std::string(name), {std::move(x)});
+    if (++depth_ > kMaxDepth) return std::nullopt;
+    Value out = read_atom();
+    --depth_;
+    return out;
   }
 
   // In parentheses, or the factors up to the next sign or function: \sin 2x, \ln 3, \sin b \cos a.

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
-#include "reward/answer.h"
 #include "reward/latex.h"
 #include "reward/phrases.h"
-#include "reward/rational.h"
-#include "reward/symbolic/evaluate.h"
+#include "reward/restated.h"
 #include "reward/text.h"
+#include "reward/unicode.h"
+#include "reward/units.h"
 #include "reward/unmarked.h"
 
 namespace longshot::reward {
@@ -53,9 +53,34 @@ bool joins(std::string_view gap) {
   for (const std::string_view word : words_of(gap)) {
     const std::string lower = to_lower(word);
     joint |= lower == "or" || lower == "and";
-    other |= lower.size() > 1 && lower != "text" && lower != "quad" && lower != "qquad";
+    other |= lower.size() > 1 && lower != "text" && lower != "quad" && lower != "qquad" &&
+             lower != "approx";
   }
   return joint || !other;
+}
+
+// The answer in a box: of "the answer is \boxed{31}" or "Answer: 31" inside it only the value.
+std::string content_of(const Box& box) {
+  const auto content = trim(box.content);
+  const auto inner = find_boxes(content).boxes;
+  if (inner.size() == 1) {
+    const std::string around = plain_math(std::string(content.substr(0, inner[0].begin)) + " " +
+                                          std::string(content.substr(inner[0].end)));
+    const auto words = words_of(around);
+    const bool only_words =
+        std::none_of(around.begin(), around.end(), is_digit) &&
+        around.find_first_of("=<>+*/^|\\") == kNone &&
+        std::none_of(words.begin(), words.end(),
+                     [](std::string_view word) { return changes_meaning(to_lower(word)); });
+    if (only_words && words.size() > 1) return std::string(trim(inner[0].content));
+  }
+  if (find_last_ignoring_case(content, "answer") != kNone) {
+    const std::string plain = plain_math(content);
+    const size_t at = stated_announcement(plain);
+    if (at != kNone && !trim(std::string_view(plain).substr(at)).empty())
+      return phrase_answer(plain, at);
+  }
+  return std::string(content);
 }
 
 std::string joined_boxes(std::string_view text, const std::vector<Box>& boxes) {
@@ -63,47 +88,24 @@ std::string joined_boxes(std::string_view text, const std::vector<Box>& boxes) {
   while (first > 0 &&
          joins(text.substr(boxes[first - 1].end, boxes[first].begin - boxes[first - 1].end)))
     --first;
-  std::vector<std::string_view> parts;
-  for (size_t i = first; i < boxes.size(); ++i) {
-    const auto content = trim(boxes[i].content);
-    if (std::find(parts.begin(), parts.end(), content) == parts.end()) parts.push_back(content);
-    if (parts.size() > 100) break;
+  std::vector<std::string> parts;
+  for (size_t i = first; i < boxes.size() && parts.size() <= 100; ++i) {
+    auto content = content_of(boxes[i]);
+    const auto gap = i > first ? text.substr(boxes[i - 1].end, boxes[i].begin - boxes[i - 1].end)
+                               : std::string_view();
+    const bool rounded = gap.find("approx") != kNone || gap.find("\u2248") != kNone;
+    const bool known = std::any_of(parts.begin(), parts.end(), [&](const std::string& part) {
+      return part == content || restates(part, content, rounded);
+    });
+    if (!known) parts.push_back(std::move(content));
   }
   std::string out;
-  for (const auto part : parts) out.append(out.empty() ? "" : ", ").append(part);
+  for (const auto& part : parts) out.append(out.empty() ? "" : ", ").append(part);
   return out;
 }
 
-// ---- answers behind the box ----
-
-// A box of a number with a name, a list, or an expression: its text has the number in it, or its value is the number.
-bool says_the_same(const std::string& number, std::string_view boxed) {
-  const auto plain = plain_math(boxed);
-  const auto answer = read_answer(plain, true), other = read_answer(plain_math(number), true);
-  if (answer.kind == Answer::Kind::relation && !answer.parts.empty())
-    return says_the_same(number, answer.parts.back().text);
-  if (!answer.expression || !other.expression) return false;
-  return *answer.expression == *other.expression ||
-         !surely_different(*answer.expression, *other.expression, false);
-}
-
-// What a response adds behind its last box: "or 8", or another announced answer that differs. Empty for an ordinary
-// ending. Taking the box alone would pay for hedging.
-std::string second_answer(std::string_view boxed, std::string_view rest) {
-  const size_t word = std::min(rest.size(), rest.find_first_not_of(" \t$\\)*}],."));
-  if (starts_with_ignoring_case(rest.substr(word), "or ")) {
-    const auto tail = sentence_from(rest, word + 3);
-    if (std::any_of(tail.begin(), tail.end(), is_digit)) return std::string(tail);
-  }
-  const size_t at = announced(rest);
-  if (at == kNone) return "";
-  std::string answer(stated_number(rest, at));
-  const auto second = parse_number(plain_math(answer)), first = parse_number(plain_math(boxed));
-  const bool differs = second && !(first && numbers_agree(*first, *second));
-  return differs && !says_the_same(answer, boxed) ? answer : "";
-}
-
 std::string boxed_answer(std::string_view text, const std::vector<Box>& boxes) {
+  if (plain_math(boxes.back().content).empty()) return "";
   std::string answer = joined_boxes(text, boxes);
   const std::string second = second_answer(answer, text.substr(boxes.back().end));
   return second.empty() ? answer : answer + " or " + second;
@@ -111,8 +113,9 @@ std::string boxed_answer(std::string_view text, const std::vector<Box>& boxes) {
 
 }  // namespace
 
-std::vector<Box> find_boxes(std::string_view text) {
-  std::vector<Box> boxes;
+Boxes find_boxes(std::string_view text) {
+  Boxes found;
+  auto& boxes = found.boxes;
   std::vector<OpenBrace> open;
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\\') {
@@ -137,26 +140,50 @@ std::vector<Box> find_boxes(std::string_view text) {
       }
     }
   }
-  return boxes;
+  for (const auto& brace : open) {
+    if (brace.command != kNone) found.unclosed = brace.command;
+  }
+  for (const std::string_view end : {"\\box", "\\boxe", "\\boxed", "\\fbox"}) {
+    if (trim(text).ends_with(end)) found.unclosed = text.rfind(end);
+  }
+  return found;
 }
 
-std::optional<Extracted> extract_answer(std::string_view response) {
-  std::string_view text = after_thinking(response);
+AnswerRegion answer_region(std::string_view response) {
+  const auto text = after_thinking(response);
+  const size_t opened = text.rfind("<answer>"), closed = text.rfind("</answer>");
+  // A last tag that does not end counts: stop strings are not part of a response.
+  if (opened != kNone && (closed == kNone || closed < opened))
+    return {text.substr(opened + 8), false};
   const auto tag = last_tag(text, "answer");
-  if (tag) text = *tag;
-  const auto boxes = find_boxes(text);
-  if (!boxes.empty()) return Extracted{boxed_answer(text, boxes), true};
-  const size_t at = announced(text);
-  if (at != kNone && !trim(text.substr(at)).empty())
+  return {tag.value_or(text), tag.has_value()};
+}
+
+std::optional<Extracted> extract_answer(std::string_view raw) {
+  const std::string response = half_width(raw);
+  const auto [text, tagged] = answer_region(response);
+  const auto found = find_boxes(text);
+  const auto& boxes = found.boxes;
+  size_t at = announced(text);
+  if (found.unclosed != kNone && (boxes.empty() || boxes.back().begin < found.unclosed)) {
+    // Only an answer on a later line says what the cut box would have.
+    const size_t line = text.find('\n', found.unclosed);
+    if (at == kNone || line == kNone || at < line) return Extracted{"", true};
+  } else if (!boxes.empty()) {
+    return Extracted{boxed_answer(text, boxes), true};
+  }
+  if (at != kNone) {
+    if (trim(text.substr(at)).empty()) return Extracted{"", true};
     return Extracted{phrase_answer(text, at), true};
-  if (tag) return Extracted{std::string(*tag), true};
+  }
+  if (tagged) return Extracted{std::string(text), true};
   auto unmarked = unmarked_answer(text);
   if (!unmarked) return std::nullopt;
   return Extracted{std::move(*unmarked), false};
 }
 
 std::string truth_value(std::string_view ground_truth) {
-  const auto boxes = find_boxes(ground_truth);
+  const auto boxes = find_boxes(ground_truth).boxes;
   if (!boxes.empty()) return joined_boxes(ground_truth, boxes);
   const size_t hashes = ground_truth.rfind("####");
   if (hashes != kNone) return std::string(trim(ground_truth.substr(hashes + 4)));

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <vector>
 
 #include "reward/latex_words.h"
+#include "reward/tex_arguments.h"
 #include "reward/text.h"
+#include "reward/unicode.h"
 
 namespace longshot::reward {
 namespace {
@@ -15,6 +18,8 @@ bool contains(const Table& table, std::string_view name) {
   return std::find(std::begin(table), std::end(table), name) != std::end(table);
 }
 
+constexpr size_t kMaxOver = 2000;  // characters before \over that become a numerator
+
 // One pass over the text. Braces opened by a \text or \boxed are dropped together with their
 // partner.
 class Plainer {
@@ -23,21 +28,68 @@ class Plainer {
 
   std::string run() {
     while (at_ < text_.size()) step();
+    if (groups_[0].over) out_ += '}';
     return std::move(out_);
   }
 
  private:
   enum class Brace : char { keep, text, drop };
+  struct Group {
+    Brace brace = Brace::keep;
+    bool over = false;  // its numerator is written
+    size_t start = 0;   // where its content starts in out_
+  };
 
   void step() {
     const char c = text_[at_];
+    if (at_ == scale_at_) return scale();
     if (c == '\\') return command();
     if (c == '{') return open();
     if (c == '}') return close();
-    if (static_cast<unsigned char>(c) >= 0x80) return sign();
+    if (c == '*' && text_.substr(at_, 2) == "**") return double_star();
+    if ((c == 'x' || c == 'X') && times_ten()) return star();
     ++at_;
     if (c == '$') return;
     out_ += (c == '~' || is_space(c)) ? ' ' : c;
+  }
+
+  char last_sign() const {
+    const size_t i = out_.find_last_not_of(' ');
+    return i == std::string::npos ? '\0' : out_[i];
+  }
+  size_t after_spaces(size_t i) const {
+    while (i < text_.size() && is_space(text_[i])) ++i;
+    return i;
+  }
+
+  void star() {
+    out_ += '*';
+    ++at_;
+  }
+
+  // 3 x 10^5
+  bool times_ten() const {
+    const auto rest = text_.substr(after_spaces(at_ + 1));
+    return is_digit(last_sign()) && (rest.starts_with("10^") || rest.starts_with("10**"));
+  }
+
+  // x**2 is Python's power; other double stars are Markdown's, which are dropped beside a space.
+  // 7**1 is not read: a power of one is more likely the end of bold text before a footnote's number.
+  void double_star() {
+    const size_t next = after_spaces(at_ + 2);
+    const bool spaces = next > at_ + 2, spaces_before = !out_.empty() && out_.back() == ' ';
+    const char before = last_sign(), after = next < text_.size() ? text_[next] : '\0';
+    const auto belongs = [](char c, std::string_view signs) {
+      return is_digit(c) || is_alpha(c) || (c != '\0' && signs.find(c) != std::string_view::npos);
+    };
+    const bool one = after == '1' && (next + 1 == text_.size() || !is_digit(text_[next + 1]));
+    const bool power = belongs(before, ")}]|") && belongs(after, "({-\\.") && !one;
+    at_ += 2;
+    if (power && spaces == spaces_before) {
+      out_ += '^';
+    } else if (!spaces && !spaces_before && before != '\0' && after != '\0') {
+      out_ += "**";
+    }
   }
 
   void open() {
@@ -48,40 +100,19 @@ class Plainer {
       at_ += comma.size();
       return;
     }
-    braces_ += static_cast<char>(Brace::keep);
     out_ += '{';
     ++at_;
+    groups_.push_back({Brace::keep, false, out_.size()});
   }
 
   void close() {
     ++at_;
-    const auto kind = braces_.empty() ? Brace::keep : static_cast<Brace>(braces_.back());
-    if (!braces_.empty()) braces_.pop_back();
-    if (kind == Brace::keep) out_ += '}';
-    if (kind == Brace::text) out_ += ' ';
-  }
-
-  void sign() {
-    if (text_.substr(at_, kRootSign.size()) == kRootSign) return root_sign();
-    for (const auto& [from, to] : kSigns) {
-      if (text_.substr(at_, from.size()) == from) {
-        out_ += to;
-        at_ += from.size();
-        return;
-      }
-    }
-    out_ += text_[at_++];
-  }
-
-  // All digits behind a root sign stand under it, unlike behind \sqrt.
-  void root_sign() {
-    at_ += kRootSign.size();
-    size_t end = at_;
-    while (end < text_.size() && is_digit(text_[end])) ++end;
-    out_ += "\\sqrt";
-    if (end == at_) return;
-    out_.append("{").append(text_.substr(at_, end - at_)).append("}");
-    at_ = end;
+    const Group group = groups_.back();
+    const bool inner = groups_.size() > 1;
+    if (inner) groups_.pop_back();
+    if (group.over && inner) out_ += '}';
+    if (group.brace == Brace::keep) out_ += '}';
+    if (group.brace == Brace::text) out_ += ' ';
   }
 
   void command() {
@@ -90,10 +121,14 @@ class Plainer {
     if (end == at_ + 1) return symbol_command();
     const std::string_view name = text_.substr(at_ + 1, end - at_ - 1);
     at_ = end;
-    if (contains(kTextCommands, name) && brace_follows()) return begin_argument(Brace::text);
+    if (contains(kTextCommands, name))
+      return brace_follows() ? begin_argument(Brace::text) : unbraced_text();
     if (contains(kBoxCommands, name) && brace_follows()) return begin_argument(Brace::drop);
-    if (name == "circ") return circle();
+    if (contains(kLayoutCommands, name)) return layout();
+    if (name == "circ" || name == "degree" || name == "textdegree") return circle();
+    if (name == "degreeCelsius" || name == "celsius") return void(out_ += " celsius ");
     if (name == "mathbb") return blackboard();
+    if (name == "over" || name == "choose") return over(name);
     if (name == "begin") ++environments_;
     if (name == "end") --environments_;
     if (name.starts_with("quad") && name.size() > 4) {  // \quadx
@@ -102,19 +137,56 @@ class Plainer {
       return;
     }
     for (const auto& [from, to] : kCommands) {
-      if (name == from) {
-        out_ += to;
-        return;
-      }
+      if (name != from) continue;
+      out_ += to;
+      if (to.empty()) delimiter(name);
+      return;
     }
     out_.append("\\").append(name);
     // The space that ends a command's name carries meaning only before a letter (\pi r).
     if (at_ < text_.size() && is_space(text_[at_])) out_ += ' ';
   }
 
+  // The sign behind \left and \right: a point means none, < and > are angle brackets.
+  void delimiter(std::string_view name) {
+    const bool left = name == "left", right = name == "right";
+    const size_t i = after_spaces(at_);
+    if ((!left && !right && name != "middle") || i >= text_.size()) return;
+    const bool angle = (left && text_[i] == '<') || (right && text_[i] == '>');
+    if (angle) out_ += left ? "\\langle " : "\\rangle ";
+    if (angle || text_[i] == '.') at_ = i + 1;
+  }
+
+  // \color{red}{31}: the first argument goes, and the braces of a second.
+  void layout() {
+    if (!brace_follows()) return;
+    const size_t end = text_.find('}', at_);
+    if (end == std::string_view::npos) return;
+    at_ = end + 1;
+    if (brace_follows()) begin_argument(Brace::drop);
+  }
+
+  // {3 \over 4}: what stands before it in the group is the numerator.
+  void over(std::string_view name) {
+    Group& group = groups_.back();
+    if (group.over || out_.size() - group.start > kMaxOver)
+      return void(out_.append("\\").append(name));
+    const std::string top(trim(std::string_view(out_).substr(group.start)));
+    out_.resize(group.start);
+    // 2{3 \over 4} is a mixed number.
+    const bool mixed =
+        group.brace == Brace::keep && group.start >= 2 && is_digit(out_[group.start - 2]);
+    if (mixed) {
+      out_.pop_back();
+      group.brace = Brace::drop;
+    }
+    out_.append(name == "over" ? "\\frac{" : "\\binom{").append(top).append("}{");
+    group.over = true;
+  }
+
   // \mathbb R and \mathbb{R}
   void blackboard() {
-    while (at_ < text_.size() && is_space(text_[at_])) ++at_;
+    at_ = after_spaces(at_);
     out_ += "\\mathbb";
     if (at_ < text_.size() && is_alpha(text_[at_]))
       out_.append("{").append(1, text_[at_++]).append("}");
@@ -137,15 +209,14 @@ class Plainer {
     } else if (c == ' ' || c == '\\' || c == '\n') {
       out_ += ' ';
     } else if (c == '!' && !out_.empty() && out_.back() == ',') {
-      while (at_ < text_.size() && is_space(text_[at_])) ++at_;  // 11,\! 111
+      at_ = after_spaces(at_);  // 11,\! 111
     } else if (std::string_view("%#&_").find(c) != std::string_view::npos) {
       out_ += c;
     }
   }
 
   bool brace_follows() {
-    size_t i = at_;
-    while (i < text_.size() && is_space(text_[i])) ++i;
+    const size_t i = after_spaces(at_);
     if (i >= text_.size() || text_[i] != '{') return false;
     at_ = i;
     return true;
@@ -153,120 +224,92 @@ class Plainer {
 
   void begin_argument(Brace kind) {
     ++at_;
-    braces_ += static_cast<char>(kind);
     if (kind == Brace::text) out_ += ' ';
+    groups_.push_back({kind, false, out_.size()});
   }
+
+  // \mathbf 5
+  void unbraced_text() { out_ += ' '; }
 
   // ^\circ and ^{\circ} are degree signs.
   void circle() {
     if (!out_.empty() && out_.back() == '^') {
       out_.pop_back();
-    } else if (out_.size() >= 2 && out_.ends_with("^{") && at_ < text_.size() &&
-               text_[at_] == '}') {
+    } else if (out_.ends_with("^{") && at_ < text_.size() && text_[at_] == '}') {
       out_.resize(out_.size() - 2);
-      if (!braces_.empty()) braces_.pop_back();
+      if (groups_.size() > 1) groups_.pop_back();
       ++at_;
-    } else {
+    } else if (text_.substr(0, at_).ends_with("circ")) {
       out_ += "\\circ";
+      return;
     }
+    find_scale();
+  }
+
+  // The C or F behind a degree sign, perhaps in \text{} or \mathrm{}, is no variable.
+  void find_scale() {
+    size_t i = at_;
+    while (i < text_.size() && (is_space(text_[i]) || text_[i] == '~')) ++i;
+    for (const std::string_view space : {"\\,", "\\ ", "\\;", "\\!"}) {
+      if (text_.substr(i, 2) == space) i += 2;
+    }
+    for (const std::string_view wrap : {"\\text{", "\\mathrm{", "\\textrm{", "\\rm ", "{"}) {
+      if (text_.substr(i, wrap.size()) != wrap) continue;
+      i = after_spaces(i + wrap.size());
+      break;
+    }
+    if (i >= text_.size() || (text_[i] != 'C' && text_[i] != 'F')) return;
+    if (i + 1 < text_.size() && is_alpha(text_[i + 1])) return;
+    scale_at_ = i;
+  }
+  void scale() {
+    out_ += text_[at_] == 'C' ? " celsius" : " fahrenheit";
+    ++at_;
   }
 
   std::string_view text_;
   size_t at_ = 0;
+  size_t scale_at_ = std::string_view::npos;
   std::string out_;
-  std::string braces_;  // one Brace each
+  std::vector<Group> groups_{1};  // the first is the whole text
   int environments_ = 0;
-};
-
-// \frac12 -> \frac{1}{2}, \frac1{10} -> \frac{1}{10}, \frac{10}3 -> \frac{10}{3}, \frac\pi4, \sqrt2. One pass: a brace
-// that opens a fraction's numerator is remembered, so that the denominator is looked for behind its partner.
-class ArgumentBracer {
- public:
-  explicit ArgumentBracer(const std::string& text) : text_(text) {}
-
-  std::string run() {
-    while (at_ < text_.size()) step();
-    return std::move(out_);
-  }
-
- private:
-  void step() {
-    const char c = text_[at_];
-    if (text_.compare(at_, 5, "\\frac") == 0 || text_.compare(at_, 5, "\\sqrt") == 0)
-      return command();
-    if (c == '\\' && at_ + 1 < text_.size()) {
-      out_.append(text_, at_, 2);
-      at_ += 2;
-      return;
-    }
-    ++at_;
-    out_ += c;
-    if (c == '{') numerator_ += '0';
-    if (c != '}' || numerator_.empty()) return;
-    const bool numerator = numerator_.back() == '1';
-    numerator_.pop_back();
-    if (numerator) argument(false);
-  }
-
-  void command() {
-    const bool fraction = text_[at_ + 1] == 'f';
-    out_.append(text_, at_, 5);
-    at_ += 5;
-    argument(fraction);
-  }
-
-  // A digit, a letter after a space, or a command becomes {it}; a braced argument stays for step().
-  void argument(bool numerator) {
-    size_t i = at_;
-    while (i < text_.size() && text_[i] == ' ') ++i;
-    if (i >= text_.size()) return;
-    size_t end = i;
-    if (is_digit(text_[i]) || (is_alpha(text_[i]) && (i > at_ || !numerator))) {
-      end = i + 1;
-    } else if (text_[i] == '\\' && text_.compare(i, 5, "\\frac") != 0 &&
-               text_.compare(i, 5, "\\sqrt") != 0) {
-      for (end = i + 1; end < text_.size() && is_alpha(text_[end]);) ++end;
-      if (end == i + 1) return;
-    }
-    if (end == i) {
-      if (text_[i] != '{') return;
-      at_ = i + 1;
-      out_ += '{';
-      numerator_ += numerator ? '1' : '0';
-      return;
-    }
-    out_.append("{").append(text_, i, end - i).append("}");
-    at_ = end;
-    if (numerator) argument(false);
-  }
-
-  const std::string& text_;
-  size_t at_ = 0;
-  std::string out_;
-  std::string numerator_;  // per open brace: '1' when it holds a numerator
 };
 
 std::string_view strip_decoration(std::string_view text) {
   while (true) {
     const size_t before = text.size();
     text = trim(text);
-    while (!text.empty() && std::string_view("*_`").find(text.front()) != std::string_view::npos) {
+    while (!text.empty() && std::string_view("*_`\"").find(text.front()) != std::string_view::npos) {
       text.remove_prefix(1);
     }
     while (!text.empty() &&
-           std::string_view("*_`.;,:").find(text.back()) != std::string_view::npos) {
+           std::string_view("*_`.;,:\"").find(text.back()) != std::string_view::npos) {
       text.remove_suffix(1);
     }
     if (text.size() == before) return text;
   }
 }
 
+// "= 3.14" and "\approx 3.14" say 3.14.
+std::string_view without_lead_signs(std::string_view text) {
+  text = strip_decoration(text);
+  for (const std::string_view sign : {"=", "\\approx", "\\sim", "\\therefore", "\\implies",
+                                      "\\Rightarrow", "\\Longrightarrow", "\\to", "\\equiv"}) {
+    if (!text.starts_with(sign)) continue;
+    const auto rest = text.substr(sign.size());
+    const bool whole = sign == "=" || rest.empty() || !is_alpha(rest.front());
+    if (whole && !trim(rest).empty()) return strip_decoration(rest);
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string plain_math(std::string_view text) {
-  const std::string unbraced = Plainer(strip_decoration(text)).run();
-  const std::string plain = ArgumentBracer(unbraced).run();
-  return std::string(strip_decoration(plain));
+  const std::string latex = signs_to_latex(strip_decoration(text));
+  const std::string unbraced = Plainer(strip_decoration(latex)).run();
+  const std::string plain = brace_arguments(unbraced);
+  return std::string(without_lead_signs(plain));
 }
 
 std::string text_key(const std::string& plain) {

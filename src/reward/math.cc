@@ -8,20 +8,14 @@
 namespace longshot::reward {
 namespace {
 
-// A ground truth may be a JSON list of accepted answers: ["1/2", "0.5"].
+// A ground truth may be a JSON list of accepted answers, ["1/2", "0.5"], or of one number, [5]. [1, 2] is an interval.
 std::vector<std::string> accepted_truths(const std::string& truth) {
-  const auto text = trim(truth);
-  if (text.starts_with("[\"")) {
-    const auto list = parse_json(text, "ground_truth");
-    std::vector<std::string> out;
-    if (list.ok() && list->is_array()) {
-      for (const auto& item : *list) {
-        if (item.is_string()) out.push_back(truth_value(item.get<std::string>()));
-      }
-    }
-    if (!out.empty()) return out;
-  }
-  return {truth_value(truth)};
+  const auto list = accepted_answers(truth);
+  const bool interval = list.size() > 1 && truth.find('"') == std::string::npos;
+  if (list.empty() || interval) return {truth_value(truth)};
+  std::vector<std::string> out;
+  for (const auto& item : list) out.push_back(truth_value(item));
+  return out;
 }
 
 struct MathOptions {
@@ -73,7 +67,7 @@ class ReasoningGymReward : public Reward {
   static std::string find(std::string_view completion) {
     const auto text = after_thinking(completion);
     // A tagged answer is taken as it stands: puzzles have answers of many lines.
-    if (const auto tag = last_tag(text, "answer"); tag && find_boxes(*tag).empty())
+    if (const auto tag = last_tag(text, "answer"); tag && find_boxes(*tag).boxes.empty())
       return std::string(*tag);
     const auto found = extract_answer(text);
     if (found && found->marked) return found->answer;

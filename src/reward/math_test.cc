@@ -28,7 +28,7 @@ constexpr Extraction kExtractions[] = {
     {"\\boxed {8}", "8"},
     {"\\boxed 9 is it", "9"},
     {"\\boxed{\\boxed{5}}", "\\boxed{5}"},
-    {"\\boxed{4} and then \\boxed{12", "4"},
+    {"\\boxed{4} and then \\boxed{12", ""},
     {"\\boxed{\\{1,2\\}}", "\\{1,2\\}"},
     {"\\boxed{7} or \\boxed{8}", "7, 8"},
     {"\\boxed{7}\n\\boxed{8}", "7, 8"},

@@ -47,7 +47,7 @@ std::optional<Answer> read_environment(std::string_view text) {
 }
 
 bool in_brackets(std::string_view text) {
-  return text.size() > 2 && bracket_at(text, 0, "([") && after_closing(text) == text.size();
+  return text.size() > 2 && bracket_at(text, 0, "([") == 1 && after_closing(text) == text.size();
 }
 
 Answer entry(Expression e) {

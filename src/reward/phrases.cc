@@ -109,9 +109,51 @@ std::string_view only_number(std::string_view sentence) {
   return alone ? found : std::string_view();
 }
 
-}  // namespace
+// Words around "answer" in a sentence that states it. A sentence with other words is about something else: a step, the
+// confidence, a key, a check.
+constexpr std::string_view kStatementWords[] = {
+    "the",       "a",        "an",       "my",          "our",        "your",      "this",
+    "that",      "so",       "thus",     "therefore",   "hence",      "then",      "and",
+    "but",       "or",       "also",     "now",         "final",      "correct",   "right",
+    "best",      "exact",    "numerical", "numeric",    "simplified", "short",     "real",
+    "true",      "actual",   "new",      "corrected",   "revised",    "updated",   "other",
+    "another",   "alternative", "alternate", "alternatively", "second", "possible", "likely",
+    "only",      "desired",  "required", "overall",     "complete",   "full",      "i",
+    "we",        "you",      "think",    "believe",     "guess",      "say",       "get",
+    "find",      "conclude", "know",     "see",         "have",       "is",        "it",
+    "in",        "conclusion", "summary", "wait",       "no",         "actually",  "hmm",
+    "oh",        "sorry",    "instead",  "maybe",       "perhaps",    "again",     "finally",
+    "as",        "which",    "means",    "gives",       "giving",     "yields",    "obtain",
+    "here",      "s",        "ll",       "consequently", "result",    "either",    "not",
+    "multiple",  "choice",   "option",   "letter",      "still",      "simply",    "well"};
+constexpr std::string_view kBetweenWords[] = {
+    "to",   "the",    "this",     "problem", "question",  "here", "then", "therefore", "thus",
+    "now",  "also",   "in",       "simplest", "form",     "for",  "of",   "exact",     "again",
+    "then", "choice", "option",   "letter",  "indeed",    "thus", "hence", "simply",   "just",
+    "our",  "my",     "original", "above",   "above",     "should", "must", "would",   "be"};
 
-size_t announced(std::string_view text) {
+template <typename Table>
+bool all_in(const Table& table, std::string_view text) {
+  const auto words = words_of(text);
+  return std::all_of(words.begin(), words.end(), [&](std::string_view word) {
+    return std::find(std::begin(table), std::end(table), to_lower(word)) != std::end(table);
+  });
+}
+
+// Whether the sentence with the word "answer" at `word` and its value at `value` states an answer.
+bool is_statement(std::string_view text, size_t word, size_t value) {
+  size_t start = word;
+  while (start > 0 && !sentence_ends(text, start - 1) && text[start - 1] != ':' &&
+         text[start - 1] != ';' && text[start - 1] != ',')
+    --start;
+  if (!all_in(kStatementWords, text.substr(start, word - start))) return false;
+  auto between = text.substr(word + 6, value - word - 6);
+  if (between.ends_with(':')) between.remove_suffix(1);
+  if (between.ends_with("is") || between.ends_with("IS")) between.remove_suffix(2);
+  return all_in(kBetweenWords, between);
+}
+
+size_t last_announcement(std::string_view text, bool only_statements) {
   const size_t hashes = text.rfind("####");
   const size_t after_hashes = hashes == kNone ? kNone : hashes + 4;
   std::string_view rest = text;
@@ -119,10 +161,22 @@ size_t announced(std::string_view text) {
     const size_t word = find_last_ignoring_case(rest, "answer");
     if (word == kNone) break;
     const size_t at = behind_verb(text, word + 6);
-    if (at != kNone) return after_hashes == kNone ? at : std::max(at, after_hashes);
+    if (at != kNone && (!only_statements || is_statement(text, word, at)))
+      return after_hashes == kNone ? at : std::max(at, after_hashes);
     rest = rest.substr(0, word);
   }
   return after_hashes;
+}
+
+}  // namespace
+
+size_t announced(std::string_view text) {
+  const size_t stated = last_announcement(text, true);
+  return stated != kNone ? stated : last_announcement(text, false);
+}
+
+size_t stated_announcement(std::string_view text) {
+  return last_announcement(text, true);
 }
 
 std::string_view sentence_from(std::string_view text, size_t at) {

@@ -6,8 +6,11 @@
 
 namespace longshot::reward {
 
-// The position behind the last announcement; npos when there is none.
+// The position behind the last announcement that states an answer, else behind the last one of any kind ("Step with
+// the answer: 4"); npos when there is none.
 size_t announced(std::string_view text);
+// Only of the first kind.
+size_t stated_announcement(std::string_view text);
 
 // From a position to the end of the sentence; a display formula $$...$$ or \[...\] counts as one.
 std::string_view sentence_from(std::string_view text, size_t at);

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "reward/number_words.h"
 #include "reward/text.h"
 #include "reward/units.h"
 
@@ -15,6 +16,11 @@ constexpr size_t kMaxExpression = 2000;  // characters, when it is more than one
 constexpr int kMaxDepth = 40;
 constexpr long kMaxTenExponent = 10000;
 
+constexpr std::string_view kLeadWords[] = {
+    "about", "approximately", "approx", "roughly", "around", "exactly", "precisely", "usd", "us",
+    "eur",   "gbp",           "inr",    "rs",      "jpy",    "cny",     "rmb",       "cad", "aud",
+    "chf",   "hkd",           "nzd",    "sgd",     "brl"};
+
 size_t bits(const mpq_class& q) {
   return mpz_sizeinbase(q.get_num_mpz_t(), 2) + mpz_sizeinbase(q.get_den_mpz_t(), 2);
 }
@@ -25,18 +31,19 @@ mpz_class power_of_ten(unsigned long exponent) {
   return out;
 }
 
-// Recursive descent; any failure empties the result. Grammar, loosest first:
-//   sum = product {(+|-) product}; product = factor {(*|/) factor}; factor = [+|-] power; power =
-//   atom [^ factor]
+// Recursive descent; any failure empties the result. Loosest first: sum = product {(+|-) product};
+// product = factor {(*|/) factor}; factor = [+|-] power; power = atom [^ factor]
 class Parser {
  public:
   explicit Parser(std::string_view text) : text_(text) {}
 
   std::optional<Number> whole() {
+    skip_lead();
     auto value = sum();
     if (!value) return std::nullopt;
     Number number{*value, decimal_, false, ""};
-    if (eat('%') || eat_word("percent") || eat_word("pct") || eat_word("percentage")) {
+    if (eat('%') || eat_word("percent") || eat_word("pct") || eat_word("percentage") ||
+        eat_word("per cent")) {
       number.percent = true;
       number.value /= 100;
     }
@@ -49,6 +56,19 @@ class Parser {
 
  private:
   using Value = std::optional<mpq_class>;
+
+  // "about" and the code of a currency.
+  void skip_lead() {
+    for (const std::string_view word : kLeadWords) {
+      if (!starts_with_ignoring_case(text_.substr(at_), word)) continue;
+      const size_t end = at_ + word.size();
+      if (end < text_.size() && is_alpha(text_[end])) continue;
+      at_ = end;
+      if (peek() == '.' && is_space(at_ + 1 < text_.size() ? text_[at_ + 1] : 'x')) ++at_;
+      return skip_lead();
+    }
+    skip_spaces();
+  }
 
   void skip_spaces() {
     while (at_ < text_.size() && is_space(text_[at_])) ++at_;
@@ -126,11 +146,20 @@ class Parser {
 
   Value power() {
     const Value base = atom();
-    if (!base || !eat('^')) return base;
+    if (!base || ordinal_follows() || !eat('^')) return base;
     const Value exponent = factor();
     if (!exponent || exponent->get_den() != 1 || !exponent->get_num().fits_sint_p())
       return std::nullopt;
     return raise(*base, static_cast<int>(exponent->get_num().get_si()));
+  }
+
+  // The th of 12^{th}.
+  bool ordinal_follows() const {
+    size_t i = text_.find_first_not_of(" ^{", at_);
+    if (peek_after_spaces() != '^' || i == std::string_view::npos) return false;
+    const auto ending = text_.substr(i, 2);
+    const bool apart = i + 2 >= text_.size() || !is_alpha(text_[i + 2]);
+    return apart && (ending == "th" || ending == "st" || ending == "nd" || ending == "rd");
   }
 
   static Value raise(const mpq_class& base, int exponent) {
@@ -189,15 +218,23 @@ class Parser {
     const size_t start = at_;
     Value whole = plain_literal();
     if (!whole) return std::nullopt;
-    const bool integer =
-        text_.substr(start, at_ - start).find_first_not_of("0123456789,") == std::string_view::npos;
+    const auto written = text_.substr(start, at_ - start);
+    const bool integer = written.find_first_not_of("0123456789,'_ ") == std::string_view::npos;
     if (!integer) return whole;
-    if (peek_after_spaces() == '\\' && eat_word("\\frac")) {
+    if (peek_after_spaces() == '\\' && !unit_fraction_follows() && eat_word("\\frac")) {
       const Value part = fraction();
       if (!part || *part < 0 || *part >= 1) return std::nullopt;
       return bounded(*whole + *part);
     }
     return is_space(peek()) && is_digit(peek_after_spaces()) ? mixed(*whole) : whole;
+  }
+
+  // 5 \frac{m}{s}
+  bool unit_fraction_follows() const {
+    const size_t open = text_.find('{', at_);
+    if (open == std::string_view::npos) return false;
+    const size_t i = text_.find_first_not_of(' ', open + 1);
+    return i != std::string_view::npos && is_alpha(text_[i]);
   }
 
   Value mixed(const mpq_class& whole) {
@@ -220,23 +257,36 @@ class Parser {
     return text_.substr(start, at_ - start);
   }
 
-  // 1,234,567: groups of exactly three after a head of one to three.
+  // 1,234,567: groups of exactly three after a head of one to three. Also 1 234 567, 1'234'567,
+  // 1_234_567, the Indian 12,34,567, and with points where that is no decimal: 1.234.567, 1.234,5.
   std::string integer_part() {
     std::string out(digits());
     if (out.empty() || out.size() > 3 || out[0] == '0') return out;  // 0,111 has a decimal comma
-    // 1 000 000, unless the second number is a numerator: 1 125/250.
-    const size_t end = spaced_groups_end();
-    for (; at_ < end; at_ += 4) out.append(text_, at_ + 1, 3);
-    while (peek() == ',' && three_digits_at(at_ + 1)) {
-      out.append(text_, at_ + 1, 3);
-      at_ += 4;
+    for (const char separator : {' ', ',', '\'', '_', '.'}) {
+      const size_t end = groups_end(separator);
+      if (end == at_) continue;
+      comma_ = separator != ',' && end + 1 < text_.size() && text_[end] == ',' &&
+               is_digit(text_[end + 1]);
+      if (separator == '.' && !comma_ && end - at_ < 8) break;  // 1.234
+      for (; at_ < end; ++at_) {
+        if (is_digit(text_[at_])) out += text_[at_];
+      }
+      break;
     }
     return out;
   }
-  size_t spaced_groups_end() const {
+  // The end of the groups behind at_; at_ when there are none.
+  size_t groups_end(char separator) const {
     size_t i = at_;
-    while (i < text_.size() && text_[i] == ' ' && three_digits_at(i + 1)) i += 4;
-    return i < text_.size() && text_[i] == '/' ? at_ : i;
+    const auto is_separator = [&](size_t at) { return at < text_.size() && text_[at] == separator; };
+    while (is_separator(i) && three_digits_at(i + 1)) i += 4;
+    if (separator == ' ' && i < text_.size() && text_[i] == '/') return at_;  // 1 125/250
+    if (separator != ',' || i > at_) return i;
+    while (is_separator(i) && is_separator(i + 3) && two_digits_at(i + 1)) i += 3;
+    return i > at_ && is_separator(i) && three_digits_at(i + 1) ? i + 4 : at_;
+  }
+  bool two_digits_at(size_t i) const {
+    return i + 2 <= text_.size() && is_digit(text_[i]) && is_digit(text_[i + 1]);
   }
   bool three_digits_at(size_t i) const {
     return i + 3 <= text_.size() && is_digit(text_[i]) && is_digit(text_[i + 1]) &&
@@ -244,9 +294,10 @@ class Parser {
   }
 
   Value plain_literal() {
+    comma_ = false;
     std::string number = integer_part();
     size_t decimals = 0;
-    if (peek() == '.' && (at_ + 1 < text_.size() ? is_digit(text_[at_ + 1]) : false)) {
+    if ((peek() == '.' || (comma_ && peek() == ',')) && (at_ + 1 < text_.size() ? is_digit(text_[at_ + 1]) : false)) {
       ++at_;
       const auto fraction = digits();
       decimals = fraction.size();
@@ -289,6 +340,7 @@ class Parser {
   size_t at_ = 0;
   int depth_ = 0;
   bool decimal_ = false;
+  bool comma_ = false;  // the literal at hand has a decimal comma
 };
 
 bool is_one_literal(std::string_view text) {
@@ -304,8 +356,15 @@ bool close_enough(const mpq_class& a, const mpq_class& b, int digits) {
   return smaller * 100 >= 1 && gap * 2 * places <= 1;
 }
 
-bool whole_as_written(const Number& n) {
-  return !n.decimal && mpq_class(n.percent ? n.value * 100 : n.value).get_den() == 1;
+mpq_class as_written(const Number& n) {
+  return n.percent ? mpq_class(n.value * 100) : n.value;
+}
+
+// 9% is 9 and 12.5% is 12.5, but 0.5% is not 0.5, which may be 50%.
+bool same_but_for_percent(const Number& a, const Number& b) {
+  const mpq_class x = as_written(a);
+  const bool whole = !a.decimal && !b.decimal && x.get_den() == 1;
+  return x == as_written(b) && (whole || abs(x) >= 1);
 }
 
 }  // namespace
@@ -315,17 +374,22 @@ std::optional<Number> parse_number(std::string_view plain) {
   if (plain.empty() || (plain.size() > kMaxExpression && !is_one_literal(plain)))
     return std::nullopt;
   if (plain.size() > 2 * kMaxDigits) return std::nullopt;
+  if (is_alpha(plain.front())) {
+    if (auto words = number_in_words(plain)) return words;
+  }
   return Parser(plain).whole();
 }
 
 bool numbers_agree(const Number& a, const Number& b, const NumberRules& rules) {
-  if (!rules.ignore_units && !units_agree(a.unit, b.unit)) return false;
-  if (a.value == b.value) return true;
-  if ((a.decimal || b.decimal) && close_enough(a.value, b.value, rules.digits)) return true;
-  if (!rules.bare_percent || a.percent == b.percent) return false;
-  if (!whole_as_written(a) || !whole_as_written(b)) return false;
-  return (a.percent ? mpq_class(a.value * 100) : a.value) ==
-         (b.percent ? mpq_class(b.value * 100) : b.value);
+  mpq_class value = a.value;
+  if (!rules.ignore_units && a.unit != b.unit) {
+    const auto ratio = unit_ratio(a.unit, b.unit);
+    if (!ratio) return false;
+    value *= *ratio;
+  }
+  if (value == b.value) return true;
+  if ((a.decimal || b.decimal) && close_enough(value, b.value, rules.digits)) return true;
+  return rules.bare_percent && a.percent != b.percent && same_but_for_percent(a, b);
 }
 
 bool decimals_agree(double a, double b, int digits) {

@@ -17,11 +17,12 @@ struct Number {
 };
 
 // Reads plain_math text that is a number and nothing else: integers of up to 20,000 digits,
-// decimals, 1,234,567, 1.5e3, a/b, \frac{a}{b}, mixed numbers (1 1/2, 1\frac{1}{2}), percentages,
-// and arithmetic of these with
-// + - * / ^ ( ) \sqrt where the result is rational. Units and nouns may follow ("5 cm", "12
-// apples"). nullopt: not a number, division by zero, nested deeper than 40 levels, or larger than
-// about 12,000 digits on the way (9^9^9).
+// decimals, thousands groups (1,234,567, 1 234 567, 1.234.567, 12,34,567), 1.5e3, a/b, \frac{a}{b},
+// mixed numbers (1 1/2, 1\frac{1}{2}), percentages, number words ("seven"), and arithmetic of these
+// with + - * / ^ ( ) \sqrt where the result is rational. Units, nouns and the endings of ordinals may
+// follow ("5 cm", "12 apples", "5th"); "about" and currency codes may precede. nullopt: not a
+// number, division by zero, nested deeper than 40 levels, or larger than about 12,000 digits on the
+// way (9^9^9).
 std::optional<Number> parse_number(std::string_view plain);
 
 struct NumberRules {
@@ -34,8 +35,10 @@ struct NumberRules {
 //  1. equal as rationals; or
 //  2. one of them was written as a decimal and they differ by at most 10^-digits * min(1, |smaller|), or by at most
 //     half a unit of the last place when both are at least 0.01 (a value correctly rounded to so many places); or
-//  3. one is a percentage, the other is not, and both are whole as written: 9% = 9 (Math-Verify's rule).
-// Two known and different units never agree, unless they are ignored.
+//  3. one is a percentage, the other is not, and they are equal as written, and whole (9% = 9,
+//     Math-Verify's rule) or at least 1 (12.5% = 12.5).
+// Values in two units are compared in one of them (90 min = 1.5 h); units that do not convert never
+// agree. Both unless units are ignored.
 bool numbers_agree(const Number& a, const Number& b, const NumberRules& rules = {});
 
 // Rule 2 for two values of which one was written as a decimal.

@@ -26,7 +26,7 @@ Result<std::unique_ptr<Reward>> make_choice(const Json& options);
 Result<std::unique_ptr<Reward>> make_countdown(const Json& options);
 
 // {"take": "all"|"last_line"|"answer_tag", "ignore_case": false, "pattern": ""}. Compares trimmed
-// text. "pattern" is a PCRE2 expression searched in what was taken; its last match's first group
+// text with the ground truth, or with each answer of a JSON list of accepted ones. "pattern" is a PCRE2 expression searched in what was taken; its last match's first group
 // (or the match) is compared.
 Result<std::unique_ptr<Reward>> make_exact(const Json& options);
 
@@ -49,6 +49,10 @@ Result<std::unique_ptr<Reward>> make_reasoning_gym(const Json& options);
 // that a ground truth of a single letter A-J together with "choices" or "options" in extra_info is
 // a choice.
 Result<std::unique_ptr<Reward>> make_auto(const Json& options);
+
+// The elements of a ground truth that is a JSON list of strings and numbers: strings as they are, numbers as they are
+// written. Empty for anything else.
+std::vector<std::string> accepted_answers(std::string_view ground_truth);
 
 // An error for the first member of `options` that is not in `known`.
 Status check_options(const std::string& type, const Json& options,

@@ -4,18 +4,27 @@ namespace longshot::reward {
 namespace {
 
 constexpr std::string_view kBegin = "\\begin{", kEnd = "\\end{";
+constexpr std::string_view kLeftAngle = "\\langle", kRightAngle = "\\rangle";
+
+bool has(std::string_view kinds, char c) {
+  return kinds.find(c) != std::string_view::npos;
+}
 
 }  // namespace
 
 size_t bracket_at(std::string_view text, size_t i, std::string_view kinds) {
   const bool escaped = text[i] == '\\' && i + 1 < text.size();
   if (escaped && text.substr(i, kBegin.size()) == kBegin)
-    return kinds.find('b') == std::string_view::npos ? 0 : kBegin.size() - 1;
+    return has(kinds, 'b') ? kBegin.size() - 1 : 0;
   if (escaped && text.substr(i, kEnd.size()) == kEnd)
-    return kinds.find('e') == std::string_view::npos ? 0 : kEnd.size() - 1;
+    return has(kinds, 'e') ? kEnd.size() - 1 : 0;
+  if (escaped && text.substr(i, kLeftAngle.size()) == kLeftAngle)
+    return has(kinds, '(') ? kLeftAngle.size() : 0;
+  if (escaped && text.substr(i, kRightAngle.size()) == kRightAngle)
+    return has(kinds, ')') ? kRightAngle.size() : 0;
   const char c = escaped ? text[i + 1] : text[i];
   if ((escaped && c != '{' && c != '}') || is_alpha(c)) return 0;
-  return kinds.find(c) == std::string_view::npos ? 0 : (escaped ? 2 : 1);
+  return !has(kinds, c) ? 0 : (escaped ? 2 : 1);
 }
 
 size_t after_closing(std::string_view text) {

@@ -9,8 +9,9 @@
 
 namespace longshot::reward {
 
-// Length of the bracket at i when it is one of `kinds`: 1 for ( [ {, 2 for \{; \begin and \end count as brackets of
-// their own ('b' and 'e'). 0 otherwise.
+// Length of the bracket at i when it is one of `kinds`: 1 for ( [ {, 2 for \{, 7 for \langle and
+// \rangle, which are of the kinds ( and ); \begin and \end are kinds of their own ('b' and 'e').
+// 0 otherwise.
 size_t bracket_at(std::string_view text, size_t i, std::string_view kinds);
 
 // The position just after the bracket that closes the one at 0; npos when there is none.

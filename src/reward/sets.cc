@@ -36,9 +36,13 @@ std::optional<End> read_end(const Expression& e) {
   return End{e, approximation.value};
 }
 
+// Inequalities with "and" or a comma between them: all hold where they can (x > 1, x < 3); else they
+// are the pieces of the solution (x < 1, x > 2).
+constexpr const char* kList = "list";
+
 // A set before the cells are known.
 struct Tree {
-  std::string sign;  // "interval", \cup, \cap, \setminus
+  std::string sign;  // "interval", kList, \cup, \cap, \setminus
   End low, high;
   bool closed_low = false, closed_high = false;
   std::vector<Tree> parts;
@@ -166,6 +170,11 @@ bool is_relation_list(const Answer& list) {
                      [](const Answer& part) { return part.kind == Kind::relation; });
 }
 
+// [1,2] or \{3\}: sets, and not only points of the plane.
+bool is_set_list(const Answer& list) {
+  return std::all_of(list.parts.begin(), list.parts.end(), is_set_form);
+}
+
 std::optional<Tree> read_parts(const Answer& answer, SetForms forms, const std::string& sign) {
   std::vector<Tree> parts;
   for (const auto& part : answer.parts) {
@@ -184,14 +193,36 @@ std::optional<Tree> read_operation(const Answer& set, SetForms forms) {
   return read_parts(set, forms, set.signs[0]);
 }
 
+// \{x \in S | condition\}
+std::optional<Tree> read_builder(const Answer& builder) {
+  if (unknown_of(builder.parts[0]).empty() && !is_set_form(builder.parts[0])) return std::nullopt;
+  std::vector<Tree> parts;
+  for (const auto& part : builder.parts) {
+    auto tree = read_tree(part, SetForms{true, true});
+    if (!tree) return std::nullopt;
+    parts.push_back(std::move(*tree));
+  }
+  return joined("\\cap", std::move(parts));
+}
+
+std::optional<Tree> read_bare(const Answer& list, SetForms forms) {
+  if (forms.relations && is_relation_list(list)) return read_parts(list, forms, kList);
+  if (forms.intervals && is_set_list(list)) return read_parts(list, forms, "\\cup");
+  return std::nullopt;
+}
+
 std::optional<Tree> read_tree(const Answer& answer, SetForms forms) {
   if (answer.text == "\\mathbb{R}" || answer.text == "\\Reals") return line();
   if (answer.text == "\\varnothing") return joined("\\cup", {});
   if (answer.kind == Kind::relation && forms.relations) return read_relation(answer);
-  if (answer.kind == Kind::set && forms.intervals) return read_operation(answer, forms);
+  if (answer.kind == Kind::set && forms.intervals)
+    return answer.is_builder() ? read_builder(answer) : read_operation(answer, forms);
   if (answer.kind != Kind::list) return std::nullopt;
-  if (forms.relations && answer.is_bare() && is_relation_list(answer))
-    return read_parts(answer, forms, "\\cup");
+  if (answer.is_bare()) {
+    auto tree = read_bare(answer, forms);
+    if (tree && tree->sign == kList && answer.either) tree->sign = "\\cup";
+    return tree;
+  }
   if (!forms.intervals) return std::nullopt;
   const bool brackets = (answer.open == '(' || answer.open == '[');
   if (brackets && answer.parts.size() == 2) return read_interval(answer);
@@ -217,19 +248,26 @@ class Line {
   Cells cells_of(const Tree& tree) const {
     if (tree.sign == "interval") return interval_cells(tree);
     if (tree.parts.empty()) return Cells(size(), false);
+    if (tree.sign != kList) return combined(tree, tree.sign);
+    const Cells all = combined(tree, "\\cap");
+    const bool possible = std::find(all.begin(), all.end(), true) != all.end();
+    return possible ? all : combined(tree, "\\cup");
+  }
+
+ private:
+  Cells combined(const Tree& tree, std::string_view sign) const {
     Cells out = cells_of(tree.parts[0]);
     for (size_t i = 1; i < tree.parts.size(); ++i) {
       const Cells next = cells_of(tree.parts[i]);
       for (size_t c = 0; c < out.size(); ++c) {
-        out[c] = tree.sign == "\\cup"   ? out[c] || next[c]
-                 : tree.sign == "\\cap" ? out[c] && next[c]
-                                        : out[c] && !next[c];
+        out[c] = sign == "\\cup"   ? out[c] || next[c]
+                 : sign == "\\cap" ? out[c] && next[c]
+                                   : out[c] && !next[c];
       }
     }
     return out;
   }
 
- private:
   size_t size() const { return 2 * ends_.size() + 1; }
 
   Status add(const End& end) {

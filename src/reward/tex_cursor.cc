@@ -57,6 +57,14 @@ std::string_view function_name(std::string_view written) {
   return {};
 }
 
+std::string_view constant_name(std::string_view word) {
+  if (word == "pi") return "pi";
+  for (const std::string_view name : {"infty", "infinity", "Infinity", "inf", "oo"}) {
+    if (word == name) return "oo";
+  }
+  return {};
+}
+
 std::string_view inverse_function(std::string_view name) {
   if (name == "sin") return "arcsin";
   if (name == "cos") return "arccos";

@@ -11,6 +11,8 @@ namespace longshot::reward {
 
 // The function that a word or command stands for ("arctg": "arctan"); empty for none.
 std::string_view function_name(std::string_view written);
+// "pi" or "oo" for a word that stands for a constant; empty for none.
+std::string_view constant_name(std::string_view word);
 // arcsin for sin; empty for a function whose inverse has no name.
 std::string_view inverse_function(std::string_view name);
 bool is_greek(std::string_view command);

@@ -9,6 +9,19 @@ char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
+// What begins and ends a model's thoughts.
+struct Marks {
+  std::string_view open, close;
+};
+constexpr Marks kThoughts[] = {{"<think>", "</think>"},
+                               {"<thinking>", "</thinking>"},
+                               {"<thought>", "</thought>"},
+                               {"<reasoning>", "</reasoning>"},
+                               {"<|begin_of_thought|>", "<|end_of_thought|>"},
+                               {"<|channel|>analysis", "<|channel|>final<|message|>"},
+                               {"[THINK]", "[/THINK]"},
+                               {"\u25c1think\u25b7", "\u25c1/think\u25b7"}};
+
 }  // namespace
 
 std::string_view trim(std::string_view text) {
@@ -65,11 +78,20 @@ std::optional<std::string_view> last_tag(std::string_view text, std::string_view
 }
 
 std::string_view after_thinking(std::string_view text) {
-  constexpr std::string_view kEnd = "</think>";
-  const size_t end = text.rfind(kEnd);
-  if (end == std::string_view::npos) return text;
-  const std::string_view rest = text.substr(end + kEnd.size());
-  return trim(rest).empty() ? text : rest;
+  size_t opened = std::string_view::npos, closed = std::string_view::npos, rest = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '<' && text[i] != '[' && text[i] != '\xe2') continue;
+    for (const auto& [open, close] : kThoughts) {
+      if (text.substr(i, open.size()) == open) opened = i;
+      if (text.substr(i, close.size()) != close) continue;
+      closed = i;
+      rest = i + close.size();
+    }
+  }
+  const bool cut = opened != std::string_view::npos &&
+                   (closed == std::string_view::npos || opened > closed);
+  if (cut) return text.substr(text.size());
+  return trim(text.substr(rest)).empty() ? text : text.substr(rest);
 }
 
 std::vector<std::string_view> words_of(std::string_view text) {

@@ -30,7 +30,8 @@ void replace_all(std::string& text, std::string_view from, std::string_view to);
 std::string_view last_line(std::string_view text);
 // Content of the last complete <name>...</name>, trimmed.
 std::optional<std::string_view> last_tag(std::string_view text, std::string_view name);
-// What follows the last </think>; the whole text when there is none or nothing follows it.
+// What follows the end of the last thoughts (</think> and what other models write); the whole text when there are none
+// or nothing follows them; "" when the last thoughts do not end, as in a response that was cut.
 std::string_view after_thinking(std::string_view text);
 // Runs of ASCII letters and digits.
 std::vector<std::string_view> words_of(std::string_view text);

@@ -1,5 +1,6 @@
 // Rules on the text alone: exact match, format, repetition.
 
+#include <algorithm>
 #include <unordered_set>
 
 #include "base/rng.h"
@@ -18,8 +19,14 @@ class ExactReward : public Reward {
 
   Result<Score> judge(const Question& question, Deadline) override {
     LS_ASSIGN_OR_RETURN(const std::string answer, taken(question.completion));
-    const auto truth = trim(question.ground_truth);
-    const bool same = ignore_case_ ? to_lower(answer) == to_lower(truth) : answer == truth;
+    // A list of numbers is one answer, of strings several.
+    std::vector<std::string> accepted;
+    if (trim(question.ground_truth).starts_with("[\""))
+      accepted = accepted_answers(question.ground_truth);
+    accepted.push_back(question.ground_truth);  // the answer may be that list itself
+    const bool same = std::any_of(accepted.begin(), accepted.end(), [&](const std::string& truth) {
+      return ignore_case_ ? to_lower(answer) == to_lower(trim(truth)) : answer == trim(truth);
+    });
     return Score{same ? 1.0 : 0.0, same, answer};
   }
 
@@ -100,6 +107,29 @@ class RepetitionReward : public Reward {
 };
 
 }  // namespace
+
+// Cut by hand: a number keeps all its digits, and nothing nested is ever parsed.
+std::vector<std::string> accepted_answers(std::string_view ground_truth) {
+  auto text = trim(ground_truth);
+  if (text.size() < 2 || text.front() != '[' || text.back() != ']') return {};
+  text = text.substr(1, text.size() - 2);
+  std::vector<std::string> out;
+  while (!text.empty()) {
+    text = trim(text);
+    const bool quoted = text.starts_with('"');
+    size_t end = quoted ? 1 : std::min(text.find(','), text.size());
+    while (quoted && end < text.size() && text[end] != '"') end += text[end] == '\\' ? 2 : 1;
+    if (quoted) ++end;
+    if (end > text.size()) return {};
+    const auto item = parse_json(trim(text.substr(0, end)), "ground_truth");
+    if (!item.ok() || !(item->is_string() || item->is_number())) return {};
+    out.push_back(quoted ? item->get<std::string>() : std::string(trim(text.substr(0, end))));
+    text = trim(text.substr(end));
+    if (!text.empty() && (text.front() != ',' || text.size() == 1)) return {};
+    if (!text.empty()) text.remove_prefix(1);
+  }
+  return out;
+}
 
 Result<std::unique_ptr<Reward>> make_exact(const Json& options) {
   const std::string where = "reward exact";

@@ -29,6 +29,18 @@ TEST(Exact, ComparesTrimmedText) {
   EXPECT_EQ(judge("exact", {{"ignore_case", true}}, "Hello", "hello")->value, 1);
 }
 
+TEST(Exact, TakesAnyOfAListOfAnswers) {
+  const std::string accepted = R"(["navy", "dark \"blue\""])";
+  EXPECT_EQ(judge("exact", {}, "navy", accepted)->value, 1);
+  EXPECT_EQ(judge("exact", {}, "dark \"blue\"", accepted)->value, 1);
+  EXPECT_EQ(judge("exact", {}, accepted, accepted)->value, 1);
+  EXPECT_EQ(judge("exact", {{"ignore_case", true}}, "NAVY", accepted)->value, 1);
+  for (const char* wrong : {"u", "\"navy\"", "navy, dark \"blue\"", "", "blue", ","})
+    EXPECT_EQ(judge("exact", {}, wrong, accepted)->value, 0) << wrong;
+  EXPECT_EQ(judge("exact", {}, "1", "[1, 2]")->value, 0);
+  EXPECT_EQ(judge("exact", {}, "[1, 2]", "[1, 2]")->value, 1);
+}
+
 TEST(Exact, TakesAPartOfTheResponse) {
   EXPECT_EQ(judge("exact", {{"take", "last_line"}}, "hm\nhello\n\n", "hello")->value, 1);
   EXPECT_EQ(judge("exact", {{"take", "answer_tag"}}, "<answer>a</answer><answer> hello </answer>",

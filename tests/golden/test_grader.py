@@ -49,6 +49,8 @@ OURS = [
     ("5\\text{ m}", "5\\text{ cm}", False),  # math-verify drops units; we refuse two different ones
     ("5", "5\\text{ million}", False),  # ... and words that change the value
     ("101_2", "101", False),  # ... and bases
+    ("12.5", "12.5\\%", True),  # math-verify wants whole numbers here
+    ("5\\text{ m}", "500\\text{ cm}", True),  # units convert
     ("0.0000001", "0.0000002", False),  # ... and rounds to six places whatever the size
     ("\\frac{3}{2}", "1 1/2", True),  # plain mixed numbers
     ("1000", "1e3", True),  # plain scientific notation
@@ -127,6 +129,26 @@ def test_judges_every_row_of_the_tables(longshot):
         wrong += [f"truth {t} response {r}: expected {e}, {v}" for (t, r, e), v in zip(rows, results) if v.get("correct") != e]
     assert sum(map(len, by_options.values())) > 1500
     assert not wrong, "\n".join(wrong)
+
+
+def test_judges_whole_responses(longshot):
+    rows = [json.loads(line) for line in (ROOT / "tests/grader/responses.jsonl").read_text().splitlines()]
+    for reward in ("math", "choice"):
+        mine = [row for row in rows if row["reward"] == reward]
+        assert len(mine) > 80
+        results = grade(longshot, [row["row"] for row in mine], "--reward", reward)
+        wrong = [row for row, result in zip(mine, results) if result.get("score") != row["score"]]
+        assert not wrong, wrong
+
+
+def test_accepted_answers_and_long_integers(longshot):
+    big = 2**100 + 1
+    rows = [f'{{"completion": "\\\\boxed{{{c}}}", "ground_truth": {t}}}' for c, t in
+            ((big, big), (big - 1, big), (2**80, 2**80 + 1), (72, 72.0), (5, '["5", "5.0"]'), (5, "[5]"), (6, "[5]"))]
+    done = longshot("grade", "--reward", "math", input="\n".join(rows) + "\n")
+    assert [json.loads(line)["score"] for line in done.stdout.splitlines()] == [1, 0, 0, 1, 1, 1, 0]
+    rows = [{"completion": c, "ground_truth": ["navy", "dark blue"]} for c in ("navy", "dark blue", "u", '"navy"')]
+    assert [r["score"] for r in grade(longshot, rows, "--reward", "exact")] == [1, 1, 0, 0]
 
 
 def test_endless_work_is_an_error_soon_and_never_a_score(longshot):
