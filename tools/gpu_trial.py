@@ -46,11 +46,12 @@ def check_machine(torch, bundle):
     if release.split(".")[:2] != bundle["torch"].split(".")[:2]:
         sys.exit(f"error: this bundle needs torch {bundle['torch']}, {sys.executable} has {torch.__version__}; "
                  f"make another with tools/gpu_bundle --torch {release}")
+    if bundle["cuda"] and torch.version.cuda is None:
+        sys.exit(f"error: this bundle needs a CUDA build of torch, {sys.executable} has a CPU build")
     wanted = [int(part) for part in bundle["needs"]["GLIBC"].split(".")]
-    ctypes.CDLL(None).gnu_get_libc_version.restype = ctypes.c_char_p
-    have = ctypes.CDLL(None).gnu_get_libc_version
-    have.restype = ctypes.c_char_p
-    version = have().decode()
+    version_of_libc = ctypes.CDLL(None).gnu_get_libc_version
+    version_of_libc.restype = ctypes.c_char_p
+    version = version_of_libc().decode()
     if [int(part) for part in version.split(".")] < wanted:
         sys.exit(f"error: the programs need glibc {bundle['needs']['GLIBC']}, this machine has {version}; build the "
                  "bundle on an older system")

@@ -19,7 +19,7 @@ class MetricsLog {
   // Creates the file if needed. An unfinished last line, left by a crash, is cut off.
   static Result<MetricsLog> open(const std::filesystem::path& path);
 
-  // Drops the lines of later steps, which are the last ones, and damaged lines among and behind them.
+  // Drops the lines of later steps, which are the last ones, and damaged lines among them.
   // No file is fine. For resuming.
   static Status truncate_after(const std::filesystem::path& path, int64_t step);
 

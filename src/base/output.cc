@@ -114,7 +114,8 @@ Status Output::open_target(Kind kind) {
   sync_ = true;
   if (kind == Kind::whole) {
     const Status opened = open_temporary(exists ? info.st_mode & 07777 : kNewFileMode);
-    // In a folder without write permission a file can be written but not replaced.
+    // Without write permission for the folder, or as another user than the file's, it can be written
+    // but not replaced.
     if (opened.ok() || !exists) return opened;
   }
   truncate_ = exists;
@@ -130,8 +131,14 @@ Status Output::open_temporary(unsigned mode) {
   fd_ = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kNewFileMode);
   if (fd_ < 0) return cannot_write(name_, errno);
   temporary_ = temporary;
-  if (mode != kNewFileMode && ::fchmod(fd_, mode) != 0) return cannot_write(name_, errno);
-  return ok_status();
+  if (mode == kNewFileMode) return ok_status();
+  struct stat old {};
+  const bool kept = ::stat(target_.c_str(), &old) == 0 &&
+                    ::fchown(fd_, old.st_uid, old.st_gid) == 0 && ::fchmod(fd_, mode) == 0;
+  if (kept) return ok_status();
+  const Status failed = cannot_write(name_, errno);
+  close();
+  return failed;
 }
 
 Output::Output(Output&& other) noexcept {

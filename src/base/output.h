@@ -17,7 +17,8 @@ namespace longshot {
 // - A device, FIFO or socket is written to and stays what it is. Opening a FIFO waits for its
 //   reader, until stop_requested().
 // - A regular file, or a name that does not exist yet, is replaced as a whole by finish(): before
-//   that, and after any failure, it holds what it held before. It keeps its permissions.
+//   that, and after any failure, it holds what it held before. It keeps its owner and
+//   permissions.
 // - A symbolic link is followed and stays; its target is what is written, also one that does not
 //   exist yet.
 class Output {

@@ -1,8 +1,8 @@
 #pragma once
 // Typed configuration: a table of dotted keys bound to the fields of plain option structs. Values
-// come from TOML files, then from `a.b=value` overrides. An unknown key is an error that explains
-// it or names the nearest known key, if one is near; a value of the wrong type or outside its range is an error that names the key
-// and where it was set.
+// come from TOML files, then from `a.b=value` overrides. An unknown key is an error that explains it
+// or names the nearest known key, if one is near; a value of the wrong type or outside its range is
+// an error that names the key and where it was set.
 
 #include <cstdint>
 #include <functional>
@@ -28,8 +28,8 @@ class Settings {
   void add_choice(const std::string& key, std::string* field, const std::string& help,
                   std::vector<std::string> choices);
 
-  // What to say about an unknown key that is `name` or ends with ".name". The first explanation of a
-  // name is kept; a longer name goes before a shorter one.
+  // What to say about an unknown key that is `name` or ends with ".name". The first explanation of
+  // a name is kept; a longer name goes before a shorter one.
   void explain(const std::string& name, const std::string& explanation);
 
   Status load_toml_file(const std::string& path);

@@ -48,12 +48,14 @@ int refuse(const CLI::App& app, const std::string& name) {
 // `longshot help [COMMAND [SUBCOMMAND]]`, and nothing at all.
 int help(const CLI::App& app, const std::vector<std::string>& words) {
   const CLI::App* shown = &app;
+  std::string parents;
   for (const std::string& word : words) {
     const CLI::App* next = find(*shown, word);
     if (next == nullptr) return refuse(*shown, word);
+    parents += (parents.empty() ? "" : " ") + shown->get_name();
     shown = next;
   }
-  std::fputs(shown->help().c_str(), stdout);
+  std::fputs(shown->help(parents).c_str(), stdout);
   return 0;
 }
 
@@ -69,7 +71,7 @@ int help(const CLI::App& app, const std::vector<std::string>& words) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"longshot: trains language models to reason by reinforcement learning"};
+  CLI::App app{"longshot: trains language models to reason by reinforcement learning", "longshot"};
   app.set_version_flag("--version", LONGSHOT_VERSION);
   app.require_subcommand(1);
   app.footer("`longshot help COMMAND` or `longshot COMMAND --help` lists a command's options.");

@@ -27,12 +27,10 @@ Result<ResultFiles> ResultFiles::open(const std::string& figures, const std::str
   ResultFiles files;
   LS_RETURN_IF_ERROR(open_named(figures, files.figures_));
   LS_RETURN_IF_ERROR(open_named(rows, files.rows_));
+  for (const auto* output : {&files.figures_, &files.rows_}) {
+    if (*output && (*output)->is_stdout()) files.summary_ = stderr;
+  }
   return files;
-}
-
-std::FILE* ResultFiles::summary() const {
-  const bool taken = (figures_ && figures_->is_stdout()) || (rows_ && rows_->is_stdout());
-  return taken ? stderr : stdout;
 }
 
 Status ResultFiles::write_figures(const OrderedJson& figures) {

@@ -18,13 +18,14 @@ class ResultFiles {
   static Result<ResultFiles> open(const std::string& figures, const std::string& rows);
 
   // Where people read the summary: stdout, or stderr if a file is stdout.
-  std::FILE* summary() const;
+  std::FILE* summary() const { return summary_; }
   // Does nothing without a file for them; then `rows` is not called.
   Status write_figures(const OrderedJson& figures);
   Status write_rows(const std::function<std::string()>& rows);
 
  private:
   std::optional<Output> figures_, rows_;
+  std::FILE* summary_ = stdout;
 };
 
 }  // namespace longshot::commands

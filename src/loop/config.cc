@@ -9,23 +9,22 @@
 namespace longshot::loop {
 namespace {
 
-// No key takes an infinite number: what it switches off is written 0.
-bool is_finite(double v) {
-  return std::isfinite(v);
+// No key takes an infinite number: what it would switch off is written 0.
+std::string finite_or(bool good, double value, const std::string& rule) {
+  if (good) return std::isfinite(value) ? "" : "must be finite";
+  return rule;
 }
 
 template <typename T>
 std::function<std::string(const T&)> at_least(T low) {
   return [low](const T& v) {
-    const bool good = v >= low && is_finite(static_cast<double>(v));
-    return good ? std::string() : fmt::format("must be a finite number >= {}", low);
+    return finite_or(v >= low, static_cast<double>(v), fmt::format("must be >= {}", low));
   };
 }
 
 std::function<std::string(const double&)> above(double low) {
   return [low](const double& v) {
-    const bool good = v > low && is_finite(v);
-    return good ? std::string() : fmt::format("must be a finite number > {}", low);
+    return finite_or(v > low, v, fmt::format("must be > {}", low));
   };
 }
 
@@ -248,8 +247,8 @@ void bind_trainer(Settings& s, TrainConfig& c) {
         "Above data.train_batch_size complete groups can wait; 0 = data.train_batch_size",
         at_least(0));
   s.add_choice("replay.selector", &c.replay_selector,
-               "which complete groups are trained on first, where some must wait: the oldest, those "
-               "of the newest policy version, or any",
+               "which complete groups are trained on first, where some must wait: the oldest, "
+               "those of the newest policy version, or any",
                {"fifo", "freshest", "uniform"});
   s.add("replay.staleness", &c.replay.staleness,
         "drop groups with a trained token that is older than this many policy versions; -1 = never",

@@ -29,7 +29,8 @@ constexpr Foreign kForeign[] = {
     {"max_seq_length", "data.max_length", nullptr},
     {"per_device_train_batch_size", "data.train_batch_size", "it counts prompts, not samples"},
     {"data.shuffle", "data.order", nullptr},
-    {"filter_overlong_prompts", nullptr, "prompts above data.max_prompt_length are left out anyway"},
+    {"filter_overlong_prompts", nullptr,
+     "prompts above data.max_prompt_length are left out anyway"},
     // rollout
     {"num_generations", "rollout.n", nullptr},
     {"rollout.name", "rollout.engine", nullptr},
@@ -125,7 +126,7 @@ void explain_foreign_keys(Settings& settings) {
     std::string text = f.remark == nullptr ? "" : f.remark;
     if (f.key != nullptr) {
       if (std::find(known.begin(), known.end(), f.key) == known.end()) continue;
-      text = "the key here is '" + std::string(f.key) + "'" + (text.empty() ? "" : ": " + text);
+      text = "did you mean '" + std::string(f.key) + "'?" + (text.empty() ? "" : " (" + text + ")");
     }
     settings.explain(f.name, text);
   }

@@ -5,8 +5,8 @@
 
 namespace longshot::loop {
 
-// Adds an explanation of each such name to the errors about unknown keys. Names of keys that are not
-// bound to `settings` are left out.
+// Adds an explanation of each such name to the errors about unknown keys. Names of keys that are
+// not bound to `settings` are left out.
 void explain_foreign_keys(Settings& settings);
 
 }  // namespace longshot::loop

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "loop/progress.h"
+#include "policy/advantage/advantage.h"
 
 namespace longshot::loop {
 
@@ -87,15 +88,15 @@ void report_groups(const std::vector<data::Group>& groups, Metrics& metrics) {
   Summary score, correct, flat;
   std::map<std::string, Summary> components;
   for (const data::Group& group : groups) {
-    Summary own;
+    std::vector<double> own;
     for (const data::Verdict& v : group.verdicts) {
       if (!v.scored) continue;
-      own.add(v.score);
+      own.push_back(v.score);
       score.add(v.score);
       correct.add(v.correct ? 1 : 0);
       for (const auto& [name, value] : v.components) components[name].add(value);
     }
-    if (own.count() > 0) flat.add(own.max() == own.min() ? 1 : 0);
+    if (!own.empty()) flat.add(policy::equal_rewards(own) ? 1 : 0);
   }
   score.report("critic/score", metrics);
   score.report("critic/rewards", metrics);

@@ -250,7 +250,8 @@ Status Run::log_samples(const std::vector<data::Group>& groups) {
 Run::Run(TrainConfig config, std::string config_text)
     : config_(std::move(config)),
       config_text_(std::move(config_text)),
-      checkpoints_(config_.output, config_.keep_checkpoints) {}
+      checkpoints_(config_.output, config_.keep_checkpoints),
+      warnings_(cuts_distribution(config_.engine.sampling)) {}
 
 Result<std::unique_ptr<Run>> Run::create(const TrainConfig& config,
                                          const std::string& config_text) {

@@ -222,7 +222,7 @@ Status check_rows(const std::vector<std::string>& files, size_t rows, int droppe
 }
 
 Status check_learner(Learner& learner, const SftConfig& config) {
-  set_threads(config.machine.threads);
+  model::configure_compute(config.machine.threads);
   LS_RETURN_IF_ERROR(learner.load(""));
   const std::vector<int64_t> lengths = learner.lengths();
   const int64_t tokens = std::accumulate(lengths.begin(), lengths.end(), int64_t{0});

@@ -50,6 +50,17 @@ const std::vector<Rule<TrainConfig>>& train_rules() {
       {{"algorithm.reference"},
        [](C c) { return !reads_reference(c); },
        "only kimi and grpo compare with a reference policy"},
+      {{"algorithm.reference"},
+       [](C c) {
+         return reads_reference(c) && c.algorithm.reference == "recorded" && rollout_is_exact(c) &&
+                !groups_outlive_an_iteration(c);
+       },
+       "what the rollout records is what the trainer computes, as with auto"},
+      {{"optim.beta1", "optim.beta2"},
+       [](C c) {
+         return c.algorithm.reset_optimizer && c.algorithm.mini_batches * c.algorithm.epochs == 1;
+       },
+       "the moments are reset each iteration and used for one optimizer step"},
       {{"algorithm.kl_reference"},
        [](C c) { return is(c, "grpo") && c.algorithm.kl_coef == 0; },
        "algorithm.kl_coef is 0"},
@@ -133,7 +144,7 @@ const std::vector<Rule<SftConfig>>& sft_rules() {
        [](C c) { return c.total_steps > 0; },
        "trainer.total_steps is set"},
       {{"trainer.test_freq"},
-       [](C c) { return c.val_files.empty(); },
+       [](C c) { return c.test_freq > 0 && c.val_files.empty(); },
        "data.val_files is empty"},
       {{"data.val_files"}, [](C c) { return c.test_freq == 0; }, "trainer.test_freq is 0"},
       {{"optim.min_lr_ratio"},

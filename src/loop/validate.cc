@@ -39,11 +39,8 @@ Status validate_algorithm(const TrainConfig& c) {
 }
 
 Status validate_sampling(const TrainConfig& c) {
-  LS_RETURN_IF_ERROR(
-      rollout::check_sampling(c.engine.sampling).with_context("the keys rollout.*"));
-  const auto& sampling = c.engine.sampling;
-  const bool cut = sampling.top_p < 1 || sampling.top_k > 0 || sampling.min_p > 0;
-  if (cut && c.algorithm.reference == "recorded") {
+  LS_RETURN_IF_ERROR(rollout::check_sampling(c.engine.sampling).with_context("the keys rollout.*"));
+  if (rollout::cuts_distribution(c.engine.sampling) && c.algorithm.reference == "recorded") {
     log::warn(
         "rollout.top_p, top_k or min_p cut the sampling distribution: the log-probabilities that "
         "algorithm.reference=recorded compares with are those of the cut one, not the trainer's");
@@ -162,10 +159,8 @@ int replay_capacity(const TrainConfig& c) {
 }
 
 bool rollout_is_exact(const TrainConfig& c) {
-  const auto& sampling = c.engine.sampling;
-  const bool uncut = sampling.top_p >= 1 && sampling.top_k == 0 && sampling.min_p == 0;
-  return uncut && c.rollout_dtype == "float32" && c.rollout_kv_dtype == "float32" &&
-         c.algorithm.compute.dtype == "float32";
+  return !rollout::cuts_distribution(c.engine.sampling) && c.rollout_dtype == "float32" &&
+         c.rollout_kv_dtype == "float32" && c.algorithm.compute.dtype == "float32";
 }
 
 }  // namespace longshot::loop

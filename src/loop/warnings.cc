@@ -66,7 +66,7 @@ std::vector<std::string> Warnings::check(int64_t iteration, const Metrics& m,
          out);
   }
   const double gap = value(m, "training/rollout_probs_diff_mean");
-  if (gap > kLogprobGap) {
+  if (gap > kLogprobGap && !cut_sampling_) {
     warn("gap",
          fmt::format("rollout and trainer disagree: mean |log-probability gap| {:.3g}; the "
                      "gradient is biased",

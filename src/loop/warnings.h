@@ -14,6 +14,9 @@ namespace longshot::loop {
 
 class Warnings {
  public:
+  // `cut_sampling`: a filter cuts the sampling distribution, so recorded log-probabilities differ
+  // from the trainer's by design.
+  explicit Warnings(bool cut_sampling = false) : cut_sampling_(cut_sampling) {}
   // The texts due for this iteration's metrics. `reward_failure`: why most of the samples that could
   // not be judged could not.
   std::vector<std::string> check(int64_t iteration, const Metrics& metrics,
@@ -23,6 +26,7 @@ class Warnings {
   static constexpr int64_t kQuiet = 20;
   void warn(const std::string& kind, const std::string& text, std::vector<std::string>& out);
 
+  bool cut_sampling_;
   std::map<std::string, int64_t> last_;
   int64_t iteration_ = 0;
   int64_t iterations_without_reward_ = 0;

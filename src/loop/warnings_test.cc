@@ -50,5 +50,12 @@ TEST(Warnings, FlatGroupsErrorsGapAndSkippedStepsEachHaveAText) {
   EXPECT_EQ(Warnings().check(1, m).size(), 4u);
 }
 
+TEST(Warnings, AGapThatAFilterOfTheSamplingExplainsIsNoDisagreement) {
+  Metrics m = healthy();
+  m["training/rollout_probs_diff_mean"] = 0.2;
+  EXPECT_EQ(Warnings(false).check(1, m).size(), 1u);
+  EXPECT_TRUE(Warnings(true).check(1, m).empty());
+}
+
 }  // namespace
 }  // namespace longshot::loop

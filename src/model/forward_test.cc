@@ -170,6 +170,22 @@ TEST_P(EveryArchitecture, GradientsAreTheSameBitsOnEveryRunAndThreadCount) {
   }
 }
 
+TEST(PackedBatch, PairsAreThoseThatSeeEachOtherOnAverageOverTheLayers) {
+  PackedBatch batch;
+  batch.append(random_tokens(9, 1));
+  batch.append(random_tokens(4, 2), 0);
+  batch.append(random_tokens(3, 3));
+  for (const char* name : {"llama", "windows", "mistral"}) {
+    const ModelConfig config = tiny_config(name);
+    double pairs = 0;
+    for (int layer = 0; layer < config.num_layers; ++layer) {
+      const int window = config.window_of(layer) > 0 ? config.window_of(layer) : 1000;
+      for (const int32_t position : batch.positions) pairs += std::min(position + 1, window);
+    }
+    EXPECT_DOUBLE_EQ(batch.pairs(config), pairs / config.num_layers) << name;
+  }
+}
+
 TEST(PackedBatch, AppendRestartsPositions) {
   PackedBatch batch;
   EXPECT_EQ(batch.sequences(), 0);

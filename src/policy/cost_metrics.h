@@ -24,7 +24,8 @@ double pass_flops(const model::Weights& weights, const model::Work& work, bool b
 // gradients_gb, moments_gb, activations_gb: GiB; activations are those of the largest pass so far.
 void report_cost(const Training& training, double flops, double seconds, Metrics& metrics);
 
-// memory/kl_model_gb: activations of a frozen model, and its weights except those shared with `policy`.
+// memory/kl_model_gb: activations of a frozen model, and its weights except those shared with
+// `policy`.
 void report_frozen(const model::Weights& frozen, const Compute& compute,
                    const model::Weights& policy, Metrics& metrics);
 

@@ -44,8 +44,8 @@ void FitStats::report(double seconds, Metrics& m) const {
   advantage.report("critic/advantages", m);
 }
 
-Result<Batch> make_batch(const std::vector<data::Group>& groups,
-                         const AlgorithmOptions& algorithm, int64_t version) {
+Result<Batch> make_batch(const std::vector<data::Group>& groups, const AlgorithmOptions& algorithm,
+                         int64_t version) {
   Batch batch;
   LS_ASSIGN_OR_RETURN(batch.set, make_rows(groups, algorithm.train_earlier_segments, version));
   batch.groups = rows_by_group(batch.set.rows);

@@ -30,7 +30,7 @@ struct FitStats {
   double step_loss = 0, step_kl = 0;  // of the present optimizer step
   int64_t unshared_tokens = 0;
   int64_t reference_tokens = 0;  // packed tokens of passes for reference log-probabilities
-  double flops = 0;  // that the passes needed
+  double flops = 0;              // that the passes needed
   double lr = 0;
 
   void report(double seconds, Metrics& metrics) const;

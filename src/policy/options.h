@@ -40,8 +40,8 @@ struct AlgorithmOptions {
   std::string length_normalize = "none";
   double clip_low = 0.2, clip_high = 0.2;  // grpo
   double kl_coef = 0.0;                    // grpo: weight of the k3 penalty
-  // grpo: model directory that the penalty is measured against; loop/ loads it. Empty: the reference
-  // policy.
+  // grpo: model directory that the penalty is measured against; loop/ loads it. Empty: the
+  // reference policy.
   std::string kl_reference;
   int mini_batches = 4;                    // optimizer steps per epoch; groups are never cut
   int epochs = 1;

@@ -57,12 +57,22 @@ std::vector<double> reference_logprobs(const data::TrainRow& row, std::span<cons
   return out;
 }
 
+std::vector<double> without_rounding(std::span<const double> values,
+                                     std::span<const double> towards) {
+  std::vector<double> out(values.begin(), values.end());
+  for (size_t t = 0; t < out.size(); ++t) {
+    if (std::abs(out[t] - towards[t]) <= kRounding) out[t] = towards[t];
+  }
+  return out;
+}
+
 std::vector<double> predicted_gradient(const RowTerms& terms, const BoundObjective& objective,
                                        const std::string& reference) {
   if (!is_predictable(terms, objective, reference)) return {};
   const std::vector<double> recorded = recorded_logprobs(terms.row);
+  const std::vector<double> kl = without_rounding(terms.kl_reference, recorded);
   std::vector<double> grad(recorded.size());
-  (void)objective({recorded, recorded, terms.advantage, terms.kl_reference}, grad);
+  (void)objective({recorded, recorded, terms.advantage, kl}, grad);
   return grad;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// Reference log-probabilities of an update (algorithm.reference), and what they tell about it before
-// it is computed: as long as the weights are those that produced a token, its present
+// Reference log-probabilities of an update (algorithm.reference), and what they tell about it
+// before it is computed: as long as the weights are those that produced a token, its present
 // log-probability is the recorded one up to rounding. Pure, torch-free.
 
 #include <cstdint>
@@ -31,6 +31,10 @@ bool all_recorded(const data::TrainRow& row, const std::string& reference);
 // also the present; with rounding, AdamW's first step after a reset would blow up the noise.
 std::vector<double> reference_logprobs(const data::TrainRow& row, std::span<const double> start,
                                        const std::string& reference, bool without_rounding);
+
+// `values` with those within kRounding of `towards` made equal to them: two passes of equal weights.
+std::vector<double> without_rounding(std::span<const double> values,
+                                     std::span<const double> towards);
 
 // What the gradient at one row depends on while the weights are those before the update.
 struct RowTerms {

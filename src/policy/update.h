@@ -58,8 +58,8 @@ class Update {
   // Both return false if the gradient is exactly 0: then no weight has one.
   bool accumulate(const std::vector<size_t>& rows);
   bool accumulate_rows(const std::vector<WeightedRow>& rows);
-  // The gradient this micro-batch will receive up to rounding, by its targets. Empty if it cannot be
-  // predicted.
+  // The gradient this micro-batch will receive up to rounding, by its targets. Empty if it cannot
+  // be predicted.
   std::vector<float> expected_gradient(const std::vector<WeightedRow>& rows,
                                        const MicroBatch& micro) const;
   // Adds one row's loss to the statistics and writes its gradient ([targets]).

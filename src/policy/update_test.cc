@@ -1,5 +1,5 @@
-// Policy updates whose samples are of several versions, whose rewards are equal, or whose KL penalty
-// has a model of its own.
+// Policy updates whose samples are of several versions, whose rewards are equal, or whose KL
+// penalty has a model of its own.
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <gmock/gmock.h>
@@ -81,7 +81,8 @@ TEST(Update, AutoIsOneReferenceForSamplesOfAllVersions) {
   const auto run = [](const char* reference) {
     auto options = optimizer();
     options.eps = 1e-2;  // a smooth step: rounding of tiny gradients is not amplified
-    auto trainer = std::make_unique<Trainer>(tiny_weights(), options, algorithm("kimi", reference), 10);
+    auto trainer =
+        std::make_unique<Trainer>(tiny_weights(), options, algorithm("kimi", reference), 10);
     auto groups = make_groups(*trainer, 8, 4, 5);
     make_half_stale(groups, 7);
     EXPECT_TRUE(trainer->fit(groups, {7, 1, 0}).ok());
@@ -198,6 +199,23 @@ TEST(KlModel, WithoutOneThePenaltyIsZeroAtTheStart) {
   EXPECT_EQ(metrics->at("perf/reference_tokens"), 0);
 }
 
+// A run whose fixed model is the one it starts from: its penalty is rounding at the first step.
+TEST(KlModel, RoundingOfTheSameModelTakesNoStep) {
+  model::Weights same = tiny_weights();
+  {
+    const at::NoGradGuard no_grad;
+    for (auto& [name, tensor] : same.tensors()) tensor.mul_(1 + 1e-6);
+  }
+  Trainer trainer(tiny_weights(), optimizer(), with_kl(0.5), 10);
+  ASSERT_TRUE(trainer.set_kl_model(std::move(same)).ok());
+  auto groups = make_groups(trainer, 4, 4, 5);
+  for (auto& group : groups) group.verdicts.assign(4, score(0.1));
+  const auto metrics = trainer.fit(groups, {0, 1, 0});
+  ASSERT_TRUE(metrics.ok());
+  EXPECT_EQ(metrics->at("actor/optimizer_steps"), 0);
+  EXPECT_TRUE(equal(trainer.weights(), tiny_weights()));
+}
+
 TEST(KlModel, TheBaseOfAnAdapterServesWithoutASecondCopy) {
   const auto run = [](bool shared, Metrics& metrics) {
     auto trainer = std::make_unique<Trainer>(with_adapter(), optimizer(), with_kl(0.5), 10);
@@ -218,8 +236,7 @@ TEST(KlModel, TheBaseOfAnAdapterServesWithoutASecondCopy) {
   double bytes = 0;
   for (const auto& named : tiny_weights().tensors())
     bytes += static_cast<double>(named.tensor.nbytes());
-  const double more =
-      copied_metrics["memory/kl_model_gb"] - shared_metrics["memory/kl_model_gb"];
+  const double more = copied_metrics["memory/kl_model_gb"] - shared_metrics["memory/kl_model_gb"];
   EXPECT_NEAR(more * (1 << 30), bytes, 1);
 }
 

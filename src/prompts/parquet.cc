@@ -137,6 +137,8 @@ Result<std::shared_ptr<arrow::Table>> read_table(const std::string& path, std::s
   return *table;
 }
 
+constexpr int64_t kRowsTogether = 4096;  // as JSON at a time
+
 bool is_pandas_index(const std::string& name) {
   return name.starts_with("__index_level_");
 }
@@ -159,14 +161,18 @@ Status add_column(const arrow::Table& table, int column, std::vector<Row>& rows)
 
 }  // namespace
 
-Result<std::vector<Row>> read_parquet(const std::string& path, std::string_view bytes) {
+Status read_parquet(const std::string& path, std::string_view bytes,
+                    const std::function<Status(Row&& row)>& use) {
   LS_ASSIGN_OR_RETURN(const auto table, read_table(path, bytes));
-  std::vector<Row> rows;
-  for (int64_t r = 0; r < table->num_rows(); ++r) {
-    rows.push_back({Json::object(), fmt::format("{}, row {}", path, r + 1)});
+  for (int64_t begin = 0; begin < table->num_rows(); begin += kRowsTogether) {
+    const auto part = table->Slice(begin, kRowsTogether);
+    std::vector<Row> rows;
+    for (int64_t r = 0; r < part->num_rows(); ++r)
+      rows.push_back({Json::object(), fmt::format("{}, row {}", path, begin + r + 1)});
+    for (int c = 0; c < part->num_columns(); ++c) LS_RETURN_IF_ERROR(add_column(*part, c, rows));
+    for (Row& row : rows) LS_RETURN_IF_ERROR(use(std::move(row)));
   }
-  for (int c = 0; c < table->num_columns(); ++c) LS_RETURN_IF_ERROR(add_column(*table, c, rows));
-  return rows;
+  return ok_status();
 }
 
 }  // namespace longshot::prompts

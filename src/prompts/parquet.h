@@ -13,7 +13,9 @@ namespace longshot::prompts {
 // Structs and string-keyed maps become objects, lists arrays, decimals, dates and times strings. A
 // null member of a struct is left out: the file's one type has every member of every row, so null
 // means "this row has none". The index column that pandas adds is left out too. Rows count from 1:
-// "train.parquet, row 12". `path` names the file in errors, `bytes` is its content.
-Result<std::vector<Row>> read_parquet(const std::string& path, std::string_view bytes);
+// "train.parquet, row 12". `path` names the file in errors, `bytes` is its content. Rows are handed
+// to `use` one by one; its error ends the reading.
+Status read_parquet(const std::string& path, std::string_view bytes,
+                    const std::function<Status(Row&& row)>& use);
 
 }  // namespace longshot::prompts

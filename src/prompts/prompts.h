@@ -2,6 +2,7 @@
 // Data sets become prompts; samplers choose which ones an iteration sees.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -32,7 +33,12 @@ struct Row {
   Json json;
   std::string where;
 };
-// All rows of the files. "-" is stdin; a FIFO is read to its end.
+// Hands over the rows of the files one by one, so that a large file is never in memory as JSON as a
+// whole. Stops at the first error, its own or that of `use`. "-" is stdin; a FIFO is read to its
+// end.
+Status for_each_row(const std::vector<std::string>& files,
+                    const std::function<Status(Row&& row)>& use);
+// All of them.
 Result<std::vector<Row>> read_rows(const std::vector<std::string>& files);
 
 // Rows to prompts. A bad row is an error naming file and line. Rows with the id or the content of an

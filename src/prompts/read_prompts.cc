@@ -205,26 +205,27 @@ Result<std::string> reference_of(const Row& row) {
 
 Result<std::vector<data::Prompt>> read_prompts(const std::vector<std::string>& files,
                                                const ColumnMapping& mapping) {
-  LS_ASSIGN_OR_RETURN(const auto rows, read_rows(files));
-  if (rows.empty()) return invalid_argument(fmt::format("no rows in {}", fmt::join(files, ", ")));
   std::vector<data::Prompt> prompts;
   Names names;
-  const Row *with_answer = nullptr, *without_answer = nullptr;
-  for (const Row& row : rows) {
+  std::string with_answer, without_answer;  // where such a row is
+  LS_RETURN_IF_ERROR(for_each_row(files, [&](Row&& row) -> Status {
     LS_ASSIGN_OR_RETURN(ParsedRow parsed, parse_row(row, mapping));
     parsed.prompt.id = names.name(parsed.prompt.id, row.where);
-    (parsed.answered ? with_answer : without_answer) = &row;
+    (parsed.answered ? with_answer : without_answer) = std::move(row.where);
     prompts.push_back(std::move(parsed.prompt));
-  }
-  if (with_answer != nullptr && without_answer != nullptr) {
+    return ok_status();
+  }));
+  if (prompts.empty())
+    return invalid_argument(fmt::format("no rows in {}", fmt::join(files, ", ")));
+  if (!with_answer.empty() && !without_answer.empty()) {
     return invalid_argument(
         fmt::format("{}: no ground truth (looked for "
                     "reward_model.ground_truth, ground_truth, "
                     "answer, solution), "
                     "while {} has one",
-                    without_answer->where, with_answer->where));
+                    without_answer, with_answer));
   }
-  names.warn(rows.size());
+  names.warn(prompts.size());
   return prompts;
 }
 

@@ -214,7 +214,8 @@ std::vector<data::Draw> PromptSampler::next(int count, int64_t iteration) {
   ++now_.calls;
   std::vector<data::Draw> draws;
   for (const uint32_t i : chosen) {
-    draws.push_back({prompts_[i], hash_combine(seed_, static_cast<uint64_t>(now_.visits[i].draws++))});
+    draws.push_back(
+        {prompts_[i], hash_combine(seed_, static_cast<uint64_t>(now_.visits[i].draws++))});
   }
   return draws;
 }
@@ -239,8 +240,8 @@ double PromptSampler::success_rate(const std::string& prompt_id) const {
 }
 
 std::string PromptSampler::debug_string() const {
-  const auto seen =
-      std::count_if(now_.visits.begin(), now_.visits.end(), [](const Visits& v) { return v.draws > 0; });
+  const auto seen = std::count_if(now_.visits.begin(), now_.visits.end(),
+                                  [](const Visits& v) { return v.draws > 0; });
   double sum = 0;
   int64_t rated = 0;
   for (const Visits& v : now_.visits) {

@@ -57,15 +57,16 @@ Status check_state(const SavedState& s, size_t prompts) {
       s.success.size() == count && s.records.size() == count && s.draws.size() == count;
   const bool indices = std::ranges::is_sorted(s.visited, std::less_equal<>()) &&
                        (count == 0 || s.visited.back() < prompts);
-  if (!lengths || !indices || s.epoch < 1) return corrupt("saved prompt sampler: contradicts itself");
+  if (!lengths || !indices || s.epoch < 1)
+    return corrupt("saved prompt sampler: contradicts itself");
   return ok_status();
 }
 
 // Writes what was moved to the beginning of an epoch's order; the rest was not touched.
 Status move_in(const std::vector<uint32_t>& moved, std::vector<uint32_t>& order) {
   if (moved.size() > order.size()) return corrupt("saved prompt sampler: its order is too long");
-  std::vector<uint32_t> now(moved), before(order.begin(),
-                                           order.begin() + static_cast<long>(moved.size()));
+  std::vector<uint32_t> now(moved),
+      before(order.begin(), order.begin() + static_cast<long>(moved.size()));
   std::ranges::sort(now);
   std::ranges::sort(before);
   if (now != before) return corrupt("saved prompt sampler: its order is of another epoch");
@@ -86,8 +87,7 @@ Json PromptSampler::state(const Snapshot& s) const {
     records.push_back(v.records);
     draws.push_back(v.draws);
   }
-  const std::vector<uint32_t> moved(s.order.begin(),
-                                    s.order.begin() + static_cast<long>(s.moved));
+  const std::vector<uint32_t> moved(s.order.begin(), s.order.begin() + static_cast<long>(s.moved));
   return {{"seed", seed_},
           {"prompts", prompts_.size()},
           {"fingerprint", fingerprint_},

@@ -91,8 +91,8 @@ class ReplayBuffer {
   // Journal files of this folder other than those in `keep` are removed.
   Status remove_journals_except(const std::vector<std::string>& keep);
 
-  // replay/groups, replay/waiting (complete groups), replay/partials, replay/dropped_stale since the
-  // last call, replay/journal_bytes.
+  // replay/groups, replay/waiting (complete groups), replay/partials, replay/dropped_stale since
+  // the last call, replay/journal_bytes.
   Metrics take_metrics();
   std::string debug_string() const;
 

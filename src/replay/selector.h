@@ -1,6 +1,6 @@
 #pragma once
-// Which complete groups leave the buffer first, where more are complete than an iteration trains on.
-// A policy object: no storage, no locks.
+// Which complete groups leave the buffer first, where more are complete than an iteration trains
+// on. A policy object: no storage, no locks.
 
 #include <cstdint>
 #include <memory>

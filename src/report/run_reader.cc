@@ -15,8 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Calls `use` with each line that is a JSON object; returns the numbers of the other lines. A line at
-// a time, because a long run's file is larger than what is made of it.
+// Calls `use` with each line that is a JSON object; returns the numbers of the other lines. A line
+// at a time, because a long run's file is larger than what is made of it.
 Result<std::vector<size_t>> for_each_object(const fs::path& path,
                                             const std::function<void(Json&&)>& use) {
   std::ifstream file(path, std::ios::binary);
@@ -114,7 +114,8 @@ void fill_metrics(const Figures& figures, size_t together, RunData& run) {
 
 Status read_metrics(const fs::path& path, RunData& run) {
   Figures figures;
-  LS_ASSIGN_OR_RETURN(const auto damaged, for_each_object(path, [&](Json&& line) { figures.add(line); }));
+  LS_ASSIGN_OR_RETURN(const auto damaged,
+                      for_each_object(path, [&](Json&& line) { figures.add(line); }));
   note_damage(path, damaged, run);
   if (figures.without_step > 0) {
     run.notes.push_back(fmt::format("{}: {} lines have no step and were left out", path.string(),
@@ -122,8 +123,8 @@ Status read_metrics(const fs::path& path, RunData& run) {
   }
   const size_t together = (figures.row_of.size() + kMostPoints - 1) / kMostPoints;
   if (together > 1) {
-    run.notes.push_back(fmt::format("{}: a point of the charts is the mean of {} steps",
-                                    path.string(), together));
+    run.notes.push_back(
+        fmt::format("{}: a point of the charts is the mean of {} steps", path.string(), together));
   }
   fill_metrics(figures, together, run);
   return ok_status();

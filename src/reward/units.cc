@@ -10,8 +10,7 @@ namespace longshot::reward {
 namespace {
 
 constexpr size_t kNone = std::string_view::npos;
-constexpr int kMaxWords = 8;
-constexpr int kMaxDepth = 3;
+constexpr int kMaxWords = 8, kMaxDepth = 3;
 
 constexpr std::string_view kMeaning[] = {
     "or",        "and",        "nor",      "not",        "no",        "either",    "neither",
@@ -321,8 +320,6 @@ class UnitReader {
   int words_ = 0;
   std::vector<Factor> factors_;
 };
-
-// ---- comparison
 
 struct Measure {
   mpq_class size = 1;

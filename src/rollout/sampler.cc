@@ -38,6 +38,10 @@ int bin_of(float weight) {
 
 }  // namespace
 
+bool cuts_distribution(const SamplingOptions& o) {
+  return o.top_p < 1 || o.top_k > 0 || o.min_p > 0;
+}
+
 Status check_sampling(const SamplingOptions& o) {
   if (!(o.temperature >= 0 && std::isfinite(o.temperature))) {
     return invalid_argument(fmt::format("temperature must be 0 or larger, not {}", o.temperature));

@@ -24,6 +24,8 @@ struct SamplingOptions {
   int top_logprobs = 0;  // Choice::top holds this many; a pass over the vocabulary for each token
 };
 
+// Whether a filter leaves out tokens, so that log-probabilities are of the renormalised rest.
+bool cuts_distribution(const SamplingOptions& options);
 // Error: a value is outside its range; the message names it.
 Status check_sampling(const SamplingOptions& options);
 

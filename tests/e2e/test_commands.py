@@ -139,7 +139,7 @@ def test_bf16_products_train_and_are_planned_where_the_processor_has_them(settin
     ("model.freeze=['transformer.*']", "transformer.*"),
     ("model.freeze=['*']", "nothing can learn"),
     ("model.lora_adapter_path=nowhere", "nowhere"),
-    ("optim.learning_rate=1", "did you mean 'optim"),
+    ("optim.learning_rate=1", "did you mean 'optim.lr'?"),
     ("rollout.n=many", "rollout.n wants a value of type integer"),
     ("optim.lr=-1", "optim.lr must be > 0"),
     ("algorithm.name=ppo", "must be one of: kimi"),

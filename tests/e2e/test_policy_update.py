@@ -55,7 +55,7 @@ def train(setting, name, *overrides):
     (["rollout.stop=['']"], "stop string"),
     (["replay.max_groups=7"], "replay.max_groups"),
     (["rollout.kv_blocks=1"], "rollout.kv_blocks"),
-    (["trainer.resume_mode=newest"], "trainer.resume_mode"),
+    (["trainer.resume_mode=newest"], "newest"),
     (["algorithm.name=grpo", "algorithm.kl_coef=0.1", "algorithm.kl_reference=nowhere"], "algorithm.kl_reference"),
     (["data.max_response_length=4096"], "positions"),
 ])
@@ -93,7 +93,7 @@ def test_a_dry_run_of_supervised_training_reads_what_the_run_reads(setting, tmp_
     root, _, data, _ = setting
     common = [root / "sft.toml", f"trainer.default_local_dir={tmp_path}/sft", "--dry-run"]
     assert "training rows" in longshot("sft", *common).stderr
-    for override, wanted in (("data.val_files=['nowhere.jsonl']", "nowhere.jsonl"), ("data.max_length=2", "no usable row"),
+    for override, wanted in (("data.val_files=['nowhere.jsonl']", "nowhere.jsonl"), ("data.max_length=2", "longer than 2 tokens"),
                              ("optim.beta2=1", "optim.beta2"), ("model.num_heads=5", "model.num_heads")):
         assert wanted in longshot("sft", *common, override, code=2).stderr
     assert not (tmp_path / "sft").exists()
@@ -140,6 +140,12 @@ def test_a_cut_distribution_takes_its_reference_from_the_trainer(setting):
     assert "disagree" not in log
 
 
+def test_a_temperature_is_the_same_in_rollout_and_trainer(setting):
+    rows, _ = train(setting, "temperature", "rollout.temperature=0.6", "trainer.total_iterations=2")
+    assert all(row["perf/reference_tokens"] == 0 for row in rows)
+    assert max(row["training/rollout_probs_diff_max"] for row in rows) <= 1e-4
+
+
 @pytest.mark.parametrize("algorithm", ["rest", "reinforce", "rloo"])
 def test_objectives_without_a_reference_take_no_pass_for_one(setting, algorithm):
     rows, _ = train(setting, f"none-{algorithm}", f"algorithm.name={algorithm}", "rollout.top_p=0.8",
@@ -166,10 +172,12 @@ def test_a_buffer_above_the_batch_keeps_groups_waiting(setting):
 
 def test_grpo_is_pulled_towards_a_fixed_model(setting):
     root, model, _, file = setting
-    kl = ["algorithm.name=grpo", "algorithm.kl_coef=0.05", "optim.lr=3e-3", "trainer.total_iterations=3"]
+    kl = ["algorithm.name=grpo", "algorithm.kl_coef=0.05", "trainer.total_iterations=3"]
     rows, log = train(setting, "kl", *kl, f"algorithm.kl_reference={model}")
     assert "no effect" not in log
-    assert rows[0]["actor/kl_loss"] < rows[1]["actor/kl_loss"] < 1  # the model is where the run began
+    # The model is where the run began.
+    assert rows[0]["actor/kl_loss"] < rows[1]["actor/kl_loss"] < rows[2]["actor/kl_loss"]
+    assert rows[0]["actor/optimizer_steps"] <= 2 * (1 - (rows[0]["critic/groups_without_variance"] == 1))
     assert all(row["perf/reference_tokens"] > 0 and row["memory/kl_model_gb"] > 0 for row in rows)
     plain, _ = train(setting, "kl-policy", *kl)
     assert all(row["perf/reference_tokens"] == 0 and "memory/kl_model_gb" not in row for row in plain)
@@ -181,7 +189,7 @@ def test_grpo_is_pulled_towards_a_fixed_model(setting):
 
 def test_the_base_of_an_adapter_is_a_fixed_model_without_a_copy(setting):
     _, model, _, _ = setting
-    kl = ["algorithm.name=grpo", "algorithm.kl_coef=0.05", "optim.lr=3e-3", "trainer.total_iterations=2",
+    kl = ["algorithm.name=grpo", "algorithm.kl_coef=0.05", "optim.lr=1e-3", "trainer.total_iterations=2",
           "model.lora_rank=4"]
     shared, _ = train(setting, "kl-base", *kl, f"algorithm.kl_reference={model}")
     copy = model.parent / "copy"

@@ -188,9 +188,12 @@ def test_a_judge_that_does_not_answer_is_a_failure_and_no_verdict(setting):
     root, data = setting
     few = root / "few.jsonl"
     few.write_text("".join((data / "rm_val.jsonl").read_text().splitlines(keepends=True)[:3]))
-    figures, lines = evaluate(root, "--url", "http://127.0.0.1:1", "--data", few, "--timeout", 0.3)
-    assert figures["failed"] == 3 and figures["malformed"] == 0 and figures["error_rate"] == 1
-    assert "accuracy" not in figures and all("error" in line for line in lines)
+    figures, judgements = root / "nothing.json", root / "nothing.jsonl"
+    done = longshot("rm-eval", "--url", "http://127.0.0.1:1", "--data", few, "--timeout", 0.3, "--output", figures,
+                    "--judgements", judgements, code=2)
+    assert "no response could be judged" in done.stderr and "accuracy" not in done.stdout and not figures.exists()
+    lines = [json.loads(line) for line in judgements.read_text().splitlines()]
+    assert len(lines) == 3 and all("error" in line for line in lines)
 
 
 @pytest.mark.parametrize("arguments, word", [

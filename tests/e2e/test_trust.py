@@ -241,7 +241,7 @@ def test_run_folders_and_checkpoints_are_models_everywhere(setting, tmp_path):
                         ["tokenize", "--input", rows], ["convert", "--output", tmp_path / f"out{model.name}"]):
             assert taken in longshot(*command, "--model", model).stderr, command
     printed = longshot("train", file, f"model.path={run}", f"trainer.default_local_dir={tmp_path}/on", "--dry-run")
-    assert f'path = "{taken}"' in printed.stdout
+    assert f"path = '{taken}'" in printed.stdout
     assert str(root / "sft/huggingface") in longshot("tokenize", "--model", root / "sft", "--input", rows).stderr
     empty = longshot("eval", "--model", tmp_path, "--data", data / "val.jsonl", code=2)
     assert str(tmp_path) in empty.stderr and "global_step_N" in empty.stderr
@@ -275,9 +275,9 @@ def test_dry_run_finds_a_folder_that_cannot_be_made_and_says_errors_alone(settin
         for more in (["--dry-run"], []):
             done = longshot("train", file, f"trainer.default_local_dir={bad}", *more, code=2)
             assert "trainer.default_local_dir" in done.stderr and str(bad) in done.stderr and done.stdout == ""
-    done = longshot("train", file, f"trainer.default_local_dir={tmp_path}/a/b", "rollout.n=1", "data.train_batch_size=99999",
-                    "--dry-run")
-    assert "rollout.n=1" in done.stderr and "400 training prompts" in done.stderr
+    for bad, words in (("rollout.n=1", "rollout.n = 1"), ("data.train_batch_size=99999", "400 prompts")):
+        done = longshot("train", file, f"trainer.default_local_dir={tmp_path}/a/b", bad, "--dry-run", code=2)
+        assert words in done.stderr
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 

@@ -97,7 +97,9 @@ def test_the_log_probabilities_are_those_of_peft(kind, bases, tmp_path, longshot
     with capsys.disabled():
         print(f"\n{kind}: adapter directory {direct:.2e}, merged {merged:.2e}, merged in transformers {theirs:.2e}, "
               f"without it {without:.2e}")
-    assert max(direct, merged, theirs) < 1e-4
+    with torch.no_grad():  # an adapter on both sides of a tied matrix makes logits of hundreds, which f32 has to 1e-5
+        largest_logit = max(model(torch.tensor([row])).logits.abs().max().item() for row in sequences)
+    assert max(direct, merged, theirs) < max(1e-4, 1e-6 * largest_logit)
     assert without > 1e-2
 
 

@@ -164,7 +164,7 @@ Status read_patterns(const OrderedJson& object, const char* key, double low, dou
     if (!(amount >= low && amount <= high)) {
       return invalid_argument(
           fmt::format("{} gives '{}' the value {}, expected {} from {} to {}", place, expression,
-                      value.dump(), std::is_integral_v<T> ? "an integer" : "a number", low, high));
+                      dump_json(value), std::is_integral_v<T> ? "an integer" : "a number", low, high));
     }
     LS_ASSIGN_OR_RETURN(ModulePattern pattern,
                         ModulePattern::compile(expression, ModulePattern::Match::ending, place));

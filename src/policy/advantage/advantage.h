@@ -28,7 +28,8 @@ namespace longshot::policy {
 // values[g][j] belongs to sample j of problem g.
 using GroupValues = std::vector<std::vector<double>>;
 
-// Whether rewards differ by no more than the rounding of a sum (1e-12 of the largest). True for none.
+// Whether rewards differ by no more than the rounding of a sum (1e-12 of the largest). True for an
+// empty list.
 bool equal_rewards(const std::vector<double>& rewards);
 
 struct AdvantageOptions {
