@@ -30,6 +30,38 @@ Settings bind(Options& o) {
   return s;
 }
 
+TEST(Settings, NestingOfAnyDepthIsAnError) {
+  const std::string dots = [] {
+    std::string text = "a";
+    for (int i = 0; i < 300'000; ++i) text += ".a";
+    return text;
+  }();
+  const std::string open(1'000'000, '['), close(1'000'000, ']');
+  for (const std::string& text :
+       {dots + " = 1", "[" + dots + "]\nb = 1", "[[" + dots + "]]\nb = 1", "v = {" + dots + " = 1}",
+        "v = " + open + close, "v = " + open, "v = [{" + dots + " = 1}]"}) {
+    int unused = 0;
+    Settings settings;
+    settings.add("v", &unused, "");
+    EXPECT_EQ(settings.load_toml(text, "f").code(), StatusCode::invalid_argument);
+    EXPECT_EQ(settings.override_with("v=" + text.substr(4)).code(), StatusCode::invalid_argument);
+  }
+}
+
+TEST(Settings, DotsWithinStringsAndNumbersAreNoDeepKeys) {
+  std::string value;
+  Settings settings;
+  settings.add("a.v", &value, "");
+  const std::string dots(500, '.');
+  for (const std::string& quoted :
+       {"\"\\\"" + dots + "\"", "'\"" + dots + "'", "\"\"\"\"" + dots + "\n\"\"\"",
+        "'''" + dots + "'''"}) {
+    const Status status = settings.load_toml("# " + dots + "\na.v = " + quoted + " # it's", "f");
+    EXPECT_TRUE(status.ok()) << quoted << ": " << status.to_string();
+    EXPECT_NE(value.find(dots), std::string::npos);
+  }
+}
+
 TEST(Settings, TomlThenOverrides) {
   Options o;
   Settings s = bind(o);

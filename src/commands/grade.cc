@@ -157,6 +157,7 @@ Status read_ground_truth(const Json& json, const std::string& where, data::Promp
   }
   const Json& truth = holder.at("ground_truth");
   prompt.ground_truth = truth.is_string() ? truth.get<std::string>() : dump_json(truth);
+  if (!truth.is_string()) prompt.ground_truth_json = truth;
   return {};
 }
 
@@ -173,7 +174,7 @@ Status read_prompt(const Json& json, const std::string& where, data::Prompt& pro
 }
 
 Result<Row> read_row(const std::string& line, const std::string& where) {
-  LS_ASSIGN_OR_RETURN(const Json json, parse_json(line, where));
+  LS_ASSIGN_OR_RETURN(const Json json, parse_json(line, where, {.max_depth = kMaxInputJsonDepth}));
   if (!json.is_object()) return invalid_argument(where + ": a row must be a JSON object");
   Row row;
   LS_ASSIGN_OR_RETURN(row.sample.text, json_get<std::string>(json, "completion", where));

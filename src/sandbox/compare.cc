@@ -76,11 +76,9 @@ bool same_output(std::string_view actual, std::string_view expected, Comparison 
 }
 
 bool same_value(const Json& actual, const Json& expected, double tolerance) {
-  if (actual.is_number() && expected.is_number()) {
-    // The library compares integers and floats by value; integers beyond 2^53 stay exact.
-    return actual == expected ||
-           (tolerance > 0 &&
-            close_numbers(actual.get<double>(), expected.get<double>(), tolerance));
+  const auto a = longshot::number_of(actual), b = longshot::number_of(expected);
+  if (a && b) {
+    return same_number(actual, expected) || (tolerance > 0 && close_numbers(*a, *b, tolerance));
   }
   if (actual.type() != expected.type() || actual.size() != expected.size()) return false;
   if (actual.is_array()) {

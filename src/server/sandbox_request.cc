@@ -13,7 +13,7 @@ double number_in(Fields& fields, const std::string& key, double fallback, double
                  double most) {
   const double value = fields.number(key, fallback);
   if (value >= least && value <= most) return value;
-  fields.fail(key, "must be from " + Json(least).dump() + " to " + Json(most).dump());
+  fields.fail(key, "must be from " + dump_json(Json(least)) + " to " + dump_json(Json(most)));
   return fallback;
 }
 
