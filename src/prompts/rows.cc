@@ -34,7 +34,8 @@ Status read_jsonl(const std::string& path, std::string_view text, std::vector<Ro
                               std::string(json.type_name()) +
                               " (one object a line, no enclosing list)");
     }
-    rows.push_back({std::move(json), std::move(where)});
+    const bool ordered = line.find("\"tool") != std::string_view::npos;
+    rows.push_back({std::move(json), std::move(where), ordered ? std::string(line) : ""});
   }
   return ok_status();
 }
