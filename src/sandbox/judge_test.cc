@@ -46,9 +46,9 @@ TEST_F(Judging, ItStopsAtTheFirstFailureIfAskedTo) {
 TEST_F(Judging, CallsAreComparedByValue) {
   Suite suite;
   suite.function = "add";
-  suite.cases = {{"", "", {1, 2}, 3},
-                 {"", "", {"a", "b"}, "ab"},
-                 {"", "", {Json::array({1}), Json::array()}, {1}}};
+  suite.cases = {{"", "", {1, 2}, {3}},
+                 {"", "", {"a", "b"}, {"ab"}},
+                 {"", "", {Json::array({1}), Json::array()}, {Json::array({1})}}};
   EXPECT_TRUE(judge("def add(a, b): return a + b", suite).passed);
   EXPECT_TRUE(
       judge("class Solution:\n  def add(self, a, b):\n    print('noise')\n    return a + b", suite)
