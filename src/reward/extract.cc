@@ -94,8 +94,11 @@ std::string joined_boxes(std::string_view text, const std::vector<Box>& boxes) {
     const auto gap = i > first ? text.substr(boxes[i - 1].end, boxes[i].begin - boxes[i - 1].end)
                                : std::string_view();
     const bool rounded = gap.find("approx") != kNone || gap.find("\u2248") != kNone;
+    // "3*8 or 25-1" are two answers, whatever they are worth.
+    const bool stated = rounded || gap.find('=') != kNone;
     const bool known = std::any_of(parts.begin(), parts.end(), [&](const std::string& part) {
-      return part == content || restates(part, content, rounded);
+      const bool computed = part.find_first_of("*+") != kNone || content.find_first_of("*+") != kNone;
+      return part == content || ((stated || !computed) && restates(part, content, rounded));
     });
     if (!known) parts.push_back(std::move(content));
   }

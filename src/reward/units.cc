@@ -199,10 +199,10 @@ class UnitReader {
       const size_t end = text_.find('}', at_);
       if (!eat("{") || end == kNone || depth_ >= kMaxDepth) return false;
       const auto inside = text_.substr(at_, end - at_);
-      auto read = UnitReader(trim(inside), attached_ && !inside.starts_with(' '), depth_ + 1).whole();
-      const bool units = read && !read->empty() &&
-                         std::all_of(read->begin(), read->end(), [](const Factor& f) { return f.known; });
-      if (!units) return false;
+      const bool attached = attached_ && !inside.starts_with(' ');
+      auto read = UnitReader(trim(inside), attached, depth_ + 1).whole();
+      const auto known = [](const Factor& factor) { return factor.known; };
+      if (!read || read->empty() || !std::all_of(read->begin(), read->end(), known)) return false;
       part = std::move(*read);
       at_ = end + 1;
     }
@@ -342,7 +342,6 @@ void multiply(Measure& measure, const Known& unit, int exponent) {
     measure.dimensions.powers[i] = static_cast<int8_t>(
         measure.dimensions.powers[i] + unit.entry->dimensions.powers[i] * exponent);
   }
-  // Numbers of units without dimensions, told apart with their exponents.
   measure.dimensions.own =
       static_cast<int8_t>(measure.dimensions.own + unit.entry->dimensions.own * exponent);
   measure.known = true;
