@@ -60,8 +60,10 @@ struct AdapterSize {
 Result<AdapterSize> adapter_size(const ModelOptions& options, const model::ModelConfig& model) {
   AdapterSize size;
   if (!options.lora_adapter_path.empty()) {
+    model::ModelConfig adapted = model;  // a reward model's adapter brings the score head
+    LS_RETURN_IF_ERROR(model::apply_adapter_config(options.lora_adapter_path, adapted));
     LS_ASSIGN_OR_RETURN(const model::Adapter adapter,
-                        model::read_adapter(options.lora_adapter_path, model));
+                        model::read_adapter(options.lora_adapter_path, adapted));
     size.rank = adapter.lora.rank;
     for (const model::AdapterPair& pair : adapter.pairs) {
       size.parameters += static_cast<double>(size.rank) * (pair.in + pair.out);

@@ -29,6 +29,11 @@ bool holds_model(const fs::path& directory) {
   return is_there(directory / "config.json") || is_there(directory / "adapter_config.json");
 }
 
+// A directory without a model that `tokenize` can use.
+bool holds_tokenizer(const fs::path& directory) {
+  return is_there(directory / "tokenizer.json");
+}
+
 // In a checkpoint, or in the run folder of sft and rm.
 std::optional<fs::path> model_below(const fs::path& directory) {
   for (const char* name : {"huggingface", "adapter"}) {
@@ -83,7 +88,7 @@ void tell_once(const std::string& path, const std::string& taken) {
 Result<std::string> find_model(const std::string& path) {
   std::error_code ignored;
   if (!is_there(path)) return not_found("there is no model '" + path + "'");
-  if (!fs::is_directory(path, ignored) || holds_model(path)) return path;
+  if (!fs::is_directory(path, ignored) || holds_model(path) || holds_tokenizer(path)) return path;
   auto found = model_below(path);
   if (!found) found = model_of_run(path);
   if (!found) {

@@ -7,11 +7,11 @@
 
 namespace longshot::model {
 
-// The model that `path` names. A .gguf file, a model directory (config.json) and an adapter
-// (adapter_config.json) are themselves. A checkpoint, and the run folder of `sft` or `rm`, name the
-// model below them, in huggingface/ or adapter/. Another run folder names the checkpoint in its
-// latest_checkpointed_iteration.txt, else its newest one. What was taken is logged if it is not
-// `path`. Error: nothing of the kind is there.
+// The model that `path` names. A .gguf file, a model directory (config.json), an adapter
+// (adapter_config.json) and a directory with a tokenizer.json are themselves. A checkpoint, and the
+// run folder of `sft` or `rm`, name the model below them, in huggingface/ or adapter/. Another run
+// folder names the checkpoint in its latest_checkpointed_iteration.txt, else its newest one. What was
+// taken is logged if it is not `path`. Error: nothing of the kind is there.
 Result<std::string> find_model(const std::string& path);
 
 }  // namespace longshot::model

@@ -116,13 +116,12 @@ TEST_F(SafetensorsTest, RefusesHostileHeaders) {
   EXPECT_THAT(one(R"({"dtype":"F32","shape":[2],"data_offsets":[0]})"), HasSubstr("data_offsets"));
   EXPECT_THAT(one(R"({"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]})", 0),
               HasSubstr("too large"));
-  EXPECT_THAT(one(R"({"dtype":"F32","shape":[1e999],"data_offsets":[0,8]})"),
-              HasSubstr("not a JSON"));
+  EXPECT_THAT(one(R"({"dtype":"F32","shape":[1e999],"data_offsets":[0,8]})"), HasSubstr("shape"));
   EXPECT_THAT(one("[1,2]"), HasSubstr("dtype"));
   EXPECT_THAT(error_of(file("{\"__metadata__\":3}", "")), HasSubstr("__metadata__"));
   EXPECT_THAT(error_of(file("{\"__metadata__\":{\"a\":1}}", "")), HasSubstr("__metadata__"));
   EXPECT_THAT(error_of(file("[]", "")), HasSubstr("not a JSON object"));
-  EXPECT_THAT(error_of(file("{} {}", "")), HasSubstr("not a JSON object"));
+  EXPECT_THAT(error_of(file("{} {}", "")), HasSubstr("not valid JSON"));
 }
 
 TEST_F(SafetensorsTest, RefusesOverlapsAndDuplicates) {
@@ -140,10 +139,10 @@ TEST_F(SafetensorsTest, RefusesBadHeaderLengthsAndDeepNesting) {
   EXPECT_THAT(error_of(raw(~uint64_t{0}, "{}")), HasSubstr("header of"));
   EXPECT_THAT(error_of(raw(3, "{}")), HasSubstr("header of"));
   EXPECT_THAT(error_of(raw(200'000'000, std::string(100, ' '))), HasSubstr("header of"));
-  EXPECT_THAT(error_of(file(std::string(5'000'000, '['), "")), HasSubstr("nests too deep"));
+  EXPECT_THAT(error_of(file(std::string(5'000'000, '['), "")), HasSubstr("nests deeper"));
   std::string deep;
   for (int i = 0; i < 100000; ++i) deep += "{\"a\":";
-  EXPECT_THAT(error_of(file(deep, "")), HasSubstr("nests too deep"));
+  EXPECT_THAT(error_of(file(deep, "")), HasSubstr("nests deeper"));
   const std::string empty = directory_ / "empty";
   write_scratch(empty, "");
   EXPECT_THAT(error_of(empty), HasSubstr("too short"));
