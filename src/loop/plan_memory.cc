@@ -106,8 +106,9 @@ Result<PlanItem> kl_model(const TrainConfig& config, const AdapterSize& adapter)
   PlanItem item{"KL model", 0, "none"};
   if (a.name != "grpo" || a.kl_coef == 0 || a.kl_reference.empty()) return item;
   if (adapter.rank > 0 && a.kl_reference == config.model.path) return item;
-  LS_ASSIGN_OR_RETURN(const model::ModelConfig model, model::read_model_config(a.kl_reference));
-  item.value = kFloat * static_cast<double>(model::parameter_count(model));
+  const auto model = model::read_model_config(a.kl_reference);
+  if (!model.ok()) return model.status().with_context("algorithm.kl_reference");
+  item.value = kFloat * static_cast<double>(model::parameter_count(*model));
   item.note = a.kl_reference;
   return item;
 }
