@@ -38,6 +38,7 @@ FAT_INCLUDES = {"torch/torch.h", "torch/all.h", "torch/extension.h", "ATen/ATen.
 TORCH_PREFIXES = ("torch/", "ATen/", "c10/")
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)
 CMAKE_CALL = re.compile(r"^\s*(longshot_library|longshot_test|add_executable|target_link_libraries)\s*\(([^)]*)\)", re.M)
+DIRECT_JSON = re.compile(r"\bJson::(parse|accept|sax_parse)\(|\.dump\(|\bnlohmann::")
 LONG_FILES = ("src/**/*", "tests/**/*", "bench/**/*", "tools/**/*")
 SOURCE_SUFFIXES = {".cc", ".h", ".py", ".js", ".css", ".html", ".cmake", ".proto"}
 
@@ -177,6 +178,17 @@ def check_order(tree):
                 yield f"src/{name}: includes {include}, which stands below {folder} in src/CMakeLists.txt"
 
 
+def check_json(tree):
+    """nlohmann's own parser rounds large integers and knows no depth limit, its dump throws at invalid UTF-8."""
+    for path in tree.files:
+        name = path.relative_to(tree.src).as_posix()
+        if name in {"base/json.h", "base/json.cc"} or name.endswith("_test.cc") or path.stem in {"testing", "fakes", "fake_service"}:
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if DIRECT_JSON.search(line):
+                yield f"src/{name}:{number}: parse and dump JSON with the functions of base/json.h"
+
+
 def check_registered(tree):
     registered = {s for u in tree.units.values() for s in u.sources}
     for name in tree.names:
@@ -248,7 +260,7 @@ def check_length(root):
 
 def violations(root):
     tree = Tree(root)
-    for check in (check_torch, check_order, check_registered, check_deps):
+    for check in (check_torch, check_order, check_json, check_registered, check_deps):
         yield from check(tree)
     yield from check_length(root)
 

@@ -54,6 +54,10 @@ class CheckLayout(unittest.TestCase):
         self.expect({"src/replay/buffer.cc": '#include "model/forward.h"\n'}, "src/replay/buffer.cc",
                     "model/forward.h -> ATen/core/Tensor.h")
 
+    def test_json_parsed_or_written_past_base(self):
+        for line in ("auto j = Json::parse(text);", "text = json.dump(2);", "nlohmann::json j;"):
+            self.expect({"src/base/log.cc": f"void f() {{ {line} }}\n"}, "src/base/log.cc:1", "base/json.h")
+
     def test_torch_free_library_marked_torch(self):
         self.expect({"src/replay/CMakeLists.txt": "longshot_library(NAME replay SRCS buffer.cc DEPS base TORCH)\n"},
                     "replay", "says TORCH")

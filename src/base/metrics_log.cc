@@ -30,9 +30,11 @@ Status cut_unfinished_line(const std::filesystem::path& path) {
 }
 
 std::optional<int64_t> step_of(std::string_view line) {
-  const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || !json.contains("step") || !json["step"].is_number_integer()) return {};
-  return json["step"].get<int64_t>();
+  const auto json = parse_json(line, "metrics");
+  if (!json.ok() || !json->is_object()) return {};
+  const auto step = json->find("step");
+  if (step == json->end() || !step->is_number_integer()) return {};
+  return step->get<int64_t>();
 }
 
 Result<double> number_from_json(const Json& json, const std::string& where) {

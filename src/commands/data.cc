@@ -134,7 +134,7 @@ Result<OrderedJson> inspect_facts(const InspectOptions& options) {
   facts["first"] = OrderedJson::array();
   for (size_t i = 0; i < std::min(rows.size(), static_cast<size_t>(options.rows)); ++i) {
     facts["first"].push_back(
-        {{"where", rows[i].where}, {"row", OrderedJson::parse(rows[i].json.dump())}});
+        {{"where", rows[i].where}, {"row", OrderedJson(rows[i].json)}});
   }
   return facts;
 }

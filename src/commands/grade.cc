@@ -173,7 +173,7 @@ Status read_prompt(const Json& json, const std::string& where, data::Prompt& pro
 }
 
 Result<Row> read_row(const std::string& line, const std::string& where) {
-  LS_ASSIGN_OR_RETURN(const Json json, parse_json(line, where));
+  LS_ASSIGN_OR_RETURN(const Json json, parse_json(line, where, {.max_depth = kMaxInputJsonDepth}));
   if (!json.is_object()) return invalid_argument(where + ": a row must be a JSON object");
   Row row;
   LS_ASSIGN_OR_RETURN(row.sample.text, json_get<std::string>(json, "completion", where));

@@ -36,7 +36,7 @@ std::FILE* ResultFiles::summary() const {
 }
 
 Status ResultFiles::write_figures(const OrderedJson& figures) {
-  return figures_ ? write_whole(*figures_, figures.dump(2) + "\n") : ok_status();
+  return figures_ ? write_whole(*figures_, dump_json(figures, 2) + "\n") : ok_status();
 }
 
 Status ResultFiles::write_rows(const std::function<std::string()>& rows) {

@@ -13,8 +13,8 @@ namespace {
 namespace fs = std::filesystem;
 
 Result<OrderedJson> parse_line(std::string_view line, const std::string& where) {
-  auto json = OrderedJson::parse(line, nullptr, false);
-  if (json.is_object()) return json;
+  auto json = parse_ordered_json(line, where);
+  if (json.ok() && json->is_object()) return json;
   return corrupt(where + ": no line of a journal of make-tests");
 }
 
@@ -163,8 +163,7 @@ Status Journal::write_results(const std::vector<Problem>& problems) const {
     if (const Entry* entry = find(problem)) report["problems"].push_back(entry->record);
   }
   // What programs and models wrote may be cut inside a character, or be no text at all.
-  return write_output(
-      report_path(), report.dump(1, ' ', false, OrderedJson::error_handler_t::replace) + "\n");
+  return write_output(report_path(), dump_json(report, 1) + "\n");
 }
 
 }  // namespace longshot::make_tests

@@ -37,9 +37,9 @@ Status check_reply(const reward::HttpReply& reply, const std::string& who) {
 }
 
 Result<std::string> text_of(const std::string& body, const std::string& who) {
-  const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
-  const auto text = json.is_object()
-                        ? json.value(Json::json_pointer("/choices/0/message/content"), Json())
+  const auto json = parse_json(body, who);
+  const auto text = json.ok() && json->is_object()
+                        ? json->value(Json::json_pointer("/choices/0/message/content"), Json())
                         : Json();
   if (text.is_string()) return text.get<std::string>();
   return corrupt(who + ": no chat completion: " + body.substr(0, 200));

@@ -71,7 +71,7 @@ Status AdamW::save(const std::string& directory) const {
                          {"moment_steps", moment_steps_},
                          {"moment_resets", moment_resets_},
                          {"skipped_steps", skipped_steps_}};
-  return write_file_durable(counters_path(directory), counters.dump(2) + "\n");
+  return write_file_durable(counters_path(directory), dump_json(counters, 2) + "\n");
 }
 
 Status AdamW::load(const std::string& directory) {

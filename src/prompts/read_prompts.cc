@@ -94,8 +94,8 @@ Result<double> find_difficulty(const Row& row, const ColumnMapping& mapping) {
   }
   const Json* extra = member(row.json, "extra_info");
   const Json* value = extra == nullptr ? nullptr : member(*extra, "difficulty");
-  if (value == nullptr || !value->is_number()) value = member(row.json, "difficulty");
-  return value != nullptr && value->is_number() ? value->get<double>() : 0.0;
+  if (value == nullptr || !number_of(*value)) value = member(row.json, "difficulty");
+  return value == nullptr ? 0.0 : number_of(*value).value_or(0.0);
 }
 
 // extra_info's members, and every column that has no other place.

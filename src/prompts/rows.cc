@@ -28,7 +28,8 @@ Status read_jsonl(const std::string& path, std::string_view text, std::vector<Ro
     ++line_number;
     if (blank(line)) continue;
     std::string where = path + ":" + std::to_string(line_number);
-    LS_ASSIGN_OR_RETURN(Json json, parse_json(line, where));
+    LS_ASSIGN_OR_RETURN(Json json,
+                        parse_json(line, where, {.max_depth = kMaxInputJsonDepth}));
     if (!json.is_object()) {
       return invalid_argument(where + ": a row must be a JSON object, this is " +
                               std::string(json.type_name()) +

@@ -21,10 +21,9 @@ std::vector<size_t> for_each_object(const std::string& text,
   size_t number = 1;
   for (size_t begin = 0; begin < text.size(); ++number) {
     const size_t end = std::min(text.find('\n', begin), text.size());
-    Json json =
-        Json::parse(text.data() + begin, text.data() + end, nullptr, /*allow_exceptions=*/false);
-    if (json.is_object()) {
-      use(std::move(json));
+    auto json = parse_json(std::string_view(text).substr(begin, end - begin), "line");
+    if (json.ok() && json->is_object()) {
+      use(std::move(*json));
     } else if (end > begin) {
       damaged.push_back(number);
     }

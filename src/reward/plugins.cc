@@ -56,14 +56,13 @@ Result<Score> plugin_score(const Json& reply, const std::string& who) {
     return invalid_argument(who + ": " +
                             (error.is_string() ? error.get<std::string>() : dump_json(error)));
   }
-  if (!reply.contains("score") ||
-      !(reply.at("score").is_number() || reply.at("score").is_boolean())) {
+  const Json given = reply.value("score", Json());
+  if (!number_of(given) && !given.is_boolean()) {
     return corrupt(who + ": the reply has neither a numeric score nor an error: " +
                    dump_json(reply).substr(0, 200));
   }
-  const Json& given = reply.at("score");
   Score score;
-  score.value = given.is_boolean() ? (given.get<bool>() ? 1.0 : 0.0) : given.get<double>();
+  score.value = given.is_boolean() ? (given.get<bool>() ? 1.0 : 0.0) : *number_of(given);
   if (!std::isfinite(score.value)) return corrupt(who + ": the score is not finite");
   LS_ASSIGN_OR_RETURN(score.correct, json_get_or(reply, "correct", score.value >= 0.5, who));
   LS_ASSIGN_OR_RETURN(score.answer, json_get_or<std::string>(reply, "answer", "", who));

@@ -43,6 +43,12 @@ class Reward {
   virtual ~Reward() = default;
   virtual std::string name() const = 0;
   virtual Result<Score> judge(const Question& question, Deadline deadline) = 0;
+  // The seconds that a judgement of the question gets where the configuration says `timeout`: more for one whose work
+  // grows with its ground truth.
+  virtual double most_seconds(const Question& question, double timeout) const {
+    (void)question;
+    return timeout;
+  }
 };
 
 // A kind of reward by its name. `make` checks the options and names an unknown or wrong one.

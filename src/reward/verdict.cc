@@ -26,8 +26,8 @@ size_t count_of(std::string_view text, std::string_view word) {
 std::optional<Json> last_object(std::string_view text) {
   const size_t first = text.size() - std::min(text.size(), kLongestVerdict);
   for (size_t open = text.find('{', first); open != text.npos; open = text.find('{', open + 1)) {
-    Json json = Json::parse(text.substr(open), nullptr, /*allow_exceptions=*/false);
-    if (json.is_object()) return json;
+    auto json = parse_json(text.substr(open), "verdict");
+    if (json.ok() && json->is_object()) return std::move(*json);
   }
   return std::nullopt;
 }

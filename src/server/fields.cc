@@ -7,7 +7,7 @@ namespace longshot::server {
 
 Fields::Fields(const std::string& body) {
   if (body.find_first_not_of(" \t\r\n") == std::string::npos) return;
-  auto json = parse_json(body, "the request's body");
+  auto json = parse_json(body, "the request's body", {.max_depth = kMaxInputJsonDepth});
   if (!json.ok()) {
     fail("", json.status().message());
   } else if (!json->is_object()) {
@@ -46,7 +46,7 @@ bool Fields::boolean(const std::string& key, bool fallback) {
 double Fields::number(const std::string& key, double fallback) {
   const Json* value = find(key);
   if (value == nullptr) return fallback;
-  if (value->is_number()) return value->get<double>();
+  if (const auto number = number_of(*value)) return *number;
   wrong_type(key, "a number");
   return fallback;
 }

@@ -47,9 +47,9 @@ TokenizerFiles character_files(const OrderedJson& vocab) {
   config["clean_up_tokenization_spaces"] = false;
   config["model_max_length"] = 1000000000;
   TokenizerFiles files;
-  files.contents = {{"tokenizer.json", tokenizer_json(vocab).dump(2) + "\n"},
-                    {"tokenizer_config.json", config.dump(2) + "\n"},
-                    {"special_tokens_map.json", specials.dump(2) + "\n"}};
+  files.contents = {{"tokenizer.json", dump_json(tokenizer_json(vocab), 2) + "\n"},
+                    {"tokenizer_config.json", dump_json(config, 2) + "\n"},
+                    {"special_tokens_map.json", dump_json(specials, 2) + "\n"}};
   return files;
 }
 
@@ -77,7 +77,7 @@ Result<std::unique_ptr<Tokenizer>> CharacterTokenizer::from_json(const Json& jso
   const Json split = character_split();
   if (!json.contains("pre_tokenizer") || json["pre_tokenizer"] != split) {
     return invalid_argument(
-        where + ": a WordLevel model is supported with this pre_tokenizer only: " + split.dump());
+        where + ": a WordLevel model is supported with this pre_tokenizer only: " + dump_json(split));
   }
   auto tokenizer = std::make_unique<CharacterTokenizer>();
   LS_RETURN_IF_ERROR(tokenizer->read_model(json["model"], where + ": model"));

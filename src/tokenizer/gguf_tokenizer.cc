@@ -220,7 +220,7 @@ OrderedJson config_json(const GgufVocabulary& v) {
 }
 
 std::string pretty(const OrderedJson& json) {
-  return json.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+  return dump_json(json, 2) + "\n";
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ inline Result<std::unique_ptr<Tokenizer>> parse_text(const std::string& text) {
 }
 
 inline Result<std::unique_ptr<Tokenizer>> parse(const Json& json) {
-  return parse_text(json.dump());
+  return parse_text(dump_json(json));
 }
 
 }  // namespace longshot::tokenizer

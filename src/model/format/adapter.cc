@@ -260,7 +260,7 @@ Status write_adapter(const std::string& directory, const Adapter& adapter) {
     arrays.push_back({score_name(), Dtype::f32, {1, width}, adapter.score.data()});
   }
   LS_RETURN_IF_ERROR(write_safetensors(tensors_path(directory), arrays));
-  LS_RETURN_IF_ERROR(write_file_durable(config_path(directory), json.dump(2) + "\n"));
+  LS_RETURN_IF_ERROR(write_file_durable(config_path(directory), dump_json(json, 2) + "\n"));
   return fsync_path(directory);
 }
 

@@ -202,7 +202,7 @@ Status write_hf_weights(const std::string& directory, const WeightsView& weights
     for (const TensorView* tensor : shards[i]) map[tensor->name] = name;
   }
   const Json index = {{"metadata", {{"total_size", total}}}, {"weight_map", map}};
-  return write_file_durable(root / kIndex, index.dump(2) + "\n");
+  return write_file_durable(root / kIndex, dump_json(index, 2) + "\n");
 }
 
 }  // namespace longshot::model

@@ -45,41 +45,11 @@ const DtypeInfo& info_of(Dtype dtype) {
   return kDtypes[static_cast<size_t>(dtype)];
 }
 
-// A header nests three deep. Looking first keeps "[[[[..." from becoming a tree of a hundred times
-// its size.
-bool nests_deeper_than(std::string_view json, int limit) {
-  int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < json.size(); ++i) {
-    const char c = json[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      in_string = c != '"';
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > limit) return true;
-    } else if (c == '}' || c == ']') {
-      --depth;
-    }
-  }
-  return false;
-}
-
 Result<Json> parse_header(std::string_view text, const std::string& path) {
-  if (nests_deeper_than(text, kMaxDepth)) return corrupt(path + ": the header nests too deep");
-  // No key may come twice: the parser would keep the last one in silence.
-  std::vector<std::map<std::string, int>> keys;
-  bool duplicate = false;
-  const auto watch = [&](int, Json::parse_event_t event, Json& value) {
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key) duplicate |= ++keys.back()[value.get<std::string>()] > 1;
-    return true;
-  };
-  Json header = Json::parse(text, watch, /*allow_exceptions=*/false);
-  if (!header.is_object()) return corrupt(path + ": the header is not a JSON object");
-  if (duplicate) return corrupt(path + ": the header has the same key twice");
+  const auto header =
+      parse_json(text, path + ": header", {.max_depth = kMaxDepth, .unique_keys = true});
+  if (!header.ok()) return corrupt(header.status().message());
+  if (!header->is_object()) return corrupt(path + ": the header is not a JSON object");
   return header;
 }
 

@@ -93,7 +93,7 @@ OrderedJson prompt_row(const MakeOptions& options, const Task& task, const Found
                        const char* split, size_t index) {
   const bool text = options.style == "text";
   const std::string& prompt = text ? found.problem.text.prompt : found.problem.chars.prompt;
-  const OrderedJson truth = OrderedJson::parse(found.problem.ground_truth.dump());
+  const OrderedJson truth(found.problem.ground_truth);
   OrderedJson row;
   row["data_source"] = task.data_source;
   if (options.format == "verl") {
