@@ -74,23 +74,35 @@ Result<MetricsLog> MetricsLog::open(const std::filesystem::path& path) {
 }
 
 Status MetricsLog::append(int64_t step, const Metrics& metrics) {
-  return file_.append(metrics_line(step, metrics) + "\n");
+  waiting_ += metrics_line(step, metrics) + "\n";
+  LS_RETURN_IF_ERROR(file_.append(waiting_));
+  waiting_.clear();
+  return ok_status();
 }
 
-Status MetricsLog::truncate_after(const std::filesystem::path& path, int64_t step) {
-  if (!std::filesystem::exists(path)) return ok_status();
+Status MetricsLog::truncate_after(const std::filesystem::path& path, int64_t step,
+                                  const std::filesystem::path& cut_off) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return ok_status();
   LS_ASSIGN_OR_RETURN(const std::string text, read_file(path));
-  std::string kept;
+  std::string kept, cut;
+  bool damaged = false;
   for (size_t begin = 0, line = 1; begin < text.size(); ++line) {
     size_t end = text.find('\n', begin);
     if (end == std::string::npos) end = text.size();
     const std::string_view content = std::string_view(text).substr(begin, end - begin);
     const std::optional<int64_t> found = step_of(content);
     if (!found) log::warn("{}:{}: damaged line dropped", path.string(), line);
-    if (found && *found <= step) kept.append(content).append("\n");
+    damaged = damaged || (!found && end < text.size());  // a last one without its end is a crash's
+    (found && *found <= step ? kept : cut).append(content).append("\n");
     begin = end + 1;
   }
   if (kept == text) return ok_status();
+  if (damaged) LS_RETURN_IF_ERROR(write_file_atomic(path.string() + ".damaged", text));
+  if (!cut_off.empty() && !cut.empty()) {
+    LS_RETURN_IF_ERROR(make_directories(cut_off.parent_path()));
+    LS_RETURN_IF_ERROR(write_file_atomic(cut_off, cut));
+  }
   return write_file_atomic(path, kept);
 }
 

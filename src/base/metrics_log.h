@@ -19,16 +19,20 @@ class MetricsLog {
   // Creates the file if needed. An unfinished last line, left by a crash, is cut off.
   static Result<MetricsLog> open(const std::filesystem::path& path);
 
-  // Drops the lines of later steps, and lines that are damaged, atomically. No file is fine. For
-  // resuming.
-  static Status truncate_after(const std::filesystem::path& path, int64_t step);
+  // Cuts the lines of later steps, and lines that are damaged, atomically: for resuming. No file is
+  // fine. With a damaged line the whole file is kept as PATH.damaged. The lines that are cut go to
+  // the file `cut_off`, if it is given; its folder is made.
+  static Status truncate_after(const std::filesystem::path& path, int64_t step,
+                               const std::filesystem::path& cut_off = {});
 
+  // A line that cannot be written is kept and written before the next one.
   Status append(int64_t step, const Metrics& metrics);
   Status sync() { return file_.sync(); }
 
  private:
   explicit MetricsLog(AppendFile file) : file_(std::move(file)) {}
   AppendFile file_;
+  std::string waiting_;
 };
 
 // The line that append writes, without the newline.

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "base/log.h"
 #include "base/machine.h"
@@ -141,9 +140,7 @@ Result<Parts> make_parts(const TrainConfig& config, const std::string& checkpoin
 
   LS_ASSIGN_OR_RETURN(parts.rewards, make_rewards(config));
   LS_ASSIGN_OR_RETURN(auto selector, replay::make_selector(config.replay_selector));
-  parts.replay = std::make_unique<replay::ReplayBuffer>(
-      (std::filesystem::path(config.output) / "replay").string(), std::move(selector),
-      config.replay);
+  parts.replay = std::make_unique<replay::ReplayBuffer>(std::move(selector), config.replay);
 
   policy::AlgorithmOptions algorithm = config.algorithm;
   algorithm.temperature = config.engine.sampling.temperature;
