@@ -4,6 +4,7 @@
 #include <memory>
 #include <numeric>
 
+#include "base/log.h"
 #include "loop/new_model.h"
 #include "loop/policy_model.h"
 #include "policy/gemm_peak.h"
@@ -37,6 +38,11 @@ class RmLearner : public Learner {
     for (const auto& e : train_)
       lengths.push_back(static_cast<int64_t>(e.tokens.size() + e.rejected.size()));
     return lengths;
+  }
+
+  // Of the training rows; the others carry a label.
+  int64_t pairs() const {
+    return std::ranges::count_if(train_, [](const auto& e) { return !e.rejected.empty(); });
   }
 
   void start(int64_t total_steps) override {
@@ -104,7 +110,9 @@ Result<StepResult> run_rm(const RmConfig& config, const std::string& config_text
 
 Status check_inputs(const RmConfig& config) {
   RmLearner learner(config);
-  return check_learner(learner, config);
+  LS_RETURN_IF_ERROR(check_learner(learner, config));
+  log::info("{} of the {} training rows are pairs", learner.pairs(), learner.lengths().size());
+  return ok_status();
 }
 
 }  // namespace longshot::loop

@@ -119,7 +119,7 @@ def test_a_reward_model_goes_on_and_a_language_model_becomes_one(setting, reason
         config = json.loads((run / "huggingface/config.json").read_text())
         assert config["architectures"] == ["LlamaForSequenceClassification"] and config["pad_token_id"] == 0
     dry = longshot("rm", file, "--dry-run")
-    assert "150 training rows, " in dry.stderr
+    assert "150 training rows, " in dry.stderr and "0 of the 150 training rows are pairs" in dry.stderr
 
 
 def evaluate(root, *arguments):
