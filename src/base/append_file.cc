@@ -1,6 +1,7 @@
 #include "base/append_file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -39,10 +40,17 @@ AppendFile::~AppendFile() {
 }
 
 Status AppendFile::append(std::string_view bytes) {
+  struct stat before {};
+  if (::fstat(fd_, &before) != 0) return errno_status("cannot stat", path_);
   while (!bytes.empty()) {
     const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno_status("cannot write", path_);
+    if (n < 0) {
+      Status failed = errno_status("cannot write", path_);
+      // A part of a line would spoil the next one. What is no file cannot be cut, and need not be.
+      [[maybe_unused]] const int cut = ::ftruncate(fd_, before.st_size);
+      return failed;
+    }
     bytes.remove_prefix(static_cast<size_t>(n));
   }
   return ok_status();

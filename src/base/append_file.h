@@ -1,6 +1,6 @@
 #pragma once
 // A file that only grows. Each append is one write(2), so what was appended survives the death of
-// the process.
+// the process. An append that fails leaves the file as it was.
 
 #include <filesystem>
 #include <string_view>

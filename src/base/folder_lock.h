@@ -1,8 +1,9 @@
 #pragma once
 // One process at a time writes a folder. The lock is the kernel's, on the empty file FOLDER/lock, and goes with the
-// process, however that ends; the file stays.
+// process, however that ends; the file stays, unless undo() removes it.
 
 #include <filesystem>
+#include <utility>
 
 #include "base/status.h"
 
@@ -18,9 +19,17 @@ class FolderLock {
   FolderLock& operator=(FolderLock&& other) noexcept;
   ~FolderLock();
 
+  // For an owner that has written nothing: removes again what take() has made, file and folder.
+  void undo();
+
  private:
-  explicit FolderLock(int fd) : fd_(fd) {}
-  int fd_;
+  explicit FolderLock(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  static Result<FolderLock> try_once(const std::filesystem::path& folder);
+  bool is_current() const;
+
+  std::filesystem::path folder_;
+  int fd_ = -1;
+  bool made_file_ = false, made_folder_ = false;
 };
 
 }  // namespace longshot

@@ -88,6 +88,19 @@ TEST(FolderLock, GoesWithItsObject) {
   EXPECT_TRUE(Holder(folder).has_it);
 }
 
+TEST(FolderLock, UndoingRemovesWhatWasMadeAndNothingElse) {
+  const fs::path folder = fresh_folder();
+  FolderLock::take(folder)->undo();
+  EXPECT_FALSE(fs::exists(folder));
+  fs::create_directories(folder);
+  ASSERT_TRUE(write_file_durable(folder / "other", "").ok());
+  FolderLock::take(folder)->undo();
+  EXPECT_EQ(*list_files(folder), std::vector<std::string>{"other"});
+  { const auto leaves_its_file = FolderLock::take(folder); }
+  FolderLock::take(folder)->undo();
+  EXPECT_EQ(*list_files(folder), (std::vector<std::string>{"lock", "other"}));
+}
+
 TEST(FolderLock, AFolderThatCannotBeMadeIsNamed) {
   const fs::path file = fresh_folder();
   ASSERT_TRUE(write_file_durable(file, "").ok());

@@ -83,12 +83,40 @@ Result<std::filesystem::path> follow_links(
   return io_error(path.string() + ": too many symbolic links");
 }
 
-Status write_file_durable(const std::filesystem::path& path, std::string_view content) {
-  FileDescriptor fd(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC);
-  if (!fd.valid()) return errno_status("cannot create", path);
-  LS_RETURN_IF_ERROR(write_all(fd.get(), content, path));
-  if (::fsync(fd.get()) != 0) return errno_status("cannot sync", path);
+Result<DurableFile> DurableFile::create(const std::filesystem::path& path) {
+  DurableFile file(path);
+  file.fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (file.fd_ < 0) return errno_status("cannot create", path);
+  return file;
+}
+
+DurableFile::DurableFile(DurableFile&& other) noexcept
+    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)) {}
+
+DurableFile& DurableFile::operator=(DurableFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(fd_, other.fd_);
+  return *this;
+}
+
+DurableFile::~DurableFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Status DurableFile::write(std::string_view bytes) {
+  return write_all(fd_, bytes, path_);
+}
+
+Status DurableFile::close() {
+  if (::fsync(fd_) != 0) return errno_status("cannot sync", path_);
+  if (::close(std::exchange(fd_, -1)) != 0) return errno_status("cannot close", path_);
   return ok_status();
+}
+
+Status write_file_durable(const std::filesystem::path& path, std::string_view content) {
+  LS_ASSIGN_OR_RETURN(DurableFile file, DurableFile::create(path));
+  LS_RETURN_IF_ERROR(file.write(content));
+  return file.close();
 }
 
 Status write_file_atomic(const std::filesystem::path& path, std::string_view content) {

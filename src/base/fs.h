@@ -26,7 +26,24 @@ Result<std::filesystem::path> follow_links(
 // directories. For the files of a run; results that a user named go through base/output.h.
 Status write_file_atomic(const std::filesystem::path& path, std::string_view content);
 
-// Writes and fsyncs, no rename; for files inside a directory that is renamed as a whole.
+// A new file, written front to back; close() makes it durable. No rename: for files inside a
+// directory that is renamed as a whole. Movable only. Not thread-safe.
+class DurableFile {
+ public:
+  static Result<DurableFile> create(const std::filesystem::path& path);
+  DurableFile(DurableFile&& other) noexcept;
+  DurableFile& operator=(DurableFile&& other) noexcept;
+  ~DurableFile();  // without close() the content may be lost in a crash
+
+  Status write(std::string_view bytes);
+  Status close();
+
+ private:
+  explicit DurableFile(std::filesystem::path path) : path_(std::move(path)) {}
+  std::filesystem::path path_;
+  int fd_ = -1;
+};
+// The same at once.
 Status write_file_durable(const std::filesystem::path& path, std::string_view content);
 
 Status fsync_path(const std::filesystem::path& path);  // file or directory
@@ -41,6 +58,7 @@ Status remove_tree(const std::filesystem::path& path);
 Result<std::vector<std::string>> list_files(const std::filesystem::path& directory);
 
 uint64_t checksum(std::string_view bytes);  // XXH3-64
+// Reads the file in blocks: a mapping would count as this process's memory.
 Result<uint64_t> file_checksum(const std::filesystem::path& path);
 
 // A read-only memory map of a whole file; bytes() stays valid while the object lives. Movable only.

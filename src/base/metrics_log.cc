@@ -86,11 +86,15 @@ Result<MetricsLog> MetricsLog::open(const std::filesystem::path& path) {
 }
 
 Status MetricsLog::append(int64_t step, const Metrics& metrics) {
-  return file_.append(metrics_line(step, metrics) + "\n");
+  waiting_ += metrics_line(step, metrics) + "\n";
+  LS_RETURN_IF_ERROR(file_.append(waiting_));
+  waiting_.clear();
+  return ok_status();
 }
 
 // Steps ascend, so the lines to drop are the last ones: a long log is not read from its beginning.
-Status MetricsLog::truncate_after(const std::filesystem::path& path, int64_t step) {
+Status MetricsLog::truncate_after(const std::filesystem::path& path, int64_t step,
+                                  const std::filesystem::path& cut_off) {
   if (!std::filesystem::exists(path) || std::filesystem::file_size(path) == 0) return ok_status();
   size_t end = 0;
   {
@@ -105,6 +109,10 @@ Status MetricsLog::truncate_after(const std::filesystem::path& path, int64_t ste
       end = begin;
     }
     if (end == text.size()) return ok_status();
+    if (!cut_off.empty()) {
+      LS_RETURN_IF_ERROR(make_directories(cut_off.parent_path()));
+      LS_RETURN_IF_ERROR(write_file_atomic(cut_off, text.substr(end)));
+    }
   }
   return shorten(path, end);
 }

@@ -19,16 +19,19 @@ class MetricsLog {
   // Creates the file if needed. An unfinished last line, left by a crash, is cut off.
   static Result<MetricsLog> open(const std::filesystem::path& path);
 
-  // Drops the lines of later steps, which are the last ones, and damaged lines among them.
-  // No file is fine. For resuming.
-  static Status truncate_after(const std::filesystem::path& path, int64_t step);
+  // Cuts the lines of later steps, which are the last ones, and damaged lines among them. No file is
+  // fine. For resuming. What is cut goes to the file `cut_off`, if it is given; its folder is made.
+  static Status truncate_after(const std::filesystem::path& path, int64_t step,
+                               const std::filesystem::path& cut_off = {});
 
+  // A line that cannot be written is kept and written before the next one.
   Status append(int64_t step, const Metrics& metrics);
   Status sync() { return file_.sync(); }
 
  private:
   explicit MetricsLog(AppendFile file) : file_(std::move(file)) {}
   AppendFile file_;
+  std::string waiting_;
 };
 
 // The line that append writes, without the newline.

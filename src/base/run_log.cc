@@ -4,6 +4,7 @@
 
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/log.h"
 
 namespace longshot {
 namespace {
@@ -27,11 +28,19 @@ std::optional<int64_t> step_of_samples_file(const std::string& name) {
   return {};
 }
 
-Status drop_samples_after(const std::filesystem::path& directory, int64_t last_step) {
+Status drop_samples_after(const std::filesystem::path& directory, int64_t last_step,
+                          const std::filesystem::path& cut_off) {
   LS_ASSIGN_OR_RETURN(const std::vector<std::string> names, list_files(directory / "samples"));
   for (const std::string& name : names) {
     const std::optional<int64_t> step = step_of_samples_file(name);
-    if (step && *step > last_step) LS_RETURN_IF_ERROR(remove_tree(directory / "samples" / name));
+    if (!step || *step <= last_step) continue;
+    const auto path = directory / "samples" / name;
+    if (cut_off.empty()) {
+      LS_RETURN_IF_ERROR(remove_tree(path));
+      continue;
+    }
+    LS_RETURN_IF_ERROR(make_directories(cut_off / "samples"));
+    LS_RETURN_IF_ERROR(rename_durable(path, cut_off / "samples" / name));
   }
   return ok_status();
 }
@@ -61,8 +70,10 @@ Result<RunLog> RunLog::open(const std::filesystem::path& directory, int64_t last
   const auto metrics_path = directory / "metrics.jsonl";
   LS_RETURN_IF_ERROR(make_directories(directory / "samples"));
   const int64_t last_logged = options.last_step_is_open ? last_step - 1 : last_step;
-  LS_RETURN_IF_ERROR(MetricsLog::truncate_after(metrics_path, last_logged));
-  LS_RETURN_IF_ERROR(drop_samples_after(directory, last_step));
+  const auto& cut_off = options.later_steps_to;
+  LS_RETURN_IF_ERROR(MetricsLog::truncate_after(
+      metrics_path, last_logged, cut_off.empty() ? cut_off : cut_off / "metrics.jsonl"));
+  LS_RETURN_IF_ERROR(drop_samples_after(directory, last_step, cut_off));
   LS_ASSIGN_OR_RETURN(MetricsLog metrics, MetricsLog::open(metrics_path));
   RunLog log(directory, options, std::move(metrics));
   if (options.tensorboard) {
@@ -73,7 +84,17 @@ Result<RunLog> RunLog::open(const std::filesystem::path& directory, int64_t last
   return log;
 }
 
-Status RunLog::log(int64_t step, const Metrics& metrics) {
+void RunLog::log(int64_t step, const Metrics& metrics) {
+  warn(write(step, metrics));
+}
+
+void RunLog::warn(const Status& written) {
+  if (!written.ok() && !failing_)
+    log::warn("{}; the run continues without this part of its log", written.message());
+  failing_ = !written.ok();
+}
+
+Status RunLog::write(int64_t step, const Metrics& metrics) {
   LS_RETURN_IF_ERROR(metrics_.append(step, metrics));
   if (tensorboard_) LS_RETURN_IF_ERROR(tensorboard_->append(step, metrics));
   if (!options_.fsync) return ok_status();
@@ -81,11 +102,11 @@ Status RunLog::log(int64_t step, const Metrics& metrics) {
   return tensorboard_ ? tensorboard_->sync() : ok_status();
 }
 
-Status RunLog::write_samples(int64_t step, const std::vector<SampleRecord>& samples) {
+void RunLog::write_samples(int64_t step, const std::vector<SampleRecord>& samples) {
   std::string text;
   for (const SampleRecord& sample : samples) text += sample_line(step, sample) + "\n";
   const bool held_out = !samples.empty() && samples.front().held_out;
-  return write_file_atomic(samples_file(directory_, step, held_out), text);
+  warn(write_file_atomic(samples_file(directory_, step, held_out), text));
 }
 
 }  // namespace longshot

@@ -39,24 +39,32 @@ struct RunLogOptions {
   bool fsync = false;  // after every step; without it a power failure may lose the last lines
   // The samples of `last_step` are written and its metrics are still to come.
   bool last_step_is_open = false;
+  // A folder, made if there is need of it, that takes what is there of later steps; empty: that is
+  // deleted.
+  std::filesystem::path later_steps_to = {};
 };
 
-// Movable only. Not thread-safe.
+// A run does not end because its log cannot be written: that is a warning, once until it works
+// again, and lines of metrics are kept for the next time. Movable only. Not thread-safe.
 class RunLog {
  public:
   // Opens or creates the files below `directory`. What they hold about steps after `last_step` is
-  // dropped: that of the checkpoint to resume from, or -1 for a new run.
+  // removed: that of the checkpoint to resume from, or -1 for a new run.
   static Result<RunLog> open(const std::filesystem::path& directory, int64_t last_step,
                              const RunLogOptions& options = {});
 
-  Status log(int64_t step, const Metrics& metrics);
+  void log(int64_t step, const Metrics& metrics);
   // Replaces the file of this step, that of the evaluation if the samples are held out.
-  Status write_samples(int64_t step, const std::vector<SampleRecord>& samples);
+  void write_samples(int64_t step, const std::vector<SampleRecord>& samples);
 
  private:
   RunLog(std::filesystem::path directory, const RunLogOptions& options, MetricsLog metrics)
       : directory_(std::move(directory)), options_(options), metrics_(std::move(metrics)) {}
+  Status write(int64_t step, const Metrics& metrics);
+  void warn(const Status& written);
+
   std::filesystem::path directory_;
+  bool failing_ = false;
   RunLogOptions options_;
   MetricsLog metrics_;
   std::optional<TensorBoardWriter> tensorboard_;

@@ -10,8 +10,19 @@ namespace {
 
 std::atomic<int> stop_count{0};
 
-void on_signal(int) {
-  if (stop_count.fetch_add(1) + 1 >= 3) _exit(130);
+// A terminal that goes away may send SIGHUP more than once: it never hurries.
+void on_signal(int number) {
+  int none = 0;
+  if (number == SIGHUP) {
+    stop_count.compare_exchange_strong(none, 1);
+  } else if (stop_count.fetch_add(1) + 1 >= 3) {
+    _exit(130);
+  }
+}
+
+bool is_ignored(int number) {
+  struct sigaction present {};
+  return sigaction(number, nullptr, &present) == 0 && present.sa_handler == SIG_IGN;
 }
 
 }  // namespace
@@ -22,6 +33,7 @@ void install_stop_handler() {
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  if (!is_ignored(SIGHUP)) sigaction(SIGHUP, &action, nullptr);  // nohup ignores it
   signal(SIGPIPE, SIG_IGN);
 }
 

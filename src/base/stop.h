@@ -1,6 +1,7 @@
 #pragma once
-// Ctrl-C and SIGTERM as a flag: the first asks for a clean stop with the state saved, the third
-// ends the process at once. Long loops poll stop_requested().
+// Ctrl-C, SIGTERM and SIGHUP (a terminal or ssh connection that ends) as a flag: the first asks for
+// a clean stop with the state saved, the third Ctrl-C or SIGTERM ends the process at once. Long
+// loops poll stop_requested().
 
 namespace longshot {
 

@@ -17,7 +17,7 @@ class CheckpointTest : public ::testing::Test {
   ~CheckpointTest() override { fs::remove_all(directory_); }
 
   Status save(int64_t iteration, const std::string& content = "weights") {
-    return store_.save(iteration, {{"iteration", iteration}}, [&](const std::string& where) {
+    return store_.save(iteration, {{"iteration", iteration}, {"config", ""}}, [&](const std::string& where) {
       LS_RETURN_IF_ERROR(make_directories(where + "/huggingface"));
       return write_file_durable(where + "/huggingface/model.safetensors", content);
     });
@@ -61,7 +61,7 @@ TEST_F(CheckpointTest, AnyFlippedByteOrCutFileIsFound) {
 
 TEST_F(CheckpointTest, AFailedWriteLeavesNothingAndTouchesNothing) {
   ASSERT_TRUE(save(1).ok());
-  const Status status = store_.save(2, {{"iteration", 2}}, [](const std::string& where) {
+  const Status status = store_.save(2, {{"iteration", 2}, {"config", ""}}, [](const std::string& where) {
     LS_RETURN_IF_ERROR(write_file_durable(where + "/part", "half"));
     return io_error("no space left on device");
   });
@@ -71,11 +71,57 @@ TEST_F(CheckpointTest, AFailedWriteLeavesNothingAndTouchesNothing) {
   EXPECT_EQ(store_.iterations(), (std::vector<int64_t>{1}));
 }
 
-TEST_F(CheckpointTest, SavingAnIterationAgainReplacesIt) {
+TEST_F(CheckpointTest, AnIterationIsNeverSavedOverAnother) {
   ASSERT_TRUE(save(3, "first").ok());
-  ASSERT_TRUE(save(3, "second").ok());
+  EXPECT_EQ(save(3, "second").code(), StatusCode::io_error);
   ASSERT_TRUE(store_.open(store_.directory_of(3)).ok());
-  EXPECT_EQ(read_file(store_.directory_of(3) + "/huggingface/model.safetensors").value(), "second");
+  EXPECT_EQ(read_file(store_.directory_of(3) + "/huggingface/model.safetensors").value(), "first");
+}
+
+TEST_F(CheckpointTest, PruningSparesTheOneJustWritten) {
+  for (int64_t i : {20, 30}) ASSERT_TRUE(save(i).ok());
+  ASSERT_TRUE(save(12).ok());
+  EXPECT_EQ(store_.iterations(), (std::vector<int64_t>{30, 12}));
+  EXPECT_EQ(store_.latest(), 12);
+}
+
+TEST_F(CheckpointTest, ARenamedCheckpointIsRefused) {
+  ASSERT_TRUE(save(3).ok());
+  fs::rename(store_.directory_of(3), store_.directory_of(5));
+  const auto opened = store_.open(store_.directory_of(5));
+  ASSERT_FALSE(opened.ok());
+  EXPECT_NE(opened.status().message().find("holds iteration 3"), std::string::npos);
+  fs::rename(store_.directory_of(5), directory_ + "/copy");
+  EXPECT_TRUE(store_.open(directory_ + "/copy/").ok());
+}
+
+TEST_F(CheckpointTest, LatestIsANumberOrIsNotUsed) {
+  EXPECT_EQ(store_.latest(), std::nullopt);
+  fs::create_directories(directory_);
+  const std::string path = directory_ + "/latest_checkpointed_iteration.txt";
+  for (const char* text : {"7", "7\n", "7 \r\n"}) {
+    ASSERT_TRUE(write_file_durable(path, text).ok());
+    EXPECT_EQ(store_.latest(), 7) << text;
+  }
+  for (const char* text : {"", "-7", "seven", "7 8", "99999999999999999999"}) {
+    ASSERT_TRUE(write_file_durable(path, text).ok());
+    EXPECT_EQ(store_.latest(), std::nullopt) << text;
+  }
+}
+
+TEST(SaveRetry, TheThirdFailureInARowEndsTheRun) {
+  SaveRetry retry;
+  const Status full = io_error("no space");
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_TRUE(retry.after(full).ok());
+    EXPECT_TRUE(retry.due());
+    EXPECT_TRUE(retry.after(full).ok());
+    EXPECT_TRUE(retry.after(ok_status()).ok());
+    EXPECT_FALSE(retry.due());
+  }
+  EXPECT_TRUE(retry.after(full).ok());
+  EXPECT_TRUE(retry.after(full).ok());
+  EXPECT_EQ(retry.after(full).code(), StatusCode::io_error);
 }
 
 TEST_F(CheckpointTest, OtherFoldersAreNotCheckpoints) {

@@ -5,9 +5,7 @@
 
 #include <algorithm>
 #include <set>
-#include <sstream>
 
-#include "base/log.h"
 #include "loop/progress.h"
 #include "policy/advantage/advantage.h"
 
@@ -176,14 +174,6 @@ double peak_memory_gb() {
   struct rusage usage {};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<double>(usage.ru_maxrss) / (1 << 20);
-}
-
-void report_config_changes(const std::string& before, const std::string& now) {
-  std::istringstream a(before), b(now);
-  std::string line_a, line_b;
-  while (std::getline(a, line_a) && std::getline(b, line_b)) {
-    if (line_a != line_b) log::warn("changed since the checkpoint: {} (was {})", line_b, line_a);
-  }
 }
 
 }  // namespace longshot::loop

@@ -70,7 +70,4 @@ std::string describe(const rollout::Progress& progress);  // "45% 1,234 tok/s"
 std::string headline(const Metrics& metrics);  // reward, length, speed, held-out accuracy
 double peak_memory_gb();                       // of this process, GiB
 
-// Logs each line of the configuration that differs.
-void report_config_changes(const std::string& before, const std::string& now);
-
 }  // namespace longshot::loop

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "base/fs.h"
 #include "base/log.h"
@@ -172,7 +171,7 @@ Result<Parts> make_parts(const TrainConfig& config, const std::string& checkpoin
   LS_ASSIGN_OR_RETURN(parts.rewards, make_rewards(config));
   LS_ASSIGN_OR_RETURN(auto selector, replay::make_selector(config.replay_selector));
   parts.replay = std::make_unique<replay::ReplayBuffer>(
-      (std::filesystem::path(config.output) / "replay").string(), std::move(selector),
+      std::move(selector),
       replay::Limits{config.replay.staleness, config.algorithm.train_earlier_segments});
 
   policy::AlgorithmOptions algorithm = config.algorithm;

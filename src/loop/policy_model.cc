@@ -106,11 +106,10 @@ Result<std::string> write_policy(const std::string& directory, const model::Weig
     LS_RETURN_IF_ERROR(model::write_adapter(adapter_directory(directory), weights.adapter(base)));
     return adapter_directory(directory);
   }
-  std::vector<at::Tensor> host_copy;
   const std::string target = directory + "/huggingface";
   LS_RETURN_IF_ERROR(make_directories(target));
   LS_RETURN_IF_ERROR(
-      model::write_model(target, weights.view(version, host_copy), tokenizer, chat_template));
+      model::write_model(target, weights.lazy_view(version), tokenizer, chat_template));
   return target;
 }
 

@@ -58,6 +58,7 @@ class RmLearner : public Learner {
   Result<Metrics> step(const std::vector<size_t>& rows) override {
     return trainer_->step(rows_of(train_, rows));
   }
+  int64_t updates() const override { return trainer_->optimizer_step(); }
   Metrics validate() override {
     std::vector<size_t> all(val_.size());
     std::iota(all.begin(), all.end(), size_t{0});
@@ -105,7 +106,7 @@ class RmLearner : public Learner {
 Result<StepResult> run_rm(const RmConfig& config, const std::string& config_text) {
   LS_RETURN_IF_ERROR(validate(config));
   RmLearner learner(config);
-  return run_steps(learner, config, config_text);
+  return run_steps(learner, config, config_text, "rm");
 }
 
 Status check_inputs(const RmConfig& config) {

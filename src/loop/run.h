@@ -1,6 +1,6 @@
 #pragma once
-// The RL run: iterate, evaluate, save, resume. run.cc's iterate() is the whole algorithm on one
-// page.
+// The RL run: iterate, evaluate, save (run.cc, whose iterate() is the whole algorithm on one page);
+// start and resume (run_start.cc).
 
 #include <cstdint>
 #include <memory>
@@ -15,31 +15,26 @@
 #include "loop/iteration_metrics.h"
 #include "loop/parts.h"
 #include "loop/progress.h"
+#include "loop/resume.h"
+#include "loop/run_state.h"
 #include "loop/warnings.h"
 
 namespace longshot::loop {
 
-// Everything a resumed run needs beyond weights and optimizer moments. Captured at iteration
-// borders.
-struct RunState {
-  int64_t iteration = 0;
-  int64_t policy_version = 0;
-  int64_t total_tokens = 0;  // generated since the run began
-  prompts::PromptSampler::Snapshot prompts;
-  replay::Position replay;
-  // Metrics of the finished iteration whose evaluation was interrupted; empty otherwise.
-  Metrics unfinished;
-};
+// In a checkpoint: the replay buffer's content (replay/replay_buffer.h).
+inline constexpr char kReplayFile[] = "replay.records";
 
 class Run {
  public:
-  // Validates, resumes or starts. `config_text`: the full configuration, kept with each checkpoint. invalid_argument if
-  // another process is at work in the run folder, which nobody else can use as long as the object lives.
+  // Validates, resumes or starts. `config_text`: the full configuration, kept with each checkpoint.
+  // invalid_argument if another process is at work in the run folder, which stays locked as long as
+  // the object lives. Any error of settings, data, model or checkpoints leaves the folder as it was.
   static Result<std::unique_ptr<Run>> create(const TrainConfig& config,
                                              const std::string& config_text);
 
-  // Until total_iterations, or until Ctrl-C: then the last finished iteration is saved and the
-  // status is `cancelled`. An evaluation cut short is done again by the run that resumes.
+  // Until total_iterations. Whatever ends it earlier, Ctrl-C (`cancelled`), an error or an
+  // exception: the finished iterations are saved first, unless an update is half done; the message
+  // says which are saved. An evaluation cut short is done again by the run that resumes.
   Status run();
 
   const RunState& state() const { return state_; }
@@ -49,31 +44,35 @@ class Run {
 
  private:
   Run(TrainConfig config, std::string config_text);
-  Status resume_or_start();
-  Result<bool> resume_from(const std::string& directory);
-  Status build(const std::string& checkpoint);
+  Status start();
+  Status restore(const Checkpoint& checkpoint);
+  Status enter_folder(const StartingPoint& from);
 
-  Status open_log(int64_t last_step);
-
+  Status run_iterations();
   Status next_iteration();
   Status iterate(Metrics& metrics);
-  Status test(Metrics& metrics);
-  Status save();
-  Status capture_state();
   Status finish_iteration();
-  Status log_samples(const std::vector<data::Group>& groups);
+  Status test(Metrics& metrics);
+  void capture_state(int64_t iteration, Metrics unfinished);
+  Status save();
+  Status end_early(const Status& reason);
+  void log_samples(const std::vector<data::Group>& groups);
   bool due(int64_t every) const;
 
   TrainConfig config_;
   std::string config_text_;
   CheckpointStore checkpoints_;
   std::optional<FolderLock> lock_;
+  bool folder_written_ = false;
+  Json inputs_;  // fingerprints()
   Parts parts_;
   RunState state_;
+  int64_t updates_ = 0;  // optimizer steps when state_ was captured
   std::unique_ptr<RunLog> log_;
   ProgressLine progress_;
   Warnings warnings_;
   RewardWatch reward_watch_;
+  SaveRetry save_retry_;
   int64_t saved_iteration_ = -1;
 };
 

@@ -52,6 +52,7 @@ class SftLearner : public Learner {
   Result<Metrics> step(const std::vector<size_t>& rows) override {
     return trainer_->supervised_step(rows_of(train_, rows), config_.batch);
   }
+  int64_t updates() const override { return trainer_->optimizer_step(); }
   Metrics validate() override {
     if (val_.empty()) return {};
     std::vector<size_t> all(val_.size());
@@ -102,7 +103,7 @@ class SftLearner : public Learner {
 Result<StepResult> run_sft(const SftConfig& config, const std::string& config_text) {
   LS_RETURN_IF_ERROR(validate(config));
   SftLearner learner(config);
-  return run_steps(learner, config, config_text);
+  return run_steps(learner, config, config_text, "sft");
 }
 
 Status check_inputs(const SftConfig& config) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <numeric>
 
+#include "base/config_changes.h"
 #include "base/folder_lock.h"
 #include "base/fs.h"
 #include "base/log.h"
@@ -18,10 +19,14 @@
 #include "loop/iteration_metrics.h"
 #include "loop/parts.h"
 #include "loop/progress.h"
+#include "loop/resume.h"
+#include "model/exceptions.h"
 #include "model/runtime.h"
 
 namespace longshot::loop {
 namespace {
+
+namespace fs = std::filesystem;
 
 // Which rows each optimizer step sees: epoch after epoch in a fresh order, cut where the token
 // budget is full. A function of (seed, lengths) alone, so a resumed run walks to its step again.
@@ -79,54 +84,100 @@ std::string accuracy_text(const Metrics& metrics, const char* name) {
 // One run. The members mirror its life: load, step, save.
 class StepRun {
  public:
-  StepRun(Learner& learner, const SftConfig& config, std::string config_text)
+  StepRun(Learner& learner, const SftConfig& config, std::string config_text, std::string command)
       : learner_(learner),
         config_(config),
         config_text_(std::move(config_text)),
+        command_(std::move(command)),
         checkpoints_(config.output, 1) {}
 
   Result<StepResult> run() {
-    LS_ASSIGN_OR_RETURN(const FolderLock lock, FolderLock::take(config_.output));
-    model::configure_compute(config_.machine.threads);
-    LS_RETURN_IF_ERROR(load());
-    LS_RETURN_IF_ERROR(write_file_atomic(config_.output + "/config.toml", config_text_));
-    const Status trained = train();
-    if (!trained.ok() && trained.code() != StatusCode::cancelled) return trained;
-    LS_RETURN_IF_ERROR(trained.ok() ? write_final_model() : save_checkpoint());
-    if (!trained.ok()) return trained;
+    LS_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::take(config_.output));
+    LS_ASSIGN_OR_RETURN(const bool finished, find_finished());
+    if (finished) return result_;
+    const Status loaded = load();
+    if (!loaded.ok()) {
+      lock.undo();
+      return loaded;
+    }
+    LS_RETURN_IF_ERROR(enter_folder());
+    const Status trained = model::caught([&] { return train(); });
+    if (!trained.ok()) return end_early(trained);
+    LS_RETURN_IF_ERROR(model::caught([&] { return write_final_model(); }));
     result_.seconds = watch_.seconds();
     return result_;
   }
 
  private:
-  Status load() {
-    std::string resume_directory;
-    for (int64_t step : checkpoints_.iterations()) {
-      const auto checkpoint = checkpoints_.open(checkpoints_.directory_of(step));
-      if (!checkpoint.ok()) {
-        log::warn("{}; trying the one before", checkpoint.status().message());
-        continue;
-      }
-      resume_directory = checkpoint->directory;
-      first_step_ = checkpoint->iteration;
-      break;
+  fs::path finished_file() const { return fs::path(config_.output) / kFinishedFile; }
+
+  // Whether this very run has ended before; its result is then taken over.
+  Result<bool> find_finished() {
+    std::error_code error;
+    if (!fs::exists(finished_file(), error)) return false;
+    const std::string where = finished_file().string();
+    LS_ASSIGN_OR_RETURN(const Json json, read_json_file(where));
+    LS_ASSIGN_OR_RETURN(result_.steps, json_get<int64_t>(json, "steps", where));
+    LS_ASSIGN_OR_RETURN(result_.model_directory, json_get<std::string>(json, "model", where));
+    LS_ASSIGN_OR_RETURN(const auto config, json_get<std::string>(json, "config", where));
+    result_.model_directory = config_.output + "/" + result_.model_directory;
+    LS_ASSIGN_OR_RETURN(const auto changes, config_changes(config, config_text_));
+    std::string differs;
+    for (const ConfigChange& change : changes) differs += "\n  " + to_text(change);
+    if (json.value("inputs", Json()) != inputs()) differs += "\n  the content of input files";
+    if (!differs.empty()) {
+      return invalid_argument(
+          fmt::format("{} holds a run that has ended, with other settings:{}\nName another "
+                      "trainer.default_local_dir for a new run, or remove this folder",
+                      config_.output, differs));
     }
-    LS_RETURN_IF_ERROR(learner_.load(resume_directory));
+    if (!fs::exists(result_.model_directory, error)) {
+      return corrupt(fmt::format("{} says that the run has ended, but {} is missing: remove {} to "
+                                 "repeat the run",
+                                 where, result_.model_directory, where));
+    }
+    log::info("{} holds this run already, all {} steps", config_.output, result_.steps);
+    return true;
+  }
+
+  Json inputs() const {
+    Json inputs = fingerprints({{"model.path", {config_.model.path}},
+                                {"model.lora_adapter_path", {config_.model.lora_adapter_path}},
+                                {"model.alphabet_file", {config_.model.alphabet_file}},
+                                {"data.train_files", config_.train_files}});
+    inputs["command"] = command_;
+    return inputs;
+  }
+
+  // Reads only.
+  Status load() {
+    model::configure_compute(config_.machine.threads);
+    LS_ASSIGN_OR_RETURN(from_, find_starting_point(checkpoints_, "auto", config_text_));
+    inputs_ = inputs();
+    if (from_.checkpoint) LS_RETURN_IF_ERROR(check_settings(from_, config_text_, inputs_));
+    const std::string directory = from_.checkpoint ? from_.checkpoint->directory : "";
+    LS_RETURN_IF_ERROR(learner_.load(directory));
     lengths_ = learner_.lengths();
     steps_ = config_.total_steps > 0
                  ? config_.total_steps
                  : steps_of_epochs(lengths_, config_.batch.batch_tokens, seed(), config_.epochs);
     learner_.start(steps_);
-    if (resume_directory.empty()) return open_log(-1);
-    log::info("resuming {} after step {}", config_.output, first_step_);
-    LS_RETURN_IF_ERROR(learner_.load_state(resume_directory));
-    return open_log(first_step_);
+    if (!from_.checkpoint) return ok_status();
+    first_step_ = step_ = saved_step_ = from_.checkpoint->iteration;
+    return learner_.load_state(directory);
   }
 
-  Status open_log(int64_t last_step) {
-    LS_ASSIGN_OR_RETURN(RunLog log, RunLog::open(config_.output, last_step));
+  Status enter_folder() {
+    const std::string abandoned = checkpoints_.name_for_abandoned();
+    const bool repeats = repeats_logged_steps(checkpoints_, from_, config_text_);
+    LS_RETURN_IF_ERROR(leave_other_courses(checkpoints_, from_, abandoned));
+    LS_ASSIGN_OR_RETURN(RunLog log,
+                        RunLog::open(config_.output, from_.checkpoint ? first_step_ : -1,
+                                     {.later_steps_to = repeats ? "" : abandoned}));
     log_ = std::make_unique<RunLog>(std::move(log));
-    return ok_status();
+    if (from_.checkpoint) log::info("continuing {} after step {}", config_.output, first_step_);
+    updates_ = learner_.updates();
+    return write_file_atomic(config_.output + "/config.toml", config_text_);
   }
 
   uint64_t seed() const { return static_cast<uint64_t>(config_.seed); }
@@ -135,19 +186,33 @@ class StepRun {
     BatchOrder order(lengths_, config_.batch.batch_tokens, seed());
     for (int64_t step = 0; step < first_step_; ++step) order.next();
     progress_.start(first_step_, steps_);
-    for (step_ = first_step_; step_ < steps_;) {
+    while (step_ < steps_) {
       Stopwatch step_watch;
       LS_ASSIGN_OR_RETURN(Metrics metrics, learner_.step(order.next()));
       ++step_;
+      updates_ = learner_.updates();
       metrics["timing_s/step"] = step_watch.seconds();
       LS_RETURN_IF_ERROR(finish_step(metrics));
-      if (stop_requested()) {
-        progress_.clear();
-        return cancelled(
-            fmt::format("stopped after step {}; the same command goes on from there", step_));
-      }
+      if (stop_requested()) return cancelled(fmt::format("stopped after step {}", step_));
     }
     return ok_status();
+  }
+
+  // The finished steps are saved, unless an update is half done.
+  Status end_early(const Status& reason) {
+    progress_.clear();
+    Status end = reason;
+    if (learner_.updates() == updates_ && step_ > saved_step_) {
+      const Status saved = model::caught([&] { return save_checkpoint(); });
+      if (!saved.ok() && reason.message().find(saved.message()) == std::string::npos)
+        end = Status(saved.code(), reason.message() + "; " + saved.message());
+    }
+    const std::string kept =
+        saved_step_ == 0 ? "no step is saved"
+                         : fmt::format("{} steps are saved in {}; the same command continues from "
+                                       "there",
+                                       saved_step_, config_.output);
+    return Status(end.code(), end.message() + "; " + kept);
   }
 
   Status finish_step(Metrics& metrics) {
@@ -161,9 +226,10 @@ class StepRun {
     if (!held_out.empty()) result_.val_loss = held_out.at("val/loss");
     metrics["perf/max_memory_gb"] = peak_memory_gb();
     show(metrics, test || last);
-    LS_RETURN_IF_ERROR(log_->log(step_, metrics));
-    if (config_.save_freq > 0 && step_ % config_.save_freq == 0 && !last) return save_checkpoint();
-    return ok_status();
+    log_->log(step_, metrics);
+    const bool due = config_.save_freq > 0 && step_ % config_.save_freq == 0;
+    if (last || (!due && !save_retry_.due())) return ok_status();
+    return save_retry_.after(save_checkpoint());
   }
 
   void show(Metrics& metrics, bool whole_line) {
@@ -178,38 +244,47 @@ class StepRun {
   }
 
   Status save_checkpoint() {
-    return checkpoints_.save(step_, {{"iteration", step_}, {"config", config_text_}},
-                             [&](const std::string& directory) {
-                               LS_RETURN_IF_ERROR(learner_.write_model(directory, step_).status());
-                               return learner_.save_state(directory);
-                             });
+    const Json state = {{"iteration", step_}, {"config", config_text_}, {"inputs", inputs_}};
+    LS_RETURN_IF_ERROR(checkpoints_.save(step_, state, [&](const std::string& directory) {
+      LS_RETURN_IF_ERROR(learner_.write_model(directory, step_).status());
+      return learner_.save_state(directory);
+    }));
+    saved_step_ = step_;
+    return ok_status();
   }
 
+  // A model of that name is one of a run that crashed here: no finished one is run again.
   Status write_final_model() {
     const std::string temporary = config_.output + "/final.tmp";
     LS_RETURN_IF_ERROR(remove_tree(temporary));
     LS_ASSIGN_OR_RETURN(const std::string written, learner_.write_model(temporary, step_));
-    const std::string target =
-        config_.output + "/" + std::filesystem::path(written).filename().string();
+    const std::string name = fs::path(written).filename().string();
+    const std::string target = config_.output + "/" + name;
     LS_RETURN_IF_ERROR(remove_tree(target));
     LS_RETURN_IF_ERROR(rename_durable(written, target));
     LS_RETURN_IF_ERROR(remove_tree(temporary));
     result_.model_directory = target;
-    for (int64_t step : checkpoints_.iterations()) {
+    const Json finished = {
+        {"steps", step_}, {"model", name}, {"config", config_text_}, {"inputs", inputs_}};
+    LS_RETURN_IF_ERROR(write_file_atomic(finished_file(), dump_json(finished)));
+    for (int64_t step : checkpoints_.iterations())
       LS_RETURN_IF_ERROR(remove_tree(checkpoints_.directory_of(step)));
-    }
-    return ok_status();
+    return checkpoints_.forget_latest();
   }
 
   Learner& learner_;
   const SftConfig& config_;
-  std::string config_text_;
+  std::string config_text_, command_;
   CheckpointStore checkpoints_;
+  StartingPoint from_;
+  Json inputs_;
   std::vector<int64_t> lengths_;
   std::unique_ptr<RunLog> log_;
   ProgressLine progress_;
   Stopwatch watch_;
-  int64_t first_step_ = 0, step_ = 0, steps_ = 0;
+  SaveRetry save_retry_;
+  int64_t first_step_ = 0, step_ = 0, saved_step_ = 0, steps_ = 0;
+  int64_t updates_ = 0;  // of the weights after step_
   StepResult result_;
 };
 
@@ -232,8 +307,8 @@ Status check_learner(Learner& learner, const SftConfig& config) {
 }
 
 Result<StepResult> run_steps(Learner& learner, const SftConfig& config,
-                             const std::string& config_text) {
-  return StepRun(learner, config, config_text).run();
+                             const std::string& config_text, const std::string& command) {
+  return StepRun(learner, config, config_text, command).run();
 }
 
 }  // namespace longshot::loop

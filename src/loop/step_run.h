@@ -24,6 +24,8 @@ class Learner {
   virtual Status load_state(const std::string& directory) = 0;  // of the optimizer
   // Among its metrics are train/loss, train/lr and train/tokens; train/accuracy is shown if it is there.
   virtual Result<Metrics> step(const std::vector<size_t>& rows) = 0;
+  // Counts changes of the weights.
+  virtual int64_t updates() const = 0;
   virtual Metrics validate() = 0;  // val/loss and perhaps val/accuracy; empty without held-out rows
   virtual Status save_state(const std::string& directory) const = 0;
   // Puts the model below `directory` and returns where.
@@ -44,10 +46,13 @@ struct StepResult {
   std::string model_directory;
 };
 
-// Writes metrics.jsonl and, at the end, the model to <output>/huggingface (with an adapter: the adapter to
-// <output>/adapter). On Ctrl-C the state goes to <output>/global_step_N and the status is cancelled; an unfinished run
-// resumes from there by itself, and its weights are those of the run that was never interrupted, bit for bit.
+// Writes metrics.jsonl and, at the end, the model to <output>/huggingface (with an adapter: the
+// adapter to <output>/adapter). On Ctrl-C (status cancelled) or an error the finished steps go to
+// <output>/global_step_N; an unfinished run resumes from there by itself, by the rules of
+// loop/resume.h, and its weights are those of the run that was never interrupted, bit for bit. A
+// finished run is not begun again: the same configuration gives its result, any other is an error.
+// `command`: sft or rm; a folder is for one of them.
 Result<StepResult> run_steps(Learner& learner, const SftConfig& config,
-                             const std::string& config_text);
+                             const std::string& config_text, const std::string& command);
 
 }  // namespace longshot::loop

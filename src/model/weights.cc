@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <utility>
 
 #include "base/check.h"
@@ -215,6 +216,22 @@ WeightsView Weights::view(int64_t version, std::vector<at::Tensor>& host_copy) c
     const at::Tensor host = merged(named);
     if (!host.is_alias_of(named.tensor)) host_copy.push_back(host);
     view.tensors.push_back({named.name, host.sizes().vec(), host.const_data_ptr<float>()});
+  }
+  return view;
+}
+
+WeightsView Weights::lazy_view(int64_t version) const {
+  WeightsView view{config_, version, {}};
+  const auto present = std::make_shared<at::Tensor>();
+  const size_t count = expected_weights(config_).size();
+  for (size_t i = 0; i < count; ++i) {
+    const auto load = [this, i, present] {
+      const at::NoGradGuard no_grad;
+      *present = at::Tensor();  // the one before makes room first
+      *present = merged(tensors_[i]);
+      return present->const_data_ptr<float>();
+    };
+    view.tensors.push_back({tensors_[i].name, tensors_[i].tensor.sizes().vec(), nullptr, load});
   }
   return view;
 }

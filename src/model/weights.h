@@ -73,6 +73,9 @@ class Weights {
   // valid until they change) but for adapted ones; these, and all of another device, are first copied into
   // `host_copy`, which must outlive the view.
   WeightsView view(int64_t version, std::vector<at::Tensor>& host_copy) const;
+  // The same for a writer that takes one tensor after the other: no more than one is copied at a
+  // time. These weights must outlive it.
+  WeightsView lazy_view(int64_t version) const;
 
  private:
   Weights(ModelConfig config, std::vector<NamedTensor> tensors);

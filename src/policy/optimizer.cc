@@ -47,11 +47,18 @@ AdamW::AdamW(const model::Weights& weights, OptimizerOptions options, int64_t to
   }
 }
 
-void AdamW::reset() {
+void AdamW::begin_step() {
+  ++schedule_steps_;
+  if (!reset_due_) return;
   const at::NoGradGuard no_grad;
   for (auto& m : moments_) m.reset();
   moment_steps_ = 0;
   ++moment_resets_;
+  reset_due_ = false;
+}
+
+void AdamW::pass_step() {
+  begin_step();
 }
 
 int64_t AdamW::moment_bytes() const {
@@ -108,7 +115,8 @@ Result<AdamW::Step> AdamW::step(model::Weights& weights) {
   LS_CHECK(trained == static_cast<int64_t>(moments_.size()),
            "the optimizer belongs to other weights");
   Step out;
-  out.lr = learning_rate(options_, schedule_steps_++, total_steps_);
+  out.lr = learning_rate(options_, schedule_steps_, total_steps_);
+  begin_step();
   LS_RETURN_IF_ERROR(measure(weights, out));
   if (out.non_finite_name.empty()) {
     apply(weights, out);

@@ -30,10 +30,11 @@ class AdamW {
   Result<Step> step(model::Weights& weights);
 
   // A step that has nothing to apply: only the learning-rate schedule goes on.
-  void pass_step() { ++schedule_steps_; }
+  void pass_step();
 
-  // Moments to 0 and bias correction to its start; the learning-rate schedule goes on.
-  void reset();
+  // Moments to 0 and bias correction to its start; the learning-rate schedule goes on. Takes effect
+  // with the next step: until then the state, as save() writes it, is that before.
+  void reset() { reset_due_ = true; }
 
   // Every call of step(), skipped ones too, and of pass_step().
   int64_t schedule_steps() const { return schedule_steps_; }
@@ -51,12 +52,14 @@ class AdamW {
   // The gradients' global norm, and the first that is not finite.
   Status measure(const model::Weights& weights, Step& step) const;
   void apply(model::Weights& weights, const Step& step);
+  void begin_step();
 
   OptimizerOptions options_;
   int64_t total_steps_;
   int64_t schedule_steps_ = 0;
   int64_t moment_steps_ = 0;  // since the last reset: bias correction
   int64_t skipped_steps_ = 0;
+  bool reset_due_ = false;
   int64_t moment_resets_ = 0;     // key, with the steps since, of random rounding
   std::vector<Moments> moments_;  // in the order of the weights that learn
 };

@@ -56,14 +56,16 @@ Result<at::Tensor> read_part(const model::SafetensorsFile& file, const Moments::
 Status AdamW::save(const std::string& directory) const {
   const at::NoGradGuard no_grad;
   LS_RETURN_IF_ERROR(make_directories(directory));
-  std::vector<at::Tensor> host;  // what is written from
+  at::Tensor host;  // the one being written; on a CPU the moments themselves
   std::vector<model::SafetensorsArray> arrays;
   for (const auto& moments : moments_) {
     for (const auto& [name, tensor] : moments.parts()) {
-      // The writer takes bf16 as f32, and rounds back to what was there.
-      const auto type = tensor.scalar_type() == at::kByte ? at::kByte : at::kFloat;
-      host.push_back(tensor.to(at::kCPU, type).contiguous());
-      arrays.push_back({name, dtype_of(tensor), shape_of(tensor), host.back().const_data_ptr()});
+      const auto load = [&host, tensor]() -> const void* {
+        host = at::Tensor();
+        host = tensor.to(at::kCPU).contiguous();
+        return host.const_data_ptr();
+      };
+      arrays.push_back({name, dtype_of(tensor), shape_of(tensor), nullptr, load, true});
     }
   }
   LS_RETURN_IF_ERROR(model::write_safetensors(tensors_path(directory), arrays));

@@ -43,6 +43,7 @@ class ScoreTrainer {
 
   void set_peak_flops(double flops) { peak_flops_ = flops; }  // see Trainer
   model::Weights& weights() { return weights_; }
+  int64_t optimizer_step() const { return optimizer_.schedule_steps(); }
   // Moments and step count, as Trainer's.
   Status save_state(const std::string& directory) const { return optimizer_.save(directory); }
   Status load_state(const std::string& directory) { return optimizer_.load(directory); }

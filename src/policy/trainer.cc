@@ -210,6 +210,13 @@ int64_t Trainer::optimizer_step() const {
   return impl_->optimizer.schedule_steps();
 }
 
+int64_t Trainer::state_bytes() const {
+  const model::Weights& weights = impl_->weights;
+  const int64_t saved = weights.lora().rank > 0 ? weights.trained_parameters()
+                                                : model::parameter_count(weights.config());
+  return saved * static_cast<int64_t>(sizeof(float)) + impl_->optimizer.moment_bytes();
+}
+
 Status Trainer::save_state(const std::string& directory) const {
   return at_border("saving the optimizer",
                    [&]() -> Status { return impl_->optimizer.save(directory); });

@@ -67,6 +67,9 @@ class Trainer {
   model::Weights& weights();
   int64_t optimizer_step() const;
 
+  // Bytes of what a checkpoint holds of this trainer: the model, or its adapters, and the moments.
+  int64_t state_bytes() const;
+
   // Moments and step count; weights are saved by the caller as a model directory (f32).
   Status save_state(const std::string& directory) const;  // optimizer.safetensors + trainer.json
   Status load_state(const std::string& directory);

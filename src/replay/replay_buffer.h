@@ -1,8 +1,7 @@
 #pragma once
 // Sample + Verdict -> Group. The buffer joins the samples of a prompt, over as many iterations as
-// partial rollouts take, and hands out a group once all of its samples are judged. Table, selector,
-// limits and journal are separate objects; every change goes through the journal, so a journal
-// position is a checkpoint. Not thread-safe.
+// partial rollouts take, and hands out a group once all of its samples are judged. Table, selector
+// and limits are separate objects. Not thread-safe.
 
 #include <cstdint>
 #include <map>
@@ -13,7 +12,6 @@
 #include "base/metrics.h"
 #include "base/status.h"
 #include "data/types.h"
-#include "replay/journal.h"
 #include "replay/selector.h"
 
 namespace longshot::replay {
@@ -49,27 +47,18 @@ class Table {
   Entry* find(const Key& key);
   void erase(const Key& key);
   std::vector<Entry*> entries();  // by `inserted`
+  std::vector<const Entry*> entries() const;
   size_t size() const { return entries_.size(); }
-  void clear();
 
  private:
   std::map<Key, Entry> entries_;
   int64_t next_inserted_ = 0;
 };
 
-struct Position {
-  std::string file;  // journal file name, relative to the run folder
-  int64_t offset = 0;
-};
-
 class ReplayBuffer {
  public:
-  ReplayBuffer(std::string directory, std::unique_ptr<Selector> selector, Limits limits);
-
-  // Starts empty with a new journal, or from a position of a checkpoint (whatever came later is cut
-  // off).
-  Status start();
-  Status restore(const Position& position);
+  // Starts empty.
+  ReplayBuffer(std::unique_ptr<Selector> selector, Limits limits);
 
   // Announces the groups whose samples will arrive.
   Status open_groups(const std::vector<data::Draw>& draws, int samples_per_group);
@@ -85,34 +74,27 @@ class ReplayBuffer {
   size_t groups() const { return table_.size(); }  // unfinished and complete ones
   const data::Prompt* find_prompt(const std::string& prompt_id, uint64_t seed);
 
-  // A durable position for a checkpoint. Begins a new journal file when most of the present one is
-  // dead.
-  Result<Position> checkpoint();
-  // Journal files of this folder other than those in `keep` are removed.
-  Status remove_journals_except(const std::vector<std::string>& keep);
+  // Remembers the present content, which save() then writes as a file of records
+  // (replay/records.h), durably, whatever has happened since. Its size is that of the content: of
+  // unfinished groups and complete ones that were not handed out.
+  void mark();
+  Status save(const std::string& path) const;
+  // Takes on the content of such a file; on an error it stays as it was.
+  Status load(const std::string& path);
 
   // replay/groups, replay/waiting (complete groups), replay/partials, replay/dropped_stale since
-  // the last call, replay/journal_bytes.
+  // the last call.
   Metrics take_metrics();
   std::string debug_string() const;
 
  private:
-  Status apply(const Json& record);
-  Status log_and_apply(const Json& record);
-  Status start_journal(int64_t number);
-  Status drop(const Table::Key& key, const std::string& reason);
   // The oldest version among the trained tokens of the finished samples.
   int64_t oldest_version(const Entry& entry) const;
-  Status drop_stale(int64_t version);
-  Json snapshot_records();
+  void drop_stale(int64_t version);
 
-  std::string directory_;
   std::unique_ptr<Selector> selector_;
   Limits limits_;
-  Table table_;
-  Journal journal_;
-  int64_t journal_number_ = 0;
-  int64_t compacted_size_ = 0;  // bytes of the snapshot the present journal began with
+  Table table_, marked_;
   int64_t dropped_stale_ = 0;
 };
 

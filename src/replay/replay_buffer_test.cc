@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "base/fs.h"
 #include "base/rng.h"
 
 namespace longshot::replay {
@@ -41,27 +42,21 @@ data::Verdict verdict(double score) {
 
 class ReplayBufferTest : public ::testing::Test {
  protected:
-  ReplayBufferTest() { std::filesystem::remove_all(directory_); }
-  ~ReplayBufferTest() override { std::filesystem::remove_all(directory_); }
+  ~ReplayBufferTest() override { std::filesystem::remove(path_); }
 
   std::unique_ptr<ReplayBuffer> make(Limits limits = {}) {
-    return std::make_unique<ReplayBuffer>(directory_, make_selector("fifo").value(), limits);
-  }
-  std::unique_ptr<ReplayBuffer> started(Limits limits = {}) {
-    auto buffer = make(limits);
-    EXPECT_TRUE(buffer->start().ok());
-    return buffer;
+    return std::make_unique<ReplayBuffer>(make_selector("fifo").value(), limits);
   }
   static void add(ReplayBuffer& b, std::vector<data::Sample> samples) {
     std::vector<data::Verdict> verdicts(samples.size(), verdict(1));
     ASSERT_TRUE(b.insert(std::move(samples), std::move(verdicts)).ok());
   }
 
-  std::string directory_ = ::testing::TempDir() + "replay_buffer_test";
+  std::string path_ = ::testing::TempDir() + "replay_buffer_test.records";
 };
 
 TEST_F(ReplayBufferTest, AGroupLeavesOnceAllItsSamplesAreFinishedInIndexOrder) {
-  auto b = started();
+  auto b = make();
   ASSERT_TRUE(b->open_groups({draw("a"), draw("b")}, 2).ok());
   add(*b, {sample("a", 1, FinishReason::stop), sample("b", 0, FinishReason::stop)});
   EXPECT_EQ(b->take(9, 0, 0)->size(), 0u);
@@ -75,7 +70,7 @@ TEST_F(ReplayBufferTest, AGroupLeavesOnceAllItsSamplesAreFinishedInIndexOrder) {
 }
 
 TEST_F(ReplayBufferTest, PartialsLeaveAndComeBackFinished) {
-  auto b = started();
+  auto b = make();
   ASSERT_TRUE(b->open_groups({draw("a")}, 1).ok());
   add(*b, {sample("a", 0, FinishReason::partial)});
   auto partials = b->take_partials();
@@ -87,7 +82,7 @@ TEST_F(ReplayBufferTest, PartialsLeaveAndComeBackFinished) {
 }
 
 TEST_F(ReplayBufferTest, StaleGroupsAreDroppedAndCounted) {
-  auto b = started({.staleness = 2});
+  auto b = make({.staleness = 2});
   ASSERT_TRUE(b->open_groups({draw("old"), draw("new")}, 1).ok());
   add(*b, {sample("old", 0, FinishReason::stop, 1), sample("new", 0, FinishReason::stop, 3)});
   const auto groups = b->take(9, 4, 0);
@@ -97,7 +92,7 @@ TEST_F(ReplayBufferTest, StaleGroupsAreDroppedAndCounted) {
 }
 
 TEST_F(ReplayBufferTest, AnUnfinishedGroupThatHasBecomeStaleIsGivenUpWithItsPartials) {
-  auto b = started({.staleness = 1});
+  auto b = make({.staleness = 1});
   ASSERT_TRUE(b->open_groups({draw("a"), draw("b")}, 2).ok());
   add(*b, {sample("a", 0, FinishReason::stop, 3), sample("a", 1, FinishReason::partial, 3),
            sample("b", 0, FinishReason::partial, 3), sample("b", 1, FinishReason::partial, 3)});
@@ -111,7 +106,7 @@ TEST_F(ReplayBufferTest, AnUnfinishedGroupThatHasBecomeStaleIsGivenUpWithItsPart
 
 TEST_F(ReplayBufferTest, StalenessCountsTheTokensThatAreTrainedOn) {
   for (const bool earlier : {false, true}) {
-    auto b = started({.staleness = 1, .train_earlier_segments = earlier});
+    auto b = make({.staleness = 1, .train_earlier_segments = earlier});
     ASSERT_TRUE(b->open_groups({draw("a")}, 1).ok());
     data::Sample continued = sample("a", 0, FinishReason::stop);
     continued.segments = {{0, 1, 2}, {1, 3, 5}};
@@ -122,8 +117,7 @@ TEST_F(ReplayBufferTest, StalenessCountsTheTokensThatAreTrainedOn) {
 
 TEST_F(ReplayBufferTest, CompleteGroupsWaitForTheirTurn) {
   const auto order = [&](const std::string& selector) {
-    ReplayBuffer b(directory_, make_selector(selector).value(), {});
-    EXPECT_TRUE(b.start().ok());
+    ReplayBuffer b(make_selector(selector).value(), {});
     EXPECT_TRUE(b.open_groups({draw("a"), draw("b"), draw("c"), draw("d")}, 1).ok());
     add(b, {sample("a", 0, FinishReason::stop, 1), sample("b", 0, FinishReason::stop, 3),
             sample("c", 0, FinishReason::stop, 2), sample("d", 0, FinishReason::stop, 3)});
@@ -183,43 +177,52 @@ TEST_F(ReplayBufferTest, RestoringAnyCheckpointContinuesLikeTheUninterruptedRun)
     if (events[i].kind == 0) events[i].id = ids[fresh++];
   }
   std::string whole;
-  auto first = started();
-  std::vector<Position> positions;
+  auto first = make();
+  std::vector<std::string> saved;
   std::vector<size_t> log_sizes;
   for (size_t i = 0; i < events.size(); ++i) {
     run(*first, i, i + 1, &whole);
-    positions.push_back(first->checkpoint().value());
+    first->mark();
+    ASSERT_TRUE(first->save(path_).ok());
+    saved.push_back(read_file(path_).value());
     log_sizes.push_back(whole.size());
   }
   ASSERT_GT(whole.size(), 20u);
-  for (size_t i = positions.size(); i-- > 0;) {  // backwards: restoring cuts what came later
+  for (size_t i = 0; i < saved.size(); ++i) {
     auto again = make();
-    ASSERT_TRUE(again->restore(positions[i]).ok());
+    ASSERT_TRUE(write_file_durable(path_, saved[i]).ok());
+    ASSERT_TRUE(again->load(path_).ok());
     std::string log = whole.substr(0, log_sizes[i]);
     run(*again, i + 1, events.size(), &log);
     EXPECT_EQ(log, whole) << "restored after event " << i;
   }
 }
 
-TEST_F(ReplayBufferTest, OldJournalsAreRemovedUnlessACheckpointNeedsThem) {
-  auto b = started();
-  ASSERT_TRUE(b->open_groups({draw("big")}, 1).ok());
-  data::Sample big = sample("big", 0, FinishReason::partial);
-  big.text.assign(size_t{18} << 20, 'x');
-  add(*b, {big});
-  const Position before = b->checkpoint().value();
-  EXPECT_EQ(before.file, "replay-1.journal");  // 18 MB without a snapshot: rewritten
-  EXPECT_TRUE(std::filesystem::exists(directory_ + "/replay-0.journal"));
-  ASSERT_TRUE(b->remove_journals_except({before.file}).ok());
-  EXPECT_FALSE(std::filesystem::exists(directory_ + "/replay-0.journal"));
+TEST_F(ReplayBufferTest, WhatHappensAfterAMarkIsNotSaved) {
+  auto b = make();
+  ASSERT_TRUE(b->open_groups({draw("a")}, 1).ok());
+  add(*b, {sample("a", 0, FinishReason::partial)});
+  b->mark();
+  ASSERT_EQ(b->take_partials()->size(), 1u);
+  ASSERT_TRUE(b->open_groups({draw("b")}, 1).ok());
+  ASSERT_TRUE(b->save(path_).ok());
   auto again = make();
-  ASSERT_TRUE(again->restore(before).ok());
-  EXPECT_EQ(again->take_partials()->at(0).text.size(), size_t{18} << 20);
+  ASSERT_TRUE(again->load(path_).ok());
+  EXPECT_EQ(again->groups(), 1u);
+  EXPECT_EQ(again->take_partials()->size(), 1u);
 }
 
-TEST_F(ReplayBufferTest, RestoringFromAMissingJournalIsAnError) {
-  EXPECT_FALSE(make()->restore({"replay-7.journal", 12}).ok());
-  EXPECT_EQ(make()->restore({"other", 12}).code(), StatusCode::corrupt);
+TEST_F(ReplayBufferTest, AFileThatCannotBeReadChangesNothing) {
+  auto b = make();
+  ASSERT_TRUE(b->open_groups({draw("a")}, 1).ok());
+  b->mark();
+  ASSERT_TRUE(b->save(path_).ok());
+  std::filesystem::resize_file(path_, std::filesystem::file_size(path_) - 1);
+  auto other = make();
+  ASSERT_TRUE(other->open_groups({draw("b"), draw("c")}, 1).ok());
+  EXPECT_EQ(other->load(path_).code(), StatusCode::corrupt);
+  EXPECT_EQ(other->groups(), 2u);
+  EXPECT_EQ(other->load(path_ + ".missing").code(), StatusCode::not_found);
 }
 
 }  // namespace

@@ -182,7 +182,7 @@ std::vector<std::vector<const TensorView*>> plan_shards(const std::vector<Tensor
 Status write_shard(const fs::path& path, const std::vector<const TensorView*>& tensors,
                    Dtype dtype) {
   std::vector<SafetensorsArray> arrays;
-  for (const TensorView* t : tensors) arrays.push_back({t->name, dtype, t->shape, t->data});
+  for (const TensorView* t : tensors) arrays.push_back({t->name, dtype, t->shape, t->data, t->load});
   return write_safetensors(path.string(), arrays);
 }
 

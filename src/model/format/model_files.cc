@@ -103,7 +103,8 @@ Status check_view(const WeightsView& weights) {
   for (size_t i = 0; i < specs.size(); ++i) {
     const TensorView& tensor = weights.tensors[i];
     LS_CHECK(
-        tensor.name == specs[i].name && tensor.shape == specs[i].shape && tensor.data != nullptr,
+        tensor.name == specs[i].name && tensor.shape == specs[i].shape &&
+            (tensor.data != nullptr || tensor.load != nullptr),
         "view has " + tensor.name + " " + shape_text(tensor.shape) + " in place of " +
             specs[i].name + " " + shape_text(specs[i].shape));
   }

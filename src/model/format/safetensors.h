@@ -4,6 +4,7 @@
 // "Format"). Little-endian hosts only, as the format.
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -78,8 +79,12 @@ struct SafetensorsArray {
   std::string name;
   Dtype dtype = Dtype::f32;  // of the file
   std::vector<int64_t> shape;
-  const void* data =
-      nullptr;  // row-major elements of type `dtype`; for bf16 and f16: of f32, see below
+  // Row-major elements of type `dtype`; for bf16 and f16: of f32, unless `as_stored`.
+  const void* data = nullptr;
+  // In place of `data`, for arrays that are not all in memory at once: called when the array is
+  // written; the pointer has to be valid until the next array's is asked for.
+  std::function<const void*()> load = nullptr;
+  bool as_stored = false;  // bf16 and f16: the elements have this type already
 };
 
 // Writes one file and fsyncs it (no rename). f16 and bf16 arrays are given as f32 and rounded to

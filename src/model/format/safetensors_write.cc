@@ -1,11 +1,7 @@
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 
 #include "base/json.h"
 #include "model/format/float_convert.h"
@@ -13,46 +9,6 @@
 
 namespace longshot::model {
 namespace {
-
-// A file written front to back; close() makes it durable.
-class OutputFile {
- public:
-  explicit OutputFile(std::string path)
-      : path_(std::move(path)),
-        fd_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {}
-  ~OutputFile() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  OutputFile(const OutputFile&) = delete;
-  OutputFile& operator=(const OutputFile&) = delete;
-
-  Status write(const char* data, size_t size) {
-    while (size > 0) {
-      const ssize_t n = ::write(fd_, data, size);
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return failed("write");
-      data += n;
-      size -= static_cast<size_t>(n);
-    }
-    return ok_status();
-  }
-
-  Status opened() const { return fd_ >= 0 ? ok_status() : failed("create"); }
-
-  Status close() {
-    if (::fsync(fd_) != 0) return failed("sync");
-    const int closed = ::close(std::exchange(fd_, -1));
-    return closed == 0 ? ok_status() : failed("close");
-  }
-
- private:
-  Status failed(const char* action) const {
-    return io_error(fmt::format("cannot {} {}: {}", action, path_, std::strerror(errno)));
-  }
-
-  std::string path_;
-  int fd_;
-};
 
 size_t element_count(const std::vector<int64_t>& shape) {
   size_t count = 1;
@@ -84,9 +40,8 @@ std::string make_header(const std::vector<const SafetensorsArray*>& arrays,
   return text;
 }
 
-Status write_rounded(const SafetensorsArray& array, OutputFile& file) {
+Status write_rounded(const SafetensorsArray& array, const float* values, DurableFile& file) {
   constexpr size_t kChunk = 1 << 16;
-  const auto* values = static_cast<const float*>(array.data);
   const size_t count = element_count(array.shape);
   std::vector<uint16_t> buffer(std::min(kChunk, count));
   const uint16_t infinity = array.dtype == Dtype::bf16 ? 0x7f80 : 0x7c00;
@@ -101,9 +56,17 @@ Status write_rounded(const SafetensorsArray& array, OutputFile& file) {
                         value, dtype_name(array.dtype)));
       }
     }
-    LS_RETURN_IF_ERROR(file.write(reinterpret_cast<const char*>(buffer.data()), 2 * n));
+    LS_RETURN_IF_ERROR(file.write({reinterpret_cast<const char*>(buffer.data()), 2 * n}));
   }
   return ok_status();
+}
+
+Status write_array(const SafetensorsArray& array, DurableFile& file) {
+  const void* data = array.load ? array.load() : array.data;
+  if (is_half(array.dtype) && !array.as_stored)
+    return write_rounded(array, static_cast<const float*>(data), file);
+  const size_t size = element_count(array.shape) * static_cast<size_t>(dtype_size(array.dtype));
+  return file.write({static_cast<const char*>(data), size});
 }
 
 }  // namespace
@@ -120,21 +83,12 @@ Status write_safetensors(const std::string& path, const std::vector<SafetensorsA
   for (const auto* array : order) {
     LS_CHECK(++names[array->name] == 1 && array->name != "__metadata__", "bad name " + array->name);
   }
-  OutputFile file(path);
-  LS_RETURN_IF_ERROR(file.opened());
+  LS_ASSIGN_OR_RETURN(DurableFile file, DurableFile::create(path));
   const std::string header = make_header(order, metadata);
   const uint64_t length = header.size();
-  LS_RETURN_IF_ERROR(file.write(reinterpret_cast<const char*>(&length), sizeof length));
-  LS_RETURN_IF_ERROR(file.write(header.data(), header.size()));
-  for (const SafetensorsArray* array : order) {
-    if (is_half(array->dtype)) {
-      LS_RETURN_IF_ERROR(write_rounded(*array, file));
-    } else {
-      const size_t size =
-          element_count(array->shape) * static_cast<size_t>(dtype_size(array->dtype));
-      LS_RETURN_IF_ERROR(file.write(static_cast<const char*>(array->data), size));
-    }
-  }
+  LS_RETURN_IF_ERROR(file.write({reinterpret_cast<const char*>(&length), sizeof length}));
+  LS_RETURN_IF_ERROR(file.write(header));
+  for (const SafetensorsArray* array : order) LS_RETURN_IF_ERROR(write_array(*array, file));
   return file.close();
 }
 
