@@ -1,6 +1,7 @@
 # External libraries. Debian packages first; torch last, because it must not influence the others.
 # docs/dependencies.md says why each is here.
 find_package(Threads REQUIRED)
+find_package(ZLIB REQUIRED)
 find_package(nlohmann_json 3.10 REQUIRED)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)

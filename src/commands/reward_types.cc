@@ -1,7 +1,10 @@
 #include "commands/reward_types.h"
 
+#include <chrono>
 #include <limits>
 #include <memory>
+#include <semaphore>
+#include <string>
 #include <vector>
 
 #include "base/stop.h"
@@ -15,6 +18,8 @@
 namespace longshot::commands {
 namespace {
 
+constexpr auto kTick = std::chrono::milliseconds(50);
+
 // A sandbox and what its requests are read with.
 class OwnSandbox {
  public:
@@ -24,21 +29,34 @@ class OwnSandbox {
     return std::shared_ptr<OwnSandbox>(new OwnSandbox(std::move(sandbox)));
   }
 
-  Result<bool> run(const Json& request, Deadline deadline) const {
+  // To wait for a slot takes nothing from the time of a judgement.
+  Result<bool> run(const Json& request, Deadline given) const {
+    const double seconds = given.seconds_left();
+    while (!free_.try_acquire_for(kTick)) {
+      if (stop_requested()) return cancelled("stopped");
+    }
+    const auto passed = run_now(request, Deadline::after_seconds(seconds));
+    free_.release();
+    return passed;
+  }
+
+ private:
+  explicit OwnSandbox(std::unique_ptr<sandbox::Sandbox> sandbox)
+      : sandbox_(std::move(sandbox)),
+        context_{.sandbox = *sandbox_, .metrics = metrics_, .limits = default_limits({})},
+        free_(sandbox_->pool().stats().slots) {}
+
+  Result<bool> run_now(const Json& request, Deadline deadline) const {
     const auto passed = server::passes_tests(
         context_, request, [&] { return deadline.expired() || stop_requested(); });
     const bool late = passed.status().code() == StatusCode::cancelled && !stop_requested();
     return late ? timeout_error("reward code: not run within the time of a judgement") : passed;
   }
 
- private:
-  explicit OwnSandbox(std::unique_ptr<sandbox::Sandbox> sandbox)
-      : sandbox_(std::move(sandbox)),
-        context_{.sandbox = *sandbox_, .metrics = metrics_, .limits = default_limits({})} {}
-
   const std::unique_ptr<sandbox::Sandbox> sandbox_;
   server::ServerMetrics metrics_;
   const server::SandboxContext context_;
+  mutable std::counting_semaphore<> free_;  // slots without a judgement
 };
 
 Result<sandbox::PoolOptions> pool_options(const Json& options) {
@@ -55,9 +73,9 @@ Result<sandbox::PoolOptions> pool_options(const Json& options) {
 
 Result<std::unique_ptr<reward::Reward>> make_code(const Json& options) {
   if (options.is_object() && options.contains("url")) return reward::make_code(options);
-  LS_RETURN_IF_ERROR(reward::check_options(
-      "code", options,
-      {"url", "slots", "python", "show", "language", "run_timeout", "memory_limit_MB"}));
+  std::vector<std::string> known = reward::code_options();
+  known.insert(known.end(), {"url", "slots", "python", "show"});
+  LS_RETURN_IF_ERROR(reward::check_options("code", options, known));
   LS_ASSIGN_OR_RETURN(const auto pool, pool_options(options));
   LS_ASSIGN_OR_RETURN(const auto own, OwnSandbox::start(pool));
   Json others = options;

@@ -6,8 +6,7 @@ namespace longshot::commands {
 
 sandbox::Limits default_limits(const DefaultLimits& defaults) {
   sandbox::Limits limits;
-  limits.cpu_seconds = defaults.cpu_seconds;
-  limits.wall_seconds = 2 * defaults.cpu_seconds + 1;
+  limits.set_processor_time(defaults.cpu_seconds);
   limits.memory_bytes = static_cast<uint64_t>(defaults.memory_mb * (1 << 20));
   return limits;
 }

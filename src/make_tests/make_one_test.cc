@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "make_tests/fakes.h"
-#include "reward/code.h"
+#include "reward/code_suite.h"
 
 namespace longshot::make_tests {
 namespace {

@@ -79,9 +79,7 @@ class SandboxPrograms : public Programs {
     sandbox::RunRequest request;
     request.program.language = "python";
     request.program.code = code;
-    request.limits.cpu_seconds = seconds;
-    // Many programs at once: that others took the processor must not look like a slow program.
-    request.limits.wall_seconds = 5 * seconds + 5;
+    request.limits.set_processor_time(seconds);
     request.limits.memory_bytes = static_cast<uint64_t>(limits_.memory_mb * kMega);
     request.limits.output_bytes = static_cast<uint64_t>(limits_.max_kb) << 10;
     request.compile_limits = sandbox::default_compile_limits();

@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "reward/code.h"
+#include "base/language_names.h"
+#include "reward/code_block.h"
 
 namespace longshot::make_tests {
 namespace {
@@ -51,10 +52,6 @@ The problem:
 
 Answer with the whole program in one ```python block.)";
 
-bool is_python(const std::string& language) {
-  return language == "python" || language == "py" || language == "python3";
-}
-
 }  // namespace
 
 std::vector<data::Message> generator_request(const std::string& statement,
@@ -66,15 +63,11 @@ std::vector<data::Message> generator_request(const std::string& statement,
 }
 
 std::optional<std::string> python_code(const std::string& answer) {
-  std::optional<std::string> unnamed;
-  std::string text = answer;
-  while (auto block = reward::last_code_block(text)) {
-    if (is_python(block->language)) return std::move(block->code);
-    if (block->language.empty() && !unnamed) unnamed = block->code;
-    // What is left ends inside of that block, whose fence then opens nothing complete.
-    text.resize(text.rfind(block->code.empty() ? "```" : block->code));
-  }
-  return unnamed;
+  auto block = reward::program_of(answer, "python");
+  if (!block) return std::nullopt;
+  const std::string language = language_of_name(block->language);
+  if (language != "python" && !block->language.empty()) return std::nullopt;
+  return std::move(block->code);
 }
 
 }  // namespace longshot::make_tests

@@ -15,7 +15,7 @@ bool has_vote(const Answer& answer) {
 }
 
 bool is_same(const Answer& a, const Answer& b) {
-  return has_vote(b) && sandbox::same_output(a.output, b.output, sandbox::Comparison::lines, 0);
+  return has_vote(b) && sandbox::same_output(a.output, b.output, sandbox::Comparison::lines, {});
 }
 
 Status check_part(const char* part, int value, const char* whole, int most) {

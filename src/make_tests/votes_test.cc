@@ -45,8 +45,8 @@ TEST(Agreement, WhiteSpaceAtTheEndsOfLinesDoesNotCount) {
   const std::vector<Answer> list = {{true, "1 2\n3\n"}, {true, "1 2 \r\n3"}, {true, "1 2\n3\n\n\n"},
                                     {true, " 1 2\n3"},  {true, "1  2\n3"},   {true, "1 2 3"}};
   const Agreement found = find_agreement(list);
-  EXPECT_EQ(found.votes, 3);
-  EXPECT_EQ(found.same, (std::vector<bool>{true, true, true, false, false, false}));
+  EXPECT_EQ(found.votes, 4);
+  EXPECT_EQ(found.same, (std::vector<bool>{true, true, true, true, false, false}));
 }
 
 TEST(Agreement, NothingIsNoOutput) {

@@ -3,37 +3,28 @@
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
-#include <string_view>
+#include <vector>
 
 #include "reward/reward.h"
 
 namespace longshot::reward {
 
-struct CodeBlock {
-  std::string language;  // the word after the fence, in lower case; may be empty
-  std::string code;
-};
-// The last complete fenced block of the answer: after the last </think>, if there is one.
-std::optional<CodeBlock> last_code_block(std::string_view response);
-
-// The body of a /run_tests request without language and code, from a ground truth in one of these forms (JSON objects):
-//   {"inputs": [...], "outputs": [...]} and optionally "fn_name": APPS, TACO, PRIME, verl; with fn_name an input is a
-//     list of arguments, or a text with an argument's JSON on each line, and an output a value or its JSON
-//   {"test": code} and optionally "entry_point": HumanEval; check(entry_point) is called after the code
-//   {"tests": [...]} and whatever else /run_tests takes
-Result<Json> suite_of(const std::string& ground_truth);
-
 // Whether the program of a /run_tests request (docs/sandbox.md) passes. Thread-safe. The sandbox's own fault is
 // unavailable.
 using TestRunner = std::function<Result<bool>(const Json& request, Deadline deadline)>;
 
-// {"language": "python", "run_timeout": 4, "memory_limit_MB": -1}
-// 1 if the block passes all cases, else 0; no block is 0. The language that the word after
-// the fence names counts, if it is a language. The sandbox's own fault is an error, never a 0. So is a deadline that a program within its
-// limits could miss: 2 * run_timeout + 1 seconds.
+// Options, with their defaults:
+//   "language": "python"     of blocks that name none, and of calls and checks
+//   "run_timeout": 4         processor seconds of a test; "memory_limit_MB": -1, the sandbox's own limit
+//   "tolerance": 1e-6        float_tolerance (docs/sandbox.md) of rows that have no "tolerance"
+//   "preamble": "calls"      "all", "calls" or "none": which Python programs get the usual imports before them
+//   "limits": {}             as of /run_tests; the row's own "limits" apply before these
+// 1 if the program of the response (program_of in reward/code_block.h) passes all cases of the ground truth (suite_of in
+// reward/code_suite.h), else 0; no program is 0. The sandbox's own fault is an error, never a 0. A judgement may take
+// 2 * run_timeout + 1 seconds a test more than the given time.
 Result<std::unique_ptr<Reward>> make_code(const Json& options, TestRunner run);
+std::vector<std::string> code_options();  // their names
 
 // The same with services: also {"url": "http://host:port" or a list of them, "headers": {}}. Requests go to them in
 // turn; one that is full, gone or at fault is tried again, and the others, until the deadline.

@@ -7,43 +7,6 @@
 namespace longshot::reward {
 namespace {
 
-TEST(CodeBlock, TheLastCompleteOneOfTheAnswerCounts) {
-  const auto code = [](const char* text) {
-    const auto block = last_code_block(text);
-    return block ? block->language + "|" + block->code : "none";
-  };
-  EXPECT_EQ(code("a\n```python\nx = 1\n```\nb\n```cpp\ny\n```"), "cpp|y\n");
-  EXPECT_EQ(code("```\nx\n```"), "|x\n");
-  EXPECT_EQ(code("```Python  \r\nx\n```"), "python|x\n");
-  EXPECT_EQ(code("  ```py\n  x\n  ```"), "py|  x\n  ");
-  EXPECT_EQ(code("```py\nfirst\n```\n```py\nnever closed"), "py|first\n");
-  EXPECT_EQ(code("```py\nprint('```')\n```"), "py|print('```')\n");
-  EXPECT_EQ(code("<think>\n```py\ndraft\n```\n</think>\nno code"), "none");
-  EXPECT_EQ(code("x = 1"), "none");
-  EXPECT_EQ(code("```"), "none");
-}
-
-TEST(CodeSuite, GroundTruthsOfKnownDataSets) {
-  EXPECT_EQ(*suite_of(R"({"inputs": ["1", "2"], "outputs": ["3", "4"]})"),
-            Json::parse(R"({"tests": [{"input": "1", "output": "3"}, {"input": "2", "output": "4"}],
-                            "stop_at_first_failure": true})"));
-  EXPECT_EQ(
-      (*suite_of(R"({"inputs": [[1, "a"], "[2]\n\"b\""], "outputs": [3, "[4]"], "fn_name": "f"})"))
-          ["tests"],
-      Json::parse(R"([{"args": [1, "a"], "value": 3}, {"args": [[2], "b"], "value": [4]}])"));
-  EXPECT_EQ(*suite_of(R"({"test": "def check(f): pass", "entry_point": "g"})"),
-            Json::parse(R"({"test": "def check(f): pass\ncheck(g)\n"})"));
-  EXPECT_EQ(*suite_of(R"({"tests": [], "compare": "tokens"})"),
-            Json::parse(R"({"tests": [], "compare": "tokens"})"));
-}
-
-TEST(CodeSuite, AGroundTruthThatIsNoneIsAnError) {
-  for (const char* bad : {"", "42", "{}", "[1]", R"({"inputs": ["1"], "outputs": []})",
-                          R"({"inputs": [], "outputs": []})",
-                          R"({"inputs": ["{"], "outputs": ["1"], "fn_name": "f"})"})
-    EXPECT_FALSE(suite_of(bad).ok()) << bad;
-}
-
 TEST(CodeReward, OptionsAreChecked) {
   const auto why = [](const Json& options) { return make_code(options).status().message(); };
   EXPECT_NE(why(Json::object()).find("longshot sandbox"), std::string::npos);
@@ -58,13 +21,13 @@ struct FakeSandbox : FakeService {
   Json last() { return requests().back(); }
 };
 
-const char* const kPassed = R"({"passed": true})";
-const char* const kFailed = R"({"passed": false})";
-const char* const kFault = R"({"passed": null, "status": "SandboxError"})";
+const char* const kPassed = R"j({"passed": true})j";
+const char* const kFailed = R"j({"passed": false})j";
+const char* const kFault = R"j({"passed": null, "status": "SandboxError"})j";
 
 Result<Score> judge(const Json& url, double seconds = 20,
                     const std::string& completion = "```python\nprint(1)\n```",
-                    const std::string& truth = R"({"inputs": [""], "outputs": ["1"]})") {
+                    const std::string& truth = R"j({"inputs": [""], "outputs": ["1"]})j") {
   const auto reward = make_code({{"url", url}, {"run_timeout", 0.01}});
   Question question;
   question.completion = completion;
@@ -90,7 +53,7 @@ TEST(CodeReward, ABlocksLanguageCountsForStreamsOnly) {
   EXPECT_EQ(sandbox.last()["language"], "cpp");
   ASSERT_TRUE(judge(sandbox.url(), 20, "```cppp\nx\n```").ok());
   EXPECT_EQ(sandbox.last()["language"], "python");
-  ASSERT_TRUE(judge(sandbox.url(), 20, "```cpp\nx\n```", R"({"test": "pass"})").ok());
+  ASSERT_TRUE(judge(sandbox.url(), 20, "```cpp\nx\n```", R"j({"test": "pass"})j").ok());
   EXPECT_EQ(sandbox.last()["language"], "python");
 }
 
@@ -114,15 +77,45 @@ TEST(CodeReward, AFaultThatStaysIsAnErrorAndNeverAZero) {
               score.status().code() == StatusCode::timeout);
 }
 
-TEST(CodeReward, ADeadlineThatAnEndlessProgramWouldMissIsAnError) {
-  const auto reward = make_code({{"run_timeout", 4}}, [](const Json&, Deadline) { return true; });
+TEST(CodeReward, ItsTimeGrowsWithTheSuite) {
+  const auto seconds = [](const Json& options, const char* truth) {
+    const auto reward = make_code(options, [](const Json&, Deadline) { return true; });
+    Question question;
+    question.ground_truth = truth;
+    return (*reward)->most_seconds(question, 10);
+  };
+  const char* const kTwo = R"j({"inputs": ["", ""], "outputs": ["1", "1"]})j";
+  EXPECT_EQ(seconds({{"run_timeout", 4}}, kTwo), 10 + 2 * 9);
+  EXPECT_EQ(seconds({{"limits", {{"wall_seconds", 30}}}}, kTwo), 10 + 2 * 30);
+  EXPECT_EQ(seconds({{"run_timeout", 4}}, R"j({"test": "f()"})j"), 10 + 9);
+  EXPECT_EQ(seconds({{"run_timeout", 4}}, "no ground truth"), 10);
+}
+
+TEST(CodeReward, DefaultsGiveWayToTheRow) {
+  Json seen;
+  const auto reward = make_code({{"limits", {{"output_bytes", 9}, {"inodes", 99}}}, {"tolerance", 0.5}},
+                                [&](const Json& request, Deadline) -> Result<bool> {
+                                  seen = request;
+                                  return true;
+                                });
   Question question;
-  question.completion = "```\nx\n```";
-  question.ground_truth = R"({"inputs": [""], "outputs": ["1"]})";
-  EXPECT_TRUE((*reward)->judge(question, Deadline::after_seconds(9)).ok());
-  const auto refused = (*reward)->judge(question, Deadline::after_seconds(8));
-  EXPECT_EQ(refused.status().code(), StatusCode::invalid_argument);
-  EXPECT_NE(refused.status().message().find("run_timeout=4"), std::string::npos);
+  question.completion = "```python\nx\n```";
+  const auto ask = [&](const char* truth) {
+    question.ground_truth = truth;
+    EXPECT_TRUE((*reward)->judge(question, Deadline::after_seconds(20)).ok());
+    return seen;
+  };
+  const Json plain = ask(R"j({"inputs": [""], "outputs": ["1"]})j");
+  EXPECT_EQ(plain["float_tolerance"], 0.5);
+  EXPECT_EQ(plain["preamble"], false);
+  EXPECT_EQ(plain["limits"], (Json{{"output_bytes", 9}, {"inodes", 99}}));
+  const Json own = ask(R"j({"inputs": [[1]], "outputs": ["1"], "fn_name": "f", "tolerance": 0.1,
+                           "limits": {"output_bytes": 7}})j");
+  EXPECT_EQ(own["tolerance"], 0.1);
+  EXPECT_FALSE(own.contains("float_tolerance"));
+  EXPECT_EQ(own["preamble"], true);
+  EXPECT_EQ(own["limits"], (Json{{"output_bytes", 7}, {"inodes", 99}}));
+  EXPECT_FALSE(ask(R"j({"inputs": [""], "outputs": ["1"], "compare": "exact"})j").contains("float_tolerance"));
 }
 
 TEST(CodeReward, ARunnerTakesTheServicesPlace) {
@@ -137,19 +130,19 @@ TEST(CodeReward, ARunnerTakesTheServicesPlace) {
   const auto ask = [&](const std::string& code) {
     Question question;
     question.completion = "```\n" + code + "```";
-    question.ground_truth = R"({"inputs": [""], "outputs": ["1"]})";
+    question.ground_truth = R"j({"inputs": [""], "outputs": ["1"]})j";
     return (*reward)->judge(question, Deadline::after_seconds(20));
   };
   EXPECT_EQ(ask("wrong\n")->value, 0);
   EXPECT_EQ(ask("fault\n").status().code(), StatusCode::unavailable);
   EXPECT_EQ(ask("right\n")->value, 1);
   EXPECT_EQ(seen["language"], "cpp");
-  EXPECT_EQ(seen["tests"], Json::parse(R"([{"input": "", "output": "1"}])"));
+  EXPECT_EQ(seen["tests"], Json::parse(R"j([{"input": "", "output": "1"}])j"));
   EXPECT_FALSE(make_code({{"url", "http://x"}}, run).ok());
 }
 
 TEST(CodeReward, WhatTheServiceRefusesIsAnErrorAtOnce) {
-  FakeSandbox sandbox({{400, R"({"error": {"message": "no such language"}})"}});
+  FakeSandbox sandbox({{400, R"j({"error": {"message": "no such language"}})j"}});
   const auto score = judge(sandbox.url());
   EXPECT_EQ(score.status().code(), StatusCode::invalid_argument);
   EXPECT_NE(score.status().message().find("no such language"), std::string::npos);
@@ -161,7 +154,7 @@ TEST(CodeReward, ServicesTakeTurnsAndReplaceOneAnother) {
   const auto reward = make_code({{"url", {a.url(), "http://127.0.0.1:1", b.url()}}});
   Question question;
   question.completion = "```\nx\n```";
-  question.ground_truth = R"({"inputs": [""], "outputs": ["1"]})";
+  question.ground_truth = R"j({"inputs": [""], "outputs": ["1"]})j";
   for (int i = 0; i < 6; ++i)
     EXPECT_EQ((*reward)->judge(question, Deadline::after_seconds(20))->value, 1);
   EXPECT_GE(a.requests().size(), 2u);

@@ -45,6 +45,12 @@ class Reward {
   // Starts what judging needs outside this process; an error if that will never work.
   virtual Status prepare() { return ok_status(); }
   virtual Result<Score> judge(const Question& question, Deadline deadline) = 0;
+  // The seconds that a judgement of the question gets where the configuration says `timeout`: more for one whose work
+  // grows with its ground truth.
+  virtual double most_seconds(const Question& question, double timeout) const {
+    (void)question;
+    return timeout;
+  }
 };
 
 // A kind of reward by its name. `make` checks the options and names an unknown or wrong one.

@@ -196,8 +196,8 @@ class Stage : public RewardStage {
     for (int attempt = 0;; ++attempt) {
       if (stop_requested()) return cancelled("stopped");
       const Stopwatch watch;
-      auto score =
-          member.reward->judge(question, Deadline::after_seconds(options_.timeout_seconds));
+      const double seconds = member.reward->most_seconds(question, options_.timeout_seconds);
+      auto score = member.reward->judge(question, Deadline::after_seconds(seconds));
       const bool again =
           !score.ok() && worth_a_retry(score.status().code()) && attempt < options_.retries;
       count(member, score.status(), watch.seconds(), again);

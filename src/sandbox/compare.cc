@@ -11,17 +11,18 @@ namespace {
 
 constexpr std::string_view kSpace = " \t\r\n\v\f";
 
-std::string_view trimmed_end(std::string_view text) {
-  const size_t last = text.find_last_not_of(kSpace);
-  return text.substr(0, last == text.npos ? 0 : last + 1);
+std::string_view trimmed(std::string_view text) {
+  const size_t first = text.find_first_not_of(kSpace);
+  if (first == text.npos) return {};
+  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
 }
 
 std::vector<std::string_view> lines_of(std::string_view text) {
-  text = trimmed_end(text);
+  text = trimmed(text);
   std::vector<std::string_view> lines;
   for (size_t begin = 0; begin <= text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
-    lines.push_back(trimmed_end(text.substr(begin, end - begin)));
+    lines.push_back(trimmed(text.substr(begin, end - begin)));
     begin = end + 1;
   }
   return lines;
@@ -45,15 +46,63 @@ std::optional<double> number_of(std::string_view token) {
   return whole && std::isfinite(value) ? std::optional(value) : std::nullopt;
 }
 
-bool close_numbers(double actual, double expected, double tolerance) {
-  return std::fabs(actual - expected) <= tolerance * std::max(1.0, std::fabs(expected));
+bool close_numbers(double actual, double expected, const Tolerance& tolerance, bool integer) {
+  const bool absolute = integer && !tolerance.integers;
+  const double scale = absolute ? 1 : std::max(1.0, std::fabs(expected));
+  return std::fabs(actual - expected) <= tolerance.value * scale;
 }
 
-bool same_token(std::string_view actual, std::string_view expected, double tolerance) {
+// The digits of an integer without leading zeros, with its sign if it is negative; empty if it is written otherwise.
+std::string integer_digits(std::string_view token) {
+  const bool negative = token.starts_with('-');
+  if (negative || token.starts_with('+')) token.remove_prefix(1);
+  if (token.empty() || token.find_first_not_of("0123456789") != token.npos) return "";
+  token.remove_prefix(std::min(token.find_first_not_of('0'), token.size() - 1));
+  return (negative && token != "0" ? "-" : "") + std::string(token);
+}
+
+bool same_token(std::string_view actual, std::string_view expected, const Tolerance& tolerance) {
   if (actual == expected) return true;
-  if (tolerance <= 0) return false;
+  if (tolerance.value <= 0) return false;
+  const std::string integer = integer_digits(expected);
+  // Integers may have more digits than a double.
+  if (!integer.empty() && !tolerance.integers) {
+    if (const std::string other = integer_digits(actual); !other.empty()) return other == integer;
+  }
   const auto a = number_of(actual), b = number_of(expected);
-  return a && b && close_numbers(*a, *b, tolerance);
+  return a && b && close_numbers(*a, *b, tolerance, !integer.empty());
+}
+
+bool same_tokens(std::string_view actual, std::string_view expected, const Tolerance& tolerance) {
+  const auto a = tokens_of(actual), b = tokens_of(expected);
+  return std::equal(
+      a.begin(), a.end(), b.begin(), b.end(),
+      [&](std::string_view x, std::string_view y) { return same_token(x, y, tolerance); });
+}
+
+bool same_lines(std::string_view actual, std::string_view expected, const Tolerance& tolerance) {
+  const auto a = lines_of(actual), b = lines_of(expected);
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](std::string_view x, std::string_view y) {
+                      return x == y || (tolerance.value > 0 && same_tokens(x, y, tolerance));
+                    });
+}
+
+bool is_number(const Json& value) {
+  return value.is_boolean() || longshot::number_of(value).has_value();
+}
+
+// True is 1 in Python.
+Json as_number(const Json& value) {
+  return value.is_boolean() ? Json(value.get<bool>() ? 1 : 0) : value;
+}
+
+bool same_numbers(const Json& actual, const Json& expected, const Tolerance& tolerance) {
+  if (same_number(actual, expected)) return true;
+  if (tolerance.value <= 0) return false;
+  const bool integer = !expected.is_number_float();
+  if (integer && !actual.is_number_float() && !tolerance.integers) return false;
+  return close_numbers(*longshot::number_of(actual), *longshot::number_of(expected), tolerance, integer);
 }
 
 }  // namespace
@@ -66,20 +115,15 @@ std::optional<Comparison> parse_comparison(std::string_view name) {
 }
 
 bool same_output(std::string_view actual, std::string_view expected, Comparison comparison,
-                 double tolerance) {
+                 const Tolerance& tolerance) {
   if (comparison == Comparison::exact) return actual == expected;
-  if (comparison == Comparison::lines) return lines_of(actual) == lines_of(expected);
-  const auto a = tokens_of(actual), b = tokens_of(expected);
-  return std::equal(
-      a.begin(), a.end(), b.begin(), b.end(),
-      [&](std::string_view x, std::string_view y) { return same_token(x, y, tolerance); });
+  return comparison == Comparison::lines ? same_lines(actual, expected, tolerance)
+                                         : same_tokens(actual, expected, tolerance);
 }
 
-bool same_value(const Json& actual, const Json& expected, double tolerance) {
-  const auto a = longshot::number_of(actual), b = longshot::number_of(expected);
-  if (a && b) {
-    return same_number(actual, expected) || (tolerance > 0 && close_numbers(*a, *b, tolerance));
-  }
+bool same_value(const Json& actual, const Json& expected, const Tolerance& tolerance) {
+  if (is_number(actual) && is_number(expected))
+    return same_numbers(as_number(actual), as_number(expected), tolerance);
   if (actual.type() != expected.type() || actual.size() != expected.size()) return false;
   if (actual.is_array()) {
     return std::equal(actual.begin(), actual.end(), expected.begin(),

@@ -10,19 +10,29 @@
 namespace longshot::sandbox {
 
 enum class Comparison {
-  lines,   // white space at the ends of lines and empty lines at the end do not count
-  tokens,  // only words count; numbers may differ by the tolerance
+  lines,   // white space at both ends of lines and empty lines at both ends of the text do not count
+  tokens,  // only words count
   exact,   // every byte
 };
 
 // "lines", "tokens", "exact".
 std::optional<Comparison> parse_comparison(std::string_view name);
 
-// The tolerance is absolute, or relative to the expected number, whichever allows more; 0: numbers are words.
-bool same_output(std::string_view actual, std::string_view expected, Comparison comparison,
-                 double tolerance);
+// Two numbers are equal if they differ by no more than `value`, or by no more than that share of the expected one. 0:
+// numbers are words.
+struct Tolerance {
+  double value = 0;
+  // Whether an expected integer may be missed too. If not, a number has to be exactly its value but for a fraction of at
+  // most `value`: 2.0 and 1.9999999 are 2, and 1000001 is never 1000000.
+  bool integers = true;
+};
 
-// Values of JSON: numbers as above (1 and 1.0 are equal), everything else exactly.
-bool same_value(const Json& actual, const Json& expected, double tolerance);
+// With a tolerance above 0 only words count within a line. `exact` knows no tolerance.
+bool same_output(std::string_view actual, std::string_view expected, Comparison comparison,
+                 const Tolerance& tolerance);
+
+// Values of JSON: numbers as above by value (1 and 1.0 are equal, and as in Python so are 1 and true), everything else
+// exactly.
+bool same_value(const Json& actual, const Json& expected, const Tolerance& tolerance);
 
 }  // namespace longshot::sandbox

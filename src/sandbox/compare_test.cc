@@ -6,14 +6,16 @@ namespace longshot::sandbox {
 namespace {
 
 bool same(const char* a, const char* b, Comparison comparison, double tolerance = 0) {
-  return same_output(a, b, comparison, tolerance);
+  return same_output(a, b, comparison, {tolerance, true});
 }
 
 TEST(Compare, LinesForgiveWhatNobodySees) {
   EXPECT_TRUE(same("1 2 \n3\n\n", "1 2\n3", Comparison::lines));
   EXPECT_TRUE(same("1\r\n2\r\n", "1\n2\n", Comparison::lines));
   EXPECT_FALSE(same("1  2", "1 2", Comparison::lines));
-  EXPECT_FALSE(same("\n1", "1", Comparison::lines));
+  EXPECT_TRUE(same("\n1", "1", Comparison::lines));
+  EXPECT_TRUE(same(" 1", "1", Comparison::lines));
+  EXPECT_FALSE(same("1.0", "1", Comparison::lines));
   EXPECT_FALSE(same("1\n\n2", "1\n2", Comparison::lines));
   EXPECT_FALSE(same("", "0", Comparison::lines));
   EXPECT_TRUE(same("", "\n", Comparison::lines));
@@ -41,15 +43,41 @@ TEST(Compare, ExactForgivesNothing) {
 TEST(Compare, ValuesAreEqualByKindAndDepth) {
   const auto value = [](const char* text) { return Json::parse(text); };
   EXPECT_TRUE(same_value(value("[1, [2.0, \"x\"], {\"a\": null}]"),
-                         value("[1.0, [2, \"x\"], {\"a\": null}]"), 0));
-  EXPECT_FALSE(same_value(value("[1, 2]"), value("[2, 1]"), 0));
-  EXPECT_FALSE(same_value(value("[1, 2]"), value("[1, 2, 3]"), 0));
-  EXPECT_FALSE(same_value(value("{\"a\": 1}"), value("{\"b\": 1}"), 0));
-  EXPECT_FALSE(same_value(value("true"), value("1"), 0));
-  EXPECT_FALSE(same_value(value("\"1\""), value("1"), 0));
-  EXPECT_FALSE(same_value(value("0.30000000000000004"), value("0.3"), 0));
-  EXPECT_TRUE(same_value(value("0.30000000000000004"), value("0.3"), 1e-9));
-  EXPECT_FALSE(same_value(value("9007199254740993"), value("9007199254740992"), 0));
+                         value("[1.0, [2, \"x\"], {\"a\": null}]"), {}));
+  EXPECT_FALSE(same_value(value("[1, 2]"), value("[2, 1]"), {}));
+  EXPECT_FALSE(same_value(value("[1, 2]"), value("[1, 2, 3]"), {}));
+  EXPECT_FALSE(same_value(value("{\"a\": 1}"), value("{\"b\": 1}"), {}));
+  EXPECT_TRUE(same_value(value("true"), value("1"), {}));
+  EXPECT_FALSE(same_value(value("true"), value("\"true\""), {}));
+  EXPECT_FALSE(same_value(value("\"1\""), value("1"), {}));
+  EXPECT_FALSE(same_value(value("0.30000000000000004"), value("0.3"), {}));
+  EXPECT_TRUE(same_value(value("0.30000000000000004"), value("0.3"), {1e-9, true}));
+  EXPECT_FALSE(same_value(value("9007199254740993"), value("9007199254740992"), {}));
+}
+
+TEST(Compare, FractionsMayDifferWhereIntegersMayNot) {
+  const auto same = [](const char* a, const char* b, Comparison comparison = Comparison::lines) {
+    return same_output(a, b, comparison, {1e-6, false});
+  };
+  EXPECT_TRUE(same("0.333333", "0.333333333333"));
+  EXPECT_TRUE(same("x = 2.5000001 \n", "x  =  2.5"));
+  EXPECT_TRUE(same("1e3", "1000.0"));
+  EXPECT_TRUE(same("2.0", "2"));
+  EXPECT_TRUE(same("007 +5 -0", "7 5 0"));
+  EXPECT_FALSE(same("0.3343", "0.3333"));
+  EXPECT_FALSE(same("1 2", "1\n2"));
+  EXPECT_FALSE(same("1000001", "1000000"));
+  EXPECT_FALSE(same("1234567.5", "1234567"));
+  EXPECT_FALSE(same("100000000000000000001", "100000000000000000002", Comparison::tokens));
+  EXPECT_FALSE(same("-1", "1"));
+  const auto same_json = [](const char* a, const char* b) {
+    return same_value(*parse_json(a, "a"), *parse_json(b, "b"), {1e-6, false});
+  };
+  EXPECT_TRUE(same_json("[0.30000000000000004]", "[0.3]"));
+  EXPECT_TRUE(same_json("1208925819614629174706176", "1208925819614629174706176"));
+  EXPECT_FALSE(same_json("1208925819614629174706177", "1208925819614629174706176"));
+  EXPECT_FALSE(same_json("18446744073709551616", "18446744073709551615"));
+  EXPECT_FALSE(same_json("1000001", "1000000"));
 }
 
 TEST(Compare, NamesOfComparisons) {

@@ -1,9 +1,12 @@
-# Loads solution.py, then does what it is asked to on stdin, and leaves its answer in a file. When the solution starts, the
-# request is out of its plain reach: stdin is read and closed, and what is needed afterwards is not looked up again.
+# Loads solution.py, calls the function that it is asked to call on stdin, and leaves the value in a file. When the
+# solution starts, stdin is read and closed, and what is needed afterwards is not looked up again.
 import json
 import os
 import sys
 import types
+
+if hasattr(sys, "set_int_max_str_digits"):
+    sys.set_int_max_str_digits(0)  # arguments and answers hold integers of any size
 
 
 if hasattr(sys, "set_int_max_str_digits"):
@@ -18,40 +21,41 @@ def read_request():
     return asked
 
 
-def write_answer(answer, open=open, dump=json.dump):
+def plain(value):
+    """The values of numpy, which JSON does not know."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is not a value of JSON")
+
+
+def write_answer(answer, open=open, dump=json.dump, plain=plain):
     with open("answer.json", "w", encoding="utf-8") as file:
-        dump(answer, file)
+        dump(answer, file, default=plain)
 
 
-def run(path, source, namespace, exec=exec, compile=compile):
-    exec(compile(source, path, "exec"), namespace)
-
-
-def solution(name):
-    """The solution's namespace, as a module of that name has it."""
+def solution(preamble):
+    """The solution's namespace, as a module of that name has it, and what of it the preamble made."""
     with open("solution.py", "rb") as file:
         source = file.read()
-    module = types.ModuleType(name)
+    module = types.ModuleType("solution")
     module.__file__ = os.path.abspath("solution.py")
-    sys.modules[name] = module
-    run("solution.py", source, module.__dict__)
-    return module.__dict__
+    sys.modules["solution"] = module
+    exec(compile(preamble, "preamble.py", "exec"), module.__dict__)
+    imported = dict(module.__dict__)
+    exec(compile(source, "solution.py", "exec"), module.__dict__)
+    return module.__dict__, imported
 
 
-def check(code, token, run=run, write_answer=write_answer):
-    namespace = solution("__main__")
-    run("checks.py", code, namespace)
-    write_answer(token)
+def function_of(name, namespace, imported):
+    """A method of Solution, a function of the solution's own, or one that it has imported."""
+    if hasattr(namespace.get("Solution"), name) and namespace.get(name) is imported.get(name):
+        return getattr(namespace["Solution"](), name)
+    return namespace[name]
 
 
-def call(name, arguments, write_answer=write_answer):
-    namespace = solution("solution")
-    function = namespace[name] if name in namespace else getattr(namespace["Solution"](), name)
-    write_answer(function(*arguments))
+def call(name, arguments, preamble, write_answer=write_answer):
+    write_answer(function_of(name, *solution(preamble))(*arguments))
 
 
 asked = read_request()
-if "checks" in asked:
-    check(asked.pop("checks"), asked.pop("token"))
-else:
-    call(asked["function"], asked["arguments"])
+call(asked["function"], asked["arguments"], asked["preamble"])

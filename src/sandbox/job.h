@@ -22,6 +22,7 @@ const char* verdict_word(Verdict verdict);
 
 struct Limits {
   double cpu_seconds = 10;            // of all processes together
+  double idle_seconds = 20;           // during which no thread computes or waits for a processor
   double wall_seconds = 20;           // from the program's start
   uint64_t memory_bytes = 512 << 20;  // of all processes together, written files included
   uint32_t processes = 64;            // threads count
@@ -30,6 +31,13 @@ struct Limits {
   uint64_t disk_bytes = 64 << 20;     // all written files together
   uint32_t inodes = 8192;             // written files and directories
   uint64_t output_bytes = 1 << 20;    // stdout and stderr, each
+
+  // For a program that may compute for so long, however long it waits for a processor on a busy machine.
+  void set_processor_time(double seconds) {
+    cpu_seconds = seconds;
+    idle_seconds = 2 * seconds + 1;
+    wall_seconds = 20 * seconds + 60;
+  }
 };
 
 struct File {

@@ -12,6 +12,22 @@ namespace {
 
 constexpr const char* kAnswer = "answer.json";
 constexpr size_t kMostMessage = 2000;
+constexpr uint64_t kLeastAnswer = 4096;
+
+Status check_case(const TestCase& test, size_t index, const RunRequest& request,
+                  const Suite& suite) {
+  if (suite.function.empty()) {
+    // No program could pass it.
+    if (suite.checker || test.output.size() <= request.limits.output_bytes) return ok_status();
+    return invalid_argument(fmt::format(
+        "tests[{}] expects {} bytes of output, but limits.output_bytes is {}: raise it", index,
+        test.output.size(), request.limits.output_bytes));
+  }
+  if (!test.arguments.is_array()) return invalid_argument("a call's arguments must be a list");
+  if (test.values.empty() || test.values.size() != suite.cases[0].values.size())
+    return invalid_argument(fmt::format("tests[{}] has another number of readings", index));
+  return ok_status();
+}
 
 Status check(const Sandbox& sandbox, const RunRequest& request, const Suite& suite) {
   const Language* language = find_language(sandbox.languages(), request.program.language);
@@ -26,10 +42,8 @@ Status check(const Sandbox& sandbox, const RunRequest& request, const Suite& sui
     return invalid_argument("checks and function calls are for python only");
   if (needs_python && suite.checker)
     return invalid_argument("a checker looks at output; here none is compared");
-  for (const TestCase& test : suite.cases) {
-    if (!suite.function.empty() && !test.arguments.is_array())
-      return invalid_argument("a call's arguments must be a list");
-  }
+  for (size_t i = 0; i < suite.cases.size(); ++i)
+    LS_RETURN_IF_ERROR(check_case(suite.cases[i], i, request, suite));
   return ok_status();
 }
 
@@ -39,14 +53,33 @@ std::string make_token() {
   return fmt::format("{:08x}{:08x}{:08x}{:08x}", device(), device(), device(), device());
 }
 
-// The program wrapped into the harness, with the question on its stdin.
-RunRequest harnessed(const RunRequest& request, const Json& question) {
+// The program wrapped into a harness, with the question on its stdin.
+RunRequest harnessed(const RunRequest& request, const char* harness, const Json& question,
+                     uint64_t answer_bytes) {
   RunRequest wrapped = request;
-  wrapped.program.code = kHarnessSource;
+  wrapped.program.code = harness;
   wrapped.program.files.push_back({"solution.py", request.program.code, false});
   wrapped.input = dump_json(question);
   wrapped.fetch = {kAnswer};
+  wrapped.fetch_bytes = answer_bytes;
   return wrapped;
+}
+
+// A program that reads its own stdin, with the imports before it.
+RunRequest with_preamble(const RunRequest& request) {
+  RunRequest wrapped = request;
+  wrapped.program.code = std::string(kPreambleSource) +
+                         "exec(compile(open('solution.py', 'rb').read(), 'solution.py', 'exec'))\n";
+  wrapped.program.files.push_back({"solution.py", request.program.code, false});
+  return wrapped;
+}
+
+// What an answer equal to one of the values may take: a number's other ways to be written are up to 25 characters for
+// one, and an escaped character is 6 for one or two.
+uint64_t most_answer_bytes(const std::vector<Json>& values) {
+  size_t longest = 0;
+  for (const Json& value : values) longest = std::max(longest, dump_json(value).size());
+  return kLeastAnswer + 25 * longest;
 }
 
 // The last lines of stderr say most.
@@ -100,17 +133,29 @@ class Judge {
   }
 
  private:
-  Result<CaseResult> run_case(const TestCase& test, SuiteReport& report) {
-    const std::string token = suite_.checks.empty() ? "" : make_token();
-    RunRequest request = request_;
+  RunRequest request_for(const TestCase& test, const std::string& token) const {
+    const Json preamble = suite_.preamble ? kPreambleSource : "";
+    if (!suite_.checks.empty())
+      return harnessed(request_, kChecksHarnessSource,
+                       {{"checks", suite_.checks}, {"token", token}, {"preamble", preamble}},
+                       kLeastAnswer);
+    if (!suite_.function.empty())
+      return harnessed(request_, kHarnessSource,
+                       {{"function", suite_.function},
+                        {"arguments", test.arguments},
+                        {"preamble", preamble}},
+                       most_answer_bytes(test.values));
+    const Language* language = find_language(sandbox_.languages(), request_.program.language);
+    const bool python = language != nullptr && language->name == "python";
+    RunRequest request = suite_.preamble && python ? with_preamble(request_) : request_;
     request.input = test.input;
     request.fetch.clear();
-    if (!suite_.checks.empty()) {
-      request = harnessed(request_, {{"checks", suite_.checks}, {"token", token}});
-    } else if (!suite_.function.empty()) {
-      request = harnessed(request_, {{"function", suite_.function}, {"arguments", test.arguments}});
-    }
-    LS_ASSIGN_OR_RETURN(RunReport ran, sandbox_.run(request, cancelled_));
+    return request;
+  }
+
+  Result<CaseResult> run_case(const TestCase& test, SuiteReport& report) {
+    const std::string token = suite_.checks.empty() ? "" : make_token();
+    LS_ASSIGN_OR_RETURN(RunReport ran, sandbox_.run(request_for(test, token), cancelled_));
     if (!ran.run) {
       report.compile = std::move(ran.compile);
       return CaseResult();
@@ -119,18 +164,32 @@ class Judge {
     if (result.outcome.verdict != Verdict::ok) return result;
     if (suite_.checks.empty() && suite_.function.empty())
       return judge_output(test, std::move(result));
-    const Json expected = suite_.checks.empty() ? test.value : Json(token);
-    accept(result, answered(result.outcome, expected),
-           suite_.checks.empty() ? "another value was returned"
-                                 : "the program ended before its checks did");
+    if (suite_.checks.empty()) {
+      accept(result, answered(result.outcome, test.values), "another value was returned");
+    } else if (answered(result.outcome, {token + " unused"})) {
+      result.verdict = verdict_word(Verdict::internal);
+      result.message = "the checks use nothing of the program, so that they say nothing about it";
+    } else {
+      accept(result, answered(result.outcome, {token}),
+             "the program ended before its checks did");
+    }
     result.outcome.files.clear();
     return result;
   }
 
-  bool answered(const Outcome& outcome, const Json& expected) const {
+  // Whether a reading that fitted all cases so far fits this one too; the others are given up.
+  bool answered(const Outcome& outcome, const std::vector<Json>& values) {
     if (outcome.files.empty()) return false;
     const auto answer = parse_json(outcome.files[0].content, kAnswer);
-    return answer.ok() && same_value(*answer, expected, suite_.tolerance);
+    if (!answer.ok()) return false;
+    std::vector<bool> fits(values.size());
+    for (size_t i = 0; i < values.size(); ++i) {
+      const bool so_far = readings_.empty() || readings_[i];
+      fits[i] = so_far && same_value(*answer, values[i], suite_.tolerance);
+    }
+    const bool any = std::find(fits.begin(), fits.end(), true) != fits.end();
+    if (any) readings_ = std::move(fits);
+    return any;
   }
 
   Result<CaseResult> judge_output(const TestCase& test, CaseResult result) {
@@ -167,6 +226,7 @@ class Judge {
   const RunRequest& request_;
   const Suite& suite_;
   const Sandbox::Cancelled& cancelled_;
+  std::vector<bool> readings_;  // those that fitted all passed cases; empty: none has passed
 };
 
 }  // namespace

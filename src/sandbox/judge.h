@@ -15,12 +15,13 @@ namespace longshot::sandbox {
 // One of three kinds, told apart by what the suite says:
 //   checks   Suite::checks is code that is run after the program's, in the same interpreter, and raises if it is not
 //            content (HumanEval's style). One case, which has neither input nor answer.
-//   calls    Suite::function is called with `arguments`; what it returns is compared with `value`.
+//   calls    Suite::function is called with `arguments`; what it returns is compared with `values`.
 //   streams  the program reads `input` and writes what is compared with `output`, or looked at by a checker.
 struct TestCase {
   std::string input, output;
   Json arguments = Json::array();
-  Json value;
+  // The expected value in each way that it can be read, as many for each case of a suite; one way must fit all cases.
+  std::vector<Json> values;
 };
 
 struct Suite {
@@ -28,12 +29,13 @@ struct Suite {
   std::string function;  // also of a class Solution
   std::vector<TestCase> cases;
   Comparison comparison = Comparison::lines;
-  double tolerance = 0;
+  Tolerance tolerance;
   // A special judge: run as `CHECKER input.txt output.txt answer.txt`; exit code 0 accepts, 1 and 2 do not (testlib's
   // codes), everything else is its own fault and judges nothing.
   std::optional<Program> checker;
   Limits checker_limits;
   bool stop_at_first_failure = false;
+  bool preamble = false;  // the usual imports before a program in Python (preamble.py)
 };
 
 struct CaseResult {

@@ -1,5 +1,9 @@
 #include "sandbox/judge.h"
 
+#include <atomic>
+#include <regex>
+#include <thread>
+
 #include "sandbox/testing.h"
 
 namespace longshot::sandbox {
@@ -46,9 +50,9 @@ TEST_F(Judging, ItStopsAtTheFirstFailureIfAskedTo) {
 TEST_F(Judging, CallsAreComparedByValue) {
   Suite suite;
   suite.function = "add";
-  suite.cases = {{"", "", {1, 2}, 3},
-                 {"", "", {"a", "b"}, "ab"},
-                 {"", "", {Json::array({1}), Json::array()}, {1}}};
+  suite.cases = {{"", "", {1, 2}, {3}},
+                 {"", "", {"a", "b"}, {"ab"}},
+                 {"", "", {Json::array({1}), Json::array()}, {Json::array({1})}}};
   EXPECT_TRUE(judge("def add(a, b): return a + b", suite).passed);
   EXPECT_TRUE(
       judge("class Solution:\n  def add(self, a, b):\n    print('noise')\n    return a + b", suite)
@@ -71,6 +75,135 @@ TEST_F(Judging, ChecksMustComeToTheirEnd) {
     EXPECT_FALSE(report.passed) << cheat;
     EXPECT_FALSE(report.fault) << cheat;
   }
+}
+
+// What a program may try to make checks pass whatever it answers.
+TEST_F(Judging, ChecksAreOutOfTheProgramsReach) {
+  const char* const kCheats[] = {
+      "def f(x):\n  import sys\n  sys.exit(0)",
+      "import atexit, os\natexit.register(os._exit, 0)\ndef f(x): return 0",
+      "class E(int):\n  def __eq__(self, o): return True\ndef f(x): return E(9)",
+      "class E:\n  def __eq__(self, o): return True\n  def __ne__(self, o): return False\n"
+      "  def __sub__(self, o): return 0\n  def __contains__(self, o): return True\n"
+      "  def __getattr__(self, n): return self\ndef f(x): return E()",
+      "import unittest.mock\ndef f(x): return unittest.mock.ANY",
+      "import sys\ndef f(x):\n  frame = sys._getframe()\n  while frame:\n"
+      "    frame.f_globals['f'] = frame.f_globals['assert_'] = lambda x: 2 * x\n"
+      "    if 'token' in str(frame.f_locals): print(frame.f_locals)\n    frame = frame.f_back\n  return 0",
+      "import gc\ndef f(x):\n  for o in gc.get_objects():\n"
+      "    if isinstance(o, dict) and 'token' in o: print(o); return o['token']\n  return 0",
+      "import builtins\nbuiltins.AssertionError = type('E', (SystemExit,), {})\n"
+      "builtins.compile = builtins.exec = lambda *a: None\ndef f(x): return 0",
+      "import json\njson.dumps = lambda *a, **k: '{\"value\": 4}'\ndef f(x): return 0",
+      "import os\ndef f(x):\n  for p in os.listdir('/proc'):\n    if p.isdigit():\n"
+      "      for n in ('mem', 'maps', 'environ', 'fd/0'):\n"
+      "        try: print('READ' if p != str(os.getpid()) and open(f'/proc/{p}/{n}', 'rb').read(1) else '')\n"
+      "        except OSError: pass\n  return 0",
+      "import os, signal\ndef f(x):\n  os.kill(os.getppid(), signal.SIGINT)\n  return 0",
+      "import os\nfor fd in range(3, 64):\n  try: os.write(fd, b'{\"value\": 4}\\n' * 9)\n"
+      "  except OSError: pass\ndef f(x): return 0",
+      "import threading, os, time\ndef w():\n  while True:\n    for fd in range(3, 20):\n"
+      "      try: os.write(fd, b'\\n{\"value\": 1}\\n')\n      except OSError: pass\n"
+      "threading.Thread(target=w, daemon=True).start()\ndef f(x): return 0",
+      "open('math.py', 'w').write('raise SystemExit(0)')\nopen('secrets.py', 'w').write('raise SystemExit(0)')\n"
+      "def f(x): return 0",
+      "class E(Exception):\n  def __reduce__(self): return (exit, (0,))\n"
+      "def f(x): raise E(E())",
+      "class SystemExit(Exception): code = 0\ndef f(x): raise SystemExit(0)",
+      "def f(x): raise StopIteration",
+      "import json\njson.dump('x', open('answer.json', 'w'))\ndef f(x): return 0",
+      "import os\nos.mkfifo('answer.json')\ndef f(x): return 0",
+      "abs = set = sorted = list = lambda *a: 0\ndef f(x): return 0",
+      "import sys\nsys.modules['secrets'] = None\nsys.settrace(lambda *a: None)\ndef f(x): return 0",
+      "import pickle\nclass P:\n  def __reduce__(self): return (print, ('x',))\ndef f(x): return pickle.dumps(P())",
+  };
+  Suite suite;
+  suite.checks =
+      "import secrets\nfor a, b in zip(map(f, [2, 3]), [4, 6]):\n  assert a == b\n  assert abs(a - b) < 1\n"
+      "  assert set([a]) == set([b])\nassert [f(x) for x in sorted([5, 7])] == [10, 14]";
+  EXPECT_TRUE(judge("def f(x): return 2 * x", suite).passed);
+  for (const char* cheat : kCheats) {
+    const SuiteReport report = judge(cheat, suite);
+    EXPECT_FALSE(report.passed) << cheat;
+    EXPECT_FALSE(report.fault) << cheat;
+    ASSERT_EQ(report.results.size(), 1u);
+    EXPECT_EQ(report.results[0].outcome.out.find("READ"), std::string::npos) << cheat;
+    EXPECT_FALSE(std::regex_search(report.results[0].outcome.out, std::regex("[0-9a-f]{32}"))) << cheat;
+  }
+}
+
+TEST_F(Judging, ChecksUseAProgramAsIfItWereBesideThem) {
+  const std::pair<const char*, const char*> kRight[] = {
+      {"def sum(a, b): return a * b", "assert sum(2, 3) == 6"},
+      {"class Node:\n  def __init__(s, v): s.v, s.left = v, None\n"
+       "def depth(n): return 0 if n is None else 1 + depth(n.left)",
+       "r = Node(1)\nr.left = Node(2)\nassert depth(r) == 2 and r.left.v == 2 and isinstance(r, Node)"},
+      {"def order(x): x.sort()", "a = [3, 1, 2]\norder(a)\nassert a == [1, 2, 3]"},
+      {"def g(n):\n  yield from range(n)", "assert list(g(3)) == [0, 1, 2]"},
+      {"def m(f, xs): return [f(x) for x in xs]",
+       "assert m(lambda v: v + 1, [1]) == [2]\nassert m(abs, [-1]) == [1]"},
+      {"class E(Exception): pass\ndef m(x): raise E('no')",
+       "try:\n  m(1)\n  assert False\nexcept E as e:\n  assert str(e) == 'no'"},
+      {"def m(x): return x",
+       "import unittest\nfrom solution import m\nclass T(unittest.TestCase):\n"
+       "  def test_a(self): self.assertEqual(m(1), 1)"},
+      {"class Solution:\n  def f(self, a): return [a, (1, 2), {3}, {'a': b'x'}, 1.5, None, 2**100]",
+       "assert Solution().f(2) == [2, (1, 2), {3}, {'a': b'x'}, 1.5, None, 2**100]"}};
+  for (const auto& [program, checks] : kRight) {
+    Suite suite;
+    suite.checks = checks;
+    const SuiteReport report = judge(program, suite);
+    EXPECT_TRUE(report.passed) << program << report.results[0].message;
+  }
+  Suite tests;
+  tests.checks = "def test_a():\n  assert f(1) == 2";
+  EXPECT_FALSE(judge("def f(x): return x", tests).passed) << "pytest's style runs nothing by itself";
+  tests.checks = "assert 1 == 1";
+  EXPECT_TRUE(judge("def f(x): return x", tests).fault) << "it says nothing about the program";
+}
+
+TEST_F(Judging, OneReadingOfTheExpectedValuesFitsAllCases) {
+  Suite suite;
+  suite.function = "f";
+  suite.cases = {{"", "", {1}, {Json::array({1}), 1}}, {"", "", {2}, {Json::array({2}), 2}}};
+  EXPECT_TRUE(judge("def f(x): return x", suite).passed);
+  EXPECT_TRUE(judge("def f(x): return [x]", suite).passed);
+  EXPECT_EQ(words(judge("def f(x): return x if x < 2 else [x]", suite)), "OK WA ");
+}
+
+TEST_F(Judging, AnswersFarLargerThanExpectedAreNotRead) {
+  Suite suite;
+  suite.function = "f";
+  suite.cases = {{"", "", Json::array(), {"x"}}};
+  const SuiteReport report = judge("def f(): return 'x' * 30000000", suite);
+  EXPECT_EQ(words(report), "WA ");
+  EXPECT_TRUE(report.results[0].outcome.files.empty());
+}
+
+TEST_F(Judging, AnExpectedOutputBeyondTheLimitIsRefused) {
+  Suite suite;
+  suite.cases = {{"", std::string(2 << 20, 'x'), {}, {}}};
+  const auto report = try_judge("print('x')", suite);
+  EXPECT_EQ(report.status().code(), StatusCode::invalid_argument);
+  EXPECT_NE(report.status().message().find("output_bytes"), std::string::npos);
+}
+
+TEST_F(Judging, ABusyMachineChangesNoVerdict) {
+  std::atomic<bool> over = false;
+  std::vector<std::thread> busy;
+  for (unsigned i = 0; i < 6 * std::thread::hardware_concurrency(); ++i)
+    busy.emplace_back([&] {
+      while (!over) {
+      }
+    });
+  RunRequest asked = request("python", "t = __import__('time').process_time\nwhile t() < 0.7: pass\nprint(1)");
+  asked.limits.set_processor_time(1);
+  asked.limits.idle_seconds = 1;
+  const auto report = sandbox()->run(asked, {});
+  over = true;
+  for (std::thread& thread : busy) thread.join();
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(report->last().verdict, Verdict::ok) << report->last().message;
 }
 
 TEST_F(Judging, ExpectedAnswersAreNotInTheJail) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/language_names.h"
 #include "base/machine.h"
 
 namespace longshot::sandbox {
@@ -77,7 +78,8 @@ const Language* find_language(const std::vector<Language>& languages, const std:
     if (language.name == name || std::find(aliases.begin(), aliases.end(), name) != aliases.end())
       return &language;
   }
-  return nullptr;
+  const std::string known = language_of_name(name);
+  return known.empty() || known == name ? nullptr : find_language(languages, known);
 }
 
 std::string language_names(const std::vector<Language>& languages) {

@@ -26,7 +26,7 @@ struct Language {
 std::vector<Language> installed_languages(const std::string& python,
                                           const std::vector<std::string>& directories);
 
-// By name or alias.
+// By name, alias, or any other name that language_of_name() knows.
 const Language* find_language(const std::vector<Language>& languages, const std::string& name);
 
 // "bash, cpp, python", for messages.

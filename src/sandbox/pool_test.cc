@@ -220,6 +220,29 @@ TEST(Pool, MemoryOfOneProcessIsLimited) {
       << outcome.err;
 }
 
+TEST(Pool, WithoutGroupsMemoryOfNoProcessIsDenied) {
+  PoolOptions options = test_options(1);
+  options.use_groups = false;
+  const auto pool = Pool::start(options);
+  NEED_JAILS(pool.status());
+  const Job job = python(
+      "import ctypes, os\nlibc = ctypes.CDLL(None)\n"
+      "for f, a in (('memfd_create', (b'x', 0)), ('shmget', (0, 4096, 0o1666)), ('msgget', (0, 0o1666)),\n"
+      "             ('semget', (0, 1, 0o1666)), ('mq_open', (b'/x', 66, 0o666, None))):\n"
+      "  print(getattr(libc, f)(*a))");
+  EXPECT_EQ(run(**pool, job, Lane::python).out, "-1\n-1\n-1\n-1\n-1\n");
+}
+
+TEST(Pool, AProgramThatOnlyWaitsIsEnded) {
+  NEED_POOL(pool);
+  Job job = shell("sleep 100");
+  job.limits.idle_seconds = 0.3;
+  job.limits.wall_seconds = 100;
+  const Outcome outcome = run(*pool, job);
+  EXPECT_EQ(outcome.verdict, Verdict::timeout);
+  EXPECT_NE(outcome.message.find("waits"), std::string::npos) << outcome.message;
+}
+
 TEST(Pool, AMissingProgramIsOurFault) {
   NEED_POOL(pool);
   Job job;

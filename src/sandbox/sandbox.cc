@@ -67,8 +67,7 @@ void call_it_compile_error(Outcome& outcome) {
 
 Limits default_compile_limits() {
   Limits limits;
-  limits.cpu_seconds = 20;
-  limits.wall_seconds = 40;
+  limits.set_processor_time(20);
   limits.memory_bytes = 1 << 30;
   limits.processes = 32;
   limits.disk_bytes = 256 << 20;
@@ -168,6 +167,7 @@ Result<Outcome> Sandbox::start(const Language& language, const RunRequest& reque
     job.files.push_back({language.source, request.program.code, false});
   }
   job.fetch = request.fetch;
+  job.fetch_bytes = request.fetch_bytes;
   job.limit_address_space = language.limit_address_space;
   job.limits = request.limits;
   return pool_->run(job, warm ? Lane::python : Lane::native, cancelled);

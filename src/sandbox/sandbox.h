@@ -28,6 +28,7 @@ struct RunRequest {
   Program program;
   std::string input;
   std::vector<std::string> fetch;
+  uint64_t fetch_bytes = Job().fetch_bytes;
   Limits limits, compile_limits;
 };
 

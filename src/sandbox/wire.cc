@@ -91,6 +91,7 @@ class Reader {
 template <typename Stream, typename T>
 void fields_of_limits(Stream& stream, T& limits) {
   stream.field(limits.cpu_seconds);
+  stream.field(limits.idle_seconds);
   stream.field(limits.wall_seconds);
   stream.field(limits.memory_bytes);
   stream.field(limits.processes);

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "server/base64.h"
+#include "base/base64.h"
 #include "server/errors.h"
 #include "server/sandbox_request.h"
 

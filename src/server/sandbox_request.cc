@@ -1,6 +1,6 @@
 #include "server/sandbox_request.h"
 
-#include "server/base64.h"
+#include "base/base64.h"
 
 namespace longshot::server {
 namespace {
@@ -22,19 +22,19 @@ uint64_t mebibytes(Fields& fields, const std::string& key, uint64_t fallback, do
       kMiB * number_in(fields, key, static_cast<double>(fallback) / kMiB, 1.0 / 1024, most));
 }
 
-// A timeout is processor time, so that a busy machine does not change verdicts; a program that only waits gets twice as
-// much and a second.
+// A timeout is processor time, so that a busy machine does not change verdicts.
 void set_seconds(Fields& fields, const std::string& key, sandbox::Limits& limits) {
-  limits.cpu_seconds = number_in(fields, key, limits.cpu_seconds, 0.01, kMostSeconds);
-  limits.wall_seconds = 2 * limits.cpu_seconds + 1;
+  limits.set_processor_time(number_in(fields, key, limits.cpu_seconds, 0.01, kMostSeconds));
 }
 
 void read_limits(Json object, const SandboxContext& context, sandbox::Limits& limits,
                  Fields& outer) {
   Fields fields(std::move(object), "limits.");
   set_seconds(fields, "cpu_seconds", limits);
+  limits.idle_seconds =
+      number_in(fields, "idle_seconds", limits.idle_seconds, 0.01, 2 * kMostSeconds);
   limits.wall_seconds =
-      number_in(fields, "wall_seconds", limits.wall_seconds, 0.01, 2 * kMostSeconds);
+      number_in(fields, "wall_seconds", limits.wall_seconds, 0.01, 30 * kMostSeconds);
   limits.memory_bytes = mebibytes(fields, "memory_mb", limits.memory_bytes,
                                   static_cast<double>(context.max_memory_bytes) / kMiB);
   limits.processes = fields.integer("processes", 1, 4096).value_or(limits.processes);
@@ -67,6 +67,16 @@ std::string required(Fields& fields, const std::string& key) {
   return text.value_or("");
 }
 
+// "value", or "values" with several readings of it.
+std::vector<Json> read_values(Fields& fields) {
+  const auto value = fields.any("value"), values = fields.any("values");
+  if (!values) return {value.value_or(Json())};
+  if (!value && values->is_array() && !values->empty())
+    return {values->begin(), values->end()};
+  fields.fail("values", "must be a list of readings, without 'value' beside it");
+  return {};
+}
+
 // "input" and "output", or "args" and "value".
 sandbox::TestCase read_case(const Json& json, const std::string& prefix, bool calls,
                             Fields& outer) {
@@ -74,7 +84,7 @@ sandbox::TestCase read_case(const Json& json, const std::string& prefix, bool ca
   sandbox::TestCase test;
   if (calls) {
     test.arguments = fields.any("args").value_or(Json::array());
-    test.value = fields.any("value").value_or(Json());
+    test.values = read_values(fields);
   } else {
     test.input = fields.string("input").value_or("");
     test.output = fields.string("output").value_or("");
@@ -106,6 +116,13 @@ void read_checker(Fields& outer, sandbox::Suite& suite) {
   fields.finish();
   if (!fields.ok()) outer.fail(fields.error());
   suite.checker = std::move(program);
+}
+
+sandbox::Tolerance read_tolerance(Fields& fields) {
+  const double all = number_in(fields, "tolerance", 0, 0, 1);
+  const double fractions = number_in(fields, "float_tolerance", 0, 0, 1);
+  if (all > 0 && fractions > 0) fields.fail("tolerance", "cannot be given beside float_tolerance");
+  return all > 0 ? sandbox::Tolerance{all, true} : sandbox::Tolerance{fractions, false};
 }
 
 }  // namespace
@@ -145,7 +162,10 @@ sandbox::Suite read_suite(Fields& fields, const SandboxContext& context) {
   const auto parsed = sandbox::parse_comparison(comparison);
   if (!parsed) fields.fail("compare", "must be lines, tokens or exact");
   suite.comparison = parsed.value_or(sandbox::Comparison::lines);
-  suite.tolerance = number_in(fields, "tolerance", 0, 0, 1);
+  suite.tolerance = read_tolerance(fields);
+  if (suite.tolerance.value > 0 && suite.comparison == sandbox::Comparison::exact)
+    fields.fail("compare", "exact knows no tolerance");
+  suite.preamble = fields.boolean("preamble", false);
   suite.stop_at_first_failure = fields.boolean("stop_at_first_failure", false);
   return suite;
 }

@@ -68,7 +68,7 @@ PYTHON = {
     "host-tmp": ("import os\nfor d in ('/tmp', '/var/tmp', '/box', '/run/shm', '/dev/shm'):\n  for f in os.listdir(d):\n    if f != 'main.py': print('ESCAPED', d, f)", {"OK"}),
     "shadow": ("import os\nfor p in ('/etc/shadow', '/root/.bashrc', '/home', '/var/log', '/boot', '/etc/ssh'):\n  if os.path.exists(p): print('ESCAPED', p)", {"OK"}),
     "host-process": ("import os\ntry: os.kill({pid}, 0); print('ESCAPED')\nexcept OSError as e: print(e)", {"OK"}),
-    "environment": ("import os\nfor k, v in os.environ.items():\n  if k not in ('PATH', 'HOME', 'USER', 'TMPDIR', 'LANG', 'PYTHONHASHSEED', 'PYTHONDONTWRITEBYTECODE', 'LC_CTYPE'): print('ESCAPED', k, v)", {"OK"}),
+    "environment": ("import os\nfor k, v in os.environ.items():\n  if k not in ('PATH', 'HOME', 'USER', 'TMPDIR', 'LANG', 'PYTHONHASHSEED', 'PYTHONINTMAXSTRDIGITS', 'PYTHONDONTWRITEBYTECODE', 'LC_CTYPE'): print('ESCAPED', k, v)", {"OK"}),
     "descriptors": ("import os\nfor fd in range(3, 256):\n  try: print('ESCAPED', fd, os.readlink(f'/proc/self/fd/{fd}'))\n  except OSError: pass", {"OK"}),
     "loopback": ("import socket\ntry:\n  socket.create_connection(('127.0.0.1', {port}), 1); print('ESCAPED')\nexcept OSError as e: print(e)", {"OK"}),
     "abstract-socket": ("import socket\ns = socket.socket(socket.AF_UNIX)\ntry:\n  s.connect('\\0{abstract}'); print('ESCAPED')\nexcept OSError as e: print(e)", {"OK"}),

@@ -32,7 +32,7 @@ constexpr std::string_view kAllowed[] = {
     "statfs statx symlink symlinkat sync_file_range tee truncate umask unlink unlinkat utime "
     "utimensat utimes vmsplice write writev",
     // memory
-    "brk get_mempolicy madvise membarrier memfd_create mincore mlock mlock2 mmap mprotect "
+    "brk get_mempolicy madvise membarrier mincore mlock mlock2 mmap mprotect "
     "mremap msync munlock munmap pkey_alloc pkey_free pkey_mprotect rseq",
     // processes and threads
     "arch_prctl execve execveat exit exit_group fork futex futex_waitv get_robust_list "
@@ -52,13 +52,16 @@ constexpr std::string_view kAllowed[] = {
     "gettimeofday nanosleep poll ppoll pselect6 select setitimer signalfd signalfd4 time "
     "timer_create timer_delete timer_getoverrun timer_gettime timer_settime timerfd_create "
     "timerfd_gettime timerfd_settime times",
-    // between processes of the run: pipes, local sockets, shared memory
-    "accept accept4 bind connect getpeername getsockname getsockopt listen mq_getsetattr "
-    "mq_notify mq_open mq_timedreceive mq_timedsend mq_unlink recvfrom recvmmsg recvmsg "
-    "semctl semget semop semtimedop sendmmsg sendmsg sendto setsockopt shmat shmctl shmdt "
-    "shmget shutdown msgctl msgget msgrcv msgsnd",
+    // between processes of the run: pipes, local sockets
+    "accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmmsg "
+    "recvmsg sendmmsg sendmsg sendto setsockopt shutdown",
     // the machine
     "getcpu getrandom sysinfo uname"};
+
+// Their memory is in no process's address space.
+constexpr std::string_view kSharedMemory =
+    "memfd_create mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedsend mq_unlink semctl "
+    "semget semop semtimedop shmat shmctl shmdt shmget msgctl msgget msgrcv msgsnd";
 
 void allow(scmp_filter_ctx context, const char* name,
            std::initializer_list<scmp_arg_cmp> conditions = {}) {
@@ -67,6 +70,11 @@ void allow(scmp_filter_ctx context, const char* name,
   errno = -seccomp_rule_add_array(context, SCMP_ACT_ALLOW, number,
                                   static_cast<unsigned>(conditions.size()), conditions.begin());
   if (errno != 0) fault(std::string("seccomp rule for ") + name);
+}
+
+void allow_all(scmp_filter_ctx context, std::string_view names) {
+  std::istringstream stream{std::string(names)};
+  for (std::string name; stream >> name;) allow(context, name.c_str());
 }
 
 void refuse(scmp_filter_ctx context, const char* name, int error) {
@@ -109,14 +117,12 @@ void add_conditional(scmp_filter_ctx context) {
 
 }  // namespace
 
-int make_filter() {
+int make_filter(bool shared_memory) {
   const scmp_filter_ctx context = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
   if (context == nullptr) fault("seccomp_init");
   seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-  for (const std::string_view names : kAllowed) {
-    std::istringstream stream{std::string(names)};
-    for (std::string name; stream >> name;) allow(context, name.c_str());
-  }
+  for (const std::string_view names : kAllowed) allow_all(context, names);
+  if (shared_memory) allow_all(context, kSharedMemory);
   add_conditional(context);
   for (const char* name :
        {"ptrace", "mount", "umount2", "unshare", "setns", "chroot", "keyctl", "bpf"})

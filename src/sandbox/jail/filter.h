@@ -8,7 +8,9 @@ namespace longshot::sandbox::jail {
 
 // A BPF program of the running architecture in a file in memory. Faults end the process. In a file of its own
 // (filter.cc), because it alone needs libseccomp, which an interpreter is not made to load.
-int make_filter();
+// `shared_memory`: whether memory that no process's address space has to hold is allowed (memfd, System V and POSIX
+// message queues, semaphores and segments): only where a control group counts it.
+int make_filter(bool shared_memory);
 
 // The program's bytes.
 std::string read_filter(int fd);

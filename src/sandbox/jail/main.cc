@@ -86,7 +86,7 @@ void be_lane(const Arguments& arguments, const Group& group, std::vector<MountSo
   must(::prctl(PR_SET_DUMPABLE, 1), "PR_SET_DUMPABLE");  // to write the id maps of its runs
   if (sources.empty()) sources = open_sources(arguments.directories);
   const std::vector<std::string> mounts = enter_image(sources);
-  const int filter = make_filter();
+  const int filter = make_filter(group.limits_memory());
   RunContext context;
   context.mounts = mounts;
   context.ids = {two_ids, kKeeperId, kProgramId, kProgramId};

@@ -78,6 +78,7 @@ void execute(const Job& job) {
                                           "TMPDIR=/tmp",
                                           "LANG=C.UTF-8",
                                           "PYTHONHASHSEED=0",
+                                          "PYTHONINTMAXSTRDIGITS=0",
                                           "PYTHONDONTWRITEBYTECODE=1",
                                           nullptr};
   ::execve(argv[0], argv.data(), const_cast<char**>(kEnvironment));

@@ -39,7 +39,9 @@ def run(argv):
     path = os.path.abspath(argv[0])
     os.environ.clear()
     os.environ.update(PATH="/usr/local/bin:/usr/bin:/bin", HOME="/box", USER="user", TMPDIR="/tmp", LANG="C.UTF-8",
-                      PYTHONHASHSEED="0", PYTHONDONTWRITEBYTECODE="1")
+                      PYTHONHASHSEED="0", PYTHONINTMAXSTRDIGITS="0", PYTHONDONTWRITEBYTECODE="1")
+    if hasattr(sys, "set_int_max_str_digits"):
+        sys.set_int_max_str_digits(0)
     sys.dont_write_bytecode = True
     main = types.ModuleType("__main__")
     main.__file__ = path

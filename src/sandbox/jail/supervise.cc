@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "sandbox/jail/activity.h"
 #include "sandbox/jail/die.h"
 #include "sandbox/jail/program.h"
 #include "sandbox/jail/run_root.h"
@@ -23,6 +24,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr int kTickMilliseconds = 20;  // between two looks at the processor time
+// A run that uses less of the time than this may be waiting. The supervisor's own work, which its control group counts
+// too, is below it.
+constexpr double kIdleShare = 0.05;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -52,7 +56,9 @@ Pipe make_pipe() {
 
 class Run {
  public:
-  Run(const Job& job, const RunContext& context) : job_(job), context_(context) {}
+  // `proc`: a descriptor of the lane's /proc, in which all processes of the run are visible.
+  Run(const Job& job, const RunContext& context, int proc)
+      : job_(job), context_(context), proc_(proc), own_number_(own_number(proc)) {}
 
   // Returns true in the program of a warm lane.
   bool start() {
@@ -154,31 +160,40 @@ class Run {
     over_ = true;
   }
 
-  // Of all processes: as the group counts it, or without a group what the ended ones and the main one have used.
+  // Of all processes: as the group counts it, or without a group what those have used that have ended and those that
+  // are there.
   double cpu_now() const {
     if (const auto used = context_.group.cpu_seconds()) return *used - cpu_before_;
     rusage ended{};
     ::getrusage(RUSAGE_CHILDREN, &ended);
-    return seconds(ended) + main_cpu();
+    return seconds(ended) + activity_below(proc_, own_number_).cpu_seconds;
   }
   static double seconds(const rusage& use) {
     return use.ru_utime.tv_sec + use.ru_stime.tv_sec +
            1e-6 * (use.ru_utime.tv_usec + use.ru_stime.tv_usec);
   }
-  double main_cpu() const {
-    clockid_t clock;
-    timespec time{};
-    if (::clock_getcpuclockid(main_, &clock) != 0 || ::clock_gettime(clock, &time) != 0) return 0;
-    return time.tv_sec + 1e-9 * time.tv_nsec;
-  }
 
   void check_time() {
     if (over_) return;
-    if (seconds_since(start_) > job_.limits.wall_seconds) {
+    const double now = seconds_since(start_);
+    if (now > job_.limits.wall_seconds) {
       stop(Verdict::timeout, "wall time limit");
-    } else if (seconds_since(start_) > last_look_ + 0.001 * kTickMilliseconds) {
-      last_look_ = seconds_since(start_);
-      if (cpu_now() > job_.limits.cpu_seconds) stop(Verdict::timeout, "processor time limit");
+    } else if (now > last_look_ + 0.001 * kTickMilliseconds) {
+      look_at_processors(now);
+    }
+  }
+
+  // A program that waits for a processor is not idle.
+  void look_at_processors(double now) {
+    const double cpu = cpu_now(), step = now - last_look_;
+    const bool quiet = cpu - last_cpu_ < kIdleShare * step;
+    if (quiet && !activity_below(proc_, own_number_).wants_processor) idle_ += step;
+    last_look_ = now;
+    last_cpu_ = cpu;
+    if (cpu > job_.limits.cpu_seconds) {
+      stop(Verdict::timeout, "processor time limit");
+    } else if (idle_ > job_.limits.idle_seconds) {
+      stop(Verdict::timeout, "it only waits");
     }
   }
 
@@ -221,7 +236,9 @@ class Run {
   Outcome outcome_;
   Verdict verdict_ = Verdict::ok;
   Clock::time_point start_;
-  double cpu_before_ = 0, last_look_ = 0;
+  double cpu_before_ = 0, last_look_ = 0, last_cpu_ = 0, idle_ = 0;
+  const int proc_;
+  const pid_t own_number_;
   pid_t main_ = -1;
   int main_fd_ = -1, out_ = -1, err_ = -1, fault_ = -1, state_ = 0;
   std::string fault_text_;
@@ -241,8 +258,9 @@ void supervise(const Job& job, const RunContext& context, int result, int fault_
   report_faults_to(fault_fd);
   offer_to_out_of_memory_killer();
   must(::prctl(PR_SET_DUMPABLE, 0), "PR_SET_DUMPABLE");
+  const int proc = must(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "the lane's /proc");
   enter_run_root(job, context.mounts, context.ids);
-  Run run(job, context);
+  Run run(job, context, proc);
   if (run.start()) return;
   run.watch();
   run.end();

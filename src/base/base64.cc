@@ -1,8 +1,8 @@
-#include "server/base64.h"
+#include "base/base64.h"
 
 #include <cstdint>
 
-namespace longshot::server {
+namespace longshot {
 namespace {
 
 constexpr std::string_view kLetters =
@@ -41,4 +41,4 @@ std::optional<std::string> from_base64(std::string_view text) {
   return bytes;
 }
 
-}  // namespace longshot::server
+}  // namespace longshot

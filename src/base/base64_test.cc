@@ -1,8 +1,8 @@
-#include "server/base64.h"
+#include "base/base64.h"
 
 #include <gtest/gtest.h>
 
-namespace longshot::server {
+namespace longshot {
 namespace {
 
 TEST(Base64, TheVectorsOfRfc4648) {
@@ -31,4 +31,4 @@ TEST(Base64, OtherTextIsRefused) {
 }
 
 }  // namespace
-}  // namespace longshot::server
+}  // namespace longshot

@@ -5,10 +5,10 @@
 #include <string>
 #include <string_view>
 
-namespace longshot::server {
+namespace longshot {
 
 std::string to_base64(std::string_view bytes);
 // Nothing if the text is not base64.
 std::optional<std::string> from_base64(std::string_view text);
 
-}  // namespace longshot::server
+}  // namespace longshot

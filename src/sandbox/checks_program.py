@@ -1,0 +1,112 @@
+# Follows checks_codec.py: the child, in which the solution runs.
+
+class Borrowed:
+    """An object of the checks: it can be called and iterated over, and has the attributes that are not private."""
+
+    def __init__(self, program, number):
+        self.__dict__.update(_program=program, _number=number)
+
+    def __call__(self, *args, **kwargs):
+        return self._program.ask("call", self, *args, **kwargs)
+
+    def __iter__(self):
+        return self._program.ask("iter", self)
+
+    def __next__(self):
+        return self._program.ask("next", self)
+
+    def __getattr__(self, name):
+        return self._program.ask("attr", self, name)
+
+    def __setattr__(self, name, value):
+        return self._program.ask("set", self, name, value)
+
+
+class Program(Codec):
+    """Serves the checks' requests for what is in the solution."""
+
+    def __init__(self, channel):
+        self.channel, self.objects, self.numbers, self.namespace = channel, [], {}, {}
+        self.operations = {
+            "name": self.name, "names": lambda: [n for n in self.namespace if not n.startswith("_")],
+            "call": lambda f, *args, **kwargs: f(*args, **kwargs), "attr": getattr, "set": setattr, "del": delattr,
+            "item": operator.getitem, "setitem": operator.setitem, "delitem": operator.delitem, "iter": iter, "next": next,
+            "len": len, "bool": bool, "str": str, "repr": repr, "isinstance": isinstance, "eq": operator.eq}
+
+    def name(self, name):
+        if name not in self.namespace:
+            raise KeyError(name)
+        return self.namespace[name]
+
+    def encode_object(self, value):
+        if isinstance(value, Borrowed):
+            return {"p": value._number}
+        if isinstance(value, type) and issubclass(value, Exception):
+            return {"e": [kind.__name__ for kind in value.__mro__]}
+        number = self.numbers.get(id(value))
+        if number is None:
+            number = self.numbers[id(value)] = len(self.objects)
+            self.objects.append(value)
+        return {"h": number}
+
+    def decode_object(self, kind, content):
+        if kind == "h":
+            return self.objects[content]
+        return getattr(builtins, content) if kind == "G" else Borrowed(self, content)
+
+    def ask(self, operation, *args, **kwargs):
+        self.channel.send({"ask": [operation, self.encode(args), self.encode(kwargs)]})
+        while True:
+            message = self.channel.receive()
+            if "value" in message:
+                return self.decode(message["value"])
+            if "error" in message:
+                raise getattr(builtins, message["error"][0], RuntimeError)(message["error"][1])
+            self.serve(message)
+
+    def serve(self, message):
+        operation, args, kwargs = message["do"]
+        args, kwargs = self.decode(args), self.decode(kwargs)
+        before = None if operation != "call" else json.dumps(self.encode([args, kwargs]))
+        try:
+            reply = {"value": self.encode(self.operations[operation](*args, **kwargs))}
+        except Exception as error:
+            reply = {"error": [[kind.__name__ for kind in type(error).__mro__], self.encode_all(error.args),
+                               traceback.format_exc()]}
+        if before is not None:
+            after = self.encode([args, kwargs])
+            if json.dumps(after) != before:
+                reply["changed"] = after
+        self.channel.send(reply)
+
+    def encode_all(self, args):
+        return self.encode([a if a is None or isinstance(a, (str, int, float)) else str(a) for a in args])
+
+    def run(self):
+        with open("solution.py", "rb") as file:
+            source = file.read()
+        preamble = self.channel.receive()
+        module = types.ModuleType("solution")
+        module.__file__ = os.path.abspath("solution.py")
+        sys.modules["solution"] = module
+        exec(compile(preamble, "preamble.py", "exec"), module.__dict__)
+        exec(compile(source, "solution.py", "exec"), module.__dict__)
+        self.namespace = module.__dict__
+        self.channel.send({"value": None})
+        while True:
+            self.serve(self.channel.receive())
+
+
+def be_program(end):
+    code = 1
+    try:
+        Program(Channel(end)).run()
+    except Broken:  # the checks have ended
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
