@@ -54,7 +54,8 @@ class Builder : public nlohmann::json_sax<J> {
   bool end_array() override { return close(); }
   bool key(std::string& name) override {
     J& object = *open_.back();
-    if (rules_.unique_keys && object.contains(name)) return fail("has the key '" + name + "' twice");
+    if (rules_.unique_keys && object.contains(name))
+      return fail("has the key '" + name + "' twice");
     member_ = &object[name];
     return true;
   }
@@ -91,7 +92,8 @@ class Builder : public nlohmann::json_sax<J> {
   bool put_literal() {
     const std::string literal = std::move(literals_.front());
     literals_.pop_front();
-    return literal == kStandIn ? put(std::strtod(kStandIn, nullptr)) : put(exact_number<J>(literal));
+    if (literal == kStandIn) return put(std::strtod(kStandIn, nullptr));
+    return put(exact_number<J>(literal));
   }
 
   bool open(J container) {

@@ -57,6 +57,11 @@ TEST(Json, NothingOfALargeNumberIsRounded) {
   EXPECT_FALSE(number_of(Json("7")));
 }
 
+TEST(Json, ExactNumbersSurviveMessagePack) {
+  const Json json = parse_json("[1208925819614629174706177, {\"a\": 1e400}, 7]", "t").value();
+  EXPECT_EQ(Json::from_msgpack(Json::to_msgpack(json)), json);
+}
+
 TEST(Json, NestingIsLimitedAndNotRecursiveBeyondIt) {
   const auto nested = [](size_t depth) {
     return std::string(depth, '[') + std::string(depth, ']');
@@ -74,7 +79,8 @@ TEST(Json, NestingIsLimitedAndNotRecursiveBeyondIt) {
 
 TEST(Json, WhatIsNotJsonIsAnErrorThatNamesThePlace) {
   for (const char* bad :
-       {"", "[1,]", "{\"a\" 1}", "01", "1.", "+1", "[1e999, 01e999]", "[1e999", "1e999 x", "\"\xff\"",
+       {"", "[1,]", "{\"a\" 1}", "01", "1.", "+1", "[1e999, 01e999]", "[1e999", "1e999 x",
+        "\"\xff\"",
         R"("\ud800")", "'a'", "{a: 1}", "// c\n1", "NaN", "[Infinity]", "{\"a\": -Infinity}"}) {
     const std::string message = again(bad);
     EXPECT_TRUE(message.starts_with("error: t: not valid JSON")) << bad << " -> " << message;

@@ -157,6 +157,7 @@ Status read_ground_truth(const Json& json, const std::string& where, data::Promp
   }
   const Json& truth = holder.at("ground_truth");
   prompt.ground_truth = truth.is_string() ? truth.get<std::string>() : dump_json(truth);
+  if (!truth.is_string()) prompt.ground_truth_json = truth;
   return {};
 }
 

@@ -95,6 +95,7 @@ Json to_json(const Prompt& prompt) {
           {"messages", messages},
           {"text", prompt.text},
           {"ground_truth", prompt.ground_truth},
+          {"ground_truth_json", prompt.ground_truth_json},
           {"extra_info", prompt.extra_info},
           {"difficulty", prompt.difficulty},
           {"tokens", prompt.tokens}};
@@ -113,6 +114,7 @@ Result<Prompt> prompt_from_json(const Json& json, const std::string& where) {
   }
   LS_ASSIGN_OR_RETURN(prompt.text, json_get<std::string>(json, "text", where));
   LS_ASSIGN_OR_RETURN(prompt.ground_truth, json_get<std::string>(json, "ground_truth", where));
+  prompt.ground_truth_json = json.value("ground_truth_json", Json());
   LS_ASSIGN_OR_RETURN(prompt.extra_info, json_get<Json>(json, "extra_info", where));
   LS_ASSIGN_OR_RETURN(prompt.difficulty, json_get<double>(json, "difficulty", where));
   LS_ASSIGN_OR_RETURN(prompt.tokens, json_get<std::vector<TokenId>>(json, "tokens", where));

@@ -24,8 +24,9 @@ struct Prompt {
   std::string data_source;        // chooses the reward rule; verl's column
   std::vector<Message> messages;  // chat form; empty when the prompt is raw text
   std::string text;               // raw form; empty when messages are given
-  std::string ground_truth;
-  Json extra_info;        // everything else of the row
+  std::string ground_truth;  // as text: what is not a string in the row is one line of JSON here
+  Json ground_truth_json;    // as the row has it if it is not a string there, else null
+  Json extra_info;           // everything else of the row
   double difficulty = 0;  // for the curriculum: higher is harder; level or 1 - pass rate
   std::vector<TokenId> tokens;
 };
@@ -74,7 +75,8 @@ struct Verdict {
   bool scored = false;
   double score = 0;      // what policy optimization uses
   bool correct = false;  // the answer itself was right, whatever was added to the score
-  std::map<std::string, double> components;  // by reward name, before weighting
+  // By reward name, before weighting; and the further figures of reward functions by their names.
+  std::map<std::string, double> components;
   std::string answer;                        // what was extracted from the response, if anything
   std::string error;                         // when !scored
 };

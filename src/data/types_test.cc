@@ -94,6 +94,7 @@ TEST(Prompt, SurvivesJson) {
   before.data_source = "countdown";
   before.messages = {{"system", "s"}, {"user", "u"}};
   before.ground_truth = R"({"numbers":[1,2],"target":3})";
+  before.ground_truth_json = {{"numbers", {1, 2}}, {"target", 3}};
   before.extra_info = {{"index", 0}, {"nested", {{"a", {1, 2}}}}};
   before.difficulty = 2.5;
   before.tokens = {5, 6};
@@ -106,6 +107,7 @@ TEST(Prompt, SurvivesJson) {
   EXPECT_EQ(after->messages[1].content, "u");
   EXPECT_EQ(after->text, "");
   EXPECT_EQ(after->ground_truth, before.ground_truth);
+  EXPECT_EQ(after->ground_truth_json, before.ground_truth_json);
   EXPECT_EQ(after->extra_info, before.extra_info);
   EXPECT_EQ(after->difficulty, 2.5);
   EXPECT_EQ(after->tokens, before.tokens);

@@ -188,6 +188,7 @@ Result<ParsedRow> parse_row(const Row& row, const ColumnMapping& mapping) {
   if (out.answered) {
     LS_ASSIGN_OR_RETURN(out.prompt.ground_truth,
                         text_of(*answer.value, row.where + ": ground truth"));
+    if (!answer.value->is_string()) out.prompt.ground_truth_json = *answer.value;
   }
   LS_ASSIGN_OR_RETURN(out.prompt.difficulty, find_difficulty(row, mapping));
   LS_ASSIGN_OR_RETURN(out.prompt.extra_info, collect_extra(row, mapping, answer.column));

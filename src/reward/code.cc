@@ -102,7 +102,8 @@ Result<bool> ask(Services& services, const Json& request, Deadline deadline) {
     LS_ASSIGN_OR_RETURN(const Json reply, services.post(request, deadline));
     const auto passed = reply.find("passed");
     if (passed == reply.end())
-      return corrupt(std::string(kWho) + ": no /run_tests answer: " + dump_json(reply).substr(0, 200));
+      return corrupt(std::string(kWho) +
+                     ": no /run_tests answer: " + dump_json(reply).substr(0, 200));
     if (passed->is_boolean()) return passed->get<bool>();
     last = unavailable(std::string(kWho) + ": fault: " + dump_json(reply).substr(0, 300));
     std::this_thread::sleep_for(kPause);

@@ -54,7 +54,8 @@ Json plugin_request(const Question& question) {
   return {{"data_source", question.data_source},
           {"prompt", question.prompt},
           {"completion", question.completion},
-          {"ground_truth", question.ground_truth},
+          {"ground_truth", question.ground_truth_json.is_null() ? Json(question.ground_truth)
+                                                                : question.ground_truth_json},
           {"extra_info", question.extra_info}};
 }
 
@@ -95,14 +96,20 @@ Result<Score> plugin_score(const Json& reply, const std::string& who, double thr
   if (!std::isfinite(score.value)) return corrupt(who + ": the score is not finite");
   LS_ASSIGN_OR_RETURN(score.correct, is_correct(reply, score.value, threshold, who));
   LS_ASSIGN_OR_RETURN(score.answer, json_get_or<std::string>(reply, "answer", "", who));
+  for (const auto& [name, value] : reply.items()) {
+    if (name == "score" || name == "correct" || name == "answer") continue;
+    const auto figure = value.is_boolean() ? value.get<bool>() : number_of(value);
+    if (figure && std::isfinite(*figure)) score.figures[name] = *figure;
+  }
   return score;
 }
 
 Result<std::unique_ptr<Reward>> make_python(const Json& options) {
   const std::string where = "reward python";
   LS_RETURN_IF_ERROR(check_options(
-      "python", options, {"path", "function", "interpreter", "startup_seconds", "environment",
-                                     "threshold"}));
+      "python", options,
+      {"path", "function", "interpreter", "startup_seconds", "environment", "reward_kwargs",
+       "threshold"}));
   LS_ASSIGN_OR_RETURN(const std::string path, json_get<std::string>(options, "path", where));
   LS_ASSIGN_OR_RETURN(const std::string function,
                       json_get_or<std::string>(options, "function", "compute_score", where));
@@ -110,7 +117,7 @@ Result<std::unique_ptr<Reward>> make_python(const Json& options) {
       const std::string interpreter,
       json_get_or<std::string>(options, "interpreter", default_interpreter(), where));
   std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error))
+  if (!path.starts_with("pkg://") && !std::filesystem::is_regular_file(path, error))
     return not_found(where + ": no file '" + path + "'");
   WorkerOptions worker;
   worker.name = "python " + path;
@@ -118,7 +125,9 @@ Result<std::unique_ptr<Reward>> make_python(const Json& options) {
   LS_ASSIGN_OR_RETURN(worker.startup_seconds,
                       json_get_or(options, "startup_seconds", 120.0, where));
   LS_ASSIGN_OR_RETURN(worker.process.environment, read_environment(options, where));
-  worker.process.argv = {interpreter, "-c", kPythonWorker, path, function};
+  const Json fixed = options.value("reward_kwargs", Json::object());
+  if (!fixed.is_object()) return invalid_argument(where + ": reward_kwargs must be an object");
+  worker.process.argv = {interpreter, "-c", kPythonWorker, path, function, dump_json(fixed)};
   worker.process.stderr_tail_bytes = kLoggedBytes;
   LS_ASSIGN_OR_RETURN(const double threshold, read_threshold(options, where));
   return std::unique_ptr<Reward>(

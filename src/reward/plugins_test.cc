@@ -86,7 +86,7 @@ TEST(PythonReward, RunsAComputeScoreFileUnchanged) {
   ASSERT_TRUE(echo.ok()) << echo.status().to_string();
   EXPECT_EQ(echo->value, 0.75);
   EXPECT_FALSE(echo->correct);
-  EXPECT_EQ(echo->answer, "source truth {'k': 1}");
+  EXPECT_EQ(echo->answer, "source truth {'k': 1, 'num_turns': 2, 'rollout_reward_scores': {}}");
   EXPECT_EQ(reward->judge(question("count"), deadline)->value, 5);  // one worker that stays alive
   EXPECT_EQ(reward->judge(question("stdin"), deadline)->value, 0);
   EXPECT_EQ(reward->judge(question("flood"), deadline)->value, 0);

@@ -24,7 +24,8 @@ struct Question {
   std::string prompt;                   // text of the last user message, or the raw prompt
   std::vector<data::Message> messages;  // the whole chat; empty where the prompt is raw text
   std::string completion;               // the response
-  std::string ground_truth;
+  std::string ground_truth;  // as text
+  Json ground_truth_json;    // as the row has it if it is not a string there, else null
   Json extra_info;
   data::FinishReason finish = data::FinishReason::stop;
   int response_tokens = 0;
@@ -34,6 +35,7 @@ struct Score {
   double value = 0;  // usually in [0, 1]
   bool correct = false;
   std::string answer;  // what was extracted, for people
+  std::map<std::string, double> figures = {};  // further ones, for the metrics
 };
 
 // One reward function. Thread-safe: judge() is called from several threads.

@@ -54,6 +54,7 @@ Question make_question(const data::Prompt& prompt, const data::Sample& sample) {
   question.messages = prompt.messages;
   question.completion = sample.text;
   question.ground_truth = prompt.ground_truth;
+  question.ground_truth_json = prompt.ground_truth_json;
   question.extra_info = prompt.extra_info;
   question.finish = sample.finish;
   question.response_tokens = static_cast<int>(sample.tokens.size());
@@ -172,6 +173,10 @@ class Stage : public RewardStage {
       const auto score = call(member, question);
       if (!score.ok()) return error_verdict(describe(member, score.status()));
       verdict.components[member.name] = score->value;
+      for (const auto& [name, figure] : score->figures) {
+        const bool taken = name == "seconds" || verdict.components.contains(name);
+        verdict.components[taken ? member.name + "/" + name : name] = figure;
+      }
       verdict.score += member.spec.weight * score->value;
       if (!member.spec.decides_correct) continue;
       decided = true;

@@ -71,6 +71,9 @@ class Worker {
   // make more than max_running + max_waiting samples. While paused jobs are taken and wait.
   Result<std::vector<int64_t>> submit(std::vector<Job> jobs);
 
+  // The most samples that can run and wait at a time.
+  int max_samples() const { return max_samples_; }
+
   // Ends a sample at the latest when the step being computed is done; nothing if it has ended. `reason` becomes the
   // outcome's message.
   void abort(int64_t id, const std::string& reason);

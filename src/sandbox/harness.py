@@ -13,6 +13,10 @@ if hasattr(sys, "set_int_max_str_digits"):
     sys.set_int_max_str_digits(0)  # arguments and answers hold integers of any size
 
 
+if hasattr(sys, "set_int_max_str_digits"):
+    sys.set_int_max_str_digits(0)  # arguments and answers hold integers of any size
+
+
 def read_request():
     asked = json.loads(sys.stdin.buffer.read())
     nothing = os.open("/dev/null", os.O_RDONLY)

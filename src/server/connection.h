@@ -2,18 +2,13 @@
 // The client's end of a connection, watched while its answer is computed: HTTP libraries notice that a client is gone
 // when they write to it, which for an answer that is not streamed is too late.
 
-#include <string>
-
 namespace longshot::server {
 
-// Borrows a descriptor of somebody else's socket. Value type.
+// Borrows the descriptor of a socket. Value type.
 class Connection {
  public:
   Connection() = default;  // of nobody: never gone
   explicit Connection(int fd) : fd_(fd) {}
-
-  // This process's connected socket with that remote end; a default Connection if there is none.
-  static Connection find(const std::string& remote_address, int remote_port);
 
   // True if the client has closed its end or the connection broke.
   bool gone() const;

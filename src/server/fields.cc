@@ -108,7 +108,8 @@ void Fields::only(const std::string& key, const std::vector<Json>& neutral) {
 
 void Fields::finish() {
   for (const auto& [key, value] : object_.items()) {
-    if (!read_.contains(key)) fail(key, "is not a known parameter", 400, "unknown_parameter");
+    if (!read_.contains(key) && !value.is_null())
+      fail(key, "is not a known parameter", 400, "unknown_parameter");
   }
 }
 

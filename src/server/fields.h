@@ -34,7 +34,7 @@ class Fields {
   void ignore(const std::vector<std::string>& keys);
   // A key that only has an effect which is not offered: anything but null and `neutral` is an error.
   void only(const std::string& key, const std::vector<Json>& neutral);
-  // To be called last: every key must have been read.
+  // To be called last: every key must have been read, but those that are null.
   void finish();
 
   void fail(const std::string& param, const std::string& message, int status = 400,

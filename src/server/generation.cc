@@ -1,5 +1,7 @@
 #include "server/generation.h"
 
+#include <fmt/core.h>
+
 #include <chrono>
 
 #include "rollout/jobs.h"
@@ -73,8 +75,15 @@ Result<std::unique_ptr<Generation>> Generation::start(const Context& context,
                                                       bool with_tokens) {
   std::unique_ptr<Generation> made(new Generation(context.worker));
   std::vector<rollout::Job> jobs;
-  const int choices = static_cast<int>(params.prompts.size()) * params.n;
-  for (int i = 0; i < choices; ++i) jobs.push_back(made->job(context, params, i, with_tokens));
+  const uint64_t choices = uint64_t{params.prompts.size()} * static_cast<uint64_t>(params.n);
+  const auto limit = static_cast<uint64_t>(context.worker.max_samples());
+  if (choices > limit) {
+    return exhausted(
+        fmt::format("{} prompts with n = {} are {} samples; this server takes {} at once",
+                    params.prompts.size(), params.n, choices, limit));
+  }
+  for (int i = 0; i < static_cast<int>(choices); ++i)
+    jobs.push_back(made->job(context, params, i, with_tokens));
   LS_ASSIGN_OR_RETURN(made->ids_, context.worker.submit(std::move(jobs)));
   return made;
 }

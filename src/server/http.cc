@@ -2,19 +2,25 @@
 
 #include <fmt/core.h>
 #include <httplib.h>
+#include <netdb.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <exception>
+#include <optional>
 #include <thread>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/connection_threads.h"
 #include "server/errors.h"
+#include "server/reception.h"
+#include "server/request_stream.h"
 
 namespace longshot::server {
 namespace {
@@ -22,11 +28,94 @@ namespace {
 constexpr size_t kMaxBody = 64 << 20;
 constexpr int kBacklog = 1024;  // the library's 5 would make a burst of clients wait a second
 constexpr int kGoneStatus = 499;
+constexpr int kProbes = 8;  // threads for requests without a body, such as /health
 
+// The connection whose request this thread answers.
+struct Current {
+  int socket = -1;
+  bool close = false;  // after the answer: the rest of the request was not read
+};
+thread_local Current current;
+
+// Accepts on the library's thread and answers requests with its parser. Connections wait in the
+// reception, and have a thread from a request's head to the end of its answer only. Requests
+// without a body have threads of their own: bodies that arrive slowly cannot hold those.
 class Listener : public httplib::Server {
  public:
+  explicit Listener(int connections)
+      : workers_(static_cast<size_t>(connections)),
+        probes_(kProbes),
+        reception_({.max_connections = waiting_room(connections)},
+                   [this](int socket, std::string head) {
+                     auto& threads = has_body(head) ? workers_ : probes_;
+                     threads.enqueue(
+                         [this, socket, bytes = std::move(head)] { answer(socket, bytes); });
+                   }) {
+    new_task_queue = [] { return new AtOnce; };
+  }
+  // After stop(): answers what was begun.
+  void finish() {
+    stopping_ = true;
+    reception_.stop();
+    probes_.shutdown();
+    workers_.shutdown();
+  }
   void widen_backlog() { ::listen(svr_sock_, kBacklog); }
+
+ private:
+  struct AtOnce : httplib::TaskQueue {
+    void enqueue(std::function<void()> task) override { task(); }
+    void shutdown() override {}
+  };
+
+  // How many connections may wait, as the limit of open files allows; it is raised if it can be.
+  static size_t waiting_room(int connections) {
+    rlimit files{};
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = std::min<rlim_t>(files.rlim_max, 65536);
+    setrlimit(RLIMIT_NOFILE, &files);
+    getrlimit(RLIMIT_NOFILE, &files);
+    const auto spare = static_cast<int64_t>(files.rlim_cur) - 2 * connections - 64;
+    return static_cast<size_t>(std::clamp<int64_t>(spare, 16, 4096));
+  }
+
+  static bool has_body(std::string_view head) {
+    return !head.starts_with("GET ") && !head.starts_with("HEAD ");
+  }
+
+  bool process_and_close_socket(socket_t socket) override {
+    reception_.add(socket);
+    return true;
+  }
+
+  void answer(int socket, const std::string& bytes) {
+    RequestStream stream(socket, bytes);
+    current = {socket, false};
+    bool closed = false;
+    const bool answered = process_request(stream, stopping_, closed, nullptr);
+    const bool keep = answered && !closed && !current.close && !stopping_;
+    current = {};
+    if (keep) {
+      reception_.add(socket, stream.rest());
+    } else {
+      reception_.close_later(socket);
+    }
+  }
+
+  std::atomic<bool> stopping_{false};
+  ConnectionThreads workers_, probes_;
+  Reception reception_;
 };
+
+// A path for the log: no control characters, not endless.
+std::string printable(const std::string& text) {
+  std::string out;
+  for (const char c : text.substr(0, 200)) {
+    const auto byte = static_cast<unsigned char>(c);
+    out += byte < 0x20 || byte >= 0x7f ? fmt::format("\\x{:02x}", byte) : std::string(1, c);
+  }
+  return text.size() > 200 ? out + "..." : out;
+}
 
 // Takes the same time wherever the first difference is.
 bool equal_secrets(const std::string& a, const std::string& b) {
@@ -55,7 +144,7 @@ std::string listen_advice(int error) {
 Call make_call(const httplib::Request& request) {
   Call call{request.method, request.path, request.body, {}, {}};
   for (const auto& [name, value] : request.params) call.query[name] = value;
-  call.connection = Connection::find(request.remote_addr, request.remote_port);
+  call.connection = Connection(current.socket);
   return call;
 }
 
@@ -64,8 +153,10 @@ Call make_call(const httplib::Request& request) {
 class HttpServer::Impl {
  public:
   Impl(const HttpOptions& options, std::vector<Route> routes, ServerMetrics& metrics)
-      : options_(options), routes_(std::move(routes)), metrics_(metrics) {
-    server_.new_task_queue = [n = options.connections] { return new ConnectionThreads(n); };
+      : options_(options),
+        routes_(std::move(routes)),
+        metrics_(metrics),
+        server_(options.connections) {
     server_.set_tcp_nodelay(true);
     server_.set_socket_options(
         [](socket_t socket) {  // not the library's SO_REUSEPORT: a port is one server's
@@ -73,8 +164,26 @@ class HttpServer::Impl {
           setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
         });
     server_.set_payload_max_length(kMaxBody);
-    server_.set_keep_alive_max_count(1 << 20);
-    server_.set_write_timeout(30);  // a client that does not read for so long is gone
+    // Both are asked when the head is there and the body has not been read.
+    server_.set_expect_100_continue_handler([this](const httplib::Request& request,
+                                                   httplib::Response& response) {
+      const auto refused = refuse(request);
+      if (!refused) return 100;
+      current.close = true;
+      serve(request, response);
+      return refused->status;
+    });
+    server_.set_pre_routing_handler([this](const httplib::Request& request,
+                                           httplib::Response& response) {
+      const bool refused = refuse(request).has_value();
+      const bool body =
+          request.has_header("Content-Length") || request.has_header("Transfer-Encoding");
+      current.close = body && (refused || request.method != "POST");  // it will not be read
+      if (!refused) return httplib::Server::HandlerResponse::Unhandled;
+      if (current.close) response.set_header("Connection", "close");
+      serve(request, response);
+      return httplib::Server::HandlerResponse::Handled;
+    });
     const auto handler = [this](const httplib::Request& request, httplib::Response& response) {
       serve(request, response);
     };
@@ -83,6 +192,10 @@ class HttpServer::Impl {
     server_.set_error_handler([this](const httplib::Request& request, httplib::Response& response) {
       if (!response.body.empty()) return;  // one of ours
       metrics_.count_request("other", response.status);
+      current.close = true;  // what follows in the connection may be the rest of what was wrong
+      if (options_.access_log)
+        log::info("{} {} {} {}", printable(request.method), printable(request.path),
+                  response.status, request.remote_addr);
       response.set_content(error_json({response.status, status_message(response.status),
                                        "invalid_request_error", "", ""}),
                            "application/json");
@@ -92,6 +205,7 @@ class HttpServer::Impl {
   ~Impl() {
     server_.stop();
     if (thread_.joinable()) thread_.join();
+    server_.finish();
   }
 
   Status start() {
@@ -119,19 +233,23 @@ class HttpServer::Impl {
  private:
   // From the request to the last byte of its answer.
   struct Account {
-    Account(Impl& owner, std::string route) : impl(owner), route(std::move(route)) {
+    Account(Impl& owner, const httplib::Request& request)
+        : impl(owner),
+          what(printable(request.method) + " " + printable(request.path)),
+          client(request.remote_addr) {
       ++impl.in_flight_;
     }
     ~Account() {
       impl.metrics_.count_request(route, status);
       const bool probe = route == "/health" || route == "/metrics";  // every few seconds, for ever
       if (impl.options_.access_log && !probe)
-        log::info("{} {} {:.3f}s{}{}", route, status, watch.seconds(), note.empty() ? "" : " ",
-                  note);
+        log::info("{} {} {:.3f}s {}{}{}", what, status, watch.seconds(), client,
+                  note.empty() ? "" : " ", note);
       --impl.in_flight_;
     }
     Impl& impl;
-    std::string route, note;
+    const std::string what, client;
+    std::string route = "other", note;
     Stopwatch watch;
     int status = 200;
   };
@@ -147,24 +265,55 @@ class HttpServer::Impl {
     return nullptr;
   }
 
+  const Route* find(const httplib::Request& request, bool& other_method) const {
+    return find(request.method == "HEAD" ? "GET" : request.method, request.path, other_method);
+  }
+
+  // What the head alone is refused for.
+  std::optional<ApiError> refuse(const httplib::Request& request) const {
+    bool other_method = false;
+    const Route* found = find(request, other_method);
+    if (found == nullptr) {
+      return ApiError{other_method ? 405 : 404,
+                      fmt::format("{} {}: {}", printable(request.method), printable(request.path),
+                                  other_method ? "wrong method" : "no such route"),
+                      "invalid_request_error", "", ""};
+    }
+    if (!authorized(request, *found)) {
+      return ApiError{401, "a valid API key is needed: Authorization: Bearer KEY",
+                      "authentication_error", "", "invalid_api_key"};
+    }
+    if (refusing_)
+      return ApiError{503, "the server is shutting down", "server_error", "", "unavailable"};
+    return found->method == "POST" ? refuse_body(request) : std::nullopt;
+  }
+
+  // A browser sends what any page asks it to, but names the page or, in plain forms, a type that is
+  // not JSON. Who knows the API key is no such page.
+  std::optional<ApiError> refuse_body(const httplib::Request& request) const {
+    const std::string type = request.get_header_value("Content-Type");
+    const std::string site = request.get_header_value("Sec-Fetch-Site");
+    const bool page = request.has_header("Origin") || site == "cross-site" || site == "same-site";
+    if (page && options_.api_key.empty()) {
+      return ApiError{403, "requests from web pages are refused where no --api-key is set",
+                      "permission_error", "", "origin_not_allowed"};
+    }
+    if (type.starts_with("text/") || type.starts_with("multipart/"))
+      return ApiError{415, "the body must be JSON: Content-Type: application/json",
+                      "invalid_request_error", "", "unsupported_media_type"};
+    if (request.has_header("Content-Encoding"))
+      return ApiError{415, "compressed bodies are not supported", "invalid_request_error", "",
+                      "unsupported_media_type"};
+    if (request.get_header_value<uint64_t>("Content-Length") > kMaxBody)
+      return ApiError{413, status_message(413), "invalid_request_error", "", ""};
+    return std::nullopt;
+  }
+
   Reply route(const httplib::Request& request, Account& account) {
     bool other_method = false;
-    const std::string method = request.method == "HEAD" ? "GET" : request.method;
-    const Route* found = find(method, request.path, other_method);
-    if (found == nullptr) {
-      return error_reply({other_method ? 405 : 404,
-                          fmt::format("{} {}: {}", request.method, request.path,
-                                      other_method ? "wrong method" : "no such route"),
-                          "invalid_request_error", "", ""});
-    }
-    account.route = found->path;
-    if (!authorized(request, *found)) {
-      return error_reply({401, "a valid API key is needed: Authorization: Bearer KEY",
-                          "authentication_error", "", "invalid_api_key"});
-    }
-    if (refusing_) {
-      return error_reply({503, "the server is shutting down", "server_error", "", "unavailable"});
-    }
+    const Route* found = find(request, other_method);
+    if (found != nullptr) account.route = found->path;
+    if (const auto refused = refuse(request)) return error_reply(*refused);
     try {
       return found->handler(make_call(request));
     } catch (const std::exception& error) {  // out of memory
@@ -178,7 +327,7 @@ class HttpServer::Impl {
   }
 
   void serve(const httplib::Request& request, httplib::Response& response) {
-    const auto account = std::make_shared<Account>(*this, "other");
+    const auto account = std::make_shared<Account>(*this, request);
     Reply reply = route(request, *account);
     account->status = reply.status;
     account->note = reply.note;

@@ -47,7 +47,7 @@ TEST(Http, RoutesAnswerAndErrorsAreObjects) {
   EXPECT_EQ(client.Get("/nothing")->status, 404);
   EXPECT_EQ(Json::parse(client.Get("/nothing")->body)["error"]["type"], "invalid_request_error");
   EXPECT_EQ(client.Get("/v1/completions")->status, 405);
-  EXPECT_EQ(client.Put("/health")->status, 404);
+  EXPECT_EQ(client.Put("/health")->status, 405);
   EXPECT_TRUE(Json::parse(client.Put("/health")->body).contains("error"));
   const auto bad = client.Post("/v1/completions", "{\"model\"", "application/json");
   EXPECT_EQ(bad->status, 400);
@@ -92,6 +92,7 @@ TEST(Http, AStreamArrivesInPieces) {
   httplib::Request request;
   request.method = "POST";
   request.path = "/v1/completions";
+  request.headers = {{"Content-Type", "application/json"}};
   request.body =
       Json{{"model", "tiny"}, {"prompt", "abc"}, {"max_tokens", 50}, {"stream", true}}.dump();
   request.content_receiver = [&](const char* data, size_t size, uint64_t, uint64_t) {

@@ -95,6 +95,10 @@ Reply whole_answer(const Context& context, const Call& call, const OpenAiParams&
     part.index = event->choice;
     part.first = true;
     part.text = sample.text;
+    Offsets offsets(context.tokenizer);
+    const int64_t end = characters(part.text);  // a stop string's tokens are beyond it
+    for (const auto& token : part.tokens)
+      part.offsets.push_back(std::min(offsets.next(token.token), end));
     part.finish_reason = data::finish_reason_name(sample.finish);
     completion += static_cast<int64_t>(sample.tokens.size());
   }
@@ -146,16 +150,18 @@ class Stream {
  private:
   struct ChoiceState {
     ChoiceState(const tokenizer::Tokenizer& tokenizer, const std::vector<std::string>& stops)
-        : text(tokenizer, stops) {}
+        : text(tokenizer, stops), offsets(tokenizer) {}
     rollout::TextStream text;
+    Offsets offsets;
     std::vector<rollout::Choice> tokens;  // not sent yet
-    int64_t characters = 0;               // sent
+    std::vector<int64_t> begins;          // theirs
     bool first = true;
   };
 
   std::string token(int choice, rollout::Choice token) {
     ChoiceState& state = choices_[choice];
     const std::string text = state.text.add(token.token);
+    state.begins.push_back(state.offsets.next(token.token));
     state.tokens.push_back(std::move(token));
     ++completion_;
     return text.empty() ? "" : send(choice, text, "");
@@ -167,10 +173,13 @@ class Stream {
 
   std::string send(int choice, const std::string& text, const std::string& finish_reason) {
     ChoiceState& state = choices_[choice];
-    const Part part{choice,           state.first,  text, std::exchange(state.tokens, {}),
-                    state.characters, finish_reason};
+    const Part part{.index = choice,
+                    .first = state.first,
+                    .text = text,
+                    .tokens = std::exchange(state.tokens, {}),
+                    .offsets = std::exchange(state.begins, {}),
+                    .finish_reason = finish_reason};
     state.first = false;
-    state.characters += characters(text);
     OrderedJson json = head_.json({choice_json(context_, params_, *format_, part, true)});
     if (params_.include_usage) json["usage"] = nullptr;
     return sse_event(dump_json(json));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "rollout/text_stream.h"
 #include "server/context.h"
 #include "server/params.h"
 #include "server/reply.h"
@@ -19,7 +20,7 @@ struct Part {
   bool first = false;  // of this choice
   std::string text;
   std::vector<rollout::Choice> tokens;
-  int64_t text_offset = 0;    // characters of the answer before this part
+  std::vector<int64_t> offsets;  // of each token: characters of the answer before it
   std::string finish_reason;  // empty: more is to come
 };
 
@@ -41,5 +42,21 @@ std::string sse_event(const std::string& data);  // "data: ...\n\n"
 double finite_logprob(float logprob);
 std::string token_text(const tokenizer::Tokenizer& tokenizer, data::TokenId token);
 int64_t characters(const std::string& text);  // code points of valid UTF-8
+
+// Where tokens begin in the text of their answer, in characters. A token that continues a character
+// begins where that character does.
+class Offsets {
+ public:
+  explicit Offsets(const tokenizer::Tokenizer& tokenizer) : text_(tokenizer) {}
+  int64_t next(data::TokenId token) {
+    const int64_t begin = characters_;
+    characters_ += characters(text_.add(token));
+    return begin;
+  }
+
+ private:
+  rollout::TextStream text_;
+  int64_t characters_ = 0;
+};
 
 }  // namespace longshot::server

@@ -26,14 +26,12 @@ class CompletionFormat : public Format {
     OrderedJson json;
     for (const char* key : {"tokens", "token_logprobs", "top_logprobs", "text_offset"})
       json[key] = OrderedJson::array();
-    int64_t offset = part.text_offset;
-    for (const rollout::Choice& token : part.tokens) {
-      const std::string text = token_text(tokenizer, token.token);
-      json["tokens"].push_back(text);
+    for (size_t i = 0; i < part.tokens.size(); ++i) {
+      const rollout::Choice& token = part.tokens[i];
+      json["tokens"].push_back(token_text(tokenizer, token.token));
       json["token_logprobs"].push_back(finite_logprob(token.logprob));
       json["top_logprobs"].push_back(top_json(token, tokenizer));
-      json["text_offset"].push_back(offset);
-      if (!tokenizer.is_special(token.token)) offset += characters(text);
+      json["text_offset"].push_back(part.offsets[i]);
     }
     return json;
   }

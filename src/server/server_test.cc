@@ -40,6 +40,7 @@ httplib::Request streamed_request(int number) {
   httplib::Request request;
   request.method = "POST";
   request.path = "/v1/completions";
+  request.headers = {{"Content-Type", "application/json"}};
   request.body = body.dump();
   return request;
 }

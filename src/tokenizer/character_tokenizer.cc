@@ -77,7 +77,8 @@ Result<std::unique_ptr<Tokenizer>> CharacterTokenizer::from_json(const Json& jso
   const Json split = character_split();
   if (!json.contains("pre_tokenizer") || json["pre_tokenizer"] != split) {
     return invalid_argument(
-        where + ": a WordLevel model is supported with this pre_tokenizer only: " + dump_json(split));
+        where +
+        ": a WordLevel model is supported with this pre_tokenizer only: " + dump_json(split));
   }
   auto tokenizer = std::make_unique<CharacterTokenizer>();
   LS_RETURN_IF_ERROR(tokenizer->read_model(json["model"], where + ": model"));

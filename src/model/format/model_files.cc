@@ -197,7 +197,8 @@ Status write_model(const std::string& directory, const WeightsView& weights,
   LS_RETURN_IF_ERROR(make_directories(root));
   ModelConfig config = weights.config;
   config.dtype = dtype;
-  LS_RETURN_IF_ERROR(write_file_durable(root / kConfig, dump_json(config_to_json(config), 2) + "\n"));
+  LS_RETURN_IF_ERROR(
+      write_file_durable(root / kConfig, dump_json(config_to_json(config), 2) + "\n"));
   LS_RETURN_IF_ERROR(write_file_durable(root / kGenerationConfig,
                                         dump_json(generation_config_to_json(config), 2) + "\n"));
   LS_RETURN_IF_ERROR(write_hf_weights(directory, weights, dtype, max_shard_bytes));

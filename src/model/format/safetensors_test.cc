@@ -116,7 +116,8 @@ TEST_F(SafetensorsTest, RefusesHostileHeaders) {
   EXPECT_THAT(one(R"({"dtype":"F32","shape":[2],"data_offsets":[0]})"), HasSubstr("data_offsets"));
   EXPECT_THAT(one(R"({"dtype":"F32","shape":[4611686018427387904,4],"data_offsets":[0,0]})", 0),
               HasSubstr("too large"));
-  EXPECT_THAT(one(R"({"dtype":"F32","shape":[1e999],"data_offsets":[0,8]})"), HasSubstr("shape"));
+  EXPECT_THAT(one(R"({"dtype":"F32","shape":[1e999],"data_offsets":[0,8]})"),
+              HasSubstr("no valid shape"));
   EXPECT_THAT(one("[1,2]"), HasSubstr("dtype"));
   EXPECT_THAT(error_of(file("{\"__metadata__\":3}", "")), HasSubstr("__metadata__"));
   EXPECT_THAT(error_of(file("{\"__metadata__\":{\"a\":1}}", "")), HasSubstr("__metadata__"));

@@ -1,0 +1,215 @@
+"""Python, command and HTTP rewards: what reaches them, what they may return, and verl's own scorers unchanged."""
+import http.server
+import importlib.util
+import json
+import pathlib
+import sys
+import threading
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from support import longshot
+
+TRUTHS = [["navy", "blue"], {"target": ["navy", "blue"], "n": None}, "[\"navy\", \"blue\"]", "7", 7, 2**80 + 1, 0.5, True]
+
+
+def grade(rows, reward, code=0):
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    done = longshot("grade", "--reward", json.dumps(reward), text_in=text, code=code)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def row(completion, truth, **more):
+    return {"completion": completion, "ground_truth": truth, **more}
+
+
+def python(path, **more):
+    return {"type": "python", "path": str(path), **more}
+
+
+def scores(results):
+    return [result.get("score", result.get("error")) for result in results]
+
+
+def test_the_ground_truth_arrives_as_the_row_has_it(tmp_path):
+    (tmp_path / "r.py").write_text("""import json
+def compute_score(data_source, solution_str, ground_truth, extra_info):
+    return {"score": float(json.loads(solution_str) == ground_truth and type(json.loads(solution_str)) is type(ground_truth))}
+""")
+    rows = [row(json.dumps(truth), truth) for truth in TRUTHS]
+    assert scores(grade(rows, python(tmp_path / "r.py"))) == [1] * len(TRUTHS)
+    program = """
+import json, sys
+for line in sys.stdin:
+    request = json.loads(line)
+    print(json.dumps({"score": float(json.loads(request["completion"]) == request["ground_truth"])}), flush=True)
+"""
+    assert scores(grade(rows, {"type": "command", "argv": [sys.executable, "-c", program]})) == [1] * len(TRUTHS)
+
+    class Service(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            body = json.dumps({"score": float(json.loads(request["completion"]) == request["ground_truth"])}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    service = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Service)
+    threading.Thread(target=service.serve_forever, daemon=True).start()
+    try:
+        url = f"http://127.0.0.1:{service.server_port}/"
+        assert scores(grade(rows, {"type": "http", "url": url})) == [1] * len(TRUTHS)
+    finally:
+        service.shutdown()
+
+
+def test_one_letter_of_a_listed_answer_is_not_right(tmp_path):
+    (tmp_path / "r.py").write_text(
+        "def compute_score(solution_str, ground_truth, **kwargs):\n    return float(solution_str in ground_truth)\n")
+    rows = [row(answer, ["navy", "blue"]) for answer in ("navy", "u", "blue", "")]
+    assert scores(grade(rows, python(tmp_path / "r.py"))) == [1, 0, 1, 0]
+
+
+FORMS = {
+    "number": "def compute_score(data_source, solution_str, ground_truth, extra_info=None):\n    return 0.25",
+    "keyword only": "def compute_score(*, data_source, solution_str, ground_truth, extra_info):\n    return 0.25",
+    "anything": "def compute_score(**kwargs):\n    return 0.25 if set(kwargs) == {'data_source', 'solution_str', 'ground_truth', 'extra_info'} else 1",
+    "two": "def compute_score(solution_str, ground_truth, method='strict', score=0.25):\n    return score if method == 'strict' else 1",
+    "other names": "def compute_score(model_output: str, ground_truth: str) -> float:\n    return 0.25 if (model_output, ground_truth) == ('c', 'g') else 1",
+    "own names": "def compute_score(completion, test_cases, continuous=False):\n    return 0.25 if (completion, test_cases) == ('c', 'g') else 1",
+    "own names and more": "def compute_score(predict_str, ground_truth, **kwargs):\n    return 0.25 if predict_str == 'c' else 1",
+    "async": "import asyncio\nasync def compute_score(data_source, solution_str, ground_truth, extra_info):\n    await asyncio.sleep(0)\n    return 0.25",
+    "async lock": "import asyncio\nlock = None\nasync def compute_score(solution_str, ground_truth):\n    global lock\n    lock = lock or asyncio.Lock()\n    async with lock:\n        await asyncio.sleep(0)\n        return 0.25",
+    "dict": "def compute_score(**kwargs):\n    return {'score': 0.25, 'acc': False, 'pred': 'x'}",
+    "numpy": "import numpy\ndef compute_score(**kwargs):\n    return numpy.float32(0.25)",
+    "numpy dict": "import numpy\ndef compute_score(**kwargs):\n    return {'score': numpy.array([0.25]).sum(), 'acc': numpy.bool_(False)}",
+    "tuple": "def compute_score(solution_str, ground_truth):\n    return 0.25, 'details', {}",
+    "batch": "def compute_score(data_sources, solution_strs, ground_truths, extra_infos):\n    return [0.25 if s == 'c' else 1 for s in solution_strs]",
+    "batch of dicts": "def compute_score(data_sources, solution_strs, ground_truths, extra_infos, **kwargs):\n    return [{'score': 0.25} for _ in solution_strs]",
+    "object": "class Grader:\n    def __call__(self, solution_str, ground_truth, extra_info):\n        return 0.25\ncompute_score = Grader()",
+    "partial": "import functools\ndef f(score, solution_str, ground_truth):\n    return score\ncompute_score = functools.partial(f, 0.25)",
+    "prints": "import sys\nprint('hello')\ndef compute_score(**kwargs):\n    print('{\"score\": 1}')\n    sys.stdout.flush()\n    return 0.25",
+    "half a surrogate": "def compute_score(**kwargs):\n    return {'score': 0.25, 'pred': '\\ud83d'}",
+    "turns": "def compute_score(extra_info, **kwargs):\n    return 0.25 if extra_info['num_turns'] == 2 and extra_info['rollout_reward_scores'] == {} else 1",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_forms_of_functions(tmp_path, form):
+    (tmp_path / "r.py").write_text(FORMS[form] + "\n")
+    results = grade([row("c", "g"), row("c", "g")], python(tmp_path / "r.py"))
+    assert scores(results) == [0.25, 0.25], results
+    assert not results[0]["correct"]
+
+
+@pytest.mark.parametrize("value, message", [("None", "None"), ("float('nan')", "nan"), ("{'acc': True}", "score"),
+                                            ("'yes'", "yes"), ("[]", "IndexError"), ("{'score': None}", "None")])
+def test_what_is_no_score_is_an_error(tmp_path, value, message):
+    (tmp_path / "r.py").write_text(f"def compute_score(**kwargs):\n    return {value}\n")
+    (result,) = grade([row("c", "g")], python(tmp_path / "r.py"), code=2)
+    assert message in result["error"], result
+
+
+def test_reward_kwargs_and_other_columns(tmp_path):
+    (tmp_path / "r.py").write_text("""
+def compute_score(data_source, solution_str, ground_truth, extra_info, bonus=0.0, names=()):
+    return bonus + extra_info["level"] + len(names)
+""")
+    reward = python(tmp_path / "r.py", reward_kwargs={"bonus": 0.5, "names": ["a", "b"]})
+    assert scores(grade([row("c", "g", extra_info={"level": 3})], reward)) == [5.5]
+
+
+def test_further_figures_are_kept(tmp_path):
+    (tmp_path / "r.py").write_text("""
+import numpy
+def compute_score(**kwargs):
+    return {"score": 1, "pairs": 3, "share": numpy.float64(0.5), "cut": True, "why": "text", "seconds": 4, "none": None}
+""")
+    (result,) = grade([row("c", "g")], python(tmp_path / "r.py"))
+    assert result["components"] == {"python": 1, "pairs": 3, "share": 0.5, "cut": 1, "python/seconds": 4}
+
+
+def test_files_inside_packages(tmp_path):
+    inner = tmp_path / "outer" / "scorers"
+    inner.mkdir(parents=True)
+    (tmp_path / "outer" / "__init__.py").write_text("import not_installed_anywhere\n")
+    (tmp_path / "outer" / "tools.py").write_text("VALUE = 0.25\n")
+    (inner / "__init__.py").write_text("")
+    (inner / "random.py").write_text("raise RuntimeError('shadows the standard library')\n")
+    (inner / "helper.py").write_text("from outer.tools import VALUE\n")
+    (inner / "scorer.py").write_text("""
+import concurrent.futures, multiprocessing, random
+from . import helper
+def work(x):
+    return x
+def compute_score(solution_str, ground_truth):
+    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(work, helper.VALUE).result()
+""")
+    assert scores(grade([row("c", "g")], python(inner / "scorer.py"))) == [0.25]
+    (tmp_path / "outer" / "__init__.py").write_text("FACTOR = 2\n")
+    (inner / "__init__.py").write_text("""
+from outer import FACTOR
+from .helper import VALUE
+def compute_score(solution_str, ground_truth):
+    return FACTOR * VALUE
+""")
+    assert scores(grade([row("c", "g")], python(inner / "__init__.py"))) == [0.5]
+    environment = {"PYTHONPATH": str(tmp_path)}
+    assert scores(grade([row("c", "g")], python("pkg://outer.scorers", environment=environment))) == [0.5]
+
+
+def test_a_json_string_of_a_parquet_row_stays_a_string(tmp_path):
+    (tmp_path / "r.py").write_text("""
+def compute_score(data_source, solution_str, ground_truth, extra_info):
+    return float(ground_truth == '["navy"]') + 2 * float(ground_truth == {"target": ["navy"]})
+""")
+    model = tmp_path / "model"
+    for truth, expected in (('["navy"]', 1.0), ({"target": ["navy"]}, 2.0)):
+        rows = [{"data_source": "d", "prompt": [{"role": "user", "content": f"1+{i}="}],
+                 "reward_model": {"style": "rule", "ground_truth": truth}, "extra_info": {"index": i}} for i in range(2)]
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "rows.parquet")
+        if not model.exists():
+            from support import tiny_model
+            model = tiny_model(tmp_path / "tiny", steps=5)[0] if (tmp_path / "tiny").mkdir() is None else model
+        longshot("eval", "--model", model, "--data", tmp_path / "rows.parquet", "--max-tokens", 4, "--reward",
+                 json.dumps(python(tmp_path / "r.py")), "--samples", tmp_path / "s.jsonl")
+        samples = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
+        assert samples and all(sample["score"] == expected for sample in samples), samples[:1]
+
+
+VERL = importlib.util.find_spec("verl")
+PROGRAM = "```python\nn = int(input())\nprint(n * 2)\n```"
+CASES = {"inputs": ["1\n", "2\n"], "outputs": ["2\n", "4\n"]}
+SCORERS = [
+    ("gsm8k.py", "compute_score", [("so #### 72", "72"), ("so #### 71", "72"), ("72", "72")]),
+    ("math_reward.py", "compute_score", [(r"\boxed{\frac{1}{2}}", r"\frac12"), (r"\boxed{3}", "2")]),
+    ("math_dapo.py", "compute_score", [("Answer: 34", "34"), ("Answer: 3", "34")]),
+    ("math_verify.py", "compute_score", [(r"\boxed{0.5}", "1/2"), (r"\boxed{0.25}", "1/2")]),
+    ("prime_code/__init__.py", "compute_score", [(PROGRAM, json.dumps(CASES)), (PROGRAM, CASES)]),
+    ("search_r1_like_qa_em.py", "compute_score",
+     [("<answer>a</answer><answer>Navy</answer>", {"target": ["navy", "blue"]}),
+      ("<answer>a</answer><answer>u</answer>", {"target": ["navy", "blue"]})]),
+    ("math_batch.py", "compute_score_batched", [(r"\boxed{2}", "2"), (r"\boxed{2}", "3")]),
+    ("__init__.py", "default_compute_score",
+     [("so #### 72", "72", "openai/gsm8k"), (r"\boxed{2}", "2", "lighteval/MATH"), ("Answer: 34", "34", "aime24"),
+      ("Answer: 35", "34", "math_dapo"), (PROGRAM, json.dumps(CASES), "apps"),
+      ("<answer>a</answer><answer>blue</answer>", {"target": ["blue"]}, "searchR1_nq")]),
+]
+RIGHT = {"gsm8k.py": [1, 0, 0], "math_reward.py": [1, 0], "math_dapo.py": [1, -1], "math_verify.py": [1, 0],
+         "prime_code/__init__.py": [1, 1], "search_r1_like_qa_em.py": [1, 0], "math_batch.py": [1, 0],
+         "__init__.py": [1, 1, 1, -1, 1, 1]}
+
+
+@pytest.mark.skipif(VERL is None, reason="verl's files are not installed")
+@pytest.mark.parametrize("file, function, cases", SCORERS, ids=[s[0] for s in SCORERS])
+def test_verls_own_scorers_run_unchanged(file, function, cases):
+    path = pathlib.Path(VERL.origin).parent / "utils" / "reward_score" / file
+    rows = [row(case[0], case[1], data_source=case[2] if len(case) > 2 else "d") for case in cases]
+    assert scores(grade(rows, python(path, function=function))) == RIGHT[file]
