@@ -20,7 +20,7 @@ namespace longshot::commands {
 namespace {
 
 struct Options {
-  std::string model, chat_template, output, samples, speculation = "off";
+  std::string model, chat_template, chat_template_args, output, samples, speculation = "off";
   std::vector<std::string> files, rewards = {"auto"}, stop;
   prompts::ColumnMapping columns;
   eval::EvalOptions eval;
@@ -54,7 +54,8 @@ Result<Loaded> load(Options& o) {
   Loaded l;
   const int threads = model::configure_compute(o.machine.threads);
   LS_ASSIGN_OR_RETURN(loop::LoadedModel model,
-                      loop::load_model(o.model, o.chat_template, o.machine.device));
+                      loop::load_model(o.model, {o.chat_template, Json(o.chat_template_args)},
+                                       o.machine.device));
   l.tokenizer = std::move(model.tokenizer);
   if (o.max_prompt_length == 0) {
     o.max_prompt_length =
@@ -188,7 +189,11 @@ void add_eval(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   command->add_option("--reward-timeout", o->reward_timeout, "seconds per judgement");
   command->add_option("--chat-template", o->chat_template,
-                      "family used instead of the model's own");
+                      "used instead of the model's own: a .jinja file, a named template, a family");
+  command->add_option("--chat-template-args", o->chat_template_args,
+                      "arguments of the chat template as JSON: {\"enable_thinking\": false}");
+  command->add_flag("--raw", [o](int64_t) { o->columns.apply_chat_template = false; },
+                    "prompts that are texts are given to the model as they are");
   command->add_option("--prompt-key", o->columns.prompt, "column of the prompt")
       ->capture_default_str();
   command->add_option("--ground-truth-key", o->columns.ground_truth,

@@ -15,6 +15,7 @@
 #include "commands/command.h"
 #include "commands/inference.h"
 #include "prompts/encode.h"
+#include "prompts/schema.h"
 #include "rollout/jobs.h"
 
 namespace longshot::commands {
@@ -35,22 +36,11 @@ struct Row {
   std::vector<data::TokenId> tokens;
 };
 
-Result<std::vector<data::Message>> messages_of(const Json& prompt, const std::string& where) {
-  std::vector<data::Message> messages;
-  for (const Json& m : prompt) {
-    data::Message message;
-    LS_ASSIGN_OR_RETURN(message.role, json_get<std::string>(m, "role", where));
-    LS_ASSIGN_OR_RETURN(message.content, json_get<std::string>(m, "content", where));
-    messages.push_back(std::move(message));
-  }
-  if (messages.empty()) return invalid_argument(where + ": 'prompt' is an empty list of messages");
-  return messages;
-}
-
 // A string is the user's message (or the text itself with --raw); a list is a chat.
-Result<std::vector<data::TokenId>> tokens_of(const Json& prompt, const Options& options,
-                                             const model::ModelFiles& files,
-                                             const std::string& where) {
+Result<std::vector<data::TokenId>> tokens_of(const prompts::Row& row, const Options& options,
+                                             const model::ModelFiles& files) {
+  const std::string& where = row.where;
+  LS_ASSIGN_OR_RETURN(const Json prompt, json_get<Json>(row.json, "prompt", where));
   if (!prompt.is_string() && !prompt.is_array()) {
     return invalid_argument(where + ": 'prompt' must be a string or a list of messages");
   }
@@ -59,24 +49,26 @@ Result<std::vector<data::TokenId>> tokens_of(const Json& prompt, const Options& 
       return invalid_argument(where + ": with --raw 'prompt' must be a string");
     return prompts::encode_raw_prompt(*files.tokenizer, prompt.get<std::string>(), where);
   }
-  std::vector<data::Message> messages;
+  tokenizer::Chat messages;
   if (prompt.is_string()) {
-    messages.push_back({"user", prompt.get<std::string>()});
+    messages.push_back({{"user", prompt.get<std::string>()}});
   } else {
-    LS_ASSIGN_OR_RETURN(messages, messages_of(prompt, where));
+    LS_ASSIGN_OR_RETURN(messages, prompts::parse_chat(prompts::ordered_column(row, "prompt"),
+                                                      where + ": 'prompt'"));
   }
   const std::string& system = options.inference.system;
   if (!system.empty() && messages.front().role != "system")
-    messages.insert(messages.begin(), {"system", system});
-  return prompts::encode_chat(*files.tokenizer, files.chat_template, messages, true, where);
+    messages.insert(messages.begin(), {{"system", system}});
+  LS_ASSIGN_OR_RETURN(const std::string arguments, prompts::template_arguments_of(row));
+  return prompts::encode_chat(*files.tokenizer, files.chat_template, messages, {true, arguments},
+                              where);
 }
 
 Result<Row> read_row(const Json& json, const Options& options, const model::ModelFiles& files,
-                     const std::string& where) {
+                     const std::string& where, const std::string& line = "") {
   Row row;
   row.json = json;
-  LS_ASSIGN_OR_RETURN(const Json prompt, json_get<Json>(json, "prompt", where));
-  LS_ASSIGN_OR_RETURN(row.tokens, tokens_of(prompt, options, files, where));
+  LS_ASSIGN_OR_RETURN(row.tokens, tokens_of({json, where, line}, options, files));
   if (row.tokens.empty()) return invalid_argument(where + ": the prompt has no tokens");
   row.id = rollout::content_id(row.tokens);
   return row;
@@ -97,7 +89,7 @@ Result<std::vector<Row>> read_rows(const Options& options, const model::ModelFil
     const std::string where = options.input + ":" + std::to_string(++number);
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     LS_ASSIGN_OR_RETURN(const Json json, parse_json(line, where));
-    LS_ASSIGN_OR_RETURN(rows.emplace_back(), read_row(json, options, files, where));
+    LS_ASSIGN_OR_RETURN(rows.emplace_back(), read_row(json, options, files, where, line));
   }
   if (rows.empty()) return invalid_argument(options.input + " holds no row");
   return rows;

@@ -15,6 +15,10 @@ void add_speculation_option(CLI::App& command, std::string& speculation) {
 
 void add_model_options(CLI::App& command, InferenceOptions& options) {
   command.add_option("--model", options.model, "Hugging Face directory or .gguf file")->required();
+  command.add_option("--chat-template", options.chat_template,
+                     "used instead of the model's own: a .jinja file, a named template, a family");
+  command.add_option("--chat-template-args", options.chat_template_args,
+                     "arguments of the chat template as JSON: {\"enable_thinking\": false}");
   command.add_option("--system", options.system,
                      "system message put before each chat that has none");
   command.add_option("--threads", options.threads, "CPU threads; 0 = all usable cores")
@@ -63,6 +67,10 @@ Result<model::ModelFiles> load_for_inference(InferenceOptions& options) {
     return invalid_argument(options.model +
                             ": the model has no tokenizer, so it can neither read nor write text");
   }
+  if (!options.chat_template.empty())
+    LS_RETURN_IF_ERROR(files.chat_template.choose(options.chat_template));
+  LS_RETURN_IF_ERROR(files.chat_template.set_arguments(options.chat_template_args)
+                         .with_context("--chat-template-args"));
   const auto& ends = files.config.eos_token_ids;
   options.sampling.stop_tokens.assign(ends.begin(), ends.end());
   return files;

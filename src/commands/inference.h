@@ -13,6 +13,7 @@ namespace longshot::commands {
 
 struct InferenceOptions {
   std::string model;   // Hugging Face directory or .gguf file
+  std::string chat_template, chat_template_args;  // instead of the model's own; JSON
   std::string system;  // first message of a chat; empty = none
   std::string device = "cpu";
   int threads = 0;  // 0 = all usable cores

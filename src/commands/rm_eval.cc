@@ -96,7 +96,7 @@ Status judge_by_reasoning(Options& o, const std::vector<prompts::JudgedRow>& row
                           const std::vector<Item>& items, std::vector<Answer>& answers) {
   LS_ASSIGN_OR_RETURN(model::ModelFiles files, load_for_inference(o.inference));
   if (!o.chat_template.empty()) {
-    LS_ASSIGN_OR_RETURN(files.chat_template, tokenizer::ChatTemplate::of_family(o.chat_template));
+    LS_RETURN_IF_ERROR(files.chat_template.choose(o.chat_template));
   }
   std::vector<data::Sample> jobs;
   std::vector<size_t> item_of;

@@ -46,7 +46,12 @@ void bind_machine(Settings& s, MachineOptions& m) {
 }
 
 void bind_model(Settings& s, ModelOptions& m) {
-  s.add("model.chat_template", &m.chat_template, "family used instead of the model's own");
+  s.add("model.chat_template", &m.chat_template,
+        "used instead of the model's own: a file NAME.jinja, a named template of the model, or a "
+        "built-in family; docs/formats.md");
+  s.add("model.chat_template_args", &m.chat_template_args,
+        "arguments of the chat template: {enable_thinking=false}; strftime_now=\"2024-07-26\" fixes "
+        "its date; a JSON text keeps the order of keys");
   s.add("model.lora_rank", &m.lora.rank,
         "low-rank adapters learn, not the model; 0 = off; docs/lora.md", at_least(0));
   s.add("model.lora_alpha", &m.lora.alpha, "an adapter counts alpha / rank times", above(0));
@@ -100,6 +105,9 @@ void bind_columns(Settings& s, prompts::ColumnMapping& c) {
   s.add("data.data_source_key", &c.data_source, "column that names the task");
   s.add("data.difficulty_key", &c.difficulty,
         "column of the difficulty; empty: extra_info.difficulty, difficulty, else 0");
+  s.add("data.apply_chat_template", &c.apply_chat_template,
+        "a prompt that is a text is the user's message where the model has a chat template; false: "
+        "the model sees the text as it is");
   s.add("data.system_prompt", &c.system_prompt,
         "system message put before every chat; empty = none");
 }

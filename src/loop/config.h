@@ -19,7 +19,8 @@ namespace longshot::loop {
 // Where weights come from, and the size of a model made from nothing.
 struct ModelOptions {
   std::string path;           // Hugging Face directory or .gguf; empty: a new model (SFT only)
-  std::string chat_template;  // a family of tokenizer/chat_template.h instead of the model's own
+  std::string chat_template;  // as tokenizer::ChatTemplate::choose() takes it; empty: the model's
+  Json chat_template_args = Json::array();  // arguments of every rendering, or a text of them
   std::string alphabet_file;  // a new model's character vocabulary
   model::LoraOptions lora;    // rank 0: all weights learn
   std::vector<std::string> lora_targets = {"all-linear"};

@@ -28,7 +28,8 @@ Result<std::vector<data::Prompt>> load_prompts(const std::vector<std::string>& f
   LS_ASSIGN_OR_RETURN(auto list, prompts::read_prompts(files, columns));
   int dropped = 0;
   LS_RETURN_IF_ERROR(
-      prompts::tokenize_prompts(list, tokenizer, chat_template, max_prompt_length, &dropped));
+      prompts::tokenize_prompts(list, tokenizer, chat_template, max_prompt_length, &dropped,
+                                columns.apply_chat_template));
   if (dropped > 0) {
     log::warn("{} prompts of {} are longer than data.max_prompt_length={} and are left out",
               dropped, list.size() + static_cast<size_t>(dropped), max_prompt_length);
@@ -234,6 +235,9 @@ Status check_inputs(const TrainConfig& config) {
   }
   LS_ASSIGN_OR_RETURN(Parts parts, make_parts(config, ""));
   LS_RETURN_IF_ERROR(parts.publisher->publish(parts.trainer->weights()).status());
+  const auto first = parts.prompts->next(1, 0);
+  log::info("a prompt as the model sees it ({} tokens):\n{}", first[0].prompt.tokens.size(),
+            parts.tokenizer->decode(first[0].prompt.tokens, false));
   log::info("model {}: {} parameters", config.model.path,
             model::parameter_count(parts.trainer->weights().config()));
   log::info("{} training prompts, {} held-out ones; {}", parts.prompts->size(),

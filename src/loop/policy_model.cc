@@ -16,6 +16,13 @@ std::string adapter_directory(const std::string& checkpoint) {
   return checkpoint + "/adapter";
 }
 
+// A table, or a text of JSON, whose order of keys stays; settings give a list of one. "" for none.
+std::string arguments_text(const Json& arguments) {
+  if (arguments.is_array() && arguments.size() == 1) return arguments_text(arguments[0]);
+  if (arguments.is_string()) return arguments.get<std::string>();
+  return arguments.empty() ? "" : dump_json(arguments);
+}
+
 // The whole model that a checkpoint holds, else the one it began with.
 std::string model_of(const ModelOptions& options, const std::string& checkpoint) {
   const bool whole = !checkpoint.empty() && std::filesystem::exists(checkpoint + "/huggingface");
@@ -32,14 +39,16 @@ Status check_finite(const model::Weights& weights) {
 }
 
 Result<LoadedModel> to_device(model::ModelFiles files, const std::string& path,
-                              const std::string& chat_template_family, const std::string& device) {
+                              const ChatTemplateChoice& chat, const std::string& device) {
   if (files.tokenizer == nullptr) {
     return invalid_argument(path + " has no tokenizer.json; it is needed to read prompts");
   }
-  if (!chat_template_family.empty()) {
-    LS_ASSIGN_OR_RETURN(files.chat_template,
-                        tokenizer::ChatTemplate::of_family(chat_template_family));
-  }
+  if (!chat.name.empty()) LS_RETURN_IF_ERROR(files.chat_template.choose(chat.name));
+  LS_RETURN_IF_ERROR(files.chat_template.set_arguments(arguments_text(chat.arguments)));
+  if (files.chat_template.depends_on_the_day())
+    log::warn(
+        "the chat template writes today's date into prompts, so they change from day to day; fix "
+        "it with model.chat_template_args={{strftime_now=\"2024-07-26\"}}");
   LS_ASSIGN_OR_RETURN(model::Weights weights,
                       model::Weights::from_host(files.config, files.weights, device));
   return LoadedModel{std::move(weights), std::move(files.tokenizer),
@@ -48,11 +57,11 @@ Result<LoadedModel> to_device(model::ModelFiles files, const std::string& path,
 
 }  // namespace
 
-Result<LoadedModel> load_model(const std::string& path, const std::string& chat_template_family,
+Result<LoadedModel> load_model(const std::string& path, const ChatTemplateChoice& chat,
                                const std::string& device) {
   LS_RETURN_IF_ERROR(model::check_device(device));
   LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_model(path));
-  return to_device(std::move(files), path, chat_template_family, device);
+  return to_device(std::move(files), path, chat, device);
 }
 
 Status choose_what_learns(const ModelOptions& options, const std::string& checkpoint, int64_t seed,
@@ -80,7 +89,7 @@ Status choose_what_learns(const ModelOptions& options, const std::string& checkp
 Result<LoadedModel> load_policy(const ModelOptions& options, const std::string& device,
                                 const std::string& checkpoint, int64_t seed) {
   LS_ASSIGN_OR_RETURN(LoadedModel loaded,
-                      load_model(model_of(options, checkpoint), options.chat_template, device));
+                      load_model(model_of(options, checkpoint), {options.chat_template, options.chat_template_args}, device));
   LS_RETURN_IF_ERROR(choose_what_learns(options, checkpoint, seed, loaded.weights));
   return loaded;
 }
@@ -91,7 +100,7 @@ Result<LoadedModel> load_reward_model(const ModelOptions& options, const std::st
   LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_any_model(path));
   if (!files.config.score_head) model::add_score_head(files, static_cast<uint64_t>(seed));
   LS_ASSIGN_OR_RETURN(LoadedModel loaded,
-                      to_device(std::move(files), path, options.chat_template, device));
+                      to_device(std::move(files), path, {options.chat_template, options.chat_template_args}, device));
   LS_RETURN_IF_ERROR(choose_what_learns(options, checkpoint, seed, loaded.weights));
   return loaded;
 }

@@ -20,8 +20,13 @@ struct LoadedModel {
   tokenizer::ChatTemplate chat_template;
 };
 
-// `path`: whatever model::read_model() reads. chat_template_family: empty = the model's own.
-Result<LoadedModel> load_model(const std::string& path, const std::string& chat_template_family,
+// Which chat template, and its arguments, a JSON object or a text of one.
+struct ChatTemplateChoice {
+  std::string name;  // as tokenizer::ChatTemplate::choose() takes it; empty = the model's own
+  Json arguments = Json::object();
+};
+// `path`: whatever model::read_model() reads.
+Result<LoadedModel> load_model(const std::string& path, const ChatTemplateChoice& chat,
                                const std::string& device);
 
 // The model of the options, or that of `checkpoint` unless it is empty, with adapter and frozen weights. `seed`: of a

@@ -22,7 +22,16 @@ Result<std::vector<TokenId>> encode_raw_prompt(const tokenizer::Tokenizer& token
                                                std::string_view text, const std::string& where);
 Result<std::vector<TokenId>> encode_chat(const tokenizer::Tokenizer& tokenizer,
                                          const tokenizer::ChatTemplate& chat_template,
-                                         const std::vector<data::Message>& messages,
-                                         bool add_generation_prompt, const std::string& where);
+                                         const tokenizer::Chat& chat,
+                                         const tokenizer::ChatOptions& options,
+                                         const std::string& where);
+inline Result<std::vector<TokenId>> encode_chat(const tokenizer::Tokenizer& tokenizer,
+                                                const tokenizer::ChatTemplate& chat_template,
+                                                const std::vector<data::Message>& messages,
+                                                bool add_generation_prompt,
+                                                const std::string& where) {
+  return encode_chat(tokenizer, chat_template, tokenizer::chat_of(messages),
+                     tokenizer::ChatOptions{add_generation_prompt}, where);
+}
 
 }  // namespace longshot::prompts

@@ -25,6 +25,7 @@ struct ColumnMapping {
       ground_truth;  // empty: reward_model.ground_truth, else ground_truth, answer, solution
   std::string data_source = "data_source";
   std::string difficulty;     // empty: extra_info.difficulty, else difficulty, else 0
+  bool apply_chat_template = true;  // texts too, as the user's message
   std::string system_prompt;  // text put before every chat as a system message; empty = none
 };
 
@@ -32,6 +33,8 @@ struct ColumnMapping {
 struct Row {
   Json json;
   std::string where;
+  // The line itself where it mentions tools: chat templates write the keys of tools in their order.
+  std::string text = {};
 };
 // Hands over the rows of the files one by one, so that a large file is never in memory as JSON as a
 // whole. Stops at the first error, its own or that of `use`. "-" is stdin; a FIFO is read to its
@@ -46,12 +49,13 @@ Result<std::vector<Row>> read_rows(const std::vector<std::string>& files);
 Result<std::vector<data::Prompt>> read_prompts(const std::vector<std::string>& files,
                                                const ColumnMapping& mapping);
 
-// Fills Prompt::tokens by the chat template (or the raw text, with leading BOS where the tokenizer
-// has one). Prompts longer than max_prompt_length are dropped and counted in `dropped` (verl's
+// Fills Prompt::tokens by the chat template. A text is the user's message where the model has a
+// template and `apply_chat_template` is set, which a warning counts; else it is encoded as it is,
+// with leading BOS where the tokenizer has one. Prompts longer than max_prompt_length are dropped and counted in `dropped` (verl's
 // filter_overlong_prompts).
 Status tokenize_prompts(std::vector<data::Prompt>& prompts, const tokenizer::Tokenizer& tokenizer,
                         const tokenizer::ChatTemplate& chat_template, int max_prompt_length,
-                        int* dropped);
+                        int* dropped, bool apply_chat_template = true);
 
 // One supervised row (SFT): loss on response tokens only.
 // Schemas: TRL messages (every assistant turn is trained on), prompt+completion (strings or message

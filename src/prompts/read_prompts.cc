@@ -41,14 +41,16 @@ Status check_form(const Row& row, const ColumnMapping& mapping) {
   }
 }
 
-Status parse_prompt_text(const Row& row, const ColumnMapping& mapping, data::Prompt& prompt) {
+Status parse_prompt_text(const Row& row, const ColumnMapping& mapping, data::Prompt& prompt,
+                         tokenizer::Chat& chat) {
   const Json& value = row.json[mapping.prompt];
   const std::string place = row.where + ": '" + mapping.prompt + "'";
   if (value.is_string()) {
     prompt.text = value.get<std::string>();
     if (prompt.text.empty()) return invalid_argument(place + " is empty");
   } else {
-    LS_ASSIGN_OR_RETURN(prompt.messages, parse_messages(value, place));
+    LS_ASSIGN_OR_RETURN(chat, parse_chat(ordered_column(row, mapping.prompt), place));
+    prompt.messages.assign(chat.begin(), chat.end());
     if (prompt.messages.back().role == "assistant") {
       return invalid_argument(place + " ends with an assistant turn: nothing is left to answer");
     }
@@ -60,6 +62,7 @@ Status parse_prompt_text(const Row& row, const ColumnMapping& mapping, data::Pro
   }
   if (prompt.messages.empty()) prompt.messages.push_back({"user", std::exchange(prompt.text, "")});
   prompt.messages.insert(prompt.messages.begin(), {"system", mapping.system_prompt});
+  if (!chat.empty()) chat.insert(chat.begin(), {prompt.messages.front()});
   return ok_status();
 }
 
@@ -135,6 +138,8 @@ Result<std::string> make_id(const Row& row, const data::Prompt& prompt) {
   for (const data::Message& m : prompt.messages) {
     hash = hash_combine(hash, hash_combine(hash64(m.role), hash64(m.content)));
   }
+  if (prompt.extra_info.contains("chat_template"))
+    hash = hash_combine(hash, hash64(dump_json(prompt.extra_info["chat_template"])));
   return fmt::format("{}{:016x}", source, hash);
 }
 
@@ -180,7 +185,8 @@ struct ParsedRow {
 Result<ParsedRow> parse_row(const Row& row, const ColumnMapping& mapping) {
   LS_RETURN_IF_ERROR(check_form(row, mapping));
   ParsedRow out;
-  LS_RETURN_IF_ERROR(parse_prompt_text(row, mapping, out.prompt));
+  tokenizer::Chat chat;
+  LS_RETURN_IF_ERROR(parse_prompt_text(row, mapping, out.prompt, chat));
   LS_ASSIGN_OR_RETURN(out.prompt.data_source,
                       json_get_or<std::string>(row.json, mapping.data_source, "", row.where));
   LS_ASSIGN_OR_RETURN(const Answer answer, find_answer(row, mapping));
@@ -192,6 +198,8 @@ Result<ParsedRow> parse_row(const Row& row, const ColumnMapping& mapping) {
   }
   LS_ASSIGN_OR_RETURN(out.prompt.difficulty, find_difficulty(row, mapping));
   LS_ASSIGN_OR_RETURN(out.prompt.extra_info, collect_extra(row, mapping, answer.column));
+  LS_ASSIGN_OR_RETURN(const std::string arguments, template_arguments_of(row));
+  keep_template_data(chat, arguments, out.prompt);
   LS_ASSIGN_OR_RETURN(out.prompt.id, make_id(row, out.prompt));
   return out;
 }

@@ -37,7 +37,8 @@ Status read_jsonl(const std::string& path, std::string_view text, const Use& use
                               std::string(json.type_name()) +
                               " (one object a line, no enclosing list)");
     }
-    LS_RETURN_IF_ERROR(use({std::move(json), std::move(where)}));
+    const bool ordered = line.find("\"tool") != std::string_view::npos;
+    LS_RETURN_IF_ERROR(use({std::move(json), std::move(where), ordered ? std::string(line) : ""}));
   }
   return ok_status();
 }

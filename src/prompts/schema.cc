@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "tokenizer/chat_values.h"
+
 namespace longshot::prompts {
 namespace {
 
@@ -20,23 +22,6 @@ std::string prompt_hint(const Json& row) {
                        column);
   }
   return "";
-}
-
-Result<std::string> parse_content(const Json& content, const std::string& where) {
-  if (content.is_string()) return content.get<std::string>();
-  if (!content.is_array()) {
-    return invalid_argument(where + ": 'content' must be a string or a list of text parts");
-  }
-  std::string text;
-  for (const Json& part : content) {
-    if (!part.is_object() || part.value("type", Json()) != Json("text") || !part.contains("text") ||
-        !part["text"].is_string()) {
-      return invalid_argument(where + ": 'content' holds a part that is not text; " +
-                              "only text can be trained on");
-    }
-    text += part["text"].get<std::string>();
-  }
-  return text;
 }
 
 }  // namespace
@@ -83,23 +68,72 @@ Result<Schema> detect_schema(const Row& row, const std::string& prompt_column) {
                   row.where, column_list(json), prompt_column, prompt_hint(json)));
 }
 
-Result<std::vector<data::Message>> parse_messages(const Json& list, const std::string& where) {
+Result<tokenizer::Chat> parse_chat(const OrderedJson& list, const std::string& where) {
   if (!list.is_array() || list.empty()) {
     return invalid_argument(where + ": a chat must be a list of messages that is not empty");
   }
-  std::vector<data::Message> messages;
-  for (const Json& item : list) {
-    const std::string place = fmt::format("{}: message {}", where, messages.size() + 1);
-    data::Message message;
-    LS_ASSIGN_OR_RETURN(message.role, json_get<std::string>(item, "role", place));
-    if (!item.contains("content")) return invalid_argument(place + ": key 'content' is missing");
-    LS_ASSIGN_OR_RETURN(message.content, parse_content(item["content"], place));
-    if (has(item, "tool_calls")) {
-      return invalid_argument(place + ": tool calls are not supported; remove 'tool_calls'");
-    }
-    messages.push_back(std::move(message));
+  tokenizer::Chat chat;
+  for (const OrderedJson& item : list) {
+    const std::string place = fmt::format("{}: message {}", where, chat.size() + 1);
+    LS_ASSIGN_OR_RETURN(tokenizer::ChatMessage message, tokenizer::message_of(item, place));
+    chat.push_back(std::move(message));
   }
-  return messages;
+  return chat;
+}
+
+Result<std::vector<data::Message>> parse_messages(const Json& list, const std::string& where) {
+  LS_ASSIGN_OR_RETURN(const tokenizer::Chat chat, parse_chat(OrderedJson(list), where));
+  return std::vector<data::Message>(chat.begin(), chat.end());
+}
+
+OrderedJson ordered_column(const Row& row, const std::string& column) {
+  if (row.text.empty()) return OrderedJson(row.json[column]);
+  OrderedJson ordered = OrderedJson::parse(row.text, nullptr, false);
+  return std::move(ordered[column]);
+}
+
+Result<std::string> template_arguments_of(const Row& row) {
+  OrderedJson arguments = OrderedJson::object();
+  for (const char* column : {"tools", "documents", "chat_template_kwargs"}) {
+    if (!has(row.json, column)) continue;
+    const std::string where = row.where + ": '" + column + "'";
+    OrderedJson value = ordered_column(row, column);
+    if (value.is_string()) {
+      if (value.get_ref<const std::string&>().empty()) continue;
+      LS_RETURN_IF_ERROR(parse_json(value.get<std::string>(), where).status());
+      value = OrderedJson::parse(value.get<std::string>(), nullptr, false);
+    }
+    const bool named = std::string_view(column) == "chat_template_kwargs";
+    if (named ? !value.is_object() : !value.is_array())
+      return invalid_argument(where + (named ? " must be an object" : " must be a list"));
+    if (!named) {
+      if (!value.empty()) arguments[column] = std::move(value);
+      continue;
+    }
+    for (const auto& item : value.items()) arguments[item.key()] = item.value();
+  }
+  return arguments.empty() ? std::string() : dump_json(arguments);
+}
+
+void keep_template_data(const tokenizer::Chat& chat, const std::string& arguments,
+                        data::Prompt& prompt) {
+  Json messages = Json::object();
+  for (size_t i = 0; i < chat.size(); ++i)
+    if (!chat[i].json.empty()) messages[std::to_string(i)] = chat[i].json;
+  if (messages.empty() && arguments.empty()) return;
+  prompt.extra_info["chat_template"] = {{"arguments", arguments}, {"messages", messages}};
+}
+
+Result<std::string> restore_template_data(const data::Prompt& prompt, tokenizer::Chat& chat) {
+  const auto kept = prompt.extra_info.is_object() ? prompt.extra_info.find("chat_template")
+                                                  : prompt.extra_info.end();
+  if (kept == prompt.extra_info.end() || !kept->is_object() || !kept->contains("messages"))
+    return std::string();
+  for (const auto& item : kept->at("messages").items()) {
+    const size_t i = std::stoul(item.key());
+    if (i < chat.size()) chat[i].json = item.value().get<std::string>();
+  }
+  return kept->value("arguments", std::string());
 }
 
 Result<std::string> text_of(const Json& value, const std::string& where) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "prompts/encode.h"
 #include "prompts/prompts.h"
 #include "prompts/schema.h"
@@ -10,12 +11,13 @@
 namespace longshot::prompts {
 namespace {
 
-using data::Message;
+using Message = tokenizer::ChatMessage;
 
 struct Encoder {
   const tokenizer::Tokenizer& tokenizer;
   const tokenizer::ChatTemplate& chat_template;
   TokenId eos;
+  std::string arguments = {};  // the row's own for the template
 };
 
 void append(SupervisedExample& example, const std::vector<TokenId>& ids, bool trained) {
@@ -39,7 +41,7 @@ size_t end_of_turn(const std::vector<TokenId>& ids, const tokenizer::Tokenizer& 
 Result<std::string> render(const Encoder& encoder, const std::vector<Message>& messages,
                            size_t count, bool open_turn, const std::string& where) {
   const std::vector<Message> head(messages.begin(), messages.begin() + static_cast<long>(count));
-  auto text = encoder.chat_template.render(head, open_turn);
+  auto text = encoder.chat_template.render_chat(head, {open_turn, encoder.arguments});
   if (!text.ok()) return text.status().with_context(where);
   return text;
 }
@@ -64,6 +66,43 @@ Result<Turn> locate_turn(const Encoder& encoder, const std::vector<Message>& mes
   return Turn{before.size(), after.size()};
 }
 
+// The template's own {% generation %} marks say what is trained on, from message `first` on.
+Result<SupervisedExample> encode_marked(const Encoder& encoder,
+                                        const std::vector<Message>& messages, size_t first,
+                                        const std::string& where) {
+  const tokenizer::ChatOptions options{false, encoder.arguments};
+  const auto marked = [&](size_t count) {
+    const std::vector<Message> head(messages.begin(), messages.begin() + static_cast<long>(count));
+    return encoder.chat_template.render_marked(head, options);
+  };
+  auto whole = marked(messages.size());
+  if (!whole.ok()) return whole.status().with_context(where);
+  size_t skipped = 0;  // spans of the prompt's own assistant turns
+  if (first > 0) {
+    const auto prompt = marked(first);
+    if (!prompt.ok()) return prompt.status().with_context(where);
+    skipped = prompt->generations.size();
+  }
+  SupervisedExample example;
+  size_t done = 0;
+  const std::string_view text = whole->text;
+  for (size_t i = skipped; i < whole->generations.size(); ++i) {
+    const auto [begin, end] = whole->generations[i];
+    if (begin == end) continue;
+    LS_ASSIGN_OR_RETURN(const auto before,
+                        encode_text(encoder.tokenizer, text.substr(done, begin - done), where));
+    append(example, before, false);
+    LS_ASSIGN_OR_RETURN(const auto spoken,
+                        encode_text(encoder.tokenizer, text.substr(begin, end - begin), where));
+    append(example, spoken, true);
+    done = end;
+  }
+  if (done == 0)
+    return invalid_argument(where +
+                            ": the chat template marks nothing of this row by {% generation %}");
+  return example;
+}
+
 // Trains on the assistant turns from message `first` on. The text before,
 // within and after each turn is encoded piece by piece: these are the ids a
 // rollout works with (prompt ids, then response ids), even where the tokenizer
@@ -72,6 +111,8 @@ Result<SupervisedExample> encode_turns(const Encoder& encoder, const std::vector
                                        size_t first, const std::string& where) {
   LS_ASSIGN_OR_RETURN(const std::string full,
                       render(encoder, messages, messages.size(), false, where));
+  if (encoder.chat_template.marks_generations())
+    return encode_marked(encoder, messages, first, where);
   SupervisedExample example;
   size_t done = 0, trained_end = 0;  // characters of `full`, tokens
   for (size_t i = first; i < messages.size(); ++i) {
@@ -80,7 +121,8 @@ Result<SupervisedExample> encode_turns(const Encoder& encoder, const std::vector
     if (trained_end == 0) {
       const std::vector<Message> head(messages.begin(), messages.begin() + static_cast<long>(i));
       LS_ASSIGN_OR_RETURN(const auto ids,
-                          encode_chat(encoder.tokenizer, encoder.chat_template, head, true, where));
+                          encode_chat(encoder.tokenizer, encoder.chat_template, head,
+                                      {true, encoder.arguments}, where));
       append(example, ids, false);
     } else {
       const auto between = std::string_view(full).substr(done, turn.begin - done);
@@ -116,20 +158,21 @@ Result<SupervisedExample> encode_pair(const Encoder& encoder, const std::string&
   return example;
 }
 
-Result<SupervisedExample> encode_completion(const Encoder& encoder, const Json& prompt,
-                                            const Json& completion, const std::string& where) {
+Result<SupervisedExample> encode_completion(const Encoder& encoder, const OrderedJson& prompt,
+                                            const OrderedJson& completion,
+                                            const std::string& where) {
   if (prompt.is_string() && completion.is_string()) {
     return encode_pair(encoder, prompt.get<std::string>(), completion.get<std::string>(), where);
   }
   if (prompt.is_string()) {
     return invalid_argument(where + ": the prompt is a string, so the completion must be one too");
   }
-  LS_ASSIGN_OR_RETURN(auto messages, parse_messages(prompt, where + ": 'prompt'"));
+  LS_ASSIGN_OR_RETURN(auto messages, parse_chat(prompt, where + ": 'prompt'"));
   const size_t first = messages.size();
   if (completion.is_string()) {
-    messages.push_back({"assistant", completion.get<std::string>()});
+    messages.push_back({{"assistant", completion.get<std::string>()}});
   } else {
-    LS_ASSIGN_OR_RETURN(auto answer, parse_messages(completion, where + ": 'completion'"));
+    LS_ASSIGN_OR_RETURN(auto answer, parse_chat(completion, where + ": 'completion'"));
     messages.insert(messages.end(), answer.begin(), answer.end());
   }
   return encode_turns(encoder, messages, first, where);
@@ -158,19 +201,23 @@ Result<SupervisedExample> encode_verl(const Encoder& encoder, const Row& row) {
                             ": no text to train on; expected a string in 'response' or " +
                             "'extra_info.answer' beside 'prompt', or a 'completion' column");
   }
-  return encode_completion(encoder, json["prompt"], response, row.where);
+  return encode_completion(encoder, ordered_column(row, "prompt"), OrderedJson(response),
+                           row.where);
 }
 
-Result<SupervisedExample> encode_row(const Encoder& encoder, const Row& row) {
+Result<SupervisedExample> encode_row(const Encoder& shared, const Row& row) {
+  Encoder encoder = shared;
+  LS_ASSIGN_OR_RETURN(encoder.arguments, template_arguments_of(row));
   LS_ASSIGN_OR_RETURN(const Schema schema, detect_schema(row));
   switch (schema) {
     case Schema::messages: {
       LS_ASSIGN_OR_RETURN(const auto messages,
-                          parse_messages(row.json["messages"], row.where + ": 'messages'"));
+                          parse_chat(ordered_column(row, "messages"), row.where + ": 'messages'"));
       return encode_turns(encoder, messages, 0, row.where);
     }
     case Schema::prompt_completion:
-      return encode_completion(encoder, row.json["prompt"], row.json["completion"], row.where);
+      return encode_completion(encoder, ordered_column(row, "prompt"),
+                               ordered_column(row, "completion"), row.where);
     case Schema::text:
       return encode_plain(encoder, row);
     case Schema::verl:
@@ -196,6 +243,14 @@ Result<std::vector<SupervisedExample>> read_supervised(const std::vector<std::st
   *dropped = 0;
   const Encoder encoder{tokenizer, chat_template, eos};
   std::vector<SupervisedExample> examples;
+  const auto texts = std::count_if(rows.begin(), rows.end(), [](const Row& row) {
+    return has(row.json, "prompt") && row.json["prompt"].is_string();
+  });
+  if (texts > 0 && !chat_template.is_plain())
+    log::warn(
+        "the model has a chat template: {} of {} rows are pairs of texts, which are trained on as "
+        "they are; give 'messages' to train on chats",
+        texts, rows.size());
   for (const Row& row : rows) {
     LS_ASSIGN_OR_RETURN(SupervisedExample example, encode_row(encoder, row));
     if (static_cast<int>(example.tokens.size()) > max_length) {

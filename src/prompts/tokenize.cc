@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "prompts/encode.h"
 #include "prompts/prompts.h"
+#include "prompts/schema.h"
 
 namespace longshot::prompts {
 namespace {
@@ -57,28 +59,43 @@ Result<std::vector<TokenId>> encode_raw_prompt(const tokenizer::Tokenizer& token
 
 Result<std::vector<TokenId>> encode_chat(const tokenizer::Tokenizer& tokenizer,
                                          const tokenizer::ChatTemplate& chat_template,
-                                         const std::vector<data::Message>& messages,
-                                         bool add_generation_prompt, const std::string& where) {
-  auto ids = chat_template.encode(tokenizer, messages, add_generation_prompt);
+                                         const tokenizer::Chat& chat,
+                                         const tokenizer::ChatOptions& options,
+                                         const std::string& where) {
+  auto ids = chat_template.encode_chat(tokenizer, chat, options);
   if (!ids.ok()) return ids.status().with_context(where);
   std::string contents;
-  for (const data::Message& message : messages) contents += message.content;
+  for (const auto& message : chat) contents += message.content + message.json;
   LS_RETURN_IF_ERROR(check_known(tokenizer, *ids, contents, where));
   return ids;
 }
 
 Status tokenize_prompts(std::vector<data::Prompt>& prompts, const tokenizer::Tokenizer& tokenizer,
                         const tokenizer::ChatTemplate& chat_template, int max_prompt_length,
-                        int* dropped) {
+                        int* dropped, bool apply_chat_template) {
   *dropped = 0;
   size_t kept = 0;
+  const bool wraps = apply_chat_template && !chat_template.is_plain();
+  const auto texts = std::count_if(prompts.begin(), prompts.end(),
+                                   [](const data::Prompt& p) { return p.messages.empty(); });
+  if (wraps && texts > 0)
+    log::warn(
+        "the model has a chat template: {} of {} prompts are plain text and become the user's "
+        "message; data.apply_chat_template=false leaves them as they are",
+        texts, prompts.size());
   for (size_t i = 0; i < prompts.size(); ++i) {
     data::Prompt& prompt = prompts[i];
     const std::string where = "prompt '" + prompt.id + "'";
-    LS_ASSIGN_OR_RETURN(prompt.tokens,
-                        prompt.messages.empty()
-                            ? encode_raw_prompt(tokenizer, prompt.text, where)
-                            : encode_chat(tokenizer, chat_template, prompt.messages, true, where));
+    const bool text = prompt.messages.empty();
+    const std::vector<data::Message> turn = {{"user", prompt.text}};
+    if (text && !wraps) {
+      LS_ASSIGN_OR_RETURN(prompt.tokens, encode_raw_prompt(tokenizer, prompt.text, where));
+    } else {
+      tokenizer::Chat chat = tokenizer::chat_of(text ? turn : prompt.messages);
+      LS_ASSIGN_OR_RETURN(const std::string arguments, restore_template_data(prompt, chat));
+      LS_ASSIGN_OR_RETURN(prompt.tokens,
+                          encode_chat(tokenizer, chat_template, chat, {true, arguments}, where));
+    }
     if (prompt.tokens.empty()) return invalid_argument(where + " has no tokens");
     if (static_cast<int>(prompt.tokens.size()) > max_prompt_length) {
       ++*dropped;

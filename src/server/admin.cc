@@ -51,14 +51,18 @@ Reply tokenize(const Context& context, const Call& call) {
   fields.ignore({"model"});
   const auto prompt = fields.string("prompt");
   const bool special = fields.boolean("add_special_tokens", true);
-  const bool answer = fields.boolean("add_generation_prompt", true);
-  std::vector<data::Message> messages;
-  if (!prompt) messages = read_messages(fields);
+  tokenizer::Chat messages;
+  tokenizer::ChatOptions options;
+  if (!prompt) {
+    messages = read_messages(fields, call.body);
+    options = read_chat_options(fields, call.body);
+  }
   if (prompt) fields.only("messages", {});
+  if (prompt) fields.ignore({"add_generation_prompt"});
   fields.finish();
   if (!fields.ok()) return error_reply(fields.error());
   const auto tokens = !prompt   ? prompts::encode_chat(context.tokenizer, context.chat_template,
-                                                       messages, answer, "messages")
+                                                       messages, options, "messages")
                       : special ? prompts::encode_raw_prompt(context.tokenizer, *prompt, "prompt")
                                 : prompts::encode_text(context.tokenizer, *prompt, "prompt");
   if (!tokens.ok()) return error_reply(error_of(tokens.status()));

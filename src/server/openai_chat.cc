@@ -4,40 +4,50 @@
 
 #include "prompts/encode.h"
 #include "server/openai.h"
+#include "tokenizer/chat_values.h"
 
 namespace longshot::server {
 namespace {
 
-// Text of a message's content, a string or a list of {"type": "text", "text": ...}; nothing if it is anything else.
-std::optional<std::string> content_text(const Json& content) {
-  if (content.is_string()) return content.get<std::string>();
-  if (!content.is_array()) return std::nullopt;
-  std::string text;
-  for (const Json& part : content) {
-    const bool is_text = part.is_object() && part.value("type", Json()) == "text" &&
-                         part.contains("text") && part["text"].is_string();
-    if (!is_text) return std::nullopt;
-    text += part["text"].get<std::string>();
-  }
-  return text;
+tokenizer::ChatMessage read_message(Fields& fields, const OrderedJson& json, const std::string& where) {
+  OrderedJson given = json;
+  if (given.is_object() && given.contains("role") && given["role"] == "developer")
+    given["role"] = "system";  // OpenAI's newer name for it
+  auto message = tokenizer::message_of(given, where);
+  if (message.ok()) return std::move(*message);
+  const std::string& why = message.status().message();
+  const auto about = [&](const char* key) { return why.find(key) != std::string::npos; };
+  const std::string member = about("'content'") ? ".content" : about("'role'") ? ".role" : "";
+  fields.fail(ApiError{.message = why, .param = where + member});
+  return {};
 }
 
-data::Message read_message(Fields& fields, const Json& json, const std::string& where) {
-  Fields message(json, where + ".");
-  data::Message out;
-  out.role = message.string("role").value_or("");
-  if (out.role == "developer") out.role = "system";  // OpenAI's newer name for it
-  if (out.role != "system" && out.role != "user" && out.role != "assistant") {
-    message.fail("role", "must be system, developer, user or assistant");
+// A value of the request with its keys in their order, which templates write into prompts.
+OrderedJson ordered(const std::string& body, const std::string& key, const Json& value) {
+  OrderedJson whole = OrderedJson::parse(body, nullptr, false);
+  if (!whole.is_object() || !whole.contains(key)) return OrderedJson(value);
+  return std::move(whole[key]);
+}
+
+// What the request gives to the chat template: tools (unless tool_choice is none), documents, and
+// the members of chat_template_kwargs, as vLLM has them.
+std::string read_arguments(Fields& fields, const std::string& body) {
+  OrderedJson arguments = OrderedJson::object();
+  const bool no_tools = fields.any("tool_choice").value_or(Json()) == "none";
+  for (const char* key : {"tools", "documents"}) {
+    const auto list = fields.any(key);
+    if (!list) continue;
+    if (!list->is_array()) fields.fail(key, "must be a list");
+    if (!list->empty() && !(no_tools && std::string_view(key) == "tools"))
+      arguments[key] = ordered(body, key, *list);
   }
-  const auto text = content_text(message.any("content").value_or(Json()));
-  if (!text) message.fail("content", "must be a string or a list of text parts");
-  out.content = text.value_or("");
-  message.only("refusal", {});
-  message.only("tool_calls", {Json::array()});
-  message.finish();
-  if (!message.ok()) fields.fail(message.error());
-  return out;
+  const auto more = fields.any("chat_template_kwargs");
+  if (more && !more->is_object()) fields.fail("chat_template_kwargs", "must be an object");
+  if (more && more->is_object()) {
+    const OrderedJson members = ordered(body, "chat_template_kwargs", *more);
+    for (const auto& item : members.items()) arguments[item.key()] = item.value();
+  }
+  return arguments.empty() ? std::string() : dump_json(arguments);
 }
 
 class ChatFormat : public Format {
@@ -87,21 +97,32 @@ class ChatFormat : public Format {
 
 }  // namespace
 
-std::vector<data::Message> read_messages(Fields& fields) {
+tokenizer::Chat read_messages(Fields& fields, const std::string& body) {
   const auto list = fields.any("messages");
-  std::vector<data::Message> messages;
+  tokenizer::Chat messages;
   if (!list || !list->is_array() || list->empty()) {
     fields.fail("messages", "must be a list of at least one message");
     return messages;
   }
-  for (size_t i = 0; i < list->size(); ++i)
-    messages.push_back(read_message(fields, (*list)[i], fmt::format("messages[{}]", i)));
+  const OrderedJson chat = ordered(body, "messages", *list);
+  for (size_t i = 0; i < chat.size(); ++i)
+    messages.push_back(read_message(fields, chat[i], fmt::format("messages[{}]", i)));
   return messages;
 }
 
-OpenAiParams parse_chat(Fields& fields, const Context& context) {
+tokenizer::ChatOptions read_chat_options(Fields& fields, const std::string& body) {
+  tokenizer::ChatOptions options;
+  options.continue_final_message = fields.boolean("continue_final_message", false);
+  options.add_generation_prompt =
+      fields.boolean("add_generation_prompt", !options.continue_final_message);
+  options.arguments = read_arguments(fields, body);
+  return options;
+}
+
+OpenAiParams parse_chat(Fields& fields, const Context& context, const std::string& body) {
   OpenAiParams params = read_openai(fields, context);
-  std::vector<data::Message> messages = read_messages(fields);
+  tokenizer::Chat messages = read_messages(fields, body);
+  const tokenizer::ChatOptions options = read_chat_options(fields, body);
   params.logprobs = fields.boolean("logprobs", false);
   const int64_t top = fields.integer("top_logprobs", 0, 20).value_or(0);
   if (top > 0 && !params.logprobs) fields.fail("top_logprobs", "needs 'logprobs' to be true");
@@ -109,16 +130,16 @@ OpenAiParams parse_chat(Fields& fields, const Context& context) {
   auto max_tokens = fields.integer("max_completion_tokens", 1, INT32_MAX);
   const auto older_name = fields.integer("max_tokens", 1, INT32_MAX);
   if (!max_tokens) max_tokens = older_name;
-  for (const char* key : {"tools", "functions"}) fields.only(key, {Json::array()});
+  fields.only("functions", {Json::array()});
   for (const char* key : {"tool_choice", "function_call"}) fields.only(key, {"none", "auto"});
   fields.only("modalities", {{"text"}});
   fields.ignore({"parallel_tool_calls"});
   fields.finish();
   if (!fields.ok()) return params;
   if (!context.system.empty() && messages.front().role != "system")
-    messages.insert(messages.begin(), {"system", context.system});
+    messages.insert(messages.begin(), {{"system", context.system}});
   auto prompt =
-      prompts::encode_chat(context.tokenizer, context.chat_template, messages, true, "messages");
+      prompts::encode_chat(context.tokenizer, context.chat_template, messages, options, "messages");
   if (!prompt.ok()) {
     fields.fail(ApiError{.message = prompt.status().message(), .param = "messages"});
     return params;
@@ -130,7 +151,7 @@ OpenAiParams parse_chat(Fields& fields, const Context& context) {
 
 Reply chat_completions(const Context& context, const Call& call) {
   Fields fields(call.body);
-  const OpenAiParams params = parse_chat(fields, context);
+  const OpenAiParams params = parse_chat(fields, context, call.body);
   if (!fields.ok()) return error_reply(fields.error());
   return answer(context, call, params, std::make_shared<ChatFormat>());
 }

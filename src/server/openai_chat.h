@@ -9,8 +9,11 @@
 namespace longshot::server {
 
 // The messages of `messages`; content may be a string or a list of text parts. An error goes to `fields`.
-std::vector<data::Message> read_messages(Fields& fields);
-OpenAiParams parse_chat(Fields& fields, const Context& context);
+// `body`: the request's text, for the order of keys in tools and tool calls.
+tokenizer::Chat read_messages(Fields& fields, const std::string& body);
+// add_generation_prompt, continue_final_message, tools, documents, chat_template_kwargs.
+tokenizer::ChatOptions read_chat_options(Fields& fields, const std::string& body);
+OpenAiParams parse_chat(Fields& fields, const Context& context, const std::string& body);
 Reply chat_completions(const Context& context, const Call& call);
 
 }  // namespace longshot::server

@@ -1,5 +1,6 @@
 #include "server/openai.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "server/generate.h"
@@ -132,12 +133,24 @@ TEST(Chat, TopLogprobsHoldTheChosenTokenOfAGreedyAnswer) {
   }
 }
 
+TEST(Chat, ToolsAndArgumentsReachTheTemplate) {
+  TestServer server;
+  server.chat_template = tokenizer::ChatTemplate::from_jinja(
+      "{{ raise_exception(tools | tojson ~ enable_thinking ~ messages[0].name) }}");
+  const Json body = chat_body({{"tools", {{{"type", "function"}}}},
+                               {"chat_template_kwargs", {{"enable_thinking", false}}},
+                               {"messages", {{{"role", "tool"}, {"content", "x"}, {"name", "n"}}}}});
+  const Json answer = error(chat_completions(server.context, call_with(body)), 400);
+  EXPECT_THAT(answer["message"].get<std::string>(),
+              testing::HasSubstr("[{\"type\": \"function\"}]Falsen"));
+}
+
 TEST(Chat, WhatIsNotOfferedIsRefusedByName) {
   TestServer server;
   const auto param = [&](const Json& more) {
     return error(chat_completions(server.context, call_with(chat_body(more))), 400)["param"];
   };
-  EXPECT_EQ(param({{"tools", {{{"type", "function"}}}}}), "tools");
+  EXPECT_EQ(param({{"tools", {{{"type", "function"}}}}}), "messages");  // plain takes none
   EXPECT_EQ(param({{"frequency_penalty", 0.5}}), "frequency_penalty");
   EXPECT_EQ(param({{"logit_bias", {{"5", 1}}}}), "logit_bias");
   EXPECT_EQ(param({{"response_format", {{"type", "json_object"}}}}), "response_format");
@@ -148,7 +161,7 @@ TEST(Chat, WhatIsNotOfferedIsRefusedByName) {
   EXPECT_EQ(param({{"stop", ""}}), "stop");
   EXPECT_EQ(param({{"stream_options", {{"include_usage", true}}}}), "stream_options");
   EXPECT_EQ(param({{"messages", Json::array()}}), "messages");
-  EXPECT_EQ(param({{"messages", {{{"role", "tool"}, {"content", "x"}}}}}), "messages[0].role");
+  EXPECT_EQ(param({{"messages", {{{"role", "tool"}, {"content", "x"}}}}}), "messages");
   EXPECT_EQ(param({{"messages", {{{"role", "user"}, {"content", {{{"type", "image_url"}}}}}}}}),
             "messages[0].content");
   EXPECT_EQ(ok(chat_completions(server.context, call_with(chat_body({{"frequency_penalty", 0},

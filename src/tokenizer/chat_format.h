@@ -13,8 +13,7 @@ struct ChatRequest {
   const std::vector<data::Message>& messages;  // roles: system, user, assistant
   bool add_generation_prompt;
   const std::string& default_system;
-  const std::string& bos;
-  const std::string& eos;
+  std::string bos, eos;
 };
 
 struct ChatFormat {

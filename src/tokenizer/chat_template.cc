@@ -1,9 +1,13 @@
 #include "tokenizer/chat_template.h"
 
-#include <filesystem>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ctime>
 
 #include "base/fs.h"
 #include "tokenizer/chat_format.h"
+#include "tokenizer/chat_template_files.h"
 
 namespace longshot::tokenizer {
 namespace {
@@ -14,71 +18,41 @@ constexpr const char* kSmolLm =
     "You are a helpful AI assistant named SmolLM, trained by Hugging Face";
 constexpr const char* kQwen =
     "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.";
+constexpr const char* kClock = "strftime_now";
+// transformers marks the end of a message to continue by the same text.
+constexpr const char* kContinueMark = "CONTINUE_FINAL_MESSAGE_TAG ";
 
-bool has(const std::string& text, const char* part) {
-  return text.find(part) != std::string::npos;
-}
-
-Status unknown_template(const std::string& why) {
-  return invalid_argument("chat template not recognised (" + why +
-                          "); supported families: " + kFamilies);
-}
-
-// Resolves the escapes of a Jinja string literal.
-std::string unescape(const std::string& literal) {
-  std::string out;
-  for (size_t i = 0; i < literal.size(); ++i) {
-    if (literal[i] != '\\' || i + 1 == literal.size()) {
-      out += literal[i];
-      continue;
-    }
-    const char c = literal[++i];
-    out += c == 'n' ? '\n' : c == 't' ? '\t' : c;
-  }
-  return out;
-}
-
-// The system message a ChatML template says when none is given: a literal "<|im_start|>system\n…<|im_end|>".
-std::string default_system_of(const std::string& source) {
-  for (const std::string start : {"<|im_start|>system\\n", "<|im_start|>system\n"}) {
-    for (size_t at = source.find(start); at != std::string::npos; at = source.find(start, at + 1)) {
-      const size_t begin = at + start.size();
-      const size_t end = source.find("<|im_end|>", begin);
-      if (end == std::string::npos) break;
-      const std::string literal = source.substr(begin, end - begin);
-      if (!literal.empty() && literal.find_first_of("'\"") == std::string::npos)
-        return unescape(literal);
-    }
-  }
+std::string token_of(const std::vector<std::pair<std::string, std::string>>& tokens,
+                     const std::string& name) {
+  for (const auto& [key, text] : tokens)
+    if (key == name) return text;
   return "";
 }
 
-// A special token of tokenizer_config.json: a string or an object with its content.
-std::string token_of(const Json& config, const char* key, const std::string& fallback) {
-  if (!config.is_object() || !config.contains(key)) return fallback;
-  const Json& value = config[key];
-  if (value.is_string()) return value.get<std::string>();
-  if (value.is_object() && value.contains("content") && value["content"].is_string()) {
-    return value["content"].get<std::string>();
-  }
-  return fallback;
+// "2024-07-26" at noon, local time.
+Result<std::time_t> day_of(const std::string& text) {
+  std::tm day{};
+  const char* end = strptime(text.c_str(), "%Y-%m-%d", &day);
+  if (end == nullptr || *end != '\0')
+    return invalid_argument(
+        fmt::format("the template argument '{}' must be a day such as 2024-07-26, not '{}'",
+                    kClock, text));
+  day.tm_hour = 12;
+  day.tm_isdst = -1;
+  return std::mktime(&day);
 }
 
-// The `chat_template` of tokenizer_config.json: a string, or a list of named ones with a "default".
-Result<std::string> template_of(const Json& config, const std::string& where) {
-  if (!config.is_object() || !config.contains("chat_template") || config["chat_template"].is_null())
-    return std::string();
-  const Json& value = config["chat_template"];
-  if (value.is_string()) return value.get<std::string>();
-  if (!value.is_array())
-    return invalid_argument(where + ": key 'chat_template' is neither a string nor a list");
-  for (const Json& entry : value) {
-    LS_ASSIGN_OR_RETURN(const std::string name,
-                        json_get<std::string>(entry, "name", where + ": chat_template"));
-    if (name == "default")
-      return json_get<std::string>(entry, "template", where + ": chat_template");
-  }
-  return invalid_argument(where + ": key 'chat_template' has no entry named 'default'");
+// The text up to the mark of the message to continue; without the mark's blank, the template has
+// trimmed the message.
+Result<std::string> before_mark(const std::string& text) {
+  const std::string mark = kContinueMark, trimmed = mark.substr(0, mark.size() - 1);
+  const size_t at = text.rfind(trimmed);
+  if (at == std::string::npos)
+    return invalid_argument("the chat template drops the final message, so it cannot be continued");
+  std::string out = text.substr(0, at);
+  if (text.compare(at, mark.size(), mark) == 0) return out;
+  out.erase(out.find_last_not_of(" \t\r\n") + 1);
+  return out;
 }
 
 }  // namespace
@@ -88,11 +62,9 @@ Result<ChatTemplate> ChatTemplate::of_family(const std::string& family) {
   result.family_ = family;
   if (family == "smollm2") result.default_system_ = kSmolLm;
   if (family == "qwen2.5") result.default_system_ = kQwen;
-  if (family == "llama2") {
-    result.bos_ = "<s>";
-    result.eos_ = "</s>";
-  }
-  if (family == "llama3" || family == "llama3.1") result.bos_ = "<|begin_of_text|>";
+  if (family == "llama2") result.tokens_ = {{"bos_token", "<s>"}, {"eos_token", "</s>"}};
+  if (family == "llama3" || family == "llama3.1")
+    result.tokens_ = {{"bos_token", "<|begin_of_text|>"}};
   if (find_chat_format(family) == nullptr) {
     return invalid_argument("chat template family '" + family +
                             "' is unknown; supported: " + kFamilies);
@@ -100,89 +72,168 @@ Result<ChatTemplate> ChatTemplate::of_family(const std::string& family) {
   return result;
 }
 
-Result<ChatTemplate> ChatTemplate::recognise_chatml(const std::string& source) {
-  if (has(source, "</think>")) {
-    if (!has(source, "enable_thinking") || !has(source, "last_query_index")) {
-      return unknown_template("ChatML with <think> that is not Qwen3's");
-    }
-    return of_family("qwen3");
-  }
-  if (has(source, "bos_token")) return unknown_template("ChatML with a BOS token");
-  if (has(source, "trim") || has(source, "strip()"))
-    return unknown_template("ChatML that trims contents");
-  if (!has(source, "<|im_end|>\\n") && !has(source, "<|im_end|>' + '\\n'") &&
-      !has(source, "<|im_end|>\n")) {
-    return unknown_template("ChatML without a newline after <|im_end|>");
-  }
-  const std::string system = default_system_of(source);
-  if (system.empty() && has(source, "You are"))
-    return unknown_template("ChatML with a computed system message");
-  LS_ASSIGN_OR_RETURN(ChatTemplate result, of_family(system == kSmolLm ? "smollm2"
-                                                     : system == kQwen ? "qwen2.5"
-                                                                       : "chatml"));
-  result.default_system_ = system;
-  return result;
+void ChatTemplate::set_source(const std::string& source) {
+  source_ = source;
+  family_ = "jinja";
+  auto parsed = jinja::Template::parse(source);
+  problem_ = parsed.status();
+  template_.reset();
+  if (parsed.ok()) template_ = std::move(*parsed);
 }
 
-Result<ChatTemplate> ChatTemplate::recognise(const std::string& source) {
-  if (source.empty()) return of_family("plain");
-  if (has(source, "<|im_start|>")) return recognise_chatml(source);
-  if (has(source, "<|start_header_id|>")) {
-    LS_ASSIGN_OR_RETURN(ChatTemplate result,
-                        of_family(has(source, "Cutting Knowledge Date") ? "llama3.1" : "llama3"));
-    result.always_prompts_ = !has(source, "add_generation_prompt");
-    return result;
-  }
-  if (has(source, "[INST]") && has(source, "<<SYS>>")) return of_family("llama2");
-  return unknown_template("no characteristic string of a supported family");
-}
-
-Result<ChatTemplate> ChatTemplate::from_jinja(const std::string& source) {
-  LS_ASSIGN_OR_RETURN(ChatTemplate result, recognise(source));
-  result.source_ = source;
+ChatTemplate ChatTemplate::from_jinja(const std::string& source,
+                                      std::vector<std::pair<std::string, std::string>> tokens) {
+  ChatTemplate result;
+  result.tokens_ = std::move(tokens);
+  result.set_source(source);
   return result;
 }
 
 Result<ChatTemplate> ChatTemplate::load(const std::string& directory) {
-  const std::filesystem::path jinja = std::filesystem::path(directory) / "chat_template.jinja";
-  const std::filesystem::path config_path =
-      std::filesystem::path(directory) / "tokenizer_config.json";
-  std::error_code ignored;  // an unreadable file shows in the read
-  Json config;
-  if (std::filesystem::exists(config_path, ignored)) {
-    LS_ASSIGN_OR_RETURN(config, read_json_file(config_path.string()));
+  LS_ASSIGN_OR_RETURN(ChatTemplateFiles files, read_chat_template_files(directory));
+  if (files.templates.empty()) {
+    ChatTemplate plain;
+    plain.tokens_ = std::move(files.tokens);
+    return plain;
   }
-  std::string source;
-  if (std::filesystem::exists(jinja, ignored)) {
-    LS_ASSIGN_OR_RETURN(source, read_file(jinja));
-  } else {
-    LS_ASSIGN_OR_RETURN(source, template_of(config, config_path.string()));
+  const auto fallback = files.templates.find("default");
+  if (fallback == files.templates.end())
+    return invalid_argument(directory + ": the chat templates have none named 'default'");
+  ChatTemplate result = from_jinja(fallback->second, std::move(files.tokens));
+  files.templates.erase(fallback);
+  result.named_ = std::move(files.templates);
+  if (const auto tool = result.named_.find("tool_use"); tool != result.named_.end()) {
+    auto parsed = jinja::Template::parse(tool->second);
+    if (!parsed.ok()) return parsed.status().with_context(directory + ": template 'tool_use'");
+    result.tool_template_ = std::move(*parsed);
   }
-  auto result = from_jinja(source);
-  if (!result.ok()) return result.status().with_context(directory);
-  result->bos_ = token_of(config, "bos_token", result->bos_);
-  result->eos_ = token_of(config, "eos_token", result->eos_);
   return result;
 }
 
-Result<std::string> ChatTemplate::render(const std::vector<data::Message>& messages,
-                                         bool add_generation_prompt) const {
-  for (const data::Message& message : messages) {
-    if (message.role != "system" && message.role != "user" && message.role != "assistant") {
+Status ChatTemplate::choose(const std::string& choice) {
+  if (const auto named = named_.find(choice); named != named_.end()) {
+    set_source(std::string(named->second));
+    tool_template_.reset();
+    return problem_;
+  }
+  if (choice.ends_with(".jinja")) {
+    LS_ASSIGN_OR_RETURN(const std::string source, read_file(choice));
+    set_source(source);
+    tool_template_.reset();
+    return problem_.with_context(choice);
+  }
+  LS_ASSIGN_OR_RETURN(ChatTemplate family, of_family(choice));
+  family.arguments_ = arguments_;
+  *this = std::move(family);
+  return ok_status();
+}
+
+Status ChatTemplate::set_arguments(const std::string& arguments) {
+  if (arguments.empty()) return ok_status();
+  LS_ASSIGN_OR_RETURN(const OrderedJson json, parse_arguments(arguments));
+  if (json.contains(kClock)) {
+    if (!json[kClock].is_string())
+      return invalid_argument(fmt::format("the template argument '{}' must be a text", kClock));
+    LS_RETURN_IF_ERROR(day_of(json[kClock].get<std::string>()).status());
+  }
+  if (!json.empty() && family_ != "jinja")
+    return invalid_argument(fmt::format(
+        "template arguments have no effect: the chat template is the built-in '{}'", family_));
+  arguments_ = arguments;
+  return ok_status();
+}
+
+bool ChatTemplate::depends_on_the_day() const {
+  if (!template_ || !template_->mentions(kClock)) return false;
+  return arguments_.find(kClock) == std::string::npos;
+}
+
+Result<const jinja::Template*> ChatTemplate::template_for(bool tools) const {
+  if (tools && tool_template_) return &*tool_template_;
+  if (!problem_.ok()) return problem_;
+  return &*template_;
+}
+
+Result<jinja::Rendered> ChatTemplate::render_jinja(const Chat& messages,
+                                                   const ChatOptions& options,
+                                                   bool marked) const {
+  try {
+    jinja::Variables variables = {{"tools", jinja::Value::none()},
+                                  {"documents", jinja::Value::none()}};
+    for (const auto& [name, text] : tokens_)
+      set_variable(variables, name, jinja::Value::string(text));
+    jinja::RenderOptions limits;
+    for (const std::string* arguments : {&arguments_, &options.arguments}) {
+      if (arguments->empty()) continue;
+      LS_ASSIGN_OR_RETURN(const OrderedJson json, parse_arguments(*arguments));
+      for (const auto& item : json.items()) {
+        if (item.key() != kClock) {
+          set_variable(variables, item.key(), jinja::value_of(item.value()));
+          continue;
+        }
+        LS_ASSIGN_OR_RETURN(limits.now, day_of(item.value().is_string()
+                                                   ? item.value().get<std::string>()
+                                                   : ""));
+      }
+    }
+    const auto mark = options.continue_final_message ? kContinueMark : "";
+    LS_ASSIGN_OR_RETURN(jinja::Value list, values_of(messages, mark));
+    set_variable(variables, "messages", std::move(list));
+    set_variable(variables, "add_generation_prompt",
+                 jinja::Value::boolean(options.add_generation_prompt));
+    LS_ASSIGN_OR_RETURN(const jinja::Template* chosen, template_for(has_tools(variables)));
+    return chosen->render(variables, limits, marked);
+  } catch (const jinja::Error& error) {
+    return invalid_argument("a chat: " + error.message);
+  }
+}
+
+Result<std::string> ChatTemplate::render_family(const Chat& chat,
+                                                const ChatOptions& options) const {
+  if (!options.arguments.empty() && options.arguments != "{}")
+    return invalid_argument(fmt::format(
+        "the built-in chat template '{}' takes no tools or other arguments", family_));
+  if (options.continue_final_message)
+    return invalid_argument(
+        fmt::format("the built-in chat template '{}' cannot continue a message", family_));
+  std::vector<data::Message> messages;
+  for (const ChatMessage& message : chat) {
+    const bool known = message.role == "system" || message.role == "user" ||
+                       message.role == "assistant";
+    if (!known)
       return invalid_argument("message role '" + message.role +
                               "' is not supported (system, user, assistant are)");
-    }
+    if (has_more_than_text(message))
+      return invalid_argument(fmt::format(
+          "the built-in chat template '{}' knows no tool calls and no reasoning", family_));
+    messages.push_back(message);
   }
   const ChatFormat* format = find_chat_format(family_);
   LS_CHECK(format != nullptr, family_);
-  return format->render(
-      {messages, add_generation_prompt || always_prompts_, default_system_, bos_, eos_});
+  return format->render({messages, options.add_generation_prompt, default_system_,
+                         token_of(tokens_, "bos_token"), token_of(tokens_, "eos_token")});
 }
 
-Result<std::vector<TokenId>> ChatTemplate::encode(const Tokenizer& tokenizer,
-                                                  const std::vector<data::Message>& messages,
-                                                  bool add_generation_prompt) const {
-  LS_ASSIGN_OR_RETURN(const std::string text, render(messages, add_generation_prompt));
+Result<std::string> ChatTemplate::render_chat(const Chat& messages,
+                                              const ChatOptions& options) const {
+  if (options.continue_final_message && options.add_generation_prompt)
+    return invalid_argument("continue_final_message and add_generation_prompt exclude each other");
+  if (family_ != "jinja") return render_family(messages, options);
+  LS_ASSIGN_OR_RETURN(jinja::Rendered rendered, render_jinja(messages, options, false));
+  if (options.continue_final_message) return before_mark(rendered.text);
+  return std::move(rendered.text);
+}
+
+Result<jinja::Rendered> ChatTemplate::render_marked(const Chat& messages,
+                                                    const ChatOptions& options) const {
+  LS_CHECK(marks_generations(), "the template has no {% generation %}");
+  return render_jinja(messages, options, true);
+}
+
+Result<std::vector<TokenId>> ChatTemplate::encode_chat(const Tokenizer& tokenizer,
+                                                       const Chat& chat,
+                                                       const ChatOptions& options) const {
+  LS_ASSIGN_OR_RETURN(const std::string text, render_chat(chat, options));
   return tokenizer.encode(text);
 }
 

@@ -1,53 +1,97 @@
 #pragma once
-// Chat templates of the supported families. A model's Jinja template is recognised by its
-// characteristic strings and rendered natively; an unknown template is an error that names the
-// families.
+// Chat templates. A model's Jinja template is rendered as transformers' apply_chat_template does
+// it (tokenizer/jinja). A few families are built in, for models without a template; they are used
+// only where a user names one.
 
+#include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
 #include "data/types.h"
+#include "tokenizer/chat_values.h"
+#include "tokenizer/jinja/template.h"
 #include "tokenizer/tokenizer.h"
 
 namespace longshot::tokenizer {
 
+// What one rendering may set besides the messages.
+struct ChatOptions {
+  bool add_generation_prompt = false;
+  // A JSON object: tools, documents, enable_thinking, ... It wins over the template's own
+  // arguments. "" = none.
+  std::string arguments = {};
+  // The last message is left open for the model to continue; not with add_generation_prompt.
+  bool continue_final_message = false;
+};
+
+// Copies are cheap but for the families' texts. Rendering is thread-safe.
 class ChatTemplate {
  public:
-  // From the `chat_template` of a model directory (tokenizer_config.json or chat_template.jinja).
-  // A directory without one gives the "plain" family: contents concatenated, nothing added.
+  // The templates and special tokens of a model directory: chat_template.jinja,
+  // additional_chat_templates/, chat_template.json, or tokenizer_config.json's `chat_template`, a
+  // string or a list of named ones. A directory without any gives the "plain" family: contents
+  // concatenated, nothing added. A template that cannot be parsed fails when it is first rendered.
   static Result<ChatTemplate> load(const std::string& directory);
   // family: "chatml", "smollm2", "qwen2.5", "qwen3", "llama2", "llama3", "plain".
   // "llama3.1" is llama3 with the system header of Llama 3.1 and 3.2: knowledge date December 2023 and, so that
   // a text does not depend on the day, always "Today Date: 26 Jul 2024" (Llama 3.1's default).
   static Result<ChatTemplate> of_family(const std::string& family);
-  static Result<ChatTemplate> from_jinja(const std::string& source);
+  // `tokens`: bos_token, eos_token, ... with their texts, as templates see them.
+  static ChatTemplate from_jinja(const std::string& source,
+                                 std::vector<std::pair<std::string, std::string>> tokens = {});
 
+  // Uses another template: a named one of the model ("tool_use"), a file NAME.jinja, or a family.
+  Status choose(const std::string& choice);
+  // Arguments of every rendering, a JSON object or "". "strftime_now": "2024-07-26" fixes the day
+  // that the function strftime_now tells.
+  Status set_arguments(const std::string& arguments);
+
+  // "jinja" for a model's own template.
   const std::string& family() const { return family_; }
+  bool is_plain() const { return family_ == "plain"; }
   const std::string& source() const { return source_; }  // the Jinja text, empty if of_family
+  const std::map<std::string, std::string>& named_sources() const { return named_; }
+  // Whether a text depends on the day it is made.
+  bool depends_on_the_day() const;
+  bool marks_generations() const { return template_ && template_->has_generation(); }
 
-  // The text as transformers' apply_chat_template(messages, tokenize=False,
-  // add_generation_prompt=...) gives it.
+  // The text as transformers' apply_chat_template(messages, tokenize=False, ...) gives it.
+  Result<std::string> render_chat(const Chat& chat, const ChatOptions& options) const;
   Result<std::string> render(const std::vector<data::Message>& messages,
-                             bool add_generation_prompt) const;
+                             bool add_generation_prompt) const {
+    return render_chat(chat_of(messages), {add_generation_prompt});
+  }
+  // With the bytes inside {% generation %}.
+  Result<jinja::Rendered> render_marked(const Chat& chat, const ChatOptions& options) const;
 
   // Token ids of the rendered text. A special token that stands in a message's content is encoded
   // as plain text only where the family's own library would do so too (it does not).
+  Result<std::vector<TokenId>> encode_chat(const Tokenizer& tokenizer, const Chat& chat,
+                                           const ChatOptions& options) const;
   Result<std::vector<TokenId>> encode(const Tokenizer& tokenizer,
                                       const std::vector<data::Message>& messages,
-                                      bool add_generation_prompt) const;
+                                      bool add_generation_prompt) const {
+    return encode_chat(tokenizer, chat_of(messages), {add_generation_prompt});
+  }
 
  private:
-  static Result<ChatTemplate> recognise(const std::string& source);
-  static Result<ChatTemplate> recognise_chatml(const std::string& source);
+  Result<std::string> render_family(const Chat& chat, const ChatOptions& options) const;
+  Result<jinja::Rendered> render_jinja(const Chat& chat, const ChatOptions& options,
+                                       bool marked) const;
+  Result<const jinja::Template*> template_for(bool tools) const;
+  void set_source(const std::string& source);
 
   std::string family_ = "plain";
   std::string source_;
-  std::string
-      default_system_;  // of chatml families: said when the first message is not a system one
-  std::string bos_;     // of llama families
-  std::string eos_;     // of llama2
-  bool always_prompts_ = false;  // llama3 templates that ignore add_generation_prompt
+  Status problem_;  // why the source cannot be parsed
+  std::optional<jinja::Template> template_, tool_template_;
+  std::map<std::string, std::string> named_;  // further templates of the model by name
+  std::vector<std::pair<std::string, std::string>> tokens_;
+  std::string arguments_;
+  std::string default_system_;  // of families that say one when the first message is no system one
 };
 
 }  // namespace longshot::tokenizer

@@ -67,23 +67,51 @@ TEST(ChatTemplateTest, Llama3TrimsAndHasTheFixedDateHeader) {
 TEST(ChatTemplateTest, UnknownThingsAreErrors) {
   EXPECT_THAT(ChatTemplate::of_family("klingon").status().message(),
               HasSubstr("supported: chatml"));
-  EXPECT_THAT(ChatTemplate::from_jinja("{{ 'Human: ' }}").status().message(),
-              HasSubstr("supported families"));
-  EXPECT_THAT(ChatTemplate::from_jinja("{{ bos_token + '<|im_start|>' }}").status().message(),
-              HasSubstr("BOS"));
   EXPECT_THAT(render("chatml", {{"tool", "x"}}, false), HasSubstr("role 'tool'"));
 }
 
-TEST(ChatTemplateTest, ChatmlDefaultSystemMessageIsReadFromTheSource) {
-  auto made = ChatTemplate::from_jinja(
-      "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
-      "{{ '<|im_start|>system\\nReason in \\\\boxed{}.<|im_end|>\\n' }}{% endif %}"
-      "{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}{% "
-      "endfor %}");
-  ASSERT_TRUE(made.ok()) << made.status().message();
-  EXPECT_EQ(made->family(), "chatml");
-  EXPECT_EQ(made->render({{"user", "u"}}, false).value(),
-            "<|im_start|>system\nReason in \\boxed{}.<|im_end|>\n<|im_start|>user\nu<|im_end|>\n");
+std::string render_jinja(const std::string& source, const std::vector<data::Message>& messages,
+                         const ChatOptions& options = {}) {
+  const auto chat = ChatTemplate::from_jinja(source, {{"bos_token", "<s>"}});
+  const auto text = chat.render_chat(chat_of(messages), options);
+  return text.ok() ? *text : text.status().message();
+}
+
+TEST(ChatTemplateTest, TheModelsOwnTemplateIsRendered) {
+  const std::string source =
+      "{{ bos_token }}{% for m in messages %}{{ m.role }}: {{ m.content | trim }}\n{% endfor %}"
+      "{% if add_generation_prompt %}{{ 'bot: <think>\\n' }}{% endif %}";
+  EXPECT_EQ(render_jinja(source, {{"user", " Hi "}}, {true}), "<s>user: Hi\nbot: <think>\n");
+  EXPECT_EQ(ChatTemplate::from_jinja(source).family(), "jinja");
+  EXPECT_THAT(render_jinja("{% if %}", kDialogue), HasSubstr("line 1 of the chat template"));
+  EXPECT_THAT(render_jinja("\n{% include 'x' %}", kDialogue), HasSubstr("line 2"));
+  EXPECT_THAT(render_jinja("{{ raise_exception('no system') }}", kDialogue),
+              HasSubstr("no system"));
+}
+
+TEST(ChatTemplateTest, ToolsReasoningAndOtherArguments) {
+  const std::string source =
+      "{{ tools | tojson }}{% for m in messages %}{{ m.reasoning_content }}{{ m.tool_calls | tojson }}"
+      "{% endfor %}{{ enable_thinking }}{{ strftime_now('%d %b %Y') }}";
+  ChatMessage message;
+  message.role = "assistant";
+  message.json = R"({"role": "assistant", "reasoning": "r", "tool_calls": [{"z": 1, "a": 2.0}]})";
+  ChatTemplate chat = ChatTemplate::from_jinja(source);
+  EXPECT_TRUE(chat.depends_on_the_day());
+  ASSERT_TRUE(chat.set_arguments(R"({"enable_thinking": false, "strftime_now": "2024-07-26"})").ok());
+  EXPECT_FALSE(chat.depends_on_the_day());
+  EXPECT_EQ(chat.render_chat({message}, {false, R"({"tools": [{"b": [], "a": "é"}]})"}).value(),
+            "[{\"b\": [], \"a\": \"é\"}]r[{\"z\": 1, \"a\": 2.0}]False26 Jul 2024");
+  EXPECT_FALSE(chat.set_arguments("[1]").ok());
+  EXPECT_FALSE(chat.set_arguments(R"({"strftime_now": "today"})").ok());
+  EXPECT_FALSE(ChatTemplate::of_family("chatml")->set_arguments(R"({"x": 1})").ok());
+}
+
+TEST(ChatTemplateTest, TheFinalMessageIsContinued) {
+  const std::string source =
+      "{% for m in messages %}<{{ m.role }}>{{ m.content }}</>{% endfor %}";
+  EXPECT_EQ(render_jinja(source, {{"user", "q"}, {"assistant", "The"}}, {false, "", true}),
+            "<user>q</><assistant>The");
 }
 
 }  // namespace

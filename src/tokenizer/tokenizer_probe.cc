@@ -9,6 +9,7 @@
 #include <iostream>
 
 #include "tokenizer/chat_template.h"
+#include "tokenizer/chat_values.h"
 #include "tokenizer/tokenizer.h"
 
 namespace longshot::tokenizer {
@@ -19,16 +20,22 @@ constexpr const char* kWhere = "request";
 Result<ChatTemplate> template_of(const Json& request) {
   if (request.contains("chat_directory")) return ChatTemplate::load(request["chat_directory"]);
   if (request.contains("family")) return ChatTemplate::of_family(request["family"]);
-  return ChatTemplate::from_jinja(request["render"]);
+  return ChatTemplate::from_jinja(request["render"].get<std::string>());
 }
 
-Result<Json> render(const Json& request) {
+Result<Json> render(const OrderedJson& given) {
+  const Json request(given);
   LS_ASSIGN_OR_RETURN(const ChatTemplate chat, template_of(request));
-  std::vector<data::Message> messages;
-  for (const Json& message : request["messages"])
-    messages.push_back({message["role"], message["content"]});
-  LS_ASSIGN_OR_RETURN(const std::string text,
-                      chat.render(messages, request["add_generation_prompt"]));
+  Chat messages;
+  for (const OrderedJson& item : given["messages"]) {
+    LS_ASSIGN_OR_RETURN(ChatMessage message, message_of(item, "message"));
+    messages.push_back(std::move(message));
+  }
+  ChatOptions options;
+  options.add_generation_prompt = request.value("add_generation_prompt", false);
+  options.continue_final_message = request.value("continue_final_message", false);
+  if (given.contains("arguments")) options.arguments = dump_json(given["arguments"]);
+  LS_ASSIGN_OR_RETURN(const std::string text, chat.render_chat(messages, options));
   return Json{{"family", chat.family()}, {"text", text}};
 }
 

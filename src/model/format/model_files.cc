@@ -67,9 +67,16 @@ Result<ModelFiles> read_gguf_model(const std::string& path) {
   if (!tokenizer.ok()) return tokenizer.status().with_context(path);
   files.tokenizer = std::move(tokenizer).value();
   if (vocabulary.chat_template.empty()) return files;
-  auto chat_template = tokenizer::ChatTemplate::from_jinja(vocabulary.chat_template);
-  if (!chat_template.ok()) return chat_template.status().with_context(path);
-  files.chat_template = std::move(chat_template).value();
+  std::vector<std::pair<std::string, std::string>> tokens;
+  const auto add = [&](const char* name, std::optional<tokenizer::TokenId> id) {
+    if (id) tokens.emplace_back(name, vocabulary.tokens[static_cast<size_t>(*id)]);
+  };
+  add("bos_token", vocabulary.bos);
+  add("eos_token", vocabulary.eos);
+  add("unk_token", vocabulary.unknown);
+  add("pad_token", vocabulary.pad);
+  files.chat_template =
+      tokenizer::ChatTemplate::from_jinja(vocabulary.chat_template, std::move(tokens));
   return files;
 }
 
@@ -115,6 +122,13 @@ Status write_tokenizer_files(const fs::path& directory, const tokenizer::Tokeniz
                              const tokenizer::ChatTemplate* chat_template) {
   if (tokenizer != nullptr) LS_RETURN_IF_ERROR(tokenizer->save(directory.string()));
   if (chat_template == nullptr || chat_template->source().empty()) return ok_status();
+  const auto& named = chat_template->named_sources();
+  const fs::path more = directory / "additional_chat_templates";
+  std::error_code error;
+  if (!named.empty()) fs::create_directories(more, error);
+  if (error) return io_error("cannot create " + more.string() + ": " + error.message());
+  for (const auto& [name, source] : named)
+    LS_RETURN_IF_ERROR(write_file_durable(more / (name + ".jinja"), source));
   return write_file_durable(directory / "chat_template.jinja", chat_template->source());
 }
 

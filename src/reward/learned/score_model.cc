@@ -30,8 +30,7 @@ Result<std::unique_ptr<ScoreModel>> ScoreModel::load(const std::string& path,
   if (files.config.eos_token_ids.empty())
     return invalid_argument(path + " names no end-of-sequence token");
   if (!chat_template_family.empty()) {
-    LS_ASSIGN_OR_RETURN(files.chat_template,
-                        tokenizer::ChatTemplate::of_family(chat_template_family));
+    LS_RETURN_IF_ERROR(files.chat_template.choose(chat_template_family));
   }
   LS_ASSIGN_OR_RETURN(model::Weights weights,
                       model::Weights::from_host(files.config, files.weights, device));

@@ -1,0 +1,46 @@
+#pragma once
+// The special variable `loop` of a for statement, which also takes the items one by one: the
+// condition of a for is evaluated when its item comes, as jinja2 does it.
+
+#include <functional>
+#include <memory>
+
+#include "tokenizer/jinja/python/access.h"
+
+namespace longshot::tokenizer::jinja {
+
+class Loop : public Object, public std::enable_shared_from_this<Loop> {
+ public:
+  using Test = std::function<bool(const Value&)>;           // whether an item is taken
+  using Recurse = std::function<Value(const Value& items)>;  // loop(items); empty if not recursive
+
+  Loop(std::shared_ptr<const Values> items, Test test, Recurse recurse, int depth0);
+
+  // Moves to the next item; false at the end.
+  bool advance();
+  const Value& item() const { return current_; }
+  void forget();  // breaks circles of references once the statement is done
+
+  bool attribute(std::string_view name, Value* out) override;
+  Value cycle(Arguments& arguments);
+  Value changed(Arguments& arguments, Budget& budget);
+  Value recurse(Arguments& arguments);
+
+ private:
+  bool fetch(Value* out);
+  bool peek();
+  int64_t length();
+
+  std::shared_ptr<const Values> items_;
+  Test test_;
+  Recurse recurse_;
+  int depth0_;
+  size_t next_ = 0;
+  int64_t index0_ = -1, length_ = -1;
+  bool has_after_ = false;
+  Value current_, before_, after_;
+  bool was_called_ = false;
+  Value last_value_;
+};
+
+}  // namespace longshot::tokenizer::jinja

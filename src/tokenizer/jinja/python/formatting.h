@@ -1,0 +1,31 @@
+#pragma once
+// Python's ways to put values into texts. Failures are jinja::Error.
+
+#include <string>
+#include <string_view>
+
+#include "tokenizer/jinja/python/value.h"
+
+namespace longshot::tokenizer::jinja {
+
+// "&", "<", ">", "'" and '"' as HTML has them, by markupsafe's choice.
+std::string escape_html(std::string_view text);
+
+// format % values: a tuple gives several, a dict named ones.
+Value percent_format(const Value& format, const Value& values, Budget& budget);
+
+// format.format(*positional, **named).
+Value brace_format(const Value& format, const Values& positional,
+                   const std::vector<std::pair<std::string, Value>>& named, Budget& budget);
+
+// json.dumps. `indent`: the text of one level; nullptr gives one line.
+struct JsonStyle {
+  bool ensure_ascii = false;
+  const std::string* indent = nullptr;
+  std::string item_separator = ", ";
+  std::string key_separator = ": ";
+  bool sort_keys = false;
+};
+std::string json_text(const Value& value, const JsonStyle& style, Budget& budget);
+
+}  // namespace longshot::tokenizer::jinja

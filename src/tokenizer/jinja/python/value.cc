@@ -1,0 +1,295 @@
+#include "tokenizer/jinja/python/value.h"
+
+#include <algorithm>
+
+#include "tokenizer/jinja/python/characters.h"
+
+namespace longshot::tokenizer::jinja {
+namespace {
+
+constexpr int kMaxValueDepth = 300;
+constexpr size_t kBytesPerStep = 64;
+constexpr size_t kMaxBytes = size_t{64} << 20;
+
+Value sequence(Type type, Values items) {
+  auto made = std::make_shared<Sequence>();
+  made->depth = depth_over(items);
+  made->items = std::move(items);
+  return Value::object(type, std::move(made));
+}
+
+}  // namespace
+
+void fail(std::string message) {
+  throw Error{std::move(message)};
+}
+
+int depth_over(const Values& items) {
+  int deepest = 0;
+  for (const Value& item : items) deepest = std::max(deepest, item.depth());
+  if (deepest >= kMaxValueDepth) fail("a value nests too deeply");
+  return deepest + 1;
+}
+
+void Budget::charge_bytes(size_t bytes) {
+  if (bytes > kMaxBytes) fail("the template makes a text or list that is too large");
+  charge(static_cast<int64_t>(bytes / kBytesPerStep));
+}
+
+Value Value::undefined(std::string why) {
+  auto text = std::make_shared<Text>();
+  text->text = std::move(why);
+  return object(Type::undefined, std::move(text));
+}
+
+Value Value::undefined_name(const std::string* name) {
+  Value value;
+  value.name_ = name;
+  return value;
+}
+
+Value Value::boolean(bool value) {
+  Value made(Type::boolean);
+  made.integer_ = value ? 1 : 0;
+  return made;
+}
+
+Value Value::integer(Int value) {
+  Value made(Type::integer);
+  made.integer_ = value;
+  return made;
+}
+
+Value Value::real(double value) {
+  Value made(Type::real);
+  made.real_ = value;
+  return made;
+}
+
+Value Value::string(std::string text, bool markup) {
+  auto made = std::make_shared<Text>();
+  made->text = std::move(text);
+  made->markup = markup;
+  return object(Type::string, std::move(made));
+}
+
+Value Value::list(Values items) {
+  return sequence(Type::list, std::move(items));
+}
+
+Value Value::tuple(Values items) {
+  return sequence(Type::tuple, std::move(items));
+}
+
+Value Value::dict(std::vector<std::pair<Value, Value>> items) {
+  auto made = std::make_shared<Dict>();
+  made->depth = 1;
+  for (const auto& [key, value] : items)
+    made->depth = std::max({made->depth, key.depth() + 1, value.depth() + 1});
+  if (made->depth > kMaxValueDepth) fail("a value nests too deeply");
+  made->items = std::move(items);
+  return object(Type::dict, std::move(made));
+}
+
+Value Value::iterator(Values items) {
+  auto made = std::make_shared<Iterator>();
+  made->depth = depth_over(items);
+  made->items = std::move(items);
+  return object(Type::iterator, std::move(made));
+}
+
+Value Value::object(Type type, std::shared_ptr<Object> object) {
+  Value made(type);
+  made.object_ = std::move(object);
+  return made;
+}
+
+double Value::as_double() const {
+  return type_ == Type::real ? real_ : static_cast<double>(integer_);
+}
+
+const std::string& Value::text() const {
+  return as<Text>().text;
+}
+
+bool Value::markup() const {
+  return type_ == Type::string && as<Text>().markup;
+}
+
+const Values& Value::items() const {
+  return as<Sequence>().items;
+}
+
+const Dict& Value::dict() const {
+  return as<Dict>();
+}
+
+Value Value::undefined_member(const Value& owner, const Value& key) {
+  Value made;
+  made.owner_ = owner.type();
+  made.object_ = key.object_;
+  return made;
+}
+
+std::string Value::undefined_message() const {
+  if (owner_ != Type::undefined) {
+    Value owner;
+    owner.type_ = owner_;
+    const std::string name = owner_ == Type::none     ? "None"
+                             : owner_ == Type::string ? "str object"
+                                                      : type_name(owner) + " object";
+    return "'" + name + "' has no attribute '" + text() + "'";
+  }
+  if (object_ != nullptr) return text();
+  return name_ != nullptr ? "'" + *name_ + "' is undefined" : "a value is undefined";
+}
+
+bool Value::same(const Value& other) const {
+  if (type_ != other.type_) return false;
+  if (type_ == Type::none) return true;
+  if (type_ == Type::boolean || type_ == Type::integer) return integer_ == other.integer_;
+  if (type_ == Type::real) return real_ == other.real_;
+  if (type_ == Type::string) return object_ == other.object_ || text() == other.text();
+  return object_ != nullptr && object_ == other.object_;
+}
+
+const Value* Dict::find(const Value& key) const {
+  if (key.is(Type::string)) return find(std::string_view(key.text()));
+  Budget budget(1 << 20);
+  for (const auto& [name, value] : items)
+    if (!name.is(Type::string) && equal(name, key, budget)) return &value;
+  return nullptr;
+}
+
+const Value* Dict::find(std::string_view key) const {
+  for (const auto& [name, value] : items)
+    if (name.is(Type::string) && name.text() == key) return &value;
+  return nullptr;
+}
+
+int64_t Range::size() const {
+  if (step > 0 && start < stop) return static_cast<int64_t>((stop - start - 1) / step + 1);
+  if (step < 0 && start > stop) return static_cast<int64_t>((start - stop - 1) / -step + 1);
+  return 0;
+}
+
+const Value* Space::find(std::string_view name) const {
+  for (const auto& [key, value] : items)
+    if (key == name) return &value;
+  return nullptr;
+}
+
+void Space::set(const std::string& name, Value value) {
+  for (auto& [key, present] : items) {
+    if (key != name) continue;
+    present = std::move(value);
+    return;
+  }
+  items.emplace_back(name, std::move(value));
+}
+
+Value make_dict(Values keys, Values values, Budget& budget) {
+  std::vector<std::pair<Value, Value>> items;
+  items.reserve(keys.size());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (!hashable(keys[i])) fail("unhashable type: '" + type_name(keys[i]) + "'");
+    budget.charge(1 + static_cast<int64_t>(items.size() / 8));
+    const auto same =
+        std::find_if(items.begin(), items.end(),
+                     [&](const auto& item) { return equal(item.first, keys[i], budget); });
+    if (same != items.end()) {
+      same->second = std::move(values[i]);
+    } else {
+      items.emplace_back(std::move(keys[i]), std::move(values[i]));
+    }
+  }
+  return Value::dict(std::move(items));
+}
+
+bool truthy(const Value& value) {
+  switch (value.type()) {
+    case Type::undefined:
+    case Type::none:
+      return false;
+    case Type::boolean:
+    case Type::integer:
+      return value.as_int() != 0;
+    case Type::real:
+      return value.as_double() != 0;
+    case Type::iterator:
+    case Type::space:
+    case Type::callable:
+    case Type::loop:
+      return true;
+    default:
+      return length_of(value) != 0;
+  }
+}
+
+int64_t length_of(const Value& value) {
+  switch (value.type()) {
+    case Type::undefined:
+      return 0;
+    case Type::string:
+      return static_cast<int64_t>(character_count(value.text()));
+    case Type::list:
+    case Type::tuple:
+      return static_cast<int64_t>(value.items().size());
+    case Type::dict:
+      return static_cast<int64_t>(value.dict().items.size());
+    case Type::view:
+      return static_cast<int64_t>(value.as<View>().dict->items.size());
+    case Type::range:
+      return value.as<Range>().size();
+    default:
+      return -1;
+  }
+}
+
+bool iterable(const Value& value) {
+  return length_of(value) >= 0 || value.is(Type::iterator);
+}
+
+bool hashable(const Value& value) {
+  if (value.is(Type::tuple))
+    return std::all_of(value.items().begin(), value.items().end(), hashable);
+  return !value.is(Type::list) && !value.is(Type::dict) && !value.is(Type::view);
+}
+
+std::string type_name(const Value& value) {
+  switch (value.type()) {
+    case Type::undefined:
+      return "Undefined";
+    case Type::none:
+      return "NoneType";
+    case Type::boolean:
+      return "bool";
+    case Type::integer:
+      return "int";
+    case Type::real:
+      return "float";
+    case Type::string:
+      return value.markup() ? "Markup" : "str";
+    case Type::list:
+      return "list";
+    case Type::tuple:
+      return "tuple";
+    case Type::dict:
+      return "dict";
+    case Type::view:
+      return "dict view";
+    case Type::range:
+      return "range";
+    case Type::iterator:
+      return "generator";
+    case Type::space:
+      return "Namespace";
+    case Type::callable:
+      return "function";
+    case Type::loop:
+      return "LoopContext";
+  }
+  return "object";
+}
+
+}  // namespace longshot::tokenizer::jinja
