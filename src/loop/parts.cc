@@ -136,7 +136,7 @@ Status set_kl_model(const TrainConfig& config, policy::Trainer& trainer) {
     trainer.use_base_as_kl_model();
     return ok_status();
   }
-  auto model = load_model(a.kl_reference, "", config.machine.device);
+  auto model = load_model(a.kl_reference, {}, config.machine.device);
   if (!model.ok()) return model.status().with_context("algorithm.kl_reference");
   return trainer.set_kl_model(std::move(model->weights));
 }
