@@ -31,10 +31,19 @@ Result<size_t> whole_lines(const std::filesystem::path& path) {
   return newline == std::string_view::npos ? 0 : newline + 1;
 }
 
+// Bytes of a regular file; 0 for what is missing or, such as a device, holds nothing to cut.
+size_t size_to_cut(const std::filesystem::path& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return 0;
+  const auto size = std::filesystem::file_size(path, error);
+  return error ? 0 : size;
+}
+
 Status cut_unfinished_line(const std::filesystem::path& path) {
-  if (!std::filesystem::exists(path) || std::filesystem::file_size(path) == 0) return ok_status();
+  const size_t size = size_to_cut(path);
+  if (size == 0) return ok_status();
   LS_ASSIGN_OR_RETURN(const size_t whole, whole_lines(path));
-  if (whole == std::filesystem::file_size(path)) return ok_status();
+  if (whole == size) return ok_status();
   log::warn("{}: the last line is unfinished and was cut off", path.string());
   return shorten(path, whole);
 }
@@ -95,7 +104,7 @@ Status MetricsLog::append(int64_t step, const Metrics& metrics) {
 // Steps ascend, so the lines to drop are the last ones: a long log is not read from its beginning.
 Status MetricsLog::truncate_after(const std::filesystem::path& path, int64_t step,
                                   const std::filesystem::path& cut_off) {
-  if (!std::filesystem::exists(path) || std::filesystem::file_size(path) == 0) return ok_status();
+  if (size_to_cut(path) == 0) return ok_status();
   size_t end = 0;
   {
     LS_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));

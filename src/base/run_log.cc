@@ -9,6 +9,7 @@
 namespace longshot {
 namespace {
 
+constexpr char kMetrics[] = "metrics.jsonl";
 constexpr const char* kNames[] = {"samples", "held_out"};
 
 std::filesystem::path samples_file(const std::filesystem::path& directory, int64_t step,
@@ -67,46 +68,70 @@ std::string sample_line(int64_t step, const SampleRecord& sample) {
 
 Result<RunLog> RunLog::open(const std::filesystem::path& directory, int64_t last_step,
                             const RunLogOptions& options) {
-  const auto metrics_path = directory / "metrics.jsonl";
-  LS_RETURN_IF_ERROR(make_directories(directory / "samples"));
-  const int64_t last_logged = options.last_step_is_open ? last_step - 1 : last_step;
-  const auto& cut_off = options.later_steps_to;
-  LS_RETURN_IF_ERROR(MetricsLog::truncate_after(
-      metrics_path, last_logged, cut_off.empty() ? cut_off : cut_off / "metrics.jsonl"));
-  LS_RETURN_IF_ERROR(drop_samples_after(directory, last_step, cut_off));
-  LS_ASSIGN_OR_RETURN(MetricsLog metrics, MetricsLog::open(metrics_path));
-  RunLog log(directory, options, std::move(metrics));
-  if (options.tensorboard) {
-    LS_RETURN_IF_ERROR(make_directories(directory / "tensorboard"));
-    LS_ASSIGN_OR_RETURN(log.tensorboard_,
-                        TensorBoardWriter::create(directory / "tensorboard", last_logged + 1));
-  }
+  LS_RETURN_IF_ERROR(make_directories(directory));
+  RunLog log(directory, options);
+  log.begin(last_step);
   return log;
 }
 
+void RunLog::begin(int64_t last_step) {
+  const int64_t last_logged = options_.last_step_is_open ? last_step - 1 : last_step;
+  const auto& cut_off = options_.later_steps_to;
+  first_step_ = last_logged + 1;
+  Status samples = make_directories(directory_ / "samples");
+  if (samples.ok()) samples = drop_samples_after(directory_, last_step, cut_off);
+  warn("samples", samples);
+  Status metrics = MetricsLog::truncate_after(metrics_file(), last_logged,
+                                              cut_off.empty() ? cut_off : cut_off / kMetrics);
+  if (metrics.ok()) metrics = open_metrics();
+  warn(kMetrics, metrics);
+  if (options_.tensorboard) warn("tensorboard", open_tensorboard());
+}
+
+Status RunLog::open_metrics() {
+  if (metrics_) return ok_status();
+  LS_ASSIGN_OR_RETURN(metrics_, MetricsLog::open(metrics_file()));
+  return ok_status();
+}
+
+Status RunLog::open_tensorboard() {
+  if (tensorboard_) return ok_status();
+  LS_RETURN_IF_ERROR(make_directories(directory_ / "tensorboard"));
+  LS_ASSIGN_OR_RETURN(tensorboard_,
+                      TensorBoardWriter::create(directory_ / "tensorboard", first_step_));
+  return ok_status();
+}
+
 void RunLog::log(int64_t step, const Metrics& metrics) {
-  warn(write(step, metrics));
+  warn(kMetrics, write_metrics(step, metrics));
+  if (options_.tensorboard) warn("tensorboard", write_tensorboard(step, metrics));
 }
 
-void RunLog::warn(const Status& written) {
-  if (!written.ok() && !failing_)
+void RunLog::warn(const std::string& part, const Status& written) {
+  if (written.ok()) {
+    failing_.erase(part);
+  } else if (failing_.insert(part).second) {
     log::warn("{}; the run continues without this part of its log", written.message());
-  failing_ = !written.ok();
+  }
 }
 
-Status RunLog::write(int64_t step, const Metrics& metrics) {
-  LS_RETURN_IF_ERROR(metrics_.append(step, metrics));
-  if (tensorboard_) LS_RETURN_IF_ERROR(tensorboard_->append(step, metrics));
-  if (!options_.fsync) return ok_status();
-  LS_RETURN_IF_ERROR(metrics_.sync());
-  return tensorboard_ ? tensorboard_->sync() : ok_status();
+Status RunLog::write_metrics(int64_t step, const Metrics& metrics) {
+  LS_RETURN_IF_ERROR(open_metrics());
+  LS_RETURN_IF_ERROR(metrics_->append(step, metrics));
+  return options_.fsync ? metrics_->sync() : ok_status();
+}
+
+Status RunLog::write_tensorboard(int64_t step, const Metrics& metrics) {
+  LS_RETURN_IF_ERROR(open_tensorboard());
+  LS_RETURN_IF_ERROR(tensorboard_->append(step, metrics));
+  return options_.fsync ? tensorboard_->sync() : ok_status();
 }
 
 void RunLog::write_samples(int64_t step, const std::vector<SampleRecord>& samples) {
   std::string text;
   for (const SampleRecord& sample : samples) text += sample_line(step, sample) + "\n";
   const bool held_out = !samples.empty() && samples.front().held_out;
-  warn(write_file_atomic(samples_file(directory_, step, held_out), text));
+  warn("samples", write_file_atomic(samples_file(directory_, step, held_out), text));
 }
 
 }  // namespace longshot

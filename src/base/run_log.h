@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,12 +45,14 @@ struct RunLogOptions {
   std::filesystem::path later_steps_to = {};
 };
 
-// A run does not end because its log cannot be written: that is a warning, once until it works
-// again, and lines of metrics are kept for the next time. Movable only. Not thread-safe.
+// A run does not end because its log cannot be opened or written: that is a warning, once for each
+// of the three parts until it works again. Lines of metrics are kept for the next time once their
+// file is open. Movable only. Not thread-safe.
 class RunLog {
  public:
   // Opens or creates the files below `directory`. What they hold about steps after `last_step` is
-  // removed: that of the checkpoint to resume from, or -1 for a new run.
+  // removed: that of the checkpoint to resume from, or -1 for a new run. Error: there is no such
+  // folder and it cannot be made.
   static Result<RunLog> open(const std::filesystem::path& directory, int64_t last_step,
                              const RunLogOptions& options = {});
 
@@ -58,15 +61,21 @@ class RunLog {
   void write_samples(int64_t step, const std::vector<SampleRecord>& samples);
 
  private:
-  RunLog(std::filesystem::path directory, const RunLogOptions& options, MetricsLog metrics)
-      : directory_(std::move(directory)), options_(options), metrics_(std::move(metrics)) {}
-  Status write(int64_t step, const Metrics& metrics);
-  void warn(const Status& written);
+  RunLog(std::filesystem::path directory, const RunLogOptions& options)
+      : directory_(std::move(directory)), options_(options) {}
+  std::filesystem::path metrics_file() const { return directory_ / "metrics.jsonl"; }
+  void begin(int64_t last_step);
+  Status open_metrics();
+  Status open_tensorboard();
+  Status write_metrics(int64_t step, const Metrics& metrics);
+  Status write_tensorboard(int64_t step, const Metrics& metrics);
+  void warn(const std::string& part, const Status& written);
 
   std::filesystem::path directory_;
-  bool failing_ = false;
   RunLogOptions options_;
-  MetricsLog metrics_;
+  int64_t first_step_ = 0;
+  std::set<std::string> failing_;  // parts
+  std::optional<MetricsLog> metrics_;
   std::optional<TensorBoardWriter> tensorboard_;
 };
 

@@ -113,6 +113,27 @@ TEST_F(RunLogTest, AFolderThatCannotBeMadeIsAnErrorThatNamesIt) {
   EXPECT_NE(log.status().message().find("metrics.jsonl"), std::string::npos);
 }
 
+TEST_F(RunLogTest, PartsThatCannotBeWrittenAreLeftOutUntilTheyCan) {
+  write_file_durable(folder_ / "samples", "");
+  write_file_durable(folder_ / "tensorboard", "");
+  std::filesystem::create_directory(metrics_path());
+  auto log = RunLog::open(folder_, -1).value();
+  log.log(1, {{"a", 1}});
+  log.write_samples(1, {SampleRecord{}});
+  std::filesystem::remove(metrics_path());
+  std::filesystem::remove(folder_ / "tensorboard");
+  log.log(2, {{"a", 2}});
+  EXPECT_EQ(metrics_text(), "{\"step\":2,\"a\":2.0}\n");
+  EXPECT_EQ(list_files(folder_ / "tensorboard").value().size(), 1u);
+}
+
+TEST_F(RunLogTest, ALineThatADeviceDoesNotTakeIsKept) {
+  std::filesystem::create_symlink("/dev/full", metrics_path());
+  auto log = RunLog::open(folder_, 3).value();
+  log.log(4, {{"a", 4}});
+  EXPECT_TRUE(std::filesystem::is_symlink(metrics_path()));
+}
+
 TEST(TensorBoard, ChecksumIsTheOneOfRfc3720) {
   EXPECT_EQ(crc32c("123456789"), 0xe3069283u);
   EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8a9136aau);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <exception>
 #include <memory>
 
 #include "base/check.h"
@@ -108,7 +109,7 @@ class Loop {
       while (true) {
         const auto [begin, end] = stretch.take(s == 0, halves_, least_);
         if (begin == end) break;
-        (*body_)(static_cast<int>(begin), static_cast<int>(end));
+        call(static_cast<int>(begin), static_cast<int>(end));
         const int taken = static_cast<int>(end - begin);
         if (done_.fetch_add(taken) + taken == count_) {
           std::lock_guard lock(mutex_);
@@ -118,21 +119,37 @@ class Loop {
     }
   }
 
+  // Throws what the body threw first.
   void wait() {
     spin([&] { return done_.load() == count_; });
     std::unique_lock lock(mutex_);
     finished_.wait(lock, [&] { return done_.load() == count_; });
+    if (failure_) std::rethrow_exception(failure_);
   }
 
  private:
+  // After an exception the rest of the loop is counted, but not run.
+  void call(int begin, int end) {
+    if (failed_.load(std::memory_order_relaxed)) return;
+    try {
+      (*body_)(begin, end);
+    } catch (...) {
+      std::lock_guard lock(mutex_);
+      if (!failure_) failure_ = std::current_exception();
+      failed_.store(true);
+    }
+  }
+
   const int count_;
   const bool halves_;
   const uint32_t least_;
   const Body* body_;
   std::vector<Stretch> stretches_;
   std::atomic<int> done_{0};
+  std::atomic<bool> failed_{false};
   std::mutex mutex_;
   std::condition_variable finished_;
+  std::exception_ptr failure_;
 };
 
 }  // namespace

@@ -25,12 +25,14 @@ class ThreadPool {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  // Runs body(i) for i in [0, count), returns when all are done. Not reentrant from body.
+  // Runs body(i) for i in [0, count), returns when all are done. Not reentrant from body. Throws the
+  // first exception of a body once no thread runs one; the other indices may then be left out.
   void parallel_for(int count, const std::function<void(int)>& body);
   // The same for ranges of indices, body(begin, end): long ones first, `least` >= 1 or the rest at the end, so that
   // threads end together even where one began late or shares its core.
   void parallel_ranges(int count, int least, const std::function<void(int, int)>& body);
-  // Runs the task on some worker (inline when the pool has one thread). Thread-safe.
+  // Runs the task on some worker (inline when the pool has one thread). The task must not throw.
+  // Thread-safe.
   void submit(std::function<void()> task);
 
  private:

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <mutex>
+#include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -17,6 +19,26 @@ TEST(ThreadPool, EveryIndexRunsOnce) {
       std::vector<std::atomic<int>> runs(count);
       pool.parallel_for(count, [&](int i) { ++runs.at(i); });
       for (int i = 0; i < count; ++i) EXPECT_EQ(runs[i], 1) << i << " of " << count;
+    }
+  }
+}
+
+TEST(ThreadPool, AnExceptionOfAnyThreadReachesTheCaller) {
+  for (const int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    for (const int bad : {0, 7, 99}) {
+      const auto body = [&](int i) {
+        if (i == bad) throw std::runtime_error("bad " + std::to_string(i));
+      };
+      try {
+        pool.parallel_for(100, body);
+        ADD_FAILURE() << "no exception";
+      } catch (const std::runtime_error& error) {
+        EXPECT_EQ(error.what(), "bad " + std::to_string(bad));
+      }
+      std::atomic<int> runs{0};
+      pool.parallel_for(100, [&](int) { ++runs; });
+      EXPECT_EQ(runs, 100);
     }
   }
 }

@@ -1,5 +1,8 @@
 #include "commands/config_arguments.h"
 
+#include <filesystem>
+
+#include "base/log.h"
 #include "model/format/model_path.h"
 
 namespace longshot::commands {
@@ -19,7 +22,14 @@ Status ConfigArguments::load(Settings& settings) const {
   return ok_status();
 }
 
-Status find_models(loop::ModelOptions& model) {
+Status find_models(loop::ModelOptions& model, const std::string& checkpoint_model) {
+  std::error_code error;
+  if (!model.path.empty() && !std::filesystem::exists(model.path, error) &&
+      !checkpoint_model.empty()) {
+    log::info("{} is not here: the run continues with {}", model.path, checkpoint_model);
+    model.stand_in = checkpoint_model;
+    return ok_status();
+  }
   for (std::string* path : {&model.path, &model.lora_adapter_path}) {
     if (path->empty()) continue;
     LS_ASSIGN_OR_RETURN(*path, model::find_model(*path));

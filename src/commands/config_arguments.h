@@ -11,6 +11,7 @@
 #include "loop/config.h"
 #include "loop/parts.h"
 #include "loop/plan_memory.h"
+#include "loop/resume.h"
 #include "loop/rm.h"
 #include "loop/sft.h"
 
@@ -29,7 +30,9 @@ struct ConfigArguments {
 
 // Puts the models themselves in the place of run folders, whose newest model changes: the
 // configuration that is printed and kept names what is used.
-Status find_models(loop::ModelOptions& model);
+// `checkpoint_model`: that of the checkpoint to continue from, "" if there is none; it stands in for
+// a model.path that is not on this machine.
+Status find_models(loop::ModelOptions& model, const std::string& checkpoint_model);
 
 // --reference prints the table of keys. --dry-run checks everything and, if all is well, prints the
 // configuration. Otherwise work(config, text of the full configuration) runs.
@@ -43,7 +46,7 @@ Status run_with_config(const ConfigArguments& arguments, Work&& work) {
     return ok_status();
   }
   LS_RETURN_IF_ERROR(arguments.load(settings));
-  LS_RETURN_IF_ERROR(find_models(config.model));
+  LS_RETURN_IF_ERROR(find_models(config.model, loop::checkpoint_model(config)));
   LS_RETURN_IF_ERROR(loop::validate(config));
   if constexpr (requires { config.reward; }) config.reward.types = reward_types();
   LS_RETURN_IF_ERROR(loop::check_output(config.output));

@@ -282,7 +282,7 @@ Status plan(const Options& options) {
   Settings settings;
   loop::bind(settings, config);
   LS_RETURN_IF_ERROR(arguments.load(settings));
-  LS_RETURN_IF_ERROR(find_models(config.model));
+  LS_RETURN_IF_ERROR(find_models(config.model, loop::checkpoint_model(config)));
   LS_RETURN_IF_ERROR(loop::validate(config));
   config.reward.types = reward_types();
   LS_ASSIGN_OR_RETURN(const loop::Plan plan, loop::make_plan(config, options.plan_options));

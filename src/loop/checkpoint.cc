@@ -35,7 +35,15 @@ std::optional<int64_t> iteration_of(const fs::path& directory) {
   return parse_iteration(std::string_view(name).substr(sizeof kPrefix - 1));
 }
 
-Result<Json> make_manifest(const fs::path& directory) {
+// An entry that is changed or taken out shows.
+std::string files_checksum(const Json& files) {
+  return fmt::format("{:016x}", checksum(dump_json(files)));
+}
+
+}  // namespace
+
+Result<Json> list_with_checksums(const std::string& folder) {
+  const fs::path directory = folder;
   Json files = Json::object();
   LS_ASSIGN_OR_RETURN(const auto names, list_files(directory));
   for (const std::string& name : names) {
@@ -45,8 +53,10 @@ Result<Json> make_manifest(const fs::path& directory) {
     LS_ASSIGN_OR_RETURN(const uint64_t sum, file_checksum(directory / name));
     files[name] = {{"bytes", bytes}, {"xxh3", fmt::format("{:016x}", sum)}};
   }
-  return Json{{"format", kFormat}, {"files", files}};
+  return files;
 }
+
+namespace {
 
 Status check_file(const fs::path& path, const Json& entry) {
   const std::string where = path.string();
@@ -65,12 +75,42 @@ Status check_file(const fs::path& path, const Json& entry) {
   return ok_status();
 }
 
+}  // namespace
+
+Status check_files(const std::string& folder, const Json& files) {
+  for (const auto& [name, entry] : files.items())
+    LS_RETURN_IF_ERROR(check_file(fs::path(folder) / name, entry));
+  return ok_status();
+}
+
+namespace {
+
+// A model is read together with files beside it that are not always there, such as
+// generation_config.json: one that was added later would change what the checkpoint computes.
+Status check_nothing_added(const fs::path& directory, const Json& files) {
+  for (const char* model : {"huggingface", "adapter"}) {
+    std::error_code error;
+    if (!fs::is_directory(directory / model, error)) continue;
+    LS_ASSIGN_OR_RETURN(const auto names, list_files(directory / model));
+    for (const std::string& name : names) {
+      const std::string extension = fs::path(name).extension().string();
+      const bool is_read =
+          extension == ".json" || extension == ".jinja" || extension == ".safetensors";
+      if (is_read && !files.contains(std::string(model) + "/" + name))
+        return corrupt((directory / model / name).string() + " was added later: remove it");
+    }
+  }
+  return ok_status();
+}
+
 Status write_content(const fs::path& directory, const Json& state,
                      const std::function<Status(const std::string&)>& write_files) {
   LS_RETURN_IF_ERROR(make_directories(directory));
   LS_RETURN_IF_ERROR(write_files(directory.string()));
   LS_RETURN_IF_ERROR(write_file_durable(directory / kState, dump_json(state)));
-  LS_ASSIGN_OR_RETURN(const Json manifest, make_manifest(directory));
+  LS_ASSIGN_OR_RETURN(const Json files, list_with_checksums(directory.string()));
+  const Json manifest = {
+      {"format", kFormat}, {"files", files}, {"xxh3", files_checksum(files)}};
   LS_RETURN_IF_ERROR(write_file_durable(directory / kManifest, dump_json(manifest)));
   std::error_code error;
   for (fs::recursive_directory_iterator it(directory, error), end; !error && it != end;
@@ -185,8 +225,11 @@ Result<Checkpoint> CheckpointStore::open(const std::string& directory) const {
   LS_ASSIGN_OR_RETURN(const Json files, json_get<Json>(manifest, "files", directory));
   if (!files.is_object() || !files.contains(kState))
     return corrupt((path / kManifest).string() + " does not list the files of a checkpoint");
-  for (const auto& [name, entry] : files.items())
-    LS_RETURN_IF_ERROR(check_file(path / name, entry));
+  LS_ASSIGN_OR_RETURN(const auto sum, json_get<std::string>(manifest, "xxh3", directory));
+  if (sum != files_checksum(files))
+    return corrupt((path / kManifest).string() + " was changed: it does not match its checksum");
+  LS_RETURN_IF_ERROR(check_files(path.string(), files));
+  LS_RETURN_IF_ERROR(check_nothing_added(path, files));
   Checkpoint checkpoint;
   checkpoint.directory = path.string();
   LS_ASSIGN_OR_RETURN(checkpoint.state, read_json_file((path / kState).string()));

@@ -15,6 +15,11 @@
 
 namespace longshot::loop {
 
+// Size and checksum of every file below `folder`: {relative path: {"bytes", "xxh3"}}.
+Result<Json> list_with_checksums(const std::string& folder);
+// `corrupt`, naming the file, if one of `files` (as above) is missing or another one.
+Status check_files(const std::string& folder, const Json& files);
+
 struct Checkpoint {
   std::string directory;
   int64_t iteration = 0;

@@ -295,6 +295,11 @@ void bind_steps(Settings& s, SftConfig& c, const std::string& section, const cha
   s.add("trainer.total_steps", &c.total_steps, "optimizer steps; 0 = by total_epochs",
         at_least(int64_t{0}));
   s.add("trainer.total_epochs", &c.epochs, "passes over the data when total_steps is 0", above(0));
+  s.add("trainer.save_freq", &c.save_freq,
+        "steps between checkpoints, which a finished run needs no longer; 0 = only when the run is "
+        "stopped",
+        at_least(int64_t{0}));
+  s.add("trainer.keep_checkpoints", &c.keep_checkpoints, "newest checkpoints kept", at_least(1));
   s.add("trainer.test_freq", &c.test_freq, "steps between held-out losses; 0 = never",
         at_least(int64_t{0}));
   s.add("trainer.default_local_dir", &c.output, results);

@@ -19,6 +19,9 @@ namespace longshot::loop {
 // Where weights come from, and the size of a model made from nothing.
 struct ModelOptions {
   std::string path;           // Hugging Face directory or .gguf; empty: a new model (SFT only)
+  // The whole model of the checkpoint to continue from, where `path` is not on this machine.
+  std::string stand_in;
+  const std::string& source() const { return stand_in.empty() ? path : stand_in; }
   std::string chat_template;  // as tokenizer::ChatTemplate::choose() takes it; empty: the model's
   Json chat_template_args = Json::array();  // arguments of every rendering, or a text of them
   std::string alphabet_file;  // a new model's character vocabulary
@@ -50,7 +53,8 @@ struct SftConfig {
   int64_t total_steps = 0;  // 0: by epochs
   double epochs = 1;
   int64_t test_freq = 50;
-  int64_t save_freq = 0;
+  int64_t save_freq = 500;
+  int keep_checkpoints = 1;
   int64_t seed = 1;
   std::string output;  // run folder; the model is written to <output>/huggingface or adapter
 };

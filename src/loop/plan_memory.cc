@@ -278,7 +278,7 @@ double memory_at_hand() {
 Status check_resources(const SftConfig& config) {
   if (config.machine.device != "cpu" || config.model.path.empty()) return ok_status();
   LS_ASSIGN_OR_RETURN(const model::ModelConfig model,
-                      model::read_model_config(config.model.path));
+                      model::read_model_config(config.model.source()));
   LS_ASSIGN_OR_RETURN(const AdapterSize adapter, adapter_size(config.model, model));
   const double trained = trained_of(config.model, model, adapter);
   return check_certain(total(training_items(model, adapter, trained, config.optimizer.moments)));
@@ -287,7 +287,7 @@ Status check_resources(const SftConfig& config) {
 Status check_resources(const TrainConfig& config) {
   if (config.machine.device != "cpu") return ok_status();
   LS_ASSIGN_OR_RETURN(const model::ModelConfig model,
-                      model::read_model_config(config.model.path));
+                      model::read_model_config(config.model.source()));
   LS_ASSIGN_OR_RETURN(const MemoryPlan memory, plan_memory(config, model, largest_size(config)));
   LS_RETURN_IF_ERROR(check_certain(memory.certain));
   const double peak = total(memory.items), at_hand = memory_at_hand();

@@ -26,7 +26,7 @@ std::string arguments_text(const Json& arguments) {
 // The whole model that a checkpoint holds, else the one it began with.
 std::string model_of(const ModelOptions& options, const std::string& checkpoint) {
   const bool whole = !checkpoint.empty() && std::filesystem::exists(checkpoint + "/huggingface");
-  return whole ? checkpoint + "/huggingface" : options.path;
+  return whole ? checkpoint + "/huggingface" : options.source();
 }
 
 // A rollout from such weights would end at its first token.

@@ -10,6 +10,7 @@
 #include "base/config_changes.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "model/format/adapter.h"
 
 namespace longshot::loop {
 namespace {
@@ -34,6 +35,8 @@ const std::set<std::string> kFixed = {"model.lora_rank",
                                       "data.max_length",
                                       "sft.batch_tokens",
                                       "rm.batch_tokens"};
+// Inputs that may change, as the keys that name them may.
+const std::set<std::string> kFree = {"algorithm.kl_reference", "data.val_files"};
 // Settings that may change only if the user names the checkpoint.
 const std::set<std::string> kChosen = {"algorithm.name"};
 
@@ -122,10 +125,11 @@ Result<uint64_t> file_fingerprint(const fs::path& path) {
   return checksum(sums);
 }
 
-// Files of a model directory that say what it computes.
-bool is_model_file(const std::string& name) {
-  return name == "config.json" || name == "adapter_config.json" || name == "tokenizer.json" ||
-         name.ends_with(".safetensors");
+// Files of a model directory that say what it computes. Below it there may be anything, even the
+// run folder.
+bool is_model_file(const fs::path& name) {
+  return !name.has_parent_path() && (name.extension() == ".json" || name.extension() == ".jinja" ||
+                                     name.extension() == ".safetensors");
 }
 
 std::string path_fingerprint(const fs::path& path) {
@@ -143,7 +147,14 @@ std::string path_fingerprint(const fs::path& path) {
     if (!sum.ok()) return "";
     text += fmt::format("{:x} ", *sum);
   }
-  return text;
+  if (files.empty() || !model::is_adapter_directory(path.string())) return text;
+  const auto base = model::adapter_base(path.string());
+  const bool other = base.ok() && !base->empty() && !model::is_adapter_directory(*base);
+  return other ? text + path_fingerprint(*base) : text;
+}
+
+std::string command_of(const Json& inputs) {
+  return inputs.contains("command") ? inputs["command"].get<std::string>() : "";
 }
 
 std::string refusal(const StartingPoint& start, const std::string& what) {
@@ -176,6 +187,34 @@ Result<StartingPoint> find_starting_point(const CheckpointStore& store, const st
   return StartingPoint{std::move(newest), false, false};
 }
 
+namespace {
+
+std::string whole_model_of(const std::string& checkpoint) {
+  const std::string model = checkpoint + "/huggingface";
+  return is_there(model + "/config.json") ? model : "";
+}
+
+std::string newest_model(const std::string& run_directory) {
+  const CheckpointStore store(run_directory, 1);
+  for (const int64_t iteration : store.iterations()) {
+    const std::string model = whole_model_of(store.directory_of(iteration));
+    if (!model.empty()) return model;
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string checkpoint_model(const TrainConfig& config) {
+  const std::string& mode = config.resume_mode;
+  if (mode == "disable") return "";
+  return mode == "auto" ? newest_model(config.output) : whole_model_of(mode);
+}
+
+std::string checkpoint_model(const SftConfig& config) {
+  return newest_model(config.output);
+}
+
 Json fingerprints(const std::vector<std::pair<std::string, std::vector<std::string>>>& inputs) {
   Json out = Json::object();
   for (const auto& [key, paths] : inputs) {
@@ -189,6 +228,14 @@ Json fingerprints(const std::vector<std::pair<std::string, std::vector<std::stri
 
 Status check_settings(const StartingPoint& start, const std::string& config, const Json& inputs) {
   const Checkpoint& checkpoint = *start.checkpoint;
+  const Json before = checkpoint.state.value("inputs", Json::object());
+  const std::string command = command_of(before);
+  if (command != command_of(inputs)) {
+    return invalid_argument(
+        fmt::format("{} was saved by `longshot {}`; nothing was changed: name another "
+                    "trainer.default_local_dir",
+                    checkpoint.directory, command));
+  }
   LS_ASSIGN_OR_RETURN(const auto changes, config_changes(saved_config(checkpoint), config));
   for (const ConfigChange& change : changes) {
     const bool chosen = kChosen.contains(change.key);
@@ -198,12 +245,20 @@ Status check_settings(const StartingPoint& start, const std::string& config, con
       what += "; with trainer.resume_mode=" + checkpoint.directory + " it may change";
     return invalid_argument(refusal(start, what));
   }
-  const Json before = checkpoint.state.value("inputs", Json::object());
   const bool whole = is_there(checkpoint.directory + "/huggingface");
   for (const auto& [key, sum] : inputs.items()) {
     if (!before.contains(key) || before[key] == sum) continue;
-    if (key == "model.path" && whole && start.chosen) continue;
-    return invalid_argument(refusal(start, key + " has another content now"));
+    if (kFree.contains(key)) {
+      log::warn("changed since the checkpoint: the content of {}", key);
+      continue;
+    }
+    const bool replaceable = key == "model.path" && whole;
+    if (replaceable && start.chosen) continue;
+    std::string what = key + " has another content now";
+    if (replaceable)
+      what += "; with trainer.resume_mode=" + checkpoint.directory +
+              " the checkpoint's own weights are taken";
+    return invalid_argument(refusal(start, what));
   }
   for (const ConfigChange& change : changes)
     log::warn("changed since the checkpoint: {}", to_text(change));

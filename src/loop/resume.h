@@ -18,6 +18,7 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "loop/checkpoint.h"
+#include "loop/config.h"
 
 namespace longshot::loop {
 
@@ -37,9 +38,14 @@ struct StartingPoint {
 Result<StartingPoint> find_starting_point(const CheckpointStore& store, const std::string& mode,
                                           const std::string& config);
 
+// The whole model in the checkpoint that a start would most likely continue from; "" if there is
+// none. Not checked for damage: find_starting_point() decides.
+std::string checkpoint_model(const TrainConfig& config);
+std::string checkpoint_model(const SftConfig& config);
+
 // What identifies the content of the files a run begins with, for state["inputs"]: {key:
-// fingerprint}. A model directory counts by its weights, configuration and tokenizer. Of large
-// files a sample is read. An empty path is left out.
+// fingerprint}. A model directory counts by its weights, configuration and tokenizer, and by those
+// of its base if it is an adapter. Of large files a sample is read. An empty path is left out.
 Json fingerprints(const std::vector<std::pair<std::string, std::vector<std::string>>>& inputs);
 
 // Whether the state of a checkpoint can be continued with the present configuration, which is

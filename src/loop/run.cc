@@ -28,8 +28,9 @@ uint64_t key(const TrainConfig& config, Stream stream, int64_t iteration = 0) {
 
 // The RL iteration. Everything random in it is keyed by (seed, iteration), so that a resumed run
 // repeats it.
-Status Run::iterate(Metrics& metrics) {
+Status Run::iterate() {
   Parts& p = parts_;
+  Metrics metrics;
   Timer timer(metrics);
   const int64_t iteration = state_.iteration;
 
@@ -79,12 +80,11 @@ Status Run::iterate(Metrics& metrics) {
                                              key(config_, Stream::trainer), iteration}));
   metrics.insert(trained.begin(), trained.end());
   timer.lap("timing_s/update_actor");
+  add_counts(metrics);
+  capture_state(iteration + 1, p.publisher->version() + 1, std::move(metrics));
 
-  // publish/
-  LS_ASSIGN_OR_RETURN(const Metrics published, p.publisher->publish(p.trainer->weights()));
-  metrics.insert(published.begin(), published.end());
-  timer.lap("timing_s/update_weights");
-  return ok_status();
+  // publish/: whatever happens from here on, the iteration is saved.
+  return publish();
 }
 
 Status Run::run() {
@@ -123,12 +123,14 @@ Status Run::end_early(const Status& reason) {
       end = Status(stopped ? saved.code() : reason.code(),
                    reason.message() + "; " + saved.message());
   }
+  const char* command = config_.resume_mode == "disable"
+                            ? "the command with trainer.resume_mode=auto"
+                            : "the same command";
   const std::string kept =
       saved_iteration_ < 0
           ? "no iteration is saved"
-          : fmt::format("{} finished iterations are saved in {}; the same command continues from "
-                        "there",
-                        saved_iteration_, config_.output);
+          : fmt::format("{} finished iterations are saved in {}; {} continues from there",
+                        saved_iteration_, config_.output, command);
   return Status(end.code(), end.message() + "; " + kept);
 }
 
@@ -144,20 +146,31 @@ std::string Run::description() const {
       state_.iteration + 1, config_.total_iterations, config_.output);
 }
 
-Status Run::next_iteration() {
-  Stopwatch watch;
-  Metrics metrics;
-  LS_RETURN_IF_ERROR(iterate(metrics));
-  const auto tokens = static_cast<int64_t>(metrics["rollout/generated_tokens"]);
-  metrics["perf/total_num_tokens"] = static_cast<double>(state_.total_tokens + tokens);
+void Run::add_counts(Metrics& metrics) {
+  state_.total_tokens += static_cast<int64_t>(metrics["rollout/generated_tokens"]);
+  metrics["perf/total_num_tokens"] = static_cast<double>(state_.total_tokens);
   metrics.merge(parts_.replay->take_metrics());
   metrics.merge(parts_.rewards->take_metrics());
+}
+
+Status Run::next_iteration() {
+  const Stopwatch watch;
+  LS_RETURN_IF_ERROR(iterate());
+  Metrics& metrics = state_.unfinished;
   metrics["timing_s/step"] = watch.seconds();
   metrics["perf/throughput"] =
       metrics["rollout/generated_tokens"] / std::max(1e-9, watch.seconds());
   metrics["perf/max_memory_gb"] = peak_memory_gb();
-  capture_state(state_.iteration + 1, std::move(metrics));
-  state_.total_tokens += tokens;
+  return ok_status();
+}
+
+// Also the first thing of a run that resumes: an iteration that ended before its weights were
+// published gets the figures of that.
+Status Run::publish() {
+  LS_ASSIGN_OR_RETURN(const Metrics published,
+                      parts_.publisher->publish(parts_.trainer->weights()));
+  if (!state_.unfinished.empty())
+    state_.unfinished.insert(published.begin(), published.end());
   return ok_status();
 }
 
@@ -202,9 +215,9 @@ Status Run::test(Metrics& metrics) {
   return ok_status();
 }
 
-void Run::capture_state(int64_t iteration, Metrics unfinished) {
+void Run::capture_state(int64_t iteration, int64_t policy_version, Metrics unfinished) {
   RunState state{.iteration = iteration,
-                 .policy_version = parts_.publisher->version(),
+                 .policy_version = policy_version,
                  .total_tokens = state_.total_tokens,
                  .prompts = parts_.prompts->snapshot(),
                  .unfinished = std::move(unfinished)};

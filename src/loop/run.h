@@ -50,10 +50,12 @@ class Run {
 
   Status run_iterations();
   Status next_iteration();
-  Status iterate(Metrics& metrics);
+  Status iterate();
+  void add_counts(Metrics& metrics);
+  Status publish();
   Status finish_iteration();
   Status test(Metrics& metrics);
-  void capture_state(int64_t iteration, Metrics unfinished);
+  void capture_state(int64_t iteration, int64_t policy_version, Metrics unfinished);
   Status save();
   Status end_early(const Status& reason);
   void log_samples(const std::vector<data::Group>& groups);

@@ -35,14 +35,16 @@ Status Run::start() {
   LS_ASSIGN_OR_RETURN(const StartingPoint from,
                       find_starting_point(checkpoints_, config_.resume_mode, config_text_));
   inputs_ = fingerprints({{"model.path", {config_.model.path}},
-                          {"model.lora_adapter_path", {config_.model.lora_adapter_path}}});
+                          {"model.lora_adapter_path", {config_.model.lora_adapter_path}},
+                          {"algorithm.kl_reference", {config_.algorithm.kl_reference}},
+                          {"data.val_files", config_.val_files}});
+  inputs_["command"] = "train";
   if (from.checkpoint) LS_RETURN_IF_ERROR(check_settings(from, config_text_, inputs_));
   const std::string directory = from.checkpoint ? from.checkpoint->directory : "";
   LS_ASSIGN_OR_RETURN(parts_, make_parts(config_, directory));
   if (from.checkpoint) LS_RETURN_IF_ERROR(restore(*from.checkpoint));
-  LS_ASSIGN_OR_RETURN(const Metrics published,
-                      parts_.publisher->publish(parts_.trainer->weights()));
-  if (!from.checkpoint) capture_state(0, {});
+  LS_RETURN_IF_ERROR(publish());
+  if (!from.checkpoint) capture_state(0, parts_.publisher->version(), {});
   updates_ = parts_.trainer->optimizer_step();
   if (state_.iteration < config_.total_iterations)
     LS_RETURN_IF_ERROR(check_room(config_.output, parts_.trainer->state_bytes() + kRoomForTheRest));

@@ -89,7 +89,7 @@ class StepRun {
         config_(config),
         config_text_(std::move(config_text)),
         command_(std::move(command)),
-        checkpoints_(config.output, 1) {}
+        checkpoints_(config.output, config.keep_checkpoints) {}
 
   Result<StepResult> run() {
     LS_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::take(config_.output));
@@ -121,30 +121,44 @@ class StepRun {
     LS_ASSIGN_OR_RETURN(result_.model_directory, json_get<std::string>(json, "model", where));
     LS_ASSIGN_OR_RETURN(const auto config, json_get<std::string>(json, "config", where));
     result_.model_directory = config_.output + "/" + result_.model_directory;
-    LS_ASSIGN_OR_RETURN(const auto changes, config_changes(config, config_text_));
-    std::string differs;
-    for (const ConfigChange& change : changes) differs += "\n  " + to_text(change);
-    if (json.value("inputs", Json()) != inputs()) differs += "\n  the content of input files";
+    LS_ASSIGN_OR_RETURN(const Json files, json_get<Json>(json, "files", where));
+    LS_ASSIGN_OR_RETURN(const Json before, json_get<Json>(json, "inputs", where));
+    LS_ASSIGN_OR_RETURN(const std::string differs, differences(config, before));
     if (!differs.empty()) {
       return invalid_argument(
           fmt::format("{} holds a run that has ended, with other settings:{}\nName another "
                       "trainer.default_local_dir for a new run, or remove this folder",
                       config_.output, differs));
     }
-    if (!fs::exists(result_.model_directory, error)) {
-      return corrupt(fmt::format("{} says that the run has ended, but {} is missing: remove {} to "
-                                 "repeat the run",
-                                 where, result_.model_directory, where));
+    const Status whole = check_files(result_.model_directory, files);
+    if (!whole.ok()) {
+      return corrupt(fmt::format("{} says that the run has ended, but {}; put that back from a "
+                                 "copy, or remove {} to repeat the run",
+                                 where, whole.message(), where));
     }
     log::info("{} holds this run already, all {} steps", config_.output, result_.steps);
     return true;
+  }
+
+  // A line for each key or input that is not what the finished run had; "" if all are.
+  Result<std::string> differences(const std::string& config, const Json& inputs_before) const {
+    LS_ASSIGN_OR_RETURN(const auto changes, config_changes(config, config_text_));
+    std::string differs;
+    for (const ConfigChange& change : changes) differs += "\n  " + to_text(change);
+    for (const auto& [key, value] : inputs().items()) {
+      if (inputs_before.value(key, Json()) == value) continue;
+      differs += key == "command" ? "\n  the command, which was another one"
+                                  : "\n  the content of " + key;
+    }
+    return differs;
   }
 
   Json inputs() const {
     Json inputs = fingerprints({{"model.path", {config_.model.path}},
                                 {"model.lora_adapter_path", {config_.model.lora_adapter_path}},
                                 {"model.alphabet_file", {config_.model.alphabet_file}},
-                                {"data.train_files", config_.train_files}});
+                                {"data.train_files", config_.train_files},
+                                {"data.val_files", config_.val_files}});
     inputs["command"] = command_;
     return inputs;
   }
@@ -264,8 +278,12 @@ class StepRun {
     LS_RETURN_IF_ERROR(rename_durable(written, target));
     LS_RETURN_IF_ERROR(remove_tree(temporary));
     result_.model_directory = target;
-    const Json finished = {
-        {"steps", step_}, {"model", name}, {"config", config_text_}, {"inputs", inputs_}};
+    LS_ASSIGN_OR_RETURN(const Json files, list_with_checksums(target));
+    const Json finished = {{"steps", step_},
+                           {"model", name},
+                           {"files", files},
+                           {"config", config_text_},
+                           {"inputs", inputs_}};
     LS_RETURN_IF_ERROR(write_file_atomic(finished_file(), dump_json(finished)));
     for (int64_t step : checkpoints_.iterations())
       LS_RETURN_IF_ERROR(remove_tree(checkpoints_.directory_of(step)));

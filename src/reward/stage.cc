@@ -4,9 +4,11 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <tuple>
 #include <utility>
@@ -107,9 +109,9 @@ class Stage : public RewardStage {
       pending_max_ = std::max(pending_max_, ++pending_);
     }
     background_->submit([this, key, question] {
-      data::Verdict verdict = judge_timed(*question);
+      std::optional<data::Verdict> verdict = judge_whatever_happens(*question);
       std::lock_guard lock(mutex_);
-      ahead_[key] = std::move(verdict);
+      if (verdict) keep_ahead(key, std::move(*verdict));
       if (--pending_ == 0) settled_.notify_all();
     });
   }
@@ -151,6 +153,24 @@ class Stage : public RewardStage {
     std::unique_lock lock(mutex_);
     settled_.wait(lock, [this] { return pending_ == 0; });
     return std::exchange(ahead_, {});
+  }
+
+  // Nothing after an exception such as lack of memory: judge() then does it again, on a thread that
+  // can tell of it.
+  std::optional<data::Verdict> judge_whatever_happens(const Question& question) noexcept {
+    try {
+      return judge_timed(question);
+    } catch (const std::exception&) {
+      return std::nullopt;
+    }
+  }
+
+  // With mutex_ held. A verdict without a place is given up: judge() makes it again.
+  void keep_ahead(const Key& key, data::Verdict verdict) noexcept {
+    try {
+      ahead_[key] = std::move(verdict);
+    } catch (const std::exception&) {
+    }
   }
 
   data::Verdict judge_timed(const Question& question) {

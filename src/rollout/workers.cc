@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <exception>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -21,6 +22,7 @@ struct Share {
   Progress progress;
   double seconds = 0;
   Result<std::vector<data::Sample>> samples = std::vector<data::Sample>();
+  std::exception_ptr exception;
 };
 
 std::vector<Share> share_out(const std::vector<data::Sample>& jobs, int64_t budget, size_t workers) {
@@ -90,7 +92,8 @@ class Monitor {
   std::mutex mutex_;
 };
 
-void run(Engine& engine, const std::vector<data::Sample>& jobs, Share& share, Monitor& monitor) {
+void run_share(Engine& engine, const std::vector<data::Sample>& jobs, Share& share,
+               Monitor& monitor) {
   const Stopwatch watch;
   std::vector<data::Sample> mine;
   for (const size_t i : share.jobs) mine.push_back(jobs[i]);
@@ -103,6 +106,16 @@ void run(Engine& engine, const std::vector<data::Sample>& jobs, Share& share, Mo
   }
   if (!share.samples.ok()) monitor.stop();
   share.seconds = watch.seconds();
+}
+
+// An exception waits in the share until all threads have ended.
+void run(Engine& engine, const std::vector<data::Sample>& jobs, Share& share, Monitor& monitor) {
+  try {
+    run_share(engine, jobs, share, monitor);
+  } catch (...) {
+    share.exception = std::current_exception();
+    monitor.stop();
+  }
 }
 
 // Means and rates are those of all passes together; everything else adds up. Nothing but seconds, tokens_per_second
@@ -150,13 +163,14 @@ Result<std::vector<data::Sample>> RolloutWorkers::generate(
   const Stopwatch watch;
   std::vector<Share> shares = share_out(jobs, options.token_budget, engines_.size());
   Monitor monitor(options, shares, on_progress);
-  std::vector<std::thread> threads;
+  std::vector<std::jthread> threads;  // joined also where another one cannot be started
   for (size_t w = 1; w < engines_.size(); ++w) {
     threads.emplace_back([&, w] { run(*engines_[w], jobs, shares[w], monitor); });
   }
   run(*engines_[0], jobs, shares[0], monitor);
-  for (std::thread& thread : threads) thread.join();
+  for (std::jthread& thread : threads) thread.join();
   for (Share& share : shares) {
+    if (share.exception) std::rethrow_exception(share.exception);
     LS_RETURN_IF_ERROR(share.samples.status());
     for (size_t i = 0; i < share.jobs.size(); ++i) {
       jobs[share.jobs[i]] = std::move((*share.samples)[i]);

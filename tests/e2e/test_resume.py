@@ -1,6 +1,5 @@
 """kill -9 at random instants, then resume: later metrics and final weights equal the uninterrupted run bit for bit."""
 import json
-import pathlib
 import random
 import signal
 import subprocess
@@ -8,57 +7,11 @@ import time
 
 import pytest
 
+from resume_support import contents, interrupt, lines, metrics, start, train_config
 from support import LONGSHOT, longshot, tiny_model
 
 ITERATIONS = 30
 KILLS = 24
-# Depend on the clock or on how often the program was started, not on the computation.
-TIMED = ("timing_s/", "perf/", "memory/", "rollout/seconds", "rollout/tokens_per_second", "reward/seconds")
-
-
-def config(run, model, data):
-    return f"""
-[model]
-path = "{model}"
-[data]
-train_files = ["{data}/train.jsonl"]
-val_files = ["{data}/val.jsonl"]
-train_batch_size = 8
-max_prompt_length = 24
-max_response_length = 48
-order = "prioritized"
-[rollout]
-n = 4
-token_budget = 300
-max_concurrent = 16
-[algorithm]
-mini_batches = 2
-reset_optimizer = false
-[optim]
-lr = 1e-3
-schedule = "cosine"
-[reward]
-length_weight = 0.1
-length_warmup_iterations = 4
-[trainer]
-total_iterations = {ITERATIONS}
-save_freq = 2
-test_freq = 5
-keep_checkpoints = 2
-val_max_prompts = 16
-threads = 2
-default_local_dir = "{run}"
-"""
-
-
-def start(config_file, command="train"):
-    return subprocess.Popen([LONGSHOT, command, str(config_file)], stdout=subprocess.DEVNULL,
-                            stderr=subprocess.PIPE, text=True)
-
-
-def metrics(run):
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in row.items() if not k.startswith(TIMED)} for row in rows]
 
 
 def final_weights(run):
@@ -76,7 +29,7 @@ def setting(tmp_path_factory):
 
 def write_config(root, name, model, data):
     file = root / f"{name}.toml"
-    file.write_text(config(root / name, model, data))
+    file.write_text(train_config(root / name, model, data, ITERATIONS))
     return file, root / name
 
 
@@ -174,33 +127,9 @@ def test_kill_in_the_middle_of_writing_a_checkpoint(setting):
     assert kills >= 1
 
 
-def interrupt(file, run, has_come, command="train"):
-    """Starts the run and sends SIGINT as soon as has_come(); the newest checkpoint."""
-    at_once = has_come()
-    process = start(file, command)
-    deadline = time.time() + 60
-    while not has_come():
-        assert time.time() < deadline and process.poll() is None
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    # While the program's libraries are being loaded there is no handler yet: the signal itself ends it.
-    before_main = at_once and process.returncode == -signal.SIGINT
-    assert before_main or (process.returncode == 130 and "stopped" in errors), (process.returncode, errors)
-    return max(run.glob("global_step_*"), key=lambda folder: int(folder.name.rsplit("_")[-1]))
-
-
-def lines(run):
-    log = run / "metrics.jsonl"
-    return log.read_text().count("\n") if log.exists() else 0
-
-
-def contents(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def assert_refused_while_in_use(file, run, command):
     """A second run on the folder is refused and writes nothing; after kill -9 of the first one it goes on."""
-    first = start(file, command)
+    first = start(file, command=command)
     try:
         deadline = time.time() + 60
         while not lines(run):
@@ -281,44 +210,3 @@ def test_an_adapter_with_moments_in_8_bits_resumes(setting):
     names = [(a / "adapter_model.safetensors").read_bytes() for a in adapters]
     assert names[0] == names[1]
     longshot("eval", "--model", adapters[0], "--data", f"{data}/val.jsonl", "--max-tokens", 48)
-
-
-@pytest.mark.parametrize("damage", ["cut", "flip", "missing", "journal"])
-def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(setting, damage):
-    root, model, data, whole = setting
-    file, run = write_config(root, f"damaged_{damage}", model, data)
-    longshot("train", file, "trainer.total_iterations=8", "trainer.resume_mode=auto")
-    newest = run / "global_step_8"
-    victim = newest / "huggingface/model.safetensors"
-    if damage == "cut":
-        victim.write_bytes(victim.read_bytes()[:-100])
-    elif damage == "flip":
-        content = bytearray(victim.read_bytes())
-        content[len(content) // 2] ^= 1
-        victim.write_bytes(bytes(content))
-    elif damage == "missing":
-        (newest / "optimizer.safetensors").unlink()
-    else:
-        # The journal is cut behind the older checkpoint's position: only the newest cannot be restored.
-        state = json.loads((run / "global_step_6/state.json").read_text())
-        journal = run / "replay" / state["replay"]["file"]
-        journal.write_bytes(journal.read_bytes()[: state["replay"]["offset"]])
-    done = longshot("train", file, f"trainer.total_iterations={ITERATIONS}")
-    assert "global_step_8" in done.stderr and "trying the one before" in done.stderr
-    assert "after iteration 6" in done.stderr
-
-
-def test_a_full_disk_keeps_the_older_checkpoint(setting):
-    """RLIMIT_FSIZE makes every write behind 64 KiB of a file fail, as a full disk would."""
-    root, model, data, _ = setting
-    file, run = write_config(root, "full", model, data)
-    longshot("train", file, "trainer.total_iterations=2")
-    limited = subprocess.run(
-        ["bash", "-c", f"trap '' XFSZ; ulimit -f 64; exec {LONGSHOT} train {file} trainer.total_iterations=4"],
-        capture_output=True, text=True, timeout=120)
-    assert limited.returncode == 1, limited.stderr
-    assert "not saved" in limited.stderr
-    assert not (run / "global_step_4").exists() and not (run / "checkpoint.tmp").exists()
-    done = longshot("train", file, "trainer.total_iterations=4")
-    assert "after iteration 2" in done.stderr
-    assert (run / "global_step_4").exists()

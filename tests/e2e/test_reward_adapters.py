@@ -3,9 +3,9 @@ import json
 
 import pytest
 
+from resume_support import interrupt, metrics
 from support import longshot
-from test_reward_models import evaluate, metrics, reasoner, rm_config, setting
-from test_resume import interrupt
+from test_reward_models import evaluate, reasoner, rm_config, setting
 
 
 def adapter_config(root, data, base, run, steps=40):

@@ -7,8 +7,9 @@ import time
 
 import pytest
 
+from resume_support import interrupt, metrics
 from support import Server, longshot, tiny_model
-from test_resume import TIMED, assert_refused_while_in_use, interrupt
+from test_resume import assert_refused_while_in_use
 
 QUESTION_THEN_ANSWER = "{question}{response}?"
 
@@ -75,11 +76,6 @@ default_local_dir = "{root}/cot"
 """)
     longshot("sft", root / "cot.toml")
     return root / "cot/huggingface"
-
-
-def metrics(run):
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in row.items() if not k.startswith(TIMED)} for row in rows]
 
 
 def test_training_says_how_it_goes(setting):

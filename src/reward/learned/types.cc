@@ -81,6 +81,16 @@ class RmReward : public Reward {
     return taken;
   }
 
+  Result<std::vector<float>> scores_of(const std::vector<std::shared_ptr<Request>>& batch) {
+    try {
+      std::vector<std::vector<data::TokenId>> sequences;
+      for (const auto& request : batch) sequences.push_back(request->tokens);
+      return model_->scores(sequences);
+    } catch (const std::exception& error) {
+      return internal_error(std::string("reward rm: ") + error.what());
+    }
+  }
+
   void work() {
     std::unique_lock lock(mutex_);
     while (true) {
@@ -88,10 +98,8 @@ class RmReward : public Reward {
       if (stopping_) return;
       const auto batch = take();
       if (batch.empty()) continue;
-      std::vector<std::vector<data::TokenId>> sequences;
-      for (const auto& request : batch) sequences.push_back(request->tokens);
       lock.unlock();
-      const auto scores = model_->scores(sequences);
+      const auto scores = scores_of(batch);
       lock.lock();
       for (size_t i = 0; i < batch.size(); ++i)
         batch[i]->score = scores.ok() ? Result<float>((*scores)[i]) : scores.status();

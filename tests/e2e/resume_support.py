@@ -1,0 +1,110 @@
+"""What the tests of interrupted and resumed runs share: configurations of tiny runs, and what may not differ."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+from support import LONGSHOT, longshot
+
+# Depend on the clock or on how often the program was started, not on the computation.
+TIMED = ("timing_s/", "perf/", "memory/", "rollout/seconds", "rollout/tokens_per_second", "reward/seconds")
+
+
+def train_config(run, model, data, iterations):
+    """Text of a run in which every part of the state matters: samples that stay unfinished, prioritized prompts, kept moments."""
+    return f"""
+[model]
+path = "{model}"
+[data]
+train_files = ["{data}/train.jsonl"]
+val_files = ["{data}/val.jsonl"]
+train_batch_size = 8
+max_prompt_length = 24
+max_response_length = 48
+order = "prioritized"
+[rollout]
+n = 4
+token_budget = 300
+max_concurrent = 16
+[algorithm]
+mini_batches = 2
+reset_optimizer = false
+[optim]
+lr = 1e-3
+schedule = "cosine"
+[reward]
+length_weight = 0.1
+length_warmup_iterations = 4
+[trainer]
+total_iterations = {iterations}
+save_freq = 2
+test_freq = 5
+keep_checkpoints = 2
+val_max_prompts = 16
+threads = 2
+default_local_dir = "{run}"
+"""
+
+
+def start(config_file, *overrides, command="train", **options):
+    return subprocess.Popen([LONGSHOT, command, str(config_file), *map(str, overrides)], stdout=subprocess.DEVNULL,
+                            stderr=subprocess.PIPE, text=True, **options)
+
+
+def without_clock(row):
+    return {name: value for name, value in row.items() if not name.startswith(TIMED)}
+
+
+def metrics(run):
+    return [without_clock(json.loads(line)) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def lines(run):
+    log = run / "metrics.jsonl"
+    return log.read_text().count("\n") if log.exists() else 0
+
+
+def contents(folder):
+    """Everything below the folder: {relative path: bytes of a file, target of a link, None for a folder}."""
+    found = {}
+    for root, folders, files in os.walk(folder):
+        for name in folders + files:
+            path = os.path.join(root, name)
+            key = os.path.relpath(path, folder)
+            if os.path.islink(path):
+                found[key] = os.readlink(path)
+            elif os.path.isdir(path):
+                found[key] = None
+            else:
+                with open(path, "rb") as file:
+                    found[key] = file.read()
+    return found
+
+
+def checkpoints(run):
+    return sorted(int(folder.name.rsplit("_")[-1]) for folder in run.glob("global_step_*"))
+
+
+def interrupt(file, run, has_come, command="train", number=signal.SIGINT, overrides=()):
+    """Starts the run and sends the signal as soon as has_come(); the newest checkpoint."""
+    at_once = has_come()
+    process = start(file, *overrides, command=command)
+    deadline = time.time() + 120
+    while not has_come():
+        assert time.time() < deadline and process.poll() is None, process.communicate()[1]
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=120)
+    # While the program's libraries are being loaded there is no handler yet: the signal itself ends it.
+    before_main = at_once and process.returncode == -number
+    assert before_main or (process.returncode == 130 and "stopped" in errors), (process.returncode, errors)
+    return run / f"global_step_{checkpoints(run)[-1]}"
+
+
+def refused(run, file, *overrides, command="train", code=2):
+    """What the program says; nothing in the folder may have changed."""
+    before = contents(run)
+    done = longshot(command, file, *overrides, code=code)
+    assert contents(run) == before
+    assert done.stdout == ""
+    return done.stderr
