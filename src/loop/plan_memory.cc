@@ -231,6 +231,11 @@ Result<MemoryPlan> plan_memory(const TrainConfig& config, const model::ModelConf
   if (adapter.rank > 0)
     plan.items.push_back(
         {"merged weights", kFloat * adapter.beside, "while they are published"});
+  if (config.algorithm.mini_batches * config.algorithm.epochs > 1) {
+    const double kept = config.algorithm.reset_optimizer ? 0 : moment_bytes(moments);
+    plan.items.push_back({"undo", (kFloat + kept) * trained,
+                          "copy of what an update changes; left out where memory is short"});
+  }
   // The writer takes bfloat16 moments as f32.
   const double copied = moments == "bfloat16" ? 2 * kFloat * trained : 0;
   plan.items.push_back({"checkpoint", copied, "copies while one is written"});

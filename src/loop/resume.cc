@@ -164,9 +164,16 @@ std::string refusal(const StartingPoint& start, const std::string& what) {
       start.checkpoint->directory, what);
 }
 
+// `folder` lies beside `from`: a relative link then needs one step more.
 Status move_into(const fs::path& from, const std::string& folder) {
   LS_RETURN_IF_ERROR(make_directories(folder));
-  return rename_durable(from, fs::path(folder) / from.filename());
+  const fs::path to = fs::path(folder) / from.filename();
+  std::error_code error;
+  const fs::path target = fs::read_symlink(from, error);
+  if (error || target.is_absolute()) return rename_durable(from, to);
+  fs::create_symlink(".." / target, to, error);
+  if (error) return io_error(fmt::format("cannot link {}: {}", to.string(), error.message()));
+  return remove_tree(from);
 }
 
 }  // namespace

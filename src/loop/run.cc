@@ -90,8 +90,9 @@ Status Run::iterate() {
 Status Run::run() {
   log::info("{}", description());
   progress_.start(state_.iteration, config_.total_iterations);
-  const Status done = model::caught([&] { return run_iterations(); });
-  if (done.ok()) return model::caught([&] { return save(); });
+  Status done = model::caught([&] { return run_iterations(); });
+  if (done.ok()) done = model::caught([&] { return save(); });
+  if (done.ok()) return done;
   progress_.clear();
   return end_early(done);
 }
@@ -111,8 +112,8 @@ Status Run::run_iterations() {
   return ok_status();
 }
 
-// state_ is that of the last finished iteration. The weights are as well, unless an update has
-// begun: then only the newest checkpoint is left.
+// state_ is that of the last finished iteration. The weights are as well, unless an update was half
+// done and could not be taken back: then only the newest checkpoint is left.
 Status Run::end_early(const Status& reason) {
   const bool stopped = reason.code() == StatusCode::cancelled;
   const bool whole = parts_.trainer->optimizer_step() == updates_;
@@ -123,6 +124,8 @@ Status Run::end_early(const Status& reason) {
       end = Status(stopped ? saved.code() : reason.code(),
                    reason.message() + "; " + saved.message());
   }
+  const std::string half =
+      whole ? "" : fmt::format("the update of iteration {} was half done; ", state_.iteration + 1);
   const char* command = config_.resume_mode == "disable"
                             ? "the command with trainer.resume_mode=auto"
                             : "the same command";
@@ -131,7 +134,7 @@ Status Run::end_early(const Status& reason) {
           ? "no iteration is saved"
           : fmt::format("{} finished iterations are saved in {}; {} continues from there",
                         saved_iteration_, config_.output, command);
-  return Status(end.code(), end.message() + "; " + kept);
+  return Status(end.code(), end.message() + "; " + half + kept);
 }
 
 std::string Run::description() const {
@@ -177,12 +180,12 @@ Status Run::publish() {
 Status Run::finish_iteration() {
   Metrics metrics = state_.unfinished;
   if (due(config_.test_freq)) LS_RETURN_IF_ERROR(test(metrics));
+  log_->log(state_.iteration, metrics);
   state_.unfinished.clear();
   progress_.finish(state_.iteration, headline(metrics));
   for (const std::string& text :
        warnings_.check(state_.iteration, metrics, reward_watch_.reason()))
     log::warn("{}", text);
-  log_->log(state_.iteration, metrics);
   const bool last = state_.iteration >= config_.total_iterations;  // run() saves it
   if (last || (!due(config_.save_freq) && !save_retry_.due())) return ok_status();
   return save_retry_.after(save());

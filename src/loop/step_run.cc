@@ -12,6 +12,7 @@
 #include "base/folder_lock.h"
 #include "base/fs.h"
 #include "base/log.h"
+#include "base/metrics_log.h"
 #include "base/rng.h"
 #include "base/run_log.h"
 #include "base/stop.h"
@@ -101,9 +102,10 @@ class StepRun {
       return loaded;
     }
     LS_RETURN_IF_ERROR(enter_folder());
-    const Status trained = model::caught([&] { return train(); });
-    if (!trained.ok()) return end_early(trained);
-    LS_RETURN_IF_ERROR(model::caught([&] { return write_final_model(); }));
+    Status done = model::caught([&] { return train(); });
+    if (done.ok()) done = model::caught([&] { return write_final_model(); });
+    if (!done.ok()) return end_early(done);
+    remove_checkpoints();
     result_.seconds = watch_.seconds();
     return result_;
   }
@@ -145,7 +147,8 @@ class StepRun {
     LS_ASSIGN_OR_RETURN(const auto changes, config_changes(config, config_text_));
     std::string differs;
     for (const ConfigChange& change : changes) differs += "\n  " + to_text(change);
-    for (const auto& [key, value] : inputs().items()) {
+    const Json present = inputs();
+    for (const auto& [key, value] : present.items()) {
       if (inputs_before.value(key, Json()) == value) continue;
       differs += key == "command" ? "\n  the command, which was another one"
                                   : "\n  the content of " + key;
@@ -178,6 +181,9 @@ class StepRun {
     learner_.start(steps_);
     if (!from_.checkpoint) return ok_status();
     first_step_ = step_ = saved_step_ = from_.checkpoint->iteration;
+    const Json& state = from_.checkpoint->state;
+    LS_ASSIGN_OR_RETURN(const Json unfinished, json_get<Json>(state, "unfinished", directory));
+    LS_ASSIGN_OR_RETURN(unfinished_, metrics_from_json(unfinished, directory));
     return learner_.load_state(directory);
   }
 
@@ -187,7 +193,8 @@ class StepRun {
     LS_RETURN_IF_ERROR(leave_other_courses(checkpoints_, from_, abandoned));
     LS_ASSIGN_OR_RETURN(RunLog log,
                         RunLog::open(config_.output, from_.checkpoint ? first_step_ : -1,
-                                     {.later_steps_to = repeats ? "" : abandoned}));
+                                     {.last_step_is_open = !unfinished_.empty(),
+                                     .later_steps_to = repeats ? "" : abandoned}));
     log_ = std::make_unique<RunLog>(std::move(log));
     if (from_.checkpoint) log::info("continuing {} after step {}", config_.output, first_step_);
     updates_ = learner_.updates();
@@ -200,13 +207,15 @@ class StepRun {
     BatchOrder order(lengths_, config_.batch.batch_tokens, seed());
     for (int64_t step = 0; step < first_step_; ++step) order.next();
     progress_.start(first_step_, steps_);
+    if (!unfinished_.empty()) LS_RETURN_IF_ERROR(finish_step());
     while (step_ < steps_) {
       Stopwatch step_watch;
       LS_ASSIGN_OR_RETURN(Metrics metrics, learner_.step(order.next()));
-      ++step_;
-      updates_ = learner_.updates();
       metrics["timing_s/step"] = step_watch.seconds();
-      LS_RETURN_IF_ERROR(finish_step(metrics));
+      ++step_;
+      unfinished_ = std::move(metrics);
+      updates_ = learner_.updates();
+      LS_RETURN_IF_ERROR(finish_step());
       if (stop_requested()) return cancelled(fmt::format("stopped after step {}", step_));
     }
     return ok_status();
@@ -229,7 +238,8 @@ class StepRun {
     return Status(end.code(), end.message() + "; " + kept);
   }
 
-  Status finish_step(Metrics& metrics) {
+  Status finish_step() {
+    Metrics metrics = unfinished_;
     result_.steps = step_;
     result_.train_loss = metrics["train/loss"];
     result_.tokens += static_cast<int64_t>(metrics["train/tokens"]);
@@ -239,8 +249,9 @@ class StepRun {
     metrics.insert(held_out.begin(), held_out.end());
     if (!held_out.empty()) result_.val_loss = held_out.at("val/loss");
     metrics["perf/max_memory_gb"] = peak_memory_gb();
-    show(metrics, test || last);
     log_->log(step_, metrics);
+    unfinished_.clear();
+    show(metrics, test || last);
     const bool due = config_.save_freq > 0 && step_ % config_.save_freq == 0;
     if (last || (!due && !save_retry_.due())) return ok_status();
     return save_retry_.after(save_checkpoint());
@@ -258,7 +269,10 @@ class StepRun {
   }
 
   Status save_checkpoint() {
-    const Json state = {{"iteration", step_}, {"config", config_text_}, {"inputs", inputs_}};
+    const Json state = {{"iteration", step_},
+                        {"unfinished", metrics_to_json(unfinished_)},
+                        {"config", config_text_},
+                        {"inputs", inputs_}};
     LS_RETURN_IF_ERROR(checkpoints_.save(step_, state, [&](const std::string& directory) {
       LS_RETURN_IF_ERROR(learner_.write_model(directory, step_).status());
       return learner_.save_state(directory);
@@ -284,10 +298,15 @@ class StepRun {
                            {"files", files},
                            {"config", config_text_},
                            {"inputs", inputs_}};
-    LS_RETURN_IF_ERROR(write_file_atomic(finished_file(), dump_json(finished)));
+    return write_file_atomic(finished_file(), dump_json(finished));
+  }
+
+  // Failing costs room on the disk and nothing else.
+  void remove_checkpoints() {
+    Status removed = checkpoints_.forget_latest();
     for (int64_t step : checkpoints_.iterations())
-      LS_RETURN_IF_ERROR(remove_tree(checkpoints_.directory_of(step)));
-    return checkpoints_.forget_latest();
+      if (removed.ok()) removed = remove_tree(checkpoints_.directory_of(step));
+    if (!removed.ok()) log::warn("{}", removed.message());
   }
 
   Learner& learner_;
@@ -301,6 +320,7 @@ class StepRun {
   ProgressLine progress_;
   Stopwatch watch_;
   SaveRetry save_retry_;
+  Metrics unfinished_;  // of the last step if they are not in the log yet; empty otherwise
   int64_t first_step_ = 0, step_ = 0, saved_step_ = 0, steps_ = 0;
   int64_t updates_ = 0;  // of the weights after step_
   StepResult result_;

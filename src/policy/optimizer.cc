@@ -48,17 +48,32 @@ AdamW::AdamW(const model::Weights& weights, OptimizerOptions options, int64_t to
 }
 
 void AdamW::begin_step() {
-  ++schedule_steps_;
-  if (!reset_due_) return;
+  ++counters_.schedule_steps;
+  if (!counters_.reset_due) return;
   const at::NoGradGuard no_grad;
   for (auto& m : moments_) m.reset();
-  moment_steps_ = 0;
-  ++moment_resets_;
-  reset_due_ = false;
+  counters_.moment_steps = 0;
+  ++counters_.moment_resets;
+  counters_.reset_due = false;
 }
 
 void AdamW::pass_step() {
   begin_step();
+}
+
+std::vector<at::Tensor> AdamW::moment_tensors() const {
+  std::vector<at::Tensor> tensors;
+  for (const auto& moments : moments_)
+    for (const auto& part : moments.parts()) tensors.push_back(part.tensor);
+  return tensors;
+}
+
+void AdamW::take_back(const Counters& counters, bool clear_moments) {
+  counters_ = counters;
+  if (!clear_moments) return;
+  const at::NoGradGuard no_grad;
+  for (auto& m : moments_) m.reset();
+  counters_.moment_steps = 0;
 }
 
 int64_t AdamW::moment_bytes() const {
@@ -84,8 +99,8 @@ Status AdamW::measure(const model::Weights& weights, Step& step) const {
 }
 
 void AdamW::apply(model::Weights& weights, const Step& step) {
-  ++moment_steps_;
-  const auto t = static_cast<double>(moment_steps_);
+  ++counters_.moment_steps;
+  const auto t = static_cast<double>(counters_.moment_steps);
   // torch.nn.utils.clip_grad_norm_ divides by norm + 1e-6 too.
   const bool clip = options_.clip_grad > 0 && step.grad_norm > options_.clip_grad;
   const double scale = clip ? options_.clip_grad / (step.grad_norm + 1e-6) : 1.0;
@@ -100,7 +115,7 @@ void AdamW::apply(model::Weights& weights, const Step& step) {
                                   .correction1 = static_cast<float>(correction1),
                                   .root_correction2 = static_cast<float>(std::sqrt(correction2))};
   const uint64_t key =
-      hash_combine(static_cast<uint64_t>(moment_resets_), static_cast<uint64_t>(moment_steps_));
+      hash_combine(static_cast<uint64_t>(counters_.moment_resets), static_cast<uint64_t>(counters_.moment_steps));
   for (Moments& moments : moments_) {
     at::Tensor& tensor = weights.at(moments.name());
     const auto own_key = static_cast<uint32_t>(hash_combine(key, hash64(moments.name())));
@@ -115,15 +130,15 @@ Result<AdamW::Step> AdamW::step(model::Weights& weights) {
   LS_CHECK(trained == static_cast<int64_t>(moments_.size()),
            "the optimizer belongs to other weights");
   Step out;
-  out.lr = learning_rate(options_, schedule_steps_, total_steps_);
+  out.lr = learning_rate(options_, counters_.schedule_steps, total_steps_);
+  LS_RETURN_IF_ERROR(measure(weights, out));  // may fail, so nothing is changed before it
   begin_step();
-  LS_RETURN_IF_ERROR(measure(weights, out));
   if (out.non_finite_name.empty()) {
     apply(weights, out);
   } else {
     out.skipped = true;
-    ++skipped_steps_;
-    log::warn("optimizer step {} skipped: the gradient of {} is not finite", schedule_steps_,
+    ++counters_.skipped_steps;
+    log::warn("optimizer step {} skipped: the gradient of {} is not finite", counters_.schedule_steps,
               out.non_finite_name);
   }
   weights.zero_grad();

@@ -34,13 +34,25 @@ class AdamW {
 
   // Moments to 0 and bias correction to its start; the learning-rate schedule goes on. Takes effect
   // with the next step: until then the state, as save() writes it, is that before.
-  void reset() { reset_due_ = true; }
+  void reset() { counters_.reset_due = true; }
 
   // Every call of step(), skipped ones too, and of pass_step().
-  int64_t schedule_steps() const { return schedule_steps_; }
-  int64_t skipped_steps() const { return skipped_steps_; }
+  int64_t schedule_steps() const { return counters_.schedule_steps; }
+  int64_t skipped_steps() const { return counters_.skipped_steps; }
 
   int64_t moment_bytes() const;
+
+  // For Undo (policy/undo.h): the moments themselves, and all else that a step changes.
+  struct Counters {
+    int64_t schedule_steps = 0;
+    int64_t moment_steps = 0;  // since the last reset: bias correction
+    int64_t skipped_steps = 0;
+    int64_t moment_resets = 0;  // key, with the steps since, of random rounding
+    bool reset_due = false;
+  };
+  std::vector<at::Tensor> moment_tensors() const;
+  Counters counters() const { return counters_; }
+  void take_back(const Counters& counters, bool clear_moments);
 
   // DIRECTORY/optimizer.safetensors with tensors "exp_avg/<name>" and "exp_avg_sq/<name>" in optim.moments' format, and
   // the counters in DIRECTORY/trainer.json. load() restores bit for bit; other names, shapes or formats are errors that
@@ -56,11 +68,7 @@ class AdamW {
 
   OptimizerOptions options_;
   int64_t total_steps_;
-  int64_t schedule_steps_ = 0;
-  int64_t moment_steps_ = 0;  // since the last reset: bias correction
-  int64_t skipped_steps_ = 0;
-  bool reset_due_ = false;
-  int64_t moment_resets_ = 0;     // key, with the steps since, of random rounding
+  Counters counters_;
   std::vector<Moments> moments_;  // in the order of the weights that learn
 };
 

@@ -69,10 +69,10 @@ Status AdamW::save(const std::string& directory) const {
     }
   }
   LS_RETURN_IF_ERROR(model::write_safetensors(tensors_path(directory), arrays));
-  const Json counters = {{"schedule_steps", schedule_steps_},
-                         {"moment_steps", moment_steps_},
-                         {"moment_resets", moment_resets_},
-                         {"skipped_steps", skipped_steps_}};
+  const Json counters = {{"schedule_steps", counters_.schedule_steps},
+                         {"moment_steps", counters_.moment_steps},
+                         {"moment_resets", counters_.moment_resets},
+                         {"skipped_steps", counters_.skipped_steps}};
   return write_file_durable(counters_path(directory), dump_json(counters, 2) + "\n");
 }
 
@@ -102,10 +102,10 @@ Status AdamW::load(const std::string& directory) {
     loaded.push_back(std::move(host));
   }
   for (size_t i = 0; i < parts.size(); ++i) parts[i].tensor.copy_(loaded[i]);
-  schedule_steps_ = schedule;
-  moment_steps_ = steps;
-  moment_resets_ = resets;
-  skipped_steps_ = skipped;
+  counters_.schedule_steps = schedule;
+  counters_.moment_steps = steps;
+  counters_.moment_resets = resets;
+  counters_.skipped_steps = skipped;
   return ok_status();
 }
 

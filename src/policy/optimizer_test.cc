@@ -2,6 +2,7 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros_like.h>
@@ -18,6 +19,7 @@
 #include "base/rng.h"
 #include "model/format/safetensors.h"
 #include "policy/testing.h"
+#include "policy/undo.h"
 
 namespace longshot::policy {
 namespace {
@@ -64,6 +66,42 @@ at::Tensor& tensor(model::Weights& weights, const std::string& name) {
     if (named.name == name) return named.tensor;
   }
   LS_CHECK(false, name);
+}
+
+std::vector<at::Tensor> state_of(const model::Weights& weights, const AdamW& optimizer) {
+  std::vector<at::Tensor> copies;
+  for (const auto& named : weights.tensors()) copies.push_back(named.tensor.detach().clone());
+  for (const at::Tensor& moment : optimizer.moment_tensors()) copies.push_back(moment.clone());
+  return copies;
+}
+
+// An update of two steps is taken back: what follows is as if it had never been.
+TEST(Undo, TakesStepsBackToTheBit) {
+  for (const bool moments : {true, false}) {
+    for (const char* format : {"float32", "bfloat16", "int8"}) {
+      model::Weights weights = tiny_weights();
+      OptimizerOptions o = options(1.0, 0.1);
+      o.moments = format;
+      AdamW optimizer(weights, o, 10);
+      random_gradients(weights, 1);
+      ASSERT_TRUE(optimizer.step(weights).ok());
+      const auto before = state_of(weights, optimizer);
+      Undo undo;
+      undo.take(weights, optimizer, moments);
+      if (!moments) optimizer.reset();
+      for (const uint64_t seed : {2, 3}) {
+        random_gradients(weights, seed);
+        ASSERT_TRUE(optimizer.step(weights).ok());
+      }
+      undo.restore(weights, optimizer);
+      EXPECT_EQ(optimizer.schedule_steps(), 1);
+      const auto after = state_of(weights, optimizer);
+      for (size_t i = 0; i < before.size(); ++i) {
+        const bool cleared = !moments && i >= weights.tensors().size();
+        EXPECT_TRUE(at::equal(after[i], cleared ? at::zeros_like(after[i]) : before[i])) << format << i;
+      }
+    }
+  }
 }
 
 // Three steps of torch.optim.AdamW (torch 2.13) on a [32, 16] matrix sin(i) with gradients 0.1

@@ -16,6 +16,7 @@
 #include "policy/packing.h"
 #include "policy/pass.h"
 #include "policy/schedule.h"
+#include "policy/undo.h"
 #include "policy/update.h"
 
 namespace longshot::policy {
@@ -61,6 +62,7 @@ struct Trainer::Impl {
   Compute compute;
   std::optional<FrozenModel> kl_model = std::nullopt;
   double peak_flops = 0;
+  Undo undo = {};
 
   Status check_options() const;
   std::vector<MicroBatch> micro_batches(const std::vector<PassRow>& rows, int64_t wanted) {
@@ -87,9 +89,21 @@ Status Trainer::Impl::check_options() const {
 
 Result<Metrics> Trainer::Impl::fit(const std::vector<data::Group>& groups, const FitKey& key) {
   LS_RETURN_IF_ERROR(check_options());
-  return Update({weights, optimizer, compute, algorithm,
-                 kl_model.has_value() ? &*kl_model : nullptr, peak_flops})
-      .run(groups, key);
+  const bool several_steps = algorithm.mini_batches * algorithm.epochs > 1;
+  if (several_steps) undo.take(weights, optimizer, /*moments=*/!algorithm.reset_optimizer);
+  const auto take_back = [&] {
+    if (several_steps) undo.restore(weights, optimizer);
+  };
+  Update update({weights, optimizer, compute, algorithm,
+                 kl_model.has_value() ? &*kl_model : nullptr, peak_flops});
+  try {
+    auto metrics = update.run(groups, key);
+    if (!metrics.ok()) take_back();
+    return metrics;
+  } catch (...) {
+    take_back();
+    throw;
+  }
 }
 
 Result<Metrics> Trainer::Impl::supervised_step(const std::vector<PassRow>& rows,

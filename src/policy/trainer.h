@@ -36,7 +36,9 @@ class Trainer {
   // (seed, iteration). Metrics: actor/pg_loss, actor/kl, actor/entropy, actor/grad_norm, actor/lr,
   // training/rollout_probs_diff_mean and _max (|log pi_rollout - log pi_trainer| of tokens of the
   // present version, at the first forward of unchanged weights; absent without such tokens),
-  // perf/*, memory/* (GiB). Excluded (erred, aborted) samples are counted.
+  // perf/*, memory/* (GiB). Excluded (erred, aborted) samples are counted. An update that fails
+  // after some of its optimizer steps is taken back if memory allows (undo.h); optimizer_step() is
+  // then what it was before.
   Result<Metrics> fit(const std::vector<data::Group>& groups, const FitKey& key);
 
   // The model that the KL penalty of grpo is measured against instead of the reference policy: its

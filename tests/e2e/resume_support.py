@@ -31,7 +31,7 @@ max_concurrent = 16
 mini_batches = 2
 reset_optimizer = false
 [optim]
-lr = 1e-3
+lr = 3e-4
 schedule = "cosine"
 [reward]
 length_weight = 0.1

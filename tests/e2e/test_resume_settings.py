@@ -112,14 +112,14 @@ def test_an_edited_manifest_is_found(runs, tmp_path, edit):
 def test_a_file_added_to_the_model_of_a_checkpoint_is_found(runs, tmp_path):
     file, run = runs.copy(tmp_path)
     (run / "global_step_8/notes.txt").write_text("harmless")
-    (run / "global_step_6/huggingface/generation_config.json").write_text('{"eos_token_id": [3]}')
+    (run / "global_step_6/huggingface/chat_template.jinja").write_text("{{ 1 }}")
     shutil.rmtree(run / "global_step_4")
     done = longshot("train", file)
     assert "after iteration 8" in done.stderr
     file, run = runs.copy(tmp_path / "again")
     for n in (4, 6, 8):
-        (run / f"global_step_{n}/huggingface/generation_config.json").write_text('{"eos_token_id": [3]}')
-    assert "generation_config.json was added later" in refused(run, file)
+        (run / f"global_step_{n}/huggingface/chat_template.jinja").write_text("{{ 1 }}")
+    assert "chat_template.jinja was added later" in refused(run, file)
 
 
 @pytest.mark.parametrize("override, key", [
@@ -131,7 +131,6 @@ def test_a_file_added_to_the_model_of_a_checkpoint_is_found(runs, tmp_path):
     ("algorithm.name=reinforce", "algorithm.name"),
     ("data.train_files=['{data}/val.jsonl']", "data.train_files"),
     ("data.train_files=['{data}/train.jsonl','{data}/val.jsonl']", "data.train_files"),
-    ("data.order=uniform", "data."),
     ("model.path={root}/other", "model.path"),
 ])
 def test_settings_that_contradict_the_state_are_refused_by_key(runs, tmp_path, override, key):
@@ -162,7 +161,7 @@ def test_an_adapter_run_refuses_other_adapters(runs, tmp_path):
 
 
 @pytest.mark.parametrize("override", ["optim.beta2=0.9", "optim.lr=5e-4", "rollout.n=6", "data.train_batch_size=4",
-                                      "rollout.temperature=0.8", "algorithm.mini_batches=1", "replay.max_groups=16",
+                                      "rollout.temperature=0.8", "data.order=uniform", "algorithm.mini_batches=1", "replay.max_groups=16",
                                       "data.val_files=['{data}/train.jsonl']", "trainer.threads=1"])
 def test_settings_that_may_change_are_told_by_key(runs, tmp_path, override):
     """Twice: a changed run resumes bit for bit as well."""
@@ -189,7 +188,7 @@ def test_only_values_count_as_changes(runs, tmp_path):
     for block in blocks:
         head, *keys = block.strip().splitlines() or [""]
         shuffled.append("\n".join([head, "# a comment", *reversed(keys)]))
-    file.write_text("\n\n".join(reversed(shuffled)).replace("lr = 1e-3", "lr = 0.0010"))
+    file.write_text("\n\n".join(reversed(shuffled)).replace("lr = 3e-4", "lr = 0.00030"))
     done = longshot("train", file, "trainer.total_iterations=8", f"trainer.default_local_dir={run}")
     changed = re.findall(r"changed since the checkpoint: (\S+)", done.stderr)
     assert changed == ["trainer.default_local_dir"], done.stderr
