@@ -19,6 +19,8 @@ namespace longshot::commands {
 namespace {
 
 constexpr auto kTick = std::chrono::milliseconds(50);
+// The wall time that the sandbox itself gives a program (sandbox::Limits::set_processor_time): it always ends first.
+constexpr reward::Patience kPatience{20, 60};
 
 // A sandbox and what its requests are read with.
 class OwnSandbox {
@@ -81,9 +83,9 @@ Result<std::unique_ptr<reward::Reward>> make_code(const Json& options) {
   Json others = options;
   if (others.is_object())
     for (const char* key : {"slots", "python", "show"}) others.erase(key);
-  return reward::make_code(others, [own](const Json& request, Deadline deadline) {
-    return own->run(request, deadline);
-  });
+  return reward::make_code(
+      others, [own](const Json& request, Deadline deadline) { return own->run(request, deadline); },
+      kPatience);
 }
 
 }  // namespace

@@ -108,9 +108,23 @@ class ChoiceReward : public Reward {
     return reader.mention(last_line(text.substr(0, last.end)));
   }
 
+  // The letter of a first line that an explanation follows: "B\n\nParis is the capital."
+  static Result<Letter> opening(std::string_view text, const ChoiceReader& reader) {
+    text = trim(text);
+    const size_t end = std::min(text.find('\n'), text.size());
+    const auto rest = trim(text.substr(end));
+    LS_ASSIGN_OR_RETURN(const Letter letter, reader.read(trim(text.substr(0, end))));
+    if (!letter || rest.empty() || reader.retracts(rest)) return Letter();
+    const Letter later = reader.mention(rest);
+    return later && *later != *letter ? Letter() : letter;
+  }
+
   static Result<Letter> last_resort(std::string_view text, const ChoiceReader& reader) {
     LS_ASSIGN_OR_RETURN(const Letter letter, reader.read(last_line(text)));
-    if (letter || names_badly(last_line(text), reader)) return letter;
+    if (letter) return letter;
+    LS_ASSIGN_OR_RETURN(const Letter first, opening(text, reader));
+    if (first) return first;
+    if (names_badly(last_line(text), reader)) return Letter();
     if (const Letter mentioned = reader.mention(text)) return mentioned;
     if (reader.speaks_against(last_line(text))) return Letter();
     return reader.read(after_choice_word(text));

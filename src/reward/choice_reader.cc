@@ -21,22 +21,25 @@ bool contains(const Table& table, std::string_view word) {
   return std::find(std::begin(table), std::end(table), word) != std::end(table);
 }
 
-constexpr std::string_view kLeads[] = {"option", "choice", "answer", "letter", "the",  "correct",
-                                       "final",  "is",     "best",   "would",  "be",   "must",
-                                       "should", "so",     "thus",   "hence",  "my",   "therefore"};
+constexpr std::string_view kLeads[] = {"option", "choice", "answer", "letter", "the", "correct",
+                                       "final",  "is",     "best",   "would",  "be",  "must",
+                                       "should", "so",     "thus",   "hence",  "my",  "therefore"};
 constexpr std::string_view kReasons[] = {"because", "since", "as", "which", "for", "due"};
 // Behind "is" they make a letter the answer.
 constexpr std::string_view kRight[] = {"correct", "right", "true", "the", "best", "my", "valid"};
 constexpr std::string_view kWrong[] = {"wrong", "incorrect", "false", "not", "out", "invalid"};
 // Before a letter, the first for any that follows, the second for one that ends its clause.
-constexpr std::string_view kNaming[] = {"option", "choice", "choose", "chose", "select", "selected",
-                                        "pick",   "picked", "answer", "letter", "matches"};
-constexpr std::string_view kLeading[] = {"is",   "be",   "to",    "with", "therefore", "thus",
-                                         "so",   "hence", "match", "namely", "as", "go"};
-constexpr std::string_view kAgainst[] = {"not",    "neither", "nor",     "than",   "eliminate",
-                                         "reject", "exclude", "except",  "rule",   "eliminates",
-                                         "unlike", "without", "discard", "t",
-                                         "cannot"};
+constexpr std::string_view kNaming[] = {"option", "choice",   "choose", "chose",
+                                        "select", "selected", "pick",   "picked",
+                                        "answer", "letter",   "matches"};
+constexpr std::string_view kLeading[] = {"is",   "be", "to",     "with",  "therefore",
+                                         "thus", "so", "hence",  "match", "namely",
+                                         "as",   "go", "leaves", "s"};
+// The same in Chinese, where no space separates words.
+constexpr std::string_view kNamingEnds[] = {"答案", "答案是", "答案为", "选", "选择", "选项"};
+constexpr std::string_view kAgainst[] = {"not",    "neither", "nor",     "than", "eliminate",
+                                         "reject", "exclude", "except",  "rule", "eliminates",
+                                         "unlike", "without", "discard", "t",    "cannot"};
 
 std::string_view leading_word(std::string_view text) {
   size_t length = 0;
@@ -48,7 +51,7 @@ std::string_view without_leads(std::string_view text) {
   while (true) {
     const auto word = leading_word(text);
     if (word.size() < 2 || !contains(kLeads, to_lower(word))) return text;
-    const size_t next = text.find_first_not_of(" :=*,", word.size());
+    const size_t next = text.find_first_not_of(" :=*,-", word.size());
     if (next == kNone) return text;
     text = text.substr(next);
   }
@@ -70,6 +73,28 @@ std::string word_before(std::string_view text, size_t i) {
 // The words from `i` on, over closing marks.
 std::vector<std::string_view> words_after(std::string_view text, size_t i) {
   return words_of(text.substr(i, 40));
+}
+
+bool named_in_chinese(std::string_view before) {
+  while (!before.empty() && std::string_view(" *:(\"$").find(before.back()) != kNone)
+    before.remove_suffix(1);
+  return std::any_of(std::begin(kNamingEnds), std::end(kNamingEnds),
+                     [&](std::string_view end) { return before.ends_with(end); });
+}
+
+// Without quotation marks around the letter and arrows before it.
+std::string_view without_marks(std::string_view text) {
+  constexpr std::string_view kArrows[] = {
+      "\\therefore", "\\to", "\\rightarrow", "\\Rightarrow", "\\implies", "∴",
+      "→",           "⇒",    "=>",           "->",           ">"};
+  for (const auto arrow : kArrows) {
+    if (text.starts_with(arrow) && text.size() > arrow.size())
+      text = trim(text.substr(arrow.size()));
+  }
+  for (const char quote : {'\'', '"', '`'}) {
+    if (text.size() >= 3 && text[0] == quote && text[2] == quote) return text.substr(1, 1);
+  }
+  return text;
 }
 
 // Whether one of the few words before `i` in its clause speaks against what follows.
@@ -123,7 +148,8 @@ Options read_options(const Json& extra, const std::string& letters) {
 
 Result<std::optional<char>> ChoiceReader::read(std::string_view text) const {
   const std::string plain = plain_math(text);
-  LS_ASSIGN_OR_RETURN(auto found, leading_letter(without_leads(plain)));
+  LS_ASSIGN_OR_RETURN(auto found,
+                      leading_letter(without_marks(without_leads(without_marks(plain)))));
   if (found) return found;
   for (const auto& [letter, option] : options_) {
     LS_ASSIGN_OR_RETURN(const bool equal, equal_answers(text, option, {}, deadline_));
@@ -150,7 +176,7 @@ Result<std::optional<char>> ChoiceReader::leading_letter(std::string_view text) 
     if (rest.empty() || rest.front() != std::string_view(")]}>")[open]) return kNothing;
     rest = rest.substr(1);
     if (rest.starts_with('/') || rest.starts_with('(')) return kNothing;
-  } else if (std::string_view(").]:").find(rest.front()) != kNone) {
+  } else if (std::string_view(").]:!").find(rest.front()) != kNone) {
     rest = rest.substr(1);
     if (!capital && !rest.empty() && !is_space(rest.front())) return kNothing;  // i.e.
   } else {
@@ -158,14 +184,19 @@ Result<std::optional<char>> ChoiceReader::leading_letter(std::string_view text) 
     const auto words = words_of(behind.substr(0, 40));
     const std::string first = words.empty() ? "" : to_lower(words[0]);
     const bool right = first == "is" && words.size() > 1 && contains(kRight, to_lower(words[1]));
+    const bool list = behind.front() == ',' && first.size() == 1 && is_letter(words[0][0]);
+    if (list) return kNothing;
     const bool sign = std::string_view("-,=;").find(behind.front()) != kNone &&
                       (is_space(rest.front()) || behind.front() == ',' || behind.front() == ';');
     const bool text_behind = is_space(rest.front()) && options_.contains(letter) &&
                              starts_as(to_lower(behind), to_lower(plain_math(options_.at(letter))));
     const bool reason = is_space(rest.front()) && (right || contains(kReasons, first));
-    if ((!capital && !sign) || !(sign || text_behind || reason)) return kNothing;
+    const bool bracket_behind = behind.front() == '(' && behind.ends_with(')') && letter != 'I';
+    if (!capital && !sign) return kNothing;
+    if (!sign && !text_behind && !reason && !bracket_behind) return kNothing;
     if (reason) return offers_another(behind, letter) ? kNothing : std::optional<char>(letter);
     rest = sign ? behind.substr(1) : behind;
+    if (bracket_behind) rest = behind.substr(1, behind.size() - 2);
   }
   LS_ASSIGN_OR_RETURN(const bool belongs, describes(letter, trim(rest)));
   return belongs ? std::optional<char>(letter) : kNothing;
@@ -200,10 +231,13 @@ Result<bool> ChoiceReader::describes(char letter, std::string_view rest) const {
 
 bool ChoiceReader::offers_another(std::string_view line, char letter) const {
   const auto words = words_of(line);
+  const auto another = [&](std::string_view word) {
+    return word.size() == 1 && word[0] != letter && is_letter(word[0]);
+  };
   for (size_t i = 1; i < words.size(); ++i) {
     const std::string joint = to_lower(words[i - 1]);
-    if (words[i].size() != 1 || words[i][0] == letter || !is_letter(words[i][0])) continue;
-    if (joint == "or" || joint == "either") return true;
+    if (joint != "or" && joint != "either") continue;
+    if (another(words[i]) || (i > 1 && another(words[i - 2]))) return true;
   }
   return false;
 }
@@ -214,6 +248,22 @@ bool ChoiceReader::speaks_against(std::string_view text) {
     const std::string lower = to_lower(word);
     return contains(kAgainst, lower) || contains(kWrong, lower);
   });
+}
+
+bool ChoiceReader::retracts(std::string_view text) const {
+  constexpr std::string_view kDoubts[] = {"wait",    "actually", "correction", "instead",
+                                          "mistake", "sorry",    "hmm",        "either"};
+  const auto words = words_of(text);
+  if (std::any_of(words.begin(), words.end(),
+                  [&](std::string_view word) { return contains(kDoubts, to_lower(word)); }))
+    return true;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    const auto line = trim(text.substr(0, end));
+    if (begins_with_letter(line) || only_letters(line)) return true;
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return false;
 }
 
 bool ChoiceReader::begins_with_letter(std::string_view text) const {
@@ -228,7 +278,8 @@ bool ChoiceReader::begins_with_letter(std::string_view text) const {
 bool ChoiceReader::only_letters(std::string_view text) const {
   const std::string plain = plain_math(text);
   const auto words = words_of(plain);
-  if (words.empty() || plain.find_first_of("\\^_+=<>*") != kNone) return false;
+  const bool ascii = std::all_of(plain.begin(), plain.end(), [](char c) { return c >= 0; });
+  if (words.empty() || !ascii || plain.find_first_of("\\^_+=<>*") != kNone) return false;
   return std::all_of(words.begin(), words.end(), [&](std::string_view word) {
     const std::string lower = to_lower(word);
     if (lower == "or" || lower == "and" || lower == "both") return true;
@@ -248,13 +299,14 @@ bool ChoiceReader::speaks_for(std::string_view text, size_t i) const {
   const auto after = words_after(text, i + 1);
   const bool is_follows = after.size() > 1 && to_lower(after[0]) == "is";
   if (is_follows && contains(kWrong, to_lower(after[1]))) return false;
-  const bool right = is_follows && contains(kRight, to_lower(after[1]));
-  const bool bracketed = i > 0 && i + 1 < text.size() &&
-                         ((text[i - 1] == '(' && text[i + 1] == ')') ||
-                          (text[i - 1] == '*' && text[i + 1] == '*'));
+  const bool it_is = after.size() > 1 && to_lower(after[0]) == "it" && to_lower(after[1]) == "is";
+  const bool right = it_is || (is_follows && contains(kRight, to_lower(after[1])));
+  const bool bracketed =
+      i > 0 && i + 1 < text.size() &&
+      ((text[i - 1] == '(' && text[i + 1] == ')') || (text[i - 1] == '*' && text[i + 1] == '*'));
   const bool article = (text[i] == 'A' || text[i] == 'I') && !ends_clause(text, i + 1);
   const bool reason = !after.empty() && contains(kReasons, to_lower(after[0])) && text[i] != 'I';
-  if (bracketed || right) return true;
+  if (bracketed || right || named_in_chinese(text.substr(0, i))) return true;
   if (contains(kNaming, before)) return !article || is_follows || reason;
   return contains(kLeading, before) && (ends_clause(text, i + 1) || reason);
 }

@@ -34,6 +34,8 @@ class ChoiceReader {
 
   // Whether a text says "not", "wrong" and the like.
   static bool speaks_against(std::string_view text);
+  // Whether a text that follows a letter takes it back or lists options: "Wait, ...", "C. Rome".
+  bool retracts(std::string_view text) const;
   // Whether a text has the form "B. Paris" or "(B) Paris", whatever follows the letter.
   bool begins_with_letter(std::string_view text) const;
 

@@ -57,7 +57,23 @@ TEST(Choice, AcceptsTheLetterInEveryForm) {
                                  "The answer is C. A and B are cities of other countries.",
                                  "The answer is C, because B is wrong.",
                                  "The answer is C. It is a city or a town.",
-                                 "Therefore the correct choice is (C)."}) {
+                                 "Therefore the correct choice is (C).",
+                                 "Answer - C",
+                                 "C (Rome)",
+                                 "C!",
+                                 "'C'",
+                                 "`C`",
+                                 "=> C",
+                                 "∴ C",
+                                 "It's C.",
+                                 "So C it is.",
+                                 "That leaves C.",
+                                 "答案：C",
+                                 "答案是 C。",
+                                 "选择C",
+                                 "C\n\nExplanation: A is Paris, which is elsewhere.",
+                                 "C. Rome\n\nA, B and D are wrong.",
+                                 "(C)\n\nRome is the capital of Italy."}) {
     EXPECT_EQ(score(completion, "C"), 1) << completion;
   }
 }
@@ -87,7 +103,17 @@ TEST(Choice, RejectsOtherLettersAndHedges) {
                                  "all of them",
                                  "K",
                                  "3",
-                                 "I cannot choose."}) {
+                                 "I cannot choose.",
+                                 "C\n\nWait, it is B.",
+                                 "C\n\nActually no.",
+                                 "C. Rome\nB. London\nA. Paris",
+                                 "C\n\nSo I choose B.",
+                                 "C (A or C)",
+                                 "c (third)",
+                                 "C?",
+                                 "It's C or B.",
+                                 "答案不是 C。",
+                                 "C\nD"}) {
     EXPECT_EQ(score(completion, "C"), 0) << completion;
   }
   EXPECT_EQ(score("A dog is what I see", "A"), 0);

@@ -16,6 +16,7 @@ namespace longshot::reward {
 namespace {
 
 constexpr const char* kWho = "reward code";
+constexpr double kCompileSeconds = 20;                   // of processor time, the sandbox's default
 constexpr auto kPause = std::chrono::milliseconds(100);  // after a sandbox's fault
 
 struct CodeOptions {
@@ -36,8 +37,8 @@ double number_or(const Json& object, const char* key, double fallback) {
 
 class CodeReward : public Reward {
  public:
-  CodeReward(CodeOptions options, TestRunner run)
-      : options_(std::move(options)), run_(std::move(run)) {}
+  CodeReward(CodeOptions options, TestRunner run, Patience patience)
+      : options_(std::move(options)), run_(std::move(run)), patience_(patience) {}
   std::string name() const override { return "code"; }
 
   // A program that never ends must be a wrong answer, not a judgement out of time.
@@ -48,7 +49,9 @@ class CodeReward : public Reward {
     const size_t count = tests != request->end() && tests->is_array() ? tests->size() : 1;
     const Json limits = request->value("limits", Json::object());
     const double cpu = number_or(limits, "cpu_seconds", options_.run_timeout);
-    return timeout + static_cast<double>(count) * number_or(limits, "wall_seconds", 2 * cpu + 1);
+    const auto most = [&](double seconds) { return patience_.share * seconds + patience_.more; };
+    return timeout + most(kCompileSeconds) +
+           static_cast<double>(count) * number_or(limits, "wall_seconds", most(cpu));
   }
 
   Result<Score> judge(const Question& question, Deadline deadline) override {
@@ -82,17 +85,15 @@ class CodeReward : public Reward {
     return request;
   }
 
-  // Programs that start from the code of LeetCode use names that its judge has imported.
+  // Programs that start from given code use names that its judge has imported.
   bool wants_preamble(const Json& request) const {
     if (options_.preamble != "calls") return options_.preamble == "all";
-    if (request.contains("entry_point")) return true;
-    const auto test = request.find("test");
-    return test != request.end() && test->is_string() &&
-           test->get_ref<const std::string&>().find("Solution()") != std::string::npos;
+    return request.contains("entry_point") || request.contains("test");
   }
 
   const CodeOptions options_;
   const TestRunner run_;
+  const Patience patience_;
 };
 
 // Asks the services until one has a verdict.
@@ -127,7 +128,8 @@ Result<CodeOptions> read_options(const Json& options) {
   code.language = language_of_name(language);
   if (code.language.empty()) return refused("language '" + language + "' is not known");
   if (!(code.run_timeout > 0)) return refused("run_timeout must be > 0");
-  if (!(code.tolerance >= 0 && code.tolerance <= 1)) return refused("tolerance must be from 0 to 1");
+  if (!(code.tolerance >= 0 && code.tolerance <= 1))
+    return refused("tolerance must be from 0 to 1");
   if (code.preamble != "all" && code.preamble != "calls" && code.preamble != "none")
     return refused("preamble must be all, calls or none");
   if (!code.limits.is_object()) return refused("limits must be a table");
@@ -140,10 +142,11 @@ std::vector<std::string> code_options() {
   return {"language", "run_timeout", "memory_limit_MB", "tolerance", "preamble", "limits"};
 }
 
-Result<std::unique_ptr<Reward>> make_code(const Json& options, TestRunner run) {
+Result<std::unique_ptr<Reward>> make_code(const Json& options, TestRunner run, Patience patience) {
   LS_RETURN_IF_ERROR(check_options("code", options, code_options()));
   LS_ASSIGN_OR_RETURN(CodeOptions code, read_options(options));
-  return std::unique_ptr<Reward>(std::make_unique<CodeReward>(std::move(code), std::move(run)));
+  return std::unique_ptr<Reward>(
+      std::make_unique<CodeReward>(std::move(code), std::move(run), patience));
 }
 
 Result<std::unique_ptr<Reward>> make_code(const Json& options) {

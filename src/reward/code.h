@@ -14,16 +14,22 @@ namespace longshot::reward {
 // unavailable.
 using TestRunner = std::function<Result<bool>(const Json& request, Deadline deadline)>;
 
+// How long a test may take on a busy machine: `share` times its processor time, and `more` seconds.
+struct Patience {
+  double share = 6, more = 10;
+};
+
 // Options, with their defaults:
 //   "language": "python"     of blocks that name none, and of calls and checks
 //   "run_timeout": 4         processor seconds of a test; "memory_limit_MB": -1, the sandbox's own limit
 //   "tolerance": 1e-6        float_tolerance (docs/sandbox.md) of rows that have no "tolerance"
-//   "preamble": "calls"      "all", "calls" or "none": which Python programs get the usual imports before them
+//   "preamble": "calls"      "all", "calls" (and checks) or "none": which Python programs get the usual imports
 //   "limits": {}             as of /run_tests; the row's own "limits" apply before these
 // 1 if the program of the response (program_of in reward/code_block.h) passes all cases of the ground truth (suite_of in
 // reward/code_suite.h), else 0; no program is 0. The sandbox's own fault is an error, never a 0. A judgement may take
-// 2 * run_timeout + 1 seconds a test more than the given time.
-Result<std::unique_ptr<Reward>> make_code(const Json& options, TestRunner run);
+// `patience` for a compiler and for each test more than the given time.
+Result<std::unique_ptr<Reward>> make_code(const Json& options, TestRunner run,
+                                          Patience patience = {});
 std::vector<std::string> code_options();  // their names
 
 // The same with services: also {"url": "http://host:port" or a list of them, "headers": {}}. Requests go to them in

@@ -40,6 +40,10 @@ size_t run_length(std::string_view line, size_t at) {
   return std::min(end, line.size()) - at;
 }
 
+bool is_data_word(std::string_view word) {
+  return std::find(std::begin(kData), std::end(kData), word) != std::end(kData);
+}
+
 struct Fence {
   char mark = '`';
   size_t length = 0;
@@ -98,6 +102,17 @@ bool closes(std::string_view line, const Fence& fence) {
   return bare.size() >= fence.length && bare.find_first_not_of(fence.mark) == bare.npos;
 }
 
+// "```</answer>", "``` This prints 2", "```output": what follows is outside, and no program begins with it.
+bool closes_before_text(std::string_view line, const Fence& fence) {
+  const std::string_view bare = trimmed(line);
+  if (!bare.starts_with(std::string(fence.length, fence.mark))) return false;
+  const std::string_view rest = trimmed(bare.substr(run_length(bare, 0)));
+  const std::string word = language_word(rest);
+  if (rest.starts_with('<') || is_data_word(word)) return true;
+  return rest.find(' ') != rest.npos && rest.find_first_of("{=") == rest.npos &&
+         language_of_name(word).empty();
+}
+
 bool ends_in_fence(std::string_view line, const Fence& fence) {
   const std::string_view bare = trimmed(line);
   return bare.ends_with(std::string(fence.length, fence.mark));
@@ -139,7 +154,8 @@ struct End {
 bool opens_program(std::string_view line, const Fence& fence) {
   const auto other = opening(line);
   return other && other->mark == fence.mark && other->length >= fence.length &&
-         !language_of_name(other->language).empty() && is_margin(line.substr(0, line.find(fence.mark)));
+         !language_of_name(other->language).empty() &&
+         is_margin(line.substr(0, line.find(fence.mark)));
 }
 
 // `code` gets the lines between.
@@ -149,7 +165,7 @@ End find_end(const std::vector<std::string_view>& lines, size_t open, const Fenc
   size_t i = open + 1;
   for (; i < lines.size(); ++i) {
     const std::string_view line = unquoted(lines[i], fence);
-    if (closes(line, fence)) return {i, true};
+    if (closes(line, fence) || closes_before_text(line, fence)) return {i, true};
     if (opens_program(line, fence)) break;
     if (!at_an_end && ends_in_fence(line, fence)) at_an_end = i;
     code.push_back(line);
@@ -160,46 +176,59 @@ End find_end(const std::vector<std::string_view>& lines, size_t open, const Fenc
   return {*at_an_end, true};
 }
 
-bool is_data(const CodeBlock& block) {
-  return std::find(std::begin(kData), std::end(kData), block.language) != std::end(kData);
+bool is_blank(const std::vector<std::string_view>& lines) {
+  return std::all_of(lines.begin(), lines.end(),
+                     [](std::string_view line) { return trimmed(line).empty(); });
 }
 
-}  // namespace
+struct Blocks {
+  std::vector<CodeBlock> complete;
+  bool cut = false;  // a program is the last block and not complete
+};
 
-std::vector<CodeBlock> code_blocks(std::string_view text) {
+Blocks read_blocks(std::string_view text) {
   const std::vector<std::string_view> lines = lines_of(text);
-  std::vector<CodeBlock> blocks;
+  Blocks blocks;
   for (size_t i = 0; i < lines.size(); ++i) {
     const auto fence = opening(lines[i]);
     if (!fence) {
-      if (auto block = one_line(lines[i])) blocks.push_back(std::move(*block));
+      if (auto block = one_line(lines[i])) blocks.complete.push_back(std::move(*block));
       continue;
     }
     std::vector<std::string_view> code;
     const End end = find_end(lines, i, *fence, code);
     if (!end.closed) {
+      blocks.cut =
+          end.line == lines.size() && !language_of_name(fence->language).empty() && !is_blank(code);
       i = end.line - 1;
       continue;
     }
     CodeBlock block = block_of(*fence, code);
-    const bool nested = block.language == "markdown" || block.language == "md";
-    if (nested) {
-      for (CodeBlock& inner : code_blocks(block.code)) blocks.push_back(std::move(inner));
+    if (block.language == "markdown" || block.language == "md") {
+      for (CodeBlock& inner : code_blocks(block.code)) blocks.complete.push_back(std::move(inner));
     } else {
-      blocks.push_back(std::move(block));
+      blocks.complete.push_back(std::move(block));
     }
     i = end.line;
   }
   return blocks;
 }
 
+}  // namespace
+
+std::vector<CodeBlock> code_blocks(std::string_view text) {
+  return read_blocks(text).complete;
+}
+
 std::optional<CodeBlock> program_of(std::string_view response, std::string_view preferred) {
-  constexpr std::string_view kThought = "</think>";
-  if (const size_t end = response.rfind(kThought); end != response.npos)
-    response.remove_prefix(end + kThought.size());
+  response = after_thinking(response);
+  if (const auto tagged = last_tag(response, "answer"); tagged && !code_blocks(*tagged).empty())
+    response = *tagged;
+  Blocks blocks = read_blocks(response);
+  if (blocks.cut) return std::nullopt;
   std::optional<CodeBlock> wanted, named, unnamed, shell;
   bool shell_first = false;
-  for (CodeBlock& block : code_blocks(response)) {
+  for (CodeBlock& block : blocks.complete) {
     const std::string language = language_of_name(block.language);
     if (!preferred.empty() && language == preferred) wanted = block;
     if (language == "bash") {
@@ -207,7 +236,7 @@ std::optional<CodeBlock> program_of(std::string_view response, std::string_view 
       shell = std::move(block);
     } else if (!language.empty()) {
       named = std::move(block);
-    } else if (!is_data(block)) {
+    } else if (!is_data_word(block.language)) {
       unnamed = std::move(block);
     }
   }

@@ -14,11 +14,14 @@ struct CodeBlock {
 };
 
 // The complete fenced blocks, in order. A fence is three or more ` or ~, at the beginning of a line, indented, in a
-// list or a quotation, or after other words of its line; it is closed by a line that holds nothing but as many of the
-// same character, or, where there is none, at the end of a line. A block that is never closed was cut and is left out.
+// list or a quotation, or after other words of its line; it is closed by a line that begins with as many of the same
+// character and opens nothing, or, where there is none, at the end of a line. A block that is never closed was cut and is
+// left out.
 std::vector<CodeBlock> code_blocks(std::string_view text);
 
-// The block of the answer (what follows the last </think>, if there is one) that holds the program:
+// The block of the answer that holds the program; the answer is what follows the thoughts (after_thinking in
+// reward/text.h), of that the last <answer>, if it has a block. None if the last block names a programming language and
+// was cut: what came before it was not meant to stay. Otherwise
 //   the last one whose word names a programming language; with `preferred` (a language_of_name), the last one of that
 //   language, and others only where no block is without a known word;
 //   if there is none, the last one of those without a known word, unless commands for a shell came before them;

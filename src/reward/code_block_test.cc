@@ -39,9 +39,25 @@ TEST(CodeBlock, FencesAsModelsWriteThem) {
   EXPECT_EQ(program("```python\nprint(1)```\n"), "python|print(1)\n");
 }
 
+TEST(CodeBlock, TextBehindAFence) {
+  EXPECT_EQ(program("<answer>```python\nx\n```</answer>"), "python|x\n");
+  EXPECT_EQ(program("<answer>\n```python\nx\n```\n</answer>\n```python\nprint(f(2))\n```"),
+            "python|x\n");
+  EXPECT_EQ(program("```python\nx\n```\n<answer>see above</answer>"), "python|x\n");
+  EXPECT_EQ(program("```python\nx\n```<|im_end|>"), "python|x\n");
+  EXPECT_EQ(program("```python\nx\n``` This prints:\n```\n2\n```"), "python|x\n");
+  EXPECT_EQ(program("```python\nx\n```This program works.\n\nIt reads `n`."), "python|x\n");
+  EXPECT_EQ(program("```python\nx\n```output\n2\n```"), "python|x\n");
+  EXPECT_EQ(program("<thinking>\n```py\ndraft\n```\n</thinking>\n```py\nx\n```"), "py|x\n");
+}
+
 TEST(CodeBlock, ABlockThatIsCutIsNone) {
   EXPECT_EQ(program("```python\nx"), "none");
-  EXPECT_EQ(program("```py\nfirst\n```\n```py\nnever closed"), "py|first\n");
+  EXPECT_EQ(program("```py\nfirst\n```\nBetter:\n```py\nnever closed"), "none")
+      << "it was to be replaced";
+  EXPECT_EQ(program("```py\nx\n```\nDone.\n```"), "py|x\n") << "a stray fence";
+  EXPECT_EQ(program("```py\nx\n```\n```py\n"), "py|x\n");
+  EXPECT_EQ(program("<think>\n```py\nx\n```\nWait,"), "none") << "the thoughts do not end";
   EXPECT_EQ(program("```py\ndraft\n\n```py\nx\n```"), "py|x\n") << "the first is never closed";
 }
 

@@ -16,13 +16,15 @@ namespace longshot::reward {
 //   {"public_tests": {"input": [...], "output": [...]}, "private_tests", "generated_tests"}: code_contests
 //   {"test": code} and optionally "entry_point": HumanEval; check(entry_point) is called after the code
 //   {"test_list": [asserts]} and optionally "test_setup_code", "test_imports", "challenge_test_list": MBPP
-//   [{"input": ..., "output": ...}, ...], each with "testtype", "type" or "fn_name" where it is a call: DeepCoder
+//   [{"input": ..., "output": ...}, ...], each with "testtype", "type", "fn_name" or "metadata" where it is a call:
+//     DeepCoder, rllm
+//   the text of a test file in Python: KodCode
 //   {"tests": [...]} and whatever else /run_tests takes
 //   an object that holds one of these as "input_output", "test_cases", "verification_info" or "ground_truth"
 // Beside the tests "compare", "tolerance", "checker", "limits" and "stop_at_first_failure" are kept.
 //
 // Expected values of calls are given as all their readings ("values"): as they are, without a list of one that wraps
-// every one of them, and as the JSON that every one of them is the text of. One reading must fit a whole suite.
+// every one of them, as the JSON that every one of them is the text of, and both. One reading must fit a whole suite.
 // invalid_argument: none of these forms.
 Result<Json> suite_of(const std::string& ground_truth);
 

@@ -6,6 +6,8 @@
 #include <optional>
 #include <vector>
 
+#include "base/json_match.h"
+
 namespace longshot::sandbox {
 namespace {
 
@@ -102,7 +104,15 @@ bool same_numbers(const Json& actual, const Json& expected, const Tolerance& tol
   if (tolerance.value <= 0) return false;
   const bool integer = !expected.is_number_float();
   if (integer && !actual.is_number_float() && !tolerance.integers) return false;
-  return close_numbers(*longshot::number_of(actual), *longshot::number_of(expected), tolerance, integer);
+  return close_numbers(*longshot::number_of(actual), *longshot::number_of(expected), tolerance,
+                       integer);
+}
+
+// The shortest text of a double has up to 24 characters; an integer that equals one has as many as the double has digits.
+uint64_t most_number_bytes(const Json& number) {
+  constexpr uint64_t kFloat = 25, kLongInteger = 320;
+  const bool large = std::fabs(*longshot::number_of(number)) >= 1e15;
+  return std::max<uint64_t>(dump_json(number).size(), large ? kLongInteger : kFloat);
 }
 
 }  // namespace
@@ -133,6 +143,21 @@ bool same_value(const Json& actual, const Json& expected, const Tolerance& toler
   return std::all_of(expected.items().begin(), expected.items().end(), [&](const auto& item) {
     return actual.contains(item.key()) && same_value(actual[item.key()], item.value(), tolerance);
   });
+}
+
+bool same_answer(std::string_view actual, const Json& expected, const Tolerance& tolerance) {
+  return json_text_matches(
+      actual, expected, [&](const Json& a, const Json& b) { return same_value(a, b, tolerance); });
+}
+
+uint64_t most_answer_bytes(const Json& expected) {
+  if (is_number(expected)) return most_number_bytes(as_number(expected));
+  if (!expected.is_structured()) return dump_json(expected).size();
+  uint64_t bytes = 2;
+  for (const auto& [key, value] : expected.items())
+    bytes +=
+        most_answer_bytes(value) + 1 + (expected.is_object() ? dump_json(Json(key)).size() + 1 : 0);
+  return bytes;
 }
 
 }  // namespace longshot::sandbox

@@ -1,6 +1,7 @@
 #pragma once
 // Whether a program's answer is the expected one. All functions are thread-safe.
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,7 +11,7 @@
 namespace longshot::sandbox {
 
 enum class Comparison {
-  lines,   // white space at both ends of lines and empty lines at both ends of the text do not count
+  lines,  // white space at both ends of lines and empty lines at both ends of the text do not count
   tokens,  // only words count
   exact,   // every byte
 };
@@ -34,5 +35,12 @@ bool same_output(std::string_view actual, std::string_view expected, Comparison 
 // Values of JSON: numbers as above by value (1 and 1.0 are equal, and as in Python so are 1 and true), everything else
 // exactly.
 bool same_value(const Json& actual, const Json& expected, const Tolerance& tolerance);
+
+// The same for an answer as a JSON text of any size, compared while it is read.
+bool same_answer(std::string_view actual, const Json& expected, const Tolerance& tolerance);
+
+// What a right answer may take at most, written without white space: numbers may be written in other ways than the
+// expected ones, everything else has its size.
+uint64_t most_answer_bytes(const Json& expected);
 
 }  // namespace longshot::sandbox

@@ -9,14 +9,6 @@ if hasattr(sys, "set_int_max_str_digits"):
     sys.set_int_max_str_digits(0)  # arguments and answers hold integers of any size
 
 
-if hasattr(sys, "set_int_max_str_digits"):
-    sys.set_int_max_str_digits(0)  # arguments and answers hold integers of any size
-
-
-if hasattr(sys, "set_int_max_str_digits"):
-    sys.set_int_max_str_digits(0)  # arguments and answers hold integers of any size
-
-
 def read_request():
     asked = json.loads(sys.stdin.buffer.read())
     nothing = os.open("/dev/null", os.O_RDONLY)
@@ -25,16 +17,30 @@ def read_request():
     return asked
 
 
+def with_number_keys(value):
+    """JSON makes the keys of a dict texts: this makes them integers again, if all can be."""
+    if not isinstance(value, dict) or not value:
+        return value
+    if not all(key.removeprefix("-").isdecimal() and str(int(key)) == key for key in value):
+        return value
+    return {int(key): content for key, content in value.items()}
+
+
 def plain(value):
-    """The values of numpy, which JSON does not know."""
+    """Numbers and arrays that JSON does not know: numpy's, Decimal and Fraction."""
     if hasattr(value, "tolist"):
         return value.tolist()
+    if type(value).__name__ in ("Decimal", "Fraction"):
+        return int(value) if value == int(value) else float(value)
     raise TypeError(f"{type(value).__name__} is not a value of JSON")
 
 
-def write_answer(answer, open=open, dump=json.dump, plain=plain):
+def write_answer(answer, open=open, encode=json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=plain).encode,
+                 set_limit=sys.setrecursionlimit):
+    set_limit(5000)  # whatever the solution has set: enough for every answer that is read
+    text = encode(answer)
     with open("answer.json", "w", encoding="utf-8") as file:
-        dump(answer, file, default=plain)
+        file.write(text)
 
 
 def solution(preamble):
@@ -62,4 +68,6 @@ def call(name, arguments, preamble, write_answer=write_answer):
 
 
 asked = read_request()
+if asked.get("number_keys"):
+    asked["arguments"] = [with_number_keys(value) for value in asked["arguments"]]
 call(asked["function"], asked["arguments"], asked["preamble"])

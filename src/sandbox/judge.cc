@@ -12,20 +12,31 @@ namespace {
 
 constexpr const char* kAnswer = "answer.json";
 constexpr size_t kMostMessage = 2000;
-constexpr uint64_t kLeastAnswer = 4096;
+constexpr uint64_t kSlack = 64;           // of an answer's size
+constexpr uint64_t kLeastOutput = 65536;  // that a program may write whatever is expected
+constexpr uint64_t kMostSpread = 32;      // of an expected output, by white space and digits
+
+// No program could pass it.
+Status too_large(size_t index, const char* what, size_t bytes, uint64_t limit) {
+  return invalid_argument(
+      fmt::format("tests[{}] expects {} of {} bytes, but limits.output_bytes is {}: raise it",
+                  index, what, bytes, limit));
+}
 
 Status check_case(const TestCase& test, size_t index, const RunRequest& request,
                   const Suite& suite) {
+  const uint64_t limit = request.limits.output_bytes;
   if (suite.function.empty()) {
-    // No program could pass it.
-    if (suite.checker || test.output.size() <= request.limits.output_bytes) return ok_status();
-    return invalid_argument(fmt::format(
-        "tests[{}] expects {} bytes of output, but limits.output_bytes is {}: raise it", index,
-        test.output.size(), request.limits.output_bytes));
+    if (suite.checker || test.output.size() <= limit) return ok_status();
+    return too_large(index, "an output", test.output.size(), limit);
   }
   if (!test.arguments.is_array()) return invalid_argument("a call's arguments must be a list");
   if (test.values.empty() || test.values.size() != suite.cases[0].values.size())
     return invalid_argument(fmt::format("tests[{}] has another number of readings", index));
+  for (const Json& value : test.values) {
+    if (const size_t bytes = dump_json(value).size(); bytes > limit)
+      return too_large(index, "a value", bytes, limit);
+  }
   return ok_status();
 }
 
@@ -74,12 +85,11 @@ RunRequest with_preamble(const RunRequest& request) {
   return wrapped;
 }
 
-// What an answer equal to one of the values may take: a number's other ways to be written are up to 25 characters for
-// one, and an escaped character is 6 for one or two.
-uint64_t most_answer_bytes(const std::vector<Json>& values) {
-  size_t longest = 0;
-  for (const Json& value : values) longest = std::max(longest, dump_json(value).size());
-  return kLeastAnswer + 25 * longest;
+// For an answer that fits one of them.
+uint64_t room_for(const std::vector<Json>& values) {
+  uint64_t most = 0;
+  for (const Json& value : values) most = std::max(most, most_answer_bytes(value));
+  return most + kSlack;
 }
 
 // The last lines of stderr say most.
@@ -138,18 +148,26 @@ class Judge {
     if (!suite_.checks.empty())
       return harnessed(request_, kChecksHarnessSource,
                        {{"checks", suite_.checks}, {"token", token}, {"preamble", preamble}},
-                       kLeastAnswer);
+                       kMostMessage + kSlack);
     if (!suite_.function.empty())
       return harnessed(request_, kHarnessSource,
                        {{"function", suite_.function},
                         {"arguments", test.arguments},
+                        {"number_keys", suite_.number_keys},
                         {"preamble", preamble}},
-                       most_answer_bytes(test.values));
+                       room_for(test.values));
+    return stream_request(test);
+  }
+
+  // Output far beyond the expected one ends the program.
+  RunRequest stream_request(const TestCase& test) const {
     const Language* language = find_language(sandbox_.languages(), request_.program.language);
     const bool python = language != nullptr && language->name == "python";
     RunRequest request = suite_.preamble && python ? with_preamble(request_) : request_;
     request.input = test.input;
     request.fetch.clear();
+    uint64_t& limit = request.limits.output_bytes;
+    if (!suite_.checker) limit = std::min(limit, kLeastOutput + kMostSpread * test.output.size());
     return request;
   }
 
@@ -161,31 +179,30 @@ class Judge {
       return CaseResult();
     }
     CaseResult result = judged(std::move(*ran.run));
+    const std::vector<File> files = std::move(result.outcome.files);
+    const std::string answer = files.empty() ? "" : files[0].content;
     if (result.outcome.verdict != Verdict::ok) return result;
-    if (suite_.checks.empty() && suite_.function.empty())
-      return judge_output(test, std::move(result));
-    if (suite_.checks.empty()) {
-      accept(result, answered(result.outcome, test.values), "another value was returned");
-    } else if (answered(result.outcome, {token + " unused"})) {
-      result.verdict = verdict_word(Verdict::internal);
-      result.message = "the checks use nothing of the program, so that they say nothing about it";
-    } else {
-      accept(result, answered(result.outcome, {token}),
-             "the program ended before its checks did");
-    }
-    result.outcome.files.clear();
+    if (!suite_.checks.empty()) return judge_checks(token, answer, std::move(result));
+    if (suite_.function.empty()) return judge_output(test, std::move(result));
+    accept(result, answered(answer, test.values), "another value was returned");
+    return result;
+  }
+
+  // The checks say the token at their end, or the token and why they cannot be run.
+  static Result<CaseResult> judge_checks(const std::string& token, const std::string& answer,
+                                         CaseResult result) {
+    if (answer.starts_with(token + " "))
+      return invalid_argument("the checks " + answer.substr(token.size() + 1));
+    accept(result, answer == token, "the program ended before its checks did");
     return result;
   }
 
   // Whether a reading that fitted all cases so far fits this one too; the others are given up.
-  bool answered(const Outcome& outcome, const std::vector<Json>& values) {
-    if (outcome.files.empty()) return false;
-    const auto answer = parse_json(outcome.files[0].content, kAnswer);
-    if (!answer.ok()) return false;
+  bool answered(const std::string& answer, const std::vector<Json>& values) {
     std::vector<bool> fits(values.size());
     for (size_t i = 0; i < values.size(); ++i) {
       const bool so_far = readings_.empty() || readings_[i];
-      fits[i] = so_far && same_value(*answer, values[i], suite_.tolerance);
+      fits[i] = so_far && same_answer(answer, values[i], suite_.tolerance);
     }
     const bool any = std::find(fits.begin(), fits.end(), true) != fits.end();
     if (any) readings_ = std::move(fits);

@@ -13,8 +13,9 @@
 namespace longshot::sandbox {
 
 // One of three kinds, told apart by what the suite says:
-//   checks   Suite::checks is code that is run after the program's, in the same interpreter, and raises if it is not
-//            content (HumanEval's style). One case, which has neither input nor answer.
+//   checks   Suite::checks is Python code that uses the names of the program, as if it were run after it, and raises if a
+//            check fails (HumanEval's style). One case, which has neither input nor answer. It runs in a process that
+//            the program cannot reach (checks_codec.py).
 //   calls    Suite::function is called with `arguments`; what it returns is compared with `values`.
 //   streams  the program reads `input` and writes what is compared with `output`, or looked at by a checker.
 struct TestCase {
@@ -35,6 +36,8 @@ struct Suite {
   std::optional<Program> checker;
   Limits checker_limits;
   bool stop_at_first_failure = false;
+  bool number_keys =
+      false;              // dicts among the arguments whose keys are all integers get them as such
   bool preamble = false;  // the usual imports before a program in Python (preamble.py)
 };
 
@@ -54,7 +57,7 @@ struct SuiteReport {
 };
 
 // Runs `request.program` on each case; `request.input` and `request.fetch` are not used. Errors: as Sandbox::run, and
-// invalid_argument for a suite that makes no sense.
+// invalid_argument for a suite that makes no sense: no program could pass it, or its checks cannot be run.
 Result<SuiteReport> run_suite(Sandbox& sandbox, const RunRequest& request, const Suite& suite,
                               const Sandbox::Cancelled& cancelled);
 

@@ -89,7 +89,8 @@ TEST_F(Judging, ChecksAreOutOfTheProgramsReach) {
       "import unittest.mock\ndef f(x): return unittest.mock.ANY",
       "import sys\ndef f(x):\n  frame = sys._getframe()\n  while frame:\n"
       "    frame.f_globals['f'] = frame.f_globals['assert_'] = lambda x: 2 * x\n"
-      "    if 'token' in str(frame.f_locals): print(frame.f_locals)\n    frame = frame.f_back\n  return 0",
+      "    if 'token' in str(frame.f_locals): print(frame.f_locals)\n    frame = frame.f_back\n  "
+      "return 0",
       "import gc\ndef f(x):\n  for o in gc.get_objects():\n"
       "    if isinstance(o, dict) and 'token' in o: print(o); return o['token']\n  return 0",
       "import builtins\nbuiltins.AssertionError = type('E', (SystemExit,), {})\n"
@@ -97,7 +98,8 @@ TEST_F(Judging, ChecksAreOutOfTheProgramsReach) {
       "import json\njson.dumps = lambda *a, **k: '{\"value\": 4}'\ndef f(x): return 0",
       "import os\ndef f(x):\n  for p in os.listdir('/proc'):\n    if p.isdigit():\n"
       "      for n in ('mem', 'maps', 'environ', 'fd/0'):\n"
-      "        try: print('READ' if p != str(os.getpid()) and open(f'/proc/{p}/{n}', 'rb').read(1) else '')\n"
+      "        try: print('READ' if p != str(os.getpid()) and open(f'/proc/{p}/{n}', 'rb').read(1) "
+      "else '')\n"
       "        except OSError: pass\n  return 0",
       "import os, signal\ndef f(x):\n  os.kill(os.getppid(), signal.SIGINT)\n  return 0",
       "import os\nfor fd in range(3, 64):\n  try: os.write(fd, b'{\"value\": 4}\\n' * 9)\n"
@@ -105,7 +107,8 @@ TEST_F(Judging, ChecksAreOutOfTheProgramsReach) {
       "import threading, os, time\ndef w():\n  while True:\n    for fd in range(3, 20):\n"
       "      try: os.write(fd, b'\\n{\"value\": 1}\\n')\n      except OSError: pass\n"
       "threading.Thread(target=w, daemon=True).start()\ndef f(x): return 0",
-      "open('math.py', 'w').write('raise SystemExit(0)')\nopen('secrets.py', 'w').write('raise SystemExit(0)')\n"
+      "open('math.py', 'w').write('raise SystemExit(0)')\nopen('secrets.py', 'w').write('raise "
+      "SystemExit(0)')\n"
       "def f(x): return 0",
       "class E(Exception):\n  def __reduce__(self): return (exit, (0,))\n"
       "def f(x): raise E(E())",
@@ -114,12 +117,15 @@ TEST_F(Judging, ChecksAreOutOfTheProgramsReach) {
       "import json\njson.dump('x', open('answer.json', 'w'))\ndef f(x): return 0",
       "import os\nos.mkfifo('answer.json')\ndef f(x): return 0",
       "abs = set = sorted = list = lambda *a: 0\ndef f(x): return 0",
-      "import sys\nsys.modules['secrets'] = None\nsys.settrace(lambda *a: None)\ndef f(x): return 0",
-      "import pickle\nclass P:\n  def __reduce__(self): return (print, ('x',))\ndef f(x): return pickle.dumps(P())",
+      "import sys\nsys.modules['secrets'] = None\nsys.settrace(lambda *a: None)\ndef f(x): return "
+      "0",
+      "import pickle\nclass P:\n  def __reduce__(self): return (print, ('x',))\ndef f(x): return "
+      "pickle.dumps(P())",
   };
   Suite suite;
   suite.checks =
-      "import secrets\nfor a, b in zip(map(f, [2, 3]), [4, 6]):\n  assert a == b\n  assert abs(a - b) < 1\n"
+      "import secrets\nfor a, b in zip(map(f, [2, 3]), [4, 6]):\n  assert a == b\n  assert abs(a - "
+      "b) < 1\n"
       "  assert set([a]) == set([b])\nassert [f(x) for x in sorted([5, 7])] == [10, 14]";
   EXPECT_TRUE(judge("def f(x): return 2 * x", suite).passed);
   for (const char* cheat : kCheats) {
@@ -128,7 +134,8 @@ TEST_F(Judging, ChecksAreOutOfTheProgramsReach) {
     EXPECT_FALSE(report.fault) << cheat;
     ASSERT_EQ(report.results.size(), 1u);
     EXPECT_EQ(report.results[0].outcome.out.find("READ"), std::string::npos) << cheat;
-    EXPECT_FALSE(std::regex_search(report.results[0].outcome.out, std::regex("[0-9a-f]{32}"))) << cheat;
+    EXPECT_FALSE(std::regex_search(report.results[0].outcome.out, std::regex("[0-9a-f]{32}")))
+        << cheat;
   }
 }
 
@@ -137,7 +144,8 @@ TEST_F(Judging, ChecksUseAProgramAsIfItWereBesideThem) {
       {"def sum(a, b): return a * b", "assert sum(2, 3) == 6"},
       {"class Node:\n  def __init__(s, v): s.v, s.left = v, None\n"
        "def depth(n): return 0 if n is None else 1 + depth(n.left)",
-       "r = Node(1)\nr.left = Node(2)\nassert depth(r) == 2 and r.left.v == 2 and isinstance(r, Node)"},
+       "r = Node(1)\nr.left = Node(2)\nassert depth(r) == 2 and r.left.v == 2 and isinstance(r, "
+       "Node)"},
       {"def order(x): x.sort()", "a = [3, 1, 2]\norder(a)\nassert a == [1, 2, 3]"},
       {"def g(n):\n  yield from range(n)", "assert list(g(3)) == [0, 1, 2]"},
       {"def m(f, xs): return [f(x) for x in xs]",
@@ -157,9 +165,21 @@ TEST_F(Judging, ChecksUseAProgramAsIfItWereBesideThem) {
   }
   Suite tests;
   tests.checks = "def test_a():\n  assert f(1) == 2";
-  EXPECT_FALSE(judge("def f(x): return x", tests).passed) << "pytest's style runs nothing by itself";
-  tests.checks = "assert 1 == 1";
-  EXPECT_TRUE(judge("def f(x): return x", tests).fault) << "it says nothing about the program";
+  EXPECT_FALSE(judge("def f(x): return x", tests).passed)
+      << "pytest's style runs nothing by itself";
+  const std::pair<const char*, const char*> kUnfit[] = {
+      {"assert 1 == 1", "say nothing"},
+      {"assert f(1) ==", "are not Python"},
+      {"import no_such_module\nassert f(1) == 1", "'no_such_module'"},
+      {"def test_a(strange): assert f(1) == 1", "'strange'"},
+      {"import pytest\npytest.importorskip('x')\nassert f(1) == 1", "pytest.importorskip"}};
+  for (const auto& [checks, words] : kUnfit) {
+    tests.checks = checks;
+    const auto report = try_judge("def f(x): return x", tests);
+    ASSERT_EQ(report.status().code(), StatusCode::invalid_argument) << checks;
+    EXPECT_NE(report.status().message().find(words), std::string::npos)
+        << report.status().message();
+  }
 }
 
 TEST_F(Judging, OneReadingOfTheExpectedValuesFitsAllCases) {
@@ -196,7 +216,8 @@ TEST_F(Judging, ABusyMachineChangesNoVerdict) {
       while (!over) {
       }
     });
-  RunRequest asked = request("python", "t = __import__('time').process_time\nwhile t() < 0.7: pass\nprint(1)");
+  RunRequest asked =
+      request("python", "t = __import__('time').process_time\nwhile t() < 0.7: pass\nprint(1)");
   asked.limits.set_processor_time(1);
   asked.limits.idle_seconds = 1;
   const auto report = sandbox()->run(asked, {});

@@ -1,5 +1,6 @@
 # What the judges of LeetCode-style programs have imported when a program begins: verl's and LiveCodeBench's graders put
-# the same modules before it. builtins comes last, because operator, math and io have names of builtins.
+# the same modules before it, LeetCodeDataset's the two classes. Names of builtins, which operator, math and io have too,
+# are taken out again, so that they mean the builtins.
 from typing import *
 from string import *
 from re import *
@@ -15,8 +16,21 @@ from itertools import *
 from functools import *
 from operator import *
 from io import *
+from sys import *
 from json import *
-from builtins import *
 import bisect, builtins, collections, copy, datetime, functools, heapq, io, itertools, json, math, operator, os, random, re
 import statistics, string, sys, typing
+for _name in dir(builtins):
+    if not _name.startswith("_"):
+        globals().pop(_name, None)
 sys.setrecursionlimit(50000)
+
+
+class ListNode:
+    def __init__(self, val=0, next=None):
+        self.val, self.next = val, next
+
+
+class TreeNode:
+    def __init__(self, val=0, left=None, right=None):
+        self.val, self.left, self.right = val, left, right

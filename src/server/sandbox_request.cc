@@ -71,8 +71,7 @@ std::string required(Fields& fields, const std::string& key) {
 std::vector<Json> read_values(Fields& fields) {
   const auto value = fields.any("value"), values = fields.any("values");
   if (!values) return {value.value_or(Json())};
-  if (!value && values->is_array() && !values->empty())
-    return {values->begin(), values->end()};
+  if (!value && values->is_array() && !values->empty()) return {values->begin(), values->end()};
   fields.fail("values", "must be a list of readings, without 'value' beside it");
   return {};
 }
@@ -165,6 +164,7 @@ sandbox::Suite read_suite(Fields& fields, const SandboxContext& context) {
   suite.tolerance = read_tolerance(fields);
   if (suite.tolerance.value > 0 && suite.comparison == sandbox::Comparison::exact)
     fields.fail("compare", "exact knows no tolerance");
+  suite.number_keys = fields.boolean("number_keys", false);
   suite.preamble = fields.boolean("preamble", false);
   suite.stop_at_first_failure = fields.boolean("stop_at_first_failure", false);
   return suite;

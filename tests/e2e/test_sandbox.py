@@ -95,24 +95,28 @@ def jail_owned(pid):
 
 
 def below(service):
-    """Processes that the service started, directly or not, and any that belongs to a jail wherever it hangs."""
+    """Processes that the service started, directly or not, and any of a jail that hangs below no service."""
     table = parents()
 
     def is_below(pid):
+        own = jail_owned(pid)
         while pid > 1:
             pid = table.get(pid, 0)
             if pid == service.process.pid:
                 return True
-        return False
+            if own and pid > 1 and not jail_owned(pid):
+                return False  # another sandbox of this host
+        return own
 
-    return sorted(pid for pid in table if is_below(pid) or jail_owned(pid))
+    return sorted(pid for pid in table if is_below(pid))
 
 
 def host_state(service):
     """What an escape would change: the service's processes, mounts, control groups, files in shared places, the name."""
     files = {str(path) for place in ("/var/tmp", "/dev/shm", "/run/shm") if os.path.isdir(place)
-             for path in pathlib.Path(place).iterdir()}
-    return {"processes": below(service), "mounts": pathlib.Path("/proc/mounts").read_text(), "cgroups": cgroups(),
+             for path in pathlib.Path(place).iterdir() if not path.name.startswith("sem.mp-")}  # of other tests
+    own = {group for group in cgroups() if f"-{service.process.pid}-" in group}
+    return {"processes": below(service), "mounts": pathlib.Path("/proc/mounts").read_text(), "cgroups": own,
             "files": files, "hostname": socket.gethostname()}
 
 

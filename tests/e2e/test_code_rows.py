@@ -1,0 +1,62 @@
+"""Rows of programs as the public data sets have them, graded by `longshot grade --reward code`."""
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from support import LONGSHOT
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "grader"))
+import code_rows  # noqa: E402
+
+
+def grade(rows, reward="code", timeout=600):
+    lines = "".join(json.dumps({"completion": response, "ground_truth": truth}) + "\n" for response, truth in rows)
+    done = subprocess.run([LONGSHOT, "grade", "--reward", reward, "--threads", "4"], input=lines, capture_output=True, text=True,
+                          timeout=timeout)
+    if "Operation not permitted" in done.stderr:
+        pytest.skip(f"no jails on this machine: {done.stderr}")
+    graded = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(graded) == len(rows), done.stderr
+    return graded
+
+
+@pytest.mark.parametrize("as_text", [False, True], ids=["objects", "texts"])
+def test_rows_of_data_sets(as_text):
+    rows = [(response, json.dumps(truth) if as_text and not isinstance(truth, str) else truth)
+            for _, response, truth, _ in code_rows.ROWS]
+    graded = grade(rows)
+    wrong = [(name, score, got) for (name, _, _, score), got in zip(code_rows.ROWS, graded) if got.get("score") != score]
+    assert not wrong, f"{len(wrong)} of {len(rows)}: {wrong}"
+
+
+def test_rows_that_no_program_can_pass_are_errors_by_name():
+    answer = code_rows.fenced("def f(x):\n    return x")
+    graded = grade([(code_rows.fenced(code_rows.NEXT), code_rows.ONE_TO_TWO)] + [(answer, truth) for _, truth, _ in code_rows.UNFIT])
+    assert graded[0]["score"] == 1
+    for (name, _, words), got in zip(code_rows.UNFIT, graded[1:]):
+        assert got.get("score") is None and words in got["error"], (name, got)
+
+
+def test_limits_are_options_of_the_reward():
+    truth = code_rows.streams(("", "x" * (2 << 20)))
+    row = (code_rows.fenced("print('x' * (2 << 20))"), truth)
+    assert grade([row], '{"type": "code", "limits": {"output_bytes": 3000000}}')[0]["score"] == 1
+
+
+def test_busy_threads_beside_a_suite_change_no_verdict():
+    """50 tests of half a second of processor time each, with a limit of one second, beside eight busy threads."""
+    tests = 50
+    slow = "import time\nwhile time.process_time() < 0.5: pass\nprint(input())"
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(8)]
+    try:
+        graded = grade([(code_rows.fenced(slow), code_rows.streams(*[("1", "1")] * tests)),
+                        (code_rows.fenced("while True: pass"), code_rows.streams(("1", "1")))],
+                       '{"type": "code", "run_timeout": 1}')
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+    assert [row.get("score") for row in graded] == [1, 0], graded
