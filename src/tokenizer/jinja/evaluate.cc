@@ -58,6 +58,12 @@ Value Interpreter::evaluate(const Node& node) {
   }
   budget_.charge(1);
   const Budget::Depth depth(budget_);
+  if (node.kind == NodeKind::attribute) {
+    Value hold;
+    const Value& owner = look(*node.kids[0], hold);
+    line_ = node.line;
+    return get_attribute(owner, *node.member, budget_);
+  }
   return evaluate_inner(node);
 }
 
@@ -70,11 +76,6 @@ Value Interpreter::evaluate_inner(const Node& node) {
       return Value::list(evaluate_all(node.kids));
     case NodeKind::dict:
       return evaluate_dict(node);
-    case NodeKind::attribute: {
-      const Value& owner = look(*node.kids[0], hold);
-      line_ = node.line;
-      return get_attribute(owner, *node.member, budget_);
-    }
     case NodeKind::item: {
       const Value& owner = look(*node.kids[0], hold);
       const Value& key = look(*node.kids[1], hold_key);
@@ -125,10 +126,12 @@ bool Interpreter::holds(const Node& node) {
   switch (node.kind) {
     case NodeKind::test:
       return evaluate_test(node);
-    case NodeKind::negation: {
-      const Budget::Depth depth(budget_);
+    case NodeKind::negation:
       return !holds(*node.kids[0]);
-    }
+    case NodeKind::logical_and:
+      return holds(*node.kids[0]) && holds(*node.kids[1]);
+    case NodeKind::logical_or:
+      return holds(*node.kids[0]) || holds(*node.kids[1]);
     case NodeKind::compare:
       return compares(node);
     default:
@@ -227,7 +230,7 @@ Value Interpreter::evaluate_call(const Node& node) {
   Value hold;
   const Value& owner = look(*callee.kids[0], hold);
   line_ = callee.line;
-  const MethodBody method = callee.member->hidden ? nullptr : callee.member->method_of(owner);
+  const MethodBody method = callee.member->method_of(owner);
   const Value function =
       method == nullptr ? get_attribute(owner, *callee.member, budget_) : Value();
   Arguments arguments = evaluate_arguments(node.arguments.get());

@@ -153,18 +153,23 @@ void ValueList::resize(size_t count) {
   size_ = count;
 }
 
-Member::Member(const Value& name)
-    : name(name), hidden(is_unsafe(Type::dict, name.text())) {
-  for (size_t type = 0; type < kTypes; ++type)
+Member::Member(const Value& name) : name(name) {
+  for (size_t type = 0; type < kTypes; ++type) {
     methods[type] = find_method(static_cast<Type>(type), name.text());
+    hidden[type] = is_unsafe(static_cast<Type>(type), name.text());
+  }
 }
 
 Value get_attribute(const Value& value, const Member& member, Budget& budget) {
-  if (value.is(Type::dict) && member.method_of(value) == nullptr && !member.hidden) {
+  if (value.is(Type::undefined) || !member.is_plain(value))
+    return get_attribute(value, member.name, budget);
+  if (value.is(Type::dict)) {
     const Value* found = value.dict().find(std::string_view(member.name.text()));
     return found != nullptr ? *found : Value::undefined_member(value, member.name);
   }
-  return get_attribute(value, member.name, budget);
+  Value out;
+  if (plain_attribute(value, member.name.text(), &out)) return out;
+  return Value::undefined_member(value, member.name);
 }
 
 Value get_attribute(const Value& value, const Value& name, Budget& budget) {

@@ -59,10 +59,13 @@ struct Member {
   MethodBody method_of(const Value& value) const {
     return methods[static_cast<size_t>(value.type())];
   }
+  bool is_plain(const Value& value) const {
+    return method_of(value) == nullptr && !hidden[static_cast<size_t>(value.type())];
+  }
 
   Value name;
   std::array<MethodBody, kTypes> methods = {};
-  bool hidden = false;  // a dict's item of this name is not an attribute
+  std::array<bool, kTypes> hidden = {};  // the sandbox hides an attribute of this name
 };
 
 // value.name: an attribute before an item.

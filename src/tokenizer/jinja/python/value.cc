@@ -48,25 +48,10 @@ Value Value::undefined_name(const std::string* name) {
   return value;
 }
 
-Value Value::boolean(bool value) {
-  Value made(Type::boolean);
-  made.small_ = value ? 1 : 0;
-  return made;
-}
-
-Value Value::integer(Int value) {
-  Value made(Type::integer);
-  made.small_ = static_cast<int64_t>(value);
-  if (made.small_ == value) return made;
+Value Value::wide_integer(Int value) {
   const auto wide = make_object<Wide>();
   wide->value = value;
   return object(Type::integer, wide);
-}
-
-Value Value::real(double value) {
-  Value made(Type::real);
-  made.real_ = value;
-  return made;
 }
 
 Value Value::string(std::string text, bool markup) {

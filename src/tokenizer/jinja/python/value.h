@@ -118,9 +118,23 @@ class Value {
   static Value undefined_name(const std::string* name);  // outlives the value
   static Value undefined_member(const Value& owner, const Value& key);
   static Value none() { return Value(Type::none); }
-  static Value boolean(bool value);
-  static Value integer(Int value);
-  static Value real(double value);
+  static Value boolean(bool value) {
+    Value made(Type::boolean);
+    made.small_ = value ? 1 : 0;
+    return made;
+  }
+  static Value integer(Int value) {
+    const auto small = static_cast<int64_t>(value);
+    if (small != value) return wide_integer(value);
+    Value made(Type::integer);
+    made.small_ = small;
+    return made;
+  }
+  static Value real(double value) {
+    Value made(Type::real);
+    made.real_ = value;
+    return made;
+  }
   static Value string(std::string text, bool markup = false);
   static Value borrowed(const std::string* text);  // which outlives the value
   static Value list(Values items);
@@ -172,6 +186,7 @@ class Value {
  private:
   friend class Frozen;
   explicit Value(Type type) : type_(type) {}
+  static Value wide_integer(Int value);
   void copy(const Value& other) {
     std::memcpy(static_cast<void*>(this), &other, sizeof(Value));
     if (counted_) object_->retain();
