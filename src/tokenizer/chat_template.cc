@@ -30,7 +30,8 @@ std::string token_of(const std::vector<std::pair<std::string, std::string>>& tok
 }
 
 // "2024-07-26" at noon, local time.
-Result<std::time_t> day_of(const std::string& text) {
+Result<std::time_t> day_of(const OrderedJson& json) {
+  const std::string text = json.is_string() ? json.get<std::string>() : dump_json(json);
   std::tm day{};
   const char* end = strptime(text.c_str(), "%Y-%m-%d", &day);
   if (end == nullptr || *end != '\0')
@@ -79,6 +80,7 @@ void ChatTemplate::set_source(const std::string& source) {
   problem_ = parsed.status();
   template_.reset();
   if (parsed.ok()) template_ = std::move(*parsed);
+  if (fixed_ == nullptr) LS_CHECK(fix_variables().ok(), "special tokens are texts");
 }
 
 ChatTemplate ChatTemplate::from_jinja(const std::string& source,
@@ -131,21 +133,17 @@ Status ChatTemplate::choose(const std::string& choice) {
 Status ChatTemplate::set_arguments(const std::string& arguments) {
   if (arguments.empty()) return ok_status();
   LS_ASSIGN_OR_RETURN(const OrderedJson json, parse_arguments(arguments));
-  if (json.contains(kClock)) {
-    if (!json[kClock].is_string())
-      return invalid_argument(fmt::format("the template argument '{}' must be a text", kClock));
-    LS_RETURN_IF_ERROR(day_of(json[kClock].get<std::string>()).status());
-  }
   if (!json.empty() && family_ != "jinja")
     return invalid_argument(fmt::format(
         "template arguments have no effect: the chat template is the built-in '{}'", family_));
-  arguments_ = arguments;
-  return ok_status();
+  const std::string before = std::exchange(arguments_, arguments);
+  const Status status = fix_variables();
+  if (!status.ok()) arguments_ = before;
+  return status;
 }
 
 bool ChatTemplate::depends_on_the_day() const {
-  if (!template_ || !template_->mentions(kClock)) return false;
-  return arguments_.find(kClock) == std::string::npos;
+  return template_ && template_->mentions(kClock) && fixed_->now == 0;
 }
 
 Result<const jinja::Template*> ChatTemplate::template_for(bool tools) const {
@@ -154,34 +152,61 @@ Result<const jinja::Template*> ChatTemplate::template_for(bool tools) const {
   return &*template_;
 }
 
+// The special tokens and the template's own arguments.
+Status ChatTemplate::fix_variables() {
+  const auto fixed = std::make_shared<Fixed>();
+  const auto add = [&](const std::string& name, jinja::Value value) {
+    set_variable(fixed->variables, name, fixed->values.emplace_back(std::move(value)).value());
+  };
+  add("tools", jinja::Value::none());
+  add("documents", jinja::Value::none());
+  for (const auto& [name, text] : tokens_) add(name, jinja::Value::string(text));
+  LS_ASSIGN_OR_RETURN(const OrderedJson json, parse_arguments(arguments_));
+  for (const auto& item : json.items()) {
+    if (item.key() == kClock) {
+      LS_ASSIGN_OR_RETURN(fixed->now, day_of(item.value()));
+      continue;
+    }
+    fixed->tools = fixed->tools || (item.key() == "tools" && !item.value().is_null());
+    try {
+      add(item.key(), jinja::value_of(item.value()));
+    } catch (const jinja::Error& error) {
+      return invalid_argument(
+          fmt::format("the template argument '{}': {}", item.key(), error.message));
+    }
+  }
+  fixed_ = fixed;
+  return ok_status();
+}
+
 Result<jinja::Rendered> ChatTemplate::render_jinja(const Chat& messages,
                                                    const ChatOptions& options,
                                                    bool marked) const {
   try {
-    jinja::Variables variables = {{"tools", jinja::Value::none()},
-                                  {"documents", jinja::Value::none()}};
-    for (const auto& [name, text] : tokens_)
-      set_variable(variables, name, jinja::Value::string(text));
+    jinja::Variables variables;
     jinja::RenderOptions limits;
-    for (const std::string* arguments : {&arguments_, &options.arguments}) {
-      if (arguments->empty()) continue;
-      LS_ASSIGN_OR_RETURN(const OrderedJson json, parse_arguments(*arguments));
+    limits.fixed = &fixed_->variables;
+    limits.now = fixed_->now;
+    bool tools = fixed_->tools;
+    if (!options.arguments.empty()) {
+      LS_ASSIGN_OR_RETURN(const OrderedJson json, parse_arguments(options.arguments));
       for (const auto& item : json.items()) {
-        if (item.key() != kClock) {
-          set_variable(variables, item.key(), jinja::value_of(item.value()));
+        if (item.key() == kClock) {
+          LS_ASSIGN_OR_RETURN(limits.now, day_of(item.value()));
           continue;
         }
-        LS_ASSIGN_OR_RETURN(limits.now, day_of(item.value().is_string()
-                                                   ? item.value().get<std::string>()
-                                                   : ""));
+        if (item.key() == "tools") tools = !item.value().is_null();
+        variables.emplace_back(item.key(), jinja::value_of(item.value()));
       }
     }
+    for (const ChatMessage& message : messages)
+      limits.expected_size += message.content.size() + message.json.size() + 100;
     const auto mark = options.continue_final_message ? kContinueMark : "";
     LS_ASSIGN_OR_RETURN(jinja::Value list, values_of(messages, mark));
-    set_variable(variables, "messages", std::move(list));
-    set_variable(variables, "add_generation_prompt",
-                 jinja::Value::boolean(options.add_generation_prompt));
-    LS_ASSIGN_OR_RETURN(const jinja::Template* chosen, template_for(has_tools(variables)));
+    variables.emplace_back("messages", std::move(list));
+    variables.emplace_back("add_generation_prompt",
+                           jinja::Value::boolean(options.add_generation_prompt));
+    LS_ASSIGN_OR_RETURN(const jinja::Template* chosen, template_for(tools));
     return chosen->render(variables, limits, marked);
   } catch (const jinja::Error& error) {
     return invalid_argument("a chat: " + error.message);

@@ -3,7 +3,10 @@
 // it (tokenizer/jinja). A few families are built in, for models without a template; they are used
 // only where a user names one.
 
+#include <ctime>
+#include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -83,6 +86,7 @@ class ChatTemplate {
                                        bool marked) const;
   Result<const jinja::Template*> template_for(bool tools) const;
   void set_source(const std::string& source);
+  Status fix_variables();
 
   std::string family_ = "plain";
   std::string source_;
@@ -91,6 +95,14 @@ class ChatTemplate {
   std::map<std::string, std::string> named_;  // further templates of the model by name
   std::vector<std::pair<std::string, std::string>> tokens_;
   std::string arguments_;
+  // What every rendering has of tokens_ and arguments_.
+  struct Fixed {
+    std::deque<jinja::Frozen> values;
+    jinja::Variables variables;
+    std::time_t now = 0;
+    bool tools = false;
+  };
+  std::shared_ptr<const Fixed> fixed_;
   std::string default_system_;  // of families that say one when the first message is no system one
 };
 

@@ -56,11 +56,27 @@ Status append_mark(OrderedJson& message, const std::string& mark) {
   return ok_status();
 }
 
+// The usual roles are made once.
+jinja::Value role_of(const data::Message& message) {
+  static const auto made = [](const char* name) {
+    return jinja::Frozen(jinja::Value::string(name));
+  };
+  static const std::array<jinja::Frozen, 4> usual = {made("user"), made("assistant"),
+                                                     made("system"), made("tool")};
+  for (const jinja::Frozen& role : usual)
+    if (role.value().text() == message.role) return role.value();
+  return jinja::Value::borrowed(&message.role);
+}
+
 jinja::Value plain_message(const data::Message& message, const std::string& mark) {
-  static const jinja::Value kRole = jinja::Value::string("role");
-  static const jinja::Value kContent = jinja::Value::string("content");
-  return jinja::Value::dict({{kRole, jinja::Value::string(message.role)},
-                             {kContent, jinja::Value::string(message.content + mark)}});
+  static const jinja::Frozen kRole(jinja::Value::string("role"));
+  static const jinja::Frozen kContent(jinja::Value::string("content"));
+  std::vector<std::pair<jinja::Value, jinja::Value>> items;
+  items.reserve(2);
+  items.emplace_back(kRole.value(), role_of(message));
+  items.emplace_back(kContent.value(), mark.empty() ? jinja::Value::borrowed(&message.content)
+                                            : jinja::Value::string(message.content + mark));
+  return jinja::Value::dict(std::move(items));
 }
 
 }  // namespace
@@ -103,15 +119,18 @@ bool has_more_than_text(const ChatMessage& message) {
 }
 
 Result<jinja::Value> values_of(const Chat& messages, const std::string& mark) {
+  static const std::string kNone;
   jinja::Values out;
+  out.reserve(messages.size());
   for (size_t i = 0; i < messages.size(); ++i) {
     const ChatMessage& message = messages[i];
-    const std::string& end = i + 1 == messages.size() ? mark : std::string();
+    const std::string& end = i + 1 == messages.size() ? mark : kNone;
     if (message.json.empty()) {
       out.push_back(plain_message(message, end));
       continue;
     }
-    LS_ASSIGN_OR_RETURN(OrderedJson json, parse_ordered(message.json, "a message"));
+    OrderedJson json = OrderedJson::parse(message.json, nullptr, false);  // message_of() wrote it
+    if (!json.is_object()) return invalid_argument("a message is not a JSON object");
     alias_reasoning(json);
     if (!end.empty()) LS_RETURN_IF_ERROR(append_mark(json, end));
     out.push_back(jinja::value_of(json));
@@ -120,6 +139,7 @@ Result<jinja::Value> values_of(const Chat& messages, const std::string& mark) {
 }
 
 Result<OrderedJson> parse_arguments(const std::string& arguments) {
+  if (arguments.empty()) return OrderedJson::object();
   LS_ASSIGN_OR_RETURN(OrderedJson json, parse_ordered(arguments, "the template arguments"));
   if (!json.is_object())
     return invalid_argument("the template arguments must be a JSON object");
@@ -133,12 +153,6 @@ void set_variable(jinja::Variables& variables, const std::string& name, jinja::V
     return;
   }
   variables.emplace_back(name, std::move(value));
-}
-
-bool has_tools(const jinja::Variables& variables) {
-  for (const auto& [name, value] : variables)
-    if (name == "tools") return !value.is(jinja::Type::none);
-  return false;
 }
 
 }  // namespace longshot::tokenizer

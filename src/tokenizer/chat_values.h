@@ -25,10 +25,10 @@ bool has_more_than_text(const ChatMessage& message);
 
 // The list of messages as transformers gives it to a template: members that are null are left out,
 // and reasoning stands under reasoning_content and thinking. `mark` is put behind the last text.
+// The chat must outlive the value, which refers to its texts.
 Result<jinja::Value> values_of(const Chat& chat, const std::string& mark);
 
 Result<OrderedJson> parse_arguments(const std::string& arguments);
 void set_variable(jinja::Variables& variables, const std::string& name, jinja::Value value);
-bool has_tools(const jinja::Variables& variables);  // a list that is not empty
 
 }  // namespace longshot::tokenizer

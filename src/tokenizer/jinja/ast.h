@@ -4,9 +4,12 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "tokenizer/jinja/filters.h"
+#include "tokenizer/jinja/python/access.h"
 #include "tokenizer/jinja/python/numbers.h"
 #include "tokenizer/jinja/python/value.h"
 
@@ -15,11 +18,11 @@ namespace longshot::tokenizer::jinja {
 enum class NodeKind {
   // Expressions. Their operands are `kids`.
   constant,     // value
-  name,         // id
+  name,         // id, place
   tuple,
   list,
   dict,         // key, value, key, value, ...
-  attribute,    // kids[0].value
+  attribute,    // kids[0].member
   item,         // kids[0][kids[1]]
   slice,        // kids[0][kids[1]:kids[2]:kids[3]], null where left out
   call,         // kids[0](arguments)
@@ -31,10 +34,11 @@ enum class NodeKind {
   logical_and,
   logical_or,
   compare,      // kids[0] ops[0] kids[1] ops[1] kids[2] ...
+  sum,          // kids[0] + kids[1] + ...
   binary,       // kids[0] op kids[1]
   concat,       // ~
   conditional,  // kids[0] if kids[1] else kids[2], which may be null
-  space_member, // a target: the variable `id`, its attribute `value`
+  space_member, // a target: the variable at `place`, its attribute `value`
   // Statements.
   text,         // value
   output,       // kids
@@ -64,12 +68,54 @@ struct CallArguments {
   NodePtr star, double_star;
 };
 
+// Where a variable is kept: `hops` functions outwards, then slot `slot` of its activation. The
+// bodies of macros, call blocks, blocks, recursive loops and conditions of loops are functions.
+struct Place {
+  int hops = 0;
+  int slot = -1;
+};
+
+// What happens to one variable of a body before the body runs.
+struct Setup {
+  enum class From {
+    outer,   // it begins as the variable at `outer` of an enclosing body
+    given,   // it begins as what the caller of the template gives under the name `id`
+    nothing  // it begins unset
+  } from = From::nothing;
+  int slot = -1;
+  Place outer = {};
+  int id = -1;
+};
+
+// The variables of a body.
+struct Frame {
+  std::vector<Setup> setups;
+  std::vector<int> slots;  // all of them, unset when the body is left
+  int function_size = 0;   // of a function: slots of its activation
+};
+
 // The parameters of a macro or call block.
 struct Signature {
   std::string name;
   std::vector<int> parameters;  // name ids
+  std::vector<int> slots;       // of the parameters
   Nodes defaults;               // of the last parameters
   bool uses_caller = false, uses_kwargs = false, uses_varargs = false;
+  int caller_slot = -1, kwargs_slot = -1, varargs_slot = -1;
+};
+
+// What a for statement has besides its body.
+struct ForParts {
+  Frame condition, other;
+  NodePtr condition_target;  // the target again, as a variable of the condition
+  int loop_slot = -1;        // of the special variable `loop`; -1 = the body does not read it
+  bool recursive = false;
+};
+
+// A variable by name and place.
+struct NamedPlace {
+  int id = -1;
+  Place place;
 };
 
 struct Node {
@@ -77,25 +123,42 @@ struct Node {
   int line = 0;
   int depth = 1;  // of the tree below, for expressions
   int id = -1;
-  Value value;
+  Place place;
   BinaryOp op = BinaryOp::add;
+  bool scoped = false;
+  Value value;
+  std::unique_ptr<Member> member;
   std::vector<CompareOp> ops;
   FilterBody filter = nullptr;
   TestBody test = nullptr;
   std::string callee;  // name of a filter or test
-  bool recursive = false;
-  bool scoped = false;
   Nodes kids, body, other;
   std::unique_ptr<CallArguments> arguments;
   std::unique_ptr<Signature> signature;
+  std::unique_ptr<ForParts> parts;
+  std::unique_ptr<Frame> frame;  // of the body, where it has variables of its own
+  // Of a statement at the template's top: the variables it sets, for blocks to see. Of a scoped
+  // block: the variables around it.
+  std::vector<NamedPlace> visible;
 };
 
 // Names have numbers, which index this table; addresses of its texts stay.
 struct Program {
+  std::deque<Frozen> constants;  // what the nodes' values refer to
   Nodes body;
+  Frame frame;
   std::deque<std::string> names;
+  std::unordered_map<std::string_view, int> ids;
+  std::vector<std::pair<int, Value>> globals;  // names that are functions unless a caller gives them
   int loop = 0, caller = 0, kwargs = 0, varargs = 0;  // numbers of the names with a meaning
   bool has_generation = false;
+  bool has_blocks = false, has_scoped_blocks = false;
 };
+
+// range, dict, namespace, raise_exception ...; nullptr if there is none of the name.
+const Value* find_global(std::string_view name);
+
+// Gives every name its place, by jinja2's rules of scope. Fails with Error, `line` being its place.
+void resolve_names(Program& program, int* line);
 
 }  // namespace longshot::tokenizer::jinja

@@ -21,7 +21,7 @@ bool ordered(CompareOp op, Order order) {
   }
 }
 
-bool holds(CompareOp op, const Value& a, const Value& b, Budget& budget) {
+bool compare_by(CompareOp op, const Value& a, const Value& b, Budget& budget) {
   constexpr std::array<const char*, 6> kSymbols = {"==", "!=", "<", "<=", ">", ">="};
   switch (op) {
     case CompareOp::equal:
@@ -39,15 +39,36 @@ bool holds(CompareOp op, const Value& a, const Value& b, Budget& budget) {
 
 }  // namespace
 
-Value Interpreter::evaluate(const Node& node) {
+const Value& Interpreter::look(const Node& node, Value& hold) {
   if (node.kind == NodeKind::constant) return node.value;
-  if (node.kind == NodeKind::name) return evaluate_name(node);
+  if (node.kind == NodeKind::name) {
+    const Value& variable = at(node.place);
+    if (!variable.is_unset()) return variable;
+    hold = Value::undefined_name(&program_.names[static_cast<size_t>(node.id)]);
+    return hold;
+  }
+  hold = evaluate(node);
+  return hold;
+}
+
+Value Interpreter::evaluate(const Node& node) {
+  if (node.kind == NodeKind::constant || node.kind == NodeKind::name) {
+    Value hold;
+    return look(node, hold);
+  }
   budget_.charge(1);
   const Budget::Depth depth(budget_);
+  if (node.kind == NodeKind::attribute) {
+    Value hold;
+    const Value& owner = look(*node.kids[0], hold);
+    line_ = node.line;
+    return get_attribute(owner, *node.member, budget_);
+  }
   return evaluate_inner(node);
 }
 
 Value Interpreter::evaluate_inner(const Node& node) {
+  Value hold, hold_key;
   switch (node.kind) {
     case NodeKind::tuple:
       return Value::tuple(evaluate_all(node.kids));
@@ -55,14 +76,9 @@ Value Interpreter::evaluate_inner(const Node& node) {
       return Value::list(evaluate_all(node.kids));
     case NodeKind::dict:
       return evaluate_dict(node);
-    case NodeKind::attribute: {
-      const Value owner = evaluate(*node.kids[0]);
-      line_ = node.line;
-      return get_attribute(owner, node.value, budget_);
-    }
     case NodeKind::item: {
-      const Value owner = evaluate(*node.kids[0]);
-      const Value key = evaluate(*node.kids[1]);
+      const Value& owner = look(*node.kids[0], hold);
+      const Value& key = look(*node.kids[1], hold_key);
       line_ = node.line;
       return get_item(owner, key, budget_);
     }
@@ -73,28 +89,26 @@ Value Interpreter::evaluate_inner(const Node& node) {
     case NodeKind::filter:
       return evaluate_filter(node, Value());
     case NodeKind::test:
-      return evaluate_test(node);
     case NodeKind::negation:
-      return Value::boolean(!truthy(evaluate(*node.kids[0])));
-    case NodeKind::minus:
-      return negate(evaluate(*node.kids[0]));
-    case NodeKind::plus: {
-      const Value value = negate(evaluate(*node.kids[0]));
-      return negate(value);
-    }
-    case NodeKind::logical_and: {
-      const Value left = evaluate(*node.kids[0]);
-      return truthy(left) ? evaluate(*node.kids[1]) : left;
-    }
-    case NodeKind::logical_or: {
-      const Value left = evaluate(*node.kids[0]);
-      return truthy(left) ? left : evaluate(*node.kids[1]);
-    }
     case NodeKind::compare:
-      return evaluate_compare(node);
+      return Value::boolean(holds(node));
+    case NodeKind::minus:
+      return negate(look(*node.kids[0], hold));
+    case NodeKind::plus:
+      return negate(negate(look(*node.kids[0], hold)));
+    case NodeKind::logical_and:
+    case NodeKind::logical_or: {
+      const Value& left = look(*node.kids[0], hold);
+      const bool decided = truthy(left) == (node.kind == NodeKind::logical_or);
+      return decided ? left : evaluate(*node.kids[1]);
+    }
+    case NodeKind::sum: {
+      std::string text;
+      return append_sum(node, text, hold) ? Value::string(std::move(text)) : std::move(hold);
+    }
     case NodeKind::binary: {
-      const Value left = evaluate(*node.kids[0]);
-      const Value right = evaluate(*node.kids[1]);
+      const Value& left = look(*node.kids[0], hold);
+      const Value& right = look(*node.kids[1], hold_key);
       line_ = node.line;
       return arithmetic(node.op, left, right, budget_);
     }
@@ -107,10 +121,44 @@ Value Interpreter::evaluate_inner(const Node& node) {
   }
 }
 
-Value Interpreter::evaluate_name(const Node& node) {
-  for (const Scope* scope = scope_.get(); scope != nullptr; scope = scope->parent.get())
-    if (const Value* found = scope->find(node.id); found != nullptr) return *found;
-  return Value::undefined_name(&program_.names[static_cast<size_t>(node.id)]);
+bool Interpreter::holds(const Node& node) {
+  Value hold;
+  switch (node.kind) {
+    case NodeKind::test:
+      return evaluate_test(node);
+    case NodeKind::negation:
+      return !holds(*node.kids[0]);
+    case NodeKind::logical_and:
+      return holds(*node.kids[0]) && holds(*node.kids[1]);
+    case NodeKind::logical_or:
+      return holds(*node.kids[0]) || holds(*node.kids[1]);
+    case NodeKind::compare:
+      return compares(node);
+    default:
+      return truthy(look(node, hold));
+  }
+}
+
+bool Interpreter::append_sum(const Node& node, std::string& out, Value& rest) {
+  const size_t begin = out.size();
+  Value hold;
+  for (size_t i = 0; i < node.kids.size(); ++i) {
+    const Value& operand = look(*node.kids[i], hold);
+    if (operand.is_plain_text()) {
+      out += operand.text();
+      continue;
+    }
+    line_ = node.line;
+    rest = i == 0 ? operand
+                  : arithmetic(BinaryOp::add, Value::string(out.substr(begin)), operand, budget_);
+    out.resize(begin);
+    while (++i < node.kids.size())
+      rest = arithmetic(BinaryOp::add, rest, look(*node.kids[i], hold), budget_);
+    return false;
+  }
+  line_ = node.line;
+  budget_.charge_bytes(out.size() - begin);
+  return true;
 }
 
 Values Interpreter::evaluate_all(const Nodes& nodes) {
@@ -139,26 +187,30 @@ Value Interpreter::evaluate_slice(const Node& node) {
   return get_slice(owner, start, stop, step, budget_);
 }
 
-Value Interpreter::evaluate_compare(const Node& node) {
-  Value left = evaluate(*node.kids[0]);
+bool Interpreter::compares(const Node& node) {
+  Value hold_left, hold_right;
+  const Value* left = &look(*node.kids[0], hold_left);
   for (size_t i = 0; i < node.ops.size(); ++i) {
-    Value right = evaluate(*node.kids[i + 1]);
+    const Value& right = look(*node.kids[i + 1], hold_right);
     line_ = node.line;
-    if (!holds(node.ops[i], left, right, budget_)) return Value::boolean(false);
-    left = std::move(right);
+    if (!compare_by(node.ops[i], *left, right, budget_)) return false;
+    if (i + 1 == node.ops.size()) break;
+    hold_left = right;
+    left = &hold_left;
   }
-  return Value::boolean(true);
+  return true;
 }
 
 Value Interpreter::evaluate_concat(const Node& node) {
   std::string text;
-  for (const NodePtr& kid : node.kids) append_str(evaluate(*kid), text, budget_);
+  Value hold;
+  for (const NodePtr& kid : node.kids) append_str(look(*kid, hold), text, budget_);
   budget_.charge_bytes(text.size());
   return Value::string(std::move(text));
 }
 
 Value Interpreter::evaluate_conditional(const Node& node) {
-  if (truthy(evaluate(*node.kids[1]))) return evaluate(*node.kids[0]);
+  if (holds(*node.kids[1])) return evaluate(*node.kids[0]);
   if (node.kids[2] != nullptr) return evaluate(*node.kids[2]);
   return Value::undefined(
       fmt::format("the inline if-expression on line {} evaluated to false and no else section "
@@ -166,7 +218,7 @@ Value Interpreter::evaluate_conditional(const Node& node) {
                   node.line));
 }
 
-// A method of a text or dict is called without making a value of it first.
+// A method is called without making a value of it first.
 Value Interpreter::evaluate_call(const Node& node) {
   const Node& callee = *node.kids[0];
   if (callee.kind != NodeKind::attribute) {
@@ -175,11 +227,12 @@ Value Interpreter::evaluate_call(const Node& node) {
     line_ = node.line;
     return call_value(function, arguments, budget_);
   }
-  const Value owner = evaluate(*callee.kids[0]);
+  Value hold;
+  const Value& owner = look(*callee.kids[0], hold);
   line_ = callee.line;
-  const MethodBody method = find_method(owner, callee.value.text());
+  const MethodBody method = callee.member->method_of(owner);
   const Value function =
-      method == nullptr ? get_attribute(owner, callee.value, budget_) : Value();
+      method == nullptr ? get_attribute(owner, *callee.member, budget_) : Value();
   Arguments arguments = evaluate_arguments(node.arguments.get());
   line_ = node.line;
   return method != nullptr ? method(owner, arguments, budget_)
@@ -188,40 +241,47 @@ Value Interpreter::evaluate_call(const Node& node) {
 
 Value Interpreter::evaluate_filter(const Node& node, const Value& input) {
   const NodePtr& inner = node.kids[0];
-  const Value value = inner == nullptr                       ? input
-                      : inner->kind == NodeKind::filter ? evaluate_filter(*inner, input)
-                                                             : evaluate(*inner);
+  Value hold;
+  if (inner != nullptr && inner->kind == NodeKind::filter) hold = evaluate_filter(*inner, input);
+  const bool looks = inner != nullptr && inner->kind != NodeKind::filter;
+  const Value& value = inner == nullptr ? input : looks ? look(*inner, hold) : hold;
   Arguments arguments = evaluate_arguments(node.arguments.get());
   line_ = node.line;
   if (node.filter == nullptr) fail(fmt::format("No filter named '{}' found.", node.callee));
   return node.filter(value, arguments, budget_);
 }
 
-Value Interpreter::evaluate_test(const Node& node) {
-  const Value value = evaluate(*node.kids[0]);
+bool Interpreter::evaluate_test(const Node& node) {
+  Value hold;
+  const Value& value = look(*node.kids[0], hold);
   Arguments arguments = evaluate_arguments(node.arguments.get());
   line_ = node.line;
   if (node.test == nullptr) fail(fmt::format("No test named '{}' found.", node.callee));
-  return Value::boolean(node.test(value, arguments, budget_));
+  return node.test(value, arguments, budget_);
 }
 
 Arguments Interpreter::evaluate_arguments(const CallArguments* given) {
   Arguments out;
   if (given == nullptr) return out;
-  out.positional = evaluate_all(given->positional);
-  for (const auto& [name, node] : given->named) out.named.emplace_back(name, evaluate(*node));
-  if (given->star != nullptr) {
-    const auto items = items_of(evaluate(*given->star), budget_);
-    out.positional.insert(out.positional.end(), items->begin(), items->end());
+  for (const NodePtr& node : given->positional) out.positional.push_back(evaluate(*node));
+  if (!given->named.empty() || given->star != nullptr || given->double_star != nullptr)
+    evaluate_rest(*given, out);
+  return out;
+}
+
+void Interpreter::evaluate_rest(const CallArguments& given, Arguments& out) {
+  for (const auto& [name, node] : given.named) out.named.emplace_back(name, evaluate(*node));
+  if (given.star != nullptr) {
+    const Items items = items_of(evaluate(*given.star), budget_);
+    for (const Value& item : *items) out.positional.push_back(item);
   }
-  if (given->double_star == nullptr) return out;
-  const Value more = evaluate(*given->double_star);
+  if (given.double_star == nullptr) return;
+  const Value more = evaluate(*given.double_star);
   if (!more.is(Type::dict)) fail("argument after ** must be a mapping, not " + type_name(more));
   for (const auto& [key, value] : more.dict().items) {
     if (!key.is(Type::string)) fail("keywords must be strings");
     out.named.emplace_back(key.text(), value);
   }
-  return out;
 }
 
 }  // namespace longshot::tokenizer::jinja

@@ -19,7 +19,7 @@ Value map_filter(const Value& input, Arguments& arguments, Budget& budget) {
   const auto named = std::find_if(arguments.named.begin(), arguments.named.end(),
                                   [](const auto& a) { return a.first == "attribute"; });
   if (arguments.positional.empty() && named != arguments.named.end()) {
-    Values given = bind("map", arguments, {"attribute", "default"}, 0);
+    ValueList given = bind("map", arguments, {"attribute", "default"}, 0);
     if (given[1].is(Type::none)) given[1] = Value();
     const AttributePath path(given[0]);
     for (const Value& item : *items) out.push_back(path.of(item, given[1], budget));
@@ -29,7 +29,7 @@ Value map_filter(const Value& input, Arguments& arguments, Budget& budget) {
   const std::string name = text_of(arguments.positional[0], "map's filter");
   const FilterBody filter = find_filter(name);
   if (filter == nullptr) fail(fmt::format("No filter named '{}'.", name));
-  arguments.positional.erase(arguments.positional.begin());
+  arguments.positional.erase_front(1);
   const Budget::Depth depth(budget);
   for (const Value& item : *items) {
     budget.charge(1);
@@ -52,7 +52,7 @@ Value select_filter(const Value& input, Arguments& arguments, Budget& budget) {
     const std::string name = text_of(positional[first], "the test's name");
     test = find_test(name);
     if (test == nullptr) fail(fmt::format("No test named '{}'.", name));
-    positional.erase(positional.begin(), positional.begin() + static_cast<long>(first + 1));
+    positional.erase_front(first + 1);
   }
   Values out;
   for (const Value& item : *items) {
@@ -66,7 +66,7 @@ Value select_filter(const Value& input, Arguments& arguments, Budget& budget) {
 }
 
 Value unique(const Value& input, Arguments& arguments, Budget& budget) {
-  const Values given = bind("unique", arguments, {"case_sensitive", "attribute"}, 0);
+  const ValueList given = bind("unique", arguments, {"case_sensitive", "attribute"}, 0);
   const bool cased = bool_or(given[0], false);
   const AttributePath path(given[1]);
   Values out, seen;
@@ -86,7 +86,7 @@ Value unique(const Value& input, Arguments& arguments, Budget& budget) {
 }
 
 Value group_by(const Value& input, Arguments& arguments, Budget& budget) {
-  Values given = bind("groupby", arguments, {"attribute", "default", "case_sensitive"}, 1);
+  ValueList given = bind("groupby", arguments, {"attribute", "default", "case_sensitive"}, 1);
   if (given[1].is(Type::none)) given[1] = Value();
   const bool cased = bool_or(given[2], false);
   const AttributePath path(given[0]);

@@ -11,7 +11,7 @@ namespace {
 constexpr int64_t kMaxRange = 100'000;  // jinja2's sandbox has the same
 
 using FunctionBody = Value (*)(Arguments& arguments, Budget& budget);
-struct Function : Callable {
+struct GlobalFunction : Callable {
   FunctionBody body = nullptr;
   Value call(Arguments& arguments, Budget& budget) override { return body(arguments, budget); }
 };
@@ -20,7 +20,7 @@ Value make_range(Arguments& arguments, Budget& budget) {
   if (!arguments.named.empty()) fail("range() takes no keyword arguments");
   const size_t count = arguments.positional.size();
   if (count == 0 || count > 3) fail("range expected 1 to 3 arguments");
-  auto range = std::make_shared<Range>();
+  const auto range = make_object<Range>();
   const auto number = [&](size_t i) {
     const Value& value = arguments.positional[i];
     if (!value.is(Type::integer) && !value.is(Type::boolean))
@@ -36,7 +36,7 @@ Value make_range(Arguments& arguments, Budget& budget) {
     if (bound > kFar || bound < -kFar) fail("Range too big.");
   if (range->size() > kMaxRange)
     fail("Range too big. The sandbox blocks ranges larger than MAX_RANGE (100000).");
-  return Value::object(Type::range, std::move(range));
+  return Value::object(Type::range, range);
 }
 
 // dict(mapping or pairs, **named).
@@ -51,9 +51,9 @@ Value make_dict_of(Arguments& arguments, Budget& budget) {
         values.push_back(value);
       }
     } else {
-      const auto pair_items = items_of(given, budget);
+      const Items pair_items = items_of(given, budget);
       for (const Value& pair : *pair_items) {
-        const auto parts = items_of(pair, budget);
+        const Items parts = items_of(pair, budget);
         if (parts->size() != 2) fail("a dict is made of pairs");
         keys.push_back((*parts)[0]);
         values.push_back((*parts)[1]);
@@ -68,7 +68,7 @@ Value make_dict_of(Arguments& arguments, Budget& budget) {
 }
 
 Value raise_exception(Arguments& arguments, Budget& budget) {
-  const Values given = bind("raise_exception()", arguments, {"message"}, 1);
+  const ValueList given = bind("raise_exception()", arguments, {"message"}, 1);
   fail("the template refuses this chat: " + str(given[0], budget));
 }
 
@@ -84,7 +84,7 @@ struct Cycler : Callable {
 };
 
 struct CyclerMethod : Callable {
-  std::shared_ptr<Object> cycler;
+  Ref<Object> cycler;
   bool next = false;
   Value call(Arguments& arguments, Budget& budget) override {
     bind("next()", arguments, {}, 0);
@@ -99,29 +99,27 @@ struct CyclerMethod : Callable {
   }
 };
 
-struct SharedCycler : Cycler, std::enable_shared_from_this<SharedCycler> {};
-
 bool Cycler::attribute(std::string_view name, Value* out) {
   if (name == "current") {
     *out = items[position];
     return true;
   }
   if (name != "next" && name != "reset") return false;
-  auto method = std::make_shared<CyclerMethod>();
-  method->cycler = static_cast<SharedCycler*>(this)->shared_from_this();
+  const auto method = make_object<CyclerMethod>();
+  method->cycler = Ref<Object>(this);
   method->next = name == "next";
   method->depth = depth + 1;
-  *out = Value::object(Type::callable, std::move(method));
+  *out = Value::object(Type::callable, method);
   return true;
 }
 
 Value make_cycler(Arguments& arguments, Budget& budget) {
   if (!arguments.named.empty()) fail("cycler() takes no keyword arguments");
   if (arguments.positional.empty()) fail("at least one item has to be provided");
-  auto cycler = std::make_shared<SharedCycler>();
-  cycler->depth = depth_over(arguments.positional);
-  cycler->items = std::move(arguments.positional);
-  return Value::object(Type::callable, std::move(cycler));
+  const auto cycler = make_object<Cycler>();
+  cycler->items = arguments.positional.take();
+  cycler->depth = depth_over(cycler->items);
+  return Value::object(Type::callable, cycler);
 }
 
 struct Joiner : Callable {
@@ -134,72 +132,60 @@ struct Joiner : Callable {
 };
 
 Value make_joiner(Arguments& arguments, Budget& budget) {
-  Values given = bind("joiner()", arguments, {"sep"}, 0);
-  auto joiner = std::make_shared<Joiner>();
+  ValueList given = bind("joiner()", arguments, {"sep"}, 0);
+  const auto joiner = make_object<Joiner>();
   joiner->separator = given[0].is(Type::undefined) ? Value::string(", ") : given[0];
   joiner->depth = joiner->separator.depth() + 1;
-  return Value::object(Type::callable, std::move(joiner));
+  return Value::object(Type::callable, joiner);
+}
+
+Value make_namespace(Arguments& arguments, Budget& budget) {
+  constexpr int64_t kSteps = 16;  // it is kept until the end
+  budget.charge(kSteps);
+  const Value given = make_dict_of(arguments, budget);
+  const auto space = make_object<Space>();
+  for (const auto& [key, value] : given.dict().items) {
+    if (!key.is(Type::string)) fail("a namespace's attributes have names");
+    if (key.text().starts_with("_"))
+      fail("a namespace's attribute must not begin with '_': " + key.text());
+    space->items.emplace_back(key.text(), value);
+  }
+  budget.spaces.push_back(space);
+  return Value::object(Type::space, space);
+}
+
+Value strftime_now(Arguments& arguments, Budget& budget) {
+  const ValueList given = bind("strftime_now()", arguments, {"format"}, 1);
+  const std::time_t now = budget.now != 0 ? budget.now : std::time(nullptr);
+  std::tm local{};
+  localtime_r(&now, &local);
+  const std::string format = text_of(given[0], "strftime_now()'s format");
+  if (format.size() > 1000) fail("strftime_now()'s format is too long");
+  std::array<char, 16384> out;
+  const size_t size = std::strftime(out.data(), out.size(), format.c_str(), &local);
+  return Value::string(std::string(out.data(), size));
 }
 
 }  // namespace
 
-struct NamespaceFunction : Callable {
-  Interpreter* owner = nullptr;
-  Value call(Arguments& arguments, Budget& budget) override {
-    const Value given = make_dict_of(arguments, budget);
-    auto space = std::make_shared<Space>();
-    for (const auto& [key, value] : given.dict().items) {
-      if (!key.is(Type::string)) fail("a namespace's attributes have names");
-      if (key.text().starts_with("_"))
-        fail("a namespace's attribute must not begin with '_': " + key.text());
-      space->items.emplace_back(key.text(), value);
-    }
-    owner->spaces_.push_back(space);
-    return Value::object(Type::space, std::move(space));
-  }
-};
-
-struct ClockFunction : Callable {
-  Interpreter* owner = nullptr;
-  Value call(Arguments& arguments, Budget& budget) override {
-    const Values given = bind("strftime_now()", arguments, {"format"}, 1);
-    const std::time_t now =
-        owner->options_.now != 0 ? owner->options_.now : std::time(nullptr);
-    std::tm local{};
-    localtime_r(&now, &local);
-    const std::string format = text_of(given[0], "strftime_now()'s format");
-    if (format.size() > 1000) fail("strftime_now()'s format is too long");
-    std::array<char, 16384> out;
-    const size_t size = std::strftime(out.data(), out.size(), format.c_str(), &local);
-    return Value::string(std::string(out.data(), size));
-  }
-};
-
-Value make_global(const std::string& name, Interpreter& interpreter) {
-  if (name == "namespace") {
-    auto function = std::make_shared<NamespaceFunction>();
-    function->owner = &interpreter;
-    return Value::object(Type::callable, std::move(function));
-  }
-  if (name == "strftime_now") {
-    auto function = std::make_shared<ClockFunction>();
-    function->owner = &interpreter;
-    return Value::object(Type::callable, std::move(function));
-  }
-  constexpr std::array<std::pair<const char*, FunctionBody>, 6> kFunctions = {
-      {{"range", make_range},
-       {"dict", make_dict_of},
-       {"raise_exception", raise_exception},
-       {"cycler", make_cycler},
-       {"joiner", make_joiner},
-       {"lipsum", refuse_lipsum}}};
-  for (const auto& [known, body] : kFunctions) {
-    if (name != known) continue;
-    auto function = std::make_shared<Function>();
+const Value* find_global(std::string_view name) {
+  const auto made = [](FunctionBody body) {
+    const auto function = make_object<GlobalFunction>();
     function->body = body;
-    return Value::object(Type::callable, std::move(function));
-  }
-  return {};
+    return Frozen(Value::object(Type::callable, function));
+  };
+  static const std::array<std::pair<std::string_view, Frozen>, 8> functions = {
+      {{"range", made(make_range)},
+       {"dict", made(make_dict_of)},
+       {"namespace", made(make_namespace)},
+       {"raise_exception", made(raise_exception)},
+       {"strftime_now", made(strftime_now)},
+       {"cycler", made(make_cycler)},
+       {"joiner", made(make_joiner)},
+       {"lipsum", made(refuse_lipsum)}}};
+  for (const auto& [known, function] : functions)
+    if (name == known) return &function.value();
+  return nullptr;
 }
 
 }  // namespace longshot::tokenizer::jinja

@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "tokenizer/jinja/loop.h"
 #include "tokenizer/jinja/scope_guards.h"
 
@@ -15,44 +13,55 @@ constexpr size_t kMaxOutput = size_t{64} << 20;
 
 }  // namespace
 
-const Value* Scope::find(int id) const {
-  for (const auto& [name, value] : variables)
-    if (name == id) return &value;
-  return nullptr;
-}
-
-void Scope::set(int id, Value value) {
-  for (auto& [name, present] : variables) {
-    if (name != id) continue;
-    present = std::move(value);
-    return;
-  }
-  variables.emplace_back(id, std::move(value));
-}
-
 Interpreter::Interpreter(const Program& program, const Variables& variables,
                          const RenderOptions& options)
-    : program_(program), options_(options), budget_(options.max_steps) {
-  root_ = std::make_shared<Scope>();
-  for (size_t id = 0; id < program.names.size(); ++id) {
-    const std::string& name = program.names[id];
-    const auto given = std::find_if(variables.begin(), variables.end(),
-                                    [&](const auto& variable) { return variable.first == name; });
-    Value value = given != variables.end() ? given->second : make_global(name, *this);
-    if (!value.is(Type::undefined)) root_->set(static_cast<int>(id), std::move(value));
+    : program_(program),
+      budget_(options.max_steps),
+      given_(program.names.size()),
+      activation_(make_object<Activation>()) {
+  budget_.now = options.now;
+  output.reserve(std::min(options.expected_size, kMaxOutput));
+  for (const auto& [id, function] : program.globals) given_[static_cast<size_t>(id)] = function;
+  for (const Variables* given : {options.fixed, &variables}) {
+    if (given == nullptr) continue;
+    for (const auto& [name, value] : *given) {
+      const auto id = program.ids.find(name);
+      if (id != program.ids.end()) given_[static_cast<size_t>(id->second)] = value;
+    }
   }
-  scope_ = std::make_shared<Scope>();
-  scope_->parent = root_;
+  activation_->slots.resize(static_cast<size_t>(program.frame.function_size));
 }
 
-// Macros and their scopes, and namespaces, may refer to one another in circles.
+// Macros and their activations, and namespaces, may refer to one another in circles.
 Interpreter::~Interpreter() {
-  for (const ScopePtr& scope : captured_) scope->variables.clear();
-  for (const auto& space : spaces_) space->items.clear();
+  for (const auto& activation : captured_) activation->slots.clear();
+  for (const auto& space : budget_.spaces) space->items.clear();
 }
 
 void Interpreter::run() {
+  enter(program_.frame);
   execute(program_.body);
+}
+
+void Interpreter::enter(const Frame& frame) {
+  for (const Setup& setup : frame.setups) {
+    Value& variable = slot(setup.slot);
+    switch (setup.from) {
+      case Setup::From::outer:
+        variable = at(setup.outer);
+        break;
+      case Setup::From::given:
+        variable = given_[static_cast<size_t>(setup.id)];
+        break;
+      case Setup::From::nothing:
+        variable = Value();
+        break;
+    }
+  }
+}
+
+void Interpreter::leave(const Frame& frame) {
+  for (const int index : frame.slots) slot(index) = Value();
 }
 
 Interpreter::Flow Interpreter::execute(const Nodes& nodes) {
@@ -77,6 +86,7 @@ Interpreter::Flow Interpreter::execute(const Node& node) {
       return execute_branch(node);
     case NodeKind::set:
       assign(*node.kids[0], evaluate(*node.kids[1]));
+      publish(node);
       return Flow::normal;
     case NodeKind::set_block:
       return execute_set_block(node);
@@ -108,94 +118,113 @@ void Interpreter::write(const Value& value) {
   if (out_->size() > kMaxOutput) fail("the template's output is too large");
 }
 
-// The operands of a + are written one after the other where all are plain texts, which spares
-// the copies.
 void Interpreter::write(const Node& node) {
-  if (node.kind != NodeKind::binary || node.op != BinaryOp::add) return write(evaluate(node));
-  std::vector<const Node*> parts;
-  const Node* left = &node;
-  for (; left->kind == NodeKind::binary && left->op == BinaryOp::add; left = left->kids[0].get())
-    parts.push_back(left->kids[1].get());
-  parts.push_back(left);
-  Values values;
-  values.reserve(parts.size());
-  bool texts = true;
-  for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
-    values.push_back(evaluate(**part));
-    texts = texts && values.back().is(Type::string) && !values.back().markup();
-    if (texts || values.size() == 1) continue;
-    if (values.size() > 1) {  // from here on by the rules of +
-      Value sum = values[0];
-      for (size_t i = 1; i < values.size(); ++i)
-        sum = arithmetic(BinaryOp::add, sum, values[i], budget_);
-      values = {std::move(sum)};
-    }
+  Value hold;
+  switch (node.kind) {
+    case NodeKind::sum:
+      if (!append_sum(node, *out_, hold)) write(hold);
+      break;
+    case NodeKind::concat:
+      for (const NodePtr& kid : node.kids) write(*kid);
+      return;
+    case NodeKind::conditional:
+      if (holds(*node.kids[1])) return write(*node.kids[0]);
+      if (node.kids[2] != nullptr) return write(*node.kids[2]);
+      return;
+    default:
+      write(look(node, hold));
+      return;
   }
-  line_ = node.line;
-  for (const Value& value : values) write(value);
+  if (out_->size() > kMaxOutput) fail("the template's output is too large");
 }
 
 Interpreter::Flow Interpreter::execute_branch(const Node& node) {
-  if (truthy(evaluate(*node.kids[0]))) return execute(node.body);
+  if (holds(*node.kids[0])) return execute(node.body);
   for (size_t i = 1; i < node.kids.size(); ++i) {
     const Node& other = *node.kids[i];
     line_ = other.line;
-    if (truthy(evaluate(*other.kids[0]))) return execute(other.body);
+    if (holds(*other.kids[0])) return execute(other.body);
   }
   return execute(node.other);
 }
 
 Interpreter::Flow Interpreter::execute_for(const Node& node) {
   const Value items = evaluate(*node.kids[1]);
-  return run_loop(node, items, 0);
-}
-
-bool Interpreter::passes(const Node& node, const Value& item) {
-  const Enter scope(*this);
-  assign(*node.kids[0], item);
-  return truthy(evaluate(*node.kids[2]));
+  if (!node.parts->recursive) return run_loop(node, items, 0);
+  write(Value::string(render_loop(node, items, activation_, 0)));
+  return Flow::normal;
 }
 
 Interpreter::Flow Interpreter::run_loop(const Node& node, const Value& items, int depth) {
   const Budget::Depth guard(budget_);
-  const ScopePtr outer = scope_;
+  bool completed = false;  // jinja2 runs the else branch if no pass reached its end
+  const bool observed = node.parts->loop_slot >= 0 || node.kids[2] != nullptr;
+  if (observed) {
+    run_observed_loop(node, items_of(items, budget_), depth, &completed);
+  } else {
+    run_plain_loop(node, items_of(items, budget_), &completed);
+  }
+  leave(*node.frame);
+  if (completed || node.other.empty()) return Flow::normal;
+  enter(node.parts->other);
+  const Flow flow = execute(node.other);
+  leave(node.parts->other);
+  return flow;
+}
+
+void Interpreter::run_plain_loop(const Node& node, const Items& items, bool* completed) {
+  for (const Value& item : *items) {
+    assign(*node.kids[0], item);
+    enter(*node.frame);
+    const Flow flow = execute(node.body);
+    if (flow == Flow::break_loop) break;
+    *completed = *completed || flow == Flow::normal;
+  }
+}
+
+// A loop whose variable `loop` is read, or which takes only some of the items.
+void Interpreter::run_observed_loop(const Node& node, Items items, int depth, bool* completed) {
+  const Ref<Activation> outside =
+      node.parts->recursive ? activation_->outer : activation_;
   Loop::Test test;
   if (node.kids[2] != nullptr)
-    test = [this, &node, outer](const Value& item) {
-      const ScopePtr saved = std::exchange(scope_, outer);
-      const bool taken = passes(node, item);
-      scope_ = saved;
+    test = [this, &node, outside, own = Ref<Activation>()](const Value& item) mutable {
+      const Ref<Activation> saved = activation_;
+      if (own == nullptr) {
+        const Call call(*this, node.parts->condition, outside);
+        enter(node.parts->condition);
+        own = activation_;
+      }
+      activation_ = own;
+      assign(*node.parts->condition_target, item);
+      const bool taken = holds(*node.kids[2]);
+      activation_ = saved;
       return taken;
     };
   Loop::Recurse recurse;
-  if (node.recursive)
-    recurse = [this, &node, outer, depth](const Value& more) {
-      return Value::string(render_loop(node, more, outer, depth + 1));
+  if (node.parts->recursive)
+    recurse = [this, &node, outside, depth](const Value& more) {
+      return Value::string(render_loop(node, more, outside, depth + 1));
     };
-  const auto loop = std::make_shared<Loop>(items_of(items, budget_), std::move(test),
-                                           std::move(recurse), depth);
+  const auto loop = Ref<Loop>(
+      new Loop(std::move(items), std::move(test), std::move(recurse), depth));
   const Value loop_value = Value::object(Type::loop, loop);
-  bool completed = false;  // jinja2 runs the else branch if no pass reached its end
   while (loop->advance()) {
-    const Enter scope(*this);
-    scope_->set(program_.loop, loop_value);
+    if (node.parts->loop_slot >= 0) slot(node.parts->loop_slot) = loop_value;
     assign(*node.kids[0], loop->item());
+    enter(*node.frame);
     const Flow flow = execute(node.body);
     if (flow == Flow::break_loop) break;
-    completed = completed || flow == Flow::normal;
+    *completed = *completed || flow == Flow::normal;
   }
   loop->forget();
-  if (completed || node.other.empty()) return Flow::normal;
-  const Enter scope(*this);
-  return execute(node.other);
 }
 
-std::string Interpreter::render_loop(const Node& node, const Value& items, const ScopePtr& scope,
-                                     int depth) {
-  const ScopePtr saved = std::exchange(scope_, scope);
+std::string Interpreter::render_loop(const Node& node, const Value& items,
+                                     const Ref<Activation>& made_in, int depth) {
+  const Call call(*this, *node.frame, made_in);
   Capture capture(*this);
   run_loop(node, items, depth);
-  scope_ = saved;
   return std::move(capture.text);
 }
 
@@ -203,12 +232,14 @@ Interpreter::Flow Interpreter::execute_set_block(const Node& node) {
   Value text;
   {
     Capture capture(*this);
-    const Enter scope(*this);
+    enter(*node.frame);
     if (const Flow flow = execute(node.body); flow != Flow::normal) return flow;
     text = Value::string(std::move(capture.text));
     if (node.kids[1] != nullptr) text = evaluate_filter(*node.kids[1], text);
   }
   assign(*node.kids[0], std::move(text));
+  publish(node);
+  leave(*node.frame);
   return Flow::normal;
 }
 
@@ -216,44 +247,67 @@ Interpreter::Flow Interpreter::execute_filter_block(const Node& node) {
   Value text;
   {
     Capture capture(*this);
-    const Enter scope(*this);
+    enter(*node.frame);
     if (const Flow flow = execute(node.body); flow != Flow::normal) return flow;
     text = evaluate_filter(*node.kids[0], Value::string(std::move(capture.text)));
   }
   write(text);
+  leave(*node.frame);
   return Flow::normal;
 }
 
 Interpreter::Flow Interpreter::execute_with(const Node& node) {
   Values values;
   for (size_t i = 1; i < node.kids.size(); i += 2) values.push_back(evaluate(*node.kids[i]));
-  const Enter scope(*this);
+  enter(*node.frame);
   for (size_t i = 0; i < values.size(); ++i) assign(*node.kids[2 * i], std::move(values[i]));
-  return execute(node.body);
+  const Flow flow = execute(node.body);
+  leave(*node.frame);
+  return flow;
 }
 
-// Blocks see the variables of the template's top, unless they are scoped.
+// A block sees what the template's caller gives and what the template's top has set; a scoped one
+// also the variables around it.
 Interpreter::Flow Interpreter::execute_block(const Node& node) {
-  ScopePtr top = scope_;
-  while (!node.scoped && top->parent != nullptr && top->parent != root_) top = top->parent;
-  const Enter scope(*this, top);
-  return execute(node.body);
+  const Values saved = node.visible.empty() ? Values() : given_;
+  for (const auto& [id, place] : node.visible)
+    if (!at(place).is_unset()) given_[static_cast<size_t>(id)] = at(place);
+  {
+    const Call call(*this, *node.frame, {});
+    enter(*node.frame);
+    execute(node.body);
+  }
+  if (!node.visible.empty()) given_ = saved;
+  return Flow::normal;
 }
 
 Interpreter::Flow Interpreter::execute_generation(const Node& node) {
   const size_t begin = out_->size();
   const bool direct = out_ == &output;
   if (!direct) generations_known = false;
-  const Enter scope(*this);
-  execute(node.body);
+  {
+    const Call call(*this, *node.frame, activation_);
+    enter(*node.frame);
+    Arguments none;
+    bind_extras(*node.signature, none, {});
+    execute(node.body);
+  }
   if (direct) generations.push_back({begin, out_->size()});
   return Flow::normal;
 }
 
+void Interpreter::publish(const Node& node) {
+  if (!program_.has_blocks) return;
+  for (const auto& [id, place] : node.visible) given_[static_cast<size_t>(id)] = at(place);
+}
+
 void Interpreter::assign(const Node& target, Value value) {
-  if (target.kind == NodeKind::name) return scope_->set(target.id, std::move(value));
+  if (target.kind == NodeKind::name) {
+    at(target.place) = std::move(value);
+    return;
+  }
   if (target.kind == NodeKind::tuple) {
-    const auto items = items_of(value, budget_);
+    const Items items = items_of(value, budget_);
     if (items->size() != target.kids.size())
       fail(fmt::format("{} values to unpack (expected {})",
                        items->size() < target.kids.size() ? "not enough" : "too many",
@@ -261,16 +315,12 @@ void Interpreter::assign(const Node& target, Value value) {
     for (size_t i = 0; i < items->size(); ++i) assign(*target.kids[i], (*items)[i]);
     return;
   }
+  const Value& space = at(target.place);
   const std::string& name = target.value.text();
-  for (const Scope* scope = scope_.get(); scope != nullptr; scope = scope->parent.get()) {
-    const Value* space = scope->find(target.id);
-    if (space == nullptr) continue;
-    if (!space->is(Type::space)) break;
-    if (name.starts_with("_")) fail("a namespace's attribute must not begin with '_': " + name);
-    budget_.charge(static_cast<int64_t>(space->as<Space>().items.size() / 8));
-    return space->as<Space>().set(name, std::move(value));
-  }
-  fail("cannot assign attribute on non-namespace object");
+  if (!space.is(Type::space)) fail("cannot assign attribute on non-namespace object");
+  if (name.starts_with("_")) fail("a namespace's attribute must not begin with '_': " + name);
+  budget_.charge(static_cast<int64_t>(space.as<Space>().items.size() / 8));
+  space.as<Space>().set(name, std::move(value));
 }
 
 }  // namespace longshot::tokenizer::jinja

@@ -1,10 +1,9 @@
 #pragma once
 // Runs a parsed template once. One thread; the program may be shared.
 
-#include <ctime>
 #include <functional>
-#include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -22,19 +21,16 @@ struct Span {
 struct RenderOptions {
   int64_t max_steps = 20'000'000;  // about a second
   std::time_t now = 0;             // what strftime_now says; 0 = the clock
+  size_t expected_size = 0;        // of the output, in bytes; only memory is reserved for it
+  const Variables* fixed = nullptr;  // given too; `variables` win
 };
 
-// The variables of a statement's body. What is not found here is looked for in the parent.
-struct Scope {
-  std::shared_ptr<Scope> parent;
-  std::vector<std::pair<int, Value>> variables;
-
-  const Value* find(int id) const;
-  void set(int id, Value value);
+// The variables of a function while it runs, and for as long as macros made in it live.
+struct Activation : Object {
+  Ref<Activation> outer;
+  Values slots;
+  bool captured = false;  // by macros, which its variables may refer to in turn
 };
-using ScopePtr = std::shared_ptr<Scope>;
-
-class Loop;
 
 class Interpreter {
  public:
@@ -43,25 +39,19 @@ class Interpreter {
   Interpreter(const Interpreter&) = delete;
   Interpreter& operator=(const Interpreter&) = delete;
 
-  void run();  // fails with Error
+  void run();  // fails with Error; nothing may be called after that
   std::string output;
-  std::vector<Span> generations;    // of {% generation %}, in order
-  bool generations_known = true;    // false: one stands inside a macro or a captured block
+  std::vector<Span> generations;  // of {% generation %}, in order
+  bool generations_known = true;  // false: one stands inside a macro or a captured block
   int line() const { return line_; }
 
   // For values that call back.
-  Value call_macro(const Signature& signature, const Nodes& body, const ScopePtr& scope,
-                   Arguments& arguments);
-  std::string render_loop(const Node& node, const Value& items, const ScopePtr& scope, int depth);
-  Value evaluate(const Node& node);
-  Budget& budget() { return budget_; }
-
-  enum class Flow { normal, break_loop, continue_loop };
+  Value call_macro(const Node& node, const Ref<Activation>& made_in, Arguments& arguments);
 
  private:
-  friend class Loop;
-  class Enter;    // a new scope while it lives
+  enum class Flow { normal, break_loop, continue_loop };
   class Capture;  // output goes elsewhere while it lives
+  class Call;     // a function runs while it lives
 
   Flow execute(const Nodes& nodes);
   Flow execute(const Node& node);
@@ -69,6 +59,10 @@ class Interpreter {
   void write(const Value& value);
   Flow execute_for(const Node& node);
   Flow run_loop(const Node& node, const Value& items, int depth);
+  void run_plain_loop(const Node& node, const Items& items, bool* completed);
+  void run_observed_loop(const Node& node, Items items, int depth, bool* completed);
+  std::string render_loop(const Node& node, const Value& items, const Ref<Activation>& made_in,
+                          int depth);
   Flow execute_branch(const Node& node);
   Flow execute_set_block(const Node& node);
   Flow execute_filter_block(const Node& node);
@@ -78,37 +72,47 @@ class Interpreter {
   void execute_call_block(const Node& node);
   Flow execute_generation(const Node& node);
   void assign(const Node& target, Value value);
-  bool passes(const Node& node, const Value& item);
+  void publish(const Node& node);
+  Value make_macro(const Node& node);
   void bind_parameters(const Signature& signature, Arguments& arguments, Values& extra);
+  void bind_extras(const Signature& signature, Arguments& arguments, Values extra);
 
+  void enter(const Frame& frame);
+  void leave(const Frame& frame);
+  Value& at(Place place) {
+    Activation* activation = activation_.get();
+    for (int i = 0; i < place.hops; ++i) activation = activation->outer.get();
+    return activation->slots[static_cast<size_t>(place.slot)];
+  }
+  Value& slot(int index) { return activation_->slots[static_cast<size_t>(index)]; }
+
+  Value evaluate(const Node& node);
   Value evaluate_inner(const Node& node);
-  Value evaluate_name(const Node& node);
+  // The value of a node, kept by a variable or by `hold`; valid until a variable is set.
+  const Value& look(const Node& node, Value& hold);
+  // Appends the operands of a sum while they are plain texts. Otherwise `out` is left as it was,
+  // and the sum is in `rest`.
+  bool append_sum(const Node& node, std::string& out, Value& rest);
   Values evaluate_all(const Nodes& nodes);
   Value evaluate_dict(const Node& node);
   Value evaluate_slice(const Node& node);
-  Value evaluate_compare(const Node& node);
+  bool compares(const Node& node);
   Value evaluate_concat(const Node& node);
   Value evaluate_conditional(const Node& node);
   Value evaluate_call(const Node& node);
   Value evaluate_filter(const Node& node, const Value& input);
-  Value evaluate_test(const Node& node);
+  bool evaluate_test(const Node& node);
+  bool holds(const Node& node);  // whether it is true
   Arguments evaluate_arguments(const CallArguments* arguments);
+  void evaluate_rest(const CallArguments& given, Arguments& out);
 
   const Program& program_;
-  const RenderOptions& options_;
   Budget budget_;
-  ScopePtr root_, scope_;
+  Values given_;  // by name: what the template's caller gives, and what its top has set
+  Ref<Activation> activation_;
   std::string* out_ = &output;
   int line_ = 1;
-  std::vector<ScopePtr> captured_;  // by macros, which may refer to one another in circles
-  std::vector<std::shared_ptr<Space>> spaces_;
-
-  friend Value make_global(const std::string& name, Interpreter& interpreter);
-  friend struct NamespaceFunction;
-  friend struct ClockFunction;
+  std::vector<Ref<Activation>> captured_;
 };
-
-// range, dict, namespace, raise_exception ...; undefined if there is none of the name.
-Value make_global(const std::string& name, Interpreter& interpreter);
 
 }  // namespace longshot::tokenizer::jinja

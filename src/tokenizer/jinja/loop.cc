@@ -7,7 +7,7 @@ namespace {
 
 struct LoopMethod : Callable {
   enum class Kind { cycle, changed, recurse } kind = Kind::cycle;
-  std::shared_ptr<Loop> loop;
+  Ref<Loop> loop;
 
   Value call(Arguments& arguments, Budget& budget) override {
     if (kind == Kind::recurse) return loop->recurse(arguments);
@@ -17,7 +17,7 @@ struct LoopMethod : Callable {
 
 }  // namespace
 
-Loop::Loop(std::shared_ptr<const Values> items, Test test, Recurse recurse, int depth0)
+Loop::Loop(Items items, Test test, Recurse recurse, int depth0)
     : items_(std::move(items)), test_(std::move(test)), recurse_(std::move(recurse)),
       depth0_(depth0) {
   if (!test_) length_ = static_cast<int64_t>(items_->size());
@@ -62,10 +62,10 @@ void Loop::forget() {
 // Items that a condition leaves are counted by taking them all.
 int64_t Loop::length() {
   if (length_ >= 0) return length_;
-  auto rest = std::make_shared<Values>();
-  for (Value item; fetch(&item);) rest->push_back(item);
-  length_ = static_cast<int64_t>(rest->size()) + index0_ + 1 + (has_after_ ? 1 : 0);
-  items_ = std::move(rest);
+  Values rest;
+  for (Value item; fetch(&item);) rest.push_back(item);
+  length_ = static_cast<int64_t>(rest.size()) + index0_ + 1 + (has_after_ ? 1 : 0);
+  items_ = Items(std::move(rest));
   next_ = 0;
   test_ = nullptr;
   return length_;
@@ -97,13 +97,13 @@ bool Loop::attribute(std::string_view name, Value* out) {
   } else if (name == "nextitem") {
     *out = peek() ? after_ : Value::undefined("there is no next item");
   } else if (name == "cycle" || name == "changed" || name == "__call__") {
-    auto method = std::make_shared<LoopMethod>();
+    const auto method = make_object<LoopMethod>();
     method->kind = name == "cycle"     ? LoopMethod::Kind::cycle
                    : name == "changed" ? LoopMethod::Kind::changed
                                        : LoopMethod::Kind::recurse;
-    method->loop = shared_from_this();
+    method->loop = Ref<Loop>(this);
     method->depth = depth + 1;
-    *out = Value::object(Type::callable, std::move(method));
+    *out = Value::object(Type::callable, method);
   } else {
     return false;
   }
@@ -118,7 +118,7 @@ Value Loop::cycle(Arguments& arguments) {
 
 Value Loop::changed(Arguments& arguments, Budget& budget) {
   if (!arguments.named.empty()) fail("changed() takes no keyword arguments");
-  const Value value = Value::tuple(std::move(arguments.positional));
+  const Value value = Value::tuple(arguments.positional.take());
   if (was_called_ && equal(value, last_value_, budget)) return Value::boolean(false);
   was_called_ = true;
   last_value_ = value;
@@ -127,7 +127,7 @@ Value Loop::changed(Arguments& arguments, Budget& budget) {
 
 Value Loop::recurse(Arguments& arguments) {
   if (!recurse_) fail("The loop must have the 'recursive' marker to be called recursively.");
-  const Values given = bind("loop()", arguments, {"iterable"}, 1);
+  const ValueList given = bind("loop()", arguments, {"iterable"}, 1);
   return recurse_(given[0]);
 }
 

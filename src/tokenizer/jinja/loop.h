@@ -3,18 +3,17 @@
 // condition of a for is evaluated when its item comes, as jinja2 does it.
 
 #include <functional>
-#include <memory>
 
 #include "tokenizer/jinja/python/access.h"
 
 namespace longshot::tokenizer::jinja {
 
-class Loop : public Object, public std::enable_shared_from_this<Loop> {
+class Loop : public Object {
  public:
   using Test = std::function<bool(const Value&)>;           // whether an item is taken
   using Recurse = std::function<Value(const Value& items)>;  // loop(items); empty if not recursive
 
-  Loop(std::shared_ptr<const Values> items, Test test, Recurse recurse, int depth0);
+  Loop(Items items, Test test, Recurse recurse, int depth0);
 
   // Moves to the next item; false at the end.
   bool advance();
@@ -31,7 +30,7 @@ class Loop : public Object, public std::enable_shared_from_this<Loop> {
   bool peek();
   int64_t length();
 
-  std::shared_ptr<const Values> items_;
+  Items items_;
   Test test_;
   Recurse recurse_;
   int depth0_;

@@ -12,10 +12,10 @@ namespace {
 struct Macro : Callable {
   Interpreter* owner = nullptr;
   const Node* node = nullptr;
-  ScopePtr scope;
+  Ref<Activation> made_in;
 
   Value call(Arguments& arguments, Budget& budget) override {
-    return owner->call_macro(*node->signature, node->body, scope, arguments);
+    return owner->call_macro(*node, made_in, arguments);
   }
   bool attribute(std::string_view name, Value* out) override {
     if (name != "name") return false;
@@ -24,26 +24,30 @@ struct Macro : Callable {
   }
 };
 
-Value make_macro(Interpreter& owner, const Node& node, const ScopePtr& scope) {
-  auto macro = std::make_shared<Macro>();
-  macro->owner = &owner;
-  macro->node = &node;
-  macro->scope = scope;
-  return Value::object(Type::callable, std::move(macro));
-}
-
 }  // namespace
 
+Value Interpreter::make_macro(const Node& node) {
+  for (Activation* at = activation_.get(); at != nullptr && !at->captured; at = at->outer.get()) {
+    at->captured = true;
+    captured_.emplace_back(at);
+  }
+  const auto macro = make_object<Macro>();
+  macro->owner = this;
+  macro->node = &node;
+  macro->made_in = activation_;
+  return Value::object(Type::callable, macro);
+}
+
 void Interpreter::execute_macro(const Node& node) {
-  if (captured_.empty() || captured_.back() != scope_) captured_.push_back(scope_);
-  scope_->set(node.id, make_macro(*this, node, scope_));
+  at(node.place) = make_macro(node);
+  publish(node);
 }
 
 void Interpreter::execute_call_block(const Node& node) {
   const Node& call = *node.kids[0];
   const Value callee = evaluate(*call.kids[0]);
   Arguments arguments = evaluate_arguments(call.arguments.get());
-  arguments.named.emplace_back("caller", make_macro(*this, node, scope_));
+  arguments.named.emplace_back("caller", make_macro(node));
   line_ = call.line;
   const Value text = call_value(callee, arguments, budget_);
   write(text);
@@ -54,41 +58,43 @@ void Interpreter::bind_parameters(const Signature& signature, Arguments& argumen
                                   Values& extra) {
   const size_t count = signature.parameters.size(), given = arguments.positional.size();
   const size_t first_default = count - signature.defaults.size();
+  auto& named = arguments.named;
+  std::vector<size_t> absent;
   for (size_t i = 0; i < count; ++i) {
-    const int id = signature.parameters[i];
-    const std::string& name = program_.names[static_cast<size_t>(id)];
     if (i < given) {
-      scope_->set(id, std::move(arguments.positional[i]));
+      slot(signature.slots[i]) = std::move(arguments.positional[i]);
       continue;
     }
-    const auto named = std::find_if(arguments.named.begin(), arguments.named.end(),
+    const std::string& name = program_.names[static_cast<size_t>(signature.parameters[i])];
+    const auto found = std::find_if(named.begin(), named.end(),
                                     [&](const auto& argument) { return argument.first == name; });
-    if (named != arguments.named.end()) {
-      scope_->set(id, std::move(named->second));
-      arguments.named.erase(named);
-    } else if (i >= first_default) {
-      scope_->set(id, evaluate(*signature.defaults[i - first_default]));
-    } else {
-      scope_->set(id, Value::undefined("parameter '" + name + "' was not provided"));
+    if (found == named.end()) {
+      absent.push_back(i);
+      continue;
     }
+    slot(signature.slots[i]) = std::move(found->second);
+    named.erase(found);
   }
+  for (const size_t i : absent)
+    slot(signature.slots[i]) =
+        i >= first_default
+            ? evaluate(*signature.defaults[i - first_default])
+            : Value::undefined(
+                  "parameter '" +
+                  program_.names[static_cast<size_t>(signature.parameters[i])] +
+                  "' was not provided");
   for (size_t i = count; i < given; ++i) extra.push_back(std::move(arguments.positional[i]));
 }
 
-Value Interpreter::call_macro(const Signature& signature, const Nodes& body,
-                              const ScopePtr& scope, Arguments& arguments) {
-  const Budget::Depth guard(budget_);
-  const int line = line_;
-  const Enter enter(*this, scope);
-  Capture capture(*this);
-  Values extra;
-  bind_parameters(signature, arguments, extra);
+// The special variables caller, kwargs and varargs, where the body reads them; what else is given
+// must have been taken.
+void Interpreter::bind_extras(const Signature& signature, Arguments& arguments, Values extra) {
   auto& named = arguments.named;
   const auto caller = std::find_if(named.begin(), named.end(),
                                    [](const auto& a) { return a.first == "caller"; });
   if (signature.uses_caller) {
-    scope_->set(program_.caller, caller == named.end() ? Value::undefined("No caller defined")
-                                                       : std::move(caller->second));
+    slot(signature.caller_slot) = caller == named.end() ? Value::undefined("No caller defined")
+                                                        : std::move(caller->second);
     if (caller != named.end()) named.erase(caller);
   }
   if (signature.uses_kwargs) {
@@ -97,17 +103,29 @@ Value Interpreter::call_macro(const Signature& signature, const Nodes& body,
       keys.push_back(Value::string(name));
       values.push_back(std::move(value));
     }
-    scope_->set(program_.kwargs, make_dict(std::move(keys), std::move(values), budget_));
+    slot(signature.kwargs_slot) = make_dict(std::move(keys), std::move(values), budget_);
   } else if (!named.empty()) {
     fail(fmt::format("macro '{}' takes no keyword argument '{}'", signature.name, named[0].first));
   }
   if (signature.uses_varargs) {
-    scope_->set(program_.varargs, Value::tuple(std::move(extra)));
+    slot(signature.varargs_slot) = Value::tuple(std::move(extra));
   } else if (!extra.empty()) {
     fail(fmt::format("macro '{}' takes not more than {} argument(s)", signature.name,
                      signature.parameters.size()));
   }
-  execute(body);
+}
+
+Value Interpreter::call_macro(const Node& node, const Ref<Activation>& made_in,
+                              Arguments& arguments) {
+  const Budget::Depth guard(budget_);
+  const int line = line_;
+  const Call call(*this, *node.frame, made_in);
+  Capture capture(*this);
+  enter(*node.frame);
+  Values extra;
+  bind_parameters(*node.signature, arguments, extra);
+  bind_extras(*node.signature, arguments, std::move(extra));
+  execute(node.body);
   line_ = line;
   return Value::string(std::move(capture.text));
 }

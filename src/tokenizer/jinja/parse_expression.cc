@@ -93,9 +93,15 @@ NodePtr Parser::wrap(NodePtr node) {
 }
 
 int Parser::intern(const std::string& name) {
-  const auto [found, added] = ids_.emplace(name, static_cast<int>(program_.names.size()));
-  if (added) program_.names.push_back(name);
-  return found->second;
+  const auto known = program_.ids.find(name);
+  if (known != program_.ids.end()) return known->second;
+  const int id = static_cast<int>(program_.names.size());
+  program_.ids.emplace(program_.names.emplace_back(name), id);
+  return id;
+}
+
+Value Parser::keep(Value value) {
+  return program_.constants.emplace_back(std::move(value)).value();
 }
 
 // Macros need to know whether they read caller, kwargs and varargs without having set them.
@@ -183,10 +189,15 @@ NodePtr Parser::parse_compare() {
 NodePtr Parser::parse_sum() {
   NodePtr left = parse_concat();
   while (current_.is_op("+") || current_.is_op("-")) {
-    const BinaryOp op = current_.text == "+" ? BinaryOp::add : BinaryOp::subtract;
+    const bool adds = current_.text == "+";
     advance();
-    left = make(NodeKind::binary, std::move(left), parse_concat());
-    left->op = op;
+    if (adds && left->kind == NodeKind::sum) {
+      left->kids.push_back(parse_concat());
+      left->depth = std::max(left->depth, left->kids.back()->depth + 1);
+      continue;
+    }
+    left = make(adds ? NodeKind::sum : NodeKind::binary, std::move(left), parse_concat());
+    left->op = BinaryOp::subtract;  // of a binary node
   }
   return left;
 }
@@ -245,12 +256,12 @@ NodePtr Parser::parse_primary(bool with_space) {
     NodePtr node = make(NodeKind::constant);
     std::string text;
     for (; current_.type == TokenType::string; advance()) text += current_.text;
-    node->value = Value::string(std::move(text));
+    node->value = keep(Value::string(std::move(text)));
     return node;
   }
   if (current_.type == TokenType::number) {
     NodePtr node = make(NodeKind::constant);
-    node->value = current_.value;
+    node->value = keep(current_.value);
     advance();
     return node;
   }
@@ -277,7 +288,7 @@ NodePtr Parser::parse_name(bool with_space) {
     node->id = intern(name);
     if (with_space && take_op(".")) {
       node->kind = NodeKind::space_member;
-      node->value = Value::string(expect_name());
+      node->value = keep(Value::string(expect_name()));
     }
     note_use(name, false);
   }

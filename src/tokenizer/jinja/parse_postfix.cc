@@ -75,13 +75,13 @@ NodePtr Parser::parse_subscript(NodePtr owner) {
   if (take_op(".")) {
     if (current_.type == TokenType::number && current_.value.is(Type::integer)) {
       NodePtr index = make(NodeKind::constant);
-      index->value = current_.value;
+      index->value = keep(current_.value);
       advance();
       return make(NodeKind::item, std::move(owner), std::move(index));
     }
     NodePtr node = make(NodeKind::attribute, std::move(owner));
     node->line = current_.line;
-    node->value = Value::string(expect_name());
+    node->member = std::make_unique<Member>(keep(Value::string(expect_name())));
     return node;
   }
   expect_op("[");

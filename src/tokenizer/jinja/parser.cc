@@ -28,9 +28,14 @@ void Parser::parse() {
   program_.caller = intern("caller");
   program_.kwargs = intern("kwargs");
   program_.varargs = intern("varargs");
-  if (unknown_.empty()) return;
-  current_.line = unknown_[0].first;
-  fail_here(unknown_[0].second);
+  if (!unknown_.empty()) {
+    current_.line = unknown_[0].first;
+    fail_here(unknown_[0].second);
+  }
+  for (size_t id = 0; id < program_.names.size(); ++id)
+    if (const Value* function = find_global(program_.names[id]); function != nullptr)
+      program_.globals.emplace_back(static_cast<int>(id), *function);
+  resolve_names(program_, &current_.line);
 }
 
 Nodes Parser::parse_until(std::initializer_list<const char*> ends) {
@@ -39,7 +44,7 @@ Nodes Parser::parse_until(std::initializer_list<const char*> ends) {
   while (current_.type != TokenType::end) {
     if (current_.type == TokenType::data) {
       nodes.push_back(make(NodeKind::text));
-      nodes.back()->value = Value::string(current_.text);
+      nodes.back()->value = keep(Value::string(current_.text));
       advance();
     } else if (current_.type == TokenType::variable_begin) {
       parse_output(nodes);
@@ -103,11 +108,14 @@ NodePtr Parser::parse_for() {
   if (!take_name("in")) fail_here("'in' is expected");
   node->kids.push_back(parse_tuple(false, false, "recursive", false, false));
   node->kids.push_back(take_name("if") ? parse_expression() : nullptr);
-  node->recursive = take_name("recursive");
+  node->parts = std::make_unique<ForParts>();
+  if (node->kids[2] != nullptr) node->parts->condition_target = copy_of_target(*node->kids[0]);
+  node->parts->recursive = take_name("recursive");
   take_op(":");
   expect_block_end();
   const bool soft = std::exchange(soft_, false);
   ++loops_;
+  ++loops_around_;
   node->body = parse_until({"else", "endfor"});
   --loops_;
   if (take_name("else")) {
@@ -115,9 +123,18 @@ NodePtr Parser::parse_for() {
     expect_block_end();
     node->other = parse_until({"endfor"});
   }
+  --loops_around_;
   soft_ = soft;
   advance();
   return node;
+}
+
+NodePtr Parser::copy_of_target(const Node& target) {
+  NodePtr copy = make(target.kind);
+  copy->line = target.line;
+  copy->id = target.id;
+  for (const NodePtr& kid : target.kids) copy->kids.push_back(copy_of_target(*kid));
+  return copy;
 }
 
 NodePtr Parser::parse_if() {
@@ -252,6 +269,8 @@ NodePtr Parser::parse_block() {
   const std::string name = expect_name();
   if (!blocks_.insert(name).second) fail_here(fmt::format("block '{}' defined twice", name));
   node->scoped = take_name("scoped");
+  program_.has_blocks = true;
+  program_.has_scoped_blocks = program_.has_scoped_blocks || node->scoped;
   if (current_.is_name("required")) fail_here("a required block is not supported");
   const int loops = std::exchange(loops_, 0);
   node->body = parse_body("endblock");
@@ -264,9 +283,9 @@ NodePtr Parser::parse_generation() {
   NodePtr node = make(NodeKind::generation);
   advance();
   program_.has_generation = true;
-  const int loops = std::exchange(loops_, 0);
-  node->body = parse_body("endgeneration");
-  loops_ = loops;
+  node->signature = std::make_unique<Signature>();
+  node->signature->name = "caller";
+  node->body = parse_macro_body(*node->signature, "endgeneration");
   return node;
 }
 
@@ -297,7 +316,8 @@ void Parser::check_target(Node& node, bool in_for) {
     for (const NodePtr& kid : node.kids) check_target(*kid, in_for);
   } else if (node.kind == NodeKind::name) {
     const std::string& name = program_.names[static_cast<size_t>(node.id)];
-    if (in_for && name == "loop") fail_here("the special variable 'loop' cannot be assigned to");
+    if ((in_for || loops_around_ > 0) && name == "loop")
+      fail_here("the special variable 'loop' cannot be assigned to");
     note_use(name, true);
   } else if (node.kind != NodeKind::space_member) {
     fail_here("this cannot be assigned to");

@@ -45,6 +45,7 @@ class Parser {
   Nodes parse_macro_body(Signature& signature, const char* end);
   NodePtr parse_target(bool with_space, const char* stop);
   void check_target(Node& node, bool in_for);
+  NodePtr copy_of_target(const Node& target);
 
   // parse_expression.cc.
   NodePtr parse_expression(bool conditional = true);
@@ -85,6 +86,7 @@ class Parser {
   NodePtr make(NodeKind kind, NodePtr a, NodePtr b = nullptr);
   NodePtr wrap(NodePtr node);  // checks the depth of the tree
   int intern(const std::string& name);
+  Value keep(Value value);  // as a constant of the program
   void note_unknown(const std::string& message);
   void note_use(const std::string& name, bool stored);
 
@@ -94,9 +96,9 @@ class Parser {
   Lexer lexer_;
   Token current_, ahead_;
   Program& program_;
-  std::unordered_map<std::string, int> ids_;
   int nesting_ = 0;
-  int loops_ = 0;            // of the present function
+  int loops_ = 0;            // around the current place, in its function
+  int loops_around_ = 0;     // in all functions
   bool soft_ = false;        // inside an if: an unknown filter fails only when it is used
   std::vector<Signature*> macros_;
   std::vector<std::set<std::string>> stored_;  // names that each of macros_ has set

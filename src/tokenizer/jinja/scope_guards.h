@@ -7,22 +7,6 @@
 
 namespace longshot::tokenizer::jinja {
 
-class Interpreter::Enter {
- public:
-  explicit Enter(Interpreter& owner, ScopePtr parent) : owner_(owner), saved_(owner.scope_) {
-    owner_.scope_ = std::make_shared<Scope>();
-    owner_.scope_->parent = std::move(parent);
-  }
-  explicit Enter(Interpreter& owner) : Enter(owner, owner.scope_) {}
-  ~Enter() { owner_.scope_ = std::move(saved_); }
-  Enter(const Enter&) = delete;
-  Enter& operator=(const Enter&) = delete;
-
- private:
-  Interpreter& owner_;
-  ScopePtr saved_;
-};
-
 class Interpreter::Capture {
  public:
   explicit Capture(Interpreter& owner) : owner_(owner), saved_(owner.out_) {
@@ -36,6 +20,25 @@ class Interpreter::Capture {
  private:
   Interpreter& owner_;
   std::string* saved_;
+};
+
+// A function whose variables are `frame.function_size` slots. `outer`: where it was made.
+class Interpreter::Call {
+ public:
+  Call(Interpreter& owner, const Frame& frame, const Ref<Activation>& outer)
+      : owner_(owner), saved_(owner.activation_) {
+    const auto activation = make_object<Activation>();
+    activation->outer = outer;
+    activation->slots.resize(static_cast<size_t>(frame.function_size));
+    owner_.activation_ = activation;
+  }
+  ~Call() { owner_.activation_ = saved_; }
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+ private:
+  Interpreter& owner_;
+  Ref<Activation> saved_;
 };
 
 }  // namespace longshot::tokenizer::jinja

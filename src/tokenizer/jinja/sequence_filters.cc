@@ -13,10 +13,10 @@ namespace longshot::tokenizer::jinja {
 namespace {
 
 Value default_filter(const Value& input, Arguments& arguments, Budget& budget) {
-  const Values given = bind("default", arguments, {"default_value", "boolean"}, 0);
+  const ValueList given = bind("default", arguments, {"default_value", "boolean"}, 0);
   const bool missing = input.is(Type::undefined) || (bool_or(given[1], false) && !truthy(input));
   if (!missing) return input;
-  return arguments.positional.empty() && arguments.named.empty() ? Value::string("") : given[0];
+  return arguments.none() ? Value::string("") : given[0];
 }
 
 Value length_filter(const Value& input, Arguments& arguments, Budget& budget) {
@@ -55,7 +55,7 @@ Value last_filter(const Value& input, Arguments& arguments, Budget& budget) {
 }
 
 Value join(const Value& input, Arguments& arguments, Budget& budget) {
-  const Values given = bind("join", arguments, {"d", "attribute"}, 0);
+  const ValueList given = bind("join", arguments, {"d", "attribute"}, 0);
   const bool by_attribute = !given[1].is(Type::undefined) && !given[1].is(Type::none);
   const AttributePath path(by_attribute ? given[1] : Value::none());
   const std::string separator = str(given[0], budget);
@@ -94,7 +94,7 @@ Value items_filter(const Value& input, Arguments& arguments, Budget& budget) {
 }
 
 Value dict_sort(const Value& input, Arguments& arguments, Budget& budget) {
-  const Values given = bind("dictsort", arguments, {"case_sensitive", "by", "reverse"}, 0);
+  const ValueList given = bind("dictsort", arguments, {"case_sensitive", "by", "reverse"}, 0);
   const std::string by = given[1].is(Type::undefined) ? "key" : text_of(given[1], "by");
   if (by != "key" && by != "value") fail("You can only sort by either \"key\" or \"value\"");
   if (input.is(Type::undefined)) fail(input.undefined_message());
@@ -110,7 +110,7 @@ Value dict_sort(const Value& input, Arguments& arguments, Budget& budget) {
 }
 
 Value sort_filter(const Value& input, Arguments& arguments, Budget& budget) {
-  const Values given = bind("sort", arguments, {"reverse", "case_sensitive", "attribute"}, 0);
+  const ValueList given = bind("sort", arguments, {"reverse", "case_sensitive", "attribute"}, 0);
   const bool cased = bool_or(given[1], false);
   std::vector<AttributePath> paths;
   if (given[2].is(Type::string)) {
@@ -138,7 +138,7 @@ Value sort_filter(const Value& input, Arguments& arguments, Budget& budget) {
 
 template <bool largest>
 Value extreme(const Value& input, Arguments& arguments, Budget& budget) {
-  const Values given = bind("min", arguments, {"case_sensitive", "attribute"}, 0);
+  const ValueList given = bind("min", arguments, {"case_sensitive", "attribute"}, 0);
   const bool cased = bool_or(given[0], false);
   const AttributePath path(given[1].is(Type::undefined) ? Value::none() : given[1]);
   const auto items = items_of(input, budget);
@@ -160,7 +160,7 @@ Value extreme(const Value& input, Arguments& arguments, Budget& budget) {
 }
 
 Value sum_filter(const Value& input, Arguments& arguments, Budget& budget) {
-  const Values given = bind("sum", arguments, {"attribute", "start"}, 0);
+  const ValueList given = bind("sum", arguments, {"attribute", "start"}, 0);
   const bool by_attribute = !given[0].is(Type::undefined) && !given[0].is(Type::none);
   const AttributePath path(by_attribute ? given[0] : Value::none());
   Value total = given[1].is(Type::undefined) ? Value::integer(0) : given[1];
@@ -175,7 +175,7 @@ Value sum_filter(const Value& input, Arguments& arguments, Budget& budget) {
 }
 
 Value batch(const Value& input, Arguments& arguments, Budget& budget) {
-  const Values given = bind("batch", arguments, {"linecount", "fill_with"}, 1);
+  const ValueList given = bind("batch", arguments, {"linecount", "fill_with"}, 1);
   const Int size = integer_or(given[0], 0, "linecount");
   const bool fill = !given[1].is(Type::undefined) && !given[1].is(Type::none);
   Values rows, row;
@@ -193,7 +193,7 @@ Value batch(const Value& input, Arguments& arguments, Budget& budget) {
 }
 
 Value slice_filter(const Value& input, Arguments& arguments, Budget& budget) {
-  const Values given = bind("slice", arguments, {"slices", "fill_with"}, 1);
+  const ValueList given = bind("slice", arguments, {"slices", "fill_with"}, 1);
   const Int slices = integer_or(given[0], 0, "slices");
   if (slices == 0) fail("division by zero");
   if (slices > 100'000) fail("too many slices");
@@ -214,9 +214,9 @@ Value slice_filter(const Value& input, Arguments& arguments, Budget& budget) {
 }
 
 Value attr_filter(const Value& input, Arguments& arguments, Budget& budget) {
-  const Values given = bind("attr", arguments, {"name"}, 1);
+  const ValueList given = bind("attr", arguments, {"name"}, 1);
   text_of(given[0], "attr's name");
-  if (input.is(Type::dict) && find_method(input, given[0].text()) == nullptr)
+  if (input.is(Type::dict) && find_method(Type::dict, given[0].text()) == nullptr)
     return Value::undefined_member(input, given[0]);
   return get_attribute(input, given[0], budget);
 }

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <optional>
 
 #include "tokenizer/jinja/parser.h"
 
@@ -62,26 +62,27 @@ Result<Template> Template::parse(std::string_view source) {
 
 Result<Rendered> Template::render(const Variables& variables, const RenderOptions& options,
                                   bool generations) const {
-  Interpreter interpreter(*program_, variables, options);
+  std::optional<Interpreter> interpreter;
+  const auto place = [&] {
+    return fmt::format("line {} of the chat template", interpreter ? interpreter->line() : 1);
+  };
   try {
-    interpreter.run();
+    interpreter.emplace(*program_, variables, options);
+    interpreter->run();
   } catch (const Error& error) {
-    return invalid_argument(
-        fmt::format("line {} of the chat template: {}", interpreter.line(), error.message));
+    return invalid_argument(place() + ": " + error.message);
   } catch (const std::exception& error) {  // memory, above all
-    return internal_error(
-        fmt::format("line {} of the chat template: {}", interpreter.line(), error.what()));
+    return internal_error(place() + ": " + error.what());
   }
-  if (generations && !interpreter.generations_known)
+  if (generations && !interpreter->generations_known)
     return invalid_argument(
         "the chat template has {% generation %} inside a macro or a captured block, so where its "
         "text ends up is not known");
-  return Rendered{std::move(interpreter.output), std::move(interpreter.generations)};
+  return Rendered{std::move(interpreter->output), std::move(interpreter->generations)};
 }
 
 bool Template::mentions(std::string_view name) const {
-  return std::find(program_->names.begin(), program_->names.end(), name) !=
-         program_->names.end();
+  return program_->ids.contains(name);
 }
 
 }  // namespace longshot::tokenizer::jinja

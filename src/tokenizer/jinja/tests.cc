@@ -20,7 +20,7 @@ bool is_parity(const Value& value, Arguments& arguments, Budget& budget) {
 }
 
 bool is_divisible(const Value& value, Arguments& arguments, Budget& budget) {
-  const Values given = bind("divisibleby", arguments, {"num"}, 1);
+  const ValueList given = bind("divisibleby", arguments, {"num"}, 1);
   return equal(remainder(value, given[0], budget), Value::integer(0), budget);
 }
 
@@ -74,7 +74,7 @@ bool has_case(const Value& value, Arguments& arguments, Budget& budget) {
   bind("the test", arguments, {}, 0);
   const Value text = Value::string(str(value, budget));
   Arguments none;
-  return truthy(find_method(text, lower ? "islower" : "isupper")(text, none, budget));
+  return truthy(find_method(Type::string, lower ? "islower" : "isupper")(text, none, budget));
 }
 
 bool is_filter(const Value& value, Arguments& arguments, Budget& budget) {
@@ -91,24 +91,24 @@ bool is_test(const Value& value, Arguments& arguments, Budget& budget) {
 }
 
 bool is_same(const Value& value, Arguments& arguments, Budget& budget) {
-  const Values given = bind("sameas", arguments, {"other"}, 1);
+  const ValueList given = bind("sameas", arguments, {"other"}, 1);
   return value.same(given[0]);
 }
 
 bool is_in(const Value& value, Arguments& arguments, Budget& budget) {
-  const Values given = bind("in", arguments, {"seq"}, 1);
+  const ValueList given = bind("in", arguments, {"seq"}, 1);
   return contains(given[0], value, budget);
 }
 
 template <bool wanted>
 bool is_equal(const Value& value, Arguments& arguments, Budget& budget) {
-  const Values given = bind("the test", arguments, {"b"}, 1);
+  const ValueList given = bind("the test", arguments, {"b"}, 1);
   return equal(value, given[0], budget) == wanted;
 }
 
 template <Order order, bool or_equal>
 bool is_ordered(const Value& value, Arguments& arguments, Budget& budget) {
-  const Values given = bind("the test", arguments, {"b"}, 1);
+  const ValueList given = bind("the test", arguments, {"b"}, 1);
   const char* symbol = order == Order::less ? (or_equal ? "<=" : "<") : (or_equal ? ">=" : ">");
   const Order found = compare(value, given[0], symbol, budget);
   return found == order || (or_equal && found == Order::equal);

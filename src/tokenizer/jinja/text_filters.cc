@@ -54,14 +54,14 @@ std::string title_words(std::string_view text) {
 }
 
 Value trim(const Value& input, Arguments& arguments, Budget& budget) {
-  const Values given = bind("trim", arguments, {"chars"}, 0);
+  const ValueList given = bind("trim", arguments, {"chars"}, 0);
   const Value text = soft(input, budget);
   budget.charge_bytes(text.text().size());
   return like(text, std::string(strip_by(text.text(), given[0], true, true)));
 }
 
 Value replace(const Value& input, Arguments& arguments, Budget& budget) {
-  const Values given = bind("replace", arguments, {"old", "new", "count"}, 2);
+  const ValueList given = bind("replace", arguments, {"old", "new", "count"}, 2);
   const Int count = given[2].is(Type::none) ? -1 : integer_or(given[2], -1, "count");
   return Value::string(replace_text(str(input, budget), str(given[0], budget),
                                     str(given[1], budget), count, budget));
@@ -89,13 +89,13 @@ Value safe_filter(const Value& input, Arguments& arguments, Budget& budget) {
 }
 
 Value center_filter(const Value& input, Arguments& arguments, Budget& budget) {
-  const Values given = bind("center", arguments, {"width"}, 0);
+  const ValueList given = bind("center", arguments, {"width"}, 0);
   const Value text = soft(input, budget);
   return like(text, center(text.text(), integer_or(given[0], 80, "width"), " ", budget));
 }
 
 Value indent(const Value& input, Arguments& arguments, Budget& budget) {
-  const Values given = bind("indent", arguments, {"width", "first", "blank"}, 0);
+  const ValueList given = bind("indent", arguments, {"width", "first", "blank"}, 0);
   const Value spaces =
       given[0].is(Type::string)
           ? given[0]
@@ -115,7 +115,7 @@ Value indent(const Value& input, Arguments& arguments, Budget& budget) {
 }
 
 Value truncate_filter(const Value& input, Arguments& arguments, Budget& budget) {
-  const Values given = bind("truncate", arguments, {"length", "killwords", "end", "leeway"}, 0);
+  const ValueList given = bind("truncate", arguments, {"length", "killwords", "end", "leeway"}, 0);
   const Int length = integer_or(given[0], 255, "length");
   const std::string end = given[2].is(Type::undefined) ? "..." : text_of(given[2], "end");
   const Int leeway = given[3].is(Type::none) ? 5 : integer_or(given[3], 5, "leeway");
@@ -147,7 +147,7 @@ Value word_count(const Value& input, Arguments& arguments, Budget& budget) {
 Value format_filter(const Value& input, Arguments& arguments, Budget& budget) {
   const Value format = soft(input, budget);
   if (arguments.named.empty())
-    return percent_format(format, Value::tuple(std::move(arguments.positional)), budget);
+    return percent_format(format, Value::tuple(arguments.positional.take()), budget);
   if (!arguments.positional.empty())
     fail("can't handle positional and keyword arguments at the same time");
   Values keys, values;
@@ -228,7 +228,7 @@ Value url_encode(const Value& input, Arguments& arguments, Budget& budget) {
 }
 
 Value xml_attributes(const Value& input, Arguments& arguments, Budget& budget) {
-  const Values given = bind("xmlattr", arguments, {"autospace"}, 0);
+  const ValueList given = bind("xmlattr", arguments, {"autospace"}, 0);
   if (!input.is(Type::dict)) fail("xmlattr takes a mapping");
   std::string out;
   for (const auto& [key, value] : input.dict().items) {
@@ -253,7 +253,7 @@ Value pretty_print(const Value& input, Arguments& arguments, Budget& budget) {
 }
 
 Value int_filter(const Value& input, Arguments& arguments, Budget& budget) {
-  const Values given = bind("int", arguments, {"default", "base"}, 0);
+  const ValueList given = bind("int", arguments, {"default", "base"}, 0);
   const Value fallback = given[0].is(Type::undefined) ? Value::integer(0) : given[0];
   if (input.is(Type::undefined)) fail(input.undefined_message());
   if (input.is(Type::integer) || input.is(Type::boolean)) return Value::integer(input.as_int());
@@ -270,7 +270,7 @@ Value int_filter(const Value& input, Arguments& arguments, Budget& budget) {
 }
 
 Value float_filter(const Value& input, Arguments& arguments, Budget& budget) {
-  const Values given = bind("float", arguments, {"default"}, 0);
+  const ValueList given = bind("float", arguments, {"default"}, 0);
   const Value fallback = given[0].is(Type::undefined) ? Value::real(0) : given[0];
   if (input.is(Type::undefined)) fail(input.undefined_message());
   if (input.is_number()) return Value::real(input.as_double());
@@ -284,7 +284,7 @@ Value abs_filter(const Value& input, Arguments& arguments, Budget& budget) {
 }
 
 Value round_filter(const Value& input, Arguments& arguments, Budget& budget) {
-  const Values given = bind("round", arguments, {"precision", "method"}, 0);
+  const ValueList given = bind("round", arguments, {"precision", "method"}, 0);
   const Int digits = integer_or(given[0], 0, "precision");
   const std::string method = given[1].is(Type::undefined) ? "common" : text_of(given[1], "method");
   if (input.is(Type::undefined)) fail(input.undefined_message());
@@ -299,7 +299,7 @@ Value round_filter(const Value& input, Arguments& arguments, Budget& budget) {
 }
 
 Value file_size(const Value& input, Arguments& arguments, Budget& budget) {
-  const Values given = bind("filesizeformat", arguments, {"binary"}, 0);
+  const ValueList given = bind("filesizeformat", arguments, {"binary"}, 0);
   const auto parsed = input.is(Type::string) ? parse_real(input.text())
                       : input.is_number()    ? std::optional(input.as_double())
                                              : std::nullopt;
@@ -321,7 +321,7 @@ Value file_size(const Value& input, Arguments& arguments, Budget& budget) {
 }
 
 Value to_json(const Value& input, Arguments& arguments, Budget& budget) {
-  const Values given = bind("tojson", arguments, {"ensure_ascii", "indent", "separators",
+  const ValueList given = bind("tojson", arguments, {"ensure_ascii", "indent", "separators",
                                                   "sort_keys"}, 0);
   JsonStyle style;
   style.ensure_ascii = bool_or(given[0], false);

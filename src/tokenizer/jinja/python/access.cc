@@ -29,10 +29,10 @@ bool among(const std::array<std::string_view, N>& names, std::string_view name) 
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-bool is_unsafe(const Value& value, std::string_view name) {
-  return name.starts_with("__") || (value.is(Type::dict) && among(kDictChanges, name)) ||
-         (value.is(Type::list) && among(kListChanges, name)) ||
-         (value.is(Type::space) && name.starts_with("_"));
+bool is_unsafe(Type type, std::string_view name) {
+  return name.starts_with("__") || (type == Type::dict && among(kDictChanges, name)) ||
+         (type == Type::list && among(kListChanges, name)) ||
+         (type == Type::space && name.starts_with("_"));
 }
 
 // Attributes that are no methods.
@@ -68,17 +68,17 @@ bool plain_attribute(const Value& value, std::string_view name, Value* out) {
 
 // getattr(value, name): nothing if there is no such attribute.
 bool attribute_of(const Value& value, const std::string& name, Value* out) {
-  if (is_unsafe(value, name)) {
+  if (is_unsafe(value.type(), name)) {
     *out = Value::undefined(fmt::format("access to attribute '{}' of '{}' object is unsafe.", name,
                                         type_name(value)));
     return true;
   }
-  if (const MethodBody body = find_method(value, name); body != nullptr) {
-    auto bound = std::make_shared<BoundMethod>();
+  if (const MethodBody body = find_method(value.type(), name); body != nullptr) {
+    const auto bound = make_object<BoundMethod>();
     bound->depth = depth_over({value});
     bound->self = value;
     bound->body = body;
-    *out = Value::object(Type::callable, std::move(bound));
+    *out = Value::object(Type::callable, bound);
     return true;
   }
   return plain_attribute(value, name, out);
@@ -127,12 +127,57 @@ Int bound(const Value& value, Int fallback, Int length, bool backwards) {
 
 }  // namespace
 
+void ValueList::push_back(Value value) {
+  if (size_ < few_.size()) {
+    few_[size_++] = std::move(value);
+    return;
+  }
+  if (size_ == few_.size())
+    many_.assign(std::make_move_iterator(few_.begin()), std::make_move_iterator(few_.end()));
+  many_.push_back(std::move(value));
+  ++size_;
+}
+
+void ValueList::erase_front(size_t count) {
+  ValueList rest;
+  for (size_t i = count; i < size_; ++i) rest.push_back(std::move((*this)[i]));
+  *this = std::move(rest);
+}
+
+Values ValueList::take() {
+  return {std::make_move_iterator(begin()), std::make_move_iterator(end())};
+}
+
+void ValueList::resize(size_t count) {
+  if (count > few_.size()) many_.resize(count);
+  size_ = count;
+}
+
+Member::Member(const Value& name) : name(name) {
+  for (size_t type = 0; type < kTypes; ++type) {
+    methods[type] = find_method(static_cast<Type>(type), name.text());
+    hidden[type] = is_unsafe(static_cast<Type>(type), name.text());
+  }
+}
+
+Value get_attribute(const Value& value, const Member& member, Budget& budget) {
+  if (value.is(Type::undefined) || !member.is_plain(value))
+    return get_attribute(value, member.name, budget);
+  if (value.is(Type::dict)) {
+    const Value* found = value.dict().find(std::string_view(member.name.text()));
+    return found != nullptr ? *found : Value::undefined_member(value, member.name);
+  }
+  Value out;
+  if (plain_attribute(value, member.name.text(), &out)) return out;
+  return Value::undefined_member(value, member.name);
+}
+
 Value get_attribute(const Value& value, const Value& name, Budget& budget) {
   Value out;
   if (value.is(Type::undefined)) fail(value.undefined_message());
-  if (value.is(Type::dict) && find_method(value, name.text()) == nullptr) {
+  if (value.is(Type::dict) && find_method(Type::dict, name.text()) == nullptr) {
     const Value* found = value.dict().find(std::string_view(name.text()));
-    if (found != nullptr && !is_unsafe(value, name.text())) return *found;
+    if (found != nullptr && !is_unsafe(value.type(), name.text())) return *found;
   }
   if (attribute_of(value, name.text(), &out)) return out;
   return Value::undefined_member(value, name);
@@ -170,7 +215,7 @@ Value get_slice(const Value& value, const Value& start, const Value& stop, const
     budget.charge_bytes(rest.size());
     return Value::string(std::string(rest.substr(0, byte_offset(rest, count))), value.markup());
   }
-  const auto items = items_of(value, budget);
+  const Items items = items_of(value, budget);
   Values chosen;
   for (Int i = first; backwards ? i > last : i < last; i += stride)
     chosen.push_back((*items)[static_cast<size_t>(i)]);
@@ -196,7 +241,7 @@ bool contains(const Value& container, const Value& item, Budget& budget) {
   }
   if (!iterable(container))
     fail("argument of type '" + type_name(container) + "' is not iterable");
-  const auto items = items_of(container, budget);
+  const Items items = items_of(container, budget);
   for (const Value& each : *items)
     if (each.same(item) || equal(each, item, budget)) return true;
   return false;
@@ -212,13 +257,13 @@ Value call_value(const Value& callee, Arguments& arguments, Budget& budget) {
   fail("'" + type_name(callee) + "' object is not callable");
 }
 
-Values bind(const char* function, Arguments& arguments, std::initializer_list<const char*> names,
-            size_t required) {
-  Values out(names.size());
+ValueList bind(const char* function, Arguments& arguments,
+               std::initializer_list<const char*> names, size_t required) {
+  ValueList out(names.size());
   if (arguments.positional.size() > names.size())
     fail(fmt::format("{} takes at most {} arguments ({} given)", function, names.size(),
                      arguments.positional.size()));
-  std::vector<bool> given(names.size());
+  std::array<bool, 8> given = {};
   for (size_t i = 0; i < arguments.positional.size(); ++i) {
     out[i] = std::move(arguments.positional[i]);
     given[i] = true;

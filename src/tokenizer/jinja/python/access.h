@@ -2,6 +2,7 @@
 // Attributes, items, slices and membership, as jinja2's immutable sandbox gives them: what is
 // missing is undefined, and what would change a list or dict is undefined too.
 
+#include <array>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -10,10 +11,37 @@
 
 namespace longshot::tokenizer::jinja {
 
+// The values of a call: up to four of them without an allocation.
+class ValueList {
+ public:
+  ValueList() = default;
+  explicit ValueList(size_t count) { resize(count); }
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  Value& operator[](size_t i) { return begin()[i]; }
+  const Value& operator[](size_t i) const { return begin()[i]; }
+  Value* begin() { return size_ <= few_.size() ? few_.data() : many_.data(); }
+  const Value* begin() const { return size_ <= few_.size() ? few_.data() : many_.data(); }
+  Value* end() { return begin() + size_; }
+  const Value* end() const { return begin() + size_; }
+  void push_back(Value value);
+  void erase_front(size_t count);
+  Values take();  // all of them, as a list for a sequence
+
+ private:
+  void resize(size_t count);
+
+  std::array<Value, 4> few_;
+  Values many_;  // all of them, once there are more
+  size_t size_ = 0;
+};
+
 // Arguments of a call, a filter or a test.
 struct Arguments {
-  Values positional;
+  ValueList positional;
   std::vector<std::pair<std::string, Value>> named;
+
+  bool none() const { return positional.empty() && named.empty(); }
 };
 
 // A function of Python's or a bound method.
@@ -22,10 +50,26 @@ struct Callable : Object {
   virtual Value call(Arguments& arguments, Budget& budget) = 0;
 };
 
-// The method `name` of the type of `self`; nullptr if there is none.
-MethodBody find_method(const Value& self, std::string_view name);
+// The method `name` of a type; nullptr if there is none.
+MethodBody find_method(Type type, std::string_view name);
 
-// value.name: an attribute before an item. `name` is a text.
+// An attribute's name, with the methods of that name found beforehand.
+struct Member {
+  explicit Member(const Value& name);  // a text, kept by the caller
+  MethodBody method_of(const Value& value) const {
+    return methods[static_cast<size_t>(value.type())];
+  }
+  bool is_plain(const Value& value) const {
+    return method_of(value) == nullptr && !hidden[static_cast<size_t>(value.type())];
+  }
+
+  Value name;
+  std::array<MethodBody, kTypes> methods = {};
+  std::array<bool, kTypes> hidden = {};  // the sandbox hides an attribute of this name
+};
+
+// value.name: an attribute before an item.
+Value get_attribute(const Value& value, const Member& member, Budget& budget);
 Value get_attribute(const Value& value, const Value& name, Budget& budget);
 // value[key]: an item before an attribute.
 Value get_item(const Value& value, const Value& key, Budget& budget);
@@ -39,7 +83,7 @@ Value call_value(const Value& callee, Arguments& arguments, Budget& budget);
 // Gives arguments their places: `names` are those of a function's parameters, the first
 // `required` of which must be given; the others are undefined if they are not. Arguments that the
 // function does not have fail.
-Values bind(const char* function, Arguments& arguments, std::initializer_list<const char*> names,
+ValueList bind(const char* function, Arguments& arguments, std::initializer_list<const char*> names,
             size_t required);
 // Arguments as numbers; undefined (left out) gives the default.
 Int integer_or(const Value& value, Int fallback, const char* what);

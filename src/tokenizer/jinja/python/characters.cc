@@ -282,13 +282,24 @@ std::string_view strip_set(std::string_view text, std::string_view set, bool lef
   return text;
 }
 
+// The first byte of a mark such as "</think>" is rare in a text, so memchr finds it fastest; where
+// it is not rare, memmem takes over.
 size_t find_text(std::string_view text, std::string_view part, size_t from) {
   if (from > text.size()) return std::string_view::npos;
   if (part.empty()) return from;
-  const void* found =
-      memmem(text.data() + from, text.size() - from, part.data(), part.size());
-  if (found == nullptr) return std::string_view::npos;
-  return static_cast<size_t>(static_cast<const char*>(found) - text.data());
+  const char* at = text.data() + from;
+  const char* const end = text.data() + text.size();
+  for (int tries = 0; static_cast<size_t>(end - at) >= part.size(); ++tries) {
+    const auto left = static_cast<size_t>(end - at);
+    const void* found = tries < 16 ? std::memchr(at, part[0], left - part.size() + 1)
+                                   : memmem(at, left, part.data(), part.size());
+    if (found == nullptr) break;
+    at = static_cast<const char*>(found);
+    if (std::memcmp(at, part.data(), part.size()) == 0)
+      return static_cast<size_t>(at - text.data());
+    ++at;
+  }
+  return std::string_view::npos;
 }
 
 std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends) {

@@ -244,10 +244,9 @@ Order compare(const Value& a, const Value& b, const char* op, Budget& budget) {
                    type_name(b)));
 }
 
-std::shared_ptr<const Values> items_of(const Value& value, Budget& budget) {
-  if (value.is(Type::list) || value.is(Type::tuple))
-    return {value.shared(), &value.as<Sequence>().items};
-  auto out = std::make_shared<Values>();
+Items items_of(const Value& value, Budget& budget) {
+  if (value.is(Type::list) || value.is(Type::tuple)) return Items(value);
+  Values out;
   const int64_t length = length_of(value);
   constexpr int64_t kStepsPerCharacter = 8;  // each becomes a text of its own
   if (length > 0) budget.charge(value.is(Type::string) ? length * kStepsPerCharacter : length);
@@ -256,36 +255,35 @@ std::shared_ptr<const Values> items_of(const Value& value, Budget& budget) {
       break;
     case Type::string:
       for (const auto c : characters(value.text()))
-        out->push_back(Value::string(std::string(c), value.markup()));
+        out.push_back(Value::string(std::string(c), value.markup()));
       break;
     case Type::dict:
-      for (const auto& item : value.dict().items) out->push_back(item.first);
+      for (const auto& item : value.dict().items) out.push_back(item.first);
       break;
     case Type::view:
       for (const auto& [key, item] : value.as<View>().dict->items) {
         const auto kind = value.as<View>().kind;
-        out->push_back(kind == View::Kind::keys     ? key
-                       : kind == View::Kind::values ? item
-                                                    : Value::tuple({key, item}));
+        out.push_back(kind == View::Kind::keys     ? key
+                      : kind == View::Kind::values ? item
+                                                   : Value::tuple({key, item}));
       }
       break;
     case Type::range:
       for (int64_t i = 0; i < length; ++i) {
         const auto& range = value.as<Range>();
-        out->push_back(Value::integer(range.start + i * range.step));
+        out.push_back(Value::integer(range.start + i * range.step));
       }
       break;
     case Type::iterator: {
       auto& iterator = value.as<Iterator>();
-      out->assign(iterator.items.begin() + static_cast<long>(iterator.next),
-                  iterator.items.end());
+      out.assign(iterator.items.begin() + static_cast<long>(iterator.next), iterator.items.end());
       iterator.next = iterator.items.size();
       break;
     }
     default:
       fail("'" + type_name(value) + "' object is not iterable");
   }
-  return out;
+  return Items(std::move(out));
 }
 
 }  // namespace longshot::tokenizer::jinja

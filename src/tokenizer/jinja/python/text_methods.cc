@@ -22,7 +22,7 @@ Value like(const Value& self, std::string_view text) {
 
 template <bool left, bool right>
 Value strip_method(const Value& self, Arguments& arguments, Budget& budget) {
-  const Values given = bind("strip()", arguments, {"chars"}, 0);
+  const ValueList given = bind("strip()", arguments, {"chars"}, 0);
   budget.charge_bytes(self.text().size());
   return like(self, strip_by(self.text(), given[0], left, right));
 }
@@ -72,7 +72,7 @@ std::vector<std::string_view> split_by(std::string_view text, std::string_view s
 
 template <bool from_right>
 Value split_method(const Value& self, Arguments& arguments, Budget& budget) {
-  const Values given = bind("split()", arguments, {"sep", "maxsplit"}, 0);
+  const ValueList given = bind("split()", arguments, {"sep", "maxsplit"}, 0);
   budget.charge_bytes(self.text().size());
   const bool spaces = given[0].is(Type::undefined) || given[0].is(Type::none);
   const Int limit = split_limit(given[1]);
@@ -85,7 +85,7 @@ Value split_method(const Value& self, Arguments& arguments, Budget& budget) {
 }
 
 Value splitlines_method(const Value& self, Arguments& arguments, Budget& budget) {
-  const Values given = bind("splitlines()", arguments, {"keepends"}, 0);
+  const ValueList given = bind("splitlines()", arguments, {"keepends"}, 0);
   budget.charge_bytes(self.text().size() * 4);
   Values items;
   for (const auto line : split_lines(self.text(), bool_or(given[0], false)))
@@ -95,7 +95,7 @@ Value splitlines_method(const Value& self, Arguments& arguments, Budget& budget)
 
 template <bool from_right>
 Value partition_method(const Value& self, Arguments& arguments, Budget& budget) {
-  const Values given = bind("partition()", arguments, {"sep"}, 1);
+  const ValueList given = bind("partition()", arguments, {"sep"}, 1);
   const std::string& separator = text_of(given[0], "sep");
   if (separator.empty()) fail("empty separator");
   budget.charge_bytes(self.text().size());
@@ -110,20 +110,20 @@ Value partition_method(const Value& self, Arguments& arguments, Budget& budget) 
 }
 
 Value replace_method(const Value& self, Arguments& arguments, Budget& budget) {
-  const Values given = bind("replace()", arguments, {"old", "new", "count"}, 2);
+  const ValueList given = bind("replace()", arguments, {"old", "new", "count"}, 2);
   return like(self, replace_text(self.text(), text_of(given[0], "old"),
                                  text_of(given[1], "new"), integer_or(given[2], -1, "count"),
                                  budget));
 }
 
 Value join_method(const Value& self, Arguments& arguments, Budget& budget) {
-  const Values given = bind("join()", arguments, {"iterable"}, 1);
+  const ValueList given = bind("join()", arguments, {"iterable"}, 1);
   return join_texts(self, *items_of(given[0], budget), budget);
 }
 
 template <bool prefix>
 Value remove_method(const Value& self, Arguments& arguments, Budget& budget) {
-  const Values given = bind("removeprefix()", arguments, {"affix"}, 1);
+  const ValueList given = bind("removeprefix()", arguments, {"affix"}, 1);
   std::string_view text = self.text();
   const std::string& affix = text_of(given[0], "the argument");
   if (prefix && text.starts_with(affix)) text.remove_prefix(affix.size());
@@ -161,7 +161,7 @@ std::string title(std::string_view text) {
 enum class Side { left, right, both };
 template <Side side>
 Value justify_method(const Value& self, Arguments& arguments, Budget& budget) {
-  const Values given = bind("center()", arguments, {"width", "fillchar"}, 1);
+  const ValueList given = bind("center()", arguments, {"width", "fillchar"}, 1);
   const std::string fill = given[1].is(Type::undefined) ? " " : text_of(given[1], "fillchar");
   if (character_count(fill) != 1)
     fail("The fill character must be exactly one character long");
@@ -175,7 +175,7 @@ Value justify_method(const Value& self, Arguments& arguments, Budget& budget) {
 }
 
 Value zfill_method(const Value& self, Arguments& arguments, Budget& budget) {
-  const Values given = bind("zfill()", arguments, {"width"}, 1);
+  const ValueList given = bind("zfill()", arguments, {"width"}, 1);
   const Int missing = std::max<Int>(integer_or(given[0], 0, "width") - length_of(self), 0);
   const Value zeros = arithmetic(BinaryOp::multiply, Value::string("0"), Value::integer(missing),
                                  budget);
@@ -185,7 +185,7 @@ Value zfill_method(const Value& self, Arguments& arguments, Budget& budget) {
 }
 
 Value expandtabs_method(const Value& self, Arguments& arguments, Budget& budget) {
-  const Values given = bind("expandtabs()", arguments, {"tabsize"}, 0);
+  const ValueList given = bind("expandtabs()", arguments, {"tabsize"}, 0);
   const Int size = std::min<Int>(integer_or(given[0], 8, "tabsize"), 10'000);
   std::string out;
   Int column = 0;
@@ -204,11 +204,11 @@ Value expandtabs_method(const Value& self, Arguments& arguments, Budget& budget)
 }
 
 Value format_method(const Value& self, Arguments& arguments, Budget& budget) {
-  return brace_format(self, arguments.positional, arguments.named, budget);
+  return brace_format(self, arguments.positional.take(), arguments.named, budget);
 }
 
 Value format_map_method(const Value& self, Arguments& arguments, Budget& budget) {
-  const Values given = bind("format_map()", arguments, {"mapping"}, 1);
+  const ValueList given = bind("format_map()", arguments, {"mapping"}, 1);
   if (!given[0].is(Type::dict)) fail("format_map() takes a mapping");
   std::vector<std::pair<std::string, Value>> named;
   for (const auto& [key, value] : given[0].dict().items)

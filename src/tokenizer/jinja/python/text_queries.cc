@@ -38,7 +38,7 @@ Window window_of(const Value& self, const Value& start, const Value& end) {
 // Character index of `sub`; -1 if it is not there.
 template <bool from_right>
 Int find_in(const Value& self, Arguments& arguments, Budget& budget) {
-  const Values given = bind("find()", arguments, {"sub", "start", "end"}, 1);
+  const ValueList given = bind("find()", arguments, {"sub", "start", "end"}, 1);
   const std::string& sub = text_of(given[0], "the text to find");
   budget.charge_bytes(self.text().size());
   const Window window = window_of(self, given[1], given[2]);
@@ -61,7 +61,7 @@ Value index_method(const Value& self, Arguments& arguments, Budget& budget) {
 }
 
 Value count_method(const Value& self, Arguments& arguments, Budget& budget) {
-  const Values given = bind("count()", arguments, {"sub", "start", "end"}, 1);
+  const ValueList given = bind("count()", arguments, {"sub", "start", "end"}, 1);
   const std::string& sub = text_of(given[0], "the text to count");
   budget.charge_bytes(self.text().size());
   const Window window = window_of(self, given[1], given[2]);
@@ -76,7 +76,7 @@ Value count_method(const Value& self, Arguments& arguments, Budget& budget) {
 
 template <bool prefix>
 Value affix_method(const Value& self, Arguments& arguments, Budget& budget) {
-  const Values given = bind("startswith()", arguments, {"affix", "start", "end"}, 1);
+  const ValueList given = bind("startswith()", arguments, {"affix", "start", "end"}, 1);
   const Window window = window_of(self, given[1], given[2]);
   const auto matches = [&](const Value& affix) {
     if (!affix.is(Type::string))
@@ -150,15 +150,15 @@ Value istitle_method(const Value& self, Arguments& arguments, Budget& budget) {
 template <View::Kind kind>
 Value view_method(const Value& self, Arguments& arguments, Budget& budget) {
   bind("the method", arguments, {}, 0);
-  auto view = std::make_shared<View>();
+  const auto view = make_object<View>();
   view->kind = kind;
-  view->dict = std::static_pointer_cast<Dict>(self.shared());
+  view->dict = Ref<Dict>(&self.as<Dict>());
   view->depth = self.depth() + 1;
-  return Value::object(Type::view, std::move(view));
+  return Value::object(Type::view, view);
 }
 
 Value get_method(const Value& self, Arguments& arguments, Budget& budget) {
-  Values given = bind("get()", arguments, {"key", "default"}, 1);
+  ValueList given = bind("get()", arguments, {"key", "default"}, 1);
   if (!hashable(given[0])) fail("unhashable type: '" + type_name(given[0]) + "'");
   const bool default_given = arguments.positional.size() > 1;
   const Value* found = self.dict().find(given[0]);
@@ -172,7 +172,7 @@ Value copy_method(const Value& self, Arguments& arguments, Budget& budget) {
 }
 
 Value item_count_method(const Value& self, Arguments& arguments, Budget& budget) {
-  const Values given = bind("count()", arguments, {"value"}, 1);
+  const ValueList given = bind("count()", arguments, {"value"}, 1);
   Int count = 0;
   const auto item_items = items_of(self, budget);
   for (const Value& item : *item_items)
@@ -181,7 +181,7 @@ Value item_count_method(const Value& self, Arguments& arguments, Budget& budget)
 }
 
 Value item_index_method(const Value& self, Arguments& arguments, Budget& budget) {
-  const Values given = bind("index()", arguments, {"value", "start", "stop"}, 1);
+  const ValueList given = bind("index()", arguments, {"value", "start", "stop"}, 1);
   const auto items = items_of(self, budget);
   const Int length = static_cast<Int>(items->size());
   const auto place = [&](const Value& value, Int fallback) {
@@ -252,8 +252,8 @@ const MethodTable& text_queries() {
   return table;
 }
 
-MethodBody find_method(const Value& self, std::string_view name) {
-  switch (self.type()) {
+MethodBody find_method(Type type, std::string_view name) {
+  switch (type) {
     case Type::string: {
       const MethodBody found = in_table(text_methods(), name);
       return found != nullptr ? found : in_table(text_queries(), name);

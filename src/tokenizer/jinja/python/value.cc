@@ -8,14 +8,14 @@ namespace longshot::tokenizer::jinja {
 namespace {
 
 constexpr int kMaxValueDepth = 300;
-constexpr size_t kBytesPerStep = 64;
+constexpr size_t kBytesPerStep = 32;
 constexpr size_t kMaxBytes = size_t{64} << 20;
 
 Value sequence(Type type, Values items) {
-  auto made = std::make_shared<Sequence>();
+  const auto made = make_object<Sequence>();
   made->depth = depth_over(items);
   made->items = std::move(items);
-  return Value::object(type, std::move(made));
+  return Value::object(type, made);
 }
 
 }  // namespace
@@ -37,9 +37,9 @@ void Budget::charge_bytes(size_t bytes) {
 }
 
 Value Value::undefined(std::string why) {
-  auto text = std::make_shared<Text>();
-  text->text = std::move(why);
-  return object(Type::undefined, std::move(text));
+  const auto text = make_object<Text>();
+  text->own = std::move(why);
+  return object(Type::undefined, text);
 }
 
 Value Value::undefined_name(const std::string* name) {
@@ -48,29 +48,23 @@ Value Value::undefined_name(const std::string* name) {
   return value;
 }
 
-Value Value::boolean(bool value) {
-  Value made(Type::boolean);
-  made.integer_ = value ? 1 : 0;
-  return made;
-}
-
-Value Value::integer(Int value) {
-  Value made(Type::integer);
-  made.integer_ = value;
-  return made;
-}
-
-Value Value::real(double value) {
-  Value made(Type::real);
-  made.real_ = value;
-  return made;
+Value Value::wide_integer(Int value) {
+  const auto wide = make_object<Wide>();
+  wide->value = value;
+  return object(Type::integer, wide);
 }
 
 Value Value::string(std::string text, bool markup) {
-  auto made = std::make_shared<Text>();
-  made->text = std::move(text);
+  const auto made = make_object<Text>();
+  made->own = std::move(text);
   made->markup = markup;
-  return object(Type::string, std::move(made));
+  return object(Type::string, made);
+}
+
+Value Value::borrowed(const std::string* text) {
+  const auto made = make_object<Text>();
+  made->text = text;
+  return object(Type::string, made);
 }
 
 Value Value::list(Values items) {
@@ -82,52 +76,42 @@ Value Value::tuple(Values items) {
 }
 
 Value Value::dict(std::vector<std::pair<Value, Value>> items) {
-  auto made = std::make_shared<Dict>();
+  const auto made = make_object<Dict>();
   made->depth = 1;
   for (const auto& [key, value] : items)
     made->depth = std::max({made->depth, key.depth() + 1, value.depth() + 1});
   if (made->depth > kMaxValueDepth) fail("a value nests too deeply");
   made->items = std::move(items);
-  return object(Type::dict, std::move(made));
+  return object(Type::dict, made);
 }
 
 Value Value::iterator(Values items) {
-  auto made = std::make_shared<Iterator>();
+  const auto made = make_object<Iterator>();
   made->depth = depth_over(items);
   made->items = std::move(items);
-  return object(Type::iterator, std::move(made));
+  return object(Type::iterator, made);
 }
 
-Value Value::object(Type type, std::shared_ptr<Object> object) {
+Value Value::object(Type type, const Ref<Object>& object) {
   Value made(type);
-  made.object_ = std::move(object);
+  made.object_ = object.get();
+  made.counted_ = true;
+  made.object_->retain();
   return made;
 }
 
+Int Value::as_int() const {
+  return counted_ ? as<Wide>().value : Int{small_};
+}
+
 double Value::as_double() const {
-  return type_ == Type::real ? real_ : static_cast<double>(integer_);
-}
-
-const std::string& Value::text() const {
-  return as<Text>().text;
-}
-
-bool Value::markup() const {
-  return type_ == Type::string && as<Text>().markup;
-}
-
-const Values& Value::items() const {
-  return as<Sequence>().items;
-}
-
-const Dict& Value::dict() const {
-  return as<Dict>();
+  return type_ == Type::real ? real_ : static_cast<double>(as_int());
 }
 
 Value Value::undefined_member(const Value& owner, const Value& key) {
-  Value made;
+  Value made(key);  // a text
+  made.type_ = Type::undefined;
   made.owner_ = owner.type();
-  made.object_ = key.object_;
   return made;
 }
 
@@ -140,17 +124,49 @@ std::string Value::undefined_message() const {
                                                       : type_name(owner) + " object";
     return "'" + name + "' has no attribute '" + text() + "'";
   }
-  if (object_ != nullptr) return text();
+  if (counted_) return text();
   return name_ != nullptr ? "'" + *name_ + "' is undefined" : "a value is undefined";
 }
 
 bool Value::same(const Value& other) const {
   if (type_ != other.type_) return false;
   if (type_ == Type::none) return true;
-  if (type_ == Type::boolean || type_ == Type::integer) return integer_ == other.integer_;
+  if (type_ == Type::boolean || type_ == Type::integer) return as_int() == other.as_int();
   if (type_ == Type::real) return real_ == other.real_;
   if (type_ == Type::string) return object_ == other.object_ || text() == other.text();
-  return object_ != nullptr && object_ == other.object_;
+  return counted_ && other.counted_ && object_ == other.object_;
+}
+
+Frozen::Frozen(Value value) : value_(std::move(value)) {
+  freeze(value_);
+}
+
+// Frozen objects are counted by nobody, so they may go in any order once none points to another.
+Frozen::~Frozen() {
+  const auto forget = [](Value& value) { value.counted_ = false; };
+  for (const auto& object : objects_) {
+    if (auto* sequence = dynamic_cast<Sequence*>(object.get()))
+      for (Value& item : sequence->items) forget(item);
+    if (auto* dict = dynamic_cast<Dict*>(object.get()))
+      for (auto& [key, item] : dict->items) {
+        forget(key);
+        forget(item);
+      }
+  }
+  forget(value_);
+}
+
+void Frozen::freeze(const Value& value) {
+  if (!value.counted_ || value.object_->frozen_) return;
+  value.object_->frozen_ = true;
+  objects_.emplace_back(value.object_);
+  if (value.is(Type::list) || value.is(Type::tuple))
+    for (const Value& item : value.items()) freeze(item);
+  if (!value.is(Type::dict)) return;
+  for (const auto& [key, item] : value.dict().items) {
+    freeze(key);
+    freeze(item);
+  }
 }
 
 const Value* Dict::find(const Value& key) const {
@@ -216,6 +232,8 @@ bool truthy(const Value& value) {
       return value.as_int() != 0;
     case Type::real:
       return value.as_double() != 0;
+    case Type::string:
+      return !value.text().empty();
     case Type::iterator:
     case Type::space:
     case Type::callable:

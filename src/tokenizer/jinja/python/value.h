@@ -1,11 +1,13 @@
 #pragma once
 // Values as Python has them, for chat templates: str() and repr(), truth, equality, order.
 // Values are immutable but for namespaces and iterators, so containers are shared, not copied.
-// Not thread-safe, except that constants of a parsed template may be read by many threads.
+// Not thread-safe, except for what is frozen: constants of a template, arguments of all renderings.
 // Failures inside an expression are exceptions of type Error; jinja/template.h turns them into a
 // Status, and nothing outside this folder sees them.
 
 #include <cstdint>
+#include <cstring>
+#include <ctime>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -22,6 +24,247 @@ struct Error {
 };
 [[noreturn]] void fail(std::string message);
 
+class Budget;
+enum class Type : uint8_t {
+  undefined,
+  none,
+  boolean,
+  integer,
+  real,
+  string,
+  list,
+  tuple,
+  dict,
+  view,       // dict.keys(), .values(), .items()
+  range,
+  iterator,   // what filters such as map and select give: its items are taken once
+  space,      // namespace(...)
+  callable,   // functions, macros, bound methods
+  loop,       // the special variable of a for statement
+};
+constexpr size_t kTypes = 15;
+
+class Value;
+using Values = std::vector<Value>;
+
+// What a value refers to. References are counted without atomics: a rendering is one thread's.
+// Objects that are frozen() are never counted, so that threads may share them.
+struct Object {
+  virtual ~Object() = default;
+  // Attributes of objects that are not plain data: loops, cyclers, macros.
+  virtual bool attribute(std::string_view name, Value* out) { return false; }
+  int depth = 0;  // nesting of containers
+
+ private:
+  template <typename T>
+  friend class Ref;
+  friend class Value;
+  friend class Frozen;
+  void retain() { uses_ += frozen_ ? 0 : 1; }
+  void release() {
+    if (!frozen_ && --uses_ == 0) delete this;
+  }
+  uint32_t uses_ = 0;
+  bool frozen_ = false;
+};
+
+// A counted reference to an object; may be empty.
+template <typename T>
+class Ref {
+ public:
+  Ref() = default;
+  explicit Ref(T* object) : object_(object) {
+    if (object_ != nullptr) object_->retain();
+  }
+  Ref(const Ref& other) : Ref(other.object_) {}
+  Ref(Ref&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+  template <typename Derived>
+  Ref(const Ref<Derived>& other) : Ref(other.get()) {}  // NOLINT(google-explicit-constructor)
+  Ref& operator=(Ref other) noexcept {
+    std::swap(object_, other.object_);
+    return *this;
+  }
+  ~Ref() {
+    if (object_ != nullptr) object_->release();
+  }
+  T* get() const { return object_; }
+  T* operator->() const { return object_; }
+  T& operator*() const { return *object_; }
+  bool operator==(std::nullptr_t) const { return object_ == nullptr; }
+  bool unshared() const { return object_ != nullptr && object_->uses_ == 1; }
+
+ private:
+  T* object_ = nullptr;
+};
+
+template <typename T>
+Ref<T> make_object() {
+  return Ref<T>(new T());
+}
+
+struct Text;
+struct Sequence;
+struct Dict;
+struct View;
+struct Range;
+struct Iterator;
+struct Space;
+
+class Value {
+ public:
+  Value() = default;  // undefined
+  // `why` is the message of the error that a use of the undefined value raises.
+  static Value undefined(std::string why);
+  static Value undefined_name(const std::string* name);  // outlives the value
+  static Value undefined_member(const Value& owner, const Value& key);
+  static Value none() { return Value(Type::none); }
+  static Value boolean(bool value) {
+    Value made(Type::boolean);
+    made.small_ = value ? 1 : 0;
+    return made;
+  }
+  static Value integer(Int value) {
+    const auto small = static_cast<int64_t>(value);
+    if (small != value) return wide_integer(value);
+    Value made(Type::integer);
+    made.small_ = small;
+    return made;
+  }
+  static Value real(double value) {
+    Value made(Type::real);
+    made.real_ = value;
+    return made;
+  }
+  static Value string(std::string text, bool markup = false);
+  static Value borrowed(const std::string* text);  // which outlives the value
+  static Value list(Values items);
+  static Value tuple(Values items);
+  static Value dict(std::vector<std::pair<Value, Value>> items);  // distinct keys
+  static Value iterator(Values items);
+  static Value object(Type type, const Ref<Object>& object);
+
+  Value(const Value& other) { copy(other); }
+  Value(Value&& other) noexcept { take(other); }
+  Value& operator=(const Value& other) {
+    if (this == &other) return *this;
+    Value copy(other);
+    return *this = std::move(copy);
+  }
+  Value& operator=(Value&& other) noexcept {
+    if (this == &other) return *this;
+    drop();
+    take(other);
+    return *this;
+  }
+  ~Value() { drop(); }
+
+  Type type() const { return type_; }
+  bool is(Type type) const { return type_ == type; }
+  bool is_plain_text() const;  // a text that is not markup
+  // As made by the default constructor: what a variable is that was never set.
+  bool is_unset() const { return type_ == Type::undefined && !counted_ && name_ == nullptr; }
+  bool is_number() const {
+    return type_ == Type::integer || type_ == Type::real || type_ == Type::boolean;
+  }
+  // The caller has checked the type.
+  bool as_bool() const { return small_ != 0; }
+  Int as_int() const;  // booleans too
+  double as_double() const;                // any number
+  const std::string& text() const;
+  bool markup() const;  // a text that escape or safe made
+  const Values& items() const;  // list, tuple
+  const Dict& dict() const;
+  template <typename T>
+  T& as() const {
+    return static_cast<T&>(*object_);
+  }
+  Object* shared() const { return counted_ ? object_ : nullptr; }
+  std::string undefined_message() const;
+  bool same(const Value& other) const;  // Python's `is`
+  int depth() const { return counted_ ? object_->depth : 0; }
+
+ private:
+  friend class Frozen;
+  explicit Value(Type type) : type_(type) {}
+  static Value wide_integer(Int value);
+  void copy(const Value& other) {
+    std::memcpy(static_cast<void*>(this), &other, sizeof(Value));
+    if (counted_) object_->retain();
+  }
+  void take(Value& other) {
+    std::memcpy(static_cast<void*>(this), &other, sizeof(Value));
+    other.counted_ = false;
+    other.type_ = other.owner_ = Type::undefined;
+    other.name_ = nullptr;
+  }
+  void drop() {
+    if (counted_) object_->release();
+  }
+
+  Type type_ = Type::undefined;
+  Type owner_ = Type::undefined;  // of an undefined member
+  bool counted_ = false;          // object_ is set
+  union {
+    const std::string* name_ = nullptr;  // of an undefined variable
+    int64_t small_;                      // an integer that fits, a boolean
+    double real_;
+    Object* object_;  // larger integers and everything else
+  };
+};
+
+// A value that threads may share and that lives as long as this: numbers, texts, lists, tuples and
+// dicts of such.
+class Frozen {
+ public:
+  Frozen() = default;
+  explicit Frozen(Value value);
+  Frozen(Frozen&&) = default;
+  Frozen& operator=(Frozen&&) = delete;
+  ~Frozen();
+  const Value& value() const { return value_; }
+
+ private:
+  void freeze(const Value& value);
+
+  std::vector<std::unique_ptr<Object>> objects_;
+  Value value_;
+};
+
+struct Wide : Object {  // an integer beyond 64 bits
+  Int value = 0;
+};
+
+struct Text : Object {
+  std::string own;
+  const std::string* text = &own;  // or one that outlives the value
+  bool markup = false;
+};
+struct Sequence : Object {
+  Values items;
+};
+struct Dict : Object {
+  std::vector<std::pair<Value, Value>> items;  // in order of insertion
+  const Value* find(const Value& key) const;  // the key must be hashable
+  const Value* find(std::string_view key) const;
+};
+struct View : Object {
+  enum class Kind { keys, values, items } kind = Kind::keys;
+  Ref<Dict> dict;
+};
+struct Range : Object {
+  Int start = 0, stop = 0, step = 1;
+  int64_t size() const;
+};
+struct Iterator : Object {
+  Values items;
+  size_t next = 0;
+};
+struct Space : Object {
+  std::vector<std::pair<std::string, Value>> items;
+  const Value* find(std::string_view name) const;
+  void set(const std::string& name, Value value);
+};
+
 // What a rendering may use; beyond it fails. One rendering on one thread.
 class Budget {
  public:
@@ -30,6 +273,11 @@ class Budget {
     if ((steps_ -= steps) < 0) fail("the template takes too many steps");
   }
   void charge_bytes(size_t bytes);  // of a text or list that is being made
+
+  std::time_t now = 0;  // what strftime_now tells; 0 = the clock
+  // Every namespace that was made. They may refer to one another in circles, so whoever owns the
+  // budget empties them in the end.
+  std::vector<Ref<Space>> spaces;
 
   // Counts nested calls while it lives, so that no recursion reaches the end of the stack.
   class Depth {
@@ -54,123 +302,21 @@ class Budget {
   int depth_ = 0;
 };
 
-enum class Type : uint8_t {
-  undefined,
-  none,
-  boolean,
-  integer,
-  real,
-  string,
-  list,
-  tuple,
-  dict,
-  view,       // dict.keys(), .values(), .items()
-  range,
-  iterator,   // what filters such as map and select give: its items are taken once
-  space,      // namespace(...)
-  callable,   // functions, macros, bound methods
-  loop,       // the special variable of a for statement
-};
-
-class Value;
-using Values = std::vector<Value>;
-
-struct Object {
-  virtual ~Object() = default;
-  // Attributes of objects that are no plain data: loops, cyclers, macros.
-  virtual bool attribute(std::string_view name, Value* out) { return false; }
-  int depth = 0;  // nesting of containers
-};
-struct Text;
-struct Sequence;
-struct Dict;
-struct View;
-struct Range;
-struct Iterator;
-struct Space;
-
-class Value {
- public:
-  Value() = default;  // undefined
-  // `why` is the message of the error that a use of the undefined value raises.
-  static Value undefined(std::string why);
-  static Value undefined_name(const std::string* name);  // outlives the value
-  static Value undefined_member(const Value& owner, const Value& key);
-  static Value none() { return Value(Type::none); }
-  static Value boolean(bool value);
-  static Value integer(Int value);
-  static Value real(double value);
-  static Value string(std::string text, bool markup = false);
-  static Value list(Values items);
-  static Value tuple(Values items);
-  static Value dict(std::vector<std::pair<Value, Value>> items);  // distinct keys
-  static Value iterator(Values items);
-  static Value object(Type type, std::shared_ptr<Object> object);
-
-  Type type() const { return type_; }
-  bool is(Type type) const { return type_ == type; }
-  bool is_number() const {
-    return type_ == Type::integer || type_ == Type::real || type_ == Type::boolean;
-  }
-  // The caller has checked the type.
-  bool as_bool() const { return integer_ != 0; }
-  Int as_int() const { return integer_; }  // booleans too
-  double as_double() const;                // any number
-  const std::string& text() const;
-  bool markup() const;  // a text that escape or safe made
-  const Values& items() const;  // list, tuple
-  const Dict& dict() const;
-  template <typename T>
-  T& as() const {
-    return static_cast<T&>(*object_);
-  }
-  const std::shared_ptr<Object>& shared() const { return object_; }
-  std::string undefined_message() const;
-  bool same(const Value& other) const;  // Python's `is`
-  int depth() const { return object_ == nullptr ? 0 : object_->depth; }
-
- private:
-  explicit Value(Type type) : type_(type) {}
-
-  Type type_ = Type::undefined;
-  Type owner_ = Type::undefined;  // of an undefined member
-  const std::string* name_ = nullptr;
-  union {
-    Int integer_ = 0;
-    double real_;
-  };
-  std::shared_ptr<Object> object_;
-};
-
-struct Text : Object {
-  std::string text;
-  bool markup = false;
-};
-struct Sequence : Object {
-  Values items;
-};
-struct Dict : Object {
-  std::vector<std::pair<Value, Value>> items;  // in order of insertion
-  const Value* find(const Value& key) const;  // the key must be hashable
-  const Value* find(std::string_view key) const;
-};
-struct View : Object {
-  enum class Kind { keys, values, items } kind = Kind::keys;
-  std::shared_ptr<Dict> dict;
-};
-struct Range : Object {
-  Int start = 0, stop = 0, step = 1;
-  int64_t size() const;
-};
-struct Iterator : Object {
-  Values items;
-  size_t next = 0;
-};
-struct Space : Object {
-  std::vector<std::pair<std::string, Value>> items;
-  const Value* find(std::string_view name) const;
-  void set(const std::string& name, Value value);
-};
+inline const std::string& Value::text() const {
+  return *as<Text>().text;
+}
+inline bool Value::markup() const {
+  return type_ == Type::string && as<Text>().markup;
+}
+inline bool Value::is_plain_text() const {
+  return type_ == Type::string && !as<Text>().markup;
+}
+inline const Values& Value::items() const {
+  return as<Sequence>().items;
+}
+inline const Dict& Value::dict() const {
+  return as<Dict>();
+}
 
 // A dict whose later values replace earlier ones with an equal key. Fails for keys without a hash.
 Value make_dict(Values keys, Values values, Budget& budget);
@@ -195,7 +341,23 @@ int depth_over(const Values& items);
 // len(); -1 if the type has none.
 int64_t length_of(const Value& value);
 // Everything that iter() gives; an iterator is used up. Fails for what is not iterable.
-std::shared_ptr<const Values> items_of(const Value& value, Budget& budget);
+class Items;
+Items items_of(const Value& value, Budget& budget);
 bool iterable(const Value& value);
+
+// Items that are shared with a list or tuple, or made for the caller.
+class Items {
+ public:
+  explicit Items(const Value& sequence)
+      : owner_(&sequence.as<Sequence>()), shared_(&sequence.as<Sequence>().items) {}
+  explicit Items(Values made) : made_(std::move(made)) {}
+  const Values& operator*() const { return shared_ != nullptr ? *shared_ : made_; }
+  const Values* operator->() const { return &**this; }
+
+ private:
+  Ref<Sequence> owner_;
+  const Values* shared_ = nullptr;
+  Values made_;
+};
 
 }  // namespace longshot::tokenizer::jinja
