@@ -24,19 +24,19 @@ Fields::Fields(Json object, std::string prefix)
   object_ = Json::object();
 }
 
-const Json* Fields::find(const std::string& key) {
+const Json* Fields::look(const std::string& key) {
   read_.insert(key);
   const auto it = object_.find(key);
   return it == object_.end() || it->is_null() ? nullptr : &*it;
 }
 
 std::optional<Json> Fields::any(const std::string& key) {
-  const Json* value = find(key);
+  const Json* value = look(key);
   return value == nullptr ? std::nullopt : std::optional<Json>(*value);
 }
 
 bool Fields::boolean(const std::string& key, bool fallback) {
-  const Json* value = find(key);
+  const Json* value = look(key);
   if (value == nullptr) return fallback;
   if (value->is_boolean()) return value->get<bool>();
   wrong_type(key, "true or false");
@@ -44,7 +44,7 @@ bool Fields::boolean(const std::string& key, bool fallback) {
 }
 
 double Fields::number(const std::string& key, double fallback) {
-  const Json* value = find(key);
+  const Json* value = look(key);
   if (value == nullptr) return fallback;
   if (const auto number = number_of(*value)) return *number;
   wrong_type(key, "a number");
@@ -52,7 +52,7 @@ double Fields::number(const std::string& key, double fallback) {
 }
 
 std::optional<int64_t> Fields::integer(const std::string& key, int64_t least, int64_t most) {
-  const Json* value = find(key);
+  const Json* value = look(key);
   if (value == nullptr) return std::nullopt;
   const bool too_large =
       value->is_number_unsigned() &&
@@ -69,7 +69,7 @@ std::optional<int64_t> Fields::integer(const std::string& key, int64_t least, in
 }
 
 std::optional<std::string> Fields::string(const std::string& key) {
-  const Json* value = find(key);
+  const Json* value = look(key);
   if (value == nullptr) return std::nullopt;
   if (value->is_string()) return value->get<std::string>();
   wrong_type(key, "a string");
@@ -77,7 +77,7 @@ std::optional<std::string> Fields::string(const std::string& key) {
 }
 
 std::vector<std::string> Fields::strings(const std::string& key) {
-  const Json* value = find(key);
+  const Json* value = look(key);
   if (value == nullptr) return {};
   if (value->is_string()) return {value->get<std::string>()};
   const bool list = value->is_array() && std::all_of(value->begin(), value->end(),
@@ -88,7 +88,7 @@ std::vector<std::string> Fields::strings(const std::string& key) {
 }
 
 std::optional<std::vector<data::TokenId>> Fields::tokens(const std::string& key) {
-  const Json* value = find(key);
+  const Json* value = look(key);
   if (value == nullptr) return std::nullopt;
   auto ids = token_list(*value);
   if (!ids) wrong_type(key, "a list of token ids");
@@ -100,7 +100,7 @@ void Fields::ignore(const std::vector<std::string>& keys) {
 }
 
 void Fields::only(const std::string& key, const std::vector<Json>& neutral) {
-  const Json* value = find(key);
+  const Json* value = look(key);
   if (value == nullptr || std::find(neutral.begin(), neutral.end(), *value) != neutral.end())
     return;
   fail(key, "is not supported", 400, "unsupported_parameter");
@@ -111,6 +111,7 @@ void Fields::finish() {
     if (!read_.contains(key) && !value.is_null())
       fail(key, "is not a known parameter", 400, "unknown_parameter");
   }
+  object_ = Json::object();
 }
 
 void Fields::wrong_type(const std::string& key, const std::string& expected) {
