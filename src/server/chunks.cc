@@ -33,11 +33,11 @@ bool Chunks::take_size(const std::string& bytes, size_t& at) {
   return !wrong_;
 }
 
-Chunks::State Chunks::take(std::string& bytes, std::string& body) {
+Chunks::State Chunks::take(std::string& bytes, ByteBuffer& body) {
   size_t at = 0;
   while (!last_ && !wrong_) {
     const size_t count = static_cast<size_t>(std::min<uint64_t>(left_, bytes.size() - at));
-    body.append(bytes, at, count);
+    body.append(std::string_view(bytes).substr(at, count));
     at += count;
     left_ -= count;
     if (left_ > 0 || !take_size(bytes, at)) break;

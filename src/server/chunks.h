@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "server/byte_buffer.h"
+
 namespace longshot::server {
 
 class Chunks {
@@ -12,7 +14,7 @@ class Chunks {
 
   // Moves what is usable from the begin of `bytes` to the end of `body`. After `complete`, `bytes`
   // is what follows the body. Trailers are not supported, nor size lines above 1 KiB.
-  State take(std::string& bytes, std::string& body);
+  State take(std::string& bytes, ByteBuffer& body);
 
  private:
   // Of the line at the begin of the bytes; false if it is not whole or wrong.

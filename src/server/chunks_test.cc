@@ -10,15 +10,16 @@ using State = Chunks::State;
 // Fed in pieces of `step` bytes.
 State feed(const std::string& text, size_t step, std::string& body, std::string& rest) {
   Chunks chunks;
-  body.clear();
+  ByteBuffer buffer;
   rest.clear();
   State state = State::more;
   size_t at = 0;
   for (; at < text.size() && state == State::more; at += step) {
     rest += text.substr(at, step);
-    state = chunks.take(rest, body);
+    state = chunks.take(rest, buffer);
   }
   if (at < text.size()) rest += text.substr(at);
+  body = buffer.view();
   return state;
 }
 

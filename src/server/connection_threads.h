@@ -11,10 +11,11 @@
 
 namespace longshot::server {
 
-// Thread-safe. shutdown() must be called before destruction.
+// Thread-safe. `nice` is added to the threads' priority. shutdown() must be called before destruction.
 class ConnectionThreads {
  public:
-  ConnectionThreads(size_t most, size_t most_waiting) : most_(most), most_waiting_(most_waiting) {}
+  ConnectionThreads(size_t most, size_t most_waiting, int nice = 0)
+      : most_(most), most_waiting_(most_waiting), nice_(nice) {}
 
   // Never waits. False: too many tasks wait, or no thread can be started.
   bool enqueue(std::function<void()> task);
@@ -24,6 +25,7 @@ class ConnectionThreads {
   void work();
 
   const size_t most_, most_waiting_;
+  const int nice_;
   std::mutex mutex_;
   std::condition_variable filled_;
   std::deque<std::function<void()>> tasks_;

@@ -2,12 +2,29 @@
 
 #include <algorithm>
 #include <limits>
+#include <semaphore>
 
 namespace longshot::server {
 
+namespace {
+
+constexpr size_t kLargeBody = 256 << 10;
+
+// Large bodies become several times as large when parsed, and keep a processor busy: two at a time.
+Result<Json> parse_body(const std::string& body) {
+  static std::counting_semaphore<2> places(2);
+  const bool large = body.size() > kLargeBody;
+  if (large) places.acquire();
+  auto json = parse_json(body, "the request's body", {.max_depth = kMaxInputJsonDepth});
+  if (large) places.release();
+  return json;
+}
+
+}  // namespace
+
 Fields::Fields(const std::string& body) {
   if (body.find_first_not_of(" \t\r\n") == std::string::npos) return;
-  auto json = parse_json(body, "the request's body", {.max_depth = kMaxInputJsonDepth});
+  auto json = parse_body(body);
   if (!json.ok()) {
     fail("", json.status().message());
   } else if (!json->is_object()) {

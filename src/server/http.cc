@@ -55,8 +55,11 @@ std::string listen_advice(int error) {
 }
 
 Call make_call(const ReceivedRequest& received, const httplib::Request& parsed) {
-  Call call{
-      received.head.method, received.head.path, received.body, {}, Connection(received.socket)};
+  Call call{received.head.method,
+            received.head.path,
+            std::string(received.body.view()),
+            {},
+            Connection(received.socket)};
   for (const auto& [name, value] : parsed.params) call.query[name] = value;
   return call;
 }
@@ -207,19 +210,21 @@ class HttpServer::Impl {
     if (!reply.stream) return response.set_content(reply.body, reply.content_type);
     account->status = kGoneStatus;  // until the last piece is written
     response.set_header("Cache-Control", "no-cache");
-    response.set_chunked_content_provider(
-        reply.content_type,
-        [account, stream = std::move(reply.stream)](size_t, httplib::DataSink& sink) {
-          std::string piece;
-          const bool more = stream(piece);
-          if (!piece.empty() && !sink.write(piece.data(), piece.size())) return false;
-          if (!more && piece.empty()) return false;  // the client is gone
-          if (!more) {
-            account->status = 200;
-            sink.done();
-          }
-          return true;
-        });
+    const auto piece_by_piece = [account, stream = std::move(reply.stream)](
+                                    size_t, httplib::DataSink& sink) {
+      std::string piece;
+      const bool more = stream(piece);
+      if (!piece.empty() && !sink.write(piece.data(), piece.size())) return false;
+      if (!more && piece.empty()) return false;  // the client is gone
+      if (!more) {
+        account->status = 200;
+        sink.done();
+      }
+      return true;
+    };
+    if (parsed.version == "HTTP/1.0")  // knows no chunks: the connection's end is the stream's
+      return response.set_content_provider(reply.content_type, piece_by_piece);
+    response.set_chunked_content_provider(reply.content_type, piece_by_piece);
   }
 
   const HttpOptions options_;

@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <limits>
@@ -12,8 +13,9 @@
 namespace longshot::server {
 namespace {
 
-constexpr int kBacklog = 1024;  // the library's 5 would make a burst of clients wait a second
-constexpr int kProbes = 8;      // threads for requests without a body, such as /health
+constexpr int kBacklog = 1024;   // the library's 5 would make a burst of clients wait a second
+constexpr int kProbes = 8;       // threads for requests without a body, such as /health
+constexpr int kWorkersNice = 5;  // large requests must not keep /health from a processor
 constexpr double kPatience = 30;
 constexpr time_t kKeepAliveSeconds = 60;  // what clients are told; less than the reception's
 
@@ -42,13 +44,19 @@ size_t waiting_requests() {
   return static_cast<size_t>(std::clamp<int64_t>(open_files() / 8, 16, 512));
 }
 
+// An eighth of the machine's, at least 512 MiB.
+size_t memory_for_bodies() {
+  const auto pages = static_cast<size_t>(std::max(0L, sysconf(_SC_PHYS_PAGES)));
+  return std::max<size_t>(pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) / 8, 512 << 20);
+}
+
 }  // namespace
 
 Listener::Listener(int threads, Handlers handlers)
     : handlers_(std::move(handlers)),
-      workers_(static_cast<size_t>(threads), waiting_requests()),
+      workers_(static_cast<size_t>(threads), waiting_requests(), kWorkersNice),
       probes_(kProbes, waiting_requests()),
-      reception_({.max_connections = waiting_connections()},
+      reception_({.max_answered = memory_for_bodies(), .max_connections = waiting_connections()},
                  {.wants_body =
                       [this](const RequestHead& head) {
                         return head.method == "POST" && !handlers_.refuses(head);

@@ -252,8 +252,11 @@ std::optional<ApiError> Reception::take_head(int socket, Guest& guest) {
 
 std::optional<ApiError> Reception::take_body(Guest& guest, bool& complete) {
   if (!guest.head->chunked) {
-    complete = guest.bytes.size() >= guest.head->length;
     if (guest.head->length > options_.max_body) return too_large(options_.max_body);
+    const size_t count = std::min(guest.head->length - guest.body.size(), guest.bytes.size());
+    guest.body.append(std::string_view(guest.bytes).substr(0, count));
+    guest.bytes.erase(0, count);
+    complete = guest.body.size() == guest.head->length;
     return std::nullopt;
   }
   const Chunks::State state = guest.chunks.take(guest.bytes, guest.body);
@@ -267,18 +270,12 @@ void Reception::hand_over(int socket, bool body_read) {
   Guest& guest = guests_.at(socket);
   ReceivedRequest request{.socket = socket, .body_read = body_read};
   request.head = std::move(*guest.head);
-  if (body_read && !request.head.chunked) {
-    request.rest = guest.bytes.substr(request.head.length);
-    guest.bytes.resize(request.head.length);
-    request.body = std::move(guest.bytes);
-  } else {
-    request.rest = std::move(guest.bytes);
-    request.body = std::move(guest.body);
-  }
+  request.body = std::move(guest.body);
+  request.rest = std::move(guest.bytes);
   const size_t size = request.body.size();
   bytes_answered_ += size;
   release(socket);  // first: the thread that answers may give it back at once
-  if (callbacks_.ready(request)) return;
+  if (bytes_answered_ <= options_.max_answered && callbacks_.ready(request)) return;
   forget_body(size);
   turn_away(socket);
 }
@@ -292,17 +289,17 @@ void Reception::turn_away(int socket) {
 
 // Bodies that arrive are limited together, at the cost of the largest.
 void Reception::count_body(Guest& guest) {
-  bytes_held_ -= guest.held;
-  guest.held = guest.bytes.size() + guest.body.size();
-  bytes_held_ += guest.held;
+  bytes_arriving_ -= guest.held;
+  guest.held = guest.body.size();
+  bytes_arriving_ += guest.held;
 }
 
 void Reception::refuse_largest() {
-  while (bytes_held_ > 0 && bytes_held_ + bytes_answered_ > options_.max_bytes) {
+  while (bytes_arriving_ > options_.max_arriving) {
     const auto largest = std::max_element(
         guests_.begin(), guests_.end(),
         [](const auto& a, const auto& b) { return a.second.held < b.second.held; });
-    refuse(largest->first, {503, "too many large requests are being answered; try again later",
+    refuse(largest->first, {503, "too many large requests arrive at once; try again later",
                             "server_error", "", "unavailable"});
   }
 }
@@ -314,7 +311,7 @@ void Reception::refuse(int socket, const ApiError& error) {
                                    error.status, reason(error.status), body.size(), body));
   shutdown(socket, SHUT_WR);
   Guest& guest = guests_.at(socket);
-  bytes_held_ -= guest.held;
+  bytes_arriving_ -= guest.held;
   guest = {.since = now(), .leaving = true};
   callbacks_.refused(error.status);
 }
@@ -322,7 +319,7 @@ void Reception::refuse(int socket, const ApiError& error) {
 void Reception::release(int socket) {
   epoll_ctl(epoll_, EPOLL_CTL_DEL, socket, nullptr);
   const auto guest = guests_.find(socket);
-  bytes_held_ -= guest->second.held;
+  bytes_arriving_ -= guest->second.held;
   guests_.erase(guest);
 }
 

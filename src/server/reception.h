@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/byte_buffer.h"
 #include "server/chunks.h"
 #include "server/request_head.h"
 
@@ -27,7 +28,8 @@ struct ReceptionOptions {
   double linger_seconds = 10;  // for a client to read an answer and close
   size_t max_head = 64 << 10;  // bytes
   size_t max_body = 64 << 20;
-  size_t max_bytes = 256 << 20;  // of all bodies together, those being answered included
+  size_t max_arriving = 256 << 20;  // of all bodies that are not complete
+  size_t max_answered = 1 << 30;    // of all bodies of requests that are being answered
   // Connections that wait. One more closes the one that has waited longest.
   size_t max_connections = 4096;
 };
@@ -35,7 +37,7 @@ struct ReceptionOptions {
 struct ReceivedRequest {
   int socket = -1;
   RequestHead head = {};
-  std::string body = {};
+  ByteBuffer body = {};
   std::string rest = {};  // read from the socket after the body
   bool body_read = true;  // false: it follows in the connection, or may
 };
@@ -74,8 +76,8 @@ class Reception {
     bool leaving = false;
     std::optional<RequestHead> head = {};  // while the body arrives
     Chunks chunks = {};
-    std::string body = {};  // of chunks
-    size_t held = 0;        // bytes of the body that bytes_held_ counts
+    ByteBuffer body = {};
+    size_t held = 0;  // bytes of the body that bytes_arriving_ counts
   };
 
   void work();
@@ -101,7 +103,7 @@ class Reception {
   const ReceptionOptions options_;
   const Callbacks callbacks_;
   std::unordered_map<int, Guest> guests_;  // by socket; of the thread
-  size_t bytes_held_ = 0;                  // of the guests' bodies
+  size_t bytes_arriving_ = 0;              // of the guests' bodies
   std::atomic<size_t> bytes_answered_{0};  // of bodies handed over
   int epoll_ = -1, wake_ = -1, door_ = -1;
   std::mutex mutex_;

@@ -113,10 +113,12 @@ std::optional<ApiError> read_framing(RequestHead& head) {
 }
 
 std::string library_text(std::string_view request_line, const RequestHead& head) {
+  const bool closes = request_line.ends_with("1.0");
   std::string text = std::string(request_line) + "\r\nContent-Length: 0\r\n";
   for (const auto& [name, value] : head.headers) {
     if (name == "content-length" || name == "transfer-encoding" || name == "content-type" ||
-        name == "expect" || name == "range" || name == "if-range")
+        name == "expect" || name == "range" || name == "if-range" ||
+        (closes && name == "connection"))
       continue;
     text += name + ": " + value + "\r\n";
   }

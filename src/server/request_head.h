@@ -20,8 +20,9 @@ struct RequestHead {
   uint64_t length = 0;  // bytes of the body, if it is not chunked
   bool chunked = false;
   bool expects_continue = false;
-  // The head for the HTTP library, which reads no body: without the headers on bodies, and without
-  // Range, which would let a client multiply an answer.
+  // The head for the HTTP library, which reads no body: without the headers on bodies, without
+  // Range, which would let a client multiply an answer, and with HTTP/1.0 without Connection, as
+  // such connections end with the answer.
   std::string text;
 
   // The value, or nothing if the header is missing.
