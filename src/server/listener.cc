@@ -37,7 +37,7 @@ int64_t open_files() {
 }
 
 size_t waiting_connections() {
-  return static_cast<size_t>(std::clamp<int64_t>(open_files() / 2, 16, 4096));
+  return static_cast<size_t>(std::clamp<int64_t>(open_files() / 4, 16, 4096));
 }
 
 size_t waiting_requests() {
@@ -50,19 +50,18 @@ size_t memory_for_bodies() {
   return std::max<size_t>(pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) / 8, 512 << 20);
 }
 
+ReceptionOptions reception_options() {
+  return {.max_answered = memory_for_bodies(), .max_connections = waiting_connections()};
+}
+
 }  // namespace
 
 Listener::Listener(int threads, Handlers handlers)
     : handlers_(std::move(handlers)),
       workers_(static_cast<size_t>(threads), waiting_requests(), kWorkersNice),
       probes_(kProbes, waiting_requests()),
-      reception_({.max_answered = memory_for_bodies(), .max_connections = waiting_connections()},
-                 {.wants_body =
-                      [this](const RequestHead& head) {
-                        return head.method == "POST" && !handlers_.refuses(head);
-                      },
-                  .ready = [this](ReceivedRequest& request) { return take(request); },
-                  .refused = [this](int status) { handlers_.failed(nullptr, status); }}) {
+      bodies_(reception_options(), callbacks()),
+      reception_(reception_options(), callbacks(), &bodies_) {
   library_.set_tcp_nodelay(true);
   library_.set_keep_alive_timeout(kKeepAliveSeconds);
   library_.set_keep_alive_max_count(std::numeric_limits<int>::max());
@@ -87,6 +86,7 @@ Listener::~Listener() {
   stopping_ = true;
   library_.end_streams();
   reception_.stop();
+  bodies_.stop();
   probes_.shutdown();
   workers_.shutdown();
 }
@@ -97,8 +97,18 @@ int Listener::start(const std::string& host, int port) {
   if (any ? bound < 0 : !library_.bind_to_port(host, port)) return -1;
   const int socket = library_.listening_socket();
   ::listen(socket, kBacklog);
-  reception_.listen(socket);
+  bodies_.start();
+  reception_.start(socket);
   return bound;
+}
+
+Reception::Callbacks Listener::callbacks() {
+  return {.wants_body =
+              [this](const RequestHead& head) {
+                return head.method == "POST" && !handlers_.refuses(head);
+              },
+          .ready = [this](ReceivedRequest& request) { return take(request); },
+          .refused = [this](int status) { handlers_.failed(nullptr, status); }};
 }
 
 // Requests without a body have threads of their own, whose answers are small: they never wait for

@@ -43,6 +43,7 @@ class Listener {
     void end_streams() { svr_sock_ = INVALID_SOCKET; }
   };
 
+  Reception::Callbacks callbacks();
   bool take(ReceivedRequest& request);
   void answer(const ReceivedRequest& request, double patience);
 
@@ -50,7 +51,7 @@ class Listener {
   const Handlers handlers_;
   std::atomic<bool> stopping_{false};
   ConnectionThreads workers_, probes_;
-  Reception reception_;
+  Reception bodies_, reception_;
 };
 
 }  // namespace longshot::server

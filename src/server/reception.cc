@@ -68,19 +68,22 @@ ApiError too_large(size_t limit) {
 
 }  // namespace
 
-Reception::Reception(const ReceptionOptions& options, Callbacks callbacks)
+Reception::Reception(const ReceptionOptions& options, Callbacks callbacks, Reception* bodies)
     : options_(options),
       callbacks_(std::move(callbacks)),
+      bodies_(bodies),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
   LS_CHECK(epoll_ >= 0 && wake_ >= 0 && watch(epoll_, wake_) == 0,
            "no file descriptors are left to serve with");
 }
 
-void Reception::listen(int socket) {
-  door_ = socket;
-  fcntl(door_, F_SETFL, fcntl(door_, F_GETFL) | O_NONBLOCK);
-  LS_CHECK(watch(epoll_, door_) == 0, "the listening socket cannot be watched");
+void Reception::start(int door) {
+  door_ = door;
+  if (door_ >= 0) {
+    fcntl(door_, F_SETFL, fcntl(door_, F_GETFL) | O_NONBLOCK);
+    LS_CHECK(watch(epoll_, door_) == 0, "the listening socket cannot be watched");
+  }
   thread_ = std::thread([this] { work(); });
 }
 
@@ -105,6 +108,7 @@ void Reception::add(int socket, std::string rest) {
 }
 
 void Reception::close_later(int socket) {
+  if (bodies_ != nullptr) return bodies_->close_later(socket);
   shutdown(socket, SHUT_WR);
   push(socket, {.since = now(), .leaving = true});
 }
@@ -223,6 +227,11 @@ void Reception::look_at(int socket) {
   const auto problem = take_body(guest, complete);
   if (problem) return refuse(socket, *problem);
   if (complete) return hand_over(socket, true);
+  if (bodies_ != nullptr) {
+    Guest moved = std::move(guest);
+    release(socket);
+    return bodies_->push(socket, std::move(moved));
+  }
   count_body(guest);
   refuse_largest();
 }
@@ -273,16 +282,15 @@ void Reception::hand_over(int socket, bool body_read) {
   request.body = std::move(guest.body);
   request.rest = std::move(guest.bytes);
   const size_t size = request.body.size();
-  bytes_answered_ += size;
+  bytes_answered() += size;
   release(socket);  // first: the thread that answers may give it back at once
-  if (bytes_answered_ <= options_.max_answered && callbacks_.ready(request)) return;
+  if (bytes_answered() <= options_.max_answered && callbacks_.ready(request)) return;
   forget_body(size);
   turn_away(socket);
 }
 
 void Reception::turn_away(int socket) {
-  guests_[socket].since = now();
-  if (watch(epoll_, socket) != 0) return remove(socket);
+  guests_[socket] = {};
   refuse(socket, {503, "too many requests are waiting; try again later", "server_error", "",
                   "unavailable"});
 }
@@ -309,10 +317,8 @@ void Reception::refuse(int socket, const ApiError& error) {
   send_at_once(socket, fmt::format("HTTP/1.1 {} {}\r\nContent-Type: application/json\r\n"
                                    "Content-Length: {}\r\nConnection: close\r\n\r\n{}",
                                    error.status, reason(error.status), body.size(), body));
-  shutdown(socket, SHUT_WR);
-  Guest& guest = guests_.at(socket);
-  bytes_arriving_ -= guest.held;
-  guest = {.since = now(), .leaving = true};
+  release(socket);
+  close_later(socket);
   callbacks_.refused(error.status);
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 // Where connections are accepted and wait: for their next request, or to be closed. One thread
 // watches all of them and reads heads and bodies, so that clients which are slow, idle or hostile
-// hold none of the threads that answer requests.
+// hold none of the threads that answer requests. A second reception can take over those whose
+// bodies take time, so that the first is quick whatever they send.
 
 #include <atomic>
 #include <cstdint>
@@ -55,10 +56,12 @@ class Reception {
     std::function<void(int status)> refused;
   };
 
-  Reception(const ReceptionOptions& options, Callbacks callbacks);
-  ~Reception();             // closes what waits
-  void listen(int socket);  // accepts on it from now on; owns it
-  void stop();              // no connection is accepted and no request taken any more
+  // `bodies` gets connections whose body was not there with the head, and those that are to be
+  // closed; without it they stay. It must live longer.
+  Reception(const ReceptionOptions& options, Callbacks callbacks, Reception* bodies = nullptr);
+  ~Reception();               // closes what waits
+  void start(int door = -1);  // a listening socket, which it owns: accepts on it from now on
+  void stop();                // no connection is accepted and no request taken any more
 
   // Waits for the next request. `rest` was read from the socket before.
   void add(int socket, std::string rest = "");
@@ -66,7 +69,7 @@ class Reception {
   // Closing at once could take away an answer that the client has not read.
   void close_later(int socket);
   // To be called when a request has been answered.
-  void forget_body(size_t bytes) { bytes_answered_ -= bytes; }
+  void forget_body(size_t bytes) { bytes_answered() -= bytes; }
 
  private:
   struct Guest {
@@ -99,9 +102,13 @@ class Reception {
   void refuse_largest();
   void push(int socket, Guest guest);
   void wake() const;
+  std::atomic<size_t>& bytes_answered() {
+    return bodies_ != nullptr ? bodies_->bytes_answered_ : bytes_answered_;
+  }
 
   const ReceptionOptions options_;
   const Callbacks callbacks_;
+  Reception* const bodies_;
   std::unordered_map<int, Guest> guests_;  // by socket; of the thread
   size_t bytes_arriving_ = 0;              // of the guests' bodies
   std::atomic<size_t> bytes_answered_{0};  // of bodies handed over

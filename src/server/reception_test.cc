@@ -56,10 +56,7 @@ class Client {
 class Desk {
  public:
   explicit Desk(const ReceptionOptions& options = {})
-      : reception_(options,
-                   {.wants_body = [](const RequestHead& head) { return head.method == "POST"; },
-                    .ready = [this](ReceivedRequest& request) { return take(request); },
-                    .refused = [this](int status) { refused_ = status; }}) {
+      : bodies_(options, callbacks()), reception_(options, callbacks(), &bodies_) {
     const int door = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -69,10 +66,12 @@ class Desk {
     socklen_t size = sizeof(address);
     getsockname(door, reinterpret_cast<sockaddr*>(&address), &size);
     port = ntohs(address.sin_port);
-    reception_.listen(door);
+    bodies_.start();
+    reception_.start(door);
   }
   ~Desk() {
     reception_.stop();
+    bodies_.stop();
     for (const ReceivedRequest& request : requests_) close(request.socket);
   }
 
@@ -97,6 +96,12 @@ class Desk {
   std::atomic<int> refused_{0};
 
  private:
+  Reception::Callbacks callbacks() {
+    return {.wants_body = [](const RequestHead& head) { return head.method == "POST"; },
+            .ready = [this](ReceivedRequest& request) { return take(request); },
+            .refused = [this](int status) { refused_ = status; }};
+  }
+
   bool take(ReceivedRequest& request) {
     if (full_) return false;
     std::lock_guard lock(mutex_);
@@ -109,7 +114,7 @@ class Desk {
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::vector<ReceivedRequest> requests_;
-  Reception reception_;
+  Reception bodies_, reception_;
 };
 
 const std::string kGet = "GET / HTTP/1.1\r\n\r\n";
