@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <deque>
 #include <limits>
+#include <unordered_map>
 
 #include "base/fs.h"
 
@@ -53,10 +54,9 @@ class Builder : public nlohmann::json_sax<J> {
   bool end_object() override { return close(); }
   bool end_array() override { return close(); }
   bool key(std::string& name) override {
-    J& object = *open_.back();
-    if (rules_.unique_keys && object.contains(name))
-      return fail("has the key '" + name + "' twice");
-    member_ = &object[name];
+    bool is_new = true;
+    member_ = &member(*open_.back(), name, is_new);
+    if (rules_.unique_keys && !is_new) return fail("has the key '" + name + "' twice");
     return true;
   }
 
@@ -96,17 +96,35 @@ class Builder : public nlohmann::json_sax<J> {
     return put(exact_number<J>(literal));
   }
 
+  // Ordered objects look for a key at one member after the other, which in a large object would
+  // take time with the square of its size.
+  J& member(J& object, const std::string& name, bool& is_new) {
+    auto& members = object.template get_ref<typename J::object_t&>();
+    if constexpr (std::is_same_v<J, Json>) {
+      const auto [at, inserted] = members.emplace(name, nullptr);
+      is_new = inserted;
+      return at->second;
+    } else {
+      const auto [at, inserted] = places_.back().emplace(name, members.size());
+      is_new = inserted;
+      if (inserted) members.J::object_t::Container::emplace_back(name, nullptr);
+      return (members.begin() + static_cast<std::ptrdiff_t>(at->second))->second;
+    }
+  }
+
   bool open(J container) {
     if (open_.size() >= static_cast<size_t>(rules_.max_depth))
       return fail("nests deeper than " + std::to_string(rules_.max_depth) + " levels");
     J* at = place();
     *at = std::move(container);
     open_.push_back(at);
+    if constexpr (!std::is_same_v<J, Json>) places_.emplace_back();
     return true;
   }
 
   bool close() {
     open_.pop_back();
+    if constexpr (!std::is_same_v<J, Json>) places_.pop_back();
     return true;
   }
 
@@ -118,6 +136,7 @@ class Builder : public nlohmann::json_sax<J> {
   const JsonRules rules_;
   std::deque<std::string> literals_;
   J root_;
+  std::vector<std::unordered_map<std::string, size_t>> places_;  // of members, if J is ordered
   std::vector<J*> open_;  // a container does not grow while one of its members is open
   J* member_ = nullptr;
   size_t position_ = 0;

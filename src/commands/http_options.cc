@@ -1,5 +1,7 @@
 #include "commands/http_options.h"
 
+#include <malloc.h>
+
 namespace longshot::commands {
 
 void add_http_options(CLI::App& command, server::HttpOptions& http, double& grace) {
@@ -15,6 +17,13 @@ void add_http_options(CLI::App& command, server::HttpOptions& http, double& grac
       .add_option("--grace", grace, "seconds that requests in flight get after Ctrl-C or SIGTERM")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+}
+
+// Without these limits glibc keeps what the threads' arenas and its growing threshold for large
+// blocks have once taken: three times as much under bench/hostile_load.
+void return_memory_early() {
+  mallopt(M_ARENA_MAX, 4);
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
 }
 
 }  // namespace longshot::commands

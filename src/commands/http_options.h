@@ -10,4 +10,7 @@ namespace longshot::commands {
 // --host, --port, --api-key and --grace (seconds). What they stand for now is their default.
 void add_http_options(CLI::App& command, server::HttpOptions& http, double& grace);
 
+// To be called when a service starts: lets large requests give their memory back to the system.
+void return_memory_early();
+
 }  // namespace longshot::commands

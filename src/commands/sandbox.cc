@@ -37,6 +37,7 @@ bool drain(server::HttpServer& http, double grace) {
 }
 
 Status run(Options& options) {
+  return_memory_early();
   options.pool.warm_python = !options.cold_python;
   LS_ASSIGN_OR_RETURN(const auto sandbox, sandbox::Sandbox::create(options.pool));
   warn_of_weaker_isolation(sandbox->pool().isolation());

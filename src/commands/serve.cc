@@ -79,6 +79,7 @@ Status check_limits(const rollout::RunnerLimits& limits) {
 }
 
 Result<bool> serve(Options& options) {
+  return_memory_early();
   LS_ASSIGN_OR_RETURN(model::ModelFiles files, load_for_inference(options.inference));
   const rollout::RunnerLimits limits = limits_of(options, files.config);
   LS_RETURN_IF_ERROR(check_limits(limits));

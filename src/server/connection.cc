@@ -1,15 +1,14 @@
 #include "server/connection.h"
 
-#include <errno.h>
-#include <sys/socket.h>
+#include <poll.h>
 
 namespace longshot::server {
 
+// Not by reading: bytes of a next request may lie before the end of the connection.
 bool Connection::gone() const {
   if (fd_ < 0) return false;
-  char byte;
-  const ssize_t got = recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  return got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+  pollfd entry{fd_, POLLRDHUP, 0};
+  return poll(&entry, 1, 0) > 0;
 }
 
 }  // namespace longshot::server

@@ -1,14 +1,26 @@
 #include "server/connection_threads.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <system_error>
 #include <utility>
 
 namespace longshot::server {
 
-void ConnectionThreads::enqueue(std::function<void()> task) {
+bool ConnectionThreads::enqueue(std::function<void()> task) {
   std::lock_guard lock(mutex_);
+  if (tasks_.size() >= idle_ + most_waiting_) return false;
+  if (idle_ <= tasks_.size() && threads_.size() < most_) {
+    try {
+      threads_.emplace_back([this] { work(); });
+    } catch (const std::system_error&) {  // the limit of threads: those that are there do it
+      if (threads_.empty()) return false;
+    }
+  }
   tasks_.push_back(std::move(task));
-  if (idle_ < tasks_.size() && threads_.size() < most_) threads_.emplace_back([this] { work(); });
   filled_.notify_one();
+  return true;
 }
 
 void ConnectionThreads::shutdown() {
@@ -21,6 +33,7 @@ void ConnectionThreads::shutdown() {
 }
 
 void ConnectionThreads::work() {
+  if (nice_ > 0) setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), nice_);
   std::unique_lock lock(mutex_);
   while (true) {
     ++idle_;

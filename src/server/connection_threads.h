@@ -1,8 +1,6 @@
 #pragma once
-// A thread for each connection that is being served: they wait much and compute little. Threads are started when no
-// idle one is left, up to a limit, beyond which connections wait.
-
-#include <httplib.h>
+// Threads that answer requests: they wait much and compute little. One is started when no idle one
+// is left, up to a limit, beyond which requests wait.
 
 #include <condition_variable>
 #include <deque>
@@ -13,18 +11,21 @@
 
 namespace longshot::server {
 
-// Thread-safe.
-class ConnectionThreads : public httplib::TaskQueue {
+// Thread-safe. `nice` is added to the threads' priority. shutdown() must be called before destruction.
+class ConnectionThreads {
  public:
-  explicit ConnectionThreads(size_t most) : most_(most) {}
+  ConnectionThreads(size_t most, size_t most_waiting, int nice = 0)
+      : most_(most), most_waiting_(most_waiting), nice_(nice) {}
 
-  void enqueue(std::function<void()> task) override;
-  void shutdown() override;  // after what is queued
+  // Never waits. False: too many tasks wait, or no thread can be started.
+  bool enqueue(std::function<void()> task);
+  void shutdown();  // after what is queued
 
  private:
   void work();
 
-  const size_t most_;
+  const size_t most_, most_waiting_;
+  const int nice_;
   std::mutex mutex_;
   std::condition_variable filled_;
   std::deque<std::function<void()>> tasks_;

@@ -2,12 +2,29 @@
 
 #include <algorithm>
 #include <limits>
+#include <semaphore>
 
 namespace longshot::server {
 
+namespace {
+
+constexpr size_t kLargeBody = 256 << 10;
+
+// Large bodies become several times as large when parsed, and keep a processor busy: two at a time.
+Result<Json> parse_body(const std::string& body) {
+  static std::counting_semaphore<2> places(2);
+  const bool large = body.size() > kLargeBody;
+  if (large) places.acquire();
+  auto json = parse_json(body, "the request's body", {.max_depth = kMaxInputJsonDepth});
+  if (large) places.release();
+  return json;
+}
+
+}  // namespace
+
 Fields::Fields(const std::string& body) {
   if (body.find_first_not_of(" \t\r\n") == std::string::npos) return;
-  auto json = parse_json(body, "the request's body", {.max_depth = kMaxInputJsonDepth});
+  auto json = parse_body(body);
   if (!json.ok()) {
     fail("", json.status().message());
   } else if (!json->is_object()) {
@@ -24,19 +41,19 @@ Fields::Fields(Json object, std::string prefix)
   object_ = Json::object();
 }
 
-const Json* Fields::find(const std::string& key) {
+const Json* Fields::look(const std::string& key) {
   read_.insert(key);
   const auto it = object_.find(key);
   return it == object_.end() || it->is_null() ? nullptr : &*it;
 }
 
 std::optional<Json> Fields::any(const std::string& key) {
-  const Json* value = find(key);
+  const Json* value = look(key);
   return value == nullptr ? std::nullopt : std::optional<Json>(*value);
 }
 
 bool Fields::boolean(const std::string& key, bool fallback) {
-  const Json* value = find(key);
+  const Json* value = look(key);
   if (value == nullptr) return fallback;
   if (value->is_boolean()) return value->get<bool>();
   wrong_type(key, "true or false");
@@ -44,7 +61,7 @@ bool Fields::boolean(const std::string& key, bool fallback) {
 }
 
 double Fields::number(const std::string& key, double fallback) {
-  const Json* value = find(key);
+  const Json* value = look(key);
   if (value == nullptr) return fallback;
   if (const auto number = number_of(*value)) return *number;
   wrong_type(key, "a number");
@@ -52,7 +69,7 @@ double Fields::number(const std::string& key, double fallback) {
 }
 
 std::optional<int64_t> Fields::integer(const std::string& key, int64_t least, int64_t most) {
-  const Json* value = find(key);
+  const Json* value = look(key);
   if (value == nullptr) return std::nullopt;
   const bool too_large =
       value->is_number_unsigned() &&
@@ -69,7 +86,7 @@ std::optional<int64_t> Fields::integer(const std::string& key, int64_t least, in
 }
 
 std::optional<std::string> Fields::string(const std::string& key) {
-  const Json* value = find(key);
+  const Json* value = look(key);
   if (value == nullptr) return std::nullopt;
   if (value->is_string()) return value->get<std::string>();
   wrong_type(key, "a string");
@@ -77,7 +94,7 @@ std::optional<std::string> Fields::string(const std::string& key) {
 }
 
 std::vector<std::string> Fields::strings(const std::string& key) {
-  const Json* value = find(key);
+  const Json* value = look(key);
   if (value == nullptr) return {};
   if (value->is_string()) return {value->get<std::string>()};
   const bool list = value->is_array() && std::all_of(value->begin(), value->end(),
@@ -88,7 +105,7 @@ std::vector<std::string> Fields::strings(const std::string& key) {
 }
 
 std::optional<std::vector<data::TokenId>> Fields::tokens(const std::string& key) {
-  const Json* value = find(key);
+  const Json* value = look(key);
   if (value == nullptr) return std::nullopt;
   auto ids = token_list(*value);
   if (!ids) wrong_type(key, "a list of token ids");
@@ -100,7 +117,7 @@ void Fields::ignore(const std::vector<std::string>& keys) {
 }
 
 void Fields::only(const std::string& key, const std::vector<Json>& neutral) {
-  const Json* value = find(key);
+  const Json* value = look(key);
   if (value == nullptr || std::find(neutral.begin(), neutral.end(), *value) != neutral.end())
     return;
   fail(key, "is not supported", 400, "unsupported_parameter");
@@ -111,6 +128,7 @@ void Fields::finish() {
     if (!read_.contains(key) && !value.is_null())
       fail(key, "is not a known parameter", 400, "unknown_parameter");
   }
+  object_ = Json::object();
 }
 
 void Fields::wrong_type(const std::string& key, const std::string& expected) {

@@ -22,6 +22,8 @@ class Fields {
   Fields(Json object, std::string prefix);
 
   // The values; a missing or null key gives the fallback. Each also marks its key as read.
+  // A pointer is valid until finish().
+  const Json* look(const std::string& key);
   std::optional<Json> any(const std::string& key);
   bool boolean(const std::string& key, bool fallback);
   double number(const std::string& key, double fallback);
@@ -34,7 +36,8 @@ class Fields {
   void ignore(const std::vector<std::string>& keys);
   // A key that only has an effect which is not offered: anything but null and `neutral` is an error.
   void only(const std::string& key, const std::vector<Json>& neutral);
-  // To be called last: every key must have been read, but those that are null.
+  // To be called last: every key must have been read, except for those that are null. Frees the
+  // object, which may be large, before the answer is generated.
   void finish();
 
   void fail(const std::string& param, const std::string& message, int status = 400,
@@ -44,7 +47,6 @@ class Fields {
   const ApiError& error() const { return *error_; }
 
  private:
-  const Json* find(const std::string& key);
   void wrong_type(const std::string& key, const std::string& expected);
 
   Json object_ = Json::object();

@@ -13,30 +13,37 @@ namespace {
 
 constexpr int kDefaultNewTokens = 128;  // SGLang's
 
+TokenIds encode_one(Fields& fields, const std::string& text, const Context& context) {
+  check_text_size(fields, "text", text.size(), context);
+  if (!fields.ok()) return {};
+  auto encoded = prompts::encode_raw_prompt(context.tokenizer, text, "text");
+  if (encoded.ok()) return std::move(*encoded);
+  fields.fail(ApiError{.message = encoded.status().message(), .param = "text"});
+  return {};
+}
+
 // `input_ids`: one list of ids or a list of such lists; else `text`, likewise.
 std::vector<TokenIds> read_inputs(Fields& fields, const Context& context, bool& many) {
-  const Json ids = fields.any("input_ids").value_or(Json());
-  const Json text = fields.any("text").value_or(Json());
-  if (ids.is_null() == text.is_null()) {
+  const Json* ids = fields.look("input_ids");
+  const Json* text = fields.look("text");
+  if ((ids == nullptr) == (text == nullptr)) {
     fields.fail("input_ids", "or 'text' must be given, and not both");
     return {};
   }
-  const Json& input = ids.is_null() ? text : ids;
+  const Json& input = ids == nullptr ? *text : *ids;
   many = input.is_array() && !input.empty() && (input[0].is_array() || input[0].is_string());
-  const Json list = many ? input : Json::array({input});
+  const size_t count = many ? input.size() : 1;
+  check_prompt_count(fields, count, context);
   std::vector<TokenIds> out;
-  for (const Json& one : list) {
-    if (const auto tokens = token_list(one); tokens && !ids.is_null()) {
-      out.push_back(*tokens);
-    } else if (one.is_string() && ids.is_null()) {
-      auto encoded = prompts::encode_raw_prompt(context.tokenizer, one.get<std::string>(), "text");
-      if (!encoded.ok())
-        fields.fail(ApiError{.message = encoded.status().message(), .param = "text"});
-      out.push_back(encoded.ok() ? std::move(*encoded) : TokenIds{});
+  for (size_t i = 0; i < count && fields.ok(); ++i) {
+    const Json& one = many ? input[i] : input;
+    if (auto tokens = token_list(one); tokens && ids != nullptr) {
+      out.push_back(std::move(*tokens));
+    } else if (one.is_string() && ids == nullptr) {
+      out.push_back(encode_one(fields, one.get<std::string>(), context));
     } else {
-      fields.fail(ids.is_null() ? "text" : "input_ids",
+      fields.fail(ids == nullptr ? "text" : "input_ids",
                   "must be one prompt or a list of prompts of the same kind");
-      return {};
     }
   }
   return out;

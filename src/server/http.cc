@@ -2,110 +2,23 @@
 
 #include <fmt/core.h>
 #include <httplib.h>
-#include <netdb.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <exception>
 #include <optional>
-#include <thread>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "server/connection_threads.h"
 #include "server/errors.h"
-#include "server/reception.h"
-#include "server/request_stream.h"
+#include "server/listener.h"
 
 namespace longshot::server {
 namespace {
 
 constexpr size_t kMaxBody = 64 << 20;
-constexpr int kBacklog = 1024;  // the library's 5 would make a burst of clients wait a second
 constexpr int kGoneStatus = 499;
-constexpr int kProbes = 8;  // threads for requests without a body, such as /health
-
-// The connection whose request this thread answers.
-struct Current {
-  int socket = -1;
-  bool close = false;  // after the answer: the rest of the request was not read
-};
-thread_local Current current;
-
-// Accepts on the library's thread and answers requests with its parser. Connections wait in the
-// reception, and have a thread from a request's head to the end of its answer only. Requests
-// without a body have threads of their own: bodies that arrive slowly cannot hold those.
-class Listener : public httplib::Server {
- public:
-  explicit Listener(int connections)
-      : workers_(static_cast<size_t>(connections)),
-        probes_(kProbes),
-        reception_({.max_connections = waiting_room(connections)},
-                   [this](int socket, std::string head) {
-                     auto& threads = has_body(head) ? workers_ : probes_;
-                     threads.enqueue(
-                         [this, socket, bytes = std::move(head)] { answer(socket, bytes); });
-                   }) {
-    new_task_queue = [] { return new AtOnce; };
-  }
-  // After stop(): answers what was begun.
-  void finish() {
-    stopping_ = true;
-    reception_.stop();
-    probes_.shutdown();
-    workers_.shutdown();
-  }
-  void widen_backlog() { ::listen(svr_sock_, kBacklog); }
-
- private:
-  struct AtOnce : httplib::TaskQueue {
-    void enqueue(std::function<void()> task) override { task(); }
-    void shutdown() override {}
-  };
-
-  // How many connections may wait, as the limit of open files allows; it is raised if it can be.
-  static size_t waiting_room(int connections) {
-    rlimit files{};
-    getrlimit(RLIMIT_NOFILE, &files);
-    files.rlim_cur = std::min<rlim_t>(files.rlim_max, 65536);
-    setrlimit(RLIMIT_NOFILE, &files);
-    getrlimit(RLIMIT_NOFILE, &files);
-    const auto spare = static_cast<int64_t>(files.rlim_cur) - 2 * connections - 64;
-    return static_cast<size_t>(std::clamp<int64_t>(spare, 16, 4096));
-  }
-
-  static bool has_body(std::string_view head) {
-    return !head.starts_with("GET ") && !head.starts_with("HEAD ");
-  }
-
-  bool process_and_close_socket(socket_t socket) override {
-    reception_.add(socket);
-    return true;
-  }
-
-  void answer(int socket, const std::string& bytes) {
-    RequestStream stream(socket, bytes);
-    current = {socket, false};
-    bool closed = false;
-    const bool answered = process_request(stream, stopping_, closed, nullptr);
-    const bool keep = answered && !closed && !current.close && !stopping_;
-    current = {};
-    if (keep) {
-      reception_.add(socket, stream.rest());
-    } else {
-      reception_.close_later(socket);
-    }
-  }
-
-  std::atomic<bool> stopping_{false};
-  ConnectionThreads workers_, probes_;
-  Reception reception_;
-};
 
 // A path for the log: no control characters, not endless.
 std::string printable(const std::string& text) {
@@ -141,11 +54,18 @@ std::string listen_advice(int error) {
   return std::strerror(error) + std::string(advice);
 }
 
-Call make_call(const httplib::Request& request) {
-  Call call{request.method, request.path, request.body, {}, {}};
-  for (const auto& [name, value] : request.params) call.query[name] = value;
-  call.connection = Connection(current.socket);
+Call make_call(const ReceivedRequest& received, const httplib::Request& parsed) {
+  Call call{received.head.method,
+            received.head.path,
+            std::string(received.body.view()),
+            {},
+            Connection(received.socket)};
+  for (const auto& [name, value] : parsed.params) call.query[name] = value;
   return call;
+}
+
+bool begins_with(const std::string& text, const std::string& word) {  // in either case
+  return strncasecmp(text.c_str(), word.c_str(), word.size()) == 0;
 }
 
 }  // namespace
@@ -156,74 +76,19 @@ class HttpServer::Impl {
       : options_(options),
         routes_(std::move(routes)),
         metrics_(metrics),
-        server_(options.connections) {
-    server_.set_tcp_nodelay(true);
-    server_.set_socket_options(
-        [](socket_t socket) {  // not the library's SO_REUSEPORT: a port is one server's
-          const int on = 1;
-          setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-        });
-    server_.set_payload_max_length(kMaxBody);
-    // Both are asked when the head is there and the body has not been read.
-    server_.set_expect_100_continue_handler([this](const httplib::Request& request,
-                                                   httplib::Response& response) {
-      const auto refused = refuse(request);
-      if (!refused) return 100;
-      current.close = true;
-      serve(request, response);
-      return refused->status;
-    });
-    server_.set_pre_routing_handler([this](const httplib::Request& request,
-                                           httplib::Response& response) {
-      const bool refused = refuse(request).has_value();
-      const bool body =
-          request.has_header("Content-Length") || request.has_header("Transfer-Encoding");
-      current.close = body && (refused || request.method != "POST");  // it will not be read
-      if (!refused) return httplib::Server::HandlerResponse::Unhandled;
-      if (current.close) response.set_header("Connection", "close");
-      serve(request, response);
-      return httplib::Server::HandlerResponse::Handled;
-    });
-    const auto handler = [this](const httplib::Request& request, httplib::Response& response) {
-      serve(request, response);
-    };
-    server_.Get(".*", handler);
-    server_.Post(".*", handler);
-    server_.set_error_handler([this](const httplib::Request& request, httplib::Response& response) {
-      if (!response.body.empty()) return;  // one of ours
-      metrics_.count_request("other", response.status);
-      current.close = true;  // what follows in the connection may be the rest of what was wrong
-      if (options_.access_log)
-        log::info("{} {} {} {}", printable(request.method), printable(request.path),
-                  response.status, request.remote_addr);
-      response.set_content(error_json({response.status, status_message(response.status),
-                                       "invalid_request_error", "", ""}),
-                           "application/json");
-    });
-  }
-
-  ~Impl() {
-    server_.stop();
-    if (thread_.joinable()) thread_.join();
-    server_.finish();
-  }
+        listener_(options.connections,
+                  {.refuses = [this](const RequestHead& head) { return refuse(head).has_value(); },
+                   .answer = [this](const auto& received, const auto& parsed,
+                                    auto& response) { serve(received, parsed, response); },
+                   .failed = [this](const httplib::Request* request,
+                                    int status) { return failed(request, status); }}) {}
 
   Status start() {
-    port_ = options_.port;
     errno = 0;
-    if (options_.port == 0) {
-      port_ = server_.bind_to_any_port(options_.host);
-    } else if (!server_.bind_to_port(options_.host, options_.port)) {
-      port_ = -1;
-    }
-    if (port_ < 0) {
-      return invalid_argument(fmt::format("cannot listen on {}:{}: {}", options_.host,
-                                          options_.port, listen_advice(errno)));
-    }
-    server_.widen_backlog();
-    thread_ = std::thread([this] { server_.listen_after_bind(); });
-    while (!server_.is_running()) std::this_thread::yield();
-    return ok_status();
+    port_ = listener_.start(options_.host, options_.port);
+    if (port_ >= 0) return ok_status();
+    return invalid_argument(fmt::format("cannot listen on {}:{}: {}", options_.host, options_.port,
+                                        listen_advice(errno)));
   }
 
   int port() const { return port_; }
@@ -233,10 +98,10 @@ class HttpServer::Impl {
  private:
   // From the request to the last byte of its answer.
   struct Account {
-    Account(Impl& owner, const httplib::Request& request)
+    Account(Impl& owner, const RequestHead& head, std::string address)
         : impl(owner),
-          what(printable(request.method) + " " + printable(request.path)),
-          client(request.remote_addr) {
+          what(printable(head.method) + " " + printable(head.path)),
+          client(std::move(address)) {
       ++impl.in_flight_;
     }
     ~Account() {
@@ -265,99 +130,110 @@ class HttpServer::Impl {
     return nullptr;
   }
 
-  const Route* find(const httplib::Request& request, bool& other_method) const {
-    return find(request.method == "HEAD" ? "GET" : request.method, request.path, other_method);
+  const Route* find(const RequestHead& head, bool& other_method) const {
+    return find(head.method == "HEAD" ? "GET" : head.method, head.path, other_method);
   }
 
   // What the head alone is refused for.
-  std::optional<ApiError> refuse(const httplib::Request& request) const {
+  std::optional<ApiError> refuse(const RequestHead& head) const {
     bool other_method = false;
-    const Route* found = find(request, other_method);
+    const Route* found = find(head, other_method);
     if (found == nullptr) {
       return ApiError{other_method ? 405 : 404,
-                      fmt::format("{} {}: {}", printable(request.method), printable(request.path),
+                      fmt::format("{} {}: {}", printable(head.method), printable(head.path),
                                   other_method ? "wrong method" : "no such route"),
                       "invalid_request_error", "", ""};
     }
-    if (!authorized(request, *found)) {
+    if (!authorized(head, *found)) {
       return ApiError{401, "a valid API key is needed: Authorization: Bearer KEY",
                       "authentication_error", "", "invalid_api_key"};
     }
     if (refusing_)
       return ApiError{503, "the server is shutting down", "server_error", "", "unavailable"};
-    return found->method == "POST" ? refuse_body(request) : std::nullopt;
+    return found->method == "POST" ? refuse_body(head) : std::nullopt;
   }
 
   // A browser sends what any page asks it to, but names the page or, in plain forms, a type that is
-  // not JSON. Who knows the API key is no such page.
-  std::optional<ApiError> refuse_body(const httplib::Request& request) const {
-    const std::string type = request.get_header_value("Content-Type");
-    const std::string site = request.get_header_value("Sec-Fetch-Site");
-    const bool page = request.has_header("Origin") || site == "cross-site" || site == "same-site";
+  // not JSON. A client that knows the API key is not such a page.
+  std::optional<ApiError> refuse_body(const RequestHead& head) const {
+    const std::string type = head.header("content-type").value_or("");
+    const std::string site = head.header("sec-fetch-site").value_or("");
+    const bool page = head.header("origin") || site == "cross-site" || site == "same-site";
     if (page && options_.api_key.empty()) {
       return ApiError{403, "requests from web pages are refused where no --api-key is set",
                       "permission_error", "", "origin_not_allowed"};
     }
-    if (type.starts_with("text/") || type.starts_with("multipart/"))
+    if (begins_with(type, "text/") || begins_with(type, "multipart/"))
       return ApiError{415, "the body must be JSON: Content-Type: application/json",
                       "invalid_request_error", "", "unsupported_media_type"};
-    if (request.has_header("Content-Encoding"))
+    if (head.header("content-encoding"))
       return ApiError{415, "compressed bodies are not supported", "invalid_request_error", "",
                       "unsupported_media_type"};
-    if (request.get_header_value<uint64_t>("Content-Length") > kMaxBody)
+    if (head.length > kMaxBody)
       return ApiError{413, status_message(413), "invalid_request_error", "", ""};
     return std::nullopt;
   }
 
-  Reply route(const httplib::Request& request, Account& account) {
+  Reply route(const ReceivedRequest& received, const httplib::Request& parsed, Account& account) {
     bool other_method = false;
-    const Route* found = find(request, other_method);
+    const Route* found = find(received.head, other_method);
     if (found != nullptr) account.route = found->path;
-    if (const auto refused = refuse(request)) return error_reply(*refused);
+    if (const auto refused = refuse(received.head)) return error_reply(*refused);
     try {
-      return found->handler(make_call(request));
+      return found->handler(make_call(received, parsed));
     } catch (const std::exception& error) {  // out of memory
       return error_reply({500, error.what(), "server_error", "", "internal_error"});
     }
   }
 
-  bool authorized(const httplib::Request& request, const Route& route) const {
+  bool authorized(const RequestHead& head, const Route& route) const {
     return options_.api_key.empty() || route.path == "/health" ||
-           equal_secrets(request.get_header_value("Authorization"), "Bearer " + options_.api_key);
+           equal_secrets(head.header("authorization").value_or(""), "Bearer " + options_.api_key);
   }
 
-  void serve(const httplib::Request& request, httplib::Response& response) {
-    const auto account = std::make_shared<Account>(*this, request);
-    Reply reply = route(request, *account);
+  // Of a request that the HTTP library or the reception refuses: the answer's body.
+  std::string failed(const httplib::Request* request, int status) {
+    metrics_.count_request("other", status);
+    if (request != nullptr && options_.access_log)
+      log::info("{} {} {} {}", printable(request->method), printable(request->path), status,
+                request->remote_addr);
+    return error_json({status, status_message(status), "invalid_request_error", "", ""});
+  }
+
+  void serve(const ReceivedRequest& received, const httplib::Request& parsed,
+             httplib::Response& response) {
+    const auto account = std::make_shared<Account>(*this, received.head, parsed.remote_addr);
+    Reply reply = route(received, parsed, *account);
     account->status = reply.status;
     account->note = reply.note;
     response.status = reply.status;
     if (!reply.stream) return response.set_content(reply.body, reply.content_type);
     account->status = kGoneStatus;  // until the last piece is written
     response.set_header("Cache-Control", "no-cache");
-    response.set_chunked_content_provider(
-        reply.content_type,
-        [account, stream = std::move(reply.stream)](size_t, httplib::DataSink& sink) {
-          std::string piece;
-          const bool more = stream(piece);
-          if (!piece.empty() && !sink.write(piece.data(), piece.size())) return false;
-          if (!more && piece.empty()) return false;  // the client is gone
-          if (!more) {
-            account->status = 200;
-            sink.done();
-          }
-          return true;
-        });
+    const auto piece_by_piece = [account, stream = std::move(reply.stream)](
+                                    size_t, httplib::DataSink& sink) {
+      std::string piece;
+      const bool more = stream(piece);
+      if (!piece.empty() && !sink.write(piece.data(), piece.size())) return false;
+      if (!more && piece.empty()) return false;  // the client is gone
+      if (!more) {
+        account->status = 200;
+        sink.done();
+      }
+      return true;
+    };
+    if (parsed.version == "HTTP/1.0")  // knows no chunks: the connection's end is the stream's
+      return response.set_content_provider(reply.content_type, piece_by_piece);
+    response.set_chunked_content_provider(reply.content_type, piece_by_piece);
   }
 
   const HttpOptions options_;
   const std::vector<Route> routes_;
   ServerMetrics& metrics_;
-  Listener server_;
   int port_ = -1;
   std::atomic<bool> refusing_{false};
   std::atomic<int> in_flight_{0};
-  std::thread thread_;
+  Listener listener_;  // last: its threads use the members above
 };
 
 HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -155,6 +155,7 @@ class Stream {
     Offsets offsets;
     std::vector<rollout::Choice> tokens;  // not sent yet
     std::vector<int64_t> begins;          // theirs
+    int64_t sent = 0;                     // characters; a stop string is not among them
     bool first = true;
   };
 
@@ -173,6 +174,8 @@ class Stream {
 
   std::string send(int choice, const std::string& text, const std::string& finish_reason) {
     ChoiceState& state = choices_[choice];
+    state.sent += characters(text);
+    for (int64_t& begin : state.begins) begin = std::min(begin, state.sent);
     const Part part{.index = choice,
                     .first = state.first,
                     .text = text,

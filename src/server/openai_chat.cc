@@ -9,7 +9,8 @@
 namespace longshot::server {
 namespace {
 
-tokenizer::ChatMessage read_message(Fields& fields, const OrderedJson& json, const std::string& where) {
+tokenizer::ChatMessage read_message(Fields& fields, const OrderedJson& json,
+                                    const std::string& where) {
   OrderedJson given = json;
   if (given.is_object() && given.contains("role") && given["role"] == "developer")
     given["role"] = "system";  // OpenAI's newer name for it
@@ -23,10 +24,9 @@ tokenizer::ChatMessage read_message(Fields& fields, const OrderedJson& json, con
 }
 
 // A value of the request with its keys in their order, which templates write into prompts.
-OrderedJson ordered(const std::string& body, const std::string& key, const Json& value) {
-  OrderedJson whole = OrderedJson::parse(body, nullptr, false);
-  if (!whole.is_object() || !whole.contains(key)) return OrderedJson(value);
-  return std::move(whole[key]);
+OrderedJson ordered(const std::string& body, const std::string& key) {
+  auto whole = parse_ordered_json(body, "the request's body", {.max_depth = kMaxInputJsonDepth});
+  return whole.ok() ? std::move((*whole)[key]) : OrderedJson();
 }
 
 // What the request gives to the chat template: tools (unless tool_choice is none), documents, and
@@ -35,16 +35,17 @@ std::string read_arguments(Fields& fields, const std::string& body) {
   OrderedJson arguments = OrderedJson::object();
   const bool no_tools = fields.any("tool_choice").value_or(Json()) == "none";
   for (const char* key : {"tools", "documents"}) {
-    const auto list = fields.any(key);
-    if (!list) continue;
+    const Json* list = fields.look(key);
+    if (list == nullptr) continue;
     if (!list->is_array()) fields.fail(key, "must be a list");
     if (!list->empty() && !(no_tools && std::string_view(key) == "tools"))
-      arguments[key] = ordered(body, key, *list);
+      arguments[key] = ordered(body, key);
   }
-  const auto more = fields.any("chat_template_kwargs");
-  if (more && !more->is_object()) fields.fail("chat_template_kwargs", "must be an object");
-  if (more && more->is_object()) {
-    const OrderedJson members = ordered(body, "chat_template_kwargs", *more);
+  const Json* more = fields.look("chat_template_kwargs");
+  if (more != nullptr && !more->is_object())
+    fields.fail("chat_template_kwargs", "must be an object");
+  if (more != nullptr && more->is_object()) {
+    const OrderedJson members = ordered(body, "chat_template_kwargs");
     for (const auto& item : members.items()) arguments[item.key()] = item.value();
   }
   return arguments.empty() ? std::string() : dump_json(arguments);
@@ -98,13 +99,13 @@ class ChatFormat : public Format {
 }  // namespace
 
 tokenizer::Chat read_messages(Fields& fields, const std::string& body) {
-  const auto list = fields.any("messages");
+  const Json* list = fields.look("messages");
   tokenizer::Chat messages;
-  if (!list || !list->is_array() || list->empty()) {
+  if (list == nullptr || !list->is_array() || list->empty()) {
     fields.fail("messages", "must be a list of at least one message");
     return messages;
   }
-  const OrderedJson chat = ordered(body, "messages", *list);
+  const OrderedJson chat = ordered(body, "messages");
   for (size_t i = 0; i < chat.size(); ++i)
     messages.push_back(read_message(fields, chat[i], fmt::format("messages[{}]", i)));
   return messages;
@@ -121,6 +122,9 @@ tokenizer::ChatOptions read_chat_options(Fields& fields, const std::string& body
 
 OpenAiParams parse_chat(Fields& fields, const Context& context, const std::string& body) {
   OpenAiParams params = read_openai(fields, context);
+  // In JSON a byte of a text has at most six.
+  check_text_size(fields, "messages", body.size() / 6, context);
+  if (!fields.ok()) return params;
   tokenizer::Chat messages = read_messages(fields, body);
   const tokenizer::ChatOptions options = read_chat_options(fields, body);
   params.logprobs = fields.boolean("logprobs", false);

@@ -47,6 +47,8 @@ class CompletionFormat : public Format {
 };
 
 TokenIds encode_prompt(Fields& fields, const std::string& text, const Context& context) {
+  check_text_size(fields, "prompt", text.size(), context);
+  if (!fields.ok()) return {};
   auto tokens = prompts::encode_raw_prompt(context.tokenizer, text, "prompt");
   if (tokens.ok()) return std::move(*tokens);
   fields.fail(ApiError{.message = tokens.status().message(), .param = "prompt"});
@@ -55,20 +57,20 @@ TokenIds encode_prompt(Fields& fields, const std::string& text, const Context& c
 
 // One prompt, or a list of them; each is a text or a list of token ids.
 std::vector<TokenIds> read_prompts(Fields& fields, const Context& context) {
-  const Json prompt = fields.any("prompt").value_or(Json());
+  const Json* given = fields.look("prompt");
+  const Json none, &prompt = given == nullptr ? none : *given;
   if (prompt.is_string()) return {encode_prompt(fields, prompt.get<std::string>(), context)};
-  if (const auto ids = token_list(prompt); ids && !ids->empty()) return {*ids};
+  if (auto ids = token_list(prompt); ids && !ids->empty()) return {std::move(*ids)};
+  if (prompt.is_array()) check_prompt_count(fields, prompt.size(), context);
   std::vector<TokenIds> out;
-  if (prompt.is_array()) {
-    for (const Json& one : prompt) {
-      if (const auto ids = token_list(one)) {
-        out.push_back(*ids);
-      } else if (one.is_string()) {
-        out.push_back(encode_prompt(fields, one.get<std::string>(), context));
-      } else {
-        out.clear();
-        break;
-      }
+  for (size_t i = 0; prompt.is_array() && i < prompt.size() && fields.ok(); ++i) {
+    if (auto ids = token_list(prompt[i])) {
+      out.push_back(std::move(*ids));
+    } else if (prompt[i].is_string()) {
+      out.push_back(encode_prompt(fields, prompt[i].get<std::string>(), context));
+    } else {
+      out.clear();
+      break;
     }
   }
   if (out.empty()) {

@@ -10,6 +10,9 @@ namespace longshot::server {
 namespace {
 
 constexpr int64_t kMaxInt = std::numeric_limits<int>::max();
+constexpr size_t kMostBytesOfToken = 512;
+// Every sample has a copy of them, and every token is compared with them.
+constexpr size_t kMostStops = 128, kMostStopBytes = 1024, kMostStopTokens = 1024;
 
 uint64_t random_seed() {
   thread_local std::random_device device;
@@ -48,8 +51,14 @@ GenerateParams read_sampling(Fields& fields, const Context& context) {
   sampling.stop_strings = fields.strings("stop");
   for (const std::string& stop : sampling.stop_strings) {
     if (stop.empty()) fields.fail("stop", "must not hold an empty string");
+    if (stop.size() > kMostStopBytes)
+      fields.fail("stop", fmt::format("must not hold a string above {} bytes", kMostStopBytes));
   }
+  if (sampling.stop_strings.size() > kMostStops)
+    fields.fail("stop", fmt::format("may hold at most {} strings", kMostStops));
   sampling.stop_tokens = fields.tokens("stop_token_ids").value_or(TokenIds{});
+  if (sampling.stop_tokens.size() > kMostStopTokens)
+    fields.fail("stop_token_ids", fmt::format("may hold at most {} ids", kMostStopTokens));
   if (!fields.boolean("ignore_eos", false)) {
     const auto& ends = context.config.eos_token_ids;
     sampling.stop_tokens.insert(sampling.stop_tokens.end(), ends.begin(), ends.end());
@@ -100,6 +109,24 @@ void set_lengths(Fields& fields, std::optional<int64_t> max_tokens, int fallback
         .code = "context_length_exceeded"});
   }
   params.sampling.max_response_length = static_cast<int>(wanted);
+}
+
+void check_text_size(Fields& fields, const std::string& param, size_t bytes,
+                     const Context& context) {
+  const int64_t room = context.worker.limits().max_sequence;
+  if (bytes / kMostBytesOfToken <= static_cast<size_t>(room)) return;
+  fields.fail(ApiError{.message = fmt::format("this server's context is {} tokens; a text of {} "
+                                              "bytes does not fit",
+                                              room, bytes),
+                       .param = param,
+                       .code = "context_length_exceeded"});
+}
+
+void check_prompt_count(Fields& fields, size_t prompts, const Context& context) {
+  const auto limit = static_cast<size_t>(context.worker.max_samples());
+  if (prompts <= limit) return;
+  fields.fail(error_of(exhausted(
+      fmt::format("{} prompts are more than this server takes at once, {}", prompts, limit))));
 }
 
 void check_model(Fields& fields, const Context& context) {

@@ -40,6 +40,11 @@ OpenAiParams read_openai(Fields& fields, const Context& context);
 // prompt and response fit the context.
 void set_lengths(Fields& fields, std::optional<int64_t> max_tokens, int fallback,
                  const Context& context, GenerateParams& params);
+// Before a text is tokenized, which takes time: whether it can fit the context at all.
+void check_text_size(Fields& fields, const std::string& param, size_t bytes,
+                     const Context& context);
+// Before a list of prompts is read: whether the server can have as many samples at once.
+void check_prompt_count(Fields& fields, size_t prompts, const Context& context);
 // The name the request must ask for.
 void check_model(Fields& fields, const Context& context);
 

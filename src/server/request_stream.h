@@ -1,42 +1,40 @@
 #pragma once
-// One request's bytes, from a connection to the HTTP library and back, with limits on how slow a
-// client may be.
+// A request's head on its way into the HTTP library, and the answer's bytes on their way out.
 
 #include <httplib.h>
 
+#include <cstdint>
 #include <string>
 
 #include "base/clock.h"
 
 namespace longshot::server {
 
-// The socket is borrowed and non-blocking. Used by one thread.
+// The socket is borrowed and does not block. Used by one thread.
 class RequestStream : public httplib::Stream {
  public:
-  // `bytes` were read from the socket before.
-  RequestStream(int socket, std::string bytes) : socket_(socket), bytes_(std::move(bytes)) {}
+  // `patience`: seconds that all writes together may wait for the client, and one more for each
+  // 16 KiB. 0: no write waits.
+  RequestStream(int socket, std::string head, double patience)
+      : socket_(socket), head_(std::move(head)), patience_(patience) {}
 
-  bool is_readable() const override;
-  bool is_writable() const override;
-  // A body may take 20 seconds, and one more for each 256 KiB that arrived; later reads fail. So do
-  // those beyond 65 MiB: the library limits bodies that name their length, but not chunked ones.
-  ssize_t read(char* to, size_t size) override;
-  // All bytes, or an error if the client takes none of them for 30 seconds.
+  bool is_readable() const override { return taken_ < head_.size(); }
+  bool is_writable() const override { return true; }  // write() waits
+  ssize_t read(char* to, size_t size) override;       // an error at the end of the head
   ssize_t write(const char* from, size_t size) override;
   void get_remote_ip_and_port(std::string& ip, int& port) const override;
   void get_local_ip_and_port(std::string& ip, int& port) const override;
   socket_t socket() const override { return socket_; }
 
-  std::string rest() const { return bytes_.substr(taken_); }  // read and not used
-
  private:
-  bool fill();
+  bool wait_for_room();
 
   const int socket_;
-  std::string bytes_;
+  const std::string head_;
+  const double patience_;
   size_t taken_ = 0;
-  size_t received_ = 0;
-  Stopwatch since_;
+  uint64_t offered_ = 0;  // bytes given to write()
+  double waited_ = 0;     // seconds
 };
 
 }  // namespace longshot::server

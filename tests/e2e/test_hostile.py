@@ -1,6 +1,8 @@
 """Clients that are slow, wrong or hostile: `longshot serve` and `longshot sandbox` stay up and answer /health."""
 import contextlib
 import json
+import pathlib
+import re
 import socket
 import threading
 import time
@@ -141,7 +143,7 @@ def test_idle_connections_and_floods(server):
     (b"GET /v1/models/..%2f..%2f%00 HTTP/1.1\r\nConnection: close\r\n\r\n", (404,)),
     (b"GET //health HTTP/1.1\r\nConnection: close\r\n\r\n", (404,)),
     (b"GET /health HTTP/1.1\r\nRange: bytes=" + b"0-0," * 1900 + b"0-0\r\nConnection: close\r\n\r\n", (200, 206, 400, 416)),
-    (b"POST /x HTTP/1.1\r\nContent-Length: -1\r\n\r\n", (404, 413)),
+    (b"POST /x HTTP/1.1\r\nContent-Length: -1\r\n\r\n", (400,)),
     (b"POST /health HTTP/1.1\r\nContent-Length: 5\r\n\r\nabcde", (405,)),
     (b"DELETE /health HTTP/1.1\r\n\r\n", (405, None)),
     (b"OPTIONS * HTTP/1.1\r\nConnection: close\r\n\r\n", (404, 405)),
@@ -199,6 +201,184 @@ def test_a_half_closed_socket_ends(server):
     healthy(server)
 
 
+def one_post(path, body, extra=b""):
+    return (b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + extra +
+            b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+
+HIDDEN = b"GET /health HTTP/1.1\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("headers, body, status", [
+    (b"Content-Length: 2\r\nContent-Length: 60\r\n", b"{}" + HIDDEN, 400),
+    (b"Content-Length: 2\r\nContent-Length: 2\r\n", b"{}" + HIDDEN, 400),
+    (b"Content-Length: 2, 2\r\n", b"{}" + HIDDEN, 400),
+    (b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", b"0\r\n\r\n" + HIDDEN, 400),
+    (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n", b"0\r\n\r\n" + HIDDEN, 400),
+    (b"Transfer-Encoding: identity, chunked\r\n", b"0\r\n\r\n" + HIDDEN, 501),
+    (b"Transfer-Encoding : chunked\r\n", b"0\r\n\r\n" + HIDDEN, 400),
+    (b"Content-Length : 2\r\n", b"{}" + HIDDEN, 400),
+    (b"X: y\nContent-Length: 60\r\n", HIDDEN, 400),
+    (b"X: y\rContent-Length: 60\r\n", HIDDEN, 400),
+    (b"X: y\r\n Content-Length: 60\r\n", HIDDEN, 400),
+    (b"Content-Length: +2\r\n", b"{}" + HIDDEN, 400),
+    (b"Content-Length: 0x2\r\n", b"{}" + HIDDEN, 400),
+    (b"Content-Length: abc\r\n", HIDDEN, 400),
+    (b"Transfer-Encoding: chunked\r\n", b"2 \r\n{}\r\n0\r\n\r\n" + HIDDEN, 400),
+    (b"Transfer-Encoding: chunked\r\n", b"2\r\n{}xx0\r\n\r\n" + HIDDEN, 400),
+], ids=range(16))
+def test_no_request_hides_in_another(server, headers, body, status):
+    answer = raw(server, b"POST " + post_path(server).encode() + b" HTTP/1.1\r\nHost: x\r\n" + headers + b"\r\n" + body)
+    assert status_of(answer) == status and answer.count(b"HTTP/1.1 ") == 1, answer
+
+
+def test_a_chunked_body_is_a_body(server):
+    path = post_path(server).encode()
+    chunks = b"1\r\n{\r\n8;x=y\r\n\"un\":123\r\n1\r\n}\r\n0\r\n\r\n"
+    answer = raw(server, b"POST " + path + b" HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + HIDDEN)
+    assert answer.count(b"HTTP/1.1 ") == 2 and status_of(answer) == 400 and b"HTTP/1.1 200" in answer, answer
+
+
+def test_old_and_other_protocols(server):
+    answer = raw(server, b"GET /health HTTP/1.0\r\n\r\n")
+    assert status_of(answer) == 200 and b"Transfer-Encoding" not in answer
+    assert status_of(raw(server, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")) == 505
+    assert status_of(raw(server, b"GET /health HTTP/1.1\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n"
+                         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n\r\n", end=True)) == 200
+    assert status_of(raw(server, b"\r\nGET /health HTTP/1.1\r\nConnection: close\r\n\r\n")) == 200
+    assert status_of(raw(server, b"CONNECT a.example:443 HTTP/1.1\r\n\r\n", end=True)) in (400, 404, 405)
+
+
+def test_a_range_does_not_multiply_an_answer(server):
+    ranges = b"Range: bytes=" + b"0-," * 1900 + b"0-\r\n"
+    answer = raw(server, b"GET /metrics HTTP/1.1\r\n" + ranges + b"Connection: close\r\n\r\n")
+    assert status_of(answer) == 200 and len(answer) < 100_000
+
+
+def test_expect_100_continue(server):
+    path = post_path(server).encode()
+    with connect(server) as client:
+        client.sendall(b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        assert client.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(b"{}")
+        assert status_of(client.recv(65536)) == 400
+    begin = time.monotonic()
+    answer = raw(server, b"POST /nothing HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n", end=True)
+    assert status_of(answer) == 404 and time.monotonic() - begin < 9
+
+
+def test_answers_that_nobody_reads_hold_health_not(server):
+    """Many times as many clients as there are threads for requests without a body."""
+    clients = [connect(server) for _ in range(40)]
+    try:
+        for client in clients:
+            client.settimeout(0.2)
+            with contextlib.suppress(OSError):
+                for _ in range(20):
+                    client.sendall(b"GET /metrics HTTP/1.1\r\n\r\n" * 2000)
+            healthy(server)
+        for _ in range(20):
+            healthy(server)
+    finally:
+        for client in clients:
+            client.close()
+
+
+def test_many_slow_bodies_keep_no_request_from_its_answer(server):
+    path = post_path(server).encode()
+    clients = [connect(server) for _ in range(600)]
+    try:
+        for i, client in enumerate(clients):
+            framing = b"Content-Length: 1000" if i % 2 else b"Transfer-Encoding: chunked"
+            client.sendall(b"POST " + path + b" HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n\r\n")
+        begin = time.monotonic()
+        assert server.call(post_path(server), {"unknown": 1}, JSON)[0] == 400
+        assert time.monotonic() - begin < 15, "not after the bodies' deadline"
+    finally:
+        for client in clients:
+            client.close()
+
+
+def test_large_bodies_are_limited_together(server):
+    """16 GiB if all were kept."""
+    path = post_path(server).encode()
+
+    def send():
+        with contextlib.suppress(OSError), connect(server) as client:
+            client.sendall(b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (64 << 20))
+            for _ in range(24):
+                client.sendall(b" " * (1 << 20))
+            time.sleep(1)
+
+    threads = [threading.Thread(target=send) for _ in range(30)]
+    for thread in threads:
+        thread.start()
+    most = 0
+    while any(thread.is_alive() for thread in threads):
+        most = max(most, memory_mib(server))
+        time.sleep(0.05)
+    assert most < 900, f"{most} MiB; 720 would be the bodies alone, and 256 are allowed"
+    healthy(server)
+
+
+def memory_mib(server):
+    status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+
+
+def test_objects_of_many_keys_take_linear_time(serve):
+    keys = ",".join(f'"k{i}":0' for i in range(400_000))
+    for body in ('{"messages":[{"role":"user","content":"1",%s}],"model":"tiny"}' % keys, "{%s}" % keys,
+                 '{"messages":[{"role":"user","content":"1"}],"tools":[{%s}],"model":"tiny","max_tokens":1}' % keys):
+        begin = time.monotonic()
+        assert serve.call("/v1/chat/completions", data=body.encode(), headers=JSON)[0] in (200, 400)
+        assert time.monotonic() - begin < 60, "minutes if each key is compared with all before it"
+
+
+def test_long_lists_and_texts_are_refused_before_work_is_done(serve):
+    for field, value in (("stop", ["x"] * 129), ("stop", "x" * 1025), ("stop", [f"{i}" for i in range(1_000_000)]),
+                         ("stop_token_ids", [1] * 1025), ("prompt", "1" * 40_000_000), ("prompt", [1] * 1_000_000)):
+        begin = time.monotonic()
+        assert serve.call("/v1/completions", {**COMPLETION, field: value}, JSON)[0] == 400, field
+        assert time.monotonic() - begin < 20
+    long = {"role": "user", "content": "1" * 40_000_000}
+    status, answer = serve.call("/v1/chat/completions", {**CHAT, "messages": [long]}, JSON)
+    assert status == 400 and answer["error"]["code"] == "context_length_exceeded"
+
+
+def test_a_client_that_leaves_ends_its_samples_even_with_bytes_unread(serve):
+    body = json.dumps({**COMPLETION, "max_tokens": 100, "n": 4, "ignore_eos": True}).encode()
+    before = serve.metric("longshot_samples_aborted_total") + serve.metric("longshot_samples_finished_total")
+    for more in (b"", b"G", b"GET /health HTTP/1.1\r\n\r\n"):
+        for stream in (False, True):
+            text = body.replace(b'"max_tokens"', b'"stream": true, "max_tokens"') if stream else body
+            with connect(serve) as client:
+                client.sendall(one_post(b"/v1/completions", text) + more)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and serve.metric("longshot_samples_running") + serve.metric("longshot_samples_waiting"):
+        time.sleep(0.05)
+    assert serve.metric("longshot_samples_running") + serve.metric("longshot_samples_waiting") == 0
+    after = serve.metric("longshot_samples_aborted_total") + serve.metric("longshot_samples_finished_total")
+    assert after >= before
+
+
+def test_a_stream_for_http_1_0_has_no_chunks(serve):
+    body = json.dumps({**COMPLETION, "stream": True}).encode()
+    answer = raw(serve, one_post(b"/v1/completions", body).replace(b"HTTP/1.1", b"HTTP/1.0"))
+    assert status_of(answer) == 200
+    content = answer.split(b"\r\n\r\n", 1)[1]
+    assert content.startswith(b"data: ") and content.endswith(b"data: [DONE]\n\n"), answer
+
+
+def test_a_slow_reader_of_a_stream_disturbs_nobody(serve):
+    body = json.dumps({**COMPLETION, "max_tokens": 100, "stream": True, "ignore_eos": True}).encode()
+    with connect(serve) as slow:
+        slow.sendall(one_post(b"/v1/completions", body))
+        for _ in range(5):
+            assert slow.recv(1)
+            assert serve.call("/v1/completions", COMPLETION, JSON)[0] == 200
+
+
 PAGE = {"Origin": "https://evil.example"}
 
 
@@ -209,7 +389,7 @@ def test_web_pages_change_nothing(server):
         for headers in ({**JSON, **PAGE}, {**JSON, "Origin": "null"}, {**JSON, "Sec-Fetch-Site": "cross-site"}):
             status, answer = server.call(path, {}, headers)
             assert status == 403 and "web pages" in answer["error"]["message"], (path, status)
-        for kind in ("text/plain", "multipart/form-data; boundary=x", "text/plain;charset=UTF-8"):
+        for kind in ("text/plain", "multipart/form-data; boundary=x", "text/plain;charset=UTF-8", "Text/Plain", "MULTIPART/mixed"):
             assert server.call(path, {}, {"Content-Type": kind})[0] == 415
     assert server.call("/health", headers=PAGE)[0] == 200
 
@@ -306,7 +486,7 @@ def test_the_access_log_and_the_message_of_a_taken_port(tiny):
         taken = longshot("serve", "--model", tiny, "--port", port, code=2)
         assert "in use" in taken.stderr
         foreign = longshot("serve", "--model", tiny, "--host", "192.0.2.1", code=2)
-        assert "does not have the address" in foreign.stderr
+        assert "is not an address of this machine" in foreign.stderr
         unknown = longshot("serve", "--model", tiny, "--host", "no.such.host.invalid", code=2)
         assert "cannot listen on no.such.host.invalid" in unknown.stderr
         _, log = server.stop()

@@ -3,6 +3,7 @@ import http.server
 import importlib.util
 import json
 import pathlib
+import subprocess
 import sys
 import threading
 
@@ -184,32 +185,78 @@ def compute_score(data_source, solution_str, ground_truth, extra_info):
         assert samples and all(sample["score"] == expected for sample in samples), samples[:1]
 
 
-VERL = importlib.util.find_spec("verl")
+VERL = pathlib.Path(importlib.util.find_spec("verl").origin).parent
 PROGRAM = "```python\nn = int(input())\nprint(n * 2)\n```"
+WRONG_PROGRAM = "```python\nprint(2)\n```"
 CASES = {"inputs": ["1\n", "2\n"], "outputs": ["2\n", "4\n"]}
-SCORERS = [
-    ("gsm8k.py", "compute_score", [("so #### 72", "72"), ("so #### 71", "72"), ("72", "72")]),
-    ("math_reward.py", "compute_score", [(r"\boxed{\frac{1}{2}}", r"\frac12"), (r"\boxed{3}", "2")]),
-    ("math_dapo.py", "compute_score", [("Answer: 34", "34"), ("Answer: 3", "34")]),
-    ("math_verify.py", "compute_score", [(r"\boxed{0.5}", "1/2"), (r"\boxed{0.25}", "1/2")]),
-    ("prime_code/__init__.py", "compute_score", [(PROGRAM, json.dumps(CASES)), (PROGRAM, CASES)]),
-    ("search_r1_like_qa_em.py", "compute_score",
-     [("<answer>a</answer><answer>Navy</answer>", {"target": ["navy", "blue"]}),
-      ("<answer>a</answer><answer>u</answer>", {"target": ["navy", "blue"]})]),
-    ("math_batch.py", "compute_score_batched", [(r"\boxed{2}", "2"), (r"\boxed{2}", "3")]),
-    ("__init__.py", "default_compute_score",
-     [("so #### 72", "72", "openai/gsm8k"), (r"\boxed{2}", "2", "lighteval/MATH"), ("Answer: 34", "34", "aime24"),
-      ("Answer: 35", "34", "math_dapo"), (PROGRAM, json.dumps(CASES), "apps"),
-      ("<answer>a</answer><answer>blue</answer>", {"target": ["blue"]}, "searchR1_nq")]),
-]
-RIGHT = {"gsm8k.py": [1, 0, 0], "math_reward.py": [1, 0], "math_dapo.py": [1, -1], "math_verify.py": [1, 0],
-         "prime_code/__init__.py": [1, 1], "search_r1_like_qa_em.py": [1, 0], "math_batch.py": [1, 0],
-         "__init__.py": [1, 1, 1, -1, 1, 1]}
+TOOL = '<think>t</think>\n<tool_call>\n{"name": "f", "parameters": {"x": %d}}\n</tool_call>'
+QWEN = {"experiment_name": "qwen"}
+BOXES = [(r"so \boxed{\frac{1}{2}}", r"\frac12"), (r"\boxed{0.5}", r"\frac{1}{2}"), (r"\boxed{3}", "2"), ("it is 2", "2"),
+         (r"\boxed{1} then \boxed{2}", "2"), (r"\boxed{\sqrt{12}}", r"2\sqrt{3}"), ("", "2"), (r"\boxed{x+1}", "1+x")]
+# Each file that needs no network: the function, then answers with their ground truths and, where they matter, data source
+# and extra_info. KWARGS are further arguments.
+KWARGS = {"prime_code/__init__.py": {"continuous": True}}  # without it verl's function fails for a wrong program
+SCORERS = {
+    "gsm8k.py": ("compute_score", [("so #### 72", "72"), ("so #### 71", "72"), ("72", "72"), ("#### 1,234", "1234"), ("", "7"),
+                                   ("#### 7\n#### 8", "8")]),
+    "math_reward.py": ("compute_score", BOXES),
+    "math_dapo.py": ("compute_score", [("Answer: 34", "34"), ("Answer: 3", "34"), ("34", "34"), ("Answer: $34$", "34"),
+                                       ("Answer: 1\nAnswer: 34", "34"), (r"\boxed{34}", "34")]),
+    "math_verify.py": ("compute_score", [(r"\boxed{0.5}", "1/2"), (r"\boxed{0.25}", "1/2"), (r"\boxed{x+1}", "1+x"), ("", "1")]),
+    "math_batch.py": ("compute_score_batched", BOXES),
+    "geo3k.py": ("compute_score", [(r"<think>t</think> \boxed{7}", "7"), (r"\boxed{7}", "7"), (r"<think>t</think> \boxed{8}", "7")]),
+    "prime_math/__init__.py": ("compute_score", BOXES + [(r"Step 2: \boxed{\pi}", r"\pi")]),
+    "prime_code/__init__.py": ("compute_score", [(PROGRAM, json.dumps(CASES)), (PROGRAM, CASES), (WRONG_PROGRAM, json.dumps(CASES))]),
+    "search_r1_like_qa_em.py": ("compute_score", [
+        ("<answer>a</answer><answer>Navy</answer>", {"target": ["navy", "blue"]}),
+        ("<answer>a</answer><answer>u</answer>", {"target": ["navy", "blue"]}),
+        ("<answer>a</answer><answer>the blue</answer>", {"target": "Blue"}), ("blue", {"target": ["blue"]})]),
+    "rlla.py": ("compute_score", [("<|im_start|>assistant" + TOOL % 1 + "<|im_end|>", TOOL % 1, "d", QWEN), (TOOL % 2, TOOL % 1, "d", QWEN),
+                                  ("<think>t</think>\n<response>r</response>", TOOL % 1, "d", QWEN), ("", TOOL % 1, "d", QWEN)]),
+    "__init__.py": ("default_compute_score", [
+        ("so #### 72", "72", "openai/gsm8k"), (r"\boxed{2}", "2", "lighteval/MATH"), (r"\boxed{2}", "3", "HuggingFaceH4/MATH-500"),
+        ("Answer: 34", "34", "aime24"), ("Answer: 35", "34", "math_dapo"), (r"\boxed{34}", "34", "numina_olympiads"),
+        (PROGRAM, json.dumps(CASES), "apps"), (WRONG_PROGRAM, json.dumps(CASES), "taco"),
+        (r"<think>t</think> \boxed{7}", "7", "hiyouga/geometry3k"), ("<answer>a</answer><answer>blue</answer>", {"target": ["blue"]}, "searchR1_nq")]),
+}
+# What the file itself says. The packages above it are not run: they import much that the scorers do not need.
+DIRECTLY = """
+import importlib, json, sys, types
+for package, path in (("verl", ROOT), ("verl.utils", ROOT + "/utils")):
+    sys.modules[package] = types.ModuleType(package)
+    sys.modules[package].__path__ = [path]
+
+def value_of(function, solution, truth, source, extra):
+    if function.__name__ == "compute_score_batched":
+        return function([source], [solution], [truth], [extra])[0]
+    if function.__name__ == "default_compute_score" or function.__module__.endswith("rlla"):
+        return function(source, solution, truth, extra)
+    return function(solution, truth, **kwargs)
+
+def score_of(value):
+    value = value[0] if isinstance(value, (tuple, list)) else value
+    return float(value["score"] if isinstance(value, dict) else value)
+
+if __name__ == "__main__":
+    module, name, cases, kwargs = json.loads(sys.stdin.read())
+    function = getattr(importlib.import_module(module), name)
+    out, sys.stdout = sys.stdout, sys.stderr
+    print(json.dumps([score_of(value_of(function, *case)) for case in cases]), file=out)
+"""
 
 
-@pytest.mark.skipif(VERL is None, reason="verl's files are not installed")
-@pytest.mark.parametrize("file, function, cases", SCORERS, ids=[s[0] for s in SCORERS])
-def test_verls_own_scorers_run_unchanged(file, function, cases):
-    path = pathlib.Path(VERL.origin).parent / "utils" / "reward_score" / file
-    rows = [row(case[0], case[1], data_source=case[2] if len(case) > 2 else "d") for case in cases]
-    assert scores(grade(rows, python(path, function=function))) == RIGHT[file]
+@pytest.mark.parametrize("file", SCORERS)
+def test_verls_own_scorers_run_unchanged(file, tmp_path):
+    function, cases = SCORERS[file]
+    kwargs = KWARGS.get(file, {})
+    whole = [(*case, *("d", {})[len(case) - 2:]) for case in cases]
+    module = "verl.utils.reward_score" + ("." + file.removesuffix(".py").replace("/", ".")).removesuffix(".__init__")
+    program = tmp_path / "directly.py"
+    program.write_text(DIRECTLY.replace("ROOT", repr(str(VERL))))
+    done = subprocess.run([sys.executable, "-B", str(program)], input=json.dumps([module, function, whole, kwargs]),
+                          capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    rows = [row(solution, truth, data_source=source, extra_info=extra) for solution, truth, source, extra in whole]
+    theirs = json.loads(done.stdout)
+    assert len(set(theirs)) > 1, "cases that all get the same score would show little"
+    assert scores(grade(rows, python(VERL / "utils" / "reward_score" / file, function=function, reward_kwargs=kwargs))) == theirs
