@@ -5,6 +5,7 @@
 #include <chrono>
 #include <exception>
 #include <memory>
+#include <new>
 
 #include "base/check.h"
 
@@ -157,7 +158,11 @@ class Loop {
 void ThreadPool::loop(int count, bool halves, int least, const Body& body) {
   const int helpers = std::min<int>(static_cast<int>(workers_.size()), count - 1);
   const auto loop = std::make_shared<Loop>(count, helpers + 1, halves, least, body);
-  for (int i = 1; i <= helpers; ++i) submit([loop, i] { loop->run(i); });
+  try {
+    for (int i = 1; i <= helpers; ++i) submit([loop, i] { loop->run(i); });
+  } catch (const std::bad_alloc&) {
+    // Helpers that have begun use the body: the loop is finished with those.
+  }
   loop->run(0);
   loop->wait();
 }

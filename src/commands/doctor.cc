@@ -323,9 +323,8 @@ void add_doctor(CLI::App& app, int& exit_code) {
       ->check(CLI::Range(0.0, 1.0));
   command->add_option("overrides", options->overrides, "with --plan: key=value");
   command->callback([options, &exit_code] {
-    exit_code = finish([&] {
-      return options->plan.empty() ? examine_machine(*options) : plan(*options);
-    });
+    exit_code =
+        finish([&] { return options->plan.empty() ? examine_machine(*options) : plan(*options); });
   });
 }
 

@@ -22,8 +22,9 @@ constexpr int kTries = 3;
 
 // A decimal number and nothing else.
 std::optional<int64_t> parse_iteration(std::string_view text) {
-  const bool digits = !text.empty() && text.size() <= 18 &&
-                      std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  const bool digits =
+      !text.empty() && text.size() <= 18 &&
+      std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
   if (!digits) return std::nullopt;
   return std::stoll(std::string(text));
 }
@@ -66,8 +67,7 @@ Status check_file(const fs::path& path, const Json& entry) {
   const auto size = fs::file_size(path, error);
   if (error) return corrupt(where + " is missing");
   if (size != bytes) {
-    return corrupt(
-        fmt::format("{} has {} bytes, {} when it was written", where, size, bytes));
+    return corrupt(fmt::format("{} has {} bytes, {} when it was written", where, size, bytes));
   }
   LS_ASSIGN_OR_RETURN(const uint64_t sum, file_checksum(path));
   if (fmt::format("{:016x}", sum) != expected)
@@ -109,15 +109,15 @@ Status write_content(const fs::path& directory, const Json& state,
   LS_RETURN_IF_ERROR(write_files(directory.string()));
   LS_RETURN_IF_ERROR(write_file_durable(directory / kState, dump_json(state)));
   LS_ASSIGN_OR_RETURN(const Json files, list_with_checksums(directory.string()));
-  const Json manifest = {
-      {"format", kFormat}, {"files", files}, {"xxh3", files_checksum(files)}};
+  const Json manifest = {{"format", kFormat}, {"files", files}, {"xxh3", files_checksum(files)}};
   LS_RETURN_IF_ERROR(write_file_durable(directory / kManifest, dump_json(manifest)));
   std::error_code error;
   for (fs::recursive_directory_iterator it(directory, error), end; !error && it != end;
        it.increment(error)) {
     if (it->is_directory(error)) LS_RETURN_IF_ERROR(fsync_path(it->path()));
   }
-  if (error) return io_error(fmt::format("cannot list {}: {}", directory.string(), error.message()));
+  if (error)
+    return io_error(fmt::format("cannot list {}: {}", directory.string(), error.message()));
   return fsync_path(directory);
 }
 
@@ -238,8 +238,8 @@ Result<Checkpoint> CheckpointStore::open(const std::string& directory) const {
   LS_RETURN_IF_ERROR(json_get<std::string>(checkpoint.state, "config", directory).status());
   const auto named = iteration_of(path);
   if (!named || *named == checkpoint.iteration) return checkpoint;
-  return corrupt(fmt::format("{} holds iteration {}: it was renamed", directory,
-                             checkpoint.iteration));
+  return corrupt(
+      fmt::format("{} holds iteration {}: it was renamed", directory, checkpoint.iteration));
 }
 
 Status SaveRetry::after(const Status& saved) {
@@ -248,7 +248,8 @@ Status SaveRetry::after(const Status& saved) {
     return saved;
   }
   if (++failures_ == kTries)
-    return saved.with_context(fmt::format("no checkpoint could be saved {} times in a row", kTries));
+    return saved.with_context(
+        fmt::format("no checkpoint could be saved {} times in a row", kTries));
   log::error("{}; the next try is after the next iteration", saved.message());
   return ok_status();
 }

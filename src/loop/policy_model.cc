@@ -89,7 +89,8 @@ Status choose_what_learns(const ModelOptions& options, const std::string& checkp
 Result<LoadedModel> load_policy(const ModelOptions& options, const std::string& device,
                                 const std::string& checkpoint, int64_t seed) {
   LS_ASSIGN_OR_RETURN(LoadedModel loaded,
-                      load_model(model_of(options, checkpoint), {options.chat_template, options.chat_template_args}, device));
+                      load_model(model_of(options, checkpoint),
+                                 {options.chat_template, options.chat_template_args}, device));
   LS_RETURN_IF_ERROR(choose_what_learns(options, checkpoint, seed, loaded.weights));
   return loaded;
 }
@@ -100,7 +101,8 @@ Result<LoadedModel> load_reward_model(const ModelOptions& options, const std::st
   LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_any_model(path));
   if (!files.config.score_head) model::add_score_head(files, static_cast<uint64_t>(seed));
   LS_ASSIGN_OR_RETURN(LoadedModel loaded,
-                      to_device(std::move(files), path, {options.chat_template, options.chat_template_args}, device));
+                      to_device(std::move(files), path,
+                                {options.chat_template, options.chat_template_args}, device));
   LS_RETURN_IF_ERROR(choose_what_learns(options, checkpoint, seed, loaded.weights));
   return loaded;
 }

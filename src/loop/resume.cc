@@ -19,22 +19,14 @@ namespace fs = std::filesystem;
 
 // Settings that a saved state depends on: with another value it could not be loaded, or the new
 // value would have no effect.
-const std::set<std::string> kFixed = {"model.lora_rank",
-                                      "model.lora_alpha",
-                                      "model.lora_targets",
-                                      "model.lora_adapter_path",
-                                      "model.freeze",
-                                      "model.hidden_size",
-                                      "model.num_layers",
-                                      "model.num_heads",
-                                      "model.num_kv_heads",
-                                      "model.intermediate_size",
-                                      "model.max_positions",
-                                      "optim.moments",
-                                      "trainer.seed",
-                                      "data.max_length",
-                                      "sft.batch_tokens",
-                                      "rm.batch_tokens"};
+const std::set<std::string> kFixed = {"model.lora_rank",     "model.lora_alpha",
+                                      "model.lora_targets",  "model.lora_adapter_path",
+                                      "model.freeze",        "model.hidden_size",
+                                      "model.num_layers",    "model.num_heads",
+                                      "model.num_kv_heads",  "model.intermediate_size",
+                                      "model.max_positions", "optim.moments",
+                                      "trainer.seed",        "data.max_length",
+                                      "sft.batch_tokens",    "rm.batch_tokens"};
 // Inputs that may change, as the keys that name them may.
 const std::set<std::string> kFree = {"algorithm.kl_reference", "data.val_files"};
 // Settings that may change only if the user names the checkpoint.
@@ -54,9 +46,8 @@ bool same_config(const std::string& before, const std::string& now,
                  const std::set<std::string>& free) {
   if (before.empty()) return false;
   const auto changes = config_changes(before, now);
-  return changes.ok() && std::all_of(changes->begin(), changes->end(), [&](const auto& change) {
-           return free.contains(change.key);
-         });
+  return changes.ok() && std::all_of(changes->begin(), changes->end(),
+                                     [&](const auto& change) { return free.contains(change.key); });
 }
 
 Status none_usable(const CheckpointStore& store, const std::vector<std::string>& reasons) {
@@ -73,12 +64,16 @@ Result<std::optional<Checkpoint>> newest_usable(const CheckpointStore& store, bo
   std::vector<std::string> reasons;
   auto iterations = store.iterations();
   if (latest && !std::ranges::count(iterations, *latest))
-    reasons.push_back(fmt::format("global_step_{} is missing, which "
-                                  "latest_checkpointed_iteration.txt names", *latest));
+    reasons.push_back(
+        fmt::format("global_step_{} is missing, which "
+                    "latest_checkpointed_iteration.txt names",
+                    *latest));
   for (const int64_t iteration : iterations) {
     if (latest && iteration > *latest) {
-      reasons.push_back(fmt::format("global_step_{} is newer than what "
-                                    "latest_checkpointed_iteration.txt names", iteration));
+      reasons.push_back(
+          fmt::format("global_step_{} is newer than what "
+                      "latest_checkpointed_iteration.txt names",
+                      iteration));
       continue;
     }
     auto checkpoint = store.open(store.directory_of(iteration));
@@ -248,8 +243,7 @@ Status check_settings(const StartingPoint& start, const std::string& config, con
     const bool chosen = kChosen.contains(change.key);
     if (!kFixed.contains(change.key) && (start.chosen || !chosen)) continue;
     std::string what = to_text(change);
-    if (chosen)
-      what += "; with trainer.resume_mode=" + checkpoint.directory + " it may change";
+    if (chosen) what += "; with trainer.resume_mode=" + checkpoint.directory + " it may change";
     return invalid_argument(refusal(start, what));
   }
   const bool whole = is_there(checkpoint.directory + "/huggingface");
@@ -278,7 +272,8 @@ Status leave_other_courses(CheckpointStore& store, const StartingPoint& start,
   const int64_t iteration = start.checkpoint->iteration;
   std::vector<int64_t> others = store.iterations();
   if (!start.foreign) std::erase_if(others, [&](int64_t i) { return i <= iteration; });
-  if (!start.foreign && store.latest() != iteration) LS_RETURN_IF_ERROR(store.set_latest(iteration));
+  if (!start.foreign && store.latest() != iteration)
+    LS_RETURN_IF_ERROR(store.set_latest(iteration));
   for (const int64_t other : others)
     LS_RETURN_IF_ERROR(move_into(store.directory_of(other), abandoned));
   if (!others.empty())

@@ -75,9 +75,9 @@ Status Run::iterate() {
 
   // policy/
   progress_.update(iteration, "training");
-  LS_ASSIGN_OR_RETURN(const Metrics trained,
-                      p.trainer->fit(groups, {state_.policy_version,
-                                             key(config_, Stream::trainer), iteration}));
+  LS_ASSIGN_OR_RETURN(
+      const Metrics trained,
+      p.trainer->fit(groups, {state_.policy_version, key(config_, Stream::trainer), iteration}));
   metrics.insert(trained.begin(), trained.end());
   timer.lap("timing_s/update_actor");
   add_counts(metrics);
@@ -121,8 +121,8 @@ Status Run::end_early(const Status& reason) {
   if (whole && (stopped || state_.iteration > 0)) {
     const Status saved = model::caught([&] { return save(); });
     if (!saved.ok() && reason.message().find(saved.message()) == std::string::npos)
-      end = Status(stopped ? saved.code() : reason.code(),
-                   reason.message() + "; " + saved.message());
+      end =
+          Status(stopped ? saved.code() : reason.code(), reason.message() + "; " + saved.message());
   }
   const std::string half =
       whole ? "" : fmt::format("the update of iteration {} was half done; ", state_.iteration + 1);
@@ -172,8 +172,7 @@ Status Run::next_iteration() {
 Status Run::publish() {
   LS_ASSIGN_OR_RETURN(const Metrics published,
                       parts_.publisher->publish(parts_.trainer->weights()));
-  if (!state_.unfinished.empty())
-    state_.unfinished.insert(published.begin(), published.end());
+  if (!state_.unfinished.empty()) state_.unfinished.insert(published.begin(), published.end());
   return ok_status();
 }
 
@@ -183,8 +182,7 @@ Status Run::finish_iteration() {
   log_->log(state_.iteration, metrics);
   state_.unfinished.clear();
   progress_.finish(state_.iteration, headline(metrics));
-  for (const std::string& text :
-       warnings_.check(state_.iteration, metrics, reward_watch_.reason()))
+  for (const std::string& text : warnings_.check(state_.iteration, metrics, reward_watch_.reason()))
     log::warn("{}", text);
   const bool last = state_.iteration >= config_.total_iterations;  // run() saves it
   if (last || (!due(config_.save_freq) && !save_retry_.due())) return ok_status();

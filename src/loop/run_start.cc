@@ -73,10 +73,10 @@ Status Run::enter_folder(const StartingPoint& from) {
   const bool repeats = repeats_logged_steps(checkpoints_, from, config_text_);
   LS_RETURN_IF_ERROR(leave_other_courses(checkpoints_, from, abandoned));
   const int64_t logged = from.checkpoint && !from.foreign ? state_.iteration : -1;
-  LS_ASSIGN_OR_RETURN(
-      RunLog log, RunLog::open(config_.output, logged,
-                               {.last_step_is_open = logged >= 0 && !state_.unfinished.empty(),
-                                .later_steps_to = repeats ? "" : abandoned}));
+  LS_ASSIGN_OR_RETURN(RunLog log,
+                      RunLog::open(config_.output, logged,
+                                   {.last_step_is_open = logged >= 0 && !state_.unfinished.empty(),
+                                    .later_steps_to = repeats ? "" : abandoned}));
   log_ = std::make_unique<RunLog>(std::move(log));
   LS_RETURN_IF_ERROR(write_file_atomic(config_.output + "/config.toml", config_text_));
   if (!from.checkpoint) return ok_status();

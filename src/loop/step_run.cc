@@ -134,9 +134,10 @@ class StepRun {
     }
     const Status whole = check_files(result_.model_directory, files);
     if (!whole.ok()) {
-      return corrupt(fmt::format("{} says that the run has ended, but {}; put that back from a "
-                                 "copy, or remove {} to repeat the run",
-                                 where, whole.message(), where));
+      return corrupt(
+          fmt::format("{} says that the run has ended, but {}; put that back from a "
+                      "copy, or remove {} to repeat the run",
+                      where, whole.message(), where));
     }
     log::info("{} holds this run already, all {} steps", config_.output, result_.steps);
     return true;
@@ -150,8 +151,8 @@ class StepRun {
     const Json present = inputs();
     for (const auto& [key, value] : present.items()) {
       if (inputs_before.value(key, Json()) == value) continue;
-      differs += key == "command" ? "\n  the command, which was another one"
-                                  : "\n  the content of " + key;
+      differs +=
+          key == "command" ? "\n  the command, which was another one" : "\n  the content of " + key;
     }
     return differs;
   }
@@ -194,7 +195,7 @@ class StepRun {
     LS_ASSIGN_OR_RETURN(RunLog log,
                         RunLog::open(config_.output, from_.checkpoint ? first_step_ : -1,
                                      {.last_step_is_open = !unfinished_.empty(),
-                                     .later_steps_to = repeats ? "" : abandoned}));
+                                      .later_steps_to = repeats ? "" : abandoned}));
     log_ = std::make_unique<RunLog>(std::move(log));
     if (from_.checkpoint) log::info("continuing {} after step {}", config_.output, first_step_);
     updates_ = learner_.updates();
@@ -230,9 +231,10 @@ class StepRun {
       if (!saved.ok() && reason.message().find(saved.message()) == std::string::npos)
         end = Status(saved.code(), reason.message() + "; " + saved.message());
     }
-    const std::string kept =
-        saved_step_ == 0 ? "no step is saved"
-                         : fmt::format("{} steps are saved in {}; the same command continues from "
+    const std::string kept = saved_step_ == 0
+                                 ? "no step is saved"
+                                 : fmt::format(
+                                       "{} steps are saved in {}; the same command continues from "
                                        "there",
                                        saved_step_, config_.output);
     return Status(end.code(), end.message() + "; " + kept);

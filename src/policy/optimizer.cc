@@ -114,8 +114,8 @@ void AdamW::apply(model::Weights& weights, const Step& step) {
                                   .gradient_scale = static_cast<float>(scale),
                                   .correction1 = static_cast<float>(correction1),
                                   .root_correction2 = static_cast<float>(std::sqrt(correction2))};
-  const uint64_t key =
-      hash_combine(static_cast<uint64_t>(counters_.moment_resets), static_cast<uint64_t>(counters_.moment_steps));
+  const uint64_t key = hash_combine(static_cast<uint64_t>(counters_.moment_resets),
+                                    static_cast<uint64_t>(counters_.moment_steps));
   for (Moments& moments : moments_) {
     at::Tensor& tensor = weights.at(moments.name());
     const auto own_key = static_cast<uint32_t>(hash_combine(key, hash64(moments.name())));
@@ -138,8 +138,8 @@ Result<AdamW::Step> AdamW::step(model::Weights& weights) {
   } else {
     out.skipped = true;
     ++counters_.skipped_steps;
-    log::warn("optimizer step {} skipped: the gradient of {} is not finite", counters_.schedule_steps,
-              out.non_finite_name);
+    log::warn("optimizer step {} skipped: the gradient of {} is not finite",
+              counters_.schedule_steps, out.non_finite_name);
   }
   weights.zero_grad();
   return out;

@@ -98,7 +98,8 @@ TEST(Undo, TakesStepsBackToTheBit) {
       const auto after = state_of(weights, optimizer);
       for (size_t i = 0; i < before.size(); ++i) {
         const bool cleared = !moments && i >= weights.tensors().size();
-        EXPECT_TRUE(at::equal(after[i], cleared ? at::zeros_like(after[i]) : before[i])) << format << i;
+        EXPECT_TRUE(at::equal(after[i], cleared ? at::zeros_like(after[i]) : before[i]))
+            << format << i;
       }
     }
   }

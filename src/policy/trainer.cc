@@ -149,8 +149,7 @@ Trainer::Trainer(model::Weights weights, OptimizerOptions optimizer, AlgorithmOp
 Trainer::~Trainer() = default;
 
 Result<Metrics> Trainer::fit(const std::vector<data::Group>& groups, const FitKey& key) {
-  return at_border("policy update",
-                   [&]() -> Result<Metrics> { return impl_->fit(groups, key); });
+  return at_border("policy update", [&]() -> Result<Metrics> { return impl_->fit(groups, key); });
 }
 
 Status Trainer::set_kl_model(model::Weights weights) {

@@ -25,9 +25,11 @@ struct Share {
   std::exception_ptr exception;
 };
 
-std::vector<Share> share_out(const std::vector<data::Sample>& jobs, int64_t budget, size_t workers) {
+std::vector<Share> share_out(const std::vector<data::Sample>& jobs, int64_t budget,
+                             size_t workers) {
   std::vector<Share> shares(workers);
-  std::map<std::pair<std::string, uint64_t>, Share*> worker_of;  // groups stay together: they share their prompt
+  std::map<std::pair<std::string, uint64_t>, Share*>
+      worker_of;  // groups stay together: they share their prompt
   for (size_t i = 0; i < jobs.size(); ++i) {
     Share*& share = worker_of[{jobs[i].prompt_id, jobs[i].seed}];
     if (share == nullptr) {
@@ -101,8 +103,9 @@ void run_share(Engine& engine, const std::vector<data::Sample>& jobs, Share& sha
     for (data::Sample& sample : mine) sample.finish = data::FinishReason::partial;
     share.samples = std::move(mine);
   } else {
-    share.samples = engine.generate(std::move(mine), monitor.options_for(share),
-                                    [&](const Progress& progress) { monitor.update(share, progress); });
+    share.samples =
+        engine.generate(std::move(mine), monitor.options_for(share),
+                        [&](const Progress& progress) { monitor.update(share, progress); });
   }
   if (!share.samples.ok()) monitor.stop();
   share.seconds = watch.seconds();
@@ -120,8 +123,8 @@ void run(Engine& engine, const std::vector<data::Sample>& jobs, Share& share, Mo
 
 // Means and rates are those of all passes together; everything else adds up. Nothing but seconds, tokens_per_second
 // and idle_share depends on the clock.
-Metrics joined(const std::vector<std::unique_ptr<Engine>>& engines, const std::vector<Share>& shares,
-               double seconds) {
+Metrics joined(const std::vector<std::unique_ptr<Engine>>& engines,
+               const std::vector<Share>& shares, double seconds) {
   Metrics sum;
   double busy = 0, draws = 0;
   for (size_t w = 0; w < engines.size(); ++w) {
@@ -131,7 +134,8 @@ Metrics joined(const std::vector<std::unique_ptr<Engine>>& engines, const std::v
     draws += std::round(own.at("rollout/mean_batch") * own.at("rollout/decode_steps"));
     busy += shares[w].seconds;
   }
-  const double tokens = sum["rollout/generated_tokens"], workers = static_cast<double>(engines.size());
+  const double tokens = sum["rollout/generated_tokens"],
+               workers = static_cast<double>(engines.size());
   sum["rollout/mean_batch"] = draws / std::max(sum["rollout/decode_steps"], 1.0);
   sum["rollout/tokens_per_forward"] = tokens / std::max(draws, 1.0);
   sum["rollout/acceptance_rate"] =
