@@ -1,5 +1,6 @@
 // How fast the CPU rollout is: GEMM against the measured peak of this machine, then generation with random weights
-// in the shape of SmolLM2-135M and of a tiny model. `rollout_bench [threads]`; about two minutes on two free cores.
+// in the shape of SmolLM2-135M and of a tiny model. `rollout_bench [threads] [waiting]`; about two minutes on two free
+// cores. With `waiting` only what waiting samples cost.
 
 #include <fmt/core.h>
 
@@ -8,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <string_view>
 #include <thread>
 
 #include "base/clock.h"
@@ -157,6 +159,14 @@ int main(int argc, char** argv) {
   using namespace longshot::bench;
   const int threads =
       argc > 1 ? std::atoi(argv[1]) : static_cast<int>(std::thread::hardware_concurrency());
+  if (argc > 2) {
+    if (std::string_view(argv[2]) != "waiting") {
+      fmt::print(stderr, "rollout_bench [threads] [waiting]\n");
+      return 2;
+    }
+    report_waiting(threads);
+    return 0;
+  }
   const double peak = measured_peak_gflops(1, 0.5);
   fmt::print("peak of one core: {:.1f} GF/s (f32 multiply-adds in registers)\n", peak);
   for (const int m : {1, 8, 64, 256}) {

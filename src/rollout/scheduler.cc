@@ -196,12 +196,17 @@ bool Scheduler::admit(Sequence& s, std::vector<BlockCopy>& copies) {
   return true;
 }
 
-// In order of arrival; only those whose prompt is being computed are overtaken.
+// In order of arrival; only those whose prompt is being computed are overtaken, and not beyond the
+// places that they will take.
 void Scheduler::admit_waiting(std::vector<BlockCopy>& copies) {
-  while (!admissible_.empty() && running() < limits_.max_running) {
+  size_t places = limits_.max_running - running_.size();
+  const auto keep = [&](size_t joining) { places -= std::min(places, joining); };
+  for (const auto& [id, s] : running_) keep(joining(*s));
+  while (!admissible_.empty() && places > 0) {
     Sequence& s = sequences_.at(*admissible_.begin());
     if (!admit(s, copies)) return;
     offer_to_group(s);  // a leader whose prompt was cached makes room for its group at once
+    keep(1 + joining(s));
   }
 }
 

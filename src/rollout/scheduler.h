@@ -146,6 +146,7 @@ class Scheduler {
   void share_prefix(Sequence& s);
   void decode(Room& room, Plan& plan);
   void prefill(Room& room, bool lockstep, Plan& plan);
+  static size_t joining(const Sequence& s);
   void join(Sequence& leader, Room& room, Plan& plan);
   void feed_drafts(Room& room, Plan& plan);
   int place_draft(Sequence& s, int most);

@@ -69,6 +69,11 @@ void Scheduler::share_prefix(Sequence& s) {
   for (const int block : s.blocks) pool_.hold(block);
 }
 
+// How many wait for the first draw of `s`.
+size_t Scheduler::joining(const Sequence& s) {
+  return s.group->leader == &s && s.undrawn() ? s.group->undrawn.ids.size() : 0;
+}
+
 // If `leader`, which draws in this pass, has just its group's prompt: those who wait with the same tokens share its
 // blocks and draw from its logits.
 void Scheduler::join(Sequence& leader, Room& room, Plan& plan) {

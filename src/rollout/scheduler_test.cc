@@ -67,6 +67,27 @@ TEST(Scheduler, ThoseForWhomThereIsNoRoomDrawLater) {
   EXPECT_EQ(drawn(tight.plan()), (std::vector<int64_t>{0, 1, 2}));
 }
 
+// Three groups of four, and places for eight: the third waits, although at first only the leaders of
+// the others run. If it came in between, three groups would never draw from one row of logits.
+TEST(Scheduler, PlacesAreKeptForThoseWhoJoinAFirstDraw) {
+  Scheduler scheduler({.blocks = 64, .max_running = 8, .max_rows = 24});
+  for (int i = 0; i < 12; ++i) scheduler.add(i, i / 4, ramp(20), 20);
+  std::set<int64_t> running;
+  std::vector<int64_t> first;
+  for (int pass = 0; pass < 8 && first.size() < 8; ++pass) {
+    const Plan plan = scheduler.plan();
+    for (const Feed& feed : plan.feeds) running.insert(feed.id);
+    for (const int64_t id : drawn(plan)) {
+      if (scheduler.tokens(id).size() == 20) first.push_back(id);
+      scheduler.append(id, 1);
+    }
+  }
+  EXPECT_EQ(first, (std::vector<int64_t>{0, 1, 2, 3, 4, 5, 6, 7}));
+  EXPECT_EQ(running, (std::set<int64_t>{0, 1, 2, 3, 4, 5, 6, 7}));
+  for (int64_t id = 0; id < 4; ++id) scheduler.remove(id, false);
+  EXPECT_EQ(drawn(scheduler.plan()).size(), 8u);  // four that go on and the third group
+}
+
 // 0 and 3 have not drawn yet, 1 and 2 go on with what they have.
 TEST(Scheduler, WhoGoesOnTakesThePromptAndTheOthersDrawTogether) {
   using Ids = std::set<int64_t>;
