@@ -24,6 +24,7 @@
 #include <string>
 #include <vector>
 
+#include "sandbox/harness_source.h"
 #include "sandbox/jail/die.h"
 #include "sandbox/jail/filter.h"
 #include "sandbox/jail/image.h"
@@ -70,7 +71,9 @@ void start_python(const Arguments& arguments, const Group& group, int filter,
                                           two_ids ? "two" : "one",
                                           group.to_text(),
                                           std::to_string(filter),
-                                          joined(mounts, ":")};
+                                          joined(mounts, ":"),
+                                          kHarnessSource,
+                                          kChecksHarnessSource};
   std::vector<char*> argv;
   for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
