@@ -22,8 +22,10 @@ void add_http_options(CLI::App& command, server::HttpOptions& http, double& grac
 // Without these limits glibc keeps what the threads' arenas and its growing threshold for large
 // blocks have once taken: three times as much under bench/hostile_load.
 void return_memory_early() {
-  mallopt(M_ARENA_MAX, 4);
+  mallopt(M_ARENA_MAX, 8);
   mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  mallopt(M_TRIM_THRESHOLD, 16 << 20);
+  mallopt(M_TOP_PAD, 1 << 20);
 }
 
 }  // namespace longshot::commands

@@ -1,8 +1,5 @@
 #include "server/connection_threads.h"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <system_error>
 #include <utility>
 
@@ -33,7 +30,6 @@ void ConnectionThreads::shutdown() {
 }
 
 void ConnectionThreads::work() {
-  if (nice_ > 0) setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), nice_);
   std::unique_lock lock(mutex_);
   while (true) {
     ++idle_;

@@ -11,11 +11,10 @@
 
 namespace longshot::server {
 
-// Thread-safe. `nice` is added to the threads' priority. shutdown() must be called before destruction.
+// Thread-safe. shutdown() must be called before destruction.
 class ConnectionThreads {
  public:
-  ConnectionThreads(size_t most, size_t most_waiting, int nice = 0)
-      : most_(most), most_waiting_(most_waiting), nice_(nice) {}
+  ConnectionThreads(size_t most, size_t most_waiting) : most_(most), most_waiting_(most_waiting) {}
 
   // Never waits. False: too many tasks wait, or no thread can be started.
   bool enqueue(std::function<void()> task);
@@ -25,7 +24,6 @@ class ConnectionThreads {
   void work();
 
   const size_t most_, most_waiting_;
-  const int nice_;
   std::mutex mutex_;
   std::condition_variable filled_;
   std::deque<std::function<void()>> tasks_;

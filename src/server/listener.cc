@@ -13,9 +13,8 @@
 namespace longshot::server {
 namespace {
 
-constexpr int kBacklog = 1024;   // the library's 5 would make a burst of clients wait a second
-constexpr int kProbes = 8;       // threads for requests without a body, such as /health
-constexpr int kWorkersNice = 5;  // large requests must not keep /health from a processor
+constexpr int kBacklog = 1024;  // the library's 5 would make a burst of clients wait a second
+constexpr int kProbes = 8;      // threads for requests without a body, such as /health
 constexpr double kPatience = 30;
 constexpr time_t kKeepAliveSeconds = 60;  // what clients are told; less than the reception's
 
@@ -58,7 +57,7 @@ ReceptionOptions reception_options() {
 
 Listener::Listener(int threads, Handlers handlers)
     : handlers_(std::move(handlers)),
-      workers_(static_cast<size_t>(threads), waiting_requests(), kWorkersNice),
+      workers_(static_cast<size_t>(threads), waiting_requests()),
       probes_(kProbes, waiting_requests()),
       bodies_(reception_options(), callbacks()),
       reception_(reception_options(), callbacks(), &bodies_) {
