@@ -18,7 +18,10 @@ struct Point {
 
 std::vector<Point> course_of(const std::filesystem::path& run, const char* name) {
   std::vector<Point> course;
-  std::ifstream file(run / "metrics.jsonl");
+  const std::filesystem::path path = run / "metrics.jsonl";
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return course;  // a device may have no end
+  std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
     const auto json = parse_json(line, "metrics.jsonl");
     if (!json.ok() || !json->is_object() || !json->contains("step")) continue;

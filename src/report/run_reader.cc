@@ -19,6 +19,9 @@ namespace fs = std::filesystem;
 // at a time, because a long run's file is larger than what is made of it.
 Result<std::vector<size_t>> for_each_object(const fs::path& path,
                                             const std::function<void(Json&&)>& use) {
+  std::error_code error;
+  if (fs::exists(path, error) && !fs::is_regular_file(path, error))
+    return io_error(path.string() + " is not a regular file");
   std::ifstream file(path, std::ios::binary);
   if (!file) return io_error("cannot open " + path.string());
   std::vector<size_t> damaged;
