@@ -196,7 +196,7 @@ def test_expect_100_continue(server):
 
 
 def test_answers_that_nobody_reads_hold_health_not(server):
-    """Many times as many clients as there are threads for requests without a body."""
+    """Each of them fills its connection with answers."""
     clients = [connect(server) for _ in range(40)]
     try:
         for client in clients:
