@@ -78,10 +78,9 @@ TEST(Json, NestingIsLimitedAndNotRecursiveBeyondIt) {
 }
 
 TEST(Json, WhatIsNotJsonIsAnErrorThatNamesThePlace) {
-  for (const char* bad :
-       {"", "[1,]", "{\"a\" 1}", "01", "1.", "+1", "[1e999, 01e999]", "[1e999", "1e999 x",
-        "\"\xff\"",
-        R"("\ud800")", "'a'", "{a: 1}", "// c\n1", "NaN", "[Infinity]", "{\"a\": -Infinity}"}) {
+  for (const char* bad : {"", "[1,]", "{\"a\" 1}", "01", "1.", "+1", "[1e999, 01e999]", "[1e999",
+                          "1e999 x", "\"\xff\"", R"("\ud800")", "'a'", "{a: 1}", "// c\n1", "NaN",
+                          "[Infinity]", "{\"a\": -Infinity}"}) {
     const std::string message = again(bad);
     EXPECT_TRUE(message.starts_with("error: t: not valid JSON")) << bad << " -> " << message;
   }
@@ -130,8 +129,9 @@ TEST(Json, IntegersThatDoNotFitAreErrors) {
 // Random values, then random damage: what is read is what nlohmann reads, and nothing crashes.
 TEST(Json, AgreesWithTheLibraryWhereTheLibraryIsExact) {
   std::mt19937 random(7);
-  const char* pieces[] = {"[", "]", "{", "}", ",", ":", "\"a\"", "\"\\u00e9\"", "1", "-2.5", "true",
-                          "null", "0.25", " ", "\"b\"", "0", "\"", "\\"};
+  const char* pieces[] = {"[",     "]",           "{",     "}",    ",",    ":",
+                          "\"a\"", "\"\\u00e9\"", "1",     "-2.5", "true", "null",
+                          "0.25",  " ",           "\"b\"", "0",    "\"",   "\\"};
   size_t valid = 0;
   for (int round = 0; round < 200'000; ++round) {
     std::string text;
@@ -145,6 +145,23 @@ TEST(Json, AgreesWithTheLibraryWhereTheLibraryIsExact) {
     ASSERT_EQ(dump_json(*found), expected.dump()) << text;
   }
   EXPECT_GT(valid, 3000u);
+}
+
+TEST(Json, OrderedObjectsKeepTheFirstPlaceAndTheLastValueOfAKey) {
+  const auto json = parse_ordered_json(R"({"b": 1, "a": {"x": 1, "y": 2, "x": 3}, "b": 4})", "t");
+  ASSERT_TRUE(json.ok());
+  EXPECT_EQ(dump_json(*json), R"({"b":4,"a":{"x":3,"y":2}})");
+  EXPECT_FALSE(parse_ordered_json(R"({"a": 1, "a": 2})", "t", {.unique_keys = true}).ok());
+  EXPECT_FALSE(parse_json(R"({"a": 1, "a": 2})", "t", {.unique_keys = true}).ok());
+}
+
+// Minutes if each key is compared with all before it.
+TEST(Json, OrderedObjectsOfManyKeysAreReadInLinearTime) {
+  std::string text = "{";
+  for (int i = 0; i < 500'000; ++i) text += "\"k" + std::to_string(i) + "\":0,";
+  const auto json = parse_ordered_json(text + "\"last\":1}", "t");
+  ASSERT_TRUE(json.ok());
+  EXPECT_EQ(json->size(), 500'001U);
 }
 
 }  // namespace

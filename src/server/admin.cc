@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 
@@ -11,6 +12,7 @@
 #include "server/errors.h"
 #include "server/fields.h"
 #include "server/openai_chat.h"
+#include "server/params.h"
 
 namespace longshot::server {
 namespace {
@@ -53,6 +55,8 @@ Reply tokenize(const Context& context, const Call& call) {
   const bool special = fields.boolean("add_special_tokens", true);
   tokenizer::Chat messages;
   tokenizer::ChatOptions options;
+  check_text_size(fields, prompt ? "prompt" : "messages",
+                  prompt ? prompt->size() : call.body.size() / 6, context);
   if (!prompt) {
     messages = read_messages(fields, call.body);
     options = read_chat_options(fields, call.body);
@@ -126,6 +130,23 @@ Status check_same_network(const model::ModelConfig& now, const model::ModelConfi
   return invalid_argument("its config.json describes another network than the one that is served");
 }
 
+// Devices and pipes would keep the server reading for ever.
+Status check_files(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const auto sound = [&](const fs::path& file) {
+    const fs::file_type type = fs::status(file, error).type();
+    return type == fs::file_type::regular || type == fs::file_type::directory ||
+           type == fs::file_type::not_found;
+  };
+  bool all = sound(path);
+  if (fs::is_directory(path, error)) {
+    for (const auto& entry : fs::directory_iterator(path, error)) all = all && sound(entry.path());
+  }
+  return all ? ok_status()
+             : invalid_argument(path + ": a model is a directory of regular files or a .gguf file");
+}
+
 // Reads a model directory and puts its weights in place of the present ones. One at a time.
 class WeightLoader {
  public:
@@ -158,6 +179,7 @@ class WeightLoader {
 
  private:
   Status load(const std::string& path, int64_t version) {
+    LS_RETURN_IF_ERROR(check_files(path));
     LS_ASSIGN_OR_RETURN(const model::ModelFiles files, model::read_model(path));
     const Status same = check_same_network(context_.config, files.config);
     if (!same.ok()) return same.with_context(path);

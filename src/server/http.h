@@ -17,7 +17,7 @@ struct HttpOptions {
   int port = 8000;  // 0: any free one
   std::string
       api_key;  // asked for as "Authorization: Bearer KEY" by all routes but /health; empty: none
-  int connections = 512;   // requests answered at the same time; more wait
+  int connections = 512;   // requests with a body answered at the same time; more wait
   bool access_log = true;  // one line a request, without /health and /metrics
 };
 

@@ -14,7 +14,6 @@ namespace longshot::server {
 namespace {
 
 constexpr int kBacklog = 1024;  // the library's 5 would make a burst of clients wait a second
-constexpr int kProbes = 8;      // threads for requests without a body, such as /health
 constexpr double kPatience = 30;
 constexpr time_t kKeepAliveSeconds = 60;  // what clients are told; less than the reception's
 
@@ -58,7 +57,6 @@ ReceptionOptions reception_options() {
 Listener::Listener(int threads, Handlers handlers)
     : handlers_(std::move(handlers)),
       workers_(static_cast<size_t>(threads), waiting_requests()),
-      probes_(kProbes, waiting_requests()),
       bodies_(reception_options(), callbacks()),
       reception_(reception_options(), callbacks(), &bodies_) {
   library_.set_tcp_nodelay(true);
@@ -86,7 +84,6 @@ Listener::~Listener() {
   library_.end_streams();
   reception_.stop();
   bodies_.stop();
-  probes_.shutdown();
   workers_.shutdown();
 }
 
@@ -110,14 +107,15 @@ Reception::Callbacks Listener::callbacks() {
           .refused = [this](int status) { handlers_.failed(nullptr, status); }};
 }
 
-// Requests without a body have threads of their own, whose answers are small: they never wait for
-// a client, so that no client can keep /health from others.
+// Requests without a body are answered at once: their answers are small, and never wait for a
+// client, so that no client can keep /health from others.
 bool Listener::take(ReceivedRequest& request) {
-  const bool probe = !request.head.method.starts_with("POST") || !request.body_read;
+  if (request.head.method != "POST" || !request.body_read) {
+    answer(request, 0);
+    return true;
+  }
   const auto shared = std::make_shared<ReceivedRequest>(std::move(request));
-  const bool taken = (probe ? probes_ : workers_).enqueue([this, shared, probe] {
-    answer(*shared, probe ? 0 : kPatience);
-  });
+  const bool taken = workers_.enqueue([this, shared] { answer(*shared, kPatience); });
   if (!taken) request = std::move(*shared);
   return taken;
 }

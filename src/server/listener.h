@@ -18,7 +18,7 @@ class Listener {
   struct Handlers {
     // Whether the head alone is refused. Thread-safe; must not wait.
     std::function<bool(const RequestHead& head)> refuses;
-    // Answers a request. On any of the threads.
+    // Answers a request. On any thread.
     std::function<void(const ReceivedRequest& request, const httplib::Request& parsed,
                        httplib::Response& response)>
         answer;
@@ -27,7 +27,8 @@ class Listener {
     std::function<std::string(const httplib::Request* request, int status)> failed;
   };
 
-  // `threads`: requests answered at the same time, beside those without a body.
+  // `threads`: requests with a body answered at the same time. Those without one are answered by the
+  // thread that accepts connections, so their handlers must be quick.
   Listener(int threads, Handlers handlers);
   ~Listener();  // answers what was begun
 
@@ -50,7 +51,7 @@ class Listener {
   Library library_;
   const Handlers handlers_;
   std::atomic<bool> stopping_{false};
-  ConnectionThreads workers_, probes_;
+  ConnectionThreads workers_;
   Reception bodies_, reception_;
 };
 

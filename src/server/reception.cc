@@ -201,17 +201,21 @@ void Reception::read(int socket) {
   if (got <= 0) return remove(socket);
   Guest& guest = found->second;
   if (guest.leaving) return;
+  if (guest.bytes.empty() && !guest.head) guest.since = now();
+  guest.bytes.append(buffer.data(), static_cast<size_t>(got));
+  look_at(socket);
+}
+
+void Reception::look_at(int socket) {
   try {
-    if (guest.bytes.empty() && !guest.head) guest.since = now();
-    guest.bytes.append(buffer.data(), static_cast<size_t>(got));
-    look_at(socket);
+    advance(socket);
   } catch (const std::bad_alloc&) {
-    remove(socket);
+    if (guests_.contains(socket)) remove(socket);
   }
 }
 
-// What has arrived of the connection's next request.
-void Reception::look_at(int socket) {
+// Goes as far as what has arrived of the connection's next request allows.
+void Reception::advance(int socket) {
   Guest& guest = guests_.at(socket);
   if (guest.leaving || (guest.bytes.empty() && !guest.head)) return;
   if (!guest.head) {

@@ -90,6 +90,7 @@ class Reception {
   void welcome(int socket, Guest guest);
   void read(int socket);
   void look_at(int socket);
+  void advance(int socket);
   std::optional<ApiError> take_head(int socket, Guest& guest);
   std::optional<ApiError> take_body(Guest& guest, bool& complete);
   void hand_over(int socket, bool body_read);

@@ -136,10 +136,10 @@ sandbox::RunRequest read_run_request(Fields& fields, const SandboxContext& conte
   set_seconds(fields, "run_timeout", request.limits);
   set_seconds(fields, "compile_timeout", request.compile_limits);
   const double memory = fields.number("memory_limit_MB", -1);
-  if (memory > 0) {
+  if (memory * kMiB > static_cast<double>(context.max_memory_bytes)) {
+    fields.fail("memory_limit_MB", "is above the service's limit");
+  } else if (memory > 0) {
     request.limits.memory_bytes = static_cast<uint64_t>(memory * kMiB);
-    if (request.limits.memory_bytes > context.max_memory_bytes)
-      fields.fail("memory_limit_MB", "is above the service's limit");
   }
   if (const auto limits = fields.any("limits"))
     read_limits(*limits, context, request.limits, fields);
