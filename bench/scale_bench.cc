@@ -121,8 +121,12 @@ data::Sample sample_of(const data::Draw& draw, uint32_t index) {
 void bench_replay(size_t waiting) {
   const auto folder = scratch() / "replay";
   std::filesystem::remove_all(folder);
-  replay::ReplayBuffer buffer(folder.string(), replay::make_selector("uniform").value(), {});
-  must(buffer.start());
+  std::filesystem::create_directories(folder);
+  replay::ReplayBuffer buffer(replay::make_selector("uniform").value(), {});
+  const auto save = [&] {
+    buffer.mark();
+    must(buffer.save((folder / "replay.records").string()));
+  };
   size_t made = 0;
   const auto add = [&](size_t groups) {
     std::vector<data::Draw> draws(groups);
@@ -142,14 +146,14 @@ void bench_replay(size_t waiting) {
   add(waiting);
   row("replay: groups of 2 x 64 tokens inserted", waiting, watch.seconds());
   watch.restart();
-  must(buffer.checkpoint().status());
+  save();
   row("replay: checkpoint", waiting, watch.seconds());
   watch.restart();
   for (uint64_t i = 0; i < 10; ++i) {
     add(32);
     must(buffer.take_partials().status());
     must(buffer.take(32, 0, i).status());
-    must(buffer.checkpoint().status());
+    save();
     (void)buffer.take_metrics();
   }
   row("replay: 10 iterations of 32 groups beside them", waiting, watch.seconds());
