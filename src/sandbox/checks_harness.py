@@ -39,6 +39,10 @@ class Main(types.ModuleType):
         return list(self.__dict__["names"])
 
 
+def is_installed(name):
+    return name in sys.modules or any(finder.find_spec(name, None) for finder in sys.meta_path)
+
+
 def check_imports(nodes):
     tried = {id(part) for node in nodes if isinstance(node, ast.Try) for part in ast.walk(node)}
     for node in nodes:
@@ -46,7 +50,7 @@ def check_imports(nodes):
             continue
         for name in [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]:
             root = (name or "").split(".")[0]
-            if root not in ("solution", "pytest") and root not in sys.modules and importlib.util.find_spec(root or "?") is None:
+            if root not in ("solution", "pytest") and not is_installed(root):
                 raise Unfit(f"import '{root}', which is not installed for the sandbox's Python")
 
 
@@ -124,23 +128,26 @@ def verdict(asked, checks):
 
 
 def main():
-    ours, theirs = socket.socketpair()
+    (their_reader, our_writer), (our_reader, their_writer) = os.pipe(), os.pipe()
     if os.fork() == 0:
-        ours.close()
+        os.close(our_writer)
+        os.close(our_reader)
         nothing = os.open("/dev/null", os.O_RDONLY)
         os.dup2(nothing, 0)
         os.close(nothing)
-        be_program(theirs)
-    theirs.close()
-    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        be_program(Channel(their_reader, their_writer))
+    os.close(their_reader)
+    os.close(their_writer)
+    if PRCTL(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl")
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the child may send it; it must not become an exception
     here = os.getcwd()
     sys.path[:] = [path for path in sys.path if path and not os.path.abspath(path).startswith(here)]
     asked = json.loads(sys.stdin.buffer.read())
-    answer = verdict(asked, Checks(Channel(ours)))
+    answer = verdict(asked, Checks(Channel(our_reader, our_writer)))
     with open("answer.json", "w", encoding="utf-8") as file:
         file.write(answer)
 
 
-main()
+if __name__ == "__main__":  # the warm interpreter calls main() itself
+    main()

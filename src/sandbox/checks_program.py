@@ -166,10 +166,10 @@ class Program(Codec):
             self.serve(self.channel.receive())
 
 
-def be_program(end):
+def be_program(channel):
     code = 1
     try:
-        Program(Channel(end)).run()
+        Program(channel).run()
     except Broken:  # the checks have ended
         code = 0
     except BaseException:

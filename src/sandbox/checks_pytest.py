@@ -91,7 +91,8 @@ class Patches:
     def setattr(self, target, name, *value, raising=True):
         if not value:
             (target, name), value = str(target).rsplit(".", 1), (name,)
-            target = importlib.import_module(target)
+            __import__(target)
+            target = sys.modules[target]
         old = getattr(target, name)
         self.undone.append(lambda: setattr(target, name, old))
         setattr(target, name, value[0])
@@ -135,6 +136,8 @@ class Fixtures:
             self.ends.append(streams.close)
             return Captured()
         if name == "tmp_path":
+            import pathlib
+            import tempfile
             return pathlib.Path(tempfile.mkdtemp())
         raise Unfit(f"use the fixture '{name}', which is not offered")
 

@@ -101,7 +101,7 @@ class Checks(Codec):
     """Asks the solution's process, and lends it what the checks give to the solution."""
 
     def __init__(self, channel):
-        self.channel, self.lock, self.lent, self.remotes = channel, threading.RLock(), [], {}
+        self.channel, self.lock, self.lent, self.remotes = channel, _thread.RLock(), [], {}
         self.exceptions, self.used, self.broken, self.names = {}, False, None, {}
         self.streams = {name: getattr(sys, name) for name in ("stdin", "stdout", "stderr")}
         self.builtins = {name: getattr(builtins, name) for name in ("input", "print")}

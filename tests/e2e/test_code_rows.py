@@ -1,5 +1,6 @@
 """Rows of programs as the public data sets have them, graded by `longshot grade --reward code`."""
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -44,6 +45,31 @@ def test_limits_are_options_of_the_reward():
     truth = code_rows.streams(("", "x" * (2 << 20)))
     row = (code_rows.fenced("print('x' * (2 << 20))"), truth)
     assert grade([row], '{"type": "code", "limits": {"output_bytes": 3000000}}')[0]["score"] == 1
+
+
+def peak_mebibytes(row):
+    """Of the process that grades."""
+    process = subprocess.Popen([LONGSHOT, "grade", "--reward", "code"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process.stdin.write(json.dumps({"completion": row[0], "ground_truth": row[1]}) + "\n")
+    process.stdin.close()
+    graded = json.loads(process.stdout.readline())
+    _, process.returncode, used = os.wait4(process.pid, 0)
+    process.stdout.close()
+    return graded["score"], used.ru_maxrss / 1024
+
+
+def test_what_a_program_writes_costs_the_grader_no_memory():
+    ones = code_rows.calls("f", ([0], [1] * 400_000))
+    score, usual = peak_mebibytes((code_rows.fenced("def f(x):\n    return [1] * 400_000"), ones))
+    assert score == 1
+    streams = code_rows.streams(("", "1"))
+    for name, code, truth in [
+            ("1.3 GB printed", "for _ in range(1300): print('x' * 1_000_000)", streams),
+            ("a long list", "def f(x):\n    return [0] * 5_000_000", ones),
+            ("a long text", "def f(x):\n    return 'x' * 60_000_000", ones),
+            ("a file of its own", "import os\nopen('answer.json', 'w').write('[' * 60_000_000)\nos._exit(0)", ones)]:
+        score, peak = peak_mebibytes((code_rows.fenced(code), truth))
+        assert score == 0 and peak < usual + 64, (name, score, peak, usual)
 
 
 def test_busy_threads_beside_a_suite_change_no_verdict():
