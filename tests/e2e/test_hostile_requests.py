@@ -82,6 +82,20 @@ def test_offsets_count_characters_of_the_text(serve):
         assert "".join(pieces) == text
 
 
+def test_offsets_end_where_a_stop_string_cuts_the_text(serve):
+    stops = [f"{i:02d}" for i in range(100)]
+    body = {**COMPLETION, "max_tokens": 12, "logprobs": 0, "stop": stops, "ignore_eos": True}
+    for seed in range(8):
+        _, whole = serve.call("/v1/completions", {**body, "seed": seed}, JSON)
+        _, events = serve.call("/v1/completions", {**body, "seed": seed, "stream": True}, JSON)
+        parts = [json.loads(line[6:])["choices"][0] for line in events.splitlines() if line.startswith("data: {")]
+        text = whole["choices"][0]["text"]
+        assert "".join(part["text"] for part in parts) == text
+        for choices in (whole["choices"], parts):
+            offsets = [offset for choice in choices for offset in choice["logprobs"]["text_offset"]]
+            assert offsets == sorted(offsets) and max(offsets) <= len(text), (text, offsets)
+
+
 def test_objects_of_many_keys_take_linear_time(serve):
     keys = ",".join(f'"k{i}":0' for i in range(400_000))
     for body in ('{"messages":[{"role":"user","content":"1",%s}],"model":"tiny"}' % keys, "{%s}" % keys,
