@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <sstream>
@@ -44,11 +45,11 @@ Result<std::vector<data::TokenId>> tokens_of(const prompts::Row& row, const Opti
   if (!prompt.is_string() && !prompt.is_array()) {
     return invalid_argument(where + ": 'prompt' must be a string or a list of messages");
   }
-  if (options.raw) {
-    if (prompt.is_array())
-      return invalid_argument(where + ": with --raw 'prompt' must be a string");
+  if (options.raw && prompt.is_array())
+    return invalid_argument(where + ": with --raw 'prompt' must be a string");
+  if (options.raw ||
+      (prompt.is_string() && files.chat_template.is_plain() && options.inference.system.empty()))
     return prompts::encode_raw_prompt(*files.tokenizer, prompt.get<std::string>(), where);
-  }
   tokenizer::Chat messages;
   if (prompt.is_string()) {
     messages.push_back({{"user", prompt.get<std::string>()}});
@@ -92,6 +93,9 @@ Result<std::vector<Row>> read_rows(const Options& options, const model::ModelFil
     LS_ASSIGN_OR_RETURN(rows.emplace_back(), read_row(json, options, files, where, line));
   }
   if (rows.empty()) return invalid_argument(options.input + " holds no row");
+  const auto texts = std::count_if(rows.begin(), rows.end(),
+                                   [](const Row& row) { return row.json["prompt"].is_string(); });
+  prompts::wraps_texts(files.chat_template, !options.raw, static_cast<size_t>(texts), rows.size());
   return rows;
 }
 

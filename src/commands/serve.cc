@@ -102,6 +102,10 @@ Result<bool> serve(Options& options) {
   options.http.connections = options.max_concurrent + options.max_waiting + kSpareConnections;
   LS_ASSIGN_OR_RETURN(const auto http, server::HttpServer::start(
                                            options.http, server::all_routes(context), metrics));
+  if (!files.chat_template.is_plain())
+    log::info(
+        "the chat template is for /v1/chat/completions; /v1/completions gives prompts to the model "
+        "as they are");
   fmt::print("serving {} on http://{}:{}\n", context.model_name, options.http.host, http->port());
   std::fflush(stdout);
   while (!stop_requested()) std::this_thread::sleep_for(std::chrono::milliseconds(50));

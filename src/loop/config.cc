@@ -318,6 +318,9 @@ void bind(Settings& s, SftConfig& c) {
   bind_new_model(s, c.model);
   s.add("data.train_files", &c.train_files, "JSONL or parquet files of supervised rows or text");
   s.add("data.val_files", &c.val_files, "held-out rows; only their loss is computed");
+  s.add("data.apply_chat_template", &c.apply_chat_template,
+        "a prompt that is a text is the user's message where the model has a chat template, its "
+        "completion the answer; false: both are trained on as they are");
   bind_steps(s, c, "sft",
              "run folder; the model goes to <folder>/huggingface, an adapter to <folder>/adapter");
 }

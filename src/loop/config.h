@@ -47,6 +47,7 @@ struct SftConfig {
   ModelOptions model;
   MachineOptions machine;
   std::vector<std::string> train_files, val_files;
+  bool apply_chat_template = true;  // prompts that are texts are the user's message
   int max_length = 1024;
   policy::SftOptions batch;
   policy::OptimizerOptions optimizer;

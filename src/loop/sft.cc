@@ -76,7 +76,8 @@ class SftLearner : public Learner {
       int dropped = 0;
       LS_ASSIGN_OR_RETURN(Examples examples, prompts::read_supervised(
                                                  files, *model_->tokenizer, model_->chat_template,
-                                                 model_config.eos_token_ids[0], length, &dropped));
+                                                 model_config.eos_token_ids[0], length, &dropped,
+                                                 config_.apply_chat_template));
       LS_RETURN_IF_ERROR(check_rows(files, examples.size(), dropped, length));
       return examples;
     };

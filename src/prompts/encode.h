@@ -20,6 +20,10 @@ Result<std::vector<TokenId>> encode_text(const tokenizer::Tokenizer& tokenizer,
 // With the leading BOS where the tokenizer has one and the text does not bring its own.
 Result<std::vector<TokenId>> encode_raw_prompt(const tokenizer::Tokenizer& tokenizer,
                                                std::string_view text, const std::string& where);
+// Whether prompts that are texts become the user's message: the model has a chat template, and the
+// user has not turned it off. Says so once for each data set, with the counts; no text, no word.
+bool wraps_texts(const tokenizer::ChatTemplate& chat_template, bool apply_chat_template,
+                 size_t texts, size_t prompts);
 Result<std::vector<TokenId>> encode_chat(const tokenizer::Tokenizer& tokenizer,
                                          const tokenizer::ChatTemplate& chat_template,
                                          const tokenizer::Chat& chat,

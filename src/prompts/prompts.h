@@ -60,7 +60,7 @@ Status tokenize_prompts(std::vector<data::Prompt>& prompts, const tokenizer::Tok
 // One supervised row (SFT): loss on response tokens only.
 // Schemas: TRL messages (every assistant turn is trained on), prompt+completion (strings or message
 // lists), text (plain language modelling: all tokens), verl (prompt messages + extra_info.answer or
-// `response`).
+// `response`). A prompt that is a text is the user's message as in tokenize_prompts.
 struct SupervisedExample {
   std::vector<data::TokenId> tokens;
   std::vector<uint8_t> loss_mask;  // [tokens.size()]
@@ -70,7 +70,8 @@ Result<std::vector<SupervisedExample>> read_supervised(const std::vector<std::st
                                                        const tokenizer::Tokenizer& tokenizer,
                                                        const tokenizer::ChatTemplate& chat_template,
                                                        data::TokenId eos, int max_length,
-                                                       int* dropped);
+                                                       int* dropped,
+                                                       bool apply_chat_template = true);
 
 // One row for a reward model: a response with a label, or a pair of responses.
 struct JudgedRow {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "base/log.h"
 #include "prompts/encode.h"
 #include "prompts/prompts.h"
 #include "prompts/schema.h"
@@ -17,6 +16,7 @@ struct Encoder {
   const tokenizer::Tokenizer& tokenizer;
   const tokenizer::ChatTemplate& chat_template;
   TokenId eos;
+  bool wraps_texts = false;    // a text is the user's message
   std::string arguments = {};  // the row's own for the template
 };
 
@@ -120,9 +120,8 @@ Result<SupervisedExample> encode_turns(const Encoder& encoder, const std::vector
     LS_ASSIGN_OR_RETURN(const Turn turn, locate_turn(encoder, messages, i, full, where));
     if (trained_end == 0) {
       const std::vector<Message> head(messages.begin(), messages.begin() + static_cast<long>(i));
-      LS_ASSIGN_OR_RETURN(const auto ids,
-                          encode_chat(encoder.tokenizer, encoder.chat_template, head,
-                                      {true, encoder.arguments}, where));
+      LS_ASSIGN_OR_RETURN(const auto ids, encode_chat(encoder.tokenizer, encoder.chat_template,
+                                                      head, {true, encoder.arguments}, where));
       append(example, ids, false);
     } else {
       const auto between = std::string_view(full).substr(done, turn.begin - done);
@@ -161,13 +160,19 @@ Result<SupervisedExample> encode_pair(const Encoder& encoder, const std::string&
 Result<SupervisedExample> encode_completion(const Encoder& encoder, const OrderedJson& prompt,
                                             const OrderedJson& completion,
                                             const std::string& where) {
-  if (prompt.is_string() && completion.is_string()) {
+  const bool raw = prompt.is_string() && !encoder.wraps_texts;
+  if (raw && completion.is_string()) {
     return encode_pair(encoder, prompt.get<std::string>(), completion.get<std::string>(), where);
   }
-  if (prompt.is_string()) {
+  if (raw) {
     return invalid_argument(where + ": the prompt is a string, so the completion must be one too");
   }
-  LS_ASSIGN_OR_RETURN(auto messages, parse_chat(prompt, where + ": 'prompt'"));
+  std::vector<Message> messages;
+  if (prompt.is_string()) {
+    messages.push_back({{"user", prompt.get<std::string>()}});
+  } else {
+    LS_ASSIGN_OR_RETURN(messages, parse_chat(prompt, where + ": 'prompt'"));
+  }
   const size_t first = messages.size();
   if (completion.is_string()) {
     messages.push_back({{"assistant", completion.get<std::string>()}});
@@ -237,20 +242,17 @@ Result<std::vector<SupervisedExample>> read_supervised(const std::vector<std::st
                                                        const tokenizer::Tokenizer& tokenizer,
                                                        const tokenizer::ChatTemplate& chat_template,
                                                        data::TokenId eos, int max_length,
-                                                       int* dropped) {
+                                                       int* dropped, bool apply_chat_template) {
   LS_ASSIGN_OR_RETURN(const auto rows, read_rows(files));
   if (rows.empty()) return invalid_argument(fmt::format("no rows in {}", fmt::join(files, ", ")));
   *dropped = 0;
-  const Encoder encoder{tokenizer, chat_template, eos};
   std::vector<SupervisedExample> examples;
   const auto texts = std::count_if(rows.begin(), rows.end(), [](const Row& row) {
     return has(row.json, "prompt") && row.json["prompt"].is_string();
   });
-  if (texts > 0 && !chat_template.is_plain())
-    log::warn(
-        "the model has a chat template: {} of {} rows are pairs of texts, which are trained on as "
-        "they are; give 'messages' to train on chats",
-        texts, rows.size());
+  const bool wraps =
+      wraps_texts(chat_template, apply_chat_template, static_cast<size_t>(texts), rows.size());
+  const Encoder encoder{tokenizer, chat_template, eos, wraps};
   for (const Row& row : rows) {
     LS_ASSIGN_OR_RETURN(SupervisedExample example, encode_row(encoder, row));
     if (static_cast<int>(example.tokens.size()) > max_length) {

@@ -178,7 +178,8 @@ TEST_F(Supervised, VerlRowsTrainOnTheResponse) {
   ASSERT_TRUE(rows.ok()) << rows.status().to_string();
   EXPECT_EQ(trained((*rows)[0]), "(long<|im_end|>)");
   EXPECT_EQ(trained((*rows)[1]), "(short<|im_end|>)");
-  EXPECT_EQ(text_of((*rows)[2].tokens), "araw<|im_end|>");
+  EXPECT_EQ(text_of((*rows)[2].tokens),
+            "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nraw<|im_end|>");
 }
 
 TEST_F(Supervised, PlainTextTrainsOnAllThatHasAPredecessor) {
@@ -211,8 +212,9 @@ TEST_F(Supervised, RowsThatCannotBeTrainedOnAreErrors) {
   EXPECT_THAT(error_of(R"({"messages":[{"role":"user","content":"a"}]})"),
               HasSubstr("no assistant turn"));
   EXPECT_THAT(error_of(R"({"prompt":"a"})"), HasSubstr("no text to train on"));
-  EXPECT_THAT(error_of(R"({"prompt":"a","completion":[{"role":"assistant","content":"b"}]})"),
-              HasSubstr("completion must be one too"));
+  EXPECT_THAT(
+      error_of(R"({"prompt":"a","completion":[{"role":"assistant","content":"b"}]})", "plain"),
+      HasSubstr("completion must be one too"));
   EXPECT_THAT(error_of(R"({"text":5})"), HasSubstr(":1: key 'text' has the wrong type"));
   EXPECT_THAT(error_of("\n{\"text\":\"a\"}\n{\"txt\":\"a\"}"),
               HasSubstr(".jsonl:3: no known row form"));

@@ -43,10 +43,11 @@ class Templates : public testing::Test {
   }
 
   // The supervised row with what is trained on in parentheses, or the error.
-  std::string supervised(const std::string& row) {
+  std::string supervised(const std::string& row, bool apply_chat_template = true) {
     EXPECT_TRUE(write_file_atomic(path_, row).ok());
     int dropped = 0;
-    const auto rows = read_supervised({path_}, *chars_, chat_, 1, 1000, &dropped);
+    const auto rows =
+        read_supervised({path_}, *chars_, chat_, 1, 1000, &dropped, apply_chat_template);
     if (!rows.ok()) return rows.status().message();
     std::string out;
     bool before = false;
@@ -74,6 +75,15 @@ TEST_F(Templates, ATextIsTheUsersMessageUnlessItIsAskedForAsItIs) {
   testing::internal::GetCapturedStderr();
 }
 
+TEST_F(Templates, PairsOfTextsFollowTheSameRuleAsPrompts) {
+  const std::string row = R"({"prompt": "hi", "completion": "b"})";
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(supervised(row), "<user>hi<assistant>(b;");
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("1 of 1 prompts are plain text"));
+  EXPECT_EQ(supervised(row, false), "hi(b<eos>");
+  EXPECT_EQ(supervised(R"({"text": "hi"})"), "h(i<eos>");
+}
+
 TEST_F(Templates, ToolsAndOtherArgumentsOfARowKeepTheirOrder) {
   EXPECT_EQ(prompt(R"({"prompt": [{"role": "user", "content": "q", "tool_calls": )"
                    R"([{"z": 1, "a": 2}]}], "tools": [{"name": "f", "b": 1, "a": []}], )"
@@ -84,10 +94,11 @@ TEST_F(Templates, ToolsAndOtherArgumentsOfARowKeepTheirOrder) {
 }
 
 TEST_F(Templates, GenerationMarksSayWhatIsTrainedOn) {
-  EXPECT_EQ(supervised(R"({"messages": [{"role": "user", "content": "a"}, )"
-                       R"({"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}, )"
-                       R"({"role": "assistant", "content": "d"}]})"),
-            "<user>a<assistant>(b;)<user>c<assistant>(d;");
+  EXPECT_EQ(
+      supervised(R"({"messages": [{"role": "user", "content": "a"}, )"
+                 R"({"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}, )"
+                 R"({"role": "assistant", "content": "d"}]})"),
+      "<user>a<assistant>(b;)<user>c<assistant>(d;");
   EXPECT_EQ(supervised(R"({"prompt": [{"role": "assistant", "content": "b"}, )"
                        R"({"role": "user", "content": "c"}], )"
                        R"("completion": [{"role": "assistant", "content": "d"}]})"),

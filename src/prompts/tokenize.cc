@@ -57,6 +57,17 @@ Result<std::vector<TokenId>> encode_raw_prompt(const tokenizer::Tokenizer& token
   return ids;
 }
 
+bool wraps_texts(const tokenizer::ChatTemplate& chat_template, bool apply_chat_template,
+                 size_t texts, size_t prompts) {
+  if (chat_template.is_plain()) return false;
+  if (texts > 0 && apply_chat_template)
+    log::warn(
+        "the model has a chat template: {} of {} prompts are plain text and become the user's "
+        "message; data.apply_chat_template=false (--raw) leaves them as they are",
+        texts, prompts);
+  return apply_chat_template;
+}
+
 Result<std::vector<TokenId>> encode_chat(const tokenizer::Tokenizer& tokenizer,
                                          const tokenizer::ChatTemplate& chat_template,
                                          const tokenizer::Chat& chat,
@@ -75,14 +86,10 @@ Status tokenize_prompts(std::vector<data::Prompt>& prompts, const tokenizer::Tok
                         int* dropped, bool apply_chat_template) {
   *dropped = 0;
   size_t kept = 0;
-  const bool wraps = apply_chat_template && !chat_template.is_plain();
   const auto texts = std::count_if(prompts.begin(), prompts.end(),
                                    [](const data::Prompt& p) { return p.messages.empty(); });
-  if (wraps && texts > 0)
-    log::warn(
-        "the model has a chat template: {} of {} prompts are plain text and become the user's "
-        "message; data.apply_chat_template=false leaves them as they are",
-        texts, prompts.size());
+  const bool wraps =
+      wraps_texts(chat_template, apply_chat_template, static_cast<size_t>(texts), prompts.size());
   for (size_t i = 0; i < prompts.size(); ++i) {
     data::Prompt& prompt = prompts[i];
     const std::string where = "prompt '" + prompt.id + "'";

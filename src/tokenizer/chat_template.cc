@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <deque>
 
 #include "base/fs.h"
 #include "tokenizer/chat_format.h"
@@ -35,9 +36,8 @@ Result<std::time_t> day_of(const OrderedJson& json) {
   std::tm day{};
   const char* end = strptime(text.c_str(), "%Y-%m-%d", &day);
   if (end == nullptr || *end != '\0')
-    return invalid_argument(
-        fmt::format("the template argument '{}' must be a day such as 2024-07-26, not '{}'",
-                    kClock, text));
+    return invalid_argument(fmt::format(
+        "the template argument '{}' must be a day such as 2024-07-26, not '{}'", kClock, text));
   day.tm_hour = 12;
   day.tm_isdst = -1;
   return std::mktime(&day);
@@ -57,6 +57,13 @@ Result<std::string> before_mark(const std::string& text) {
 }
 
 }  // namespace
+
+struct ChatTemplate::Fixed {
+  std::deque<jinja::Frozen> values;
+  jinja::Variables variables;
+  std::time_t now = 0;  // of strftime_now; 0 = the clock
+  bool tools = false;
+};
 
 Result<ChatTemplate> ChatTemplate::of_family(const std::string& family) {
   ChatTemplate result;
@@ -110,6 +117,22 @@ Result<ChatTemplate> ChatTemplate::load(const std::string& directory) {
     result.tool_template_ = std::move(*parsed);
   }
   return result;
+}
+
+ChatTemplate ChatTemplate::of_gguf(const GgufVocabulary& vocabulary) {
+  std::vector<std::pair<std::string, std::string>> tokens;
+  const auto add = [&](const char* name, std::optional<TokenId> id) {
+    if (id) tokens.emplace_back(name, vocabulary.tokens[static_cast<size_t>(*id)]);
+  };
+  add("bos_token", vocabulary.bos);
+  add("eos_token", vocabulary.eos);
+  add("unk_token", vocabulary.unknown);
+  add("pad_token", vocabulary.pad);
+  if (!vocabulary.chat_template.empty())
+    return from_jinja(vocabulary.chat_template, std::move(tokens));
+  ChatTemplate plain;
+  plain.tokens_ = std::move(tokens);
+  return plain;
 }
 
 Status ChatTemplate::choose(const std::string& choice) {
@@ -179,8 +202,7 @@ Status ChatTemplate::fix_variables() {
   return ok_status();
 }
 
-Result<jinja::Rendered> ChatTemplate::render_jinja(const Chat& messages,
-                                                   const ChatOptions& options,
+Result<jinja::Rendered> ChatTemplate::render_jinja(const Chat& messages, const ChatOptions& options,
                                                    bool marked) const {
   try {
     jinja::Variables variables;
@@ -216,15 +238,15 @@ Result<jinja::Rendered> ChatTemplate::render_jinja(const Chat& messages,
 Result<std::string> ChatTemplate::render_family(const Chat& chat,
                                                 const ChatOptions& options) const {
   if (!options.arguments.empty() && options.arguments != "{}")
-    return invalid_argument(fmt::format(
-        "the built-in chat template '{}' takes no tools or other arguments", family_));
+    return invalid_argument(
+        fmt::format("the built-in chat template '{}' takes no tools or other arguments", family_));
   if (options.continue_final_message)
     return invalid_argument(
         fmt::format("the built-in chat template '{}' cannot continue a message", family_));
   std::vector<data::Message> messages;
   for (const ChatMessage& message : chat) {
-    const bool known = message.role == "system" || message.role == "user" ||
-                       message.role == "assistant";
+    const bool known =
+        message.role == "system" || message.role == "user" || message.role == "assistant";
     if (!known)
       return invalid_argument("message role '" + message.role +
                               "' is not supported (system, user, assistant are)");
@@ -255,8 +277,7 @@ Result<jinja::Rendered> ChatTemplate::render_marked(const Chat& messages,
   return render_jinja(messages, options, true);
 }
 
-Result<std::vector<TokenId>> ChatTemplate::encode_chat(const Tokenizer& tokenizer,
-                                                       const Chat& chat,
+Result<std::vector<TokenId>> ChatTemplate::encode_chat(const Tokenizer& tokenizer, const Chat& chat,
                                                        const ChatOptions& options) const {
   LS_ASSIGN_OR_RETURN(const std::string text, render_chat(chat, options));
   return tokenizer.encode(text);

@@ -3,8 +3,6 @@
 // it (tokenizer/jinja). A few families are built in, for models without a template; they are used
 // only where a user names one.
 
-#include <ctime>
-#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -45,6 +43,9 @@ class ChatTemplate {
   // `tokens`: bos_token, eos_token, ... with their texts, as templates see them.
   static ChatTemplate from_jinja(const std::string& source,
                                  std::vector<std::pair<std::string, std::string>> tokens = {});
+
+  // The template of a GGUF file, "plain" if it has none.
+  static ChatTemplate of_gguf(const GgufVocabulary& vocabulary);
 
   // Uses another template: a named one of the model ("tool_use"), a file NAME.jinja, or a family.
   Status choose(const std::string& choice);
@@ -96,12 +97,7 @@ class ChatTemplate {
   std::vector<std::pair<std::string, std::string>> tokens_;
   std::string arguments_;
   // What every rendering has of tokens_ and arguments_.
-  struct Fixed {
-    std::deque<jinja::Frozen> values;
-    jinja::Variables variables;
-    std::time_t now = 0;
-    bool tools = false;
-  };
+  struct Fixed;
   std::shared_ptr<const Fixed> fixed_;
   std::string default_system_;  // of families that say one when the first message is no system one
 };

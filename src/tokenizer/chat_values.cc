@@ -75,7 +75,7 @@ jinja::Value plain_message(const data::Message& message, const std::string& mark
   items.reserve(2);
   items.emplace_back(kRole.value(), role_of(message));
   items.emplace_back(kContent.value(), mark.empty() ? jinja::Value::borrowed(&message.content)
-                                            : jinja::Value::string(message.content + mark));
+                                                    : jinja::Value::string(message.content + mark));
   return jinja::Value::dict(std::move(items));
 }
 
@@ -141,8 +141,7 @@ Result<jinja::Value> values_of(const Chat& messages, const std::string& mark) {
 Result<OrderedJson> parse_arguments(const std::string& arguments) {
   if (arguments.empty()) return OrderedJson::object();
   LS_ASSIGN_OR_RETURN(OrderedJson json, parse_ordered(arguments, "the template arguments"));
-  if (!json.is_object())
-    return invalid_argument("the template arguments must be a JSON object");
+  if (!json.is_object()) return invalid_argument("the template arguments must be a JSON object");
   return json;
 }
 

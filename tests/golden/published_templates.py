@@ -1,7 +1,10 @@
 """Chat templates with the constructs that published models' templates use, written for these tests: name -> Jinja. The
 comment before each names the families whose templates have the same features."""
 
-TEMPLATES = {}
+from published_kinds import KINDS
+from published_others import OTHERS
+
+TEMPLATES = {**KINDS, **OTHERS}
 
 
 def add(name, text):
@@ -18,13 +21,11 @@ CONTENTS = {"plain": "message['content']", "trim": "message.content | trim", "st
 TAILS = {"open": "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}",
          "think": "{%- if add_generation_prompt %}\n    {{- '<|im_start|>assistant\\n<think>\\n' }}\n{%- endif %}\n",
          "eos": "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% else %}{{ eos_token }}{% endif %}"}
-for head in HEADS:
-    for content in CONTENTS:
-        for tail in TAILS:
-            over = "rest" if head == "set" else "messages"
-            add(f"chatml-{head}-{content}-{tail}",
-                HEADS[head] + "{% for message in " + over + " %}{{ '<|im_start|>' + message['role'] + '\\n' + " + CONTENTS[content]
-                + " + '<|im_end|>' + '\\n' }}{% endfor %}" + TAILS[tail])
+for head, content, tail in (("none", "plain", "open"), ("bos", "trim", "eos"), ("system", "strip", "think"), ("set", "parts", "open")):
+    over = "rest" if head == "set" else "messages"
+    add(f"chatml-{head}-{content}-{tail}",
+        HEADS[head] + "{% for message in " + over + " %}{{ '<|im_start|>' + message['role'] + '\\n' + " + CONTENTS[content]
+        + " + '<|im_end|>' + '\\n' }}{% endfor %}" + TAILS[tail])
 
 # Qwen 2.5 and 3, QwQ, Hermes: tools in the system turn, tool calls, tool responses merged into one user turn.
 TOOLS = r"""{%- if tools %}

@@ -39,9 +39,66 @@ METHODS = ["strip()", "strip('\\n ')", "lstrip()", "rstrip('\\n')", "split()", "
 SUBSCRIPTS = ["[0]", "[-1]", "[1:]", "[:-1]", "[::-1]", "[::2]", "[-3:-1]", "[1:3:2]", "['role']", "['a']", "['items']", "[9]", "[none]", "[n]", "[s]", "[:n]", "[5:1:-2]"]
 
 
+class Typed:
+    """Expressions whose operands have the types that they need, so that most of them do not raise."""
+
+    def __init__(self, rng):
+        self.rng = rng
+
+    def pick(self, *choices):
+        return self.rng.choice(choices)
+
+    def text(self, depth):
+        r = self.rng
+        if depth <= 0:
+            return self.pick("s", "u", "e", "'a b'", "'</think>'", "ms[0].role", "ms[2].content", "d['b']|string", "'\\n x'")
+        t, n = (lambda: self.text(depth - 1)), (lambda: self.number(depth - 1))
+        method = self.pick("strip()", "lstrip()", "rstrip()", "strip(' \\n')", "upper()", "lower()", "title()", "capitalize()", "swapcase()", "casefold()",
+                           "replace('a', 'bc')", "replace('', '-')", "removeprefix(' ')", "zfill(12)", "center(20, '*')", "ljust(9)", "expandtabs(3)",
+                           "split('</think>')[-1]", "split('</think>')[0]", "rsplit(' ', 1)[0]", "partition(' ')[2]", "join(['a', 'b'])")
+        filter = self.pick("trim", "upper", "lower", "title", "capitalize", "replace('l', 'L')", "indent(2)", "indent(1, true)", "truncate(9)", "center(15)",
+                           "escape", "urlencode", "striptags", "default('D')", "string", "reverse", "e|safe", "tojson", "first|string", "list|join('|')")
+        return self.pick(t, lambda: f"{t()} + {t()}", lambda: f"({t()}) ~ {self.any(depth - 1)}", lambda: f"({t()}).{method}", lambda: f"({t()})|{filter}",
+                         lambda: f"({t()}){r.choice(['[1:]', '[:-1]', '[::-1]', '[:3]', '[-4:]', '[1:9:2]'])}",
+                         lambda: f"({t()} if {self.boolean(depth - 1)} else {t()})", lambda: f"({n()})|string", lambda: f"({self.items(depth - 1)})|join(', ')",
+                         lambda: f"({self.any(depth - 1)})|tojson", lambda: f"({self.any(depth - 1)})|string", lambda: f"'%s|%s' % ({t()}, {n()})",
+                         lambda: f"'{{}}-{{:>5}}'.format({n()}, {t()})")()
+
+    def number(self, depth):
+        if depth <= 0:
+            return self.pick("n", "m", "z", "x", "3", "-1", "2.5", "xs[0]", "1e3", "ms|length")
+        e = lambda: self.number(depth - 1)
+        return self.pick(e, lambda: f"({e()} {self.pick('+', '-', '*')} {e()})", lambda: f"({e()} {self.pick('//', '%', '/')} {self.pick('3', '-2', '2.5')})",
+                         lambda: f"({self.text(depth - 1)})|length", lambda: f"({self.items(depth - 1)})|length", lambda: f"({e()})|{self.pick('abs', 'int', 'float', 'round', 'round(1)')}",
+                         lambda: f"({self.text(depth - 1)}).{self.pick('find', 'count', 'rfind')}('l')", lambda: f"(-{e()})")()
+
+    def items(self, depth):
+        if depth <= 0:
+            return self.pick("xs", "ws", "ms", "none_list", "[1, 'a']", "range(4)|list", "d.keys()|list", "d.values()|list")
+        e, any = (lambda: self.items(depth - 1)), (lambda: self.any(depth - 1))
+        filter = self.pick("reverse|list", "list", "map('string')|list", "select|list", "batch(2)|list", "slice(2)|list", "map('string')|sort|list", "map('string')|unique|list")
+        return self.pick(e, lambda: f"[{any()}, {any()}]", lambda: f"({self.text(depth - 1)}).{self.pick('split()', 'splitlines()', 'split(None, 1)')}", lambda: f"({e()}) + ({e()})",
+                         lambda: f"({e()}){self.pick('[1:]', '[::-1]', '[:2]')}", lambda: f"({e()})|{filter}")()
+
+    def boolean(self, depth):
+        test = self.pick("defined", "string", "number", "mapping", "iterable", "sequence", "none", "boolean", "undefined", "not none")
+        if depth <= 0:
+            return self.pick("yes", "no", "missing is defined", "n > 3", "'a' in ws", "s")
+        e = lambda: self.boolean(depth - 1)
+        return self.pick(e, lambda: f"({e()} {self.pick('and', 'or')} {e()})", lambda: f"not {e()}", lambda: f"({self.any(depth - 1)}) is {test}",
+                         lambda: f"({self.number(depth - 1)}) {self.pick('<', '>=', '==')} ({self.number(depth - 1)})", lambda: f"({self.text(depth - 1)}) in ({self.text(depth - 1)})",
+                         lambda: f"({self.text(depth - 1)}).{self.pick('startswith', 'endswith')}({self.pick(repr('a'), repr(' '))})", lambda: f"({self.any(depth - 1)}) == ({self.any(depth - 1)})",
+                         lambda: f"({self.any(depth - 1)}) in ({self.items(depth - 1)})")()
+
+    def any(self, depth):
+        return self.pick(self.text, self.text, self.number, self.items, self.boolean, lambda depth: self.pick("d", "nil", "missing", "ms[0]", "none", "(1, 'x')", "{'k': n, 'q': s}"))(depth)
+
+
 class Generator:
     def __init__(self, seed):
         self.rng = random.Random(seed)
+        self.typed = Typed(self.rng)
+        self.tame = False  # of this template: only typed expressions
 
     def one_of(self, *choices):
         return self.rng.choice(choices)()
@@ -53,6 +110,8 @@ class Generator:
 
     def expression(self, depth):
         r, e = self.rng, lambda: self.expression(depth - 1)
+        if self.tame or r.random() < 0.3:
+            return self.typed.any(depth)
         if depth <= 0:
             return self.atom()
         return self.one_of(
@@ -92,7 +151,7 @@ class Generator:
     def statement(self, depth):
         r, e = self.rng, lambda: self.expression(2)
         body = lambda: self.body(depth - 1)
-        target = lambda: r.choice(["v", "w", "n", "s", "ns.a", "ns.b"])
+        target = lambda: r.choice(["v", "w", "ns.a", "ns.b"] if self.tame else ["v", "w", "n", "s", "ns.a", "ns.b"])
         if depth <= 0:
             return self.output(2)
         return self.one_of(
@@ -118,7 +177,8 @@ class Generator:
 
     def loop(self, body):
         r, e = self.rng, lambda: self.expression(1)
-        head = r.choice(["for v in xs", "for m in ms", f"for v in {e()}", "for k, v in d.items()", "for v in ms if v.role == 'user'",
+        head = r.choice(["for v in xs", "for m in ms", "for k, v in d.items()", "for v in ms if v.role == 'user'", "for v in range(3)", "for c in s",
+                         f"for v in {self.typed.items(2)}"] if self.tame else ["for v in xs", "for m in ms", f"for v in {e()}", "for k, v in d.items()", "for v in ms if v.role == 'user'",
                          "for v in xs if v != ns.a", "for v in range(3)", "for k, v in d|dictsort", "for v in xs|reverse", "for c in s"])
         extra = r.choice(["", "{{ loop.index }}", "{{ loop.last }}{{ loop.first }}", "{{ loop.length }}{{ loop.revindex0 }}", "{{ loop.previtem }}|{{ loop.nextitem }}",
                           "{{ loop.cycle('a', 'b') }}", "{{ loop.changed(v) }}", self.tag(f"if {e()}") + self.tag(r.choice(["break", "continue"])) + self.tag("endif"),
@@ -130,6 +190,7 @@ class Generator:
         return self.space() + "".join(self.statement(depth) for _ in range(self.rng.randint(1, 2)))
 
     def template(self):
+        self.tame = self.rng.random() < 0.6
         return "{% set ns = namespace(a=1, b='') %}" + "".join(self.statement(self.rng.randint(1, 3)) for _ in range(self.rng.randint(1, 3)))
 
 

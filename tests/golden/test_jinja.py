@@ -6,6 +6,7 @@ import datetime
 import json
 import random
 import subprocess
+from collections import Counter
 
 import pytest
 
@@ -82,9 +83,16 @@ def test_published_constructs_equal_jinja(name, jinja):
                     expected.append(transformers_text(TEMPLATES[name], chat, **arguments))
                     requests.append({"template": TEMPLATES[name], "now": int(now.timestamp()), "variables": {"messages": chat, **arguments}})
     answers = jinja(requests)
-    assert len(answers) == len(expected) == 180
+    assert len(answers) == len(expected) == len(CHATS) * 12
     for request, answer, text in zip(requests, answers, expected):
         assert answer.get("text") == text, (request["variables"], answer)
+    rendered = [chat for i, chat in enumerate(CHATS) if any(text is not None for text in expected[12 * i:12 * i + 12])]
+    assert len(rendered) >= 8, rendered
+
+
+def test_the_kinds_are_many_and_different():
+    assert len(TEMPLATES) >= 70
+    assert len(set(TEMPLATES.values())) == len(TEMPLATES)
 
 
 def test_random_templates_equal_jinja(jinja, longshot_bin):

@@ -66,17 +66,7 @@ Result<ModelFiles> read_gguf_model(const std::string& path) {
   auto tokenizer = tokenizer::make_gguf_tokenizer(vocabulary);
   if (!tokenizer.ok()) return tokenizer.status().with_context(path);
   files.tokenizer = std::move(tokenizer).value();
-  if (vocabulary.chat_template.empty()) return files;
-  std::vector<std::pair<std::string, std::string>> tokens;
-  const auto add = [&](const char* name, std::optional<tokenizer::TokenId> id) {
-    if (id) tokens.emplace_back(name, vocabulary.tokens[static_cast<size_t>(*id)]);
-  };
-  add("bos_token", vocabulary.bos);
-  add("eos_token", vocabulary.eos);
-  add("unk_token", vocabulary.unknown);
-  add("pad_token", vocabulary.pad);
-  files.chat_template =
-      tokenizer::ChatTemplate::from_jinja(vocabulary.chat_template, std::move(tokens));
+  files.chat_template = tokenizer::ChatTemplate::of_gguf(vocabulary);
   return files;
 }
 

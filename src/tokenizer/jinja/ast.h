@@ -17,41 +17,41 @@ namespace longshot::tokenizer::jinja {
 
 enum class NodeKind {
   // Expressions. Their operands are `kids`.
-  constant,     // value
-  name,         // id, place
+  constant,  // value
+  name,      // id, place
   tuple,
   list,
-  dict,         // key, value, key, value, ...
-  attribute,    // kids[0].member
-  item,         // kids[0][kids[1]]
-  slice,        // kids[0][kids[1]:kids[2]:kids[3]], null where left out
-  call,         // kids[0](arguments)
-  filter,       // kids[0] | filter(arguments); kids[0] is null in filter and set blocks
-  test,         // kids[0] is test(arguments)
-  negation,     // not
+  dict,       // key, value, key, value, ...
+  attribute,  // kids[0].member
+  item,       // kids[0][kids[1]]
+  slice,      // kids[0][kids[1]:kids[2]:kids[3]], null where left out
+  call,       // kids[0](arguments)
+  filter,     // kids[0] | filter(arguments); kids[0] is null in filter and set blocks
+  test,       // kids[0] is test(arguments)
+  negation,   // not
   minus,
   plus,
   logical_and,
   logical_or,
-  compare,      // kids[0] ops[0] kids[1] ops[1] kids[2] ...
-  sum,          // kids[0] + kids[1] + ...
-  binary,       // kids[0] op kids[1]
-  concat,       // ~
-  conditional,  // kids[0] if kids[1] else kids[2], which may be null
-  space_member, // a target: the variable at `place`, its attribute `value`
+  compare,       // kids[0] ops[0] kids[1] ops[1] kids[2] ...
+  sum,           // kids[0] + kids[1] + ...
+  binary,        // kids[0] op kids[1]
+  concat,        // ~
+  conditional,   // kids[0] if kids[1] else kids[2], which may be null
+  space_member,  // a target: the variable at `place`, its attribute `value`
   // Statements.
-  text,         // value
-  output,       // kids
-  for_loop,     // for kids[0] in kids[1] if kids[2]: body, other
-  branch,       // if kids[0]: body; elif: further kids are branches; else: other
-  set,          // kids[0] = kids[1]
-  set_block,    // kids[0] = body, through the filter kids[1] if not null
-  macro,        // signature, body
-  call_block,   // signature, kids[0] is the call, body
-  filter_block, // kids[0] is the filter
-  with_block,   // kids: target, value, target, value, ...
-  block,        // body
-  generation,   // body
+  text,          // value
+  output,        // kids
+  for_loop,      // for kids[0] in kids[1] if kids[2]: body, other
+  branch,        // if kids[0]: body; elif: further kids are branches; else: other
+  set,           // kids[0] = kids[1]
+  set_block,     // kids[0] = body, through the filter kids[1] if not null
+  macro,         // signature, body
+  call_block,    // signature, kids[0] is the call, body
+  filter_block,  // kids[0] is the filter
+  with_block,    // kids: target, value, target, value, ...
+  block,         // body
+  generation,    // body
   break_loop,
   continue_loop,
 };
@@ -149,7 +149,8 @@ struct Program {
   Frame frame;
   std::deque<std::string> names;
   std::unordered_map<std::string_view, int> ids;
-  std::vector<std::pair<int, Value>> globals;  // names that are functions unless a caller gives them
+  std::vector<std::pair<int, Value>>
+      globals;  // names that are functions unless a caller gives them
   int loop = 0, caller = 0, kwargs = 0, varargs = 0;  // numbers of the names with a meaning
   bool has_generation = false;
   bool has_blocks = false, has_scoped_blocks = false;

@@ -75,9 +75,8 @@ Value unique(const Value& input, Arguments& arguments, Budget& budget) {
     const Value part = path.of(item, Value(), budget);
     const Value key = cased ? part : without_case(part, budget);
     if (!hashable(key)) fail("unhashable type: '" + type_name(key) + "'");
-    const bool known = std::any_of(seen.begin(), seen.end(), [&](const Value& other) {
-      return equal(other, key, budget);
-    });
+    const bool known = std::any_of(seen.begin(), seen.end(),
+                                   [&](const Value& other) { return equal(other, key, budget); });
     if (known) continue;
     seen.push_back(key);
     out.push_back(item);

@@ -184,8 +184,7 @@ void Interpreter::run_plain_loop(const Node& node, const Items& items, bool* com
 
 // A loop whose variable `loop` is read, or which takes only some of the items.
 void Interpreter::run_observed_loop(const Node& node, Items items, int depth, bool* completed) {
-  const Ref<Activation> outside =
-      node.parts->recursive ? activation_->outer : activation_;
+  const Ref<Activation> outside = node.parts->recursive ? activation_->outer : activation_;
   Loop::Test test;
   if (node.kids[2] != nullptr)
     test = [this, &node, outside, own = Ref<Activation>()](const Value& item) mutable {
@@ -206,8 +205,8 @@ void Interpreter::run_observed_loop(const Node& node, Items items, int depth, bo
     recurse = [this, &node, outside, depth](const Value& more) {
       return Value::string(render_loop(node, more, outside, depth + 1));
     };
-  const auto loop = Ref<Loop>(
-      new Loop(std::move(items), std::move(test), std::move(recurse), depth));
+  const auto loop =
+      Ref<Loop>(new Loop(std::move(items), std::move(test), std::move(recurse), depth));
   const Value loop_value = Value::object(Type::loop, loop);
   while (loop->advance()) {
     if (node.parts->loop_slot >= 0) slot(node.parts->loop_slot) = loop_value;

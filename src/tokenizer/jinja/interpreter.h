@@ -8,22 +8,9 @@
 #include <vector>
 
 #include "tokenizer/jinja/ast.h"
+#include "tokenizer/jinja/template.h"
 
 namespace longshot::tokenizer::jinja {
-
-using Variables = std::vector<std::pair<std::string, Value>>;
-
-// Bytes [begin, end) of the output.
-struct Span {
-  size_t begin = 0, end = 0;
-};
-
-struct RenderOptions {
-  int64_t max_steps = 20'000'000;  // about a second
-  std::time_t now = 0;             // what strftime_now says; 0 = the clock
-  size_t expected_size = 0;        // of the output, in bytes; only memory is reserved for it
-  const Variables* fixed = nullptr;  // given too; `variables` win
-};
 
 // The variables of a function while it runs, and for as long as macros made in it live.
 struct Activation : Object {

@@ -29,8 +29,7 @@ class Probe {
     OrderedJson out;
     out["text"] = rendered.text;
     out["spans"] = OrderedJson::array();
-    for (const Span& span : rendered.generations)
-      out["spans"].push_back({span.begin, span.end});
+    for (const Span& span : rendered.generations) out["spans"].push_back({span.begin, span.end});
     return out;
   }
 

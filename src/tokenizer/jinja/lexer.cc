@@ -88,8 +88,8 @@ char32_t hex_digits(std::string_view text, size_t at, size_t count) {
     if (i >= text.size() || std::isxdigit(static_cast<unsigned char>(text[i])) == 0)
       fail("a truncated escape in a string literal");
     const char c = text[i];
-    value = value * 16 + static_cast<char32_t>(is_digit_character(c) ? c - '0'
-                                                                     : (c | 0x20) - 'a' + 10);
+    value =
+        value * 16 + static_cast<char32_t>(is_digit_character(c) ? c - '0' : (c | 0x20) - 'a' + 10);
   }
   if (value > 0x10FFFF) fail("an escape beyond Unicode in a string literal");
   if (value >= 0xD800 && value < 0xE000)
@@ -362,8 +362,7 @@ void Lexer::take_operator(Token& token) {
   if (found.empty() && kSingle.find(rest[0]) != std::string_view::npos) found = rest.substr(0, 1);
   if (found.empty()) {
     const CodePoint c = code_point_at(source_, pos_);
-    fail(fmt::format("unexpected character '{}'",
-                     rest.substr(0, static_cast<size_t>(c.length))));
+    fail(fmt::format("unexpected character '{}'", rest.substr(0, static_cast<size_t>(c.length))));
   }
   const char c = found[0];
   if (c == '(' || c == '[' || c == '{') brackets_.push_back(c == '(' ? ')' : c == '[' ? ']' : '}');

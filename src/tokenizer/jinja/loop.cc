@@ -18,7 +18,9 @@ struct LoopMethod : Callable {
 }  // namespace
 
 Loop::Loop(Items items, Test test, Recurse recurse, int depth0)
-    : items_(std::move(items)), test_(std::move(test)), recurse_(std::move(recurse)),
+    : items_(std::move(items)),
+      test_(std::move(test)),
+      recurse_(std::move(recurse)),
       depth0_(depth0) {
   if (!test_) length_ = static_cast<int64_t>(items_->size());
   depth = depth_over(*items_);

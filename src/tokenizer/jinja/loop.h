@@ -10,7 +10,7 @@ namespace longshot::tokenizer::jinja {
 
 class Loop : public Object {
  public:
-  using Test = std::function<bool(const Value&)>;           // whether an item is taken
+  using Test = std::function<bool(const Value&)>;            // whether an item is taken
   using Recurse = std::function<Value(const Value& items)>;  // loop(items); empty if not recursive
 
   Loop(Items items, Test test, Recurse recurse, int depth0);

@@ -54,8 +54,7 @@ void Interpreter::execute_call_block(const Node& node) {
 }
 
 // Positional arguments, then named ones, then defaults; `extra` gets the positional ones left.
-void Interpreter::bind_parameters(const Signature& signature, Arguments& arguments,
-                                  Values& extra) {
+void Interpreter::bind_parameters(const Signature& signature, Arguments& arguments, Values& extra) {
   const size_t count = signature.parameters.size(), given = arguments.positional.size();
   const size_t first_default = count - signature.defaults.size();
   auto& named = arguments.named;
@@ -79,10 +78,9 @@ void Interpreter::bind_parameters(const Signature& signature, Arguments& argumen
     slot(signature.slots[i]) =
         i >= first_default
             ? evaluate(*signature.defaults[i - first_default])
-            : Value::undefined(
-                  "parameter '" +
-                  program_.names[static_cast<size_t>(signature.parameters[i])] +
-                  "' was not provided");
+            : Value::undefined("parameter '" +
+                               program_.names[static_cast<size_t>(signature.parameters[i])] +
+                               "' was not provided");
   for (size_t i = count; i < given; ++i) extra.push_back(std::move(arguments.positional[i]));
 }
 
@@ -90,11 +88,11 @@ void Interpreter::bind_parameters(const Signature& signature, Arguments& argumen
 // must have been taken.
 void Interpreter::bind_extras(const Signature& signature, Arguments& arguments, Values extra) {
   auto& named = arguments.named;
-  const auto caller = std::find_if(named.begin(), named.end(),
-                                   [](const auto& a) { return a.first == "caller"; });
+  const auto caller =
+      std::find_if(named.begin(), named.end(), [](const auto& a) { return a.first == "caller"; });
   if (signature.uses_caller) {
-    slot(signature.caller_slot) = caller == named.end() ? Value::undefined("No caller defined")
-                                                        : std::move(caller->second);
+    slot(signature.caller_slot) =
+        caller == named.end() ? Value::undefined("No caller defined") : std::move(caller->second);
     if (caller != named.end()) named.erase(caller);
   }
   if (signature.uses_kwargs) {

@@ -59,8 +59,7 @@ void Parser::expect_block_end() {
 }
 
 std::string Parser::expect_name() {
-  if (current_.type != TokenType::name)
-    fail_here("a name is expected, not " + described(current_));
+  if (current_.type != TokenType::name) fail_here("a name is expected, not " + described(current_));
   std::string name = current_.text;
   advance();
   return name;

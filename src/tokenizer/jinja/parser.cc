@@ -52,8 +52,7 @@ Nodes Parser::parse_until(std::initializer_list<const char*> ends) {
       advance();  // block_begin
       if (is_any(current_, ends)) return nodes;
       nodes.push_back(parse_statement());
-      if (current_.type != TokenType::block_end)
-        fail_here("the end of the statement is expected");
+      if (current_.type != TokenType::block_end) fail_here("the end of the statement is expected");
       advance();
     }
   }
@@ -210,8 +209,7 @@ void Parser::parse_signature(Signature& signature) {
     if (!signature.parameters.empty()) expect_op(",");
     const int id = intern(expect_name());
     const auto& all = signature.parameters;
-    if (std::find(all.begin(), all.end(), id) != all.end())
-      fail_here("a parameter is named twice");
+    if (std::find(all.begin(), all.end(), id) != all.end()) fail_here("a parameter is named twice");
     signature.parameters.push_back(id);
     if (take_op("=")) {
       signature.defaults.push_back(parse_expression());

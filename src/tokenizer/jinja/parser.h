@@ -97,9 +97,9 @@ class Parser {
   Token current_, ahead_;
   Program& program_;
   int nesting_ = 0;
-  int loops_ = 0;            // around the current place, in its function
-  int loops_around_ = 0;     // in all functions
-  bool soft_ = false;        // inside an if: an unknown filter fails only when it is used
+  int loops_ = 0;         // around the current place, in its function
+  int loops_around_ = 0;  // in all functions
+  bool soft_ = false;     // inside an if: an unknown filter fails only when it is used
   std::vector<Signature*> macros_;
   std::vector<std::set<std::string>> stored_;  // names that each of macros_ has set
   std::set<std::string> blocks_;

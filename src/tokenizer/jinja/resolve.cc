@@ -32,8 +32,7 @@ class Collector {
   explicit Collector(Symbols& symbols) : symbols_(&symbols) {}
 
   void expression(const Node& node) {
-    if (node.kind == NodeKind::name || node.kind == NodeKind::space_member)
-      symbols_->load(node.id);
+    if (node.kind == NodeKind::name || node.kind == NodeKind::space_member) symbols_->load(node.id);
     for_each_operand(node, [&](const Node& kid) { expression(kid); });
   }
   void target(const Node& node, bool as_parameter) {
@@ -282,8 +281,7 @@ class Resolver {
       collector.body(node.body);
     };
     collect();
-    if (signature.uses_caller)
-      signature.caller_slot = own.declare_parameter(program_.caller);
+    if (signature.uses_caller) signature.caller_slot = own.declare_parameter(program_.caller);
     if (signature.uses_kwargs) signature.kwargs_slot = own.declare_parameter(program_.kwargs);
     if (signature.uses_varargs) signature.varargs_slot = own.declare_parameter(program_.varargs);
     collect();

@@ -9,9 +9,7 @@ namespace longshot::tokenizer::jinja {
 
 class Interpreter::Capture {
  public:
-  explicit Capture(Interpreter& owner) : owner_(owner), saved_(owner.out_) {
-    owner_.out_ = &text;
-  }
+  explicit Capture(Interpreter& owner) : owner_(owner), saved_(owner.out_) { owner_.out_ = &text; }
   ~Capture() { owner_.out_ = saved_; }
   Capture(const Capture&) = delete;
   Capture& operator=(const Capture&) = delete;

@@ -168,8 +168,8 @@ Value sum_filter(const Value& input, Arguments& arguments, Budget& budget) {
   const auto item_items = items_of(input, budget);
   for (const Value& item : *item_items) {
     budget.charge(1);
-    total = arithmetic(BinaryOp::add, total,
-                       by_attribute ? path.of(item, Value(), budget) : item, budget);
+    total = arithmetic(BinaryOp::add, total, by_attribute ? path.of(item, Value(), budget) : item,
+                       budget);
   }
   return total;
 }
@@ -233,10 +233,8 @@ AttributePath::AttributePath(const Value& path) {
   for (size_t at = 0; at <= text.size();) {
     const size_t end = std::min(text.find('.', at), text.size());
     const std::string part = text.substr(at, end - at);
-    const bool digits =
-        !part.empty() && part.find_first_not_of("0123456789") == std::string::npos;
-    parts.push_back(digits ? Value::integer(parse_integer(part).value_or(0))
-                           : Value::string(part));
+    const bool digits = !part.empty() && part.find_first_not_of("0123456789") == std::string::npos;
+    parts.push_back(digits ? Value::integer(parse_integer(part).value_or(0)) : Value::string(part));
     at = end + 1;
   }
 }
@@ -272,12 +270,24 @@ Values sorted_by(const Values& items, const Values& keys, bool reverse, Budget& 
 
 const FilterTable& sequence_filters() {
   static const FilterTable table = {
-      {"attr", attr_filter},      {"batch", batch},          {"count", length_filter},
-      {"d", default_filter},      {"default", default_filter}, {"dictsort", dict_sort},
-      {"first", first_filter},    {"items", items_filter},   {"join", join},
-      {"last", last_filter},      {"length", length_filter}, {"list", list_filter},
-      {"max", extreme<true>},     {"min", extreme<false>},   {"reverse", reverse},
-      {"slice", slice_filter},    {"sort", sort_filter},     {"sum", sum_filter},
+      {"attr", attr_filter},
+      {"batch", batch},
+      {"count", length_filter},
+      {"d", default_filter},
+      {"default", default_filter},
+      {"dictsort", dict_sort},
+      {"first", first_filter},
+      {"items", items_filter},
+      {"join", join},
+      {"last", last_filter},
+      {"length", length_filter},
+      {"list", list_filter},
+      {"max", extreme<true>},
+      {"min", extreme<false>},
+      {"reverse", reverse},
+      {"slice", slice_filter},
+      {"sort", sort_filter},
+      {"sum", sum_filter},
   };
   return table;
 }

@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "tokenizer/jinja/interpreter.h"
 #include "tokenizer/jinja/parser.h"
 
 namespace longshot::tokenizer::jinja {
@@ -79,6 +80,10 @@ Result<Rendered> Template::render(const Variables& variables, const RenderOption
         "the chat template has {% generation %} inside a macro or a captured block, so where its "
         "text ends up is not known");
   return Rendered{std::move(interpreter->output), std::move(interpreter->generations)};
+}
+
+bool Template::has_generation() const {
+  return program_->has_generation;
 }
 
 bool Template::mentions(std::string_view name) const {

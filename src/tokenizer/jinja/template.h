@@ -11,13 +11,29 @@
 
 #include "base/json.h"
 #include "base/status.h"
-#include "tokenizer/jinja/interpreter.h"
+#include "tokenizer/jinja/python/value.h"
 
 namespace longshot::tokenizer::jinja {
 
 // JSON as the value that Python's json.loads gives. Nested too deeply: an Error is thrown.
 Value value_of(const Json& json);
 Value value_of(const OrderedJson& json);
+
+using Variables = std::vector<std::pair<std::string, Value>>;
+
+// Bytes [begin, end) of the output.
+struct Span {
+  size_t begin = 0, end = 0;
+};
+
+struct RenderOptions {
+  int64_t max_steps = 20'000'000;    // about a second
+  std::time_t now = 0;               // what strftime_now tells; 0 = the clock
+  size_t expected_size = 0;          // of the output, in bytes; only memory is reserved for it
+  const Variables* fixed = nullptr;  // given too; `variables` win
+};
+
+struct Program;
 
 struct Rendered {
   std::string text;
@@ -35,7 +51,7 @@ class Template {
   Result<Rendered> render(const Variables& variables, const RenderOptions& options = {},
                           bool generations = false) const;
 
-  bool has_generation() const { return program_->has_generation; }
+  bool has_generation() const;
   bool mentions(std::string_view name) const;  // a variable or function
 
  private:

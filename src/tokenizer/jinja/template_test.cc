@@ -54,8 +54,9 @@ TEST(JinjaTest, LoopsMacrosAndNamespaces) {
 }
 
 TEST(JinjaTest, UndefinedValuesAndErrors) {
-  EXPECT_EQ(render("[{{ x }}{{ x is defined }}{{ d.a is none }}{{ d.q }}]", R"({"d": {"a": null}})"),
-            "[FalseTrue]");
+  EXPECT_EQ(
+      render("[{{ x }}{{ x is defined }}{{ d.a is none }}{{ d.q }}]", R"({"d": {"a": null}})"),
+      "[FalseTrue]");
   EXPECT_EQ(render("{{ x is sequence }}{{ x is iterable }}{{ x is mapping }}"), "TrueTrueFalse");
   EXPECT_THAT(render("\n{{ x.y }}"), HasSubstr("line 2 of the chat template: 'x' is undefined"));
   EXPECT_THAT(render("{{ d.a.b }}", R"({"d": {}})"), HasSubstr("has no attribute 'a'"));
@@ -73,8 +74,8 @@ TEST(JinjaTest, GenerationsAreMarked) {
   ASSERT_TRUE(text.ok());
   ASSERT_EQ(text->generations.size(), 1u);
   EXPECT_EQ(text->text.substr(text->generations[0].begin, 2), "bc");
-  const auto hidden = Template::parse(
-      "{% macro m() %}{% generation %}b{% endgeneration %}{% endmacro %}{{ m() }}");
+  const auto hidden =
+      Template::parse("{% macro m() %}{% generation %}b{% endgeneration %}{% endmacro %}{{ m() }}");
   EXPECT_FALSE(hidden->render({}, {}, true).ok());
 }
 

@@ -96,11 +96,10 @@ Value center_filter(const Value& input, Arguments& arguments, Budget& budget) {
 
 Value indent(const Value& input, Arguments& arguments, Budget& budget) {
   const ValueList given = bind("indent", arguments, {"width", "first", "blank"}, 0);
-  const Value spaces =
-      given[0].is(Type::string)
-          ? given[0]
-          : arithmetic(BinaryOp::multiply, Value::string(" "),
-                       Value::integer(integer_or(given[0], 4, "width")), budget);
+  const Value spaces = given[0].is(Type::string)
+                           ? given[0]
+                           : arithmetic(BinaryOp::multiply, Value::string(" "),
+                                        Value::integer(integer_or(given[0], 4, "width")), budget);
   const std::string& padding = spaces.text();
   const std::string text = text_of(input, "the text to indent") + "\n";
   std::string out = bool_or(given[1], false) ? padding : "";
@@ -120,8 +119,7 @@ Value truncate_filter(const Value& input, Arguments& arguments, Budget& budget) 
   const std::string end = given[2].is(Type::undefined) ? "..." : text_of(given[2], "end");
   const Int leeway = given[3].is(Type::none) ? 5 : integer_or(given[3], 5, "leeway");
   const Int end_length = static_cast<Int>(character_count(end));
-  if (length < end_length)
-    fail(fmt::format("expected length >= {}, got {}", end_length, length));
+  if (length < end_length) fail(fmt::format("expected length >= {}, got {}", end_length, length));
   if (leeway < 0) fail(fmt::format("expected leeway >= 0, got {}", leeway));
   const int64_t given_length = length_of(input);
   if (given_length >= 0 && given_length <= length + leeway) return input;
@@ -212,8 +210,7 @@ Value url_encode(const Value& input, Arguments& arguments, Budget& budget) {
   std::string out;
   Values pairs;
   if (input.is(Type::dict)) {
-    for (const auto& [key, value] : input.dict().items)
-      pairs.push_back(Value::tuple({key, value}));
+    for (const auto& [key, value] : input.dict().items) pairs.push_back(Value::tuple({key, value}));
   } else {
     pairs = *items_of(input, budget);
   }
@@ -221,8 +218,8 @@ Value url_encode(const Value& input, Arguments& arguments, Budget& budget) {
     const auto parts = items_of(pair, budget);
     if (parts->size() != 2) fail("urlencode takes pairs");
     if (!out.empty()) out += '&';
-    out += quote_url(str((*parts)[0], budget), true) + "=" +
-           quote_url(str((*parts)[1], budget), true);
+    out +=
+        quote_url(str((*parts)[0], budget), true) + "=" + quote_url(str((*parts)[1], budget), true);
   }
   return Value::string(std::move(out));
 }
@@ -290,7 +287,8 @@ Value round_filter(const Value& input, Arguments& arguments, Budget& budget) {
   if (input.is(Type::undefined)) fail(input.undefined_message());
   if (method == "common") return round_number(input, digits);
   if (method != "ceil" && method != "floor") fail("method must be common, ceil or floor");
-  const Value unit = arithmetic(BinaryOp::power, Value::integer(10), Value::integer(digits), budget);
+  const Value unit =
+      arithmetic(BinaryOp::power, Value::integer(10), Value::integer(digits), budget);
   const Value scaled = arithmetic(BinaryOp::multiply, input, unit, budget);
   if (!scaled.is_number()) fail("must be real number, not " + type_name(input));
   const double whole =
@@ -321,8 +319,8 @@ Value file_size(const Value& input, Arguments& arguments, Budget& budget) {
 }
 
 Value to_json(const Value& input, Arguments& arguments, Budget& budget) {
-  const ValueList given = bind("tojson", arguments, {"ensure_ascii", "indent", "separators",
-                                                  "sort_keys"}, 0);
+  const ValueList given =
+      bind("tojson", arguments, {"ensure_ascii", "indent", "separators", "sort_keys"}, 0);
   JsonStyle style;
   style.ensure_ascii = bool_or(given[0], false);
   style.sort_keys = bool_or(given[3], false);

@@ -21,8 +21,8 @@ struct BoundMethod : Callable {
 
 constexpr std::array<std::string_view, 5> kDictChanges = {"clear", "pop", "popitem", "setdefault",
                                                           "update"};
-constexpr std::array<std::string_view, 8> kListChanges = {
-    "append", "clear", "pop", "reverse", "insert", "sort", "extend", "remove"};
+constexpr std::array<std::string_view, 8> kListChanges = {"append", "clear", "pop",    "reverse",
+                                                          "insert", "sort",  "extend", "remove"};
 
 template <size_t N>
 bool among(const std::array<std::string_view, N>& names, std::string_view name) {
@@ -46,7 +46,7 @@ bool plain_attribute(const Value& value, std::string_view name, Value* out) {
     case Type::range: {
       const auto& range = value.as<Range>();
       if (name != "start" && name != "stop" && name != "step") return false;
-      *out = Value::integer(name == "start" ? range.start
+      *out = Value::integer(name == "start"  ? range.start
                             : name == "stop" ? range.stop
                                              : range.step);
       return true;
@@ -69,8 +69,8 @@ bool plain_attribute(const Value& value, std::string_view name, Value* out) {
 // getattr(value, name): nothing if there is no such attribute.
 bool attribute_of(const Value& value, const std::string& name, Value* out) {
   if (is_unsafe(value.type(), name)) {
-    *out = Value::undefined(fmt::format("access to attribute '{}' of '{}' object is unsafe.", name,
-                                        type_name(value)));
+    *out = Value::undefined(
+        fmt::format("access to attribute '{}' of '{}' object is unsafe.", name, type_name(value)));
     return true;
   }
   if (const MethodBody body = find_method(value.type(), name); body != nullptr) {
@@ -239,8 +239,7 @@ bool contains(const Value& container, const Value& item, Budget& budget) {
     budget.charge(static_cast<int64_t>(container.dict().items.size() / 8));
     return container.dict().find(item) != nullptr;
   }
-  if (!iterable(container))
-    fail("argument of type '" + type_name(container) + "' is not iterable");
+  if (!iterable(container)) fail("argument of type '" + type_name(container) + "' is not iterable");
   const Items items = items_of(container, budget);
   for (const Value& each : *items)
     if (each.same(item) || equal(each, item, budget)) return true;
@@ -257,8 +256,8 @@ Value call_value(const Value& callee, Arguments& arguments, Budget& budget) {
   fail("'" + type_name(callee) + "' object is not callable");
 }
 
-ValueList bind(const char* function, Arguments& arguments,
-               std::initializer_list<const char*> names, size_t required) {
+ValueList bind(const char* function, Arguments& arguments, std::initializer_list<const char*> names,
+               size_t required) {
   ValueList out(names.size());
   if (arguments.positional.size() > names.size())
     fail(fmt::format("{} takes at most {} arguments ({} given)", function, names.size(),
@@ -269,8 +268,8 @@ ValueList bind(const char* function, Arguments& arguments,
     given[i] = true;
   }
   for (auto& [name, value] : arguments.named) {
-    const auto found = std::find_if(names.begin(), names.end(),
-                                    [&](const char* n) { return name == n; });
+    const auto found =
+        std::find_if(names.begin(), names.end(), [&](const char* n) { return name == n; });
     if (found == names.end())
       fail(fmt::format("{} got an unexpected keyword argument '{}'", function, name));
     const auto i = static_cast<size_t>(found - names.begin());
@@ -279,8 +278,7 @@ ValueList bind(const char* function, Arguments& arguments,
     given[i] = true;
   }
   for (size_t i = 0; i < required; ++i)
-    if (!given[i])
-      fail(fmt::format("{} misses its argument '{}'", function, *(names.begin() + i)));
+    if (!given[i]) fail(fmt::format("{} misses its argument '{}'", function, *(names.begin() + i)));
   return out;
 }
 

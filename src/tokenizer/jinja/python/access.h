@@ -84,7 +84,7 @@ Value call_value(const Value& callee, Arguments& arguments, Budget& budget);
 // `required` of which must be given; the others are undefined if they are not. Arguments that the
 // function does not have fail.
 ValueList bind(const char* function, Arguments& arguments, std::initializer_list<const char*> names,
-            size_t required);
+               size_t required);
 // Arguments as numbers; undefined (left out) gives the default.
 Int integer_or(const Value& value, Int fallback, const char* what);
 bool bool_or(const Value& value, bool fallback);

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "tokenizer/jinja/python/character_tables.h"
 #include "tokenizer/unicode.h"
 
 namespace longshot::tokenizer::jinja {
@@ -24,9 +25,9 @@ std::string fold(char32_t c) {
   std::string text;
   append_utf8(c, text);
   utf8proc_uint8_t* folded = nullptr;
-  const auto length = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                                   static_cast<utf8proc_ssize_t>(text.size()), &folded,
-                                   UTF8PROC_CASEFOLD);
+  const auto length =
+      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                   static_cast<utf8proc_ssize_t>(text.size()), &folded, UTF8PROC_CASEFOLD);
   if (length < 0 || folded == nullptr) return text;
   std::string out(reinterpret_cast<const char*>(folded), static_cast<size_t>(length));
   std::free(folded);
@@ -155,26 +156,23 @@ bool is_decimal(char32_t c) {
 }
 
 bool is_digit(char32_t c) {
-  return is_decimal(c) || c == 0xB2 || c == 0xB3 || c == 0xB9 || c == 0x2070 ||
-         (c >= 0x2074 && c <= 0x2079) || (c >= 0x2080 && c <= 0x2089) ||
-         (c >= 0x2460 && c <= 0x2468);
+  return is_decimal(c) || is_other_digit(c);
 }
 
 bool is_numeric(char32_t c) {
   const auto kind = category(c);
-  return is_digit(c) || kind == UTF8PROC_CATEGORY_NL || kind == UTF8PROC_CATEGORY_NO;
+  return is_digit(c) || kind == UTF8PROC_CATEGORY_NL || kind == UTF8PROC_CATEGORY_NO ||
+         is_numeric_letter(c);
 }
 
 bool is_cased_upper(char32_t c) {
   if (c < 0x80) return c >= 'A' && c <= 'Z';
-  return category(c) == UTF8PROC_CATEGORY_LU || (c >= 0x2160 && c <= 0x216F) ||
-         (c >= 0x24B6 && c <= 0x24CF);
+  return category(c) == UTF8PROC_CATEGORY_LU || is_other_upper(c);
 }
 
 bool is_cased_lower(char32_t c) {
   if (c < 0x80) return c >= 'a' && c <= 'z';
-  return category(c) == UTF8PROC_CATEGORY_LL || c == 0xAA || c == 0xBA ||
-         (c >= 0x2170 && c <= 0x217F) || (c >= 0x24D0 && c <= 0x24E9);
+  return category(c) == UTF8PROC_CATEGORY_LL || is_other_lower(c);
 }
 
 bool is_title_case(char32_t c) {
@@ -186,8 +184,7 @@ bool is_identifier(std::string_view text) {
   for (size_t at = 0; at < text.size();) {
     const CodePoint c = code_point_at(text, at);
     const auto kind = category(c.value);
-    const bool start =
-        c.value == '_' || is_alphabetic(c.value) || kind == UTF8PROC_CATEGORY_NL;
+    const bool start = c.value == '_' || is_alphabetic(c.value) || kind == UTF8PROC_CATEGORY_NL;
     const bool inside = kind == UTF8PROC_CATEGORY_MN || kind == UTF8PROC_CATEGORY_MC ||
                         kind == UTF8PROC_CATEGORY_ND || kind == UTF8PROC_CATEGORY_PC;
     if (!start && (at == 0 || !inside)) return false;
@@ -225,6 +222,7 @@ std::string lower(std::string_view text) {
 }
 
 std::string title_character(char32_t c) {
+  if (const char* special = special_title(c); special != nullptr) return special;
   std::string out;
   const auto simple = static_cast<char32_t>(utf8proc_totitle(static_cast<utf8proc_int32_t>(c)));
   const auto kind = category(c);

@@ -44,9 +44,9 @@ class PercentFormatter {
       budget_.charge(1);
       if (out.size() > (size_t{16} << 20)) fail("a formatted text is too large");
     }
-    const bool all = !values_.is(Type::tuple) ? next_ > 0 || values_.is(Type::dict) ||
-                                                    values_.is(Type::list)
-                                              : next_ >= values_.items().size();
+    const bool all = !values_.is(Type::tuple)
+                         ? next_ > 0 || values_.is(Type::dict) || values_.is(Type::list)
+                         : next_ >= values_.items().size();
     if (!all && !named_) fail("not all arguments converted during string formatting");
     return out;
   }
@@ -190,9 +190,8 @@ class PercentFormatter {
 
 class BraceFormatter {
  public:
-  BraceFormatter(const Values& positional,
-                 const std::vector<std::pair<std::string, Value>>& named, bool markup,
-                 Budget& budget)
+  BraceFormatter(const Values& positional, const std::vector<std::pair<std::string, Value>>& named,
+                 bool markup, Budget& budget)
       : positional_(positional), named_(named), markup_(markup), budget_(budget) {}
 
   std::string run(std::string_view format, int depth = 2) {
@@ -241,8 +240,7 @@ class BraceFormatter {
     if (text[0] == '!') {
       if (text.size() < 2 || (text.size() > 2 && text[2] != ':'))
         fail("expected ':' after conversion specifier");
-      if (text[1] != 'r' && text[1] != 's' && text[1] != 'a')
-        fail("Unknown conversion specifier");
+      if (text[1] != 'r' && text[1] != 's' && text[1] != 'a') fail("Unknown conversion specifier");
       value = Value::string(text[1] == 's' ? str(value, budget_) : repr(value, budget_));
       text.remove_prefix(2);
     }
@@ -267,8 +265,7 @@ class BraceFormatter {
         continue;
       }
       const size_t close = path.find(']', end);
-      if (path[end] != '[' || close == std::string_view::npos)
-        fail("Missing ']' in format string");
+      if (path[end] != '[' || close == std::string_view::npos) fail("Missing ']' in format string");
       const std::string key(path.substr(end + 1, close - end - 1));
       const auto index = parse_integer(key);
       value = get_item(value, index ? Value::integer(*index) : Value::string(key), budget_);

@@ -133,8 +133,8 @@ Value repeat(const Value& value, Int count, Budget& budget) {
   const size_t unit =
       value.is(Type::string) ? value.text().size() : value.items().size() * sizeof(Value);
   count = unit == 0 ? 0 : std::clamp<Int>(count, 0, Int{1} << 40);
-  budget.charge_bytes(static_cast<size_t>(
-      std::min<Int>(static_cast<Int>(unit) * count, Int{1} << 60)));
+  budget.charge_bytes(
+      static_cast<size_t>(std::min<Int>(static_cast<Int>(unit) * count, Int{1} << 60)));
   if (value.is(Type::string)) {
     std::string text;
     for (Int i = 0; i < count; ++i) text += value.text();
@@ -239,8 +239,7 @@ std::optional<double> parse_real(std::string_view text) {
   if (!well_formed || number.empty() || number[0] == '+') return std::nullopt;
   if (number.find_first_of("xXpP(") != std::string::npos) return std::nullopt;
   double value = 0;
-  const auto [end, error] =
-      std::from_chars(number.data(), number.data() + number.size(), value);
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
   if (end != number.data() + number.size()) return std::nullopt;
   if (error == std::errc::result_out_of_range) return std::strtod(number.c_str(), nullptr);
   return error == std::errc() ? std::optional(value) : std::nullopt;

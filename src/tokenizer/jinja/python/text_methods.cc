@@ -54,8 +54,8 @@ std::vector<std::string_view> split_spaces(std::string_view text, Int limit, boo
   return parts;
 }
 
-std::vector<std::string_view> split_by(std::string_view text, std::string_view separator,
-                                       Int limit, bool from_right) {
+std::vector<std::string_view> split_by(std::string_view text, std::string_view separator, Int limit,
+                                       bool from_right) {
   if (separator.empty()) fail("empty separator");
   std::vector<std::string_view> parts;
   while (static_cast<Int>(parts.size()) < limit) {
@@ -111,9 +111,8 @@ Value partition_method(const Value& self, Arguments& arguments, Budget& budget) 
 
 Value replace_method(const Value& self, Arguments& arguments, Budget& budget) {
   const ValueList given = bind("replace()", arguments, {"old", "new", "count"}, 2);
-  return like(self, replace_text(self.text(), text_of(given[0], "old"),
-                                 text_of(given[1], "new"), integer_or(given[2], -1, "count"),
-                                 budget));
+  return like(self, replace_text(self.text(), text_of(given[0], "old"), text_of(given[1], "new"),
+                                 integer_or(given[2], -1, "count"), budget));
 }
 
 Value join_method(const Value& self, Arguments& arguments, Budget& budget) {
@@ -163,22 +162,21 @@ template <Side side>
 Value justify_method(const Value& self, Arguments& arguments, Budget& budget) {
   const ValueList given = bind("center()", arguments, {"width", "fillchar"}, 1);
   const std::string fill = given[1].is(Type::undefined) ? " " : text_of(given[1], "fillchar");
-  if (character_count(fill) != 1)
-    fail("The fill character must be exactly one character long");
+  if (character_count(fill) != 1) fail("The fill character must be exactly one character long");
   const Int width = integer_or(given[0], 0, "width");
   if (side == Side::both) return like(self, center(self.text(), width, fill, budget));
   const Int missing = std::max<Int>(width - length_of(self), 0);
-  const Value padding = arithmetic(BinaryOp::multiply, Value::string(fill),
-                                   Value::integer(missing), budget);
-  return like(self, side == Side::left ? self.text() + padding.text()
-                                       : padding.text() + self.text());
+  const Value padding =
+      arithmetic(BinaryOp::multiply, Value::string(fill), Value::integer(missing), budget);
+  return like(self,
+              side == Side::left ? self.text() + padding.text() : padding.text() + self.text());
 }
 
 Value zfill_method(const Value& self, Arguments& arguments, Budget& budget) {
   const ValueList given = bind("zfill()", arguments, {"width"}, 1);
   const Int missing = std::max<Int>(integer_or(given[0], 0, "width") - length_of(self), 0);
-  const Value zeros = arithmetic(BinaryOp::multiply, Value::string("0"), Value::integer(missing),
-                                 budget);
+  const Value zeros =
+      arithmetic(BinaryOp::multiply, Value::string("0"), Value::integer(missing), budget);
   const std::string& text = self.text();
   const bool sign = !text.empty() && (text[0] == '-' || text[0] == '+');
   return like(self, text.substr(0, sign ? 1 : 0) + zeros.text() + text.substr(sign ? 1 : 0));
@@ -220,8 +218,7 @@ Value format_map_method(const Value& self, Arguments& arguments, Budget& budget)
 
 const std::string& text_of(const Value& value, const char* what) {
   if (value.is(Type::undefined)) fail(value.undefined_message());
-  if (!value.is(Type::string))
-    fail(fmt::format("{} must be str, not {}", what, type_name(value)));
+  if (!value.is(Type::string)) fail(fmt::format("{} must be str, not {}", what, type_name(value)));
   return value.text();
 }
 
@@ -263,8 +260,8 @@ std::string center(std::string_view text, Int width, std::string_view fill, Budg
   const Int missing = width - length;
   const Int left = missing / 2 + (missing & width & 1);
   const auto padding = [&](Int count) {
-    return arithmetic(BinaryOp::multiply, Value::string(std::string(fill)),
-                      Value::integer(count), budget)
+    return arithmetic(BinaryOp::multiply, Value::string(std::string(fill)), Value::integer(count),
+                      budget)
         .text();
   };
   return padding(left) + std::string(text) + padding(missing - left);
@@ -282,8 +279,8 @@ Value join_texts(const Value& separator, const Values& items, Budget& budget) {
   std::string out;
   for (size_t i = 0; i < items.size(); ++i) {
     if (!items[i].is(Type::string))
-      fail(fmt::format("sequence item {}: expected str instance, {} found", i,
-                       type_name(items[i])));
+      fail(
+          fmt::format("sequence item {}: expected str instance, {} found", i, type_name(items[i])));
     if (i > 0) out += separator.text();
     const bool escapes = separator.markup() && !items[i].markup();
     out += escapes ? escape_html(items[i].text()) : items[i].text();

@@ -1,6 +1,8 @@
 #include "tokenizer/jinja/python/value.h"
 
 #include <algorithm>
+#include <array>
+#include <new>
 
 #include "tokenizer/jinja/python/characters.h"
 
@@ -11,6 +13,46 @@ constexpr int kMaxValueDepth = 300;
 constexpr size_t kBytesPerStep = 32;
 constexpr size_t kMaxBytes = size_t{64} << 20;
 
+// Freed objects of one thread by size, to be used again.
+class Spares {
+ public:
+  ~Spares() {
+    for (Spare& spare : spares_) {
+      while (spare.first != nullptr) ::operator delete(take(spare));
+      spare.count = kMost;  // what is freed after this is not kept
+    }
+  }
+  void* allocate(size_t size) {
+    Spare* spare = find(size);
+    return spare != nullptr && spare->first != nullptr ? take(*spare) : ::operator new(size);
+  }
+  void release(void* memory, size_t size) {
+    Spare* spare = find(size);
+    if (spare == nullptr || spare->count >= kMost) return ::operator delete(memory);
+    spare->first = new (memory) Link{spare->first};
+    ++spare->count;
+  }
+
+ private:
+  static constexpr int kMost = 256;
+  struct Link {
+    Link* next;
+  };
+  struct Spare {
+    Link* first = nullptr;
+    int count = 0;
+  };
+  Spare* find(size_t size) {
+    return size / 8 < spares_.size() ? &spares_[size / 8] : nullptr;  // objects align to 8 bytes
+  }
+  static void* take(Spare& spare) {
+    --spare.count;
+    return std::exchange(spare.first, spare.first->next);
+  }
+
+  std::array<Spare, 17> spares_;
+};
+
 Value sequence(Type type, Values items) {
   const auto made = make_object<Sequence>();
   made->depth = depth_over(items);
@@ -19,6 +61,26 @@ Value sequence(Type type, Values items) {
 }
 
 }  // namespace
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+void* Object::operator new(size_t size) {
+  return ::operator new(size);
+}
+
+void Object::operator delete(void* memory, size_t size) {
+  ::operator delete(memory);
+}
+#else
+thread_local Spares spares;
+
+void* Object::operator new(size_t size) {
+  return spares.allocate(size);
+}
+
+void Object::operator delete(void* memory, size_t size) {
+  spares.release(memory, size);
+}
+#endif
 
 void fail(std::string message) {
   throw Error{std::move(message)};
@@ -210,9 +272,9 @@ Value make_dict(Values keys, Values values, Budget& budget) {
   for (size_t i = 0; i < keys.size(); ++i) {
     if (!hashable(keys[i])) fail("unhashable type: '" + type_name(keys[i]) + "'");
     budget.charge(1 + static_cast<int64_t>(items.size() / 8));
-    const auto same =
-        std::find_if(items.begin(), items.end(),
-                     [&](const auto& item) { return equal(item.first, keys[i], budget); });
+    const auto same = std::find_if(items.begin(), items.end(), [&](const auto& item) {
+      return equal(item.first, keys[i], budget);
+    });
     if (same != items.end()) {
       same->second = std::move(values[i]);
     } else {

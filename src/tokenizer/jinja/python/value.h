@@ -35,12 +35,12 @@ enum class Type : uint8_t {
   list,
   tuple,
   dict,
-  view,       // dict.keys(), .values(), .items()
+  view,  // dict.keys(), .values(), .items()
   range,
-  iterator,   // what filters such as map and select give: its items are taken once
-  space,      // namespace(...)
-  callable,   // functions, macros, bound methods
-  loop,       // the special variable of a for statement
+  iterator,  // what filters such as map and select give: its items are taken once
+  space,     // namespace(...)
+  callable,  // functions, macros, bound methods
+  loop,      // the special variable of a for statement
 };
 constexpr size_t kTypes = 15;
 
@@ -54,6 +54,10 @@ struct Object {
   // Attributes of objects that are not plain data: loops, cyclers, macros.
   virtual bool attribute(std::string_view name, Value* out) { return false; }
   int depth = 0;  // nesting of containers
+
+  // A rendering makes and drops many small objects; each thread keeps some of the freed ones.
+  static void* operator new(size_t size);
+  static void operator delete(void* memory, size_t size);
 
  private:
   template <typename T>
@@ -168,10 +172,10 @@ class Value {
   }
   // The caller has checked the type.
   bool as_bool() const { return small_ != 0; }
-  Int as_int() const;  // booleans too
-  double as_double() const;                // any number
+  Int as_int() const;        // booleans too
+  double as_double() const;  // any number
   const std::string& text() const;
-  bool markup() const;  // a text that escape or safe made
+  bool markup() const;          // a text that escape or safe made
   const Values& items() const;  // list, tuple
   const Dict& dict() const;
   template <typename T>
@@ -244,7 +248,7 @@ struct Sequence : Object {
 };
 struct Dict : Object {
   std::vector<std::pair<Value, Value>> items;  // in order of insertion
-  const Value* find(const Value& key) const;  // the key must be hashable
+  const Value* find(const Value& key) const;   // the key must be hashable
   const Value* find(std::string_view key) const;
 };
 struct View : Object {

@@ -1,0 +1,71 @@
+"""Chat templates as users meet them: prompts that are texts, in every command, and templates that raise."""
+import json
+import shutil
+
+import pytest
+
+from support import longshot, tiny_model
+
+CHAT = "{% for m in messages %}{{ m.content }}{% endfor %}{{ '#' if add_generation_prompt }}"
+SAID = "prompts are plain text and become the user's message"
+
+
+@pytest.fixture(scope="module")
+def setting(tmp_path_factory):
+    root = tmp_path_factory.mktemp("templates")
+    plain, data = tiny_model(root, steps=20)
+    model = root / "chat"
+    shutil.copytree(plain, model)
+    (model / "chat_template.jinja").write_text(CHAT)
+    (root / "rows.jsonl").write_text("".join(json.dumps({"prompt": f"{n}+1=", "answer": str(n + 1)}) + "\n" for n in range(4)))
+    (root / "pairs.jsonl").write_text("".join(json.dumps({"prompt": f"{n}+1=", "completion": str(n + 1)}) + "\n" for n in range(4)))
+    return root, plain, model, data
+
+
+def train(root, model, *more):
+    return longshot("train", f"model.path={model}", f"data.train_files={root}/rows.jsonl", "data.train_batch_size=2", "rollout.n=2",
+                    "data.max_response_length=8", f"trainer.default_local_dir={root}/run", "--dry-run", *more)
+
+
+def test_train_says_that_texts_become_messages_and_shows_one(setting):
+    root, plain, model, _ = setting
+    done = train(root, model)
+    assert f"4 of 4 {SAID}" in done.stderr and "0+1=#" in done.stdout + done.stderr
+    raw = train(root, model, "data.apply_chat_template=false")
+    assert SAID not in raw.stderr and "0+1=#" not in raw.stdout + raw.stderr
+    assert SAID not in train(root, plain).stderr
+
+
+def test_eval_generate_and_sft_follow_the_same_rule(setting):
+    root, plain, model, _ = setting
+    rows, pairs = root / "rows.jsonl", root / "pairs.jsonl"
+    evaluate = ["eval", "--data", rows, "--max-tokens", 4, "--reward", '{"type":"exact"}', "--model"]
+    assert SAID in longshot(*evaluate, model).stderr
+    assert SAID not in longshot(*evaluate, model, "--raw").stderr + longshot(*evaluate, plain).stderr
+    generate = ["generate", "--input", rows, "--max-tokens", 4, "--temperature", 0, "--model"]
+    said = longshot(*generate, model)
+    assert SAID in said.stderr
+    # The raw prompt with the template's text is the same prompt.
+    one = root / "one.jsonl"
+    one.write_text(json.dumps({"prompt": "0+1=#"}) + "\n")
+    raw = longshot("generate", "--input", one, "--max-tokens", 4, "--temperature", 0, "--raw", "--model", model)
+    assert SAID not in raw.stderr
+    assert json.loads(said.stdout.splitlines()[0])["completions"] == json.loads(raw.stdout)["completions"]
+    sft = ["sft", f"data.train_files={pairs}", "trainer.total_steps=1", f"trainer.default_local_dir={root}/sft2", "--dry-run"]
+    assert SAID in longshot(*sft, f"model.path={model}").stderr
+    assert SAID not in longshot(*sft, f"model.path={model}", "data.apply_chat_template=false").stderr
+
+
+def test_what_a_template_raises_names_row_and_line(setting):
+    root, _, model, _ = setting
+    broken = root / "broken"
+    shutil.copytree(model, broken)
+    (broken / "chat_template.jinja").write_text("{{ 1 }}\n{{ raise_exception('no users here') }}")
+    done = longshot("generate", "--input", root / "rows.jsonl", "--model", broken, code=2)
+    assert "rows.jsonl:1" in done.stderr and "line 2 of the chat template" in done.stderr
+    assert "no users here" in done.stderr
+    (broken / "chat_template.jinja").write_text("{% for m in messages %}{{ m.content | shout }}{% endfor %}")
+    done = longshot("tokenize", "--model", broken, text_in='{"prompt": "1+1="}\n', code=2)
+    assert "No filter named 'shout'" in done.stderr and "<stdin>:1" in done.stderr
+    done = longshot("tokenize", "--model", model, "--chat-template", "nothing", text_in='{"prompt": "1+1="}\n', code=2)
+    assert "supported: chatml" in done.stderr
