@@ -2,12 +2,12 @@
 
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <limits>
 #include <memory>
 
+#include "base/machine.h"
 #include "server/request_stream.h"
 
 namespace longshot::server {
@@ -42,10 +42,11 @@ size_t waiting_requests() {
   return static_cast<size_t>(std::clamp<int64_t>(open_files() / 8, 16, 512));
 }
 
-// An eighth of the machine's, at least 512 MiB.
+// An eighth of what the machine or its control group has, at least 512 MiB.
 size_t memory_for_bodies() {
-  const auto pages = static_cast<size_t>(std::max(0L, sysconf(_SC_PHYS_PAGES)));
-  return std::max<size_t>(pages * static_cast<size_t>(sysconf(_SC_PAGESIZE)) / 8, 512 << 20);
+  const Machine machine = inspect_machine();
+  const uint64_t memory = machine.memory_limit.value_or(machine.memory_total);
+  return std::max<uint64_t>(std::min(memory, machine.memory_total) / 8, 512 << 20);
 }
 
 ReceptionOptions reception_options() {
