@@ -81,15 +81,15 @@ void RunLog::begin(int64_t last_step) {
   Status samples = make_directories(directory_ / "samples");
   if (samples.ok()) samples = drop_samples_after(directory_, last_step, cut_off);
   warn("samples", samples);
-  Status metrics = MetricsLog::truncate_after(metrics_file(), last_logged,
-                                              cut_off.empty() ? cut_off : cut_off / kMetrics);
-  if (metrics.ok()) metrics = open_metrics();
-  warn(kMetrics, metrics);
+  warn(kMetrics, open_metrics());
   if (options_.tensorboard) warn("tensorboard", open_tensorboard());
 }
 
 Status RunLog::open_metrics() {
   if (metrics_) return ok_status();
+  const auto& cut_off = options_.later_steps_to;
+  LS_RETURN_IF_ERROR(MetricsLog::truncate_after(metrics_file(), first_step_ - 1,
+                                                cut_off.empty() ? cut_off : cut_off / kMetrics));
   LS_ASSIGN_OR_RETURN(metrics_, MetricsLog::open(metrics_file()));
   return ok_status();
 }

@@ -212,7 +212,7 @@ std::vector<PlanItem> plan_seconds(const TrainConfig& config, const Trial& trial
 Result<Plan> make_plan(const TrainConfig& config, const PlanOptions& options) {
   Plan plan;
   plan.model = config.model.path;
-  LS_ASSIGN_OR_RETURN(const model::ModelConfig model, model::read_model_config(config.model.path));
+  LS_ASSIGN_OR_RETURN(const model::ModelConfig model, model::read_model_config(config.model.source()));
   Size size = largest_size(config);
   if (options.response_length > 0) size.response = options.response_length;
   plan.response_length = static_cast<int>(size.response);

@@ -18,10 +18,9 @@ struct Point {
 
 std::vector<Point> course_of(const std::filesystem::path& run, const char* name) {
   std::vector<Point> course;
-  const std::filesystem::path path = run / "metrics.jsonl";
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) return course;  // a device may have no end
-  std::ifstream file(path);
+  std::error_code error;  // a device in its place may never end
+  if (!std::filesystem::is_regular_file(run / "metrics.jsonl", error)) return course;
+  std::ifstream file(run / "metrics.jsonl");
   for (std::string line; std::getline(file, line);) {
     const auto json = parse_json(line, "metrics.jsonl");
     if (!json.ok() || !json->is_object() || !json->contains("step")) continue;
