@@ -10,8 +10,10 @@ import concurrent.futures
 import importlib.util
 import json
 import multiprocessing
+import os
 import pathlib
 import sys
+import tempfile
 import types
 
 import code_rows
@@ -22,19 +24,21 @@ def own_process(function, *arguments, seconds=40):
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
 
-    def run():
+    def run(folder):
+        os.chdir(folder)  # programs write where they are
         theirs.send(function(*arguments))
 
-    process = context.Process(target=run)
-    process.start()
-    theirs.close()
-    try:
-        return ours.recv() if ours.poll(seconds) else "error"
-    except EOFError:
-        return "error"
-    finally:
-        process.kill()
-        process.join()
+    with tempfile.TemporaryDirectory() as folder:
+        process = context.Process(target=run, args=(folder,))
+        process.start()
+        theirs.close()
+        try:
+            return ours.recv() if ours.poll(seconds) else "error"
+        except EOFError:
+            return "error"
+        finally:
+            process.kill()
+            process.join()
 
 
 def program(response):
