@@ -191,15 +191,30 @@ Result<StartingPoint> find_starting_point(const CheckpointStore& store, const st
 
 namespace {
 
-std::string whole_model_of(const std::string& checkpoint) {
-  const std::string model = checkpoint + "/huggingface";
-  return is_there(model + "/config.json") ? model : "";
+// Whether the checkpoint's configuration has this model.path, or the model below it.
+bool began_with(const std::string& checkpoint, const std::string& path) {
+  const auto state = read_json_file(checkpoint + "/state.json");
+  if (!state.ok()) return false;
+  const auto text = json_get<std::string>(*state, "config", checkpoint);
+  if (!text.ok()) return false;
+  const auto keys = config_changes("", *text);
+  if (!keys.ok()) return false;
+  return std::ranges::any_of(*keys, [&](const ConfigChange& key) {
+    if (key.key != "model.path") return false;
+    const std::string value = key.now.value_or("");
+    return value == "\"" + path + "\"" || value.starts_with("\"" + path + "/");
+  });
 }
 
-std::string newest_model(const std::string& run_directory) {
+std::string whole_model_of(const std::string& checkpoint, const std::string& path) {
+  const std::string model = checkpoint + "/huggingface";
+  return is_there(model + "/config.json") && began_with(checkpoint, path) ? model : "";
+}
+
+std::string newest_model(const std::string& run_directory, const std::string& path) {
   const CheckpointStore store(run_directory, 1);
   for (const int64_t iteration : store.iterations()) {
-    const std::string model = whole_model_of(store.directory_of(iteration));
+    const std::string model = whole_model_of(store.directory_of(iteration), path);
     if (!model.empty()) return model;
   }
   return "";
@@ -210,11 +225,12 @@ std::string newest_model(const std::string& run_directory) {
 std::string checkpoint_model(const TrainConfig& config) {
   const std::string& mode = config.resume_mode;
   if (mode == "disable") return "";
-  return mode == "auto" ? newest_model(config.output) : whole_model_of(mode);
+  return mode == "auto" ? newest_model(config.output, config.model.path)
+                        : whole_model_of(mode, config.model.path);
 }
 
 std::string checkpoint_model(const SftConfig& config) {
-  return newest_model(config.output);
+  return newest_model(config.output, config.model.path);
 }
 
 Json fingerprints(const std::vector<std::pair<std::string, std::vector<std::string>>>& inputs) {

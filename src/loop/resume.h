@@ -39,7 +39,7 @@ Result<StartingPoint> find_starting_point(const CheckpointStore& store, const st
                                           const std::string& config);
 
 // The whole model in the checkpoint that a start would most likely continue from; "" if there is
-// none. Not checked for damage: find_starting_point() decides.
+// none or its run had another model.path. Not checked for damage: find_starting_point() decides.
 std::string checkpoint_model(const TrainConfig& config);
 std::string checkpoint_model(const SftConfig& config);
 

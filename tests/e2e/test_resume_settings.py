@@ -204,13 +204,18 @@ def test_fewer_iterations_than_are_done_end_at_once(runs, tmp_path):
 
 def test_one_checkpoint_is_enough_on_another_machine(runs, tmp_path):
     """Neither the rest of the run folder nor the model that it began with is there."""
-    run = tmp_path / "elsewhere/run"
+    base, run = tmp_path / "base", tmp_path / "elsewhere/run"
+    shutil.copytree(runs.model, base)
+    file = runs.config(tmp_path / "here")
+    file.write_text(file.read_text().replace(str(runs.model), str(base)))
+    longshot("train", file, "trainer.total_iterations=6")
+    shutil.rmtree(base)
     run.mkdir(parents=True)
-    shutil.copytree(runs.saved / "global_step_6", run / "global_step_6")
-    file = runs.config(run)
-    file.write_text(file.read_text().replace(str(runs.model), "/no/such/model"))
-    done = longshot("train", file)
-    assert "after iteration 6" in done.stderr and "/no/such/model is not here" in done.stderr
+    shutil.copytree(tmp_path / "here/global_step_6", run / "global_step_6")
+    assert "there is no model '/no/such/model'" in refused(run, file, f"trainer.default_local_dir={run}",
+                                                           "model.path=/no/such/model")
+    done = longshot("train", file, f"trainer.default_local_dir={run}")
+    assert "after iteration 6" in done.stderr and f"{base} is not here" in done.stderr
     assert [row["step"] for row in metrics(run)] == list(range(7, 13))
     assert_equal_from(run, runs.whole, 7)
     # The same from a folder of any name, by its path.
