@@ -111,6 +111,7 @@ TEST(CodeReward, DefaultsGiveWayToTheRow) {
   const Json plain = ask(R"j({"inputs": [""], "outputs": ["1"]})j");
   EXPECT_EQ(plain["float_tolerance"], 0.5);
   EXPECT_EQ(plain["preamble"], false);
+  EXPECT_EQ(ask(R"j({"test": "assert f(1)"})j")["preamble"], true);
   EXPECT_EQ(plain["limits"], (Json{{"output_bytes", 9}, {"inodes", 99}}));
   const Json own = ask(R"j({"inputs": [[1]], "outputs": ["1"], "fn_name": "f", "tolerance": 0.1,
                            "limits": {"output_bytes": 7}})j");
