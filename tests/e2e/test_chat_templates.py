@@ -6,7 +6,7 @@ import pytest
 
 from support import longshot, tiny_model
 
-CHAT = "{% for m in messages %}{{ m.content }}{% endfor %}{{ '#' if add_generation_prompt }}"
+CHAT = "{% for m in messages %}{{ '#' if m.role == 'assistant' }}{{ m.content }}{% endfor %}{{ '#' if add_generation_prompt }}"
 SAID = "prompts are plain text and become the user's message"
 
 
@@ -23,8 +23,9 @@ def setting(tmp_path_factory):
 
 
 def train(root, model, *more):
-    return longshot("train", f"model.path={model}", f"data.train_files={root}/rows.jsonl", "data.train_batch_size=2", "rollout.n=2",
-                    "data.max_response_length=8", f"trainer.default_local_dir={root}/run", "--dry-run", *more)
+    (root / "empty.toml").write_text("")
+    return longshot("train", root / "empty.toml", f"model.path={model}", f'data.train_files=["{root}/rows.jsonl"]', "data.train_batch_size=2", "algorithm.mini_batches=1", "rollout.n=2",
+                    "data.max_prompt_length=24", "data.max_response_length=8", f"trainer.default_local_dir={root}/run", "trainer.test_freq=0", "--dry-run", *more)
 
 
 def test_train_says_that_texts_become_messages_and_shows_one(setting):
@@ -51,7 +52,8 @@ def test_eval_generate_and_sft_follow_the_same_rule(setting):
     raw = longshot("generate", "--input", one, "--max-tokens", 4, "--temperature", 0, "--raw", "--model", model)
     assert SAID not in raw.stderr
     assert json.loads(said.stdout.splitlines()[0])["completions"] == json.loads(raw.stdout)["completions"]
-    sft = ["sft", f"data.train_files={pairs}", "trainer.total_steps=1", f"trainer.default_local_dir={root}/sft2", "--dry-run"]
+    (root / "empty.toml").write_text("")
+    sft = ["sft", root / "empty.toml", f'data.train_files=["{pairs}"]', "trainer.total_steps=1", "trainer.test_freq=0", f"trainer.default_local_dir={root}/sft2", "--dry-run"]
     assert SAID in longshot(*sft, f"model.path={model}").stderr
     assert SAID not in longshot(*sft, f"model.path={model}", "data.apply_chat_template=false").stderr
 
