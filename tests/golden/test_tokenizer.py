@@ -265,7 +265,7 @@ def test_smollm2_saved_from_gguf(longshot, probe, smollm2, some_texts, some_rows
     assert theirs.chat_template == smollm2["chat_template"]
     dialogue = [{"role": "user", "content": "Hi"}]
     answer = probe({"chat_directory": str(tmp_path), "messages": dialogue, "add_generation_prompt": True})[0]
-    assert answer["family"] == "smollm2"
+    assert answer["family"] == "jinja"
     assert answer["text"] == theirs.apply_chat_template(dialogue, tokenize=False, add_generation_prompt=True)
 
 
