@@ -29,10 +29,10 @@ class AdamW {
   // Applies the accumulated gradients and leaves them undefined. A weight that learns and has no gradient is an error.
   Result<Step> step(model::Weights& weights);
 
-  // A step that has nothing to apply: only the learning-rate schedule goes on.
+  // A step that has nothing to apply: only the learning-rate schedule continues.
   void pass_step();
 
-  // Moments to 0 and bias correction to its start; the learning-rate schedule goes on. Takes effect
+  // Moments to 0 and bias correction to its start; the learning-rate schedule continues. Takes effect
   // with the next step: until then the state, as save() writes it, is that before.
   void reset() { counters_.reset_due = true; }
 

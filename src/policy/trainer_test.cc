@@ -202,7 +202,7 @@ TEST(Trainer, GroupsWithoutVarianceLeaveTheWeightsExactlyAlone) {
   const auto metrics = trainer.fit(groups, {0, 1, 0});
   ASSERT_TRUE(metrics.ok());
   EXPECT_EQ(metrics->at("actor/flat_mini_batches"), 4);
-  EXPECT_EQ(trainer.optimizer_step(), 4);  // the learning-rate schedule goes on
+  EXPECT_EQ(trainer.optimizer_step(), 4);  // the learning-rate schedule continues
   EXPECT_NEAR(metrics->at("training/rollout_probs_diff_max"), 5e-5, 1e-5);
   EXPECT_TRUE(equal(trainer.weights(), tiny_weights()));
 }

@@ -373,7 +373,7 @@ Result<Json> suite_of_json(const Json& truth, int layers) {
     return suite_of_json(inner, layers + 1);
   }
   if (truth.is_array()) return suite_of_list(Json::object(), truth);
-  if (!truth.is_object()) return bad("the ground truth is no object or list of tests");
+  if (!truth.is_object()) return bad("the ground truth is neither an object nor a list of tests");
   LS_ASSIGN_OR_RETURN(Json suite, suite_of_object(truth, layers));
   for (const char* key : kKept) {
     if (const Json* kept = member(truth, key)) suite[key] = *kept;

@@ -92,7 +92,7 @@ Result<Json> unpacked_tests(const Json& tests) {
   const auto json = bytes ? Pickle(*bytes).text() : std::nullopt;
   if (!json)
     return invalid_argument(std::string(kWho) +
-                            " are no JSON list and no compressed text as of LiveCodeBench");
+                            " are neither a JSON list nor a compressed text as of LiveCodeBench");
   return parse_json(*json, kWho);
 }
 

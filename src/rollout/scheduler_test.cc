@@ -85,7 +85,7 @@ TEST(Scheduler, PlacesAreKeptForThoseWhoJoinAFirstDraw) {
   EXPECT_EQ(first, (std::vector<int64_t>{0, 1, 2, 3, 4, 5, 6, 7}));
   EXPECT_EQ(running, (std::set<int64_t>{0, 1, 2, 3, 4, 5, 6, 7}));
   for (int64_t id = 0; id < 4; ++id) scheduler.remove(id, false);
-  EXPECT_EQ(drawn(scheduler.plan()).size(), 8u);  // four that go on and the third group
+  EXPECT_EQ(drawn(scheduler.plan()).size(), 8u);  // four that continue and the third group
 }
 
 // 0 and 3 have not drawn yet, 1 and 2 go on with what they have.

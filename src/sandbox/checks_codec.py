@@ -50,7 +50,7 @@ def time_fields(value):
 
 class Codec:
     """Values as JSON: texts, numbers, true, false and null as they are, everything else as {kind: content}. Subclasses
-    say what objects that are no plain values become."""
+    say what objects become that are not plain values."""
 
     def encode(self, value):
         if value is None or isinstance(value, (str, int, float)):

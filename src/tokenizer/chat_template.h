@@ -99,7 +99,7 @@ class ChatTemplate {
   // What every rendering has of tokens_ and arguments_.
   struct Fixed;
   std::shared_ptr<const Fixed> fixed_;
-  std::string default_system_;  // of families that say one when the first message is no system one
+  std::string default_system_;  // of families that say one unless the first message does
 };
 
 }  // namespace longshot::tokenizer

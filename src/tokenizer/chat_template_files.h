@@ -14,7 +14,7 @@ struct ChatTemplateFiles {
   std::map<std::string, std::string> templates;  // by name; a single one is "default"
   std::vector<std::pair<std::string, std::string>> tokens;  // "bos_token" → "<s>", ...
 };
-// Files that are not there are no error.
+// Missing files are not an error.
 Result<ChatTemplateFiles> read_chat_template_files(const std::string& directory);
 
 }  // namespace longshot::tokenizer

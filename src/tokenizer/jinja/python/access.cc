@@ -35,7 +35,7 @@ bool is_unsafe(Type type, std::string_view name) {
          (type == Type::space && name.starts_with("_"));
 }
 
-// Attributes that are no methods.
+// Attributes that are not methods.
 bool plain_attribute(const Value& value, std::string_view name, Value* out) {
   switch (value.type()) {
     case Type::space: {

@@ -203,7 +203,7 @@ Frozen::Frozen(Value value) : value_(std::move(value)) {
   freeze(value_);
 }
 
-// Frozen objects are counted by nobody, so they may go in any order once none points to another.
+// Frozen objects are not counted, so they may be freed in any order once none points to another.
 Frozen::~Frozen() {
   const auto forget = [](Value& value) { value.counted_ = false; };
   for (const auto& object : objects_) {
