@@ -1,8 +1,10 @@
-// Rendering chats by the model's template beside tokenizing them.
+// Rendering chats by the model's template beside tokenizing them, and beside joining their texts
+// without a template, which is the least that any rendering costs.
 //   template_bench DIRECTORY CHATS FILE...: a model directory with a tokenizer and a chat template,
 //   and texts (docs/*.md, say) of which the chats are made.
 // Each chat is two questions of some 300 characters and two answers of some 2,000, all different.
-// Times are those of the processor, so that other programs change little.
+// Each text is dropped once it is made, as a text that is tokenized at once. Times are those of the
+// processor, so that other programs change little.
 
 #include <fmt/core.h>
 
@@ -59,28 +61,65 @@ Result<std::vector<tokenizer::Chat>> make_chats(int files, char** names, size_t 
   return chats;
 }
 
+std::string join(const tokenizer::Chat& chat) {
+  std::string text;
+  size_t size = 0;
+  for (const auto& message : chat) size += message.content.size() + 100;
+  text.reserve(size);
+  for (const auto& message : chat) {
+    text += "<|im_start|>";
+    text += message.role;
+    text += "\n";
+    text += message.content;
+    text += "<|im_end|>\n";
+  }
+  return text;
+}
+
+struct Times {
+  double joined = std::numeric_limits<double>::infinity(), rendered = joined, encoded = joined;
+  size_t bytes = 0, tokens = 0;
+};
+
+Status measure(const tokenizer::Tokenizer& tokenizer, const tokenizer::ChatTemplate& chat_template,
+               const std::vector<tokenizer::Chat>& chats, Times& times) {
+  const double begin = processor_seconds();
+  size_t joined = 0;
+  for (const auto& chat : chats) joined += join(chat).size();
+  const double after_join = processor_seconds();
+  times.bytes = 0;
+  for (const auto& chat : chats) {
+    LS_ASSIGN_OR_RETURN(const std::string text, chat_template.render_chat(chat, {true}));
+    times.bytes += text.size();
+  }
+  const double after_render = processor_seconds();
+  if (joined == 0) return invalid_argument("the chats are empty");
+  std::vector<std::string> texts;
+  for (const auto& chat : chats) {
+    LS_ASSIGN_OR_RETURN(std::string text, chat_template.render_chat(chat, {true}));
+    texts.push_back(std::move(text));
+  }
+  const double before_encode = processor_seconds();
+  times.tokens = 0;
+  for (const std::string& text : texts) times.tokens += tokenizer.encode(text).size();
+  times.encoded = std::min(times.encoded, processor_seconds() - before_encode);
+  times.joined = std::min(times.joined, after_join - begin);
+  times.rendered = std::min(times.rendered, after_render - after_join);
+  return ok_status();
+}
+
 Status run(const std::string& directory, const std::vector<tokenizer::Chat>& chats) {
   LS_ASSIGN_OR_RETURN(const auto tokenizer, tokenizer::load_tokenizer(directory));
   LS_ASSIGN_OR_RETURN(const auto chat_template, tokenizer::ChatTemplate::load(directory));
-  double rendered = std::numeric_limits<double>::infinity(), encoded = rendered;
-  size_t tokens = 0;
-  for (int round = 0; round < 5; ++round) {
-    std::vector<std::string> texts;
-    texts.reserve(chats.size());
-    const double begin = processor_seconds();
-    for (const auto& chat : chats) {
-      LS_ASSIGN_OR_RETURN(std::string text, chat_template.render_chat(chat, {true}));
-      texts.push_back(std::move(text));
-    }
-    const double between = processor_seconds();
-    rendered = std::min(rendered, between - begin);
-    tokens = 0;
-    for (const std::string& text : texts) tokens += tokenizer->encode(text).size();
-    encoded = std::min(encoded, processor_seconds() - between);
-  }
-  fmt::print(
-      "{} chats, {} tokens, best of 5: rendered in {:.2f} ms, tokenized in {:.2f} ms, {:.2f} %\n",
-      chats.size(), tokens, rendered * 1e3, encoded * 1e3, 100 * rendered / encoded);
+  Times times;
+  for (int round = 0; round < 9; ++round)
+    LS_RETURN_IF_ERROR(measure(*tokenizer, chat_template, chats, times));
+  const auto share = [&](double seconds) { return 100 * seconds / times.encoded; };
+  fmt::print("{} chats, {} bytes, {} tokens, best of 9 rounds\n", chats.size(), times.bytes,
+             times.tokens);
+  fmt::print("tokenized   {:8.2f} ms\n", times.encoded * 1e3);
+  fmt::print("rendered    {:8.2f} ms   {:.2f} %\n", times.rendered * 1e3, share(times.rendered));
+  fmt::print("only joined {:8.2f} ms   {:.2f} %\n", times.joined * 1e3, share(times.joined));
   return ok_status();
 }
 

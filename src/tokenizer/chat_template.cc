@@ -206,6 +206,7 @@ Result<jinja::Rendered> ChatTemplate::render_jinja(const Chat& messages, const C
                                                    bool marked) const {
   try {
     jinja::Variables variables;
+    variables.reserve(2);
     jinja::RenderOptions limits;
     limits.fixed = &fixed_->variables;
     limits.now = fixed_->now;

@@ -218,14 +218,35 @@ def unlike_by_design(message):
                                             "not subscriptable by a slice"))
 
 
+def markup_templates():
+    """Every filter, method, subscript, test and operator on texts that are markup, where plain texts and markup mix."""
+    texts = ["((u ~ '<b> x-y')|e)", "('a%s b'|safe)", "('L'|e)", "('12'|e)", "('a<,b c'|e)"]
+    expressions = [f"{text}|{filter}" for text in texts for filter in FILTERS]
+    expressions += [f"{text}.{method}" for text in texts for method in METHODS]
+    expressions += [text + subscript for text in texts for subscript in SUBSCRIPTS]
+    expressions += [f"{text} is {test}" for text in texts for test in TESTS]
+    expressions += [f"(xs|map('string')|map('e')|list)|{filter}" for filter in FILTERS]
+    operands = ["('a<'|e)", "'<b>'", "('%s'|e)", "'%s'", "3", "2.5", "xs", "(1, '<')", "d", "nil", "missing"]
+    expressions += [f"{a} {operator} {b}" for operator in BINARY for a in operands for b in operands]
+    expressions += ["('%s|%s'|e) % (1, '<')", "('%s'|e)|format('<')", "('{0}<{k}'|e).format('<', k='>')", "('<'|e).join(['<', 'a'|e])",
+                    "'<'.join(['<'|e])", "['<', 'a'|e]|join('<')", "['<', 'a'|e]|join('<'|e)", "('a'|e)|replace('a', '<')",
+                    "('a'|e).replace('a', '<')", "('a'|e).replace('a', '<'|e)", "('a'|e).ljust(5, '<')", "('a'|e).rjust(5, '<'|safe)",
+                    "('a'|e).center(5, '<')", "('a'|e)|default('<')", "''|e|default('<', true)", "('<p>a &amp; b</p>'|safe)|striptags",
+                    "{'a': '<'}|xmlattr|upper", "('x'|e) ~ 3 ~ '<'", "('x'|e) ~ 'a'", "('ab'|e)|reverse", "('a'|e)|forceescape"]
+    return ["{{ [%s] }}" % expression for expression in expressions]
+
+
 def compare(probe, count, seed):
-    """Renders `count` random templates with both; yields (template, ours, theirs) for each difference, and counts."""
+    """Renders `count` random templates with both; gives the counts, and (template, ours, theirs) for each difference."""
     generator = Generator(seed)
-    templates = [generator.template() for _ in range(count)]
+    return compare_all(probe, [generator.template() for _ in range(count)])
+
+
+def compare_all(probe, templates):
     requests = "".join(json.dumps({"template": t, "variables": VARIABLES}) + "\n" for t in templates)
     done = subprocess.run([probe], input=requests.encode(), stdout=subprocess.PIPE, timeout=3000, check=True)
     answers = [json.loads(line) for line in done.stdout.decode().split("\n")[:-1]]
-    assert len(answers) == count
+    assert len(answers) == len(templates)
     counts, differences = collections.Counter(), []
     for template, ours in zip(templates, answers):
         theirs = reference(template)

@@ -102,6 +102,13 @@ def test_random_templates_equal_jinja(jinja, longshot_bin):
     assert not differences, json.dumps(differences[:3], ensure_ascii=False, indent=1)
 
 
+def test_every_operation_on_markup_equals_jinja(longshot_bin):
+    counts, differences = random_templates.compare_all(longshot_bin.parent / "jinja_probe", random_templates.markup_templates())
+    print(dict(counts))
+    assert counts["renders"] > 1500
+    assert not differences, json.dumps(differences[:3], ensure_ascii=False, indent=1)
+
+
 def test_generation_marks_are_those_of_transformers(jinja):
     from transformers.utils import chat_template_utils
     for name in ("generation-marks",):

@@ -130,7 +130,7 @@ struct Node {
   std::unique_ptr<Member> member;
   std::vector<CompareOp> ops;
   FilterBody filter = nullptr;
-  TestBody test = nullptr;
+  const Test* test = nullptr;
   std::string callee;  // name of a filter or test
   Nodes kids, body, other;
   std::unique_ptr<CallArguments> arguments;
@@ -142,13 +142,21 @@ struct Node {
   std::vector<NamedPlace> visible;
 };
 
+// Names are short and few: their ends tell them apart well enough.
+struct NameHash {
+  size_t operator()(std::string_view name) const {
+    const auto at = [&](size_t i) { return size_t{static_cast<unsigned char>(name[i])}; };
+    return name.empty() ? 0 : name.size() + 64 * at(0) + 4096 * at(name.size() - 1);
+  }
+};
+
 // Names have numbers, which index this table; addresses of its texts stay.
 struct Program {
   std::deque<Frozen> constants;  // what the nodes' values refer to
   Nodes body;
   Frame frame;
   std::deque<std::string> names;
-  std::unordered_map<std::string_view, int> ids;
+  std::unordered_map<std::string_view, int, NameHash> ids;
   std::vector<std::pair<int, Value>>
       globals;  // names that are functions unless a caller gives them
   int loop = 0, caller = 0, kwargs = 0, varargs = 0;  // numbers of the names with a meaning

@@ -39,23 +39,44 @@ bool compare_by(CompareOp op, const Value& a, const Value& b, Budget& budget) {
 
 }  // namespace
 
-const Value& Interpreter::look(const Node& node, Value& hold) {
-  if (node.kind == NodeKind::constant) return node.value;
-  if (node.kind == NodeKind::name) {
-    const Value& variable = at(node.place);
-    if (!variable.is_unset()) return variable;
-    hold = Value::undefined_name(&program_.names[static_cast<size_t>(node.id)]);
-    return hold;
+const Value* Interpreter::find(const Node& node) {
+  switch (node.kind) {
+    case NodeKind::constant:
+      return &node.value;
+    case NodeKind::name: {
+      const Value& variable = at(node.place);
+      return variable.is_unset() ? nullptr : &variable;
+    }
+    case NodeKind::attribute: {
+      budget_.charge(1);
+      const Value* owner = find(*node.kids[0]);
+      return owner == nullptr ? nullptr : kept_attribute(*owner, *node.member);
+    }
+    case NodeKind::item: {
+      budget_.charge(1);
+      const Value* owner = find(*node.kids[0]);
+      const Value* key = owner == nullptr ? nullptr : find(*node.kids[1]);
+      return key == nullptr ? nullptr : kept_item(*owner, *key, budget_);
+    }
+    default:
+      return nullptr;
   }
-  hold = evaluate(node);
+}
+
+const Value& Interpreter::look(const Node& node, Value& hold) {
+  if (const Value* kept = find(node); kept != nullptr) return *kept;
+  hold = compute(node);
   return hold;
 }
 
 Value Interpreter::evaluate(const Node& node) {
-  if (node.kind == NodeKind::constant || node.kind == NodeKind::name) {
-    Value hold;
-    return look(node, hold);
-  }
+  const Value* kept = find(node);
+  return kept != nullptr ? *kept : compute(node);
+}
+
+Value Interpreter::compute(const Node& node) {
+  if (node.kind == NodeKind::name)
+    return Value::undefined_name(&program_.names[static_cast<size_t>(node.id)]);
   budget_.charge(1);
   const Budget::Depth depth(budget_);
   if (node.kind == NodeKind::attribute) {
@@ -64,10 +85,10 @@ Value Interpreter::evaluate(const Node& node) {
     line_ = node.line;
     return get_attribute(owner, *node.member, budget_);
   }
-  return evaluate_inner(node);
+  return compute_inner(node);
 }
 
-Value Interpreter::evaluate_inner(const Node& node) {
+Value Interpreter::compute_inner(const Node& node) {
   Value hold, hold_key;
   switch (node.kind) {
     case NodeKind::tuple:
@@ -254,10 +275,12 @@ Value Interpreter::evaluate_filter(const Node& node, const Value& input) {
 bool Interpreter::evaluate_test(const Node& node) {
   Value hold;
   const Value& value = look(*node.kids[0], hold);
+  if (node.test != nullptr && node.test->alone != nullptr && node.arguments == nullptr)
+    return node.test->alone(value);
   Arguments arguments = evaluate_arguments(node.arguments.get());
   line_ = node.line;
   if (node.test == nullptr) fail(fmt::format("No test named '{}' found.", node.callee));
-  return node.test(value, arguments, budget_);
+  return node.test->body(value, arguments, budget_);
 }
 
 Arguments Interpreter::evaluate_arguments(const CallArguments* given) {

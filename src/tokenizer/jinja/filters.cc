@@ -47,7 +47,7 @@ Value select_filter(const Value& input, Arguments& arguments, Budget& budget) {
   auto& positional = arguments.positional;
   if (positional.size() < first) fail("Missing parameter for attribute name");
   const AttributePath path(by_attribute ? positional[0] : Value::none());
-  TestBody test = nullptr;
+  const Test* test = nullptr;
   if (positional.size() > first) {
     const std::string name = text_of(positional[first], "the test's name");
     test = find_test(name);
@@ -59,7 +59,7 @@ Value select_filter(const Value& input, Arguments& arguments, Budget& budget) {
     budget.charge(1);
     const Value value = path.of(item, Value(), budget);
     Arguments copy = arguments;
-    if ((test == nullptr ? truthy(value) : test(value, copy, budget)) == wanted)
+    if ((test == nullptr ? truthy(value) : test->body(value, copy, budget)) == wanted)
       out.push_back(item);
   }
   return Value::iterator(std::move(out));

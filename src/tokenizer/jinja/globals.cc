@@ -141,14 +141,23 @@ Value make_joiner(Arguments& arguments, Budget& budget) {
 
 Value make_namespace(Arguments& arguments, Budget& budget) {
   constexpr int64_t kSteps = 16;  // it is kept until the end
-  budget.charge(kSteps);
-  const Value given = make_dict_of(arguments, budget);
+  budget.charge(kSteps + static_cast<int64_t>(arguments.named.size()));
   const auto space = make_object<Space>();
-  for (const auto& [key, value] : given.dict().items) {
-    if (!key.is(Type::string)) fail("a namespace's attributes have names");
-    if (key.text().starts_with("_"))
-      fail("a namespace's attribute must not begin with '_': " + key.text());
-    space->items.emplace_back(key.text(), value);
+  const auto check = [](const std::string& name) {
+    if (name.starts_with("_")) fail("a namespace's attribute must not begin with '_': " + name);
+  };
+  if (arguments.positional.empty()) {
+    for (auto& [name, value] : arguments.named) {
+      check(name);
+      space->set(name, std::move(value));
+    }
+  } else {
+    const Value given = make_dict_of(arguments, budget);
+    for (const auto& [key, value] : given.dict().items) {
+      if (!key.is(Type::string)) fail("a namespace's attributes have names");
+      check(key.text());
+      space->items.emplace_back(key.text(), value);
+    }
   }
   budget.spaces.push_back(space);
   return Value::object(Type::space, space);

@@ -74,7 +74,11 @@ class Interpreter {
   Value& slot(int index) { return activation_->slots[static_cast<size_t>(index)]; }
 
   Value evaluate(const Node& node);
-  Value evaluate_inner(const Node& node);
+  Value compute(const Node& node);  // of what find() does not find
+  Value compute_inner(const Node& node);
+  // A constant, a variable, or a member of a list or dict that one of them holds, where it is kept.
+  // nullptr: the value must be computed.
+  const Value* find(const Node& node);
   // The value of a node, kept by a variable or by `hold`; valid until a variable is set.
   const Value& look(const Node& node, Value& hold);
   // Appends the operands of a sum while they are plain texts. Otherwise `out` is left as it was,

@@ -198,7 +198,26 @@ NodePtr Parser::parse_sum() {
     left = make(adds ? NodeKind::sum : NodeKind::binary, std::move(left), parse_concat());
     left->op = BinaryOp::subtract;  // of a binary node
   }
-  return left;
+  if (left->kind != NodeKind::sum) return left;
+  join_texts(left->kids);
+  return left->kids.size() > 1 ? std::move(left) : std::move(left->kids[0]);
+}
+
+// Constant texts that stand side by side in a sum become one.
+void Parser::join_texts(Nodes& kids) {
+  const auto is_text = [](const NodePtr& kid) {
+    return kid->kind == NodeKind::constant && kid->value.is_plain_text();
+  };
+  Nodes joined;
+  for (size_t i = 0; i < kids.size();) {
+    size_t end = i;
+    std::string text;
+    while (end < kids.size() && is_text(kids[end])) text += kids[end++]->value.text();
+    if (end > i + 1) kids[i]->value = keep(Value::string(std::move(text)));
+    joined.push_back(std::move(kids[i]));
+    i = std::max(end, i + 1);
+  }
+  kids = std::move(joined);
 }
 
 NodePtr Parser::parse_concat() {

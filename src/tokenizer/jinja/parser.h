@@ -56,6 +56,7 @@ class Parser {
   NodePtr parse_compare();
   bool take_compare_op(CompareOp* op);
   NodePtr parse_sum();
+  void join_texts(Nodes& kids);
   NodePtr parse_concat();
   NodePtr parse_product();
   NodePtr parse_power();

@@ -51,7 +51,8 @@ Value last_filter(const Value& input, Arguments& arguments, Budget& budget) {
   if (input.is(Type::iterator)) fail("'generator' object is not reversible");
   const auto items = items_of(input, budget);
   if (items->empty()) return Value::undefined("No last item, sequence was empty.");
-  return items->back();
+  // Backwards, unlike forwards, the characters of markup are markup.
+  return input.markup() ? Value::string(items->back().text(), true) : items->back();
 }
 
 Value join(const Value& input, Arguments& arguments, Budget& budget) {

@@ -24,11 +24,15 @@ bool is_divisible(const Value& value, Arguments& arguments, Budget& budget) {
   return equal(remainder(value, given[0], budget), Value::integer(0), budget);
 }
 
-// Tests that look at the value alone.
 template <bool (*is)(const Value&)>
-bool plain(const Value& value, Arguments& arguments, Budget& budget) {
+bool without_arguments(const Value& value, Arguments& arguments, Budget& budget) {
   bind("the test", arguments, {}, 0);
   return is(value);
+}
+
+template <bool (*is)(const Value&)>
+constexpr Test plain() {
+  return {without_arguments<is>, is};
 }
 
 template <Type type>
@@ -116,50 +120,50 @@ bool is_ordered(const Value& value, Arguments& arguments, Budget& budget) {
 
 }  // namespace
 
-TestBody find_test(std::string_view name) {
-  static const std::unordered_map<std::string_view, TestBody> table = {
-      {"odd", is_parity<1>},
-      {"even", is_parity<0>},
-      {"divisibleby", is_divisible},
-      {"defined", plain<is_defined>},
-      {"undefined", plain<has_type<Type::undefined>>},
-      {"filter", is_filter},
-      {"test", is_test},
-      {"none", plain<has_type<Type::none>>},
-      {"boolean", plain<has_type<Type::boolean>>},
-      {"true", plain<is_true>},
-      {"false", plain<is_false>},
-      {"integer", plain<has_type<Type::integer>>},
-      {"float", plain<has_type<Type::real>>},
-      {"lower", has_case<true>},
-      {"upper", has_case<false>},
-      {"string", plain<has_type<Type::string>>},
-      {"mapping", plain<has_type<Type::dict>>},
-      {"number", plain<is_number>},
-      {"sequence", plain<is_sequence>},
-      {"iterable", plain<is_iterable>},
-      {"callable", plain<is_callable>},
-      {"sameas", is_same},
-      {"escaped", plain<is_escaped>},
-      {"in", is_in},
-      {"==", is_equal<true>},
-      {"eq", is_equal<true>},
-      {"equalto", is_equal<true>},
-      {"!=", is_equal<false>},
-      {"ne", is_equal<false>},
-      {">", is_ordered<Order::greater, false>},
-      {"gt", is_ordered<Order::greater, false>},
-      {"greaterthan", is_ordered<Order::greater, false>},
-      {">=", is_ordered<Order::greater, true>},
-      {"ge", is_ordered<Order::greater, true>},
-      {"<", is_ordered<Order::less, false>},
-      {"lt", is_ordered<Order::less, false>},
-      {"lessthan", is_ordered<Order::less, false>},
-      {"<=", is_ordered<Order::less, true>},
-      {"le", is_ordered<Order::less, true>},
+const Test* find_test(std::string_view name) {
+  static const std::unordered_map<std::string_view, Test> table = {
+      {"odd", {is_parity<1>}},
+      {"even", {is_parity<0>}},
+      {"divisibleby", {is_divisible}},
+      {"defined", plain<is_defined>()},
+      {"undefined", plain<has_type<Type::undefined>>()},
+      {"filter", {is_filter}},
+      {"test", {is_test}},
+      {"none", plain<has_type<Type::none>>()},
+      {"boolean", plain<has_type<Type::boolean>>()},
+      {"true", plain<is_true>()},
+      {"false", plain<is_false>()},
+      {"integer", plain<has_type<Type::integer>>()},
+      {"float", plain<has_type<Type::real>>()},
+      {"lower", {has_case<true>}},
+      {"upper", {has_case<false>}},
+      {"string", plain<has_type<Type::string>>()},
+      {"mapping", plain<has_type<Type::dict>>()},
+      {"number", plain<is_number>()},
+      {"sequence", plain<is_sequence>()},
+      {"iterable", plain<is_iterable>()},
+      {"callable", plain<is_callable>()},
+      {"sameas", {is_same}},
+      {"escaped", plain<is_escaped>()},
+      {"in", {is_in}},
+      {"==", {is_equal<true>}},
+      {"eq", {is_equal<true>}},
+      {"equalto", {is_equal<true>}},
+      {"!=", {is_equal<false>}},
+      {"ne", {is_equal<false>}},
+      {">", {is_ordered<Order::greater, false>}},
+      {"gt", {is_ordered<Order::greater, false>}},
+      {"greaterthan", {is_ordered<Order::greater, false>}},
+      {">=", {is_ordered<Order::greater, true>}},
+      {"ge", {is_ordered<Order::greater, true>}},
+      {"<", {is_ordered<Order::less, false>}},
+      {"lt", {is_ordered<Order::less, false>}},
+      {"lessthan", {is_ordered<Order::less, false>}},
+      {"<=", {is_ordered<Order::less, true>}},
+      {"le", {is_ordered<Order::less, true>}},
   };
   const auto found = table.find(name);
-  return found == table.end() ? nullptr : found->second;
+  return found == table.end() ? nullptr : &found->second;
 }
 
 }  // namespace longshot::tokenizer::jinja

@@ -31,6 +31,12 @@ Value change_filter(const Value& input, Arguments& arguments, Budget& budget) {
   return like(text, change(text.text()));
 }
 
+// Jinja2 joins the words as plain texts, whatever they were.
+template <std::string (*change)(std::string_view)>
+Value plain_change_filter(const Value& input, Arguments& arguments, Budget& budget) {
+  return Value::string(change_filter<change>(input, arguments, budget).text());
+}
+
 bool begins_word(char32_t c) {
   return c == '-' || is_space(c) || c == '(' || c == '{' || c == '[' || c == '<';
 }
@@ -366,7 +372,7 @@ const FilterTable& text_filters() {
       {"safe", safe_filter},
       {"string", string_filter},
       {"striptags", strip_tags},
-      {"title", change_filter<title_words>},
+      {"title", plain_change_filter<title_words>},
       {"tojson", to_json},
       {"trim", trim},
       {"truncate", truncate_filter},

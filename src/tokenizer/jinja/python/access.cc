@@ -163,12 +163,9 @@ Member::Member(const Value& name) : name(name) {
 Value get_attribute(const Value& value, const Member& member, Budget& budget) {
   if (value.is(Type::undefined) || !member.is_plain(value))
     return get_attribute(value, member.name, budget);
-  if (value.is(Type::dict)) {
-    const Value* found = value.dict().find(std::string_view(member.name.text()));
-    return found != nullptr ? *found : Value::undefined_member(value, member.name);
-  }
+  if (const Value* kept = kept_attribute(value, member); kept != nullptr) return *kept;
   Value out;
-  if (plain_attribute(value, member.name.text(), &out)) return out;
+  if (!value.is(Type::dict) && plain_attribute(value, member.name.text(), &out)) return out;
   return Value::undefined_member(value, member.name);
 }
 
@@ -191,6 +188,23 @@ Value get_item(const Value& value, const Value& key, Budget& budget) {
   if (!key.is(Type::string)) return missing_element(value, key, budget);
   if (attribute_of(value, key.text(), &out)) return out;
   return Value::undefined_member(value, key);
+}
+
+const Value* kept_attribute(const Value& value, const Member& member) {
+  if (!value.is(Type::dict) || !member.is_plain(value)) return nullptr;
+  return value.dict().find(std::string_view(member.name.text()));
+}
+
+const Value* kept_item(const Value& value, const Value& key, Budget& budget) {
+  if (value.is(Type::dict) && key.is(Type::string)) {
+    budget.charge(static_cast<int64_t>(value.dict().items.size() / 8));
+    return value.dict().find(std::string_view(key.text()));
+  }
+  if (!key.is(Type::integer) || (!value.is(Type::list) && !value.is(Type::tuple))) return nullptr;
+  const Values& items = value.items();
+  const Int size = static_cast<Int>(items.size());
+  const Int index = key.as_int() < 0 ? key.as_int() + size : key.as_int();
+  return index >= 0 && index < size ? &items[static_cast<size_t>(index)] : nullptr;
 }
 
 Value get_slice(const Value& value, const Value& start, const Value& stop, const Value& step,

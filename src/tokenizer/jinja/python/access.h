@@ -73,6 +73,10 @@ Value get_attribute(const Value& value, const Member& member, Budget& budget);
 Value get_attribute(const Value& value, const Value& name, Budget& budget);
 // value[key]: an item before an attribute.
 Value get_item(const Value& value, const Value& key, Budget& budget);
+// The same for members of lists, tuples and dicts, where they are kept. nullptr: there is none, or
+// it is of another kind; the functions above tell.
+const Value* kept_attribute(const Value& value, const Member& member);
+const Value* kept_item(const Value& value, const Value& key, Budget& budget);
 // value[start:stop:step]; undefined bounds are those left out.
 Value get_slice(const Value& value, const Value& start, const Value& stop, const Value& step,
                 Budget& budget);

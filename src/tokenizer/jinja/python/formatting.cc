@@ -44,9 +44,10 @@ class PercentFormatter {
       budget_.charge(1);
       if (out.size() > (size_t{16} << 20)) fail("a formatted text is too large");
     }
-    const bool all = !values_.is(Type::tuple)
-                         ? next_ > 0 || values_.is(Type::dict) || values_.is(Type::list)
-                         : next_ >= values_.items().size();
+    const bool subscripted =
+        values_.is(Type::dict) || values_.is(Type::list) || values_.is(Type::undefined);
+    const bool all =
+        values_.is(Type::tuple) ? next_ >= values_.items().size() : next_ > 0 || subscripted;
     if (!all && !named_) fail("not all arguments converted during string formatting");
     return out;
   }

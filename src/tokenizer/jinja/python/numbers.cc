@@ -263,6 +263,10 @@ Value number_arithmetic(BinaryOp op, const Value& a, const Value& b) {
 }
 
 Value arithmetic(BinaryOp op, const Value& a, const Value& b, Budget& budget) {
+  if (op == BinaryOp::add && a.is_small_integer() && b.is_small_integer())
+    return Value::integer(Int{a.small_integer()} + b.small_integer());
+  if (op == BinaryOp::subtract && a.is_small_integer() && b.is_small_integer())
+    return Value::integer(Int{a.small_integer()} - b.small_integer());
   if (a.is_number() && b.is_number()) return number_arithmetic(op, a, b);
   for (const Value* side : {&a, &b})
     if (side->is(Type::undefined) && !(op == BinaryOp::modulo && a.is(Type::string)))

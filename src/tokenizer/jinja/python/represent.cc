@@ -204,6 +204,10 @@ std::string str(const Value& value, Budget& budget) {
 }
 
 bool equal(const Value& a, const Value& b, Budget& budget) {
+  if (a.is(Type::string) && b.is(Type::string)) {
+    budget.charge_bytes(std::min(a.text().size(), b.text().size()));
+    return a.text() == b.text();
+  }
   const Budget::Depth depth(budget);
   budget.charge(1);
   if (a.is_number() && b.is_number()) return compare_numbers(a, b) == Order::equal;
@@ -212,9 +216,6 @@ bool equal(const Value& a, const Value& b, Budget& budget) {
     case Type::undefined:
     case Type::none:
       return true;
-    case Type::string:
-      budget.charge_bytes(std::min(a.text().size(), b.text().size()));
-      return a.text() == b.text();
     case Type::list:
     case Type::tuple:
       return equal_items(a.items(), b.items(), budget);
@@ -253,9 +254,8 @@ Items items_of(const Value& value, Budget& budget) {
   switch (value.type()) {
     case Type::undefined:
       break;
-    case Type::string:
-      for (const auto c : characters(value.text()))
-        out.push_back(Value::string(std::string(c), value.markup()));
+    case Type::string:  // the characters of markup are not markup
+      for (const auto c : characters(value.text())) out.push_back(Value::string(std::string(c)));
       break;
     case Type::dict:
       for (const auto& item : value.dict().items) out.push_back(item.first);

@@ -109,10 +109,17 @@ Value partition_method(const Value& self, Arguments& arguments, Budget& budget) 
                        like(self, text.substr(at + separator.size()))});
 }
 
+// A text that becomes a part of `self`: markup escapes what is not markup.
+std::string part_for(const Value& self, const Value& part, const char* what) {
+  const std::string& text = text_of(part, what);
+  return self.markup() && !part.markup() ? escape_html(text) : text;
+}
+
 Value replace_method(const Value& self, Arguments& arguments, Budget& budget) {
   const ValueList given = bind("replace()", arguments, {"old", "new", "count"}, 2);
-  return like(self, replace_text(self.text(), text_of(given[0], "old"), text_of(given[1], "new"),
-                                 integer_or(given[2], -1, "count"), budget));
+  return like(self,
+              replace_text(self.text(), text_of(given[0], "old"), part_for(self, given[1], "new"),
+                           integer_or(given[2], -1, "count"), budget));
 }
 
 Value join_method(const Value& self, Arguments& arguments, Budget& budget) {
@@ -161,7 +168,8 @@ enum class Side { left, right, both };
 template <Side side>
 Value justify_method(const Value& self, Arguments& arguments, Budget& budget) {
   const ValueList given = bind("center()", arguments, {"width", "fillchar"}, 1);
-  const std::string fill = given[1].is(Type::undefined) ? " " : text_of(given[1], "fillchar");
+  const std::string fill =
+      given[1].is(Type::undefined) ? " " : part_for(self, given[1], "fillchar");
   if (character_count(fill) != 1) fail("The fill character must be exactly one character long");
   const Int width = integer_or(given[0], 0, "width");
   if (side == Side::both) return like(self, center(self.text(), width, fill, budget));

@@ -50,7 +50,7 @@ class Spares {
     return std::exchange(spare.first, spare.first->next);
   }
 
-  std::array<Spare, 17> spares_;
+  std::array<Spare, 41> spares_;  // up to 320 bytes
 };
 
 Value sequence(Type type, Values items) {

@@ -170,7 +170,9 @@ class Value {
   bool is_number() const {
     return type_ == Type::integer || type_ == Type::real || type_ == Type::boolean;
   }
+  bool is_small_integer() const { return type_ == Type::integer && !counted_; }
   // The caller has checked the type.
+  int64_t small_integer() const { return small_; }
   bool as_bool() const { return small_ != 0; }
   Int as_int() const;        // booleans too
   double as_double() const;  // any number
