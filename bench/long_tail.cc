@@ -12,10 +12,10 @@
 #include <map>
 #include <thread>
 
-#include "base/clock.h"
+#include "base/os/clock.h"
 #include "base/rng.h"
 #include "bench/bench_model.h"
-#include "rollout/workers.h"
+#include "rollout/engine_group.h"
 
 namespace longshot::bench {
 namespace {
@@ -40,7 +40,8 @@ std::vector<int> lengths_of_a_batch(int count, uint64_t seed) {
   for (int i = 0; i < count; ++i) {
     const double z = normal_quantile((i + 0.5) / count);
     const int length = static_cast<int>(std::lround(kMedian * std::exp(sigma * z)));
-    keyed.emplace_back(hash_combine(seed, static_cast<uint64_t>(i)), std::clamp(length, 1, kLongest));
+    keyed.emplace_back(hash_combine(seed, static_cast<uint64_t>(i)),
+                       std::clamp(length, 1, kLongest));
   }
   std::ranges::sort(keyed);
   std::vector<int> lengths;
@@ -85,7 +86,8 @@ class Rollout {
     const int own = std::max(1, threads / workers);
     std::vector<std::unique_ptr<rollout::Engine>> engines;
     for (int w = 0; w < workers; ++w) {
-      engines.push_back(std::make_unique<rollout::Engine>(rollout::make_cpu_runner(limits, own), nullptr, own));
+      engines.push_back(
+          std::make_unique<rollout::Engine>(rollout::make_cpu_runner(limits, own), nullptr, own));
     }
     workers_ = std::make_unique<rollout::RolloutWorkers>(std::move(engines));
   }
@@ -141,16 +143,19 @@ Iteration partial(Rollout& rollout, Source source, int64_t budget, int warm_up, 
   for (int i = 0; i < warm_up + iterations; ++i) {
     while (static_cast<int>(samples.size()) < source.samples()) samples.push_back(source.next());
     const Iteration now = rollout.run(samples, source, budget);
-    std::erase_if(samples, [](const data::Sample& s) { return s.finish != data::FinishReason::partial; });
+    std::erase_if(samples,
+                  [](const data::Sample& s) { return s.finish != data::FinishReason::partial; });
     if (i >= warm_up) all.push_back(now);
   }
   return mean(all);
 }
 
 void report(const char* name, const Iteration& now, const Iteration& base) {
-  fmt::print("{:<26} {:7.2f} s an iteration ({:.2f}x shorter) {:7.0f} tokens {:7.1f} tokens/s ({:.2f}x), idle {:.1f} %\n",
-             name, now.seconds, base.seconds / now.seconds, now.tokens, now.tokens / now.seconds,
-             now.tokens / now.seconds / (base.tokens / base.seconds), 100 * now.idle);
+  fmt::print(
+      "{:<26} {:7.2f} s an iteration ({:.2f}x shorter) {:7.0f} tokens {:7.1f} tokens/s ({:.2f}x), "
+      "idle {:.1f} %\n",
+      name, now.seconds, base.seconds / now.seconds, now.tokens, now.tokens / now.seconds,
+      now.tokens / now.seconds / (base.tokens / base.seconds), 100 * now.idle);
 }
 
 }  // namespace
@@ -160,14 +165,17 @@ int main(int argc, char** argv) {
   using namespace longshot::bench;
   setlinebuf(stdout);
   const auto model = load_bench_model(argc > 1 ? argv[1] : "smollm2");
-  const int samples = argc > 2 ? std::atoi(argv[2]) : 16, workers = argc > 3 ? std::atoi(argv[3]) : 1;
-  const int threads = argc > 4 ? std::atoi(argv[4]) : static_cast<int>(std::thread::hardware_concurrency());
-  if (samples < 1 || workers < 1 || threads < 1) must(longshot::invalid_argument("the numbers must be positive"));
+  const int samples = argc > 2 ? std::atoi(argv[2]) : 16,
+            workers = argc > 3 ? std::atoi(argv[3]) : 1;
+  const int threads =
+      argc > 4 ? std::atoi(argv[4]) : static_cast<int>(std::thread::hardware_concurrency());
+  if (samples < 1 || workers < 1 || threads < 1)
+    must(longshot::invalid_argument("the numbers must be positive"));
   Rollout rollout(model->view, samples, workers, threads);
   int64_t batch = 0;
   for (const int length : lengths_of_a_batch(samples, 0)) batch += length;
-  fmt::print("{} workers, {} threads; {} samples of {} tokens together, median {}, longest {}\n", workers, threads,
-             samples, batch, kMedian, kLongest);
+  fmt::print("{} workers, {} threads; {} samples of {} tokens together, median {}, longest {}\n",
+             workers, threads, samples, batch, kMedian, kLongest);
   const Source source(samples);
   const auto base = waiting(rollout, source, 2);
   report("waiting for the longest", base, base);

@@ -3,7 +3,7 @@
 #include <thread>
 #include <vector>
 
-#include "base/clock.h"
+#include "base/os/clock.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "bench/peak.cc"
@@ -36,8 +36,8 @@ double peak_target(double seconds) {
     }
     rounds += kRounds;
   }
-  const double rate =
-      2.0 * kChains * static_cast<double>(hn::Lanes(d)) * static_cast<double>(rounds) / watch.seconds() / 1e9;
+  const double rate = 2.0 * kChains * static_cast<double>(hn::Lanes(d)) *
+                      static_cast<double>(rounds) / watch.seconds() / 1e9;
   float sink = 0;  // the sums are used, so that they are computed
 #pragma GCC unroll 10
   for (int i = 0; i < kChains; ++i) sink += hn::GetLane(acc[i]);

@@ -12,10 +12,10 @@
 #include <string_view>
 #include <thread>
 
-#include "base/clock.h"
+#include "base/os/clock.h"
 #include "bench/peak.h"
 #include "bench/shapes.h"
-#include "kernels/gemm.h"
+#include "kernels/products/gemm.h"
 #include "rollout/engine.h"
 #include "rollout/random_model.h"
 

@@ -10,8 +10,8 @@
 #include <cstdlib>
 #include <iostream>
 
-#include "base/clock.h"
 #include "base/json.h"
+#include "base/os/clock.h"
 #include "bench/bench_model.h"
 #include "bench/peak.h"
 #include "rollout/engine.h"
@@ -58,7 +58,8 @@ double kv_token_bytes(const model::ModelConfig& c, NumberFormat format) {
 
 void serve(int argc, char** argv) {
   if (argc != 5 && argc != 6) {
-    must(invalid_argument("usage: rollout_worker MODEL|tiny FORMAT THREADS MAX_SEQUENCE [KV_FORMAT]"));
+    must(invalid_argument(
+        "usage: rollout_worker MODEL|tiny FORMAT THREADS MAX_SEQUENCE [KV_FORMAT]"));
   }
   const int threads = std::atoi(argv[3]);
   const auto format = parse_number_format(argv[2]);

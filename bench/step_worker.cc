@@ -9,21 +9,21 @@
 #include <cstdlib>
 #include <iostream>
 
-#include "base/clock.h"
 #include "base/json.h"
+#include "base/os/clock.h"
 #include "base/rng.h"
 #include "bench/bench_model.h"
 #include "bench/shapes.h"
-#include "model/runtime.h"
-#include "policy/trainer.h"
+#include "model/torch/runtime.h"
 #include "rollout/engine.h"
+#include "train/policy/policy_trainer.h"
 
 namespace longshot::bench {
 namespace {
 
 struct Step {
   rollout::Engine& engine;
-  policy::Trainer& trainer;
+  train::Trainer& trainer;
   int64_t iteration = 0;
 
   Json run(const Json& request);
@@ -98,12 +98,12 @@ void serve(int argc, char** argv) {
   auto weights = model::Weights::from_host(loaded->view.config, loaded->tensors, "cpu");
   must(weights.status());
   loaded.reset();
-  policy::AlgorithmOptions algorithm;
+  train::AlgorithmOptions algorithm;
   algorithm.name = "grpo";
   algorithm.mini_batches = 1;
-  policy::OptimizerOptions optimizer;
+  train::OptimizerOptions optimizer;
   optimizer.lr = 1e-9;
-  policy::Trainer trainer(std::move(*weights), optimizer, algorithm, 1'000'000);
+  train::Trainer trainer(std::move(*weights), optimizer, algorithm, 1'000'000);
   auto runner = rollout::make_cpu_runner({256, 256}, threads);
   std::vector<at::Tensor> host;
   must(runner->load_weights(trainer.weights().view(0, host)));

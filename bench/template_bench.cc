@@ -15,8 +15,8 @@
 #include <string>
 #include <vector>
 
-#include "base/fs.h"
-#include "tokenizer/chat_template.h"
+#include "base/os/fs.h"
+#include "tokenizer/chat/chat_template.h"
 #include "tokenizer/tokenizer.h"
 
 namespace longshot {

@@ -11,26 +11,30 @@ import re
 import sys
 
 MAX_LINES = 400
-STAGES = {"prompts", "rollout", "reward", "sandbox", "replay", "policy", "publish"}
-STAGES_MAY_USE = {"base", "kernels", "data", "tokenizer", "model"}
+STAGES = {"prompts", "rollout", "reward", "sandbox", "replay", "train", "publish"}
+STAGES_MAY_USE = {"base", "kernels", "data", "math", "net", "tokenizer", "model", "datasets"}
 # The longest matching prefix decides; a folder not named here may use torch.
 TORCH_FREE = {
     "base": True,
     "kernels": True,
     "data": True,
+    "math": True,
+    "net": True,
     "tokenizer": True,
     "model/format": True,
     "model/cpu": True,
+    "datasets": True,
     "prompts": True,
     "rollout": True,
     "rollout/torch": False,
     "reward": True,
     "reward/learned": False,
     "sandbox": True,
-    "make_tests": True,
+    "curate": True,
     "replay": True,
-    "policy/advantage": True,
-    "policy/loss": True,
+    "train/advantage": True,
+    "train/loss": True,
+    "config": True,
     "report": True,
     "server": True,
 }

@@ -6,7 +6,7 @@
 #include <limits>
 #include <unordered_map>
 
-#include "base/fs.h"
+#include "base/os/fs.h"
 
 namespace longshot {
 namespace {

@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/nearest.h"
-#include "base/stop.h"
+#include "base/os/stop.h"
+#include "base/text/nearest.h"
 #include "commands/command.h"
 
 namespace {
@@ -21,8 +21,8 @@ using namespace longshot::commands;  // NOLINT: the table below is the whole fil
 // In the order --help lists them.
 const std::vector<AddCommand>& commands() {
   static const std::vector<AddCommand> table = {
-      add_doctor,   add_sft,   add_train, add_eval,    add_rm,      add_rm_eval,
-      add_generate, add_chat,  add_serve, add_sandbox, add_logprobs, add_tokenize,
+      add_doctor,   add_sft,        add_train,  add_eval,    add_rm,       add_rm_eval,
+      add_generate, add_chat,       add_serve,  add_sandbox, add_logprobs, add_tokenize,
       add_grade,    add_make_tests, add_report, add_convert, add_data,
   };
   return table;

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/clock.h"
-#include "base/stop.h"
+#include "base/os/clock.h"
+#include "base/os/stop.h"
 #include "rollout/jobs.h"
 
 namespace longshot::eval {

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/rng.h"
-#include "kernels/gemm.h"
+#include "kernels/products/gemm.h"
 #include "kernels/reference.h"
 
 namespace longshot::kernels {

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "model/cpu_compute.h"
-#include "model/layers.h"
 #include "model/test_models.h"
+#include "model/torch/layers.h"
 
 namespace longshot::model {
 namespace {

@@ -8,8 +8,8 @@
 
 #include "model/cpu/decoder.h"
 #include "model/cpu/head.h"
-#include "model/forward.h"
-#include "model/logprob.h"
+#include "model/torch/forward.h"
+#include "model/torch/logprob.h"
 #include "model/weights.h"
 
 namespace longshot::model {
@@ -20,7 +20,7 @@ class CpuCompute {
   // Weights on the CPU, f32 and contiguous.
   static bool supports(const Weights& weights);
 
-  // products: of the layers and the head, f32 or bf16 (kernels/dense.h).
+  // products: of the layers and the head, f32 or bf16 (kernels/products/dense.h).
   CpuCompute(const ModelConfig& config, int threads, NumberFormat products = NumberFormat::f32);
 
   struct Request {

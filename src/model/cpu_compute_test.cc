@@ -14,8 +14,8 @@
 #include <cstring>
 #include <string>
 
-#include "model/layers.h"
 #include "model/test_models.h"
+#include "model/torch/layers.h"
 
 namespace longshot::model {
 namespace {

@@ -12,10 +12,10 @@
 #include "base/json.h"
 #include "model/format/model_files.h"
 #include "model/format/safetensors.h"
-#include "model/forward.h"
-#include "model/layers.h"
-#include "model/logprob.h"
-#include "model/runtime.h"
+#include "model/torch/forward.h"
+#include "model/torch/layers.h"
+#include "model/torch/logprob.h"
+#include "model/torch/runtime.h"
 #include "model/weights.h"
 
 namespace longshot::model {

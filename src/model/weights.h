@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "model/format/adapter.h"
+#include "model/format/adapters/adapter.h"
 #include "model/format/config.h"
 #include "model/format/model_files.h"
 #include "model/format/weights_view.h"
@@ -44,7 +44,7 @@ class Weights {
   const LoraOptions& lora() const { return lora_; }
   // Of the adapter beside the module, "model.layers.0.self_attn.q_proj"; rank 0: there is none.
   LoraOptions lora(const std::string& module) const;
-  Adapter adapter(const std::string& base) const;    // the present values
+  Adapter adapter(const std::string& base) const;  // the present values
 
   // Weights whose names match one of the patterns (fnmatch: "model.layers.[0-9].*") do not learn. Errors: a pattern
   // that matches no weight, or only weights that do not learn anyway; nothing is left to learn.

@@ -6,7 +6,7 @@
 #include <unordered_set>
 
 #include "base/rng.h"
-#include "prompts/prompts.h"
+#include "prompts/sampler.h"
 
 namespace longshot::prompts {
 namespace {

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/rng.h"
-#include "prompts/prompts.h"
+#include "prompts/sampler.h"
 
 namespace longshot::prompts {
 namespace {

@@ -7,7 +7,7 @@
 #include <set>
 
 #include "base/rng.h"
-#include "prompts/prompts.h"
+#include "prompts/sampler.h"
 
 namespace longshot::prompts {
 namespace {

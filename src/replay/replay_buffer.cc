@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "base/fs.h"
+#include "base/os/fs.h"
 #include "replay/records.h"
 
 namespace longshot::replay {

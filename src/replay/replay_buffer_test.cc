@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "base/fs.h"
+#include "base/os/fs.h"
 #include "base/rng.h"
 
 namespace longshot::replay {

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <map>
 
-#include "base/run_limits.h"
+#include "base/os/run_limits.h"
 
 namespace longshot::report {
 namespace {
@@ -84,22 +84,26 @@ std::vector<std::string> find_trouble(const RunData& run) {
   const std::string silent = silent_course(run);
   if (!silent.empty()) found.push_back(silent);
   add("response_length/clip_ratio", limits::kCutShare, [&](const Excess& e) {
-    return fmt::format("more than {:.0f} % of the answers were cut at the maximum length {}; at {} "
-                       "{:.0f} %",
-                       100 * limits::kCutShare, when(e), e.worst_at, 100 * e.worst);
+    return fmt::format(
+        "more than {:.0f} % of the answers were cut at the maximum length {}; at {} "
+        "{:.0f} %",
+        100 * limits::kCutShare, when(e), e.worst_at, 100 * e.worst);
   });
   add("critic/groups_without_variance", limits::kFlatShare, [&](const Excess& e) {
-    return fmt::format("more than {:.0f} % of the groups were all right or all wrong, without a "
-                       "gradient, {}",
-                       100 * limits::kFlatShare, when(e));
+    return fmt::format(
+        "more than {:.0f} % of the groups were all right or all wrong, without a "
+        "gradient, {}",
+        100 * limits::kFlatShare, when(e));
   });
   add("training/rollout_probs_diff_mean", limits::kLogprobGap, [&](const Excess& e) {
-    return fmt::format("rollout and trainer disagreed by more than {} nats on average {}; at {} by "
-                       "{:.3g}",
-                       limits::kLogprobGap, when(e), e.worst_at, e.worst);
+    return fmt::format(
+        "rollout and trainer disagreed by more than {} nats on average {}; at {} by "
+        "{:.3g}",
+        limits::kLogprobGap, when(e), e.worst_at, e.worst);
   });
   add("actor/skipped_steps", 0, [&](const Excess& e) {
-    return fmt::format("optimizer steps were skipped, since a gradient was not finite, {}", when(e));
+    return fmt::format("optimizer steps were skipped, since a gradient was not finite, {}",
+                       when(e));
   });
   return found;
 }

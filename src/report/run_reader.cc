@@ -8,7 +8,7 @@
 #include <functional>
 #include <system_error>
 
-#include "base/fs.h"
+#include "base/os/fs.h"
 
 namespace longshot::report {
 namespace {

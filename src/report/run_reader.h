@@ -1,5 +1,5 @@
 #pragma once
-// Reads what a run wrote down (base/run_log.h) into memory for the report. Tolerates a run that
+// Reads what a run wrote down (base/run_log/run_log.h) into memory for the report. Tolerates a run that
 // still goes on or was killed: damaged lines are left out and noted.
 
 #include <cstdint>

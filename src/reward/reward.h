@@ -9,9 +9,9 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/json.h"
 #include "base/metrics.h"
+#include "base/os/clock.h"
 #include "base/status.h"
 #include "base/thread_pool.h"
 #include "data/types.h"
@@ -24,8 +24,8 @@ struct Question {
   std::string prompt;                   // text of the last user message, or the raw prompt
   std::vector<data::Message> messages;  // the whole chat; empty where the prompt is raw text
   std::string completion;               // the response
-  std::string ground_truth;  // as text
-  Json ground_truth_json;    // as the row has it if it is not a string there, else null
+  std::string ground_truth;             // as text
+  Json ground_truth_json;               // as the row has it if it is not a string there, else null
   Json extra_info;
   data::FinishReason finish = data::FinishReason::stop;
   int response_tokens = 0;
@@ -34,7 +34,7 @@ struct Question {
 struct Score {
   double value = 0;  // usually in [0, 1]
   bool correct = false;
-  std::string answer;  // what was extracted, for people
+  std::string answer;                          // what was extracted, for people
   std::map<std::string, double> figures = {};  // further ones, for the metrics
 };
 
@@ -65,8 +65,8 @@ struct RewardType {
 // One entry of the config's list.
 struct RewardSpec {
   // "auto", "math", "choice", "countdown", "exact", "reasoning_gym", "format", "repetition"
-  // (reward/rules.h says what each does and takes), "python", "command", "http" (reward/plugins.h),
-  // "code" (reward/code.h), "judge" (reward/judge.h), or one of `more` below.
+  // (reward/rules/rules.h says what each does and takes), "python", "command", "http" (reward/external/plugins.h),
+  // "code" (reward/code/code.h), "judge" (reward/judge/judge.h), or one of `more` below.
   std::string type;
   double weight = 1.0;
   bool decides_correct = true;       // whether this one's `correct` counts for accuracy
@@ -74,7 +74,7 @@ struct RewardSpec {
   const RewardType* kind = nullptr;  // null: looked up by `type` among those named above
 };
 // "auto" chooses by data_source: countdown, multiple choice, reasoning-gym, else math (make_auto in
-// reward/rules.h).
+// reward/rules/rules.h).
 Result<std::unique_ptr<Reward>> make_reward(const RewardSpec& spec);
 
 // The config's `reward.functions`: a list of "type", "type:weight" or objects

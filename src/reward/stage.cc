@@ -13,7 +13,7 @@
 #include <tuple>
 #include <utility>
 
-#include "base/stop.h"
+#include "base/os/stop.h"
 #include "reward/reward.h"
 
 namespace longshot::reward {

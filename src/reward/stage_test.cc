@@ -5,7 +5,7 @@
 #include <fstream>
 #include <thread>
 
-#include "base/stop.h"
+#include "base/os/stop.h"
 #include "reward/reward.h"
 
 namespace longshot::reward {

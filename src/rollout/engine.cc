@@ -5,9 +5,9 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "base/clock.h"
+#include "base/os/clock.h"
+#include "base/os/stop.h"
 #include "base/rng.h"
-#include "base/stop.h"
 
 namespace longshot::rollout {
 namespace {

@@ -18,12 +18,12 @@
 #include "base/status.h"
 #include "base/thread_pool.h"
 #include "data/types.h"
-#include "rollout/drafter.h"
-#include "rollout/repetition.h"
 #include "rollout/runner.h"
-#include "rollout/sampler.h"
-#include "rollout/scheduler.h"
-#include "rollout/stop_rules.h"
+#include "rollout/sampling/drafter.h"
+#include "rollout/sampling/repetition.h"
+#include "rollout/sampling/sampler.h"
+#include "rollout/sampling/stop_rules.h"
+#include "rollout/schedule/scheduler.h"
 #include "tokenizer/tokenizer.h"
 
 namespace longshot::rollout {

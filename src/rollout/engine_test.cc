@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/os/stop.h"
 #include "base/rng.h"
-#include "base/stop.h"
 #include "rollout/fake_runner.h"
 
 namespace longshot::rollout {

@@ -11,7 +11,7 @@
 #include "base/status.h"
 #include "model/format/config.h"
 #include "model/format/weights_view.h"
-#include "rollout/block_pool.h"
+#include "rollout/schedule/block_pool.h"
 
 namespace longshot::rollout {
 

@@ -13,8 +13,8 @@
 #include <sstream>
 #include <thread>
 
-#include "base/fs.h"
-#include "base/machine.h"
+#include "base/os/fs.h"
+#include "base/os/machine.h"
 
 namespace longshot::sandbox {
 namespace {

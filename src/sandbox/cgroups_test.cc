@@ -5,7 +5,7 @@
 
 #include <fstream>
 
-#include "base/fs.h"
+#include "base/os/fs.h"
 
 namespace longshot::sandbox {
 namespace {

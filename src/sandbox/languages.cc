@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "base/language_names.h"
-#include "base/machine.h"
+#include "base/os/machine.h"
+#include "base/text/language_names.h"
 
 namespace longshot::sandbox {
 namespace {

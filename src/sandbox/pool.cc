@@ -12,8 +12,8 @@
 #include <thread>
 
 #include "base/log.h"
-#include "base/machine.h"
-#include "base/subprocess.h"
+#include "base/os/machine.h"
+#include "base/os/subprocess.h"
 #include "base/thread_pool.h"
 
 namespace longshot::sandbox {

@@ -8,7 +8,7 @@
 #include <fstream>
 #include <thread>
 
-#include "base/clock.h"
+#include "base/os/clock.h"
 #include "sandbox/testing.h"
 
 namespace longshot::sandbox {
@@ -227,7 +227,8 @@ TEST(Pool, WithoutGroupsMemoryOfNoProcessIsDenied) {
   NEED_JAILS(pool.status());
   const Job job = python(
       "import ctypes, os\nlibc = ctypes.CDLL(None)\n"
-      "for f, a in (('memfd_create', (b'x', 0)), ('shmget', (0, 4096, 0o1666)), ('msgget', (0, 0o1666)),\n"
+      "for f, a in (('memfd_create', (b'x', 0)), ('shmget', (0, 4096, 0o1666)), ('msgget', (0, "
+      "0o1666)),\n"
       "             ('semget', (0, 1, 0o1666)), ('mq_open', (b'/x', 66, 0o666, None))):\n"
       "  print(getattr(libc, f)(*a))");
   EXPECT_EQ(run(**pool, job, Lane::python).out, "-1\n-1\n-1\n-1\n-1\n");

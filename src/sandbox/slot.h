@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
+#include "base/os/clock.h"
 #include "base/status.h"
 #include "sandbox/job.h"
 

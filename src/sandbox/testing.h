@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/machine.h"
+#include "base/os/machine.h"
 #include "sandbox/pool.h"
 #include "sandbox/sandbox.h"
 

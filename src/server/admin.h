@@ -3,11 +3,11 @@
 
 #include <vector>
 
+#include "net/reply.h"
 #include "server/context.h"
-#include "server/reply.h"
 
 namespace longshot::server {
 
-std::vector<Route> admin_routes(const Context& context);
+std::vector<net::Route> admin_routes(const Context& context);
 
 }  // namespace longshot::server

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "data/types.h"
-#include "rollout/worker.h"
-#include "server/server_metrics.h"
-#include "tokenizer/chat_template.h"
+#include "rollout/engine_thread.h"
+#include "server/model_metrics.h"
+#include "tokenizer/chat/chat_template.h"
 #include "tokenizer/tokenizer.h"
 
 namespace longshot::server {
@@ -16,7 +16,7 @@ namespace longshot::server {
 // References outlive the server. Read-only for handlers, which run on many threads.
 struct Context {
   rollout::Worker& worker;
-  ServerMetrics& metrics;
+  ModelMetrics& metrics;
   const tokenizer::Tokenizer& tokenizer;
   const tokenizer::ChatTemplate& chat_template;
   model::ModelConfig config;

@@ -3,10 +3,10 @@
 
 #include <optional>
 
+#include "net/fields.h"
+#include "net/reply.h"
 #include "server/context.h"
-#include "server/fields.h"
 #include "server/params.h"
-#include "server/reply.h"
 
 namespace longshot::server {
 
@@ -17,9 +17,9 @@ struct GenerateCall {
   bool stream = false;
 };
 
-GenerateCall parse_generate(Fields& fields, const Context& context);
+GenerateCall parse_generate(net::Fields& fields, const Context& context);
 // A sample ended from outside (pause, abort, deadline) is no failure here: its answer has what there is, and the
 // finish reason {"type": "abort", "message": ...}.
-Reply generate(const Context& context, const Call& call);
+net::Reply generate(const Context& context, const net::Call& call);
 
 }  // namespace longshot::server

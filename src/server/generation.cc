@@ -14,7 +14,7 @@ constexpr double kLookSeconds = 0.05;  // between two looks at whether the clien
 // Time to the first token and between tokens of one sample.
 class TokenTimer {
  public:
-  explicit TokenTimer(ServerMetrics& metrics) : metrics_(metrics) {}
+  explicit TokenTimer(ModelMetrics& metrics) : metrics_(metrics) {}
   void token() {
     const double seconds = since_.seconds();
     (first_ ? metrics_.time_to_first_token : metrics_.inter_token).observe(seconds);
@@ -23,7 +23,7 @@ class TokenTimer {
   }
 
  private:
-  ServerMetrics& metrics_;
+  ModelMetrics& metrics_;
   Stopwatch since_;
   bool first_ = true;
 };
@@ -92,7 +92,7 @@ Generation::~Generation() {
   if (ended_ < choices()) abort("the client is gone");
 }
 
-std::optional<Event> Generation::next(const Connection& connection) {
+std::optional<Event> Generation::next(const net::Connection& connection) {
   while (ended_ < choices() && !abandoned_) {
     std::optional<Event> event = queue_->pop(kLookSeconds);
     if (connection.gone()) {

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/status.h"
-#include "rollout/worker.h"
-#include "server/connection.h"
+#include "net/connection.h"
+#include "rollout/engine_thread.h"
 #include "server/context.h"
 #include "server/params.h"
 
@@ -35,7 +35,7 @@ class Generation {
   int choices() const { return static_cast<int>(ids_.size()); }
 
   // The next event, waiting for it. Nothing if all have ended, or if the client went away, which aborts the rest.
-  std::optional<Event> next(const Connection& connection);
+  std::optional<Event> next(const net::Connection& connection);
   bool abandoned() const { return abandoned_; }
 
  private:

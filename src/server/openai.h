@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "base/json.h"
-#include "rollout/text_stream.h"
+#include "net/reply.h"
+#include "rollout/sampling/text_stream.h"
 #include "server/context.h"
 #include "server/params.h"
-#include "server/reply.h"
 
 namespace longshot::server {
 
@@ -21,7 +21,7 @@ struct Part {
   std::string text;
   std::vector<rollout::Choice> tokens;
   std::vector<int64_t> offsets;  // of each token: characters of the answer before it
-  std::string finish_reason;  // empty: more is to come
+  std::string finish_reason;     // empty: more is to come
 };
 
 class Format {
@@ -34,8 +34,8 @@ class Format {
 };
 
 // Generates and answers; errors become error objects, in a stream an error event.
-Reply answer(const Context& context, const Call& call, const OpenAiParams& params,
-             std::shared_ptr<const Format> format);
+net::Reply answer(const Context& context, const net::Call& call, const OpenAiParams& params,
+                  std::shared_ptr<const Format> format);
 
 std::string sse_event(const std::string& data);  // "data: ...\n\n"
 // A log-probability as JSON can hold it: -inf becomes -9999, as in OpenAI's API.

@@ -24,12 +24,12 @@ Json completion_body(Json more = Json::object()) {
   return body;
 }
 
-Json ok(const Reply& reply) {
+Json ok(const net::Reply& reply) {
   EXPECT_EQ(reply.status, 200) << reply.body;
   return Json::parse(reply.body);
 }
 
-Json error(const Reply& reply, int status) {
+Json error(const net::Reply& reply, int status) {
   EXPECT_EQ(reply.status, status) << reply.body;
   return Json::parse(reply.body).value("error", Json::object());
 }
@@ -42,7 +42,7 @@ struct Streamed {
   bool done = false;
 };
 
-Streamed collect(const Reply& reply) {
+Streamed collect(const net::Reply& reply) {
   Streamed out;
   for (const std::string& event : events_of(reply)) {
     if (event == "[DONE]") {
@@ -137,9 +137,10 @@ TEST(Chat, ToolsAndArgumentsReachTheTemplate) {
   TestServer server;
   server.chat_template = tokenizer::ChatTemplate::from_jinja(
       "{{ raise_exception(tools | tojson ~ enable_thinking ~ messages[0].name) }}");
-  const Json body = chat_body({{"tools", {{{"type", "function"}}}},
-                               {"chat_template_kwargs", {{"enable_thinking", false}}},
-                               {"messages", {{{"role", "tool"}, {"content", "x"}, {"name", "n"}}}}});
+  const Json body =
+      chat_body({{"tools", {{{"type", "function"}}}},
+                 {"chat_template_kwargs", {{"enable_thinking", false}}},
+                 {"messages", {{{"role", "tool"}, {"content", "x"}, {"name", "n"}}}}});
   const Json answer = error(chat_completions(server.context, call_with(body)), 400);
   EXPECT_THAT(answer["message"].get<std::string>(),
               testing::HasSubstr("[{\"type\": \"function\"}]Falsen"));

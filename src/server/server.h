@@ -4,12 +4,12 @@
 #include <memory>
 
 #include "base/status.h"
+#include "net/http_server.h"
 #include "server/context.h"
-#include "server/http.h"
 
 namespace longshot::server {
 
 // Every route. `context` must outlive their use.
-std::vector<Route> all_routes(const Context& context);
+std::vector<net::Route> all_routes(const Context& context);
 
 }  // namespace longshot::server

@@ -9,10 +9,10 @@
 #include <atomic>
 #include <thread>
 
-#include "base/clock.h"
+#include "base/os/clock.h"
 #include "model/format/test_models.h"
 #include "rollout/random_model.h"
-#include "tokenizer/test_tokenizers.h"
+#include "tokenizer/testing.h"
 
 namespace longshot::server {
 namespace {
@@ -74,11 +74,11 @@ class Server : public ::testing::Test {
   }
 
   void start() {
-    HttpOptions options;
+    net::HttpOptions options;
     options.port = 0;
     options.access_log = false;
     http_.reset();
-    http_ = *HttpServer::start(options, all_routes(*context_), metrics_);
+    http_ = *net::HttpServer::start(options, all_routes(*context_), metrics_.requests);
   }
 
   std::string weights(uint64_t seed) const { return directory_ / std::to_string(seed); }
@@ -126,9 +126,9 @@ class Server : public ::testing::Test {
   const model::TemporaryDirectory directory_;
   model::ModelFiles files_;
   std::unique_ptr<rollout::Worker> worker_;
-  ServerMetrics metrics_;
+  ModelMetrics metrics_;
   std::unique_ptr<Context> context_;
-  std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<net::HttpServer> http_;
   std::atomic<int> answered_{0};
 };
 

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "net/reply.h"
 #include "rollout/fake_runner.h"
 #include "server/context.h"
-#include "server/reply.h"
-#include "tokenizer/test_tokenizers.h"
+#include "tokenizer/testing.h"
 
 namespace longshot::server {
 
@@ -35,18 +35,18 @@ struct TestServer {
 
   std::unique_ptr<tokenizer::Tokenizer> tokenizer;
   tokenizer::ChatTemplate chat_template;  // plain
-  ServerMetrics metrics;
+  ModelMetrics metrics;
   rollout::FakeRunner* runner = nullptr;
   rollout::Worker worker;
   Context context;
 };
 
-inline Call call_with(const Json& body) {
+inline net::Call call_with(const Json& body) {
   return {"POST", "", body.dump(), {}, {}};
 }
 
 // The data of all events of a streamed reply.
-inline std::vector<std::string> events_of(const Reply& reply) {
+inline std::vector<std::string> events_of(const net::Reply& reply) {
   std::string all, piece;
   for (bool more = true; more; piece.clear()) {
     more = reply.stream(piece);

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "tokenizer/bpe_model.h"
+#include "tokenizer/bpe/bpe_model.h"
 #include "tokenizer/tokenizer_json.h"
 
 namespace longshot::tokenizer {

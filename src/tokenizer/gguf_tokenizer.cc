@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/tokenizer_json.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace longshot::tokenizer {
 namespace {

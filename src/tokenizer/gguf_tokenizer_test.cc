@@ -1,8 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tokenizer/byte_alphabet.h"
-#include "tokenizer/test_tokenizers.h"
+#include "tokenizer/bpe/byte_alphabet.h"
+#include "tokenizer/testing.h"
 #include "tokenizer/tokenizer.h"
 
 namespace longshot::tokenizer {
@@ -55,8 +55,11 @@ TEST(GgufTokenizerTest, AddBosMakesALeadingBos) {
 }
 
 TEST(GgufTokenizerTest, ThePreTokenizerDecidesAboutBosWhereTheFileDoesNot) {
-  for (const auto& [pre, begins] : {std::pair{"llama-bpe", true}, {"pixtral", true},
-                                    {"qwen2", false}, {"gpt-2", false}, {"", false}}) {
+  for (const auto& [pre, begins] : {std::pair{"llama-bpe", true},
+                                    {"pixtral", true},
+                                    {"qwen2", false},
+                                    {"gpt-2", false},
+                                    {"", false}}) {
     GgufVocabulary v = small_vocabulary(pre);
     v.add_bos.reset();
     auto made = make_gguf_tokenizer(v);

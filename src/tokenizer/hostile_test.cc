@@ -4,7 +4,7 @@
 
 #include <random>
 
-#include "tokenizer/test_tokenizers.h"
+#include "tokenizer/testing.h"
 
 namespace longshot::tokenizer {
 namespace {

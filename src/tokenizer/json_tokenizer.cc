@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "tokenizer/bpe_model.h"
+#include "tokenizer/bpe/bpe_model.h"
 
 namespace longshot::tokenizer {
 namespace {

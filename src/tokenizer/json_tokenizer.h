@@ -2,7 +2,7 @@
 // What the tokenizers read from a tokenizer.json share: added tokens, normalizer, BOS and the files
 // to save.
 
-#include "tokenizer/added_tokens.h"
+#include "tokenizer/split/added_tokens.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/tokenizer_files.h"
 

@@ -6,7 +6,7 @@
 
 #include "base/status.h"
 #include "data/types.h"
-#include "tokenizer/chat_template.h"
+#include "tokenizer/chat/chat_template.h"
 #include "tokenizer/tokenizer.h"
 
 namespace longshot::tokenizer {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tokenizer/test_tokenizers.h"
+#include "tokenizer/testing.h"
 
 namespace longshot::tokenizer {
 namespace {

@@ -2,10 +2,10 @@
 
 #include <filesystem>
 
-#include "tokenizer/byte_level_tokenizer.h"
+#include "tokenizer/bpe/byte_level_tokenizer.h"
 #include "tokenizer/character_tokenizer.h"
 #include "tokenizer/tokenizer_json.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace longshot::tokenizer {
 namespace {

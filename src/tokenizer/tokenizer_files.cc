@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "base/fs.h"
+#include "base/os/fs.h"
 
 namespace longshot::tokenizer {
 

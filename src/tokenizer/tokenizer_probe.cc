@@ -8,8 +8,8 @@
 
 #include <iostream>
 
-#include "tokenizer/chat_template.h"
-#include "tokenizer/chat_values.h"
+#include "tokenizer/chat/chat_template.h"
+#include "tokenizer/chat/chat_values.h"
 #include "tokenizer/tokenizer.h"
 
 namespace longshot::tokenizer {

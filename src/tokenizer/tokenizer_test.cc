@@ -7,9 +7,9 @@
 #include <filesystem>
 #include <thread>
 
-#include "base/fs.h"
-#include "tokenizer/test_tokenizers.h"
-#include "tokenizer/unicode.h"
+#include "base/os/fs.h"
+#include "tokenizer/testing.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace longshot::tokenizer {
 namespace {

@@ -242,7 +242,7 @@ def test_a_character_without_a_token_is_an_error_everywhere(characters, longshot
 
 def test_threads_are_counted_by_the_cores_that_may_be_used(characters, longshot_bin, repo):
     """On one core a command starts as many threads as when it is told to use one. A control group's quota counts too, which
-    the standard library's own count does not know: base/machine.h alone is asked."""
+    the standard library's own count does not know: base/os/machine.h alone is asked."""
     core = min(os.sched_getaffinity(0))
 
     def threads(*options):

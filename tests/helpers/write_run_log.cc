@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "base/run_log.h"
+#include "base/run_log/run_log.h"
 
 namespace {
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "kernels/dense.h"
+#include "kernels/products/dense.h"
 #include "model/format/config.h"
 
 namespace longshot::model::cpu {

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "kernels/row_ops.h"
+#include "kernels/rows/row_ops.h"
 #include "model/cpu/rotations.h"
 
 namespace longshot::model::cpu {

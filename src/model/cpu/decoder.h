@@ -1,6 +1,6 @@
 #pragma once
 // Forward and backward of the decoder layers on the CPU: packed sequences, shared prompts, and as many activations kept
-// as asked for. The same function as hidden_states() of model/forward.h, which it is tested against, with hand-written
+// as asked for. The same function as hidden_states() of model/torch/forward.h, which it is tested against, with hand-written
 // gradients on the kernels of kernels/.
 //
 // Gradients do not depend on the number of threads.
@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "kernels/packed_attention.h"
+#include "kernels/attention/packed_attention.h"
 #include "model/cpu/activations.h"
 #include "model/cpu/linear.h"
 #include "model/cpu/rotations.h"

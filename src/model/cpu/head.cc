@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "base/check.h"
-#include "kernels/vocab_blocks.h"
+#include "kernels/rows/vocab_blocks.h"
 
 namespace longshot::model::cpu {
 

@@ -1,6 +1,6 @@
 #pragma once
 // Log-probabilities of chosen tokens and their gradient on the CPU, fused with the output head: logits exist for one
-// block of the vocabulary at a time. The same function as model/logprob.h, which it is tested against.
+// block of the vocabulary at a time. The same function as model/torch/logprob.h, which it is tested against.
 //
 // Results do not depend on the number of threads; a row's log-probability not on the other rows.
 
@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "kernels/dense.h"
+#include "kernels/products/dense.h"
 
 namespace longshot::model::cpu {
 

@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "kernels/dense.h"
+#include "kernels/products/dense.h"
 #include "model/cpu/activations.h"
 
 namespace longshot::model::cpu {
@@ -32,7 +32,7 @@ struct LinearPart {
   int column, out;
 };
 
-// Not thread-safe. `pool` is borrowed. products: f32 or bf16, see kernels/dense.h.
+// Not thread-safe. `pool` is borrowed. products: f32 or bf16, see kernels/products/dense.h.
 class Linear {
  public:
   Linear(ThreadPool& pool, NumberFormat products) : dense_(pool, products) {}

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "kernels/packed_attention.h"
+#include "kernels/attention/packed_attention.h"
 #include "model/format/config.h"
 
 namespace longshot::model::cpu {

@@ -6,8 +6,8 @@
 
 #include <functional>
 
-#include "model/format/gguf_builder.h"
-#include "model/format/gguf_model.h"
+#include "model/format/gguf/gguf_model.h"
+#include "model/format/gguf/testing.h"
 #include "model/format/safetensors.h"
 
 namespace longshot::model {

@@ -7,8 +7,8 @@
 #include <filesystem>
 #include <set>
 
-#include "base/fs.h"
 #include "base/json.h"
+#include "base/os/fs.h"
 #include "model/format/safetensors.h"
 
 namespace longshot::model {
@@ -182,7 +182,8 @@ std::vector<std::vector<const TensorView*>> plan_shards(const std::vector<Tensor
 Status write_shard(const fs::path& path, const std::vector<const TensorView*>& tensors,
                    Dtype dtype) {
   std::vector<SafetensorsArray> arrays;
-  for (const TensorView* t : tensors) arrays.push_back({t->name, dtype, t->shape, t->data, t->load});
+  for (const TensorView* t : tensors)
+    arrays.push_back({t->name, dtype, t->shape, t->data, t->load});
   return write_safetensors(path.string(), arrays);
 }
 

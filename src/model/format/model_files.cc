@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "base/fs.h"
 #include "base/json.h"
+#include "base/os/fs.h"
 #include "base/rng.h"
-#include "model/format/adapter.h"
-#include "model/format/gguf_model.h"
+#include "model/format/adapters/adapter.h"
+#include "model/format/gguf/gguf_model.h"
 #include "model/format/hf_weights.h"
 #include "model/format/model_path.h"
 #include "model/format/safetensors.h"
@@ -99,11 +99,10 @@ Status check_view(const WeightsView& weights) {
   LS_CHECK(specs.size() == weights.tensors.size(), "the view has another number of tensors");
   for (size_t i = 0; i < specs.size(); ++i) {
     const TensorView& tensor = weights.tensors[i];
-    LS_CHECK(
-        tensor.name == specs[i].name && tensor.shape == specs[i].shape &&
-            (tensor.data != nullptr || tensor.load != nullptr),
-        "view has " + tensor.name + " " + shape_text(tensor.shape) + " in place of " +
-            specs[i].name + " " + shape_text(specs[i].shape));
+    LS_CHECK(tensor.name == specs[i].name && tensor.shape == specs[i].shape &&
+                 (tensor.data != nullptr || tensor.load != nullptr),
+             "view has " + tensor.name + " " + shape_text(tensor.shape) + " in place of " +
+                 specs[i].name + " " + shape_text(specs[i].shape));
   }
   return ok_status();
 }

@@ -10,7 +10,7 @@
 #include "base/status.h"
 #include "model/format/config.h"
 #include "model/format/weights_view.h"
-#include "tokenizer/chat_template.h"
+#include "tokenizer/chat/chat_template.h"
 #include "tokenizer/tokenizer.h"
 
 namespace longshot::model {

@@ -10,8 +10,8 @@
 #include <set>
 #include <vector>
 
-#include "base/fs.h"
 #include "base/log.h"
+#include "base/os/fs.h"
 
 namespace longshot::model {
 namespace {

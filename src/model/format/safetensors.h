@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/fs.h"
+#include "base/os/fs.h"
 #include "base/status.h"
 
 namespace longshot::model {

@@ -8,7 +8,7 @@
 #include "base/status.h"
 #include "model/cpu_compute.h"
 #include "model/weights.h"
-#include "tokenizer/chat_template.h"
+#include "tokenizer/chat/chat_template.h"
 #include "tokenizer/judged_text.h"
 #include "tokenizer/tokenizer.h"
 

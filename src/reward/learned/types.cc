@@ -12,11 +12,11 @@
 #include <thread>
 #include <utility>
 
-#include "base/machine.h"
-#include "base/stop.h"
-#include "model/score.h"
+#include "base/os/machine.h"
+#include "base/os/stop.h"
+#include "model/reward_head.h"
 #include "reward/learned/score_model.h"
-#include "reward/rules.h"
+#include "reward/rules/rules.h"
 
 namespace longshot::reward {
 namespace {

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <thread>
 
-#include "model/score.h"
+#include "model/reward_head.h"
 #include "reward/learned/score_model.h"
 #include "reward/learned/testing.h"
 

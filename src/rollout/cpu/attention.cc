@@ -17,7 +17,7 @@
 #include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
-#include "kernels/lanes-inl.h"
+#include "kernels/rows/lanes-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace longshot::rollout::cpu::HWY_NAMESPACE {

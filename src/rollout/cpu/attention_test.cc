@@ -4,7 +4,7 @@
 
 #include <map>
 
-#include "rollout/cpu/attention_testing.h"
+#include "rollout/cpu/testing.h"
 
 namespace longshot::rollout::cpu {
 namespace {

@@ -4,7 +4,7 @@
 #include <array>
 #include <cmath>
 
-#include "kernels/row_ops.h"
+#include "kernels/rows/row_ops.h"
 #include "rollout/cpu/attention.h"
 
 namespace longshot::rollout::cpu {

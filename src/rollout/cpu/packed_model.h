@@ -5,7 +5,7 @@
 
 #include "base/status.h"
 #include "base/thread_pool.h"
-#include "kernels/gemm.h"
+#include "kernels/products/gemm.h"
 #include "model/format/weights_view.h"
 
 namespace longshot::rollout::cpu {

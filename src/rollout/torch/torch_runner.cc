@@ -8,9 +8,9 @@
 #include <optional>
 
 #include "base/check.h"
-#include "model/cached_forward.h"
-#include "model/forward.h"
-#include "model/layers.h"
+#include "model/torch/cached_forward.h"
+#include "model/torch/forward.h"
+#include "model/torch/layers.h"
 #include "model/weights.h"
 
 namespace longshot::rollout {

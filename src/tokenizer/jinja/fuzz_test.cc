@@ -7,9 +7,9 @@
 #include <random>
 #include <thread>
 
-#include "tokenizer/chat_template.h"
+#include "tokenizer/chat/chat_template.h"
 #include "tokenizer/jinja/template.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace longshot::tokenizer::jinja {
 namespace {

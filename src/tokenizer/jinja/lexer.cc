@@ -7,7 +7,7 @@
 
 #include "tokenizer/jinja/python/characters.h"
 #include "tokenizer/jinja/python/numbers.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace longshot::tokenizer::jinja {
 namespace {

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "tokenizer/jinja/parser_nest.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace longshot::tokenizer::jinja {
 namespace {

@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "tokenizer/jinja/python/character_tables.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace longshot::tokenizer::jinja {
 namespace {

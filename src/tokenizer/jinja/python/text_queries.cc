@@ -6,7 +6,7 @@
 
 #include "tokenizer/jinja/python/characters.h"
 #include "tokenizer/jinja/python/text_methods.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace longshot::tokenizer::jinja {
 namespace {

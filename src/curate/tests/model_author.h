@@ -1,0 +1,33 @@
+#pragma once
+// A model in this process as author.
+
+#include <memory>
+#include <string>
+
+#include "curate/tests/author.h"
+#include "rollout/engine_thread.h"
+#include "tokenizer/chat/chat_template.h"
+#include "tokenizer/tokenizer.h"
+
+namespace longshot::curate {
+
+struct ModelAuthorOptions {
+  std::string system;  // first message; empty: none
+  rollout::SamplingOptions sampling;
+  uint64_t seed = 0;  // the same seed, the same answers, whatever else is being written
+  double timeout_seconds = 600;
+};
+
+// Tokenizer and template are borrowed. The engine of `worker` must have room for the requests.
+std::unique_ptr<Author> make_model_author(std::unique_ptr<rollout::Worker> worker,
+                                          const tokenizer::Tokenizer& tokenizer,
+                                          const tokenizer::ChatTemplate& chat_template,
+                                          const ModelAuthorOptions& options);
+
+// The request as the model sees it, for whoever makes that room.
+Result<std::vector<data::TokenId>> encode_request(const tokenizer::Tokenizer& tokenizer,
+                                                  const tokenizer::ChatTemplate& chat_template,
+                                                  const std::string& system,
+                                                  std::vector<data::Message> request);
+
+}  // namespace longshot::curate

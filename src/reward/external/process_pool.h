@@ -1,0 +1,63 @@
+#pragma once
+// Persistent child programs that answer JSON lines.
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/os/clock.h"
+#include "base/os/subprocess.h"
+
+namespace longshot::reward {
+
+struct WorkerOptions {
+  std::string name;  // for errors
+  SubprocessOptions process;
+  bool announces = false;        // the program first prints {"ready": true} or {"error": ...}
+  double startup_seconds = 120;  // time to do so; not counted against a call's deadline
+};
+
+// Thread-safe. As many workers run as calls were ever made at once; an idle one is reused. A worker
+// that failed in any way is killed with its process group; the next call starts another. A program
+// that says it cannot start, or whose first kMaxLost workers are lost before any call is answered,
+// is not started again: every later call fails with the same reason. What workers print to stderr
+// is logged.
+class WorkerPool {
+ public:
+  explicit WorkerPool(WorkerOptions options) : options_(std::move(options)) {}
+
+  // Starts the first worker, so that a program that cannot start is found before any call:
+  // invalid_argument.
+  Status prepare();
+
+  // One request line, one reply line (a JSON object). timeout, cancelled, unavailable (it died or
+  // did not start), corrupt (the reply is not a JSON object), invalid_argument (it never starts).
+  Result<Json> call(const Json& request, Deadline deadline);
+
+ private:
+  static constexpr int kMaxLost = 3;
+
+  Result<std::unique_ptr<Subprocess>> take();
+  std::unique_ptr<Subprocess> take_idle();
+  void give_back(std::unique_ptr<Subprocess> worker);
+  Status broken();
+  Status give_up(const std::string& reason);
+  Status lost(Status failure);
+  Result<std::unique_ptr<Subprocess>> start();
+  Result<Json> exchange(Subprocess& worker, const std::string& line, Deadline deadline);
+  Status describe(Subprocess& worker, const Status& failure);
+
+  const WorkerOptions options_;
+  std::mutex first_start_;  // held by the call that starts the first worker; taken before mutex_
+  std::mutex mutex_;
+  std::atomic<bool> started_ = false;  // any worker
+  bool answered_ = false;              // any call
+  int lost_ = 0;                       // workers, before any call was answered
+  Status broken_;                      // why no worker is started any more
+  std::vector<std::unique_ptr<Subprocess>> idle_;
+};
+
+}  // namespace longshot::reward
