@@ -15,6 +15,7 @@
 #include "base/os/clock.h"
 #include "base/rng.h"
 #include "bench/bench_model.h"
+#include "rollout/cpu/cpu_runner.h"
 #include "rollout/engine_group.h"
 
 namespace longshot::bench {
@@ -89,7 +90,7 @@ class Rollout {
       engines.push_back(
           std::make_unique<rollout::Engine>(rollout::make_cpu_runner(limits, own), nullptr, own));
     }
-    workers_ = std::make_unique<rollout::RolloutWorkers>(std::move(engines));
+    workers_ = std::make_unique<rollout::EngineGroup>(std::move(engines));
   }
 
   // Samples that are as long as they should be come back as `length`.
@@ -112,7 +113,7 @@ class Rollout {
  private:
   model::WeightsView view_;
   int64_t version_ = 0;
-  std::unique_ptr<rollout::RolloutWorkers> workers_;
+  std::unique_ptr<rollout::EngineGroup> workers_;
 };
 
 Iteration mean(const std::vector<Iteration>& all) {

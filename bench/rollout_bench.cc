@@ -16,6 +16,7 @@
 #include "bench/peak.h"
 #include "bench/shapes.h"
 #include "kernels/products/gemm.h"
+#include "rollout/cpu/cpu_runner.h"
 #include "rollout/engine.h"
 #include "rollout/random_model.h"
 

@@ -14,6 +14,7 @@
 #include "base/os/clock.h"
 #include "bench/bench_model.h"
 #include "bench/peak.h"
+#include "rollout/cpu/cpu_runner.h"
 #include "rollout/engine.h"
 
 namespace longshot::bench {

@@ -16,6 +16,7 @@
 #include "base/os/clock.h"
 #include "base/rng.h"
 #include "model/format/model_files.h"
+#include "rollout/cpu/cpu_runner.h"
 #include "rollout/engine.h"
 
 namespace longshot::bench {

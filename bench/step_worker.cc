@@ -15,6 +15,7 @@
 #include "bench/bench_model.h"
 #include "bench/shapes.h"
 #include "model/torch/runtime.h"
+#include "rollout/cpu/cpu_runner.h"
 #include "rollout/engine.h"
 #include "train/policy/policy_trainer.h"
 

@@ -119,4 +119,22 @@ Status tokenize_prompts(std::vector<data::Prompt>& prompts, const tokenizer::Tok
   return ok_status();
 }
 
+Result<std::vector<data::Prompt>> load_prompts(const std::vector<std::string>& files,
+                                               const ColumnMapping& columns, int max_prompt_length,
+                                               const tokenizer::Tokenizer& tokenizer,
+                                               const tokenizer::ChatTemplate& chat_template) {
+  LS_ASSIGN_OR_RETURN(auto list, read_prompts(files, columns));
+  int dropped = 0;
+  LS_RETURN_IF_ERROR(tokenize_prompts(list, tokenizer, chat_template, max_prompt_length, &dropped,
+                                      columns.apply_chat_template));
+  if (dropped > 0) {
+    log::warn("{} prompts of {} are longer than data.max_prompt_length={} and are left out",
+              dropped, list.size() + static_cast<size_t>(dropped), max_prompt_length);
+  }
+  if (list.empty()) {
+    return invalid_argument(fmt::format("{} holds no usable prompt", fmt::join(files, ", ")));
+  }
+  return list;
+}
+
 }  // namespace longshot::datasets

@@ -47,8 +47,8 @@ struct Evaluation {
 
 // Prompts must be tokenized. Cancelled by stop_requested(): Status cancelled.
 Result<Evaluation> evaluate(
-    rollout::Generator& rollout, const std::vector<data::Prompt>& prompts, reward::RewardStage& rewards,
-    const EvalOptions& options,
+    rollout::Generator& rollout, const std::vector<data::Prompt>& prompts,
+    reward::RewardStage& rewards, const EvalOptions& options,
     const std::function<void(const rollout::Progress&)>& on_progress = nullptr);
 
 // The figures of judged groups alone (no generation, so no speed).

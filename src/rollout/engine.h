@@ -51,7 +51,7 @@ struct Progress {
   int64_t finished = 0, total = 0, generated_tokens = 0;
 };
 
-// What turns jobs into samples: one engine, or several (see RolloutWorkers).
+// What turns jobs into samples: one engine, or several (see EngineGroup).
 class Generator {
  public:
   virtual ~Generator() = default;

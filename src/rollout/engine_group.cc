@@ -149,17 +149,17 @@ Metrics joined(const std::vector<std::unique_ptr<Engine>>& engines,
 
 }  // namespace
 
-RolloutWorkers::RolloutWorkers(std::vector<std::unique_ptr<Engine>> engines)
+EngineGroup::EngineGroup(std::vector<std::unique_ptr<Engine>> engines)
     : engines_(std::move(engines)) {
   LS_CHECK(!engines_.empty(), "a rollout needs a worker");
 }
 
-Status RolloutWorkers::load_weights(const model::WeightsView& weights) {
+Status EngineGroup::load_weights(const model::WeightsView& weights) {
   for (const auto& engine : engines_) LS_RETURN_IF_ERROR(engine->load_weights(weights));
   return ok_status();
 }
 
-Result<std::vector<data::Sample>> RolloutWorkers::generate(
+Result<std::vector<data::Sample>> EngineGroup::generate(
     std::vector<data::Sample> jobs, const EngineOptions& options,
     const std::function<void(const Progress&)>& on_progress) {
   if (options.token_budget < 0)

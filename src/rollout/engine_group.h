@@ -11,10 +11,10 @@
 namespace longshot::rollout {
 
 // Not thread-safe.
-class RolloutWorkers final : public Generator {
+class EngineGroup final : public Generator {
  public:
   // At least one; idle.
-  explicit RolloutWorkers(std::vector<std::unique_ptr<Engine>> engines);
+  explicit EngineGroup(std::vector<std::unique_ptr<Engine>> engines);
 
   // Groups go to the workers in turn, to the one with the fewest samples so far, and a token budget is shared out in
   // equal parts: who gets which, and so where each sample is cut, depends on the jobs alone. A sample's tokens do not

@@ -21,10 +21,10 @@ std::unique_ptr<Engine> make_engine() {
                                   nullptr);
 }
 
-RolloutWorkers make_workers(int count) {
+EngineGroup make_workers(int count) {
   std::vector<std::unique_ptr<Engine>> engines;
   for (int i = 0; i < count; ++i) engines.push_back(make_engine());
-  return RolloutWorkers(std::move(engines));
+  return EngineGroup(std::move(engines));
 }
 
 std::vector<Sample> jobs_of(int prompts, int per_prompt) {
@@ -56,7 +56,7 @@ size_t tokens_of(const std::vector<Sample>& samples) {
   return tokens;
 }
 
-TEST(RolloutWorkers, TheNumberOfWorkersDoesNotChangeASample) {
+TEST(EngineGroup, TheNumberOfWorkersDoesNotChangeASample) {
   const auto expected = *make_engine()->generate(jobs_of(7, 3), options_of(40));
   for (const int count : {1, 2, 3, 9}) {
     auto workers = make_workers(count);
@@ -74,7 +74,7 @@ TEST(RolloutWorkers, TheNumberOfWorkersDoesNotChangeASample) {
   }
 }
 
-TEST(RolloutWorkers, ABudgetIsSpentExactlyAndCutsTheSameWayEveryTime) {
+TEST(EngineGroup, ABudgetIsSpentExactlyAndCutsTheSameWayEveryTime) {
   for (const int64_t budget : {1, 7, 50, 101}) {
     auto workers = make_workers(3);
     const auto once = *workers.generate(jobs_of(6, 2), options_of(200, budget), nullptr);
@@ -84,7 +84,7 @@ TEST(RolloutWorkers, ABudgetIsSpentExactlyAndCutsTheSameWayEveryTime) {
   }
 }
 
-TEST(RolloutWorkers, FiguresAreThoseOfAllPasses) {
+TEST(EngineGroup, FiguresAreThoseOfAllPasses) {
   auto workers = make_workers(2);
   EngineOptions options = options_of(12);
   options.sampling.stop_tokens = {};
@@ -98,7 +98,7 @@ TEST(RolloutWorkers, FiguresAreThoseOfAllPasses) {
   EXPECT_LE(m.at("perf/rollout_idle_share"), 1);
 }
 
-TEST(RolloutWorkers, PartialSamplesGoOnToTheSameEnd) {
+TEST(EngineGroup, PartialSamplesGoOnToTheSameEnd) {
   const auto expected = *make_engine()->generate(jobs_of(5, 2), options_of(60));
   auto workers = make_workers(2);
   std::map<std::pair<std::string, uint32_t>, std::vector<data::TokenId>> ended;
@@ -119,7 +119,7 @@ TEST(RolloutWorkers, PartialSamplesGoOnToTheSameEnd) {
   for (const Sample& s : expected) EXPECT_EQ(ended.at({s.prompt_id, s.index}), s.tokens);
 }
 
-TEST(RolloutWorkers, FinishedSamplesAreSeenOnceEachAndOneAtATime) {
+TEST(EngineGroup, FinishedSamplesAreSeenOnceEachAndOneAtATime) {
   auto workers = make_workers(3);
   std::set<std::pair<std::string, uint32_t>> seen;
   std::atomic<int> inside{0};
@@ -139,7 +139,7 @@ TEST(RolloutWorkers, FinishedSamplesAreSeenOnceEachAndOneAtATime) {
   EXPECT_GE(last, 15);  // the last step of a worker may not be followed by a report
 }
 
-TEST(RolloutWorkers, AnUnsoundJobIsAnErrorOfTheWhole) {
+TEST(EngineGroup, AnUnsoundJobIsAnErrorOfTheWhole) {
   auto workers = make_workers(2);
   auto jobs = jobs_of(4, 1);
   jobs[3].prompt_tokens = {kVocab};
@@ -148,7 +148,7 @@ TEST(RolloutWorkers, AnUnsoundJobIsAnErrorOfTheWhole) {
   EXPECT_EQ(workers.generate(jobs_of(4, 1), options_of(30), nullptr)->size(), 4u);
 }
 
-TEST(RolloutWorkers, NothingIsGeneratedIfCancelIsSetBefore) {
+TEST(EngineGroup, NothingIsGeneratedIfCancelIsSetBefore) {
   auto workers = make_workers(2);
   const std::atomic<bool> cancel{true};
   EngineOptions options = options_of(200);
@@ -156,7 +156,7 @@ TEST(RolloutWorkers, NothingIsGeneratedIfCancelIsSetBefore) {
   EXPECT_EQ(tokens_of(*workers.generate(jobs_of(4, 1), options, nullptr)), 0u);
 }
 
-TEST(RolloutWorkers, CancelLeavesPartialSamples) {
+TEST(EngineGroup, CancelLeavesPartialSamples) {
   auto workers = make_workers(2);
   std::atomic<bool> cancel{false};
   EngineOptions options = options_of(200);

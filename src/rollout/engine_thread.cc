@@ -10,7 +10,7 @@
 
 namespace longshot::rollout {
 
-Worker::Worker(std::unique_ptr<Engine> engine, const WorkerOptions& options)
+EngineThread::EngineThread(std::unique_ptr<Engine> engine, const EngineThreadOptions& options)
     : engine_(std::move(engine)),
       limits_(engine_->runner().limits()),
       max_samples_(limits_.max_running + options.max_waiting),
@@ -20,7 +20,7 @@ Worker::Worker(std::unique_ptr<Engine> engine, const WorkerOptions& options)
   thread_ = std::thread([this] { work(); });
 }
 
-Worker::~Worker() {
+EngineThread::~EngineThread() {
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -29,7 +29,7 @@ Worker::~Worker() {
   thread_.join();
 }
 
-Result<std::vector<int64_t>> Worker::submit(std::vector<Job> jobs) {
+Result<std::vector<int64_t>> EngineThread::submit(std::vector<Job> jobs) {
   std::unique_lock lock(mutex_);
   const int vocab_size = vocab_size_;
   lock.unlock();
@@ -55,15 +55,15 @@ Result<std::vector<int64_t>> Worker::submit(std::vector<Job> jobs) {
   return ids;
 }
 
-void Worker::abort(int64_t id, const std::string& reason) {
+void EngineThread::abort(int64_t id, const std::string& reason) {
   post([this, id, reason] { abort_now(id, cancelled(reason)); });
 }
 
-void Worker::abort_all(const std::string& reason) {
+void EngineThread::abort_all(const std::string& reason) {
   post([this, reason] { abort_live(cancelled(reason)); });
 }
 
-void Worker::pause(PauseMode mode) {
+void EngineThread::pause(PauseMode mode) {
   call([&] {
     totals_.paused = true;
     if (mode == PauseMode::abort) abort_live(cancelled("generation was paused"));
@@ -71,14 +71,14 @@ void Worker::pause(PauseMode mode) {
   });
 }
 
-void Worker::resume() {
+void EngineThread::resume() {
   call([&] {
     totals_.paused = false;
     publish_stats();
   });
 }
 
-Status Worker::update_weights(const std::function<Status(Runner& runner)>& update) {
+Status EngineThread::update_weights(const std::function<Status(Runner& runner)>& update) {
   Status status;
   call([&] {
     status = update(engine_->runner());
@@ -87,15 +87,15 @@ Status Worker::update_weights(const std::function<Status(Runner& runner)>& updat
   return status;
 }
 
-WorkerStats Worker::stats() const {
+EngineThreadStats EngineThread::stats() const {
   std::lock_guard lock(mutex_);
-  WorkerStats stats = stats_;
+  EngineThreadStats stats = stats_;
   stats.running = std::min(stats.running, samples_);
   stats.waiting = samples_ - stats.running;
   return stats;
 }
 
-void Worker::post(Command command) {
+void EngineThread::post(Command command) {
   {
     std::lock_guard lock(mutex_);
     commands_.push_back(std::move(command));
@@ -103,7 +103,7 @@ void Worker::post(Command command) {
   wake_.notify_all();
 }
 
-void Worker::call(const Command& command) {
+void EngineThread::call(const Command& command) {
   bool done = false;
   post([&] {
     command();
@@ -115,7 +115,7 @@ void Worker::call(const Command& command) {
   settled_.wait(lock, [&] { return done; });
 }
 
-void Worker::work() {
+void EngineThread::work() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     std::vector<Command> commands = std::exchange(commands_, {});
@@ -135,7 +135,7 @@ void Worker::work() {
 }
 
 // Until there is a command, or a paused sample's deadline passes.
-void Worker::sleep(std::unique_lock<std::mutex>& lock) {
+void EngineThread::sleep(std::unique_lock<std::mutex>& lock) {
   constexpr double kLongest = 3600;  // seconds
   double seconds = kLongest;
   if (!by_deadline_.empty()) {
@@ -148,7 +148,7 @@ void Worker::sleep(std::unique_lock<std::mutex>& lock) {
   stats_.idle_seconds = totals_.idle_seconds;
 }
 
-void Worker::start(int64_t id, Job job) {
+void EngineThread::start(int64_t id, Job job) {
   Entry& entry = live_[id];
   entry.deadline = job.deadline;
   by_deadline_.emplace(job.deadline, id);
@@ -164,7 +164,7 @@ void Worker::start(int64_t id, Job job) {
   by_engine_[*added] = id;
 }
 
-void Worker::step() {
+void EngineThread::step() {
   const Stopwatch watch;
   Status status;
   try {
@@ -186,7 +186,7 @@ void Worker::step() {
   if (!status.ok()) abort_live(status);
 }
 
-void Worker::end(int64_t id, Outcome outcome) {
+void EngineThread::end(int64_t id, Outcome outcome) {
   const auto it = live_.find(id);
   Entry entry = std::move(it->second);
   live_.erase(it);
@@ -201,23 +201,23 @@ void Worker::end(int64_t id, Outcome outcome) {
   if (entry.on_finished) entry.on_finished(std::move(outcome));
 }
 
-void Worker::abort_now(int64_t id, const Status& why) {
+void EngineThread::abort_now(int64_t id, const Status& why) {
   const auto it = live_.find(id);
   if (it == live_.end()) return;
   end(id, {engine_->abort(it->second.engine_id, data::FinishReason::aborted), why});
 }
 
-void Worker::abort_expired() {
+void EngineThread::abort_expired() {
   while (!by_deadline_.empty() && by_deadline_.begin()->first.expired()) {
     abort_now(by_deadline_.begin()->second, timeout_error("the request's deadline passed"));
   }
 }
 
-void Worker::abort_live(const Status& why) {
+void EngineThread::abort_live(const Status& why) {
   while (!live_.empty()) abort_now(live_.begin()->first, why);
 }
 
-void Worker::publish_stats() {
+void EngineThread::publish_stats() {
   totals_.version = engine_->runner().version();
   totals_.running = engine_->running();
   totals_.kv_blocks = limits_.blocks();

@@ -43,12 +43,12 @@ enum class PauseMode {
   abort,  // they end as aborted
 };
 
-struct WorkerOptions {
+struct EngineThreadOptions {
   int max_waiting = 256;  // samples beyond those that run at once (the runner's max_running)
 };
 
 // A snapshot; totals since construction.
-struct WorkerStats {
+struct EngineThreadStats {
   int running = 0;  // in the last step's batch, or to be in the next one
   int waiting = 0;
   bool paused = false;
@@ -59,13 +59,13 @@ struct WorkerStats {
 };
 
 // All functions are thread-safe. Destruction aborts what is left.
-class Worker {
+class EngineThread {
  public:
   // `engine`: idle, with its weights loaded.
-  explicit Worker(std::unique_ptr<Engine> engine, const WorkerOptions& options = {});
-  ~Worker();
-  Worker(const Worker&) = delete;
-  Worker& operator=(const Worker&) = delete;
+  explicit EngineThread(std::unique_ptr<Engine> engine, const EngineThreadOptions& options = {});
+  ~EngineThread();
+  EngineThread(const EngineThread&) = delete;
+  EngineThread& operator=(const EngineThread&) = delete;
 
   // Takes all the jobs or none, and returns their ids. Errors: those of Engine::add(); `exhausted` if they would
   // make more than max_running + max_waiting samples. While paused jobs are taken and wait.
@@ -87,7 +87,7 @@ class Worker {
   // before. Samples in flight go on with a new segment if the runner's version changed.
   Status update_weights(const std::function<Status(Runner& runner)>& update);
 
-  WorkerStats stats() const;
+  EngineThreadStats stats() const;
   const RunnerLimits& limits() const { return limits_; }
 
  private:
@@ -117,7 +117,7 @@ class Worker {
   std::map<int64_t, Entry> live_;                       // by id
   std::map<int64_t, int64_t> by_engine_;                // engine's id -> id
   std::set<std::pair<Deadline, int64_t>> by_deadline_;  // of the entries of live_
-  WorkerStats totals_;
+  EngineThreadStats totals_;
 
   const RunnerLimits limits_;
   const int max_samples_;
@@ -127,7 +127,7 @@ class Worker {
   std::condition_variable wake_;     // the worker has something to do
   std::condition_variable settled_;  // a call() is done
   std::vector<Command> commands_;
-  WorkerStats stats_;
+  EngineThreadStats stats_;
   int vocab_size_ = 0;
   int samples_ = 0;  // submitted and not ended
   int64_t next_id_ = 0;

@@ -36,15 +36,15 @@ struct Fixture {
     auto owned = std::make_unique<GatedRunner>(kVocab, RunnerLimits{max_running, 2048});
     runner = owned.get();
     runner->gated = gated;
-    worker = std::make_unique<Worker>(std::make_unique<Engine>(std::move(owned), nullptr),
-                                      WorkerOptions{max_waiting});
+    worker = std::make_unique<EngineThread>(std::make_unique<Engine>(std::move(owned), nullptr),
+                                      EngineThreadOptions{max_waiting});
   }
   void open_gate() {
     runner->gated = false;
     runner->gate.release();
   }
   GatedRunner* runner;
-  std::unique_ptr<Worker> worker;
+  std::unique_ptr<EngineThread> worker;
 };
 
 Request request(uint32_t index, int length = 40) {
@@ -76,7 +76,7 @@ Job job_for(Ticket& ticket, Request request, Deadline deadline = Deadline::never
   return job;
 }
 
-Ticket submit(Worker& worker, Request request, Deadline deadline = Deadline::never()) {
+Ticket submit(EngineThread& worker, Request request, Deadline deadline = Deadline::never()) {
   Ticket ticket;
   std::vector<Job> jobs;
   jobs.push_back(job_for(ticket, std::move(request), deadline));
@@ -94,7 +94,7 @@ std::vector<Sample> generated_alone(int count, int length) {
   return *engine.generate(std::move(jobs), options);
 }
 
-TEST(Worker, SamplesAreThoseOfTheEngineAlone) {
+TEST(EngineThread, SamplesAreThoseOfTheEngineAlone) {
   Fixture fixture(3, 20);
   std::vector<Ticket> tickets;
   for (int i = 0; i < 10; ++i) tickets.push_back(submit(*fixture.worker, request(i)));
@@ -107,13 +107,13 @@ TEST(Worker, SamplesAreThoseOfTheEngineAlone) {
     EXPECT_EQ(outcome.sample.finish, FinishReason::length);
     EXPECT_EQ(*tickets[i].streamed, expected[i].tokens);
   }
-  const WorkerStats stats = fixture.worker->stats();
+  const EngineThreadStats stats = fixture.worker->stats();
   EXPECT_EQ(stats.finished, 10);
   EXPECT_EQ(stats.generated_tokens, 400);
   EXPECT_EQ(stats.running + stats.waiting, 0);
 }
 
-TEST(Worker, AbortTakesEffectWithTheStepBeingComputed) {
+TEST(EngineThread, AbortTakesEffectWithTheStepBeingComputed) {
   Fixture fixture(4, 8, /*gated=*/true);
   Ticket gone = submit(*fixture.worker, request(0, 1000));
   fixture.runner->began.acquire();  // inside the first step
@@ -128,7 +128,7 @@ TEST(Worker, AbortTakesEffectWithTheStepBeingComputed) {
   EXPECT_EQ(fixture.worker->stats().aborted, 1);
 }
 
-TEST(Worker, AbortLeavesTheOthersAlone) {
+TEST(EngineThread, AbortLeavesTheOthersAlone) {
   Fixture fixture(2, 8, /*gated=*/true);
   std::vector<Ticket> tickets;
   for (int i = 0; i < 4; ++i) tickets.push_back(submit(*fixture.worker, request(i)));
@@ -146,7 +146,7 @@ TEST(Worker, AbortLeavesTheOthersAlone) {
   fixture.worker->abort(tickets[1].id, "ended long ago");  // no effect
 }
 
-TEST(Worker, AbortAllTakesThoseSubmittedBefore) {
+TEST(EngineThread, AbortAllTakesThoseSubmittedBefore) {
   Fixture fixture(2, 8, /*gated=*/true);
   std::vector<Ticket> tickets;
   for (int i = 0; i < 5; ++i) tickets.push_back(submit(*fixture.worker, request(i)));
@@ -158,7 +158,7 @@ TEST(Worker, AbortAllTakesThoseSubmittedBefore) {
   EXPECT_TRUE(after.outcome.get().status.ok());
 }
 
-TEST(Worker, NothingIsComputedWhilePausedAndSamplesGoOnAfter) {
+TEST(EngineThread, NothingIsComputedWhilePausedAndSamplesGoOnAfter) {
   Fixture fixture;
   Ticket ticket = submit(*fixture.worker, request(0, 1500));
   fixture.runner->began.acquire();
@@ -174,7 +174,7 @@ TEST(Worker, NothingIsComputedWhilePausedAndSamplesGoOnAfter) {
   EXPECT_EQ(later.outcome.get().sample.tokens, generated_alone(2, 40)[1].tokens);
 }
 
-TEST(Worker, PauseCanAbortWhatIsInFlight) {
+TEST(EngineThread, PauseCanAbortWhatIsInFlight) {
   Fixture fixture;
   Ticket ticket = submit(*fixture.worker, request(0, 1500));
   fixture.runner->began.acquire();
@@ -183,7 +183,7 @@ TEST(Worker, PauseCanAbortWhatIsInFlight) {
   EXPECT_EQ(ticket.outcome.get().status.code(), StatusCode::cancelled);
 }
 
-TEST(Worker, AFullQueueTakesAllOfARequestOrNothing) {
+TEST(EngineThread, AFullQueueTakesAllOfARequestOrNothing) {
   Fixture fixture(2, 3, /*gated=*/true);
   std::vector<Ticket> tickets(3);
   for (auto& ticket : tickets) ticket = submit(*fixture.worker, request(0));
@@ -200,7 +200,7 @@ TEST(Worker, AFullQueueTakesAllOfARequestOrNothing) {
   EXPECT_TRUE(submit(*fixture.worker, request(4)).outcome.get().status.ok());
 }
 
-TEST(Worker, UnsoundRequestsAreRefusedAtOnce) {
+TEST(EngineThread, UnsoundRequestsAreRefusedAtOnce) {
   Fixture fixture;
   Ticket ticket;
   std::vector<Job> jobs;
@@ -209,7 +209,7 @@ TEST(Worker, UnsoundRequestsAreRefusedAtOnce) {
   EXPECT_EQ(fixture.worker->stats().waiting, 0);
 }
 
-TEST(Worker, ADeadlineEndsASampleWithWhatItHas) {
+TEST(EngineThread, ADeadlineEndsASampleWithWhatItHas) {
   Fixture fixture(1, 8, /*gated=*/true);
   Ticket running = submit(*fixture.worker, request(0, 1000), Deadline::after_seconds(0.05));
   Ticket waiting = submit(*fixture.worker, request(1, 1000), Deadline::after_seconds(0.05));
@@ -223,7 +223,7 @@ TEST(Worker, ADeadlineEndsASampleWithWhatItHas) {
   EXPECT_EQ(waiting.outcome.get().status.code(), StatusCode::timeout);
 }
 
-TEST(Worker, DeadlinesHoldWhilePaused) {
+TEST(EngineThread, DeadlinesHoldWhilePaused) {
   Fixture fixture;
   fixture.worker->pause();
   Ticket ticket = submit(*fixture.worker, request(0), Deadline::after_seconds(0.03));
@@ -231,7 +231,7 @@ TEST(Worker, DeadlinesHoldWhilePaused) {
   EXPECT_EQ(fixture.runner->forwards(), 0);
 }
 
-TEST(Worker, SamplesInFlightGoOnUnderNewWeights) {
+TEST(EngineThread, SamplesInFlightGoOnUnderNewWeights) {
   Fixture fixture(4, 8, /*gated=*/true);
   Ticket ticket = submit(*fixture.worker, request(0));
   fixture.runner->began.acquire();
@@ -258,7 +258,7 @@ TEST(Worker, SamplesInFlightGoOnUnderNewWeights) {
   EXPECT_EQ(sample.tokens, generated_alone(1, 40)[0].tokens);
 }
 
-TEST(Worker, AFailedUpdateChangesNothing) {
+TEST(EngineThread, AFailedUpdateChangesNothing) {
   Fixture fixture;
   const Status status =
       fixture.worker->update_weights([](Runner&) { return not_found("no such file"); });
@@ -266,7 +266,7 @@ TEST(Worker, AFailedUpdateChangesNothing) {
   EXPECT_TRUE(submit(*fixture.worker, request(0)).outcome.get().status.ok());
 }
 
-TEST(Worker, BrokenLogitsEndEverySampleWithTheReason) {
+TEST(EngineThread, BrokenLogitsEndEverySampleWithTheReason) {
   Fixture fixture;
   fixture.runner->broken = true;
   Ticket ticket = submit(*fixture.worker, request(0));
@@ -277,7 +277,7 @@ TEST(Worker, BrokenLogitsEndEverySampleWithTheReason) {
   EXPECT_TRUE(submit(*fixture.worker, request(1)).outcome.get().status.ok());
 }
 
-TEST(Worker, DestructionEndsWhatIsLeft) {
+TEST(EngineThread, DestructionEndsWhatIsLeft) {
   Fixture fixture(2, 8);
   fixture.worker->pause();
   Ticket ticket = submit(*fixture.worker, request(0));

@@ -63,7 +63,4 @@ class Runner {
   virtual double overhead_rows() const { return 8; }
 };
 
-// CPU kernels of our own (Highway, run-time dispatch): batch-invariant. threads >= 1.
-std::unique_ptr<Runner> make_cpu_runner(const RunnerLimits& limits, int threads);
-
 }  // namespace longshot::rollout

@@ -15,7 +15,7 @@ namespace longshot::server {
 
 // References outlive the server. Read-only for handlers, which run on many threads.
 struct Context {
-  rollout::Worker& worker;
+  rollout::EngineThread& worker;
   ModelMetrics& metrics;
   const tokenizer::Tokenizer& tokenizer;
   const tokenizer::ChatTemplate& chat_template;

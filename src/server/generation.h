@@ -47,12 +47,12 @@ class Generation {
     std::optional<Event> pop(double seconds);
   };
 
-  explicit Generation(rollout::Worker& worker) : worker_(worker) {}
+  explicit Generation(rollout::EngineThread& worker) : worker_(worker) {}
   rollout::Job job(const Context& context, const GenerateParams& params, int choice,
                    bool with_tokens) const;
   void abort(const std::string& reason);
 
-  rollout::Worker& worker_;
+  rollout::EngineThread& worker_;
   std::shared_ptr<Queue> queue_ =
       std::make_shared<Queue>();  // also the callbacks', which may outlive this
   std::vector<int64_t> ids_;      // by choice

@@ -2,7 +2,7 @@
 
 namespace longshot::server {
 
-std::string ModelMetrics::format(const rollout::WorkerStats& worker) const {
+std::string ModelMetrics::format(const rollout::EngineThreadStats& worker) const {
   const auto line = net::metric_text;
   std::string text = requests.format();
   text += line("samples_running", "gauge", "samples in the batch", worker.running);

@@ -14,7 +14,7 @@ struct ModelMetrics {
   net::Histogram inter_token;
 
   // Prometheus' text format 0.0.4.
-  std::string format(const rollout::WorkerStats& worker) const;
+  std::string format(const rollout::EngineThreadStats& worker) const;
 };
 
 }  // namespace longshot::server

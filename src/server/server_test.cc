@@ -11,6 +11,7 @@
 
 #include "base/os/clock.h"
 #include "model/format/test_models.h"
+#include "rollout/cpu/cpu_runner.h"
 #include "rollout/random_model.h"
 #include "tokenizer/testing.h"
 
@@ -59,7 +60,7 @@ class Server : public ::testing::Test {
   void SetUp() override {
     for (const uint64_t seed : {0, 1}) write_random_model(weights(seed), seed);
     files_ = *model::read_model(weights(0));
-    worker_ = std::make_unique<rollout::Worker>(make_engine(files_));
+    worker_ = std::make_unique<rollout::EngineThread>(make_engine(files_));
     context_.reset(new Context{.worker = *worker_,
                                .metrics = metrics_,
                                .tokenizer = *files_.tokenizer,
@@ -125,7 +126,7 @@ class Server : public ::testing::Test {
 
   const model::TemporaryDirectory directory_;
   model::ModelFiles files_;
-  std::unique_ptr<rollout::Worker> worker_;
+  std::unique_ptr<rollout::EngineThread> worker_;
   ModelMetrics metrics_;
   std::unique_ptr<Context> context_;
   std::unique_ptr<net::HttpServer> http_;
@@ -144,7 +145,7 @@ TEST_F(Server, ClientsComeAndLeaveWhileWeightsChange) {
   const Deadline deadline = Deadline::after_seconds(30);
   while (http_->in_flight() > 0 && !deadline.expired())
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  const rollout::WorkerStats stats = worker_->stats();  // with SetUp's sample
+  const rollout::EngineThreadStats stats = worker_->stats();  // with SetUp's sample
   EXPECT_EQ(answered_, kClients * kRequests * 2 / 3);
   EXPECT_GE(stats.finished, answered_);  // a sample may have ended before its client left
   EXPECT_EQ(stats.finished + stats.aborted, kClients * kRequests + 1);

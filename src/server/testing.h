@@ -37,7 +37,7 @@ struct TestServer {
   tokenizer::ChatTemplate chat_template;  // plain
   ModelMetrics metrics;
   rollout::FakeRunner* runner = nullptr;
-  rollout::Worker worker;
+  rollout::EngineThread worker;
   Context context;
 };
 

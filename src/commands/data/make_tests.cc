@@ -59,12 +59,12 @@ Status check(const Options& options, const std::vector<curate::Problem>& problem
   LS_RETURN_IF_ERROR(check_thresholds(make.thresholds));
   LS_RETURN_IF_ERROR(rollout::check_sampling(options.inference.sampling));
   if (!needs_author(problems)) return ok_status();
-  if (options.inference.model.empty() && options.url.url.empty()) {
+  if (options.inference.model.path.empty() && options.url.url.empty()) {
     return invalid_argument(
         "there are problems without a generator: give --model DIR or --url http://.../v1 to have "
         "generators written");
   }
-  if (!options.url.url.empty() && options.inference.model.empty())
+  if (!options.url.url.empty() && options.inference.model.path.empty())
     return invalid_argument("--url needs --model: the name that the service has for its model");
   if (make.attempts > 1 && options.inference.sampling.temperature == 0)
     return invalid_argument("--temperature 0 gives the same generator again: use --attempts 1");
@@ -75,15 +75,15 @@ Status check(const Options& options, const std::vector<curate::Problem>& problem
 OrderedJson author_settings(const Options& options) {
   const auto& sampling = options.inference.sampling;
   OrderedJson json = {
-      {"model", options.inference.model},           {"system", options.inference.system},
+      {"model", options.inference.model.path},      {"system", options.inference.system},
       {"temperature", sampling.temperature},        {"top_p", sampling.top_p},
       {"max_tokens", sampling.max_response_length}, {"stop", sampling.stop_strings}};
   if (!options.url.url.empty()) return json;
   json["top_k"] = sampling.top_k;
   json["min_p"] = sampling.min_p;
-  json["device"] = options.inference.device;
-  json["dtype"] = options.inference.dtype;
-  json["kv_dtype"] = options.inference.kv_dtype;
+  json["device"] = options.inference.engine.device;
+  json["dtype"] = options.inference.engine.dtype;
+  json["kv_dtype"] = options.inference.engine.kv_dtype;
   return json;
 }
 
@@ -132,11 +132,7 @@ Result<rollout::RunnerLimits> runner_limits(const Options& options, const model:
   rollout::RunnerLimits limits;
   limits.max_running = options.run.concurrency;
   limits.max_sequence = static_cast<int>(longest) + options.inference.sampling.max_response_length;
-  if (files.config.max_position_embeddings > 0 &&
-      limits.max_sequence > files.config.max_position_embeddings) {
-    log::warn("request and answer may reach {} tokens, but the model was made for {}",
-              limits.max_sequence, files.config.max_position_embeddings);
-  }
+  inference::warn_of_positions(files.config, limits.max_sequence, "request and answer");
   return limits;
 }
 
@@ -144,9 +140,10 @@ Status load_model_author(Options& options, const std::vector<curate::Problem>& p
                          LoadedAuthor& loaded) {
   LS_ASSIGN_OR_RETURN(loaded.files, load_for_inference(options.inference));
   LS_ASSIGN_OR_RETURN(const auto limits, runner_limits(options, loaded.files, problems));
-  LS_ASSIGN_OR_RETURN(auto engine, make_engine(options.inference, loaded.files, limits));
-  auto worker = std::make_unique<rollout::Worker>(
-      std::move(engine), rollout::WorkerOptions{.max_waiting = options.run.concurrency});
+  LS_ASSIGN_OR_RETURN(auto engine,
+                      inference::open_engine(options.inference.engine, loaded.files, limits));
+  auto worker = std::make_unique<rollout::EngineThread>(
+      std::move(engine), rollout::EngineThreadOptions{.max_waiting = options.run.concurrency});
   loaded.author = curate::make_model_author(std::move(worker), *loaded.files.tokenizer,
                                             loaded.files.chat_template,
                                             {.system = options.inference.system,
@@ -158,7 +155,7 @@ Status load_model_author(Options& options, const std::vector<curate::Problem>& p
 
 Status load_url_author(Options& options, bool seeded, LoadedAuthor& loaded) {
   const auto& sampling = options.inference.sampling;
-  options.url.model = options.inference.model;
+  options.url.model = options.inference.model.path;
   options.url.system = options.inference.system;
   options.url.temperature = sampling.temperature;
   options.url.top_p = sampling.top_p;

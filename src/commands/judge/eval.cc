@@ -5,32 +5,34 @@
 #include <cstdio>
 #include <memory>
 
+#include "base/os/machine.h"
 #include "base/run_log/run_log.h"
 #include "commands/command.h"
 #include "commands/judge/result_files.h"
 #include "commands/judge/reward_types.h"
 #include "commands/model/inference.h"
+#include "datasets/tokenize.h"
 #include "eval/evaluate.h"
+#include "inference/open_model.h"
 #include "loop/rl/iteration_report.h"
-#include "loop/rl/parts.h"
 #include "loop/run_folder/progress.h"
-#include "model/torch/runtime.h"
 
 namespace longshot::commands {
 namespace {
 
 struct Options {
-  std::string model, chat_template, chat_template_args, output, samples, speculation = "off";
+  inference::ModelChoice model;
+  inference::EngineChoice device;
+  std::string output, samples, speculation = "off";
   std::vector<std::string> files, rewards = {"auto"}, stop;
   datasets::ColumnMapping columns;
   eval::EvalOptions eval;
-  config::MachineOptions machine;
   int max_prompt_length = 0, max_concurrent = 256, max_problems = 0;
   double reward_timeout = 10;
 };
 
 struct Loaded {
-  std::unique_ptr<tokenizer::Tokenizer> tokenizer;
+  model::ModelFiles files;  // without its weights, which the engine has
   std::vector<data::Prompt> prompts;
   std::unique_ptr<rollout::Engine> engine;
   std::unique_ptr<reward::RewardStage> rewards;
@@ -52,33 +54,26 @@ Result<Json> reward_list(const std::vector<std::string>& texts) {
 
 Result<Loaded> load(Options& o) {
   Loaded l;
-  const int threads = model::configure_compute(o.machine.threads);
-  LS_ASSIGN_OR_RETURN(
-      loop::LoadedModel model,
-      loop::load_model(o.model, {o.chat_template, Json(o.chat_template_args)}, o.machine.device));
-  l.tokenizer = std::move(model.tokenizer);
-  if (o.max_prompt_length == 0) {
-    o.max_prompt_length =
-        model::context_length(model.weights.config()) - o.eval.engine.sampling.max_response_length;
-  }
-  LS_ASSIGN_OR_RETURN(l.prompts, loop::load_prompts(o.files, o.columns, o.max_prompt_length,
-                                                    *l.tokenizer, model.chat_template));
+  LS_ASSIGN_OR_RETURN(l.files, inference::open_model(o.model));
+  inference::warn_of_date(l.files.chat_template);
+  const model::ModelConfig& config = l.files.config;
+  rollout::SamplingOptions& sampling = o.eval.engine.sampling;
+  if (o.max_prompt_length == 0)
+    o.max_prompt_length = model::context_length(config) - sampling.max_response_length;
+  LS_ASSIGN_OR_RETURN(l.prompts, datasets::load_prompts(o.files, o.columns, o.max_prompt_length,
+                                                        *l.files.tokenizer, l.files.chat_template));
   if (o.max_problems > 0 && l.prompts.size() > static_cast<size_t>(o.max_problems)) {
     l.prompts.resize(static_cast<size_t>(o.max_problems));
   }
-  LS_ASSIGN_OR_RETURN(
-      const rollout::RunnerLimits limits,
-      loop::runner_limits(model.weights.config(), o.max_concurrent, o.max_prompt_length,
-                          o.eval.engine.sampling.max_response_length));
-  l.engine = std::make_unique<rollout::Engine>(
-      loop::make_runner("auto", o.machine.device, limits, threads), l.tokenizer.get(), threads);
-  std::vector<at::Tensor> host_copy;
-  LS_RETURN_IF_ERROR(l.engine->runner().load_weights(model.weights.view(0, host_copy)));
-  for (int id : model.weights.config().eos_token_ids)
-    o.eval.engine.sampling.stop_tokens.push_back(id);
+  LS_ASSIGN_OR_RETURN(const rollout::RunnerLimits limits,
+                      inference::limits_for(config, o.max_concurrent, o.max_prompt_length,
+                                            sampling.max_response_length));
+  LS_ASSIGN_OR_RETURN(l.engine, inference::open_engine(o.device, l.files, limits));
+  const auto& ends = config.eos_token_ids;
+  sampling.stop_tokens.insert(sampling.stop_tokens.end(), ends.begin(), ends.end());
   reward::RewardOptions rewards;
   rewards.timeout_seconds = o.reward_timeout;
-  rewards.threads = threads;
+  rewards.threads = o.device.threads > 0 ? o.device.threads : usable_cores(inspect_machine());
   rewards.repetition_penalty = 0;
   LS_ASSIGN_OR_RETURN(const Json list, reward_list(o.rewards));
   LS_ASSIGN_OR_RETURN(rewards.rewards, reward::parse_reward_list(list, reward_types()));
@@ -122,7 +117,7 @@ std::string sample_lines(const std::vector<data::Group>& groups) {
 
 OrderedJson figures(const eval::EvalResult& result, const Options& o) {
   OrderedJson json = eval::to_json(result);
-  json["model"] = o.model;
+  json["model"] = o.model.path;
   json["n"] = o.eval.n;
   json["temperature"] = o.eval.engine.sampling.temperature;
   return json;
@@ -180,7 +175,7 @@ void add_eval(CLI::App& app, int& exit_code) {
   auto o = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("eval", "accuracy on held-out problems: pass@1, pass@k, majority vote");
-  command->add_option("--model", o->model, "Hugging Face directory or .gguf")->required();
+  command->add_option("--model", o->model.path, "Hugging Face directory or .gguf")->required();
   command->add_option("--data", o->files, "JSONL or parquet files of problems; - is stdin")
       ->required();
   command
@@ -189,9 +184,9 @@ void add_eval(CLI::App& app, int& exit_code) {
           "reward functions: NAME, NAME:WEIGHT or a JSON object with options; docs/rewards.md")
       ->capture_default_str();
   command->add_option("--reward-timeout", o->reward_timeout, "seconds per judgement");
-  command->add_option("--chat-template", o->chat_template,
+  command->add_option("--chat-template", o->model.chat_template,
                       "used instead of the model's own: a .jinja file, a named template, a family");
-  command->add_option("--chat-template-args", o->chat_template_args,
+  command->add_option("--chat-template-args", o->model.chat_template_args,
                       "arguments of the chat template as JSON: {\"enable_thinking\": false}");
   command->add_flag(
       "--raw", [o](int64_t) { o->columns.apply_chat_template = false; },
@@ -209,8 +204,8 @@ void add_eval(CLI::App& app, int& exit_code) {
   command->add_option("--max-concurrent", o->max_concurrent, "samples in flight")
       ->check(CLI::PositiveNumber);
   add_sampling_options(*command, *o);
-  command->add_option("--threads", o->machine.threads, "0 = all usable cores");
-  command->add_option("--device", o->machine.device, "cpu, cuda, cuda:1")->capture_default_str();
+  command->add_option("--threads", o->device.threads, "0 = all usable cores");
+  command->add_option("--device", o->device.device, "cpu, cuda, cuda:1")->capture_default_str();
   add_speculation_option(*command, o->speculation);
   command->add_option("--output", o->output, "write the figures as JSON");
   command->add_option("--samples", o->samples, "write every sample with its verdict as JSONL");

@@ -107,11 +107,7 @@ rollout::RunnerLimits limits_for(const std::vector<Row>& rows, const Options& op
   limits.max_sequence = static_cast<int>(longest) + options.inference.sampling.max_response_length;
   limits.max_running =
       static_cast<int>(std::min<size_t>(rows.size() * static_cast<size_t>(options.n), 64));
-  const int positions = model::context_length(config);
-  if (limits.max_sequence > positions) {
-    log::warn("prompt and answer may reach {} tokens, but the model was made for {}",
-              limits.max_sequence, positions);
-  }
+  inference::warn_of_positions(config, limits.max_sequence, "prompt and answer");
   return limits;
 }
 
@@ -167,8 +163,9 @@ Status run(Options& options) {
   LS_ASSIGN_OR_RETURN(model::ModelFiles files, load_for_inference(options.inference));
   LS_ASSIGN_OR_RETURN(const std::vector<Row> rows, read_rows(options, files));
   LS_ASSIGN_OR_RETURN(Output output, Output::open(options.output));
-  LS_ASSIGN_OR_RETURN(const auto engine, make_engine(options.inference, files,
-                                                     limits_for(rows, options, files.config)));
+  LS_ASSIGN_OR_RETURN(const auto engine,
+                      inference::open_engine(options.inference.engine, files,
+                                             limits_for(rows, options, files.config)));
   rollout::EngineOptions engine_options;
   engine_options.sampling = options.inference.sampling;
   engine_options.speculate = options.inference.speculation == "ngram";

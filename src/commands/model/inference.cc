@@ -1,8 +1,5 @@
 #include "commands/model/inference.h"
 
-#include "model/torch/runtime.h"
-#include "rollout/torch/torch_runner.h"
-
 namespace longshot::commands {
 
 void add_speculation_option(CLI::App& command, std::string& speculation) {
@@ -14,23 +11,25 @@ void add_speculation_option(CLI::App& command, std::string& speculation) {
 }
 
 void add_model_options(CLI::App& command, InferenceOptions& options) {
-  command.add_option("--model", options.model, "Hugging Face directory or .gguf file")->required();
-  command.add_option("--chat-template", options.chat_template,
+  command.add_option("--model", options.model.path, "Hugging Face directory or .gguf file")
+      ->required();
+  command.add_option("--chat-template", options.model.chat_template,
                      "used instead of the model's own: a .jinja file, a named template, a family");
-  command.add_option("--chat-template-args", options.chat_template_args,
+  command.add_option("--chat-template-args", options.model.chat_template_args,
                      "arguments of the chat template as JSON: {\"enable_thinking\": false}");
   command.add_option("--system", options.system,
                      "system message put before each chat that has none");
-  command.add_option("--threads", options.threads, "CPU threads; 0 = all usable cores")
+  command.add_option("--threads", options.engine.threads, "CPU threads; 0 = all usable cores")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command.add_option("--device", options.device, "cpu, cuda, cuda:1, ...")->capture_default_str();
+  command.add_option("--device", options.engine.device, "cpu, cuda, cuda:1, ...")
+      ->capture_default_str();
   command
-      .add_option("--dtype", options.dtype,
+      .add_option("--dtype", options.engine.dtype,
                   "numbers of the weights: float32, bfloat16, int8, int4 (device cpu)")
       ->capture_default_str();
   command
-      .add_option("--kv-dtype", options.kv_dtype,
+      .add_option("--kv-dtype", options.engine.kv_dtype,
                   "numbers of the KV cache: float32, bfloat16, int8 (device cpu)")
       ->capture_default_str();
 }
@@ -62,43 +61,10 @@ void add_inference_options(CLI::App& command, InferenceOptions& options) {
 
 Result<model::ModelFiles> load_for_inference(InferenceOptions& options) {
   LS_RETURN_IF_ERROR(rollout::check_sampling(options.sampling));
-  LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_model(options.model));
-  if (files.tokenizer == nullptr) {
-    return invalid_argument(options.model +
-                            ": the model has no tokenizer, so it can neither read nor write text");
-  }
-  if (!options.chat_template.empty())
-    LS_RETURN_IF_ERROR(files.chat_template.choose(options.chat_template));
-  LS_RETURN_IF_ERROR(files.chat_template.set_arguments(options.chat_template_args)
-                         .with_context("--chat-template-args"));
+  LS_ASSIGN_OR_RETURN(model::ModelFiles files, inference::open_model(options.model));
   const auto& ends = files.config.eos_token_ids;
   options.sampling.stop_tokens.assign(ends.begin(), ends.end());
   return files;
-}
-
-Result<std::unique_ptr<rollout::Engine>> make_engine(const InferenceOptions& options,
-                                                     model::ModelFiles& files,
-                                                     rollout::RunnerLimits limits) {
-  LS_ASSIGN_OR_RETURN(limits.weights, parse_number_format(options.dtype));
-  LS_ASSIGN_OR_RETURN(limits.kv, parse_number_format(options.kv_dtype));
-  if (options.device != "cpu" &&
-      (limits.weights != NumberFormat::f32 || limits.kv != NumberFormat::f32)) {
-    return invalid_argument("--dtype and --kv-dtype other than float32 need --device cpu");
-  }
-  const int threads = model::configure_compute(options.threads);
-  std::unique_ptr<rollout::Runner> runner;
-  if (options.device == "cpu") {
-    runner = rollout::make_cpu_runner(limits, threads);
-  } else {
-    runner = rollout::make_torch_runner(limits, options.device);
-  }
-  model::WeightsView view;
-  view.config = files.config;
-  for (const auto& tensor : files.weights)
-    view.tensors.push_back({tensor.name, tensor.shape, tensor.data.data()});
-  LS_RETURN_IF_ERROR(runner->load_weights(view).with_context(options.model));
-  files.weights = {};
-  return std::make_unique<rollout::Engine>(std::move(runner), files.tokenizer.get(), threads);
 }
 
 }  // namespace longshot::commands

@@ -6,18 +6,14 @@
 #include <string>
 
 #include "base/status.h"
-#include "model/format/model_files.h"
-#include "rollout/engine.h"
+#include "inference/open_model.h"
 
 namespace longshot::commands {
 
 struct InferenceOptions {
-  std::string model;                              // Hugging Face directory or .gguf file
-  std::string chat_template, chat_template_args;  // instead of the model's own; JSON
-  std::string system;                             // first message of a chat; empty = none
-  std::string device = "cpu";
-  int threads = 0;  // 0 = all usable cores
-  std::string dtype = "float32", kv_dtype = "float32";
+  inference::ModelChoice model;
+  inference::EngineChoice engine;
+  std::string system;               // first message of a chat; empty = none
   std::string speculation = "off";  // or "ngram"
   uint64_t seed = 0;
   rollout::SamplingOptions sampling;
@@ -33,11 +29,5 @@ void add_inference_options(CLI::App& command, InferenceOptions& options);
 
 // Reads the model; an error if it has no tokenizer. Fills options.sampling.stop_tokens with its end tokens.
 Result<model::ModelFiles> load_for_inference(InferenceOptions& options);
-
-// CPU kernels for the device "cpu", libtorch for any other. Empties files.weights: the runner has its own copy.
-// The engine borrows files.tokenizer.
-Result<std::unique_ptr<rollout::Engine>> make_engine(const InferenceOptions& options,
-                                                     model::ModelFiles& files,
-                                                     rollout::RunnerLimits limits);
 
 }  // namespace longshot::commands

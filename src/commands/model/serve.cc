@@ -44,14 +44,12 @@ rollout::RunnerLimits limits_of(const Options& options, const model::ModelConfig
                                                  : 4096;
   limits.kv_blocks = options.kv_blocks;
   limits.max_rows = options.max_batched_tokens;
-  if (trained > 0 && limits.max_sequence > trained)
-    log::warn("--max-sequence {} exceeds the {} positions that the model was made for",
-              limits.max_sequence, trained);
+  inference::warn_of_positions(config, limits.max_sequence, "prompt and answer (--max-sequence)");
   return limits;
 }
 
 // Lets requests in flight finish; true if all did within the grace period.
-bool drain(net::HttpServer& http, rollout::Worker& worker, double grace) {
+bool drain(net::HttpServer& http, rollout::EngineThread& worker, double grace) {
   http.refuse_new();
   worker.resume();
   const Deadline deadline = Deadline::after_seconds(grace);
@@ -83,9 +81,9 @@ Result<bool> serve(Options& options) {
   LS_ASSIGN_OR_RETURN(model::ModelFiles files, load_for_inference(options.inference));
   const rollout::RunnerLimits limits = limits_of(options, files.config);
   LS_RETURN_IF_ERROR(check_limits(limits));
-  LS_ASSIGN_OR_RETURN(auto engine, make_engine(options.inference, files, limits));
+  LS_ASSIGN_OR_RETURN(auto engine, inference::open_engine(options.inference.engine, files, limits));
   engine->keep_finished(true);  // a conversation's next request begins with the last answer
-  rollout::Worker worker(std::move(engine), {.max_waiting = options.max_waiting});
+  rollout::EngineThread worker(std::move(engine), {.max_waiting = options.max_waiting});
   server::ModelMetrics metrics;
   const server::Context context{.worker = worker,
                                 .metrics = metrics,
@@ -93,7 +91,7 @@ Result<bool> serve(Options& options) {
                                 .chat_template = files.chat_template,
                                 .config = files.config,
                                 .model_name = options.model_name.empty()
-                                                  ? default_name(options.inference.model)
+                                                  ? default_name(options.inference.model.path)
                                                   : options.model_name,
                                 .system = options.inference.system,
                                 .timeout_seconds = options.timeout,

@@ -11,7 +11,7 @@ namespace {
 
 class ModelAuthor : public Author {
  public:
-  ModelAuthor(std::unique_ptr<rollout::Worker> worker, const tokenizer::Tokenizer& tokenizer,
+  ModelAuthor(std::unique_ptr<rollout::EngineThread> worker, const tokenizer::Tokenizer& tokenizer,
               const tokenizer::ChatTemplate& chat_template, const ModelAuthorOptions& options)
       : tokenizer_(tokenizer),
         chat_template_(chat_template),
@@ -54,7 +54,7 @@ class ModelAuthor : public Author {
   const tokenizer::Tokenizer& tokenizer_;
   const tokenizer::ChatTemplate& chat_template_;
   const ModelAuthorOptions options_;
-  const std::unique_ptr<rollout::Worker> worker_;
+  const std::unique_ptr<rollout::EngineThread> worker_;
 };
 
 }  // namespace
@@ -67,7 +67,7 @@ Result<std::vector<data::TokenId>> encode_request(const tokenizer::Tokenizer& to
   return chat_template.encode(tokenizer, request, true);
 }
 
-std::unique_ptr<Author> make_model_author(std::unique_ptr<rollout::Worker> worker,
+std::unique_ptr<Author> make_model_author(std::unique_ptr<rollout::EngineThread> worker,
                                           const tokenizer::Tokenizer& tokenizer,
                                           const tokenizer::ChatTemplate& chat_template,
                                           const ModelAuthorOptions& options) {

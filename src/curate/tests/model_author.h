@@ -19,7 +19,7 @@ struct ModelAuthorOptions {
 };
 
 // Tokenizer and template are borrowed. The engine of `worker` must have room for the requests.
-std::unique_ptr<Author> make_model_author(std::unique_ptr<rollout::Worker> worker,
+std::unique_ptr<Author> make_model_author(std::unique_ptr<rollout::EngineThread> worker,
                                           const tokenizer::Tokenizer& tokenizer,
                                           const tokenizer::ChatTemplate& chat_template,
                                           const ModelAuthorOptions& options);

@@ -18,7 +18,7 @@ struct Fixture {
     ModelAuthorOptions options{
         .system = "s", .sampling = {}, .seed = 3, .timeout_seconds = timeout_seconds};
     options.sampling.max_response_length = max_tokens;
-    auto worker = std::make_unique<rollout::Worker>(std::move(engine));
+    auto worker = std::make_unique<rollout::EngineThread>(std::move(engine));
     this->worker = worker.get();
     author = make_model_author(std::move(worker), *tokenizer, chat_template, options);
   }
@@ -26,7 +26,7 @@ struct Fixture {
       tokenizer::parse_text(tokenizer::small_bpe().dump()).value();
   const tokenizer::ChatTemplate chat_template = tokenizer::ChatTemplate::of_family("plain").value();
   rollout::FakeRunner* runner;
-  rollout::Worker* worker;
+  rollout::EngineThread* worker;
   std::unique_ptr<Author> author;
 };
 

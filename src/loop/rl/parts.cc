@@ -6,49 +6,13 @@
 
 #include "base/log.h"
 #include "base/os/fs.h"
+#include "datasets/tokenize.h"
+#include "inference/open_model.h"
 #include "model/torch/runtime.h"
 #include "rollout/engine_group.h"
-#include "rollout/torch/torch_runner.h"
 #include "train/pass/gemm_peak.h"
 
 namespace longshot::loop {
-
-std::unique_ptr<rollout::Runner> make_runner(const std::string& engine, const std::string& device,
-                                             const rollout::RunnerLimits& limits, int threads) {
-  const bool cpu_kernels = engine == "cpu" || (engine == "auto" && device == "cpu");
-  if (cpu_kernels) return rollout::make_cpu_runner(limits, threads);
-  return rollout::make_torch_runner(limits, device);
-}
-
-Result<std::vector<data::Prompt>> load_prompts(const std::vector<std::string>& files,
-                                               const datasets::ColumnMapping& columns,
-                                               int max_prompt_length,
-                                               const tokenizer::Tokenizer& tokenizer,
-                                               const tokenizer::ChatTemplate& chat_template) {
-  LS_ASSIGN_OR_RETURN(auto list, datasets::read_prompts(files, columns));
-  int dropped = 0;
-  LS_RETURN_IF_ERROR(datasets::tokenize_prompts(list, tokenizer, chat_template, max_prompt_length,
-                                                &dropped, columns.apply_chat_template));
-  if (dropped > 0) {
-    log::warn("{} prompts of {} are longer than data.max_prompt_length={} and are left out",
-              dropped, list.size() + static_cast<size_t>(dropped), max_prompt_length);
-  }
-  if (list.empty()) {
-    return invalid_argument(fmt::format("{} holds no usable prompt", fmt::join(files, ", ")));
-  }
-  return list;
-}
-
-Result<rollout::RunnerLimits> runner_limits(const model::ModelConfig& config, int max_concurrent,
-                                            int max_prompt_length, int max_response_length) {
-  const int longest = max_prompt_length + max_response_length;
-  LS_RETURN_IF_ERROR(model::check_rope_length(config, longest));
-  const int positions = model::context_length(config);
-  if (longest <= positions) return rollout::RunnerLimits{max_concurrent, longest};
-  return invalid_argument(
-      fmt::format("prompt length {} + response length {} is more than the model's {} positions",
-                  max_prompt_length, max_response_length, positions));
-}
 
 namespace {
 
@@ -77,8 +41,8 @@ Status check_batch_size(const config::TrainConfig& config, const prompts::Prompt
 
 Status make_prompts(const config::TrainConfig& config, Parts& parts) {
   const auto load = [&](const std::vector<std::string>& files) {
-    return load_prompts(files, config.columns, config.max_prompt_length, *parts.tokenizer,
-                        parts.chat_template);
+    return datasets::load_prompts(files, config.columns, config.max_prompt_length, *parts.tokenizer,
+                                  parts.chat_template);
   };
   LS_ASSIGN_OR_RETURN(auto train, load(config.train_files));
   LS_ASSIGN_OR_RETURN(auto sampler,
@@ -103,23 +67,27 @@ Status set_kv_blocks(const config::TrainConfig& config, rollout::RunnerLimits& l
 }
 
 // One engine, or as many as there are workers, which share what `limits` and `threads` allow the rollout.
-std::unique_ptr<rollout::Generator> make_rollout(const config::TrainConfig& config,
-                                                 rollout::RunnerLimits limits, int threads,
-                                                 const tokenizer::Tokenizer* tokenizer) {
+Result<std::unique_ptr<rollout::Generator>> make_rollout(const config::TrainConfig& config,
+                                                         rollout::RunnerLimits limits, int threads,
+                                                         const tokenizer::Tokenizer* tokenizer) {
   const int workers = config.rollout_workers, own_threads = std::max(1, threads / workers);
   const auto share = [&](int whole) { return (whole + workers - 1) / workers; };
   limits.max_running = share(limits.max_running);
   if (limits.kv_blocks > 0) {
     limits.kv_blocks = std::max(share(limits.kv_blocks), rollout::blocks_for(limits.max_sequence));
   }
+  const inference::EngineChoice choice{.kernels = config.rollout_engine,
+                                       .device = config.machine.device,
+                                       .dtype = config.rollout_dtype,
+                                       .kv_dtype = config.rollout_kv_dtype};
   std::vector<std::unique_ptr<rollout::Engine>> engines;
   for (int w = 0; w < workers; ++w) {
-    engines.push_back(std::make_unique<rollout::Engine>(
-        make_runner(config.rollout_engine, config.machine.device, limits, own_threads), tokenizer,
-        own_threads));
+    LS_ASSIGN_OR_RETURN(auto runner, inference::make_runner(choice, limits, own_threads));
+    engines.push_back(std::make_unique<rollout::Engine>(std::move(runner), tokenizer, own_threads));
   }
-  if (workers == 1) return std::move(engines.front());
-  return std::make_unique<rollout::RolloutWorkers>(std::move(engines));
+  if (workers == 1) return std::unique_ptr<rollout::Generator>(std::move(engines.front()));
+  return std::unique_ptr<rollout::Generator>(
+      std::make_unique<rollout::EngineGroup>(std::move(engines)));
 }
 
 bool same_path(const std::string& a, const std::string& b) {
@@ -135,7 +103,7 @@ Status set_kl_model(const config::TrainConfig& config, train::Trainer& trainer) 
     trainer.use_base_as_kl_model();
     return ok_status();
   }
-  auto model = load_model(a.kl_reference, {}, config.machine.device);
+  auto model = load_model(a.kl_reference, config.machine.device);
   if (!model.ok()) return model.status().with_context("algorithm.kl_reference");
   return trainer.set_kl_model(std::move(model->weights));
 }
@@ -160,13 +128,12 @@ Result<Parts> make_parts(const config::TrainConfig& config, const std::string& c
   parts.engine_options.speculate = config.speculation == "ngram";
   const model::ModelConfig& model_config = loaded.weights.config();
   add_stop_tokens(model_config, parts.engine_options.sampling);
-  LS_ASSIGN_OR_RETURN(rollout::RunnerLimits limits,
-                      runner_limits(model_config, config.max_concurrent, config.max_prompt_length,
-                                    config.engine.sampling.max_response_length));
-  LS_ASSIGN_OR_RETURN(limits.weights, parse_number_format(config.rollout_dtype));
-  LS_ASSIGN_OR_RETURN(limits.kv, parse_number_format(config.rollout_kv_dtype));
+  LS_ASSIGN_OR_RETURN(
+      rollout::RunnerLimits limits,
+      inference::limits_for(model_config, config.max_concurrent, config.max_prompt_length,
+                            config.engine.sampling.max_response_length));
   LS_RETURN_IF_ERROR(set_kv_blocks(config, limits));
-  parts.rollout = make_rollout(config, limits, threads, parts.tokenizer.get());
+  LS_ASSIGN_OR_RETURN(parts.rollout, make_rollout(config, limits, threads, parts.tokenizer.get()));
 
   LS_ASSIGN_OR_RETURN(parts.rewards, make_rewards(config));
   LS_ASSIGN_OR_RETURN(auto selector, replay::make_selector(config.replay_selector));

@@ -19,13 +19,6 @@
 
 namespace longshot::loop {
 
-std::unique_ptr<rollout::Runner> make_runner(const std::string& engine, const std::string& device,
-                                             const rollout::RunnerLimits& limits, int threads);
-
-// Room for the longest prompt and response; an error if the model has fewer positions.
-Result<rollout::RunnerLimits> runner_limits(const model::ModelConfig& config, int max_concurrent,
-                                            int max_prompt_length, int max_response_length);
-
 struct Parts {
   std::unique_ptr<tokenizer::Tokenizer> tokenizer;
   tokenizer::ChatTemplate chat_template;
@@ -41,14 +34,6 @@ struct Parts {
 
 // `checkpoint`: directory to take the policy from; empty: the configuration's model.
 Result<Parts> make_parts(const config::TrainConfig& config, const std::string& checkpoint);
-
-// Prompts of `files`, tokenized; too long ones are left out with a warning. No prompt left is an
-// error.
-Result<std::vector<data::Prompt>> load_prompts(const std::vector<std::string>& files,
-                                               const datasets::ColumnMapping& columns,
-                                               int max_prompt_length,
-                                               const tokenizer::Tokenizer& tokenizer,
-                                               const tokenizer::ChatTemplate& chat_template);
 
 // Whether a run could be written below `directory`; invalid_argument that names the key if not.
 Status check_output(const std::string& directory);

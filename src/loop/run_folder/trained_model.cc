@@ -7,7 +7,9 @@
 
 #include "base/log.h"
 #include "base/os/fs.h"
+#include "inference/open_model.h"
 #include "model/format/adapters/adapter.h"
+#include "model/torch/runtime.h"
 
 namespace longshot::loop {
 namespace {
@@ -38,30 +40,28 @@ Status check_finite(const model::Weights& weights) {
   return ok_status();
 }
 
-Result<LoadedModel> to_device(model::ModelFiles files, const std::string& path,
-                              const ChatTemplateChoice& chat, const std::string& device) {
-  if (files.tokenizer == nullptr) {
-    return invalid_argument(path + " has no tokenizer.json; it is needed to read prompts");
-  }
-  if (!chat.name.empty()) LS_RETURN_IF_ERROR(files.chat_template.choose(chat.name));
-  LS_RETURN_IF_ERROR(files.chat_template.set_arguments(arguments_text(chat.arguments)));
-  if (files.chat_template.depends_on_the_day())
-    log::warn(
-        "the chat template writes today's date into prompts, so they change from day to day; fix "
-        "it with model.chat_template_args={{strftime_now=\"2024-07-26\"}}");
+inference::ModelChoice choice_of(const config::ModelOptions& options, const std::string& path) {
+  return {path, options.chat_template, arguments_text(options.chat_template_args)};
+}
+
+Result<LoadedModel> to_device(model::ModelFiles files, const std::string& device) {
+  inference::warn_of_date(files.chat_template);
   LS_ASSIGN_OR_RETURN(model::Weights weights,
                       model::Weights::from_host(files.config, files.weights, device));
   return LoadedModel{std::move(weights), std::move(files.tokenizer),
                      std::move(files.chat_template)};
 }
 
+Result<LoadedModel> load(const inference::ModelChoice& choice, const std::string& device) {
+  LS_RETURN_IF_ERROR(model::check_device(device));
+  LS_ASSIGN_OR_RETURN(model::ModelFiles files, inference::open_model(choice));
+  return to_device(std::move(files), device);
+}
+
 }  // namespace
 
-Result<LoadedModel> load_model(const std::string& path, const ChatTemplateChoice& chat,
-                               const std::string& device) {
-  LS_RETURN_IF_ERROR(model::check_device(device));
-  LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_model(path));
-  return to_device(std::move(files), path, chat, device);
+Result<LoadedModel> load_model(const std::string& path, const std::string& device) {
+  return load({.path = path}, device);
 }
 
 Status choose_what_learns(const config::ModelOptions& options, const std::string& checkpoint,
@@ -89,8 +89,7 @@ Status choose_what_learns(const config::ModelOptions& options, const std::string
 Result<LoadedModel> load_policy(const config::ModelOptions& options, const std::string& device,
                                 const std::string& checkpoint, int64_t seed) {
   LS_ASSIGN_OR_RETURN(LoadedModel loaded,
-                      load_model(model_of(options, checkpoint),
-                                 {options.chat_template, options.chat_template_args}, device));
+                      load(choice_of(options, model_of(options, checkpoint)), device));
   LS_RETURN_IF_ERROR(choose_what_learns(options, checkpoint, seed, loaded.weights));
   return loaded;
 }
@@ -98,12 +97,10 @@ Result<LoadedModel> load_policy(const config::ModelOptions& options, const std::
 Result<LoadedModel> load_reward_model(const config::ModelOptions& options,
                                       const std::string& device, const std::string& checkpoint,
                                       int64_t seed) {
-  const std::string path = model_of(options, checkpoint);
-  LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_any_model(path));
+  LS_ASSIGN_OR_RETURN(model::ModelFiles files,
+                      inference::open_any_model(choice_of(options, model_of(options, checkpoint))));
   if (!files.config.score_head) model::add_score_head(files, static_cast<uint64_t>(seed));
-  LS_ASSIGN_OR_RETURN(LoadedModel loaded,
-                      to_device(std::move(files), path,
-                                {options.chat_template, options.chat_template_args}, device));
+  LS_ASSIGN_OR_RETURN(LoadedModel loaded, to_device(std::move(files), device));
   LS_RETURN_IF_ERROR(choose_what_learns(options, checkpoint, seed, loaded.weights));
   return loaded;
 }

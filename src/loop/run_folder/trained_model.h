@@ -13,21 +13,14 @@
 
 namespace longshot::loop {
 
-// A model as every command loads it.
 struct LoadedModel {
   model::Weights weights;
   std::unique_ptr<tokenizer::Tokenizer> tokenizer;
   tokenizer::ChatTemplate chat_template;
 };
 
-// Which chat template, and its arguments, a JSON object or a text of one.
-struct ChatTemplateChoice {
-  std::string name;  // as tokenizer::ChatTemplate::choose() takes it; empty = the model's own
-  Json arguments = Json::object();
-};
-// `path`: whatever model::read_model() reads.
-Result<LoadedModel> load_model(const std::string& path, const ChatTemplateChoice& chat,
-                               const std::string& device);
+// Weights on `device` of whatever model::read_model() reads.
+Result<LoadedModel> load_model(const std::string& path, const std::string& device);
 
 // The model of the options, or that of `checkpoint` unless it is empty, with adapter and frozen weights. `seed`: of a
 // new adapter.

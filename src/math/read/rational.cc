@@ -275,12 +275,9 @@ class Parser {
     }
     return out;
   }
-  // The end of the groups behind at_; at_ when there are none.
   size_t groups_end(char separator) const {
     size_t i = at_;
-    const auto is_separator = [&](size_t at) {
-      return at < text_.size() && text_[at] == separator;
-    };
+    const auto is_separator = [&](size_t k) { return k < text_.size() && text_[k] == separator; };
     while (is_separator(i) && three_digits_at(i + 1)) i += 4;
     if (separator == ' ' && i < text_.size() && text_[i] == '/') return at_;  // 1 125/250
     if (separator != ',' || i > at_) return i;
@@ -299,8 +296,8 @@ class Parser {
     comma_ = false;
     std::string number = integer_part();
     size_t decimals = 0;
-    if ((peek() == '.' || (comma_ && peek() == ',')) &&
-        (at_ + 1 < text_.size() ? is_digit(text_[at_ + 1]) : false)) {
+    const bool before_digit = at_ + 1 < text_.size() && is_digit(text_[at_ + 1]);
+    if (before_digit && (peek() == '.' || (comma_ && peek() == ','))) {
       ++at_;
       const auto fraction = digits();
       decimals = fraction.size();

@@ -16,7 +16,7 @@ constexpr size_t kLoggedBytes = 1 << 16;  // of what a call prints, at most
 
 class WorkerReward : public Reward {
  public:
-  WorkerReward(std::string name, WorkerOptions options, double threshold)
+  WorkerReward(std::string name, ProcessOptions options, double threshold)
       : name_(std::move(name)),
         who_(options.name),
         threshold_(threshold),
@@ -32,7 +32,7 @@ class WorkerReward : public Reward {
  private:
   std::string name_, who_;
   double threshold_;
-  WorkerPool pool_;
+  ProcessPool pool_;
 };
 
 Result<std::vector<std::pair<std::string, std::string>>> read_environment(
@@ -118,7 +118,7 @@ Result<std::unique_ptr<Reward>> make_python(const Json& options) {
   std::error_code error;
   if (!path.starts_with("pkg://") && !std::filesystem::is_regular_file(path, error))
     return not_found(where + ": no file '" + path + "'");
-  WorkerOptions worker;
+  ProcessOptions worker;
   worker.name = "python " + path;
   worker.announces = true;
   LS_ASSIGN_OR_RETURN(worker.startup_seconds,
@@ -136,7 +136,7 @@ Result<std::unique_ptr<Reward>> make_python(const Json& options) {
 Result<std::unique_ptr<Reward>> make_command(const Json& options) {
   const std::string where = "reward command";
   LS_RETURN_IF_ERROR(check_options("command", options, {"argv", "environment", "threshold"}));
-  WorkerOptions worker;
+  ProcessOptions worker;
   LS_ASSIGN_OR_RETURN(worker.process.argv,
                       json_get<std::vector<std::string>>(options, "argv", where));
   if (worker.process.argv.empty()) return invalid_argument(where + ": argv is empty");

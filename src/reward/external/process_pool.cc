@@ -21,7 +21,7 @@ void log_output(Subprocess& worker, const std::string& name) {
 
 }  // namespace
 
-std::unique_ptr<Subprocess> WorkerPool::take_idle() {
+std::unique_ptr<Subprocess> ProcessPool::take_idle() {
   std::lock_guard lock(mutex_);
   if (idle_.empty()) return nullptr;
   auto worker = std::move(idle_.back());
@@ -29,24 +29,24 @@ std::unique_ptr<Subprocess> WorkerPool::take_idle() {
   return worker;
 }
 
-void WorkerPool::give_back(std::unique_ptr<Subprocess> worker) {
+void ProcessPool::give_back(std::unique_ptr<Subprocess> worker) {
   std::lock_guard lock(mutex_);
   idle_.push_back(std::move(worker));
 }
 
-Status WorkerPool::broken() {
+Status ProcessPool::broken() {
   std::lock_guard lock(mutex_);
   return broken_;
 }
 
-Status WorkerPool::give_up(const std::string& reason) {
+Status ProcessPool::give_up(const std::string& reason) {
   std::lock_guard lock(mutex_);
   if (broken_.ok()) broken_ = invalid_argument(reason);
   return broken_;
 }
 
 // Counts a worker that ended or did not start.
-Status WorkerPool::lost(Status failure) {
+Status ProcessPool::lost(Status failure) {
   if (failure.code() == StatusCode::cancelled) return failure;
   {
     std::lock_guard lock(mutex_);
@@ -56,7 +56,7 @@ Status WorkerPool::lost(Status failure) {
                  std::to_string(kMaxLost) + " processes answered nothing");
 }
 
-Result<std::unique_ptr<Subprocess>> WorkerPool::take() {
+Result<std::unique_ptr<Subprocess>> ProcessPool::take() {
   if (auto idle = take_idle()) return idle;
   std::unique_lock<std::mutex> first(first_start_);
   if (auto idle = take_idle()) return idle;
@@ -67,7 +67,7 @@ Result<std::unique_ptr<Subprocess>> WorkerPool::take() {
   return worker;
 }
 
-Status WorkerPool::prepare() {
+Status ProcessPool::prepare() {
   auto worker = take();
   if (worker.ok()) {
     give_back(std::move(worker).value());
@@ -77,7 +77,7 @@ Status WorkerPool::prepare() {
   return stopped ? worker.status() : invalid_argument(worker.status().message());
 }
 
-Result<std::unique_ptr<Subprocess>> WorkerPool::start() {
+Result<std::unique_ptr<Subprocess>> ProcessPool::start() {
   auto worker = Subprocess::start(options_.process);
   if (!worker.ok()) return worker.status().with_context(options_.name);
   if (!options_.announces) return worker;
@@ -92,7 +92,7 @@ Result<std::unique_ptr<Subprocess>> WorkerPool::start() {
 }
 
 // Adds how the program ended and the end of its stderr.
-Status WorkerPool::describe(Subprocess& worker, const Status& failure) {
+Status ProcessPool::describe(Subprocess& worker, const Status& failure) {
   std::string message = options_.name + ": " + failure.message();
   if (failure.code() == StatusCode::unavailable) {
     const auto ended = worker.wait(Deadline::after_seconds(0.5));
@@ -104,7 +104,7 @@ Status WorkerPool::describe(Subprocess& worker, const Status& failure) {
   return {failure.code(), message};
 }
 
-Result<Json> WorkerPool::exchange(Subprocess& worker, const std::string& line, Deadline deadline) {
+Result<Json> ProcessPool::exchange(Subprocess& worker, const std::string& line, Deadline deadline) {
   const Status written = worker.write(line, deadline);
   if (!written.ok()) return describe(worker, written);
   const auto reply = worker.read_line(deadline);
@@ -116,7 +116,7 @@ Result<Json> WorkerPool::exchange(Subprocess& worker, const std::string& line, D
   return json;
 }
 
-Result<Json> WorkerPool::call(const Json& request, Deadline deadline) {
+Result<Json> ProcessPool::call(const Json& request, Deadline deadline) {
   const double seconds = deadline.seconds_left();
   Stopwatch starting;
   LS_ASSIGN_OR_RETURN(auto worker, take());

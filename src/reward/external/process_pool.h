@@ -13,7 +13,7 @@
 
 namespace longshot::reward {
 
-struct WorkerOptions {
+struct ProcessOptions {
   std::string name;  // for errors
   SubprocessOptions process;
   bool announces = false;        // the program first prints {"ready": true} or {"error": ...}
@@ -25,9 +25,9 @@ struct WorkerOptions {
 // that says it cannot start, or whose first kMaxLost workers are lost before any call is answered,
 // is not started again: every later call fails with the same reason. What workers print to stderr
 // is logged.
-class WorkerPool {
+class ProcessPool {
  public:
-  explicit WorkerPool(WorkerOptions options) : options_(std::move(options)) {}
+  explicit ProcessPool(ProcessOptions options) : options_(std::move(options)) {}
 
   // Starts the first worker, so that a program that cannot start is found before any call:
   // invalid_argument.
@@ -50,7 +50,7 @@ class WorkerPool {
   Result<Json> exchange(Subprocess& worker, const std::string& line, Deadline deadline);
   Status describe(Subprocess& worker, const Status& failure);
 
-  const WorkerOptions options_;
+  const ProcessOptions options_;
   std::mutex first_start_;  // held by the call that starts the first worker; taken before mutex_
   std::mutex mutex_;
   std::atomic<bool> started_ = false;  // any worker

@@ -1,3 +1,5 @@
+#include "rollout/cpu/cpu_runner.h"
+
 #include <algorithm>
 
 #include "base/check.h"
@@ -71,7 +73,7 @@ void CpuRunner::take_logits(const Piece& whole, size_t end, Piece& part) const {
 
 // Passes of at most kMaxRows rows; a longer piece is cut, which does not change its result.
 void CpuRunner::run(std::span<const Piece> pieces) {
-  const Workers workers{pool_.threads() > 1 ? &pool_ : nullptr};
+  const ThreadRanges workers{pool_.threads() > 1 ? &pool_ : nullptr};
   std::vector<Piece> batch;
   int rows = 0;
   const auto flush = [&] {

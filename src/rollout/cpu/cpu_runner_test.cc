@@ -2,9 +2,9 @@
 
 #include <cstring>
 
+#include "rollout/cpu/cpu_runner.h"
 #include "rollout/engine.h"
 #include "rollout/random_model.h"
-#include "rollout/runner.h"
 
 namespace longshot::rollout {
 namespace {
@@ -180,7 +180,8 @@ TEST(CpuRunner, LogitsOfSeveralTokensAreThoseOfEachAlone) {
   for (const auto& config : architectures()) {
     const auto model = random_model(config, 1);
     const size_t vocab = config.vocab_size;
-    const auto long_tokens = random_tokens(250, config.vocab_size, 8), tokens = random_tokens(30, config.vocab_size, 9);
+    const auto long_tokens = random_tokens(250, config.vocab_size, 8),
+               tokens = random_tokens(30, config.vocab_size, 9);
     for (const int threads : {1, 2}) {
       auto runner = loaded_runner(*model, threads), alone = loaded_runner(*model);
       std::vector<float> expected = logits_of(*alone, 1, long_tokens);
@@ -190,7 +191,8 @@ TEST(CpuRunner, LogitsOfSeveralTokensAreThoseOfEachAlone) {
       }
       logits_of(*runner, 0, std::span(tokens).first(20));
       const std::vector<int> one = blocks_of(1), two = blocks_of(0);
-      const std::vector<Step> steps = {{one, 0, long_tokens, 1}, {two, 20, std::span(tokens).subspan(20), 10}};
+      const std::vector<Step> steps = {{one, 0, long_tokens, 1},
+                                       {two, 20, std::span(tokens).subspan(20), 10}};
       std::vector<float> logits(11 * vocab);
       runner->forward(steps, logits);
       EXPECT_EQ(expected, logits) << config.model_type << ", " << threads << " threads";
@@ -289,8 +291,8 @@ TEST_P(CpuRunnerOnEither, SampleIsTheSameUnderPreemptionAndChunkedPrefill) {
   const Outcome expected = outcome_of(*roomy.generate(jobs, model_options()));
   EXPECT_EQ(roomy.metrics().at("rollout/preemptions"), 0);
   EXPECT_EQ(roomy.metrics().at("rollout/prefill_tokens"), 0 + 11 + 22 + 33 + 44 + 55);
-  auto runner = make_cpu_runner(
-      {.max_running = 8, .max_sequence = 256, .kv_blocks = 14, .max_rows = 25}, 1);
+  auto runner =
+      make_cpu_runner({.max_running = 8, .max_sequence = 256, .kv_blocks = 14, .max_rows = 25}, 1);
   ASSERT_TRUE(runner->load_weights(model->view).ok());
   Engine tight(std::move(runner), nullptr);
   EXPECT_EQ(expected, outcome_of(*tight.generate(jobs, model_options())));

@@ -285,7 +285,7 @@ void ForwardPass::logits() {
 }
 
 void ForwardPass::run(const PackedModel& model, const KvShape& shape, const RopeTable& rope,
-                      std::span<const Piece> pieces, const Workers& workers) {
+                      std::span<const Piece> pieces, const ThreadRanges& workers) {
   model_ = &model;
   shape_ = shape;
   rope_ = &rope;

@@ -42,7 +42,7 @@ struct Piece {
 };
 
 // Where a pass may use other threads: `pool` null means on the calling thread alone.
-struct Workers {
+struct ThreadRanges {
   ThreadPool* pool = nullptr;
 
   // body(begin, end) over [0, count), cut into ranges if `work` (multiply-adds, roughly) is worth it.
@@ -63,7 +63,7 @@ class ForwardPass {
  public:
   // Pages that a piece writes to are in no other piece of the pass.
   void run(const PackedModel& model, const KvShape& shape, const RopeTable& rope,
-           std::span<const Piece> pieces, const Workers& workers);
+           std::span<const Piece> pieces, const ThreadRanges& workers);
 
  private:
   struct Buffer {
@@ -100,7 +100,7 @@ class ForwardPass {
   KvShape shape_;
   const RopeTable* rope_ = nullptr;
   std::span<const Piece> pieces_;
-  Workers workers_;
+  ThreadRanges workers_;
   int rows_ = 0;
 
   Buffer x_, normed_, qkv_, attended_, gate_up_, act_;

@@ -5,9 +5,9 @@
 #include <optional>
 
 #include "base/rng.h"
+#include "rollout/cpu/cpu_runner.h"
 #include "rollout/engine.h"
 #include "rollout/random_model.h"
-#include "rollout/runner.h"
 
 namespace longshot::rollout {
 namespace {

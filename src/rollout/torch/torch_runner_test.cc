@@ -9,6 +9,7 @@
 #include "model/torch/logprob.h"
 #include "model/torch/runtime.h"
 #include "model/weights.h"
+#include "rollout/cpu/cpu_runner.h"
 #include "rollout/engine.h"
 #include "rollout/random_model.h"
 
