@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/status.h"
-#include "rollout/random_model.h"
+#include "rollout/testing.h"
 
 namespace longshot::bench {
 

@@ -18,7 +18,7 @@
 #include "kernels/products/gemm.h"
 #include "rollout/cpu/cpu_runner.h"
 #include "rollout/engine.h"
-#include "rollout/random_model.h"
+#include "rollout/testing.h"
 
 namespace longshot::bench {
 namespace {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "model/cpu_compute.h"
-#include "model/test_models.h"
+#include "model/testing.h"
 #include "model/torch/layers.h"
 
 namespace longshot::model {

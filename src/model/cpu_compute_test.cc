@@ -14,7 +14,7 @@
 #include <cstring>
 #include <string>
 
-#include "model/test_models.h"
+#include "model/testing.h"
 #include "model/torch/layers.h"
 
 namespace longshot::model {

@@ -9,7 +9,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "model/test_models.h"
+#include "model/testing.h"
 #include "model/torch/layers.h"
 
 namespace longshot::model {

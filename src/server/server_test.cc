@@ -10,9 +10,9 @@
 #include <thread>
 
 #include "base/os/clock.h"
-#include "model/format/test_models.h"
+#include "model/format/testing.h"
 #include "rollout/cpu/cpu_runner.h"
-#include "rollout/random_model.h"
+#include "rollout/testing.h"
 #include "tokenizer/testing.h"
 
 namespace longshot::server {

@@ -7,7 +7,7 @@
 
 #include "base/os/fs.h"
 #include "base/os/stop.h"
-#include "curate/tests/fakes.h"
+#include "curate/tests/testing.h"
 #include "curate/tests/make_all.h"
 
 namespace longshot::curate {

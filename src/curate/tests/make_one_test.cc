@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "curate/tests/fakes.h"
+#include "curate/tests/testing.h"
 #include "reward/code/code_suite.h"
 
 namespace longshot::curate {

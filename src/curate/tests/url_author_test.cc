@@ -6,7 +6,7 @@
 
 #include "base/os/clock.h"
 #include "base/os/stop.h"
-#include "reward/fake_service.h"
+#include "reward/testing.h"
 
 namespace longshot::curate {
 namespace {

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <functional>
 
-#include "model/format/test_models.h"
+#include "model/format/testing.h"
 
 namespace longshot::model {
 namespace {

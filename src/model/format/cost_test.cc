@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "model/format/test_models.h"
+#include "model/format/testing.h"
 
 namespace longshot::model {
 namespace {

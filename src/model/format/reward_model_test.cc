@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "model/format/model_files.h"
-#include "model/format/test_models.h"
+#include "model/format/testing.h"
 
 namespace longshot::model {
 namespace {

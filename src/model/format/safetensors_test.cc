@@ -8,7 +8,7 @@
 #include <limits>
 
 #include "model/format/float_convert.h"
-#include "model/format/test_models.h"
+#include "model/format/testing.h"
 
 namespace longshot::model {
 namespace {

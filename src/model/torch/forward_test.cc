@@ -7,7 +7,7 @@
 
 #include <cstdio>
 
-#include "model/test_models.h"
+#include "model/testing.h"
 #include "model/torch/cached_forward.h"
 #include "model/torch/logprob.h"
 #include "model/torch/runtime.h"

@@ -11,7 +11,7 @@
 #include <cstdio>
 
 #include "base/rng.h"
-#include "model/test_models.h"
+#include "model/testing.h"
 #include "model/torch/layers.h"
 
 namespace longshot::model {

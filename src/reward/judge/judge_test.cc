@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "reward/fake_service.h"
+#include "reward/testing.h"
 
 namespace longshot::reward {
 namespace {

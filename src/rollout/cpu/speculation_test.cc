@@ -7,7 +7,7 @@
 #include "base/rng.h"
 #include "rollout/cpu/cpu_runner.h"
 #include "rollout/engine.h"
-#include "rollout/random_model.h"
+#include "rollout/testing.h"
 
 namespace longshot::rollout {
 namespace {

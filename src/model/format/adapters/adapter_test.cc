@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "base/os/fs.h"
 #include "model/format/safetensors.h"
-#include "model/format/test_models.h"
+#include "model/format/testing.h"
 
 namespace longshot::model {
 namespace {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "model/format/gguf/gguf.h"
-#include "model/format/test_models.h"
+#include "model/format/testing.h"
 
 namespace longshot::model {
 
