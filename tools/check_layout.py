@@ -3,14 +3,17 @@
 
 The order of the add_subdirectory lines in src/CMakeLists.txt is the dependency order: a folder may include only
 itself and those above it. Stages include no other stage. Torch-free folders see no torch header, not even through
-another header. Every source and every test is registered with CMake, and DEPS say what the includes need.
+another header. A folder holds at most 16 sources. Every source and every test is registered with CMake, and DEPS say
+what the includes need.
 """
 
+import collections
 import pathlib
 import re
 import sys
 
 MAX_LINES = 400
+MAX_SOURCES = 16  # of a folder, without tests
 STAGES = {"prompts", "rollout", "reward", "sandbox", "replay", "train", "publish"}
 STAGES_MAY_USE = {"base", "kernels", "data", "math", "net", "tokenizer", "model", "datasets"}
 # The longest matching prefix decides; a folder not named here may use torch.
@@ -182,6 +185,13 @@ def check_order(tree):
                 yield f"src/{name}: includes {include}, which stands below {folder} in src/CMakeLists.txt"
 
 
+def check_rooms(tree):
+    sources = collections.Counter(name.rpartition("/")[0] for name in tree.names if name.endswith(".cc") and not name.endswith("_test.cc"))
+    for folder, count in sources.items():
+        if count > MAX_SOURCES:
+            yield f"src/{folder}: {count} sources; open a sub-folder (limit {MAX_SOURCES})"
+
+
 def check_json(tree):
     """nlohmann's own parser rounds large integers and knows no depth limit, its dump throws at invalid UTF-8."""
     for path in tree.files:
@@ -264,7 +274,7 @@ def check_length(root):
 
 def violations(root):
     tree = Tree(root)
-    for check in (check_torch, check_order, check_json, check_registered, check_deps):
+    for check in (check_torch, check_order, check_rooms, check_json, check_registered, check_deps):
         yield from check(tree)
     yield from check_length(root)
 

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 #include <httplib.h>
+#include <chrono>
+#include <thread>
 
 #include <atomic>
 #include <cerrno>
@@ -252,6 +254,12 @@ int HttpServer::port() const {
 }
 void HttpServer::refuse_new() {
   impl_->refuse_new();
+}
+bool HttpServer::drain(double seconds) {
+  const Deadline end = Deadline::after_seconds(seconds);
+  while (in_flight() > 0 && !end.expired())
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  return in_flight() == 0;
 }
 int HttpServer::in_flight() const {
   return impl_->in_flight();

@@ -33,6 +33,8 @@ class HttpServer {
   int port() const;
   // From now on requests are answered with 503, so that those in flight can finish.
   void refuse_new();
+  // Waits until no request is in flight; false if the time is over before.
+  bool drain(double seconds);
   int in_flight() const;
 
  private:

@@ -1,14 +1,11 @@
 #include "net/services.h"
 
-#include <chrono>
-#include <thread>
-
 #include "base/os/stop.h"
 
 namespace longshot::net {
 namespace {
 
-constexpr auto kPause = std::chrono::milliseconds(100);  // before the next copy is asked
+constexpr double kPauseSeconds = 0.1;  // before the next copy is asked
 
 }  // namespace
 
@@ -37,7 +34,7 @@ Result<Json> Services::post(const Json& request, Deadline deadline) {
     auto reply = post_once(urls_[next_++ % urls_.size()], text, deadline);
     if (reply.ok() || reply.status().code() != StatusCode::unavailable) return reply;
     last = reply.status();
-    std::this_thread::sleep_for(kPause);
+    sleep_unless_stopped(Deadline::after_seconds(kPauseSeconds));
   }
   return last;
 }

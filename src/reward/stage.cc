@@ -2,14 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <thread>
 #include <tuple>
 #include <utility>
 
@@ -36,14 +34,10 @@ bool worth_a_retry(StatusCode code) {
   return code == StatusCode::timeout || code == StatusCode::unavailable;
 }
 
-// 0.1, 0.2, 0.4 ... at most 2 seconds; false when asked to stop.
+// 0.1, 0.2, 0.4 ... at most 2 seconds; false when a stop is requested.
 bool back_off(int attempt) {
-  const auto until = Deadline::after_seconds(std::min(2.0, 0.1 * (1 << std::min(attempt, 10))));
-  while (!until.expired()) {
-    if (stop_requested()) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return !stop_requested();
+  return sleep_unless_stopped(
+      Deadline::after_seconds(std::min(2.0, 0.1 * (1 << std::min(attempt, 10)))));
 }
 
 Question make_question(const data::Prompt& prompt, const data::Sample& sample) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "base/os/clock.h"
 #include "base/os/stop.h"
@@ -340,7 +341,6 @@ void Engine::report(const Scheduler::Counts& before, const Progress& progress,
   const double draws = static_cast<double>(passes_.draws - passes_before.draws);
   const double drafted = static_cast<double>(now.draft_tokens - before.draft_tokens);
   const double accepted = static_cast<double>(now.accepted_tokens - before.accepted_tokens);
-  constexpr double kGiB = 1 << 30;
   metrics_ = {
       {"rollout/generated_tokens", tokens},
       {"rollout/prefill_tokens",

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/bytes.h"
 #include "base/text/base64.h"
 #include "net/errors.h"
 #include "net/fields.h"
@@ -29,7 +30,7 @@ OrderedJson figures(const Outcome& outcome) {
   OrderedJson json;
   json["execution_time"] = outcome.wall_seconds;
   json["cpu_time"] = outcome.cpu_seconds;
-  json["memory_mb"] = static_cast<double>(outcome.memory_bytes) / (1 << 20);
+  json["memory_mb"] = static_cast<double>(outcome.memory_bytes) / kMiB;
   json["return_code"] = outcome.signal != 0 ? -outcome.signal : outcome.exit_code;
   return json;
 }

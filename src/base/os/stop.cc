@@ -3,7 +3,10 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <thread>
 
 namespace longshot {
 namespace {
@@ -39,6 +42,18 @@ void install_stop_handler() {
 
 bool stop_requested() {
   return stop_count.load() > 0;
+}
+bool sleep_unless_stopped(Deadline end) {
+  constexpr double kTick = 0.01;
+  while (!end.expired()) {
+    if (stop_requested()) return false;
+    std::this_thread::sleep_for(std::chrono::duration<double>(std::min(kTick, end.seconds_left())));
+  }
+  return !stop_requested();
+}
+void wait_for_stop() {
+  while (sleep_unless_stopped(Deadline::after_seconds(3600))) {
+  }
 }
 void request_stop() {
   stop_count.fetch_add(1);

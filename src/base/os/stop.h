@@ -3,10 +3,15 @@
 // a clean stop with the state saved, the third Ctrl-C or SIGTERM ends the process at once. Long
 // loops poll stop_requested().
 
+#include "base/os/clock.h"
+
 namespace longshot {
 
 void install_stop_handler();
 bool stop_requested();
+// Sleeps until `end`; false at once when a stop is requested.
+bool sleep_unless_stopped(Deadline end);
+void wait_for_stop();
 void request_stop();        // what the signal does; also for tests
 void clear_stop_request();  // for tests
 

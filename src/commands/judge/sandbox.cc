@@ -2,11 +2,10 @@
 
 #include <fmt/core.h>
 
-#include <chrono>
 #include <cstdio>
 #include <memory>
-#include <thread>
 
+#include "base/bytes.h"
 #include "base/os/clock.h"
 #include "base/os/stop.h"
 #include "commands/command.h"
@@ -27,15 +26,6 @@ struct Options {
   double max_memory_mb = 4096, grace = 10;
 };
 
-// True if all requests were answered within the grace period.
-bool drain(net::HttpServer& http, double grace) {
-  http.refuse_new();
-  const Deadline deadline = Deadline::after_seconds(grace);
-  while (http.in_flight() > 0 && !deadline.expired())
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  return http.in_flight() == 0;
-}
-
 Status run(Options& options) {
   return_memory_early();
   options.pool.warm_python = !options.cold_python;
@@ -45,7 +35,7 @@ Status run(Options& options) {
   server::SandboxContext context{.sandbox = *sandbox,
                                  .requests = requests,
                                  .defaults = {.limits = default_limits(options.limits)}};
-  context.defaults.max_memory_bytes = static_cast<uint64_t>(options.max_memory_mb * (1 << 20));
+  context.defaults.max_memory_bytes = static_cast<uint64_t>(options.max_memory_mb * kMiB);
   constexpr int kSpareConnections = 64;  // for /health, and refusals while the queue is full
   options.http.connections =
       sandbox->pool().stats().slots + options.pool.max_waiting + kSpareConnections;
@@ -54,9 +44,10 @@ Status run(Options& options) {
   fmt::print("sandbox of {} slots for {} on http://{}:{}\n", sandbox->pool().stats().slots,
              language_names(sandbox->languages()), options.http.host, http->port());
   std::fflush(stdout);
-  while (!stop_requested()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  return drain(*http, options.grace) ? ok_status()
-                                     : cancelled("stopped before all requests were answered");
+  wait_for_stop();
+  http->refuse_new();
+  return http->drain(options.grace) ? ok_status()
+                                    : cancelled("stopped before all requests were answered");
 }
 
 void add_limits(CLI::App& command, Options& options) {

@@ -1,5 +1,6 @@
 #include "commands/judge/sandbox_limits.h"
 
+#include "base/bytes.h"
 #include "base/log.h"
 
 namespace longshot::commands {
@@ -7,7 +8,7 @@ namespace longshot::commands {
 sandbox::Limits default_limits(const DefaultLimits& defaults) {
   sandbox::Limits limits;
   limits.set_processor_time(defaults.cpu_seconds);
-  limits.memory_bytes = static_cast<uint64_t>(defaults.memory_mb * (1 << 20));
+  limits.memory_bytes = static_cast<uint64_t>(defaults.memory_mb * kMiB);
   return limits;
 }
 

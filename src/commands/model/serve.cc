@@ -3,12 +3,10 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <memory>
-#include <thread>
 
 #include "base/log.h"
 #include "base/os/clock.h"
@@ -52,13 +50,10 @@ rollout::RunnerLimits limits_of(const Options& options, const model::ModelConfig
 bool drain(net::HttpServer& http, rollout::EngineThread& worker, double grace) {
   http.refuse_new();
   worker.resume();
-  const Deadline deadline = Deadline::after_seconds(grace);
-  while (http.in_flight() > 0 && !deadline.expired())
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  const int cut_off = http.in_flight();
-  if (cut_off > 0) log::warn("{} requests were cut off", cut_off);
+  const bool drained = http.drain(grace);
+  if (!drained) log::warn("{} requests were cut off", http.in_flight());
   worker.abort_all("the server is shutting down");
-  return cut_off == 0;
+  return drained;
 }
 
 Status check_limits(const rollout::RunnerLimits& limits) {
@@ -107,7 +102,7 @@ Result<bool> serve(Options& options) {
         "as they are");
   fmt::print("serving {} on http://{}:{}\n", context.model_name, options.http.host, http->port());
   std::fflush(stdout);
-  while (!stop_requested()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  wait_for_stop();
   return drain(*http, worker, options.grace);
 }
 

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <memory>
 
+#include "base/bytes.h"
 #include "base/json.h"
 #include "base/os/clock.h"
 #include "base/os/machine.h"
@@ -23,8 +24,6 @@
 
 namespace longshot::commands {
 namespace {
-
-constexpr double kGiB = 1024.0 * 1024 * 1024;
 
 struct Finding {
   std::string name;

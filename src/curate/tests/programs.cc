@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/bytes.h"
 #include "base/os/stop.h"
 #include "base/rng.h"
 #include "curate/run_generator_source.h"
@@ -10,7 +11,6 @@
 namespace longshot::curate {
 namespace {
 
-constexpr uint64_t kMega = 1 << 20;
 constexpr double kStartSeconds = 60;  // for what is tried once before all else
 
 std::string last_line(const std::string& text) {
@@ -80,7 +80,7 @@ class SandboxPrograms : public Programs {
     request.program.language = "python";
     request.program.code = code;
     request.limits.set_processor_time(seconds);
-    request.limits.memory_bytes = static_cast<uint64_t>(limits_.memory_mb * kMega);
+    request.limits.memory_bytes = static_cast<uint64_t>(limits_.memory_mb * kMiB);
     request.limits.output_bytes = static_cast<uint64_t>(limits_.max_kb) << 10;
     request.compile_limits = sandbox::default_compile_limits();
     return request;

@@ -1,8 +1,6 @@
 #include "curate/tests/url_author.h"
 
 #include <algorithm>
-#include <chrono>
-#include <thread>
 
 #include "base/json.h"
 #include "base/log.h"
@@ -14,12 +12,6 @@ namespace longshot::curate {
 namespace {
 
 constexpr double kLongestPause = 60;
-
-void pause(double seconds) {
-  const Deadline end = Deadline::after_seconds(seconds);
-  while (!end.expired() && !stop_requested())
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-}
 
 std::map<std::string, std::string> headers_of(const UrlAuthorOptions& options) {
   if (options.api_key.empty()) return {};
@@ -62,7 +54,7 @@ class UrlAuthor : public Author {
       const bool again = code == StatusCode::unavailable || code == StatusCode::timeout;
       if (!again || retry == options_.retries) return text;
       log::warn("{}; asked again in {:g} s", text.status().message(), seconds);
-      pause(seconds);
+      sleep_unless_stopped(Deadline::after_seconds(seconds));
     }
   }
 

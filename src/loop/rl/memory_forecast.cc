@@ -10,6 +10,7 @@
 #include <fstream>
 #include <map>
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "base/os/machine.h"
 #include "model/format/adapters/adapter.h"
@@ -20,7 +21,6 @@
 namespace longshot::loop {
 namespace {
 
-constexpr double kGiB = 1 << 30;
 constexpr double kFloat = sizeof(float);
 
 double count_of(const std::vector<int64_t>& shape) {

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <set>
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "base/os/fs.h"
 #include "base/settings/config_changes.h"
@@ -308,7 +309,6 @@ Status check_room(const std::string& folder, int64_t bytes) {
   std::error_code error;
   const fs::space_info space = fs::space(folder, error);
   if (error || space.available >= static_cast<uintmax_t>(bytes)) return ok_status();
-  constexpr double kMiB = 1 << 20;
   return invalid_argument(fmt::format(
       "trainer.default_local_dir={}: a checkpoint takes {:.1f} MiB and the disk has {:.1f} MiB "
       "free, so that nothing of this run could be saved",

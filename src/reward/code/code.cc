@@ -1,8 +1,6 @@
 #include "reward/code/code.h"
 
-#include <chrono>
 #include <map>
-#include <thread>
 #include <vector>
 
 #include "base/os/stop.h"
@@ -16,8 +14,8 @@ namespace longshot::reward {
 namespace {
 
 constexpr const char* kWho = "reward code";
-constexpr double kCompileSeconds = 20;                   // of processor time, the sandbox's default
-constexpr auto kPause = std::chrono::milliseconds(100);  // after a sandbox's fault
+constexpr double kCompileSeconds = 20;  // of processor time, the sandbox's default
+constexpr double kPauseSeconds = 0.1;   // after a sandbox's fault
 
 struct CodeOptions {
   std::string language, preamble;
@@ -107,7 +105,7 @@ Result<bool> ask(net::Services& services, const Json& request, Deadline deadline
                      ": no /run_tests answer: " + dump_json(reply).substr(0, 200));
     if (passed->is_boolean()) return passed->get<bool>();
     last = unavailable(std::string(kWho) + ": fault: " + dump_json(reply).substr(0, 300));
-    std::this_thread::sleep_for(kPause);
+    sleep_unless_stopped(Deadline::after_seconds(kPauseSeconds));
   }
   return last;
 }

@@ -1,12 +1,12 @@
 #include "sandbox/service/request.h"
 
+#include "base/bytes.h"
 #include "base/text/base64.h"
 
 namespace longshot::sandbox {
 namespace {
 
 constexpr double kMostSeconds = 3600;
-constexpr double kMiB = 1 << 20;
 constexpr size_t kMostCases = 10000;
 
 double number_in(net::Fields& fields, const std::string& key, double fallback, double least,

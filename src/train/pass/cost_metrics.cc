@@ -1,9 +1,8 @@
 #include "train/pass/cost_metrics.h"
+#include "base/bytes.h"
 
 namespace longshot::train {
-namespace {
-constexpr double kGiB = 1 << 30;
-}  // namespace
+namespace {}  // namespace
 
 double pass_flops(const model::Weights& weights, const model::Work& work, bool backward) {
   const model::ModelConfig& config = weights.config();
