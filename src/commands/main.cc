@@ -18,14 +18,29 @@ namespace {
 using AddCommand = void (*)(CLI::App& app, int& exit_code);
 using namespace longshot::commands;  // NOLINT: the table below is the whole file
 
+struct Group {
+  const char* name;
+  std::vector<AddCommand> commands;
+};
+
 // In the order --help lists them.
-const std::vector<AddCommand>& commands() {
-  static const std::vector<AddCommand> table = {
-      add_doctor,   add_sft,        add_train,  add_eval,    add_rm,       add_rm_eval,
-      add_generate, add_chat,       add_serve,  add_sandbox, add_logprobs, add_tokenize,
-      add_grade,    add_make_tests, add_report, add_convert, add_data,
+const std::vector<Group>& groups() {
+  static const std::vector<Group> table = {
+      {"Train", {add_train, add_sft, add_rm, add_doctor, add_report}},
+      {"Use a model", {add_generate, add_chat, add_serve, add_logprobs, add_tokenize, add_convert}},
+      {"Judge", {add_eval, add_grade, add_rm_eval, add_sandbox}},
+      {"Make data", {add_data, add_make_tests}},
   };
   return table;
+}
+
+void add_commands(CLI::App& app, int& exit_code) {
+  for (const Group& group : groups()) {
+    for (const AddCommand add : group.commands) {
+      add(app, exit_code);
+      app.get_subcommands(nullptr).back()->group(group.name);
+    }
+  }
 }
 
 const CLI::App* find(const CLI::App& app, const std::string& name) {
@@ -71,12 +86,12 @@ int help(const CLI::App& app, const std::vector<std::string>& words) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"longshot: trains language models to reason by reinforcement learning", "longshot"};
+  CLI::App app{"longshot trains language models to reason by reinforcement learning.", "longshot"};
   app.set_version_flag("--version", LONGSHOT_VERSION);
   app.require_subcommand(1);
   app.footer("`longshot help COMMAND` or `longshot COMMAND --help` lists a command's options.");
   int exit_code = 0;
-  for (const AddCommand add : commands()) add(app, exit_code);
+  add_commands(app, exit_code);
   const std::vector<std::string> words(argv + 1, argv + argc);
   if (words.empty()) return help(app, {});
   if (words[0] == "help") return help(app, {words.begin() + 1, words.end()});

@@ -31,7 +31,7 @@ reward::JudgedAnswer asked(const datasets::JudgedRow& row, const std::string& re
 }
 
 // A model that scores.
-Status judge_by_score(const const JudgeOptions& o, const Rows& rows, Responses& items) {
+Status judge_by_score(const JudgeOptions& o, const Rows& rows, Responses& items) {
   const int threads = model::configure_compute(o.engine.threads);
   LS_ASSIGN_OR_RETURN(auto model, reward::ScoreModel::load(o.model.path, o.model.chat_template,
                                                            o.engine.device, threads));
@@ -112,7 +112,7 @@ Status judge_by_reasoning(const JudgeOptions& o, const Rows& rows, Responses& it
 }
 
 // A model that reasons, behind one or several URLs.
-Status judge_by_url(const const JudgeOptions& o, const Rows& rows, Responses& items) {
+Status judge_by_url(const JudgeOptions& o, const Rows& rows, Responses& items) {
   const Json options = {{"url", o.urls},
                         {"model", o.served_model},
                         {"prompt", o.prompt},

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "model/torch/runtime.h"
+#include "model/weights.h"
 #include "rollout/cpu/cpu_runner.h"
 #include "rollout/torch/torch_runner.h"
 

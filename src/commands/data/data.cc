@@ -219,7 +219,7 @@ void add_inspect(CLI::App& data, int& exit_code) {
 
 void add_data(CLI::App& app, int& exit_code) {
   CLI::App* data =
-      app.add_subcommand("data", "Make data sets of the native tasks, look into data files");
+      app.add_subcommand("data", "Make data sets of the native tasks, or inspect data files");
   data->require_subcommand(1);
   add_make(*data, exit_code);
   add_inspect(*data, exit_code);

@@ -320,12 +320,11 @@ void add_make_tests(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<Options>();
   options->inference.sampling.max_response_length = 2048;
   options->run.instruction = curate::kDefaultInstruction;
-  CLI::App* command = app.add_subcommand(
-      "make-tests",
-      "test cases for programming problems: a model writes generators, submissions judge them");
+  CLI::App* command = app.add_subcommand("make-tests", "Make test cases for programming problems");
   command->footer(
+      "A model writes generators of inputs, and the submissions judge them.\n"
       "Input rows: {\"id\", \"statement\", \"submissions\": [{\"language\", \"code\"} or code], "
-      "\"special_judge\"?, \"generator\"?}. The same command goes on where it was stopped; "
+      "\"special_judge\"?, \"generator\"?}. The same command continues where it was stopped; "
       "docs/make-tests.md.");
   command->add_option("problems", options->files, "JSONL or parquet files")->required();
   command

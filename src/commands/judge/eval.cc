@@ -173,8 +173,8 @@ void add_sampling_options(CLI::App& command, Options& o) {
 
 void add_eval(CLI::App& app, int& exit_code) {
   auto o = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("eval", "accuracy on held-out problems: pass@1, pass@k, majority vote");
+  CLI::App* command = app.add_subcommand(
+      "eval", "Measure accuracy on held-out problems: pass@1, pass@k, majority vote");
   command->add_option("--model", o->model.path, "Hugging Face directory or .gguf")->required();
   command->add_option("--data", o->files, "JSONL or parquet files of problems; - is stdin")
       ->required();

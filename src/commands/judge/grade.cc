@@ -303,8 +303,7 @@ Status grade(const GradeOptions& options) {
 
 void add_grade(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<GradeOptions>();
-  auto* command = app.add_subcommand(
-      "grade", "score answers: JSON lines in, JSON lines out, in the same order");
+  auto* command = app.add_subcommand("grade", "Score answers with any reward, in their order");
   command->footer(
       "Input rows: {\"completion\", \"ground_truth\", \"data_source\"?, \"extra_info\"?, "
       "\"prompt\"?}.\n"

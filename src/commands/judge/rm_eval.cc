@@ -175,8 +175,8 @@ void add_rm_eval(CLI::App& app, int& exit_code) {
   auto o = std::make_shared<Options>();
   rollout::SamplingOptions& sampling = o->judge.sampling;
   sampling.temperature = 0;
-  CLI::App* command = app.add_subcommand(
-      "rm-eval", "accuracy and calibration of a reward model on labelled responses and pairs");
+  CLI::App* command =
+      app.add_subcommand("rm-eval", "Measure the accuracy and calibration of a reward model");
   command->add_option("--model", o->judge.model.path,
                       "directory of a reward model that scores, or of a model that reasons");
   command->add_option("--url", o->judge.urls, "of a served model that reasons; several take turns");

@@ -79,8 +79,9 @@ void add_limits(CLI::App& command, Options& options) {
 void add_sandbox(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<Options>();
   options->http.port = 8080;
-  CLI::App* command = app.add_subcommand(
-      "sandbox", "HTTP service that runs untrusted programs in jails: /run_code, /run_tests");
+  CLI::App* command =
+      app.add_subcommand("sandbox", "Serve a sandbox for untrusted programs over HTTP");
+  command->footer("HTTP service that runs untrusted programs in jails: /run_code, /run_tests");
   add_http_options(*command, options->http, options->grace);
   command->add_option("--python", options->pool.python,
                       "interpreter of python programs, with the packages it has; default: python3");

@@ -112,9 +112,8 @@ Status convert(ConvertOptions& options) {
 
 void add_convert(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<ConvertOptions>();
-  CLI::App* command = app.add_subcommand("convert",
-                                         "Convert a model (Hugging Face directory, GGUF file, LoRA "
-                                         "adapter) to a Hugging Face directory");
+  CLI::App* command = app.add_subcommand(
+      "convert", "Convert a model, GGUF file or adapter to a Hugging Face directory");
   command
       ->add_option("--model", options->model,
                    "Hugging Face directory, .gguf file or adapter directory")

@@ -194,11 +194,12 @@ Status run(Options& options) {
 
 void add_generate(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("generate",
-                                         "Answers to prompts. Rows {\"prompt\": text or messages} "
-                                         "get \"completions\": [{text, tokens, logprobs, "
-                                         "finish_reason}]; --prompt alone prints the text. Ctrl-C "
-                                         "writes what there is (finish_reason \"partial\")");
+  CLI::App* command = app.add_subcommand("generate", "Generate answers to prompts");
+  command->footer(
+      "Answers to prompts. Rows {\"prompt\": text or messages} "
+      "get \"completions\": [{text, tokens, logprobs, "
+      "finish_reason}]; --prompt alone prints the text. Ctrl-C "
+      "writes what there is (finish_reason \"partial\")");
   command->add_option("--prompt", options->prompt, "one prompt");
   command->add_option("--input", options->input, "JSON lines; - is stdin");
   command->add_option("--output", options->output, "JSON lines; - is stdout")

@@ -139,11 +139,11 @@ Status run(const Options& options) {
 
 void add_logprobs(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("logprobs",
-                         "Log-probabilities of the tokens of sequences. Rows {\"tokens\": [..]} or "
-                         "{\"text\": \"..\"} become "
-                         "{\"logprobs\": [..]}, one value for each token after the first");
+  CLI::App* command = app.add_subcommand("logprobs", "Compute the log-probabilities of sequences");
+  command->footer(
+      "Log-probabilities of the tokens of sequences. Rows {\"tokens\": [..]} or "
+      "{\"text\": \"..\"} become "
+      "{\"logprobs\": [..]}, one value for each token after the first");
   command->add_option("--model", options->model, "Hugging Face directory or .gguf file")
       ->required();
   command->add_option("--input", options->input, "JSON lines; - is stdin")->capture_default_str();

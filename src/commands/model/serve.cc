@@ -145,8 +145,8 @@ void add_limits(CLI::App& command, Options& options) {
 
 void add_serve(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand(
-      "serve",
+  CLI::App* command = app.add_subcommand("serve", "Serve a model over HTTP with OpenAI's API");
+  command->footer(
       "HTTP server with OpenAI's API (chat/completions, completions), /generate with token "
       "ids, pause, resume, update_weights and Prometheus metrics");
   add_model_options(*command, options->inference);

@@ -161,8 +161,9 @@ Status run(const TokenizeOptions& options) {
 
 void add_tokenize(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<TokenizeOptions>();
-  CLI::App* command = app.add_subcommand(
-      "tokenize",
+  CLI::App* command =
+      app.add_subcommand("tokenize", "Turn texts and chats into token ids, and back");
+  command->footer(
       "Turn rows {\"text\": ...} into {\"tokens\": [...]}, or back with --decode. Chats, "
       "{\"messages\": "
       "[...]}, and prompts, {\"prompt\": text or messages}, go through the chat template; their "

@@ -304,10 +304,8 @@ Status examine_machine(const Options& options) {
 
 void add_doctor(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("doctor",
-                         "Say what this machine offers and what to do where it falls short; with "
-                         "--plan, what memory and time a run needs");
+  CLI::App* command = app.add_subcommand(
+      "doctor", "Show what this machine offers, or with --plan what a run needs");
   command->add_flag("--json", options->json, "Print one JSON object");
   command->add_option("--plan", options->plan, "configuration file of `longshot train`");
   command->add_option("--model", options->model, "with --plan: instead of model.path");

@@ -35,7 +35,7 @@ Status run(const Arguments& arguments) {
 void add_report(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* command =
-      app.add_subcommand("report", "Make one HTML page of curves and samples from run folders");
+      app.add_subcommand("report", "Write an HTML page of curves and samples from run folders");
   command->add_option("runs", arguments->runs, "Run folders (with metrics.jsonl)")->required();
   command->add_option("-o,--output", arguments->output, "File to write; - is stdout")
       ->capture_default_str();

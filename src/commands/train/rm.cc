@@ -20,7 +20,7 @@ Status run(const config::RmConfig& config, const std::string& text) {
 void add_rm(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<ConfigArguments>();
   CLI::App* command =
-      app.add_subcommand("rm", "train a reward model that scores responses, on labels or on pairs");
+      app.add_subcommand("rm", "Train a reward model on labelled responses or pairs");
   arguments->add_to(*command);
   command->callback([arguments, &exit_code] {
     exit_code = finish([&] { return run_with_config<config::RmConfig>(*arguments, run); });

@@ -19,8 +19,7 @@ Status run(const config::SftConfig& config, const std::string& text) {
 
 void add_sft(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<ConfigArguments>();
-  CLI::App* command =
-      app.add_subcommand("sft", "supervised fine-tuning on chats, completions or text");
+  CLI::App* command = app.add_subcommand("sft", "Fine-tune a model on chats, completions or text");
   arguments->add_to(*command);
   command->callback([arguments, &exit_code] {
     exit_code = finish([&] { return run_with_config<config::SftConfig>(*arguments, run); });

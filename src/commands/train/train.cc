@@ -26,7 +26,8 @@ Status run(const config::TrainConfig& config, const std::string& text) {
 
 void add_train(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<ConfigArguments>();
-  CLI::App* command = app.add_subcommand("train", "reinforcement learning with verifiable rewards");
+  CLI::App* command = app.add_subcommand(
+      "train", "Train a policy by reinforcement learning with verifiable rewards");
   arguments->add_to(*command);
   command->callback([arguments, &exit_code] {
     exit_code = finish([&] { return run_with_config<config::TrainConfig>(*arguments, run); });

@@ -129,7 +129,7 @@ class Maker {
                           programs_.generate(attempt.generator, options_.seed, number));
       if (!run.ok && failure.empty()) failure = fmt::format("; case {}: {}", number, run.why);
       ran += run.ok;
-      if (run.ok && !reward::trim(run.output).empty() && seen.insert(run.output).second)
+      if (run.ok && !trim(run.output).empty() && seen.insert(run.output).second)
         cases.push_back(std::move(run.output));
     }
     attempt.cases = static_cast<int>(cases.size());

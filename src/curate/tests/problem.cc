@@ -26,9 +26,9 @@ Result<Submission> read_submission(const Json& json, const std::string& where) {
   } else {
     LS_ASSIGN_OR_RETURN(const auto language, json_get<std::string>(json, "language", where));
     LS_ASSIGN_OR_RETURN(submission.code, json_get<std::string>(json, "code", where));
-    submission.language = reward::to_lower(language);
+    submission.language = to_lower(language);
   }
-  if (reward::trim(submission.code).empty()) return invalid_argument(where + ": the code is empty");
+  if (trim(submission.code).empty()) return invalid_argument(where + ": the code is empty");
   return submission;
 }
 
@@ -46,7 +46,7 @@ Result<Problem> read_problem(const Json& row, const std::string& where) {
   Problem problem;
   LS_ASSIGN_OR_RETURN(problem.id, id_of(row, where));
   LS_ASSIGN_OR_RETURN(problem.statement, json_get<std::string>(row, "statement", where));
-  if (reward::trim(problem.statement).empty())
+  if (trim(problem.statement).empty())
     return invalid_argument(where + ": key 'statement' is empty");
   LS_RETURN_IF_ERROR(read_submissions(row, where, problem));
   if (row.contains("special_judge") && !row.at("special_judge").is_null()) {

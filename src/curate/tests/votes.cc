@@ -11,7 +11,7 @@ namespace longshot::curate {
 namespace {
 
 bool has_vote(const Answer& answer) {
-  return answer.ran && !reward::trim(answer.output).empty();
+  return answer.ran && !trim(answer.output).empty();
 }
 
 bool is_same(const Answer& a, const Answer& b) {

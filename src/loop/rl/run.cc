@@ -34,15 +34,10 @@ Status Run::iterate() {
   Timer timer(metrics);
   const int64_t iteration = state_.iteration;
 
-  // prompts/: partial rollouts of earlier iterations come first; new prompts fill up the buffer.
-  LS_ASSIGN_OR_RETURN(std::vector<data::Sample> jobs, p.replay->take_partials());
-  const auto held = static_cast<int>(p.replay->groups());
-  const auto draws =
-      p.prompts->next(std::max(0, config::replay_capacity(config_) - held), iteration);
-  LS_RETURN_IF_ERROR(p.replay->open_groups(draws, config_.n));
-  for (data::Sample& job : rollout::make_jobs(draws, config_.n)) jobs.push_back(std::move(job));
+  // prompts/
+  LS_ASSIGN_OR_RETURN(std::vector<data::Sample> jobs, open_groups(iteration));
 
-  // rollout/: what has ended is judged while the rest goes on.
+  // rollout/: finished samples are judged while the others continue.
   p.rewards->drop_ahead();
   rollout::EngineOptions options = p.engine_options;
   options.on_finished = [&](const data::Sample& sample) {
@@ -65,16 +60,14 @@ Status Run::iterate() {
 
   // replay/
   report_samples(samples, verdicts, metrics);
-  LS_RETURN_IF_ERROR(p.replay->insert(std::move(samples), std::move(verdicts)));
-  LS_ASSIGN_OR_RETURN(
-      auto groups, p.replay->take(static_cast<size_t>(config_.train_batch_size),
-                                  state_.policy_version, key(config_, Stream::replay, iteration)));
+  LS_ASSIGN_OR_RETURN(auto groups,
+                      close_groups(std::move(samples), std::move(verdicts), iteration));
   p.rewards->shape(groups, iteration);
   for (const data::Group& group : groups) record_success(*p.prompts, group);
   report_groups(groups, metrics);
   log_samples(groups);
 
-  // policy/
+  // train/
   progress_.update(iteration, "training");
   LS_ASSIGN_OR_RETURN(
       const Metrics trained,
@@ -84,8 +77,29 @@ Status Run::iterate() {
   add_counts(metrics);
   capture_state(iteration + 1, p.publisher->version() + 1, std::move(metrics));
 
-  // publish/: whatever happens from here on, the iteration is saved.
+  // publish/: from here on the iteration is saved, even if publishing fails.
   return publish();
+}
+
+// Partial rollouts of earlier iterations come first; new prompts fill up the replay buffer.
+Result<std::vector<data::Sample>> Run::open_groups(int64_t iteration) {
+  Parts& p = parts_;
+  LS_ASSIGN_OR_RETURN(std::vector<data::Sample> jobs, p.replay->take_partials());
+  const auto held = static_cast<int>(p.replay->groups());
+  const auto draws =
+      p.prompts->next(std::max(0, config::replay_capacity(config_) - held), iteration);
+  LS_RETURN_IF_ERROR(p.replay->open_groups(draws, config_.n));
+  for (data::Sample& job : rollout::make_jobs(draws, config_.n)) jobs.push_back(std::move(job));
+  return jobs;
+}
+
+// The groups to train on, once the samples of this iteration are in the replay buffer.
+Result<std::vector<data::Group>> Run::close_groups(std::vector<data::Sample> samples,
+                                                   std::vector<data::Verdict> verdicts,
+                                                   int64_t iteration) {
+  LS_RETURN_IF_ERROR(parts_.replay->insert(std::move(samples), std::move(verdicts)));
+  return parts_.replay->take(static_cast<size_t>(config_.train_batch_size), state_.policy_version,
+                             key(config_, Stream::replay, iteration));
 }
 
 Status Run::run() {

@@ -50,6 +50,10 @@ class Run {
 
   Status run_iterations();
   Status next_iteration();
+  Result<std::vector<data::Sample>> open_groups(int64_t iteration);
+  Result<std::vector<data::Group>> close_groups(std::vector<data::Sample> samples,
+                                                std::vector<data::Verdict> verdicts,
+                                                int64_t iteration);
   Status iterate();
   void add_counts(Metrics& metrics);
   Status publish();
