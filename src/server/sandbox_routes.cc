@@ -144,15 +144,15 @@ net::Reply health(const SandboxContext& context) {
 net::Reply metrics(const SandboxContext& context) {
   const sandbox::PoolStats stats = context.sandbox.pool().stats();
   const auto count = [](const char* name, const char* help, int64_t value) {
-    return metric_text(std::string("sandbox_") + name, "counter", help, static_cast<double>(value));
+    return net::metric_text(std::string("sandbox_") + name, "counter", help, static_cast<double>(value));
   };
   net::Reply reply;
   reply.content_type = "text/plain; version=0.0.4";
   reply.body =
       context.requests.format() +
-      metric_text("sandbox_slots", "gauge", "programs that can run at once", stats.slots) +
-      metric_text("sandbox_busy", "gauge", "programs that run", stats.busy) +
-      metric_text("sandbox_waiting", "gauge", "programs that wait", stats.waiting) +
+      net::metric_text("sandbox_slots", "gauge", "programs that can run at once", stats.slots) +
+      net::metric_text("sandbox_busy", "gauge", "programs that run", stats.busy) +
+      net::metric_text("sandbox_waiting", "gauge", "programs that wait", stats.waiting) +
       count("runs_total", "programs run, compilers included", stats.runs) +
       count("faults_total", "runs that the sandbox itself failed, before retries", stats.faults) +
       count("restarts_total", "slots that were replaced", stats.restarts) +

@@ -13,9 +13,9 @@ constexpr double kLargestExponent = 20;
 
 // Sums over a response's tokens, or their means.
 struct SequenceSums {
-  double logprob = 0;  // L
-  double ratio = 0;    // rho
-  double scale = 1;    // dL / dl_t
+  double pull = 0;   // A L
+  double ratio = 0;  // rho
+  double scale = 1;  // dL / dl_t
 };
 
 SequenceSums sums(const ResponseView& r, const ObjectiveOptions& options) {
@@ -23,39 +23,50 @@ SequenceSums sums(const ResponseView& r, const ObjectiveOptions& options) {
   SequenceSums s;
   if (options.length_mean && !r.logprobs.empty())
     s.scale = 1.0 / static_cast<double>(r.logprobs.size());
+  double logprob = 0, weighted = 0;
   for (size_t t = 0; t < r.logprobs.size(); ++t) {
-    s.logprob += r.logprobs[t];
+    logprob += r.logprobs[t];
+    weighted += r.advantages[t] * r.logprobs[t];
     s.ratio += r.logprobs[t] - r.reference[t];
   }
-  s.logprob *= s.scale;
+  s.pull = r.advantages.differ() ? s.scale * weighted : r.advantages.all() * (s.scale * logprob);
   s.ratio *= s.scale;
   return s;
 }
 
-void fill(std::span<double> grad, double value) {
-  std::fill(grad.begin(), grad.end(), value);
+// d loss / d l_t = scale (push - A_t)
+void fill(std::span<double> grad, double scale, double push, const Advantages& advantages) {
+  for (size_t t = 0; t < grad.size(); ++t) grad[t] = scale * (-advantages[t] + push);
 }
 
 ResponseLoss kimi(const ResponseView& r, const ObjectiveOptions& options, std::span<double> grad) {
   const auto s = sums(r, options);
-  fill(grad, s.scale * (-r.advantage + options.tau * s.ratio));
+  fill(grad, s.scale, options.tau * s.ratio, r.advantages);
   const double kl = 0.5 * options.tau * s.ratio * s.ratio;
-  return {-r.advantage * s.logprob + kl, kl, 0};
+  return {-s.pull + kl, kl, 0};
+}
+
+double reference_pull(const ResponseView& r, double scale) {
+  double sum = 0;
+  for (size_t t = 0; t < r.reference.size(); ++t) sum += r.advantages[t] * r.reference[t];
+  return scale * sum;
 }
 
 ResponseLoss kimi_logz(const ResponseView& r, const ObjectiveOptions& options,
                        std::span<double> grad) {
   const auto s = sums(r, options);
-  const double residual = r.advantage - options.tau * s.ratio;
-  fill(grad, -s.scale * residual);
-  return {residual * residual / (2 * options.tau), 0.5 * options.tau * s.ratio * s.ratio, 0};
+  fill(grad, s.scale, options.tau * s.ratio, r.advantages);
+  const double kl = 0.5 * options.tau * s.ratio * s.ratio;
+  if (r.advantages.differ()) return {kl - s.pull + reference_pull(r, s.scale), kl, 0};
+  const double residual = r.advantages.all() - options.tau * s.ratio;
+  return {residual * residual / (2 * options.tau), kl, 0};
 }
 
 ResponseLoss policy_gradient(const ResponseView& r, const ObjectiveOptions& options,
                              std::span<double> grad) {
   const auto s = sums(r, options);
-  fill(grad, -s.scale * r.advantage);
-  return {-r.advantage * s.logprob, 0, 0};
+  fill(grad, s.scale, 0, r.advantages);
+  return {-s.pull, 0, 0};
 }
 
 double limited_exp(double x) {
@@ -69,9 +80,10 @@ ResponseLoss grpo(const ResponseView& r, const ObjectiveOptions& options, std::s
   ResponseLoss out;
   for (size_t t = 0; t < r.logprobs.size(); ++t) {
     const double ratio = limited_exp(r.logprobs[t] - r.reference[t]);
-    const double plain = ratio * r.advantage;
+    const double advantage = r.advantages[t];
+    const double plain = ratio * advantage;
     const double limited =
-        std::clamp(ratio, 1 - options.clip_low, 1 + options.clip_high) * r.advantage;
+        std::clamp(ratio, 1 - options.clip_low, 1 + options.clip_high) * advantage;
     const bool clipped = limited < plain;
     out.clipped += clipped;
     out.loss -= scale * std::min(plain, limited);

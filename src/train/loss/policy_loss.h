@@ -24,6 +24,9 @@
 // same form, so the two differ only in the baseline inside A, and agree as tau grows, where tau log
 // Z -> mean(r). pg serves reinforce, rloo and (with A in {0, 1}) rest.
 //
+// With one advantage A_t for each token, A L becomes sum A_t l_t (with its mean for "mean"), A in
+// the gradient at token t becomes A_t, and kimi_logz drops the constant A^2 / (2 tau).
+//
 // Batch loss = mean over problems of (1/k) sum over the problem's k responses. That weight depends
 // on the whole mini-batch and is handed in, so cutting the mini-batch into micro-batches changes
 // nothing.
@@ -38,12 +41,29 @@
 
 namespace longshot::train {
 
+// One advantage for all tokens of a response, or one for each token. Borrows the values.
+class Advantages {
+ public:
+  Advantages(double all) : all_(all) {}                            // NOLINT: most rules give one
+  Advantages(std::span<const double> tokens) : tokens_(tokens) {}  // NOLINT; [n], not empty
+  double operator[](size_t t) const { return tokens_.empty() ? all_ : tokens_[t]; }
+  bool differ() const { return !tokens_.empty(); }
+  double all() const { return all_; }  // the one value, unless they differ
+
+ private:
+  double all_ = 0;
+  std::span<const double> tokens_;
+};
+
 // One response: only the tokens that are trained on. Borrowed.
 struct ResponseView {
-  std::span<const double> logprobs;   // [n] under the present weights
+  std::span<const double> logprobs;   // [n] under the current weights
   std::span<const double> reference;  // [n] under the reference policy
-  double advantage = 0;
+  Advantages advantages = 0;
   std::span<const double> kl_reference = {};  // [n] of the KL penalty; empty: `reference`
+  // [n] under the distribution that the tokens were drawn from, for importance weights between the
+  // rollout and the trainer; empty: not known
+  std::span<const double> rollout = {};
 };
 
 struct ResponseLoss {

@@ -22,7 +22,7 @@ struct Evaluated {
 };
 
 Evaluated evaluate(const std::string& name, const std::vector<double>& present,
-                   const std::vector<double>& recorded, double advantage,
+                   const std::vector<double>& recorded, Advantages advantage,
                    ObjectiveOptions options) {
   Evaluated e;
   e.grad.resize(present.size());
@@ -169,6 +169,44 @@ TEST(Objective, GradientsMatchCentralDifferences) {
         worst = std::max(worst, std::abs(numeric - exact.grad[t]));
         EXPECT_NEAR(numeric, exact.grad[t], 1e-8) << objective.name << " token " << t;
       }
+    }
+  }
+  std::printf("largest difference from central differences: %.1e\n", worst);
+}
+
+TEST(Objective, EachTokenMayHaveItsOwnAdvantage) {
+  CounterRng rng(4);
+  double worst = 0;
+  for (const auto& objective : objectives()) {
+    for (const bool length_mean : {false, true}) {
+      const ObjectiveOptions options{.tau = 0.3, .length_mean = length_mean, .kl_coef = 0.1};
+      std::vector<double> present, recorded, advantages;
+      for (int t = 0; t < 9; ++t) {
+        present.push_back(-2 * rng.next_double() - 0.1);
+        recorded.push_back(present.back() + 0.8 * (rng.next_double() - 0.5));
+        advantages.push_back(rng.next_double() - 0.5);
+      }
+      const auto loss = [&](const std::vector<double>& at) {
+        return evaluate(objective.name, at, recorded, std::span<const double>(advantages), options)
+            .out.loss;
+      };
+      const auto exact =
+          evaluate(objective.name, present, recorded, std::span<const double>(advantages), options);
+      for (size_t t = 0; t < present.size(); ++t) {
+        constexpr double h = 1e-6;
+        auto high = present, low = present;
+        high[t] += h;
+        low[t] -= h;
+        const double numeric = (loss(high) - loss(low)) / (2 * h);
+        worst = std::max(worst, std::abs(numeric - exact.grad[t]));
+        EXPECT_NEAR(numeric, exact.grad[t], 1e-8) << objective.name << " token " << t;
+      }
+      // Equal values for all tokens are one value.
+      const std::vector<double> same(present.size(), 0.25);
+      const auto each =
+          evaluate(objective.name, present, recorded, std::span<const double>(same), options);
+      const auto one = evaluate(objective.name, present, recorded, 0.25, options);
+      for (size_t t = 0; t < present.size(); ++t) EXPECT_EQ(each.grad[t], one.grad[t]);
     }
   }
   std::printf("largest difference from central differences: %.1e\n", worst);

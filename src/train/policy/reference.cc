@@ -72,7 +72,7 @@ std::vector<double> predicted_gradient(const RowTerms& terms, const BoundObjecti
   const std::vector<double> recorded = recorded_logprobs(terms.row);
   const std::vector<double> kl = without_rounding(terms.kl_reference, recorded);
   std::vector<double> grad(recorded.size());
-  (void)objective({recorded, recorded, terms.advantage, kl}, grad);
+  (void)objective({recorded, recorded, terms.advantage, kl, recorded}, grad);
   return grad;
 }
 

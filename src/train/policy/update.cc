@@ -197,12 +197,13 @@ void Update::row_gradient(const WeightedRow& weighted, const std::vector<double>
                                           p_.algorithm.reference, unchanged())
                      : recorded_logprobs(row);
   stats_.kl.add(present, reference);
+  const std::vector<double> recorded = recorded_logprobs(row);
   // At the first iteration the fixed model may be the policy itself.
   std::vector<double> kl = batch_.kl_model[weighted.row];
   if (unchanged()) kl = without_rounding(kl, present);
   std::vector<double> row_grad(present.size());
   const ResponseLoss out =
-      objective_({present, reference, batch_.advantages[weighted.row], kl}, row_grad);
+      objective_({present, reference, batch_.advantages[weighted.row], kl, recorded}, row_grad);
   for (size_t t = 0; t < row_grad.size(); ++t)
     grad[t] = static_cast<float>(weighted.weight * row_grad[t]);
   stats_.step_loss += weighted.weight * out.loss;
