@@ -26,7 +26,7 @@ uint64_t key(const config::TrainConfig& config, Stream stream, int64_t iteration
 
 }  // namespace
 
-// The RL iteration. Everything random in it is keyed by (seed, iteration), so that a resumed run
+// The RL iteration. All randomness in it is keyed by (seed, iteration), so that a resumed run
 // repeats it.
 Status Run::iterate() {
   Parts& p = parts_;
@@ -42,7 +42,7 @@ Status Run::iterate() {
   LS_RETURN_IF_ERROR(p.replay->open_groups(draws, config_.n));
   for (data::Sample& job : rollout::make_jobs(draws, config_.n)) jobs.push_back(std::move(job));
 
-  // rollout/: what has ended is judged while the rest goes on.
+  // rollout/: finished samples are judged while the others continue.
   p.rewards->drop_ahead();
   rollout::EngineOptions options = p.engine_options;
   options.on_finished = [&](const data::Sample& sample) {
@@ -74,7 +74,7 @@ Status Run::iterate() {
   report_groups(groups, metrics);
   log_samples(groups);
 
-  // policy/
+  // train/
   progress_.update(iteration, "training");
   LS_ASSIGN_OR_RETURN(
       const Metrics trained,
@@ -84,7 +84,7 @@ Status Run::iterate() {
   add_counts(metrics);
   capture_state(iteration + 1, p.publisher->version() + 1, std::move(metrics));
 
-  // publish/: whatever happens from here on, the iteration is saved.
+  // publish/: from here on the iteration is saved, even if a later step fails.
   return publish();
 }
 
@@ -113,8 +113,8 @@ Status Run::run_iterations() {
   return ok_status();
 }
 
-// state_ is that of the last finished iteration. The weights are as well, unless an update was half
-// done and could not be taken back: then only the newest checkpoint is left.
+// state_ and the weights are those of the last finished iteration, unless an update was half done
+// and could not be taken back. Then only the newest checkpoint can be continued.
 Status Run::end_early(const Status& reason) {
   const bool stopped = reason.code() == StatusCode::cancelled;
   const bool whole = parts_.trainer->optimizer_step() == updates_;
@@ -168,8 +168,8 @@ Status Run::next_iteration() {
   return ok_status();
 }
 
-// Also the first thing of a run that resumes: an iteration that ended before its weights were
-// published gets the figures of that.
+// Also called when a run starts or resumes. An iteration whose evaluation or log was interrupted
+// gets the metrics of this publish if it has none yet.
 Status Run::publish() {
   LS_ASSIGN_OR_RETURN(const Metrics published,
                       parts_.publisher->publish(parts_.trainer->weights()));
