@@ -9,7 +9,7 @@
 namespace longshot::config {
 namespace {
 
-// No key takes an infinite number: what it would switch off is written 0.
+// No key accepts an infinite number; 0 switches a limit off.
 std::string finite_or(bool good, double value, const std::string& rule) {
   if (good) return std::isfinite(value) ? "" : "must be finite";
   return rule;
@@ -64,7 +64,7 @@ void bind_model(Settings& s, ModelOptions& m) {
         "model.layers.[0-9].*");
 }
 
-// A model made from nothing.
+// Keys of a newly created model.
 void bind_new_model(Settings& s, ModelOptions& m) {
   s.add("model.alphabet_file", &m.alphabet_file, "new model: its character vocabulary");
   s.add("model.hidden_size", &m.hidden_size, "new model: width", at_least(1));
@@ -281,7 +281,8 @@ void bind_trainer(Settings& s, TrainConfig& c) {
 
 namespace {
 
-// `section`: of the batch sizes. `results`: what of the model goes where.
+// `section` is the section of the batch-size keys. `results` is the help of
+// trainer.default_local_dir, which says where the model is written.
 void bind_steps(Settings& s, SftConfig& c, const std::string& section, const char* results) {
   s.add("data.max_length", &c.max_length, "tokens; longer rows are left out and counted",
         at_least(2));

@@ -17,19 +17,20 @@
 
 namespace longshot::config {
 
-// Where weights come from, and the size of a model made from nothing.
+// Source of the weights, and the size of a newly created model.
 struct ModelOptions {
   std::string path;  // Hugging Face directory or .gguf; empty: a new model (SFT only)
-  // The whole model of the checkpoint to continue from, where `path` is not on this machine.
+  // The whole model in the checkpoint to continue from, used if `path` is not on this machine.
   std::string stand_in;
   const std::string& source() const { return stand_in.empty() ? path : stand_in; }
-  std::string chat_template;  // as tokenizer::ChatTemplate::choose() takes it; empty: the model's
-  Json chat_template_args = Json::array();  // arguments of every rendering, or a text of them
+  std::string chat_template;  // argument of tokenizer::ChatTemplate::choose(); empty: the model's
+  Json chat_template_args = Json::array();  // arguments of every rendering, or their JSON text
   std::string alphabet_file;                // a new model's character vocabulary
-  model::LoraOptions lora;                  // rank 0: all weights learn
+  model::LoraOptions lora;                  // of a new adapter; rank 0: none
   std::vector<std::string> lora_targets = {"all-linear"};
-  std::string lora_adapter_path;    // PEFT directory to go on from; its rank and scale count then
-  std::vector<std::string> freeze;  // patterns of names of weights that do not learn
+  // PEFT directory to continue from; rank and scale are then those of the adapter.
+  std::string lora_adapter_path;
+  std::vector<std::string> freeze;  // name patterns of weights that are not trained
   int hidden_size = 128;
   int num_layers = 4;
   int num_heads = 4;
@@ -38,7 +39,7 @@ struct ModelOptions {
   int max_positions = 1024;
 };
 
-// What every command that runs a model needs to know of the machine.
+// Machine options, shared by all commands that run a model.
 struct MachineOptions {
   std::string device = "cpu";
   int threads = 0;  // 0 = all usable cores
@@ -48,7 +49,7 @@ struct SftConfig {
   ModelOptions model;
   MachineOptions machine;
   std::vector<std::string> train_files, val_files;
-  bool apply_chat_template = true;  // prompts that are texts are the user's message
+  bool apply_chat_template = true;  // treat a prompt given as text as the user's message
   int max_length = 1024;
   train::SftOptions batch;
   train::OptimizerOptions optimizer;
@@ -61,7 +62,7 @@ struct SftConfig {
   std::string output;  // run folder; the model is written to <output>/huggingface or adapter
 };
 
-// Of a reward model: the same choices; what the rows are and what is learned from them differs.
+// Reward-model training uses the same options as SFT; only the rows and the loss differ.
 struct RmConfig : SftConfig {};
 
 struct TrainConfig {
@@ -105,14 +106,14 @@ void bind(Settings& settings, SftConfig& config);
 void bind(Settings& settings, RmConfig& config);
 void bind(Settings& settings, TrainConfig& config);
 
-// Groups that the replay buffer holds at most, unfinished and complete ones together.
+// The largest number of groups in the replay buffer, unfinished and complete ones together.
 int replay_capacity(const TrainConfig& config);
-// Whether the rollout's log-probabilities are the trainer's up to rounding: all numbers are f32 and
-// no filter cuts the sampling distribution.
+// True if the rollout's log-probabilities equal the trainer's up to rounding: all numbers are f32
+// and no filter cuts the sampling distribution.
 bool rollout_is_exact(const TrainConfig& config);
 
-// What the table cannot see: required keys, combinations. Errors name the keys. Keys without an
-// effect (unused_keys.h) are warned about.
+// Checks what the table cannot: required keys and combinations. Errors name the keys. Logs a
+// warning for keys without an effect (unused_keys.h).
 Status validate(const SftConfig& config);
 Status validate(const TrainConfig& config);
 

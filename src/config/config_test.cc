@@ -45,7 +45,7 @@ TEST(TrainConfig, ValidationNamesTheMissingKey) {
   EXPECT_NE(validate(c).message().find("mini_batches"), std::string::npos);
 }
 
-// Lets the kernels see a processor with AVX2 at most.
+// Makes the kernels see a processor with at most AVX2.
 struct OlderProcessor {
   OlderProcessor() { choose(HWY_AVX2); }
   ~OlderProcessor() { choose(0); }
@@ -81,7 +81,7 @@ TEST(TrainConfig, CurriculumTablesMustMatch) {
   EXPECT_TRUE(validate(c).ok());
 }
 
-// first: what users of verl and TRL write; second: what the message must name.
+// first: a key of verl or TRL; second: the text that the message must contain.
 TEST(TrainConfig, KeysOfOtherToolsAreExplained) {
   const std::pair<const char*, const char*> rows[] = {
       {"optim.learning_rate", "'optim.lr'"},
@@ -128,7 +128,7 @@ TEST(TrainConfig, KeysOfOtherToolsAreExplained) {
             std::string::npos);
 }
 
-// Each line is a configuration that would fail, or learn nothing, once the run has begun.
+// Each line is a configuration that would fail, or train nothing, once the run has begun.
 TEST(TrainConfig, WhatWouldFailLaterIsFoundBefore) {
   const std::pair<std::vector<const char*>, const char*> rows[] = {
       {{"algorithm.baseline=logz", "algorithm.normalize=std"}, "algorithm.normalize"},

@@ -9,7 +9,7 @@ namespace {
 
 struct Foreign {
   const char* name;    // the last parts of the key: "optim.lr_warmup_steps" or "learning_rate"
-  const char* key;     // here; null: none
+  const char* key;     // the key here; null: none
   const char* remark;  // what differs; null: nothing
 };
 

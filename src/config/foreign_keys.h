@@ -1,5 +1,5 @@
 #pragma once
-// Names that verl's and TRL's configurations give to what has another name, or no key, here.
+// Configuration keys of verl and TRL that have another name, or no counterpart, here.
 
 #include "base/settings/settings.h"
 

@@ -18,13 +18,13 @@ bool reads_reference(const TrainConfig& c) {
   return is(c, "kimi") || is(c, "grpo");
 }
 
-// Whether a group may be trained on by a later iteration than the one that generated all of it.
+// True if a group may be trained on in a later iteration than one that generated some of it.
 bool groups_outlive_an_iteration(const TrainConfig& c) {
   return c.engine.token_budget > 0 || replay_capacity(c) > c.train_batch_size;
 }
 
-// At the first optimizer step of an iteration the present log-probabilities are those of its start,
-// and so are the reference's.
+// True if the only optimizer step of an iteration sees the log-probabilities of the iteration's
+// start, and the reference log-probabilities are the same.
 bool policy_is_its_reference(const TrainConfig& c) {
   const bool recorded_elsewhere = c.algorithm.reference == "recorded" &&
                                   (!rollout_is_exact(c) || groups_outlive_an_iteration(c));

@@ -1,5 +1,5 @@
 #pragma once
-// Keys that the user has set although nothing reads them in this configuration. Torch-free.
+// Finds keys that were set although nothing reads them in this configuration. Torch-free.
 
 #include <string>
 #include <vector>
@@ -13,7 +13,7 @@ struct UnusedKey {
   std::string reason;  // "only algorithm.name=grpo reads it"
 };
 
-// Looks at the keys whose values are not the default.
+// Considers only keys whose value is not the default.
 std::vector<UnusedKey> unused_keys(const TrainConfig& config);
 std::vector<UnusedKey> unused_keys(const SftConfig& config);
 

@@ -1,4 +1,4 @@
-// What the table of keys cannot see: required keys and combinations.
+// Checks what the table of keys cannot: required keys and combinations.
 #include <fmt/format.h>
 
 #include "base/log.h"
@@ -13,7 +13,8 @@
 namespace longshot::config {
 namespace {
 
-// A group of one sample has nothing to be compared with; only these look beyond the group.
+// A group of one sample has no other sample to compare with. reinforce compares with the whole
+// batch, and rest only needs a reward > 0.
 bool learns_from_single_samples(const std::string& algorithm) {
   return algorithm == "reinforce" || algorithm == "rest";
 }

@@ -1,5 +1,5 @@
 #pragma once
-// Text and chats to token ids, where a character without a token is an error and not a silent
+// Encodes texts and chats as token ids. A character without a token is an error and not a silent
 // <unk>.
 
 #include <string>
@@ -14,14 +14,15 @@ namespace longshot::datasets {
 
 using data::TokenId;
 
-// No BOS. `where` begins the error message.
+// Adds no BOS. `where` begins the error message.
 Result<std::vector<TokenId>> encode_text(const tokenizer::Tokenizer& tokenizer,
                                          std::string_view text, const std::string& where);
-// With the leading BOS where the tokenizer has one and the text does not bring its own.
+// Adds the leading BOS if the tokenizer has one and the text does not begin with it.
 Result<std::vector<TokenId>> encode_raw_prompt(const tokenizer::Tokenizer& tokenizer,
                                                std::string_view text, const std::string& where);
-// Whether prompts that are texts become the user's message: the model has a chat template, and the
-// user has not turned it off. Says so once for each data set, with the counts; no text, no word.
+// True if prompts that are texts become the user's message, that is, if the model has a chat
+// template and `apply_chat_template` is set. If there is such a prompt, logs a warning with the
+// counts.
 bool wraps_texts(const tokenizer::ChatTemplate& chat_template, bool apply_chat_template,
                  size_t texts, size_t prompts);
 Result<std::vector<TokenId>> encode_chat(const tokenizer::Tokenizer& tokenizer,

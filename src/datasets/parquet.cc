@@ -59,8 +59,7 @@ Result<Json> dictionary_at(const arrow::Array& array, int64_t i) {
   return value_at(*coded.dictionary(), coded.GetValueIndex(i));
 }
 
-// Dates, times and decimals have no JSON form; their text is what people write
-// by hand.
+// Dates, times and decimals have no JSON form and become the text that people would write.
 Result<Json> scalar_text_at(const arrow::Array& array, int64_t i) {
   const auto scalar = array.GetScalar(i);
   if (!scalar.ok()) return corrupt(scalar.status().message());
@@ -137,7 +136,7 @@ Result<std::shared_ptr<arrow::Table>> read_table(const std::string& path, std::s
   return *table;
 }
 
-constexpr int64_t kRowsTogether = 4096;  // as JSON at a time
+constexpr int64_t kRowsTogether = 4096;  // converted to JSON at a time
 
 bool is_pandas_index(const std::string& name) {
   return name.starts_with("__index_level_");

@@ -1,5 +1,5 @@
 #pragma once
-// Parquet files as JSON rows. Arrow's headers stay behind this border.
+// Reads parquet files as JSON rows. Only parquet.cc includes Arrow's headers.
 
 #include <string>
 #include <string_view>
@@ -11,10 +11,10 @@
 namespace longshot::datasets {
 
 // Structs and string-keyed maps become objects, lists arrays, decimals, dates and times strings. A
-// null member of a struct is left out: the file's one type has every member of every row, so null
-// means "this row has none". The index column that pandas adds is left out too. Rows count from 1:
-// "train.parquet, row 12". `path` names the file in errors, `bytes` is its content. Rows are handed
-// to `use` one by one; its error ends the reading.
+// null member of a struct is left out: the file has one type with the members of all rows, so null
+// means that this row has none. The index column that pandas adds is left out too. Rows are
+// numbered from 1: "train.parquet, row 12". `path` names the file in errors, `bytes` is its
+// content. Rows are passed to `use` one by one; its error ends the reading.
 Status read_parquet(const std::string& path, std::string_view bytes,
                     const std::function<Status(Row&& row)>& use);
 

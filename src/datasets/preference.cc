@@ -14,7 +14,7 @@ namespace {
 
 using data::Message;
 
-// A text, which is the user's turn, or a chat that ends with it.
+// Parses a text, which is the user's turn, or a chat that ends with it.
 Result<std::vector<Message>> parse_question(const Json& value, const std::string& where) {
   if (value.is_string()) return std::vector<Message>{{"user", value.get<std::string>()}};
   LS_ASSIGN_OR_RETURN(auto messages, parse_messages(value, where));

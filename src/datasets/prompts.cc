@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::array<const char*, 3> kAnswerColumns = {"ground_truth", "answer", "solution"};
 
-// The member, or null; nullptr too where it is null.
+// The member; nullptr if it is missing or null.
 const Json* member(const Json& object, const std::string& key) {
   if (!object.is_object()) return nullptr;
   const auto it = object.find(key);
@@ -102,7 +102,7 @@ Result<double> find_difficulty(const Row& row, const ColumnMapping& mapping) {
   return value == nullptr ? 0.0 : number_of(*value).value_or(0.0);
 }
 
-// extra_info's members, and every column that has no other place.
+// The members of extra_info, and every column that has no other place.
 Result<Json> collect_extra(const Row& row, const ColumnMapping& mapping,
                            const std::string& answer_column) {
   Json extra = Json::object();
@@ -119,8 +119,8 @@ Result<Json> collect_extra(const Row& row, const ColumnMapping& mapping,
   return extra;
 }
 
-// Given by the row (`id`, else extra_info.index with its split), else a hash of
-// the content.
+// The id that the row gives (`id`, else extra_info.index with its split), else a hash of the
+// content.
 Result<std::string> make_id(const Row& row, const data::Prompt& prompt) {
   const std::string source = prompt.data_source.empty() ? "" : prompt.data_source + "/";
   if (const Json* id = member(row.json, "id")) {
@@ -144,9 +144,9 @@ Result<std::string> make_id(const Row& row, const data::Prompt& prompt) {
   return fmt::format("{}{:016x}", source, hash);
 }
 
-// Makes ids unique: the second row of an id is ID#2, the third ID#3. An id depends on the rows
-// before it alone, so it stays when rows are added behind: what is remembered under it (success
-// rates, the replay buffer) and the random numbers of its samples stay with it.
+// Makes ids unique: the second row of an id is ID#2, the third ID#3. An id depends only on the rows
+// before it, so it stays when rows are appended. The data stored under it (success rates, the
+// replay buffer) and the random numbers of its samples then stay with it.
 class Names {
  public:
   std::string name(const std::string& id, const std::string& where) {

@@ -1,5 +1,5 @@
 #pragma once
-// Rows of data sets become prompts.
+// Converts rows of data sets to prompts.
 
 #include <string>
 #include <vector>
@@ -9,19 +9,19 @@
 
 namespace longshot::datasets {
 
-// Which columns of a row mean what. Defaults are verl's and TRL's names.
+// The meaning of a row's columns. Defaults are verl's and TRL's names.
 struct ColumnMapping {
   std::string prompt = "prompt";
-  std::string
-      ground_truth;  // empty: reward_model.ground_truth, else ground_truth, answer, solution
+  // empty: reward_model.ground_truth, else ground_truth, answer, solution
+  std::string ground_truth;
   std::string data_source = "data_source";
-  std::string difficulty;     // empty: extra_info.difficulty, else difficulty, else 0
-  bool apply_chat_template = true;  // texts too, as the user's message
-  std::string system_prompt;  // text put before every chat as a system message; empty = none
+  std::string difficulty;           // empty: extra_info.difficulty, else difficulty, else 0
+  bool apply_chat_template = true;  // plain texts too, which become the user's message
+  std::string system_prompt;        // system message put before every chat; empty = none
 };
 
-// Rows to prompts. A bad row is an error naming file and line. Rows with the id or the content of an
-// earlier one are numbered (docs/formats.md), with one warning.
+// Converts rows to prompts. A bad row is an error that names file and line. Rows with the id or the
+// content of an earlier row get numbered ids (docs/formats.md), with one warning.
 Result<std::vector<data::Prompt>> read_prompts(const std::vector<std::string>& files,
                                                const ColumnMapping& mapping);
 

@@ -18,8 +18,8 @@ bool blank(std::string_view line) {
   return line.find_first_not_of(" \t\r") == std::string_view::npos;
 }
 
-// One JSON object a line; blank lines are allowed, anything else is an error
-// with its line number.
+// One JSON object per line; blank lines are allowed, anything else is an error with its line
+// number.
 Status read_jsonl(const std::string& path, std::string_view text, const Use& use) {
   if (text.starts_with(kUtf8Mark)) text.remove_prefix(kUtf8Mark.size());
   int line_number = 0;

@@ -237,8 +237,7 @@ TEST(Schema, IsToldFromColumns) {
   EXPECT_STREQ(form(R"({"prompt":null})"), "none");
 }
 
-// Whatever stands in a file, reading it ends with rows or with an error that
-// names the file.
+// For any content of a file, reading it ends with rows or with an error that names the file.
 TEST_F(Files, RandomDamageIsAnErrorOrARow) {
   const std::string good =
       R"({"data_source":"d","prompt":[{"role":"user","content":"a b"}],"reward_model":{"ground_truth":"1"},"extra_info":{"index":0}})"

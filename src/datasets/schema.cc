@@ -14,7 +14,7 @@ std::string column_list(const Json& row) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-// The column that many data sets have in place of 'prompt'.
+// A hint if the row has a column that many data sets have in place of 'prompt'.
 std::string prompt_hint(const Json& row) {
   for (const char* column : {"question", "problem", "query", "instruction", "input"}) {
     if (!has(row, column)) continue;

@@ -1,5 +1,5 @@
 #pragma once
-// Which of the known row forms a row has, told from its columns alone.
+// Finds out which of the known forms a row has, from its columns only.
 
 #include "base/json.h"
 #include "base/status.h"
@@ -9,8 +9,8 @@
 namespace longshot::datasets {
 
 enum class Schema {
-  verl,               // data_source / reward_model / ground_truth beside a prompt
-  prompt,             // TRL: prompt alone, perhaps with an answer column
+  verl,               // a prompt with data_source, reward_model or extra_info
+  prompt,             // TRL: only a prompt, perhaps with an answer column
   prompt_completion,  // TRL: prompt + completion
   messages,           // TRL: messages
   preference,         // TRL: chosen + rejected, with or without prompt
@@ -18,18 +18,19 @@ enum class Schema {
 };
 const char* schema_name(Schema schema);
 
-// Whether the row has a value in the column that is not null.
+// True if the row has a value other than null in the column.
 bool has(const Json& row, const std::string& column);
 
-// An error names the columns found and the forms that are known.
+// The error for an unknown form names the columns found and the known forms.
 Result<Schema> detect_schema(const Row& row, const std::string& prompt_column = "prompt");
 
-// The right answer of a row as text: reward_model.ground_truth, ground_truth, answer or solution; "" where it has none.
+// The right answer of a row as text: reward_model.ground_truth, ground_truth, answer or solution;
+// "" if it has none.
 Result<std::string> reference_of(const Row& row);
 
-// A chat from a JSON list of {"role", "content", ...}. Content is a string, null or a list of
-// {"type": "text"} parts; what else a message holds (tool calls, a name, reasoning) is kept for the
-// chat template by parse_chat, and dropped by parse_messages.
+// Reads a chat from a JSON list of {"role", "content", ...}. Content is a string, null or a list of
+// {"type": "text"} parts. Other members of a message (tool calls, a name, reasoning) are kept for
+// the chat template by parse_chat, and dropped by parse_messages.
 Result<tokenizer::Chat> parse_chat(const OrderedJson& list, const std::string& where);
 Result<std::vector<data::Message>> parse_messages(const Json& list, const std::string& where);
 
@@ -40,8 +41,9 @@ OrderedJson ordered_column(const Row& row, const std::string& column);
 // of JSON) and the members of chat_template_kwargs, as a JSON object; "" if it has none.
 Result<std::string> template_arguments_of(const Row& row);
 
-// What a template sees besides roles and texts is kept in extra_info.chat_template, as texts of
-// JSON, so that the order of keys stays. restore gives the arguments and completes the chat.
+// keep_template_data stores the input of a template other than roles and texts in
+// extra_info.chat_template, as texts of JSON, which keep the order of keys. restore_template_data
+// returns the arguments and completes the chat.
 void keep_template_data(const tokenizer::Chat& chat, const std::string& arguments,
                         data::Prompt& prompt);
 Result<std::string> restore_template_data(const data::Prompt& prompt, tokenizer::Chat& chat);

@@ -18,7 +18,7 @@ struct Encoder {
   const tokenizer::ChatTemplate& chat_template;
   TokenId eos;
   bool wraps_texts = false;    // a text is the user's message
-  std::string arguments = {};  // the row's own for the template
+  std::string arguments = {};  // the row's own arguments for the template
 };
 
 void append(SupervisedExample& example, const std::vector<TokenId>& ids, bool trained) {
@@ -26,9 +26,9 @@ void append(SupervisedExample& example, const std::vector<TokenId>& ids, bool tr
   example.loss_mask.resize(example.tokens.size(), trained ? 1 : 0);
 }
 
-// Tokens [0, result) of a rendered assistant turn are trained on: up to and
-// including the end-of-turn token, without the white space that templates put
-// behind it. 0 where the template marks no end of turn.
+// Tokens [0, result) of a rendered assistant turn are trained on: up to and including the
+// end-of-turn token, without the white space that templates put after it. 0 if the template does
+// not mark the end of a turn.
 size_t end_of_turn(const std::vector<TokenId>& ids, const tokenizer::Tokenizer& tokenizer) {
   size_t end = ids.size();
   while (end > 0 && !tokenizer.is_special(ids[end - 1])) {
@@ -67,7 +67,8 @@ Result<Turn> locate_turn(const Encoder& encoder, const std::vector<Message>& mes
   return Turn{before.size(), after.size()};
 }
 
-// The template's own {% generation %} marks say what is trained on, from message `first` on.
+// Trains on the tokens that the template's own {% generation %} marks enclose, from message `first`
+// on.
 Result<SupervisedExample> encode_marked(const Encoder& encoder,
                                         const std::vector<Message>& messages, size_t first,
                                         const std::string& where) {
@@ -104,10 +105,9 @@ Result<SupervisedExample> encode_marked(const Encoder& encoder,
   return example;
 }
 
-// Trains on the assistant turns from message `first` on. The text before,
-// within and after each turn is encoded piece by piece: these are the ids a
-// rollout works with (prompt ids, then response ids), even where the tokenizer
-// would merge across the border.
+// Trains on the assistant turns from message `first` on. The text before, within and after each
+// turn is encoded piece by piece. These are the ids that a rollout works with (prompt ids, then
+// response ids), even where the tokenizer would merge across the border.
 Result<SupervisedExample> encode_turns(const Encoder& encoder, const std::vector<Message>& messages,
                                        size_t first, const std::string& where) {
   LS_ASSIGN_OR_RETURN(const std::string full,
@@ -184,8 +184,7 @@ Result<SupervisedExample> encode_completion(const Encoder& encoder, const Ordere
   return encode_turns(encoder, messages, first, where);
 }
 
-// Plain language modelling. Nothing precedes the first token, so it carries no
-// loss.
+// Plain language modelling. Nothing precedes the first token, so it carries no loss.
 Result<SupervisedExample> encode_plain(const Encoder& encoder, const Row& row) {
   LS_ASSIGN_OR_RETURN(const auto text, json_get<std::string>(row.json, "text", row.where));
   SupervisedExample example;

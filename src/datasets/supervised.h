@@ -14,8 +14,10 @@ namespace longshot::datasets {
 
 // One supervised row (SFT): loss on response tokens only.
 // Schemas: TRL messages (every assistant turn is trained on), prompt+completion (strings or message
-// lists), text (plain language modelling: all tokens), verl (prompt messages + extra_info.answer or
-// `response`). A prompt that is a text is the user's message as in tokenize_prompts.
+// lists), text (plain language modelling: all tokens but the first), verl (prompt messages +
+// extra_info.answer or `response`). A prompt that is a text becomes the user's message as in
+// tokenize_prompts. Rows longer than max_length tokens are left out and counted in `dropped`; it is
+// an error if no row is left.
 struct SupervisedExample {
   std::vector<data::TokenId> tokens;
   std::vector<uint8_t> loss_mask;  // [tokens.size()]

@@ -15,8 +15,8 @@ namespace {
 using data::TokenId;
 using testing::HasSubstr;
 
-// Bytes are tokens, special tokens stand from 256 on, and "\n\n" is one token,
-// as in real vocabularies.
+// Bytes are tokens, special tokens have ids from 256 on, and "\n\n" is one token, as in real
+// vocabularies.
 class ByteTokenizer : public tokenizer::Tokenizer {
  public:
   explicit ByteTokenizer(bool bos = false) : bos_(bos) {}
@@ -141,8 +141,8 @@ TEST_F(Supervised, EveryAssistantTurnIsTrainedOnWithItsEndOfTurn) {
   EXPECT_EQ(rows->front().tokens.size() + 1, tokenizer_.encode(*whole, true).size());
 }
 
-// What a rollout sees is the prompt's ids followed by the response's: training
-// must see the same, also where the whole text would be tokenized otherwise.
+// A rollout sees the prompt's ids followed by the response's. Training must see the same, even if
+// the whole text would be tokenized otherwise.
 TEST_F(Supervised, TurnsBeginWhereTheTokenizedPromptEnds) {
   const auto rows =
       read(R"({"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"\nb"}]})");

@@ -29,8 +29,7 @@ std::string first_unknown(std::string_view text, const tokenizer::Tokenizer& tok
   return std::string(text);
 }
 
-// An <unk> in `ids` that the text did not ask for is an error that shows the
-// character.
+// An <unk> in `ids` that does not occur in the text is an error that shows the character.
 Status check_known(const tokenizer::Tokenizer& tokenizer, const std::vector<TokenId>& ids,
                    std::string_view text, const std::string& where) {
   const auto unknown = tokenizer.token_to_id("<unk>");

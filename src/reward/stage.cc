@@ -1,4 +1,4 @@
-// The reward stage: every sample through every reward, in parallel.
+// The reward stage: applies every reward to every sample, in parallel.
 
 #include <algorithm>
 #include <atomic>
@@ -17,7 +17,7 @@
 namespace longshot::reward {
 namespace {
 
-// What calls came to, since the last report.
+// Statistics of a reward's calls since the last report.
 struct CallCounts {
   long errors = 0, timeouts = 0;
   Summary seconds;
@@ -98,7 +98,8 @@ class Stage : public RewardStage {
     const Key key = key_of(sample);
     {
       std::lock_guard lock(mutex_);
-      // The calling thread of the pool's loops rests meanwhile: one more thread, the same judgements at a time.
+      // A loop of `pool_` also uses the calling thread, which submitted tasks do not: one more
+      // thread gives the same number of simultaneous judgements.
       if (background_ == nullptr) background_ = std::make_unique<ThreadPool>(options_.threads + 1);
       pending_max_ = std::max(pending_max_, ++pending_);
     }
@@ -142,15 +143,15 @@ class Stage : public RewardStage {
     return {sample.prompt_id, sample.seed, sample.index};
   }
 
-  // Everything that was begun ahead, when it is done.
+  // Waits for all judgements started ahead and returns their verdicts.
   std::map<Key, data::Verdict> take_ahead() {
     std::unique_lock lock(mutex_);
     settled_.wait(lock, [this] { return pending_ == 0; });
     return std::exchange(ahead_, {});
   }
 
-  // Nothing after an exception such as lack of memory: judge() then does it again, on a thread that
-  // can tell of it.
+  // Returns nullopt after an exception, for example for lack of memory. judge() then repeats the
+  // judgement on a thread that can report the error.
   std::optional<data::Verdict> judge_whatever_happens(const Question& question) noexcept {
     try {
       return judge_timed(question);
@@ -159,7 +160,8 @@ class Stage : public RewardStage {
     }
   }
 
-  // With mutex_ held. A verdict without a place is given up: judge() makes it again.
+  // Requires mutex_. If there is no memory for the verdict it is dropped, and judge() repeats the
+  // judgement.
   void keep_ahead(const Key& key, data::Verdict verdict) noexcept {
     try {
       ahead_[key] = std::move(verdict);
@@ -254,11 +256,12 @@ class Stage : public RewardStage {
   const RewardOptions options_;
   std::vector<Member> members_;
   ThreadPool pool_;
-  std::mutex mutex_;  // of the counts of members, too
+  std::mutex mutex_;  // guards the fields up to settled_ and the counts in members_
   long errors_ = 0, retries_ = 0;
   Summary seconds_;
   std::map<Key, data::Verdict> ahead_;
-  int pending_ = 0, pending_max_ = 0;  // begun ahead and not done
+  // judgements started ahead and not finished; the most at a time
+  int pending_ = 0, pending_max_ = 0;
   std::condition_variable settled_;
   std::unique_ptr<ThreadPool> background_;  // last: its threads use the members above
 };

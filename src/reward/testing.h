@@ -1,5 +1,5 @@
 #pragma once
-// An HTTP service that answers JSON as it is told to, for tests.
+// An HTTP service with scripted JSON replies, for tests.
 
 #include <httplib.h>
 
@@ -17,10 +17,10 @@ namespace longshot::reward {
 struct FakeReply {
   int status = 200;
   std::string body = {};
-  double seconds = 0;  // before it answers
+  double seconds = 0;  // delay before the reply
 };
 
-// Gives its replies to POSTs to `path` one after the other, the last one for ever.
+// Answers POSTs to `path` with its replies in order and repeats the last one.
 class FakeService {
  public:
   FakeService(const std::string& path, std::vector<FakeReply> replies)
@@ -45,7 +45,7 @@ class FakeService {
     std::lock_guard lock(mutex_);
     return requests_;
   }
-  std::string key() {  // of the last request
+  std::string key() {  // the Authorization header of the last request
     std::lock_guard lock(mutex_);
     return key_;
   }

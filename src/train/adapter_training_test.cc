@@ -1,4 +1,4 @@
-// Training of an adapter alone, and with frozen weights.
+// Training of an adapter whose base is frozen.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
-// Training with products in bf16 (trainer.dtype) on longshot's own kernels. On a processor without AVX512_BF16 they are
-// emulated, so that these tests run everywhere.
+// Training with products in bf16 (trainer.dtype) on longshot's own kernels. On a processor without
+// AVX512_BF16 they are emulated, so that these tests run everywhere.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -25,7 +25,7 @@ OptimizerOptions optimizer() {
   return o;
 }
 
-// A rule to be learned from random first tokens.
+// Rows that follow one rule from a random first token; the model is trained on the rule.
 struct Rows {
   std::vector<std::vector<data::TokenId>> tokens;
   std::vector<uint8_t> mask = std::vector<uint8_t>(16, 1);
@@ -79,7 +79,7 @@ TEST(Bf16Training, SupervisedStepsReachTheLossOfF32) {
   }
 }
 
-// Four problems of four samples each; the first two problems have equal scores only.
+// Four problems of four samples each; the scores of the first two problems are all equal.
 std::vector<data::Group> make_groups(Trainer& trainer) {
   CounterRng rng(5);
   std::vector<data::Group> groups(4);
@@ -112,8 +112,9 @@ TEST(Bf16Training, ASampleAloneHasTheLogprobsThatItHasWithASharedPrompt) {
   EXPECT_EQ(metrics->at("actor/flat_samples"), 8);
 }
 
-// A rollout in f32 records other log-probabilities than a trainer that rounds: with its own reference the first update
-// is computed as fast and to the same bits as if they were equal.
+// A rollout in f32 records other log-probabilities than a trainer that rounds. With reference =
+// "trainer" the first update is nevertheless computed as fast and to the same bits as if they were
+// equal.
 TEST(Bf16Training, ATrainerReferenceNeedsNoRecordedLogprobs) {
   AlgorithmOptions options = products("bfloat16");
   options.reference = "trainer";

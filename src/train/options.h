@@ -1,5 +1,6 @@
 #pragma once
-// What a user may set of policy optimization. Torch-free; trainer.h includes it.
+// User-facing options of policy optimization and supervised training. Torch-free; policy_trainer.h
+// includes it.
 
 #include <cstdint>
 #include <string>
@@ -20,12 +21,13 @@ struct OptimizerOptions {
 // How passes are computed. Results are the same up to rounding.
 struct ComputeOptions {
   std::string kernels = "auto";  // "auto": longshot's own on a CPU; "libtorch"
-  // Of the products of the layers, and of the head with own kernels: "float32", "bfloat16". All else is f32.
+  // Number format of the products of the layers and, with longshot's own kernels, of the head:
+  // "float32", "bfloat16". Everything else is f32.
   std::string dtype = "float32";
-  std::string checkpointing =
-      "auto";  // of activations: "none", "selective", "full"; see model/cpu/decoder.h
-  double activation_gib =
-      0;  // "auto" keeps as much as fits here; 0: half of the memory that is free
+  // Of activations: "auto", "none", "selective", "full"; see model/cpu/activations.h.
+  std::string checkpointing = "auto";
+  // Memory for kept activations that checkpointing "auto" may fill; 0: half of the free memory.
+  double activation_gib = 0;
 };
 
 struct AlgorithmOptions {
@@ -35,25 +37,26 @@ struct AlgorithmOptions {
   // Divide advantages by their standard deviation: "none", "std". grpo always divides; rest and
   // kimi with "logz" cannot.
   std::string normalize = "none";
-  // A response counts with the sum of its tokens ("none") or their mean ("mean"). grpo as published
-  // is "mean".
+  // Aggregation over the tokens of a response: their sum ("none") or their mean ("mean"). grpo as
+  // published uses "mean".
   std::string length_normalize = "none";
   double clip_low = 0.2, clip_high = 0.2;  // grpo
   double kl_coef = 0.0;                    // grpo: weight of the k3 penalty
-  // grpo: model directory that the penalty is measured against; loop/ loads it. Empty: the
-  // reference policy.
+  // grpo: directory of the model that the KL penalty is measured against; loop/ loads it. Empty:
+  // the reference policy.
   std::string kl_reference;
   int mini_batches = 4;  // optimizer steps per epoch; groups are never cut
   int epochs = 1;
   bool reset_optimizer = true;  // report: the reference changes each iteration
-  bool train_earlier_segments =
-      false;  // partial rollouts: tokens of older policy versions in the loss
-  // Reference log-probabilities: of the policy that produced each token, as the rollout "recorded"
-  // them; of the "trainer"'s weights before the update; or "auto": those weights' too, but recorded
-  // ones are taken for tokens that these weights produced. loop/ turns "auto" into "trainer" where
-  // the rollout's numbers are not the trainer's.
+  // Partial rollouts: include tokens of older policy versions in the loss.
+  bool train_earlier_segments = false;
+  // Source of the reference log-probabilities. "recorded": the policy that produced each token, as
+  // the rollout recorded it. "trainer": the trainer's weights before the update, by a forward pass.
+  // "auto": the same weights, but tokens that they produced use the recorded value. loop/ replaces
+  // "auto" by "trainer" if the rollout's numbers are not the trainer's up to rounding
+  // (config::rollout_is_exact).
   std::string reference = "auto";
-  int micro_batch_tokens = 0;  // packed tokens per forward/backward; 0: what is fastest
+  int micro_batch_tokens = 0;  // packed tokens per forward/backward; 0: the fastest size
   double temperature = 1.0;    // of the rollout; log-probabilities are compared at it
   ComputeOptions compute;
 };

@@ -17,7 +17,7 @@
 
 namespace longshot::train {
 
-// A path of this process alone; nothing is created.
+// Returns a path that only this process uses; creates nothing.
 inline std::filesystem::path scratch_directory(const std::string& name) {
   return std::filesystem::temp_directory_path() / (name + std::to_string(::getpid()));
 }
@@ -60,8 +60,8 @@ inline data::Verdict score(double value) {
   return v;
 }
 
-// Groups of random responses of 3 to 12 tokens, rewarded if the first token is even;
-// log-probabilities are those of the trainer's present weights.
+// Groups of random responses of 3 to 12 tokens, rewarded if the first token is even.
+// Log-probabilities are those of the trainer's current weights.
 inline std::vector<data::Group> make_groups(Trainer& trainer, int problems, int k, uint64_t seed) {
   CounterRng rng(seed);
   std::vector<data::Group> groups;

@@ -1,5 +1,5 @@
 #pragma once
-// Who writes a generator: a model in this process, or a service.
+// The author of generators: a model in this process, or a service.
 
 #include <string>
 #include <vector>
@@ -9,13 +9,14 @@
 
 namespace longshot::curate {
 
-// Implementations are thread-safe and hold every call to a deadline.
+// Implementations are thread-safe and limit every call by a deadline.
 class Author {
  public:
   virtual ~Author() = default;
 
-  // The answer's text; attempts 0, 1, ... differ if there is a temperature. Errors: cancelled by stop_requested();
-  // invalid_argument if no request at all can succeed (a wrong key, address or model); any other: this one failed.
+  // Returns the text of the answer. Attempts 0, 1, ... differ if there is a temperature. Errors:
+  // cancelled by stop_requested(); invalid_argument if no request can succeed (a wrong key, address
+  // or model); any other error is that of this request only.
   virtual Result<std::string> write(const std::vector<data::Message>& request, int attempt) = 0;
 };
 

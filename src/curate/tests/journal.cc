@@ -23,7 +23,7 @@ std::string text_in(const OrderedJson& json, const char* key) {
   return found != json.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-// A process that dies while it writes leaves a line without an end.
+// Removes an incomplete last line, left by a process that died while it was writing.
 Status cut_unfinished_line(const fs::path& path) {
   size_t whole = 0;
   {
@@ -162,7 +162,8 @@ Status Journal::write_results(const std::vector<Problem>& problems) const {
   for (const Problem& problem : problems) {
     if (const Entry* entry = find(problem)) report["problems"].push_back(entry->record);
   }
-  // What programs and models wrote may be cut inside a character, or be no text at all.
+  // Texts of programs and models may be cut inside a character or not be UTF-8; dump_json()
+  // replaces invalid bytes.
   return write_output(report_path(), dump_json(report, 1) + "\n");
 }
 

@@ -1,6 +1,7 @@
 #pragma once
-// The folder of a run. journal.jsonl grows by a line a problem and is what a run goes on from; tests.jsonl (rows of
-// the problems kept) and report.json are made of it, in the order of the input.
+// The folder of a run. journal.jsonl gets one line per problem, from which a run continues.
+// tests.jsonl (rows of the kept problems) and report.json are made from it, in the order of the
+// input.
 
 #include <filesystem>
 #include <map>
@@ -18,20 +19,23 @@ namespace longshot::curate {
 // Movable only. Not thread-safe.
 class Journal {
  public:
-  // Makes the folder, or goes on with what is there; a last line that was cut off is forgotten. `settings` is everything
-  // that a result depends on: invalid_argument, naming the keys, if records were made with others.
+  // Makes the folder, or continues with the one that exists; a last line that was cut off is
+  // removed. `settings` is everything that a result depends on. If there are records that were made
+  // with other settings, returns invalid_argument that names the keys.
   static Result<Journal> open(const std::filesystem::path& directory, const OrderedJson& settings);
 
-  // Whether the problem, as it is now, has been kept or dropped. One that ended in an error has not.
+  // True if the problem with its current content has been kept or dropped. A problem that ended in
+  // an error is not done.
   bool is_done(const Problem& problem) const;
 
-  // `row` is null for a problem that is not kept. Survives the death of the process.
+  // `row` is null for a problem that is not kept. The line survives the death of the process.
   Status append(const Record& record, const OrderedJson& row);
 
-  // How far the given problems have come. `left` (may be null): those that have no record yet.
+  // The funnel of the given problems. `left`, if not null, receives the number of those without a
+  // record.
   Funnel funnel(const std::vector<Problem>& problems, int* left = nullptr) const;
 
-  // tests.jsonl and report.json, each complete or as it was before.
+  // Writes tests.jsonl and report.json. Each is then complete, or unchanged after an error.
   Status write_results(const std::vector<Problem>& problems) const;
 
   std::filesystem::path tests_path() const { return directory_ / "tests.jsonl"; }
@@ -43,7 +47,7 @@ class Journal {
     std::string content_hash;
     State state = State::error;
     Reason reason = Reason::none;
-    size_t begin = 0, size = 0;  // of its line, newline included
+    size_t begin = 0, size = 0;  // its line, newline included
   };
 
   Journal(std::filesystem::path directory, OrderedJson settings, AppendFile file);
@@ -58,8 +62,8 @@ class Journal {
   std::filesystem::path directory_;
   OrderedJson settings_;
   AppendFile file_;
-  size_t size_ = 0;                       // of the file
-  std::map<std::string, Entry> entries_;  // by id; the last line of a problem counts
+  size_t size_ = 0;                       // size of the file
+  std::map<std::string, Entry> entries_;  // by id; the last line of a problem replaces earlier ones
 };
 
 }  // namespace longshot::curate

@@ -122,7 +122,7 @@ TEST_F(InFolder, ALineThatWasCutOffIsForgotten) {
 TEST_F(InFolder, OtherOptionsNeedAnotherFolder) {
   { ASSERT_TRUE(open(1).ok()); }
   {
-    auto journal = open(2);  // nothing was made with the first ones
+    auto journal = open(2);  // no record was made with the first ones
     ASSERT_TRUE(journal.ok());
     ASSERT_TRUE(
         journal->append(record(fake_problem("a", 1), State::dropped, Reason::no_code), {}).ok());

@@ -43,7 +43,8 @@ Status make_all(const std::vector<Problem>& problems, const RunOptions& options,
     const Problem& problem = *left[static_cast<size_t>(i)];
     const auto record = make_one(problem, options.make, author, programs);
     std::lock_guard lock(mutex);
-    // A full disk may have cut off the journal's last line, and only the last one may be cut off.
+    // A full disk may have cut off the journal's last line, and no line may follow one that is cut
+    // off.
     if (failure.code() == StatusCode::io_error) return;
     const Status status = record.ok() ? save(problem, *record) : record.status();
     if (failure.ok()) failure = status;

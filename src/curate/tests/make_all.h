@@ -1,5 +1,5 @@
 #pragma once
-// All problems of a run, several at once.
+// Makes the test cases of all problems of a run, several at once.
 
 #include <functional>
 #include <string>
@@ -17,9 +17,10 @@ struct RunOptions {
   int concurrency = 0;      // problems at once, at least 1
 };
 
-// Makes what the journal does not have yet; `on_done` sees each record once it is in the journal, one at a time.
-// Problems that are under way when stop_requested() are given up. Errors: cancelled; what make_one() and the journal
-// return, after which no further problem is begun.
+// Makes the test cases of the problems that the journal does not have yet. `on_done` receives each
+// record after it was written to the journal, one at a time. When stop_requested(), problems in
+// progress are given up. Errors: cancelled; those of make_one() and of the journal, after which no
+// further problem is begun.
 Status make_all(const std::vector<Problem>& problems, const RunOptions& options, Author* author,
                 Programs& programs, Journal& journal,
                 const std::function<void(const Record& record)>& on_done);

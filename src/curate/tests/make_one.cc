@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kMostAnswer = 2000;  // bytes kept of an answer without code
 
-// Why the output cannot judge the problem; empty if nothing says so.
+// The reason why outputs cannot judge the problem; empty if there is none.
 std::string special_judge(const Problem& problem) {
   if (problem.special_judge) return *problem.special_judge ? "the row says so" : "";
   const auto words = special_judge_words(problem.statement);
@@ -118,7 +118,7 @@ class Maker {
     return judge_cases(cases, attempt);
   }
 
-  // The different inputs that are not empty, in the order of the cases.
+  // The different non-empty inputs, in the order of the cases.
   Result<std::vector<std::string>> make_cases(Attempt& attempt) {
     std::vector<std::string> cases;
     std::set<std::string> seen;

@@ -1,5 +1,5 @@
 #pragma once
-// One problem, from its statement to test cases or to the reason why there are none.
+// Turns one problem into test cases, or finds the reason why there are none.
 
 #include <string>
 
@@ -15,17 +15,22 @@ namespace longshot::curate {
 
 struct MakeOptions {
   Thresholds thresholds;
-  GeneratorRules rules;  // what the model is told; `cases` is that of the thresholds
-  int attempts = 3;      // generators asked for, until one has enough valid cases
-  uint64_t seed = 0;     // of the cases
+  GeneratorRules rules;  // told to the model; `cases` is replaced by that of the thresholds
+  // Generators requested at most; the first with enough valid cases is the last.
+  int attempts = 3;
+  uint64_t seed = 0;  // the seed of the cases
 };
 
-// Drops a problem that needs a special judge. Asks `author` (unless the problem has a generator) up to `attempts`
-// times, runs each program once a case, runs the first `submissions` submissions in languages that are offered on each
-// case, and decides by `thresholds`. The first generator with enough valid cases decides whether the problem is kept:
-// asking on until the submissions happen to pass would choose the cases by the result. Judging ends early once too few
-// cases are left for enough valid ones. A failure to judge is a record with State::error. Errors: those that end the
-// whole run: cancelled, and invalid_argument of the author. `author` may be null if the problem has a generator.
+// Drops a problem that needs a special judge. Otherwise requests a generator from `author` (unless
+// the problem has one), up to `attempts` times; runs each generator once per case; runs the first
+// `submissions` submissions in languages that are offered on each case; and decides by
+// `thresholds`.
+// The first generator with enough valid cases decides whether the problem is kept: requesting
+// further generators until the submissions happen to pass would choose the cases by the result.
+// Judging ends early if too few cases are left for enough valid ones. A failure to judge is a
+// record with State::error.
+// Errors are those that end the whole run: cancelled, and invalid_argument of the author. `author`
+// may be null if the problem has a generator.
 Result<Record> make_one(const Problem& problem, const MakeOptions& options, Author* author,
                         Programs& programs);
 
@@ -35,7 +40,8 @@ inline constexpr const char* kDefaultInstruction =
     "output. "
     "Give it in one fenced code block that names its language.";
 
-// verl's row for a kept problem: ground truth as reward `code` takes it, statement and `instruction` as the prompt.
+// verl's row for a kept problem: the ground truth in the form that reward `code` accepts, the
+// statement and `instruction` as the prompt.
 OrderedJson make_row(const Problem& problem, const Attempt& attempt,
                      const std::string& instruction);
 

@@ -57,7 +57,7 @@ TEST(MakeOne, SpecialJudgesAreDroppedBeforeAnythingIsAsked) {
   problem.statement = "Print any of them.";
   EXPECT_EQ(make(problem, author, programs).message, "the statement says 'Print any of them'");
   EXPECT_EQ(author.asked, 0);
-  problem.special_judge = false;  // the row knows better than the words
+  problem.special_judge = false;  // the row overrides the statement's words
   EXPECT_EQ(make(problem, author, programs).state, State::kept);
 }
 

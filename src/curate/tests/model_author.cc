@@ -24,7 +24,7 @@ class ModelAuthor : public Author {
     auto ended = std::make_shared<std::promise<rollout::Outcome>>();
     auto outcome = ended->get_future();
     const auto ids = worker_->submit({job(std::move(tokens), attempt, std::move(ended))});
-    // That one request is refused says nothing about others.
+    // A refusal of one request says nothing about other requests.
     if (!ids.ok()) return internal_error(ids.status().message());
     while (outcome.wait_for(std::chrono::milliseconds(50)) != std::future_status::ready) {
       if (stop_requested()) worker_->abort(ids->front(), "stopped");

@@ -1,5 +1,5 @@
 #pragma once
-// A model in this process as author.
+// An author that is a model in this process.
 
 #include <memory>
 #include <string>
@@ -14,7 +14,8 @@ namespace longshot::curate {
 struct ModelAuthorOptions {
   std::string system;  // first message; empty: none
   rollout::SamplingOptions sampling;
-  uint64_t seed = 0;  // the same seed, the same answers, whatever else is being written
+  // The same seed gives the same answers, regardless of other requests at the same time.
+  uint64_t seed = 0;
   double timeout_seconds = 600;
 };
 
@@ -24,7 +25,7 @@ std::unique_ptr<Author> make_model_author(std::unique_ptr<rollout::EngineThread>
                                           const tokenizer::ChatTemplate& chat_template,
                                           const ModelAuthorOptions& options);
 
-// The request as the model sees it, for whoever makes that room.
+// The tokens of the request, from which the caller finds how much room the engine needs.
 Result<std::vector<data::TokenId>> encode_request(const tokenizer::Tokenizer& tokenizer,
                                                   const tokenizer::ChatTemplate& chat_template,
                                                   const std::string& system,

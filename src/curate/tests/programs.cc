@@ -11,7 +11,7 @@
 namespace longshot::curate {
 namespace {
 
-constexpr double kStartSeconds = 60;  // for what is tried once before all else
+constexpr double kStartSeconds = 60;  // for the check before the first problem
 
 std::string last_line(const std::string& text) {
   const size_t last = text.find_last_not_of(" \t\r\n");
@@ -31,7 +31,7 @@ ProgramRun run_of(sandbox::Outcome outcome) {
   if (outcome.verdict != sandbox::Verdict::ok) {
     run.why = describe(outcome);
   } else if (!tokenizer::is_valid_utf8(outcome.out)) {
-    run.why = "OK, but the output is not UTF-8 text";  // which a row could not hold
+    run.why = "OK, but the output is not UTF-8 text";  // a row cannot hold it
   } else {
     run.ok = true;
     run.output = std::move(outcome.out);

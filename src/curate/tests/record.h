@@ -1,5 +1,5 @@
 #pragma once
-// What became of a problem, and how many came how far.
+// The result of a problem, and how many problems reached which stage.
 
 #include <map>
 #include <optional>
@@ -14,19 +14,19 @@ namespace longshot::curate {
 enum class State {
   kept,     // its row is in the output
   dropped,  // for a Reason
-  error,    // could not be judged, through no fault of the problem's: to be done again
+  error,    // could not be judged, for a reason outside the problem: to be done again
 };
 
 // In the order of the stages.
 enum class Reason {
   none,
   special_judge,        // more than one output can be right
-  too_few_submissions,  // in languages that the sandbox has
+  too_few_submissions,  // too few in languages that the sandbox has
   no_code,              // the model's answer holds no Python program
-  generator_fails,      // it ended well in none of its runs
-  too_few_cases,        // different, non-empty ones
-  too_few_valid,        // cases in which submissions agree
-  too_few_passing,      // submissions pass all valid cases
+  generator_fails,      // none of its runs ended well
+  too_few_cases,        // too few different, non-empty ones
+  too_few_valid,        // too few cases in which submissions agree
+  too_few_passing,      // too few submissions pass all valid cases
 };
 const char* state_name(State state);
 const char* reason_name(Reason reason);
@@ -36,20 +36,21 @@ std::optional<Reason> parse_reason(const std::string& name);
 struct SubmissionResult {
   std::string language;
   bool passed = false;
-  std::string message;  // the first valid case that it did not pass, and how
+  std::string message;  // the first valid case that it did not pass, and why
 };
 
-// What one generator came to.
+// The result of one generator.
 struct Attempt {
   Reason reason = Reason::none;  // none: the problem is kept
   std::string message;           // figures and the first failure; for people
-  std::string answer;            // the beginning of the model's, where it holds no program
+  std::string answer;            // the beginning of the model's answer if it holds no program
   std::string generator;
-  int cases = 0;                 // different, non-empty ones
-  std::vector<int> agreements;   // of the cases judged: all, or until too few are left
-  std::vector<int> valid_cases;  // their numbers, from 0, among the cases
+  int cases = 0;  // number of different, non-empty ones
+  // Votes of each case judged; judging ends early if too few cases are left.
+  std::vector<int> agreements;
+  std::vector<int> valid_cases;  // their indices among the cases, from 0
   std::vector<SubmissionResult> submissions;
-  std::vector<std::string> inputs, outputs;  // of the valid cases
+  std::vector<std::string> inputs, outputs;  // those of the valid cases
   int passing = 0;
 };
 
@@ -58,14 +59,14 @@ struct Record {
   State state = State::error;
   Reason reason = Reason::none;
   std::string message;  // on one line, why it is not kept
-  int attempts = 0;     // generators that were asked for or given
+  int attempts = 0;     // generators that were requested or given
   Attempt best;         // the one that came furthest
 };
 
-// Everything but inputs and outputs, in the words of docs/make-tests.md.
+// The record without inputs and outputs, in the terms of docs/make-tests.md.
 OrderedJson to_json(const Record& record);
 
-// How many problems came how far: the report's 1,000, 614, 463, 323.
+// How many problems reached each stage; in the report 1,000, 614, 463 and 323.
 struct Funnel {
   int statements = 0;             // judged or errors
   int without_special_judge = 0;  // of the statements
@@ -78,7 +79,7 @@ struct Funnel {
 };
 
 OrderedJson to_json(const Funnel& funnel);
-// The table that a person reads; `left`: problems that were not begun.
+// A table for people to read. `left`: the number of problems that are not done.
 std::string format_table(const Funnel& funnel, const Thresholds& thresholds, int left);
 
 }  // namespace longshot::curate

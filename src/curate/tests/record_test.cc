@@ -5,8 +5,9 @@
 namespace longshot::curate {
 namespace {
 
-// One problem of each end: by hand 9 statements, 8 without special judge (the error counts: it was judged to need none),
-// 2 generators with enough valid cases (kept, and too few passing), 1 problem.
+// One problem for each result. Counted by hand: 9 statements, 8 without special judge (including
+// the error, which was judged to need none), 2 generators with enough valid cases (kept, and too
+// few passing), 1 problem.
 Funnel one_of_each() {
   Funnel funnel;
   for (const Reason reason : {Reason::special_judge, Reason::too_few_submissions, Reason::no_code,

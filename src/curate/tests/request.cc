@@ -8,7 +8,7 @@
 namespace longshot::curate {
 namespace {
 
-// Facts about CYaRon 0.7.0 (https://github.com/luogu-dev/cyaron), each tried in request_test.cc.
+// Facts about CYaRon 0.7.0 (https://github.com/luogu-dev/cyaron), each checked in request_test.cc.
 constexpr const char* kRequest =
     R"(Write a Python program that makes random inputs for the problem below, with the library CYaRon.
 

@@ -36,7 +36,7 @@ TEST(Request, SaysHowTheProgramIsRun) {
     EXPECT_NE(request[0].content.find(words), std::string::npos) << words;
 }
 
-// What the request shows as an example must be taken from it as the answer would be.
+// The example in the request must be extracted from it as an answer would be.
 TEST(Request, ItsExampleIsAProgram) {
   const auto shown = python_code(generator_request("", {})[0].content.substr(0, 4000));
   ASSERT_TRUE(shown.has_value());

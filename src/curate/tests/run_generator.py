@@ -1,5 +1,5 @@
-# Runs generator.py for one case: `main.py SEED CASE`. CYaRon draws from the module random, which is seeded after all
-# that could draw from it has been loaded.
+# Runs generator.py for one case: `main.py SEED CASE`. CYaRon draws from the module random, which is
+# seeded after every module that could draw from it has been loaded.
 import random
 import runpy
 import sys

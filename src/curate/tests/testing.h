@@ -1,5 +1,5 @@
 #pragma once
-// Programs and authors that do as they are told, for tests.
+// Scripted programs and authors for tests.
 
 #include <functional>
 #include <string>
@@ -9,7 +9,8 @@
 
 namespace longshot::curate {
 
-// Generators and submissions are the functions; by default a generator prints its case and submissions repeat the input.
+// Runs the functions in place of generators and submissions. By default a generator prints its case
+// number and submissions repeat the input.
 class FakePrograms : public Programs {
  public:
   bool offers(const std::string& language) const override { return language != "cobol"; }

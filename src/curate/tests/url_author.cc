@@ -18,7 +18,7 @@ std::map<std::string, std::string> headers_of(const UrlAuthorOptions& options) {
   return {{"Authorization", "Bearer " + options.api_key}};
 }
 
-// Statuses that no other request would change.
+// Returns invalid_argument for statuses that every request would get.
 Status check_reply(const net::HttpReply& reply, const std::string& who) {
   const Status status = net::check_http_status(reply, who);
   if (status.ok() || status.code() == StatusCode::unavailable) return status;

@@ -80,9 +80,9 @@ TEST(UrlAuthor, RefusalsAreToldApart) {
     EXPECT_EQ(service.requests().size(), 1u) << status;
     return answer.status().code();
   };
-  EXPECT_EQ(code(401, "{}"), StatusCode::invalid_argument);  // of all requests
+  EXPECT_EQ(code(401, "{}"), StatusCode::invalid_argument);  // every request would fail
   EXPECT_EQ(code(404, "{}"), StatusCode::invalid_argument);
-  EXPECT_EQ(code(400, "too long"), StatusCode::corrupt);  // of this one
+  EXPECT_EQ(code(400, "too long"), StatusCode::corrupt);  // only this request fails
   for (const char* body :
        {"{}", "[]", "not JSON", R"({"choices": []})", R"({"choices": [{"message": {}}]})",
         R"({"choices": [{"message": {"content": null}}]})"})

@@ -60,7 +60,7 @@ TEST(Agreement, NothingIsNoOutput) {
 // Worked by hand, 5 submissions, 3 must agree:
 //   case   answers   votes  valid   submissions that still pass
 //   0      aaaaa     5      yes     01234
-//   1      aabbc     2      no      01234   (not valid: who answered what does not matter)
+//   1      aabbc     2      no      01234   (not valid: the answers do not matter)
 //   2      aaaab     4      yes     0123
 //   3      a-aab     3      yes     0 23
 //   4      -----     0      no      0 23

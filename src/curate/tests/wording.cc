@@ -8,7 +8,7 @@
 namespace longshot::curate {
 namespace {
 
-// [^.!?\n] is what a sentence is made of, but for a dot within a number.
+// A sentence consists of [^.!?\n] and of dots within numbers.
 #define WITHIN R"((?:[^.!?\n]|\.\d){0,80}?)"
 #define SAY R"(\b(?:print|output|write|display|report|find|give|return|construct|provide|choose)\b)"
 #define ANSWERS R"((?:answers?|solutions?|outputs?|sequences?|permutations?|ways|arrangements?))"
@@ -50,7 +50,7 @@ const std::vector<reward::Regex>& patterns() {
 
 std::optional<std::string> special_judge_words(const std::string& statement) {
   for (const auto& pattern : patterns()) {
-    // A statement on which matching takes too many steps is one that says nothing we know.
+    // If matching takes too many steps, the statement is treated as one without the known words.
     const auto match = pattern.search(statement);
     if (match.ok() && *match)
       return statement.substr((*match)->begin, (*match)->end - (*match)->begin);

@@ -15,8 +15,8 @@ int64_t random_number(int digits, CounterRng& rng) {
 
 }  // namespace
 
-// "345+678=" -> "5+8+0=13;4+7+1=12;3+6+1=10;#1023": a step adds a column and
-// the carry of the one before.
+// "345+678=" -> "5+8+0=13;4+7+1=12;3+6+1=10;#1023": each step adds a column and the carry of the
+// one before.
 Problem make_addition(int digits, CounterRng& rng) {
   const int64_t a = random_number(digits, rng), b = random_number(digits, rng);
   Problem problem;

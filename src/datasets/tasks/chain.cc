@@ -4,8 +4,8 @@
 
 namespace longshot::datasets {
 
-// "7+5-3+9=" -> "7+5=12;12-3=9;9+9=18;#18": a step for each operation. Running
-// totals are never negative.
+// "7+5-3+9=" -> "7+5=12;12-3=9;9+9=18;#18": one step for each operation. Running totals are never
+// negative.
 Problem make_chain(int operations, CounterRng& rng) {
   int64_t total = rng.next_int(1, 9);
   Problem problem;

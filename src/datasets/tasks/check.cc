@@ -32,7 +32,7 @@ Step next_step(int64_t total, CounterRng& rng) {
   }
 }
 
-// One or two beside the result, or another tens digit.
+// Differs from the result by one or two, or in the tens digit.
 int64_t near_miss(int64_t result, CounterRng& rng) {
   constexpr int64_t kDistances[] = {-10, -2, -1, 1, 2, 10};
   while (true) {
@@ -41,7 +41,8 @@ int64_t near_miss(int64_t result, CounterRng& rng) {
   }
 }
 
-// "4:4=;6:6=;" for 64 and 64, "4:3#;6:6=;" for 64 and 63: ones and tens beside one another.
+// "4:4=;6:6=;" for 64 and 64, "4:3#;6:6=;" for 64 and 63: the digits of each place side by side,
+// ones first.
 std::string compare(int64_t result, int64_t claim) {
   std::string out;
   for (const int64_t place : {1, 10}) {
@@ -53,8 +54,9 @@ std::string compare(int64_t result, int64_t claim) {
 
 }  // namespace
 
-// "7*8-9+6=53?" -> "7*8=56;56-9=47;47+6=53;3:3=;5:5=;{"correct": true}": a step for each operation, the result beside the
-// claimed one, then the verdict. Half of the claims are right.
+// "7*8-9+6=53?" -> "7*8=56;56-9=47;47+6=53;3:3=;5:5=;{"correct": true}": one step for each
+// operation, the comparison of the result with the claimed one, then the verdict. Half of the
+// claims are right.
 Problem make_check(int operations, CounterRng& rng) {
   int64_t total = rng.next_int(1, 9);
   std::string expression = std::to_string(total), spaced = expression, chars, text;

@@ -10,16 +10,17 @@
 namespace longshot::datasets {
 namespace {
 
-// How large numbers and results get, by how many numbers there are.
+// Limits of numbers and results, indexed by how many numbers there are.
 struct Size {
   int64_t largest_number, largest_result;
 };
 constexpr Size kSizes[] = {{0, 0}, {0, 0}, {20, 99}, {20, 99}, {30, 99}, {50, 299}, {99, 999}};
 constexpr char kOperators[] = {'+', '-', '*', '/'};
-// Wrong tries before the right step at each state of the solution: 0, 1 or 2.
+// Wrong tries before the right step at each state of the solution: none with probability
+// kNoWrongTry, at most one with probability kOneWrongTry, else two.
 constexpr double kNoWrongTry = 0.4, kOneWrongTry = 0.75;
 
-// A number at hand and the expression that made it.
+// An available number and the expression that made it.
 struct Term {
   int64_t value = 0;
   std::string expression;
@@ -38,12 +39,12 @@ struct Event {
   EventKind kind;
   int64_t a = 0, b = 0, result = 0;
   char op = '+';
-  // What is left after an attempt (empty at a leaf), or where one goes back to.
+  // The numbers left after an attempt (empty at a leaf), or those to which the search goes back.
   std::vector<int64_t> state = {};
 };
 
-// The result in [1, largest], or 0 where the step is not allowed: differences
-// stay positive, quotients whole.
+// The result in [1, largest], or 0 if the step is not allowed: differences stay positive, quotients
+// whole.
 int64_t apply(int64_t a, char op, int64_t b, int64_t largest) {
   int64_t result = 0;
   if (op == '+') result = a + b;
@@ -74,9 +75,8 @@ State after(const State& state, const Step& step) {
   return next;
 }
 
-// A random allowed step. There always is one: the smaller of two numbers can be
-// taken from the larger, or, if they are equal, the quotient is 1 or both are 1
-// and their sum is 2.
+// A random allowed step. There always is one: the smaller of two numbers can be taken from the
+// larger, or, if they are equal, the quotient is 1 or both are 1 and their sum is 2.
 Step random_step(const State& state, int64_t largest, CounterRng& rng) {
   while (true) {
     Step step;
@@ -100,8 +100,8 @@ Event attempt_event(const State& state, const Step& step, const State& next) {
   return event;
 }
 
-// One wrong try from `state`: a dive to a leaf, with a second leaf half of the
-// time, and the way back. Empty where it met the target after all.
+// One wrong try from `state`: a dive to a leaf, with a second leaf half of the time, and the way
+// back. Empty if the dive met the target after all.
 std::vector<Event> wrong_try(const State& state, const Step& first, int64_t target, int64_t largest,
                              CounterRng& rng) {
   std::vector<Event> events;
@@ -213,13 +213,13 @@ State random_numbers(int count, int64_t largest, CounterRng& rng) {
 
 }  // namespace
 
-// "3,7,5>16:" ->
-// "?3+7=10[5,10]?5+10=15no<[3,5,7]?7*3=21[5,21]?21-5=16ok#(7*3)-5".
-//   ?a op b=r  proposes a step and evaluates it; [..] the numbers that are then
-//   left no, ok     the last number is not, or is, the target
+// "3,7,5>16:" -> "?3+7=10[5,10]?5+10=15no<[3,5,7]?7*3=21[5,21]?21-5=16ok#(7*3)-5".
+//   ?a op b=r  proposes a step and evaluates it
+//   [..]       the numbers that are then left
+//   no, ok     the last number is not, or is, the target
 //   <[..]      backtracks to these numbers
-// The steps of the solution are drawn first, so the problem is solvable; then
-// wrong tries, each checked to miss, are put before them.
+// The steps of the solution are drawn first, so the problem is solvable. Then wrong tries, each
+// checked to miss, are put before them.
 Problem make_countdown(int count, CounterRng& rng) {
   LS_CHECK(count >= 2 && count < static_cast<int>(std::size(kSizes)),
            "no size for this many numbers");

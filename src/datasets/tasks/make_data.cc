@@ -13,8 +13,9 @@ namespace longshot::datasets {
 namespace {
 
 constexpr double kLeastValShare = 0.05, kMostValShare = 0.5;
-constexpr double kDrawsUntilExhausted =
-    2000;  // in a row without a new problem, of those the split may have
+// A level has no further problems for a split after this many draws in a row, of problems that the
+// split may have, without a new one.
+constexpr double kDrawsUntilExhausted = 2000;
 
 struct Levels {
   int low, high;
@@ -37,8 +38,8 @@ Result<Levels> choose_levels(const MakeOptions& options, const Task& task) {
   return Levels{options.low_level, options.high_level};
 }
 
-// The share of all problems that is kept for validation, so that easy levels
-// with few problems serve both.
+// The share of all problems that is kept for validation, so that easy levels with few problems
+// serve both.
 double val_share(const MakeOptions& options) {
   if (options.val == 0) return 0;
   const double others = std::max({options.train, options.sft, 1});
@@ -49,8 +50,8 @@ bool is_for_val(const std::string& key, double share) {
   return static_cast<double>(hash64(key) >> 11) * 0x1.0p-53 < share;
 }
 
-// `count` different problems, the levels in turn; a level without new problems
-// leaves its turn to the others.
+// Makes `count` different problems, taking the levels in turn. A level without new problems leaves
+// its turn to the others.
 Result<std::vector<Found>> generate(const MakeOptions& options, const Task& task, Levels levels,
                                     const char* split, int count) {
   const bool val = std::string_view(split) == "val";

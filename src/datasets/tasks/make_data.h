@@ -1,5 +1,5 @@
 #pragma once
-// Writes the files of a native task: what `longshot data make` does.
+// Writes the files of a native task for `longshot data make`.
 
 #include <cstdint>
 #include <string>
@@ -18,11 +18,12 @@ struct MakeOptions {
   std::string style = "char";   // "char" or "text"
 };
 
-// train.jsonl, val.jsonl, sft.jsonl (prompt + completion) and, for style "char", alphabet.txt. A task that judges answers
-// also gives rm.jsonl and rm_val.jsonl: the claims of sft.jsonl and val.jsonl as rows for a reward model. No
-// problem occurs twice in a file, and none of val.jsonl in another: a hash of its content says
-// which problems are for validation. Too few different problems at these levels is an error that
-// says how many there are.
+// Writes train.jsonl, val.jsonl, sft.jsonl (prompt + completion) and, for style "char",
+// alphabet.txt. A task that judges answers also gives rm.jsonl and rm_val.jsonl: the claims of
+// sft.jsonl and val.jsonl as rows for a reward model. No problem occurs twice in a file, and none
+// of val.jsonl occurs in another file: a hash of its content decides whether a problem is for
+// validation. If there are too few different problems at these levels, the error says how many
+// there are.
 Status make_data(const MakeOptions& options);
 
 }  // namespace longshot::datasets

@@ -45,8 +45,8 @@ class MakeData : public testing::Test {
   std::string directory_;
 };
 
-// The numbers of a prompt, whose order does not make a new problem in addition
-// and countdown.
+// The content of a prompt: in addition and countdown another order of the numbers does not make a
+// new problem.
 std::string content_of(const std::string& task, std::string prompt) {
   if (task == "chain" || task == "programs") return prompt;
   if (task == "check") return prompt.substr(0, prompt.find('='));

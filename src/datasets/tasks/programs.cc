@@ -17,12 +17,12 @@ int64_t modulo2(int64_t x) {
   return ((x % 2) + 2) % 2;
 }
 
-// What is done to the list. `{}` in a text stands for the step's number, if it has one.
+// An operation on the list. `{}` in a text stands for the number of the step, if it has one.
 struct Step {
   const char* word;
   const char* code;  // a line of Python
   const char* english;
-  int64_t least, most;  // of the number; both 0: none
+  int64_t least, most;  // range of the number; both 0: none
   void (*apply)(List& a, int64_t k);
 };
 
@@ -72,7 +72,7 @@ constexpr Step kSteps[] = {
      }},
 };
 
-// What is printed in the end.
+// The output of a program.
 struct Ending {
   const char* word;
   const char* code;
@@ -123,7 +123,7 @@ List draw_list(int64_t shortest, int64_t low, int64_t high, CounterRng& rng) {
   return list;
 }
 
-// Most numbers differ in all of them but the last.
+// In all inputs but the last, most numbers are different.
 std::vector<List> draw_inputs(CounterRng& rng) {
   constexpr int kWide = 5;
   std::vector<List> inputs;
@@ -138,7 +138,8 @@ std::string fill(const char* text, int64_t number) {
 
 }  // namespace
 
-// "even,*3,sum:" -> a fenced program that reads numbers, keeps the even ones, triples them and prints their sum.
+// "even,*3,sum:" -> a fenced program that reads numbers, keeps the even ones, triples them and
+// prints their sum.
 Problem make_program(int steps, CounterRng& rng) {
   const Plan plan = draw_plan(steps, rng);
   std::string program = "a=[int(x) for x in input().split()]\n", english;

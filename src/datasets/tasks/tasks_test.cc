@@ -21,8 +21,8 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return parts;
 }
 
-// Values an expression by recursive descent, and collects the numbers it uses.
-// Integers only: a quotient that is not whole fails the test.
+// Evaluates an expression by recursive descent, and collects the numbers it uses. Integers only: a
+// quotient that is not whole fails the test.
 class Evaluator {
  public:
   explicit Evaluator(const std::string& text) : text_(text) {}
@@ -144,7 +144,7 @@ TEST(Chain, RunningTotalsFollowTheProblem) {
   }
 }
 
-// The steps of a pocket calculator, one after the other.
+// Evaluates from left to right, as a pocket calculator does.
 int64_t by_hand(const std::string& expression) {
   int64_t total = 0;
   char sign = '+';
@@ -205,7 +205,7 @@ class TraceWalker {
     visited_.insert(state_);
   }
 
-  // Whether every claim holds and the trace ends with "ok".
+  // True if every claim holds and the trace ends with "ok".
   bool walk() {
     bool solved = false;
     while (at_ < trace_.size()) {
@@ -344,7 +344,7 @@ TEST(Countdown, TextTracesClaimOnlyWhatIsTrue) {
   }
 }
 
-// Runs each [program, inputs] of its standard input, a JSON list, and prints the outputs.
+// Runs each [program, inputs] of the JSON list on its standard input, and prints the outputs.
 const char* const kRunPrograms = R"(
 import io, json, sys
 def run(program, text):

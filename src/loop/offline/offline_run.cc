@@ -29,8 +29,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Which rows each optimizer step sees: epoch after epoch in a fresh order, cut where the token
-// budget is full. A function of (seed, lengths) alone, so a resumed run walks to its step again.
+// Chooses the rows of each optimizer step: epoch after epoch in a new order, cut where the token
+// budget is full. The order depends only on (seed, lengths, budget), so a resumed run replays it up
+// to its step.
 class BatchOrder {
  public:
   BatchOrder(const std::vector<int64_t>& lengths, int64_t batch_tokens, uint64_t seed)
@@ -76,13 +77,13 @@ int64_t steps_of_epochs(const std::vector<int64_t>& lengths, int64_t batch_token
   return std::max<int64_t>(1, steps);
 }
 
-// " accuracy 0.9821" if the figure is there.
+// Returns " accuracy 0.9821" if the metric is present, else "".
 std::string accuracy_text(const Metrics& metrics, const char* name) {
   const auto found = metrics.find(name);
   return found == metrics.end() ? "" : fmt::format(" accuracy {:.4f}", found->second);
 }
 
-// One run. The members mirror its life: load, step, save.
+// One run: load, steps, save.
 class StepRun {
  public:
   StepRun(Learner& learner, const config::SftConfig& config, std::string config_text,
@@ -114,7 +115,7 @@ class StepRun {
  private:
   fs::path finished_file() const { return fs::path(config_.output) / kFinishedFile; }
 
-  // Whether this very run has ended before; its result is then taken over.
+  // True if the same run has finished before; result_ is then its result.
   Result<bool> find_finished() {
     std::error_code error;
     if (!fs::exists(finished_file(), error)) return false;
@@ -144,7 +145,7 @@ class StepRun {
     return true;
   }
 
-  // A line for each key or input that is not what the finished run had; "" if all are.
+  // Returns a line for each key or input that differs from the finished run's; "" if none does.
   Result<std::string> differences(const std::string& config, const Json& inputs_before) const {
     LS_ASSIGN_OR_RETURN(const auto changes, config_changes(config, config_text_));
     std::string differs;
@@ -168,7 +169,7 @@ class StepRun {
     return inputs;
   }
 
-  // Reads only.
+  // Loads everything and writes nothing.
   Status load() {
     model::configure_compute(config_.machine.threads);
     LS_ASSIGN_OR_RETURN(from_, find_starting_point(checkpoints_, "auto", config_text_));
@@ -223,7 +224,7 @@ class StepRun {
     return ok_status();
   }
 
-  // The finished steps are saved, unless an update is half done.
+  // Saves the finished steps, unless an update is half done.
   Status end_early(const Status& reason) {
     progress_.clear();
     Status end = reason;
@@ -284,7 +285,8 @@ class StepRun {
     return ok_status();
   }
 
-  // A model of that name is one of a run that crashed here: no finished one is run again.
+  // An existing model of that name is left over from a run that crashed here, because a finished
+  // run is never repeated. It is replaced.
   Status write_final_model() {
     const std::string temporary = config_.output + "/final.tmp";
     LS_RETURN_IF_ERROR(remove_tree(temporary));
@@ -304,7 +306,7 @@ class StepRun {
     return write_file_atomic(finished_file(), dump_json(finished));
   }
 
-  // Failing costs room on the disk and nothing else.
+  // A failure only costs disk space.
   void remove_checkpoints() {
     Status removed = checkpoints_.forget_latest();
     for (int64_t step : checkpoints_.iterations())
@@ -323,9 +325,9 @@ class StepRun {
   ProgressLine progress_;
   Stopwatch watch_;
   SaveRetry save_retry_;
-  Metrics unfinished_;  // of the last step if they are not in the log yet; empty otherwise
+  Metrics unfinished_;  // of the last step if not yet logged; empty otherwise
   int64_t first_step_ = 0, step_ = 0, saved_step_ = 0, steps_ = 0;
-  int64_t updates_ = 0;  // of the weights after step_
+  int64_t updates_ = 0;  // learner_.updates() after step_
   StepResult result_;
 };
 

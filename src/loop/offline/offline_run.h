@@ -1,6 +1,7 @@
 #pragma once
-// A run of optimizer steps over rows that are all there from the beginning, as supervised fine-tuning and reward models
-// have it: order of the rows, resume, log, held-out figures, checkpoints, the final model.
+// Offline training (supervised fine-tuning and reward models): optimizer steps over a fixed set of
+// rows. Covers the order of the rows, resuming, the log, held-out metrics, checkpoints and the
+// final model.
 
 #include <cstdint>
 #include <string>
@@ -12,30 +13,34 @@
 
 namespace longshot::loop {
 
-// What is learned: a model, its rows and a step on some of them. Called on one thread, in the order of this list.
+// The part of an offline run that depends on the task: a model, its rows, and a step on some of
+// them. Called on one thread; load(), start() and load_state() come first, in this order.
 class Learner {
  public:
   virtual ~Learner() = default;
 
-  // Model and rows. `checkpoint`: directory to take the model from; empty: the configuration's.
+  // Loads model and rows. `checkpoint`: directory to load the model from; empty: the
+  // configuration's model.
   virtual Status load(const std::string& checkpoint) = 0;
   virtual std::vector<int64_t> lengths() const = 0;  // tokens of each training row
   virtual void start(int64_t total_steps) = 0;
   virtual Status load_state(const std::string& directory) = 0;  // of the optimizer
-  // Among its metrics are train/loss, train/lr and train/tokens; train/accuracy is shown if it is there.
+  // Takes one step on rows (indices of training rows). Metrics include train/loss, train/lr and
+  // train/tokens; train/accuracy is shown if it is present.
   virtual Result<Metrics> step(const std::vector<size_t>& rows) = 0;
-  // Counts changes of the weights.
+  // The number of optimizer steps, which tells whether the weights may have changed.
   virtual int64_t updates() const = 0;
   virtual Metrics validate() = 0;  // val/loss and perhaps val/accuracy; empty without held-out rows
   virtual Status save_state(const std::string& directory) const = 0;
-  // Puts the model below `directory` and returns where.
+  // Writes the model below `directory` and returns its path.
   virtual Result<std::string> write_model(const std::string& directory, int64_t step) = 0;
 };
 
-// After the rows of `files` are read: a warning if some were longer than `length` tokens, an error if none is left.
+// Checks the rows read from `files`: warns if `dropped` rows were longer than `length` tokens, and
+// returns an error if no row is left.
 Status check_rows(const std::vector<std::string>& files, size_t rows, int dropped, int length);
 
-// Loads model and rows and makes the trainer, as a run does before its first step.
+// Loads model and rows and creates the trainer, as a run does before its first step.
 Status check_learner(Learner& learner, const config::SftConfig& config);
 
 struct StepResult {
@@ -47,11 +52,12 @@ struct StepResult {
 };
 
 // Writes metrics.jsonl and, at the end, the model to <output>/huggingface (with an adapter: the
-// adapter to <output>/adapter). On Ctrl-C (status cancelled) or an error the finished steps go to
-// <output>/global_step_N; an unfinished run resumes from there by itself, by the rules of
-// loop/run_folder/resume.h, and its weights are those of the run that was never interrupted, bit for bit. A
-// finished run is not begun again: the same configuration gives its result, any other is an error.
-// `command`: sft or rm; a folder is for one of them.
+// adapter to <output>/adapter). On Ctrl-C (status cancelled) or an error the finished steps are
+// saved in <output>/global_step_N, unless an update was half done. An unfinished run resumes from
+// its newest checkpoint automatically, by the rules of loop/run_folder/resume.h; its weights are
+// bit for bit those of an uninterrupted run. A finished run is not repeated: the same configuration
+// returns its result, any other is an error. `command` is sft or rm; a folder belongs to one of
+// them.
 Result<StepResult> run_steps(Learner& learner, const config::SftConfig& config,
                              const std::string& config_text, const std::string& command);
 

@@ -40,7 +40,7 @@ class RmLearner : public Learner {
     return lengths;
   }
 
-  // Of the training rows; the others carry a label.
+  // The number of training rows that are pairs; the others carry a label.
   int64_t pairs() const {
     return std::ranges::count_if(train_, [](const auto& e) { return !e.rejected.empty(); });
   }

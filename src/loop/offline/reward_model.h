@@ -1,6 +1,6 @@
 #pragma once
-// Training of a classic reward model: a score for a whole response, learned from labels or from pairs (report 2.3.5,
-// "reward modelling for math"; the losses are in train/loss/preference_loss.h).
+// Training of a classic reward model: a score for a whole response, trained on labels or pairs
+// (report 2.3.5, "reward modelling for math"; the losses are in train/loss/preference_loss.h).
 
 #include <string>
 
@@ -10,11 +10,11 @@
 
 namespace longshot::loop {
 
-// See run_steps() for what it writes and how it resumes. The model is a reward model that goes on learning, a language
-// model whose head a score takes the place of, or a new one.
+// See run_steps() for what it writes and how it resumes. Starts from a reward model, from a
+// language model (whose head is replaced by a score), or from a new model.
 Result<StepResult> run_rm(const config::RmConfig& config, const std::string& config_text);
 
-// For --dry-run: reads model and data as the real run would, and prints what it found to stderr.
+// For --dry-run: loads model and data as the real run would, and logs their sizes to stderr.
 Status check_inputs(const config::RmConfig& config);
 
 }  // namespace longshot::loop

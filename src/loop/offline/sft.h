@@ -1,7 +1,7 @@
 #pragma once
 // Supervised fine-tuning: packed rows, loss on response tokens; plain text rows train a language
-// model. Also makes new tiny models. Used for vanilla SFT and for the long-CoT warm-up
-// (report 2.2).
+// model. Also creates new tiny models. Used for vanilla SFT and for the long-CoT warm-up (report
+// 2.2).
 
 #include <string>
 
@@ -14,7 +14,7 @@ namespace longshot::loop {
 // See run_steps() for what it writes and how it resumes.
 Result<StepResult> run_sft(const config::SftConfig& config, const std::string& config_text);
 
-// For --dry-run: reads model and data as the real run would, and prints what it found to stderr.
+// For --dry-run: loads model and data as the real run would, and logs their sizes to stderr.
 Status check_inputs(const config::SftConfig& config);
 
 }  // namespace longshot::loop

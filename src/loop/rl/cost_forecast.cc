@@ -19,7 +19,7 @@ namespace {
 
 constexpr int kFewTokens = 2, kMoreTokens = 16;  // of the two trial rollouts
 constexpr double kTrialTokens = 4096;            // of the trial update
-constexpr double kWholeSeconds = 4;              // what takes less is tried whole
+constexpr double kWholeSeconds = 4;              // a rollout or update below this is tried in full
 // Attention over a growing context runs at about half the rate of a large product.
 constexpr double kAttentionShare = 0.5;
 
@@ -41,7 +41,7 @@ class Trial {
 
   Status run(const Size& size);
 
-  // Of an iteration.
+  // Predictions for one iteration.
   double rollout_seconds(const Size& size) const;
   double update_seconds(const Size& size) const;
   double publish_seconds() const { return publish_seconds_; }
@@ -66,15 +66,15 @@ class Trial {
   Parts& parts_;
   Metrics metrics_;
   double publish_seconds_ = 0;
-  double peak_flops_ = 0;  // of f32, in which a rollout attends
+  double peak_flops_ = 0;  // f32, the number format of the rollout's attention
   double seconds_per_token_ = 0, seconds_per_prompt_token_ = 0;
   double update_overhead_ = 0, overhead_flops_ = 0, update_rate_ = 1;
   double whole_rollout_ = 0, whole_update_ = 0;  // 0: too long to be tried
 };
 
-// All end after exactly `length` tokens.
+// Generates samples that all end after exactly `length` tokens; returns the seconds.
 Result<double> Trial::generate(const std::vector<data::Draw>& draws, int length) {
-  // The cache of the trial before is of no use to this one.
+  // Publishing invalidates the KV cache, so this trial gains nothing from the one before.
   const Stopwatch publishing;
   LS_RETURN_IF_ERROR(parts_.publisher->publish(parts_.trainer->weights()).status());
   publish_seconds_ = publishing.seconds();
@@ -92,16 +92,17 @@ Result<double> Trial::generate(const std::vector<data::Draw>& draws, int length)
   return watch.seconds();
 }
 
-// What a rollout of these weights would have recorded: the update then costs what it costs after one.
+// Sets the log-probabilities that a rollout of these weights would have recorded, so that the
+// update costs as much as after a rollout.
 void Trial::record_logprobs(data::Sample& sample) {
   std::vector<data::TokenId> sequence = sample.prompt_tokens;
   sequence.insert(sequence.end(), sample.tokens.begin(), sample.tokens.end());
-  const auto all = parts_.trainer->logprobs({sequence}, config_.algorithm.temperature)
-                       .front();  // but the first's
+  // Of all tokens but the first.
+  const auto all = parts_.trainer->logprobs({sequence}, config_.algorithm.temperature).front();
   sample.logprobs.assign(all.end() - static_cast<long>(sample.tokens.size()), all.end());
 }
 
-// A policy update on made-up responses.
+// Runs a policy update on random responses; returns the seconds.
 Result<double> Trial::update(int groups, int samples, int length) {
   const int64_t version = parts_.publisher->version();
   CounterRng rng(1);
@@ -153,7 +154,7 @@ Status Trial::try_small(const Size& size) {
   const double samples = static_cast<double>(draws.size()) * size.n;
   double prompt_tokens = 0;
   for (const auto& draw : draws) prompt_tokens += static_cast<double>(draw.prompt.tokens.size());
-  LS_RETURN_IF_ERROR(generate(draws, kFewTokens).status());  // takes memory, starts threads
+  LS_RETURN_IF_ERROR(generate(draws, kFewTokens).status());  // allocates memory, starts threads
   LS_ASSIGN_OR_RETURN(const double few, generate(draws, kFewTokens));
   LS_ASSIGN_OR_RETURN(const double more, generate(draws, kFewTokens + kMoreTokens));
   seconds_per_token_ = (more - few) / (kMoreTokens * samples);
@@ -164,7 +165,7 @@ Status Trial::try_small(const Size& size) {
   LS_RETURN_IF_ERROR(update(steps, 2, 2).status());
   LS_ASSIGN_OR_RETURN(update_overhead_, update(steps, 2, 2));
   overhead_flops_ = value("perf/train_flops");
-  // At least a group for each step; fewer samples where that would take long.
+  // At least one group per step; fewer samples per group if that would be too many tokens.
   const int trial_groups = std::clamp(static_cast<int>(kTrialTokens / size.group_tokens()), steps,
                                       std::max(steps, static_cast<int>(size.groups)));
   const double share = std::min(1.0, 2 * kTrialTokens / (trial_groups * size.group_tokens()));
@@ -221,7 +222,7 @@ Result<Plan> make_plan(const config::TrainConfig& config, const PlanOptions& opt
   plan.disk = plan_disk(config, model, plan.memory);
   plan.limit = hard_memory_limit();
   plan.memory_at_hand = memory_at_hand();
-  // The trial would be ended by what the plan warns of.
+  // The trial would run out of memory.
   if (config.machine.device == "cpu" && !plan.fits()) return plan;
   LS_ASSIGN_OR_RETURN(Parts parts, make_parts(config, ""));
   Summary prompt;
@@ -231,7 +232,7 @@ Result<Plan> make_plan(const config::TrainConfig& config, const PlanOptions& opt
   size.prompt = prompt.mean();
   const double program = plan.memory.items.front().value;
   LS_ASSIGN_OR_RETURN(plan.memory, plan_memory(config, model, size));
-  plan.memory.items.front().value = program;  // by now the model is in it
+  plan.memory.items.front().value = program;  // measured now, it would include the model
   Trial trial(config, options, parts);
   LS_RETURN_IF_ERROR(trial.run(size));
   plan.seconds = plan_seconds(config, trial, size);

@@ -1,5 +1,5 @@
 #pragma once
-// Small helpers of the iteration: figures of samples and groups, rows for the sample log, timing.
+// Small helpers of the iteration: metrics of samples and groups, rows for the sample log, timing.
 
 #include <string>
 #include <vector>
@@ -29,19 +29,21 @@ class Timer {
   Stopwatch watch_;
 };
 
-// Verdicts of the finished samples; partial ones get an empty verdict that nobody reads.
+// Judges the finished samples. Partial samples get an empty verdict, which the replay buffer
+// ignores.
 std::vector<data::Verdict> judge(reward::RewardStage& rewards, replay::ReplayBuffer& replay,
                                  const std::vector<data::Sample>& samples);
 
-// Decides when rewards are broken, so that the run is stopped instead of trained on nothing.
+// Detects broken rewards, so that the run stops instead of continuing without training data.
 class RewardWatch {
  public:
-  // invalid_argument with the most frequent reason if none of the finished samples could be judged:
-  // of the first samples ever, or later of at least kMany of kManyPrompts prompts, since one prompt
-  // may be one that cannot be judged.
+  // invalid_argument with the most frequent reason if none of the finished samples could be judged
+  // and they are enough to conclude that. Until a sample has been judged, samples of two prompts
+  // are enough, or of one prompt if no sample is partial. Afterwards at least kMany samples of at
+  // least kManyPrompts prompts are needed, because a single prompt may be impossible to judge.
   Status check(const std::vector<data::Sample>& samples,
                const std::vector<data::Verdict>& verdicts);
-  // Of the last check; empty if all could be judged.
+  // The most frequent reason of the last check; empty if all could be judged.
   const std::string& reason() const { return reason_; }
 
  private:
@@ -50,7 +52,7 @@ class RewardWatch {
   std::string reason_;
 };
 
-// Begins to judge a sample of an open group that has ended.
+// Starts judging a finished sample of an open group.
 void judge_ahead(reward::RewardStage& rewards, replay::ReplayBuffer& replay,
                  const data::Sample& sample);
 
@@ -58,17 +60,20 @@ void judge_ahead(reward::RewardStage& rewards, replay::ReplayBuffer& replay,
 // iteration's samples.
 void report_samples(const std::vector<data::Sample>& samples,
                     const std::vector<data::Verdict>& verdicts, Metrics& metrics);
-// critic/score/*, critic/rewards/*, critic/accuracy, critic/groups_without_variance of the trained
-// groups.
+// critic/score/*, critic/rewards/*, reward/NAME/mean, critic/accuracy,
+// critic/groups_without_variance, replay/groups_taken of the trained groups.
 void report_groups(const std::vector<data::Group>& groups, Metrics& metrics);
 
 void record_success(prompts::PromptSampler& prompts, const data::Group& group);
 
-// At most `limit` samples (-1 = all), whole groups first, as rows of samples/*.jsonl.
+// Returns the first `limit` samples (-1 = all), group by group, as rows of samples/*.jsonl.
 std::vector<SampleRecord> sample_records(const std::vector<data::Group>& groups, int limit);
 
-std::string describe(const rollout::Progress& progress);  // "45% 1,234 tok/s"
-std::string headline(const Metrics& metrics);  // reward, length, speed, held-out accuracy
-double peak_memory_gb();                       // of this process, GiB
+// "rollout 45% of 256 samples, 12,345 tokens"
+std::string describe(const rollout::Progress& progress);
+// Reward, accuracy, length, log-probability gap and speed; unjudged share and held-out accuracy if
+// present.
+std::string headline(const Metrics& metrics);
+double peak_memory_gb();  // of this process, GiB
 
 }  // namespace longshot::loop

@@ -29,14 +29,14 @@ double count_of(const std::vector<int64_t>& shape) {
   return count;
 }
 
-// Of a weight in the rollout's kernels, scales included.
+// Bytes per weight in the rollout's kernels, scales included.
 double weight_bytes(const std::string& format) {
   if (format == "bfloat16") return 2;
   if (format == "int8") return 1.02;
   return format == "int4" ? 0.6 : kFloat;
 }
 
-// Of both moments of a weight, scales included.
+// Bytes of both moments of a weight, scales included.
 double moment_bytes(const std::string& format) {
   if (format == "bfloat16") return 4;
   return format == "int8" ? 2.04 : 2 * kFloat;
@@ -54,7 +54,7 @@ bool own_kernels(const config::TrainConfig& config) {
 struct AdapterSize {
   int rank = 0;
   double parameters = 0;
-  double beside = 0;  // parameters of the weights it stands beside
+  double beside = 0;  // parameters of the adapted weights
 };
 
 Result<AdapterSize> adapter_size(const config::ModelOptions& options,
@@ -100,7 +100,7 @@ double trained_of(const config::ModelOptions& options, const model::ModelConfig&
   return trained;
 }
 
-// The fixed model of GRPO's KL penalty, which the base of an adapter may be.
+// The fixed model of GRPO's KL penalty. It needs no memory if it is the base of the adapter.
 Result<PlanItem> kl_model(const config::TrainConfig& config, const AdapterSize& adapter) {
   const train::AlgorithmOptions& a = config.algorithm;
   PlanItem item{"KL model", 0, "none"};
@@ -113,7 +113,7 @@ Result<PlanItem> kl_model(const config::TrainConfig& config, const AdapterSize& 
   return item;
 }
 
-// A table of embeddings in f32, and every matrix in the rollout's format.
+// Per worker: the embedding table in f32, and every matrix in the rollout's format.
 double rollout_bytes(const config::TrainConfig& config, const model::ModelConfig& model) {
   const double table = static_cast<double>(model.vocab_size) * model.hidden_size;
   double matrices = model.tie_word_embeddings ? table : 0;  // the head
@@ -151,7 +151,7 @@ PlanItem kv_cache(const config::TrainConfig& config, const model::ModelConfig& m
           fmt::format("{}, {:.0f} samples in flight", config.rollout_kv_dtype, running)};
 }
 
-// Whole pages of /proc/self/statm: mapped, resident.
+// Bytes that this process has {mapped, resident}, from /proc/self/statm.
 std::pair<double, double> own_pages() {
   std::ifstream file("/proc/self/statm");
   double mapped = 0, resident = 0;
@@ -173,7 +173,7 @@ std::string gib(double bytes) {
   return fmt::format("{:.2f} GiB", bytes / kGiB);
 }
 
-// What training any model takes.
+// Memory items that training of any model needs.
 std::vector<PlanItem> training_items(const model::ModelConfig& model, const AdapterSize& adapter,
                                      double trained, const std::string& moments) {
   const double weights = static_cast<double>(model::parameter_count(model)) + adapter.parameters;
@@ -235,7 +235,7 @@ Result<MemoryPlan> plan_memory(const config::TrainConfig& config, const model::M
     plan.items.push_back({"undo", (kFloat + kept) * trained,
                           "copy of what an update changes; left out where memory is short"});
   }
-  // The writer takes bfloat16 moments as f32.
+  // The checkpoint writer converts bfloat16 moments to f32.
   const double copied = moments == "bfloat16" ? 2 * kFloat * trained : 0;
   plan.items.push_back({"checkpoint", copied, "copies while one is written"});
   return plan;

@@ -1,6 +1,6 @@
 #pragma once
-// Memory and disk that a run needs, computed from its configuration and the model's config.json:
-// nothing is loaded, so that it can be told under any limit.
+// Memory and disk that a run needs, computed from its configuration and the model's configuration.
+// No weights of the model are loaded, so this works under any memory limit.
 
 #include <cstdint>
 #include <string>
@@ -14,23 +14,23 @@ namespace longshot::loop {
 struct PlanItem {
   std::string name;
   double value = 0;
-  std::string note;  // what it is the figure of
+  std::string note;  // what the value refers to
 };
 double total(const std::vector<PlanItem>& items);
 
-// The size of an iteration. Lengths in tokens, on average.
+// The size of an iteration. Lengths are averages in tokens.
 struct IterationSize {
   double groups = 0, n = 0, prompt = 0, response = 0;
   double samples() const { return groups * n; }
   double group_tokens() const { return prompt + n * response; }
 };
-// With the longest prompts and responses that the configuration allows.
+// The size with the longest prompts and responses that the configuration allows.
 IterationSize largest_size(const config::TrainConfig& config);
 
 struct MemoryPlan {
   int64_t parameters = 0, trained = 0;
   std::vector<PlanItem> items;  // bytes, by category; their sum is the peak
-  double certain = 0;           // bytes that every run takes, however short its responses are
+  double certain = 0;           // bytes that the run needs even with the shortest responses
 };
 
 // Error: the adapter's targets or files do not fit the model.
@@ -45,21 +45,23 @@ struct DiskPlan {
 DiskPlan plan_disk(const config::TrainConfig& config, const model::ModelConfig& model,
                    const MemoryPlan& memory);
 
-// What ends a process that takes more: the smallest of the control group's limit, the limit of the
-// address space (which counts more than is used: what is mapped already is taken off), and the
-// machine's memory with its swap.
+// The limit above which the process fails or is killed: the smallest of the control group's limit,
+// the limit of the address space, and the machine's memory plus swap. Of the address space limit,
+// memory that is already mapped but not resident is subtracted, because it counts against the
+// limit.
 struct MemoryLimit {
   double bytes = 0;
   std::string name;
 };
 MemoryLimit hard_memory_limit();
-// Bytes that can be had at this moment without harm to others.
+// Bytes available now without harm to other processes, including what this process already uses.
 double memory_at_hand();
 
-// Before anything is loaded. An error if the run cannot fit the hard limit, even with the shortest
-// responses; warnings if the longest ones would not fit the memory, or a checkpoint the disk. Other
-// devices than the CPU are not looked at.
+// Checks memory and disk before anything is loaded. invalid_argument if the run cannot fit the hard
+// limit even with the shortest responses. Logs a warning if the longest responses would not fit the
+// memory, or the checkpoints the disk. Does nothing for devices other than the CPU.
 Status check_resources(const config::TrainConfig& config);
-Status check_resources(const config::SftConfig& config);  // the error alone; a reward model's, too
+// The error only, without warnings. Also for reward models.
+Status check_resources(const config::SftConfig& config);
 
 }  // namespace longshot::loop

@@ -23,7 +23,7 @@ Result<std::unique_ptr<reward::RewardStage>> make_rewards(const config::TrainCon
   return reward::RewardStage::create(options);
 }
 
-// An iteration would quietly be smaller than asked for.
+// Rejects a batch size that an iteration could silently not reach.
 Status check_batch_size(const config::TrainConfig& config, const prompts::PromptSampler& sampler) {
   const auto batch = static_cast<size_t>(config.train_batch_size);
   const std::vector<size_t> sizes = sampler.stage_sizes();
@@ -66,7 +66,7 @@ Status set_kv_blocks(const config::TrainConfig& config, rollout::RunnerLimits& l
                   config.kv_blocks, limits.max_sequence, least));
 }
 
-// One engine, or as many as there are workers, which share what `limits` and `threads` allow the rollout.
+// Makes config.rollout_workers engines, which share the `limits` and `threads` of the rollout.
 Result<std::unique_ptr<rollout::Generator>> make_rollout(const config::TrainConfig& config,
                                                          rollout::RunnerLimits limits, int threads,
                                                          const tokenizer::Tokenizer* tokenizer) {
@@ -95,7 +95,7 @@ bool same_path(const std::string& a, const std::string& b) {
   return a == b || std::filesystem::equivalent(a, b, error);
 }
 
-// The fixed reference model of grpo's penalty, if the configuration uses one.
+// Sets the fixed reference model of grpo's penalty, if the configuration uses one.
 Status set_kl_model(const config::TrainConfig& config, train::Trainer& trainer) {
   const train::AlgorithmOptions& a = config.algorithm;
   if (a.name != "grpo" || a.kl_coef == 0 || a.kl_reference.empty()) return ok_status();
@@ -108,7 +108,7 @@ Status set_kl_model(const config::TrainConfig& config, train::Trainer& trainer) 
   return trainer.set_kl_model(std::move(model->weights));
 }
 
-// Ends of a response: what the model's configuration names.
+// Adds the end-of-sequence tokens that the model's configuration names.
 void add_stop_tokens(const model::ModelConfig& config, rollout::SamplingOptions& sampling) {
   for (int id : config.eos_token_ids) sampling.stop_tokens.push_back(id);
 }
@@ -167,8 +167,9 @@ Status check_output(const std::string& directory) {
 
 namespace {
 
-// A reward that raises for every row is found by one row. The response is the ground truth, which
-// most rewards can judge. A service need not be there yet.
+// Finds a reward that fails for every row by trying it on one row. The response is the ground
+// truth, which most rewards can judge. An unavailable service or a timeout is only a warning,
+// because the service may be started later.
 Status try_rewards(Parts& parts) {
   const auto draws = parts.prompts->next(1, 0);
   data::Sample sample;

@@ -1,5 +1,5 @@
 #pragma once
-// What a training run is made of, built once from its configuration.
+// The parts of a training run, built once from its configuration.
 
 #include <memory>
 #include <string>
@@ -32,14 +32,15 @@ struct Parts {
   std::unique_ptr<publish::Publisher> publisher;
 };
 
-// `checkpoint`: directory to take the policy from; empty: the configuration's model.
+// `checkpoint`: directory to load the policy from; empty: the configuration's model.
 Result<Parts> make_parts(const config::TrainConfig& config, const std::string& checkpoint);
 
-// Whether a run could be written below `directory`; invalid_argument that names the key if not.
+// ok if a run can be written to `directory`, else invalid_argument that names the key.
 Status check_output(const std::string& directory);
 
-// For --dry-run: reads model and data and makes all parts as the real run would, and prints what it
-// found to stderr. The overloads for other runs are in sft.h and rm.h.
+// For --dry-run: loads model and data and builds all parts as the real run would, tries the rewards
+// on one prompt, and logs the findings to stderr. The overloads for other runs are in offline/sft.h
+// and offline/reward_model.h.
 Status check_inputs(const config::TrainConfig& config);
 
 }  // namespace longshot::loop

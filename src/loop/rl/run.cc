@@ -26,7 +26,7 @@ uint64_t key(const config::TrainConfig& config, Stream stream, int64_t iteration
 
 }  // namespace
 
-// The RL iteration. Everything random in it is keyed by (seed, iteration), so that a resumed run
+// The RL iteration. All randomness in it is keyed by (seed, iteration), so that a resumed run
 // repeats it.
 Status Run::iterate() {
   Parts& p = parts_;
@@ -77,7 +77,7 @@ Status Run::iterate() {
   add_counts(metrics);
   capture_state(iteration + 1, p.publisher->version() + 1, std::move(metrics));
 
-  // publish/: from here on the iteration is saved, even if publishing fails.
+  // publish/: from here on the iteration is saved, even if a later step fails.
   return publish();
 }
 
@@ -127,8 +127,8 @@ Status Run::run_iterations() {
   return ok_status();
 }
 
-// state_ is that of the last finished iteration. The weights are as well, unless an update was half
-// done and could not be taken back: then only the newest checkpoint is left.
+// state_ and the weights are those of the last finished iteration, unless an update was half done
+// and could not be taken back. Then only the newest checkpoint can be continued.
 Status Run::end_early(const Status& reason) {
   const bool stopped = reason.code() == StatusCode::cancelled;
   const bool whole = parts_.trainer->optimizer_step() == updates_;
@@ -182,8 +182,8 @@ Status Run::next_iteration() {
   return ok_status();
 }
 
-// Also the first thing of a run that resumes: an iteration that ended before its weights were
-// published gets the figures of that.
+// Also called when a run starts or resumes. An iteration whose evaluation or log was interrupted
+// gets the metrics of this publish if it has none yet.
 Status Run::publish() {
   LS_ASSIGN_OR_RETURN(const Metrics published,
                       parts_.publisher->publish(parts_.trainer->weights()));

@@ -1,5 +1,5 @@
 #pragma once
-// The RL run: iterate, evaluate, save (run.cc, whose iterate() is the whole algorithm on one page);
+// The RL run: iterate, evaluate, save (run.cc; its iterate() is the whole algorithm on one page);
 // start and resume (run_start.cc).
 
 #include <cstdint>
@@ -21,20 +21,21 @@
 
 namespace longshot::loop {
 
-// In a checkpoint: the replay buffer's content (replay/replay_buffer.h).
+// File of a checkpoint with the content of the replay buffer (replay/replay_buffer.h).
 inline constexpr char kReplayFile[] = "replay.records";
 
 class Run {
  public:
-  // Validates, resumes or starts. `config_text`: the full configuration, kept with each checkpoint.
-  // invalid_argument if another process is at work in the run folder, which stays locked as long as
-  // the object lives. Any error of settings, data, model or checkpoints leaves the folder as it was.
+  // Validates the configuration, and resumes or starts the run. `config_text` is the full
+  // configuration, saved with each checkpoint. invalid_argument if another process uses the run
+  // folder; the folder is locked for the lifetime of the object. Errors of settings, data, model or
+  // checkpoints leave the folder unchanged.
   static Result<std::unique_ptr<Run>> create(const config::TrainConfig& config,
                                              const std::string& config_text);
 
-  // Until total_iterations. Whatever ends it earlier, Ctrl-C (`cancelled`), an error or an
-  // exception: the finished iterations are saved first, unless an update is half done; the message
-  // says which are saved. An evaluation cut short is done again by the run that resumes.
+  // Runs until total_iterations. If Ctrl-C (`cancelled`), an error or an exception ends it earlier,
+  // the finished iterations are saved first, unless an update is half done; the message says which
+  // are saved. The resumed run repeats an interrupted evaluation.
   Status run();
 
   const RunState& state() const { return state_; }

@@ -1,5 +1,5 @@
-// How a run begins: from nothing or from a checkpoint. Nothing in its folder is written before all
-// that can be wrong with model, data, settings and checkpoints has been found.
+// Start of a run, from nothing or from a checkpoint. Model, data, settings and checkpoints are
+// checked completely before anything is written to the run folder.
 #include "base/log.h"
 #include "base/os/fs.h"
 #include "loop/rl/run.h"
@@ -8,7 +8,8 @@
 namespace longshot::loop {
 namespace {
 
-// state.json has more than the state itself: those values take room too.
+// Bytes for the files of a checkpoint that Trainer::state_bytes() does not cover, such as
+// state.json.
 constexpr int64_t kRoomForTheRest = int64_t{64} << 10;
 
 }  // namespace
@@ -66,7 +67,7 @@ Status Run::restore(const Checkpoint& checkpoint) {
   return ok_status();
 }
 
-// From here on the folder is written.
+// Begins to write to the run folder.
 Status Run::enter_folder(const StartingPoint& from) {
   folder_written_ = true;
   const std::string abandoned = checkpoints_.name_for_abandoned();

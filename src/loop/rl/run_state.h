@@ -1,5 +1,5 @@
 #pragma once
-// What a resumed run needs beyond weights, optimizer moments and replay content.
+// The state that a resumed run needs in addition to weights, optimizer moments and replay content.
 
 #include <cstdint>
 #include <string>
@@ -11,7 +11,7 @@
 
 namespace longshot::loop {
 
-// Captured at iteration borders.
+// Captured between iterations.
 struct RunState {
   int64_t iteration = 0;
   int64_t policy_version = 0;
@@ -22,7 +22,7 @@ struct RunState {
 };
 
 Json to_json(const RunState& state, const prompts::PromptSampler& sampler);
-// `prompts` is left out: the sampler takes it from json["prompts"] itself.
+// Leaves `prompts` empty: the sampler restores it from json["prompts"] itself.
 Result<RunState> run_state_from_json(const Json& json, const std::string& where);
 
 }  // namespace longshot::loop

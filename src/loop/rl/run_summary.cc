@@ -18,7 +18,7 @@ struct Point {
 
 std::vector<Point> course_of(const std::filesystem::path& run, const char* name) {
   std::vector<Point> course;
-  std::error_code error;  // a device in its place may never end
+  std::error_code error;  // only a regular file: reading a device might never end
   if (!std::filesystem::is_regular_file(run / "metrics.jsonl", error)) return course;
   std::ifstream file(run / "metrics.jsonl");
   for (std::string line; std::getline(file, line);) {

@@ -74,7 +74,8 @@ struct Case {
   }
 };
 
-// Half of the samples ended under an older version, and a quarter spans two, if `old`.
+// If `old`, half of the samples ended under an older version, and a quarter of all samples span two
+// versions.
 std::vector<data::Group> groups_of(train::Trainer& trainer, bool old) {
   auto groups = train::make_groups(trainer, 8, 4, 5);
   for (auto& group : groups) {
@@ -118,12 +119,12 @@ void try_all_keys(const std::string& algorithm, const std::vector<std::string>& 
     }
     const bool named = testing::Value(names(config::unused_keys(other.config)), Contains(key));
     if (named && key.starts_with("optim.beta")) {
-      // After one step from moments of 0 the betas cancel, but only up to rounding, which the
-      // second iteration amplifies.
+      // After one step from moments of 0 the betas cancel only up to rounding, which the second
+      // iteration amplifies.
       EXPECT_EQ(other.config.algorithm.mini_batches * other.config.algorithm.epochs, 1);
       continue;
     }
-    // Steps are of about 1e-2, and rounding of about 1e-9.
+    // Steps are about 1e-2, rounding about 1e-9.
     EXPECT_EQ(named, train::largest_difference(base, trained(other.config)) < 1e-7);
   }
 }

@@ -1,7 +1,8 @@
 #pragma once
-// Says aloud what silently ruins runs: answers cut by the token cap, groups without variance, no
-// reward at all, a rollout that disagrees with the trainer. Each warning is repeated at most every
-// `kQuiet` iterations.
+// Warns about problems that ruin a run without an error: answers cut by the token limit, groups
+// without variance, no reward at all, samples that could not be judged, a rollout that disagrees
+// with the trainer, skipped optimizer steps. Each warning is repeated at most every `kQuiet`
+// iterations.
 
 #include <cstdint>
 #include <map>
@@ -17,8 +18,8 @@ class Warnings {
   // `cut_sampling`: a filter cuts the sampling distribution, so recorded log-probabilities differ
   // from the trainer's by design.
   explicit Warnings(bool cut_sampling = false) : cut_sampling_(cut_sampling) {}
-  // The texts due for this iteration's metrics. `reward_failure`: why most of the samples that could
-  // not be judged could not.
+  // Returns the warnings due for this iteration's metrics. `reward_failure` is the most frequent
+  // reason why samples could not be judged.
   std::vector<std::string> check(int64_t iteration, const Metrics& metrics,
                                  const std::string& reward_failure = "");
 

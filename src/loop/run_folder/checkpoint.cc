@@ -20,7 +20,7 @@ const char kPrefix[] = "global_step_";
 const char kLatest[] = "latest_checkpointed_iteration.txt";
 constexpr int kTries = 3;
 
-// A decimal number and nothing else.
+// Parses a text that consists only of decimal digits.
 std::optional<int64_t> parse_iteration(std::string_view text) {
   const bool digits =
       !text.empty() && text.size() <= 18 &&
@@ -36,7 +36,7 @@ std::optional<int64_t> iteration_of(const fs::path& directory) {
   return parse_iteration(std::string_view(name).substr(sizeof kPrefix - 1));
 }
 
-// An entry that is changed or taken out shows.
+// Detects an entry of the manifest that was changed or removed.
 std::string files_checksum(const Json& files) {
   return fmt::format("{:016x}", checksum(dump_json(files)));
 }
@@ -85,8 +85,8 @@ Status check_files(const std::string& folder, const Json& files) {
 
 namespace {
 
-// A model is read together with files beside it that are not always there, such as
-// generation_config.json: one that was added later would change what the checkpoint computes.
+// A model is read together with optional files next to it, such as generation_config.json. One that
+// was added later would change what the checkpoint computes.
 Status check_nothing_added(const fs::path& directory, const Json& files) {
   for (const char* model : {"huggingface", "adapter"}) {
     std::error_code error;
@@ -147,8 +147,9 @@ Status CheckpointStore::save(int64_t iteration, const Json& state,
   return ok_status();
 }
 
-// The name comes first: after a crash between the two, the checkpoint that it names is missing and
-// the run continues from the one before. In the other order it would be taken for an abandoned one.
+// set_latest() comes first. After a crash between the two, the named checkpoint is missing and the
+// run continues from the one before. In the other order the new checkpoint would be treated as
+// abandoned.
 Status CheckpointStore::publish(const std::string& temporary, int64_t iteration) {
   const std::string target = directory_of(iteration);
   std::error_code error;
@@ -157,13 +158,13 @@ Status CheckpointStore::publish(const std::string& temporary, int64_t iteration)
   return rename_durable(temporary, target);
 }
 
-// Failing costs room on the disk and nothing else.
+// A failure only costs disk space.
 void CheckpointStore::prune(int64_t just_written) {
   auto all = iterations();
   std::erase(all, just_written);
   for (size_t i = static_cast<size_t>(keep_) - 1; i < all.size(); ++i) {
-    // Renamed first: a crash in the middle of the removal must not leave half a checkpoint under
-    // its name.
+    // Renamed first, because a crash in the middle of the removal must not leave half a checkpoint
+    // under its name.
     const fs::path doomed = fs::path(run_directory_) / "checkpoint.old";
     Status done = remove_tree(doomed);
     if (done.ok()) done = rename_durable(directory_of(all[i]), doomed);

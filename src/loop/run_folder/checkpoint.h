@@ -1,8 +1,8 @@
 #pragma once
 // Checkpoints of a run: <run>/global_step_N/ with every file listed and checksummed in
-// manifest.json. A checkpoint is prepared under a temporary name, synced and renamed, so a folder
-// with that name is complete or it was damaged later, which the checksums show. What goes inside is
-// the caller's business; it is all that is needed to continue. Not thread-safe.
+// manifest.json. A checkpoint is written under a temporary name, synced and renamed. A folder
+// global_step_N is therefore complete unless it was damaged later, which the checksums reveal. The
+// caller chooses the content, which must be everything needed to continue. Not thread-safe.
 
 #include <cstdint>
 #include <functional>
@@ -17,7 +17,8 @@ namespace longshot::loop {
 
 // Size and checksum of every file below `folder`: {relative path: {"bytes", "xxh3"}}.
 Result<Json> list_with_checksums(const std::string& folder);
-// `corrupt`, naming the file, if one of `files` (as above) is missing or another one.
+// `corrupt`, naming the file, if one of `files` (in the same form) is missing or has another
+// content.
 Status check_files(const std::string& folder, const Json& files);
 
 struct Checkpoint {
@@ -28,29 +29,33 @@ struct Checkpoint {
 
 class CheckpointStore {
  public:
-  // keep: how many of the newest checkpoints survive a save. The one just written always does.
+  // keep: the number of newest checkpoints that survive a save, at least 1. The one just written
+  // always survives.
   CheckpointStore(std::string run_directory, int keep);
 
-  // `write_files` puts its files into the folder it is given. On any error nothing is left behind
-  // and the older checkpoints are untouched.
+  // `write_files` writes its files into the folder it is given. On any error no part of the new
+  // checkpoint is left behind and the older checkpoints are untouched; latest() may already name
+  // the new one if the final rename failed.
   Status save(int64_t iteration, const Json& state,
               const std::function<Status(const std::string& directory)>& write_files);
 
-  // All folders global_step_N, newest first, checked or not.
+  // Returns N of all folders global_step_N, newest first, without checking their content.
   std::vector<int64_t> iterations() const;
-  // The checkpoint if every file is there with its recorded size and checksum and the folder has
-  // the name of its iteration, else what is wrong with it. Reads only.
+  // Returns the checkpoint if every file has its recorded size and checksum, no model file was
+  // added, and a folder global_step_N holds iteration N; else an error that says what is wrong.
+  // Writes nothing.
   Result<Checkpoint> open(const std::string& directory) const;
   const std::string& run_directory() const { return run_directory_; }
   std::string directory_of(int64_t iteration) const;
 
-  // latest_checkpointed_iteration.txt: the newest checkpoint of the run's present course. None
-  // without the file, and with a warning if it holds no number.
+  // The newest checkpoint of the run's current course, from latest_checkpointed_iteration.txt.
+  // nullopt without the file; nullopt with a warning if it is unreadable or does not contain a
+  // number.
   std::optional<int64_t> latest() const;
   Status set_latest(int64_t iteration);
-  Status forget_latest();  // no checkpoint is left
+  Status forget_latest();  // for a run whose checkpoints are removed
 
-  // A name that no folder has yet, for what is moved out of the way: <run>/abandoned-K.
+  // Returns an unused folder name <run>/abandoned-K for checkpoints that are moved away.
   std::string name_for_abandoned() const;
 
  private:
@@ -61,12 +66,12 @@ class CheckpointStore {
   int keep_;
 };
 
-// A run whose checkpoint cannot be written tries again after each of the next two iterations. The
-// third failure in a row ends it: what it does could never be saved.
+// If a checkpoint cannot be written, the run tries again after each of the next two iterations. The
+// third failure in a row ends the run, because its work could never be saved.
 class SaveRetry {
  public:
   bool due() const { return failures_ > 0; }
-  // ok if the checkpoint was saved or may be tried again; then the reason is logged.
+  // ok if the checkpoint was saved, or if a retry is left; the failure is then logged.
   Status after(const Status& saved);
 
  private:

@@ -49,8 +49,7 @@ TEST_F(CheckpointTest, AnyFlippedByteOrCutFileIsFound) {
       bad[i] = static_cast<char>(bad[i] ^ 1);
       ASSERT_TRUE(write_file_durable(path, bad).ok());
       const auto opened = store_.open(dir);
-      // A changed byte inside the manifest may still be a valid manifest only if it names the same
-      // facts.
+      // A manifest with a changed byte may only be valid if it states the same facts.
       EXPECT_FALSE(opened.ok()) << file << " byte " << i;
     }
     ASSERT_TRUE(write_file_durable(path, good.substr(0, good.size() / 2)).ok());

@@ -1,12 +1,13 @@
 #pragma once
-// A model made from nothing: random weights, and a vocabulary of the characters of a file.
+// Creates a new model: random weights, and a vocabulary of the characters of a file.
 
 #include "config/config.h"
 #include "loop/run_folder/trained_model.h"
 
 namespace longshot::loop {
 
-// Of the size model.* says, with the tokens of model.alphabet_file. score_head: a reward model.
+// Creates a model of the size in model.*, with the characters of model.alphabet_file as tokens.
+// score_head: make it a reward model. invalid_argument if the sizes do not fit together.
 Result<LoadedModel> new_model(const config::SftConfig& config, bool score_head);
 
 }  // namespace longshot::loop

@@ -1,6 +1,6 @@
 #pragma once
-// One line that says where a long run is: bar, rate, time left. On a terminal it is rewritten in
-// place; into a file only whole-iteration lines go.
+// A progress line for a long run on stderr: bar, text, time left. On a terminal it is rewritten in
+// place; if stderr is not a terminal, only the lines of finished iterations are printed.
 
 #include <cstdint>
 #include <string>
@@ -13,13 +13,14 @@ class ProgressLine {
  public:
   ProgressLine();
 
-  // Iterations [first, total) lie ahead; time left is estimated from the ones finished since.
+  // Begins before iterations [first, total). Time left is estimated from the iterations finished
+  // since.
   void start(int64_t first, int64_t total);
-  // Within an iteration, e.g. "rollout 45% 1,234 tok/s". At most ten times a second.
+  // Shows the state within an iteration, e.g. "training". Redraws at most ten times a second.
   void update(int64_t iteration, const std::string& text);
-  // Ends the iteration with its headline figures.
+  // Ends the iteration with a permanent line of its main metrics.
   void finish(int64_t iteration, const std::string& text);
-  // Clears the line before other output.
+  // Clears the line; call it before other output.
   void clear();
 
  private:

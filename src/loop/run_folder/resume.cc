@@ -18,8 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Settings that a saved state depends on: with another value it could not be loaded, or the new
-// value would have no effect.
+// Settings that a saved state depends on: with another value the state could not be loaded, or the
+// new value would have no effect.
 const std::set<std::string> kFixed = {"model.lora_rank",     "model.lora_alpha",
                                       "model.lora_targets",  "model.lora_adapter_path",
                                       "model.freeze",        "model.hidden_size",
@@ -28,7 +28,7 @@ const std::set<std::string> kFixed = {"model.lora_rank",     "model.lora_alpha",
                                       "model.max_positions", "optim.moments",
                                       "trainer.seed",        "data.max_length",
                                       "sft.batch_tokens",    "rm.batch_tokens"};
-// Inputs that may change, as the keys that name them may.
+// Inputs whose content may change, because the keys that name them may change too.
 const std::set<std::string> kFree = {"algorithm.kl_reference", "data.val_files"};
 // Settings that may change only if the user names the checkpoint.
 const std::set<std::string> kChosen = {"algorithm.name"};
@@ -42,7 +42,7 @@ std::string saved_config(const Checkpoint& checkpoint) {
   return json_get<std::string>(checkpoint.state, "config", checkpoint.directory).value();
 }
 
-// Whether the texts say the same, but for `free` keys.
+// True if the configurations are equal except for the keys in `free`.
 bool same_config(const std::string& before, const std::string& now,
                  const std::set<std::string>& free) {
   if (before.empty()) return false;
@@ -59,7 +59,7 @@ Status none_usable(const CheckpointStore& store, const std::vector<std::string>&
       store.run_directory(), fmt::join(reasons, "\n  ")));
 }
 
-// The newest one of the present course that can be used; none in a folder without checkpoints.
+// Returns the newest usable checkpoint of the current course; none in a folder without checkpoints.
 Result<std::optional<Checkpoint>> newest_usable(const CheckpointStore& store, bool quiet) {
   const auto latest = store.latest();
   std::vector<std::string> reasons;
@@ -107,7 +107,8 @@ Result<StartingPoint> chosen_starting_point(const CheckpointStore& store, const 
   return start;
 }
 
-// Size and content, of large files every 1/kSamples of it.
+// Checksum of the content. For files above kBlock * kSamples bytes (16 MiB): of the size and of
+// kSamples evenly spaced blocks.
 Result<uint64_t> file_fingerprint(const fs::path& path) {
   constexpr size_t kBlock = size_t{1} << 16, kSamples = 256;
   LS_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
@@ -121,8 +122,8 @@ Result<uint64_t> file_fingerprint(const fs::path& path) {
   return checksum(sums);
 }
 
-// Files of a model directory that say what it computes. Below it there may be anything, even the
-// run folder.
+// True for files of a model directory that determine what the model computes. Subfolders are
+// ignored, because they may contain anything, even the run folder.
 bool is_model_file(const fs::path& name) {
   return !name.has_parent_path() && (name.extension() == ".json" || name.extension() == ".jinja" ||
                                      name.extension() == ".safetensors");
@@ -160,7 +161,7 @@ std::string refusal(const StartingPoint& start, const std::string& what) {
       start.checkpoint->directory, what);
 }
 
-// `folder` lies beside `from`: a relative link then needs one step more.
+// `folder` is next to `from`, so the target of a relative link needs one more "..".
 Status move_into(const fs::path& from, const std::string& folder) {
   LS_RETURN_IF_ERROR(make_directories(folder));
   const fs::path to = fs::path(folder) / from.filename();
@@ -192,7 +193,7 @@ Result<StartingPoint> find_starting_point(const CheckpointStore& store, const st
 
 namespace {
 
-// Whether the checkpoint's configuration has this model.path, or the model below it.
+// True if the model.path of the checkpoint's configuration is `path` or below it.
 bool began_with(const std::string& checkpoint, const std::string& path) {
   const auto state = read_json_file(checkpoint + "/state.json");
   if (!state.ok()) return false;

@@ -31,7 +31,7 @@ class ResumeTest : public ::testing::Test {
   void damage(int64_t iteration) {
     ASSERT_TRUE(write_file_durable(store_.directory_of(iteration) + "/huggingface/model", "").ok());
   }
-  // The iteration; -1 for a fresh start, -2 for an error.
+  // Returns the iteration, -1 for a fresh start, or -2 for an error.
   int64_t start(const std::string& mode = "auto", const std::string& config = "a = 1") {
     const auto found = find_starting_point(store_, mode, config);
     if (!found.ok()) return -2;
@@ -74,9 +74,9 @@ TEST_F(ResumeTest, LatestIsFollowed) {
   ASSERT_TRUE(store_.set_latest(7).ok());
   EXPECT_EQ(start(), 3);
   ASSERT_TRUE(store_.set_latest(0).ok());
-  EXPECT_EQ(start(), -2);  // all that is there is newer
+  EXPECT_EQ(start(), -2);  // all checkpoints are newer
   for (int64_t i : {1, 2, 3}) fs::remove_all(store_.directory_of(i));
-  EXPECT_EQ(start(), -2);  // what it names is missing
+  EXPECT_EQ(start(), -2);  // the named checkpoint is missing
   EXPECT_EQ(start("disable"), -2);
   ASSERT_TRUE(store_.forget_latest().ok());
   EXPECT_EQ(start("disable"), -1);
@@ -122,7 +122,8 @@ TEST_F(ResumeTest, OtherContentOfTheInputsIsRefused) {
   EXPECT_TRUE(settings("", "", {{"model.path", "1"}, {"new", "2"}}).ok());
   const Status refused = settings("", "", {{"model.path", "3"}});
   EXPECT_NE(refused.message().find("model.path"), std::string::npos);
-  EXPECT_TRUE(settings("", "", {{"model.path", "3"}}, true).ok());  // the checkpoint has its own
+  // The checkpoint contains its own model.
+  EXPECT_TRUE(settings("", "", {{"model.path", "3"}}, true).ok());
   EXPECT_FALSE(settings("", "", {{"data.train_files", "3"}}, true).ok());
 }
 

@@ -18,20 +18,21 @@ std::string adapter_directory(const std::string& checkpoint) {
   return checkpoint + "/adapter";
 }
 
-// A table, or a text of JSON, whose order of keys stays; settings give a list of one. "" for none.
+// Returns the arguments as JSON text, "" for none. `arguments` is a table, a JSON text (which keeps
+// the order of keys), or a list of one of them, as settings produce it.
 std::string arguments_text(const Json& arguments) {
   if (arguments.is_array() && arguments.size() == 1) return arguments_text(arguments[0]);
   if (arguments.is_string()) return arguments.get<std::string>();
   return arguments.empty() ? "" : dump_json(arguments);
 }
 
-// The whole model that a checkpoint holds, else the one it began with.
+// The path of the whole model in the checkpoint if it has one, else of the configuration's model.
 std::string model_of(const config::ModelOptions& options, const std::string& checkpoint) {
   const bool whole = !checkpoint.empty() && std::filesystem::exists(checkpoint + "/huggingface");
   return whole ? checkpoint + "/huggingface" : options.source();
 }
 
-// A rollout from such weights would end at its first token.
+// A rollout with non-finite weights would end at its first token.
 Status check_finite(const model::Weights& weights) {
   for (const auto& [name, tensor] : weights.tensors()) {
     if (at::isfinite(tensor.detach()).all().item<bool>()) continue;

@@ -32,13 +32,14 @@ bool is_equation(const Answer& a) {
   return a.kind == Kind::relation && !is_inequality(a);
 }
 
-// Whether some side before the last only names the value.
+// True if some side before the last only names the value.
 bool names_its_value(const Answer& chain) {
   return std::any_of(chain.parts.begin(), chain.parts.end() - 1,
                      [](const Answer& side) { return is_name(side.text); });
 }
 
-// 3,14 beside a number is a decimal comma; beside a list, or with a space, it is a list.
+// 3,14 compared with a number is a decimal comma; compared with a list, or written with a space, it
+// is a list.
 std::optional<Number> decimal_comma(const Answer& list, const Answer& other) {
   if (!list.is_bare() || list.parts.size() != 2 || !other.number) return std::nullopt;
   std::string text = list.text;
@@ -49,7 +50,7 @@ std::optional<Number> decimal_comma(const Answer& list, const Answer& other) {
   return parse_number(text);
 }
 
-// 1:2 beside a number is a quotient.
+// 1:2 compared with a number is a quotient.
 std::optional<Number> ratio_value(const Answer& list, const Answer& other) {
   if (list.open != ':' || list.parts.size() != 2 || !other.number) return std::nullopt;
   const auto &top = list.parts[0].number, &bottom = list.parts[1].number;
@@ -58,12 +59,12 @@ std::optional<Number> ratio_value(const Answer& list, const Answer& other) {
   return Number{top->value / bottom->value, top->decimal || bottom->decimal, false, ""};
 }
 
-// Angle brackets are round ones of a vector.
+// Angle brackets around a vector mean the same as round ones.
 char round(char bracket) {
   return bracket == '<' ? '(' : bracket == '>' ? ')' : bracket;
 }
 
-// The variables in the order they are first met.
+// The variables in the order of their first occurrence.
 void collect(const Expression& e, std::vector<std::string>& out) {
   const bool variable = e.kind == Expression::Kind::symbol && !is_constant_name(e.name);
   if (variable && std::find(out.begin(), out.end(), e.name) == out.end()) out.push_back(e.name);
@@ -151,7 +152,7 @@ Result<bool> Comparer::in_any_order(const std::vector<Answer>& a, const std::vec
 
 namespace {
 
-// Elements without those whose text was met before.
+// The elements without those whose text occurred before.
 std::vector<Answer> without_repetitions(const std::vector<Answer>& parts) {
   std::vector<Answer> out;
   std::vector<std::string> keys;
@@ -169,7 +170,7 @@ std::vector<Answer> without_repetitions(const std::vector<Answer>& parts) {
 Result<bool> Comparer::equal_lists(const Answer& answer, const Answer& truth) {
   const auto is_ordered = [](const Answer& l) { return l.open != 0 && l.open != '{'; };
   const bool ordered = is_ordered(answer) || is_ordered(truth);
-  // An element said twice is said; a truth with repetitions means them.
+  // Duplicates in the answer are ignored, unless the ground truth itself contains duplicates.
   if (!ordered && answer.parts.size() > truth.parts.size() &&
       without_repetitions(truth.parts).size() == truth.parts.size()) {
     Answer shorter = answer;
@@ -216,7 +217,7 @@ Result<int> Comparer::proportional(const Expression& a, const Expression& b) {
   return 0;
 }
 
-// Whether the i-th relation of one chain says what the j-th of another says.
+// True if the i-th relation of one chain says the same as the j-th of the other.
 Result<bool> Comparer::same_link(const Answer& a, size_t i, const Answer& b, size_t j) {
   const auto difference = [](const Answer& chain, size_t at) -> std::optional<Expression> {
     const auto &left = chain.parts[at].expression, &right = chain.parts[at + 1].expression;
@@ -253,7 +254,8 @@ Result<bool> Comparer::same_statement(const Answer& answer, const Answer& truth)
   return false;
 }
 
-// The side of a chain of equations that is its value; nullptr when its numbers contradict one another.
+// The side of a chain of equations that is its value; nullptr if its numbers contradict one
+// another.
 const Answer* Comparer::value_of_chain(const Answer& chain) const {
   size_t last = chain.parts.size() - 1;
   for (size_t i = 1; i < chain.signs.size(); ++i) {
@@ -292,11 +294,11 @@ Result<bool> Comparer::equal_equations(const Answer& answer, const Answer& truth
 
 // ---- all of it
 
-// Both may be sets, or inequalities that stand for sets.
+// Compares sets, and inequalities as the sets that they describe.
 Result<bool> Comparer::equal_as_sets(const Answer& answer, const Answer& truth) {
   const std::string x = unknown_of(answer), y = unknown_of(truth);
   if (options_.strict && !x.empty() && !y.empty() && x != y) return false;
-  // A union of solved inequalities answers a union of sets.
+  // A union of solved inequalities is accepted for a union of sets.
   const bool pieces = answer.is_bare() && answer.either && truth.kind == Kind::set;
   const SetForms answer_forms{true, options_.set_relation || is_inequality(truth) || pieces ||
                                         (truth.kind == Kind::set && truth.is_builder())};
@@ -351,7 +353,7 @@ Result<bool> Comparer::equal(const Answer& answer, const Answer& truth) {
     return numbers_agree(*answer.number, *number, {options_.digits});
   if (const auto number = ratio_value(answer, truth)) return numbers_agree(*number, *truth.number);
   if (const auto number = ratio_value(truth, answer)) return numbers_agree(*answer.number, *number);
-  // (C) and C: one pair of brackets more.
+  // (C) equals C: one additional pair of brackets does not matter.
   if (answer.kind == Kind::list && answer.parts.size() == 1 && answer.open != 0)
     return equal(answer.parts[0], truth);
   if (truth.kind == Kind::list && truth.parts.size() == 1 && truth.open != 0)

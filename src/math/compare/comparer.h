@@ -1,5 +1,5 @@
 #pragma once
-// The recursion behind equal_answers (math/compare/equal.h).
+// The recursion of equal_answers (math/compare/equal.h).
 
 #include "math/compare/equal.h"
 #include "math/read/answer.h"
@@ -13,7 +13,7 @@ class Comparer {
       : options_(options), deadline_(deadline) {}
 
   Result<bool> equal(const Answer& answer, const Answer& truth);
-  // The same value; no units.
+  // True if the two have the same value. Units do not occur in expressions.
   Result<bool> equal_expressions(const Expression& a, const Expression& b);
   const EqualOptions& options() const { return options_; }
 
@@ -27,7 +27,7 @@ class Comparer {
   Result<bool> in_any_order(const std::vector<Answer>& a, const std::vector<Answer>& b);
   Result<bool> same_statement(const Answer& answer, const Answer& truth);
   Result<bool> same_link(const Answer& a, size_t i, const Answer& b, size_t j);
-  // Whether a is a constant times b: 0 when not, else the sign of the constant.
+  // Returns 0 if a is not a constant times b, else the sign of the constant.
   Result<int> proportional(const Expression& a, const Expression& b);
   const Answer* value_of_chain(const Answer& chain) const;
 

@@ -14,8 +14,9 @@ using Kind = Answer::Kind;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr size_t kMaxEnds = 100;
 
-// The real line is cut at every end point of both sets. Cell 2k+1 is the k-th point, cell 2k the open gap before it.
-// A set is the cells that belong to it, so that equal sets have equal cells, however they are written.
+// The real line is cut at every end point of both sets. Cell 2k+1 is the k-th point, cell 2k the
+// open gap before it. A set is represented by the cells that belong to it, so that equal sets have
+// equal cells, however they are written.
 using Cells = std::vector<bool>;
 
 struct End {
@@ -36,8 +37,8 @@ std::optional<End> read_end(const Expression& e) {
   return End{e, approximation.value};
 }
 
-// Inequalities with "and" or a comma between them: all hold where they can (x > 1, x < 3); else they
-// are the pieces of the solution (x < 1, x > 2).
+// The sign of a list of inequalities with "and" or a comma between them. The list means their
+// intersection (x > 1, x < 3) unless that is empty; then it means their union (x < 1, x > 2).
 constexpr const char* kList = "list";
 
 // A set before the cells are known.
@@ -91,7 +92,7 @@ std::optional<Tree> read_points(const Answer& list) {
 
 // ---- inequalities
 
-// The unknown of an inequality: its text, and whether it stands inside | |.
+// The unknown of an inequality: its text, and whether it is inside | |.
 struct Unknown {
   std::string text;
   bool absolute = false;
@@ -141,7 +142,7 @@ std::optional<Tree> read_link(const Answer& relation, size_t i) {
   return unknown->absolute ? with_absolute(direct, *c) : half_line(direct, *c);
 }
 
-// False when there are two.
+// Stores the unknown of `answer` in `name`. Returns false if there are two.
 bool find_unknown(const Answer& answer, std::string& name) {
   if (const auto unknown = read_unknown(answer)) {
     if (!name.empty() && name != unknown->text) return false;
@@ -163,14 +164,14 @@ std::optional<Tree> read_relation(const Answer& relation) {
   return joined("\\cap", std::move(links));
 }
 
-// x < 1 or x > 2, all in one unknown.
+// True for a list of relations in one unknown: x < 1 or x > 2.
 bool is_relation_list(const Answer& list) {
   return !unknown_of(list).empty() &&
          std::all_of(list.parts.begin(), list.parts.end(),
                      [](const Answer& part) { return part.kind == Kind::relation; });
 }
 
-// [1,2] or \{3\}: sets, and not only points of the plane.
+// True if every part of the list is written as a set: [1,2] or \{3\}.
 bool is_set_list(const Answer& list) {
   return std::all_of(list.parts.begin(), list.parts.end(), is_set_form);
 }
@@ -185,7 +186,8 @@ std::optional<Tree> read_parts(const Answer& answer, SetForms forms, const std::
   return joined(sign, std::move(parts));
 }
 
-// Operations of one kind, or differences from the left; a mixture without brackets is not read.
+// Reads operations of one kind; differences apply from left to right. A mixture without brackets is
+// not read.
 std::optional<Tree> read_operation(const Answer& set, SetForms forms) {
   const bool one_kind = std::all_of(set.signs.begin(), set.signs.end(),
                                     [&](const std::string& sign) { return sign == set.signs[0]; });
@@ -235,7 +237,7 @@ class Line {
  public:
   explicit Line(Comparer& comparer) : comparer_(comparer) {}
 
-  // Every finite end point gets a place; equal ones the same. exhausted when there are too many.
+  // Adds all finite end points; equal ones share a place. Returns exhausted if there are too many.
   Status add(const Tree& tree) {
     if (tree.sign == "interval") {
       LS_RETURN_IF_ERROR(add(tree.low));
@@ -286,12 +288,12 @@ class Line {
     return {};
   }
 
-  // How far apart two end points can be and yet agree under the tolerance of decimals.
+  // The largest distance at which two end points may agree under the tolerance of decimals.
   double margin(double value) const {
     return std::pow(10.0, -comparer_.options().digits) * std::max(1.0, std::abs(value));
   }
 
-  // The place of an end point that was added: the nearest.
+  // The place of an end point that was added: the index of the nearest one.
   size_t place(double value) const {
     size_t best = 0;
     for (size_t i = 1; i < ends_.size(); ++i) {

@@ -10,7 +10,9 @@
 namespace longshot::math {
 namespace {
 
-constexpr int kQuestionsOfAWorker = 20000;  // then a fresh one, whatever its libraries have kept
+// After this many questions a worker is replaced, which frees the memory that its libraries have
+// kept.
+constexpr int kQuestionsOfAWorker = 20000;
 
 std::string find_program() {
   std::error_code error;

@@ -14,21 +14,24 @@
 namespace longshot::math {
 
 struct SymbolicLimits {
-  int cpu_milliseconds = 1000;  // of one question
+  int cpu_milliseconds = 1000;  // processor time of one question
   int megabytes = 1024;         // address space of the worker
 };
 
-// Thread-safe. As many workers as questions were ever asked at once; one is started before the first question. A
-// worker that does not answer in time, or ends, is killed and another one started at once.
+// Thread-safe. There are as many workers as the most questions that were ever asked at once; one is
+// started before the first question. A worker that does not answer in time, or ends, is killed, and
+// another one is started at once.
 class SymbolicPool {
  public:
-  // The program is longshot-symbolic beside the running one, else where it was built. Errors come from the first ask().
+  // The program is longshot-symbolic in the folder of the running program, else where it was built.
+  // If it cannot be started, the first equal() returns the error.
   SymbolicPool();
   // The pool of this process.
   static SymbolicPool& shared();
 
-  // Whether math/symbolic/prove.h finds the two equal; what it cannot prove is not equal. exhausted: over the
-  // limits; timeout or cancelled: the deadline, or a stop; internal: the worker failed; not_found: no such program.
+  // Returns whether math/symbolic/prove.h proves that the two are equal; unproven pairs are not
+  // equal. Errors: exhausted (over the time limit); internal (the worker failed, for example for
+  // lack of memory); timeout or cancelled (the deadline, or a stop); not_found (no such program).
   Result<bool> equal(const Expression& a, const Expression& b, bool positive,
                      const SymbolicLimits& limits, Deadline deadline);
 

@@ -25,7 +25,7 @@ Result<bool> ask(SymbolicPool& pool, const std::string& a, const std::string& b,
   return pool.equal(read(a), read(b), false, limits, deadline);
 }
 
-// Equal, but only an expansion shows it that takes many seconds, or more memory than there is.
+// Equal, but only an expansion shows it, which takes many seconds or more memory than the limit.
 const char* const kLong = "(a+b+c+d+m+n)^{16}+\\sqrt{x}";
 const char* const kLongToo = "((a+b)^2+2(a+b)(c+d+m+n)+(c+d+m+n)^2)^8+\\sqrt{x}";
 const char* const kLarge = "(a+b+c+d+m+n+p+q)^{32}+\\sqrt{x}";
@@ -66,7 +66,7 @@ TEST(SymbolicPool, TheDeadlineOfTheCallHolds) {
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__)  // which need all the address space
+    !defined(__SANITIZE_THREAD__)  // sanitizers need unlimited address space
 TEST(SymbolicPool, MemoryIsBounded) {
   SymbolicPool pool;
   const auto over = ask(pool, kLarge, kLargeToo, {.cpu_milliseconds = 60000, .megabytes = 64});
@@ -94,7 +94,7 @@ TEST(SymbolicPool, ManyThreadsShareIt) {
   EXPECT_EQ(right, 100);
 }
 
-// Processes whose parent is this one.
+// The child processes of this process.
 std::vector<pid_t> children() {
   std::vector<pid_t> out;
   const std::string file = "/proc/self/task/" + std::to_string(::getpid()) + "/children";

@@ -30,7 +30,7 @@ bool thousands_comma(std::string_view text, size_t i) {
          digit(i + 3) && !digit(i + 4);
 }
 
-// "and" and "or" between elements.
+// The length of the word "and" or "or" at i between elements; 0 if there is none.
 size_t separator_word(std::string_view text, size_t i) {
   if (i == 0 || is_alpha(text[i - 1]) || text[i - 1] == '\\') return 0;
   for (const std::string_view word : {"and", "or"}) {
@@ -46,7 +46,7 @@ constexpr std::string_view kRelations[] = {
 constexpr std::string_view kSetSigns[] = {"\\cup",       "\\cap", "\\setminus",
                                           "\\backslash", "-\\{",  "- \\{"};
 
-// Commands that compute: \sin x is no name.
+// Commands that compute: \sin x is not a name.
 constexpr std::string_view kArithmetic[] = {"sin", "cos", "tan", "cot",  "sec", "csc", "ln",
                                             "log", "lg",  "exp", "sqrt", "sum", "int"};
 
@@ -194,7 +194,7 @@ bool read_plus_minus(std::string_view text, bool keep_thousands, int depth, Answ
   if (text.find("\\pm") == kNone && text.find("\\mp") == kNone) return false;
   const bool is_list = elements_of(text, keep_thousands).size() > 1;
   const bool is_set = bracket_at(text, 0, "{") && after_closing(text) == text.size();
-  if (is_list || is_set) return false;  // its elements are asked
+  if (is_list || is_set) return false;  // its elements are read separately
   out.kind = Answer::Kind::list;
   out.alternatives = true;
   out.parts.push_back(read(with_signs(text, '+', '-'), keep_thousands, depth + 1));
@@ -225,8 +225,8 @@ bool read_signs(std::string_view text, const Table& table, Answer::Kind kind, bo
 
 // ---- values
 
-// \frac{1}{3} meters: an expression and the unit behind it. Counted things stand only behind constants: n even is
-// no n, and x yz no x.
+// Reads an expression followed by a unit: \frac{1}{3} meters. Counted things are read only after
+// constants: "n even" is not n, and "x yz" is not x.
 bool read_with_unit(std::string_view text, Answer& out) {
   for (size_t i = 1; i < text.size(); ++i) {
     const bool starts_word = is_alpha(text[i]) && !is_alpha(text[i - 1]) && text[i - 1] != '\\';
@@ -244,7 +244,8 @@ bool read_with_unit(std::string_view text, Answer& out) {
   return false;
 }
 
-// yx, abc: different letters that spell no common word. pi and inf are constants.
+// True for different letters that spell no common word, such as yx and abc, and for the constants
+// pi and inf.
 bool is_letter_product(std::string_view text) {
   if (!constant_name(text).empty()) return true;
   if (text.size() > 4 || std::any_of(text.begin(), text.end(), [](char c) { return c < 'a'; }))

@@ -8,14 +8,16 @@
 
 namespace longshot::math {
 
-// Sums and products in one order, so that a b and b a have one name.
+// Puts sums and products into one order, so that a b and b a have the same name.
 Expression ordered(Expression e);
 
-// {2/3} is a number and not a quotient: exponents are asked for their numerators.
+// Replaces an expression with a rational value by that number, so that the exponent {2/3} is a
+// number and not a quotient: powers with a number as exponent depend on its numerator and
+// denominator.
 Expression folded(Expression e);
 
-// A function by its name in tex_cursor.h: exp is a power of e, \lg has base 10, and \log without a
-// base is \ln times an unknown.
+// Applies the function with a name of tex_cursor.h: exp is a power of e, \lg has base 10, and \log
+// without a base is \ln times an unknown.
 Expression called(std::string_view name, std::optional<Expression> base, Expression x);
 
 }  // namespace longshot::math

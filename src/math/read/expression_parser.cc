@@ -54,7 +54,7 @@ class Parser {
       const char op = cursor_.next();
       if (op == '*' || op == '/') {
         cursor_.step();
-        if (cursor_.peek() == '*') return std::nullopt;  // Python's power sign is not ours
+        if (cursor_.peek() == '*') return std::nullopt;  // Python's power sign is not accepted
         factor = read_factor();
         if (factor && op == '/') factor = power(std::move(*factor), number(-1));
       } else if (starts_factor(op)) {
@@ -66,7 +66,8 @@ class Parser {
     return std::nullopt;
   }
 
-  // Whether a product without a sign goes on here. A digit does only behind a factorial: "2 3" and "x2" are no products.
+  // True if a product without a sign continues here. A digit continues one only after a factorial:
+  // "2 3" and "x2" are not products.
   bool starts_factor(char c) {
     if (is_digit(c)) return cursor_.behind('!');
     if (c == '(' || c == '[' || c == '{' || (is_alpha(c) && !stop_word())) return true;
@@ -77,7 +78,7 @@ class Parser {
            !function_name(name).empty() || name == "pi" || name == "frac" || name == "sqrt" ||
            name == "binom" || name == "lfloor" || name == "lceil";
   }
-  // A word of running text: long, or three letters apart from what stands before.
+  // True for a word of running text: a long one, or three or more letters after a space.
   bool stop_word() const {
     const auto run = cursor_.letters();
     const bool word = run.size() > kMaxWord || (run.size() > 2 && cursor_.behind(' '));
@@ -220,7 +221,7 @@ class Parser {
     return function(name, {std::move(*inside)});
   }
 
-  // \overline{AB}: a name, whatever stands inside.
+  // \overline{AB} is a name; its content is not parsed.
   Value decorated(std::string_view decoration) {
     const bool group = cursor_.next() == '{';
     const auto inside = group ? cursor_.braced() : cursor_.letters();
@@ -274,7 +275,8 @@ class Parser {
     return named(std::string(run.substr(0, 1)));
   }
 
-  // A letter with what belongs to its name: a subscript, primes, the argument of an unknown function.
+  // Reads a letter with the rest of its name: a subscript, primes, the argument of an unknown
+  // function.
   Value named(std::string name) {
     if (cursor_.peek() == '_') {
       cursor_.step();
@@ -329,7 +331,8 @@ class Parser {
     return out;
   }
 
-  // In parentheses, or the factors up to the next sign or function: \sin 2x, \ln 3, \sin b \cos a.
+  // Reads an argument in parentheses, or the factors up to the next sign or function:
+  // \sin 2x, \ln 3, \sin b \cos a.
   Value read_argument() {
     if (++depth_ > kMaxDepth) return std::nullopt;
     const char c = cursor_.next();

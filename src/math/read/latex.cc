@@ -18,7 +18,7 @@ bool contains(const Table& table, std::string_view name) {
   return std::find(std::begin(table), std::end(table), name) != std::end(table);
 }
 
-constexpr size_t kMaxOver = 2000;  // characters before \over that become a numerator
+constexpr size_t kMaxOver = 2000;  // at most this many characters before \over become a numerator
 
 // One pass over the text. Braces opened by a \text or \boxed are dropped together with their
 // partner.
@@ -36,7 +36,7 @@ class Plainer {
   enum class Brace : char { keep, text, drop };
   struct Group {
     Brace brace = Brace::keep;
-    bool over = false;  // its numerator is written
+    bool over = false;  // its numerator is complete
     size_t start = 0;   // where its content starts in out_
   };
 
@@ -73,8 +73,9 @@ class Plainer {
     return is_digit(last_sign()) && (rest.starts_with("10^") || rest.starts_with("10**"));
   }
 
-  // x**2 is Python's power; other double stars are Markdown's, which are dropped beside a space.
-  // 7**1 is not read: a power of one is more likely the end of bold text before a footnote's number.
+  // x**2 is Python's power. Other double stars are Markdown's and are dropped next to a space.
+  // 7**1 is not read: a power of one is more likely the end of bold text before a footnote's
+  // number.
   void double_star() {
     const size_t next = after_spaces(at_ + 2);
     const bool spaces = next > at_ + 2, spaces_before = !out_.empty() && out_.back() == ' ';
@@ -147,7 +148,7 @@ class Plainer {
     if (at_ < text_.size() && is_space(text_[at_])) out_ += ' ';
   }
 
-  // The sign behind \left and \right: a point means none, < and > are angle brackets.
+  // Reads the sign after \left and \right: a point means none, < and > are angle brackets.
   void delimiter(std::string_view name) {
     const bool left = name == "left", right = name == "right";
     const size_t i = after_spaces(at_);
@@ -157,7 +158,7 @@ class Plainer {
     if (angle || text_[i] == '.') at_ = i + 1;
   }
 
-  // \color{red}{31}: the first argument goes, and the braces of a second.
+  // \color{red}{31}: drops the first argument, and the braces of a second.
   void layout() {
     if (!brace_follows()) return;
     const size_t end = text_.find('}', at_);
@@ -166,7 +167,7 @@ class Plainer {
     if (brace_follows()) begin_argument(Brace::drop);
   }
 
-  // {3 \over 4}: what stands before it in the group is the numerator.
+  // {3 \over 4}: the text before it in the group is the numerator.
   void over(std::string_view name) {
     Group& group = groups_.back();
     if (group.over || out_.size() - group.start > kMaxOver)
@@ -246,7 +247,7 @@ class Plainer {
     find_scale();
   }
 
-  // The C or F behind a degree sign, perhaps in \text{} or \mathrm{}, is no variable.
+  // The C or F after a degree sign, perhaps in \text{} or \mathrm{}, is not a variable.
   void find_scale() {
     size_t i = at_;
     while (i < text_.size() && (is_space(text_[i]) || text_[i] == '~')) ++i;
@@ -291,7 +292,7 @@ std::string_view strip_decoration(std::string_view text) {
   }
 }
 
-// "= 3.14" and "\approx 3.14" say 3.14.
+// Removes signs before a value: "= 3.14" and "\approx 3.14" mean 3.14.
 std::string_view without_lead_signs(std::string_view text) {
   text = strip_decoration(text);
   for (const std::string_view sign : {"=", "\\approx", "\\sim", "\\therefore", "\\implies",

@@ -9,7 +9,7 @@ struct Replacement {
   std::string_view from, to;
 };
 
-// Commands (without the backslash) and what becomes of them; matched as whole names.
+// Commands (without the backslash) and their replacements; matched as whole names.
 inline constexpr Replacement kCommands[] = {{"left", ""},
                                             {"right", ""},
                                             {"quad", " "},
@@ -115,7 +115,8 @@ inline constexpr Replacement kCommands[] = {{"left", ""},
                                             {"micro", "\\mu "},
                                             {"ohm", "\\Omega "}};
 
-// Commands whose braced argument is words: they become the words with spaces around.
+// Commands whose braced argument consists of words. The words replace the command, with spaces
+// around them.
 inline constexpr std::string_view kTextCommands[] = {
     "text",   "textbf", "textit", "textrm",     "textnormal", "mathrm",    "mathbf",
     "mathit", "mathsf", "mbox",   "hbox",       "bf",         "rm",        "operatorname",

@@ -95,7 +95,7 @@ std::optional<Answer> multiply(const Answer& a, const Answer& b) {
   return out;
 }
 
-// Matrices side by side, with a number or expression before them: 2 M, \frac{1}{2} M N.
+// Reads matrices side by side, with a number or expression before them: 2 M, \frac{1}{2} M N.
 std::optional<Answer> read_product(std::string_view text) {
   std::optional<Answer> out;
   std::optional<Expression> factor;

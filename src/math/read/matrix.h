@@ -7,9 +7,9 @@
 
 namespace longshot::math {
 
-// Reads a matrix environment (pmatrix, bmatrix, Bmatrix, matrix, smallmatrix, array), alone, in one pair of brackets, or
-// in a sum or product with others and with numbers. vmatrix is a determinant and not read. False when the text is
-// nothing of the kind; at most 100 entries.
+// Reads a matrix environment (pmatrix, bmatrix, Bmatrix, matrix, smallmatrix, array), possibly in
+// brackets, or a sum or product of matrices and numbers. vmatrix is a determinant and is not read.
+// Returns false for any other text and for a matrix of more than 100 entries.
 bool read_matrix(std::string_view text, Answer& out);
 
 }  // namespace longshot::math

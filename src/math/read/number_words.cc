@@ -58,7 +58,7 @@ class Words {
     while (end < lower_.size() && is_alpha(lower_[end])) ++end;
     return std::string_view(lower_).substr(at_, end - at_);
   }
-  // Behind a word and the space or hyphen after it.
+  // Moves past a word and the space or hyphen after it.
   void step() {
     at_ += word().size();
     while (at_ < lower_.size() && (is_space(lower_[at_]) || lower_[at_] == '-')) ++at_;

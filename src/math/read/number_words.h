@@ -8,8 +8,8 @@
 
 namespace longshot::math {
 
-// "seven", "twenty-one apples", "one hundred and five", "minus two", "one half", "two thirds", with a
-// unit or up to two nouns behind. nullopt for anything else.
+// Reads "seven", "twenty-one apples", "one hundred and five", "minus two", "one half", "two
+// thirds", followed by a unit or up to two nouns. nullopt for anything else.
 std::optional<Number> number_in_words(std::string_view text);
 
 }  // namespace longshot::math

@@ -7,8 +7,9 @@ namespace {
 
 constexpr size_t kNone = std::string_view::npos;
 
-// The position of the bracket that ends the interval begun before `i`; kNone unless exactly one
-// separator with something on both sides comes before it; beside a semicolon commas are decimal.
+// The position of the bracket that ends the interval begun before `i`. kNone unless exactly one
+// separator, with something on both sides, comes before it. If there is a semicolon, commas are
+// decimal.
 size_t end_of_interval(std::string_view text, size_t i) {
   int depth = 0, commas = 0, semicolons = 0;
   bool filled = false;

@@ -10,8 +10,8 @@
 namespace longshot::math {
 namespace {
 
-constexpr size_t kMaxDigits = 20000;     // of one literal
-constexpr size_t kMaxBits = 40000;       // of any intermediate numerator or denominator
+constexpr size_t kMaxDigits = 20000;  // of one literal
+constexpr size_t kMaxBits = 40000;  // numerator and denominator together, of any intermediate value
 constexpr size_t kMaxExpression = 2000;  // characters, when it is more than one literal
 constexpr int kMaxDepth = 40;
 constexpr long kMaxTenExponent = 10000;
@@ -57,7 +57,7 @@ class Parser {
  private:
   using Value = std::optional<mpq_class>;
 
-  // "about" and the code of a currency.
+  // Skips "about" and the code of a currency.
   void skip_lead() {
     for (const std::string_view word : kLeadWords) {
       if (!starts_with_ignoring_case(text_.substr(at_), word)) continue;
@@ -122,7 +122,7 @@ class Parser {
       const char op = peek_after_spaces();
       if (op != '*' && op != '/') break;
       eat(op);
-      if (op == '*' && peek() == '*') return std::nullopt;  // Python's power sign is not ours
+      if (op == '*' && peek() == '*') return std::nullopt;  // Python's power sign is not accepted
       const Value right = factor();
       if (!right || (op == '/' && *right == 0)) return std::nullopt;
       left = bounded(op == '*' ? mpq_class(*left * *right) : mpq_class(*left / *right));
@@ -153,7 +153,7 @@ class Parser {
     return raise(*base, static_cast<int>(exponent->get_num().get_si()));
   }
 
-  // The th of 12^{th}.
+  // True if the ending of an ordinal follows: the th of 12^{th}.
   bool ordinal_follows() const {
     size_t i = text_.find_first_not_of(" ^{", at_);
     if (peek_after_spaces() != '^' || i == std::string_view::npos) return false;
@@ -312,7 +312,7 @@ class Parser {
     return scaled(mpz_class(number, 10), *exponent - static_cast<long>(decimals));
   }
 
-  // e3, E-5 directly after the digits; 0 when there is none, nullopt when it is absurd.
+  // e3, E-5 directly after the digits. 0 if there is none, nullopt if it is above kMaxTenExponent.
   std::optional<long> ten_exponent() {
     if (peek() != 'e' && peek() != 'E') return 0;
     size_t i = at_ + 1;
@@ -340,7 +340,7 @@ class Parser {
   size_t at_ = 0;
   int depth_ = 0;
   bool decimal_ = false;
-  bool comma_ = false;  // the literal at hand has a decimal comma
+  bool comma_ = false;  // the current literal has a decimal comma
 };
 
 bool is_one_literal(std::string_view text) {

@@ -1,5 +1,5 @@
 #pragma once
-// Finding things outside brackets in plain mathematics.
+// Scans plain mathematics outside brackets.
 
 #include <string>
 #include <string_view>
@@ -9,16 +9,17 @@
 
 namespace longshot::math {
 
-// Length of the bracket at i when it is one of `kinds`: 1 for ( [ {, 2 for \{, 7 for \langle and
-// \rangle, which are of the kinds ( and ); \begin and \end are kinds of their own ('b' and 'e').
-// 0 otherwise.
+// Length of the bracket at i if it is one of `kinds`: 1 for ( [ {, 2 for \{, 7 for \langle and
+// \rangle, which are of the kinds ( and ). \begin and \end are kinds of their own ('b' and 'e'). 0
+// otherwise.
 size_t bracket_at(std::string_view text, size_t i, std::string_view kinds);
 
-// The position just after the bracket that closes the one at 0; npos when there is none.
+// The position just after the bracket that closes the one at 0; npos if there is none.
 size_t after_closing(std::string_view text);
 
-// Cuts a text outside brackets. `match(i)` gives the length of a separator at i, 0 for none; it is not asked inside
-// brackets. Parts are trimmed. `separators`, if given, gets the text of each. Empty when brackets do not match.
+// Cuts a text outside brackets. `match(i)` returns the length of a separator at i, or 0 if there is
+// none; it is not called inside brackets. Parts are trimmed. `separators`, if given, receives the
+// text of each separator. The result is empty if brackets do not match.
 template <typename Match>
 std::vector<std::string_view> cut_outside(std::string_view text, const Match& match,
                                           std::vector<std::string_view>* separators = nullptr);

@@ -5,7 +5,8 @@
 namespace longshot::math {
 namespace {
 
-// One pass: a brace that opens a fraction's numerator is remembered, so that the denominator is looked for behind its partner.
+// Works in one pass: a brace that opens a fraction's numerator is remembered, so that the
+// denominator is searched after the closing brace.
 class ArgumentBracer {
  public:
   explicit ArgumentBracer(const std::string& text) : text_(text) {}

@@ -18,7 +18,7 @@ constexpr std::string_view kGreek[] = {
 constexpr std::string_view kDecorations[] = {"overline", "vec",   "hat",      "bar",
                                              "tilde",    "angle", "triangle", "widehat"};
 
-// Operators with limits. What they give is a name made of the operator, the limits and the ordered body.
+// Operators with limits. An operator with its limits and its ordered body becomes one name.
 constexpr std::string_view kIndexed[] = {"sum", "prod", "int", "oint", "lim"};
 
 struct FunctionName {

@@ -1,5 +1,5 @@
 #pragma once
-// The words of plain mathematics: a reading position with commands, names, groups and numbers.
+// A reading position in plain mathematics that recognises commands, names, groups and numbers.
 
 #include <gmpxx.h>
 
@@ -9,9 +9,9 @@
 
 namespace longshot::math {
 
-// The function that a word or command stands for ("arctg": "arctan"); empty for none.
+// The function that a word or command stands for ("arctg": "arctan"); empty if there is none.
 std::string_view function_name(std::string_view written);
-// "pi" or "oo" for a word that stands for a constant; empty for none.
+// "pi" or "oo" for a word that stands for a constant; empty for other words.
 std::string_view constant_name(std::string_view word);
 // arcsin for sin; empty for a function whose inverse has no name.
 std::string_view inverse_function(std::string_view name);
@@ -20,10 +20,12 @@ bool is_greek(std::string_view command);
 bool is_decoration(std::string_view command);
 // \sum, \prod, \int, \oint, \lim
 bool has_limits(std::string_view command);
-// A text as a part of a symbol's name (math/symbolic/expression.h): without spaces, braces and parentheses.
+// Converts a text to a part of a symbol's name (math/symbolic/expression.h), without spaces, braces
+// and parentheses.
 std::string wire_name(std::string_view text);
 
-// The position after a number of thousands groups and decimals that starts at `i`; i when there is none.
+// The position after a number with thousands groups and decimals that starts at `i`; i if there is
+// none.
 size_t skip_literal(std::string_view text, size_t i);
 
 class TexCursor {
@@ -53,11 +55,12 @@ class TexCursor {
   void go_to(size_t position) { at_ = position; }
   std::string_view since(size_t position) const { return text_.substr(position, at_ - position); }
 
-  // The text of {...}, which is skipped; empty when it does not end.
+  // Skips {...} and returns its content; empty if the group does not end.
   std::string_view braced();
-  // After _: {...}, a letter or digits; empty for none or over 40 characters.
+  // Reads the text after _: {...}, a letter or digits. Empty if there is none, or {...} is over 40
+  // characters long.
   std::string_view subscript();
-  // 12, 1,234.5, 0.1\overline{6}; at most 1,000 digits.
+  // Reads 12, 1,234.5, 0.1\overline{6}; at most 1,000 digits.
   std::optional<Literal> literal();
 
  private:

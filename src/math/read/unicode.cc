@@ -196,7 +196,7 @@ const Sign* find_sign(uint32_t code) {
   return at != std::end(kSigns) && at->code == code ? at : nullptr;
 }
 
-// The ASCII character that a superscript or subscript sign raises or lowers; 0 for none.
+// The ASCII character that a superscript or subscript sign stands for; 0 for any other sign.
 char superscript(uint32_t code) {
   if (code == 0xb9) return '1';
   if (code == 0xb2 || code == 0xb3) return static_cast<char>('2' + (code - 0xb2));
@@ -274,7 +274,7 @@ class Converter {
 
   void lowered() { out_.append("_{").append(run_of(subscript)).append("}"); }
 
-  // All digits behind a root sign are under it, unlike behind \sqrt.
+  // All digits after a root sign are under it, unlike those after \sqrt.
   void root(uint32_t code, size_t bytes) {
     at_ += bytes;
     out_ += code == 0x221a ? "\\sqrt" : code == 0x221b ? "\\sqrt[3]" : "\\sqrt[4]";

@@ -8,8 +8,8 @@
 
 namespace longshot::math {
 
-// Exponents of length, mass, time, current, temperature, amount, light, angle, dollar, and those
-// of units that convert into no other: their number stands for their name.
+// Exponents of length, mass, time, current, temperature, amount, light, angle and dollar. `own`
+// numbers the dimensions that are none of these, such as that of months and years.
 struct Dimensions {
   std::array<int8_t, 9> powers{};
   int8_t own = 0;
@@ -21,7 +21,7 @@ struct UnitEntry {
   std::string_view names;       // the first is the canonical name; separated by spaces
   int64_t top = 1, bottom = 1;  // size in SI base units
   Dimensions dimensions;
-  bool prefixed = false;  // whether the first name takes k, m, \mu and the like
+  bool prefixed = false;  // its names take k, m, \mu or kilo, milli, micro and the like
   bool neutral = false;   // too ambiguous to contradict another unit
 };
 

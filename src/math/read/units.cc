@@ -29,7 +29,7 @@ constexpr std::string_view kMeaning[] = {
     "ln",        "exp",        "i",        "remainder",  "both",      "also",      "alternatively",
     "otherwise", "any",        "base",     "e",          "squared",   "cubed"};
 
-// Words in parentheses behind a number that say how it was written.
+// Words in parentheses after a number that say how it was written.
 constexpr std::string_view kNotes[] = {"approx", "approximately", "rounded", "exact", "exactly",
                                        "in",     "correct",       "answer",  "total", "nearest"};
 
@@ -246,7 +246,7 @@ class UnitReader {
     return true;
   }
 
-  // 5 in total
+  // True if a noun follows, as in "5 in total".
   bool noun_follows() {
     const size_t start = at_;
     skip_spaces();
@@ -290,7 +290,7 @@ class UnitReader {
     return true;
   }
 
-  // ^2, ^{-1}, or the digit of m2; 1 for none, nullopt for one that is not small.
+  // ^2, ^{-1}, or the digit of m2. 1 if there is none, nullopt for an exponent that is not small.
   std::optional<int> exponent() {
     const size_t start = at_;
     skip_spaces();

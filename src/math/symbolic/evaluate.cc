@@ -46,7 +46,7 @@ Approximation product_of(const std::vector<Approximation>& factors) {
   return defined(value, error);
 }
 
-// base^(p/q) for a written exponent.
+// base^(p/q) for an exponent that is a literal.
 Approximation rational_power(const Approximation& base, const mpq_class& exponent) {
   const double a = base.value, n = exponent.get_d();
   const bool odd_root = mpz_odd_p(exponent.get_den_mpz_t()) != 0;
@@ -78,7 +78,7 @@ Approximation from_derivative(double value, double derivative, double error) {
   return defined(value, 2 * std::abs(derivative) * error + kEps);
 }
 
-// Poles: where the denominator cannot be told from 0, nothing is clear.
+// Near a pole, where the denominator cannot be distinguished from 0, the value is unclear.
 Approximation ratio(double top, double bottom, double error) {
   if (std::abs(bottom) < 1e-6) return {};
   const double value = top / bottom;
@@ -160,7 +160,8 @@ Point make_point(const std::vector<std::string>& names, int k, bool positive) {
   constexpr size_t kCount = std::size(kCoordinates);
   for (size_t j = 0; j < names.size(); ++j) {
     const double size = kCoordinates[(5 * static_cast<size_t>(k) + 3 * j) % kCount];
-    // Signs count in binary, so that four points see every combination of two variables.
+    // The signs are the binary digits of k, so that four points cover all combinations for two
+    // variables.
     const bool minus = !positive && ((k >> (j % 2)) & 1) != 0;
     point[names[j]] = minus ? -size : size;
   }

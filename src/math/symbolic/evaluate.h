@@ -1,5 +1,6 @@
 #pragma once
-// Fast numeric evaluation with an error bound: tells most unequal expressions apart without symbolic work.
+// Fast numeric evaluation with an error bound. It distinguishes most unequal expressions without
+// symbolic work.
 
 #include <map>
 #include <string>
@@ -11,18 +12,21 @@ namespace longshot::math {
 struct Approximation {
   enum class State : char {
     defined,    // |value - true value| <= error
-    undefined,  // surely no real number: the logarithm of a negative number
-    unclear,    // rounding, size, or a part that doubles cannot follow
+    undefined,  // certainly no real number, such as the logarithm of a negative number
+    // not decidable in doubles: rounding, size, or an unsupported part
+    unclear,
   };
   State state = State::unclear;
   double value = 0, error = 0;
 };
 
-// The real value at a point. Odd roots of negative numbers are real. `point` must name every variable.
+// Returns the real value at a point. Odd roots of negative numbers are real. `point` must name
+// every variable.
 Approximation evaluate(const Expression& e, const std::map<std::string, double>& point);
 
-// Whether the two differ for certain at one of a few fixed points of their variables, as values or because only one of
-// them is defined. With `positive` the points have positive coordinates. Pure.
+// True if a and b certainly differ at one of a few fixed points of their variables: in their
+// values, or because only one of them is defined. With `positive` the points have positive
+// coordinates. Pure.
 bool surely_different(const Expression& a, const Expression& b, bool positive);
 
 }  // namespace longshot::math

@@ -44,7 +44,7 @@ Expression negative(Expression x);
 bool is_function(std::string_view name);
 bool is_constant_name(std::string_view name);
 
-// Whether some part satisfies the predicate.
+// True if e or one of its parts satisfies the predicate.
 template <typename Predicate>
 bool any_part(const Expression& e, const Predicate& predicate) {
   if (predicate(e)) return true;
@@ -63,7 +63,7 @@ std::vector<std::string> variables_of(const Expression& e);
 
 // Prefix notation: 3/4, 0.5 as ~1/2, $x, (+ a b), (* a b), (^ a b), (sin a). One line.
 std::string to_wire(const Expression& e);
-// nullopt for anything that to_wire does not write, or nested deeper than 200.
+// Returns nullopt for anything that to_wire does not write, and for nesting deeper than 200.
 std::optional<Expression> from_wire(std::string_view text);
 
 }  // namespace longshot::math

@@ -11,7 +11,7 @@ TEST(Expression, TravelsOverTheWireUnchanged) {
            function("root", {symbol("pi"), number(3)}), number(mpq_class(1, 2), true),
            product({number(-1), function("f", {symbol("f[x]")})}), negative(symbol("y"))});
   EXPECT_EQ(to_wire(e).find('\n'), std::string::npos);
-  EXPECT_FALSE(from_wire(to_wire(e)));  // f is no function of ours
+  EXPECT_FALSE(from_wire(to_wire(e)));  // f is not a known function
   const Expression known = sum({power(symbol("x_1"), number(mpq_class(-3, 4))),
                                 function("root", {symbol("pi"), number(3)}),
                                 number(mpq_class(1, 2), true), negative(symbol("f[x]"))});

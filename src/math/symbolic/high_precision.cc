@@ -18,7 +18,8 @@ using Value = HighPrecision::Value;
 namespace {
 
 constexpr double kZero = -1e300;
-constexpr double kSlack = 0.7;  // log10 of what first-order bounds leave out and magnitude() rounds
+// log10 of a factor for the higher orders that the bounds omit and for the rounding of magnitude()
+constexpr double kSlack = 0.7;
 
 numeric as_float(const numeric& x) {
   return ex_to<numeric>(GiNaC::ex(x).evalf());
@@ -40,7 +41,7 @@ double rounding(const numeric& x) {
   return magnitude(x) - static_cast<double>(GiNaC::Digits);
 }
 
-// A value whose arguments bring in an error of 10^error.
+// A defined value whose arguments contribute an error of 10^error.
 Value defined(const numeric& x, double error = kZero) {
   return {State::defined, x, std::max(error, rounding(x)) + kSlack};
 }
@@ -48,7 +49,7 @@ Value undefined() {
   return {State::undefined, 0, 0};
 }
 
-// Whether x cannot be told from 0.
+// True if x cannot be distinguished from 0.
 bool negligible(const Value& x) {
   return magnitude(x.value) <= x.error + 5;
 }
@@ -176,12 +177,12 @@ Value stepped(const Value& x, bool up) {
   if (!x.value.is_real()) return {};
   const cln::cl_R real = cln::realpart(x.value.to_cl_N());
   const numeric nearest(cln::round1(real));
-  // A whole number in long floats is taken for one.
+  // A value that is within its error of a whole number is treated as that number.
   const bool whole = magnitude(x.value - nearest) <= x.error + 5;
   return defined(whole ? nearest : numeric(up ? cln::ceiling1(real) : cln::floor1(real)));
 }
 
-// n! and binomials of whole numbers; the gamma function is not at hand in long floats.
+// n! and binomials of whole numbers; the gamma function is not available in long floats.
 Value whole_function(const std::string& name, const std::vector<Value>& args) {
   std::vector<numeric> whole;
   for (const auto& arg : args) {
@@ -194,7 +195,7 @@ Value whole_function(const std::string& name, const std::vector<Value>& args) {
   return defined(as_float(GiNaC::binomial(whole[0], whole[1])));
 }
 
-// sin and cos lose what the argument's whole turns take.
+// sin and cos lose the digits that the whole turns in their argument take up.
 Value turn(const numeric& out, const Value& x) {
   return defined(out, std::max(x.error, rounding(x.value)));
 }

@@ -21,11 +21,12 @@ class HighPrecision {
   };
   using Point = std::map<std::string, GiNaC::numeric>;
 
-  // complex: principal values everywhere. Otherwise values are real: what has none is undefined, and odd roots of
-  // negative numbers are the real ones.
+  // With `complex`, all values are principal values. Otherwise values are real: an expression
+  // without a real value is undefined, and odd roots of negative numbers are the real ones.
   HighPrecision(Point point, bool complex) : point_(std::move(point)), complex_(complex) {}
 
-  // unclear: a pole, a size or a function that cannot be computed, or a decision that hangs on the last digits.
+  // Returns unclear at a pole, for a size or a function that cannot be computed, and where a
+  // decision depends on the last digits.
   Value evaluate(const Expression& e) const;
 
  private:

@@ -11,7 +11,8 @@ using GiNaC::ex_to;
 using GiNaC::is_a;
 using GiNaC::numeric;
 
-constexpr long kLargestPrime = 10000;  // trial division stops there; what is left counts as prime
+// Trial division stops there; the remaining factor is treated as a prime.
+constexpr long kLargestPrime = 10000;
 constexpr long kLargestPower = 300;
 constexpr long kLargestFactorial = 5000;
 constexpr long kLargestShift = 50;
@@ -58,7 +59,7 @@ numeric to_numeric(const mpq_class& q) {
   return numeric(q.get_num().get_str().c_str()) / numeric(q.get_den().get_str().c_str());
 }
 
-// x^2 + 2x + 1 -> (x+1)^2, so that its root is seen.
+// x^2 + 2x + 1 -> (x+1)^2, so that its root is recognised.
 ex without_squares(const ex& e) {
   if (!is_a<GiNaC::add>(e) || !e.info(GiNaC::info_flags::rational_polynomial)) return e;
   return GiNaC::sqrfree(e);
@@ -213,7 +214,7 @@ ex NormalForm::call(const Expression& e) {
     const ex k = convert(e.args[1]);
     return factorial_of(x) / (factorial_of(k) * factorial_of(x - k));
   }
-  // The rest are names that are equal only to themselves.
+  // All other functions become names that are equal only to themselves.
   return variable(to_wire(e));
 }
 

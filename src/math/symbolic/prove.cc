@@ -16,8 +16,8 @@ using State = HighPrecision::State;
 
 constexpr int kConstantDigits = 130;
 constexpr int kMostDigits = 5000;
-constexpr int kSlackDigits = 5;   // by which error bounds may be too small
-constexpr int kLeastDigits = 60;  // in which values must agree
+constexpr int kSlackDigits = 5;   // error bounds may be too small by this many digits
+constexpr int kLeastDigits = 60;  // values must agree in at least this many digits
 constexpr int kPointDigits = 100;
 constexpr int kWantedPoints = 12;
 constexpr int kMostPoints = 60;
@@ -44,7 +44,8 @@ bool has_i(const Expression& e) {
   });
 }
 
-// The digits it takes to write the numbers in e out: they say how close two different values of that form can be.
+// The number of digits needed to write the numbers in e out. It limits how close two different
+// values of that form can be.
 double written_digits(const Expression& e) {
   if (e.kind == Expression::Kind::number) return static_cast<double>(e.value.get_str().size());
   double out = 0;
@@ -54,7 +55,7 @@ double written_digits(const Expression& e) {
   return raised ? out + written_digits(e.args[0]) * std::abs(e.args[1].value.get_d()) : out;
 }
 
-// False when the two are too large for it.
+// Sets GiNaC's precision for a and b. Returns false if they need more than kMostDigits.
 bool set_digits(const Expression& a, const Expression& b, int least) {
   const double wanted = least + 3 * (written_digits(a) + written_digits(b));
   if (!(wanted <= kMostDigits)) return false;
@@ -70,7 +71,8 @@ Proof prove_constants(const Expression& a, const Expression& b) {
   return found == Agreement::differ ? Proof::different : Proof::unproven;
 }
 
-// Sizes from 1/16 to 16, evenly in the logarithm; signs count through their combinations.
+// Absolute values lie between 1/16 and 16, spread evenly over the powers of two. The signs go
+// through all combinations with k.
 HighPrecision::Point random_point(const std::vector<std::string>& names, int k, bool positive,
                                   CounterRng& rng) {
   HighPrecision::Point point;
@@ -98,7 +100,8 @@ Sampling sample(const Expression& a, const Expression& b, bool positive) {
   names.erase(std::unique(names.begin(), names.end()), names.end());
   const bool complex = has_i(a) || has_i(b);
   CounterRng rng(hash64(to_wire(a) + to_wire(b)));
-  // All combinations of signs of up to four variables are seen, whatever agrees before.
+  // All combinations of signs of up to four variables are tested, even if enough points agree
+  // before.
   const int least =
       positive ? kWantedPoints : std::max(kWantedPoints, 1 << std::min<size_t>(4, names.size()));
   for (int k = 0; k < kMostPoints && (k < least || out.agreed < kWantedPoints); ++k) {
@@ -109,7 +112,7 @@ Sampling sample(const Expression& a, const Expression& b, bool positive) {
   return out;
 }
 
-// Whether a function that is not analytic is applied to something with variables in it.
+// True if a function that is not analytic is applied to something with variables in it.
 bool has_branches(const Expression& e) {
   return any_part(e, [](const Expression& part) {
     using Kind = Expression::Kind;
@@ -117,7 +120,7 @@ bool has_branches(const Expression& e) {
     if (part.kind == Kind::power) {
       const Expression& exponent = part.args[1];
       if (exponent.kind == Kind::number) return exponent.value.get_den() != 1;
-      // A positive constant to any power is an exponential function.
+      // A constant to any power is an exponential function.
       return has_variables(part.args[0]);
     }
     if (part.kind != Kind::function) return false;
@@ -128,7 +131,8 @@ bool has_branches(const Expression& e) {
   });
 }
 
-// Whether numbers, variables and whole powers are all there is: then the normal form decides.
+// True if e contains only numbers, variables, sums, products and whole powers. The normal form then
+// decides.
 bool is_rational_function(const Expression& e) {
   using Kind = Expression::Kind;
   return !any_part(e, [](const Expression& part) {

@@ -1,6 +1,7 @@
-// longshot-symbolic: answers "CPU_MILLISECONDS MEGABYTES POSITIVE<tab>EXPRESSION<tab>EXPRESSION" lines on stdin with
-// "equal", "different", "unproven" or "error: ..." lines. A program of its own, so that work without bounds can be
-// killed, and small, so that a new one starts in milliseconds. math/compare/symbolic_pool.h is its only user.
+// longshot-symbolic answers "CPU_MILLISECONDS MEGABYTES POSITIVE<tab>EXPRESSION<tab>EXPRESSION"
+// lines on stdin with "equal", "different", "unproven" or "error: ..." lines. It is a separate
+// program, so that unbounded work can be killed, and small, so that a new one starts in
+// milliseconds. Its only user is math/compare/symbolic_pool.h.
 
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -32,13 +33,13 @@ long to_long(std::string_view text) {
   return value;
 }
 
-// SIGPROF ends the process when the time is over; 0 takes the limit away.
+// SIGPROF ends the process after the given time; 0 removes the limit.
 void limit_processor_time(long milliseconds) {
   const itimerval timer{{0, 0}, {milliseconds / 1000, milliseconds % 1000 * 1000}};
   setitimer(ITIMER_PROF, &timer, nullptr);
 }
 
-// Sanitizers reserve address space without end, so there is no limit under them.
+// Sanitizers reserve unlimited address space, so there is no limit under them.
 void limit_memory([[maybe_unused]] long megabytes) {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
   const auto bytes = static_cast<rlim_t>(megabytes) << 20;
@@ -74,7 +75,7 @@ int main() {
       std::cout << longshot::math::answer(line) << std::endl;
     } catch (const std::bad_alloc&) {
       std::cout << "error: out of memory" << std::endl;
-      return 0;  // with what it holds
+      return 0;  // ending the process frees its memory
     }
   }
   return 0;

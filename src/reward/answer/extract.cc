@@ -15,8 +15,8 @@ namespace {
 
 constexpr size_t kNone = std::string_view::npos;
 
-// Whether text[i...] starts \boxed or \fbox; returns the length of the command with spaces before
-// its brace, else 0.
+// Returns the length of the \boxed or \fbox command at i, including spaces before its brace, or 0
+// if there is none.
 size_t box_command(std::string_view text, size_t i) {
   for (const std::string_view name : {"\\boxed", "\\fbox"}) {
     if (text.substr(i, name.size()) != name) continue;
@@ -46,7 +46,8 @@ void add_box(std::vector<Box>& boxes, const Box& box) {
 
 // ---- several boxes ----
 
-// Whether the text between two boxes only joins them: punctuation, "and" or "or", and few other words of one sentence.
+// True if the text between two boxes only joins them: a short text of one sentence that contains
+// "and" or "or", or nothing but punctuation.
 bool joins(std::string_view gap) {
   if (gap.size() > 40 || gap.find(". ") != kNone || gap.find("\n\n") != kNone) return false;
   bool joint = false, other = false;
@@ -59,7 +60,7 @@ bool joins(std::string_view gap) {
   return joint || !other;
 }
 
-// The answer in a box: of "the answer is \boxed{31}" or "Answer: 31" inside it only the value.
+// The answer in a box; for a box with "the answer is \boxed{31}" or "Answer: 31", only the value.
 std::string content_of(const Box& box) {
   const auto content = trim(box.content);
   const auto inner = find_boxes(content).boxes;
@@ -94,7 +95,7 @@ std::string joined_boxes(std::string_view text, const std::vector<Box>& boxes) {
     const auto gap = i > first ? text.substr(boxes[i - 1].end, boxes[i].begin - boxes[i - 1].end)
                                : std::string_view();
     const bool rounded = gap.find("approx") != kNone || gap.find("\u2248") != kNone;
-    // "3*8 or 25-1" are two answers, whatever they are worth.
+    // "3*8 or 25-1" are two answers even though their values are equal.
     const bool stated = rounded || gap.find('=') != kNone;
     const bool known = std::any_of(parts.begin(), parts.end(), [&](const std::string& part) {
       const bool computed =
@@ -126,7 +127,7 @@ Boxes find_boxes(std::string_view text) {
       const size_t command = box_command(text, i);
       if (command == 0) {
         if (box_command(text, i + 1) == 0)
-          ++i;  // the escaped character, unless all are escaped twice
+          ++i;  // skips the escaped character, unless it begins a box escaped twice
       } else if (i + command < text.size() && text[i + command] == '{') {
         open.push_back({i, i + command + 1});
         i += command;
@@ -156,7 +157,7 @@ Boxes find_boxes(std::string_view text) {
 AnswerRegion answer_region(std::string_view response) {
   const auto text = after_thinking(response);
   const size_t opened = text.rfind("<answer>"), closed = text.rfind("</answer>");
-  // A last tag that does not end counts: stop strings are not part of a response.
+  // An unclosed last tag is accepted, because stop strings are not part of a response.
   if (opened != kNone && (closed == kNone || closed < opened))
     return {text.substr(opened + 8), false};
   const auto tag = last_tag(text, "answer");
@@ -170,7 +171,7 @@ std::optional<Extracted> extract_answer(std::string_view raw) {
   const auto& boxes = found.boxes;
   size_t at = announced(text);
   if (found.unclosed != kNone && (boxes.empty() || boxes.back().begin < found.unclosed)) {
-    // Only an answer on a later line says what the cut box would have.
+    // Only an answer announced on a later line can replace that of the cut box.
     const size_t line = text.find('\n', found.unclosed);
     if (at == kNone || line == kNone || at < line) return Extracted{"", true};
   } else if (!boxes.empty()) {

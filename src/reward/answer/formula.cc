@@ -22,7 +22,8 @@ Delimiters delimiters_at(std::string_view text, size_t i) {
   return {};
 }
 
-// The position of `close` from `from` on; an escaped \$ is none, and $ ends on its line.
+// The position of `close` at or after `from`. An escaped \$ does not close a formula, and a formula
+// in single $ must close on its line.
 size_t find_close(std::string_view text, size_t from, std::string_view close) {
   const bool inline_formula = close == "$";
   for (size_t i = from; i < text.size(); ++i) {
@@ -37,7 +38,7 @@ size_t find_close(std::string_view text, size_t from, std::string_view close) {
 
 std::optional<Formula> last_formula(std::string_view text) {
   std::optional<Formula> last;
-  // A delimiter without a partner is looked for once.
+  // A delimiter without a partner is searched for only once.
   bool open_ended[2] = {false, false};
   for (size_t i = 0; i < text.size(); ++i) {
     const auto [open, close] = delimiters_at(text, i);

@@ -17,8 +17,8 @@ size_t skip_any(std::string_view text, size_t i, std::string_view set) {
   return i;
 }
 
-// After the word "answer" at `at`: the position behind "is", ":" or "=", kNone if neither follows
-// in the sentence.
+// The position after the "is", ":" or "=" that follows the word "answer" within its sentence; kNone
+// if none follows. `at` is the end of that word.
 size_t behind_verb(std::string_view text, size_t at) {
   size_t i = at;
   for (size_t limit = std::min(text.size(), at + 80); i < limit; ++i) {
@@ -82,7 +82,7 @@ constexpr std::string_view kHedges[] = {
     "or",     "nor", "not", "either", "neither", "maybe", "perhaps", "possibly", "might",
     "unless", "if",  "isn", "aren",   "wasn",    "don",   "cannot",  "except",   "unknown"};
 
-// "the largest n is 34": what follows the last "is", in a sentence that does not hedge.
+// "the largest n is 34": the text after the last "is" of a sentence that does not hedge.
 std::string_view behind_last_is(std::string_view sentence) {
   for (const auto word : words_of(sentence)) {
     if (std::find(std::begin(kHedges), std::end(kHedges), to_lower(word)) != std::end(kHedges))
@@ -92,7 +92,8 @@ std::string_view behind_last_is(std::string_view sentence) {
   return is == kNone ? std::string_view() : trim(sentence.substr(is + 4));
 }
 
-// "she began 3 hours ago": the one number of a sentence whose words do not change it; empty when there is none.
+// "she began 3 hours ago": the only number of a sentence whose words do not change it; empty if
+// there is none.
 std::string_view only_number(std::string_view sentence) {
   std::string_view found;
   for (const auto word : words_of(sentence)) {
@@ -109,8 +110,8 @@ std::string_view only_number(std::string_view sentence) {
   return alone ? found : std::string_view();
 }
 
-// Words around "answer" in a sentence that states it. A sentence with other words is about something else: a step, the
-// confidence, a key, a check.
+// Words around "answer" in a sentence that states it. A sentence with other words is about
+// something else: a step, the confidence, a key, a check.
 constexpr std::string_view kStatementWords[] = {"the",
                                                 "a",
                                                 "an",
@@ -223,7 +224,7 @@ bool all_in(const Table& table, std::string_view text) {
   });
 }
 
-// Whether the sentence with the word "answer" at `word` and its value at `value` states an answer.
+// True if the sentence with the word "answer" at `word` and its value at `value` states an answer.
 bool is_statement(std::string_view text, size_t word, size_t value) {
   size_t start = word;
   while (start > 0 && !sentence_ends(text, start - 1) && text[start - 1] != ':' &&

@@ -6,23 +6,25 @@
 
 namespace longshot::reward {
 
-// The position behind the last announcement that states an answer, else behind the last one of any kind ("Step with
-// the answer: 4"); npos when there is none.
+// The position after the last announcement that states an answer, else after the last one of any
+// kind ("Step with the answer: 4"); npos if there is none.
 size_t announced(std::string_view text);
-// Only of the first kind.
+// The position after the last announcement that states an answer; npos if there is none.
 size_t stated_announcement(std::string_view text);
 
-// From a position to the end of the sentence; a display formula $$...$$ or \[...\] counts as one.
+// The text from `at` to the end of the sentence. A display formula $$...$$ or \[...\] is one
+// sentence.
 std::string_view sentence_from(std::string_view text, size_t at);
 
-// The answer that the sentence at a position gives: without "therefore", "because ..." and the like, its number where
-// it clearly has one.
+// The answer in the sentence at `at`, without "therefore", "because ..." and the like. It is
+// reduced to its number if it clearly has one.
 std::string phrase_answer(std::string_view text, size_t at);
 
-// The number that the sentence at a position consists of but for words such as "therefore"; empty when it says more.
+// The number in the sentence at `at` if the sentence says nothing else, apart from words such as
+// "therefore". Otherwise empty.
 std::string_view stated_number(std::string_view text, size_t at);
 
-// What follows the last announcement to the end of its line; empty without one.
+// The text after the last announcement to the end of its line; empty if there is none.
 std::string_view announced_line(std::string_view text);
 
 }  // namespace longshot::reward

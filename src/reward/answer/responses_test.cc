@@ -1,4 +1,4 @@
-// Whole responses: tests/grader/responses.jsonl, and inputs that are nested without end.
+// Whole responses: tests/grader/responses.jsonl, and deeply nested inputs.
 
 #include <gtest/gtest.h>
 
@@ -58,8 +58,8 @@ int deepest() {
   return wanted == nullptr ? 30000 : std::max(1, std::atoi(wanted));
 }
 
-// Every construct that opens something, very often, with and without what closes it: the
-// process lives, in bounded time.
+// Repeats every construct that opens something very often, with and without its end. The process
+// must survive, in bounded time.
 TEST(Responses, NestingOfAnyDepthEndsNoProcess) {
   const std::pair<const char*, const char*> kinds[] = {{"(", ")"},
                                                        {"[", "]"},

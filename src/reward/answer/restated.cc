@@ -18,7 +18,7 @@ namespace {
 
 constexpr size_t kNone = std::string_view::npos;
 
-// The places behind the decimal point of the first number in a text.
+// The number of digits after the first decimal point in a text.
 int decimal_places(std::string_view text) {
   const size_t point = text.find('.');
   if (point == kNone) return 0;
@@ -27,7 +27,7 @@ int decimal_places(std::string_view text) {
   return static_cast<int>(end - point - 1);
 }
 
-// Whether `rounded` with its places is the exact value rounded, or cut, to them.
+// True if `rounded` is the exact value rounded to `places` decimal places.
 bool rounds_to(const mpq_class& exact, const mpq_class& rounded, int places) {
   mpz_class scale;
   mpz_ui_pow_ui(scale.get_mpz_t(), 10, static_cast<unsigned long>(std::min(places, 100)));
@@ -48,7 +48,8 @@ bool same_number(const math::Number& a, const math::Number& b, int places_a, int
   return places_a > 0 && b_is_finer && rounds_to(b.value, x, places_a + percent);
 }
 
-// Expressions of the same value; a decimal beside one is its rounding.
+// True for expressions of the same value. With `rounded`, also true for a constant and its rounding
+// to a decimal.
 bool same_expression(const math::Answer& a, const math::Answer& b, bool rounded) {
   if (!a.expression || !b.expression) return false;
   if (*a.expression == *b.expression) return true;
@@ -81,7 +82,7 @@ constexpr std::string_view kLeads[] = {
     "a",       "the",           "fraction",     "percentage", "percent",  "other",     "words",
     "just",    "more",          "precisely",    "simplified", "notation", "scientific"};
 
-// Without words that lead to a restatement: "equivalently", "in decimal form".
+// Removes words that lead to a restatement: "equivalently", "in decimal form".
 std::string_view without_leads(std::string_view text) {
   while (true) {
     text = text.substr(std::min(text.size(), text.find_first_not_of(" ,:*")));
@@ -94,7 +95,8 @@ std::string_view without_leads(std::string_view text) {
   }
 }
 
-// Up to a comma that is not within a number, a semicolon, a parenthesis behind a space, or the end of one around it.
+// The text up to a comma outside numbers, a semicolon, a question mark, or a parenthesis after a
+// space. A final parenthesis that was opened before the text is removed.
 std::string_view first_clause(std::string_view text) {
   if (text.ends_with(')') && text.find('(') == kNone) text.remove_suffix(1);
   for (size_t i = 0; i < text.size(); ++i) {
@@ -119,7 +121,8 @@ bool gives_number(std::string_view tail) {
                      [](std::string_view word) { return math::number_in_words(word).has_value(); });
 }
 
-// What stands between a box and "or": nothing, or its unit. npos when there is no such "or".
+// The position of the word "or" on the line after a box, within the first 60 characters; npos if
+// there is none.
 size_t or_position(std::string_view rest) {
   for (size_t i = 0; i + 3 < std::min<size_t>(rest.size(), 60); ++i) {
     if (rest[i] == '\n' && i > 2) return kNone;

@@ -33,7 +33,7 @@ bool hedged(std::string_view before, std::string_view after) {
          trim(after).front() != '.' && after.find('\n') > after.find(words_after.front());
 }
 
-// 28 percent, $28$ pct
+// True if a percent sign or word follows: 28 percent, $28$ pct.
 bool percent_follows(std::string_view after) {
   const auto rest = trim(after);
   if (rest.starts_with('%') || rest.starts_with("\\%")) return true;
@@ -68,7 +68,7 @@ std::optional<std::string> last_number(std::string_view text) {
   return (minus ? "-" : "") + std::string(text.substr(begin, end - begin)) + (percent ? "%" : "");
 }
 
-// A response that is an expression as a whole: no two words stand side by side in it.
+// True if the whole response is an expression, in which no two words are adjacent.
 bool is_only_an_answer(std::string_view text) {
   if (text.size() > 200) return false;
   const std::string plain = math::plain_math(text);

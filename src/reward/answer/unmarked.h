@@ -1,5 +1,5 @@
 #pragma once
-// Answers that nothing marks.
+// Finds answers that are not marked by a box, a phrase or a tag.
 
 #include <optional>
 #include <string>
@@ -7,8 +7,9 @@
 
 namespace longshot::reward {
 
-// The whole text when it is one expression; else its last formula or, when a number follows that, its last number;
-// nothing when the words next to it hedge ("7 or 8", "not 7").
+// Returns the whole text if it is one expression. Otherwise returns its last formula or, if a
+// number follows that, its last number. Returns nullopt if the words next to it hedge ("7 or 8",
+// "not 7").
 std::optional<std::string> unmarked_answer(std::string_view text);
 
 }  // namespace longshot::reward

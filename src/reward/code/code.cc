@@ -14,8 +14,8 @@ namespace longshot::reward {
 namespace {
 
 constexpr const char* kWho = "reward code";
-constexpr double kCompileSeconds = 20;  // of processor time, the sandbox's default
-constexpr double kPauseSeconds = 0.1;   // after a sandbox's fault
+constexpr double kCompileSeconds = 20;  // processor time, the sandbox's default
+constexpr double kPauseSeconds = 0.1;   // before a retry after a sandbox's fault
 
 struct CodeOptions {
   std::string language, preamble;
@@ -23,7 +23,7 @@ struct CodeOptions {
   Json limits;
 };
 
-// What the row says is said already.
+// Values given by the row take precedence.
 void set_default(Json& object, const char* key, const Json& value) {
   if (!object.contains(key)) object[key] = value;
 }
@@ -39,7 +39,8 @@ class CodeReward : public Reward {
       : options_(std::move(options)), run_(std::move(run)), patience_(patience) {}
   std::string name() const override { return "code"; }
 
-  // A program that never ends must be a wrong answer, not a judgement out of time.
+  // Includes the time for every test to reach its limit: a program that never ends must be a wrong
+  // answer, not a judgement that times out.
   double most_seconds(const Question& question, double timeout) const override {
     const auto request = request_of(question);
     if (!request.ok()) return timeout;
@@ -65,7 +66,7 @@ class CodeReward : public Reward {
   }
 
  private:
-  // Without language and code.
+  // The request without language and code.
   Result<Json> request_of(const Question& question) const {
     LS_ASSIGN_OR_RETURN(Json request, suite_of(question.ground_truth));
     set_default(request, "run_timeout", options_.run_timeout);
@@ -83,7 +84,7 @@ class CodeReward : public Reward {
     return request;
   }
 
-  // Programs that start from given code use names that its judge has imported.
+  // Programs that complete given code use names that the original grader imports.
   bool wants_preamble(const Json& request) const {
     if (options_.preamble != "calls") return options_.preamble == "all";
     return request.contains("entry_point") || request.contains("test");
@@ -94,7 +95,7 @@ class CodeReward : public Reward {
   const Patience patience_;
 };
 
-// Asks the services until one has a verdict.
+// Posts the request to the services until one says whether the program passed.
 Result<bool> ask(net::Services& services, const Json& request, Deadline deadline) {
   Status last = unavailable(std::string(kWho) + ": no time left");
   while (!deadline.expired() && !stop_requested()) {

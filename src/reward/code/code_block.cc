@@ -10,7 +10,7 @@ namespace longshot::reward {
 namespace {
 
 constexpr std::string_view kBlank = " \t\r";
-// Words after a fence that say what is inside is not a program.
+// Words after a fence that mark its content as something other than a program.
 constexpr std::string_view kData[] = {
     "text",   "txt",      "plaintext", "plain", "output", "console", "terminal", "json",
     "stdout", "stdin",    "input",     "csv",   "yaml",   "toml",    "xml",      "html",
@@ -48,7 +48,7 @@ struct Fence {
   char mark = '`';
   size_t length = 0;
   std::string language;
-  std::string quote;  // what begins each line of a quotation, such as "> "
+  std::string quote;  // ">" in a quotation, which then begins each line
 };
 
 // "python", "python {.line-numbers}", "{.python .numberLines}", "python:main.py", "python title=x".
@@ -59,12 +59,13 @@ std::string language_word(std::string_view info) {
   return to_lower(info.substr(0, info.find_first_of(" \t{}:,;=([")));
 }
 
-// List markers and quotation signs may stand before a fence.
+// True for list markers and quotation signs, which may precede a fence.
 bool is_margin(std::string_view before) {
   return before.find_first_not_of(" \t>-*+.)0123456789") == before.npos;
 }
 
-// After other words a fence needs a known word or nothing behind it, as in "The code: ```python".
+// A fence after other words is one only if a known word or nothing follows it.
+// Example: "The code: ```python".
 std::optional<Fence> opening(std::string_view line) {
   for (const char mark : {'`', '~'}) {
     const size_t at = line.find(std::string(3, mark));
@@ -102,7 +103,9 @@ bool closes(std::string_view line, const Fence& fence) {
   return bare.size() >= fence.length && bare.find_first_not_of(fence.mark) == bare.npos;
 }
 
-// "```</answer>", "``` This prints 2", "```output": what follows is outside, and no program begins with it.
+// True for a line that closes the block and continues with text outside it. No program begins with
+// such a line. Examples:
+// "```</answer>", "``` This prints 2", "```output".
 bool closes_before_text(std::string_view line, const Fence& fence) {
   const std::string_view bare = trimmed(line);
   if (!bare.starts_with(std::string(fence.length, fence.mark))) return false;
@@ -145,7 +148,8 @@ CodeBlock block_of(const Fence& fence, const std::vector<std::string_view>& line
   return block;
 }
 
-// Where a block ends: at its closing fence, or before a fence that opens another one, which means that it was cut.
+// The end of a block: its closing fence, or the line before a fence that opens another program,
+// which means that the block was cut off.
 struct End {
   size_t line = 0;
   bool closed = false;
@@ -158,7 +162,7 @@ bool opens_program(std::string_view line, const Fence& fence) {
          is_margin(line.substr(0, line.find(fence.mark)));
 }
 
-// `code` gets the lines between.
+// Stores the lines of the block in `code`.
 End find_end(const std::vector<std::string_view>& lines, size_t open, const Fence& fence,
              std::vector<std::string_view>& code) {
   std::optional<size_t> at_an_end;
@@ -183,7 +187,7 @@ bool is_blank(const std::vector<std::string_view>& lines) {
 
 struct Blocks {
   std::vector<CodeBlock> complete;
-  bool cut = false;  // a program is the last block and not complete
+  bool cut = false;  // the last block is a program and incomplete
 };
 
 Blocks read_blocks(std::string_view text) {

@@ -11,12 +11,12 @@ namespace longshot::reward {
 namespace {
 
 constexpr const char* kWho = "reward code";
-// Members of a ground truth that /run_tests takes too.
+// Members of a ground truth that are passed on to /run_tests.
 constexpr const char* kKept[] = {"compare", "tolerance", "float_tolerance",
                                  "checker", "limits",    "stop_at_first_failure"};
 constexpr const char* kHolders[] = {"input_output",   "test_cases",        "testcases",
                                     "official_tests", "verification_info", "ground_truth"};
-constexpr int kMostLayers = 4;  // of an object that holds the tests in an object that ...
+constexpr int kMostLayers = 4;  // of objects around the tests
 
 Status bad(const std::string& what) {
   return invalid_argument(std::string(kWho) + ": " + what);
@@ -32,13 +32,13 @@ std::string text_member(const Json& object, const char* key) {
   return found != nullptr && found->is_string() ? found->get<std::string>() : "";
 }
 
-// JSON, or JSON within a text.
+// Parses a text as JSON; returns any other value unchanged.
 Result<Json> unfolded(const Json& value, const std::string& where) {
   if (!value.is_string()) return value;
   return parse_json(value.get_ref<const std::string&>(), where);
 }
 
-// A value of stdin or stdout: a text, or a list of lines.
+// The text of stdin or stdout, which is given as a text or as a list of lines.
 std::string stream_text(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_null()) return "";
@@ -49,7 +49,7 @@ std::string stream_text(const Json& value) {
   return lines;
 }
 
-// A text with one JSON value on each line, as APPS writes the arguments of a call.
+// Reads a text with one JSON value per line, as APPS writes the arguments of a call.
 Result<Json> arguments_of(const Json& input) {
   if (input.is_array()) return input;
   if (!input.is_string()) return Json::array({input});
@@ -69,7 +69,7 @@ Result<Json> arguments_of(const Json& input) {
 
 using Values = std::vector<Json>;
 
-// Without the list of one that every value is.
+// The elements of the values if each is a list of one element, else nullopt.
 std::optional<Values> unwrapped(const Values& values) {
   Values inner;
   for (const Json& value : values) {
@@ -79,7 +79,7 @@ std::optional<Values> unwrapped(const Values& values) {
   return inner;
 }
 
-// What a text says: JSON, or one of Python's three words.
+// The value of a text that is JSON, or True, False or None of Python; nullopt for any other text.
 std::optional<Json> value_of_text(const std::string& text) {
   const std::string_view bare = trim(text);
   if (bare == "True") return Json(true);
@@ -89,7 +89,7 @@ std::optional<Json> value_of_text(const std::string& text) {
   return parsed.ok() ? std::optional(std::move(*parsed)) : std::nullopt;
 }
 
-// With every text replaced by what it says, if all say something.
+// Replaces every text by its value. nullopt if a text has no value or there is no text.
 std::optional<Values> as_json(const Values& values) {
   Values parsed;
   bool any = false;
@@ -106,7 +106,8 @@ std::optional<Values> as_json(const Values& values) {
   return any ? std::optional(std::move(parsed)) : std::nullopt;
 }
 
-// As they are, without a list of one, as the JSON that texts hold, and both.
+// All readings of the expected values: as written, without one-element lists, with texts replaced
+// by their values, and both.
 std::vector<Values> readings_of(const Values& values) {
   std::vector<Values> readings = {values};
   const auto add = [&](std::optional<Values> reading) {
@@ -121,8 +122,9 @@ std::vector<Values> readings_of(const Values& values) {
 
 struct Pairs {
   Values inputs, outputs;
-  std::string function;      // empty: streams
-  bool number_keys = false;  // as APPS, TACO and verl read dicts, whose keys JSON has made texts
+  std::string function;  // empty: the tests use stdin and stdout
+  // JSON has made texts of the integer keys of dicts, which APPS, TACO and verl turn back.
+  bool number_keys = false;
 };
 
 bool has_object_argument(const Json& tests) {
@@ -186,7 +188,8 @@ std::string function_of(const Json& truth) {
   return "";
 }
 
-// As the case says ("functional" or "function_call"), else if there is a function to call.
+// True if the case says so ("functional" or "function_call"). If it says nothing, true if there is
+// a function to call.
 bool is_call(const Json& test, const std::string& function) {
   for (const char* key : {"testtype", "type"}) {
     if (const std::string kind = text_member(test, key); !kind.empty())
@@ -195,10 +198,10 @@ bool is_call(const Json& test, const std::string& function) {
   return !function.empty();
 }
 
-// {"input": ..., "output": ..., "testtype": ...}
+// Collects test cases of the form {"input": ..., "output": ..., "testtype": ...}.
 class CaseList {
  public:
-  // `function`: the one that the object around the cases names; may be empty.
+  // `function`: named by the object around the cases; may be empty.
   explicit CaseList(std::string function) : function_(std::move(function)) {}
 
   Status take(const Json& cases) {
@@ -277,7 +280,7 @@ bool has_line(const std::string& code, std::string_view beginning) {
   return code.starts_with(beginning) || code.find("\n" + std::string(beginning)) != code.npos;
 }
 
-// HumanEval's check(candidate) runs nothing by itself.
+// HumanEval defines check(candidate) but does not call it.
 Result<Json> suite_of_checks(const Json& truth, std::string code) {
   const std::string name = function_of(truth);
   const bool defines = has_line(code, "def check("), calls = has_line(code, "check(");
@@ -288,7 +291,7 @@ Result<Json> suite_of_checks(const Json& truth, std::string code) {
   return suite_of_asserts(truth, std::move(code));
 }
 
-// A test file as it is, as KodCode and HumanEval+ have it in rllm's rows.
+// True for the text of a test file, as in KodCode and in rllm's rows of HumanEval+.
 bool looks_like_checks(const std::string& text) {
   return has_line(text, "def test") || has_line(text, "def check(") || has_line(text, "assert ") ||
          has_line(text, "class Test");
@@ -306,7 +309,7 @@ Result<Json> suite_of_list(const Json& truth, const Json& tests) {
   return cases.suite();
 }
 
-// {"tests": [...]} as /run_tests has it, unless the cases are written as data sets do.
+// Reads {"tests": [...]} in the form of /run_tests, or with cases in the form of the data sets.
 Result<Json> suite_of_tests(const Json& truth) {
   LS_ASSIGN_OR_RETURN(const Json tests, unfolded(truth["tests"], "'tests'"));
   const auto is_ours = [](const Json& test) {

@@ -105,7 +105,7 @@ TEST(CodeSuite, KeysThatWereIntegersAreInApps) {
       suite(R"j([{"fn_name": "f", "input": [{"1": 2}], "output": 1}])j").contains("number_keys"));
 }
 
-// APPS and TACO wrap each value; a text may be a value or the JSON of one.
+// APPS and TACO wrap each value in a list; a text may be a value or the JSON of one.
 TEST(CodeSuite, ReadingsOfExpectedValues) {
   const auto values = [](const char* outputs) {
     const Json tests = suite(std::string(R"({"fn_name": "f", "inputs": [[1], [2]], "outputs": )") +

@@ -86,7 +86,7 @@ TEST(CodeReward, ItsTimeGrowsWithTheSuite) {
     return (*reward)->most_seconds(question, 10);
   };
   const char* const kTwo = R"j({"inputs": ["", ""], "outputs": ["1", "1"]})j";
-  const double base = 10 + 3 * 20 + 1;  // of which a compiler's
+  const double base = 10 + 3 * 20 + 1;  // the timeout and the compiler's share
   EXPECT_EQ(seconds({{"run_timeout", 4}}, kTwo), base + 2 * (3 * 4 + 1));
   EXPECT_EQ(seconds({{"limits", {{"wall_seconds", 30}}}}, kTwo), base + 2 * 30);
   EXPECT_EQ(seconds({{"run_timeout", 4}}, R"j({"test": "f()"})j"), base + 3 * 4 + 1);

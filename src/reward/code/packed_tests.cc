@@ -35,7 +35,7 @@ std::optional<std::string> inflated(const std::string& packed) {
   return state == Z_STREAM_END ? std::optional(std::move(bytes)) : std::nullopt;
 }
 
-// Reads the few opcodes that a text is pickled with (pickletools of Python documents them).
+// Reads the few opcodes with which Python pickles a text (its module pickletools documents them).
 class Pickle {
  public:
   explicit Pickle(std::string_view bytes) : bytes_(bytes) {}

@@ -12,7 +12,7 @@
 namespace longshot::reward {
 namespace {
 
-constexpr size_t kLoggedBytes = 1 << 16;  // of what a call prints, at most
+constexpr size_t kLoggedBytes = 1 << 16;  // at most this much of a call's output is logged
 
 class WorkerReward : public Reward {
  public:
@@ -65,7 +65,7 @@ Result<double> read_threshold(const Json& options, const std::string& where) {
 
 namespace {
 
-// A share of right tests as a float may end a little below 1.
+// The share of passed tests, as a float, may be a little below 1.
 bool reaches(double value, double threshold) {
   return value >= threshold - 1e-9 * std::max(1.0, std::fabs(threshold));
 }

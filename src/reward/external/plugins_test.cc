@@ -211,7 +211,7 @@ class Server {
     server_.Post("/score", [this](const httplib::Request& request, httplib::Response& response) {
       const auto json = Json::parse(request.body);
       const auto what = json["completion"].get<std::string>();
-      // Long against the deadline, and until the server closes.
+      // Longer than the deadline, but no longer than the server is open.
       for (int i = 0; what == "slow" && i < 1000 && !closing_; ++i) {
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
       }

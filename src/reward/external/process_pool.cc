@@ -8,7 +8,7 @@
 namespace longshot::reward {
 namespace {
 
-// What a reward prints is for the people who wrote it.
+// Logs what a reward has printed, for its author.
 void log_output(Subprocess& worker, const std::string& name) {
   constexpr size_t kLongestLine = 2000;
   const std::string text = worker.take_stderr_lines();
@@ -120,12 +120,13 @@ Result<Json> ProcessPool::call(const Json& request, Deadline deadline) {
   const double seconds = deadline.seconds_left();
   Stopwatch starting;
   LS_ASSIGN_OR_RETURN(auto worker, take());
-  // A start takes its time once; the call still gets all of its own.
+  // The time that a worker takes to start does not shorten the call's own time.
   const auto answer_by = starting.seconds() > 0.001 ? Deadline::after_seconds(seconds) : deadline;
   auto reply = exchange(*worker, dump_json(request) + "\n", answer_by);
   log_output(*worker, options_.name);
   if (!reply.ok()) {
-    // The worker ends here, with its group. One that is only slow is no reason to give up.
+    // The worker ends here, with its process group. A timeout does not count as a lost worker:
+    // slowness is no reason to stop starting the program.
     return reply.status().code() == StatusCode::timeout ? reply.status() : lost(reply.status());
   }
   give_back(std::move(worker));

@@ -17,24 +17,25 @@ struct ProcessOptions {
   std::string name;  // for errors
   SubprocessOptions process;
   bool announces = false;        // the program first prints {"ready": true} or {"error": ...}
-  double startup_seconds = 120;  // time to do so; not counted against a call's deadline
+  double startup_seconds = 120;  // the limit for that line; not part of a call's deadline
 };
 
-// Thread-safe. As many workers run as calls were ever made at once; an idle one is reused. A worker
-// that failed in any way is killed with its process group; the next call starts another. A program
-// that says it cannot start, or whose first kMaxLost workers are lost before any call is answered,
-// is not started again: every later call fails with the same reason. What workers print to stderr
-// is logged.
+// Thread-safe. There are as many workers as the most calls that were ever made at once; an idle
+// worker is reused. A worker that failed in any way is killed with its process group, and the next
+// call starts another. A program is not started again if it reports that it cannot start, or if its
+// first kMaxLost workers are lost before any call is answered: every later call then fails with the
+// same reason. What workers print to stderr is logged.
 class ProcessPool {
  public:
   explicit ProcessPool(ProcessOptions options) : options_(std::move(options)) {}
 
-  // Starts the first worker, so that a program that cannot start is found before any call:
-  // invalid_argument.
+  // Starts the first worker, so that a program that cannot start is found before any call. In that
+  // case returns invalid_argument.
   Status prepare();
 
-  // One request line, one reply line (a JSON object). timeout, cancelled, unavailable (it died or
-  // did not start), corrupt (the reply is not a JSON object), invalid_argument (it never starts).
+  // Sends one request line and returns one reply line (a JSON object). Errors: timeout; cancelled;
+  // unavailable (the worker died or did not start); corrupt (the reply is not a JSON object);
+  // invalid_argument (the program is not started again).
   Result<Json> call(const Json& request, Deadline deadline);
 
  private:
@@ -53,10 +54,10 @@ class ProcessPool {
   const ProcessOptions options_;
   std::mutex first_start_;  // held by the call that starts the first worker; taken before mutex_
   std::mutex mutex_;
-  std::atomic<bool> started_ = false;  // any worker
-  bool answered_ = false;              // any call
-  int lost_ = 0;                       // workers, before any call was answered
-  Status broken_;                      // why no worker is started any more
+  std::atomic<bool> started_ = false;  // a worker has started
+  bool answered_ = false;              // a call was answered
+  int lost_ = 0;                       // workers lost before any call was answered
+  Status broken_;                      // why no other worker is started
   std::vector<std::unique_ptr<Subprocess>> idle_;
 };
 

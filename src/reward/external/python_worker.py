@@ -1,6 +1,7 @@
-# Runs a user's reward function for longshot: one JSON request a line on stdin, one JSON reply a line on stdout.
-# Arguments: file (or pkg://module), function name, a JSON object of further arguments. The real stdin and stdout are
-# moved away before the user's code is loaded, so nothing that it prints or reads can disturb the protocol.
+# Runs a user's reward function for longshot: one JSON request per line on stdin, one JSON reply per
+# line on stdout. Arguments: file (or pkg://module), function name, a JSON object of further
+# arguments. The real stdin and stdout are moved away before the user's code is loaded, so nothing
+# that it prints or reads can disturb the protocol.
 import asyncio
 import importlib.util
 import inspect
@@ -27,7 +28,7 @@ def reply(value):
 
 
 def text(value):
-    """As a string that UTF-8 can write: half of a surrogate pair becomes a question mark."""
+    """Converts to a string that UTF-8 can encode: half a surrogate pair becomes a question mark."""
     return str(value).encode("utf-8", "replace").decode()
 
 
@@ -38,7 +39,7 @@ def describe(error):
 
 
 def package_of(path):
-    """The folder above the outermost package that holds the file, and the file's dotted name below it."""
+    """The folder above the outermost package of the file, and the parts of its dotted name below."""
     folder, base = os.path.split(os.path.splitext(path)[0])
     names = [] if base == "__init__" else [base]
     while os.path.isfile(os.path.join(folder, "__init__.py")):
@@ -74,7 +75,7 @@ def import_file(path):
         try:
             return importlib.import_module(".".join(names))
         except ImportError as error:
-            # A large package may import what is not installed here and the file does not need.
+            # A large package may import modules that are not installed here and not needed.
             try:
                 return import_below_bare_packages(folder, names)
             except ImportError:
@@ -100,10 +101,11 @@ def load(path, name):
 
 
 class Function:
-    """Calls a reward function as verl does, whatever subset of verl's parameters it takes.
+    """Calls a reward function as verl does, with any subset of verl's parameters.
 
-    Parameters are matched by name; those without a default that remain get the response and the ground truth, in this
-    order. The plural names are those of verl's batch functions: lists of one here.
+    Parameters are matched by name. Parameters without a default that have other names get the
+    response and the ground truth, in this order. The plural names are those of verl's batch
+    functions, which get lists of one element here.
     """
 
     def __init__(self, function, fixed):

@@ -48,7 +48,8 @@ Result<JudgeOptions> read_options(const Json& json) {
   return o;
 }
 
-// The texts of an answer's choices; a choice without one is empty, which no verdict is.
+// The texts of the choices of a reply. A choice without one gives an empty text, which is not a
+// valid verdict.
 Result<std::vector<std::string>> texts_of(const Json& reply) {
   const auto choices = reply.find("choices");
   if (choices == reply.end() || !choices->is_array() || choices->empty())
@@ -97,7 +98,7 @@ class HttpJudge : public Judge {
 
  private:
   Json request(const std::string& prompt, int n, int round) const {
-    // 31 bits: what every server takes.
+    // 31 bits, which every server accepts.
     const uint64_t seed = hash_combine(hash64(prompt), static_cast<uint64_t>(round)) >> 33;
     const Json message = {{"role", "user"}, {"content", prompt}};
     Json json = {{"messages", Json::array({message})},

@@ -12,7 +12,7 @@ struct FakeJudge : FakeService {
       : FakeService("/v1/chat/completions", std::move(replies)) {}
 };
 
-// An answer with a choice for each text.
+// A reply with one choice for each text.
 FakeReply says(const std::vector<std::string>& texts, double seconds = 0) {
   Json choices = Json::array();
   for (const std::string& text : texts)
@@ -55,7 +55,7 @@ TEST(JudgeReward, TheVerdictDecides) {
   EXPECT_FALSE(request.contains("model"));
 }
 
-// What the judge is asked about an answer to the prompt, in the words of the default form.
+// The request to the judge about an answer to the prompt, with the default form.
 std::string asked_about(const data::Prompt& prompt) {
   FakeJudge server({says({kYes})});
   RewardOptions options;
@@ -135,7 +135,7 @@ TEST(JudgeReward, OnlyTheMissingVotesAreAskedForAgain) {
   FakeJudge server({says({kNo, kMalformed, kYes}), says({kNo, kYes, kYes})});
   const auto score = judge(server, {{"votes", 3}});
   ASSERT_TRUE(score.ok()) << score.status().message();
-  EXPECT_FALSE(score->correct);  // no, yes, no: what was not asked for does not vote
+  EXPECT_FALSE(score->correct);  // no, yes, no: surplus choices do not vote
   EXPECT_EQ(server.requests()[1]["n"], 1);
 }
 

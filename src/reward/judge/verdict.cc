@@ -22,7 +22,7 @@ size_t count_of(std::string_view text, std::string_view word) {
   return count;
 }
 
-// The longest end of the text that is a JSON object.
+// The longest suffix of the text that is a JSON object.
 std::optional<Json> last_object(std::string_view text) {
   const size_t first = text.size() - std::min(text.size(), kLongestVerdict);
   for (size_t open = text.find('{', first); open != text.npos; open = text.find('{', open + 1)) {

@@ -1,5 +1,6 @@
 #pragma once
-// What a Chain-of-Thought reward model is asked, and the verdict its answer must end with. Pure.
+// The prompt for a Chain-of-Thought reward model, and the verdict with which its reply must end.
+// Pure.
 
 #include <optional>
 #include <string>
@@ -15,17 +16,18 @@ struct JudgedAnswer {
   std::string question, reference, response;  // reference empty: not known
 };
 
-// What a judge reads of a chat that ends with the user's turn: a single message as it is; of several each after a line
-// with its role and a colon, and an empty line between them. Empty for an empty chat.
+// The text that a judge reads for a chat that ends with the user's turn. A single message is its
+// content. Of several messages each follows a line with its role and a colon, with an empty line
+// between messages. Empty for an empty chat.
 std::string question_text(const std::vector<data::Message>& chat);
 
 // The prompt used unless another one is given.
 extern const char kJudgePrompt[];
 
-// `form` with {question}, {reference} and {response} replaced; other braces stay. A reference that is not known reads
-// "(not given)".
+// Returns `form` with {question}, {reference} and {response} replaced; other braces stay. An
+// unknown reference becomes "(not given)".
 std::string judge_prompt(const std::string& form, const JudgedAnswer& answer);
-// An error if `form` does not show the response.
+// Returns an error if `form` does not contain {response}.
 Status check_judge_prompt(const std::string& form);
 
 struct JudgeVerdict {
@@ -33,9 +35,10 @@ struct JudgeVerdict {
   std::optional<double> score;  // in [0, 1]
   std::string reason;
 };
-// The text has to end with one JSON object, {"correct": true} or {"correct": false}, perhaps with "reason" (text) and
-// "score" (number in [0, 1]); white space may follow. Anything else is corrupt, with what is wrong: no object, other
-// members or types, an object longer than 4,096 bytes, "correct" named more than once in the text.
+// The text must end with one JSON object, {"correct": true} or {"correct": false}, optionally with
+// "reason" (text) and "score" (number in [0, 1]); white space may follow. Any other text is
+// corrupt, and the message says why: no object, other members or types, an object longer than 4,096
+// bytes, or "correct" named more than once in the text.
 Result<JudgeVerdict> parse_verdict(std::string_view text);
 
 // Several verdicts on one answer.
@@ -49,7 +52,8 @@ struct Votes {
   bool correct() const { return yes > no; }
   // Mean score if every verdict has one, else the majority as 1 or 0.
   double value() const;
-  // Mean score, else the share of yes: how sure the votes are that the answer is right. Needs a vote.
+  // The estimated probability that the answer is right: the mean score if every verdict has one,
+  // else the share of yes. Needs a vote.
   double probability() const;
 };
 

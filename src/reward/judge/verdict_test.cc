@@ -5,7 +5,7 @@
 namespace longshot::reward {
 namespace {
 
-// "yes", "no", or what is wrong.
+// "yes", "no", or the error.
 std::string read(const std::string& text) {
   const auto verdict = parse_verdict(text);
   if (!verdict.ok()) return verdict.status().message();

@@ -71,7 +71,7 @@ class RmReward : public Reward {
     return *request->score;
   }
 
-  // Up to `batch_` requests that somebody still waits for.
+  // Takes up to `batch_` requests whose callers still wait.
   std::vector<std::shared_ptr<Request>> take() {
     std::vector<std::shared_ptr<Request>> taken;
     while (!waiting_.empty() && taken.size() < batch_) {

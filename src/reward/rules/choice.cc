@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t kNone = std::string_view::npos;
 
-// The letter after the last "option", "choice" or "choose".
+// The rest of the line after the last "option", "choice" or "choose".
 std::string after_choice_word(std::string_view text) {
   size_t best = std::string_view::npos;
   size_t length = 0;
@@ -72,7 +72,7 @@ class ChoiceReward : public Reward {
     return reader.mention("answer " + std::string(line));
   }
 
-  // Several letters, or one with words that are not its option's.
+  // True for several letters, or for one with words that are not the text of its option.
   static bool names_badly(std::string_view text, const ChoiceReader& reader) {
     return reader.only_letters(text) || reader.begins_with_letter(text);
   }
@@ -84,7 +84,8 @@ class ChoiceReward : public Reward {
     return reader.read(phrase_answer(text, at));
   }
 
-  // The letter in the last box; beside a boxed formula the letter that is stated with it.
+  // Returns the letter in the last box. If the box holds something else, such as a formula, returns
+  // the letter that is stated next to it.
   static Result<Letter> of_boxes(std::string_view text, const std::vector<Box>& boxes,
                                  const ChoiceReader& reader) {
     const Box& last = boxes.back();
@@ -108,7 +109,7 @@ class ChoiceReward : public Reward {
     return reader.mention(last_line(text.substr(0, last.end)));
   }
 
-  // The letter of a first line that an explanation follows: "B\n\nParis is the capital."
+  // The letter on a first line that is followed by an explanation: "B\n\nParis is the capital."
   static Result<Letter> opening(std::string_view text, const ChoiceReader& reader) {
     text = trim(text);
     const size_t end = std::min(text.find('\n'), text.size());

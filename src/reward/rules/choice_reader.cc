@@ -25,10 +25,11 @@ constexpr std::string_view kLeads[] = {"option", "choice", "answer", "letter", "
                                        "final",  "is",     "best",   "would",  "be",  "must",
                                        "should", "so",     "thus",   "hence",  "my",  "therefore"};
 constexpr std::string_view kReasons[] = {"because", "since", "as", "which", "for", "due"};
-// Behind "is" they make a letter the answer.
+// After "is" these words make a letter the answer.
 constexpr std::string_view kRight[] = {"correct", "right", "true", "the", "best", "my", "valid"};
 constexpr std::string_view kWrong[] = {"wrong", "incorrect", "false", "not", "out", "invalid"};
-// Before a letter, the first for any that follows, the second for one that ends its clause.
+// Words before a letter that make it the answer: kNaming before any letter, kLeading only before a
+// letter that ends its clause or is followed by a reason.
 constexpr std::string_view kNaming[] = {"option", "choice",   "choose", "chose",
                                         "select", "selected", "pick",   "picked",
                                         "answer", "letter",   "matches"};
@@ -61,7 +62,7 @@ char upper(char c) {
   return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
 }
 
-// The word that ends before `i`, over spaces and marks.
+// The word before `i`, skipping spaces and marks.
 std::string word_before(std::string_view text, size_t i) {
   while (i > 0 && (is_space(text[i - 1]) || std::string_view("*:(\"'$").find(text[i - 1]) != kNone))
     --i;
@@ -70,7 +71,7 @@ std::string word_before(std::string_view text, size_t i) {
   return to_lower(text.substr(i, end - i));
 }
 
-// The words from `i` on, over closing marks.
+// The words in the 40 characters from `i` on.
 std::vector<std::string_view> words_after(std::string_view text, size_t i) {
   return words_of(text.substr(i, 40));
 }
@@ -82,7 +83,7 @@ bool named_in_chinese(std::string_view before) {
                      [&](std::string_view end) { return before.ends_with(end); });
 }
 
-// Without quotation marks around the letter and arrows before it.
+// Removes quotation marks around a letter and arrows before it.
 std::string_view without_marks(std::string_view text) {
   constexpr std::string_view kArrows[] = {
       "\\therefore", "\\to", "\\rightarrow", "\\Rightarrow", "\\implies", "∴",
@@ -97,7 +98,7 @@ std::string_view without_marks(std::string_view text) {
   return text;
 }
 
-// Whether one of the few words before `i` in its clause speaks against what follows.
+// True if one of the last four words before `i` in its clause rules out what follows.
 bool ruled_out(std::string_view text, size_t i) {
   size_t start = i;
   while (start > 0 && i - start < 40 && std::string_view(".,;:!\n").find(text[start - 1]) == kNone)
@@ -178,7 +179,7 @@ Result<std::optional<char>> ChoiceReader::leading_letter(std::string_view text) 
     if (rest.starts_with('/') || rest.starts_with('(')) return kNothing;
   } else if (std::string_view(").]:!").find(rest.front()) != kNone) {
     rest = rest.substr(1);
-    if (!capital && !rest.empty() && !is_space(rest.front())) return kNothing;  // i.e.
+    if (!capital && !rest.empty() && !is_space(rest.front())) return kNothing;  // "i.e."
   } else {
     const auto behind = trim(rest);
     const auto words = words_of(behind.substr(0, 40));
@@ -203,15 +204,15 @@ Result<std::optional<char>> ChoiceReader::leading_letter(std::string_view text) 
   return belongs ? std::optional<char>(letter) : kNothing;
 }
 
-// Whether words are the text of an option, or begin with it, or it with them.
+// True if the words are the text of the option, or if one of the two begins with the other.
 Result<bool> ChoiceReader::is_option_text(std::string_view rest, const std::string& option) const {
   const std::string words = to_lower(rest), known = to_lower(math::plain_math(option));
   if (starts_as(words, known) || (words.size() > 3 && starts_as(known, words))) return true;
   return math::equal_answers(rest, option, {}, deadline_);
 }
 
-// Whether the words behind a letter belong to it: no second letter, and where the option's text is
-// known, that text or a reason.
+// True if the words after a letter belong to it: they are a reason or, where the option's text is
+// known, that text. Where it is unknown, any words without a second letter belong to it.
 Result<bool> ChoiceReader::describes(char letter, std::string_view rest) const {
   while (!rest.empty() && std::string_view(",;:.-) ").find(rest.front()) != kNone)
     rest.remove_prefix(1);
@@ -289,7 +290,7 @@ bool ChoiceReader::only_letters(std::string_view text) const {
   });
 }
 
-// Whether the letter at `i` is named as the answer.
+// True if the letter at `i` is named as the answer.
 bool ChoiceReader::speaks_for(std::string_view text, size_t i) const {
   const bool apart = (i == 0 || !(is_alpha(text[i - 1]) || is_digit(text[i - 1]))) &&
                      (i + 1 == text.size() || !(is_alpha(text[i + 1]) || is_digit(text[i + 1]) ||

@@ -1,5 +1,5 @@
 #pragma once
-// Letters of multiple choice in words.
+// Finds the letter of a multiple-choice answer in a text.
 
 #include <map>
 #include <optional>
@@ -23,25 +23,27 @@ class ChoiceReader {
   ChoiceReader(const std::string& letters, Options options, Deadline deadline)
       : letters_(letters), options_(std::move(options)), deadline_(deadline) {}
 
-  // A text that gives one letter: "C", "(C)", "**C**", "C. Paris", "C - Paris", "option C", "C is correct", "C
-  // because ...", "\text{C}", "c)", or the text of an option. nullopt for anything that names more than one, for a
-  // letter with the text of another option, and for words that begin with a letter ("A dog").
+  // Reads a text that gives one letter: "C", "(C)", "**C**", "C. Paris", "C - Paris", "option C",
+  // "C is correct", "C because ...", "\text{C}", "c)", or the text of an option. nullopt for a text
+  // that names more than one letter, for a letter with the text of another option, and for words
+  // that begin with a letter ("A dog").
   Result<std::optional<char>> read(std::string_view text) const;
 
-  // The letter that the last sentence with one speaks for: "this matches (C)", "so I pick B", "B is correct". nullopt
-  // when it speaks for several or only against some.
+  // Returns the letter that the last sentence in favour of one supports: "this matches (C)", "so I
+  // pick B", "B is correct". nullopt if it supports several, or if the text only rules letters out.
   std::optional<char> mention(std::string_view text) const;
 
-  // Whether a text says "not", "wrong" and the like.
+  // True if the text contains "not", "wrong" or a similar word.
   static bool speaks_against(std::string_view text);
-  // Whether a text that follows a letter takes it back or lists options: "Wait, ...", "C. Rome".
+  // True if a text that follows a letter retracts it or lists options: "Wait, ...", "C. Rome".
   bool retracts(std::string_view text) const;
-  // Whether a text has the form "B. Paris" or "(B) Paris", whatever follows the letter.
+  // True if the text has the form "B. Paris" or "(B) Paris", with any text after the letter.
   bool begins_with_letter(std::string_view text) const;
 
-  // Whether a text is letters of options and what joins them, with nothing else: "BC", "B, C", "K".
+  // True if the text consists only of letters of options, single capital letters, and what joins
+  // them: "BC", "B, C", "K".
   bool only_letters(std::string_view text) const;
-  // Whether "or B" follows with another letter than `letter`.
+  // True if "or" or "either" joins a letter other than `letter`: "or B", "B or".
   bool offers_another(std::string_view line, char letter) const;
 
  private:

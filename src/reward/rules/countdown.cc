@@ -47,7 +47,7 @@ Result<Task> find_task(const Question& question) {
   if (const auto task = read_task(question.extra_info)) return *task;
   if (question.extra_info.is_object() && question.extra_info.contains("metadata")) {
     Json metadata = question.extra_info.at("metadata");
-    if (metadata.is_string()) {  // as parquet files of the export hold it
+    if (metadata.is_string()) {  // the export's parquet files hold it as text
       LS_ASSIGN_OR_RETURN(metadata, parse_json(metadata.get<std::string>(), "countdown metadata"));
     }
     if (const auto task = read_task(metadata)) return *task;
@@ -172,8 +172,8 @@ class CountdownReward : public Reward {
   }
 
  private:
-  // The answer tag, the last box, what follows "answer is", what stands after the last '#' (the native tasks' compact
-  // form), or the last line.
+  // The answer tag, the last box, the text after "answer is", the text after the last '#' (the
+  // compact form of the native tasks), or the last line.
   static std::string find_expression(std::string_view completion) {
     const auto text = after_thinking(completion);
     const auto tag = last_tag(text, "answer");
@@ -189,7 +189,7 @@ class CountdownReward : public Reward {
     const std::string plain = math::plain_math(answer);
     const std::string_view text = plain;
     const size_t equals = text.find('=');
-    // "3 * 4 = 12": what is claimed must be the target too.
+    // "3 * 4 = 12": the claimed value must equal the target too.
     if (equals != std::string_view::npos) {
       Evaluator claim(text.substr(equals + 1));
       const auto value = claim.run();

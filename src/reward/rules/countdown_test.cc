@@ -127,7 +127,7 @@ TEST(Countdown, MissingTaskIsAnError) {
 TEST(Countdown, AbsurdInputsAreBounded) {
   std::string product = "999999999";
   for (int i = 0; i < 180; ++i) product += "*999999999";
-  const std::clock_t start = std::clock();  // processor time: others may use the machine
+  const std::clock_t start = std::clock();  // processor time: other processes may use the machine
   EXPECT_EQ(score(product), 0);
   EXPECT_EQ(score(std::string(100000, '(')), 0);
   EXPECT_EQ(score(std::string(1900, '(') + "1"), 0);

@@ -90,7 +90,7 @@ const std::vector<std::string> kPieces = {"\\boxed{",
                                           "0.\\overline{3}",
                                           "\\sum_{k=1}^n "};
 
-// How many inputs a test makes: LONGSHOT_FUZZ_INPUTS, for long runs, or the default.
+// The number of inputs of a test: LONGSHOT_FUZZ_INPUTS (for long runs) or the default.
 int inputs(int by_default) {
   const char* wanted = std::getenv("LONGSHOT_FUZZ_INPUTS");
   return wanted == nullptr ? by_default : std::max(1, std::atoi(wanted));
@@ -102,7 +102,7 @@ std::string soup(CounterRng& rng, int pieces) {
   return out;
 }
 
-// Anything may come out, but an error only from the limit of symbolic work.
+// Any verdict is allowed; the only error allowed is that of the limit of symbolic work.
 TEST(Fuzz, EqualityAnswersForAnyPair) {
   const int rounds = inputs(20000);
   CounterRng rng(31337);
@@ -140,7 +140,7 @@ TEST(Fuzz, EveryRuleSurvivesAnyText) {
     rewards.push_back(std::move(reward).value());
   }
   CounterRng rng(20240607);
-  const std::clock_t start = std::clock();  // processor time: others may use the machine
+  const std::clock_t start = std::clock();  // processor time: other processes may use the machine
   for (int round = 0; round < inputs(3000); ++round) {
     Question question;
     question.completion = soup(rng, static_cast<int>(rng.next_below(60)));

@@ -8,7 +8,8 @@
 namespace longshot::reward {
 namespace {
 
-// A ground truth may be a JSON list of accepted answers, ["1/2", "0.5"], or of one number, [5]. [1, 2] is an interval.
+// A ground truth may be a JSON list of accepted answers, ["1/2", "0.5"], or of one number, [5].
+// [1, 2] is an interval.
 std::vector<std::string> accepted_truths(const std::string& truth) {
   const auto list = accepted_answers(truth);
   const bool interval = list.size() > 1 && truth.find('"') == std::string::npos;
@@ -47,7 +48,7 @@ class MathReward : public Reward {
   const MathOptions options_;
 };
 
-// The last line is the answer when nothing marks one.
+// Like math, but the last line is the answer if nothing marks one, and equal text is correct.
 class ReasoningGymReward : public Reward {
  public:
   std::string name() const override { return "reasoning_gym"; }
@@ -67,7 +68,7 @@ class ReasoningGymReward : public Reward {
  private:
   static std::string find(std::string_view completion) {
     const auto text = after_thinking(completion);
-    // A tagged answer is taken as it stands: puzzles have answers of many lines.
+    // A tagged answer is used unchanged: answers of puzzles have many lines.
     if (const auto tag = last_tag(text, "answer"); tag && find_boxes(*tag).boxes.empty())
       return std::string(*tag);
     const auto found = extract_answer(text);

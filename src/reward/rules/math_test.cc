@@ -12,7 +12,7 @@ double cpu_seconds(std::clock_t start) {
   return static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
 }
 
-// ---- extraction ----------------------------------------------------------------------------------------------
+// ---- extraction ---------------------------------------------------------------------------------
 
 struct Extraction {
   const char* response;
@@ -101,7 +101,7 @@ TEST(ExtractAnswer, TruthComesPlainBoxedOrAfterHashes) {
   EXPECT_EQ(truth_value("Natalia sold 48/2 = <<48/2=24>>24 clips.\n#### 72"), "72");
 }
 
-// ---- the reward ----------------------------------------------------------------------------------------------
+// ---- the reward ---------------------------------------------------------------------------------
 
 Result<Score> judge(const std::string& completion, const std::string& truth,
                     const Json& options = {}) {
@@ -203,7 +203,7 @@ TEST(MathReward, UnknownOptionIsNamed) {
   }
 }
 
-// ---- bounded work --------------------------------------------------------------------------------------------
+// ---- bounded work -------------------------------------------------------------------------------
 
 std::string repeat(const std::string& piece, int times) {
   std::string out;
@@ -244,7 +244,8 @@ TEST(MathReward, AbsurdInputsAreJudgedInBoundedTime) {
   };
   for (const auto& response : responses) {
     for (const auto& truth : {std::string("7"), digits, std::string("1,2,3")}) {
-      const std::clock_t start = std::clock();  // processor time: others may use the machine
+      // processor time: other processes may use the machine
+      const std::clock_t start = std::clock();
       EXPECT_EQ(score(response, truth),
                 response.find("{" + truth + "}") != std::string::npos ? 1 : 0)
           << response.substr(0, 60);

@@ -10,8 +10,8 @@
 namespace longshot::reward {
 namespace {
 
-// The cases of Math-Verify's own tests: tests/grader/math_verify.jsonl. Where our verdict is another one on purpose, the
-// row says why.
+// The cases of Math-Verify's own tests: tests/grader/math_verify.jsonl. If our verdict differs on
+// purpose, the row says why.
 TEST(MathReward, AgreesWithTheCasesOfMathVerify) {
   const auto text = read_file(LONGSHOT_SOURCE_DIR "/tests/grader/math_verify.jsonl");
   ASSERT_TRUE(text.ok()) << text.status().to_string();

@@ -32,8 +32,8 @@ Result<Regex> Regex::compile(const std::string& pattern, bool whole_text) {
     return invalid_argument("pattern '" + pattern + "': " + pcre_message(code) + " at byte " +
                             std::to_string(offset));
   }
-  pcre2_jit_compile(compiled,
-                    PCRE2_JIT_COMPLETE);  // where it is not available, matching is interpreted
+  // Without JIT support, matching is interpreted.
+  pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE);
   Regex out;
   out.pattern_ = pattern;
   out.code_ = std::shared_ptr<void>(compiled,

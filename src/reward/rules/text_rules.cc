@@ -1,4 +1,4 @@
-// Rules on the text alone: exact match, format, repetition.
+// Rules on the text only: exact match, format, repetition.
 
 #include <algorithm>
 #include <unordered_set>
@@ -19,7 +19,7 @@ class ExactReward : public Reward {
 
   Result<Score> judge(const Question& question, Deadline) override {
     LS_ASSIGN_OR_RETURN(const std::string answer, taken(question.completion));
-    // A list of numbers is one answer, of strings several.
+    // A list of strings holds several accepted answers; a list of numbers is one answer.
     std::vector<std::string> accepted;
     if (trim(question.ground_truth).starts_with("[\""))
       accepted = accepted_answers(question.ground_truth);
@@ -108,7 +108,7 @@ class RepetitionReward : public Reward {
 
 }  // namespace
 
-// Cut by hand: a number keeps all its digits, and nothing nested is ever parsed.
+// Cut by hand, so that a number keeps all its digits and nothing nested is ever parsed.
 std::vector<std::string> accepted_answers(std::string_view ground_truth) {
   auto text = trim(ground_truth);
   if (text.size() < 2 || text.front() != '[' || text.back() != ']') return {};

@@ -78,7 +78,7 @@ TEST(Format, BadPatternIsNamedWithItsPosition) {
 }
 
 TEST(Format, CatastrophicPatternIsAnErrorInBoundedTime) {
-  const std::clock_t start = std::clock();  // processor time: others may use the machine
+  const std::clock_t start = std::clock();  // processor time: other processes may use the machine
   const auto result =
       judge("format", {{"pattern", "^(\\w+\\s?)*\\($"}}, std::string(60, 'a') + "!");
   EXPECT_LT(cpu_seconds(start), 5.0);

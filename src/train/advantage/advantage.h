@@ -10,12 +10,12 @@
 //   rest       1 for the samples with the problem's best      ReST (2308.08998)
 //              reward if that is > 0; 0 for the others, which then have no gradient at all
 //
-// std is the sample standard deviation (k - 1), as verl and TRL take it. A group of one sample has
-// nothing to be compared with: its advantage is 0 under mean, logz, rloo and grpo.
+// std is the sample standard deviation (k - 1), as in verl and TRL. A group of one sample has
+// nothing to compare with, so its advantage is 0 under mean, logz, rloo and grpo.
 //
 // Equal rewards have an advantage of exactly 0 under mean, logz, rloo and grpo, and under reinforce
-// where all rewards of the batch are equal. Rewards that differ by rounding alone are equal: AdamW
-// scales a gradient of 1e-17 up to a full step.
+// if all rewards of the batch are equal. Rewards that differ only by rounding count as equal,
+// because AdamW would scale a gradient of 1e-17 up to a full step.
 
 #include <string>
 #include <vector>
@@ -28,8 +28,8 @@ namespace longshot::train {
 // values[g][j] belongs to sample j of problem g.
 using GroupValues = std::vector<std::vector<double>>;
 
-// Whether rewards differ by no more than the rounding of a sum (1e-12 of the largest). True for an
-// empty list.
+// True if rewards differ by no more than the rounding of a sum (1e-12 of the larger of the lowest
+// and highest, by magnitude). True for an empty list.
 bool equal_rewards(const std::vector<double>& rewards);
 
 struct AdvantageOptions {
@@ -46,11 +46,12 @@ const std::vector<AdvantageRule>& advantage_rules();
 // Null if there is no rule of that name.
 const AdvantageRule* find_advantage_rule(const std::string& name);
 
-// tau log((1/k) sum exp(r / tau)), evaluated around the largest reward: no overflow at any tau > 0.
+// tau log((1/k) sum exp(r / tau)), evaluated around the largest reward so that it does not overflow
+// for any tau > 0. 0 for an empty list.
 double log_mean_exp(const std::vector<double>& rewards, double tau);
 
-// The rule an algorithm uses. Unknown names and combinations without a meaning are errors that name
-// the key.
+// Applies the rule of the algorithm. invalid_argument that names the key for unknown names and for
+// meaningless combinations.
 Result<GroupValues> compute_advantages(const AlgorithmOptions& algorithm,
                                        const GroupValues& rewards);
 Status check_advantage_options(const AlgorithmOptions& algorithm);

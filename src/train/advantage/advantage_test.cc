@@ -87,7 +87,7 @@ TEST(Advantage, EqualRewardsHaveExactlyNoAdvantage) {
   }
 }
 
-// Weighted sums of the same parts in another order.
+// The rewards are weighted sums of the same parts in different orders.
 TEST(Advantage, RewardsThatDifferByRoundingAreEqual) {
   const std::vector<double> group = {0.1 + 0.2, 0.3, 0.1 * 3, 0.6 - 0.3};
   ASSERT_NE(group[0], group[1]);

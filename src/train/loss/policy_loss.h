@@ -1,13 +1,13 @@
 #pragma once
 // Objectives: log-probabilities of one whole response -> its loss and d loss / d log-probability of
-// each token. The trainer knows nothing else of an algorithm. Double arithmetic, no state,
-// thread-safe.
+// each token. Apart from advantages, this is all the trainer knows about an algorithm. Double
+// arithmetic, no state, thread-safe.
 //
-// Symbols: l_t present log-probability of token t, o_t that of the reference policy
+// Symbols: l_t is the current log-probability of token t and o_t that of the reference policy
 // (algorithm.reference: the policy at the start of the iteration, or the one that produced the
-// token), n tokens, L = sum l_t, rho = sum (l_t - o_t) (both divided by n with length_normalize
-// "mean"), A the advantage, q_t the log-probability that the KL penalty compares with: of a fixed
-// model, else o_t.
+// token). n is the number of tokens, L = sum l_t and rho = sum (l_t - o_t), both divided by n with
+// length_normalize "mean". A is the advantage. q_t is the log-probability that the KL penalty
+// compares with: that of a fixed model, else o_t.
 //
 //   name       loss of one response                                   d loss / d L
 //   kimi       -A L + (tau / 2) rho^2                                 -A + tau rho
@@ -28,8 +28,8 @@
 // the gradient at token t becomes A_t, and kimi_logz drops the constant A^2 / (2 tau).
 //
 // Batch loss = mean over problems of (1/k) sum over the problem's k responses. That weight depends
-// on the whole mini-batch and is handed in, so cutting the mini-batch into micro-batches changes
-// nothing.
+// on the whole mini-batch and is passed in, so the loss does not depend on how the mini-batch is
+// cut into micro-batches.
 
 #include <cstdint>
 #include <span>
@@ -89,7 +89,8 @@ struct Objective {
 const std::vector<Objective>& objectives();
 const Objective* find_objective(const std::string& name);  // null if there is none
 
-// The objective of an algorithm with its options; values out of range are errors that name the key.
+// An objective with its options. make_objective() returns invalid_argument that names the key for
+// unknown names and values out of range.
 struct BoundObjective {
   const Objective* objective = nullptr;
   ObjectiveOptions options;
@@ -105,8 +106,9 @@ Result<BoundObjective> make_objective(const AlgorithmOptions& algorithm);
 // problem). `group[i]` is the problem of response i.
 std::vector<double> response_weights(const std::vector<int64_t>& group);
 
-// Running figures over the tokens of many responses; estimates of KL(recorded || present) in nats
-// per token.
+// Running estimates of KL(o || l) over the tokens of many responses, in nats per token: l are the
+// current log-probabilities and o those passed as `recorded`, which the trainer sets to the
+// reference.
 struct KlEstimate {
   double k1_sum = 0;  // o - l: unbiased, may be negative (verl's ppo_kl)
   double k3_sum = 0;  // w - 1 - log w with w = exp(l - o): unbiased, never negative

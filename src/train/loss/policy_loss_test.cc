@@ -56,9 +56,9 @@ TEST(Objective, BothKimiFormsHaveTheSameGradientForTheSameAdvantage) {
   for (size_t t = 0; t < 3; ++t) EXPECT_NEAR(a.grad[t], b.grad[t], 1e-14);
 }
 
-// The report's gradient, with rewards and baseline written out: (1/k) sum_j [ (r_j - mean r) grad
-// log pi_j - (tau / 2) grad (log pi_j / pi_i,j)^2 ] = (1/k) sum_j [ (r_j - mean r) - tau rho_j ]
-// for each token's log-probability.
+// The gradient of the Kimi k1.5 report, with rewards and baseline written out: (1/k) sum_j [ (r_j -
+// mean r) grad log pi_j - (tau / 2) grad (log pi_j / pi_i,j)^2 ] = (1/k) sum_j [ (r_j - mean r) -
+// tau rho_j ] for each token's log-probability.
 TEST(Objective, KimiGradientIsTheNegativeOfTheReports) {
   const double tau = 0.4;
   const std::vector<double> rewards = {1, 0, 0};

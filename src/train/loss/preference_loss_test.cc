@@ -10,7 +10,7 @@ namespace {
 TEST(PairLoss, ClosedForm) {
   EXPECT_DOUBLE_EQ(pair_loss(0).loss, std::log(2.0));
   EXPECT_DOUBLE_EQ(pair_loss(0).gradient, -0.5);
-  // exp(margin) = 3: the better one wins with 3 / 4.
+  // exp(margin) = 3: the better one wins with probability 3 / 4.
   EXPECT_NEAR(pair_loss(std::log(3.0)).loss, std::log(4.0 / 3.0), 1e-15);
   EXPECT_NEAR(pair_loss(std::log(3.0)).gradient, -0.25, 1e-15);
   EXPECT_NEAR(pair_loss(-std::log(3.0)).loss, std::log(4.0), 1e-15);
@@ -22,7 +22,8 @@ TEST(LabelLoss, ClosedForm) {
   EXPECT_NEAR(label_loss(score, 0).loss, -std::log(0.2), 1e-15);
   EXPECT_NEAR(label_loss(score, 1).gradient, -0.2, 1e-15);
   EXPECT_NEAR(label_loss(score, 0).gradient, 0.8, 1e-15);
-  EXPECT_NEAR(label_loss(score, 0.8).gradient, 0, 1e-15);  // the entropy is its minimum
+  // At the minimum, where the loss is the label's entropy.
+  EXPECT_NEAR(label_loss(score, 0.8).gradient, 0, 1e-15);
 }
 
 TEST(ScoreLosses, TheGradientIsTheDerivative) {

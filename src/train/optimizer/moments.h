@@ -1,5 +1,6 @@
 #pragma once
-// AdamW's moments of one weight, in f32, bfloat16 or 8 bits (kernels/rows/adamw_rounded.h). Not thread-safe.
+// AdamW's moments of one weight, in f32, bfloat16 or 8 bits (kernels/rows/adamw_rounded.h). Not
+// thread-safe.
 
 #include <ATen/core/Tensor.h>
 
@@ -11,26 +12,29 @@
 
 namespace longshot::train {
 
-// Blocks of one task; a sum over them is in order, whatever the number of threads.
+// Elements per parallel task. Sums over blocks are added in order, so results do not depend on the
+// number of threads.
 constexpr int64_t kOptimizerBlock = int64_t{1} << 18;
 
-// Whether a tensor is what the kernels work on: f32, contiguous, on the CPU.
+// True if the kernels can process the tensor: f32, contiguous, on the CPU.
 bool is_flat(const at::Tensor& tensor);
 
 class Moments {
  public:
-  // All 0. format: "float32", "bfloat16", "int8"; the last two need a flat weight. In 8 bits, weights of fewer than
-  // 4,096 elements keep f32, as in bitsandbytes.
+  // Moments start at 0. format: "float32", "bfloat16", "int8"; the last two need a flat weight.
+  // With "int8", weights of fewer than 4,096 elements have f32 moments, as in bitsandbytes.
   Moments(std::string name, const at::Tensor& weight, const std::string& format);
 
   const std::string& name() const { return name_; }
   void reset();
   int64_t bytes() const;
-  // One step on the weight. step.decay is that of weights with more than one dimension. `key`: of the random rounding.
+  // Takes one step on the weight. step.decay applies only to weights with more than one dimension.
+  // `key` seeds the stochastic rounding.
   void update(kernels::AdamWStep step, uint32_t key, const at::Tensor& gradient,
               at::Tensor& weight);
 
-  // What a file has to hold: "exp_avg/NAME" and so on, as f32, bf16 or u8. The tensors are the moments themselves.
+  // The tensors to save, named "exp_avg/NAME" and so on, as f32, bf16 or u8. They are the moments
+  // themselves, not copies.
   struct Part {
     std::string name;
     at::Tensor tensor;

@@ -31,7 +31,7 @@ model::Dtype dtype_of(const at::Tensor& tensor) {
   return tensor.scalar_type() == at::kBFloat16 ? model::Dtype::bf16 : model::Dtype::f32;
 }
 
-// The array `part.name` as a tensor like part.tensor; every other form is an error.
+// Reads the array `part.name` into a tensor. Its shape and dtype must be those of part.tensor.
 Result<at::Tensor> read_part(const model::SafetensorsFile& file, const Moments::Part& part) {
   const model::SafetensorsEntry* entry = file.find(part.name);
   if (entry == nullptr) {

@@ -75,7 +75,7 @@ std::vector<at::Tensor> state_of(const model::Weights& weights, const AdamW& opt
   return copies;
 }
 
-// An update of two steps is taken back: what follows is as if it had never been.
+// An update of two steps is taken back; the steps after it are those of a run without it.
 TEST(Undo, TakesStepsBackToTheBit) {
   for (const bool moments : {true, false}) {
     for (const char* format : {"float32", "bfloat16", "int8"}) {
@@ -266,7 +266,7 @@ TEST(AdamW, ResetForgetsTheMomentsButNotTheSchedule) {
   EXPECT_TRUE(equal(weights, fresh));
 }
 
-// A model large enough that its matrices are kept in 8 bits.
+// A model large enough that its matrices have 8-bit moments.
 model::Weights wide_weights() {
   model::ModelConfig c = tiny_config();
   c.hidden_size = 64;

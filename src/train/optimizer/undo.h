@@ -1,6 +1,6 @@
 #pragma once
-// What a policy update changes, kept so that an update which fails between two of its optimizer
-// steps can be taken back: the iterations before it can then still be saved. Not thread-safe.
+// Copy of the state that a policy update changes. An update that fails between two of its optimizer
+// steps can be taken back with it, so the iterations before it can still be saved. Not thread-safe.
 
 #include <ATen/core/Tensor.h>
 
@@ -14,9 +14,10 @@ namespace longshot::train {
 class Undo {
  public:
   // Copies the trained weights and, if `moments`, the optimizer's moments to host memory. Keeps
-  // nothing if the copy would take more than a quarter of the memory that is free.
+  // nothing if a new copy would need more than a quarter of the free memory.
   void take(const model::Weights& weights, const AdamW& optimizer, bool moments);
-  // Puts back what take() has copied; without a copy nothing. Moments that were not copied become 0.
+  // Restores the state copied by take(); does nothing without a copy. Moments that were not copied
+  // become 0.
   void restore(model::Weights& weights, AdamW& optimizer) const;
 
  private:

@@ -10,9 +10,9 @@
 namespace longshot::train {
 
 double measure_gemm_flops(const std::string& device, const std::string& dtype) {
-  // A GPU finishes a small product sooner than it starts one.
+  // On a GPU a small product takes less time than its launch.
   const int64_t size = at::Device(device).is_cuda() ? 8192 : 768;
-  constexpr int kRepeats = 24;  // a processor takes some fifteen of them to reach its full speed
+  constexpr int kRepeats = 24;  // a CPU reaches its full speed after about 15 of them
   const auto options = at::TensorOptions()
                            .dtype(dtype == "bfloat16" ? at::kBFloat16 : at::kFloat)
                            .device(at::Device(device));
@@ -20,7 +20,7 @@ double measure_gemm_flops(const std::string& device, const std::string& dtype) {
   double best = 0;
   for (int i = 0; i < kRepeats; ++i) {
     const Stopwatch watch;
-    at::matmul(a, b)[0][0].item<float>();  // waits for a device that works on its own
+    at::matmul(a, b)[0][0].item<float>();  // waits for an asynchronous device
     const double flops = 2.0 * static_cast<double>(size * size * size);
     best = std::max(best, flops / watch.seconds());
   }

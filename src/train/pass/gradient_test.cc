@@ -21,7 +21,7 @@
 namespace longshot::train {
 namespace {
 
-// The formulas of objective.h on tensors; `l` and `o` are [n].
+// The formulas of train/loss/policy_loss.h on tensors; `l` and `o` are [n].
 at::Tensor reference_loss(const std::string& name, const at::Tensor& l, const at::Tensor& o,
                           double advantage, const ObjectiveOptions& options) {
   const double scale = options.length_mean ? 1.0 / static_cast<double>(l.numel()) : 1.0;
@@ -115,7 +115,7 @@ TEST(Gradient, AllWeightsMatchAutogradThroughFullLogits) {
   }
 }
 
-// Two prompts, three and two responses to them; one of them has earlier tokens without a loss.
+// Two prompts with three and two responses; one response begins with a token without a loss.
 TEST(Gradient, SharedPromptsPointAtTheSamePredictions) {
   const std::vector<std::vector<data::TokenId>> tokens = {
       {1, 5, 9, 2, 7}, {4, 4, 6}, {1, 5, 9, 8, 3, 2}, {1, 5, 9, 9}, {4, 4, 1, 2}};
@@ -164,8 +164,8 @@ TEST(Gradient, MicroBatchesKeepRowsWholeAndPointAtTheirPredictors) {
   std::vector<PassRow> rows;
   for (size_t i = 0; i < tokens.size(); ++i) rows.push_back({tokens[i], masks[i]});
   const auto micros = make_micro_batches(rows, {.tokens = 3});
-  ASSERT_EQ(micros.size(),
-            2u);  // rows 1 and 3 have nothing to predict; rows 0 and 2 need two tokens each
+  // Rows 1 and 3 have nothing to predict; rows 0 and 2 need two tokens each.
+  ASSERT_EQ(micros.size(), 2u);
   EXPECT_EQ(micros[0].rows, std::vector<size_t>{0});
   EXPECT_EQ(micros[0].targets, std::vector<int32_t>{9});
   EXPECT_EQ(micros[0].predictors, std::vector<int64_t>{1});
@@ -178,7 +178,7 @@ TEST(Gradient, MicroBatchesKeepRowsWholeAndPointAtTheirPredictors) {
   EXPECT_EQ(together[0].begins, (std::vector<size_t>{0, 1, 3}));
 }
 
-// Six tokens of a prompt, responses of six: a response's last token predicts nothing.
+// A prompt of six tokens with responses of six; a response's last token predicts nothing.
 TEST(Gradient, RowsOfOnePromptMayFillMoreThanAPass) {
   const std::vector<data::TokenId> tokens = {1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16};
   const std::vector<uint8_t> mask = {0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1};

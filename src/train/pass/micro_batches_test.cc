@@ -1,4 +1,5 @@
-// The gradient of a batch does not depend on how it is cut into micro-batches, nor on the number of threads.
+// The gradient of a batch does not depend on how it is cut into micro-batches, nor on the number of
+// threads.
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <gtest/gtest.h>
@@ -14,7 +15,7 @@
 namespace longshot::train {
 namespace {
 
-// 64 samples, 8 of each prompt.
+// 64 samples, 8 per prompt.
 struct Samples {
   std::vector<std::vector<data::TokenId>> tokens;
   std::vector<std::vector<uint8_t>> masks;

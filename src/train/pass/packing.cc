@@ -11,14 +11,14 @@
 namespace longshot::train {
 namespace {
 
-// Packs in a row, all of the same size, as a tree of the most room below each node: a search takes
-// the logarithm of their number.
+// Packs of equal capacity in a tree that stores the largest free room below each node, so a search
+// takes time logarithmic in the number of packs.
 class FirstFit {
  public:
   FirstFit(size_t packs, int64_t room)
       : leaves_(std::bit_ceil(std::max<size_t>(1, packs))), most_(2 * leaves_, room) {}
 
-  // The first pack with this much room; none if it is more than a pack has.
+  // Returns the first pack with room for `length`; nullopt if no pack has it.
   std::optional<size_t> find(int64_t length) const {
     if (most_[1] < length) return std::nullopt;
     size_t node = 1;

@@ -8,11 +8,12 @@
 
 namespace longshot::train {
 
-// How large the passes of a batch are.
+// Size limits of the passes of a batch.
 struct PassSize {
-  int64_t tokens;       // of a micro-batch
-  int64_t prompts = 0;  // rows with the same prompt may together have so many times its tokens
-  bool share_prompts = false;  // equal prompts of rows in one micro-batch are there once
+  int64_t tokens;  // of a micro-batch
+  // Rows with the same prompt may together have max(tokens, prompts * prompt length) tokens.
+  int64_t prompts = 0;
+  bool share_prompts = false;  // rows of a micro-batch with equal prompts share one copy
 };
 
 // Cuts [0, lengths.size()) into packs of at most `max_tokens` tokens: longest first, each sequence
@@ -21,8 +22,8 @@ struct PassSize {
 std::vector<std::vector<size_t>> pack_sequences(const std::vector<int64_t>& lengths,
                                                 int64_t max_tokens);
 
-// A random order of [0, count), cut into `parts` neighbouring pieces whose sizes differ by at most
-// one; fewer pieces when there are fewer items, never an empty one.
+// Cuts a random order of [0, count), keyed by `key`, into `parts` contiguous pieces whose sizes
+// differ by at most one. Returns fewer pieces if there are fewer items; no piece is empty.
 std::vector<std::vector<size_t>> random_parts(size_t count, int parts, uint64_t key);
 
 }  // namespace longshot::train

@@ -40,13 +40,13 @@ TEST(Packing, EverySequenceIsInExactlyOnePackAndNoPackOverflows) {
       total += used;
     }
     EXPECT_EQ(seen.size(), lengths.size());
-    EXPECT_LE(packs.size(),
-              static_cast<size_t>(2 * total / 128 + 1));  // two half-empty packs never coexist
+    // Two half-empty packs never coexist.
+    EXPECT_LE(packs.size(), static_cast<size_t>(2 * total / 128 + 1));
     EXPECT_EQ(packs, pack_sequences(lengths, 128));
   }
 }
 
-// The plain search through all packs that the tree stands for.
+// The plain search through all packs, which the tree must reproduce.
 std::vector<std::vector<size_t>> first_fit(const std::vector<int64_t>& lengths, int64_t most) {
   std::vector<size_t> order(lengths.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;

@@ -16,7 +16,7 @@
 namespace longshot::train {
 namespace {
 
-// Tokens the forward needs: those before the last target.
+// The number of tokens the forward needs: those before the last target.
 int64_t forward_length(const PassRow& row) {
   for (size_t t = row.tokens.size(); t > 1; --t) {
     if (row.mask[t - 1]) return static_cast<int64_t>(t) - 1;
@@ -35,13 +35,13 @@ std::string_view prompt_bytes(const PassRow& row) {
   return {reinterpret_cast<const char*>(row.tokens.data()), row.prompt * sizeof(data::TokenId)};
 }
 
-// With many more the activations of a layer no longer stay in the last cache; with fewer the packing of the weights
-// shows.
+// More tokens overflow the last-level cache with the activations of a layer; fewer do not amortize
+// packing the weights.
 constexpr int64_t kPassTokens = 1024;
-constexpr int64_t kPassPrompts = 16;  // a prompt that is computed again costs a sixteenth at most
-constexpr int64_t kLibtorchTokens = 16384;  // libtorch parallelizes over them
+constexpr int64_t kPassPrompts = 16;        // recomputing a prompt costs at most 1/16 of the pass
+constexpr int64_t kLibtorchTokens = 16384;  // libtorch parallelizes over tokens
 
-// Rows with equal prompts become units, in the order of their first rows.
+// Groups rows with equal prompts into units, in the order of their first rows.
 std::vector<Unit> make_units(const std::vector<PassRow>& rows, const PassSize& size) {
   std::vector<Unit> units;
   std::unordered_map<std::string_view, size_t> last;  // unit with that prompt
@@ -209,7 +209,8 @@ void Pass::backward(const std::vector<float>& grad) {
   at::Tensor& head = model::head_weight(weights_);
   const at::Tensor grad_hidden =
       model::token_logprobs_backward(gathered_.detach(), head, micro_.targets, temperature_, grad);
-  if (gathered_.requires_grad()) gathered_.backward(grad_hidden);  // not if only the head learns
+  // Needs no gradient if only the head is trained.
+  if (gathered_.requires_grad()) gathered_.backward(grad_hidden);
   gathered_.reset();
 }
 

@@ -33,7 +33,7 @@ void FitStats::report(double seconds, Metrics& m) const {
   m["perf/unshared_tokens"] = static_cast<double>(unshared_tokens);
   m["perf/reference_tokens"] = static_cast<double>(reference_tokens);
   m["actor/response_tokens"] = static_cast<double>(response_tokens);
-  if (difference.count() > 0) {  // not where all tokens are of earlier versions
+  if (difference.count() > 0) {  // 0 if all tokens are of earlier versions
     m["training/rollout_probs_diff_mean"] = difference.mean();
     m["training/rollout_probs_diff_max"] = difference.max();
   }

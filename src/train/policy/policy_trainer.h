@@ -1,7 +1,7 @@
 #pragma once
-// Group -> new weights. The trainer is blind to the algorithm: an objective (policy/loss/) maps
-// recorded and present log-probabilities of whole sequences to a loss and its gradient with respect
-// to each token's log-probability; the trainer packs rows, runs the one forward, and applies the
+// Group -> new weights. The trainer does not depend on the algorithm: an objective (train/loss/)
+// maps reference and current log-probabilities of whole sequences to a loss and its gradient with
+// respect to each token's log-probability. The trainer packs rows, runs the passes, and applies the
 // optimizer.
 
 #include <cstdint>
@@ -21,7 +21,7 @@ namespace longshot::train {
 
 // Which iteration an update belongs to.
 struct FitKey {
-  int64_t version = 0;  // of the trainer's present weights, as data::Segment counts
+  int64_t version = 0;  // of the trainer's current weights, as in data::Segment
   uint64_t seed = 0;
   int64_t iteration = 0;
 };
@@ -35,16 +35,18 @@ class Trainer {
   // One RL iteration: rows from the scored samples of each group, mini-batches in an order keyed by
   // (seed, iteration). Metrics: actor/pg_loss, actor/kl, actor/entropy, actor/grad_norm, actor/lr,
   // training/rollout_probs_diff_mean and _max (|log pi_rollout - log pi_trainer| of tokens of the
-  // present version, at the first forward of unchanged weights; absent without such tokens),
-  // perf/*, memory/* (GiB). Excluded (erred, aborted) samples are counted. An update that fails
-  // after some of its optimizer steps is taken back if memory allows (undo.h); optimizer_step() is
-  // then what it was before.
+  // current version, while the weights are unchanged; absent without such tokens), actor/excluded/*
+  // (erred, aborted, partial and empty samples), perf/*, memory/* (GiB). An update that fails after
+  // some of its optimizer steps is taken back if memory allows (undo.h); optimizer_step() then has
+  // its value from before.
   Result<Metrics> fit(const std::vector<data::Group>& groups, const FitKey& key);
 
-  // The model that the KL penalty of grpo is measured against instead of the reference policy: its
-  // weights are never changed. Error: its vocabulary has another size than the policy's.
+  // Sets the model that the KL penalty of grpo is measured against instead of the reference policy.
+  // Its weights are never changed. invalid_argument if its vocabulary size differs from the
+  // policy's.
   Status set_kl_model(model::Weights weights);
-  // The same with the policy's own weights without their adapter: no second copy is made.
+  // The same with the policy's own weights without their adapter; makes no second copy. The policy
+  // must have an adapter.
   void use_base_as_kl_model();
 
   // One supervised optimizer step: mean negative log-likelihood over masked tokens. Metrics:
@@ -55,24 +57,26 @@ class Trainer {
   };
   Result<Metrics> supervised_step(const std::vector<SupervisedRow>& rows,
                                   const SftOptions& options);
-  // Mean loss without an update.
+  // Mean loss without an update; NaN if no token carries a loss.
   double supervised_loss(const std::vector<SupervisedRow>& rows, const SftOptions& options);
 
-  // Log-probabilities of tokens[1..] of each sequence under the present weights ([size - 1] each).
+  // Log-probabilities of tokens[1..] of each sequence under the current weights ([size - 1] each).
   std::vector<std::vector<float>> logprobs(const std::vector<std::vector<data::TokenId>>& sequences,
                                            double temperature);
 
-  // Floating-point operations per second that the machine reaches in a large product (see gemm_peak.h); the metric
-  // perf/mfu/actor is the share of it that goes into what the model needs. 0, the default: no such metric.
+  // Sets the floating-point operations per second that the machine reaches in a large product (see
+  // gemm_peak.h). perf/mfu/actor is the share of it that the operations of the model achieve. 0,
+  // the default: no such metric.
   void set_peak_flops(double flops);
 
   model::Weights& weights();
   int64_t optimizer_step() const;
 
-  // Bytes of what a checkpoint holds of this trainer: the model, or its adapters, and the moments.
+  // Bytes that a checkpoint of this trainer needs: the model, or only its adapter, and the moments.
   int64_t state_bytes() const;
 
-  // Moments and step count; weights are saved by the caller as a model directory (f32).
+  // Save and restore moments and step count. The caller saves the weights as a model directory
+  // (f32).
   Status save_state(const std::string& directory) const;  // optimizer.safetensors + trainer.json
   Status load_state(const std::string& directory);
 

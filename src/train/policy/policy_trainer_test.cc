@@ -18,7 +18,7 @@ namespace {
 
 using testing::HasSubstr;
 
-// The models are too small for a second thread to pay.
+// The models are too small to benefit from a second thread.
 class OneThread : public testing::Environment {
  public:
   void SetUp() override { at::set_num_threads(1); }
@@ -31,7 +31,7 @@ OptimizerOptions optimizer(double lr = 1e-2) {
   return o;
 }
 
-// sum_j (r_j - mean r) log pi(y_j): what every algorithm raises, up to its own weighting.
+// sum_j (r_j - mean r) log pi(y_j), which every algorithm increases, up to its own weighting.
 double rewarded_logprob(Trainer& trainer, const std::vector<data::Group>& groups) {
   double total = 0;
   for (const auto& group : groups) {
@@ -96,7 +96,7 @@ TEST(Trainer, AForeignPolicyShowsInTheDifference) {
   EXPECT_NEAR(other.fit(groups, {0, 1, 0})->at("training/rollout_probs_diff_max"), 0.5, 1e-5);
 }
 
-// With reference = "trainer" it does not matter how far the rollout's rounded numbers are off.
+// With reference = "trainer" the update does not depend on the rollout's recorded numbers.
 TEST(Trainer, ATrainerReferenceDoesNotDependOnTheRecordedLogprobs) {
   AlgorithmOptions options;
   options.reference = "trainer";
@@ -119,7 +119,7 @@ TEST(Trainer, ATrainerReferenceDoesNotDependOnTheRecordedLogprobs) {
   EXPECT_FALSE(equal(exact.weights(), recorded.weights()));
 }
 
-// Bits depend on the number of threads: libtorch's reductions cut their input by it.
+// Bits depend on the number of threads, because libtorch's reductions split their input by it.
 TEST(Trainer, FitIsTheSameBitForBitOnRepeat) {
   for (const int threads : {2, 1}) {
     at::set_num_threads(threads);
@@ -193,7 +193,7 @@ TEST(Trainer, GroupsWithoutVarianceLeaveTheWeightsExactlyAlone) {
   Trainer trainer(tiny_weights(), optimizer(), {}, 10);
   auto groups = make_groups(trainer, 8, 4, 5);
   for (auto& group : groups) group.verdicts.assign(4, score(1));
-  float rounding = 5e-5f;  // what another forward pass of the same weights may differ by
+  float rounding = 5e-5f;  // possible difference of another forward pass of the same weights
   for (auto& group : groups) {
     for (auto& sample : group.samples) {
       for (float& logprob : sample.logprobs) logprob += rounding = -rounding;
@@ -207,8 +207,8 @@ TEST(Trainer, GroupsWithoutVarianceLeaveTheWeightsExactlyAlone) {
   EXPECT_TRUE(equal(trainer.weights(), tiny_weights()));
 }
 
-// Half of the groups have no variance. Samples of an older policy are computed all the same where
-// the reference is what that policy recorded.
+// Half of the groups have no variance. Samples of an older policy are computed nevertheless if the
+// reference is the log-probability which that policy recorded.
 TEST(Trainer, SamplesWithoutAGradientAreNotComputedAndChangeNothing) {
   auto smooth = optimizer();
   smooth.eps = 1e-2;  // rounding of tiny gradients is not amplified

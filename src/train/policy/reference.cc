@@ -16,7 +16,8 @@ bool all_fresh(const data::TrainRow& row) {
   return std::ranges::all_of(fresh_targets(row), [](uint8_t fresh) { return fresh != 0; });
 }
 
-// The reference equals the present log-probability of every target, or the loss does not read it.
+// True if the reference equals the current log-probability of every target up to rounding, or the
+// loss does not read it.
 bool is_predictable(const RowTerms& terms, const BoundObjective& objective,
                     const std::string& reference) {
   const bool known_start = !objective.reads_reference || reference != "recorded";

@@ -47,7 +47,7 @@ int64_t newest_version(const data::Sample& sample) {
   return newest;
 }
 
-// What make_rows() is told of all groups.
+// The options of make_rows(), which hold for all groups.
 struct RowOptions {
   bool train_earlier_segments;
   int64_t version;
@@ -82,7 +82,7 @@ data::TrainRow make_row(const data::Sample& sample, const data::Verdict& verdict
   return row;
 }
 
-// The counter of the reason to leave a sample out, or null.
+// Returns the counter of the reason for which the sample is left out, or null.
 int64_t* exclusion(const data::Sample& sample, const data::Verdict& verdict, RowSet& set) {
   if (sample.finish == data::FinishReason::aborted) return &set.aborted;
   if (sample.finish == data::FinishReason::partial) return &set.partial;

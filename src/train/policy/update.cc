@@ -60,9 +60,10 @@ Status Update::all_steps(const FitKey& key) {
   return ok_status();
 }
 
-// Passes over rows whose reference is not recorded, and over all rows for a fixed reference model.
+// Runs passes over the rows whose reference is not recorded, and over all rows for a fixed
+// reference model.
 void Update::compute_references() {
-  // A single step has the reference in its own forward pass.
+  // A single step computes the reference in its own forward pass.
   const bool later_steps = p_.algorithm.mini_batches * p_.algorithm.epochs > 1;
   std::vector<size_t> all, unrecorded;
   for (size_t i = 0; i < batch_.set.rows.size(); ++i) {
@@ -118,9 +119,9 @@ Status Update::mini_batch_step(const std::vector<size_t>& rows) {
   return ok_status();
 }
 
-// Skips rows whose gradient must be zero when present and recorded log-probabilities agree. If the
+// Skips rows whose gradient must be zero when current and recorded log-probabilities agree. If the
 // computed rows show that they do not agree, the skipped rows are computed after all. At least one
-// row is always computed.
+// row is computed before any is skipped, so that the agreement has been checked.
 bool Update::accumulate(const std::vector<size_t>& rows) {
   std::vector<int64_t> group;
   for (const size_t i : rows) group.push_back(batch_.set.rows[i].group);
@@ -189,7 +190,9 @@ void Update::row_gradient(const WeightedRow& weighted, const std::vector<double>
                           std::span<float> grad) {
   const data::TrainRow& row = batch_.set.rows[weighted.row];
   if (unchanged()) compare(row, present);
-  // Without a pass for the reference only an objective that does not read it gets here later.
+  // After the first step, `saved` is empty if every reference log-probability of the row is a
+  // recorded one, or if the objective does not read the reference. Recorded values are correct for
+  // the former and only enter the KL metrics for the latter.
   const std::vector<double>& saved = batch_.start[weighted.row];
   const bool start_is_known = unchanged() || !saved.empty();
   const std::vector<double> reference =
@@ -198,7 +201,7 @@ void Update::row_gradient(const WeightedRow& weighted, const std::vector<double>
                      : recorded_logprobs(row);
   stats_.kl.add(present, reference);
   const std::vector<double> recorded = recorded_logprobs(row);
-  // At the first iteration the fixed model may be the policy itself.
+  // In the first iteration the fixed model may be the policy itself.
   std::vector<double> kl = batch_.kl_model[weighted.row];
   if (unchanged()) kl = without_rounding(kl, present);
   std::vector<double> row_grad(present.size());
@@ -211,14 +214,14 @@ void Update::row_gradient(const WeightedRow& weighted, const std::vector<double>
   stats_.clipped += out.clipped;
 }
 
-// Of a fresh token the recorded log-probability should be the present one.
+// The recorded log-probability of a fresh token should equal the current one.
 void Update::compare(const data::TrainRow& row, const std::vector<double>& present) {
   const std::vector<double> recorded = recorded_logprobs(row);
   const std::vector<uint8_t> fresh = fresh_targets(row);
   for (size_t t = 0; t < present.size(); ++t) {
     if (fresh[t]) stats_.difference.add(std::abs(present[t] - recorded[t]));
   }
-  // A gradient that does not read what was recorded does not depend on the difference.
+  // The difference is irrelevant to a gradient that does not read recorded values.
   const bool matters = objective_.reads_reference && p_.algorithm.reference != "trainer";
   if (matters && stats_.difference.max() > kRounding) stats_.as_recorded = false;
 }

@@ -20,7 +20,7 @@
 
 namespace longshot::train {
 
-// A model that is only asked for log-probabilities.
+// A model that only computes log-probabilities and is never trained.
 struct FrozenModel {
   model::Weights weights;
   Compute compute;
@@ -55,11 +55,11 @@ class Update {
   RowTerms terms(size_t row) const;
   bool unchanged() const { return stats_.steps == 0; }
   Status mini_batch_step(const std::vector<size_t>& rows);
-  // Both return false if the gradient is exactly 0: then no weight has one.
+  // Both return false if the gradient is exactly 0; no weight has a gradient then.
   bool accumulate(const std::vector<size_t>& rows);
   bool accumulate_rows(const std::vector<WeightedRow>& rows);
-  // The gradient this micro-batch will receive up to rounding, by its targets. Empty if it cannot
-  // be predicted.
+  // Predicts the gradient of this micro-batch up to rounding ([targets]). Empty if it cannot be
+  // predicted.
   std::vector<float> expected_gradient(const std::vector<WeightedRow>& rows,
                                        const MicroBatch& micro) const;
   // Adds one row's loss to the statistics and writes its gradient ([targets]).

@@ -1,5 +1,5 @@
-// Policy updates whose samples are of several versions, whose rewards are equal, or whose KL
-// penalty has a model of its own.
+// Policy updates with samples of several versions, with equal rewards, or with a separate model for
+// the KL penalty.
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <gmock/gmock.h>
@@ -69,14 +69,14 @@ TEST(Update, TheLogprobGapCountsOnlyTokensOfThePresentVersion) {
     const auto metrics = trainer.fit(groups, {7, 1, 0});
     ASSERT_TRUE(metrics.ok());
     EXPECT_LT(metrics->at("training/rollout_probs_diff_max"), 1e-5) << reference;
-    // Nothing of version 8: there is nothing to compare.
+    // No sample is of version 8, so there is nothing to compare.
     const auto all_stale = trainer.fit(groups, {8, 1, 1});
     EXPECT_EQ(all_stale->count("training/rollout_probs_diff_max"), 0u) << reference;
   }
 }
 
-// A sample that ended under an older policy has the same reference as the others: that at the start
-// of the iteration, which is what the Kimi k1.5 report's loss asks for.
+// A sample that ended under an older policy has the same reference as the others: the policy at the
+// start of the iteration, as the loss of the Kimi k1.5 report requires.
 TEST(Update, AutoIsOneReferenceForSamplesOfAllVersions) {
   const auto run = [](const char* reference) {
     auto options = optimizer();
@@ -131,7 +131,7 @@ TEST(Reference, RoundingIsRemovedFromFreshTokensAlone) {
   EXPECT_THAT(reference("trainer", false), ElementsAre(-1.0001, -1.0001, -1.5));
 }
 
-// ---- the KL penalty's own model ----
+// ---- the fixed model of the KL penalty ----
 
 AlgorithmOptions with_kl(double coef) {
   AlgorithmOptions a = algorithm("grpo");
@@ -155,7 +155,7 @@ void disturb(model::Weights& weights) {
   }
 }
 
-// The mean over tokens of k3, by the log-probabilities of two trainers.
+// The mean over tokens of k3, computed from the log-probabilities of two trainers.
 double mean_k3(Trainer& policy, Trainer& model, const std::vector<data::Group>& groups) {
   double total = 0;
   int count = 0;
@@ -182,7 +182,8 @@ TEST(KlModel, ThePenaltyIsMeasuredAgainstItAndPullsTowardsIt) {
         model(tiny_weights(true, 2), optimizer(), {}, 10);
     ASSERT_TRUE(trainer.set_kl_model(tiny_weights(true, 2)).ok());
     auto groups = make_groups(trainer, 4, 4, 5);
-    for (auto& group : groups) group.verdicts.assign(4, score(1));  // the penalty alone
+    // Only the penalty has a gradient.
+    for (auto& group : groups) group.verdicts.assign(4, score(1));
     const double before = mean_k3(trainer, model, groups);
     const auto metrics = trainer.fit(groups, {0, 1, 0});
     ASSERT_TRUE(metrics.ok()) << metrics.status().message();
@@ -199,7 +200,8 @@ TEST(KlModel, WithoutOneThePenaltyIsZeroAtTheStart) {
   EXPECT_EQ(metrics->at("perf/reference_tokens"), 0);
 }
 
-// A run whose fixed model is the one it starts from: its penalty is rounding at the first step.
+// The fixed model of the run is the one it starts from, so its penalty is only rounding at the
+// first step.
 TEST(KlModel, RoundingOfTheSameModelTakesNoStep) {
   model::Weights same = tiny_weights();
   {

@@ -33,7 +33,7 @@ void ScoreTrainer::Totals::report(const std::string& prefix, Metrics& metrics) c
   metrics[prefix + "margin"] = margin / count;
 }
 
-// What of a row is computed.
+// The number of tokens of a row that are computed.
 int64_t ScoreTrainer::length(const ScoreRow& row) {
   const auto shared = std::ranges::mismatch(row.tokens, row.rejected).in1 - row.tokens.begin();
   return row.length() - (compute_.cpu() != nullptr ? shared : 0);
@@ -54,7 +54,8 @@ model::ScoreBatch ScoreTrainer::batch_of(const std::vector<ScoreRow>& rows,
   return batch;
 }
 
-// Both responses of a pair are in the same pass, because each one's gradient depends on the other's score.
+// Both responses of a pair are in the same pass, because each one's gradient depends on the other's
+// score.
 void ScoreTrainer::pass(const std::vector<ScoreRow>& rows, const std::vector<size_t>& members,
                         double scale, Totals& totals) {
   const model::ScoreBatch scored = batch_of(rows, members);

@@ -1,5 +1,6 @@
 #pragma once
-// Judged responses -> a reward model: optimizer steps on the losses of train/loss/preference_loss.h.
+// Judged responses -> a reward model: optimizer steps on the losses of
+// train/loss/preference_loss.h.
 
 #include <cstdint>
 #include <span>
@@ -20,7 +21,7 @@ namespace longshot::train {
 // A response with a label, or a pair. Borrowed.
 struct ScoreRow {
   std::span<const data::TokenId> tokens;    // of the response, or of the better one
-  std::span<const data::TokenId> rejected;  // of the worse one; empty: `label` counts
+  std::span<const data::TokenId> rejected;  // of the worse one; empty: no pair, `label` is used
   double label = 0;                         // in [0, 1]
 
   int64_t length() const { return static_cast<int64_t>(tokens.size() + rejected.size()); }
@@ -29,22 +30,24 @@ struct ScoreRow {
 // Not thread-safe.
 class ScoreTrainer {
  public:
-  // The head of `weights` is a score.
+  // The head of `weights` must be a score head.
   ScoreTrainer(model::Weights weights, OptimizerOptions optimizer, SftOptions options,
                int64_t total_steps);
 
-  // One optimizer step on the mean of the rows' losses; how they are cut into micro-batches changes it by rounding only.
-  // What the two responses of a pair begin with is computed once on the CPU's own kernels.
-  // Metrics: train/loss, train/accuracy (the better one scores higher; the score's sign is the label's), train/margin
-  // (by which it does so, mean), train/grad_norm, train/lr, train/tokens, train/skipped_steps, perf/*, memory/*.
+  // Takes one optimizer step on the mean of the rows' losses. How the rows are cut into
+  // micro-batches changes it only by rounding. With the CPU kernels, the prefix shared by the two
+  // responses of a pair is computed only once. Metrics: train/loss, train/accuracy (share of pairs
+  // whose better response scores higher, and of labelled responses whose score has the label's
+  // sign), train/margin (mean score difference of a pair, or score signed by the label),
+  // train/grad_norm, train/lr, train/tokens, train/skipped_steps, perf/*, memory/*.
   Result<Metrics> step(const std::vector<ScoreRow>& rows);
-  // val/loss, val/accuracy, val/margin, without an update.
+  // Returns val/loss, val/accuracy and val/margin without an update; empty without rows.
   Metrics evaluate(const std::vector<ScoreRow>& rows);
 
   void set_peak_flops(double flops) { peak_flops_ = flops; }  // see Trainer
   model::Weights& weights() { return weights_; }
   int64_t optimizer_step() const { return optimizer_.schedule_steps(); }
-  // Moments and step count, as Trainer's.
+  // Save and restore moments and step count, as in Trainer.
   Status save_state(const std::string& directory) const { return optimizer_.save(directory); }
   Status load_state(const std::string& directory) { return optimizer_.load(directory); }
 

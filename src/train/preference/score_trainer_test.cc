@@ -22,7 +22,7 @@ model::Weights reward_model() {
   return model::Weights::random(config, 5, "cpu");
 }
 
-// Sequences are right where they hold more 7s than 9s. Those of a pair begin with the same tokens.
+// A sequence is correct if it contains more 7s than 9s. Those of a pair begin with the same tokens.
 struct Data {
   static constexpr int kPrompt = 4;
   std::vector<std::vector<data::TokenId>> sequences;
@@ -136,7 +136,7 @@ TEST(ScoreTrainer, WhatAPairBeginsWithIsComputedOnce) {
   EXPECT_NEAR(flops("libtorch", data.rows) - flops("auto", data.rows), saved, 1e-9 * saved);
 }
 
-// A step keeps no gradient, but says its norm: of the head alone, if nothing else learns.
+// A step keeps no gradient but reports its norm: that of the head, if nothing else is trained.
 TEST(ScoreTrainer, TheHeadsGradientIsTheDerivativeOfTheLoss) {
   const Data data(true, 6);
   model::Weights weights = reward_model();
