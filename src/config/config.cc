@@ -52,15 +52,15 @@ void bind_model(Settings& s, ModelOptions& m) {
       "arguments of the chat template: {enable_thinking=false}; strftime_now=\"2024-07-26\" fixes "
       "its date; a JSON text keeps the order of keys");
   s.add("model.lora_rank", &m.lora.rank,
-        "low-rank adapters learn, not the model; 0 = off; docs/lora.md", at_least(0));
+        "LoRA rank; only the adapters are trained; 0 = off; docs/lora.md", at_least(0));
   s.add("model.lora_alpha", &m.lora.alpha, "an adapter counts alpha / rank times", above(0));
   s.add("model.lora_targets", &m.lora_targets,
         "linear layers with an adapter: all-linear, or q_proj, k_proj, v_proj, o_proj, gate_proj, "
         "up_proj, down_proj");
   s.add("model.lora_adapter_path", &m.lora_adapter_path,
-        "peft directory whose adapter goes on learning; it says rank, alpha and layers itself");
+        "peft directory whose adapter is trained further; its rank, alpha and layers apply");
   s.add("model.freeze", &m.freeze,
-        "weights that do not learn, as patterns of names: model.embed_tokens.*, "
+        "weights that are not trained, as patterns of names: model.embed_tokens.*, "
         "model.layers.[0-9].*");
 }
 
@@ -144,10 +144,9 @@ void bind_rollout(Settings& s, TrainConfig& c) {
   s.add("rollout.top_k", &o.sampling.top_k, "0 = off", at_least(0));
   s.add("rollout.min_p", &o.sampling.min_p, "0 = off", within(0, 1));
   s.add("rollout.stop", &o.sampling.stop_strings, "texts that end a response");
-  s.add(
-      "rollout.token_budget", &o.token_budget,
-      "output tokens per iteration; what is unfinished then goes on in the next one; 0 = no budget",
-      at_least(int64_t{0}));
+  s.add("rollout.token_budget", &o.token_budget,
+        "output tokens per iteration; unfinished samples continue in the next one; 0 = no budget",
+        at_least(int64_t{0}));
   s.add_choice("rollout.engine", &c.rollout_engine,
                "cpu = own kernels, torch = generic; auto = cpu on a CPU", {"auto", "cpu", "torch"});
   s.add_choice("rollout.dtype", &c.rollout_dtype,
@@ -326,7 +325,7 @@ void bind(Settings& s, SftConfig& c) {
 
 void bind(Settings& s, RmConfig& c) {
   s.add("model.path", &c.model.path,
-        "reward model to go on with, or language model to make one of; empty = a new model");
+        "reward model to train further, or language model to start from; empty = a new model");
   bind_model(s, c.model);
   bind_new_model(s, c.model);
   s.add("data.train_files", &c.train_files,

@@ -61,7 +61,7 @@ Status parse_pair(const Row& row, JudgedRow& out) {
     return invalid_argument(row.where +
                             ": 'chosen' and 'rejected' differ before their last assistant turns");
   if (!chosen.question.empty() && !out.question.empty())
-    return invalid_argument(row.where + ": the question stands in 'prompt' and in 'chosen'");
+    return invalid_argument(row.where + ": the question is both in 'prompt' and in 'chosen'");
   if (out.question.empty()) out.question = std::move(chosen.question);
   out.pair = true;
   out.response = std::move(chosen.response);

@@ -204,7 +204,7 @@ Result<SupervisedExample> encode_verl(const Encoder& encoder, const Row& row) {
   if (!response.is_string()) {
     return invalid_argument(row.where +
                             ": no text to train on; expected a string in 'response' or " +
-                            "'extra_info.answer' beside 'prompt', or a 'completion' column");
+                            "'extra_info.answer' next to 'prompt', or a 'completion' column");
   }
   return encode_completion(encoder, ordered_column(row, "prompt"), OrderedJson(response),
                            row.where);

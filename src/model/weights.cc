@@ -111,7 +111,7 @@ Weights::Weights(ModelConfig config, std::vector<NamedTensor> tensors)
 }
 
 void Weights::add(const std::string& name, at::Tensor tensor) {
-  LS_CHECK(!tensor.is_inference(), "weights made inside InferenceMode cannot learn");
+  LS_CHECK(!tensor.is_inference(), "weights made inside InferenceMode cannot be trained");
   index_[name] = tensors_.size();
   tensors_.push_back({name, std::move(tensor)});
 }

@@ -45,7 +45,7 @@ Result<Json> Services::post_once(const Url& url, const std::string& request, Dea
   LS_RETURN_IF_ERROR(check_http_status(reply, who));
   auto json = parse_json(reply.body, who);
   if (!json.ok() || !json->is_object())
-    return invalid_argument(who + ": the reply is no JSON object: " + reply.body.substr(0, 200));
+    return invalid_argument(who + ": the reply is not a JSON object: " + reply.body.substr(0, 200));
   return json;
 }
 

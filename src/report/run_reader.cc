@@ -201,7 +201,7 @@ Status no_run(const fs::path& folder) {
     if (fs::exists(entry.path() / "metrics.jsonl", ignored)) found += " " + entry.path().string();
   }
   return not_found(folder.string() +
-                   " has no metrics.jsonl and no samples/, so it is no run folder" +
+                   " has no metrics.jsonl and no samples/, so it is not a run folder" +
                    (found.empty() ? "" : "; below it are these runs:" + found));
 }
 

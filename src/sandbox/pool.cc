@@ -128,7 +128,7 @@ Status Pool::prepare() {
   for (const char* name : {"longshot-jail", "liblongshot_lane.so"}) {
     const std::string path = options_.jail_directory + "/" + name;
     if (::access(path.c_str(), R_OK) != 0)
-      return not_found(fmt::format("{} is missing; it belongs beside the longshot program", path));
+      return not_found(fmt::format("{} is missing; it belongs next to the longshot program", path));
   }
   return ok_status();
 }

@@ -265,7 +265,7 @@ void add_sandbox_options(CLI::App& command, Options& options) {
       "tools/setup");
   command
       .add_option("--show", options.pool.directories,
-                  "a directory that programs see read-only, beside /usr; may be repeated")
+                  "a directory that programs see read-only, in addition to /usr; may be repeated")
       ->expected(1)
       ->take_all();
   command

@@ -87,8 +87,9 @@ void add_sandbox(CLI::App& app, int& exit_code) {
                       "interpreter of python programs, with the packages it has; default: python3");
   command->add_flag("--cold-python", options->cold_python,
                     "start an interpreter for each program instead of copying a warm one");
-  command->add_option("--show", options->pool.directories,
-                      "a directory that programs see read-only, beside /usr; may be repeated");
+  command->add_option(
+      "--show", options->pool.directories,
+      "a directory that programs see read-only, in addition to /usr; may be repeated");
   command->add_flag("!--no-cgroups", options->pool.use_groups,
                     "do without control groups: memory is limited a process only");
   add_limits(*command, *options);

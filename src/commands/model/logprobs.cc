@@ -51,7 +51,7 @@ Result<std::vector<int32_t>> token_ids(const Json& row, int vocab_size, const st
   for (const Json& value : values) {
     if (!value.is_number_integer()) {
       return invalid_argument(where + ": 'tokens' holds " + dump_json(value) +
-                              ", which is no integer");
+                              ", which is not an integer");
     }
     if (value < 0 || value >= vocab_size) {
       return invalid_argument(where + ": token id " + dump_json(value) +

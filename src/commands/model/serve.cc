@@ -59,7 +59,7 @@ bool drain(net::HttpServer& http, rollout::EngineThread& worker, double grace) {
 Status check_limits(const rollout::RunnerLimits& limits) {
   if (limits.max_rows <= limits.max_running) {
     return invalid_argument(fmt::format(
-        "--max-batched-tokens {} leaves no room for prompts beside the next tokens of {} "
+        "--max-batched-tokens {} leaves no room for prompts in addition to the next tokens of {} "
         "samples: give more than --max-concurrent",
         limits.max_rows, limits.max_running));
   }

@@ -74,7 +74,7 @@ Result<std::vector<Problem>> read_problems(const std::vector<std::string>& files
     if (!ids.insert(problems.back().id).second)
       return invalid_argument(row.where + ": the id '" + problems.back().id + "' is there twice");
   }
-  if (problems.empty()) return invalid_argument("there is no problem in the input");
+  if (problems.empty()) return invalid_argument("the input holds no problem");
   return problems;
 }
 

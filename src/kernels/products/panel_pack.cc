@@ -37,7 +37,7 @@ void PanelBuffer::pack_columns(int panel, const float* rows, size_t ld, int begi
   const int first = panel * kPanel, columns = std::min(kPanel, n_ - first);
   const float* in = rows + first;
   if (format_ == NumberFormat::bf16) {
-    LS_CHECK(begin % 2 == 0, "two rows of bf16 lie beside each other");
+    LS_CHECK(begin % 2 == 0, "two rows of bf16 are stored next to each other");
     return pack_columns_bf16(in, ld, count, columns, at(panel) + begin / 2 * kPanel);
   }
   float* out = at(panel) + static_cast<size_t>(begin) * kPanel;

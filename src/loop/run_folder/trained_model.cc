@@ -82,7 +82,7 @@ Status choose_what_learns(const config::ModelOptions& options, const std::string
   LS_RETURN_IF_ERROR(weights.freeze(options.freeze).with_context("model.freeze"));
   LS_RETURN_IF_ERROR(check_finite(weights));
   if (weights.lora().rank == 0 && options.freeze.empty()) return ok_status();
-  log::info("{} of {} parameters learn", weights.trained_parameters(),
+  log::info("{} of {} parameters are trained", weights.trained_parameters(),
             model::parameter_count(config));
   return ok_status();
 }

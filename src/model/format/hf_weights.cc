@@ -39,7 +39,7 @@ Result<std::set<std::string>> shard_names(const std::string& index_path, const J
   for (const auto& [tensor, file] : map.items()) {
     const std::string name = file.is_string() ? file.get<std::string>() : "";
     if (name.empty() || fs::path(name).filename() != name || name == "." || name == "..") {
-      return corrupt(fmt::format("{}: tensor '{}' lies in {}, which is no file name", index_path,
+      return corrupt(fmt::format("{}: tensor '{}' lies in {}, which is not a file name", index_path,
                                  tensor, dump_json(file)));
     }
     names.insert(name);

@@ -143,7 +143,7 @@ Status SafetensorsFile::parse() {
       if (!object.is_object()) return corrupt(path_ + ": __metadata__ is not an object");
       for (const auto& [key, value] : object.items()) {
         if (!value.is_string())
-          return corrupt(path_ + ": __metadata__ has a value that is no string");
+          return corrupt(path_ + ": __metadata__ has a value that is not a string");
         metadata_[key] = value.get<std::string>();
       }
       continue;

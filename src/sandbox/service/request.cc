@@ -71,7 +71,7 @@ std::vector<Json> read_values(net::Fields& fields) {
   const auto value = fields.any("value"), values = fields.any("values");
   if (!values) return {value.value_or(Json())};
   if (!value && values->is_array() && !values->empty()) return {values->begin(), values->end()};
-  fields.fail("values", "must be a list of readings, without 'value' beside it");
+  fields.fail("values", "must be a list of readings, and 'value' must not be given");
   return {};
 }
 
@@ -118,7 +118,8 @@ void read_checker(net::Fields& outer, Suite& suite) {
 Tolerance read_tolerance(net::Fields& fields) {
   const double all = number_in(fields, "tolerance", 0, 0, 1);
   const double fractions = number_in(fields, "float_tolerance", 0, 0, 1);
-  if (all > 0 && fractions > 0) fields.fail("tolerance", "cannot be given beside float_tolerance");
+  if (all > 0 && fractions > 0)
+    fields.fail("tolerance", "cannot be given together with float_tolerance");
   return all > 0 ? Tolerance{all, true} : Tolerance{fractions, false};
 }
 

@@ -93,7 +93,7 @@ Status AdamW::load(const std::string& directory) {
   if (file.entries().size() != parts.size()) {
     return corrupt(
         fmt::format("{}: {} tensors, the model and optim.moments need {}; the state belongs to "
-                    "another model or to other settings of what learns",
+                    "another model or to other trainable weights",
                     file.path(), file.entries().size(), parts.size()));
   }
   std::vector<at::Tensor> loaded;  // nothing changes before all is read

@@ -105,7 +105,7 @@ Result<std::vector<std::string>> adapter_modules(const ModelConfig& config,
   const bool all = targets == std::vector<std::string>{"all-linear"};
   for (const std::string& target : targets) {
     if (all || std::ranges::find(kProjections, target) != std::end(kProjections)) continue;
-    return invalid_argument(fmt::format("'{}' is no linear layer; there are {}, or all-linear",
+    return invalid_argument(fmt::format("'{}' is not a linear layer; there are {}, or all-linear",
                                         target, fmt::join(kProjections, ", ")));
   }
   std::vector<std::string> modules;
@@ -113,8 +113,7 @@ Result<std::vector<std::string>> adapter_modules(const ModelConfig& config,
     if (all || std::ranges::find(targets, last_part(spec.name)) != targets.end())
       modules.push_back(spec.name);
   }
-  if (modules.empty())
-    return invalid_argument("no linear layer is named to stand an adapter beside");
+  if (modules.empty()) return invalid_argument("no linear layer is named for the adapter");
   return modules;
 }
 
@@ -173,7 +172,7 @@ Result<AdapterPair> read_pair(const SafetensorsFile& file, const AdapterSettings
   LS_ASSIGN_OR_RETURN(const bool targeted, settings.targets(pair.module));
   if (!targeted) {
     return invalid_argument(fmt::format(
-        "{}: target_modules and the settings beside it leave out {}, but {} has tensors for it",
+        "{}: target_modules and related settings leave out {}, but {} has tensors for it",
         settings.where, pair.module, file.path()));
   }
   const int64_t rank = pair.lora.rank;
@@ -216,10 +215,11 @@ Result<Adapter> read_adapter(const std::string& directory, const ModelConfig& co
   }
   for (const auto& [name, entry] : file.entries()) {
     if (known.count(name) == 0) {
-      return invalid_argument(fmt::format(
-          "{}: tensor '{}' is beside no linear layer of a block of this model; such an adapter can "
-          "be merged (longshot convert) but not trained",
-          file.path(), name));
+      return invalid_argument(
+          fmt::format("{}: tensor '{}' belongs to no linear layer of a block of this model; such "
+                      "an adapter can "
+                      "be merged (longshot convert) but not trained",
+                      file.path(), name));
     }
   }
   if (adapter.pairs.empty()) return corrupt(file.path() + ": no tensor");

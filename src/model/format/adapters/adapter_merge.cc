@@ -147,7 +147,7 @@ Status Merger::check_targeted(const std::string& module) const {
   }
   if (targeted) return ok_status();
   return invalid_argument(
-      fmt::format("{}: target_modules and the settings beside it leave out {}, but {} has tensors "
+      fmt::format("{}: target_modules and related settings leave out {}, but {} has tensors "
                   "for it",
                   settings_.where, module, file_.path()));
 }

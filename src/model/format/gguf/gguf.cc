@@ -152,9 +152,9 @@ Result<GgufTensorHeader> read_tensor_header(GgufCursor& cursor) {
   const GgmlType& format = *header.tensor.type;
   const int64_t row = header.tensor.shape.empty() ? 1 : header.tensor.shape.back();
   if (row % format.block_elements != 0) {
-    return corrupt(fmt::format("{} has rows that are no multiple of the {} elements of a {} block",
-                               shape_text(header.tensor.shape), format.block_elements,
-                               format.name));
+    return corrupt(
+        fmt::format("{} has rows that are not a multiple of the {} elements of a {} block",
+                    shape_text(header.tensor.shape), format.block_elements, format.name));
   }
   int64_t size = 0;
   if (__builtin_mul_overflow(elements / format.block_elements, format.block_bytes, &size)) {
@@ -251,7 +251,7 @@ Status GgufFile::parse_tensors(GgufCursor& cursor, uint64_t count) {
   LS_ASSIGN_OR_RETURN(const Json value, scalar("general.alignment"));
   const uint64_t alignment = value.is_number_unsigned() ? value.get<uint64_t>() : kDefaultAlignment;
   if (!std::has_single_bit(alignment) || alignment > kMaxAlignment) {
-    return corrupt(fmt::format("{}: general.alignment {} is no power of two", path_, alignment));
+    return corrupt(fmt::format("{}: general.alignment {} is not a power of two", path_, alignment));
   }
   const uint64_t start = (cursor.position() + alignment - 1) / alignment * alignment;
   const std::string_view data =
@@ -311,7 +311,7 @@ Result<Json> GgufFile::uniform(const std::string& key) const {
   const GgufValue& list = it->second;
   const size_t size = scalar_size(list.element);
   if (size == 0 || list.bytes.empty())
-    return corrupt(fmt::format("{}: key '{}' is no list of numbers", path_, key));
+    return corrupt(fmt::format("{}: key '{}' is not a list of numbers", path_, key));
   const std::string_view first = list.bytes.substr(0, size);
   for (size_t at = 0; at < list.bytes.size(); at += size) {
     if (list.bytes.substr(at, size) != first) {
