@@ -109,7 +109,7 @@ class RewardStage {
   // Prepares every reward, so that, for example, code that cannot be loaded is found before any
   // work.
   static Result<std::unique_ptr<RewardStage>> create(const RewardOptions& options);
-  virtual ~RewardStage() = default;
+  ~RewardStage();
 
   // Judges all samples in parallel. verdicts[i] belongs to samples[i], whose prompt is prompts[i]
   // (borrowed).
@@ -118,29 +118,34 @@ class RewardStage {
   // If a reward fails, the verdict is an error that names it. Samples that are not finished
   // (partial, aborted) also get an error, and so does, soon after stop_requested(), every sample
   // that is still waiting ("cancelled").
-  virtual std::vector<data::Verdict> judge(const std::vector<const data::Prompt*>& prompts,
-                                           const std::vector<const data::Sample*>& samples) = 0;
+  std::vector<data::Verdict> judge(const std::vector<const data::Prompt*>& prompts,
+                                   const std::vector<const data::Sample*>& samples);
 
   // Starts to judge a finished sample while others are still being generated. The next judge() uses
   // the result instead of judging the sample again. Samples are identified by (prompt id, seed,
   // index). May be called from another thread than judge(), but not at the same time. Copies what
   // it needs.
-  virtual void judge_ahead(const data::Prompt& prompt, const data::Sample& sample) = 0;
+  void judge_ahead(const data::Prompt& prompt, const data::Sample& sample);
   // Waits for the judgements that judge_ahead() started and discards their results, because the
   // samples will not be judged.
-  virtual void drop_ahead() = 0;
+  void drop_ahead();
 
   // Adds the weighted length reward of the report (section 2.3.3 there) to the scores, from
   // iteration `length_warmup_iterations` on. Samples whose verdict is an error get none and do not
   // affect the minimum and maximum.
-  virtual void shape(std::vector<data::Group>& groups, int64_t iteration) = 0;
+  void shape(std::vector<data::Group>& groups, int64_t iteration);
 
   // Metrics since the last call: reward/errors (samples), reward/timeouts and reward/retries
   // (calls), and for each reward function reward/NAME/errors and reward/NAME/timeouts (calls).
   // Timing metrics (not reproducible): reward/seconds/mean, max and min of a sample's judgement,
   // reward/seconds/NAME, the mean of a call, and perf/judgements_waiting_max, the largest number of
   // judgements started by judge_ahead() and unfinished at a time.
-  virtual Metrics take_metrics() = 0;
+  Metrics take_metrics();
+
+ private:
+  class Impl;
+  explicit RewardStage(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
 // Report, length penalty: lambda = 0.5 - (len - min) / (max - min); lambda if correct, min(0,

@@ -67,13 +67,15 @@ data::Verdict error_verdict(std::string reason) {
   return verdict;
 }
 
-class Stage : public RewardStage {
+}  // namespace
+
+class RewardStage::Impl {
  public:
-  Stage(const RewardOptions& options, std::vector<Member> members)
+  Impl(const RewardOptions& options, std::vector<Member> members)
       : options_(options), members_(std::move(members)), pool_(options.threads) {}
 
   std::vector<data::Verdict> judge(const std::vector<const data::Prompt*>& prompts,
-                                   const std::vector<const data::Sample*>& samples) override {
+                                   const std::vector<const data::Sample*>& samples) {
     LS_CHECK(prompts.size() == samples.size(), "one prompt per sample");
     std::map<Key, data::Verdict> ahead = take_ahead();
     std::vector<data::Verdict> verdicts(samples.size());
@@ -93,7 +95,7 @@ class Stage : public RewardStage {
     return verdicts;
   }
 
-  void judge_ahead(const data::Prompt& prompt, const data::Sample& sample) override {
+  void judge_ahead(const data::Prompt& prompt, const data::Sample& sample) {
     auto question = std::make_shared<const Question>(make_question(prompt, sample));
     const Key key = key_of(sample);
     {
@@ -111,14 +113,14 @@ class Stage : public RewardStage {
     });
   }
 
-  void drop_ahead() override { (void)take_ahead(); }
+  void drop_ahead() { (void)take_ahead(); }
 
-  void shape(std::vector<data::Group>& groups, int64_t iteration) override {
+  void shape(std::vector<data::Group>& groups, int64_t iteration) {
     if (options_.length_weight == 0 || iteration < options_.length_warmup_iterations) return;
     for (auto& group : groups) shape_one(group);
   }
 
-  Metrics take_metrics() override {
+  Metrics take_metrics() {
     std::lock_guard lock(mutex_);
     Metrics out{{"reward/errors", static_cast<double>(std::exchange(errors_, 0))},
                 {"reward/retries", static_cast<double>(std::exchange(retries_, 0))},
@@ -266,6 +268,8 @@ class Stage : public RewardStage {
   std::unique_ptr<ThreadPool> background_;  // last: its threads use the members above
 };
 
+namespace {
+
 std::string unique_name(const std::string& name, const std::vector<Member>& members) {
   const auto taken = [&](const std::string& candidate) {
     return std::any_of(members.begin(), members.end(),
@@ -312,7 +316,28 @@ Result<std::unique_ptr<RewardStage>> RewardStage::create(const RewardOptions& op
     const std::string name = unique_name(reward->name(), members);
     members.push_back({name, std::move(spec), std::move(reward), {}});
   }
-  return std::unique_ptr<RewardStage>(std::make_unique<Stage>(options, std::move(members)));
+  return std::unique_ptr<RewardStage>(
+      new RewardStage(std::make_unique<Impl>(options, std::move(members))));
+}
+
+RewardStage::RewardStage(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+RewardStage::~RewardStage() = default;
+
+std::vector<data::Verdict> RewardStage::judge(const std::vector<const data::Prompt*>& prompts,
+                                              const std::vector<const data::Sample*>& samples) {
+  return impl_->judge(prompts, samples);
+}
+void RewardStage::judge_ahead(const data::Prompt& prompt, const data::Sample& sample) {
+  impl_->judge_ahead(prompt, sample);
+}
+void RewardStage::drop_ahead() {
+  impl_->drop_ahead();
+}
+void RewardStage::shape(std::vector<data::Group>& groups, int64_t iteration) {
+  impl_->shape(groups, iteration);
+}
+Metrics RewardStage::take_metrics() {
+  return impl_->take_metrics();
 }
 
 }  // namespace longshot::reward

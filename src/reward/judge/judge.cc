@@ -65,12 +65,14 @@ Result<std::vector<std::string>> texts_of(const Json& reply) {
   return texts;
 }
 
-class HttpJudge : public Judge {
+}  // namespace
+
+class Judge::Impl {
  public:
-  explicit HttpJudge(JudgeOptions options)
+  explicit Impl(JudgeOptions options)
       : options_(std::move(options)), services_(options_.urls, options_.headers, kWho) {}
 
-  Result<Votes> ask(const JudgedAnswer& answer, Deadline deadline) override {
+  Result<Votes> ask(const JudgedAnswer& answer, Deadline deadline) {
     const std::string prompt = judge_prompt(options_.prompt, answer);
     Votes votes;
     int malformed = 0;
@@ -114,6 +116,15 @@ class HttpJudge : public Judge {
   net::Services services_;
 };
 
+Judge::Judge(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Judge::~Judge() = default;
+
+Result<Votes> Judge::ask(const JudgedAnswer& answer, Deadline deadline) {
+  return impl_->ask(answer, deadline);
+}
+
+namespace {
+
 class JudgeReward : public Reward {
  public:
   explicit JudgeReward(std::unique_ptr<Judge> judge) : judge_(std::move(judge)) {}
@@ -135,7 +146,7 @@ class JudgeReward : public Reward {
 
 Result<std::unique_ptr<Judge>> Judge::create(const Json& options) {
   LS_ASSIGN_OR_RETURN(JudgeOptions read, read_options(options));
-  return std::unique_ptr<Judge>(std::make_unique<HttpJudge>(std::move(read)));
+  return std::unique_ptr<Judge>(new Judge(std::make_unique<Impl>(std::move(read))));
 }
 
 Result<std::unique_ptr<Reward>> make_judge(const Json& options) {

@@ -17,13 +17,18 @@ class Judge {
   // Requests go to the services in turn; a url without a path means /v1/chat/completions. `votes`
   // is odd. "model" is sent unless it is empty.
   static Result<std::unique_ptr<Judge>> create(const Json& options);
-  virtual ~Judge() = default;
+  ~Judge();
 
   // Returns `votes` verdicts. Malformed verdicts are requested again with another seed, in at most
   // `tries` rounds; after them the status is corrupt and says how many verdicts there were. The
   // seeds are a function of the prompt and the round. Other errors: those of Services::post(), and
   // invalid_argument if a reply is not a chat completion.
-  virtual Result<Votes> ask(const JudgedAnswer& answer, Deadline deadline) = 0;
+  Result<Votes> ask(const JudgedAnswer& answer, Deadline deadline);
+
+ private:
+  class Impl;
+  explicit Judge(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
 // The question is the whole conversation, question_text(), or the raw prompt of a row without a
