@@ -99,7 +99,7 @@ void read_cgroup_2(const fs::path& mount, const std::string& cgroups, Machine& m
   }
   machine.cgroup_controllers = words(text_of(groups.front() / "cgroup.controllers"));
   machine.cgroup_writable =
-      ::access(groups.front().c_str(), W_OK) == 0 &&
+      has_needed_controllers(machine) && ::access(groups.front().c_str(), W_OK) == 0 &&
       ::access((groups.front() / "cgroup.subtree_control").c_str(), W_OK) == 0;
 }
 

@@ -54,6 +54,8 @@ TEST_F(MachineTest, TheTightestLimitOnTheWayUpCounts) {
   EXPECT_FALSE(machine.cgroup_writable) << "there is no cgroup.subtree_control";
   plant("sys/fs/cgroup/pod/app/cgroup.subtree_control", "");
   EXPECT_TRUE(inspect_machine(root_).cgroup_writable);
+  plant("sys/fs/cgroup/pod/app/cgroup.controllers", "cpu memory\n");
+  EXPECT_FALSE(inspect_machine(root_).cgroup_writable) << "the number of processes has no limit";
   machine.cores = 8;
   EXPECT_EQ(usable_cores(machine), 2);
   machine.memory_available = 5000000;
