@@ -1,8 +1,10 @@
-// What partial rollouts save when a few samples are very long: `long_tail [MODEL [SAMPLES [WORKERS [THREADS]]]]`. 16
-// samples in flight (groups of 4, prompts of 64 tokens), lengths log-normal with a median of 48 tokens and the longest
-// 20 times that. First every iteration waits for its longest sample; then iterations have a token budget, unfinished samples go
-// on in the next one, and each that ended makes room for a new one. Weights are loaded anew before every iteration, as
-// in training, so the partial samples' caches are computed again.
+// Time saved by partial rollouts when a few samples are very long: `long_tail [MODEL [SAMPLES
+// [WORKERS [THREADS]]]]`. 16 samples in flight (groups of 4, prompts of 64 tokens); lengths are
+// log-normal with a median of 48 tokens and a maximum of 20 times that. In the first measurement
+// every iteration waits for its longest sample. In the second, iterations have a token budget:
+// unfinished samples continue in the next iteration, and each sample that ended makes room for a
+// new one. Weights are loaded before every iteration, as in training, so the caches of the partial
+// samples are recomputed.
 
 #include <fmt/core.h>
 
@@ -24,7 +26,7 @@ namespace {
 constexpr int kGroup = 4, kPrompt = 64, kMedian = 48, kTimesMedian = 20;
 constexpr int kLongest = kMedian * kTimesMedian;
 
-// z with the given share of a standard normal distribution below it, by bisection.
+// The z below which the given share of a standard normal distribution lies, by bisection.
 double normal_quantile(double share) {
   double low = -10, high = 10;
   for (int i = 0; i < 100; ++i) {
@@ -34,7 +36,8 @@ double normal_quantile(double share) {
   return low;
 }
 
-// `count` lengths in the middles of as many equal shares of the distribution, in a shuffled order.
+// Splits the distribution into `count` equal shares and returns the length in the middle of each,
+// in a shuffled order.
 std::vector<int> lengths_of_a_batch(int count, uint64_t seed) {
   const double sigma = std::log(kTimesMedian) / normal_quantile(1 - 0.5 / count);
   std::vector<std::pair<uint64_t, int>> keyed;
@@ -50,7 +53,7 @@ std::vector<int> lengths_of_a_batch(int count, uint64_t seed) {
   return lengths;
 }
 
-// New samples, and how long each is to become.
+// Creates samples and chooses their lengths.
 class Source {
  public:
   explicit Source(int samples) : samples_(samples) {}
@@ -79,7 +82,7 @@ struct Iteration {
   double seconds = 0, tokens = 0, idle = 0;
 };
 
-// One worker: an engine with all threads. More: as many, with their share.
+// One engine per worker; the workers share the threads equally.
 class Rollout {
  public:
   Rollout(const model::WeightsView& view, int samples, int workers, int threads) : view_(view) {
@@ -93,7 +96,7 @@ class Rollout {
     workers_ = std::make_unique<rollout::EngineGroup>(std::move(engines));
   }
 
-  // Samples that are as long as they should be come back as `length`.
+  // Samples that have reached their chosen length end with `length`.
   Iteration run(std::vector<data::Sample>& samples, const Source& source, int64_t budget) {
     rollout::EngineOptions options;
     options.sampling.max_response_length = kLongest;
@@ -137,7 +140,7 @@ Iteration waiting(Rollout& rollout, Source source, int iterations) {
   return mean(all);
 }
 
-// After `warm_up` iterations, in which the long samples gather.
+// Measures after `warm_up` iterations, in which long samples accumulate.
 Iteration partial(Rollout& rollout, Source source, int64_t budget, int warm_up, int iterations) {
   std::vector<Iteration> all;
   std::vector<data::Sample> samples;

@@ -1,4 +1,4 @@
-// How the parts around rollout and training grow: replay with waiting groups, prompts and their
+// Scaling of the parts around rollout and training: replay with waiting groups, prompts and their
 // sampler, the reward stage, packing, and the logs of long runs. Prints a table; asserts nothing.
 //
 //   build/bench/bench/scale_bench [LARGEST]     items of the largest size, 1,000,000 by default
@@ -48,7 +48,7 @@ std::filesystem::path scratch() {
   return std::filesystem::temp_directory_path() / ("scale_bench" + std::to_string(::getpid()));
 }
 
-// Rows of about 330 bytes, as verl's GSM8K rows are.
+// Rows of about 330 bytes, like verl's GSM8K rows.
 std::string prompt_file(size_t count) {
   const auto path = scratch() / ("prompts_" + std::to_string(count) + ".jsonl");
   std::ofstream file(path);
@@ -119,7 +119,7 @@ data::Sample sample_of(const data::Draw& draw, uint32_t index) {
   return s;
 }
 
-// `waiting` complete groups stay in the buffer while iterations of 32 groups come and go.
+// `waiting` complete groups remain in the buffer while iterations add and remove 32 groups each.
 void bench_replay(size_t waiting) {
   const auto folder = scratch() / "replay";
   std::filesystem::remove_all(folder);

@@ -1,9 +1,10 @@
-// Generation with and without speculation, in turns: `speculation_bench MODEL FORMAT THREADS SAMPLES
-// [TASK [PAIRS [TEMPERATURE]]]`. MODEL is a Hugging Face directory or .gguf of an instruct model, TASK one of sums, copy,
-// story; all tasks and the temperatures 0, 0.6 and 1 if left out.
-// Prints for each task and temperature the median ratio of tokens/s and of tokens per processor second (all threads;
-// it bears other work on the machine better), and fails if a sample is not the same. At
-// temperature 0 every sample has a prompt of its own, else 8 share one; each pair has prompts that were not seen before.
+// Generation with and without speculation, in turns: `speculation_bench MODEL FORMAT THREADS
+// SAMPLES [TASK [PAIRS [TEMPERATURE]]]`. MODEL is a Hugging Face directory or .gguf of an instruct
+// model. TASK is sums, copy or story; by default all tasks run at the temperatures 0, 0.6 and 1.
+// Prints for each task and temperature the median ratio of tokens/s and of tokens per processor
+// second (of all threads; less affected by other programs on the machine). Fails if a sample
+// differs. At temperature 0 every sample has its own prompt; otherwise 8 samples share one. Each
+// pair uses new prompts.
 
 #include <fmt/format.h>
 
@@ -103,7 +104,7 @@ void expect_same(const Run& a, const Run& b) {
   }
 }
 
-// So that both sides find the prompts in the prefix cache.
+// Makes both sides find the prompts in the prefix cache.
 void compute_prompts(rollout::Engine& engine, const std::vector<data::Sample>& jobs,
                      rollout::EngineOptions options) {
   options.sampling.max_response_length = 1;

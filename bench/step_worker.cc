@@ -1,7 +1,8 @@
-// Our side of bench/side_by_side step: `step_worker MODEL|tiny|tiny_wide THREADS` loads once; each request
-// {"groups": G, "samples": S, "prompt": P, "response": R} on standard input is one RL iteration: G prompts of P random
-// tokens, S samples of exactly R tokens each, a reward, one optimizer step, and the new weights handed to the rollout.
-// Answer: {"seconds", "generate_seconds", "update_seconds", "publish_seconds", "useful_tokens", "peak_bytes"}.
+// The longshot side of bench/side_by_side step: `step_worker MODEL|tiny|tiny_wide THREADS` loads
+// once. Each request {"groups": G, "samples": S, "prompt": P, "response": R} on standard input is
+// one RL iteration: G prompts of P random tokens, S samples of exactly R tokens each, a reward, one
+// optimizer step, and the transfer of the new weights to the rollout. Answer: {"seconds",
+// "generate_seconds", "update_seconds", "publish_seconds", "useful_tokens", "peak_bytes"}.
 
 #include <fmt/core.h>
 #include <sys/resource.h>

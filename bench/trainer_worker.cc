@@ -1,14 +1,15 @@
-// Our side of bench/side_by_side trainer: `trainer_worker MODEL|smollm2|tiny THREADS [OPTIONS]` loads once, then answers
-// one JSON line per request on standard input.
+// The longshot side of bench/side_by_side trainer: `trainer_worker MODEL|smollm2|tiny THREADS
+// [OPTIONS]` loads once, then answers one JSON line per request on standard input.
 //
-// --format FORMAT: of the products, float32 or bfloat16. --checkpointing KIND: as trainer.checkpointing. --layers N: a
-// random model of that shape with so many layers.
+// --format FORMAT: format of the products, float32 or bfloat16. --checkpointing KIND: as
+// trainer.checkpointing. --layers N: a random model of that shape with N layers.
 //
-// {"sequences": N, "length": L}: a supervised step (forward, backward, AdamW) over N packed rows of L random tokens.
-// {"groups": G, "samples": S, "prompt": P, "response": R}: a policy update of one optimizer step over G prompts with S
-// responses each. Answer: {"seconds", "useful_tokens", "packed_tokens", "useful_flops", "peak_bytes"}; useful are the
-// multiply-adds, two operations each, that the batch needs when nothing is computed twice or for nothing.
-// {"peak": true}: {"peak_gflops"}, the multiply-add peak now.
+// {"sequences": N, "length": L}: a supervised step (forward, backward, AdamW) over N packed rows of
+// L random tokens. {"groups": G, "samples": S, "prompt": P, "response": R}: a policy update of one
+// optimizer step over G prompts with S responses each. Answer: {"seconds", "useful_tokens",
+// "packed_tokens", "useful_flops", "peak_bytes"}. useful_flops are the multiply-adds, two
+// operations each, that the batch needs without recomputation and without wasted work. {"peak":
+// true}: answers {"peak_gflops"}, the current multiply-add peak.
 
 #include <ATen/Parallel.h>
 #include <fmt/core.h>
@@ -73,11 +74,11 @@ Json supervised(train::Trainer& trainer, const model::ModelConfig& c, const Json
       {"peak_bytes", peak_rss()}};
 }
 
-// What the rollout of these weights would have recorded.
+// Log-probabilities as a rollout of these weights would record them.
 void record_logprobs(train::Trainer& trainer, data::Sample& sample) {
   std::vector<data::TokenId> sequence = sample.prompt_tokens;
   sequence.insert(sequence.end(), sample.tokens.begin(), sample.tokens.end());
-  const auto all = trainer.logprobs({sequence}, 1.0).front();  // of every token but the first
+  const auto all = trainer.logprobs({sequence}, 1.0).front();  // of every token except the first
   sample.logprobs.assign(all.end() - static_cast<long>(sample.tokens.size()), all.end());
 }
 
@@ -184,7 +185,7 @@ void serve(const Arguments& arguments) {
   if (const char* most = std::getenv("MICRO_BATCH_TOKENS"))
     algorithm.micro_batch_tokens = std::atoi(most);
   train::OptimizerOptions optimizer;
-  optimizer.lr = 1e-9;  // the same work again and again
+  optimizer.lr = 1e-9;  // tiny, so that every step does the same work
   train::Trainer trainer(std::move(*weights), optimizer, algorithm, 1'000'000);
   fmt::print("{}\n", dump_json(Json{{"ready", "longshot"}}));
   uint64_t key = 0;

@@ -1,5 +1,5 @@
 #pragma once
-// Units of memory for figures that people read.
+// Units of memory for figures in messages and reports.
 
 namespace longshot {
 

@@ -16,14 +16,14 @@
 namespace {
 
 using AddCommand = void (*)(CLI::App& app, int& exit_code);
-using namespace longshot::commands;  // NOLINT: the table below is the whole file
+using namespace longshot::commands;  // NOLINT: for the table below
 
 struct Group {
   const char* name;
   std::vector<AddCommand> commands;
 };
 
-// In the order --help lists them.
+// In the order of --help.
 const std::vector<Group>& groups() {
   static const std::vector<Group> table = {
       {"Train", {add_train, add_sft, add_rm, add_doctor, add_report}},
@@ -60,7 +60,7 @@ int refuse(const CLI::App& app, const std::string& name) {
   return 2;
 }
 
-// `longshot help [COMMAND [SUBCOMMAND]]`, and nothing at all.
+// Handles `longshot help [COMMAND [SUBCOMMAND]]` and a call without arguments.
 int help(const CLI::App& app, const std::vector<std::string>& words) {
   const CLI::App* shown = &app;
   std::string parents;
@@ -74,7 +74,7 @@ int help(const CLI::App& app, const std::vector<std::string>& words) {
   return 0;
 }
 
-// The last border: an exception on any thread, such as lack of memory.
+// The last resort for an exception on any thread, such as lack of memory.
 [[noreturn]] void on_terminate() {
   finish([]() -> longshot::Status {
     if (const auto error = std::current_exception()) std::rethrow_exception(error);

@@ -1,6 +1,6 @@
 #pragma once
-// Bytes of a request's body as they arrive. Large ones grow without being copied (realloc moves
-// pages), so that the thread that reads them is never busy with one for long.
+// The bytes of a request's body as they arrive. A large buffer grows without a copy (realloc moves
+// pages), so the thread that reads all requests is never busy with one of them for long.
 
 #include <cstdlib>
 #include <cstring>

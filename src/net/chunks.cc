@@ -12,7 +12,7 @@ constexpr size_t kMostDigits = 12;  // of a size
 
 }  // namespace
 
-// A size in hexadecimal digits, perhaps an extension after a semicolon, a line end.
+// Parses a size in hexadecimal digits, an optional extension after a semicolon, and a line end.
 bool Chunks::take_size(const std::string& bytes, size_t& at) {
   const size_t from = at + (begun_ ? 2 : 0);
   if (begun_ && bytes.size() >= from && bytes.compare(at, 2, "\r\n") != 0) wrong_ = true;

@@ -1,5 +1,6 @@
 #pragma once
-// A body that is sent in chunks of announced sizes (RFC 9112, section 7.1), as it arrives.
+// Decodes a body that is sent in chunks of announced sizes (RFC 9112, section 7.1) while it
+// arrives.
 
 #include <cstdint>
 #include <string>
@@ -12,16 +13,17 @@ class Chunks {
  public:
   enum class State { more, complete, wrong };
 
-  // Moves what is usable from the begin of `bytes` to the end of `body`. After `complete`, `bytes`
-  // is what follows the body. Trailers are not supported, nor size lines above 1 KiB.
+  // Moves the decoded content from the beginning of `bytes` to the end of `body`. After `complete`,
+  // `bytes` contains the data that follows the body. Trailers and size lines above 1 KiB are not
+  // supported.
   State take(std::string& bytes, ByteBuffer& body);
 
  private:
-  // Of the line at the begin of the bytes; false if it is not whole or wrong.
+  // Parses the size line at `at`; false if the line is incomplete or malformed.
   bool take_size(const std::string& bytes, size_t& at);
 
-  uint64_t left_ = 0;   // bytes of the present chunk
-  bool begun_ = false;  // a chunk has been read, so that its line end comes first
+  uint64_t left_ = 0;   // remaining bytes of the current chunk
+  bool begun_ = false;  // a chunk has been read, so its line end comes before the next size
   bool last_ = false;
   bool wrong_ = false;
 };

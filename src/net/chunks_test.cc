@@ -7,7 +7,7 @@ namespace {
 
 using State = Chunks::State;
 
-// Fed in pieces of `step` bytes.
+// Feeds the text in pieces of `step` bytes.
 State feed(const std::string& text, size_t step, std::string& body, std::string& rest) {
   Chunks chunks;
   ByteBuffer buffer;

@@ -4,7 +4,7 @@
 
 namespace longshot::net {
 
-// Not by reading: bytes of a next request may lie before the end of the connection.
+// Does not read to find out: bytes of the next request may precede the end of the connection.
 bool Connection::gone() const {
   if (fd_ < 0) return false;
   pollfd entry{fd_, POLLRDHUP, 0};

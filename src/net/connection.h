@@ -1,16 +1,17 @@
 #pragma once
-// The client's end of a connection, watched while its answer is computed: HTTP libraries notice that a client is gone
-// when they write to it, which for an answer that is not streamed is too late.
+// The client's end of a connection, watched while its answer is computed. An HTTP library notices
+// that a client has disconnected only when it writes to it, which is too late for an answer that is
+// not streamed.
 
 namespace longshot::net {
 
 // Borrows the descriptor of a socket. Value type.
 class Connection {
  public:
-  Connection() = default;  // of nobody: never gone
+  Connection() = default;  // without a client: never gone
   explicit Connection(int fd) : fd_(fd) {}
 
-  // True if the client has closed its end or the connection broke.
+  // True if the client has closed its end or the connection is broken.
   bool gone() const;
 
  private:

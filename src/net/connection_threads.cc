@@ -11,7 +11,8 @@ bool ConnectionThreads::enqueue(std::function<void()> task) {
   if (idle_ <= tasks_.size() && threads_.size() < most_) {
     try {
       threads_.emplace_back([this] { work(); });
-    } catch (const std::system_error&) {  // the limit of threads: those that are there do it
+    } catch (const std::system_error&) {
+      // The limit of threads is reached: the existing ones run the task.
       if (threads_.empty()) return false;
     }
   }

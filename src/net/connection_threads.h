@@ -1,6 +1,6 @@
 #pragma once
-// Threads that answer requests: they wait much and compute little. One is started when no idle one
-// is left, up to a limit, beyond which requests wait.
+// Threads that answer requests; they mostly wait and compute little. A thread is started when none
+// is idle, up to a limit. Beyond that limit, requests are queued.
 
 #include <condition_variable>
 #include <deque>
@@ -16,9 +16,9 @@ class ConnectionThreads {
  public:
   ConnectionThreads(size_t most, size_t most_waiting) : most_(most), most_waiting_(most_waiting) {}
 
-  // Never waits. False: too many tasks wait, or no thread can be started.
+  // Never blocks. False if too many tasks are queued or no thread can be started.
   bool enqueue(std::function<void()> task);
-  void shutdown();  // after what is queued
+  void shutdown();  // returns after all queued tasks have run
 
  private:
   void work();

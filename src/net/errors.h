@@ -1,5 +1,5 @@
 #pragma once
-// What a client sees of a failure: OpenAI's error object, with its HTTP status.
+// Failures as clients see them: OpenAI's error object and its HTTP status.
 
 #include <string>
 
@@ -16,13 +16,15 @@ struct ApiError {
   std::string code = {};   // empty: null in the object
 };
 
-// exhausted -> 429, timeout -> 504, cancelled and unavailable -> 503, internal -> 500, the rest 400.
+// exhausted -> 429, timeout -> 504, cancelled and unavailable -> 503, internal -> 500, the others
+// -> 400.
 ApiError error_of(const Status& status);
 
 // {"error": {"message", "type", "param", "code"}} on one line.
 std::string error_json(const ApiError& error);
 Reply error_reply(const ApiError& error);
-// Nobody reads it; the status counts in the metrics.
+// The reply to a client that has disconnected. It is never read, but its status appears in the
+// metrics.
 Reply client_gone_reply();
 
 }  // namespace longshot::net

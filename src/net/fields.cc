@@ -10,7 +10,8 @@ namespace {
 
 constexpr size_t kLargeBody = 256 << 10;
 
-// Large bodies become several times as large when parsed, and keep a processor busy: two at a time.
+// Parsing multiplies the size of a large body and occupies a core, so at most two are parsed at a
+// time.
 Result<Json> parse_body(const std::string& body) {
   static std::counting_semaphore<2> places(2);
   const bool large = body.size() > kLargeBody;

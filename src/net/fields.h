@@ -1,6 +1,7 @@
 #pragma once
-// Reading a request's JSON object. The first error stays; getters then give defaults, so that a parser reads straight
-// through and looks at error() once. A key that nobody read is an error: nothing a client asks for is ignored silently.
+// Reads a request's JSON object. Only the first error is kept, and a getter that fails returns its
+// default, so a parser can read all keys and check error() once. A key that no getter has read is
+// an error: no request option is ignored silently.
 
 #include <cstdint>
 #include <optional>
@@ -16,13 +17,13 @@ namespace longshot::net {
 
 class Fields {
  public:
-  // The text must be a JSON object; an empty one counts as {}.
+  // The text must be a JSON object; an empty text is read as {}.
   explicit Fields(const std::string& body);
-  // `prefix` comes before the names in errors, e.g. "sampling_params.".
+  // `prefix` precedes the names in errors, e.g. "sampling_params.".
   Fields(Json object, std::string prefix);
 
-  // The values; a missing or null key gives the fallback. Each also marks its key as read.
-  // A pointer is valid until finish().
+  // Return the value, or the fallback for a missing or null key, and mark the key as read. A
+  // pointer is valid until finish().
   const Json* look(const std::string& key);
   std::optional<Json> any(const std::string& key);
   bool boolean(const std::string& key, bool fallback);
@@ -32,12 +33,12 @@ class Fields {
   std::vector<std::string> strings(const std::string& key);  // a string or a list of them
   std::optional<std::vector<data::TokenId>> tokens(const std::string& key);  // a list of ids >= 0
 
-  // Keys that change nothing in the answer.
+  // Accepts keys that do not change the answer.
   void ignore(const std::vector<std::string>& keys);
-  // A key that only has an effect which is not offered: anything but null and `neutral` is an error.
+  // Rejects an unsupported option unless it is null or one of its neutral values.
   void only(const std::string& key, const std::vector<Json>& neutral);
-  // To be called last: every key must have been read, except for those that are null. Frees the
-  // object, which may be large, before the answer is generated.
+  // Must be called last. Rejects every key that was not read, unless it is null. Frees the object,
+  // which may be large, before the answer is generated.
   void finish();
 
   void fail(const std::string& param, const std::string& message, int status = 400,
@@ -55,7 +56,7 @@ class Fields {
   std::optional<ApiError> error_;
 };
 
-// A list of token ids >= 0; nothing if it is anything else.
+// Converts a list of token ids >= 0; nothing for any other value.
 std::optional<std::vector<data::TokenId>> token_list(const Json& json);
 
 }  // namespace longshot::net

@@ -15,8 +15,8 @@ namespace {
 
 constexpr size_t kMaxReply = 16 << 20;
 
-// Ends requests whose deadline has passed or whose caller was asked to stop: the client's own
-// timeouts are per read, so a server that trickles bytes would never meet them.
+// Ends requests whose deadline has passed or that must stop. The client's own timeouts apply to
+// each read, so a server that trickles bytes would never exceed them.
 class Watcher {
  public:
   Watcher() : thread_([this] { work(); }) {}

@@ -1,5 +1,6 @@
 #pragma once
-// JSON requests of the rewards to services, with a deadline that holds whatever the service does.
+// JSON requests to services, with a deadline that applies no matter how the service behaves.
+// Rewards use them.
 
 #include <map>
 #include <memory>
@@ -12,9 +13,9 @@ namespace longshot::net {
 
 struct Url {
   std::string server;  // "http://host:port"
-  std::string path;    // "/" and more
+  std::string path;    // "/" or longer
 };
-// `who` begins the error's message.
+// `who` is the prefix of error messages.
 Result<Url> parse_url(const std::string& text, const std::string& who);
 
 struct HttpReply {
@@ -28,8 +29,9 @@ class HttpClient {
   explicit HttpClient(std::map<std::string, std::string> headers = {});
   ~HttpClient();
 
-  // Any status is a value. timeout and cancelled (by stop_requested()) soon after they are due; unavailable: no
-  // connection, or it broke; corrupt: a reply that is too long. `who` begins the messages.
+  // A reply with any status is a value. Errors: timeout and cancelled (by stop_requested()), both
+  // reported promptly; unavailable if there is no connection or it breaks; corrupt if the reply is
+  // too long. `who` is the prefix of their messages.
   Result<HttpReply> post(const Url& url, std::string body, Deadline deadline,
                          const std::string& who);
 
@@ -38,7 +40,7 @@ class HttpClient {
   std::unique_ptr<Impl> impl_;
 };
 
-// unavailable for statuses that are worth a retry (5xx, 408, 429), invalid_argument for others but 2xx.
+// ok for 2xx; unavailable for retryable statuses (5xx, 408, 429); invalid_argument otherwise.
 Status check_http_status(const HttpReply& reply, const std::string& who);
 
 }  // namespace longshot::net

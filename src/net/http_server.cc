@@ -22,7 +22,7 @@ namespace {
 constexpr size_t kMaxBody = 64 << 20;
 constexpr int kGoneStatus = 499;
 
-// A path for the log: no control characters, not endless.
+// Makes a path safe for the log: without control characters, cut to 200 bytes.
 std::string printable(const std::string& text) {
   std::string out;
   for (const char c : text.substr(0, 200)) {
@@ -32,7 +32,7 @@ std::string printable(const std::string& text) {
   return text.size() > 200 ? out + "..." : out;
 }
 
-// Takes the same time wherever the first difference is.
+// Takes the same time regardless of where the first difference is.
 bool equal_secrets(const std::string& a, const std::string& b) {
   if (a.size() != b.size()) return false;
   unsigned difference = 0;
@@ -46,7 +46,7 @@ std::string status_message(int status) {
   return fmt::format("the request could not be read (HTTP {})", status);
 }
 
-// Why a socket could not be bound, and what to do. 0: the name has no address.
+// Explains why a socket could not be bound, and what to do. 0: the name has no address.
 std::string listen_advice(int error) {
   if (error == 0) return "--host is not a name or address of this machine";
   const char* advice = "";
@@ -98,7 +98,7 @@ class HttpServer::Impl {
   int in_flight() const { return in_flight_; }
 
  private:
-  // From the request to the last byte of its answer.
+  // Accounts for a request, from its arrival to the last byte of its answer.
   struct Account {
     Account(Impl& owner, const RequestHead& head, std::string address)
         : impl(owner),
@@ -108,7 +108,8 @@ class HttpServer::Impl {
     }
     ~Account() {
       impl.requests_.count(route, status);
-      const bool probe = route == "/health" || route == "/metrics";  // every few seconds, for ever
+      // These are requested every few seconds.
+      const bool probe = route == "/health" || route == "/metrics";
       if (impl.options_.access_log && !probe)
         log::info("{} {} {:.3f}s {}{}{}", what, status, watch.seconds(), client,
                   note.empty() ? "" : " ", note);
@@ -136,7 +137,7 @@ class HttpServer::Impl {
     return find(head.method == "HEAD" ? "GET" : head.method, head.path, other_method);
   }
 
-  // What the head alone is refused for.
+  // Returns an error if the head alone is a reason to refuse the request.
   std::optional<ApiError> refuse(const RequestHead& head) const {
     bool other_method = false;
     const Route* found = find(head, other_method);
@@ -155,8 +156,9 @@ class HttpServer::Impl {
     return found->method == "POST" ? refuse_body(head) : std::nullopt;
   }
 
-  // A browser sends what any page asks it to, but names the page or, in plain forms, a type that is
-  // not JSON. A client that knows the API key is not such a page.
+  // Any web page can make a browser send a request. The browser then names the page or, for a plain
+  // form, a content type other than JSON. A web page does not know the API key, so a server with a
+  // key accepts requests that name a page.
   std::optional<ApiError> refuse_body(const RequestHead& head) const {
     const std::string type = head.header("content-type").value_or("");
     const std::string site = head.header("sec-fetch-site").value_or("");
@@ -193,7 +195,8 @@ class HttpServer::Impl {
            equal_secrets(head.header("authorization").value_or(""), "Bearer " + options_.api_key);
   }
 
-  // Of a request that the HTTP library or the reception refuses: the answer's body.
+  // Counts and logs a request that the HTTP library or the reception refuses. Returns the body of
+  // the answer.
   std::string failed(const httplib::Request* request, int status) {
     requests_.count("other", status);
     if (request != nullptr && options_.access_log)
@@ -217,14 +220,15 @@ class HttpServer::Impl {
       std::string piece;
       const bool more = stream(piece);
       if (!piece.empty() && !sink.write(piece.data(), piece.size())) return false;
-      if (!more && piece.empty()) return false;  // the client is gone
+      if (!more && piece.empty()) return false;  // the client has disconnected
       if (!more) {
         account->status = 200;
         sink.done();
       }
       return true;
     };
-    if (parsed.version == "HTTP/1.0")  // knows no chunks: the connection's end is the stream's
+    // HTTP/1.0 has no chunks: the end of the connection ends the stream.
+    if (parsed.version == "HTTP/1.0")
       return response.set_content_provider(reply.content_type, piece_by_piece);
     response.set_chunked_content_provider(reply.content_type, piece_by_piece);
   }

@@ -13,18 +13,19 @@
 namespace longshot::net {
 namespace {
 
-constexpr int kBacklog = 1024;  // the library's 5 would make a burst of clients wait a second
+constexpr int kBacklog = 1024;  // with the library's 5, clients of a burst would wait a second
 constexpr double kPatience = 30;
-constexpr time_t kKeepAliveSeconds = 60;  // what clients are told; less than the reception's
+// Announced to clients; shorter than the reception's idle time.
+constexpr time_t kKeepAliveSeconds = 60;
 
 // The request that this thread answers.
 struct Current {
   const ReceivedRequest* request = nullptr;
-  bool failed = false;  // the library did not understand it
+  bool failed = false;  // the library could not parse it
 };
 thread_local Current current;
 
-// The limit of open files, raised as far as it can be.
+// Raises the limit of open files as far as possible and returns it.
 int64_t open_files() {
   rlimit files{};
   getrlimit(RLIMIT_NOFILE, &files);
@@ -42,7 +43,7 @@ size_t waiting_requests() {
   return static_cast<size_t>(std::clamp<int64_t>(open_files() / 8, 16, 512));
 }
 
-// An eighth of what the machine or its control group has, at least 512 MiB.
+// An eighth of the memory of the machine or of its control group, at least 512 MiB.
 size_t memory_for_bodies() {
   const Machine machine = inspect_machine();
   const uint64_t memory = machine.memory_limit.value_or(machine.memory_total);
@@ -64,7 +65,8 @@ Listener::Listener(int threads, Handlers handlers)
   library_.set_keep_alive_timeout(kKeepAliveSeconds);
   library_.set_keep_alive_max_count(std::numeric_limits<int>::max());
   library_.set_socket_options(
-      [](socket_t socket) {  // not the library's SO_REUSEPORT: a port is one server's
+      // Unlike the library, without SO_REUSEPORT: a port belongs to one server.
+      [](socket_t socket) {
         const int on = 1;
         setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
       });
@@ -74,7 +76,7 @@ Listener::Listener(int threads, Handlers handlers)
         return httplib::Server::HandlerResponse::Handled;
       });
   library_.set_error_handler([this](const httplib::Request& request, httplib::Response& response) {
-    if (!response.body.empty()) return;  // one of the handler's
+    if (!response.body.empty()) return;  // the handler's own error
     current.failed = true;
     response.set_content(handlers_.failed(&request, response.status), "application/json");
   });
@@ -108,8 +110,8 @@ Reception::Callbacks Listener::callbacks() {
           .refused = [this](int status) { handlers_.failed(nullptr, status); }};
 }
 
-// Requests without a body are answered at once: their answers are small, and never wait for a
-// client, so that no client can keep /health from others.
+// Requests without a body are answered at once on this thread. Their answers are small and never
+// wait for a client, so no client can keep /health from others.
 bool Listener::take(ReceivedRequest& request) {
   if (request.head.method != "POST" || !request.body_read) {
     answer(request, 0);

@@ -1,6 +1,6 @@
 #pragma once
-// The way of a connection: the reception reads a request, a thread answers it with the HTTP
-// library, and the connection goes back to the reception.
+// The life of a connection: the reception reads a request, a thread answers it with the HTTP
+// library, and the connection returns to the reception.
 
 #include <httplib.h>
 
@@ -16,27 +16,28 @@ namespace longshot::net {
 class Listener {
  public:
   struct Handlers {
-    // Whether the head alone is refused. Thread-safe; must not wait.
+    // True if the head alone is a reason to refuse the request. Thread-safe; must not block.
     std::function<bool(const RequestHead& head)> refuses;
-    // Answers a request. On any thread.
+    // Answers a request. Called on any thread.
     std::function<void(const ReceivedRequest& request, const httplib::Request& parsed,
                        httplib::Response& response)>
         answer;
-    // The status of what the HTTP library refuses (`request` is then as far as it was read), or of
-    // what the reception did. Returns the body of the answer.
+    // Called with the status when the HTTP library refuses a request (`request` contains the part
+    // that was parsed) or when the reception has refused one (`request` is null). Returns the body
+    // of the answer.
     std::function<std::string(const httplib::Request* request, int status)> failed;
   };
 
-  // `threads`: requests with a body answered at the same time. Those without one are answered by the
-  // thread that accepts connections, so their handlers must be quick.
+  // `threads`: number of requests with a body that are answered at the same time. Requests without
+  // a body are answered by the thread that accepts connections, so their handlers must be quick.
   Listener(int threads, Handlers handlers);
-  ~Listener();  // answers what was begun
+  ~Listener();  // finishes the answers that were begun
 
-  // The port, or -1 (errno says why). From then on connections are accepted.
+  // Returns the port, or -1 (see errno). Connections are accepted from then on.
   int start(const std::string& host, int port);
 
  private:
-  // httplib's server without its own accepting, reading and threads.
+  // httplib's server without its own accept loop, reader and threads.
   class Library : public httplib::Server {
    public:
     using httplib::Server::process_request;

@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::string_view kHeadEnd = "\r\n\r\n";
 constexpr int kTickMilliseconds = 100;
-constexpr int kMostAccepted = 256;  // in a row, before others are read again
+constexpr int kMostAccepted = 256;  // at most in a row, before other sockets are read again
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -140,7 +140,8 @@ void Reception::work() {
         read(socket);
       }
     }
-    // New ones come last: a socket closed in this round may have given its number to one of them.
+    // New sockets come last: one of them may have the number of a socket that was closed in this
+    // round.
     if (knocked) accept_new();
     welcome_new();
     if (now() - looked < kTickMilliseconds / 1000.0) continue;
@@ -214,7 +215,7 @@ void Reception::look_at(int socket) {
   }
 }
 
-// Goes as far as what has arrived of the connection's next request allows.
+// Processes the connection's next request as far as its bytes have arrived.
 void Reception::advance(int socket) {
   Guest& guest = guests_.at(socket);
   if (guest.leaving || (guest.bytes.empty() && !guest.head)) return;
@@ -240,9 +241,9 @@ void Reception::advance(int socket) {
   refuse_largest();
 }
 
-// Sets guest.head when all of it is there.
+// Sets guest.head once the whole head has arrived.
 std::optional<ApiError> Reception::take_head(int socket, Guest& guest) {
-  if (guest.bytes.starts_with("\r\n")) {  // some clients send it after a body
+  if (guest.bytes.starts_with("\r\n")) {  // some clients send a line end after a body
     guest.bytes.erase(0, 2);
     guest.searched = 0;
   }
@@ -287,7 +288,7 @@ void Reception::hand_over(int socket, bool body_read) {
   request.rest = std::move(guest.bytes);
   const size_t size = request.body.size();
   bytes_answered() += size;
-  release(socket);  // first: the thread that answers may give it back at once
+  release(socket);  // first, because the thread that answers may return the socket at once
   if (bytes_answered() <= options_.max_answered && callbacks_.ready(request)) return;
   forget_body(size);
   turn_away(socket);
@@ -299,7 +300,7 @@ void Reception::turn_away(int socket) {
                   "unavailable"});
 }
 
-// Bodies that arrive are limited together, at the cost of the largest.
+// Bodies that are still arriving share a limit; the largest is refused when it is exceeded.
 void Reception::count_body(Guest& guest) {
   bytes_arriving_ -= guest.held;
   guest.held = guest.body.size();

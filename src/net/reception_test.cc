@@ -15,7 +15,7 @@
 namespace longshot::net {
 namespace {
 
-// A client's end of a connection.
+// The client's end of a connection.
 class Client {
  public:
   explicit Client(int port) : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -32,7 +32,7 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  // True if all of it was taken.
+  // True if all bytes were accepted.
   bool send(const std::string& text) const {
     for (size_t at = 0; at < text.size();) {
       const ssize_t sent = ::send(socket_, text.data() + at, text.size() - at, MSG_NOSIGNAL);
@@ -41,7 +41,7 @@ class Client {
     }
     return true;
   }
-  // What arrives next; empty at the end of the connection.
+  // Returns the bytes that arrive next; empty at the end of the connection.
   std::string receive() const {
     char buffer[4096];
     const ssize_t got = recv(socket_, buffer, sizeof(buffer), 0);
@@ -52,7 +52,7 @@ class Client {
   const int socket_;
 };
 
-// A reception that wants the bodies of POST and keeps the requests that are ready.
+// A reception that wants the bodies of POST requests and stores the requests that are ready.
 class Desk {
  public:
   explicit Desk(const ReceptionOptions& options = {})
@@ -75,7 +75,7 @@ class Desk {
     for (const ReceivedRequest& request : requests_) close(request.socket);
   }
 
-  // The next one that is ready.
+  // Returns the next request that is ready.
   ReceivedRequest next() {
     std::unique_lock lock(mutex_);
     arrived_.wait_for(lock, std::chrono::seconds(20), [this] { return !requests_.empty(); });
@@ -84,7 +84,7 @@ class Desk {
     requests_.erase(requests_.begin());
     return request;
   }
-  // Its connection goes back.
+  // Returns the connection to the reception.
   void give_back(ReceivedRequest request) {
     reception_.forget_body(request.body.size());
     reception_.add(request.socket, request.rest);

@@ -1,5 +1,5 @@
 #pragma once
-// A request and its answer without the HTTP library: what the handlers see.
+// A request and its answer as handlers see them, independent of the HTTP library.
 
 #include <functional>
 #include <map>
@@ -13,24 +13,24 @@ namespace longshot::net {
 struct Call {
   std::string method, path, body;
   std::map<std::string, std::string> query;
-  Connection connection;  // the client's; can be asked whether it is still there
+  Connection connection;  // the client's; gone() says whether it has disconnected
 };
 
 struct Reply {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
-  // If set the body comes in pieces: puts the next one into `piece`, waiting for it; false after the last. Destroyed
-  // early if the client is gone.
+  // If set, the body is sent in pieces. Waits for the next piece and stores it in `piece`; returns
+  // false after the last one. Destroyed early if the client disconnects.
   std::function<bool(std::string& piece)> stream;
-  std::string note;  // for the access log
+  std::string note;  // appended to the line of the access log
 };
 
 using Handler = std::function<Reply(const Call& call)>;
 
 struct Route {
   std::string method;
-  std::string path;  // one that ends in "/" also takes everything below it
+  std::string path;  // a path that ends in "/" also matches everything below it
   Handler handler;
 };
 

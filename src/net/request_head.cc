@@ -20,7 +20,7 @@ bool is_alphanumeric(char c) {
   return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
-// RFC 9110's token: methods and names of headers.
+// RFC 9110's token: methods and header names.
 bool is_token(std::string_view text) {
   static constexpr std::string_view kMore = "!#$%&'*+-.^_`|~";
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
@@ -92,7 +92,7 @@ size_t count(const RequestHead& head, std::string_view name) {
                                            [&](const auto& h) { return h.first == name; }));
 }
 
-// How long the body is.
+// Reads the length of the body.
 std::optional<ApiError> read_framing(RequestHead& head) {
   const auto length = head.header("content-length");
   const auto encoding = head.header("transfer-encoding");

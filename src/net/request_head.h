@@ -1,6 +1,6 @@
 #pragma once
-// The head of an HTTP/1.1 request: all that is known before the body is read. Heads that two readers
-// could understand differently are refused, so that no request can hide in another one's body.
+// The head of an HTTP/1.1 request. A head that two readers could interpret differently is refused,
+// so no request can hide in the body of another.
 
 #include <cstdint>
 #include <optional>
@@ -20,17 +20,17 @@ struct RequestHead {
   uint64_t length = 0;  // bytes of the body, if it is not chunked
   bool chunked = false;
   bool expects_continue = false;
-  // The head for the HTTP library, which reads no body: without the headers on bodies, without
-  // Range, which would let a client multiply an answer, and with HTTP/1.0 without Connection, as
-  // such connections end with the answer.
+  // The head that is passed to the HTTP library, which reads no body. It omits the headers about
+  // bodies and Range, which would let a client multiply an answer. With HTTP/1.0 it also omits
+  // Connection, because such a connection ends with its answer.
   std::string text;
 
-  // The value, or nothing if the header is missing.
+  // The value, or nothing if there is no such header.
   std::optional<std::string> header(std::string_view lower_name) const;
   bool has_body() const { return chunked || length > 0; }
 };
 
-// `text` is from the request line to the empty line. On success nothing is returned.
+// `text` extends from the request line to the empty line. Returns nothing on success.
 std::optional<ApiError> read_head(std::string_view text, RequestHead& head);
 
 }  // namespace longshot::net

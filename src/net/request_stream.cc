@@ -33,7 +33,7 @@ ssize_t RequestStream::read(char* to, size_t size) {
   return count > 0 ? static_cast<ssize_t>(count) : -1;
 }
 
-// False if the client takes nothing in what is left of its time.
+// Waits until the client accepts more bytes; false if its time runs out.
 bool RequestStream::wait_for_room() {
   const double left =
       patience_ > 0 ? patience_ + static_cast<double>(offered_) / kBytesPerSecond - waited_ : 0;

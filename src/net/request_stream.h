@@ -1,5 +1,5 @@
 #pragma once
-// A request's head on its way into the HTTP library, and the answer's bytes on their way out.
+// Passes a request's head to the HTTP library and the bytes of the answer to the socket.
 
 #include <httplib.h>
 
@@ -10,11 +10,11 @@
 
 namespace longshot::net {
 
-// The socket is borrowed and does not block. Used by one thread.
+// The socket is borrowed and non-blocking. For use by one thread.
 class RequestStream : public httplib::Stream {
  public:
-  // `patience`: seconds that all writes together may wait for the client, and one more for each
-  // 16 KiB. 0: no write waits.
+  // `patience`: seconds that all writes together may wait for the client, plus one for each 16 KiB.
+  // 0: no write waits.
   RequestStream(int socket, std::string head, double patience)
       : socket_(socket), head_(std::move(head)), patience_(patience) {}
 

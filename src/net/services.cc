@@ -5,7 +5,7 @@
 namespace longshot::net {
 namespace {
 
-constexpr double kPauseSeconds = 0.1;  // before the next copy is asked
+constexpr double kPauseSeconds = 0.1;  // before the next replica is tried
 
 }  // namespace
 

@@ -1,5 +1,5 @@
 #pragma once
-// Several copies of one HTTP service that answer JSON with JSON, asked in turn.
+// Several replicas of an HTTP service that exchanges JSON. Requests go to them in turn.
 
 #include <atomic>
 #include <map>
@@ -11,20 +11,21 @@
 
 namespace longshot::net {
 
-// options["url"]: a text or a list of texts; one without a path gets `path`. `who` begins the messages, `hint` ends the one
-// for a missing url.
+// options["url"] is a text or a list of texts; a url without a path gets `path`. `who` is the
+// prefix of error messages; `hint` ends the message for a missing url.
 Result<std::vector<Url>> read_urls(const Json& options, const std::string& path,
                                    const std::string& who, const std::string& hint);
 
 // Thread-safe.
 class Services {
  public:
-  // At least one url.
+  // At least one url is required.
   Services(std::vector<Url> urls, std::map<std::string, std::string> headers, std::string who)
       : urls_(std::move(urls)), who_(std::move(who)), client_(std::move(headers)) {}
 
-  // A copy that is full or gone is followed by the next, until the deadline. Errors: timeout, cancelled, unavailable;
-  // invalid_argument for a request that is refused, and for an answer that is no JSON object.
+  // Sends the request to the next replica. If that one is full or unreachable, tries the following
+  // ones until the deadline. Errors: timeout, cancelled, unavailable; corrupt for a reply that is
+  // too long; invalid_argument for a refused request and for a reply that is not a JSON object.
   Result<Json> post(const Json& request, Deadline deadline);
 
  private:

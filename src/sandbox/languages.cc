@@ -49,7 +49,7 @@ std::vector<Language> table(const std::string& python) {
        .compile = {},
        .binary = "",
        .run = {node, "main.js"},
-       .limit_address_space = false,  // it reserves many times what it uses
+       .limit_address_space = false,  // reserves many times the memory that it uses
        .program = node},
   };
 }

@@ -47,7 +47,7 @@ net::Reply one_model(const Context& context, const net::Call& call) {
                            "model", "model_not_found"});
 }
 
-// A prompt or a chat, as its generating route would see it.
+// Tokenizes a prompt or a chat exactly as its generating route would.
 net::Reply tokenize(const Context& context, const net::Call& call) {
   net::Fields fields(call.body);
   fields.ignore({"model"});
@@ -119,7 +119,7 @@ net::Reply resume(const Context& context) {
   return json_reply({{"status", "resumed"}});
 }
 
-// The weights must be those of the same network: samples in flight go on with them.
+// The new weights must belong to the same network, because samples in flight continue with them.
 Status check_same_network(const model::ModelConfig& now, const model::ModelConfig& next) {
   model::ModelConfig comparable = next;
   comparable.dtype = now.dtype;
@@ -130,7 +130,7 @@ Status check_same_network(const model::ModelConfig& now, const model::ModelConfi
   return invalid_argument("its config.json describes another network than the one that is served");
 }
 
-// Devices and pipes would keep the server reading for ever.
+// Rejects devices and pipes, which could keep the server reading forever.
 Status check_files(const std::string& path) {
   namespace fs = std::filesystem;
   std::error_code error;
@@ -147,7 +147,7 @@ Status check_files(const std::string& path) {
              : invalid_argument(path + ": a model is a directory of regular files or a .gguf file");
 }
 
-// Reads a model directory and puts its weights in place of the present ones. One at a time.
+// Reads a model directory and replaces the current weights with its weights. One load at a time.
 class WeightLoader {
  public:
   explicit WeightLoader(const Context& context) : context_(context) {}

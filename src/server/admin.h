@@ -1,5 +1,5 @@
 #pragma once
-// Everything that generates nothing: models, tokens, health, metrics, pause, resume, new weights.
+// All routes that do not generate: models, tokens, health, metrics, pause, resume, new weights.
 
 #include <vector>
 

@@ -1,5 +1,5 @@
 #pragma once
-// What every handler works with.
+// Shared state of all handlers.
 
 #include <cstdint>
 #include <string>
@@ -13,7 +13,7 @@
 
 namespace longshot::server {
 
-// References outlive the server. Read-only for handlers, which run on many threads.
+// References outlive the server. Read-only for handlers, which run on several threads.
 struct Context {
   rollout::EngineThread& worker;
   ModelMetrics& metrics;
@@ -21,8 +21,8 @@ struct Context {
   const tokenizer::ChatTemplate& chat_template;
   model::ModelConfig config;
   std::string model_name;
-  std::string system;            // message put before a chat that has none; empty: none
-  double timeout_seconds = 600;  // for one request, waiting included
+  std::string system;  // message inserted before a chat that has no system message; empty: none
+  double timeout_seconds = 600;  // for one request, including its time in the queue
   int64_t created = 0;           // unix time
 };
 

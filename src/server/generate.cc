@@ -11,7 +11,7 @@
 namespace longshot::server {
 namespace {
 
-constexpr int kDefaultNewTokens = 128;  // SGLang's
+constexpr int kDefaultNewTokens = 128;  // SGLang's default
 
 TokenIds encode_one(net::Fields& fields, const std::string& text, const Context& context) {
   check_text_size(fields, "text", text.size(), context);
@@ -22,7 +22,8 @@ TokenIds encode_one(net::Fields& fields, const std::string& text, const Context&
   return {};
 }
 
-// `input_ids`: one list of ids or a list of such lists; else `text`, likewise.
+// Reads `input_ids` (one list of ids or a list of such lists) or otherwise `text` (one text or a
+// list of texts).
 std::vector<TokenIds> read_inputs(net::Fields& fields, const Context& context, bool& many) {
   const Json* ids = fields.look("input_ids");
   const Json* text = fields.look("text");
@@ -62,7 +63,7 @@ OrderedJson finish_json(const rollout::Outcome& outcome) {
   return json;
 }
 
-// [[log-probability, token id, null], ...]; the null is where SGLang may put the token's text.
+// [[log-probability, token id, null], ...]. SGLang may put the token's text in place of the null.
 OrderedJson logprobs_json(const data::Sample& sample) {
   OrderedJson list = OrderedJson::array();
   for (size_t i = 0; i < sample.tokens.size(); ++i) {
@@ -71,7 +72,7 @@ OrderedJson logprobs_json(const data::Sample& sample) {
   return list;
 }
 
-// Which weights produced which tokens: [[begin, end, version], ...].
+// The weight version that produced each range of tokens: [[begin, end, version], ...].
 OrderedJson segments_json(const data::Sample& sample) {
   OrderedJson list = OrderedJson::array();
   for (const auto& segment : sample.segments)
@@ -97,7 +98,8 @@ OrderedJson sample_json(const GenerateCall& request, const rollout::Outcome& out
   return json;
 }
 
-// Tokens as they come, and at a sample's end the object that an answer without `stream` holds.
+// Streams the tokens as they are generated, and at the end of each sample the object that an answer
+// without `stream` contains.
 std::function<bool(std::string& piece)> token_stream(const Context& context, const net::Call& call,
                                                      const GenerateCall& request,
                                                      std::shared_ptr<Generation> generation) {

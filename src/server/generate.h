@@ -1,5 +1,6 @@
 #pragma once
-// POST /generate: token ids in, token ids out, in the shape of SGLang's route of that name, which RL tools call.
+// POST /generate: token ids in, token ids out, in the format of SGLang's route of the same name,
+// which RL tools call.
 
 #include <optional>
 
@@ -18,8 +19,8 @@ struct GenerateCall {
 };
 
 GenerateCall parse_generate(net::Fields& fields, const Context& context);
-// A sample ended from outside (pause, abort, deadline) is no failure here: its answer has what there is, and the
-// finish reason {"type": "abort", "message": ...}.
+// A sample that was ended from outside (pause, abort, deadline) is not a failure here: its answer
+// contains the tokens so far and the finish reason {"type": "abort", "message": ...}.
 net::Reply generate(const Context& context, const net::Call& call);
 
 }  // namespace longshot::server

@@ -9,9 +9,10 @@
 namespace longshot::server {
 namespace {
 
-constexpr double kLookSeconds = 0.05;  // between two looks at whether the client is still there
+// Interval of the checks whether the client is still connected.
+constexpr double kLookSeconds = 0.05;
 
-// Time to the first token and between tokens of one sample.
+// Measures the time to the first token and between the tokens of one sample.
 class TokenTimer {
  public:
   explicit TokenTimer(ModelMetrics& metrics) : metrics_(metrics) {}
@@ -57,7 +58,8 @@ rollout::Job Generation::job(const Context& context, const GenerateParams& param
   sample.seed = params.seed;
   sample.prompt_tokens = prompt;
   job.request.sampling = params.sampling;
-  job.request.repetition.enabled = false;  // a client asked for max_tokens, not for loops to be cut
+  // A client limits answers with max_tokens; loops are not cut.
+  job.request.repetition.enabled = false;
   job.deadline = Deadline::after_seconds(params.timeout_seconds);
   job.on_token = [queue = queue_, choice, with_tokens,
                   timer = TokenTimer(context.metrics)](const rollout::Choice& token) mutable {

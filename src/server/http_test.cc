@@ -107,7 +107,7 @@ TEST(Http, AStreamArrivesInPieces) {
   EXPECT_EQ(result->get_header_value("Content-Type"), "text/event-stream");
   EXPECT_TRUE(all.ends_with("data: [DONE]\n\n"));
   EXPECT_GT(pieces, 5);
-  // It is counted when its last piece is written, perhaps after the client has read it.
+  // A request is counted when its last piece is written, which may be after the client has read it.
   EXPECT_TRUE(eventually([&] {
     return running.metrics().find(
                "longshot_requests_total{route=\"/v1/completions\",status=\"200\"} 1") !=

@@ -1,5 +1,5 @@
 #pragma once
-// What /metrics tells of a served model. Thread-safe.
+// The metrics of a served model on /metrics. Thread-safe.
 
 #include <string>
 
@@ -10,7 +10,7 @@ namespace longshot::server {
 
 struct ModelMetrics {
   net::RequestMetrics requests;
-  net::Histogram time_to_first_token;  // of a sample, from its submission
+  net::Histogram time_to_first_token;  // of a sample, measured from its submission
   net::Histogram inter_token;
 
   // Prometheus' text format 0.0.4.

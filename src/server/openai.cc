@@ -19,7 +19,7 @@ std::string random_id() {
   return fmt::format("{:016x}", random());
 }
 
-// What is said of every object of one answer.
+// The fields that all objects of one answer share.
 struct Head {
   std::string id, object, model, fingerprint;
   int64_t created = 0;
@@ -96,7 +96,7 @@ net::Reply whole_answer(const Context& context, const net::Call& call, const Ope
     part.first = true;
     part.text = sample.text;
     Offsets offsets(context.tokenizer);
-    const int64_t end = characters(part.text);  // a stop string's tokens are beyond it
+    const int64_t end = characters(part.text);  // the tokens of a stop string lie after it
     for (const auto& token : part.tokens)
       part.offsets.push_back(std::min(offsets.next(token.token), end));
     part.finish_reason = data::finish_reason_name(sample.finish);
@@ -114,7 +114,7 @@ net::Reply whole_answer(const Context& context, const net::Call& call, const Ope
   return reply;
 }
 
-// The pieces of a streamed answer.
+// Produces the pieces of a streamed answer.
 class Stream {
  public:
   Stream(const Context& context, const net::Call& call, const OpenAiParams& params,
@@ -154,8 +154,8 @@ class Stream {
     rollout::TextStream text;
     Offsets offsets;
     std::vector<rollout::Choice> tokens;  // not sent yet
-    std::vector<int64_t> begins;          // theirs
-    int64_t sent = 0;                     // characters; a stop string is not among them
+    std::vector<int64_t> begins;          // offsets of `tokens`
+    int64_t sent = 0;                     // characters, without those of a stop string
     bool first = true;
   };
 

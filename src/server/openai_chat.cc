@@ -23,14 +23,15 @@ tokenizer::ChatMessage read_message(net::Fields& fields, const OrderedJson& json
   return {};
 }
 
-// A value of the request with its keys in their order, which templates write into prompts.
+// Reads a value of the request with its keys in their original order, because templates write them
+// into prompts.
 OrderedJson ordered(const std::string& body, const std::string& key) {
   auto whole = parse_ordered_json(body, "the request's body", {.max_depth = kMaxInputJsonDepth});
   return whole.ok() ? std::move((*whole)[key]) : OrderedJson();
 }
 
-// What the request gives to the chat template: tools (unless tool_choice is none), documents, and
-// the members of chat_template_kwargs, as vLLM has them.
+// The request's arguments for the chat template: tools (unless tool_choice is none), documents, and
+// the members of chat_template_kwargs, as in vLLM.
 std::string read_arguments(net::Fields& fields, const std::string& body) {
   OrderedJson arguments = OrderedJson::object();
   const bool no_tools = fields.any("tool_choice").value_or(Json()) == "none";
@@ -122,7 +123,7 @@ tokenizer::ChatOptions read_chat_options(net::Fields& fields, const std::string&
 
 OpenAiParams parse_chat(net::Fields& fields, const Context& context, const std::string& body) {
   OpenAiParams params = read_openai(fields, context);
-  // In JSON a byte of a text has at most six.
+  // A byte of text takes at most six bytes in JSON.
   check_text_size(fields, "messages", body.size() / 6, context);
   if (!fields.ok()) return params;
   tokenizer::Chat messages = read_messages(fields, body);

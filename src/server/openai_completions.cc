@@ -8,7 +8,7 @@
 namespace longshot::server {
 namespace {
 
-constexpr int kDefaultMaxTokens = 16;  // OpenAI's
+constexpr int kDefaultMaxTokens = 16;  // OpenAI's default
 
 class CompletionFormat : public Format {
  public:
@@ -55,7 +55,7 @@ TokenIds encode_prompt(net::Fields& fields, const std::string& text, const Conte
   return {};
 }
 
-// One prompt, or a list of them; each is a text or a list of token ids.
+// Reads one prompt or a list of prompts; each is a text or a list of token ids.
 std::vector<TokenIds> read_prompts(net::Fields& fields, const Context& context) {
   const Json* given = fields.look("prompt");
   const Json none, &prompt = given == nullptr ? none : *given;

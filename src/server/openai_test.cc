@@ -37,7 +37,7 @@ Json error(const net::Reply& reply, int status) {
 struct Streamed {
   std::map<int, std::string> text, finish;
   std::map<int, std::vector<double>> logprobs;
-  Json last;  // object
+  Json last;  // the last object
   int chunks = 0;
   bool done = false;
 };
@@ -95,7 +95,8 @@ TEST(Chat, StopStringsAreNeverSeen) {
   TestServer server;
   const std::string text = ok(
       chat_completions(server.context, call_with(chat_body())))["choices"][0]["message"]["content"];
-  // Two plain characters from the middle of the answer, so that the first of them has to be held back.
+  // Two plain characters from the middle of the answer, so that the first of them must be held
+  // back.
   size_t at = 8;
   while (at + 2 < text.size() && ((text[at] | text[at + 1]) & 0x80) != 0) ++at;
   const std::string cut = text.substr(at, 2);
@@ -151,7 +152,8 @@ TEST(Chat, WhatIsNotOfferedIsRefusedByName) {
   const auto param = [&](const Json& more) {
     return error(chat_completions(server.context, call_with(chat_body(more))), 400)["param"];
   };
-  EXPECT_EQ(param({{"tools", {{{"type", "function"}}}}}), "messages");  // plain takes none
+  // The plain template accepts none.
+  EXPECT_EQ(param({{"tools", {{{"type", "function"}}}}}), "messages");
   EXPECT_EQ(param({{"frequency_penalty", 0.5}}), "frequency_penalty");
   EXPECT_EQ(param({{"logit_bias", {{"5", 1}}}}), "logit_bias");
   EXPECT_EQ(param({{"response_format", {{"type", "json_object"}}}}), "response_format");

@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kMaxInt = std::numeric_limits<int>::max();
 constexpr size_t kMostBytesOfToken = 512;
-// Every sample has a copy of them, and every token is compared with them.
+// Each sample stores a copy of them, and each token is compared with them.
 constexpr size_t kMostStops = 128, kMostStopBytes = 1024, kMostStopTokens = 1024;
 
 uint64_t random_seed() {
@@ -19,7 +19,7 @@ uint64_t random_seed() {
   return (static_cast<uint64_t>(device()) << 32) | device();
 }
 
-// The range of each value is the sampler's business; its message begins with the name.
+// The sampler checks the range of each value; its messages begin with the name of the option.
 void check_ranges(net::Fields& fields, const rollout::SamplingOptions& sampling) {
   const Status status = rollout::check_sampling(sampling);
   if (status.ok()) return;
@@ -46,7 +46,7 @@ GenerateParams read_sampling(net::Fields& fields, const Context& context) {
   sampling.temperature = fields.number("temperature", 1.0);
   sampling.top_p = fields.number("top_p", 1.0);
   const int64_t top_k = fields.integer("top_k", -1, kMaxInt).value_or(0);
-  sampling.top_k = static_cast<int>(std::max<int64_t>(top_k, 0));  // vLLM's -1 is "all"
+  sampling.top_k = static_cast<int>(std::max<int64_t>(top_k, 0));  // vLLM's -1 means "all"
   sampling.min_p = fields.number("min_p", 0.0);
   sampling.stop_strings = fields.strings("stop");
   for (const std::string& stop : sampling.stop_strings) {

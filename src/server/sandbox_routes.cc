@@ -14,9 +14,9 @@ namespace {
 using sandbox::Outcome;
 using sandbox::Verdict;
 
-constexpr size_t kMostCaseOutput = 4096;  // of a failed case; a passed one's says nothing
+constexpr size_t kMostCaseOutput = 4096;  // of a failed case; the output of a passed one is omitted
 
-// SandboxFusion's words.
+// SandboxFusion's status words.
 const char* status_word(Verdict verdict) {
   if (verdict == Verdict::internal) return "SandboxError";
   return verdict == Verdict::ok ? "Success" : "Failed";
@@ -54,7 +54,7 @@ net::Reply json_reply(const OrderedJson& json, std::string note) {
   return reply;
 }
 
-// Whether the client still waits.
+// Cancels when the client has disconnected.
 sandbox::Sandbox::Cancelled watch(const net::Call& call) {
   return [&call] { return call.connection.gone(); };
 }
@@ -97,12 +97,12 @@ OrderedJson case_json(const sandbox::CaseResult& result) {
   return json;
 }
 
-// The first thing that went wrong.
+// The first verdict that is not OK; XX takes precedence.
 std::string verdict_of(const sandbox::SuiteReport& report) {
   if (report.compile) return sandbox::verdict_word(report.compile->verdict);
   std::string first = "OK";
   for (const sandbox::CaseResult& result : report.results) {
-    if (result.verdict == "XX") return result.verdict;  // more important than all before it
+    if (result.verdict == "XX") return result.verdict;  // takes precedence over all earlier ones
     if (first == "OK") first = result.verdict;
   }
   return first;

@@ -1,6 +1,6 @@
 #pragma once
-// The sandbox over HTTP: /run_code as SandboxFusion has it, /run_tests, /health, /metrics. docs/sandbox.md lists the
-// fields.
+// The sandbox over HTTP: /run_code in SandboxFusion's format, /run_tests, /health, /metrics.
+// docs/sandbox.md lists the fields.
 
 #include <vector>
 
@@ -17,7 +17,7 @@ struct SandboxContext {
   sandbox::RequestDefaults defaults;
 };
 
-// `context` must outlive the routes' use.
+// `context` must outlive the routes.
 std::vector<net::Route> sandbox_routes(const SandboxContext& context);
 
 }  // namespace longshot::server

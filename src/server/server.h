@@ -1,5 +1,6 @@
 #pragma once
-// The inference server: OpenAI's API and what RL tools need beside it, over one worker.
+// The inference server: OpenAI's API and the routes that RL tools need, served by one engine
+// thread.
 
 #include <memory>
 
@@ -9,7 +10,7 @@
 
 namespace longshot::server {
 
-// Every route. `context` must outlive their use.
+// Returns every route. `context` must outlive them.
 std::vector<net::Route> all_routes(const Context& context);
 
 }  // namespace longshot::server

@@ -1,5 +1,6 @@
-// The whole server as `longshot serve` puts it together: real arithmetic and sockets, clients of which some leave in the
-// middle, and somebody who pauses and changes the weights. Longer: --gtest_filter=Server.* --gtest_repeat=20.
+// The whole server as `longshot serve` assembles it, with real arithmetic and sockets. Some clients
+// disconnect in the middle of an answer, and another thread pauses the server and changes the
+// weights. For a longer run: --gtest_filter=Server.* --gtest_repeat=20.
 #include "server/server.h"
 
 #include <gmock/gmock.h>
@@ -68,7 +69,8 @@ class Server : public ::testing::Test {
                                .config = files_.config,
                                .model_name = "random",
                                .system = ""});
-    // A first server makes httplib's local statics and ends: tsan does not see the guards in a compiled library.
+    // Starts and stops a first server, which initializes httplib's local statics: tsan does not see
+    // their guards in a compiled library.
     start();
     post("/v1/completions", {{"model", "random"}, {"prompt", "hello"}, {"stream", true}});
     start();
@@ -91,7 +93,8 @@ class Server : public ::testing::Test {
     EXPECT_EQ(answer->status, 200) << path << ": " << answer->body;
   }
 
-  // Streams answers to the end, but for every third, which it leaves after a piece.
+  // Streams every answer to its end, except for every third one, which it abandons after the first
+  // piece.
   void be_a_client(int number) {
     httplib::Client client("127.0.0.1", http_->port());
     for (int i = 0; i < kRequests; ++i) {
@@ -111,7 +114,7 @@ class Server : public ::testing::Test {
     }
   }
 
-  // Until `over`; returns how often the weights were changed.
+  // Runs until `over`; returns how often the weights were changed.
   int64_t disturb(const std::atomic<bool>& over) {
     int64_t changes = 0;
     while (!over) {
@@ -145,9 +148,9 @@ TEST_F(Server, ClientsComeAndLeaveWhileWeightsChange) {
   const Deadline deadline = Deadline::after_seconds(30);
   while (http_->in_flight() > 0 && !deadline.expired())
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  const rollout::EngineThreadStats stats = worker_->stats();  // with SetUp's sample
+  const rollout::EngineThreadStats stats = worker_->stats();  // including SetUp's sample
   EXPECT_EQ(answered_, kClients * kRequests * 2 / 3);
-  EXPECT_GE(stats.finished, answered_);  // a sample may have ended before its client left
+  EXPECT_GE(stats.finished, answered_);  // a sample may have ended before its client disconnected
   EXPECT_EQ(stats.finished + stats.aborted, kClients * kRequests + 1);
   EXPECT_EQ(stats.running + stats.waiting, 0);
   EXPECT_GT(changes, 0);

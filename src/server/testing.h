@@ -1,5 +1,5 @@
 #pragma once
-// A server without a network or a model, for the tests: the fake runner over a byte tokenizer.
+// A server without network or model for the tests: the fake runner with a byte tokenizer.
 
 #include <memory>
 #include <string>
@@ -45,7 +45,7 @@ inline net::Call call_with(const Json& body) {
   return {"POST", "", body.dump(), {}, {}};
 }
 
-// The data of all events of a streamed reply.
+// Returns the data of all events of a streamed reply.
 inline std::vector<std::string> events_of(const net::Reply& reply) {
   std::string all, piece;
   for (bool more = true; more; piece.clear()) {

@@ -1,4 +1,4 @@
-"""What a user types: train, sft, eval with good and bad input."""
+"""The commands train, sft and eval with good and bad input."""
 import json
 import pathlib
 import re

@@ -1,4 +1,4 @@
-"""Reward models that are adapters: trained, interrupted, judged with, merged."""
+"""Reward models that are adapters: training, interruption, judging and merging."""
 import json
 
 import pytest

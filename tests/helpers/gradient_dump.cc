@@ -1,6 +1,6 @@
-// gradient_dump MODEL ROWS.jsonl OUT.safetensors [REPEATS [DEVICE]]: the gradient of the sum of all
-// log-probabilities of the rows' tokens[1..], for comparison with another implementation. Prints
-// tokens per second of a repeat.
+// gradient_dump MODEL ROWS.jsonl OUT.safetensors [REPEATS [DEVICE]]: writes the gradient of the sum
+// of all log-probabilities of the rows' tokens[1..], for comparison with another implementation.
+// Prints the tokens per second of a repetition.
 
 #include <chrono>
 #include <cstdio>

@@ -1,7 +1,8 @@
-// A helper of tests/golden/test_jinja.py: one JSON request a line on stdin, one JSON answer a line
-// on stdout.
-//   {"template": JINJA, "variables": {...}, "now": SECONDS} → {"text": TEXT, "spans": [[b, e], ...]}
-// A failure is {"error": MESSAGE}. A template that equals the one before is not parsed again.
+// Helper of tests/golden/test_jinja.py: reads one JSON request per line on stdin and writes one
+// JSON answer per line on stdout.
+//   {"template": JINJA, "variables": {...}, "now": SECONDS} → {"text": TEXT, "spans": [[b, e],
+//   ...]}
+// A failure is {"error": MESSAGE}. A template that equals the previous one is not parsed again.
 
 #include <iostream>
 

@@ -1,4 +1,5 @@
-// A helper of tests/golden/test_tokenizer.py: one JSON request a line on stdin, one JSON answer a line on stdout.
+// Helper of tests/golden/test_tokenizer.py: reads one JSON request per line on stdin and writes one
+// JSON answer per line on stdout.
 //   {"render": JINJA or null, "family": NAME, "messages": [...], "add_generation_prompt": BOOL} → {"family", "text"}
 //   {"chat_directory": DIR, "messages": [...], "add_generation_prompt": BOOL} → {"family", "text"}
 //   {"alphabet": TEXT, "save": DIR} → {}         a character tokenizer

@@ -1,5 +1,5 @@
 #pragma once
-// Time as an argument: code that waits takes a Deadline, code that measures takes a Stopwatch.
+// Time as an argument: code that waits accepts a Deadline, code that measures uses a Stopwatch.
 
 #include <chrono>
 #include <compare>

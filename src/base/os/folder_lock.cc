@@ -14,7 +14,7 @@
 namespace longshot {
 namespace {
 
-// Of the whole file.
+// Calls fcntl with a write lock on the whole file.
 int call_lock(int fd, int command, struct flock& lock) {
   lock = {};
   lock.l_type = F_WRLCK;
@@ -26,7 +26,7 @@ int call_lock(int fd, int command, struct flock& lock) {
   return done;
 }
 
-// The holder has no number here if it runs in another container or on another machine.
+// The holder's pid is unknown if it runs in another container or on another machine.
 std::string holder_of(int fd) {
   struct flock lock {};
   const bool known = call_lock(fd, F_GETLK, lock) == 0 && lock.l_type != F_UNLCK && lock.l_pid > 0;
@@ -60,7 +60,7 @@ Result<FolderLock> FolderLock::try_once(const std::filesystem::path& folder) {
                   folder.string(), holder_of(lock.fd_)));
 }
 
-// False if the file was removed between its opening and its locking.
+// False if the file was removed after it was opened and before it was locked.
 bool FolderLock::is_current() const {
   struct stat held {
   }, named{};

@@ -1,6 +1,7 @@
 #pragma once
-// One process at a time writes a folder. The lock is the kernel's, on the empty file FOLDER/lock, and goes with the
-// process, however that ends; the file stays, unless undo() removes it.
+// Lets one process at a time write to a folder. The lock is a kernel lock on the empty file
+// FOLDER/lock and ends with the process, even after a crash. The file remains unless undo() removes
+// it.
 
 #include <filesystem>
 #include <utility>
@@ -9,17 +10,18 @@
 
 namespace longshot {
 
-// Movable only. Released by the destructor. Excludes other processes, not other locks of this one (fcntl(2), record
-// locks: they say who holds them).
+// Movable only. The destructor releases the lock. Excludes other processes, but not other locks of
+// this process: it uses fcntl(2) record locks, which report their holder.
 class FolderLock {
  public:
-  // Makes the folder if it is not there. Does not wait: invalid_argument, naming the holder, if another process has it.
+  // Creates the folder if it does not exist. Does not wait: returns invalid_argument that names the
+  // holder if another process has the lock.
   static Result<FolderLock> take(const std::filesystem::path& folder);
   FolderLock(FolderLock&& other) noexcept;
   FolderLock& operator=(FolderLock&& other) noexcept;
   ~FolderLock();
 
-  // For an owner that has written nothing: removes again what take() has made, file and folder.
+  // For an owner that has written nothing: removes the file and the folder that take() created.
   void undo();
 
  private:

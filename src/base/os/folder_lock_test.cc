@@ -22,14 +22,15 @@ fs::path fresh_folder() {
   return folder;
 }
 
-// A process that has the lock of a folder, until it is killed.
+// A process that holds the lock of a folder until it is killed.
 class Holder {
  public:
   explicit Holder(const fs::path& folder) {
     int ends[2];
     EXPECT_EQ(pipe(ends), 0);
     pid_ = fork();
-    if (pid_ < 0) std::abort();  // the destructor would kill process -1: everybody
+    // Otherwise the destructor would call kill(-1), which signals every process.
+    if (pid_ < 0) std::abort();
     if (pid_ == 0) {
       const auto lock = FolderLock::take(folder);
       const char answer = lock.ok() ? 'y' : 'n';

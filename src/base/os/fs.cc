@@ -71,7 +71,7 @@ Result<std::string> read_file(const std::filesystem::path& path) {
 
 Result<std::filesystem::path> follow_links(
     std::filesystem::path path, const std::function<bool(const std::filesystem::path&)>& stop) {
-  constexpr int kMaxLinks = 40;  // as Linux
+  constexpr int kMaxLinks = 40;  // as in Linux
   std::error_code error;
   for (int links = 0; links <= kMaxLinks; ++links) {
     if (stop && stop(path)) return path;
@@ -191,7 +191,7 @@ uint64_t checksum(std::string_view bytes) {
   return XXH3_64bits(bytes.data(), bytes.size());
 }
 
-// In blocks: a mapped file would count as memory of the process.
+// Reads in blocks: a mapped file would count as memory of the process.
 Result<uint64_t> file_checksum(const std::filesystem::path& path) {
   FileDescriptor fd(path, O_RDONLY | O_CLOEXEC);
   if (!fd.valid()) return errno_status("cannot open", path);

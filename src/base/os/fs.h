@@ -15,15 +15,16 @@ namespace longshot {
 // The file's bytes. Errors name the path.
 Result<std::string> read_file(const std::filesystem::path& path);
 
-// The path behind all symbolic links of its last component, also where the last target does not
-// exist. Stops early at a path for which `stop` is true. An error if the links lead in a circle.
+// Resolves the symbolic links of the last component, even if the last target does not exist. Stops
+// early at a path for which `stop` returns true. Returns an error if the links form a cycle.
 Result<std::filesystem::path> follow_links(
     std::filesystem::path path,
     const std::function<bool(const std::filesystem::path&)>& stop = nullptr);
 
 // Writes to PATH.tmp, fsyncs, renames over PATH and fsyncs the directory: after a crash PATH holds
-// either the old or the new content, never a part. A link is followed and stays. Creates no
-// directories. For the files of a run; results that a user named go through base/os/output.h.
+// either the old or the new content, never a part. If PATH is a link, its target is replaced and
+// the link remains. Creates no directories. For the files of a run; results that a user named are
+// written by base/os/output.h.
 Status write_file_atomic(const std::filesystem::path& path, std::string_view content);
 
 // A new file, written front to back; close() makes it durable. No rename: for files inside a
@@ -43,12 +44,13 @@ class DurableFile {
   std::filesystem::path path_;
   int fd_ = -1;
 };
-// The same at once.
+// Creates, writes and closes a DurableFile.
 Status write_file_durable(const std::filesystem::path& path, std::string_view content);
 
 Status fsync_path(const std::filesystem::path& path);  // file or directory
 Status make_directories(const std::filesystem::path& path);
-// Whether make_directories() and then writing below `path` would work: tried, and undone.
+// Returns ok if make_directories() and then writing below `path` would work. Tries it and undoes
+// it.
 Status try_directory(const std::filesystem::path& path);
 // Renames FROM to TO within one file system and fsyncs the parent of TO.
 Status rename_durable(const std::filesystem::path& from, const std::filesystem::path& to);

@@ -50,7 +50,7 @@ std::optional<uint64_t> limit_in(const fs::path& file) {
   const std::string text = text_of(file);
   if (text.empty() || text.compare(0, 3, "max") == 0) return {};
   const uint64_t value = std::strtoull(text.c_str(), nullptr, 10);
-  // Version 1 says "no limit" with a number close to 2^63.
+  // Version 1 reports "no limit" as a number close to 2^63.
   return value >= (1ull << 62) ? std::nullopt : std::optional<uint64_t>(value);
 }
 
@@ -67,8 +67,8 @@ void keep_smaller(const std::optional<T>& value, std::optional<T>& smallest) {
   if (value && (!smallest || *value < *smallest)) smallest = value;
 }
 
-// Every group from ours up to the mount point may set a limit. In a container the path may lie outside what is
-// mounted; then the mount point is our group.
+// Any group between ours and the mount point may set a limit. In a container the path may lie
+// outside the mounted tree; then the mount point is our group.
 std::vector<fs::path> groups_of(const fs::path& mount, const std::string& path) {
   fs::path group = (mount / fs::path(path).relative_path()).lexically_normal();
   std::vector<fs::path> groups;
@@ -116,7 +116,7 @@ void read_cgroup_1(const fs::path& mount, const std::string& cgroups, Machine& m
   for (const fs::path& group : groups_of(mount / "memory", cgroup_path(cgroups, "memory"))) {
     keep_smaller(limit_in(group / "memory.limit_in_bytes"), machine.memory_limit);
   }
-  // Each controller is a hierarchy of its own.
+  // Each controller has its own hierarchy.
   bool writable = true;
   for (const std::string controller : {"cpu", "memory", "pids"}) {
     std::error_code ignored;
@@ -192,7 +192,8 @@ std::string cgroup_path(const std::string& cgroups, const std::string& controlle
 }
 
 bool can_make_namespaces() {
-  // The child makes one system call and ends; it never touches a lock that another thread may hold.
+  // The child makes one system call and exits, so it never touches a lock that another thread may
+  // hold.
   const pid_t child = ::fork();
   if (child < 0) return false;
   if (child == 0)

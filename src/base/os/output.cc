@@ -30,8 +30,8 @@ Status cannot_write(const std::string& name, int error) {
   return invalid_argument(fmt::format("cannot write to {}: {}", name, std::strerror(error)));
 }
 
-// N if the path is /proc/PID/fd/N of this process. Such a link is not a name of a file: it leads to
-// the descriptor, whose position and mode must be kept.
+// Returns N if the path is /proc/PID/fd/N of this process. Such a link does not name a file: it
+// leads to the descriptor, whose position and mode must be kept.
 std::optional<int> own_descriptor(const fs::path& path) {
   std::error_code error;
   const fs::path folder = fs::canonical(path.parent_path(), error);
@@ -45,7 +45,7 @@ std::optional<int> own_descriptor(const fs::path& path) {
 
 struct Place {
   std::optional<int> descriptor;
-  fs::path path;  // behind all links
+  fs::path path;  // after resolving all links
 };
 
 Result<Place> resolve(const std::string& name, const fs::path& path) {
@@ -60,7 +60,7 @@ Result<Place> resolve(const std::string& name, const fs::path& path) {
   return place;
 }
 
-// A FIFO without a reader refuses a descriptor that does not block, so the wait can be ended by
+// Opening a FIFO without a reader with O_NONBLOCK fails at once, so this loop can also react to
 // Ctrl-C.
 Result<int> open_for_writing(const std::string& name, const fs::path& path) {
   for (int waited = 0;; ++waited) {
@@ -90,7 +90,7 @@ Result<Output> Output::open(const fs::path& path, Kind kind) {
     LS_ASSIGN_OR_RETURN(place, resolve(output.name_, path));
   }
   if (place.descriptor) {
-    std::fflush(stdout);  // what was printed before comes first
+    std::fflush(stdout);  // earlier output of this process comes first
     output.fd_ = ::fcntl(*place.descriptor, F_DUPFD_CLOEXEC, 3);
     if (output.fd_ < 0) return cannot_write(output.name_, errno);
     return output;
@@ -114,7 +114,7 @@ Status Output::open_target(Kind kind) {
   sync_ = true;
   if (kind == Kind::whole) {
     const Status opened = open_temporary(exists ? info.st_mode & 07777 : kNewFileMode);
-    // Without write permission for the folder, or as another user than the file's, it can be written
+    // If this user may not write to the folder, or does not own the file, the file can be written
     // but not replaced.
     if (opened.ok() || !exists) return opened;
   }
@@ -179,7 +179,7 @@ Status Output::write(std::string_view bytes) {
 }
 
 Status Output::finish() {
-  LS_RETURN_IF_ERROR(write({}));  // an empty result replaces what was there, too
+  LS_RETURN_IF_ERROR(write({}));  // an empty result also replaces the old content
   const bool synced = !sync_ || ::fsync(fd_) == 0;
   if (!synced || ::close(std::exchange(fd_, -1)) != 0)
     return io_error(fmt::format("cannot write to {}: {}", name_, std::strerror(errno)));

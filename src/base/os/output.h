@@ -1,5 +1,5 @@
 #pragma once
-// Where a command writes a result that the user named.
+// The destination of a command's result, as named by the user.
 
 #include <filesystem>
 #include <string>
@@ -9,40 +9,40 @@
 
 namespace longshot {
 
-// A named output, opened before the work whose result it receives, so that a place that cannot be
-// written is found at once. Movable only. Not thread-safe.
+// A named output. It is opened before the result is computed, so a destination that cannot be
+// written is reported at once. Movable only. Not thread-safe.
 //
-// - "-", and no name at all, is stdout. /dev/stdout, /dev/fd/N and what else leads to a descriptor
-//   of this process is that descriptor.
-// - A device, FIFO or socket is written to and stays what it is. Opening a FIFO waits for its
+// - "-" and an empty name mean stdout. /dev/stdout, /dev/fd/N and any other path that leads to a
+//   descriptor of this process mean that descriptor.
+// - A device, FIFO or socket is written to and remains what it is. Opening a FIFO waits for its
 //   reader, until stop_requested().
-// - A regular file, or a name that does not exist yet, is replaced as a whole by finish(): before
-//   that, and after any failure, it holds what it held before. It keeps its owner and
-//   permissions.
-// - A symbolic link is followed and stays; its target is what is written, also one that does not
-//   exist yet.
+// - A regular file, or a name that does not exist yet, is replaced as a whole by finish(). Until
+//   then, and after any failure, it keeps its old content. It keeps its owner and permissions.
+//   Exception: an existing file whose folder is not writable, or whose owner and mode a new file
+//   cannot get, is overwritten in place from the first write.
+// - A symbolic link is followed and remains; its target is written, even if it does not exist yet.
 class Output {
  public:
   enum class Kind {
     whole,   // a regular file is replaced by finish()
-    stream,  // a regular file grows with every write, from nothing, for readers that follow it
+    stream,  // a regular file is emptied and grows with every write, for readers that follow it
   };
 
-  // invalid_argument that names the path if it cannot be written: a directory, no such folder, no
-  // permission.
+  // invalid_argument that names the path if it cannot be written: it is a directory, its folder
+  // does not exist, or permission is missing.
   static Result<Output> open(const std::filesystem::path& path, Kind kind = Kind::whole);
   Output(Output&& other) noexcept;
   Output& operator=(Output&& other) noexcept;
-  ~Output();  // without finish() what was written to a regular file is dropped
+  ~Output();  // without finish(), a regular file that is to be replaced keeps its old content
 
   // io_error if not all bytes could be written.
   Status write(std::string_view bytes);
-  // Makes the result permanent: synced, and renamed into its place. Nothing may be written later.
+  // Makes the result permanent: syncs it and renames it to its final name. Must be the last call.
   Status finish();
 
   const std::string& name() const { return name_; }  // as given, "stdout" for "-"
   int descriptor() const { return fd_; }
-  // True if what is printed to stdout would come between the bytes of the result.
+  // True if other output on stdout would mix with the bytes of the result.
   bool is_stdout() const;
 
  private:
@@ -52,9 +52,10 @@ class Output {
   void close();
 
   std::string name_;
-  std::filesystem::path target_, temporary_;  // temporary_ is empty: fd_ is the target itself
+  // An empty temporary_ means that fd_ is the target itself.
+  std::filesystem::path target_, temporary_;
   int fd_ = -1;
-  bool truncate_ = false;  // a regular file whose old content is dropped at the first write
+  bool truncate_ = false;  // a regular file whose old content is removed at the first write
   bool sync_ = false;
 };
 

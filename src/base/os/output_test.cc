@@ -108,7 +108,7 @@ TEST_F(OutputTest, AFifoIsWrittenToOnceItHasAReader) {
   clear_stop_request();
 }
 
-// As /dev/stdout of a shell that appends: the position is the descriptor's.
+// Like /dev/stdout of a shell that appends: writes start at the descriptor's position.
 TEST_F(OutputTest, ADescriptorOfThisProcessIsWrittenWhereItStands) {
   const fs::path file = folder_ / "log";
   const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);

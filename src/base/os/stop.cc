@@ -13,7 +13,8 @@ namespace {
 
 std::atomic<int> stop_count{0};
 
-// A terminal that goes away may send SIGHUP more than once: it never hurries.
+// A terminal that closes may send SIGHUP more than once, so SIGHUP never escalates to an immediate
+// exit.
 void on_signal(int number) {
   int none = 0;
   if (number == SIGHUP) {

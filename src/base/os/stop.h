@@ -1,7 +1,7 @@
 #pragma once
-// Ctrl-C, SIGTERM and SIGHUP (a terminal or ssh connection that ends) as a flag: the first asks for
-// a clean stop with the state saved, the third Ctrl-C or SIGTERM ends the process at once. Long
-// loops poll stop_requested().
+// Turns Ctrl-C, SIGTERM and SIGHUP (a terminal or ssh connection that ends) into a flag. The first
+// signal requests a clean stop with the state saved; the third Ctrl-C or SIGTERM ends the process
+// at once. Long loops poll stop_requested().
 
 #include "base/os/clock.h"
 
@@ -9,10 +9,10 @@ namespace longshot {
 
 void install_stop_handler();
 bool stop_requested();
-// Sleeps until `end`; false at once when a stop is requested.
+// Sleeps until `end`. Returns false at once when a stop is requested.
 bool sleep_unless_stopped(Deadline end);
 void wait_for_stop();
-void request_stop();        // what the signal does; also for tests
+void request_stop();        // same effect as the signal; also for tests
 void clear_stop_request();  // for tests
 
 }  // namespace longshot

@@ -20,7 +20,7 @@ extern char** environ;
 namespace longshot {
 namespace {
 
-constexpr int kSliceMs = 100;  // how soon stop_requested() is noticed
+constexpr int kSliceMs = 100;  // how quickly stop_requested() is noticed
 
 std::string error_text(int error) {
   return strerror(error);
@@ -44,8 +44,8 @@ struct Pipe {
     write = above_stdio(fds[1]);
     return read >= 0 && write >= 0;
   }
-  // A program started with closed standard streams gets their numbers for its pipes, which dup2
-  // would overwrite.
+  // If this program was started with closed standard streams, its pipes get their numbers, which
+  // dup2 would overwrite.
   static int above_stdio(int fd) {
     if (fd > 2) return fd;
     const int moved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -81,7 +81,8 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
   return out;
 }
 
-// Own group, default signal actions, nothing blocked: the child must not inherit our stop handling.
+// Own process group, default signal actions, no blocked signals: the child must not inherit our
+// stop handling.
 void set_attributes(posix_spawnattr_t* attributes) {
   sigset_t none, defaults;
   sigemptyset(&none);
@@ -103,8 +104,8 @@ int spawn(const SubprocessOptions& options, int in, int out, int err, pid_t* pid
   posix_spawn_file_actions_adddup2(&actions, in, 0);
   posix_spawn_file_actions_adddup2(&actions, out, 1);
   posix_spawn_file_actions_adddup2(&actions, err, 2);
-  posix_spawn_file_actions_addclosefrom_np(
-      &actions, 3);  // libraries may hold descriptors without close-on-exec
+  // Libraries may hold descriptors without close-on-exec.
+  posix_spawn_file_actions_addclosefrom_np(&actions, 3);
   if (!options.directory.empty())
     posix_spawn_file_actions_addchdir_np(&actions, options.directory.c_str());
   set_attributes(&attributes);
@@ -154,7 +155,7 @@ Result<std::unique_ptr<Subprocess>> Subprocess::start(const SubprocessOptions& o
   std::unique_ptr<Subprocess> child(new Subprocess());
   const int rc = spawn(options, in.read, out.write, err.write, &child->pid_);
   if (rc != 0) {
-    child->reaped_ = true;  // there is no process
+    child->reaped_ = true;  // no process was started
     const std::string what = "cannot start '" + options.argv[0] + "': " + error_text(rc);
     return rc == EAGAIN || rc == ENOMEM ? unavailable(what) : not_found(what);
   }
@@ -297,7 +298,7 @@ std::string Subprocess::stderr_tail() {
 }
 
 std::string Subprocess::take_stderr_lines() {
-  (void)stderr_tail();                      // reads
+  (void)stderr_tail();                      // updates err_
   const size_t end = err_.rfind('\n') + 1;  // npos + 1 is 0
   if (end <= err_taken_) return "";
   const size_t begin = std::exchange(err_taken_, end);
@@ -308,7 +309,7 @@ Result<ProcessOutput> run_process(const SubprocessOptions& options, std::string_
                                   Deadline deadline) {
   LS_ASSIGN_OR_RETURN(auto child, Subprocess::start(options));
   const Status written = child->write(input, deadline);
-  // A program may end without reading its input; its exit code tells.
+  // A program may end without reading its input; then its exit code says whether it failed.
   if (!written.ok() && written.code() != StatusCode::unavailable) return written;
   child->close_stdin();
   ProcessOutput output;

@@ -1,7 +1,7 @@
 #pragma once
-// A child program with pipes on stdin, stdout and stderr. Started with posix_spawn (never a bare
-// fork: this process may hold libtorch's threads), in a process group of its own, with no other
-// descriptor of ours open.
+// A child program with pipes on stdin, stdout and stderr. It is started with posix_spawn (never a
+// bare fork: this process may run libtorch's threads), in its own process group, and inherits no
+// other descriptor.
 
 #include <sys/types.h>
 
@@ -20,7 +20,7 @@ struct SubprocessOptions {
   std::vector<std::string> argv;                                 // argv[0] is searched in PATH
   std::vector<std::pair<std::string, std::string>> environment;  // added to or replacing ours
   std::string directory;                                         // working directory; "" = ours
-  size_t stderr_tail_bytes = 4096;  // how much of the end of stderr is kept
+  size_t stderr_tail_bytes = 4096;  // number of bytes kept from the end of stderr
 };
 
 struct ExitState {
@@ -30,44 +30,45 @@ struct ExitState {
   std::string to_string() const;  // "exit code 3", "killed by signal 9 (Killed)"
 };
 
-// Not thread-safe: one thread at a time. All waiting calls return by the deadline with a timeout
-// status, and with a cancelled status soon after stop_requested(); the process is then still
-// running, and its owner decides. Destruction kills the whole process group and reaps the child, so
-// there are no zombies and no orphans in the group.
+// Not thread-safe: use from one thread at a time. Every call that waits returns a timeout status at
+// the deadline, and a cancelled status soon after stop_requested(). The process is then still
+// running and its owner decides what to do. Destruction kills the whole process group and reaps the
+// child, so no zombies and no orphans remain in the group.
 class Subprocess {
  public:
-  // not_found when the program does not exist.
+  // not_found if the program does not exist.
   static Result<std::unique_ptr<Subprocess>> start(const SubprocessOptions& options);
   ~Subprocess();
   Subprocess(const Subprocess&) = delete;
   Subprocess& operator=(const Subprocess&) = delete;
 
-  // Writes all bytes, reading whatever the child prints meanwhile, so that neither side can block
-  // the other. unavailable when the child closed its stdin.
+  // Writes all bytes and meanwhile reads the child's output, so that neither side can block the
+  // other. unavailable if the child closed its stdin.
   Status write(std::string_view bytes, Deadline deadline);
   void close_stdin();
 
-  // The next line of stdout without its newline. unavailable at the end of stdout (a last
-  // unterminated line is dropped), corrupt when the line is longer than max_bytes.
+  // The next line of stdout without its newline. unavailable at the end of stdout (an unterminated
+  // last line is dropped); corrupt if the line is longer than max_bytes.
   Result<std::string> read_line(Deadline deadline, size_t max_bytes = 16 << 20);
-  // All of stdout up to its end. corrupt when longer than max_bytes.
+  // All remaining bytes of stdout. corrupt if there are more than max_bytes.
   Result<std::string> read_all(Deadline deadline, size_t max_bytes = 16 << 20);
 
-  // Waits for the child, then ends what is left of its process group. Repeatable.
+  // Waits for the child, then kills the rest of its process group. Repeatable.
   Result<ExitState> wait(Deadline deadline);
-  // SIGKILL to the whole group, then reaps. Repeatable.
+  // Sends SIGKILL to the whole group, then reaps the child. Repeatable.
   ExitState kill();
 
   // The last bytes of stderr seen so far.
   std::string stderr_tail();
-  // Whole lines of stderr that were not taken before and are available now. What is dropped from the
-  // tail is dropped here too.
+  // Whole lines of stderr that are available now and were not returned before. Bytes dropped from
+  // the tail are missing here too.
   std::string take_stderr_lines();
   pid_t pid() const { return pid_; }
 
  private:
   Subprocess() = default;
-  // Moves bytes for one poll round: child's output into out_ and err_, `pending` into the child.
+  // One poll round: reads the child's output into out_ and err_ and writes from `pending` to the
+  // child.
   Status pump(std::string_view* pending, Deadline deadline);
   void read_into(int& fd, std::string& buffer);
   void trim_stderr();
@@ -78,9 +79,9 @@ class Subprocess {
   ExitState exit_;
   int in_ = -1, out_fd_ = -1, err_fd_ = -1;
   std::string out_;
-  size_t scanned_ = 0;  // bytes of out_ known to hold no newline
+  size_t scanned_ = 0;  // bytes of out_ known to contain no newline
   std::string err_;
-  size_t err_taken_ = 0;  // bytes of err_
+  size_t err_taken_ = 0;  // bytes of err_ that take_stderr_lines() has returned
   size_t stderr_tail_bytes_ = 0;
 };
 

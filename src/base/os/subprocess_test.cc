@@ -19,7 +19,7 @@ Subprocess* start_or_fail(std::unique_ptr<Subprocess>& holder, std::vector<std::
   return holder.get();
 }
 
-// Whether a process exists and is not a zombie.
+// True if the process exists and is not reaped yet.
 bool alive(pid_t pid) {
   return ::kill(pid, 0) == 0;
 }
@@ -107,7 +107,7 @@ TEST(Subprocess, DeadlineEndsTheWaitAndKillEndsTheWholeGroup) {
   EXPECT_LT(watch.seconds(), 30.0);
   EXPECT_EQ(child->kill().signal, SIGKILL);
   EXPECT_FALSE(alive(leader));  // reaped: not even a zombie
-  // The grandchild is reaped by init; until then it may be a zombie of somebody else.
+  // Init reaps the grandchild; until then it may be a zombie of another parent.
   child.reset();
   const std::string stat = "/proc/" + std::to_string(grandchild) + "/stat";
   bool ended = false;
@@ -164,7 +164,7 @@ TEST(Subprocess, ChildSeesNoDescriptorsOfOurs) {
   close(fds[0]);
   close(fds[1]);
   ASSERT_TRUE(out.ok());
-  EXPECT_EQ(out->out, "0\n1\n2\n3\n");  // 3 is the directory ls reads
+  EXPECT_EQ(out->out, "0\n1\n2\n3\n");  // 3 is the directory that ls reads
 }
 
 TEST(Subprocess, ManyProcessesLeaveNoZombies) {

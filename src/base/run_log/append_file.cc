@@ -47,8 +47,8 @@ Status AppendFile::append(std::string_view bytes) {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
       Status failed = errno_status("cannot write", path_);
-      // A part of a line would spoil the next one. Only a regular file can be cut, and only it needs
-      // to be.
+      // A partial line would damage the next one. Only a regular file can be truncated, and only
+      // there is it necessary.
       [[maybe_unused]] const int cut = ::ftruncate(fd_, before.st_size);
       return failed;
     }

@@ -1,6 +1,6 @@
 #pragma once
-// A file that only grows. Each append is one write(2), so what was appended survives the death of
-// the process. An append that fails leaves the file as it was.
+// An append-only file. append() passes all bytes to write(2) without a buffer of its own, so
+// appended data survives the death of the process. An append that fails leaves the file unchanged.
 
 #include <filesystem>
 #include <string_view>
@@ -18,7 +18,7 @@ class AppendFile {
   ~AppendFile();
 
   Status append(std::string_view bytes);
-  Status sync();  // fsync: survives the death of the machine too
+  Status sync();  // fsync: the data also survives a crash of the machine
 
  private:
   AppendFile() = default;

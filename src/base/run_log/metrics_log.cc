@@ -24,14 +24,15 @@ Status shorten(const std::filesystem::path& path, size_t size) {
   return ok_status();
 }
 
-// Bytes up to the end of the last whole line. Looks at the end of the file alone.
+// Number of bytes up to the end of the last whole line. Reads only the end of the file.
 Result<size_t> whole_lines(const std::filesystem::path& path) {
   LS_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
   const size_t newline = file.bytes().rfind('\n');
   return newline == std::string_view::npos ? 0 : newline + 1;
 }
 
-// Bytes of a regular file; 0 for what is missing or, such as a device, holds nothing to cut.
+// Size of a regular file in bytes. Returns 0 for a missing file and for anything that cannot be
+// cut, such as a device.
 size_t size_to_cut(const std::filesystem::path& path) {
   std::error_code error;
   if (!std::filesystem::is_regular_file(path, error)) return 0;
@@ -101,7 +102,8 @@ Status MetricsLog::append(int64_t step, const Metrics& metrics) {
   return ok_status();
 }
 
-// Steps ascend, so the lines to drop are the last ones: a long log is not read from its beginning.
+// Steps ascend, so the lines to drop are the last ones. A long log is therefore searched from its
+// end.
 Status MetricsLog::truncate_after(const std::filesystem::path& path, int64_t step,
                                   const std::filesystem::path& cut_off) {
   if (size_to_cut(path) == 0) return ok_status();

@@ -1,6 +1,7 @@
 #pragma once
 // metrics.jsonl: one line of JSON per step, {"step": 12, "critic/rewards/mean": 0.25, ...}, names
-// sorted. JSON has no NaN or infinity: those are the strings "NaN", "Infinity" and "-Infinity".
+// sorted. JSON has no NaN or infinity; these are written as the strings "NaN", "Infinity" and
+// "-Infinity".
 
 #include <cstdint>
 #include <filesystem>
@@ -16,11 +17,12 @@ namespace longshot {
 // Movable only. Not thread-safe.
 class MetricsLog {
  public:
-  // Creates the file if needed. An unfinished last line, left by a crash, is cut off.
+  // Creates the file if needed. An unfinished last line, left by a crash, is removed.
   static Result<MetricsLog> open(const std::filesystem::path& path);
 
-  // Cuts the lines of later steps, which are the last ones, and damaged lines among them. No file is
-  // fine. For resuming. What is cut goes to the file `cut_off`, if it is given; its folder is made.
+  // For resuming: cuts off the lines of later steps, which are the last ones, and any damaged lines
+  // among them. A missing file is not an error. If `cut_off` is given, the removed lines are
+  // written to that file; its folder is created.
   static Status truncate_after(const std::filesystem::path& path, int64_t step,
                                const std::filesystem::path& cut_off = {});
 
@@ -37,7 +39,8 @@ class MetricsLog {
 // The line that append writes, without the newline.
 std::string metrics_line(int64_t step, const Metrics& metrics);
 
-// Metrics as one JSON object in the same form, and back; `where` names the source in errors.
+// Converts metrics to one JSON object in the same form, and back; `where` names the source in
+// errors.
 Json metrics_to_json(const Metrics& metrics);
 Result<Metrics> metrics_from_json(const Json& json, const std::string& where);
 

@@ -17,7 +17,8 @@ std::filesystem::path samples_file(const std::filesystem::path& directory, int64
   return directory / "samples" / fmt::format("{}_{:06d}.jsonl", kNames[held_out], step);
 }
 
-// Files of other names are not ours to delete.
+// Returns nothing for other file names: such files do not belong to the run log and are not
+// deleted.
 std::optional<int64_t> step_of_samples_file(const std::string& name) {
   for (const char* start : kNames) {
     long long step = 0;

@@ -1,10 +1,10 @@
 #pragma once
-// What a run writes down for people and tools, below its folder:
+// The log that a run writes for people and tools, below its folder:
 //   metrics.jsonl                 one line per step
 //   tensorboard/events.*          the same numbers
 //   samples/samples_000012.jsonl  responses of step 12 with their verdicts, one per line
 //   samples/held_out_000012.jsonl those of the evaluation after step 12
-// `longshot report` reads the first and the last.
+// `longshot report` reads metrics.jsonl and the samples.
 
 #include <cstdint>
 #include <filesystem>
@@ -19,7 +19,7 @@
 
 namespace longshot {
 
-// One response and its verdict, as a reader of the run wants to see it.
+// One response and its verdict, in the form that a reader of the run sees.
 struct SampleRecord {
   std::string prompt_id;
   std::string prompt;
@@ -32,32 +32,33 @@ struct SampleRecord {
   std::string finish;  // data::finish_reason_name
   int64_t tokens = 0;
   std::string error;
-  bool held_out = false;  // of an evaluation
+  bool held_out = false;  // from an evaluation
 };
 
 struct RunLogOptions {
   bool tensorboard = true;
   bool fsync = false;  // after every step; without it a power failure may lose the last lines
-  // The samples of `last_step` are written and its metrics are still to come.
+  // The samples of `last_step` are already written, but its metrics are not.
   bool last_step_is_open = false;
-  // A folder, made if there is need of it, that takes what is there of later steps; empty: that is
-  // deleted.
+  // A folder to which the existing data of later steps is moved, created if needed. Empty: that
+  // data is deleted.
   std::filesystem::path later_steps_to = {};
 };
 
-// A run does not end because its log cannot be opened or written: that is a warning, once for each
-// of the three parts until it works again. Lines of metrics are kept for the next time once their
-// file is open. Movable only. Not thread-safe.
+// A run does not end because its log cannot be opened or written. Each of the three parts (metrics,
+// TensorBoard, samples) instead logs one warning until it works again. Once their file is open,
+// lines of metrics that cannot be written are kept for the next attempt. Movable only. Not
+// thread-safe.
 class RunLog {
  public:
-  // Opens or creates the files below `directory`. What they hold about steps after `last_step` is
-  // removed: that of the checkpoint to resume from, or -1 for a new run. Error: there is no such
-  // folder and it cannot be made.
+  // Opens or creates the files below `directory`. Removes their contents for steps after
+  // `last_step`, which is the step of the checkpoint to resume from, or -1 for a new run. Error:
+  // the folder does not exist and cannot be created.
   static Result<RunLog> open(const std::filesystem::path& directory, int64_t last_step,
                              const RunLogOptions& options = {});
 
   void log(int64_t step, const Metrics& metrics);
-  // Replaces the file of this step, that of the evaluation if the samples are held out.
+  // Replaces the samples file of this step, or the evaluation's file if the samples are held out.
   void write_samples(int64_t step, const std::vector<SampleRecord>& samples);
 
  private:
@@ -74,7 +75,7 @@ class RunLog {
   std::filesystem::path directory_;
   RunLogOptions options_;
   int64_t first_step_ = 0;
-  std::set<std::string> failing_;  // parts
+  std::set<std::string> failing_;  // names of the parts that do not work now
   std::optional<MetricsLog> metrics_;
   std::optional<TensorBoardWriter> tensorboard_;
 };

@@ -59,7 +59,7 @@ TEST_F(RunLogTest, TruncatingDropsLaterLinesAndDamagedOnesAmongThem) {
   const std::string kept = "{\"step\":1}\n{\"step\":2,\nnull\n{\"step\":3}\n";
   write_metrics(kept + "{\"step\":4}\nnull\n{\"step\":5}\n{\"st");
   ASSERT_TRUE(MetricsLog::truncate_after(metrics_path(), 3).ok());
-  EXPECT_EQ(metrics_text(), kept);  // lines before are not looked at
+  EXPECT_EQ(metrics_text(), kept);  // earlier lines are not read
   ASSERT_TRUE(MetricsLog::truncate_after(metrics_path(), 3).ok());
   EXPECT_EQ(metrics_text(), kept);
   ASSERT_TRUE(MetricsLog::truncate_after(metrics_path(), 0).ok());

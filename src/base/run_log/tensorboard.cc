@@ -43,7 +43,8 @@ tensorboard::Event make_event(int64_t step) {
 }
 
 std::string file_name() {
-  static std::atomic<int> counter{0};  // two files of one process in one second
+  // Separates two files that one process creates within a second.
+  static std::atomic<int> counter{0};
   char host[256] = "localhost";
   ::gethostname(host, sizeof host - 1);
   return fmt::format("events.out.tfevents.{:010d}.{}.{}.{}", static_cast<int64_t>(unix_time()),

@@ -16,9 +16,9 @@ namespace longshot {
 // One event file. Movable only. Not thread-safe.
 class TensorBoardWriter {
  public:
-  // Creates a new events.out.tfevents.* in `directory`, which must exist. Readers forget what
-  // earlier files of the directory say about `first_step` and later, so a resumed run draws one
-  // line.
+  // Creates a new events.out.tfevents.* in `directory`, which must exist. Readers discard the
+  // values of `first_step` and later steps from earlier files of the directory, so a resumed run is
+  // drawn as one line.
   static Result<TensorBoardWriter> create(const std::filesystem::path& directory,
                                           int64_t first_step);
 

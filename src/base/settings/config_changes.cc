@@ -18,7 +18,7 @@ void flatten(const toml::table& table, const std::string& prefix, Values& values
       continue;
     }
     std::ostringstream text;
-    // One line, whatever the length.
+    // One line, regardless of its length.
     node.visit([&](const auto& value) { text << toml::json_formatter(value); });
     std::string line = text.str();
     for (size_t at = 0; (at = line.find('\n', at)) != std::string::npos;) {

@@ -1,5 +1,5 @@
 #pragma once
-// What differs between two configurations in TOML, key by key.
+// The differences between two TOML configurations, key by key.
 
 #include <optional>
 #include <string>
@@ -11,10 +11,10 @@ namespace longshot {
 
 struct ConfigChange {
   std::string key;                         // dotted: optim.lr
-  std::optional<std::string> before, now;  // TOML; none where the key is absent
+  std::optional<std::string> before, now;  // TOML; empty where the key is absent
 };
 
-// In alphabetical order of the keys. Order, comments and layout of the texts do not matter.
+// Sorted by key. The order, comments and layout of the texts do not matter.
 Result<std::vector<ConfigChange>> config_changes(const std::string& before, const std::string& now);
 
 // "optim.lr = 1e-05 (was 2e-05)"

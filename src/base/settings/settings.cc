@@ -47,7 +47,8 @@ struct TypeName<Json> {
   static constexpr const char* value = "list of strings and tables";
 };
 
-// Tables, lists, strings, numbers and booleans; TOML's dates have no place in a configuration.
+// Converts tables, lists, strings, numbers and booleans. Returns false for TOML's dates, which a
+// configuration does not use.
 bool to_json(const toml::node& node, Json& out) {
   if (const toml::table* table = node.as_table()) {
     out = Json::object();
@@ -108,7 +109,7 @@ bool read_node(const toml::node& node, std::string& out) {
   return v.has_value();
 }
 
-// A list; a single value stands for a list of one.
+// Reads a list; a single value is read as a list of one.
 template <typename T>
 bool read_node(const toml::node& node, std::vector<T>& out) {
   std::vector<T> items;
@@ -186,7 +187,7 @@ void collect_leaves(const toml::table& table, const std::string& prefix, std::ve
   }
 }
 
-// The end of the string that begins at `at`: "...", '...', or either with three quotes.
+// Returns the end of the string that begins at `at`: "...", '...', or either with triple quotes.
 size_t end_of_string(std::string_view text, size_t at) {
   const char quote = text[at];
   const std::string three(3, quote);
@@ -197,8 +198,8 @@ size_t end_of_string(std::string_view text, size_t at) {
   return std::min(at + end.size(), text.size());
 }
 
-// The line of a dotted key with more than 100 parts. toml++ limits the nesting of values only, and
-// keys with hundreds of thousands of parts would exhaust the stack.
+// The line of a dotted key with more than 100 parts. toml++ limits only the nesting of values, and
+// a key with hundreds of thousands of parts would exhaust the stack.
 std::optional<int> line_of_deep_key(std::string_view text) {
   constexpr int kMostDots = 100;
   int line = 1, dots = 0;
@@ -313,7 +314,7 @@ Status Settings::override_with(const std::string& assignment) {
   }
   const std::string key = assignment.substr(0, equals), value = assignment.substr(equals + 1);
   auto table = parse_toml("v = " + value, "override " + key);
-  if (!table.ok()) table = toml::table{{"v", value}};  // a bare word is a string
+  if (!table.ok()) table = toml::table{{"v", value}};  // an unquoted word is a string
   return assign(key, table->get("v"), "override " + key);
 }
 

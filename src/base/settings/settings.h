@@ -1,8 +1,8 @@
 #pragma once
 // Typed configuration: a table of dotted keys bound to the fields of plain option structs. Values
-// come from TOML files, then from `a.b=value` overrides. An unknown key is an error that explains it
-// or names the nearest known key, if one is near; a value of the wrong type or outside its range is
-// an error that names the key and where it was set.
+// come from TOML files, then from `a.b=value` overrides. An unknown key is an error that explains
+// the key, or names the nearest known key if one is near. A value of the wrong type or out of range
+// is an error that names the key and where it was set.
 
 #include <cstdint>
 #include <functional>
@@ -17,9 +17,9 @@ namespace longshot {
 
 class Settings {
  public:
-  // Binds `key` to `*field`; the field's present value is the default. `help` is one line for the
-  // reference. `check`, if given, returns an empty string or what is wrong with the new value
-  // ("must be > 0"). T: bool, int, int64_t, double, std::string, std::vector<std::string>,
+  // Binds `key` to `*field`; the field's current value is the default. `help` is one line for the
+  // reference. `check`, if given, returns an empty string, or the problem with the new value ("must
+  // be > 0"). T: bool, int, int64_t, double, std::string, std::vector<std::string>,
   // std::vector<double>.
   template <typename T>
   void add(const std::string& key, T* field, const std::string& help,
@@ -28,17 +28,17 @@ class Settings {
   void add_choice(const std::string& key, std::string* field, const std::string& help,
                   std::vector<std::string> choices);
 
-  // What to say about an unknown key that is `name` or ends with ".name". The first explanation of
-  // a name is kept; a longer name goes before a shorter one.
+  // Text of the error for an unknown key that is `name` or ends with ".name". The first explanation
+  // of a name is kept. If several names match, the longest one applies.
   void explain(const std::string& name, const std::string& explanation);
 
   Status load_toml_file(const std::string& path);
   Status load_toml(const std::string& text, const std::string& where);
-  // "optim.lr=3e-5"; the value is TOML, a bare word is taken as a string.
+  // "optim.lr=3e-5". The value is TOML; an unquoted word is read as a string.
   Status override_with(const std::string& assignment);
 
   std::string value_text(const std::string& key) const;  // as TOML; dies if the key is not bound
-  std::string to_toml() const;                           // all keys with their present values
+  std::string to_toml() const;                           // all keys with their current values
   std::string to_markdown() const;  // the configuration reference: key, type, default, help
   std::vector<std::string> keys() const;
 

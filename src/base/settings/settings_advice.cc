@@ -1,4 +1,4 @@
-// What the error about an unknown key says.
+// The text of the error about an unknown key.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -21,7 +21,8 @@ std::string last_part(const std::string& key) {
   return key.substr(key.rfind('.') + 1);  // npos + 1 = 0
 }
 
-// How many parts two keys have in common, from the end: "optim.lr" and "actor.optim.lr" have two.
+// The number of parts that two keys share, counted from the end: "optim.lr" and "actor.optim.lr"
+// share two.
 size_t common_parts(std::string a, std::string b) {
   size_t count = 0;
   while (!a.empty() && !b.empty() && last_part(a) == last_part(b)) {
@@ -38,16 +39,17 @@ void Settings::explain(const std::string& name, const std::string& explanation) 
   explanations_.emplace(name, explanation);
 }
 
-// Keys that end as the unknown one does, else those a typing error away.
+// Returns the keys that end like the unknown one, or else those within a typing error of it.
 std::vector<std::string> Settings::keys_like(const std::string& unknown) const {
   std::vector<std::string> found;
   const std::string section = section_of(unknown);
   const bool known_section = std::ranges::any_of(
       entries_, [&](const Entry& entry) { return section_of(entry.key) == section; });
-  size_t best = 0;  // parts that are the same, from the end
+  size_t best = 0;  // matching parts, counted from the end
   for (const Entry& entry : entries_) {
     const size_t same = common_parts(entry.key, unknown);
-    // In a section that exists, the same last part in another one is a coincidence.
+    // If the section exists, a key of another section that shares only the last part is a
+    // coincidence.
     if (same == 0 || same < best || (same == 1 && known_section)) continue;
     if (same > best) found.clear();
     best = same;

@@ -18,14 +18,15 @@ constexpr Names kNames[] = {
     {"javascript", " javascript js jsx mjs cjs node nodejs node.js ecmascript es "},
 };
 
-// Without a version: "python3.11", "c++17", "g++-12", "python_3", "cpp (gcc 13)" is cut by the caller.
+// Removes a version, as in "python3.11", "c++17", "g++-12" or "python_3". The caller must remove
+// "(gcc 13)" from "cpp (gcc 13)".
 std::string_view without_version(std::string_view name) {
   size_t end = name.size();
   while (end > 0 &&
          (std::isdigit(static_cast<unsigned char>(name[end - 1])) != 0 || name[end - 1] == '.'))
     --end;
   if (end == name.size()) {
-    // C++'s versions to come have a letter: 2a, 2b.
+    // Drafts of future C++ versions end with a letter: 2a, 2b.
     const size_t letter = name.size() - 1;
     const bool draft = name.size() > 2 &&
                        std::string_view("abcxyz").find(name[letter]) != name.npos &&

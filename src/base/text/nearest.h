@@ -1,5 +1,5 @@
 #pragma once
-// The known word that a mistyped one was probably meant to be. Thread-safe.
+// Finds the known word that a mistyped one was probably meant to be. Thread-safe.
 
 #include <cstddef>
 #include <optional>
@@ -12,8 +12,8 @@ namespace longshot {
 // Levenshtein's distance: insertions, deletions and replacements of single bytes.
 size_t edit_distance(std::string_view a, std::string_view b);
 
-// The candidate with the smallest distance; none if that is more than a third of the word, or two
-// for a short word.
+// The candidate with the smallest distance. Returns nothing if that distance is more than a third
+// of the word's length, or more than two for a short word.
 std::optional<std::string> nearest_word(std::string_view word,
                                         const std::vector<std::string>& candidates);
 

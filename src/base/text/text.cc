@@ -9,7 +9,7 @@ char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-// What begins and ends a model's thoughts.
+// Marks that begin and end a model's thoughts.
 struct Marks {
   std::string_view open, close;
 };

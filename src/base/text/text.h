@@ -22,18 +22,20 @@ inline bool is_space(char c) {
 std::string_view trim(std::string_view text);
 std::string to_lower(std::string_view text);
 bool starts_with_ignoring_case(std::string_view text, std::string_view lower_prefix);
-// Position of the last occurrence of `lower_needle`, ignoring the case of `text`.
+// Position of the last occurrence of `lower_needle`, ignoring the case of `text`; npos if there is
+// none.
 size_t find_last_ignoring_case(std::string_view text, std::string_view lower_needle);
 void replace_all(std::string& text, std::string_view from, std::string_view to);
 
-// The last line with something on it, trimmed; "" when there is none.
+// The last line that is not blank, trimmed; "" if there is none.
 std::string_view last_line(std::string_view text);
 // Content of the last complete <name>...</name>, trimmed.
 std::optional<std::string_view> last_tag(std::string_view text, std::string_view name);
-// What follows the end of the last thoughts (</think> and what other models write); the whole text when there are none
-// or nothing follows them; "" when the last thoughts do not end, as in a response that was cut.
+// The text after the last thoughts (</think> and the marks of other models). Returns the whole text
+// if there are no thoughts or only white space follows them. Returns "" if the last thoughts do not
+// end, as in a truncated response.
 std::string_view after_thinking(std::string_view text);
-// Runs of ASCII letters and digits.
+// Splits the text into runs of ASCII letters and digits.
 std::vector<std::string_view> words_of(std::string_view text);
 
 }  // namespace longshot

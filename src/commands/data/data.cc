@@ -1,4 +1,4 @@
-// longshot data: makes data sets of the native tasks and shows what a data file holds.
+// longshot data: creates data sets of the native tasks and shows the contents of a data file.
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -31,7 +31,7 @@ struct InspectOptions {
   bool json = false;
 };
 
-// "3" or "2-8".
+// Parses "3" or "2-8".
 std::string parse_levels(const std::string& text, datasets::MakeOptions& options) {
   int consumed = 0;
   const int fields =
@@ -83,7 +83,7 @@ OrderedJson length_facts(std::vector<int> lengths) {
           {"max", lengths.back()}};
 }
 
-// Lengths with the model's own tokenizer and chat template; nothing is dropped.
+// Token lengths with the model's own tokenizer and chat template; no row is dropped.
 Result<OrderedJson> token_facts(const InspectOptions& options, bool is_prompts) {
   constexpr int kNoLimit = 1 << 30;
   LS_ASSIGN_OR_RETURN(const std::string model, model::find_model(options.model));

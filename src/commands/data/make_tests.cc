@@ -34,13 +34,13 @@ struct Options {
   sandbox::PoolOptions pool;
 };
 
-// What writes generators, and what it borrows.
+// The author of generators and the model files that it refers to.
 struct LoadedAuthor {
   model::ModelFiles files;
   std::unique_ptr<curate::Author> author;
 };
 
-// Where tools/setup has put cyaron; else what the sandbox takes by itself.
+// The interpreter for which tools/setup has installed cyaron; otherwise the sandbox's default.
 std::string default_python() {
   const char* venv = std::getenv("LONGSHOT_VENV");
   const std::filesystem::path python =
@@ -71,7 +71,7 @@ Status check(const Options& options, const std::vector<curate::Problem>& problem
   return ok_status();
 }
 
-// Without the address: a service may have moved.
+// Leaves out the address, because a service may have moved.
 OrderedJson author_settings(const Options& options) {
   const auto& sampling = options.inference.sampling;
   OrderedJson json = {
@@ -95,7 +95,7 @@ void choose_concurrency(Options& options) {
   options.pool.max_waiting = options.run.concurrency;
 }
 
-// All that a result depends on.
+// All settings that a result depends on.
 OrderedJson settings_of(const Options& options, bool with_author) {
   const auto& make = options.run.make;
   const auto& t = make.thresholds;
@@ -115,7 +115,7 @@ OrderedJson settings_of(const Options& options, bool with_author) {
   return json;
 }
 
-// Room for the longest request and its answer.
+// Limits that fit the longest request and its answer.
 Result<rollout::RunnerLimits> runner_limits(const Options& options, const model::ModelFiles& files,
                                             const std::vector<curate::Problem>& problems) {
   curate::GeneratorRules rules = options.run.make.rules;
@@ -168,7 +168,7 @@ Status load_url_author(Options& options, bool seeded, LoadedAuthor& loaded) {
   return ok_status();
 }
 
-// What this run has done so far.
+// The progress of this run.
 class Reporter {
  public:
   explicit Reporter(int64_t left) { line_.start(0, left); }
@@ -187,7 +187,7 @@ class Reporter {
   void clear() { line_.clear(); }
 
  private:
-  static constexpr double kLineSeconds = 10;  // between lines in a file
+  static constexpr double kLineSeconds = 10;  // between lines if stderr is a file
   const bool terminal_ = isatty(STDERR_FILENO) == 1;
   curate::Funnel funnel_;
   int64_t done_ = 0;
@@ -296,7 +296,7 @@ void add_url_options(CLI::App& command, Options& options) {
       command.add_option("--url", options.url.url,
                          "a service with OpenAI's API, such as http://127.0.0.1:8000/v1; --model "
                          "is its name of the model");
-  // What is not part of that API.
+  // These options are not part of that API.
   for (const char* own : {"--threads", "--device", "--dtype", "--kv-dtype", "--top-k", "--min-p"})
     command.get_option(own)->excludes(url);
   command.add_option("--api-key", options.url.api_key, "its key; default: $OPENAI_API_KEY")
@@ -332,7 +332,8 @@ void add_make_tests(CLI::App& app, int& exit_code) {
       ->required();
   add_inference_options(*command, options->inference);
   command->get_option("--model")->required(false);
-  command->remove_option(command->get_option("--speculation"));  // a worker does not speculate
+  // The engine thread does not speculate.
+  command->remove_option(command->get_option("--speculation"));
   command->get_option("--seed")->description("of the cases, and of a model's answers");
   add_url_options(*command, *options);
   add_thresholds(*command, options->run);

@@ -32,13 +32,13 @@ struct Options {
 };
 
 struct Loaded {
-  model::ModelFiles files;  // without its weights, which the engine has
+  model::ModelFiles files;  // without the weights, which the engine owns
   std::vector<data::Prompt> prompts;
   std::unique_ptr<rollout::Engine> engine;
   std::unique_ptr<reward::RewardStage> rewards;
 };
 
-// NAME, NAME:WEIGHT, or a JSON object with options.
+// Parses NAME, NAME:WEIGHT, or a JSON object with options.
 Result<Json> reward_list(const std::vector<std::string>& texts) {
   Json list = Json::array();
   for (const std::string& text : texts) {
@@ -81,7 +81,7 @@ Result<Loaded> load(Options& o) {
   return l;
 }
 
-// An error message may quote a whole answer.
+// Shortens an error message, which may quote a whole answer.
 std::string shortened(const std::string& text) {
   constexpr size_t kLongest = 500;
   return text.size() <= kLongest ? text : text.substr(0, kLongest) + "...";

@@ -36,12 +36,13 @@ struct GradeOptions {
   double timeout = 10;
 };
 
-// Lines of a file descriptor; a line is given out as soon as it is complete, so a program can grade through a pipe.
+// Reads lines from a file descriptor. Each line is returned as soon as it is complete, so a program
+// can grade through a pipe.
 class LineReader {
  public:
   explicit LineReader(int fd) : fd_(fd) {}
 
-  // False at the end, on a read error (see status()) and when asked to stop.
+  // False at the end of the input, on a read error (see status()) and when a stop is requested.
   bool next(std::string& line) {
     while (true) {
       const size_t newline = buffer_.find('\n', at_);
@@ -84,7 +85,7 @@ class LineReader {
   Status status_;
 };
 
-// Prints results in the order of the rows while later ones are still being judged.
+// Prints results in the order of the rows while later rows are still being judged.
 class OrderedWriter {
  public:
   OrderedWriter(Output& output, size_t window)
@@ -122,7 +123,7 @@ class OrderedWriter {
       lock.lock();
       lines_.pop_front();
       changed_.notify_all();
-      // Whoever waits for an answer gets it at once; a stream of rows is written in blocks.
+      // A client that waits for an answer gets it at once; a stream of rows is written in blocks.
       const bool more = !lines_.empty() && is_ready(lines_.front());
       if (more && text.size() < kBlock) continue;
       if (status_.ok()) status_ = output_.write(text);
@@ -161,7 +162,7 @@ Status read_ground_truth(const Json& json, const std::string& where, data::Promp
   return {};
 }
 
-// A text or a chat; most rewards need neither.
+// Reads a text or a chat; most rewards need neither.
 Status read_prompt(const Json& json, const std::string& where, data::Prompt& prompt) {
   if (!datasets::has(json, "prompt")) return {};
   const Json& given = json.at("prompt");
@@ -228,7 +229,8 @@ Status grade_rows(const GradeOptions& options, int input, Output& output,
   OrderedWriter writer(output, static_cast<size_t>(options.threads) * 64);
   Status status;
   {
-    // The pool's workers take tasks from submit(); one more than asked, as its first thread is this one.
+    // submit() runs tasks on the pool's helper threads only, so the pool gets one thread more than
+    // requested.
     ThreadPool pool(options.threads == 1 ? 1 : options.threads + 1);
     std::string line;
     for (long number = 1; status.ok() && reader.next(line); ++number) {
@@ -271,7 +273,8 @@ Result<reward::RewardOptions> reward_options(const GradeOptions& options) {
   return out;
 }
 
-// Writing to it would destroy the rows that are still to be read. A terminal may be both.
+// Writing to this file would destroy the rows that are still to be read. A terminal may be both
+// input and output.
 bool is_same_file(int a, int b) {
   struct stat first {
   }, second{};

@@ -1,5 +1,6 @@
 #pragma once
-// The files that an evaluation may write beside its summary: figures as JSON, rows as JSON lines.
+// The files that an evaluation may write in addition to its summary: figures as JSON, rows as JSON
+// lines.
 
 #include <cstdio>
 #include <functional>
@@ -11,15 +12,16 @@
 
 namespace longshot::commands {
 
-// Opened before the evaluation, which may take hours. An empty name means no such file.
+// Opened before the evaluation, which may take hours. An empty name means that there is no such
+// file.
 class ResultFiles {
  public:
-  // invalid_argument for a place that cannot be written, and if both are one place.
+  // invalid_argument if a file cannot be written, or if both are the same file.
   static Result<ResultFiles> open(const std::string& figures, const std::string& rows);
 
-  // Where people read the summary: stdout, or stderr if a file is stdout.
+  // The stream for the summary: stdout, or stderr if one of the files is stdout.
   std::FILE* summary() const { return summary_; }
-  // Does nothing without a file for them; then `rows` is not called.
+  // Each does nothing if its file was not requested; `rows` is then not called.
   Status write_figures(const OrderedJson& figures);
   Status write_rows(const std::function<std::string()>& rows);
 

@@ -19,10 +19,11 @@ namespace longshot::commands {
 namespace {
 
 constexpr auto kTick = std::chrono::milliseconds(50);
-// The wall time that the sandbox itself gives a program (sandbox::Limits::set_processor_time): it always ends first.
+// The wall time that the sandbox gives a program (sandbox::Limits::set_processor_time), so the
+// sandbox always ends first.
 constexpr reward::Patience kPatience{20, 60};
 
-// A sandbox and what its requests are read with.
+// A sandbox and the defaults of its requests.
 class OwnSandbox {
  public:
   static Result<std::shared_ptr<OwnSandbox>> start(const sandbox::PoolOptions& options) {
@@ -31,7 +32,7 @@ class OwnSandbox {
     return std::shared_ptr<OwnSandbox>(new OwnSandbox(std::move(sandbox)));
   }
 
-  // To wait for a slot takes nothing from the time of a judgement.
+  // The time that a program waits for a slot does not count as time of its judgement.
   Result<bool> run(const Json& request, Deadline given) const {
     const double seconds = given.seconds_left();
     while (!free_.try_acquire_for(kTick)) {

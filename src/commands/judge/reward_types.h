@@ -1,5 +1,5 @@
 #pragma once
-// Reward functions with more behind them than reward/ may know of, for every command that judges.
+// Reward functions whose dependencies reward/ may not have, for every command that judges.
 
 #include <span>
 
@@ -8,8 +8,9 @@
 namespace longshot::commands {
 
 // "rm": reward/learned/types.h.
-// "code" without a url: programs run in a sandbox of this process, started when such a reward is made.
-//   {"slots": 0, "python": "", "show": []} beside make_code's options: as of `longshot sandbox`
+// "code" without a url: runs programs in a sandbox of this process, which is started when the
+// reward is created.
+//   {"slots": 0, "python": "", "show": []}, as for `longshot sandbox`, and make_code's options
 std::span<const reward::RewardType> reward_types();
 
 }  // namespace longshot::commands

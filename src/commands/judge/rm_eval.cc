@@ -1,4 +1,4 @@
-// longshot rm-eval: how well a reward model judges rows whose labels are known.
+// longshot rm-eval: measures how well a reward model judges rows with known labels.
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -21,7 +21,8 @@ namespace {
 struct Options {
   eval::JudgeOptions judge;
   std::vector<std::string> files;
-  std::vector<std::string> given;  // options on the command line that only some models have
+  // Options given on the command line that apply only to some models.
+  std::vector<std::string> given;
   std::string output, judgements;
 };
 
@@ -106,7 +107,7 @@ using Kind = eval::JudgeKind;
 
 struct Only {
   const char* option;
-  bool classic, reasoning, served;  // where it means something
+  bool classic, reasoning, served;  // kinds of models to which it applies
 };
 constexpr Only kOnly[] = {
     {"--prompt", false, true, true},        {"--votes", false, true, true},
@@ -117,7 +118,7 @@ constexpr Only kOnly[] = {
     {"--timeout", false, false, true},      {"--parallel", false, false, true},
 };
 
-// An option that the model at hand does not have would be ignored.
+// Rejects an option that does not apply to the model and would be ignored.
 Status check_given(const Options& o, Kind kind) {
   for (const Only& only : kOnly) {
     const bool meant = kind == Kind::scores    ? only.classic

@@ -1,5 +1,6 @@
 #pragma once
-// What `sandbox` and the reward `code` share: limits where a request names none, and what to say of a weaker host.
+// Shared by `sandbox` and the reward `code`: limits for requests that give none, and warnings about
+// weaker hosts.
 
 #include "sandbox/pool.h"
 
@@ -10,7 +11,7 @@ struct DefaultLimits {
 };
 sandbox::Limits default_limits(const DefaultLimits& defaults);
 
-// A warning for each limit that this host cannot keep for a program as a whole.
+// Logs a warning for each limit that this host cannot enforce for a program as a whole.
 void warn_of_weaker_isolation(const sandbox::Isolation& isolation);
 
 }  // namespace longshot::commands

@@ -34,7 +34,8 @@ class Chat {
     if (!options_.system.empty()) history_.push_back({"system", options_.system});
   }
 
-  // Streams the answer and remembers it. After an error the message is forgotten.
+  // Streams the answer and adds it to the history. After an error the message is removed from the
+  // history.
   Status answer(const std::string& text) {
     history_.push_back({"user", text});
     const Status status = generate();
@@ -97,7 +98,7 @@ Status run(InferenceOptions& options) {
   const int context = model::context_length(files.config);
   const rollout::RunnerLimits limits{1, context > 0 ? context : 4096};
   LS_ASSIGN_OR_RETURN(const auto engine, inference::open_engine(options.engine, files, limits));
-  engine->keep_finished(true);  // the next turn begins with them
+  engine->keep_finished(true);  // the next turn begins with their tokens
   Chat chat(options, files, *engine);
   fmt::print("/clear forgets the conversation, /exit leaves, Ctrl-C ends an answer\n");
   for (std::string line; read_line(line);) {

@@ -1,4 +1,5 @@
-// longshot convert: a model in any form that can be read, written as a Hugging Face directory; adapters merged.
+// longshot convert: writes a model of any readable form as a Hugging Face directory; adapters are
+// merged.
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -24,7 +25,7 @@ struct ConvertOptions {
   bool overwrite = false;
 };
 
-// Only a model may be overwritten: a mistyped --output must not cost a home directory.
+// Only a model may be overwritten: a mistyped --output must not destroy a home directory.
 Status check_output(const ConvertOptions& options, const fs::path& output) {
   std::error_code error;
   if (!fs::exists(output, error)) return ok_status();
@@ -44,7 +45,8 @@ Status check_output(const ConvertOptions& options, const fs::path& output) {
   return ok_status();
 }
 
-// Puts the finished directory in the place of the output. What stood there is moved aside first and deleted last.
+// Renames the finished directory to the output. An existing output is first moved aside and deleted
+// last.
 Status move_into_place(const fs::path& prepared, const fs::path& output) {
   if (!fs::exists(output)) return rename_durable(prepared, output);
   const fs::path old = fmt::format("{}.old-{}", output.string(), ::getpid());
@@ -71,7 +73,7 @@ Status write_and_move(const ConvertOptions& options, const model::ModelFiles& fi
   Status status = model::write_model(prepared.string(), view_of(files), files.tokenizer.get(),
                                      &files.chat_template, dtype, options.max_shard_bytes);
   if (status.ok()) status = move_into_place(prepared, output);
-  if (!status.ok()) (void)remove_tree(prepared);  // the first error is the one to report
+  if (!status.ok()) (void)remove_tree(prepared);  // the first error is reported
   return status;
 }
 
@@ -93,7 +95,7 @@ void print_summary(const ConvertOptions& options, const model::ModelFiles& files
 
 Status convert(ConvertOptions& options) {
   const Stopwatch watch;
-  std::error_code error;  // a link stays, and what it leads to is replaced
+  std::error_code error;  // a link remains, and its target is replaced
   fs::path output = fs::weakly_canonical(fs::absolute(options.output), error);
   if (error) return invalid_argument(options.output + ": " + error.message());
   if (!output.has_filename()) output = output.parent_path();  // "out/"

@@ -32,7 +32,7 @@ struct Options {
 };
 
 struct Row {
-  OrderedJson json;  // as read; what it holds goes to the output too
+  OrderedJson json;  // as read; its fields are copied to the output
   std::string id;
   std::vector<data::TokenId> tokens;
 };
@@ -146,7 +146,7 @@ std::string format_rows(const std::vector<Row>& rows, const std::vector<data::Sa
   return text;
 }
 
-// One prompt without an output file is for a person: texts only.
+// One prompt without an output file is for a person, so only texts are printed.
 std::string format_texts(const std::vector<data::Sample>& samples) {
   std::string text;
   for (size_t i = 0; i < samples.size(); ++i) {

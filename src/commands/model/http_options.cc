@@ -19,8 +19,9 @@ void add_http_options(CLI::App& command, net::HttpOptions& http, double& grace) 
       ->capture_default_str();
 }
 
-// Without these limits glibc keeps what the threads' arenas and its growing threshold for large
-// blocks have once taken: three times as much under bench/hostile_load.
+// Without these limits, glibc keeps memory that was once used by the threads' arenas or as large
+// blocks, because its threshold for large blocks grows: three times as much under
+// bench/hostile_load.
 void return_memory_early() {
   mallopt(M_ARENA_MAX, 8);
   mallopt(M_MMAP_THRESHOLD, 1 << 20);

@@ -7,10 +7,10 @@
 
 namespace longshot::commands {
 
-// --host, --port, --api-key and --grace (seconds). What they stand for now is their default.
+// Adds --host, --port, --api-key and --grace (seconds). The current values become the defaults.
 void add_http_options(CLI::App& command, net::HttpOptions& http, double& grace);
 
-// To be called when a service starts: lets large requests give their memory back to the system.
+// Must be called when a service starts. Makes large requests return their memory to the system.
 void return_memory_early();
 
 }  // namespace longshot::commands

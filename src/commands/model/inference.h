@@ -1,5 +1,5 @@
 #pragma once
-// What `generate`, `chat` and `serve` share: a loaded model, the options they have in common, an engine for it.
+// Shared by `generate`, `chat` and `serve`: a loaded model, common options, and an engine.
 
 #include <CLI/CLI.hpp>
 #include <memory>
@@ -19,15 +19,16 @@ struct InferenceOptions {
   rollout::SamplingOptions sampling;
 };
 
-// --speculation, in every command that has it.
+// Adds --speculation, for every command that has it.
 void add_speculation_option(CLI::App& command, std::string& speculation);
 
 // Adds --model, --system, --device, --threads, --dtype, --kv-dtype. `options` must outlive the app.
 void add_model_options(CLI::App& command, InferenceOptions& options);
-// Those, --speculation, --seed and the sampling options.
+// Adds those, --speculation, --seed and the sampling options.
 void add_inference_options(CLI::App& command, InferenceOptions& options);
 
-// Reads the model; an error if it has no tokenizer. Fills options.sampling.stop_tokens with its end tokens.
+// Reads the model; returns an error if it has no tokenizer. Stores the model's end tokens in
+// options.sampling.stop_tokens.
 Result<model::ModelFiles> load_for_inference(InferenceOptions& options);
 
 }  // namespace longshot::commands

@@ -1,4 +1,4 @@
-// longshot logprobs: log-probabilities that a model gives to sequences, one JSON row each.
+// longshot logprobs: log-probabilities of sequences under a model, one JSON row each.
 
 #include <cmath>
 #include <cstdio>
@@ -82,7 +82,7 @@ Result<Row> parse_row(const std::string& line, const model::ModelFiles& files,
   return row;
 }
 
-// All rows are read before anything is computed: a bad one costs no time.
+// Reads all rows before anything is computed, so that a bad row is reported at once.
 Result<std::vector<Row>> read_rows(const Options& options, const model::ModelFiles& files) {
   std::ifstream file;
   const bool standard = options.input == "-";

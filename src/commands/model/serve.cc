@@ -46,7 +46,7 @@ rollout::RunnerLimits limits_of(const Options& options, const model::ModelConfig
   return limits;
 }
 
-// Lets requests in flight finish; true if all did within the grace period.
+// Lets requests in flight finish; true if all of them did within the grace period.
 bool drain(net::HttpServer& http, rollout::EngineThread& worker, double grace) {
   http.refuse_new();
   worker.resume();

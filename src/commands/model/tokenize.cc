@@ -1,4 +1,4 @@
-// longshot tokenize: rows of text or chats to rows of token ids, and back.
+// longshot tokenize: converts rows of text or chats to rows of token ids, and back.
 
 #include <fmt/format.h>
 
@@ -68,7 +68,7 @@ Result<bool> flag_of(const datasets::Row& row, const char* key, bool fallback) {
   return row.json.contains(key) ? json_get<bool>(row.json, key, row.where) : fallback;
 }
 
-// A chat as the model sees it; `open` begins the answer, unless the row says otherwise.
+// Encodes a chat as the model sees it. `open` begins the answer, unless the row says otherwise.
 Result<Json> encode_messages(const Loaded& loaded, const datasets::Row& row,
                              const OrderedJson& list, bool open) {
   LS_ASSIGN_OR_RETURN(const tokenizer::Chat chat, datasets::parse_chat(list, row.where));
@@ -136,7 +136,7 @@ Status convert_rows(const Loaded& loaded, const TokenizeOptions& options, std::i
     LS_ASSIGN_OR_RETURN(const Json json, parse_json(line, where));
     LS_ASSIGN_OR_RETURN(const Json converted, convert(loaded, {json, where, line}, options));
     text += dump_json(converted) + '\n';
-    // A program at the other end of a pipe waits for the answer to each of its rows.
+    // A program at the other end of a pipe may wait for the answer to each of its rows.
     if (text.size() < kBlock && in.rdbuf()->in_avail() > 0) continue;
     LS_RETURN_IF_ERROR(out.write(text));
     text.clear();

@@ -1,5 +1,5 @@
 #pragma once
-// The arguments that `train` and `sft` share: a TOML file, overrides, --dry-run, --reference.
+// Arguments shared by the training commands: a TOML file, overrides, --dry-run, --reference.
 
 #include <cstdio>
 #include <string>
@@ -24,18 +24,18 @@ struct ConfigArguments {
   bool reference = false;
 
   void add_to(CLI::App& command);
-  // Reads file and overrides into what `settings` is bound to.
+  // Reads the file and the overrides into the fields that are bound to `settings`.
   Status load(Settings& settings) const;
 };
 
-// Puts the models themselves in the place of run folders, whose newest model changes: the
-// configuration that is printed and kept names what is used.
-// `checkpoint_model`: that of the checkpoint to continue from, "" if there is none; it stands in for
-// a model.path that is not on this machine.
+// Replaces run folders, whose newest model changes over time, by the paths of the models
+// themselves, so that the configuration that is printed and stored names the models in use.
+// `checkpoint_model` is the model of the checkpoint to continue from, or "" if there is none. It is
+// used if model.path does not exist on this machine.
 Status find_models(config::ModelOptions& model, const std::string& checkpoint_model);
 
-// --reference prints the table of keys. --dry-run checks everything and, if all is well, prints the
-// configuration. Otherwise work(config, text of the full configuration) runs.
+// --reference prints the table of keys. --dry-run checks everything and prints the configuration if
+// all checks pass. Otherwise runs work(config, text of the full configuration).
 template <typename Config, typename Work>
 Status run_with_config(const ConfigArguments& arguments, Work&& work) {
   Config config;

@@ -1,4 +1,5 @@
-// longshot doctor: what this machine offers, one line a fact, and what to do where it falls short; and what a run needs.
+// longshot doctor: reports what this machine offers, one line per fact, with advice where it falls
+// short, and the needs of a run.
 
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
@@ -29,7 +30,7 @@ struct Finding {
   std::string name;
   bool ok = true;
   std::string detail;
-  std::string advice;  // what to do; only when not ok
+  std::string advice;  // advice; only if not ok
 };
 
 std::string joined(const std::vector<std::string>& parts) {
@@ -121,11 +122,11 @@ Finding check_seccomp(const Machine& machine) {
           "CONFIG_SECCOMP_FILTER"};
 }
 
-// Starts a jail and runs something in it.
+// Starts a jail and runs a program in it.
 Finding check_sandbox() {
   sandbox::PoolOptions options;
   options.slots = 1;
-  options.use_groups = false;  // looked at below, without making any
+  options.use_groups = false;  // groups are checked separately, without creating any
   const auto pool = sandbox::Pool::start(options);
   if (!pool.ok()) return {"sandbox", false, pool.status().message(), "see namespaces and seccomp"};
   sandbox::Job job;
@@ -210,7 +211,7 @@ void print_json(const std::vector<Finding>& findings) {
 struct Options {
   bool json = false;
   std::string plan;   // configuration file of a run
-  std::string model;  // instead of its model.path
+  std::string model;  // replaces model.path of the configuration
   std::vector<std::string> overrides;
   loop::PlanOptions plan_options;
 };

@@ -1,4 +1,4 @@
-// longshot report: makes one HTML page about one or several runs.
+// longshot report: writes an HTML page about one or several runs.
 
 #include "report/report.h"
 

@@ -1,4 +1,5 @@
-// longshot sft: supervised fine-tuning, or language modelling on text, of an old or a new model.
+// longshot sft: supervised fine-tuning or language modelling on text, of an existing or a new
+// model.
 
 #include <cstdio>
 #include <memory>

@@ -1,4 +1,4 @@
-// longshot train: the RL run of a configuration file.
+// longshot train: runs RL as described by a configuration file.
 
 #include <cstdio>
 #include <memory>

@@ -22,7 +22,7 @@ uint64_t mebibytes(net::Fields& fields, const std::string& key, uint64_t fallbac
       kMiB * number_in(fields, key, static_cast<double>(fallback) / kMiB, 1.0 / 1024, most));
 }
 
-// A timeout is processor time, so that a busy machine does not change verdicts.
+// A timeout limits processor time, so that a busy machine does not change verdicts.
 void set_seconds(net::Fields& fields, const std::string& key, Limits& limits) {
   limits.set_processor_time(number_in(fields, key, limits.cpu_seconds, 0.01, kMostSeconds));
 }
@@ -46,7 +46,7 @@ void read_limits(Json object, const RequestDefaults& defaults, Limits& limits, n
   if (!fields.ok()) outer.fail(fields.error());
 }
 
-// {"name": "base64", ...}; null contents, which some clients send, are none.
+// {"name": "base64", ...}. Null contents, which some clients send, are ignored.
 std::vector<File> read_files(net::Fields& fields) {
   std::vector<File> files;
   const Json object = fields.any("files").value_or(Json::object());
@@ -66,7 +66,7 @@ std::string required(net::Fields& fields, const std::string& key) {
   return text.value_or("");
 }
 
-// "value", or "values" with several readings of it.
+// Reads "value", or "values" with several readings of it.
 std::vector<Json> read_values(net::Fields& fields) {
   const auto value = fields.any("value"), values = fields.any("values");
   if (!values) return {value.value_or(Json())};
@@ -75,7 +75,7 @@ std::vector<Json> read_values(net::Fields& fields) {
   return {};
 }
 
-// "input" and "output", or "args" and "value".
+// Reads "input" and "output", or "args" and "value".
 TestCase read_case(const Json& json, const std::string& prefix, bool calls, net::Fields& outer) {
   net::Fields fields(json, prefix);
   TestCase test;
