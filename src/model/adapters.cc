@@ -1,4 +1,4 @@
-// What of a model learns: adapters beside its weights, weights that are frozen.
+// Adapters next to a model's weights, and frozen weights: what a training run changes.
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <c10/core/InferenceMode.h>

@@ -19,7 +19,7 @@ using testing::HasSubstr;
 
 constexpr double kTemperature = 0.7;
 
-// Two sequences, every token a target.
+// Two sequences in which every token is a target.
 struct Problem {
   PackedBatch batch;
   std::vector<int64_t> predictors;
@@ -54,7 +54,7 @@ Weights adapted(const std::string& type, const std::vector<std::string>& targets
   return weights;
 }
 
-// Every module has another rank and another alpha.
+// Every module has a different rank and a different alpha.
 Weights adapted_unevenly(const std::string& type) {
   Weights weights = tiny_weights(type);
   Adapter adapter{{.rank = 3, .alpha = 5}, "", {}, {}};
@@ -70,7 +70,7 @@ Weights adapted_unevenly(const std::string& type) {
   return weights;
 }
 
-// The model with its adapter merged, in leaves of its own.
+// The model with its adapter merged, in leaf tensors of its own.
 Weights merged(const Weights& weights) {
   std::vector<at::Tensor> host;
   std::vector<HostTensor> tensors;
@@ -112,7 +112,8 @@ double largest(const std::vector<float>& a, const std::vector<float>& b) {
   return worst;
 }
 
-// Of the weights that learn; those that do not must have no gradient.
+// The largest relative difference between the gradients of trained weights. Weights that are not
+// trained must have no gradient.
 double gradient_difference(const Weights& a, const Weights& b) {
   double worst = 0;
   for (size_t i = 0; i < a.tensors().size(); ++i) {

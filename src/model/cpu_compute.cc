@@ -13,7 +13,7 @@
 namespace longshot::model {
 namespace {
 
-// The arrays behind the model's names; `find` gives null where there is none.
+// Collects the arrays by the model's names. `find` returns null for a name that does not exist.
 template <typename T>
 cpu::DecoderArrays<T> arrays(const Weights& weights,
                              const std::function<T*(const std::string&)>& find) {
@@ -52,7 +52,8 @@ const float* values_of(const Weights& weights, const std::string& name) {
   return tensor == nullptr ? nullptr : tensor->const_data_ptr<float>();
 }
 
-// Null for a weight that is not trained; else its gradient, zero where there was none.
+// Null for a weight that is not trained. Otherwise its gradient, created as zero if it did not
+// exist.
 float* gradient_of(Weights& weights, const std::string& name) {
   const at::Tensor* tensor = std::as_const(weights).find(name);
   if (tensor == nullptr || !tensor->requires_grad()) return nullptr;
@@ -136,7 +137,8 @@ TokenLogprobs CpuCompute::forward(Weights& weights, const Request& request) {
   return {std::move(out.logprobs), std::move(out.entropy)};
 }
 
-// The head's gradient is linear in d loss / d logprobs.
+// Adds the head's gradient for the difference from the expected one: it is linear in d loss / d
+// logprobs.
 void CpuCompute::correct_head(Weights& weights, const std::vector<float>& grad) {
   const auto rows = static_cast<int64_t>(grad.size());
   std::vector<float> difference(grad.size());

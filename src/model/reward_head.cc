@@ -125,7 +125,7 @@ void ScorePass::backward(const std::vector<float>& grad) {
   if (compute_ != nullptr) {
     compute_->backward_hidden(weights_,
                               {dhidden.const_data_ptr<float>(), static_cast<size_t>(width)});
-  } else if (gathered_.requires_grad()) {  // not if only the head learns
+  } else if (gathered_.requires_grad()) {  // false if only the head is trained
     gathered_.backward(dhidden.to(gathered_.device()));
   }
   gathered_.reset();

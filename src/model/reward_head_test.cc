@@ -42,7 +42,7 @@ struct Result {
   std::vector<at::Tensor> gradients;
 };
 
-// A head made of libtorch's own product and differentiated by it.
+// Scores from libtorch's own product, differentiated by autograd.
 Result by_autograd(const std::string& type) {
   Weights weights = reward_model(type);
   PackedBatch batch;
@@ -110,7 +110,8 @@ Sequence joined(Sequence a, const Sequence& b) {
   return a;
 }
 
-// Prompts of all lengths, responses that are empty, padded, or padding alone, and a pair that has nothing in common.
+// Prompts of all lengths; responses that are empty, padded, or only padding; and a pair with
+// nothing in common.
 std::vector<Pair> pairs() {
   const Sequence padding(3, kPadding);
   std::vector<Pair> out;
@@ -127,7 +128,8 @@ std::vector<Pair> pairs() {
   return out;
 }
 
-// The largest of the scores, relative to the largest score; of the whole gradient; the largest of one weight's gradient.
+// The largest difference of the scores, relative to the largest score; the relative difference of
+// the whole gradient; the largest relative difference of one weight's gradient.
 struct Differences {
   double scores = 0, gradient = 0, weight = 0;
 };
@@ -163,7 +165,8 @@ TEST(ScorePass, PairsThatShareTheirPromptEqualPairsThatDoNot) {
   }
   EXPECT_EQ(shared.unshared(), apart.packed().total());
   EXPECT_EQ(apart.packed().total() - shared.packed().total(), 3 * (1 + 15 + 16 + 70 + 200));
-  // Wide weights make attention sharp, which magnifies rounding: that of the kernels against autograd as well.
+  // Wide weights make attention sharp, which magnifies rounding, also that of the kernels against
+  // autograd.
   for (const auto& [wide, bound] : {std::pair{false, 1e-6}, {true, 4e-6}}) {
     for (const char* type : {"llama", "qwen2", "qwen3"}) {
       const auto run = [&](cpu::Checkpointing kept, const ScoreBatch& batch) {

@@ -10,7 +10,7 @@
 namespace longshot::model {
 namespace {
 
-// The log-probabilities of sequences [begin, end), one forward.
+// Computes the log-probabilities of sequences [begin, end) in one forward pass.
 void score_batch(const Weights& weights, const std::vector<std::vector<int32_t>>& sequences,
                  double temperature, size_t begin, size_t end,
                  std::vector<std::vector<float>>& out) {

@@ -11,8 +11,9 @@
 
 namespace longshot::model {
 
-// "llama", "mistral" (with a window in every layer), "qwen2", "qwen3"; "windows": a qwen2 with a window in two of its three
-// layers; "yarn": a qwen3 with a stretched rotary embedding.
+// The architectures: "llama", "mistral" (with a window in every layer), "qwen2", "qwen3";
+// "windows": a qwen2 with a window in two of its three layers; "yarn": a qwen3 with a stretched
+// rotary embedding.
 inline ModelConfig tiny_config(const std::string& name) {
   ModelConfig config;
   const std::string model_type = name == "windows" ? "qwen2" : name == "yarn" ? "qwen3" : name;
@@ -23,7 +24,7 @@ inline ModelConfig tiny_config(const std::string& name) {
   config.num_layers = 3;
   config.num_heads = 4;
   config.num_kv_heads = 2;
-  config.head_dim = model_type == "qwen3" ? 8 : 6;  // qwen3: not hidden / heads
+  config.head_dim = model_type == "qwen3" ? 8 : 6;  // qwen3: differs from hidden / heads
   config.max_position_embeddings = 256;
   config.qkv_bias = model_type == "qwen2";
   config.qk_norm = model_type == "qwen3";

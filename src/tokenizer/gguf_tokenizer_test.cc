@@ -11,7 +11,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-// The bytes by value, "ab", then <|bos|> (control), <think> (user-defined) and one unused token.
+// The bytes by value, "ab", <|bos|> (control), <think> (user-defined) and one unused token.
 GgufVocabulary small_vocabulary(const std::string& pre) {
   GgufVocabulary v;
   v.model = "gpt2";

@@ -7,7 +7,7 @@
 namespace longshot::tokenizer {
 namespace {
 
-constexpr TokenId kEos = 1;  // of a character tokenizer
+constexpr TokenId kEos = 1;  // the <eos> of a character tokenizer
 
 std::string text_of(const Tokenizer& tokenizer, const std::vector<TokenId>& ids) {
   return tokenizer.decode(ids, false);

@@ -9,8 +9,8 @@
 
 namespace longshot::tokenizer {
 
-// All 256 bytes in order of value (ids 0 to 255), a few merges, and the added tokens <|end|> (special) and
-// <think> (not special).
+// All 256 bytes in order of value (ids 0 to 255), a few merges, and the added tokens <|end|>
+// (special) and <think> (not special).
 inline Json small_bpe() {
   Json vocab = Json::object();
   for (int b = 0; b < 256; ++b) vocab[to_byte_alphabet(std::string(1, static_cast<char>(b)))] = b;

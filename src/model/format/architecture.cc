@@ -1,4 +1,4 @@
-// What a configuration implies: the weights and their number.
+// The weights that a configuration implies, and their number.
 
 #include "model/format/config.h"
 

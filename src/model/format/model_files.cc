@@ -70,7 +70,7 @@ Result<ModelFiles> read_gguf_model(const std::string& path) {
   return files;
 }
 
-// The model an adapter directory belongs to.
+// The base model of an adapter directory.
 Result<std::string> base_of_adapter(const std::string& directory) {
   LS_ASSIGN_OR_RETURN(const std::string base, adapter_base(directory));
   const std::string advice = fmt::format(
@@ -121,7 +121,8 @@ Status write_tokenizer_files(const fs::path& directory, const tokenizer::Tokeniz
   return write_file_durable(directory / "chat_template.jinja", chat_template->source());
 }
 
-// Of Llama 2 and many others, Llama 3, Qwen and SmolLM2.
+// The padding token, by the names that Llama 2 and many other models, Llama 3, or Qwen and SmolLM2
+// use. A name of an end-of-sequence token is skipped.
 std::optional<int> padding_of(const ModelFiles& files) {
   for (const char* name : {"<pad>", "<|finetune_right_pad_id|>", "<|endoftext|>"}) {
     const auto id = files.tokenizer->token_to_id(name);

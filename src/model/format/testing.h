@@ -31,7 +31,7 @@ inline ModelConfig tiny_config(const std::string& model_type) {
   return c;
 }
 
-// Normal values, a function of the seed alone.
+// Normal values, a function of the seed only.
 inline std::vector<HostTensor> random_weights(const ModelConfig& config, uint64_t seed) {
   CounterRng rng(seed);
   std::vector<HostTensor> tensors;
@@ -51,9 +51,9 @@ inline WeightsView view_of(const ModelConfig& config, const std::vector<HostTens
   return view;
 }
 
-// Without the fsync of write_file_durable, which thousands of small files would wait for.
+// Without the fsync of write_file_durable(), which would delay thousands of small files.
 inline void write_scratch(const std::string& path, std::string_view bytes) {
-  std::filesystem::remove(path);  // truncating in place makes some file systems wait too
+  std::filesystem::remove(path);  // truncating in place is also slow on some file systems
   std::ofstream(path, std::ios::binary | std::ios::trunc)
       .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }

@@ -17,18 +17,18 @@
 namespace longshot::model {
 namespace {
 
-// Steps with the same number of new tokens; they attend in one call.
+// Steps with the same number of new tokens. They attend in one call.
 struct CallGroup {
   int64_t width = 0;  // new tokens of each step
-  int64_t reach = 0;  // cached tokens of the longest, new ones included
-  at::Tensor blocks;  // [steps * blocks for reach]; a short step's are filled up with block 0
-  at::Tensor new_blocks, new_places;  // [steps * width] where each new token goes in the cache
+  int64_t reach = 0;  // cached tokens of the longest step, new ones included
+  at::Tensor blocks;  // [steps * blocks for reach]; those of a short step are padded with block 0
+  at::Tensor new_blocks, new_places;  // [steps * width] the place of each new token in the cache
   at::Tensor mask;         // [steps, 1, width, reach] true where a new token sees a cached one
-  at::Tensor window_mask;  // the same in layers with a window; undefined: the model has none
+  at::Tensor window_mask;  // the same in layers with a window; undefined if the model has none
 };
 
 struct Call {
-  LayerInput input;  // groups one after another
+  LayerInput input;  // the groups one after another
   std::vector<CallGroup> groups;
   std::vector<int64_t> wanted_rows;  // in the caller's order
 };
@@ -95,8 +95,8 @@ Call make_call(std::span<const CachedStep> steps, int64_t blocks, int64_t block_
   return call;
 }
 
-// rows: [steps * width, kv_heads, d] into [blocks, block_tokens, kv_heads, d], then the group's part of it,
-// [steps, kv_heads, reach, d].
+// Writes rows [steps * width, kv_heads, d] into the cache [blocks, block_tokens, kv_heads, d] and
+// returns the group's part of the cache, [steps, kv_heads, reach, d].
 at::Tensor store_and_read(at::Tensor& cache, const at::Tensor& rows, const CallGroup& group) {
   cache.index_put_({group.new_blocks, group.new_places}, rows);
   const int64_t steps = group.new_blocks.size(0) / group.width;

@@ -1,7 +1,7 @@
 #pragma once
-// Generation with a key-value cache on any device: the same layers as forward.h, other attention.
-// Results of a sequence may differ in the last bits with what else is in the call (f32 rounding of
-// other GEMM shapes).
+// Generation with a key-value cache on any device: the layers of forward.h with a different
+// attention. The results of a sequence may differ in the last bits depending on the other sequences
+// of the call (f32 rounding of other GEMM shapes).
 
 #include <ATen/core/Tensor.h>
 
@@ -24,14 +24,15 @@ KvCache make_kv_cache(const ModelConfig& config, int blocks, int block_tokens,
 
 void copy_block(KvCache& cache, int from, int to);
 
-// Tokens that follow the `start` tokens already cached in `blocks`, which hold block_tokens positions each and must
-// have room for the new ones. At least one token; what a step writes to is in no other step of a call, unless both
-// write the same.
+// Tokens that follow the `start` tokens that are already cached in `blocks`. Each block has
+// block_tokens positions, and there must be room for the new tokens. A step has at least one token.
+// Within a call, a block that a step writes to must not be in any other step, unless both write the
+// same.
 struct CachedStep {
   std::span<const int> blocks;
   int start = 0;
   std::span<const int32_t> tokens;
-  int wanted = 1;  // hidden states, of the last tokens
+  int wanted = 1;  // number of hidden states, those of the last tokens
 };
 
 // Stores the steps' keys and values in the cache and returns the hidden state (after the final

@@ -7,8 +7,8 @@
 
 namespace longshot::model {
 
-// What work() returns; an exception that leaves it becomes an `internal` status with its message.
-// libtorch's comes without the stack, lack of memory with what to do about it.
+// Returns the result of work(). An exception that leaves it becomes an `internal` status with its
+// message: libtorch's without the stack, and for a lack of memory with advice.
 Status caught(const std::function<Status()>& work);
 
 }  // namespace longshot::model

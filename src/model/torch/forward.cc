@@ -17,25 +17,25 @@
 namespace longshot::model {
 namespace {
 
-// Sequences of similar length that attend in one call. They lie next to each other in the sorted
+// Sequences of similar length that attend in one call. They are next to each other in the sorted
 // batch.
 struct Bucket {
   int64_t rows = 0;  // tokens of all its sequences
   int64_t sequences = 0;
-  int64_t length = 0;     // of the longest
-  at::Tensor padded_row;  // [rows] row of each token in [sequences * length]; undefined if nothing
-                          // is padded
+  int64_t length = 0;  // of the longest sequence
+  // [rows] row of each token in [sequences * length]; undefined if nothing is padded
+  at::Tensor padded_row;
 };
 
-// The batch in order of sequence length.
+// The batch in the order of sequence length.
 struct Plan {
   LayerInput input;                 // [total]
-  std::vector<int64_t> sorted_row;  // [total] where row i of the caller's order went
+  std::vector<int64_t> sorted_row;  // [total] the new place of row i of the caller's order
   bool reordered = false;
   std::vector<Bucket> buckets;
 };
 
-// Padding adds at most a quarter to the attention work of a sequence: (9/8)^2 = 1.27.
+// Limits the attention work that padding adds to a sequence: (9/8)^2 = 1.27, at most 27 percent.
 bool fits(int64_t length, int64_t shortest) {
   return length * 8 <= shortest * 9;
 }
@@ -47,7 +47,7 @@ std::vector<Bucket> make_buckets(const std::vector<int64_t>& lengths, at::Device
     while (end < lengths.size() && fits(lengths[end], lengths[begin])) ++end;
     Bucket bucket;
     bucket.sequences = static_cast<int64_t>(end - begin);
-    bucket.length = lengths[end - 1];  // ascending
+    bucket.length = lengths[end - 1];  // lengths are ascending
     std::vector<int64_t> padded_row;
     for (size_t s = begin; s < end; ++s) {
       for (int64_t t = 0; t < lengths[s]; ++t) {
@@ -87,7 +87,7 @@ Plan make_plan(const PackedBatch& batch, at::Device device) {
   return plan;
 }
 
-// [rows, heads, d] -> [sequences, heads, length, d]. Padding stands after each sequence's tokens,
+// [rows, heads, d] -> [sequences, heads, length, d]. Padding comes after each sequence's tokens,
 // where causal attention cannot see it. Each padded row has one source, so the backward pass is a
 // plain gather.
 at::Tensor pad(const at::Tensor& x, const Bucket& bucket) {
@@ -99,8 +99,8 @@ at::Tensor pad(const at::Tensor& x, const Bucket& bucket) {
   return rows.view({bucket.sequences, bucket.length, x.size(1), x.size(2)}).transpose(1, 2);
 }
 
-// The inverse of pad. Its indices are unique, so the order of the backward pass's additions cannot
-// matter.
+// The inverse of pad(). Its indices are unique, so the order of the additions in the backward pass
+// does not matter.
 at::Tensor unpad(const at::Tensor& x, const Bucket& bucket) {
   const at::Tensor rows = x.transpose(1, 2).reshape({-1, x.size(1), x.size(3)});
   return bucket.padded_row.defined() ? rows.index_select(0, bucket.padded_row) : rows;
@@ -114,7 +114,8 @@ at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
                                           /*enable_gqa=*/q.size(1) != k.size(1));
 }
 
-// The same where a token sees itself and the window - 1 tokens before it: blocks of queries with the keys that they see.
+// Like attend(), but a token sees only itself and the window - 1 tokens before it. Works on blocks
+// of queries with the keys that they see.
 at::Tensor attend_within(int64_t window, const at::Tensor& q, const at::Tensor& k,
                          const at::Tensor& v) {
   const int64_t length = q.size(2), step = std::max<int64_t>(window, 256);
@@ -131,7 +132,7 @@ at::Tensor attend_within(int64_t window, const at::Tensor& q, const at::Tensor& 
   return at::cat(mixed, 2);
 }
 
-// window: tokens that each one sees, itself included; 0: all before it.
+// `window` is the number of tokens that each token sees, itself included; 0: all before it.
 at::Tensor packed_attention(const std::vector<Bucket>& buckets, int window, const at::Tensor& q,
                             const at::Tensor& k, const at::Tensor& v) {
   std::vector<int64_t> rows;
@@ -161,7 +162,8 @@ double PackedBatch::pairs(const ModelConfig& config) const {
     const int64_t before = prompt < 0 ? 0 : boundaries[prompt + 1] - boundaries[prompt];
     const int64_t end = before + boundaries[s + 1] - boundaries[s];
     const int64_t window = config.sliding_window > 0 ? config.sliding_window : end;
-    // The first `window` tokens of a sequence see all before them, the others `window` tokens.
+    // Each of the first `window` tokens of a sequence sees all tokens before it; each later one
+    // sees `window` tokens.
     const auto seen = [&](int64_t length) {
       return up_to(std::min(length, window)) + std::max<int64_t>(0, length - window) * window;
     };

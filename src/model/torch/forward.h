@@ -1,5 +1,5 @@
 #pragma once
-// The one forward pass. Any faster rollout path is tested against it.
+// The reference forward pass, against which any faster path is tested.
 
 #include <ATen/core/Tensor.h>
 
@@ -11,34 +11,35 @@
 
 namespace longshot::model {
 
-// Several sequences laid end to end, never padded; attention is causal within each one. A sequence may go on from
-// another one, whose tokens then stand once for all that do.
+// Several sequences laid end to end, never padded. Attention is causal within each one. A sequence
+// may continue another one, whose tokens are then stored only once for all continuations.
 struct PackedBatch {
   std::vector<int32_t> tokens;  // [total]
-  std::vector<int32_t>
-      positions;  // [total], restarting at 0 (or the given offset) in each sequence
+  // [total], restarting in each sequence at 0, or after the last position of the sequence it
+  // continues
+  std::vector<int32_t> positions;
   std::vector<int64_t> boundaries;  // [sequences + 1], starts at 0, ends at total
 
-  // [sequences] the sequence whose tokens come before those of this one, an earlier one that goes on from none; -1: none.
-  // Empty: none anywhere.
+  // [sequences] index of the earlier sequence that this one continues, or -1 for none. That
+  // sequence must not continue another one itself. Empty if no sequence continues another.
   std::vector<int> prompts;
 
   void append(std::span<const int32_t> sequence) { append(sequence, -1); }
   void append(std::span<const int32_t> sequence, int prompt);
   int prompt_of(int64_t sequence) const { return prompts.empty() ? -1 : prompts[sequence]; }
   int64_t total() const { return static_cast<int64_t>(tokens.size()); }
-  // (query, key) that see each other, on average over the model's layers.
+  // The number of (query, key) pairs that see each other, averaged over the model's layers.
   double pairs(const ModelConfig& config) const;
   int64_t sequences() const {
     return boundaries.empty() ? 0 : static_cast<int64_t>(boundaries.size()) - 1;
   }
 };
 
-// Hidden states after the final norm, [total, hidden]. Differentiable unless called under NoGradGuard. No sequence of
-// the batch goes on from another: CpuCompute has that.
+// Hidden states after the final norm, [total, hidden]. Differentiable unless called under
+// NoGradGuard. No sequence of the batch may continue another one; CpuCompute supports that.
 at::Tensor hidden_states(const Weights& weights, const PackedBatch& batch);
 
-// Matrix of the output head, [vocab, hidden]: lm_head.weight or the tied embedding.
+// The matrix of the output head, [vocab, hidden]: lm_head.weight or the tied embedding.
 const at::Tensor& head_weight(const Weights& weights);
 at::Tensor& head_weight(Weights& weights);
 

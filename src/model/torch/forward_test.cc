@@ -26,7 +26,7 @@ class EveryArchitecture : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Forward, EveryArchitecture,
                          testing::Values("llama", "qwen2", "qwen3", "mistral", "windows", "yarn"));
 
-// Lengths that give padded, unpadded and single-sequence buckets, out of order.
+// Lengths in mixed order that give padded, unpadded and single-sequence buckets.
 std::vector<std::vector<int32_t>> sequences() {
   std::vector<std::vector<int32_t>> all;
   for (int length : {33, 5, 30, 1, 17, 31, 17, 64}) {
@@ -101,7 +101,8 @@ TEST_P(EveryArchitecture, CachedEqualsFull) {
   std::vector<size_t> done(all.size(), 0);
   float worst = 0;
   for (size_t round = 0; round < 64; ++round) {
-    // A prompt of half the sequence, then one token a call; sequences stand at different positions.
+    // A prompt of half the sequence, then one token in each call. The sequences are at different
+    // positions.
     std::vector<CachedStep> steps;
     std::vector<int64_t> rows;
     for (size_t s = 0; s < all.size(); ++s) {
@@ -196,7 +197,8 @@ TEST(PackedBatch, AppendRestartsPositions) {
   EXPECT_EQ(batch.sequences(), 2);
 }
 
-// Rounded products: near the f32 result and not equal to it; gradients arrive at the f32 weights.
+// Products in bf16 give results near those of f32 but not equal, and the gradients reach the f32
+// weights.
 TEST(Forward, Bf16ProductsAreNearF32AndTrainTheF32Weights) {
   Weights exact = tiny_weights("llama"), rounded = tiny_weights("llama");
   rounded.set_bf16_products(true);
@@ -213,7 +215,8 @@ TEST(Forward, Bf16ProductsAreNearF32AndTrainTheF32Weights) {
   b.sum().backward();
   for (size_t i = 0; i < exact.tensors().size(); ++i) {
     const auto& [name, tensor] = rounded.tensors()[i];
-    if (!exact.tensors()[i].tensor.grad().defined()) continue;  // a head of its own
+    // an output head that is not tied, which hidden_states() does not use
+    if (!exact.tensors()[i].tensor.grad().defined()) continue;
     ASSERT_TRUE(tensor.grad().defined()) << name;
     EXPECT_EQ(tensor.grad().scalar_type(), at::kFloat) << name;
   }

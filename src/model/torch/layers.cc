@@ -30,7 +30,8 @@ at::Tensor frequencies_of(Rope rope, at::Device device) {
       .to(device, at::kFloat, /*non_blocking=*/false, /*copy=*/true);
 }
 
-// The rows' inverse frequencies, [1 or total, 1, head_dim / 2]. Sequences longer than the steady length have their own.
+// The rows' inverse frequencies, [1 or total, 1, head_dim / 2]. Each length above the steady length
+// has its own.
 at::Tensor inverse_frequencies(const ModelConfig& config, const LayerInput& input,
                                at::Device device) {
   const int steady = rope_steady_length(config);
@@ -73,7 +74,7 @@ at::Tensor product(const at::Tensor& x, const at::Tensor& weight,
   return at::linear(x.to(at::kBFloat16), weight.to(at::kBFloat16), offset).to(at::kFloat);
 }
 
-// The weights of one decoder layer, applied by their Hugging Face names.
+// The weights of one decoder layer, found by their Hugging Face names.
 struct Layer {
   const Weights& weights;
   std::string prefix;  // "model.layers.7."

@@ -1,6 +1,6 @@
 #pragma once
-// The decoder stack of a Llama-family model, shared by the packed forward (training, scoring) and
-// the cached one (generation): they differ only in how queries meet keys.
+// The decoder stack of a Llama-family model, shared by the packed forward pass (training, scoring)
+// and the cached one (generation). They differ only in their attention.
 
 #include <ATen/core/Tensor.h>
 
@@ -17,8 +17,8 @@ namespace longshot::model {
 using AttentionFn = std::function<at::Tensor(int layer, const at::Tensor& q, const at::Tensor& k,
                                              const at::Tensor& v)>;
 
-// Tokens of the layers, [total] each. `lengths` are those of each token's whole sequence; empty: none is longer than
-// rope_steady_length().
+// Tokens of the layers, [total] each. `lengths` are those of each token's whole sequence; empty if
+// no sequence is longer than rope_steady_length().
 struct LayerInput {
   std::vector<int64_t> tokens, positions, lengths;
 };

@@ -22,8 +22,8 @@ struct Chunk {
   at::Tensor log_softmax;  // [rows, vocab] log softmax(hidden head^T / temperature)
 };
 
-// In place. at::log_softmax adds the exponentials of a row in a few long chains, which loses 1.5e-5 on average for a
-// vocabulary of 49,152; at::sum adds them as a tree.
+// Works in place. at::log_softmax adds the exponentials of a row in a few long chains, which loses
+// 1.5e-5 on average for a vocabulary of 49,152; at::sum adds them as a tree.
 void log_softmax_(at::Tensor& logits) {
   logits.sub_(logits.amax(-1, /*keepdim=*/true));
   logits.sub_(logits.exp().sum(-1, /*keepdim=*/true).log_());
@@ -94,8 +94,8 @@ at::Tensor token_logprobs_backward(const at::Tensor& hidden, at::Tensor& head,
   for (int64_t begin = 0; begin < rows; begin += chunk_rows) {
     const int64_t end = std::min(rows, begin + chunk_rows);
     const Chunk chunk = compute_chunk(hidden, head, ids, temperature, begin, end);
-    // d loss / d logits = g / temperature * (onehot - softmax); one target a row, so the scatter is
-    // exact.
+    // d loss / d logits = g / temperature * (onehot - softmax). Each row has one target, so the
+    // scatter is exact.
     const at::Tensor scale = gradient.slice(0, begin, end).unsqueeze(1) / temperature;
     at::Tensor grad_logits = chunk.log_softmax;
     grad_logits.exp_().mul_(-scale).scatter_add_(1, chunk.targets, scale);

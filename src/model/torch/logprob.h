@@ -1,6 +1,7 @@
 #pragma once
-// Log-probabilities of chosen tokens and their gradient, without a [total, vocab] tensor: the head runs in chunks
-// of rows, and the backward pass recomputes each chunk's logits and applies d log p = (onehot - softmax).
+// Log-probabilities of chosen tokens and their gradient without a [total, vocab] tensor: the head
+// runs on chunks of rows, and the backward pass recomputes each chunk's logits and applies d log p
+// = (onehot - softmax).
 
 #include <ATen/core/Tensor.h>
 
@@ -14,7 +15,7 @@ at::Tensor logits_at(const at::Tensor& hidden, const at::Tensor& head);
 
 struct TokenLogprobs {
   std::vector<float> logprobs;  // [n] log softmax(logits / temperature)[target]
-  std::vector<float> entropy;   // [n] of that distribution, nats; empty unless asked for
+  std::vector<float> entropy;   // [n] of that distribution, nats; empty unless requested
 };
 
 // hidden: [n, hidden] (already gathered at the positions that matter); head: [vocab, hidden];

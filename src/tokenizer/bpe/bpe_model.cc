@@ -57,7 +57,7 @@ void BpeModel::encode(std::string_view piece, std::vector<TokenId>& out) const {
   out.insert(out.end(), symbols.begin(), symbols.end());
 }
 
-// A byte the vocabulary lacks becomes the unknown token, or vanishes if there is none.
+// A byte that is not in the vocabulary becomes the unknown token, or is dropped if there is none.
 void BpeModel::initial_symbols(std::string_view piece, std::vector<TokenId>& symbols) const {
   symbols.clear();
   symbols.reserve(piece.size());
@@ -82,7 +82,7 @@ void BpeModel::merge_all(std::vector<TokenId>& symbols) const {
   }
 }
 
-// Repeats: merge the leftmost pair of the lowest rank.
+// Repeatedly merges the leftmost pair of the lowest rank.
 void BpeModel::merge_short(std::vector<TokenId>& symbols) const {
   Merge pair[kShortPiece];  // [i] = merge of symbols i and i + 1
   size_t count = symbols.size();
@@ -103,7 +103,7 @@ void BpeModel::merge_short(std::vector<TokenId>& symbols) const {
   symbols.resize(count);
 }
 
-// The same order of merges with a heap over a doubly linked list.
+// Makes the same merges in the same order, with a heap over a doubly linked list.
 void BpeModel::merge_long(std::vector<TokenId>& symbols) const {
   struct Candidate {
     int32_t rank;
@@ -114,7 +114,7 @@ void BpeModel::merge_long(std::vector<TokenId>& symbols) const {
     }
   };
   const uint32_t count = static_cast<uint32_t>(symbols.size());
-  std::vector<uint32_t> previous(count), next(count);  // `count` marks the end on both sides
+  std::vector<uint32_t> previous(count), next(count);  // `count` means the end, on both sides
   std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> heap;
   const auto push = [&](uint32_t at) {
     if (at == count || next[at] == count) return;
@@ -130,7 +130,7 @@ void BpeModel::merge_long(std::vector<TokenId>& symbols) const {
     const Candidate top = heap.top();
     heap.pop();
     const uint32_t right = symbols[top.at] == top.left ? next[top.at] : count;
-    if (right == count || symbols[right] != top.right) continue;  // one side has merged since
+    if (right == count || symbols[right] != top.right) continue;  // one side has been merged since
     symbols[top.at] = merges_.find(top.left, top.right).id;
     symbols[right] = -1;
     next[top.at] = next[right];

@@ -1,5 +1,5 @@
 #pragma once
-// Byte-pair encoding of one pre-tokenized piece: the `model` of tokenizer.json with type BPE, over
+// Byte-pair encoding of one pre-tokenized piece: the `model` of tokenizer.json with type BPE, on
 // bytes.
 
 #include <array>
@@ -16,11 +16,11 @@ namespace longshot::tokenizer {
 
 using data::TokenId;
 
-// Ids are refused beyond (number of tokens) + this: a gap costs memory.
+// Ids above (number of tokens) + this are refused, because a gap costs memory.
 constexpr int64_t kMaxIdGap = 1 << 20;
 
-// Reads a vocabulary object {token: id}; errors name `where` and the token. Returns tokens by id;
-// ids that are not used have an empty string.
+// Reads a vocabulary object {token: id} and returns the tokens by id; unused ids have an empty
+// string. Errors name `where` and the token.
 Result<std::vector<std::string>> parse_vocabulary(const Json& vocab, const std::string& where);
 
 // Immutable after from_json(); thread-safe.
@@ -33,7 +33,7 @@ class BpeModel {
   void encode(std::string_view piece, std::vector<TokenId>& out) const;
 
   std::optional<TokenId> token_to_id(std::string_view content) const;
-  // The token's bytes, empty outside the vocabulary.
+  // The token's bytes; empty for ids outside the vocabulary.
   const std::string& token_bytes(TokenId id) const;
   // Highest id + 1.
   int size() const { return static_cast<int>(bytes_.size()); }
@@ -44,7 +44,7 @@ class BpeModel {
     TokenId id = 0;
   };
 
-  // Open-addressing map from a pair of ids to its merge.
+  // An open-addressing map from a pair of ids to its merge.
   class MergeTable {
    public:
     explicit MergeTable(size_t capacity = 0);
@@ -71,7 +71,7 @@ class BpeModel {
                    const std::string& where);
   void find_whole_tokens();
 
-  // First symbols of a piece: one id a byte.
+  // The initial symbols of a piece: one id for each byte.
   void initial_symbols(std::string_view piece, std::vector<TokenId>& symbols) const;
   void merge_short(std::vector<TokenId>& symbols) const;
   void merge_long(std::vector<TokenId>& symbols) const;
@@ -79,11 +79,11 @@ class BpeModel {
 
   std::vector<std::string> bytes_;  // [size()]
   std::unordered_map<std::string, TokenId, BytesHash, std::equal_to<>> by_bytes_;
-  // Tokens written with characters outside the byte alphabet; merging never makes them.
+  // Tokens written with characters outside the byte alphabet. Merging never produces them.
   std::unordered_map<std::string, TokenId> by_content_;
-  std::array<TokenId, 256> byte_ids_{};  // -1: the vocabulary lacks the byte
+  std::array<TokenId, 256> byte_ids_{};  // -1: the byte is not in the vocabulary
   MergeTable merges_;
-  std::vector<bool> whole_;  // [size()] encoding the token's bytes gives the token alone
+  std::vector<bool> whole_;  // [size()] true if encoding the token's bytes gives exactly this token
   std::optional<TokenId> unknown_;
   bool fuse_unknown_ = false;
   bool ignore_merges_ = false;

@@ -7,7 +7,8 @@
 namespace longshot::tokenizer {
 namespace {
 
-constexpr int kAlphabetEnd = 256 + 68;  // 188 bytes stand for themselves, 68 follow from U+0100 on
+// 188 bytes represent themselves, 68 are mapped to U+0100 and following
+constexpr int kAlphabetEnd = 256 + 68;
 
 struct Alphabet {
   std::array<char32_t, 256> character;

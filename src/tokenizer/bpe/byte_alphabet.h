@@ -1,5 +1,5 @@
 #pragma once
-// GPT-2's printable stand-ins for the 256 bytes, in which byte-level vocabularies are written.
+// GPT-2's printable characters for the 256 bytes, with which byte-level vocabularies are written.
 
 #include <optional>
 #include <string>
@@ -7,11 +7,11 @@
 
 namespace longshot::tokenizer {
 
-// Bytes written as characters of the alphabet, e.g. " a" → "Ġa".
+// Writes bytes as characters of the alphabet, e.g. " a" → "Ġa".
 std::string to_byte_alphabet(std::string_view bytes);
 
-// The bytes `text` stands for; nothing if some character is not in the alphabet. `text` is valid
-// UTF-8.
+// The bytes that `text` represents; none if a character is not in the alphabet. `text` must be
+// valid UTF-8.
 std::optional<std::string> from_byte_alphabet(std::string_view text);
 
 }  // namespace longshot::tokenizer

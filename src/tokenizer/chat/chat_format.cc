@@ -53,7 +53,8 @@ Result<std::string> render_chatml(const ChatRequest& request) {
   return out;
 }
 
-// Qwen3: thoughts are kept only after the last user message, where the last turn always has a think block.
+// Qwen3 keeps thoughts only after the last user message; there the last turn always has a think
+// block.
 std::string qwen3_answer(std::string_view content, bool after_last_query, bool last) {
   const size_t first_close = content.find("</think>");
   std::string_view reasoning;

@@ -1,5 +1,5 @@
 #pragma once
-// One renderer a chat template family.
+// One renderer for each built-in family of chat templates.
 
 #include <string>
 #include <vector>

@@ -20,7 +20,7 @@ constexpr const char* kSmolLm =
 constexpr const char* kQwen =
     "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.";
 constexpr const char* kClock = "strftime_now";
-// transformers marks the end of a message to continue by the same text.
+// The text with which transformers marks the end of a message to continue.
 constexpr const char* kContinueMark = "CONTINUE_FINAL_MESSAGE_TAG ";
 
 std::string token_of(const std::vector<std::pair<std::string, std::string>>& tokens,
@@ -43,8 +43,8 @@ Result<std::time_t> day_of(const OrderedJson& json) {
   return std::mktime(&day);
 }
 
-// The text up to the mark of the message to continue; without the mark's blank, the template has
-// trimmed the message.
+// The text before the mark of the message to continue. If the mark's final space is missing, the
+// template has trimmed the message, so the text is trimmed too.
 Result<std::string> before_mark(const std::string& text) {
   const std::string mark = kContinueMark, trimmed = mark.substr(0, mark.size() - 1);
   const size_t at = text.rfind(trimmed);
@@ -61,7 +61,7 @@ Result<std::string> before_mark(const std::string& text) {
 struct ChatTemplate::Fixed {
   std::deque<jinja::Frozen> values;
   jinja::Variables variables;
-  std::time_t now = 0;  // of strftime_now; 0 = the clock
+  std::time_t now = 0;  // for strftime_now; 0 = the clock
   bool tools = false;
 };
 
@@ -175,7 +175,7 @@ Result<const jinja::Template*> ChatTemplate::template_for(bool tools) const {
   return &*template_;
 }
 
-// The special tokens and the template's own arguments.
+// Prepares the variables of every rendering: the special tokens and the template's own arguments.
 Status ChatTemplate::fix_variables() {
   const auto fixed = std::make_shared<Fixed>();
   const auto add = [&](const std::string& name, jinja::Value value) {

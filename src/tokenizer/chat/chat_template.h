@@ -1,7 +1,7 @@
 #pragma once
-// Chat templates. A model's Jinja template is rendered as transformers' apply_chat_template does
-// it (tokenizer/jinja). A few families are built in, for models without a template; they are used
-// only where a user names one.
+// Chat templates. A model's Jinja template is rendered as in transformers' apply_chat_template
+// (tokenizer/jinja). A few families are built in for models without a template; they are used only
+// if the user names one.
 
 #include <map>
 #include <memory>
@@ -18,61 +18,64 @@
 
 namespace longshot::tokenizer {
 
-// What one rendering may set besides the messages.
+// Options of one rendering.
 struct ChatOptions {
   bool add_generation_prompt = false;
-  // A JSON object: tools, documents, enable_thinking, ... It wins over the template's own
-  // arguments. "" = none.
+  // A JSON object: tools, documents, enable_thinking, ... It takes precedence over the template's
+  // own arguments. "" = none.
   std::string arguments = {};
-  // The last message is left open for the model to continue; not with add_generation_prompt.
+  // Leaves the last message open for the model to continue. Not with add_generation_prompt.
   bool continue_final_message = false;
 };
 
-// Copies are cheap but for the families' texts. Rendering is thread-safe.
+// A copy duplicates the texts and shares the parsed templates. Rendering is thread-safe.
 class ChatTemplate {
  public:
   // The templates and special tokens of a model directory: chat_template.jinja,
-  // additional_chat_templates/, chat_template.json, or tokenizer_config.json's `chat_template`, a
-  // string or a list of named ones. A directory without any gives the "plain" family: contents
-  // concatenated, nothing added. A template that cannot be parsed fails when it is first rendered.
+  // additional_chat_templates/, chat_template.json, or tokenizer_config.json's `chat_template`,
+  // which is a string or a list of named ones. A directory without any gives the "plain" family:
+  // contents concatenated, nothing added. A template that cannot be parsed is an error only when it
+  // is rendered.
   static Result<ChatTemplate> load(const std::string& directory);
-  // family: "chatml", "smollm2", "qwen2.5", "qwen3", "llama2", "llama3", "plain".
-  // "llama3.1" is llama3 with the system header of Llama 3.1 and 3.2: knowledge date December 2023 and, so that
-  // a text does not depend on the day, always "Today Date: 26 Jul 2024" (Llama 3.1's default).
+  // family: "chatml", "smollm2", "qwen2.5", "qwen3", "llama2", "llama3", "llama3.1", "plain".
+  // "llama3.1" is llama3 with the system header of Llama 3.1 and 3.2: knowledge date December 2023
+  // and always "Today Date: 26 Jul 2024" (Llama 3.1's default), so that a text does not depend on
+  // the day.
   static Result<ChatTemplate> of_family(const std::string& family);
-  // `tokens`: bos_token, eos_token, ... with their texts, as templates see them.
+  // `tokens` are bos_token, eos_token, ... with their texts, as templates see them.
   static ChatTemplate from_jinja(const std::string& source,
                                  std::vector<std::pair<std::string, std::string>> tokens = {});
 
-  // The template of a GGUF file, "plain" if it has none.
+  // The template of a GGUF file; "plain" if it has none.
   static ChatTemplate of_gguf(const GgufVocabulary& vocabulary);
 
-  // Uses another template: a named one of the model ("tool_use"), a file NAME.jinja, or a family.
+  // Switches to another template: a named one of the model ("tool_use"), a file NAME.jinja, or a
+  // family.
   Status choose(const std::string& choice);
-  // Arguments of every rendering, a JSON object or "". "strftime_now": "2024-07-26" fixes the day
-  // that the function strftime_now tells.
+  // Sets arguments for every rendering, as a JSON object; "" changes nothing. "strftime_now":
+  // "2024-07-26" fixes the day that the function strftime_now returns.
   Status set_arguments(const std::string& arguments);
 
   // "jinja" for a model's own template.
   const std::string& family() const { return family_; }
   bool is_plain() const { return family_ == "plain"; }
-  const std::string& source() const { return source_; }  // the Jinja text, empty if of_family
+  const std::string& source() const { return source_; }  // the Jinja text; empty for a family
   const std::map<std::string, std::string>& named_sources() const { return named_; }
-  // Whether a text depends on the day it is made.
+  // True if the rendered text depends on the current day.
   bool depends_on_the_day() const;
   bool marks_generations() const { return template_ && template_->has_generation(); }
 
-  // The text as transformers' apply_chat_template(messages, tokenize=False, ...) gives it.
+  // The text that transformers' apply_chat_template(messages, tokenize=False, ...) returns.
   Result<std::string> render_chat(const Chat& chat, const ChatOptions& options) const;
   Result<std::string> render(const std::vector<data::Message>& messages,
                              bool add_generation_prompt) const {
     return render_chat(chat_of(messages), {add_generation_prompt});
   }
-  // With the bytes inside {% generation %}.
+  // Also returns the bytes inside {% generation %}.
   Result<jinja::Rendered> render_marked(const Chat& chat, const ChatOptions& options) const;
 
-  // Token ids of the rendered text. A special token that stands in a message's content is encoded
-  // as plain text only where the family's own library would do so too (it does not).
+  // Token ids of the rendered text. Like transformers, it recognises special tokens inside a
+  // message's content.
   Result<std::vector<TokenId>> encode_chat(const Tokenizer& tokenizer, const Chat& chat,
                                            const ChatOptions& options) const;
   Result<std::vector<TokenId>> encode(const Tokenizer& tokenizer,
@@ -91,15 +94,16 @@ class ChatTemplate {
 
   std::string family_ = "plain";
   std::string source_;
-  Status problem_;  // why the source cannot be parsed
+  Status problem_;  // why the source cannot be parsed; ok if it can
   std::optional<jinja::Template> template_, tool_template_;
-  std::map<std::string, std::string> named_;  // further templates of the model by name
+  std::map<std::string, std::string> named_;  // further templates of the model, by name
   std::vector<std::pair<std::string, std::string>> tokens_;
   std::string arguments_;
-  // What every rendering has of tokens_ and arguments_.
+  // The variables of every rendering, from tokens_ and arguments_.
   struct Fixed;
   std::shared_ptr<const Fixed> fixed_;
-  std::string default_system_;  // of families that say one unless the first message does
+  // system prompt that some chatml families insert if the first message is not a system message
+  std::string default_system_;
 };
 
 }  // namespace longshot::tokenizer

@@ -15,7 +15,7 @@ constexpr std::array<const char*, 7> kTokens = {"bos_token", "eos_token", "unk_t
                                                 "pad_token", "cls_token", "mask_token"};
 
 bool is_there(const fs::path& path) {
-  std::error_code ignored;  // an unreadable file shows in the read
+  std::error_code ignored;  // read_file() reports an unreadable file
   return fs::exists(path, ignored);
 }
 
@@ -24,7 +24,7 @@ Result<Json> read_config(const fs::path& path) {
   return read_json_file(path.string());
 }
 
-// `chat_template`: a string, or a list of named ones.
+// Reads `chat_template`: a string, or a list of named ones.
 Status add_templates(const Json& config, const std::string& where, ChatTemplateFiles& out) {
   if (!config.is_object() || !config.contains("chat_template") || config["chat_template"].is_null())
     return ok_status();
@@ -45,7 +45,7 @@ Status add_templates(const Json& config, const std::string& where, ChatTemplateF
   return ok_status();
 }
 
-// A special token: a string or an object with its content.
+// Reads the special tokens: each is a string, or an object with its content.
 void add_tokens(const Json& config, ChatTemplateFiles& out) {
   if (!config.is_object()) return;
   for (const char* name : kTokens) {
@@ -60,7 +60,7 @@ void add_tokens(const Json& config, ChatTemplateFiles& out) {
   }
 }
 
-// Files of their own win over tokenizer_config.json.
+// Reads the templates in files of their own, which take precedence over tokenizer_config.json.
 Status add_files(const fs::path& directory, ChatTemplateFiles& out) {
   const fs::path json = directory / "chat_template.json",
                  single = directory / "chat_template.jinja";

@@ -1,5 +1,5 @@
 #pragma once
-// The chat templates and special tokens that a model directory holds.
+// The chat templates and special tokens of a model directory.
 
 #include <map>
 #include <string>
@@ -11,7 +11,7 @@
 namespace longshot::tokenizer {
 
 struct ChatTemplateFiles {
-  std::map<std::string, std::string> templates;             // by name; a single one is "default"
+  std::map<std::string, std::string> templates;  // by name; a template without a name is "default"
   std::vector<std::pair<std::string, std::string>> tokens;  // "bos_token" → "<s>", ...
 };
 // Missing files are not an error.

@@ -8,7 +8,7 @@ namespace {
 constexpr std::array<const char*, 3> kReasoning = {"reasoning_content", "thinking", "reasoning"};
 
 Result<OrderedJson> parse_ordered(const std::string& text, const std::string& where) {
-  // The strict parser finds what is wrong; the lenient one keeps the order of keys.
+  // The strict parser reports errors; the lenient one keeps the order of keys.
   LS_RETURN_IF_ERROR(parse_json(text, where).status());
   return OrderedJson::parse(text, nullptr, false);
 }
@@ -30,7 +30,8 @@ Result<std::string> content_text(const OrderedJson& content, const std::string& 
   return text;
 }
 
-// reasoning_content and thinking both hold what a message gives under any of its names.
+// If a message has reasoning under any of its names, writes it to both reasoning_content and
+// thinking.
 void alias_reasoning(OrderedJson& message) {
   for (const char* name : kReasoning) {
     if (!message.contains(name)) continue;
@@ -56,7 +57,7 @@ Status append_mark(OrderedJson& message, const std::string& mark) {
   return ok_status();
 }
 
-// The usual roles are made once.
+// The values of the usual roles are made only once.
 jinja::Value role_of(const data::Message& message) {
   static const auto made = [](const char* name) {
     return jinja::Frozen(jinja::Value::string(name));
@@ -129,7 +130,8 @@ Result<jinja::Value> values_of(const Chat& messages, const std::string& mark) {
       out.push_back(plain_message(message, end));
       continue;
     }
-    OrderedJson json = OrderedJson::parse(message.json, nullptr, false);  // message_of() wrote it
+    // message_of() wrote it, so it is valid
+    OrderedJson json = OrderedJson::parse(message.json, nullptr, false);
     if (!json.is_object()) return invalid_argument("a message is not a JSON object");
     alias_reasoning(json);
     if (!end.empty()) LS_RETURN_IF_ERROR(append_mark(json, end));

@@ -1,4 +1,4 @@
-// Filters that make texts and numbers.
+// Filters that return texts and numbers.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 namespace longshot::tokenizer::jinja {
 namespace {
 
-// markupsafe's soft_str: a text as it is, others by str().
+// markupsafe's soft_str: a text is unchanged, other values are converted by str().
 Value soft(const Value& value, Budget& budget) {
   return value.is(Type::string) ? value : Value::string(str(value, budget));
 }
@@ -31,7 +31,7 @@ Value change_filter(const Value& input, Arguments& arguments, Budget& budget) {
   return like(text, change(text.text()));
 }
 
-// Jinja2 joins the words as plain texts, whatever they were.
+// Jinja2 joins the words as plain texts, even if the input is markup.
 template <std::string (*change)(std::string_view)>
 Value plain_change_filter(const Value& input, Arguments& arguments, Budget& budget) {
   return Value::string(change_filter<change>(input, arguments, budget).text());

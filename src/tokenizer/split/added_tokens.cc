@@ -103,7 +103,7 @@ int AddedVocabulary::Trie::longest_at(std::string_view text, size_t at, size_t& 
   return found;
 }
 
-// Special tokens enter first: of two equal normalized forms the first one wins.
+// Special tokens are inserted first, because the first of two equal normalized forms is kept.
 AddedVocabulary::AddedVocabulary(std::vector<AddedToken> tokens, const Normalizer& normalizer)
     : tokens_(std::move(tokens)) {
   for (const bool special : {true, false}) {
@@ -147,7 +147,7 @@ std::vector<AddedVocabulary::Match> AddedVocabulary::find_matches(std::string_vi
     }
     size_t begin = at;
     size_t end = at + length;
-    at = end;  // a refused match is passed over as a whole
+    at = end;  // a refused match is skipped as a whole
     const AddedToken& token = tokens_[index];
     if (token.special && !parse_special) continue;
     if (token.single_word &&

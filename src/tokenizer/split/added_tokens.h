@@ -1,6 +1,6 @@
 #pragma once
-// The `added_tokens` of tokenizer.json: tokens that are cut out of the text before anything else
-// happens.
+// The `added_tokens` of tokenizer.json: tokens that are cut out of the text before it is
+// pre-tokenized.
 
 #include <functional>
 #include <map>
@@ -22,13 +22,13 @@ struct AddedToken {
   TokenId id = 0;
   std::string content;
   bool single_word = false;  // matches only between non-word characters
-  bool lstrip = false;       // takes the white space before it along
-  bool rstrip = false;       // takes the white space after it along
-  bool normalized = false;   // is searched after normalization, in its normalized form
+  bool lstrip = false;       // includes the white space before it
+  bool rstrip = false;       // includes the white space after it
+  bool normalized = false;   // found after normalization, in its normalized form
   bool special = false;
 };
 
-// Reads the list; ids are within [0, max_id]. Errors name `where` and the entry.
+// Reads the list. Ids must be within [0, max_id]. Errors name `where` and the entry.
 Result<std::vector<AddedToken>> parse_added_tokens(const Json& list, TokenId max_id,
                                                    const std::string& where);
 
@@ -36,11 +36,12 @@ Result<std::vector<AddedToken>> parse_added_tokens(const Json& list, TokenId max
 class AddedVocabulary {
  public:
   AddedVocabulary() = default;
-  // `tokens` have distinct contents and ids.
+  // `tokens` must have distinct contents and ids.
   AddedVocabulary(std::vector<AddedToken> tokens, const Normalizer& normalizer);
 
   // Calls `token` for every added token of `text` and `plain` for the normalized text between them,
-  // in order. Special tokens stay text if !parse_special. The views live only during the call.
+  // in order. Special tokens are treated as text if !parse_special. The views are valid only during
+  // the call.
   void split(std::string_view text, const Normalizer& normalizer, bool parse_special,
              const std::function<void(TokenId)>& token,
              const std::function<void(std::string_view)>& plain) const;
@@ -50,10 +51,10 @@ class AddedVocabulary {
   const std::vector<AddedToken>& tokens() const { return tokens_; }
 
  private:
-  // Byte trie for leftmost-longest search.
+  // A byte trie for leftmost-longest search.
   struct Trie {
     void insert(const std::string& content, int token);
-    // Longest entry at `at`: its token index, or -1.
+    // The longest entry at `at`: its token index, or -1.
     int longest_at(std::string_view text, size_t at, size_t& length) const;
 
     std::unordered_map<uint64_t, uint32_t> edges;  // node << 8 | byte → node

@@ -1,5 +1,5 @@
 #pragma once
-// The `normalizer` of tokenizer.json: null, NFC, NFD, NFKC, NFKD and sequences of them.
+// The `normalizer` of tokenizer.json: null, NFC, NFD, NFKC, NFKD, and sequences of these.
 
 #include <string>
 #include <string_view>
@@ -12,7 +12,7 @@ namespace longshot::tokenizer {
 
 class Normalizer {
  public:
-  // `json` is the value of the key; errors name `where` and the type that is not supported.
+  // `json` is the value of the key. Errors name `where` and the unsupported type.
   static Result<Normalizer> from_json(const Json& json, const std::string& where);
 
   bool is_identity() const { return forms_.empty(); }

@@ -18,10 +18,10 @@ struct Pattern::Code {
 
 namespace {
 
-constexpr uint32_t kHeapLimitKib =
-    1 << 20;  // for the interpreter, used when the JIT stack is too small
+// For the interpreter, which is used if the JIT stack is too small.
+constexpr uint32_t kHeapLimitKib = 1 << 20;
 
-// Scratch memory of one split() call.
+// The scratch memory of one split() call.
 class Matcher {
  public:
   explicit Matcher(const pcre2_code* code)
@@ -81,7 +81,7 @@ Result<pcre2_code*> compile_pcre2(const std::string& pattern, uint32_t options,
     pcre2_get_error_message(error, message, sizeof(message));
     return invalid_argument("pattern '" + shown + "': " + reinterpret_cast<const char*>(message));
   }
-  pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);  // without JIT support the interpreter does the same
+  pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);  // without JIT support the interpreter is used
   return code;
 }
 
@@ -104,7 +104,8 @@ Result<Pattern> Pattern::literal(const std::string& text) {
   return pattern;
 }
 
-// An empty match right after the last match is not accepted; the search moves on by one character.
+// An empty match directly after the last match is refused, and the search advances by one
+// character.
 void Pattern::split(std::string_view text, std::vector<PatternPart>& parts) const {
   parts.clear();
   Matcher matcher(code_->compiled);

@@ -8,7 +8,7 @@
 namespace longshot::tokenizer {
 namespace {
 
-// White_Space as the inside of a character class. PCRE2's own \s also has U+180E.
+// White_Space as the inside of a character class. PCRE2's own \s also includes U+180E.
 constexpr const char* kSpaces =
     "\\x{9}-\\x{d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{"
     "205f}\\x{3000}";
@@ -17,8 +17,7 @@ bool is_general_category(const std::string& name) {
   return name.size() <= 2 && !name.empty() && std::strchr("LMNPSZC", name[0]) != nullptr;
 }
 
-// Ranges to add to \p{name}; the one-letter names include every category that begins with the
-// letter.
+// The ranges to add to \p{name}. A one-letter name includes every category that begins with it.
 std::string newer_ranges(const std::string& name) {
   std::string out;
   for (const CategoryRange& range : newer_category_ranges()) {
@@ -75,7 +74,7 @@ class Translator {
     return {};
   }
 
-  // In Oniguruma {n,m}+ repeats again, in PCRE2 it is possessive.
+  // In Oniguruma {n,m}+ repeats again; in PCRE2 it is possessive.
   Status quantifier() {
     const size_t close = source_.find('}', at_);
     if (close == std::string::npos) return refuse("'{' without '}'");

@@ -8,7 +8,7 @@ namespace {
 
 constexpr int kMaxDepth = 16;
 
-// The expression built into the ByteLevel pre-tokenizer (GPT-2's).
+// The expression that is built into the ByteLevel pre-tokenizer (GPT-2's).
 constexpr const char* kByteLevelPattern =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
@@ -35,7 +35,7 @@ Result<Pattern> parse_pattern(const Json& json, const std::string& where) {
   return compiled;
 }
 
-// A match that follows an unmatched part joins it.
+// Joins each match to the unmatched part before it.
 void merge_matches(std::vector<PatternPart>& parts) {
   std::vector<PatternPart> out;
   bool previous_matched = false;

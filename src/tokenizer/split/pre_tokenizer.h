@@ -1,7 +1,7 @@
 #pragma once
-// The `pre_tokenizer` of tokenizer.json: Split, Digits and ByteLevel, alone or in a Sequence. The
-// mapping of bytes to printable characters that ByteLevel stands for is not done: BpeModel works on
-// the bytes.
+// The `pre_tokenizer` of tokenizer.json: Split, Digits and ByteLevel, individually or in a
+// Sequence. ByteLevel's mapping of bytes to printable characters is omitted, because BpeModel works
+// on the bytes.
 
 #include <deque>
 #include <string>
@@ -13,7 +13,7 @@
 
 namespace longshot::tokenizer {
 
-// What becomes of the parts that a pattern matched.
+// The treatment of the parts that a pattern matched.
 enum class SplitBehavior { removed, isolated, merged_with_previous, merged_with_next, contiguous };
 
 // Joins or drops `parts` as the reference library does. Empty parts may remain.
@@ -22,13 +22,14 @@ void apply_behavior(SplitBehavior behavior, std::vector<PatternPart>& parts);
 // Immutable after from_json(); thread-safe.
 class PreTokenizer {
  public:
-  // `json` is the value of the key; errors name `where` and what is not supported.
+  // `json` is the value of the key. Errors name `where` and the unsupported part.
   static Result<PreTokenizer> from_json(const Json& json, const std::string& where);
 
-  // Whether the last step is ByteLevel; a byte-level model needs it.
+  // True if the last step is ByteLevel, which a byte-level model needs.
   bool is_byte_level() const { return byte_level_; }
 
-  // Non-empty pieces of `text` (valid UTF-8). They point into `text` or into `storage`.
+  // Non-empty pieces of `text`, which must be valid UTF-8. They point into `text` or into
+  // `storage`.
   void split(std::string_view text, std::vector<std::string_view>& pieces,
              std::deque<std::string>& storage) const;
 

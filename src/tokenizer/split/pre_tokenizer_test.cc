@@ -60,7 +60,7 @@ TEST(PreTokenizerTest, ByteLevelCutsLikeGpt2) {
 }
 
 TEST(PreTokenizerTest, SpaceAndLetterClassesFollowCurrentUnicode) {
-  // U+180E is no white space; U+31350 has been a letter since Unicode 15.
+  // U+180E is not white space; U+31350 has been a letter since Unicode 15.
   EXPECT_THAT(pieces_of(split("\\s+", "Removed"), "a\u180e b"), ElementsAre("a\u180e", "b"));
   EXPECT_THAT(pieces_of(split("[^\\S]+", "Removed"), "a\u180e b"), ElementsAre("a\u180e", "b"));
   EXPECT_THAT(pieces_of(split("\\p{L}+", "Isolated"), "!\U00031350!"),

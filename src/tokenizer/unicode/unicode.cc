@@ -13,8 +13,8 @@ namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
-// Length of the valid sequence at `at`, or minus the length of the maximal invalid part (1 to 3).
-// Table 3-7 of the Unicode standard.
+// The length of the valid sequence at `at`, or minus the length of the maximal invalid part (1 to
+// 3). See table 3-7 of the Unicode standard.
 int sequence_length(std::string_view s, size_t at) {
   const auto byte = [&](size_t i) { return i < s.size() ? static_cast<uint8_t>(s[i]) : 0; };
   const uint8_t first = byte(at);
@@ -39,7 +39,8 @@ int sequence_length(std::string_view s, size_t at) {
   return length;
 }
 
-// No code point below U+0300 takes part in canonical composition or reordering on its own.
+// True if all code points are below U+0300: none of these is composed or reordered without a higher
+// one.
 bool is_trivially_nfc(std::string_view text) {
   return std::all_of(text.begin(), text.end(),
                      [](char c) { return static_cast<uint8_t>(c) < 0xCC; });
@@ -142,14 +143,14 @@ bool is_word_character(char32_t c) {
     case UTF8PROC_CATEGORY_NL:
     case UTF8PROC_CATEGORY_PC:
       return true;
-    default:  // joiners, and the circled and squared letters, which are alphabetic symbols
+    default:  // joiners; circled and squared letters, which are alphabetic symbols
       return c == 0x200C || c == 0x200D || (c >= 0x24B6 && c <= 0x24E9) ||
              (c >= 0x1F130 && c <= 0x1F149) || (c >= 0x1F150 && c <= 0x1F169) ||
              (c >= 0x1F170 && c <= 0x1F189);
   }
 }
 
-// The text is normalized in runs between the characters that stay as they are.
+// Normalizes the runs of text between characters that must stay unchanged.
 std::string normalize(std::string_view text, NormalForm form) {
   if (form == NormalForm::nfc && is_trivially_nfc(text)) return std::string(text);
   std::string out;

@@ -1,5 +1,6 @@
 #pragma once
-// UTF-8 and the few Unicode properties the tokenizers need. All functions are pure and thread-safe.
+// UTF-8 and the few Unicode properties that the tokenizers need. All functions are pure and
+// thread-safe.
 
 #include <string>
 #include <string_view>
@@ -8,8 +9,8 @@ namespace longshot::tokenizer {
 
 bool is_valid_utf8(std::string_view bytes);
 
-// Every maximal invalid part becomes one U+FFFD (the practice the Unicode standard recommends, and
-// what decoders in Rust, Python and browsers do).
+// Replaces every maximal invalid part by one U+FFFD (the practice that the Unicode standard
+// recommends, and that decoders in Rust, Python and browsers follow).
 std::string repair_utf8(std::string_view bytes);
 
 struct CodePoint {
@@ -17,10 +18,10 @@ struct CodePoint {
   int length = 1;  // bytes
 };
 
-// The code point that starts at byte `at`; the text must be valid UTF-8 and `at` a boundary inside
+// The code point that starts at byte `at`. The text must be valid UTF-8, and `at` a boundary inside
 // it.
 CodePoint code_point_at(std::string_view text, size_t at);
-// The one that ends before byte `end` > 0.
+// The code point that ends before byte `end` > 0.
 CodePoint code_point_before(std::string_view text, size_t end);
 void append_utf8(char32_t value, std::string& out);
 

@@ -2,9 +2,9 @@
 
 namespace longshot::tokenizer {
 
-// Differences between Unicode 16 (what the reference library's regular expressions know) and
-// Unicode 14 (what PCRE2 10.42 knows), by general category; "Han" is the script. A later PCRE2
-// makes them redundant, never wrong.
+// The differences between Unicode 16 (of the reference library's regular expressions) and Unicode
+// 14 (of PCRE2 10.42), by general category; "Han" is the script. A later PCRE2 makes them
+// redundant, never wrong.
 const std::vector<CategoryRange>& newer_category_ranges() {
   static const std::vector<CategoryRange> ranges = {
       {"Lu", 0x1C89, 0x1C89},    {"Lu", 0xA7CB, 0xA7CC},    {"Lu", 0xA7DA, 0xA7DA},

@@ -1,6 +1,6 @@
 #pragma once
-// Unicode data that the libraries in use lack or hold in another version than the reference library
-// does.
+// Unicode data that the libraries in use lack, or have in a version that differs from the reference
+// library's.
 
 #include <cstdint>
 #include <vector>
@@ -14,11 +14,11 @@ struct CategoryRange {
   uint32_t last;
 };
 
-// What to add to PCRE2's \p{category} so that it agrees with Unicode 16.
+// The ranges to add to PCRE2's \p{category} so that it agrees with Unicode 16.
 const std::vector<CategoryRange>& newer_category_ranges();
 
-// Code points that the reference library's normalization tables, older than utf8proc's, do not know: it
-// neither reorders nor composes them.
+// Code points that are unknown to the reference library's normalization tables, which are older
+// than utf8proc's. The library neither reorders nor composes them.
 struct CodePointRange {
   uint32_t first;
   uint32_t last;

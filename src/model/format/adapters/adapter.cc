@@ -38,7 +38,7 @@ std::string last_part(const std::string& module) {
   return module.substr(module.rfind('.') + 1);
 }
 
-// Module and shape of every weight an adapter can stand beside.
+// Module and shape of every weight that can have an adapter.
 std::vector<WeightSpec> linear_modules(const ModelConfig& config) {
   const std::string_view ending = "_proj.weight";
   std::vector<WeightSpec> modules;
@@ -71,7 +71,8 @@ Result<std::vector<float>> read_matrix(const SafetensorsFile& file, const std::s
   return values;
 }
 
-// Names as short as they can be: last parts where a projection is adapted in all blocks.
+// The shortest names that identify the modules: last parts if every projection is adapted in all
+// blocks, otherwise full names.
 std::vector<std::string> target_modules(const Adapter& adapter) {
   std::map<std::string, int> count;
   std::set<std::string> blocks, last, full;
@@ -87,7 +88,8 @@ std::vector<std::string> target_modules(const Adapter& adapter) {
   return {names.begin(), names.end()};
 }
 
-// Ranks and alphas of modules that have their own, by the module's whole name as a regular expression.
+// Writes the ranks and alphas of modules that have their own, keyed by the module's whole name as a
+// regular expression.
 void add_patterns(const Adapter& adapter, Json& json) {
   json["rank_pattern"] = json["alpha_pattern"] = Json::object();
   for (const AdapterPair& pair : adapter.pairs) {
@@ -260,7 +262,7 @@ Status write_adapter(const std::string& directory, const Adapter& adapter) {
 }
 
 void merge_adapter(const Adapter& adapter, std::vector<HostTensor>& weights) {
-  size_t at = 0;  // both lists have the order of expected_weights()
+  size_t at = 0;  // both lists are in the order of expected_weights()
   for (const AdapterPair& pair : adapter.pairs) {
     while (at < weights.size() && weights[at].name != pair.module + ".weight") ++at;
     LS_CHECK(at < weights.size() && weights[at].shape == std::vector<int64_t>({pair.out, pair.in}),

@@ -1,4 +1,4 @@
-// Every kind of low-rank adapter merged into plain weights.
+// Merges every supported kind of low-rank adapter into plain weights.
 
 #include <fmt/format.h>
 
@@ -20,19 +20,19 @@ constexpr std::string_view kPrefix = "base_model.model.";
 constexpr const char* kEmbedding = "model.embed_tokens";
 constexpr const char* kHead = "lm_head";
 
-// What the file holds for one module; null: nothing.
+// The tensors in the file for one module; null if absent.
 struct ModuleTensors {
   const SafetensorsEntry *a = nullptr, *b = nullptr;  // [rank, in], [out, rank]
   const SafetensorsEntry *embedding_a = nullptr,
                          *embedding_b = nullptr;  // [rank, vocab], [hidden, rank]
   const SafetensorsEntry *magnitude = nullptr, *lora_bias = nullptr, *rows = nullptr;
-  const SafetensorsEntry *weight = nullptr, *bias = nullptr;  // in place of the base's
+  const SafetensorsEntry *weight = nullptr, *bias = nullptr;  // replace those of the base model
 
   bool adapts() const { return a != nullptr || embedding_a != nullptr; }
 };
 using Modules = std::map<std::string, ModuleTensors>;
 
-// Endings of peft's tensor names, longer ones first.
+// Endings of peft's tensor names. An ending that contains another one comes before it.
 struct Ending {
   std::string_view text;
   const SafetensorsEntry* ModuleTensors::*place;
@@ -73,8 +73,8 @@ Result<Modules> sort_tensors(const SafetensorsFile& file, bool scored) {
   return modules;
 }
 
-// Whether the adapter has a copy of the module's weight to itself: the base's stays as it is for a
-// module tied to it.
+// True if the adapter has its own copy of the module's weight. A module tied to that weight then
+// keeps the base model's.
 Result<bool> parts(const Modules& modules, const AdapterSettings& settings, const char* module) {
   const auto found = modules.find(module);
   if (found == modules.end()) return false;
@@ -82,7 +82,7 @@ Result<bool> parts(const Modules& modules, const AdapterSettings& settings, cons
   return found->second.weight == nullptr ? Result<bool>(false) : settings.saves(module);
 }
 
-// An adapter that changes one of two tied matrices parts them.
+// True if the adapter unties the embedding and the head because it changes only one of them.
 Result<bool> parts_tied(const Modules& modules, const AdapterSettings& settings,
                         const ModelConfig& config) {
   if (!config.tie_word_embeddings || config.score_head) return false;
@@ -141,7 +141,8 @@ Result<std::vector<float>> Merger::values(const SafetensorsEntry* entry, std::ve
 
 Status Merger::check_targeted(const std::string& module) const {
   LS_ASSIGN_OR_RETURN(bool targeted, settings_.targets(module));
-  if (module == kHead && settings_.keep_tied) {  // has what the embedding has
+  // the head is tied, so the embedding's settings apply
+  if (module == kHead && settings_.keep_tied) {
     LS_ASSIGN_OR_RETURN(const bool with_embedding, settings_.targets(kEmbedding));
     targeted = targeted || with_embedding;
   }
@@ -152,7 +153,7 @@ Status Merger::check_targeted(const std::string& module) const {
                   settings_.where, module, file_.path()));
 }
 
-// W += s B A. An embedding's matrices stand for the weight's transpose.
+// W += s B A. For an embedding, A and B describe the transpose of the weight.
 Status Merger::add_product(const std::string& module, const ModuleTensors& t,
                            HostTensor& weight) const {
   LS_RETURN_IF_ERROR(check_targeted(module));
@@ -176,7 +177,8 @@ Status Merger::add_product(const std::string& module, const ModuleTensors& t,
   return ok_status();
 }
 
-// DoRA (2402.09353): rows, of an embedding columns, get the length that the adapter stores.
+// DoRA (2402.09353): scales each row to the length that the adapter stores; for an embedding, each
+// column.
 Status Merger::scale_to_magnitudes(const std::string& module, const ModuleTensors& t,
                                    HostTensor& weight) {
   if (t.magnitude == nullptr) {
@@ -288,7 +290,7 @@ Status apply_adapter(const std::string& given, ModelFiles& files) {
   LS_ASSIGN_OR_RETURN(const std::string directory, find_model(given));
   LS_ASSIGN_OR_RETURN(const OpenAdapter adapter, open_adapter(directory));
   if (adapter.settings.scored && !files.config.score_head)
-    add_score_head(files, 0);  // the adapter's takes its place
+    add_score_head(files, 0);  // the adapter's score replaces it
   LS_ASSIGN_OR_RETURN(const bool parted,
                       parts_tied(adapter.modules, adapter.settings, files.config));
   if (parted) part_tied(files);

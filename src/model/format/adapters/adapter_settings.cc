@@ -18,20 +18,19 @@ namespace {
 constexpr int kMaxRank = 1 << 16, kMaxTokens = 1 << 24, kMaxLayers = 1 << 10;
 constexpr double kMaxAlpha = 1e9;
 
-// Settings that this program reads, or that say nothing about the function that the adapter
-// computes.
+// Settings that this program reads, or that do not change the function that the adapter computes.
 constexpr std::string_view kKnown[] = {
     "r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern", "target_modules",
     "exclude_modules", "layers_to_transform", "layers_pattern", "modules_to_save", "bias",
     "lora_bias", "use_dora", "trainable_token_indices", "ensure_weight_tying", "init_lora_weights",
     "peft_type", "task_type", "base_model_name_or_path", "lora_dropout",
-    // Without an effect: peft ignores fan_in_fan_out for linear layers; the rest tells how the
-    // adapter was made or run.
+    // No effect: peft ignores fan_in_fan_out for linear layers. The others describe how the adapter
+    // was made or run.
     "fan_in_fan_out", "auto_mapping", "revision", "peft_version", "inference_mode",
     "megatron_config", "megatron_core", "loftq_config", "eva_config", "corda_config",
     "lora_ga_config", "qalora_group_size", "runtime_config"};
 
-// Values of init_lora_weights that leave the base model's weights as they are.
+// Values of init_lora_weights that do not change the base model's weights.
 constexpr std::string_view kPlainStarts[] = {"gaussian", "eva", "orthogonal", "mica"};
 
 const char* kMergeInPeft = "; merge it with peft's merge_and_unload() and use the merged model";
@@ -53,8 +52,8 @@ void check_keys(const Json& object, ConfigReader& json) {
   }
 }
 
-// PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA subtract what they start from from the base model's
-// weights, so that the adapter alone does not tell the model that was trained.
+// PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA subtract the adapter's initial value from the base model's
+// weights, so the trained model cannot be reconstructed from the adapter only.
 void check_start(ConfigReader& json, AdapterSettings& settings) {
   constexpr const char* kKey = "init_lora_weights";
   if (!json.has(kKey) || json.at(kKey).is_boolean()) return;
@@ -72,7 +71,7 @@ void check_start(ConfigReader& json, AdapterSettings& settings) {
   if (name == "mica") settings.only_merged = "init_lora_weights = mica";
 }
 
-// A list of strings, or one string.
+// Accepts a list of strings or one string.
 std::vector<std::string> texts(ConfigReader& json, const char* key) {
   std::vector<std::string> out;
   if (!json.has(key)) return out;
@@ -150,7 +149,7 @@ Status read_layers(ConfigReader& json, AdapterSettings& settings) {
   return json.status();
 }
 
-// The first of the patterns that matches counts, in the file's order.
+// Reads patterns in the file's order, because the first one that matches applies.
 template <typename T>
 Status read_patterns(const OrderedJson& object, const char* key, double low, double high,
                      const std::string& where, std::vector<std::pair<ModulePattern, T>>& out) {
@@ -173,7 +172,7 @@ Status read_patterns(const OrderedJson& object, const char* key, double low, dou
   return ok_status();
 }
 
-// A list is of rows of the embedding; an object names the embeddings.
+// A list contains rows of the embedding; an object names the embeddings.
 void read_token_rows(ConfigReader& json, AdapterSettings& settings) {
   constexpr const char* kKey = "trainable_token_indices";
   if (!json.has(kKey) || is_neutral(json.at(kKey))) return;
@@ -188,8 +187,8 @@ void read_token_rows(ConfigReader& json, AdapterSettings& settings) {
   }
 }
 
-// Whether the adapter of a classifier saves its head and nothing else. PEFT names both that there
-// may be.
+// True if the adapter of a classifier saves its head and nothing else. PEFT lists both names that
+// the head may have.
 bool saves_heads_alone(const Json& object, bool scored) {
   const Json modules = object.value("modules_to_save", Json());
   return scored && modules.is_array() && std::ranges::all_of(modules, [](const Json& m) {
@@ -221,8 +220,9 @@ bool ends_with_one_of(const std::vector<std::string>& names, const std::string& 
   });
 }
 
-// "model.layers.3.self_attn.q_proj": 3 after "model.layers". The first list that the name goes
-// through counts.
+// True if the module's layer is listed in layers_to_transform: for
+// "model.layers.3.self_attn.q_proj" that is the 3 after "model.layers". The first list of layers in
+// the name decides.
 Result<bool> is_chosen_layer(const AdapterSettings::Targets& t, const std::string& module) {
   for (size_t dot = module.find('.'); dot != std::string::npos; dot = module.find('.', dot + 1)) {
     const size_t end = module.find_first_not_of("0123456789", dot + 1);

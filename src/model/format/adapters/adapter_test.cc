@@ -26,7 +26,7 @@ class AdapterFiles : public testing::Test {
   void TearDown() override { std::filesystem::remove_all(root_); }
   std::string path(const std::string& name) const { return (root_ / name).string(); }
 
-  // B of a new adapter is zero; here it is not.
+  // A new adapter has B = 0; this one does not.
   Adapter adapter(const std::vector<std::string>& targets = {"all-linear"}) const {
     Adapter a =
         new_adapter(config_, {.rank = 3, .alpha = 6}, *adapter_modules(config_, targets), 1);
@@ -271,7 +271,7 @@ TEST_F(ScoreAdapterFiles, AreThoseThatPeftWritesForAClassifier) {
   ASSERT_NE(head, nullptr);
   EXPECT_EQ(head->shape, (std::vector<int64_t>{1, config_.hidden_size}));
   edit(path("a"), "modules_to_save",
-       Json({"score", "classifier", "score"}));  // written again by peft
+       Json({"score", "classifier", "score"}));  // as peft writes it when it saves again
   const auto read = read_adapter(path("a"), scored_);
   ASSERT_TRUE(read.ok()) << read.status().message();
   EXPECT_EQ(read->score, adapter_.score);

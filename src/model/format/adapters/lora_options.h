@@ -1,5 +1,5 @@
 #pragma once
-// How much a low-rank adapter adds to its weight. Torch-free.
+// The rank and the scale s of a low-rank adapter. Torch-free.
 
 #include <cmath>
 

@@ -14,7 +14,7 @@ class ModulePattern {
  public:
   enum class Match {
     whole,   // the whole name: target_modules and exclude_modules given as one string
-    ending,  // the name or what follows one of its dots: keys of rank_pattern and alpha_pattern
+    ending,  // the name or the part after one of its dots: keys of rank_pattern and alpha_pattern
     part,    // one or more parts of the name between dots: modules_to_save
   };
   // Error: the expression is not valid. The message begins with `where`.

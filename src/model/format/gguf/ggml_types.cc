@@ -12,7 +12,7 @@
 namespace longshot::model {
 namespace {
 
-constexpr int kSuperBlock = 256;  // elements of a "K" block
+constexpr int kSuperBlock = 256;  // elements in a "K" block
 
 uint16_t load16(const uint8_t* p) {
   return static_cast<uint16_t>(p[0] | p[1] << 8);
@@ -84,8 +84,8 @@ void q5_1(const uint8_t* block, float* out) {
   }
 }
 
-// Element e of a super-block whose 2-bit fields lie as: 128 elements to 32 bytes, shift 0, 2, 4, 6
-// each 32.
+// Element e of a super-block with 2-bit fields: 128 elements are in 32 bytes, in groups of 32 with
+// the shifts 0, 2, 4 and 6.
 int two_bits(const uint8_t* bytes, int e) {
   return bytes[e / 128 * 32 + e % 32] >> (e % 128 / 32 * 2) & 3;
 }
@@ -102,8 +102,8 @@ void q2_k(const uint8_t* block, float* out) {
   }
 }
 
-// 32 bytes of third bits (0 means minus 4), 64 bytes of 2-bit values, 16 x 6-bit scales minus 32,
-// f16 scale.
+// 32 bytes of third bits (a 0 bit subtracts 4), 64 bytes of 2-bit values, 16 x 6-bit scales minus
+// 32, f16 scale.
 void q3_k(const uint8_t* block, float* out) {
   const uint8_t* scales = block + 96;
   const float d = load_half(block + 108);
@@ -116,7 +116,7 @@ void q3_k(const uint8_t* block, float* out) {
   }
 }
 
-// The 6-bit scale and minimum number s of 8, packed into 12 bytes.
+// The s-th of 8 pairs of a 6-bit scale and a 6-bit minimum, packed into 12 bytes.
 struct ScaleMin {
   int scale, minimum;
 };
@@ -125,8 +125,8 @@ ScaleMin scale_min(const uint8_t* packed, int s) {
   return {(packed[s + 4] & 15) | packed[s - 4] >> 6 << 4, packed[s + 4] >> 4 | packed[s] >> 6 << 4};
 }
 
-// f16 scale, f16 scale of minima, 12 bytes scales, (Q5_K: 32 bytes of fifth bits,) 128 bytes of
-// nibbles: each 32 bytes hold a sub-block in the low and the next in the high nibbles.
+// f16 scale, f16 scale of minima, 12 bytes of scales, (Q5_K: 32 bytes of fifth bits,) 128 bytes of
+// nibbles: each 32 bytes contain one sub-block in the low nibbles and the next in the high nibbles.
 void q4_or_5_k(const uint8_t* block, const uint8_t* fifth, const uint8_t* nibbles, float* out) {
   const float d = load_half(block), dmin = load_half(block + 2);
   for (int s = 0; s < 8; ++s) {

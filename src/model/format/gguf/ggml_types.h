@@ -1,5 +1,5 @@
 #pragma once
-// The number formats of GGUF tensors: fixed blocks of quantized weights, turned into f32.
+// The number formats of GGUF tensors: fixed-size blocks of quantized weights, converted to f32.
 
 #include <cstdint>
 #include <string>
@@ -18,8 +18,8 @@ struct GgmlType {
 const GgmlType* find_ggml_type(uint32_t id);
 std::string supported_ggml_types();  // "F32, F16, ..."
 
-// `elements` must be a multiple of the block; `source` holds elements / block_elements blocks, any
-// alignment.
+// `elements` must be a multiple of the block's. `source` contains elements / block_elements blocks
+// at any alignment.
 void dequantize(const GgmlType& type, const char* source, int64_t elements, float* out);
 
 }  // namespace longshot::model

@@ -18,7 +18,7 @@ static T load(std::string_view bytes) {
   return value;
 }
 
-// Takes values off the front of the file. After the first failure every read fails.
+// Reads values from the front of the file. After the first failure every read fails.
 class GgufCursor {
  public:
   explicit GgufCursor(std::string_view bytes) : bytes_(bytes) {}
@@ -51,7 +51,7 @@ class GgufCursor {
   bool failed_ = false;
 };
 
-// What the file says of a tensor, before the start of the data is known.
+// The file's description of a tensor, before the start of the data is known.
 struct GgufTensorHeader {
   GgufTensor tensor;
   uint64_t offset = 0, size = 0;
@@ -63,7 +63,7 @@ constexpr uint32_t kMaxDimensions = 4;
 constexpr uint64_t kDefaultAlignment = 32, kMaxAlignment = 1 << 20;
 constexpr size_t kMaxName = 1 << 16;
 
-// Bytes of a fixed-size value; 0 for strings, arrays and unknown types.
+// Bytes of a value of fixed size; 0 for strings, arrays and unknown types.
 size_t scalar_size(GgufType type) {
   switch (type) {
     case GgufType::u8:
@@ -98,8 +98,8 @@ Status read_array(GgufCursor& cursor, GgufValue& value) {
   value.element = static_cast<GgufType>(cursor.number<uint32_t>());
   const auto count = cursor.number<uint64_t>();
   if (value.element == GgufType::string) {
-    // A string takes at least the 8 bytes of its length, so a false count cannot make us reserve
-    // much.
+    // A string takes at least the 8 bytes of its length, so a false count cannot reserve much
+    // memory.
     if (cursor.failed() || count > cursor.left() / 8) return corrupt("is cut short");
     value.strings.reserve(count);
     for (uint64_t i = 0; i < count && !cursor.failed(); ++i) value.strings.push_back(cursor.text());
@@ -236,8 +236,8 @@ Status GgufFile::parse_values(GgufCursor& cursor, uint64_t count) {
   return ok_status();
 }
 
-// The headers give offsets from the start of the data, which begins at the next aligned byte behind
-// the last.
+// The headers contain offsets from the start of the data, which begins at the first aligned byte
+// after the last header.
 Status GgufFile::parse_tensors(GgufCursor& cursor, uint64_t count) {
   std::vector<GgufTensorHeader> headers;
   for (uint64_t i = 0; i < count; ++i) {

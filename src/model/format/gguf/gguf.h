@@ -1,5 +1,5 @@
 #pragma once
-// The GGUF container, versions 2 and 3, little-endian: typed key-value metadata, then tensors
+// The GGUF container, versions 2 and 3, little-endian: typed key-value metadata followed by tensors
 // (github.com/ggml-org/ggml, docs/gguf.md).
 
 #include <cstdint>
@@ -36,24 +36,24 @@ enum class GgufType : uint32_t {
 struct GgufValue {
   GgufType type = GgufType::u32;
   std::string_view bytes;  // a number's bytes, a string's text, the elements of an array of numbers
-  GgufType element = GgufType::u32;       // of an array
+  GgufType element = GgufType::u32;       // of an array's elements
   std::vector<std::string_view> strings;  // the elements of an array of strings
 };
 
 struct GgufTensor {
   std::string name;
   const GgmlType* type = nullptr;
-  std::vector<int64_t> shape;  // row-major, as Hugging Face: the file's order reversed
+  std::vector<int64_t> shape;  // row-major, as in Hugging Face: the file's order reversed
   std::string_view bytes;      // borrowed
 
   int64_t elements() const;
 };
 
-class GgufCursor;         // of the implementation
-struct GgufTensorHeader;  // of the implementation
+class GgufCursor;         // internal
+struct GgufTensorHeader;  // internal
 
-// A memory-mapped file, completely checked when opened: bounds, types, sizes, overlaps. Immutable
-// and thread-safe.
+// A memory-mapped file. open() checks it completely: bounds, types, sizes, overlaps. Immutable and
+// thread-safe.
 class GgufFile {
  public:
   static Result<GgufFile> open(const std::string& path);
@@ -62,12 +62,14 @@ class GgufFile {
   const std::map<std::string, GgufTensor>& tensors() const { return tensors_; }  // by name
   const GgufTensor* find_tensor(const std::string& name) const;                  // or null
 
-  // Metadata by key. Null for a key that is not there; a number, bool or string as JSON; an array
-  // is an error here. A float is taken as the shortest decimal that gives it: 1e-5f as 1e-5.
+  // A metadata value by key: a number, bool or string as JSON. Null if the key does not exist; an
+  // error for an array. A float becomes the shortest decimal that reads back equal: 1e-5f becomes
+  // 1e-5.
   Result<Json> scalar(const std::string& key) const;
-  // The same, and of an array whose elements are all equal that element: per-layer values of a model whose layers are alike.
+  // Like scalar(), and for an array whose elements are all equal, that element: per-layer values of
+  // a model with identical layers.
   Result<Json> uniform(const std::string& key) const;
-  // Empty if the key is not there.
+  // Empty if the key does not exist.
   Result<std::vector<std::string>> strings(const std::string& key) const;
   Result<std::vector<int>> integers(const std::string& key) const;
 

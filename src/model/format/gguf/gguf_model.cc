@@ -15,7 +15,7 @@ namespace {
 constexpr const char* kEmbedding = "token_embd.weight";
 constexpr const char* kRopeFactors = "rope_freqs.weight";
 
-// Hugging Face's and GGUF's name of each module, without ".weight" or ".bias" (gguf-py,
+// The Hugging Face and GGUF names of each module, without ".weight" or ".bias" (gguf-py,
 // tensor_mapping.py).
 struct NamePair {
   const char* hf;
@@ -50,7 +50,7 @@ std::string gguf_name(const std::string& hf_name) {
   return prefix.empty() ? search(kOuterNames) : search(kLayerNames);
 }
 
-// Metadata under the architecture's prefix, and config.json's key for it.
+// A metadata key after the architecture's prefix, and the matching key of config.json.
 struct KeyPair {
   const char* gguf;
   const char* hf;
@@ -66,7 +66,8 @@ constexpr KeyPair kKeys[] = {{"embedding_length", "hidden_size", true},
                              {"attention.layer_norm_rms_epsilon", "rms_norm_eps", true},
                              {"rope.freq_base", "rope_theta", false}};
 
-// Keys whose values other than these change the model. A window that no sequence is longer than hides nothing.
+// Refuses keys with values that change the model. A window is accepted if no sequence can be
+// longer, because it then hides nothing.
 Status check_unsupported(const GgufFile& file, const std::string& architecture) {
   const auto get = [&](const std::string& key) { return file.scalar(key); };
   LS_ASSIGN_OR_RETURN(const Json context, get(architecture + ".context_length"));
@@ -97,8 +98,8 @@ Status check_unsupported(const GgufFile& file, const std::string& architecture) 
                                       file.path(), architecture, dump_json(window)));
 }
 
-// config.json's words for rope.scaling.*, with llama.cpp's defaults (llama-model.cpp, ggml_rope_yarn): a factor without a
-// type is a linear one, the older key rope.scale_linear too.
+// rope.scaling.* in terms of config.json, with llama.cpp's defaults (llama-model.cpp,
+// ggml_rope_yarn): a factor without a type is linear, and so is the older key rope.scale_linear.
 Result<Json> rope_scaling_words(const GgufFile& file, const std::string& architecture) {
   const auto get = [&](const char* key) { return file.scalar(architecture + ".rope." + key); };
   LS_ASSIGN_OR_RETURN(Json type, get("scaling.type"));
@@ -131,7 +132,7 @@ Result<Json> rope_scaling_words(const GgufFile& file, const std::string& archite
   return json;
 }
 
-// One head dimension for queries, keys, values and the rotary embedding.
+// Checks that queries, keys, values and the rotary embedding have the same head dimension.
 Status check_head_dims(const GgufFile& file, const ModelConfig& config) {
   for (const char* suffix :
        {"rope.dimension_count", "attention.key_length", "attention.value_length"}) {
@@ -177,7 +178,7 @@ Status read_rope_factors(const GgufFile& file, ModelConfig& config) {
   return ok_status();
 }
 
-// The tokens that llama.cpp takes for the end of an answer where no key names one (llama-vocab.cpp).
+// The tokens that llama.cpp treats as the end of an answer if no key names one (llama-vocab.cpp).
 Result<Json> ends_by_name(const GgufFile& file) {
   LS_ASSIGN_OR_RETURN(const std::vector<std::string> tokens, file.strings("tokenizer.ggml.tokens"));
   const std::set<std::string> names = {
@@ -214,7 +215,7 @@ std::string dtype_of(const GgufTensor& tensor) {
   return name == "F16" ? "float16" : name == "BF16" ? "bfloat16" : "float32";
 }
 
-// Row of the file that holds row `row` of Hugging Face's matrix. Within a head, llama.cpp's
+// The row of the file that contains row `row` of Hugging Face's matrix. Within a head, llama.cpp's
 // converter turns [2, head_dim / 2] into [head_dim / 2, 2] (convert_hf_to_gguf.py,
 // LlamaModel.permute).
 int64_t interleaved_row(int64_t row, int64_t head_dim) {
@@ -268,7 +269,7 @@ Result<HostTensor> read_tensor(const GgufFile& file, const WeightSpec& spec,
 
 Status check_extras(const GgufFile& file, const std::vector<WeightSpec>& specs,
                     const ModelConfig& config) {
-  std::set<std::string> expected = {kRopeFactors};  // is in the configuration
+  std::set<std::string> expected = {kRopeFactors};  // already part of the configuration
   for (const WeightSpec& spec : specs) expected.insert(gguf_name(spec.name));
   for (const auto& [name, tensor] : file.tensors()) {
     if (!expected.contains(name)) {
@@ -279,7 +280,7 @@ Status check_extras(const GgufFile& file, const std::vector<WeightSpec>& specs,
   return ok_status();
 }
 
-// config.json's words for the file's metadata.
+// The file's metadata as a config.json.
 Result<Json> config_words(const GgufFile& file, const GgufTensor& embedding) {
   LS_ASSIGN_OR_RETURN(const Json architecture, file.scalar("general.architecture"));
   if (architecture != "llama" && architecture != "qwen2" && architecture != "qwen3") {
@@ -314,7 +315,7 @@ Result<std::string> text_or_empty(const GgufFile& file, const char* key) {
   return value.get<std::string>();
 }
 
-// None if the key is not there. Some writers store 0 and 1.
+// None if the key does not exist. Some writers store 0 and 1 instead of a bool.
 Result<std::optional<bool>> flag(const GgufFile& file, const char* key) {
   LS_ASSIGN_OR_RETURN(const Json value, file.scalar(key));
   if (value.is_null()) return std::optional<bool>();
@@ -369,7 +370,7 @@ Result<tokenizer::GgufVocabulary> read_gguf_vocabulary(const GgufFile& file) {
   LS_ASSIGN_OR_RETURN(v.token_types, file.integers("tokenizer.ggml.token_type"));
   LS_ASSIGN_OR_RETURN(v.merges, file.strings("tokenizer.ggml.merges"));
   LS_ASSIGN_OR_RETURN(v.chat_template, text_or_empty(file, "tokenizer.chat_template"));
-  if (v.tokens.empty()) return v;  // a file without a vocabulary may still name its special ids
+  if (v.tokens.empty()) return v;  // a file without a vocabulary may still name special ids
   if (v.token_types.empty()) v.token_types.assign(v.tokens.size(), 1);
   if (v.token_types.size() != v.tokens.size()) {
     return corrupt(fmt::format("{}: {} tokens but {} token types", file.path(), v.tokens.size(),

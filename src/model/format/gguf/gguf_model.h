@@ -12,11 +12,11 @@
 
 namespace longshot::model {
 
-// dtype is that of the embedding if it is not quantized, else float32.
+// The dtype is that of the embedding if it is not quantized, otherwise float32.
 Result<ModelConfig> read_gguf_config(const GgufFile& file);
 
-// In the order of expected_weights(config), dequantized. llama.cpp interleaves the two rotary
-// halves of llama's query and key rows; here they are put back.
+// The weights in the order of expected_weights(config), dequantized. llama.cpp interleaves the two
+// rotary halves of llama's query and key rows; this reverses it.
 Result<std::vector<HostTensor>> read_gguf_weights(const GgufFile& file, const ModelConfig& config);
 
 Result<tokenizer::GgufVocabulary> read_gguf_vocabulary(const GgufFile& file);

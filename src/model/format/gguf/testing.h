@@ -1,5 +1,5 @@
 #pragma once
-// Builds GGUF files byte by byte, right ones and wrong ones, for tests.
+// Builds valid and invalid GGUF files byte by byte, for tests.
 
 #include <cstdint>
 #include <cstring>
@@ -35,7 +35,7 @@ class GgufBuilder {
     return value(key, GgufType::array, bytes);
   }
 
-  // `extents` in the file's order (the innermost first).
+  // `extents` are in the file's order, the innermost first.
   GgufBuilder& tensor(const std::string& name, const std::vector<uint64_t>& extents, uint32_t type,
                       uint64_t offset) {
     tensors_ += text(name) + raw(static_cast<uint32_t>(extents.size()));
@@ -44,7 +44,7 @@ class GgufBuilder {
     ++tensor_count_;
     return *this;
   }
-  // A tensor behind all others; its data begins at a multiple of 32.
+  // Adds a tensor after all others. Its data begins at a multiple of 32.
   GgufBuilder& tensor_with_data(const std::string& name, const std::vector<uint64_t>& extents,
                                 uint32_t type, const std::string& bytes) {
     tensor(name, extents, type, data_.size());

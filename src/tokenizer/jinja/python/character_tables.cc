@@ -44,7 +44,7 @@ constexpr std::array<Range, 72> kNumericLetters = {{
     0x22998}, {0x23B1B, 0x23B1B}, {0x2626D, 0x2626D}, {0x2F890, 0x2F890}}};
 // clang-format on
 
-// SpecialCasing.txt: title case of more than one character that is not the upper case.
+// SpecialCasing.txt: title cases of more than one character that differ from the upper case.
 struct Title {
   char32_t character;
   const char* text;

@@ -1,4 +1,4 @@
-// json.dumps as Python writes it.
+// json.dumps with Python's formatting.
 #include <fmt/format.h>
 
 #include <algorithm>
