@@ -144,7 +144,8 @@ net::Reply health(const SandboxContext& context) {
 net::Reply metrics(const SandboxContext& context) {
   const sandbox::PoolStats stats = context.sandbox.pool().stats();
   const auto count = [](const char* name, const char* help, int64_t value) {
-    return net::metric_text(std::string("sandbox_") + name, "counter", help, static_cast<double>(value));
+    return net::metric_text(std::string("sandbox_") + name, "counter", help,
+                            static_cast<double>(value));
   };
   net::Reply reply;
   reply.content_type = "text/plain; version=0.0.4";

@@ -1,6 +1,7 @@
 // Helper of tests/golden/test_tokenizer.py: reads one JSON request per line on stdin and writes one
 // JSON answer per line on stdout.
-//   {"render": JINJA or null, "family": NAME, "messages": [...], "add_generation_prompt": BOOL} → {"family", "text"}
+//   {"render": JINJA or null, "family": NAME, "messages": [...], "add_generation_prompt": BOOL}
+//       → {"family", "text"}
 //   {"chat_directory": DIR, "messages": [...], "add_generation_prompt": BOOL} → {"family", "text"}
 //   {"alphabet": TEXT, "save": DIR} → {}         a character tokenizer
 //   {"gguf": {...}, "save": DIR} → {}            a GGUF vocabulary

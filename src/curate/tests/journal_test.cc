@@ -7,8 +7,8 @@
 
 #include "base/os/fs.h"
 #include "base/os/stop.h"
-#include "curate/tests/testing.h"
 #include "curate/tests/make_all.h"
+#include "curate/tests/testing.h"
 
 namespace longshot::curate {
 namespace {
