@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/os/machine.h"
 #include "model/format/adapters/adapter.h"
+#include "model/format/architecture.h"
 #include "model/format/model_files.h"
 #include "rollout/runner.h"
 #include "train/pass/pass.h"
@@ -118,7 +119,7 @@ double rollout_bytes(const config::TrainConfig& config, const model::ModelConfig
   const double table = static_cast<double>(model.vocab_size) * model.hidden_size;
   double matrices = model.tie_word_embeddings ? table : 0;  // the head
   for (const model::WeightSpec& spec : model::expected_weights(model)) {
-    if (spec.shape.size() > 1 && spec.name != "model.embed_tokens.weight")
+    if (spec.shape.size() > 1 && spec.name != model::weight_of(model::names::kEmbedding))
       matrices += count_of(spec.shape);
   }
   const double one = kFloat * table + weight_bytes(config.rollout_dtype) * matrices;

@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/os/fs.h"
+#include "model/format/architecture.h"
 #include "model/format/safetensors.h"
 
 namespace longshot::model {
@@ -18,8 +19,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kSingle = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
-constexpr const char* kEmbedding = "model.embed_tokens.weight";
-constexpr const char* kHead = "lm_head.weight";
+const std::string kEmbedding = weight_of(names::kEmbedding);
+const std::string kHead = weight_of(names::kHead);
 
 // The open files of a model and where each tensor is.
 struct OpenWeights {

@@ -9,6 +9,7 @@
 #include "base/os/fs.h"
 #include "base/rng.h"
 #include "model/format/adapters/adapter.h"
+#include "model/format/architecture.h"
 #include "model/format/gguf/gguf_model.h"
 #include "model/format/hf_weights.h"
 #include "model/format/model_path.h"
@@ -180,7 +181,8 @@ void add_score_head(ModelFiles& files, uint64_t seed) {
   LS_CHECK(!config.score_head, "the head is a score already");
   config.score_head = true;
   if (!config.pad_token_id && files.tokenizer != nullptr) config.pad_token_id = padding_of(files);
-  std::erase_if(files.weights, [](const HostTensor& t) { return t.name == "lm_head.weight"; });
+  std::erase_if(files.weights,
+                [](const HostTensor& t) { return t.name == weight_of(names::kHead); });
   HostTensor score{"score.weight", {1, config.hidden_size}, {}};
   CounterRng rng(hash_combine(seed, hash64(score.name)));
   for (int i = 0; i < config.hidden_size; ++i)

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "model/format/architecture.h"
 #include "model/torch/layers.h"
 
 namespace longshot::model {
@@ -205,8 +206,7 @@ at::Tensor hidden_states(const Weights& weights, const PackedBatch& batch) {
 }
 
 const at::Tensor& head_weight(const Weights& weights) {
-  return weights.at(weights.config().tie_word_embeddings ? "model.embed_tokens.weight"
-                                                         : "lm_head.weight");
+  return weights.at(weight_of(head_module(weights.config())));
 }
 
 at::Tensor& head_weight(Weights& weights) {

@@ -1,4 +1,5 @@
 #include "model/torch/layers.h"
+#include "model/format/architecture.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
@@ -74,50 +75,52 @@ at::Tensor product(const at::Tensor& x, const at::Tensor& weight,
   return at::linear(x.to(at::kBFloat16), weight.to(at::kBFloat16), offset).to(at::kFloat);
 }
 
-// The weights of one decoder layer, found by their Hugging Face names.
+at::Tensor rms_norm(const Weights& weights, const at::Tensor& x, const std::string& module) {
+  return at::rms_norm(x, {x.size(-1)}, weights.at(weight_of(module)),
+                      weights.config().rms_norm_eps);
+}
+
+// The weights of one decoder layer, found by their roles.
 struct Layer {
   const Weights& weights;
-  std::string prefix;  // "model.layers.7."
+  int index;
 
-  at::Tensor linear(const at::Tensor& x, const std::string& name, bool bias) const {
+  at::Tensor linear(const at::Tensor& x, Role role) const {
+    const std::string name = module_of(index, role);
     std::optional<at::Tensor> offset;
-    if (bias) offset = weights.at(prefix + name + ".bias");
-    const at::Tensor y =
-        product(x, weights.at(prefix + name + ".weight"), offset, weights.bf16_products());
-    const at::Tensor* a = weights.find(prefix + name + ".lora_A.weight");
+    if (shape_of(weights.config(), role).bias) offset = weights.at(bias_of(name));
+    const at::Tensor y = product(x, weights.at(weight_of(name)), offset, weights.bf16_products());
+    const at::Tensor* a = weights.find(name + ".lora_A.weight");
     if (a == nullptr) return y;
-    const at::Tensor& b = weights.at(prefix + name + ".lora_B.weight");
-    return y + at::linear(at::linear(x, *a) * weights.lora(prefix + name).scale(), b);
+    const at::Tensor& b = weights.at(name + ".lora_B.weight");
+    return y + at::linear(at::linear(x, *a) * weights.lora(name).scale(), b);
   }
 
-  at::Tensor norm(const at::Tensor& x, const std::string& name) const {
-    return at::rms_norm(x, {x.size(-1)}, weights.at(prefix + name + ".weight"),
-                        weights.config().rms_norm_eps);
+  at::Tensor norm(const at::Tensor& x, Role role) const {
+    return rms_norm(weights, x, module_of(index, role));
   }
 };
 
-at::Tensor attention_block(const Layer& layer, int index, const at::Tensor& x, const Rotary& rotary,
+at::Tensor attention_block(const Layer& layer, const at::Tensor& x, const Rotary& rotary,
                            const AttentionFn& attention) {
   const ModelConfig& config = layer.weights.config();
-  const auto heads = [&](const std::string& name) {  // [total, heads, head_dim]
-    return layer.linear(x, name, config.qkv_bias).view({x.size(0), -1, config.head_dim});
+  const auto heads = [&](Role role) {  // [total, heads, head_dim]
+    return layer.linear(x, role).view({x.size(0), -1, config.head_dim});
   };
-  at::Tensor q = heads("self_attn.q_proj");
-  at::Tensor k = heads("self_attn.k_proj");
-  const at::Tensor v = heads("self_attn.v_proj");
+  at::Tensor q = heads(Role::q);
+  at::Tensor k = heads(Role::k);
+  const at::Tensor v = heads(Role::v);
   if (config.qk_norm) {
-    q = layer.norm(q, "self_attn.q_norm");
-    k = layer.norm(k, "self_attn.k_norm");
+    q = layer.norm(q, Role::q_norm);
+    k = layer.norm(k, Role::k_norm);
   }
-  const at::Tensor mixed = attention(index, rotate(q, rotary), rotate(k, rotary), v);
-  return layer.linear(mixed.reshape({x.size(0), -1}), "self_attn.o_proj",
-                      config.attention_out_bias);
+  const at::Tensor mixed = attention(layer.index, rotate(q, rotary), rotate(k, rotary), v);
+  return layer.linear(mixed.reshape({x.size(0), -1}), Role::out);
 }
 
 at::Tensor mlp_block(const Layer& layer, const at::Tensor& x) {
-  const bool bias = layer.weights.config().mlp_bias;
-  const at::Tensor gate = at::silu(layer.linear(x, "mlp.gate_proj", bias));
-  return layer.linear(gate * layer.linear(x, "mlp.up_proj", bias), "mlp.down_proj", bias);
+  const at::Tensor gate = at::silu(layer.linear(x, Role::gate));
+  return layer.linear(gate * layer.linear(x, Role::up), Role::down);
 }
 
 }  // namespace
@@ -127,13 +130,13 @@ at::Tensor decode_layers(const Weights& weights, const LayerInput& input,
   const at::Device device = weights.device();
   const Rotary rope = rotary(weights.config(), input, device);
   at::Tensor x =
-      at::embedding(weights.at("model.embed_tokens.weight"), index_tensor(input.tokens, device));
+      at::embedding(weights.at(weight_of(names::kEmbedding)), index_tensor(input.tokens, device));
   for (int i = 0; i < weights.config().num_layers; ++i) {
-    const Layer layer{weights, "model.layers." + std::to_string(i) + "."};
-    x = x + attention_block(layer, i, layer.norm(x, "input_layernorm"), rope, attention);
-    x = x + mlp_block(layer, layer.norm(x, "post_attention_layernorm"));
+    const Layer layer{weights, i};
+    x = x + attention_block(layer, layer.norm(x, Role::attention_norm), rope, attention);
+    x = x + mlp_block(layer, layer.norm(x, Role::mlp_norm));
   }
-  return Layer{weights, "model."}.norm(x, "norm");
+  return rms_norm(weights, x, names::kFinalNorm);
 }
 
 at::Tensor index_tensor(const std::vector<int64_t>& values, at::Device device) {

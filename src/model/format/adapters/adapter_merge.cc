@@ -11,14 +11,15 @@
 
 #include "model/format/adapters/adapter.h"
 #include "model/format/adapters/adapter_settings.h"
+#include "model/format/architecture.h"
 #include "model/format/model_path.h"
 
 namespace longshot::model {
 namespace {
 
 constexpr std::string_view kPrefix = "base_model.model.";
-constexpr const char* kEmbedding = "model.embed_tokens";
-constexpr const char* kHead = "lm_head";
+constexpr const char* kEmbedding = names::kEmbedding;
+constexpr const char* kHead = names::kHead;
 
 // The tensors in the file for one module; null if absent.
 struct ModuleTensors {

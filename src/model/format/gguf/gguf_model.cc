@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/log.h"
+#include "model/format/architecture.h"
 #include "model/format/safetensors.h"
 
 namespace longshot::model {
@@ -15,39 +16,30 @@ namespace {
 constexpr const char* kEmbedding = "token_embd.weight";
 constexpr const char* kRopeFactors = "rope_freqs.weight";
 
-// The Hugging Face and GGUF names of each module, without ".weight" or ".bias" (gguf-py,
-// tensor_mapping.py).
+// The Hugging Face and GGUF names of the modules outside the layers (gguf-py, tensor_mapping.py).
 struct NamePair {
   const char* hf;
   const char* gguf;
 };
-constexpr NamePair kOuterNames[] = {
-    {"model.embed_tokens", "token_embd"}, {"model.norm", "output_norm"}, {"lm_head", "output"}};
-constexpr NamePair kLayerNames[] = {
-    {"input_layernorm", "attn_norm"},    {"post_attention_layernorm", "ffn_norm"},
-    {"self_attn.q_proj", "attn_q"},      {"self_attn.k_proj", "attn_k"},
-    {"self_attn.v_proj", "attn_v"},      {"self_attn.o_proj", "attn_output"},
-    {"self_attn.q_norm", "attn_q_norm"}, {"self_attn.k_norm", "attn_k_norm"},
-    {"mlp.gate_proj", "ffn_gate"},       {"mlp.up_proj", "ffn_up"},
-    {"mlp.down_proj", "ffn_down"}};
+constexpr NamePair kOuterNames[] = {{names::kEmbedding, "token_embd"},
+                                    {names::kFinalNorm, "output_norm"},
+                                    {names::kHead, "output"}};
 
 // "model.layers.3.self_attn.q_proj.weight" -> "blk.3.attn_q.weight".
 std::string gguf_name(const std::string& hf_name) {
   const size_t dot = hf_name.rfind('.');
-  std::string module = hf_name.substr(0, dot), prefix;
-  const std::string layers = "model.layers.";
-  if (module.starts_with(layers)) {
+  const std::string module = hf_name.substr(0, dot), kind = hf_name.substr(dot);
+  const std::string layers = names::kLayers;
+  if (!module.starts_with(layers)) {
+    for (const NamePair& pair : kOuterNames)
+      if (module == pair.hf) return pair.gguf + kind;
+  } else {
     const size_t end = module.find('.', layers.size());
-    prefix = "blk." + module.substr(layers.size(), end - layers.size()) + ".";
-    module = module.substr(end + 1);
+    const std::string prefix = "blk." + module.substr(layers.size(), end - layers.size()) + ".";
+    for (const ModuleName& each : layer_modules())
+      if (module.substr(end + 1) == each.name) return prefix + each.gguf + kind;
   }
-  const auto search = [&](const auto& table) -> std::string {
-    for (const NamePair& pair : table) {
-      if (module == pair.hf) return prefix + pair.gguf + hf_name.substr(dot);
-    }
-    LS_CHECK(false, "no GGUF name for " + hf_name);
-  };
-  return prefix.empty() ? search(kOuterNames) : search(kLayerNames);
+  LS_CHECK(false, "no GGUF name for " + hf_name);
 }
 
 // A metadata key after the architecture's prefix, and the matching key of config.json.
