@@ -30,7 +30,7 @@ reward::JudgedAnswer asked(const datasets::JudgedRow& row, const std::string& re
   return {reward::question_text(row.question), row.reference, response};
 }
 
-// A model that scores.
+// Judges with a model that scores, in this process.
 Status judge_by_score(const JudgeOptions& o, const Rows& rows, Responses& items) {
   const int threads = model::configure_compute(o.engine.threads);
   LS_ASSIGN_OR_RETURN(auto model, reward::ScoreModel::load(o.model.path, o.model.chat_template,
@@ -59,7 +59,7 @@ void take_votes(const reward::Votes& votes, JudgedResponse& answer) {
   answer.score = answer.probability = votes.probability();
 }
 
-// A model that reasons, in this process. It gives `votes` verdicts on each response.
+// Judges with a model that reasons, in this process. It gives `votes` verdicts on each response.
 Status judge_by_reasoning(const JudgeOptions& o, const Rows& rows, Responses& items) {
   LS_RETURN_IF_ERROR(rollout::check_sampling(o.sampling));
   LS_ASSIGN_OR_RETURN(model::ModelFiles files, inference::open_model(o.model));
@@ -104,14 +104,14 @@ Status judge_by_reasoning(const JudgeOptions& o, const Rows& rows, Responses& it
     }
   }
   for (size_t i = 0; i < items.size(); ++i) {
-    if (votes[i].yes == votes[i].no) continue;  // none, or malformed ones left a tie
+    if (votes[i].yes == votes[i].no) continue;  // no verdict, or a tie because some were malformed
     items[i].status = ok_status();
     take_votes(votes[i], items[i]);
   }
   return ok_status();
 }
 
-// A model that reasons, behind one or several URLs.
+// Judges with a model that reasons, behind one or several URLs.
 Status judge_by_url(const JudgeOptions& o, const Rows& rows, Responses& items) {
   const Json options = {{"url", o.urls},
                         {"model", o.served_model},

@@ -109,7 +109,7 @@ TEST_P(Kernels, RopeMatchesTheReference) {
   EXPECT_LT(worst, 1e-6);
 }
 
-// The checksum of one result per target; targets with a fused multiply-add must agree on every bit.
+// One result per target; targets with a fused multiply-add must agree on every bit.
 TEST(KernelTargets, AgreeBitForBit) {
   std::map<int64_t, std::vector<float>> results;
   for (const int64_t target : targets()) {

@@ -13,7 +13,7 @@ namespace {
 
 namespace limits = run_limits;
 
-// Where a metric is above its limit.
+// The iterations in which a metric is above its limit.
 struct Excess {
   size_t count = 0;  // iterations
   size_t of = 0;     // iterations that have the metric
@@ -41,7 +41,8 @@ std::string when(const Excess& e) {
   return fmt::format("in {} of {} iterations, first at {}", e.count, e.of, e.first);
 }
 
-// The reason that most of the samples in the page that have no verdict have.
+// The most frequent reason why samples on the page have no verdict, as ": reason"; empty if all
+// have one.
 std::string frequent_reason(const RunData& run) {
   std::map<std::string, int> counts;
   for (const Json& sample : run.samples) {
@@ -53,14 +54,14 @@ std::string frequent_reason(const RunData& run) {
   return most == counts.end() ? "" : ": " + shortened(most->first, 300);
 }
 
-// Iterations, at least `limit` one after another, in which every score was 0.
+// A sentence if every score was 0 in at least kSilentIterations consecutive iterations, else empty.
 std::string silent_course(const RunData& run) {
   const auto low = run.metrics.find("critic/score/min"),
              high = run.metrics.find("critic/score/max");
   if (low == run.metrics.end() || high == run.metrics.end()) return "";
   int64_t longest = 0, current = 0, last = 0;
   for (size_t i = 0; i < run.steps.size(); ++i) {
-    if (std::isnan(low->second[i])) continue;  // an evaluation alone
+    if (std::isnan(low->second[i])) continue;  // only an evaluation
     current = low->second[i] == 0 && high->second[i] == 0 ? current + 1 : 0;
     if (current > longest) longest = current, last = run.steps[i];
   }

@@ -14,7 +14,7 @@
 namespace longshot::rollout {
 namespace {
 
-// What one worker does in a generate().
+// The part of a generate() that one engine does.
 struct Share {
   std::vector<size_t> jobs;
   int64_t budget = 0;  // 0: unlimited
@@ -28,8 +28,8 @@ struct Share {
 std::vector<Share> share_out(const std::vector<data::Sample>& jobs, int64_t budget,
                              size_t workers) {
   std::vector<Share> shares(workers);
-  std::map<std::pair<std::string, uint64_t>, Share*>
-      worker_of;  // groups stay together: they share their prompt
+  // Groups stay together, because they share their prompt.
+  std::map<std::pair<std::string, uint64_t>, Share*> worker_of;
   for (size_t i = 0; i < jobs.size(); ++i) {
     Share*& share = worker_of[{jobs[i].prompt_id, jobs[i].seed}];
     if (share == nullptr) {
@@ -45,7 +45,7 @@ std::vector<Share> share_out(const std::vector<data::Sample>& jobs, int64_t budg
   return shares;
 }
 
-// Joins what the workers report while they run.
+// Combines what the engines report while they run.
 class Monitor {
  public:
   Monitor(const EngineOptions& options, std::vector<Share>& shares,
@@ -111,7 +111,7 @@ void run_share(Engine& engine, const std::vector<data::Sample>& jobs, Share& sha
   share.seconds = watch.seconds();
 }
 
-// An exception waits in the share until all threads have ended.
+// Keeps an exception in the share until all threads have ended.
 void run(Engine& engine, const std::vector<data::Sample>& jobs, Share& share, Monitor& monitor) {
   try {
     run_share(engine, jobs, share, monitor);
@@ -121,8 +121,8 @@ void run(Engine& engine, const std::vector<data::Sample>& jobs, Share& share, Mo
   }
 }
 
-// Means and rates are those of all passes together; everything else adds up. Nothing but seconds, tokens_per_second
-// and idle_share depends on the clock.
+// Combines the metrics of the engines. Means and rates are those of all passes together; everything
+// else is summed. Only seconds, tokens_per_second and idle_share depend on the clock.
 Metrics joined(const std::vector<std::unique_ptr<Engine>>& engines,
                const std::vector<Share>& shares, double seconds) {
   Metrics sum;
@@ -167,7 +167,7 @@ Result<std::vector<data::Sample>> EngineGroup::generate(
   const Stopwatch watch;
   std::vector<Share> shares = share_out(jobs, options.token_budget, engines_.size());
   Monitor monitor(options, shares, on_progress);
-  std::vector<std::jthread> threads;  // joined also where another one cannot be started
+  std::vector<std::jthread> threads;  // joined even if a later one cannot be started
   for (size_t w = 1; w < engines_.size(); ++w) {
     threads.emplace_back([&, w] { run(*engines_[w], jobs, shares[w], monitor); });
   }

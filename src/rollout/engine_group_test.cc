@@ -88,8 +88,8 @@ TEST(EngineGroup, FiguresAreThoseOfAllPasses) {
   auto workers = make_workers(2);
   EngineOptions options = options_of(12);
   options.sampling.stop_tokens = {};
-  (void)*workers.generate(jobs_of(3, 1), options,
-                          nullptr);  // two prompts for the one, one for the other
+  // Two prompts for one engine, one for the other.
+  (void)*workers.generate(jobs_of(3, 1), options, nullptr);
   const Metrics& m = workers.metrics();
   EXPECT_EQ(m.at("rollout/generated_tokens"), 36);
   EXPECT_EQ(m.at("rollout/mean_batch"), 36.0 / m.at("rollout/decode_steps"));
@@ -136,7 +136,7 @@ TEST(EngineGroup, FinishedSamplesAreSeenOnceEachAndOneAtATime) {
     last = std::max(last, p.finished);
   });
   EXPECT_EQ(seen.size(), 18u);
-  EXPECT_GE(last, 15);  // the last step of a worker may not be followed by a report
+  EXPECT_GE(last, 15);  // no report need follow the last step of an engine
 }
 
 TEST(EngineGroup, AnUnsoundJobIsAnErrorOfTheWhole) {

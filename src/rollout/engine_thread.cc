@@ -134,7 +134,7 @@ void EngineThread::work() {
   abort_live(cancelled("the worker is shutting down"));
 }
 
-// Until there is a command, or a paused sample's deadline passes.
+// Sleeps until there is a command or the deadline of a paused sample passes.
 void EngineThread::sleep(std::unique_lock<std::mutex>& lock) {
   constexpr double kLongest = 3600;  // seconds
   double seconds = kLongest;
@@ -156,7 +156,7 @@ void EngineThread::start(int64_t id, Job job) {
   entry.on_finished = std::move(job.on_finished);
   data::Sample unstarted = job.request.sample;
   const auto added = engine_->add(std::move(job.request));
-  if (!added.ok()) {  // was sound when it was submitted: the weights are of another model since
+  if (!added.ok()) {  // valid when submitted, but the weights are of another model now
     unstarted.finish = data::FinishReason::aborted;
     return end(id, {std::move(unstarted), added.status()});
   }
@@ -174,7 +174,7 @@ void EngineThread::step() {
       if (entry.on_token) entry.on_token(choice);
       return true;
     }});
-  } catch (const std::exception& error) {  // the tensor library's, such as out of memory
+  } catch (const std::exception& error) {  // of the tensor library, such as out of memory
     status = internal_error(error.what());
   }
   totals_.busy_seconds += watch.seconds();

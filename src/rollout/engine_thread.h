@@ -1,6 +1,7 @@
 #pragma once
-// An engine on a thread of its own: what a server or an asynchronous loop drives. Requests come and go while it
-// generates; weights change between two steps and samples in flight go on under the new ones.
+// An engine on a thread of its own, for a server or an asynchronous loop. Requests can be added and
+// aborted while it generates. Weights change between two steps, and samples in flight continue with
+// the new ones.
 
 #include <condition_variable>
 #include <cstdint>
@@ -21,16 +22,18 @@
 
 namespace longshot::rollout {
 
-// How a sample's stay ended. `status` is ok if it ran to its own end; otherwise sample.finish is `aborted`, the tokens
-// so far are there, and the code is timeout (its deadline passed), cancelled (aborted) or internal (the engine failed).
+// How a sample ended. `status` is ok if it ended by itself. Otherwise sample.finish is `aborted`,
+// the sample has its tokens so far, and the code is timeout (its deadline passed), cancelled
+// (aborted), internal (the engine failed) or invalid_argument (new weights are of a model that the
+// request does not fit).
 struct Outcome {
   data::Sample sample;
   Status status;
 };
 
-// One sample to generate. The callbacks run on the worker's thread between two of its steps' draws, so they must be
-// quick, and must not call the worker. on_token may be null; on_finished is called exactly once, also when the worker
-// is destroyed.
+// One sample to generate. The callbacks run on the engine thread, during and between its steps, so
+// they must be quick and must not call the EngineThread. on_token may be null; on_finished is
+// called exactly once, also when the EngineThread is destroyed.
 struct Job {
   Request request;
   Deadline deadline = Deadline::never();
@@ -39,7 +42,7 @@ struct Job {
 };
 
 enum class PauseMode {
-  keep,   // samples in flight stay and go on after resume()
+  keep,   // samples in flight stay and continue after resume()
   abort,  // they end as aborted
 };
 
@@ -58,7 +61,7 @@ struct EngineThreadStats {
   int kv_blocks = 0, kv_blocks_in_use = 0;
 };
 
-// All functions are thread-safe. Destruction aborts what is left.
+// All functions are thread-safe. Destruction aborts the samples that are left.
 class EngineThread {
  public:
   // `engine`: idle, with its weights loaded.
@@ -67,24 +70,26 @@ class EngineThread {
   EngineThread(const EngineThread&) = delete;
   EngineThread& operator=(const EngineThread&) = delete;
 
-  // Takes all the jobs or none, and returns their ids. Errors: those of Engine::add(); `exhausted` if they would
-  // make more than max_running + max_waiting samples. While paused jobs are taken and wait.
+  // Accepts all the jobs or none, and returns their ids. Error: those of Engine::add(); `exhausted`
+  // if there would be more than max_running + max_waiting samples. While paused, jobs are accepted
+  // and wait.
   Result<std::vector<int64_t>> submit(std::vector<Job> jobs);
 
   // The most samples that can run and wait at a time.
   int max_samples() const { return max_samples_; }
 
-  // Ends a sample at the latest when the step being computed is done; nothing if it has ended. `reason` becomes the
-  // outcome's message.
+  // Ends a sample, at the latest when the current step is done; does nothing if it has ended
+  // already. `reason` becomes the outcome's message.
   void abort(int64_t id, const std::string& reason);
   void abort_all(const std::string& reason);
 
-  // Both return when it is so: pause() after the step being computed.
+  // Both block until the state has changed; pause() waits for the current step.
   void pause(PauseMode mode = PauseMode::keep);
   void resume();
 
-  // Runs `update` between two steps and returns its status; also while paused. On an error the runner must be as
-  // before. Samples in flight go on with a new segment if the runner's version changed.
+  // Runs `update` between two steps, also while paused, and returns its status. On an error
+  // `update` must leave the runner as it was. Samples in flight continue, with a new segment if the
+  // runner's version changed.
   Status update_weights(const std::function<Status(Runner& runner)>& update);
 
   EngineThreadStats stats() const;
@@ -97,7 +102,7 @@ class EngineThread {
     std::function<void(const Choice& choice)> on_token;
     std::function<void(Outcome outcome)> on_finished;
   };
-  // To be run on the worker's thread between two steps, in the order of arrival.
+  // Runs on the engine thread between two steps, in the order of arrival.
   using Command = std::function<void()>;
 
   void post(Command command);
@@ -112,7 +117,7 @@ class EngineThread {
   void abort_live(const Status& why);
   void publish_stats();
 
-  // Of the worker's thread.
+  // Used only by the engine thread.
   std::unique_ptr<Engine> engine_;
   std::map<int64_t, Entry> live_;                       // by id
   std::map<int64_t, int64_t> by_engine_;                // engine's id -> id
@@ -123,8 +128,8 @@ class EngineThread {
   const int max_samples_;
   const bool has_tokenizer_;
 
-  mutable std::mutex mutex_;         // guards what follows
-  std::condition_variable wake_;     // the worker has something to do
+  mutable std::mutex mutex_;         // guards the members below
+  std::condition_variable wake_;     // the engine thread has something to do
   std::condition_variable settled_;  // a call() is done
   std::vector<Command> commands_;
   EngineThreadStats stats_;

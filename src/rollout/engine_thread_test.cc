@@ -37,7 +37,7 @@ struct Fixture {
     runner = owned.get();
     runner->gated = gated;
     worker = std::make_unique<EngineThread>(std::make_unique<Engine>(std::move(owned), nullptr),
-                                      EngineThreadOptions{max_waiting});
+                                            EngineThreadOptions{max_waiting});
   }
   void open_gate() {
     runner->gated = false;
@@ -58,7 +58,7 @@ Request request(uint32_t index, int length = 40) {
   return r;
 }
 
-// A submitted sample and what came of it.
+// A submitted sample and its outcome.
 struct Ticket {
   int64_t id = -1;
   std::future<Outcome> outcome;
@@ -254,7 +254,7 @@ TEST(EngineThread, SamplesInFlightGoOnUnderNewWeights) {
   EXPECT_EQ(sample.segments[0].version, 0);
   EXPECT_EQ(sample.segments[1].version, 9);
   EXPECT_EQ(sample.segments[1].end, 40);
-  // The fake logits depend on the tokens alone: recomputed under the new weights, they are the same.
+  // The fake logits depend only on the tokens: recomputed under the new weights, they are the same.
   EXPECT_EQ(sample.tokens, generated_alone(1, 40)[0].tokens);
 }
 

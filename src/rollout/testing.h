@@ -1,5 +1,5 @@
 #pragma once
-// Models with random weights, for tests and benchmarks that need arithmetic but no knowledge.
+// Models with random weights, for tests and benchmarks that need arithmetic but no trained model.
 
 #include <cmath>
 #include <memory>
@@ -16,8 +16,8 @@ struct RandomModel {
   model::WeightsView view;
 };
 
-// Matrices are normal with deviation gain / sqrt(columns), which keeps activations and logits of order gain;
-// norm weights are near 1, biases near 0.
+// Matrices have standard deviation gain / sqrt(columns), which keeps activations and logits of
+// order gain; norm weights are near 1, biases near 0.
 inline std::unique_ptr<RandomModel> random_model(const model::ModelConfig& config, uint64_t seed,
                                                  float gain = 1.0f) {
   auto model = std::make_unique<RandomModel>();
@@ -30,7 +30,8 @@ inline std::unique_ptr<RandomModel> random_model(const model::ModelConfig& confi
     const bool matrix = spec.shape.size() == 2, bias = spec.name.ends_with(".bias");
     const float deviation = matrix ? gain / std::sqrt(static_cast<float>(spec.shape[1])) : 0.1f;
     CounterRng rng(hash_combine(seed, hash64(spec.name)));
-    // A uniform number of the same deviation: as good here, and cheap for the largest models.
+    // A uniform number of that deviation: as good here as a normal one, and cheap for the largest
+    // models.
     for (float& v : tensor.data) {
       v = (matrix || bias ? 0.0f : 1.0f) +
           deviation * 3.4641f * static_cast<float>(rng.next_double() - 0.5);
@@ -56,7 +57,7 @@ inline model::ModelConfig small_config() {
   return c;
 }
 
-// Two layers of three in which a token sees 21 tokens, and a stretched rotary embedding.
+// In two of three layers a token sees 21 tokens; the rotary embedding is stretched.
 inline model::ModelConfig windowed_config() {
   model::ModelConfig c = small_config();
   c.model_type = "qwen2";

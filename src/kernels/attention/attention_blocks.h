@@ -1,6 +1,6 @@
 #pragma once
-// What attention over packed sequences does to a block of scores between two products. Vectorized; thread-safe on
-// disjoint outputs.
+// The work of attention over packed sequences on a block of scores, between two products.
+// Vectorized; thread-safe on disjoint outputs.
 
 #include <cstddef>
 #include <cstdint>
@@ -13,8 +13,8 @@ struct SoftmaxBlock {
   float* scores;  // [rows][stride]
   size_t stride;  // a multiple of 16
   int rows, keys;
-  int64_t hidden,
-      visible;  // row r sees keys [hidden + r, visible + r), where they are in the block
+  // Row r sees the keys [hidden + r, visible + r) of those in the block.
+  int64_t hidden, visible;
   float scale;
   float* max;    // [rows] of all blocks so far; updated
   float* total;  // [rows] sums of the weights; updated
@@ -23,14 +23,15 @@ struct SoftmaxBlock {
 };
 void softmax_block(const SoftmaxBlock& b);
 
-// Transposed scores become weights w = exp(scale * score - log_sum), and dweights the gradient of the scores before
-// the scale: w * (dweight - dot) * scale. Hidden ones become 0.
+// Turns transposed scores into weights w = exp(scale * score - log_sum), and dweights into the
+// gradient of the scores before the scale: w * (dweight - dot) * scale. Both become 0 where the key
+// is hidden.
 struct SoftmaxGradientBlock {
   float* scores;    // [keys][stride]
   float* dweights;  // [keys][stride]
   size_t stride;    // a multiple of 16
   int keys, queries;
-  int64_t hidden, past;  // key i is hidden from queries before hidden + i, and from past + i on
+  int64_t hidden, past;  // key i is hidden from queries below hidden + i and from past + i on
   float scale;
   const float* log_sums;  // [queries]
   const float* dots;      // [queries] sum of output times its gradient

@@ -28,17 +28,18 @@ void at_least(AlignedFloats& floats, size_t count) {
 
 constexpr int64_t kUnlimited = int64_t{1} << 40;
 
-// A block of keys as a block of queries sees it.
+// A block of keys as seen by a block of queries.
 struct KeyBlock {
-  int64_t key;  // the first one's place in the packed keys
+  int64_t key;  // index of the first one among the packed keys
   int count;
-  int of;          // member that they are of
-  int64_t within;  // the first one's place there
-  int64_t behind;  // the first query's position less the first key's
+  int of;          // the member they belong to
+  int64_t within;  // index of the first one within that member
+  int64_t behind;  // position of the first query minus that of the first key
 };
 
-// Runs body(KeyBlock) over the blocks of `step` keys that a member's queries [begin, end) see: of the prompt, then of their
-// own. With a window the first block begins at the last multiple of a panel before what the first query sees.
+// Runs body(KeyBlock) over the blocks of `step` keys that the queries [begin, end) of a member see:
+// first the prompt's, then the member's own. With a window the first block begins at the first key
+// that the first query sees, rounded down to a whole panel.
 template <typename Body>
 void for_key_blocks(const Family& family, const std::vector<int64_t>& first, int member,
                     TokenRange queries, int window, int step, const Body& body) {
@@ -100,7 +101,7 @@ void PackedAttention::pack_member(const Family& family, const Layout& layout, in
   }
 }
 
-// for_scores: what forward() reads; else what backward() reads.
+// Packs what forward() reads if for_scores is true, else what backward() reads.
 void PackedAttention::pack(const std::vector<Family>& families, ConstRows qkv, bool for_scores) {
   lay_out(families);
   struct Task {
@@ -174,7 +175,7 @@ void PackedAttention::forward(const std::vector<Family>& families, ConstRows qkv
       }
     }
   }
-  // The last blocks of a long sequence see the most keys: they go first.
+  // The last blocks of a long sequence see the most keys, so they are started first.
   std::reverse(blocks.begin(), blocks.end());
   pool_.parallel_for(static_cast<int>(blocks.size()), [&](int i) {
     const QueryBlock& block = blocks[i];
@@ -193,7 +194,7 @@ void PackedAttention::differentiate(const Family& family, const Layout& layout, 
   const int d = shape_.head_dim, padded = padded_dim(), kv_head = head / shape_.group();
   const size_t base = packed_at(layout, kv_head);
   const float scale = 1.0f / std::sqrt(static_cast<float>(d));
-  // Of this head: [tokens][keys, values].
+  // Gradients of this head, [tokens][keys, values].
   const size_t pair = 2 * static_cast<size_t>(d);
   float* dkv = dkv_.data() + static_cast<size_t>(head) * g.tokens * pair;
   for (const TokenRange& member : family.members)
@@ -228,7 +229,8 @@ void PackedAttention::differentiate(const Family& family, const Layout& layout, 
         s.max[q] = g.log_sums.row(begin + q)[head];
         std::fill_n(g.dqkv.row(begin + q) + shape_.query(head), d, 0.0f);
       }
-      // Blocks of scores lie transposed here, [keys][queries], so that four of the five products read them as they are.
+      // Blocks of scores are transposed here, [keys][queries], so that four of the five products
+      // read them as they are.
       for_key_blocks(
           family, layout.first, m, {begin, end}, window_, kGradientKeys, [&](const KeyBlock& keys) {
             const int64_t key = keys.key, row = family.members[keys.of].begin + keys.within;
@@ -275,7 +277,7 @@ void PackedAttention::backward(const std::vector<Family>& families, ConstRows qk
   pool_.parallel_for(count * shape_.heads, [&](int i) {
     differentiate(families[i / shape_.heads], layouts_[i / shape_.heads], i % shape_.heads, g);
   });
-  // The query heads of a group add up, in order.
+  // Adds up the query heads of each group, in order.
   constexpr int64_t kRows = 64;
   pool_.parallel_for(static_cast<int>((tokens + kRows - 1) / kRows), [&](int b) {
     for (int64_t t = b * kRows; t < std::min(tokens, (b + 1) * kRows); ++t) {

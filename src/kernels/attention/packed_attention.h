@@ -1,10 +1,11 @@
 #pragma once
-// Causal attention of a training step over packed sequences, and its gradient, in f32. A family is a prompt and the
-// sequences that go on from it: the prompt's keys and values are there once for all of them. No [tokens, tokens] matrix
-// exists: scores are computed in blocks, and again for the gradient (Dao et al., 2205.14135).
+// Causal attention of a training step over packed sequences, and its gradient, in f32. A family is
+// a prompt and the sequences that continue it; they share one copy of the prompt's keys and values.
+// No [tokens, tokens] matrix exists: scores are computed in blocks, and again for the gradient (Dao
+// et al., 2205.14135).
 //
-// Results do not depend on the number of threads; those of a token not on other families, nor on other members of its
-// own.
+// Results do not depend on the number of threads. The output of a token depends on its own member
+// and on the prompt, but not on other members or families.
 
 #include <cstdint>
 #include <vector>
@@ -18,7 +19,8 @@ struct TokenRange {
   int64_t size() const { return end - begin; }
 };
 
-// members[0] is the prompt, or a sequence that shares nothing; the tokens of the others see all of it.
+// members[0] is the prompt, or a sequence that shares nothing. The tokens of the other members see
+// all of it.
 struct Family {
   std::vector<TokenRange> members;
 };
@@ -26,7 +28,7 @@ struct Family {
 struct AttentionShape {
   int heads = 0, kv_heads = 0, head_dim = 0;
   int group() const { return heads / kv_heads; }
-  int query(int head) const { return head * head_dim; }  // columns of a row of qkv
+  int query(int head) const { return head * head_dim; }  // first column in a row of qkv
   int key(int kv_head) const { return (heads + kv_head) * head_dim; }
   int value(int kv_head) const { return (heads + kv_heads + kv_head) * head_dim; }
   int width() const { return (heads + 2 * kv_heads) * head_dim; }
@@ -37,21 +39,23 @@ class PackedAttention {
  public:
   PackedAttention(const AttentionShape& shape, ThreadPool& pool) : shape_(shape), pool_(pool) {}
 
-  // Of the passes from now on: a token sees itself and the window - 1 tokens before it, those of its prompt included.
-  // 0: all before it. Keys that no query of a block sees cost nothing.
+  // Sets the window of all further passes: a token sees itself and the window - 1 tokens before it,
+  // including those of its prompt. With 0 it sees all tokens before it. Keys that no query of a
+  // block sees cost nothing.
   void set_window(int window) { window_ = window; }
-  // qkv [tokens, width]: queries, keys (both rotated) and values. out [tokens, heads * head_dim]. log_sums
-  // [tokens, heads]: logarithms of the softmax's sums, which backward() needs.
+  // qkv [tokens, width]: queries, keys (both rotated) and values. out [tokens, heads * head_dim].
+  // log_sums [tokens, heads]: logarithms of the softmax's sums, which backward() needs.
   void forward(const std::vector<Family>& families, ConstRows qkv, Rows out, Rows log_sums);
-  // dqkv [tokens, width] from dout; all of it is written.
+  // Computes dqkv [tokens, width] from dout [tokens, heads * head_dim], given the inputs and
+  // outputs of forward(). All of dqkv is written.
   void backward(const std::vector<Family>& families, ConstRows qkv, ConstRows out,
                 ConstRows log_sums, ConstRows dout, Rows dqkv);
 
  private:
-  // Where the keys of a member begin in the packed ones: a multiple of 16.
+  // Where the keys of each member begin among the packed ones.
   struct Layout {
-    std::vector<int64_t> first;  // [members]
-    int64_t keys = 0;            // of the family, padding included
+    std::vector<int64_t> first;  // [members], multiples of 16
+    int64_t keys = 0;            // of the family, including padding
     size_t offset = 0;           // floats, of the family's packed keys of KV head 0
   };
   struct QueryBlock {
@@ -76,8 +80,8 @@ class PackedAttention {
   ThreadPool& pool_;
   int window_ = 0;  // 0: none
   std::vector<Layout> layouts_;
-  AlignedFloats
-      keys_;  // forward: [kv_head][keys / 16][head_dim][16]; backward: [kv_head][head_dim / 16][keys][16]
+  // forward: [kv_head][keys / 16][head_dim][16]; backward: [kv_head][head_dim / 16][keys][16]
+  AlignedFloats keys_;
   AlignedFloats values_;  // [kv_head][head_dim / 16][keys][16]
   AlignedFloats dkv_;     // [heads][tokens][keys, values]
 };

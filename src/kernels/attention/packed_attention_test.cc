@@ -33,7 +33,7 @@ std::vector<Case> cases() {
   return all;
 }
 
-// Which tokens token t sees.
+// The tokens that token t sees.
 std::vector<int64_t> seen_by(const Case& c, int64_t t) {
   std::vector<int64_t> out;
   for (const Family& family : c.families) {
@@ -131,7 +131,7 @@ TEST_P(AttentionOfAStep, MatchesTheReferenceForAnyNumberOfThreads) {
   EXPECT_LT(backward, 5e-5);
 }
 
-// What lies far before the window is not even read, so that it costs nothing.
+// Keys far before the window are not even read, so that they cost nothing.
 TEST_P(AttentionOfAStep, KeysBeforeTheWindowAreNotRead) {
   const AttentionShape shape{2, 1, 16};
   const int width = shape.width(), outs = shape.heads * shape.head_dim;

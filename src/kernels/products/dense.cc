@@ -5,10 +5,12 @@
 namespace longshot::kernels {
 namespace {
 
-// Of x in one product: so many rows of a block of k, and a panel, fit the second cache; whole tiles of six.
+// Rows of x in one product: these rows of a block of k, and a panel, fit the second-level cache. A
+// multiple of the tile heights 6, 8 and 12.
 constexpr int kRowBlock = 48;
 
-// Rows in parts of at most kRowBlock, as many for each thread.
+// Divides rows into parts of at most kRowBlock, the same number of parts for each thread where
+// there are enough rows.
 class Parts {
  public:
   Parts(int64_t rows, int threads, NumberFormat products)
@@ -25,7 +27,7 @@ class Parts {
   int64_t units() const { return (rows_ + unit_ - 1) / unit_; }
 
   int64_t rows_;
-  int unit_;  // rows that are never cut
+  int unit_;  // rows that stay in one part
   int count_;
 };
 
@@ -36,13 +38,13 @@ bool side_by_side(std::span<const DensePart> parts) {
   return true;
 }
 
-// Then a panel is of one part.
+// True if no panel contains columns of two parts.
 bool whole_panels(std::span<const DensePart> parts) {
   return std::ranges::all_of(parts.first(parts.size() - 1),
                              [](const DensePart& part) { return part.n % kPanel == 0; });
 }
 
-// Two values of the depth lie beside each other.
+// True if no pair of depth values, which bf16 panels store together, contains values of two parts.
 bool whole_pairs(std::span<const DensePart> parts) {
   return std::ranges::all_of(parts.first(parts.size() - 1),
                              [](const DensePart& part) { return part.n % 2 == 0; });
@@ -54,7 +56,8 @@ int columns_of(std::span<const DensePart> parts) {
 
 }  // namespace
 
-// Threads take blocks of rows; the panels stream through the shared cache. y begins at the first part's column.
+// Threads take blocks of rows; the panels stream through the shared cache. `y` begins at the column
+// of the first part.
 void Dense::multiply_rows(ConstRows x, int64_t rows, std::span<const DensePart> biases, Rows y,
                           Store store) {
   const Panels w = panels_.panels();
@@ -106,7 +109,8 @@ void Dense::input_gradient(ConstRows dy, int64_t rows, std::span<const DensePart
   multiply_rows({dy.data + start, dy.stride}, rows, {}, dx, store);
 }
 
-// Blocks of rows one after the other, so that the packed x stays small; threads share the rows of the dw.
+// Processes blocks of rows one after the other, so that the packed x stays small. Threads share the
+// rows of the dw.
 void Dense::weight_gradient(ConstRows dy, ConstRows x, int64_t rows,
                             std::span<const DenseGradient> parts, int k) {
   struct Task {

@@ -1,8 +1,10 @@
 #pragma once
-// The products of a training step over many rows: y = x W^T and its two gradients, with every matrix an f32 one as it
-// lies in memory. Results do not depend on the number of threads; a row of y and of dx not on the other rows.
+// The products of a training step over many rows: y = x W^T and its two gradients. Every matrix is
+// f32 and stays as it is in memory. Results do not depend on the number of threads; a row of y or
+// dx does not depend on the other rows.
 //
-// In bf16 the two factors of each product are rounded to it, and summed in f32: gemm.h.
+// In bf16 the two factors of each product are rounded to bf16, and the products are summed in f32:
+// see gemm.h.
 
 #include <cstddef>
 #include <span>
@@ -23,7 +25,8 @@ struct RowsOf {
 using Rows = RowsOf<float>;
 using ConstRows = RowsOf<const float>;
 
-// One of several weights that the same x is multiplied with, and its columns of y: [column, column + n).
+// One of several weights that the same x is multiplied with. Its columns of y begin at `column`;
+// there are n of them.
 struct DensePart {
   const float* w;  // [n, k]
   int column, n;
@@ -34,14 +37,15 @@ struct DenseGradient {
   int column, n;
 };
 
-// Owns the packed copies; not thread-safe. `pool` is borrowed. products: f32, or bf16, which is fast only where
-// has_bf16_products().
+// Owns the packed copies; not thread-safe. `pool` is borrowed. products: f32, or bf16, which is
+// fast only if has_bf16_products().
 class Dense {
  public:
   explicit Dense(ThreadPool& pool, NumberFormat products = NumberFormat::f32)
       : pool_(pool), products_(products) {}
 
-  // y [rows, n] = x [rows, k] w[n, k]^T, or += it, for every part. One product where the parts lie side by side.
+  // y [rows, n] = x [rows, k] w[n, k]^T, or += it, for every part. Adjacent parts of whole panels
+  // are computed as one product.
   void forward(ConstRows x, int64_t rows, std::span<const DensePart> parts, int k, Rows y,
                Store store);
   void forward(ConstRows x, int64_t rows, const float* w, int n, int k, const float* bias, Rows y,

@@ -90,7 +90,7 @@ TEST_P(DenseKernels, ARowDoesNotDependOnTheOthers) {
   }
 }
 
-// The products of bf16 have the bits of the chain of sums that the header promises, on any processor.
+// bf16 products have the bits of the chain of sums that the header promises, on any processor.
 TEST_P(DenseKernels, Bf16OutputsAreOneChainOfSums) {
   const int rows = 11, n = 19, k = 301;
   const auto x = random_floats(rows * k, 1), w = random_floats(n * k, 2),
@@ -109,7 +109,8 @@ TEST_P(DenseKernels, Bf16OutputsAreOneChainOfSums) {
   }
 }
 
-// Parts side by side with whole panels, side by side without, with an odd width, and with a gap between them.
+// Adjacent parts with whole panels, without them, and with an odd width; parts with a gap between
+// them.
 TEST_P(DenseKernels, PartsAreWhatTheyAreAlone) {
   const int rows = 70, k = 50;
   for (const auto& [n0, gap, n1, format] : {std::tuple{32, 0, 20, NumberFormat::f32},

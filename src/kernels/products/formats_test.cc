@@ -10,7 +10,7 @@ class FormatKernels : public Kernels {};
 INSTANTIATE_TEST_SUITE_P(EveryTarget, FormatKernels, ::testing::ValuesIn(targets()),
                          [](const auto& info) { return hwy::TargetName(info.param); });
 
-// W as the packed matrix stands for it.
+// The values of W that the packed matrix represents.
 std::vector<float> values_of(const PackedMatrix& w) {
   std::vector<float> out;
   for (int c = 0; c < w.n(); ++c) {
@@ -28,7 +28,7 @@ std::vector<float> columns(const std::vector<float>& matrix, int rows, int width
   return out;
 }
 
-// x W^T as the f32 products of one block of k after the other.
+// x W^T as the sum of f32 products, one block of k after the other.
 std::vector<float> product_of_blocks(const std::vector<float>& x, const std::vector<float>& w,
                                      int m, int n, int k, int depth) {
   std::vector<float> y(static_cast<size_t>(m) * n);
@@ -132,7 +132,7 @@ TEST_P(FormatKernels, Int8GemmIsTheExactIntegerProduct) {
                                 {2, 16, 65535}}) {
     auto x = random_floats(m * k, 1), w = random_floats(n * k, 2);
     std::fill_n(w.begin(), k, 0.0f);  // a column without a scale
-    if (k > 10'000) {                 // the largest sums there can be
+    if (k > 10'000) {                 // the largest possible sums
       std::fill(x.begin(), x.end(), 1.0f);
       std::fill(w.begin(), w.end(), 1.0f);
     }

@@ -19,8 +19,8 @@ HWY_BEFORE_NAMESPACE();
 namespace longshot::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-constexpr int kAhead = 1024;        // values of bf16 weights that are fetched early
-constexpr int kStripColumns = 256;  // of a product, from which on copying x into strips pays
+constexpr int kAhead = 1024;        // how far ahead bf16 weights are fetched, in values
+constexpr int kStripColumns = 256;  // columns of a product from which copying x into strips pays
 
 // bf16 [count / 2][16][2] -> f32 [count][16], one row more if the count is odd.
 void unpack_bf16(const uint16_t* in, int count, float* out) {
@@ -57,10 +57,11 @@ void unpack_int4(const uint8_t* in, const uint16_t* scales, int count, float* ou
   }
 }
 
-// The f32 values [k, k + depth) of `count` panels: in place if the matrix is f32, else unpacked into `buffer`.
+// The f32 values [k, k + depth) of `count` panels: in place if the matrix is f32, else unpacked
+// into `buffer`.
 struct Block {
   const float* values;
-  size_t second;      // floats from a panel to the next
+  size_t second;      // floats from one panel to the next
   const char* ahead;  // see TileArgs
   size_t ahead_second;
 };
@@ -96,11 +97,11 @@ void block_times(const TileArgs& a, int rows, bool pair, int columns) {
   }
 }
 
-// x: rows `ldx` apart, or strips as RowStrips has them.
+// x: rows `ldx` apart, or strips as in RowStrips.
 template <bool kStrip>
 void gemm_panels(const PackedMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
                  int panel_begin, int panel_end, Store store) {
-  // One row more for an odd depth of int4.
+  // An odd depth writes one row more.
   thread_local AlignedFloats buffer;
   const int block_depth = depth_of(w.format());
   if (w.format() != NumberFormat::f32) buffer.resize((2 * block_depth + 1) * kPanel);
@@ -141,7 +142,7 @@ bool strips_pay_target(int rows) {
   return kN < kPanel && rows >= 4 * kMaxRows;
 }
 
-// Elements [i, i + 4) of four rows, transposed: [4][height] at `strip`.
+// Four elements each of four rows, transposed: [4][height] at `strip`.
 void four_by_four(const float* from, size_t ldx, int height, float* strip) {
 #if HWY_TARGET == HWY_SCALAR
   for (int i = 0; i < 4; ++i) {
@@ -169,7 +170,7 @@ void make_strip(const float* from, size_t ldx, int height, int depth, float* str
     float* to = strip + static_cast<size_t>(done) * height;
     for (int r = 0; r + 4 <= height; r += 4)
       four_by_four(from + r * ldx + done, ldx, height, to + r);
-    const int last = height - 4;  // again some of the rows before
+    const int last = height - 4;  // repeats some of the rows before
     if (height % 4 != 0) four_by_four(from + last * ldx + done, ldx, height, to + last);
   }
   for (; done < depth; ++done) {
@@ -177,7 +178,7 @@ void make_strip(const float* from, size_t ldx, int height, int depth, float* str
   }
 }
 
-// Tile t of one block of k, to its place in the block's strips.
+// Copies tile t of one block of k to its place in the block's strips.
 void make_strip_of(const RowTiles& tiles, int t, const float* x, size_t ldx, int depth,
                    float* strips) {
   const int begin = tiles.begin(t), height = tiles.begin(t + 1) - begin;
@@ -197,7 +198,7 @@ void gemm_strips_target(const PackedMatrix& w, const float* strips, int rows, fl
   gemm_panels<true>(w, strips, 0, rows, y, ldy, panel_begin, panel_end, store);
 }
 
-// One block of k of the panels in w, into y.
+// Multiplies one block of k of all panels in w, into y.
 template <bool kStrip>
 void panels_block(const Panels& w, int k, int depth, TileArgs a, int rows) {
   float* y = a.y;
@@ -223,7 +224,8 @@ float* strip_buffer(int rows, int k) {
   return strips.data();
 }
 
-// Block by block of k: x_of(k, depth) gives the rows, `ldx` apart, or the strips of a block.
+// Multiplies one block of k after the other. x_of(k, depth) returns the rows of a block, `ldx`
+// apart, or its strips.
 template <bool kStrip, typename XOf>
 void multiply_blocks(const Panels& w, const XOf& x_of, size_t ldx, int rows, float* y, size_t ldy,
                      Store store) {
@@ -245,8 +247,9 @@ void multiply_blocks(const Panels& w, const XOf& x_of, size_t ldx, int rows, flo
   }
 }
 
-// Whether rows of x are copied into strips before they are multiplied. With 16 lanes their loads hide behind the
-// multiply-adds, unless the rows are a multiple of 4 KiB apart and so fall into one set of the first cache.
+// True if rows of x are copied into strips before they are multiplied. With 16 lanes their loads
+// hide behind the multiply-adds, unless the rows are a multiple of 4 KiB apart and so fall into one
+// set of the first-level cache.
 bool copy_into_strips(int rows, size_t ldx, int n) {
   return rows > kMaxRows && n >= kStripColumns && (kN < kPanel || ldx % 1024 == 0);
 }
@@ -267,8 +270,8 @@ void panels_target(const Panels& w, const float* x, size_t ldx, int rows, float*
   multiply_blocks<true>(w, strips_of, 0, rows, y, ldy, store);
 }
 
-// x [depth][ldx] -> strips [tile][depth][height], in the order of the tiles. A whole vector is stored each time: what is
-// beyond the height is overwritten by the next one, or lies in the buffer's margin.
+// x [depth][ldx] -> strips [tile][depth][height], in the order of the tiles. Always stores a whole
+// vector: values beyond the height are overwritten by the next store or end in the buffer's margin.
 void pack_strips(const float* x, size_t ldx, int rows, int depth, float* strips) {
   const D d;
   const RowTiles tiles(rows);

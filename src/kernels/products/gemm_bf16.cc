@@ -15,7 +15,7 @@
 
 namespace longshot::kernels {
 
-// Every processor with bf16 products has VNNI; asking for both lets tests choose another target.
+// Every processor with bf16 products has VNNI; checking both lets tests choose another target.
 bool has_bf16_products() {
 #if LONGSHOT_BF16
   static const bool supported = __builtin_cpu_supports("avx512bf16");
@@ -39,7 +39,7 @@ constexpr int kMaxRows = 12, kPanelsTogether = 2;
 
 struct Tile {
   const uint16_t* panel;  // [k / 2][16][2]
-  size_t second;          // values from a panel to the next; 0: only one
+  size_t second;          // values from one panel to the next; 0: only one panel
   std::array<const uint16_t*, kMaxRows> x;
   int pairs;              // k / 2, rounded up
   const uint16_t* ahead;  // weights that will be needed next, fetched meanwhile

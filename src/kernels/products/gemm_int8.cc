@@ -22,25 +22,26 @@ HWY_BEFORE_NAMESPACE();
 namespace longshot::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Sums of (byte - 0) * q, with the bytes as they are stored: 128 too large each, which `finish` takes off.
+// Sums byte * q with the bytes as they are stored: each byte is 128 too large, which finish()
+// corrects.
 struct Int8Tile {
   const uint8_t* panel;  // [k / 4][16][4]
-  size_t second;         // bytes from a panel to the next
+  size_t second;         // bytes from one panel to the next
   const QuantizedRows* x;
   int row;
   int quads;  // k / 4, rounded up
-  const uint8_t*
-      ahead;  // weights that will be needed next, fetched meanwhile: a part of a panel by each tile
+  // Weights that will be needed next, fetched meanwhile: each tile fetches a part of a panel.
+  const uint8_t* ahead;
   int ahead_step;  // bytes for each quad
 };
 
-constexpr int kSumsStride = 32;  // of the sums of a tile, [rows][32]: two panels
+constexpr int kSumsStride = 32;  // row stride of the sums of a tile, [rows][32]: two panels
 
 #if HWY_TARGET == HWY_AVX3_DL
 
 constexpr int kMaxRows = 12, kPanelsTogether = 2;
 
-// Highway asks for VNNI when it chooses this target but does not switch it on in the compiler.
+// Highway requires VNNI when it chooses this target but does not enable it in the compiler.
 template <int kRows>
 __attribute__((target("avx512f,avx512vnni"))) void tile(const Int8Tile& t, int32_t* sums) {
   __m512i acc[kRows][2];
@@ -75,8 +76,8 @@ __attribute__((target("avx512f,avx512vnni"))) void tile(const Int8Tile& t, int32
 
 constexpr int kMaxRows = 6, kPanelsTogether = 1;
 
-// sum += the products of pairs. Written out because the compiler, which orders the products of a whole tile before the
-// sums, runs out of registers.
+// sum += the products of pairs. Written in assembly because the compiler, which puts the products
+// of a whole tile before the sums, runs out of registers.
 HWY_INLINE void add_products(__m256i& sum, __m256i a, __m256i b) {
   __m256i products;
   asm("vpmaddwd %[a], %[b], %[products]\n\tvpaddd %[products], %[sum], %[sum]"
@@ -84,11 +85,12 @@ HWY_INLINE void add_products(__m256i& sum, __m256i a, __m256i b) {
       : [a] "x"(a), [b] "x"(b));
 }
 
-// kVectors * 4 columns of the panel, from byte `offset` of each of its quads on. Without byte products that cannot
-// saturate: bytes widened to 16 bits, products of pairs summed to 32 bits.
+// Computes kVectors * 4 columns of the panel, from byte `offset` of each quad on. Without VNNI the
+// byte products can saturate, so bytes are widened to 16 bits, and pairs of products are summed to
+// 32 bits.
 template <int kRows, int kVectors>
 HWY_INLINE void part_tile(const Int8Tile& t, int offset, int32_t* sums) {
-  __m256i acc[kRows][kVectors];  // four columns each, two partial sums a column
+  __m256i acc[kRows][kVectors];  // four columns each, two partial sums per column
   const int16_t* x[kRows];
 #pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
@@ -125,7 +127,8 @@ HWY_INLINE void part_tile(const Int8Tile& t, int offset, int32_t* sums) {
   }
 }
 
-// The accumulators of up to six rows fit the registers with half a panel, those of two with a whole one.
+// The accumulators of up to six rows fit the registers with half a panel, those of up to two rows
+// with a whole panel.
 template <int kRows>
 void tile(const Int8Tile& t, int32_t* sums) {
   constexpr int kVectors = kRows <= 2 ? 4 : 2;
@@ -161,14 +164,14 @@ void choose(int rows, TileFn& fn) {
   if constexpr (kRows > 1) choose<kRows - 1>(rows, fn);
 }
 
-// sums -> y: takes off the 128 of every weight byte, scales, adds bias.
+// sums -> y: removes the 128 of every weight byte, scales, and adds the bias.
 void finish(const PackedMatrix& w, const QuantizedRows& x, int row, const int32_t* sums, int column,
             float* y, Store store) {
   const hn::CappedTag<float, kPanel> d;
   const hn::Rebind<int32_t, decltype(d)> integers;
   constexpr int kLanes = static_cast<int>(hn::MaxLanes(d));
   const int columns = std::min(kPanel, w.n() - column);
-  // Modulo 2^32, as the sums are: only the difference has to fit.
+  // Computed modulo 2^32, like the sums: only the difference has to fit.
   const auto excess =
       hn::Set(integers, static_cast<int32_t>(128u * static_cast<uint32_t>(x.sum(row))));
   const auto row_scale = hn::Set(d, x.scale(row));
@@ -229,7 +232,7 @@ int levels_target(int k) {
   return kBytes ? 127 : std::min(2047, std::numeric_limits<int32_t>::max() / (127 * k));
 }
 
-// Quantizes one row into the numbers that the products read.
+// Quantizes one row to the numbers that the products read.
 void quantize_target(const float* x, int k, int8_t* bytes, int16_t* values, float* scale,
                      int32_t* sum) {
   const hn::CappedTag<float, 16> d;

@@ -1,5 +1,5 @@
-// The register tile of a product and the loops around it, for one block of k. Included once for each target, after
-// hwy/highway.h.
+// The register tile of a product and the loops around it, for one block of k. Included once for
+// each target, after hwy/highway.h.
 
 #if defined(LONGSHOT_KERNELS_GEMM_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LONGSHOT_KERNELS_GEMM_TILE_INL_H_
@@ -25,13 +25,13 @@ constexpr int kN = static_cast<int>(hn::MaxLanes(D()));
 constexpr int kPanelsTogether = kN == kPanel ? 2 : 1;
 // Accumulators must stay in registers: 24 of 32, or 12 of 16.
 constexpr int kMaxRows = kN >= 16 ? 12 : 6;
-constexpr int kUnroll = 4;  // of k, where x is a strip
+constexpr int kUnroll = 4;  // steps of k unrolled if x is a strip
 
 struct TileArgs {
   const float* x;  // [rows][ldx], or a strip [depth][rows]
   size_t ldx;
   const float* panel;  // [depth][16], already at the tile's first column
-  size_t second;       // from the first vector's weights to the second's
+  size_t second;       // floats from the first vector's weights to the second's
   int depth;
   const float* bias;  // null: no bias
   float* y;
@@ -45,8 +45,8 @@ struct TileArgs {
 template <int kRows, int kCols>
 using Accumulators = V[kRows][kCols];
 
-// Adds the products of one k. Strips give x[r] at fixed distances: with the loop over k unrolled nothing but loads and
-// multiply-adds is left, which counts where a core is shared with somebody else's thread.
+// Adds the products of one k. In strips the x[r] are at fixed distances, so that the unrolled loop
+// over k contains only loads and multiply-adds. That matters where another thread shares the core.
 template <int kRows, int kCols, bool kStrip>
 HWY_INLINE void tile_step(const TileArgs& a, const float* x, const float* w, const char*& ahead,
                           Accumulators<kRows, kCols>& acc) {
@@ -132,7 +132,7 @@ struct RowTiles {
   int rows, count;
 };
 
-// One block of k, `columns` full columns: a panel or two.
+// Multiplies one block of k into `columns` full columns: one or two panels.
 template <int kCols, bool kStrip = false>
 void whole_block(TileArgs a, int rows, int columns) {
   const float *x = a.x, *panel = a.panel, *bias = a.bias;
@@ -157,7 +157,8 @@ void whole_block(TileArgs a, int rows, int columns) {
 
 constexpr int kOnePanelCols = kN == kPanel ? 1 : 2;
 
-// The last panel when n is not a multiple of 16: through a buffer, so that nothing beyond y's n is touched.
+// Computes the last panel if n is not a multiple of 16: through a buffer, so that nothing beyond
+// column n of y is touched.
 template <bool kStrip = false>
 void part_block(const TileArgs& a, int rows, int columns) {
   alignas(64) float buffer[kMaxRows * kPanel];

@@ -60,7 +60,7 @@ void PackedMatrix::set_rows(int column, int rows, const float* weight) {
 }
 
 void PackedMatrix::set_f32(int column, int rows, const float* weight) {
-  constexpr int kBlock = 64;  // of k: the 8 KiB that are written in strides stay in the first cache
+  constexpr int kBlock = 64;  // of k: the 4 KiB written in strides stay in the first-level cache
   for (int begin = 0; begin < rows; begin += kPanel) {
     const int end = std::min(rows, begin + kPanel);
     for (int k0 = 0; k0 < k_; k0 += kBlock) {

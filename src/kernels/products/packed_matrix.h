@@ -3,8 +3,8 @@
 //
 // f32   [panel][k][16]
 // bf16  [panel][k / 2][16][2], the upper half of the f32, rounded to nearest even
-// int4  [panel][k / 2][16] bytes: even k in the low four bits; value = (bits - 8) * scale, with bf16 scales
-//       [panel][k / 32][16]
+// int4  [panel][k / 2][16] bytes: even k in the low four bits; value = (bits - 8) * scale, with
+//       bf16 scales [panel][k / 32][16]
 // int8  [panel][k / 4][16][4] bytes: value = (byte - 128) * scale of the column
 //
 // Panels are 16 columns of y (rows of W), the last one padded with zeros.
@@ -22,16 +22,17 @@ namespace longshot::kernels {
 
 inline constexpr int kPanel = 16;
 inline constexpr int kInt4Group = 32;  // values of k that share a scale
-inline constexpr int kMaxInt8Depth =
-    65536;  // of k: products of a byte and a signed byte, summed in 32 bits
+// Limit of k for int8: products of a byte and a signed byte are summed in 32 bits.
+inline constexpr int kMaxInt8Depth = 65536;
 
 class PackedMatrix {
  public:
-  // Takes the size; keeps the memory (and the old values) if nothing changed. Otherwise all values are 0.
+  // Sets size and format. Keeps the memory and the old values if nothing changed; otherwise all
+  // values become 0.
   void reset(int n, int k, NumberFormat format = NumberFormat::f32);
 
-  // Converts `rows` x k values of a Hugging Face weight to the columns [column, column + rows). Thread-safe for
-  // disjoint columns.
+  // Converts `rows` x k values of a Hugging Face weight into the columns [column, column + rows).
+  // Thread-safe for disjoint columns.
   void set_rows(int column, int rows, const float* weight);
   void set_bias(int column, std::span<const float> bias);
 
@@ -53,7 +54,7 @@ class PackedMatrix {
   const float* column_scales() const { return column_scales_.data(); }  // int8: [panels * 16]
   const float* bias() const { return bias_.data(); }  // [panels * 16], zeros where there is none
 
-  // The value that stands for W[column, k]. For tests.
+  // The value that represents W[column, k]. For tests.
   float value(int column, int k) const;
 
  private:

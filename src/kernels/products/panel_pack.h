@@ -1,6 +1,6 @@
 #pragma once
-// Copies of plain matrices in the panel order that the products read (see gemm.h), rounded to nearest even where the
-// panels are bf16. Thread-safe on disjoint panels.
+// Copies plain matrices into the panel order that the products read (see gemm.h), rounded to
+// nearest even if the panels are bf16. Thread-safe on disjoint panels.
 
 #include <cstddef>
 
@@ -9,20 +9,23 @@
 
 namespace longshot::kernels {
 
-// Panel memory that is used again and again. Grows, never shrinks.
+// Reusable panel memory. It grows but never shrinks.
 class PanelBuffer {
  public:
-  // Makes room for [n / 16 panels][k][16]. What is in it is undefined until packed. format: f32 or bf16.
+  // Makes room for [n / 16 panels][k][16]. The contents are undefined until packed. format: f32 or
+  // bf16.
   void reset(int n, int k, NumberFormat format = NumberFormat::f32);
   Panels panels() const { return {data_.data(), stride_, n_, k_, format_}; }
   int count() const { return (n_ + kPanel - 1) / kPanel; }
 
-  // W = the rows of a [n, k] matrix (row stride ld): W's row is a column of the panel.
+  // Packs W = the rows of an [n, k] matrix (row stride ld): a row of W is a column of the panel.
   void pack_rows(int panel, const float* matrix, size_t ld);
-  // The same for one panel, from the first of its rows on: panels may come from different matrices.
+  // The same, but `first_row` is the first of this panel's rows, so that panels may come from
+  // different matrices.
   void pack_panel(int panel, const float* first_row, size_t ld);
-  // W = the columns of a [k, n] matrix: y = x M. Or of the rows [begin, begin + count) of one: M is then many, stacked,
-  // in bf16 each with an even number of rows but the last.
+  // Packs W = the columns of a [k, n] matrix M, for y = x M. The second form packs only rows
+  // [begin, begin + count) of M; `rows` points to the first of them. So M may be a stack of
+  // matrices; in bf16 each but the last must have an even number of rows.
   void pack_columns(int panel, const float* matrix, size_t ld) {
     pack_columns(panel, matrix, ld, 0, k_);
   }

@@ -4,7 +4,7 @@
 #include <bit>
 
 #if defined(__x86_64__) && defined(__GNUC__)
-// GCC takes the undefined vectors inside of its own intrinsics for a mistake.
+// GCC mistakes the undefined vectors inside its own intrinsics for errors.
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
@@ -29,11 +29,11 @@ struct Tile {
   bool add;
 };
 
-// What differs between processors.
+// The operations that differ between processors.
 struct Primitives {
   void (*pack_rows)(const float* rows, size_t ld, int count, int k, float* panel);
   void (*pack_columns)(const float* rows, size_t ld, int k, int columns, float* panel);
-  void (*tiles[kColumns])(const Tile&);  // by panels
+  void (*tiles[kColumns])(const Tile&);  // by number of panels
 };
 
 namespace plain {
@@ -92,13 +92,13 @@ constexpr Primitives kPrimitives{pack_rows, pack_columns, {tile<1>, tile<2>, til
 
 namespace native {
 
-constexpr int kAhead = 4 * kPanel;  // values of a row that is packed, fetched early
+constexpr int kAhead = 4 * kPanel;  // how far ahead a row to be packed is fetched, in values
 
 LONGSHOT_BF16_INLINE __mmask16 first_lanes(int count) {
   return static_cast<__mmask16>((1u << std::clamp(count, 0, kPanel)) - 1);
 }
 
-// [16] vectors of 16 words -> the word at place i of each in vector i.
+// Transposes 16 vectors of 16 words: word i of each goes to vector i.
 LONGSHOT_BF16_INLINE void transpose(__m512i (&v)[kPanel]) {
   __m512i by_four[kPanel];  // [four rows][column of each group of four]
 #pragma GCC unroll 4
@@ -147,7 +147,7 @@ LONGSHOT_BF16_TARGET void pack_rows(const float* rows, size_t ld, int count, int
 LONGSHOT_BF16_TARGET void pack_columns(const float* rows, size_t ld, int k, int columns,
                                        float* panel) {
   const __mmask16 lanes = first_lanes(columns);
-  alignas(64) uint16_t beside[2 * kPanel];  // of [2][16] the words of a column
+  alignas(64) uint16_t beside[2 * kPanel];  // interleaves the words of [2][16]
   for (int c = 0; c < kPanel; ++c) {
     beside[2 * c] = static_cast<uint16_t>(c);
     beside[2 * c + 1] = static_cast<uint16_t>(kPanel + c);
@@ -211,7 +211,7 @@ const Primitives& primitives() {
 
 #endif
 
-// x in panels of 16 rows: [panel][pairs][16].
+// Multiplies one block of k; x is in panels of 16 rows: [panel][pairs][16].
 void multiply_packed(const Primitives& use, const Panels& w, const float* x, int k, int depth,
                      int rows, float* y, size_t ldy, bool add) {
   const int panels = (w.n + kPanel - 1) / kPanel, pairs = (depth + 1) / 2;
@@ -232,7 +232,8 @@ void multiply_packed(const Primitives& use, const Panels& w, const float* x, int
   }
 }
 
-// Block by block of k: pack(first, count, k, depth, panel) makes a panel of x of the rows [first, first + count).
+// Multiplies one block of k after the other. pack(first, count, k, depth, panel) packs rows [first,
+// first + count) of x into a panel.
 template <typename Pack>
 void multiply_blocks(const Primitives& use, const Panels& w, int rows, float* y, size_t ldy,
                      Store store, const Pack& pack) {

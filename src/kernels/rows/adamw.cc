@@ -16,7 +16,7 @@ HWY_BEFORE_NAMESPACE();
 namespace longshot::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// One element as fused multiply-adds, so that the tail has the bits of the vectors.
+// Updates one element with fused multiply-adds, so that the tail has the same bits as the vectors.
 HWY_INLINE void adamw_one(const AdamWStep& s, float g, float& w, float& m, float& v, float keep,
                           float rate, float inverse_root) {
   g *= s.gradient_scale;
@@ -62,7 +62,7 @@ void adamw(const AdamWStep& step, const float* gradient, int64_t count, float* w
   HWY_DYNAMIC_DISPATCH(adamw_target)(step, gradient, count, weight, m, v);
 }
 
-// Independent of the number of threads, and never beyond the range of a double.
+// The order is fixed and does not depend on threads; a double cannot overflow here.
 double sum_of_squares(const float* values, int64_t count) {
   std::array<double, 8> lanes{};
   int64_t i = 0;

@@ -1,6 +1,6 @@
 #pragma once
-// One step of AdamW (Loshchilov & Hutter, 1711.05101) over flat memory, in one pass. Thread-safe on disjoint ranges; an
-// element's result does not depend on the range it is in.
+// One step of AdamW (Loshchilov & Hutter, 1711.05101) over flat memory, in one pass. Thread-safe on
+// disjoint ranges; an element's result does not depend on the range it is in.
 
 #include <cstdint>
 
@@ -14,7 +14,9 @@ struct AdamWStep {
   float root_correction2 = 1;  // sqrt(1 - beta2^t)
 };
 
-// m += (1 - beta1) (g - m); v += (1 - beta2) (g^2 - v); w = w (1 - lr decay) - lr / correction1 * m / (sqrt(v) / root + eps)
+// With g = gradient_scale * gradient:
+// m += (1 - beta1) (g - m); v += (1 - beta2) (g^2 - v);
+// w = w (1 - lr decay) - lr / correction1 * m / (sqrt(v) / root_correction2 + eps)
 void adamw(const AdamWStep& step, const float* gradient, int64_t count, float* weight, float* m,
            float* v);
 

@@ -21,11 +21,11 @@ using I = hn::RebindToSigned<F>;
 using Floats = hn::Vec<F>;
 using Bits = hn::Vec<U>;
 
-// Of a float with 3 bits of mantissa, exponent at the top of the code.
+// Bits of an f32 that a code drops: it keeps 3 bits of mantissa, with the exponent above them.
 constexpr int kShift = 20;
 struct Code {
   uint32_t base;   // the code's 0, in units of 1 << kShift
-  float smallest;  // what its 0 reads as
+  float smallest;  // the float that code 0 represents
 };
 constexpr float kLargest = 1.875F;
 constexpr Code kSigned{(127 - 15) << 3, 0x1p-15F};    // exponents -15 to 0
@@ -40,7 +40,8 @@ HWY_INLINE Bits random_bits(uint32_t key, int64_t index) {
   return hn::Xor(x, hn::ShiftRight<16>(x));
 }
 
-// Arrays of kMomentBlock; what lies beyond `count` is computed and not used.
+// The arrays have kMomentBlock elements. Those beyond the end of a shorter block are computed and
+// not used.
 void unpack_bf16_target(const uint16_t* in, float* out) {
   const F f;
   const U u;
@@ -50,7 +51,7 @@ void unpack_bf16_target(const uint16_t* in, float* out) {
                out + i);
 }
 
-// upper: which half of the random bits.
+// `upper` selects the half of the random bits.
 void pack_bf16_target(const float* values, uint32_t key, int64_t first, bool upper, uint16_t* out) {
   const F f;
   const U u;
@@ -121,7 +122,8 @@ HWY_EXPORT(pack_bytes_target);
 
 namespace {
 
-// The vectors read and write whole blocks; a tensor's last one may be shorter.
+// A padded copy of a block: the vectors read and write whole blocks, but a tensor's last one may be
+// shorter.
 template <typename T>
 struct Block {
   alignas(64) T values[kMomentBlock] = {};

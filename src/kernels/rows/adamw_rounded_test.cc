@@ -11,7 +11,7 @@ INSTANTIATE_TEST_SUITE_P(EveryTarget, MomentsKernels, ::testing::ValuesIn(target
 
 constexpr int kSeeds = 4000;
 
-// Mean of what a value is rounded to, over many keys.
+// Mean of the rounded values over many keys.
 std::vector<double> mean_of_packings(const std::vector<float>& values, bool signed_values) {
   const int n = static_cast<int>(values.size());
   std::vector<double> mean(values.size());

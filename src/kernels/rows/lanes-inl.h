@@ -1,5 +1,6 @@
-// Sums over 16 fixed partial sums, for any vector width: element i always goes to partial sum i % 16, and the 16
-// are joined in one fixed tree. Included once per Highway target, hence the toggled guard.
+// Sums over 16 fixed partial sums, for any vector width: element i always goes to partial sum i mod
+// 16, and the 16 are joined in one fixed tree. Included once per Highway target, hence the toggled
+// guard.
 
 #if defined(LONGSHOT_KERNELS_LANES_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef LONGSHOT_KERNELS_LANES_INL_H_
@@ -24,7 +25,7 @@ class LaneSum {
   LaneSum() {
     for (int v = 0; v < kVectors; ++v) sum_[v] = lanes_hn::Zero(D());
   }
-  // Vector v of the 16 lanes.
+  // Adds to vector v of the 16 lanes.
   HWY_INLINE void add(int v, V value) { sum_[v] = lanes_hn::Add(sum_[v], value); }
   // Adds a[i] * b[i] for i in [0, 16).
   HWY_INLINE void add_products(const float* a, const float* b) {

@@ -63,7 +63,8 @@ TEST_P(RowGradients, SiluMul) {
   EXPECT_LT(worst, 1e-5);
 }
 
-// By hand: g = 2 scaled by 0.5, first step, weight 1: m = 0.1, v = 0.05, corrected 1 and 1, so w = 1 (1 - 0.1 * 0.2) - 0.1.
+// By hand: g = 2 scaled by 0.5, first step, weight 1: m = 0.1, v = 0.05, corrected 1 and 1, so
+// w = 1 (1 - 0.1 * 0.2) - 0.1.
 TEST_P(RowGradients, AdamWByHandAndForAnyLength) {
   const AdamWStep step{.lr = 0.1F,
                        .decay = 0.2F,

@@ -20,7 +20,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 using D = LaneSum::D;
 constexpr int kN = LaneSum::kN;
-constexpr float kPadding = -1e30f;  // finite: its weight is 0, and 0 times it too
+constexpr float kPadding = -1e30f;  // finite: its weight is 0, and so is their product
 
 int padded(int count) {
   return (count + 15) / 16 * 16;

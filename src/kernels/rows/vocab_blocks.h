@@ -1,13 +1,14 @@
 #pragma once
-// The softmax over a vocabulary whose logits exist for one block at a time. A block is readable and writable to the next
-// multiple of 16 beyond `count`. Thread-safe on different rows.
+// The softmax over a vocabulary whose logits exist for one block at a time. A block must be
+// readable and writable up to `count` rounded up to a multiple of 16. Thread-safe on different
+// rows.
 
 #include <cmath>
 #include <limits>
 
 namespace longshot::kernels {
 
-// Of the blocks so far, relative to the largest logit.
+// Sums over the blocks so far, relative to the largest logit.
 struct VocabSums {
   float max = -std::numeric_limits<float>::infinity();
   float total = 0;     // sum of exp(logit - max)
@@ -19,10 +20,11 @@ struct VocabSums {
   float mean_other() const { return cross / total; }
 };
 
-// Adds the logits row[i] * inverse_temperature; `weighted` only if asked for.
+// Adds the logits row[i] * inverse_temperature; `weighted` only if `with_weighted`.
 void add_block(float* row, int count, float inverse_temperature, bool with_weighted,
                VocabSums& sums);
-// After add_block() of the same block: adds to `cross`.
+// Adds to `cross`, with the other logits other[i] * other_inverse. Call it after add_block() of the
+// same block.
 void add_cross_block(const float* row, int count, float inverse_temperature, float* other,
                      float other_inverse, VocabSums& sums);
 // row[i] = factor * exp(row[i] * inverse_temperature - log_sum).

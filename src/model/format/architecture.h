@@ -1,6 +1,6 @@
 #pragma once
-// The architecture that all supported models share: role of a module -> its Hugging Face name -> the
-// shape of its weight. A reader of weights asks here for names and writes none itself.
+// The architecture that all supported models share, as one table: the role of a module, its Hugging
+// Face and GGUF names, and the shape of its weight. Code that reads weights takes names from here.
 
 #include <span>
 #include <string>

@@ -1,5 +1,6 @@
 #pragma once
-// Generation on the CPU with kernels of our own (Highway, run-time dispatch): the same bits in any batch.
+// Generation on the CPU with the project's own kernels (Highway, run-time dispatch): the same bits
+// in any batch.
 
 #include <memory>
 

@@ -23,7 +23,7 @@ std::vector<int32_t> random_tokens(int n, int vocab, uint64_t seed) {
   return out;
 }
 
-// The blocks of a sequence of up to 256 tokens: of its own, in a mixed order.
+// The sequence's own blocks for up to 256 tokens, in a mixed order.
 std::vector<int> blocks_of(int sequence) {
   std::vector<int> blocks;
   for (int i = 0; i < 16; ++i) blocks.push_back(sequence * 16 + i * 7 % 16);
@@ -43,7 +43,7 @@ std::vector<float> logits_of(Runner& runner, int sequence, std::span<const int32
   return logits_of(runner, blocks_of(sequence), tokens, start);
 }
 
-// The architectures of the family, small.
+// Small models of the supported architectures.
 std::vector<model::ModelConfig> architectures() {
   model::ModelConfig llama = small_config();
   model::ModelConfig qwen2 = small_config();
@@ -130,8 +130,8 @@ TEST(CpuRunner, ACopiedBlockGoesOnIndependently) {
   EXPECT_EQ(first, again);
 }
 
-// A group that decodes together reads the blocks of its prompt once for all; every sample must get the bits that it
-// gets alone.
+// A group that decodes together reads the blocks of its prompt once for all; every sample must get
+// the same bits as when it is computed by itself.
 TEST(CpuRunner, ASharedPromptChangesNoBit) {
   for (const auto& config : architectures()) {
     const auto model = random_model(config, 1);
@@ -175,7 +175,8 @@ TEST(CpuRunner, OnlyWantedLogitsAreWritten) {
   EXPECT_EQ(expected, logits);
 }
 
-// Several wanted tokens in one step, also where the runner cuts a long forward into passes between them.
+// Several requested tokens in one step, also where the runner cuts a long forward into passes
+// between them.
 TEST(CpuRunner, LogitsOfSeveralTokensAreThoseOfEachAlone) {
   for (const auto& config : architectures()) {
     const auto model = random_model(config, 1);
@@ -283,7 +284,8 @@ TEST_P(CpuRunnerOnEither, SampleIsTheSameAloneInABatchAndWithTwoThreads) {
   }
 }
 
-// A pool so small that samples are preempted, prompts so cut that they are prefilled in several passes.
+// The pool is so small that samples are preempted, and the rows so few that prompts are prefilled
+// in several passes.
 TEST_P(CpuRunnerOnEither, SampleIsTheSameUnderPreemptionAndChunkedPrefill) {
   const auto model = random_model(config(), 1, 1.5f);
   const auto jobs = group_jobs(6, 5);
@@ -298,7 +300,7 @@ TEST_P(CpuRunnerOnEither, SampleIsTheSameUnderPreemptionAndChunkedPrefill) {
   EXPECT_EQ(expected, outcome_of(*tight.generate(jobs, model_options())));
   EXPECT_GT(tight.metrics().at("rollout/preemptions"), 0);
   EXPECT_LE(tight.metrics().at("rollout/kv_peak_blocks"), 14);
-  // The full blocks of the prompts are still there, so that the second time only the rest is computed.
+  // The full blocks of the prompts are still cached, so the second time only the rest is computed.
   EXPECT_EQ(expected, outcome_of(*roomy.generate(jobs, model_options())));
   EXPECT_EQ(roomy.metrics().at("rollout/prefill_tokens"), 0 + 11 + 6 + 1 + 12 + 7);
 }

@@ -8,7 +8,7 @@
 namespace longshot::rollout::cpu {
 namespace {
 
-// out[i * stride] = values[i] / scale, rounded.
+// out[i * stride] = values[i] / scale, rounded. Returns the scale.
 float quantize(const float* values, int n, size_t stride, int8_t* out) {
   float largest = 0;
   for (int i = 0; i < n; ++i) largest = std::max(largest, std::abs(values[i]));

@@ -38,7 +38,7 @@ Result<Lookup> find_weights(const model::WeightsView& view) {
   return found;
 }
 
-// Collects the copies of a load, to be run on all threads.
+// Collects the copies of a load and runs them on all threads.
 class Packer {
  public:
   Packer(Lookup found, NumberFormat format) : found_(std::move(found)), format_(format) {}
@@ -55,7 +55,7 @@ class Packer {
   void matrix(const std::string& name, PackedMatrix& out, int column) {
     copy(name, out, kRowsPerTask, [=](int r) { return column + r; });
   }
-  // The panels first, first + 2, ...
+  // Fills the panels first, first + 2, ...
   void every_other_panel(const std::string& name, PackedMatrix& out, int first) {
     copy(name, out, kPanel, [=](int r) { return first * kPanel + 2 * r; });
   }
@@ -69,7 +69,8 @@ class Packer {
  private:
   static constexpr int kRowsPerTask = 1024;
 
-  // Runs of `run` rows, of which the one from row r on begins at column_of(r).
+  // Copies runs of `run` rows; the run that starts at row r goes to the columns from column_of(r)
+  // on.
   template <typename ColumnOf>
   void copy(const std::string& name, PackedMatrix& out, int run, const ColumnOf& column_of) {
     const auto& view = *found_.at(name + ".weight");

@@ -69,7 +69,7 @@ TEST_P(RunnerFormats, SamplesDoNotDependOnBatchThreadsOrChunks) {
   }
 }
 
-// Log-probabilities that another format gives to the tokens that f32 sampled.
+// The relative difference between the logits of a format and those of f32 after the same tokens.
 TEST_P(RunnerFormats, LogitsAreNearThoseOfF32) {
   const auto model = random_model(small_config(), 1);
   const int vocab = model->view.config.vocab_size;

@@ -1,5 +1,5 @@
 #pragma once
-// A small KV cache and queries to it, for tests.
+// A small KV cache with queries, for tests.
 
 #include <gtest/gtest.h>
 
@@ -17,7 +17,8 @@ namespace longshot::rollout::cpu {
 using kernels::largest_difference;
 using kernels::random_floats;
 
-// A cache of one layer and head, filled with random keys and values; memory beyond them is NaN (f32).
+// A cache of one layer and head, filled with random keys and values; memory beyond them is NaN
+// (f32).
 struct AttentionCase {
   AttentionCase(int head_dim_in, int length, NumberFormat format = NumberFormat::f32)
       : head_dim(head_dim_in), blocks({1, 1, head_dim_in, format}, (length + kPage - 1) / kPage) {
@@ -35,7 +36,8 @@ struct AttentionCase {
                blocks.at(p / kPage));
     }
   }
-  // Rows at consecutive positions, which see the last `window` ones; the first `shared` pages are declared common.
+  // Attention of rows at consecutive positions, which see the last `window` positions; the first
+  // `shared` pages are declared common.
   std::vector<float> run(std::span<const float> q, int rows, int position, int group,
                          int shared = 1000, int window = 1 << 20) {
     std::vector<float> out(q.size());

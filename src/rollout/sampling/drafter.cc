@@ -8,11 +8,11 @@
 namespace longshot::rollout {
 namespace {
 
-constexpr size_t kWays = 4;         // contexts that may take a place: one cache line
-constexpr int32_t kMostVotes = 15;  // a new habit outvotes an old one after this many tokens
-constexpr int kMemory = 64;         // guesses that a record remembers, about
+constexpr size_t kWays = 4;         // contexts in a set, one cache line; a key belongs to one set
+constexpr int32_t kMostVotes = 15;  // a new continuation outvotes an old one after this many tokens
+constexpr int kMemory = 64;         // about how many guesses a record remembers
 
-// 0, 1 or 2, 3 to 7, more.
+// Classes of counts: 0; 1 or 2; 3 to 7; more.
 int class_of(int count) {
   return count == 0 ? 0 : count < 3 ? 1 : count < 8 ? 2 : 3;
 }
@@ -96,12 +96,13 @@ void Drafter::learn(const Keys& keys, int32_t token) {
   }
 }
 
-// Which guesses are taken to be right equally often.
+// Index of the record of a guess: guesses of one kind are assumed to be right equally often.
 size_t Drafter::kind(size_t order, int votes, int run) {
   return (order * kClasses + class_of(votes)) * kClasses + class_of(run);
 }
 
-// Of the contexts of all lengths the one whose kind was right most often; of equals the longest.
+// Returns the guess of the context whose kind was right most often, of all context lengths; on a
+// tie the longest context wins.
 Drafter::Guess Drafter::guess(const Keys& keys, int run) const {
   Guess best;
   for (size_t order = kOrders.size(); order-- > 0;) {
@@ -113,7 +114,7 @@ Drafter::Guess Drafter::guess(const Keys& keys, int run) const {
   return best;
 }
 
-// Tests the guesses of all lengths on the token that was drawn.
+// Compares the guesses of all context lengths with the token that was drawn.
 void Drafter::score(const Keys& keys, State& state, int32_t token) {
   const Guess best = guess(keys, state.run);
   for (size_t order = 0; order < kOrders.size(); ++order) {
@@ -127,7 +128,7 @@ void Drafter::score(const Keys& keys, State& state, int32_t token) {
 void Drafter::follow(int64_t id, uint64_t group, std::span<const int32_t> tokens, int shared) {
   const auto [it, fresh] = states_.try_emplace(id, State{.group = group});
   State& state = it->second;
-  if (fresh && members_[group]++ > 0) state.seen = shared;  // another sample brought the prompt
+  if (fresh && members_[group]++ > 0) state.seen = shared;  // another sample has added the prompt
   for (; state.seen < tokens.size(); ++state.seen) {
     const Keys keys = keys_after(group, tokens.first(state.seen));
     const int32_t token = tokens[state.seen];

@@ -72,7 +72,7 @@ TEST(Drafter, TheMostFrequentContinuationWins) {
   EXPECT_EQ(drafter.propose(9, text, 1, 0).tokens, (Tokens{32}));
 }
 
-// The same last two tokens went on in two ways; the ones before them tell which.
+// The same last two tokens had two continuations; the tokens before them decide which is guessed.
 TEST(Drafter, ALongerContextDecides) {
   Drafter drafter(10);
   const Tokens prompt = {1, 2, 10, 20, 30, 7, 8, 60, 11, 21, 31, 7, 8, 61, 11, 21, 31, 7, 8, 61};
@@ -81,8 +81,8 @@ TEST(Drafter, ALongerContextDecides) {
   EXPECT_EQ(drafter.propose(1, text, 1, 0).tokens, (Tokens{60}));
 }
 
-// Guesses are tested on every token, fed or not: what is never right is soon no longer guessed, what always is gets
-// near 1.
+// Guesses are tested on every token, fed or not: guesses that are never right get low odds, guesses
+// that are always right get odds near 1.
 TEST(Drafter, OddsAreLearnt) {
   CounterRng rng(3);
   Drafter noise(16), loop(16);
@@ -109,7 +109,7 @@ TEST(Drafter, EndsWhereTheOddsFallTooLow) {
   EXPECT_EQ(draft.tokens.size(), 3u);  // 0.5, 0.25, 0.125 before anything was tested
 }
 
-// Far more contexts than there is room for.
+// Far more contexts than the table has room for.
 TEST(Drafter, AFullTableStillLearnsWhatIsNew) {
   CounterRng rng(5);
   Drafter drafter(6);
@@ -126,8 +126,9 @@ std::vector<Draft> drafts_of(std::initializer_list<std::vector<float>> odds) {
   return drafts;
 }
 
-// One sample and an overhead of 9 rows: 1 token a pass of 10 rows. The guesses add 0.5 for a row (1.5 of 11), then
-// 0.2 (1.7 of 12), and 0.1 is less than what the pass already gives for a row.
+// One sample and an overhead of 9 rows: 1 token per pass of 10 rows. The first guess adds 0.5 for a
+// row (1.5 of 11), the second 0.2 (1.7 of 12), and the third's 0.1 is less than what the pass
+// already gives per row.
 TEST(KeepWorthwhile, AGuessMustBeatTheAverageOfThePass) {
   auto drafts = drafts_of({{0.5f, 0.2f, 0.1f, 0.09f}});
   keep_worthwhile(drafts, 9);

@@ -1,5 +1,5 @@
 #pragma once
-// Notices that a response has run into a loop, one token at a time.
+// Detects, one token at a time, that a response has run into a loop.
 
 #include <span>
 #include <vector>
@@ -8,8 +8,8 @@
 
 namespace longshot::rollout {
 
-// Ends a looping sample early (report 3.2). A loop: the last `min_tokens` or more tokens are a block of at most
-// `max_period` tokens repeated at least `min_repeats` times.
+// Ends a looping sample early (report 3.2). A loop: the last `min_tokens` or more tokens are a
+// block of at most `max_period` tokens repeated at least `min_repeats` times.
 struct RepetitionOptions {
   bool enabled = true;
   int max_period = 64;
@@ -17,14 +17,15 @@ struct RepetitionOptions {
   int min_tokens = 128;
 };
 
-// Keeps, for every period p, how long the response's end has equalled itself p tokens before: one comparison
-// per period and token, whatever the response's length.
+// For every period p, keeps the length of the response's end that equals the text p tokens before:
+// one comparison per period and token, independent of the response's length.
 class RepetitionDetector {
  public:
   explicit RepetitionDetector(const RepetitionOptions& options)
       : options_(options), run_(options.enabled ? options.max_period + 1 : 0, 0) {}
 
-  // To be called after each token was appended; `tokens` is the whole response. True if it ends in a loop.
+  // To be called after each token was appended; `tokens` is the whole response. Returns true if it
+  // ends in a loop.
   bool update(std::span<const data::TokenId> tokens);
 
  private:

@@ -12,8 +12,8 @@
 namespace longshot::rollout {
 namespace {
 
-// First index of [0, n) at which the running sum from `sum` exceeds `target`; the last one with weight > 0 if
-// rounding keeps the sum below.
+// Returns the first index in [0, n) at which the running sum, starting at `sum`, exceeds `target`.
+// If rounding keeps the sum below, returns the last index with weight > 0.
 template <typename Weight>
 int walk(int n, double sum, double target, const Weight& weight) {
   int last = 0;
@@ -27,7 +27,7 @@ int walk(int n, double sum, double target, const Weight& weight) {
   return last;
 }
 
-// Bins of weights in (0, 1], from 1 down: 16 to each power of two.
+// Bins of weights in (0, 1], from 1 down: 16 per power of two.
 constexpr int kDroppedBits = 19;
 constexpr int kTopBin = 0x3F800000 >> kDroppedBits;  // of the weight 1
 constexpr int kBins = kTopBin + 1;
@@ -99,7 +99,7 @@ Choice Sampler::pick(std::span<const float> logits, double uniform,
   return choice;
 }
 
-// `scale` divides the logits.
+// The `count` most probable tokens. `scale` divides the logits.
 std::vector<TokenLogprob> Sampler::top(std::span<const float> logits, float max, double scale,
                                        int count) {
   ids_.resize(logits.size());
@@ -130,8 +130,8 @@ Choice Sampler::pick_unfiltered(std::span<const float> logits, float max, double
   return {id, static_cast<float>(scaled - std::log(total)), {}};
 }
 
-// Counts and adds up the weights by their leading bits. The bins are in order of weight, so only those in which an
-// edge or the draw falls have to be sorted.
+// Counts and sums the weights by their leading bits. The bins are in order of weight, so only those
+// that contain an edge or the draw have to be sorted.
 void Sampler::rank() {
   bins_.assign(kBins, {});
   last_bin_ = 0;
@@ -147,7 +147,7 @@ void Sampler::rank() {
   members_of_ = -1;
 }
 
-// The tokens of a bin, the most probable first, of equals the lowest id.
+// The tokens of a bin, the most probable first, equal ones by ascending id.
 std::span<const Sampler::Candidate> Sampler::members(int bin) {
   if (members_of_ != bin) {
     members_of_ = bin;
@@ -185,7 +185,7 @@ Sampler::Cut Sampler::cut_top_k(int k) const {
   return {last_bin_, bins_[last_bin_].count};
 }
 
-// The fewest tokens of `all` that have the probability mass `wanted`.
+// The fewest tokens of `all` with the probability mass `wanted`.
 Sampler::Cut Sampler::cut_top_p(const Cut& all, double wanted) {
   double before = 0;
   for (int b = 0; b <= all.bin; ++b) {

@@ -1,6 +1,6 @@
 #pragma once
-// From logits to a token and its log-probability. The draw is an inverse-CDF lookup of one uniform number, in
-// double and in a fixed order, so it is a function of the logits and that number alone.
+// From logits to a token and its log-probability. The draw is an inverse-CDF lookup of one uniform
+// number, in double and in a fixed order, so it depends only on the logits and that number.
 
 #include <cstdint>
 #include <span>
@@ -13,18 +13,19 @@
 namespace longshot::rollout {
 
 struct SamplingOptions {
-  double temperature =
-      1.0;             // 0 = greedy (recorded log-probabilities are then those at temperature 1)
-  double top_p = 1.0;  // (0, 1]
-  int top_k = 0;       // 0 = off
-  double min_p = 0.0;  // keep tokens with p >= min_p * max p; 0 = off
+  // 0 = greedy (recorded log-probabilities are then those at temperature 1).
+  double temperature = 1.0;
+  double top_p = 1.0;                      // (0, 1]
+  int top_k = 0;                           // 0 = off
+  double min_p = 0.0;                      // keep tokens with p >= min_p * max p; 0 = off
   int max_response_length = 512;           // tokens; reaching it ends with `length`
-  std::vector<data::TokenId> stop_tokens;  // any of them ends with `stop`; kept in the response
+  std::vector<data::TokenId> stop_tokens;  // each ends the sample with `stop`; kept in the response
   std::vector<std::string> stop_strings;   // end with `stop` once the decoded text contains one
-  int top_logprobs = 0;  // Choice::top holds this many; a pass over the vocabulary for each token
+  int top_logprobs = 0;  // size of Choice::top; costs a pass over the vocabulary per token
 };
 
-// Whether a filter leaves out tokens, so that log-probabilities are of the renormalised rest.
+// True if a filter may leave out tokens, so that log-probabilities are those of the renormalised
+// rest.
 bool cuts_distribution(const SamplingOptions& options);
 // Error: a value is outside its range; the message names it.
 Status check_sampling(const SamplingOptions& options);
@@ -36,20 +37,22 @@ struct TokenLogprob {
 
 struct Choice {
   data::TokenId token = -1;  // -1: the logits are not finite
-  float logprob =
-      0;  // of the distribution that was drawn from: after temperature and filters, renormalised
-  // The most probable tokens of that distribution (greedy: at temperature 1, without filters), the most probable
-  // first, of equals the lowest id. Fewer than asked for where the filters leave fewer.
+  // Under the distribution that was drawn from: after temperature and filters, renormalised.
+  float logprob = 0;
+  // The most probable tokens of that distribution (greedy: at temperature 1, without filters), the
+  // most probable first, equal ones by ascending id. Fewer than requested if the filters leave
+  // fewer.
   std::vector<TokenLogprob> top;
 };
 
-// Temperature, then top-k, then top-p of what top-k left, then min-p: the order of transformers. Of equally
-// probable tokens at an edge the lower id is kept (transformers keeps all ties of top-k). Greedy ignores the
-// filters and takes the lowest id of equals. Keeps only scratch memory: one sampler per thread.
+// Temperature, then top-k, then top-p of what top-k left, then min-p: the order of transformers.
+// Among equally probable tokens at an edge the lower ids are kept (transformers keeps all ties of
+// top-k). Greedy sampling ignores the filters and picks the lowest id among equals. Has only
+// scratch memory and is not thread-safe: use one sampler per thread.
 class Sampler {
  public:
-  // `uniform` in (0, 1), from sampling_uniform(). Without filters the CDF runs over ids, with filters over the
-  // kept tokens from the most to the least probable.
+  // `uniform` in (0, 1), from sampling_uniform(). Without filters the CDF runs over ids, with
+  // filters over the kept tokens from the most to the least probable.
   Choice pick(std::span<const float> logits, double uniform, const SamplingOptions& options);
 
  private:
@@ -61,12 +64,12 @@ class Sampler {
                          double temperature) const;
   Choice pick_filtered(double total, double uniform, const SamplingOptions& options);
   std::vector<TokenLogprob> top(std::span<const float> logits, float max, double scale, int count);
-  // Tokens with weights of one narrow range.
+  // Tokens with weights in one narrow range.
   struct Bin {
     double mass = 0;
     int count = 0;
   };
-  // The tokens of all bins before `bin`, and the `count` most probable of it; count > 0.
+  // The tokens of all bins before `bin`, and the `count` most probable tokens of `bin`; count > 0.
   struct Cut {
     int bin = 0;
     int count = 0;
@@ -82,9 +85,9 @@ class Sampler {
   std::vector<float> weights_;      // exp((logit - max) / temperature)
   std::vector<double> block_sums_;  // of 256 weights each
   std::vector<Bin> bins_;           // from the largest weights to the smallest
-  int last_bin_ = 0;                // that is not empty
-  double kept_mass_ = 0;            // of the distribution drawn from last
-  int kept_count_ = 0;              // tokens of it
+  int last_bin_ = 0;                // the last one that is not empty
+  double kept_mass_ = 0;            // of the last distribution drawn from
+  int kept_count_ = 0;              // number of its tokens
   std::vector<int> ids_;            // for top()
   std::vector<Candidate> members_;
   int members_of_ = -1;  // bin

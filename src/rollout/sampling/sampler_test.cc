@@ -18,7 +18,8 @@ std::vector<float> random_logits(int n, uint64_t seed, double spread = 2.0) {
   return out;
 }
 
-// The distribution after temperature and filters, slowly and in double: probability by id, 0 where filtered.
+// The distribution after temperature and filters, slowly and in double: probability by id, 0 where
+// filtered.
 std::vector<double> reference_distribution(const std::vector<float>& logits,
                                            const SamplingOptions& o) {
   const int n = static_cast<int>(logits.size());
@@ -87,7 +88,6 @@ TEST_P(SamplerCases, LogprobIsThatOfTheDistributionDrawnFrom) {
   EXPECT_LT(worst, 2e-6);
 }
 
-// Pearson's chi-squared against the reference distribution; 40 draws of a fixed set of uniform numbers.
 TEST_P(SamplerCases, TopTokensAreTheMostProbableOfTheDistributionDrawnFrom) {
   SamplingOptions options = GetParam().options;
   options.top_logprobs = 7;
@@ -108,6 +108,8 @@ TEST_P(SamplerCases, TopTokensAreTheMostProbableOfTheDistributionDrawnFrom) {
   }
 }
 
+// Pearson's chi-squared test against the reference distribution, with 20000 draws from a fixed set
+// of uniform numbers.
 TEST_P(SamplerCases, FrequenciesFollowTheDistribution) {
   const auto logits = random_logits(30, 5, 1.0);
   const auto expected = reference_distribution(logits, GetParam().options);

@@ -1,5 +1,6 @@
 #pragma once
-// When one sample ends: stop tokens, stop strings, loops, length. One object per running sample.
+// Decides when one sample ends: stop tokens, stop strings, loops, length. One object per running
+// sample.
 
 #include <optional>
 #include <span>
@@ -14,12 +15,12 @@ namespace longshot::rollout {
 
 class StopRules {
  public:
-  // All borrowed; `tokenizer` may be null if there are no stop strings.
+  // `sampling` and `tokenizer` are borrowed; `tokenizer` may be null if there are no stop strings.
   StopRules(const SamplingOptions& sampling, const RepetitionOptions& repetition,
             const tokenizer::Tokenizer* tokenizer);
 
-  // To be called after each token was appended to the response `tokens`. When several rules hold at once the
-  // reason is the first of stop, repetition, length.
+  // To be called after each token was appended to the response `tokens`. When several rules apply
+  // at once, the reason is the first of stop, repetition, length.
   std::optional<data::FinishReason> update(std::span<const data::TokenId> tokens);
 
  private:
@@ -32,7 +33,8 @@ class StopRules {
   std::string tail_;         // the last longest_stop_ - 1 bytes of the decoded response
 };
 
-// The response without special tokens, cut before the first stop string. The tokens themselves stay as sampled.
+// The response without special tokens, cut before the first stop string. The tokens themselves stay
+// as sampled.
 std::string response_text(const tokenizer::Tokenizer& tokenizer,
                           std::span<const data::TokenId> tokens,
                           const std::vector<std::string>& stop_strings);

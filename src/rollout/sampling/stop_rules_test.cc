@@ -10,7 +10,7 @@ namespace {
 using data::FinishReason;
 using data::TokenId;
 
-// The definition, looked up over the whole response.
+// The definition, applied to the whole response.
 bool loops(const std::vector<TokenId>& tokens, const RepetitionOptions& o) {
   const int n = static_cast<int>(tokens.size());
   for (int p = 1; p <= o.max_period; ++p) {
@@ -34,7 +34,7 @@ TEST(Repetition, AgreesWithTheDefinitionAtEveryToken) {
     RepetitionDetector detector(o);
     std::vector<TokenId> tokens;
     for (int i = 0; i < 60; ++i) {
-      // Mostly repeats what stood `p` tokens before, so that loops of many periods occur.
+      // Mostly repeats the token `p` places before, so that loops of many periods occur.
       const int p = 1 + static_cast<int>(seed % 7);
       const bool repeat = i >= p && rng.next_below(20) != 0;
       tokens.push_back(repeat ? tokens[i - p] : static_cast<TokenId>(rng.next_below(3)));

@@ -7,7 +7,7 @@
 namespace longshot::rollout {
 namespace {
 
-// Bytes up to the last one that ends a UTF-8 character (or that can belong to none).
+// Number of bytes up to the last one that ends a UTF-8 character (or that cannot belong to one).
 size_t complete_bytes(const std::string& bytes) {
   const size_t size = bytes.size();
   for (size_t back = 1; back <= std::min<size_t>(size, 3); ++back) {
@@ -47,7 +47,7 @@ std::string TextStream::release(bool all) {
   return out;
 }
 
-// Length of the longest end of the text with which a stop string begins.
+// Length of the longest suffix of the text that is the beginning of a stop string.
 size_t TextStream::held_back() const {
   size_t longest = 0;
   for (const std::string& s : stop_strings_) {

@@ -1,6 +1,6 @@
 #pragma once
-// The text of a response while its tokens come. What has been handed out is final: never a part of a character, and
-// never what may turn out to be the beginning of a stop string.
+// Streams the text of a response as its tokens arrive. Released text is final: it never contains a
+// part of a character, nor text that may turn out to be the beginning of a stop string.
 
 #include <string>
 #include <vector>
@@ -10,7 +10,7 @@
 
 namespace longshot::rollout {
 
-// All pieces together are response_text() of the same tokens and stop strings. Not thread-safe.
+// All pieces together equal response_text() of the same tokens and stop strings. Not thread-safe.
 class TextStream {
  public:
   // `tokenizer` is borrowed. No stop string may be empty.
@@ -27,8 +27,8 @@ class TextStream {
 
   const tokenizer::Tokenizer& tokenizer_;
   std::vector<std::string> stop_strings_;
-  std::string bytes_;  // of a character that is not complete
-  std::string text_;   // valid UTF-8, not handed out yet
+  std::string bytes_;  // of an incomplete character
+  std::string text_;   // valid UTF-8, not released yet
   bool stopped_ = false;
 };
 

@@ -33,7 +33,7 @@ float max_value_target(const float* values, size_t n) {
   return max;
 }
 
-// 16 weights; their sum goes to `sum`.
+// Computes 16 weights and adds them to `sum`.
 HWY_INLINE void exp_16(const float* logits, float max, float scale, float* weights, LaneSum& sum) {
   const D d;
   for (int v = 0; v < LaneSum::kVectors; ++v) {

@@ -1,5 +1,6 @@
 #pragma once
-// The two passes of a softmax over a vocabulary, vectorised (Highway). Bits do not depend on the vector width.
+// The two passes of a softmax over a vocabulary, vectorised (Highway). Bits do not depend on the
+// vector width.
 
 #include <cstddef>
 #include <span>

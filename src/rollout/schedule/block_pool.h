@@ -1,7 +1,8 @@
 #pragma once
-// Which KV blocks are held, and by how many, on integers alone: no memory, no model. Blocks whose tokens are known can
-// be remembered under the tokens before them (the prefix cache); nobody's remembered blocks are kept until their
-// room is needed, the one that was released longest ago first. Not thread-safe.
+// Tracks which KV blocks are held, and by how many holders, on integers only: no memory, no model.
+// Blocks whose tokens are known can be remembered under the tokens before them (the prefix cache).
+// Remembered blocks without holders are kept until space is needed, and the one released longest
+// ago is evicted first. Not thread-safe.
 
 #include <array>
 #include <cstdint>
@@ -23,23 +24,24 @@ class BlockPool {
   explicit BlockPool(int blocks);
 
   int total() const { return static_cast<int>(blocks_.size()); }
-  // What allocate() can still give: blocks that nobody holds, remembered ones included.
+  // Blocks that allocate() can still return: those without holders, including remembered ones.
   int available() const { return static_cast<int>(unused_.size() + cached_.size()); }
 
-  // A block with one holder; -1 if none is available. Forgets a remembered block only if all others are held.
+  // Returns a block with one holder; -1 if none is available. Evicts a remembered block only if all
+  // others are held.
   int allocate();
   void hold(int block);     // one more holder
   void release(int block);  // one less
-  void forget(int block);   // no longer remembered; nothing if it was not
+  void forget(int block);   // no longer remembered; no effect if it was not
   int holders(int block) const { return blocks_[block].holders; }
   bool remembered(int block) const { return blocks_[block].prefix != 0; }
 
-  // The block now has these kBlockTokens tokens and follows `parent` (-1: it is the first). A block whose parent is
-  // not remembered is not remembered either.
+  // Records that the block contains these kBlockTokens tokens and follows `parent` (-1: it is the
+  // first). A block whose parent is not remembered is not remembered either.
   void remember(int block, int parent, std::span<const int32_t> tokens);
-  // A remembered block with exactly these tokens after `parent`; -1 if there is none.
+  // Returns a remembered block with exactly these tokens after `parent`; -1 if there is none.
   int find(int parent, std::span<const int32_t> tokens) const;
-  // The values in the blocks are of no more use to newcomers: the weights changed.
+  // Forgets all blocks, because the weights changed and new sequences cannot use the old values.
   void forget_all();
 
  private:
@@ -57,8 +59,8 @@ class BlockPool {
   void unname(int block);
 
   std::vector<Block> blocks_;
-  std::vector<int> unused_;  // the last one is given next
-  std::list<int> cached_;    // remembered and not held; the longest so at the front
+  std::vector<int> unused_;  // the last one is allocated next
+  std::list<int> cached_;    // remembered and not held; released longest ago first
   std::unordered_multimap<uint64_t, int> by_hash_;
   uint64_t prefixes_ = 0;
 };

@@ -65,14 +65,14 @@ std::vector<int64_t> Scheduler::decoding() const {
 }
 
 void Scheduler::drop_blocks(Sequence& s) {
-  // The last ones first: of a remembered chain the beginning is worth keeping longest.
+  // The last blocks first: the beginning of a remembered chain is worth keeping longest.
   for (auto it = s.blocks.rbegin(); it != s.blocks.rend(); ++it) pool_.release(*it);
   s.blocks.clear();
   s.draft.clear();
   s.cached = s.remembered = 0;
 }
 
-// Out of the running set, with its blocks given back.
+// Removes a sequence from the running set and releases its blocks.
 void Scheduler::leave(Sequence& s) {
   running_.erase(s.id);
   drop_blocks(s);
@@ -86,7 +86,7 @@ void Scheduler::preempt(Sequence& s) {
   list(*s.group);
 }
 
-// Blocks that others still hold or share stay remembered.
+// Forgets the blocks of the response, except those that other sequences still hold.
 void Scheduler::forget_response(Sequence& s) {
   for (size_t b = s.shared / kBlockTokens; b < s.blocks.size(); ++b) {
     if (pool_.holders(s.blocks[b]) == 1) pool_.forget(s.blocks[b]);
@@ -127,7 +127,7 @@ void Scheduler::offer_to_cache(Sequence& s) {
   }
 }
 
-// Blocks that only rejected drafts needed are free for all again.
+// Releases blocks that only rejected drafts needed.
 void Scheduler::trim(Sequence& s) {
   while (static_cast<int>(s.blocks.size()) > blocks_for(static_cast<int>(s.tokens.size()))) {
     pool_.release(s.blocks.back());
@@ -135,7 +135,7 @@ void Scheduler::trim(Sequence& s) {
   }
 }
 
-// What the pass before this one has computed can now be shared.
+// Lets other sequences share what the previous pass has computed.
 void Scheduler::settle() {
   for (const auto& [id, s] : running_) {
     trim(*s);
@@ -144,26 +144,26 @@ void Scheduler::settle() {
   }
 }
 
-// `block`, the last of the sequence's, becomes its own.
+// Replaces the last block of a sequence, which it shares, by its own copy in `block`.
 void Scheduler::unshare_last(Sequence& s, int block, std::vector<BlockCopy>& copies) {
   copies.push_back({s.blocks.back(), block});
   pool_.release(s.blocks.back());
   s.blocks.back() = block;
 }
 
-// Blocks for all known tokens; false if there are not enough.
+// Allocates blocks for all known tokens. Returns false if there are not enough.
 bool Scheduler::take_blocks(Sequence& s, std::vector<BlockCopy>& copies) {
   const bool part = s.cached % kBlockTokens != 0;
   const auto unshare = [&] { return part && pool_.holders(s.blocks.back()) > 1; };
   const auto enough = [&] {
     const int needed =
         blocks_for(static_cast<int>(s.tokens.size())) - static_cast<int>(s.blocks.size());
-    const int reserve = running();  // everybody may soon want one more
+    const int reserve = running();  // each running sequence may soon need one more
     return pool_.available() >= needed + (unshare() ? 1 : 0) + reserve;
   };
   if (!enough()) {
     if (!running_.empty()) return false;
-    drop_prompts();  // nobody else holds anything then
+    drop_prompts();  // then no blocks are held by others
     LS_CHECK(enough(), "a sequence was added that does not fit");
   }
   if (unshare()) unshare_last(s, pool_.allocate(), copies);
@@ -196,8 +196,8 @@ bool Scheduler::admit(Sequence& s, std::vector<BlockCopy>& copies) {
   return true;
 }
 
-// In order of arrival; only those whose prompt is being computed are overtaken, and not beyond the
-// places that they will take.
+// Admits sequences in order of arrival. Only sequences whose prompt is being computed are
+// overtaken, and the places that they will take are kept for them.
 void Scheduler::admit_waiting(std::vector<BlockCopy>& copies) {
   size_t places = limits_.max_running - running_.size();
   const auto keep = [&](size_t joining) { places -= std::min(places, joining); };
@@ -205,12 +205,13 @@ void Scheduler::admit_waiting(std::vector<BlockCopy>& copies) {
   while (!admissible_.empty() && places > 0) {
     Sequence& s = sequences_.at(*admissible_.begin());
     if (!admit(s, copies)) return;
-    offer_to_group(s);  // a leader whose prompt was cached makes room for its group at once
+    offer_to_group(s);  // a leader with a cached prompt can share it with its group at once
     keep(1 + joining(s));
   }
 }
 
-// A free block, if need be that of the sequence that came last; -1 if that is `s` itself.
+// Returns a free block. If there is none, drops the kept prompts first, then preempts the sequence
+// that arrived last; -1 if that is `s` itself.
 int Scheduler::take_block(const Sequence& s) {
   int block = pool_.allocate();
   if (block >= 0) return block;
@@ -225,7 +226,7 @@ int Scheduler::take_block(const Sequence& s) {
   return block;
 }
 
-// Its last token can be written. False if it had to give up its blocks.
+// Makes room for the last token of a sequence. Returns false if the sequence was preempted.
 bool Scheduler::make_room(Sequence& s, std::vector<BlockCopy>& copies) {
   const bool grows =
       static_cast<int>(s.blocks.size()) < blocks_for(static_cast<int>(s.tokens.size()));
@@ -240,7 +241,7 @@ bool Scheduler::make_room(Sequence& s, std::vector<BlockCopy>& copies) {
       pool_.release(block);  // the other holder was a prompt, dropped for lack of room
     }
   }
-  pool_.forget(s.blocks.back());  // somebody who shared it may have filled it with other tokens
+  pool_.forget(s.blocks.back());  // a sequence that shared it may have filled it with other tokens
   return true;
 }
 
@@ -283,7 +284,8 @@ void Scheduler::prefill(Room& room, bool lockstep, Plan& plan) {
   }
 }
 
-// How many of `most` drafts have room. The blocks that running sequences need for their next tokens are left alone.
+// Returns how many of `most` drafts have room. The blocks that running sequences need for their
+// next tokens are left to them.
 int Scheduler::place_draft(Sequence& s, int most) {
   const int known = static_cast<int>(s.tokens.size());
   while (static_cast<int>(s.blocks.size()) < blocks_for(known + most) &&
@@ -293,7 +295,7 @@ int Scheduler::place_draft(Sequence& s, int most) {
   return std::min(most, static_cast<int>(s.blocks.size()) * kBlockTokens - known);
 }
 
-// Last of all, into what the others have left.
+// Called last: drafts use only the room that the other feeds have left.
 void Scheduler::feed_drafts(Room& room, Plan& plan) {
   for (Feed& feed : plan.feeds) {
     Sequence& s = sequences_.at(feed.id);

@@ -1,9 +1,10 @@
 #pragma once
-// What the next forward pass computes, decided on ids alone: no model, no memory, no text. Continuous batching:
-// sequences enter and leave between any two passes, prompts are prefilled in chunks beside the decoding of others,
-// the prompt of a group is computed once, its members share it and draw their first tokens from the same logits, and when
-// KV blocks run out the sequence that came last gives its own back and is computed again later. The time of a pass
-// depends on the running sequences, not on the waiting ones (but for a logarithm). Not thread-safe.
+// Decides what the next forward pass computes, on ids only: no model, no memory, no text.
+// Continuous batching: sequences enter and leave between any two passes, and prompts are prefilled
+// in chunks next to the decoding of others. The prompt of a group is computed once; its members
+// share it and draw their first tokens from the same logits. When KV blocks run out, the sequence
+// that arrived last releases its blocks and is computed again later. The time to plan a pass
+// depends on the running sequences, and only logarithmically on the waiting ones. Not thread-safe.
 
 #include <cstdint>
 #include <limits>
@@ -18,22 +19,24 @@
 namespace longshot::rollout {
 
 struct SchedulerLimits {
-  int blocks = 0;       // KV blocks there are
+  int blocks = 0;       // total number of KV blocks
   int max_running = 0;  // sequences in one pass
-  int max_rows =
-      0;  // tokens in one pass; prompts are cut to fit beside one token of each decoding sequence
+  // Tokens in one pass, raised to at least max_running + kBlockTokens. Prompts are cut to fit next
+  // to one token of each decoding sequence.
+  int max_rows = 0;
   bool prefix_cache = true;
 };
 
-// Feed tokens [start, start + count) of a sequence, whose first `start` tokens are in its blocks. Where count is 0 the
-// last feed before it with tokens computes the same prompt: draw from the first of that one's logits too.
+// Feeds tokens [start, start + count) of a sequence whose first `start` tokens are in its blocks.
+// If count is 0, the sequence draws from the first requested logits of the last feed before it that
+// has tokens, because that feed computes the same prompt.
 struct Feed {
   int64_t id = 0;
   int start = 0;
   int count = 0;
   bool draw = false;  // these are its last known tokens: the logits give the next one
-  int drafts =
-      0;  // so many tokens of its draft are fed after them, and their logits are wanted too
+  // Number of draft tokens fed after `count`; their logits are returned as well.
+  int drafts = 0;
 };
 
 struct BlockCopy {
@@ -47,7 +50,8 @@ struct Plan {
 
 struct PlanOptions {
   int max_draws = std::numeric_limits<int>::max();
-  // Nobody draws before all that can run are ready to, so who has drawn how often does not depend on what was cached.
+  // No sequence draws before all that can run are ready to, so how often each has drawn does not
+  // depend on what was cached.
   bool lockstep = false;
 };
 
@@ -55,26 +59,30 @@ class Scheduler {
  public:
   explicit Scheduler(const SchedulerLimits& limits);
 
-  // `tokens`, at least one, of which the first `shared` are the same in all sequences of `group` (>= 0).
-  // The sequence must fit alone: blocks_for() of its most tokens is at most limits.blocks. Ids are the caller's, larger than all before.
+  // Adds a sequence with at least one token. The first `shared` >= 1 tokens are the same in all
+  // sequences of `group` (>= 0). The sequence must fit by itself: blocks_for() of its maximum
+  // length is at most limits.blocks. Ids are chosen by the caller and must ascend.
   void add(int64_t id, int64_t group, std::vector<int32_t> tokens, int shared);
 
-  // The next pass; the caller is taken to do it all. Not empty unless nothing is left to do or max_draws is 0.
+  // Plans the next pass. The caller must execute all of it. Not empty unless nothing is left to do
+  // or max_draws is 0.
   Plan plan(const PlanOptions& options = {});
-  // Drawn after the pass. A sequence that was fed drafts draws again after each token that is the draft's next one.
+  // Appends a token that was drawn after the pass. A sequence that was fed drafts draws again after
+  // each token that equals the next one of its draft.
   void append(int64_t id, int32_t token);
-  // A guess at what a sequence of decoding() will draw. The next plan() feeds as much of it as there are rows, draws
-  // and blocks that nobody else needs, and none in lockstep.
+  // Sets a guess of what a sequence of decoding() will draw. The next plan() feeds as much of it as
+  // fits into the rows, draws and blocks that no other sequence needs, and none of it in lockstep.
   void draft(int64_t id, std::span<const int32_t> guess);
-  // Out, in any state. What was computed for it stays in the prefix cache, without `keep` only the group's tokens:
-  // nobody goes on from a finished sample, and its blocks would only make the cache's memory grow.
+  // Removes a sequence, in any state. With `keep` everything computed for it stays in the prefix
+  // cache, without it only the group's tokens: a finished sample is never continued, so caching its
+  // response would waste memory.
   void remove(int64_t id, bool keep);
-  // All that was computed is void: everybody starts over from their tokens.
+  // Discards everything that was computed: all sequences start over from their tokens.
   void weights_changed();
 
   std::span<const int> blocks(int64_t id) const { return sequences_.at(id).blocks; }
   std::span<const int32_t> tokens(int64_t id) const { return sequences_.at(id).tokens; }
-  std::span<const int32_t> fed(const Feed& feed) const;  // by the latest plan; drafts included
+  std::span<const int32_t> fed(const Feed& feed) const;  // by the latest plan, including drafts
   std::vector<int64_t> decoding() const;  // running, and all but the last token computed
   bool idle() const { return sequences_.empty(); }
   int running() const { return static_cast<int>(running_.size()); }
@@ -84,8 +92,8 @@ class Scheduler {
   // Totals since construction.
   struct Counts {
     int64_t preemptions = 0;
-    int64_t cached_tokens =
-        0;  // did not have to be computed: taken from the group's prompt or the prefix cache
+    // Not computed, but taken from the group's prompt or the prefix cache.
+    int64_t cached_tokens = 0;
     int64_t prefilled_tokens = 0;  // fed and not drawn from
     int64_t draft_tokens = 0;      // fed as guesses
     int64_t accepted_tokens = 0;   // of those, drawn
@@ -105,11 +113,11 @@ class Scheduler {
     int cached = 0;              // tokens in the blocks
     int remembered = 0;          // blocks offered to the prefix cache
     std::vector<int32_t> draft;  // the last known token and the guesses after it; empty: none
-    size_t accepted = 0;         // of the draft, the last known token included
+    size_t accepted = 0;         // drawn tokens of the draft, including the last known one
     int pending() const { return static_cast<int>(tokens.size()) - cached; }
     bool undrawn() const { return static_cast<int>(tokens.size()) == shared; }
   };
-  // Waiting sequences of one group that can be admitted at the same moments, by arrival.
+  // Waiting sequences of one group that can be admitted at the same time, by arrival.
   struct Queue {
     std::set<int64_t> ids;
     int64_t listed = -1;  // the id of this queue in admissible_; -1: none
@@ -140,7 +148,7 @@ class Scheduler {
   void offer_to_cache(Sequence& s);
   void offer_to_group(Sequence& s);
   void admit_waiting(std::vector<BlockCopy>& copies);
-  void enter(Sequence& s);  // from waiting to running, with what its blocks hold
+  void enter(Sequence& s);  // moves it from waiting to running, with its cached tokens
   bool admit(Sequence& s, std::vector<BlockCopy>& copies);
   bool take_blocks(Sequence& s, std::vector<BlockCopy>& copies);
   void share_prefix(Sequence& s);

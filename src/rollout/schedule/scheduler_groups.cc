@@ -1,5 +1,5 @@
-// The part of the scheduler that is about groups: who waits for a prompt that is being computed, and
-// who shares one that is.
+// The part of the scheduler that handles groups: which sequences wait for a prompt that is being
+// computed, and which share a computed one.
 
 #include "rollout/schedule/scheduler.h"
 
@@ -13,8 +13,8 @@ void Scheduler::list(Queue& queue, bool admissible) {
   queue.listed = first;
 }
 
-// To be called after each change of what a group's waiting members wait for: a prompt that is being
-// computed, or the first draw from it.
+// To be called after each change of what the waiting members of a group wait for: a prompt that is
+// being computed, or the first draw from it.
 void Scheduler::list(Group& group) {
   const bool prompt_is_coming = group.leader != nullptr && !group.ready;
   const bool draw_is_coming = group.leader != nullptr && group.leader->undrawn();
@@ -34,8 +34,8 @@ void Scheduler::drop_prompts() {
   while (!with_prompt_.empty()) drop_prompt(*with_prompt_.begin()->second);
 }
 
-// Once the leader has computed the prompt, keeps its blocks for the waiting members that cannot join
-// its first draw.
+// Once the leader has computed the prompt, keeps its blocks for the waiting members that cannot
+// join its first draw.
 void Scheduler::offer_to_group(Sequence& s) {
   Group& group = *s.group;
   if (group.leader != &s || s.cached < s.shared - 1) return;
@@ -50,7 +50,8 @@ void Scheduler::offer_to_group(Sequence& s) {
   list(group);
 }
 
-// Takes the computed prompt of its group or what the prefix cache has, whichever is more. At least one token remains.
+// Gives a sequence the computed prompt of its group or the blocks found in the prefix cache,
+// whichever has more tokens. At least one token remains to be computed.
 void Scheduler::share_prefix(Sequence& s) {
   std::vector<int> chain;
   if (limits_.prefix_cache) {
@@ -69,13 +70,13 @@ void Scheduler::share_prefix(Sequence& s) {
   for (const int block : s.blocks) pool_.hold(block);
 }
 
-// How many wait for the first draw of `s`.
+// Number of sequences that wait for the first draw of `s`.
 size_t Scheduler::joining(const Sequence& s) {
   return s.group->leader == &s && s.undrawn() ? s.group->undrawn.ids.size() : 0;
 }
 
-// If `leader`, which draws in this pass, has just its group's prompt: those who wait with the same tokens share its
-// blocks and draw from its logits.
+// If `leader`, which draws in this pass, has only its group's prompt, the sequences that wait with
+// the same tokens share its blocks and draw from its logits.
 void Scheduler::join(Sequence& leader, Room& room, Plan& plan) {
   Group& group = *leader.group;
   if (group.leader != &leader || !leader.undrawn()) return;

@@ -10,7 +10,7 @@
 namespace longshot::rollout {
 namespace {
 
-// Stands for the KV memory: which token was written to each place of each block.
+// Models the KV memory: which token was written to each place of each block.
 class Memory {
  public:
   explicit Memory(int blocks) : places_(blocks, std::vector<int32_t>(kBlockTokens, -1)) {}
@@ -24,14 +24,14 @@ class Memory {
       }
     }
   }
-  // Everything a fed sequence attends to is its own history.
+  // True if everything that a fed sequence attends to is its own history.
   bool holds(const Feed& feed, const Scheduler& scheduler) {
     for (int p = 0; p < feed.start + feed.count; ++p) {
       if (at(scheduler, feed.id, p) != scheduler.tokens(feed.id)[p]) return false;
     }
     return true;
   }
-  // What `feed` draws from is computed for `other`.
+  // True if `other` computes the logits that `feed` draws from.
   static bool same(const Feed& feed, const Feed& other, const Scheduler& scheduler) {
     const auto mine = scheduler.tokens(feed.id), its = scheduler.tokens(other.id);
     return feed.start == other.start + other.count && std::ranges::equal(mine, its);
@@ -44,8 +44,9 @@ class Memory {
   std::vector<std::vector<int32_t>> places_;
 };
 
-// Random arrivals, lengths, drafts, abortions and weight changes on a pool that may be tight. Every pass must attend to what
-// the sequence's own tokens are, everybody must finish, and no block may be lost.
+// Random arrivals, lengths, drafts, abortions and weight changes on a pool that may be tight. Every
+// pass must attend to the sequence's own tokens, every sequence must finish, and no block may be
+// lost.
 TEST(SchedulerProperty, EverySequenceSeesItsOwnHistory) {
   EXPECT_TRUE(rc::check("scheduler invariants", [] {
     const int most = 60;  // tokens of a sequence

@@ -30,7 +30,7 @@ TEST(Scheduler, ThePromptOfAGroupIsFedOnceForAllFirstDraws) {
   ASSERT_EQ(plan.feeds.size(), 4u);
   for (const Feed& feed : plan.feeds)
     EXPECT_EQ(std::pair(feed.start, feed.count), std::pair(40, 1));
-  EXPECT_EQ(plan.copies.size(), 3u);  // of the block that the prompt ends in; the last one keeps it
+  EXPECT_EQ(plan.copies.size(), 3u);  // of the prompt's last block; the last sequence keeps it
   EXPECT_EQ(scheduler.counts().cached_tokens, 3 * 40);
   EXPECT_EQ(scheduler.blocks(1)[1], scheduler.blocks(3)[1]);
   EXPECT_NE(scheduler.blocks(1)[2], scheduler.blocks(3)[2]);
@@ -45,7 +45,8 @@ TEST(Scheduler, OfAPromptOfWholeBlocksNothingIsCopied) {
   EXPECT_EQ(scheduler.blocks_in_use(), 3 + 4);
 }
 
-// Three draws, then two of four may run, then blocks for three: the others draw from what is computed for the first of them.
+// Room for three draws, then for two of four sequences, then blocks for three: the other sequences
+// draw later from the logits that are computed for the first of them.
 TEST(Scheduler, ThoseForWhomThereIsNoRoomDrawLater) {
   Scheduler few({.blocks = 64, .max_running = 8, .max_rows = 256});
   Scheduler narrow({.blocks = 64, .max_running = 2, .max_rows = 256});
@@ -67,8 +68,9 @@ TEST(Scheduler, ThoseForWhomThereIsNoRoomDrawLater) {
   EXPECT_EQ(drawn(tight.plan()), (std::vector<int64_t>{0, 1, 2}));
 }
 
-// Three groups of four, and places for eight: the third waits, although at first only the leaders of
-// the others run. If it came in between, three groups would never draw from one row of logits.
+// Three groups of four, and places for eight: the third group waits, although at first only the
+// leaders of the others run. If it entered before them, three groups would never draw from one row
+// of logits.
 TEST(Scheduler, PlacesAreKeptForThoseWhoJoinAFirstDraw) {
   Scheduler scheduler({.blocks = 64, .max_running = 8, .max_rows = 24});
   for (int i = 0; i < 12; ++i) scheduler.add(i, i / 4, ramp(20), 20);
@@ -88,7 +90,7 @@ TEST(Scheduler, PlacesAreKeptForThoseWhoJoinAFirstDraw) {
   EXPECT_EQ(drawn(scheduler.plan()).size(), 8u);  // four that continue and the third group
 }
 
-// 0 and 3 have not drawn yet, 1 and 2 go on with what they have.
+// 0 and 3 have not drawn yet, 1 and 2 continue with the tokens they have.
 TEST(Scheduler, WhoGoesOnTakesThePromptAndTheOthersDrawTogether) {
   using Ids = std::set<int64_t>;
   for (const bool lockstep : {false, true}) {
@@ -170,7 +172,8 @@ TEST(Scheduler, AFinishedPromptIsFoundInTheCacheUntilTheWeightsChange) {
   EXPECT_EQ(scheduler.plan().feeds[0].start, 0);
 }
 
-// Runs a sequence with a prompt of `shared` tokens until it has `length`, and takes it out. Its last blocks.
+// Runs a sequence with a prompt of `shared` tokens until it has `length` tokens, and removes it.
+// Returns its last blocks.
 std::vector<int> run_alone(Scheduler& scheduler, int64_t id, std::vector<int32_t> prompt,
                            int length, bool keep) {
   const int shared = static_cast<int>(prompt.size());
@@ -192,7 +195,7 @@ TEST(Scheduler, AResponseStaysInTheCacheOnlyIfItIsKept) {
     auto whole = ramp(20);
     whole.resize(60, 1);
     scheduler.add(1, 1, whole, 20);
-    // 59 of the 60 tokens went through a pass: three full blocks. Of the prompt one is full.
+    // 59 of the 60 tokens went through a pass: three full blocks. The prompt fills one block.
     EXPECT_EQ(scheduler.plan().feeds[0].start, keep ? 48 : 16);
   }
 }
@@ -205,8 +208,9 @@ TEST(Scheduler, FinishedSequencesDoNotSpreadOverTheMemory) {
       for (const int block : run_alone(scheduler, id, ramp(20, 100 * id), 60, keep))
         used.insert(block);
     }
-    // 59 tokens went through passes: of each sequence's four blocks one is the prompt's, two are full of its response
-    // and the last has room. What is not remembered is used again.
+    // 59 tokens went through passes: of each sequence's four blocks the first is the prompt's, two
+    // are full of its response and the last has room. Blocks that are not remembered are used
+    // again.
     EXPECT_EQ(used.size(), keep ? 6u * 3 + 1 : 6u + 3);
   }
 }
@@ -256,7 +260,8 @@ TEST(Scheduler, BlocksOfRejectedDraftsAreGivenBack) {
   EXPECT_EQ(scheduler.blocks_in_use(), 1);
 }
 
-// Both need their last block; a draft that needs a third gets none, and one that fits the second is cut to it.
+// Both sequences have one block, and the two free ones are reserved for their next tokens, so each
+// draft is cut to the room that is left in its sequence's block.
 TEST(Scheduler, DraftsTakeOnlyWhatNobodyElseNeeds) {
   Scheduler scheduler({.blocks = 4, .max_running = 2, .max_rows = 18, .prefix_cache = false});
   for (int id = 0; id < 2; ++id) scheduler.add(id, id, ramp(13), 13);
@@ -285,12 +290,12 @@ TEST(Scheduler, DraftsNeitherExceedTheDrawsNorComeInLockstep) {
   }
 }
 
-// The leader fills the block of the prompt's last token with accepted guesses and ends; its tokens are remembered for that
-// block, in which the other one then goes on.
+// The leader fills the block of the prompt's last token with accepted guesses and ends. Its tokens
+// are remembered for that block, in which the other sequence then continues.
 TEST(Scheduler, WhatIsWrittenOverIsNoLongerRemembered) {
   Scheduler scheduler({.blocks = 32, .max_running = 8, .max_rows = 48});
   for (int i = 0; i < 2; ++i) scheduler.add(i, 0, ramp(49), 49);
-  (void)scheduler.plan();  // the prompt but for its last token
+  (void)scheduler.plan();  // the prompt except its last token
   scheduler.draft(0, std::vector<int32_t>(15, 7));
   ASSERT_EQ(drawn(scheduler.plan()), (std::vector<int64_t>{0, 1}));
   for (int i = 0; i < 16; ++i) scheduler.append(0, 7);

@@ -127,7 +127,8 @@ TEST(TorchRunner, TakesNewWeights) {
   EXPECT_EQ(first, logits());
 }
 
-// Beyond its positions a dynamic scaling turns every token by the final length: no cache can follow it.
+// Beyond its positions a dynamic scaling rotates every token by the final length, which no cache
+// can follow.
 TEST(Rollout, ARopeThatChangesWithTheLengthIsRefusedBeyondItsSteadyLength) {
   model::ModelConfig config = small_config();
   config.max_position_embeddings = 200;
