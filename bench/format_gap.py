@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How far the log-probabilities of a rollout in rounded numbers are from the f32 ones of the trainer's forward pass.
+"""Measures how far the log-probabilities of a rollout in rounded numbers are from the f32 ones of the trainer's forward pass.
 
 usage: format_gap.py LONGSHOT MODEL [SAMPLES [TOKENS]]
 Samples at temperature 1 with each number format, then asks `longshot logprobs` for the same tokens.

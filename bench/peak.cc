@@ -3,12 +3,12 @@
 #include <thread>
 #include <vector>
 
-#include "base/clock.h"
+#include "base/os/clock.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "bench/peak.cc"
 #include "kernels/targets.h"
-// Order matters: targets.h, the re-inclusion for each target, then everything else.
+// Order matters: targets.h, its re-inclusion for each target, then everything else.
 
 #include <hwy/foreach_target.h>
 
@@ -18,7 +18,7 @@ HWY_BEFORE_NAMESPACE();
 namespace longshot::bench::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Multiply-adds per second over `seconds`, in 1e9 operations.
+// Multiply-adds per second, measured for `seconds`, in 1e9 operations.
 double peak_target(double seconds) {
   const hn::ScalableTag<float> d;
   constexpr int kChains = 10;  // enough to hide the latency, few enough for 16 registers
@@ -36,9 +36,9 @@ double peak_target(double seconds) {
     }
     rounds += kRounds;
   }
-  const double rate =
-      2.0 * kChains * static_cast<double>(hn::Lanes(d)) * static_cast<double>(rounds) / watch.seconds() / 1e9;
-  float sink = 0;  // the sums are used, so that they are computed
+  const double rate = 2.0 * kChains * static_cast<double>(hn::Lanes(d)) *
+                      static_cast<double>(rounds) / watch.seconds() / 1e9;
+  float sink = 0;  // the sums are used, so the compiler cannot remove the computation
 #pragma GCC unroll 10
   for (int i = 0; i < kChains; ++i) sink += hn::GetLane(acc[i]);
   return sink == 12345.0f ? 0 : rate;

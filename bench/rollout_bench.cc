@@ -1,6 +1,7 @@
-// How fast the CPU rollout is: GEMM against the measured peak of this machine, then generation with random weights
-// in the shape of SmolLM2-135M and of a tiny model. `rollout_bench [threads] [waiting]`; about two minutes on two free
-// cores. With `waiting` only what waiting samples cost.
+// Speed of the CPU rollout: GEMM compared with the measured peak of this machine, then generation
+// with random weights in the shapes of SmolLM2-135M and of a tiny model. `rollout_bench [threads]
+// [waiting]` takes about two minutes on two free cores. With `waiting`, measures only the cost of
+// waiting samples.
 
 #include <fmt/core.h>
 
@@ -12,17 +13,18 @@
 #include <string_view>
 #include <thread>
 
-#include "base/clock.h"
+#include "base/os/clock.h"
 #include "bench/peak.h"
 #include "bench/shapes.h"
-#include "kernels/gemm.h"
+#include "kernels/products/gemm.h"
+#include "rollout/cpu/cpu_runner.h"
 #include "rollout/engine.h"
-#include "rollout/random_model.h"
+#include "rollout/testing.h"
 
 namespace longshot::bench {
 namespace {
 
-// Best of several runs: the machine may have other work.
+// Best of several runs, because the machine may run other programs.
 template <typename Body>
 double best_seconds(int runs, const Body& body) {
   double best = 1e30;
@@ -34,7 +36,7 @@ double best_seconds(int runs, const Body& body) {
   return best;
 }
 
-// Processor time of all threads: what a run costs, whatever else the machine does.
+// Processor time of all threads, which does not depend on other programs.
 double cpu_seconds() {
   return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
 }
@@ -99,8 +101,9 @@ void report_generation(const char* name, const model::ModelConfig& config, int s
       tokens / seconds, tokens / cpu, load_seconds);
 }
 
-// The jobs that wait must not slow down those that run: tokens/s of the tiny model with `count` jobs in groups of 16,
-// from the first token to the `tokens`-th. Repeats the call where the jobs are too few for that.
+// Waiting jobs must not slow down running ones. Returns tokens/s of the tiny model with `count`
+// jobs in groups of 16, from the first token to the `tokens`-th. Repeats the call if the jobs are
+// too few for that.
 double waiting_rate(rollout::Engine& engine, int count, int64_t tokens) {
   std::vector<data::Sample> jobs(count);
   for (int i = 0; i < count; ++i) {

@@ -1,25 +1,27 @@
-// Our side of bench/side_by_side: `rollout_worker MODEL|tiny FORMAT THREADS MAX_SEQUENCE [KV_FORMAT]` loads once, then
-// answers one JSON line per request on standard input. "ready" comes with "kv_token_bytes", the KV memory that a token
-// needs. Request {"samples", "prompt": [ids], "response"}: exactly `response` tokens for each sample at temperature 1
-// over the whole vocabulary; answer {"tokens", "seconds", "kv_bytes"}, the last being the most that KV blocks in use
-// held. Request {"peak": true}: {"peak_gflops", "bound"}, the f32 multiply-add peak of all threads now and the tokens/s
-// that it allows this model.
+// The longshot side of bench/side_by_side: `rollout_worker MODEL|tiny FORMAT THREADS MAX_SEQUENCE
+// [KV_FORMAT]` loads once, then answers one JSON line per request on standard input. The "ready"
+// line contains "kv_token_bytes", the KV memory per token. Request {"samples", "prompt": [ids],
+// "response"}: generates exactly `response` tokens for each sample at temperature 1 over the whole
+// vocabulary. Answer: {"tokens", "seconds", "kv_bytes"}, where kv_bytes is the peak size of the KV
+// blocks in use. Request {"peak": true}; answer {"peak_gflops", "bound"}: the current f32
+// multiply-add peak of all threads, and the tokens/s that it allows for this model.
 
 #include <fmt/core.h>
 
 #include <cstdlib>
 #include <iostream>
 
-#include "base/clock.h"
 #include "base/json.h"
+#include "base/os/clock.h"
 #include "bench/bench_model.h"
 #include "bench/peak.h"
+#include "rollout/cpu/cpu_runner.h"
 #include "rollout/engine.h"
 
 namespace longshot::bench {
 namespace {
 
-// Multiply-adds of the matrices for one token, counted as two operations each; attention is left out.
+// Multiply-adds of the matrices for one token, counted as two operations each, without attention.
 double flops_per_token(const model::ModelConfig& c) {
   const double q = static_cast<double>(c.num_heads) * c.head_dim;
   const double kv = static_cast<double>(c.num_kv_heads) * c.head_dim;
@@ -49,7 +51,7 @@ Json generate(rollout::Engine& engine, const Json& request, double token_bytes) 
           {"kv_bytes", engine.metrics().at("rollout/kv_peak_blocks") * 16 * token_bytes}};
 }
 
-// Keys and values of one token; int8 has a scale for each of a head's.
+// Keys and values of one token. int8 has one scale per head for the keys and one for the values.
 double kv_token_bytes(const model::ModelConfig& c, NumberFormat format) {
   using enum NumberFormat;
   const double value = format == f32 ? 4 : format == bf16 ? 2 : 1, scale = format == int8 ? 4 : 0;
@@ -58,7 +60,8 @@ double kv_token_bytes(const model::ModelConfig& c, NumberFormat format) {
 
 void serve(int argc, char** argv) {
   if (argc != 5 && argc != 6) {
-    must(invalid_argument("usage: rollout_worker MODEL|tiny FORMAT THREADS MAX_SEQUENCE [KV_FORMAT]"));
+    must(invalid_argument(
+        "usage: rollout_worker MODEL|tiny FORMAT THREADS MAX_SEQUENCE [KV_FORMAT]"));
   }
   const int threads = std::atoi(argv[3]);
   const auto format = parse_number_format(argv[2]);

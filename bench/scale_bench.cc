@@ -1,4 +1,4 @@
-// How the parts around rollout and training grow: replay with waiting groups, prompts and their
+// Scaling of the parts around rollout and training: replay with waiting groups, prompts and their
 // sampler, the reward stage, packing, and the logs of long runs. Prints a table; asserts nothing.
 //
 //   build/bench/bench/scale_bench [LARGEST]     items of the largest size, 1,000,000 by default
@@ -13,13 +13,14 @@
 #include <vector>
 
 #include "base/check.h"
-#include "base/clock.h"
-#include "base/metrics_log.h"
+#include "base/os/clock.h"
 #include "base/rng.h"
-#include "policy/packing.h"
-#include "prompts/prompts.h"
+#include "base/run_log/metrics_log.h"
+#include "datasets/prompts.h"
+#include "prompts/sampler.h"
 #include "replay/replay_buffer.h"
 #include "reward/reward.h"
+#include "train/pass/packing.h"
 
 namespace {
 
@@ -47,15 +48,16 @@ std::filesystem::path scratch() {
   return std::filesystem::temp_directory_path() / ("scale_bench" + std::to_string(::getpid()));
 }
 
-// Rows of about 330 bytes, as verl's GSM8K rows are.
+// Rows of about 330 bytes, like verl's GSM8K rows.
 std::string prompt_file(size_t count) {
   const auto path = scratch() / ("prompts_" + std::to_string(count) + ".jsonl");
   std::ofstream file(path);
   for (size_t i = 0; i < count; ++i) {
-    file << R"({"data_source":"openai/gsm8k","prompt":[{"role":"user","content":"A baker sells )" << i
-         << R"( loaves a day at )" << i % 97
-         << R"( cents each and pays a third of it for flour. How much is left after a week? Think step by step and put the answer behind ####."}],"reward_model":{"style":"rule","ground_truth":")"
-         << i * 7 % 1000 << R"("},"extra_info":{"split":"train","index":)" << i << "}}\n";
+    file
+        << R"({"data_source":"openai/gsm8k","prompt":[{"role":"user","content":"A baker sells )"
+        << i << R"( loaves a day at )" << i % 97
+        << R"( cents each and pays a third of it for flour. How much is left after a week? Think step by step and put the answer behind ####."}],"reward_model":{"style":"rule","ground_truth":")"
+        << i * 7 % 1000 << R"("},"extra_info":{"split":"train","index":)" << i << "}}\n";
   }
   return path.string();
 }
@@ -64,7 +66,7 @@ void bench_prompts(size_t count) {
   const std::string file = prompt_file(count);
   const double before = resident_gib();
   Stopwatch watch;
-  auto prompts = prompts::read_prompts({file}, {});
+  auto prompts = datasets::read_prompts({file}, {});
   must(prompts.status());
   row("prompts: read JSONL rows", count, watch.seconds(), resident_gib() - before);
   std::filesystem::remove(file);
@@ -117,7 +119,7 @@ data::Sample sample_of(const data::Draw& draw, uint32_t index) {
   return s;
 }
 
-// `waiting` complete groups stay in the buffer while iterations of 32 groups come and go.
+// `waiting` complete groups remain in the buffer while iterations add and remove 32 groups each.
 void bench_replay(size_t waiting) {
   const auto folder = scratch() / "replay";
   std::filesystem::remove_all(folder);
@@ -186,7 +188,7 @@ void bench_packing(size_t count) {
   std::vector<int64_t> lengths;
   for (size_t i = 0; i < count; ++i) lengths.push_back(rng.next_int(100, 900));
   Stopwatch watch;
-  const auto packs = policy::pack_sequences(lengths, 1024);
+  const auto packs = train::pack_sequences(lengths, 1024);
   LS_CHECK(!packs.empty(), "rows make packs");
   row("packing: rows into passes of 1,024 tokens", count, watch.seconds());
 }

@@ -1,5 +1,5 @@
 #pragma once
-// Model shapes that the benchmarks generate random weights for.
+// Model shapes for which the benchmarks generate random weights.
 
 #include "model/format/config.h"
 

@@ -1,9 +1,10 @@
-// Generation with and without speculation, in turns: `speculation_bench MODEL FORMAT THREADS SAMPLES
-// [TASK [PAIRS [TEMPERATURE]]]`. MODEL is a Hugging Face directory or .gguf of an instruct model, TASK one of sums, copy,
-// story; all tasks and the temperatures 0, 0.6 and 1 if left out.
-// Prints for each task and temperature the median ratio of tokens/s and of tokens per processor second (all threads;
-// it bears other work on the machine better), and fails if a sample is not the same. At
-// temperature 0 every sample has a prompt of its own, else 8 share one; each pair has prompts that were not seen before.
+// Generation with and without speculation, in turns: `speculation_bench MODEL FORMAT THREADS
+// SAMPLES [TASK [PAIRS [TEMPERATURE]]]`. MODEL is a Hugging Face directory or .gguf of an instruct
+// model. TASK is sums, copy or story; by default all tasks run at the temperatures 0, 0.6 and 1.
+// Prints for each task and temperature the median ratio of tokens/s and of tokens per processor
+// second (of all threads; less affected by other programs on the machine). Fails if a sample
+// differs. At temperature 0 every sample has its own prompt; otherwise 8 samples share one. Each
+// pair uses new prompts.
 
 #include <fmt/format.h>
 
@@ -13,9 +14,10 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
+#include "base/os/clock.h"
 #include "base/rng.h"
 #include "model/format/model_files.h"
+#include "rollout/cpu/cpu_runner.h"
 #include "rollout/engine.h"
 
 namespace longshot::bench {
@@ -32,24 +34,27 @@ std::string sums_prompt(CounterRng& rng) {
   std::vector<int64_t> numbers(8);
   for (int64_t& n : numbers) n = rng.next_int(1, 50);
   return fmt::format(
-      "Add these numbers one after another and write the running total after each step, one step a line: {}.",
+      "Add these numbers one after another and write the running total after each step, one step a "
+      "line: {}.",
       fmt::join(numbers, ", "));
 }
 
 std::string copy_prompt(CounterRng& rng) {
-  const std::vector<std::string> things = {"lamp",   "river", "garden", "letter", "window", "engine",
-                                           "market", "coat",  "bridge", "violin", "ladder", "kettle"};
+  const std::vector<std::string> things = {"lamp",   "river",  "garden", "letter",
+                                           "window", "engine", "market", "coat",
+                                           "bridge", "violin", "ladder", "kettle"};
   std::string text;
   for (int i = 0; i < 8; ++i) {
     const auto thing = [&] { return things[rng.next_below(things.size())]; };
-    text += fmt::format("The old {} stood beside the {} for {} years. ", thing(), thing(), rng.next_int(2, 90));
+    text += fmt::format("The old {} stood beside the {} for {} years. ", thing(), thing(),
+                        rng.next_int(2, 90));
   }
   return "Copy this text, but write 'new' for 'old' everywhere:\n\n" + text;
 }
 
 std::string story_prompt(CounterRng& rng) {
-  return fmt::format("Write a story about a sailor of {} years and {} storms.", rng.next_int(20, 80),
-                     rng.next_int(2, 40));
+  return fmt::format("Write a story about a sailor of {} years and {} storms.",
+                     rng.next_int(20, 80), rng.next_int(2, 40));
 }
 
 struct Task {
@@ -58,15 +63,16 @@ struct Task {
 };
 constexpr Task kTasks[] = {{"sums", sums_prompt}, {"copy", copy_prompt}, {"story", story_prompt}};
 
-std::vector<data::Sample> make_jobs(const model::ModelFiles& files, const Task& task, int samples, int per_prompt,
-                                    uint64_t round) {
+std::vector<data::Sample> make_jobs(const model::ModelFiles& files, const Task& task, int samples,
+                                    int per_prompt, uint64_t round) {
   std::vector<data::Sample> jobs;
   for (int i = 0; i < samples; ++i) {
     CounterRng rng(hash_combine(round, static_cast<uint64_t>(i / per_prompt)));
     data::Sample& job = jobs.emplace_back();
     job.prompt_id = fmt::format("{} {} {}", task.name, round, i / per_prompt);
     job.index = static_cast<uint32_t>(i % per_prompt);
-    const auto tokens = files.chat_template.encode(*files.tokenizer, {{"user", task.prompt(rng)}}, true);
+    const auto tokens =
+        files.chat_template.encode(*files.tokenizer, {{"user", task.prompt(rng)}}, true);
     if (!tokens.ok()) die(tokens.status().to_string());
     job.prompt_tokens = *tokens;
   }
@@ -78,8 +84,8 @@ struct Run {
   std::vector<data::Sample> samples;
 };
 
-Run generate(rollout::Engine& engine, const std::vector<data::Sample>& jobs, rollout::EngineOptions options,
-             bool speculate) {
+Run generate(rollout::Engine& engine, const std::vector<data::Sample>& jobs,
+             rollout::EngineOptions options, bool speculate) {
   options.speculate = speculate;
   const std::clock_t start = std::clock();
   auto done = engine.generate(jobs, options);
@@ -92,12 +98,13 @@ Run generate(rollout::Engine& engine, const std::vector<data::Sample>& jobs, rol
 
 void expect_same(const Run& a, const Run& b) {
   for (size_t i = 0; i < a.samples.size(); ++i) {
-    if (a.samples[i].tokens != b.samples[i].tokens || a.samples[i].logprobs != b.samples[i].logprobs)
+    if (a.samples[i].tokens != b.samples[i].tokens ||
+        a.samples[i].logprobs != b.samples[i].logprobs)
       die("a sample is not the same with speculation");
   }
 }
 
-// So that both sides find the prompts in the prefix cache.
+// Makes both sides find the prompts in the prefix cache.
 void compute_prompts(rollout::Engine& engine, const std::vector<data::Sample>& jobs,
                      rollout::EngineOptions options) {
   options.sampling.max_response_length = 1;
@@ -109,8 +116,8 @@ double median(std::vector<double> values) {
   return (values[(values.size() - 1) / 2] + values[values.size() / 2]) / 2;
 }
 
-void compare(rollout::Engine& engine, const model::ModelFiles& files, const Task& task, double temperature,
-             int samples, int pairs) {
+void compare(rollout::Engine& engine, const model::ModelFiles& files, const Task& task,
+             double temperature, int samples, int pairs) {
   static uint64_t round = 0;
   rollout::EngineOptions options;
   options.sampling.max_response_length = kResponse;
@@ -131,26 +138,32 @@ void compare(rollout::Engine& engine, const model::ModelFiles& files, const Task
     acceptance.push_back(on.acceptance);
     per_forward.push_back(on.per_forward);
   }
-  fmt::print("{:<6} temperature {:<3} {:>3} samples: ratio {:.2f} ({:.2f} to {:.2f}), of processor time {:.2f}; without {:.0f} tokens/s; "
-             "accepted {:.0f} %, {:.2f} tokens per forward\n",
-             task.name, temperature, samples, median(ratio), *std::ranges::min_element(ratio),
-             *std::ranges::max_element(ratio), median(cpu), median(plain), 100 * median(acceptance), median(per_forward));
+  fmt::print(
+      "{:<6} temperature {:<3} {:>3} samples: ratio {:.2f} ({:.2f} to {:.2f}), of processor time "
+      "{:.2f}; without {:.0f} tokens/s; "
+      "accepted {:.0f} %, {:.2f} tokens per forward\n",
+      task.name, temperature, samples, median(ratio), *std::ranges::min_element(ratio),
+      *std::ranges::max_element(ratio), median(cpu), median(plain), 100 * median(acceptance),
+      median(per_forward));
 }
 
 void run(int argc, char** argv) {
   if (argc < 5 || argc > 8)
     die("usage: speculation_bench MODEL FORMAT THREADS SAMPLES [TASK [PAIRS [TEMPERATURE]]]");
-  const int threads = std::atoi(argv[3]), samples = std::atoi(argv[4]), pairs = argc > 6 ? std::atoi(argv[6]) : 3;
+  const int threads = std::atoi(argv[3]), samples = std::atoi(argv[4]),
+            pairs = argc > 6 ? std::atoi(argv[6]) : 3;
   const auto format = parse_number_format(argv[2]);
   if (!format.ok()) die(format.status().to_string());
   auto files = model::read_model(argv[1]);
   if (!files.ok()) die(files.status().to_string());
   if (files->tokenizer == nullptr || threads < 1 || samples < 1 || pairs < 1)
     die("a model with a tokenizer and positive numbers are needed");
-  auto runner = rollout::make_cpu_runner({.max_running = samples, .max_sequence = 512, .weights = *format}, threads);
+  auto runner = rollout::make_cpu_runner(
+      {.max_running = samples, .max_sequence = 512, .weights = *format}, threads);
   model::WeightsView view;
   view.config = files->config;
-  for (const auto& tensor : files->weights) view.tensors.push_back({tensor.name, tensor.shape, tensor.data.data()});
+  for (const auto& tensor : files->weights)
+    view.tensors.push_back({tensor.name, tensor.shape, tensor.data.data()});
   if (const Status status = runner->load_weights(view); !status.ok()) die(status.to_string());
   files->weights.clear();
   rollout::Engine engine(std::move(runner), files->tokenizer.get(), threads);
@@ -159,7 +172,8 @@ void run(int argc, char** argv) {
   fmt::print("{} weights, {} threads\n", argv[2], threads);
   for (const Task& task : kTasks) {
     if (argc > 5 && std::string(argv[5]) != task.name) continue;
-    for (const double temperature : temperatures) compare(engine, *files, task, temperature, samples, pairs);
+    for (const double temperature : temperatures)
+      compare(engine, *files, task, temperature, samples, pairs);
   }
 }
 

@@ -1,7 +1,8 @@
-// Our side of bench/side_by_side step: `step_worker MODEL|tiny|tiny_wide THREADS` loads once; each request
-// {"groups": G, "samples": S, "prompt": P, "response": R} on standard input is one RL iteration: G prompts of P random
-// tokens, S samples of exactly R tokens each, a reward, one optimizer step, and the new weights handed to the rollout.
-// Answer: {"seconds", "generate_seconds", "update_seconds", "publish_seconds", "useful_tokens", "peak_bytes"}.
+// The longshot side of bench/side_by_side step: `step_worker MODEL|tiny|tiny_wide THREADS` loads
+// once. Each request {"groups": G, "samples": S, "prompt": P, "response": R} on standard input is
+// one RL iteration: G prompts of P random tokens, S samples of exactly R tokens each, a reward, one
+// optimizer step, and the transfer of the new weights to the rollout. Answer: {"seconds",
+// "generate_seconds", "update_seconds", "publish_seconds", "useful_tokens", "peak_bytes"}.
 
 #include <fmt/core.h>
 #include <sys/resource.h>
@@ -9,21 +10,22 @@
 #include <cstdlib>
 #include <iostream>
 
-#include "base/clock.h"
 #include "base/json.h"
+#include "base/os/clock.h"
 #include "base/rng.h"
 #include "bench/bench_model.h"
 #include "bench/shapes.h"
-#include "model/runtime.h"
-#include "policy/trainer.h"
+#include "model/torch/runtime.h"
+#include "rollout/cpu/cpu_runner.h"
 #include "rollout/engine.h"
+#include "train/policy/policy_trainer.h"
 
 namespace longshot::bench {
 namespace {
 
 struct Step {
   rollout::Engine& engine;
-  policy::Trainer& trainer;
+  train::Trainer& trainer;
   int64_t iteration = 0;
 
   Json run(const Json& request);
@@ -98,12 +100,12 @@ void serve(int argc, char** argv) {
   auto weights = model::Weights::from_host(loaded->view.config, loaded->tensors, "cpu");
   must(weights.status());
   loaded.reset();
-  policy::AlgorithmOptions algorithm;
+  train::AlgorithmOptions algorithm;
   algorithm.name = "grpo";
   algorithm.mini_batches = 1;
-  policy::OptimizerOptions optimizer;
+  train::OptimizerOptions optimizer;
   optimizer.lr = 1e-9;
-  policy::Trainer trainer(std::move(*weights), optimizer, algorithm, 1'000'000);
+  train::Trainer trainer(std::move(*weights), optimizer, algorithm, 1'000'000);
   auto runner = rollout::make_cpu_runner({256, 256}, threads);
   std::vector<at::Tensor> host;
   must(runner->load_weights(trainer.weights().view(0, host)));

@@ -1,10 +1,10 @@
-// Rendering chats by the model's template beside tokenizing them, and beside joining their texts
-// without a template, which is the least that any rendering costs.
+// Time to render chats with the model's template, compared with tokenizing them and with joining
+// their texts without a template, which is the lower bound of any rendering.
 //   template_bench DIRECTORY CHATS FILE...: a model directory with a tokenizer and a chat template,
-//   and texts (docs/*.md, say) of which the chats are made.
-// Each chat is two questions of some 300 characters and two answers of some 2,000, all different.
-// Each text is dropped once it is made, as a text that is tokenized at once. Times are those of the
-// processor, so that other programs change little.
+//   and texts (docs/*.md, say) from which the chats are made.
+// Each chat has two questions of about 300 characters and two answers of about 2,000, all
+// different. Each text is dropped once it is rendered, as if it were tokenized at once. Times are
+// processor times, so that other programs affect them little.
 
 #include <fmt/core.h>
 
@@ -15,8 +15,8 @@
 #include <string>
 #include <vector>
 
-#include "base/fs.h"
-#include "tokenizer/chat_template.h"
+#include "base/os/fs.h"
+#include "tokenizer/chat/chat_template.h"
 #include "tokenizer/tokenizer.h"
 
 namespace longshot {
@@ -28,7 +28,7 @@ double processor_seconds() {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-// The next `size` bytes of a text, which begins again where it ends, cut at blanks.
+// Returns the next `size` bytes of a text, cut at spaces. The text restarts at its end.
 class Source {
  public:
   explicit Source(std::string text) : text_(std::move(text)) {}

@@ -1,14 +1,15 @@
-// Our side of bench/side_by_side trainer: `trainer_worker MODEL|smollm2|tiny THREADS [OPTIONS]` loads once, then answers
-// one JSON line per request on standard input.
+// The longshot side of bench/side_by_side trainer: `trainer_worker MODEL|smollm2|tiny THREADS
+// [OPTIONS]` loads once, then answers one JSON line per request on standard input.
 //
-// --format FORMAT: of the products, float32 or bfloat16. --checkpointing KIND: as trainer.checkpointing. --layers N: a
-// random model of that shape with so many layers.
+// --format FORMAT: format of the products, float32 or bfloat16. --checkpointing KIND: as
+// trainer.checkpointing. --layers N: a random model of that shape with N layers.
 //
-// {"sequences": N, "length": L}: a supervised step (forward, backward, AdamW) over N packed rows of L random tokens.
-// {"groups": G, "samples": S, "prompt": P, "response": R}: a policy update of one optimizer step over G prompts with S
-// responses each. Answer: {"seconds", "useful_tokens", "packed_tokens", "useful_flops", "peak_bytes"}; useful are the
-// multiply-adds, two operations each, that the batch needs when nothing is computed twice or for nothing.
-// {"peak": true}: {"peak_gflops"}, the multiply-add peak now.
+// {"sequences": N, "length": L}: a supervised step (forward, backward, AdamW) over N packed rows of
+// L random tokens. {"groups": G, "samples": S, "prompt": P, "response": R}: a policy update of one
+// optimizer step over G prompts with S responses each. Answer: {"seconds", "useful_tokens",
+// "packed_tokens", "useful_flops", "peak_bytes"}. useful_flops are the multiply-adds, two
+// operations each, that the batch needs without recomputation and without wasted work. {"peak":
+// true}: answers {"peak_gflops"}, the current multiply-add peak.
 
 #include <ATen/Parallel.h>
 #include <fmt/core.h>
@@ -20,16 +21,16 @@
 #include <initializer_list>
 #include <iostream>
 
-#include "base/clock.h"
 #include "base/json.h"
+#include "base/os/clock.h"
 #include "base/rng.h"
 #include "bench/bench_model.h"
 #include "bench/peak.h"
 #include "bench/shapes.h"
-#include "kernels/gemm.h"
+#include "kernels/products/gemm.h"
 #include "model/format/cost.h"
-#include "model/runtime.h"
-#include "policy/trainer.h"
+#include "model/torch/runtime.h"
+#include "train/policy/policy_trainer.h"
 
 namespace longshot::bench {
 namespace {
@@ -47,17 +48,17 @@ double peak_rss() {
   return static_cast<double>(usage.ru_maxrss) * 1024;
 }
 
-Json supervised(policy::Trainer& trainer, const model::ModelConfig& c, const Json& request,
+Json supervised(train::Trainer& trainer, const model::ModelConfig& c, const Json& request,
                 uint64_t key) {
   const int64_t sequences = request.at("sequences"), length = request.at("length");
   std::vector<std::vector<data::TokenId>> tokens;
   const std::vector<uint8_t> mask(length, 1);
-  std::vector<policy::Trainer::SupervisedRow> rows;
+  std::vector<train::Trainer::SupervisedRow> rows;
   for (int64_t i = 0; i < sequences; ++i)
     tokens.push_back(
         random_tokens(length, hash_combine(key, static_cast<uint64_t>(i)), c.vocab_size));
   for (const auto& row : tokens) rows.push_back({&row, &mask});
-  policy::SftOptions options;
+  train::SftOptions options;
   const Stopwatch watch;
   const auto metrics = trainer.supervised_step(rows, options);
   const double seconds = watch.seconds();
@@ -73,15 +74,15 @@ Json supervised(policy::Trainer& trainer, const model::ModelConfig& c, const Jso
       {"peak_bytes", peak_rss()}};
 }
 
-// What the rollout of these weights would have recorded.
-void record_logprobs(policy::Trainer& trainer, data::Sample& sample) {
+// Log-probabilities as a rollout of these weights would record them.
+void record_logprobs(train::Trainer& trainer, data::Sample& sample) {
   std::vector<data::TokenId> sequence = sample.prompt_tokens;
   sequence.insert(sequence.end(), sample.tokens.begin(), sample.tokens.end());
-  const auto all = trainer.logprobs({sequence}, 1.0).front();  // of every token but the first
+  const auto all = trainer.logprobs({sequence}, 1.0).front();  // of every token except the first
   sample.logprobs.assign(all.end() - static_cast<long>(sample.tokens.size()), all.end());
 }
 
-Json policy_update(policy::Trainer& trainer, const model::ModelConfig& c, const Json& request,
+Json policy_update(train::Trainer& trainer, const model::ModelConfig& c, const Json& request,
                    uint64_t key) {
   const int64_t prompts = request.at("groups"), samples = request.at("samples"),
                 p = request.at("prompt"), r = request.at("response");
@@ -125,7 +126,7 @@ Json policy_update(policy::Trainer& trainer, const model::ModelConfig& c, const 
 struct Arguments {
   std::string model;
   int threads = 0, layers = 0;
-  policy::ComputeOptions compute;
+  train::ComputeOptions compute;
 };
 
 [[noreturn]] void usage() {
@@ -178,14 +179,14 @@ void serve(const Arguments& arguments) {
   auto weights = model::Weights::from_host(config, loaded->tensors, "cpu");
   must(weights.status());
   loaded.reset();
-  policy::AlgorithmOptions algorithm;
+  train::AlgorithmOptions algorithm;
   algorithm.mini_batches = 1;
   algorithm.compute = arguments.compute;
   if (const char* most = std::getenv("MICRO_BATCH_TOKENS"))
     algorithm.micro_batch_tokens = std::atoi(most);
-  policy::OptimizerOptions optimizer;
-  optimizer.lr = 1e-9;  // the same work again and again
-  policy::Trainer trainer(std::move(*weights), optimizer, algorithm, 1'000'000);
+  train::OptimizerOptions optimizer;
+  optimizer.lr = 1e-9;  // tiny, so that every step does the same work
+  train::Trainer trainer(std::move(*weights), optimizer, algorithm, 1'000'000);
   fmt::print("{}\n", dump_json(Json{{"ready", "longshot"}}));
   uint64_t key = 0;
   for (std::string line; std::getline(std::cin, line);) {

@@ -23,7 +23,7 @@ def longshot_bin():
 
 @pytest.fixture(scope="session")
 def longshot(longshot_bin):
-    """longshot("report", "runs/a") -> CompletedProcess with text output; fails the test on a non-zero exit code."""
+    """Returns longshot("report", "runs/a") -> CompletedProcess with text output; fails the test on a non-zero exit code."""
 
     def run(*args, check=True, timeout=300, **kwargs):
         done = subprocess.run([str(longshot_bin), *map(str, args)], capture_output=True, text=True,
@@ -37,7 +37,7 @@ def longshot(longshot_bin):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """A skipped test would pass without having looked at anything."""
+    """A skipped test counts as failed, because it would otherwise pass without any check."""
     report = yield
     if report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"

@@ -1,36 +1,43 @@
 #!/usr/bin/env python3
-"""Checks the rules that the directory layout stands for. Usage: check_layout.py [ROOT]; exit code 1 on a violation.
+"""Checks the rules behind the directory layout. Usage: check_layout.py [ROOT]; exit code 1 on a violation.
 
 The order of the add_subdirectory lines in src/CMakeLists.txt is the dependency order: a folder may include only
-itself and those above it. Stages include no other stage. Torch-free folders see no torch header, not even through
-another header. Every source and every test is registered with CMake, and DEPS say what the includes need.
+itself and those above it. Stages include no other stage. Torch-free folders must not include a torch header, directly or
+through another header. A folder contains at most 16 sources. Every source and every test is registered with CMake, and
+DEPS match the includes.
 """
 
+import collections
 import pathlib
 import re
 import sys
 
 MAX_LINES = 400
-STAGES = {"prompts", "rollout", "reward", "sandbox", "replay", "policy", "publish"}
-STAGES_MAY_USE = {"base", "kernels", "data", "tokenizer", "model"}
-# The longest matching prefix decides; a folder not named here may use torch.
+MAX_SOURCES = 16  # per folder, without tests
+STAGES = {"prompts", "rollout", "reward", "sandbox", "replay", "train", "publish"}
+STAGES_MAY_USE = {"base", "kernels", "data", "math", "net", "tokenizer", "model", "datasets"}
+# The longest matching prefix applies; a folder not named here may use torch.
 TORCH_FREE = {
     "base": True,
     "kernels": True,
     "data": True,
+    "math": True,
+    "net": True,
     "tokenizer": True,
     "model/format": True,
     "model/cpu": True,
+    "datasets": True,
     "prompts": True,
     "rollout": True,
     "rollout/torch": False,
     "reward": True,
     "reward/learned": False,
     "sandbox": True,
-    "make_tests": True,
+    "curate": True,
     "replay": True,
-    "policy/advantage": True,
-    "policy/loss": True,
+    "train/advantage": True,
+    "train/loss": True,
+    "config": True,
     "report": True,
     "server": True,
 }
@@ -44,7 +51,7 @@ SOURCE_SUFFIXES = {".cc", ".h", ".py", ".js", ".css", ".html", ".cmake", ".proto
 
 
 class Unit:
-    """A library, test or program: its sources (relative to src/), the longshot libraries it names, its folder."""
+    """A library, test or program: its sources (relative to src/), the longshot libraries in its DEPS, its folder."""
 
     def __init__(self, kind, name, folder):
         self.kind, self.name, self.folder = kind, name, folder
@@ -94,7 +101,7 @@ class Tree:
         return [u for u in self.units.values() if u.kind == "library"]
 
     def closure(self, unit):
-        """Names of the libraries the unit links, itself included."""
+        """Names of the libraries that the unit links, including itself."""
         seen, todo = {unit.name}, list(unit.deps)
         while todo:
             name = todo.pop()
@@ -104,7 +111,7 @@ class Tree:
         return seen
 
     def owners(self, header):
-        """The libraries a header may belong to: the one that compiles its .cc, else those of its folder."""
+        """The libraries to which a header may belong: the one that compiles its .cc, otherwise those of its folder."""
         source = header.removesuffix(".h") + ".cc"
         exact = {u.name for u in self.libraries() if source in u.sources}
         if exact:
@@ -178,11 +185,18 @@ def check_order(tree):
                 yield f"src/{name}: includes {include}, which stands below {folder} in src/CMakeLists.txt"
 
 
+def check_rooms(tree):
+    sources = collections.Counter(name.rpartition("/")[0] for name in tree.names if name.endswith(".cc") and not name.endswith("_test.cc"))
+    for folder, count in sources.items():
+        if count > MAX_SOURCES:
+            yield f"src/{folder}: {count} sources; open a sub-folder (limit {MAX_SOURCES})"
+
+
 def check_json(tree):
-    """nlohmann's own parser rounds large integers and knows no depth limit, its dump throws at invalid UTF-8."""
+    """nlohmann's own parser rounds large integers and has no depth limit, and its dump throws on invalid UTF-8."""
     for path in tree.files:
         name = path.relative_to(tree.src).as_posix()
-        if name in {"base/json.h", "base/json.cc", "base/json_match.cc"} or name.endswith("_test.cc") or path.stem in {"testing", "fakes", "fake_service"}:
+        if name in {"base/json.h", "base/json.cc", "base/json_match.cc"} or name.endswith("_test.cc") or path.stem in {"testing"}:
             continue
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if DIRECT_JSON.search(line):
@@ -206,7 +220,7 @@ def check_registered(tree):
 
 
 def unit_includes(tree, unit):
-    """(file, header) for every longshot header that the unit's sources, and their own headers, include."""
+    """Yields (file, header) for every longshot header that the unit's sources and their own headers include."""
     files = set(unit.sources) | {s.removesuffix(".cc") + ".h" for s in unit.sources}
     if unit.kind == "library":
         files |= {n for n in tree.names if n.endswith(".h") and tree.owners(n) == {unit.name}}
@@ -217,7 +231,7 @@ def unit_includes(tree, unit):
 
 
 def reachable(tree, names):
-    """Every longshot header that the files see, also through others."""
+    """Every longshot header that the files include, directly or through others."""
     seen, todo = set(), list(names)
     while todo:
         for include in tree.includes[todo.pop()]:
@@ -228,7 +242,7 @@ def reachable(tree, names):
 
 
 def is_plain_header(tree, include, folder):
-    """A header of the unit's own folder without a .cc of its own needs no library."""
+    """A header of the unit's own folder that has no .cc needs no library."""
     return top_folder(include) == folder and include.removesuffix(".h") + ".cc" not in tree.names
 
 
@@ -240,7 +254,7 @@ def check_deps(tree):
             owners = tree.owners(include)
             if owners and not owners & linked and not is_plain_header(tree, include, top_folder(unit.folder)):
                 yield f"{where}: DEPS lack {' or '.join(sorted(owners))}, needed by src/{name} for {include}"
-        # A library that implements an interface of its folder counts as used if the folder is.
+        # A library that implements an interface of its folder counts as used if the folder is used.
         used = {top_folder(h) for h in reachable(tree, set(unit.sources) & tree.names)}
         for dep in unit.deps:
             if dep not in tree.units and dep not in {"torch", "arrow"}:
@@ -260,7 +274,7 @@ def check_length(root):
 
 def violations(root):
     tree = Tree(root)
-    for check in (check_torch, check_order, check_json, check_registered, check_deps):
+    for check in (check_torch, check_order, check_rooms, check_json, check_registered, check_deps):
         yield from check(tree)
     yield from check_length(root)
 

@@ -9,7 +9,7 @@ import check_layout
 
 CLEAN = {
     "src/CMakeLists.txt": "add_subdirectory(base)\nadd_subdirectory(model)\nadd_subdirectory(replay)\n"
-                          "add_subdirectory(policy)\nadd_subdirectory(loop)\n",
+                          "add_subdirectory(train)\nadd_subdirectory(loop)\n",
     "src/base/CMakeLists.txt": "longshot_library(NAME base SRCS log.cc)\n"
                                "longshot_test(NAME base_test SRCS log_test.cc DEPS base)\n",
     "src/base/log.h": "#pragma once\n",
@@ -21,11 +21,11 @@ CLEAN = {
     "src/replay/CMakeLists.txt": "longshot_library(NAME replay SRCS buffer.cc DEPS base)\n",
     "src/replay/buffer.h": "#pragma once\n",
     "src/replay/buffer.cc": '#include "replay/buffer.h"\n#include "base/log.h"\n',
-    "src/policy/CMakeLists.txt": "longshot_library(NAME policy SRCS fit.cc DEPS model TORCH)\n",
-    "src/policy/fit.h": "#pragma once\n",
-    "src/policy/fit.cc": '#include "policy/fit.h"\n#include "model/forward.h"\n#include "base/log.h"\n',
-    "src/loop/CMakeLists.txt": "longshot_library(NAME loop SRCS run.cc DEPS replay policy)\n",
-    "src/loop/run.cc": '#include "policy/fit.h"\n#include "replay/buffer.h"\n',
+    "src/train/CMakeLists.txt": "longshot_library(NAME train SRCS fit.cc DEPS model TORCH)\n",
+    "src/train/fit.h": "#pragma once\n",
+    "src/train/fit.cc": '#include "train/fit.h"\n#include "model/forward.h"\n#include "base/log.h"\n',
+    "src/loop/CMakeLists.txt": "longshot_library(NAME loop SRCS run.cc DEPS replay train)\n",
+    "src/loop/run.cc": '#include "train/fit.h"\n#include "replay/buffer.h"\n',
 }
 
 
@@ -66,7 +66,7 @@ class CheckLayout(unittest.TestCase):
         self.expect({"src/model/forward.cc": "#include <torch/torch.h>\n"}, "includes torch/torch.h")
 
     def test_stage_includes_a_stage(self):
-        self.expect({"src/policy/fit.cc": '#include "replay/buffer.h"\n'}, "stage policy includes replay/buffer.h")
+        self.expect({"src/train/fit.cc": '#include "replay/buffer.h"\n'}, "stage train includes replay/buffer.h")
 
     def test_folder_uses_one_below_it(self):
         self.expect({"src/model/forward.cc": '#include "loop/run.h"\n', "src/loop/run.h": ""},
@@ -74,6 +74,10 @@ class CheckLayout(unittest.TestCase):
 
     def test_folder_missing_from_the_order(self):
         self.expect({"src/extra/a.h": ""}, "folder extra is not in")
+
+    def test_a_folder_with_too_many_sources(self):
+        more = {f"src/base/part{i}.cc": "" for i in range(16)}
+        self.expect(more, "src/base: 17 sources")
 
     def test_unregistered_test(self):
         self.expect({"src/base/clock_test.cc": ""}, "src/base/clock_test.cc", "no CMakeLists.txt")
@@ -84,7 +88,7 @@ class CheckLayout(unittest.TestCase):
                     "src/base/log_test.cc", "never compiled")
 
     def test_missing_dep(self):
-        self.expect({"src/loop/CMakeLists.txt": "longshot_library(NAME loop SRCS run.cc DEPS policy)\n"},
+        self.expect({"src/loop/CMakeLists.txt": "longshot_library(NAME loop SRCS run.cc DEPS train)\n"},
                     "DEPS lack replay")
 
     def test_unused_dep(self):

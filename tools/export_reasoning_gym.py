@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Writes rows of a reasoning_gym task in verl's form, as JSONL or parquet (told by the name of the file).
+"""Writes rows of a reasoning_gym task in verl's format, as JSONL or parquet (chosen by the file name).
 
   tools/export_reasoning_gym.py --task countdown --size 2000 --seed 7 --out train.jsonl \\
       --val-size 200 --val-out val.jsonl --config min_numbers=3 --config max_numbers=4
 
 Columns: data_source "reasoning_gym/TASK", prompt (messages), ability, reward_model.ground_truth, and extra_info with
-split, index, task, question (as the task words it, for reasoning_gym's own scorer) and metadata (the entry's, made
-safe for JSON). In parquet, where a column has one type for all rows, metadata is JSON in a string.
+split, index, task, question (in the task's words, for reasoning_gym's own scorer) and metadata (the entry's, converted to
+valid JSON). In parquet, a column has the same type in all rows, so metadata is JSON in a string.
 
-No question occurs twice, and none of the validation file in the training file; their generator seeds are disjoint.
+No question occurs twice, and no question of the validation file occurs in the training file; their generator seeds are
+disjoint.
 """
 
 import argparse
@@ -24,7 +25,7 @@ import reasoning_gym
 
 # reasoning_gym draws entry i of a data set from seed + i, so validation starts far behind any training entry.
 VAL_SEED_OFFSET = 1_000_000_000
-# Draws without a new question until a task counts as exhausted.
+# A task counts as exhausted after this many draws without a new question.
 PATIENCE = 2000
 CHUNK = 256
 
@@ -34,7 +35,7 @@ class ExportError(Exception):
 
 
 def json_safe(value):
-    """The nearest JSON value: tuples and sets become lists, keys strings, what JSON has no form for its text."""
+    """The nearest JSON value: tuples and sets become lists, keys become strings, any other value becomes its text."""
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, numbers.Integral):
@@ -68,7 +69,7 @@ def parse_config(assignments):
 
 
 def entries(task, seed, config):
-    """All entries of the task from `seed` on, without end."""
+    """All entries of the task from `seed` on; an endless generator."""
     while True:
         try:
             data = reasoning_gym.create_dataset(task, size=CHUNK, seed=seed, **config)
@@ -80,7 +81,7 @@ def entries(task, seed, config):
 
 
 def distinct(task, seed, config, size, seen):
-    """`size` entries whose questions are new; adds them to `seen`."""
+    """Returns `size` entries with new questions and adds the questions to `seen`."""
     found, fruitless = [], 0
     for entry in entries(task, seed, config):
         if len(found) == size:
@@ -133,7 +134,7 @@ def write_parquet(rows, path):
 
 
 def write(rows, path):
-    """Atomic: the file appears whole or not at all."""
+    """Writes atomically: the file appears as a whole or not at all."""
     writers = {".jsonl": write_jsonl, ".parquet": write_parquet}
     writer = writers.get(path.suffix)
     if writer is None:

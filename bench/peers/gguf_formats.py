@@ -1,4 +1,4 @@
-"""gguf_formats.py SOURCE.gguf F32.gguf Q8_0.gguf: a GGUF in f32 with all of the source's metadata, and that in Q8_0."""
+"""gguf_formats.py SOURCE.gguf F32.gguf Q8_0.gguf: writes a GGUF in f32 with all of the source's metadata, and the same in Q8_0."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What bench/side_by_side needs to install peers, to run programs in turns, and to describe the machine."""
+"""Shared by bench/side_by_side and other benchmarks: installs peers, runs programs in turns, and describes the machine."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 HERE = ROOT / "bench/peers"
 TORCH = "torch==2.13.0"
-# Steps of pip install, in order; each environment is made once.
+# Arguments of pip install, in order. Each environment is created once.
 ENVIRONMENTS = {
     "transformers": [[TORCH], ["transformers==5.23.0", "numpy"]],
     "openvino": [[TORCH], ["openvino-genai==2026.4.1.0", "openvino-tokenizers", "transformers==4.57.6", "numpy", "nncf",
@@ -22,7 +22,7 @@ ENVIRONMENTS = {
     "llama": [["llama-cpp-python==0.3.36", "gguf"]],
     "trl": [[TORCH], ["transformers==5.23.0", "trl==1.16.0"]],
 }
-UNWANTED = {"vllm": ["torchvision", "torchaudio", "torchcodec"]}  # dependencies built for another torch, and unused
+UNWANTED = {"vllm": ["torchvision", "torchaudio", "torchcodec"]}  # unused dependencies, built for another torch
 START_SECONDS, RUN_SECONDS = 900, 1200
 
 
@@ -37,7 +37,7 @@ def sh(log, *command, **options):
 
 
 class Setup:
-    """Environments and converted models of the peers, made when first asked for."""
+    """The peers' environments and converted models, created on first use."""
 
     def __init__(self, folder, model, gguf):
         self.folder, self.model, self.gguf = folder, model, gguf
@@ -58,7 +58,7 @@ class Setup:
         return home / "bin/python"
 
     def converted(self, peer, number_format):
-        """The model in the peer's own layout."""
+        """Returns the model in the peer's own format."""
         if peer in ("transformers", "vllm"):
             return self.model
         python = self.python(peer)
@@ -100,7 +100,7 @@ class Worker:
         return json.loads(line)
 
     def members(self):
-        """Processes of the worker's group."""
+        """Yields the processes of the worker's group."""
         for entry in pathlib.Path("/proc").glob("[0-9]*"):
             try:
                 if os.getpgid(int(entry.name)) == self.process.pid:

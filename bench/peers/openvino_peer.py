@@ -11,7 +11,7 @@ def load(options):
     scheduler.max_num_seqs = 256
     scheduler.max_num_batched_tokens = 4096
     properties = {"INFERENCE_NUM_THREADS": options["threads"], "PERFORMANCE_HINT": "LATENCY"}
-    if options["format"] == "float32":  # where the CPU has bf16 it would be used without being asked for
+    if options["format"] == "float32":  # OpenVINO uses bf16 by default where the CPU supports it
         properties["INFERENCE_PRECISION_HINT"] = "f32"
     if options["kv"]:
         properties["KV_CACHE_PRECISION"] = {"float32": "f32", "bfloat16": "bf16", "int8": "u8"}[options["kv"]]

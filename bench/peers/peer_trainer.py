@@ -1,5 +1,5 @@
-"""What the programs of training peers share: see peer.py. load(options) -> (supervised, update), which return the number
-of useful tokens."""
+"""Shared by the programs of training peers; see peer.py. load(options) -> (supervised, update), which return the number of
+useful tokens."""
 
 import importlib.metadata
 import json
@@ -10,7 +10,7 @@ import time
 
 
 def gemm_gflops(number_format):
-    """The best of a few large products of this PyTorch, with its threads."""
+    """The best rate of a few large products with this PyTorch and its threads."""
     import torch
 
     a, b = (torch.randn(2048, 2048).to(getattr(torch, number_format)) for _ in range(2))
@@ -24,7 +24,7 @@ def gemm_gflops(number_format):
 
 def serve(load, package):
     answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # the peer's own chatter must not look like an answer
+    os.dup2(2, 1)  # the peer's own output must not look like an answer
     supervised, update = load(json.loads(sys.argv[1]))
     print(json.dumps({"ready": f"{package} {importlib.metadata.version(package)}"}), file=answers)
     for line in sys.stdin:

@@ -1,8 +1,8 @@
 """Forward, backward and AdamW with transformers and PyTorch: padded batches, scaled-dot-product attention.
 
-Requests as bench/trainer_worker.cc takes them. A policy update runs every sequence with its whole prompt, as trainers on
-top of transformers do, in micro-batches of 8 sequences, and takes the logits of response positions only. Format bfloat16:
-f32 weights under autocast, which makes the products of layers, head and attention in bf16.
+Accepts the requests of bench/trainer_worker.cc. A policy update runs every sequence with its whole prompt, like trainers
+based on transformers, in micro-batches of 8 sequences, and computes only the logits of response positions. Format bfloat16:
+f32 weights under autocast, which computes the products of layers, head and attention in bf16.
 """
 
 import peer_trainer

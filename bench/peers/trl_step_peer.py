@@ -1,7 +1,7 @@
 """One GRPO step with TRL on a CPU: generation, reward, and one optimizer step. Each request is one step of a training run
-that waits in between; answers {"seconds", "useful_tokens", "generate_seconds", "peak_bytes"}.
+that pauses between requests; answers {"seconds", "useful_tokens", "generate_seconds", "peak_bytes"}.
 
-Settings as measured fastest: micro-batches of 8 completions, no gradient checkpointing, no reference model."""
+Uses the fastest settings measured: micro-batches of 8 completions, no gradient checkpointing, no reference model."""
 
 import functools
 import importlib.metadata

@@ -6,12 +6,13 @@
 #include <limits>
 #include <unordered_map>
 
-#include "base/fs.h"
+#include "base/os/fs.h"
 
 namespace longshot {
 namespace {
 
-// A type that JSON texts do not have holds the literals of exact numbers.
+// Exact numbers keep their literals in binary values, a type that JSON texts cannot contain. This
+// is their subtype.
 constexpr uint8_t kExactNumber = 0x4e;
 
 template <typename J>
@@ -69,10 +70,10 @@ class Builder : public nlohmann::json_sax<J> {
 
   J take() { return std::move(root_); }
   bool beyond_double() const { return beyond_double_; }  // a number has no double
-  size_t position() const { return position_; }          // of a syntax error, from 1; else 0
+  size_t position() const { return position_; }  // 1-based offset of a syntax error; otherwise 0
   const std::string& problem() const { return problem_; }
 
-  // Stands for a number beyond double's range while the rest is parsed.
+  // Placeholder for a number beyond double's range while the rest is parsed.
   static constexpr const char* kStandIn = "8e88";
 
  private:
@@ -96,8 +97,8 @@ class Builder : public nlohmann::json_sax<J> {
     return put(exact_number<J>(literal));
   }
 
-  // Ordered objects look for a key at one member after the other, which in a large object would
-  // take time with the square of its size.
+  // Ordered objects search their members one by one for a key, which would take quadratic time in a
+  // large object.
   J& member(J& object, const std::string& name, bool& is_new) {
     auto& members = object.template get_ref<typename J::object_t&>();
     if constexpr (std::is_same_v<J, Json>) {
@@ -162,8 +163,9 @@ bool is_number_literal(const std::string& text) {
   return at == text.size();
 }
 
-// The text with a stand-in for each number beyond double's range, and those literals in order.
-// The stand-in itself is treated alike, so that each one in the result has its literal.
+// Replaces each number beyond double's range by the placeholder and appends its literal to
+// `literals`. A number equal to the placeholder is replaced too, so that every placeholder in the
+// result has its literal.
 std::string with_stand_ins(std::string_view text, std::deque<std::string>& literals) {
   constexpr const char* kStandIn = Builder<Json>::kStandIn;
   std::string out;
@@ -190,7 +192,7 @@ std::string with_stand_ins(std::string_view text, std::deque<std::string>& liter
   return out;
 }
 
-// What Python's json writes for numbers that JSON does not have.
+// True near NaN or Infinity, which Python's json writes although JSON does not have them.
 bool is_python_only(std::string_view text, size_t position) {
   const std::string_view near = text.substr(position < 2 ? 0 : position - 2, 5);
   for (const char* word : {"NaN", "Inf"})
@@ -262,7 +264,8 @@ std::string dump(const J& value, int indent) {
   return out;
 }
 
-// The digits of a number that is whole, with its sign; nothing for others.
+// The digits of an integral number, with its sign; nothing for other numbers and for exact numbers
+// whose literal has a fraction or an exponent.
 std::optional<std::string> whole_digits(const Json& value) {
   if (value.is_number_unsigned()) return std::to_string(value.get<uint64_t>());
   if (value.is_number_integer()) return std::to_string(value.get<int64_t>());

@@ -2,10 +2,11 @@
 // nlohmann::json without exceptions, without loss and without a stack that input can exhaust. Every
 // text that becomes JSON and every JSON that becomes text passes through the functions below
 // (tools/check_layout.py checks it):
-// - An integer of any size keeps its value. One that 64 bits do not hold, and a float beyond
-//   double's range such as 1e400, is an "exact number": a value that prints its literal back.
-//   nlohmann's is_number() is false for it; number_of() and same_number() know it.
-// - Other floats are doubles, read and printed as Python's json does: 72.0 stays 72.0.
+// - An integer of any size keeps its value. An integer that does not fit in 64 bits, and a float
+//   beyond double's range such as 1e400, becomes an "exact number": a value that is printed as its
+//   original literal. nlohmann's is_number() is false for it; number_of() and same_number() support
+//   it.
+// - Other floats are doubles, read and printed as in Python's json: 72.0 remains 72.0.
 // - The last of duplicate keys applies, as in Python. Invalid UTF-8, lone surrogates, NaN and
 //   Infinity are errors when read; invalid UTF-8 is replaced by U+FFFD when written.
 // - Nesting is limited, so that recursion over a value is safe.
@@ -27,20 +28,20 @@ namespace longshot {
 using Json = nlohmann::json;
 using OrderedJson = nlohmann::ordered_json;
 
-// The deepest nesting of lists and objects that is read. Input from outside gets a little less, so
-// that what this program wraps around it can be read again.
+// The deepest nesting of lists and objects that is read. The limit for input from outside is a
+// little lower, so that the input can be read again after this program has wrapped it.
 constexpr int kMaxJsonDepth = 512;
 constexpr int kMaxInputJsonDepth = 500;
 
 struct JsonRules {
   int max_depth = kMaxJsonDepth;
-  bool unique_keys = false;  // a key that an object has twice is an error
+  bool unique_keys = false;  // duplicate keys of an object are an error
 };
 
 // `where` names the source in the error, e.g. "data/train.jsonl:12".
 Result<Json> parse_json(std::string_view text, const std::string& where,
                         const JsonRules& rules = {});
-// The same with the members of objects in the order of the text.
+// Like parse_json(), but keeps the members of objects in the order of the text.
 Result<OrderedJson> parse_ordered_json(std::string_view text, const std::string& where,
                                        const JsonRules& rules = {});
 Result<Json> read_json_file(const std::string& path);
@@ -52,7 +53,8 @@ std::string dump_json(const OrderedJson& value, int indent = -1);
 
 // The value of any number, exact ones included (infinite beyond double's range).
 std::optional<double> number_of(const Json& value);
-// Whether both are numbers of the same value; nothing is rounded: 2^53 + 1 is not 2^53 as a float.
+// True if both are numbers of the same value. Nothing is rounded: 2^53 + 1 does not equal 2^53 as a
+// float.
 bool same_number(const Json& a, const Json& b);
 // The word for a value's type in messages.
 std::string json_type(const Json& value);
@@ -61,7 +63,7 @@ namespace json_detail {
 
 bool integer_fits(const Json& value, int64_t least, uint64_t most);
 
-// False for integers that T cannot hold: nlohmann's own conversion would wrap them in silence.
+// False for integers that T cannot hold; nlohmann's own conversion would wrap them silently.
 template <typename T>
 struct Fits {
   static bool check(const Json& value) {
@@ -89,8 +91,8 @@ struct Fits<std::map<std::string, T>> : FitsEach<T> {};
 
 }  // namespace json_detail
 
-// The member `key` as T. Missing key, wrong type, or an integer that is out of T's range or not
-// whole: an error that names `where` and the key.
+// The member `key` as T. Returns an error that names `where` and the key if the key is missing, the
+// type is wrong, or an integer is out of T's range or not whole.
 template <typename T>
 Result<T> json_get(const Json& object, const std::string& key, const std::string& where) {
   if (!object.is_object() || !object.contains(key)) {
@@ -111,7 +113,7 @@ Result<T> json_get(const Json& object, const std::string& key, const std::string
   }
 }
 
-// The same, with a default for a missing or null member; a wrong type is still an error.
+// Like json_get(), with a default for a missing or null member; a wrong type is still an error.
 template <typename T>
 Result<T> json_get_or(const Json& object, const std::string& key, T fallback,
                       const std::string& where) {

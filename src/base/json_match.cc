@@ -7,7 +7,7 @@
 namespace longshot {
 namespace {
 
-// Walks the expected value beside the text. Every handler that returns false ends the reading.
+// Walks the expected value in step with the text. A handler that returns false stops the parser.
 class Matcher : public nlohmann::json_sax<Json> {
  public:
   Matcher(const Json& expected, const SameScalar& same) : next_(&expected), same_(same) {}
@@ -46,7 +46,7 @@ class Matcher : public nlohmann::json_sax<Json> {
     std::set<std::string> seen;  // keys of an object
   };
 
-  // The expected value of what comes now; nothing if the list has no further item.
+  // The expected value for the next value of the text; null if the list has no further item.
   const Json* take() {
     if (levels_.empty() || levels_.back().expected->is_object()) return next_;
     Level& level = levels_.back();

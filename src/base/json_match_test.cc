@@ -47,7 +47,7 @@ TEST(JsonMatch, NoDepthOfTheTextEndsTheProcess) {
   EXPECT_TRUE(matches(deep, deep));
 }
 
-// As comparing the parsed values does, on values that differ in one place or none.
+// The result equals a comparison of the parsed values, on values that differ in one place or none.
 TEST(JsonMatch, RandomValues) {
   std::mt19937 random(1);
   const std::function<Json(int)> make = [&](int depth) -> Json {

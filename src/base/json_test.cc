@@ -126,7 +126,7 @@ TEST(Json, IntegersThatDoNotFitAreErrors) {
             std::string::npos);
 }
 
-// Random values, then random damage: what is read is what nlohmann reads, and nothing crashes.
+// Random values with random damage: the result equals nlohmann's, and nothing crashes.
 TEST(Json, AgreesWithTheLibraryWhereTheLibraryIsExact) {
   std::mt19937 random(7);
   const char* pieces[] = {"[",     "]",           "{",     "}",    ",",    ":",
@@ -155,7 +155,7 @@ TEST(Json, OrderedObjectsKeepTheFirstPlaceAndTheLastValueOfAKey) {
   EXPECT_FALSE(parse_json(R"({"a": 1, "a": 2})", "t", {.unique_keys = true}).ok());
 }
 
-// Minutes if each key is compared with all before it.
+// Takes minutes if each key is compared with all earlier ones.
 TEST(Json, OrderedObjectsOfManyKeysAreReadInLinearTime) {
   std::string text = "{";
   for (int i = 0; i < 500'000; ++i) text += "\"k" + std::to_string(i) + "\":0,";

@@ -20,12 +20,12 @@ uint64_t hash64(std::string_view text);
 // Order-dependent mix of two 64-bit values.
 uint64_t hash_combine(uint64_t a, uint64_t b);
 
-// The uniform draw in (0, 1) of one generated token.
+// Returns the uniform draw in (0, 1) for one generated token.
 //   seed: the run's seed; prompt: hash64 of the prompt id; sample: index within the group;
 //   position: index of the token within the response.
 double sampling_uniform(uint64_t seed, uint64_t prompt, uint32_t sample, uint32_t position);
 
-// A stream of draws under one key; its whole state is `counter`, which a checkpoint can store.
+// A stream of draws under one key. Its whole state is `counter`, which a checkpoint can store.
 class CounterRng {
  public:
   explicit CounterRng(uint64_t key, uint64_t counter = 0) : key_(key), counter_(counter) {}

@@ -1,6 +1,6 @@
 #pragma once
-// Expected failure is a value: every function that can fail for a reason outside the program
-// returns a Status or a Result<T>. Broken invariants die loudly through LS_CHECK (base/check.h).
+// Expected failures are values: every function that can fail for a reason outside the program
+// returns a Status or a Result<T>. A broken invariant aborts through LS_CHECK (base/check.h).
 
 #include <optional>
 #include <string>
@@ -15,17 +15,17 @@ enum class StatusCode {
   invalid_argument,  // bad user input: file, key, flag; the command exits with code 2
   not_found,
   io_error,
-  corrupt,      // data on disk or on the wire does not have the declared form
+  corrupt,      // data on disk or on the wire that does not have the declared form
   timeout,      // a deadline passed
   unavailable,  // a service or resource cannot be reached now; worth a retry
-  exhausted,    // a queue or budget is full; worth a retry once others are done
+  exhausted,    // a queue or budget is full; worth a retry once others have finished
   cancelled,    // the caller asked to stop
   internal,     // our own fault
 };
 
 const char* status_code_name(StatusCode code);
 
-// A code and a message that says what to do. Cheap to copy when ok. Not thread-safe to modify.
+// A code and a message that says what to do. Cheap to copy if ok. Not thread-safe to modify.
 class [[nodiscard]] Status {
  public:
   Status() = default;
@@ -74,7 +74,7 @@ inline Status internal_error(std::string m) {
   return {StatusCode::internal, std::move(m)};
 }
 
-// A value or the Status that says why there is none.
+// A value, or the Status that explains why there is none.
 template <typename T>
 class [[nodiscard]] Result {
  public:

@@ -13,7 +13,7 @@ namespace longshot {
 
 namespace {
 
-// Until `done()` or for about 50 microseconds.
+// Spins until `done()` is true, for at most about 50 microseconds.
 template <typename Done>
 void spin(const Done& done) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(50);
@@ -70,12 +70,13 @@ struct Range {
   uint32_t begin, end;
 };
 
-// What is left of one thread's stretch of a loop. Alone on its cache line.
+// The remaining part of one thread's stretch of a loop, on its own cache line.
 class alignas(64) Stretch {
  public:
   void set(uint32_t begin, uint32_t end) { left_ = {begin, end}; }
-  // For its own thread from the front, `least` or half of what is left; for another from the back, `least`. Empty if
-  // nothing is left.
+  // Takes indices for the owning thread from the front (`least` of them, or half of the remaining
+  // ones if that is more and `halves` is set), and for another thread from the back (`least`).
+  // Empty if none remain.
   Range take(bool own, bool halves, uint32_t least) {
     Range left = left_.load(std::memory_order_relaxed), rest, taken;
     do {
@@ -93,8 +94,8 @@ class alignas(64) Stretch {
 
 using Body = std::function<void(int, int)>;
 
-// Shared by the helpers of one loop; a helper that starts late finds nothing left and never touches the body, which may
-// be gone by then.
+// Shared by the helpers of one loop. A helper that starts late finds nothing left and never touches
+// the body, which may already be destroyed.
 class Loop {
  public:
   Loop(int count, int threads, bool halves, int least, const Body& body)
@@ -120,7 +121,7 @@ class Loop {
     }
   }
 
-  // Throws what the body threw first.
+  // Rethrows the first exception of the body.
   void wait() {
     spin([&] { return done_.load() == count_; });
     std::unique_lock lock(mutex_);
@@ -129,7 +130,7 @@ class Loop {
   }
 
  private:
-  // After an exception the rest of the loop is counted, but not run.
+  // After an exception the remaining indices are counted but not run.
   void call(int begin, int end) {
     if (failed_.load(std::memory_order_relaxed)) return;
     try {
@@ -161,7 +162,7 @@ void ThreadPool::loop(int count, bool halves, int least, const Body& body) {
   try {
     for (int i = 1; i <= helpers; ++i) submit([loop, i] { loop->run(i); });
   } catch (const std::bad_alloc&) {
-    // Helpers that have begun use the body: the loop is finished with those.
+    // Helpers that were already submitted may use the body, so the loop must be finished with them.
   }
   loop->run(0);
   loop->wait();

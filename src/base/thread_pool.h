@@ -1,9 +1,10 @@
 #pragma once
-// A fixed set of worker threads. They look for work for some microseconds before they sleep, because the loops of a
-// forward pass follow one another at once. Each thread of a loop goes through a stretch of its own in index order, the
-// caller through the first, so that loops over the same rows find them in the caches where the last one left them; who
-// is done takes from the end of another's. Results must not depend on which worker runs which index. Threads must not
-// call into libtorch (it has its own).
+// A fixed set of helper threads. They spin for some microseconds before they sleep, because the
+// loops of a forward pass follow one another immediately. Each thread processes its own stretch of
+// a loop in index order; the caller takes the first. Loops over the same rows therefore find them
+// in the caches that the last loop filled. A thread that has finished its stretch takes indices
+// from the end of another's. Results must not depend on which thread runs which index. Threads must
+// not call into libtorch, which has its own.
 
 #include <atomic>
 #include <condition_variable>
@@ -25,21 +26,23 @@ class ThreadPool {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  // Runs body(i) for i in [0, count), returns when all are done. Not reentrant from body. Throws the
-  // first exception of a body once no thread runs one; the other indices may then be left out.
+  // Runs body(i) for i in [0, count) and returns when all are done. Must not be called from a body.
+  // Rethrows the first exception of a body when no thread runs one any more; some of the other
+  // indices may then be skipped.
   void parallel_for(int count, const std::function<void(int)>& body);
-  // The same for ranges of indices, body(begin, end): long ones first, `least` >= 1 or the rest at the end, so that
-  // threads end together even where one began late or shares its core.
+  // Calls body(begin, end) for ranges of indices. The ranges are long at first and shrink to
+  // `least` >= 1 indices (or the remainder) at the end, so that all threads finish together even if
+  // one began late or shares its core.
   void parallel_ranges(int count, int least, const std::function<void(int, int)>& body);
-  // Runs the task on some worker (inline when the pool has one thread). The task must not throw.
-  // Thread-safe.
+  // Runs the task on a helper thread, or inline if the pool has one thread. The task must not
+  // throw. Thread-safe.
   void submit(std::function<void()> task);
 
  private:
   void work();
   void loop(int count, bool halves, int least, const std::function<void(int, int)>& body);
 
-  std::atomic<int> queued_{0};  // tasks_.size(), to be looked at without the lock
+  std::atomic<int> queued_{0};  // tasks_.size(), readable without the lock
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::function<void()>> tasks_;

@@ -62,7 +62,7 @@ TEST(ThreadPool, RangesCoverAllAndOnlyTheLastOfAStretchIsShort) {
   }
 }
 
-// The caller stays at its first index until all others are done.
+// The caller remains at its first index until all other indices are done.
 TEST(ThreadPool, WhoIsDoneTakesFromTheEndOfAnother) {
   ThreadPool pool(2);
   std::mutex mutex;

@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "model/exceptions.h"
+#include "model/torch/exceptions.h"
 
 namespace longshot::commands {
 namespace {

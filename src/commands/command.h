@@ -1,7 +1,7 @@
 #pragma once
-// One function a subcommand: adds its options to the app and a callback that sets `exit_code`.
-// Exit codes: 0 done, 1 our own failure, 2 bad input (message on stderr), 130 stopped by Ctrl-C
-// with state saved.
+// Each subcommand is one function that adds its options to the app, and a callback that sets
+// `exit_code`. Exit codes: 0 done, 1 failure of the program, 2 bad input (message on stderr), 130
+// stopped by Ctrl-C with the state saved.
 
 #include <CLI/CLI.hpp>
 #include <functional>
@@ -28,8 +28,8 @@ void add_convert(CLI::App& app, int& exit_code);
 void add_data(CLI::App& app, int& exit_code);
 void add_doctor(CLI::App& app, int& exit_code);
 
-// Runs the work of a command. Prints "longshot: <message>" to stderr when it fails, also by an
-// exception of a library such as lack of memory, and returns the exit code.
+// Runs the work of a command and returns the exit code. Prints "longshot: <message>" to stderr if
+// the work fails, including by an exception of a library, such as lack of memory.
 int finish(const std::function<Status()>& work);
 
 }  // namespace longshot::commands

@@ -9,23 +9,38 @@
 #include <string_view>
 #include <vector>
 
-#include "base/nearest.h"
-#include "base/stop.h"
+#include "base/os/stop.h"
+#include "base/text/nearest.h"
 #include "commands/command.h"
 
 namespace {
 
 using AddCommand = void (*)(CLI::App& app, int& exit_code);
-using namespace longshot::commands;  // NOLINT: the table below is the whole file
+using namespace longshot::commands;  // NOLINT: for the table below
 
-// In the order --help lists them.
-const std::vector<AddCommand>& commands() {
-  static const std::vector<AddCommand> table = {
-      add_doctor,   add_sft,   add_train, add_eval,    add_rm,      add_rm_eval,
-      add_generate, add_chat,  add_serve, add_sandbox, add_logprobs, add_tokenize,
-      add_grade,    add_make_tests, add_report, add_convert, add_data,
+struct Group {
+  const char* name;
+  std::vector<AddCommand> commands;
+};
+
+// In the order of --help.
+const std::vector<Group>& groups() {
+  static const std::vector<Group> table = {
+      {"Train", {add_train, add_sft, add_rm, add_doctor, add_report}},
+      {"Use a model", {add_generate, add_chat, add_serve, add_logprobs, add_tokenize, add_convert}},
+      {"Judge", {add_eval, add_grade, add_rm_eval, add_sandbox}},
+      {"Make data", {add_data, add_make_tests}},
   };
   return table;
+}
+
+void add_commands(CLI::App& app, int& exit_code) {
+  for (const Group& group : groups()) {
+    for (const AddCommand add : group.commands) {
+      add(app, exit_code);
+      app.get_subcommands(nullptr).back()->group(group.name);
+    }
+  }
 }
 
 const CLI::App* find(const CLI::App& app, const std::string& name) {
@@ -45,7 +60,7 @@ int refuse(const CLI::App& app, const std::string& name) {
   return 2;
 }
 
-// `longshot help [COMMAND [SUBCOMMAND]]`, and nothing at all.
+// Handles `longshot help [COMMAND [SUBCOMMAND]]` and a call without arguments.
 int help(const CLI::App& app, const std::vector<std::string>& words) {
   const CLI::App* shown = &app;
   std::string parents;
@@ -59,7 +74,7 @@ int help(const CLI::App& app, const std::vector<std::string>& words) {
   return 0;
 }
 
-// The last border: an exception on any thread, such as lack of memory.
+// The last resort for an exception on any thread, such as lack of memory.
 [[noreturn]] void on_terminate() {
   finish([]() -> longshot::Status {
     if (const auto error = std::current_exception()) std::rethrow_exception(error);
@@ -71,12 +86,12 @@ int help(const CLI::App& app, const std::vector<std::string>& words) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"longshot: trains language models to reason by reinforcement learning", "longshot"};
+  CLI::App app{"longshot trains language models to reason by reinforcement learning.", "longshot"};
   app.set_version_flag("--version", LONGSHOT_VERSION);
   app.require_subcommand(1);
   app.footer("`longshot help COMMAND` or `longshot COMMAND --help` lists a command's options.");
   int exit_code = 0;
-  for (const AddCommand add : commands()) add(app, exit_code);
+  add_commands(app, exit_code);
   const std::vector<std::string> words(argv + 1, argv + argc);
   if (words.empty()) return help(app, {});
   if (words[0] == "help") return help(app, {words.begin() + 1, words.end()});

@@ -1,5 +1,6 @@
 #pragma once
-// The words all stages speak. Plain values: no tensor, no handle, no pointer to another stage.
+// The data types shared by all stages. Plain values: no tensor, no handle, no pointer to another
+// stage.
 
 #include <cstdint>
 #include <map>
@@ -18,21 +19,21 @@ struct Message {
   std::string content;
 };
 
-// One problem. `tokens` is filled once, when the data set is loaded, and is what the policy sees.
+// One problem. `tokens` is the input of the policy; it is filled once, when the data set is loaded.
 struct Prompt {
   std::string id;                 // stable across runs and files: given, or a hash of the content
   std::string data_source;        // chooses the reward rule; verl's column
   std::vector<Message> messages;  // chat form; empty when the prompt is raw text
   std::string text;               // raw form; empty when messages are given
-  std::string ground_truth;  // as text: what is not a string in the row is one line of JSON here
-  Json ground_truth_json;    // as the row has it if it is not a string there, else null
-  Json extra_info;           // everything else of the row
-  double difficulty = 0;  // for the curriculum: higher is harder; level or 1 - pass rate
+  std::string ground_truth;       // as text; a value that is not a string is one line of JSON
+  Json ground_truth_json;         // the row's value if it is not a string, else null
+  Json extra_info;                // everything else of the row
+  double difficulty = 0;          // for the curriculum: higher is harder; level or 1 - pass rate
   std::vector<TokenId> tokens;
 };
 
-// A prompt chosen for this iteration. `seed` mixes the run's seed with how often the prompt was
-// drawn before, so that a second visit does not repeat the first one's random numbers.
+// A prompt chosen for this iteration. `seed` mixes the run's seed with the number of earlier draws
+// of the prompt, so that a second visit does not repeat the random numbers of the first.
 struct Draw {
   Prompt prompt;
   uint64_t seed = 0;
@@ -62,23 +63,25 @@ struct Sample {
   uint64_t seed = 0;   // the draw's seed; part of the random key
   std::vector<TokenId> prompt_tokens;
   std::vector<TokenId> tokens;  // response, including the end-of-sequence token if one was sampled
-  std::vector<float>
-      logprobs;  // [tokens.size()] of the sampling distribution that produced each token
+  std::vector<float> logprobs;  // [tokens.size()] of the distribution each token was sampled from
   std::vector<Segment> segments;  // contiguous, cover [0, tokens.size())
   FinishReason finish = FinishReason::aborted;
   std::string text;  // response decoded without special tokens; for rewards, logs and people
 };
 
-// What a reward says of one sample: a score, or an error with its reason. An error is never a score
-// of 0.
+// The result of judging one sample: a score, or an error with its reason. An error is never
+// reported as a score of 0.
 struct Verdict {
   bool scored = false;
-  double score = 0;      // what policy optimization uses
-  bool correct = false;  // the answer itself was right, whatever was added to the score
-  // By reward name, before weighting; and the further figures of reward functions by their names.
+  double score = 0;  // what policy optimization uses
+  // All rewards that decide correctness agree that the answer is correct; score > 0 without such a
+  // reward. Independent of later changes of the score.
+  bool correct = false;
+  // Scores by reward name, before weighting; further figures of reward functions by their names;
+  // "repetition_penalty" and "length" if applied.
   std::map<std::string, double> components;
-  std::string answer;                        // what was extracted from the response, if anything
-  std::string error;                         // when !scored
+  std::string answer;  // what was extracted from the response, if anything
+  std::string error;   // when !scored
 };
 
 // All judged samples of one prompt: the unit of policy optimization. samples[i] belongs to
@@ -94,14 +97,14 @@ struct TrainRow {
   std::vector<TokenId> tokens;     // prompt then response
   int prompt_length = 0;           // tokens[0, prompt_length) carry no loss
   std::vector<uint8_t> loss_mask;  // [tokens.size()]; 1 where the token is trained on
-  std::vector<float>
-      logprobs;  // [tokens.size()] recorded by the policy that produced them; 0 elsewhere
+  std::vector<float> logprobs;     // [tokens.size()] as the rollout recorded them; 0 in the prompt
   double reward = 0;
-  int64_t group = 0;  // rows with equal `group` answer the same prompt
-  std::vector<uint8_t> fresh;  // [tokens.size()]; 1 where the present policy produced the token
+  int64_t group = 0;           // rows with equal `group` answer the same prompt
+  std::vector<uint8_t> fresh;  // [tokens.size()]; 1 if the current policy produced it
 };
 
-// JSON forms, for journals, logs and samples.jsonl. from_json errors name the missing key.
+// JSON forms, for the records of the replay buffer. Errors of the *_from_json functions name the
+// missing key.
 Json to_json(const Sample& sample);
 Json to_json(const Verdict& verdict);
 Json to_json(const Prompt& prompt);

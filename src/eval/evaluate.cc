@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/clock.h"
-#include "base/stop.h"
+#include "base/os/clock.h"
+#include "base/os/stop.h"
 #include "rollout/jobs.h"
 
 namespace longshot::eval {
@@ -18,7 +18,7 @@ struct Tally {
   bool majority_right = false;
 };
 
-// The answer most samples gave, ties broken towards the one given first; right if its samples were.
+// True if the answer that most samples gave is right. Ties go to the answer that was given first.
 bool majority_is_right(const data::Group& group) {
   std::map<std::string, std::pair<int, size_t>> votes;  // answer -> count, first index
   for (size_t i = 0; i < group.verdicts.size(); ++i) {
@@ -92,7 +92,7 @@ std::pair<double, double> cluster_interval(const std::vector<double>& rates, dou
   for (double rate : rates) squares += (rate - mean.mean()) * (rate - mean.mean());
   const double variance = problems > 1 ? squares / (problems - 1) / problems : 0;
   const double simple = mean.mean() * (1 - mean.mean());  // variance of one independent sample
-  // All right or all wrong: nothing shows that a problem's samples differ.
+  // With all samples right or all wrong nothing shows that a problem's samples differ.
   const double size = simple <= 0 ? problems : variance > 0 ? simple / variance : samples;
   const double effective = std::clamp(size, problems, std::max(problems, samples));
   return wilson_interval(mean.mean() * effective, effective);

@@ -27,7 +27,7 @@ data::Group group(const std::string& source, std::vector<data::Verdict> verdicts
   return g;
 }
 
-// Closed form by counting subsets: C(4,2) = 6 pairs of 4 samples with 1 right, 3 pairs hold it.
+// Closed form by counting subsets: of the C(4,2) = 6 pairs of 4 samples with 1 right, 3 contain it.
 TEST(PassAtK, CountsSubsets) {
   EXPECT_DOUBLE_EQ(pass_at_k(4, 1, 1), 0.25);
   EXPECT_DOUBLE_EQ(pass_at_k(4, 1, 2), 0.5);
@@ -43,8 +43,8 @@ TEST(WilsonInterval, MatchesAPublishedCase) {
   EXPECT_NEAR(high, 0.3662, 5e-5);
 }
 
-// One sample a problem: Wilson's interval. More samples that always agree add nothing; samples that
-// differ as much as independent ones count in full.
+// With one sample per problem it is Wilson's interval. Further samples that always agree add
+// nothing; samples that differ as much as independent ones count in full.
 TEST(ClusterInterval, IsWilsonsForTheEffectiveSampleSize) {
   std::vector<double> rates(263, 0.0);
   std::fill_n(rates.begin(), 81, 1.0);

@@ -33,7 +33,8 @@ void fill_bins(const std::vector<Judgement>& judgements, JudgementFigures& f) {
   f.calibration_error /= static_cast<double>(judgements.size());
 }
 
-// From the ranks of the right ones (Mann and Whitney, 1947); equal probabilities share their mean rank.
+// Computed from the ranks of the right responses (Mann and Whitney, 1947). Equal probabilities
+// share their mean rank.
 double area_under_curve(std::vector<Judgement> sorted, int64_t right) {
   std::sort(sorted.begin(), sorted.end(),
             [](const Judgement& a, const Judgement& b) { return a.probability < b.probability; });
@@ -41,7 +42,7 @@ double area_under_curve(std::vector<Judgement> sorted, int64_t right) {
   for (size_t begin = 0; begin < sorted.size();) {
     size_t end = begin;
     while (end < sorted.size() && sorted[end].probability == sorted[begin].probability) ++end;
-    const double rank = static_cast<double>(begin + end + 1) / 2;  // of begin + 1 ... end
+    const double rank = static_cast<double>(begin + end + 1) / 2;  // mean of begin + 1 ... end
     for (size_t i = begin; i < end; ++i) rank_sum += sorted[i].right ? rank : 0;
     begin = end;
   }

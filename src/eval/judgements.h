@@ -1,5 +1,6 @@
 #pragma once
-// How good a reward model is, from its judgements of responses whose rightness is known. Pure.
+// Measures how good a reward model is, from its judgements of responses that are known to be right
+// or wrong. Pure.
 
 #include <array>
 #include <cstdint>
@@ -11,7 +12,7 @@ namespace longshot::eval {
 
 struct Judgement {
   double probability = 0;  // that the response is right, in [0, 1]; above 0.5 counts as a yes
-  bool right = false;      // whether it is
+  bool right = false;      // the truth
 };
 struct JudgedPair {
   double better = 0, worse = 0;  // probabilities or scores of the two responses
@@ -27,16 +28,19 @@ struct JudgementFigures {
   double accuracy = 0, low = 0, high = 0;  // with a 95 % Wilson interval
   double accuracy_of_right = 0, accuracy_of_wrong = 0;  // NaN without such responses
   double brier = 0;  // mean (probability - right)^2 (Brier, Monthly Weather Review 78, 1950)
-  // Mean |share of right - mean probability| of ten bins of the probability, by their sizes (Naeini et al., AAAI 2015).
+  // Mean |share of right - mean probability| over ten bins of the probability, weighted by their
+  // sizes (Naeini et al., AAAI 2015).
   double calibration_error = 0;
   std::array<JudgementBin, 10> bins;  // [0, 0.1), ... [0.9, 1]
-  // The chance that a right response has a higher probability than a wrong one, a tie counting half; NaN with one class.
+  // The probability that a right response is rated above a wrong one; a tie counts half. NaN if all
+  // responses are right or all are wrong.
   double auc = 0;
 };
-// At least one judgement.
+// Requires at least one judgement.
 JudgementFigures summarize(const std::vector<Judgement>& judgements);
 
-// Share of pairs whose better response is ahead, a tie counting half. At least one pair.
+// Share of pairs whose better response is rated higher; a tie counts half. Requires at least one
+// pair.
 double pair_accuracy(const std::vector<JudgedPair>& pairs);
 
 OrderedJson to_json(const JudgementFigures& figures);  // NaN becomes null

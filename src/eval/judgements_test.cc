@@ -19,7 +19,7 @@ TEST(Judgements, AHandWorkedTable) {
   EXPECT_DOUBLE_EQ(f.accuracy_of_right, 2.0 / 3);
   EXPECT_DOUBLE_EQ(f.accuracy_of_wrong, 2.0 / 3);
   EXPECT_NEAR(f.brier, (0.01 + 0.04 + 0.3025 + 0.36 + 0.1225 + 0.01) / 6, 1e-12);
-  // Nine pairs of a right and a wrong one: only (0.4, 0.55) is the wrong way round.
+  // Of the nine pairs of a right and a wrong response only (0.4, 0.55) is in the wrong order.
   EXPECT_NEAR(f.auc, 8.0 / 9, 1e-12);
   EXPECT_LT(f.low, f.accuracy);
   EXPECT_GT(f.high, f.accuracy);

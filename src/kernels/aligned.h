@@ -1,6 +1,7 @@
 #pragma once
-// Arrays on a cache-line border, zero-filled, so that a vector never straddles two lines. Large ones ask for huge pages:
-// weights and KV cache are read from end to end in every pass, and 4 KiB pages cost a walk of the page table each.
+// Zero-filled arrays that begin on a cache-line border, so that a vector never straddles two lines.
+// Large ones ask for huge pages: weights and KV cache are read from end to end in every pass, and
+// each 4 KiB page costs a walk of the page table.
 
 #include <cstddef>
 #include <new>
@@ -34,14 +35,14 @@ struct LineAllocator {
 using AlignedFloats = std::vector<float, LineAllocator<float>>;
 using AlignedBytes = std::vector<std::byte, LineAllocator<std::byte>>;
 
-inline constexpr int kLane = 16;  // all row lengths are rounded up to this many floats
+inline constexpr int kLane = 16;  // row lengths are rounded up to a multiple of this many floats
 
 inline int round_up(int n, int unit) {
   return (n + unit - 1) / unit * unit;
 }
 
-// Row stride for rows of n floats: whole vectors, and not a multiple of 4 KiB, at which the rows of a tile would
-// all fall into one cache set.
+// Row stride for rows of n floats: a whole number of vectors, and not a multiple of 4 KiB, because
+// then all rows of a tile would fall into one cache set.
 inline int row_stride(int n) {
   const int padded = round_up(n, kLane);
   return padded % 1024 == 0 ? padded + kLane : padded;

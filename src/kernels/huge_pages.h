@@ -1,5 +1,5 @@
 #pragma once
-// Memory in pages of 2 MiB where the system gives them.
+// Memory in pages of 2 MiB where the system provides them.
 
 #include <cstddef>
 
@@ -7,7 +7,8 @@ namespace longshot::kernels {
 
 inline constexpr size_t kHugePage = 2 << 20;
 
-// A wish that the system may ignore. `memory` is aligned to kHugePage. Thread-safe.
+// Asks for huge pages; the system may ignore it. `memory` must be aligned to kHugePage.
+// Thread-safe.
 void prefer_huge_pages(void* memory, size_t bytes);
 
 }  // namespace longshot::kernels

@@ -2,7 +2,7 @@
 
 #include <map>
 
-#include "kernels/row_ops.h"
+#include "kernels/rows/row_ops.h"
 #include "kernels/testing.h"
 
 namespace longshot::kernels {
@@ -13,8 +13,12 @@ INSTANTIATE_TEST_SUITE_P(EveryTarget, Kernels, ::testing::ValuesIn(targets()),
 
 TEST_P(Kernels, GemmMatchesTheReference) {
   double worst = 0;
-  for (const auto& [m, n, k] :
-       {std::array{1, 32, 64}, {13, 96, 577}, {7, 33, 5}, {64, 67, 192}, {5, 20, 1700}, {25, 1, 1}}) {
+  for (const auto& [m, n, k] : {std::array{1, 32, 64},
+                                {13, 96, 577},
+                                {7, 33, 5},
+                                {64, 67, 192},
+                                {5, 20, 1700},
+                                {25, 1, 1}}) {
     const auto x = random_floats(m * k, 1), w = random_floats(n * k, 2, 1 / std::sqrt(k));
     worst = std::max(
         worst, largest_difference(packed_gemm(x, w, m, n, k), reference::gemm(x, w, m, n, k)));
@@ -105,7 +109,7 @@ TEST_P(Kernels, RopeMatchesTheReference) {
   EXPECT_LT(worst, 1e-6);
 }
 
-// The checksum of one result per target; targets with a fused multiply-add must agree on every bit.
+// One result per target; targets with a fused multiply-add must agree on every bit.
 TEST(KernelTargets, AgreeBitForBit) {
   std::map<int64_t, std::vector<float>> results;
   for (const int64_t target : targets()) {

@@ -1,5 +1,5 @@
 #pragma once
-// The CPU kernels once more, plainly: what they are tested against. Sums in double.
+// Plain versions of the CPU kernels, which the kernels are tested against. Sums are in double.
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
 #pragma once
-// What the kernel tests share: every instruction set in turn, random inputs, and the packed forms.
+// Shared by the kernel tests: every instruction set in turn, random inputs, and the packed forms.
 
 #include <gtest/gtest.h>
 #include <hwy/highway.h>
@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/rng.h"
-#include "kernels/gemm.h"
+#include "kernels/products/gemm.h"
 #include "kernels/reference.h"
 
 namespace longshot::kernels {
@@ -47,7 +47,7 @@ class Kernels : public ::testing::TestWithParam<int64_t> {
   void SetUp() override { select(GetParam()); }
   void TearDown() override { select(0); }
   static void select(int64_t target) {
-    // Most kernels are not compiled for VNNI: they take the AVX-512 code then.
+    // Most kernels are not compiled for VNNI; they use the AVX-512 code then.
     hwy::SetSupportedTargetsForTest(target == HWY_AVX3_DL ? target | HWY_AVX3 : target);
     hwy::GetChosenTarget().Update(hwy::SupportedTargets());
   }
@@ -67,7 +67,8 @@ inline std::vector<int64_t> targets() {
   return out;
 }
 
-// One GEMM through the packed form; y has a row stride larger than n, whose gap must stay untouched.
+// One GEMM through the packed form; y has a row stride larger than n, whose gap must stay
+// untouched.
 inline std::vector<float> packed_gemm(std::span<const float> x, std::span<const float> w, int m,
                                       int n, int k, Store store = Store::set,
                                       std::span<const float> bias = {}) {

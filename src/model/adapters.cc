@@ -1,4 +1,4 @@
-// What of a model learns: adapters beside its weights, weights that are frozen.
+// Adapters next to a model's weights, and frozen weights: what a training run changes.
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <c10/core/InferenceMode.h>
@@ -90,7 +90,7 @@ Status Weights::freeze(const std::vector<std::string>& patterns) {
     }
     if (any && !any_learned) {
       return invalid_argument(
-          fmt::format("'{}' matches only weights that do not learn beside an adapter", pattern));
+          fmt::format("'{}' matches only weights that an adapter already freezes", pattern));
     }
     if (!any) {
       return invalid_argument(fmt::format("'{}' matches no weight; their names are like {} and {}",
@@ -99,7 +99,7 @@ Status Weights::freeze(const std::vector<std::string>& patterns) {
     }
   }
   if (trained_parameters() == 0)
-    return invalid_argument("every weight is frozen: nothing can learn");
+    return invalid_argument("every weight is frozen, so nothing can be trained");
   return ok_status();
 }
 

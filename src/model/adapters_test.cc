@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "model/cpu_compute.h"
-#include "model/layers.h"
-#include "model/test_models.h"
+#include "model/testing.h"
+#include "model/torch/layers.h"
 
 namespace longshot::model {
 namespace {
@@ -19,7 +19,7 @@ using testing::HasSubstr;
 
 constexpr double kTemperature = 0.7;
 
-// Two sequences, every token a target.
+// Two sequences in which every token is a target.
 struct Problem {
   PackedBatch batch;
   std::vector<int64_t> predictors;
@@ -54,7 +54,7 @@ Weights adapted(const std::string& type, const std::vector<std::string>& targets
   return weights;
 }
 
-// Every module has another rank and another alpha.
+// Every module has a different rank and a different alpha.
 Weights adapted_unevenly(const std::string& type) {
   Weights weights = tiny_weights(type);
   Adapter adapter{{.rank = 3, .alpha = 5}, "", {}, {}};
@@ -70,7 +70,7 @@ Weights adapted_unevenly(const std::string& type) {
   return weights;
 }
 
-// The model with its adapter merged, in leaves of its own.
+// The model with its adapter merged, in leaf tensors of its own.
 Weights merged(const Weights& weights) {
   std::vector<at::Tensor> host;
   std::vector<HostTensor> tensors;
@@ -112,7 +112,8 @@ double largest(const std::vector<float>& a, const std::vector<float>& b) {
   return worst;
 }
 
-// Of the weights that learn; those that do not must have no gradient.
+// The largest relative difference between the gradients of trained weights. Weights that are not
+// trained must have no gradient.
 double gradient_difference(const Weights& a, const Weights& b) {
   double worst = 0;
   for (size_t i = 0; i < a.tensors().size(); ++i) {
@@ -252,10 +253,10 @@ TEST(Freeze, SaysWhatIsWrongWithAPattern) {
   Weights weights = tiny_weights("llama");
   EXPECT_THAT(weights.freeze({"transformer.*"}).message(),
               AllOf(HasSubstr("transformer.*"), HasSubstr("model.embed_tokens.weight")));
-  EXPECT_THAT(weights.freeze({"*"}).message(), HasSubstr("nothing can learn"));
+  EXPECT_THAT(weights.freeze({"*"}).message(), HasSubstr("nothing can be trained"));
   Weights with_adapter = adapted("llama", {"q_proj"});
   EXPECT_THAT(with_adapter.freeze({"*.q_proj.*", "model.embed_tokens.*"}).message(),
-              AllOf(HasSubstr("model.embed_tokens.*"), HasSubstr("do not learn")));
+              AllOf(HasSubstr("model.embed_tokens.*"), HasSubstr("already freezes")));
 }
 
 }  // namespace

@@ -9,40 +9,41 @@
 #include <utility>
 
 #include "base/check.h"
+#include "model/format/architecture.h"
 
 namespace longshot::model {
 namespace {
 
-// The arrays behind the model's names; `find` gives null where there is none.
+// Collects the arrays by the model's names. `find` returns null for a name that does not exist.
 template <typename T>
 cpu::DecoderArrays<T> arrays(const Weights& weights,
                              const std::function<T*(const std::string&)>& find) {
   cpu::DecoderArrays<T> out;
-  out.embedding = find("model.embed_tokens.weight");
-  out.final_norm = find("model.norm.weight");
+  out.embedding = find(weight_of(names::kEmbedding));
+  out.final_norm = find(weight_of(names::kFinalNorm));
   for (int i = 0; i < weights.config().num_layers; ++i) {
-    const std::string prefix = "model.layers." + std::to_string(i) + ".";
-    const auto get = [&](const char* name) { return find(prefix + name); };
+    const auto get = [&](Role role) { return find(weight_of(module_of(i, role))); };
     cpu::LayerArrays<T>& l = out.layers.emplace_back();
-    l.attention_norm = get("input_layernorm.weight");
-    l.mlp_norm = get("post_attention_layernorm.weight");
-    l.q_norm = get("self_attn.q_norm.weight");
-    l.k_norm = get("self_attn.k_norm.weight");
-    const auto linear = [&](const std::string& name) {
-      const LoraOptions lora = weights.lora(prefix + name);
-      return cpu::LinearArrays<T>{find(prefix + name + ".weight"),
-                                  find(prefix + name + ".bias"),
-                                  find(prefix + name + ".lora_A.weight"),
-                                  find(prefix + name + ".lora_B.weight"),
+    l.attention_norm = get(Role::attention_norm);
+    l.mlp_norm = get(Role::mlp_norm);
+    l.q_norm = get(Role::q_norm);
+    l.k_norm = get(Role::k_norm);
+    const auto linear = [&](Role role) {
+      const std::string name = module_of(i, role);
+      const LoraOptions lora = weights.lora(name);
+      return cpu::LinearArrays<T>{find(weight_of(name)),
+                                  find(bias_of(name)),
+                                  find(name + ".lora_A.weight"),
+                                  find(name + ".lora_B.weight"),
                                   {lora.rank, static_cast<float>(lora.scale())}};
     };
-    l.q = linear("self_attn.q_proj");
-    l.k = linear("self_attn.k_proj");
-    l.v = linear("self_attn.v_proj");
-    l.out = linear("self_attn.o_proj");
-    l.gate = linear("mlp.gate_proj");
-    l.up = linear("mlp.up_proj");
-    l.down = linear("mlp.down_proj");
+    l.q = linear(Role::q);
+    l.k = linear(Role::k);
+    l.v = linear(Role::v);
+    l.out = linear(Role::out);
+    l.gate = linear(Role::gate);
+    l.up = linear(Role::up);
+    l.down = linear(Role::down);
   }
   return out;
 }
@@ -52,7 +53,8 @@ const float* values_of(const Weights& weights, const std::string& name) {
   return tensor == nullptr ? nullptr : tensor->const_data_ptr<float>();
 }
 
-// Null for a weight that is not trained; else its gradient, zero where there was none.
+// Null for a weight that is not trained. Otherwise its gradient, created as zero if it did not
+// exist.
 float* gradient_of(Weights& weights, const std::string& name) {
   const at::Tensor* tensor = std::as_const(weights).find(name);
   if (tensor == nullptr || !tensor->requires_grad()) return nullptr;
@@ -61,8 +63,8 @@ float* gradient_of(Weights& weights, const std::string& name) {
   return grad.mutable_data_ptr<float>();
 }
 
-const char* head_name(const ModelConfig& config) {
-  return config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
+std::string head_name(const ModelConfig& config) {
+  return weight_of(head_module(config));
 }
 
 std::vector<kernels::Family> families_of(const PackedBatch& batch) {
@@ -136,7 +138,8 @@ TokenLogprobs CpuCompute::forward(Weights& weights, const Request& request) {
   return {std::move(out.logprobs), std::move(out.entropy)};
 }
 
-// The head's gradient is linear in d loss / d logprobs.
+// Adds the head's gradient for the difference from the expected one: it is linear in d loss / d
+// logprobs.
 void CpuCompute::correct_head(Weights& weights, const std::vector<float>& grad) {
   const auto rows = static_cast<int64_t>(grad.size());
   std::vector<float> difference(grad.size());

@@ -1,6 +1,7 @@
 #pragma once
-// Log-probabilities and gradients of a packed batch on the CPU's own kernels (model/cpu/): what hidden_states() and
-// logprob.h compute through libtorch, with shared prompts and a choice of what is kept for the backward pass.
+// Log-probabilities and gradients of a packed batch on the CPU's own kernels (model/cpu/). Computes
+// the same as hidden_states() and logprob.h do through libtorch, and adds shared prompts and a
+// choice of what is kept for the backward pass.
 
 #include <cstdint>
 #include <memory>
@@ -8,8 +9,8 @@
 
 #include "model/cpu/decoder.h"
 #include "model/cpu/head.h"
-#include "model/forward.h"
-#include "model/logprob.h"
+#include "model/torch/forward.h"
+#include "model/torch/logprob.h"
 #include "model/weights.h"
 
 namespace longshot::model {
@@ -17,10 +18,11 @@ namespace longshot::model {
 // Not thread-safe.
 class CpuCompute {
  public:
-  // Weights on the CPU, f32 and contiguous.
+  // True if all weights are on the CPU, f32 and contiguous.
   static bool supports(const Weights& weights);
 
-  // products: of the layers and the head, f32 or bf16 (kernels/dense.h).
+  // products: the format of the products of layers and head, f32 or bf16
+  // (kernels/products/dense.h).
   CpuCompute(const ModelConfig& config, int threads, NumberFormat products = NumberFormat::f32);
 
   struct Request {
@@ -31,24 +33,26 @@ class CpuCompute {
     bool with_entropy = false;
     bool for_backward = false;
     cpu::Checkpointing checkpointing = cpu::Checkpointing::none;
-    // [targets] the d loss / d logprobs that backward() will be given, if that can be told before; needs for_backward.
-    // The head is then computed once and not twice. Should backward() be given another, what is different is computed in
-    // addition.
+    // [targets] the d loss / d logprobs that backward() will receive, if it is known beforehand;
+    // needs for_backward. The head is then computed only once. If backward() receives a different
+    // gradient, the head computes the difference in addition.
     const std::vector<float>* expected_gradient = nullptr;
   };
-  // All of the request is borrowed until backward().
+  // Everything that `request` points to is borrowed until backward().
   TokenLogprobs forward(Weights& weights, const Request& request);
-  // From grad[i] = d loss / d logprobs[i]; adds to the gradients of the weights that require one. Once.
+  // Given grad[i] = d loss / d logprobs[i], adds to the gradients of the weights that require one.
+  // May be called once.
   void backward(Weights& weights, const std::vector<float>& grad);
 
-  // The layers alone, for a head of the caller's own: the hidden states at the predictors after the final norm,
-  // [predictors, hidden], valid until the next pass. Of the request, batch, predictors, for_backward and checkpointing
-  // count.
+  // Runs only the layers, for callers with a head of their own. Returns the hidden states at the
+  // predictors after the final norm, [predictors, hidden], valid until the next pass. Of the
+  // request, only batch, predictors, for_backward and checkpointing are used.
   kernels::ConstRows forward_hidden(Weights& weights, const Request& request);
-  // From the gradient at what it returned; adds to the gradients of the weights that require one. Once.
+  // `grad` is the gradient at the rows that forward_hidden() returned. Adds to the gradients of the
+  // weights that require one. May be called once.
   void backward_hidden(Weights& weights, kernels::ConstRows grad);
 
-  // Memory of the decoder's activations, and of the head's rows and logits.
+  // Bytes of the decoder's activations and of the head's rows and logits.
   int64_t activation_bytes() const;
 
  private:

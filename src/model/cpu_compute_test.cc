@@ -14,13 +14,13 @@
 #include <cstring>
 #include <string>
 
-#include "model/layers.h"
-#include "model/test_models.h"
+#include "model/testing.h"
+#include "model/torch/layers.h"
 
 namespace longshot::model {
 namespace {
 
-// Some prompts and what goes on from each.
+// A prompt and the responses that continue it.
 struct Prompt {
   std::vector<int32_t> tokens;
   std::vector<std::vector<int32_t>> responses;
@@ -32,7 +32,8 @@ std::vector<Prompt> prompts() {
           {random_tokens(5, 7), {random_tokens(3, 8), random_tokens(17, 9)}}};
 }
 
-// The batch and the targets of every response token; shared or with each prompt repeated.
+// The batch and the targets of every response token. The prompt is shared or repeated for each
+// response.
 struct Problem {
   PackedBatch batch;
   std::vector<int64_t> predictors;
@@ -101,7 +102,7 @@ Result through_kernels(const std::string& type, const Problem& p, cpu::Checkpoin
   Weights weights = tiny_weights(type);
   CpuCompute compute(weights.config(), threads, products);
   Result r;
-  for (int pass = 0; pass < 2; ++pass) {  // the second in memory that the first has used
+  for (int pass = 0; pass < 2; ++pass) {  // the second pass reuses the memory of the first
     weights.zero_grad();
     r.out = compute.forward(weights, {&p.batch, &p.predictors, &p.targets, kTemperature, true, true,
                                       checkpointing, expected});
@@ -111,7 +112,7 @@ Result through_kernels(const std::string& type, const Problem& p, cpu::Checkpoin
   return r;
 }
 
-// Largest difference of the gradients of one weight, as a share of its largest gradient.
+// The largest difference between the gradients of one weight, as a share of its largest gradient.
 double relative_difference(const Result& a, const Result& b) {
   double worst = 0;
   for (size_t i = 0; i < a.gradients.size(); ++i) {
@@ -172,7 +173,8 @@ TEST_P(EveryModel, CheckpointingAndThreadsChangeNoBit) {
   }
 }
 
-// Size of the difference of gradients, as a share of their size: of one weight, and of all together.
+// The norm of the difference between gradients, as a share of their norm: for each weight, and for
+// all together.
 struct Distance {
   std::vector<double> each;
   double all = 0;
@@ -190,7 +192,8 @@ Distance distance(const Result& a, const Result& b) {
   return out;
 }
 
-// These weights are wide on purpose: attention is far from uniform, so rounding counts for more than in a trained model.
+// These weights are wide on purpose: attention is far from uniform, so rounding has more effect
+// than in a trained model.
 TEST_P(EveryModel, Bf16ProductsGiveNearlyTheGradientsOfF32) {
   const Problem shared = problem_of(prompts(), true), repeated = problem_of(prompts(), false);
   const Result exact = through_kernels(GetParam(), shared, cpu::Checkpointing::none, 2),
@@ -212,7 +215,7 @@ TEST_P(EveryModel, Bf16ProductsGiveNearlyTheGradientsOfF32) {
   EXPECT_GT(logprob, 1e-5);
   EXPECT_LT(logprob, 0.1);
   EXPECT_LT(off.all, 0.03);
-  EXPECT_LT(off.all, peer_off.all);  // which rounds the results of the products too
+  EXPECT_LT(off.all, peer_off.all);  // libtorch also rounds the results of the products
 }
 
 TEST_P(EveryModel, AnExpectedGradientGivesTheSameRightOrWrong) {

@@ -40,7 +40,7 @@ at::Tensor empty_host(const std::vector<int64_t>& shape) {
   return at::empty(shape, at::TensorOptions().dtype(at::kFloat));
 }
 
-// A leaf on `device`; the host tensor is given away and becomes the leaf itself on a CPU.
+// A leaf on `device`. The host tensor is given away; on a CPU it becomes the leaf itself.
 at::Tensor make_leaf(const at::Tensor& host, const std::string& device) {
   at::NoGradGuard no_grad;
   return host.to(at::Device(device)).requires_grad_(true);
@@ -111,7 +111,7 @@ Weights::Weights(ModelConfig config, std::vector<NamedTensor> tensors)
 }
 
 void Weights::add(const std::string& name, at::Tensor tensor) {
-  LS_CHECK(!tensor.is_inference(), "weights made inside InferenceMode cannot learn");
+  LS_CHECK(!tensor.is_inference(), "weights made inside InferenceMode cannot be trained");
   index_[name] = tensors_.size();
   tensors_.push_back({name, std::move(tensor)});
 }
@@ -227,7 +227,7 @@ WeightsView Weights::lazy_view(int64_t version) const {
   for (size_t i = 0; i < count; ++i) {
     const auto load = [this, i, present] {
       const at::NoGradGuard no_grad;
-      *present = at::Tensor();  // the one before makes room first
+      *present = at::Tensor();  // frees the previous tensor first
       *present = merged(tensors_[i]);
       return present->const_data_ptr<float>();
     };

@@ -1,5 +1,6 @@
 #pragma once
-// The trainer's copy of a model: named leaf tensors with requires_grad, and adapters beside them. Not thread-safe.
+// The trainer's copy of a model: named leaf tensors with requires_grad, and low-rank adapters. Not
+// thread-safe.
 
 #include <ATen/core/Tensor.h>
 
@@ -9,7 +10,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "model/format/adapter.h"
+#include "model/format/adapters/adapter.h"
 #include "model/format/config.h"
 #include "model/format/model_files.h"
 #include "model/format/weights_view.h"
@@ -21,7 +22,7 @@ struct NamedTensor {
   at::Tensor tensor;
 };
 
-// Error: the name is no device, or this machine or this libtorch lacks it.
+// Error: the name is not a device, or this machine or this libtorch does not have it.
 Status check_device(const std::string& device);
 
 class Weights {
@@ -32,32 +33,36 @@ class Weights {
   static Result<Weights> from_host(const ModelConfig& config,
                                    const std::vector<HostTensor>& tensors,
                                    const std::string& device);
-  // Random initialisation, a function of the seed alone: normal(0, 0.02), residual projections
+  // Random initialisation, a function of the seed only: normal(0, 0.02), residual projections
   // scaled by 1/sqrt(2 * layers), norms 1, biases 0.
   static Weights random(const ModelConfig& config, uint64_t seed, const std::string& device);
 
-  // Puts low-rank adapters beside linear weights. From then on nothing learns but the adapters and the score of a reward
-  // model, which becomes the adapter's if that has one. Their tensors are called
-  // "model.layers.0.self_attn.q_proj.lora_A.weight" [rank, in] and "...lora_B.weight" [out, rank].
+  // Adds low-rank adapters to linear weights. From then on only the adapters are trainable, and the
+  // score of a reward model; if the adapter has a score, it replaces the model's. The adapters'
+  // tensors are called "model.layers.0.self_attn.q_proj.lora_A.weight" [rank, in] and
+  // "...lora_B.weight" [out, rank].
   void add_adapter(const Adapter& adapter);
-  // Those of modules without options of their own, with the largest rank there is; rank 0: no adapter.
+  // The options of modules without options of their own, but with the largest rank of any module.
+  // Rank 0 if there is no adapter.
   const LoraOptions& lora() const { return lora_; }
-  // Of the adapter beside the module, "model.layers.0.self_attn.q_proj"; rank 0: there is none.
+  // The options of one module's adapter ("model.layers.0.self_attn.q_proj"). Rank 0 if it has none.
   LoraOptions lora(const std::string& module) const;
-  Adapter adapter(const std::string& base) const;    // the present values
+  Adapter adapter(const std::string& base) const;  // the current values
 
-  // Weights whose names match one of the patterns (fnmatch: "model.layers.[0-9].*") do not learn. Errors: a pattern
-  // that matches no weight, or only weights that do not learn anyway; nothing is left to learn.
+  // Freezes the weights whose names match one of the patterns (fnmatch: "model.layers.[0-9].*").
+  // Errors: a pattern matches no weight, or only weights that are not trainable anyway; no
+  // trainable weight is left.
   Status freeze(const std::vector<std::string>& patterns);
   int64_t trained_parameters() const;
 
-  // Whether the products of the layers that libtorch computes are made in bfloat16, from f32 weights and activations
-  // rounded on the way; their results, and everything else, stay f32.
+  // If on, libtorch computes the products of the layers in bfloat16, from f32 weights and
+  // activations that are rounded on the way. Their results, and everything else, stay f32.
   void set_bf16_products(bool on) { bf16_products_ = on; }
   bool bf16_products() const { return bf16_products_; }
 
   const ModelConfig& config() const { return config_; }
-  // In the order of expected_weights(config), then the adapters'. Tensors may be replaced, names may not.
+  // In the order of expected_weights(config), followed by the adapters' tensors. Tensors may be
+  // replaced, names may not.
   std::vector<NamedTensor>& tensors() { return tensors_; }
   const std::vector<NamedTensor>& tensors() const { return tensors_; }
   const at::Tensor& at(const std::string& name) const;    // dies if absent
@@ -65,28 +70,28 @@ class Weights {
   at::Tensor& at(const std::string& name);                // dies if absent
   at::Device device() const;
 
-  // The same weights without the adapters. The tensors share their storage with these.
+  // The same weights without the adapters. The tensors share their storage with this object's.
   Weights base() const;
   Weights clone() const;  // real copies, no shared storage, requires_grad kept, no gradients
   void zero_grad();       // gradients become undefined
-  // Borrowed f32 host view of the model, adapters merged. On a CPU it points at the tensors themselves (zero copy:
-  // valid until they change) but for adapted ones; these, and all of another device, are first copied into
-  // `host_copy`, which must outlive the view.
+  // A borrowed f32 host view of the model with adapters merged. On a CPU it points at the tensors
+  // themselves (zero copy; valid until they change). Adapted weights, and all weights of another
+  // device, are first copied into `host_copy`, which must outlive the view.
   WeightsView view(int64_t version, std::vector<at::Tensor>& host_copy) const;
-  // The same for a writer that takes one tensor after the other: no more than one is copied at a
-  // time. These weights must outlive it.
+  // The same for a writer that reads one tensor after the other: at most one is copied at a time.
+  // This object must outlive the view.
   WeightsView lazy_view(int64_t version) const;
 
  private:
   Weights(ModelConfig config, std::vector<NamedTensor> tensors);
   void add(const std::string& name, at::Tensor tensor);
-  at::Tensor merged(const NamedTensor& named) const;  // on the host
+  at::Tensor merged(const NamedTensor& named) const;  // merges the adapter; on the host
 
   ModelConfig config_;
   std::vector<NamedTensor> tensors_;
   std::unordered_map<std::string, size_t> index_;  // name -> position in tensors_
   LoraOptions lora_;
-  LoraOptions adapter_lora_;  // of the adapter as a whole, as its file has them
+  LoraOptions adapter_lora_;  // options of the adapter as a whole, as in its file
   std::unordered_map<std::string, LoraOptions> module_lora_;
   bool bf16_products_ = false;
 };

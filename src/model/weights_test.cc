@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "model/test_models.h"
+#include "model/testing.h"
 
 namespace longshot::model {
 namespace {

@@ -6,7 +6,7 @@
 #include <unordered_set>
 
 #include "base/rng.h"
-#include "prompts/prompts.h"
+#include "prompts/sampler.h"
 
 namespace longshot::prompts {
 namespace {
@@ -162,8 +162,8 @@ void PromptSampler::start_epoch(int window) {
   now_.window = window;
 }
 
-// Where a call spans two epochs, prompts it already holds are put off to a
-// later place of the new epoch.
+// If a call spans two epochs, prompts that it already returns are moved to a later place of the new
+// epoch.
 std::vector<uint32_t> PromptSampler::next_in_epoch(size_t count, int window) {
   if (window != now_.window) start_epoch(window);
   count = std::min(count, now_.order.size());
@@ -184,9 +184,9 @@ std::vector<uint32_t> PromptSampler::next_in_epoch(size_t count, int window) {
   return chosen;
 }
 
-// Weighted draws without replacement: the largest values of log(u) / w
-// (Efraimidis and Spirakis, "Weighted random sampling with a reservoir", 2006)
-// are distributed as draws one after the other in proportion to w.
+// Weighted draws without replacement: the items with the largest log(u) / w (Efraimidis and
+// Spirakis, "Weighted random sampling with a reservoir", 2006) are distributed like successive
+// draws in proportion to w.
 std::vector<uint32_t> PromptSampler::next_prioritized(size_t count, int window) const {
   CounterRng rng(stream_key(seed_, kPriorityStream, now_.calls));
   std::vector<std::pair<double, uint32_t>> keys;

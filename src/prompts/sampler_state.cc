@@ -1,16 +1,16 @@
-// What a PromptSampler saves with a checkpoint.
+// The state of a PromptSampler in a checkpoint.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 
 #include "base/rng.h"
-#include "prompts/prompts.h"
+#include "prompts/sampler.h"
 
 namespace longshot::prompts {
 namespace {
 
-constexpr int kNoEpoch = -2;  // a window that no iteration has: the next call starts an epoch
+constexpr int kNoEpoch = -2;  // matches no iteration's window, so the next call starts an epoch
 
 uint64_t fingerprint_of(const SamplerOptions& options) {
   return hash64(fmt::format("{} {} {} {}", options.order,
@@ -19,12 +19,11 @@ uint64_t fingerprint_of(const SamplerOptions& options) {
                             fmt::join(options.curriculum_max_difficulty, ",")));
 }
 
-// The parts of a saved state, read and checked before any of them is taken
-// over.
+// The parts of a saved state, all read and checked before any of them is applied.
 struct SavedState {
   uint64_t seed = 0, fingerprint = 0, options = 0;
   size_t prompts = 0;
-  std::vector<uint32_t> visited;  // the prompts that the next three are of
+  std::vector<uint32_t> visited;  // the prompts of the entries in the next three
   std::vector<double> success;
   std::vector<int64_t> records, draws;
   std::vector<uint32_t> moved;
@@ -62,7 +61,7 @@ Status check_state(const SavedState& s, size_t prompts) {
   return ok_status();
 }
 
-// Writes what was moved to the beginning of an epoch's order; the rest was not touched.
+// Writes the saved, rearranged beginning of an epoch's order; the rest is unchanged.
 Status move_in(const std::vector<uint32_t>& moved, std::vector<uint32_t>& order) {
   if (moved.size() > order.size()) return corrupt("saved prompt sampler: its order is too long");
   std::vector<uint32_t> now(moved),

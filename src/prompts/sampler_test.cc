@@ -7,7 +7,7 @@
 #include <set>
 
 #include "base/rng.h"
-#include "prompts/prompts.h"
+#include "prompts/sampler.h"
 
 namespace longshot::prompts {
 namespace {
@@ -153,7 +153,7 @@ TEST(AnySampler, RefusesStateOfAnotherDataSet) {
   EXPECT_FALSE(same.restore(damaged).ok());
 }
 
-// A file of a run that has seen little of a large data set is small.
+// The state file of a run that has seen little of a large data set is small.
 TEST(AnySampler, SavesOnlyThePromptsThatWereSeen) {
   PromptSampler sampler(make_prompts(5000), {}, 1);
   for (int i = 0; i < 3; ++i) sampler.next(4, i);
@@ -201,8 +201,8 @@ TEST(PrioritizedSampler, DrawsInProportionToOneMinusSuccess) {
   std::vector<double> weights;
   for (int i = 0; i < 10; ++i) {
     const double rate = i / 9.0;
-    if (i > 0) sampler.record("p" + std::to_string(i),
-                              rate);  // p0 stays unseen: weight 1
+    // p0 stays unseen: weight 1.
+    if (i > 0) sampler.record("p" + std::to_string(i), rate);
     weights.push_back(std::max(0.05, 1 - rate));
   }
   double total = 0;

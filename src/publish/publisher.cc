@@ -6,8 +6,8 @@
 #include <exception>
 #include <utility>
 
-#include "base/clock.h"
-#include "base/fs.h"
+#include "base/os/clock.h"
+#include "base/os/fs.h"
 
 namespace longshot::publish {
 namespace {

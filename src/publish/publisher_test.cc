@@ -64,7 +64,7 @@ TEST(Publisher, AFailingSinkIsAnErrorThatNamesItAndTheVersionStays) {
   EXPECT_EQ(publisher.version(), 0);
 }
 
-// A sink that keeps copies, and can lose a value on the way.
+// A sink that keeps copies and can corrupt a value on the way.
 struct CopyingSink {
   std::map<std::string, std::vector<float>> held;
   std::map<std::string, std::vector<int64_t>> shapes;

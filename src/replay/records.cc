@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "base/fs.h"
+#include "base/os/fs.h"
 
 namespace longshot::replay {
 namespace {

@@ -13,8 +13,8 @@ namespace longshot::replay {
 
 std::string record_bytes(const Json& record);
 
-// The records in `bytes`, which must end at a record border; `where` names them in errors, which
-// are `corrupt`.
+// Parses the records in `bytes`, which must end at a record boundary. Errors are `corrupt` and
+// begin with `where` and the byte offset.
 Result<std::vector<Json>> parse_records(std::string_view bytes, const std::string& where);
 
 }  // namespace longshot::replay

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "base/fs.h"
+#include "base/os/fs.h"
 #include "replay/records.h"
 
 namespace longshot::replay {
@@ -17,7 +17,7 @@ Table::Key key_of(const Sample& sample) {
   return {sample.prompt_id, sample.seed};
 }
 
-// Samples arrive in completion order; a group is always handed out by sample index.
+// Samples arrive in completion order; a group is always handed out sorted by sample index.
 data::Group to_group(Entry& entry) {
   std::vector<size_t> order(entry.samples.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
@@ -55,7 +55,7 @@ Status write_entry(const Entry& entry, DurableFile& file) {
   return ok_status();
 }
 
-// Repeats what a record says.
+// Applies a record to the table.
 Status apply(const Json& record, const std::string& where, Table& table) {
   LS_ASSIGN_OR_RETURN(const auto op, json_get<std::string>(record, "op", where));
   if (op == "open") {
@@ -184,7 +184,7 @@ int64_t ReplayBuffer::oldest_version(const Entry& entry) const {
   return oldest;
 }
 
-// An unfinished group only becomes older: it is not worth finishing.
+// Drops unfinished groups too: they only become older, so finishing them would be wasted.
 void ReplayBuffer::drop_stale(int64_t version) {
   if (limits_.staleness < 0) return;
   for (Entry* entry : table_.entries()) {

@@ -1,7 +1,7 @@
 #pragma once
-// Sample + Verdict -> Group. The buffer joins the samples of a prompt, over as many iterations as
-// partial rollouts take, and hands out a group once all of its samples are judged. Table, selector
-// and limits are separate objects. Not thread-safe.
+// Sample + Verdict -> Group. The buffer collects the samples of a prompt, over several iterations
+// if partial rollouts need them, and hands out a group once all of its samples are judged. Table,
+// selector and limits are separate objects. Not thread-safe.
 
 #include <cstdint>
 #include <map>
@@ -16,13 +16,13 @@
 
 namespace longshot::replay {
 
-// When a group may no longer be used.
+// Limits beyond which a group may no longer be used.
 struct Limits {
-  // The present policy version minus the oldest version among the tokens of the group's finished
-  // samples that would be trained on. Groups above the limit are dropped and counted, unfinished
-  // ones with what they have. -1 = no limit.
+  // Largest allowed staleness of a group: the current policy version minus the oldest version among
+  // the tokens of its finished samples that would be trained on. Groups above the limit are dropped
+  // and counted; unfinished groups are dropped with the samples they have. -1 = no limit.
   int64_t staleness = -1;
-  // Which tokens of a sample are trained on: all, or those of its newest version.
+  // Tokens of a sample that are trained on: all (true), or only those of its newest version.
   bool train_earlier_segments = false;
   std::string debug_string() const;
 };
@@ -39,7 +39,7 @@ struct Entry {
   bool complete() const { return static_cast<int>(samples.size()) == expected; }
 };
 
-// Storage only: insert, find, erase, in insertion order.
+// Storage only: open, find, erase; lists entries in the order they were opened.
 class Table {
  public:
   using Key = std::pair<std::string, uint64_t>;
@@ -62,33 +62,35 @@ class ReplayBuffer {
 
   // Announces the groups whose samples will arrive.
   Status open_groups(const std::vector<data::Draw>& draws, int samples_per_group);
-  // Finished samples with their verdicts; verdicts[i] belongs to samples[i]. Partial ones are kept
-  // to be continued and their verdict is ignored. Every sample must belong to an open group.
+  // Adds samples with their verdicts; verdicts[i] belongs to samples[i]. Partial samples are kept
+  // to be continued, and their verdict is ignored. Every sample must belong to an open group.
   Status insert(std::vector<data::Sample> samples, std::vector<data::Verdict> verdicts);
-  // All unfinished samples, oldest group first; they leave the buffer until inserted again.
+  // Returns all partial samples, oldest group first. They leave the buffer until inserted again.
   Result<std::vector<data::Sample>> take_partials();
-  // Up to `count` complete groups chosen by the selector; they leave the buffer. Groups above the
-  // staleness limit at policy version `version` are dropped first. `draw` keys random selectors.
+  // Returns up to `count` complete groups chosen by the selector; they leave the buffer. Groups
+  // above the staleness limit at policy version `version` are dropped first. `draw` is the key of
+  // random selectors.
   Result<std::vector<data::Group>> take(size_t count, int64_t version, uint64_t draw);
 
   size_t groups() const { return table_.size(); }  // unfinished and complete ones
   const data::Prompt* find_prompt(const std::string& prompt_id, uint64_t seed);
 
-  // Remembers the present content, which save() then writes as a file of records
-  // (replay/records.h), durably, whatever has happened since. Its size is that of the content: of
-  // unfinished groups and complete ones that were not handed out.
+  // mark() remembers the current content: unfinished groups, and complete ones that were not handed
+  // out. save() durably writes the content of the last mark() as a file of records
+  // (replay/records.h), regardless of later changes.
   void mark();
   Status save(const std::string& path) const;
-  // Takes on the content of such a file; on an error it stays as it was.
+  // Replaces the content by that of such a file and marks it. On an error the buffer is unchanged.
   Status load(const std::string& path);
 
-  // replay/groups, replay/waiting (complete groups), replay/partials, replay/dropped_stale since
-  // the last call.
+  // Returns replay/groups, replay/waiting (complete groups), replay/partials, and
+  // replay/dropped_stale since the last call.
   Metrics take_metrics();
   std::string debug_string() const;
 
  private:
-  // The oldest version among the trained tokens of the finished samples.
+  // Returns the oldest version among the trained tokens of the finished samples; INT64_MAX without
+  // such tokens.
   int64_t oldest_version(const Entry& entry) const;
   void drop_stale(int64_t version);
 

@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "base/fs.h"
+#include "base/os/fs.h"
 #include "base/rng.h"
 
 namespace longshot::replay {
@@ -99,7 +99,7 @@ TEST_F(ReplayBufferTest, AnUnfinishedGroupThatHasBecomeStaleIsGivenUpWithItsPart
   ASSERT_EQ(b->take(9, 4, 0)->size(), 0u);
   EXPECT_EQ(b->groups(), 2u);
   ASSERT_EQ(b->take(9, 5, 0)->size(), 0u);
-  EXPECT_EQ(b->groups(), 1u);  // nothing of b is finished: its last segment may still be new
+  EXPECT_EQ(b->groups(), 1u);  // no sample of b is finished, so its last segment may still be new
   EXPECT_EQ(b->take_partials()->size(), 2u);
   EXPECT_EQ(b->take_metrics()["replay/dropped_stale"], 1);
 }
@@ -136,7 +136,7 @@ TEST_F(ReplayBufferTest, CompleteGroupsWaitForTheirTurn) {
   EXPECT_NE(any, "dbca");
 }
 
-// Random operations; from every checkpoint position a restored buffer goes on exactly like the
+// Random operations: from every checkpoint position a restored buffer continues exactly like the
 // first one.
 TEST_F(ReplayBufferTest, RestoringAnyCheckpointContinuesLikeTheUninterruptedRun) {
   struct Event {

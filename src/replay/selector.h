@@ -1,6 +1,6 @@
 #pragma once
-// Which complete groups leave the buffer first, where more are complete than an iteration trains
-// on. A policy object: no storage, no locks.
+// Chooses which complete groups leave the buffer first if more are complete than an iteration
+// trains on. A policy object: no storage, no locks.
 
 #include <cstdint>
 #include <memory>
@@ -11,23 +11,24 @@
 
 namespace longshot::replay {
 
-// What a selector may know of a complete group.
+// The properties of a complete group that a selector sees.
 struct Candidate {
-  int64_t inserted = 0;        // running number of the group's first insert; older is smaller
+  int64_t inserted = 0;        // running number from open_groups(); smaller is older
   int64_t oldest_version = 0;  // oldest policy version among its trained tokens
 };
 
 class Selector {
  public:
   virtual ~Selector() = default;
-  // Indices into `candidates`, best first, at most `count`, no index twice. Pure: `draw` is the
+  // Returns at most `count` different indices into `candidates`, best first. Pure; `draw` is the
   // random key.
   virtual std::vector<size_t> select(const std::vector<Candidate>& candidates, size_t count,
                                      uint64_t draw) const = 0;
   virtual std::string debug_string() const = 0;
 };
 
-// "fifo": oldest group first. "freshest": newest policy version first. "uniform": at random.
+// "fifo": the group opened first comes first. "freshest": largest oldest_version first, of equal
+// ones the group opened last. "uniform": random order. invalid_argument for other names.
 Result<std::unique_ptr<Selector>> make_selector(const std::string& name);
 
 }  // namespace longshot::replay

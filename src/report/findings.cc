@@ -6,14 +6,14 @@
 #include <cmath>
 #include <map>
 
-#include "base/run_limits.h"
+#include "base/os/run_limits.h"
 
 namespace longshot::report {
 namespace {
 
 namespace limits = run_limits;
 
-// Where a metric is above its limit.
+// The iterations in which a metric is above its limit.
 struct Excess {
   size_t count = 0;  // iterations
   size_t of = 0;     // iterations that have the metric
@@ -41,7 +41,8 @@ std::string when(const Excess& e) {
   return fmt::format("in {} of {} iterations, first at {}", e.count, e.of, e.first);
 }
 
-// The reason that most of the samples in the page that have no verdict have.
+// The most frequent reason why samples on the page have no verdict, as ": reason"; empty if all
+// have one.
 std::string frequent_reason(const RunData& run) {
   std::map<std::string, int> counts;
   for (const Json& sample : run.samples) {
@@ -53,14 +54,14 @@ std::string frequent_reason(const RunData& run) {
   return most == counts.end() ? "" : ": " + shortened(most->first, 300);
 }
 
-// Iterations, at least `limit` one after another, in which every score was 0.
+// A sentence if every score was 0 in at least kSilentIterations consecutive iterations, else empty.
 std::string silent_course(const RunData& run) {
   const auto low = run.metrics.find("critic/score/min"),
              high = run.metrics.find("critic/score/max");
   if (low == run.metrics.end() || high == run.metrics.end()) return "";
   int64_t longest = 0, current = 0, last = 0;
   for (size_t i = 0; i < run.steps.size(); ++i) {
-    if (std::isnan(low->second[i])) continue;  // an evaluation alone
+    if (std::isnan(low->second[i])) continue;  // only an evaluation
     current = low->second[i] == 0 && high->second[i] == 0 ? current + 1 : 0;
     if (current > longest) longest = current, last = run.steps[i];
   }
@@ -84,22 +85,26 @@ std::vector<std::string> find_trouble(const RunData& run) {
   const std::string silent = silent_course(run);
   if (!silent.empty()) found.push_back(silent);
   add("response_length/clip_ratio", limits::kCutShare, [&](const Excess& e) {
-    return fmt::format("more than {:.0f} % of the answers were cut at the maximum length {}; at {} "
-                       "{:.0f} %",
-                       100 * limits::kCutShare, when(e), e.worst_at, 100 * e.worst);
+    return fmt::format(
+        "more than {:.0f} % of the answers were cut at the maximum length {}; at {} "
+        "{:.0f} %",
+        100 * limits::kCutShare, when(e), e.worst_at, 100 * e.worst);
   });
   add("critic/groups_without_variance", limits::kFlatShare, [&](const Excess& e) {
-    return fmt::format("more than {:.0f} % of the groups were all right or all wrong, without a "
-                       "gradient, {}",
-                       100 * limits::kFlatShare, when(e));
+    return fmt::format(
+        "more than {:.0f} % of the groups were all right or all wrong, without a "
+        "gradient, {}",
+        100 * limits::kFlatShare, when(e));
   });
   add("training/rollout_probs_diff_mean", limits::kLogprobGap, [&](const Excess& e) {
-    return fmt::format("rollout and trainer disagreed by more than {} nats on average {}; at {} by "
-                       "{:.3g}",
-                       limits::kLogprobGap, when(e), e.worst_at, e.worst);
+    return fmt::format(
+        "rollout and trainer disagreed by more than {} nats on average {}; at {} by "
+        "{:.3g}",
+        limits::kLogprobGap, when(e), e.worst_at, e.worst);
   });
   add("actor/skipped_steps", 0, [&](const Excess& e) {
-    return fmt::format("optimizer steps were skipped, since a gradient was not finite, {}", when(e));
+    return fmt::format("optimizer steps were skipped, since a gradient was not finite, {}",
+                       when(e));
   });
   return found;
 }

@@ -1,5 +1,6 @@
 #pragma once
-// What went wrong in a run, read from its metrics: what the log warned of while it ran.
+// Finds what went wrong in a run from its metrics: the problems that the log warned of while it
+// ran.
 
 #include <string>
 #include <vector>
@@ -8,8 +9,8 @@
 
 namespace longshot::report {
 
-// Sentences with the number of iterations concerned and the worst figure, the gravest first. Empty if
-// nothing stands out.
+// Returns sentences with the number of affected iterations and the worst figure, the gravest first.
+// Empty if nothing stands out.
 std::vector<std::string> find_trouble(const RunData& run);
 
 }  // namespace longshot::report

@@ -14,7 +14,7 @@
 namespace longshot::report {
 namespace {
 
-// Six digits are more than a chart shows, and half the bytes of a double.
+// Six digits are more than a chart shows, and need half the bytes of a double.
 Json rounded(double value) {
   if (std::isnan(value)) return nullptr;
   return std::strtod(fmt::format("{:.6g}", value).c_str(), nullptr);
@@ -35,7 +35,7 @@ Json page_run(const RunData& run) {
           {"sample_count", run.sample_count}};
 }
 
-// Folders of the same name are told apart by the whole path.
+// Runs whose folders have the same name get the whole path as their name.
 void make_names_unique(std::vector<RunData>& runs) {
   std::map<std::string, int> count;
   for (const RunData& run : runs) ++count[run.name];
@@ -64,7 +64,7 @@ std::string escape_html(const std::string& text) {
   return out;
 }
 
-// Replaces each {{name}} of the template once; the values are not looked at again.
+// Replaces each {{name}} of the template once. Braces inside the values are not replaced.
 std::string fill(std::string_view page, const std::map<std::string, std::string>& values) {
   std::string out;
   size_t at = 0;
@@ -88,7 +88,9 @@ std::string joined(std::initializer_list<std::string_view> parts) {
 }  // namespace
 
 std::string page_data(const std::vector<RunData>& runs) {
-  Json data = {{"runs", Json::array()}, {"samples", Json::array()}, {"notes", Json::array()},
+  Json data = {{"runs", Json::array()},
+               {"samples", Json::array()},
+               {"notes", Json::array()},
                {"findings", Json::array()}};
   for (size_t i = 0; i < runs.size(); ++i) {
     data["runs"].push_back(page_run(runs[i]));

@@ -1,6 +1,6 @@
 #pragma once
-// One self-contained HTML page about one or several runs: curves, time, samples, settings. Loads
-// nothing.
+// Makes one self-contained HTML page about one or several runs: curves, time, samples, settings.
+// The page loads nothing.
 
 #include <filesystem>
 #include <string>
@@ -16,6 +16,7 @@ struct ReportOptions {
   SampleLimits samples;  // count is for all runs together
 };
 
+// Returns the HTML text. Error: no folder is given, or one of them is not a readable run folder.
 Result<std::string> make_report(const std::vector<std::filesystem::path>& folders,
                                 const ReportOptions& options);
 

@@ -8,15 +8,16 @@
 #include <functional>
 #include <system_error>
 
-#include "base/fs.h"
+#include "base/os/fs.h"
 
 namespace longshot::report {
 namespace {
 
 namespace fs = std::filesystem;
 
-// Calls `use` with each line that is a JSON object; returns the numbers of the other lines. A line
-// at a time, because a long run's file is larger than what is made of it.
+// Calls `use` with each line that is a JSON object; returns the numbers of the other lines that are
+// not empty. Reads one line at a time, because a long run's file is larger than the data kept from
+// it.
 Result<std::vector<size_t>> for_each_object(const fs::path& path,
                                             const std::function<void(Json&&)>& use) {
   std::error_code error;
@@ -60,9 +61,9 @@ double number_of(const Json& value) {
 
 // The figures of metrics.jsonl: a row for each line, a column for each name.
 struct Figures {
-  std::map<int64_t, size_t> row_of;  // by step; of two lines about one step the later
+  std::map<int64_t, size_t> row_of;  // by step; the later of two lines about one step
   std::map<std::string, size_t> column_of;
-  std::vector<std::vector<double>> rows;  // as long as there were columns when the line was read
+  std::vector<std::vector<double>> rows;  // only the columns known when the line was read
   int64_t without_step = 0;
 
   void add(const Json& line) {
@@ -83,7 +84,7 @@ struct Figures {
   }
 };
 
-// The mean of some values; those that are missing do not count.
+// The mean of some values; missing ones are left out.
 class Average {
  public:
   void add(double value) {
@@ -98,7 +99,7 @@ class Average {
   int64_t count_ = 0;
 };
 
-// One point for each step, or for each `together` of them: their mean, at the last of them.
+// Adds one point for each `together` steps: their mean, at the last of them.
 void fill_metrics(const Figures& figures, size_t together, RunData& run) {
   std::vector<Average> means(figures.column_of.size());
   size_t held = 0, seen = 0;
@@ -133,7 +134,7 @@ Status read_metrics(const fs::path& path, RunData& run) {
   return ok_status();
 }
 
-// Only the keys the page shows, each of the type it expects.
+// Keeps only the keys that the page shows, each with the type that it expects.
 Json page_sample(const Json& line, const SampleLimits& limits) {
   const auto text = [&](const char* key) {
     const auto it = line.find(key);
@@ -193,7 +194,7 @@ std::string name_of(const fs::path& folder) {
   return (full.has_filename() ? full : full.parent_path()).filename().string();
 }
 
-// Names the runs one level below, since a folder of runs is what people point at by mistake.
+// Names the runs one level below, since a folder of runs is often given by mistake.
 Status no_run(const fs::path& folder) {
   std::string found;
   std::error_code ignored;
@@ -201,7 +202,7 @@ Status no_run(const fs::path& folder) {
     if (fs::exists(entry.path() / "metrics.jsonl", ignored)) found += " " + entry.path().string();
   }
   return not_found(folder.string() +
-                   " has no metrics.jsonl and no samples/, so it is no run folder" +
+                   " has no metrics.jsonl and no samples/, so it is not a run folder" +
                    (found.empty() ? "" : "; below it are these runs:" + found));
 }
 

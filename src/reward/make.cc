@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "reward/code.h"
-#include "reward/judge.h"
-#include "reward/plugins.h"
+#include "base/text/text.h"
+#include "reward/code/code.h"
+#include "reward/external/plugins.h"
+#include "reward/judge/judge.h"
 #include "reward/reward.h"
-#include "reward/rules.h"
-#include "reward/text.h"
+#include "reward/rules/rules.h"
 
 namespace longshot::reward {
 namespace {

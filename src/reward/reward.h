@@ -9,23 +9,23 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/json.h"
 #include "base/metrics.h"
+#include "base/os/clock.h"
 #include "base/status.h"
 #include "base/thread_pool.h"
 #include "data/types.h"
 
 namespace longshot::reward {
 
-// What a reward function sees.
+// The input of a reward function.
 struct Question {
   std::string data_source;
   std::string prompt;                   // text of the last user message, or the raw prompt
-  std::vector<data::Message> messages;  // the whole chat; empty where the prompt is raw text
+  std::vector<data::Message> messages;  // the whole chat; empty if the prompt is raw text
   std::string completion;               // the response
-  std::string ground_truth;  // as text
-  Json ground_truth_json;    // as the row has it if it is not a string there, else null
+  std::string ground_truth;             // as text
+  Json ground_truth_json;               // the row's value if it is not a string, else null
   Json extra_info;
   data::FinishReason finish = data::FinishReason::stop;
   int response_tokens = 0;
@@ -34,8 +34,8 @@ struct Question {
 struct Score {
   double value = 0;  // usually in [0, 1]
   bool correct = false;
-  std::string answer;  // what was extracted, for people
-  std::map<std::string, double> figures = {};  // further ones, for the metrics
+  std::string answer;                          // the extracted answer, for people to read
+  std::map<std::string, double> figures = {};  // further numbers for the metrics
 };
 
 // One reward function. Thread-safe: judge() is called from several threads.
@@ -44,18 +44,20 @@ class Reward {
  public:
   virtual ~Reward() = default;
   virtual std::string name() const = 0;
-  // Starts what judging needs outside this process; an error if that will never work.
+  // Starts everything that judging needs outside this process. Returns an error if that can never
+  // work.
   virtual Status prepare() { return ok_status(); }
   virtual Result<Score> judge(const Question& question, Deadline deadline) = 0;
-  // The seconds that a judgement of the question gets where the configuration says `timeout`: more for one whose work
-  // grows with its ground truth.
+  // The time limit of a judgement of `question`, in seconds. `timeout` is the configured limit; a
+  // reward whose work grows with the ground truth returns more.
   virtual double most_seconds(const Question& question, double timeout) const {
     (void)question;
     return timeout;
   }
 };
 
-// A kind of reward by its name. `make` checks the options and names an unknown or wrong one.
+// A kind of reward, looked up by its name. `make` checks the options; its error names the option
+// that is unknown or wrong.
 struct RewardType {
   const char* type;
   Result<std::unique_ptr<Reward>> (*make)(const Json& options);
@@ -65,23 +67,24 @@ struct RewardType {
 // One entry of the config's list.
 struct RewardSpec {
   // "auto", "math", "choice", "countdown", "exact", "reasoning_gym", "format", "repetition"
-  // (reward/rules.h says what each does and takes), "python", "command", "http" (reward/plugins.h),
-  // "code" (reward/code.h), "judge" (reward/judge.h), or one of `more` below.
+  // (reward/rules/rules.h describes them and their options), "python", "command", "http"
+  // (reward/external/plugins.h), "code" (reward/code/code.h), "judge" (reward/judge/judge.h), or
+  // one of `more` below.
   std::string type;
   double weight = 1.0;
-  bool decides_correct = true;       // whether this one's `correct` counts for accuracy
+  bool decides_correct = true;       // its `correct` contributes to accuracy
   Json options;                      // type-specific: {"path": ...}, {"url": ...}, {"pattern": ...}
-  const RewardType* kind = nullptr;  // null: looked up by `type` among those named above
+  const RewardType* kind = nullptr;  // null: looked up by `type` among the built-in kinds
 };
 // "auto" chooses by data_source: countdown, multiple choice, reasoning-gym, else math (make_auto in
-// reward/rules.h).
+// reward/rules/rules.h).
 Result<std::unique_ptr<Reward>> make_reward(const RewardSpec& spec);
 
 // The config's `reward.functions`: a list of "type", "type:weight" or objects
 //   {"type": "format", "weight": 0.1, "decides_correct": false, "pattern": "..."}
 // whose other members are the type's options. "format" and "repetition" do not decide correctness
-// unless told so. `more`: kinds that a folder above brings, such as reward/learned's; they count before those of the same name
-// here, and are borrowed by the result.
+// unless the object says so. `more`: additional kinds, for example those of reward/learned. They
+// take precedence over built-in kinds of the same name and are borrowed by the result.
 Result<std::vector<RewardSpec>> parse_reward_list(const Json& json,
                                                   std::span<const RewardType> more = {});
 
@@ -91,46 +94,58 @@ struct RewardOptions {
   int retries = 2;  // after a timeout or an unavailable service; other failures are final
   int threads = 1;
   double repetition_penalty = 0.5;    // subtracted when a sample ended by repeat detection
-  double length_weight = 0;           // weight of the length reward (report 2.2)
+  double length_weight = 0;           // weight of the length reward (report 2.3.3)
   int length_warmup_iterations = 0;   // iterations before it is switched on
-  std::span<const RewardType> types;  // what parse_reward_list knows beside its own
+  std::span<const RewardType> types;  // the `more` of parse_reward_list
 };
 
-// The reason that most of the verdicts without a score have, the first of them at a tie; empty if
-// all have a score.
+// Returns the most frequent error among the verdicts without a score, at a tie the one that occurs
+// first. Empty if all verdicts have a score.
 std::string most_frequent_error(std::span<const data::Verdict> verdicts);
 
 // The stage: judges samples with the combined rewards.
 class RewardStage {
  public:
-  // Prepares every reward, so that code that cannot be loaded is found before any work.
+  // Prepares every reward, so that, for example, code that cannot be loaded is found before any
+  // work.
   static Result<std::unique_ptr<RewardStage>> create(const RewardOptions& options);
-  virtual ~RewardStage() = default;
+  ~RewardStage();
 
-  // verdicts[i] belongs to samples[i], whose prompt is prompts[i] (borrowed). Order-preserving,
-  // parallel. score = sum of weight * value - repetition_penalty (if it applies); correct = every
-  // deciding reward says so, or score > 0 when none decides. One failed reward makes the verdict an
-  // error that names it; so do samples that are not finished (partial, aborted) and, soon after
-  // stop_requested(), everything still waiting ("cancelled").
-  virtual std::vector<data::Verdict> judge(const std::vector<const data::Prompt*>& prompts,
-                                           const std::vector<const data::Sample*>& samples) = 0;
+  // Judges all samples in parallel. verdicts[i] belongs to samples[i], whose prompt is prompts[i]
+  // (borrowed).
+  // score = sum of weight * value - repetition_penalty (if it applies). correct = every deciding
+  // reward says so, or score > 0 if no reward decides.
+  // If a reward fails, the verdict is an error that names it. Samples that are not finished
+  // (partial, aborted) also get an error, and so does, soon after stop_requested(), every sample
+  // that is still waiting ("cancelled").
+  std::vector<data::Verdict> judge(const std::vector<const data::Prompt*>& prompts,
+                                   const std::vector<const data::Sample*>& samples);
 
-  // Begins to judge a finished sample while others are still being generated; the next judge() takes the result over
-  // instead of judging again. Samples are told apart by (prompt id, seed, index). May be called from another thread
-  // than judge(), not at the same time. Copies what it needs.
-  virtual void judge_ahead(const data::Prompt& prompt, const data::Sample& sample) = 0;
-  // Waits for what was begun and drops the results: the samples will not be judged.
-  virtual void drop_ahead() = 0;
+  // Starts to judge a finished sample while others are still being generated. The next judge() uses
+  // the result instead of judging the sample again. Samples are identified by (prompt id, seed,
+  // index). May be called from another thread than judge(), but not at the same time. Copies what
+  // it needs.
+  void judge_ahead(const data::Prompt& prompt, const data::Sample& sample);
+  // Waits for the judgements that judge_ahead() started and discards their results, because the
+  // samples will not be judged.
+  void drop_ahead();
 
   // Adds the weighted length reward of the report (section 2.3.3 there) to the scores, from
-  // iteration `length_warmup_iterations` on. Samples whose verdict is an error take no part in
-  // minimum and maximum.
-  virtual void shape(std::vector<data::Group>& groups, int64_t iteration) = 0;
+  // iteration `length_warmup_iterations` on. Samples whose verdict is an error get none and do not
+  // affect the minimum and maximum.
+  void shape(std::vector<data::Group>& groups, int64_t iteration);
 
-  // Since the last call: reward/errors (samples), reward/timeouts and reward/retries (calls), and of each reward function
-  // reward/NAME/errors and reward/NAME/timeouts (calls). What the clock decides: reward/seconds/mean, max and min of a
-  // sample's judgement, reward/seconds/NAME of a call on average, perf/judgements_waiting_max at a time.
-  virtual Metrics take_metrics() = 0;
+  // Metrics since the last call: reward/errors (samples), reward/timeouts and reward/retries
+  // (calls), and for each reward function reward/NAME/errors and reward/NAME/timeouts (calls).
+  // Timing metrics (not reproducible): reward/seconds/mean, max and min of a sample's judgement,
+  // reward/seconds/NAME, the mean of a call, and perf/judgements_waiting_max, the largest number of
+  // judgements started by judge_ahead() and unfinished at a time.
+  Metrics take_metrics();
+
+ private:
+  class Impl;
+  explicit RewardStage(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
 // Report, length penalty: lambda = 0.5 - (len - min) / (max - min); lambda if correct, min(0,

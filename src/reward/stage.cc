@@ -1,25 +1,23 @@
-// The reward stage: every sample through every reward, in parallel.
+// The reward stage: applies every reward to every sample, in parallel.
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <thread>
 #include <tuple>
 #include <utility>
 
-#include "base/stop.h"
+#include "base/os/stop.h"
 #include "reward/reward.h"
 
 namespace longshot::reward {
 namespace {
 
-// What calls came to, since the last report.
+// Statistics of a reward's calls since the last report.
 struct CallCounts {
   long errors = 0, timeouts = 0;
   Summary seconds;
@@ -36,14 +34,10 @@ bool worth_a_retry(StatusCode code) {
   return code == StatusCode::timeout || code == StatusCode::unavailable;
 }
 
-// 0.1, 0.2, 0.4 ... at most 2 seconds; false when asked to stop.
+// 0.1, 0.2, 0.4 ... at most 2 seconds; false when a stop is requested.
 bool back_off(int attempt) {
-  const auto until = Deadline::after_seconds(std::min(2.0, 0.1 * (1 << std::min(attempt, 10))));
-  while (!until.expired()) {
-    if (stop_requested()) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return !stop_requested();
+  return sleep_unless_stopped(
+      Deadline::after_seconds(std::min(2.0, 0.1 * (1 << std::min(attempt, 10)))));
 }
 
 Question make_question(const data::Prompt& prompt, const data::Sample& sample) {
@@ -73,13 +67,15 @@ data::Verdict error_verdict(std::string reason) {
   return verdict;
 }
 
-class Stage : public RewardStage {
+}  // namespace
+
+class RewardStage::Impl {
  public:
-  Stage(const RewardOptions& options, std::vector<Member> members)
+  Impl(const RewardOptions& options, std::vector<Member> members)
       : options_(options), members_(std::move(members)), pool_(options.threads) {}
 
   std::vector<data::Verdict> judge(const std::vector<const data::Prompt*>& prompts,
-                                   const std::vector<const data::Sample*>& samples) override {
+                                   const std::vector<const data::Sample*>& samples) {
     LS_CHECK(prompts.size() == samples.size(), "one prompt per sample");
     std::map<Key, data::Verdict> ahead = take_ahead();
     std::vector<data::Verdict> verdicts(samples.size());
@@ -99,12 +95,13 @@ class Stage : public RewardStage {
     return verdicts;
   }
 
-  void judge_ahead(const data::Prompt& prompt, const data::Sample& sample) override {
+  void judge_ahead(const data::Prompt& prompt, const data::Sample& sample) {
     auto question = std::make_shared<const Question>(make_question(prompt, sample));
     const Key key = key_of(sample);
     {
       std::lock_guard lock(mutex_);
-      // The calling thread of the pool's loops rests meanwhile: one more thread, the same judgements at a time.
+      // A loop of `pool_` also uses the calling thread, which submitted tasks do not: one more
+      // thread gives the same number of simultaneous judgements.
       if (background_ == nullptr) background_ = std::make_unique<ThreadPool>(options_.threads + 1);
       pending_max_ = std::max(pending_max_, ++pending_);
     }
@@ -116,14 +113,14 @@ class Stage : public RewardStage {
     });
   }
 
-  void drop_ahead() override { (void)take_ahead(); }
+  void drop_ahead() { (void)take_ahead(); }
 
-  void shape(std::vector<data::Group>& groups, int64_t iteration) override {
+  void shape(std::vector<data::Group>& groups, int64_t iteration) {
     if (options_.length_weight == 0 || iteration < options_.length_warmup_iterations) return;
     for (auto& group : groups) shape_one(group);
   }
 
-  Metrics take_metrics() override {
+  Metrics take_metrics() {
     std::lock_guard lock(mutex_);
     Metrics out{{"reward/errors", static_cast<double>(std::exchange(errors_, 0))},
                 {"reward/retries", static_cast<double>(std::exchange(retries_, 0))},
@@ -148,15 +145,15 @@ class Stage : public RewardStage {
     return {sample.prompt_id, sample.seed, sample.index};
   }
 
-  // Everything that was begun ahead, when it is done.
+  // Waits for all judgements started ahead and returns their verdicts.
   std::map<Key, data::Verdict> take_ahead() {
     std::unique_lock lock(mutex_);
     settled_.wait(lock, [this] { return pending_ == 0; });
     return std::exchange(ahead_, {});
   }
 
-  // Nothing after an exception such as lack of memory: judge() then does it again, on a thread that
-  // can tell of it.
+  // Returns nullopt after an exception, for example for lack of memory. judge() then repeats the
+  // judgement on a thread that can report the error.
   std::optional<data::Verdict> judge_whatever_happens(const Question& question) noexcept {
     try {
       return judge_timed(question);
@@ -165,7 +162,8 @@ class Stage : public RewardStage {
     }
   }
 
-  // With mutex_ held. A verdict without a place is given up: judge() makes it again.
+  // Requires mutex_. If there is no memory for the verdict it is dropped, and judge() repeats the
+  // judgement.
   void keep_ahead(const Key& key, data::Verdict verdict) noexcept {
     try {
       ahead_[key] = std::move(verdict);
@@ -260,14 +258,17 @@ class Stage : public RewardStage {
   const RewardOptions options_;
   std::vector<Member> members_;
   ThreadPool pool_;
-  std::mutex mutex_;  // of the counts of members, too
+  std::mutex mutex_;  // guards the fields up to settled_ and the counts in members_
   long errors_ = 0, retries_ = 0;
   Summary seconds_;
   std::map<Key, data::Verdict> ahead_;
-  int pending_ = 0, pending_max_ = 0;  // begun ahead and not done
+  // judgements started ahead and not finished; the most at a time
+  int pending_ = 0, pending_max_ = 0;
   std::condition_variable settled_;
   std::unique_ptr<ThreadPool> background_;  // last: its threads use the members above
 };
+
+namespace {
 
 std::string unique_name(const std::string& name, const std::vector<Member>& members) {
   const auto taken = [&](const std::string& candidate) {
@@ -315,7 +316,28 @@ Result<std::unique_ptr<RewardStage>> RewardStage::create(const RewardOptions& op
     const std::string name = unique_name(reward->name(), members);
     members.push_back({name, std::move(spec), std::move(reward), {}});
   }
-  return std::unique_ptr<RewardStage>(std::make_unique<Stage>(options, std::move(members)));
+  return std::unique_ptr<RewardStage>(
+      new RewardStage(std::make_unique<Impl>(options, std::move(members))));
+}
+
+RewardStage::RewardStage(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+RewardStage::~RewardStage() = default;
+
+std::vector<data::Verdict> RewardStage::judge(const std::vector<const data::Prompt*>& prompts,
+                                              const std::vector<const data::Sample*>& samples) {
+  return impl_->judge(prompts, samples);
+}
+void RewardStage::judge_ahead(const data::Prompt& prompt, const data::Sample& sample) {
+  impl_->judge_ahead(prompt, sample);
+}
+void RewardStage::drop_ahead() {
+  impl_->drop_ahead();
+}
+void RewardStage::shape(std::vector<data::Group>& groups, int64_t iteration) {
+  impl_->shape(groups, iteration);
+}
+Metrics RewardStage::take_metrics() {
+  return impl_->take_metrics();
 }
 
 }  // namespace longshot::reward

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <thread>
 
-#include "base/stop.h"
+#include "base/os/stop.h"
 #include "reward/reward.h"
 
 namespace longshot::reward {
@@ -78,7 +78,7 @@ TEST(RewardStage, WhatWasJudgedAheadIsTakenOverOnce) {
       batch.samples.back().prompt_id = "p" + std::to_string(i / 4);
       batch.samples.back().index = static_cast<uint32_t>(i % 4);
     }
-    // Another truth than the batch's: shows that the verdict is the one from ahead.
+    // A ground truth that differs from the batch's shows that the verdict is the one made ahead.
     data::Prompt other = batch.prompts[6];
     other.ground_truth = "-1";
     for (const int i : {3, 6, 7, 39}) {
@@ -94,7 +94,7 @@ TEST(RewardStage, WhatWasJudgedAheadIsTakenOverOnce) {
 }
 
 TEST(RewardStage, JudgesAheadWhileTheCallerGoesOn) {
-  // A judge that waits for what the caller does afterwards.
+  // A reward that waits for something the caller does after judge_ahead().
   const std::string sign = testing::TempDir() + "/go_on." + std::to_string(getpid());
   std::remove(sign.c_str());
   const std::string script = "while read line; do while [ ! -e " + sign +
@@ -222,7 +222,8 @@ TEST(RewardStage, RetriesOnlyWhatCanPass) {
   batch.add("7", "7");
   auto verdict = batch.judge(*crashing)[0];
   EXPECT_FALSE(verdict.scored);
-  // Retried while it may have been an accident; the third process that answers nothing is the last.
+  // Retried while the failure may be accidental. After three processes without an answer no other
+  // is started.
   EXPECT_NE(verdict.error.find("exit code 1"), std::string::npos) << verdict.error;
   EXPECT_NE(verdict.error.find("not started again"), std::string::npos) << verdict.error;
   const Metrics crashes = crashing->take_metrics();

@@ -4,10 +4,11 @@
 
 #include <algorithm>
 
+#include "base/bytes.h"
 #include "base/check.h"
-#include "base/clock.h"
+#include "base/os/clock.h"
+#include "base/os/stop.h"
 #include "base/rng.h"
-#include "base/stop.h"
 
 namespace longshot::rollout {
 namespace {
@@ -43,7 +44,7 @@ Status check_tokens(const data::Sample& sample, int vocab) {
   return ok_status();
 }
 
-// Guesses of one sample in one pass: longer ones are worth little even where all are right.
+// Most guesses of one sample in one pass: longer drafts gain little even if all guesses are right.
 constexpr int kMostDrafts = 16;
 
 }  // namespace
@@ -99,8 +100,8 @@ Result<int64_t> Engine::add(Request request) {
   live.rules =
       std::make_unique<StopRules>(live.request.sampling, live.request.repetition, tokenizer_);
   sample.finish = data::FinishReason::partial;
-  for (size_t n = 1; n <= sample.tokens.size(); ++n) {
-    (void)live.rules->update(std::span(sample.tokens).first(n));  // the state at the interruption
+  for (size_t n = 1; n <= sample.tokens.size(); ++n) {  // the state at the interruption
+    (void)live.rules->update(std::span(sample.tokens).first(n));
   }
   Group& group = groups_[sample.prompt_tokens];
   if (group.members++ == 0) group.id = next_group_++;
@@ -118,7 +119,7 @@ void Engine::close_segment(Live& live, int64_t version) {
   live.first_new = end;
 }
 
-// Ends a sample's stay and hands it over.
+// Removes a sample from the engine and returns it.
 data::Sample Engine::take(int64_t id, data::FinishReason reason) {
   const auto it = live_.find(id);
   LS_CHECK(it != live_.end(), "no such sample");
@@ -148,7 +149,7 @@ void Engine::follow_weights() {
   version_ = runner_->version();
 }
 
-// Guesses for those who are about to decode.
+// Drafts guesses for the sequences that are about to decode.
 void Engine::draft() {
   if (drafter_ == nullptr) drafter_ = std::make_unique<Drafter>();
   const std::vector<int64_t> ids = scheduler_.decoding();
@@ -159,7 +160,7 @@ void Engine::draft() {
     const data::Sample& sample = live.request.sample;
     const auto text = scheduler_.tokens(id);
     drafter_->follow(id, live.prompt_key, text, static_cast<int>(sample.prompt_tokens.size()));
-    // The last token of the longest response is drawn, not fed.
+    // The last token of a response of maximum length is drawn but not fed.
     const int room =
         live.request.sampling.max_response_length - static_cast<int>(sample.tokens.size()) - 1;
     drafts.push_back(
@@ -171,7 +172,7 @@ void Engine::draft() {
   }
 }
 
-// Of the token that follows the response and `ahead` more tokens, from a row of logits_.
+// Picks the token that follows the response and `ahead` more tokens, from a row of logits_.
 Choice Engine::pick(const Live& live, size_t ahead, size_t row, Sampler& sampler) const {
   const data::Sample& sample = live.request.sample;
   const size_t vocab = runner_->config().vocab_size;
@@ -181,8 +182,9 @@ Choice Engine::pick(const Live& live, size_t ahead, size_t row, Sampler& sampler
                       live.request.sampling);
 }
 
-// The choices of each: one more than there are guesses, or up to the first one that is not the guess. They are cut into
-// one chunk per thread; a row's choice depends on it alone.
+// Picks the tokens of each draw: one more than it has guesses, or up to the first token that
+// differs from its guess. The draws are divided into one chunk per thread; a choice depends only on
+// its own row.
 Status Engine::draw(std::span<const Draw> draws, std::vector<std::vector<Choice>>& choices) {
   const size_t count = draws.size(), chunks = std::min(samplers_.size(), count);
   choices.resize(count);
@@ -211,7 +213,7 @@ Status Engine::draw(std::span<const Draw> draws, std::vector<std::vector<Choice>
   return ok_status();
 }
 
-// False if the sample has ended.
+// Appends a token to its sample. Returns false if the sample has ended.
 bool Engine::accept(int64_t id, const Choice& choice, const StepOptions& options) {
   Live& live = live_.at(id);
   data::Sample& sample = live.request.sample;
@@ -296,13 +298,13 @@ Result<std::vector<data::Sample>> Engine::generate(
   if (options.token_budget < 0)
     return invalid_argument("token_budget must be 0 (unlimited) or larger");
   std::vector<Request> requests;
-  for (const data::Sample& job : jobs) {  // no work is done before every job is known to be sound
+  for (const data::Sample& job : jobs) {  // check every job before any work is done
     Request& request = requests.emplace_back(job, options.sampling, options.repetition);
     if (options.length_of) request.sampling.max_response_length = options.length_of(job);
     LS_RETURN_IF_ERROR(check(request));
   }
   const Stopwatch watch;
-  drafter_.reset();  // what is guessed, and so the metrics, is a function of this call
+  drafter_.reset();  // guesses, and so the metrics, depend only on this call
   scheduler_.reset_peak();
   const Scheduler::Counts before = scheduler_.counts();
   const Passes passes_before = passes_;
@@ -312,7 +314,7 @@ Result<std::vector<data::Sample>> Engine::generate(
   for (size_t i = 0; i < jobs.size(); ++i) {
     if (static_cast<int>(jobs[i].tokens.size()) < requests[i].sampling.max_response_length) {
       job_of[*add(std::move(requests[i]))] = i;
-    } else {  // continued with all its tokens
+    } else {  // it already has all its tokens
       jobs[i].finish = data::FinishReason::length;
       if (options.on_finished) options.on_finished(jobs[i]);
       ++progress.finished;
@@ -340,7 +342,6 @@ void Engine::report(const Scheduler::Counts& before, const Progress& progress,
   const double draws = static_cast<double>(passes_.draws - passes_before.draws);
   const double drafted = static_cast<double>(now.draft_tokens - before.draft_tokens);
   const double accepted = static_cast<double>(now.accepted_tokens - before.accepted_tokens);
-  constexpr double kGiB = 1 << 30;
   metrics_ = {
       {"rollout/generated_tokens", tokens},
       {"rollout/prefill_tokens",

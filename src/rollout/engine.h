@@ -1,6 +1,7 @@
 #pragma once
-// Generation for many samples at once, on top of a scheduler and a runner: continuous batching, a group's prompt
-// computed once, identity-keyed randomness, and an end for one of data::FinishReason.
+// Generation for many samples at once, on top of a scheduler and a runner: continuous batching, a
+// group's prompt computed once, randomness keyed by sample identity. Every sample ends with a
+// data::FinishReason.
 
 #include <atomic>
 #include <cstdint>
@@ -18,12 +19,12 @@
 #include "base/status.h"
 #include "base/thread_pool.h"
 #include "data/types.h"
-#include "rollout/drafter.h"
-#include "rollout/repetition.h"
 #include "rollout/runner.h"
-#include "rollout/sampler.h"
-#include "rollout/scheduler.h"
-#include "rollout/stop_rules.h"
+#include "rollout/sampling/drafter.h"
+#include "rollout/sampling/repetition.h"
+#include "rollout/sampling/sampler.h"
+#include "rollout/sampling/stop_rules.h"
+#include "rollout/schedule/scheduler.h"
 #include "tokenizer/tokenizer.h"
 
 namespace longshot::rollout {
@@ -31,19 +32,21 @@ namespace longshot::rollout {
 struct EngineOptions {
   SamplingOptions sampling;
   RepetitionOptions repetition;
-  // Output tokens per generate() call; 0 = unlimited. With a budget all running samples advance by one token at a
-  // time; the step that would exceed it advances only the first samples (in the order of `jobs`) up to exactly the
-  // budget. What is unfinished then comes back as `partial`, what was never started with no tokens.
+  // Output tokens per generate() call; 0 = unlimited. With a budget all running samples advance by
+  // one token at a time. The step that would exceed it advances only the first samples (in the
+  // order of `jobs`), up to exactly the budget. Unfinished samples then come back as `partial`;
+  // those that were never started have no tokens.
   int64_t token_budget = 0;
-  // Feed guesses of the next tokens (see Drafter) wherever a pass is expected to be faster with them. Tokens and
-  // log-probabilities are the same; with a token_budget nothing is guessed, because the samples advance in step.
+  // Feed guesses of the next tokens (see Drafter) wherever a pass is expected to be faster with
+  // them. Tokens and log-probabilities stay the same, bit for bit if the runner is batch-invariant.
+  // With a token_budget there are no guesses, because the samples advance in lockstep.
   bool speculate = false;
-  // A sample's own longest response where it differs from sampling.max_response_length; null: it does not. Called once
-  // for each job, before anything is generated.
+  // Returns the most tokens of a sample's response, in place of sampling.max_response_length; null:
+  // the latter applies to all. Called once for each job, before anything is generated.
   std::function<int(const data::Sample& job)> length_of;
-  const std::atomic<bool>* cancel = nullptr;  // looked at once per step; borrowed
-  // Sees each sample as soon as it has ended by itself, on a thread that generates: so it must be quick. Calls from
-  // several threads come one at a time.
+  const std::atomic<bool>* cancel = nullptr;  // read once per step; borrowed
+  // Called with each sample as soon as it has ended by itself, on a thread that generates, so it
+  // must be quick. Calls never overlap.
   std::function<void(const data::Sample& sample)> on_finished;
 };
 
@@ -51,14 +54,14 @@ struct Progress {
   int64_t finished = 0, total = 0, generated_tokens = 0;
 };
 
-// What turns jobs into samples: one engine, or several (see RolloutWorkers).
+// Turns jobs into samples: one engine, or several (see EngineGroup).
 class Generator {
  public:
   virtual ~Generator() = default;
 
-  // Fills each job's tokens, logprobs, segments, finish and text. The result has the order of `jobs`.
-  // stop_requested() or a set `cancel` aborts: unfinished samples come back as `partial`. Errors: those of
-  // check_request(), and logits that are not finite.
+  // Fills each job's tokens, logprobs, segments, finish and text. The result has the order of
+  // `jobs`. stop_requested() or a set `cancel` interrupts: unfinished samples come back as
+  // `partial`. Error: those of check_request(), or logits that are not finite.
   virtual Result<std::vector<data::Sample>> generate(
       std::vector<data::Sample> jobs, const EngineOptions& options,
       const std::function<void(const Progress&)>& on_progress) = 0;
@@ -66,8 +69,9 @@ class Generator {
   virtual Status load_weights(const model::WeightsView& weights) = 0;  // see Runner
 };
 
-// One sample to generate. It enters with prompt_id, index, seed and prompt_tokens set; one that enters with tokens and
-// finish = partial is continued after them (earlier segments are kept, new ones with the runner's version appended).
+// One sample to generate. prompt_id, index, seed and prompt_tokens must be set. A sample that
+// already has tokens, their logprobs and finish = partial is continued after them: earlier segments
+// are kept, and new ones with the runner's version are appended.
 struct Request {
   data::Sample sample;
   SamplingOptions sampling;
@@ -83,38 +87,42 @@ struct StepOptions {
   int max_draws = std::numeric_limits<int>::max();
   bool lockstep = false;   // see PlanOptions
   bool speculate = false;  // see EngineOptions
-  // Sees every token as it is sampled; returning false aborts that sample.
+  // Called with every token as it is sampled; returning false aborts that sample.
   std::function<bool(int64_t id, const Choice& choice)> on_token;
 };
 
-// What Engine::add() checks, for a model of `vocab_size` tokens. Pure.
+// The checks of Engine::add(), for a model of `vocab_size` tokens. Pure.
 Status check_request(const Request& request, const RunnerLimits& limits, int vocab_size,
                      bool has_tokenizer);
 
 // Not thread-safe.
 class Engine final : public Generator {
  public:
-  // `tokenizer` may be null: then stop strings are refused and Sample::text stays empty. Borrowed.
-  // `threads` >= 1 of its own sample from the logits while the runner rests; they do not change results.
+  // `tokenizer` is borrowed. It may be null: then stop strings are refused and Sample::text stays
+  // empty. The engine samples from the logits between forward passes on `threads` >= 1 threads of
+  // its own; their number does not change results.
   Engine(std::unique_ptr<Runner> runner, const tokenizer::Tokenizer* tokenizer, int threads = 1);
   ~Engine() override;
 
-  // Its weights may be changed between two steps: what was computed with the old ones is computed again.
+  // Its weights may be changed between two steps: what was computed with the old ones is then
+  // computed again.
   Runner& runner() { return *runner_; }
 
-  // Keeps the KV of finished samples in the prefix cache as well, for conversations whose next turn begins with them.
-  // Unfinished ones are always kept.
+  // If true, the prefix cache also keeps the KV of finished samples, for conversations whose next
+  // turn begins with them. The KV of partial samples is always kept.
   void keep_finished(bool keep) { keep_finished_ = keep; }
 
-  // One sample more, at any time between steps; returns its id. Requests with the same prompt are one group.
-  // Errors: options out of range; a sample without a prompt, with a token outside the vocabulary, or whose prompt and
-  // max_response_length exceed the runner's max_sequence or its KV memory.
+  // Adds a sample, at any time between steps, and returns its id. Requests with the same prompt
+  // form one group. Error, as in check_request(): an option is out of range; the sample has no
+  // prompt or a token outside the vocabulary; or its prompt and max_response_length exceed the
+  // runner's max_sequence or its KV memory.
   Result<int64_t> add(Request request);
-  // One forward pass and the tokens it gives; nothing if idle. Error: logits that are not finite.
+  // Runs one forward pass and samples the tokens it gives; does nothing if idle. Error: logits that
+  // are not finite.
   Status step(const StepOptions& options = {});
-  // Takes a sample out, in any state, with what it has and the given reason.
+  // Removes a sample, in any state, and returns it with its tokens so far and the given reason.
   data::Sample abort(int64_t id, data::FinishReason reason);
-  // What has ended since the last call, in the order of ending.
+  // Returns the samples that ended since the last call, in the order in which they ended.
   std::vector<Finished> take_finished() { return std::exchange(finished_, {}); }
   bool idle() const { return live_.empty(); }
   int running() const { return scheduler_.running(); }
@@ -123,13 +131,14 @@ class Engine final : public Generator {
   int64_t steps() const { return passes_.passes; }
   const tokenizer::Tokenizer* tokenizer() const { return tokenizer_; }
 
-  // To be called on an idle engine.
+  // The engine must be idle.
   Result<std::vector<data::Sample>> generate(
       std::vector<data::Sample> jobs, const EngineOptions& options,
       const std::function<void(const Progress&)>& on_progress = nullptr) override {
     return generate(std::move(jobs), options, on_progress, nullptr);
   }
-  // `on_token` (may be null) sees every token as it is sampled; returning false aborts that sample.
+  // `on_token` (may be null) is called with every token as it is sampled; returning false aborts
+  // that sample.
   Result<std::vector<data::Sample>> generate(
       std::vector<data::Sample> jobs, const EngineOptions& options,
       const std::function<void(const Progress&)>& on_progress,
@@ -138,10 +147,12 @@ class Engine final : public Generator {
     return runner_->load_weights(weights);
   }
 
-  // Of the last generate(): rollout/generated_tokens, rollout/prefill_tokens, rollout/cached_tokens,
-  // rollout/decode_steps, rollout/tokens_per_second, rollout/mean_batch, rollout/preemptions,
-  // rollout/kv_peak_blocks, rollout/kv_bytes, rollout/seconds, rollout/tokens_per_forward (of one sample: 1 without speculation),
-  // memory/kv_gb, memory/rollout_weights_gb (GiB), rollout/draft_tokens (guesses fed), rollout/accepted_tokens (guesses drawn), rollout/acceptance_rate.
+  // The metrics of the last generate(): rollout/generated_tokens, rollout/prefill_tokens,
+  // rollout/cached_tokens, rollout/decode_steps, rollout/tokens_per_second, rollout/mean_batch,
+  // rollout/preemptions, rollout/kv_peak_blocks, rollout/kv_bytes, rollout/seconds,
+  // rollout/tokens_per_forward (of one sample: 1 without speculation), memory/kv_gb,
+  // memory/rollout_weights_gb (GiB), rollout/draft_tokens (guesses fed), rollout/accepted_tokens
+  // (guesses drawn), rollout/acceptance_rate.
   const Metrics& metrics() const override { return metrics_; }
 
  private:
@@ -149,7 +160,7 @@ class Engine final : public Generator {
     Request request;
     int64_t group = 0;
     uint64_t prompt_key = 0;
-    int first_new = 0;  // response length at which the present segment began
+    int first_new = 0;  // response length at which the current segment began
     std::unique_ptr<StopRules> rules;
   };
   struct Group {
@@ -158,7 +169,7 @@ class Engine final : public Generator {
   };
 
   struct Passes {
-    int64_t passes = 0, draws = 0;  // draws: samples that drew in a pass, added up
+    int64_t passes = 0, draws = 0;  // draws: number of samples that drew, summed over passes
   };
 
   Status check(const Request& request) const;
@@ -189,7 +200,7 @@ class Engine final : public Generator {
   std::unordered_map<int64_t, Live> live_;              // by id
   std::map<std::vector<data::TokenId>, Group> groups_;  // by prompt
   std::vector<Finished> finished_;
-  std::unique_ptr<Drafter> drafter_;  // from the first speculative step of a generate() on
+  std::unique_ptr<Drafter> drafter_;  // created by the first speculative step of a generate()
   int64_t next_id_ = 0, next_group_ = 0;
   int64_t version_ = -1;  // of the weights that the KV cache was computed with
   Passes passes_;

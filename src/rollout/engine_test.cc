@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/os/stop.h"
 #include "base/rng.h"
-#include "base/stop.h"
 #include "rollout/fake_runner.h"
 
 namespace longshot::rollout {
@@ -51,7 +51,8 @@ EngineOptions short_options() {
   return options;
 }
 
-// What one sample must be, without an engine: draw from the fake logits of the whole history, token by token.
+// The sample that is expected, without an engine: draws from the fake logits of the whole history,
+// token by token.
 Sample expected_sample(Sample sample, const EngineOptions& options) {
   Sampler sampler;
   std::vector<float> logits(kVocab);
@@ -97,12 +98,12 @@ TEST(Engine, PromptOfAGroupIsComputedOnce) {
   for (const int slots : {4, 16}) {
     Fixture fixture(slots);
     const auto out = *fixture.engine->generate(jobs, short_options());
-    int64_t fed = 100, generated = 0;  // the prompt, and all of a response but its last token
+    int64_t fed = 100, generated = 0;  // the prompt, and each response except its last token
     for (const auto& s : out) {
       generated += static_cast<int64_t>(s.tokens.size());
       fed += static_cast<int64_t>(s.tokens.size()) - 1;
     }
-    // Of those who come later each that does not join another feeds the prompt's last token again.
+    // Each later sample that does not join another one feeds the prompt's last token again.
     const int64_t again = fixture.runner->tokens_fed() - fed;
     EXPECT_GE(again, 0);
     EXPECT_LE(again, std::max(0, 10 - slots));

@@ -1,6 +1,7 @@
 #pragma once
-// A runner without a model: its logits are a hash of the tokens in the sequence's blocks. It checks how it is used,
-// so that tests of the engine see a wrong position, a stale prefix or a block of somebody else at once.
+// A runner without a model: its logits are a hash of the tokens in the sequence's blocks. It checks
+// how it is used, so that tests of the engine see a wrong position, a stale prefix or a block of
+// another sequence at once.
 
 #include <array>
 #include <vector>
@@ -25,9 +26,9 @@ class FakeRunner : public Runner {
   double overhead_rows() const override { return overhead_rows_; }
 
   void set_version(int64_t version) { version_ = version; }
-  // Logits that follow `history`; what forward() writes.
+  // The logits that follow `history`, as written by forward().
   static void logits_after(std::span<const int32_t> history, std::span<float> logits);
-  // All further logits are a near certainty of `token`.
+  // Makes `token` almost certain in all further logits.
   void always(int32_t token) { forced_ = token; }
 
   void set_overhead_rows(double rows) { overhead_rows_ = rows; }

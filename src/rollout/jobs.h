@@ -1,5 +1,5 @@
 #pragma once
-// Draws become unstarted samples, the form in which the engine takes work.
+// Turns draws into unstarted samples, the form in which the engine accepts work.
 
 #include <span>
 #include <string>
@@ -12,8 +12,8 @@ namespace longshot::rollout {
 // `n` samples of each draw, sample index 0..n-1, grouped by draw.
 std::vector<data::Sample> make_jobs(const std::vector<data::Draw>& draws, int n);
 
-// A prompt id made of the prompt's tokens: random numbers keyed by it do not depend on the prompts around, and equal
-// prompts get equal answers.
+// Returns a prompt id made of the prompt's tokens. Random numbers keyed by it do not depend on the
+// other prompts, and equal prompts get equal answers.
 std::string content_id(std::span<const data::TokenId> prompt);
 
 }  // namespace longshot::rollout

@@ -1,6 +1,7 @@
 #pragma once
-// The seam between scheduling and arithmetic: a runner owns the weights it generates with and the memory of the KV
-// blocks, and advances sequences by the tokens it is given. Which block belongs to whom is decided above it.
+// The interface between scheduling and arithmetic: a runner owns the weights it generates with and
+// the memory of the KV blocks, and advances sequences by the tokens it is given. Which block
+// belongs to which sequence is decided by its caller.
 
 #include <cstdint>
 #include <memory>
@@ -11,17 +12,17 @@
 #include "base/status.h"
 #include "model/format/config.h"
 #include "model/format/weights_view.h"
-#include "rollout/block_pool.h"
+#include "rollout/schedule/block_pool.h"
 
 namespace longshot::rollout {
 
-// Feed tokens[0..) of one sequence whose first `start` tokens are in the KV cache.
+// Feeds `tokens` of one sequence whose first `start` tokens are in the KV cache.
 struct Step {
-  std::span<const int>
-      blocks;     // block p holds positions [16 p, 16 p + 16); those of the new tokens included
-  int start = 0;  // position of tokens[0]
+  // Block p holds positions [16 p, 16 p + 16). Blocks for the new tokens are included.
+  std::span<const int> blocks;
+  int start = 0;                    // position of tokens[0]
   std::span<const int32_t> tokens;  // at least one
-  int logits = 1;                   // of this many last tokens; 0 to tokens.size()
+  int logits = 1;                   // number of last tokens with logits, 0 to tokens.size()
 };
 
 struct RunnerLimits {
@@ -29,8 +30,8 @@ struct RunnerLimits {
   int max_sequence = 2048;  // tokens of one sequence, prompt + response
   int kv_blocks = 0;  // KV blocks of 16 tokens; 0: enough for max_running sequences of max_sequence
   int max_rows = 512;  // new tokens in one forward()
-  NumberFormat weights =
-      NumberFormat::f32;                // of the matrices; the published f32 weights are converted
+  // Format of the matrices, to which the published f32 weights are converted.
+  NumberFormat weights = NumberFormat::f32;
   NumberFormat kv = NumberFormat::f32;  // of the KV cache: f32, bf16 or int8
 
   int blocks() const { return kv_blocks > 0 ? kv_blocks : max_running * blocks_for(max_sequence); }
@@ -40,30 +41,27 @@ class Runner {
  public:
   virtual ~Runner() = default;
 
-  // Takes new weights; all KV content becomes invalid. `weights` is borrowed only during the call unless the
-  // implementation says otherwise. Error: the architecture is not supported.
+  // Loads new weights; all KV content becomes invalid. `weights` is borrowed only during the call
+  // unless the implementation says otherwise. Error: the architecture is not supported.
   virtual Status load_weights(const model::WeightsView& weights) = 0;
   virtual int64_t version() const = 0;
 
   virtual void copy_block(int from, int to) = 0;
 
-  // Advances every step and writes the logits of the tokens that want them, in order, [wanting tokens, vocab].
-  // A block that a step writes to is in no other step, unless both write the same tokens.
-  // The result for one sequence does not depend on which others are in `steps`, on how its tokens were cut into
-  // steps, or on the number of threads (bit for bit where `batch_invariant()`).
+  // Executes all steps and writes the requested logits in order, [requested tokens, vocab]. A block
+  // that a step writes to must not be in any other step, unless both write the same tokens. The
+  // result for one sequence does not depend on which others are in `steps`, on how its tokens were
+  // cut into steps, or on the number of threads (bit for bit if `batch_invariant()`).
   virtual void forward(std::span<const Step> steps, std::span<float> logits) = 0;
 
   virtual const model::ModelConfig& config() const = 0;
   virtual RunnerLimits limits() const = 0;
   virtual bool batch_invariant() const = 0;
-  virtual int64_t kv_bytes() const = 0;      // memory that has been taken for KV blocks
-  virtual int64_t weight_bytes() const = 0;  // memory of its copy of the weights
-  // What a pass costs whatever its rows, as a number of further rows that take as long. A hint: results do not depend
-  // on it.
+  virtual int64_t kv_bytes() const = 0;      // bytes allocated for KV blocks
+  virtual int64_t weight_bytes() const = 0;  // bytes of its copy of the weights
+  // Fixed cost of a pass, expressed in rows that would take the same time. A hint: results do not
+  // depend on it.
   virtual double overhead_rows() const { return 8; }
 };
-
-// CPU kernels of our own (Highway, run-time dispatch): batch-invariant. threads >= 1.
-std::unique_ptr<Runner> make_cpu_runner(const RunnerLimits& limits, int threads);
 
 }  // namespace longshot::rollout

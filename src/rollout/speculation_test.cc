@@ -1,4 +1,5 @@
-// Speculation changes no sample and no log-probability: the engine with it against the engine without.
+// Speculation changes no sample and no log-probability: compares the engine with it to the engine
+// without.
 
 #include <gtest/gtest.h>
 
@@ -15,7 +16,7 @@ namespace {
 using data::FinishReason;
 using data::Sample;
 
-// A pass that costs so much that every guess is fed.
+// Passes with so much overhead that every guess is fed.
 constexpr double kAlwaysWorthIt = 1e9;
 
 struct Fixture {
@@ -80,7 +81,8 @@ std::map<std::vector<int32_t>, double> exact_distribution(const std::vector<int3
   return open;
 }
 
-// Pearson's test of the drawn responses against the exact distribution; 26 degrees of freedom, 1 - 1e-3 quantile 54.05.
+// Pearson's test of the drawn responses against the exact distribution; 26 degrees of freedom,
+// 0.999 quantile 54.05.
 TEST(Speculation, ResponsesFollowTheExactDistribution) {
   const std::vector<int32_t> prompt = {0, 1, 2, 0, 1, 2, 2};
   constexpr int kSamples = 20000;
@@ -124,7 +126,7 @@ TEST(Speculation, ChangesNoSampleInAnyBatch) {
   }
 }
 
-// 30 blocks for 16 samples of up to 7.
+// 30 blocks for 16 samples of up to 7 blocks each.
 TEST(Speculation, ChangesNoSampleUnderPreemption) {
   const auto jobs = group_of(24, std::vector<int32_t>(21, 2));
   EngineOptions options = speculative(80);
@@ -197,9 +199,8 @@ TEST(Speculation, AnInterruptedSampleGoesOnTheSame) {
   const auto whole = *fixture.engine->generate(jobs, options);
   std::atomic<bool> cancel = false;
   options.cancel = &cancel;
-  auto parts = *fixture.engine->generate(jobs, options, [&](const Progress& p) {
-    cancel = p.generated_tokens > 100;
-  });
+  auto parts = *fixture.engine->generate(
+      jobs, options, [&](const Progress& p) { cancel = p.generated_tokens > 100; });
   cancel = false;
   std::vector<size_t> open;
   std::vector<Sample> rest;
@@ -219,15 +220,17 @@ TEST(Speculation, TheCallerSeesEveryTokenOnceAndMayEndASampleWithinAPass) {
   fixture.runner->always(5);
   size_t seen = 0;
   EngineOptions options = speculative(100);
-  const auto out = *fixture.engine->generate(group_of(1, {5, 5, 5, 5}), options, nullptr,
-                                             [&](size_t, data::TokenId, float) { return ++seen < 23; });
+  const auto out =
+      *fixture.engine->generate(group_of(1, {5, 5, 5, 5}), options, nullptr,
+                                [&](size_t, data::TokenId, float) { return ++seen < 23; });
   EXPECT_EQ(out[0].finish, FinishReason::aborted);
   EXPECT_EQ(out[0].tokens.size(), 23u);
   EXPECT_EQ(seen, 23u);
   EXPECT_TRUE(fixture.engine->idle());
 }
 
-// With little overhead a batch of noise is not worth a guess, though the guesses are tested all the while.
+// With little overhead a batch of noise is not worth a guess, although the guesses are tested all
+// the time.
 TEST(Speculation, IsOffWhereItDoesNotPay) {
   Fixture fixture(50, {32, 128});
   fixture.runner->set_overhead_rows(2);

@@ -13,8 +13,8 @@
 #include <sstream>
 #include <thread>
 
-#include "base/fs.h"
-#include "base/machine.h"
+#include "base/os/fs.h"
+#include "base/os/machine.h"
 
 namespace longshot::sandbox {
 namespace {
@@ -39,7 +39,7 @@ std::set<std::string> words(const std::string& text) {
   return {std::istream_iterator<std::string>(stream), {}};
 }
 
-// In a container the path may lie outside of what is mounted; then the mount is our group.
+// In a container the path may lie outside the mounted tree; then the mount point is our group.
 fs::path group_directory(const fs::path& mount, const std::string& path) {
   fs::path group = (mount / fs::path(path).relative_path()).lexically_normal();
   if (!group.has_filename()) group = group.parent_path();  // "/"
@@ -47,10 +47,11 @@ fs::path group_directory(const fs::path& mount, const std::string& path) {
   return fs::is_directory(group, ignored) ? group : mount;
 }
 
-// When a process began, in clock ticks since the machine did: with the pid, a name for ever.
+// The start time of a process in clock ticks since boot. Together with the pid it identifies the
+// process uniquely.
 std::string start_time(pid_t pid) {
   const std::string stat = read_text(fmt::format("/proc/{}/stat", pid));
-  const size_t name_end = stat.rfind(')');  // the name before it may hold anything
+  const size_t name_end = stat.rfind(')');  // the name before it may contain any character
   if (name_end == std::string::npos) return "";
   std::istringstream stream(stat.substr(name_end + 1));
   std::string field;
@@ -63,7 +64,7 @@ std::string owner_name(pid_t pid) {
   return fmt::format("{}{}-{}-", kPrefix, pid, start_time(pid));
 }
 
-// Whether groups can be made here; tried.
+// Tries whether child groups can be created here.
 bool can_make_groups(const fs::path& parent) {
   const fs::path probe = parent / (owner_name(::getpid()) + "probe");
   std::error_code error;
@@ -71,7 +72,8 @@ bool can_make_groups(const fs::path& parent) {
   return (::rmdir(probe.c_str()) == 0 || fs::remove(probe, error)) && made;
 }
 
-// Version 2 with controllers: they have to be handed to children explicitly.
+// Version 2: hands the wanted controllers to child groups. If the kernel refuses because the group
+// has processes of its own, moves these into a child group first.
 bool enable_controllers(const fs::path& group, const std::string& wanted) {
   if (write_text(group / "cgroup.subtree_control", wanted)) return true;
   const fs::path service = group / (std::string(kPrefix) + "service");
@@ -99,7 +101,7 @@ void find_version_2(const fs::path& mount, const std::string& cgroups, bool prep
   support.parents.push_back(group);
   support.memory = controllers.contains("memory");
   support.processes = controllers.contains("pids");
-  support.cpu_time = true;  // cpu.stat is in every group
+  support.cpu_time = true;  // every group has cpu.stat
 }
 
 void find_version_1(const fs::path& mount, const std::string& cgroups, GroupSupport& support) {
@@ -118,7 +120,8 @@ void find_version_1(const fs::path& mount, const std::string& cgroups, GroupSupp
   }
 }
 
-// Removal waits for the processes in it to be gone.
+// Kills the processes in the group and retries for about two seconds, because only an empty group
+// can be removed.
 bool remove_group(const fs::path& group) {
   for (int attempt = 0; attempt < 200; ++attempt) {
     std::error_code ignored;
@@ -130,7 +133,7 @@ bool remove_group(const fs::path& group) {
   return false;
 }
 
-// The pid in the name "longshot-PID-START-SLOT" if that process does not run any more.
+// True if the name is "longshot-PID-START-SLOT" and that process no longer runs.
 bool is_stale(const std::string& name) {
   if (!name.starts_with(kPrefix)) return false;
   pid_t pid = 0;
@@ -147,7 +150,8 @@ GroupSupport find_groups(bool prepare, const fs::path& root) {
   const std::string cgroups = read_text(root / "proc/self/cgroup");
   const fs::path mount = root / "sys/fs/cgroup";
   std::error_code ignored;
-  // A host with both mounts version 2 at "unified"; its controllers may be in either.
+  // A host that mounts both versions has version 2 at "unified"; either version may have the
+  // controllers.
   for (const fs::path& unified : {mount, mount / "unified"}) {
     if (fs::exists(unified / "cgroup.controllers", ignored))
       find_version_2(unified, cgroups, prepare, support);

@@ -1,6 +1,6 @@
 #pragma once
-// Control groups for the slots: made once, used for every run, removed at the end. Versions 2, 1, and hosts that mount
-// both are understood; a controller that cannot be used is left out.
+// Control groups for the slots: created once, used for every run, removed at the end. Supports
+// version 2, version 1, and hosts that mount both. A controller that cannot be used is left out.
 
 #include <filesystem>
 #include <string>
@@ -10,20 +10,21 @@
 
 namespace longshot::sandbox {
 
-// What groups can do on this host.
+// Capabilities of control groups on this host.
 struct GroupSupport {
-  std::vector<std::filesystem::path> parents;  // directories in which a slot gets a group each
+  std::vector<std::filesystem::path> parents;  // directories in which each slot gets a group
   bool memory = false, processes = false, cpu_time = false;
-  std::string note;  // why something is missing
+  std::string note;  // explains what is missing
 };
 
-// Looks below `root`, so that a test can plant a tree. Version 2 wants the controllers handed to children, and none of
-// the group's own processes beside them: `prepare` does so and moves this process, and others in its group, into a child
-// "longshot-service".
+// Searches below `root`, so that a test can supply its own tree. Version 2 requires that
+// controllers are handed to child groups and that the group then contains no processes of its own.
+// With `prepare`, the controllers are handed on, and this process and others of its group are moved
+// into a child group "longshot-service".
 GroupSupport find_groups(bool prepare, const std::filesystem::path& root = "/");
 
-// The groups of one process's slots. Not thread-safe. The destructor removes them; those of a process that was killed
-// are removed by the next sweep().
+// The groups of one process's slots. Not thread-safe. The destructor removes them; the groups of a
+// killed process are removed by a later sweep_groups().
 class SlotGroups {
  public:
   explicit SlotGroups(GroupSupport support) : support_(std::move(support)) {}
@@ -31,7 +32,8 @@ class SlotGroups {
   SlotGroups(const SlotGroups&) = delete;
   SlotGroups& operator=(const SlotGroups&) = delete;
 
-  // The directories of a new group joined by ':'; empty where there is no support.
+  // Creates a group for the slot and returns its directories joined by ':'; empty if groups are not
+  // supported.
   Result<std::string> make(int slot);
   const GroupSupport& support() const { return support_; }
 
@@ -40,7 +42,8 @@ class SlotGroups {
   std::vector<std::filesystem::path> made_;
 };
 
-// Ends the processes in, and removes, groups whose service does not run any more. Returns how many there were.
+// Removes the groups of services that no longer run, after killing the processes in them. Returns
+// the number of groups removed.
 int sweep_groups(const GroupSupport& support);
 
 }  // namespace longshot::sandbox

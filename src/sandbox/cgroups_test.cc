@@ -5,7 +5,7 @@
 
 #include <fstream>
 
-#include "base/fs.h"
+#include "base/os/fs.h"
 
 namespace longshot::sandbox {
 namespace {
@@ -91,7 +91,7 @@ TEST_F(Groups, SweepRemovesThoseOfDeadProcessesOnly) {
   const pid_t dead = ::fork();
   if (dead == 0) ::_exit(0);
   const std::string gone = "longshot-" + std::to_string(dead) + "-1-0";
-  // This process's number, but another start: the number was given again.
+  // This process's pid with another start time: the pid was reused.
   const std::string earlier = "longshot-" + std::to_string(::getpid()) + "-1-0";
   for (const std::string& name :
        {gone, earlier, std::string("longshot-service"), std::string("other")})

@@ -1,8 +1,8 @@
-# Runs checks on solution.py in two processes. The solution runs in a child that answers calls on a pipe with plain
-# values; the checks run in the parent, which rebuilds the values from JSON and compares objects of its own. Nothing that
-# the solution does to its interpreter is seen by the checks: __eq__, frames, builtins, exit handlers, descriptors.
-# The child is forked before the parent reads its request, and cannot read the parent's memory, because a process that is
-# not dumpable is closed to others of its user. What the child sends is data; nothing of it is executed.
+# Runs checks on solution.py in two processes. The solution runs in a child that answers calls over a pipe with plain
+# values. The checks run in the parent, which rebuilds the values from JSON and compares its own objects. Nothing that
+# the solution does to its interpreter affects the checks: __eq__, frames, builtins, exit handlers, descriptors. The
+# child is forked before the parent reads its request, and it cannot read the parent's memory, because a process that is
+# not dumpable is closed to other processes of its user. The child sends only data; none of it is executed.
 import _thread
 import ast
 import builtins
@@ -25,7 +25,7 @@ import traceback
 import types
 
 if hasattr(sys, "set_int_max_str_digits"):
-    sys.set_int_max_str_digits(0)  # arguments and answers hold integers of any size
+    sys.set_int_max_str_digits(0)  # arguments and answers may contain integers of any size
 
 PRCTL, PR_SET_DUMPABLE = ctypes.CDLL(None, use_errno=True).prctl, 4
 SEQUENCES = {"l": list, "t": tuple, "s": set, "z": frozenset, "q": collections.deque}
@@ -35,7 +35,7 @@ TYPES = {kind.__name__: kind for kind in (int, float, str, bool, list, dict, set
 
 
 class Broken(BaseException):
-    """The solution has ended, or answers with something else than an answer."""
+    """The solution has ended, or its reply is not an answer."""
 
 
 def time_fields(value):
@@ -49,8 +49,8 @@ def time_fields(value):
 
 
 class Codec:
-    """Values as JSON: texts, numbers, true, false and null as they are, everything else as {kind: content}. Subclasses
-    say what objects become that are not plain values."""
+    """Values as JSON: texts, numbers, true, false and null unchanged, everything else as {kind: content}. Subclasses define
+    the encoding of objects that are not plain values."""
 
     def encode(self, value):
         if value is None or isinstance(value, (str, int, float)):

@@ -1,7 +1,7 @@
-# Follows checks_pytest.py: the checks' names, and both processes from their beginning to their end.
+# Follows checks_pytest.py: the checks' names, and the life of both processes.
 
 class Names(dict):
-    """The checks' global names. Those that are neither theirs nor builtins are the solution's."""
+    """The checks' global names. A name that is neither theirs nor a builtin refers to the solution."""
 
     def __init__(self, checks, own, replaced):
         super().__init__(__name__="__main__", __builtins__=builtins)
@@ -18,7 +18,7 @@ class Names(dict):
 
 
 class Solution(types.ModuleType):
-    """What `import solution` gives to the checks."""
+    """The module that the checks get from `import solution`."""
 
     def __getattr__(self, name):
         if name == "__all__":
@@ -55,7 +55,7 @@ def check_imports(nodes):
 
 
 class Used:
-    """The names that the checks use, as their text says."""
+    """The names that the checks use, found in their source."""
 
     def __init__(self, code):
         try:
@@ -73,7 +73,7 @@ class Used:
         self.nodes = any(name in self.free for name in NODE_HELPERS)
 
     def own(self):
-        """A module that is only used as `module.name` is the checks' own, and so are the helpers of LeetCode's checks."""
+        """A module that is only used as `module.name` belongs to the checks, and so do the helpers of LeetCode's checks."""
         standard = getattr(sys, "stdlib_module_names", ())
         modules = {name: name for name in self.bases & self.free if name in standard}
         modules.update({short: name for short, name in (("np", "numpy"), ("pd", "pandas")) if short in self.bases & self.free})
@@ -87,7 +87,7 @@ class Used:
 
 
 def names_of(used, checks):
-    """Where nothing else of the solution is used, a builtin's name means the solution's function of that name, as in
+    """If the checks use nothing else of the solution, a builtin's name refers to the solution's function of that name, as in
     MBPP's `assert sum(10, 15) == 6`."""
     own = used.own()
     unknown = {name for name in used.free - set(own) if not hasattr(builtins, name)}
@@ -105,7 +105,7 @@ def run_checks(code, used, checks):
     try:
         exec(compile(code, "checks.py", "exec"), names)
         run_tests(names)
-    except SystemExit as stop:  # unittest.main() in the checks; the solution's own ends it elsewhere
+    except SystemExit as stop:  # from unittest.main() in the checks; an exit in the solution is handled elsewhere
         if stop.code:
             raise AssertionError("the checks have ended with " + str(stop.code)) from None
     if checks.broken:
@@ -115,7 +115,7 @@ def run_checks(code, used, checks):
 
 
 def verdict(asked, checks):
-    """The token, or the token and why the checks cannot be run. All else is an exception: a wrong answer."""
+    """Returns the token, or the token and the reason why the checks cannot be run. Any other exception is a wrong answer."""
     try:
         used = Used(asked["checks"])
         checks.load(asked["preamble"], used.nodes)
@@ -140,7 +140,7 @@ def main():
     os.close(their_writer)
     if PRCTL(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl")
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the child may send it; it must not become an exception
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the child may send SIGINT, which must not raise an exception here
     here = os.getcwd()
     sys.path[:] = [path for path in sys.path if path and not os.path.abspath(path).startswith(here)]
     asked = json.loads(sys.stdin.buffer.read())

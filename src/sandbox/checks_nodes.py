@@ -1,4 +1,4 @@
-# Follows checks_codec.py: the lists and trees of LeetCode's problems, which cross the border by value.
+# Follows checks_codec.py: the lists and trees of LeetCode's problems, which are passed between the processes by value.
 
 class ListNode:
     def __init__(self, val=0, next=None):
@@ -11,7 +11,7 @@ class TreeNode:
 
 
 def list_values(node):
-    """None for a list that has no end."""
+    """Returns None for a list that has a cycle."""
     values, seen = [], set()
     while node is not None:
         if id(node) in seen:
@@ -30,7 +30,7 @@ def list_node(values, kind=ListNode):
 
 
 def tree_values(root):
-    """Level by level, None for a child that is not there; None for nodes that do not make a tree."""
+    """The values level by level, with None for a missing child. Returns None if the nodes do not form a tree."""
     values, level, seen = [], collections.deque([root]), set()
     while level:
         node = level.popleft()
@@ -74,5 +74,5 @@ def is_same_tree(first, second):
 
 
 NODES = {"ListNode": (ListNode, list_values, list_node), "TreeNode": (TreeNode, tree_values, tree_node)}
-# What LeetCodeDataset's checks use without defining it.
+# Helpers that LeetCodeDataset's checks use without defining them.
 NODE_HELPERS = {f.__name__: f for f in (list_node, tree_node, is_same_list, is_same_tree)}

@@ -1,7 +1,7 @@
-# Follows checks_nodes.py: the child, in which the solution runs.
+# Follows checks_nodes.py: the child process, in which the solution runs.
 
 class Borrowed:
-    """An object of the checks: it can be called and iterated over, and has the attributes that are not private."""
+    """An object of the checks. It can be called and iterated over, and its public attributes are accessible."""
 
     def __init__(self, program, number):
         self.__dict__.update(_program=program, _number=number)
@@ -23,7 +23,7 @@ class Borrowed:
 
 
 class AskedInput:
-    """sys.stdin while the checks have replaced theirs."""
+    """sys.stdin while the checks have replaced their own stdin."""
 
     def __init__(self, program):
         self.read, self.readline, self.readlines = (
@@ -34,8 +34,8 @@ class AskedInput:
 
 
 class Redirection:
-    """For one request: what the solution prints is kept, and what it reads or calls comes from the checks, as far as
-    these have replaced their own streams and builtins."""
+    """Lasts for one request. If the checks have replaced their own streams and builtins, captures the solution's output and
+    forwards its reads and calls of these builtins to the checks."""
 
     def __init__(self, program, replaced):
         self.program, self.replaced, self.saved, self.printed = program, replaced, [], program.printed
@@ -62,7 +62,7 @@ class Redirection:
 
 
 class Program(Codec):
-    """Serves the checks' requests for what is in the solution."""
+    """Answers the checks' requests for objects of the solution."""
 
     def __init__(self, channel):
         self.channel, self.objects, self.numbers, self.namespace = channel, [], {}, {}
@@ -79,12 +79,12 @@ class Program(Codec):
         return self.namespace[name]
 
     def own_names(self):
-        """Without those that only the preamble has made."""
+        """The solution's public names, without those that only the preamble has defined."""
         return [name for name, value in self.namespace.items()
                 if not name.startswith("_") and not (name in self.usual and self.usual[name] is value)]
 
     def node_values(self, value):
-        """None for what is not a list or tree that goes by value."""
+        """Returns None for a value that is not a list or tree passed by value."""
         name = type(value).__name__
         return NODES[name][1](value) if self.nodes and name in NODES else None
 
@@ -109,7 +109,7 @@ class Program(Codec):
         return getattr(builtins, content) if kind == "G" else Borrowed(self, content)
 
     def take_printed(self, message):
-        """Adds what was printed since the last message, so that it comes in its order."""
+        """Adds the output since the last message, so that it appears in its order."""
         for name, kept in self.printed.items():
             if text := kept.getvalue():
                 message.setdefault("printed", {})[name] = text

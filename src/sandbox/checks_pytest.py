@@ -1,9 +1,9 @@
-# Follows checks_remote.py: test functions and classes as pytest and unittest run them, and the part of pytest that they
-# use. The package itself need not be installed, and its plugins and configuration have no place here.
+# Follows checks_remote.py: runs test functions and classes like pytest and unittest, and replaces the part of pytest
+# that they use. The pytest package need not be installed; its plugins and configuration are not supported.
 
 class Unfit(BaseException):
-    """The checks cannot be run, whatever the solution."""
-    first = None  # also if something has caught it, as unittest does
+    """The checks cannot be run with any solution."""
+    first = None  # kept even if the checks catch the exception, as unittest does
 
     def __init__(self, reason):
         super().__init__(reason)
@@ -111,7 +111,7 @@ class Patches:
 
 
 class Fixtures:
-    """What the parameters of test functions stand for."""
+    """Provides the values for the parameters of test functions."""
     known = {}
 
     def __init__(self, owner=None):
@@ -188,7 +188,7 @@ class Pytest(types.ModuleType):
 
     @staticmethod
     def main(*_, **__):
-        return 0  # what is to be run is run afterwards
+        return 0  # the tests run after the checks' module has been executed
 
     def __getattr__(self, name):
         if name.startswith("__"):
@@ -201,7 +201,7 @@ def marks_of(*holders):
 
 
 def parameter_sets(marks):
-    """Dicts of arguments, one for each call of a test."""
+    """Returns a dict of arguments for each call of a test."""
     sets = [{}]
     for mark in marks:
         if mark.name != "parametrize":
@@ -244,7 +244,7 @@ def run_unittest():
 
 
 def run_tests(names):
-    """They run nothing by themselves."""
+    """Runs the tests, because defining them does not run them."""
     unittest = sys.modules.get("unittest")
     for name, value in list(names.items()):
         if name.startswith("test") and isinstance(value, types.FunctionType):

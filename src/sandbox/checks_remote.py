@@ -1,7 +1,7 @@
-# Follows checks_program.py: the parent, in which the checks run; its side of the border.
+# Follows checks_program.py: the checks' side of the connection, in the parent process.
 
 class Remote:
-    """An object of the solution. Comparisons and arithmetic with plain values are not its to decide."""
+    """An object of the solution. It cannot decide comparisons and arithmetic with plain values."""
     __slots__ = ("remote_checks", "remote_number")
 
     def __init__(self, checks, number):
@@ -69,7 +69,7 @@ class Remote:
 
 
 def refreshed(old, new):
-    """`old` with what the solution has changed in it."""
+    """Returns `old` updated with the changes that the solution has made."""
     if type(old) is not type(new):
         return new
     if isinstance(old, (list, collections.deque, tuple)):
@@ -98,7 +98,7 @@ def refreshed(old, new):
 
 
 class Checks(Codec):
-    """Asks the solution's process, and lends it what the checks give to the solution."""
+    """Sends requests to the solution's process, and lends it the objects that the checks pass to the solution."""
 
     def __init__(self, channel):
         self.channel, self.lock, self.lent, self.remotes = channel, _thread.RLock(), [], {}
@@ -123,7 +123,7 @@ class Checks(Codec):
                 raise Broken(str(error)) from None
 
     def replaced(self):
-        """Names of the streams and builtins that are the checks' own now."""
+        """Names of the streams and builtins that the checks have replaced."""
         own = [name for name, stream in self.streams.items() if getattr(sys, name) is not stream]
         return own + [name for name in self.builtins if self.builtin(name) is not self.builtins[name]]
 
@@ -151,17 +151,17 @@ class Checks(Codec):
 
     def error(self, operation, names, args, text):
         if operation != "next" and names[0] in ("StopIteration", "StopAsyncIteration"):
-            names = ["RuntimeError"]  # it would end a loop of the checks
+            names = ["RuntimeError"]  # StopIteration would end a loop of the checks
         kind = self.exception(names)
         try:
             error = kind(*self.decode(args))
-        except Exception:  # some want other arguments
+        except Exception:  # some classes need other arguments
             error = RuntimeError(names[0])
         error.__cause__ = RuntimeError(str(text))
         return error
 
     def exception(self, names):
-        """The builtin class of that name, or one for the solution's own, below the nearest builtin one."""
+        """The builtin class of that name, or a new class for the solution's own, derived from the nearest builtin one."""
         known = getattr(builtins, names[0], None)
         if isinstance(known, type) and issubclass(known, Exception):
             return known
@@ -195,8 +195,8 @@ class Checks(Codec):
         return self.remotes.setdefault(int(content), Remote(self, int(content)))
 
     def lend(self, operation, args, kwargs):
-        """Does what the solution asks: of an object of the checks never more than calls, iteration and public fields; of
-        streams and builtins only what the checks have replaced."""
+        """Executes a request of the solution. On an object of the checks only calls, iteration and public fields are allowed;
+        streams and builtins only if the checks have replaced them."""
         args, kwargs = self.decode(args), self.decode(kwargs)
         try:
             return {"value": self.encode(self.lent_result(operation, args, kwargs))}

@@ -54,7 +54,8 @@ bool close_numbers(double actual, double expected, const Tolerance& tolerance, b
   return std::fabs(actual - expected) <= tolerance.value * scale;
 }
 
-// The digits of an integer without leading zeros, with its sign if it is negative; empty if it is written otherwise.
+// The digits of an integer without leading zeros, with a minus sign if it is negative. Empty if the
+// token has another form.
 std::string integer_digits(std::string_view token) {
   const bool negative = token.starts_with('-');
   if (negative || token.starts_with('+')) token.remove_prefix(1);
@@ -67,7 +68,7 @@ bool same_token(std::string_view actual, std::string_view expected, const Tolera
   if (actual == expected) return true;
   if (tolerance.value <= 0) return false;
   const std::string integer = integer_digits(expected);
-  // Integers may have more digits than a double.
+  // Integers may have more digits than a double can represent.
   if (!integer.empty() && !tolerance.integers) {
     if (const std::string other = integer_digits(actual); !other.empty()) return other == integer;
   }
@@ -94,7 +95,7 @@ bool is_number(const Json& value) {
   return value.is_boolean() || longshot::number_of(value).has_value();
 }
 
-// True is 1 in Python.
+// True equals 1 in Python.
 Json as_number(const Json& value) {
   return value.is_boolean() ? Json(value.get<bool>() ? 1 : 0) : value;
 }
@@ -105,13 +106,15 @@ bool same_numbers(const Json& actual, const Json& expected, const Tolerance& tol
   const bool integer = !expected.is_number_float();
   if (integer && !actual.is_number_float() && !tolerance.integers) return false;
   const double a = *longshot::number_of(actual), b = *longshot::number_of(expected);
-  // There, a double next to the integer is further away than any tolerance, though both round alike.
+  // Beyond this limit, the next double after an integer is further away than any tolerance, even
+  // though both may round alike.
   constexpr double kAllWhole = 1LL << 52;
   if (integer && !tolerance.integers && std::fabs(b) >= kAllWhole) return false;
   return close_numbers(a, b, tolerance, integer);
 }
 
-// The shortest text of a double has up to 24 characters; an integer that equals one has as many as the double has digits.
+// The shortest text of a double has up to 24 characters. An integer that equals a double may have
+// as many digits as the largest double.
 uint64_t most_number_bytes(const Json& number) {
   constexpr uint64_t kFloat = 25, kLongInteger = 320;
   const bool large = std::fabs(*longshot::number_of(number)) >= 1e15;

@@ -1,12 +1,13 @@
-# Loads solution.py, calls the function that it is asked to call on stdin, and leaves the value in a file. When the
-# solution starts, stdin is read and closed, and what is needed afterwards is not looked up again.
+# Loads solution.py, calls the function that stdin names, and writes the returned value to a file. Before the solution
+# starts, stdin is read and closed and everything that is needed later has been looked up, so the solution cannot
+# replace it.
 import json
 import os
 import sys
 import types
 
 if hasattr(sys, "set_int_max_str_digits"):
-    sys.set_int_max_str_digits(0)  # arguments and answers hold integers of any size
+    sys.set_int_max_str_digits(0)  # arguments and answers may contain integers of any size
 
 
 def read_request():
@@ -18,7 +19,7 @@ def read_request():
 
 
 def with_number_keys(value):
-    """JSON makes the keys of a dict texts: this makes them integers again, if all can be."""
+    """JSON turns the keys of a dict into texts. Turns them into integers again if all of them are integers."""
     if not isinstance(value, dict) or not value:
         return value
     if not all(key.removeprefix("-").isdecimal() and str(int(key)) == key for key in value):
@@ -27,7 +28,7 @@ def with_number_keys(value):
 
 
 def plain(value):
-    """Numbers and arrays that JSON does not know: numpy's, Decimal and Fraction."""
+    """Converts numbers and arrays that JSON cannot represent: numpy's, Decimal and Fraction."""
     if hasattr(value, "tolist"):
         return value.tolist()
     if type(value).__name__ in ("Decimal", "Fraction"):
@@ -37,14 +38,14 @@ def plain(value):
 
 def write_answer(answer, open=open, encode=json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=plain).encode,
                  set_limit=sys.setrecursionlimit):
-    set_limit(5000)  # whatever the solution has set: enough for every answer that is read
+    set_limit(5000)  # overrides any limit of the solution; enough for every answer that can be read
     text = encode(answer)
     with open("answer.json", "w", encoding="utf-8") as file:
         file.write(text)
 
 
 def solution(preamble):
-    """The solution's namespace, as a module of that name has it, and what of it the preamble made."""
+    """The solution's namespace, as that of a module of that name, and the part that the preamble defined."""
     with open("solution.py", "rb") as file:
         source = file.read()
     module = types.ModuleType("solution")
@@ -57,7 +58,7 @@ def solution(preamble):
 
 
 def function_of(name, namespace, imported):
-    """A method of Solution, a function of the solution's own, or one that it has imported."""
+    """A method of Solution, a function of the solution, or one that it has imported."""
     if hasattr(namespace.get("Solution"), name) and namespace.get(name) is imported.get(name):
         return getattr(namespace["Solution"](), name)
     return namespace[name]

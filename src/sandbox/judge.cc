@@ -12,11 +12,12 @@ namespace {
 
 constexpr const char* kAnswer = "answer.json";
 constexpr size_t kMostMessage = 2000;
-constexpr uint64_t kSlack = 64;           // of an answer's size
-constexpr uint64_t kLeastOutput = 65536;  // that a program may write whatever is expected
-constexpr uint64_t kMostSpread = 32;      // of an expected output, by white space and digits
+constexpr uint64_t kSlack = 64;           // extra bytes for an answer
+constexpr uint64_t kLeastOutput = 65536;  // a program may always write this much
+// Factor for an expected output: white space and digits may lengthen it.
+constexpr uint64_t kMostSpread = 32;
 
-// No program could pass it.
+// The error for a case that no program could pass.
 Status too_large(size_t index, const char* what, size_t bytes, uint64_t limit) {
   return invalid_argument(
       fmt::format("tests[{}] expects {} of {} bytes, but limits.output_bytes is {}: raise it",
@@ -58,13 +59,13 @@ Status check(const Sandbox& sandbox, const RunRequest& request, const Suite& sui
   return ok_status();
 }
 
-// Not to be guessed by the program under test.
+// The program under test cannot guess it.
 std::string make_token() {
   std::random_device device;
   return fmt::format("{:08x}{:08x}{:08x}{:08x}", device(), device(), device(), device());
 }
 
-// The program wrapped into a harness, with the question on its stdin.
+// Wraps the program in a harness that gets the question on its stdin.
 RunRequest harnessed(const RunRequest& request, const char* harness, const Json& question,
                      uint64_t answer_bytes) {
   RunRequest wrapped = request;
@@ -76,7 +77,7 @@ RunRequest harnessed(const RunRequest& request, const char* harness, const Json&
   return wrapped;
 }
 
-// A program that reads its own stdin, with the imports before it.
+// Puts the usual imports before a program that reads its own stdin.
 RunRequest with_preamble(const RunRequest& request) {
   RunRequest wrapped = request;
   wrapped.program.code = std::string(kPreambleSource) +
@@ -85,14 +86,14 @@ RunRequest with_preamble(const RunRequest& request) {
   return wrapped;
 }
 
-// For an answer that fits one of them.
+// The most bytes of an answer that matches one of the values.
 uint64_t room_for(const std::vector<Json>& values) {
   uint64_t most = 0;
   for (const Json& value : values) most = std::max(most, most_answer_bytes(value));
   return most + kSlack;
 }
 
-// The last lines of stderr say most.
+// The last lines of stderr are the most informative ones.
 std::string tail(const std::string& text) {
   return text.size() <= kMostMessage ? text : text.substr(text.size() - kMostMessage);
 }
@@ -159,7 +160,7 @@ class Judge {
     return stream_request(test);
   }
 
-  // Output far beyond the expected one ends the program.
+  // Limits the output: a program that writes far more than expected is ended.
   RunRequest stream_request(const TestCase& test) const {
     const Language* language = find_language(sandbox_.languages(), request_.program.language);
     const bool python = language != nullptr && language->name == "python";
@@ -188,7 +189,7 @@ class Judge {
     return result;
   }
 
-  // The checks say the token at their end, or the token and why they cannot be run.
+  // At their end the checks write the token, or the token and the reason why they cannot be run.
   static Result<CaseResult> judge_checks(const std::string& token, const std::string& answer,
                                          CaseResult result) {
     if (answer.starts_with(token + " "))
@@ -197,7 +198,8 @@ class Judge {
     return result;
   }
 
-  // Whether a reading that fitted all cases so far fits this one too; the others are given up.
+  // True if a reading that matched all earlier passed cases also matches this one. Readings that do
+  // not match are then ruled out.
   bool answered(const std::string& answer, const std::vector<Json>& values) {
     std::vector<bool> fits(values.size());
     for (size_t i = 0; i < values.size(); ++i) {
@@ -243,7 +245,7 @@ class Judge {
   const RunRequest& request_;
   const Suite& suite_;
   const Sandbox::Cancelled& cancelled_;
-  std::vector<bool> readings_;  // those that fitted all passed cases; empty: none has passed
+  std::vector<bool> readings_;  // readings that match all passed cases; empty: no case has passed
 };
 
 }  // namespace

@@ -77,7 +77,7 @@ TEST_F(Judging, ChecksMustComeToTheirEnd) {
   }
 }
 
-// What a program may try to make checks pass whatever it answers.
+// Attempts of a program to pass checks with a wrong answer.
 TEST_F(Judging, ChecksAreOutOfTheProgramsReach) {
   const char* const kCheats[] = {
       "def f(x):\n  import sys\n  sys.exit(0)",

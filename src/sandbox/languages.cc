@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "base/language_names.h"
-#include "base/machine.h"
+#include "base/os/machine.h"
+#include "base/text/language_names.h"
 
 namespace longshot::sandbox {
 namespace {
@@ -49,7 +49,7 @@ std::vector<Language> table(const std::string& python) {
        .compile = {},
        .binary = "",
        .run = {node, "main.js"},
-       .limit_address_space = false,  // it reserves many times what it uses
+       .limit_address_space = false,  // reserves many times the memory that it uses
        .program = node},
   };
 }

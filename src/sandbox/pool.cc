@@ -12,8 +12,8 @@
 #include <thread>
 
 #include "base/log.h"
-#include "base/machine.h"
-#include "base/subprocess.h"
+#include "base/os/machine.h"
+#include "base/os/subprocess.h"
 #include "base/thread_pool.h"
 
 namespace longshot::sandbox {
@@ -21,11 +21,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Above the ids that systemd gives to containers and below the kernel's reserved ones; two for each slot.
+// Above the ids that systemd gives to containers and below the kernel's reserved ones. Each slot
+// uses two.
 constexpr unsigned kFirstId = 1879048192 + (1 << 16);
 constexpr auto kTick = std::chrono::milliseconds(20);
 
-// Root in name is not enough: containers take these away.
+// Checks capabilities instead of the user id: containers may remove them from root.
 bool has_roots_rights() {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2] = {};
@@ -50,7 +51,8 @@ std::string default_python() {
   return ::access(system.c_str(), X_OK) == 0 ? system : find_in_path("python3");
 }
 
-// Only parents: a mount below another one's directory would be made twice.
+// Removes directories that lie below another one or below /usr, because they would be mounted
+// twice.
 void keep_outermost(std::vector<std::string>& directories) {
   std::sort(directories.begin(), directories.end());
   std::vector<std::string> kept;
@@ -79,7 +81,8 @@ Status check_directory(const std::string& directory) {
   return ok_status();
 }
 
-// Its own full path, because a jail has neither this working directory nor a PATH, and the directories that it needs.
+// Returns the interpreter's full path (a jail has neither this working directory nor a PATH) and
+// the directories that it needs.
 Result<std::vector<std::string>> ask_interpreter(const std::string& python) {
   SubprocessOptions options;
   options.argv = {python, "-s", "-c",
@@ -128,7 +131,7 @@ Status Pool::prepare() {
   for (const char* name : {"longshot-jail", "liblongshot_lane.so"}) {
     const std::string path = options_.jail_directory + "/" + name;
     if (::access(path.c_str(), R_OK) != 0)
-      return not_found(fmt::format("{} is missing; it belongs beside the longshot program", path));
+      return not_found(fmt::format("{} is missing; it belongs next to the longshot program", path));
   }
   return ok_status();
 }

@@ -1,5 +1,5 @@
 #pragma once
-// All slots and the queue before them.
+// All slots, and the queue for them.
 
 #include <condition_variable>
 #include <cstdint>
@@ -18,14 +18,14 @@
 namespace longshot::sandbox {
 
 struct PoolOptions {
-  int slots = 0;           // programs that run at once; 0: twice the processors
-  int max_waiting = 1024;  // jobs that may wait for a slot; more are refused
-  int retries = 2;         // after a fault of the sandbox's own
+  int slots = 0;           // programs that run at once; 0: twice the usable cores
+  int max_waiting = 1024;  // jobs that may wait for a slot; further ones are refused
+  int retries = 2;         // after a fault of the sandbox
   std::string python;      // interpreter; empty: the first python3 of /usr/bin and PATH
   bool warm_python = true;
-  std::vector<std::string> directories;  // shown read-only at the same path, beside /usr
-  bool use_groups = true;                // false: as on a host without control groups
-  std::string jail_directory;  // where longshot-jail is; empty: beside the running program
+  std::vector<std::string> directories;  // shown read-only at the same path, in addition to /usr
+  bool use_groups = true;                // false: behaves as on a host without control groups
+  std::string jail_directory;  // folder of longshot-jail; empty: that of the running program
 };
 
 struct PoolStats {
@@ -33,7 +33,7 @@ struct PoolStats {
   int64_t runs = 0, faults = 0, restarts = 0, refused = 0, cancelled = 0;
 };
 
-// What this host lets a pool do.
+// Isolation that this host allows.
 struct Isolation {
   bool two_ids = false;  // a run's supervisor has another user id than the program
   GroupSupport groups;
@@ -42,11 +42,13 @@ struct Isolation {
 // Thread-safe, except for start and destruction.
 class Pool {
  public:
-  // Sweeps what a killed service left, starts every slot. Errors: what the kernel refuses, or a missing file.
+  // Removes what a killed service left and starts every slot. Errors: something that the kernel
+  // refuses, a missing file, or an invalid option.
   static Result<std::unique_ptr<Pool>> start(const PoolOptions& options);
 
-  // Waits for a slot, then runs the job, again if the sandbox itself failed. Faults that stay are an Outcome of XX.
-  // exhausted: too many wait already. cancelled: `cancelled` said so, waiting or running.
+  // Waits for a slot and runs the job. Repeats the run if the sandbox itself failed; a persistent
+  // fault is returned as an Outcome with XX. Errors: exhausted if too many jobs are waiting;
+  // cancelled if `cancelled` returned true while the job waited or ran.
   Result<Outcome> run(const Job& job, Lane lane, const std::function<bool()>& cancelled);
 
   PoolStats stats() const;
@@ -58,7 +60,7 @@ class Pool {
  private:
   struct Place {
     SlotOptions options;
-    std::unique_ptr<Slot> slot;  // none: to be started by the next user
+    std::unique_ptr<Slot> slot;  // none: the next user starts it
   };
   struct Waiter {
     std::condition_variable wake;
@@ -76,7 +78,7 @@ class Pool {
   PoolOptions options_;
   Isolation isolation_;
   SlotGroups groups_;
-  std::vector<Place> places_;  // after groups_: slots end before their groups are removed
+  std::vector<Place> places_;  // declared after groups_: slots end before their groups are removed
   mutable std::mutex mutex_;
   std::vector<Place*> free_;
   std::list<Waiter*> waiting_;  // first come, first served

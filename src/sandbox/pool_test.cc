@@ -8,7 +8,7 @@
 #include <fstream>
 #include <thread>
 
-#include "base/clock.h"
+#include "base/os/clock.h"
 #include "sandbox/testing.h"
 
 namespace longshot::sandbox {
@@ -49,7 +49,7 @@ TEST(Pool, AnInterpreterIsNamedAsInAShell) {
   }
 }
 
-// A copy of the warm interpreter must look like one that was started for the program.
+// A copy of the warm interpreter must look like an interpreter that was started for the program.
 TEST(Pool, WarmAndColdPythonAreTheSame) {
   NEED_POOL(pool);
   ASSERT_TRUE(pool->has_python_lane()) << "no python3";
@@ -121,7 +121,7 @@ TEST(Pool, WarmCopiesDoNotShareRandomNumbers) {
 TEST(Pool, AWarmCopyHoldsNothingOfItsInputOrOfEarlierRuns) {
   NEED_POOL(pool);
   ASSERT_TRUE(pool->has_python_lane()) << "no python3";
-  // What it reads goes into a shared mapping, which it does not look through.
+  // It reads into a shared mapping, which it does not search.
   const std::string look =
       "import re, mmap\nword = b'YROMEM-NI-ELDEEN'[::-1]\nfound = 0\nmemory = "
       "open('/proc/self/mem', 'rb', 0)\n"
@@ -135,7 +135,7 @@ TEST(Pool, AWarmCopyHoldsNothingOfItsInputOrOfEarlierRuns) {
       "  at = copy.find(word, 0, size)\n"
       "  while at >= 0:\n    found += 1\n    at = copy.find(word, at + 1, size)\n"
       "print(found)";
-  for (int i = 0; i < 4; ++i) {  // each slot gets some
+  for (int i = 0; i < 4; ++i) {  // so that each slot gets some
     Job job = python("print(len(input()))");
     job.input = "NEEDLE-IN-MEMORY" + std::string(1000 * i, 'x');
     job.files.push_back({"NEEDLE-IN-MEMORY.txt", "NEEDLE-IN-MEMORY", false});
@@ -227,7 +227,8 @@ TEST(Pool, WithoutGroupsMemoryOfNoProcessIsDenied) {
   NEED_JAILS(pool.status());
   const Job job = python(
       "import ctypes, os\nlibc = ctypes.CDLL(None)\n"
-      "for f, a in (('memfd_create', (b'x', 0)), ('shmget', (0, 4096, 0o1666)), ('msgget', (0, 0o1666)),\n"
+      "for f, a in (('memfd_create', (b'x', 0)), ('shmget', (0, 4096, 0o1666)), ('msgget', (0, "
+      "0o1666)),\n"
       "             ('semget', (0, 1, 0o1666)), ('mq_open', (b'/x', 66, 0o666, None))):\n"
       "  print(getattr(libc, f)(*a))");
   EXPECT_EQ(run(**pool, job, Lane::python).out, "-1\n-1\n-1\n-1\n-1\n");

@@ -1,6 +1,6 @@
-# What the judges of LeetCode-style programs have imported when a program begins: verl's and LiveCodeBench's graders put
-# the same modules before it, LeetCodeDataset's the two classes. Names of builtins, which operator, math and io have too,
-# are taken out again, so that they mean the builtins.
+# The imports that judges of LeetCode-style programs have executed before a program begins: verl's and LiveCodeBench's
+# graders import the same modules, and LeetCodeDataset's adds the two classes. Names of builtins that operator, math and
+# io also define are removed again, so that they mean the builtins.
 from typing import *
 from string import *
 from re import *

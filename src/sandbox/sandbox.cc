@@ -13,7 +13,7 @@ namespace {
 constexpr size_t kCacheBytes = 256 << 20;
 constexpr uint64_t kMostBinary = 64 << 20;
 
-// The files' names and those that the language takes for itself can all be made.
+// Checks that the request's files and those of the language can all be created.
 Status check_paths(const RunRequest& request, const Language& language) {
   std::set<std::string> taken = {language.source};
   if (!language.binary.empty()) taken.insert(language.binary);
@@ -47,7 +47,7 @@ Status check_sizes(const RunRequest& request) {
   return ok_status();
 }
 
-// All that the compiler sees, so that equal keys mean equal binaries.
+// Everything that the compiler sees, so that equal keys mean equal binaries.
 std::string cache_key(const Language& language, const Program& program) {
   Job job;
   job.argv = language.compile;
@@ -56,7 +56,7 @@ std::string cache_key(const Language& language, const Program& program) {
   return encode(job);
 }
 
-// A compiler that ends badly for a reason of the program's.
+// Turns a failure of the compiler that the program caused into a compile error.
 void call_it_compile_error(Outcome& outcome) {
   if (outcome.verdict == Verdict::ok || outcome.verdict == Verdict::internal) return;
   outcome.verdict = Verdict::compile;
@@ -155,7 +155,7 @@ Result<Outcome> Sandbox::start(const Language& language, const RunRequest& reque
                                const Cancelled& cancelled) {
   const bool warm = language.warm && pool_->has_python_lane();
   Job job;
-  // A warm interpreter is told the script only.
+  // A warm interpreter is given only the script.
   job.argv.assign(language.run.begin() + (warm ? 1 : 0), language.run.end());
   job.argv.insert(job.argv.end(), request.program.arguments.begin(),
                   request.program.arguments.end());

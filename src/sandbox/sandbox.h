@@ -1,5 +1,5 @@
 #pragma once
-// Programs in a language: compiled once, run in jails.
+// Compiles programs of several languages once and runs them in jails.
 
 #include <functional>
 #include <list>
@@ -20,7 +20,7 @@ namespace longshot::sandbox {
 struct Program {
   std::string language;
   std::string code;
-  std::vector<File> files;             // beside the code, also while it is compiled
+  std::vector<File> files;             // in the folder of the code, also during compilation
   std::vector<std::string> arguments;  // after the program's own name
 };
 
@@ -33,18 +33,20 @@ struct RunRequest {
 };
 
 struct RunReport {
-  std::optional<Outcome> compile;  // none: the language has no compiler, or the binary was known
-  std::optional<Outcome> run;      // none: not compiled
+  std::optional<Outcome> compile;  // none: the language has no compiler, or the binary was cached
+  std::optional<Outcome> run;      // none: compiling failed
   const Outcome& last() const { return run ? *run : *compile; }
 };
 
-// What a compiler needs beyond a small program.
+// Limits for a compiler, which needs more than a small program.
 Limits default_compile_limits();
 
-// A name that may stand in Job::files: relative, no empty, "." or ".." part, no control characters.
+// True for a name that is allowed in Job::files: relative, without empty, "." or ".." parts and
+// without control characters.
 bool is_plain_path(const std::string& path);
 
-// Binaries by the exact text that they were made of; the least recently used are forgotten. Thread-safe.
+// Caches binaries by the exact text that they were compiled from and evicts the least recently used
+// ones. Thread-safe.
 class CompileCache {
  public:
   explicit CompileCache(size_t most_bytes) : most_bytes_(most_bytes) {}
@@ -68,12 +70,12 @@ class CompileCache {
 // Thread-safe.
 class Sandbox {
  public:
-  using Cancelled = std::function<bool()>;  // asked often; empty: never
+  using Cancelled = std::function<bool()>;  // called often; empty: never cancelled
 
   static Result<std::unique_ptr<Sandbox>> create(const PoolOptions& options);
 
-  // invalid_argument: an unknown language, a path or size that cannot be. exhausted, cancelled: as Pool::run. Faults of
-  // the sandbox are reports with the verdict XX.
+  // Errors: invalid_argument for an unknown language or an invalid path or size; exhausted and
+  // cancelled as in Pool::run. A fault of the sandbox is a report with the verdict XX.
   Result<RunReport> run(const RunRequest& request, const Cancelled& cancelled);
 
   const std::vector<Language>& languages() const { return languages_; }

@@ -22,7 +22,8 @@ TEST(CompileCache, ForgetsTheLeastRecentlyUsed) {
   EXPECT_EQ(cache.find("b"), nullptr);
   EXPECT_NE(cache.find("a"), nullptr);
   EXPECT_EQ(cache.bytes(), 8u);
-  cache.insert("d", text("12345678901234567890"));  // larger than all room: kept until the next one
+  // Larger than the whole cache: kept until the next insertion.
+  cache.insert("d", text("12345678901234567890"));
   EXPECT_NE(cache.find("d"), nullptr);
   EXPECT_EQ(cache.find("a"), nullptr);
 }

@@ -19,17 +19,17 @@
 namespace longshot::sandbox {
 namespace {
 
-constexpr double kStartSeconds =
-    20;  // of an interpreter on a machine that is busy with other things
+// To start an interpreter on a busy machine.
+constexpr double kStartSeconds = 20;
 constexpr double kGraceSeconds = 20;  // beyond the wall limit; the lane itself gives up earlier
 constexpr int kTickMilliseconds = 20;
-constexpr int kFirstFd = 100;  // above the descriptors that the child is given
+constexpr int kFirstFd = 100;  // above the descriptors that the child receives
 
 Status system_error(const std::string& what) {
   return internal_error(fmt::format("{}: {}", what, std::strerror(errno)));
 }
 
-// Closes what is left at the end of spawn().
+// Closes the descriptors that are still open at the end of spawn().
 class Fd {
  public:
   explicit Fd(int fd = -1) : fd_(fd) {}
@@ -63,7 +63,7 @@ Result<Ends> make_socket() {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
     return system_error("socketpair");
-  // What is sent or received in one go is there at once, or the jail is stuck.
+  // Each message is sent and received at once; if that takes longer, the jail is stuck.
   const timeval patience{static_cast<time_t>(kGraceSeconds), 0};
   ::setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
   ::setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
@@ -159,7 +159,7 @@ Status Slot::await_ready(int channel, Deadline deadline) {
 
 Status Slot::broken(const std::string& what) {
   std::array<char, 2048> text;
-  std::this_thread::sleep_for(std::chrono::milliseconds(5));  // the reason may come after the end
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));  // the reason may arrive after the end
   const ssize_t got = ::read(faults_, text.data(), text.size());
   const std::string reason(text.data(), got > 0 ? got : 0);
   return internal_error(fmt::format("jail {}{}{}", what, reason.empty() ? "" : ": ", reason));
@@ -170,7 +170,7 @@ Slot::~Slot() {
     if (fd >= 0) ::close(fd);
   }
   if (pid_ < 0) return;
-  ::kill(pid_, SIGKILL);  // the kernel takes everything below it along
+  ::kill(pid_, SIGKILL);  // the kernel then kills everything below it
   while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
   }
 }

@@ -1,5 +1,6 @@
 #pragma once
-// One place to run programs in: a tree of jail processes (jail/main.cc) and the sockets to its two lanes.
+// A slot, in which programs run one at a time: a tree of jail processes (jail/main.cc) and the
+// sockets to its two lanes.
 
 #include <sys/types.h>
 
@@ -8,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
+#include "base/os/clock.h"
 #include "base/status.h"
 #include "sandbox/job.h"
 
@@ -16,26 +17,27 @@ namespace longshot::sandbox {
 
 struct SlotOptions {
   std::string jail;     // path of longshot-jail
-  std::string library;  // path of the library that makes an interpreter a lane
-  std::string python;   // interpreter of the warm lane; empty: there is no such lane
-  std::vector<std::string> directories;  // mounted read-only beside /usr
-  std::string groups;                    // of SlotGroups::make()
-  unsigned keeper_id = 0;  // as root: the first of two ids that no other slot has; else 0
+  std::string library;  // path of the library that turns an interpreter into a lane
+  std::string python;   // interpreter of the warm lane; empty: no such lane
+  std::vector<std::string> directories;  // mounted read-only in addition to /usr
+  std::string groups;                    // from SlotGroups::make()
+  unsigned keeper_id = 0;  // as root: the first of two ids that no other slot has; otherwise 0
 };
 
 enum class Lane { native, python };
 
-// Not thread-safe: one run at a time. Destruction ends everything that runs in it.
+// Not thread-safe: one run at a time. The destructor ends everything that runs in the slot.
 class Slot {
  public:
-  // Returns when both lanes are ready. Errors say what the kernel refused.
+  // Returns when both lanes are ready. Errors name what the kernel refused.
   static Result<std::unique_ptr<Slot>> start(const SlotOptions& options);
   ~Slot();
   Slot(const Slot&) = delete;
   Slot& operator=(const Slot&) = delete;
 
-  // Runs a job to its end. `cancelled` is asked every few hundredths of a second. A job's own outcome, XX included, is a
-  // value. An error other than cancelled means that the slot is broken and has to be replaced.
+  // Runs a job to its end. `cancelled` is called every few hundredths of a second. The job's
+  // outcome, including XX, is a value. An error other than cancelled means that the slot is broken
+  // and must be replaced.
   Result<Outcome> run(const Job& job, Lane lane, const std::function<bool()>& cancelled);
 
  private:

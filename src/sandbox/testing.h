@@ -1,5 +1,5 @@
 #pragma once
-// A pool and a sandbox for the tests, and short ways to describe jobs.
+// A pool and a sandbox for the tests, and short functions that describe jobs.
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/machine.h"
+#include "base/os/machine.h"
 #include "sandbox/pool.h"
 #include "sandbox/sandbox.h"
 
@@ -23,15 +23,15 @@ inline PoolOptions test_options(int slots = 2) {
   return options;
 }
 
-// Where this machine forbids jails, as an unprivileged container does, the test is skipped; where it does not, that there
-// are none is a failure.
+// If this machine forbids jails, as an unprivileged container does, the test is skipped. Otherwise
+// a missing jail is a failure.
 #define NEED_JAILS(status)                                                          \
   if (!(status).ok()) {                                                             \
     if (!can_make_namespaces()) GTEST_SKIP() << "no jails: " << (status).message(); \
     FAIL() << "no jails: " << (status).message();                                   \
   }
 
-// One for all tests of a program: starting it takes longer than most of them.
+// Shared by all tests of a program, because starting it takes longer than most tests.
 inline const Result<std::unique_ptr<Pool>>& shared_pool() {
   static const Result<std::unique_ptr<Pool>> pool = Pool::start(test_options());
   return pool;

@@ -37,7 +37,7 @@ class Writer {
   std::string bytes_;
 };
 
-// The first field that does not fit fails, and all that follow.
+// After the first field that does not fit, all further reads fail.
 class Reader {
  public:
   explicit Reader(std::string_view bytes) : bytes_(bytes) {}
@@ -67,8 +67,8 @@ class Reader {
   void field(std::vector<T>& list) {
     uint64_t size = 0;
     field(size);
-    list.reserve(
-        std::min<uint64_t>(size, 4096));  // no copies of short texts are left behind by growing
+    // Avoids growth for lists of usual size, which would leave copies of short texts behind.
+    list.reserve(std::min<uint64_t>(size, 4096));
     for (uint64_t i = 0; i < size && ok_; ++i) field(list.emplace_back());
   }
   bool ok() const { return ok_; }
@@ -219,7 +219,8 @@ const char* verdict_word(Verdict verdict) {
 
 Outcome combine(const LaneReport& report, Outcome outcome) {
   if (!report.finished) {
-    // A supervisor that the kernel chose to kill for memory ends the run like any other of its processes.
+    // If the kernel kills the supervisor for memory, the run ends as if it had killed any other of
+    // its processes.
     outcome.verdict = report.out_of_memory ? Verdict::memory : Verdict::internal;
     outcome.message = report.out_of_memory ? "killed for memory" : report.message;
   } else if (report.out_of_memory &&

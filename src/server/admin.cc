@@ -7,18 +7,18 @@
 #include <memory>
 #include <mutex>
 
+#include "datasets/encode.h"
 #include "model/format/model_files.h"
-#include "prompts/encode.h"
-#include "server/errors.h"
-#include "server/fields.h"
+#include "net/errors.h"
+#include "net/fields.h"
 #include "server/openai_chat.h"
 #include "server/params.h"
 
 namespace longshot::server {
 namespace {
 
-Reply json_reply(const OrderedJson& json) {
-  Reply reply;
+net::Reply json_reply(const OrderedJson& json) {
+  net::Reply reply;
   reply.body = dump_json(json);
   return reply;
 }
@@ -33,23 +33,23 @@ OrderedJson model_json(const Context& context) {
   return json;
 }
 
-Reply list_models(const Context& context) {
+net::Reply list_models(const Context& context) {
   OrderedJson json;
   json["object"] = "list";
   json["data"] = OrderedJson::array({model_json(context)});
   return json_reply(json);
 }
 
-Reply one_model(const Context& context, const Call& call) {
+net::Reply one_model(const Context& context, const net::Call& call) {
   const std::string name = call.path.substr(std::string("/v1/models/").size());
   if (name == context.model_name) return json_reply(model_json(context));
-  return error_reply({404, "the model '" + name + "' does not exist", "invalid_request_error",
-                      "model", "model_not_found"});
+  return net::error_reply({404, "the model '" + name + "' does not exist", "invalid_request_error",
+                           "model", "model_not_found"});
 }
 
-// A prompt or a chat, as its generating route would see it.
-Reply tokenize(const Context& context, const Call& call) {
-  Fields fields(call.body);
+// Tokenizes a prompt or a chat exactly as its generating route would.
+net::Reply tokenize(const Context& context, const net::Call& call) {
+  net::Fields fields(call.body);
   fields.ignore({"model"});
   const auto prompt = fields.string("prompt");
   const bool special = fields.boolean("add_special_tokens", true);
@@ -64,12 +64,12 @@ Reply tokenize(const Context& context, const Call& call) {
   if (prompt) fields.only("messages", {});
   if (prompt) fields.ignore({"add_generation_prompt"});
   fields.finish();
-  if (!fields.ok()) return error_reply(fields.error());
-  const auto tokens = !prompt   ? prompts::encode_chat(context.tokenizer, context.chat_template,
-                                                       messages, options, "messages")
-                      : special ? prompts::encode_raw_prompt(context.tokenizer, *prompt, "prompt")
-                                : prompts::encode_text(context.tokenizer, *prompt, "prompt");
-  if (!tokens.ok()) return error_reply(error_of(tokens.status()));
+  if (!fields.ok()) return net::error_reply(fields.error());
+  const auto tokens = !prompt   ? datasets::encode_chat(context.tokenizer, context.chat_template,
+                                                        messages, options, "messages")
+                      : special ? datasets::encode_raw_prompt(context.tokenizer, *prompt, "prompt")
+                                : datasets::encode_text(context.tokenizer, *prompt, "prompt");
+  if (!tokens.ok()) return net::error_reply(net::error_of(tokens.status()));
   OrderedJson json;
   json["count"] = tokens->size();
   json["max_model_len"] = context.worker.limits().max_sequence;
@@ -77,17 +77,17 @@ Reply tokenize(const Context& context, const Call& call) {
   return json_reply(json);
 }
 
-Reply detokenize(const Context& context, const Call& call) {
-  Fields fields(call.body);
+net::Reply detokenize(const Context& context, const net::Call& call) {
+  net::Fields fields(call.body);
   fields.ignore({"model"});
   const auto tokens = fields.tokens("tokens");
   if (!tokens) fields.fail("tokens", "must be a list of token ids");
   fields.finish();
-  if (!fields.ok()) return error_reply(fields.error());
+  if (!fields.ok()) return net::error_reply(fields.error());
   return json_reply({{"prompt", context.tokenizer.decode(*tokens, false)}});
 }
 
-Reply health(const Context& context) {
+net::Reply health(const Context& context) {
   const auto stats = context.worker.stats();
   OrderedJson json;
   json["status"] = stats.paused ? "paused" : "ok";
@@ -95,31 +95,31 @@ Reply health(const Context& context) {
   return json_reply(json);
 }
 
-Reply metrics(const Context& context) {
-  Reply reply;
+net::Reply metrics(const Context& context) {
+  net::Reply reply;
   reply.content_type = "text/plain; version=0.0.4";
   reply.body = context.metrics.format(context.worker.stats());
   return reply;
 }
 
-Reply pause(const Context& context, const Call& call) {
-  Fields fields(call.body);
+net::Reply pause(const Context& context, const net::Call& call) {
+  net::Fields fields(call.body);
   const auto query = call.query.find("mode");
   const std::string fallback = query == call.query.end() ? "keep" : query->second;
   const std::string mode = fields.string("mode").value_or(fallback);
   if (mode != "keep" && mode != "abort") fields.fail("mode", "must be keep or abort");
   fields.finish();
-  if (!fields.ok()) return error_reply(fields.error());
+  if (!fields.ok()) return net::error_reply(fields.error());
   context.worker.pause(mode == "keep" ? rollout::PauseMode::keep : rollout::PauseMode::abort);
   return json_reply({{"status", "paused"}});
 }
 
-Reply resume(const Context& context) {
+net::Reply resume(const Context& context) {
   context.worker.resume();
   return json_reply({{"status", "resumed"}});
 }
 
-// The weights must be those of the same network: samples in flight go on with them.
+// The new weights must belong to the same network, because samples in flight continue with them.
 Status check_same_network(const model::ModelConfig& now, const model::ModelConfig& next) {
   model::ModelConfig comparable = next;
   comparable.dtype = now.dtype;
@@ -130,7 +130,7 @@ Status check_same_network(const model::ModelConfig& now, const model::ModelConfi
   return invalid_argument("its config.json describes another network than the one that is served");
 }
 
-// Devices and pipes would keep the server reading for ever.
+// Rejects devices and pipes, which could keep the server reading forever.
 Status check_files(const std::string& path) {
   namespace fs = std::filesystem;
   std::error_code error;
@@ -147,32 +147,32 @@ Status check_files(const std::string& path) {
              : invalid_argument(path + ": a model is a directory of regular files or a .gguf file");
 }
 
-// Reads a model directory and puts its weights in place of the present ones. One at a time.
+// Reads a model directory and replaces the current weights with its weights. One load at a time.
 class WeightLoader {
  public:
   explicit WeightLoader(const Context& context) : context_(context) {}
 
-  Reply operator()(const Call& call) {
-    Fields fields(call.body);
+  net::Reply operator()(const net::Call& call) {
+    net::Fields fields(call.body);
     const auto path = fields.string("path");
     const auto version = fields.integer("version", 0, INT64_MAX);
     if (!path)
       fields.fail("path",
                   "is missing: a Hugging Face directory or .gguf file on the server's machine");
     fields.finish();
-    if (!fields.ok()) return error_reply(fields.error());
+    if (!fields.ok()) return net::error_reply(fields.error());
     std::lock_guard lock(mutex_);
     const int64_t present = context_.worker.stats().version;
     const int64_t next = version.value_or(present + 1);
     if (next <= present) {
       fields.fail("version", fmt::format("must be larger than the present one, {}", present));
-      return error_reply(fields.error());
+      return net::error_reply(fields.error());
     }
     const Status status = load(*path, next);
     if (!status.ok()) {
-      ApiError error = error_of(status);
+      net::ApiError error = net::error_of(status);
       error.param = "path";
-      return error_reply(error);
+      return net::error_reply(error);
     }
     return json_reply({{"success", true}, {"weight_version", next}});
   }
@@ -199,18 +199,18 @@ class WeightLoader {
 
 }  // namespace
 
-std::vector<Route> admin_routes(const Context& context) {
+std::vector<net::Route> admin_routes(const Context& context) {
   const auto loader = std::make_shared<WeightLoader>(context);
   return {
-      {"GET", "/v1/models", [&](const Call&) { return list_models(context); }},
-      {"GET", "/v1/models/", [&](const Call& call) { return one_model(context, call); }},
-      {"POST", "/tokenize", [&](const Call& call) { return tokenize(context, call); }},
-      {"POST", "/detokenize", [&](const Call& call) { return detokenize(context, call); }},
-      {"GET", "/health", [&](const Call&) { return health(context); }},
-      {"GET", "/metrics", [&](const Call&) { return metrics(context); }},
-      {"POST", "/pause", [&](const Call& call) { return pause(context, call); }},
-      {"POST", "/resume", [&](const Call&) { return resume(context); }},
-      {"POST", "/update_weights", [loader](const Call& call) { return (*loader)(call); }},
+      {"GET", "/v1/models", [&](const net::Call&) { return list_models(context); }},
+      {"GET", "/v1/models/", [&](const net::Call& call) { return one_model(context, call); }},
+      {"POST", "/tokenize", [&](const net::Call& call) { return tokenize(context, call); }},
+      {"POST", "/detokenize", [&](const net::Call& call) { return detokenize(context, call); }},
+      {"GET", "/health", [&](const net::Call&) { return health(context); }},
+      {"GET", "/metrics", [&](const net::Call&) { return metrics(context); }},
+      {"POST", "/pause", [&](const net::Call& call) { return pause(context, call); }},
+      {"POST", "/resume", [&](const net::Call&) { return resume(context); }},
+      {"POST", "/update_weights", [loader](const net::Call& call) { return (*loader)(call); }},
   };
 }
 

@@ -1,13 +1,13 @@
 #pragma once
-// Everything that generates nothing: models, tokens, health, metrics, pause, resume, new weights.
+// All routes that do not generate: models, tokens, health, metrics, pause, resume, new weights.
 
 #include <vector>
 
+#include "net/reply.h"
 #include "server/context.h"
-#include "server/reply.h"
 
 namespace longshot::server {
 
-std::vector<Route> admin_routes(const Context& context);
+std::vector<net::Route> admin_routes(const Context& context);
 
 }  // namespace longshot::server

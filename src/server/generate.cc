@@ -2,28 +2,29 @@
 
 #include <fmt/core.h>
 
-#include "prompts/encode.h"
-#include "rollout/text_stream.h"
-#include "server/errors.h"
+#include "datasets/encode.h"
+#include "net/errors.h"
+#include "rollout/sampling/text_stream.h"
 #include "server/generation.h"
 #include "server/openai.h"
 
 namespace longshot::server {
 namespace {
 
-constexpr int kDefaultNewTokens = 128;  // SGLang's
+constexpr int kDefaultNewTokens = 128;  // SGLang's default
 
-TokenIds encode_one(Fields& fields, const std::string& text, const Context& context) {
+TokenIds encode_one(net::Fields& fields, const std::string& text, const Context& context) {
   check_text_size(fields, "text", text.size(), context);
   if (!fields.ok()) return {};
-  auto encoded = prompts::encode_raw_prompt(context.tokenizer, text, "text");
+  auto encoded = datasets::encode_raw_prompt(context.tokenizer, text, "text");
   if (encoded.ok()) return std::move(*encoded);
-  fields.fail(ApiError{.message = encoded.status().message(), .param = "text"});
+  fields.fail(net::ApiError{.message = encoded.status().message(), .param = "text"});
   return {};
 }
 
-// `input_ids`: one list of ids or a list of such lists; else `text`, likewise.
-std::vector<TokenIds> read_inputs(Fields& fields, const Context& context, bool& many) {
+// Reads `input_ids` (one list of ids or a list of such lists) or otherwise `text` (one text or a
+// list of texts).
+std::vector<TokenIds> read_inputs(net::Fields& fields, const Context& context, bool& many) {
   const Json* ids = fields.look("input_ids");
   const Json* text = fields.look("text");
   if ((ids == nullptr) == (text == nullptr)) {
@@ -37,7 +38,7 @@ std::vector<TokenIds> read_inputs(Fields& fields, const Context& context, bool& 
   std::vector<TokenIds> out;
   for (size_t i = 0; i < count && fields.ok(); ++i) {
     const Json& one = many ? input[i] : input;
-    if (auto tokens = token_list(one); tokens && ids != nullptr) {
+    if (auto tokens = net::token_list(one); tokens && ids != nullptr) {
       out.push_back(std::move(*tokens));
     } else if (one.is_string() && ids == nullptr) {
       out.push_back(encode_one(fields, one.get<std::string>(), context));
@@ -62,7 +63,7 @@ OrderedJson finish_json(const rollout::Outcome& outcome) {
   return json;
 }
 
-// [[log-probability, token id, null], ...]; the null is where SGLang may put the token's text.
+// [[log-probability, token id, null], ...]. SGLang may put the token's text in place of the null.
 OrderedJson logprobs_json(const data::Sample& sample) {
   OrderedJson list = OrderedJson::array();
   for (size_t i = 0; i < sample.tokens.size(); ++i) {
@@ -71,7 +72,7 @@ OrderedJson logprobs_json(const data::Sample& sample) {
   return list;
 }
 
-// Which weights produced which tokens: [[begin, end, version], ...].
+// The weight version that produced each range of tokens: [[begin, end, version], ...].
 OrderedJson segments_json(const data::Sample& sample) {
   OrderedJson list = OrderedJson::array();
   for (const auto& segment : sample.segments)
@@ -97,8 +98,9 @@ OrderedJson sample_json(const GenerateCall& request, const rollout::Outcome& out
   return json;
 }
 
-// Tokens as they come, and at a sample's end the object that an answer without `stream` holds.
-std::function<bool(std::string& piece)> token_stream(const Context& context, const Call& call,
+// Streams the tokens as they are generated, and at the end of each sample the object that an answer
+// without `stream` contains.
+std::function<bool(std::string& piece)> token_stream(const Context& context, const net::Call& call,
                                                      const GenerateCall& request,
                                                      std::shared_ptr<Generation> generation) {
   return [&context, connection = call.connection, request, generation](std::string& piece) {
@@ -121,7 +123,7 @@ std::function<bool(std::string& piece)> token_stream(const Context& context, con
 
 }  // namespace
 
-GenerateCall parse_generate(Fields& fields, const Context& context) {
+GenerateCall parse_generate(net::Fields& fields, const Context& context) {
   GenerateCall call;
   std::vector<TokenIds> prompts = read_inputs(fields, context, call.many);
   call.stream = fields.boolean("stream", false);
@@ -129,7 +131,7 @@ GenerateCall parse_generate(Fields& fields, const Context& context) {
   const Json sampling = fields.any("sampling_params").value_or(Json::object());
   fields.only("rid", {});
   fields.finish();
-  Fields inner(sampling, "sampling_params.");
+  net::Fields inner(sampling, "sampling_params.");
   call.generate = read_sampling(inner, context);
   call.generate.prompts = std::move(prompts);
   call.many = call.many || call.generate.n > 1;
@@ -142,14 +144,14 @@ GenerateCall parse_generate(Fields& fields, const Context& context) {
   return call;
 }
 
-Reply generate(const Context& context, const Call& call) {
-  Fields fields(call.body);
+net::Reply generate(const Context& context, const net::Call& call) {
+  net::Fields fields(call.body);
   const GenerateCall request = parse_generate(fields, context);
-  if (!fields.ok()) return error_reply(fields.error());
+  if (!fields.ok()) return net::error_reply(fields.error());
   auto started = Generation::start(context, request.generate, request.stream);
-  if (!started.ok()) return error_reply(error_of(started.status()));
+  if (!started.ok()) return net::error_reply(net::error_of(started.status()));
   std::shared_ptr<Generation> generation = std::move(*started);
-  Reply reply;
+  net::Reply reply;
   if (request.stream) {
     reply.content_type = "text/event-stream";
     reply.stream = token_stream(context, call, request, std::move(generation));
@@ -159,10 +161,10 @@ Reply generate(const Context& context, const Call& call) {
   while (const auto event = generation->next(call.connection)) {
     if (!event->end) continue;
     if (event->end->status.code() == StatusCode::internal)
-      return error_reply(error_of(event->end->status));
+      return net::error_reply(net::error_of(event->end->status));
     samples[event->choice] = sample_json(request, *event->end, context.worker.stats().version);
   }
-  if (generation->abandoned()) return client_gone_reply();
+  if (generation->abandoned()) return net::client_gone_reply();
   reply.body = dump_json(request.many ? OrderedJson(samples) : samples.front());
   return reply;
 }

@@ -1,12 +1,13 @@
 #pragma once
-// POST /generate: token ids in, token ids out, in the shape of SGLang's route of that name, which RL tools call.
+// POST /generate: token ids in, token ids out, in the format of SGLang's route of the same name,
+// which RL tools call.
 
 #include <optional>
 
+#include "net/fields.h"
+#include "net/reply.h"
 #include "server/context.h"
-#include "server/fields.h"
 #include "server/params.h"
-#include "server/reply.h"
 
 namespace longshot::server {
 
@@ -17,9 +18,9 @@ struct GenerateCall {
   bool stream = false;
 };
 
-GenerateCall parse_generate(Fields& fields, const Context& context);
-// A sample ended from outside (pause, abort, deadline) is no failure here: its answer has what there is, and the
-// finish reason {"type": "abort", "message": ...}.
-Reply generate(const Context& context, const Call& call);
+GenerateCall parse_generate(net::Fields& fields, const Context& context);
+// A sample that was ended from outside (pause, abort, deadline) is not a failure here: its answer
+// contains the tokens so far and the finish reason {"type": "abort", "message": ...}.
+net::Reply generate(const Context& context, const net::Call& call);
 
 }  // namespace longshot::server

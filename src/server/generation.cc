@@ -9,12 +9,13 @@
 namespace longshot::server {
 namespace {
 
-constexpr double kLookSeconds = 0.05;  // between two looks at whether the client is still there
+// Interval of the checks whether the client is still connected.
+constexpr double kLookSeconds = 0.05;
 
-// Time to the first token and between tokens of one sample.
+// Measures the time to the first token and between the tokens of one sample.
 class TokenTimer {
  public:
-  explicit TokenTimer(ServerMetrics& metrics) : metrics_(metrics) {}
+  explicit TokenTimer(ModelMetrics& metrics) : metrics_(metrics) {}
   void token() {
     const double seconds = since_.seconds();
     (first_ ? metrics_.time_to_first_token : metrics_.inter_token).observe(seconds);
@@ -23,7 +24,7 @@ class TokenTimer {
   }
 
  private:
-  ServerMetrics& metrics_;
+  ModelMetrics& metrics_;
   Stopwatch since_;
   bool first_ = true;
 };
@@ -57,7 +58,8 @@ rollout::Job Generation::job(const Context& context, const GenerateParams& param
   sample.seed = params.seed;
   sample.prompt_tokens = prompt;
   job.request.sampling = params.sampling;
-  job.request.repetition.enabled = false;  // a client asked for max_tokens, not for loops to be cut
+  // A client limits answers with max_tokens; loops are not cut.
+  job.request.repetition.enabled = false;
   job.deadline = Deadline::after_seconds(params.timeout_seconds);
   job.on_token = [queue = queue_, choice, with_tokens,
                   timer = TokenTimer(context.metrics)](const rollout::Choice& token) mutable {
@@ -92,7 +94,7 @@ Generation::~Generation() {
   if (ended_ < choices()) abort("the client is gone");
 }
 
-std::optional<Event> Generation::next(const Connection& connection) {
+std::optional<Event> Generation::next(const net::Connection& connection) {
   while (ended_ < choices() && !abandoned_) {
     std::optional<Event> event = queue_->pop(kLookSeconds);
     if (connection.gone()) {

@@ -1,9 +1,9 @@
-#include "server/http.h"
+#include "net/http_server.h"
 
 #include <gtest/gtest.h>
 #include <httplib.h>
 
-#include "base/clock.h"
+#include "base/os/clock.h"
 #include "server/server.h"
 #include "server/testing.h"
 
@@ -11,10 +11,11 @@ namespace longshot::server {
 namespace {
 
 struct Running {
-  explicit Running(HttpOptions options = {}, int max_sequence = 256) : server(4, 8, max_sequence) {
+  explicit Running(net::HttpOptions options = {}, int max_sequence = 256)
+      : server(4, 8, max_sequence) {
     options.port = 0;
     options.access_log = false;
-    http = *HttpServer::start(options, all_routes(server.context), server.metrics);
+    http = *net::HttpServer::start(options, all_routes(server.context), server.metrics.requests);
   }
   httplib::Client client() const { return httplib::Client("127.0.0.1", http->port()); }
   Json post(const std::string& path, const Json& body, int status) const {
@@ -26,7 +27,7 @@ struct Running {
   std::string metrics() const { return client().Get("/metrics")->body; }
 
   TestServer server;
-  std::unique_ptr<HttpServer> http;
+  std::unique_ptr<net::HttpServer> http;
 };
 
 const Json kLongAnswer = {{"model", "tiny"}, {"prompt", "abc"}, {"max_tokens", 8000}};
@@ -106,7 +107,7 @@ TEST(Http, AStreamArrivesInPieces) {
   EXPECT_EQ(result->get_header_value("Content-Type"), "text/event-stream");
   EXPECT_TRUE(all.ends_with("data: [DONE]\n\n"));
   EXPECT_GT(pieces, 5);
-  // It is counted when its last piece is written, perhaps after the client has read it.
+  // A request is counted when its last piece is written, which may be after the client has read it.
   EXPECT_TRUE(eventually([&] {
     return running.metrics().find(
                "longshot_requests_total{route=\"/v1/completions\",status=\"200\"} 1") !=
@@ -169,9 +170,9 @@ TEST(Http, NewRequestsAreRefusedWhileThoseInFlightFinish) {
 
 TEST(Http, ABusyPortIsAnErrorThatSaysSo) {
   Running running;
-  HttpOptions options;
+  net::HttpOptions options;
   options.port = running.http->port();
-  const auto second = HttpServer::start(options, {}, running.server.metrics);
+  const auto second = net::HttpServer::start(options, {}, running.server.metrics.requests);
   EXPECT_EQ(second.status().code(), StatusCode::invalid_argument);
   EXPECT_NE(second.status().message().find("--port 0"), std::string::npos);
 }
@@ -195,7 +196,7 @@ TEST(Http, ManyClientsAtOnceAllGetTheirAnswers) {
 }
 
 TEST(Metrics, HistogramsAreCumulative) {
-  ServerMetrics metrics;
+  ModelMetrics metrics;
   metrics.inter_token.observe(0.0004);
   metrics.inter_token.observe(0.3);
   metrics.inter_token.observe(100);

@@ -6,9 +6,9 @@
 #include <cmath>
 #include <random>
 
-#include "base/clock.h"
-#include "rollout/text_stream.h"
-#include "server/errors.h"
+#include "base/os/clock.h"
+#include "net/errors.h"
+#include "rollout/sampling/text_stream.h"
 #include "server/generation.h"
 
 namespace longshot::server {
@@ -19,7 +19,7 @@ std::string random_id() {
   return fmt::format("{:016x}", random());
 }
 
-// What is said of every object of one answer.
+// The fields that all objects of one answer share.
 struct Head {
   std::string id, object, model, fingerprint;
   int64_t created = 0;
@@ -79,8 +79,8 @@ std::vector<rollout::Choice> tokens_of(const data::Sample& sample) {
   return tokens;
 }
 
-Reply whole_answer(const Context& context, const Call& call, const OpenAiParams& params,
-                   const Format& format, Generation& generation) {
+net::Reply whole_answer(const Context& context, const net::Call& call, const OpenAiParams& params,
+                        const Format& format, Generation& generation) {
   std::vector<Part> parts(generation.choices());
   int64_t completion = 0;
   while (auto event = generation.next(call.connection)) {
@@ -89,35 +89,35 @@ Reply whole_answer(const Context& context, const Call& call, const OpenAiParams&
       part.tokens.push_back(std::move(event->token));
       continue;
     }
-    if (!event->end->status.ok()) return error_reply(error_of(event->end->status));
+    if (!event->end->status.ok()) return net::error_reply(net::error_of(event->end->status));
     const data::Sample& sample = event->end->sample;
     if (part.tokens.empty()) part.tokens = tokens_of(sample);
     part.index = event->choice;
     part.first = true;
     part.text = sample.text;
     Offsets offsets(context.tokenizer);
-    const int64_t end = characters(part.text);  // a stop string's tokens are beyond it
+    const int64_t end = characters(part.text);  // the tokens of a stop string lie after it
     for (const auto& token : part.tokens)
       part.offsets.push_back(std::min(offsets.next(token.token), end));
     part.finish_reason = data::finish_reason_name(sample.finish);
     completion += static_cast<int64_t>(sample.tokens.size());
   }
-  if (generation.abandoned()) return client_gone_reply();
+  if (generation.abandoned()) return net::client_gone_reply();
   OrderedJson choices = OrderedJson::array();
   for (const Part& part : parts)
     choices.push_back(choice_json(context, params, format, part, false));
   OrderedJson json = make_head(context, format, false).json(std::move(choices));
   json["usage"] = usage_json(params.generate, completion);
-  Reply reply;
+  net::Reply reply;
   reply.body = dump_json(json);
   reply.note = fmt::format("{} tokens", completion);
   return reply;
 }
 
-// The pieces of a streamed answer.
+// Produces the pieces of a streamed answer.
 class Stream {
  public:
-  Stream(const Context& context, const Call& call, const OpenAiParams& params,
+  Stream(const Context& context, const net::Call& call, const OpenAiParams& params,
          std::shared_ptr<const Format> format, std::unique_ptr<Generation> generation)
       : context_(context),
         connection_(call.connection),
@@ -140,7 +140,7 @@ class Stream {
       return true;
     }
     if (!event->end->status.ok()) {
-      piece = sse_event(error_json(error_of(event->end->status)));
+      piece = sse_event(net::error_json(net::error_of(event->end->status)));
       return false;
     }
     piece = last(event->choice, event->end->sample.finish);
@@ -154,8 +154,8 @@ class Stream {
     rollout::TextStream text;
     Offsets offsets;
     std::vector<rollout::Choice> tokens;  // not sent yet
-    std::vector<int64_t> begins;          // theirs
-    int64_t sent = 0;                     // characters; a stop string is not among them
+    std::vector<int64_t> begins;          // offsets of `tokens`
+    int64_t sent = 0;                     // characters, without those of a stop string
     bool first = true;
   };
 
@@ -199,7 +199,7 @@ class Stream {
   }
 
   const Context& context_;
-  const Connection connection_;
+  const net::Connection connection_;
   const OpenAiParams params_;
   const std::shared_ptr<const Format> format_;
   const Head head_;
@@ -210,15 +210,15 @@ class Stream {
 
 }  // namespace
 
-Reply answer(const Context& context, const Call& call, const OpenAiParams& params,
-             std::shared_ptr<const Format> format) {
+net::Reply answer(const Context& context, const net::Call& call, const OpenAiParams& params,
+                  std::shared_ptr<const Format> format) {
   const bool with_tokens = params.stream || params.generate.sampling.top_logprobs > 0;
   auto generation = Generation::start(context, params.generate, with_tokens);
-  if (!generation.ok()) return error_reply(error_of(generation.status()));
+  if (!generation.ok()) return net::error_reply(net::error_of(generation.status()));
   if (!params.stream) return whole_answer(context, call, params, *format, **generation);
   auto stream =
       std::make_shared<Stream>(context, call, params, std::move(format), std::move(*generation));
-  Reply reply;
+  net::Reply reply;
   reply.content_type = "text/event-stream";
   reply.stream = [stream](std::string& piece) { return stream->next(piece); };
   return reply;

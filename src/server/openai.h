@@ -1,27 +1,27 @@
 #pragma once
-// What OpenAI's two generating routes share: running the samples, and putting them together as one object or as a
-// stream of server-sent events. A format says how a route's objects look.
+// Shared code of OpenAI's two generating routes: runs the samples and combines them into one object
+// or a stream of server-sent events. A Format defines a route's objects.
 
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
-#include "rollout/text_stream.h"
+#include "net/reply.h"
+#include "rollout/sampling/text_stream.h"
 #include "server/context.h"
 #include "server/params.h"
-#include "server/reply.h"
 
 namespace longshot::server {
 
-// A part of a choice's answer, or the whole.
+// A part of a choice's answer, or the whole answer.
 struct Part {
   int index = 0;
-  bool first = false;  // of this choice
+  bool first = false;  // the first part of this choice
   std::string text;
   std::vector<rollout::Choice> tokens;
   std::vector<int64_t> offsets;  // of each token: characters of the answer before it
-  std::string finish_reason;  // empty: more is to come
+  std::string finish_reason;     // empty: more parts follow
 };
 
 class Format {
@@ -33,18 +33,19 @@ class Format {
   virtual OrderedJson logprobs(const Part& part, const tokenizer::Tokenizer& tokenizer) const = 0;
 };
 
-// Generates and answers; errors become error objects, in a stream an error event.
-Reply answer(const Context& context, const Call& call, const OpenAiParams& params,
-             std::shared_ptr<const Format> format);
+// Generates the answer. An error becomes an error object, or an error event in a stream.
+net::Reply answer(const Context& context, const net::Call& call, const OpenAiParams& params,
+                  std::shared_ptr<const Format> format);
 
 std::string sse_event(const std::string& data);  // "data: ...\n\n"
-// A log-probability as JSON can hold it: -inf becomes -9999, as in OpenAI's API.
+// Converts a log-probability to a number that JSON can represent: -inf becomes -9999, as in
+// OpenAI's API.
 double finite_logprob(float logprob);
 std::string token_text(const tokenizer::Tokenizer& tokenizer, data::TokenId token);
 int64_t characters(const std::string& text);  // code points of valid UTF-8
 
-// Where tokens begin in the text of their answer, in characters. A token that continues a character
-// begins where that character does.
+// Computes where tokens begin in the text of their answer, in characters. A token that continues a
+// character begins where that character begins.
 class Offsets {
  public:
   explicit Offsets(const tokenizer::Tokenizer& tokenizer) : text_(tokenizer) {}

@@ -2,14 +2,14 @@
 
 #include <fmt/core.h>
 
-#include "prompts/encode.h"
+#include "datasets/encode.h"
 #include "server/openai.h"
-#include "tokenizer/chat_values.h"
+#include "tokenizer/chat/chat_values.h"
 
 namespace longshot::server {
 namespace {
 
-tokenizer::ChatMessage read_message(Fields& fields, const OrderedJson& json,
+tokenizer::ChatMessage read_message(net::Fields& fields, const OrderedJson& json,
                                     const std::string& where) {
   OrderedJson given = json;
   if (given.is_object() && given.contains("role") && given["role"] == "developer")
@@ -19,19 +19,20 @@ tokenizer::ChatMessage read_message(Fields& fields, const OrderedJson& json,
   const std::string& why = message.status().message();
   const auto about = [&](const char* key) { return why.find(key) != std::string::npos; };
   const std::string member = about("'content'") ? ".content" : about("'role'") ? ".role" : "";
-  fields.fail(ApiError{.message = why, .param = where + member});
+  fields.fail(net::ApiError{.message = why, .param = where + member});
   return {};
 }
 
-// A value of the request with its keys in their order, which templates write into prompts.
+// Reads a value of the request with its keys in their original order, because templates write them
+// into prompts.
 OrderedJson ordered(const std::string& body, const std::string& key) {
   auto whole = parse_ordered_json(body, "the request's body", {.max_depth = kMaxInputJsonDepth});
   return whole.ok() ? std::move((*whole)[key]) : OrderedJson();
 }
 
-// What the request gives to the chat template: tools (unless tool_choice is none), documents, and
-// the members of chat_template_kwargs, as vLLM has them.
-std::string read_arguments(Fields& fields, const std::string& body) {
+// The request's arguments for the chat template: tools (unless tool_choice is none), documents, and
+// the members of chat_template_kwargs, as in vLLM.
+std::string read_arguments(net::Fields& fields, const std::string& body) {
   OrderedJson arguments = OrderedJson::object();
   const bool no_tools = fields.any("tool_choice").value_or(Json()) == "none";
   for (const char* key : {"tools", "documents"}) {
@@ -98,7 +99,7 @@ class ChatFormat : public Format {
 
 }  // namespace
 
-tokenizer::Chat read_messages(Fields& fields, const std::string& body) {
+tokenizer::Chat read_messages(net::Fields& fields, const std::string& body) {
   const Json* list = fields.look("messages");
   tokenizer::Chat messages;
   if (list == nullptr || !list->is_array() || list->empty()) {
@@ -111,7 +112,7 @@ tokenizer::Chat read_messages(Fields& fields, const std::string& body) {
   return messages;
 }
 
-tokenizer::ChatOptions read_chat_options(Fields& fields, const std::string& body) {
+tokenizer::ChatOptions read_chat_options(net::Fields& fields, const std::string& body) {
   tokenizer::ChatOptions options;
   options.continue_final_message = fields.boolean("continue_final_message", false);
   options.add_generation_prompt =
@@ -120,9 +121,9 @@ tokenizer::ChatOptions read_chat_options(Fields& fields, const std::string& body
   return options;
 }
 
-OpenAiParams parse_chat(Fields& fields, const Context& context, const std::string& body) {
+OpenAiParams parse_chat(net::Fields& fields, const Context& context, const std::string& body) {
   OpenAiParams params = read_openai(fields, context);
-  // In JSON a byte of a text has at most six.
+  // A byte of text takes at most six bytes in JSON.
   check_text_size(fields, "messages", body.size() / 6, context);
   if (!fields.ok()) return params;
   tokenizer::Chat messages = read_messages(fields, body);
@@ -142,10 +143,10 @@ OpenAiParams parse_chat(Fields& fields, const Context& context, const std::strin
   if (!fields.ok()) return params;
   if (!context.system.empty() && messages.front().role != "system")
     messages.insert(messages.begin(), {{"system", context.system}});
-  auto prompt =
-      prompts::encode_chat(context.tokenizer, context.chat_template, messages, options, "messages");
+  auto prompt = datasets::encode_chat(context.tokenizer, context.chat_template, messages, options,
+                                      "messages");
   if (!prompt.ok()) {
-    fields.fail(ApiError{.message = prompt.status().message(), .param = "messages"});
+    fields.fail(net::ApiError{.message = prompt.status().message(), .param = "messages"});
     return params;
   }
   params.generate.prompts = {std::move(*prompt)};
@@ -153,10 +154,10 @@ OpenAiParams parse_chat(Fields& fields, const Context& context, const std::strin
   return params;
 }
 
-Reply chat_completions(const Context& context, const Call& call) {
-  Fields fields(call.body);
+net::Reply chat_completions(const Context& context, const net::Call& call) {
+  net::Fields fields(call.body);
   const OpenAiParams params = parse_chat(fields, context, call.body);
-  if (!fields.ok()) return error_reply(fields.error());
+  if (!fields.ok()) return net::error_reply(fields.error());
   return answer(context, call, params, std::make_shared<ChatFormat>());
 }
 

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 
-#include "prompts/encode.h"
+#include "datasets/encode.h"
 #include "server/openai.h"
 
 namespace longshot::server {
 namespace {
 
-constexpr int kDefaultMaxTokens = 16;  // OpenAI's
+constexpr int kDefaultMaxTokens = 16;  // OpenAI's default
 
 class CompletionFormat : public Format {
  public:
@@ -46,25 +46,25 @@ class CompletionFormat : public Format {
   }
 };
 
-TokenIds encode_prompt(Fields& fields, const std::string& text, const Context& context) {
+TokenIds encode_prompt(net::Fields& fields, const std::string& text, const Context& context) {
   check_text_size(fields, "prompt", text.size(), context);
   if (!fields.ok()) return {};
-  auto tokens = prompts::encode_raw_prompt(context.tokenizer, text, "prompt");
+  auto tokens = datasets::encode_raw_prompt(context.tokenizer, text, "prompt");
   if (tokens.ok()) return std::move(*tokens);
-  fields.fail(ApiError{.message = tokens.status().message(), .param = "prompt"});
+  fields.fail(net::ApiError{.message = tokens.status().message(), .param = "prompt"});
   return {};
 }
 
-// One prompt, or a list of them; each is a text or a list of token ids.
-std::vector<TokenIds> read_prompts(Fields& fields, const Context& context) {
+// Reads one prompt or a list of prompts; each is a text or a list of token ids.
+std::vector<TokenIds> read_prompts(net::Fields& fields, const Context& context) {
   const Json* given = fields.look("prompt");
   const Json none, &prompt = given == nullptr ? none : *given;
   if (prompt.is_string()) return {encode_prompt(fields, prompt.get<std::string>(), context)};
-  if (auto ids = token_list(prompt); ids && !ids->empty()) return {std::move(*ids)};
+  if (auto ids = net::token_list(prompt); ids && !ids->empty()) return {std::move(*ids)};
   if (prompt.is_array()) check_prompt_count(fields, prompt.size(), context);
   std::vector<TokenIds> out;
   for (size_t i = 0; prompt.is_array() && i < prompt.size() && fields.ok(); ++i) {
-    if (auto ids = token_list(prompt[i])) {
+    if (auto ids = net::token_list(prompt[i])) {
       out.push_back(std::move(*ids));
     } else if (prompt[i].is_string()) {
       out.push_back(encode_prompt(fields, prompt[i].get<std::string>(), context));
@@ -81,7 +81,7 @@ std::vector<TokenIds> read_prompts(Fields& fields, const Context& context) {
 
 }  // namespace
 
-OpenAiParams parse_completions(Fields& fields, const Context& context) {
+OpenAiParams parse_completions(net::Fields& fields, const Context& context) {
   OpenAiParams params = read_openai(fields, context);
   params.generate.prompts = read_prompts(fields, context);
   const auto max_tokens = fields.integer("max_tokens", 1, INT32_MAX);
@@ -96,10 +96,10 @@ OpenAiParams parse_completions(Fields& fields, const Context& context) {
   return params;
 }
 
-Reply completions(const Context& context, const Call& call) {
-  Fields fields(call.body);
+net::Reply completions(const Context& context, const net::Call& call) {
+  net::Fields fields(call.body);
   const OpenAiParams params = parse_completions(fields, context);
-  if (!fields.ok()) return error_reply(fields.error());
+  if (!fields.ok()) return net::error_reply(fields.error());
   return answer(context, call, params, std::make_shared<CompletionFormat>());
 }
 

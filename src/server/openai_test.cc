@@ -24,12 +24,12 @@ Json completion_body(Json more = Json::object()) {
   return body;
 }
 
-Json ok(const Reply& reply) {
+Json ok(const net::Reply& reply) {
   EXPECT_EQ(reply.status, 200) << reply.body;
   return Json::parse(reply.body);
 }
 
-Json error(const Reply& reply, int status) {
+Json error(const net::Reply& reply, int status) {
   EXPECT_EQ(reply.status, status) << reply.body;
   return Json::parse(reply.body).value("error", Json::object());
 }
@@ -37,12 +37,12 @@ Json error(const Reply& reply, int status) {
 struct Streamed {
   std::map<int, std::string> text, finish;
   std::map<int, std::vector<double>> logprobs;
-  Json last;  // object
+  Json last;  // the last object
   int chunks = 0;
   bool done = false;
 };
 
-Streamed collect(const Reply& reply) {
+Streamed collect(const net::Reply& reply) {
   Streamed out;
   for (const std::string& event : events_of(reply)) {
     if (event == "[DONE]") {
@@ -95,7 +95,8 @@ TEST(Chat, StopStringsAreNeverSeen) {
   TestServer server;
   const std::string text = ok(
       chat_completions(server.context, call_with(chat_body())))["choices"][0]["message"]["content"];
-  // Two plain characters from the middle of the answer, so that the first of them has to be held back.
+  // Two plain characters from the middle of the answer, so that the first of them must be held
+  // back.
   size_t at = 8;
   while (at + 2 < text.size() && ((text[at] | text[at + 1]) & 0x80) != 0) ++at;
   const std::string cut = text.substr(at, 2);
@@ -137,9 +138,10 @@ TEST(Chat, ToolsAndArgumentsReachTheTemplate) {
   TestServer server;
   server.chat_template = tokenizer::ChatTemplate::from_jinja(
       "{{ raise_exception(tools | tojson ~ enable_thinking ~ messages[0].name) }}");
-  const Json body = chat_body({{"tools", {{{"type", "function"}}}},
-                               {"chat_template_kwargs", {{"enable_thinking", false}}},
-                               {"messages", {{{"role", "tool"}, {"content", "x"}, {"name", "n"}}}}});
+  const Json body =
+      chat_body({{"tools", {{{"type", "function"}}}},
+                 {"chat_template_kwargs", {{"enable_thinking", false}}},
+                 {"messages", {{{"role", "tool"}, {"content", "x"}, {"name", "n"}}}}});
   const Json answer = error(chat_completions(server.context, call_with(body)), 400);
   EXPECT_THAT(answer["message"].get<std::string>(),
               testing::HasSubstr("[{\"type\": \"function\"}]Falsen"));
@@ -150,7 +152,8 @@ TEST(Chat, WhatIsNotOfferedIsRefusedByName) {
   const auto param = [&](const Json& more) {
     return error(chat_completions(server.context, call_with(chat_body(more))), 400)["param"];
   };
-  EXPECT_EQ(param({{"tools", {{{"type", "function"}}}}}), "messages");  // plain takes none
+  // The plain template accepts none.
+  EXPECT_EQ(param({{"tools", {{{"type", "function"}}}}}), "messages");
   EXPECT_EQ(param({{"frequency_penalty", 0.5}}), "frequency_penalty");
   EXPECT_EQ(param({{"logit_bias", {{"5", 1}}}}), "logit_bias");
   EXPECT_EQ(param({{"response_format", {{"type", "json_object"}}}}), "response_format");

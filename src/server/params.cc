@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kMaxInt = std::numeric_limits<int>::max();
 constexpr size_t kMostBytesOfToken = 512;
-// Every sample has a copy of them, and every token is compared with them.
+// Each sample stores a copy of them, and each token is compared with them.
 constexpr size_t kMostStops = 128, kMostStopBytes = 1024, kMostStopTokens = 1024;
 
 uint64_t random_seed() {
@@ -19,15 +19,15 @@ uint64_t random_seed() {
   return (static_cast<uint64_t>(device()) << 32) | device();
 }
 
-// The range of each value is the sampler's business; its message begins with the name.
-void check_ranges(Fields& fields, const rollout::SamplingOptions& sampling) {
+// The sampler checks the range of each value; its messages begin with the name of the option.
+void check_ranges(net::Fields& fields, const rollout::SamplingOptions& sampling) {
   const Status status = rollout::check_sampling(sampling);
   if (status.ok()) return;
   const std::string& message = status.message();
-  fields.fail(ApiError{.message = message, .param = message.substr(0, message.find(' '))});
+  fields.fail(net::ApiError{.message = message, .param = message.substr(0, message.find(' '))});
 }
 
-void refuse_unsupported(Fields& fields) {
+void refuse_unsupported(net::Fields& fields) {
   fields.only("frequency_penalty", {0});
   fields.only("presence_penalty", {0});
   fields.only("repetition_penalty", {1});
@@ -40,13 +40,13 @@ void refuse_unsupported(Fields& fields) {
 
 }  // namespace
 
-GenerateParams read_sampling(Fields& fields, const Context& context) {
+GenerateParams read_sampling(net::Fields& fields, const Context& context) {
   GenerateParams params;
   rollout::SamplingOptions& sampling = params.sampling;
   sampling.temperature = fields.number("temperature", 1.0);
   sampling.top_p = fields.number("top_p", 1.0);
   const int64_t top_k = fields.integer("top_k", -1, kMaxInt).value_or(0);
-  sampling.top_k = static_cast<int>(std::max<int64_t>(top_k, 0));  // vLLM's -1 is "all"
+  sampling.top_k = static_cast<int>(std::max<int64_t>(top_k, 0));  // vLLM's -1 means "all"
   sampling.min_p = fields.number("min_p", 0.0);
   sampling.stop_strings = fields.strings("stop");
   for (const std::string& stop : sampling.stop_strings) {
@@ -72,14 +72,14 @@ GenerateParams read_sampling(Fields& fields, const Context& context) {
   return params;
 }
 
-OpenAiParams read_openai(Fields& fields, const Context& context) {
+OpenAiParams read_openai(net::Fields& fields, const Context& context) {
   OpenAiParams params;
   check_model(fields, context);
   params.generate = read_sampling(fields, context);
   params.stream = fields.boolean("stream", false);
   params.return_token_ids = fields.boolean("return_token_ids", false);
   if (const auto options = fields.any("stream_options")) {
-    Fields inner(*options, "stream_options.");
+    net::Fields inner(*options, "stream_options.");
     params.include_usage = inner.boolean("include_usage", false);
     inner.ignore({"include_obfuscation"});
     inner.finish();
@@ -90,18 +90,18 @@ OpenAiParams read_openai(Fields& fields, const Context& context) {
   return params;
 }
 
-void set_lengths(Fields& fields, std::optional<int64_t> max_tokens, int fallback,
+void set_lengths(net::Fields& fields, std::optional<int64_t> max_tokens, int fallback,
                  const Context& context, GenerateParams& params) {
   size_t longest = 0;
   for (const TokenIds& prompt : params.prompts) {
-    if (prompt.empty()) return fields.fail(ApiError{.message = "the prompt has no tokens"});
+    if (prompt.empty()) return fields.fail(net::ApiError{.message = "the prompt has no tokens"});
     longest = std::max(longest, prompt.size());
   }
   const int64_t context_length = context.worker.limits().max_sequence;
   const int64_t room = context_length - static_cast<int64_t>(longest);
   const int64_t wanted = max_tokens.value_or(fallback > 0 ? fallback : std::max<int64_t>(room, 1));
   if (wanted > room) {
-    return fields.fail(ApiError{
+    return fields.fail(net::ApiError{
         .message =
             fmt::format("this server's context is {} tokens; the prompt has {} and the answer "
                         "may have {}; shorten the prompt or lower max_tokens",
@@ -111,34 +111,36 @@ void set_lengths(Fields& fields, std::optional<int64_t> max_tokens, int fallback
   params.sampling.max_response_length = static_cast<int>(wanted);
 }
 
-void check_text_size(Fields& fields, const std::string& param, size_t bytes,
+void check_text_size(net::Fields& fields, const std::string& param, size_t bytes,
                      const Context& context) {
   const int64_t room = context.worker.limits().max_sequence;
   if (bytes / kMostBytesOfToken <= static_cast<size_t>(room)) return;
-  fields.fail(ApiError{.message = fmt::format("this server's context is {} tokens; a text of {} "
-                                              "bytes does not fit",
-                                              room, bytes),
-                       .param = param,
-                       .code = "context_length_exceeded"});
+  fields.fail(
+      net::ApiError{.message = fmt::format("this server's context is {} tokens; a text of {} "
+                                           "bytes does not fit",
+                                           room, bytes),
+                    .param = param,
+                    .code = "context_length_exceeded"});
 }
 
-void check_prompt_count(Fields& fields, size_t prompts, const Context& context) {
+void check_prompt_count(net::Fields& fields, size_t prompts, const Context& context) {
   const auto limit = static_cast<size_t>(context.worker.max_samples());
   if (prompts <= limit) return;
-  fields.fail(error_of(exhausted(
+  fields.fail(net::error_of(exhausted(
       fmt::format("{} prompts are more than this server takes at once, {}", prompts, limit))));
 }
 
-void check_model(Fields& fields, const Context& context) {
+void check_model(net::Fields& fields, const Context& context) {
   const auto name = fields.string("model");
   if (!name)
     return fields.fail("model", "is missing; this server's is '" + context.model_name + "'");
   if (*name == context.model_name) return;
-  fields.fail(ApiError{.status = 404,
-                       .message = "the model '" + *name + "' does not exist; this server's is '" +
-                                  context.model_name + "'",
-                       .param = "model",
-                       .code = "model_not_found"});
+  fields.fail(net::ApiError{
+      .status = 404,
+      .message =
+          "the model '" + *name + "' does not exist; this server's is '" + context.model_name + "'",
+      .param = "model",
+      .code = "model_not_found"});
 }
 
 }  // namespace longshot::server

@@ -7,14 +7,14 @@
 
 namespace longshot::server {
 
-std::vector<Route> all_routes(const Context& context) {
-  std::vector<Route> routes = admin_routes(context);
+std::vector<net::Route> all_routes(const Context& context) {
+  std::vector<net::Route> routes = admin_routes(context);
   routes.push_back({"POST", "/v1/chat/completions",
-                    [&](const Call& call) { return chat_completions(context, call); }});
+                    [&](const net::Call& call) { return chat_completions(context, call); }});
+  routes.push_back({"POST", "/v1/completions",
+                    [&](const net::Call& call) { return completions(context, call); }});
   routes.push_back(
-      {"POST", "/v1/completions", [&](const Call& call) { return completions(context, call); }});
-  routes.push_back(
-      {"POST", "/generate", [&](const Call& call) { return generate(context, call); }});
+      {"POST", "/generate", [&](const net::Call& call) { return generate(context, call); }});
   return routes;
 }
 

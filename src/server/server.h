@@ -1,15 +1,16 @@
 #pragma once
-// The inference server: OpenAI's API and what RL tools need beside it, over one worker.
+// The inference server: OpenAI's API and the routes that RL tools need, served by one engine
+// thread.
 
 #include <memory>
 
 #include "base/status.h"
+#include "net/http_server.h"
 #include "server/context.h"
-#include "server/http.h"
 
 namespace longshot::server {
 
-// Every route. `context` must outlive their use.
-std::vector<Route> all_routes(const Context& context);
+// Returns every route. `context` must outlive them.
+std::vector<net::Route> all_routes(const Context& context);
 
 }  // namespace longshot::server

@@ -1,5 +1,6 @@
-// The whole server as `longshot serve` puts it together: real arithmetic and sockets, clients of which some leave in the
-// middle, and somebody who pauses and changes the weights. Longer: --gtest_filter=Server.* --gtest_repeat=20.
+// The whole server as `longshot serve` assembles it, with real arithmetic and sockets. Some clients
+// disconnect in the middle of an answer, and another thread pauses the server and changes the
+// weights. For a longer run: --gtest_filter=Server.* --gtest_repeat=20.
 #include "server/server.h"
 
 #include <gmock/gmock.h>
@@ -9,10 +10,11 @@
 #include <atomic>
 #include <thread>
 
-#include "base/clock.h"
-#include "model/format/test_models.h"
-#include "rollout/random_model.h"
-#include "tokenizer/test_tokenizers.h"
+#include "base/os/clock.h"
+#include "model/format/testing.h"
+#include "rollout/cpu/cpu_runner.h"
+#include "rollout/testing.h"
+#include "tokenizer/testing.h"
 
 namespace longshot::server {
 namespace {
@@ -59,7 +61,7 @@ class Server : public ::testing::Test {
   void SetUp() override {
     for (const uint64_t seed : {0, 1}) write_random_model(weights(seed), seed);
     files_ = *model::read_model(weights(0));
-    worker_ = std::make_unique<rollout::Worker>(make_engine(files_));
+    worker_ = std::make_unique<rollout::EngineThread>(make_engine(files_));
     context_.reset(new Context{.worker = *worker_,
                                .metrics = metrics_,
                                .tokenizer = *files_.tokenizer,
@@ -67,18 +69,19 @@ class Server : public ::testing::Test {
                                .config = files_.config,
                                .model_name = "random",
                                .system = ""});
-    // A first server makes httplib's local statics and ends: tsan does not see the guards in a compiled library.
+    // Starts and stops a first server, which initializes httplib's local statics: tsan does not see
+    // their guards in a compiled library.
     start();
     post("/v1/completions", {{"model", "random"}, {"prompt", "hello"}, {"stream", true}});
     start();
   }
 
   void start() {
-    HttpOptions options;
+    net::HttpOptions options;
     options.port = 0;
     options.access_log = false;
     http_.reset();
-    http_ = *HttpServer::start(options, all_routes(*context_), metrics_);
+    http_ = *net::HttpServer::start(options, all_routes(*context_), metrics_.requests);
   }
 
   std::string weights(uint64_t seed) const { return directory_ / std::to_string(seed); }
@@ -90,7 +93,8 @@ class Server : public ::testing::Test {
     EXPECT_EQ(answer->status, 200) << path << ": " << answer->body;
   }
 
-  // Streams answers to the end, but for every third, which it leaves after a piece.
+  // Streams every answer to its end, except for every third one, which it abandons after the first
+  // piece.
   void be_a_client(int number) {
     httplib::Client client("127.0.0.1", http_->port());
     for (int i = 0; i < kRequests; ++i) {
@@ -110,7 +114,7 @@ class Server : public ::testing::Test {
     }
   }
 
-  // Until `over`; returns how often the weights were changed.
+  // Runs until `over`; returns how often the weights were changed.
   int64_t disturb(const std::atomic<bool>& over) {
     int64_t changes = 0;
     while (!over) {
@@ -125,10 +129,10 @@ class Server : public ::testing::Test {
 
   const model::TemporaryDirectory directory_;
   model::ModelFiles files_;
-  std::unique_ptr<rollout::Worker> worker_;
-  ServerMetrics metrics_;
+  std::unique_ptr<rollout::EngineThread> worker_;
+  ModelMetrics metrics_;
   std::unique_ptr<Context> context_;
-  std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<net::HttpServer> http_;
   std::atomic<int> answered_{0};
 };
 
@@ -144,9 +148,9 @@ TEST_F(Server, ClientsComeAndLeaveWhileWeightsChange) {
   const Deadline deadline = Deadline::after_seconds(30);
   while (http_->in_flight() > 0 && !deadline.expired())
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  const rollout::WorkerStats stats = worker_->stats();  // with SetUp's sample
+  const rollout::EngineThreadStats stats = worker_->stats();  // including SetUp's sample
   EXPECT_EQ(answered_, kClients * kRequests * 2 / 3);
-  EXPECT_GE(stats.finished, answered_);  // a sample may have ended before its client left
+  EXPECT_GE(stats.finished, answered_);  // a sample may have ended before its client disconnected
   EXPECT_EQ(stats.finished + stats.aborted, kClients * kRequests + 1);
   EXPECT_EQ(stats.running + stats.waiting, 0);
   EXPECT_GT(changes, 0);

@@ -1,14 +1,14 @@
 #pragma once
-// A server without a network or a model, for the tests: the fake runner over a byte tokenizer.
+// A server without network or model for the tests: the fake runner with a byte tokenizer.
 
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "net/reply.h"
 #include "rollout/fake_runner.h"
 #include "server/context.h"
-#include "server/reply.h"
-#include "tokenizer/test_tokenizers.h"
+#include "tokenizer/testing.h"
 
 namespace longshot::server {
 
@@ -35,18 +35,18 @@ struct TestServer {
 
   std::unique_ptr<tokenizer::Tokenizer> tokenizer;
   tokenizer::ChatTemplate chat_template;  // plain
-  ServerMetrics metrics;
+  ModelMetrics metrics;
   rollout::FakeRunner* runner = nullptr;
-  rollout::Worker worker;
+  rollout::EngineThread worker;
   Context context;
 };
 
-inline Call call_with(const Json& body) {
+inline net::Call call_with(const Json& body) {
   return {"POST", "", body.dump(), {}, {}};
 }
 
-// The data of all events of a streamed reply.
-inline std::vector<std::string> events_of(const Reply& reply) {
+// Returns the data of all events of a streamed reply.
+inline std::vector<std::string> events_of(const net::Reply& reply) {
   std::string all, piece;
   for (bool more = true; more; piece.clear()) {
     more = reply.stream(piece);

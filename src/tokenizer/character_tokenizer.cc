@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "tokenizer/bpe_model.h"
+#include "tokenizer/bpe/bpe_model.h"
 #include "tokenizer/tokenizer_json.h"
 
 namespace longshot::tokenizer {
@@ -15,7 +15,8 @@ OrderedJson added_token(int id, const std::string& content) {
           {"rstrip", false}, {"normalized", false}, {"special", true}};
 }
 
-// The pre-tokenizer every file of this kind has; it makes the Python library cut characters too.
+// The pre-tokenizer of every file of this kind. With it the Python library splits into characters
+// too.
 OrderedJson character_split() {
   return {{"type", "Split"},
           {"pattern", {{"Regex", "[\\s\\S]"}}},

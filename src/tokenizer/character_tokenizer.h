@@ -1,5 +1,5 @@
 #pragma once
-// One token a code point: a WordLevel model behind a split into characters.
+// One token for each code point: a WordLevel model after a split into characters.
 
 #include <memory>
 #include <string>

@@ -1,4 +1,5 @@
-// A GGUF vocabulary is written as the tokenizer.json the model's own repository would have, and then loaded.
+// Writes a GGUF vocabulary as the tokenizer.json that the model's own repository would have, and
+// loads that.
 
 #include <fmt/format.h>
 
@@ -9,7 +10,7 @@
 #include "base/log.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/tokenizer_json.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace longshot::tokenizer {
 namespace {
@@ -18,13 +19,14 @@ constexpr int kControl = 3;
 constexpr int kUserDefined = 4;
 constexpr int kUnused = 5;
 
-// How text is cut before merging; `names` are values of tokenizer.ggml.pre that llama.cpp treats as equal.
+// A way to split text before merging. `names` are values of tokenizer.ggml.pre that llama.cpp
+// treats as equal.
 struct PreTokenizerKind {
   std::vector<std::string> names;
   std::vector<std::string> splits;  // patterns, applied one after the other; every match is a piece
-  bool nfc = false;                 // llama.cpp leaves this out, the models' own tokenizers do not
+  bool nfc = false;  // the models' own tokenizers normalize to NFC, llama.cpp does not
   bool ignore_merges = false;
-  bool add_bos = false;  // where the file does not say whether texts begin with a BOS token
+  bool add_bos = false;  // used if the file does not say whether texts begin with a BOS token
 };
 
 constexpr const char* kGpt2 =
@@ -135,8 +137,8 @@ bool is_added(int type) {
   return type == kControl || type == kUserDefined;
 }
 
-// Unused tokens at the end only pad the embedding; added tokens before them stand outside the model's
-// vocabulary, as in the files the models were converted from.
+// Unused tokens at the end only pad the embedding. Added tokens before them are outside the model's
+// vocabulary, as in the files from which the models were converted.
 void vocabulary_ends(const GgufVocabulary& v, size_t& model_end, size_t& added_end) {
   added_end = v.tokens.size();
   while (added_end > 0 && type_of(v, added_end - 1) == kUnused) --added_end;
@@ -161,7 +163,7 @@ OrderedJson added_tokens_json(const GgufVocabulary& v, size_t end) {
 }
 
 OrderedJson model_json(const GgufVocabulary& v, const PreTokenizerKind& kind, size_t end) {
-  Json vocab = Json::object();  // sorted: an ordered object would search linearly
+  Json vocab = Json::object();  // sorted, because an ordered object would search linearly
   for (size_t id = 0; id < end; ++id) vocab[v.tokens[id]] = id;
   OrderedJson model;
   model["type"] = "BPE";

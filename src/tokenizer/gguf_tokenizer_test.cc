@@ -1,8 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tokenizer/byte_alphabet.h"
-#include "tokenizer/test_tokenizers.h"
+#include "tokenizer/bpe/byte_alphabet.h"
+#include "tokenizer/testing.h"
 #include "tokenizer/tokenizer.h"
 
 namespace longshot::tokenizer {
@@ -11,7 +11,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-// The bytes by value, "ab", then <|bos|> (control), <think> (user-defined) and one unused token.
+// The bytes by value, "ab", <|bos|> (control), <think> (user-defined) and one unused token.
 GgufVocabulary small_vocabulary(const std::string& pre) {
   GgufVocabulary v;
   v.model = "gpt2";
@@ -55,8 +55,11 @@ TEST(GgufTokenizerTest, AddBosMakesALeadingBos) {
 }
 
 TEST(GgufTokenizerTest, ThePreTokenizerDecidesAboutBosWhereTheFileDoesNot) {
-  for (const auto& [pre, begins] : {std::pair{"llama-bpe", true}, {"pixtral", true},
-                                    {"qwen2", false}, {"gpt-2", false}, {"", false}}) {
+  for (const auto& [pre, begins] : {std::pair{"llama-bpe", true},
+                                    {"pixtral", true},
+                                    {"qwen2", false},
+                                    {"gpt-2", false},
+                                    {"", false}}) {
     GgufVocabulary v = small_vocabulary(pre);
     v.add_bos.reset();
     auto made = make_gguf_tokenizer(v);

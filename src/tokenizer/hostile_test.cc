@@ -1,10 +1,10 @@
-// Broken and malicious files end in an error, never in a crash.
+// Broken and malicious files must give an error, never a crash.
 
 #include <gtest/gtest.h>
 
 #include <random>
 
-#include "tokenizer/test_tokenizers.h"
+#include "tokenizer/testing.h"
 
 namespace longshot::tokenizer {
 namespace {
@@ -77,7 +77,7 @@ void mutate_tree(Json& json, std::mt19937& random, int depth = 0) {
   }
 }
 
-// Use of whatever could be loaded.
+// Uses a tokenizer that could be loaded.
 void exercise(const Tokenizer& tokenizer) {
   const std::string text = "hello <|end|> \xFF 12 \u00e9e\u0301 <think>abc";
   for (const bool special : {false, true}) {

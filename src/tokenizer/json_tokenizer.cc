@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "tokenizer/bpe_model.h"
+#include "tokenizer/bpe/bpe_model.h"
 
 namespace longshot::tokenizer {
 namespace {
@@ -50,7 +50,8 @@ Status JsonTokenizer::read_common(const Json& json, int model_size, const std::s
   return read_post_processor(value("post_processor"), where + ": post_processor", 0);
 }
 
-// A token whose content the model knows has the model's id; another one has an id of its own.
+// A token that is also in the model's vocabulary must have the model's id. Other tokens must have
+// ids of their own.
 Status JsonTokenizer::read_added_tokens(const Json& json, int model_size,
                                         const std::string& where) {
   const int64_t count = json.is_array() ? static_cast<int64_t>(json.size()) : 0;
@@ -74,7 +75,7 @@ Status JsonTokenizer::read_added_tokens(const Json& json, int model_size,
   return {};
 }
 
-// Looks for a special token before the text in a TemplateProcessing.
+// Finds the special token before the text in a TemplateProcessing.
 Status JsonTokenizer::read_post_processor(const Json& json, const std::string& where, int depth) {
   if (json.is_null()) return {};
   if (depth > kMaxDepth) return invalid_argument(where + ": nested too deeply");

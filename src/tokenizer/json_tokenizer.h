@@ -1,8 +1,8 @@
 #pragma once
-// What the tokenizers read from a tokenizer.json share: added tokens, normalizer, BOS and the files
-// to save.
+// The part of tokenizer.json that all tokenizers read in the same way: added tokens, normalizer,
+// BOS, and the files to save.
 
-#include "tokenizer/added_tokens.h"
+#include "tokenizer/split/added_tokens.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/tokenizer_files.h"
 
@@ -19,13 +19,13 @@ class JsonTokenizer : public Tokenizer {
   Status save(const std::string& directory) const override { return files_.write(directory); }
 
  protected:
-  // Ids of normalized text without added tokens. The text is valid UTF-8 and not empty.
+  // Encodes normalized text without added tokens. The text is valid UTF-8 and not empty.
   virtual void encode_plain(std::string_view text, std::vector<TokenId>& out) const = 0;
   virtual std::string model_bytes(TokenId id) const = 0;
   virtual std::optional<TokenId> model_id(std::string_view content) const = 0;
 
-  // Reads what does not depend on the model, whose ids are [0, model_size). Call after the model is
-  // there.
+  // Reads everything that does not depend on the model. The model, whose ids are [0, model_size),
+  // must be read first.
   Status read_common(const Json& json, int model_size, const std::string& where);
 
   TokenizerFiles files_;

@@ -8,7 +8,7 @@ namespace {
 
 constexpr const char* kReference = "\n\nReference answer: ";
 
-// What templates do around a chat, where there is none.
+// Adds the BOS and EOS that a template would add.
 void enclose(const Tokenizer& tokenizer, TokenId eos, std::vector<TokenId>& ids) {
   const auto bos = tokenizer.leading_bos();
   if (bos && (ids.empty() || ids.front() != *bos)) ids.insert(ids.begin(), *bos);

@@ -2,12 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include "tokenizer/test_tokenizers.h"
+#include "tokenizer/testing.h"
 
 namespace longshot::tokenizer {
 namespace {
 
-constexpr TokenId kEos = 1;  // of a character tokenizer
+constexpr TokenId kEos = 1;  // the <eos> of a character tokenizer
 
 std::string text_of(const Tokenizer& tokenizer, const std::vector<TokenId>& ids) {
   return tokenizer.decode(ids, false);

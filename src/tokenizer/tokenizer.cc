@@ -2,15 +2,16 @@
 
 #include <filesystem>
 
-#include "tokenizer/byte_level_tokenizer.h"
+#include "tokenizer/bpe/byte_level_tokenizer.h"
 #include "tokenizer/character_tokenizer.h"
 #include "tokenizer/tokenizer_json.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace longshot::tokenizer {
 namespace {
 
-// Real files nest about ten deep; code that walks a tree of JSON recurses.
+// Real files nest about ten levels deep. A limit is needed because code that walks a tree of JSON
+// recurses.
 constexpr int kMaxNesting = 100;
 
 bool nests_too_deeply(std::string_view json) {
@@ -45,7 +46,7 @@ Result<std::unique_ptr<Tokenizer>> parse_tokenizer(TokenizerFiles files, const s
   if (!json.is_object() || !json.contains("model") || !json["model"].is_object()) {
     return invalid_argument(where + ": key 'model' is missing or not an object");
   }
-  // Files older than the key are BPE.
+  // Files from before this key was introduced are BPE.
   LS_ASSIGN_OR_RETURN(const std::string type,
                       json_get_or<std::string>(json["model"], "type", "BPE", where + ": model"));
   if (type == "BPE") return ByteLevelTokenizer::from_json(json, std::move(files), where);

@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "base/fs.h"
+#include "base/os/fs.h"
 
 namespace longshot::tokenizer {
 
@@ -11,7 +11,7 @@ Result<TokenizerFiles> TokenizerFiles::read(const std::string& directory) {
   for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
                            "added_tokens.json", "chat_template.jinja"}) {
     const std::filesystem::path path = std::filesystem::path(directory) / name;
-    std::error_code ignored;  // an unreadable file shows in read_file
+    std::error_code ignored;  // read_file() reports an unreadable file
     const bool required = files.contents.empty();
     if (!required && !std::filesystem::exists(path, ignored)) continue;
     LS_ASSIGN_OR_RETURN(std::string bytes, read_file(path));

@@ -1,5 +1,5 @@
 #pragma once
-// The files of a Hugging Face model directory that belong to the tokenizer, kept as they were read.
+// The tokenizer's files of a Hugging Face model directory, kept unchanged.
 
 #include <string>
 #include <utility>

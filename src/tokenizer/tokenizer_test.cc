@@ -7,9 +7,9 @@
 #include <filesystem>
 #include <thread>
 
-#include "base/fs.h"
-#include "tokenizer/test_tokenizers.h"
-#include "tokenizer/unicode.h"
+#include "base/os/fs.h"
+#include "tokenizer/testing.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace longshot::tokenizer {
 namespace {
@@ -32,7 +32,7 @@ std::string error_of(const Json& json) {
   return result.ok() ? "no error" : result.status().message();
 }
 
-// A directory that is removed again.
+// A directory that is removed at the end.
 class ScratchDirectory {
  public:
   explicit ScratchDirectory(const std::string& name)
@@ -63,7 +63,7 @@ TEST(BpeTest, MergesByRankThenFromTheLeft) {
   const auto tokenizer = tokenizer_of(small_bpe());
   EXPECT_THAT(tokenizer->encode("hello"), ElementsAre(kHello));
   EXPECT_THAT(tokenizer->encode(" hello"), ElementsAre(262));
-  EXPECT_THAT(tokenizer->encode("abc"), ElementsAre(260, 'c'));  // "a b" comes before "b c"
+  EXPECT_THAT(tokenizer->encode("abc"), ElementsAre(260, 'c'));  // "a b" is merged before "b c"
   EXPECT_THAT(tokenizer->encode("abab"), ElementsAre(260, 260));
   EXPECT_THAT(tokenizer->encode(""), ElementsAre());
 }

@@ -1,5 +1,5 @@
-"""Programs that try to pass tests of `f(x) == 2 * x` without computing it. Each is judged wrong, and none is taken for a
-fault of the sandbox. `LIAR` is put where a program needs an answer that claims to be right."""
+"""Programs that try to pass tests of `f(x) == 2 * x` without computing it. Each must be judged wrong, and none may count as a
+fault of the sandbox. `LIAR` is inserted where a program needs an answer that claims to be right."""
 
 LIAR = """
 class Liar:
@@ -52,7 +52,7 @@ CHEATS = {
     "exception-by-the-name-of-SkipTest": "class SkipTest(Exception): pass\ndef f(x): raise SkipTest",
     "exception-by-the-name-of-SystemExit": "class SystemExit(Exception): code = 0\ndef f(x): raise SystemExit(0)",
     "reduce": "class E(Exception):\n  def __reduce__(self): return (exit, (0,))\ndef f(x): raise E(E())",
-    # changing what the checks are made of
+    # changing the parts from which the checks are built
     "frames": "import sys\ndef f(x):\n  frame = sys._getframe()\n  while frame:\n    frame.f_globals['f'] = lambda x: 2 * x\n"
               "    for v in list(frame.f_locals.values()) + list(frame.f_globals.values()):\n      if isinstance(v, dict) and 'token' in v: print(v)\n"
               "    frame = frame.f_back\n  return 0",

@@ -1,8 +1,8 @@
-"""Programs that try to get out, to stay, or to take everything. Each is (name, language, code, verdicts): it must end with
-one of the verdicts, and must not print ESCAPED, which it does when what it tried worked.
+"""Programs that try to escape, to survive, or to take all resources. Each is (name, language, code, verdicts): it must end with
+one of the verdicts and must not print ESCAPED, which it prints if its attempt succeeds.
 
-The host's part of an attack is in {braces}: {port} and {abstract} are a TCP port and an abstract socket on which the test
-listens, {secret} is a file outside, {pid} a process outside.
+Parts of the host that an attack needs are in {braces}: {port} and {abstract} are a TCP port and an abstract socket on which
+the test listens, {secret} is a file outside, {pid} a process outside.
 """
 
 SYSCALL = r"""
@@ -14,7 +14,7 @@ def call(number, *args):
     else: print("refused", number, ctypes.get_errno())
 """
 
-# x86-64 numbers; elsewhere they are other calls or none, which is why those tests are for that machine only.
+# x86-64 numbers. Elsewhere they mean other calls or none, so those tests only run on x86-64.
 CALLS = {
     "ptrace": "call(101, 0, 0, 0, 0)", "attach-to-init": "call(101, 16, 1, 0, 0)",
     "mount": "call(165, b'none', b'/tmp', b'tmpfs', 0, 0)", "umount": "call(166, b'/proc', 2)",
@@ -102,7 +102,7 @@ BASH = {
 
 
 def corpus():
-    """(name, language, code, verdicts)"""
+    """Returns the rows (name, language, code, verdicts)."""
     rows = [(name, "python", SYSCALL + code, {"OK"}) for name, code in CALLS.items()]
     for language, table in (("python", PYTHON), ("cpp", CPP), ("bash", BASH)):
         rows += [(name, language, code, verdicts) for name, (code, verdicts) in table.items()]

@@ -1,4 +1,4 @@
-"""What the tests with hostile clients share: two servers, and connections below HTTP."""
+"""Shared by the tests with hostile clients: two servers, and connections below HTTP."""
 import contextlib
 import socket
 import time
@@ -49,7 +49,7 @@ def connect(server):
 
 
 def raw(server, data, end=False):
-    """What the server answers to these bytes, up to the end of the connection."""
+    """Returns the server's answer to these bytes, up to the end of the connection."""
     with connect(server) as client:
         with contextlib.suppress(OSError):
             client.sendall(data)
@@ -67,7 +67,7 @@ def status_of(answer):
 
 
 def healthy(server, within=20):
-    """A new client is answered; the bound is loose, for a busy machine."""
+    """Checks that a new client is answered; the time limit is loose, for a busy machine."""
     begin = time.monotonic()
     assert server.call("/health")[0] == 200
     assert time.monotonic() - begin < within

@@ -24,7 +24,7 @@ class Source:
                 setattr(self, kind, text.strip() if kind == "statement" else text)
 
     def row(self, wrong=0, name=None, **more):
-        """Ten submissions, the last `wrong` of them wrong. Another name makes another statement too."""
+        """Ten submissions, of which the last `wrong` are wrong. Another name also changes the statement."""
         statement = self.statement if name is None else f"{self.statement}\n\n({name})"
         submissions = self.right[:10 - wrong] + self.wrong[:wrong]
         return {"id": name or self.name, "statement": statement, "submissions": submissions, **more}
@@ -35,8 +35,8 @@ def fenced(generator):
 
 
 class FakeService:
-    """OpenAI's chat completions on a free port. `answers` maps statements to what is answered, one after the other and
-    the last one for ever; a number is a status instead."""
+    """OpenAI's chat completions on a free port. `answers` maps statements to lists of answers, which are given one after the
+    other; the last one is repeated. A number is returned as a status instead."""
 
     def __init__(self, answers, delay=0):
         self.answers, self.delay = answers, delay
@@ -58,7 +58,7 @@ class FakeService:
                 pass
 
         class Server(http.server.ThreadingHTTPServer):
-            request_queue_size = 64  # all of a run's first requests come at once
+            request_queue_size = 64  # all first requests of a run arrive at once
 
         self.server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/v1"

@@ -1,4 +1,4 @@
-"""What the tests of interrupted and resumed runs share: configurations of tiny runs, and what may not differ."""
+"""Shared by the tests of interrupted and resumed runs: configurations of tiny runs, and parts that must not differ."""
 import json
 import os
 import signal
@@ -7,12 +7,12 @@ import time
 
 from support import LONGSHOT, longshot
 
-# Depend on the clock or on how often the program was started, not on the computation.
+# These depend on the clock or on the number of starts of the program, not on the computation.
 TIMED = ("timing_s/", "perf/", "memory/", "rollout/seconds", "rollout/tokens_per_second", "reward/seconds")
 
 
 def train_config(run, model, data, iterations):
-    """Text of a run in which every part of the state matters: samples that stay unfinished, prioritized prompts, kept moments."""
+    """Configuration of a run in which every part of the state matters: unfinished samples, prioritized prompts, kept moments."""
     return f"""
 [model]
 path = "{model}"
@@ -87,7 +87,7 @@ def checkpoints(run):
 
 
 def interrupt(file, run, has_come, command="train", number=signal.SIGINT, overrides=()):
-    """Starts the run and sends the signal as soon as has_come(); the newest checkpoint."""
+    """Starts the run and sends the signal as soon as has_come() is true. Returns the newest checkpoint."""
     at_once = has_come()
     process = start(file, *overrides, command=command)
     deadline = time.time() + 120
@@ -95,14 +95,14 @@ def interrupt(file, run, has_come, command="train", number=signal.SIGINT, overri
         assert time.time() < deadline and process.poll() is None, process.communicate()[1]
     process.send_signal(number)
     _, errors = process.communicate(timeout=120)
-    # While the program's libraries are being loaded there is no handler yet: the signal itself ends it.
+    # There is no signal handler until the program's libraries are loaded; before that, the signal itself ends the program.
     before_main = at_once and process.returncode == -number
     assert before_main or (process.returncode == 130 and "stopped" in errors), (process.returncode, errors)
     return run / f"global_step_{checkpoints(run)[-1]}"
 
 
 def refused(run, file, *overrides, command="train", code=2):
-    """What the program says; nothing in the folder may have changed."""
+    """Returns the program's error messages; the folder must remain unchanged."""
     before = contents(run)
     done = longshot(command, file, *overrides, code=code)
     assert contents(run) == before

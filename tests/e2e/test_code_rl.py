@@ -1,4 +1,4 @@
-"""RL on generated programs, judged in a sandbox of the process that trains."""
+"""RL on generated programs that are judged in a sandbox of the training process."""
 import json
 import subprocess
 
@@ -29,7 +29,7 @@ def grade(data, completions, *arguments):
 
 
 def program(row):
-    """An answer to the row, made from its words by other means than the generator's."""
+    """An answer to the row, derived from its words in another way than the generator's."""
     steps, ending = row["prompt"][0]["content"].rstrip(":").rsplit(",", 1)
     lines = ["import sys", "a = list(map(int, sys.stdin.read().split()))"]
     for word in steps.split(","):

@@ -1,4 +1,4 @@
-"""Rows of programs as the public data sets have them, graded by `longshot grade --reward code`."""
+"""Rows of programs in the formats of the public data sets, graded by `longshot grade --reward code`."""
 import json
 import os
 import pathlib
@@ -48,7 +48,7 @@ def test_limits_are_options_of_the_reward():
 
 
 def peak_mebibytes(row):
-    """Of the process that grades."""
+    """Peak memory of the grading process."""
     process = subprocess.Popen([LONGSHOT, "grade", "--reward", "code"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     process.stdin.write(json.dumps({"completion": row[0], "ground_truth": row[1]}) + "\n")
     process.stdin.close()
@@ -73,7 +73,7 @@ def test_what_a_program_writes_costs_the_grader_no_memory():
 
 
 def test_busy_threads_beside_a_suite_change_no_verdict():
-    """50 tests of half a second of processor time each, with a limit of one second, beside eight busy threads."""
+    """50 tests of half a second of processor time each, with a limit of one second, next to eight busy threads."""
     tests = 50
     slow = "import time\nwhile time.process_time() < 0.5: pass\nprint(input())"
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(8)]

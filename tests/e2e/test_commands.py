@@ -1,4 +1,4 @@
-"""What a user types: train, sft, eval with good and bad input."""
+"""The commands train, sft and eval with good and bad input."""
 import json
 import pathlib
 import re
@@ -137,7 +137,7 @@ def test_bf16_products_train_and_are_planned_where_the_processor_has_them(settin
     ("model.lora_targets=['c_attn']", "model.lora_rank"),
     ("model.lora_alpha=32", "model.lora_rank"),
     ("model.freeze=['transformer.*']", "transformer.*"),
-    ("model.freeze=['*']", "nothing can learn"),
+    ("model.freeze=['*']", "nothing can be trained"),
     ("model.lora_adapter_path=nowhere", "nowhere"),
     ("optim.learning_rate=1", "did you mean 'optim.lr'?"),
     ("rollout.n=many", "rollout.n wants a value of type integer"),

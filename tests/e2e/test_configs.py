@@ -1,4 +1,4 @@
-"""Every file in configs/ runs, made short; so does the quickstart."""
+"""Shortened runs of every file in configs/, and of the quickstart."""
 import json
 import pathlib
 import subprocess

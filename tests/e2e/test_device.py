@@ -1,5 +1,5 @@
-"""Everything that runs on a libtorch device other than the CPU, on a device without hardware that is as strict as a GPU
-(tests/helpers/device_without_hardware.cc), beside the same through libtorch on the CPU."""
+"""Everything that runs on a libtorch device other than the CPU: runs on a device without hardware that is as strict as a GPU
+(tests/helpers/device_without_hardware.cc), and is compared with libtorch on the CPU."""
 import json
 import os
 import pathlib
@@ -24,7 +24,7 @@ def on_device(*arguments, program=LONGSHOT, code=0):
 
 
 def python_on_device(text):
-    # Python asks a module of the device's name for what a device may have beyond tensors.
+    # Python looks up a module named after the device for features beyond tensors.
     begin = """
 import ctypes, types, torch
 module = types.ModuleType("test_device")
@@ -37,7 +37,7 @@ d = torch.device("test_device:0")
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """(model directory, data directory, a reward that differs within groups)."""
+    """Returns (model directory, data directory, a reward that differs within groups)."""
     root = tmp_path_factory.mktemp("device")
     model, data = tiny_model(root, steps=40)
     reward = root / "reward.py"

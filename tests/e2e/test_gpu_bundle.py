@@ -1,4 +1,4 @@
-"""tools/gpu_bundle against the libtorch that the tests use: the archive, unpacked elsewhere, starts and passes its trial."""
+"""tools/gpu_bundle with the libtorch that the tests use: the archive, unpacked elsewhere, starts and passes its trial."""
 import json
 import os
 import pathlib

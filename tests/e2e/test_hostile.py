@@ -196,7 +196,7 @@ def test_expect_100_continue(server):
 
 
 def test_answers_that_nobody_reads_hold_health_not(server):
-    """Each of them fills its connection with answers."""
+    """Each client fills its connection with answers."""
     clients = [connect(server) for _ in range(40)]
     try:
         for client in clients:
@@ -228,7 +228,7 @@ def test_many_slow_bodies_keep_no_request_from_its_answer(server):
 
 
 def test_large_bodies_are_limited_together(server):
-    """16 GiB if all were kept."""
+    """The bodies would take 16 GiB if all were kept."""
     path = post_path(server).encode()
 
     def send():
@@ -298,7 +298,7 @@ def test_the_access_log_and_the_message_of_a_taken_port(tiny):
 
 
 def test_health_is_quick_while_all_of_it_happens(serve):
-    """No bound on the time, which a busy machine breaks: that all are answered, and a figure for people."""
+    """Has no time limit, which a busy machine would exceed: all requests must be answered, and a figure is printed."""
     stop = threading.Event()
 
     def attack(kind):

@@ -1,4 +1,4 @@
-"""Requests with wrong, huge and strange contents: they are answered, and nothing else suffers."""
+"""Requests with wrong, huge and strange contents: they are answered without any effect on other requests."""
 import json
 import os
 import time

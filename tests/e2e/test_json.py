@@ -1,4 +1,4 @@
-"""JSON through the program: integers of any size stay exact, and no nesting of any depth ends a process."""
+"""JSON through the program: integers of any size remain exact, and no depth of nesting ends a process."""
 import json
 
 import pytest

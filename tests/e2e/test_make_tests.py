@@ -1,4 +1,4 @@
-"""longshot make-tests from statements to rows that the code reward judges by; tests/problems are the problems."""
+"""longshot make-tests from statements to rows that the code reward uses; the problems are those of tests/problems."""
 import json
 import pathlib
 import signal
@@ -11,7 +11,7 @@ import pytest
 from problems import FakeService, Source, fenced
 from support import LONGSHOT, ROOT, Server, longshot
 
-# Few runs, so that most tests are quick; one below uses the report's 50 cases.
+# Few cases, so that most tests are quick; one test below uses the report's 50 cases.
 QUICK = ["--cases", 8, "--min-valid", 6, "--ask-retries", 0]
 FEW = ["--cases", 3, "--min-valid", 2]
 CRASHES = fenced("from cyaron import *\nprint(undefined)\n")
@@ -28,11 +28,11 @@ def read_rows(path):
 
 
 def table(text):
-    """The counts of the printed funnel by the first word of their line."""
+    """The counts of the printed funnel, keyed by the first word of their line."""
     return {line.split()[0]: int(line[42:].split()[0]) for line in text.splitlines()[1:5]}
 
 
-# Name, wrong submissions of ten, and what is answered when a generator is asked for; None: the problem's own.
+# Name, number of wrong submissions of ten, and the answer to a request for a generator; None: the problem's own.
 CASES = [
     ("pairs_with_sum", 0, None), ("max_subarray", 0, None), ("common_subsequence", 0, None), ("tree_diameter", 0, None),
     ("merge_intervals", 0, None), ("inversions", 0, None), ("palindromic_substrings", 0, "second"),
@@ -44,7 +44,7 @@ KEPT = ["pairs_with_sum", "max_subarray", "common_subsequence", "tree_diameter",
 
 
 def whole_set():
-    """(rows, answers by statement) of CASES and of four problems made of one of them."""
+    """Returns (rows, answers by statement) of CASES and of four problems derived from one of them."""
     rows, answers = [], {}
 
     def add(source, row, *texts):
@@ -64,7 +64,7 @@ def whole_set():
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """The folder, the output and the service of one run over everything."""
+    """Returns the folder, the output and the service of one run over everything."""
     root = tmp_path_factory.mktemp("make_tests")
     rows, answers = whole_set()
     problems = write_rows(root / "problems.jsonl", rows)
@@ -76,7 +76,7 @@ def made(tmp_path_factory):
 
 def test_the_funnel(made):
     out, done, service = made
-    # 18 statements; 2 need a special judge; generators: 9 kept and 2 with two wrong submissions of ten.
+    # 18 statements; 2 need a special judge; generators: 9 kept, and 2 with two wrong submissions of ten.
     assert table(done.stdout) == {"statements": 18, "without": 16, "generators": 11, "9": 9}, done.stdout
     report = json.loads((out / "report.json").read_text())
     assert report["funnel"] == {
@@ -134,7 +134,7 @@ def test_right_programs_pass_the_tests_and_wrong_ones_fail(made, sandbox, tmp_pa
 
 @pytest.fixture(scope="module")
 def random_model(tmp_path_factory):
-    """A model that has learned next to nothing: its answers are strings of letters."""
+    """A nearly untrained model: its answers are strings of letters."""
     root = tmp_path_factory.mktemp("model")
     (root / "alphabet.txt").write_text("\n" + "".join(map(chr, range(32, 127))))
     write_rows(root / "sft.jsonl", [{"prompt": "a", "completion": "qwertyuiop"}] * 8)
@@ -182,7 +182,7 @@ def test_a_model_of_our_own_that_knows_nothing(random_model, tmp_path, served):
 
 
 def test_the_reports_numbers(tmp_path):
-    """50 cases, 10 submissions, 7, 40 and 9: the defaults. Generators are given, so no model is needed."""
+    """The default numbers: 50 cases, 10 submissions, 7, 40 and 9. Generators are given, so no model is needed."""
     sources = [Source("pairs_with_sum"), Source("merge_intervals"), Source("small_squares")]
     rows = [sources[0].row(1, generator=sources[0].generator), sources[1].row(2, generator=sources[1].generator),
             sources[2].row(generator=sources[2].generator)]
@@ -219,12 +219,12 @@ def test_a_stopped_run_goes_on_and_gives_the_same_rows(tmp_path):
     first = len(read_rows(tmp_path / "out/tests.jsonl"))
     assert 2 <= first < 5 and f"not done yet{5 - first:>38}" in out, out
     with open(journal, "a") as file:
-        file.write('{"record": {"id": "cut o')  # as kill -9 in the middle of a write leaves it
+        file.write('{"record": {"id": "cut o')  # as left by kill -9 in the middle of a write
     with FakeService(answers) as service:
         longshot(*command, "--url", service.url, "--out", tmp_path / "out")
     assert sum(service.asked.values()) == 5 - first
     assert (tmp_path / "out/tests.jsonl").read_bytes() == (tmp_path / "whole/tests.jsonl").read_bytes()
-    with FakeService(answers) as service:  # nothing is left to do
+    with FakeService(answers) as service:  # no problem remains
         longshot(*command, "--url", service.url, "--out", tmp_path / "out")
     assert sum(service.asked.values()) == 0
 
@@ -249,7 +249,7 @@ def test_a_second_run_on_one_folder_is_refused(tmp_path):
         refused = longshot(*command, "--url", slow.url, code=2)
         assert f"{out} is in use by process {first.pid}: " in refused.stderr
         assert refused.stdout == "" and contents(out) == before and first.poll() is None
-        first.kill()  # the lock goes with the process
+        first.kill()  # the lock ends with the process
         first.communicate(timeout=60)
     with FakeService({source.statement: [fenced(source.generator)]}) as service:
         assert table(longshot(*command, "--url", service.url).stdout)["9"] == 1
@@ -307,7 +307,7 @@ def test_what_ends_a_run_has_code_2(tmp_path):
 
 
 def test_an_interpreter_without_cyaron_is_refused(tmp_path):
-    bare = ROOT / "build/python_without_cyaron"  # below a folder that jails can show; /tmp is their own
+    bare = ROOT / "build/python_without_cyaron"  # below a folder that jails can show; /tmp is private to each jail
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
     problems = write_rows(tmp_path / "problems.jsonl", [Source("merge_intervals").row(generator="print(1)")])
     done = longshot("make-tests", problems, "--out", tmp_path / "out", "--python", bare / "bin/python", code=2)

@@ -1,5 +1,5 @@
-"""The policy update as a user configures it: dry runs that find what fails later, keys without an effect, equal
-rewards, partial rollouts, a waiting replay buffer, cut distributions, and GRPO against a fixed model."""
+"""The policy update as a user configures it: dry runs that find later failures, keys without effect, equal rewards, partial
+rollouts, a waiting replay buffer, truncated distributions, and GRPO with a fixed reference model."""
 import json
 import shutil
 
@@ -36,7 +36,7 @@ default_local_dir = "{root}/rl"
 
 
 def train(setting, name, *overrides):
-    """(metrics of each iteration, what the program wrote to stderr)"""
+    """Returns (metrics of each iteration, stderr)."""
     root, _, _, file = setting
     done = longshot("train", file, f"trainer.default_local_dir={root}/{name}", *overrides)
     rows = [json.loads(line) for line in (root / name / "metrics.jsonl").read_text().splitlines()]
@@ -68,7 +68,7 @@ def test_a_dry_run_finds_what_would_fail_later(setting, overrides, wanted):
 
 
 def damaged_model(source, target):
-    """A copy of a model whose last weight has a NaN."""
+    """Copies a model and sets a NaN in its last weight."""
     from safetensors.torch import load_file, save_file
     shutil.copytree(source, target)
     file = next(target.glob("*.safetensors"))
@@ -130,7 +130,7 @@ def test_partial_rollouts_have_no_gap_and_one_reference(setting, algorithm):
     assert "disagree" not in log
     gaps = [row["training/rollout_probs_diff_max"] for row in rows if "training/rollout_probs_diff_max" in row]
     assert gaps and max(gaps) <= 1e-4
-    assert any(row["perf/reference_tokens"] > 0 for row in rows)  # of samples that ended before
+    assert any(row["perf/reference_tokens"] > 0 for row in rows)  # from samples that ended earlier
 
 
 def test_a_cut_distribution_takes_its_reference_from_the_trainer(setting):
@@ -160,11 +160,11 @@ def test_a_buffer_above_the_batch_keeps_groups_waiting(setting):
         assert [row["replay/groups_taken"] for row in rows] == [8] * 4
         assert [row["replay/waiting"] for row in rows] == [8] * 4
         runs[selector] = rows
-    # The oldest are of the iteration before; the freshest of this one.
+    # fifo selects groups of the previous iteration, freshest those of the current one.
     assert all("training/rollout_probs_diff_max" not in row for row in runs["fifo"][1:])
     assert all(row["training/rollout_probs_diff_max"] < 1e-4 for row in runs["freshest"])
     assert all(row["perf/reference_tokens"] == 0 for row in runs["freshest"])
-    # Any: not all of one kind.
+    # uniform selects groups of both kinds.
     assert any("training/rollout_probs_diff_max" in row for row in runs["uniform"][1:])
     rows, _ = train(setting, "wait-stale", "replay.max_groups=16", "replay.selector=freshest", "replay.staleness=0")
     assert sum(row["replay/dropped_stale"] for row in rows) == 8 * 2  # in iterations 2 and 4
@@ -175,7 +175,7 @@ def test_grpo_is_pulled_towards_a_fixed_model(setting):
     kl = ["algorithm.name=grpo", "algorithm.kl_coef=0.05", "trainer.total_iterations=3"]
     rows, log = train(setting, "kl", *kl, f"algorithm.kl_reference={model}")
     assert "no effect" not in log
-    # The model is where the run began.
+    # The fixed model is the one with which the run began.
     assert rows[0]["actor/kl_loss"] < rows[1]["actor/kl_loss"] < rows[2]["actor/kl_loss"]
     assert rows[0]["actor/optimizer_steps"] <= 2 * (1 - (rows[0]["critic/groups_without_variance"] == 1))
     assert all(row["perf/reference_tokens"] > 0 and row["memory/kl_model_gb"] > 0 for row in rows)

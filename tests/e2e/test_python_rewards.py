@@ -1,4 +1,4 @@
-"""Python, command and HTTP rewards: what reaches them, what they may return, and verl's own scorers unchanged."""
+"""Python, command and HTTP rewards: their inputs, their allowed return values, and verl's own scorers unchanged."""
 import http.server
 import importlib.util
 import json
@@ -193,8 +193,8 @@ TOOL = '<think>t</think>\n<tool_call>\n{"name": "f", "parameters": {"x": %d}}\n<
 QWEN = {"experiment_name": "qwen"}
 BOXES = [(r"so \boxed{\frac{1}{2}}", r"\frac12"), (r"\boxed{0.5}", r"\frac{1}{2}"), (r"\boxed{3}", "2"), ("it is 2", "2"),
          (r"\boxed{1} then \boxed{2}", "2"), (r"\boxed{\sqrt{12}}", r"2\sqrt{3}"), ("", "2"), (r"\boxed{x+1}", "1+x")]
-# Each file that needs no network: the function, then answers with their ground truths and, where they matter, data source
-# and extra_info. KWARGS are further arguments.
+# Each file that needs no network: its function, then answers with their ground truths and, where they matter, data
+# source and extra_info. KWARGS are further arguments.
 KWARGS = {"prime_code/__init__.py": {"continuous": True}}  # without it verl's function fails for a wrong program
 SCORERS = {
     "gsm8k.py": ("compute_score", [("so #### 72", "72"), ("so #### 71", "72"), ("72", "72"), ("#### 1,234", "1234"), ("", "7"),
@@ -219,7 +219,7 @@ SCORERS = {
         (PROGRAM, json.dumps(CASES), "apps"), (WRONG_PROGRAM, json.dumps(CASES), "taco"),
         (r"<think>t</think> \boxed{7}", "7", "hiyouga/geometry3k"), ("<answer>a</answer><answer>blue</answer>", {"target": ["blue"]}, "searchR1_nq")]),
 }
-# What the file itself says. The packages above it are not run: they import much that the scorers do not need.
+# Calls the file directly. The packages above it are not run: they import much that the scorers do not need.
 DIRECTLY = """
 import importlib, json, sys, types
 for package, path in (("verl", ROOT), ("verl.utils", ROOT + "/utils")):

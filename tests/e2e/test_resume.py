@@ -1,4 +1,4 @@
-"""kill -9 at random instants, then resume: later metrics and final weights equal the uninterrupted run bit for bit."""
+"""kill -9 at random instants, then resume: later metrics and final weights equal those of the uninterrupted run bit for bit."""
 import json
 import random
 import signal
@@ -71,7 +71,7 @@ def test_a_second_run_is_equal(setting):
 
 
 def kill_until_done(file, instant, limit=240):
-    """Starts the run and kills it after instant() seconds, again and again until one start finishes. Number of kills."""
+    """Starts the run and kills it after instant() seconds, repeatedly until one start finishes. Returns the number of kills."""
     kills, started = 0, time.time()
     while True:
         process = start(file)
@@ -96,7 +96,7 @@ def test_kill_at_random_instants(setting):
     kills = runs = 0
     while kills < KILLS:
         file, run = write_config(root, f"killed{runs}", model, data)
-        # Anywhere from start-up to the last checkpoint; a start that gets past all of it ends the run.
+        # From start-up to the last checkpoint; a start that survives all of it ends the run.
         kills += kill_until_done(file, lambda: whole_time * rng.uniform(0.15, 1.1))
         runs += 1
         assert_equal_runs(run, whole)
@@ -111,7 +111,8 @@ def test_kill_in_the_middle_of_writing_a_checkpoint(setting):
         file, run = write_config(root, f"writing{attempt}", model, data)
         process = start(file)
         seen = 0
-        # Polls without pause for the folder that a checkpoint is prepared in; the nth time it is there, kill.
+        # Polls without pause for the folder in which a checkpoint is prepared, and kills when it appears for the nth
+        # time.
         while process.poll() is None and seen <= attempt:
             if (run / "checkpoint.tmp").exists():
                 seen += 1
@@ -128,7 +129,7 @@ def test_kill_in_the_middle_of_writing_a_checkpoint(setting):
 
 
 def assert_refused_while_in_use(file, run, command):
-    """A second run on the folder is refused and writes nothing; after kill -9 of the first one it goes on."""
+    """A second run in the folder is refused and writes nothing; after kill -9 of the first run, the folder can be used."""
     first = start(file, command=command)
     try:
         deadline = time.time() + 60
@@ -176,11 +177,11 @@ def test_ctrl_c_during_an_evaluation_is_made_up_for(setting):
     cut = 0
     for attempt in range(20):
         file, run = write_config(root, f"untested{attempt}", model, data)
-        # The delays cover the update and the evaluation that follow the samples of iteration 5.
+        # The delays cover the update and the evaluation after the samples of iteration 5.
         samples = run / "samples/samples_000005.jsonl"
         newest = interrupt(file, run, lambda: samples.exists() and not time.sleep(0.004 * attempt))
         cut += newest.name == "global_step_5" and bool(json.loads((newest / "state.json").read_text())["unfinished"])
-        # Twice: the checkpoint with the evaluation still to come stays the newest when the next start is killed early.
+        # Twice: if the next start is killed early, the checkpoint whose evaluation is missing remains the newest.
         interrupt(file, run, lambda: lines(run) >= 7)
         longshot("train", file)
         assert_equal_runs(run, whole)

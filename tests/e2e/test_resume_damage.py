@@ -1,6 +1,6 @@
 """Random damage to a run folder: the next start continues exactly, or refuses and leaves the folder as it is.
 
-LONGSHOT_DAMAGE_SEED and LONGSHOT_DAMAGES choose other damages and how many."""
+LONGSHOT_DAMAGE_SEED and LONGSHOT_DAMAGES select other damages and their number."""
 import collections
 import os
 import random
@@ -20,7 +20,7 @@ STATE = ("optimizer.safetensors", "trainer.json", "replay.records", "huggingface
 
 
 class Damaged:
-    """A run folder to damage, its states before (`older`, for copies of files that are not the newest) and random choices."""
+    """A run folder to damage, its earlier states (`older`, for copies of files that are not the newest), and random choices."""
 
     def __init__(self, run, older, rng):
         self.run, self.older, self.rng = run, older, rng
@@ -30,7 +30,7 @@ class Damaged:
         return sorted(path for path in self.run.rglob("*") if path.is_file())
 
     def pick(self):
-        """A file: most often one of a checkpoint, of these most often the newest's."""
+        """Picks a file: usually one of a checkpoint, and most often one of the newest checkpoint."""
         groups = [[path for path in self.files() if f"global_step_{n}/" in str(path)] for n in checkpoints(self.run)]
         rest = [path for path in self.files() if "global_step_" not in str(path)]
         weighted = [(2 + 3 * (i + 1 == len(groups)), group) for i, group in enumerate(groups)] + [(4, rest)]
@@ -125,7 +125,7 @@ class Damaged:
 
 
 def assert_exact(damaged, log_is_whole, expected, errors, final, states):
-    """Everything after the point of departure equals the continuation of the undamaged folder."""
+    """All steps after the resume point equal the continuation of the undamaged folder."""
     found = re.search(r"continuing (?:\S+ )?after (?:iteration|step) (\d+)", errors)
     begin = int(found[1]) if found else 0
     reference = metrics(expected)
@@ -145,7 +145,7 @@ def assert_exact(damaged, log_is_whole, expected, errors, final, states):
 
 
 def damage_and_resume(saved, older, expected, run, command, count, final, states, capsys):
-    """`count` damages of the folder `saved`, each at the place `run` that it was made at."""
+    """Applies `count` damages to copies of the folder `saved`, each at its original path `run`."""
     rng = random.Random(SEED)
     outcomes, others = collections.Counter(), []
     for number in range(count):
@@ -200,7 +200,8 @@ def test_damaged_rl_runs(model, tmp_path, capsys):
 
 
 def stopped_twice(command, file, run, steps, tmp_path):
-    """(older copies, saved folder, finished folder) of a run of fixed steps that was stopped at about these steps."""
+    """Returns (older copies, saved folder, finished folder) of a run with a fixed number of steps that was stopped at about these
+    steps."""
     older = []
     for step in steps:
         interrupt(file, run, lambda: lines(run) >= step, command=command)

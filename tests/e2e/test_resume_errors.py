@@ -1,4 +1,4 @@
-"""Whatever ends a run, its finished iterations are saved first, and the run continues bit for bit when the cause is gone."""
+"""Before a run ends for any reason, its finished iterations are saved; it continues bit for bit once the cause is removed."""
 import json
 import os
 import random
@@ -27,7 +27,7 @@ class Runs:
         (root / "few.jsonl").write_text("".join(rows[:40]))
 
     def config(self, run, save_freq=0):
-        """Nothing is saved before the end, unless an error does it."""
+        """Nothing is saved before the end, except because of an error."""
         file = run.with_suffix(".toml")
         file.write_text(train_config(run, self.model, self.data, ITERATIONS).replace("save_freq = 2", f"save_freq = {save_freq}"))
         return file
@@ -95,7 +95,7 @@ def test_after_disable_the_message_names_the_command_that_continues(runs, tmp_pa
 
 
 def test_an_error_of_an_iteration_saves_the_finished_ones(runs, tmp_path):
-    """A reward that works, raises for every answer of the seventh iteration, then works again."""
+    """The reward works, raises for every answer of the seventh iteration, then works again."""
     broken, run = tmp_path / "broken", tmp_path / "run"
     reward = tmp_path / "reward.py"
     reward.write_text(textwrap.dedent(f"""
@@ -119,7 +119,7 @@ def test_an_error_of_an_iteration_saves_the_finished_ones(runs, tmp_path):
 
 
 # operator new fails once, at the Nth call of any thread for at least 2 KiB after SIGUSR1; N is drawn from FAIL_WITHIN.
-# (The JSON library does not survive the lack of memory for a short text.)
+# (The JSON library does not survive a failed allocation of a short text.)
 FAILING_NEW = r"""
 #include <atomic>
 #include <csignal>
@@ -156,7 +156,7 @@ def failing_new(tmp_path_factory):
 
 
 def with_one_failure(library, file, run, seed, command="train", overrides=()):
-    """Runs until the end; operator new fails once, somewhere after the third line of metrics. (exit code, messages)."""
+    """Runs until the end; operator new fails once, after the third line of metrics. Returns (exit code, messages)."""
     environment = {**os.environ, "LD_PRELOAD": str(library), "FAIL_SEED": str(seed), "FAIL_WITHIN": "600"}
     process = start(file, *overrides, command=command, env=environment)
     while lines(run) < 3 and process.poll() is None:
@@ -167,7 +167,7 @@ def with_one_failure(library, file, run, seed, command="train", overrides=()):
 
 
 def test_an_exception_anywhere_saves_the_finished_iterations(runs, tmp_path, failing_new, capsys):
-    """bad_alloc at 20 places: of any thread, in rollout, reward, replay, update, publishing, evaluation and saving."""
+    """bad_alloc at 20 places, on any thread, in rollout, reward, replay, update, publishing, evaluation and saving."""
     saved = half = 0
     for seed in range(20):
         run = tmp_path / f"run{seed}"
@@ -212,7 +212,7 @@ def test_an_exception_in_a_run_of_fixed_steps_saves_the_finished_ones(runs, tmp_
 
 
 def make_unwritable(run, part):
-    """The part of the log becomes something that cannot be written, even by root."""
+    """Replaces the part of the log by something that cannot be written, even by root."""
     path = run / part
     if path.is_dir():
         shutil.rmtree(path)
@@ -260,8 +260,8 @@ cp -a "$DISK/." "$OUT/finished"
 
 
 def on_a_small_disk(folder, config, size="2m", before="", command="train", overrides=""):
-    """Runs the command with its folder on a tmpfs, then again when the disk has grown. (exit code, messages, folder after the
-    first, messages of the second, folder at the end)."""
+    """Runs the command with its folder on a tmpfs, then again after the disk has grown. Returns (exit code, messages, folder
+    after the first run, messages of the second, folder at the end)."""
     disk, out = folder / "disk", folder / "out"
     disk.mkdir(), (out / "copy").mkdir(parents=True), (out / "finished").mkdir()
     file = config(disk / "run")
@@ -278,7 +278,7 @@ def on_a_small_disk(folder, config, size="2m", before="", command="train", overr
 
 
 def test_a_full_disk_ends_in_saved_iterations(runs, tmp_path):
-    """2 MiB, of which a filler leaves room for some checkpoints and less log than the run writes."""
+    """A disk of 2 MiB; a filler leaves room for some checkpoints and for less log than the run writes."""
     code, errors, copy, again, finished = on_a_small_disk(
         tmp_path, lambda run: runs.config(run, save_freq=1), before='head -c 1000000 /dev/zero > "$DISK/filler"',
         overrides="trainer.log_samples=-1 trainer.keep_checkpoints=9")
@@ -291,7 +291,7 @@ def test_a_full_disk_ends_in_saved_iterations(runs, tmp_path):
 
 @pytest.mark.parametrize("room", [0, 4096, 40_000])
 def test_a_disk_that_is_full_of_other_things_costs_the_log_alone(runs, tmp_path, room):
-    """The disk fills up behind the first checkpoint: what the run cannot log is a warning, what it cannot save ends it."""
+    """The disk fills up after the first checkpoint: a failure to log is a warning, a failure to save ends the run."""
     watch = f'''(while [ ! -d "$DISK/run/global_step_4" ]; do sleep 0.001; done
 cat /dev/zero > "$DISK/filler" 2>/dev/null; truncate -s -{room} "$DISK/filler" 2>/dev/null) & '''
     code, errors, copy, again, finished = on_a_small_disk(
@@ -332,7 +332,7 @@ def test_a_read_only_run_folder_is_named(runs, tmp_path):
 
 
 def test_writes_that_fail_behind_a_size_keep_the_older_checkpoint(runs, tmp_path):
-    """RLIMIT_FSIZE makes every write behind 64 KiB of a file fail."""
+    """RLIMIT_FSIZE makes every write beyond 64 KiB of a file fail."""
     run = tmp_path / "run"
     file = runs.config(run, save_freq=2)
     longshot("train", file, "trainer.total_iterations=2")

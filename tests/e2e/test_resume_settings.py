@@ -1,4 +1,4 @@
-"""Which checkpoint a run continues from, with which settings it may, and that a refusal touches nothing."""
+"""The checkpoint from which a run continues, the settings it may change, and refusals that change no file."""
 import json
 import re
 import shutil
@@ -12,7 +12,7 @@ FINAL = "huggingface/model.safetensors"
 
 
 class Runs:
-    """A run of 8 iterations with checkpoints of 4, 6 and 8, copies of it, and its continuation to 12 iterations."""
+    """A run of 8 iterations with checkpoints 4, 6 and 8, copies of it, and its continuation to 12 iterations."""
 
     def __init__(self, root):
         self.root = root
@@ -30,7 +30,7 @@ class Runs:
         return file
 
     def copy(self, folder):
-        """(configuration, run folder) of a copy."""
+        """Returns (configuration, run folder) of a copy."""
         run = folder / "run"
         shutil.copytree(self.saved, run)
         return self.config(run), run
@@ -42,7 +42,7 @@ def runs(tmp_path_factory):
 
 
 def assert_equal_from(run, whole, first=0, final=12):
-    """Metrics of the steps from `first` on and the final state are those of the run that was never interrupted."""
+    """Metrics of the steps from `first` on and the final state equal those of the uninterrupted run."""
     later = lambda rows: [row for row in rows if row["step"] >= first]
     assert later(metrics(run)) == later(metrics(whole))
     for name in (FINAL, "optimizer.safetensors", "trainer.json", "replay.records"):
@@ -140,7 +140,7 @@ def test_settings_that_contradict_the_state_are_refused_by_key(runs, tmp_path, o
         longshot("sft", runs.root / "sft.toml", "trainer.total_steps=2", f"trainer.default_local_dir={other}")
     errors = refused(run, file, override.format(data=runs.data, root=runs.root))
     assert key in errors.splitlines()[-1] or key in errors, errors
-    done = longshot("train", file)  # and the run is whole
+    done = longshot("train", file)  # the run itself is undamaged
     assert "after iteration 8" in done.stderr
     assert_equal_from(run, runs.whole)
 
@@ -155,7 +155,7 @@ def test_an_adapter_run_refuses_other_adapters(runs, tmp_path):
         assert key in refused(run, file, override)
     base = tmp_path / "base"
     shutil.copytree(runs.model, base)
-    longshot("train", file, f"model.path={base}", "trainer.total_iterations=3")  # the same model elsewhere
+    longshot("train", file, f"model.path={base}", "trainer.total_iterations=3")  # the same model at another path
     flip(base / "model.safetensors")
     assert "model.path has another content" in refused(run, file, f"model.path={base}")
 
@@ -164,7 +164,7 @@ def test_an_adapter_run_refuses_other_adapters(runs, tmp_path):
                                       "rollout.temperature=0.8", "data.order=uniform", "algorithm.mini_batches=1", "replay.max_groups=16",
                                       "data.val_files=['{data}/train.jsonl']", "trainer.threads=1"])
 def test_settings_that_may_change_are_told_by_key(runs, tmp_path, override):
-    """Twice: a changed run resumes bit for bit as well."""
+    """Runs twice, because a changed run must also resume bit for bit."""
     key, value = override.format(data=runs.data).split("=", 1)
     finals = []
     for stop in ((), (10,)):
@@ -181,7 +181,7 @@ def test_settings_that_may_change_are_told_by_key(runs, tmp_path, override):
 
 
 def test_only_values_count_as_changes(runs, tmp_path):
-    """Neither the order of keys and tables nor comments nor ways to write a number."""
+    """Order of keys and tables, comments, and spellings of a number do not count as changes."""
     file, run = runs.copy(tmp_path)
     blocks = re.split(r"(?m)^(?=\[)", file.read_text())
     shuffled = []
@@ -203,7 +203,7 @@ def test_fewer_iterations_than_are_done_end_at_once(runs, tmp_path):
 
 
 def test_one_checkpoint_is_enough_on_another_machine(runs, tmp_path):
-    """Neither the rest of the run folder nor the model that it began with is there."""
+    """Neither the rest of the run folder nor the original model exists there."""
     base, run = tmp_path / "base", tmp_path / "elsewhere/run"
     shutil.copytree(runs.model, base)
     file = runs.config(tmp_path / "here")
@@ -218,7 +218,7 @@ def test_one_checkpoint_is_enough_on_another_machine(runs, tmp_path):
     assert "after iteration 6" in done.stderr and f"{base} is not here" in done.stderr
     assert [row["step"] for row in metrics(run)] == list(range(7, 13))
     assert_equal_from(run, runs.whole, 7)
-    # The same from a folder of any name, by its path.
+    # The same from a folder of any name, given by its path.
     shutil.copytree(runs.saved / "global_step_6", tmp_path / "copied")
     run = tmp_path / "new"
     file = runs.config(run)
@@ -235,8 +235,8 @@ def test_a_checkpoint_folder_may_be_a_link(runs, tmp_path):
     kept = {n: contents(tmp_path / f"kept_{n}") for n in (4, 6, 8)}
     longshot("train", file)
     assert_equal_from(run, runs.whole)
-    assert {n: contents(tmp_path / f"kept_{n}") for n in (4, 6, 8)} == kept  # pruning takes the link alone
-    # Relative, and set aside.
+    assert {n: contents(tmp_path / f"kept_{n}") for n in (4, 6, 8)} == kept  # pruning removes only the link
+    # With relative links, which are set aside because the run resumes from an older checkpoint.
     file, run = runs.copy(tmp_path / "again")
     for n in (6, 8):
         (run / f"global_step_{n}").rename(run.parent / f"kept_{n}")
@@ -253,7 +253,7 @@ def test_a_chosen_checkpoint_begins_a_course_that_auto_and_the_same_command_foll
     file, run = runs.copy(tmp_path / "course")
     chosen = (f"trainer.resume_mode={run}/global_step_4", change)
     newer = {n: contents(run / f"global_step_{n}") for n in (6, 8)}
-    # Stopped before its first checkpoint is due, then killed by the lack of one: the course stays the chosen one.
+    # Interrupted before its first checkpoint is due: the run keeps its chosen course.
     interrupt(file, run, lambda: lines(run) == 6, overrides=chosen)
     assert {n: contents(run / f"abandoned-1/global_step_{n}") for n in (6, 8)} == newer
     assert lines(run / "abandoned-1") == 4  # metrics of iterations 5 to 8
@@ -292,7 +292,7 @@ def test_the_latest_file_is_followed(runs, tmp_path):
 
 
 def test_pruning_spares_what_was_just_written(runs, tmp_path):
-    """One checkpoint is kept, and newer ones of another course lie there."""
+    """One checkpoint is kept, although newer ones of another course exist."""
     file, run = runs.copy(tmp_path)
     longshot("train", file, f"trainer.resume_mode={run}/global_step_4", "trainer.keep_checkpoints=1",
              "trainer.total_iterations=5", "optim.lr=5e-4")

@@ -1,4 +1,4 @@
-"""Reward models that are adapters: trained, interrupted, judged with, merged."""
+"""Reward models that are adapters: training, interruption, judging and merging."""
 import json
 
 import pytest
@@ -58,11 +58,11 @@ def test_an_adapter_is_a_reward_model_for_every_command(setting, reasoner, adapt
     (["model.lora_alpha=32"], "model.lora_rank"),
     (["model.lora_targets=['q_proj']"], "model.lora_rank"),
     (["model.lora_rank=2", "model.path="], "model.path"),
-    (["model.lora_rank=2", "model.lora_targets=['score']"], "'score' is no linear layer"),
+    (["model.lora_rank=2", "model.lora_targets=['score']"], "'score' is not a linear layer"),
     (["model.lora_rank=2", "model.lora_adapter_path={adapter}"], "a rank of its own"),
     (["model.lora_rank=2", "model.path={adapter}"], "is an adapter"),
-    (["model.lora_rank=2", "model.freeze=['model.embed_tokens.*']"], "do not learn"),
-    (["model.lora_adapter_path={adapter}", "model.freeze=['*lora*', 'score.*']"], "nothing can learn"),
+    (["model.lora_rank=2", "model.freeze=['model.embed_tokens.*']"], "already freezes"),
+    (["model.lora_adapter_path={adapter}", "model.freeze=['*lora*', 'score.*']"], "nothing can be trained"),
 ])
 def test_options_of_adapters_that_do_nothing_are_refused(setting, reasoner, adapter, tmp_path, overrides, message):
     root, data = setting

@@ -1,4 +1,4 @@
-"""Reward models as a user has them: trained, interrupted, judged, and as rewards of an RL run."""
+"""Reward models from a user's view: training, interruption, judging, and use as rewards of an RL run."""
 import http.server
 import json
 import re
@@ -286,7 +286,7 @@ def test_grpo_on_the_scores_of_a_reward_model(setting, policy, tmp_path):
 
 
 class FakeJudge(http.server.BaseHTTPRequestHandler):
-    """What it does depends on the length of what it is asked: a verdict, no verdict, an error, nothing in time."""
+    """Its behaviour depends on the length of the request: a verdict, no verdict, an error, no answer in time."""
     KINDS = ("verdict", "malformed", "broken", "slow")
     asked, prompts = [], []
 
@@ -307,7 +307,7 @@ class FakeJudge(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(answer)
         except OSError:
-            pass  # the client has given up
+            pass  # the client has disconnected
 
     def log_message(self, *_):
         pass
@@ -328,7 +328,7 @@ def test_a_judge_reads_the_whole_conversation(fake_judge, tmp_path):
     chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Take 2."},
             {"role": "assistant", "content": "2"}, {"role": "user", "content": "Add 3."}]
     told = "system:\nBe brief.\n\nuser:\nTake 2.\n\nassistant:\n2\n\nuser:\nAdd 3."
-    answer = "5" + "." * (-len(told) % 4 + 3)  # its length asks for a verdict
+    answer = "5" + "." * (-len(told) % 4 + 3)  # a length for which FakeJudge gives a verdict
     row = {"prompt": chat, "completion": answer, "ground_truth": "5", "label": True}
     rows = tmp_path / "rows.jsonl"
     rows.write_text(json.dumps(row) + "\n" + json.dumps(dict(row, prompt="Add 3 to it.")) + "\n")

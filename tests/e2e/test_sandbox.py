@@ -1,4 +1,4 @@
-"""longshot sandbox as clients see it, as hostile programs see it, and what a killed service leaves: nothing."""
+"""longshot sandbox from the view of clients and of hostile programs; and nothing remains after a killed service."""
 import base64
 import concurrent.futures
 import gzip
@@ -68,13 +68,13 @@ def jail_processes():
 
 
 def cgroups():
-    """Walked by os.walk, which does not mind that groups of another sandbox on this host come and go."""
+    """Uses os.walk, which tolerates that groups of another sandbox on this host appear and disappear."""
     return {os.path.join(folder, name) for folder, names, _ in os.walk("/sys/fs/cgroup") for name in names
             if name.startswith("longshot-")}
 
 
 def parents():
-    """{process: parent} of the whole host, as far as it can be read."""
+    """Returns {process: parent} of the whole host, for processes that can be read."""
     found = {}
     for entry in pathlib.Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -82,12 +82,12 @@ def parents():
         try:
             found[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:
-            pass  # it has ended
+            pass  # the process has ended
     return found
 
 
 def jail_owned(pid):
-    """Whether the process has a user id that only the jails of a service run by root have."""
+    """True if the process has a user id that only the jails of a service run by root have."""
     try:
         return os.stat(f"/proc/{pid}").st_uid >= 1879048192
     except OSError:
@@ -95,7 +95,7 @@ def jail_owned(pid):
 
 
 def below(service):
-    """Processes that the service started, directly or not, and any of a jail that hangs below no service."""
+    """Processes that the service started, directly or indirectly, and jail processes that belong to no service."""
     table = parents()
 
     def is_below(pid):
@@ -105,16 +105,16 @@ def below(service):
             if pid == service.process.pid:
                 return True
             if own and pid > 1 and not jail_owned(pid):
-                return False  # another sandbox of this host
+                return False  # belongs to another sandbox of this host
         return own
 
     return sorted(pid for pid in table if is_below(pid))
 
 
 def host_state(service):
-    """What an escape would change: the service's processes, mounts, control groups, files in shared places, the name."""
+    """State that an escape would change: the service's processes, mounts, control groups, files in shared places, the name."""
     files = {str(path) for place in ("/var/tmp", "/dev/shm", "/run/shm") if os.path.isdir(place)
-             for path in pathlib.Path(place).iterdir() if not path.name.startswith("sem.mp-")}  # of other tests
+             for path in pathlib.Path(place).iterdir() if not path.name.startswith("sem.mp-")}  # from other tests
     own = {group for group in cgroups() if f"-{service.process.pid}-" in group}
     return {"processes": below(service), "mounts": pathlib.Path("/proc/mounts").read_text(), "cgroups": own,
             "files": files, "hostname": socket.gethostname()}
@@ -181,7 +181,7 @@ os.symlink('/proc/self/environ', 'environ'); open('good', 'w').write('x')
 
 @pytest.fixture(scope="module")
 def targets():
-    """What attacks aim at: listening sockets, a file, a process."""
+    """Targets of the attacks: listening sockets, a file, a process."""
     tcp = socket.create_server(("127.0.0.1", 0))
     local = socket.socket(socket.AF_UNIX)
     local.bind("\0longshot-test")
@@ -231,7 +231,7 @@ def human_eval():
 
 
 def broken(solution):
-    """The solution with its answers lost: each return gives a value that no task wants."""
+    """Breaks the answers of the solution: each return gives a value that no task expects."""
     lines = []
     for line in solution.split("\n"):
         bare = line.lstrip()

@@ -1,4 +1,4 @@
-"""longshot serve as clients see it: the official openai package, RL tools, and clients that misbehave."""
+"""longshot serve from a client's view: the official openai package, RL tools, and clients that misbehave."""
 import concurrent.futures
 import json
 import socket
@@ -41,7 +41,7 @@ def client(server):
 
 
 def generated(model, root, prompt, n, seed, max_tokens):
-    """What `longshot generate` gives."""
+    """Returns the result of `longshot generate`."""
     rows = root / "rows.jsonl"
     rows.write_text(json.dumps({"prompt": prompt}) + "\n")
     done = longshot("generate", "--model", model, "--input", rows, "--raw", "--n", n, "--seed", seed, "--max-tokens",
@@ -130,7 +130,7 @@ def test_stop_strings_end_the_answer_and_stay_out_of_it(smollm2):
 
 
 def test_seeds_decide(client):
-    def text(**more):  # flat enough that two draws of 4 × 40 tokens do not meet by chance
+    def text(**more):  # high temperature, so that two draws of 4 × 40 tokens are not equal by chance
         made = client.completions.create(model="tiny", prompt=PROMPT, max_tokens=40, n=4, temperature=2, **more)
         return [choice.text for choice in made.choices]
 

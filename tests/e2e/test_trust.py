@@ -1,4 +1,4 @@
-"""What a user must be able to rely on: outputs that go where they are named, broken rewards that stop, limits that are told."""
+"""Guarantees for users: outputs are written to the named files, broken rewards stop the run, limits are reported."""
 import json
 import os
 import pathlib
@@ -42,7 +42,7 @@ default_local_dir = "{root}/rl"
 
 @pytest.fixture(scope="module")
 def writers(setting):
-    """Every command that writes a result: its arguments, to which the output is added."""
+    """Every command that writes a result, with its arguments; the output is appended to them."""
     root, model, data, _ = setting
     rows = root / "rows.jsonl"
     rows.write_text('{"prompt": "1+2=", "text": "1+2="}\n')
@@ -297,7 +297,7 @@ def limited(bytes_):
 
 
 def big_model(folder):
-    """A model directory whose weights would take 4 GiB; only its config.json is there."""
+    """A model directory whose weights would take 4 GiB; only its config.json exists."""
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({
         "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 2048, "intermediate_size": 8192,
@@ -332,7 +332,7 @@ def test_limits_are_compared_before_anything_is_loaded(setting, tmp_path):
 
 @pytest.mark.parametrize("mebibytes", [900, 1200, 1600])
 def test_lack_of_memory_is_a_message(setting, mebibytes):
-    """Wherever it strikes: no stack, no signal."""
+    """At any point, lack of memory ends in a message: no stack trace, no signal."""
     root, model, data, _ = setting
     done = subprocess.run([LONGSHOT, "eval", "--model", model, "--data", data / "val.jsonl", "--max-tokens", "64", "--n", "64",
                            "--temperature", "1"], capture_output=True, text=True, timeout=300, preexec_fn=limited(mebibytes << 20))

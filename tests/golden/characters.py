@@ -1,4 +1,4 @@
-"""A tokenizer of single characters beside a model that transformers wrote."""
+"""A tokenizer of single characters for a model directory that transformers wrote."""
 
 import json
 

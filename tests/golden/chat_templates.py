@@ -1,4 +1,4 @@
-"""Chat templates in the structure the model families use: name -> (longshot's family, Jinja, special tokens)."""
+"""Chat templates with the structure of the model families' own: name -> (longshot's family, Jinja, special tokens)."""
 
 SMOLLM2 = """{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system
 You are a helpful AI assistant named SmolLM, trained by Hugging Face<|im_end|>

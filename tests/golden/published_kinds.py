@@ -1,4 +1,4 @@
-"""More chat templates, one for each kind of published ones: their features, in words and tokens of our own. The key names
+"""More chat templates, one for each kind of published template: their features, in our own words and tokens. The key names
 the family whose public template has these features."""
 
 KINDS = {}

@@ -1,5 +1,5 @@
-"""Random Jinja templates for test_jinja.py: python3 random_templates.py PROBE COUNT SEED compares that many and prints
-how many raise, and every difference."""
+"""Random Jinja templates for test_jinja.py. `python3 random_templates.py PROBE COUNT SEED` compares COUNT templates and prints
+the number that raise, and every difference."""
 
 import collections
 import copy
@@ -40,7 +40,7 @@ SUBSCRIPTS = ["[0]", "[-1]", "[1:]", "[:-1]", "[::-1]", "[::2]", "[-3:-1]", "[1:
 
 
 class Typed:
-    """Expressions whose operands have the types that they need, so that most of them do not raise."""
+    """Expressions whose operands have the required types, so that most of them do not raise."""
 
     def __init__(self, rng):
         self.rng = rng
@@ -98,7 +98,7 @@ class Generator:
     def __init__(self, seed):
         self.rng = random.Random(seed)
         self.typed = Typed(self.rng)
-        self.tame = False  # of this template: only typed expressions
+        self.tame = False  # applies to this template: only typed expressions
 
     def one_of(self, *choices):
         return self.rng.choice(choices)()
@@ -195,7 +195,7 @@ class Generator:
 
 
 def reference(template):
-    """What transformers' environment gives: a text, or None where it raises."""
+    """The result of transformers' environment: a text, or None if it raises."""
     from transformers.utils.chat_template_utils import _cached_compile_jinja_template as compile_template
     try:
         return compile_template(template).render(**copy.deepcopy(VARIABLES))  # |indent changes a list
@@ -206,20 +206,21 @@ def reference(template):
 
 
 def comparable(text):
-    """Addresses of objects and texts of unsupported size are not compared."""
+    """False for texts that are not compared: addresses of objects and texts of unsupported size."""
     return text is None or (" object at 0x" not in text and " of <" not in text and "<function" not in text and "<built-in" not in text
                             and "<bound method" not in text and "LoopContext" not in text and len(text) < 100_000)
 
 
 def unlike_by_design(message):
-    """Limits, and slices of what has none: those of literals that jinja2 computes while it compiles are undefined there."""
+    """True for intended differences: limits, and slices of values that cannot be sliced. jinja2 computes slices of literals while
+    it compiles, and they are undefined there."""
     return any(part in message for part in ("128 bits", "not supported", "written into the text", "too large", "too many steps", "range of floats",
                                             "nests too deeply",
                                             "not subscriptable by a slice"))
 
 
 def markup_templates():
-    """Every filter, method, subscript, test and operator on texts that are markup, where plain texts and markup mix."""
+    """Every filter, method, subscript, test and operator on texts that are markup, and on mixtures of markup and plain text."""
     texts = ["((u ~ '<b> x-y')|e)", "('a%s b'|safe)", "('L'|e)", "('12'|e)", "('a<,b c'|e)"]
     expressions = [f"{text}|{filter}" for text in texts for filter in FILTERS]
     expressions += [f"{text}.{method}" for text in texts for method in METHODS]

@@ -1,4 +1,4 @@
-"""Adapters against the peft package: what longshot trains loads there, what peft writes loads here, same log-probabilities."""
+"""Adapters compared with the peft package: each loads the other's adapters, with the same log-probabilities."""
 
 import json
 

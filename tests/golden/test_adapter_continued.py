@@ -1,4 +1,4 @@
-"""Which of peft's adapters can be trained further, and that the others are refused by the name of the setting."""
+"""Training can continue from peft's adapters; unsupported ones are refused by the name of the setting."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Every setting of peft's LoraConfig that changes the model: merged to the same log-probabilities, or refused by name."""
+"""Every setting of peft's LoraConfig that changes the model is merged to the same log-probabilities, or refused by name."""
 
 import json
 
@@ -70,7 +70,7 @@ def load_base(path):
 
 
 def write_adapter(base, directory, settings):
-    """An adapter whose every tensor differs from the base's, as training would leave it."""
+    """Writes an adapter in which every tensor differs from its initial value, as after training."""
     settings = {"r": 5, "lora_alpha": 11, "init_lora_weights": False, "task_type": "CAUSAL_LM", **settings}
     model = get_peft_model(load_base(base), LoraConfig(**settings))
     generator = torch.Generator().manual_seed(9)
@@ -97,7 +97,8 @@ def test_the_log_probabilities_are_those_of_peft(kind, bases, tmp_path, longshot
     with capsys.disabled():
         print(f"\n{kind}: adapter directory {direct:.2e}, merged {merged:.2e}, merged in transformers {theirs:.2e}, "
               f"without it {without:.2e}")
-    with torch.no_grad():  # an adapter on both sides of a tied matrix makes logits of hundreds, which f32 has to 1e-5
+    # An adapter on both sides of a tied matrix gives logits of hundreds, which f32 represents to 1e-5.
+    with torch.no_grad():
         largest_logit = max(model(torch.tensor([row])).logits.abs().max().item() for row in sequences)
     assert max(direct, merged, theirs) < max(1e-4, 1e-6 * largest_logit)
     assert without > 1e-2
@@ -111,7 +112,7 @@ def edit(directory, **changes):
 @pytest.mark.parametrize("start", ["pissa", "pissa_niter_4", "olora", "OLORA", "corda", "loftq", "lora_ga", "something_new"])
 def test_starts_that_change_the_base_are_refused_by_name(start, bases, tmp_path, longshot):
     settings = dict(target_modules=["q_proj"])
-    if start in ("pissa", "pissa_niter_4", "olora"):  # these can be made without data
+    if start in ("pissa", "pissa_niter_4", "olora"):  # these initializations need no data
         settings["init_lora_weights"] = start
     write_adapter(bases / "llama", tmp_path / "adapter", settings)
     edit(tmp_path / "adapter", init_lora_weights=start)
@@ -124,7 +125,7 @@ def test_starts_that_change_the_base_are_refused_by_name(start, bases, tmp_path,
 
 
 def test_pissa_saved_as_plain_lora_is_read(bases, tmp_path, longshot, capsys):
-    """peft's own way out: the difference to the start becomes a plain adapter of twice the rank."""
+    """peft's own conversion: the difference to the start becomes a plain adapter of twice the rank."""
     model = get_peft_model(load_base(bases / "llama"), LoraConfig(r=4, target_modules="all-linear", init_lora_weights="pissa",
                                                                   task_type="CAUSAL_LM"))
     model.peft_config["default"].init_lora_weights = True

@@ -1,4 +1,4 @@
-"""Chats through `longshot tokenize` against transformers' apply_chat_template: texts and tokens."""
+"""Chats through `longshot tokenize` compared with transformers' apply_chat_template: texts and tokens."""
 
 import copy
 import json
@@ -26,7 +26,7 @@ def tokenize(longshot_bin, model, rows, *options):
 
 
 def reference(tokenizer, chat, prompt, arguments):
-    """The text and its tokens; None where the template raises."""
+    """Returns the text and its tokens; None if the template raises."""
     given = {"add_generation_prompt": prompt, **arguments}
     try:
         text = tokenizer.apply_chat_template(copy.deepcopy(chat), tokenize=False, **given)

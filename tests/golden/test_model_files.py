@@ -1,7 +1,7 @@
-"""Model files against the libraries that define them: safetensors, transformers and gguf.
+"""Model files compared with the libraries that define them: safetensors, transformers and gguf.
 
-`longshot convert` reads a model into f32 and writes it again, so a conversion whose output equals the input tensor by
-tensor has read and written everything right."""
+`longshot convert` reads a model into f32 and writes it again. If every output tensor equals its input, both reading and
+writing were right."""
 
 import json
 import pathlib
@@ -78,7 +78,7 @@ def test_transformers_reads_our_configuration_as_its_own(longshot, tmp_path, kin
     longshot("convert", "--model", tmp_path / "in", "--output", tmp_path / "out")
     ours, theirs = (AutoConfig.from_pretrained(tmp_path / d).to_dict() for d in ("out", "in"))
     ignored = {"transformers_version", "_name_or_path", "pad_token_id",
-               "rope_theta", "rope_scaling", "torch_dtype"}  # transformers 4's spelling beside 5's
+               "rope_theta", "rope_scaling", "torch_dtype"}  # transformers 4's spelling, in addition to 5's
     for key in theirs.keys() - ignored:
         assert ours[key] == theirs[key], key
     generation = GenerationConfig.from_pretrained(tmp_path / "out")
@@ -174,7 +174,7 @@ def test_an_output_is_replaced_only_on_request_and_only_if_it_is_a_model(longsho
 # ------------------------------------------------------------------------------------------------------- GGUF
 
 GGUF_SIZES = dict(SIZES, hidden_size=256, intermediate_size=512, num_hidden_layers=1)
-# Where the f16 scales lie in a block: random bits there would be infinities and NaNs.
+# Offsets of the f16 scales in a block: random bits there would be infinities and NaNs.
 SCALES = {"Q4_0": [0], "Q4_1": [0, 2], "Q5_0": [0], "Q5_1": [0, 2], "Q8_0": [0], "Q2_K": [80, 82], "Q3_K": [108],
           "Q4_K": [0, 2], "Q5_K": [0, 2], "Q6_K": [208]}
 GGUF_NAMES = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "lm_head": "output",
@@ -277,7 +277,7 @@ def test_unquantized_gguf_models_give_the_original(longshot, tmp_path, kind, dty
         tensors[gguf_name(hf)] = gguf.quants.quantize(np.ascontiguousarray(array), qtype)
         qtypes[gguf_name(hf)] = qtype
     extra = []
-    if kind == "llama3_rope":  # the only original length that GGUF files are known to have
+    if kind == "llama3_rope":  # the only original length known in GGUF files
         config.rope_parameters["original_max_position_embeddings"] = 8192
         extra = [("rope_freqs.weight", llama3_divisors(config))]
     write_gguf(tmp_path / "m.gguf", config, tensors, qtypes, extra)
@@ -313,7 +313,7 @@ def test_smollm2_gguf_is_what_transformers_makes_of_it(longshot, tmp_path):
     config = AutoConfig.from_pretrained(tmp_path / "out")
     with torch.device("meta"):
         empty = AutoModelForCausalLM.from_config(config)
-    # What from_pretrained(gguf_file=...) is made of; by itself that would also ask for the accelerate package.
+    # The steps of from_pretrained(gguf_file=...), which itself would also need the accelerate package.
     theirs = load_gguf_checkpoint(str(path), return_tensors=True, model_to_load=empty)
     ours = tensors_of(tmp_path / "out")
     assert sorted(ours) == sorted(theirs["tensors"]) and len(ours) == 272

@@ -1,5 +1,5 @@
-"""Model files as other tools leave them: tied heads stored in any way, GGUF files without some keys, text that a vocabulary
-does not have, and threads counted in one way."""
+"""Model files as written by other tools: tied heads stored in any way, GGUF files without some keys, text outside the
+vocabulary, and a consistent count of threads."""
 
 import json
 import os
@@ -86,7 +86,7 @@ TOKENS = ["<|begin|>", *(chr(c) for c in range(33, 127)), "<|im_end|>", "<|end|>
 
 
 def write_gguf(path, pre="llama-bpe", bos=0, eos=95, add_bos=None, add_eos=None, tied=False, **keys):
-    """A llama of 97 tokens. `keys`: further metadata, without the architecture's prefix where it begins with a dot."""
+    """Writes a llama of 97 tokens. `keys`: further metadata; the architecture's prefix is added to keys that begin with a dot."""
     torch.manual_seed(5)
     model = LlamaForCausalLM(LlamaConfig(**GGUF_SIZES, tie_word_embeddings=tied)).float()
     with torch.no_grad():
@@ -134,7 +134,7 @@ def first_tokens(longshot, path):
 
 
 @pytest.mark.parametrize("pre, add_bos, begins", [
-    # What llama.cpp does for the pre-tokenizer where the key is missing (llama-vocab.cpp).
+    # llama.cpp's default for the pre-tokenizer if the key is missing (llama-vocab.cpp).
     ("llama-bpe", None, True), ("llama3", None, True), ("pixtral", None, True), ("dbrx", None, False), ("smaug-bpe", None, False),
     ("qwen2", None, False), ("gpt-2", None, False), ("smollm", None, False), ("default", None, False), (None, None, False),
     ("llama-bpe", False, False), ("qwen2", True, True), ("gpt-2", True, True)])
@@ -241,14 +241,14 @@ def test_a_character_without_a_token_is_an_error_everywhere(characters, longshot
 
 
 def test_threads_are_counted_by_the_cores_that_may_be_used(characters, longshot_bin, repo):
-    """On one core a command starts as many threads as when it is told to use one. A control group's quota counts too, which
-    the standard library's own count does not know: base/machine.h alone is asked."""
+    """On one core, a command starts as many threads as if it were told to use one. A control group's quota applies too, which
+    the standard library's count ignores: only base/os/machine.h is used."""
     core = min(os.sched_getaffinity(0))
 
     def threads(*options):
         process = subprocess.Popen(["taskset", "-c", str(core), longshot_bin, "chat", "--model", characters, *options], text=True,
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        assert process.stdout.readline().startswith("/clear")  # the engine is there
+        assert process.stdout.readline().startswith("/clear")  # the engine is ready
         count = len(os.listdir(f"/proc/{process.pid}/task"))
         process.communicate("/exit\n", timeout=60)
         return count

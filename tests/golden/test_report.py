@@ -1,4 +1,4 @@
-"""The HTML report of made-up runs, looked at with a browser: no error, charts that react, text that stays text."""
+"""The HTML report of artificial runs, tested in a browser: no error, charts that react, text that remains text."""
 
 import html.parser
 import json
@@ -12,7 +12,7 @@ import pytest
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
-# Acts like a reader and writes what it saw into the page.
+# Acts like a reader and writes its observations into the page.
 READER = """
 const seen = {};
 const all = (selector) => [...document.querySelectorAll(selector)];

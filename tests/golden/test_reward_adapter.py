@@ -1,4 +1,4 @@
-"""Adapters of reward models against the peft package, both ways: same scores, and a training step against torch autograd."""
+"""Adapters of reward models compared with the peft package, both ways: same scores, and a training step like torch autograd's."""
 
 import json
 
@@ -13,7 +13,7 @@ from test_reward_model import (ARCHITECTURES, LABELLED, TINY, all_chats, ids_of,
 
 
 def classifier(tokenizer, directory):
-    """What a user makes of a model's directory before the adapter is loaded."""
+    """Loads a model's directory as a user does before the adapter is loaded."""
     return AutoModelForSequenceClassification.from_pretrained(
         directory, num_labels=1, dtype=torch.float32, pad_token_id=tokenizer.convert_tokens_to_ids("<|endoftext|>"))
 
@@ -105,7 +105,7 @@ def test_what_peft_reads_and_writes_again(bases, rows, tokenizer, tmp_path, long
 
 
 def test_a_training_step_equals_torch_autograd(bases, rows, tokenizer, tmp_path, longshot, capsys):
-    """The first step of an adapter that goes on: its loss and gradient norm."""
+    """The first step of an adapter whose training continues: its loss and gradient norm."""
     base = bases["language model"]
     (tmp_path / "first").mkdir()
     adapter = trained(longshot, base, rows, tmp_path / "first", "model.lora_rank=3")

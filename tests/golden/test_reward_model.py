@@ -1,5 +1,5 @@
-"""Reward models with a scalar head against transformers' AutoModelForSequenceClassification, both ways, and a training step
-against torch autograd."""
+"""Reward models with a scalar head compared with transformers' AutoModelForSequenceClassification, both ways, and a training
+step compared with torch autograd."""
 
 import json
 
@@ -59,7 +59,7 @@ def ids_of(tokenizer, chat):
 
 
 def their_scores(model, tokenizer, chats, batch):
-    """Right-padded batches, as people score."""
+    """Scores right-padded batches, as is usual."""
     rows, scores = [ids_of(tokenizer, chat) for chat in chats], []
     for begin in range(0, len(rows), batch):
         part = rows[begin:begin + batch]
@@ -132,7 +132,7 @@ default_local_dir = "{run}"
 
 @pytest.fixture(scope="module")
 def trained(tokenizer, tmp_path_factory, longshot_bin):
-    """(run folder, rows) of three steps of `longshot rm` from a language model."""
+    """Returns (run folder, rows) of three steps of `longshot rm` from a language model."""
     import subprocess
 
     root = tmp_path_factory.mktemp("rm")
@@ -164,8 +164,8 @@ def test_our_model_gives_their_scores(trained, tokenizer, tmp_path, longshot, ca
 
 
 def test_a_training_step_equals_torch_autograd(trained, tokenizer, longshot, tmp_path, capsys):
-    """The first step's loss and gradient norm, from a reward model that both read: zero steps are not a run, so it is the
-    one written above, taken one step further."""
+    """The first step's loss and gradient norm, from a reward model that both can read. A run needs at least one step, so the
+    model is the one trained above, and one further step is compared."""
     root, rows = trained
     config = write_config(tmp_path / "more.toml", root / "run/huggingface", rows, tmp_path / "more", 1)
     longshot("rm", config)

@@ -1,4 +1,4 @@
-"""TensorBoard's own reader understands our event files, also after a resume."""
+"""TensorBoard's own reader understands our event files, even after a resume."""
 
 import json
 import math

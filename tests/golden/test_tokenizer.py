@@ -1,4 +1,4 @@
-"""`longshot tokenize` against the Python tokenizers library, token for token, and chat templates against Jinja."""
+"""`longshot tokenize` compared with the Python tokenizers library, token by token, and chat templates compared with Jinja."""
 
 import copy
 import functools
@@ -12,7 +12,7 @@ import sys
 import packages
 import pytest
 
-os.environ["HF_HUB_OFFLINE"] = "1"  # everything is local; without this transformers asks the network and waits
+os.environ["HF_HUB_OFFLINE"] = "1"  # everything is local; otherwise transformers would query the network and wait
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -51,7 +51,7 @@ def split(pattern):
 
 
 def train(kind, repo):
-    """A small tokenizer with exactly the normalizer, pre-tokenizer and added tokens of its family."""
+    """Trains a small tokenizer with exactly the normalizer, pre-tokenizer and added tokens of its family."""
     return Tokenizer.from_str(train_once(kind, repo))
 
 
@@ -128,7 +128,7 @@ def rows(texts, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def some_texts(texts):
-    """Without the long ones, for tests that repeat a comparison in another form."""
+    """A selection without the long texts, for tests that repeat a comparison in another form."""
     rng = random.Random(4)
     return rng.sample([text for text in texts if len(text) < 3000], 2000)
 
@@ -147,7 +147,7 @@ def gguf_path():
 
 @pytest.fixture(scope="session")
 def smollm2(gguf_path):
-    """The vocabulary in the form of the probe's request."""
+    """The vocabulary in the format of the probe's request."""
     from gguf import GGUFReader
     fields = GGUFReader(gguf_path).fields
     value = lambda key: fields[key].contents()
@@ -163,7 +163,7 @@ def smollm2(gguf_path):
 
 @pytest.fixture(scope="session")
 def probe(longshot_bin):
-    """probe(request, ...) -> answers of the helper program."""
+    """Returns probe(request, ...) -> answers of the helper program."""
     def run(*requests):
         done = subprocess.run([longshot_bin.parent / "tokenizer_probe"], text=True, capture_output=True, check=True,
                               input="".join(json.dumps(r) + "\n" for r in requests))
@@ -202,7 +202,7 @@ def test_ids_equal_the_library(kind, longshot, probe, repo, texts, rows, tmp_pat
     reference = train(kind, repo)
     reference.save(str(tmp_path / "tokenizer.json"))
     expect_equal_ids(longshot, reference, tmp_path, texts, rows, tmp_path)
-    # The files come back byte for byte, and the BOS is found.
+    # The files are restored byte for byte, and the BOS is found.
     answer = probe({"load": str(tmp_path), "save": str(tmp_path / "copy")})[0]
     assert (tmp_path / "copy/tokenizer.json").read_bytes() == (tmp_path / "tokenizer.json").read_bytes()
     first = reference.encode("a", add_special_tokens=True).ids[0]
@@ -223,7 +223,7 @@ def test_merges_as_strings(longshot, repo, texts, tmp_path):
 def test_decoding_equals_the_library(longshot, repo, texts, tmp_path):
     reference = train("llama3", repo)
     reference.save(str(tmp_path / "tokenizer.json"))
-    # An added token with characters of the byte alphabet is its own text here; the library reads it as bytes.
+    # An added token with characters of the byte alphabet stands for its own text here; the library reads it as bytes.
     ecole = reference.token_to_id("e\u0301cole")
     rng = random.Random(2)
     sequences = [reference.encode(t, add_special_tokens=False).ids for t in texts[:3000]]
@@ -236,7 +236,7 @@ def test_decoding_equals_the_library(longshot, repo, texts, tmp_path):
 
 
 def smollm2_reference(vocabulary):
-    """The tokenizer as the library's own classes make it from the GGUF vocabulary."""
+    """The tokenizer that the library's own classes build from the GGUF vocabulary."""
     tokens = vocabulary["tokens"]
     reference = Tokenizer(models.BPE(vocab={t: i for i, t in enumerate(tokens)},
                                      merges=[tuple(m.split(" ")) for m in vocabulary["merges"]]))
@@ -254,7 +254,7 @@ def test_smollm2_from_gguf(longshot, probe, gguf_path, smollm2, texts, rows, tmp
 
 
 def test_smollm2_saved_from_gguf(longshot, probe, smollm2, some_texts, some_rows, tmp_path):
-    """What save() writes is a tokenizer for transformers too, with its chat template."""
+    """save() writes a tokenizer that transformers can read too, with its chat template."""
     from transformers import AutoTokenizer
     probe({"gguf": smollm2, "save": str(tmp_path)})
     expect_equal_ids(longshot, smollm2_reference(smollm2), tmp_path, some_texts, some_rows, tmp_path)
@@ -270,7 +270,7 @@ def test_smollm2_saved_from_gguf(longshot, probe, smollm2, some_texts, some_rows
 
 
 def test_smollm2_as_transformers_reads_the_gguf(longshot, gguf_path, texts, tmp_path):
-    """transformers leaves out the split of digits, so only texts without digits are compared."""
+    """transformers omits the splitting of digits, so only texts without digits are compared."""
     from transformers import AutoTokenizer
     theirs = AutoTokenizer.from_pretrained(gguf_path.parent, gguf_file=gguf_path.name)
     sample = [t for t in texts if len(t) < 2000 and not any(c.isnumeric() for c in t)][:2000]

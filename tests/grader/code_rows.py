@@ -1,6 +1,6 @@
-"""Responses with programs and ground truths as the public data sets write them: (name, response, ground truth, score).
-A response without a fence is the program itself, in a block of its own. test_code_rows.py grades them, and
-test_code_graders.py the same rows with other projects' graders."""
+"""Responses with programs and ground truths in the formats of the public data sets: (name, response, ground truth, score).
+A response without a fence is the program itself, and it is put into its own block. test_code_rows.py grades the rows, and
+test_code_graders.py grades them with other projects' graders."""
 import base64
 import json
 import pickle
@@ -19,7 +19,7 @@ def calls(name, *pairs, **more):
 
 
 def texts(name, *pairs):
-    """LiveCodeBench and PRIME: an argument's JSON on each line, and the value's JSON."""
+    """The format of LiveCodeBench and PRIME: each argument's JSON on its own line, and the value's JSON."""
     return {"fn_name": name, "inputs": ["\n".join(map(json.dumps, inputs)) for inputs, _ in pairs],
             "outputs": [json.dumps(value) for _, value in pairs]}
 
@@ -277,7 +277,7 @@ CHECKS = [
 
 ROWS = FENCES + STREAMS + CALLS + CASES + CHECKS
 
-# (name, ground truth, words of the error): rows that no program could pass, or whose tests cannot be run.
+# (name, ground truth, words of the error): rows that no program can pass, or whose tests cannot be run.
 UNFIT = [
     ("an output beyond the limit", streams(("", "x" * (2 << 20))), "output_bytes"),
     ("a value beyond the limit", calls("f", ([0], "x" * (2 << 20))), "output_bytes"),

@@ -1,7 +1,7 @@
-// A libtorch device for tests on machines without a GPU, named "test_device", to be preloaded into
-// any program. It computes with the CPU's kernels but is as strict as a GPU: the host can read and
-// write its memory in a copy only (the pages are protected), and an operation refuses tensors of
-// both devices.
+// A libtorch device for tests on machines without a GPU. It is named "test_device" and can be
+// preloaded into any program. It computes with the CPU's kernels but is as strict as a GPU: the
+// host can only access its memory through copies (the pages are protected), and an operation
+// rejects tensors of different devices.
 
 #include <ATen/EmptyTensor.h>
 #include <ATen/detail/PrivateUse1HooksInterface.h>
@@ -24,8 +24,8 @@ namespace {
 constexpr auto kType = c10::DeviceType::PrivateUse1;
 const c10::Device kDevice(kType, 0);
 
-// The device's memory. Each block has pages of its own, which fault when the host touches them, but
-// for the life of an Access to that block.
+// The device's memory. Each block has its own pages, which fault when the host accesses them,
+// except while an Access to that block exists.
 class Memory {
  public:
   static Memory& get() {
@@ -57,7 +57,8 @@ class Memory {
     blocks_.erase(found);
   }
 
-  // `start`: of a block; another address is not of this device, and nothing is done.
+  // `start` must be the start of a block. Other addresses do not belong to this device and are
+  // ignored.
   void open(const void* start) {
     std::lock_guard lock(mutex_);
     const auto found = blocks_.find(static_cast<const char*>(start));
@@ -72,7 +73,8 @@ class Memory {
   }
 
  private:
-  static constexpr size_t kBytes = size_t{64} << 30;  // of addresses; pages come when they are used
+  // Size of the address space; pages are allocated on first use.
+  static constexpr size_t kBytes = size_t{64} << 30;
   static constexpr size_t kPage = 4096;
   struct Block {
     size_t size;
@@ -97,7 +99,7 @@ class Memory {
   std::map<const char*, Block> blocks_;        // in use, by start
 };
 
-// Lets the host touch the blocks that these addresses begin.
+// Allows the host to access the blocks that start at these addresses.
 class Access {
  public:
   explicit Access(const void* one, const void* other = nullptr) : starts_{one, other} {
@@ -132,7 +134,7 @@ DeviceAllocator& allocator() {
   return *instance;
 }
 
-// One device, one stream, events that have always happened.
+// One device, one stream, and events that are always complete.
 struct DeviceGuard final : c10::impl::DeviceGuardImplInterface {
   c10::DeviceType type() const override { return kType; }
   c10::Device exchangeDevice(c10::Device) const override { return kDevice; }
@@ -160,7 +162,7 @@ struct Hooks final : at::PrivateUse1HooksInterface {
   c10::DeviceIndex getCurrentDevice() const override { return 0; }
 };
 
-// The same memory as a tensor of the CPU; to be used while there is an Access to it.
+// The same memory as a CPU tensor, for use while an Access to it exists.
 at::Tensor on_host(const at::Tensor& t) {
   if (t.device().is_cpu()) return t;
   return at::from_blob(t.data_ptr(), t.sizes(), t.strides(),
@@ -222,7 +224,7 @@ void refuse(const c10::OperatorHandle& op, const at::Tensor& tensor) {
               " got one on the CPU among those of the test device");
 }
 
-// What a GPU refuses is refused; the rest is computed by the CPU's kernels.
+// Rejects operations that a GPU rejects, and computes all others with the CPU's kernels.
 void fallback(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const size_t count = op.schema().arguments().size();
   for (const c10::IValue& value : torch::jit::last(*stack, count)) {

@@ -1,11 +1,12 @@
-// write_run_log FOLDER LAST_STEP FIRST END OFFSET: opens the run log as a resume after LAST_STEP does (-1: new run) and
-// logs steps [FIRST, END): "train/value" = OFFSET + step, "train/bad" = NaN. For tests that read it from Python.
+// write_run_log FOLDER LAST_STEP FIRST END OFFSET: opens the run log like a resume after LAST_STEP
+// (-1: new run) and logs the steps [FIRST, END): "train/value" = OFFSET + step, "train/bad" = NaN.
+// For tests that read it from Python.
 
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 
-#include "base/run_log.h"
+#include "base/run_log/run_log.h"
 
 namespace {
 
@@ -21,8 +22,8 @@ longshot::Status write_run(const char* folder, int last_step, int first, int end
 
 int main(int argc, char** argv) {
   if (argc != 6) return 2;
-  const auto status =
-      write_run(argv[1], std::atoi(argv[2]), std::atoi(argv[3]), std::atoi(argv[4]), std::atof(argv[5]));
+  const auto status = write_run(argv[1], std::atoi(argv[2]), std::atoi(argv[3]), std::atoi(argv[4]),
+                                std::atof(argv[5]));
   if (!status.ok()) std::fprintf(stderr, "%s\n", status.to_string().c_str());
   return status.ok() ? 0 : 1;
 }

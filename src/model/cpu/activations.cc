@@ -17,8 +17,9 @@ int64_t activation_bytes(const ModelConfig& c, int64_t tokens, Checkpointing che
   const int64_t gate_up = width(2 * inner);
   const bool none = checkpointing == Checkpointing::none,
              full = checkpointing == Checkpointing::full;
-  // Of each layer and token; then what exists once: the stream and its gradients, attention's packed keys and values and
-  // their gradients by query head, and of full checkpointing one layer.
+  // First the activations of each layer and token. Then what exists only once: the stream and its
+  // gradients, attention's packed keys and values and their gradients by query head, and one layer
+  // if checkpointing is full.
   int64_t floats = c.num_layers * (hidden + (full ? 0 : attention) + (none ? gate_up : 0));
   floats += 5 * hidden + width(qkv) + width(q) + (full ? attention : 0);
   floats += 2 * c.num_kv_heads * kernels::round_up(c.head_dim, kernels::kPanel) + 2 * q;

@@ -1,31 +1,32 @@
 #pragma once
-// Memory of what a pass computes: how much there is, and what of it is kept for the backward pass.
+// The activations of a pass: how much memory they need, and which of them are kept for the backward
+// pass.
 
 #include <cstdint>
 
-#include "kernels/dense.h"
+#include "kernels/products/dense.h"
 #include "model/format/config.h"
 
 namespace longshot::model::cpu {
 
-// What the forward pass keeps for the backward pass, of each layer and token.
+// The activations that the forward pass keeps for the backward pass, for each layer and token.
 enum class Checkpointing {
-  none,       // everything that takes a product to compute
-  selective,  // not the inner activations of the MLP
+  none,       // every activation that a product computes
+  selective,  // all of these except the inner activations of the MLP
   full,       // only the layer's input
 };
 
-constexpr int64_t kMlpRows =
-    2048;  // tokens whose inner activations of the MLP exist at once, unless all are kept
+// The number of tokens whose inner MLP activations exist at once, unless all are kept.
+constexpr int64_t kMlpRows = 2048;
 
-// Memory of the activations of a pass over so many tokens, all that Decoder allocates, in bytes. lora_rank: of adapters,
-// 0 without any.
+// Estimates the bytes of all activations that Decoder allocates for a pass over `tokens` tokens.
+// `lora_rank` is the rank of the adapters; 0 without adapters.
 int64_t activation_bytes(const ModelConfig& config, int64_t tokens, Checkpointing checkpointing,
                          int lora_rank = 0);
-// The one that computes least again among those that fit `bytes`; full if none does.
+// The mode with the least recomputation that fits in `bytes`; `full` if none fits.
 Checkpointing choose_checkpointing(const ModelConfig& config, int64_t tokens, int64_t bytes);
 
-// Rows of activations; grows, never shrinks, and knows its size.
+// A matrix of activations. Its memory shrinks only by free().
 class Activations {
  public:
   void reset(int64_t rows, int width);

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
-#include "kernels/row_ops.h"
+#include "kernels/rows/row_ops.h"
 #include "model/cpu/rotations.h"
 
 namespace longshot::model::cpu {
@@ -16,7 +16,7 @@ using kernels::Store;
 
 namespace {
 
-constexpr int64_t kRows = 32;  // of one task of what is not a product
+constexpr int64_t kRows = 32;  // rows in one task of an operation that is not a product
 
 bool trained(const LinearArrays<float>& g) {
   return g.weight != nullptr || g.bias != nullptr || g.lora_a != nullptr || g.lora_b != nullptr;
@@ -29,7 +29,7 @@ bool trained(const LayerArrays<float>& g) {
          trained(g.up) || trained(g.down);
 }
 
-// The gradient need not go further down than this layer.
+// The lowest layer whose weights are trained. The backward pass stops there.
 int lowest_trained(const DecoderArrays<float>& gradients) {
   if (gradients.embedding != nullptr) return 0;
   int layer = 0;
@@ -55,7 +55,8 @@ void Decoder::for_rows(int64_t rows, const std::function<void(int64_t, int64_t)>
                      [&](int b) { body(b * kRows, std::min(rows, (b + 1) * kRows)); });
 }
 
-// Norm weights end where the model's do; the kernels read whole vectors.
+// The kernels read whole vectors, but the model's norm weights end at `width`, so they are copied
+// into a padded buffer.
 void Decoder::norm(const Activations& in, const float* weight, int64_t begin, int64_t rows,
                    Activations& out) {
   const int width = hidden_width();
@@ -69,7 +70,8 @@ void Decoder::norm(const Activations& in, const float* weight, int64_t begin, in
   });
 }
 
-// The weight's gradient is summed in blocks of rows, and these in order.
+// The weight's gradient is summed in blocks of rows, then over the blocks in order, so that the
+// result does not depend on the threads.
 void Decoder::norm_backward(const Activations& in, const float* weight, int64_t begin, int64_t rows,
                             const Activations& dout, Activations& dx, float* dweight) {
   const int width = hidden_width(), padded = kernels::round_up(width, kernels::kLane);
@@ -90,7 +92,8 @@ void Decoder::norm_backward(const Activations& in, const float* weight, int64_t 
   }
 }
 
-// Rotates the query and key heads of one token, or turns their gradients back.
+// Rotates the query and key heads of one token. With `back`, rotates their gradients in the
+// opposite direction.
 void Decoder::rotate(int64_t token, float* qkv, bool back) const {
   const int d = config_.head_dim, half = d / 2;
   const float* table = cos_sin_.data() + token * d;
@@ -125,7 +128,7 @@ void Decoder::head_norms(int layer, Saved& s) {
   });
 }
 
-// dqkv_ of the normed heads becomes that of the raw ones.
+// Turns dqkv_ from the gradient of the normed heads into that of the raw heads.
 void Decoder::head_norms_backward(int layer, const Saved& s, const LayerArrays<float>& g) {
   const int d = config_.head_dim, padded = kernels::round_up(d, kernels::kLane);
   kernels::AlignedFloats q_weight(padded), k_weight(padded);
@@ -208,7 +211,7 @@ void Decoder::mlp_rows(int layer, Saved& s, int64_t begin, int64_t rows, Rows ga
                   gate_up, Store::set);
 }
 
-// s.middle -> out, which begins as a copy of it.
+// s.middle -> out = s.middle + MLP(s.middle).
 void Decoder::mlp_forward(int layer, Saved& s, bool keep, Activations& out) {
   const LayerArrays<const float>& w = weights(layer);
   const int inner = config_.intermediate_size, hidden = hidden_width();
@@ -253,7 +256,7 @@ void Decoder::forward(const DecoderArrays<const float>& weights, const DecoderBa
     std::copy_n(weights.embedding + static_cast<size_t>(tokens_[r]) * hidden, hidden,
                 input_of(0).row(r));
   }
-  Saved shared;  // what full checkpointing computes and does not keep
+  Saved shared;  // activations that full checkpointing computes and does not keep
   for (int l = 0; l < config_.num_layers; ++l) {
     Saved& s = saved_[for_backward ? l : 0];
     if (for_backward && checkpointing == Checkpointing::full) {
@@ -269,7 +272,7 @@ void Decoder::forward(const DecoderArrays<const float>& weights, const DecoderBa
   norm(x_, weights.final_norm, 0, rows_, normed_);
 }
 
-// dx_, the gradient at the layer's output, becomes that at s.middle.
+// Turns dx_ from the gradient at the layer's output into that at s.middle.
 void Decoder::mlp_backward(int layer, Saved& s, const LayerArrays<float>& g) {
   const LayerArrays<const float>& w = weights(layer);
   const int inner = config_.intermediate_size, hidden = hidden_width(), up = up_column();
@@ -304,7 +307,7 @@ void Decoder::mlp_backward(int layer, Saved& s, const LayerArrays<float>& g) {
   }
 }
 
-// dx_, the gradient at s.middle, becomes that at s.x.
+// Turns dx_ from the gradient at s.middle into that at s.x.
 void Decoder::attention_backward(int layer, Saved& s, const LayerArrays<float>& g) {
   const LayerArrays<const float>& w = weights(layer);
   const int hidden = hidden_width(), q = query_width(), kv = kv_width();

@@ -1,7 +1,8 @@
 #pragma once
-// Forward and backward of the decoder layers on the CPU: packed sequences, shared prompts, and as many activations kept
-// as asked for. The same function as hidden_states() of model/forward.h, which it is tested against, with hand-written
-// gradients on the kernels of kernels/.
+// Forward and backward of the decoder layers on the CPU: packed sequences, shared prompts, and a
+// choice of which activations are kept. Computes the same function as hidden_states() of
+// model/torch/forward.h, against which it is tested, with hand-written gradients on the kernels of
+// kernels/.
 //
 // Gradients do not depend on the number of threads.
 
@@ -12,7 +13,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "kernels/packed_attention.h"
+#include "kernels/attention/packed_attention.h"
 #include "model/cpu/activations.h"
 #include "model/cpu/linear.h"
 #include "model/cpu/rotations.h"
@@ -20,7 +21,7 @@
 
 namespace longshot::model::cpu {
 
-// Null: the model has no such weight, or, of gradients, it is not trained.
+// Null if the model has no such weight or, among gradients, if the weight is not trained.
 template <typename T>
 struct LayerArrays {
   T *attention_norm = nullptr, *mlp_norm = nullptr, *q_norm = nullptr, *k_norm = nullptr;
@@ -32,18 +33,19 @@ struct DecoderArrays {
   std::vector<LayerArrays<T>> layers;
 };
 
-// Not thread-safe. One forward(), then at most one backward() of it.
+// Not thread-safe. Each forward() may be followed by at most one backward().
 class Decoder {
  public:
-  // products: of the linear layers, f32 or bf16; all else is f32.
+  // products: the format of the linear layers' products, f32 or bf16. Everything else is f32.
   Decoder(const ModelConfig& config, ThreadPool& pool, NumberFormat products);
 
-  // Keeps what backward() needs, or nothing without `for_backward`. The arrays of `weights` are borrowed until then.
+  // With `for_backward`, keeps what backward() needs; the arrays of `weights` are then borrowed
+  // until backward() returns.
   void forward(const DecoderArrays<const float>& weights, const DecoderBatch& batch,
                Checkpointing checkpointing, bool for_backward);
-  // After the final norm, [tokens, hidden].
+  // The hidden states after the final norm, [tokens, hidden].
   kernels::ConstRows hidden() const { return normed_.rows(); }
-  // From the gradient at hidden(), [tokens, hidden]; adds to `gradients`.
+  // `dhidden` is the gradient at hidden(), [tokens, hidden]. Adds to `gradients`.
   void backward(kernels::Rows dhidden, const DecoderArrays<float>& gradients);
 
   int64_t activation_bytes() const;
@@ -53,7 +55,7 @@ class Decoder {
     Activations x, qkv, raw, attended, log_sums, middle, gate_up;
   };
 
-  // The layers that read the same rows; `g` may be null in a forward pass.
+  // The layers that read the same rows. `g` may be null in a forward pass.
   std::array<LinearPart, 3> qkv_parts(const LayerArrays<const float>& w,
                                       const LayerArrays<float>* g) const;
   std::array<LinearPart, 2> gate_up_parts(const LayerArrays<const float>& w,
@@ -83,7 +85,7 @@ class Decoder {
   kernels::PackedAttention attention_;
   ThreadPool& pool_;
 
-  // Of the present pass.
+  // State of the current pass.
   DecoderArrays<const float> weights_;
   DecoderBatch batch_;
   std::vector<int32_t> tokens_;
@@ -91,9 +93,9 @@ class Decoder {
   Checkpointing checkpointing_ = Checkpointing::none;
   kernels::AlignedFloats cos_sin_;  // [tokens][head_dim]
 
-  std::vector<Saved> saved_;              // [layers], or one that every layer uses
-  Activations x_, normed_;                // the residual stream; after a norm
-  Activations act_, dgate_up_, gate_up_;  // of a block of rows of the MLP
+  std::vector<Saved> saved_;              // [layers], or a single one that every layer reuses
+  Activations x_, normed_;                // the residual stream; the same after a norm
+  Activations act_, dgate_up_, gate_up_;  // of one block of the MLP's rows
   Activations dx_, dnormed_, dqkv_, dattended_;
   kernels::AlignedFloats padded_weight_, partial_;
 };

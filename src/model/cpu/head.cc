@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "base/check.h"
-#include "kernels/vocab_blocks.h"
+#include "kernels/rows/vocab_blocks.h"
 
 namespace longshot::model::cpu {
 
@@ -15,8 +15,9 @@ using kernels::Store;
 
 namespace {
 
-constexpr int kBlock =
-    1024;  // of the vocabulary: its packed weights fit the last cache, 48 rows of logits the second
+// Vocabulary entries in a block: its packed weights fit the last-level cache, and 48 rows of its
+// logits fit the second level.
+constexpr int kBlock = 1024;
 constexpr int64_t kTaskRows = 48;
 constexpr int64_t kChunk = 768;  // rows whose logits are kept: the depth of a block of products
 
@@ -129,7 +130,7 @@ void Head::backward(const Problem& p, std::span<const float> log_sums, std::span
   });
 }
 
-// The logits of one chunk: first all of them and their sums, then their gradients in place.
+// Computes all logits of one chunk and their sums, then replaces the logits by their gradients.
 void Head::forward_backward_chunk(const Problem& p, std::span<const float> grad, bool with_entropy,
                                   int64_t first_row, int64_t rows, Rows dhidden, float* dweight,
                                   Output& out) {

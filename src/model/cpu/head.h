@@ -1,21 +1,24 @@
 #pragma once
-// Log-probabilities of chosen tokens and their gradient on the CPU, fused with the output head: logits exist for one
-// block of the vocabulary at a time. The same function as model/logprob.h, which it is tested against.
+// Log-probabilities of chosen tokens and their gradient on the CPU, fused with the output head.
+// forward() and backward() hold the logits of only one block of the vocabulary at a time;
+// forward_backward() holds those of a chunk of rows. Computes the same function as
+// model/torch/logprob.h, against which it is tested.
 //
-// Results do not depend on the number of threads; a row's log-probability not on the other rows.
+// Results do not depend on the number of threads, and the log-probability of a row does not depend
+// on the other rows.
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "kernels/dense.h"
+#include "kernels/products/dense.h"
 
 namespace longshot::model::cpu {
 
-// Not thread-safe. Everything is borrowed during a call only.
+// Not thread-safe. Arguments are borrowed only during a call.
 class Head {
  public:
-  // products: f32 or bf16; logits are f32 and so is what is made of them.
+  // products: f32 or bf16. Logits, and everything computed from them, are f32.
   explicit Head(ThreadPool& pool, NumberFormat products = NumberFormat::f32)
       : pool_(pool), products_(products), dense_(pool, products) {}
 
@@ -27,31 +30,33 @@ class Head {
     float temperature = 1;
   };
 
-  // Of log softmax(hidden weight^T / temperature).
+  // Quantities of log softmax(hidden weight^T / temperature).
   struct Output {
     std::vector<float> logprobs;  // [rows] at the target
     std::vector<float> log_sums;  // [rows] log sum exp, which backward() needs
-    std::vector<float> entropy;   // [rows] nats; empty unless asked for
+    std::vector<float> entropy;   // [rows] nats; empty unless requested
   };
   Output forward(const Problem& p, bool with_entropy);
 
-  // From grad[i] = d loss / d logprobs[i]: writes dhidden [rows, width], and adds to dweight [vocab, width] if not null.
+  // Given grad[i] = d loss / d logprobs[i], writes dhidden [rows, width] and adds to dweight
+  // [vocab, width] if it is not null.
   void backward(const Problem& p, std::span<const float> log_sums, std::span<const float> grad,
                 kernels::Rows dhidden, float* dweight);
 
-  // Both at once where `grad` is known before the log-probabilities are, as in supervised training: the logits are
-  // computed once, and kept for some hundred rows at a time.
+  // forward() and backward() in one, for a `grad` that is known before the log-probabilities, as in
+  // supervised training. The logits are computed only once, and kept for up to 768 rows at a time.
   Output forward_backward(const Problem& p, std::span<const float> grad, bool with_entropy,
                           kernels::Rows dhidden, float* dweight);
 
-  // Memory of the logits and their gradients that it holds, and of those that forward_backward() of so many rows will.
+  // bytes() is the memory of the logits and their gradients that is allocated now; chunk_bytes() is
+  // what forward_backward() of `rows` rows needs, in bytes.
   int64_t bytes() const {
     return static_cast<int64_t>((logits_.size() + gradients_.size()) * sizeof(float));
   }
   static int64_t chunk_bytes(int64_t rows, int vocab);
 
-  // KL(softmax(p) || softmax(other)) of each row over the whole vocabulary, nats. `other` has the same rows and
-  // vocabulary; its targets are ignored.
+  // KL(softmax(p) || softmax(other)) of each row over the whole vocabulary, in nats. `other` must
+  // have the same number of rows and the same vocabulary; its targets are ignored.
   std::vector<float> divergence(const Problem& p, const Problem& other);
 
  private:
@@ -66,15 +71,16 @@ class Head {
   void forward_backward_chunk(const Problem& p, std::span<const float> grad, bool with_entropy,
                               int64_t begin, int64_t rows, kernels::Rows dhidden, float* dweight,
                               Output& out);
-  // Logits [rows][stride] of one block become d loss / d logits.
+  // Turns the logits [rows][stride] of one block into d loss / d logits.
   void to_gradients(const Problem& p, int first, int count, int64_t begin, int64_t rows,
                     std::span<const float> log_sums, std::span<const float> grad, float* block,
                     size_t stride);
   void multiply_gradients(const Problem& p, int first, int count, int64_t begin, int64_t rows,
                           kernels::ConstRows block, kernels::Rows dhidden, float* dweight);
 
-  kernels::AlignedFloats logits_;     // of a chunk of rows, [rows, vocab]
-  kernels::AlignedFloats gradients_;  // by the logits of one block of the vocabulary, [rows, block]
+  kernels::AlignedFloats logits_;  // for a chunk of rows, [rows, vocab]
+  // with respect to the logits of one block of the vocabulary, [rows, block]
+  kernels::AlignedFloats gradients_;
 };
 
 }  // namespace longshot::model::cpu

@@ -1,13 +1,13 @@
 #pragma once
-// A linear layer of a training step, with or without a low-rank adapter beside its weight (LoRA, Hu et al., 2106.09685):
-// y = x W^T + bias + s (x A^T) B^T. What adapts a weight costs products with `rank` columns only; no [out, in] gradient
-// exists where the weight itself is not trained.
+// A linear layer of a training step, with or without a low-rank adapter next to its weight (LoRA,
+// Hu et al., 2106.09685): y = x W^T + bias + s (x A^T) B^T. The adapter of a weight adds only
+// products with `rank` columns. No [out, in] gradient exists if the weight itself is not trained.
 
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "kernels/dense.h"
+#include "kernels/products/dense.h"
 #include "model/cpu/activations.h"
 
 namespace longshot::model::cpu {
@@ -17,7 +17,8 @@ struct LowRank {
   float scale = 1;  // s
 };
 
-// Arrays in Hugging Face's order. Null: there is no such array, or, of gradients, it is not trained.
+// Arrays in Hugging Face's order. Null if there is no such array or, among gradients, if it is not
+// trained.
 template <typename T>
 struct LinearArrays {
   T *weight = nullptr, *bias = nullptr;    // [out, in], [out]
@@ -25,19 +26,19 @@ struct LinearArrays {
   LowRank low_rank;                        // of the adapter
 };
 
-// One of several layers that read the same x, and its columns of y: [column, column + out).
+// One of several layers that read the same x. It owns the columns [column, column + out) of y.
 struct LinearPart {
   const LinearArrays<const float>* w;
-  const LinearArrays<float>* gradients;  // of backward()
+  const LinearArrays<float>* gradients;  // needed only by the backward functions
   int column, out;
 };
 
-// Not thread-safe. `pool` is borrowed. products: f32 or bf16, see kernels/dense.h.
+// Not thread-safe. `pool` is borrowed. products: f32 or bf16, see kernels/products/dense.h.
 class Linear {
  public:
   Linear(ThreadPool& pool, NumberFormat products) : dense_(pool, products) {}
 
-  // y [rows, out] = , or +=, the layer of x [rows, in], for every part.
+  // y [rows, out] is set to, or increased by, the layer's output for x [rows, in], for every part.
   void forward(kernels::ConstRows x, int64_t rows, std::span<const LinearPart> parts, int in,
                kernels::Rows y, kernels::Store store);
   void forward(kernels::ConstRows x, int64_t rows, const LinearArrays<const float>& w, int out,
@@ -45,10 +46,10 @@ class Linear {
     const LinearPart part{&w, nullptr, 0, out};
     forward(x, rows, {&part, 1}, in, y, store);
   }
-  // From dy [rows, out]: dx [rows, in] is set to the sum over the parts.
+  // Sets dx [rows, in] to the sum over the parts of the gradient of x, given dy [rows, out].
   void input_gradient(kernels::ConstRows dy, int64_t rows, std::span<const LinearPart> parts,
                       int in, kernels::Rows dx);
-  // From dy [rows, out] and x: adds to the gradients that exist.
+  // Given dy [rows, out] and x, adds to the gradients that are not null.
   void weight_gradient(kernels::ConstRows dy, kernels::ConstRows x, int64_t rows,
                        std::span<const LinearPart> parts, int in);
   void backward(kernels::ConstRows dy, kernels::ConstRows x, int64_t rows,
@@ -68,9 +69,9 @@ class Linear {
  private:
   void adapter_gradient(kernels::ConstRows dy, kernels::ConstRows x, int64_t rows,
                         const LinearPart& part, int in);
-  // s x A^T into inner_.
+  // inner_ = s x A^T.
   void project(kernels::ConstRows x, int64_t rows, const LinearArrays<const float>& w, int in);
-  // s dy B into dinner_.
+  // dinner_ = s dy B.
   void project_back(kernels::ConstRows dy, int64_t rows, const LinearArrays<const float>& w,
                     int out);
 

@@ -9,7 +9,7 @@
 namespace longshot::model::cpu {
 namespace {
 
-constexpr int64_t kRows = 32;  // of one task
+constexpr int64_t kRows = 32;  // rows in one task
 
 void fill_row(const Rope& rope, int32_t position, float* row) {
   const size_t half = rope.inverse_frequencies.size();

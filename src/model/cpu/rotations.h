@@ -6,18 +6,18 @@
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "kernels/packed_attention.h"
+#include "kernels/attention/packed_attention.h"
 #include "model/format/config.h"
 
 namespace longshot::model::cpu {
 
 struct DecoderBatch {
   std::span<const int32_t> tokens, positions;    // [tokens]
-  const std::vector<kernels::Family>* families;  // cover every token once
+  const std::vector<kernels::Family>* families;  // together they cover every token once
 };
 
-// cos_sin [tokens][cosines, sines], head_dim numbers a token, computed in double. A sequence that
-// is longer than the rope's steady length must not share its prompt: LS_CHECKed.
+// Writes cos_sin [tokens][cosines, sines], head_dim numbers for each token, computed in double. A
+// sequence longer than the rope's steady length must not share its prompt (LS_CHECKed).
 void fill_rotations(const ModelConfig& config, const DecoderBatch& batch, ThreadPool& pool,
                     kernels::AlignedFloats& cos_sin);
 

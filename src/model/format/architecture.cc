@@ -1,62 +1,95 @@
-// What a configuration implies: the weights and their number.
+#include "model/format/architecture.h"
 
-#include "model/format/config.h"
+#include <array>
+
+#include "base/check.h"
 
 namespace longshot::model {
 namespace {
 
-void add_attention(const ModelConfig& c, const std::string& prefix,
-                   std::vector<WeightSpec>& specs) {
-  const int64_t hidden = c.hidden_size;
-  const int64_t q = int64_t{c.num_heads} * c.head_dim, kv = int64_t{c.num_kv_heads} * c.head_dim;
-  const struct {
-    const char* name;
-    int64_t rows, columns;
-    bool bias;
-  } projections[] = {{"q_proj", q, hidden, c.qkv_bias},
-                     {"k_proj", kv, hidden, c.qkv_bias},
-                     {"v_proj", kv, hidden, c.qkv_bias},
-                     {"o_proj", hidden, q, c.attention_out_bias}};
-  for (const auto& p : projections) {
-    specs.push_back({prefix + p.name + ".weight", {p.rows, p.columns}});
-    if (p.bias) specs.push_back({prefix + p.name + ".bias", {p.rows}});
-  }
-  if (c.qk_norm) {
-    specs.push_back({prefix + "q_norm.weight", {c.head_dim}});
-    specs.push_back({prefix + "k_norm.weight", {c.head_dim}});
-  }
-}
-
-void add_mlp(const ModelConfig& c, const std::string& prefix, std::vector<WeightSpec>& specs) {
-  const int64_t hidden = c.hidden_size, inner = c.intermediate_size;
-  const struct {
-    const char* name;
-    int64_t rows, columns;
-  } projections[] = {
-      {"gate_proj", inner, hidden}, {"up_proj", inner, hidden}, {"down_proj", hidden, inner}};
-  for (const auto& p : projections) {
-    specs.push_back({prefix + p.name + ".weight", {p.rows, p.columns}});
-    if (c.mlp_bias) specs.push_back({prefix + p.name + ".bias", {p.rows}});
-  }
-}
+constexpr std::array<ModuleName, 11> kModules = {{
+    {Role::attention_norm, "input_layernorm", "attn_norm", false},
+    {Role::q, "self_attn.q_proj", "attn_q", true},
+    {Role::k, "self_attn.k_proj", "attn_k", true},
+    {Role::v, "self_attn.v_proj", "attn_v", true},
+    {Role::out, "self_attn.o_proj", "attn_output", true},
+    {Role::q_norm, "self_attn.q_norm", "attn_q_norm", false},
+    {Role::k_norm, "self_attn.k_norm", "attn_k_norm", false},
+    {Role::mlp_norm, "post_attention_layernorm", "ffn_norm", false},
+    {Role::gate, "mlp.gate_proj", "ffn_gate", true},
+    {Role::up, "mlp.up_proj", "ffn_up", true},
+    {Role::down, "mlp.down_proj", "ffn_down", true},
+}};
 
 }  // namespace
 
+std::span<const ModuleName> layer_modules() {
+  return kModules;
+}
+
+const ModuleName& module_name(Role role) {
+  for (const ModuleName& module : kModules)
+    if (module.role == role) return module;
+  LS_CHECK(false, "every role has a name");
+}
+
+std::string layer_prefix(int layer) {
+  return names::kLayers + std::to_string(layer) + ".";
+}
+
+std::string module_of(int layer, Role role) {
+  return layer_prefix(layer) + module_name(role).name;
+}
+
+const char* head_module(const ModelConfig& config) {
+  return config.tie_word_embeddings ? names::kEmbedding : names::kHead;
+}
+
+ModuleShape shape_of(const ModelConfig& c, Role role) {
+  const int64_t hidden = c.hidden_size, inner = c.intermediate_size;
+  const int64_t q = int64_t{c.num_heads} * c.head_dim, kv = int64_t{c.num_kv_heads} * c.head_dim;
+  switch (role) {
+    case Role::q:
+      return {q, hidden, c.qkv_bias};
+    case Role::k:
+    case Role::v:
+      return {kv, hidden, c.qkv_bias};
+    case Role::out:
+      return {hidden, q, c.attention_out_bias};
+    case Role::gate:
+    case Role::up:
+      return {inner, hidden, c.mlp_bias};
+    case Role::down:
+      return {hidden, inner, c.mlp_bias};
+    case Role::q_norm:
+    case Role::k_norm:
+      return {0, c.head_dim, false, c.qk_norm};
+    default:
+      return {0, hidden};
+  }
+}
+
 std::vector<WeightSpec> expected_weights(const ModelConfig& c) {
   std::vector<WeightSpec> specs;
-  specs.push_back({"model.embed_tokens.weight", {c.vocab_size, c.hidden_size}});
+  specs.push_back({weight_of(names::kEmbedding), {c.vocab_size, c.hidden_size}});
   for (int layer = 0; layer < c.num_layers; ++layer) {
-    const std::string prefix = "model.layers." + std::to_string(layer) + ".";
-    specs.push_back({prefix + "input_layernorm.weight", {c.hidden_size}});
-    add_attention(c, prefix + "self_attn.", specs);
-    specs.push_back({prefix + "post_attention_layernorm.weight", {c.hidden_size}});
-    add_mlp(c, prefix + "mlp.", specs);
+    for (const ModuleName& module : layer_modules()) {
+      const ModuleShape shape = shape_of(c, module.role);
+      if (!shape.exists) continue;
+      const std::string name = layer_prefix(layer) + module.name;
+      if (!module.linear) {
+        specs.push_back({weight_of(name), {shape.columns}});
+        continue;
+      }
+      specs.push_back({weight_of(name), {shape.rows, shape.columns}});
+      if (shape.bias) specs.push_back({bias_of(name), {shape.rows}});
+    }
   }
-  specs.push_back({"model.norm.weight", {c.hidden_size}});
+  specs.push_back({weight_of(names::kFinalNorm), {c.hidden_size}});
   if (c.score_head) {
-    specs.push_back({"score.weight", {1, c.hidden_size}});
+    specs.push_back({weight_of(names::kScore), {1, c.hidden_size}});
   } else if (!c.tie_word_embeddings) {
-    specs.push_back({"lm_head.weight", {c.vocab_size, c.hidden_size}});
+    specs.push_back({weight_of(names::kHead), {c.vocab_size, c.hidden_size}});
   }
   return specs;
 }

@@ -12,7 +12,7 @@
 namespace longshot::model {
 namespace {
 
-// Far above any model there is, and low enough that no product of them overflows 64 bits.
+// Far above any existing model, and low enough that no product of them overflows 64 bits.
 constexpr int kMaxVocab = 1 << 24, kMaxWidth = 1 << 20, kMaxLayers = 1 << 10, kMaxHeads = 1 << 12;
 constexpr int kMaxHeadDim = 1 << 12, kMaxPositions = 1 << 28;
 
@@ -39,7 +39,8 @@ const Family* find_family(const std::string& model_type) {
   return nullptr;
 }
 
-// Members whose other values change the computation in a way the forward pass does not have.
+// Rejects members with values that change the computation in a way that the forward pass does not
+// implement.
 void reject_unsupported(ConfigReader& json) {
   const auto reject = [&](const char* key, const std::string& expected) {
     json.fail(key, fmt::format("is {}, which is not supported (expected {})",
@@ -61,7 +62,7 @@ void reject_unsupported(ConfigReader& json) {
     log::warn("attention_dropout {} is not applied: nothing here drops activations", dropout);
 }
 
-// The layers with a window, as transformers' configuration classes choose them.
+// The layers with a window, chosen as in transformers' configuration classes.
 void read_layer_types(ConfigReader& json, const Family& family, ModelConfig& config) {
   constexpr const char* kKey = "layer_types";
   const Json& types = json.at(kKey);
@@ -88,7 +89,7 @@ void read_windows(ConfigReader& json, const Family& family, ModelConfig& config)
   const bool mistral = config.model_type == "mistral";
   const bool used =
       mistral || (family.default_window > 0 && json.flag("use_sliding_window", false));
-  // Mistral's later models say null for none.
+  // Mistral's later models have null, which means no window.
   const bool none = json.contains("sliding_window") && !json.has("sliding_window");
   if (used && !none)
     config.sliding_window = json.integer("sliding_window", family.default_window, 1, kMaxPositions);
@@ -108,7 +109,7 @@ void read_token_ids(ConfigReader& json, ModelConfig& config) {
   if (json.has("bos_token_id")) {
     config.bos_token_id = json.integer("bos_token_id", std::nullopt, 0, kMaxVocab);
   }
-  // Some configurations say -1 for none.
+  // Some configurations have -1, which means none.
   if (json.has("pad_token_id") && json.at("pad_token_id") != -1)
     config.pad_token_id = json.integer("pad_token_id", std::nullopt, 0, kMaxVocab);
   if (!json.has("eos_token_id")) return;
@@ -155,14 +156,16 @@ void read_sizes(ConfigReader& json, const Family& family, ModelConfig& config) {
 void read_switches(ConfigReader& json, ModelConfig& config) {
   const bool attention_bias = json.flag("attention_bias", false);
   config.qkv_bias = config.model_type == "qwen2" || attention_bias;
-  if (config.model_type == "mistral") config.qkv_bias = false;  // has none, whatever the key says
+  // never has biases; the key is ignored
+  if (config.model_type == "mistral") config.qkv_bias = false;
   config.attention_out_bias = config.model_type != "qwen2" && config.qkv_bias;
   config.mlp_bias = config.model_type == "llama" && json.flag("mlp_bias", false);
   config.qk_norm = config.model_type == "qwen3";
   config.tie_word_embeddings = json.flag("tie_word_embeddings", false);
 }
 
-// A classifier with one label has a score for a head. Without labels transformers takes two.
+// A classifier with one label has a score as its head. Without labels in the file, transformers
+// assumes two.
 void read_head(ConfigReader& json, ModelConfig& config) {
   if (!json.has("architectures") || !json.at("architectures").is_array()) return;
   for (const Json& name : json.at("architectures"))
@@ -176,7 +179,7 @@ void read_head(ConfigReader& json, ModelConfig& config) {
               fmt::format("gives {} labels; a reward model has one, its score", labels));
 }
 
-// A window belongs to layers, and layers with a window to a model type that has them.
+// A window needs layers that use it, and such layers need a model type that supports them.
 Status check_windows(const ModelConfig& c, const std::string& where) {
   const auto sliding = std::ranges::count(c.sliding_layers, true);
   const bool all = sliding == c.num_layers;
@@ -190,7 +193,8 @@ Status check_windows(const ModelConfig& c, const std::string& where) {
   return ok_status();
 }
 
-// use_sliding_window and max_window_layers say the same for a reader that does not know layer_types.
+// For readers that do not know layer_types, use_sliding_window and max_window_layers give the same
+// windows, as far as these are in the last layers only.
 void write_windows(const ModelConfig& c, Json& json) {
   const bool windows = c.sliding_window > 0;
   if (c.model_type == "mistral") json["sliding_window"] = windows ? Json(c.sliding_window) : Json();

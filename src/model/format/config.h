@@ -1,5 +1,5 @@
 #pragma once
-// Architecture of a Llama-family model, as config.json says it. Torch-free.
+// Architecture of a Llama-family model, as config.json describes it. Torch-free.
 
 #include <cstdint>
 #include <optional>
@@ -25,12 +25,13 @@ struct ModelConfig {
   double rms_norm_eps = 1e-6;
   double rope_theta = 10000.0;
   std::optional<RopeScaling> rope_scaling;
-  // In these layers, [num_layers] or empty for none, a token sees itself and the sliding_window - 1 tokens before it.
+  // In the layers marked in sliding_layers, [num_layers] (empty: in none), a token sees itself and
+  // the sliding_window - 1 tokens before it.
   int sliding_window = 0;
   std::vector<bool> sliding_layers;
   bool tie_word_embeddings = false;
-  // "score.weight" [1, hidden] takes the place of the vocabulary's head: a reward model, ...ForSequenceClassification with
-  // one label in transformers.
+  // The head is "score.weight" [1, hidden] instead of the vocabulary's: a reward model,
+  // transformers' ...ForSequenceClassification with one label.
   bool score_head = false;
   bool qkv_bias = false;            // Qwen2; Llama with attention_bias
   bool attention_out_bias = false;  // Llama with attention_bias
@@ -39,31 +40,31 @@ struct ModelConfig {
   std::optional<int> bos_token_id;
   std::vector<int> eos_token_ids;
   std::optional<int> pad_token_id;
-  std::string dtype = "float32";  // of the stored weights: float32, bfloat16, float16
+  std::string dtype = "float32";  // type of the stored weights: float32, bfloat16, float16
 
-  // Tokens that a token of the layer sees, itself included; 0: all before it.
+  // The number of tokens that a token of the layer sees, itself included; 0: all before it.
   int window_of(int layer) const {
     return sliding_layers.empty() || !sliding_layers[layer] ? 0 : sliding_window;
   }
 };
 
-// Reads transformers 4's and 5's spelling. Unsupported architectures, activations and rope types
-// are errors.
+// Reads the spellings of transformers 4 and 5. Unsupported architectures, activations and rope
+// types are errors.
 Result<ModelConfig> config_from_json(const Json& json, const std::string& where);
-// Whether the sizes are sane and a model of this type can have these biases and norms.
-// config_from_json has checked this; a configuration made by hand has to pass it before it is
+// Error: sizes out of range, or biases, norms or windows that a model of this type cannot have.
+// config_from_json() has checked this; a configuration made by hand must be checked before it is
 // written.
 Status check_config(const ModelConfig& config, const std::string& where);
-// generation_config.json beside the config: its bos and eos ids, where it has them, take the place
-// of those of config.json, as in transformers' generate().
+// Applies the generation_config.json next to the config. If it has bos and eos ids, they replace
+// those of config.json, as in transformers' generate().
 Status apply_generation_config(const Json& json, const std::string& where, ModelConfig& config);
 Json generation_config_to_json(const ModelConfig& config);
-// A config.json that transformers 4 and 5 both read; `dtype` is that of the weights written beside
-// it.
+// A config.json that transformers 4 and 5 both read. Its `dtype` is that of the weights written
+// with it.
 Json config_to_json(const ModelConfig& config);
 
-// Name and shape of every weight the architecture has, Hugging Face names, in a fixed order.
-// lm_head.weight is absent when the embedding is tied or the head is a score.
+// Name and shape of every weight of the architecture, by Hugging Face names and in a fixed order.
+// lm_head.weight is absent if the embedding is tied or the head is a score.
 struct WeightSpec {
   std::string name;
   std::vector<int64_t> shape;

@@ -1,6 +1,6 @@
 #pragma once
-// Typed access to the members of a config.json object. The first thing that is wrong is kept as a
-// Status and every later read gives its fallback, so that a parser reads as a list of fields.
+// Typed access to the members of a config.json object. The first error is kept as a Status, and
+// every later read returns its fallback, so that a parser reads as a list of fields.
 
 #include <fmt/format.h>
 
@@ -19,13 +19,13 @@ class ConfigReader {
 
   const Status& status() const { return status_; }
 
-  // A member that is neither missing nor null.
+  // True for a member that is neither missing nor null.
   bool has(const char* key) const { return object_.contains(key) && !object_.at(key).is_null(); }
-  bool contains(const char* key) const { return object_.contains(key); }  // perhaps null
+  bool contains(const char* key) const { return object_.contains(key); }  // may be null
   const Json& at(const char* key) const { return object_.at(key); }
 
-  // An integer in [low, high]. `fallback` for a missing or null member; none means that it must be
-  // there.
+  // An integer in [low, high]. `fallback` is used for a missing or null member; without a fallback
+  // the member is required.
   int integer(const char* key, std::optional<int> fallback, int low, int high) {
     if (!has(key)) return fallback ? *fallback : (fail(key, "is missing"), low);
     return static_cast<int>(checked_integer(key, at(key), low, high));

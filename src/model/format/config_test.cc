@@ -8,7 +8,7 @@
 #include <cmath>
 #include <functional>
 
-#include "model/format/test_models.h"
+#include "model/format/testing.h"
 
 namespace longshot::model {
 namespace {
@@ -152,7 +152,7 @@ TEST(ConfigTest, WithoutAnEffectIsAccepted) {
       {"attention_dropout", 0.1},
       {"pretraining_tp", 2},
       {"hidden_act", "swish"},
-      {"sliding_window", 4096},  // llama has none
+      {"sliding_window", 4096},  // llama has no window
       {"rope_scaling", Json::object()},
       {"layer_types", {"full_attention", "full_attention"}},
       {"rope_scaling", {{"type", "linear"}, {"factor", 1}}}};
@@ -175,7 +175,7 @@ TEST(ConfigTest, WindowsBelongToLayers) {
   EXPECT_EQ(parse(json).window_of(0), 0);
   EXPECT_EQ(parse(json).window_of(1), 40);
   EXPECT_EQ(config_to_json(parse(config_to_json(parse(json)))), config_to_json(parse(json)));
-  json["layer_types"] = {"sliding_attention", "full_attention"};  // comes first
+  json["layer_types"] = {"sliding_attention", "full_attention"};  // takes precedence
   EXPECT_EQ(parse(json).window_of(0), 40);
   EXPECT_EQ(parse(json).window_of(1), 0);
   json.erase("sliding_window");
@@ -246,7 +246,7 @@ TEST(ConfigTest, CheckConfigRefusesWhatNoModelOfTheTypeHas) {
     c.sliding_layers = {true, false};
   };
   EXPECT_TRUE(refused("llama", window));
-  EXPECT_TRUE(refused("mistral", window));  // in every layer or none
+  EXPECT_TRUE(refused("mistral", window));  // mistral has it in every layer or in none
   EXPECT_FALSE(refused("qwen2", window));
   EXPECT_TRUE(refused("qwen2", [](ModelConfig& c) { c.sliding_window = 3; }));
   EXPECT_TRUE(refused("mistral", [](ModelConfig& c) { c.qkv_bias = c.attention_out_bias = true; }));
@@ -296,7 +296,8 @@ TEST(ArchitectureTest, Llama3ScalingKeepsHighAndDividesLowFrequencies) {
   EXPECT_GT(between, 0);
 }
 
-// transformers 5.23, ROPE_INIT_FUNCTIONS["llama3"], the parameters of Llama 3.2 1B. It computes in f32.
+// transformers 5.23, ROPE_INIT_FUNCTIONS["llama3"], with the parameters of Llama 3.2 1B. It
+// computes in f32.
 TEST(ArchitectureTest, Llama3FrequenciesAreThoseOfTransformers) {
   const std::vector<float> expected = {1.0f,
                                        0.663601279f,

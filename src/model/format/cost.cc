@@ -3,7 +3,7 @@
 namespace longshot::model {
 namespace {
 
-// Weights of all layers' matrices.
+// The number of weights in the matrices of all layers.
 double layer_weights(const ModelConfig& c) {
   const double q = static_cast<double>(c.num_heads) * c.head_dim;
   const double kv = static_cast<double>(c.num_kv_heads) * c.head_dim;
@@ -14,7 +14,7 @@ double product_flops(const ModelConfig& c, const Work& w) {
   return 2 * (w.tokens * layer_weights(c) + w.targets * c.hidden_size * c.vocab_size);
 }
 
-// Of one product of scores or of values.
+// The operations of one attention product: the scores, or the sum of the values.
 double attention_flops(const ModelConfig& c, const Work& w) {
   return 2 * w.pairs * c.num_layers * c.num_heads * c.head_dim;
 }

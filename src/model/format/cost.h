@@ -1,6 +1,7 @@
 #pragma once
-// The arithmetic a model needs: multiply-adds of its matrix products and of attention, each counted as two operations,
-// when nothing is computed twice or for nothing. Norms, activations and softmax are not counted.
+// The arithmetic a model needs: multiply-adds of its matrix products and of attention, each counted
+// as two operations, if nothing is computed twice or needlessly. Norms, activations and softmax are
+// not counted.
 
 #include "model/format/config.h"
 
@@ -13,8 +14,8 @@ struct Work {
 };
 
 double forward_flops(const ModelConfig& config, const Work& work);
-// Forward and backward of all weights. Attention's backward makes five products where its forward makes two: the scores
-// are computed again.
+// Forward and backward of all weights. Attention's backward pass has five products where its
+// forward pass has two, because it computes the scores again.
 double training_flops(const ModelConfig& config, const Work& work);
 
 }  // namespace longshot::model

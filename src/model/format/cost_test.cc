@@ -2,13 +2,14 @@
 
 #include <gtest/gtest.h>
 
-#include "model/format/test_models.h"
+#include "model/format/testing.h"
 
 namespace longshot::model {
 namespace {
 
-// Width 8, heads of 4 (4 for queries, 2 for keys), inner width 12, 2 layers, vocabulary 11. A layer's matrices:
-// q 16x8, k and v 8x8, out 8x16, three of 12x8 = 128 + 64 + 64 + 128 + 288 = 672.
+// Width 8, heads of 4 (4 for queries, 2 for keys), inner width 12, 2 layers, vocabulary 11. The
+// matrices of a layer: q 16x8, k and v 8x8, out 8x16, three of 12x8 = 128 + 64 + 64 + 128 + 288
+// = 672.
 TEST(Cost, ByHand) {
   const ModelConfig c = tiny_config("llama");
   EXPECT_EQ(forward_flops(c, {.tokens = 1}), 2 * 2 * 672);

@@ -26,7 +26,8 @@ inline float f16_to_f32(uint16_t h) {
   return std::bit_cast<float>(std::bit_cast<uint32_t>(value) | (h & 0x8000u) << 16);
 }
 
-// Round to nearest even; what is too large becomes an infinity; a NaN stays a (quiet) NaN.
+// Rounds to nearest even. Values that are too large become infinities, and a NaN stays a (quiet)
+// NaN.
 uint16_t f32_to_bf16(float value);
 uint16_t f32_to_f16(float value);
 

@@ -1,20 +1,20 @@
-// Thousands of damaged model files, the same ones in every run: each must be read or refused, never crash, and
-// never ask for much more memory than the file is large.
+// Thousands of damaged model files, the same ones in every run. Each must be read or refused,
+// without a crash and without allocating much more memory than the file's size.
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
 #include <functional>
 
-#include "model/format/gguf_builder.h"
-#include "model/format/gguf_model.h"
+#include "model/format/gguf/gguf_model.h"
+#include "model/format/gguf/testing.h"
 #include "model/format/safetensors.h"
 
 namespace longshot::model {
 namespace {
 
-constexpr size_t kMemoryLimit = size_t{1}
-                                << 30;  // of address space beyond what the test begins with
+// Address space that a test may use in addition to what it starts with.
+constexpr size_t kMemoryLimit = size_t{1} << 30;
 
 // An allocation above the limit throws std::bad_alloc, which fails the test.
 class AddressSpaceLimit {
@@ -38,8 +38,8 @@ class AddressSpaceLimit {
   rlimit before_{};
 };
 
-// One to four changes: flipped bits, interesting numbers, removed and repeated pieces. The first half of the bytes
-// that describe the file (before `header_end`) is hit most.
+// Makes one to four changes: flipped bits, interesting numbers, removed and repeated pieces. Seven
+// of eight changes hit the bytes before `header_end`, which describe the file.
 std::string mutate(std::string bytes, size_t header_end, CounterRng& rng) {
   static constexpr uint64_t kInteresting[] = {
       0,          1,          7,          8,          0x7f,       0xff, 0x7fffffff,
@@ -70,7 +70,7 @@ std::string mutate(std::string bytes, size_t header_end, CounterRng& rng) {
   return bytes;
 }
 
-// Counts how many of the mutants are accepted; a test with all of them refused at once would not look deep.
+// Counts the accepted mutants: a test that refuses all of them at once would not test much.
 int run(const std::string& good, size_t header_end, int mutants, const std::string& path,
         const std::function<bool()>& read) {
   const AddressSpaceLimit limit;
@@ -154,7 +154,7 @@ TEST(FuzzTest, DamagedGgufVocabulariesAreReadOrRefused) {
   EXPECT_LT(accepted, 3000);
 }
 
-// config.json too: numbers of every size and type in the place of every member.
+// The same for config.json: numbers of every size and type in place of every member.
 TEST(FuzzTest, DamagedConfigurationsAreReadOrRefused) {
   const std::string good = config_to_json(tiny_config("llama")).dump();
   CounterRng rng(2024);

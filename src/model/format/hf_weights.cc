@@ -7,8 +7,9 @@
 #include <filesystem>
 #include <set>
 
-#include "base/fs.h"
 #include "base/json.h"
+#include "base/os/fs.h"
+#include "model/format/architecture.h"
 #include "model/format/safetensors.h"
 
 namespace longshot::model {
@@ -18,8 +19,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kSingle = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
-constexpr const char* kEmbedding = "model.embed_tokens.weight";
-constexpr const char* kHead = "lm_head.weight";
+const std::string kEmbedding = weight_of(names::kEmbedding);
+const std::string kHead = weight_of(names::kHead);
 
 // The open files of a model and where each tensor is.
 struct OpenWeights {
@@ -31,7 +32,7 @@ struct OpenWeights {
   std::map<std::string, Place> tensors;
 };
 
-// The distinct shard names of an index. A name that leads out of the directory is an error.
+// The distinct shard names of an index. Error: a name that leads out of the directory.
 Result<std::set<std::string>> shard_names(const std::string& index_path, const Json& index) {
   LS_ASSIGN_OR_RETURN(const Json map, json_get<Json>(index, "weight_map", index_path));
   if (!map.is_object()) return corrupt(index_path + ": weight_map is not an object");
@@ -39,7 +40,7 @@ Result<std::set<std::string>> shard_names(const std::string& index_path, const J
   for (const auto& [tensor, file] : map.items()) {
     const std::string name = file.is_string() ? file.get<std::string>() : "";
     if (name.empty() || fs::path(name).filename() != name || name == "." || name == "..") {
-      return corrupt(fmt::format("{}: tensor '{}' lies in {}, which is no file name", index_path,
+      return corrupt(fmt::format("{}: tensor '{}' lies in {}, which is not a file name", index_path,
                                  tensor, dump_json(file)));
     }
     names.insert(name);
@@ -64,7 +65,7 @@ Result<std::set<std::string>> weight_file_names(const std::string& directory) {
 Result<OpenWeights> open_weights(const std::string& directory) {
   LS_ASSIGN_OR_RETURN(const std::set<std::string> names, weight_file_names(directory));
   OpenWeights open;
-  open.files.reserve(names.size());  // Place points into it
+  open.files.reserve(names.size());  // Place points into it, so it must not move
   for (const std::string& name : names) {
     LS_ASSIGN_OR_RETURN(SafetensorsFile file,
                         SafetensorsFile::open((fs::path(directory) / name).string()));
@@ -81,8 +82,8 @@ Result<OpenWeights> open_weights(const std::string& directory) {
   return open;
 }
 
-// Checkpoints of the body alone (AutoModel's) lack the first part of the names. A tied head of a model is one matrix under
-// two names, of which either may be stored.
+// Adds the names that the architecture expects. Checkpoints of only the body (AutoModel's) lack the
+// first part of the names. A tied head is one matrix with two names, either of which may be stored.
 void add_usual_names(const ModelConfig& config, OpenWeights& open) {
   const std::string prefix = "model.";
   const bool body = std::ranges::none_of(
@@ -97,10 +98,10 @@ void add_usual_names(const ModelConfig& config, OpenWeights& open) {
   }
   const auto head = open.tensors.find(kHead);
   if (config.tie_word_embeddings && head != open.tensors.end())
-    open.tensors.emplace(kEmbedding, head->second);  // unless it is there
+    open.tensors.emplace(kEmbedding, head->second);  // does nothing if the embedding is stored
 }
 
-// Whether two tensors hold the same numbers, perhaps in different formats.
+// True if two tensors contain the same numbers, possibly in different formats.
 bool are_equal(const SafetensorsEntry& a, const SafetensorsEntry& b) {
   if (a.shape != b.shape) return false;
   if (a.dtype == b.dtype) return a.bytes == b.bytes;
@@ -108,8 +109,8 @@ bool are_equal(const SafetensorsEntry& a, const SafetensorsEntry& b) {
   return copy_as_f32(a, x.data()).ok() && copy_as_f32(b, y.data()).ok() && x == y;
 }
 
-// A tensor that transformers also leaves aside: buffers that older versions stored, the copy of a
-// tied head.
+// True for a tensor that transformers also ignores: buffers that older versions stored, the copy of
+// a tied head.
 bool is_harmless_extra(const std::string& name, const OpenWeights& open,
                        const ModelConfig& config) {
   if (name.ends_with("rotary_emb.inv_freq")) return true;
@@ -159,7 +160,8 @@ Result<HostTensor> read_tensor(const OpenWeights& open, const WeightSpec& spec,
   return tensor;
 }
 
-// The tensors of each shard, greedily in order, none above the limit unless it is alone.
+// Assigns tensors to shards, greedily in order. A shard exceeds the limit only if it contains a
+// single tensor.
 std::vector<std::vector<const TensorView*>> plan_shards(const std::vector<TensorView>& tensors,
                                                         int64_t element_size, int64_t max_bytes,
                                                         int64_t& total) {
@@ -182,11 +184,12 @@ std::vector<std::vector<const TensorView*>> plan_shards(const std::vector<Tensor
 Status write_shard(const fs::path& path, const std::vector<const TensorView*>& tensors,
                    Dtype dtype) {
   std::vector<SafetensorsArray> arrays;
-  for (const TensorView* t : tensors) arrays.push_back({t->name, dtype, t->shape, t->data, t->load});
+  for (const TensorView* t : tensors)
+    arrays.push_back({t->name, dtype, t->shape, t->data, t->load});
   return write_safetensors(path.string(), arrays);
 }
 
-// Weights of an earlier model would be read in place of the new ones.
+// Removes the weights of an earlier model, which would be read instead of the new ones.
 Status remove_old_weights(const fs::path& directory) {
   std::error_code error;
   for (const auto& item : fs::directory_iterator(directory, error)) {

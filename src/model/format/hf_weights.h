@@ -19,8 +19,7 @@ Result<std::vector<HostTensor>> read_hf_weights(const std::string& directory,
                                                 const ModelConfig& config);
 
 // Writes model.safetensors, or shards of at most `max_shard_bytes` with an index, after removing
-// those of an earlier model in the directory. A tensor larger than the limit gets a shard of its
-// own.
+// those of an earlier model in the directory. A tensor larger than the limit gets its own shard.
 Status write_hf_weights(const std::string& directory, const WeightsView& weights,
                         const std::string& dtype, int64_t max_shard_bytes);
 

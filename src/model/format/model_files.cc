@@ -5,11 +5,12 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "base/fs.h"
 #include "base/json.h"
+#include "base/os/fs.h"
 #include "base/rng.h"
-#include "model/format/adapter.h"
-#include "model/format/gguf_model.h"
+#include "model/format/adapters/adapter.h"
+#include "model/format/architecture.h"
+#include "model/format/gguf/gguf_model.h"
 #include "model/format/hf_weights.h"
 #include "model/format/model_path.h"
 #include "model/format/safetensors.h"
@@ -70,7 +71,7 @@ Result<ModelFiles> read_gguf_model(const std::string& path) {
   return files;
 }
 
-// The model an adapter directory belongs to.
+// The base model of an adapter directory.
 Result<std::string> base_of_adapter(const std::string& directory) {
   LS_ASSIGN_OR_RETURN(const std::string base, adapter_base(directory));
   const std::string advice = fmt::format(
@@ -99,11 +100,10 @@ Status check_view(const WeightsView& weights) {
   LS_CHECK(specs.size() == weights.tensors.size(), "the view has another number of tensors");
   for (size_t i = 0; i < specs.size(); ++i) {
     const TensorView& tensor = weights.tensors[i];
-    LS_CHECK(
-        tensor.name == specs[i].name && tensor.shape == specs[i].shape &&
-            (tensor.data != nullptr || tensor.load != nullptr),
-        "view has " + tensor.name + " " + shape_text(tensor.shape) + " in place of " +
-            specs[i].name + " " + shape_text(specs[i].shape));
+    LS_CHECK(tensor.name == specs[i].name && tensor.shape == specs[i].shape &&
+                 (tensor.data != nullptr || tensor.load != nullptr),
+             "view has " + tensor.name + " " + shape_text(tensor.shape) + " in place of " +
+                 specs[i].name + " " + shape_text(specs[i].shape));
   }
   return ok_status();
 }
@@ -122,7 +122,8 @@ Status write_tokenizer_files(const fs::path& directory, const tokenizer::Tokeniz
   return write_file_durable(directory / "chat_template.jinja", chat_template->source());
 }
 
-// Of Llama 2 and many others, Llama 3, Qwen and SmolLM2.
+// The padding token, by the names that Llama 2 and many other models, Llama 3, or Qwen and SmolLM2
+// use. A name of an end-of-sequence token is skipped.
 std::optional<int> padding_of(const ModelFiles& files) {
   for (const char* name : {"<pad>", "<|finetune_right_pad_id|>", "<|endoftext|>"}) {
     const auto id = files.tokenizer->token_to_id(name);
@@ -180,7 +181,8 @@ void add_score_head(ModelFiles& files, uint64_t seed) {
   LS_CHECK(!config.score_head, "the head is a score already");
   config.score_head = true;
   if (!config.pad_token_id && files.tokenizer != nullptr) config.pad_token_id = padding_of(files);
-  std::erase_if(files.weights, [](const HostTensor& t) { return t.name == "lm_head.weight"; });
+  std::erase_if(files.weights,
+                [](const HostTensor& t) { return t.name == weight_of(names::kHead); });
   HostTensor score{"score.weight", {1, config.hidden_size}, {}};
   CounterRng rng(hash_combine(seed, hash64(score.name)));
   for (int i = 0; i < config.hidden_size; ++i)

@@ -1,6 +1,6 @@
 #pragma once
-// A model on disk, Hugging Face directory or GGUF file, read into plain host arrays and written
-// back.
+// A model on disk, as a Hugging Face directory or a GGUF file: read into plain host arrays and
+// written back.
 
 #include <cstdint>
 #include <memory>
@@ -10,7 +10,7 @@
 #include "base/status.h"
 #include "model/format/config.h"
 #include "model/format/weights_view.h"
-#include "tokenizer/chat_template.h"
+#include "tokenizer/chat/chat_template.h"
 #include "tokenizer/tokenizer.h"
 
 namespace longshot::model {
@@ -22,7 +22,7 @@ struct HostTensor {
   std::vector<float> data;
 };
 
-// Everything a checkpoint holds. Weights are in the order of expected_weights(config), converted to
+// The contents of a checkpoint. Weights are in the order of expected_weights(config), converted to
 // f32.
 struct ModelFiles {
   ModelConfig config;
@@ -31,21 +31,24 @@ struct ModelFiles {
   tokenizer::ChatTemplate chat_template;
 };
 
-// `path`: what find_model() (format/model_path.h) finds: a Hugging Face directory (config.json + safetensors, single or sharded), a .gguf file, or a directory of
-// the peft package (format/adapter.h): then its base model, which has to be on this machine, with the adapter merged.
-// Missing, extra or mis-shaped tensors, truncated or hostile files are errors that name the tensor
-// and the file.
-// A reward model is an error: it has no head that speaks.
+// Reads a language model. `path` is anything that find_model() (format/model_path.h) finds: a
+// Hugging Face directory (config.json + safetensors, single or sharded), a .gguf file, or a
+// directory of the peft package (format/adapters/adapter.h). The last gives its base model,
+// which must be on this machine, with the adapter merged.
+// Errors name the tensor and the file: missing, extra or mis-shaped tensors, truncated or hostile
+// files. A reward model is an error, because it cannot generate text.
 Result<ModelFiles> read_model(const std::string& path);
-// The same for a model whose head is a score; any other is an error.
+// The same for a model with a score as its head; any other model is an error.
 Result<ModelFiles> read_reward_model(const std::string& path);
 Result<ModelFiles> read_any_model(const std::string& path);
-// Of what read_any_model() reads. The padding token that an adapter's head has found in the tokenizer is not in it.
+// The configuration of what read_any_model() would read. A padding token that add_score_head()
+// would take from the tokenizer is missing.
 Result<ModelConfig> read_model_config(const std::string& path);
 
-// Makes a reward model of a language model: a score takes the place of the vocabulary's head, with small normal values, a
-// function of the seed alone. A configuration without a padding token gets the tokenizer's, if it is one of the usual
-// names: transformers needs it to score several texts at once.
+// Turns a language model into a reward model: the vocabulary's head is replaced by a score with
+// small normal values, a function of the seed only. A configuration without a padding token gets
+// the tokenizer's, if that has one of the usual names: transformers needs it to score several texts
+// at once.
 void add_score_head(ModelFiles& files, uint64_t seed);
 
 // Writes a Hugging Face directory: config.json, generation_config.json, model.safetensors (sharded

@@ -10,8 +10,8 @@
 #include <set>
 #include <vector>
 
-#include "base/fs.h"
 #include "base/log.h"
+#include "base/os/fs.h"
 
 namespace longshot::model {
 namespace {
@@ -29,12 +29,12 @@ bool holds_model(const fs::path& directory) {
   return is_there(directory / "config.json") || is_there(directory / "adapter_config.json");
 }
 
-// A directory without a model that `tokenize` can use.
+// True for a directory that the command `tokenize` can use even if it has no model.
 bool holds_tokenizer(const fs::path& directory) {
   return is_there(directory / "tokenizer.json");
 }
 
-// In a checkpoint, or in the run folder of sft and rm.
+// The model in a checkpoint, or in the run folder of `sft` or `rm`.
 std::optional<fs::path> model_below(const fs::path& directory) {
   for (const char* name : {"huggingface", "adapter"}) {
     if (holds_model(directory / name)) return directory / name;
@@ -49,7 +49,7 @@ std::optional<int64_t> number_of(std::string_view text) {
   return number;
 }
 
-// Iterations with a checkpoint, the one to take first.
+// Iterations with a checkpoint, in the order in which they are tried.
 std::vector<int64_t> checkpoints(const fs::path& run) {
   std::vector<int64_t> found;
   std::error_code error;

@@ -1,5 +1,5 @@
 #pragma once
-// From what training leaves behind to the model in it. Thread-safe.
+// Finds the model in what training leaves behind. Thread-safe.
 
 #include <string>
 
@@ -7,11 +7,14 @@
 
 namespace longshot::model {
 
-// The model that `path` names. A .gguf file, a model directory (config.json), an adapter
-// (adapter_config.json) and a directory with a tokenizer.json are themselves. A checkpoint, and the
-// run folder of `sft` or `rm`, name the model below them, in huggingface/ or adapter/. Another run
-// folder names the checkpoint in its latest_checkpointed_iteration.txt, else its newest one. What was
-// taken is logged if it is not `path`. Error: nothing of the kind is there.
+// The model that `path` names:
+// - A .gguf file, a model directory (config.json), an adapter (adapter_config.json) and a directory
+//   with a tokenizer.json name themselves.
+// - A checkpoint, and the run folder of `sft` or `rm`, name the model in their folder huggingface/
+//   or adapter/.
+// - Any other run folder names a checkpoint with a model: the one in its
+//   latest_checkpointed_iteration.txt, else the newest.
+// The result is logged if it is not `path`. Error: there is no such model.
 Result<std::string> find_model(const std::string& path);
 
 }  // namespace longshot::model

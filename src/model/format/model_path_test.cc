@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "base/fs.h"
+#include "base/os/fs.h"
 
 namespace longshot::model {
 namespace {
@@ -48,8 +48,8 @@ TEST_F(FindModel, ACheckpointAndAFinishedRunNameTheModelBelow) {
 TEST_F(FindModel, ARunNamesItsNewestCheckpointOrTheOneItContinuesFrom) {
   for (const char* step : {"2", "10", "9"})
     touch("global_step_" + std::string(step) + "/huggingface/config.json");
-  touch("global_step_11/state.json");    // no model
-  touch("global_step_x/config.json");    // not a checkpoint
+  touch("global_step_11/state.json");  // has no model
+  touch("global_step_x/config.json");  // not a checkpoint
   EXPECT_EQ(found(), "global_step_10/huggingface");
   touch("latest_checkpointed_iteration.txt", "9\n");
   EXPECT_EQ(found(), "global_step_9/huggingface");

@@ -1,11 +1,11 @@
-// Reward models on disk: a score in the place of the vocabulary's head.
+// Reward models on disk: a score replaces the vocabulary's head.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
 #include "model/format/model_files.h"
-#include "model/format/test_models.h"
+#include "model/format/testing.h"
 
 namespace longshot::model {
 namespace {
@@ -42,7 +42,7 @@ TEST(RewardModel, MoreLabelsThanOneAreAnError) {
   Json json = config_to_json(reward_config("llama"));
   json["id2label"] = {{"0", "no"}, {"1", "yes"}};
   EXPECT_THAT(error_of(json), HasSubstr("2 labels"));
-  json.erase("id2label");  // transformers' default
+  json.erase("id2label");  // transformers' default applies
   EXPECT_THAT(error_of(json), HasSubstr("2 labels"));
   json["num_labels"] = 1;
   EXPECT_EQ(error_of(json), "");

@@ -13,9 +13,9 @@ namespace {
 
 using Type = RopeScaling::Type;
 
-// Wavelengths longer than original / low_freq_factor are divided by `factor`, shorter than original
-// / high_freq_factor kept, and between them the two are mixed linearly in original / wavelength
-// (_compute_llama3_parameters).
+// Wavelengths longer than original / low_freq_factor are divided by `factor`. Those shorter than
+// original / high_freq_factor are kept. Between them the two are mixed linearly in original /
+// wavelength (_compute_llama3_parameters).
 double llama3_frequency(double frequency, const RopeScaling& s) {
   const double original = s.original_max_position_embeddings;
   const double wavelength = 2 * std::numbers::pi / frequency;
@@ -26,8 +26,8 @@ double llama3_frequency(double frequency, const RopeScaling& s) {
   return (1 - smooth) * frequency / s.factor + smooth * frequency;
 }
 
-// The dimensions between which YaRN's ramp runs: those whose frequencies turn beta_fast and
-// beta_slow times over the original length (2309.00071, section 3.2; _compute_yarn_parameters).
+// The dimensions between which YaRN's ramp runs: their frequencies make beta_fast and beta_slow
+// turns over the original length (2309.00071, section 3.2; _compute_yarn_parameters).
 struct YarnRamp {
   double low, high;
 
@@ -46,7 +46,7 @@ struct YarnRamp {
     high = std::min(high, dim - 1.0);
     if (low == high) high += 0.001;
   }
-  // 0: the frequency is kept; 1: divided by the factor.
+  // 0 keeps the frequency; 1 divides it by the factor.
   double at(size_t i) const {
     return std::clamp((static_cast<double>(i) - low) / (high - low), 0.0, 1.0);
   }
@@ -86,7 +86,7 @@ double scaled(double frequency, size_t i, const RopeScaling& s, const YarnRamp& 
     case Type::llama3:
       return llama3_frequency(frequency, s);
     case Type::dynamic:
-      break;  // theta has changed
+      break;  // theta is already changed
   }
   return frequency;
 }

@@ -1,7 +1,7 @@
 #pragma once
-// The rotary embedding's frequencies (RoFormer, Su et al., 2104.09864) and the ways in which
-// checkpoints stretch them to longer contexts, as Hugging Face transformers' modeling_rope_utils.py
-// computes them. Torch-free.
+// The frequencies of the rotary embedding (RoFormer, Su et al., 2104.09864) and the ways in which
+// checkpoints stretch them to longer contexts, computed as in Hugging Face transformers'
+// modeling_rope_utils.py. Torch-free.
 
 #include <limits>
 #include <optional>
@@ -30,8 +30,9 @@ struct RopeScaling {
   double beta_fast = 32, beta_slow = 1;              // yarn
   bool truncate = true;                              // yarn: the ramp ends at whole dimensions
   std::optional<double> attention_factor;            // yarn, longrope; none: from the factor
-  double mscale = 0, mscale_all_dim = 0;             // yarn: of that default; 0: not given
-  std::vector<double> short_factor, long_factor;     // longrope, [head_dim / 2]
+  // yarn: the default of attention_factor is computed from them; 0: not given
+  double mscale = 0, mscale_all_dim = 0;
+  std::vector<double> short_factor, long_factor;  // longrope, [head_dim / 2]
 
   static RopeScaling llama3(double factor, double low_freq_factor, double high_freq_factor,
                             int original_max_position_embeddings);
@@ -39,24 +40,25 @@ struct RopeScaling {
 
 struct Rope {
   std::vector<float> inverse_frequencies;  // [head_dim / 2], computed in double and rounded once
-  float attention_factor = 1;              // cosines and sines are multiplied by it
+  float attention_factor = 1;              // multiplies the cosines and sines
 };
 // The rotary embedding of a sequence of `length` tokens.
 Rope rope_of(const ModelConfig& config, int length);
-// Sequences up to this length have one and the same rotary embedding. Beyond it (dynamic, longrope)
-// that of every token depends on the sequence's final length, so that no KV cache of a growing
+// Sequences up to this length share one rotary embedding. Beyond it (dynamic, longrope), the
+// embedding of every token depends on the sequence's final length, so that no KV cache of a growing
 // sequence is exact.
 int rope_steady_length(const ModelConfig& config);
-// Tokens of the longest sequence that the model is made for: max_position_embeddings, times the
-// factor of a linear scaling, or what yarn makes of the original length; at most the steady length.
+// The number of tokens of the longest sequence that the model is made for: max_position_embeddings,
+// multiplied by the factor of a linear scaling, or yarn's factor times the original length if that
+// is longer. At most the steady length.
 int context_length(const ModelConfig& config);
-// Error, which names the scaling: sequences of `length` tokens would be longer than that.
+// Error, which names the scaling: `length` is more than rope_steady_length().
 Status check_rope_length(const ModelConfig& config, int length);
 
-// rope_theta and rope_scaling of config.json in every layout that transformers reads: version 4's
-// keys, version 5's rope_parameters, and those by layer type if they agree.
+// Reads rope_theta and rope_scaling of config.json in every layout that transformers reads: version
+// 4's keys, version 5's rope_parameters, and settings by layer type if they agree.
 Status read_rope(const Json& object, const std::string& where, ModelConfig& config);
-// The members of config.json for both versions.
+// Writes the members of config.json for both versions.
 void write_rope(const ModelConfig& config, Json& json);
 
 }  // namespace longshot::model

@@ -47,7 +47,7 @@ void read_llama3(ConfigReader& json, RopeScaling& s) {
 }
 
 void read_yarn(ConfigReader& json, RopeScaling& s) {
-  // As in transformers, 0 stands for the default.
+  // As in transformers, 0 means the default.
   const double fast = json.number("beta_fast", 0, 0, kMaxFactor),
                slow = json.number("beta_slow", 0, 0, kMaxFactor);
   s.beta_fast = fast == 0 ? 32 : fast;
@@ -57,8 +57,8 @@ void read_yarn(ConfigReader& json, RopeScaling& s) {
   s.mscale_all_dim = json.number("mscale_all_dim", 0, 0, kMaxFactor);
 }
 
-// Of those that start from a length that the model was trained with first. Phi-3 has it outside of
-// the object.
+// Reads the settings of the types that start from the length of the original training. Phi-3 has
+// that length outside of the object.
 void read_original(ConfigReader& json, ConfigReader& outer, const ModelConfig& c, RopeScaling& s) {
   constexpr const char* kKey = "original_max_position_embeddings";
   s.original_max_position_embeddings =
@@ -119,7 +119,7 @@ bool is_by_layer_type(const Json& object) {
   return object.contains("full_attention") || object.contains("sliding_attention");
 }
 
-// The one object that the layer types have in common.
+// The settings that all layer types share. Error: they differ.
 Result<Json> common_object(const Json& object, const std::string& where) {
   std::optional<Json> first;
   for (const char* type : {"full_attention", "sliding_attention"}) {
@@ -137,8 +137,8 @@ Result<Json> common_object(const Json& object, const std::string& where) {
 
 }  // namespace
 
-// As in transformers 5 a non-empty rope_scaling comes before rope_parameters, and rope_theta inside
-// before rope_theta outside.
+// As in transformers 5, a non-empty rope_scaling takes precedence over rope_parameters, and
+// rope_theta inside the object over rope_theta outside.
 Status read_rope(const Json& object, const std::string& where, ModelConfig& config) {
   ConfigReader outer(object, where);
   config.rope_theta = outer.number("rope_theta", 10000.0, 1, 1e15);

@@ -143,7 +143,7 @@ Status SafetensorsFile::parse() {
       if (!object.is_object()) return corrupt(path_ + ": __metadata__ is not an object");
       for (const auto& [key, value] : object.items()) {
         if (!value.is_string())
-          return corrupt(path_ + ": __metadata__ has a value that is no string");
+          return corrupt(path_ + ": __metadata__ has a value that is not a string");
         metadata_[key] = value.get<std::string>();
       }
       continue;
@@ -157,7 +157,8 @@ Status SafetensorsFile::parse() {
   return check_layout(data.size());
 }
 
-// In the order of their offsets the arrays must follow each other and end with the file.
+// Checks that the arrays, in the order of their offsets, follow each other without gaps and end
+// with the file.
 Status SafetensorsFile::check_layout(size_t data_size) const {
   std::vector<const SafetensorsEntry*> order;
   for (const auto& [name, entry] : entries_) order.push_back(&entry);

@@ -1,7 +1,7 @@
 #pragma once
-// The safetensors format: 8 bytes header length (little-endian), a JSON header {name: {dtype,
-// shape, data_offsets}}, then the arrays without gaps (github.com/huggingface/safetensors, README
-// "Format"). Little-endian hosts only, as the format.
+// The safetensors format: 8 bytes of header length (little-endian), a JSON header {name: {dtype,
+// shape, data_offsets}}, and the arrays without gaps (github.com/huggingface/safetensors, README
+// "Format"). Little-endian hosts only, like the format.
 
 #include <cstdint>
 #include <functional>
@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/fs.h"
+#include "base/os/fs.h"
 #include "base/status.h"
 
 namespace longshot::model {
@@ -46,9 +46,8 @@ struct SafetensorsEntry {
   int64_t elements() const { return static_cast<int64_t>(bytes.size()) / dtype_size(dtype); }
 };
 
-// A memory-mapped file. Everything the header says is checked when it is opened: bounds, sizes,
-// overlaps, gaps. Immutable and thread-safe. A file that shrinks while it is mapped ends the
-// process (SIGBUS).
+// A memory-mapped file. open() checks everything in the header: bounds, sizes, overlaps, gaps.
+// Immutable and thread-safe. If the file shrinks while it is mapped, the process ends (SIGBUS).
 class SafetensorsFile {
  public:
   static Result<SafetensorsFile> open(const std::string& path);
@@ -70,27 +69,27 @@ class SafetensorsFile {
   std::map<std::string, std::string> metadata_;
 };
 
-// The floating-point array as f32; `out` holds entry.elements() values. An integer array is an
-// error.
+// Copies a floating-point array as f32. `out` must have room for entry.elements() values. Error: an
+// integer array.
 Status copy_as_f32(const SafetensorsEntry& entry, float* out);
 
 // An array to write, borrowed.
 struct SafetensorsArray {
   std::string name;
-  Dtype dtype = Dtype::f32;  // of the file
+  Dtype dtype = Dtype::f32;  // in the file
   std::vector<int64_t> shape;
-  // Row-major elements of type `dtype`; for bf16 and f16: of f32, unless `as_stored`.
+  // Row-major elements of type `dtype`. For bf16 and f16 they are f32, unless `as_stored`.
   const void* data = nullptr;
-  // In place of `data`, for arrays that are not all in memory at once: called when the array is
-  // written; the pointer has to be valid until the next array's is asked for.
+  // Replaces `data` for arrays that are not all in memory at once. It is called when the array is
+  // written, and the pointer must be valid until the next array's `load` is called.
   std::function<const void*()> load = nullptr;
-  bool as_stored = false;  // bf16 and f16: the elements have this type already
+  bool as_stored = false;  // bf16 and f16: the elements already have this type
 };
 
-// Writes one file and fsyncs it (no rename). f16 and bf16 arrays are given as f32 and rounded to
-// nearest even on the way; a finite value too large for the type is an error. Names must differ.
-// Metadata: "format": "pt" is added, as transformers asks for it. The bytes depend on the arguments
-// alone.
+// Writes one file and fsyncs it (no rename). f16 and bf16 arrays are given as f32, unless
+// `as_stored`, and rounded to nearest even on the way. Error: a finite value too large for the
+// type. Names must differ. The metadata "format": "pt" is added, because transformers requires it.
+// The bytes depend only on the arguments.
 Status write_safetensors(const std::string& path, const std::vector<SafetensorsArray>& arrays,
                          const std::map<std::string, std::string>& metadata = {});
 

@@ -8,7 +8,7 @@
 #include <limits>
 
 #include "model/format/float_convert.h"
-#include "model/format/test_models.h"
+#include "model/format/testing.h"
 
 namespace longshot::model {
 namespace {
@@ -184,7 +184,7 @@ TEST(FloatConvertTest, EveryHalfSurvivesTheRoundTrip) {
   }
 }
 
-// Rounds by searching the two neighbours, the even one on a tie.
+// Rounds by searching the two neighbours; takes the even one on a tie.
 uint16_t nearest_even(float value, float (*widen)(uint16_t)) {
   uint32_t low = 0;
   for (uint32_t step = 0x4000; step > 0; step /= 2) {
@@ -200,7 +200,7 @@ uint16_t nearest_even(float value, float (*widen)(uint16_t)) {
 TEST(FloatConvertTest, RoundsToNearestEven) {
   CounterRng rng(7);
   for (int i = 0; i < 200000; ++i) {
-    // All magnitudes below f16's largest, halfway cases made frequent by clearing low bits.
+    // All magnitudes below f16's largest. Halfway cases are made frequent by clearing low bits.
     uint32_t bits = static_cast<uint32_t>(rng.next_below(0x477fe000));
     if (i % 2 == 0) bits &= 0xfffff000u;
     const float value = std::bit_cast<float>(bits);

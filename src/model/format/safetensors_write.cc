@@ -75,7 +75,7 @@ Status write_safetensors(const std::string& path, const std::vector<SafetensorsA
                          const std::map<std::string, std::string>& metadata) {
   std::vector<const SafetensorsArray*> order;
   for (const SafetensorsArray& array : arrays) order.push_back(&array);
-  // Wide elements first: then each array is aligned to its own element.
+  // Wide elements come first, so that each array is aligned to its own element.
   std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
     return dtype_size(a->dtype) > dtype_size(b->dtype);
   });

@@ -1,5 +1,5 @@
 #pragma once
-// All weights of a model as borrowed f32 arrays on the host: what publish/ hands to the rollout.
+// All weights of a model as borrowed f32 arrays on the host. publish/ hands them to the rollout.
 
 #include <cstdint>
 #include <functional>
@@ -14,14 +14,14 @@ struct TensorView {
   std::string name;  // Hugging Face name
   std::vector<int64_t> shape;
   const float* data = nullptr;  // row-major, contiguous; borrowed
-  // In place of `data` in a view to be written only (Weights::lazy_view): the array is brought to
-  // the host when it is its turn. Valid until the next tensor's is called.
+  // Replaces `data` in a view that is only written (Weights::lazy_view): copies the array to the
+  // host when it is needed. The pointer is valid until the next tensor's `load` is called.
   std::function<const float*()> load = nullptr;
 };
 
 struct WeightsView {
   ModelConfig config;
-  int64_t version = 0;              // policy version: counts the publishes of a run
+  int64_t version = 0;              // policy version: the number of publishes of a run
   std::vector<TensorView> tensors;  // order of expected_weights(config)
 };
 

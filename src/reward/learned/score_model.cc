@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "model/format/model_files.h"
-#include "model/score.h"
+#include "model/reward_head.h"
 
 namespace longshot::reward {
 namespace {

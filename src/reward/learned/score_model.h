@@ -1,5 +1,5 @@
 #pragma once
-// A classic reward model ready to score: what `longshot rm` has written, or transformers.
+// A classic reward model ready to score, written by `longshot rm` or by transformers.
 
 #include <memory>
 #include <string>
@@ -8,7 +8,7 @@
 #include "base/status.h"
 #include "model/cpu_compute.h"
 #include "model/weights.h"
-#include "tokenizer/chat_template.h"
+#include "tokenizer/chat/chat_template.h"
 #include "tokenizer/judged_text.h"
 #include "tokenizer/tokenizer.h"
 
@@ -16,15 +16,17 @@ namespace longshot::reward {
 
 class ScoreModel {
  public:
-  // `path`: whatever model::read_reward_model() reads, with a tokenizer. chat_template_family: empty = the model's own.
-  // threads: of the CPU's kernels.
+  // `path`: any model that model::read_reward_model() reads, with a tokenizer.
+  // chat_template_family: empty = the model's own. threads: number of threads of the CPU kernels.
   static Result<std::unique_ptr<ScoreModel>> load(const std::string& path,
                                                   const std::string& chat_template_family,
                                                   const std::string& device, int threads);
 
-  // The ids that are scored. Error: more of them than the model has positions. Thread-safe.
+  // Returns the token ids to score. Errors: more ids than the model has positions, and those of
+  // tokenizer::encode_judged(). Thread-safe.
   Result<std::vector<data::TokenId>> encode(tokenizer::JudgedText text) const;
-  // On a CPU each score is the same bits whatever stands beside it. Not thread-safe.
+  // On a CPU, each score has the same bits regardless of the other sequences in the call. Not
+  // thread-safe.
   Result<std::vector<float>> scores(const std::vector<std::vector<data::TokenId>>& sequences);
 
  private:

@@ -11,7 +11,8 @@
 
 namespace longshot::reward {
 
-// A tiny random reward model over the characters "0".."9", "+", "=", in a fresh directory that goes with the object.
+// A tiny random reward model over the characters "0".."9", "+", "=", in a fresh directory that is
+// removed with the object.
 class RewardModelDirectory {
  public:
   explicit RewardModelDirectory(bool score_head = true) {

@@ -12,11 +12,11 @@
 #include <thread>
 #include <utility>
 
-#include "base/machine.h"
-#include "base/stop.h"
-#include "model/score.h"
+#include "base/os/machine.h"
+#include "base/os/stop.h"
+#include "model/reward_head.h"
 #include "reward/learned/score_model.h"
-#include "reward/rules.h"
+#include "reward/rules/rules.h"
 
 namespace longshot::reward {
 namespace {
@@ -71,7 +71,7 @@ class RmReward : public Reward {
     return *request->score;
   }
 
-  // Up to `batch_` requests that somebody still waits for.
+  // Takes up to `batch_` requests whose callers still wait.
   std::vector<std::shared_ptr<Request>> take() {
     std::vector<std::shared_ptr<Request>> taken;
     while (!waiting_.empty() && taken.size() < batch_) {

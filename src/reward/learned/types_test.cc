@@ -5,7 +5,7 @@
 #include <cmath>
 #include <thread>
 
-#include "model/score.h"
+#include "model/reward_head.h"
 #include "reward/learned/score_model.h"
 #include "reward/learned/testing.h"
 
@@ -50,7 +50,7 @@ TEST(RmReward, TheWholeChatIsRead) {
             reward->judge(question("3"), Deadline::never())->value);
 }
 
-// This model's alphabet has no letters, as the words before a reference answer need them.
+// This model's alphabet has no letters, so it cannot encode the words before a reference answer.
 TEST(RmReward, TheGroundTruthIsReadUnlessItIsNotWanted) {
   const RewardModelDirectory directory;
   Question known = question("3");

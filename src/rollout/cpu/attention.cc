@@ -17,7 +17,7 @@
 #include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
-#include "kernels/lanes-inl.h"
+#include "kernels/rows/lanes-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace longshot::rollout::cpu::HWY_NAMESPACE {
@@ -31,7 +31,7 @@ constexpr int kN = static_cast<int>(hn::MaxLanes(D()));
 constexpr int kPageVectors = kPage / kN;
 constexpr int kMaxQueries = 6;  // handled together, so that keys and values are read once for them
 
-// A stored vector as f32, without its scale.
+// Loads a stored vector as f32, without its scale.
 HWY_INLINE V load_kv(const float* at) {
   return hn::Load(D(), at);
 }
@@ -53,28 +53,29 @@ struct Query {
   float* out;
   int first, length;  // sees positions [first, length)
   const std::byte* const* pages;
-  float*
-      weights;  // [pages * 16] scores, then softmax weights (times the values' scales, if they have any)
+  // [pages * 16] scores, then softmax weights (times the values' scales, if they have any)
+  float* weights;
   float* sum;  // [value_stride] weighted values so far
   float inverse_total;
 };
 
-// What is read: pages [page, end) of a sequence; and what comes after it, fetched meanwhile, because the cache of all
-// sequences rarely fits the processor's.
+// The pages [page, end) of a sequence, which are read, and the pages that come after them, which
+// are fetched meanwhile because the KV cache of all sequences rarely fits the processor's caches.
 struct Pages {
   const std::byte* const* pages;
   int page, end;
   std::span<const std::byte* const> after;
 
-  // Page p, which may be beyond the end.
+  // Page p. Beyond the end it is a page of `after`, or the last page if there is none.
   const std::byte* ahead(int p) const {
     if (p < end) return pages[p];
     return after.empty() ? pages[end - 1] : after[std::min<size_t>(p - end, after.size() - 1)];
   }
 };
 
-// Scores of kQ queries with kP pages of keys from `page` on: a chain of multiply-adds over head_dim per (query,
-// position). Several pages at once keep enough chains in flight when there are few queries.
+// Computes the scores of kQ queries with kP pages of keys from `page` on: a chain of multiply-adds
+// over head_dim per (query, position). Several pages at once keep enough chains in flight when
+// there are few queries.
 template <typename T, int kQ, int kP>
 HWY_INLINE void page_scores(const Attention& a, const Query* query, const Pages& of, int page,
                             float scale) {
@@ -98,7 +99,8 @@ HWY_INLINE void page_scores(const Attention& a, const Query* query, const Pages&
   for (int e = 0; e < a.head_dim; ++e) {
 #pragma GCC unroll 4
     for (int p = 0; p < kP; ++p) hwy::Prefetch(next[p] + e * kPage);
-    if constexpr (kQ >= 4) {  // what is held meanwhile: the few vectors of keys, or the few queries
+    // Registers hold whichever are fewer: the vectors of keys, or the queries.
+    if constexpr (kQ >= 4) {
       V k[kVectors];
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v) k[v] = key(v, e);
@@ -135,7 +137,7 @@ HWY_INLINE void page_scores(const Attention& a, const Query* query, const Pages&
   }
 }
 
-// Pages that are scored at once: the accumulators fit 12 of 16 registers, or 16 of 32.
+// Pages that are scored at once: the accumulators fit 12 of 16 registers, or 24 of 32.
 template <int kQ>
 constexpr int pages_together() {
   if (kPageVectors == 1) return 4;
@@ -143,7 +145,7 @@ constexpr int pages_together() {
   return kQ == 1 ? 4 : kQ >= 4 ? 1 : 2;
 }
 
-// For kQ queries, which all have these pages.
+// Scores the pages for kQ queries, which all have these pages.
 template <typename T, int kQ>
 void score_pages(const Attention& a, const Query* query, const Pages& of) {
   const float scale = 1.0f / std::sqrt(static_cast<float>(a.head_dim));
@@ -154,8 +156,8 @@ void score_pages(const Attention& a, const Query* query, const Pages& of) {
   for (; page < of.end; ++page) page_scores<T, kQ, 1>(a, query, of, page, scale);
 }
 
-// Scores -> exp(score - max), zero for positions before the query's first one and from its length to `end`; remembers
-// 1 / sum.
+// Scores -> exp(score - max), zero for positions before the query's first one and from its length
+// to `end`. Stores 1 / sum.
 HWY_INLINE void softmax_weights(Query& query, int end) {
   const D d;
   constexpr float kLowest = -std::numeric_limits<float>::infinity();
@@ -179,7 +181,7 @@ HWY_INLINE void softmax_weights(Query& query, int end) {
   query.inverse_total = 1.0f / sum.total();
 }
 
-// Times the scales of the values, for formats that have them.
+// Multiplies the weights by the scales of the values, for formats that have them.
 void scale_weights(const Attention& a, const Query& query) {
   const D d;
   for (int at = query.first / kPage * kPage; at < query.length; at += kPage) {
@@ -192,8 +194,9 @@ void scale_weights(const Attention& a, const Query& query) {
   }
 }
 
-// Adds the first `count` positions of `page` to kVec vectors of the weighted sums: a chain of multiply-adds over the
-// positions, in order. A position that a query does not see has weight +0 and leaves the sum's bits alone.
+// Adds the first `count` positions of `page` to kVec vectors of the weighted sums: a chain of
+// multiply-adds over the positions, in order. A position that a query does not see has weight +0
+// and does not change the bits of the sum.
 template <typename T, int kQ, int kVec>
 HWY_INLINE void weigh_page(const Attention& a, const Query* query, int page, int count, int e0,
                            const std::byte* next, V (&acc)[kQ][kVec]) {
@@ -230,7 +233,7 @@ HWY_INLINE void weigh_page(const Attention& a, const Query* query, int page, int
   }
 }
 
-// The positions before `length`, for kVec vectors from element e0 on.
+// Adds the positions before `length` to kVec vectors of the weighted sums, from element e0 on.
 template <typename T, int kQ, int kVec>
 HWY_INLINE void weigh_values(const Attention& a, const Query* query, const Pages& of, int length,
                              int e0) {
@@ -254,7 +257,7 @@ HWY_INLINE void weigh_values(const Attention& a, const Query* query, const Pages
 
 template <typename T, int kQ>
 void weigh_pages(const Attention& a, const Query* query, const Pages& of, int length) {
-  // As many accumulators as fit 12 of 16 registers, or 16 of 32.
+  // The accumulators fit 12 of 16 registers, or 24 of 32.
   constexpr int kWide = kQ == 1 ? 8 : kN >= 16 || kQ <= 3 ? 4 : 2;
   int e = 0;
   for (; e + kWide * kN <= a.value_stride; e += kWide * kN)
@@ -280,7 +283,7 @@ void one_tile(const Attention& a, const Query* query, Pages of, bool values) {
   }
 }
 
-// Scores or weighted values of pages that the queries have in common.
+// Computes the scores or the weighted values of pages that the queries have in common.
 template <typename T>
 void tiles(const Attention& a, std::span<Query> queries, const Pages& of, bool values) {
   for (size_t first = 0; first < queries.size(); first += kMaxQueries) {
@@ -307,7 +310,8 @@ void tiles(const Attention& a, std::span<Query> queries, const Pages& of, bool v
   }
 }
 
-// The shared pages for all queries, a few pages at a time so that they stay in the first cache; then each row's own.
+// Processes the shared pages for all queries, a few pages at a time so that they stay in the
+// first-level cache, then each row's own pages.
 template <typename T>
 void all_pages(const Attention& a, std::span<Query> queries, bool values) {
   constexpr int kTogether = 4;

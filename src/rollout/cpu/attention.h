@@ -10,7 +10,8 @@ namespace longshot::rollout::cpu {
 
 inline constexpr int kPage = 16;  // positions of one KV page
 
-// One token: the query heads that share a KV head, at position length - 1. It sees positions [first, length).
+// One token: the query heads that share a KV head, at position length - 1. It sees positions
+// [first, length).
 struct AttentionRow {
   const float* q;  // [group][head_dim]
   float* out;      // [group][head_dim]
@@ -18,15 +19,15 @@ struct AttentionRow {
   const std::byte* const* pages;  // page p holds positions [16 p, 16 p + 16)
 };
 
-// Attention of several tokens with one KV head. The first `shared` pages are the same for all of them and are read
-// once for all. Bits of a row's result depend only on its query and on the cached values it sees. Pages that no row sees
-// are not read.
+// Attention of several tokens with one KV head. The first `shared` pages are the same for all of
+// them and are read once for all. The bits of a row's result depend only on its query and on the
+// cached values it sees. Pages that no row sees are not read.
 struct Attention {
   std::span<const AttentionRow> rows;
   int shared;
   int group;  // query heads per KV head
   int head_dim;
-  // Where they are in a page, in bytes; see KvShape.
+  // Offsets in a page, in bytes; see KvShape.
   size_t k_offset;   // keys [head_dim][16]
   size_t v_offset;   // values [16][value_stride]
   int value_stride;  // head_dim rounded up to 16

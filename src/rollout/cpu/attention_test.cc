@@ -4,7 +4,7 @@
 
 #include <map>
 
-#include "rollout/cpu/attention_testing.h"
+#include "rollout/cpu/testing.h"
 
 namespace longshot::rollout::cpu {
 namespace {
@@ -96,7 +96,7 @@ TEST_P(KvFormats, AttentionRowsDoNotDependOnTheChunk) {
   }
 }
 
-// What the cache stands for: each value rounded as its format does.
+// The values that the cache represents: each rounded to its format.
 std::vector<float> rounded(const std::vector<float>& in, int head_dim, NumberFormat format) {
   std::vector<float> out = in;
   for (size_t begin = 0; begin < in.size(); begin += head_dim) {
@@ -134,7 +134,7 @@ TEST_P(AttentionKernels, AttentionOverASmallerCacheMatchesTheReferenceOnItsValue
   }
 }
 
-// The checksum of one result per target; attention on targets with a fused multiply-add must agree on every bit.
+// One result per target; attention on targets with a fused multiply-add must agree on every bit.
 TEST(AttentionTargets, AgreeBitForBit) {
   std::map<int64_t, std::vector<float>> results;
   for (const int64_t target : kernels::targets()) {

@@ -1,3 +1,5 @@
+#include "rollout/cpu/cpu_runner.h"
+
 #include <algorithm>
 
 #include "base/check.h"
@@ -8,7 +10,8 @@ namespace longshot::rollout {
 namespace cpu {
 namespace {
 
-// Rows that go through the layers together: bounds the activations, and keeps a GEMM's rows in the second cache.
+// Rows that go through the layers together. The limit bounds the activations and keeps a GEMM's
+// rows in the second-level cache.
 constexpr int kMaxRows = 256;
 
 class CpuRunner : public Runner {
@@ -36,7 +39,7 @@ class CpuRunner : public Runner {
   ForwardPass pass_;
   PackedModel model_;
   KvBlocks blocks_;
-  std::vector<std::byte*> pages_;  // of all steps of a forward
+  std::vector<std::byte*> pages_;  // of all steps of one forward()
   RopeTable rope_;
   int64_t version_ = -1;
 };
@@ -54,13 +57,14 @@ Status CpuRunner::load_weights(const model::WeightsView& weights) {
   return ok_status();
 }
 
-// Low on purpose. Up to about 8 rows a pass is bound by reading the weights and further rows are nearly free, after
-// that it is bound by arithmetic, with AVX2 sooner than with AVX-512; int8 weights are read faster.
+// Low on purpose. Up to about 8 rows a pass is bound by reading the weights, and further rows are
+// nearly free. Beyond that it is bound by arithmetic, with AVX2 sooner than with AVX-512. int8
+// weights are read faster.
 double CpuRunner::overhead_rows() const {
   return limits_.weights == NumberFormat::int8 ? 2 : 4;
 }
 
-// `part` ends at token `end` of `whole`: which of the wanted logits are its own.
+// Gives `part`, which ends at token `end` of `whole`, its share of the requested logits.
 void CpuRunner::take_logits(const Piece& whole, size_t end, Piece& part) const {
   const int unwanted = static_cast<int>(whole.tokens.size()) - whole.wanted;
   const int last = static_cast<int>(end), first = last - static_cast<int>(part.tokens.size());
@@ -69,9 +73,9 @@ void CpuRunner::take_logits(const Piece& whole, size_t end, Piece& part) const {
   part.logits = whole.logits + skipped * model_.config().vocab_size;
 }
 
-// Passes of at most kMaxRows rows; a longer piece is cut, which does not change its result.
+// Runs passes of at most kMaxRows rows. A longer piece is cut, which does not change its result.
 void CpuRunner::run(std::span<const Piece> pieces) {
-  const Workers workers{pool_.threads() > 1 ? &pool_ : nullptr};
+  const ThreadRanges workers{pool_.threads() > 1 ? &pool_ : nullptr};
   std::vector<Piece> batch;
   int rows = 0;
   const auto flush = [&] {

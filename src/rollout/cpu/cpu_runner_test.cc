@@ -2,9 +2,9 @@
 
 #include <cstring>
 
+#include "rollout/cpu/cpu_runner.h"
 #include "rollout/engine.h"
-#include "rollout/random_model.h"
-#include "rollout/runner.h"
+#include "rollout/testing.h"
 
 namespace longshot::rollout {
 namespace {
@@ -23,7 +23,7 @@ std::vector<int32_t> random_tokens(int n, int vocab, uint64_t seed) {
   return out;
 }
 
-// The blocks of a sequence of up to 256 tokens: of its own, in a mixed order.
+// The sequence's own blocks for up to 256 tokens, in a mixed order.
 std::vector<int> blocks_of(int sequence) {
   std::vector<int> blocks;
   for (int i = 0; i < 16; ++i) blocks.push_back(sequence * 16 + i * 7 % 16);
@@ -43,7 +43,7 @@ std::vector<float> logits_of(Runner& runner, int sequence, std::span<const int32
   return logits_of(runner, blocks_of(sequence), tokens, start);
 }
 
-// The architectures of the family, small.
+// Small models of the supported architectures.
 std::vector<model::ModelConfig> architectures() {
   model::ModelConfig llama = small_config();
   model::ModelConfig qwen2 = small_config();
@@ -130,8 +130,8 @@ TEST(CpuRunner, ACopiedBlockGoesOnIndependently) {
   EXPECT_EQ(first, again);
 }
 
-// A group that decodes together reads the blocks of its prompt once for all; every sample must get the bits that it
-// gets alone.
+// A group that decodes together reads the blocks of its prompt once for all; every sample must get
+// the same bits as when it is computed by itself.
 TEST(CpuRunner, ASharedPromptChangesNoBit) {
   for (const auto& config : architectures()) {
     const auto model = random_model(config, 1);
@@ -175,12 +175,14 @@ TEST(CpuRunner, OnlyWantedLogitsAreWritten) {
   EXPECT_EQ(expected, logits);
 }
 
-// Several wanted tokens in one step, also where the runner cuts a long forward into passes between them.
+// Several requested tokens in one step, also where the runner cuts a long forward into passes
+// between them.
 TEST(CpuRunner, LogitsOfSeveralTokensAreThoseOfEachAlone) {
   for (const auto& config : architectures()) {
     const auto model = random_model(config, 1);
     const size_t vocab = config.vocab_size;
-    const auto long_tokens = random_tokens(250, config.vocab_size, 8), tokens = random_tokens(30, config.vocab_size, 9);
+    const auto long_tokens = random_tokens(250, config.vocab_size, 8),
+               tokens = random_tokens(30, config.vocab_size, 9);
     for (const int threads : {1, 2}) {
       auto runner = loaded_runner(*model, threads), alone = loaded_runner(*model);
       std::vector<float> expected = logits_of(*alone, 1, long_tokens);
@@ -190,7 +192,8 @@ TEST(CpuRunner, LogitsOfSeveralTokensAreThoseOfEachAlone) {
       }
       logits_of(*runner, 0, std::span(tokens).first(20));
       const std::vector<int> one = blocks_of(1), two = blocks_of(0);
-      const std::vector<Step> steps = {{one, 0, long_tokens, 1}, {two, 20, std::span(tokens).subspan(20), 10}};
+      const std::vector<Step> steps = {{one, 0, long_tokens, 1},
+                                       {two, 20, std::span(tokens).subspan(20), 10}};
       std::vector<float> logits(11 * vocab);
       runner->forward(steps, logits);
       EXPECT_EQ(expected, logits) << config.model_type << ", " << threads << " threads";
@@ -281,7 +284,8 @@ TEST_P(CpuRunnerOnEither, SampleIsTheSameAloneInABatchAndWithTwoThreads) {
   }
 }
 
-// A pool so small that samples are preempted, prompts so cut that they are prefilled in several passes.
+// The pool is so small that samples are preempted, and the rows so few that prompts are prefilled
+// in several passes.
 TEST_P(CpuRunnerOnEither, SampleIsTheSameUnderPreemptionAndChunkedPrefill) {
   const auto model = random_model(config(), 1, 1.5f);
   const auto jobs = group_jobs(6, 5);
@@ -289,14 +293,14 @@ TEST_P(CpuRunnerOnEither, SampleIsTheSameUnderPreemptionAndChunkedPrefill) {
   const Outcome expected = outcome_of(*roomy.generate(jobs, model_options()));
   EXPECT_EQ(roomy.metrics().at("rollout/preemptions"), 0);
   EXPECT_EQ(roomy.metrics().at("rollout/prefill_tokens"), 0 + 11 + 22 + 33 + 44 + 55);
-  auto runner = make_cpu_runner(
-      {.max_running = 8, .max_sequence = 256, .kv_blocks = 14, .max_rows = 25}, 1);
+  auto runner =
+      make_cpu_runner({.max_running = 8, .max_sequence = 256, .kv_blocks = 14, .max_rows = 25}, 1);
   ASSERT_TRUE(runner->load_weights(model->view).ok());
   Engine tight(std::move(runner), nullptr);
   EXPECT_EQ(expected, outcome_of(*tight.generate(jobs, model_options())));
   EXPECT_GT(tight.metrics().at("rollout/preemptions"), 0);
   EXPECT_LE(tight.metrics().at("rollout/kv_peak_blocks"), 14);
-  // The full blocks of the prompts are still there, so that the second time only the rest is computed.
+  // The full blocks of the prompts are still cached, so the second time only the rest is computed.
   EXPECT_EQ(expected, outcome_of(*roomy.generate(jobs, model_options())));
   EXPECT_EQ(roomy.metrics().at("rollout/prefill_tokens"), 0 + 11 + 6 + 1 + 12 + 7);
 }

@@ -4,13 +4,13 @@
 #include <array>
 #include <cmath>
 
-#include "kernels/row_ops.h"
+#include "kernels/rows/row_ops.h"
 #include "rollout/cpu/attention.h"
 
 namespace longshot::rollout::cpu {
 namespace {
 
-constexpr int kTaskRows = 8;  // of one attention task
+constexpr int kTaskRows = 8;  // rows of one attention task
 
 }  // namespace
 
@@ -62,7 +62,8 @@ void ForwardPass::prepare(std::span<const Piece> pieces) {
   plan_attention();
 }
 
-// Decoding sequences with the same first pages go together: the samples of a group read its prompt once.
+// Decoding sequences with the same first pages share tasks: the samples of a group read its prompt
+// once.
 void ForwardPass::plan_attention() {
   const auto in_common = [](const Piece& a, const Piece& b) {
     const size_t most = std::min(a.pages.size(), b.pages.size());
@@ -114,7 +115,8 @@ void ForwardPass::norm(const Buffer& in, const AlignedFloats& weight, int rows, 
   });
 }
 
-// Rows [first_row, first_row + rows) of `in` as the product with w reads them.
+// Converts rows [first_row, first_row + rows) of `in` to the form in which the product with w reads
+// them.
 ForwardPass::RowOrder ForwardPass::convert_rows(const PackedMatrix& w, Buffer& in, int first_row,
                                                 int rows) {
   const auto each = [&](int count, const auto& body) {
@@ -142,7 +144,7 @@ ForwardPass::RowOrder ForwardPass::convert_rows(const PackedMatrix& w, Buffer& i
 void ForwardPass::product(const PackedMatrix& w, Buffer& in, int first_row, int rows, float* y,
                           size_t ldy, Store store, const std::function<void(int, int)>& then) {
   const RowOrder order = convert_rows(w, in, first_row, rows);
-  // Wide vectors take two panels at once: a range has an even number of them.
+  // Wide vectors process two panels at once, so a range has an even number of panels.
   const int panels = w.panels();
   workers_.ranges((panels + 1) / 2, int64_t{rows} * w.n() * w.k(), [&](int first, int last) {
     const int begin = 2 * first, end = std::min(2 * last, panels);
@@ -167,7 +169,7 @@ void ForwardPass::matmul(const PackedMatrix& w, Buffer& in, int rows, Buffer& ou
   product(w, in, 0, rows, out.row(0), out.stride, store);
 }
 
-// The gate and up projections and their activation, into act_.
+// Computes the gate and up projections and their activation, into act_.
 void ForwardPass::gated(const PackedMatrix& gate_up) {
   product(gate_up, normed_, 0, rows_, gate_up_.row(0), gate_up_.stride, Store::set,
           [&](int begin, int end) {
@@ -178,7 +180,8 @@ void ForwardPass::gated(const PackedMatrix& gate_up) {
           });
 }
 
-// QK norm and RoPE on one row's heads that share a KV head, then its key and value go to the cache.
+// Applies QK norm and RoPE to one row's heads that share a KV head, then stores the row's key and
+// value in the cache.
 void ForwardPass::rotate_and_store(const PackedLayer& layer, int index, int row, int kv_head) {
   const model::ModelConfig& c = model_->config();
   const Piece& piece = pieces_[piece_of_row_[row]];
@@ -236,7 +239,8 @@ void ForwardPass::attend_task(const AttentionTask& task, int index) {
 }
 
 void ForwardPass::attention(const PackedLayer& layer, int index) {
-  // Decoding rows see no key of another row: what a task needs in the cache it can write itself.
+  // Decoding rows do not see keys of other rows, so a task can write itself what it needs in the
+  // cache.
   if (!decoding_) write_cache(layer, index);
   workers_.ranges(static_cast<int>(tasks_.size()), attention_work_, [&](int begin, int end) {
     for (const AttentionTask& task : std::span(tasks_).subspan(begin, end - begin)) {
@@ -258,7 +262,8 @@ void ForwardPass::layer(int index) {
   matmul(layer.down, act_, rows_, x_, Store::add);
 }
 
-// Final norm and head for the wanted tokens only; their rows are gathered at the top of normed_.
+// Applies the final norm and the head to the requested tokens only; their rows are gathered at the
+// top of normed_.
 void ForwardPass::logits() {
   const PackedMatrix& head = model_->head();
   std::vector<float*> out;
@@ -285,7 +290,7 @@ void ForwardPass::logits() {
 }
 
 void ForwardPass::run(const PackedModel& model, const KvShape& shape, const RopeTable& rope,
-                      std::span<const Piece> pieces, const Workers& workers) {
+                      std::span<const Piece> pieces, const ThreadRanges& workers) {
   model_ = &model;
   shape_ = shape;
   rope_ = &rope;

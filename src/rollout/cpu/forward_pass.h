@@ -1,5 +1,6 @@
 #pragma once
-// One pass of rows through the layers with the CPU kernels, on top of packed weights and the KV cache.
+// One pass of rows through the layers with the CPU kernels, on top of packed weights and the KV
+// cache.
 
 #include <algorithm>
 #include <cstdint>
@@ -33,7 +34,7 @@ class RopeTable {
 
 // Consecutive tokens of one sequence.
 struct Piece {
-  std::span<std::byte* const> pages;  // KV pages of the sequence, those of the new tokens included
+  std::span<std::byte* const> pages;  // KV pages of the sequence, including those of the new tokens
   int start = 0;                      // position of tokens[0]
   std::span<const int32_t> tokens;
   int row = 0;              // of tokens[0] in the pass
@@ -41,11 +42,12 @@ struct Piece {
   int wanted = 0;
 };
 
-// Where a pass may use other threads: `pool` null means on the calling thread alone.
-struct Workers {
+// The threads that a pass may use. If `pool` is null, everything runs on the calling thread.
+struct ThreadRanges {
   ThreadPool* pool = nullptr;
 
-  // body(begin, end) over [0, count), cut into ranges if `work` (multiply-adds, roughly) is worth it.
+  // Calls body(begin, end) over [0, count), cut into ranges if `work` (multiply-adds, roughly) is
+  // worth it.
   template <typename Body>
   void ranges(int count, int64_t work, const Body& body) const {
     constexpr int64_t kWorthAThread = 200'000, kLeastWork = 400'000;
@@ -61,9 +63,9 @@ struct Workers {
 // Owns the activations of a pass.
 class ForwardPass {
  public:
-  // Pages that a piece writes to are in no other piece of the pass.
+  // A page that a piece writes to must not be in any other piece of the pass.
   void run(const PackedModel& model, const KvShape& shape, const RopeTable& rope,
-           std::span<const Piece> pieces, const Workers& workers);
+           std::span<const Piece> pieces, const ThreadRanges& workers);
 
  private:
   struct Buffer {
@@ -85,7 +87,7 @@ class ForwardPass {
   void matmul(const PackedMatrix& w, Buffer& in, int rows, Buffer& out, Store store);
   enum class RowOrder { plain, strips, bf16, int8 };
   RowOrder convert_rows(const PackedMatrix& w, Buffer& in, int first_row, int rows);
-  // then(begin, end): called on pairs of panels when they are computed.
+  // `then`, if given, is called with ranges of pairs of panels as they are computed.
   void product(const PackedMatrix& w, Buffer& in, int first_row, int rows, float* y, size_t ldy,
                Store store, const std::function<void(int, int)>& then = {});
   void gated(const PackedMatrix& gate_up);
@@ -95,12 +97,12 @@ class ForwardPass {
   void attend_task(const AttentionTask& task, int index);
   void logits();
 
-  // Of the present run().
+  // State of the current run().
   const PackedModel* model_ = nullptr;
   KvShape shape_;
   const RopeTable* rope_ = nullptr;
   std::span<const Piece> pieces_;
-  Workers workers_;
+  ThreadRanges workers_;
   int rows_ = 0;
 
   Buffer x_, normed_, qkv_, attended_, gate_up_, act_;
@@ -110,7 +112,7 @@ class ForwardPass {
   std::vector<int> piece_of_row_;
   std::vector<AttentionTask> tasks_;
   int64_t attention_work_ = 0;
-  bool decoding_ = false;  // one token of each sequence
+  bool decoding_ = false;  // every sequence has one token
 };
 
 }  // namespace longshot::rollout::cpu

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/packed_matrix.h"
+#include "kernels/products/packed_matrix.h"
 
 namespace longshot::rollout::cpu {
 namespace {
 
-// out[i * stride] = values[i] / scale, rounded.
+// out[i * stride] = values[i] / scale, rounded. Returns the scale.
 float quantize(const float* values, int n, size_t stride, int8_t* out) {
   float largest = 0;
   for (int i = 0; i < n; ++i) largest = std::max(largest, std::abs(values[i]));

@@ -1,14 +1,14 @@
 #pragma once
-// The memory of the KV blocks: 16 positions each, all layers. Taken, a few blocks at a time, when a block is first
-// written to; new memory is zero.
-// Not thread-safe, except that different blocks may be read and written at once.
+// The memory of the KV blocks: 16 positions each, all layers. It is allocated a few blocks at a
+// time, when a block is first used; new memory is zero. Not thread-safe, except that different
+// blocks may be read and written at once.
 
 #include <cstdint>
 #include <vector>
 
+#include "base/number_format.h"
 #include "kernels/aligned.h"
 #include "rollout/cpu/attention.h"
-#include "base/number_format.h"
 
 namespace longshot::rollout::cpu {
 
@@ -16,8 +16,9 @@ using kernels::AlignedBytes;
 using kernels::kLane;
 using kernels::round_up;
 
-// Of each layer and head a block has, one after the other and each on a cache line: keys [head_dim][16], values
-// [16][value_stride]; in the format int8 also the scales of the keys [16] and of the values [16], f32.
+// For each layer and head, a block stores, one after the other and each on a cache line: keys
+// [head_dim][16], values [16][value_stride], and in the format int8 the scales of the keys [16] and
+// of the values [16], f32.
 struct KvShape {
   int layers = 0, heads = 0, head_dim = 0;
   NumberFormat format = NumberFormat::f32;  // f32, bf16 or int8
@@ -59,7 +60,7 @@ class KvBlocks {
   const KvShape& shape() const { return shape_; }
   int64_t bytes() const { return bytes_; }
   void copy(int from, int to);
-  std::byte* at(int block);  // takes the memory if need be
+  std::byte* at(int block);  // allocates the memory at first use
 
  private:
   void take_slab();

@@ -1,4 +1,5 @@
 #include "rollout/cpu/packed_model.h"
+#include "model/format/architecture.h"
 
 #include <fmt/core.h>
 #include <fmt/ranges.h>
@@ -37,7 +38,7 @@ Result<Lookup> find_weights(const model::WeightsView& view) {
   return found;
 }
 
-// Collects the copies of a load, to be run on all threads.
+// Collects the copies of a load and runs them on all threads.
 class Packer {
  public:
   Packer(Lookup found, NumberFormat format) : found_(std::move(found)), format_(format) {}
@@ -54,7 +55,7 @@ class Packer {
   void matrix(const std::string& name, PackedMatrix& out, int column) {
     copy(name, out, kRowsPerTask, [=](int r) { return column + r; });
   }
-  // The panels first, first + 2, ...
+  // Fills the panels first, first + 2, ...
   void every_other_panel(const std::string& name, PackedMatrix& out, int first) {
     copy(name, out, kPanel, [=](int r) { return first * kPanel + 2 * r; });
   }
@@ -68,7 +69,8 @@ class Packer {
  private:
   static constexpr int kRowsPerTask = 1024;
 
-  // Runs of `run` rows, of which the one from row r on begins at column_of(r).
+  // Copies runs of `run` rows; the run that starts at row r goes to the columns from column_of(r)
+  // on.
   template <typename ColumnOf>
   void copy(const std::string& name, PackedMatrix& out, int run, const ColumnOf& column_of) {
     const auto& view = *found_.at(name + ".weight");
@@ -97,25 +99,26 @@ class Packer {
 void pack_layer(Packer& packer, const model::ModelConfig& c, int index, int intermediate,
                 PackedLayer& layer) {
   const NumberFormat format = packer.format();
-  const std::string p = "model.layers." + std::to_string(index) + ".";
+  const auto module = [&](model::Role role) { return model::module_of(index, role); };
+  const auto weight = [&](model::Role role) { return model::weight_of(module(role)); };
   const int q = c.num_heads * c.head_dim, kv = c.num_kv_heads * c.head_dim;
-  packer.vector(p + "input_layernorm.weight", layer.attention_norm);
-  packer.vector(p + "post_attention_layernorm.weight", layer.mlp_norm);
+  packer.vector(weight(model::Role::attention_norm), layer.attention_norm);
+  packer.vector(weight(model::Role::mlp_norm), layer.mlp_norm);
   if (c.qk_norm) {
-    packer.vector(p + "self_attn.q_norm.weight", layer.q_norm);
-    packer.vector(p + "self_attn.k_norm.weight", layer.k_norm);
+    packer.vector(weight(model::Role::q_norm), layer.q_norm);
+    packer.vector(weight(model::Role::k_norm), layer.k_norm);
   }
   layer.qkv.reset(q + 2 * kv, c.hidden_size, format);
-  packer.matrix(p + "self_attn.q_proj", layer.qkv, 0);
-  packer.matrix(p + "self_attn.k_proj", layer.qkv, q);
-  packer.matrix(p + "self_attn.v_proj", layer.qkv, q + kv);
+  packer.matrix(module(model::Role::q), layer.qkv, 0);
+  packer.matrix(module(model::Role::k), layer.qkv, q);
+  packer.matrix(module(model::Role::v), layer.qkv, q + kv);
   layer.out.reset(c.hidden_size, q, format);
-  packer.matrix(p + "self_attn.o_proj", layer.out, 0);
+  packer.matrix(module(model::Role::out), layer.out, 0);
   layer.gate_up.reset(2 * intermediate, c.hidden_size, format);
-  packer.every_other_panel(p + "mlp.gate_proj", layer.gate_up, 0);
-  packer.every_other_panel(p + "mlp.up_proj", layer.gate_up, 1);
+  packer.every_other_panel(module(model::Role::gate), layer.gate_up, 0);
+  packer.every_other_panel(module(model::Role::up), layer.gate_up, 1);
   layer.down.reset(c.hidden_size, c.intermediate_size, format);
-  packer.matrix(p + "mlp.down_proj", layer.down, 0);
+  packer.matrix(module(model::Role::down), layer.down, 0);
 }
 
 }  // namespace
@@ -126,14 +129,14 @@ Status PackedModel::load(const model::WeightsView& weights, NumberFormat format,
   LS_ASSIGN_OR_RETURN(Lookup found, find_weights(weights));
   Packer packer(std::move(found), format);
   config_ = c;
-  const float* embedding = packer.data("model.embed_tokens.weight");
+  const float* embedding = packer.data(model::weight_of(model::names::kEmbedding));
   embedding_.assign(embedding, embedding + static_cast<size_t>(c.vocab_size) * c.hidden_size);
   layers_.resize(c.num_layers);
   for (int i = 0; i < c.num_layers; ++i)
     pack_layer(packer, c, i, padded_intermediate(), layers_[i]);
-  packer.vector("model.norm.weight", final_norm_);
+  packer.vector(model::weight_of(model::names::kFinalNorm), final_norm_);
   head_.reset(c.vocab_size, c.hidden_size, format);
-  packer.matrix(c.tie_word_embeddings ? "model.embed_tokens" : "lm_head", head_, 0);
+  packer.matrix(model::head_module(c), head_, 0);
   packer.run(pool);
   return ok_status();
 }

@@ -5,7 +5,7 @@
 
 #include "base/status.h"
 #include "base/thread_pool.h"
-#include "kernels/gemm.h"
+#include "kernels/products/gemm.h"
 #include "model/format/weights_view.h"
 
 namespace longshot::rollout::cpu {
@@ -23,15 +23,15 @@ struct PackedLayer {
   AlignedFloats q_norm, k_norm;            // [head_dim padded], empty without QK norm
   PackedMatrix qkv;      // [(heads + 2 kv_heads) * head_dim, hidden]: queries, keys, values
   PackedMatrix out;      // [hidden, heads * head_dim]
-  PackedMatrix gate_up;  // [2 * padded intermediate, hidden]: panels of the gate and of up in turns
+  PackedMatrix gate_up;  // [2 * padded intermediate, hidden]: gate and up panels alternate
   PackedMatrix down;     // [hidden, intermediate]
 };
 
 class PackedModel {
  public:
-  // Copies all weights, the matrices in `format`, norms, biases and embeddings in f32; the view is not needed
-  // afterwards. Memory of a former load is reused if the shapes are the same. Error: a weight is missing or has the
-  // wrong shape, or the architecture has no kernels.
+  // Copies all weights: the matrices in `format`; norms, biases and embeddings in f32. The view is
+  // not needed afterwards. Memory of an earlier load is reused if the shapes are the same. Error: a
+  // weight is missing or has the wrong shape, or there are no kernels for the architecture.
   Status load(const model::WeightsView& weights, NumberFormat format, ThreadPool& pool);
 
   const model::ModelConfig& config() const { return config_; }

@@ -2,9 +2,9 @@
 
 #include <cmath>
 
+#include "rollout/cpu/cpu_runner.h"
 #include "rollout/engine.h"
-#include "rollout/random_model.h"
-#include "rollout/runner.h"
+#include "rollout/testing.h"
 
 namespace longshot::rollout {
 namespace {
@@ -42,18 +42,17 @@ std::vector<data::Sample> generate(Engine& engine, std::vector<data::Sample> job
 }
 
 class RunnerFormats : public ::testing::TestWithParam<Formats> {};
-INSTANTIATE_TEST_SUITE_P(
-    Each, RunnerFormats,
-    ::testing::Values(Formats{NumberFormat::bf16, NumberFormat::f32},
-                      Formats{NumberFormat::int8, NumberFormat::f32},
-                      Formats{NumberFormat::int4, NumberFormat::f32},
-                      Formats{NumberFormat::f32, NumberFormat::bf16},
-                      Formats{NumberFormat::f32, NumberFormat::int8},
-                      Formats{NumberFormat::int8, NumberFormat::int8}),
-    [](const auto& info) {
-      return std::string(number_format_name(info.param.weights)) + "_kv_" +
-             number_format_name(info.param.kv);
-    });
+INSTANTIATE_TEST_SUITE_P(Each, RunnerFormats,
+                         ::testing::Values(Formats{NumberFormat::bf16, NumberFormat::f32},
+                                           Formats{NumberFormat::int8, NumberFormat::f32},
+                                           Formats{NumberFormat::int4, NumberFormat::f32},
+                                           Formats{NumberFormat::f32, NumberFormat::bf16},
+                                           Formats{NumberFormat::f32, NumberFormat::int8},
+                                           Formats{NumberFormat::int8, NumberFormat::int8}),
+                         [](const auto& info) {
+                           return std::string(number_format_name(info.param.weights)) + "_kv_" +
+                                  number_format_name(info.param.kv);
+                         });
 
 TEST_P(RunnerFormats, SamplesDoNotDependOnBatchThreadsOrChunks) {
   const auto model = random_model(windowed_config(), 1);
@@ -70,7 +69,7 @@ TEST_P(RunnerFormats, SamplesDoNotDependOnBatchThreadsOrChunks) {
   }
 }
 
-// Log-probabilities that another format gives to the tokens that f32 sampled.
+// The relative difference between the logits of a format and those of f32 after the same tokens.
 TEST_P(RunnerFormats, LogitsAreNearThoseOfF32) {
   const auto model = random_model(small_config(), 1);
   const int vocab = model->view.config.vocab_size;

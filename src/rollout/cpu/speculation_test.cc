@@ -1,13 +1,14 @@
-// Speculation on real arithmetic: the kernels give the tokens of a draft the bits that they give them one by one.
+// Speculation on real arithmetic: the kernels give the tokens of a draft the same bits as when they
+// are computed one by one.
 
 #include <gtest/gtest.h>
 
 #include <optional>
 
 #include "base/rng.h"
+#include "rollout/cpu/cpu_runner.h"
 #include "rollout/engine.h"
-#include "rollout/random_model.h"
-#include "rollout/runner.h"
+#include "rollout/testing.h"
 
 namespace longshot::rollout {
 namespace {
@@ -67,7 +68,8 @@ EngineOptions speculative_options() {
   return options;
 }
 
-// Any slots and threads, a pool that is too small, every format of the weights and of the cache.
+// Any number of slots and threads, a pool that is too small, every format of the weights and of the
+// cache.
 TEST(SpeculationOnAModel, ChangesNoBit) {
   using enum NumberFormat;
   const auto model = random_model(windowed_config(), 1, 1.5f);
@@ -78,7 +80,7 @@ TEST(SpeculationOnAModel, ChangesNoBit) {
     std::optional<Outcome> expected;
     for (const int threads : {1, 2}) {
       for (const int slots : {1, 7, 64}) {
-        if (weights != f32 && (threads == 1 || slots == 1)) continue;  // for the sake of time
+        if (weights != f32 && (threads == 1 || slots == 1)) continue;  // to save time
         RunnerLimits limits{
             .max_running = slots, .max_sequence = 256, .weights = weights, .kv = kv};
         if (slots == 7) limits.kv_blocks = 25;

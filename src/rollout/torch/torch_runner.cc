@@ -8,15 +8,16 @@
 #include <optional>
 
 #include "base/check.h"
-#include "model/cached_forward.h"
-#include "model/forward.h"
-#include "model/layers.h"
+#include "model/torch/cached_forward.h"
+#include "model/torch/forward.h"
+#include "model/torch/layers.h"
 #include "model/weights.h"
 
 namespace longshot::rollout {
 namespace {
 
-// Tokens of one call into the model: bounds its activations. A single longer step goes alone.
+// Most tokens of one call into the model, to bound its activations. A single longer step runs by
+// itself.
 constexpr size_t kMaxTokens = 8192;
 
 class TorchRunner : public Runner {
@@ -63,7 +64,7 @@ Status TorchRunner::build(const model::WeightsView& view) {
   return ok_status();
 }
 
-// New values into the tensors of the previous load; false if the weights are not the same set.
+// Copies new values into the tensors of the previous load. Returns false if names or shapes differ.
 bool TorchRunner::overwrite(const model::WeightsView& view) {
   if (!weights_ || weights_->tensors().size() != view.tensors.size()) return false;
   for (size_t i = 0; i < view.tensors.size(); ++i) {
@@ -74,7 +75,7 @@ bool TorchRunner::overwrite(const model::WeightsView& view) {
   }
   const at::NoGradGuard no_grad;
   for (size_t i = 0; i < view.tensors.size(); ++i) {
-    // from_blob wants a mutable pointer; it is only read.
+    // from_blob needs a mutable pointer; it is only read.
     float* data = const_cast<float*>(view.tensors[i].data);
     weights_->tensors()[i].tensor.copy_(at::from_blob(data, view.tensors[i].shape, at::kFloat));
   }

@@ -5,12 +5,13 @@
 
 #include <cmath>
 
-#include "model/forward.h"
-#include "model/logprob.h"
-#include "model/runtime.h"
+#include "model/torch/forward.h"
+#include "model/torch/logprob.h"
+#include "model/torch/runtime.h"
 #include "model/weights.h"
+#include "rollout/cpu/cpu_runner.h"
 #include "rollout/engine.h"
-#include "rollout/random_model.h"
+#include "rollout/testing.h"
 
 namespace longshot::rollout {
 namespace {
@@ -78,8 +79,8 @@ double against_full_forward(std::unique_ptr<Runner> runner, const RandomModel& r
     const auto prompt = static_cast<int64_t>(s.prompt_tokens.size()),
                total = static_cast<int64_t>(all.size());
     const at::Tensor hidden = model::hidden_states(weights, batch).slice(0, prompt - 1, total - 1);
-    const auto scored =
-        model::token_logprobs(hidden, model::head_weight(weights), s.tokens, options.sampling.temperature, false);
+    const auto scored = model::token_logprobs(hidden, model::head_weight(weights), s.tokens,
+                                              options.sampling.temperature, false);
     for (size_t i = 0; i < s.tokens.size(); ++i) {
       worst = std::max(worst, std::abs(static_cast<double>(scored.logprobs[i]) - s.logprobs[i]));
     }
@@ -95,7 +96,8 @@ TEST(Rollout, LogprobsAreThoseOfTheFullForward) {
     const double torch = against_full_forward(make_torch_runner({8, 256}, "cpu"), *random);
     const double guessed = against_full_forward(make_torch_runner({8, 256}, "cpu"), *random, true);
     printf(
-        "%s%s: largest log-probability difference: CPU kernels %.3g, libtorch %.3g, speculative %.3g\n",
+        "%s%s: largest log-probability difference: CPU kernels %.3g, libtorch %.3g, speculative "
+        "%.3g\n",
         config.model_type.c_str(), config.mlp_bias ? " with biases" : "", cpu, torch, guessed);
     EXPECT_LT(cpu, 1e-5);
     EXPECT_LT(torch, 1e-5);
@@ -125,7 +127,8 @@ TEST(TorchRunner, TakesNewWeights) {
   EXPECT_EQ(first, logits());
 }
 
-// Beyond its positions a dynamic scaling turns every token by the final length: no cache can follow it.
+// Beyond its positions a dynamic scaling rotates every token by the final length, which no cache
+// can follow.
 TEST(Rollout, ARopeThatChangesWithTheLengthIsRefusedBeyondItsSteadyLength) {
   model::ModelConfig config = small_config();
   config.max_position_embeddings = 200;

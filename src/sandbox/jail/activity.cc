@@ -29,7 +29,8 @@ std::string read_small(int directory, const std::string& path) {
   return std::string(text.data(), got > 0 ? got : 0);
 }
 
-// proc(5): the name in parentheses may hold anything; after it come state, parent, and as fields 14 to 17 the times.
+// proc(5): the name in parentheses may contain any character. It is followed by state and parent;
+// fields 14 to 17 are the times.
 Process parse(const std::string& stat) {
   Process process;
   const size_t name_end = stat.rfind(')');
@@ -79,7 +80,8 @@ bool is_active(char state) {
 bool has_active_thread(int proc, const std::string& number) {
   bool active = false;
   for_each_number(proc, number + "/task", [&](const std::string& thread) {
-    if (!active) active = is_active(parse(read_small(proc, number + "/task/" + thread + "/stat")).state);
+    if (!active)
+      active = is_active(parse(read_small(proc, number + "/task/" + thread + "/stat")).state);
   });
   return active;
 }

@@ -1,5 +1,5 @@
 #pragma once
-// What the processes of a run are doing, as /proc tells it.
+// Activity of the processes of a run, read from /proc.
 
 #include <sys/types.h>
 
@@ -7,14 +7,14 @@ namespace longshot::sandbox::jail {
 
 struct Activity {
   bool wants_processor = false;  // a thread runs, waits for a processor, or for a disk
-  double cpu_seconds = 0;        // of the processes that exist, and of their children that have ended
+  double cpu_seconds = 0;        // of the existing processes and of their terminated children
 };
 
-// Of all processes below `parent`, which has its number in the namespace that `proc`, a descriptor of a mounted /proc,
-// shows. Processes that end meanwhile are left out.
+// Adds up all processes below `parent`. `proc` is a descriptor of a mounted /proc; `parent` is a
+// pid in its namespace. Processes that end meanwhile are left out.
 Activity activity_below(int proc, pid_t parent);
 
-// The calling process's number in that namespace; 0 if `proc` does not show it.
+// The calling process's pid in that namespace; 0 if `proc` does not show it.
 pid_t own_number(int proc);
 
 }  // namespace longshot::sandbox::jail

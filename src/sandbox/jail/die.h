@@ -1,6 +1,7 @@
 #pragma once
-// The jail's own failures. Its processes are made for one purpose and end when they cannot serve it: they say why, on a
-// descriptor that somebody reads, and exit. Nothing here is ever a verdict on a program.
+// The jail's own failures. Each of its processes has one purpose and exits when it cannot serve it,
+// after writing the reason to a descriptor that its parent or the service reads. A failure is never
+// a verdict on a program.
 
 #include <string>
 
@@ -8,12 +9,12 @@ namespace longshot::sandbox::jail {
 
 constexpr int kFaultExit = 125;
 
-// Where fault() writes in this process from now on.
+// Sets the descriptor to which fault() writes in this process.
 void report_faults_to(int fd);
-// "WHAT: <errno's text>" goes out and the process exits with kFaultExit.
+// Writes "WHAT: <errno's text>" and exits with kFaultExit.
 [[noreturn]] void fault(const std::string& what);
 
-// The value, unless it is negative.
+// Returns the value, or ends the process with fault() if it is negative.
 inline int must(int value, const char* what) {
   if (value < 0) fault(what);
   return value;

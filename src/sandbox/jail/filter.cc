@@ -19,7 +19,7 @@
 namespace longshot::sandbox::jail {
 namespace {
 
-// By what they are for. Names that the architecture does not have are skipped.
+// Grouped by purpose. Names that the architecture does not have are skipped.
 constexpr std::string_view kAllowed[] = {
     // files
     "access chdir chmod chown close close_range copy_file_range creat dup dup2 dup3 faccessat "
@@ -43,7 +43,7 @@ constexpr std::string_view kAllowed[] = {
     "sched_getparam sched_getscheduler sched_rr_get_interval sched_yield set_robust_list "
     "set_tid_address setpgid setsid sigaltstack tgkill tkill vfork wait4 waitid "
     "restart_syscall pause",
-    // users: there is one
+    // users: a jail has only one
     "getegid geteuid getgid getgroups getresgid getresuid getuid setfsgid setfsuid setgid "
     "setregid setresgid setresuid setreuid setuid capget",
     // time and waiting
@@ -52,13 +52,13 @@ constexpr std::string_view kAllowed[] = {
     "gettimeofday nanosleep poll ppoll pselect6 select setitimer signalfd signalfd4 time "
     "timer_create timer_delete timer_getoverrun timer_gettime timer_settime timerfd_create "
     "timerfd_gettime timerfd_settime times",
-    // between processes of the run: pipes, local sockets
+    // communication between processes of the run: pipes, local sockets
     "accept accept4 bind connect getpeername getsockname getsockopt listen recvfrom recvmmsg "
     "recvmsg sendmmsg sendmsg sendto setsockopt shutdown",
     // the machine
     "getcpu getrandom sysinfo uname"};
 
-// Their memory is in no process's address space.
+// This memory belongs to no process's address space.
 constexpr std::string_view kSharedMemory =
     "memfd_create mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedsend mq_unlink semctl "
     "semget semop semtimedop shmat shmctl shmdt shmget msgctl msgget msgrcv msgsnd";
@@ -66,7 +66,7 @@ constexpr std::string_view kSharedMemory =
 void allow(scmp_filter_ctx context, const char* name,
            std::initializer_list<scmp_arg_cmp> conditions = {}) {
   const int number = seccomp_syscall_resolve_name(name);
-  if (number < 0) return;  // not of this architecture
+  if (number < 0) return;  // the architecture does not have this call
   errno = -seccomp_rule_add_array(context, SCMP_ACT_ALLOW, number,
                                   static_cast<unsigned>(conditions.size()), conditions.begin());
   if (errno != 0) fault(std::string("seccomp rule for ") + name);
@@ -87,16 +87,18 @@ scmp_arg_cmp equals(unsigned argument, uint64_t value) {
   return {argument, SCMP_CMP_EQ, value, 0};
 }
 
-// Calls that are harmless with some arguments only.
+// Calls that are harmless only with certain arguments.
 void add_conditional(scmp_filter_ctx context) {
   constexpr uint64_t kNamespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
                                    CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
   allow(context, "clone", {{0, SCMP_CMP_MASKED_EQ, kNamespaces, 0}});
-  // Only local sockets: even the empty network of a jail is more kernel than a program needs.
+  // Only local sockets: even the empty network of a jail exposes more kernel code than a program
+  // needs.
   allow(context, "socket", {equals(0, AF_UNIX)});
   allow(context, "socketpair", {equals(0, AF_UNIX)});
-  // Its own limits and place, never those of the run's supervisor. A core limit of 0 would start the host's handler of
-  // core dumps, the present one of 1 does not: it may only be read.
+  // A program may change its own limits and priority, but not those of the run's supervisor. The
+  // core limit is read-only: a limit of 0 would start the host's core dump handler; the current
+  // limit of 1 does not.
   for (uint64_t which = 0; which < RLIM_NLIMITS; ++which) {
     if (which == RLIMIT_CORE) continue;
     allow(context, "setrlimit", {equals(0, which)});
@@ -105,7 +107,7 @@ void add_conditional(scmp_filter_ctx context) {
   allow(context, "prlimit64", {equals(0, 0), equals(1, RLIMIT_CORE), equals(2, 0)});
   allow(context, "sched_setaffinity", {equals(0, 0)});
   allow(context, "setpriority", {equals(0, PRIO_PROCESS), equals(1, 0)});
-  // Pipes and empty files, not devices.
+  // Allows pipes and regular files, but not devices.
   for (const uint64_t kind : {uint64_t{S_IFIFO}, uint64_t{S_IFREG}, uint64_t{0}}) {
     allow(context, "mknod", {{1, SCMP_CMP_MASKED_EQ, S_IFMT, kind}});
     allow(context, "mknodat", {{2, SCMP_CMP_MASKED_EQ, S_IFMT, kind}});

@@ -13,7 +13,7 @@
 namespace longshot::sandbox::jail {
 namespace {
 
-// The lane itself, its interpreter and a run's supervisor.
+// Allowance for the lane itself, its interpreter and a run's supervisor.
 constexpr uint32_t kOwnProcesses = 8;
 constexpr uint64_t kOwnMemory = 32 << 20;
 
@@ -27,7 +27,7 @@ std::string get(int fd) {
   return got > 0 ? std::string(text.data(), got) : std::string();
 }
 
-// The number after `key` at a line's beginning; 0 without one.
+// The number after `key` in the text's list of names and numbers; 0 if there is none.
 uint64_t value_of(const std::string& text, const std::string& key) {
   std::istringstream stream(text);
   std::string name;
@@ -98,7 +98,8 @@ Group Group::from_text(const std::string& text) {
 void Group::begin(uint64_t memory_bytes, uint32_t processes_most) {
   const uint64_t limit = memory_bytes + kOwnMemory;
   if (limit != limit_now_) {
-    // Version 1 refuses a limit of memory above the one of memory and swap: that one may have to give way first.
+    // Version 1 refuses a memory limit above the limit of memory plus swap, so the latter may have
+    // to be raised first.
     put(memory_limit, std::to_string(limit));
     put(swap_limit, version_2 ? "0" : std::to_string(limit));
     if (memory_limit >= 0 && !put(memory_limit, std::to_string(limit)))
@@ -110,7 +111,7 @@ void Group::begin(uint64_t memory_bytes, uint32_t processes_most) {
       fault("setting the group's process limit");
     processes_now_ = processes_most;
   }
-  // On version 2 only from Linux 6.12 on, and for this descriptor.
+  // The peak can be reset in version 2 only since Linux 6.12, and only for this descriptor.
   peak_is_new_ = put(memory_peak, "0");
   usage_before_ = number(memory_usage);
   kills_before_ = kills();

@@ -1,6 +1,7 @@
 #pragma once
-// The control group of a lane, through files that were opened before the lane gave up its rights. Every process of the
-// lane and of its runs is in the group from birth, so nothing is moved when a run begins.
+// The control group of a lane, accessed through files that were opened before the lane gave up its
+// rights. Every process of the lane and of its runs is born in the group, so no process is moved
+// when a run begins.
 
 #include <cstdint>
 #include <optional>
@@ -8,10 +9,10 @@
 
 namespace longshot::sandbox::jail {
 
-// Not thread-safe. Without a group (default) nothing is limited or known.
+// Not thread-safe. A default object (no group) limits and reports nothing.
 class Group {
  public:
-  // Descriptors of the files, -1 for those that do not exist. Names of version 2, then of version 1:
+  // Descriptors of the files, -1 for missing ones. File names in version 2, then in version 1:
   int memory_limit = -1;   // memory.max, memory.limit_in_bytes
   int swap_limit = -1;     // memory.swap.max, memory.memsw.limit_in_bytes
   int memory_usage = -1;   // memory.current, memory.usage_in_bytes
@@ -21,18 +22,19 @@ class Group {
   int cpu_usage = -1;      // cpu.stat, cpuacct.usage
   bool version_2 = false;
 
-  // Opens the files of the groups `names` (directories, joined by ':') and puts this process into them.
+  // Opens the files of the groups `names` (directories, joined by ':') and moves this process into
+  // the groups.
   static Group join(const std::string& names);
 
-  // For handing the group over an exec: the descriptors stay open.
+  // Passes the group across an exec; the descriptors remain open.
   std::string to_text() const;
   static Group from_text(const std::string& text);
 
-  // Before a run.
+  // Must be called before each run.
   void begin(uint64_t memory_bytes, uint32_t processes_most);
   // Since begin().
   bool out_of_memory() const { return kills() > kills_before_; }
-  uint64_t peak() const;                      // bytes above those at the beginning; 0: not known
+  uint64_t peak() const;                      // bytes above the usage at begin(); 0: not known
   std::optional<double> cpu_seconds() const;  // since the group was made
   bool limits_memory() const { return memory_limit >= 0; }
 

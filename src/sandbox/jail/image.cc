@@ -17,12 +17,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kBuildAt =
-    "/tmp";  // exists everywhere; what it holds is covered, in our namespace only
+// Exists everywhere. The mount hides its content, but only in our namespace.
+constexpr const char* kBuildAt = "/tmp";
 constexpr const char* kTopLinks[] = {"/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32"};
 constexpr const char* kDevices[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random",
                                     "/dev/urandom"};
-// The dynamic linker's cache and Debian's links to the chosen one of several programs.
+// The dynamic linker's cache, and Debian's links that select one of several programs.
 constexpr const char* kCopied[] = {"/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/alternatives",
                                    "/etc/localtime"};
 
@@ -74,7 +74,7 @@ void put(const MountSource& source, const std::string& root) {
 
 void copy_from_host(const std::string& root) {
   for (const char* path : kCopied) {
-    std::error_code missing;  // not every system has all of them
+    std::error_code missing;  // not every system has all of these files
     fs::copy(path, root + path, fs::copy_options::recursive | fs::copy_options::copy_symlinks,
              missing);
   }
@@ -89,7 +89,8 @@ void write_own_files(const std::string& root) {
   for (const Directory& directory : kDirectories) {
     const std::string path = root + "/" + directory.path;
     if (::mkdir(path.c_str(), directory.mode) != 0 && errno != EEXIST) fault("mkdir " + path);
-    must(::chmod(path.c_str(), directory.mode), path.c_str());  // whatever the umask is
+    // Unlike mkdir, chmod ignores the umask.
+    must(::chmod(path.c_str(), directory.mode), path.c_str());
   }
   for (const Text& text : kTexts) std::ofstream(root + "/" + text.path) << text.content;
   constexpr const char* kLinks[][2] = {{"../run/shm", "/dev/shm"},
@@ -134,8 +135,8 @@ std::vector<std::string> enter_image(const std::vector<MountSource>& sources) {
   must(::mount("proc", proc.c_str(), "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr),
        "mounting /proc (containers that hide parts of theirs forbid it)");
   enter(kBuildAt);
-  // The kernel refuses a lower layer with mounts in it that a run cannot take off: the image's own files once more,
-  // without what is mounted on them.
+  // The kernel refuses a lower layer that contains mounts which a run cannot remove. The lower
+  // layer is therefore a second mount of the image's own files, without the mounts on top of them.
   const int files = must(open_tree("/", false), "the image's files");
   must(move_mount(files, kLowerLayer), kLowerLayer);
   ::close(files);

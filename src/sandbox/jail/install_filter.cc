@@ -18,7 +18,7 @@ std::string read_filter(int fd) {
 }
 
 void install_filter(const std::string& program) {
-  // The kernel takes instructions that it is not told to be constant.
+  // The kernel's interface requires a pointer to non-const instructions.
   std::vector<sock_filter> instructions(program.size() / sizeof(sock_filter));
   std::copy(program.begin(), program.end(), reinterpret_cast<char*>(instructions.data()));
   const sock_fprog filter{static_cast<unsigned short>(instructions.size()), instructions.data()};

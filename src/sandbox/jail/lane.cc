@@ -18,14 +18,14 @@
 namespace longshot::sandbox::jail {
 namespace {
 
-constexpr double kSetupSeconds =
-    10;  // for a run's mounts, its files and its end, on a busy machine
+// For a run's mounts, its files and its end, on a busy machine.
+constexpr double kSetupSeconds = 10;
 
 void wipe(std::string& text) {
   ::explicit_bzero(text.data(), text.size());
 }
 
-// The next frame's type; the process exits at the end of the channel.
+// Returns the next frame's type. The process exits at the end of the channel.
 FrameType receive(int channel, std::string& body) {
   std::string head(kFrameHead, '\0');
   if (!receive_all(channel, head.data(), head.size())) ::_exit(0);
@@ -41,7 +41,7 @@ FrameType receive(int channel, std::string& body) {
 
 Job next_job(int channel) {
   std::string body;
-  while (receive(channel, body) != FrameType::job) {  // a cancellation that came too late
+  while (receive(channel, body) != FrameType::job) {  // a cancellation that arrived too late
   }
   auto job = decode_job(body);
   wipe(body);
@@ -63,7 +63,8 @@ std::string read_pipe(int fd) {
   return std::string(bytes.data(), std::max<ssize_t>(0, got));
 }
 
-// Waits for the run's first process and so for all of them; ends it early if it is cancelled or takes far too long.
+// Waits for the run's first process and so for all of its processes. Ends the run early if it is
+// cancelled or takes far too long.
 void await(int channel, const Child& run, double most_seconds, LaneReport& report) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(most_seconds);
   bool killed = false;
@@ -96,7 +97,7 @@ void reply(int channel, const LaneReport& report, const std::string& outcome) {
     ::_exit(0);
 }
 
-// Descriptors of one run in the lane.
+// The lane's descriptors for one run.
 struct Ends {
   int result = -1, fault_read = -1, fault_write = -1;
 };

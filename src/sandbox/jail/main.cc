@@ -1,8 +1,10 @@
-// longshot-jail: the processes between the service and a run. Started by sandbox/slot.cc with an empty environment:
+// longshot-jail: the processes between the service and a run. Started by sandbox/slot.cc with an
+// empty environment:
 //   longshot-jail CHANNEL PYTHON_CHANNEL GROUPS KEEPER_ID PYTHON LIBRARY [DIRECTORY...]
-// CHANNEL and PYTHON_CHANNEL are sockets; GROUPS are control groups joined by ':'; KEEPER_ID is the first of two ids that
-// root gives to a slot for itself, or 0; PYTHON is the interpreter, LIBRARY what it loads, both empty without one;
-// each DIRECTORY is mounted read-only. Faults go to stderr, which the service reads.
+// CHANNEL and PYTHON_CHANNEL are sockets. GROUPS are control groups joined by ':'. KEEPER_ID is the
+// first of two ids that root reserves for the slot, or 0. PYTHON is the interpreter and LIBRARY the
+// library that it loads; both are empty without an interpreter. Each DIRECTORY is mounted
+// read-only. Faults are written to stderr, which the service reads.
 //
 //   outer process (the host's view)
 //     └─ native lane: first process of an outer set of namespaces, root of everything below
@@ -10,7 +12,8 @@
 //          └─ Python lane
 //               └─ run, run, ...        one at a time
 //
-// Whoever of them ends takes everything below along, and the native lane ends when the service closes its channel.
+// When one of these processes ends, everything below it ends too. The native lane ends when the
+// service closes its channel.
 
 #include <grp.h>
 #include <poll.h>
@@ -50,12 +53,12 @@ std::string joined(const std::vector<std::string>& words, const std::string& by)
   return text;
 }
 
-// A name of the file that stays good when its directory is out of reach.
+// A name of the file that remains valid when its directory is out of reach.
 std::string by_descriptor(const std::string& path) {
   return "/proc/self/fd/" + std::to_string(must(::open(path.c_str(), O_RDONLY), path.c_str()));
 }
 
-// A slot's own interpreter, in the lane's namespaces and in a session of no terminal.
+// Starts the slot's interpreter in the lane's namespaces and without a terminal.
 void start_python(const Arguments& arguments, const Group& group, int filter,
                   const std::vector<std::string>& mounts, bool two_ids) {
   const pid_t child = must(::fork(), "fork");
@@ -86,7 +89,8 @@ void start_python(const Arguments& arguments, const Group& group, int filter,
 
 void be_lane(const Arguments& arguments, const Group& group, std::vector<MountSource> sources,
              bool two_ids) {
-  must(::prctl(PR_SET_DUMPABLE, 1), "PR_SET_DUMPABLE");  // to write the id maps of its runs
+  // Allows the lane to write the id maps of its runs.
+  must(::prctl(PR_SET_DUMPABLE, 1), "PR_SET_DUMPABLE");
   if (sources.empty()) sources = open_sources(arguments.directories);
   const std::vector<std::string> mounts = enter_image(sources);
   const int filter = make_filter(group.limits_memory());
@@ -104,8 +108,8 @@ void be_lane(const Arguments& arguments, const Group& group, std::vector<MountSo
 
 void run(const Arguments& arguments) {
   must(::setsid(), "setsid");
-  const rlimit stack{64 << 20,
-                     RLIM_INFINITY};  // what the interpreter's address space leaves room for
+  // The room that the interpreter's address space leaves for its stack.
+  const rlimit stack{64 << 20, RLIM_INFINITY};
   ::setrlimit(RLIMIT_STACK, &stack);
   const Group group = Group::join(arguments.groups);
   Ids ids;
@@ -113,7 +117,7 @@ void run(const Arguments& arguments) {
   if (arguments.keeper_id != 0) {
     ids = {true, arguments.keeper_id, arguments.keeper_id + 1, arguments.keeper_id + 1};
     must(::setgroups(0, nullptr), "setgroups");
-    sources = open_sources(arguments.directories);  // with root's right to reach them
+    sources = open_sources(arguments.directories);  // while root's rights still allow it
   } else {
     ids = {false, 0, ::geteuid(), ::getegid()};
   }

@@ -41,7 +41,7 @@ void become(unsigned id) {
 }  // namespace
 
 Child clone_into_namespaces(const Ids* ids) {
-  int go[2];  // the child waits for its maps
+  int go[2];  // the child waits until its id maps are written
   must(::pipe2(go, O_CLOEXEC), "pipe");
   Child child;
   child.pid = must(raw_clone(kNamespaces | (ids != nullptr ? CLONE_NEWUSER : 0), &child.pidfd),
@@ -49,7 +49,7 @@ Child clone_into_namespaces(const Ids* ids) {
   if (child.pid == 0) {
     ::close(go[1]);
     char byte;
-    if (::read(go[0], &byte, 1) != 1) ::_exit(kFaultExit);  // the parent is gone
+    if (::read(go[0], &byte, 1) != 1) ::_exit(kFaultExit);  // the parent has ended
     if (ids != nullptr) become(ids->keeper());
     must(::prctl(PR_SET_PDEATHSIG, SIGKILL), "PR_SET_PDEATHSIG");
     ::close(go[0]);

@@ -27,16 +27,18 @@ void limit(__rlimit_resource_t which, rlim_t soft, rlim_t hard) {
 
 void set_limits(const Job& job, const Ids& ids, bool limit_address_space) {
   const Limits& limits = job.limits;
-  // The supervisor watches the time of all processes together; this one ends a process that it cannot see in time.
+  // The supervisor watches the processor time of all processes together. This limit ends a process
+  // that the supervisor does not notice in time.
   const rlim_t cpu = static_cast<rlim_t>(std::ceil(limits.cpu_seconds)) + 1;
   limit(RLIMIT_CPU, cpu, cpu + 1);
   limit(RLIMIT_FSIZE, limits.file_bytes, limits.file_bytes);
   limit(RLIMIT_NOFILE, limits.open_files, limits.open_files);
-  limit(RLIMIT_CORE, 1,
-        1);  // 1, unlike 0, also keeps the kernel from starting a handler of core dumps
+  // Unlike 0, a limit of 1 also keeps the kernel from starting a core dump handler.
+  limit(RLIMIT_CORE, 1, 1);
   limit(RLIMIT_MEMLOCK, 64 << 10, 64 << 10);
-  limit(RLIMIT_MSGQUEUE, 0, 0);  // its bytes would be counted to no run
-  // Counted within the user namespace; there the supervisor is a process of the same id if there is only one id.
+  limit(RLIMIT_MSGQUEUE, 0, 0);  // its bytes would not be counted for any run
+  // Counted per user id in the user namespace. With only one id, the supervisor is one of these
+  // processes.
   const rlim_t processes = limits.processes + (ids.two ? 0 : 1);
   limit(RLIMIT_NPROC, processes, processes);
   const rlim_t stack = std::min<rlim_t>(limits.memory_bytes / 2, 256 << 20);
@@ -45,7 +47,7 @@ void set_limits(const Job& job, const Ids& ids, bool limit_address_space) {
 }
 
 void take_streams(const Streams& streams) {
-  // Above the targets first, so that none is overwritten before it is moved.
+  // Moves the sources above the targets first, so that none is overwritten before it is moved.
   const std::array<int, 4> sources = {streams.in, streams.out, streams.err, streams.fault};
   std::array<int, 4> high;
   for (size_t i = 0; i < sources.size(); ++i)
@@ -64,7 +66,8 @@ void become_program(const Job& job, const Ids& ids, const Streams& streams,
   take_streams(streams);
   set_limits(job, ids, limit_address_space);
   become_powerless();
-  must(::prctl(PR_SET_DUMPABLE, 1), "PR_SET_DUMPABLE");  // or /proc/self would not be its own
+  // Otherwise the process would not own its /proc/self.
+  must(::prctl(PR_SET_DUMPABLE, 1), "PR_SET_DUMPABLE");
   install_filter(filter);
 }
 

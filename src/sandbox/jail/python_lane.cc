@@ -1,4 +1,4 @@
-// The lane of a warm Python interpreter: this library is loaded into it by python_lane.py.
+// The lane of a warm Python interpreter. python_lane.py loads this library into the interpreter.
 
 #include <dlfcn.h>
 #include <unistd.h>
@@ -39,8 +39,9 @@ RunContext context_of(const std::string& ids, const std::string& group, const st
 }  // namespace
 }  // namespace longshot::sandbox::jail
 
-// Serves jobs; returns in each child that is to run one: its argv, each word with a zero byte after it, and their size.
-// The texts are those that main.cc puts on the interpreter's command line.
+// Serves jobs. Returns in each child that is to run one: the result is the job's argv, each word
+// followed by a zero byte, and *size is its length. The texts are those that main.cc passes on the
+// interpreter's command line.
 extern "C" const char* longshot_serve_lane(int channel, const char* ids, const char* group,
                                            const char* filter, const char* mounts, size_t* size) {
   using namespace longshot::sandbox;        // NOLINT: C linkage needs the global namespace

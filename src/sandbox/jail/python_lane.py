@@ -1,5 +1,5 @@
-# What a warm interpreter executes: the slow part of a start once, then a lane. In each child that runs a program, what
-# follows serve() makes it look as after `python3 SCRIPT`.
+# Program of a warm interpreter: does the slow part of a start once and then serves as a lane. In each child that runs a
+# program, the code after serve() makes the interpreter look as it does after `python3 SCRIPT`.
 import atexit
 import ctypes
 import gc
@@ -9,7 +9,7 @@ import sys
 import bisect, collections, copy, dataclasses, datetime, decimal, enum, fractions, functools, heapq, itertools  # noqa
 import json, math, operator, os, random, re, signal, statistics, string, time, traceback, types, typing  # noqa
 
-PREPARED = {}  # programs that are run often, by their text: the globals of the harnesses of tests
+PREPARED = {}  # programs that run often, keyed by their text: the globals of the test harnesses
 
 
 def serve():
@@ -56,7 +56,7 @@ def run(argv):
 
 
 def execute(path, main):
-    """The exit code, as the interpreter would make it of what the program raises."""
+    """The exit code that the interpreter would derive from the exception of the program."""
     try:
         with open(path, "rb") as file:
             source = file.read()
@@ -79,7 +79,8 @@ def execute(path, main):
 
 
 def leave(code, main):
-    """What a program can see of the interpreter's end. Its own end would take apart every loaded module: milliseconds."""
+    """Does the part of the interpreter's shutdown that a program can observe. A full shutdown would also take apart every
+    loaded module, which takes milliseconds."""
     if "threading" in sys.modules:
         sys.modules["threading"]._shutdown()
     atexit._run_exitfuncs()
@@ -88,7 +89,7 @@ def leave(code, main):
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (AttributeError, OSError, ValueError):  # None, broken or closed by the program
+        except (AttributeError, OSError, ValueError):  # None, or broken or closed by the program
             pass
     os._exit(code)
 

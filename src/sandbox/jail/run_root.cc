@@ -72,7 +72,7 @@ void write_file(int directory, const File& file, const Ids& ids) {
   ::close(fd);
 }
 
-// Nothing if it is no regular file, cannot be reached, or is larger than `most`.
+// False if the file is not regular, cannot be reached, or is larger than `most`.
 bool read_regular(int directory, const std::string& path, uint64_t most, std::string& content) {
   const int fd = open_beneath(directory, path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
   if (fd < 0) return false;

@@ -23,16 +23,16 @@ namespace longshot::sandbox::jail {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr int kTickMilliseconds = 20;  // between two looks at the processor time
-// A run that uses less of the time than this may be waiting. The supervisor's own work, which its control group counts
-// too, is below it.
+constexpr int kTickMilliseconds = 20;  // interval of the checks of processor time
+// A run that uses less than this share of the time may be waiting. The supervisor's own work, which
+// the control group counts too, is below it.
 constexpr double kIdleShare = 0.05;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// A file in memory with these bytes, which nobody can change.
+// An immutable file in memory with these bytes.
 int input_file(const std::string& content) {
   const int fd = must(::memfd_create("stdin", MFD_CLOEXEC | MFD_ALLOW_SEALING), "memfd_create");
   for (size_t done = 0; done < content.size();) {
@@ -60,7 +60,7 @@ class Run {
   Run(const Job& job, const RunContext& context, int proc)
       : job_(job), context_(context), proc_(proc), own_number_(own_number(proc)) {}
 
-  // Returns true in the program of a warm lane.
+  // Returns true in the program of a warm lane, and false in the supervisor.
   bool start() {
     const Streams streams = open_streams();
     start_ = Clock::now();
@@ -70,7 +70,7 @@ class Run {
       become_program(job_, context_.ids, streams, context_.filter,
                      job_.limit_address_space && !context_.group.limits_memory());
       if (!context_.warm) execute(job_);
-      ::close(3);  // nothing can fail any more
+      ::close(3);  // nothing can fail from here on
       return true;
     }
     for (const int fd : {streams.in, streams.out, streams.err, streams.fault}) ::close(fd);
@@ -99,7 +99,7 @@ class Run {
     while ((ended = ::waitpid(-1, &state, 0)) > 0 || errno == EINTR) {
       if (ended == main_) state_ = state;
     }
-    // Everybody who could write is gone, so the pipes have an end.
+    // All writers have ended, so reading reaches the end of the pipes.
     while (out_ >= 0 && take(out_, outcome_.out)) {
     }
     while (err_ >= 0 && take(err_, outcome_.err)) {
@@ -122,7 +122,7 @@ class Run {
     return {input_file(job_.input), out.write, err.write, fault.write};
   }
 
-  // False when there is nothing now. Closes the pipe at its end and when the limit is passed.
+  // False if nothing is available now. Closes the pipe at its end and when the limit is exceeded.
   bool take(int& pipe, std::string& text) {
     if (pipe < 0) return false;
     std::array<char, 1 << 16> bytes;
@@ -141,7 +141,7 @@ class Run {
     return pipe >= 0;
   }
 
-  // The program says that it could not be started.
+  // Reads the reason if the program could not be started.
   void take_fault() {
     if (fault_ < 0) return;
     std::array<char, 512> bytes;
@@ -160,8 +160,8 @@ class Run {
     over_ = true;
   }
 
-  // Of all processes: as the group counts it, or without a group what those have used that have ended and those that
-  // are there.
+  // Processor time of all processes: the group's count or, without a group, the time of the
+  // terminated processes plus that of the existing ones.
   double cpu_now() const {
     if (const auto used = context_.group.cpu_seconds()) return *used - cpu_before_;
     rusage ended{};
@@ -183,7 +183,7 @@ class Run {
     }
   }
 
-  // A program that waits for a processor is not idle.
+  // A program that waits for a processor does not count as idle.
   void look_at_processors(double now) {
     const double cpu = cpu_now(), step = now - last_look_;
     const bool quiet = cpu - last_cpu_ < kIdleShare * step;
@@ -245,7 +245,8 @@ class Run {
   bool over_ = false;
 };
 
-// The program is chosen when the kernel has to free memory, not the lane that waits for it.
+// If the kernel must free memory, it should kill a process of the run instead of the lane that
+// waits for it.
 void offer_to_out_of_memory_killer() {
   const int fd = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
   if (fd < 0 || ::write(fd, "1000", 4) != 4) fault("oom_score_adj");

@@ -1,6 +1,6 @@
 #pragma once
-// The first process of a run: makes its root, starts the program, watches its time and output, ends everything, and
-// writes down what happened.
+// The first process of a run: creates its root, starts the program, watches its time and output,
+// ends everything, and writes the outcome.
 
 #include <string>
 #include <vector>
@@ -12,15 +12,16 @@
 namespace longshot::sandbox::jail {
 
 struct RunContext {
-  std::vector<std::string> mounts;  // of enter_image()
+  std::vector<std::string> mounts;  // from enter_image()
   Ids ids;                          // inside the lane
   std::string filter;
   Group group;
-  bool warm = false;  // the program is this very process's copy, not another executable
+  bool warm = false;  // the program is a copy of this process instead of another executable
 };
 
-// In new namespaces, as their first process. Writes an encoded Outcome to `result` and exits; with `warm` it returns in
-// the child that is the program. Faults go to `fault_fd` and are no outcome.
+// Must be called in new namespaces, as their first process. Writes an encoded Outcome to `result`
+// and exits. With `warm` it returns in the child that becomes the program. Faults are written to
+// `fault_fd` and produce no outcome.
 void supervise(const Job& job, const RunContext& context, int result, int fault_fd);
 
 }  // namespace longshot::sandbox::jail

@@ -1,5 +1,6 @@
 #pragma once
-// System calls that the C libraries of Debian 12 and Ubuntu 22.04 do not both wrap. They set errno.
+// System calls for which Debian 12 and Ubuntu 22.04 do not both have C library wrappers. They set
+// errno.
 
 #include <fcntl.h>
 #include <linux/openat2.h>
@@ -13,7 +14,7 @@
 
 namespace longshot::sandbox::jail {
 
-// The kernel's headers for these clash with the C library's.
+// Copy of the kernel's definition, whose headers conflict with the C library's.
 struct MountAttributes {
   uint64_t set = 0, clear = 0, propagation = 0, userns_fd = 0;
 };
@@ -36,7 +37,8 @@ inline int move_mount(int tree, const char* path) {
 inline int pivot_root(const char* new_root, const char* put_old) {
   return static_cast<int>(::syscall(SYS_pivot_root, new_root, put_old));
 }
-// A copy of this process without the C library's handlers, so only for processes of one thread.
+// Copies this process without running the C library's fork handlers, so it is only for processes
+// with one thread.
 inline pid_t raw_clone(uint64_t flags, int* pidfd) {
   clone_args arguments{};
   arguments.flags = flags | CLONE_PIDFD;

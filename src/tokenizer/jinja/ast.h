@@ -1,5 +1,5 @@
 #pragma once
-// A parsed template. Immutable after parsing, so that threads may share it.
+// A parsed template. Immutable after parsing, so threads may share it.
 
 #include <deque>
 #include <memory>
@@ -24,7 +24,7 @@ enum class NodeKind {
   dict,       // key, value, key, value, ...
   attribute,  // kids[0].member
   item,       // kids[0][kids[1]]
-  slice,      // kids[0][kids[1]:kids[2]:kids[3]], null where left out
+  slice,      // kids[0][kids[1]:kids[2]:kids[3]], null if omitted
   call,       // kids[0](arguments)
   filter,     // kids[0] | filter(arguments); kids[0] is null in filter and set blocks
   test,       // kids[0] is test(arguments)
@@ -68,19 +68,19 @@ struct CallArguments {
   NodePtr star, double_star;
 };
 
-// Where a variable is kept: `hops` functions outwards, then slot `slot` of its activation. The
+// The place of a variable: slot `slot` of the activation that is `hops` functions outwards. The
 // bodies of macros, call blocks, blocks, recursive loops and conditions of loops are functions.
 struct Place {
   int hops = 0;
   int slot = -1;
 };
 
-// What happens to one variable of a body before the body runs.
+// The preparation of one variable of a body before the body runs.
 struct Setup {
   enum class From {
-    outer,   // it begins as the variable at `outer` of an enclosing body
-    given,   // it begins as what the caller of the template gives under the name `id`
-    nothing  // it begins unset
+    outer,   // starts as the variable at `outer` of an enclosing body
+    given,   // starts as the value that the caller of the template gives for the name `id`
+    nothing  // starts unset
   } from = From::nothing;
   int slot = -1;
   Place outer = {};
@@ -90,8 +90,8 @@ struct Setup {
 // The variables of a body.
 struct Frame {
   std::vector<Setup> setups;
-  std::vector<int> slots;  // all of them, unset when the body is left
-  int function_size = 0;   // of a function: slots of its activation
+  std::vector<int> slots;  // all slots of the body, unset when it is left
+  int function_size = 0;   // if the body is a function: the number of slots of its activation
 };
 
 // The parameters of a macro or call block.
@@ -104,11 +104,11 @@ struct Signature {
   int caller_slot = -1, kwargs_slot = -1, varargs_slot = -1;
 };
 
-// What a for statement has besides its body.
+// The parts of a for statement in addition to its body.
 struct ForParts {
   Frame condition, other;
-  NodePtr condition_target;  // the target again, as a variable of the condition
-  int loop_slot = -1;        // of the special variable `loop`; -1 = the body does not read it
+  NodePtr condition_target;  // the same target again, as a variable of the condition
+  int loop_slot = -1;        // slot of the special variable `loop`; -1: the body does not read it
   bool recursive = false;
 };
 
@@ -121,7 +121,7 @@ struct NamedPlace {
 struct Node {
   NodeKind kind = NodeKind::constant;
   int line = 0;
-  int depth = 1;  // of the tree below, for expressions
+  int depth = 1;  // of the tree below; for expressions only
   int id = -1;
   Place place;
   BinaryOp op = BinaryOp::add;
@@ -131,18 +131,18 @@ struct Node {
   std::vector<CompareOp> ops;
   FilterBody filter = nullptr;
   const Test* test = nullptr;
-  std::string callee;  // name of a filter or test
+  std::string callee;  // the name of a filter or test
   Nodes kids, body, other;
   std::unique_ptr<CallArguments> arguments;
   std::unique_ptr<Signature> signature;
   std::unique_ptr<ForParts> parts;
-  std::unique_ptr<Frame> frame;  // of the body, where it has variables of its own
-  // Of a statement at the template's top: the variables it sets, for blocks to see. Of a scoped
-  // block: the variables around it.
+  std::unique_ptr<Frame> frame;  // of the body, if it has variables of its own
+  // For a statement at the top of the template: the variables it sets, which blocks can see. For a
+  // scoped block: the variables around it.
   std::vector<NamedPlace> visible;
 };
 
-// Names are short and few: their ends tell them apart well enough.
+// Names are short and few, so the first and last characters distinguish them well enough.
 struct NameHash {
   size_t operator()(std::string_view name) const {
     const auto at = [&](size_t i) { return size_t{static_cast<unsigned char>(name[i])}; };
@@ -150,24 +150,25 @@ struct NameHash {
   }
 };
 
-// Names have numbers, which index this table; addresses of its texts stay.
+// Every name has a number, which indexes this table. The addresses of the texts never change.
 struct Program {
-  std::deque<Frozen> constants;  // what the nodes' values refer to
+  std::deque<Frozen> constants;  // objects that the nodes' values refer to
   Nodes body;
   Frame frame;
   std::deque<std::string> names;
   std::unordered_map<std::string_view, int, NameHash> ids;
-  std::vector<std::pair<int, Value>>
-      globals;  // names that are functions unless a caller gives them
-  int loop = 0, caller = 0, kwargs = 0, varargs = 0;  // numbers of the names with a meaning
+  // names that are functions unless the caller gives them
+  std::vector<std::pair<int, Value>> globals;
+  int loop = 0, caller = 0, kwargs = 0, varargs = 0;  // numbers of the names with a special meaning
   bool has_generation = false;
   bool has_blocks = false, has_scoped_blocks = false;
 };
 
-// range, dict, namespace, raise_exception ...; nullptr if there is none of the name.
+// range, dict, namespace, raise_exception ...; nullptr for any other name.
 const Value* find_global(std::string_view name);
 
-// Gives every name its place, by jinja2's rules of scope. Fails with Error, `line` being its place.
+// Gives every name its place, by jinja2's scoping rules. Throws Error; `line` is then the line of
+// the error.
 void resolve_names(Program& program, int* line);
 
 }  // namespace longshot::tokenizer::jinja

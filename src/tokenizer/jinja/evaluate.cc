@@ -1,4 +1,4 @@
-// Expressions.
+// The interpreter's expressions.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -239,7 +239,7 @@ Value Interpreter::evaluate_conditional(const Node& node) {
                   node.line));
 }
 
-// A method is called without making a value of it first.
+// Calls a method directly, without creating a value for the bound method.
 Value Interpreter::evaluate_call(const Node& node) {
   const Node& callee = *node.kids[0];
   if (callee.kind != NodeKind::attribute) {

@@ -1,5 +1,5 @@
 #pragma once
-// Where filters.cc finds the filters.
+// The tables in which filters.cc looks up the filters, and helpers that these share.
 
 #include <string_view>
 #include <unordered_map>
@@ -13,18 +13,18 @@ const FilterTable& text_filters();
 const FilterTable& sequence_filters();
 const FilterTable& selection_filters();
 
-// An item's attribute by a path such as "function.name" or "0.x", or by an index; with no path
-// the item itself. A default that is not undefined replaces what is missing.
+// Reads an item's attribute by a path such as "function.name" or "0.x", or by an index; without a
+// path, the item itself. A missing attribute is replaced by the default unless that is undefined.
 struct AttributePath {
   explicit AttributePath(const Value& path);
   Value of(const Value& item, const Value& fallback, Budget& budget) const;
   Values parts;
 };
 
-// Texts in lower case, for comparisons that ignore it.
+// Converts texts to lower case, for comparisons that ignore case.
 Value without_case(const Value& value, Budget& budget);
 
-// Sorts by keys, keeping the order of equal ones.
+// Sorts `items` by `keys`, keeping the order of equal ones.
 Values sorted_by(const Values& items, const Values& keys, bool reverse, Budget& budget);
 
 }  // namespace longshot::tokenizer::jinja

@@ -1,4 +1,4 @@
-// Filters that choose and change items by other filters and tests; finding a filter.
+// Filters that select and change items by other filters and tests; the lookup of filters.
 #include "tokenizer/jinja/filters.h"
 
 #include <fmt/format.h>
@@ -13,7 +13,7 @@ namespace longshot::tokenizer::jinja {
 namespace {
 
 Value map_filter(const Value& input, Arguments& arguments, Budget& budget) {
-  if (!truthy(input)) return Value::iterator({});  // None and 0 too
+  if (!truthy(input)) return Value::iterator({});  // also for None and 0
   const auto items = items_of(input, budget);
   Values out;
   const auto named = std::find_if(arguments.named.begin(), arguments.named.end(),

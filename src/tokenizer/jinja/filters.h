@@ -13,10 +13,10 @@ struct Test {
   bool (*alone)(const Value& input) = nullptr;  // the same, for tests that take no arguments
 };
 
-// nullptr if there is none.
+// nullptr if there is no such filter or test.
 FilterBody find_filter(std::string_view name);
 const Test* find_test(std::string_view name);
-// Filters of Jinja2 that are left out, with the reason; nullptr for other names.
+// The reason why a filter of Jinja2 is not supported; nullptr for other names.
 const char* why_unsupported(std::string_view filter);
 
 }  // namespace longshot::tokenizer::jinja

@@ -1,5 +1,5 @@
-// Damaged templates over random values: each ends in a text or in an error that names a line,
-// within its steps. LONGSHOT_FUZZ_ROUNDS=N runs N rounds; the sanitizers' presets run this too.
+// Damaged templates with random values. Each must give a text or an error that names a line, within
+// its limit of steps. LONGSHOT_FUZZ_ROUNDS=N runs N rounds; the sanitizers' presets run this too.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,16 +7,16 @@
 #include <random>
 #include <thread>
 
-#include "tokenizer/chat_template.h"
+#include "tokenizer/chat/chat_template.h"
 #include "tokenizer/jinja/template.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace longshot::tokenizer::jinja {
 namespace {
 
 using ::testing::HasSubstr;
 
-// Templates with every statement, and most kinds of expressions.
+// Templates with every statement and most kinds of expressions.
 constexpr const char* kSeeds[] = {
     "{%- for m in messages if m.role != 'x' -%}{{ m['role'] ~ m.content|trim + '\\n' }}{{ "
     "loop.index0 }}"
@@ -221,7 +221,7 @@ TEST(JinjaFuzzTest, ChatsThatNestOrHoldAnythingAreATextOrAnError) {
   EXPECT_FALSE(ChatTemplate(chat).set_arguments("{\"tools\": " + deep + "}").ok());
 }
 
-// Values are counted without atomics; what threads share must not be counted at all.
+// References are counted without atomics, so objects that threads share must not be counted at all.
 TEST(JinjaFuzzTest, ThreadsShareATemplateAndItsArguments) {
   ChatTemplate chat = ChatTemplate::from_jinja(
       kSeeds[1] + std::string("{{ tools|tojson }}{{ bos_token }}"), {{"bos_token", "<s>"}});

@@ -140,7 +140,7 @@ Value make_joiner(Arguments& arguments, Budget& budget) {
 }
 
 Value make_namespace(Arguments& arguments, Budget& budget) {
-  constexpr int64_t kSteps = 16;  // it is kept until the end
+  constexpr int64_t kSteps = 16;  // a namespace is kept until the end of the rendering
   budget.charge(kSteps + static_cast<int64_t>(arguments.named.size()));
   const auto space = make_object<Space>();
   const auto check = [](const std::string& name) {

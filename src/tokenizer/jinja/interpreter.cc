@@ -1,4 +1,4 @@
-// Statements.
+// The interpreter's statements.
 #include "tokenizer/jinja/interpreter.h"
 
 #include <fmt/format.h>
@@ -32,7 +32,7 @@ Interpreter::Interpreter(const Program& program, const Variables& variables,
   activation_->slots.resize(static_cast<size_t>(program.frame.function_size));
 }
 
-// Macros and their activations, and namespaces, may refer to one another in circles.
+// Macros and their activations, and namespaces, may refer to one another in cycles.
 Interpreter::~Interpreter() {
   for (const auto& activation : captured_) activation->slots.clear();
   for (const auto& space : budget_.spaces) space->items.clear();
@@ -182,7 +182,7 @@ void Interpreter::run_plain_loop(const Node& node, const Items& items, bool* com
   }
 }
 
-// A loop whose variable `loop` is read, or which takes only some of the items.
+// Runs a loop that reads its variable `loop` or has a condition.
 void Interpreter::run_observed_loop(const Node& node, Items items, int depth, bool* completed) {
   const Ref<Activation> outside = node.parts->recursive ? activation_->outer : activation_;
   Loop::Test test;
@@ -265,8 +265,8 @@ Interpreter::Flow Interpreter::execute_with(const Node& node) {
   return flow;
 }
 
-// A block sees what the template's caller gives and what the template's top has set; a scoped one
-// also the variables around it.
+// A block sees the variables that the template's caller gives and those set at the top of the
+// template. A scoped block also sees the variables around it.
 Interpreter::Flow Interpreter::execute_block(const Node& node) {
   const Values saved = node.visible.empty() ? Values() : given_;
   for (const auto& [id, place] : node.visible)

@@ -1,5 +1,5 @@
 #pragma once
-// Runs a parsed template once. One thread; the program may be shared.
+// Runs a parsed template once, on one thread. The program may be shared by several interpreters.
 
 #include <functional>
 #include <string>
@@ -12,11 +12,12 @@
 
 namespace longshot::tokenizer::jinja {
 
-// The variables of a function while it runs, and for as long as macros made in it live.
+// The variables of a function. They exist while it runs, and as long as a macro created in it
+// exists.
 struct Activation : Object {
   Ref<Activation> outer;
   Values slots;
-  bool captured = false;  // by macros, which its variables may refer to in turn
+  bool captured = false;  // by macros, to which its variables may refer in turn
 };
 
 class Interpreter {
@@ -26,19 +27,19 @@ class Interpreter {
   Interpreter(const Interpreter&) = delete;
   Interpreter& operator=(const Interpreter&) = delete;
 
-  void run();  // fails with Error; nothing may be called after that
+  void run();  // throws Error; afterwards no method may be called
   std::string output;
-  std::vector<Span> generations;  // of {% generation %}, in order
-  bool generations_known = true;  // false: one stands inside a macro or a captured block
+  std::vector<Span> generations;  // the output of each {% generation %}, in order
+  bool generations_known = true;  // false: one is inside a macro or a captured block
   int line() const { return line_; }
 
-  // For values that call back.
+  // For values that call back into the interpreter.
   Value call_macro(const Node& node, const Ref<Activation>& made_in, Arguments& arguments);
 
  private:
   enum class Flow { normal, break_loop, continue_loop };
-  class Capture;  // output goes elsewhere while it lives
-  class Call;     // a function runs while it lives
+  class Capture;  // while it exists, output goes to its text
+  class Call;     // while it exists, a function runs
 
   Flow execute(const Nodes& nodes);
   Flow execute(const Node& node);
@@ -74,15 +75,15 @@ class Interpreter {
   Value& slot(int index) { return activation_->slots[static_cast<size_t>(index)]; }
 
   Value evaluate(const Node& node);
-  Value compute(const Node& node);  // of what find() does not find
+  Value compute(const Node& node);  // for nodes that find() does not find
   Value compute_inner(const Node& node);
-  // A constant, a variable, or a member of a list or dict that one of them holds, where it is kept.
-  // nullptr: the value must be computed.
+  // Points to a stored value: a constant, a variable, or a member of a list or dict that is one of
+  // these. nullptr if the value must be computed.
   const Value* find(const Node& node);
-  // The value of a node, kept by a variable or by `hold`; valid until a variable is set.
+  // The value of a node, stored in a variable or in `hold`. Valid until a variable is set.
   const Value& look(const Node& node, Value& hold);
-  // Appends the operands of a sum while they are plain texts. Otherwise `out` is left as it was,
-  // and the sum is in `rest`.
+  // Appends the operands of a sum to `out` and returns true if all are plain texts. Otherwise
+  // leaves `out` unchanged and stores the sum in `rest`.
   bool append_sum(const Node& node, std::string& out, Value& rest);
   Values evaluate_all(const Nodes& nodes);
   Value evaluate_dict(const Node& node);
@@ -99,7 +100,8 @@ class Interpreter {
 
   const Program& program_;
   Budget budget_;
-  Values given_;  // by name: what the template's caller gives, and what its top has set
+  // by name: the values that the template's caller gives, and those set at the template's top
+  Values given_;
   Ref<Activation> activation_;
   std::string* out_ = &output;
   int line_ = 1;

@@ -7,7 +7,7 @@
 
 #include "tokenizer/jinja/python/characters.h"
 #include "tokenizer/jinja/python/numbers.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace longshot::tokenizer::jinja {
 namespace {
@@ -30,7 +30,7 @@ bool is_digit_character(char c) {
   return c >= '0' && c <= '9';
 }
 
-// End of (\d+_)*\d+ from `at` on; `at` itself if there is no digit.
+// The end of (\d+_)*\d+ that starts at `at`; `at` itself if there is no digit.
 size_t digits_end(std::string_view text, size_t at) {
   while (at < text.size() && is_digit_character(text[at])) {
     ++at;
@@ -39,7 +39,7 @@ size_t digits_end(std::string_view text, size_t at) {
   return at;
 }
 
-// End of a float that begins at `at`; `at` if there is none.
+// The end of a float that starts at `at`; `at` itself if there is none.
 size_t real_end(std::string_view text, size_t at) {
   if (at > 0 && text[at - 1] == '.') return at;
   const size_t whole = digits_end(text, at);
@@ -81,7 +81,7 @@ size_t integer_end(std::string_view text, size_t at) {
   return end;
 }
 
-// Value of the `count` hexadecimal digits at `at`.
+// The value of the `count` hexadecimal digits at `at`.
 char32_t hex_digits(std::string_view text, size_t at, size_t count) {
   char32_t value = 0;
   for (size_t i = at; i < at + count; ++i) {
@@ -130,7 +130,8 @@ std::string unescape(std::string_view literal) {
     } else if (c == 'N') {
       fail("the escape \\N{...} in a string literal is not supported");
     } else if (static_cast<unsigned char>(c) >= 0x80) {
-      // jinja2 makes the character an escape first, whose backslash this one then protects.
+      // jinja2 first turns the character into an escape. The backslash before it then escapes that
+      // escape's backslash, so the escape stays text.
       const CodePoint point = code_point_at(literal, i - 1);
       const auto value = static_cast<uint32_t>(point.value);
       out += value < 0x100     ? fmt::format("\\x{:02x}", value)
@@ -169,13 +170,13 @@ Token Lexer::next() {
 std::string_view Lexer::trimmed(std::string_view text, char sign, bool variable) const {
   if (sign == '-') return strip_right(text);
   if (sign == '+' || variable) return text;
-  const size_t line = text.rfind('\n') + 1;  // 0 if there is none
+  const size_t line = text.rfind('\n') + 1;  // 0 without a newline
   const auto last = text.substr(line);
   const bool blank = !last.empty() && strip_left(last).empty();
   return blank && (line > 0 || line_starting_) ? text.substr(0, line) : text;
 }
 
-// End of "{% raw %}" at `at`; 0 if there is none.
+// The end of "{% raw %}" at `at`; 0 if there is none.
 size_t Lexer::raw_begin(size_t at, char* sign) const {
   size_t end = at + 2;
   *sign = this->at(end) == '-' || this->at(end) == '+' ? this->at(end) : '\0';
@@ -187,7 +188,8 @@ size_t Lexer::raw_begin(size_t at, char* sign) const {
   return source_.compare(end, 2, "%}") == 0 ? end + 2 : 0;
 }
 
-// The text up to the next tag, which may be empty; then the tag, or what follows a comment.
+// Reads the text up to the next tag, unless it is empty; otherwise the tag. Returns false if there
+// is no token, as after a comment.
 bool Lexer::next_root(Token& token) {
   size_t tag = pos_;
   while ((tag = source_.find('{', tag)) != std::string::npos) {
@@ -208,11 +210,11 @@ bool Lexer::next_root(Token& token) {
   const std::string data(
       trimmed(std::string_view(source_).substr(pos_, tag - pos_), sign, kind == '{'));
   if (!data.empty()) {
-    // The tag is read by the next call.
+    // The next call reads the tag.
     token.type = TokenType::data;
     token.text = data;
     advance(tag);
-    // What was trimmed must not become text again, nor make a line start.
+    // pos_ is at the tag already: the trimmed text must neither be read again nor start a line.
     return true;
   }
   advance(tag);
@@ -244,7 +246,7 @@ void Lexer::skip_comment() {
   advance(after);
 }
 
-// The content of a raw block that begins at `begin` becomes text.
+// Reads the content of a raw block, which begins at `begin`, as text.
 void Lexer::take_raw(size_t begin, Token& token) {
   advance(begin);
   for (size_t tag = source_.find("{%", pos_); tag != std::string::npos;

@@ -1,7 +1,7 @@
 #pragma once
-// The tokens of a template, as jinja2's lexer gives them with trim_blocks and lstrip_blocks: text,
-// and inside {{ }} and {% %} names, literals and operators. Comments and raw blocks are gone.
-// Failures are jinja::Error.
+// The tokens of a template, as in jinja2's lexer with trim_blocks and lstrip_blocks: text, and the
+// names, literals and operators inside {{ }} and {% %}. Comments are removed, and raw blocks become
+// text. Failures are jinja::Error.
 
 #include <string>
 #include <string_view>
@@ -36,8 +36,8 @@ struct Token {
 
 class Lexer {
  public:
-  // The source must be valid UTF-8; it is copied, with its line ends made "\n" and the last one
-  // removed.
+  // The source must be valid UTF-8. It is copied with its line ends turned into "\n" and the last
+  // one removed.
   explicit Lexer(std::string_view source);
   Token next();
   int line() const { return line_; }
@@ -56,7 +56,7 @@ class Lexer {
   void take_string(Token& token);
   bool take_name(Token& token);
   void take_operator(Token& token);
-  void advance(size_t end);  // moves to `end`, counting lines
+  void advance(size_t end);  // moves to `end` and counts lines
   char at(size_t index) const { return index < source_.size() ? source_[index] : '\0'; }
   size_t spaces_end(size_t from) const;
 
@@ -65,7 +65,7 @@ class Lexer {
   int line_ = 1;
   State state_ = State::root;
   bool line_starting_ = true;
-  std::vector<char> brackets_;  // the closing ones that are expected
+  std::vector<char> brackets_;  // the closing brackets that are expected
 };
 
 // Resolves the escapes of a string literal between its quotes, as Python's unicode-escape does.

@@ -61,7 +61,7 @@ void Loop::forget() {
   recurse_ = nullptr;
 }
 
-// Items that a condition leaves are counted by taking them all.
+// With a condition the number of items is unknown, so all remaining items are fetched and counted.
 int64_t Loop::length() {
   if (length_ >= 0) return length_;
   Values rest;

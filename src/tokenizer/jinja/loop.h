@@ -1,6 +1,6 @@
 #pragma once
-// The special variable `loop` of a for statement, which also takes the items one by one: the
-// condition of a for is evaluated when its item comes, as jinja2 does it.
+// The special variable `loop` of a for statement. It also fetches the items one by one: the
+// condition of a for is evaluated when its item is needed, as in jinja2.
 
 #include <functional>
 
@@ -10,7 +10,7 @@ namespace longshot::tokenizer::jinja {
 
 class Loop : public Object {
  public:
-  using Test = std::function<bool(const Value&)>;            // whether an item is taken
+  using Test = std::function<bool(const Value&)>;            // true: the item is used
   using Recurse = std::function<Value(const Value& items)>;  // loop(items); empty if not recursive
 
   Loop(Items items, Test test, Recurse recurse, int depth0);
@@ -18,7 +18,7 @@ class Loop : public Object {
   // Moves to the next item; false at the end.
   bool advance();
   const Value& item() const { return current_; }
-  void forget();  // breaks circles of references once the statement is done
+  void forget();  // breaks cycles of references after the statement
 
   bool attribute(std::string_view name, Value* out) override;
   Value cycle(Arguments& arguments);

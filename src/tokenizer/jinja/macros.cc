@@ -1,4 +1,4 @@
-// Macros, call blocks and their calls.
+// Macros, call blocks, and calls of both.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -53,7 +53,8 @@ void Interpreter::execute_call_block(const Node& node) {
   write(text);
 }
 
-// Positional arguments, then named ones, then defaults; `extra` gets the positional ones left.
+// Binds positional arguments, then named ones, then defaults. `extra` receives the remaining
+// positional arguments.
 void Interpreter::bind_parameters(const Signature& signature, Arguments& arguments, Values& extra) {
   const size_t count = signature.parameters.size(), given = arguments.positional.size();
   const size_t first_default = count - signature.defaults.size();
@@ -84,8 +85,8 @@ void Interpreter::bind_parameters(const Signature& signature, Arguments& argumen
   for (size_t i = count; i < given; ++i) extra.push_back(std::move(arguments.positional[i]));
 }
 
-// The special variables caller, kwargs and varargs, where the body reads them; what else is given
-// must have been taken.
+// Binds the special variables caller, kwargs and varargs if the body reads them. Fails if any
+// argument is left over.
 void Interpreter::bind_extras(const Signature& signature, Arguments& arguments, Values extra) {
   auto& named = arguments.named;
   const auto caller =

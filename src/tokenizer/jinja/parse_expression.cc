@@ -1,4 +1,4 @@
-// The parser's expressions.
+// Parsing of expressions.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -103,7 +103,7 @@ Value Parser::keep(Value value) {
   return program_.constants.emplace_back(std::move(value)).value();
 }
 
-// Macros need to know whether they read caller, kwargs and varargs without having set them.
+// Notes which macros read caller, kwargs or varargs before they set them.
 void Parser::note_use(const std::string& name, bool stored) {
   for (size_t i = 0; i < macros_.size(); ++i) {
     if (stored) stored_[i].insert(name);
@@ -127,7 +127,7 @@ NodePtr Parser::parse_condition() {
   const size_t known = unknown_.size();
   NodePtr value = parse_or();
   while (take_name("if")) {
-    unknown_.resize(known);  // they fail when they are used
+    unknown_.resize(known);  // unknown filters here fail only when they are used
     const bool soft = std::exchange(soft_, true);
     NodePtr node = make(NodeKind::conditional, std::move(value), parse_or());
     node->kids.push_back(take_name("else") ? parse_expression() : nullptr);
@@ -196,14 +196,14 @@ NodePtr Parser::parse_sum() {
       continue;
     }
     left = make(adds ? NodeKind::sum : NodeKind::binary, std::move(left), parse_concat());
-    left->op = BinaryOp::subtract;  // of a binary node
+    left->op = BinaryOp::subtract;  // only a binary node uses it
   }
   if (left->kind != NodeKind::sum) return left;
   join_texts(left->kids);
   return left->kids.size() > 1 ? std::move(left) : std::move(left->kids[0]);
 }
 
-// Constant texts that stand side by side in a sum become one.
+// Joins adjacent constant texts of a sum.
 void Parser::join_texts(Nodes& kids) {
   const auto is_text = [](const NodePtr& kid) {
     return kid->kind == NodeKind::constant && kid->value.is_plain_text();

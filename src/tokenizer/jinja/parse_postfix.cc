@@ -1,4 +1,4 @@
-// The parser's attributes, items, calls, filters and tests.
+// Parsing of attributes, items, calls, filters and tests.
 #include <fmt/format.h>
 
 #include "tokenizer/jinja/parser.h"
@@ -98,7 +98,7 @@ NodePtr Parser::parse_subscript(NodePtr owner) {
   return node;
 }
 
-// What stands in brackets: an index, or start:stop:step, each of which may be left out.
+// The content of brackets: an index, or start:stop:step, each part of which may be omitted.
 NodePtr Parser::parse_subscribed(NodePtr owner, bool* slice) {
   const auto part = [&]() -> NodePtr {
     const bool absent = current_.is_op(":") || current_.is_op("]") || current_.is_op(",");

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "tokenizer/jinja/parser_nest.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace longshot::tokenizer::jinja {
 namespace {
@@ -232,7 +232,7 @@ NodePtr Parser::parse_call_block() {
   return node;
 }
 
-// Filters without an input, which is the text of a block.
+// A chain of filters without an input; the input is the text of a block.
 NodePtr Parser::parse_filter_chain() {
   NodePtr node = parse_filter(nullptr);
   while (take_op("|")) node = parse_filter(std::move(node));
@@ -332,7 +332,7 @@ Result<std::unique_ptr<Program>> parse_program(std::string_view source) {
   } catch (const Error& error) {
     const int line = parser == nullptr ? 1 : parser->line();
     return invalid_argument(fmt::format("line {} of the chat template: {}", line, error.message));
-  } catch (const std::exception& error) {  // memory, above all
+  } catch (const std::exception& error) {  // most likely out of memory
     return internal_error(fmt::format("the chat template: {}", error.what()));
   }
   return program;

@@ -1,5 +1,5 @@
 #pragma once
-// Templates to programs, with jinja2's grammar.
+// Parses templates into programs, by jinja2's grammar.
 
 #include <memory>
 #include <set>
@@ -14,7 +14,7 @@
 
 namespace longshot::tokenizer::jinja {
 
-// An error names the line.
+// Errors name the line.
 Result<std::unique_ptr<Program>> parse_program(std::string_view source);
 
 class Parser {
@@ -24,7 +24,7 @@ class Parser {
   int line() const { return current_.line; }
 
  private:
-  // parser.cc: statements.
+  // Statements, in parser.cc.
   Nodes parse_until(std::initializer_list<const char*> ends);
   void parse_output(Nodes& out);
   NodePtr parse_statement();
@@ -47,7 +47,7 @@ class Parser {
   void check_target(Node& node, bool in_for);
   NodePtr copy_of_target(const Node& target);
 
-  // parse_expression.cc.
+  // Expressions, in parse_expression.cc.
   NodePtr parse_expression(bool conditional = true);
   NodePtr parse_condition();
   NodePtr parse_or();
@@ -87,22 +87,22 @@ class Parser {
   NodePtr make(NodeKind kind, NodePtr a, NodePtr b = nullptr);
   NodePtr wrap(NodePtr node);  // checks the depth of the tree
   int intern(const std::string& name);
-  Value keep(Value value);  // as a constant of the program
+  Value keep(Value value);  // stores it as a constant of the program
   void note_unknown(const std::string& message);
   void note_use(const std::string& name, bool stored);
 
-  // Counts the recursion of the parser.
+  // Limits the recursion of the parser.
   struct Nest;
 
   Lexer lexer_;
   Token current_, ahead_;
   Program& program_;
   int nesting_ = 0;
-  int loops_ = 0;         // around the current place, in its function
-  int loops_around_ = 0;  // in all functions
+  int loops_ = 0;         // around the current place, within its function
+  int loops_around_ = 0;  // around the current place, in all functions
   bool soft_ = false;     // inside an if: an unknown filter fails only when it is used
   std::vector<Signature*> macros_;
-  std::vector<std::set<std::string>> stored_;  // names that each of macros_ has set
+  std::vector<std::set<std::string>> stored_;  // the names that each of macros_ has set
   std::set<std::string> blocks_;
   // Unknown filters and tests outside an if, with their lines.
   std::vector<std::pair<int, std::string>> unknown_;

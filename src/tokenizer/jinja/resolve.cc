@@ -1,11 +1,12 @@
-// Which variable a name means. Jinja2 decides this when it compiles a template, from the order in
-// which a body reads and sets its names (jinja2/idtracking.py); the rules here are the same:
-// - A name that a body reads before it sets it is what the caller of the template gives, or an
-//   enclosing body's variable.
-// - A name that a body sets first is a variable of its own. It begins as the enclosing body's
-//   variable of the same name, if there is one, else unset, even if the caller gives one.
-// - The branches of an if belong to the body around them; a name that only branches set begins as
-//   the enclosing body's variable or as the caller's.
+// Determines which variable a name refers to. Jinja2 decides this when it compiles a template, from
+// the order in which a body reads and sets its names (jinja2/idtracking.py). The same rules apply
+// here:
+// - A name that a body reads before it sets it is an enclosing body's variable or, if there is
+//   none, the value that the caller of the template gives.
+// - A name that a body sets first is a variable of its own. It starts as the enclosing body's
+//   variable of the same name, if there is one, otherwise unset, even if the caller gives a value.
+// - The branches of an if belong to the body around them. A name that only branches set starts as
+//   the enclosing body's variable or as the caller's value.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -26,7 +27,7 @@ void for_each_operand(const Node& node, const Use& use) {
     if (*more != nullptr) use(**more);
 }
 
-// Notes what statements read and set in the body they belong to.
+// Records which names the statements of a body read and set.
 class Collector {
  public:
   explicit Collector(Symbols& symbols) : symbols_(&symbols) {}
@@ -98,7 +99,7 @@ class Collector {
 
 bool reads(const Nodes& nodes, int name);
 
-// Whether a name is read below a node.
+// True if a name is read below a node.
 bool reads(const Node& node, int name) {
   if (node.kind == NodeKind::name && node.id == name) return true;
   bool found = false;
@@ -112,7 +113,7 @@ bool reads(const Nodes& nodes, int name) {
                      [&](const NodePtr& node) { return reads(*node, name); });
 }
 
-// Walks through a template and writes the places into its nodes.
+// Walks through a template and writes the places of variables into its nodes.
 class Resolver {
  public:
   Resolver(Program& program, int* line) : program_(program), line_(line) {}
@@ -143,7 +144,7 @@ class Resolver {
     for_each_operand(node, [&](const Node& kid) { expression(const_cast<Node&>(kid), symbols); });
   }
 
-  // A body of its own within the function around it.
+  // A nested body within the same function.
   std::unique_ptr<Frame> inner(const Nodes& nodes, Symbols& symbols) {
     auto frame = std::make_unique<Frame>();
     symbols.write(*frame);
@@ -255,7 +256,7 @@ class Resolver {
     node.frame->function_size = loop_function.size();
   }
 
-  // The condition of a for is a function, which has the target as a variable of its own.
+  // The condition of a for is a function with the target as its own variable.
   void condition(Node& node, Symbols& symbols) {
     Function function{symbols.function()};
     Symbols own(&symbols, &function);

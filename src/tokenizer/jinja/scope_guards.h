@@ -1,5 +1,5 @@
 #pragma once
-// What the interpreter changes while it runs a body, and puts back.
+// State that the interpreter changes while it runs a body and restores afterwards.
 
 #include <string>
 
@@ -20,7 +20,8 @@ class Interpreter::Capture {
   std::string* saved_;
 };
 
-// A function whose variables are `frame.function_size` slots. `outer`: where it was made.
+// Runs a function with `frame.function_size` slots for its variables. `outer` is the activation in
+// which it was created.
 class Interpreter::Call {
  public:
   Call(Interpreter& owner, const Frame& frame, const Ref<Activation>& outer)

@@ -1,4 +1,4 @@
-// Filters that order, cut and join sequences.
+// Filters that order, split and join sequences.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -51,7 +51,7 @@ Value last_filter(const Value& input, Arguments& arguments, Budget& budget) {
   if (input.is(Type::iterator)) fail("'generator' object is not reversible");
   const auto items = items_of(input, budget);
   if (items->empty()) return Value::undefined("No last item, sequence was empty.");
-  // Backwards, unlike forwards, the characters of markup are markup.
+  // Unlike in forward iteration, the characters of markup are markup here.
   return input.markup() ? Value::string(items->back().text(), true) : items->back();
 }
 
@@ -255,7 +255,7 @@ Value without_case(const Value& value, Budget& budget) {
   return Value::string(lower(value.text()));
 }
 
-// A merge of neighbours keeps the order of equal ones and asks only for a < b, as Python does.
+// A stable merge sort keeps the order of equal items and needs only a < b, like Python's sort.
 Values sorted_by(const Values& items, const Values& keys, bool reverse, Budget& budget) {
   std::vector<size_t> order(items.size());
   std::iota(order.begin(), order.end(), size_t{0});

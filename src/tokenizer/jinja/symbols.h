@@ -1,5 +1,5 @@
 #pragma once
-// The names of one body while its template is being resolved (resolve.cc has the rules).
+// The names of one body while its template is being resolved. The rules are in resolve.cc.
 
 #include <map>
 #include <set>
@@ -9,7 +9,7 @@
 
 namespace longshot::tokenizer::jinja {
 
-// A function whose activation keeps variables. Bodies at the same level share their slots.
+// A function whose activation stores variables. Bodies at the same level share their slots.
 struct Function {
   Function* outer = nullptr;
   std::map<std::pair<int, int>, int> slots = {};  // (level, name) to slot
@@ -29,7 +29,7 @@ class Symbols {
  public:
   Symbols(Symbols* parent, Function* function)
       : parent_(parent), function_(function), level_(parent == nullptr ? 0 : parent->level_ + 1) {}
-  // What a branch of an if in this body adds to it.
+  // Collects what a branch of an if adds to this body.
   Symbols branch() {
     Symbols out(*this, this);
     return out;
@@ -54,7 +54,7 @@ class Symbols {
     setups_.erase(name);
     return variables_[name].slot;
   }
-  // Takes over what the branches of an if have read and set.
+  // Adds the names that the branches of an if have read and set.
   void merge(std::initializer_list<const Symbols*> branches) {
     std::set<int> stored;
     for (const Symbols* branch : branches)
@@ -76,7 +76,7 @@ class Symbols {
     for (const Function* at = function_; at != variable.function; at = at->outer) ++place.hops;
     return place;
   }
-  // Every variable that this body and those around it set.
+  // All variables that this body and those around it set.
   std::map<int, const Variable*> all_stored() const {
     std::map<int, const Variable*> out;
     for (const Symbols* at = this; at != nullptr; at = at->parent_)
@@ -113,11 +113,11 @@ class Symbols {
   }
 
   Symbols* parent_;
-  Symbols* base_ = nullptr;  // of a branch: the body
+  Symbols* base_ = nullptr;  // for a branch: the body it belongs to
   Function* function_;
   int level_;
   std::map<int, Variable> variables_;
-  std::map<int, Setup> setups_;  // of those that are not parameters
+  std::map<int, Setup> setups_;  // for variables that are not parameters
   std::set<int> stores_;
 };
 

@@ -72,7 +72,7 @@ Result<Rendered> Template::render(const Variables& variables, const RenderOption
     interpreter->run();
   } catch (const Error& error) {
     return invalid_argument(place() + ": " + error.message);
-  } catch (const std::exception& error) {  // memory, above all
+  } catch (const std::exception& error) {  // most likely out of memory
     return internal_error(place() + ": " + error.what());
   }
   if (generations && !interpreter->generations_known)

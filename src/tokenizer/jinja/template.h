@@ -1,8 +1,8 @@
 #pragma once
-// Jinja2 templates as chat templates use them: what transformers' ImmutableSandboxedEnvironment
-// with trim_blocks, lstrip_blocks, loop controls, {% generation %}, tojson, raise_exception and
-// strftime_now renders, byte for byte. Left out, each an error by name: include, import, extends,
-// autoescape, and the filters random, urlize and wordwrap.
+// Jinja2 templates as used for chats. The result is byte for byte that of transformers'
+// ImmutableSandboxedEnvironment with trim_blocks, lstrip_blocks, loop controls, {% generation %},
+// tojson, raise_exception and strftime_now. Not supported, and an error that names the feature:
+// include, import, extends, autoescape, and the filters random, urlize and wordwrap.
 
 #include <memory>
 #include <string>
@@ -15,7 +15,7 @@
 
 namespace longshot::tokenizer::jinja {
 
-// JSON as the value that Python's json.loads gives. Nested too deeply: an Error is thrown.
+// JSON as the value that Python's json.loads returns. Throws Error if it nests too deeply.
 Value value_of(const Json& json);
 Value value_of(const OrderedJson& json);
 
@@ -28,9 +28,9 @@ struct Span {
 
 struct RenderOptions {
   int64_t max_steps = 20'000'000;    // about a second
-  std::time_t now = 0;               // what strftime_now tells; 0 = the clock
-  size_t expected_size = 0;          // of the output, in bytes; only memory is reserved for it
-  const Variables* fixed = nullptr;  // given too; `variables` win
+  std::time_t now = 0;               // the time that strftime_now returns; 0 = the clock
+  size_t expected_size = 0;          // of the output, in bytes; only used to reserve memory
+  const Variables* fixed = nullptr;  // further variables; `variables` take precedence
 };
 
 struct Program;
@@ -40,19 +40,21 @@ struct Rendered {
   std::vector<Span> generations;  // bytes of the text inside {% generation %}
 };
 
-// Immutable; any number of threads may render at the same time. Cheap to copy.
+// Immutable. Any number of threads may render at the same time. Cheap to copy.
 class Template {
  public:
-  // Errors name the line. A template of any size and nesting is parsed or refused.
+  // Errors name the line. Templates of any size and nesting are parsed or refused.
   static Result<Template> parse(std::string_view source);
 
-  // Errors: what the template raises, with the line; limits of RenderOptions; an output that is
-  // not written directly inside {% generation %} (in a macro, say) with `generations`.
+  // Errors: the template raises one (the message names the line); a limit of RenderOptions is
+  // exceeded; with `generations`, a {% generation %} is inside a macro or a captured block, so the
+  // place of its text is unknown.
   Result<Rendered> render(const Variables& variables, const RenderOptions& options = {},
                           bool generations = false) const;
 
   bool has_generation() const;
-  bool mentions(std::string_view name) const;  // a variable or function
+  // true if it contains a variable or function of this name
+  bool mentions(std::string_view name) const;
 
  private:
   std::shared_ptr<const Program> program_;

@@ -56,7 +56,7 @@ bool is_number(const Value& value) {
   return value.is_number();
 }
 
-// Undefined values too, which have a length and items for Python.
+// Includes undefined values, which have a length and items in Python.
 bool is_sequence(const Value& value) {
   return length_of(value) >= 0 && !value.is(Type::view);
 }

@@ -1,4 +1,4 @@
-// Filters that make texts and numbers.
+// Filters that return texts and numbers.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,12 +9,12 @@
 #include "tokenizer/jinja/python/formatting.h"
 #include "tokenizer/jinja/python/numbers.h"
 #include "tokenizer/jinja/python/text_methods.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace longshot::tokenizer::jinja {
 namespace {
 
-// markupsafe's soft_str: a text as it is, others by str().
+// markupsafe's soft_str: a text is unchanged, other values are converted by str().
 Value soft(const Value& value, Budget& budget) {
   return value.is(Type::string) ? value : Value::string(str(value, budget));
 }
@@ -31,7 +31,7 @@ Value change_filter(const Value& input, Arguments& arguments, Budget& budget) {
   return like(text, change(text.text()));
 }
 
-// Jinja2 joins the words as plain texts, whatever they were.
+// Jinja2 joins the words as plain texts, even if the input is markup.
 template <std::string (*change)(std::string_view)>
 Value plain_change_filter(const Value& input, Arguments& arguments, Budget& budget) {
   return Value::string(change_filter<change>(input, arguments, budget).text());

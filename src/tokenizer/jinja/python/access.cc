@@ -66,7 +66,7 @@ bool plain_attribute(const Value& value, std::string_view name, Value* out) {
   }
 }
 
-// getattr(value, name): nothing if there is no such attribute.
+// getattr(value, name). False if there is no such attribute.
 bool attribute_of(const Value& value, const std::string& name, Value* out) {
   if (is_unsafe(value.type(), name)) {
     *out = Value::undefined(
@@ -88,7 +88,7 @@ Value missing_element(const Value& value, const Value& key, Budget& budget) {
   return Value::undefined(type_name(value) + " object has no element " + repr(key, budget));
 }
 
-// value[key] by Python's rules; false for a TypeError or LookupError.
+// value[key] by Python's rules. False for a TypeError or LookupError.
 bool item_of(const Value& value, const Value& key, Value* out) {
   if (value.is(Type::dict)) {
     const Value* found = hashable(key) ? value.dict().find(key) : nullptr;

@@ -1,6 +1,6 @@
 #pragma once
-// Attributes, items, slices and membership, as jinja2's immutable sandbox gives them: what is
-// missing is undefined, and what would change a list or dict is undefined too.
+// Attributes, items, slices and membership as in jinja2's immutable sandbox: missing members are
+// undefined, and so are methods that would change a list or dict.
 
 #include <array>
 #include <initializer_list>
@@ -11,7 +11,7 @@
 
 namespace longshot::tokenizer::jinja {
 
-// The values of a call: up to four of them without an allocation.
+// The values of a call. Up to four need no allocation.
 class ValueList {
  public:
   ValueList() = default;
@@ -26,17 +26,17 @@ class ValueList {
   const Value* end() const { return begin() + size_; }
   void push_back(Value value);
   void erase_front(size_t count);
-  Values take();  // all of them, as a list for a sequence
+  Values take();  // moves all of them into a vector
 
  private:
   void resize(size_t count);
 
   std::array<Value, 4> few_;
-  Values many_;  // all of them, once there are more
+  Values many_;  // all of them if there are more than four
   size_t size_ = 0;
 };
 
-// Arguments of a call, a filter or a test.
+// The arguments of a call, a filter or a test.
 struct Arguments {
   ValueList positional;
   std::vector<std::pair<std::string, Value>> named;
@@ -44,7 +44,7 @@ struct Arguments {
   bool none() const { return positional.empty() && named.empty(); }
 };
 
-// A function of Python's or a bound method.
+// A built-in function of Python, or a bound method.
 using MethodBody = Value (*)(const Value& self, Arguments& arguments, Budget& budget);
 struct Callable : Object {
   virtual Value call(Arguments& arguments, Budget& budget) = 0;
@@ -53,9 +53,9 @@ struct Callable : Object {
 // The method `name` of a type; nullptr if there is none.
 MethodBody find_method(Type type, std::string_view name);
 
-// An attribute's name, with the methods of that name found beforehand.
+// The name of an attribute, with the methods of that name found in advance.
 struct Member {
-  explicit Member(const Value& name);  // a text, kept by the caller
+  explicit Member(const Value& name);  // a text, which the caller keeps
   MethodBody method_of(const Value& value) const {
     return methods[static_cast<size_t>(value.type())];
   }
@@ -65,31 +65,31 @@ struct Member {
 
   Value name;
   std::array<MethodBody, kTypes> methods = {};
-  std::array<bool, kTypes> hidden = {};  // the sandbox hides an attribute of this name
+  std::array<bool, kTypes> hidden = {};  // true if the sandbox hides an attribute of this name
 };
 
-// value.name: an attribute before an item.
+// value.name. An attribute takes precedence over an item.
 Value get_attribute(const Value& value, const Member& member, Budget& budget);
 Value get_attribute(const Value& value, const Value& name, Budget& budget);
-// value[key]: an item before an attribute.
+// value[key]. An item takes precedence over an attribute.
 Value get_item(const Value& value, const Value& key, Budget& budget);
-// The same for members of lists, tuples and dicts, where they are kept. nullptr: there is none, or
-// it is of another kind; the functions above tell.
+// Pointers to members that lists, tuples and dicts store. nullptr if there is no such member or it
+// is of another kind; the functions above then decide.
 const Value* kept_attribute(const Value& value, const Member& member);
 const Value* kept_item(const Value& value, const Value& key, Budget& budget);
-// value[start:stop:step]; undefined bounds are those left out.
+// value[start:stop:step]. Omitted bounds are none.
 Value get_slice(const Value& value, const Value& start, const Value& stop, const Value& step,
                 Budget& budget);
 bool contains(const Value& container, const Value& item, Budget& budget);
 
 Value call_value(const Value& callee, Arguments& arguments, Budget& budget);
 
-// Gives arguments their places: `names` are those of a function's parameters, the first
-// `required` of which must be given; the others are undefined if they are not. Arguments that the
-// function does not have fail.
+// Assigns arguments to parameters. `names` are those of the function's parameters; the first
+// `required` of them must be given, and others that are not given are undefined. Fails for
+// arguments that the function does not have.
 ValueList bind(const char* function, Arguments& arguments, std::initializer_list<const char*> names,
                size_t required);
-// Arguments as numbers; undefined (left out) gives the default.
+// Arguments as numbers; an undefined (omitted) one gives the default.
 Int integer_or(const Value& value, Int fallback, const char* what);
 bool bool_or(const Value& value, bool fallback);
 

@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "tokenizer/jinja/python/character_tables.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace longshot::tokenizer::jinja {
 namespace {
@@ -42,8 +42,8 @@ char32_t simple_lower(char32_t c) {
   return static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c)));
 }
 
-// Characters that fold to several are those whose upper case has several, unless they are upper
-// case already.
+// A character that case folding turns into several also has several in upper case, unless it is
+// upper case already.
 void append_upper(char32_t c, std::string& out) {
   if (c < 0x80) {
     out += static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
@@ -72,7 +72,7 @@ bool is_cased(char32_t c) {
   return is_cased_upper(c) || is_cased_lower(c) || is_title_case(c);
 }
 
-// Whether the sigma at `at` ends a word, by Unicode's rule Final_Sigma.
+// True if the sigma at `at` ends a word, by Unicode's rule Final_Sigma.
 bool is_final_sigma(std::string_view text, size_t at) {
   size_t before = at;
   bool cased_before = false;
@@ -280,8 +280,8 @@ std::string_view strip_set(std::string_view text, std::string_view set, bool lef
   return text;
 }
 
-// The first byte of a mark such as "</think>" is rare in a text, so memchr finds it fastest; where
-// it is not rare, memmem takes over.
+// The first byte of a mark such as "</think>" is rare in a text, so memchr finds it fastest. If it
+// is not rare, memmem takes over.
 size_t find_text(std::string_view text, std::string_view part, size_t from) {
   if (from > text.size()) return std::string_view::npos;
   if (part.empty()) return from;

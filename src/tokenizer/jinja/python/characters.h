@@ -1,6 +1,6 @@
 #pragma once
-// Unicode as Python's str has it: positions count code points, and its own notion of white space.
-// Texts must be valid UTF-8. Pure functions.
+// Unicode as in Python's str: positions count code points, and white space is defined by
+// str.isspace. Texts must be valid UTF-8. Pure functions.
 
 #include <cstdint>
 #include <string>
@@ -11,7 +11,7 @@ namespace longshot::tokenizer::jinja {
 
 bool is_ascii(std::string_view text);
 size_t character_count(std::string_view text);
-// Byte offset of character `index`, text.size() beyond the end.
+// The byte offset of character `index`; text.size() if it is beyond the end.
 size_t byte_offset(std::string_view text, size_t index);
 std::vector<std::string_view> characters(std::string_view text);
 
@@ -37,9 +37,10 @@ std::string_view strip_right(std::string_view text);
 inline std::string_view strip(std::string_view text) {
   return strip_left(strip_right(text));
 }
-// Without the characters of `set` at the ends.
+// Removes the characters of `set` from the ends.
 std::string_view strip_set(std::string_view text, std::string_view set, bool left, bool right);
-// Byte offset of `part` in `text` from byte `from` on; npos if it is not there. Linear time.
+// The byte offset of `part` in `text` at or after byte `from`; npos if it is not there. Linear
+// time.
 size_t find_text(std::string_view text, std::string_view part, size_t from = 0);
 std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends);
 

@@ -40,7 +40,7 @@ std::string repeated(const std::string& fill, size_t count) {
   return out;
 }
 
-// `sign` and `body` padded to the width.
+// Pads `sign` and `body` to the width.
 std::string pad(const std::string& sign, std::string_view body, const FormatSpec& spec,
                 char default_align) {
   const size_t length = sign.size() + character_count(body);
@@ -58,7 +58,7 @@ std::string sign_text(bool negative, const FormatSpec& spec) {
   return negative ? "-" : spec.sign == 0 ? "" : std::string(1, spec.sign);
 }
 
-// Marks every group of digits before the point.
+// Inserts `mark` between groups of digits before the point.
 std::string grouped(const std::string& digits, char mark, size_t group) {
   const size_t whole = std::min(digits.find_first_of(".e"), digits.size());
   std::string out;

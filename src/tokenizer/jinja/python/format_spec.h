@@ -10,7 +10,7 @@ namespace longshot::tokenizer::jinja {
 
 struct FormatSpec {
   std::string fill = " ";  // one character
-  char align = 0;          // '<', '>', '^', '='; 0: what the type has
+  char align = 0;          // '<', '>', '^', '='; 0: the default of the type
   char sign = 0;           // '+', ' ' or 0
   bool alternate = false, zero = false;
   int width = -1, precision = -1;

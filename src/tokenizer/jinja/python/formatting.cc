@@ -13,7 +13,7 @@
 namespace longshot::tokenizer::jinja {
 namespace {
 
-// One "%(name)-05.2f" of a format.
+// One conversion of a format, such as "%(name)-05.2f".
 struct Conversion {
   FormatSpec spec;
   std::string name;
@@ -171,7 +171,7 @@ class PercentFormatter {
     }
   }
 
-  // Here a precision is the least number of digits.
+  // For integers the precision is the least number of digits.
   static std::string format_percent_integer(Int value, FormatSpec spec) {
     if (spec.precision > 0) {
       const auto digits = integer_text(value < 0 ? -value : value).size();

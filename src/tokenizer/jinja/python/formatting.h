@@ -1,5 +1,5 @@
 #pragma once
-// Python's ways to put values into texts. Failures are jinja::Error.
+// Python's ways to format values as texts. Failures are jinja::Error.
 
 #include <string>
 #include <string_view>
@@ -8,10 +8,10 @@
 
 namespace longshot::tokenizer::jinja {
 
-// "&", "<", ">", "'" and '"' as HTML has them, by markupsafe's choice.
+// Escapes "&", "<", ">", "'" and '"' for HTML, as markupsafe does.
 std::string escape_html(std::string_view text);
 
-// format % values: a tuple gives several, a dict named ones.
+// format % values. A tuple contains several values, a dict named ones.
 Value percent_format(const Value& format, const Value& values, Budget& budget);
 
 // format.format(*positional, **named).

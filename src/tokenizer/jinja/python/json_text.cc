@@ -1,4 +1,4 @@
-// json.dumps as Python writes it.
+// json.dumps with Python's formatting.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -6,7 +6,7 @@
 
 #include "tokenizer/jinja/python/formatting.h"
 #include "tokenizer/jinja/python/numbers.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace longshot::tokenizer::jinja {
 namespace {

@@ -166,7 +166,8 @@ int digit_value(char c) {
   return c >= 'A' && c <= 'Z' ? c - 'A' + 10 : 99;
 }
 
-// "0x" and the like, which `base` allows; base 0 is told by them.
+// Removes a prefix such as "0x" if `base` allows it, and returns the base. If `base` is 0, the
+// prefix determines it.
 int take_prefix(std::string& digits, int base) {
   const char letter = digits.size() > 1 && digits[0] == '0'
                           ? static_cast<char>(std::tolower(static_cast<unsigned char>(digits[1])))

@@ -8,7 +8,7 @@
 #include "tokenizer/jinja/python/characters.h"
 #include "tokenizer/jinja/python/numbers.h"
 #include "tokenizer/jinja/python/value.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace longshot::tokenizer::jinja {
 namespace {
@@ -249,7 +249,7 @@ Items items_of(const Value& value, Budget& budget) {
   if (value.is(Type::list) || value.is(Type::tuple)) return Items(value);
   Values out;
   const int64_t length = length_of(value);
-  constexpr int64_t kStepsPerCharacter = 8;  // each becomes a text of its own
+  constexpr int64_t kStepsPerCharacter = 8;  // each character becomes a text of its own
   if (length > 0) budget.charge(value.is(Type::string) ? length * kStepsPerCharacter : length);
   switch (value.type()) {
     case Type::undefined:

@@ -7,7 +7,7 @@
 #include "tokenizer/jinja/python/characters.h"
 #include "tokenizer/jinja/python/formatting.h"
 #include "tokenizer/jinja/python/numbers.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace longshot::tokenizer::jinja {
 namespace {
@@ -27,7 +27,7 @@ Value strip_method(const Value& self, Arguments& arguments, Budget& budget) {
   return like(self, strip_by(self.text(), given[0], left, right));
 }
 
-// maxsplit of split and rsplit; -1 for no limit.
+// The maxsplit of split and rsplit; a negative value means no limit.
 Int split_limit(const Value& value) {
   const Int limit = integer_or(value, -1, "maxsplit");
   return limit < 0 ? Int{1} << 60 : limit;
@@ -109,7 +109,7 @@ Value partition_method(const Value& self, Arguments& arguments, Budget& budget) 
                        like(self, text.substr(at + separator.size()))});
 }
 
-// A text that becomes a part of `self`: markup escapes what is not markup.
+// A text that becomes a part of `self`. If `self` is markup, other texts are escaped.
 std::string part_for(const Value& self, const Value& part, const char* what) {
   const std::string& text = text_of(part, what);
   return self.markup() && !part.markup() ? escape_html(text) : text;

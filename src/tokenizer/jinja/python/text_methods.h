@@ -1,6 +1,6 @@
 #pragma once
-// The methods of Python's str that make texts of texts; text_methods.cc and text_queries.cc have
-// them all. Shared with the filters of the same names.
+// The methods of Python's str that return texts, shared with the filters of the same names.
+// text_methods.cc and text_queries.cc contain all supported methods of str.
 
 #include <optional>
 #include <string>
@@ -19,12 +19,12 @@ std::string replace_text(std::string_view text, std::string_view old, std::strin
                          Int count, Budget& budget);
 std::string capitalize(std::string_view text);
 std::string center(std::string_view text, Int width, std::string_view fill, Budget& budget);
-// str.strip(chars); `chars` none or undefined: white space.
+// str.strip(chars). If `chars` is none or undefined, strips white space.
 std::string_view strip_by(std::string_view text, const Value& chars, bool left, bool right);
-// Items as a text with `separator` between them; each must be a text.
+// Joins the items, each of which must be a text, with `separator` between them.
 Value join_texts(const Value& separator, const Values& items, Budget& budget);
 
-// The text of an argument; fails for other types. `what` begins the message.
+// The text of an argument. Fails for other types, with a message that begins with `what`.
 const std::string& text_of(const Value& value, const char* what);
 
 }  // namespace longshot::tokenizer::jinja

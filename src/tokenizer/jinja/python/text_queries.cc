@@ -1,4 +1,4 @@
-// The methods of str that ask something, and those of the other types.
+// The methods of str that query a text, and the methods of the other types.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -6,16 +6,16 @@
 
 #include "tokenizer/jinja/python/characters.h"
 #include "tokenizer/jinja/python/text_methods.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace longshot::tokenizer::jinja {
 namespace {
 
-// The part [start, end) of a text that find, count and startswith look at.
+// The part [start, end) of a text in which find, count and startswith search.
 struct Window {
   std::string_view text;
-  Int start = 0;       // characters before it
-  bool exists = true;  // false if start lies beyond the end
+  Int start = 0;       // number of characters before it
+  bool exists = true;  // false if start is beyond the end
 };
 
 Window window_of(const Value& self, const Value& start, const Value& end) {
@@ -35,7 +35,7 @@ Window window_of(const Value& self, const Value& start, const Value& end) {
   return {rest.substr(0, byte_offset(rest, static_cast<size_t>(to - from))), from};
 }
 
-// Character index of `sub`; -1 if it is not there.
+// The character index of `sub`; -1 if it is not there.
 template <bool from_right>
 Int find_in(const Value& self, Arguments& arguments, Budget& budget) {
   const ValueList given = bind("find()", arguments, {"sub", "start", "end"}, 1);
@@ -119,7 +119,8 @@ Value isidentifier_method(const Value& self, Arguments& arguments, Budget& budge
   return Value::boolean(is_identifier(self.text()));
 }
 
-// islower (lower = true) and isupper: some cased character, and none of the other case.
+// islower (lower = true) and isupper: true if there is a cased character and none of the other
+// case.
 template <bool lower>
 Value case_method(const Value& self, Arguments& arguments, Budget& budget) {
   bind("the method", arguments, {}, 0);

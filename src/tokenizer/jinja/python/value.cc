@@ -13,13 +13,13 @@ constexpr int kMaxValueDepth = 300;
 constexpr size_t kBytesPerStep = 32;
 constexpr size_t kMaxBytes = size_t{64} << 20;
 
-// Freed objects of one thread by size, to be used again.
+// Freed objects of one thread by size, for reuse.
 class Spares {
  public:
   ~Spares() {
     for (Spare& spare : spares_) {
       while (spare.first != nullptr) ::operator delete(take(spare));
-      spare.count = kMost;  // what is freed after this is not kept
+      spare.count = kMost;  // objects freed after this are not kept
     }
   }
   void* allocate(size_t size) {
@@ -43,14 +43,15 @@ class Spares {
     int count = 0;
   };
   Spare* find(size_t size) {
-    return size / 8 < spares_.size() ? &spares_[size / 8] : nullptr;  // objects align to 8 bytes
+    // objects are aligned to 8 bytes
+    return size / 8 < spares_.size() ? &spares_[size / 8] : nullptr;
   }
   static void* take(Spare& spare) {
     --spare.count;
     return std::exchange(spare.first, spare.first->next);
   }
 
-  std::array<Spare, 41> spares_;  // up to 320 bytes
+  std::array<Spare, 41> spares_;  // for objects of up to 320 bytes
 };
 
 Value sequence(Type type, Values items) {
@@ -203,7 +204,8 @@ Frozen::Frozen(Value value) : value_(std::move(value)) {
   freeze(value_);
 }
 
-// Frozen objects are not counted, so they may be freed in any order once none points to another.
+// Frozen objects are not counted, so they may be freed in any order after all references between
+// them are removed.
 Frozen::~Frozen() {
   const auto forget = [](Value& value) { value.counted_ = false; };
   for (const auto& object : objects_) {

@@ -1,9 +1,9 @@
 #pragma once
-// Values as Python has them, for chat templates: str() and repr(), truth, equality, order.
-// Values are immutable but for namespaces and iterators, so containers are shared, not copied.
-// Not thread-safe, except for what is frozen: constants of a template, arguments of all renderings.
-// Failures inside an expression are exceptions of type Error; jinja/template.h turns them into a
-// Status, and nothing outside this folder sees them.
+// Python's values for chat templates: str() and repr(), truth, equality, order. Values are
+// immutable except namespaces and iterators, so containers are shared, not copied. Not thread-safe,
+// except for frozen values: constants of a template, arguments of all renderings. Failures inside
+// an expression are exceptions of type Error. jinja/template.h and chat/chat_template.h turn them
+// into a Status.
 
 #include <cstdint>
 #include <cstring>
@@ -16,7 +16,7 @@
 
 namespace longshot::tokenizer::jinja {
 
-// Python's integers have any size; ours end at 128 bits, and a result beyond is an error.
+// Python's integers have any size. Ours are limited to 128 bits; a larger result is an error.
 __extension__ typedef __int128 Int;
 
 struct Error {
@@ -37,7 +37,7 @@ enum class Type : uint8_t {
   dict,
   view,  // dict.keys(), .values(), .items()
   range,
-  iterator,  // what filters such as map and select give: its items are taken once
+  iterator,  // the result of filters such as map and select: its items can be read once
   space,     // namespace(...)
   callable,  // functions, macros, bound methods
   loop,      // the special variable of a for statement
@@ -47,15 +47,15 @@ constexpr size_t kTypes = 15;
 class Value;
 using Values = std::vector<Value>;
 
-// What a value refers to. References are counted without atomics: a rendering is one thread's.
-// Objects that are frozen() are never counted, so that threads may share them.
+// An object that a value refers to. References are counted without atomics, because a rendering
+// runs on one thread. Objects that are frozen() are never counted, so threads may share them.
 struct Object {
   virtual ~Object() = default;
-  // Attributes of objects that are not plain data: loops, cyclers, macros.
+  // Reads an attribute of an object that is not plain data: loops, cyclers, macros.
   virtual bool attribute(std::string_view name, Value* out) { return false; }
   int depth = 0;  // nesting of containers
 
-  // A rendering makes and drops many small objects; each thread keeps some of the freed ones.
+  // A rendering creates and drops many small objects, so each thread keeps some of the freed ones.
   static void* operator new(size_t size);
   static void operator delete(void* memory, size_t size);
 
@@ -72,7 +72,7 @@ struct Object {
   bool frozen_ = false;
 };
 
-// A counted reference to an object; may be empty.
+// A counted reference to an object, or to none.
 template <typename T>
 class Ref {
  public:
@@ -117,9 +117,9 @@ struct Space;
 class Value {
  public:
   Value() = default;  // undefined
-  // `why` is the message of the error that a use of the undefined value raises.
+  // `why` is the error message if the undefined value is used.
   static Value undefined(std::string why);
-  static Value undefined_name(const std::string* name);  // outlives the value
+  static Value undefined_name(const std::string* name);  // `name` must outlive the value
   static Value undefined_member(const Value& owner, const Value& key);
   static Value none() { return Value(Type::none); }
   static Value boolean(bool value) {
@@ -140,7 +140,7 @@ class Value {
     return made;
   }
   static Value string(std::string text, bool markup = false);
-  static Value borrowed(const std::string* text);  // which outlives the value
+  static Value borrowed(const std::string* text);  // `text` must outlive the value
   static Value list(Values items);
   static Value tuple(Values items);
   static Value dict(std::vector<std::pair<Value, Value>> items);  // distinct keys
@@ -165,19 +165,19 @@ class Value {
   Type type() const { return type_; }
   bool is(Type type) const { return type_ == type; }
   bool is_plain_text() const;  // a text that is not markup
-  // As made by the default constructor: what a variable is that was never set.
+  // True for a default-constructed value: the value of a variable that was never set.
   bool is_unset() const { return type_ == Type::undefined && !counted_ && name_ == nullptr; }
   bool is_number() const {
     return type_ == Type::integer || type_ == Type::real || type_ == Type::boolean;
   }
   bool is_small_integer() const { return type_ == Type::integer && !counted_; }
-  // The caller has checked the type.
+  // The caller must have checked the type.
   int64_t small_integer() const { return small_; }
   bool as_bool() const { return small_ != 0; }
-  Int as_int() const;        // booleans too
-  double as_double() const;  // any number
+  Int as_int() const;        // also for booleans
+  double as_double() const;  // for any number
   const std::string& text() const;
-  bool markup() const;          // a text that escape or safe made
+  bool markup() const;          // true for a text that escape or safe returned
   const Values& items() const;  // list, tuple
   const Dict& dict() const;
   template <typename T>
@@ -208,18 +208,18 @@ class Value {
   }
 
   Type type_ = Type::undefined;
-  Type owner_ = Type::undefined;  // of an undefined member
+  Type owner_ = Type::undefined;  // type of the owner of an undefined member
   bool counted_ = false;          // object_ is set
   union {
-    const std::string* name_ = nullptr;  // of an undefined variable
-    int64_t small_;                      // an integer that fits, a boolean
+    const std::string* name_ = nullptr;  // name of an undefined variable
+    int64_t small_;                      // an integer that fits, or a boolean
     double real_;
-    Object* object_;  // larger integers and everything else
+    Object* object_;  // larger integers and all other types
   };
 };
 
-// A value that threads may share and that lives as long as this: numbers, texts, lists, tuples and
-// dicts of such.
+// A value that threads may share and that exists as long as this object: numbers, texts, and lists,
+// tuples and dicts of these.
 class Frozen {
  public:
   Frozen() = default;
@@ -242,7 +242,7 @@ struct Wide : Object {  // an integer beyond 64 bits
 
 struct Text : Object {
   std::string own;
-  const std::string* text = &own;  // or one that outlives the value
+  const std::string* text = &own;  // or a text that outlives the value
   bool markup = false;
 };
 struct Sequence : Object {
@@ -271,21 +271,21 @@ struct Space : Object {
   void set(const std::string& name, Value value);
 };
 
-// What a rendering may use; beyond it fails. One rendering on one thread.
+// The limits of a rendering; exceeding one fails. For one rendering on one thread.
 class Budget {
  public:
   explicit Budget(int64_t steps) : steps_(steps) {}
   void charge(int64_t steps) {
     if ((steps_ -= steps) < 0) fail("the template takes too many steps");
   }
-  void charge_bytes(size_t bytes);  // of a text or list that is being made
+  void charge_bytes(size_t bytes);  // for a text or list that is being created
 
-  std::time_t now = 0;  // what strftime_now tells; 0 = the clock
-  // Every namespace that was made. They may refer to one another in circles, so whoever owns the
-  // budget empties them in the end.
+  std::time_t now = 0;  // the time that strftime_now returns; 0 = the clock
+  // Every namespace of the rendering. They may refer to one another in cycles, so the owner of the
+  // budget empties them at the end.
   std::vector<Ref<Space>> spaces;
 
-  // Counts nested calls while it lives, so that no recursion reaches the end of the stack.
+  // Counts nested calls while it exists, so that no recursion reaches the end of the stack.
   class Depth {
    public:
     explicit Depth(Budget& budget) : budget_(budget) {
@@ -324,7 +324,8 @@ inline const Dict& Value::dict() const {
   return as<Dict>();
 }
 
-// A dict whose later values replace earlier ones with an equal key. Fails for keys without a hash.
+// Creates a dict in which later values replace earlier ones with an equal key. Fails for unhashable
+// keys.
 Value make_dict(Values keys, Values values, Budget& budget);
 
 bool truthy(const Value& value);
@@ -341,17 +342,17 @@ bool equal(const Value& a, const Value& b, Budget& budget);
 enum class Order { less, equal, greater, unordered };
 Order compare(const Value& a, const Value& b, const char* op, Budget& budget);
 bool hashable(const Value& value);
-// Fails if `items` nest too deeply; else one more than the deepest.
+// One more than the depth of the deepest item. Fails if the items nest too deeply.
 int depth_over(const Values& items);
 
-// len(); -1 if the type has none.
+// len(); -1 if the type has no length.
 int64_t length_of(const Value& value);
-// Everything that iter() gives; an iterator is used up. Fails for what is not iterable.
+// All items that iter() gives; an iterator is used up. Fails for values that are not iterable.
 class Items;
 Items items_of(const Value& value, Budget& budget);
 bool iterable(const Value& value);
 
-// Items that are shared with a list or tuple, or made for the caller.
+// Items that are shared with a list or tuple, or created for the caller.
 class Items {
  public:
   explicit Items(const Value& sequence)

@@ -1,0 +1,85 @@
+#pragma once
+// The log that a run writes for people and tools, below its folder:
+//   metrics.jsonl                 one line per step
+//   tensorboard/events.*          the same numbers
+//   samples/samples_000012.jsonl  responses of step 12 with their verdicts, one per line
+//   samples/held_out_000012.jsonl those of the evaluation after step 12
+// `longshot report` reads metrics.jsonl and the samples.
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/run_log/metrics_log.h"
+#include "base/run_log/tensorboard.h"
+
+namespace longshot {
+
+// One response and its verdict, in the form that a reader of the run sees.
+struct SampleRecord {
+  std::string prompt_id;
+  std::string prompt;
+  std::string response;
+  std::optional<double> score;  // none if judging failed; `error` says why
+  bool correct = false;
+  std::map<std::string, double> components;  // by reward name
+  std::string answer;                        // extracted from the response
+  std::string ground_truth;
+  std::string finish;  // data::finish_reason_name
+  int64_t tokens = 0;
+  std::string error;
+  bool held_out = false;  // from an evaluation
+};
+
+struct RunLogOptions {
+  bool tensorboard = true;
+  bool fsync = false;  // after every step; without it a power failure may lose the last lines
+  // The samples of `last_step` are already written, but its metrics are not.
+  bool last_step_is_open = false;
+  // A folder to which the existing data of later steps is moved, created if needed. Empty: that
+  // data is deleted.
+  std::filesystem::path later_steps_to = {};
+};
+
+// A run does not end because its log cannot be opened or written. Each of the three parts (metrics,
+// TensorBoard, samples) instead logs one warning until it works again. Once their file is open,
+// lines of metrics that cannot be written are kept for the next attempt. Movable only. Not
+// thread-safe.
+class RunLog {
+ public:
+  // Opens or creates the files below `directory`. Removes their contents for steps after
+  // `last_step`, which is the step of the checkpoint to resume from, or -1 for a new run. Error:
+  // the folder does not exist and cannot be created.
+  static Result<RunLog> open(const std::filesystem::path& directory, int64_t last_step,
+                             const RunLogOptions& options = {});
+
+  void log(int64_t step, const Metrics& metrics);
+  // Replaces the samples file of this step, or the evaluation's file if the samples are held out.
+  void write_samples(int64_t step, const std::vector<SampleRecord>& samples);
+
+ private:
+  RunLog(std::filesystem::path directory, const RunLogOptions& options)
+      : directory_(std::move(directory)), options_(options) {}
+  std::filesystem::path metrics_file() const { return directory_ / "metrics.jsonl"; }
+  void begin(int64_t last_step);
+  Status open_metrics();
+  Status open_tensorboard();
+  Status write_metrics(int64_t step, const Metrics& metrics);
+  Status write_tensorboard(int64_t step, const Metrics& metrics);
+  void warn(const std::string& part, const Status& written);
+
+  std::filesystem::path directory_;
+  RunLogOptions options_;
+  int64_t first_step_ = 0;
+  std::set<std::string> failing_;  // names of the parts that do not work now
+  std::optional<MetricsLog> metrics_;
+  std::optional<TensorBoardWriter> tensorboard_;
+};
+
+std::string sample_line(int64_t step, const SampleRecord& sample);  // JSON, without the newline
+
+}  // namespace longshot

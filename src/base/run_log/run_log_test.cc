@@ -1,0 +1,150 @@
+#include "base/run_log/run_log.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <fstream>
+#include <limits>
+
+#include "base/json.h"
+#include "base/os/fs.h"
+
+namespace longshot {
+namespace {
+
+class RunLogTest : public testing::Test {
+ protected:
+  RunLogTest() {
+    const std::string name = testing::UnitTest::GetInstance()->current_test_info()->name();
+    folder_ =
+        std::filesystem::temp_directory_path() / ("run_log_" + std::to_string(::getpid()) + name);
+    std::filesystem::create_directories(folder_);
+  }
+  ~RunLogTest() override { std::filesystem::remove_all(folder_); }
+
+  std::filesystem::path metrics_path() const { return folder_ / "metrics.jsonl"; }
+  std::string metrics_text() const { return read_file(metrics_path()).value(); }
+  void write_metrics(const std::string& text) const { std::ofstream(metrics_path()) << text; }
+
+  std::filesystem::path folder_;
+};
+
+TEST(MetricsLine, StartsWithTheStepAndKeepsEveryBitOfADouble) {
+  EXPECT_EQ(metrics_line(7, {{"b", 0.1}, {"a", 2}}), R"({"step":7,"a":2.0,"b":0.1})");
+}
+
+TEST(MetricsLine, WritesWhatJsonCannotSayAsStrings) {
+  const double inf = std::numeric_limits<double>::infinity();
+  EXPECT_EQ(metrics_line(0, {{"a", std::nan("")}, {"b", inf}, {"c", -inf}}),
+            R"({"step":0,"a":"NaN","b":"Infinity","c":"-Infinity"})");
+}
+
+TEST_F(RunLogTest, AppendedLinesAreInTheFileAtOnce) {
+  auto log = MetricsLog::open(metrics_path()).value();
+  ASSERT_TRUE(log.append(1, {{"a", 1}}).ok());
+  EXPECT_EQ(metrics_text(), "{\"step\":1,\"a\":1.0}\n");
+  ASSERT_TRUE(log.append(2, {}).ok());
+  EXPECT_EQ(metrics_text(), "{\"step\":1,\"a\":1.0}\n{\"step\":2}\n");
+}
+
+TEST_F(RunLogTest, OpeningCutsAnUnfinishedLastLine) {
+  write_metrics("{\"step\":1}\n{\"step\":2,\"a\":0.");
+  auto log = MetricsLog::open(metrics_path()).value();
+  ASSERT_TRUE(log.append(2, {}).ok());
+  EXPECT_EQ(metrics_text(), "{\"step\":1}\n{\"step\":2}\n");
+}
+
+TEST_F(RunLogTest, TruncatingDropsLaterLinesAndDamagedOnesAmongThem) {
+  const std::string kept = "{\"step\":1}\n{\"step\":2,\nnull\n{\"step\":3}\n";
+  write_metrics(kept + "{\"step\":4}\nnull\n{\"step\":5}\n{\"st");
+  ASSERT_TRUE(MetricsLog::truncate_after(metrics_path(), 3).ok());
+  EXPECT_EQ(metrics_text(), kept);  // earlier lines are not read
+  ASSERT_TRUE(MetricsLog::truncate_after(metrics_path(), 3).ok());
+  EXPECT_EQ(metrics_text(), kept);
+  ASSERT_TRUE(MetricsLog::truncate_after(metrics_path(), 0).ok());
+  EXPECT_EQ(metrics_text(), "");
+}
+
+TEST_F(RunLogTest, TruncatingAMissingFileIsFine) {
+  EXPECT_TRUE(MetricsLog::truncate_after(metrics_path(), 3).ok());
+  EXPECT_FALSE(std::filesystem::exists(metrics_path()));
+}
+
+TEST_F(RunLogTest, ResumingForgetsStepsAfterTheCheckpoint) {
+  {
+    auto log = RunLog::open(folder_, -1).value();
+    for (int step = 1; step <= 3; ++step) {
+      log.log(step, {{"a", step}});
+      log.write_samples(step, {SampleRecord{}});
+      SampleRecord held_out;
+      held_out.held_out = true;
+      log.write_samples(step, {held_out});
+    }
+  }
+  ASSERT_TRUE(RunLog::open(folder_, 2).ok());
+  EXPECT_EQ(metrics_text(), "{\"step\":1,\"a\":1.0}\n{\"step\":2,\"a\":2.0}\n");
+  EXPECT_EQ(list_files(folder_ / "samples").value(),
+            (std::vector<std::string>{"held_out_000001.jsonl", "held_out_000002.jsonl",
+                                      "samples_000001.jsonl", "samples_000002.jsonl"}));
+}
+
+TEST_F(RunLogTest, AFailedVerdictHasNoScore) {
+  SampleRecord sample;
+  sample.prompt = "1+1=";
+  sample.response = "two \xff\n";  // a model may emit any bytes
+  sample.error = "timeout";
+  const Json line = Json::parse(sample_line(5, sample));
+  EXPECT_TRUE(line["score"].is_null());
+  EXPECT_EQ(line["error"], "timeout");
+  EXPECT_EQ(line["response"], "two \xef\xbf\xbd\n");
+  EXPECT_EQ(line["step"], 5);
+}
+
+TEST_F(RunLogTest, WithoutTensorBoardThereIsNoEventFile) {
+  ASSERT_TRUE(RunLog::open(folder_, -1, {.tensorboard = false}).ok());
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "tensorboard"));
+}
+
+TEST_F(RunLogTest, AFolderThatCannotBeMadeIsAnErrorThatNamesIt) {
+  write_metrics("");
+  const auto log = RunLog::open(metrics_path() / "below", -1);
+  ASSERT_FALSE(log.ok());
+  EXPECT_NE(log.status().message().find("metrics.jsonl"), std::string::npos);
+}
+
+TEST_F(RunLogTest, PartsThatCannotBeWrittenAreLeftOutUntilTheyCan) {
+  write_file_durable(folder_ / "samples", "");
+  write_file_durable(folder_ / "tensorboard", "");
+  std::filesystem::create_directory(metrics_path());
+  auto log = RunLog::open(folder_, -1).value();
+  log.log(1, {{"a", 1}});
+  log.write_samples(1, {SampleRecord{}});
+  std::filesystem::remove(metrics_path());
+  std::filesystem::remove(folder_ / "tensorboard");
+  log.log(2, {{"a", 2}});
+  EXPECT_EQ(metrics_text(), "{\"step\":2,\"a\":2.0}\n");
+  EXPECT_EQ(list_files(folder_ / "tensorboard").value().size(), 1u);
+}
+
+TEST_F(RunLogTest, ALineThatADeviceDoesNotTakeIsKept) {
+  std::filesystem::create_symlink("/dev/full", metrics_path());
+  auto log = RunLog::open(folder_, 3).value();
+  log.log(4, {{"a", 4}});
+  EXPECT_TRUE(std::filesystem::is_symlink(metrics_path()));
+}
+
+TEST(TensorBoard, ChecksumIsTheOneOfRfc3720) {
+  EXPECT_EQ(crc32c("123456789"), 0xe3069283u);
+  EXPECT_EQ(crc32c(std::string(32, '\0')), 0x8a9136aau);
+}
+
+TEST(TensorBoard, RecordHasLengthAndTwoChecksums) {
+  const std::string record = tf_record("abc");
+  EXPECT_EQ(record.size(), 8u + 4 + 3 + 4);
+  EXPECT_EQ(record.substr(0, 8), std::string("\3\0\0\0\0\0\0\0", 8));
+  EXPECT_EQ(record.substr(12, 3), "abc");
+}
+
+}  // namespace
+}  // namespace longshot

@@ -1,0 +1,34 @@
+#pragma once
+// Shared by `generate`, `chat` and `serve`: a loaded model, common options, and an engine.
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+#include "inference/open_model.h"
+
+namespace longshot::commands {
+
+struct InferenceOptions {
+  inference::ModelChoice model;
+  inference::EngineChoice engine;
+  std::string system;               // first message of a chat; empty = none
+  std::string speculation = "off";  // or "ngram"
+  uint64_t seed = 0;
+  rollout::SamplingOptions sampling;
+};
+
+// Adds --speculation, for every command that has it.
+void add_speculation_option(CLI::App& command, std::string& speculation);
+
+// Adds --model, --system, --device, --threads, --dtype, --kv-dtype. `options` must outlive the app.
+void add_model_options(CLI::App& command, InferenceOptions& options);
+// Adds those, --speculation, --seed and the sampling options.
+void add_inference_options(CLI::App& command, InferenceOptions& options);
+
+// Reads the model; returns an error if it has no tokenizer. Stores the model's end tokens in
+// options.sampling.stop_tokens.
+Result<model::ModelFiles> load_for_inference(InferenceOptions& options);
+
+}  // namespace longshot::commands

@@ -1,0 +1,164 @@
+// longshot logprobs: log-probabilities of sequences under a model, one JSON row each.
+
+#include <cmath>
+#include <cstdio>
+#include <exception>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "base/os/fs.h"
+#include "base/os/output.h"
+#include "commands/command.h"
+#include "datasets/encode.h"
+#include "model/format/model_files.h"
+#include "model/sequence_logprobs.h"
+#include "model/torch/runtime.h"
+#include "model/weights.h"
+
+namespace longshot::commands {
+namespace {
+
+struct Options {
+  std::string model, input = "-", output = "-", device = "cpu";
+  double temperature = 1.0;
+  int threads = 0;
+  int64_t batch_tokens = 4096;
+};
+
+struct Row {
+  std::vector<int32_t> tokens;
+  bool from_text = false;
+};
+
+Result<std::vector<int32_t>> tokenize(const tokenizer::Tokenizer* tokenizer,
+                                      const std::string& text, const std::string& where) {
+  if (tokenizer == nullptr) {
+    return invalid_argument(where +
+                            ": a row with 'text' needs a model with a tokenizer; give 'tokens'");
+  }
+  return datasets::encode_raw_prompt(*tokenizer, text, where);
+}
+
+Result<std::vector<int32_t>> token_ids(const Json& row, int vocab_size, const std::string& where) {
+  const Json& values = row.at("tokens");
+  if (!values.is_array())
+    return invalid_argument(where + ": 'tokens' must be an array of token ids");
+  std::vector<int32_t> tokens;
+  for (const Json& value : values) {
+    if (!value.is_number_integer()) {
+      return invalid_argument(where + ": 'tokens' holds " + dump_json(value) +
+                              ", which is not an integer");
+    }
+    if (value < 0 || value >= vocab_size) {
+      return invalid_argument(where + ": token id " + dump_json(value) +
+                              " is outside the vocabulary of " + std::to_string(vocab_size));
+    }
+    tokens.push_back(value.get<int32_t>());
+  }
+  return tokens;
+}
+
+Result<Row> parse_row(const std::string& line, const model::ModelFiles& files,
+                      const std::string& where) {
+  LS_ASSIGN_OR_RETURN(const Json json, parse_json(line, where));
+  const bool has_tokens = json.is_object() && json.contains("tokens");
+  const bool has_text = json.is_object() && json.contains("text");
+  if (has_tokens == has_text) {
+    return invalid_argument(where + ": a row needs either 'tokens' or 'text'");
+  }
+  Row row;
+  if (has_tokens) {
+    LS_ASSIGN_OR_RETURN(row.tokens, token_ids(json, files.config.vocab_size, where));
+  } else {
+    LS_ASSIGN_OR_RETURN(const std::string text, json_get<std::string>(json, "text", where));
+    LS_ASSIGN_OR_RETURN(row.tokens, tokenize(files.tokenizer.get(), text, where));
+    row.from_text = true;
+  }
+  if (row.tokens.empty()) return invalid_argument(where + ": the row has no tokens");
+  return row;
+}
+
+// Reads all rows before anything is computed, so that a bad row is reported at once.
+Result<std::vector<Row>> read_rows(const Options& options, const model::ModelFiles& files) {
+  std::ifstream file;
+  const bool standard = options.input == "-";
+  if (!standard) {
+    file.open(options.input);
+    if (!file) return not_found(options.input + ": cannot be opened");
+  }
+  std::istream& in = standard ? std::cin : file;
+  const std::string name = standard ? "stdin" : options.input;
+  std::vector<Row> rows;
+  int64_t number = 0;
+  for (std::string line; std::getline(in, line);) {
+    ++number;
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    LS_ASSIGN_OR_RETURN(Row row, parse_row(line, files, name + ":" + std::to_string(number)));
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+std::string format_rows(const std::vector<Row>& rows,
+                        const std::vector<std::vector<float>>& logprobs) {
+  std::string text;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    OrderedJson json;
+    if (rows[i].from_text) json["tokens"] = rows[i].tokens;
+    json["logprobs"] = logprobs[i];
+    text += dump_json(json) + "\n";
+  }
+  return text;
+}
+
+Status run(const Options& options) {
+  if (!(options.temperature > 0) || std::isinf(options.temperature)) {
+    return invalid_argument("--temperature must be a positive number");
+  }
+  model::configure_compute(options.threads);
+  LS_RETURN_IF_ERROR(model::check_device(options.device));
+  LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_model(options.model));
+  LS_ASSIGN_OR_RETURN(const std::vector<Row> rows, read_rows(options, files));
+  LS_ASSIGN_OR_RETURN(Output output, Output::open(options.output));
+  LS_ASSIGN_OR_RETURN(const model::Weights weights,
+                      model::Weights::from_host(files.config, files.weights, options.device));
+  files.weights.clear();
+  std::vector<std::vector<int32_t>> sequences;
+  for (const Row& row : rows) sequences.push_back(row.tokens);
+  LS_RETURN_IF_ERROR(output.write(format_rows(
+      rows,
+      model::sequence_logprobs(weights, sequences, options.temperature, options.batch_tokens))));
+  return output.finish();
+}
+
+}  // namespace
+
+void add_logprobs(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("logprobs", "Compute the log-probabilities of sequences");
+  command->footer(
+      "Log-probabilities of the tokens of sequences. Rows {\"tokens\": [..]} or "
+      "{\"text\": \"..\"} become "
+      "{\"logprobs\": [..]}, one value for each token after the first");
+  command->add_option("--model", options->model, "Hugging Face directory or .gguf file")
+      ->required();
+  command->add_option("--input", options->input, "JSON lines; - is stdin")->capture_default_str();
+  command->add_option("--output", options->output, "JSON lines; - is stdout")
+      ->capture_default_str();
+  command->add_option("--temperature", options->temperature, "logits are divided by it")
+      ->capture_default_str();
+  command->add_option("--device", options->device, "cpu, cuda, cuda:1, ...")->capture_default_str();
+  command->add_option("--threads", options->threads, "CPU threads; 0 = all usable cores")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_option("--batch-tokens", options->batch_tokens, "tokens in one forward pass")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->callback([options, &exit_code] { exit_code = finish([&] { return run(*options); }); });
+}
+
+}  // namespace longshot::commands

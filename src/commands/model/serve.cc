@@ -1,0 +1,160 @@
+// longshot serve: an HTTP server with OpenAI's API.
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <memory>
+
+#include "base/log.h"
+#include "base/os/clock.h"
+#include "base/os/stop.h"
+#include "commands/command.h"
+#include "commands/model/http_options.h"
+#include "commands/model/inference.h"
+#include "server/server.h"
+
+namespace longshot::commands {
+namespace {
+
+struct Options {
+  InferenceOptions inference;
+  net::HttpOptions http;
+  std::string model_name;  // empty: the last part of the model's path
+  int max_concurrent = 64, max_waiting = 256, max_sequence = 0, kv_blocks = 0;
+  int max_batched_tokens = 512;
+  double timeout = 600, grace = 10;
+};
+
+std::string default_name(const std::string& path) {
+  const std::filesystem::path clean = std::filesystem::path(path).lexically_normal();
+  return clean.has_filename() ? clean.filename().string() : clean.parent_path().filename().string();
+}
+
+rollout::RunnerLimits limits_of(const Options& options, const model::ModelConfig& config) {
+  const int trained = model::context_length(config);
+  rollout::RunnerLimits limits;
+  limits.max_running = options.max_concurrent;
+  limits.max_sequence = options.max_sequence > 0 ? options.max_sequence
+                        : trained > 0            ? std::min(trained, 4096)
+                                                 : 4096;
+  limits.kv_blocks = options.kv_blocks;
+  limits.max_rows = options.max_batched_tokens;
+  inference::warn_of_positions(config, limits.max_sequence, "prompt and answer (--max-sequence)");
+  return limits;
+}
+
+// Lets requests in flight finish; true if all of them did within the grace period.
+bool drain(net::HttpServer& http, rollout::EngineThread& worker, double grace) {
+  http.refuse_new();
+  worker.resume();
+  const bool drained = http.drain(grace);
+  if (!drained) log::warn("{} requests were cut off", http.in_flight());
+  worker.abort_all("the server is shutting down");
+  return drained;
+}
+
+Status check_limits(const rollout::RunnerLimits& limits) {
+  if (limits.max_rows <= limits.max_running) {
+    return invalid_argument(fmt::format(
+        "--max-batched-tokens {} leaves no room for prompts in addition to the next tokens of {} "
+        "samples: give more than --max-concurrent",
+        limits.max_rows, limits.max_running));
+  }
+  const int least = rollout::blocks_for(limits.max_sequence);
+  if (limits.blocks() >= least) return ok_status();
+  return invalid_argument(fmt::format(
+      "--kv-blocks {} cannot hold one sequence of {} tokens: give at least {}, or a smaller "
+      "--max-sequence",
+      limits.kv_blocks, limits.max_sequence, least));
+}
+
+Result<bool> serve(Options& options) {
+  return_memory_early();
+  LS_ASSIGN_OR_RETURN(model::ModelFiles files, load_for_inference(options.inference));
+  const rollout::RunnerLimits limits = limits_of(options, files.config);
+  LS_RETURN_IF_ERROR(check_limits(limits));
+  LS_ASSIGN_OR_RETURN(auto engine, inference::open_engine(options.inference.engine, files, limits));
+  engine->keep_finished(true);  // a conversation's next request begins with the last answer
+  rollout::EngineThread worker(std::move(engine), {.max_waiting = options.max_waiting});
+  server::ModelMetrics metrics;
+  const server::Context context{.worker = worker,
+                                .metrics = metrics,
+                                .tokenizer = *files.tokenizer,
+                                .chat_template = files.chat_template,
+                                .config = files.config,
+                                .model_name = options.model_name.empty()
+                                                  ? default_name(options.inference.model.path)
+                                                  : options.model_name,
+                                .system = options.inference.system,
+                                .timeout_seconds = options.timeout,
+                                .created = static_cast<int64_t>(unix_time())};
+  constexpr int kSpareConnections = 64;  // for /health, /pause and refusals while the queue is full
+  options.http.connections = options.max_concurrent + options.max_waiting + kSpareConnections;
+  LS_ASSIGN_OR_RETURN(
+      const auto http,
+      net::HttpServer::start(options.http, server::all_routes(context), metrics.requests));
+  if (!files.chat_template.is_plain())
+    log::info(
+        "the chat template is for /v1/chat/completions; /v1/completions gives prompts to the model "
+        "as they are");
+  fmt::print("serving {} on http://{}:{}\n", context.model_name, options.http.host, http->port());
+  std::fflush(stdout);
+  wait_for_stop();
+  return drain(*http, worker, options.grace);
+}
+
+Status run(Options& options) {
+  LS_ASSIGN_OR_RETURN(const bool drained, serve(options));
+  return drained ? ok_status() : cancelled("stopped before all requests were answered");
+}
+
+void add_limits(CLI::App& command, Options& options) {
+  command.add_option("--max-concurrent", options.max_concurrent, "samples generated at once")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      .add_option("--max-waiting", options.max_waiting,
+                  "samples that may wait for a place; requests beyond get status 429")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command
+      .add_option("--max-sequence", options.max_sequence,
+                  "tokens of prompt and answer; 0 = what the model was made for, at most 4096")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command
+      .add_option("--kv-blocks", options.kv_blocks,
+                  "KV cache, in blocks of 16 tokens; 0 = room for max-concurrent whole sequences")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command
+      .add_option("--max-batched-tokens", options.max_batched_tokens,
+                  "tokens in one pass, those of prompts included: fewer let others' answers stall "
+                  "less while prompts are read, more read prompts faster")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--timeout", options.timeout, "seconds a request may take, waiting included")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("serve", "Serve a model over HTTP with OpenAI's API");
+  command->footer(
+      "HTTP server with OpenAI's API (chat/completions, completions), /generate with token "
+      "ids, pause, resume, update_weights and Prometheus metrics");
+  add_model_options(*command, options->inference);
+  add_http_options(*command, options->http, options->grace);
+  command->add_option("--served-model-name", options->model_name,
+                      "the name requests ask for; default: the last part of --model");
+  add_limits(*command, *options);
+  command->callback([options, &exit_code] { exit_code = finish([&] { return run(*options); }); });
+}
+
+}  // namespace longshot::commands

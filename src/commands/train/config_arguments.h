@@ -1,0 +1,60 @@
+#pragma once
+// Arguments shared by the training commands: a TOML file, overrides, --dry-run, --reference.
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "base/settings/settings.h"
+#include "commands/command.h"
+#include "commands/judge/reward_types.h"
+#include "config/config.h"
+#include "loop/offline/reward_model.h"
+#include "loop/offline/sft.h"
+#include "loop/rl/memory_forecast.h"
+#include "loop/rl/parts.h"
+#include "loop/run_folder/resume.h"
+
+namespace longshot::commands {
+
+struct ConfigArguments {
+  std::string file;
+  std::vector<std::string> overrides;
+  bool dry_run = false;
+  bool reference = false;
+
+  void add_to(CLI::App& command);
+  // Reads the file and the overrides into the fields that are bound to `settings`.
+  Status load(Settings& settings) const;
+};
+
+// Replaces run folders, whose newest model changes over time, by the paths of the models
+// themselves, so that the configuration that is printed and stored names the models in use.
+// `checkpoint_model` is the model of the checkpoint to continue from, or "" if there is none. It is
+// used if model.path does not exist on this machine.
+Status find_models(config::ModelOptions& model, const std::string& checkpoint_model);
+
+// --reference prints the table of keys. --dry-run checks everything and prints the configuration if
+// all checks pass. Otherwise runs work(config, text of the full configuration).
+template <typename Config, typename Work>
+Status run_with_config(const ConfigArguments& arguments, Work&& work) {
+  Config config;
+  Settings settings;
+  config::bind(settings, config);
+  if (arguments.reference) {
+    std::fputs(settings.to_markdown().c_str(), stdout);
+    return ok_status();
+  }
+  LS_RETURN_IF_ERROR(arguments.load(settings));
+  LS_RETURN_IF_ERROR(find_models(config.model, loop::checkpoint_model(config)));
+  LS_RETURN_IF_ERROR(config::validate(config));
+  if constexpr (requires { config.reward; }) config.reward.types = reward_types();
+  LS_RETURN_IF_ERROR(loop::check_output(config.output));
+  LS_RETURN_IF_ERROR(loop::check_resources(config));
+  if (!arguments.dry_run) return work(config, settings.to_toml());
+  LS_RETURN_IF_ERROR(loop::check_inputs(config));
+  std::fputs(settings.to_toml().c_str(), stdout);
+  return ok_status();
+}
+
+}  // namespace longshot::commands

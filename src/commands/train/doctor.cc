@@ -1,0 +1,329 @@
+// longshot doctor: reports what this machine offers, one line per fact, with advice where it falls
+// short, and the needs of a run.
+
+#include <ATen/Parallel.h>
+#include <ATen/Version.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <torch/headeronly/version.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <memory>
+
+#include "base/bytes.h"
+#include "base/json.h"
+#include "base/os/clock.h"
+#include "base/os/machine.h"
+#include "base/os/subprocess.h"
+#include "commands/command.h"
+#include "commands/judge/reward_types.h"
+#include "commands/train/config_arguments.h"
+#include "loop/rl/cost_forecast.h"
+#include "sandbox/pool.h"
+
+namespace longshot::commands {
+namespace {
+
+struct Finding {
+  std::string name;
+  bool ok = true;
+  std::string detail;
+  std::string advice;  // advice; only if not ok
+};
+
+std::string joined(const std::vector<std::string>& parts) {
+  return fmt::format("{}", fmt::join(parts, " "));
+}
+
+Finding check_build() {
+#ifdef __clang__
+  const std::string compiler = "clang " __clang_version__;
+#else
+  const std::string compiler = "g++ " __VERSION__;
+#endif
+  const std::string type = LONGSHOT_BUILD_TYPE;
+  const bool optimized = type == "Release" || type == "RelWithDebInfo";
+  return {"build", optimized,
+          fmt::format("longshot {}, {}, {} build", LONGSHOT_VERSION, compiler, type),
+          "this build is slow; use the release preset"};
+}
+
+Finding check_cores(const Machine& machine) {
+  std::string detail = fmt::format("{}, {} usable cores", machine.cpu_model, usable_cores(machine));
+  if (machine.cpu_quota) detail += fmt::format(" (cgroup quota {:.2g})", *machine.cpu_quota);
+  return {"cpu", true, detail, ""};
+}
+
+Finding check_simd(const Machine& machine) {
+  std::vector<std::string> present, missing;
+  for (const char* flag : {"avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16",
+                           "amx_bf16", "asimd", "bf16", "sve"}) {
+    if (machine.cpu_flags.count(flag) > 0) present.push_back(flag);
+  }
+  for (const char* flag : {"avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16"}) {
+    if (machine.cpu_flags.count(flag) == 0) missing.push_back(flag);
+  }
+  const bool fast = machine.cpu_flags.count("avx2") > 0 || machine.cpu_flags.count("asimd") > 0;
+  std::string detail = present.empty() ? "none of the known extensions" : joined(present);
+  if (machine.cpu_flags.count("avx2") > 0 && !missing.empty())
+    detail += "; not: " + joined(missing);
+  return {"simd", fast, detail,
+          "without AVX2 or ASIMD rollouts on the CPU are several times slower"};
+}
+
+Finding check_memory(const Machine& machine) {
+  std::string detail = fmt::format("{:.1f} GiB, {:.1f} GiB available", machine.memory_total / kGiB,
+                                   machine.memory_available / kGiB);
+  if (machine.memory_limit)
+    detail += fmt::format(", cgroup limit {:.1f} GiB", *machine.memory_limit / kGiB);
+  return {
+      "memory", usable_memory(machine) >= 2 * kGiB, detail,
+      "less than 2 GiB are usable; only tiny models fit, end other programs or raise the limit"};
+}
+
+Finding check_disk() {
+  std::error_code error;
+  const auto space = std::filesystem::space(".", error);
+  if (error)
+    return {"disk", false, "cannot be read: " + error.message(), "run in a folder that exists"};
+  return {"disk", space.available >= 5 * kGiB,
+          fmt::format("{:.0f} GiB free in this folder", space.available / kGiB),
+          "a checkpoint takes about 16 bytes a parameter; free some space or put runs elsewhere"};
+}
+
+Finding check_namespaces() {
+  const bool possible = can_make_namespaces();
+  return {"namespaces", possible, possible ? "user, mount, pid and network" : "cannot be made here",
+          "untrusted code cannot be isolated; set kernel.unprivileged_userns_clone=1 and "
+          "kernel.apparmor_restrict_unprivileged_userns=0, or run the container with fewer "
+          "restrictions"};
+}
+
+Finding check_cgroup(const Machine& machine) {
+  const std::vector<std::string> names(machine.cgroup_controllers.begin(),
+                                       machine.cgroup_controllers.end());
+  const std::string detail =
+      machine.cgroup_version == 0
+          ? "not mounted"
+          : fmt::format("version {}, {}{}", machine.cgroup_version,
+                        machine.cgroup_writable ? "writable" : "not writable",
+                        names.empty() ? "" : ", controllers " + joined(names));
+  return {"cgroup", machine.cgroup_writable, detail,
+          "memory and process limits of untrusted code need writable cgroups with memory and pids; "
+          "start in "
+          "`systemd-run --user --scope -p Delegate=yes`, or mount one into the container"};
+}
+
+Finding check_seccomp(const Machine& machine) {
+  return {"seccomp", machine.seccomp_filters, machine.seccomp_filters ? "filters" : "no filters",
+          "system calls of untrusted code cannot be restricted; use a kernel with "
+          "CONFIG_SECCOMP_FILTER"};
+}
+
+// Starts a jail and runs a program in it.
+Finding check_sandbox() {
+  sandbox::PoolOptions options;
+  options.slots = 1;
+  options.use_groups = false;  // groups are checked separately, without creating any
+  const auto pool = sandbox::Pool::start(options);
+  if (!pool.ok()) return {"sandbox", false, pool.status().message(), "see namespaces and seccomp"};
+  sandbox::Job job;
+  job.argv = {"/bin/sh", "-c", ":"};
+  const auto outcome = (*pool)->run(job, sandbox::Lane::native, {});
+  if (!outcome.ok() || outcome->verdict != sandbox::Verdict::ok) {
+    return {"sandbox", false,
+            "a program cannot be run: " +
+                (outcome.ok() ? outcome->message : outcome.status().message()),
+            "see namespaces and seccomp"};
+  }
+  const sandbox::GroupSupport groups = sandbox::find_groups(false);
+  std::string detail = "works";
+  detail += (*pool)->isolation().two_ids ? ", supervisor with a user id of its own"
+                                         : ", supervisor with the program's user id";
+  detail +=
+      groups.memory ? ", memory limited by control group" : ", memory limited a process by rlimit";
+  return {
+      "sandbox", groups.memory, detail,
+      "see cgroup; without one a program of several processes can take more memory than its limit"};
+}
+
+// The file that the dynamic linker loaded for a library.
+std::string loaded_library(const std::string& name) {
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    const size_t slash = line.find('/');
+    if (slash != std::string::npos && line.find("/" + name) != std::string::npos)
+      return line.substr(slash);
+  }
+  return "";
+}
+
+Finding check_libtorch() {
+  const std::string path = loaded_library("libtorch_cpu.so");
+  return {"libtorch", !path.empty(),
+          fmt::format("{}, kernels {}, {} threads, {}", TORCH_VERSION, at::get_cpu_capability(),
+                      at::get_num_threads(), path),
+          "the library is not loaded; rebuild after tools/setup"};
+}
+
+Finding check_cuda(const Machine& machine) {
+  const bool linked = c10::impl::hasDeviceGuardImpl(c10::DeviceType::CUDA);
+  const int devices =
+      linked ? c10::impl::getDeviceGuardImpl(c10::DeviceType::CUDA)->deviceCount() : 0;
+  const std::string gpus = fmt::format("{}", fmt::join(machine.nvidia_gpus, ", "));
+  std::string detail =
+      linked ? fmt::format("libtorch has it, {} devices", devices) : "libtorch is a CPU build";
+  if (!gpus.empty()) detail += "; driver sees " + gpus;
+  const std::string advice =
+      linked ? "libtorch finds no device for the driver's GPUs; update the driver"
+             : "the GPU is not used: run tools/setup with a CUDA wheel of torch and rebuild";
+  return {"cuda", machine.nvidia_gpus.empty() || devices > 0, detail, advice};
+}
+
+std::vector<Finding> examine() {
+  const Machine machine = inspect_machine();
+  return {check_build(),         check_cores(machine),   check_simd(machine), check_memory(machine),
+          check_disk(),          check_libtorch(),       check_cuda(machine), check_namespaces(),
+          check_cgroup(machine), check_seccomp(machine), check_sandbox()};
+}
+
+void print_text(const std::vector<Finding>& findings) {
+  for (const Finding& f : findings) {
+    fmt::print("{:<5} {:<11} {}\n", f.ok ? "ok" : "warn", f.name, f.detail);
+    if (!f.ok) fmt::print("{:<17} -> {}\n", "", f.advice);
+  }
+}
+
+void print_json(const std::vector<Finding>& findings) {
+  OrderedJson list = OrderedJson::array();
+  bool all_ok = true;
+  for (const Finding& f : findings) {
+    OrderedJson item = {{"name", f.name}, {"status", f.ok ? "ok" : "warn"}, {"detail", f.detail}};
+    if (!f.ok) item["advice"] = f.advice;
+    list.push_back(item);
+    all_ok = all_ok && f.ok;
+  }
+  fmt::print("{}\n", dump_json(OrderedJson{{"ok", all_ok}, {"findings", list}}));
+}
+
+struct Options {
+  bool json = false;
+  std::string plan;   // configuration file of a run
+  std::string model;  // replaces model.path of the configuration
+  std::vector<std::string> overrides;
+  loop::PlanOptions plan_options;
+};
+
+void print_items(const std::vector<loop::PlanItem>& items, double unit, const char* name) {
+  for (const loop::PlanItem& item : items)
+    fmt::print("        {:<16} {:8.2f} {:<4} {}\n", item.name, item.value / unit, name, item.note);
+}
+
+void print_plan_text(const loop::Plan& plan) {
+  fmt::print("{}: {:.1f} M parameters, {:.1f} M of them trainable\n", plan.model,
+             static_cast<double>(plan.memory.parameters) / 1e6,
+             static_cast<double>(plan.memory.trained) / 1e6);
+  fmt::print("{:<5} memory      {:.2f} GiB at the peak, {:.2f} usable; {} is {:.2f}\n",
+             plan.fits() ? "ok" : "warn", plan.memory_peak() / kGiB, plan.memory_at_hand / kGiB,
+             plan.limit.name, plan.limit.bytes / kGiB);
+  print_items(plan.memory.items, kGiB, "GiB");
+  if (!plan.fits()) {
+    fmt::print(
+        "        -> fewer algorithm.micro_batch_tokens, trainer.checkpointing=full, "
+        "optim.moments=int8, model.lora_rank, rollout.kv_dtype=int8 or fewer "
+        "rollout.max_concurrent\n");
+  }
+  const bool room = plan.disk.run <= plan.disk.free;
+  fmt::print("{:<5} disk        {:.2f} GiB for checkpoints of {:.2f} GiB each, {:.2f} free\n",
+             room ? "ok" : "warn", plan.disk.run / kGiB, plan.disk.checkpoint / kGiB,
+             plan.disk.free / kGiB);
+  if (plan.seconds.empty()) {
+    fmt::print("warn  time        not tried: the memory does not suffice\n");
+    return;
+  }
+  fmt::print("ok    time        {:.1f} s an iteration, rewards and evaluations not counted\n",
+             plan.iteration_seconds());
+  print_items(plan.seconds, 1, "s");
+}
+
+OrderedJson values_of(const std::vector<loop::PlanItem>& items) {
+  OrderedJson values = OrderedJson::object();
+  for (const loop::PlanItem& item : items) values[item.name] = item.value;
+  return values;
+}
+
+void print_plan_json(const loop::Plan& plan) {
+  OrderedJson json = {{"model", plan.model},
+                      {"parameters", plan.memory.parameters},
+                      {"trained_parameters", plan.memory.trained},
+                      {"response_length", plan.response_length},
+                      {"fits", plan.fits()},
+                      {"memory_bytes", values_of(plan.memory.items)},
+                      {"memory_peak_bytes", plan.memory_peak()},
+                      {"memory_usable_bytes", plan.memory_at_hand},
+                      {"memory_limit_bytes", plan.limit.bytes},
+                      {"memory_limit", plan.limit.name},
+                      {"checkpoint_bytes", plan.disk.checkpoint},
+                      {"disk_bytes", plan.disk.run},
+                      {"disk_free_bytes", plan.disk.free},
+                      {"seconds", values_of(plan.seconds)}};
+  if (!plan.seconds.empty()) json["iteration_seconds"] = plan.iteration_seconds();
+  fmt::print("{}\n", dump_json(json));
+}
+
+Status plan(const Options& options) {
+  ConfigArguments arguments;
+  arguments.file = options.plan;
+  arguments.overrides = options.overrides;
+  if (!options.model.empty()) arguments.overrides.push_back("model.path=" + options.model);
+  config::TrainConfig config;
+  Settings settings;
+  config::bind(settings, config);
+  LS_RETURN_IF_ERROR(arguments.load(settings));
+  LS_RETURN_IF_ERROR(find_models(config.model, loop::checkpoint_model(config)));
+  LS_RETURN_IF_ERROR(config::validate(config));
+  config.reward.types = reward_types();
+  LS_ASSIGN_OR_RETURN(const loop::Plan plan, loop::make_plan(config, options.plan_options));
+  options.json ? print_plan_json(plan) : print_plan_text(plan);
+  return ok_status();
+}
+
+Status examine_machine(const Options& options) {
+  if (!options.model.empty() || !options.overrides.empty() ||
+      options.plan_options.response_length > 0 || options.plan_options.flat_groups > 0) {
+    return invalid_argument(
+        "--model, --response-length, --flat-groups and overrides go with --plan CONFIG");
+  }
+  const std::vector<Finding> findings = examine();
+  options.json ? print_json(findings) : print_text(findings);
+  return ok_status();
+}
+
+}  // namespace
+
+void add_doctor(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(
+      "doctor", "Show what this machine offers, or with --plan what a run needs");
+  command->add_flag("--json", options->json, "Print one JSON object");
+  command->add_option("--plan", options->plan, "configuration file of `longshot train`");
+  command->add_option("--model", options->model, "with --plan: instead of model.path");
+  command
+      ->add_option(
+          "--response-length", options->plan_options.response_length,
+          "with --plan: tokens of a response on average (default: data.max_response_length)")
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--flat-groups", options->plan_options.flat_groups,
+                   "with --plan: share of groups whose samples all get the same score")
+      ->check(CLI::Range(0.0, 1.0));
+  command->add_option("overrides", options->overrides, "with --plan: key=value");
+  command->callback([options, &exit_code] {
+    exit_code =
+        finish([&] { return options->plan.empty() ? examine_machine(*options) : plan(*options); });
+  });
+}
+
+}  // namespace longshot::commands

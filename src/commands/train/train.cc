@@ -1,0 +1,37 @@
+// longshot train: runs RL as described by a configuration file.
+
+#include <cstdio>
+#include <memory>
+
+#include "base/log.h"
+#include "commands/train/config_arguments.h"
+#include "loop/rl/run.h"
+#include "loop/rl/run_summary.h"
+
+namespace longshot::commands {
+namespace {
+
+Status run(const config::TrainConfig& config, const std::string& text) {
+  log::info("loading {}", config.model.path);
+  LS_ASSIGN_OR_RETURN(auto training, loop::Run::create(config, text));
+  LS_RETURN_IF_ERROR(training->run());
+  const std::string summary = loop::summarize_run(config.output);
+  log::info("done{}; `longshot report {}` shows the whole run",
+            summary.empty() ? "" : ": " + summary, config.output);
+  std::printf("%s\n", loop::policy_directory(training->newest_checkpoint()).c_str());
+  return ok_status();
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, int& exit_code) {
+  auto arguments = std::make_shared<ConfigArguments>();
+  CLI::App* command = app.add_subcommand(
+      "train", "Train a policy by reinforcement learning with verifiable rewards");
+  arguments->add_to(*command);
+  command->callback([arguments, &exit_code] {
+    exit_code = finish([&] { return run_with_config<config::TrainConfig>(*arguments, run); });
+  });
+}
+
+}  // namespace longshot::commands

@@ -1,0 +1,205 @@
+#include "config/config.h"
+
+#include <gtest/gtest.h>
+#include <hwy/highway.h>
+
+#include "kernels/products/gemm.h"
+
+namespace longshot::config {
+namespace {
+
+TEST(TrainConfig, TheTableCoversItsOwnOutput) {
+  TrainConfig a, b;
+  Settings s, t;
+  bind(s, a);
+  bind(t, b);
+  ASSERT_TRUE(s.override_with("optim.lr=0.25").ok());
+  ASSERT_TRUE(s.override_with("rollout.token_budget=77").ok());
+  ASSERT_TRUE(t.load_toml(s.to_toml(), "dump").ok());
+  EXPECT_EQ(t.to_toml(), s.to_toml());
+  EXPECT_EQ(b.engine.token_budget, 77);
+}
+
+TEST(TrainConfig, SpeculationIsOneOfItsKinds) {
+  TrainConfig c;
+  Settings s;
+  bind(s, c);
+  EXPECT_EQ(c.speculation, "off");
+  EXPECT_TRUE(s.override_with("rollout.speculation=ngram").ok());
+  EXPECT_EQ(c.speculation, "ngram");
+  EXPECT_NE(s.override_with("rollout.speculation=yes").message().find("ngram"), std::string::npos);
+}
+
+TEST(TrainConfig, ValidationNamesTheMissingKey) {
+  TrainConfig c;
+  EXPECT_NE(validate(c).message().find("model.path"), std::string::npos);
+  c.model.path = "m";
+  EXPECT_NE(validate(c).message().find("data.train_files"), std::string::npos);
+  c.train_files = {"t.jsonl"};
+  EXPECT_NE(validate(c).message().find("default_local_dir"), std::string::npos);
+  c.output = "runs/x";
+  EXPECT_NE(validate(c).message().find("data.val_files"), std::string::npos);
+  c.val_files = {"v.jsonl"};
+  EXPECT_TRUE(validate(c).ok());
+  c.algorithm.mini_batches = c.train_batch_size + 1;
+  EXPECT_NE(validate(c).message().find("mini_batches"), std::string::npos);
+}
+
+// Makes the kernels see a processor with at most AVX2.
+struct OlderProcessor {
+  OlderProcessor() { choose(HWY_AVX2); }
+  ~OlderProcessor() { choose(0); }
+  static void choose(int64_t target) {
+    hwy::SetSupportedTargetsForTest(target);
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+  }
+};
+
+TEST(TrainConfig, Bf16ProductsNeedAProcessorThatHasThem) {
+  TrainConfig c;
+  c.model.path = "m", c.train_files = {"t"}, c.val_files = {"v"}, c.output = "o";
+  c.algorithm.compute.dtype = "bfloat16";
+  EXPECT_EQ(validate(c).ok(), kernels::has_bf16_products());
+  const OlderProcessor older;
+  const std::string message = validate(c).message();
+  EXPECT_NE(message.find("trainer.dtype"), std::string::npos) << message;
+  EXPECT_NE(message.find("avx512_bf16"), std::string::npos) << message;
+  c.algorithm.compute.dtype = "float32";
+  EXPECT_TRUE(validate(c).ok());
+}
+
+TEST(TrainConfig, CurriculumTablesMustMatch) {
+  TrainConfig c;
+  c.model.path = "m", c.train_files = {"t"}, c.val_files = {"v"}, c.output = "o";
+  c.sampler.order = "curriculum";
+  EXPECT_FALSE(validate(c).ok());
+  c.sampler.curriculum_iterations = {0, 24};
+  c.sampler.curriculum_min_difficulty = {0, 3};
+  c.sampler.curriculum_max_difficulty = {9};
+  EXPECT_FALSE(validate(c).ok());
+  c.sampler.curriculum_max_difficulty = {9, 9};
+  EXPECT_TRUE(validate(c).ok());
+}
+
+// first: a key of verl or TRL; second: the text that the message must contain.
+TEST(TrainConfig, KeysOfOtherToolsAreExplained) {
+  const std::pair<const char*, const char*> rows[] = {
+      {"optim.learning_rate", "'optim.lr'"},
+      {"learning_rate", "'optim.lr'"},
+      {"actor_rollout_ref.actor.optim.lr", "'optim.lr'"},
+      {"actor_rollout_ref.model.path", "'model.path'"},
+      {"actor_rollout_ref.rollout.n", "'rollout.n'"},
+      {"actor_rollout_ref.rollout.temperature", "'rollout.temperature'"},
+      {"actor_rollout_ref.actor.ppo_mini_batch_size", "'algorithm.mini_batches'"},
+      {"actor_rollout_ref.actor.ppo_epochs", "'algorithm.epochs'"},
+      {"actor_rollout_ref.actor.kl_loss_coef", "'algorithm.kl_coef'"},
+      {"actor_rollout_ref.actor.clip_ratio_high", "'algorithm.clip_high'"},
+      {"actor_rollout_ref.actor.grad_clip", "'optim.clip_grad'"},
+      {"algorithm.adv_estimator", "'algorithm.name'"},
+      {"algorithm.entropy_coeff", "no entropy bonus"},
+      {"algorithm.kl_ctrl.kl_coef", "'algorithm.kl_coef'"},
+      {"trainer.logger", "metrics.jsonl"},
+      {"trainer.project_name", "'trainer.default_local_dir'"},
+      {"trainer.n_gpus_per_node", "'trainer.device'"},
+      {"trainer.total_epochs", "'trainer.total_iterations'"},
+      {"trainer.total_training_steps", "'trainer.total_iterations'"},
+      {"trainer.resume_from_path", "'trainer.resume_mode'"},
+      {"reward.path", "'reward.functions'"},
+      {"custom_reward_function.path", "'reward.functions'"},
+      {"num_generations", "'rollout.n'"},
+      {"max_completion_length", "'data.max_response_length'"},
+      {"beta", "'algorithm.kl_coef'"},
+      {"max_steps", "'trainer.total_iterations'"},
+      {"output_dir", "'trainer.default_local_dir'"},
+  };
+  TrainConfig c;
+  Settings s;
+  bind(s, c);
+  for (const auto& [key, wanted] : rows) {
+    const std::string message = s.override_with(std::string(key) + "=1").message();
+    EXPECT_NE(message.find(wanted), std::string::npos) << message;
+  }
+  SftConfig sft;
+  Settings t;
+  bind(t, sft);
+  EXPECT_NE(t.override_with("max_steps=1").message().find("'trainer.total_steps'"),
+            std::string::npos);
+  EXPECT_NE(t.override_with("num_train_epochs=1").message().find("'trainer.total_epochs'"),
+            std::string::npos);
+}
+
+// Each line is a configuration that would fail, or train nothing, once the run has begun.
+TEST(TrainConfig, WhatWouldFailLaterIsFoundBefore) {
+  const std::pair<std::vector<const char*>, const char*> rows[] = {
+      {{"algorithm.baseline=logz", "algorithm.normalize=std"}, "algorithm.normalize"},
+      {{"algorithm.name=rest", "algorithm.normalize=std"}, "algorithm.normalize"},
+      {{"rollout.n=1"}, "rollout.n"},
+      {{"rollout.n=1", "algorithm.name=grpo"}, "rollout.n"},
+      {{"rollout.n=1", "algorithm.name=rloo"}, "rollout.n"},
+      {{"rollout.stop=['']"}, "stop string"},
+      {{"replay.max_groups=8"}, "replay.max_groups"},
+      {{"algorithm.mini_batches=33"}, "algorithm.mini_batches"},
+  };
+  for (const auto& [assignments, wanted] : rows) {
+    TrainConfig c;
+    Settings s;
+    bind(s, c);
+    c.model.path = "m", c.train_files = {"t"}, c.output = "o", c.test_freq = 0;
+    for (const char* assignment : assignments) ASSERT_TRUE(s.override_with(assignment).ok());
+    const std::string message = validate(c).message();
+    EXPECT_NE(message.find(wanted), std::string::npos) << message;
+  }
+  for (const char* name : {"reinforce", "rest"}) {
+    TrainConfig c;
+    c.model.path = "m", c.train_files = {"t"}, c.output = "o", c.test_freq = 0;
+    c.n = 1, c.algorithm.name = name;
+    EXPECT_TRUE(validate(c).ok()) << name;
+  }
+}
+
+TEST(TrainConfig, NumbersThatNoKeyTakesAreRefusedByName) {
+  TrainConfig c;
+  Settings s;
+  bind(s, c);
+  for (const char* assignment :
+       {"optim.beta1=1", "optim.beta2=1.0", "optim.lr=nan", "optim.lr=inf", "optim.eps=0",
+        "algorithm.tau=inf", "algorithm.tau=nan", "algorithm.clip_high=inf", "optim.clip_grad=nan",
+        "rollout.temperature=inf", "rollout.temperature=nan", "rollout.top_p=nan",
+        "reward.length_weight=nan", "reward.timeout=inf", "replay.staleness=-2",
+        "replay.selector=newest", "data.prioritized_floor=0", "data.prioritized_floor=nan"}) {
+    const std::string key = std::string(assignment).substr(0, std::string(assignment).find('='));
+    const Status status = s.override_with(assignment);
+    EXPECT_NE(status.message().find(key), std::string::npos) << assignment << status.message();
+  }
+}
+
+TEST(TrainConfig, ARolloutIsExactInFloat32WithoutFilters) {
+  TrainConfig c;
+  EXPECT_TRUE(rollout_is_exact(c));
+  c.engine.sampling.temperature = 0.6;  // the trainer's logits are divided by it too
+  EXPECT_TRUE(rollout_is_exact(c));
+  const auto with = [](const char* assignment) {
+    TrainConfig other;
+    Settings s;
+    bind(s, other);
+    EXPECT_TRUE(s.override_with(assignment).ok());
+    return rollout_is_exact(other);
+  };
+  for (const char* assignment : {"rollout.top_p=0.9", "rollout.top_k=20", "rollout.min_p=0.05",
+                                 "rollout.dtype=bfloat16", "rollout.kv_dtype=int8"}) {
+    EXPECT_FALSE(with(assignment)) << assignment;
+  }
+}
+
+TEST(SftConfig, ANewModelAndAnOldOneExcludeEachOther) {
+  SftConfig c;
+  c.train_files = {"t"}, c.output = "o";
+  EXPECT_FALSE(validate(c).ok());
+  c.model.alphabet_file = "a.txt";
+  EXPECT_TRUE(validate(c).ok());
+  c.model.path = "m";
+  EXPECT_FALSE(validate(c).ok());
+}
+
+}  // namespace
+}  // namespace longshot::config

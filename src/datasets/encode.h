@@ -1,0 +1,42 @@
+#pragma once
+// Encodes texts and chats as token ids. A character without a token is an error and not a silent
+// <unk>.
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "tokenizer/chat/chat_template.h"
+#include "tokenizer/tokenizer.h"
+
+namespace longshot::datasets {
+
+using data::TokenId;
+
+// Adds no BOS. `where` begins the error message.
+Result<std::vector<TokenId>> encode_text(const tokenizer::Tokenizer& tokenizer,
+                                         std::string_view text, const std::string& where);
+// Adds the leading BOS if the tokenizer has one and the text does not begin with it.
+Result<std::vector<TokenId>> encode_raw_prompt(const tokenizer::Tokenizer& tokenizer,
+                                               std::string_view text, const std::string& where);
+// True if prompts that are texts become the user's message, that is, if the model has a chat
+// template and `apply_chat_template` is set. If there is such a prompt, logs a warning with the
+// counts.
+bool wraps_texts(const tokenizer::ChatTemplate& chat_template, bool apply_chat_template,
+                 size_t texts, size_t prompts);
+Result<std::vector<TokenId>> encode_chat(const tokenizer::Tokenizer& tokenizer,
+                                         const tokenizer::ChatTemplate& chat_template,
+                                         const tokenizer::Chat& chat,
+                                         const tokenizer::ChatOptions& options,
+                                         const std::string& where);
+inline Result<std::vector<TokenId>> encode_chat(const tokenizer::Tokenizer& tokenizer,
+                                                const tokenizer::ChatTemplate& chat_template,
+                                                const std::vector<data::Message>& messages,
+                                                bool add_generation_prompt,
+                                                const std::string& where) {
+  return encode_chat(tokenizer, chat_template, tokenizer::chat_of(messages),
+                     tokenizer::ChatOptions{add_generation_prompt}, where);
+}
+
+}  // namespace longshot::datasets

@@ -1,0 +1,144 @@
+// Rows for reward models.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "datasets/preference.h"
+#include "datasets/rows.h"
+#include "datasets/schema.h"
+#include "tokenizer/judged_text.h"
+
+namespace longshot::datasets {
+namespace {
+
+using data::Message;
+
+// Parses a text, which is the user's turn, or a chat that ends with it.
+Result<std::vector<Message>> parse_question(const Json& value, const std::string& where) {
+  if (value.is_string()) return std::vector<Message>{{"user", value.get<std::string>()}};
+  LS_ASSIGN_OR_RETURN(auto messages, parse_messages(value, where));
+  if (messages.back().role == "assistant")
+    return invalid_argument(where + " ends with an assistant turn, which belongs to the response");
+  return messages;
+}
+
+// A text, or a list that holds one assistant turn and before it, perhaps, the question.
+struct Answered {
+  std::vector<Message> question;
+  std::string response;
+};
+Result<Answered> parse_response(const Json& value, const std::string& where) {
+  if (value.is_string()) return Answered{{}, value.get<std::string>()};
+  LS_ASSIGN_OR_RETURN(auto messages, parse_messages(value, where));
+  if (messages.back().role != "assistant")
+    return invalid_argument(where + " does not end with an assistant turn");
+  std::string response = std::move(messages.back().content);
+  messages.pop_back();
+  return Answered{std::move(messages), std::move(response)};
+}
+
+Result<double> parse_label(const Json& value, const std::string& where) {
+  if (value.is_boolean()) return value.get<bool>() ? 1.0 : 0.0;
+  if (value.is_number() && value.get<double>() >= 0 && value.get<double>() <= 1)
+    return value.get<double>();
+  return invalid_argument(where + ": 'label' must be true, false or a number from 0 to 1, not " +
+                          dump_json(value));
+}
+
+bool same(const std::vector<Message>& a, const std::vector<Message>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Message& x, const Message& y) {
+    return x.role == y.role && x.content == y.content;
+  });
+}
+
+Status parse_pair(const Row& row, JudgedRow& out) {
+  LS_ASSIGN_OR_RETURN(Answered chosen,
+                      parse_response(row.json["chosen"], row.where + ": 'chosen'"));
+  LS_ASSIGN_OR_RETURN(Answered rejected,
+                      parse_response(row.json["rejected"], row.where + ": 'rejected'"));
+  if (!same(chosen.question, rejected.question))
+    return invalid_argument(row.where +
+                            ": 'chosen' and 'rejected' differ before their last assistant turns");
+  if (!chosen.question.empty() && !out.question.empty())
+    return invalid_argument(row.where + ": the question is both in 'prompt' and in 'chosen'");
+  if (out.question.empty()) out.question = std::move(chosen.question);
+  out.pair = true;
+  out.response = std::move(chosen.response);
+  out.rejected = std::move(rejected.response);
+  return ok_status();
+}
+
+Status parse_labelled(const Row& row, JudgedRow& out) {
+  const char* column = has(row.json, "completion") ? "completion" : "response";
+  if (!has(row.json, column) || !has(row.json, "label")) {
+    return invalid_argument(row.where +
+                            ": no row for a reward model; expected 'prompt' with 'completion' (or "
+                            "'response') and 'label', or 'chosen' and 'rejected'");
+  }
+  const std::string where = fmt::format("{}: '{}'", row.where, column);
+  LS_ASSIGN_OR_RETURN(Answered answered, parse_response(row.json[column], where));
+  if (!answered.question.empty())
+    return invalid_argument(where + " must be a text or one assistant turn");
+  out.response = std::move(answered.response);
+  LS_ASSIGN_OR_RETURN(out.label, parse_label(row.json["label"], row.where));
+  return ok_status();
+}
+
+Result<JudgedRow> parse_row(const Row& row) {
+  JudgedRow out;
+  out.where = row.where;
+  if (has(row.json, "prompt")) {
+    LS_ASSIGN_OR_RETURN(out.question, parse_question(row.json["prompt"], row.where + ": 'prompt'"));
+  }
+  const bool pair = has(row.json, "chosen") && has(row.json, "rejected");
+  LS_RETURN_IF_ERROR(pair ? parse_pair(row, out) : parse_labelled(row, out));
+  LS_ASSIGN_OR_RETURN(out.reference, reference_of(row));
+  return out;
+}
+
+}  // namespace
+
+Result<std::vector<JudgedRow>> read_judged(const std::vector<std::string>& files) {
+  LS_ASSIGN_OR_RETURN(const auto rows, read_rows(files));
+  if (rows.empty()) return invalid_argument(fmt::format("no rows in {}", fmt::join(files, ", ")));
+  std::vector<JudgedRow> out;
+  for (const Row& row : rows) {
+    LS_ASSIGN_OR_RETURN(JudgedRow judged, parse_row(row));
+    out.push_back(std::move(judged));
+  }
+  return out;
+}
+
+Result<std::vector<JudgedExample>> encode_judged(const std::vector<JudgedRow>& rows,
+                                                 const tokenizer::Tokenizer& tokenizer,
+                                                 const tokenizer::ChatTemplate& chat_template,
+                                                 data::TokenId eos, int max_length, int* dropped) {
+  *dropped = 0;
+  std::vector<JudgedExample> examples;
+  for (const JudgedRow& row : rows) {
+    const auto encode = [&](const std::string& response) {
+      return tokenizer::encode_judged(tokenizer, chat_template,
+                                      {row.question, row.reference, response}, eos);
+    };
+    JudgedExample example;
+    example.label = row.label;
+    auto tokens = encode(row.response);
+    if (!tokens.ok()) return tokens.status().with_context(row.where);
+    example.tokens = std::move(*tokens);
+    if (row.pair) {
+      auto rejected = encode(row.rejected);
+      if (!rejected.ok()) return rejected.status().with_context(row.where);
+      example.rejected = std::move(*rejected);
+    }
+    const size_t longest = std::max(example.tokens.size(), example.rejected.size());
+    if (longest > static_cast<size_t>(max_length)) {
+      ++*dropped;
+    } else {
+      examples.push_back(std::move(example));
+    }
+  }
+  return examples;
+}
+
+}  // namespace longshot::datasets

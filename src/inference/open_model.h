@@ -1,0 +1,54 @@
+#pragma once
+// Opens a model directory or GGUF file: first its files, then an engine that generates with them.
+// Commands and the loop open models only here.
+
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+#include "model/format/model_files.h"
+#include "rollout/engine.h"
+
+namespace longshot::inference {
+
+struct ModelChoice {
+  std::string path;                // Hugging Face directory, adapter directory or .gguf file
+  std::string chat_template;       // as for tokenizer::ChatTemplate::choose(); "" = the model's
+  std::string chat_template_args;  // a JSON object; "" = none
+};
+// Reads the weights into host memory, the tokenizer and the chat template. Error: the files are
+// unsound, the model has no tokenizer, or the chosen template or its arguments are invalid.
+Result<model::ModelFiles> open_model(const ModelChoice& choice);
+// The same, but also accepts reward models with a scalar head.
+Result<model::ModelFiles> open_any_model(const ModelChoice& choice);
+
+// Logs a warning if prompts would change from day to day because the template writes the date.
+void warn_of_date(const tokenizer::ChatTemplate& chat_template);
+
+struct EngineChoice {
+  // "cpu", "libtorch", or "auto": the CPU kernels if the device is "cpu", libtorch otherwise.
+  std::string kernels = "auto";
+  std::string device = "cpu";
+  int threads = 0;  // 0 = all usable cores, within the control group's quota
+  std::string dtype = "float32", kv_dtype = "float32";
+};
+// Makes the runner that executes passes; it has no weights yet. Error: an unknown device or number
+// format, or a format other than float32 with libtorch.
+Result<std::unique_ptr<rollout::Runner>> make_runner(const EngineChoice& choice,
+                                                     rollout::RunnerLimits limits, int threads);
+
+// Makes an engine with the weights of `files`. files.weights is emptied, because the runner has its
+// own copy. The engine borrows files.tokenizer.
+Result<std::unique_ptr<rollout::Engine>> open_engine(const EngineChoice& choice,
+                                                     model::ModelFiles& files,
+                                                     const rollout::RunnerLimits& limits);
+
+// Returns limits with room for the longest prompt and response. Error: the model has fewer
+// positions, or its rotary embedding does not reach that length.
+Result<rollout::RunnerLimits> limits_for(const model::ModelConfig& config, int max_running,
+                                         int max_prompt_length, int max_response_length);
+// Logs a warning if `max_sequence` exceeds the model's positions, for commands that allow it.
+// `what` is the subject of the sentence.
+void warn_of_positions(const model::ModelConfig& config, int max_sequence, const std::string& what);
+
+}  // namespace longshot::inference

@@ -1,0 +1,357 @@
+#include "loop/offline/offline_run.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <numeric>
+
+#include "base/log.h"
+#include "base/os/folder_lock.h"
+#include "base/os/fs.h"
+#include "base/os/stop.h"
+#include "base/rng.h"
+#include "base/run_log/metrics_log.h"
+#include "base/run_log/run_log.h"
+#include "base/settings/config_changes.h"
+#include "loop/rl/iteration_report.h"
+#include "loop/rl/parts.h"
+#include "loop/run_folder/checkpoint.h"
+#include "loop/run_folder/progress.h"
+#include "loop/run_folder/resume.h"
+#include "model/torch/exceptions.h"
+#include "model/torch/runtime.h"
+
+namespace longshot::loop {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Chooses the rows of each optimizer step: epoch after epoch in a new order, cut where the token
+// budget is full. The order depends only on (seed, lengths, budget), so a resumed run replays it up
+// to its step.
+class BatchOrder {
+ public:
+  BatchOrder(const std::vector<int64_t>& lengths, int64_t batch_tokens, uint64_t seed)
+      : lengths_(lengths), batch_tokens_(batch_tokens), seed_(seed) {}
+
+  std::vector<size_t> next() {
+    std::vector<size_t> rows;
+    int64_t tokens = 0;
+    while (true) {
+      if (position_ == order_.size()) start_epoch();
+      const size_t row = order_[position_];
+      if (!rows.empty() && tokens + lengths_[row] > batch_tokens_) return rows;
+      rows.push_back(row);
+      tokens += lengths_[row];
+      ++position_;
+      if (position_ == order_.size()) return rows;  // no batch spans two epochs
+    }
+  }
+
+ private:
+  void start_epoch() {
+    order_.resize(lengths_.size());
+    std::iota(order_.begin(), order_.end(), size_t{0});
+    CounterRng(hash_combine(seed_, static_cast<uint64_t>(epoch_++))).shuffle(order_);
+    position_ = 0;
+  }
+
+  const std::vector<int64_t>& lengths_;
+  int64_t batch_tokens_;
+  uint64_t seed_;
+  std::vector<size_t> order_;
+  size_t position_ = 0;
+  int64_t epoch_ = 0;
+};
+
+int64_t steps_of_epochs(const std::vector<int64_t>& lengths, int64_t batch_tokens, uint64_t seed,
+                        double epochs) {
+  BatchOrder order(lengths, batch_tokens, seed);
+  const double rows_wanted = epochs * static_cast<double>(lengths.size());
+  double rows = 0;
+  int64_t steps = 0;
+  while (rows + 0.5 < rows_wanted) rows += static_cast<double>(order.next().size()), ++steps;
+  return std::max<int64_t>(1, steps);
+}
+
+// Returns " accuracy 0.9821" if the metric is present, else "".
+std::string accuracy_text(const Metrics& metrics, const char* name) {
+  const auto found = metrics.find(name);
+  return found == metrics.end() ? "" : fmt::format(" accuracy {:.4f}", found->second);
+}
+
+// One run: load, steps, save.
+class StepRun {
+ public:
+  StepRun(Learner& learner, const config::SftConfig& config, std::string config_text,
+          std::string command)
+      : learner_(learner),
+        config_(config),
+        config_text_(std::move(config_text)),
+        command_(std::move(command)),
+        checkpoints_(config.output, config.keep_checkpoints) {}
+
+  Result<StepResult> run() {
+    LS_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::take(config_.output));
+    LS_ASSIGN_OR_RETURN(const bool finished, find_finished());
+    if (finished) return result_;
+    const Status loaded = load();
+    if (!loaded.ok()) {
+      lock.undo();
+      return loaded;
+    }
+    LS_RETURN_IF_ERROR(enter_folder());
+    Status done = model::caught([&] { return train(); });
+    if (done.ok()) done = model::caught([&] { return write_final_model(); });
+    if (!done.ok()) return end_early(done);
+    remove_checkpoints();
+    result_.seconds = watch_.seconds();
+    return result_;
+  }
+
+ private:
+  fs::path finished_file() const { return fs::path(config_.output) / kFinishedFile; }
+
+  // True if the same run has finished before; result_ is then its result.
+  Result<bool> find_finished() {
+    std::error_code error;
+    if (!fs::exists(finished_file(), error)) return false;
+    const std::string where = finished_file().string();
+    LS_ASSIGN_OR_RETURN(const Json json, read_json_file(where));
+    LS_ASSIGN_OR_RETURN(result_.steps, json_get<int64_t>(json, "steps", where));
+    LS_ASSIGN_OR_RETURN(result_.model_directory, json_get<std::string>(json, "model", where));
+    LS_ASSIGN_OR_RETURN(const auto config, json_get<std::string>(json, "config", where));
+    result_.model_directory = config_.output + "/" + result_.model_directory;
+    LS_ASSIGN_OR_RETURN(const Json files, json_get<Json>(json, "files", where));
+    LS_ASSIGN_OR_RETURN(const Json before, json_get<Json>(json, "inputs", where));
+    LS_ASSIGN_OR_RETURN(const std::string differs, differences(config, before));
+    if (!differs.empty()) {
+      return invalid_argument(
+          fmt::format("{} holds a run that has ended, with other settings:{}\nName another "
+                      "trainer.default_local_dir for a new run, or remove this folder",
+                      config_.output, differs));
+    }
+    const Status whole = check_files(result_.model_directory, files);
+    if (!whole.ok()) {
+      return corrupt(
+          fmt::format("{} says that the run has ended, but {}; put that back from a "
+                      "copy, or remove {} to repeat the run",
+                      where, whole.message(), where));
+    }
+    log::info("{} holds this run already, all {} steps", config_.output, result_.steps);
+    return true;
+  }
+
+  // Returns a line for each key or input that differs from the finished run's; "" if none does.
+  Result<std::string> differences(const std::string& config, const Json& inputs_before) const {
+    LS_ASSIGN_OR_RETURN(const auto changes, config_changes(config, config_text_));
+    std::string differs;
+    for (const ConfigChange& change : changes) differs += "\n  " + to_text(change);
+    const Json present = inputs();
+    for (const auto& [key, value] : present.items()) {
+      if (inputs_before.value(key, Json()) == value) continue;
+      differs +=
+          key == "command" ? "\n  the command, which was another one" : "\n  the content of " + key;
+    }
+    return differs;
+  }
+
+  Json inputs() const {
+    Json inputs = fingerprints({{"model.path", {config_.model.path}},
+                                {"model.lora_adapter_path", {config_.model.lora_adapter_path}},
+                                {"model.alphabet_file", {config_.model.alphabet_file}},
+                                {"data.train_files", config_.train_files},
+                                {"data.val_files", config_.val_files}});
+    inputs["command"] = command_;
+    return inputs;
+  }
+
+  // Loads everything and writes nothing.
+  Status load() {
+    model::configure_compute(config_.machine.threads);
+    LS_ASSIGN_OR_RETURN(from_, find_starting_point(checkpoints_, "auto", config_text_));
+    inputs_ = inputs();
+    if (from_.checkpoint) LS_RETURN_IF_ERROR(check_settings(from_, config_text_, inputs_));
+    const std::string directory = from_.checkpoint ? from_.checkpoint->directory : "";
+    LS_RETURN_IF_ERROR(learner_.load(directory));
+    lengths_ = learner_.lengths();
+    steps_ = config_.total_steps > 0
+                 ? config_.total_steps
+                 : steps_of_epochs(lengths_, config_.batch.batch_tokens, seed(), config_.epochs);
+    learner_.start(steps_);
+    if (!from_.checkpoint) return ok_status();
+    first_step_ = step_ = saved_step_ = from_.checkpoint->iteration;
+    const Json& state = from_.checkpoint->state;
+    LS_ASSIGN_OR_RETURN(const Json unfinished, json_get<Json>(state, "unfinished", directory));
+    LS_ASSIGN_OR_RETURN(unfinished_, metrics_from_json(unfinished, directory));
+    return learner_.load_state(directory);
+  }
+
+  Status enter_folder() {
+    const std::string abandoned = checkpoints_.name_for_abandoned();
+    const bool repeats = repeats_logged_steps(checkpoints_, from_, config_text_);
+    LS_RETURN_IF_ERROR(leave_other_courses(checkpoints_, from_, abandoned));
+    LS_ASSIGN_OR_RETURN(RunLog log,
+                        RunLog::open(config_.output, from_.checkpoint ? first_step_ : -1,
+                                     {.last_step_is_open = !unfinished_.empty(),
+                                      .later_steps_to = repeats ? "" : abandoned}));
+    log_ = std::make_unique<RunLog>(std::move(log));
+    if (from_.checkpoint) log::info("continuing {} after step {}", config_.output, first_step_);
+    updates_ = learner_.updates();
+    return write_file_atomic(config_.output + "/config.toml", config_text_);
+  }
+
+  uint64_t seed() const { return static_cast<uint64_t>(config_.seed); }
+
+  Status train() {
+    BatchOrder order(lengths_, config_.batch.batch_tokens, seed());
+    for (int64_t step = 0; step < first_step_; ++step) order.next();
+    progress_.start(first_step_, steps_);
+    if (!unfinished_.empty()) LS_RETURN_IF_ERROR(finish_step());
+    while (step_ < steps_) {
+      Stopwatch step_watch;
+      LS_ASSIGN_OR_RETURN(Metrics metrics, learner_.step(order.next()));
+      metrics["timing_s/step"] = step_watch.seconds();
+      ++step_;
+      unfinished_ = std::move(metrics);
+      updates_ = learner_.updates();
+      LS_RETURN_IF_ERROR(finish_step());
+      if (stop_requested()) return cancelled(fmt::format("stopped after step {}", step_));
+    }
+    return ok_status();
+  }
+
+  // Saves the finished steps, unless an update is half done.
+  Status end_early(const Status& reason) {
+    progress_.clear();
+    Status end = reason;
+    if (learner_.updates() == updates_ && step_ > saved_step_) {
+      const Status saved = model::caught([&] { return save_checkpoint(); });
+      if (!saved.ok() && reason.message().find(saved.message()) == std::string::npos)
+        end = Status(saved.code(), reason.message() + "; " + saved.message());
+    }
+    const std::string kept = saved_step_ == 0
+                                 ? "no step is saved"
+                                 : fmt::format(
+                                       "{} steps are saved in {}; the same command continues from "
+                                       "there",
+                                       saved_step_, config_.output);
+    return Status(end.code(), end.message() + "; " + kept);
+  }
+
+  Status finish_step() {
+    Metrics metrics = unfinished_;
+    result_.steps = step_;
+    result_.train_loss = metrics["train/loss"];
+    result_.tokens += static_cast<int64_t>(metrics["train/tokens"]);
+    const bool last = step_ == steps_;
+    const bool test = config_.test_freq > 0 && (step_ % config_.test_freq == 0 || last);
+    const Metrics held_out = test ? learner_.validate() : Metrics();
+    metrics.insert(held_out.begin(), held_out.end());
+    if (!held_out.empty()) result_.val_loss = held_out.at("val/loss");
+    metrics["perf/max_memory_gb"] = peak_memory_gb();
+    log_->log(step_, metrics);
+    unfinished_.clear();
+    show(metrics, test || last);
+    const bool due = config_.save_freq > 0 && step_ % config_.save_freq == 0;
+    if (last || (!due && !save_retry_.due())) return ok_status();
+    return save_retry_.after(save_checkpoint());
+  }
+
+  void show(Metrics& metrics, bool whole_line) {
+    std::string text = fmt::format(
+        "loss {:.4f}{} lr {:.2e} {} tok/s", result_.train_loss,
+        accuracy_text(metrics, "train/accuracy"), metrics["train/lr"],
+        with_commas(static_cast<int64_t>(static_cast<double>(result_.tokens) / watch_.seconds())));
+    if (metrics.count("val/loss") > 0)
+      text += fmt::format(" | held-out loss {:.4f}{}", result_.val_loss,
+                          accuracy_text(metrics, "val/accuracy"));
+    whole_line ? progress_.finish(step_, text) : progress_.update(step_, text);
+  }
+
+  Status save_checkpoint() {
+    const Json state = {{"iteration", step_},
+                        {"unfinished", metrics_to_json(unfinished_)},
+                        {"config", config_text_},
+                        {"inputs", inputs_}};
+    LS_RETURN_IF_ERROR(checkpoints_.save(step_, state, [&](const std::string& directory) {
+      LS_RETURN_IF_ERROR(learner_.write_model(directory, step_).status());
+      return learner_.save_state(directory);
+    }));
+    saved_step_ = step_;
+    return ok_status();
+  }
+
+  // An existing model of that name is left over from a run that crashed here, because a finished
+  // run is never repeated. It is replaced.
+  Status write_final_model() {
+    const std::string temporary = config_.output + "/final.tmp";
+    LS_RETURN_IF_ERROR(remove_tree(temporary));
+    LS_ASSIGN_OR_RETURN(const std::string written, learner_.write_model(temporary, step_));
+    const std::string name = fs::path(written).filename().string();
+    const std::string target = config_.output + "/" + name;
+    LS_RETURN_IF_ERROR(remove_tree(target));
+    LS_RETURN_IF_ERROR(rename_durable(written, target));
+    LS_RETURN_IF_ERROR(remove_tree(temporary));
+    result_.model_directory = target;
+    LS_ASSIGN_OR_RETURN(const Json files, list_with_checksums(target));
+    const Json finished = {{"steps", step_},
+                           {"model", name},
+                           {"files", files},
+                           {"config", config_text_},
+                           {"inputs", inputs_}};
+    return write_file_atomic(finished_file(), dump_json(finished));
+  }
+
+  // A failure only costs disk space.
+  void remove_checkpoints() {
+    Status removed = checkpoints_.forget_latest();
+    for (int64_t step : checkpoints_.iterations())
+      if (removed.ok()) removed = remove_tree(checkpoints_.directory_of(step));
+    if (!removed.ok()) log::warn("{}", removed.message());
+  }
+
+  Learner& learner_;
+  const config::SftConfig& config_;
+  std::string config_text_, command_;
+  CheckpointStore checkpoints_;
+  StartingPoint from_;
+  Json inputs_;
+  std::vector<int64_t> lengths_;
+  std::unique_ptr<RunLog> log_;
+  ProgressLine progress_;
+  Stopwatch watch_;
+  SaveRetry save_retry_;
+  Metrics unfinished_;  // of the last step if not yet logged; empty otherwise
+  int64_t first_step_ = 0, step_ = 0, saved_step_ = 0, steps_ = 0;
+  int64_t updates_ = 0;  // learner_.updates() after step_
+  StepResult result_;
+};
+
+}  // namespace
+
+Status check_rows(const std::vector<std::string>& files, size_t rows, int dropped, int length) {
+  if (dropped > 0) log::warn("{} rows are longer than {} tokens and are left out", dropped, length);
+  if (rows > 0) return ok_status();
+  return invalid_argument(fmt::format("{}: no usable row", fmt::join(files, ", ")));
+}
+
+Status check_learner(Learner& learner, const config::SftConfig& config) {
+  model::configure_compute(config.machine.threads);
+  LS_RETURN_IF_ERROR(learner.load(""));
+  const std::vector<int64_t> lengths = learner.lengths();
+  const int64_t tokens = std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
+  learner.start(std::max<int64_t>(1, config.total_steps));
+  log::info("{} training rows, {} tokens", lengths.size(), tokens);
+  return ok_status();
+}
+
+Result<StepResult> run_steps(Learner& learner, const config::SftConfig& config,
+                             const std::string& config_text, const std::string& command) {
+  return StepRun(learner, config, config_text, command).run();
+}
+
+}  // namespace longshot::loop

@@ -1,0 +1,314 @@
+#include "loop/rl/memory_forecast.h"
+
+#include <fmt/format.h>
+#include <fnmatch.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "base/os/machine.h"
+#include "model/format/adapters/adapter.h"
+#include "model/format/architecture.h"
+#include "model/format/model_files.h"
+#include "rollout/runner.h"
+#include "train/pass/pass.h"
+
+namespace longshot::loop {
+namespace {
+
+constexpr double kFloat = sizeof(float);
+
+double count_of(const std::vector<int64_t>& shape) {
+  double count = 1;
+  for (const int64_t extent : shape) count *= static_cast<double>(extent);
+  return count;
+}
+
+// Bytes per weight in the rollout's kernels, scales included.
+double weight_bytes(const std::string& format) {
+  if (format == "bfloat16") return 2;
+  if (format == "int8") return 1.02;
+  return format == "int4" ? 0.6 : kFloat;
+}
+
+// Bytes of both moments of a weight, scales included.
+double moment_bytes(const std::string& format) {
+  if (format == "bfloat16") return 4;
+  return format == "int8" ? 2.04 : 2 * kFloat;
+}
+
+double kv_token_bytes(const model::ModelConfig& c, const std::string& format) {
+  const double value = format == "float32" ? 4 : format == "bfloat16" ? 2 : 1;
+  return 2.0 * c.num_layers * c.num_kv_heads * (c.head_dim * value + (value == 1 ? 4 : 0));
+}
+
+bool own_kernels(const config::TrainConfig& config) {
+  return config.machine.device == "cpu" && config.algorithm.compute.kernels != "libtorch";
+}
+
+struct AdapterSize {
+  int rank = 0;
+  double parameters = 0;
+  double beside = 0;  // parameters of the adapted weights
+};
+
+Result<AdapterSize> adapter_size(const config::ModelOptions& options,
+                                 const model::ModelConfig& model) {
+  AdapterSize size;
+  if (!options.lora_adapter_path.empty()) {
+    model::ModelConfig adapted = model;  // a reward model's adapter brings the score head
+    LS_RETURN_IF_ERROR(model::apply_adapter_config(options.lora_adapter_path, adapted));
+    LS_ASSIGN_OR_RETURN(const model::Adapter adapter,
+                        model::read_adapter(options.lora_adapter_path, adapted));
+    size.rank = adapter.lora.rank;
+    for (const model::AdapterPair& pair : adapter.pairs) {
+      size.parameters += static_cast<double>(size.rank) * (pair.in + pair.out);
+      size.beside += static_cast<double>(pair.in) * pair.out;
+    }
+    return size;
+  }
+  if (options.lora.rank == 0) return size;
+  size.rank = options.lora.rank;
+  LS_ASSIGN_OR_RETURN(const auto modules, model::adapter_modules(model, options.lora_targets));
+  std::map<std::string, std::vector<int64_t>> shapes;
+  for (const model::WeightSpec& spec : model::expected_weights(model))
+    shapes[spec.name] = spec.shape;
+  for (const std::string& module : modules) {
+    const std::vector<int64_t>& shape = shapes[module + ".weight"];
+    size.parameters += static_cast<double>(size.rank) * static_cast<double>(shape[0] + shape[1]);
+    size.beside += count_of(shape);
+  }
+  return size;
+}
+
+double trained_of(const config::ModelOptions& options, const model::ModelConfig& model,
+                  const AdapterSize& adapter) {
+  if (adapter.rank > 0) return adapter.parameters;
+  double trained = 0;
+  for (const model::WeightSpec& spec : model::expected_weights(model)) {
+    const auto& patterns = options.freeze;
+    const bool frozen = std::any_of(patterns.begin(), patterns.end(), [&](const std::string& p) {
+      return ::fnmatch(p.c_str(), spec.name.c_str(), 0) == 0;
+    });
+    trained += frozen ? 0 : count_of(spec.shape);
+  }
+  return trained;
+}
+
+// The fixed model of GRPO's KL penalty. It needs no memory if it is the base of the adapter.
+Result<PlanItem> kl_model(const config::TrainConfig& config, const AdapterSize& adapter) {
+  const train::AlgorithmOptions& a = config.algorithm;
+  PlanItem item{"KL model", 0, "none"};
+  if (a.name != "grpo" || a.kl_coef == 0 || a.kl_reference.empty()) return item;
+  if (adapter.rank > 0 && a.kl_reference == config.model.path) return item;
+  const auto model = model::read_model_config(a.kl_reference);
+  if (!model.ok()) return model.status().with_context("algorithm.kl_reference");
+  item.value = kFloat * static_cast<double>(model::parameter_count(*model));
+  item.note = a.kl_reference;
+  return item;
+}
+
+// Per worker: the embedding table in f32, and every matrix in the rollout's format.
+double rollout_bytes(const config::TrainConfig& config, const model::ModelConfig& model) {
+  const double table = static_cast<double>(model.vocab_size) * model.hidden_size;
+  double matrices = model.tie_word_embeddings ? table : 0;  // the head
+  for (const model::WeightSpec& spec : model::expected_weights(model)) {
+    if (spec.shape.size() > 1 && spec.name != model::weight_of(model::names::kEmbedding))
+      matrices += count_of(spec.shape);
+  }
+  const double one = kFloat * table + weight_bytes(config.rollout_dtype) * matrices;
+  return one * config.rollout_workers;
+}
+
+PlanItem activations(const config::TrainConfig& config, const model::ModelConfig& model,
+                     const IterationSize& size, int lora_rank) {
+  if (!own_kernels(config)) return {"activations", 0, "not known with libtorch"};
+  const double rows = std::ceil(size.groups / config.algorithm.mini_batches) * size.group_tokens();
+  const train::PassSize pass = train::own_pass_size(config.algorithm.micro_batch_tokens);
+  const double unit =
+      std::min(size.group_tokens(), static_cast<double>(pass.prompts) * size.prompt);
+  const double micro = std::min(std::max(static_cast<double>(pass.tokens), unit), rows);
+  const double targets = micro * size.n * size.response / size.group_tokens();
+  const double bytes =
+      train::own_activation_bytes(model, config.algorithm.compute, static_cast<int64_t>(micro),
+                                  static_cast<int64_t>(targets), lora_rank);
+  return {"activations", bytes, fmt::format("{:.0f} tokens together", micro)};
+}
+
+PlanItem kv_cache(const config::TrainConfig& config, const model::ModelConfig& model,
+                  const IterationSize& size, double running) {
+  const double blocks = rollout::blocks_for(static_cast<int>(size.response)) + 1;
+  const double prompts =
+      std::ceil(running / size.n) * rollout::blocks_for(static_cast<int>(size.prompt));
+  double all = running * blocks + prompts;
+  if (config.kv_blocks > 0) all = std::min<double>(all, config.kv_blocks);
+  return {"KV cache", all * rollout::kBlockTokens * kv_token_bytes(model, config.rollout_kv_dtype),
+          fmt::format("{}, {:.0f} samples in flight", config.rollout_kv_dtype, running)};
+}
+
+// Bytes that this process has {mapped, resident}, from /proc/self/statm.
+std::pair<double, double> own_pages() {
+  std::ifstream file("/proc/self/statm");
+  double mapped = 0, resident = 0;
+  file >> mapped >> resident;
+  const double page = 4096;
+  return {mapped * page, resident * page};
+}
+
+double swap_bytes() {
+  std::ifstream file("/proc/meminfo");
+  for (std::string name; file >> name;) {
+    double kibibytes = 0;
+    if (name == "SwapTotal:" && file >> kibibytes) return kibibytes * 1024;
+  }
+  return 0;
+}
+
+std::string gib(double bytes) {
+  return fmt::format("{:.2f} GiB", bytes / kGiB);
+}
+
+// Memory items that training of any model needs.
+std::vector<PlanItem> training_items(const model::ModelConfig& model, const AdapterSize& adapter,
+                                     double trained, const std::string& moments) {
+  const double weights = static_cast<double>(model::parameter_count(model)) + adapter.parameters;
+  return {{"program", own_pages().second, "libraries and the like"},
+          {"weights", kFloat * weights, "f32, of the trainer"},
+          {"gradients", kFloat * trained, "f32"},
+          {"moments", moment_bytes(moments) * trained, moments}};
+}
+
+constexpr const char* kAdvice =
+    "optim.moments=int8 and model.lora_rank need less; for `longshot train`, `longshot doctor "
+    "--plan` "
+    "lists what takes how much";
+
+Status check_certain(double certain) {
+  const MemoryLimit limit = hard_memory_limit();
+  if (certain <= limit.bytes) return ok_status();
+  return invalid_argument(
+      fmt::format("the run needs {} of memory for weights, gradients and moments alone, and {} has "
+                  "{}: {}",
+                  gib(certain), limit.name, gib(std::max(0.0, limit.bytes)), kAdvice));
+}
+
+}  // namespace
+
+double total(const std::vector<PlanItem>& items) {
+  double sum = 0;
+  for (const PlanItem& item : items) sum += item.value;
+  return sum;
+}
+
+IterationSize largest_size(const config::TrainConfig& config) {
+  return {static_cast<double>(config.train_batch_size), static_cast<double>(config.n),
+          static_cast<double>(config.max_prompt_length),
+          static_cast<double>(config.engine.sampling.max_response_length)};
+}
+
+Result<MemoryPlan> plan_memory(const config::TrainConfig& config, const model::ModelConfig& model,
+                               const IterationSize& size) {
+  LS_ASSIGN_OR_RETURN(const AdapterSize adapter, adapter_size(config.model, model));
+  MemoryPlan plan;
+  plan.parameters = model::parameter_count(model);
+  const double trained = trained_of(config.model, model, adapter);
+  plan.trained = static_cast<int64_t>(trained);
+  const std::string& moments = config.optimizer.moments;
+  plan.items = training_items(model, adapter, trained, moments);
+  plan.items.push_back({"rollout weights", rollout_bytes(config, model), config.rollout_dtype});
+  LS_ASSIGN_OR_RETURN(PlanItem fixed, kl_model(config, adapter));
+  if (fixed.value > 0) plan.items.push_back(std::move(fixed));
+  plan.certain = total(plan.items);
+  const double running = std::min<double>(config.max_concurrent, size.samples());
+  plan.items.push_back(activations(config, model, size, adapter.rank));
+  plan.items.push_back(kv_cache(config, model, size, running));
+  plan.items.push_back({"logits", running * model.vocab_size * kFloat, "of the samples in flight"});
+  if (adapter.rank > 0)
+    plan.items.push_back({"merged weights", kFloat * adapter.beside, "while they are published"});
+  if (config.algorithm.mini_batches * config.algorithm.epochs > 1) {
+    const double kept = config.algorithm.reset_optimizer ? 0 : moment_bytes(moments);
+    plan.items.push_back({"undo", (kFloat + kept) * trained,
+                          "copy of what an update changes; left out where memory is short"});
+  }
+  // The checkpoint writer converts bfloat16 moments to f32.
+  const double copied = moments == "bfloat16" ? 2 * kFloat * trained : 0;
+  plan.items.push_back({"checkpoint", copied, "copies while one is written"});
+  return plan;
+}
+
+DiskPlan plan_disk(const config::TrainConfig& config, const model::ModelConfig&,
+                   const MemoryPlan& memory) {
+  DiskPlan plan;
+  const bool adapter = config.model.lora.rank > 0 || !config.model.lora_adapter_path.empty();
+  const double written = static_cast<double>(adapter ? memory.trained : memory.parameters);
+  plan.checkpoint = kFloat * written +
+                    moment_bytes(config.optimizer.moments) * static_cast<double>(memory.trained);
+  const int64_t saves = config.save_freq > 0 ? config.total_iterations / config.save_freq + 1 : 1;
+  plan.run =
+      plan.checkpoint * static_cast<double>(std::min<int64_t>(saves, config.keep_checkpoints + 1));
+  std::error_code error;
+  std::filesystem::path folder = std::filesystem::absolute(config.output);
+  while (folder.has_relative_path() && !std::filesystem::exists(folder, error))
+    folder = folder.parent_path();
+  const auto space = std::filesystem::space(folder, error);
+  plan.free = error ? 0 : static_cast<double>(space.available);
+  return plan;
+}
+
+MemoryLimit hard_memory_limit() {
+  const Machine machine = inspect_machine();
+  const auto [mapped, resident] = own_pages();
+  MemoryLimit limit{static_cast<double>(machine.memory_total) + swap_bytes(), "this machine"};
+  const auto take = [&](double bytes, const char* name) {
+    if (bytes < limit.bytes) limit = {bytes, name};
+  };
+  if (machine.memory_limit)
+    take(static_cast<double>(*machine.memory_limit), "the control group's limit");
+  rlimit space{};
+  if (::getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY)
+    take(static_cast<double>(space.rlim_cur) - mapped + resident, "the limit of the address space");
+  return limit;
+}
+
+double memory_at_hand() {
+  const double available = static_cast<double>(usable_memory(inspect_machine()));
+  return std::min(available + own_pages().second, hard_memory_limit().bytes);
+}
+
+Status check_resources(const config::SftConfig& config) {
+  if (config.machine.device != "cpu" || config.model.path.empty()) return ok_status();
+  LS_ASSIGN_OR_RETURN(const model::ModelConfig model,
+                      model::read_model_config(config.model.source()));
+  LS_ASSIGN_OR_RETURN(const AdapterSize adapter, adapter_size(config.model, model));
+  const double trained = trained_of(config.model, model, adapter);
+  return check_certain(total(training_items(model, adapter, trained, config.optimizer.moments)));
+}
+
+Status check_resources(const config::TrainConfig& config) {
+  if (config.machine.device != "cpu") return ok_status();
+  LS_ASSIGN_OR_RETURN(const model::ModelConfig model,
+                      model::read_model_config(config.model.source()));
+  LS_ASSIGN_OR_RETURN(const MemoryPlan memory, plan_memory(config, model, largest_size(config)));
+  LS_RETURN_IF_ERROR(check_certain(memory.certain));
+  const double peak = total(memory.items), at_hand = memory_at_hand();
+  if (peak > at_hand) {
+    log::warn("the run may need {} of memory with the longest responses, {} can be had: {}",
+              gib(peak), gib(at_hand), kAdvice);
+  }
+  const DiskPlan disk = plan_disk(config, model, memory);
+  if (disk.run > disk.free) {
+    log::warn(
+        "checkpoints take {} ({} each), {} of disk are free in {}: fewer "
+        "trainer.keep_checkpoints, or another trainer.default_local_dir",
+        gib(disk.run), gib(disk.checkpoint), gib(disk.free), config.output);
+  }
+  return ok_status();
+}
+
+}  // namespace longshot::loop

@@ -1,0 +1,46 @@
+#pragma once
+// The parts of a training run, built once from its configuration.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "datasets/prompts.h"
+#include "loop/run_folder/trained_model.h"
+#include "prompts/sampler.h"
+#include "publish/publisher.h"
+#include "replay/replay_buffer.h"
+#include "reward/reward.h"
+#include "rollout/engine.h"
+#include "tokenizer/chat/chat_template.h"
+#include "tokenizer/tokenizer.h"
+#include "train/policy/policy_trainer.h"
+
+namespace longshot::loop {
+
+struct Parts {
+  std::unique_ptr<tokenizer::Tokenizer> tokenizer;
+  tokenizer::ChatTemplate chat_template;
+  std::unique_ptr<prompts::PromptSampler> prompts;
+  std::vector<data::Prompt> val_prompts;
+  std::unique_ptr<rollout::Generator> rollout;
+  rollout::EngineOptions engine_options;
+  std::unique_ptr<reward::RewardStage> rewards;
+  std::unique_ptr<replay::ReplayBuffer> replay;
+  std::unique_ptr<train::Trainer> trainer;
+  std::unique_ptr<publish::Publisher> publisher;
+};
+
+// `checkpoint`: directory to load the policy from; empty: the configuration's model.
+Result<Parts> make_parts(const config::TrainConfig& config, const std::string& checkpoint);
+
+// ok if a run can be written to `directory`, else invalid_argument that names the key.
+Status check_output(const std::string& directory);
+
+// For --dry-run: loads model and data and builds all parts as the real run would, tries the rewards
+// on one prompt, and logs the findings to stderr. The overloads for other runs are in offline/sft.h
+// and offline/reward_model.h.
+Status check_inputs(const config::TrainConfig& config);
+
+}  // namespace longshot::loop

@@ -1,0 +1,267 @@
+#include "loop/rl/run.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/os/stop.h"
+#include "base/rng.h"
+#include "eval/evaluate.h"
+#include "loop/rl/iteration_report.h"
+#include "model/torch/exceptions.h"
+#include "rollout/jobs.h"
+
+namespace longshot::loop {
+namespace {
+
+// Keys of the run's independent random streams.
+enum class Stream : uint64_t { prompts = 1, replay = 2, trainer = 3, validation = 4 };
+
+uint64_t key(const config::TrainConfig& config, Stream stream, int64_t iteration = 0) {
+  const uint64_t base =
+      hash_combine(static_cast<uint64_t>(config.seed), static_cast<uint64_t>(stream));
+  return hash_combine(base, static_cast<uint64_t>(iteration));
+}
+
+}  // namespace
+
+// The RL iteration. All randomness in it is keyed by (seed, iteration), so that a resumed run
+// repeats it.
+Status Run::iterate() {
+  Parts& p = parts_;
+  Metrics metrics;
+  Timer timer(metrics);
+  const int64_t iteration = state_.iteration;
+
+  // prompts/
+  LS_ASSIGN_OR_RETURN(std::vector<data::Sample> jobs, open_groups(iteration));
+
+  // rollout/: finished samples are judged while the others continue.
+  p.rewards->drop_ahead();
+  rollout::EngineOptions options = p.engine_options;
+  options.on_finished = [&](const data::Sample& sample) {
+    judge_ahead(*p.rewards, *p.replay, sample);
+  };
+  LS_ASSIGN_OR_RETURN(
+      auto samples,
+      p.rollout->generate(std::move(jobs), options, [&](const rollout::Progress& progress) {
+        progress_.update(iteration, describe(progress));
+      }));
+  if (stop_requested()) return cancelled("stopped");
+  metrics.merge(Metrics(p.rollout->metrics()));
+  timer.lap("timing_s/gen");
+
+  // reward/
+  auto verdicts = judge(*p.rewards, *p.replay, samples);
+  if (stop_requested()) return cancelled("stopped");
+  timer.lap("timing_s/reward");
+  LS_RETURN_IF_ERROR(reward_watch_.check(samples, verdicts));
+
+  // replay/
+  report_samples(samples, verdicts, metrics);
+  LS_ASSIGN_OR_RETURN(auto groups,
+                      close_groups(std::move(samples), std::move(verdicts), iteration));
+  p.rewards->shape(groups, iteration);
+  for (const data::Group& group : groups) record_success(*p.prompts, group);
+  report_groups(groups, metrics);
+  log_samples(groups);
+
+  // train/
+  progress_.update(iteration, "training");
+  LS_ASSIGN_OR_RETURN(
+      const Metrics trained,
+      p.trainer->fit(groups, {state_.policy_version, key(config_, Stream::trainer), iteration}));
+  metrics.insert(trained.begin(), trained.end());
+  timer.lap("timing_s/update_actor");
+  add_counts(metrics);
+  capture_state(iteration + 1, p.publisher->version() + 1, std::move(metrics));
+
+  // publish/: from here on the iteration is saved, even if a later step fails.
+  return publish();
+}
+
+// Partial rollouts of earlier iterations come first; new prompts fill up the replay buffer.
+Result<std::vector<data::Sample>> Run::open_groups(int64_t iteration) {
+  Parts& p = parts_;
+  LS_ASSIGN_OR_RETURN(std::vector<data::Sample> jobs, p.replay->take_partials());
+  const auto held = static_cast<int>(p.replay->groups());
+  const auto draws =
+      p.prompts->next(std::max(0, config::replay_capacity(config_) - held), iteration);
+  LS_RETURN_IF_ERROR(p.replay->open_groups(draws, config_.n));
+  for (data::Sample& job : rollout::make_jobs(draws, config_.n)) jobs.push_back(std::move(job));
+  return jobs;
+}
+
+// The groups to train on, once the samples of this iteration are in the replay buffer.
+Result<std::vector<data::Group>> Run::close_groups(std::vector<data::Sample> samples,
+                                                   std::vector<data::Verdict> verdicts,
+                                                   int64_t iteration) {
+  LS_RETURN_IF_ERROR(parts_.replay->insert(std::move(samples), std::move(verdicts)));
+  return parts_.replay->take(static_cast<size_t>(config_.train_batch_size), state_.policy_version,
+                             key(config_, Stream::replay, iteration));
+}
+
+Status Run::run() {
+  log::info("{}", description());
+  progress_.start(state_.iteration, config_.total_iterations);
+  Status done = model::caught([&] { return run_iterations(); });
+  if (done.ok()) done = model::caught([&] { return save(); });
+  if (done.ok()) return done;
+  progress_.clear();
+  return end_early(done);
+}
+
+Status Run::run_iterations() {
+  if (state_.iteration == 0 && config_.val_before_train && config_.test_freq > 0) {
+    Metrics metrics;
+    LS_RETURN_IF_ERROR(test(metrics));
+    log_->log(0, metrics);
+    progress_.clear();
+    if (metrics.contains("val/accuracy"))
+      log::info("held-out {:.3f} before training", metrics["val/accuracy"]);
+  }
+  while (state_.iteration < config_.total_iterations || !state_.unfinished.empty()) {
+    LS_RETURN_IF_ERROR(state_.unfinished.empty() ? next_iteration() : finish_iteration());
+  }
+  return ok_status();
+}
+
+// state_ and the weights are those of the last finished iteration, unless an update was half done
+// and could not be taken back. Then only the newest checkpoint can be continued.
+Status Run::end_early(const Status& reason) {
+  const bool stopped = reason.code() == StatusCode::cancelled;
+  const bool whole = parts_.trainer->optimizer_step() == updates_;
+  Status end = reason;
+  if (whole && (stopped || state_.iteration > 0)) {
+    const Status saved = model::caught([&] { return save(); });
+    if (!saved.ok() && reason.message().find(saved.message()) == std::string::npos)
+      end =
+          Status(stopped ? saved.code() : reason.code(), reason.message() + "; " + saved.message());
+  }
+  const std::string half =
+      whole ? "" : fmt::format("the update of iteration {} was half done; ", state_.iteration + 1);
+  const char* command = config_.resume_mode == "disable"
+                            ? "the command with trainer.resume_mode=auto"
+                            : "the same command";
+  const std::string kept =
+      saved_iteration_ < 0
+          ? "no iteration is saved"
+          : fmt::format("{} finished iterations are saved in {}; {} continues from there",
+                        saved_iteration_, config_.output, command);
+  return Status(end.code(), end.message() + "; " + half + kept);
+}
+
+std::string Run::description() const {
+  const model::Weights& weights = parts_.trainer->weights();
+  return fmt::format(
+      "{} on {} prompts ({} held out): {} of {} parameters of {} are trained; {} x {} samples of "
+      "up to {} tokens an iteration, iterations {} to {}, in {}",
+      config_.algorithm.name, parts_.prompts->size(), parts_.val_prompts.size(),
+      with_commas(weights.trained_parameters()),
+      with_commas(model::parameter_count(weights.config())), config_.model.path,
+      config_.train_batch_size, config_.n, config_.engine.sampling.max_response_length,
+      state_.iteration + 1, config_.total_iterations, config_.output);
+}
+
+void Run::add_counts(Metrics& metrics) {
+  state_.total_tokens += static_cast<int64_t>(metrics["rollout/generated_tokens"]);
+  metrics["perf/total_num_tokens"] = static_cast<double>(state_.total_tokens);
+  metrics.merge(parts_.replay->take_metrics());
+  metrics.merge(parts_.rewards->take_metrics());
+}
+
+Status Run::next_iteration() {
+  const Stopwatch watch;
+  LS_RETURN_IF_ERROR(iterate());
+  Metrics& metrics = state_.unfinished;
+  metrics["timing_s/step"] = watch.seconds();
+  metrics["perf/throughput"] =
+      metrics["rollout/generated_tokens"] / std::max(1e-9, watch.seconds());
+  metrics["perf/max_memory_gb"] = peak_memory_gb();
+  return ok_status();
+}
+
+// Also called when a run starts or resumes. An iteration whose evaluation or log was interrupted
+// gets the metrics of this publish if it has none yet.
+Status Run::publish() {
+  LS_ASSIGN_OR_RETURN(const Metrics published,
+                      parts_.publisher->publish(parts_.trainer->weights()));
+  if (!state_.unfinished.empty()) state_.unfinished.insert(published.begin(), published.end());
+  return ok_status();
+}
+
+Status Run::finish_iteration() {
+  Metrics metrics = state_.unfinished;
+  if (due(config_.test_freq)) LS_RETURN_IF_ERROR(test(metrics));
+  log_->log(state_.iteration, metrics);
+  state_.unfinished.clear();
+  progress_.finish(state_.iteration, headline(metrics));
+  for (const std::string& text : warnings_.check(state_.iteration, metrics, reward_watch_.reason()))
+    log::warn("{}", text);
+  const bool last = state_.iteration >= config_.total_iterations;  // run() saves it
+  if (last || (!due(config_.save_freq) && !save_retry_.due())) return ok_status();
+  return save_retry_.after(save());
+}
+
+bool Run::due(int64_t every) const {
+  return every > 0 && state_.iteration % every == 0;
+}
+
+Status Run::test(Metrics& metrics) {
+  if (parts_.val_prompts.empty()) return ok_status();
+  eval::EvalOptions options;
+  options.n = config_.val_n;
+  options.seed = key(config_, Stream::validation);
+  options.engine = parts_.engine_options;
+  options.engine.sampling.temperature = config_.val_temperature;
+  LS_ASSIGN_OR_RETURN(const eval::Evaluation evaluation,
+                      eval::evaluate(*parts_.rollout, parts_.val_prompts, *parts_.rewards, options,
+                                     [&](const rollout::Progress& progress) {
+                                       progress_.update(state_.iteration,
+                                                        "evaluation " + describe(progress));
+                                     }));
+  metrics.merge(eval::to_metrics(evaluation.result));
+  if (config_.log_samples != 0) {
+    auto records = sample_records(evaluation.groups, config_.log_samples);
+    for (SampleRecord& record : records) record.held_out = true;
+    log_->write_samples(state_.iteration, records);
+  }
+  parts_.rewards->take_metrics();  // those of the evaluation are in val/errors
+  return ok_status();
+}
+
+void Run::capture_state(int64_t iteration, int64_t policy_version, Metrics unfinished) {
+  RunState state{.iteration = iteration,
+                 .policy_version = policy_version,
+                 .total_tokens = state_.total_tokens,
+                 .prompts = parts_.prompts->snapshot(),
+                 .unfinished = std::move(unfinished)};
+  parts_.replay->mark();
+  state_ = std::move(state);
+  updates_ = parts_.trainer->optimizer_step();
+}
+
+Status Run::save() {
+  if (saved_iteration_ == state_.iteration) return ok_status();
+  Json state = to_json(state_, *parts_.prompts);
+  state["config"] = config_text_;
+  state["inputs"] = inputs_;
+  const Parts& p = parts_;
+  LS_RETURN_IF_ERROR(checkpoints_.save(state_.iteration, state, [&](const std::string& directory) {
+    LS_RETURN_IF_ERROR(write_policy(directory, p.trainer->weights(), state_.policy_version,
+                                    config_.model, p.tokenizer.get(), &p.chat_template)
+                           .status());
+    LS_RETURN_IF_ERROR(p.replay->save(directory + "/" + kReplayFile));
+    return p.trainer->save_state(directory);
+  }));
+  saved_iteration_ = state_.iteration;
+  return ok_status();
+}
+
+void Run::log_samples(const std::vector<data::Group>& groups) {
+  if (config_.log_samples == 0) return;
+  log_->write_samples(state_.iteration + 1, sample_records(groups, config_.log_samples));
+}
+
+}  // namespace longshot::loop

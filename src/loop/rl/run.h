@@ -1,0 +1,86 @@
+#pragma once
+// The RL run: iterate, evaluate, save (run.cc; its iterate() is the whole algorithm on one page);
+// start and resume (run_start.cc).
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/os/folder_lock.h"
+#include "base/run_log/run_log.h"
+#include "config/config.h"
+#include "loop/rl/iteration_report.h"
+#include "loop/rl/parts.h"
+#include "loop/rl/run_state.h"
+#include "loop/rl/warnings.h"
+#include "loop/run_folder/checkpoint.h"
+#include "loop/run_folder/progress.h"
+#include "loop/run_folder/resume.h"
+
+namespace longshot::loop {
+
+// File of a checkpoint with the content of the replay buffer (replay/replay_buffer.h).
+inline constexpr char kReplayFile[] = "replay.records";
+
+class Run {
+ public:
+  // Validates the configuration, and resumes or starts the run. `config_text` is the full
+  // configuration, saved with each checkpoint. invalid_argument if another process uses the run
+  // folder; the folder is locked for the lifetime of the object. Errors of settings, data, model or
+  // checkpoints leave the folder unchanged.
+  static Result<std::unique_ptr<Run>> create(const config::TrainConfig& config,
+                                             const std::string& config_text);
+
+  // Runs until total_iterations. If Ctrl-C (`cancelled`), an error or an exception ends it earlier,
+  // the finished iterations are saved first, unless an update is half done; the message says which
+  // are saved. The resumed run repeats an interrupted evaluation.
+  Status run();
+
+  const RunState& state() const { return state_; }
+  // One line: model, data, algorithm, sizes and folder.
+  std::string description() const;
+  std::string newest_checkpoint() const { return checkpoints_.directory_of(saved_iteration_); }
+
+ private:
+  Run(config::TrainConfig config, std::string config_text);
+  Status start();
+  Status restore(const Checkpoint& checkpoint);
+  Status enter_folder(const StartingPoint& from);
+
+  Status run_iterations();
+  Status next_iteration();
+  Result<std::vector<data::Sample>> open_groups(int64_t iteration);
+  Result<std::vector<data::Group>> close_groups(std::vector<data::Sample> samples,
+                                                std::vector<data::Verdict> verdicts,
+                                                int64_t iteration);
+  Status iterate();
+  void add_counts(Metrics& metrics);
+  Status publish();
+  Status finish_iteration();
+  Status test(Metrics& metrics);
+  void capture_state(int64_t iteration, int64_t policy_version, Metrics unfinished);
+  Status save();
+  Status end_early(const Status& reason);
+  void log_samples(const std::vector<data::Group>& groups);
+  bool due(int64_t every) const;
+
+  config::TrainConfig config_;
+  std::string config_text_;
+  CheckpointStore checkpoints_;
+  std::optional<FolderLock> lock_;
+  bool folder_written_ = false;
+  Json inputs_;  // fingerprints()
+  Parts parts_;
+  RunState state_;
+  int64_t updates_ = 0;  // optimizer steps when state_ was captured
+  std::unique_ptr<RunLog> log_;
+  ProgressLine progress_;
+  Warnings warnings_;
+  RewardWatch reward_watch_;
+  SaveRetry save_retry_;
+  int64_t saved_iteration_ = -1;
+};
+
+}  // namespace longshot::loop

@@ -1,0 +1,90 @@
+// Start of a run, from nothing or from a checkpoint. Model, data, settings and checkpoints are
+// checked completely before anything is written to the run folder.
+#include "base/log.h"
+#include "base/os/fs.h"
+#include "loop/rl/run.h"
+#include "loop/run_folder/resume.h"
+
+namespace longshot::loop {
+namespace {
+
+// Bytes for the files of a checkpoint that Trainer::state_bytes() does not cover, such as
+// state.json.
+constexpr int64_t kRoomForTheRest = int64_t{64} << 10;
+
+}  // namespace
+
+Run::Run(config::TrainConfig config, std::string config_text)
+    : config_(std::move(config)),
+      config_text_(std::move(config_text)),
+      checkpoints_(config_.output, config_.keep_checkpoints),
+      warnings_(cuts_distribution(config_.engine.sampling)) {}
+
+Result<std::unique_ptr<Run>> Run::create(const config::TrainConfig& config,
+                                         const std::string& config_text) {
+  LS_RETURN_IF_ERROR(validate(config));
+  std::unique_ptr<Run> run(new Run(config, config_text));
+  LS_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::take(config.output));
+  run->lock_.emplace(std::move(lock));
+  const Status started = run->start();
+  if (started.ok()) return run;
+  if (!run->folder_written_) run->lock_->undo();
+  return started;
+}
+
+Status Run::start() {
+  LS_ASSIGN_OR_RETURN(const StartingPoint from,
+                      find_starting_point(checkpoints_, config_.resume_mode, config_text_));
+  inputs_ = fingerprints({{"model.path", {config_.model.path}},
+                          {"model.lora_adapter_path", {config_.model.lora_adapter_path}},
+                          {"algorithm.kl_reference", {config_.algorithm.kl_reference}},
+                          {"data.val_files", config_.val_files}});
+  inputs_["command"] = "train";
+  if (from.checkpoint) LS_RETURN_IF_ERROR(check_settings(from, config_text_, inputs_));
+  const std::string directory = from.checkpoint ? from.checkpoint->directory : "";
+  LS_ASSIGN_OR_RETURN(parts_, make_parts(config_, directory));
+  if (from.checkpoint) LS_RETURN_IF_ERROR(restore(*from.checkpoint));
+  LS_RETURN_IF_ERROR(publish());
+  if (!from.checkpoint) capture_state(0, parts_.publisher->version(), {});
+  updates_ = parts_.trainer->optimizer_step();
+  if (state_.iteration < config_.total_iterations)
+    LS_RETURN_IF_ERROR(check_room(config_.output, parts_.trainer->state_bytes() + kRoomForTheRest));
+  return enter_folder(from);
+}
+
+Status Run::restore(const Checkpoint& checkpoint) {
+  const std::string& directory = checkpoint.directory;
+  LS_ASSIGN_OR_RETURN(state_, run_state_from_json(checkpoint.state, directory + "/state.json"));
+  LS_RETURN_IF_ERROR(parts_.trainer->load_state(directory));
+  LS_ASSIGN_OR_RETURN(const Json prompts,
+                      json_get<Json>(checkpoint.state, "prompts", directory + "/state.json"));
+  LS_RETURN_IF_ERROR(
+      parts_.prompts->restore(prompts).with_context("data.train_files and its options"));
+  state_.prompts = parts_.prompts->snapshot();
+  LS_RETURN_IF_ERROR(parts_.replay->load(directory + "/" + kReplayFile));
+  parts_.publisher->set_version(state_.policy_version - 1);
+  saved_iteration_ = state_.iteration;
+  return ok_status();
+}
+
+// Begins to write to the run folder.
+Status Run::enter_folder(const StartingPoint& from) {
+  folder_written_ = true;
+  const std::string abandoned = checkpoints_.name_for_abandoned();
+  const bool repeats = repeats_logged_steps(checkpoints_, from, config_text_);
+  LS_RETURN_IF_ERROR(leave_other_courses(checkpoints_, from, abandoned));
+  const int64_t logged = from.checkpoint && !from.foreign ? state_.iteration : -1;
+  LS_ASSIGN_OR_RETURN(RunLog log,
+                      RunLog::open(config_.output, logged,
+                                   {.last_step_is_open = logged >= 0 && !state_.unfinished.empty(),
+                                    .later_steps_to = repeats ? "" : abandoned}));
+  log_ = std::make_unique<RunLog>(std::move(log));
+  LS_RETURN_IF_ERROR(write_file_atomic(config_.output + "/config.toml", config_text_));
+  if (!from.checkpoint) return ok_status();
+  log::info("continuing after iteration {} of {}", state_.iteration, from.checkpoint->directory);
+  if (!from.foreign) return ok_status();
+  saved_iteration_ = -1;  // the folder gets a checkpoint of its own
+  return save();
+}
+
+}  // namespace longshot::loop

@@ -1,0 +1,25 @@
+#include "loop/rl/run_state.h"
+
+#include "base/run_log/metrics_log.h"
+
+namespace longshot::loop {
+
+Json to_json(const RunState& s, const prompts::PromptSampler& sampler) {
+  return {{"iteration", s.iteration},
+          {"policy_version", s.policy_version},
+          {"total_tokens", s.total_tokens},
+          {"prompts", sampler.state(s.prompts)},
+          {"unfinished", metrics_to_json(s.unfinished)}};
+}
+
+Result<RunState> run_state_from_json(const Json& json, const std::string& where) {
+  RunState s;
+  LS_ASSIGN_OR_RETURN(s.iteration, json_get<int64_t>(json, "iteration", where));
+  LS_ASSIGN_OR_RETURN(s.policy_version, json_get<int64_t>(json, "policy_version", where));
+  LS_ASSIGN_OR_RETURN(s.total_tokens, json_get<int64_t>(json, "total_tokens", where));
+  LS_ASSIGN_OR_RETURN(const Json unfinished, json_get<Json>(json, "unfinished", where));
+  LS_ASSIGN_OR_RETURN(s.unfinished, metrics_from_json(unfinished, where));
+  return s;
+}
+
+}  // namespace longshot::loop

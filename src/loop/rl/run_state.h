@@ -1,0 +1,28 @@
+#pragma once
+// The state that a resumed run needs in addition to weights, optimizer moments and replay content.
+
+#include <cstdint>
+#include <string>
+
+#include "base/json.h"
+#include "base/metrics.h"
+#include "base/status.h"
+#include "prompts/sampler.h"
+
+namespace longshot::loop {
+
+// Captured between iterations.
+struct RunState {
+  int64_t iteration = 0;
+  int64_t policy_version = 0;
+  int64_t total_tokens = 0;  // generated since the run began
+  prompts::PromptSampler::Snapshot prompts;
+  // Metrics of the finished iteration whose evaluation was interrupted; empty otherwise.
+  Metrics unfinished;
+};
+
+Json to_json(const RunState& state, const prompts::PromptSampler& sampler);
+// Leaves `prompts` empty: the sampler restores it from json["prompts"] itself.
+Result<RunState> run_state_from_json(const Json& json, const std::string& where);
+
+}  // namespace longshot::loop

@@ -1,0 +1,83 @@
+#include "loop/rl/warnings.h"
+
+#include <fmt/format.h>
+
+#include "base/os/run_limits.h"
+
+namespace longshot::loop {
+namespace {
+
+using namespace run_limits;  // NOLINT: four constants
+
+double value(const Metrics& metrics, const std::string& name) {
+  const auto it = metrics.find(name);
+  return it == metrics.end() ? 0.0 : it->second;
+}
+
+}  // namespace
+
+void Warnings::warn(const std::string& kind, const std::string& text,
+                    std::vector<std::string>& out) {
+  const auto it = last_.find(kind);
+  if (it != last_.end() && iteration_ - it->second < kQuiet) return;
+  last_[kind] = iteration_;
+  out.push_back(text);
+}
+
+std::vector<std::string> Warnings::check(int64_t iteration, const Metrics& m,
+                                         const std::string& reward_failure) {
+  std::vector<std::string> out;
+  iteration_ = iteration;
+  const double cut = value(m, "response_length/clip_ratio");
+  if (cut > kCutShare) {
+    warn("cut",
+         fmt::format("{:.0f} % of the answers were cut by data.max_response_length; their reward "
+                     "says little "
+                     "about the model: raise it, or set rollout.token_budget for partial rollouts",
+                     100 * cut),
+         out);
+  }
+  const double flat = value(m, "critic/groups_without_variance");
+  if (flat > kFlatShare) {
+    warn("flat",
+         fmt::format(
+             "{:.0f} % of the groups have no variance (all right or all wrong) and teach nothing: "
+             "choose problems of another difficulty, or raise rollout.n",
+             100 * flat),
+         out);
+  }
+  const bool silent = value(m, "critic/score/max") == 0 && value(m, "critic/score/min") == 0;
+  iterations_without_reward_ = silent ? iterations_without_reward_ + 1 : 0;
+  if (iterations_without_reward_ >= kSilentIterations) {
+    warn("silent",
+         fmt::format("no reward was other than zero for {} iterations: look at the samples and at "
+                     "the answer "
+                     "format the reward expects",
+                     iterations_without_reward_),
+         out);
+  }
+  const double errors = value(m, "reward/error_share");
+  if (errors > 0) {
+    warn(
+        "errors",
+        fmt::format("{:.1f} % of the samples could not be judged and were excluded{}; samples/ has "
+                    "all reasons",
+                    100 * errors,
+                    reward_failure.empty() ? "" : ", most of them because: " + reward_failure),
+        out);
+  }
+  const double gap = value(m, "training/rollout_probs_diff_mean");
+  if (gap > kLogprobGap && !cut_sampling_) {
+    warn("gap",
+         fmt::format("rollout and trainer disagree: mean |log-probability gap| {:.3g}; the "
+                     "gradient is biased",
+                     gap),
+         out);
+  }
+  if (value(m, "actor/skipped_steps") > 0) {
+    warn("skipped", "an optimizer step was skipped because a gradient was not finite", out);
+  }
+  return out;
+}
+
+}  // namespace longshot::loop

@@ -1,0 +1,36 @@
+#pragma once
+// Warns about problems that ruin a run without an error: answers cut by the token limit, groups
+// without variance, no reward at all, samples that could not be judged, a rollout that disagrees
+// with the trainer, skipped optimizer steps. Each warning is repeated at most every `kQuiet`
+// iterations.
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/metrics.h"
+
+namespace longshot::loop {
+
+class Warnings {
+ public:
+  // `cut_sampling`: a filter cuts the sampling distribution, so recorded log-probabilities differ
+  // from the trainer's by design.
+  explicit Warnings(bool cut_sampling = false) : cut_sampling_(cut_sampling) {}
+  // Returns the warnings due for this iteration's metrics. `reward_failure` is the most frequent
+  // reason why samples could not be judged.
+  std::vector<std::string> check(int64_t iteration, const Metrics& metrics,
+                                 const std::string& reward_failure = "");
+
+ private:
+  static constexpr int64_t kQuiet = 20;
+  void warn(const std::string& kind, const std::string& text, std::vector<std::string>& out);
+
+  bool cut_sampling_;
+  std::map<std::string, int64_t> last_;
+  int64_t iteration_ = 0;
+  int64_t iterations_without_reward_ = 0;
+};
+
+}  // namespace longshot::loop

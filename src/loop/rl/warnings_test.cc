@@ -1,0 +1,61 @@
+#include "loop/rl/warnings.h"
+
+#include <gtest/gtest.h>
+
+namespace longshot::loop {
+namespace {
+
+Metrics healthy() {
+  return {
+      {"critic/score/max", 1}, {"critic/score/min", 0}, {"critic/groups_without_variance", 0.3}};
+}
+
+TEST(Warnings, AHealthyIterationIsQuiet) {
+  EXPECT_TRUE(Warnings().check(1, healthy()).empty());
+}
+
+TEST(Warnings, CutAnswersAreSaidOnceInAWhile) {
+  Warnings w;
+  Metrics m = healthy();
+  m["response_length/clip_ratio"] = 0.5;
+  ASSERT_EQ(w.check(1, m).size(), 1u);
+  EXPECT_TRUE(w.check(2, m).empty());
+  EXPECT_EQ(w.check(21, m).size(), 1u);
+}
+
+TEST(Warnings, FailedJudgementsAreQuoted) {
+  Metrics m = healthy();
+  m["reward/error_share"] = 0.25;
+  const auto texts = Warnings().check(1, m, "python: KeyError: 'x'");
+  ASSERT_EQ(texts.size(), 1u);
+  EXPECT_NE(texts[0].find("25.0 %"), std::string::npos);
+  EXPECT_NE(texts[0].find("KeyError: 'x'"), std::string::npos);
+}
+
+TEST(Warnings, NoRewardIsSaidAfterThreeIterations) {
+  Warnings w;
+  const Metrics zero = {{"critic/score/max", 0}, {"critic/score/min", 0}};
+  EXPECT_TRUE(w.check(1, zero).empty());
+  EXPECT_TRUE(w.check(2, zero).empty());
+  ASSERT_EQ(w.check(3, zero).size(), 1u);
+  EXPECT_NE(w.check(23, zero).at(0).find("for 4 iterations"), std::string::npos);
+}
+
+TEST(Warnings, FlatGroupsErrorsGapAndSkippedStepsEachHaveAText) {
+  Metrics m = healthy();
+  m["critic/groups_without_variance"] = 1;
+  m["reward/error_share"] = 0.01;
+  m["training/rollout_probs_diff_mean"] = 0.2;
+  m["actor/skipped_steps"] = 1;
+  EXPECT_EQ(Warnings().check(1, m).size(), 4u);
+}
+
+TEST(Warnings, AGapThatAFilterOfTheSamplingExplainsIsNoDisagreement) {
+  Metrics m = healthy();
+  m["training/rollout_probs_diff_mean"] = 0.2;
+  EXPECT_EQ(Warnings(false).check(1, m).size(), 1u);
+  EXPECT_TRUE(Warnings(true).check(1, m).empty());
+}
+
+}  // namespace
+}  // namespace longshot::loop

@@ -1,0 +1,51 @@
+#pragma once
+// Reward functions outside this process. All use the same JSON:
+//   request  {"data_source": s, "prompt": s, "completion": s, "ground_truth": any,
+//             "extra_info": any}
+//   reply    {"score": number} with optional "correct": bool and "answer": string, or {"error": s}
+// The ground truth has the type that it has in the row: object, list or string. Other members of a
+// reply that are numbers or booleans become figures of the score.
+// "correct" decides whether a response is correct. If "correct" is a number, it must reach the
+// option "threshold"; if it is missing, the score must. The threshold is 1, the full score, unless
+// the option sets another.
+// Every call has a deadline.
+
+#include <memory>
+
+#include "reward/reward.h"
+
+namespace longshot::reward {
+
+// {"path": file, "function": "compute_score", "interpreter": "", "startup_seconds": 120,
+// "environment": {}, "reward_kwargs": {}}
+// A Python file (or "pkg://package.module") with compute_score(data_source, solution_str,
+// ground_truth, extra_info), or with some of these parameters. It returns a number or a dict with
+// "score" (and optionally "acc"/"correct", "answer"/"pred", further figures), as verl's custom
+// reward functions do, and may be async. "reward_kwargs" are further arguments. A file inside a
+// package may import relative to it.
+// The function runs in worker processes that stay alive, one per judging thread. Loading the file
+// checks whether the function can be called with these arguments. The interpreter is the option,
+// else $LONGSHOT_VENV/bin/python, else python3. Output of the code is logged and never disturbs the
+// replies. A timeout kills the worker's whole process group, and the next call starts a new worker.
+// Errors: timeout; unavailable if the worker died; invalid_argument with the message if the code
+// raised an exception.
+Result<std::unique_ptr<Reward>> make_python(const Json& options);
+
+// {"argv": [program, ...], "environment": {}}: any program that answers request lines on stdin with
+// reply lines on stdout, in order. It is kept alive and restarted like the Python worker.
+Result<std::unique_ptr<Reward>> make_command(const Json& options);
+
+// {"url": "http://host:port/path", "headers": {}}: POSTs the request. Statuses 5xx, 408 and 429 and
+// connection failures are unavailable (worth a retry); other statuses are final. TLS is not built
+// in: put a local proxy before https services.
+Result<std::unique_ptr<Reward>> make_http(const Json& options);
+
+Json plugin_request(const Question& question);
+inline constexpr double kFullScore = 1.0;
+// Converts a reply to a score. `who` names the plug-in in errors.
+Result<Score> plugin_score(const Json& reply, const std::string& who,
+                           double threshold = kFullScore);
+// Reads the option "threshold".
+Result<double> read_threshold(const Json& options, const std::string& where);
+
+}  // namespace longshot::reward

@@ -1,0 +1,75 @@
+#pragma once
+// Models with random weights, for tests and benchmarks that need arithmetic but no trained model.
+
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include "base/rng.h"
+#include "model/format/model_files.h"
+
+namespace longshot::rollout {
+
+// Owns what its view borrows.
+struct RandomModel {
+  std::vector<model::HostTensor> tensors;
+  model::WeightsView view;
+};
+
+// Matrices have standard deviation gain / sqrt(columns), which keeps activations and logits of
+// order gain; norm weights are near 1, biases near 0.
+inline std::unique_ptr<RandomModel> random_model(const model::ModelConfig& config, uint64_t seed,
+                                                 float gain = 1.0f) {
+  auto model = std::make_unique<RandomModel>();
+  model->view.config = config;
+  for (const auto& spec : model::expected_weights(config)) {
+    model::HostTensor tensor{spec.name, spec.shape, {}};
+    size_t size = 1;
+    for (const int64_t d : spec.shape) size *= static_cast<size_t>(d);
+    tensor.data.resize(size);
+    const bool matrix = spec.shape.size() == 2, bias = spec.name.ends_with(".bias");
+    const float deviation = matrix ? gain / std::sqrt(static_cast<float>(spec.shape[1])) : 0.1f;
+    CounterRng rng(hash_combine(seed, hash64(spec.name)));
+    // A uniform number of that deviation: as good here as a normal one, and cheap for the largest
+    // models.
+    for (float& v : tensor.data) {
+      v = (matrix || bias ? 0.0f : 1.0f) +
+          deviation * 3.4641f * static_cast<float>(rng.next_double() - 0.5);
+    }
+    model->tensors.push_back(std::move(tensor));
+  }
+  for (const auto& tensor : model->tensors)
+    model->view.tensors.push_back({tensor.name, tensor.shape, tensor.data.data()});
+  return model;
+}
+
+inline model::ModelConfig small_config() {
+  model::ModelConfig c;
+  c.vocab_size = 67;
+  c.hidden_size = 72;
+  c.intermediate_size = 100;
+  c.num_layers = 3;
+  c.num_heads = 6;
+  c.num_kv_heads = 2;
+  c.head_dim = 12;
+  c.max_position_embeddings = 512;
+  c.tie_word_embeddings = true;
+  return c;
+}
+
+// In two of three layers a token sees 21 tokens; the rotary embedding is stretched.
+inline model::ModelConfig windowed_config() {
+  model::ModelConfig c = small_config();
+  c.model_type = "qwen2";
+  c.qkv_bias = true;
+  c.sliding_window = 21;
+  c.sliding_layers = {true, false, true};
+  model::RopeScaling yarn;
+  yarn.type = model::RopeScaling::Type::yarn;
+  yarn.factor = 4;
+  yarn.original_max_position_embeddings = 32;
+  c.rope_scaling = yarn;
+  return c;
+}
+
+}  // namespace longshot::rollout

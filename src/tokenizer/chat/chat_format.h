@@ -1,0 +1,27 @@
+#pragma once
+// One renderer for each built-in family of chat templates.
+
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "data/types.h"
+
+namespace longshot::tokenizer {
+
+struct ChatRequest {
+  const std::vector<data::Message>& messages;  // roles: system, user, assistant
+  bool add_generation_prompt;
+  const std::string& default_system;
+  std::string bos, eos;
+};
+
+struct ChatFormat {
+  const char* family;
+  Result<std::string> (*render)(const ChatRequest& request);
+};
+
+// Null for an unknown family.
+const ChatFormat* find_chat_format(const std::string& family);
+
+}  // namespace longshot::tokenizer

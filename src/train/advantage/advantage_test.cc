@@ -1,0 +1,136 @@
+#include "train/advantage/advantage.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace longshot::train {
+namespace {
+
+using testing::DoubleNear;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+GroupValues run(const std::string& rule, const GroupValues& rewards,
+                AdvantageOptions options = {}) {
+  const AdvantageRule* found = find_advantage_rule(rule);
+  EXPECT_NE(found, nullptr) << rule;
+  return found->compute(rewards, options);
+}
+
+auto near(double v) {
+  return DoubleNear(v, 1e-9);
+}
+
+TEST(Advantage, MeanSubtractsTheGroupMean) {
+  const auto a = run("mean", {{1, 0, 0, 1}, {1, 1, 0, 1}});
+  EXPECT_THAT(a[0], ElementsAre(near(.5), near(-.5), near(-.5), near(.5)));
+  EXPECT_THAT(a[1], ElementsAre(near(.25), near(.25), near(-.75), near(.25)));
+}
+
+TEST(Advantage, MeanWithStdDividesByTheSampleDeviation) {
+  const auto a = run("mean", {{1, 0}}, {.tau = 1, .divide_by_std = true});
+  const double scaled = .5 / (std::sqrt(.5) + 1e-6);  // ddof = 1
+  EXPECT_THAT(a[0], ElementsAre(near(scaled), near(-scaled)));
+}
+
+TEST(Advantage, LogzSubtractsTheSoftMaximum) {
+  // tau = 1: log((e + 1) / 2) = 0.6201145070
+  const auto a = run("logz", {{1, 0}}, {.tau = 1});
+  EXPECT_THAT(a[0], ElementsAre(near(1 - 0.62011450695827752), near(-0.62011450695827752)));
+}
+
+TEST(Advantage, LogMeanExpDoesNotOverflowAndHasTheRightLimits) {
+  EXPECT_NEAR(log_mean_exp({1, 0, 0, 0}, 1e-4), 1 - 1e-4 * std::log(4.0), 1e-12);
+  EXPECT_NEAR(log_mean_exp({1, 0, 0, 0}, 1e9), 0.25, 1e-6);
+  EXPECT_NEAR(log_mean_exp({-5000, -5001}, 1e-3), -5000 - 1e-3 * std::log(2.0), 1e-9);
+  EXPECT_DOUBLE_EQ(log_mean_exp({0.3, 0.3, 0.3}, 0.02), 0.3);
+}
+
+TEST(Advantage, RlooComparesWithTheOtherSamples) {
+  const auto a = run("rloo", {{1, 0, 0.5}});
+  EXPECT_THAT(a[0], ElementsAre(near(1 - .25), near(-.75), near(0)));
+}
+
+TEST(Advantage, GrpoStandardizes) {
+  const auto a = run("grpo", {{1, 0, 0, 1}});
+  const double std = std::sqrt(1.0 / 3.0) + 1e-6;
+  EXPECT_THAT(a[0], ElementsAre(near(.5 / std), near(-.5 / std), near(-.5 / std), near(.5 / std)));
+}
+
+TEST(Advantage, ReinforceSubtractsTheBatchMean) {
+  const auto a = run("reinforce", {{1, 1}, {0, 0}});
+  EXPECT_THAT(a[0], ElementsAre(near(.5), near(.5)));
+  EXPECT_THAT(a[1], ElementsAre(near(-.5), near(-.5)));
+}
+
+TEST(Advantage, RestKeepsOnlyTheBestPositiveSamples) {
+  const auto a = run("rest", {{1, 0, 1}, {0, 0}, {0.5, 0.7, -1}});
+  EXPECT_THAT(a[0], ElementsAre(1, 0, 1));
+  EXPECT_THAT(a[1], ElementsAre(0, 0));
+  EXPECT_THAT(a[2], ElementsAre(0, 1, 0));
+}
+
+// Exactly 0, not 1e-17: AdamW scales any gradient up to a full step.
+TEST(Advantage, EqualRewardsHaveExactlyNoAdvantage) {
+  for (const char* rule : {"mean", "logz", "rloo", "grpo", "reinforce"}) {
+    for (const bool divide_by_std : {false, true}) {
+      for (const double value : {0.1, 0.3, 1.0, 0.0, -0.7, 1e-30, 1e300, 1.0 / 3.0}) {
+        for (const size_t k : {1, 2, 3, 7, 8, 64}) {
+          const auto a = run(rule, {std::vector<double>(k, value)},
+                             {.tau = 0.02, .divide_by_std = divide_by_std});
+          EXPECT_THAT(a[0], testing::Each(0.0)) << rule << " " << k << " times " << value;
+        }
+      }
+    }
+  }
+}
+
+// The rewards are weighted sums of the same parts in different orders.
+TEST(Advantage, RewardsThatDifferByRoundingAreEqual) {
+  const std::vector<double> group = {0.1 + 0.2, 0.3, 0.1 * 3, 0.6 - 0.3};
+  ASSERT_NE(group[0], group[1]);
+  EXPECT_TRUE(equal_rewards(group));
+  EXPECT_FALSE(equal_rewards({0.3, 0.3 + 1e-9}));
+  EXPECT_TRUE(equal_rewards({}));
+  for (const char* rule : {"mean", "logz", "rloo", "grpo", "reinforce"}) {
+    EXPECT_THAT(run(rule, {group}, {.tau = 1})[0], testing::Each(0.0)) << rule;
+  }
+  EXPECT_THAT(run("rest", {group})[0], testing::Each(1.0));  // all of them are the best
+}
+
+TEST(Advantage, ASingleSampleHasNoAdvantage) {
+  for (const char* rule : {"mean", "logz", "rloo", "grpo"}) {
+    EXPECT_THAT(run(rule, {{1}})[0], ElementsAre(near(0))) << rule;
+  }
+}
+
+TEST(Advantage, OptionsWithoutAMeaningAreErrorsThatNameTheKey) {
+  AlgorithmOptions a;
+  a.name = "ppo";
+  EXPECT_THAT(compute_advantages(a, {}).status().message(), HasSubstr("algorithm.name"));
+  a = {};
+  a.baseline = "median";
+  EXPECT_THAT(compute_advantages(a, {}).status().message(), HasSubstr("algorithm.baseline"));
+  a = {};
+  a.baseline = "logz";
+  a.tau = 0;
+  EXPECT_THAT(compute_advantages(a, {}).status().message(), HasSubstr("algorithm.tau"));
+  a.tau = 1;
+  a.normalize = "std";
+  EXPECT_THAT(compute_advantages(a, {}).status().message(), HasSubstr("algorithm.normalize"));
+}
+
+TEST(Advantage, EveryAlgorithmHasARule) {
+  for (const char* name : {"kimi", "rest", "reinforce", "rloo", "grpo"}) {
+    AlgorithmOptions a;
+    a.name = name;
+    const auto result = compute_advantages(a, {{1, 0}, {0, 0}});
+    ASSERT_TRUE(result.ok()) << result.status().to_string();
+    EXPECT_GT((*result)[0][0], (*result)[0][1]) << name;
+  }
+}
+
+}  // namespace
+}  // namespace longshot::train

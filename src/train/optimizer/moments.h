@@ -1,0 +1,53 @@
+#pragma once
+// AdamW's moments of one weight, in f32, bfloat16 or 8 bits (kernels/rows/adamw_rounded.h). Not
+// thread-safe.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/rows/adamw.h"
+
+namespace longshot::train {
+
+// Elements per parallel task. Sums over blocks are added in order, so results do not depend on the
+// number of threads.
+constexpr int64_t kOptimizerBlock = int64_t{1} << 18;
+
+// True if the kernels can process the tensor: f32, contiguous, on the CPU.
+bool is_flat(const at::Tensor& tensor);
+
+class Moments {
+ public:
+  // Moments start at 0. format: "float32", "bfloat16", "int8"; the last two need a flat weight.
+  // With "int8", weights of fewer than 4,096 elements have f32 moments, as in bitsandbytes.
+  Moments(std::string name, const at::Tensor& weight, const std::string& format);
+
+  const std::string& name() const { return name_; }
+  void reset();
+  int64_t bytes() const;
+  // Takes one step on the weight. step.decay applies only to weights with more than one dimension.
+  // `key` seeds the stochastic rounding.
+  void update(kernels::AdamWStep step, uint32_t key, const at::Tensor& gradient,
+              at::Tensor& weight);
+
+  // The tensors to save, named "exp_avg/NAME" and so on, as f32, bf16 or u8. They are the moments
+  // themselves, not copies.
+  struct Part {
+    std::string name;
+    at::Tensor tensor;
+  };
+  std::vector<Part> parts() const;
+
+ private:
+  void update_generic(const kernels::AdamWStep& step, const at::Tensor& gradient,
+                      at::Tensor& weight);
+
+  std::string name_;
+  at::Tensor first_, second_;              // the weight's shape
+  at::Tensor first_scale_, second_scale_;  // 8 bits: [blocks]
+};
+
+}  // namespace longshot::train

@@ -1,0 +1,148 @@
+#include "train/optimizer/optimizer.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/linalg_vector_norm.h>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/log.h"
+#include "base/rng.h"
+#include "kernels/rows/adamw.h"
+#include "train/optimizer/schedule.h"
+
+namespace longshot::train {
+namespace {
+
+double squared_norm(const at::Tensor& grad) {
+  if (!is_flat(grad)) {
+    const double norm = at::linalg_vector_norm(grad, 2, {}, false, at::kDouble).item<double>();
+    return norm * norm;
+  }
+  const float* values = grad.const_data_ptr<float>();
+  std::vector<double> sums((grad.numel() + kOptimizerBlock - 1) / kOptimizerBlock);
+  at::parallel_for(0, static_cast<int64_t>(sums.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b)
+      sums[b] =
+          kernels::sum_of_squares(values + b * kOptimizerBlock,
+                                  std::min(kOptimizerBlock, grad.numel() - b * kOptimizerBlock));
+  });
+  double total = 0;
+  for (const double sum : sums) total += sum;
+  return total;
+}
+
+}  // namespace
+
+AdamW::AdamW(const model::Weights& weights, OptimizerOptions options, int64_t total_steps)
+    : options_(std::move(options)), total_steps_(total_steps) {
+  const at::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : weights.tensors()) {
+    LS_CHECK(!tensor.is_inference(),
+             name + " was made under InferenceMode and never gets a gradient");
+    if (tensor.requires_grad()) moments_.emplace_back(name, tensor, options_.moments);
+  }
+}
+
+void AdamW::begin_step() {
+  ++counters_.schedule_steps;
+  if (!counters_.reset_due) return;
+  const at::NoGradGuard no_grad;
+  for (auto& m : moments_) m.reset();
+  counters_.moment_steps = 0;
+  ++counters_.moment_resets;
+  counters_.reset_due = false;
+}
+
+void AdamW::pass_step() {
+  begin_step();
+}
+
+std::vector<at::Tensor> AdamW::moment_tensors() const {
+  std::vector<at::Tensor> tensors;
+  for (const auto& moments : moments_)
+    for (const auto& part : moments.parts()) tensors.push_back(part.tensor);
+  return tensors;
+}
+
+void AdamW::take_back(const Counters& counters, bool clear_moments) {
+  counters_ = counters;
+  if (!clear_moments) return;
+  const at::NoGradGuard no_grad;
+  for (auto& m : moments_) m.reset();
+  counters_.moment_steps = 0;
+}
+
+int64_t AdamW::moment_bytes() const {
+  int64_t total = 0;
+  for (const auto& m : moments_) total += m.bytes();
+  return total;
+}
+
+Status AdamW::measure(const model::Weights& weights, Step& step) const {
+  double total = 0;
+  for (const auto& [name, tensor] : weights.tensors()) {
+    if (!tensor.requires_grad()) continue;
+    if (!tensor.grad().defined()) {
+      return internal_error(
+          fmt::format("{} has no gradient: it takes no part in the forward pass", name));
+    }
+    const double squared = squared_norm(tensor.grad());
+    if (!std::isfinite(squared) && step.non_finite_name.empty()) step.non_finite_name = name;
+    total += squared;
+  }
+  step.grad_norm = std::sqrt(total);
+  return ok_status();
+}
+
+void AdamW::apply(model::Weights& weights, const Step& step) {
+  ++counters_.moment_steps;
+  const auto t = static_cast<double>(counters_.moment_steps);
+  // torch.nn.utils.clip_grad_norm_ divides by norm + 1e-6 too.
+  const bool clip = options_.clip_grad > 0 && step.grad_norm > options_.clip_grad;
+  const double scale = clip ? options_.clip_grad / (step.grad_norm + 1e-6) : 1.0;
+  const double correction1 = 1.0 - std::pow(options_.beta1, t);
+  const double correction2 = 1.0 - std::pow(options_.beta2, t);
+  const kernels::AdamWStep update{.lr = static_cast<float>(step.lr),
+                                  .beta1 = static_cast<float>(options_.beta1),
+                                  .beta2 = static_cast<float>(options_.beta2),
+                                  .eps = static_cast<float>(options_.eps),
+                                  .decay = static_cast<float>(options_.weight_decay),
+                                  .gradient_scale = static_cast<float>(scale),
+                                  .correction1 = static_cast<float>(correction1),
+                                  .root_correction2 = static_cast<float>(std::sqrt(correction2))};
+  const uint64_t key = hash_combine(static_cast<uint64_t>(counters_.moment_resets),
+                                    static_cast<uint64_t>(counters_.moment_steps));
+  for (Moments& moments : moments_) {
+    at::Tensor& tensor = weights.at(moments.name());
+    const auto own_key = static_cast<uint32_t>(hash_combine(key, hash64(moments.name())));
+    moments.update(update, own_key, tensor.grad(), tensor);
+  }
+}
+
+Result<AdamW::Step> AdamW::step(model::Weights& weights) {
+  const at::NoGradGuard no_grad;
+  const auto trained = std::ranges::count_if(
+      weights.tensors(), [](const auto& w) { return w.tensor.requires_grad(); });
+  LS_CHECK(trained == static_cast<int64_t>(moments_.size()),
+           "the optimizer belongs to other weights");
+  Step out;
+  out.lr = learning_rate(options_, counters_.schedule_steps, total_steps_);
+  LS_RETURN_IF_ERROR(measure(weights, out));  // may fail, so nothing is changed before it
+  begin_step();
+  if (out.non_finite_name.empty()) {
+    apply(weights, out);
+  } else {
+    out.skipped = true;
+    ++counters_.skipped_steps;
+    log::warn("optimizer step {} skipped: the gradient of {} is not finite",
+              counters_.schedule_steps, out.non_finite_name);
+  }
+  weights.zero_grad();
+  return out;
+}
+
+}  // namespace longshot::train

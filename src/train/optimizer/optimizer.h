@@ -1,0 +1,78 @@
+#pragma once
+// AdamW (Loshchilov & Hutter, 1711.05101) with named state: moments are keyed by weight name, not
+// by tensor identity, so they can be saved, checked and restored. Not thread-safe.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "model/weights.h"
+#include "train/optimizer/moments.h"
+#include "train/options.h"
+
+namespace longshot::train {
+
+class AdamW {
+ public:
+  // Creates moments of 0 for every trainable weight, with its shape and device.
+  AdamW(const model::Weights& weights, OptimizerOptions options, int64_t total_steps);
+
+  struct Step {
+    double grad_norm = 0;  // global, before clipping
+    double lr = 0;
+    bool skipped = false;         // a gradient was NaN or infinite: only a due reset() took effect
+    std::string non_finite_name;  // the first such tensor
+  };
+  // Applies the accumulated gradients and leaves them undefined. A trainable weight without a
+  // gradient is an error; nothing is changed then.
+  Result<Step> step(model::Weights& weights);
+
+  // Counts a step without a gradient: the learning-rate schedule continues, and a due reset() takes
+  // effect.
+  void pass_step();
+
+  // Sets moments to 0 and restarts bias correction; the learning-rate schedule continues. Takes
+  // effect with the next step; until then save() writes the state before the reset.
+  void reset() { counters_.reset_due = true; }
+
+  // Number of successful calls of step(), including skipped steps, and of pass_step().
+  int64_t schedule_steps() const { return counters_.schedule_steps; }
+  int64_t skipped_steps() const { return counters_.skipped_steps; }
+
+  int64_t moment_bytes() const;
+
+  // For Undo (train/optimizer/undo.h): the moments themselves, and everything else that a step
+  // changes except the weights.
+  struct Counters {
+    int64_t schedule_steps = 0;
+    int64_t moment_steps = 0;  // since the last reset: bias correction
+    int64_t skipped_steps = 0;
+    int64_t moment_resets = 0;  // with the steps since: key of the stochastic rounding
+    bool reset_due = false;
+  };
+  std::vector<at::Tensor> moment_tensors() const;
+  Counters counters() const { return counters_; }
+  void take_back(const Counters& counters, bool clear_moments);
+
+  // DIRECTORY/optimizer.safetensors with tensors "exp_avg/<name>" and "exp_avg_sq/<name>" in
+  // optim.moments' format, and the counters in DIRECTORY/trainer.json. load() restores bit for bit;
+  // differing names, shapes or formats are errors that name the tensor.
+  Status save(const std::string& directory) const;
+  Status load(const std::string& directory);
+
+ private:
+  // Writes the global gradient norm and the name of the first non-finite gradient to `step`.
+  Status measure(const model::Weights& weights, Step& step) const;
+  void apply(model::Weights& weights, const Step& step);
+  void begin_step();
+
+  OptimizerOptions options_;
+  int64_t total_steps_;
+  Counters counters_;
+  std::vector<Moments> moments_;  // in the order of the trainable weights
+};
+
+}  // namespace longshot::train

@@ -1,0 +1,229 @@
+#include "train/policy/update.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/log.h"
+#include "base/os/clock.h"
+#include "base/rng.h"
+#include "train/pass/cost_metrics.h"
+#include "train/pass/packing.h"
+#include "train/policy/reference.h"
+
+namespace longshot::train {
+namespace {
+
+bool all_zero(std::span<const float> values) {
+  return std::ranges::all_of(values, [](float v) { return v == 0.0f; });
+}
+
+std::vector<double> targets_of(const MicroBatch& micro, size_t r, const Pass& pass) {
+  return {pass.logprobs().begin() + static_cast<long>(micro.begins[r]),
+          pass.logprobs().begin() + static_cast<long>(micro.begins[r + 1])};
+}
+
+}  // namespace
+
+Result<Metrics> Update::run(const std::vector<data::Group>& groups, const FitKey& key) {
+  const Stopwatch watch;
+  LS_ASSIGN_OR_RETURN(objective_, make_objective(p_.algorithm));
+  LS_ASSIGN_OR_RETURN(batch_, make_batch(groups, p_.algorithm, key.version));
+  if (batch_.groups.empty()) log::warn("iteration {}: no sample to train on", key.iteration + 1);
+  compute_references();
+  if (p_.algorithm.reset_optimizer) p_.optimizer.reset();
+  for (const double a : batch_.advantages) stats_.advantage.add(a);
+  LS_RETURN_IF_ERROR(all_steps(key));
+  Metrics metrics;
+  batch_.set.report(metrics);
+  stats_.report(watch.seconds(), metrics);
+  report_cost({p_.weights, p_.optimizer, p_.compute, p_.peak_flops}, stats_.flops, watch.seconds(),
+              metrics);
+  if (p_.kl_model != nullptr)
+    report_frozen(p_.kl_model->weights, p_.kl_model->compute, p_.weights, metrics);
+  return metrics;
+}
+
+Status Update::all_steps(const FitKey& key) {
+  const uint64_t base = hash_combine(key.seed, static_cast<uint64_t>(key.iteration));
+  for (int epoch = 0; epoch < p_.algorithm.epochs; ++epoch) {
+    const uint64_t epoch_key = hash_combine(base, static_cast<uint64_t>(epoch));
+    for (const auto& part :
+         random_parts(batch_.groups.size(), p_.algorithm.mini_batches, epoch_key)) {
+      std::vector<size_t> rows;
+      for (const size_t g : part)
+        rows.insert(rows.end(), batch_.groups[g].begin(), batch_.groups[g].end());
+      LS_RETURN_IF_ERROR(mini_batch_step(rows));
+    }
+  }
+  return ok_status();
+}
+
+// Runs passes over the rows whose reference is not recorded, and over all rows for a fixed
+// reference model.
+void Update::compute_references() {
+  // A single step computes the reference in its own forward pass.
+  const bool later_steps = p_.algorithm.mini_batches * p_.algorithm.epochs > 1;
+  std::vector<size_t> all, unrecorded;
+  for (size_t i = 0; i < batch_.set.rows.size(); ++i) {
+    all.push_back(i);
+    if (!all_recorded(batch_.set.rows[i], p_.algorithm.reference)) unrecorded.push_back(i);
+  }
+  if (objective_.reads_reference && later_steps)
+    logprobs(unrecorded, p_.compute, p_.weights, batch_.start);
+  if (p_.kl_model != nullptr && objective_.options.kl_coef > 0)
+    logprobs(all, p_.kl_model->compute, p_.kl_model->weights, batch_.kl_model);
+}
+
+void Update::logprobs(const std::vector<size_t>& rows, Compute& compute, model::Weights& weights,
+                      std::vector<std::vector<double>>& out) {
+  const at::NoGradGuard no_grad;
+  std::vector<PassRow> inputs;
+  for (const size_t row : rows) inputs.push_back(pass_row(row));
+  const PassSize size = compute.pass_size(p_.algorithm.micro_batch_tokens);
+  for (const MicroBatch& micro : make_micro_batches(inputs, size)) {
+    const Pass pass(compute, weights, micro, p_.algorithm.temperature, false);
+    stats_.reference_tokens += micro.batch.total();
+    for (size_t r = 0; r < micro.rows.size(); ++r)
+      out[rows[micro.rows[r]]] = targets_of(micro, r, pass);
+  }
+}
+
+PassRow Update::pass_row(size_t row) const {
+  const data::TrainRow& r = batch_.set.rows[row];
+  return {r.tokens, r.loss_mask, r.prompt_length};
+}
+
+RowTerms Update::terms(size_t row) const {
+  return {batch_.set.rows[row], batch_.advantages[row], batch_.kl_model[row]};
+}
+
+Status Update::mini_batch_step(const std::vector<size_t>& rows) {
+  p_.weights.zero_grad();
+  stats_.step_loss = stats_.step_kl = 0;
+  const bool any_gradient = accumulate(rows);
+  stats_.loss.add(stats_.step_loss);
+  stats_.kl_loss.add(stats_.step_kl);
+  stats_.policy_loss.add(stats_.step_loss - stats_.step_kl);
+  if (!any_gradient) {
+    ++stats_.flat;
+    p_.optimizer.pass_step();
+    return ok_status();
+  }
+  LS_ASSIGN_OR_RETURN(const AdamW::Step step, p_.optimizer.step(p_.weights));
+  ++stats_.steps;
+  stats_.skipped += step.skipped;
+  stats_.lr = step.lr;
+  if (!step.skipped) stats_.grad_norm.add(step.grad_norm);
+  return ok_status();
+}
+
+// Skips rows whose gradient must be zero when current and recorded log-probabilities agree. If the
+// computed rows show that they do not agree, the skipped rows are computed after all. At least one
+// row is computed before any is skipped, so that the agreement has been checked.
+bool Update::accumulate(const std::vector<size_t>& rows) {
+  std::vector<int64_t> group;
+  for (const size_t i : rows) group.push_back(batch_.set.rows[i].group);
+  const std::vector<double> weight = response_weights(group);
+  std::vector<WeightedRow> first, flat;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const bool skip = unchanged() && stats_.as_recorded &&
+                      is_flat(terms(rows[i]), objective_, p_.algorithm.reference);
+    (skip ? flat : first).push_back({rows[i], weight[i]});
+  }
+  if (first.empty() && !flat.empty() && stats_.difference.count() == 0) {
+    first.push_back(flat.back());
+    flat.pop_back();
+  }
+  bool any_gradient = accumulate_rows(first);
+  if (stats_.as_recorded) {
+    stats_.flat_samples += static_cast<int64_t>(flat.size());
+  } else {
+    any_gradient = accumulate_rows(flat) || any_gradient;
+  }
+  return any_gradient;
+}
+
+std::vector<float> Update::expected_gradient(const std::vector<WeightedRow>& rows,
+                                             const MicroBatch& micro) const {
+  if (!unchanged() || !stats_.as_recorded) return {};
+  std::vector<float> out;
+  for (const size_t r : micro.rows) {
+    const std::vector<double> grad =
+        predicted_gradient(terms(rows[r].row), objective_, p_.algorithm.reference);
+    if (grad.empty()) return {};
+    for (const double g : grad) out.push_back(static_cast<float>(rows[r].weight * g));
+  }
+  return out;
+}
+
+bool Update::accumulate_rows(const std::vector<WeightedRow>& rows) {
+  std::vector<PassRow> inputs;
+  for (const WeightedRow& weighted : rows) inputs.push_back(pass_row(weighted.row));
+  const PassSize size = p_.compute.pass_size(p_.algorithm.micro_batch_tokens);
+  bool any_gradient = false;
+  for (const MicroBatch& micro : make_micro_batches(inputs, size)) {
+    const std::vector<float> expected = expected_gradient(rows, micro);
+    Pass pass(p_.compute, p_.weights, micro, p_.algorithm.temperature, unchanged(),
+              all_zero(expected) ? nullptr : &expected);
+    std::vector<float> grad(micro.targets.size());
+    for (size_t r = 0; r < micro.rows.size(); ++r) {
+      const size_t begin = micro.begins[r], count = micro.begins[r + 1] - begin;
+      row_gradient(rows[micro.rows[r]], targets_of(micro, r, pass),
+                   std::span(grad).subspan(begin, count));
+    }
+    for (const float e : pass.entropy()) stats_.entropy.add(e);
+    stats_.response_tokens += static_cast<int64_t>(micro.targets.size());
+    stats_.packed_tokens += micro.batch.total();
+    stats_.unshared_tokens += micro.unshared;
+    const bool backward = !all_zero(grad) || !all_zero(expected);
+    stats_.flops += pass_flops(p_.weights, work_of(micro, p_.weights.config()), backward);
+    if (!backward) continue;
+    pass.backward(grad);
+    any_gradient = true;
+  }
+  return any_gradient;
+}
+
+void Update::row_gradient(const WeightedRow& weighted, const std::vector<double>& present,
+                          std::span<float> grad) {
+  const data::TrainRow& row = batch_.set.rows[weighted.row];
+  if (unchanged()) compare(row, present);
+  // After the first step, `saved` is empty if every reference log-probability of the row is a
+  // recorded one, or if the objective does not read the reference. Recorded values are correct for
+  // the former and only enter the KL metrics for the latter.
+  const std::vector<double>& saved = batch_.start[weighted.row];
+  const bool start_is_known = unchanged() || !saved.empty();
+  const std::vector<double> reference =
+      start_is_known ? reference_logprobs(row, unchanged() ? present : saved,
+                                          p_.algorithm.reference, unchanged())
+                     : recorded_logprobs(row);
+  stats_.kl.add(present, reference);
+  const std::vector<double> recorded = recorded_logprobs(row);
+  // In the first iteration the fixed model may be the policy itself.
+  std::vector<double> kl = batch_.kl_model[weighted.row];
+  if (unchanged()) kl = without_rounding(kl, present);
+  std::vector<double> row_grad(present.size());
+  const ResponseLoss out =
+      objective_({present, reference, batch_.advantages[weighted.row], kl, recorded}, row_grad);
+  for (size_t t = 0; t < row_grad.size(); ++t)
+    grad[t] = static_cast<float>(weighted.weight * row_grad[t]);
+  stats_.step_loss += weighted.weight * out.loss;
+  stats_.step_kl += weighted.weight * out.kl;
+  stats_.clipped += out.clipped;
+}
+
+// The recorded log-probability of a fresh token should equal the current one.
+void Update::compare(const data::TrainRow& row, const std::vector<double>& present) {
+  const std::vector<double> recorded = recorded_logprobs(row);
+  const std::vector<uint8_t> fresh = fresh_targets(row);
+  for (size_t t = 0; t < present.size(); ++t) {
+    if (fresh[t]) stats_.difference.add(std::abs(present[t] - recorded[t]));
+  }
+  // The difference is irrelevant to a gradient that does not read recorded values.
+  const bool matters = objective_.reads_reference && p_.algorithm.reference != "trainer";
+  if (matters && stats_.difference.max() > kRounding) stats_.as_recorded = false;
+}
+
+}  // namespace longshot::train

@@ -1,0 +1,254 @@
+// Policy updates with samples of several versions, with equal rewards, or with a separate model for
+// the KL penalty.
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "train/policy/policy_trainer.h"
+#include "train/policy/reference.h"
+#include "train/testing.h"
+
+namespace longshot::train {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+OptimizerOptions optimizer(double lr = 1e-2) {
+  OptimizerOptions o;
+  o.lr = lr;
+  return o;
+}
+
+AlgorithmOptions algorithm(const std::string& name, const std::string& reference = "auto") {
+  AlgorithmOptions a;
+  a.name = name;
+  a.reference = reference;
+  return a;
+}
+
+// Every second sample ended two versions ago, and its recorded log-probabilities are off by 0.3.
+void make_half_stale(std::vector<data::Group>& groups, int64_t version) {
+  for (auto& group : groups) {
+    for (size_t j = 0; j < group.samples.size(); ++j) {
+      data::Sample& sample = group.samples[j];
+      sample.segments[0].version = j % 2 == 0 ? version : version - 2;
+      for (float& logprob : sample.logprobs) logprob -= j % 2 == 0 ? 0.0f : 0.3f;
+    }
+  }
+}
+
+TEST(Update, EqualRewardsOfAnyValueTakeNoStep) {
+  for (const char* name : {"kimi", "rloo", "grpo", "reinforce"}) {
+    for (const bool logz : {false, true}) {
+      for (const double value : {0.1, 0.3, -0.7}) {
+        AlgorithmOptions options = algorithm(name);
+        if (logz) options.baseline = "logz";
+        Trainer trainer(tiny_weights(), optimizer(), options, 10);
+        auto groups = make_groups(trainer, 4, 8, 5);
+        for (auto& group : groups) group.verdicts.assign(8, score(value));
+        groups[0].verdicts.assign(8, score(value));
+        groups[0].verdicts[3] = score(value + 0.25 - 0.25);
+        const auto metrics = trainer.fit(groups, {0, 1, 0});
+        ASSERT_TRUE(metrics.ok()) << metrics.status().message();
+        EXPECT_EQ(metrics->at("actor/optimizer_steps"), 0) << name << " " << value;
+        EXPECT_TRUE(equal(trainer.weights(), tiny_weights())) << name << " " << value;
+      }
+    }
+  }
+}
+
+TEST(Update, TheLogprobGapCountsOnlyTokensOfThePresentVersion) {
+  for (const char* reference : {"auto", "recorded", "trainer"}) {
+    Trainer trainer(tiny_weights(), optimizer(), algorithm("kimi", reference), 10);
+    auto groups = make_groups(trainer, 8, 4, 5);
+    make_half_stale(groups, 7);
+    const auto metrics = trainer.fit(groups, {7, 1, 0});
+    ASSERT_TRUE(metrics.ok());
+    EXPECT_LT(metrics->at("training/rollout_probs_diff_max"), 1e-5) << reference;
+    // No sample is of version 8, so there is nothing to compare.
+    const auto all_stale = trainer.fit(groups, {8, 1, 1});
+    EXPECT_EQ(all_stale->count("training/rollout_probs_diff_max"), 0u) << reference;
+  }
+}
+
+// A sample that ended under an older policy has the same reference as the others: the policy at the
+// start of the iteration, as the loss of the Kimi k1.5 report requires.
+TEST(Update, AutoIsOneReferenceForSamplesOfAllVersions) {
+  const auto run = [](const char* reference) {
+    auto options = optimizer();
+    options.eps = 1e-2;  // a smooth step: rounding of tiny gradients is not amplified
+    auto trainer =
+        std::make_unique<Trainer>(tiny_weights(), options, algorithm("kimi", reference), 10);
+    auto groups = make_groups(*trainer, 8, 4, 5);
+    make_half_stale(groups, 7);
+    EXPECT_TRUE(trainer->fit(groups, {7, 1, 0}).ok());
+    return trainer;
+  };
+  const auto one = run("auto"), computed = run("trainer"), recorded = run("recorded");
+  EXPECT_LT(largest_difference(one->weights(), computed->weights()), 1e-6);
+  EXPECT_GT(largest_difference(one->weights(), recorded->weights()), 1e-4);
+}
+
+TEST(Update, OnlyRowsWithoutARecordedReferenceTakeAReferencePass) {
+  const auto reference_tokens = [](const AlgorithmOptions& options, bool stale) {
+    Trainer trainer(tiny_weights(), optimizer(), options, 10);
+    auto groups = make_groups(trainer, 8, 4, 5);
+    if (stale) make_half_stale(groups, 0);
+    return trainer.fit(groups, {0, 1, 0})->at("perf/reference_tokens");
+  };
+  EXPECT_EQ(reference_tokens(algorithm("kimi"), false), 0);
+  EXPECT_EQ(reference_tokens(algorithm("kimi", "recorded"), true), 0);
+  const double some = reference_tokens(algorithm("kimi"), true),
+               all = reference_tokens(algorithm("kimi", "trainer"), true);
+  EXPECT_GT(some, 0);
+  EXPECT_GT(all, some);
+  for (const char* name : {"rest", "reinforce", "rloo"}) {
+    EXPECT_EQ(reference_tokens(algorithm(name, "trainer"), true), 0) << name;
+  }
+  AlgorithmOptions single = algorithm("grpo", "trainer");
+  single.mini_batches = 1;  // the only forward pass is the reference
+  EXPECT_EQ(reference_tokens(single, true), 0);
+}
+
+TEST(Reference, RoundingIsRemovedFromFreshTokensAlone) {
+  data::TrainRow row;
+  row.tokens = {1, 2, 3, 4};
+  row.loss_mask = {0, 1, 1, 1};
+  row.fresh = {0, 1, 0, 1};
+  row.logprobs = {0, -1.0f, -1.0f, -1.0f};
+  const std::vector<double> start = {-1.0001, -1.0001, -1.5};
+  const auto reference = [&](const char* name, bool without_rounding) {
+    return reference_logprobs(row, start, name, without_rounding);
+  };
+  EXPECT_THAT(reference("recorded", true), ElementsAre(-1.0001, -1, -1));
+  EXPECT_THAT(reference("recorded", false), ElementsAre(-1, -1, -1));
+  EXPECT_THAT(reference("auto", true), ElementsAre(-1.0001, -1.0001, -1));
+  EXPECT_THAT(reference("auto", false), ElementsAre(-1, -1.0001, -1));
+  EXPECT_THAT(reference("trainer", false), ElementsAre(-1.0001, -1.0001, -1.5));
+}
+
+// ---- the fixed model of the KL penalty ----
+
+AlgorithmOptions with_kl(double coef) {
+  AlgorithmOptions a = algorithm("grpo");
+  a.kl_coef = coef;
+  a.mini_batches = 1;
+  return a;
+}
+
+model::Weights with_adapter() {
+  model::Weights weights = tiny_weights();
+  const auto modules = model::adapter_modules(weights.config(), {"all-linear"});
+  weights.add_adapter(model::new_adapter(weights.config(), {.rank = 4}, *modules, 1));
+  return weights;
+}
+
+// Moves an adapter away from its base.
+void disturb(model::Weights& weights) {
+  const at::NoGradGuard no_grad;
+  for (auto& [name, tensor] : weights.tensors()) {
+    if (name.find("lora_B") != std::string::npos) tensor.fill_(0.05);
+  }
+}
+
+// The mean over tokens of k3, computed from the log-probabilities of two trainers.
+double mean_k3(Trainer& policy, Trainer& model, const std::vector<data::Group>& groups) {
+  double total = 0;
+  int count = 0;
+  for (const auto& group : groups) {
+    for (const auto& sample : group.samples) {
+      std::vector<data::TokenId> all = sample.prompt_tokens;
+      all.insert(all.end(), sample.tokens.begin(), sample.tokens.end());
+      const auto l = policy.logprobs({all}, 1.0)[0], q = model.logprobs({all}, 1.0)[0];
+      double sum = 0;
+      for (size_t t = l.size() - sample.tokens.size(); t < l.size(); ++t)
+        sum += std::exp(q[t] - l[t]) - (q[t] - l[t]) - 1;
+      total += sum;
+      ++count;
+    }
+  }
+  return total / count;
+}
+
+TEST(KlModel, ThePenaltyIsMeasuredAgainstItAndPullsTowardsIt) {
+  for (const char* kernels : {"auto", "libtorch"}) {
+    AlgorithmOptions options = with_kl(0.5);
+    options.compute.kernels = kernels;
+    Trainer trainer(tiny_weights(true, 1), optimizer(1e-3), options, 10),
+        model(tiny_weights(true, 2), optimizer(), {}, 10);
+    ASSERT_TRUE(trainer.set_kl_model(tiny_weights(true, 2)).ok());
+    auto groups = make_groups(trainer, 4, 4, 5);
+    // Only the penalty has a gradient.
+    for (auto& group : groups) group.verdicts.assign(4, score(1));
+    const double before = mean_k3(trainer, model, groups);
+    const auto metrics = trainer.fit(groups, {0, 1, 0});
+    ASSERT_TRUE(metrics.ok()) << metrics.status().message();
+    EXPECT_NEAR(metrics->at("actor/kl_loss"), 0.5 * before, 1e-5 * before);
+    EXPECT_EQ(metrics->at("actor/optimizer_steps"), 1);
+    EXPECT_LT(mean_k3(trainer, model, groups), 0.95 * before);
+  }
+}
+
+TEST(KlModel, WithoutOneThePenaltyIsZeroAtTheStart) {
+  Trainer trainer(tiny_weights(), optimizer(), with_kl(0.5), 10);
+  const auto metrics = trainer.fit(make_groups(trainer, 4, 4, 5), {0, 1, 0});
+  EXPECT_EQ(metrics->at("actor/kl_loss"), 0);
+  EXPECT_EQ(metrics->at("perf/reference_tokens"), 0);
+}
+
+// The fixed model of the run is the one it starts from, so its penalty is only rounding at the
+// first step.
+TEST(KlModel, RoundingOfTheSameModelTakesNoStep) {
+  model::Weights same = tiny_weights();
+  {
+    const at::NoGradGuard no_grad;
+    for (auto& [name, tensor] : same.tensors()) tensor.mul_(1 + 1e-6);
+  }
+  Trainer trainer(tiny_weights(), optimizer(), with_kl(0.5), 10);
+  ASSERT_TRUE(trainer.set_kl_model(std::move(same)).ok());
+  auto groups = make_groups(trainer, 4, 4, 5);
+  for (auto& group : groups) group.verdicts.assign(4, score(0.1));
+  const auto metrics = trainer.fit(groups, {0, 1, 0});
+  ASSERT_TRUE(metrics.ok());
+  EXPECT_EQ(metrics->at("actor/optimizer_steps"), 0);
+  EXPECT_TRUE(equal(trainer.weights(), tiny_weights()));
+}
+
+TEST(KlModel, TheBaseOfAnAdapterServesWithoutASecondCopy) {
+  const auto run = [](bool shared, Metrics& metrics) {
+    auto trainer = std::make_unique<Trainer>(with_adapter(), optimizer(), with_kl(0.5), 10);
+    disturb(trainer->weights());
+    if (shared) {
+      trainer->use_base_as_kl_model();
+    } else {
+      EXPECT_TRUE(trainer->set_kl_model(tiny_weights()).ok());
+    }
+    metrics = trainer->fit(make_groups(*trainer, 4, 4, 5), {0, 1, 0}).value();
+    return trainer;
+  };
+  Metrics shared_metrics, copied_metrics;
+  const auto shared = run(true, shared_metrics), copied = run(false, copied_metrics);
+  EXPECT_TRUE(equal(shared->weights(), copied->weights()));
+  EXPECT_GT(shared_metrics["actor/kl_loss"], 0);
+  EXPECT_EQ(shared_metrics["actor/kl_loss"], copied_metrics["actor/kl_loss"]);
+  double bytes = 0;
+  for (const auto& named : tiny_weights().tensors())
+    bytes += static_cast<double>(named.tensor.nbytes());
+  const double more = copied_metrics["memory/kl_model_gb"] - shared_metrics["memory/kl_model_gb"];
+  EXPECT_NEAR(more * (1 << 30), bytes, 1);
+}
+
+TEST(KlModel, AnotherVocabularyIsAnErrorThatNamesTheKey) {
+  Trainer trainer(tiny_weights(), optimizer(), with_kl(0.5), 10);
+  model::ModelConfig other = tiny_config();
+  other.vocab_size = 48;
+  const Status status = trainer.set_kl_model(model::Weights::random(other, 1, "cpu"));
+  EXPECT_THAT(status.message(), HasSubstr("algorithm.kl_reference"));
+}
+
+}  // namespace
+}  // namespace longshot::train

@@ -1,0 +1,96 @@
+// gradient_dump MODEL ROWS.jsonl OUT.safetensors [REPEATS [DEVICE]]: writes the gradient of the sum
+// of all log-probabilities of the rows' tokens[1..], for comparison with another implementation.
+// Prints the tokens per second of a repetition.
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "model/format/model_files.h"
+#include "model/format/safetensors.h"
+#include "model/torch/forward.h"
+#include "model/torch/layers.h"
+#include "model/torch/logprob.h"
+#include "model/torch/runtime.h"
+#include "model/weights.h"
+
+namespace longshot::model {
+namespace {
+
+struct Problem {
+  PackedBatch batch;
+  std::vector<int64_t> rows;
+  std::vector<int32_t> targets;
+};
+
+Result<Problem> read_problem(const std::string& path) {
+  Problem problem;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    LS_ASSIGN_OR_RETURN(const Json row, parse_json(line, path));
+    LS_ASSIGN_OR_RETURN(const auto tokens, json_get<std::vector<int32_t>>(row, "tokens", path));
+    for (size_t t = 1; t < tokens.size(); ++t) {
+      problem.rows.push_back(problem.batch.total() + static_cast<int64_t>(t) - 1);
+      problem.targets.push_back(tokens[t]);
+    }
+    problem.batch.append(tokens);
+  }
+  if (problem.rows.empty()) return invalid_argument(path + ": no tokens to predict");
+  return problem;
+}
+
+void compute_gradient(Weights& weights, const Problem& problem) {
+  weights.zero_grad();
+  const at::Tensor hidden = hidden_states(weights, problem.batch)
+                                .index_select(0, index_tensor(problem.rows, weights.device()));
+  token_logprobs(hidden.detach(), head_weight(weights), problem.targets, 1.0, false);
+  const std::vector<float> ones(problem.targets.size(), 1.0F);
+  hidden.backward(
+      token_logprobs_backward(hidden.detach(), head_weight(weights), problem.targets, 1.0, ones));
+}
+
+Status write_gradient(const Weights& weights, const std::string& path) {
+  std::vector<at::Tensor> kept;
+  std::vector<SafetensorsArray> arrays;
+  for (const NamedTensor& named : weights.tensors()) {
+    kept.push_back(named.tensor.grad().cpu().contiguous());
+    arrays.push_back(
+        {named.name, Dtype::f32, kept.back().sizes().vec(), kept.back().const_data_ptr<float>()});
+  }
+  return write_safetensors(path, arrays);
+}
+
+Status run(const std::string& model, const std::string& rows, const std::string& out, int repeats,
+           const std::string& device) {
+  configure_compute(2);
+  LS_RETURN_IF_ERROR(check_device(device));
+  LS_ASSIGN_OR_RETURN(const ModelFiles files, read_model(model));
+  LS_ASSIGN_OR_RETURN(Weights weights, Weights::from_host(files.config, files.weights, device));
+  LS_ASSIGN_OR_RETURN(const Problem problem, read_problem(rows));
+  for (int i = 0; i < repeats; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    compute_gradient(weights, problem);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    std::printf("%.1f tokens/s\n", static_cast<double>(problem.batch.total()) / seconds.count());
+  }
+  return write_gradient(weights, out);
+}
+
+}  // namespace
+}  // namespace longshot::model
+
+int main(int argc, char** argv) {
+  if (argc < 4 || argc > 6) {
+    std::fprintf(stderr,
+                 "usage: gradient_dump MODEL ROWS.jsonl OUT.safetensors [REPEATS [DEVICE]]\n");
+    return 2;
+  }
+  const longshot::Status status = longshot::model::run(
+      argv[1], argv[2], argv[3], argc > 4 ? std::atoi(argv[4]) : 1, argc > 5 ? argv[5] : "cpu");
+  if (!status.ok()) std::fprintf(stderr, "gradient_dump: %s\n", status.to_string().c_str());
+  return status.ok() ? 0 : 1;
+}
