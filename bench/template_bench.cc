@@ -83,8 +83,10 @@ struct Times {
 
 Status measure(const tokenizer::Tokenizer& tokenizer, const tokenizer::ChatTemplate& chat_template,
                const std::vector<tokenizer::Chat>& chats, Times& times) {
-  const double begin = processor_seconds();
+  // Once without the clock: both measurements then find the chats in the caches.
   size_t joined = 0;
+  for (const auto& chat : chats) joined += join(chat).size();
+  const double begin = processor_seconds();
   for (const auto& chat : chats) joined += join(chat).size();
   const double after_join = processor_seconds();
   times.bytes = 0;
