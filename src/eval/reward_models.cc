@@ -87,7 +87,7 @@ Status judge_by_reasoning(const JudgeOptions& o, const Rows& rows, Responses& it
   LS_ASSIGN_OR_RETURN(const rollout::RunnerLimits limits,
                       inference::limits_for(files.config, o.max_concurrent, longest,
                                             o.sampling.max_response_length));
-  LS_ASSIGN_OR_RETURN(auto engine, inference::open_engine(o.engine, files, limits));
+  LS_ASSIGN_OR_RETURN(auto engine, inference::open_engine(o.model, o.engine, files, limits));
   rollout::EngineOptions options;
   options.sampling = o.sampling;
   options.sampling.stop_tokens.assign(files.config.eos_token_ids.begin(),

@@ -50,12 +50,15 @@ Result<std::unique_ptr<rollout::Runner>> make_runner(const EngineChoice& choice,
   const bool cpu = choice.kernels == "cpu" || (choice.kernels == "auto" && choice.device == "cpu");
   if (cpu) return rollout::make_cpu_runner(limits, threads);
   if (limits.weights != NumberFormat::f32 || limits.kv != NumberFormat::f32)
-    return invalid_argument("numbers other than float32 need the device cpu and its kernels");
+    return invalid_argument(
+        "--dtype and --kv-dtype (rollout.dtype, rollout.kv_dtype) other than float32 need the "
+        "device cpu and its kernels");
   LS_RETURN_IF_ERROR(model::check_device(choice.device));
   return rollout::make_torch_runner(limits, choice.device);
 }
 
-Result<std::unique_ptr<rollout::Engine>> open_engine(const EngineChoice& choice,
+Result<std::unique_ptr<rollout::Engine>> open_engine(const ModelChoice& model,
+                                                     const EngineChoice& choice,
                                                      model::ModelFiles& files,
                                                      const rollout::RunnerLimits& limits) {
   const int threads = model::configure_compute(choice.threads);
@@ -64,7 +67,7 @@ Result<std::unique_ptr<rollout::Engine>> open_engine(const EngineChoice& choice,
   view.config = files.config;
   for (const auto& tensor : files.weights)
     view.tensors.push_back({tensor.name, tensor.shape, tensor.data.data()});
-  LS_RETURN_IF_ERROR(runner->load_weights(view));
+  LS_RETURN_IF_ERROR(runner->load_weights(view).with_context(model.path));
   files.weights = {};
   return std::make_unique<rollout::Engine>(std::move(runner), files.tokenizer.get(), threads);
 }

@@ -38,8 +38,9 @@ Result<std::unique_ptr<rollout::Runner>> make_runner(const EngineChoice& choice,
                                                      rollout::RunnerLimits limits, int threads);
 
 // Makes an engine with the weights of `files`. files.weights is emptied, because the runner has its
-// own copy. The engine borrows files.tokenizer.
-Result<std::unique_ptr<rollout::Engine>> open_engine(const EngineChoice& choice,
+// own copy. The engine borrows files.tokenizer. Errors of the weights name `model`.
+Result<std::unique_ptr<rollout::Engine>> open_engine(const ModelChoice& model,
+                                                     const EngineChoice& choice,
                                                      model::ModelFiles& files,
                                                      const rollout::RunnerLimits& limits);
 

@@ -141,7 +141,8 @@ Status load_model_author(Options& options, const std::vector<curate::Problem>& p
   LS_ASSIGN_OR_RETURN(loaded.files, load_for_inference(options.inference));
   LS_ASSIGN_OR_RETURN(const auto limits, runner_limits(options, loaded.files, problems));
   LS_ASSIGN_OR_RETURN(auto engine,
-                      inference::open_engine(options.inference.engine, loaded.files, limits));
+                      inference::open_engine(options.inference.model, options.inference.engine,
+                                             loaded.files, limits));
   auto worker = std::make_unique<rollout::EngineThread>(
       std::move(engine), rollout::EngineThreadOptions{.max_waiting = options.run.concurrency});
   loaded.author = curate::make_model_author(std::move(worker), *loaded.files.tokenizer,

@@ -68,7 +68,7 @@ Result<Loaded> load(Options& o) {
   LS_ASSIGN_OR_RETURN(const rollout::RunnerLimits limits,
                       inference::limits_for(config, o.max_concurrent, o.max_prompt_length,
                                             sampling.max_response_length));
-  LS_ASSIGN_OR_RETURN(l.engine, inference::open_engine(o.device, l.files, limits));
+  LS_ASSIGN_OR_RETURN(l.engine, inference::open_engine(o.model, o.device, l.files, limits));
   const auto& ends = config.eos_token_ids;
   sampling.stop_tokens.insert(sampling.stop_tokens.end(), ends.begin(), ends.end());
   reward::RewardOptions rewards;

@@ -97,7 +97,8 @@ Status run(InferenceOptions& options) {
   LS_ASSIGN_OR_RETURN(model::ModelFiles files, load_for_inference(options));
   const int context = model::context_length(files.config);
   const rollout::RunnerLimits limits{1, context > 0 ? context : 4096};
-  LS_ASSIGN_OR_RETURN(const auto engine, inference::open_engine(options.engine, files, limits));
+  LS_ASSIGN_OR_RETURN(const auto engine,
+                      inference::open_engine(options.model, options.engine, files, limits));
   engine->keep_finished(true);  // the next turn begins with their tokens
   Chat chat(options, files, *engine);
   fmt::print("/clear forgets the conversation, /exit leaves, Ctrl-C ends an answer\n");

@@ -164,8 +164,8 @@ Status run(Options& options) {
   LS_ASSIGN_OR_RETURN(const std::vector<Row> rows, read_rows(options, files));
   LS_ASSIGN_OR_RETURN(Output output, Output::open(options.output));
   LS_ASSIGN_OR_RETURN(const auto engine,
-                      inference::open_engine(options.inference.engine, files,
-                                             limits_for(rows, options, files.config)));
+                      inference::open_engine(options.inference.model, options.inference.engine,
+                                             files, limits_for(rows, options, files.config)));
   rollout::EngineOptions engine_options;
   engine_options.sampling = options.inference.sampling;
   engine_options.speculate = options.inference.speculation == "ngram";

@@ -76,7 +76,8 @@ Result<bool> serve(Options& options) {
   LS_ASSIGN_OR_RETURN(model::ModelFiles files, load_for_inference(options.inference));
   const rollout::RunnerLimits limits = limits_of(options, files.config);
   LS_RETURN_IF_ERROR(check_limits(limits));
-  LS_ASSIGN_OR_RETURN(auto engine, inference::open_engine(options.inference.engine, files, limits));
+  LS_ASSIGN_OR_RETURN(auto engine, inference::open_engine(options.inference.model,
+                                                          options.inference.engine, files, limits));
   engine->keep_finished(true);  // a conversation's next request begins with the last answer
   rollout::EngineThread worker(std::move(engine), {.max_waiting = options.max_waiting});
   server::ModelMetrics metrics;

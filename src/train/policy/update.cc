@@ -195,12 +195,12 @@ void Update::row_gradient(const WeightedRow& weighted, const std::vector<double>
   // the former and only enter the KL metrics for the latter.
   const std::vector<double>& saved = batch_.start[weighted.row];
   const bool start_is_known = unchanged() || !saved.empty();
+  const std::vector<double> recorded = recorded_logprobs(row);
   const std::vector<double> reference =
       start_is_known ? reference_logprobs(row, unchanged() ? present : saved,
                                           p_.algorithm.reference, unchanged())
-                     : recorded_logprobs(row);
+                     : recorded;
   stats_.kl.add(present, reference);
-  const std::vector<double> recorded = recorded_logprobs(row);
   // In the first iteration the fixed model may be the policy itself.
   std::vector<double> kl = batch_.kl_model[weighted.row];
   if (unchanged()) kl = without_rounding(kl, present);
