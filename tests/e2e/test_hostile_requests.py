@@ -124,12 +124,16 @@ def test_a_client_that_leaves_ends_its_samples_even_with_bytes_unread(serve):
             text = body.replace(b'"max_tokens"', b'"stream": true, "max_tokens"') if stream else body
             with connect(serve) as client:
                 client.sendall(one_post(b"/v1/completions", text) + more)
+    # A request may still lie in the socket when its client has left, so one moment without samples proves nothing.
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and serve.metric("longshot_samples_running") + serve.metric("longshot_samples_waiting"):
+    idle = 0
+    while idle < 20:
+        assert time.monotonic() < deadline, "samples of clients that left are still generated"
         time.sleep(0.05)
-    assert serve.metric("longshot_samples_running") + serve.metric("longshot_samples_waiting") == 0
+        unfinished = serve.metric("longshot_samples_running") + serve.metric("longshot_samples_waiting")
+        idle = 0 if unfinished else idle + 1
     after = serve.metric("longshot_samples_aborted_total") + serve.metric("longshot_samples_finished_total")
-    assert after >= before
+    assert after > before, "no request was read"
 
 
 def test_a_stream_for_http_1_0_has_no_chunks(serve):
