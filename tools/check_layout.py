@@ -3,7 +3,8 @@
 
 The order of the add_subdirectory lines in src/CMakeLists.txt is the dependency order: a folder may include only
 itself and those above it. Stages include no other stage. Torch-free folders must not include a torch header, directly or
-through another header. A folder contains at most 16 sources. Every source and every test is registered with CMake, and
+through another header. A folder contains at most 16 sources. A source x.cc has a header x.h; x_part.cc continues x.h; other
+sources are declared by the door of their folder, the header named after it. Every source and every test is registered with CMake, and
 DEPS match the includes.
 """
 
@@ -192,6 +193,21 @@ def check_rooms(tree):
             yield f"src/{folder}: {count} sources; open a sub-folder (limit {MAX_SOURCES})"
 
 
+def has_header(tree, source):
+    """True for x.cc beside x.h, x_part.cc beside x.h, any source beside the door of its folder, and programs' main."""
+    folder, _, file = source.rpartition("/")
+    stem = file.removesuffix(".cc")
+    words = stem.split("_")
+    stems = ["_".join(words[:n]) for n in range(len(words), 0, -1)] + [folder.rpartition("/")[2]]
+    return words[-1] == "main" or any(f"{folder}/{s}.h" in tree.names for s in stems)
+
+
+def check_headers(tree):
+    for name in tree.names:
+        if name.endswith(".cc") and not name.endswith("_test.cc") and not has_header(tree, name):
+            yield f"src/{name}: no header declares it; give it {name.removesuffix('.cc')}.h, or name it after the header it continues"
+
+
 def check_json(tree):
     """nlohmann's own parser rounds large integers and has no depth limit, and its dump throws on invalid UTF-8."""
     for path in tree.files:
@@ -274,7 +290,7 @@ def check_length(root):
 
 def violations(root):
     tree = Tree(root)
-    for check in (check_torch, check_order, check_rooms, check_json, check_registered, check_deps):
+    for check in (check_torch, check_order, check_rooms, check_headers, check_json, check_registered, check_deps):
         yield from check(tree)
     yield from check_length(root)
 

@@ -12,6 +12,10 @@
 #include "base/os/stop.h"
 #include "base/text/nearest.h"
 #include "commands/command.h"
+#include "commands/data/data.h"
+#include "commands/judge/judge.h"
+#include "commands/model/model.h"
+#include "commands/train/train.h"
 
 namespace {
 

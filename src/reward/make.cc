@@ -5,7 +5,7 @@
 
 #include "base/text/text.h"
 #include "reward/code/code.h"
-#include "reward/external/plugins.h"
+#include "reward/external/external.h"
 #include "reward/judge/judge.h"
 #include "reward/reward.h"
 #include "reward/rules/rules.h"

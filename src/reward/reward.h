@@ -68,7 +68,7 @@ struct RewardType {
 struct RewardSpec {
   // "auto", "math", "choice", "countdown", "exact", "reasoning_gym", "format", "repetition"
   // (reward/rules/rules.h describes them and their options), "python", "command", "http"
-  // (reward/external/plugins.h), "code" (reward/code/code.h), "judge" (reward/judge/judge.h), or
+  // (reward/external/external.h), "code" (reward/code/code.h), "judge" (reward/judge/judge.h), or
   // one of `more` below.
   std::string type;
   double weight = 1.0;

@@ -9,12 +9,13 @@
 
 #include "base/metrics.h"
 #include "commands/command.h"
+#include "commands/data/data.h"
 #include "datasets/prompts.h"
 #include "datasets/rows.h"
 #include "datasets/schema.h"
 #include "datasets/supervised.h"
 #include "datasets/tasks/make_data.h"
-#include "datasets/tasks/task.h"
+#include "datasets/tasks/tasks.h"
 #include "datasets/tokenize.h"
 #include "model/format/model_path.h"
 

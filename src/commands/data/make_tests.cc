@@ -15,6 +15,7 @@
 #include "base/os/machine.h"
 #include "base/os/stop.h"
 #include "commands/command.h"
+#include "commands/data/data.h"
 #include "commands/model/inference.h"
 #include "curate/tests/make_all.h"
 #include "curate/tests/model_author.h"

@@ -8,6 +8,7 @@
 #include "base/os/machine.h"
 #include "base/run_log/run_log.h"
 #include "commands/command.h"
+#include "commands/judge/judge.h"
 #include "commands/judge/result_files.h"
 #include "commands/judge/reward_types.h"
 #include "commands/model/inference.h"

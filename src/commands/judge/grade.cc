@@ -21,6 +21,7 @@
 #include "base/os/stop.h"
 #include "base/thread_pool.h"
 #include "commands/command.h"
+#include "commands/judge/judge.h"
 #include "commands/judge/reward_types.h"
 #include "datasets/schema.h"
 #include "reward/reward.h"

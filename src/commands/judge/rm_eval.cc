@@ -9,6 +9,7 @@
 
 #include "base/os/clock.h"
 #include "commands/command.h"
+#include "commands/judge/judge.h"
 #include "commands/judge/result_files.h"
 #include "datasets/preference.h"
 #include "eval/judgements.h"

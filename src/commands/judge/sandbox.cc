@@ -9,6 +9,7 @@
 #include "base/os/clock.h"
 #include "base/os/stop.h"
 #include "commands/command.h"
+#include "commands/judge/judge.h"
 #include "commands/judge/sandbox_limits.h"
 #include "commands/model/http_options.h"
 #include "net/http_server.h"

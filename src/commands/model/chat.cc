@@ -11,6 +11,7 @@
 #include "base/os/stop.h"
 #include "commands/command.h"
 #include "commands/model/inference.h"
+#include "commands/model/model.h"
 #include "datasets/encode.h"
 #include "rollout/sampling/text_stream.h"
 

@@ -10,6 +10,7 @@
 #include "base/os/clock.h"
 #include "base/os/fs.h"
 #include "commands/command.h"
+#include "commands/model/model.h"
 #include "model/format/adapters/adapter.h"
 #include "model/format/model_files.h"
 #include "model/format/model_path.h"

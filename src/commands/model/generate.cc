@@ -15,6 +15,7 @@
 #include "base/os/stop.h"
 #include "commands/command.h"
 #include "commands/model/inference.h"
+#include "commands/model/model.h"
 #include "datasets/encode.h"
 #include "datasets/schema.h"
 #include "rollout/jobs.h"

@@ -13,6 +13,7 @@
 #include "base/os/fs.h"
 #include "base/os/output.h"
 #include "commands/command.h"
+#include "commands/model/model.h"
 #include "datasets/encode.h"
 #include "model/format/model_files.h"
 #include "model/sequence_logprobs.h"

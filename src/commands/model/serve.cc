@@ -14,6 +14,7 @@
 #include "commands/command.h"
 #include "commands/model/http_options.h"
 #include "commands/model/inference.h"
+#include "commands/model/model.h"
 #include "server/server.h"
 
 namespace longshot::commands {

@@ -8,6 +8,7 @@
 
 #include "base/os/output.h"
 #include "commands/command.h"
+#include "commands/model/model.h"
 #include "datasets/encode.h"
 #include "datasets/schema.h"
 #include "model/format/adapters/adapter.h"

@@ -20,6 +20,7 @@
 #include "commands/command.h"
 #include "commands/judge/reward_types.h"
 #include "commands/train/config_arguments.h"
+#include "commands/train/train.h"
 #include "loop/rl/cost_forecast.h"
 #include "sandbox/pool.h"
 

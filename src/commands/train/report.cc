@@ -8,6 +8,7 @@
 
 #include "base/os/output.h"
 #include "commands/command.h"
+#include "commands/train/train.h"
 
 namespace longshot::commands {
 namespace {

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "commands/train/config_arguments.h"
+#include "commands/train/train.h"
 #include "loop/offline/reward_model.h"
 
 namespace longshot::commands {

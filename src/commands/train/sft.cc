@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "commands/train/config_arguments.h"
+#include "commands/train/train.h"
 #include "loop/offline/sft.h"
 
 namespace longshot::commands {

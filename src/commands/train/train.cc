@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "commands/train/config_arguments.h"
+#include "commands/train/train.h"
 #include "loop/rl/run.h"
 #include "loop/rl/run_summary.h"
 

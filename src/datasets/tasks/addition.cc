@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "datasets/tasks/task.h"
+#include "datasets/tasks/tasks.h"
 
 namespace longshot::datasets {
 namespace {

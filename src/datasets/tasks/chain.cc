@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "datasets/tasks/task.h"
+#include "datasets/tasks/tasks.h"
 
 namespace longshot::datasets {
 

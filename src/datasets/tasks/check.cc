@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "datasets/tasks/task.h"
+#include "datasets/tasks/tasks.h"
 
 namespace longshot::datasets {
 namespace {

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "base/check.h"
-#include "datasets/tasks/task.h"
+#include "datasets/tasks/tasks.h"
 
 namespace longshot::datasets {
 namespace {

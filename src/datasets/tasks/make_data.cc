@@ -7,7 +7,7 @@
 
 #include "base/os/fs.h"
 #include "base/os/output.h"
-#include "datasets/tasks/task.h"
+#include "datasets/tasks/tasks.h"
 
 namespace longshot::datasets {
 namespace {

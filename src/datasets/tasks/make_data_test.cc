@@ -16,7 +16,7 @@
 #include "datasets/preference.h"
 #include "datasets/prompts.h"
 #include "datasets/rows.h"
-#include "datasets/tasks/task.h"
+#include "datasets/tasks/tasks.h"
 
 namespace longshot::datasets {
 namespace {

@@ -6,7 +6,7 @@
 #include <iterator>
 #include <numeric>
 
-#include "datasets/tasks/task.h"
+#include "datasets/tasks/tasks.h"
 
 namespace longshot::datasets {
 namespace {

@@ -7,7 +7,7 @@
 #include <sstream>
 
 #include "base/os/subprocess.h"
-#include "datasets/tasks/task.h"
+#include "datasets/tasks/tasks.h"
 
 namespace longshot::datasets {
 namespace {

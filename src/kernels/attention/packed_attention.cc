@@ -165,21 +165,25 @@ void PackedAttention::attend(const Family& family, const Layout& layout, const Q
 void PackedAttention::forward(const std::vector<Family>& families, ConstRows qkv, Rows out,
                               Rows log_sums) {
   pack(families, qkv, /*for_scores=*/true);
-  std::vector<QueryBlock> blocks;
+  struct Task {
+    int family;
+    QueryBlock block;
+  };
+  std::vector<Task> tasks;
   for (int f = 0; f < static_cast<int>(families.size()); ++f) {
     for (int m = 0; m < static_cast<int>(families[f].members.size()); ++m) {
       const TokenRange range = families[f].members[m];
       for (int64_t begin = range.begin; begin < range.end; begin += kQueries) {
         for (int h = 0; h < shape_.heads; ++h)
-          blocks.push_back({f, m, h, begin, std::min(begin + kQueries, range.end)});
+          tasks.push_back({f, {m, h, begin, std::min(begin + kQueries, range.end)}});
       }
     }
   }
   // The last blocks of a long sequence see the most keys, so they are started first.
-  std::reverse(blocks.begin(), blocks.end());
-  pool_.parallel_for(static_cast<int>(blocks.size()), [&](int i) {
-    const QueryBlock& block = blocks[i];
-    attend(families[block.family], layouts_[block.family], block, qkv, out, log_sums);
+  std::reverse(tasks.begin(), tasks.end());
+  pool_.parallel_for(static_cast<int>(tasks.size()), [&](int i) {
+    const Task& task = tasks[i];
+    attend(families[task.family], layouts_[task.family], task.block, qkv, out, log_sums);
   });
 }
 
@@ -189,76 +193,93 @@ struct PackedAttention::Gradient {
   int64_t tokens;
 };
 
+// Packs the block's queries and output gradients into this thread's memory, and computes what the
+// gradient of a softmax needs of each query. The gradients of the queries start at 0.
+void PackedAttention::load_queries(const QueryBlock& block, const Gradient& g) {
+  const int d = shape_.head_dim, column = shape_.query(block.head);
+  const auto queries = static_cast<int>(block.end - block.begin);
+  Scratch& s = scratch();
+  const auto pack = [&](PanelBuffer& rows, PanelBuffer& columns, ConstRows from) {
+    const float* data = from.row(block.begin) + column;
+    rows.reset(queries, d);
+    for (int p = 0; p < rows.count(); ++p) rows.pack_rows(p, data, from.stride);
+    columns.reset(d, queries);
+    for (int p = 0; p < columns.count(); ++p) columns.pack_columns(p, data, from.stride);
+  };
+  pack(s.query_rows, s.query_columns, g.qkv);
+  pack(s.dout_rows, s.dout_columns, g.dout);
+  for (int q = 0; q < queries; ++q) {
+    const float* out = g.out.row(block.begin + q) + column;
+    const float* dout = g.dout.row(block.begin + q) + column;
+    float sum = 0;
+    for (int e = 0; e < d; ++e) sum += out[e] * dout[e];
+    s.total[q] = sum;
+    s.max[q] = g.log_sums.row(block.begin + q)[block.head];
+    std::fill_n(g.dqkv.row(block.begin + q) + column, d, 0.0f);
+  }
+}
+
+// Adds the gradients of one block of queries, loaded before, to dqkv and to `dkv`, the gradients of
+// the head's keys and values, [tokens][keys, values]. Blocks of scores are transposed here,
+// [keys][queries], so that four of the five products read them as they are.
+void PackedAttention::differentiate_block(const Family& family, const Layout& layout,
+                                          const QueryBlock& block, const Gradient& g, float* dkv) {
+  const int d = shape_.head_dim, kv_head = block.head / shape_.group();
+  const auto queries = static_cast<int>(block.end - block.begin);
+  const size_t base = packed_at(layout, kv_head), pair = 2 * static_cast<size_t>(d);
+  const float scale = 1.0f / std::sqrt(static_cast<float>(d));
+  Scratch& s = scratch();
+  for_key_blocks(
+      family, layout.first, block.member, {block.begin, block.end}, window_, kGradientKeys,
+      [&](const KeyBlock& keys) {
+        const int64_t key = keys.key, row = family.members[keys.of].begin + keys.within;
+        const int count = keys.count;
+        multiply(s.query_rows.panels(), g.qkv.row(row) + shape_.key(kv_head), g.qkv.stride, count,
+                 s.scores.data(), kGradientQueries, Store::set);
+        multiply(s.dout_rows.panels(), g.qkv.row(row) + shape_.value(kv_head), g.qkv.stride, count,
+                 s.other.data(), kGradientQueries, Store::set);
+        softmax_gradient_block({.scores = s.scores.data(),
+                                .dweights = s.other.data(),
+                                .stride = kGradientQueries,
+                                .keys = count,
+                                .queries = queries,
+                                .hidden = -keys.behind,
+                                .past = (window_ > 0 ? window_ : kUnlimited) - keys.behind,
+                                .scale = scale,
+                                .log_sums = s.max.data(),
+                                .dots = s.total.data()});
+        float* dkey = dkv + row * pair;
+        multiply(s.dout_columns.panels(), s.scores.data(), kGradientQueries, count, dkey + d, pair,
+                 Store::add);
+        multiply(s.query_columns.panels(), s.other.data(), kGradientQueries, count, dkey, pair,
+                 Store::add);
+        const Panels k{keys_.data() + base + key * kPanel,
+                       static_cast<size_t>(layout.keys) * kPanel, d, count};
+        multiply_transposed(k, s.other.data(), kGradientQueries, queries,
+                            g.dqkv.row(block.begin) + shape_.query(block.head), g.dqkv.stride,
+                            Store::add);
+      });
+}
+
 void PackedAttention::differentiate(const Family& family, const Layout& layout, int head,
                                     const Gradient& g) {
-  const int d = shape_.head_dim, padded = padded_dim(), kv_head = head / shape_.group();
-  const size_t base = packed_at(layout, kv_head);
-  const float scale = 1.0f / std::sqrt(static_cast<float>(d));
-  // Gradients of this head, [tokens][keys, values].
-  const size_t pair = 2 * static_cast<size_t>(d);
+  const size_t pair = 2 * static_cast<size_t>(shape_.head_dim);
   float* dkv = dkv_.data() + static_cast<size_t>(head) * g.tokens * pair;
   for (const TokenRange& member : family.members)
     std::fill_n(dkv + member.begin * pair, member.size() * pair, 0.0f);
   Scratch& s = scratch();
   at_least(s.scores, static_cast<size_t>(kGradientQueries) * kGradientKeys);
   at_least(s.other, static_cast<size_t>(kGradientQueries) * kGradientKeys);
-  at_least(s.sums, static_cast<size_t>(kGradientQueries) * padded);
+  at_least(s.sums, static_cast<size_t>(kGradientQueries) * padded_dim());
   at_least(s.max, kGradientQueries);
   at_least(s.total, kGradientQueries);
-  const auto pack = [&](PanelBuffer& rows, PanelBuffer& columns, ConstRows from, int64_t begin,
-                        int n) {
-    const float* data = from.row(begin) + shape_.query(head);
-    rows.reset(n, d);
-    for (int p = 0; p < rows.count(); ++p) rows.pack_rows(p, data, from.stride);
-    columns.reset(d, n);
-    for (int p = 0; p < columns.count(); ++p) columns.pack_columns(p, data, from.stride);
-  };
   for (int m = 0; m < static_cast<int>(family.members.size()); ++m) {
     const TokenRange range = family.members[m];
     for (int64_t begin = range.begin; begin < range.end; begin += kGradientQueries) {
-      const int64_t end = std::min<int64_t>(begin + kGradientQueries, range.end);
-      const auto queries = static_cast<int>(end - begin);
-      pack(s.query_rows, s.query_columns, g.qkv, begin, queries);
-      pack(s.dout_rows, s.dout_columns, g.dout, begin, queries);
-      for (int q = 0; q < queries; ++q) {
-        const float* out = g.out.row(begin + q) + shape_.query(head);
-        const float* dout = g.dout.row(begin + q) + shape_.query(head);
-        float sum = 0;
-        for (int e = 0; e < d; ++e) sum += out[e] * dout[e];
-        s.total[q] = sum;
-        s.max[q] = g.log_sums.row(begin + q)[head];
-        std::fill_n(g.dqkv.row(begin + q) + shape_.query(head), d, 0.0f);
-      }
-      // Blocks of scores are transposed here, [keys][queries], so that four of the five products
-      // read them as they are.
-      for_key_blocks(
-          family, layout.first, m, {begin, end}, window_, kGradientKeys, [&](const KeyBlock& keys) {
-            const int64_t key = keys.key, row = family.members[keys.of].begin + keys.within;
-            const int count = keys.count;
-            multiply(s.query_rows.panels(), g.qkv.row(row) + shape_.key(kv_head), g.qkv.stride,
-                     count, s.scores.data(), kGradientQueries, Store::set);
-            multiply(s.dout_rows.panels(), g.qkv.row(row) + shape_.value(kv_head), g.qkv.stride,
-                     count, s.other.data(), kGradientQueries, Store::set);
-            softmax_gradient_block({.scores = s.scores.data(),
-                                    .dweights = s.other.data(),
-                                    .stride = kGradientQueries,
-                                    .keys = count,
-                                    .queries = queries,
-                                    .hidden = -keys.behind,
-                                    .past = (window_ > 0 ? window_ : kUnlimited) - keys.behind,
-                                    .scale = scale,
-                                    .log_sums = s.max.data(),
-                                    .dots = s.total.data()});
-            float* dkey = dkv + row * pair;
-            multiply(s.dout_columns.panels(), s.scores.data(), kGradientQueries, count, dkey + d,
-                     pair, Store::add);
-            multiply(s.query_columns.panels(), s.other.data(), kGradientQueries, count, dkey, pair,
-                     Store::add);
-            const Panels k{keys_.data() + base + key * kPanel,
-                           static_cast<size_t>(layout.keys) * kPanel, d, count};
-            multiply_transposed(k, s.other.data(), kGradientQueries, queries,
-                                g.dqkv.row(begin) + shape_.query(head), g.dqkv.stride, Store::add);
-          });
+      const QueryBlock block{m, head, begin,
+                             std::min<int64_t>(begin + kGradientQueries, range.end)};
+      load_queries(block, g);
+      differentiate_block(family, layout, block, g, dkv);
     }
   }
 }

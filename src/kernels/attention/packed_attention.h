@@ -59,7 +59,7 @@ class PackedAttention {
     size_t offset = 0;           // floats, of the family's packed keys of KV head 0
   };
   struct QueryBlock {
-    int family, member, head;
+    int member, head;
     int64_t begin, end;  // rows
   };
 
@@ -70,6 +70,9 @@ class PackedAttention {
   void attend(const Family& family, const Layout& layout, const QueryBlock& block, ConstRows qkv,
               Rows out, Rows log_sums) const;
   struct Gradient;
+  void load_queries(const QueryBlock& block, const Gradient& g);
+  void differentiate_block(const Family& family, const Layout& layout, const QueryBlock& block,
+                           const Gradient& g, float* dkv);
   void differentiate(const Family& family, const Layout& layout, int head, const Gradient& g);
   size_t packed_at(const Layout& layout, int kv_head) const {
     return layout.offset + static_cast<size_t>(kv_head) * layout.keys * padded_dim();

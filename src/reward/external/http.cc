@@ -1,7 +1,7 @@
 // The http plug-in.
 
 #include "net/http_client.h"
-#include "reward/external/plugins.h"
+#include "reward/external/external.h"
 #include "reward/rules/rules.h"
 
 namespace longshot::reward {

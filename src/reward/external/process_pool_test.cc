@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "base/os/fs.h"
-#include "reward/external/plugins.h"
+#include "reward/external/external.h"
 
 namespace longshot::reward {
 namespace {

@@ -12,6 +12,7 @@
 #include "tokenizer/jinja/python/access.h"
 #include "tokenizer/jinja/python/numbers.h"
 #include "tokenizer/jinja/python/value.h"
+#include "tokenizer/jinja/tests.h"
 
 namespace longshot::tokenizer::jinja {
 
@@ -163,12 +164,5 @@ struct Program {
   bool has_generation = false;
   bool has_blocks = false, has_scoped_blocks = false;
 };
-
-// range, dict, namespace, raise_exception ...; nullptr for any other name.
-const Value* find_global(std::string_view name);
-
-// Gives every name its place, by jinja2's scoping rules. Throws Error; `line` is then the line of
-// the error.
-void resolve_names(Program& program, int* line);
 
 }  // namespace longshot::tokenizer::jinja

@@ -1,4 +1,5 @@
-// The functions that every chat template may call.
+#include "tokenizer/jinja/globals.h"
+
 #include <array>
 #include <ctime>
 

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "tokenizer/jinja/globals.h"
 #include "tokenizer/jinja/parser_nest.h"
+#include "tokenizer/jinja/resolve.h"
 #include "tokenizer/unicode/unicode.h"
 
 namespace longshot::tokenizer::jinja {

@@ -47,7 +47,7 @@ class Parser {
   void check_target(Node& node, bool in_for);
   NodePtr copy_of_target(const Node& target);
 
-  // Expressions, in parse_expression.cc.
+  // Expressions, in parser_expression.cc.
   NodePtr parse_expression(bool conditional = true);
   NodePtr parse_condition();
   NodePtr parse_or();

@@ -1,3 +1,11 @@
+#include "tokenizer/jinja/resolve.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tokenizer/jinja/symbols.h"
+
 // Determines which variable a name refers to. Jinja2 decides this when it compiles a template, from
 // the order in which a body reads and sets its names (jinja2/idtracking.py). The same rules apply
 // here:
@@ -7,11 +15,6 @@
 //   variable of the same name, if there is one, otherwise unset, even if the caller gives a value.
 // - The branches of an if belong to the body around them. A name that only branches set starts as
 //   the enclosing body's variable or as the caller's value.
-#include <fmt/format.h>
-
-#include <algorithm>
-
-#include "tokenizer/jinja/symbols.h"
 
 namespace longshot::tokenizer::jinja {
 namespace {

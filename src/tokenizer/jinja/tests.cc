@@ -1,7 +1,7 @@
-// Jinja2's built-in tests.
+#include "tokenizer/jinja/tests.h"
+
 #include <unordered_map>
 
-#include "tokenizer/jinja/filters.h"
 #include "tokenizer/jinja/python/characters.h"
 #include "tokenizer/jinja/python/numbers.h"
 #include "tokenizer/jinja/python/text_methods.h"

@@ -18,14 +18,4 @@ Value percent_format(const Value& format, const Value& values, Budget& budget);
 Value brace_format(const Value& format, const Values& positional,
                    const std::vector<std::pair<std::string, Value>>& named, Budget& budget);
 
-// json.dumps. `indent`: the text of one level; nullptr gives one line.
-struct JsonStyle {
-  bool ensure_ascii = false;
-  const std::string* indent = nullptr;
-  std::string item_separator = ", ";
-  std::string key_separator = ": ";
-  bool sort_keys = false;
-};
-std::string json_text(const Value& value, const JsonStyle& style, Budget& budget);
-
 }  // namespace longshot::tokenizer::jinja

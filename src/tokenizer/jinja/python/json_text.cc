@@ -1,10 +1,10 @@
-// json.dumps with Python's formatting.
+#include "tokenizer/jinja/python/json_text.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "tokenizer/jinja/python/formatting.h"
 #include "tokenizer/jinja/python/numbers.h"
 #include "tokenizer/unicode/unicode.h"
 

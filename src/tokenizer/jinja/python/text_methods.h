@@ -1,6 +1,6 @@
 #pragma once
 // The methods of Python's str that return texts, shared with the filters of the same names.
-// text_methods.cc and text_queries.cc contain all supported methods of str.
+// text_methods.cc and text_methods_queries.cc contain all supported methods of str.
 
 #include <optional>
 #include <string>

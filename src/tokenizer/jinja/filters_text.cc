@@ -7,6 +7,7 @@
 #include "tokenizer/jinja/filter_tables.h"
 #include "tokenizer/jinja/python/characters.h"
 #include "tokenizer/jinja/python/formatting.h"
+#include "tokenizer/jinja/python/json_text.h"
 #include "tokenizer/jinja/python/numbers.h"
 #include "tokenizer/jinja/python/text_methods.h"
 #include "tokenizer/unicode/unicode.h"

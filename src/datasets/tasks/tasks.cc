@@ -1,4 +1,4 @@
-#include "datasets/tasks/task.h"
+#include "datasets/tasks/tasks.h"
 
 namespace longshot::datasets {
 

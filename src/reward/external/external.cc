@@ -1,4 +1,4 @@
-#include "reward/external/plugins.h"
+#include "reward/external/external.h"
 
 #include <algorithm>
 #include <cmath>
