@@ -15,6 +15,7 @@ import sys
 
 MAX_LINES = 400
 MAX_SOURCES = 16  # per folder, without tests
+MAX_FUNCTION = 60  # lines from the signature to the closing brace, tests excepted
 STAGES = {"prompts", "rollout", "reward", "sandbox", "replay", "train", "publish"}
 STAGES_MAY_USE = {"base", "kernels", "data", "math", "net", "tokenizer", "model", "datasets"}
 # The longest matching prefix applies; a folder not named here may use torch.
@@ -47,6 +48,7 @@ TORCH_PREFIXES = ("torch/", "ATen/", "c10/")
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)
 CMAKE_CALL = re.compile(r"^\s*(longshot_library|longshot_test|add_executable|target_link_libraries)\s*\(([^)]*)\)", re.M)
 DIRECT_JSON = re.compile(r"\bJson::(parse|accept|sax_parse)\(|\.dump\(|\bnlohmann::")
+NOT_A_FUNCTION = re.compile(r"(if|for|while|switch|else|do|try|namespace|class|struct|enum|union|extern|return|case|\}|//|#)\b|[})/#]")
 LONG_FILES = ("src/**/*", "tests/**/*", "bench/**/*", "tools/**/*")
 SOURCE_SUFFIXES = {".cc", ".h", ".py", ".js", ".css", ".html", ".cmake", ".proto"}
 
@@ -208,6 +210,41 @@ def check_headers(tree):
             yield f"src/{name}: no header declares it; give it {name.removesuffix('.cc')}.h, or name it after the header it continues"
 
 
+def signature_end(lines, number):
+    """The index of the line that ends the signature which begins at `number`, or None if no body follows."""
+    open_brackets = 0
+    for index in range(number, min(number + 12, len(lines))):
+        open_brackets += lines[index].count("(") - lines[index].count(")")
+        if open_brackets == 0:
+            followed = index + 1 < len(lines) and lines[index + 1].lstrip().startswith(":")
+            if lines[index].endswith("{") or lines[index].endswith(";") or not (followed or lines[index].endswith(",")):
+                return index if lines[index].endswith("{") else None
+    return None
+
+
+def functions(lines):
+    """Yields (line number, name, lines) of functions at the level of namespaces and classes, by clang-format's layout."""
+    starts = {}
+    for index, line in enumerate(lines):
+        text = line.lstrip(" ")
+        indent = len(line) - len(text)
+        if text in {"}", "};"} and indent in starts:
+            begin, name = starts.pop(indent)
+            yield begin + 1, name, index - begin + 1
+        elif indent <= 2 and "(" in text and not NOT_A_FUNCTION.match(text) and signature_end(lines, index) is not None:
+            starts.setdefault(indent, (index, text.partition("(")[0].split()[-1]))
+
+
+def check_functions(tree):
+    for path in tree.files:
+        name = path.relative_to(tree.src).as_posix()
+        if name.endswith("_test.cc"):
+            continue
+        for line, function, count in functions(path.read_text().splitlines()):
+            if count > MAX_FUNCTION:
+                yield f"src/{name}:{line}: {function} has {count} lines; cut it (limit {MAX_FUNCTION})"
+
+
 def check_json(tree):
     """nlohmann's own parser rounds large integers and has no depth limit, and its dump throws on invalid UTF-8."""
     for path in tree.files:
@@ -290,7 +327,7 @@ def check_length(root):
 
 def violations(root):
     tree = Tree(root)
-    for check in (check_torch, check_order, check_rooms, check_headers, check_json, check_registered, check_deps):
+    for check in (check_torch, check_order, check_rooms, check_headers, check_functions, check_json, check_registered, check_deps):
         yield from check(tree)
     yield from check_length(root)
 

@@ -25,6 +25,7 @@ CLEAN = {
     "src/train/fit.h": "#pragma once\n",
     "src/train/fit.cc": '#include "train/fit.h"\n#include "model/forward.h"\n#include "base/log.h"\n',
     "src/loop/CMakeLists.txt": "longshot_library(NAME loop SRCS run.cc DEPS replay train)\n",
+    "src/loop/run.h": "#pragma once\n",
     "src/loop/run.cc": '#include "train/fit.h"\n#include "replay/buffer.h"\n',
 }
 
@@ -78,6 +79,32 @@ class CheckLayout(unittest.TestCase):
     def test_a_folder_with_too_many_sources(self):
         more = {f"src/base/part{i}.cc": "" for i in range(16)}
         self.expect(more, "src/base: 17 sources")
+
+    def test_a_source_without_a_header(self):
+        self.expect({"src/base/clock.cc": ""}, "src/base/clock.cc: no header declares it")
+
+    def test_a_source_that_continues_a_header_or_has_a_door(self):
+        more = {"src/base/CMakeLists.txt": "longshot_library(NAME base SRCS log.cc log_file.cc)\n"
+                                           "longshot_test(NAME base_test SRCS log_test.cc DEPS base)\n",
+                "src/base/log_file.cc": '#include "base/log.h"\n'}
+        self.assertEqual(violations(more), [])
+        more["src/base/CMakeLists.txt"] = more["src/base/CMakeLists.txt"].replace("log_file", "clock")
+        more |= {"src/base/clock.cc": '#include "base/base.h"\n', "src/base/base.h": "#pragma once\n"}
+        del more["src/base/log_file.cc"]
+        self.assertEqual(violations(more), [])
+
+    def test_a_long_function(self):
+        body = "  int i = 0;\n" * 60
+        for begin in ("void f(int a) {\n", "void Klass::f(const std::string& a,\n        int b) {\n",
+                      "Klass::Klass(int a)\n    : a_(a),\n      b_(a) {\n"):
+            lines = 61 + begin.count("\n")
+            self.expect({"src/base/log.cc": f'#include "base/log.h"\n\n{begin}{body}}}\n'}, f"has {lines} lines")
+        method = "class A {\n  void f() {\n" + body + "  }\n};\n"
+        self.expect({"src/base/log.cc": method}, "f has 62 lines")
+
+    def test_short_functions_one_after_another(self):
+        short = "void f(int a) {\n  g(a);\n}\n\n" * 40
+        self.assertEqual(violations({"src/base/log.cc": '#include "base/log.h"\n\n' + short}), [])
 
     def test_unregistered_test(self):
         self.expect({"src/base/clock_test.cc": ""}, "src/base/clock_test.cc", "no CMakeLists.txt")
