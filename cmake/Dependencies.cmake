@@ -1,5 +1,5 @@
-# External libraries. Debian packages first; torch last, because it must not influence the others.
-# docs/dependencies.md says why each is here.
+# Finds the external libraries. torch comes last, because it must not influence the others.
+# docs/dependencies.md gives the reason for each library.
 find_package(Threads REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(nlohmann_json 3.10 REQUIRED)

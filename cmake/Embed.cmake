@@ -1,6 +1,6 @@
 # longshot_embed(OUT VARIABLE HEADER base/name.h NAMESPACE ns FILES a.html b.css)
-#   Makes a .cc that defines `const std::string_view kAHtml` ... (file name in camel case) with the files' bytes, at
-#   build time. HEADER declares the constants. The .cc's path is stored in VARIABLE.
+#   Writes, at build time, a .cc that defines `const std::string_view kAHtml` ... (file name in camel case) with the
+#   bytes of the files. HEADER declares the constants. The .cc's path is stored in VARIABLE.
 # Run as a script (cmake -P) it writes that file.
 if(CMAKE_SCRIPT_MODE_FILE)
   set(TEXT "#include \"${HEADER}\"\n\nnamespace ${NAMESPACE} {\n")

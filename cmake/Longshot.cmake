@@ -1,8 +1,9 @@
 # longshot_library(NAME base SRCS a.cc DEPS data LIBS ext::lib [TORCH])
-#   One static library per folder. DEPS names the longshot folders it may use; LIBS are external targets.
+#   Adds the static library of a folder. DEPS names the longshot folders it may use; LIBS are external targets.
 #   Only TORCH libraries see the torch headers, so a forbidden include does not compile.
 # longshot_test(NAME base_test SRCS a_test.cc DEPS base [LIBS ext] [TORCH] [TIMEOUT s])
-#   One test binary per folder: a program linked with libtorch takes about half a second to start.
+#   Adds the test program of a folder. There is one per folder, because a program that links libtorch takes about half a
+#   second to start.
 function(longshot_library)
   cmake_parse_arguments(A "TORCH" "NAME" "SRCS;DEPS;LIBS" ${ARGN})
   add_library(longshot_${A_NAME} STATIC ${A_SRCS})
@@ -31,7 +32,7 @@ function(longshot_test)
   endif()
   target_compile_definitions(${A_NAME} PRIVATE LONGSHOT_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   add_test(NAME ${A_NAME} COMMAND ${A_NAME})
-  # The label torch lets the sanitizer presets leave out what libtorch, built without them, makes unusable.
+  # The sanitizer presets leave out tests with the label torch: libtorch is built without sanitizers, which breaks them.
   set(LABELS unit)
   if(A_TORCH)
     list(APPEND LABELS torch)

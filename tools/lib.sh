@@ -1,4 +1,4 @@
-# Shared by tools/setup, ./quickstart and ./check; to be sourced, from the repository root.
+# Functions of tools/setup, ./quickstart and ./check, which source this file from the root of the repository.
 # shellcheck shell=bash
 
 MIN_GCC=12
@@ -11,7 +11,7 @@ die() {  # die CODE MESSAGE
 
 venv_dir() { echo "${LONGSHOT_VENV:-$PWD/.venv}"; }
 
-# True if compiler $1 exists and is new enough for C++20 as it is used here.
+# True if compiler $1 exists and supports the parts of C++20 that longshot uses.
 cxx_is_usable() {
   local version
   version=$("$1" -dumpversion 2>/dev/null) || return 1
@@ -22,7 +22,7 @@ cxx_is_usable() {
   fi
 }
 
-# Prints the C++ compiler to use: $CXX if set, else the first usable one. Fails with no output if there is none.
+# Prints the C++ compiler to use: $CXX if it is set, else the first usable one. Fails without output if there is none.
 find_cxx() {
   local cxx
   for cxx in ${CXX:-g++ g++-14 g++-13 g++-12 clang++ clang++-18 clang++-16 clang++-15 clang++-14}; do
@@ -34,7 +34,7 @@ find_cxx() {
   return 1
 }
 
-# Parallel compile jobs: the cores this process may use, at most one per 2 GiB of free memory.
+# Prints the number of parallel compile jobs: the cores that this process may use, at most one per 2 GiB of free memory.
 build_jobs() {
   local cores quota period memory_kb jobs
   cores=$(nproc)
