@@ -4,6 +4,9 @@
 # longshot_test(NAME base_test SRCS a_test.cc DEPS base [LIBS ext] [TORCH] [TIMEOUT s])
 #   Adds the test program of a folder. There is one per folder, because a program that links libtorch takes about half a
 #   second to start.
+set(LONGSHOT_TEST_OPTIONS $<$<CONFIG:Release>:-O1>)  # tests are compiled more often than they run
+include(Precompiled)
+
 function(longshot_library)
   cmake_parse_arguments(A "TORCH" "NAME" "SRCS;DEPS;LIBS" ${ARGN})
   add_library(longshot_${A_NAME} STATIC ${A_SRCS})
@@ -12,6 +15,9 @@ function(longshot_library)
   target_link_libraries(longshot_${A_NAME} PUBLIC ${A_DEPS} ${A_LIBS})
   if(A_TORCH)
     target_link_libraries(longshot_${A_NAME} PUBLIC longshot_torch)
+    longshot_precompile(longshot_${A_NAME} library_torch)
+  else()
+    longshot_precompile(longshot_${A_NAME} library)
   endif()
 endfunction()
 
@@ -29,7 +35,11 @@ function(longshot_test)
                                           GTest::gtest_main)
   if(A_TORCH)
     target_link_libraries(${A_NAME} PRIVATE longshot_torch)
+    longshot_precompile(${A_NAME} test_torch)
+  else()
+    longshot_precompile(${A_NAME} test)
   endif()
+  target_compile_options(${A_NAME} PRIVATE ${LONGSHOT_TEST_OPTIONS})
   target_compile_definitions(${A_NAME} PRIVATE LONGSHOT_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   add_test(NAME ${A_NAME} COMMAND ${A_NAME})
   # The sanitizer presets leave out tests with the label torch: libtorch is built without sanitizers, which breaks them.
