@@ -88,8 +88,7 @@ Result<Verdict> verdict_from_json(const Json& json, const std::string& where) {
 
 Json to_json(const Prompt& prompt) {
   Json messages = Json::array();
-  for (const Message& m : prompt.messages)
-    messages.push_back({{"role", m.role}, {"content", m.content}});
+  for (const Message& m : prompt.messages) messages.push_back(Json(to_json(m)));
   return {{"id", prompt.id},
           {"data_source", prompt.data_source},
           {"messages", messages},
@@ -107,9 +106,7 @@ Result<Prompt> prompt_from_json(const Json& json, const std::string& where) {
   LS_ASSIGN_OR_RETURN(prompt.data_source, json_get<std::string>(json, "data_source", where));
   LS_ASSIGN_OR_RETURN(const Json messages, json_get<Json>(json, "messages", where));
   for (const Json& m : messages) {
-    Message message;
-    LS_ASSIGN_OR_RETURN(message.role, json_get<std::string>(m, "role", where));
-    LS_ASSIGN_OR_RETURN(message.content, json_get<std::string>(m, "content", where));
+    LS_ASSIGN_OR_RETURN(Message message, message_from_json(m, where));
     prompt.messages.push_back(std::move(message));
   }
   LS_ASSIGN_OR_RETURN(prompt.text, json_get<std::string>(json, "text", where));

@@ -9,15 +9,11 @@
 #include <vector>
 
 #include "base/json.h"
+#include "data/message.h"
 
 namespace longshot::data {
 
 using TokenId = int32_t;
-
-struct Message {
-  std::string role;  // "system", "user", "assistant"
-  std::string content;
-};
 
 // One problem. `tokens` is the input of the policy; it is filled once, when the data set is loaded.
 struct Prompt {

@@ -103,8 +103,7 @@ TEST(Prompt, SurvivesJson) {
   EXPECT_EQ(after->id, before.id);
   EXPECT_EQ(after->data_source, before.data_source);
   ASSERT_EQ(after->messages.size(), 2u);
-  EXPECT_EQ(after->messages[1].role, "user");
-  EXPECT_EQ(after->messages[1].content, "u");
+  EXPECT_EQ(after->messages, before.messages);
   EXPECT_EQ(after->text, "");
   EXPECT_EQ(after->ground_truth, before.ground_truth);
   EXPECT_EQ(after->ground_truth_json, before.ground_truth_json);
@@ -113,6 +112,16 @@ TEST(Prompt, SurvivesJson) {
   EXPECT_EQ(after->tokens, before.tokens);
   EXPECT_THAT(prompt_from_json(Json::object(), "f:2").status().message(),
               HasSubstr("f:2: key 'id'"));
+}
+
+TEST(Prompt, TextsOfMessagesAreWrittenAsBefore) {
+  Prompt prompt;
+  prompt.messages = {{"user", "u"}, {"user", std::vector<ContentPart>{{PartKind::text, "v"}}}};
+  const Json json = to_json(prompt);
+  EXPECT_EQ(dump_json(json["messages"]),
+            R"([{"content":"u","role":"user"},)"
+            R"({"content":[{"text":"v","type":"text"}],"role":"user"}])");
+  EXPECT_EQ(prompt_from_json(json, "f:1")->messages, prompt.messages);
 }
 
 }  // namespace

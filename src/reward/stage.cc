@@ -45,7 +45,7 @@ Question make_question(const data::Prompt& prompt, const data::Sample& sample) {
   question.data_source = prompt.data_source;
   question.prompt = prompt.text;
   for (const auto& message : prompt.messages) {
-    if (message.role == "user") question.prompt = message.content;
+    if (message.role == "user") question.prompt = message.content.text();
   }
   question.messages = prompt.messages;
   question.completion = sample.text;

@@ -118,7 +118,7 @@ namespace {
 std::string prompt_text(const data::Prompt& prompt) {
   if (prompt.messages.empty()) return prompt.text;
   std::string text;
-  for (const data::Message& m : prompt.messages) text += m.role + ": " + m.content + "\n";
+  for (const data::Message& m : prompt.messages) text += m.role + ": " + m.content.text() + "\n";
   return text;
 }
 
