@@ -69,9 +69,12 @@ Result<Sample> sample_from_json(const Json& json, const std::string& where) {
 }
 
 Json to_json(const Verdict& verdict) {
-  return {{"scored", verdict.scored},   {"score", verdict.score},
-          {"correct", verdict.correct}, {"components", verdict.components},
-          {"answer", verdict.answer},   {"error", verdict.error}};
+  Json json = {{"scored", verdict.scored},   {"score", verdict.score},
+               {"correct", verdict.correct}, {"components", verdict.components},
+               {"answer", verdict.answer},   {"error", verdict.error}};
+  for (const auto& [reward, steps] : verdict.step_values)
+    json["step_values"][reward] = to_json(steps);
+  return json;
 }
 
 Result<Verdict> verdict_from_json(const Json& json, const std::string& where) {
@@ -81,6 +84,13 @@ Result<Verdict> verdict_from_json(const Json& json, const std::string& where) {
   LS_ASSIGN_OR_RETURN(verdict.correct, json_get<bool>(json, "correct", where));
   LS_ASSIGN_OR_RETURN(verdict.components,
                       (json_get<std::map<std::string, double>>(json, "components", where)));
+  // Missing in records from before values per step, and without such values.
+  LS_ASSIGN_OR_RETURN(const Json steps,
+                      json_get_or<Json>(json, "step_values", Json::object(), where));
+  for (const auto& [reward, list] : steps.items()) {
+    LS_ASSIGN_OR_RETURN(verdict.step_values[reward],
+                        step_values_from_json(list, where + ": step_values of '" + reward + "'"));
+  }
   LS_ASSIGN_OR_RETURN(verdict.answer, json_get<std::string>(json, "answer", where));
   LS_ASSIGN_OR_RETURN(verdict.error, json_get<std::string>(json, "error", where));
   return verdict;

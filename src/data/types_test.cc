@@ -88,6 +88,21 @@ TEST(Verdict, SurvivesJson) {
               HasSubstr("f:2: key 'scored'"));
 }
 
+TEST(Verdict, ValuesOfStepsSurviveJsonAndMayBeMissing) {
+  Verdict before;
+  before.scored = true;
+  EXPECT_FALSE(to_json(before).contains("step_values"));  // as in older records
+  before.step_values = {{"http", {{2, 0.5}}}, {"python", {{3, 0.25}, {8, -1}}}};
+  const Json json = Json::parse(dump_json(to_json(before)));
+  const auto after = verdict_from_json(json, "f:1");
+  ASSERT_TRUE(after.ok()) << after.status().to_string();
+  EXPECT_EQ(after->step_values, before.step_values);
+  Json damaged = json;
+  damaged["step_values"]["python"][1]["end"] = 3;
+  EXPECT_THAT(verdict_from_json(damaged, "f:1").status().message(),
+              HasSubstr("f:1: step_values of 'python': step 2: 'end' is 3"));
+}
+
 TEST(Prompt, SurvivesJson) {
   Prompt before;
   before.id = "countdown/train/0";

@@ -195,6 +195,7 @@ class RewardStage::Impl {
         const bool taken = name == "seconds" || verdict.components.contains(name);
         verdict.components[taken ? member.name + "/" + name : name] = figure;
       }
+      if (!score->step_values.empty()) verdict.step_values[member.name] = score->step_values;
       verdict.score += member.spec.weight * score->value;
       if (!member.spec.decides_correct) continue;
       decided = true;

@@ -138,6 +138,8 @@ std::vector<SampleRecord> sample_records(const std::vector<data::Group>& groups,
       if (v.scored) r.score = v.score;
       r.correct = v.correct;
       r.components = v.components;
+      for (const auto& [reward, steps] : v.step_values)
+        r.step_values[reward] = data::to_json(steps);
       r.answer = v.answer;
       r.ground_truth = group.prompt.ground_truth;
       r.finish = data::finish_reason_name(s.finish);
