@@ -64,13 +64,13 @@ Result<std::vector<tokenizer::Chat>> make_chats(int files, char** names, size_t 
 std::string join(const tokenizer::Chat& chat) {
   std::string text;
   size_t size = 0;
-  for (const auto& message : chat) size += message.content.size() + 100;
+  for (const auto& message : chat) size += message.content.plain()->size() + 100;
   text.reserve(size);
   for (const auto& message : chat) {
     text += "<|im_start|>";
     text += message.role;
     text += "\n";
-    text += message.content;
+    text += *message.content.plain();
     text += "<|im_end|>\n";
   }
   return text;

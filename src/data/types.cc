@@ -69,9 +69,12 @@ Result<Sample> sample_from_json(const Json& json, const std::string& where) {
 }
 
 Json to_json(const Verdict& verdict) {
-  return {{"scored", verdict.scored},   {"score", verdict.score},
-          {"correct", verdict.correct}, {"components", verdict.components},
-          {"answer", verdict.answer},   {"error", verdict.error}};
+  Json json = {{"scored", verdict.scored},   {"score", verdict.score},
+               {"correct", verdict.correct}, {"components", verdict.components},
+               {"answer", verdict.answer},   {"error", verdict.error}};
+  for (const auto& [reward, steps] : verdict.step_values)
+    json["step_values"][reward] = to_json(steps);
+  return json;
 }
 
 Result<Verdict> verdict_from_json(const Json& json, const std::string& where) {
@@ -81,6 +84,13 @@ Result<Verdict> verdict_from_json(const Json& json, const std::string& where) {
   LS_ASSIGN_OR_RETURN(verdict.correct, json_get<bool>(json, "correct", where));
   LS_ASSIGN_OR_RETURN(verdict.components,
                       (json_get<std::map<std::string, double>>(json, "components", where)));
+  // Missing in records from before values per step, and without such values.
+  LS_ASSIGN_OR_RETURN(const Json steps,
+                      json_get_or<Json>(json, "step_values", Json::object(), where));
+  for (const auto& [reward, list] : steps.items()) {
+    LS_ASSIGN_OR_RETURN(verdict.step_values[reward],
+                        step_values_from_json(list, where + ": step_values of '" + reward + "'"));
+  }
   LS_ASSIGN_OR_RETURN(verdict.answer, json_get<std::string>(json, "answer", where));
   LS_ASSIGN_OR_RETURN(verdict.error, json_get<std::string>(json, "error", where));
   return verdict;
@@ -88,8 +98,7 @@ Result<Verdict> verdict_from_json(const Json& json, const std::string& where) {
 
 Json to_json(const Prompt& prompt) {
   Json messages = Json::array();
-  for (const Message& m : prompt.messages)
-    messages.push_back({{"role", m.role}, {"content", m.content}});
+  for (const Message& m : prompt.messages) messages.push_back(Json(to_json(m)));
   return {{"id", prompt.id},
           {"data_source", prompt.data_source},
           {"messages", messages},
@@ -107,9 +116,7 @@ Result<Prompt> prompt_from_json(const Json& json, const std::string& where) {
   LS_ASSIGN_OR_RETURN(prompt.data_source, json_get<std::string>(json, "data_source", where));
   LS_ASSIGN_OR_RETURN(const Json messages, json_get<Json>(json, "messages", where));
   for (const Json& m : messages) {
-    Message message;
-    LS_ASSIGN_OR_RETURN(message.role, json_get<std::string>(m, "role", where));
-    LS_ASSIGN_OR_RETURN(message.content, json_get<std::string>(m, "content", where));
+    LS_ASSIGN_OR_RETURN(Message message, message_from_json(m, where));
     prompt.messages.push_back(std::move(message));
   }
   LS_ASSIGN_OR_RETURN(prompt.text, json_get<std::string>(json, "text", where));

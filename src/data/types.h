@@ -9,15 +9,12 @@
 #include <vector>
 
 #include "base/json.h"
+#include "data/message.h"
+#include "data/step_value.h"
 
 namespace longshot::data {
 
 using TokenId = int32_t;
-
-struct Message {
-  std::string role;  // "system", "user", "assistant"
-  std::string content;
-};
 
 // One problem. `tokens` is the input of the policy; it is filled once, when the data set is loaded.
 struct Prompt {
@@ -80,6 +77,9 @@ struct Verdict {
   // Scores by reward name, before weighting; further figures of reward functions by their names;
   // "repetition_penalty" and "length" if applied.
   std::map<std::string, double> components;
+  // By reward name, before weighting; only of rewards that give values per step. They do not change
+  // the score.
+  std::map<std::string, std::vector<StepValue>> step_values;
   std::string answer;  // what was extracted from the response, if anything
   std::string error;   // when !scored
 };

@@ -88,6 +88,21 @@ TEST(Verdict, SurvivesJson) {
               HasSubstr("f:2: key 'scored'"));
 }
 
+TEST(Verdict, ValuesOfStepsSurviveJsonAndMayBeMissing) {
+  Verdict before;
+  before.scored = true;
+  EXPECT_FALSE(to_json(before).contains("step_values"));  // as in older records
+  before.step_values = {{"http", {{2, 0.5}}}, {"python", {{3, 0.25}, {8, -1}}}};
+  const Json json = Json::parse(dump_json(to_json(before)));
+  const auto after = verdict_from_json(json, "f:1");
+  ASSERT_TRUE(after.ok()) << after.status().to_string();
+  EXPECT_EQ(after->step_values, before.step_values);
+  Json damaged = json;
+  damaged["step_values"]["python"][1]["end"] = 3;
+  EXPECT_THAT(verdict_from_json(damaged, "f:1").status().message(),
+              HasSubstr("f:1: step_values of 'python': step 2: 'end' is 3"));
+}
+
 TEST(Prompt, SurvivesJson) {
   Prompt before;
   before.id = "countdown/train/0";
@@ -103,8 +118,7 @@ TEST(Prompt, SurvivesJson) {
   EXPECT_EQ(after->id, before.id);
   EXPECT_EQ(after->data_source, before.data_source);
   ASSERT_EQ(after->messages.size(), 2u);
-  EXPECT_EQ(after->messages[1].role, "user");
-  EXPECT_EQ(after->messages[1].content, "u");
+  EXPECT_EQ(after->messages, before.messages);
   EXPECT_EQ(after->text, "");
   EXPECT_EQ(after->ground_truth, before.ground_truth);
   EXPECT_EQ(after->ground_truth_json, before.ground_truth_json);
@@ -113,6 +127,16 @@ TEST(Prompt, SurvivesJson) {
   EXPECT_EQ(after->tokens, before.tokens);
   EXPECT_THAT(prompt_from_json(Json::object(), "f:2").status().message(),
               HasSubstr("f:2: key 'id'"));
+}
+
+TEST(Prompt, TextsOfMessagesAreWrittenAsBefore) {
+  Prompt prompt;
+  prompt.messages = {{"user", "u"}, {"user", std::vector<ContentPart>{{PartKind::text, "v"}}}};
+  const Json json = to_json(prompt);
+  EXPECT_EQ(dump_json(json["messages"]),
+            R"([{"content":"u","role":"user"},)"
+            R"({"content":[{"text":"v","type":"text"}],"role":"user"}])");
+  EXPECT_EQ(prompt_from_json(json, "f:1")->messages, prompt.messages);
 }
 
 }  // namespace

@@ -33,7 +33,7 @@ Result<Answered> parse_response(const Json& value, const std::string& where) {
   LS_ASSIGN_OR_RETURN(auto messages, parse_messages(value, where));
   if (messages.back().role != "assistant")
     return invalid_argument(where + " does not end with an assistant turn");
-  std::string response = std::move(messages.back().content);
+  std::string response = messages.back().content.text();
   messages.pop_back();
   return Answered{std::move(messages), std::move(response)};
 }
@@ -46,18 +46,12 @@ Result<double> parse_label(const Json& value, const std::string& where) {
                           dump_json(value));
 }
 
-bool same(const std::vector<Message>& a, const std::vector<Message>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Message& x, const Message& y) {
-    return x.role == y.role && x.content == y.content;
-  });
-}
-
 Status parse_pair(const Row& row, JudgedRow& out) {
   LS_ASSIGN_OR_RETURN(Answered chosen,
                       parse_response(row.json["chosen"], row.where + ": 'chosen'"));
   LS_ASSIGN_OR_RETURN(Answered rejected,
                       parse_response(row.json["rejected"], row.where + ": 'rejected'"));
-  if (!same(chosen.question, rejected.question))
+  if (chosen.question != rejected.question)
     return invalid_argument(row.where +
                             ": 'chosen' and 'rejected' differ before their last assistant turns");
   if (!chosen.question.empty() && !out.question.empty())

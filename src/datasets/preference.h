@@ -23,8 +23,9 @@ struct JudgedRow {
 };
 // Schemas: TRL's prompt+completion+label and prompt+chosen+rejected, the latter also with the
 // prompt inside `chosen` and `rejected`; a verl prompt with `response` and `label`. A prompt that
-// is a text is the user's turn. label: true, false or a number in [0, 1]. The reference comes from
-// reward_model.ground_truth, ground_truth, answer or solution.
+// is a text is the user's turn. The question keeps the form of its contents (a text or a list of
+// parts); a response is its text, as in use. label: true, false or a number in [0, 1]. The
+// reference comes from reward_model.ground_truth, ground_truth, answer or solution.
 Result<std::vector<JudgedRow>> read_judged(const std::vector<std::string>& files);
 
 // The row as a reward model with a scalar head reads it (tokenizer/judged_text.h).

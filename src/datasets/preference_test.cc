@@ -41,7 +41,7 @@ std::string error_of(const std::string& line) {
 
 std::vector<std::string> texts(const JudgedRow& row) {
   std::vector<std::string> out;
-  for (const auto& m : row.question) out.push_back(m.role + ":" + m.content);
+  for (const auto& m : row.question) out.push_back(m.role + ":" + m.content.text());
   return out;
 }
 
@@ -86,6 +86,25 @@ TEST(ReadJudged, ThePromptMayStandInsideAPair) {
           "rejected":[{"role":"user","content":"p"},{"role":"assistant","content":"b"}]})"),
       HasSubstr("differ before"));
   EXPECT_TRUE(one(R"({"chosen":"a","rejected":"b"})").question.empty());
+}
+
+TEST(ReadJudged, AQuestionOfPartsKeepsItsFormAndAResponseIsItsText) {
+  const std::string parts = R"([{"type":"text","text":"q"},{"type":"text","text":"!"}])";
+  const auto chat = [&](const std::string& question, const std::string& answer) {
+    return R"([{"role":"user","content":)" + question + R"(},{"role":"assistant","content":)" +
+           answer + "}]";
+  };
+  const auto pair = [](const std::string& chosen, const std::string& rejected) {
+    return R"({"chosen":)" + chosen + R"(,"rejected":)" + rejected + "}";
+  };
+  const JudgedRow row = one(pair(chat(parts, R"("a")"), chat(parts, parts)));
+  EXPECT_EQ(dump_json(row.question[0].content.to_json()), parts);
+  EXPECT_EQ(row.response, "a");
+  EXPECT_EQ(row.rejected, "q!");
+  EXPECT_THAT(error_of(pair(chat(parts, R"("a")"), chat(R"("q!")", R"("b")"))),
+              HasSubstr("differ before"));
+  EXPECT_THAT(error_of(pair(chat(R"([{"type":"image"}])", R"("a")"), R"("b")")),
+              HasSubstr(".jsonl:1: 'chosen': message 1: part 1 of 'content' is of type 'image'"));
 }
 
 TEST(ReadJudged, ABadRowIsNamed) {

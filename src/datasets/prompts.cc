@@ -137,7 +137,7 @@ Result<std::string> make_id(const Row& row, const data::Prompt& prompt) {
   }
   uint64_t hash = hash_combine(hash64(prompt.text), hash64(prompt.ground_truth));
   for (const data::Message& m : prompt.messages) {
-    hash = hash_combine(hash, hash_combine(hash64(m.role), hash64(m.content)));
+    hash = hash_combine(hash, hash_combine(hash64(m.role), hash64(m.content.text())));
   }
   if (prompt.extra_info.contains("chat_template"))
     hash = hash_combine(hash, hash64(dump_json(prompt.extra_info["chat_template"])));

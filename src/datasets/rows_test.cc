@@ -89,6 +89,34 @@ TEST_F(Files, VerlRowBecomesPrompt) {
   EXPECT_FALSE(p.extra_info.contains("reward_model"));
 }
 
+TEST_F(Files, ContentKeepsItsForm) {
+  const auto result = prompts(
+      R"({"prompt":[{"role":"user","content":"ab"}]})"
+      "\n"
+      R"({"prompt":[{"role":"user","content":[{"type":"text","text":"ab"}]}]})"
+      "\n"
+      R"({"prompt":[{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}]})");
+  ASSERT_TRUE(result.ok()) << result.status().to_string();
+  using Parts = std::vector<data::ContentPart>;
+  EXPECT_EQ((*result)[0].messages[0].content, "ab");
+  EXPECT_EQ((*result)[1].messages[0].content, (Parts{{data::PartKind::text, "ab"}}));
+  EXPECT_EQ((*result)[2].messages[0].content,
+            (Parts{{data::PartKind::text, "a"}, {data::PartKind::text, "b"}}));
+  EXPECT_NE((*result)[0].id, (*result)[1].id);
+  EXPECT_NE((*result)[1].id, (*result)[2].id);
+}
+
+// Runs are resumed by the version that follows: what it looks up must be what was written.
+TEST_F(Files, IdsFromTheContentStayTheSame) {
+  const auto result = prompts(
+      R"({"prompt":[{"role":"system","content":"S"},{"role":"user","content":"ab"}],"answer":"1"})"
+      "\n"
+      R"({"prompt":[{"role":"user","content":[{"type":"text","text":"ab"}]}],"answer":"1"})");
+  ASSERT_TRUE(result.ok()) << result.status().to_string();
+  EXPECT_EQ((*result)[0].id, "1cebb4d0d4a49515");
+  EXPECT_EQ((*result)[1].id, "bc7949d9677eec23");
+}
+
 TEST_F(Files, GroundTruthMayBeTextNumberOrObject) {
   const auto result =
       prompts(R"({"prompt":"a","ground_truth":"x"})"
@@ -201,8 +229,10 @@ TEST_F(Files, RowsThatCannotBePromptsAreRefusedWithAPointer) {
   EXPECT_THAT(error_of(R"({"prompt":[{"content":"x"}]})"),
               HasSubstr("message 1: key 'role' is missing"));
   EXPECT_THAT(error_of(R"({"prompt":[{"role":"user"}]})"), HasSubstr("key 'content' is missing"));
-  EXPECT_THAT(error_of(R"({"prompt":[{"role":"user","content":[{"type":"image"}]}]})"),
-              HasSubstr("not text"));
+  EXPECT_THAT(
+      error_of(R"({"prompt":[{"role":"user","content":[{"type":"image"}]}]})"),
+      HasSubstr("rows.jsonl:1: 'prompt': message 1: part 1 of 'content' is of type 'image'; "
+                "only parts of type 'text' are supported"));
   EXPECT_THAT(error_of(R"({"prompt":[{"role":"assistant","content":"x"}]})"),
               HasSubstr("ends with an assistant turn"));
   EXPECT_THAT(error_of(R"({"prompt":"a","reward_model":{}})"),

@@ -29,8 +29,8 @@ Result<Schema> detect_schema(const Row& row, const std::string& prompt_column = 
 Result<std::string> reference_of(const Row& row);
 
 // Reads a chat from a JSON list of {"role", "content", ...}. Content is a string, null or a list of
-// {"type": "text"} parts. Other members of a message (tool calls, a name, reasoning) are kept for
-// the chat template by parse_chat, and dropped by parse_messages.
+// {"type": "text"} parts, and keeps this form. Other members of a message (tool calls, a name,
+// reasoning) are kept for the chat template by parse_chat, and dropped by parse_messages.
 Result<tokenizer::Chat> parse_chat(const OrderedJson& list, const std::string& where);
 Result<std::vector<data::Message>> parse_messages(const Json& list, const std::string& where);
 

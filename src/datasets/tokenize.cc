@@ -75,7 +75,7 @@ Result<std::vector<TokenId>> encode_chat(const tokenizer::Tokenizer& tokenizer,
   auto ids = chat_template.encode_chat(tokenizer, chat, options);
   if (!ids.ok()) return ids.status().with_context(where);
   std::string contents;
-  for (const auto& message : chat) contents += message.content + message.json;
+  for (const auto& message : chat) contents += message.content.text() + message.json;
   LS_RETURN_IF_ERROR(check_known(tokenizer, *ids, contents, where));
   return ids;
 }

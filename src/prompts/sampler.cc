@@ -25,7 +25,7 @@ uint64_t fingerprint_of(const std::vector<data::Prompt>& prompts) {
     hash = hash_combine(hash, hash64(p.id));
     hash = hash_combine(hash, hash64(p.text));
     for (const data::Message& m : p.messages) {
-      hash = hash_combine(hash, hash_combine(hash64(m.role), hash64(m.content)));
+      hash = hash_combine(hash, hash_combine(hash64(m.role), hash64(m.content.text())));
     }
     hash = hash_combine(hash, hash64(p.ground_truth));
     hash = hash_combine(hash, hash64(fmt::format("{}", p.difficulty)));

@@ -36,6 +36,8 @@ struct Score {
   bool correct = false;
   std::string answer;                          // the extracted answer, for people to read
   std::map<std::string, double> figures = {};  // further numbers for the metrics
+  // Values of the steps of the completion, within its characters; empty: the reward gives none.
+  std::vector<data::StepValue> step_values = {};
 };
 
 // One reward function. Thread-safe: judge() is called from several threads.

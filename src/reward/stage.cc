@@ -45,7 +45,7 @@ Question make_question(const data::Prompt& prompt, const data::Sample& sample) {
   question.data_source = prompt.data_source;
   question.prompt = prompt.text;
   for (const auto& message : prompt.messages) {
-    if (message.role == "user") question.prompt = message.content;
+    if (message.role == "user") question.prompt = message.content.text();
   }
   question.messages = prompt.messages;
   question.completion = sample.text;
@@ -195,6 +195,7 @@ class RewardStage::Impl {
         const bool taken = name == "seconds" || verdict.components.contains(name);
         verdict.components[taken ? member.name + "/" + name : name] = figure;
       }
+      if (!score->step_values.empty()) verdict.step_values[member.name] = score->step_values;
       verdict.score += member.spec.weight * score->value;
       if (!member.spec.decides_correct) continue;
       decided = true;

@@ -67,6 +67,29 @@ TEST(RewardStage, KeepsOrderWithManyThreads) {
   }
 }
 
+TEST(RewardStage, ValuesOfStepsAreKeptByRewardAndDoNotChangeTheScore) {
+  const auto command = [](const std::string& reply) {
+    return Json{{"type", "command"},
+                {"argv", {"sh", "-c", "while read line; do echo '" + reply + "'; done"}},
+                {"weight", 0.5}};
+  };
+  const auto stage =
+      make_stage(with({command(R"({"score": 1, "step_values": [{"end": 1, "value": 8}]})"),
+                       command(R"({"score": 1, "step_values": []})"),
+                       command(R"({"score": 1, "step_values": [{"end": 2, "value": -8}]})")}));
+  Batch batch;
+  batch.add("7", "78");
+  batch.add("7", "7");  // too short for the last reward's step
+  const auto verdicts = batch.judge(*stage);
+  ASSERT_TRUE(verdicts[0].scored) << verdicts[0].error;
+  EXPECT_EQ(verdicts[0].score, 1.5);
+  EXPECT_EQ(verdicts[0].step_values, (std::map<std::string, std::vector<data::StepValue>>{
+                                         {"command", {{1, 8}}}, {"command_3", {{2, -8}}}}));
+  EXPECT_FALSE(verdicts[1].scored);
+  EXPECT_NE(verdicts[1].error.find("command_3"), std::string::npos) << verdicts[1].error;
+  EXPECT_TRUE(verdicts[1].step_values.empty());
+}
+
 TEST(RewardStage, WhatWasJudgedAheadIsTakenOverOnce) {
   for (const int threads : {1, 3}) {
     RewardOptions options;

@@ -167,6 +167,15 @@ TEST(Chat, WhatIsNotOfferedIsRefusedByName) {
   EXPECT_EQ(param({{"messages", {{{"role", "tool"}, {"content", "x"}}}}}), "messages");
   EXPECT_EQ(param({{"messages", {{{"role", "user"}, {"content", {{{"type", "image_url"}}}}}}}}),
             "messages[0].content");
+  EXPECT_EQ(
+      error(chat_completions(
+                server.context,
+                call_with(chat_body(
+                    {{"messages", {{{"role", "user"}, {"content", {{{"type", "image_url"}}}}}}}}))),
+            400)["message"]
+          .get<std::string>(),
+      "messages[0]: part 1 of 'content' is of type 'image_url'; only parts of type 'text' are "
+      "supported");
   EXPECT_EQ(ok(chat_completions(server.context, call_with(chat_body({{"frequency_penalty", 0},
                                                                      {"user", "me"}}))))["object"],
             "chat.completion");
@@ -179,6 +188,13 @@ TEST(Chat, ContentMayBeTextParts) {
   body["messages"][0]["content"] = {{{"type", "text"}, {"text", "hel"}},
                                     {{"type", "text"}, {"text", "lo"}}};
   EXPECT_EQ(ok(chat_completions(server.context, call_with(body)))["choices"], plain["choices"]);
+  // A template of its own sees the list.
+  server.chat_template =
+      tokenizer::ChatTemplate::from_jinja("{{ raise_exception(messages[0].content | tojson) }}");
+  EXPECT_THAT(
+      error(chat_completions(server.context, call_with(body)), 400)["message"].get<std::string>(),
+      testing::HasSubstr(R"([{"text": "hel", "type": "text"}, )"
+                         R"({"text": "lo", "type": "text"}])"));
 }
 
 TEST(Errors, UnknownModelLongPromptAndFullQueueHaveTheirCodes) {

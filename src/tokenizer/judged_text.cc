@@ -23,7 +23,7 @@ Result<std::vector<TokenId>> encode_judged(const Tokenizer& tokenizer,
   std::vector<data::Message> chat = std::move(text.question);
   if (!text.reference.empty()) {
     if (chat.empty()) return invalid_argument("a reference answer without a question");
-    chat.back().content += kReference + text.reference;
+    chat.back().content.append(kReference + text.reference);
   }
   chat.push_back({"assistant", std::move(text.response)});
   LS_ASSIGN_OR_RETURN(std::vector<TokenId> ids, chat_template.encode(tokenizer, chat, false));

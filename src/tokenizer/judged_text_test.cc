@@ -43,6 +43,18 @@ TEST(JudgedText, ATemplateSaysWhatStandsAround) {
             "<|im_start|>user\n1<|im_end|>\n<|im_start|>assistant\n2<|im_end|>\n");
 }
 
+TEST(JudgedText, AQuestionOfPartsKeepsItsForm) {
+  const auto tokenizer = characters();
+  const auto by_part = ChatTemplate::from_jinja(
+      "{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}"
+      "{% for part in m.content %}<{{ part.text }}>{% endfor %}{% endif %}{% endfor %}");
+  const std::vector<data::ContentPart> parts = {{data::PartKind::text, "1+"},
+                                                {data::PartKind::text, "2="}};
+  const auto ids = encode_judged(*tokenizer, by_part, {{{"user", parts}}, "3", "4"}, kEos);
+  ASSERT_TRUE(ids.ok()) << ids.status().message();
+  EXPECT_EQ(text_of(*tokenizer, *ids), "<1+><2=\n\nReference answer: 3>4");
+}
+
 TEST(JudgedText, WhatTheTokenizerCannotSayIsAnError) {
   const auto tokenizer = characters();
   const auto plain = *ChatTemplate::of_family("plain");

@@ -1,6 +1,7 @@
 #include "tokenizer/tokenizer.h"
 
 #include <filesystem>
+#include <utility>
 
 #include "tokenizer/bpe/byte_level_tokenizer.h"
 #include "tokenizer/character_tokenizer.h"
@@ -37,6 +38,23 @@ std::string Tokenizer::decode(std::span<const TokenId> ids, bool skip_special) c
     if (!skip_special || !is_special(id)) bytes += token_bytes(id);
   }
   return repair_utf8(bytes);
+}
+
+std::vector<int> Tokenizer::text_begins(std::span<const TokenId> ids) const {
+  std::vector<int> begins;
+  std::string bytes;  // of an incomplete character
+  int at = 0;
+  for (const TokenId id : ids) {
+    const std::string piece = is_special(id) ? std::string() : token_bytes(id);
+    const bool continues = piece.empty() || (static_cast<unsigned char>(piece[0]) & 0xC0) == 0x80;
+    if (!continues) at += data::count_characters(repair_utf8(std::exchange(bytes, {})));
+    begins.push_back(at);
+    bytes += piece;
+    const size_t whole = complete_bytes(bytes);
+    at += data::count_characters(repair_utf8(bytes.substr(0, whole)));
+    bytes.erase(0, whole);
+  }
+  return begins;
 }
 
 Result<std::unique_ptr<Tokenizer>> parse_tokenizer(TokenizerFiles files, const std::string& where) {

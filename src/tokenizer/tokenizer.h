@@ -41,6 +41,11 @@ class Tokenizer {
 
   // The concatenated token bytes; invalid UTF-8 becomes U+FFFD.
   std::string decode(std::span<const TokenId> ids, bool skip_special = true) const;
+
+  // For each token, the number of characters (Unicode code points) of decode(ids) before its text.
+  // A token without text begins where the next one does, and so does one that continues a
+  // character.
+  std::vector<int> text_begins(std::span<const TokenId> ids) const;
 };
 
 // Reads tokenizer.json and tokenizer_config.json of a Hugging Face model directory. model.type

@@ -130,6 +130,16 @@ TEST(DecodeTest, GivesBackTheTextAndMarksBrokenUtf8) {
   EXPECT_EQ(tokenizer->decode(std::vector<TokenId>{-1, 100000}), "");
 }
 
+TEST(DecodeTest, TextBeginsCountCharacters) {
+  const auto tokenizer = *parse(small_bpe());
+  const auto end = *tokenizer->token_to_id("<|end|>");
+  const auto hello = *tokenizer->token_to_id("hello");
+  // "hello", "é" and "€" in bytes, a broken character, "x", and a special token, which has no text
+  const std::vector<TokenId> ids = {hello, 0xC3, 0xA9, 0xE2, 0x82, 0xAC, 0xFF, 'x', end, 'y'};
+  ASSERT_EQ(tokenizer->decode(ids), "hello\u00e9\u20ac\uFFFDxy");
+  EXPECT_EQ(tokenizer->text_begins(ids), (std::vector<int>{0, 5, 5, 6, 6, 6, 7, 8, 9, 9}));
+}
+
 TEST(EncodeTest, InvalidInputIsRepairedFirst) {
   const auto tokenizer = tokenizer_of(small_bpe());
   EXPECT_EQ(tokenizer->encode("h\xFF"), tokenizer->encode("h\uFFFD"));

@@ -136,6 +136,24 @@ def compute_score(**kwargs):
     assert result["components"] == {"python": 1, "pairs": 3, "share": 0.5, "cut": 1, "python/seconds": 4}
 
 
+def test_values_per_step_are_kept(tmp_path):
+    (tmp_path / "r.py").write_text("""
+import numpy
+def compute_score(solution_str):
+    ends = [i + 1 for i, c in enumerate(solution_str) if c == "." or i + 1 == len(solution_str)]
+    return {"score": 1, "step_values": [{"end": end, "value": 1 / (n + 1)} for n, end in enumerate(numpy.array(ends))]}
+""")
+    (result,) = grade([row("Zwei größer. Ja", "g")], python(tmp_path / "r.py"))
+    assert result["step_values"] == {"python": [{"end": 12, "value": 1.0}, {"end": 15, "value": 0.5}]}
+    assert result["score"] == 1 and "components" not in result
+    (tmp_path / "late.py").write_text("""
+def compute_score(solution_str):
+    return {"score": 1, "step_values": [{"end": len(solution_str.encode()), "value": 1}]}
+""")
+    (result,) = grade([row("größer", "g"), row("groesser", "g")], python(tmp_path / "late.py"))[:1]
+    assert "the last step ends at character 8, but the completion has 6" in result["error"]
+
+
 def test_files_inside_packages(tmp_path):
     inner = tmp_path / "outer" / "scorers"
     inner.mkdir(parents=True)

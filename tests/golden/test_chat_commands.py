@@ -10,7 +10,8 @@ from test_jinja import CHATS, TOOL
 from test_tokenizer import train
 
 KINDS = ("qwen-tools-thinking", "llama-tools", "gemma", "glm-visible-text", "kimi-k2", "hermes", "phi-3", "smollm3",
-         "mistral-large-tools", "deepseek-r1", "exaone-4", "granite-3", "zephyr", "chatml-set-parts-open")
+         "mistral-large-tools", "deepseek-r1", "exaone-4", "granite-3", "zephyr", "chatml-set-parts-open",
+         "qwen2-vl", "llama4", "magistral")
 ARGUMENTS = [{}, {"enable_thinking": False}, {"documents": [{"title": "T", "text": "x"}]}]
 
 

@@ -47,6 +47,8 @@ CHATS = {
               message("tool", "{\"t\": 21}", name="weather"), message("assistant", "21"), message("user", "Thanks")],
     "tool answers": [USER, message("assistant", "ok", tool_calls=call("{\"a\": 1}") + call({}, "other")), message("tool", "1"), message("tool", "2")],
     "parts": [message("user", [{"type": "text", "text": "a "}, {"type": "text", "text": "b"}])],
+    "parts of all": [message("system", [{"type": "text", "text": " S "}]), message("user", [{"type": "text", "text": "a\n"}]),
+                     message("assistant", [{"text": "b", "type": "text"}]), message("user", "c")],
     "no content": [USER, {"role": "assistant", "tool_calls": call({"b": 1, "a": 2})}],
 }
 ARGUMENTS = [{}, {"enable_thinking": False, "thinking": True}, {"documents": [{"title": "T", "text": "x"}], "reasoning_effort": "high"}]

@@ -58,6 +58,7 @@ std::string sample_line(int64_t step, const SampleRecord& sample) {
   line["score"] = sample.score ? OrderedJson(*sample.score) : OrderedJson(nullptr);
   line["correct"] = sample.correct;
   line["components"] = sample.components;
+  if (!sample.step_values.is_null()) line["step_values"] = OrderedJson(sample.step_values);
   line["answer"] = sample.answer;
   line["ground_truth"] = sample.ground_truth;
   line["finish"] = sample.finish;

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "base/run_log/metrics_log.h"
 #include "base/run_log/tensorboard.h"
 
@@ -27,7 +28,9 @@ struct SampleRecord {
   std::optional<double> score;  // none if judging failed; `error` says why
   bool correct = false;
   std::map<std::string, double> components;  // by reward name
-  std::string answer;                        // extracted from the response
+  // By reward name: [{"end", "value"}, ...] for the steps of the response. null: none.
+  Json step_values;
+  std::string answer;  // extracted from the response
   std::string ground_truth;
   std::string finish;  // data::finish_reason_name
   int64_t tokens = 0;

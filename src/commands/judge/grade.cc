@@ -199,6 +199,8 @@ std::string result_line(const data::Verdict& verdict) {
   out["correct"] = verdict.correct;
   out["answer"] = verdict.answer;
   if (verdict.components.size() > 1) out["components"] = verdict.components;
+  for (const auto& [reward, steps] : verdict.step_values)
+    out["step_values"][reward] = OrderedJson(data::to_json(steps));
   return dump_json(out);
 }
 
@@ -311,7 +313,8 @@ void add_grade(CLI::App& app, int& exit_code) {
   command->footer(
       "Input rows: {\"completion\", \"ground_truth\", \"data_source\"?, \"extra_info\"?, "
       "\"prompt\"?}.\n"
-      "Output rows: {\"score\", \"correct\", \"answer\"} or {\"error\"}. A row that cannot be read "
+      "Output rows: {\"score\", \"correct\", \"answer\"}, with \"components\" and "
+      "\"step_values\" if there are any, or {\"error\"}. A row that cannot be read "
       "ends the command with exit code 2, and so do rewards that can judge no row at all.");
   command->add_option("--input,-i", options->input, "rows; default stdin, also -");
   command->add_option("--output,-o", options->output, "results; default stdout, also -");

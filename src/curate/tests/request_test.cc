@@ -33,12 +33,12 @@ TEST(Request, SaysHowTheProgramIsRun) {
   EXPECT_EQ(request[0].role, "user");
   for (const char* words : {"Add {two} numbers.", "each of 20 cases", "from 1 to 20", "2.5 seconds",
                             "64 KB", "elif case > 16:", "from cyaron import *"})
-    EXPECT_NE(request[0].content.find(words), std::string::npos) << words;
+    EXPECT_NE(request[0].content.text().find(words), std::string::npos) << words;
 }
 
 // The example in the request must be extracted from it as an answer would be.
 TEST(Request, ItsExampleIsAProgram) {
-  const auto shown = python_code(generator_request("", {})[0].content.substr(0, 4000));
+  const auto shown = python_code(generator_request("", {})[0].content.text().substr(0, 4000));
   ASSERT_TRUE(shown.has_value());
   EXPECT_TRUE(shown->starts_with("import sys\nfrom cyaron import *\n")) << *shown;
 }

@@ -63,7 +63,7 @@ class UrlAuthor : public Author {
     Json messages = Json::array();
     if (!options_.system.empty())
       messages.push_back({{"role", "system"}, {"content", options_.system}});
-    for (const auto& m : request) messages.push_back({{"role", m.role}, {"content", m.content}});
+    for (const auto& m : request) messages.push_back(Json(data::to_json(m)));
     Json body = {{"model", options_.model},
                  {"messages", std::move(messages)},
                  {"temperature", options_.temperature},

@@ -72,7 +72,7 @@ TEST_F(MakeData, ValidationProblemsOccurNowhereElse) {
       const auto prompts = read_prompts({directory_ + "/" + split + ".jsonl"}, {});
       ASSERT_TRUE(prompts.ok()) << prompts.status().to_string();
       for (const auto& p : *prompts) {
-        problems[split].insert(content_of(task.name, p.messages[0].content));
+        problems[split].insert(content_of(task.name, p.messages[0].content.text()));
         EXPECT_EQ(p.data_source, task.data_source);
         EXPECT_GE(p.difficulty, 2);
         EXPECT_LE(p.difficulty, 4);
@@ -105,7 +105,7 @@ TEST_F(MakeData, ATaskThatJudgesGivesRowsForRewardModels) {
       for (size_t i = 0; i < asked.size(); ++i) {
         const std::string whole = dump_json(asked[i].json);
         EXPECT_NE(whole.find((*judged)[i].response), std::string::npos) << whole;
-        EXPECT_NE(whole.find((*judged)[i].question[0].content), std::string::npos) << whole;
+        EXPECT_NE(whole.find((*judged)[i].question[0].content.text()), std::string::npos) << whole;
         right += (*judged)[i].label == 1;
       }
       EXPECT_GT(right, static_cast<int>(asked.size()) * 3 / 10);

@@ -118,7 +118,7 @@ namespace {
 std::string prompt_text(const data::Prompt& prompt) {
   if (prompt.messages.empty()) return prompt.text;
   std::string text;
-  for (const data::Message& m : prompt.messages) text += m.role + ": " + m.content + "\n";
+  for (const data::Message& m : prompt.messages) text += m.role + ": " + m.content.text() + "\n";
   return text;
 }
 
@@ -138,6 +138,8 @@ std::vector<SampleRecord> sample_records(const std::vector<data::Group>& groups,
       if (v.scored) r.score = v.score;
       r.correct = v.correct;
       r.components = v.components;
+      for (const auto& [reward, steps] : v.step_values)
+        r.step_values[reward] = data::to_json(steps);
       r.answer = v.answer;
       r.ground_truth = group.prompt.ground_truth;
       r.finish = data::finish_reason_name(s.finish);

@@ -60,5 +60,21 @@ TEST(RewardWatch, PartialSamplesAreNotFailures) {
   EXPECT_TRUE(check(watch, one).ok());
 }
 
+TEST(SampleRecords, ContainThePromptAsTextAndTheValuesOfSteps) {
+  data::Group group;
+  group.prompt.messages = {{"system", "S"},
+                           {"user", std::vector<data::ContentPart>{{data::PartKind::text, "a"},
+                                                                   {data::PartKind::text, "b"}}}};
+  group.samples.resize(2);
+  group.verdicts.resize(2);
+  group.verdicts[1].step_values = {{"python", {{2, 0.5}, {7, -1}}}};
+  const auto records = sample_records({group}, -1);
+  ASSERT_EQ(records.size(), 2u);
+  EXPECT_EQ(records[0].prompt, "system: S\nuser: ab\n");
+  EXPECT_FALSE(Json::parse(sample_line(1, records[0])).contains("step_values"));
+  EXPECT_EQ(Json::parse(sample_line(1, records[1]))["step_values"],
+            Json::parse(R"({"python": [{"end": 2, "value": 0.5}, {"end": 7, "value": -1.0}]})"));
+}
+
 }  // namespace
 }  // namespace longshot::loop

@@ -26,7 +26,7 @@ class WorkerReward : public Reward {
 
   Result<Score> judge(const Question& question, Deadline deadline) override {
     LS_ASSIGN_OR_RETURN(const Json reply, pool_.call(plugin_request(question), deadline));
-    return plugin_score(reply, who_, threshold_);
+    return plugin_score(reply, question.completion, who_, threshold_);
   }
 
  private:
@@ -78,9 +78,25 @@ Result<bool> is_correct(const Json& reply, double value, double threshold, const
   return corrupt(who + ": 'correct' is neither true, false nor a number: " + dump_json(*given));
 }
 
+Result<std::vector<data::StepValue>> read_steps(const Json& reply, const std::string& completion,
+                                                const std::string& who) {
+  const Json given = reply.value("step_values", Json());
+  if (given.is_null()) return std::vector<data::StepValue>();
+  const std::string where = who + ": 'step_values'";
+  auto steps = data::step_values_from_json(given, where);
+  if (!steps.ok()) return corrupt(steps.status().message());
+  const int characters = data::count_characters(completion);
+  if (!steps->empty() && steps->back().end > characters)
+    return corrupt(where + ": the last step ends at character " +
+                   std::to_string(steps->back().end) + ", but the completion has " +
+                   std::to_string(characters));
+  return steps;
+}
+
 }  // namespace
 
-Result<Score> plugin_score(const Json& reply, const std::string& who, double threshold) {
+Result<Score> plugin_score(const Json& reply, const std::string& completion, const std::string& who,
+                           double threshold) {
   if (reply.contains("error")) {
     const Json& error = reply.at("error");
     return invalid_argument(who + ": " +
@@ -96,8 +112,9 @@ Result<Score> plugin_score(const Json& reply, const std::string& who, double thr
   if (!std::isfinite(score.value)) return corrupt(who + ": the score is not finite");
   LS_ASSIGN_OR_RETURN(score.correct, is_correct(reply, score.value, threshold, who));
   LS_ASSIGN_OR_RETURN(score.answer, json_get_or<std::string>(reply, "answer", "", who));
+  LS_ASSIGN_OR_RETURN(score.step_values, read_steps(reply, completion, who));
   for (const auto& [name, value] : reply.items()) {
-    if (name == "score" || name == "correct" || name == "answer") continue;
+    if (name == "score" || name == "correct" || name == "answer" || name == "step_values") continue;
     const auto figure = value.is_boolean() ? value.get<bool>() : number_of(value);
     if (figure && std::isfinite(*figure)) score.figures[name] = *figure;
   }

@@ -106,6 +106,36 @@ TEST(PythonReward, UserErrorsComeBackWithTheirMessage) {
             4);  // the same worker
 }
 
+TEST(PythonReward, ReturnsValuesPerStep) {
+  const TempFile file(R"(
+class Scalar:
+    def __init__(self, value): self.value = value
+    def __index__(self): return int(self.value)
+    def __float__(self): return float(self.value)
+def compute_score(solution_str):
+    ends = [i + 1 for i, c in enumerate(solution_str) if c == "\n"] + [len(solution_str)]
+    steps = [{"end": Scalar(end), "value": Scalar(0.5 * i)} for i, end in enumerate(ends)]
+    if "list" in solution_str: steps = [0.5 for end in ends]
+    if "number" in solution_str: steps = 0.5
+    if "far" in solution_str: steps[-1]["end"] = 1000
+    return {"score": 1, "step_values": None if "none" in solution_str else steps}
+)");
+  const auto reward = make("python", {{"path", file.path()}});
+  const auto judge = [&](const std::string& completion) {
+    return reward->judge(question(completion), Deadline::after_seconds(120));
+  };
+  const auto score = judge("\u00e9\nab");
+  ASSERT_TRUE(score.ok()) << score.status().message();
+  EXPECT_EQ(score->step_values, (std::vector<data::StepValue>{{2, 0}, {4, 0.5}}));
+  EXPECT_TRUE(judge("none")->step_values.empty());
+  EXPECT_NE(judge("list").status().message().find("step_values: step 1 must be a dict with 'end'"),
+            std::string::npos)
+      << judge("list").status().message();
+  EXPECT_NE(judge("number").status().message().find("step_values must be a list, not 0.5"),
+            std::string::npos);
+  EXPECT_NE(judge("far").status().message().find("but the completion has 3"), std::string::npos);
+}
+
 TEST(PythonReward, CrashIsUnavailableAndTheNextCallWorks) {
   const TempFile file(kScript);
   const auto reward = make("python", {{"path", file.path()}});
@@ -195,14 +225,33 @@ TEST(CommandReward, SpeaksJsonLines) {
 }
 
 TEST(PluginScore, RefusesWhatIsNoScore) {
-  EXPECT_EQ(plugin_score({{"score", 0.5}}, "p")->value, 0.5);
-  EXPECT_TRUE(plugin_score({{"score", true}}, "p")->correct);
-  EXPECT_FALSE(plugin_score({{"score", 1}, {"correct", false}}, "p")->correct);
+  EXPECT_EQ(plugin_score({{"score", 0.5}}, "", "p")->value, 0.5);
+  EXPECT_TRUE(plugin_score({{"score", true}}, "", "p")->correct);
+  EXPECT_FALSE(plugin_score({{"score", 1}, {"correct", false}}, "", "p")->correct);
   for (const Json& reply :
        {Json{{"score", "1"}}, Json{{"score", nullptr}}, Json{{"result", 1}}, Json::object()}) {
-    EXPECT_EQ(plugin_score(reply, "p").status().code(), StatusCode::corrupt) << dump_json(reply);
+    EXPECT_EQ(plugin_score(reply, "", "p").status().code(), StatusCode::corrupt)
+        << dump_json(reply);
   }
-  EXPECT_EQ(plugin_score({{"error", "why"}}, "p").status().message(), "p: why");
+  EXPECT_EQ(plugin_score({{"error", "why"}}, "", "p").status().message(), "p: why");
+}
+
+TEST(PluginScore, StepValuesLieWithinTheCharactersOfTheCompletion) {
+  const std::string completion = "\u00e9\n\nb";  // four characters in five bytes
+  const auto score = [&](const char* steps) {
+    return plugin_score({{"score", 1}, {"step_values", Json::parse(steps)}}, completion, "p");
+  };
+  const auto two = score(R"([{"end": 3, "value": 0.5}, {"end": 4, "value": -1}])");
+  ASSERT_TRUE(two.ok()) << two.status().message();
+  EXPECT_EQ(two->step_values, (std::vector<data::StepValue>{{3, 0.5}, {4, -1}}));
+  EXPECT_TRUE(two->figures.empty());
+  EXPECT_TRUE(score("null")->step_values.empty());
+  EXPECT_EQ(score(R"([{"end": 5, "value": 1}])").status().message(),
+            "p: 'step_values': the last step ends at character 5, but the completion has 4");
+  EXPECT_EQ(score(R"([{"end": 2, "value": 1}, {"end": 2, "value": 1}])").status().message(),
+            "p: 'step_values': step 2: 'end' is 2, but the step begins at character 2");
+  for (const char* steps : {"0.5", "[0.5]", "{}", R"([{"end": 1}])", R"([{"value": 1}])"})
+    EXPECT_FALSE(score(steps).ok()) << steps;
 }
 
 class Server {

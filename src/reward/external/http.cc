@@ -24,7 +24,7 @@ class HttpReward : public Reward {
     const auto json = parse_json(reply.body, who_);
     if (!json.ok() || !json->is_object())
       return corrupt(who_ + ": the reply is not a JSON object: " + reply.body.substr(0, 200));
-    return plugin_score(*json, who_, threshold_);
+    return plugin_score(*json, question.completion, who_, threshold_);
   }
 
  private:

@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import json
 import math
+import operator
 import os
 import sys
 import traceback
@@ -189,12 +190,26 @@ def extra_figures(value):
     """The other members that are numbers, for the metrics."""
     out = {}
     for key, item in value.items():
-        if key in ("score", "correct", "acc", "answer", "pred", "error") or isinstance(item, (str, bytes)):
+        if key in ("score", "correct", "acc", "answer", "pred", "error", "step_values") or isinstance(item, (str, bytes)):
             continue
         try:
             out[text(key)] = number(item)
         except (TypeError, ValueError, OverflowError):
             pass
+    return out
+
+
+def step_values(steps):
+    """The values of steps, [{"end": characters, "value": number}, ...], with scalars of numpy and torch as numbers."""
+    if not isinstance(steps, (list, tuple)):
+        raise ValueError(f"step_values must be a list, not {steps!r}")
+    out = []
+    for i, step in enumerate(steps, 1):
+        try:
+            out.append({"end": operator.index(step["end"]), "value": number(step["value"])})
+        except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"step_values: step {i} must be a dict with 'end', the number of characters up to its "
+                             f"end, and 'value', a number, not {step!r}") from error
     return out
 
 
@@ -212,6 +227,8 @@ def score(value):
         if value.get(key) is not None:
             out["answer"] = text(value[key])
             break
+    if value.get("step_values") is not None:
+        out["step_values"] = step_values(value["step_values"])
     return out
 
 

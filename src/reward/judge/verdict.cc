@@ -64,11 +64,11 @@ const char kJudgePrompt[] =
     "{\"correct\": true} if it is right, {\"correct\": false} if not.";
 
 std::string question_text(const std::vector<data::Message>& chat) {
-  if (chat.size() == 1) return chat[0].content;
+  if (chat.size() == 1) return chat[0].content.text();
   std::string text;
   for (const data::Message& message : chat) {
     if (!text.empty()) text += "\n\n";
-    text += message.role + ":\n" + message.content;
+    text += message.role + ":\n" + message.content.text();
   }
   return text;
 }

@@ -5,26 +5,11 @@
 #include "tokenizer/unicode/unicode.h"
 
 namespace longshot::rollout {
-namespace {
-
-// Number of bytes up to the last one that ends a UTF-8 character (or that cannot belong to one).
-size_t complete_bytes(const std::string& bytes) {
-  const size_t size = bytes.size();
-  for (size_t back = 1; back <= std::min<size_t>(size, 3); ++back) {
-    const auto byte = static_cast<unsigned char>(bytes[size - back]);
-    if ((byte & 0xC0) == 0x80) continue;  // continuation byte: look for its start
-    const size_t needed = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1;
-    return needed > back ? size - back : size;
-  }
-  return size;
-}
-
-}  // namespace
 
 std::string TextStream::add(data::TokenId token) {
   if (stopped_ || tokenizer_.is_special(token)) return {};
   bytes_ += tokenizer_.token_bytes(token);
-  const size_t whole = complete_bytes(bytes_);
+  const size_t whole = tokenizer::complete_bytes(bytes_);
   text_ += tokenizer::repair_utf8(bytes_.substr(0, whole));
   bytes_.erase(0, whole);
   return release(false);

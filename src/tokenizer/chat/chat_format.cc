@@ -37,7 +37,7 @@ std::string chatml_message(std::string_view role, std::string_view content) {
 
 Result<std::string> render_plain(const ChatRequest& request) {
   std::string out;
-  for (const data::Message& message : request.messages) out += message.content;
+  for (const TextMessage& message : request.messages) out += message.content;
   return out;
 }
 
@@ -47,7 +47,7 @@ Result<std::string> render_chatml(const ChatRequest& request) {
   if (!has_system && !request.messages.empty() && !request.default_system.empty()) {
     out += chatml_message("system", request.default_system);
   }
-  for (const data::Message& message : request.messages)
+  for (const TextMessage& message : request.messages)
     out += chatml_message(message.role, message.content);
   if (request.add_generation_prompt) out += "<|im_start|>assistant\n";
   return out;
@@ -75,7 +75,7 @@ std::string qwen3_answer(std::string_view content, bool after_last_query, bool l
   return out.append(content);
 }
 
-bool is_query(const data::Message& message) {
+bool is_query(const TextMessage& message) {
   return message.role == "user" && !(message.content.starts_with("<tool_response>") &&
                                      message.content.ends_with("</tool_response>"));
 }
@@ -87,7 +87,7 @@ Result<std::string> render_qwen3(const ChatRequest& request) {
   const ptrdiff_t last_query = query == messages.rend() ? count - 1 : messages.rend() - query - 1;
   std::string out;
   for (ptrdiff_t i = 0; i < count; ++i) {
-    const data::Message& message = messages[i];
+    const TextMessage& message = messages[i];
     out += chatml_message(message.role,
                           message.role == "assistant"
                               ? qwen3_answer(message.content, i > last_query, i + 1 == count)

@@ -5,12 +5,17 @@
 #include <vector>
 
 #include "base/status.h"
-#include "data/types.h"
 
 namespace longshot::tokenizer {
 
+// These formats know only texts.
+struct TextMessage {
+  std::string role;  // system, user, assistant
+  std::string content;
+};
+
 struct ChatRequest {
-  const std::vector<data::Message>& messages;  // roles: system, user, assistant
+  const std::vector<TextMessage>& messages;
   bool add_generation_prompt;
   const std::string& default_system;
   std::string bos, eos;

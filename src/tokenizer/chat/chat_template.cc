@@ -222,8 +222,10 @@ Result<jinja::Rendered> ChatTemplate::render_jinja(const Chat& messages, const C
         variables.emplace_back(item.key(), jinja::value_of(item.value()));
       }
     }
-    for (const ChatMessage& message : messages)
-      limits.expected_size += message.content.size() + message.json.size() + 100;
+    for (const ChatMessage& message : messages) {
+      const std::string* text = message.content.plain();
+      limits.expected_size += (text == nullptr ? 0 : text->size()) + message.json.size() + 100;
+    }
     const auto mark = options.continue_final_message ? kContinueMark : "";
     LS_ASSIGN_OR_RETURN(jinja::Value list, values_of(messages, mark));
     variables.emplace_back("messages", std::move(list));
@@ -244,7 +246,7 @@ Result<std::string> ChatTemplate::render_family(const Chat& chat,
   if (options.continue_final_message)
     return invalid_argument(
         fmt::format("the built-in chat template '{}' cannot continue a message", family_));
-  std::vector<data::Message> messages;
+  std::vector<TextMessage> messages;
   for (const ChatMessage& message : chat) {
     const bool known =
         message.role == "system" || message.role == "user" || message.role == "assistant";
@@ -254,7 +256,7 @@ Result<std::string> ChatTemplate::render_family(const Chat& chat,
     if (has_more_than_text(message))
       return invalid_argument(fmt::format(
           "the built-in chat template '{}' knows no tool calls and no reasoning", family_));
-    messages.push_back(message);
+    messages.push_back({message.role, message.content.text()});
   }
   const ChatFormat* format = find_chat_format(family_);
   LS_CHECK(format != nullptr, family_);

@@ -109,6 +109,33 @@ TEST(ChatTemplateTest, ToolsReasoningAndOtherArguments) {
   EXPECT_FALSE(ChatTemplate::of_family("chatml")->set_arguments(R"({"x": 1})").ok());
 }
 
+// As published templates for images do.
+constexpr const char* kByForm =
+    "{% for m in messages %}{% if m.content is string %}<{{ m.content }}>{% else %}"
+    "{% for part in m.content %}[{{ part | tojson }}]{% endfor %}{% endif %}{% endfor %}";
+
+TEST(ChatTemplateTest, ContentKeepsItsForm) {
+  const std::vector<data::ContentPart> parts = {{data::PartKind::text, "a"},
+                                                {data::PartKind::text, "b"}};
+  EXPECT_EQ(render_jinja(kByForm, {{"user", "ab"}, {"user", parts}}),
+            R"(<ab>[{"type": "text", "text": "a"}][{"type": "text", "text": "b"}])");
+  EXPECT_EQ(render("chatml", {{"user", parts}}, false), render("chatml", {{"user", "ab"}}, false));
+  EXPECT_EQ(render_jinja(kByForm, {{"user", parts}}, {false, "", true}),
+            R"([{"type": "text", "text": "a"}][{"type": "text", "text": "b)");
+}
+
+// A parquet file gives each part the members of all parts.
+TEST(ChatTemplateTest, MembersOfPartsAreKeptUnlessNull) {
+  const auto message = message_of(
+      OrderedJson::parse(R"({"role": "user", "content": [{"text": "a", "type": "text", "x": 1,
+                             "image": null}]})"),
+      "f:1");
+  ASSERT_TRUE(message.ok()) << message.status().message();
+  EXPECT_EQ(message->content, (std::vector<data::ContentPart>{{data::PartKind::text, "a"}}));
+  EXPECT_EQ(*ChatTemplate::from_jinja(kByForm).render_chat({*message}, {}),
+            R"([{"text": "a", "type": "text", "x": 1}])");
+}
+
 TEST(ChatTemplateTest, TheFinalMessageIsContinued) {
   const std::string source = "{% for m in messages %}<{{ m.role }}>{{ m.content }}</>{% endfor %}";
   EXPECT_EQ(render_jinja(source, {{"user", "q"}, {"assistant", "The"}}, {false, "", true}),

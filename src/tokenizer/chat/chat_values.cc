@@ -13,21 +13,12 @@ Result<OrderedJson> parse_ordered(const std::string& text, const std::string& wh
   return OrderedJson::parse(text, nullptr, false);
 }
 
-Result<std::string> content_text(const OrderedJson& content, const std::string& where) {
-  if (content.is_null()) return std::string();
-  if (content.is_string()) return content.get<std::string>();
-  if (!content.is_array())
-    return invalid_argument(where + ": 'content' must be a string or a list of text parts");
-  std::string text;
-  for (const auto& part : content) {
-    const bool is_text = part.is_object() && part.contains("type") && part["type"] == "text" &&
-                         part.contains("text") && part["text"].is_string();
-    if (!is_text)
-      return invalid_argument(where + ": 'content' holds a part that is not text; " +
-                              "only text can be trained on");
-    text += part["text"].get<std::string>();
-  }
-  return text;
+// The object without its members that are null.
+OrderedJson without_nulls(const OrderedJson& object) {
+  OrderedJson out = OrderedJson::object();
+  for (const auto& item : object.items())
+    if (!item.value().is_null()) out[item.key()] = item.value();
+  return out;
 }
 
 // If a message has reasoning under any of its names, writes it to both reasoning_content and
@@ -69,14 +60,15 @@ jinja::Value role_of(const data::Message& message) {
   return jinja::Value::borrowed(&message.role);
 }
 
-jinja::Value plain_message(const data::Message& message, const std::string& mark) {
+jinja::Value plain_message(const data::Message& message, const std::string& text,
+                           const std::string& mark) {
   static const jinja::Frozen kRole(jinja::Value::string("role"));
   static const jinja::Frozen kContent(jinja::Value::string("content"));
   std::vector<std::pair<jinja::Value, jinja::Value>> items;
   items.reserve(2);
   items.emplace_back(kRole.value(), role_of(message));
-  items.emplace_back(kContent.value(), mark.empty() ? jinja::Value::borrowed(&message.content)
-                                                    : jinja::Value::string(message.content + mark));
+  items.emplace_back(kContent.value(), mark.empty() ? jinja::Value::borrowed(&text)
+                                                    : jinja::Value::string(text + mark));
   return jinja::Value::dict(std::move(items));
 }
 
@@ -99,15 +91,13 @@ Result<ChatMessage> message_of(const OrderedJson& json, const std::string& where
     return invalid_argument(where + ": key 'content' is missing");
   ChatMessage message;
   message.role = json["role"].get<std::string>();
-  LS_ASSIGN_OR_RETURN(message.content, content_text(json.value("content", OrderedJson()), where));
-  OrderedJson given = OrderedJson::object();
-  bool plain = true;
-  for (const auto& item : json.items()) {
-    if (item.value().is_null()) continue;
-    given[item.key()] = item.value();
-    plain = plain && (item.key() == "role" || item.key() == "content") && item.value().is_string();
-  }
-  if (!plain || !given.contains("content")) message.json = dump_json(given);
+  OrderedJson given = without_nulls(json);
+  const Json content(given.value("content", OrderedJson()));
+  LS_ASSIGN_OR_RETURN(message.content, data::content_from_json(content, where));
+  if (given.size() == 2 && content.is_string()) return message;
+  if (content.is_array())
+    for (OrderedJson& part : given["content"]) part = without_nulls(part);
+  message.json = dump_json(given);
   return message;
 }
 
@@ -126,12 +116,14 @@ Result<jinja::Value> values_of(const Chat& messages, const std::string& mark) {
   for (size_t i = 0; i < messages.size(); ++i) {
     const ChatMessage& message = messages[i];
     const std::string& end = i + 1 == messages.size() ? mark : kNone;
-    if (message.json.empty()) {
-      out.push_back(plain_message(message, end));
+    const std::string* text = message.content.plain();
+    if (message.json.empty() && text != nullptr) {
+      out.push_back(plain_message(message, *text, end));
       continue;
     }
-    // message_of() wrote it, so it is valid
-    OrderedJson json = OrderedJson::parse(message.json, nullptr, false);
+    // message_of() wrote message.json, so it is valid
+    OrderedJson json = message.json.empty() ? data::to_json(message)
+                                            : OrderedJson::parse(message.json, nullptr, false);
     if (!json.is_object()) return invalid_argument("a message is not a JSON object");
     alias_reasoning(json);
     if (!end.empty()) LS_RETURN_IF_ERROR(append_mark(json, end));

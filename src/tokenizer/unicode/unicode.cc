@@ -98,6 +98,17 @@ std::string repair_utf8(std::string_view bytes) {
   return out;
 }
 
+size_t complete_bytes(std::string_view bytes) {
+  const size_t size = bytes.size();
+  for (size_t back = 1; back <= std::min<size_t>(size, 3); ++back) {
+    const auto byte = static_cast<unsigned char>(bytes[size - back]);
+    if ((byte & 0xC0) == 0x80) continue;  // continuation byte: look for its start
+    const size_t needed = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1;
+    return needed > back ? size - back : size;
+  }
+  return size;
+}
+
 CodePoint code_point_at(std::string_view text, size_t at) {
   const auto byte = [&](size_t i) { return static_cast<char32_t>(static_cast<uint8_t>(text[i])); };
   const char32_t first = byte(at);

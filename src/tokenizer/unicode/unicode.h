@@ -13,6 +13,9 @@ bool is_valid_utf8(std::string_view bytes);
 // recommends, and that decoders in Rust, Python and browsers follow).
 std::string repair_utf8(std::string_view bytes);
 
+// Number of bytes up to the last one that ends a UTF-8 character (or that cannot belong to one).
+size_t complete_bytes(std::string_view bytes);
+
 struct CodePoint {
   char32_t value = 0;
   int length = 1;  // bytes
