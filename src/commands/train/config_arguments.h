@@ -11,7 +11,7 @@
 #include "config/config.h"
 #include "loop/offline/reward_model.h"
 #include "loop/offline/sft.h"
-#include "loop/rl/memory_forecast.h"
+#include "loop/forecast/memory_forecast.h"
 #include "loop/rl/parts.h"
 #include "loop/run_folder/resume.h"
 

@@ -20,7 +20,7 @@
 #include "commands/command.h"
 #include "commands/judge/reward_types.h"
 #include "commands/train/config_arguments.h"
-#include "loop/rl/cost_forecast.h"
+#include "loop/forecast/cost_forecast.h"
 #include "sandbox/pool.h"
 
 namespace longshot::commands {

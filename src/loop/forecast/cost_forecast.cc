@@ -1,4 +1,4 @@
-#include "loop/rl/cost_forecast.h"
+#include "loop/forecast/cost_forecast.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "loop/rl/memory_forecast.h"
+#include "loop/forecast/memory_forecast.h"
 
 #include <fmt/format.h>
 #include <fnmatch.h>

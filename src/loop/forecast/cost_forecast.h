@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "config/config.h"
-#include "loop/rl/memory_forecast.h"
+#include "loop/forecast/memory_forecast.h"
 
 namespace longshot::loop {
 
