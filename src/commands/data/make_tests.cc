@@ -14,12 +14,12 @@
 #include "base/os/folder_lock.h"
 #include "base/os/machine.h"
 #include "base/os/stop.h"
+#include "base/progress_line.h"
 #include "commands/command.h"
 #include "commands/model/inference.h"
 #include "curate/tests/make_all.h"
 #include "curate/tests/model_author.h"
 #include "curate/tests/url_author.h"
-#include "loop/run_folder/progress.h"
 
 namespace longshot::commands {
 namespace {
@@ -192,7 +192,7 @@ class Reporter {
   const bool terminal_ = isatty(STDERR_FILENO) == 1;
   curate::Funnel funnel_;
   int64_t done_ = 0;
-  loop::ProgressLine line_;
+  ProgressLine line_;
   Stopwatch since_start_, since_line_;
 };
 

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/os/machine.h"
+#include "base/progress_line.h"
 #include "base/run_log/run_log.h"
 #include "commands/command.h"
 #include "commands/judge/result_files.h"
@@ -15,7 +16,6 @@
 #include "eval/evaluate.h"
 #include "inference/open_model.h"
 #include "loop/rl/iteration_report.h"
-#include "loop/run_folder/progress.h"
 
 namespace longshot::commands {
 namespace {
@@ -135,7 +135,7 @@ Status run(Options& o) {
   LS_RETURN_IF_ERROR(check(o));
   LS_ASSIGN_OR_RETURN(ResultFiles files, ResultFiles::open(o.output, o.samples));
   LS_ASSIGN_OR_RETURN(Loaded l, load(o));
-  loop::ProgressLine progress;
+  ProgressLine progress;
   progress.start(0, 1);
   o.eval.engine.sampling.stop_strings = o.stop;
   o.eval.engine.speculate = o.speculation == "ngram";

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <set>
 
-#include "loop/run_folder/progress.h"
+#include "base/progress_line.h"
 #include "train/advantage/advantage.h"
 
 namespace longshot::loop {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/os/folder_lock.h"
+#include "base/progress_line.h"
 #include "base/run_log/run_log.h"
 #include "config/config.h"
 #include "loop/rl/iteration_report.h"
@@ -16,7 +17,6 @@
 #include "loop/rl/run_state.h"
 #include "loop/rl/warnings.h"
 #include "loop/run_folder/checkpoint.h"
-#include "loop/run_folder/progress.h"
 #include "loop/run_folder/resume.h"
 
 namespace longshot::loop {
