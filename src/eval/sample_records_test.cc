@@ -1,0 +1,46 @@
+#include "eval/sample_records.h"
+
+#include <gtest/gtest.h>
+
+namespace longshot::eval {
+namespace {
+
+data::Group group(int samples) {
+  data::Group group;
+  group.prompt.messages = {{"system", "Be short."}, {"user", "2 + 3 = ?"}};
+  group.prompt.ground_truth = "5";
+  group.samples.resize(static_cast<size_t>(samples));
+  group.verdicts.resize(static_cast<size_t>(samples));
+  return group;
+}
+
+TEST(SampleRecords, ShowTheConversationAndTheVerdict) {
+  data::Group judged = group(2);
+  judged.samples[0].text = "It is 5.";
+  judged.samples[0].tokens.resize(4);
+  judged.samples[0].finish = data::FinishReason::stop;
+  judged.verdicts[0].scored = judged.verdicts[0].correct = true;
+  judged.verdicts[0].score = 1;
+  judged.verdicts[1].error = "no answer in time";
+  const auto records = sample_records({judged}, -1);
+  ASSERT_EQ(records.size(), 2u);
+  EXPECT_EQ(records[0].prompt, "system: Be short.\nuser: 2 + 3 = ?\n");
+  EXPECT_EQ(records[0].response, "It is 5.");
+  EXPECT_EQ(records[0].score, 1);
+  EXPECT_TRUE(records[0].correct);
+  EXPECT_EQ(records[0].ground_truth, "5");
+  EXPECT_EQ(records[0].finish, "stop");
+  EXPECT_EQ(records[0].tokens, 4);
+  EXPECT_EQ(records[1].score, std::nullopt);
+  EXPECT_EQ(records[1].error, "no answer in time");
+}
+
+TEST(SampleRecords, TheLimitMayCutAGroup) {
+  const std::vector<data::Group> groups = {group(2), group(2)};
+  EXPECT_EQ(sample_records(groups, 3).size(), 3u);
+  EXPECT_EQ(sample_records(groups, 0).size(), 0u);
+  EXPECT_EQ(sample_records(groups, -1).size(), 4u);
+}
+
+}  // namespace
+}  // namespace longshot::eval
