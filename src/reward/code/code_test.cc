@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "reward/testing.h"
+#include "net/testing.h"
 
 namespace longshot::reward {
 namespace {
@@ -15,9 +15,11 @@ TEST(CodeReward, OptionsAreChecked) {
   EXPECT_NE(why({{"url", "http://127.0.0.1:1"}, {"colour", 1}}).find("colour"), std::string::npos);
 }
 
-struct FakeSandbox : FakeService {
+using net::FakeReply;
+
+struct FakeSandbox : net::FakeService {
   explicit FakeSandbox(std::vector<FakeReply> replies)
-      : FakeService("/run_tests", std::move(replies)) {}
+      : net::FakeService("/run_tests", std::move(replies)) {}
   Json last() { return requests().back(); }
 };
 
