@@ -58,8 +58,8 @@ std::string cache_key(const Language& language, const Program& program) {
 
 // Turns a failure of the compiler that the program caused into a compile error.
 void call_it_compile_error(Outcome& outcome) {
-  if (outcome.verdict == Verdict::ok || outcome.verdict == Verdict::internal) return;
-  outcome.verdict = Verdict::compile;
+  if (outcome.ending == Ending::ok || outcome.ending == Ending::internal) return;
+  outcome.ending = Ending::compile;
   outcome.message = "compiler: " + outcome.message;
 }
 
@@ -139,11 +139,11 @@ Result<std::shared_ptr<const std::string>> Sandbox::compile(const Language& lang
   LS_ASSIGN_OR_RETURN(report.compile, pool_->run(job, Lane::native, cancelled));
   Outcome& outcome = *report.compile;
   call_it_compile_error(outcome);
-  if (outcome.verdict == Verdict::ok && outcome.files.empty()) {
-    outcome.verdict = Verdict::compile;
+  if (outcome.ending == Ending::ok && outcome.files.empty()) {
+    outcome.ending = Ending::compile;
     outcome.message = "compiler: it made no program, or one that is too large";
   }
-  if (outcome.verdict != Verdict::ok) return std::shared_ptr<const std::string>();
+  if (outcome.ending != Ending::ok) return std::shared_ptr<const std::string>();
   auto binary = std::make_shared<const std::string>(std::move(outcome.files[0].content));
   outcome.files.clear();
   cache_.insert(key, binary);

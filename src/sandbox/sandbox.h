@@ -75,7 +75,7 @@ class Sandbox {
   static Result<std::unique_ptr<Sandbox>> create(const PoolOptions& options);
 
   // Errors: invalid_argument for an unknown language or an invalid path or size; exhausted and
-  // cancelled as in Pool::run. A fault of the sandbox is a report with the verdict XX.
+  // cancelled as in Pool::run. A fault of the sandbox is a report whose ending is XX.
   Result<RunReport> run(const RunRequest& request, const Cancelled& cancelled);
 
   const std::vector<Language>& languages() const { return languages_; }

@@ -132,7 +132,7 @@ Finding check_sandbox() {
   sandbox::Job job;
   job.argv = {"/bin/sh", "-c", ":"};
   const auto outcome = (*pool)->run(job, sandbox::Lane::native, {});
-  if (!outcome.ok() || outcome->verdict != sandbox::Verdict::ok) {
+  if (!outcome.ok() || outcome->ending != sandbox::Ending::ok) {
     return {"sandbox", false,
             "a program cannot be run: " +
                 (outcome.ok() ? outcome->message : outcome.status().message()),

@@ -22,7 +22,7 @@ uint64_t mebibytes(net::Fields& fields, const std::string& key, uint64_t fallbac
       kMiB * number_in(fields, key, static_cast<double>(fallback) / kMiB, 1.0 / 1024, most));
 }
 
-// A timeout limits processor time, so that a busy machine does not change verdicts.
+// A timeout limits processor time, so that a busy machine does not change endings.
 void set_seconds(net::Fields& fields, const std::string& key, Limits& limits) {
   limits.set_processor_time(number_in(fields, key, limits.cpu_seconds, 0.01, kMostSeconds));
 }
@@ -174,7 +174,7 @@ Suite read_suite(net::Fields& fields, const RequestDefaults& defaults) {
 std::string fault_of(const SuiteReport& report) {
   if (report.compile) return report.compile->message;
   for (const CaseResult& result : report.results)
-    if (result.verdict == "XX") return result.message;
+    if (result.word == "XX") return result.message;
   return "";
 }
 

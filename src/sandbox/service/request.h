@@ -5,7 +5,7 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "net/fields.h"
-#include "sandbox/judge.h"
+#include "sandbox/suite.h"
 #include "sandbox/sandbox.h"
 
 namespace longshot::sandbox {
