@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/text/text.h"
-#include "reward/code/packed_tests.h"
+#include "reward/code/compressed_tests.h"
 
 namespace longshot::reward {
 namespace {
@@ -248,7 +248,7 @@ Result<Json> suite_of_live_code_bench(const Json& truth) {
   for (const char* key : {"public_test_cases", "private_test_cases"}) {
     const Json* tests = member(truth, key);
     if (tests == nullptr || *tests == "") continue;
-    LS_ASSIGN_OR_RETURN(const Json list, unpacked_tests(*tests));
+    LS_ASSIGN_OR_RETURN(const Json list, decompressed_tests(*tests));
     LS_RETURN_IF_ERROR(cases.take(list));
   }
   return cases.suite();

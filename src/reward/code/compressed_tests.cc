@@ -1,4 +1,4 @@
-#include "reward/code/packed_tests.h"
+#include "reward/code/compressed_tests.h"
 
 #include <zlib.h>
 
@@ -83,7 +83,7 @@ class Pickle {
 
 }  // namespace
 
-Result<Json> unpacked_tests(const Json& tests) {
+Result<Json> decompressed_tests(const Json& tests) {
   if (!tests.is_string()) return tests;
   const std::string text(trim(tests.get_ref<const std::string&>()));
   if (text.starts_with('[')) return parse_json(text, kWho);
