@@ -45,7 +45,7 @@ Status check_tokens(const data::Sample& sample, int vocab) {
 }
 
 // Most guesses of one sample in one pass: longer drafts gain little even if all guesses are right.
-constexpr int kMostDrafts = 16;
+constexpr int kMaxDrafts = 16;
 
 }  // namespace
 
@@ -164,7 +164,7 @@ void Engine::draft() {
     const int room =
         live.request.sampling.max_response_length - static_cast<int>(sample.tokens.size()) - 1;
     drafts.push_back(
-        drafter_->propose(id, text, std::min(room, kMostDrafts), count / (count + overhead)));
+        drafter_->propose(id, text, std::min(room, kMaxDrafts), count / (count + overhead)));
   }
   keep_worthwhile(drafts, overhead);
   for (size_t i = 0; i < ids.size(); ++i) {

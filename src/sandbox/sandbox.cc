@@ -11,7 +11,7 @@ namespace longshot::sandbox {
 namespace {
 
 constexpr size_t kCacheBytes = 256 << 20;
-constexpr uint64_t kMostBinary = 64 << 20;
+constexpr uint64_t kMaxBinary = 64 << 20;
 
 // Checks that the request's files and those of the language can all be created.
 Status check_paths(const RunRequest& request, const Language& language) {
@@ -71,7 +71,7 @@ Limits default_compile_limits() {
   limits.memory_bytes = 1 << 30;
   limits.processes = 32;
   limits.disk_bytes = 256 << 20;
-  limits.file_bytes = kMostBinary;
+  limits.file_bytes = kMaxBinary;
   return limits;
 }
 
@@ -102,7 +102,7 @@ void CompileCache::insert(const std::string& key, std::shared_ptr<const std::str
   entries_.push_front({key, std::move(binary)});
   by_key_[entries_.front().key] = entries_.begin();
   bytes_ += entries_.front().bytes();
-  while (bytes_ > most_bytes_ && entries_.size() > 1) {
+  while (bytes_ > max_bytes_ && entries_.size() > 1) {
     bytes_ -= entries_.back().bytes();
     by_key_.erase(entries_.back().key);
     entries_.pop_back();

@@ -11,11 +11,11 @@ namespace longshot::sandbox {
 namespace {
 
 constexpr const char* kAnswer = "answer.json";
-constexpr size_t kMostMessage = 2000;
-constexpr uint64_t kSlack = 64;           // extra bytes for an answer
-constexpr uint64_t kLeastOutput = 65536;  // a program may always write this much
+constexpr size_t kMaxMessage = 2000;
+constexpr uint64_t kSlack = 64;         // extra bytes for an answer
+constexpr uint64_t kMinOutput = 65536;  // a program may always write this much
 // Factor for an expected output: white space and digits may lengthen it.
-constexpr uint64_t kMostSpread = 32;
+constexpr uint64_t kMaxSpread = 32;
 
 // The error for a case that no program could pass.
 Status too_large(size_t index, const char* what, size_t bytes, uint64_t limit) {
@@ -88,14 +88,14 @@ RunRequest with_preamble(const RunRequest& request) {
 
 // The most bytes of an answer that matches one of the values.
 uint64_t room_for(const std::vector<Json>& values) {
-  uint64_t most = 0;
-  for (const Json& value : values) most = std::max(most, most_answer_bytes(value));
-  return most + kSlack;
+  uint64_t max = 0;
+  for (const Json& value : values) max = std::max(max, max_answer_bytes(value));
+  return max + kSlack;
 }
 
 // The last lines of stderr are the most informative ones.
 std::string tail(const std::string& text) {
-  return text.size() <= kMostMessage ? text : text.substr(text.size() - kMostMessage);
+  return text.size() <= kMaxMessage ? text : text.substr(text.size() - kMaxMessage);
 }
 
 CaseResult result_of(Outcome outcome) {
@@ -149,7 +149,7 @@ class SuiteRun {
     if (!suite_.checks.empty())
       return harnessed(request_, kChecksHarnessSource,
                        {{"checks", suite_.checks}, {"token", token}, {"preamble", preamble}},
-                       kMostMessage + kSlack);
+                       kMaxMessage + kSlack);
     if (!suite_.function.empty())
       return harnessed(request_, kHarnessSource,
                        {{"function", suite_.function},
@@ -168,7 +168,7 @@ class SuiteRun {
     request.input = test.input;
     request.fetch.clear();
     uint64_t& limit = request.limits.output_bytes;
-    if (!suite_.checker) limit = std::min(limit, kLeastOutput + kMostSpread * test.output.size());
+    if (!suite_.checker) limit = std::min(limit, kMinOutput + kMaxSpread * test.output.size());
     return request;
   }
 

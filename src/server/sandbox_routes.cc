@@ -14,7 +14,7 @@ namespace {
 using sandbox::Ending;
 using sandbox::Outcome;
 
-constexpr size_t kMostCaseOutput = 4096;  // of a failed case; the output of a passed one is omitted
+constexpr size_t kMaxCaseOutput = 4096;  // of a failed case; the output of a passed one is omitted
 
 // SandboxFusion's status words.
 const char* status_word(Ending ending) {
@@ -92,8 +92,8 @@ OrderedJson case_json(const sandbox::CaseResult& result) {
   json["message"] = result.message;
   json.update(figures(result.outcome));
   if (result.passed) return json;
-  json["stdout"] = result.outcome.out.substr(0, kMostCaseOutput);
-  json["stderr"] = result.outcome.err.substr(0, kMostCaseOutput);
+  json["stdout"] = result.outcome.out.substr(0, kMaxCaseOutput);
+  json["stderr"] = result.outcome.err.substr(0, kMaxCaseOutput);
   return json;
 }
 

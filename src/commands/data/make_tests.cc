@@ -89,9 +89,10 @@ OrderedJson author_settings(const Options& options) {
 
 // Many problems wait for a model while few of them run programs.
 void choose_concurrency(Options& options) {
-  constexpr int kLeast = 16;
+  constexpr int kMinConcurrency = 16;
   if (options.pool.slots == 0) options.pool.slots = 2 * usable_cores(inspect_machine());
-  if (options.run.concurrency == 0) options.run.concurrency = std::max(kLeast, options.pool.slots);
+  if (options.run.concurrency == 0)
+    options.run.concurrency = std::max(kMinConcurrency, options.pool.slots);
   options.pool.max_waiting = options.run.concurrency;
 }
 

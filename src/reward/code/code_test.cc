@@ -85,7 +85,7 @@ TEST(CodeReward, ItsTimeGrowsWithTheSuite) {
         options, [](const Json&, Deadline) { return true; }, Patience{3, 1});
     Question question;
     question.ground_truth = truth;
-    return (*reward)->most_seconds(question, 10);
+    return (*reward)->max_seconds(question, 10);
   };
   const char* const kTwo = R"j({"inputs": ["", ""], "outputs": ["1", "1"]})j";
   const double base = 10 + 3 * 20 + 1;  // the timeout and the compiler's share

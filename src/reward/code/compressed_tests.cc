@@ -14,7 +14,7 @@ namespace longshot::reward {
 namespace {
 
 constexpr const char* kWho = "reward code: test cases";
-constexpr size_t kMostBytes = 256 << 20;
+constexpr size_t kMaxBytes = 256 << 20;
 
 std::optional<std::string> inflated(const std::string& packed) {
   z_stream stream{};
@@ -23,7 +23,7 @@ std::optional<std::string> inflated(const std::string& packed) {
   stream.avail_in = static_cast<uInt>(packed.size());
   std::string bytes;
   int state = Z_OK;
-  while (state == Z_OK && bytes.size() < kMostBytes) {
+  while (state == Z_OK && bytes.size() < kMaxBytes) {
     const size_t before = bytes.size();
     bytes.resize(before + (1 << 16));
     stream.next_out = reinterpret_cast<Bytef*>(bytes.data() + before);

@@ -50,11 +50,11 @@ struct ThreadRanges {
   // worth it.
   template <typename Body>
   void ranges(int count, int64_t work, const Body& body) const {
-    constexpr int64_t kWorthAThread = 200'000, kLeastWork = 400'000;
+    constexpr int64_t kWorthAThread = 200'000, kMinWork = 400'000;
     if (pool == nullptr || work < kWorthAThread || count < 2) return body(0, count);
     const int threads = pool->threads();
     pool->parallel_ranges(count,
-                          static_cast<int>(std::clamp<int64_t>(kLeastWork * count / work, 1,
+                          static_cast<int>(std::clamp<int64_t>(kMinWork * count / work, 1,
                                                                (count + threads - 1) / threads)),
                           body);
   }
