@@ -297,10 +297,10 @@ Json generation_config_to_json(const ModelConfig& config) {
 }
 
 Json config_to_json(const ModelConfig& config) {
-  const ModelType* type = find_type(config.model_type);
-  LS_CHECK(type != nullptr, "unknown model_type " + config.model_type);
+  const ModelType* known = find_type(config.model_type);
+  LS_CHECK(known != nullptr, "unknown model_type " + config.model_type);
   const std::string architecture =
-      std::string(type->class_name) + (config.score_head ? kClassifier : kLanguageModel);
+      std::string(known->class_name) + (config.score_head ? kClassifier : kLanguageModel);
   Json json = {{"architectures", {architecture}},
                {"model_type", config.model_type},
                {"vocab_size", config.vocab_size},
