@@ -43,7 +43,7 @@ double cpu_seconds() {
 
 void report_gemm(int m, int n, int k) {
   namespace cpu = kernels;
-  cpu::PackedMatrix w;
+  cpu::PanelMatrix w;
   w.reset(n, k);
   const std::vector<float> weights(static_cast<size_t>(n) * k, 0.5f);
   w.set_rows(0, n, weights.data());

@@ -2,10 +2,11 @@
 """Checks the rules behind the directory layout. Usage: check_layout.py [ROOT]; exit code 1 on a violation.
 
 The order of the add_subdirectory lines in src/CMakeLists.txt is the dependency order: a folder may include only
-itself and those above it. Stages include no other stage. Torch-free folders must not include a torch header, directly or
-through another header. A folder contains at most 16 sources. A source x.cc has a header x.h; x_part.cc continues x.h; other
-sources are declared by the door of their folder, the header named after it. Every source and every test is registered with CMake, and
-DEPS match the includes.
+itself and those above it. Stages include no other stage, and the kinds of run in loop/ not one another. Torch-free
+folders must not include a torch header, directly or through another header. A folder contains at most 16 sources. A
+source x.cc has a header x.h; x_part.cc continues x.h; other sources are declared by the door of their folder, the header
+named after it. Functions have at most 60 lines. Every source and every test is registered with CMake, and DEPS match the
+includes.
 """
 
 import collections
@@ -18,6 +19,12 @@ MAX_SOURCES = 16  # per folder, without tests
 MAX_FUNCTION = 60  # lines from the signature to the closing brace, tests excepted
 STAGES = {"prompts", "rollout", "reward", "sandbox", "replay", "train", "publish"}
 STAGES_MAY_USE = {"base", "kernels", "data", "math", "net", "tokenizer", "model", "datasets"}
+# Sub-folders of one folder that must not see the others named.
+SUB_FOLDERS_MUST_NOT_USE = {
+    "loop/run_folder": {"loop/rl", "loop/offline", "loop/forecast"},
+    "loop/rl": {"loop/offline", "loop/forecast"},
+    "loop/offline": {"loop/rl", "loop/forecast"},
+}
 # The longest matching prefix applies; a folder not named here may use torch.
 TORCH_FREE = {
     "base": True,
@@ -188,6 +195,14 @@ def check_order(tree):
                 yield f"src/{name}: includes {include}, which stands below {folder} in src/CMakeLists.txt"
 
 
+def check_sub_folders(tree):
+    for name, includes in tree.includes.items():
+        folder = name.rpartition("/")[0]
+        for include in includes:
+            if include in tree.names and include.rpartition("/")[0] in SUB_FOLDERS_MUST_NOT_USE.get(folder, ()):
+                yield f"src/{name}: includes {include}, which {folder} must not use; what both need is in a folder above"
+
+
 def check_rooms(tree):
     sources = collections.Counter(name.rpartition("/")[0] for name in tree.names if name.endswith(".cc") and not name.endswith("_test.cc"))
     for folder, count in sources.items():
@@ -327,7 +342,8 @@ def check_length(root):
 
 def violations(root):
     tree = Tree(root)
-    for check in (check_torch, check_order, check_rooms, check_headers, check_functions, check_json, check_registered, check_deps):
+    for check in (check_torch, check_order, check_sub_folders, check_rooms, check_headers, check_functions, check_json,
+                  check_registered, check_deps):
         yield from check(tree)
     yield from check_length(root)
 

@@ -73,6 +73,10 @@ class CheckLayout(unittest.TestCase):
         self.expect({"src/model/forward.cc": '#include "loop/run.h"\n', "src/loop/run.h": ""},
                     "stands below model")
 
+    def test_a_kind_of_run_uses_another(self):
+        self.expect({"src/loop/rl/parts.h": "", "src/loop/offline/sft.h": '#include "loop/rl/parts.h"\n'},
+                    "src/loop/offline/sft.h", "loop/rl/parts.h")
+
     def test_folder_missing_from_the_order(self):
         self.expect({"src/extra/a.h": ""}, "folder extra is not in")
 

@@ -1,10 +1,13 @@
 #include "eval/evaluate.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
 #include "base/os/clock.h"
 #include "base/os/stop.h"
+#include "base/progress_line.h"
 #include "rollout/jobs.h"
 
 namespace longshot::eval {
@@ -162,6 +165,12 @@ Result<Evaluation> evaluate(rollout::Generator& rollout, const std::vector<data:
   evaluation.result.tokens_per_second =
       static_cast<double>(tokens) / std::max(1e-9, generation_seconds);
   return evaluation;
+}
+
+std::string progress_text(const rollout::Progress& p) {
+  const int64_t percent = p.total == 0 ? 100 : 100 * p.finished / p.total;
+  return fmt::format("rollout {}% of {} samples, {} tokens", percent, p.total,
+                     with_commas(p.generated_tokens));
 }
 
 Metrics to_metrics(const EvalResult& r) {

@@ -52,6 +52,9 @@ Result<Evaluation> evaluate(
     reward::RewardStage& rewards, const EvalOptions& options,
     const std::function<void(const rollout::Progress&)>& on_progress = nullptr);
 
+// The text of a progress line: "rollout 45% of 256 samples, 12,345 tokens".
+std::string progress_text(const rollout::Progress& progress);
+
 // Computes the figures of groups that are judged already. Without generation there is no speed:
 // `seconds` and `tokens_per_second` stay 0.
 EvalResult summarize(const std::vector<data::Group>& groups, const std::vector<int>& ks);

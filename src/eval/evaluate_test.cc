@@ -89,6 +89,13 @@ TEST(Summarize, HandWorkedTable) {
   EXPECT_EQ(r.frequent_error, "timeout");
 }
 
+TEST(ProgressText, NamesTheShareAndTheTokens) {
+  rollout::Progress progress;
+  progress.finished = 115, progress.total = 256, progress.generated_tokens = 12345;
+  EXPECT_EQ(progress_text(progress), "rollout 44% of 256 samples, 12,345 tokens");
+  EXPECT_EQ(progress_text({}), "rollout 100% of 0 samples, 0 tokens");
+}
+
 TEST(Summarize, NothingJudgedIsNotAnAccuracy) {
   const EvalResult r = summarize({}, {1});
   EXPECT_EQ(r.problems, 0);

@@ -96,11 +96,11 @@ Status judge_by_reasoning(const JudgeOptions& o, const Rows& rows, Responses& it
   if (stop_requested()) return cancelled("stopped");
   std::vector<reward::Votes> votes(items.size());
   for (size_t k = 0; k < samples.size(); ++k) {
-    const auto verdict = reward::parse_verdict(samples[k].text);
-    if (verdict.ok()) {
-      votes[item_of[k]].add(*verdict);
+    const auto vote = reward::parse_vote(samples[k].text);
+    if (vote.ok()) {
+      votes[item_of[k]].add(*vote);
     } else {
-      items[item_of[k]].status = verdict.status();
+      items[item_of[k]].status = vote.status();
     }
   }
   for (size_t i = 0; i < items.size(); ++i) {

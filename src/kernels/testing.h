@@ -72,7 +72,7 @@ inline std::vector<int64_t> targets() {
 inline std::vector<float> packed_gemm(std::span<const float> x, std::span<const float> w, int m,
                                       int n, int k, Store store = Store::set,
                                       std::span<const float> bias = {}) {
-  PackedMatrix packed;
+  PanelMatrix packed;
   packed.reset(n, k);
   packed.set_rows(0, n, w.data());
   if (!bias.empty()) packed.set_bias(0, bias);

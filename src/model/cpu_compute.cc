@@ -67,8 +67,8 @@ std::string head_name(const ModelConfig& config) {
   return weight_of(head_module(config));
 }
 
-std::vector<kernels::Family> families_of(const PackedBatch& batch) {
-  std::vector<kernels::Family> families;
+std::vector<kernels::PromptFamily> families_of(const PackedBatch& batch) {
+  std::vector<kernels::PromptFamily> families;
   std::vector<size_t> of(batch.sequences());
   for (int64_t s = 0; s < batch.sequences(); ++s) {
     const int prompt = batch.prompt_of(s);

@@ -64,7 +64,7 @@ class CpuCompute {
   cpu::Decoder decoder_;
   cpu::Head head_;
   Request request_;
-  std::vector<kernels::Family> families_;
+  std::vector<kernels::PromptFamily> families_;
   cpu::Activations gathered_, dgathered_, dcorrection_, dhidden_;
   std::vector<float> log_sums_;
 };

@@ -36,8 +36,8 @@ class ByteBuffer {
     void operator()(char* bytes) const { std::free(bytes); }
   };
 
-  void grow(size_t least) {
-    const size_t wanted = least + least / 2;
+  void grow(size_t min_size) {
+    const size_t wanted = min_size + min_size / 2;
     void* moved = std::realloc(bytes_.get(), wanted);
     if (moved == nullptr) throw std::bad_alloc();
     static_cast<void>(bytes_.release());

@@ -8,7 +8,7 @@ namespace longshot::net {
 namespace {
 
 constexpr size_t kLongestLine = 1024;
-constexpr size_t kMostDigits = 12;  // of a size
+constexpr size_t kMaxDigits = 12;  // of a size
 
 }  // namespace
 
@@ -25,7 +25,7 @@ bool Chunks::take_size(const std::string& bytes, size_t& at) {
   const char* line_end = bytes.data() + end;
   const auto [stop, problem] = std::from_chars(first, line_end, left_, 16);
   const bool digits =
-      problem == std::errc() && stop - first <= static_cast<std::ptrdiff_t>(kMostDigits);
+      problem == std::errc() && stop - first <= static_cast<std::ptrdiff_t>(kMaxDigits);
   if (!digits || (stop != line_end && *stop != ';')) wrong_ = true;
   at = end + 2;
   begun_ = true;

@@ -7,8 +7,8 @@ namespace longshot::net {
 
 bool ConnectionThreads::enqueue(std::function<void()> task) {
   std::lock_guard lock(mutex_);
-  if (tasks_.size() >= idle_ + most_waiting_) return false;
-  if (idle_ <= tasks_.size() && threads_.size() < most_) {
+  if (tasks_.size() >= idle_ + max_waiting_) return false;
+  if (idle_ <= tasks_.size() && threads_.size() < max_threads_) {
     try {
       threads_.emplace_back([this] { work(); });
     } catch (const std::system_error&) {

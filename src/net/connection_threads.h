@@ -14,7 +14,8 @@ namespace longshot::net {
 // Thread-safe. shutdown() must be called before destruction.
 class ConnectionThreads {
  public:
-  ConnectionThreads(size_t most, size_t most_waiting) : most_(most), most_waiting_(most_waiting) {}
+  ConnectionThreads(size_t max_threads, size_t max_waiting)
+      : max_threads_(max_threads), max_waiting_(max_waiting) {}
 
   // Never blocks. False if too many tasks are queued or no thread can be started.
   bool enqueue(std::function<void()> task);
@@ -23,7 +24,7 @@ class ConnectionThreads {
  private:
   void work();
 
-  const size_t most_, most_waiting_;
+  const size_t max_threads_, max_waiting_;
   std::mutex mutex_;
   std::condition_variable filled_;
   std::deque<std::function<void()>> tasks_;

@@ -69,7 +69,7 @@ double Fields::number(const std::string& key, double fallback) {
   return fallback;
 }
 
-std::optional<int64_t> Fields::integer(const std::string& key, int64_t least, int64_t most) {
+std::optional<int64_t> Fields::integer(const std::string& key, int64_t min, int64_t max) {
   const Json* value = look(key);
   if (value == nullptr) return std::nullopt;
   const bool too_large =
@@ -80,8 +80,8 @@ std::optional<int64_t> Fields::integer(const std::string& key, int64_t least, in
     return std::nullopt;
   }
   const int64_t number = value->get<int64_t>();
-  if (number >= least && number <= most) return number;
-  fail(key, "must be from " + std::to_string(least) + " to " + std::to_string(most) + ", not " +
+  if (number >= min && number <= max) return number;
+  fail(key, "must be from " + std::to_string(min) + " to " + std::to_string(max) + ", not " +
                 std::to_string(number));
   return std::nullopt;
 }

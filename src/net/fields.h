@@ -28,7 +28,7 @@ class Fields {
   std::optional<Json> any(const std::string& key);
   bool boolean(const std::string& key, bool fallback);
   double number(const std::string& key, double fallback);
-  std::optional<int64_t> integer(const std::string& key, int64_t least, int64_t most);
+  std::optional<int64_t> integer(const std::string& key, int64_t min, int64_t max);
   std::optional<std::string> string(const std::string& key);
   std::vector<std::string> strings(const std::string& key);  // a string or a list of them
   std::optional<std::vector<data::TokenId>> tokens(const std::string& key);  // a list of ids >= 0

@@ -94,6 +94,7 @@ class HttpClient::Impl {
     const auto result = send(url, std::move(content), deadline, reply.body);
     if (!result) return failure(result.error(), reply.body.size() > kMaxReply, deadline, who);
     reply.status = result->status;
+    reply.retry_after = read_retry_after(result->get_header_value("Retry-After"));
     return reply;
   }
 
@@ -140,14 +141,6 @@ HttpClient::~HttpClient() = default;
 Result<HttpReply> HttpClient::post(const Url& url, std::string body, Deadline deadline,
                                    const std::string& who) {
   return impl_->post(url, std::move(body), deadline, who);
-}
-
-Status check_http_status(const HttpReply& reply, const std::string& who) {
-  const std::string what =
-      who + ": status " + std::to_string(reply.status) + ": " + reply.body.substr(0, 200);
-  if (reply.status >= 500 || reply.status == 408 || reply.status == 429) return unavailable(what);
-  if (reply.status < 200 || reply.status >= 300) return invalid_argument(what);
-  return ok_status();
 }
 
 }  // namespace longshot::net

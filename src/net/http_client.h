@@ -1,6 +1,5 @@
 #pragma once
 // JSON requests to services, with a deadline that applies no matter how the service behaves.
-// Rewards use them.
 
 #include <map>
 #include <memory>
@@ -8,6 +7,7 @@
 
 #include "base/os/clock.h"
 #include "base/status.h"
+#include "net/http_reply.h"
 
 namespace longshot::net {
 
@@ -17,11 +17,6 @@ struct Url {
 };
 // `who` is the prefix of error messages.
 Result<Url> parse_url(const std::string& text, const std::string& who);
-
-struct HttpReply {
-  int status = 0;
-  std::string body;
-};
 
 // Thread-safe.
 class HttpClient {
@@ -39,8 +34,5 @@ class HttpClient {
   class Impl;
   std::unique_ptr<Impl> impl_;
 };
-
-// ok for 2xx; unavailable for retryable statuses (5xx, 408, 429); invalid_argument otherwise.
-Status check_http_status(const HttpReply& reply, const std::string& who);
 
 }  // namespace longshot::net

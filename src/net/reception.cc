@@ -21,7 +21,7 @@ namespace {
 
 constexpr std::string_view kHeadEnd = "\r\n\r\n";
 constexpr int kTickMilliseconds = 100;
-constexpr int kMostAccepted = 256;  // at most in a row, before other sockets are read again
+constexpr int kMaxAccepted = 256;  // at most in a row, before other sockets are read again
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -151,7 +151,7 @@ void Reception::work() {
 }
 
 void Reception::accept_new() {
-  for (int i = 0; i < kMostAccepted; ++i) {
+  for (int i = 0; i < kMaxAccepted; ++i) {
     const int socket = accept4(door_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (socket >= 0) {
       welcome(socket, {.since = now()});

@@ -8,7 +8,7 @@
 namespace longshot::net {
 namespace {
 
-constexpr size_t kMostHeaders = 256;
+constexpr size_t kMaxHeaders = 256;
 constexpr std::string_view kLineEnd = "\r\n";
 constexpr std::string_view kBlanks = " \t";
 
@@ -82,8 +82,8 @@ std::optional<ApiError> read_header(std::string_view line, RequestHead& head) {
   if (colon == std::string_view::npos || !is_token(line.substr(0, colon)))
     return bad_head("has a line that is not 'Name: value'");
   head.headers.emplace_back(lower(line.substr(0, colon)), trimmed(line.substr(colon + 1)));
-  if (head.headers.size() > kMostHeaders)
-    return bad_head(fmt::format("has more than {} headers", kMostHeaders), 431);
+  if (head.headers.size() > kMaxHeaders)
+    return bad_head(fmt::format("has more than {} headers", kMaxHeaders), 431);
   return std::nullopt;
 }
 

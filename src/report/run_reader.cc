@@ -125,7 +125,7 @@ Status read_metrics(const fs::path& path, RunData& run) {
     run.notes.push_back(fmt::format("{}: {} lines have no step and were left out", path.string(),
                                     figures.without_step));
   }
-  const size_t together = (figures.row_of.size() + kMostPoints - 1) / kMostPoints;
+  const size_t together = (figures.row_of.size() + kMaxPoints - 1) / kMaxPoints;
   if (together > 1) {
     run.notes.push_back(
         fmt::format("{}: a point of the charts is the mean of {} steps", path.string(), together));

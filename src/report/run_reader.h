@@ -17,12 +17,12 @@ namespace longshot::report {
 constexpr double kNoValue = std::numeric_limits<double>::quiet_NaN();
 
 // The most points of a chart; a longer run is averaged down to at most this many.
-constexpr size_t kMostPoints = 2000;
+constexpr size_t kMaxPoints = 2000;
 
 struct RunData {
   std::string name;            // the last part of the path
   std::string folder;          // as given
-  std::vector<int64_t> steps;  // ascending, each once, at most kMostPoints
+  std::vector<int64_t> steps;  // ascending, each once, at most kMaxPoints
   // By name, [steps.size()] each; kNoValue where a step has no value.
   std::map<std::string, std::vector<double>> metrics;
   std::string config;              // text of config.toml; empty if there is none

@@ -52,7 +52,7 @@ class Reward {
   virtual Result<Score> judge(const Question& question, Deadline deadline) = 0;
   // The time limit of a judgement of `question`, in seconds. `timeout` is the configured limit; a
   // reward whose work grows with the ground truth returns more.
-  virtual double most_seconds(const Question& question, double timeout) const {
+  virtual double max_seconds(const Question& question, double timeout) const {
     (void)question;
     return timeout;
   }

@@ -220,7 +220,7 @@ class RewardStage::Impl {
     for (int attempt = 0;; ++attempt) {
       if (stop_requested()) return cancelled("stopped");
       const Stopwatch watch;
-      const double seconds = member.reward->most_seconds(question, options_.timeout_seconds);
+      const double seconds = member.reward->max_seconds(question, options_.timeout_seconds);
       auto score = member.reward->judge(question, Deadline::after_seconds(seconds));
       const bool again =
           !score.ok() && worth_a_retry(score.status().code()) && attempt < options_.retries;

@@ -45,7 +45,7 @@ Status check_tokens(const data::Sample& sample, int vocab) {
 }
 
 // Most guesses of one sample in one pass: longer drafts gain little even if all guesses are right.
-constexpr int kMostDrafts = 16;
+constexpr int kMaxDrafts = 16;
 
 }  // namespace
 
@@ -92,7 +92,7 @@ Status Engine::check(const Request& request) const {
 Result<int64_t> Engine::add(Request request) {
   LS_RETURN_IF_ERROR(check(request));
   const int64_t id = next_id_++;
-  Live& live = live_[id];
+  LiveSample& live = live_[id];
   live.request = std::move(request);
   data::Sample& sample = live.request.sample;
   live.prompt_key = hash64(sample.prompt_id);
@@ -112,7 +112,7 @@ Result<int64_t> Engine::add(Request request) {
   return id;
 }
 
-void Engine::close_segment(Live& live, int64_t version) {
+void Engine::close_segment(LiveSample& live, int64_t version) {
   data::Sample& sample = live.request.sample;
   const int end = static_cast<int>(sample.tokens.size());
   if (end > live.first_new) sample.segments.push_back({live.first_new, end, version});
@@ -156,7 +156,7 @@ void Engine::draft() {
   const double overhead = runner_->overhead_rows(), count = static_cast<double>(ids.size());
   std::vector<Draft> drafts;
   for (const int64_t id : ids) {
-    const Live& live = live_.at(id);
+    const LiveSample& live = live_.at(id);
     const data::Sample& sample = live.request.sample;
     const auto text = scheduler_.tokens(id);
     drafter_->follow(id, live.prompt_key, text, static_cast<int>(sample.prompt_tokens.size()));
@@ -164,7 +164,7 @@ void Engine::draft() {
     const int room =
         live.request.sampling.max_response_length - static_cast<int>(sample.tokens.size()) - 1;
     drafts.push_back(
-        drafter_->propose(id, text, std::min(room, kMostDrafts), count / (count + overhead)));
+        drafter_->propose(id, text, std::min(room, kMaxDrafts), count / (count + overhead)));
   }
   keep_worthwhile(drafts, overhead);
   for (size_t i = 0; i < ids.size(); ++i) {
@@ -173,7 +173,7 @@ void Engine::draft() {
 }
 
 // Picks the token that follows the response and `ahead` more tokens, from a row of logits_.
-Choice Engine::pick(const Live& live, size_t ahead, size_t row, Sampler& sampler) const {
+Choice Engine::pick(const LiveSample& live, size_t ahead, size_t row, Sampler& sampler) const {
   const data::Sample& sample = live.request.sample;
   const size_t vocab = runner_->config().vocab_size;
   const double uniform = sampling_uniform(sample.seed, live.prompt_key, sample.index,
@@ -215,7 +215,7 @@ Status Engine::draw(std::span<const Draw> draws, std::vector<std::vector<Choice>
 
 // Appends a token to its sample. Returns false if the sample has ended.
 bool Engine::accept(int64_t id, const Choice& choice, const StepOptions& options) {
-  Live& live = live_.at(id);
+  LiveSample& live = live_.at(id);
   data::Sample& sample = live.request.sample;
   sample.tokens.push_back(choice.token);
   sample.logprobs.push_back(choice.logprob);
@@ -235,7 +235,7 @@ Status Engine::step(const StepOptions& options) {
   if (options.speculate && !options.lockstep) draft();
   const Plan plan = scheduler_.plan({.max_draws = options.max_draws, .lockstep = options.lockstep});
   for (const BlockCopy& copy : plan.copies) runner_->copy_block(copy.from, copy.to);
-  std::vector<Step> steps;
+  std::vector<SequenceStep> steps;
   std::vector<Draw> draws;
   size_t rows = 0, first = 0;
   for (const Feed& feed : plan.feeds) {

@@ -156,7 +156,7 @@ class Engine final : public Generator {
   const Metrics& metrics() const override { return metrics_; }
 
  private:
-  struct Live {
+  struct LiveSample {
     Request request;
     int64_t group = 0;
     uint64_t prompt_key = 0;
@@ -175,7 +175,7 @@ class Engine final : public Generator {
   Status check(const Request& request) const;
   void follow_weights();
   void draft();
-  Choice pick(const Live& live, size_t ahead, size_t row, Sampler& sampler) const;
+  Choice pick(const LiveSample& live, size_t ahead, size_t row, Sampler& sampler) const;
   // A feed, and the first of the rows of logits_ that it draws from.
   struct Draw {
     Feed feed;
@@ -183,7 +183,7 @@ class Engine final : public Generator {
   };
   Status draw(std::span<const Draw> draws, std::vector<std::vector<Choice>>& choices);
   bool accept(int64_t id, const Choice& choice, const StepOptions& options);
-  void close_segment(Live& live, int64_t version);
+  void close_segment(LiveSample& live, int64_t version);
   data::Sample take(int64_t id, data::FinishReason reason);
   Status run_jobs(std::vector<data::Sample>& jobs, const std::map<int64_t, size_t>& job_of,
                   const EngineOptions& options, Progress& progress,
@@ -197,7 +197,7 @@ class Engine final : public Generator {
   Scheduler scheduler_;
   std::vector<Sampler> samplers_;                       // one per parallel chunk of rows
   std::vector<float> logits_;                           // [rows, vocab]
-  std::unordered_map<int64_t, Live> live_;              // by id
+  std::unordered_map<int64_t, LiveSample> live_;        // by id
   std::map<std::vector<data::TokenId>, Group> groups_;  // by prompt
   std::vector<Finished> finished_;
   std::unique_ptr<Drafter> drafter_;  // created by the first speculative step of a generate()

@@ -21,7 +21,7 @@ constexpr int kVocab = 50;
 class GatedRunner : public FakeRunner {
  public:
   using FakeRunner::FakeRunner;
-  void forward(std::span<const Step> steps, std::span<float> logits) override {
+  void forward(std::span<const SequenceStep> steps, std::span<float> logits) override {
     began.release();
     if (gated) gate.acquire();
     FakeRunner::forward(steps, logits);

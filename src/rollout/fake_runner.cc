@@ -27,13 +27,13 @@ void FakeRunner::logits_after(std::span<const int32_t> history, std::span<float>
   }
 }
 
-void FakeRunner::forward(std::span<const Step> steps, std::span<float> logits) {
+void FakeRunner::forward(std::span<const SequenceStep> steps, std::span<float> logits) {
   const size_t vocab = config_.vocab_size;
-  const auto place = [&](const Step& step, int position) -> int32_t& {
+  const auto place = [&](const SequenceStep& step, int position) -> int32_t& {
     return blocks_.at(step.blocks[position / kBlockTokens])[position % kBlockTokens];
   };
   LS_CHECK(static_cast<int>(steps.size()) <= limits_.max_running, "more steps than allowed");
-  for (const Step& step : steps) {
+  for (const SequenceStep& step : steps) {
     const int end = step.start + static_cast<int>(step.tokens.size());
     LS_CHECK(!step.tokens.empty() && end <= limits_.max_sequence, "an empty or too long step");
     LS_CHECK(blocks_for(end) <= static_cast<int>(step.blocks.size()), "a step without blocks");
@@ -41,7 +41,7 @@ void FakeRunner::forward(std::span<const Step> steps, std::span<float> logits) {
     tokens_fed_ += static_cast<int64_t>(step.tokens.size());
   }
   size_t row = 0;
-  for (const Step& step : steps) {
+  for (const SequenceStep& step : steps) {
     const int end = step.start + static_cast<int>(step.tokens.size());
     std::vector<int32_t> history;
     for (int p = 0; p < end; ++p) {

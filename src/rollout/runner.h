@@ -17,7 +17,7 @@
 namespace longshot::rollout {
 
 // Feeds `tokens` of one sequence whose first `start` tokens are in the KV cache.
-struct Step {
+struct SequenceStep {
   // Block p holds positions [16 p, 16 p + 16). Blocks for the new tokens are included.
   std::span<const int> blocks;
   int start = 0;                    // position of tokens[0]
@@ -52,7 +52,7 @@ class Runner {
   // that a step writes to must not be in any other step, unless both write the same tokens. The
   // result for one sequence does not depend on which others are in `steps`, on how its tokens were
   // cut into steps, or on the number of threads (bit for bit if `batch_invariant()`).
-  virtual void forward(std::span<const Step> steps, std::span<float> logits) = 0;
+  virtual void forward(std::span<const SequenceStep> steps, std::span<float> logits) = 0;
 
   virtual const model::ModelConfig& config() const = 0;
   virtual RunnerLimits limits() const = 0;

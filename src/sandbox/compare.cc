@@ -115,7 +115,7 @@ bool same_numbers(const Json& actual, const Json& expected, const Tolerance& tol
 
 // The shortest text of a double has up to 24 characters. An integer that equals a double may have
 // as many digits as the largest double.
-uint64_t most_number_bytes(const Json& number) {
+uint64_t max_number_bytes(const Json& number) {
   constexpr uint64_t kFloat = 25, kLongInteger = 320;
   const bool large = std::fabs(*longshot::number_of(number)) >= 1e15;
   return std::max<uint64_t>(dump_json(number).size(), large ? kLongInteger : kFloat);
@@ -156,13 +156,13 @@ bool same_answer(std::string_view actual, const Json& expected, const Tolerance&
       actual, expected, [&](const Json& a, const Json& b) { return same_value(a, b, tolerance); });
 }
 
-uint64_t most_answer_bytes(const Json& expected) {
-  if (is_number(expected)) return most_number_bytes(as_number(expected));
+uint64_t max_answer_bytes(const Json& expected) {
+  if (is_number(expected)) return max_number_bytes(as_number(expected));
   if (!expected.is_structured()) return dump_json(expected).size();
   uint64_t bytes = 2;
   for (const auto& [key, value] : expected.items())
     bytes +=
-        most_answer_bytes(value) + 1 + (expected.is_object() ? dump_json(Json(key)).size() + 1 : 0);
+        max_answer_bytes(value) + 1 + (expected.is_object() ? dump_json(Json(key)).size() + 1 : 0);
   return bytes;
 }
 

@@ -42,6 +42,6 @@ bool same_answer(std::string_view actual, const Json& expected, const Tolerance&
 
 // The largest size of a right answer, written without white space. Numbers may be written in other
 // ways than the expected ones; everything else has the size of the expected value.
-uint64_t most_answer_bytes(const Json& expected);
+uint64_t max_answer_bytes(const Json& expected);
 
 }  // namespace longshot::sandbox

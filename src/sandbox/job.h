@@ -8,8 +8,8 @@
 
 namespace longshot::sandbox {
 
-// The abbreviations are those of isolate, the sandbox of programming contests.
-enum class Verdict : uint8_t {
+// How a run ended. The words are the abbreviations of isolate, the sandbox of programming contests.
+enum class Ending : uint8_t {
   ok,        // OK: exit code 0
   runtime,   // RE: another exit code
   signaled,  // SG: ended by a signal
@@ -19,7 +19,7 @@ enum class Verdict : uint8_t {
   compile,   // CE: the compiler rejected it, or exceeded one of the compiler's own limits
   internal,  // XX: a fault of the sandbox; says nothing about the program
 };
-const char* verdict_word(Verdict verdict);
+const char* ending_word(Ending ending);
 
 struct Limits {
   double cpu_seconds = 10;            // of all processes together
@@ -64,8 +64,8 @@ struct Job {
 };
 
 struct Outcome {
-  Verdict verdict = Verdict::internal;
-  std::string message;  // one line that explains a verdict other than OK
+  Ending ending = Ending::internal;
+  std::string message;  // one line that explains an ending other than OK
   int32_t exit_code = 0;
   int32_t signal = 0;
   double cpu_seconds = 0, wall_seconds = 0;

@@ -217,7 +217,7 @@ Result<Outcome> Pool::run(const Job& job, Lane lane, const std::function<bool()>
   Result<Outcome> outcome = Outcome();
   for (int attempt = 0; attempt <= options_.retries; ++attempt) {
     outcome = run_once(*place, job, lane, cancelled_now);
-    const bool fault = outcome.ok() ? outcome->verdict == Verdict::internal
+    const bool fault = outcome.ok() ? outcome->ending == Ending::internal
                                     : outcome.status().code() != StatusCode::cancelled;
     if (!fault) break;
     const std::string& why = outcome.ok() ? outcome->message : outcome.status().message();

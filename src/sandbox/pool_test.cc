@@ -22,7 +22,7 @@ TEST(Pool, AProgramRuns) {
   job.files = {{"data/x", "file\n", false}};
   job.fetch = {"made", "missing"};
   const Outcome outcome = run(*pool, job);
-  EXPECT_EQ(outcome.verdict, Verdict::runtime) << outcome.message;
+  EXPECT_EQ(outcome.ending, Ending::runtime) << outcome.message;
   EXPECT_EQ(outcome.exit_code, 3);
   EXPECT_EQ(outcome.out, "got hello\nfile\n");
   EXPECT_EQ(outcome.err, "oops\n");
@@ -103,7 +103,7 @@ TEST(Pool, WarmAndColdPythonAreTheSame) {
     Job cold = warm;
     cold.argv = {pool->python(), "main.py"};
     const Outcome a = run(*pool, warm, Lane::python), b = run(*pool, cold);
-    EXPECT_EQ(verdict_word(a.verdict), std::string(verdict_word(b.verdict)))
+    EXPECT_EQ(ending_word(a.ending), std::string(ending_word(b.ending)))
         << program << a.err << b.err;
     EXPECT_EQ(a.exit_code, b.exit_code) << program;
     EXPECT_EQ(a.out, b.out) << program;
@@ -139,7 +139,7 @@ TEST(Pool, AWarmCopyHoldsNothingOfItsInputOrOfEarlierRuns) {
     Job job = python("print(len(input()))");
     job.input = "NEEDLE-IN-MEMORY" + std::string(1000 * i, 'x');
     job.files.push_back({"NEEDLE-IN-MEMORY.txt", "NEEDLE-IN-MEMORY", false});
-    EXPECT_EQ(run(*pool, job, Lane::python).verdict, Verdict::ok);
+    EXPECT_EQ(run(*pool, job, Lane::python).ending, Ending::ok);
   }
   for (int i = 0; i < 4; ++i) {
     Job job = python(look);
@@ -152,23 +152,23 @@ TEST(Pool, AWarmCopyHoldsNothingOfItsInputOrOfEarlierRuns) {
 struct Case {
   const char* what;
   const char* script;
-  Verdict verdict;
+  Ending ending;
 };
 
 TEST(Pool, EachLimitHasItsVerdict) {
   NEED_POOL(pool);
   const Case cases[] = {
-      {"processor time", "while :; do :; done", Verdict::timeout},
+      {"processor time", "while :; do :; done", Ending::timeout},
       {"processor time of children", "for i in 1 2 3; do (while :; do :; done) & done; wait",
-       Verdict::timeout},
-      {"wall time", "sleep 100", Verdict::timeout},
-      {"output", "yes", Verdict::output},
-      {"stderr", "yes >&2", Verdict::output},
-      {"a signal", "kill -SEGV $$", Verdict::signaled},
-      {"one file", "exec head -c 100000000 /dev/zero > x", Verdict::output},
-      {"exit code", "exit 1", Verdict::runtime},
-      {"success", ":", Verdict::ok},
-      {"survivors", "sleep 100 & disown; echo", Verdict::ok},
+       Ending::timeout},
+      {"wall time", "sleep 100", Ending::timeout},
+      {"output", "yes", Ending::output},
+      {"stderr", "yes >&2", Ending::output},
+      {"a signal", "kill -SEGV $$", Ending::signaled},
+      {"one file", "exec head -c 100000000 /dev/zero > x", Ending::output},
+      {"exit code", "exit 1", Ending::runtime},
+      {"success", ":", Ending::ok},
+      {"survivors", "sleep 100 & disown; echo", Ending::ok},
   };
   for (const Case& c : cases) {
     Job job = shell(c.script);
@@ -176,7 +176,7 @@ TEST(Pool, EachLimitHasItsVerdict) {
     job.limits.wall_seconds = 1.2;
     job.limits.file_bytes = 1 << 20;
     const Outcome outcome = run(*pool, job);
-    EXPECT_EQ(verdict_word(outcome.verdict), std::string(verdict_word(c.verdict)))
+    EXPECT_EQ(ending_word(outcome.ending), std::string(ending_word(c.ending)))
         << c.what << ": " << outcome.message;
     EXPECT_LT(outcome.wall_seconds, 10) << c.what;
   }
@@ -201,13 +201,13 @@ TEST(Pool, MemoryIsLimitedForAllProcessesTogether) {
   job.limits.memory_bytes = 128 << 20;
   const Outcome outcome = run(*pool, job, Lane::python);
   if (pool->isolation().groups.memory) {
-    EXPECT_EQ(outcome.verdict, Verdict::memory) << outcome.message;
+    EXPECT_EQ(outcome.ending, Ending::memory) << outcome.message;
     EXPECT_GT(outcome.memory_bytes, 100u << 20);
   } else {
-    EXPECT_EQ(outcome.verdict, Verdict::ok) << "each process is below the limit";
+    EXPECT_EQ(outcome.ending, Ending::ok) << "each process is below the limit";
   }
   job.limits.memory_bytes = 512 << 20;
-  EXPECT_EQ(run(*pool, job, Lane::python).verdict, Verdict::ok);
+  EXPECT_EQ(run(*pool, job, Lane::python).ending, Ending::ok);
 }
 
 TEST(Pool, MemoryOfOneProcessIsLimited) {
@@ -216,7 +216,7 @@ TEST(Pool, MemoryOfOneProcessIsLimited) {
   Job job = python("a = bytearray(500 << 20)");
   job.limits.memory_bytes = 128 << 20;
   const Outcome outcome = run(*pool, job, Lane::python);
-  EXPECT_EQ(outcome.verdict, pool->isolation().groups.memory ? Verdict::memory : Verdict::runtime)
+  EXPECT_EQ(outcome.ending, pool->isolation().groups.memory ? Ending::memory : Ending::runtime)
       << outcome.err;
 }
 
@@ -240,7 +240,7 @@ TEST(Pool, AProgramThatOnlyWaitsIsEnded) {
   job.limits.idle_seconds = 0.3;
   job.limits.wall_seconds = 100;
   const Outcome outcome = run(*pool, job);
-  EXPECT_EQ(outcome.verdict, Verdict::timeout);
+  EXPECT_EQ(outcome.ending, Ending::timeout);
   EXPECT_NE(outcome.message.find("waits"), std::string::npos) << outcome.message;
 }
 
@@ -249,9 +249,9 @@ TEST(Pool, AMissingProgramIsOurFault) {
   Job job;
   job.argv = {"/usr/bin/no-such-program"};
   const Outcome outcome = run(*pool, job);
-  EXPECT_EQ(outcome.verdict, Verdict::internal);
+  EXPECT_EQ(outcome.ending, Ending::internal);
   EXPECT_NE(outcome.message.find("no-such-program"), std::string::npos) << outcome.message;
-  EXPECT_EQ(run(*pool, shell(":")).verdict, Verdict::ok) << "the slot goes on";
+  EXPECT_EQ(run(*pool, shell(":")).ending, Ending::ok) << "the slot goes on";
 }
 
 TEST(Pool, ACancelledRunEndsSoon) {
@@ -295,7 +295,7 @@ TEST(Pool, WithoutControlGroupsTheAddressSpaceIsLimited) {
   EXPECT_EQ(run(**pool, job, Lane::python).out, "too much\n");
   Job busy = shell("for i in 1 2; do (while :; do :; done) & done; while :; do :; done");
   busy.limits.cpu_seconds = 0.5;
-  EXPECT_EQ(run(**pool, busy).verdict, Verdict::timeout);
+  EXPECT_EQ(run(**pool, busy).ending, Ending::timeout);
 }
 
 TEST(Pool, AShownDirectoryIsReadOnly) {

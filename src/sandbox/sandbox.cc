@@ -11,7 +11,7 @@ namespace longshot::sandbox {
 namespace {
 
 constexpr size_t kCacheBytes = 256 << 20;
-constexpr uint64_t kMostBinary = 64 << 20;
+constexpr uint64_t kMaxBinary = 64 << 20;
 
 // Checks that the request's files and those of the language can all be created.
 Status check_paths(const RunRequest& request, const Language& language) {
@@ -58,8 +58,8 @@ std::string cache_key(const Language& language, const Program& program) {
 
 // Turns a failure of the compiler that the program caused into a compile error.
 void call_it_compile_error(Outcome& outcome) {
-  if (outcome.verdict == Verdict::ok || outcome.verdict == Verdict::internal) return;
-  outcome.verdict = Verdict::compile;
+  if (outcome.ending == Ending::ok || outcome.ending == Ending::internal) return;
+  outcome.ending = Ending::compile;
   outcome.message = "compiler: " + outcome.message;
 }
 
@@ -71,7 +71,7 @@ Limits default_compile_limits() {
   limits.memory_bytes = 1 << 30;
   limits.processes = 32;
   limits.disk_bytes = 256 << 20;
-  limits.file_bytes = kMostBinary;
+  limits.file_bytes = kMaxBinary;
   return limits;
 }
 
@@ -102,7 +102,7 @@ void CompileCache::insert(const std::string& key, std::shared_ptr<const std::str
   entries_.push_front({key, std::move(binary)});
   by_key_[entries_.front().key] = entries_.begin();
   bytes_ += entries_.front().bytes();
-  while (bytes_ > most_bytes_ && entries_.size() > 1) {
+  while (bytes_ > max_bytes_ && entries_.size() > 1) {
     bytes_ -= entries_.back().bytes();
     by_key_.erase(entries_.back().key);
     entries_.pop_back();
@@ -139,11 +139,11 @@ Result<std::shared_ptr<const std::string>> Sandbox::compile(const Language& lang
   LS_ASSIGN_OR_RETURN(report.compile, pool_->run(job, Lane::native, cancelled));
   Outcome& outcome = *report.compile;
   call_it_compile_error(outcome);
-  if (outcome.verdict == Verdict::ok && outcome.files.empty()) {
-    outcome.verdict = Verdict::compile;
+  if (outcome.ending == Ending::ok && outcome.files.empty()) {
+    outcome.ending = Ending::compile;
     outcome.message = "compiler: it made no program, or one that is too large";
   }
-  if (outcome.verdict != Verdict::ok) return std::shared_ptr<const std::string>();
+  if (outcome.ending != Ending::ok) return std::shared_ptr<const std::string>();
   auto binary = std::make_shared<const std::string>(std::move(outcome.files[0].content));
   outcome.files.clear();
   cache_.insert(key, binary);

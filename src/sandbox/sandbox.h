@@ -49,7 +49,7 @@ bool is_plain_path(const std::string& path);
 // ones. Thread-safe.
 class CompileCache {
  public:
-  explicit CompileCache(size_t most_bytes) : most_bytes_(most_bytes) {}
+  explicit CompileCache(size_t max_bytes) : max_bytes_(max_bytes) {}
   std::shared_ptr<const std::string> find(const std::string& key);
   void insert(const std::string& key, std::shared_ptr<const std::string> binary);
   size_t bytes() const;
@@ -60,7 +60,7 @@ class CompileCache {
     std::shared_ptr<const std::string> binary;
     size_t bytes() const { return key.size() + binary->size(); }
   };
-  const size_t most_bytes_;
+  const size_t max_bytes_;
   mutable std::mutex mutex_;
   std::list<Entry> entries_;  // the least recently used last
   std::unordered_map<std::string_view, std::list<Entry>::iterator> by_key_;
@@ -75,7 +75,7 @@ class Sandbox {
   static Result<std::unique_ptr<Sandbox>> create(const PoolOptions& options);
 
   // Errors: invalid_argument for an unknown language or an invalid path or size; exhausted and
-  // cancelled as in Pool::run. A fault of the sandbox is a report with the verdict XX.
+  // cancelled as in Pool::run. A fault of the sandbox is a report whose ending is XX.
   Result<RunReport> run(const RunRequest& request, const Cancelled& cancelled);
 
   const std::vector<Language>& languages() const { return languages_; }

@@ -54,8 +54,7 @@ TEST_F(Running, EveryLanguageSaysHello) {
     asked.input = "you\n";
     const RunReport report = run(asked);
     ASSERT_TRUE(report.run) << language << ": " << report.compile->err;
-    EXPECT_EQ(report.run->verdict, Verdict::ok)
-        << language << report.run->message << report.run->err;
+    EXPECT_EQ(report.run->ending, Ending::ok) << language << report.run->message << report.run->err;
     EXPECT_EQ(report.run->out, "hello you\n") << language;
   }
 }
@@ -86,7 +85,7 @@ TEST_F(Running, WhatDoesNotCompileIsTheProgramsFault) {
     asked.compile_limits.memory_bytes = 256 << 20;
     const RunReport report = run(asked);
     ASSERT_FALSE(report.run) << what;
-    EXPECT_EQ(report.compile->verdict, Verdict::compile) << what << ": " << report.compile->message;
+    EXPECT_EQ(report.compile->ending, Ending::compile) << what << ": " << report.compile->message;
   }
 }
 

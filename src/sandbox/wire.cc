@@ -115,7 +115,7 @@ void fields_of_job(Stream& stream, T& job) {
 
 template <typename Stream, typename T>
 void fields_of_outcome(Stream& stream, T& outcome) {
-  stream.field(outcome.verdict);
+  stream.field(outcome.ending);
   stream.field(outcome.message);
   stream.field(outcome.exit_code);
   stream.field(outcome.signal);
@@ -212,20 +212,20 @@ bool receive_all(int socket, char* into, size_t size) {
   return true;
 }
 
-const char* verdict_word(Verdict verdict) {
+const char* ending_word(Ending ending) {
   constexpr const char* kWords[] = {"OK", "RE", "SG", "TO", "ML", "OL", "CE", "XX"};
-  return kWords[static_cast<size_t>(verdict)];
+  return kWords[static_cast<size_t>(ending)];
 }
 
 Outcome combine(const LaneReport& report, Outcome outcome) {
   if (!report.finished) {
     // If the kernel kills the supervisor for memory, the run ends as if it had killed any other of
     // its processes.
-    outcome.verdict = report.out_of_memory ? Verdict::memory : Verdict::internal;
+    outcome.ending = report.out_of_memory ? Ending::memory : Ending::internal;
     outcome.message = report.out_of_memory ? "killed for memory" : report.message;
   } else if (report.out_of_memory &&
-             (outcome.verdict == Verdict::runtime || outcome.verdict == Verdict::signaled)) {
-    outcome.verdict = Verdict::memory;
+             (outcome.ending == Ending::runtime || outcome.ending == Ending::signaled)) {
+    outcome.ending = Ending::memory;
     outcome.message = "killed for memory";
   }
   if (report.memory_bytes > 0) outcome.memory_bytes = report.memory_bytes;

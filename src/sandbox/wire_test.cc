@@ -50,7 +50,7 @@ TEST(Wire, AReportIsFollowedByItsOutcome) {
   report.memory_bytes = 5;
   report.message = "m";
   Outcome outcome;
-  outcome.verdict = Verdict::signaled;
+  outcome.ending = Ending::signaled;
   outcome.signal = 11;
   outcome.err = "text";
   const std::string bytes = encode(report) + encode(outcome);
@@ -75,22 +75,22 @@ TEST(Combine, AKillForMemoryExplainsAFailureButNotASuccess) {
   LaneReport report;
   report.finished = report.out_of_memory = true;
   Outcome outcome;
-  for (const auto& [before, after] : {std::pair{Verdict::runtime, Verdict::memory},
-                                      {Verdict::signaled, Verdict::memory},
-                                      {Verdict::ok, Verdict::ok},
-                                      {Verdict::timeout, Verdict::timeout}}) {
-    outcome.verdict = before;
-    EXPECT_EQ(combine(report, outcome).verdict, after) << verdict_word(before);
+  for (const auto& [before, after] : {std::pair{Ending::runtime, Ending::memory},
+                                      {Ending::signaled, Ending::memory},
+                                      {Ending::ok, Ending::ok},
+                                      {Ending::timeout, Ending::timeout}}) {
+    outcome.ending = before;
+    EXPECT_EQ(combine(report, outcome).ending, after) << ending_word(before);
   }
 }
 
 TEST(Combine, WithoutASupervisorItIsOurFaultUnlessMemoryRanOut) {
   LaneReport report;
   report.message = "no mount";
-  EXPECT_EQ(combine(report, {}).verdict, Verdict::internal);
+  EXPECT_EQ(combine(report, {}).ending, Ending::internal);
   EXPECT_EQ(combine(report, {}).message, "no mount");
   report.out_of_memory = true;
-  EXPECT_EQ(combine(report, {}).verdict, Verdict::memory);
+  EXPECT_EQ(combine(report, {}).ending, Ending::memory);
 }
 
 }  // namespace

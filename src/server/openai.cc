@@ -59,7 +59,7 @@ std::vector<data::TokenId> ids_of(const std::vector<rollout::Choice>& tokens) {
 }
 
 OrderedJson choice_json(const Context& context, const OpenAiParams& params, const Format& format,
-                        const Part& part, bool stream) {
+                        const AnswerPart& part, bool stream) {
   OrderedJson json = format.choice(part, stream);
   json["logprobs"] = params.logprobs ? format.logprobs(part, context.tokenizer) : OrderedJson();
   json["finish_reason"] =
@@ -81,10 +81,10 @@ std::vector<rollout::Choice> tokens_of(const data::Sample& sample) {
 
 net::Reply whole_answer(const Context& context, const net::Call& call, const OpenAiParams& params,
                         const Format& format, Generation& generation) {
-  std::vector<Part> parts(generation.choices());
+  std::vector<AnswerPart> parts(generation.choices());
   int64_t completion = 0;
   while (auto event = generation.next(call.connection)) {
-    Part& part = parts[event->choice];
+    AnswerPart& part = parts[event->choice];
     if (!event->end) {
       part.tokens.push_back(std::move(event->token));
       continue;
@@ -104,7 +104,7 @@ net::Reply whole_answer(const Context& context, const net::Call& call, const Ope
   }
   if (generation.abandoned()) return net::client_gone_reply();
   OrderedJson choices = OrderedJson::array();
-  for (const Part& part : parts)
+  for (const AnswerPart& part : parts)
     choices.push_back(choice_json(context, params, format, part, false));
   OrderedJson json = make_head(context, format, false).json(std::move(choices));
   json["usage"] = usage_json(params.generate, completion);
@@ -176,12 +176,12 @@ class Stream {
     ChoiceState& state = choices_[choice];
     state.sent += characters(text);
     for (int64_t& begin : state.begins) begin = std::min(begin, state.sent);
-    const Part part{.index = choice,
-                    .first = state.first,
-                    .text = text,
-                    .tokens = std::exchange(state.tokens, {}),
-                    .offsets = std::exchange(state.begins, {}),
-                    .finish_reason = finish_reason};
+    const AnswerPart part{.index = choice,
+                          .first = state.first,
+                          .text = text,
+                          .tokens = std::exchange(state.tokens, {}),
+                          .offsets = std::exchange(state.begins, {}),
+                          .finish_reason = finish_reason};
     state.first = false;
     OrderedJson json = head_.json({choice_json(context_, params_, *format_, part, true)});
     if (params_.include_usage) json["usage"] = nullptr;

@@ -15,7 +15,7 @@
 namespace longshot::server {
 
 // A part of a choice's answer, or the whole answer.
-struct Part {
+struct AnswerPart {
   int index = 0;
   bool first = false;  // the first part of this choice
   std::string text;
@@ -29,8 +29,9 @@ class Format {
   virtual ~Format() = default;
   virtual std::string id_prefix() const = 0;
   virtual std::string object(bool stream) const = 0;
-  virtual OrderedJson choice(const Part& part, bool stream) const = 0;
-  virtual OrderedJson logprobs(const Part& part, const tokenizer::Tokenizer& tokenizer) const = 0;
+  virtual OrderedJson choice(const AnswerPart& part, bool stream) const = 0;
+  virtual OrderedJson logprobs(const AnswerPart& part,
+                               const tokenizer::Tokenizer& tokenizer) const = 0;
 };
 
 // Generates the answer. An error becomes an error object, or an error event in a stream.

@@ -59,7 +59,7 @@ class ChatFormat : public Format {
     return stream ? "chat.completion.chunk" : "chat.completion";
   }
 
-  OrderedJson choice(const Part& part, bool stream) const override {
+  OrderedJson choice(const AnswerPart& part, bool stream) const override {
     OrderedJson message;
     if (part.first) message["role"] = "assistant";
     if (!stream || !part.text.empty() || part.first) message["content"] = part.text;
@@ -69,7 +69,8 @@ class ChatFormat : public Format {
     return json;
   }
 
-  OrderedJson logprobs(const Part& part, const tokenizer::Tokenizer& tokenizer) const override {
+  OrderedJson logprobs(const AnswerPart& part,
+                       const tokenizer::Tokenizer& tokenizer) const override {
     OrderedJson content = OrderedJson::array();
     for (const rollout::Choice& token : part.tokens) {
       OrderedJson entry = token_json(tokenizer, token.token, token.logprob);

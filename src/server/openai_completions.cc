@@ -15,14 +15,15 @@ class CompletionFormat : public Format {
   std::string id_prefix() const override { return "cmpl-"; }
   std::string object(bool stream) const override { return "text_completion"; }
 
-  OrderedJson choice(const Part& part, bool stream) const override {
+  OrderedJson choice(const AnswerPart& part, bool stream) const override {
     OrderedJson json;
     json["index"] = part.index;
     json["text"] = part.text;
     return json;
   }
 
-  OrderedJson logprobs(const Part& part, const tokenizer::Tokenizer& tokenizer) const override {
+  OrderedJson logprobs(const AnswerPart& part,
+                       const tokenizer::Tokenizer& tokenizer) const override {
     OrderedJson json;
     for (const char* key : {"tokens", "token_logprobs", "top_logprobs", "text_offset"})
       json[key] = OrderedJson::array();

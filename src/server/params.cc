@@ -10,9 +10,9 @@ namespace longshot::server {
 namespace {
 
 constexpr int64_t kMaxInt = std::numeric_limits<int>::max();
-constexpr size_t kMostBytesOfToken = 512;
+constexpr size_t kMaxBytesOfToken = 512;
 // Each sample stores a copy of them, and each token is compared with them.
-constexpr size_t kMostStops = 128, kMostStopBytes = 1024, kMostStopTokens = 1024;
+constexpr size_t kMaxStops = 128, kMaxStopBytes = 1024, kMaxStopTokens = 1024;
 
 uint64_t random_seed() {
   thread_local std::random_device device;
@@ -51,14 +51,14 @@ GenerateParams read_sampling(net::Fields& fields, const Context& context) {
   sampling.stop_strings = fields.strings("stop");
   for (const std::string& stop : sampling.stop_strings) {
     if (stop.empty()) fields.fail("stop", "must not hold an empty string");
-    if (stop.size() > kMostStopBytes)
-      fields.fail("stop", fmt::format("must not hold a string above {} bytes", kMostStopBytes));
+    if (stop.size() > kMaxStopBytes)
+      fields.fail("stop", fmt::format("must not hold a string above {} bytes", kMaxStopBytes));
   }
-  if (sampling.stop_strings.size() > kMostStops)
-    fields.fail("stop", fmt::format("may hold at most {} strings", kMostStops));
+  if (sampling.stop_strings.size() > kMaxStops)
+    fields.fail("stop", fmt::format("may hold at most {} strings", kMaxStops));
   sampling.stop_tokens = fields.tokens("stop_token_ids").value_or(TokenIds{});
-  if (sampling.stop_tokens.size() > kMostStopTokens)
-    fields.fail("stop_token_ids", fmt::format("may hold at most {} ids", kMostStopTokens));
+  if (sampling.stop_tokens.size() > kMaxStopTokens)
+    fields.fail("stop_token_ids", fmt::format("may hold at most {} ids", kMaxStopTokens));
   if (!fields.boolean("ignore_eos", false)) {
     const auto& ends = context.config.eos_token_ids;
     sampling.stop_tokens.insert(sampling.stop_tokens.end(), ends.begin(), ends.end());
@@ -114,7 +114,7 @@ void set_lengths(net::Fields& fields, std::optional<int64_t> max_tokens, int fal
 void check_text_size(net::Fields& fields, const std::string& param, size_t bytes,
                      const Context& context) {
   const int64_t room = context.worker.limits().max_sequence;
-  if (bytes / kMostBytesOfToken <= static_cast<size_t>(room)) return;
+  if (bytes / kMaxBytesOfToken <= static_cast<size_t>(room)) return;
   fields.fail(
       net::ApiError{.message = fmt::format("this server's context is {} tokens; a text of {} "
                                            "bytes does not fit",

@@ -11,19 +11,19 @@
 namespace longshot::server {
 namespace {
 
+using sandbox::Ending;
 using sandbox::Outcome;
-using sandbox::Verdict;
 
-constexpr size_t kMostCaseOutput = 4096;  // of a failed case; the output of a passed one is omitted
+constexpr size_t kMaxCaseOutput = 4096;  // of a failed case; the output of a passed one is omitted
 
 // SandboxFusion's status words.
-const char* status_word(Verdict verdict) {
-  if (verdict == Verdict::internal) return "SandboxError";
-  return verdict == Verdict::ok ? "Success" : "Failed";
+const char* status_word(Ending ending) {
+  if (ending == Ending::internal) return "SandboxError";
+  return ending == Ending::ok ? "Success" : "Failed";
 }
 const char* command_status(const Outcome& outcome) {
-  if (outcome.verdict == Verdict::timeout) return "TimeLimitExceeded";
-  return outcome.verdict == Verdict::internal ? "Error" : "Finished";
+  if (outcome.ending == Ending::timeout) return "TimeLimitExceeded";
+  return outcome.ending == Ending::internal ? "Error" : "Finished";
 }
 
 OrderedJson figures(const Outcome& outcome) {
@@ -39,7 +39,7 @@ OrderedJson command_json(const std::optional<Outcome>& outcome) {
   if (!outcome) return nullptr;
   OrderedJson json;
   json["status"] = command_status(*outcome);
-  json["verdict"] = sandbox::verdict_word(outcome->verdict);
+  json["verdict"] = sandbox::ending_word(outcome->ending);
   json["message"] = outcome->message;
   json.update(figures(*outcome));
   json["stdout"] = outcome->out;
@@ -74,36 +74,36 @@ net::Reply run_code(const SandboxContext& context, const net::Call& call) {
   if (!report.ok()) return failure(report.status(), call);
   const Outcome& last = report->last();
   OrderedJson json, files = OrderedJson::object();
-  json["status"] = status_word(last.verdict);
+  json["status"] = status_word(last.ending);
   json["message"] = last.message;
-  json["verdict"] = sandbox::verdict_word(last.verdict);
+  json["verdict"] = sandbox::ending_word(last.ending);
   json["compile_result"] = command_json(report->compile);
   json["run_result"] = command_json(report->run);
   json["executor_pod_name"] = nullptr;
   for (const sandbox::File& file : last.files) files[file.path] = to_base64(file.content);
   json["files"] = std::move(files);
-  return json_reply(json, request.program.language + " " + sandbox::verdict_word(last.verdict));
+  return json_reply(json, request.program.language + " " + sandbox::ending_word(last.ending));
 }
 
 OrderedJson case_json(const sandbox::CaseResult& result) {
   OrderedJson json;
   json["passed"] = result.passed;
-  json["verdict"] = result.verdict;
+  json["verdict"] = result.word;
   json["message"] = result.message;
   json.update(figures(result.outcome));
   if (result.passed) return json;
-  json["stdout"] = result.outcome.out.substr(0, kMostCaseOutput);
-  json["stderr"] = result.outcome.err.substr(0, kMostCaseOutput);
+  json["stdout"] = result.outcome.out.substr(0, kMaxCaseOutput);
+  json["stderr"] = result.outcome.err.substr(0, kMaxCaseOutput);
   return json;
 }
 
-// The first verdict that is not OK; XX takes precedence.
-std::string verdict_of(const sandbox::SuiteReport& report) {
-  if (report.compile) return sandbox::verdict_word(report.compile->verdict);
+// The word of the first case that is not OK; XX takes precedence.
+std::string word_of(const sandbox::SuiteReport& report) {
+  if (report.compile) return sandbox::ending_word(report.compile->ending);
   std::string first = "OK";
   for (const sandbox::CaseResult& result : report.results) {
-    if (result.verdict == "XX") return result.verdict;  // takes precedence over all earlier ones
-    if (first == "OK") first = result.verdict;
+    if (result.word == "XX") return result.word;  // takes precedence over all earlier ones
+    if (first == "OK") first = result.word;
   }
   return first;
 }
@@ -114,11 +114,11 @@ net::Reply run_tests(const SandboxContext& context, const net::Call& call) {
   if (!fields.ok()) return net::error_reply(fields.error());
   const auto report = run_suite(context.sandbox, request, suite, watch(call));
   if (!report.ok()) return failure(report.status(), call);
-  const std::string verdict = verdict_of(*report);
+  const std::string word = word_of(*report);
   OrderedJson json, tests = OrderedJson::array();
   json["status"] = report->fault ? "SandboxError" : report->passed ? "Success" : "Failed";
   json["passed"] = report->fault ? OrderedJson() : OrderedJson(report->passed);
-  json["verdict"] = verdict;
+  json["verdict"] = word;
   json["cases"] = report->cases;
   json["passed_cases"] =
       std::count_if(report->results.begin(), report->results.end(),
@@ -126,7 +126,7 @@ net::Reply run_tests(const SandboxContext& context, const net::Call& call) {
   json["compile_result"] = command_json(report->compile);
   for (const sandbox::CaseResult& result : report->results) tests.push_back(case_json(result));
   json["tests"] = std::move(tests);
-  return json_reply(json, request.program.language + " " + verdict);
+  return json_reply(json, request.program.language + " " + word);
 }
 
 net::Reply health(const SandboxContext& context) {

@@ -1,6 +1,7 @@
 #include "base/os/machine.h"
 
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -189,6 +190,12 @@ std::string cgroup_path(const std::string& cgroups, const std::string& controlle
     if (ours) return line.substr(second + 1);
   }
   return "/";
+}
+
+double peak_memory_gib() {
+  struct rusage usage {};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / (1 << 20);  // ru_maxrss is in KiB
 }
 
 bool can_make_namespaces() {

@@ -98,6 +98,12 @@ TEST(Machine, ThisOneHasACoreAndMemory) {
   EXPECT_GT(usable_memory(machine), 1u << 20);
 }
 
+TEST(Machine, ThePeakOfMemoryCoversWhatWasUsed) {
+  const std::vector<char> block(size_t{64} << 20, 1);  // 1/16 GiB
+  EXPECT_GT(peak_memory_gib(), 1.0 / 16) << block.size();
+  EXPECT_LT(peak_memory_gib(), 64);
+}
+
 TEST(FindInPath, FindsTheShellAndNothingElse) {
   EXPECT_NE(find_in_path("sh"), "");
   EXPECT_EQ(find_in_path("no-such-program-anywhere"), "");

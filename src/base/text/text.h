@@ -1,5 +1,5 @@
 #pragma once
-// Small text helpers for reward functions. ASCII case rules; bytes >= 0x80 pass through. All
+// Small text helpers. ASCII case rules; bytes >= 0x80 pass through. All
 // functions are pure and linear in the length of their input.
 
 #include <optional>
@@ -31,9 +31,11 @@ void replace_all(std::string& text, std::string_view from, std::string_view to);
 std::string_view last_line(std::string_view text);
 // Content of the last complete <name>...</name>, trimmed.
 std::optional<std::string_view> last_tag(std::string_view text, std::string_view name);
-// The text after the last thoughts (</think> and the marks of other models). Returns the whole text
-// if there are no thoughts or only white space follows them. Returns "" if the last thoughts do not
-// end, as in a truncated response.
+// The text after the last thoughts, which every reader of a response searches. Thoughts are between
+// <think> and </think> or the marks of other models (the table in text.cc); the opening mark may be
+// missing, because chat templates put it into the prompt. Returns the whole text if there are no
+// thoughts or only white space follows them, and "" if the last thoughts do not end, as in a
+// truncated response.
 std::string_view after_thinking(std::string_view text);
 // Splits the text into runs of ASCII letters and digits.
 std::vector<std::string_view> words_of(std::string_view text);

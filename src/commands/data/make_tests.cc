@@ -14,13 +14,13 @@
 #include "base/os/folder_lock.h"
 #include "base/os/machine.h"
 #include "base/os/stop.h"
+#include "base/progress_line.h"
 #include "commands/command.h"
 #include "commands/data/data.h"
 #include "commands/model/inference.h"
 #include "curate/tests/make_all.h"
 #include "curate/tests/model_author.h"
 #include "curate/tests/url_author.h"
-#include "loop/run_folder/progress.h"
 
 namespace longshot::commands {
 namespace {
@@ -90,9 +90,10 @@ OrderedJson author_settings(const Options& options) {
 
 // Many problems wait for a model while few of them run programs.
 void choose_concurrency(Options& options) {
-  constexpr int kLeast = 16;
+  constexpr int kMinConcurrency = 16;
   if (options.pool.slots == 0) options.pool.slots = 2 * usable_cores(inspect_machine());
-  if (options.run.concurrency == 0) options.run.concurrency = std::max(kLeast, options.pool.slots);
+  if (options.run.concurrency == 0)
+    options.run.concurrency = std::max(kMinConcurrency, options.pool.slots);
   options.pool.max_waiting = options.run.concurrency;
 }
 
@@ -193,7 +194,7 @@ class Reporter {
   const bool terminal_ = isatty(STDERR_FILENO) == 1;
   curate::Funnel funnel_;
   int64_t done_ = 0;
-  loop::ProgressLine line_;
+  ProgressLine line_;
   Stopwatch since_start_, since_line_;
 };
 

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/os/machine.h"
+#include "base/progress_line.h"
 #include "base/run_log/run_log.h"
 #include "commands/command.h"
 #include "commands/judge/judge.h"
@@ -14,9 +15,8 @@
 #include "commands/model/inference.h"
 #include "datasets/tokenize.h"
 #include "eval/evaluate.h"
+#include "eval/sample_records.h"
 #include "inference/open_model.h"
-#include "loop/rl/iteration_report.h"
-#include "loop/run_folder/progress.h"
 
 namespace longshot::commands {
 namespace {
@@ -111,7 +111,7 @@ void print_summary(std::FILE* out, const eval::EvalResult& r, const Options& o) 
 
 std::string sample_lines(const std::vector<data::Group>& groups) {
   std::string text;
-  for (const SampleRecord& record : loop::sample_records(groups, -1))
+  for (const SampleRecord& record : eval::sample_records(groups, -1))
     text += sample_line(0, record) + "\n";
   return text;
 }
@@ -136,14 +136,15 @@ Status run(Options& o) {
   LS_RETURN_IF_ERROR(check(o));
   LS_ASSIGN_OR_RETURN(ResultFiles files, ResultFiles::open(o.output, o.samples));
   LS_ASSIGN_OR_RETURN(Loaded l, load(o));
-  loop::ProgressLine progress;
+  ProgressLine progress;
   progress.start(0, 1);
   o.eval.engine.sampling.stop_strings = o.stop;
   o.eval.engine.speculate = o.speculation == "ngram";
   LS_ASSIGN_OR_RETURN(
       const eval::Evaluation evaluation,
-      eval::evaluate(*l.engine, l.prompts, *l.rewards, o.eval,
-                     [&](const rollout::Progress& p) { progress.update(0, loop::describe(p)); }));
+      eval::evaluate(*l.engine, l.prompts, *l.rewards, o.eval, [&](const rollout::Progress& p) {
+        progress.update(0, eval::progress_text(p));
+      }));
   progress.clear();
   const eval::EvalResult& result = evaluation.result;
   LS_RETURN_IF_ERROR(files.write_rows([&] { return sample_lines(evaluation.groups); }));

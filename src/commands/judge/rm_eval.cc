@@ -106,11 +106,11 @@ std::string judgement_lines(const std::vector<datasets::JudgedRow>& rows,
 
 using Kind = eval::JudgeKind;
 
-struct Only {
+struct OptionScope {
   const char* option;
   bool classic, reasoning, served;  // kinds of models to which it applies
 };
-constexpr Only kOnly[] = {
+constexpr OptionScope kOptionScopes[] = {
     {"--prompt", false, true, true},        {"--votes", false, true, true},
     {"--temperature", false, true, true},   {"--max-tokens", false, true, true},
     {"--seed", false, true, false},         {"--max-concurrent", false, true, false},
@@ -121,12 +121,12 @@ constexpr Only kOnly[] = {
 
 // Rejects an option that does not apply to the model and would be ignored.
 Status check_given(const Options& o, Kind kind) {
-  for (const Only& only : kOnly) {
-    const bool meant = kind == Kind::scores    ? only.classic
-                       : kind == Kind::reasons ? only.reasoning
-                                               : only.served;
-    if (!meant && std::find(o.given.begin(), o.given.end(), only.option) != o.given.end())
-      return invalid_argument(fmt::format("{} means nothing for {}", only.option,
+  for (const OptionScope& scope : kOptionScopes) {
+    const bool meant = kind == Kind::scores    ? scope.classic
+                       : kind == Kind::reasons ? scope.reasoning
+                                               : scope.served;
+    if (!meant && std::find(o.given.begin(), o.given.end(), scope.option) != o.given.end())
+      return invalid_argument(fmt::format("{} means nothing for {}", scope.option,
                                           kind == Kind::scores    ? "a model that scores"
                                           : kind == Kind::reasons ? "a model in this process"
                                                                   : "a served model"));
@@ -211,8 +211,8 @@ void add_rm_eval(CLI::App& app, int& exit_code) {
   command->add_option("--output", o->output, "write the figures as JSON");
   command->add_option("--judgements", o->judgements, "write every judgement as JSONL");
   command->callback([o, command, &exit_code] {
-    for (const Only& only : kOnly)
-      if (command->count(only.option) > 0) o->given.push_back(only.option);
+    for (const OptionScope& scope : kOptionScopes)
+      if (command->count(scope.option) > 0) o->given.push_back(scope.option);
     exit_code = finish([&] { return run(*o); });
   });
 }

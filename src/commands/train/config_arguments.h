@@ -9,9 +9,9 @@
 #include "commands/command.h"
 #include "commands/judge/reward_types.h"
 #include "config/config.h"
+#include "loop/forecast/memory_forecast.h"
 #include "loop/offline/reward_model.h"
 #include "loop/offline/sft.h"
-#include "loop/rl/memory_forecast.h"
 #include "loop/rl/parts.h"
 #include "loop/run_folder/resume.h"
 

@@ -21,7 +21,7 @@
 #include "commands/judge/reward_types.h"
 #include "commands/train/config_arguments.h"
 #include "commands/train/train.h"
-#include "loop/rl/cost_forecast.h"
+#include "loop/forecast/cost_forecast.h"
 #include "sandbox/pool.h"
 
 namespace longshot::commands {
@@ -133,7 +133,7 @@ Finding check_sandbox() {
   sandbox::Job job;
   job.argv = {"/bin/sh", "-c", ":"};
   const auto outcome = (*pool)->run(job, sandbox::Lane::native, {});
-  if (!outcome.ok() || outcome->verdict != sandbox::Verdict::ok) {
+  if (!outcome.ok() || outcome->ending != sandbox::Ending::ok) {
     return {"sandbox", false,
             "a program cannot be run: " +
                 (outcome.ok() ? outcome->message : outcome.status().message()),
@@ -214,67 +214,67 @@ struct Options {
   std::string plan;   // configuration file of a run
   std::string model;  // replaces model.path of the configuration
   std::vector<std::string> overrides;
-  loop::PlanOptions plan_options;
+  loop::ForecastOptions forecast_options;
 };
 
-void print_items(const std::vector<loop::PlanItem>& items, double unit, const char* name) {
-  for (const loop::PlanItem& item : items)
+void print_items(const std::vector<loop::ForecastItem>& items, double unit, const char* name) {
+  for (const loop::ForecastItem& item : items)
     fmt::print("        {:<16} {:8.2f} {:<4} {}\n", item.name, item.value / unit, name, item.note);
 }
 
-void print_plan_text(const loop::Plan& plan) {
-  fmt::print("{}: {:.1f} M parameters, {:.1f} M of them trainable\n", plan.model,
-             static_cast<double>(plan.memory.parameters) / 1e6,
-             static_cast<double>(plan.memory.trained) / 1e6);
+void print_forecast_text(const loop::CostForecast& forecast) {
+  fmt::print("{}: {:.1f} M parameters, {:.1f} M of them trainable\n", forecast.model,
+             static_cast<double>(forecast.memory.parameters) / 1e6,
+             static_cast<double>(forecast.memory.trained) / 1e6);
   fmt::print("{:<5} memory      {:.2f} GiB at the peak, {:.2f} usable; {} is {:.2f}\n",
-             plan.fits() ? "ok" : "warn", plan.memory_peak() / kGiB, plan.memory_at_hand / kGiB,
-             plan.limit.name, plan.limit.bytes / kGiB);
-  print_items(plan.memory.items, kGiB, "GiB");
-  if (!plan.fits()) {
+             forecast.fits() ? "ok" : "warn", forecast.memory_peak() / kGiB,
+             forecast.memory_at_hand / kGiB, forecast.limit.name, forecast.limit.bytes / kGiB);
+  print_items(forecast.memory.items, kGiB, "GiB");
+  if (!forecast.fits()) {
     fmt::print(
         "        -> fewer algorithm.micro_batch_tokens, trainer.checkpointing=full, "
         "optim.moments=int8, model.lora_rank, rollout.kv_dtype=int8 or fewer "
         "rollout.max_concurrent\n");
   }
-  const bool room = plan.disk.run <= plan.disk.free;
+  const bool room = forecast.disk.run <= forecast.disk.free;
   fmt::print("{:<5} disk        {:.2f} GiB for checkpoints of {:.2f} GiB each, {:.2f} free\n",
-             room ? "ok" : "warn", plan.disk.run / kGiB, plan.disk.checkpoint / kGiB,
-             plan.disk.free / kGiB);
-  if (plan.seconds.empty()) {
+             room ? "ok" : "warn", forecast.disk.run / kGiB, forecast.disk.checkpoint / kGiB,
+             forecast.disk.free / kGiB);
+  if (forecast.seconds.empty()) {
     fmt::print("warn  time        not tried: the memory does not suffice\n");
     return;
   }
   fmt::print("ok    time        {:.1f} s an iteration, rewards and evaluations not counted\n",
-             plan.iteration_seconds());
-  print_items(plan.seconds, 1, "s");
+             forecast.iteration_seconds());
+  print_items(forecast.seconds, 1, "s");
 }
 
-OrderedJson values_of(const std::vector<loop::PlanItem>& items) {
+OrderedJson values_of(const std::vector<loop::ForecastItem>& items) {
   OrderedJson values = OrderedJson::object();
-  for (const loop::PlanItem& item : items) values[item.name] = item.value;
+  for (const loop::ForecastItem& item : items) values[item.name] = item.value;
   return values;
 }
 
-void print_plan_json(const loop::Plan& plan) {
-  OrderedJson json = {{"model", plan.model},
-                      {"parameters", plan.memory.parameters},
-                      {"trained_parameters", plan.memory.trained},
-                      {"response_length", plan.response_length},
-                      {"fits", plan.fits()},
-                      {"memory_bytes", values_of(plan.memory.items)},
-                      {"memory_peak_bytes", plan.memory_peak()},
-                      {"memory_usable_bytes", plan.memory_at_hand},
-                      {"memory_limit_bytes", plan.limit.bytes},
-                      {"memory_limit", plan.limit.name},
-                      {"checkpoint_bytes", plan.disk.checkpoint},
-                      {"disk_bytes", plan.disk.run},
-                      {"disk_free_bytes", plan.disk.free},
-                      {"seconds", values_of(plan.seconds)}};
-  if (!plan.seconds.empty()) json["iteration_seconds"] = plan.iteration_seconds();
+void print_forecast_json(const loop::CostForecast& forecast) {
+  OrderedJson json = {{"model", forecast.model},
+                      {"parameters", forecast.memory.parameters},
+                      {"trained_parameters", forecast.memory.trained},
+                      {"response_length", forecast.response_length},
+                      {"fits", forecast.fits()},
+                      {"memory_bytes", values_of(forecast.memory.items)},
+                      {"memory_peak_bytes", forecast.memory_peak()},
+                      {"memory_usable_bytes", forecast.memory_at_hand},
+                      {"memory_limit_bytes", forecast.limit.bytes},
+                      {"memory_limit", forecast.limit.name},
+                      {"checkpoint_bytes", forecast.disk.checkpoint},
+                      {"disk_bytes", forecast.disk.run},
+                      {"disk_free_bytes", forecast.disk.free},
+                      {"seconds", values_of(forecast.seconds)}};
+  if (!forecast.seconds.empty()) json["iteration_seconds"] = forecast.iteration_seconds();
   fmt::print("{}\n", dump_json(json));
 }
 
-Status plan(const Options& options) {
+Status forecast_run(const Options& options) {
   ConfigArguments arguments;
   arguments.file = options.plan;
   arguments.overrides = options.overrides;
@@ -286,14 +286,15 @@ Status plan(const Options& options) {
   LS_RETURN_IF_ERROR(find_models(config.model, loop::checkpoint_model(config)));
   LS_RETURN_IF_ERROR(config::validate(config));
   config.reward.types = reward_types();
-  LS_ASSIGN_OR_RETURN(const loop::Plan plan, loop::make_plan(config, options.plan_options));
-  options.json ? print_plan_json(plan) : print_plan_text(plan);
+  LS_ASSIGN_OR_RETURN(const loop::CostForecast forecast,
+                      loop::forecast_cost(config, options.forecast_options));
+  options.json ? print_forecast_json(forecast) : print_forecast_text(forecast);
   return ok_status();
 }
 
 Status examine_machine(const Options& options) {
   if (!options.model.empty() || !options.overrides.empty() ||
-      options.plan_options.response_length > 0 || options.plan_options.flat_groups > 0) {
+      options.forecast_options.response_length > 0 || options.forecast_options.flat_groups > 0) {
     return invalid_argument(
         "--model, --response-length, --flat-groups and overrides go with --plan CONFIG");
   }
@@ -313,17 +314,17 @@ void add_doctor(CLI::App& app, int& exit_code) {
   command->add_option("--model", options->model, "with --plan: instead of model.path");
   command
       ->add_option(
-          "--response-length", options->plan_options.response_length,
+          "--response-length", options->forecast_options.response_length,
           "with --plan: tokens of a response on average (default: data.max_response_length)")
       ->check(CLI::PositiveNumber);
   command
-      ->add_option("--flat-groups", options->plan_options.flat_groups,
+      ->add_option("--flat-groups", options->forecast_options.flat_groups,
                    "with --plan: share of groups whose samples all get the same score")
       ->check(CLI::Range(0.0, 1.0));
   command->add_option("overrides", options->overrides, "with --plan: key=value");
   command->callback([options, &exit_code] {
-    exit_code =
-        finish([&] { return options->plan.empty() ? examine_machine(*options) : plan(*options); });
+    exit_code = finish(
+        [&] { return options->plan.empty() ? examine_machine(*options) : forecast_run(*options); });
   });
 }
 

@@ -11,7 +11,7 @@
 namespace longshot::curate {
 namespace {
 
-constexpr size_t kMostAnswer = 2000;  // bytes kept of an answer without code
+constexpr size_t kMaxAnswer = 2000;  // bytes kept of an answer without code
 
 // The reason why outputs cannot judge the problem; empty if there is none.
 std::string special_judge(const Problem& problem) {
@@ -20,11 +20,12 @@ std::string special_judge(const Problem& problem) {
   return words ? "the statement says '" + *words + "'" : "";
 }
 
-std::vector<Submission> offered_submissions(const Problem& problem, size_t most,
+std::vector<Submission> offered_submissions(const Problem& problem, size_t max_count,
                                             const Programs& programs) {
   std::vector<Submission> chosen;
   for (const Submission& submission : problem.submissions) {
-    if (chosen.size() < most && programs.offers(submission.language)) chosen.push_back(submission);
+    if (chosen.size() < max_count && programs.offers(submission.language))
+      chosen.push_back(submission);
   }
   return chosen;
 }
@@ -72,8 +73,8 @@ class Maker {
   }
 
   Status try_generators() {
-    const int most = problem_.generator.empty() ? options_.attempts : 1;
-    for (int i = 0; i < most; ++i) {
+    const int max_attempts = problem_.generator.empty() ? options_.attempts : 1;
+    for (int i = 0; i < max_attempts; ++i) {
       Attempt attempt;
       LS_RETURN_IF_ERROR(write_generator(i, attempt));
       if (attempt.reason == Reason::none) LS_RETURN_IF_ERROR(try_generator(attempt));
@@ -108,7 +109,7 @@ class Maker {
     }
     attempt.reason = Reason::no_code;
     attempt.message = "the answer has no complete fenced block of Python";
-    attempt.answer = answer->substr(0, kMostAnswer);
+    attempt.answer = answer->substr(0, kMaxAnswer);
     return ok_status();
   }
 

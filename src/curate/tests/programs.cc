@@ -21,14 +21,14 @@ std::string last_line(const std::string& text) {
 }
 
 std::string describe(const sandbox::Outcome& outcome) {
-  std::string text = fmt::format("{} {}", sandbox::verdict_word(outcome.verdict), outcome.message);
+  std::string text = fmt::format("{} {}", sandbox::ending_word(outcome.ending), outcome.message);
   const std::string error = last_line(outcome.err);
   return error.empty() ? text : text + ": " + error;
 }
 
 ProgramRun run_of(sandbox::Outcome outcome) {
   ProgramRun run;
-  if (outcome.verdict != sandbox::Verdict::ok) {
+  if (outcome.ending != sandbox::Ending::ok) {
     run.why = describe(outcome);
   } else if (!tokenizer::is_valid_utf8(outcome.out)) {
     run.why = "OK, but the output is not UTF-8 text";  // a row cannot hold it
@@ -90,7 +90,7 @@ class SandboxPrograms : public Programs {
     LS_ASSIGN_OR_RETURN(sandbox::RunReport report,
                         sandbox_->run(request, [] { return stop_requested(); }));
     const sandbox::Outcome& last = report.last();
-    if (last.verdict == sandbox::Verdict::internal)
+    if (last.ending == sandbox::Ending::internal)
       return internal_error("sandbox fault: " + last.message);
     return run_of(report.run ? std::move(*report.run) : std::move(*report.compile));
   }

@@ -13,7 +13,7 @@ namespace longshot::curate {
 struct ProgramRun {
   bool ok = false;     // ended with exit code 0, within all limits, with valid UTF-8 as output
   std::string output;  // only if ok
-  std::string why;     // only if not ok: verdict and message, on one line
+  std::string why;     // only if not ok: ending and message, on one line
 };
 
 // Thread-safe. Errors of all calls: cancelled by stop_requested(); internal for a fault of the

@@ -23,7 +23,7 @@ std::vector<data::Message> generator_request(const std::string& statement,
                                              const GeneratorRules& rules);
 
 // Returns the last complete fenced block of the answer that is called python, py or python3, else
-// the last that has no name. Only the text after the last </think> is searched, if there is one.
+// the last that has no name (reward::program_of).
 std::optional<std::string> python_code(const std::string& answer);
 
 }  // namespace longshot::curate

@@ -1,5 +1,5 @@
 #pragma once
-// An author that asks a service with OpenAI's API (POST .../chat/completions).
+// An author behind OpenAI's chat API (net/chat_client.h).
 
 #include <memory>
 #include <optional>
@@ -11,7 +11,7 @@
 namespace longshot::curate {
 
 struct UrlAuthorOptions {
-  std::string url;      // "http://host:port/v1"
+  std::string url;      // "http://host:port" or with a path; net::chat_path() completes it
   std::string model;    // the service's name for it
   std::string api_key;  // sent as a bearer token; empty: not sent
   std::string system;   // first message; empty: none
@@ -20,7 +20,8 @@ struct UrlAuthorOptions {
   std::vector<std::string> stop;
   std::optional<uint64_t> seed;  // the attempt is added; nullopt: not sent
   double timeout_seconds = 600;  // limit of one request
-  // Retries if the service is full, gone or too slow, after 1, 2, 4, ... seconds.
+  // Repetitions if the service is full, gone or too slow, after 1, 2, 4, ... seconds, or after the
+  // time that it names.
   int retries = 4;
   double pause_seconds = 1;  // before the first retry
 };

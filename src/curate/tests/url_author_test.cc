@@ -6,7 +6,7 @@
 
 #include "base/os/clock.h"
 #include "base/os/stop.h"
-#include "reward/testing.h"
+#include "net/testing.h"
 
 namespace longshot::curate {
 namespace {
@@ -14,9 +14,9 @@ namespace {
 const char* const kAnswer =
     R"({"choices": [{"message": {"role": "assistant", "content": "hello"}}]})";
 
-struct FakeService : reward::FakeService {
-  explicit FakeService(std::vector<reward::FakeReply> replies)
-      : reward::FakeService("/v1/chat/completions", std::move(replies)) {}
+struct FakeService : net::FakeService {
+  explicit FakeService(std::vector<net::FakeReply> replies)
+      : net::FakeService("/v1/chat/completions", std::move(replies)) {}
   UrlAuthorOptions options() const {
     UrlAuthorOptions options;
     options.url = url() + "/v1";
@@ -82,11 +82,31 @@ TEST(UrlAuthor, RefusalsAreToldApart) {
   };
   EXPECT_EQ(code(401, "{}"), StatusCode::invalid_argument);  // every request would fail
   EXPECT_EQ(code(404, "{}"), StatusCode::invalid_argument);
+  FakeService locked({{401, R"({"error": {"message": "no key"}})"}});
+  const std::string why = ask(locked.options()).status().message();
+  for (const char* part : {"status 401: no key", "--api-key", "--model"})
+    EXPECT_NE(why.find(part), std::string::npos) << why;
   EXPECT_EQ(code(400, "too long"), StatusCode::corrupt);  // only this request fails
   for (const char* body :
        {"{}", "[]", "not JSON", R"({"choices": []})", R"({"choices": [{"message": {}}]})",
         R"({"choices": [{"message": {"content": null}}]})"})
     EXPECT_EQ(code(200, body), StatusCode::corrupt) << body;
+}
+
+TEST(UrlAuthor, AnAnswerWithoutTextIsExplained) {
+  FakeService service({{200, R"({"choices": [{"message": {"content": null, "reasoning": "Let me"},
+                                             "finish_reason": "length"}]})"}});
+  EXPECT_NE(ask(service.options()).status().message().find("the reasoning used up max_tokens"),
+            std::string::npos);
+}
+
+TEST(UrlAuthor, TheAddressMayLackItsPath) {
+  FakeService service({{200, kAnswer}});
+  for (const char* path : {"", "/", "/v1", "/v1/", "/v1/chat/completions"}) {
+    UrlAuthorOptions options = service.options();
+    options.url = service.url() + path;
+    EXPECT_TRUE(ask(options).ok()) << path;
+  }
 }
 
 TEST(UrlAuthor, AStopEndsTheWaiting) {

@@ -18,10 +18,10 @@ bool is_same(const Answer& a, const Answer& b) {
   return has_vote(b) && sandbox::same_output(a.output, b.output, sandbox::Comparison::lines, {});
 }
 
-Status check_part(const char* part, int value, const char* whole, int most) {
-  if (value >= 1 && value <= most) return ok_status();
+Status check_part(const char* part, int value, const char* whole, int max) {
+  if (value >= 1 && value <= max) return ok_status();
   return invalid_argument(
-      fmt::format("--{} {} must be between 1 and --{} ({})", part, value, whole, most));
+      fmt::format("--{} {} must be between 1 and --{} ({})", part, value, whole, max));
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ struct KeyBlock {
 // first the prompt's, then the member's own. With a window the first block begins at the first key
 // that the first query sees, rounded down to a whole panel.
 template <typename Body>
-void for_key_blocks(const Family& family, const std::vector<int64_t>& first, int member,
+void for_key_blocks(const PromptFamily& family, const std::vector<int64_t>& first, int member,
                     TokenRange queries, int window, int step, const Body& body) {
   const int64_t start = queries.begin - family.members[member].begin;  // within the member
   const auto range = [&](int of, int64_t count, int64_t ahead) {
@@ -58,10 +58,10 @@ void for_key_blocks(const Family& family, const std::vector<int64_t>& first, int
 
 }  // namespace
 
-void PackedAttention::lay_out(const std::vector<Family>& families) {
+void PackedAttention::lay_out(const std::vector<PromptFamily>& families) {
   layouts_.clear();
   size_t offset = 0;
-  for (const Family& family : families) {
+  for (const PromptFamily& family : families) {
     Layout& layout = layouts_.emplace_back();
     layout.offset = offset;
     for (const TokenRange& member : family.members) {
@@ -74,7 +74,7 @@ void PackedAttention::lay_out(const std::vector<Family>& families) {
   at_least(values_, offset);
 }
 
-void PackedAttention::pack_member(const Family& family, const Layout& layout, int member,
+void PackedAttention::pack_member(const PromptFamily& family, const Layout& layout, int member,
                                   int kv_head, ConstRows qkv, bool for_scores) {
   const TokenRange range = family.members[member];
   const int d = shape_.head_dim, panels = padded_dim() / kPanel;
@@ -102,7 +102,8 @@ void PackedAttention::pack_member(const Family& family, const Layout& layout, in
 }
 
 // Packs what forward() reads if for_scores is true, else what backward() reads.
-void PackedAttention::pack(const std::vector<Family>& families, ConstRows qkv, bool for_scores) {
+void PackedAttention::pack(const std::vector<PromptFamily>& families, ConstRows qkv,
+                           bool for_scores) {
   lay_out(families);
   struct Task {
     int family, member, kv_head;
@@ -119,8 +120,9 @@ void PackedAttention::pack(const std::vector<Family>& families, ConstRows qkv, b
   });
 }
 
-void PackedAttention::attend(const Family& family, const Layout& layout, const QueryBlock& block,
-                             ConstRows qkv, Rows out, Rows log_sums) const {
+void PackedAttention::attend(const PromptFamily& family, const Layout& layout,
+                             const QueryBlock& block, ConstRows qkv, Rows out,
+                             Rows log_sums) const {
   const int d = shape_.head_dim, padded = padded_dim();
   const auto rows = static_cast<int>(block.end - block.begin);
   const size_t base = packed_at(layout, block.head / shape_.group());
@@ -162,7 +164,7 @@ void PackedAttention::attend(const Family& family, const Layout& layout, const Q
   }
 }
 
-void PackedAttention::forward(const std::vector<Family>& families, ConstRows qkv, Rows out,
+void PackedAttention::forward(const std::vector<PromptFamily>& families, ConstRows qkv, Rows out,
                               Rows log_sums) {
   pack(families, qkv, /*for_scores=*/true);
   struct Task {
@@ -222,7 +224,7 @@ void PackedAttention::load_queries(const QueryBlock& block, const Gradient& g) {
 // Adds the gradients of one block of queries, loaded before, to dqkv and to `dkv`, the gradients of
 // the head's keys and values, [tokens][keys, values]. Blocks of scores are transposed here,
 // [keys][queries], so that four of the five products read them as they are.
-void PackedAttention::differentiate_block(const Family& family, const Layout& layout,
+void PackedAttention::differentiate_block(const PromptFamily& family, const Layout& layout,
                                           const QueryBlock& block, const Gradient& g, float* dkv) {
   const int d = shape_.head_dim, kv_head = block.head / shape_.group();
   const auto queries = static_cast<int>(block.end - block.begin);
@@ -261,7 +263,7 @@ void PackedAttention::differentiate_block(const Family& family, const Layout& la
       });
 }
 
-void PackedAttention::differentiate(const Family& family, const Layout& layout, int head,
+void PackedAttention::differentiate(const PromptFamily& family, const Layout& layout, int head,
                                     const Gradient& g) {
   const size_t pair = 2 * static_cast<size_t>(shape_.head_dim);
   float* dkv = dkv_.data() + static_cast<size_t>(head) * g.tokens * pair;
@@ -284,11 +286,11 @@ void PackedAttention::differentiate(const Family& family, const Layout& layout, 
   }
 }
 
-void PackedAttention::backward(const std::vector<Family>& families, ConstRows qkv, ConstRows out,
-                               ConstRows log_sums, ConstRows dout, Rows dqkv) {
+void PackedAttention::backward(const std::vector<PromptFamily>& families, ConstRows qkv,
+                               ConstRows out, ConstRows log_sums, ConstRows dout, Rows dqkv) {
   pack(families, qkv, /*for_scores=*/false);
   int64_t tokens = 0;
-  for (const Family& family : families) {
+  for (const PromptFamily& family : families) {
     for (const TokenRange& member : family.members) tokens = std::max(tokens, member.end);
   }
   const size_t pair = 2 * static_cast<size_t>(shape_.head_dim);

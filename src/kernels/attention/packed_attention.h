@@ -21,7 +21,7 @@ struct TokenRange {
 
 // members[0] is the prompt, or a sequence that shares nothing. The tokens of the other members see
 // all of it.
-struct Family {
+struct PromptFamily {
   std::vector<TokenRange> members;
 };
 
@@ -45,10 +45,10 @@ class PackedAttention {
   void set_window(int window) { window_ = window; }
   // qkv [tokens, width]: queries, keys (both rotated) and values. out [tokens, heads * head_dim].
   // log_sums [tokens, heads]: logarithms of the softmax's sums, which backward() needs.
-  void forward(const std::vector<Family>& families, ConstRows qkv, Rows out, Rows log_sums);
+  void forward(const std::vector<PromptFamily>& families, ConstRows qkv, Rows out, Rows log_sums);
   // Computes dqkv [tokens, width] from dout [tokens, heads * head_dim], given the inputs and
   // outputs of forward(). All of dqkv is written.
-  void backward(const std::vector<Family>& families, ConstRows qkv, ConstRows out,
+  void backward(const std::vector<PromptFamily>& families, ConstRows qkv, ConstRows out,
                 ConstRows log_sums, ConstRows dout, Rows dqkv);
 
  private:
@@ -63,17 +63,17 @@ class PackedAttention {
     int64_t begin, end;  // rows
   };
 
-  void lay_out(const std::vector<Family>& families);
-  void pack(const std::vector<Family>& families, ConstRows qkv, bool for_scores);
-  void pack_member(const Family& family, const Layout& layout, int member, int kv_head,
+  void lay_out(const std::vector<PromptFamily>& families);
+  void pack(const std::vector<PromptFamily>& families, ConstRows qkv, bool for_scores);
+  void pack_member(const PromptFamily& family, const Layout& layout, int member, int kv_head,
                    ConstRows qkv, bool for_scores);
-  void attend(const Family& family, const Layout& layout, const QueryBlock& block, ConstRows qkv,
-              Rows out, Rows log_sums) const;
+  void attend(const PromptFamily& family, const Layout& layout, const QueryBlock& block,
+              ConstRows qkv, Rows out, Rows log_sums) const;
   struct Gradient;
   void load_queries(const QueryBlock& block, const Gradient& g);
-  void differentiate_block(const Family& family, const Layout& layout, const QueryBlock& block,
-                           const Gradient& g, float* dkv);
-  void differentiate(const Family& family, const Layout& layout, int head, const Gradient& g);
+  void differentiate_block(const PromptFamily& family, const Layout& layout,
+                           const QueryBlock& block, const Gradient& g, float* dkv);
+  void differentiate(const PromptFamily& family, const Layout& layout, int head, const Gradient& g);
   size_t packed_at(const Layout& layout, int kv_head) const {
     return layout.offset + static_cast<size_t>(kv_head) * layout.keys * padded_dim();
   }

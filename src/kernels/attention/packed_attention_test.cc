@@ -13,7 +13,7 @@ INSTANTIATE_TEST_SUITE_P(EveryTarget, AttentionOfAStep, ::testing::ValuesIn(targ
 
 struct Case {
   AttentionShape shape;
-  std::vector<Family> families;
+  std::vector<PromptFamily> families;
   int64_t tokens;
   int window = 0;  // 0: none
 };
@@ -36,7 +36,7 @@ std::vector<Case> cases() {
 // The tokens that token t sees.
 std::vector<int64_t> seen_by(const Case& c, int64_t t) {
   std::vector<int64_t> out;
-  for (const Family& family : c.families) {
+  for (const PromptFamily& family : c.families) {
     for (size_t m = 0; m < family.members.size(); ++m) {
       const TokenRange range = family.members[m];
       if (t < range.begin || t >= range.end) continue;
@@ -135,7 +135,7 @@ TEST_P(AttentionOfAStep, MatchesTheReferenceForAnyNumberOfThreads) {
 TEST_P(AttentionOfAStep, KeysBeforeTheWindowAreNotRead) {
   const AttentionShape shape{2, 1, 16};
   const int width = shape.width(), outs = shape.heads * shape.head_dim;
-  const std::vector<Family> families = {{{{0, 100}, {100, 900}}}};
+  const std::vector<PromptFamily> families = {{{{0, 100}, {100, 900}}}};
   auto qkv = random_floats(900 * width, 1);
   const auto dout = random_floats(900 * outs, 2);
   ThreadPool pool(2);

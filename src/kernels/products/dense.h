@@ -37,7 +37,7 @@ struct DenseGradient {
   int column, n;
 };
 
-// Owns the packed copies; not thread-safe. `pool` is borrowed. products: f32, or bf16, which is
+// Owns the copies in panels; not thread-safe. `pool` is borrowed. products: f32, or bf16, which is
 // fast only if has_bf16_products().
 class Dense {
  public:

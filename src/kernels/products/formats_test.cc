@@ -11,7 +11,7 @@ INSTANTIATE_TEST_SUITE_P(EveryTarget, FormatKernels, ::testing::ValuesIn(targets
                          [](const auto& info) { return hwy::TargetName(info.param); });
 
 // The values of W that the packed matrix represents.
-std::vector<float> values_of(const PackedMatrix& w) {
+std::vector<float> values_of(const PanelMatrix& w) {
   std::vector<float> out;
   for (int c = 0; c < w.n(); ++c) {
     for (int k = 0; k < w.k(); ++k) out.push_back(w.value(c, k));
@@ -35,7 +35,7 @@ std::vector<float> product_of_blocks(const std::vector<float>& x, const std::vec
   for (int begin = 0; begin < k; begin += depth) {
     const int end = std::min(k, begin + depth);
     const auto part_x = columns(x, m, k, begin, end), part_w = columns(w, n, k, begin, end);
-    PackedMatrix packed;
+    PanelMatrix packed;
     packed.reset(n, end - begin);
     packed.set_rows(0, n, part_w.data());
     gemm(packed, part_x.data(), end - begin, m, y.data(), n, 0, packed.panels(),
@@ -49,7 +49,7 @@ TEST_P(FormatKernels, WeightOnlyFormatsHaveTheBitsOfTheF32GemmOnTheirValues) {
     for (const auto& [m, n, k] :
          {std::array{1, 32, 64}, {13, 96, 577}, {7, 33, 5}, {64, 67, 320}, {25, 1, 1}}) {
       const auto x = random_floats(m * k, 1), w = random_floats(n * k, 2);
-      PackedMatrix packed;
+      PanelMatrix packed;
       packed.reset(n, k, format);
       packed.set_rows(0, n, w.data());
       std::vector<float> y(static_cast<size_t>(m) * n);
@@ -73,7 +73,7 @@ TEST(Bf16Gemm, IsTheProductOfTheRoundedValues) {
   for (const auto& [m, n, k] :
        {std::array{1, 32, 64}, {13, 96, 577}, {7, 33, 5}, {64, 67, 320}, {25, 1, 1}}) {
     const auto x = random_floats(m * k, 1), w = random_floats(n * k, 2), bias = random_floats(n, 3);
-    PackedMatrix packed;
+    PanelMatrix packed;
     packed.reset(n, k, NumberFormat::bf16);
     packed.set_rows(0, n, w.data());
     packed.set_bias(0, bias);
@@ -93,7 +93,7 @@ TEST(Bf16Gemm, ARowHasTheSameBitsInAnyBatchAndRangeOfPanels) {
   if (!has_bf16_products()) GTEST_SKIP() << "this processor does not multiply bf16";
   const int m = 29, n = 70, k = 130;
   const auto x = random_floats(m * k, 1), w = random_floats(n * k, 2);
-  PackedMatrix packed;
+  PanelMatrix packed;
   packed.reset(n, k, NumberFormat::bf16);
   packed.set_rows(0, n, w.data());
   std::vector<float> together(m * n), alone(m * n);
@@ -108,7 +108,7 @@ TEST(Bf16Gemm, ARowHasTheSameBitsInAnyBatchAndRangeOfPanels) {
 }
 
 // The int8 product of one row and column, in plain integers.
-float int8_product(const float* x, const PackedMatrix& w, int column) {
+float int8_product(const float* x, const PanelMatrix& w, int column) {
   float largest = 0;
   for (int i = 0; i < w.k(); ++i) largest = std::max(largest, std::abs(x[i]));
   const auto levels = static_cast<float>(int8_levels(w.k()));
@@ -136,7 +136,7 @@ TEST_P(FormatKernels, Int8GemmIsTheExactIntegerProduct) {
       std::fill(x.begin(), x.end(), 1.0f);
       std::fill(w.begin(), w.end(), 1.0f);
     }
-    PackedMatrix packed;
+    PanelMatrix packed;
     packed.reset(n, k, NumberFormat::int8);
     packed.set_rows(0, n, w.data());
     QuantizedRows rows;
@@ -156,7 +156,7 @@ TEST_P(FormatKernels, Int8GemmIsTheExactIntegerProduct) {
 TEST_P(FormatKernels, Int8GemmAddsBiasAndResidual) {
   const int m = 5, n = 40, k = 16;
   const auto x = random_floats(m * k, 1), w = random_floats(n * k, 2), bias = random_floats(n, 3);
-  PackedMatrix packed;
+  PanelMatrix packed;
   packed.reset(n, k, NumberFormat::int8);
   packed.set_rows(0, n, w.data());
   packed.set_bias(0, bias);
@@ -172,14 +172,14 @@ TEST_P(FormatKernels, Int8GemmAddsBiasAndResidual) {
   EXPECT_LT(difference, 1e-5);
 }
 
-TEST(PackedMatrix, FormatsKeepTheirStep) {
+TEST(PanelMatrix, FormatsKeepTheirStep) {
   const int n = 48, k = 200;
   const auto w = random_floats(n * k, 2);
   for (const auto& [format, bound] : {std::pair{NumberFormat::f32, 0.0},
                                       {NumberFormat::bf16, 1.0 / 256},
                                       {NumberFormat::int8, 0.5 / 127},
                                       {NumberFormat::int4, 1.0 / 8 + 1.0 / 256}}) {
-    PackedMatrix packed;
+    PanelMatrix packed;
     packed.reset(n, k, format);
     packed.set_rows(0, n, w.data());
     double worst = 0;  // relative to the largest magnitude of the column

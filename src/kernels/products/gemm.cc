@@ -66,7 +66,7 @@ struct Block {
   size_t ahead_second;
 };
 
-Block block_of(const PackedMatrix& w, int p, int count, int k, int depth, float* buffer) {
+Block block_of(const PanelMatrix& w, int p, int count, int k, int depth, float* buffer) {
   if (w.format() == NumberFormat::f32) {
     const float* panel = w.panel_as<float>(p) + static_cast<size_t>(k) * kPanel;
     const size_t floats = w.panel_bytes() / sizeof(float);
@@ -99,7 +99,7 @@ void block_times(const TileArgs& a, int rows, bool pair, int columns) {
 
 // x: rows `ldx` apart, or strips as in RowStrips.
 template <bool kStrip>
-void gemm_panels(const PackedMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
+void gemm_panels(const PanelMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
                  int panel_begin, int panel_end, Store store) {
   // An odd depth writes one row more.
   thread_local AlignedFloats buffer;
@@ -129,7 +129,7 @@ void gemm_panels(const PackedMatrix& w, const float* x, size_t ldx, int rows, fl
   }
 }
 
-void gemm_target(const PackedMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
+void gemm_target(const PanelMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
                  int panel_begin, int panel_end, Store store) {
   gemm_panels<false>(w, x, ldx, rows, y, ldy, panel_begin, panel_end, store);
 }
@@ -193,7 +193,7 @@ void set_strip_target(const float* x, size_t ldx, int rows, int k, int block_dep
                   strips + static_cast<size_t>(done) * rows);
 }
 
-void gemm_strips_target(const PackedMatrix& w, const float* strips, int rows, float* y, size_t ldy,
+void gemm_strips_target(const PanelMatrix& w, const float* strips, int rows, float* y, size_t ldy,
                         int panel_begin, int panel_end, Store store) {
   gemm_panels<true>(w, strips, 0, rows, y, ldy, panel_begin, panel_end, store);
 }
@@ -310,7 +310,7 @@ HWY_EXPORT(gemm_strips_target);
 HWY_EXPORT(panels_target);
 HWY_EXPORT(transposed_target);
 
-void gemm(const PackedMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
+void gemm(const PanelMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
           int panel_begin, int panel_end, Store store) {
   HWY_DYNAMIC_DISPATCH(gemm_target)(w, x, ldx, rows, y, ldy, panel_begin, panel_end, store);
 }
@@ -332,7 +332,7 @@ void RowStrips::set_tile(int tile, const float* x, size_t ldx) {
   HWY_DYNAMIC_DISPATCH(set_strip_target)(x, ldx, rows_, k_, block_depth_, tile, values_.data());
 }
 
-void gemm(const PackedMatrix& w, const RowStrips& x, float* y, size_t ldy, int panel_begin,
+void gemm(const PanelMatrix& w, const RowStrips& x, float* y, size_t ldy, int panel_begin,
           int panel_end, Store store) {
   HWY_DYNAMIC_DISPATCH(gemm_strips_target)
   (w, x.values(), x.rows(), y, ldy, panel_begin, panel_end, store);

@@ -1,7 +1,7 @@
 #pragma once
-// y = x W^T with W packed once into column panels.
+// y = x W^T with W laid out once in column panels.
 //
-// f32, bf16, int4: f32 arithmetic on the values that the packed weights represent. k is cut into
+// f32, bf16, int4: f32 arithmetic on the values that the panels represent. k is cut into
 // blocks of depth_of(format). An output is the sum, in ascending order, of one chain of fused
 // multiply-adds per block. So a row's result has the same bits for any number of rows, row
 // position, thread count and vector width (on targets that have a fused multiply-add). Each output
@@ -20,7 +20,7 @@
 #include <cstdint>
 
 #include "kernels/aligned.h"
-#include "kernels/products/packed_matrix.h"
+#include "kernels/products/panel_matrix.h"
 
 namespace longshot::kernels {
 
@@ -35,7 +35,7 @@ enum class Store { set, add };  // y = result, or y += result (the residual conn
 
 // Multiplies rows [0, rows) of x [rows, k] (row stride ldx) by the panels [panel_begin, panel_end)
 // into y [rows, n] (row stride ldy). W must not be int8. Thread-safe for disjoint panels.
-void gemm(const PackedMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
+void gemm(const PanelMatrix& w, const float* x, size_t ldx, int rows, float* y, size_t ldy,
           int panel_begin, int panel_end, Store store);
 
 // Rows of x in the order in which a product of many rows reads them: for each block of k and each
@@ -58,7 +58,7 @@ class RowStrips {
   int rows_ = 0, k_ = 0, block_depth_ = 0, tiles_ = 0;
   AlignedFloats values_;
 };
-void gemm(const PackedMatrix& w, const RowStrips& x, float* y, size_t ldy, int panel_begin,
+void gemm(const PanelMatrix& w, const RowStrips& x, float* y, size_t ldy, int panel_begin,
           int panel_end, Store store);
 
 // [rows][k], rows ldx apart -> [k][rows].
@@ -111,7 +111,7 @@ class Bf16Rows {
 };
 
 // gemm() for W in bf16 and rows [0, rows) of x. Requires has_bf16_products().
-void gemm_bf16(const PackedMatrix& w, const Bf16Rows& x, int rows, float* y, size_t ldy,
+void gemm_bf16(const PanelMatrix& w, const Bf16Rows& x, int rows, float* y, size_t ldy,
                int panel_begin, int panel_end, Store store);
 
 // The largest |q| of rows of k values on this processor: 127 with VNNI, at most 2047 without it.
@@ -143,7 +143,7 @@ class QuantizedRows {
 };
 
 // gemm() for W in int8 and rows [0, rows) of x.
-void gemm_int8(const PackedMatrix& w, const QuantizedRows& x, int rows, float* y, size_t ldy,
+void gemm_int8(const PanelMatrix& w, const QuantizedRows& x, int rows, float* y, size_t ldy,
                int panel_begin, int panel_end, Store store);
 
 }  // namespace longshot::kernels

@@ -85,7 +85,7 @@ constexpr std::array<TileFn, sizeof...(kRows)> tiles_of(std::integer_sequence<in
 }
 constexpr auto kTiles = tiles_of(std::make_integer_sequence<int, kMaxRows>());
 
-void finish(const PackedMatrix& w, const float* sums, int column, float* y, Store store) {
+void finish(const PanelMatrix& w, const float* sums, int column, float* y, Store store) {
   const int columns = std::min(kPanel, w.n() - column);
   const float* bias = w.bias() + column;
   for (int c = 0; c < columns; ++c) {
@@ -107,7 +107,7 @@ LONGSHOT_BF16_TARGET void Bf16Rows::set_row(int row, const float* x) {
   std::fill(out + k_, out + stride_, uint16_t{0});
 }
 
-void gemm_bf16(const PackedMatrix& w, const Bf16Rows& x, int rows, float* y, size_t ldy,
+void gemm_bf16(const PanelMatrix& w, const Bf16Rows& x, int rows, float* y, size_t ldy,
                int panel_begin, int panel_end, Store store) {
   LS_CHECK(w.format() == NumberFormat::bf16, "a product of bf16 needs weights in bf16");
   alignas(64) float sums[kMaxRows * 2 * kPanel];
@@ -140,7 +140,7 @@ void gemm_bf16(const PackedMatrix& w, const Bf16Rows& x, int rows, float* y, siz
 void Bf16Rows::set_row(int, const float*) {
   LS_CHECK(false, "no product of bf16 here");
 }
-void gemm_bf16(const PackedMatrix&, const Bf16Rows&, int, float*, size_t, int, int, Store) {
+void gemm_bf16(const PanelMatrix&, const Bf16Rows&, int, float*, size_t, int, int, Store) {
   LS_CHECK(false, "no product of bf16 here");
 }
 

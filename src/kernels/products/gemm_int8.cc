@@ -165,7 +165,7 @@ void choose(int rows, TileFn& fn) {
 }
 
 // sums -> y: removes the 128 of every weight byte, scales, and adds the bias.
-void finish(const PackedMatrix& w, const QuantizedRows& x, int row, const int32_t* sums, int column,
+void finish(const PanelMatrix& w, const QuantizedRows& x, int row, const int32_t* sums, int column,
             float* y, Store store) {
   const hn::CappedTag<float, kPanel> d;
   const hn::Rebind<int32_t, decltype(d)> integers;
@@ -192,7 +192,7 @@ void finish(const PackedMatrix& w, const QuantizedRows& x, int row, const int32_
     y[column + c] = store == Store::add ? y[column + c] + out[c] : out[c];
 }
 
-void gemm_int8_target(const PackedMatrix& w, const QuantizedRows& x, int rows, float* y, size_t ldy,
+void gemm_int8_target(const PanelMatrix& w, const QuantizedRows& x, int rows, float* y, size_t ldy,
                       int panel_begin, int panel_end, Store store) {
   alignas(64) int32_t sums[kMaxRows * kSumsStride];
   const int tiles = (rows + kMaxRows - 1) / kMaxRows;
@@ -310,7 +310,7 @@ void QuantizedRows::set_row(int row, const float* x) {
   std::fill(values_.begin() + at + k_, values_.begin() + at + stride_, 0);
 }
 
-void gemm_int8(const PackedMatrix& w, const QuantizedRows& x, int rows, float* y, size_t ldy,
+void gemm_int8(const PanelMatrix& w, const QuantizedRows& x, int rows, float* y, size_t ldy,
                int panel_begin, int panel_end, Store store) {
   HWY_DYNAMIC_DISPATCH(gemm_int8_target)(w, x, rows, y, ldy, panel_begin, panel_end, store);
 }

@@ -11,15 +11,14 @@
 #include "base/log.h"
 #include "base/os/folder_lock.h"
 #include "base/os/fs.h"
+#include "base/os/machine.h"
 #include "base/os/stop.h"
+#include "base/progress_line.h"
 #include "base/rng.h"
 #include "base/run_log/metrics_log.h"
 #include "base/run_log/run_log.h"
 #include "base/settings/config_changes.h"
-#include "loop/rl/iteration_report.h"
-#include "loop/rl/parts.h"
 #include "loop/run_folder/checkpoint.h"
-#include "loop/run_folder/progress.h"
 #include "loop/run_folder/resume.h"
 #include "model/torch/exceptions.h"
 #include "model/torch/runtime.h"
@@ -252,7 +251,7 @@ class StepRun {
     const Metrics held_out = test ? learner_.validate() : Metrics();
     metrics.insert(held_out.begin(), held_out.end());
     if (!held_out.empty()) result_.val_loss = held_out.at("val/loss");
-    metrics["perf/max_memory_gb"] = peak_memory_gb();
+    metrics["perf/max_memory_gb"] = peak_memory_gib();
     log_->log(step_, metrics);
     unfinished_.clear();
     show(metrics, test || last);

@@ -5,75 +5,54 @@
 namespace longshot::loop {
 namespace {
 
-// `count` samples of each prompt, all judged or all failed for `reason`.
-struct Batch {
-  std::vector<data::Sample> samples;
-  std::vector<data::Verdict> verdicts;
-
-  Batch& add(const std::string& prompt, int count, const std::string& reason,
-             data::FinishReason finish = data::FinishReason::stop) {
-    for (int i = 0; i < count; ++i) {
-      samples.emplace_back().prompt_id = prompt;
-      samples.back().finish = finish;
-      verdicts.emplace_back().scored = reason.empty() && finish == data::FinishReason::stop;
-      verdicts.back().error = reason;
-    }
-    return *this;
-  }
-};
-
-Status check(RewardWatch& watch, const Batch& batch) {
-  return watch.check(batch.samples, batch.verdicts);
+data::Sample sample(data::FinishReason finish, size_t tokens) {
+  data::Sample sample;
+  sample.finish = finish;
+  sample.tokens.resize(tokens);
+  return sample;
 }
 
-TEST(RewardWatch, AFirstIterationWithoutAnyVerdictEndsTheRunWithTheUsualReason) {
-  RewardWatch watch;
-  const Status status = check(watch, Batch().add("a", 1, "rare").add("a", 3, "python: broken"));
-  EXPECT_EQ(status.code(), StatusCode::invalid_argument);
-  EXPECT_NE(status.message().find("4 finished samples could be judged: python: broken"),
-            std::string::npos)
-      << status.message();
+data::Verdict verdict(double score) {
+  data::Verdict verdict;
+  verdict.scored = true;
+  verdict.score = score;
+  verdict.correct = score > 0.5;
+  verdict.components = {{"math", score}};
+  return verdict;
 }
 
-TEST(RewardWatch, OneVerdictIsEnoughToContinue) {
-  RewardWatch watch;
-  EXPECT_TRUE(check(watch, Batch().add("a", 31, "broken").add("b", 1, "")).ok());
-  EXPECT_EQ(watch.reason(), "broken");
-  EXPECT_TRUE(check(watch, Batch().add("b", 4, "")).ok());
-  EXPECT_EQ(watch.reason(), "");
+TEST(IterationReport, PartialSamplesCountOnlyAsPartial) {
+  const std::vector<data::Sample> samples = {sample(data::FinishReason::stop, 10),
+                                             sample(data::FinishReason::length, 20),
+                                             sample(data::FinishReason::partial, 90)};
+  Metrics metrics;
+  report_samples(samples, {verdict(1), data::Verdict(), data::Verdict()}, metrics);
+  EXPECT_EQ(metrics["response_length/mean"], 15);
+  EXPECT_EQ(metrics["response_length/clip_ratio"], 0.5);
+  EXPECT_EQ(metrics["reward/error_share"], 0.5);
+  EXPECT_NEAR(metrics["rollout/partial_share"], 1.0 / 3, 1e-12);
 }
 
-TEST(RewardWatch, LaterOnlyManyFailuresOfSeveralPromptsEndTheRun) {
-  RewardWatch watch;
-  ASSERT_TRUE(check(watch, Batch().add("a", 4, "")).ok());
-  EXPECT_TRUE(check(watch, Batch().add("bad row", 32, "broken")).ok());
-  Batch all;
-  for (const char* prompt : {"a", "b", "c", "d"}) all.add(prompt, 4, "service is gone");
-  EXPECT_FALSE(check(watch, all).ok());
+TEST(IterationReport, SamplesWithoutAScoreAreLeftOutOfTheRewards) {
+  std::vector<data::Group> groups(2);
+  groups[0].verdicts = {verdict(1), verdict(0), data::Verdict()};
+  groups[1].verdicts = {verdict(1), verdict(1), data::Verdict()};
+  Metrics metrics;
+  report_groups(groups, metrics);
+  EXPECT_EQ(metrics["critic/rewards/mean"], 0.75);
+  EXPECT_EQ(metrics["critic/accuracy"], 0.75);
+  EXPECT_EQ(metrics["reward/math/mean"], 0.75);
+  EXPECT_EQ(metrics["critic/groups_without_variance"], 0.5);
+  EXPECT_EQ(metrics["replay/groups_taken"], 2);
 }
 
-TEST(RewardWatch, PartialSamplesAreNotFailures) {
-  RewardWatch watch;
-  EXPECT_TRUE(check(watch, Batch().add("a", 4, "", data::FinishReason::partial)).ok());
-  Batch one;
-  one.add("a", 4, "", data::FinishReason::partial).add("b", 1, "broken");
-  EXPECT_TRUE(check(watch, one).ok());
-}
-
-TEST(SampleRecords, ContainThePromptAsTextAndTheValuesOfSteps) {
-  data::Group group;
-  group.prompt.messages = {{"system", "S"},
-                           {"user", std::vector<data::ContentPart>{{data::PartKind::text, "a"},
-                                                                   {data::PartKind::text, "b"}}}};
-  group.samples.resize(2);
-  group.verdicts.resize(2);
-  group.verdicts[1].step_values = {{"python", {{2, 0.5}, {7, -1}}}};
-  const auto records = sample_records({group}, -1);
-  ASSERT_EQ(records.size(), 2u);
-  EXPECT_EQ(records[0].prompt, "system: S\nuser: ab\n");
-  EXPECT_FALSE(Json::parse(sample_line(1, records[0])).contains("step_values"));
-  EXPECT_EQ(Json::parse(sample_line(1, records[1]))["step_values"],
-            Json::parse(R"({"python": [{"end": 2, "value": 0.5}, {"end": 7, "value": -1.0}]})"));
+TEST(IterationReport, TheHeadlineNamesWhatIsUnusual) {
+  Metrics metrics = {{"critic/rewards/mean", 0.25}, {"rollout/tokens_per_second", 12345}};
+  EXPECT_EQ(headline(metrics), "reward 0.250 right 0.000 length 0.0 gap 0.0e+00 12,345 tok/s");
+  metrics["reward/error_share"] = 0.125;
+  metrics["val/accuracy"] = 0.5;
+  EXPECT_NE(headline(metrics).find("tok/s | 12.5 % not judged | held-out 0.500"),
+            std::string::npos);
 }
 
 }  // namespace

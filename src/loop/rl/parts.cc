@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/log.h"
-#include "base/os/fs.h"
 #include "datasets/tokenize.h"
 #include "inference/open_model.h"
 #include "model/torch/runtime.h"
@@ -157,12 +157,6 @@ Result<Parts> make_parts(const config::TrainConfig& config, const std::string& c
     return rollout->load_weights(weights);
   });
   return parts;
-}
-
-Status check_output(const std::string& directory) {
-  const Status possible = try_directory(directory);
-  return possible.ok() ? possible
-                       : invalid_argument("trainer.default_local_dir: " + possible.message());
 }
 
 namespace {

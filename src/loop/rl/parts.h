@@ -35,9 +35,6 @@ struct Parts {
 // `checkpoint`: directory to load the policy from; empty: the configuration's model.
 Result<Parts> make_parts(const config::TrainConfig& config, const std::string& checkpoint);
 
-// ok if a run can be written to `directory`, else invalid_argument that names the key.
-Status check_output(const std::string& directory);
-
 // For --dry-run: loads model and data and builds all parts as the real run would, tries the rewards
 // on one prompt, and logs the findings to stderr. The overloads for other runs are in offline/sft.h
 // and offline/reward_model.h.

@@ -5,9 +5,11 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/os/machine.h"
 #include "base/os/stop.h"
 #include "base/rng.h"
 #include "eval/evaluate.h"
+#include "eval/sample_records.h"
 #include "loop/rl/iteration_report.h"
 #include "model/torch/exceptions.h"
 #include "rollout/jobs.h"
@@ -46,7 +48,7 @@ Status Run::iterate() {
   LS_ASSIGN_OR_RETURN(
       auto samples,
       p.rollout->generate(std::move(jobs), options, [&](const rollout::Progress& progress) {
-        progress_.update(iteration, describe(progress));
+        progress_.update(iteration, eval::progress_text(progress));
       }));
   if (stop_requested()) return cancelled("stopped");
   metrics.merge(Metrics(p.rollout->metrics()));
@@ -178,7 +180,7 @@ Status Run::next_iteration() {
   metrics["timing_s/step"] = watch.seconds();
   metrics["perf/throughput"] =
       metrics["rollout/generated_tokens"] / std::max(1e-9, watch.seconds());
-  metrics["perf/max_memory_gb"] = peak_memory_gb();
+  metrics["perf/max_memory_gb"] = peak_memory_gib();
   return ok_status();
 }
 
@@ -218,12 +220,13 @@ Status Run::test(Metrics& metrics) {
   LS_ASSIGN_OR_RETURN(const eval::Evaluation evaluation,
                       eval::evaluate(*parts_.rollout, parts_.val_prompts, *parts_.rewards, options,
                                      [&](const rollout::Progress& progress) {
-                                       progress_.update(state_.iteration,
-                                                        "evaluation " + describe(progress));
+                                       progress_.update(
+                                           state_.iteration,
+                                           "evaluation " + eval::progress_text(progress));
                                      }));
   metrics.merge(eval::to_metrics(evaluation.result));
   if (config_.log_samples != 0) {
-    auto records = sample_records(evaluation.groups, config_.log_samples);
+    auto records = eval::sample_records(evaluation.groups, config_.log_samples);
     for (SampleRecord& record : records) record.held_out = true;
     log_->write_samples(state_.iteration, records);
   }
@@ -261,7 +264,7 @@ Status Run::save() {
 
 void Run::log_samples(const std::vector<data::Group>& groups) {
   if (config_.log_samples == 0) return;
-  log_->write_samples(state_.iteration + 1, sample_records(groups, config_.log_samples));
+  log_->write_samples(state_.iteration + 1, eval::sample_records(groups, config_.log_samples));
 }
 
 }  // namespace longshot::loop

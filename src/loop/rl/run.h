@@ -9,14 +9,14 @@
 #include <vector>
 
 #include "base/os/folder_lock.h"
+#include "base/progress_line.h"
 #include "base/run_log/run_log.h"
 #include "config/config.h"
-#include "loop/rl/iteration_report.h"
 #include "loop/rl/parts.h"
+#include "loop/rl/reward_step.h"
 #include "loop/rl/run_state.h"
 #include "loop/rl/warnings.h"
 #include "loop/run_folder/checkpoint.h"
-#include "loop/run_folder/progress.h"
 #include "loop/run_folder/resume.h"
 
 namespace longshot::loop {

@@ -306,6 +306,12 @@ bool repeats_logged_steps(const CheckpointStore& store, const StartingPoint& sta
          same_config(*logged, config, {"trainer.resume_mode", "trainer.default_local_dir"});
 }
 
+Status check_output(const std::string& folder) {
+  const Status possible = try_directory(folder);
+  return possible.ok() ? possible
+                       : invalid_argument("trainer.default_local_dir: " + possible.message());
+}
+
 Status check_room(const std::string& folder, int64_t bytes) {
   std::error_code error;
   const fs::space_info space = fs::space(folder, error);

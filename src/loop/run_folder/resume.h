@@ -67,6 +67,8 @@ Status leave_other_courses(CheckpointStore& store, const StartingPoint& start,
 bool repeats_logged_steps(const CheckpointStore& store, const StartingPoint& start,
                           const std::string& config);
 
+// ok if a run can be written to `folder`, else invalid_argument that names the key.
+Status check_output(const std::string& folder);
 // invalid_argument if the disk of `folder` has less than `bytes` free.
 Status check_room(const std::string& folder, int64_t bytes);
 

@@ -15,12 +15,12 @@ namespace {
 using State = HighPrecision::State;
 
 constexpr int kConstantDigits = 130;
-constexpr int kMostDigits = 5000;
-constexpr int kSlackDigits = 5;   // error bounds may be too small by this many digits
-constexpr int kLeastDigits = 60;  // values must agree in at least this many digits
+constexpr int kMaxDigits = 5000;
+constexpr int kSlackDigits = 5;  // error bounds may be too small by this many digits
+constexpr int kMinDigits = 60;   // values must agree in at least this many digits
 constexpr int kPointDigits = 100;
 constexpr int kWantedPoints = 12;
-constexpr int kMostPoints = 60;
+constexpr int kMaxPoints = 60;
 
 enum class Agreement : char { agree, differ, unclear, both_undefined };
 
@@ -35,7 +35,7 @@ Agreement agreement_at(const Expression& a, const Expression& b, const HighPreci
   if (magnitude(x.value - y.value) > error) return Agreement::differ;
   // Agreement within an error that is no longer small says nothing.
   const double size = std::max({magnitude(x.value), magnitude(y.value), 0.0});
-  return error < size - kLeastDigits ? Agreement::agree : Agreement::unclear;
+  return error < size - kMinDigits ? Agreement::agree : Agreement::unclear;
 }
 
 bool has_i(const Expression& e) {
@@ -55,10 +55,10 @@ double written_digits(const Expression& e) {
   return raised ? out + written_digits(e.args[0]) * std::abs(e.args[1].value.get_d()) : out;
 }
 
-// Sets GiNaC's precision for a and b. Returns false if they need more than kMostDigits.
+// Sets GiNaC's precision for a and b. Returns false if they need more than kMaxDigits.
 bool set_digits(const Expression& a, const Expression& b, int least) {
   const double wanted = least + 3 * (written_digits(a) + written_digits(b));
-  if (!(wanted <= kMostDigits)) return false;
+  if (!(wanted <= kMaxDigits)) return false;
   GiNaC::Digits = static_cast<long>(wanted);
   return true;
 }
@@ -104,7 +104,7 @@ Sampling sample(const Expression& a, const Expression& b, bool positive) {
   // before.
   const int least =
       positive ? kWantedPoints : std::max(kWantedPoints, 1 << std::min<size_t>(4, names.size()));
-  for (int k = 0; k < kMostPoints && (k < least || out.agreed < kWantedPoints); ++k) {
+  for (int k = 0; k < kMaxPoints && (k < least || out.agreed < kWantedPoints); ++k) {
     const auto found = agreement_at(a, b, random_point(names, k, positive, rng), complex);
     if (found == Agreement::differ) return {out.agreed, true};
     if (found == Agreement::agree) ++out.agreed;

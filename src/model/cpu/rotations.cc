@@ -38,7 +38,7 @@ void fill_rotations(const ModelConfig& config, const DecoderBatch& batch, Thread
   };
   if (steady == std::numeric_limits<int>::max())
     return fill({0, static_cast<int64_t>(batch.tokens.size())}, 1);
-  for (const kernels::Family& family : *batch.families) {
+  for (const kernels::PromptFamily& family : *batch.families) {
     for (size_t m = 0; m < family.members.size(); ++m) {
       const int64_t length = family.members[m].size() + (m == 0 ? 0 : family.members[0].size());
       LS_CHECK(family.members.size() == 1 || length <= steady,

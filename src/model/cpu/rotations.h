@@ -12,8 +12,8 @@
 namespace longshot::model::cpu {
 
 struct DecoderBatch {
-  std::span<const int32_t> tokens, positions;    // [tokens]
-  const std::vector<kernels::Family>* families;  // together they cover every token once
+  std::span<const int32_t> tokens, positions;          // [tokens]
+  const std::vector<kernels::PromptFamily>* families;  // together they cover every token once
 };
 
 // Writes cos_sin [tokens][cosines, sines], head_dim numbers for each token, computed in double. A

@@ -17,24 +17,24 @@ constexpr int kMaxVocab = 1 << 24, kMaxWidth = 1 << 20, kMaxLayers = 1 << 10, kM
 constexpr int kMaxHeadDim = 1 << 12, kMaxPositions = 1 << 28;
 
 // Class names and defaults of the model types, from transformers' configuration classes.
-struct Family {
+struct ModelType {
   const char* model_type;
   const char* class_name;
   int default_positions;
   int default_window;  // 0: the type has no sliding windows
 };
-constexpr std::array<Family, 4> kFamilies = {{{"llama", "Llama", 2048, 0},
-                                              {"mistral", "Mistral", 131072, 4096},
-                                              {"qwen2", "Qwen2", 32768, 4096},
-                                              {"qwen3", "Qwen3", 32768, 4096}}};
-constexpr const char* kFamilyNames = "llama, mistral, qwen2, qwen3";
+constexpr std::array<ModelType, 4> kModelTypes = {{{"llama", "Llama", 2048, 0},
+                                                   {"mistral", "Mistral", 131072, 4096},
+                                                   {"qwen2", "Qwen2", 32768, 4096},
+                                                   {"qwen3", "Qwen3", 32768, 4096}}};
+constexpr const char* kModelTypeNames = "llama, mistral, qwen2, qwen3";
 constexpr const char* kLanguageModel = "ForCausalLM";
 constexpr const char* kClassifier = "ForSequenceClassification";
 constexpr int kQwen3HeadDim = 128;
 
-const Family* find_family(const std::string& model_type) {
-  for (const Family& family : kFamilies) {
-    if (model_type == family.model_type) return &family;
+const ModelType* find_type(const std::string& model_type) {
+  for (const ModelType& type : kModelTypes) {
+    if (model_type == type.model_type) return &type;
   }
   return nullptr;
 }
@@ -63,7 +63,7 @@ void reject_unsupported(ConfigReader& json) {
 }
 
 // The layers with a window, chosen as in transformers' configuration classes.
-void read_layer_types(ConfigReader& json, const Family& family, ModelConfig& config) {
+void read_layer_types(ConfigReader& json, const ModelType& type, ModelConfig& config) {
   constexpr const char* kKey = "layer_types";
   const Json& types = json.at(kKey);
   const auto known = [](const Json& t) {
@@ -78,23 +78,22 @@ void read_layer_types(ConfigReader& json, const Family& family, ModelConfig& con
   }
   for (const Json& type : types) config.sliding_layers.push_back(type == "sliding_attention");
   const bool any = std::ranges::count(config.sliding_layers, true) > 0;
-  if (any && (family.default_window == 0 || config.sliding_window == 0)) {
+  if (any && (type.default_window == 0 || config.sliding_window == 0)) {
     json.fail(kKey,
               "has \"sliding_attention\", but the model has no sliding window (sliding_window, "
               "use_sliding_window)");
   }
 }
 
-void read_windows(ConfigReader& json, const Family& family, ModelConfig& config) {
+void read_windows(ConfigReader& json, const ModelType& type, ModelConfig& config) {
   const bool mistral = config.model_type == "mistral";
-  const bool used =
-      mistral || (family.default_window > 0 && json.flag("use_sliding_window", false));
+  const bool used = mistral || (type.default_window > 0 && json.flag("use_sliding_window", false));
   // Mistral's later models have null, which means no window.
   const bool none = json.contains("sliding_window") && !json.has("sliding_window");
   if (used && !none)
-    config.sliding_window = json.integer("sliding_window", family.default_window, 1, kMaxPositions);
+    config.sliding_window = json.integer("sliding_window", type.default_window, 1, kMaxPositions);
   if (!mistral && json.has("layer_types")) {
-    read_layer_types(json, family, config);
+    read_layer_types(json, type, config);
   } else if (config.sliding_window > 0) {
     const int first = mistral ? 0 : json.integer("max_window_layers", 28, 0, kMaxWidth);
     for (int layer = 0; layer < config.num_layers; ++layer)
@@ -131,7 +130,7 @@ void read_dtype(ConfigReader& json, ModelConfig& config) {
   json.fail(key, "is \"" + config.dtype + "\", expected float32, bfloat16 or float16");
 }
 
-void read_sizes(ConfigReader& json, const Family& family, ModelConfig& config) {
+void read_sizes(ConfigReader& json, const ModelType& type, ModelConfig& config) {
   config.vocab_size = json.integer("vocab_size", std::nullopt, 1, kMaxVocab);
   config.hidden_size = json.integer("hidden_size", std::nullopt, 1, kMaxWidth);
   config.intermediate_size = json.integer("intermediate_size", std::nullopt, 1, kMaxWidth);
@@ -139,7 +138,7 @@ void read_sizes(ConfigReader& json, const Family& family, ModelConfig& config) {
   config.num_heads = json.integer("num_attention_heads", std::nullopt, 1, kMaxHeads);
   config.num_kv_heads = json.integer("num_key_value_heads", config.num_heads, 1, kMaxHeads);
   config.max_position_embeddings =
-      json.integer("max_position_embeddings", family.default_positions, 1, kMaxPositions);
+      json.integer("max_position_embeddings", type.default_positions, 1, kMaxPositions);
   config.rms_norm_eps = json.number("rms_norm_eps", 1e-6, 0, 1);
   if (json.has("head_dim")) {
     config.head_dim = json.integer("head_dim", std::nullopt, 2, kMaxHeadDim);
@@ -213,8 +212,9 @@ void write_windows(const ModelConfig& c, Json& json) {
 
 Status check_config(const ModelConfig& c, const std::string& where) {
   const auto wrong = [&](const std::string& what) { return invalid_argument(where + ": " + what); };
-  if (find_family(c.model_type) == nullptr) {
-    return wrong(fmt::format("model_type '{}' is not supported ({})", c.model_type, kFamilyNames));
+  if (find_type(c.model_type) == nullptr) {
+    return wrong(
+        fmt::format("model_type '{}' is not supported ({})", c.model_type, kModelTypeNames));
   }
   const struct {
     const char* name;
@@ -254,20 +254,20 @@ Result<ModelConfig> config_from_json(const Json& object, const std::string& wher
   ConfigReader json(object, where);
   ModelConfig config;
   config.model_type = json.text("model_type", "");
-  const Family* family = find_family(config.model_type);
-  if (family == nullptr) {
+  const ModelType* type = find_type(config.model_type);
+  if (type == nullptr) {
     json.fail("model_type", fmt::format("is \"{}\", which is not supported (expected one of {})",
-                                        config.model_type, kFamilyNames));
+                                        config.model_type, kModelTypeNames));
     return json.status();
   }
-  read_sizes(json, *family, config);
+  read_sizes(json, *type, config);
   read_switches(json, config);
   read_token_ids(json, config);
   read_dtype(json, config);
   read_head(json, config);
   reject_unsupported(json);
   LS_RETURN_IF_ERROR(json.status());
-  read_windows(json, *family, config);
+  read_windows(json, *type, config);
   LS_RETURN_IF_ERROR(json.status());
   LS_RETURN_IF_ERROR(read_rope(object, where, config));
   LS_RETURN_IF_ERROR(check_config(config, where));
@@ -297,10 +297,10 @@ Json generation_config_to_json(const ModelConfig& config) {
 }
 
 Json config_to_json(const ModelConfig& config) {
-  const Family* family = find_family(config.model_type);
-  LS_CHECK(family != nullptr, "unknown model_type " + config.model_type);
+  const ModelType* known = find_type(config.model_type);
+  LS_CHECK(known != nullptr, "unknown model_type " + config.model_type);
   const std::string architecture =
-      std::string(family->class_name) + (config.score_head ? kClassifier : kLanguageModel);
+      std::string(known->class_name) + (config.score_head ? kClassifier : kLanguageModel);
   Json json = {{"architectures", {architecture}},
                {"model_type", config.model_type},
                {"vocab_size", config.vocab_size},

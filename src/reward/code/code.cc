@@ -41,16 +41,16 @@ class CodeReward : public Reward {
 
   // Includes the time for every test to reach its limit: a program that never ends must be a wrong
   // answer, not a judgement that times out.
-  double most_seconds(const Question& question, double timeout) const override {
+  double max_seconds(const Question& question, double timeout) const override {
     const auto request = request_of(question);
     if (!request.ok()) return timeout;
     const auto tests = request->find("tests");
     const size_t count = tests != request->end() && tests->is_array() ? tests->size() : 1;
     const Json limits = request->value("limits", Json::object());
     const double cpu = number_or(limits, "cpu_seconds", options_.run_timeout);
-    const auto most = [&](double seconds) { return patience_.share * seconds + patience_.more; };
-    return timeout + most(kCompileSeconds) +
-           static_cast<double>(count) * number_or(limits, "wall_seconds", most(cpu));
+    const auto patient = [&](double seconds) { return patience_.share * seconds + patience_.more; };
+    return timeout + patient(kCompileSeconds) +
+           static_cast<double>(count) * number_or(limits, "wall_seconds", patient(cpu));
   }
 
   Result<Score> judge(const Question& question, Deadline deadline) override {

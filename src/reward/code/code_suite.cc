@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/text/text.h"
-#include "reward/code/packed_tests.h"
+#include "reward/code/compressed_tests.h"
 
 namespace longshot::reward {
 namespace {
@@ -16,7 +16,7 @@ constexpr const char* kKept[] = {"compare", "tolerance", "float_tolerance",
                                  "checker", "limits",    "stop_at_first_failure"};
 constexpr const char* kHolders[] = {"input_output",   "test_cases",        "testcases",
                                     "official_tests", "verification_info", "ground_truth"};
-constexpr int kMostLayers = 4;  // of objects around the tests
+constexpr int kMaxLayers = 4;  // of objects around the tests
 
 Status bad(const std::string& what) {
   return invalid_argument(std::string(kWho) + ": " + what);
@@ -248,7 +248,7 @@ Result<Json> suite_of_live_code_bench(const Json& truth) {
   for (const char* key : {"public_test_cases", "private_test_cases"}) {
     const Json* tests = member(truth, key);
     if (tests == nullptr || *tests == "") continue;
-    LS_ASSIGN_OR_RETURN(const Json list, unpacked_tests(*tests));
+    LS_ASSIGN_OR_RETURN(const Json list, decompressed_tests(*tests));
     LS_RETURN_IF_ERROR(cases.take(list));
   }
   return cases.suite();
@@ -370,7 +370,7 @@ Result<Json> suite_of_object(const Json& truth, int layers) {
 }
 
 Result<Json> suite_of_json(const Json& truth, int layers) {
-  if (layers > kMostLayers) return bad("the ground truth wraps its tests in too many objects");
+  if (layers > kMaxLayers) return bad("the ground truth wraps its tests in too many objects");
   if (truth.is_string()) {
     LS_ASSIGN_OR_RETURN(const Json inner, unfolded(truth, std::string(kWho) + ": ground truth"));
     return suite_of_json(inner, layers + 1);

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "reward/testing.h"
+#include "net/testing.h"
 
 namespace longshot::reward {
 namespace {
@@ -15,9 +15,11 @@ TEST(CodeReward, OptionsAreChecked) {
   EXPECT_NE(why({{"url", "http://127.0.0.1:1"}, {"colour", 1}}).find("colour"), std::string::npos);
 }
 
-struct FakeSandbox : FakeService {
+using net::FakeReply;
+
+struct FakeSandbox : net::FakeService {
   explicit FakeSandbox(std::vector<FakeReply> replies)
-      : FakeService("/run_tests", std::move(replies)) {}
+      : net::FakeService("/run_tests", std::move(replies)) {}
   Json last() { return requests().back(); }
 };
 
@@ -83,7 +85,7 @@ TEST(CodeReward, ItsTimeGrowsWithTheSuite) {
         options, [](const Json&, Deadline) { return true; }, Patience{3, 1});
     Question question;
     question.ground_truth = truth;
-    return (*reward)->most_seconds(question, 10);
+    return (*reward)->max_seconds(question, 10);
   };
   const char* const kTwo = R"j({"inputs": ["", ""], "outputs": ["1", "1"]})j";
   const double base = 10 + 3 * 20 + 1;  // the timeout and the compiler's share

@@ -39,9 +39,9 @@ Result<std::unique_ptr<Reward>> make_python(const Json& options);
 // reply lines on stdout, in order. It is kept alive and restarted like the Python worker.
 Result<std::unique_ptr<Reward>> make_command(const Json& options);
 
-// {"url": "http://host:port/path", "headers": {}}: POSTs the request. Statuses 5xx, 408 and 429 and
-// connection failures are unavailable (worth a retry); other statuses are final. TLS is not built
-// in: put a local proxy before https services.
+// {"url": "http://host:port/path", "headers": {}}: POSTs the request. Statuses of a busy
+// service (net/http_reply.h) and connection failures are unavailable (worth a retry); other
+// statuses are final. TLS is not built in: put a local proxy before https services.
 Result<std::unique_ptr<Reward>> make_http(const Json& options);
 
 Json plugin_request(const Question& question);

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/rng.h"
-#include "net/services.h"
+#include "net/chat_client.h"
 #include "reward/rules/rules.h"
 
 namespace longshot::reward {
@@ -26,9 +26,10 @@ Result<JudgeOptions> read_options(const Json& json) {
       "judge", json,
       {"url", "model", "prompt", "votes", "tries", "temperature", "max_tokens", "headers"}));
   JudgeOptions o;
-  LS_ASSIGN_OR_RETURN(o.urls,
-                      net::read_urls(json, "/v1/chat/completions", kWho,
-                                     "of a Chain-of-Thought reward model (longshot serve)"));
+  LS_ASSIGN_OR_RETURN(
+      o.urls,
+      net::read_urls(json, "/", kWho, "of a Chain-of-Thought reward model (longshot serve)"));
+  for (net::Url& url : o.urls) url.path = net::chat_path(url.path);
   LS_ASSIGN_OR_RETURN(o.headers,
                       (json_get_or<std::map<std::string, std::string>>(json, "headers", {}, kWho)));
   LS_ASSIGN_OR_RETURN(o.model, json_get_or<std::string>(json, "model", "", kWho));
@@ -48,21 +49,10 @@ Result<JudgeOptions> read_options(const Json& json) {
   return o;
 }
 
-// The texts of the choices of a reply. A choice without one gives an empty text, which is not a
-// valid verdict.
-Result<std::vector<std::string>> texts_of(const Json& reply) {
-  const auto choices = reply.find("choices");
-  if (choices == reply.end() || !choices->is_array() || choices->empty())
-    return invalid_argument(
-        fmt::format("{}: no chat answer: {}", kWho, dump_json(reply).substr(0, 200)));
-  std::vector<std::string> texts;
-  for (const Json& choice : *choices) {
-    const Json::json_pointer place("/message/content");
-    const bool spoken =
-        choice.is_object() && choice.contains(place) && choice.at(place).is_string();
-    texts.push_back(spoken ? choice.at(place).get<std::string>() : "");
-  }
-  return texts;
+// A query that fails for another reason than its verdicts. `corrupt` is for malformed verdicts.
+Status service_failure(const Status& status) {
+  if (status.code() != StatusCode::corrupt) return status;
+  return invalid_argument(status.message());
 }
 
 }  // namespace
@@ -70,50 +60,58 @@ Result<std::vector<std::string>> texts_of(const Json& reply) {
 class Judge::Impl {
  public:
   explicit Impl(JudgeOptions options)
-      : options_(std::move(options)), services_(options_.urls, options_.headers, kWho) {}
+      : options_(std::move(options)), client_(options_.urls, options_.headers, kWho) {}
 
   Result<Votes> ask(const JudgedAnswer& answer, Deadline deadline) {
     const std::string prompt = judge_prompt(options_.prompt, answer);
     Votes votes;
-    int malformed = 0;
+    int malformed = 0, failed_rounds = 0, round = 0;
     Status last;
-    for (int round = 0; round < options_.tries; ++round) {
+    for (; failed_rounds < options_.tries; ++round) {
       const int missing = options_.votes - votes.count();
-      LS_ASSIGN_OR_RETURN(const Json reply,
-                          services_.post(request(prompt, missing, round), deadline));
-      LS_ASSIGN_OR_RETURN(const auto texts, texts_of(reply));
-      for (size_t i = 0; i < std::min(texts.size(), static_cast<size_t>(missing)); ++i) {
-        const auto verdict = parse_verdict(texts[i]);
-        if (verdict.ok()) {
-          votes.add(*verdict);
-        } else {
-          ++malformed;
-          last = verdict.status();
-        }
+      const auto choices = client_.ask(query(prompt, missing, round), deadline);
+      if (!choices.ok()) return service_failure(choices.status());
+      const int before = malformed;
+      for (size_t i = 0; i < std::min(choices->size(), static_cast<size_t>(missing)); ++i) {
+        const Status read = count_vote((*choices)[i], votes);
+        if (read.ok()) continue;
+        ++malformed;
+        last = read;
       }
       if (votes.count() == options_.votes) return votes;
+      if (malformed > before) ++failed_rounds;
     }
     return corrupt(fmt::format("{}: {} of {} verdicts after {} rounds, {} malformed; the last: {}",
-                               kWho, votes.count(), options_.votes, options_.tries, malformed,
+                               kWho, votes.count(), options_.votes, round, malformed,
                                last.message()));
   }
 
  private:
-  Json request(const std::string& prompt, int n, int round) const {
+  // Adds the verdict of a reply, or returns why there is none.
+  static Status count_vote(const net::ChatChoice& choice, Votes& votes) {
+    const auto vote = parse_vote(choice.content);
+    if (vote.ok()) {
+      votes.add(*vote);
+      return ok_status();
+    }
+    const std::string defect = choice.defect();
+    return corrupt(vote.status().message() + (defect.empty() ? "" : " (" + defect + ")"));
+  }
+
+  net::ChatQuery query(const std::string& prompt, int choices, int round) const {
+    net::ChatQuery query;
+    query.messages = {{"user", prompt}};
+    query.model = options_.model;
+    query.choices = choices;
+    query.max_tokens = options_.max_tokens;
+    query.temperature = options_.temperature;
     // 31 bits, which every server accepts.
-    const uint64_t seed = hash_combine(hash64(prompt), static_cast<uint64_t>(round)) >> 33;
-    const Json message = {{"role", "user"}, {"content", prompt}};
-    Json json = {{"messages", Json::array({message})},
-                 {"n", n},
-                 {"seed", seed},
-                 {"temperature", options_.temperature},
-                 {"max_tokens", options_.max_tokens}};
-    if (!options_.model.empty()) json["model"] = options_.model;
-    return json;
+    query.seed = hash_combine(hash64(prompt), static_cast<uint64_t>(round)) >> 33;
+    return query;
   }
 
   const JudgeOptions options_;
-  net::Services services_;
+  net::ChatClient client_;
 };
 
 Judge::Judge(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -1,10 +1,10 @@
 #pragma once
 // A Chain-of-Thought reward model behind OpenAI's chat API. It reasons and ends with a verdict
-// (reward/judge/verdict.h).
+// (reward/judge/votes.h).
 
 #include <memory>
 
-#include "reward/judge/verdict.h"
+#include "reward/judge/votes.h"
 #include "reward/reward.h"
 
 namespace longshot::reward {
@@ -14,15 +14,15 @@ class Judge {
  public:
   // {"url": "http://host:port" or a list of them, "model": "", "prompt": kJudgePrompt, "votes": 1,
   //  "tries": 3, "temperature": 0.7, "max_tokens": 1024, "headers": {}}
-  // Requests go to the services in turn; a url without a path means /v1/chat/completions. `votes`
-  // is odd. "model" is sent unless it is empty.
+  // Requests go to the services in turn; net::chat_path() completes the urls. `votes` is odd.
+  // "model" is sent unless it is empty.
   static Result<std::unique_ptr<Judge>> create(const Json& options);
   ~Judge();
 
-  // Returns `votes` verdicts. Malformed verdicts are requested again with another seed, in at most
-  // `tries` rounds; after them the status is corrupt and says how many verdicts there were. The
-  // seeds are a function of the prompt and the round. Other errors: those of Services::post(), and
-  // invalid_argument if a reply is not a chat completion.
+  // Returns `votes` verdicts. Malformed verdicts are requested again with another seed, until there
+  // were malformed ones in `tries` rounds; then the status is corrupt and says how many verdicts
+  // there were. The seeds are a function of the prompt and the round. Other errors: those of
+  // net::ChatClient::ask(), with invalid_argument in place of corrupt.
   Result<Votes> ask(const JudgedAnswer& answer, Deadline deadline);
 
  private:

@@ -2,14 +2,16 @@
 
 #include <gtest/gtest.h>
 
-#include "reward/testing.h"
+#include "net/testing.h"
 
 namespace longshot::reward {
 namespace {
 
-struct FakeJudge : FakeService {
+using net::FakeReply;
+
+struct FakeJudge : net::FakeService {
   explicit FakeJudge(std::vector<FakeReply> replies)
-      : FakeService("/v1/chat/completions", std::move(replies)) {}
+      : net::FakeService("/v1/chat/completions", std::move(replies)) {}
 };
 
 // A reply with one choice for each text.
@@ -51,7 +53,7 @@ TEST(JudgeReward, TheVerdictDecides) {
   const std::string asked = request["messages"][0]["content"];
   for (const char* part : {"2 + 3 = ?", "It is 5.", "Reference answer:\n5"})
     EXPECT_NE(asked.find(part), std::string::npos) << part;
-  EXPECT_EQ(request["n"], 1);
+  EXPECT_FALSE(request.contains("n"));  // 1 is the default
   EXPECT_FALSE(request.contains("model"));
 }
 
@@ -136,7 +138,24 @@ TEST(JudgeReward, OnlyTheMissingVotesAreAskedForAgain) {
   const auto score = judge(server, {{"votes", 3}});
   ASSERT_TRUE(score.ok()) << score.status().message();
   EXPECT_FALSE(score->correct);  // no, yes, no: surplus choices do not vote
-  EXPECT_EQ(server.requests()[1]["n"], 1);
+  EXPECT_EQ(server.requests()[0]["n"], 3);
+  EXPECT_FALSE(server.requests()[1].contains("n"));
+}
+
+TEST(JudgeReward, AServerThatGivesOneChoiceAtATimeIsAskedForEveryVote) {
+  FakeJudge server({says({kYes}), says({kNo}), says({kYes})});
+  const auto score = judge(server, {{"votes", 3}, {"tries", 1}});
+  ASSERT_TRUE(score.ok()) << score.status().message();
+  EXPECT_TRUE(score->correct);
+  EXPECT_EQ(server.requests().size(), 3u);
+}
+
+TEST(JudgeReward, AVerdictThatIsCutOffIsExplained) {
+  FakeJudge server({{.body = R"({"choices": [{"message": {"content": null, "reasoning": "Let me"},
+                                             "finish_reason": "length"}]})"}});
+  const auto score = judge(server, {{"tries", 1}});
+  EXPECT_EQ(score.status().code(), StatusCode::corrupt);
+  EXPECT_NE(score.status().message().find("the reasoning used up max_tokens"), std::string::npos);
 }
 
 TEST(JudgeReward, ABrokenOrSlowServiceIsAnErrorAndNeverAZero) {
@@ -147,6 +166,8 @@ TEST(JudgeReward, ABrokenOrSlowServiceIsAnErrorAndNeverAZero) {
   const Stopwatch watch;
   EXPECT_EQ(judge(slow, {}, 0.3).status().code(), StatusCode::timeout);
   EXPECT_LT(watch.seconds(), 1.2);
+  FakeJudge strict({{400, R"({"error": {"message": "too long"}})"}});
+  EXPECT_EQ(judge(strict).status().code(), StatusCode::invalid_argument);
   for (const char* body : {"no json", "[]", "{}", R"({"choices": []})"}) {
     FakeJudge odd({{.body = body}});
     EXPECT_EQ(judge(odd).status().code(), StatusCode::invalid_argument) << body;
@@ -160,8 +181,8 @@ TEST(JudgeReward, ABrokenOrSlowServiceIsAnErrorAndNeverAZero) {
 
 TEST(JudgeReward, ServicesTakeTurnsAndReplaceOneAnother) {
   FakeJudge a({says({kYes})}), b({says({kYes})});
-  const auto reward =
-      make_judge({{"url", {a.url(), "http://127.0.0.1:1", b.url() + "/v1/chat/completions"}}});
+  const auto reward = make_judge(
+      {{"url", {a.url() + "/v1", "http://127.0.0.1:1", b.url() + "/v1/chat/completions"}}});
   for (int i = 0; i < 6; ++i)
     EXPECT_TRUE((*reward)->judge(question(), Deadline::after_seconds(20))->correct);
   EXPECT_GE(a.requests().size(), 2u);

@@ -21,7 +21,7 @@ class CpuRunner : public Runner {
   Status load_weights(const model::WeightsView& weights) override;
   int64_t version() const override { return version_; }
   void copy_block(int from, int to) override { blocks_.copy(from, to); }
-  void forward(std::span<const Step> steps, std::span<float> logits) override;
+  void forward(std::span<const SequenceStep> steps, std::span<float> logits) override;
   const model::ModelConfig& config() const override { return model_.config(); }
   RunnerLimits limits() const override { return limits_; }
   bool batch_invariant() const override { return true; }
@@ -30,14 +30,14 @@ class CpuRunner : public Runner {
   double overhead_rows() const override;
 
  private:
-  std::vector<Piece> pieces_of(std::span<const Step> steps, std::span<float> logits);
-  void run(std::span<const Piece> pieces);
-  void take_logits(const Piece& whole, size_t end, Piece& part) const;
+  std::vector<SequenceRows> pieces_of(std::span<const SequenceStep> steps, std::span<float> logits);
+  void run(std::span<const SequenceRows> pieces);
+  void take_logits(const SequenceRows& whole, size_t end, SequenceRows& part) const;
 
   RunnerLimits limits_;
   ThreadPool pool_;
   ForwardPass pass_;
-  PackedModel model_;
+  PanelModel model_;
   KvBlocks blocks_;
   std::vector<std::byte*> pages_;  // of all steps of one forward()
   RopeTable rope_;
@@ -65,7 +65,7 @@ double CpuRunner::overhead_rows() const {
 }
 
 // Gives `part`, which ends at token `end` of `whole`, its share of the requested logits.
-void CpuRunner::take_logits(const Piece& whole, size_t end, Piece& part) const {
+void CpuRunner::take_logits(const SequenceRows& whole, size_t end, SequenceRows& part) const {
   const int unwanted = static_cast<int>(whole.tokens.size()) - whole.wanted;
   const int last = static_cast<int>(end), first = last - static_cast<int>(part.tokens.size());
   part.wanted = std::max(0, last - std::max(first, unwanted));
@@ -74,21 +74,21 @@ void CpuRunner::take_logits(const Piece& whole, size_t end, Piece& part) const {
 }
 
 // Runs passes of at most kMaxRows rows. A longer piece is cut, which does not change its result.
-void CpuRunner::run(std::span<const Piece> pieces) {
+void CpuRunner::run(std::span<const SequenceRows> pieces) {
   const ThreadRanges workers{pool_.threads() > 1 ? &pool_ : nullptr};
-  std::vector<Piece> batch;
+  std::vector<SequenceRows> batch;
   int rows = 0;
   const auto flush = [&] {
     if (!batch.empty()) pass_.run(model_, blocks_.shape(), rope_, batch, workers);
     batch.clear();
     rows = 0;
   };
-  for (const Piece& whole : pieces) {
+  for (const SequenceRows& whole : pieces) {
     size_t done = 0;
     while (done < whole.tokens.size()) {
       const size_t count =
           std::min(whole.tokens.size() - done, static_cast<size_t>(kMaxRows - rows));
-      Piece part = whole;
+      SequenceRows part = whole;
       part.start += static_cast<int>(done);
       part.tokens = whole.tokens.subspan(done, count);
       part.row = rows;
@@ -102,10 +102,11 @@ void CpuRunner::run(std::span<const Piece> pieces) {
   flush();
 }
 
-std::vector<Piece> CpuRunner::pieces_of(std::span<const Step> steps, std::span<float> logits) {
+std::vector<SequenceRows> CpuRunner::pieces_of(std::span<const SequenceStep> steps,
+                                               std::span<float> logits) {
   const size_t vocab = model_.config().vocab_size;
   size_t pages = 0, row = 0;
-  for (const Step& step : steps) {
+  for (const SequenceStep& step : steps) {
     const size_t end = step.start + step.tokens.size();
     LS_CHECK(!step.tokens.empty() && end <= static_cast<size_t>(limits_.max_sequence),
              "a step is empty or exceeds max_sequence");
@@ -121,9 +122,9 @@ std::vector<Piece> CpuRunner::pieces_of(std::span<const Step> steps, std::span<f
   LS_CHECK(logits.size() == row * vocab, "logits must be [tokens that want them, vocab]");
   pages_.clear();
   pages_.reserve(pages);  // pieces point into it
-  std::vector<Piece> pieces;
+  std::vector<SequenceRows> pieces;
   float* out = logits.data();
-  for (const Step& step : steps) {
+  for (const SequenceStep& step : steps) {
     const size_t first = pages_.size();
     for (const int block : step.blocks) pages_.push_back(blocks_.at(block));
     pieces.push_back(
@@ -133,11 +134,11 @@ std::vector<Piece> CpuRunner::pieces_of(std::span<const Step> steps, std::span<f
   return pieces;
 }
 
-void CpuRunner::forward(std::span<const Step> steps, std::span<float> logits) {
+void CpuRunner::forward(std::span<const SequenceStep> steps, std::span<float> logits) {
   LS_CHECK(version_ >= 0, "forward() before load_weights()");
-  const std::vector<Piece> pieces = pieces_of(steps, logits);
+  const std::vector<SequenceRows> pieces = pieces_of(steps, logits);
   int longest = 0;
-  for (const Step& step : steps) {
+  for (const SequenceStep& step : steps) {
     longest = std::max(longest, step.start + static_cast<int>(step.tokens.size()));
   }
   rope_.grow(longest);

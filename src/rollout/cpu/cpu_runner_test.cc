@@ -33,7 +33,7 @@ std::vector<int> blocks_of(int sequence) {
 std::vector<float> logits_of(Runner& runner, const std::vector<int>& blocks,
                              std::span<const int32_t> tokens, int start = 0) {
   std::vector<float> logits(runner.config().vocab_size);
-  const Step step{blocks, start, tokens};
+  const SequenceStep step{blocks, start, tokens};
   runner.forward({&step, 1}, logits);
   return logits;
 }
@@ -102,7 +102,7 @@ TEST_P(CpuRunnerOnEither, LogitsDoNotDependOnBatchMatesOrThreads) {
     auto runner = loaded_runner(*model, threads);
     std::vector<std::vector<int>> blocks;
     for (int i = 0; i < batch; ++i) blocks.push_back(blocks_of(i));
-    std::vector<Step> steps;
+    std::vector<SequenceStep> steps;
     for (int i = 0; i < batch; ++i) steps.push_back({blocks[i], 0, prompts[i]});
     std::vector<float> logits(expected.size());
     runner->forward(steps, logits);
@@ -141,7 +141,7 @@ TEST(CpuRunner, ASharedPromptChangesNoBit) {
       logits_of(*runner, 0, prompt);
       std::vector<std::vector<int>> blocks;
       std::vector<std::vector<int32_t>> tokens;
-      std::vector<Step> steps;
+      std::vector<SequenceStep> steps;
       std::vector<float> expected;
       for (int i = 0; i < 21; ++i) {
         blocks.push_back(blocks_of(i));
@@ -169,7 +169,7 @@ TEST(CpuRunner, OnlyWantedLogitsAreWritten) {
   const auto a = random_tokens(9, 67, 3), b = random_tokens(30, 67, 4);
   const auto expected = logits_of(*runner, 3, b);
   const std::vector<int> one = blocks_of(0), two = blocks_of(1);
-  const std::vector<Step> steps = {{one, 0, a, 0}, {two, 0, b, 1}};
+  const std::vector<SequenceStep> steps = {{one, 0, a, 0}, {two, 0, b, 1}};
   std::vector<float> logits(67);
   runner->forward(steps, logits);
   EXPECT_EQ(expected, logits);
@@ -192,8 +192,8 @@ TEST(CpuRunner, LogitsOfSeveralTokensAreThoseOfEachAlone) {
       }
       logits_of(*runner, 0, std::span(tokens).first(20));
       const std::vector<int> one = blocks_of(1), two = blocks_of(0);
-      const std::vector<Step> steps = {{one, 0, long_tokens, 1},
-                                       {two, 20, std::span(tokens).subspan(20), 10}};
+      const std::vector<SequenceStep> steps = {{one, 0, long_tokens, 1},
+                                               {two, 20, std::span(tokens).subspan(20), 10}};
       std::vector<float> logits(11 * vocab);
       runner->forward(steps, logits);
       EXPECT_EQ(expected, logits) << config.model_type << ", " << threads << " threads";

@@ -43,10 +43,10 @@ void ForwardPass::Buffer::reset(int rows, int width) {
   data = AlignedFloats(rows * wanted);  // zeros: kernels read the padding
 }
 
-void ForwardPass::prepare(std::span<const Piece> pieces) {
+void ForwardPass::prepare(std::span<const SequenceRows> pieces) {
   const model::ModelConfig& c = model_->config();
   rows_ = 0;
-  for (const Piece& piece : pieces) rows_ += static_cast<int>(piece.tokens.size());
+  for (const SequenceRows& piece : pieces) rows_ += static_cast<int>(piece.tokens.size());
   const int q = c.num_heads * c.head_dim, kv = c.num_kv_heads * c.head_dim;
   x_.reset(rows_, c.hidden_size);
   normed_.reset(rows_, c.hidden_size);
@@ -65,7 +65,7 @@ void ForwardPass::prepare(std::span<const Piece> pieces) {
 // Decoding sequences with the same first pages share tasks: the samples of a group read its prompt
 // once.
 void ForwardPass::plan_attention() {
-  const auto in_common = [](const Piece& a, const Piece& b) {
+  const auto in_common = [](const SequenceRows& a, const SequenceRows& b) {
     const size_t most = std::min(a.pages.size(), b.pages.size());
     size_t n = 0;
     while (n < most && a.pages[n] == b.pages[n]) ++n;
@@ -75,7 +75,7 @@ void ForwardPass::plan_attention() {
   attention_work_ = 0;
   const int count = static_cast<int>(pieces_.size());
   for (int first = 0; first < count;) {
-    const Piece& piece = pieces_[first];
+    const SequenceRows& piece = pieces_[first];
     const int tokens = static_cast<int>(piece.tokens.size());
     int last = first + 1, shared = (piece.start + tokens + kPage - 1) / kPage;
     if (tokens == 1 && last < count && pieces_[last].tokens.size() == 1) {
@@ -86,7 +86,7 @@ void ForwardPass::plan_attention() {
         shared = common;
       }
     }
-    const Piece& end = pieces_[last - 1];
+    const SequenceRows& end = pieces_[last - 1];
     add_tasks(piece.row, end.row + static_cast<int>(end.tokens.size()) - piece.row, shared);
     first = last;
   }
@@ -100,7 +100,7 @@ void ForwardPass::add_tasks(int first_row, int rows, int shared) {
     }
   }
   for (int r = first_row; r < first_row + rows; ++r) {
-    const Piece& piece = pieces_[piece_of_row_[r]];
+    const SequenceRows& piece = pieces_[piece_of_row_[r]];
     attention_work_ += int64_t{2} * (piece.start + r - piece.row) * c.num_heads * c.head_dim;
   }
 }
@@ -117,7 +117,7 @@ void ForwardPass::norm(const Buffer& in, const AlignedFloats& weight, int rows, 
 
 // Converts rows [first_row, first_row + rows) of `in` to the form in which the product with w reads
 // them.
-ForwardPass::RowOrder ForwardPass::convert_rows(const PackedMatrix& w, Buffer& in, int first_row,
+ForwardPass::RowOrder ForwardPass::convert_rows(const PanelMatrix& w, Buffer& in, int first_row,
                                                 int rows) {
   const auto each = [&](int count, const auto& body) {
     workers_.ranges(count, int64_t{4} * rows * w.k(), [&](int begin, int end) {
@@ -141,7 +141,7 @@ ForwardPass::RowOrder ForwardPass::convert_rows(const PackedMatrix& w, Buffer& i
 }
 
 // y = rows [first_row, first_row + rows) of `in` times W^T.
-void ForwardPass::product(const PackedMatrix& w, Buffer& in, int first_row, int rows, float* y,
+void ForwardPass::product(const PanelMatrix& w, Buffer& in, int first_row, int rows, float* y,
                           size_t ldy, Store store, const std::function<void(int, int)>& then) {
   const RowOrder order = convert_rows(w, in, first_row, rows);
   // Wide vectors process two panels at once, so a range has an even number of panels.
@@ -165,12 +165,12 @@ void ForwardPass::product(const PackedMatrix& w, Buffer& in, int first_row, int 
   });
 }
 
-void ForwardPass::matmul(const PackedMatrix& w, Buffer& in, int rows, Buffer& out, Store store) {
+void ForwardPass::matmul(const PanelMatrix& w, Buffer& in, int rows, Buffer& out, Store store) {
   product(w, in, 0, rows, out.row(0), out.stride, store);
 }
 
 // Computes the gate and up projections and their activation, into act_.
-void ForwardPass::gated(const PackedMatrix& gate_up) {
+void ForwardPass::gated(const PanelMatrix& gate_up) {
   product(gate_up, normed_, 0, rows_, gate_up_.row(0), gate_up_.stride, Store::set,
           [&](int begin, int end) {
             for (int r = 0; r < rows_; ++r) {
@@ -182,9 +182,9 @@ void ForwardPass::gated(const PackedMatrix& gate_up) {
 
 // Applies QK norm and RoPE to one row's heads that share a KV head, then stores the row's key and
 // value in the cache.
-void ForwardPass::rotate_and_store(const PackedLayer& layer, int index, int row, int kv_head) {
+void ForwardPass::rotate_and_store(const PanelLayer& layer, int index, int row, int kv_head) {
   const model::ModelConfig& c = model_->config();
-  const Piece& piece = pieces_[piece_of_row_[row]];
+  const SequenceRows& piece = pieces_[piece_of_row_[row]];
   const int position = piece.start + row - piece.row, group = c.num_heads / c.num_kv_heads;
   float* q = qkv_.row(row);
   float* k = q + static_cast<size_t>(c.num_heads + kv_head) * c.head_dim;
@@ -205,7 +205,7 @@ void ForwardPass::rotate_and_store(const PackedLayer& layer, int index, int row,
   store_kv(shape_, index, kv_head, position % kPage, k, v, piece.pages[position / kPage]);
 }
 
-void ForwardPass::write_cache(const PackedLayer& layer, int index) {
+void ForwardPass::write_cache(const PanelLayer& layer, int index) {
   workers_.ranges(rows_, int64_t{8} * rows_ * static_cast<int64_t>(qkv_.stride),
                   [&](int begin, int end) {
                     for (int r = begin; r < end; ++r) {
@@ -222,7 +222,7 @@ void ForwardPass::attend_task(const AttentionTask& task, int index) {
   std::array<AttentionRow, kTaskRows> rows;
   for (int i = 0; i < task.rows; ++i) {
     const int r = task.first_row + i;
-    const Piece& piece = pieces_[piece_of_row_[r]];
+    const SequenceRows& piece = pieces_[piece_of_row_[r]];
     const int length = piece.start + r - piece.row + 1, window = c.window_of(index);
     rows[i] = {qkv_.row(r) + column, attended_.row(r) + column,
                window > 0 ? std::max(0, length - window) : 0, length, piece.pages.data()};
@@ -238,7 +238,7 @@ void ForwardPass::attend_task(const AttentionTask& task, int index) {
           .scale_offset = shape_.scale_offset(index, task.head)});
 }
 
-void ForwardPass::attention(const PackedLayer& layer, int index) {
+void ForwardPass::attention(const PanelLayer& layer, int index) {
   // Decoding rows do not see keys of other rows, so a task can write itself what it needs in the
   // cache.
   if (!decoding_) write_cache(layer, index);
@@ -252,7 +252,7 @@ void ForwardPass::attention(const PackedLayer& layer, int index) {
 }
 
 void ForwardPass::layer(int index) {
-  const PackedLayer& layer = model_->layers()[index];
+  const PanelLayer& layer = model_->layers()[index];
   norm(x_, layer.attention_norm, rows_, normed_);
   matmul(layer.qkv, normed_, rows_, qkv_, Store::set);
   attention(layer, index);
@@ -265,9 +265,9 @@ void ForwardPass::layer(int index) {
 // Applies the final norm and the head to the requested tokens only; their rows are gathered at the
 // top of normed_.
 void ForwardPass::logits() {
-  const PackedMatrix& head = model_->head();
+  const PanelMatrix& head = model_->head();
   std::vector<float*> out;
-  for (const Piece& piece : pieces_) {
+  for (const SequenceRows& piece : pieces_) {
     const int end = piece.row + static_cast<int>(piece.tokens.size());
     for (int i = 0; i < piece.wanted; ++i) {
       kernels::rms_norm(x_.row(end - piece.wanted + i), model_->final_norm().data(),
@@ -289,15 +289,15 @@ void ForwardPass::logits() {
   }
 }
 
-void ForwardPass::run(const PackedModel& model, const KvShape& shape, const RopeTable& rope,
-                      std::span<const Piece> pieces, const ThreadRanges& workers) {
+void ForwardPass::run(const PanelModel& model, const KvShape& shape, const RopeTable& rope,
+                      std::span<const SequenceRows> pieces, const ThreadRanges& workers) {
   model_ = &model;
   shape_ = shape;
   rope_ = &rope;
   pieces_ = pieces;
   workers_ = workers;
   prepare(pieces);
-  for (const Piece& piece : pieces) {
+  for (const SequenceRows& piece : pieces) {
     for (size_t i = 0; i < piece.tokens.size(); ++i) {
       std::copy_n(model.embedding(piece.tokens[i]), model.config().hidden_size,
                   x_.row(piece.row + static_cast<int>(i)));

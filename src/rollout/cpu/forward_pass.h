@@ -1,5 +1,5 @@
 #pragma once
-// One pass of rows through the layers with the CPU kernels, on top of packed weights and the KV
+// One pass of rows through the layers with the CPU kernels, on top of weights in panels and the KV
 // cache.
 
 #include <algorithm>
@@ -10,7 +10,7 @@
 
 #include "base/thread_pool.h"
 #include "rollout/cpu/kv_blocks.h"
-#include "rollout/cpu/packed_model.h"
+#include "rollout/cpu/panel_model.h"
 
 namespace longshot::rollout::cpu {
 
@@ -33,7 +33,7 @@ class RopeTable {
 };
 
 // Consecutive tokens of one sequence.
-struct Piece {
+struct SequenceRows {
   std::span<std::byte* const> pages;  // KV pages of the sequence, including those of the new tokens
   int start = 0;                      // position of tokens[0]
   std::span<const int32_t> tokens;
@@ -50,11 +50,11 @@ struct ThreadRanges {
   // worth it.
   template <typename Body>
   void ranges(int count, int64_t work, const Body& body) const {
-    constexpr int64_t kWorthAThread = 200'000, kLeastWork = 400'000;
+    constexpr int64_t kWorthAThread = 200'000, kMinWork = 400'000;
     if (pool == nullptr || work < kWorthAThread || count < 2) return body(0, count);
     const int threads = pool->threads();
     pool->parallel_ranges(count,
-                          static_cast<int>(std::clamp<int64_t>(kLeastWork * count / work, 1,
+                          static_cast<int>(std::clamp<int64_t>(kMinWork * count / work, 1,
                                                                (count + threads - 1) / threads)),
                           body);
   }
@@ -64,8 +64,8 @@ struct ThreadRanges {
 class ForwardPass {
  public:
   // A page that a piece writes to must not be in any other piece of the pass.
-  void run(const PackedModel& model, const KvShape& shape, const RopeTable& rope,
-           std::span<const Piece> pieces, const ThreadRanges& workers);
+  void run(const PanelModel& model, const KvShape& shape, const RopeTable& rope,
+           std::span<const SequenceRows> pieces, const ThreadRanges& workers);
 
  private:
   struct Buffer {
@@ -79,29 +79,29 @@ class ForwardPass {
     int first_row, rows, head, shared;
   };
 
-  void prepare(std::span<const Piece> pieces);
+  void prepare(std::span<const SequenceRows> pieces);
   void plan_attention();
   void add_tasks(int first_row, int rows, int shared);
   void layer(int index);
   void norm(const Buffer& in, const AlignedFloats& weight, int rows, Buffer& out);
-  void matmul(const PackedMatrix& w, Buffer& in, int rows, Buffer& out, Store store);
+  void matmul(const PanelMatrix& w, Buffer& in, int rows, Buffer& out, Store store);
   enum class RowOrder { plain, strips, bf16, int8 };
-  RowOrder convert_rows(const PackedMatrix& w, Buffer& in, int first_row, int rows);
+  RowOrder convert_rows(const PanelMatrix& w, Buffer& in, int first_row, int rows);
   // `then`, if given, is called with ranges of pairs of panels as they are computed.
-  void product(const PackedMatrix& w, Buffer& in, int first_row, int rows, float* y, size_t ldy,
+  void product(const PanelMatrix& w, Buffer& in, int first_row, int rows, float* y, size_t ldy,
                Store store, const std::function<void(int, int)>& then = {});
-  void gated(const PackedMatrix& gate_up);
-  void rotate_and_store(const PackedLayer& layer, int index, int row, int kv_head);
-  void write_cache(const PackedLayer& layer, int index);
-  void attention(const PackedLayer& layer, int index);
+  void gated(const PanelMatrix& gate_up);
+  void rotate_and_store(const PanelLayer& layer, int index, int row, int kv_head);
+  void write_cache(const PanelLayer& layer, int index);
+  void attention(const PanelLayer& layer, int index);
   void attend_task(const AttentionTask& task, int index);
   void logits();
 
   // State of the current run().
-  const PackedModel* model_ = nullptr;
+  const PanelModel* model_ = nullptr;
   KvShape shape_;
   const RopeTable* rope_ = nullptr;
-  std::span<const Piece> pieces_;
+  std::span<const SequenceRows> pieces_;
   ThreadRanges workers_;
   int rows_ = 0;
 

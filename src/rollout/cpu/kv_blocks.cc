@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/products/packed_matrix.h"
+#include "kernels/products/panel_matrix.h"
 
 namespace longshot::rollout::cpu {
 namespace {

@@ -79,7 +79,7 @@ TEST_P(RunnerFormats, LogitsAreNearThoseOfF32) {
   const auto logits = [&](const Formats& formats) {
     auto engine = engine_of(*model, formats, 1);
     std::vector<float> out(vocab);
-    const Step step{blocks, 0, tokens};
+    const SequenceStep step{blocks, 0, tokens};
     engine->runner().forward({&step, 1}, out);
     return out;
   };

@@ -45,7 +45,7 @@ class EagerRunner : public Runner {
   }
   int64_t version() const override { return runner_->version(); }
   void copy_block(int from, int to) override { runner_->copy_block(from, to); }
-  void forward(std::span<const Step> steps, std::span<float> logits) override {
+  void forward(std::span<const SequenceStep> steps, std::span<float> logits) override {
     runner_->forward(steps, logits);
   }
   const model::ModelConfig& config() const override { return runner_->config(); }

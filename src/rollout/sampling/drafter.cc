@@ -8,9 +8,9 @@
 namespace longshot::rollout {
 namespace {
 
-constexpr size_t kWays = 4;         // contexts in a set, one cache line; a key belongs to one set
-constexpr int32_t kMostVotes = 15;  // a new continuation outvotes an old one after this many tokens
-constexpr int kMemory = 64;         // about how many guesses a record remembers
+constexpr size_t kWays = 4;        // contexts in a set, one cache line; a key belongs to one set
+constexpr int32_t kMaxVotes = 15;  // a new continuation outvotes an old one after this many tokens
+constexpr int kMemory = 64;        // about how many guesses a record remembers
 
 // Classes of counts: 0; 1 or 2; 3 to 7; more.
 int class_of(int count) {
@@ -84,7 +84,7 @@ void Drafter::vote(uint64_t key, int32_t token) {
     for (size_t way = 0; way < kWays; ++way) set[way].votes = std::max(set[way].votes - 1, 0);
     *chosen = {key, token, 1};
   } else if (chosen->token == token) {
-    chosen->votes = std::min(chosen->votes + 1, kMostVotes);
+    chosen->votes = std::min(chosen->votes + 1, kMaxVotes);
   } else if (--chosen->votes <= 0) {
     *chosen = {key, token, 1};
   }
@@ -137,16 +137,17 @@ void Drafter::follow(int64_t id, uint64_t group, std::span<const int32_t> tokens
   }
 }
 
-Draft Drafter::propose(int64_t id, std::span<const int32_t> tokens, int most, double least) const {
+Draft Drafter::propose(int64_t id, std::span<const int32_t> tokens, int max_tokens,
+                       double min_odds) const {
   const State& state = states_.at(id);
   const size_t known = std::min(tokens.size(), static_cast<size_t>(kLongest));
   std::vector<int32_t> text(tokens.end() - static_cast<ptrdiff_t>(known), tokens.end());
   Draft draft;
   double odds = 1;
-  for (int i = 0; i < most; ++i) {
+  for (int i = 0; i < max_tokens; ++i) {
     const Guess next = guess(keys_after(state.group, text), state.run + i);
     odds *= next.odds;
-    if (next.token < 0 || odds <= least) break;
+    if (next.token < 0 || odds <= min_odds) break;
     draft.tokens.push_back(next.token);
     draft.odds.push_back(static_cast<float>(odds));
     text.push_back(next.token);

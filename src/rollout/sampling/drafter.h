@@ -31,9 +31,9 @@ class Drafter {
   // first `shared` tokens are the prompt of `group`. Each new response token is also compared with
   // the guess the drafter would have made; this estimates its accuracy.
   void follow(int64_t id, uint64_t group, std::span<const int32_t> tokens, int shared);
-  // Returns at most `most` tokens that may follow `tokens`, for which follow() was called. Ends
-  // where the odds fall to `least`.
-  Draft propose(int64_t id, std::span<const int32_t> tokens, int most, double least) const;
+  // Returns at most `max_tokens` tokens that may follow `tokens`, for which follow() was called.
+  // Ends where the odds fall to `min_odds`.
+  Draft propose(int64_t id, std::span<const int32_t> tokens, int max_tokens, double min_odds) const;
   // To be called when the sample has ended with these tokens. Its statistics are kept. Does nothing
   // if follow() was never called for the sample.
   void leave(int64_t id, std::span<const int32_t> tokens);

@@ -284,15 +284,15 @@ void Scheduler::prefill(Room& room, bool lockstep, Plan& plan) {
   }
 }
 
-// Returns how many of `most` drafts have room. The blocks that running sequences need for their
-// next tokens are left to them.
-int Scheduler::place_draft(Sequence& s, int most) {
+// Returns how many of `max_drafts` drafts have room. The blocks that running sequences need for
+// their next tokens are left to them.
+int Scheduler::place_draft(Sequence& s, int max_drafts) {
   const int known = static_cast<int>(s.tokens.size());
-  while (static_cast<int>(s.blocks.size()) < blocks_for(known + most) &&
+  while (static_cast<int>(s.blocks.size()) < blocks_for(known + max_drafts) &&
          pool_.available() > running()) {
     s.blocks.push_back(pool_.allocate());
   }
-  return std::min(most, static_cast<int>(s.blocks.size()) * kBlockTokens - known);
+  return std::min(max_drafts, static_cast<int>(s.blocks.size()) * kBlockTokens - known);
 }
 
 // Called last: drafts use only the room that the other feeds have left.

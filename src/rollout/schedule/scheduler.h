@@ -157,7 +157,7 @@ class Scheduler {
   static size_t joining(const Sequence& s);
   void join(Sequence& leader, Room& room, Plan& plan);
   void feed_drafts(Room& room, Plan& plan);
-  int place_draft(Sequence& s, int most);
+  int place_draft(Sequence& s, int max_drafts);
   bool make_room(Sequence& s, std::vector<BlockCopy>& copies);
   int take_block(const Sequence& s);
   void unshare_last(Sequence& s, int block, std::vector<BlockCopy>& copies);

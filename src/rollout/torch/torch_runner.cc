@@ -28,7 +28,7 @@ class TorchRunner : public Runner {
   Status load_weights(const model::WeightsView& view) override;
   int64_t version() const override { return version_; }
   void copy_block(int from, int to) override { model::copy_block(*cache_, from, to); }
-  void forward(std::span<const Step> steps, std::span<float> logits) override;
+  void forward(std::span<const SequenceStep> steps, std::span<float> logits) override;
   const model::ModelConfig& config() const override { return config_; }
   RunnerLimits limits() const override { return limits_; }
   bool batch_invariant() const override { return false; }
@@ -38,7 +38,7 @@ class TorchRunner : public Runner {
  private:
   Status build(const model::WeightsView& view);
   bool overwrite(const model::WeightsView& view);
-  size_t run(std::span<const Step> steps, std::span<float> logits);
+  size_t run(std::span<const SequenceStep> steps, std::span<float> logits);
 
   RunnerLimits limits_;
   std::string device_;
@@ -111,10 +111,10 @@ int64_t TorchRunner::weight_bytes() const {
 }
 
 // Returns the number of logits written.
-size_t TorchRunner::run(std::span<const Step> steps, std::span<float> logits) {
+size_t TorchRunner::run(std::span<const SequenceStep> steps, std::span<float> logits) {
   const at::NoGradGuard no_grad;
   std::vector<model::CachedStep> cached;
-  for (const Step& step : steps)
+  for (const SequenceStep& step : steps)
     cached.push_back({step.blocks, step.start, step.tokens, step.logits});
   const at::Tensor hidden = model::cached_hidden(*weights_, *cache_, cached);  // [wanted, hidden]
   if (hidden.size(0) == 0) return 0;
@@ -125,7 +125,7 @@ size_t TorchRunner::run(std::span<const Step> steps, std::span<float> logits) {
   return size;
 }
 
-void TorchRunner::forward(std::span<const Step> steps, std::span<float> logits) {
+void TorchRunner::forward(std::span<const SequenceStep> steps, std::span<float> logits) {
   LS_CHECK(version_ >= 0, "forward() before load_weights()");
   try {
     for (size_t begin = 0; begin < steps.size();) {

@@ -112,7 +112,7 @@ TEST(TorchRunner, TakesNewWeights) {
   const auto logits = [&] {
     std::vector<float> out(runner->config().vocab_size);
     const std::vector<int> blocks = {1};
-    const Step step{blocks, 0, tokens};
+    const SequenceStep step{blocks, 0, tokens};
     runner->forward({&step, 1}, out);
     return out;
   };

@@ -1,7 +1,7 @@
 #pragma once
 // The jail's own failures. Each of its processes has one purpose and exits when it cannot serve it,
 // after writing the reason to a descriptor that its parent or the service reads. A failure is never
-// a verdict on a program.
+// how a program ended.
 
 #include <string>
 

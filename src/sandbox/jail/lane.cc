@@ -65,8 +65,8 @@ std::string read_pipe(int fd) {
 
 // Waits for the run's first process and so for all of its processes. Ends the run early if it is
 // cancelled or takes far too long.
-void await(int channel, const Child& run, double most_seconds, LaneReport& report) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(most_seconds);
+void await(int channel, const Child& run, double max_seconds, LaneReport& report) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(max_seconds);
   bool killed = false;
   while (true) {
     const double left =

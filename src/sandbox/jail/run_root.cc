@@ -72,13 +72,14 @@ void write_file(int directory, const File& file, const Ids& ids) {
   ::close(fd);
 }
 
-// False if the file is not regular, cannot be reached, or is larger than `most`.
-bool read_regular(int directory, const std::string& path, uint64_t most, std::string& content) {
+// False if the file is not regular, cannot be reached, or is larger than `max_bytes`.
+bool read_regular(int directory, const std::string& path, uint64_t max_bytes,
+                  std::string& content) {
   const int fd = open_beneath(directory, path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
   if (fd < 0) return false;
   struct stat info {};
   bool good = ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
-              static_cast<uint64_t>(info.st_size) <= most;
+              static_cast<uint64_t>(info.st_size) <= max_bytes;
   if (good) {
     content.resize(info.st_size);
     for (size_t done = 0; good && done < content.size();) {

@@ -132,7 +132,7 @@ class Run {
     text.append(bytes.data(), std::min<size_t>(got, room));
     const bool too_much = static_cast<size_t>(got) > room;
     if (too_much)
-      stop(Verdict::output,
+      stop(Ending::output,
            "more output than " + std::to_string(job_.limits.output_bytes) + " bytes");
     if (got == 0 || too_much) {
       ::close(pipe);
@@ -152,9 +152,9 @@ class Run {
     fault_ = -1;
   }
 
-  void stop(Verdict verdict, const std::string& message) {
-    if (verdict_ == Verdict::ok) {
-      verdict_ = verdict;
+  void stop(Ending ending, const std::string& message) {
+    if (ending_ == Ending::ok) {
+      ending_ = ending;
       outcome_.message = message;
     }
     over_ = true;
@@ -177,7 +177,7 @@ class Run {
     if (over_) return;
     const double now = seconds_since(start_);
     if (now > job_.limits.wall_seconds) {
-      stop(Verdict::timeout, "wall time limit");
+      stop(Ending::timeout, "wall time limit");
     } else if (now > last_look_ + 0.001 * kTickMilliseconds) {
       look_at_processors(now);
     }
@@ -191,9 +191,9 @@ class Run {
     last_look_ = now;
     last_cpu_ = cpu;
     if (cpu > job_.limits.cpu_seconds) {
-      stop(Verdict::timeout, "processor time limit");
+      stop(Ending::timeout, "processor time limit");
     } else if (idle_ > job_.limits.idle_seconds) {
-      stop(Verdict::timeout, "it only waits");
+      stop(Ending::timeout, "it only waits");
     }
   }
 
@@ -206,35 +206,35 @@ class Run {
 
   void decide() {
     if (!fault_text_.empty()) {
-      outcome_.verdict = Verdict::internal;
+      outcome_.ending = Ending::internal;
       outcome_.message = fault_text_;
       return;
     }
     outcome_.exit_code = WIFEXITED(state_) ? WEXITSTATUS(state_) : 0;
     outcome_.signal = WIFSIGNALED(state_) ? WTERMSIG(state_) : 0;
-    outcome_.verdict = verdict_;
-    if (verdict_ != Verdict::ok) return;
+    outcome_.ending = ending_;
+    if (ending_ != Ending::ok) return;
     if (outcome_.cpu_seconds > job_.limits.cpu_seconds) {
-      say(Verdict::timeout, "processor time limit");
+      say(Ending::timeout, "processor time limit");
     } else if (outcome_.signal == SIGXFSZ) {
-      say(Verdict::output,
+      say(Ending::output,
           "a file larger than " + std::to_string(job_.limits.file_bytes) + " bytes");
     } else if (outcome_.signal != 0) {
-      say(Verdict::signaled, std::string("killed by signal ") + std::to_string(outcome_.signal) +
-                                 " (" + ::strsignal(outcome_.signal) + ")");
+      say(Ending::signaled, std::string("killed by signal ") + std::to_string(outcome_.signal) +
+                                " (" + ::strsignal(outcome_.signal) + ")");
     } else if (outcome_.exit_code != 0) {
-      say(Verdict::runtime, "exit code " + std::to_string(outcome_.exit_code));
+      say(Ending::runtime, "exit code " + std::to_string(outcome_.exit_code));
     }
   }
-  void say(Verdict verdict, std::string message) {
-    outcome_.verdict = verdict;
+  void say(Ending ending, std::string message) {
+    outcome_.ending = ending;
     outcome_.message = std::move(message);
   }
 
   const Job& job_;
   const RunContext& context_;
   Outcome outcome_;
-  Verdict verdict_ = Verdict::ok;
+  Ending ending_ = Ending::ok;
   Clock::time_point start_;
   double cpu_before_ = 0, last_look_ = 0, last_cpu_ = 0, idle_ = 0;
   const int proc_;

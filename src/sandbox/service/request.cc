@@ -6,34 +6,34 @@
 namespace longshot::sandbox {
 namespace {
 
-constexpr double kMostSeconds = 3600;
-constexpr size_t kMostCases = 10000;
+constexpr double kMaxSeconds = 3600;
+constexpr size_t kMaxCases = 10000;
 
-double number_in(net::Fields& fields, const std::string& key, double fallback, double least,
-                 double most) {
+double number_in(net::Fields& fields, const std::string& key, double fallback, double min,
+                 double max) {
   const double value = fields.number(key, fallback);
-  if (value >= least && value <= most) return value;
-  fields.fail(key, "must be from " + dump_json(Json(least)) + " to " + dump_json(Json(most)));
+  if (value >= min && value <= max) return value;
+  fields.fail(key, "must be from " + dump_json(Json(min)) + " to " + dump_json(Json(max)));
   return fallback;
 }
 
-uint64_t mebibytes(net::Fields& fields, const std::string& key, uint64_t fallback, double most) {
+uint64_t mebibytes(net::Fields& fields, const std::string& key, uint64_t fallback, double max) {
   return static_cast<uint64_t>(
-      kMiB * number_in(fields, key, static_cast<double>(fallback) / kMiB, 1.0 / 1024, most));
+      kMiB * number_in(fields, key, static_cast<double>(fallback) / kMiB, 1.0 / 1024, max));
 }
 
-// A timeout limits processor time, so that a busy machine does not change verdicts.
+// A timeout limits processor time, so that a busy machine does not change endings.
 void set_seconds(net::Fields& fields, const std::string& key, Limits& limits) {
-  limits.set_processor_time(number_in(fields, key, limits.cpu_seconds, 0.01, kMostSeconds));
+  limits.set_processor_time(number_in(fields, key, limits.cpu_seconds, 0.01, kMaxSeconds));
 }
 
 void read_limits(Json object, const RequestDefaults& defaults, Limits& limits, net::Fields& outer) {
   net::Fields fields(std::move(object), "limits.");
   set_seconds(fields, "cpu_seconds", limits);
   limits.idle_seconds =
-      number_in(fields, "idle_seconds", limits.idle_seconds, 0.01, 2 * kMostSeconds);
+      number_in(fields, "idle_seconds", limits.idle_seconds, 0.01, 2 * kMaxSeconds);
   limits.wall_seconds =
-      number_in(fields, "wall_seconds", limits.wall_seconds, 0.01, 30 * kMostSeconds);
+      number_in(fields, "wall_seconds", limits.wall_seconds, 0.01, 30 * kMaxSeconds);
   limits.memory_bytes = mebibytes(fields, "memory_mb", limits.memory_bytes,
                                   static_cast<double>(defaults.max_memory_bytes) / kMiB);
   limits.processes = fields.integer("processes", 1, 4096).value_or(limits.processes);
@@ -93,8 +93,8 @@ TestCase read_case(const Json& json, const std::string& prefix, bool calls, net:
 
 void read_cases(net::Fields& fields, Suite& suite) {
   const Json cases = fields.any("tests").value_or(Json::array());
-  if (!cases.is_array() || cases.size() > kMostCases) {
-    fields.fail("tests", "must be a list of at most " + std::to_string(kMostCases) + " cases");
+  if (!cases.is_array() || cases.size() > kMaxCases) {
+    fields.fail("tests", "must be a list of at most " + std::to_string(kMaxCases) + " cases");
     return;
   }
   for (size_t i = 0; i < cases.size(); ++i) {
@@ -174,7 +174,7 @@ Suite read_suite(net::Fields& fields, const RequestDefaults& defaults) {
 std::string fault_of(const SuiteReport& report) {
   if (report.compile) return report.compile->message;
   for (const CaseResult& result : report.results)
-    if (result.verdict == "XX") return result.message;
+    if (result.word == "XX") return result.message;
   return "";
 }
 

@@ -5,8 +5,8 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "net/fields.h"
-#include "sandbox/judge.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/suite.h"
 
 namespace longshot::sandbox {
 

@@ -110,7 +110,7 @@ Status PreTokenizer::add(const Json& json, const std::string& where, int depth) 
 }
 
 Status PreTokenizer::add_split(const Json& json, const std::string& where) {
-  Step step;
+  SplitStep step;
   step.splits = true;
   LS_ASSIGN_OR_RETURN(step.pattern, parse_pattern(json, where));
   LS_ASSIGN_OR_RETURN(const std::string behavior, json_get<std::string>(json, "behavior", where));
@@ -121,7 +121,7 @@ Status PreTokenizer::add_split(const Json& json, const std::string& where) {
 }
 
 Status PreTokenizer::add_digits(const Json& json, const std::string& where) {
-  Step step;
+  SplitStep step;
   step.splits = true;
   LS_ASSIGN_OR_RETURN(const bool individual,
                       json_get_or<bool>(json, "individual_digits", false, where));
@@ -132,7 +132,7 @@ Status PreTokenizer::add_digits(const Json& json, const std::string& where) {
 }
 
 Status PreTokenizer::add_byte_level(const Json& json, const std::string& where) {
-  Step step;
+  SplitStep step;
   LS_ASSIGN_OR_RETURN(step.add_prefix_space,
                       json_get_or<bool>(json, "add_prefix_space", true, where));
   LS_ASSIGN_OR_RETURN(step.splits, json_get_or<bool>(json, "use_regex", true, where));
@@ -150,7 +150,7 @@ void PreTokenizer::split(std::string_view text, std::vector<std::string_view>& p
   if (!text.empty()) pieces.push_back(text);
   std::vector<std::string_view> next;
   std::vector<PatternPart> parts;
-  for (const Step& step : steps_) {
+  for (const SplitStep& step : steps_) {
     next.clear();
     for (std::string_view piece : pieces) {
       if (step.add_prefix_space && !piece.starts_with(' ')) {

@@ -34,7 +34,7 @@ class PreTokenizer {
              std::deque<std::string>& storage) const;
 
  private:
-  struct Step {
+  struct SplitStep {
     bool splits = false;
     Pattern pattern;
     SplitBehavior behavior = SplitBehavior::isolated;
@@ -47,7 +47,7 @@ class PreTokenizer {
   Status add_digits(const Json& json, const std::string& where);
   Status add_byte_level(const Json& json, const std::string& where);
 
-  std::vector<Step> steps_;
+  std::vector<SplitStep> steps_;
   bool byte_level_ = false;
 };
 

@@ -19,7 +19,7 @@ class Spares {
   ~Spares() {
     for (Spare& spare : spares_) {
       while (spare.first != nullptr) ::operator delete(take(spare));
-      spare.count = kMost;  // objects freed after this are not kept
+      spare.count = kMaxCount;  // objects freed after this are not kept
     }
   }
   void* allocate(size_t size) {
@@ -28,13 +28,13 @@ class Spares {
   }
   void release(void* memory, size_t size) {
     Spare* spare = find(size);
-    if (spare == nullptr || spare->count >= kMost) return ::operator delete(memory);
+    if (spare == nullptr || spare->count >= kMaxCount) return ::operator delete(memory);
     spare->first = new (memory) Link{spare->first};
     ++spare->count;
   }
 
  private:
-  static constexpr int kMost = 256;
+  static constexpr int kMaxCount = 256;
   struct Link {
     Link* next;
   };

@@ -12,12 +12,13 @@
 
 #include "base/json.h"
 
-namespace longshot::reward {
+namespace longshot::net {
 
 struct FakeReply {
   int status = 200;
   std::string body = {};
-  double seconds = 0;  // delay before the reply
+  double seconds = 0;            // delay before the reply
+  std::string retry_after = {};  // header; empty: none
 };
 
 // Answers POSTs to `path` with its replies in order and repeats the last one.
@@ -29,6 +30,7 @@ class FakeService {
       const FakeReply reply = next(request);
       std::this_thread::sleep_for(std::chrono::duration<double>(reply.seconds));
       response.status = reply.status;
+      if (!reply.retry_after.empty()) response.set_header("Retry-After", reply.retry_after);
       response.set_content(reply.body, "application/json");
     });
     port_ = server_.bind_to_any_port("127.0.0.1");
@@ -67,4 +69,4 @@ class FakeService {
   std::thread thread_;
 };
 
-}  // namespace longshot::reward
+}  // namespace longshot::net

@@ -1,6 +1,6 @@
 #pragma once
-// The prompt for a Chain-of-Thought reward model, and the verdict with which its reply must end.
-// Pure.
+// The prompt for a Chain-of-Thought reward model, and its votes: the verdicts with which its
+// replies must end. Pure.
 
 #include <optional>
 #include <string>
@@ -30,30 +30,31 @@ std::string judge_prompt(const std::string& form, const JudgedAnswer& answer);
 // Returns an error if `form` does not contain {response}.
 Status check_judge_prompt(const std::string& form);
 
-struct JudgeVerdict {
+// One verdict of the model.
+struct Vote {
   bool correct = false;
   std::optional<double> score;  // in [0, 1]
   std::string reason;
 };
-// The text must end with one JSON object, {"correct": true} or {"correct": false}, optionally with
-// "reason" (text) and "score" (number in [0, 1]); white space may follow. Any other text is
-// corrupt, and the message says why: no object, other members or types, an object longer than 4,096
-// bytes, or "correct" named more than once in the text.
-Result<JudgeVerdict> parse_verdict(std::string_view text);
+// The text after the thoughts (after_thinking in base/text/text.h) must end with one JSON object,
+// {"correct": true} or {"correct": false}, optionally with "reason" (text) and "score" (number in
+// [0, 1]); white space may follow. Any other text is corrupt, and the message says why: no object,
+// other members or types, an object longer than 4,096 bytes, or "correct" named more than once.
+Result<Vote> parse_vote(std::string_view text);
 
-// Several verdicts on one answer.
+// The votes on one answer.
 struct Votes {
   int yes = 0, no = 0;
   double score_sum = 0;
   int scores = 0;
 
-  void add(const JudgeVerdict& verdict);
+  void add(const Vote& vote);
   int count() const { return yes + no; }
   bool correct() const { return yes > no; }
-  // Mean score if every verdict has one, else the majority as 1 or 0.
+  // Mean score if every vote has one, else the majority as 1 or 0.
   double value() const;
-  // The estimated probability that the answer is right: the mean score if every verdict has one,
-  // else the share of yes. Needs a vote.
+  // The estimated probability that the answer is right: the mean score if every vote has one, else
+  // the share of yes. Needs a vote.
   double probability() const;
 };
 

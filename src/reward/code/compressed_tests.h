@@ -10,6 +10,6 @@ namespace longshot::reward {
 // stream of a Python pickle of its JSON text. Only a pickle that holds one text is read; any other
 // is refused, and nothing in it is ever executed. invalid_argument if `tests` is none of these or
 // unpacks to more than 256 MiB.
-Result<Json> unpacked_tests(const Json& tests);
+Result<Json> decompressed_tests(const Json& tests);
 
 }  // namespace longshot::reward

@@ -7,7 +7,7 @@
 
 #include "base/os/clock.h"
 
-namespace longshot::loop {
+namespace longshot {
 
 class ProgressLine {
  public:
@@ -34,4 +34,4 @@ class ProgressLine {
 // "12,345"
 std::string with_commas(int64_t value);
 
-}  // namespace longshot::loop
+}  // namespace longshot

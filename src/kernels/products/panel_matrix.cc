@@ -1,4 +1,4 @@
-#include "kernels/products/packed_matrix.h"
+#include "kernels/products/panel_matrix.h"
 
 #include <algorithm>
 #include <cmath>
@@ -32,7 +32,7 @@ float largest_magnitude(const float* values, int n) {
 
 }  // namespace
 
-void PackedMatrix::reset(int n, int k, NumberFormat format) {
+void PanelMatrix::reset(int n, int k, NumberFormat format) {
   if (n == n_ && k == k_ && format == format_) return;
   LS_CHECK(format != NumberFormat::int8 || k < kMaxInt8Depth, "int8 sums would overflow");
   n_ = n;
@@ -49,7 +49,7 @@ void PackedMatrix::reset(int n, int k, NumberFormat format) {
   group_scales_.assign(format == NumberFormat::int4 ? columns * groups() : 0, 0);
 }
 
-void PackedMatrix::set_rows(int column, int rows, const float* weight) {
+void PanelMatrix::set_rows(int column, int rows, const float* weight) {
   if (format_ == NumberFormat::f32) return set_f32(column, rows, weight);
   for (int r = 0; r < rows; ++r) {
     const float* row = weight + static_cast<size_t>(r) * k_;
@@ -59,7 +59,7 @@ void PackedMatrix::set_rows(int column, int rows, const float* weight) {
   }
 }
 
-void PackedMatrix::set_f32(int column, int rows, const float* weight) {
+void PanelMatrix::set_f32(int column, int rows, const float* weight) {
   constexpr int kBlock = 64;  // of k: the 4 KiB written in strides stay in the first-level cache
   for (int begin = 0; begin < rows; begin += kPanel) {
     const int end = std::min(rows, begin + kPanel);
@@ -75,13 +75,13 @@ void PackedMatrix::set_f32(int column, int rows, const float* weight) {
   }
 }
 
-void PackedMatrix::set_bf16(int column, const float* row) {
+void PanelMatrix::set_bf16(int column, const float* row) {
   uint16_t* out = panel_to_write<uint16_t>(column / kPanel) + column % kPanel * 2;
   for (int k = 0; k < k_; ++k)
     out[static_cast<size_t>(k / 2) * kPanel * 2 + k % 2] = to_bf16(row[k]);
 }
 
-void PackedMatrix::set_int8(int column, const float* row) {
+void PanelMatrix::set_int8(int column, const float* row) {
   const float largest = largest_magnitude(row, k_);
   const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
   column_scales_[column] = largest / 127.0f;
@@ -94,7 +94,7 @@ void PackedMatrix::set_int8(int column, const float* row) {
 }
 
 // The value of largest magnitude maps to -8, so that all sixteen steps are used.
-void PackedMatrix::set_int4(int column, const float* row) {
+void PanelMatrix::set_int4(int column, const float* row) {
   const int p = column / kPanel, c = column % kPanel;
   uint8_t* out = panel_to_write<uint8_t>(p) + c;
   uint16_t* scales = group_scales_.data() + static_cast<size_t>(p) * groups() * kPanel + c;
@@ -114,11 +114,11 @@ void PackedMatrix::set_int4(int column, const float* row) {
   }
 }
 
-void PackedMatrix::set_bias(int column, std::span<const float> bias) {
+void PanelMatrix::set_bias(int column, std::span<const float> bias) {
   std::copy(bias.begin(), bias.end(), bias_.begin() + column);
 }
 
-float PackedMatrix::value(int column, int k) const {
+float PanelMatrix::value(int column, int k) const {
   const int p = column / kPanel, c = column % kPanel;
   switch (format_) {
     case NumberFormat::f32:

@@ -1,15 +1,15 @@
-#include "reward/judge/verdict.h"
+#include "reward/judge/votes.h"
 
 #include <algorithm>
 
 #include "base/json.h"
+#include "base/text/text.h"
 
 namespace longshot::reward {
 namespace {
 
 constexpr size_t kLongestVerdict = 4096;
 constexpr std::string_view kMember = "\"correct\"";
-constexpr std::string_view kSpace = " \t\r\n";
 
 Status malformed(const std::string& what) {
   return corrupt("malformed verdict: " + what);
@@ -32,14 +32,14 @@ std::optional<Json> last_object(std::string_view text) {
   return std::nullopt;
 }
 
-Status read_member(const std::string& key, const Json& value, JudgeVerdict& verdict) {
+Status read_member(const std::string& key, const Json& value, Vote& vote) {
   if (key == "correct" && value.is_boolean()) {
-    verdict.correct = value.get<bool>();
+    vote.correct = value.get<bool>();
   } else if (key == "reason" && value.is_string()) {
-    verdict.reason = value.get<std::string>();
+    vote.reason = value.get<std::string>();
   } else if (key == "score" && value.is_number() && value.get<double>() >= 0 &&
              value.get<double>() <= 1) {
-    verdict.score = value.get<double>();
+    vote.score = value.get<double>();
   } else {
     return malformed("'" + key + "' is " + dump_json(value).substr(0, 80));
   }
@@ -100,22 +100,22 @@ Status check_judge_prompt(const std::string& form) {
   return invalid_argument("the judge's prompt does not show {response}");
 }
 
-Result<JudgeVerdict> parse_verdict(std::string_view text) {
-  text = text.substr(0, text.find_last_not_of(kSpace) + 1);
+Result<Vote> parse_vote(std::string_view text) {
+  text = trim(after_thinking(text));
   const auto object = last_object(text);
   if (!object) return malformed("the answer does not end with a JSON object");
   if (!object->contains("correct")) return malformed("the object at the end has no 'correct'");
   if (count_of(text, kMember) != 1) return malformed("'correct' is named more than once");
-  JudgeVerdict verdict;
+  Vote vote;
   for (const auto& [key, value] : object->items())
-    LS_RETURN_IF_ERROR(read_member(key, value, verdict));
-  return verdict;
+    LS_RETURN_IF_ERROR(read_member(key, value, vote));
+  return vote;
 }
 
-void Votes::add(const JudgeVerdict& verdict) {
-  ++(verdict.correct ? yes : no);
-  if (!verdict.score) return;
-  score_sum += *verdict.score;
+void Votes::add(const Vote& vote) {
+  ++(vote.correct ? yes : no);
+  if (!vote.score) return;
+  score_sum += *vote.score;
   ++scores;
 }
 

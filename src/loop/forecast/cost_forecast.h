@@ -7,25 +7,25 @@
 #include <vector>
 
 #include "config/config.h"
-#include "loop/rl/memory_forecast.h"
+#include "loop/forecast/memory_forecast.h"
 
 namespace longshot::loop {
 
-struct PlanOptions {
+struct ForecastOptions {
   int response_length = 0;  // tokens of a response on average; 0: data.max_response_length
   // Share of groups whose samples all get the same score, which have no gradient at the first step.
   double flat_groups = 0;
 };
 
-struct Plan {
+struct CostForecast {
   std::string model;
   int response_length = 0;
-  MemoryPlan memory;
-  DiskPlan disk;
+  MemoryForecast memory;
+  DiskForecast disk;
   MemoryLimit limit;
   double memory_at_hand = 0;  // bytes
   // Of an iteration, by stage; empty if memory is insufficient.
-  std::vector<PlanItem> seconds;
+  std::vector<ForecastItem> seconds;
 
   double memory_peak() const { return total(memory.items); }
   double iteration_seconds() const { return total(seconds); }
@@ -33,10 +33,11 @@ struct Plan {
 };
 
 // Loads the configuration's model and data and runs a trial of some seconds. On a CPU without
-// sufficient memory nothing is loaded; the plan is then for the longest allowed prompts and for the
-// response length of the options (the longest allowed by default). Writes nothing. Rollouts and
-// updates of a few seconds are tried in full. The plan cannot know how long responses become and
-// how many groups are flat (see the options), or how long rewards take.
-Result<Plan> make_plan(const config::TrainConfig& config, const PlanOptions& options);
+// sufficient memory nothing is loaded; the forecast is then for the longest allowed prompts and for
+// the response length of the options (the longest allowed by default). Writes nothing. Rollouts and
+// updates of a few seconds are tried in full. The forecast cannot know how long responses become
+// and how many groups are flat (see the options), or how long rewards take.
+Result<CostForecast> forecast_cost(const config::TrainConfig& config,
+                                   const ForecastOptions& options);
 
 }  // namespace longshot::loop

@@ -11,12 +11,12 @@
 
 namespace longshot::loop {
 
-struct PlanItem {
+struct ForecastItem {
   std::string name;
   double value = 0;
   std::string note;  // what the value refers to
 };
-double total(const std::vector<PlanItem>& items);
+double total(const std::vector<ForecastItem>& items);
 
 // The size of an iteration. Lengths are averages in tokens.
 struct IterationSize {
@@ -27,23 +27,23 @@ struct IterationSize {
 // The size with the longest prompts and responses that the configuration allows.
 IterationSize largest_size(const config::TrainConfig& config);
 
-struct MemoryPlan {
+struct MemoryForecast {
   int64_t parameters = 0, trained = 0;
-  std::vector<PlanItem> items;  // bytes, by category; their sum is the peak
-  double certain = 0;           // bytes that the run needs even with the shortest responses
+  std::vector<ForecastItem> items;  // bytes, by category; their sum is the peak
+  double certain = 0;               // bytes that the run needs even with the shortest responses
 };
 
 // Error: the adapter's targets or files do not fit the model.
-Result<MemoryPlan> plan_memory(const config::TrainConfig& config, const model::ModelConfig& model,
-                               const IterationSize& size);
+Result<MemoryForecast> forecast_memory(const config::TrainConfig& config,
+                                       const model::ModelConfig& model, const IterationSize& size);
 
-struct DiskPlan {
+struct DiskForecast {
   double checkpoint = 0;  // bytes of one
   double run = 0;         // bytes of the kept ones and the one being written
   double free = 0;        // bytes, where the run folder is or will be
 };
-DiskPlan plan_disk(const config::TrainConfig& config, const model::ModelConfig& model,
-                   const MemoryPlan& memory);
+DiskForecast forecast_disk(const config::TrainConfig& config, const model::ModelConfig& model,
+                           const MemoryForecast& memory);
 
 // The limit above which the process fails or is killed: the smallest of the control group's limit,
 // the limit of the address space, and the machine's memory plus swap. Of the address space limit,

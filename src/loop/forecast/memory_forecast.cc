@@ -1,4 +1,4 @@
-#include "loop/rl/memory_forecast.h"
+#include "loop/forecast/memory_forecast.h"
 
 #include <fmt/format.h>
 #include <fnmatch.h>
@@ -102,9 +102,9 @@ double trained_of(const config::ModelOptions& options, const model::ModelConfig&
 }
 
 // The fixed model of GRPO's KL penalty. It needs no memory if it is the base of the adapter.
-Result<PlanItem> kl_model(const config::TrainConfig& config, const AdapterSize& adapter) {
+Result<ForecastItem> kl_model(const config::TrainConfig& config, const AdapterSize& adapter) {
   const train::AlgorithmOptions& a = config.algorithm;
-  PlanItem item{"KL model", 0, "none"};
+  ForecastItem item{"KL model", 0, "none"};
   if (a.name != "grpo" || a.kl_coef == 0 || a.kl_reference.empty()) return item;
   if (adapter.rank > 0 && a.kl_reference == config.model.path) return item;
   const auto model = model::read_model_config(a.kl_reference);
@@ -126,8 +126,8 @@ double rollout_bytes(const config::TrainConfig& config, const model::ModelConfig
   return one * config.rollout_workers;
 }
 
-PlanItem activations(const config::TrainConfig& config, const model::ModelConfig& model,
-                     const IterationSize& size, int lora_rank) {
+ForecastItem activations(const config::TrainConfig& config, const model::ModelConfig& model,
+                         const IterationSize& size, int lora_rank) {
   if (!own_kernels(config)) return {"activations", 0, "not known with libtorch"};
   const double rows = std::ceil(size.groups / config.algorithm.mini_batches) * size.group_tokens();
   const train::PassSize pass = train::own_pass_size(config.algorithm.micro_batch_tokens);
@@ -141,8 +141,8 @@ PlanItem activations(const config::TrainConfig& config, const model::ModelConfig
   return {"activations", bytes, fmt::format("{:.0f} tokens together", micro)};
 }
 
-PlanItem kv_cache(const config::TrainConfig& config, const model::ModelConfig& model,
-                  const IterationSize& size, double running) {
+ForecastItem kv_cache(const config::TrainConfig& config, const model::ModelConfig& model,
+                      const IterationSize& size, double running) {
   const double blocks = rollout::blocks_for(static_cast<int>(size.response)) + 1;
   const double prompts =
       std::ceil(running / size.n) * rollout::blocks_for(static_cast<int>(size.prompt));
@@ -175,8 +175,9 @@ std::string gib(double bytes) {
 }
 
 // Memory items that training of any model needs.
-std::vector<PlanItem> training_items(const model::ModelConfig& model, const AdapterSize& adapter,
-                                     double trained, const std::string& moments) {
+std::vector<ForecastItem> training_items(const model::ModelConfig& model,
+                                         const AdapterSize& adapter, double trained,
+                                         const std::string& moments) {
   const double weights = static_cast<double>(model::parameter_count(model)) + adapter.parameters;
   return {{"program", own_pages().second, "libraries and the like"},
           {"weights", kFloat * weights, "f32, of the trainer"},
@@ -200,9 +201,9 @@ Status check_certain(double certain) {
 
 }  // namespace
 
-double total(const std::vector<PlanItem>& items) {
+double total(const std::vector<ForecastItem>& items) {
   double sum = 0;
-  for (const PlanItem& item : items) sum += item.value;
+  for (const ForecastItem& item : items) sum += item.value;
   return sum;
 }
 
@@ -212,53 +213,55 @@ IterationSize largest_size(const config::TrainConfig& config) {
           static_cast<double>(config.engine.sampling.max_response_length)};
 }
 
-Result<MemoryPlan> plan_memory(const config::TrainConfig& config, const model::ModelConfig& model,
-                               const IterationSize& size) {
+Result<MemoryForecast> forecast_memory(const config::TrainConfig& config,
+                                       const model::ModelConfig& model, const IterationSize& size) {
   LS_ASSIGN_OR_RETURN(const AdapterSize adapter, adapter_size(config.model, model));
-  MemoryPlan plan;
-  plan.parameters = model::parameter_count(model);
+  MemoryForecast forecast;
+  forecast.parameters = model::parameter_count(model);
   const double trained = trained_of(config.model, model, adapter);
-  plan.trained = static_cast<int64_t>(trained);
+  forecast.trained = static_cast<int64_t>(trained);
   const std::string& moments = config.optimizer.moments;
-  plan.items = training_items(model, adapter, trained, moments);
-  plan.items.push_back({"rollout weights", rollout_bytes(config, model), config.rollout_dtype});
-  LS_ASSIGN_OR_RETURN(PlanItem fixed, kl_model(config, adapter));
-  if (fixed.value > 0) plan.items.push_back(std::move(fixed));
-  plan.certain = total(plan.items);
+  forecast.items = training_items(model, adapter, trained, moments);
+  forecast.items.push_back({"rollout weights", rollout_bytes(config, model), config.rollout_dtype});
+  LS_ASSIGN_OR_RETURN(ForecastItem fixed, kl_model(config, adapter));
+  if (fixed.value > 0) forecast.items.push_back(std::move(fixed));
+  forecast.certain = total(forecast.items);
   const double running = std::min<double>(config.max_concurrent, size.samples());
-  plan.items.push_back(activations(config, model, size, adapter.rank));
-  plan.items.push_back(kv_cache(config, model, size, running));
-  plan.items.push_back({"logits", running * model.vocab_size * kFloat, "of the samples in flight"});
+  forecast.items.push_back(activations(config, model, size, adapter.rank));
+  forecast.items.push_back(kv_cache(config, model, size, running));
+  forecast.items.push_back(
+      {"logits", running * model.vocab_size * kFloat, "of the samples in flight"});
   if (adapter.rank > 0)
-    plan.items.push_back({"merged weights", kFloat * adapter.beside, "while they are published"});
+    forecast.items.push_back(
+        {"merged weights", kFloat * adapter.beside, "while they are published"});
   if (config.algorithm.mini_batches * config.algorithm.epochs > 1) {
     const double kept = config.algorithm.reset_optimizer ? 0 : moment_bytes(moments);
-    plan.items.push_back({"undo", (kFloat + kept) * trained,
-                          "copy of what an update changes; left out where memory is short"});
+    forecast.items.push_back({"undo", (kFloat + kept) * trained,
+                              "copy of what an update changes; left out where memory is short"});
   }
   // The checkpoint writer converts bfloat16 moments to f32.
   const double copied = moments == "bfloat16" ? 2 * kFloat * trained : 0;
-  plan.items.push_back({"checkpoint", copied, "copies while one is written"});
-  return plan;
+  forecast.items.push_back({"checkpoint", copied, "copies while one is written"});
+  return forecast;
 }
 
-DiskPlan plan_disk(const config::TrainConfig& config, const model::ModelConfig&,
-                   const MemoryPlan& memory) {
-  DiskPlan plan;
+DiskForecast forecast_disk(const config::TrainConfig& config, const model::ModelConfig&,
+                           const MemoryForecast& memory) {
+  DiskForecast forecast;
   const bool adapter = config.model.lora.rank > 0 || !config.model.lora_adapter_path.empty();
   const double written = static_cast<double>(adapter ? memory.trained : memory.parameters);
-  plan.checkpoint = kFloat * written +
-                    moment_bytes(config.optimizer.moments) * static_cast<double>(memory.trained);
+  forecast.checkpoint = kFloat * written + moment_bytes(config.optimizer.moments) *
+                                               static_cast<double>(memory.trained);
   const int64_t saves = config.save_freq > 0 ? config.total_iterations / config.save_freq + 1 : 1;
-  plan.run =
-      plan.checkpoint * static_cast<double>(std::min<int64_t>(saves, config.keep_checkpoints + 1));
+  forecast.run = forecast.checkpoint *
+                 static_cast<double>(std::min<int64_t>(saves, config.keep_checkpoints + 1));
   std::error_code error;
   std::filesystem::path folder = std::filesystem::absolute(config.output);
   while (folder.has_relative_path() && !std::filesystem::exists(folder, error))
     folder = folder.parent_path();
   const auto space = std::filesystem::space(folder, error);
-  plan.free = error ? 0 : static_cast<double>(space.available);
-  return plan;
+  forecast.free = error ? 0 : static_cast<double>(space.available);
+  return forecast;
 }
 
 MemoryLimit hard_memory_limit() {
@@ -294,14 +297,15 @@ Status check_resources(const config::TrainConfig& config) {
   if (config.machine.device != "cpu") return ok_status();
   LS_ASSIGN_OR_RETURN(const model::ModelConfig model,
                       model::read_model_config(config.model.source()));
-  LS_ASSIGN_OR_RETURN(const MemoryPlan memory, plan_memory(config, model, largest_size(config)));
+  LS_ASSIGN_OR_RETURN(const MemoryForecast memory,
+                      forecast_memory(config, model, largest_size(config)));
   LS_RETURN_IF_ERROR(check_certain(memory.certain));
   const double peak = total(memory.items), at_hand = memory_at_hand();
   if (peak > at_hand) {
     log::warn("the run may need {} of memory with the longest responses, {} can be had: {}",
               gib(peak), gib(at_hand), kAdvice);
   }
-  const DiskPlan disk = plan_disk(config, model, memory);
+  const DiskForecast disk = forecast_disk(config, model, memory);
   if (disk.run > disk.free) {
     log::warn(
         "checkpoints take {} ({} each), {} of disk are free in {}: fewer "

@@ -1,8 +1,8 @@
-#include "loop/run_folder/progress.h"
+#include "base/progress_line.h"
 
 #include <gtest/gtest.h>
 
-namespace longshot::loop {
+namespace longshot {
 namespace {
 
 TEST(WithCommas, GroupsThousands) {
@@ -15,4 +15,4 @@ TEST(WithCommas, GroupsThousands) {
 }
 
 }  // namespace
-}  // namespace longshot::loop
+}  // namespace longshot

@@ -13,21 +13,21 @@ namespace longshot::rollout::cpu {
 using kernels::AlignedFloats;
 using kernels::kLane;
 using kernels::kPanel;
-using kernels::PackedMatrix;
+using kernels::PanelMatrix;
 using kernels::round_up;
 
 inline constexpr int kMaxHeadDim = 512;
 
-struct PackedLayer {
+struct PanelLayer {
   AlignedFloats attention_norm, mlp_norm;  // [hidden padded]
   AlignedFloats q_norm, k_norm;            // [head_dim padded], empty without QK norm
-  PackedMatrix qkv;      // [(heads + 2 kv_heads) * head_dim, hidden]: queries, keys, values
-  PackedMatrix out;      // [hidden, heads * head_dim]
-  PackedMatrix gate_up;  // [2 * padded intermediate, hidden]: gate and up panels alternate
-  PackedMatrix down;     // [hidden, intermediate]
+  PanelMatrix qkv;      // [(heads + 2 kv_heads) * head_dim, hidden]: queries, keys, values
+  PanelMatrix out;      // [hidden, heads * head_dim]
+  PanelMatrix gate_up;  // [2 * padded intermediate, hidden]: gate and up panels alternate
+  PanelMatrix down;     // [hidden, intermediate]
 };
 
-class PackedModel {
+class PanelModel {
  public:
   // Copies all weights: the matrices in `format`; norms, biases and embeddings in f32. The view is
   // not needed afterwards. Memory of an earlier load is reused if the shapes are the same. Error: a
@@ -35,9 +35,9 @@ class PackedModel {
   Status load(const model::WeightsView& weights, NumberFormat format, ThreadPool& pool);
 
   const model::ModelConfig& config() const { return config_; }
-  const std::vector<PackedLayer>& layers() const { return layers_; }
+  const std::vector<PanelLayer>& layers() const { return layers_; }
   const AlignedFloats& final_norm() const { return final_norm_; }
-  const PackedMatrix& head() const { return head_; }
+  const PanelMatrix& head() const { return head_; }
   const float* embedding(int token) const {
     return embedding_.data() + static_cast<size_t>(token) * config_.hidden_size;
   }
@@ -47,9 +47,9 @@ class PackedModel {
  private:
   model::ModelConfig config_;
   AlignedFloats embedding_;  // [vocab, hidden]
-  std::vector<PackedLayer> layers_;
+  std::vector<PanelLayer> layers_;
   AlignedFloats final_norm_;
-  PackedMatrix head_;
+  PanelMatrix head_;
 };
 
 }  // namespace longshot::rollout::cpu

@@ -1,4 +1,4 @@
-#include "sandbox/judge.h"
+#include "sandbox/suite.h"
 
 #include <atomic>
 #include <regex>
@@ -9,20 +9,20 @@
 namespace longshot::sandbox {
 namespace {
 
-class Judging : public InSandbox {
+class SuiteTest : public InSandbox {
  protected:
-  static Result<SuiteReport> try_judge(const std::string& code, const Suite& suite,
+  static Result<SuiteReport> try_suite(const std::string& code, const Suite& suite,
                                        const std::string& language = "python") {
     return run_suite(*sandbox(), request(language, code), suite, {});
   }
-  static SuiteReport judge(const std::string& code, const Suite& suite) {
-    auto report = try_judge(code, suite);
+  static SuiteReport run(const std::string& code, const Suite& suite) {
+    auto report = try_suite(code, suite);
     EXPECT_TRUE(report.ok()) << report.status().message();
     return report.ok() ? *report : SuiteReport();
   }
   static std::string words(const SuiteReport& report) {
     std::string all;
-    for (const CaseResult& result : report.results) all += result.verdict + " ";
+    for (const CaseResult& result : report.results) all += result.word + " ";
     return all;
   }
 };
@@ -33,52 +33,52 @@ Suite doubling() {
   return suite;
 }
 
-TEST_F(Judging, StreamsAreComparedCaseByCase) {
-  EXPECT_TRUE(judge("print(2*int(input()))", doubling()).passed);
-  const SuiteReport report = judge("n=int(input())\nif n<0: 1/0\nprint(n)", doubling());
+TEST_F(SuiteTest, StreamsAreComparedCaseByCase) {
+  EXPECT_TRUE(run("print(2*int(input()))", doubling()).passed);
+  const SuiteReport report = run("n=int(input())\nif n<0: 1/0\nprint(n)", doubling());
   EXPECT_FALSE(report.passed);
   EXPECT_EQ(words(report), "WA OK RE ");
   EXPECT_NE(report.results[2].message.find("ZeroDivisionError"), std::string::npos);
 }
 
-TEST_F(Judging, ItStopsAtTheFirstFailureIfAskedTo) {
+TEST_F(SuiteTest, ItStopsAtTheFirstFailureIfAskedTo) {
   Suite suite = doubling();
   suite.stop_at_first_failure = true;
-  EXPECT_EQ(words(judge("print(0)", suite)), "WA ");
+  EXPECT_EQ(words(run("print(0)", suite)), "WA ");
 }
 
-TEST_F(Judging, CallsAreComparedByValue) {
+TEST_F(SuiteTest, CallsAreComparedByValue) {
   Suite suite;
   suite.function = "add";
   suite.cases = {{"", "", {1, 2}, {3}},
                  {"", "", {"a", "b"}, {"ab"}},
                  {"", "", {Json::array({1}), Json::array()}, {Json::array({1})}}};
-  EXPECT_TRUE(judge("def add(a, b): return a + b", suite).passed);
+  EXPECT_TRUE(run("def add(a, b): return a + b", suite).passed);
   EXPECT_TRUE(
-      judge("class Solution:\n  def add(self, a, b):\n    print('noise')\n    return a + b", suite)
+      run("class Solution:\n  def add(self, a, b):\n    print('noise')\n    return a + b", suite)
           .passed);
-  EXPECT_EQ(words(judge("def add(a, b): return a * 3", suite)), "OK WA WA ");
-  EXPECT_EQ(words(judge("def sub(a, b): return 0", suite)), "RE RE RE ");
+  EXPECT_EQ(words(run("def add(a, b): return a * 3", suite)), "OK WA WA ");
+  EXPECT_EQ(words(run("def sub(a, b): return 0", suite)), "RE RE RE ");
 }
 
-TEST_F(Judging, ChecksMustComeToTheirEnd) {
+TEST_F(SuiteTest, ChecksMustComeToTheirEnd) {
   Suite suite;
   suite.checks = "assert f(2) == 4\nassert f(0) == 0";
-  EXPECT_TRUE(judge("def f(x): return 2 * x", suite).passed);
-  EXPECT_EQ(words(judge("def f(x): return x", suite)), "RE ");
+  EXPECT_TRUE(run("def f(x): return 2 * x", suite).passed);
+  EXPECT_EQ(words(run("def f(x): return x", suite)), "RE ");
   for (const char* cheat :
        {"import sys\nsys.exit(0)", "import os\nos._exit(0)",
         "def f(x):\n  import os\n  os._exit(0)",
         "import builtins\nbuiltins.exec = lambda *a: None\nbuiltins.compile = lambda *a: None",
         "import json\njson.dump('x', open('answer.json', 'w'))\nimport os\nos._exit(0)"}) {
-    const SuiteReport report = judge(cheat, suite);
+    const SuiteReport report = run(cheat, suite);
     EXPECT_FALSE(report.passed) << cheat;
     EXPECT_FALSE(report.fault) << cheat;
   }
 }
 
 // Attempts of a program to pass checks with a wrong answer.
-TEST_F(Judging, ChecksAreOutOfTheProgramsReach) {
+TEST_F(SuiteTest, ChecksAreOutOfTheProgramsReach) {
   const char* const kCheats[] = {
       "def f(x):\n  import sys\n  sys.exit(0)",
       "import atexit, os\natexit.register(os._exit, 0)\ndef f(x): return 0",
@@ -127,9 +127,9 @@ TEST_F(Judging, ChecksAreOutOfTheProgramsReach) {
       "import secrets\nfor a, b in zip(map(f, [2, 3]), [4, 6]):\n  assert a == b\n  assert abs(a - "
       "b) < 1\n"
       "  assert set([a]) == set([b])\nassert [f(x) for x in sorted([5, 7])] == [10, 14]";
-  EXPECT_TRUE(judge("def f(x): return 2 * x", suite).passed);
+  EXPECT_TRUE(run("def f(x): return 2 * x", suite).passed);
   for (const char* cheat : kCheats) {
-    const SuiteReport report = judge(cheat, suite);
+    const SuiteReport report = run(cheat, suite);
     EXPECT_FALSE(report.passed) << cheat;
     EXPECT_FALSE(report.fault) << cheat;
     ASSERT_EQ(report.results.size(), 1u);
@@ -139,7 +139,7 @@ TEST_F(Judging, ChecksAreOutOfTheProgramsReach) {
   }
 }
 
-TEST_F(Judging, ChecksUseAProgramAsIfItWereBesideThem) {
+TEST_F(SuiteTest, ChecksUseAProgramAsIfItWereBesideThem) {
   const std::pair<const char*, const char*> kRight[] = {
       {"def sum(a, b): return a * b", "assert sum(2, 3) == 6"},
       {"class Node:\n  def __init__(s, v): s.v, s.left = v, None\n"
@@ -160,13 +160,12 @@ TEST_F(Judging, ChecksUseAProgramAsIfItWereBesideThem) {
   for (const auto& [program, checks] : kRight) {
     Suite suite;
     suite.checks = checks;
-    const SuiteReport report = judge(program, suite);
+    const SuiteReport report = run(program, suite);
     EXPECT_TRUE(report.passed) << program << report.results[0].message;
   }
   Suite tests;
   tests.checks = "def test_a():\n  assert f(1) == 2";
-  EXPECT_FALSE(judge("def f(x): return x", tests).passed)
-      << "pytest's style runs nothing by itself";
+  EXPECT_FALSE(run("def f(x): return x", tests).passed) << "pytest's style runs nothing by itself";
   const std::pair<const char*, const char*> kUnfit[] = {
       {"assert 1 == 1", "say nothing"},
       {"assert f(1) ==", "are not Python"},
@@ -175,40 +174,40 @@ TEST_F(Judging, ChecksUseAProgramAsIfItWereBesideThem) {
       {"import pytest\npytest.importorskip('x')\nassert f(1) == 1", "pytest.importorskip"}};
   for (const auto& [checks, words] : kUnfit) {
     tests.checks = checks;
-    const auto report = try_judge("def f(x): return x", tests);
+    const auto report = try_suite("def f(x): return x", tests);
     ASSERT_EQ(report.status().code(), StatusCode::invalid_argument) << checks;
     EXPECT_NE(report.status().message().find(words), std::string::npos)
         << report.status().message();
   }
 }
 
-TEST_F(Judging, OneReadingOfTheExpectedValuesFitsAllCases) {
+TEST_F(SuiteTest, OneReadingOfTheExpectedValuesFitsAllCases) {
   Suite suite;
   suite.function = "f";
   suite.cases = {{"", "", {1}, {Json::array({1}), 1}}, {"", "", {2}, {Json::array({2}), 2}}};
-  EXPECT_TRUE(judge("def f(x): return x", suite).passed);
-  EXPECT_TRUE(judge("def f(x): return [x]", suite).passed);
-  EXPECT_EQ(words(judge("def f(x): return x if x < 2 else [x]", suite)), "OK WA ");
+  EXPECT_TRUE(run("def f(x): return x", suite).passed);
+  EXPECT_TRUE(run("def f(x): return [x]", suite).passed);
+  EXPECT_EQ(words(run("def f(x): return x if x < 2 else [x]", suite)), "OK WA ");
 }
 
-TEST_F(Judging, AnswersFarLargerThanExpectedAreNotRead) {
+TEST_F(SuiteTest, AnswersFarLargerThanExpectedAreNotRead) {
   Suite suite;
   suite.function = "f";
   suite.cases = {{"", "", Json::array(), {"x"}}};
-  const SuiteReport report = judge("def f(): return 'x' * 30000000", suite);
+  const SuiteReport report = run("def f(): return 'x' * 30000000", suite);
   EXPECT_EQ(words(report), "WA ");
   EXPECT_TRUE(report.results[0].outcome.files.empty());
 }
 
-TEST_F(Judging, AnExpectedOutputBeyondTheLimitIsRefused) {
+TEST_F(SuiteTest, AnExpectedOutputBeyondTheLimitIsRefused) {
   Suite suite;
   suite.cases = {{"", std::string(2 << 20, 'x'), {}, {}}};
-  const auto report = try_judge("print('x')", suite);
+  const auto report = try_suite("print('x')", suite);
   EXPECT_EQ(report.status().code(), StatusCode::invalid_argument);
   EXPECT_NE(report.status().message().find("output_bytes"), std::string::npos);
 }
 
-TEST_F(Judging, ABusyMachineChangesNoVerdict) {
+TEST_F(SuiteTest, ABusyMachineChangesNoVerdict) {
   std::atomic<bool> over = false;
   std::vector<std::thread> busy;
   for (unsigned i = 0; i < 6 * std::thread::hardware_concurrency(); ++i)
@@ -224,10 +223,10 @@ TEST_F(Judging, ABusyMachineChangesNoVerdict) {
   over = true;
   for (std::thread& thread : busy) thread.join();
   ASSERT_TRUE(report.ok());
-  EXPECT_EQ(report->last().verdict, Verdict::ok) << report->last().message;
+  EXPECT_EQ(report->last().ending, Ending::ok) << report->last().message;
 }
 
-TEST_F(Judging, ExpectedAnswersAreNotInTheJail) {
+TEST_F(SuiteTest, ExpectedAnswersAreNotInTheJail) {
   const std::string look =
       "import os\nsecret = b'SECRET-' + b'ANSWER'\n"
       "for d, ds, fs in os.walk('/'):\n  if d == '/': ds[:] = set(ds) - {'usr', 'root', 'proc', "
@@ -237,12 +236,12 @@ TEST_F(Judging, ExpectedAnswersAreNotInTheJail) {
       "for fd in range(3, 100):\n  try: os.fstat(fd); print('fd', fd)\n  except OSError: pass\n";
   Suite suite;
   suite.cases = {{"", "SECRET-ANSWER", {}, {}}};
-  const SuiteReport report = judge(look, suite);
+  const SuiteReport report = run(look, suite);
   EXPECT_EQ(words(report), "WA ");
   EXPECT_EQ(report.results[0].outcome.out, "");
 }
 
-TEST_F(Judging, ASpecialJudgeDecides) {
+TEST_F(SuiteTest, ASpecialJudgeDecides) {
   Suite suite = doubling();
   suite.checker =
       Program{"python",
@@ -250,22 +249,22 @@ TEST_F(Judging, ASpecialJudgeDecides) {
               "sys.exit(0 if abs(int(open(got).read())) == abs(int(open(answer).read())) else 1)",
               {},
               {}};
-  EXPECT_TRUE(judge("print(-2*int(input()))", suite).passed);
-  EXPECT_EQ(words(judge("print(1)", suite)), "WA WA WA ");
+  EXPECT_TRUE(run("print(-2*int(input()))", suite).passed);
+  EXPECT_EQ(words(run("print(1)", suite)), "WA WA WA ");
   suite.checker->code = "1/0 if False else __import__('os').abort()";
-  const SuiteReport report = judge("print(1)", suite);
+  const SuiteReport report = run("print(1)", suite);
   EXPECT_TRUE(report.fault);
   EXPECT_EQ(words(report), "XX ") << "its own fault is nobody's wrong answer, and ends the suite";
 }
 
-TEST_F(Judging, SuitesWithoutSenseAreRefused) {
-  EXPECT_FALSE(try_judge("", Suite()).ok());
+TEST_F(SuiteTest, SuitesWithoutSenseAreRefused) {
+  EXPECT_FALSE(try_suite("", Suite()).ok());
   Suite both = doubling();
   both.checks = "1";
-  EXPECT_FALSE(try_judge("", both).ok());
+  EXPECT_FALSE(try_suite("", both).ok());
   Suite calls = doubling();
   calls.function = "f";
-  EXPECT_FALSE(try_judge("", calls, "bash").ok());
+  EXPECT_FALSE(try_suite("", calls, "bash").ok());
 }
 
 }  // namespace

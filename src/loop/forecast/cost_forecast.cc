@@ -1,4 +1,4 @@
-#include "loop/rl/cost_forecast.h"
+#include "loop/forecast/cost_forecast.h"
 
 #include <fmt/format.h>
 
@@ -36,7 +36,7 @@ model::Work training_work(const Size& s, bool shared_prompts) {
 
 class Trial {
  public:
-  Trial(const config::TrainConfig& config, const PlanOptions& options, Parts& parts)
+  Trial(const config::TrainConfig& config, const ForecastOptions& options, Parts& parts)
       : config_(config), options_(options), parts_(parts) {}
 
   Status run(const Size& size);
@@ -62,7 +62,7 @@ class Trial {
   const model::ModelConfig& model() const { return parts_.trainer->weights().config(); }
 
   const config::TrainConfig& config_;
-  const PlanOptions options_;
+  const ForecastOptions options_;
   Parts& parts_;
   Metrics metrics_;
   double publish_seconds_ = 0;
@@ -198,8 +198,8 @@ double Trial::update_seconds(const Size& size) const {
 }
 
 // Rollout, update and publishing of an iteration.
-std::vector<PlanItem> plan_seconds(const config::TrainConfig& config, const Trial& trial,
-                                   const Size& size) {
+std::vector<ForecastItem> forecast_seconds(const config::TrainConfig& config, const Trial& trial,
+                                           const Size& size) {
   return {
       {"rollout", trial.rollout_seconds(size),
        fmt::format("{:.0f} samples of {:.0f} tokens", size.samples(), size.response)},
@@ -210,33 +210,34 @@ std::vector<PlanItem> plan_seconds(const config::TrainConfig& config, const Tria
 
 }  // namespace
 
-Result<Plan> make_plan(const config::TrainConfig& config, const PlanOptions& options) {
-  Plan plan;
-  plan.model = config.model.path;
+Result<CostForecast> forecast_cost(const config::TrainConfig& config,
+                                   const ForecastOptions& options) {
+  CostForecast forecast;
+  forecast.model = config.model.path;
   LS_ASSIGN_OR_RETURN(const model::ModelConfig model,
                       model::read_model_config(config.model.source()));
   Size size = largest_size(config);
   if (options.response_length > 0) size.response = options.response_length;
-  plan.response_length = static_cast<int>(size.response);
-  LS_ASSIGN_OR_RETURN(plan.memory, plan_memory(config, model, size));
-  plan.disk = plan_disk(config, model, plan.memory);
-  plan.limit = hard_memory_limit();
-  plan.memory_at_hand = memory_at_hand();
+  forecast.response_length = static_cast<int>(size.response);
+  LS_ASSIGN_OR_RETURN(forecast.memory, forecast_memory(config, model, size));
+  forecast.disk = forecast_disk(config, model, forecast.memory);
+  forecast.limit = hard_memory_limit();
+  forecast.memory_at_hand = memory_at_hand();
   // The trial would run out of memory.
-  if (config.machine.device == "cpu" && !plan.fits()) return plan;
+  if (config.machine.device == "cpu" && !forecast.fits()) return forecast;
   LS_ASSIGN_OR_RETURN(Parts parts, make_parts(config, ""));
   Summary prompt;
   for (const auto& draw : parts.prompts->next(config.train_batch_size, 0))
     prompt.add(static_cast<double>(draw.prompt.tokens.size()));
   size.groups = static_cast<double>(prompt.count());
   size.prompt = prompt.mean();
-  const double program = plan.memory.items.front().value;
-  LS_ASSIGN_OR_RETURN(plan.memory, plan_memory(config, model, size));
-  plan.memory.items.front().value = program;  // measured now, it would include the model
+  const double program = forecast.memory.items.front().value;
+  LS_ASSIGN_OR_RETURN(forecast.memory, forecast_memory(config, model, size));
+  forecast.memory.items.front().value = program;  // measured now, it would include the model
   Trial trial(config, options, parts);
   LS_RETURN_IF_ERROR(trial.run(size));
-  plan.seconds = plan_seconds(config, trial, size);
-  return plan;
+  forecast.seconds = forecast_seconds(config, trial, size);
+  return forecast;
 }
 
 }  // namespace longshot::loop

@@ -25,7 +25,7 @@ inline constexpr int kInt4Group = 32;  // values of k that share a scale
 // Limit of k for int8: products of a byte and a signed byte are summed in 32 bits.
 inline constexpr int kMaxInt8Depth = 65536;
 
-class PackedMatrix {
+class PanelMatrix {
  public:
   // Sets size and format. Keeps the memory and the old values if nothing changed; otherwise all
   // values become 0.

@@ -1,5 +1,5 @@
 #pragma once
-// Judges a program on test cases. Expected answers never enter the jail of the tested program.
+// Runs a program on test cases. Expected answers never enter the jail of the tested program.
 
 #include <optional>
 #include <string>
@@ -19,8 +19,8 @@ namespace longshot::sandbox {
 //            cannot reach (checks_codec.py).
 //   calls    Suite::function is called with `arguments`; the returned value is compared with
 //            `values`.
-//   streams  The program reads `input`; its output is compared with `output` or judged by a
-//            checker.
+//   streams  The program reads `input`; a checker decides about its output, or it is compared
+//            with `output`.
 struct TestCase {
   std::string input, output;
   Json arguments = Json::array();
@@ -47,7 +47,7 @@ struct Suite {
 
 struct CaseResult {
   bool passed = false;
-  std::string verdict;  // Verdict's words, or "WA": the program ran to its end with a wrong answer
+  std::string word;  // ending_word(), or "WA": the program ran to its end with a wrong answer
   std::string message;
   Outcome outcome;
 };

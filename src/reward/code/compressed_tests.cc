@@ -1,4 +1,4 @@
-#include "reward/code/packed_tests.h"
+#include "reward/code/compressed_tests.h"
 
 #include <zlib.h>
 
@@ -14,7 +14,7 @@ namespace longshot::reward {
 namespace {
 
 constexpr const char* kWho = "reward code: test cases";
-constexpr size_t kMostBytes = 256 << 20;
+constexpr size_t kMaxBytes = 256 << 20;
 
 std::optional<std::string> inflated(const std::string& packed) {
   z_stream stream{};
@@ -23,7 +23,7 @@ std::optional<std::string> inflated(const std::string& packed) {
   stream.avail_in = static_cast<uInt>(packed.size());
   std::string bytes;
   int state = Z_OK;
-  while (state == Z_OK && bytes.size() < kMostBytes) {
+  while (state == Z_OK && bytes.size() < kMaxBytes) {
     const size_t before = bytes.size();
     bytes.resize(before + (1 << 16));
     stream.next_out = reinterpret_cast<Bytef*>(bytes.data() + before);
@@ -83,7 +83,7 @@ class Pickle {
 
 }  // namespace
 
-Result<Json> unpacked_tests(const Json& tests) {
+Result<Json> decompressed_tests(const Json& tests) {
   if (!tests.is_string()) return tests;
   const std::string text(trim(tests.get_ref<const std::string&>()));
   if (text.starts_with('[')) return parse_json(text, kWho);

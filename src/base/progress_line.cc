@@ -1,4 +1,4 @@
-#include "loop/run_folder/progress.h"
+#include "base/progress_line.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 
-namespace longshot::loop {
+namespace longshot {
 
 std::string with_commas(int64_t value) {
   std::string text = std::to_string(value);
@@ -52,4 +52,4 @@ void ProgressLine::clear() {
   if (terminal_) std::fprintf(stderr, "\r\033[K");
 }
 
-}  // namespace longshot::loop
+}  // namespace longshot

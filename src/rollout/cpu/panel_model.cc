@@ -1,4 +1,4 @@
-#include "rollout/cpu/packed_model.h"
+#include "rollout/cpu/panel_model.h"
 #include "model/format/architecture.h"
 
 #include <fmt/core.h>
@@ -52,11 +52,11 @@ class Packer {
     std::copy_n(view.data, n, out.begin());
   }
 
-  void matrix(const std::string& name, PackedMatrix& out, int column) {
+  void matrix(const std::string& name, PanelMatrix& out, int column) {
     copy(name, out, kRowsPerTask, [=](int r) { return column + r; });
   }
   // Fills the panels first, first + 2, ...
-  void every_other_panel(const std::string& name, PackedMatrix& out, int first) {
+  void every_other_panel(const std::string& name, PanelMatrix& out, int first) {
     copy(name, out, kPanel, [=](int r) { return first * kPanel + 2 * r; });
   }
 
@@ -72,7 +72,7 @@ class Packer {
   // Copies runs of `run` rows; the run that starts at row r goes to the columns from column_of(r)
   // on.
   template <typename ColumnOf>
-  void copy(const std::string& name, PackedMatrix& out, int run, const ColumnOf& column_of) {
+  void copy(const std::string& name, PanelMatrix& out, int run, const ColumnOf& column_of) {
     const auto& view = *found_.at(name + ".weight");
     const int rows = static_cast<int>(view.shape[0]);
     const auto each_run = [=](int begin, int end, const auto& body) {
@@ -97,7 +97,7 @@ class Packer {
 };
 
 void pack_layer(Packer& packer, const model::ModelConfig& c, int index, int intermediate,
-                PackedLayer& layer) {
+                PanelLayer& layer) {
   const NumberFormat format = packer.format();
   const auto module = [&](model::Role role) { return model::module_of(index, role); };
   const auto weight = [&](model::Role role) { return model::weight_of(module(role)); };
@@ -123,7 +123,7 @@ void pack_layer(Packer& packer, const model::ModelConfig& c, int index, int inte
 
 }  // namespace
 
-Status PackedModel::load(const model::WeightsView& weights, NumberFormat format, ThreadPool& pool) {
+Status PanelModel::load(const model::WeightsView& weights, NumberFormat format, ThreadPool& pool) {
   const model::ModelConfig& c = weights.config;
   LS_RETURN_IF_ERROR(check_architecture(c));
   LS_ASSIGN_OR_RETURN(Lookup found, find_weights(weights));
@@ -141,9 +141,9 @@ Status PackedModel::load(const model::WeightsView& weights, NumberFormat format,
   return ok_status();
 }
 
-int64_t PackedModel::bytes() const {
+int64_t PanelModel::bytes() const {
   size_t total = embedding_.size() * sizeof(float) + head_.bytes();
-  for (const PackedLayer& layer : layers_)
+  for (const PanelLayer& layer : layers_)
     total += layer.qkv.bytes() + layer.out.bytes() + layer.gate_up.bytes() + layer.down.bytes();
   return static_cast<int64_t>(total);
 }

@@ -1,4 +1,4 @@
-#include "reward/judge/verdict.h"
+#include "reward/judge/votes.h"
 
 #include <gtest/gtest.h>
 
@@ -7,9 +7,9 @@ namespace {
 
 // "yes", "no", or the error.
 std::string read(const std::string& text) {
-  const auto verdict = parse_verdict(text);
-  if (!verdict.ok()) return verdict.status().message();
-  return verdict->correct ? "yes" : "no";
+  const auto vote = parse_vote(text);
+  if (!vote.ok()) return vote.status().message();
+  return vote->correct ? "yes" : "no";
 }
 
 TEST(Verdict, OneObjectAtTheEndCounts) {
@@ -17,10 +17,10 @@ TEST(Verdict, OneObjectAtTheEndCounts) {
   EXPECT_EQ(read("3 + 4 is 7, not 8.\n{\"correct\": false}\n \t\n"), "no");
   EXPECT_EQ(read(R"(\frac{1}{2} = 0.5 {"a": 1} so {"correct":true})"), "yes");
   EXPECT_EQ(read(R"(... {"reason": "it says {x} and \"y\"", "correct": false})"), "no");
-  const auto full = parse_verdict(R"(x {"correct": true, "score": 0.75, "reason": "same value"})");
+  const auto full = parse_vote(R"(x {"correct": true, "score": 0.75, "reason": "same value"})");
   EXPECT_EQ(full->reason, "same value");
   EXPECT_EQ(full->score, 0.75);
-  EXPECT_FALSE(parse_verdict(R"({"correct": true})")->score.has_value());
+  EXPECT_FALSE(parse_vote(R"({"correct": true})")->score.has_value());
 }
 
 TEST(Verdict, AnythingElseIsMalformed) {
@@ -45,9 +45,16 @@ TEST(Verdict, AnythingElseIsMalformed) {
                           R"({"x": {"correct": true}})",
                           "```json\n{\"correct\": true}\n```"}) {
     EXPECT_EQ(read(bad).rfind("malformed verdict", 0), 0u) << bad << ": " << read(bad);
-    EXPECT_EQ(parse_verdict(bad).status().code(), StatusCode::corrupt) << bad;
+    EXPECT_EQ(parse_vote(bad).status().code(), StatusCode::corrupt) << bad;
   }
   EXPECT_NE(read(R"({"reason": ")" + std::string(5000, 'x') + R"(", "correct": true})"), "yes");
+}
+
+TEST(Verdict, ThoughtsMayDraftAnother) {
+  EXPECT_EQ(read(R"(<think>Say {"correct": true}? No.</think>{"correct": false})"), "no");
+  EXPECT_EQ(read("[THINK]{\"correct\": true}[/THINK]\n{\"correct\": true}"), "yes");
+  EXPECT_NE(read(R"(<think>It ends with {"correct": true})"), "yes") << "the thoughts do not end";
+  EXPECT_NE(read(R"(<think>{"correct": true}</think>)"), "yes") << "no answer after the thoughts";
 }
 
 TEST(Verdict, LongAndNestedTextsTakeNoTime) {

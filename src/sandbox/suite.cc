@@ -1,4 +1,4 @@
-#include "sandbox/judge.h"
+#include "sandbox/suite.h"
 
 #include <fmt/core.h>
 
@@ -11,11 +11,11 @@ namespace longshot::sandbox {
 namespace {
 
 constexpr const char* kAnswer = "answer.json";
-constexpr size_t kMostMessage = 2000;
-constexpr uint64_t kSlack = 64;           // extra bytes for an answer
-constexpr uint64_t kLeastOutput = 65536;  // a program may always write this much
+constexpr size_t kMaxMessage = 2000;
+constexpr uint64_t kSlack = 64;         // extra bytes for an answer
+constexpr uint64_t kMinOutput = 65536;  // a program may always write this much
 // Factor for an expected output: white space and digits may lengthen it.
-constexpr uint64_t kMostSpread = 32;
+constexpr uint64_t kMaxSpread = 32;
 
 // The error for a case that no program could pass.
 Status too_large(size_t index, const char* what, size_t bytes, uint64_t limit) {
@@ -88,21 +88,21 @@ RunRequest with_preamble(const RunRequest& request) {
 
 // The most bytes of an answer that matches one of the values.
 uint64_t room_for(const std::vector<Json>& values) {
-  uint64_t most = 0;
-  for (const Json& value : values) most = std::max(most, most_answer_bytes(value));
-  return most + kSlack;
+  uint64_t max = 0;
+  for (const Json& value : values) max = std::max(max, max_answer_bytes(value));
+  return max + kSlack;
 }
 
 // The last lines of stderr are the most informative ones.
 std::string tail(const std::string& text) {
-  return text.size() <= kMostMessage ? text : text.substr(text.size() - kMostMessage);
+  return text.size() <= kMaxMessage ? text : text.substr(text.size() - kMaxMessage);
 }
 
-CaseResult judged(Outcome outcome) {
+CaseResult result_of(Outcome outcome) {
   CaseResult result;
-  result.verdict = verdict_word(outcome.verdict);
+  result.word = ending_word(outcome.ending);
   result.message = outcome.message;
-  if (outcome.verdict == Verdict::runtime && !outcome.err.empty())
+  if (outcome.ending == Ending::runtime && !outcome.err.empty())
     result.message += "\n" + tail(outcome.err);
   result.outcome = std::move(outcome);
   return result;
@@ -111,14 +111,14 @@ CaseResult judged(Outcome outcome) {
 void accept(CaseResult& result, bool right, const std::string& why_not) {
   result.passed = right;
   if (right) return;
-  result.verdict = "WA";
+  result.word = "WA";
   result.message = why_not;
 }
 
-class Judge {
+class SuiteRun {
  public:
-  Judge(Sandbox& sandbox, const RunRequest& request, const Suite& suite,
-        const Sandbox::Cancelled& cancelled)
+  SuiteRun(Sandbox& sandbox, const RunRequest& request, const Suite& suite,
+           const Sandbox::Cancelled& cancelled)
       : sandbox_(sandbox), request_(request), suite_(suite), cancelled_(cancelled) {}
 
   Result<SuiteReport> run() {
@@ -129,10 +129,10 @@ class Judge {
     for (const TestCase& test : cases) {
       LS_ASSIGN_OR_RETURN(CaseResult result, run_case(test, report));
       if (report.compile) {
-        report.fault = report.compile->verdict == Verdict::internal;
+        report.fault = report.compile->ending == Ending::internal;
         return report;
       }
-      report.fault |= result.verdict == "XX";
+      report.fault |= result.word == "XX";
       const bool stop = report.fault || (suite_.stop_at_first_failure && !result.passed);
       report.results.push_back(std::move(result));
       if (stop) break;
@@ -149,7 +149,7 @@ class Judge {
     if (!suite_.checks.empty())
       return harnessed(request_, kChecksHarnessSource,
                        {{"checks", suite_.checks}, {"token", token}, {"preamble", preamble}},
-                       kMostMessage + kSlack);
+                       kMaxMessage + kSlack);
     if (!suite_.function.empty())
       return harnessed(request_, kHarnessSource,
                        {{"function", suite_.function},
@@ -168,7 +168,7 @@ class Judge {
     request.input = test.input;
     request.fetch.clear();
     uint64_t& limit = request.limits.output_bytes;
-    if (!suite_.checker) limit = std::min(limit, kLeastOutput + kMostSpread * test.output.size());
+    if (!suite_.checker) limit = std::min(limit, kMinOutput + kMaxSpread * test.output.size());
     return request;
   }
 
@@ -179,19 +179,19 @@ class Judge {
       report.compile = std::move(ran.compile);
       return CaseResult();
     }
-    CaseResult result = judged(std::move(*ran.run));
+    CaseResult result = result_of(std::move(*ran.run));
     const std::vector<File> files = std::move(result.outcome.files);
     const std::string answer = files.empty() ? "" : files[0].content;
-    if (result.outcome.verdict != Verdict::ok) return result;
-    if (!suite_.checks.empty()) return judge_checks(token, answer, std::move(result));
-    if (suite_.function.empty()) return judge_output(test, std::move(result));
+    if (result.outcome.ending != Ending::ok) return result;
+    if (!suite_.checks.empty()) return finish_checks(token, answer, std::move(result));
+    if (suite_.function.empty()) return finish_output(test, std::move(result));
     accept(result, answered(answer, test.values), "another value was returned");
     return result;
   }
 
   // At their end the checks write the token, or the token and the reason why they cannot be run.
-  static Result<CaseResult> judge_checks(const std::string& token, const std::string& answer,
-                                         CaseResult result) {
+  static Result<CaseResult> finish_checks(const std::string& token, const std::string& answer,
+                                          CaseResult result) {
     if (answer.starts_with(token + " "))
       return invalid_argument("the checks " + answer.substr(token.size() + 1));
     accept(result, answer == token, "the program ended before its checks did");
@@ -211,7 +211,7 @@ class Judge {
     return any;
   }
 
-  Result<CaseResult> judge_output(const TestCase& test, CaseResult result) {
+  Result<CaseResult> finish_output(const TestCase& test, CaseResult result) {
     if (!suite_.checker) {
       accept(result,
              same_output(result.outcome.out, test.output, suite_.comparison, suite_.tolerance),
@@ -229,15 +229,15 @@ class Judge {
     check.compile_limits = request_.compile_limits;
     LS_ASSIGN_OR_RETURN(const RunReport checked, sandbox_.run(check, cancelled_));
     const Outcome& last = checked.last();
-    const bool decided = checked.run && (last.verdict == Verdict::ok ||
-                                         (last.verdict == Verdict::runtime && last.exit_code <= 2));
+    const bool decided = checked.run && (last.ending == Ending::ok ||
+                                         (last.ending == Ending::runtime && last.exit_code <= 2));
     if (!decided) {
-      result.verdict = verdict_word(Verdict::internal);
-      result.message = fmt::format("the checker failed ({}): {} {}", verdict_word(last.verdict),
+      result.word = ending_word(Ending::internal);
+      result.message = fmt::format("the checker failed ({}): {} {}", ending_word(last.ending),
                                    last.message, tail(last.err));
       return result;
     }
-    accept(result, last.verdict == Verdict::ok, "the checker: " + tail(last.out + last.err));
+    accept(result, last.ending == Ending::ok, "the checker: " + tail(last.out + last.err));
     return result;
   }
 
@@ -253,7 +253,7 @@ class Judge {
 Result<SuiteReport> run_suite(Sandbox& sandbox, const RunRequest& request, const Suite& suite,
                               const Sandbox::Cancelled& cancelled) {
   LS_RETURN_IF_ERROR(check(sandbox, request, suite));
-  return Judge(sandbox, request, suite, cancelled).run();
+  return SuiteRun(sandbox, request, suite, cancelled).run();
 }
 
 }  // namespace longshot::sandbox
