@@ -25,7 +25,7 @@ namespace {
 
 struct Step {
   rollout::Engine& engine;
-  train::Trainer& trainer;
+  train::PolicyTrainer& trainer;
   int64_t iteration = 0;
 
   Json run(const Json& request);
@@ -34,7 +34,7 @@ struct Step {
 Json Step::run(const Json& request) {
   const int prompts = request.at("groups"), samples = request.at("samples"),
             prompt = request.at("prompt"), response = request.at("response");
-  const int vocab = trainer.weights().config().vocab_size;
+  const int vocab = trainer.model().weights().config().vocab_size;
   const Stopwatch whole;
   std::vector<data::Sample> jobs;
   ++iteration;
@@ -72,7 +72,7 @@ Json Step::run(const Json& request) {
   const double update_seconds = update.seconds();
   const Stopwatch publish;
   std::vector<at::Tensor> host;
-  must(engine.load_weights(trainer.weights().view(iteration, host)));
+  must(engine.load_weights(trainer.model().weights().view(iteration, host)));
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return {{"seconds", whole.seconds()},
@@ -105,10 +105,10 @@ void serve(int argc, char** argv) {
   algorithm.mini_batches = 1;
   train::OptimizerOptions optimizer;
   optimizer.lr = 1e-9;
-  train::Trainer trainer(std::move(*weights), optimizer, algorithm, 1'000'000);
+  train::PolicyTrainer trainer(std::move(*weights), optimizer, algorithm, 1'000'000);
   auto runner = rollout::make_cpu_runner({256, 256}, threads);
   std::vector<at::Tensor> host;
-  must(runner->load_weights(trainer.weights().view(0, host)));
+  must(runner->load_weights(trainer.model().weights().view(0, host)));
   rollout::Engine engine(std::move(runner), nullptr, threads);
   Step step{engine, trainer};
   fmt::print("{}\n", dump_json(Json{{"ready", "longshot"}}));

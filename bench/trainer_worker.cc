@@ -6,7 +6,8 @@
 //
 // {"sequences": N, "length": L}: a supervised step (forward, backward, AdamW) over N packed rows of
 // L random tokens. {"groups": G, "samples": S, "prompt": P, "response": R}: a policy update of one
-// optimizer step over G prompts with S responses each. Answer: {"seconds", "useful_tokens",
+// optimizer step over G prompts with S responses each. A process answers one of these two kinds of
+// requests. Answer: {"seconds", "useful_tokens",
 // "packed_tokens", "useful_flops", "peak_bytes"}. useful_flops are the multiply-adds, two
 // operations each, that the batch needs without recomputation and without wasted work. {"peak":
 // true}: answers {"peak_gflops"}, the current multiply-add peak.
@@ -20,6 +21,7 @@
 #include <cstdlib>
 #include <initializer_list>
 #include <iostream>
+#include <optional>
 
 #include "base/json.h"
 #include "base/os/clock.h"
@@ -29,8 +31,10 @@
 #include "bench/shapes.h"
 #include "kernels/products/gemm.h"
 #include "model/format/cost.h"
+#include "model/sequence_logprobs.h"
 #include "model/torch/runtime.h"
 #include "train/policy/policy_trainer.h"
+#include "train/supervised/supervised_trainer.h"
 
 namespace longshot::bench {
 namespace {
@@ -48,19 +52,18 @@ double peak_rss() {
   return static_cast<double>(usage.ru_maxrss) * 1024;
 }
 
-Json supervised(train::Trainer& trainer, const model::ModelConfig& c, const Json& request,
+Json supervised(train::SupervisedTrainer& trainer, const model::ModelConfig& c, const Json& request,
                 uint64_t key) {
   const int64_t sequences = request.at("sequences"), length = request.at("length");
   std::vector<std::vector<data::TokenId>> tokens;
   const std::vector<uint8_t> mask(length, 1);
-  std::vector<train::Trainer::SupervisedRow> rows;
+  std::vector<train::SupervisedRow> rows;
   for (int64_t i = 0; i < sequences; ++i)
     tokens.push_back(
         random_tokens(length, hash_combine(key, static_cast<uint64_t>(i)), c.vocab_size));
-  for (const auto& row : tokens) rows.push_back({&row, &mask});
-  train::SftOptions options;
+  for (const auto& row : tokens) rows.push_back({row, mask});
   const Stopwatch watch;
-  const auto metrics = trainer.supervised_step(rows, options);
+  const auto metrics = trainer.step(rows);
   const double seconds = watch.seconds();
   must(metrics.status());
   const double count = static_cast<double>(sequences * length), l = static_cast<double>(length);
@@ -75,14 +78,15 @@ Json supervised(train::Trainer& trainer, const model::ModelConfig& c, const Json
 }
 
 // Log-probabilities as a rollout of these weights would record them.
-void record_logprobs(train::Trainer& trainer, data::Sample& sample) {
+void record_logprobs(train::PolicyTrainer& trainer, data::Sample& sample) {
   std::vector<data::TokenId> sequence = sample.prompt_tokens;
   sequence.insert(sequence.end(), sample.tokens.begin(), sample.tokens.end());
-  const auto all = trainer.logprobs({sequence}, 1.0).front();  // of every token except the first
+  // Those of every token except the first.
+  const auto all = model::sequence_logprobs(trainer.model().compute(), {sequence}, 1.0).front();
   sample.logprobs.assign(all.end() - static_cast<long>(sample.tokens.size()), all.end());
 }
 
-Json policy_update(train::Trainer& trainer, const model::ModelConfig& c, const Json& request,
+Json policy_update(train::PolicyTrainer& trainer, const model::ModelConfig& c, const Json& request,
                    uint64_t key) {
   const int64_t prompts = request.at("groups"), samples = request.at("samples"),
                 p = request.at("prompt"), r = request.at("response");
@@ -171,6 +175,47 @@ std::unique_ptr<rollout::RandomModel> load(const Arguments& arguments) {
   return rollout::random_model(shape, 1);
 }
 
+// The trainer of the first request, made from the weights that were loaded.
+class Trainers {
+ public:
+  Trainers(model::Weights weights, const train::ComputeOptions& compute)
+      : weights_(std::move(weights)), compute_(compute) {
+    optimizer_.lr = 1e-9;  // tiny, so that every step does the same work
+    if (const char* most = std::getenv("MICRO_BATCH_TOKENS")) micro_batch_tokens_ = std::atoi(most);
+  }
+
+  train::PolicyTrainer& policy() {
+    if (policy_) return *policy_;
+    train::AlgorithmOptions options;
+    options.mini_batches = 1;
+    options.compute = compute_;
+    options.micro_batch_tokens = micro_batch_tokens_;
+    return policy_.emplace(take_weights(), optimizer_, options, kSteps);
+  }
+  train::SupervisedTrainer& supervised() {
+    if (supervised_) return *supervised_;
+    train::BatchOptions options;
+    options.compute = compute_;
+    options.micro_batch_tokens = micro_batch_tokens_;
+    return supervised_.emplace(take_weights(), optimizer_, options, kSteps);
+  }
+
+ private:
+  static constexpr int64_t kSteps = 1'000'000;
+
+  model::Weights take_weights() {
+    if (policy_ || supervised_) must(invalid_argument("requests of both kinds in one process"));
+    return std::move(weights_);
+  }
+
+  model::Weights weights_;
+  train::ComputeOptions compute_;
+  train::OptimizerOptions optimizer_;
+  int micro_batch_tokens_ = 0;
+  std::optional<train::PolicyTrainer> policy_;
+  std::optional<train::SupervisedTrainer> supervised_;
+};
+
 void serve(const Arguments& arguments) {
   const int threads = arguments.threads;
   model::configure_compute(threads);
@@ -179,14 +224,7 @@ void serve(const Arguments& arguments) {
   auto weights = model::Weights::from_host(config, loaded->tensors, "cpu");
   must(weights.status());
   loaded.reset();
-  train::AlgorithmOptions algorithm;
-  algorithm.mini_batches = 1;
-  algorithm.compute = arguments.compute;
-  if (const char* most = std::getenv("MICRO_BATCH_TOKENS"))
-    algorithm.micro_batch_tokens = std::atoi(most);
-  train::OptimizerOptions optimizer;
-  optimizer.lr = 1e-9;  // tiny, so that every step does the same work
-  train::Trainer trainer(std::move(*weights), optimizer, algorithm, 1'000'000);
+  Trainers trainers(std::move(*weights), arguments.compute);
   fmt::print("{}\n", dump_json(Json{{"ready", "longshot"}}));
   uint64_t key = 0;
   for (std::string line; std::getline(std::cin, line);) {
@@ -196,9 +234,9 @@ void serve(const Arguments& arguments) {
     if (request->contains("peak")) {
       answer = {{"peak_gflops", measured_peak_gflops(threads, 0.3)}};
     } else if (request->contains("groups")) {
-      answer = policy_update(trainer, config, *request, ++key);
+      answer = policy_update(trainers.policy(), config, *request, ++key);
     } else {
-      answer = supervised(trainer, config, *request, ++key);
+      answer = supervised(trainers.supervised(), config, *request, ++key);
     }
     fmt::print("{}\n", dump_json(answer));
   }

@@ -51,7 +51,7 @@ struct SftConfig {
   std::vector<std::string> train_files, val_files;
   bool apply_chat_template = true;  // treat a prompt given as text as the user's message
   int max_length = 1024;
-  train::SftOptions batch;
+  train::BatchOptions batch;
   train::OptimizerOptions optimizer;
   int64_t total_steps = 0;  // 0: by epochs
   double epochs = 1;

@@ -10,7 +10,7 @@
 
 #include "model/cpu_compute.h"
 #include "model/testing.h"
-#include "model/torch/layers.h"
+#include "model/torch/torch_compute.h"
 
 namespace longshot::model {
 namespace {
@@ -83,26 +83,19 @@ Weights merged(const Weights& weights) {
 }
 
 std::vector<float> through_libtorch(Weights& weights, const Problem& p) {
-  const at::Tensor hidden =
-      hidden_states(weights, p.batch).index_select(0, index_tensor(p.predictors, at::kCPU));
-  at::Tensor& head = head_weight(weights);
-  auto out = token_logprobs(hidden.detach(), head, p.targets, kTemperature, false);
-  const at::Tensor dhidden =
-      token_logprobs_backward(hidden.detach(), head, p.targets, kTemperature, p.grad);
-  if (hidden.requires_grad()) hidden.backward(dhidden);
+  TorchCompute compute(weights, NumberFormat::f32);
+  auto out =
+      compute.logprobs({p.batch, p.predictors, p.targets, kTemperature}, {.for_backward = true});
+  compute.backward(p.grad);
   return out.logprobs;
 }
 
 std::vector<float> through_kernels(Weights& weights, const Problem& p,
                                    cpu::Checkpointing checkpointing) {
-  CpuCompute compute(weights.config(), 2);
-  auto out = compute.forward(weights, {.batch = &p.batch,
-                                       .predictors = &p.predictors,
-                                       .targets = &p.targets,
-                                       .temperature = kTemperature,
-                                       .for_backward = true,
-                                       .checkpointing = checkpointing});
-  compute.backward(weights, p.grad);
+  CpuCompute compute(weights, {.threads = 2, .checkpointing = checkpointing});
+  auto out =
+      compute.logprobs({p.batch, p.predictors, p.targets, kTemperature}, {.for_backward = true});
+  compute.backward(p.grad);
   return out.logprobs;
 }
 

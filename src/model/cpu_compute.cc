@@ -63,6 +63,17 @@ float* gradient_of(Weights& weights, const std::string& name) {
   return grad.mutable_data_ptr<float>();
 }
 
+// More tokens overflow the last-level cache with the activations of a layer; fewer do not amortize
+// packing the weights.
+constexpr int64_t kPassTokens = 1024;
+constexpr int64_t kPassPrompts = 16;  // recomputing a prompt costs at most 1/16 of the pass
+
+cpu::Checkpointing checkpointing_of(const ModelConfig& config, const CpuCompute::Options& options,
+                                    int64_t tokens) {
+  return options.checkpointing.value_or(
+      cpu::choose_checkpointing(config, tokens, options.activation_limit));
+}
+
 std::string head_name(const ModelConfig& config) {
   return weight_of(head_module(config));
 }
@@ -87,16 +98,25 @@ bool CpuCompute::supports(const Weights& weights) {
   });
 }
 
-CpuCompute::CpuCompute(const ModelConfig& config, int threads, NumberFormat products)
-    : config_(config), pool_(threads), decoder_(config, pool_, products), head_(pool_, products) {}
+CpuCompute::CpuCompute(Weights& weights, const Options& options)
+    : Compute(weights),
+      config_(weights.config()),
+      options_(options),
+      pool_(options.threads),
+      decoder_(config_, pool_, options.products),
+      head_(pool_, options.products) {}
 
-cpu::Head::Problem CpuCompute::problem(const Weights& weights) const {
-  return {.hidden = gathered_.rows(),
-          .targets = *request_.targets,
-          .weight = values_of(weights, head_name(config_)),
-          .vocab = config_.vocab_size,
-          .width = config_.hidden_size,
-          .temperature = static_cast<float>(request_.temperature)};
+PassSize CpuCompute::size_of_pass(int64_t wanted) {
+  if (wanted > 0) return {.tokens = wanted, .share_prompts = true};
+  return {.tokens = kPassTokens, .prompts = kPassPrompts, .share_prompts = true};
+}
+
+int64_t CpuCompute::forecast_bytes(const ModelConfig& config, const Options& options,
+                                   int64_t tokens, int64_t targets, int lora_rank) {
+  const auto mode = checkpointing_of(config, options, tokens);
+  const int64_t row = kernels::row_stride(config.hidden_size) * int64_t{sizeof(float)};
+  return cpu::activation_bytes(config, tokens, mode, lora_rank) +
+         cpu::Head::chunk_bytes(targets, config.vocab_size) + (tokens + 2 * targets) * row;
 }
 
 int64_t CpuCompute::activation_bytes() const {
@@ -104,35 +124,52 @@ int64_t CpuCompute::activation_bytes() const {
          dcorrection_.bytes() + dhidden_.bytes() + head_.bytes();
 }
 
-kernels::ConstRows CpuCompute::forward_hidden(Weights& weights, const Request& request) {
-  const at::NoGradGuard no_grad;
-  request_ = request;
-  families_ = families_of(*request.batch);
-  const auto find = [&](const std::string& name) { return values_of(weights, name); };
-  decoder_.forward(arrays<const float>(weights, find),
-                   {request.batch->tokens, request.batch->positions, &families_},
-                   request.checkpointing, request.for_backward);
-  const std::vector<int64_t>& predictors = *request.predictors;
-  const auto rows = static_cast<int64_t>(predictors.size());
-  gathered_.reset(rows, config_.hidden_size);
+void CpuCompute::run_layers(const PackedBatch& batch, std::span<const int64_t> rows,
+                            bool for_backward) {
+  batch_ = &batch;
+  rows_ = rows;
+  kept_ = for_backward;
+  families_ = families_of(batch);
+  const auto find = [&](const std::string& name) { return values_of(weights(), name); };
+  decoder_.forward(arrays<const float>(weights(), find),
+                   {batch.tokens, batch.positions, &families_},
+                   checkpointing_of(config_, options_, batch.total()), for_backward);
+  gathered_.reset(static_cast<int64_t>(rows.size()), config_.hidden_size);
   const kernels::ConstRows hidden = decoder_.hidden();
-  for (int64_t i = 0; i < rows; ++i)
-    std::copy_n(hidden.row(predictors[i]), config_.hidden_size, gathered_.row(i));
+  for (size_t i = 0; i < rows.size(); ++i)
+    std::copy_n(hidden.row(rows[i]), config_.hidden_size, gathered_.row(static_cast<int64_t>(i)));
+}
+
+kernels::ConstRows CpuCompute::hidden(const PackedBatch& batch, std::span<const int64_t> rows,
+                                      bool for_backward) {
+  const at::NoGradGuard no_grad;
+  predictions_.reset();
+  run_layers(batch, rows, for_backward);
   return std::as_const(gathered_).rows();
 }
 
-TokenLogprobs CpuCompute::forward(Weights& weights, const Request& request) {
+cpu::Head::Problem CpuCompute::head_problem() const {
+  return {.hidden = gathered_.rows(),
+          .targets = predictions_->targets,
+          .weight = values_of(weights(), head_name(config_)),
+          .vocab = config_.vocab_size,
+          .width = config_.hidden_size,
+          .temperature = static_cast<float>(predictions_->temperature)};
+}
+
+TokenLogprobs CpuCompute::logprobs(const Predictions& predictions, const LogprobOptions& options) {
   const at::NoGradGuard no_grad;
-  forward_hidden(weights, request);
-  const auto rows = static_cast<int64_t>(request.predictors->size());
+  predictions_.emplace(predictions);
+  expected_gradient_ = options.expected_gradient;
+  run_layers(predictions.batch, predictions.predictors, options.for_backward);
   cpu::Head::Output out;
-  if (request.expected_gradient != nullptr) {
-    LS_CHECK(request.for_backward, "an expected gradient is for a backward pass");
-    dgathered_.reset(rows, config_.hidden_size);
-    out = head_.forward_backward(problem(weights), *request.expected_gradient, request.with_entropy,
-                                 dgathered_.rows(), gradient_of(weights, head_name(config_)));
+  if (!expected_gradient_.empty()) {
+    LS_CHECK(options.for_backward, "an expected gradient is for a backward pass");
+    dgathered_.reset(static_cast<int64_t>(rows_.size()), config_.hidden_size);
+    out = head_.forward_backward(head_problem(), expected_gradient_, options.with_entropy,
+                                 dgathered_.rows(), gradient_of(weights(), head_name(config_)));
   } else {
-    out = head_.forward(problem(weights), request.with_entropy);
+    out = head_.forward(head_problem(), options.with_entropy);
   }
   log_sums_ = std::move(out.log_sums);
   return {std::move(out.logprobs), std::move(out.entropy)};
@@ -140,14 +177,13 @@ TokenLogprobs CpuCompute::forward(Weights& weights, const Request& request) {
 
 // Adds the head's gradient for the difference from the expected one: it is linear in d loss / d
 // logprobs.
-void CpuCompute::correct_head(Weights& weights, const std::vector<float>& grad) {
-  const auto rows = static_cast<int64_t>(grad.size());
+void CpuCompute::correct_head(std::span<const float> grad) {
   std::vector<float> difference(grad.size());
-  for (size_t i = 0; i < grad.size(); ++i)
-    difference[i] = grad[i] - (*request_.expected_gradient)[i];
+  for (size_t i = 0; i < grad.size(); ++i) difference[i] = grad[i] - expected_gradient_[i];
+  const auto rows = static_cast<int64_t>(grad.size());
   dcorrection_.reset(rows, config_.hidden_size);
-  head_.backward(problem(weights), log_sums_, difference, dcorrection_.rows(),
-                 gradient_of(weights, head_name(config_)));
+  head_.backward(head_problem(), log_sums_, difference, dcorrection_.rows(),
+                 gradient_of(weights(), head_name(config_)));
   for (int64_t r = 0; r < rows; ++r) {
     float* out = dgathered_.row(r);
     const float* in = dcorrection_.row(r);
@@ -155,32 +191,35 @@ void CpuCompute::correct_head(Weights& weights, const std::vector<float>& grad) 
   }
 }
 
-void CpuCompute::backward(Weights& weights, const std::vector<float>& grad) {
+void CpuCompute::backward(std::span<const float> grad) {
   const at::NoGradGuard no_grad;
-  if (request_.expected_gradient == nullptr) {
+  LS_CHECK(predictions_.has_value() && kept_, "backward() of a pass that kept nothing");
+  if (expected_gradient_.empty()) {
     dgathered_.reset(static_cast<int64_t>(grad.size()), config_.hidden_size);
-    head_.backward(problem(weights), log_sums_, grad, dgathered_.rows(),
-                   gradient_of(weights, head_name(config_)));
-  } else if (grad != *request_.expected_gradient) {
-    correct_head(weights, grad);
+    head_.backward(head_problem(), log_sums_, grad, dgathered_.rows(),
+                   gradient_of(weights(), head_name(config_)));
+  } else if (!std::ranges::equal(grad, expected_gradient_)) {
+    correct_head(grad);
   }
-  backward_hidden(weights, std::as_const(dgathered_).rows());
+  differentiate_layers(std::as_const(dgathered_).rows());
 }
 
-void CpuCompute::backward_hidden(Weights& weights, kernels::ConstRows grad) {
+void CpuCompute::backward_hidden(kernels::ConstRows grad) {
   const at::NoGradGuard no_grad;
-  LS_CHECK(request_.for_backward, "backward() of a pass that kept nothing");
-  request_.for_backward = false;
-  const std::vector<int64_t>& predictors = *request_.predictors;
-  const auto rows = static_cast<int64_t>(predictors.size());
+  LS_CHECK(!predictions_.has_value() && kept_, "backward_hidden() of a pass that kept nothing");
+  differentiate_layers(grad);
+}
+
+void CpuCompute::differentiate_layers(kernels::ConstRows grad) {
+  kept_ = false;
   const int hidden = config_.hidden_size;
-  const cpu::DecoderArrays<float> gradients =
-      arrays<float>(weights, [&](const std::string& name) { return gradient_of(weights, name); });
-  dhidden_.reset(request_.batch->total(), hidden);
-  for (int64_t r = 0; r < request_.batch->total(); ++r) std::fill_n(dhidden_.row(r), hidden, 0.0f);
-  for (int64_t i = 0; i < rows; ++i) {
-    float* out = dhidden_.row(predictors[i]);
-    const float* in = grad.row(i);
+  const cpu::DecoderArrays<float> gradients = arrays<float>(
+      weights(), [&](const std::string& name) { return gradient_of(weights(), name); });
+  dhidden_.reset(batch_->total(), hidden);
+  for (int64_t r = 0; r < batch_->total(); ++r) std::fill_n(dhidden_.row(r), hidden, 0.0f);
+  for (size_t i = 0; i < rows_.size(); ++i) {
+    float* out = dhidden_.row(rows_[i]);
+    const float* in = grad.row(static_cast<int64_t>(i));
     for (int e = 0; e < hidden; ++e) out[e] += in[e];
   }
   decoder_.backward(dhidden_.rows(), gradients);

@@ -1,72 +1,69 @@
 #pragma once
-// Log-probabilities and gradients of a packed batch on the CPU's own kernels (model/cpu/). Computes
-// the same as hidden_states() and logprob.h do through libtorch, and adds shared prompts and a
-// choice of what is kept for the backward pass.
+// Passes on the CPU's own kernels (model/cpu/), with shared prompts and a choice of what is kept
+// for the backward pass.
 
 #include <cstdint>
-#include <memory>
+#include <optional>
+#include <span>
 #include <vector>
 
+#include "model/compute.h"
 #include "model/cpu/decoder.h"
 #include "model/cpu/head.h"
-#include "model/torch/forward.h"
-#include "model/torch/logprob.h"
-#include "model/weights.h"
 
 namespace longshot::model {
 
-// Not thread-safe.
-class CpuCompute {
+class CpuCompute final : public Compute {
  public:
   // True if all weights are on the CPU, f32 and contiguous.
   static bool supports(const Weights& weights);
 
-  // products: the format of the products of layers and head, f32 or bf16
-  // (kernels/products/dense.h).
-  CpuCompute(const ModelConfig& config, int threads, NumberFormat products = NumberFormat::f32);
-
-  struct Request {
-    const PackedBatch* batch = nullptr;
-    const std::vector<int64_t>* predictors = nullptr;  // [targets] rows of the batch, in any order
-    const std::vector<int32_t>* targets = nullptr;     // [targets]
-    double temperature = 1;
-    bool with_entropy = false;
-    bool for_backward = false;
-    cpu::Checkpointing checkpointing = cpu::Checkpointing::none;
-    // [targets] the d loss / d logprobs that backward() will receive, if it is known beforehand;
-    // needs for_backward. The head is then computed only once. If backward() receives a different
-    // gradient, the head computes the difference in addition.
-    const std::vector<float>* expected_gradient = nullptr;
+  struct Options {
+    int threads = 1;
+    // Of the products of layers and head: f32 or bf16 (kernels/products/dense.h).
+    NumberFormat products = NumberFormat::f32;
+    // nullopt: the mode with the least recomputation that keeps at most `activation_limit` bytes.
+    std::optional<cpu::Checkpointing> checkpointing = cpu::Checkpointing::none;
+    int64_t activation_limit = 0;
   };
-  // Everything that `request` points to is borrowed until backward().
-  TokenLogprobs forward(Weights& weights, const Request& request);
-  // Given grad[i] = d loss / d logprobs[i], adds to the gradients of the weights that require one.
-  // May be called once.
-  void backward(Weights& weights, const std::vector<float>& grad);
+  CpuCompute(Weights& weights, const Options& options);
 
-  // Runs only the layers, for callers with a head of their own. Returns the hidden states at the
-  // predictors after the final norm, [predictors, hidden], valid until the next pass. Of the
-  // request, only batch, predictors, for_backward and checkpointing are used.
-  kernels::ConstRows forward_hidden(Weights& weights, const Request& request);
-  // `grad` is the gradient at the rows that forward_hidden() returned. Adds to the gradients of the
-  // weights that require one. May be called once.
-  void backward_hidden(Weights& weights, kernels::ConstRows grad);
+  // The work of forecast_pass_size() and forecast_activation_bytes().
+  static PassSize size_of_pass(int64_t wanted);
+  static int64_t forecast_bytes(const ModelConfig& config, const Options& options, int64_t tokens,
+                                int64_t targets, int lora_rank);
 
-  // Bytes of the decoder's activations and of the head's rows and logits.
-  int64_t activation_bytes() const;
+  PassSize pass_size(int64_t wanted) const override { return size_of_pass(wanted); }
+  int64_t activation_bytes() const override;
+  // With an expected gradient the head is computed only once. If backward() receives a different
+  // gradient, the head computes the difference in addition.
+  TokenLogprobs logprobs(const Predictions& predictions, const LogprobOptions& options) override;
+  void backward(std::span<const float> grad) override;
+  kernels::ConstRows hidden(const PackedBatch& batch, std::span<const int64_t> rows,
+                            bool for_backward) override;
+  void backward_hidden(kernels::ConstRows grad) override;
 
  private:
-  cpu::Head::Problem problem(const Weights& weights) const;
-  void correct_head(Weights& weights, const std::vector<float>& grad);
+  void run_layers(const PackedBatch& batch, std::span<const int64_t> rows, bool for_backward);
+  void differentiate_layers(kernels::ConstRows grad);
+  cpu::Head::Problem head_problem() const;
+  void correct_head(std::span<const float> grad);
 
-  ModelConfig config_;
+  const ModelConfig config_;
+  const Options options_;
   ThreadPool pool_;
   cpu::Decoder decoder_;
   cpu::Head head_;
-  Request request_;
+
+  // The current pass.
+  const PackedBatch* batch_ = nullptr;
+  std::span<const int64_t> rows_;           // of the batch, at which the hidden states are wanted
+  bool kept_ = false;                       // whether a backward may follow
+  std::optional<Predictions> predictions_;  // nullopt: the head is the caller's
+  std::span<const float> expected_gradient_;
   std::vector<kernels::PromptFamily> families_;
-  cpu::Activations gathered_, dgathered_, dcorrection_, dhidden_;
   std::vector<float> log_sums_;
+  cpu::Activations gathered_, dgathered_, dcorrection_, dhidden_;
 };
 
 }  // namespace longshot::model

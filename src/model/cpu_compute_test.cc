@@ -15,7 +15,7 @@
 #include <string>
 
 #include "model/testing.h"
-#include "model/torch/layers.h"
+#include "model/torch/torch_compute.h"
 
 namespace longshot::model {
 namespace {
@@ -81,15 +81,14 @@ struct Result {
 
 constexpr double kTemperature = 0.7;
 
-Result through_libtorch(const std::string& type, const Problem& p, bool bf16 = false) {
+Result through_libtorch(const std::string& type, const Problem& p,
+                        NumberFormat products = NumberFormat::f32) {
   Weights weights = tiny_weights(type);
-  weights.set_bf16_products(bf16);
-  const at::Tensor hidden =
-      hidden_states(weights, p.batch).index_select(0, index_tensor(p.predictors, at::kCPU));
+  TorchCompute compute(weights, products);
   Result r;
-  r.out = token_logprobs(hidden.detach(), head_weight(weights), p.targets, kTemperature, true);
-  hidden.backward(token_logprobs_backward(hidden.detach(), head_weight(weights), p.targets,
-                                          kTemperature, p.grad));
+  r.out = compute.logprobs({p.batch, p.predictors, p.targets, kTemperature},
+                           {.with_entropy = true, .for_backward = true});
+  compute.backward(p.grad);
   for (const NamedTensor& w : weights.tensors()) r.gradients.push_back(w.tensor.grad());
   return r;
 }
@@ -97,16 +96,18 @@ Result through_libtorch(const std::string& type, const Problem& p, bool bf16 = f
 constexpr NumberFormat kProducts[] = {NumberFormat::f32, NumberFormat::bf16};
 
 Result through_kernels(const std::string& type, const Problem& p, cpu::Checkpointing checkpointing,
-                       int threads, const std::vector<float>* expected = nullptr,
+                       int threads, std::span<const float> expected = {},
                        NumberFormat products = NumberFormat::f32) {
   Weights weights = tiny_weights(type);
-  CpuCompute compute(weights.config(), threads, products);
+  CpuCompute compute(weights,
+                     {.threads = threads, .products = products, .checkpointing = checkpointing});
   Result r;
   for (int pass = 0; pass < 2; ++pass) {  // the second pass reuses the memory of the first
     weights.zero_grad();
-    r.out = compute.forward(weights, {&p.batch, &p.predictors, &p.targets, kTemperature, true, true,
-                                      checkpointing, expected});
-    compute.backward(weights, p.grad);
+    r.out = compute.logprobs(
+        {p.batch, p.predictors, p.targets, kTemperature},
+        {.with_entropy = true, .for_backward = true, .expected_gradient = expected});
+    compute.backward(p.grad);
   }
   for (const NamedTensor& w : weights.tensors()) r.gradients.push_back(w.tensor.grad());
   return r;
@@ -163,7 +164,7 @@ TEST_P(EveryModel, CheckpointingAndThreadsChangeNoBit) {
   const Problem p = problem_of(prompts(), true);
   for (const NumberFormat products : kProducts) {
     const auto run = [&](cpu::Checkpointing checkpointing, int threads) {
-      return through_kernels(GetParam(), p, checkpointing, threads, nullptr, products);
+      return through_kernels(GetParam(), p, checkpointing, threads, {}, products);
     };
     const Result kept = run(cpu::Checkpointing::none, 1);
     for (const auto checkpointing :
@@ -197,9 +198,9 @@ Distance distance(const Result& a, const Result& b) {
 TEST_P(EveryModel, Bf16ProductsGiveNearlyTheGradientsOfF32) {
   const Problem shared = problem_of(prompts(), true), repeated = problem_of(prompts(), false);
   const Result exact = through_kernels(GetParam(), shared, cpu::Checkpointing::none, 2),
-               ours = through_kernels(GetParam(), shared, cpu::Checkpointing::none, 2, nullptr,
+               ours = through_kernels(GetParam(), shared, cpu::Checkpointing::none, 2, {},
                                       NumberFormat::bf16),
-               peer = through_libtorch(GetParam(), repeated, /*bf16=*/true);
+               peer = through_libtorch(GetParam(), repeated, NumberFormat::bf16);
   const Distance off = distance(ours, exact), peer_off = distance(peer, exact);
   const Weights weights = tiny_weights(GetParam());
   for (size_t i = 0; i < off.each.size(); ++i) {
@@ -221,14 +222,14 @@ TEST_P(EveryModel, Bf16ProductsGiveNearlyTheGradientsOfF32) {
 TEST_P(EveryModel, AnExpectedGradientGivesTheSameRightOrWrong) {
   const Problem p = problem_of(prompts(), true);
   const Result twice = through_kernels(GetParam(), p, cpu::Checkpointing::none, 2),
-               once = through_kernels(GetParam(), p, cpu::Checkpointing::none, 2, &p.grad);
+               once = through_kernels(GetParam(), p, cpu::Checkpointing::none, 2, p.grad);
   EXPECT_EQ(once.out.logprobs, twice.out.logprobs);
   EXPECT_EQ(once.out.entropy, twice.out.entropy);
   EXPECT_LT(relative_difference(once, twice), 1e-6);
-  EXPECT_TRUE(equal(once, through_kernels(GetParam(), p, cpu::Checkpointing::full, 1, &p.grad)));
+  EXPECT_TRUE(equal(once, through_kernels(GetParam(), p, cpu::Checkpointing::full, 1, p.grad)));
   std::vector<float> wrong = p.grad;
   for (size_t i = 0; i < wrong.size(); i += 3) wrong[i] = 0.5F - wrong[i];
-  const Result corrected = through_kernels(GetParam(), p, cpu::Checkpointing::none, 2, &wrong);
+  const Result corrected = through_kernels(GetParam(), p, cpu::Checkpointing::none, 2, wrong);
   const double difference = relative_difference(corrected, twice);
   std::printf("%s: gradients after a wrong expectation, largest relative difference %.1e\n",
               GetParam().c_str(), difference);
@@ -240,10 +241,9 @@ TEST_P(EveryModel, LogprobsDoNotDependOnTheOthersInTheBatch) {
   const Problem together = problem_of(all, true);
   Weights weights = tiny_weights(GetParam());
   for (const NumberFormat products : kProducts) {
-    CpuCompute compute(weights.config(), 2, products);
+    CpuCompute compute(weights, {.threads = 2, .products = products});
     const auto logprobs = [&](const Problem& p) {
-      return compute.forward(weights, {&p.batch, &p.predictors, &p.targets, 1.0, false, false, {}})
-          .logprobs;
+      return compute.logprobs({p.batch, p.predictors, p.targets}, {}).logprobs;
     };
     std::vector<float> alone;
     for (const Prompt& prompt : all) {
@@ -253,6 +253,38 @@ TEST_P(EveryModel, LogprobsDoNotDependOnTheOthersInTheBatch) {
       }
     }
     EXPECT_EQ(alone, logprobs(together));
+  }
+}
+
+// The forecast covers everything that a pass allocates, and little more.
+TEST(CpuCompute, TheForecastOfActivationsIsWhatAPassAllocates) {
+  ModelConfig config = tiny_config("qwen3");
+  config.hidden_size = 192;
+  config.intermediate_size = 512;
+  config.head_dim = 48;
+  config.vocab_size = 4096;
+  const Weights plain = Weights::random(config, 1, "cpu");
+  const Problem p = problem_of({{random_tokens(300, 1), {random_tokens(2100, 2)}}}, false);
+  for (const auto checkpointing :
+       {cpu::Checkpointing::none, cpu::Checkpointing::selective, cpu::Checkpointing::full}) {
+    for (const int rank : {0, 32}) {
+      Weights weights = plain.clone();
+      if (rank > 0)
+        weights.add_adapter(
+            new_adapter(config, {.rank = rank}, *adapter_modules(config, {"all-linear"}), 1));
+      const CpuCompute::Options options{.checkpointing = checkpointing};
+      CpuCompute compute(weights, options);
+      compute.logprobs({p.batch, p.predictors, p.targets},
+                       {.for_backward = true, .expected_gradient = p.grad});
+      compute.backward(p.grad);
+      const auto forecast = static_cast<double>(CpuCompute::forecast_bytes(
+          config, options, p.batch.total(), static_cast<int64_t>(p.targets.size()), rank));
+      const auto allocated = static_cast<double>(compute.activation_bytes());
+      std::printf("mode %d, rank %d: %.2f MB forecast, %.2f MB allocated\n",
+                  static_cast<int>(checkpointing), rank, forecast / 1e6, allocated / 1e6);
+      EXPECT_GE(forecast, 0.99 * allocated);
+      EXPECT_LE(forecast, 1.01 * allocated);
+    }
   }
 }
 

@@ -1,7 +1,6 @@
 #include "model/reward_head.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
@@ -10,19 +9,11 @@
 
 #include "base/check.h"
 #include "model/sequence_logprobs.h"
-#include "model/torch/layers.h"
 
 namespace longshot::model {
 namespace {
 
 const std::string kHead = "score.weight";
-
-at::Tensor copy_of(kernels::ConstRows rows, int64_t count, int64_t width) {
-  at::Tensor out = at::empty({count, width}, at::TensorOptions().dtype(at::kFloat));
-  for (int64_t r = 0; r < count; ++r)
-    std::copy_n(rows.row(r), width, out.mutable_data_ptr<float>() + r * width);
-  return out;
-}
 
 double dot(const float* a, const float* b, int64_t count) {
   double sum = 0;
@@ -49,7 +40,7 @@ void ScoreBatch::append(std::span<const int32_t> tokens) {
 
 void ScoreBatch::append_pair(std::span<const int32_t> first, std::span<const int32_t> second) {
   const auto shared = static_cast<size_t>(std::ranges::mismatch(first, second).in1 - first.begin());
-  if (shared == 0) {
+  if (shared == 0 || !share_prompts_) {
     append(first);
     return append(second);
   }
@@ -69,78 +60,51 @@ void ScoreBatch::append(std::span<const int32_t> tokens, size_t shared, int prom
   unshared_ += static_cast<int64_t>(tokens.size());
 }
 
-ScorePass::ScorePass(CpuCompute* compute, Weights& weights, const ScoreBatch& batch,
-                     cpu::Checkpointing checkpointing)
-    : compute_(compute), weights_(weights) {
-  const std::vector<int64_t>& rows = batch.rows();
-  const auto count = static_cast<int64_t>(rows.size());
-  const int64_t width = weights.config().hidden_size;
-  host_head_ = weights.at(kHead).detach().to(at::kCPU).contiguous();
-  if (compute != nullptr) {
-    host_hidden_ =
-        copy_of(compute->forward_hidden(weights, {.batch = &batch.packed(),
-                                                  .predictors = &rows,
-                                                  .for_backward = at::GradMode::is_enabled(),
-                                                  .checkpointing = checkpointing}),
-                count, width);
-  } else {
-    gathered_ = hidden_states(weights, batch.packed())
-                    .index_select(0, index_tensor(rows, weights.device()));
-    host_hidden_ = gathered_.detach().to(at::kCPU).contiguous();
-  }
-  for (int64_t s = 0; s < count; ++s)
-    scores_.push_back(static_cast<float>(dot(host_hidden_.const_data_ptr<float>() + s * width,
-                                             host_head_.const_data_ptr<float>(), width)));
+ScorePass::ScorePass(Compute& compute, const ScoreBatch& batch, bool for_backward)
+    : compute_(compute),
+      hidden_(compute.hidden(batch.packed(), batch.rows(), for_backward)),
+      head_(compute.weights().at(kHead).detach().to(at::kCPU).contiguous()) {
+  for (size_t s = 0; s < batch.rows().size(); ++s)
+    scores_.push_back(static_cast<float>(
+        dot(hidden_.row(static_cast<int64_t>(s)), head_.const_data_ptr<float>(), head_.size(1))));
 }
 
-void ScorePass::add_head_gradient(const std::vector<float>& grad) {
-  at::Tensor& head = weights_.at(kHead);
+void ScorePass::add_head_gradient(std::span<const float> grad) {
+  const at::NoGradGuard no_grad;
+  at::Tensor& head = compute_.weights().at(kHead);
   if (!head.requires_grad()) return;
-  const int64_t width = host_head_.size(1);
-  at::Tensor sum = at::zeros_like(host_head_);
-  for (int64_t e = 0; e < width; ++e) {
+  at::Tensor sum = at::zeros_like(head_);
+  for (int64_t e = 0; e < head_.size(1); ++e) {
     double total = 0;
     for (size_t s = 0; s < grad.size(); ++s)
-      total += static_cast<double>(grad[s]) *
-               host_hidden_.const_data_ptr<float>()[static_cast<int64_t>(s) * width + e];
+      total += static_cast<double>(grad[s]) * hidden_.row(static_cast<int64_t>(s))[e];
     sum.mutable_data_ptr<float>()[e] = static_cast<float>(total);
   }
   at::Tensor& out = head.mutable_grad();
   out = out.defined() ? out.add(sum.to(head.device())) : sum.to(head.device());
 }
 
-void ScorePass::backward(const std::vector<float>& grad) {
+void ScorePass::backward(std::span<const float> grad) {
   LS_CHECK(grad.size() == scores_.size(), "one derivative per sequence");
-  {
-    const at::NoGradGuard no_grad;
-    add_head_gradient(grad);
+  add_head_gradient(grad);
+  const auto width = static_cast<size_t>(head_.size(1));
+  const float* head = head_.const_data_ptr<float>();
+  std::vector<float> dhidden(grad.size() * width);
+  for (size_t s = 0; s < grad.size(); ++s) {
+    for (size_t e = 0; e < width; ++e) dhidden[s * width + e] = grad[s] * head[e];
   }
-  const auto count = static_cast<int64_t>(grad.size());
-  const int64_t width = host_head_.size(1);
-  at::Tensor dhidden = at::empty({count, width}, at::TensorOptions().dtype(at::kFloat));
-  for (int64_t s = 0; s < count; ++s) {
-    float* out = dhidden.mutable_data_ptr<float>() + s * width;
-    for (int64_t e = 0; e < width; ++e) out[e] = grad[s] * host_head_.const_data_ptr<float>()[e];
-  }
-  if (compute_ != nullptr) {
-    compute_->backward_hidden(weights_,
-                              {dhidden.const_data_ptr<float>(), static_cast<size_t>(width)});
-  } else if (gathered_.requires_grad()) {  // false if only the head is trained
-    gathered_.backward(dhidden.to(gathered_.device()));
-  }
-  gathered_.reset();
+  compute_.backward_hidden({dhidden.data(), width});
 }
 
-std::vector<float> sequence_scores(CpuCompute* compute, Weights& weights,
+std::vector<float> sequence_scores(Compute& compute,
                                    const std::vector<std::vector<int32_t>>& sequences,
                                    int64_t batch_tokens) {
-  const at::NoGradGuard no_grad;
   std::vector<float> out;
   for (size_t begin = 0; begin < sequences.size();) {
     const size_t end = batch_end(sequences, begin, batch_tokens);
-    ScoreBatch batch(weights.config().pad_token_id);
+    ScoreBatch batch(compute.weights().config().pad_token_id, /*share_prompts=*/false);
     for (size_t s = begin; s < end; ++s) batch.append(sequences[s]);
-    const std::vector<float> scores = ScorePass(compute, weights, batch).scores();
+    const std::vector<float> scores = ScorePass(compute, batch, /*for_backward=*/false).scores();
     out.insert(out.end(), scores.begin(), scores.end());
     begin = end;
   }

@@ -8,9 +8,8 @@
 #include <span>
 #include <vector>
 
-#include "model/cpu_compute.h"
-#include "model/torch/forward.h"
-#include "model/weights.h"
+#include "model/compute.h"
+#include "model/pass.h"
 
 namespace longshot::model {
 
@@ -25,13 +24,14 @@ int64_t scored_position(std::span<const int32_t> tokens, std::optional<int> padd
 // Sequences laid end to end, and the position at which each of them is scored.
 class ScoreBatch {
  public:
-  // `padding` is the model's padding token.
-  explicit ScoreBatch(std::optional<int> padding) : padding_(padding) {}
+  // `padding` is the model's padding token. share_prompts: as in PassSize of the compute.
+  ScoreBatch(std::optional<int> padding, bool share_prompts)
+      : padding_(padding), share_prompts_(share_prompts) {}
 
   // The sequence must not be empty (LS_CHECKed).
   void append(std::span<const int32_t> tokens);
-  // Appends both, one after the other. Their common prefix is in the batch only once, which needs a
-  // CpuCompute.
+  // Appends both, one after the other. With share_prompts their common prefix is in the batch only
+  // once.
   void append_pair(std::span<const int32_t> first, std::span<const int32_t> second);
 
   const PackedBatch& packed() const { return packed_; }
@@ -43,6 +43,7 @@ class ScoreBatch {
   void append(std::span<const int32_t> tokens, size_t shared, int prompt);
 
   std::optional<int> padding_;
+  bool share_prompts_;
   PackedBatch packed_;
   std::vector<int64_t> rows_;
   int64_t unshared_ = 0;
@@ -50,34 +51,29 @@ class ScoreBatch {
 
 // One forward and backward pass. score = score.weight . (hidden state at scored_position()),
 // computed in double. Everything is borrowed for the lifetime of the pass. Not thread-safe:
-// backward() adds to the gradients of `weights`.
+// backward() adds to the gradients of the compute's weights.
 class ScorePass {
  public:
-  // With a null `compute` the pass goes through libtorch; the batch must then have no pairs. Keeps
-  // what backward() needs, unless called under NoGradGuard. A CpuCompute can have only one pass at
-  // a time.
-  ScorePass(CpuCompute* compute, Weights& weights, const ScoreBatch& batch,
-            cpu::Checkpointing checkpointing = cpu::Checkpointing::none);
+  ScorePass(Compute& compute, const ScoreBatch& batch, bool for_backward);
 
   const std::vector<float>& scores() const { return scores_; }  // [sequences]
-  // Adds the gradients of a loss with the derivative grad[i] by scores()[i]. May be called once.
-  void backward(const std::vector<float>& grad);
+  // Adds the gradients of a loss with the derivative grad[i] by scores()[i]. May be called once,
+  // and only with for_backward.
+  void backward(std::span<const float> grad);
 
  private:
-  void add_head_gradient(const std::vector<float>& grad);
+  void add_head_gradient(std::span<const float> grad);
 
-  CpuCompute* compute_;
-  Weights& weights_;
-  at::Tensor gathered_;     // with libtorch: [sequences, hidden]
-  at::Tensor host_hidden_;  // the same on the host, contiguous
-  at::Tensor host_head_;    // [1, hidden]
+  Compute& compute_;
+  kernels::ConstRows hidden_;  // [sequences, hidden] at the scored positions
+  at::Tensor head_;            // [1, hidden] on the host
   std::vector<float> scores_;
 };
 
 // Scores without a gradient. Computes at most `batch_tokens` tokens at a time; a longer sequence
-// gets its own batch. With a CpuCompute the score of a sequence is the same to the bit regardless
+// gets its own batch. On the CPU kernels the score of a sequence is the same to the bit regardless
 // of the other sequences. Sequences must not be empty.
-std::vector<float> sequence_scores(CpuCompute* compute, Weights& weights,
+std::vector<float> sequence_scores(Compute& compute,
                                    const std::vector<std::vector<int32_t>>& sequences,
                                    int64_t batch_tokens);
 

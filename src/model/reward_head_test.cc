@@ -8,9 +8,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <memory>
+#include <utility>
 
+#include "model/cpu_compute.h"
 #include "model/testing.h"
+#include "model/torch/forward.h"
 #include "model/torch/layers.h"
+#include "model/torch/torch_compute.h"
 
 namespace longshot::model {
 namespace {
@@ -30,7 +35,7 @@ std::vector<std::vector<int32_t>> sequences() {
 }
 
 ScoreBatch batch_of(const std::vector<std::vector<int32_t>>& sequences) {
-  ScoreBatch batch(kPadding);
+  ScoreBatch batch(kPadding, /*share_prompts=*/true);
   for (const auto& s : sequences) batch.append(s);
   return batch;
 }
@@ -64,14 +69,23 @@ Result by_autograd(const std::string& type) {
   return r;
 }
 
-Result by_pass(Weights weights, bool kernels, cpu::Checkpointing checkpointing,
-               const ScoreBatch& batch = batch_of(sequences()),
+using Kept = cpu::Checkpointing;
+
+std::unique_ptr<Compute> kernels(Weights& weights, int threads, Kept kept = Kept::none) {
+  return std::make_unique<CpuCompute>(
+      weights, CpuCompute::Options{.threads = threads, .checkpointing = kept});
+}
+
+std::unique_ptr<Compute> libtorch(Weights& weights) {
+  return std::make_unique<TorchCompute>(weights, NumberFormat::f32);
+}
+
+Result by_pass(Compute& compute, const ScoreBatch& batch = batch_of(sequences()),
                const std::vector<float>& grad = kGrad) {
-  CpuCompute compute(weights.config(), 2);
-  ScorePass pass(kernels ? &compute : nullptr, weights, batch, checkpointing);
+  ScorePass pass(compute, batch, /*for_backward=*/true);
   pass.backward(grad);
   Result r{pass.scores(), {}};
-  for (const NamedTensor& w : weights.tensors()) r.gradients.push_back(w.tensor.grad());
+  for (const NamedTensor& w : compute.weights().tensors()) r.gradients.push_back(w.tensor.grad());
   return r;
 }
 
@@ -91,14 +105,15 @@ TEST(ScorePass, ScoresAndGradientsEqualAutograd) {
     const Result expected = by_autograd(type);
     ASSERT_EQ(expected.scores.size(), kGrad.size());
     ASSERT_EQ(expected.gradients.size(), reward_model(type).tensors().size());
-    for (const bool kernels : {true, false}) {
-      const double d =
-          difference(by_pass(reward_model(type), kernels, cpu::Checkpointing::none), expected);
-      std::printf("%s, %s: %.1e\n", type, kernels ? "kernels" : "libtorch", d);
+    Weights ours = reward_model(type), theirs = reward_model(type), again = reward_model(type);
+    const Result none = by_pass(*kernels(ours, 2)), full = by_pass(*kernels(again, 2, Kept::full));
+    for (const auto& [name, result] :
+         {std::pair{"kernels", none}, {"libtorch", by_pass(*libtorch(theirs))}}) {
+      const double d = difference(result, expected);
+      std::printf("%s, %s: %.1e\n", type, name, d);
       EXPECT_LT(d, 1e-4);
     }
-    const auto full = by_pass(reward_model(type), true, cpu::Checkpointing::full);
-    EXPECT_EQ(difference(full, by_pass(reward_model(type), true, cpu::Checkpointing::none)), 0);
+    EXPECT_EQ(difference(full, none), 0);
   }
 }
 
@@ -154,12 +169,11 @@ Differences relative_differences(const Result& a, const Result& b) {
 }
 
 TEST(ScorePass, PairsThatShareTheirPromptEqualPairsThatDoNot) {
-  ScoreBatch shared(kPadding), apart(kPadding);
+  ScoreBatch shared(kPadding, true), apart(kPadding, false);
   std::vector<float> grad;
   for (const auto& [first, second] : pairs()) {
     shared.append_pair(first, second);
-    apart.append(first);
-    apart.append(second);
+    apart.append_pair(first, second);
     grad.push_back(0.1F * static_cast<float>(grad.size() % 7) - 0.25F);
     grad.push_back(-grad.back());
   }
@@ -169,18 +183,19 @@ TEST(ScorePass, PairsThatShareTheirPromptEqualPairsThatDoNot) {
   // autograd.
   for (const auto& [wide, bound] : {std::pair{false, 1e-6}, {true, 4e-6}}) {
     for (const char* type : {"llama", "qwen2", "qwen3"}) {
-      const auto run = [&](cpu::Checkpointing kept, const ScoreBatch& batch) {
-        return by_pass(reward_model(type, wide), true, kept, batch, grad);
+      const auto run = [&](Kept kept, const ScoreBatch& batch) {
+        Weights weights = reward_model(type, wide);
+        return by_pass(*kernels(weights, 2, kept), batch, grad);
       };
-      const Result a = run(cpu::Checkpointing::none, shared);
-      const Differences d = relative_differences(a, run(cpu::Checkpointing::none, apart));
+      const Result a = run(Kept::none, shared);
+      const Differences d = relative_differences(a, run(Kept::none, apart));
       std::printf("%s%s: scores %.1e, gradient %.1e, one weight's %.1e\n", type,
                   wide ? ", wide weights" : "", d.scores, d.gradient, d.weight);
       ASSERT_EQ(a.scores.size(), grad.size());
       EXPECT_LT(d.scores, bound);
       EXPECT_LT(d.gradient, bound);
       EXPECT_LT(d.weight, 1e-5);
-      EXPECT_EQ(difference(run(cpu::Checkpointing::full, shared), a), 0);
+      EXPECT_EQ(difference(run(Kept::full, shared), a), 0);
     }
   }
 }
@@ -189,30 +204,29 @@ TEST(ScorePass, AScoreIsTheSameBitsWhateverElseIsInTheBatch) {
   Weights weights = reward_model("qwen3");
   const auto all = sequences();
   for (const int threads : {1, 2}) {
-    CpuCompute compute(weights.config(), threads);
-    const auto together = sequence_scores(&compute, weights, all, 10000);
-    const auto apart = sequence_scores(&compute, weights, all, 1);
+    const auto compute = kernels(weights, threads);
+    const auto together = sequence_scores(*compute, all, 10000);
+    const auto apart = sequence_scores(*compute, all, 1);
     EXPECT_EQ(together, apart);
     for (size_t i = 0; i < all.size(); ++i)
-      EXPECT_EQ(sequence_scores(&compute, weights, {all[i]}, 64)[0], together[i]) << i;
+      EXPECT_EQ(sequence_scores(*compute, {all[i]}, 64)[0], together[i]) << i;
   }
 }
 
 TEST(ScorePass, PaddingAfterASequenceChangesNothing) {
   Weights weights = reward_model("llama");
-  CpuCompute compute(weights.config(), 1);
+  const auto compute = kernels(weights, 1);
   auto padded = sequences();
   for (auto& s : padded) s.insert(s.end(), 3, kPadding);
-  EXPECT_EQ(sequence_scores(&compute, weights, padded, 100),
-            sequence_scores(&compute, weights, sequences(), 100));
+  EXPECT_EQ(sequence_scores(*compute, padded, 100), sequence_scores(*compute, sequences(), 100));
 }
 
 TEST(ScorePass, AFrozenHeadGetsNoGradient) {
   Weights weights = reward_model("llama");
   ASSERT_TRUE(weights.freeze({"score.*"}).ok());
-  CpuCompute compute(weights.config(), 1);
+  const auto compute = kernels(weights, 1);
   const ScoreBatch batch = batch_of(sequences());
-  ScorePass(&compute, weights, batch).backward(kGrad);
+  ScorePass(*compute, batch, /*for_backward=*/true).backward(kGrad);
   EXPECT_FALSE(weights.at("score.weight").grad().defined());
   EXPECT_TRUE(weights.at("model.norm.weight").grad().defined());
 }

@@ -8,6 +8,7 @@
 
 #include "base/rng.h"
 #include "train/policy/policy_trainer.h"
+#include "train/supervised/supervised_trainer.h"
 #include "train/testing.h"
 
 namespace longshot::train {
@@ -29,7 +30,7 @@ OptimizerOptions optimizer() {
 struct Rows {
   std::vector<std::vector<data::TokenId>> tokens;
   std::vector<uint8_t> mask = std::vector<uint8_t>(16, 1);
-  std::vector<Trainer::SupervisedRow> rows;
+  std::vector<SupervisedRow> rows;
 
   Rows() {
     CounterRng rng(1);
@@ -39,7 +40,7 @@ struct Rows {
       while (row.size() < mask.size())
         row.push_back(static_cast<data::TokenId>((row.back() * 5 + 3) % 32));
     }
-    for (const auto& row : tokens) rows.push_back({&row, &mask});
+    for (const auto& row : tokens) rows.push_back({row, mask});
   }
 };
 
@@ -63,10 +64,12 @@ TEST(Bf16Training, SupervisedStepsReachTheLossOfF32) {
     const auto train = [&](const char* dtype) {
       model::Weights weights = tiny_weights(false);
       setting.prepare(weights);
-      Trainer trainer(std::move(weights), optimizer(), products(dtype), 100);
-      const double before = trainer.supervised_loss(data.rows, {});
-      for (int i = 0; i < 60; ++i) EXPECT_TRUE(trainer.supervised_step(data.rows, {}).ok());
-      return std::pair(before, trainer.supervised_loss(data.rows, {}));
+      BatchOptions options;
+      options.compute.dtype = dtype;
+      SupervisedTrainer trainer(std::move(weights), optimizer(), options, 100);
+      const double before = trainer.loss(data.rows);
+      for (int i = 0; i < 60; ++i) EXPECT_TRUE(trainer.step(data.rows).ok());
+      return std::pair(before, trainer.loss(data.rows));
     };
     const auto [before, exact] = train("float32");
     const auto [rounded_before, rounded] = train("bfloat16");
@@ -80,7 +83,7 @@ TEST(Bf16Training, SupervisedStepsReachTheLossOfF32) {
 }
 
 // Four problems of four samples each; the scores of the first two problems are all equal.
-std::vector<data::Group> make_groups(Trainer& trainer) {
+std::vector<data::Group> make_groups(PolicyTrainer& trainer) {
   CounterRng rng(5);
   std::vector<data::Group> groups(4);
   for (size_t g = 0; g < groups.size(); ++g) {
@@ -92,7 +95,7 @@ std::vector<data::Group> make_groups(Trainer& trainer) {
       auto sample = response(tokens, {});
       std::vector<data::TokenId> all = sample.prompt_tokens;
       all.insert(all.end(), tokens.begin(), tokens.end());
-      const auto logprobs = trainer.logprobs({all}, 1.0)[0];
+      const auto logprobs = logprobs_of(trainer.model(), all);
       sample.logprobs.assign(logprobs.end() - static_cast<long>(tokens.size()), logprobs.end());
       groups[g].samples.push_back(std::move(sample));
       groups[g].verdicts.push_back(score(g < 2 ? 1 : j % 2));
@@ -104,7 +107,7 @@ std::vector<data::Group> make_groups(Trainer& trainer) {
 TEST(Bf16Training, ASampleAloneHasTheLogprobsThatItHasWithASharedPrompt) {
   AlgorithmOptions options = products("bfloat16");
   options.mini_batches = 1;
-  Trainer trainer(tiny_weights(), optimizer(), options, 10);
+  PolicyTrainer trainer(tiny_weights(), optimizer(), options, 10);
   const auto metrics = trainer.fit(make_groups(trainer), {0, 1, 0});
   ASSERT_TRUE(metrics.ok()) << metrics.status().message();
   EXPECT_EQ(metrics->at("training/rollout_probs_diff_max"), 0);
@@ -119,7 +122,7 @@ TEST(Bf16Training, ATrainerReferenceNeedsNoRecordedLogprobs) {
   AlgorithmOptions options = products("bfloat16");
   options.reference = "trainer";
   options.mini_batches = 1;
-  Trainer exact(tiny_weights(), optimizer(), options, 10),
+  PolicyTrainer exact(tiny_weights(), optimizer(), options, 10),
       shifted(tiny_weights(), optimizer(), options, 10);
   auto groups = make_groups(exact);
   ASSERT_TRUE(exact.fit(groups, {0, 1, 0}).ok());
@@ -132,8 +135,8 @@ TEST(Bf16Training, ATrainerReferenceNeedsNoRecordedLogprobs) {
   ASSERT_TRUE(metrics.ok()) << metrics.status().message();
   EXPECT_NEAR(metrics->at("training/rollout_probs_diff_max"), 0.05, 1e-5);
   EXPECT_EQ(metrics->at("actor/flat_samples"), 8);
-  EXPECT_TRUE(equal(exact.weights(), shifted.weights()));
-  EXPECT_FALSE(equal(exact.weights(), tiny_weights()));
+  EXPECT_TRUE(equal(exact.model().weights(), shifted.model().weights()));
+  EXPECT_FALSE(equal(exact.model().weights(), tiny_weights()));
 }
 
 }  // namespace

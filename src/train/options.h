@@ -1,9 +1,10 @@
 #pragma once
-// User-facing options of policy optimization and supervised training. Torch-free; policy_trainer.h
-// includes it.
+// User-facing options of all trainers. Torch-free.
 
 #include <cstdint>
 #include <string>
+
+#include "model/compute_options.h"
 
 namespace longshot::train {
 
@@ -18,17 +19,7 @@ struct OptimizerOptions {
   std::string moments = "float32";  // "float32", "bfloat16", "int8"; see moments.h
 };
 
-// How passes are computed. Results are the same up to rounding.
-struct ComputeOptions {
-  std::string kernels = "auto";  // "auto": longshot's own on a CPU; "libtorch"
-  // Number format of the products of the layers and, with longshot's own kernels, of the head:
-  // "float32", "bfloat16". Everything else is f32.
-  std::string dtype = "float32";
-  // Of activations: "auto", "none", "selective", "full"; see model/cpu/activations.h.
-  std::string checkpointing = "auto";
-  // Memory for kept activations that checkpointing "auto" may fill; 0: half of the free memory.
-  double activation_gib = 0;
-};
+using model::ComputeOptions;
 
 struct AlgorithmOptions {
   std::string name = "kimi";      // "kimi", "rest", "reinforce", "rloo", "grpo"
@@ -61,9 +52,10 @@ struct AlgorithmOptions {
   ComputeOptions compute;
 };
 
-struct SftOptions {
-  int batch_tokens = 4096;  // packed tokens per optimizer step
-  int micro_batch_tokens = 0;
+// Of training on a fixed set of rows: supervised training and reward models.
+struct BatchOptions {
+  int batch_tokens = 4096;     // packed tokens per optimizer step
+  int micro_batch_tokens = 0;  // packed tokens per forward/backward; 0: the fastest size
   ComputeOptions compute;
 };
 

@@ -12,6 +12,7 @@
 
 #include "base/rng.h"
 #include "data/types.h"
+#include "model/sequence_logprobs.h"
 #include "model/weights.h"
 #include "train/policy/policy_trainer.h"
 
@@ -60,9 +61,16 @@ inline data::Verdict score(double value) {
   return v;
 }
 
+// Log-probabilities of tokens[1..] under the model's current weights.
+inline std::vector<float> logprobs_of(TrainableModel& model,
+                                      const std::vector<data::TokenId>& tokens) {
+  return model::sequence_logprobs(model.compute(), {tokens}, 1.0)[0];
+}
+
 // Groups of random responses of 3 to 12 tokens, rewarded if the first token is even.
 // Log-probabilities are those of the trainer's current weights.
-inline std::vector<data::Group> make_groups(Trainer& trainer, int problems, int k, uint64_t seed) {
+inline std::vector<data::Group> make_groups(PolicyTrainer& trainer, int problems, int k,
+                                            uint64_t seed) {
   CounterRng rng(seed);
   std::vector<data::Group> groups;
   for (int g = 0; g < problems; ++g) {
@@ -76,7 +84,7 @@ inline std::vector<data::Group> make_groups(Trainer& trainer, int problems, int 
       auto sample = response(tokens, {});
       std::vector<data::TokenId> all = sample.prompt_tokens;
       all.insert(all.end(), tokens.begin(), tokens.end());
-      const auto logprobs = trainer.logprobs({all}, 1.0)[0];
+      const auto logprobs = logprobs_of(trainer.model(), all);
       sample.logprobs.assign(logprobs.end() - static_cast<long>(tokens.size()), logprobs.end());
       group.verdicts.push_back(score(tokens[0] % 2 == 0 ? 1 : 0));
       group.samples.push_back(std::move(sample));

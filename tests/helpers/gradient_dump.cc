@@ -10,11 +10,9 @@
 #include <vector>
 
 #include "base/json.h"
+#include "model/compute.h"
 #include "model/format/model_files.h"
 #include "model/format/safetensors.h"
-#include "model/torch/forward.h"
-#include "model/torch/layers.h"
-#include "model/torch/logprob.h"
 #include "model/torch/runtime.h"
 #include "model/weights.h"
 
@@ -43,14 +41,10 @@ Result<Problem> read_problem(const std::string& path) {
   return problem;
 }
 
-void compute_gradient(Weights& weights, const Problem& problem) {
-  weights.zero_grad();
-  const at::Tensor hidden = hidden_states(weights, problem.batch)
-                                .index_select(0, index_tensor(problem.rows, weights.device()));
-  token_logprobs(hidden.detach(), head_weight(weights), problem.targets, 1.0, false);
-  const std::vector<float> ones(problem.targets.size(), 1.0F);
-  hidden.backward(
-      token_logprobs_backward(hidden.detach(), head_weight(weights), problem.targets, 1.0, ones));
+void compute_gradient(Compute& compute, const Problem& problem) {
+  compute.weights().zero_grad();
+  compute.logprobs({problem.batch, problem.rows, problem.targets}, {.for_backward = true});
+  compute.backward(std::vector<float>(problem.targets.size(), 1.0F));
 }
 
 Status write_gradient(const Weights& weights, const std::string& path) {
@@ -71,9 +65,10 @@ Status run(const std::string& model, const std::string& rows, const std::string&
   LS_ASSIGN_OR_RETURN(const ModelFiles files, read_model(model));
   LS_ASSIGN_OR_RETURN(Weights weights, Weights::from_host(files.config, files.weights, device));
   LS_ASSIGN_OR_RETURN(const Problem problem, read_problem(rows));
+  const auto compute = make_compute(weights, {.kernels = "libtorch"});
   for (int i = 0; i < repeats; ++i) {
     const auto start = std::chrono::steady_clock::now();
-    compute_gradient(weights, problem);
+    compute_gradient(*compute, problem);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     std::printf("%.1f tokens/s\n", static_cast<double>(problem.batch.total()) / seconds.count());
   }

@@ -125,14 +125,16 @@ Status run(const Options& options) {
   LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_model(options.model));
   LS_ASSIGN_OR_RETURN(const std::vector<Row> rows, read_rows(options, files));
   LS_ASSIGN_OR_RETURN(Output output, Output::open(options.output));
-  LS_ASSIGN_OR_RETURN(const model::Weights weights,
+  LS_ASSIGN_OR_RETURN(model::Weights weights,
                       model::Weights::from_host(files.config, files.weights, options.device));
   files.weights.clear();
+  // The forward pass that defines the model.
+  const auto compute = model::make_compute(weights, {.kernels = "libtorch"});
   std::vector<std::vector<int32_t>> sequences;
   for (const Row& row : rows) sequences.push_back(row.tokens);
   LS_RETURN_IF_ERROR(output.write(format_rows(
       rows,
-      model::sequence_logprobs(weights, sequences, options.temperature, options.batch_tokens))));
+      model::sequence_logprobs(*compute, sequences, options.temperature, options.batch_tokens))));
   return output.finish();
 }
 

@@ -51,6 +51,11 @@ class PackedAttention {
   void backward(const std::vector<PromptFamily>& families, ConstRows qkv, ConstRows out,
                 ConstRows log_sums, ConstRows dout, Rows dqkv);
 
+  // Bytes of the packed keys and values and of their gradients.
+  int64_t bytes() const {
+    return static_cast<int64_t>((keys_.size() + values_.size() + dkv_.size()) * sizeof(float));
+  }
+
  private:
   // Where the keys of each member begin among the packed ones.
   struct Layout {

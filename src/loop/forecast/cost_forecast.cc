@@ -11,6 +11,7 @@
 #include "loop/rl/parts.h"
 #include "model/format/cost.h"
 #include "model/format/model_files.h"
+#include "model/sequence_logprobs.h"
 #include "rollout/jobs.h"
 #include "train/pass/gemm_peak.h"
 
@@ -50,7 +51,7 @@ class Trial {
     return std::min(config_.max_concurrent, static_cast<int>(size.samples()));
   }
   bool shared_prompts() const {
-    return config_.machine.device == "cpu" && config_.algorithm.compute.kernels != "libtorch";
+    return parts_.trainer->model().compute().pass_size(0).share_prompts;
   }
 
  private:
@@ -59,7 +60,7 @@ class Trial {
   Result<double> generate(const std::vector<data::Draw>& draws, int length);
   Result<double> update(int groups, int samples, int length);
   void record_logprobs(data::Sample& sample);
-  const model::ModelConfig& model() const { return parts_.trainer->weights().config(); }
+  const model::ModelConfig& model() const { return parts_.trainer->model().weights().config(); }
 
   const config::TrainConfig& config_;
   const ForecastOptions options_;
@@ -76,7 +77,7 @@ class Trial {
 Result<double> Trial::generate(const std::vector<data::Draw>& draws, int length) {
   // Publishing invalidates the KV cache, so this trial gains nothing from the one before.
   const Stopwatch publishing;
-  LS_RETURN_IF_ERROR(parts_.publisher->publish(parts_.trainer->weights()).status());
+  LS_RETURN_IF_ERROR(parts_.publisher->publish(parts_.trainer->model().weights()).status());
   publish_seconds_ = publishing.seconds();
   rollout::EngineOptions options = parts_.engine_options;
   options.sampling.stop_tokens.clear();
@@ -98,7 +99,9 @@ void Trial::record_logprobs(data::Sample& sample) {
   std::vector<data::TokenId> sequence = sample.prompt_tokens;
   sequence.insert(sequence.end(), sample.tokens.begin(), sample.tokens.end());
   // Of all tokens but the first.
-  const auto all = parts_.trainer->logprobs({sequence}, config_.algorithm.temperature).front();
+  const auto all = model::sequence_logprobs(parts_.trainer->model().compute(), {sequence},
+                                            config_.algorithm.temperature)
+                       .front();
   sample.logprobs.assign(all.end() - static_cast<long>(sample.tokens.size()), all.end());
 }
 

@@ -13,11 +13,11 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/os/machine.h"
+#include "model/compute.h"
 #include "model/format/adapters/adapter.h"
 #include "model/format/architecture.h"
 #include "model/format/model_files.h"
 #include "rollout/runner.h"
-#include "train/pass/pass.h"
 
 namespace longshot::loop {
 namespace {
@@ -46,10 +46,6 @@ double moment_bytes(const std::string& format) {
 double kv_token_bytes(const model::ModelConfig& c, const std::string& format) {
   const double value = format == "float32" ? 4 : format == "bfloat16" ? 2 : 1;
   return 2.0 * c.num_layers * c.num_kv_heads * (c.head_dim * value + (value == 1 ? 4 : 0));
-}
-
-bool own_kernels(const config::TrainConfig& config) {
-  return config.machine.device == "cpu" && config.algorithm.compute.kernels != "libtorch";
 }
 
 struct AdapterSize {
@@ -128,17 +124,19 @@ double rollout_bytes(const config::TrainConfig& config, const model::ModelConfig
 
 ForecastItem activations(const config::TrainConfig& config, const model::ModelConfig& model,
                          const IterationSize& size, int lora_rank) {
-  if (!own_kernels(config)) return {"activations", 0, "not known with libtorch"};
   const double rows = std::ceil(size.groups / config.algorithm.mini_batches) * size.group_tokens();
-  const train::PassSize pass = train::own_pass_size(config.algorithm.micro_batch_tokens);
+  const model::ComputeOptions& options = config.algorithm.compute;
+  const model::PassSize pass = model::forecast_pass_size(options, config.machine.device,
+                                                         config.algorithm.micro_batch_tokens);
   const double unit =
       std::min(size.group_tokens(), static_cast<double>(pass.prompts) * size.prompt);
   const double micro = std::min(std::max(static_cast<double>(pass.tokens), unit), rows);
   const double targets = micro * size.n * size.response / size.group_tokens();
-  const double bytes =
-      train::own_activation_bytes(model, config.algorithm.compute, static_cast<int64_t>(micro),
-                                  static_cast<int64_t>(targets), lora_rank);
-  return {"activations", bytes, fmt::format("{:.0f} tokens together", micro)};
+  const auto bytes = model::forecast_activation_bytes(model, options, config.machine.device,
+                                                      static_cast<int64_t>(micro),
+                                                      static_cast<int64_t>(targets), lora_rank);
+  if (!bytes) return {"activations", 0, "not known with libtorch"};
+  return {"activations", static_cast<double>(*bytes), fmt::format("{:.0f} tokens together", micro)};
 }
 
 ForecastItem kv_cache(const config::TrainConfig& config, const model::ModelConfig& model,

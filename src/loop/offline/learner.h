@@ -12,14 +12,12 @@
 #include "loop/offline/offline_run.h"
 #include "loop/run_folder/new_model.h"
 #include "loop/run_folder/trained_model.h"
-#include "train/pass/gemm_peak.h"
 
 namespace longshot::loop {
 
 enum class Head { vocabulary, score };
 
-// Example: one row as it is trained on. Trainer: has weights(), optimizer_step(), save_state(),
-// load_state() and set_peak_flops().
+// Example: one row as it is trained on. Trainer: has model(), a train::TrainableModel.
 template <typename Example, typename Trainer>
 class LearnerOf : public Learner {
  public:
@@ -47,17 +45,18 @@ class LearnerOf : public Learner {
 
   void start(int64_t total_steps) final {
     trainer_ = make_trainer(std::move(model_->weights), total_steps);
-    trainer_->set_peak_flops(
-        train::measure_gemm_flops(config_.machine.device, config_.batch.compute.dtype));
+    trainer_->model().measure_peak();
   }
 
-  Status load_state(const std::string& directory) final { return trainer_->load_state(directory); }
-  int64_t updates() const final { return trainer_->optimizer_step(); }
+  Status load_state(const std::string& directory) final {
+    return trainer_->model().load_state(directory);
+  }
+  int64_t updates() const final { return trainer_->model().steps(); }
   Status save_state(const std::string& directory) const final {
-    return trainer_->save_state(directory);
+    return trainer_->model().save_state(directory);
   }
   Result<std::string> write_model(const std::string& directory, int64_t step) final {
-    return write_policy(directory, trainer_->weights(), step, config_.model,
+    return write_policy(directory, trainer_->model().weights(), step, config_.model,
                         model_->tokenizer.get(), &model_->chat_template);
   }
 

@@ -2,25 +2,24 @@
 
 #include "datasets/supervised.h"
 #include "loop/offline/learner.h"
-#include "train/policy/policy_trainer.h"
+#include "train/supervised/supervised_trainer.h"
 
 namespace longshot::loop {
 namespace {
 
-using Rows = std::vector<train::Trainer::SupervisedRow>;
+using Rows = std::vector<train::SupervisedRow>;
 
-class SftLearner final : public LearnerOf<datasets::SupervisedExample, train::Trainer> {
+class SftLearner final : public LearnerOf<datasets::SupervisedExample, train::SupervisedTrainer> {
  public:
   explicit SftLearner(const config::SftConfig& config)
       : LearnerOf(config, Head::vocabulary), config_(config) {}
 
   Result<Metrics> step(const std::vector<size_t>& rows) override {
-    return trainer().supervised_step(rows_of(train(), rows), config_.batch);
+    return trainer().step(rows_of(train(), rows));
   }
   Metrics validate() override {
     if (held_out().empty()) return {};
-    return {{"val/loss",
-             trainer().supervised_loss(rows_of(held_out(), all_held_out()), config_.batch)}};
+    return {{"val/loss", trainer().loss(rows_of(held_out(), all_held_out()))}};
   }
 
  private:
@@ -32,18 +31,15 @@ class SftLearner final : public LearnerOf<datasets::SupervisedExample, train::Tr
   int64_t tokens_of(const datasets::SupervisedExample& example) const override {
     return static_cast<int64_t>(example.tokens.size());
   }
-  std::unique_ptr<train::Trainer> make_trainer(model::Weights weights,
-                                               int64_t steps) const override {
-    train::AlgorithmOptions algorithm;
-    algorithm.compute = config_.batch.compute;
-    algorithm.micro_batch_tokens = config_.batch.micro_batch_tokens;
-    return std::make_unique<train::Trainer>(std::move(weights), config_.optimizer, algorithm,
-                                            steps);
+  std::unique_ptr<train::SupervisedTrainer> make_trainer(model::Weights weights,
+                                                         int64_t steps) const override {
+    return std::make_unique<train::SupervisedTrainer>(std::move(weights), config_.optimizer,
+                                                      config_.batch, steps);
   }
 
   static Rows rows_of(const Examples& examples, const std::vector<size_t>& index) {
     Rows rows;
-    for (size_t i : index) rows.push_back({&examples[i].tokens, &examples[i].loss_mask});
+    for (size_t i : index) rows.push_back({examples[i].tokens, examples[i].loss_mask});
     return rows;
   }
 

@@ -10,7 +10,6 @@
 #include "inference/open_model.h"
 #include "model/torch/runtime.h"
 #include "rollout/engine_group.h"
-#include "train/pass/gemm_peak.h"
 
 namespace longshot::loop {
 
@@ -96,10 +95,10 @@ bool same_path(const std::string& a, const std::string& b) {
 }
 
 // Sets the fixed reference model of grpo's penalty, if the configuration uses one.
-Status set_kl_model(const config::TrainConfig& config, train::Trainer& trainer) {
+Status set_kl_model(const config::TrainConfig& config, train::PolicyTrainer& trainer) {
   const train::AlgorithmOptions& a = config.algorithm;
   if (a.name != "grpo" || a.kl_coef == 0 || a.kl_reference.empty()) return ok_status();
-  if (trainer.weights().lora().rank > 0 && same_path(a.kl_reference, config.model.path)) {
+  if (trainer.model().weights().lora().rank > 0 && same_path(a.kl_reference, config.model.path)) {
     trainer.use_base_as_kl_model();
     return ok_status();
   }
@@ -145,12 +144,11 @@ Result<Parts> make_parts(const config::TrainConfig& config, const std::string& c
   algorithm.temperature = config.engine.sampling.temperature;
   if (algorithm.reference == "auto" && !config::rollout_is_exact(config))
     algorithm.reference = "trainer";
-  parts.trainer = std::make_unique<train::Trainer>(
+  parts.trainer = std::make_unique<train::PolicyTrainer>(
       std::move(loaded.weights), config.optimizer, algorithm,
       config.total_iterations * algorithm.mini_batches * algorithm.epochs);
   LS_RETURN_IF_ERROR(set_kl_model(config, *parts.trainer));
-  parts.trainer->set_peak_flops(
-      train::measure_gemm_flops(config.machine.device, algorithm.compute.dtype));
+  parts.trainer->model().measure_peak();
   parts.publisher = std::make_unique<publish::Publisher>();
   rollout::Generator* rollout = parts.rollout.get();
   parts.publisher->add_sink("rollout", [rollout](const model::WeightsView& weights) {
@@ -197,12 +195,12 @@ Status check_inputs(const config::TrainConfig& config) {
                             "\" is neither auto, disable nor a checkpoint's directory");
   }
   LS_ASSIGN_OR_RETURN(Parts parts, make_parts(config, ""));
-  LS_RETURN_IF_ERROR(parts.publisher->publish(parts.trainer->weights()).status());
+  LS_RETURN_IF_ERROR(parts.publisher->publish(parts.trainer->model().weights()).status());
   const auto first = parts.prompts->next(1, 0);
   log::info("a prompt as the model sees it ({} tokens):\n{}", first[0].prompt.tokens.size(),
             parts.tokenizer->decode(first[0].prompt.tokens, false));
   log::info("model {}: {} parameters", config.model.path,
-            model::parameter_count(parts.trainer->weights().config()));
+            model::parameter_count(parts.trainer->model().weights().config()));
   log::info("{} training prompts, {} held-out ones; {}", parts.prompts->size(),
             parts.val_prompts.size(), parts.prompts->debug_string());
   return try_rewards(parts);

@@ -28,7 +28,7 @@ struct Parts {
   rollout::EngineOptions engine_options;
   std::unique_ptr<reward::RewardStage> rewards;
   std::unique_ptr<replay::ReplayBuffer> replay;
-  std::unique_ptr<train::Trainer> trainer;
+  std::unique_ptr<train::PolicyTrainer> trainer;
   std::unique_ptr<publish::Publisher> publisher;
 };
 

@@ -133,7 +133,7 @@ Status Run::run_iterations() {
 // and could not be taken back. Then only the newest checkpoint can be continued.
 Status Run::end_early(const Status& reason) {
   const bool stopped = reason.code() == StatusCode::cancelled;
-  const bool whole = parts_.trainer->optimizer_step() == updates_;
+  const bool whole = parts_.trainer->model().steps() == updates_;
   Status end = reason;
   if (whole && (stopped || state_.iteration > 0)) {
     const Status saved = model::caught([&] { return save(); });
@@ -155,7 +155,7 @@ Status Run::end_early(const Status& reason) {
 }
 
 std::string Run::description() const {
-  const model::Weights& weights = parts_.trainer->weights();
+  const model::Weights& weights = parts_.trainer->model().weights();
   return fmt::format(
       "{} on {} prompts ({} held out): {} of {} parameters of {} are trained; {} x {} samples of "
       "up to {} tokens an iteration, iterations {} to {}, in {}",
@@ -188,7 +188,7 @@ Status Run::next_iteration() {
 // gets the metrics of this publish if it has none yet.
 Status Run::publish() {
   LS_ASSIGN_OR_RETURN(const Metrics published,
-                      parts_.publisher->publish(parts_.trainer->weights()));
+                      parts_.publisher->publish(parts_.trainer->model().weights()));
   if (!state_.unfinished.empty()) state_.unfinished.insert(published.begin(), published.end());
   return ok_status();
 }
@@ -242,7 +242,7 @@ void Run::capture_state(int64_t iteration, int64_t policy_version, Metrics unfin
                  .unfinished = std::move(unfinished)};
   parts_.replay->mark();
   state_ = std::move(state);
-  updates_ = parts_.trainer->optimizer_step();
+  updates_ = parts_.trainer->model().steps();
 }
 
 Status Run::save() {
@@ -252,11 +252,11 @@ Status Run::save() {
   state["inputs"] = inputs_;
   const Parts& p = parts_;
   LS_RETURN_IF_ERROR(checkpoints_.save(state_.iteration, state, [&](const std::string& directory) {
-    LS_RETURN_IF_ERROR(write_policy(directory, p.trainer->weights(), state_.policy_version,
+    LS_RETURN_IF_ERROR(write_policy(directory, p.trainer->model().weights(), state_.policy_version,
                                     config_.model, p.tokenizer.get(), &p.chat_template)
                            .status());
     LS_RETURN_IF_ERROR(p.replay->save(directory + "/" + kReplayFile));
-    return p.trainer->save_state(directory);
+    return p.trainer->model().save_state(directory);
   }));
   saved_iteration_ = state_.iteration;
   return ok_status();

@@ -8,7 +8,7 @@
 namespace longshot::loop {
 namespace {
 
-// Bytes for the files of a checkpoint that Trainer::state_bytes() does not cover, such as
+// Bytes for the files of a checkpoint that TrainableModel::state_bytes() does not cover, such as
 // state.json.
 constexpr int64_t kRoomForTheRest = int64_t{64} << 10;
 
@@ -46,16 +46,17 @@ Status Run::start() {
   if (from.checkpoint) LS_RETURN_IF_ERROR(restore(*from.checkpoint));
   LS_RETURN_IF_ERROR(publish());
   if (!from.checkpoint) capture_state(0, parts_.publisher->version(), {});
-  updates_ = parts_.trainer->optimizer_step();
+  updates_ = parts_.trainer->model().steps();
   if (state_.iteration < config_.total_iterations)
-    LS_RETURN_IF_ERROR(check_room(config_.output, parts_.trainer->state_bytes() + kRoomForTheRest));
+    LS_RETURN_IF_ERROR(
+        check_room(config_.output, parts_.trainer->model().state_bytes() + kRoomForTheRest));
   return enter_folder(from);
 }
 
 Status Run::restore(const Checkpoint& checkpoint) {
   const std::string& directory = checkpoint.directory;
   LS_ASSIGN_OR_RETURN(state_, run_state_from_json(checkpoint.state, directory + "/state.json"));
-  LS_RETURN_IF_ERROR(parts_.trainer->load_state(directory));
+  LS_RETURN_IF_ERROR(parts_.trainer->model().load_state(directory));
   LS_ASSIGN_OR_RETURN(const Json prompts,
                       json_get<Json>(checkpoint.state, "prompts", directory + "/state.json"));
   LS_RETURN_IF_ERROR(

@@ -76,7 +76,7 @@ struct Case {
 
 // If `old`, half of the samples ended under an older version, and a quarter of all samples span two
 // versions.
-std::vector<data::Group> groups_of(train::Trainer& trainer, bool old) {
+std::vector<data::Group> groups_of(train::PolicyTrainer& trainer, bool old) {
   auto groups = train::make_groups(trainer, 8, 4, 5);
   for (auto& group : groups) {
     for (size_t j = 0; j < group.samples.size(); ++j) {
@@ -93,14 +93,14 @@ std::vector<data::Group> groups_of(train::Trainer& trainer, bool old) {
 }
 
 model::Weights trained(const config::TrainConfig& c) {
-  train::Trainer trainer(train::tiny_weights(), c.optimizer, c.algorithm, 20);
+  train::PolicyTrainer trainer(train::tiny_weights(), c.optimizer, c.algorithm, 20);
   for (int64_t i = 0; i < 2; ++i) {
     // Fresh tokens have the log-probabilities of the weights before each update.
     const auto groups = groups_of(trainer, c.engine.token_budget > 0);
     const auto metrics = trainer.fit(groups, {7, 1, i});
     EXPECT_TRUE(metrics.ok()) << metrics.status().message();
   }
-  return trainer.weights().clone();
+  return trainer.model().weights().clone();
 }
 
 void try_all_keys(const std::string& algorithm, const std::vector<std::string>& more) {

@@ -21,11 +21,10 @@ int64_t activation_bytes(const ModelConfig& c, int64_t tokens, Checkpointing che
   // gradients, attention's packed keys and values and their gradients by query head, and one layer
   // if checkpointing is full.
   int64_t floats = c.num_layers * (hidden + (full ? 0 : attention) + (none ? gate_up : 0));
-  floats += 5 * hidden + width(qkv) + width(q) + (full ? attention : 0);
+  floats += 4 * hidden + width(qkv) + width(q) + (full ? attention : 0);
   floats += 2 * c.num_kv_heads * kernels::round_up(c.head_dim, kernels::kPanel) + 2 * q;
   if (lora_rank > 0) floats += 2 * width(lora_rank);
-  const int64_t mlp_rows =
-      std::min(tokens, kMlpRows) * (2 * width(inner) + (none ? 1 : 2) * gate_up);
+  const int64_t mlp_rows = std::min(tokens, kMlpRows) * (width(inner) + (none ? 1 : 2) * gate_up);
   return static_cast<int64_t>(sizeof(float)) * (tokens * floats + mlp_rows);
 }
 

@@ -256,14 +256,13 @@ void Decoder::forward(const DecoderArrays<const float>& weights, const DecoderBa
     std::copy_n(weights.embedding + static_cast<size_t>(tokens_[r]) * hidden, hidden,
                 input_of(0).row(r));
   }
-  Saved shared;  // activations that full checkpointing computes and does not keep
   for (int l = 0; l < config_.num_layers; ++l) {
     Saved& s = saved_[for_backward ? l : 0];
     if (for_backward && checkpointing == Checkpointing::full) {
-      std::swap(shared.x, s.x);
-      attention_forward(l, shared);
-      mlp_forward(l, shared, false, input_of(l + 1));
-      std::swap(shared.x, s.x);
+      std::swap(shared_.x, s.x);
+      attention_forward(l, shared_);
+      mlp_forward(l, shared_, false, input_of(l + 1));
+      std::swap(shared_.x, s.x);
     } else {
       attention_forward(l, s);
       mlp_forward(l, s, for_backward && checkpointing == Checkpointing::none, input_of(l + 1));
@@ -343,15 +342,14 @@ void Decoder::backward(Rows dhidden, const DecoderArrays<float>& gradients) {
     }
   });
   norm_backward(x_, weights_.final_norm, 0, rows_, dnormed_, dx_, gradients.final_norm);
-  Saved shared;
   for (int l = config_.num_layers - 1; l >= lowest_trained(gradients); --l) {
     const LayerArrays<float>& g = gradients.layers[l];
     if (checkpointing_ == Checkpointing::full) {
-      std::swap(shared.x, saved_[l].x);
-      attention_forward(l, shared);
-      mlp_backward(l, shared, g);
-      attention_backward(l, shared, g);
-      std::swap(shared.x, saved_[l].x);
+      std::swap(shared_.x, saved_[l].x);
+      attention_forward(l, shared_);
+      mlp_backward(l, shared_, g);
+      attention_backward(l, shared_, g);
+      std::swap(shared_.x, saved_[l].x);
     } else {
       mlp_backward(l, saved_[l], g);
       attention_backward(l, saved_[l], g);
@@ -366,13 +364,15 @@ void Decoder::backward(Rows dhidden, const DecoderArrays<float>& gradients) {
 }
 
 int64_t Decoder::activation_bytes() const {
-  int64_t total = linear_.activation_bytes();
+  int64_t total = linear_.activation_bytes() + attention_.bytes();
   const auto add = [&](const Activations& a) { total += a.bytes(); };
-  for (const Saved& s : saved_) {
+  const auto add_layer = [&](const Saved& s) {
     for (const Activations* a :
          {&s.x, &s.qkv, &s.raw, &s.attended, &s.log_sums, &s.middle, &s.gate_up})
       add(*a);
-  }
+  };
+  for (const Saved& s : saved_) add_layer(s);
+  add_layer(shared_);
   for (const Activations* a :
        {&x_, &normed_, &act_, &dgate_up_, &gate_up_, &dx_, &dnormed_, &dqkv_, &dattended_})
     add(*a);

@@ -94,6 +94,7 @@ class Decoder {
   kernels::AlignedFloats cos_sin_;  // [tokens][head_dim]
 
   std::vector<Saved> saved_;              // [layers], or a single one that every layer reuses
+  Saved shared_;                          // of one layer, with full checkpointing
   Activations x_, normed_;                // the residual stream; the same after a norm
   Activations act_, dgate_up_, gate_up_;  // of one block of the MLP's rows
   Activations dx_, dnormed_, dqkv_, dattended_;

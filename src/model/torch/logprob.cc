@@ -39,7 +39,7 @@ Chunk compute_chunk(const at::Tensor& hidden, const at::Tensor& head, const at::
   return chunk;
 }
 
-at::Tensor target_tensor(const std::vector<int32_t>& targets, const at::Tensor& hidden,
+at::Tensor target_tensor(std::span<const int32_t> targets, const at::Tensor& hidden,
                          const at::Tensor& head) {
   LS_CHECK(static_cast<int64_t>(targets.size()) == hidden.size(0), "one target for each row");
   for (int32_t id : targets)
@@ -60,7 +60,7 @@ at::Tensor logits_at(const at::Tensor& hidden, const at::Tensor& head) {
 }
 
 TokenLogprobs token_logprobs(const at::Tensor& hidden, const at::Tensor& head,
-                             const std::vector<int32_t>& targets, double temperature,
+                             std::span<const int32_t> targets, double temperature,
                              bool with_entropy, int64_t chunk_rows) {
   LS_CHECK(temperature > 0 && chunk_rows > 0, "temperature and chunk size must be positive");
   at::NoGradGuard no_grad;
@@ -79,15 +79,17 @@ TokenLogprobs token_logprobs(const at::Tensor& hidden, const at::Tensor& head,
 }
 
 at::Tensor token_logprobs_backward(const at::Tensor& hidden, at::Tensor& head,
-                                   const std::vector<int32_t>& targets, double temperature,
-                                   const std::vector<float>& grad_logprobs, int64_t chunk_rows) {
+                                   std::span<const int32_t> targets, double temperature,
+                                   std::span<const float> grad_logprobs, int64_t chunk_rows) {
   LS_CHECK(temperature > 0 && chunk_rows > 0, "temperature and chunk size must be positive");
   LS_CHECK(grad_logprobs.size() == targets.size(), "one gradient for each target");
   at::NoGradGuard no_grad;
   const int64_t rows = hidden.size(0);
   const at::Tensor ids = target_tensor(targets, hidden, head);
   const at::Tensor gradient =
-      at::tensor(grad_logprobs, at::TensorOptions().dtype(at::kFloat)).to(hidden.device());
+      at::tensor(at::ArrayRef<float>(grad_logprobs.data(), grad_logprobs.size()),
+                 at::TensorOptions().dtype(at::kFloat))
+          .to(hidden.device());
   at::Tensor& head_grad = head.mutable_grad();
   if (head.requires_grad() && !head_grad.defined()) head_grad = at::zeros_like(head);
   at::Tensor grad_hidden = at::empty(hidden.sizes(), hidden.options().requires_grad(false));

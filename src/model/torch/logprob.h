@@ -6,29 +6,25 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <vector>
+#include <span>
+
+#include "model/pass.h"
 
 namespace longshot::model {
 
 // Logits of each row, [n, vocab]. For a few rows only, such as the last token of each step.
 at::Tensor logits_at(const at::Tensor& hidden, const at::Tensor& head);
 
-struct TokenLogprobs {
-  std::vector<float> logprobs;  // [n] log softmax(logits / temperature)[target]
-  std::vector<float> entropy;   // [n] of that distribution, nats; empty unless requested
-};
-
 // hidden: [n, hidden] (already gathered at the positions that matter); head: [vocab, hidden];
 // targets: [n]. temperature > 0. No gradient is recorded.
 TokenLogprobs token_logprobs(const at::Tensor& hidden, const at::Tensor& head,
-                             const std::vector<int32_t>& targets, double temperature,
+                             std::span<const int32_t> targets, double temperature,
                              bool with_entropy, int64_t chunk_rows = 512);
 
 // Given grad_logprobs[i] = d loss / d logprobs[i], returns d loss / d hidden, [n, hidden], and adds
 // d loss / d head to head.grad (creating it if undefined).
 at::Tensor token_logprobs_backward(const at::Tensor& hidden, at::Tensor& head,
-                                   const std::vector<int32_t>& targets, double temperature,
-                                   const std::vector<float>& grad_logprobs,
-                                   int64_t chunk_rows = 512);
+                                   std::span<const int32_t> targets, double temperature,
+                                   std::span<const float> grad_logprobs, int64_t chunk_rows = 512);
 
 }  // namespace longshot::model

@@ -1,10 +1,10 @@
 #include "reward/learned/score_model.h"
 
-#include <exception>
 #include <utility>
 
 #include "model/format/model_files.h"
 #include "model/reward_head.h"
+#include "model/torch/exceptions.h"
 
 namespace longshot::reward {
 namespace {
@@ -17,10 +17,8 @@ ScoreModel::ScoreModel(model::Weights weights, std::unique_ptr<tokenizer::Tokeni
                        tokenizer::ChatTemplate chat_template, int threads)
     : weights_(std::move(weights)),
       tokenizer_(std::move(tokenizer)),
-      chat_template_(std::move(chat_template)) {
-  if (model::CpuCompute::supports(weights_))
-    compute_ = std::make_unique<model::CpuCompute>(weights_.config(), threads);
-}
+      chat_template_(std::move(chat_template)),
+      compute_(model::make_compute(weights_, {}, threads)) {}
 
 Result<std::unique_ptr<ScoreModel>> ScoreModel::load(const std::string& path,
                                                      const std::string& chat_template_family,
@@ -50,11 +48,9 @@ Result<std::vector<data::TokenId>> ScoreModel::encode(tokenizer::JudgedText text
 
 Result<std::vector<float>> ScoreModel::scores(
     const std::vector<std::vector<data::TokenId>>& sequences) {
-  try {
-    return model::sequence_scores(compute_.get(), weights_, sequences, kBatchTokens);
-  } catch (const std::exception& error) {
-    return internal_error(std::string("reward model: ") + error.what());
-  }
+  return model::caught("reward model", [&]() -> Result<std::vector<float>> {
+    return model::sequence_scores(*compute_, sequences, kBatchTokens);
+  });
 }
 
 }  // namespace longshot::reward

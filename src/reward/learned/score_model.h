@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "model/cpu_compute.h"
+#include "model/compute.h"
 #include "model/weights.h"
 #include "tokenizer/chat/chat_template.h"
 #include "tokenizer/judged_text.h"
@@ -36,7 +36,7 @@ class ScoreModel {
   model::Weights weights_;
   std::unique_ptr<tokenizer::Tokenizer> tokenizer_;
   tokenizer::ChatTemplate chat_template_;
-  std::unique_ptr<model::CpuCompute> compute_;  // null: libtorch
+  std::unique_ptr<model::Compute> compute_;
 };
 
 }  // namespace longshot::reward

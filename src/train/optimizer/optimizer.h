@@ -42,6 +42,7 @@ class AdamW {
   int64_t schedule_steps() const { return counters_.schedule_steps; }
   int64_t skipped_steps() const { return counters_.skipped_steps; }
 
+  const OptimizerOptions& options() const { return options_; }
   int64_t moment_bytes() const;
 
   // For Undo (train/optimizer/undo.h): the moments themselves, and everything else that a step

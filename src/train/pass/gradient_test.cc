@@ -1,7 +1,6 @@
 // Gradients against libtorch's autograd: of the objectives in double precision, and of all weights
 // through the chunked head.
 #include <ATen/TensorOperators.h>
-#include <ATen/core/grad_mode.h>
 #include <ATen/ops/exp.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/matmul.h>
@@ -14,8 +13,9 @@
 #include <map>
 
 #include "base/rng.h"
+#include "model/torch/forward.h"
 #include "train/loss/policy_loss.h"
-#include "train/pass/pass.h"
+#include "train/pass/passes.h"
 #include "train/testing.h"
 
 namespace longshot::train {
@@ -83,9 +83,9 @@ TEST(Gradient, AllWeightsMatchAutogradThroughFullLogits) {
 
     for (const char* kernels : {"auto", "libtorch"}) {
       auto chunked = tiny_weights(tied), full = tiny_weights(tied);
-      Compute compute(chunked, {.kernels = kernels});
-      Pass pass(compute, chunked, micro, temperature, true);
-      pass.backward(grad);
+      const auto compute = model::make_compute(chunked, {.kernels = kernels});
+      const auto out = compute->logprobs(micro.predictions(temperature), {.for_backward = true});
+      compute->backward(grad);
 
       const at::Tensor hidden = model::hidden_states(full, micro.batch);
       const at::Tensor logprobs =
@@ -93,7 +93,7 @@ TEST(Gradient, AllWeightsMatchAutogradThroughFullLogits) {
       at::Tensor loss = at::zeros({});
       for (size_t i = 0; i < micro.targets.size(); ++i) {
         const at::Tensor chosen = logprobs[micro.predictors[i]][micro.targets[i]];
-        EXPECT_NEAR(pass.logprobs()[i], chosen.item<float>(), 1e-5);
+        EXPECT_NEAR(out.logprobs[i], chosen.item<float>(), 1e-5);
         loss = loss + chosen * grad[i];
       }
       loss.backward();
@@ -125,9 +125,8 @@ TEST(Gradient, SharedPromptsPointAtTheSamePredictions) {
   std::vector<PassRow> rows;
   for (size_t i = 0; i < tokens.size(); ++i) rows.push_back({tokens[i], masks[i], prompts[i]});
   auto weights = tiny_weights();
-  Compute compute(weights, {});
-  ASSERT_TRUE(compute.pass_size(0).share_prompts);
-  const at::NoGradGuard no_grad;
+  const auto compute = model::make_compute(weights, {});
+  ASSERT_TRUE(compute->pass_size(0).share_prompts);
   std::map<size_t, std::vector<float>> expected;
   for (const int64_t max_tokens : {100, 7, 1}) {
     for (const bool share : {false, true}) {
@@ -135,11 +134,10 @@ TEST(Gradient, SharedPromptsPointAtTheSamePredictions) {
       int64_t packed = 0, unshared = 0;
       for (const MicroBatch& micro :
            make_micro_batches(rows, {.tokens = max_tokens, .share_prompts = share})) {
-        const Pass pass(compute, weights, micro, 1.0, false);
+        const auto out = compute->logprobs(micro.predictions(1.0), {});
         for (size_t r = 0; r < micro.rows.size(); ++r) {
-          got[micro.rows[r]].assign(
-              pass.logprobs().begin() + static_cast<long>(micro.begins[r]),
-              pass.logprobs().begin() + static_cast<long>(micro.begins[r + 1]));
+          const auto values = micro.of_row(r, std::span(out.logprobs));
+          got[micro.rows[r]].assign(values.begin(), values.end());
         }
         packed += micro.batch.total();
         unshared += micro.unshared;
@@ -183,7 +181,7 @@ TEST(Gradient, RowsOfOnePromptMayFillMoreThanAPass) {
   const std::vector<data::TokenId> tokens = {1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16};
   const std::vector<uint8_t> mask = {0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1};
   const std::vector<PassRow> rows(5, PassRow{tokens, mask, 6});
-  const auto sizes = [&](const PassSize& size) {
+  const auto sizes = [&](const model::PassSize& size) {
     std::vector<int64_t> out;
     for (const MicroBatch& micro : make_micro_batches(rows, size))
       out.push_back(micro.batch.total());

@@ -9,7 +9,8 @@
 #include <string>
 
 #include "base/rng.h"
-#include "train/pass/pass.h"
+#include "model/compute.h"
+#include "train/pass/micro_batches.h"
 #include "train/testing.h"
 
 namespace longshot::train {
@@ -49,18 +50,18 @@ Cut gradients(const Samples& samples, int64_t max_tokens, int threads, bool shar
               const char* dtype) {
   at::set_num_threads(threads);
   model::Weights weights = tiny_weights();
-  Compute compute(weights, {.dtype = dtype});
+  const auto compute = model::make_compute(weights, {.dtype = dtype});
   Cut cut;
   for (const MicroBatch& micro :
        make_micro_batches(samples.rows, {.tokens = max_tokens, .share_prompts = share})) {
     ++cut.micro_batches;
-    Pass pass(compute, weights, micro, 1.0, false);
+    compute->logprobs(micro.predictions(1.0), {.for_backward = true});
     std::vector<float> grad;
     for (size_t r = 0; r < micro.rows.size(); ++r) {
       for (size_t t = micro.begins[r]; t < micro.begins[r + 1]; ++t)
         grad.push_back(static_cast<float>(std::sin(static_cast<double>(micro.rows[r] + 1)) / 64));
     }
-    pass.backward(grad);
+    compute->backward(grad);
   }
   for (const auto& named : weights.tensors()) cut.gradients.push_back(named.tensor.grad());
   return cut;

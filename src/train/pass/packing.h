@@ -8,14 +8,6 @@
 
 namespace longshot::train {
 
-// Size limits of the passes of a batch.
-struct PassSize {
-  int64_t tokens;  // of a micro-batch
-  // Rows with the same prompt may together have max(tokens, prompts * prompt length) tokens.
-  int64_t prompts = 0;
-  bool share_prompts = false;  // rows of a micro-batch with equal prompts share one copy
-};
-
 // Cuts [0, lengths.size()) into packs of at most `max_tokens` tokens: longest first, each sequence
 // into the first pack with room (first-fit decreasing: at most 11/9 of the fewest possible packs,
 // plus one). A sequence longer than max_tokens gets a pack of its own.

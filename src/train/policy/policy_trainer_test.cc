@@ -7,7 +7,6 @@
 
 #include <cmath>
 #include <cstdio>
-#include <filesystem>
 #include <limits>
 
 #include "base/rng.h"
@@ -32,7 +31,7 @@ OptimizerOptions optimizer(double lr = 1e-2) {
 }
 
 // sum_j (r_j - mean r) log pi(y_j), which every algorithm increases, up to its own weighting.
-double rewarded_logprob(Trainer& trainer, const std::vector<data::Group>& groups) {
+double rewarded_logprob(PolicyTrainer& trainer, const std::vector<data::Group>& groups) {
   double total = 0;
   for (const auto& group : groups) {
     double mean = 0;
@@ -41,7 +40,7 @@ double rewarded_logprob(Trainer& trainer, const std::vector<data::Group>& groups
       auto all = group.samples[j].prompt_tokens;
       const auto& tokens = group.samples[j].tokens;
       all.insert(all.end(), tokens.begin(), tokens.end());
-      const auto logprobs = trainer.logprobs({all}, 1.0)[0];
+      const auto logprobs = logprobs_of(trainer.model(), all);
       for (size_t t = all.size() - tokens.size() - 1; t < logprobs.size(); ++t) {
         total += (group.verdicts[j].score - mean) * logprobs[t];
       }
@@ -50,26 +49,26 @@ double rewarded_logprob(Trainer& trainer, const std::vector<data::Group>& groups
   return total;
 }
 
-TEST(Trainer, EveryAlgorithmRaisesRewardedResponsesAboveTheOthers) {
+TEST(PolicyTrainer, EveryAlgorithmRaisesRewardedResponsesAboveTheOthers) {
   for (const char* name : {"kimi", "rest", "reinforce", "rloo", "grpo"}) {
     for (const char* baseline : {"mean", "logz"}) {
       if (std::string(name) != "kimi" && std::string(baseline) == "logz") continue;
       AlgorithmOptions algorithm;
       algorithm.name = name;
       algorithm.baseline = baseline;
-      Trainer trainer(tiny_weights(), optimizer(1e-3), algorithm, 10);
+      PolicyTrainer trainer(tiny_weights(), optimizer(1e-3), algorithm, 10);
       const auto groups = make_groups(trainer, 8, 4, 5);
       const double before = rewarded_logprob(trainer, groups);
       const auto metrics = trainer.fit(groups, {0, 1, 0});
       ASSERT_TRUE(metrics.ok()) << metrics.status().to_string();
       EXPECT_GT(rewarded_logprob(trainer, groups), before) << name << " " << baseline;
-      EXPECT_EQ(trainer.optimizer_step(), 4);
+      EXPECT_EQ(trainer.model().steps(), 4);
     }
   }
 }
 
-TEST(Trainer, UnchangedWeightsReproduceTheRecordedLogprobs) {
-  Trainer trainer(tiny_weights(), optimizer(), {}, 10);
+TEST(PolicyTrainer, UnchangedWeightsReproduceTheRecordedLogprobs) {
+  PolicyTrainer trainer(tiny_weights(), optimizer(), {}, 10);
   const auto groups = make_groups(trainer, 8, 4, 5);
   const auto metrics = trainer.fit(groups, {0, 1, 0});
   ASSERT_TRUE(metrics.ok());
@@ -84,23 +83,23 @@ TEST(Trainer, UnchangedWeightsReproduceTheRecordedLogprobs) {
   EXPECT_GT(m.at("perf/train_tokens_per_second"), 0);
 }
 
-TEST(Trainer, AForeignPolicyShowsInTheDifference) {
-  Trainer trainer(tiny_weights(), optimizer(), {}, 10);
+TEST(PolicyTrainer, AForeignPolicyShowsInTheDifference) {
+  PolicyTrainer trainer(tiny_weights(), optimizer(), {}, 10);
   auto groups = make_groups(trainer, 2, 2, 5);
   for (auto& group : groups) {
     for (auto& sample : group.samples) sample.logprobs[0] += 0.5f;
   }
   AlgorithmOptions one_step;
   one_step.mini_batches = 1;
-  Trainer other(tiny_weights(), optimizer(), one_step, 10);
+  PolicyTrainer other(tiny_weights(), optimizer(), one_step, 10);
   EXPECT_NEAR(other.fit(groups, {0, 1, 0})->at("training/rollout_probs_diff_max"), 0.5, 1e-5);
 }
 
 // With reference = "trainer" the update does not depend on the rollout's recorded numbers.
-TEST(Trainer, ATrainerReferenceDoesNotDependOnTheRecordedLogprobs) {
+TEST(PolicyTrainer, ATrainerReferenceDoesNotDependOnTheRecordedLogprobs) {
   AlgorithmOptions options;
   options.reference = "trainer";
-  Trainer exact(tiny_weights(), optimizer(), options, 10),
+  PolicyTrainer exact(tiny_weights(), optimizer(), options, 10),
       shifted(tiny_weights(), optimizer(), options, 10),
       recorded(tiny_weights(), optimizer(), {}, 10);
   auto groups = make_groups(exact, 8, 4, 5);
@@ -114,60 +113,61 @@ TEST(Trainer, ATrainerReferenceDoesNotDependOnTheRecordedLogprobs) {
   ASSERT_TRUE(metrics.ok());
   EXPECT_NEAR(metrics->at("training/rollout_probs_diff_mean"), 0.3, 1e-5);
   EXPECT_EQ(metrics->at("actor/optimizer_steps"), 4);
-  EXPECT_TRUE(equal(exact.weights(), shifted.weights()));
+  EXPECT_TRUE(equal(exact.model().weights(), shifted.model().weights()));
   ASSERT_TRUE(recorded.fit(groups, {0, 1, 0}).ok());
-  EXPECT_FALSE(equal(exact.weights(), recorded.weights()));
+  EXPECT_FALSE(equal(exact.model().weights(), recorded.model().weights()));
 }
 
 // Bits depend on the number of threads, because libtorch's reductions split their input by it.
-TEST(Trainer, FitIsTheSameBitForBitOnRepeat) {
+TEST(PolicyTrainer, FitIsTheSameBitForBitOnRepeat) {
   for (const int threads : {2, 1}) {
     at::set_num_threads(threads);
     AlgorithmOptions algorithm;
     algorithm.mini_batches = 2;
     const auto run = [&] {
-      auto trainer = std::make_unique<Trainer>(tiny_weights(), optimizer(), algorithm, 10);
+      auto trainer = std::make_unique<PolicyTrainer>(tiny_weights(), optimizer(), algorithm, 10);
       const auto groups = make_groups(*trainer, 2, 2, 5);
       for (int i = 0; i < 2; ++i) EXPECT_TRUE(trainer->fit(groups, {0, 1, i}).ok());
       return trainer;
     };
-    EXPECT_TRUE(equal(run()->weights(), run()->weights())) << threads << " threads";
+    EXPECT_TRUE(equal(run()->model().weights(), run()->model().weights())) << threads << " threads";
   }
 }
 
-TEST(Trainer, TheOrderOfMiniBatchesDependsOnSeedAndIteration) {
+TEST(PolicyTrainer, TheOrderOfMiniBatchesDependsOnSeedAndIteration) {
   const auto run = [](uint64_t seed, int64_t iteration) {
-    auto trainer = std::make_unique<Trainer>(tiny_weights(), optimizer(), AlgorithmOptions{}, 10);
+    auto trainer =
+        std::make_unique<PolicyTrainer>(tiny_weights(), optimizer(), AlgorithmOptions{}, 10);
     EXPECT_TRUE(trainer->fit(make_groups(*trainer, 8, 4, 5), {0, seed, iteration}).ok());
     return trainer;
   };
   const auto a = run(1, 0), b = run(2, 0), c = run(1, 1);
-  EXPECT_FALSE(equal(a->weights(), b->weights()));
-  EXPECT_FALSE(equal(a->weights(), c->weights()));
+  EXPECT_FALSE(equal(a->model().weights(), b->model().weights()));
+  EXPECT_FALSE(equal(a->model().weights(), c->model().weights()));
 }
 
-TEST(Trainer, MicroBatchCutsDoNotChangeTheStep) {
+TEST(PolicyTrainer, MicroBatchCutsDoNotChangeTheStep) {
   const auto run = [](int tokens) {
     AlgorithmOptions algorithm;
     algorithm.micro_batch_tokens = tokens;
     auto options = optimizer();
     options.eps = 1e-2;  // a smooth step: rounding of tiny gradients is not amplified
-    auto trainer = std::make_unique<Trainer>(tiny_weights(), options, algorithm, 10);
+    auto trainer = std::make_unique<PolicyTrainer>(tiny_weights(), options, algorithm, 10);
     EXPECT_TRUE(trainer->fit(make_groups(*trainer, 8, 4, 5), {0, 1, 0}).ok());
     return trainer;
   };
   const auto whole = run(16384), cut = run(24), single = run(1);
   std::printf(
       "micro-batches of 24 tokens / 1 row against one: largest weight difference %.1e / %.1e\n",
-      largest_difference(whole->weights(), cut->weights()),
-      largest_difference(whole->weights(), single->weights()));
-  EXPECT_LT(largest_difference(whole->weights(), cut->weights()), 1e-5);
-  EXPECT_LT(largest_difference(whole->weights(), single->weights()), 1e-5);
-  EXPECT_GT(largest_difference(whole->weights(), tiny_weights()), 1e-3);
+      largest_difference(whole->model().weights(), cut->model().weights()),
+      largest_difference(whole->model().weights(), single->model().weights()));
+  EXPECT_LT(largest_difference(whole->model().weights(), cut->model().weights()), 1e-5);
+  EXPECT_LT(largest_difference(whole->model().weights(), single->model().weights()), 1e-5);
+  EXPECT_GT(largest_difference(whole->model().weights(), tiny_weights()), 1e-3);
 }
 
-TEST(Trainer, SamplesWithoutAVerdictAreLeftOutAndCounted) {
-  Trainer a(tiny_weights(), optimizer(), {}, 10), b(tiny_weights(), optimizer(), {}, 10);
+TEST(PolicyTrainer, SamplesWithoutAVerdictAreLeftOutAndCounted) {
+  PolicyTrainer a(tiny_weights(), optimizer(), {}, 10), b(tiny_weights(), optimizer(), {}, 10);
   auto groups = make_groups(a, 4, 4, 5);
   ASSERT_TRUE(a.fit(groups, {0, 1, 0}).ok());
   groups[1].samples.push_back(groups[0].samples[0]);
@@ -175,22 +175,22 @@ TEST(Trainer, SamplesWithoutAVerdictAreLeftOutAndCounted) {
   const auto metrics = b.fit(groups, {0, 1, 0});
   ASSERT_TRUE(metrics.ok());
   EXPECT_EQ(metrics->at("actor/excluded/erred"), 1);
-  EXPECT_TRUE(equal(a.weights(), b.weights()));
+  EXPECT_TRUE(equal(a.model().weights(), b.model().weights()));
 }
 
-TEST(Trainer, NothingToTrainOnLeavesTheWeights) {
-  Trainer trainer(tiny_weights(), optimizer(), {}, 10);
+TEST(PolicyTrainer, NothingToTrainOnLeavesTheWeights) {
+  PolicyTrainer trainer(tiny_weights(), optimizer(), {}, 10);
   auto groups = make_groups(trainer, 2, 2, 5);
   for (auto& group : groups) group.verdicts.assign(2, data::Verdict{});
   const auto metrics = trainer.fit(groups, {0, 1, 0});
   ASSERT_TRUE(metrics.ok());
   EXPECT_EQ(metrics->at("actor/samples"), 0);
   EXPECT_EQ(metrics->at("actor/optimizer_steps"), 0);
-  EXPECT_TRUE(equal(trainer.weights(), tiny_weights()));
+  EXPECT_TRUE(equal(trainer.model().weights(), tiny_weights()));
 }
 
-TEST(Trainer, GroupsWithoutVarianceLeaveTheWeightsExactlyAlone) {
-  Trainer trainer(tiny_weights(), optimizer(), {}, 10);
+TEST(PolicyTrainer, GroupsWithoutVarianceLeaveTheWeightsExactlyAlone) {
+  PolicyTrainer trainer(tiny_weights(), optimizer(), {}, 10);
   auto groups = make_groups(trainer, 8, 4, 5);
   for (auto& group : groups) group.verdicts.assign(4, score(1));
   float rounding = 5e-5f;  // possible difference of another forward pass of the same weights
@@ -202,20 +202,20 @@ TEST(Trainer, GroupsWithoutVarianceLeaveTheWeightsExactlyAlone) {
   const auto metrics = trainer.fit(groups, {0, 1, 0});
   ASSERT_TRUE(metrics.ok());
   EXPECT_EQ(metrics->at("actor/flat_mini_batches"), 4);
-  EXPECT_EQ(trainer.optimizer_step(), 4);  // the learning-rate schedule continues
+  EXPECT_EQ(trainer.model().steps(), 4);  // the learning-rate schedule continues
   EXPECT_NEAR(metrics->at("training/rollout_probs_diff_max"), 5e-5, 1e-5);
-  EXPECT_TRUE(equal(trainer.weights(), tiny_weights()));
+  EXPECT_TRUE(equal(trainer.model().weights(), tiny_weights()));
 }
 
 // Half of the groups have no variance. Samples of an older policy are computed nevertheless if the
 // reference is the log-probability which that policy recorded.
-TEST(Trainer, SamplesWithoutAGradientAreNotComputedAndChangeNothing) {
+TEST(PolicyTrainer, SamplesWithoutAGradientAreNotComputedAndChangeNothing) {
   auto smooth = optimizer();
   smooth.eps = 1e-2;  // rounding of tiny gradients is not amplified
   AlgorithmOptions options;
   options.mini_batches = 1;
   options.reference = "recorded";
-  Trainer skipping(tiny_weights(), smooth, options, 10),
+  PolicyTrainer skipping(tiny_weights(), smooth, options, 10),
       computing(tiny_weights(), smooth, options, 10);
   auto groups = make_groups(skipping, 8, 4, 5);
   for (size_t g = 0; g < groups.size(); ++g) {
@@ -233,142 +233,37 @@ TEST(Trainer, SamplesWithoutAGradientAreNotComputedAndChangeNothing) {
   EXPECT_EQ(skipped->at("actor/flat_samples"), 16);
   EXPECT_EQ(computed->at("actor/flat_samples"), 0);
   EXPECT_LT(skipped->at("perf/train_tokens"), computed->at("perf/train_tokens"));
-  EXPECT_LT(largest_difference(skipping.weights(), computing.weights()), 1e-6);
-  EXPECT_GT(largest_difference(skipping.weights(), tiny_weights()), 1e-4);
+  EXPECT_LT(largest_difference(skipping.model().weights(), computing.model().weights()), 1e-6);
+  EXPECT_GT(largest_difference(skipping.model().weights(), tiny_weights()), 1e-4);
 }
 
-TEST(Trainer, ANanGradientSkipsTheStepAndIsCounted) {
-  Trainer trainer(tiny_weights(), optimizer(), {}, 10);
+TEST(PolicyTrainer, ANanGradientSkipsTheStepAndIsCounted) {
+  PolicyTrainer trainer(tiny_weights(), optimizer(), {}, 10);
   const auto groups = make_groups(trainer, 4, 4, 5);
   {
     const at::NoGradGuard no_grad;
-    trainer.weights().tensors().back().tensor.fill_(std::numeric_limits<float>::quiet_NaN());
+    trainer.model().weights().tensors().back().tensor.fill_(
+        std::numeric_limits<float>::quiet_NaN());
   }
   const auto metrics = trainer.fit(groups, {0, 1, 0});
   ASSERT_TRUE(metrics.ok());
   EXPECT_EQ(metrics->at("actor/skipped_steps"), 4);
   const auto clean = tiny_weights();
-  EXPECT_TRUE(
-      trainer.weights().tensors()[0].tensor.detach().equal(clean.tensors()[0].tensor.detach()));
+  EXPECT_TRUE(trainer.model().weights().tensors()[0].tensor.detach().equal(
+      clean.tensors()[0].tensor.detach()));
 }
 
-TEST(Trainer, OptionsOutOfRangeAreErrors) {
+TEST(PolicyTrainer, OptionsOutOfRangeAreErrors) {
   AlgorithmOptions greedy;
   greedy.temperature = 0;
-  Trainer a(tiny_weights(), optimizer(), greedy, 10);
+  PolicyTrainer a(tiny_weights(), optimizer(), greedy, 10);
   EXPECT_THAT(a.fit({}, {0, 1, 0}).status().message(), HasSubstr("temperature"));
   AlgorithmOptions none;
   none.mini_batches = 0;
-  Trainer b(tiny_weights(), optimizer(), none, 10);
+  PolicyTrainer b(tiny_weights(), optimizer(), none, 10);
   EXPECT_THAT(b.fit({}, {0, 1, 0}).status().message(), HasSubstr("mini_batches"));
-  Trainer c(tiny_weights(), optimizer(-1), {}, 10);
+  PolicyTrainer c(tiny_weights(), optimizer(-1), {}, 10);
   EXPECT_THAT(c.fit({}, {0, 1, 0}).status().message(), HasSubstr("optim.lr"));
-}
-
-// ---- supervised ----
-
-struct Rows {
-  std::vector<std::vector<data::TokenId>> tokens;
-  std::vector<std::vector<uint8_t>> masks;
-
-  std::vector<Trainer::SupervisedRow> view() const {
-    std::vector<Trainer::SupervisedRow> rows;
-    for (size_t i = 0; i < tokens.size(); ++i) rows.push_back({&tokens[i], &masks[i]});
-    return rows;
-  }
-};
-
-Rows random_rows(int count, int length, uint64_t seed) {
-  CounterRng rng(seed);
-  Rows rows;
-  for (int i = 0; i < count; ++i) {
-    auto& tokens = rows.tokens.emplace_back();
-    auto& mask = rows.masks.emplace_back();
-    for (int t = 0; t < length; ++t) {
-      tokens.push_back(static_cast<data::TokenId>(rng.next_below(32)));
-      mask.push_back(t >= 4);
-    }
-  }
-  return rows;
-}
-
-TEST(Supervised, LossIsTheMeanOverMaskedTokens) {
-  Trainer trainer(tiny_weights(), optimizer(), {}, 10);
-  auto rows = random_rows(5, 9, 2);
-  rows.masks[1].assign(9, 0);  // a row without loss
-  rows.masks[2].assign(9, 1);  // the first token has no predictor
-  const auto logprobs = trainer.logprobs(rows.tokens, 1.0);
-  double total = 0;
-  int count = 0;
-  for (size_t i = 0; i < rows.tokens.size(); ++i) {
-    for (size_t t = 1; t < 9; ++t) {
-      if (!rows.masks[i][t]) continue;
-      total -= logprobs[i][t - 1];
-      ++count;
-    }
-  }
-  const SftOptions one_row{.batch_tokens = 4096, .micro_batch_tokens = 8};
-  EXPECT_NEAR(trainer.supervised_loss(rows.view(), {}), total / count, 1e-6);
-  EXPECT_NEAR(trainer.supervised_loss(rows.view(), one_row), total / count, 1e-6);
-  const auto metrics = trainer.supervised_step(rows.view(), {});
-  ASSERT_TRUE(metrics.ok());
-  EXPECT_NEAR(metrics->at("train/loss"), total / count, 1e-6);
-  EXPECT_EQ(metrics->at("train/tokens"), count);
-}
-
-TEST(Supervised, StepsLowerTheLoss) {
-  Trainer trainer(tiny_weights(), optimizer(), {}, 100);
-  const auto rows = random_rows(8, 12, 2);
-  const double before = trainer.supervised_loss(rows.view(), {});
-  for (int i = 0; i < 50; ++i) ASSERT_TRUE(trainer.supervised_step(rows.view(), {}).ok());
-  EXPECT_LT(trainer.supervised_loss(rows.view(), {}), before - 1);
-  EXPECT_EQ(trainer.optimizer_step(), 50);
-}
-
-TEST(Supervised, ABatchWithoutLossIsAnError) {
-  Trainer trainer(tiny_weights(), optimizer(), {}, 10);
-  auto rows = random_rows(2, 6, 2);
-  for (auto& mask : rows.masks) mask.assign(6, 0);
-  EXPECT_THAT(trainer.supervised_step(rows.view(), {}).status().message(), HasSubstr("loss mask"));
-  EXPECT_TRUE(std::isnan(trainer.supervised_loss(rows.view(), {})));
-}
-
-TEST(Trainer, LogprobsOfShortSequencesAreEmpty) {
-  Trainer trainer(tiny_weights(), optimizer(), {}, 10);
-  const auto out = trainer.logprobs({{}, {5}, {5, 6}}, 1.0);
-  EXPECT_EQ(out[0].size(), 0u);
-  EXPECT_EQ(out[1].size(), 0u);
-  EXPECT_EQ(out[2].size(), 1u);
-}
-
-// ---- state ----
-
-TEST(TrainerState, ARestoredTrainerContinuesBitForBit) {
-  const auto directory = scratch_directory("longshot_trainer_state_test");
-  std::filesystem::remove_all(directory);
-  OptimizerOptions options = optimizer();
-  options.schedule = "cosine";
-  Trainer original(tiny_weights(), options, {}, 10);
-  const auto rows = random_rows(8, 12, 2);
-  for (int i = 0; i < 3; ++i) ASSERT_TRUE(original.supervised_step(rows.view(), {}).ok());
-  const auto saved = original.save_state(directory.string());
-  ASSERT_TRUE(saved.ok()) << saved.to_string();
-
-  Trainer restored(original.weights().clone(), options, {}, 10);
-  const auto loaded = restored.load_state(directory.string());
-  ASSERT_TRUE(loaded.ok()) << loaded.to_string();
-  EXPECT_EQ(restored.optimizer_step(), 3);
-  Trainer forgetful(original.weights().clone(), options, {}, 10);
-  for (Trainer* t : {&original, &restored, &forgetful})
-    ASSERT_TRUE(t->supervised_step(rows.view(), {}).ok());
-  EXPECT_TRUE(equal(original.weights(), restored.weights()));
-  EXPECT_FALSE(equal(original.weights(), forgetful.weights()));
-
-  Trainer other(tiny_weights(/*tied=*/false), options, {}, 10);
-  const auto wrong = other.load_state(directory.string());
-  EXPECT_THAT(wrong.message(), HasSubstr("another model"));
-  EXPECT_FALSE(other.load_state((directory / "absent").string()).ok());
-  std::filesystem::remove_all(directory);
 }
 
 }  // namespace

@@ -1,51 +1,45 @@
 #include "train/policy/update.h"
 
-#include <ATen/core/grad_mode.h>
-
 #include <algorithm>
 #include <cmath>
 
+#include "base/bytes.h"
 #include "base/log.h"
 #include "base/os/clock.h"
 #include "base/rng.h"
-#include "train/pass/cost_metrics.h"
 #include "train/pass/packing.h"
 #include "train/policy/reference.h"
 
 namespace longshot::train {
 namespace {
 
-bool all_zero(std::span<const float> values) {
-  return std::ranges::all_of(values, [](float v) { return v == 0.0f; });
-}
-
-std::vector<double> targets_of(const MicroBatch& micro, size_t r, const Pass& pass) {
-  return {pass.logprobs().begin() + static_cast<long>(micro.begins[r]),
-          pass.logprobs().begin() + static_cast<long>(micro.begins[r + 1])};
+std::vector<double> logprobs_of(const MicroBatch& micro, size_t r,
+                                const model::TokenLogprobs& out) {
+  const auto values = micro.of_row(r, std::span(out.logprobs));
+  return {values.begin(), values.end()};
 }
 
 }  // namespace
 
-Result<Metrics> Update::run(const std::vector<data::Group>& groups, const FitKey& key) {
+Result<Metrics> Update::run(const std::vector<data::Group>& groups, const UpdateKey& key) {
   const Stopwatch watch;
   LS_ASSIGN_OR_RETURN(objective_, make_objective(p_.algorithm));
-  LS_ASSIGN_OR_RETURN(batch_, make_batch(groups, p_.algorithm, key.version));
+  LS_ASSIGN_OR_RETURN(batch_, make_update_batch(groups, p_.algorithm, key.version));
   if (batch_.groups.empty()) log::warn("iteration {}: no sample to train on", key.iteration + 1);
   compute_references();
-  if (p_.algorithm.reset_optimizer) p_.optimizer.reset();
+  if (p_.algorithm.reset_optimizer) p_.model.optimizer().reset();
   for (const double a : batch_.advantages) stats_.advantage.add(a);
   LS_RETURN_IF_ERROR(all_steps(key));
   Metrics metrics;
   batch_.set.report(metrics);
   stats_.report(watch.seconds(), metrics);
-  report_cost({p_.weights, p_.optimizer, p_.compute, p_.peak_flops}, stats_.flops, watch.seconds(),
-              metrics);
+  p_.model.report_cost(stats_.passes.flops, watch.seconds(), metrics);
   if (p_.kl_model != nullptr)
-    report_frozen(p_.kl_model->weights, p_.kl_model->compute, p_.weights, metrics);
+    metrics["memory/kl_model_gb"] = p_.kl_model->bytes_beside(p_.model.weights()) / kGiB;
   return metrics;
 }
 
-Status Update::all_steps(const FitKey& key) {
+Status Update::all_steps(const UpdateKey& key) {
   const uint64_t base = hash_combine(key.seed, static_cast<uint64_t>(key.iteration));
   for (int epoch = 0; epoch < p_.algorithm.epochs; ++epoch) {
     const uint64_t epoch_key = hash_combine(base, static_cast<uint64_t>(epoch));
@@ -71,23 +65,27 @@ void Update::compute_references() {
     if (!all_recorded(batch_.set.rows[i], p_.algorithm.reference)) unrecorded.push_back(i);
   }
   if (objective_.reads_reference && later_steps)
-    logprobs(unrecorded, p_.compute, p_.weights, batch_.start);
+    logprobs(unrecorded, p_.model.compute(), batch_.start);
   if (p_.kl_model != nullptr && objective_.options.kl_coef > 0)
-    logprobs(all, p_.kl_model->compute, p_.kl_model->weights, batch_.kl_model);
+    logprobs(all, p_.kl_model->compute(), batch_.kl_model);
 }
 
-void Update::logprobs(const std::vector<size_t>& rows, Compute& compute, model::Weights& weights,
+void Update::logprobs(const std::vector<size_t>& rows, model::Compute& compute,
                       std::vector<std::vector<double>>& out) {
-  const at::NoGradGuard no_grad;
   std::vector<PassRow> inputs;
   for (const size_t row : rows) inputs.push_back(pass_row(row));
-  const PassSize size = compute.pass_size(p_.algorithm.micro_batch_tokens);
-  for (const MicroBatch& micro : make_micro_batches(inputs, size)) {
-    const Pass pass(compute, weights, micro, p_.algorithm.temperature, false);
-    stats_.reference_tokens += micro.batch.total();
-    for (size_t r = 0; r < micro.rows.size(); ++r)
-      out[rows[micro.rows[r]]] = targets_of(micro, r, pass);
-  }
+  const PassTotals totals =
+      forward_passes(compute, inputs, pass_options(),
+                     [&](const MicroBatch& micro, const model::TokenLogprobs& computed) {
+                       for (size_t r = 0; r < micro.rows.size(); ++r)
+                         out[rows[micro.rows[r]]] = logprobs_of(micro, r, computed);
+                     });
+  stats_.reference_tokens += totals.packed_tokens;
+}
+
+PassOptions Update::pass_options() const {
+  return {.micro_batch_tokens = p_.algorithm.micro_batch_tokens,
+          .temperature = p_.algorithm.temperature};
 }
 
 PassRow Update::pass_row(size_t row) const {
@@ -100,7 +98,7 @@ RowTerms Update::terms(size_t row) const {
 }
 
 Status Update::mini_batch_step(const std::vector<size_t>& rows) {
-  p_.weights.zero_grad();
+  p_.model.weights().zero_grad();
   stats_.step_loss = stats_.step_kl = 0;
   const bool any_gradient = accumulate(rows);
   stats_.loss.add(stats_.step_loss);
@@ -108,10 +106,10 @@ Status Update::mini_batch_step(const std::vector<size_t>& rows) {
   stats_.policy_loss.add(stats_.step_loss - stats_.step_kl);
   if (!any_gradient) {
     ++stats_.flat;
-    p_.optimizer.pass_step();
+    p_.model.optimizer().pass_step();
     return ok_status();
   }
-  LS_ASSIGN_OR_RETURN(const AdamW::Step step, p_.optimizer.step(p_.weights));
+  LS_ASSIGN_OR_RETURN(const AdamW::Step step, p_.model.optimizer().step(p_.model.weights()));
   ++stats_.steps;
   stats_.skipped += step.skipped;
   stats_.lr = step.lr;
@@ -161,29 +159,17 @@ std::vector<float> Update::expected_gradient(const std::vector<WeightedRow>& row
 bool Update::accumulate_rows(const std::vector<WeightedRow>& rows) {
   std::vector<PassRow> inputs;
   for (const WeightedRow& weighted : rows) inputs.push_back(pass_row(weighted.row));
-  const PassSize size = p_.compute.pass_size(p_.algorithm.micro_batch_tokens);
-  bool any_gradient = false;
-  for (const MicroBatch& micro : make_micro_batches(inputs, size)) {
-    const std::vector<float> expected = expected_gradient(rows, micro);
-    Pass pass(p_.compute, p_.weights, micro, p_.algorithm.temperature, unchanged(),
-              all_zero(expected) ? nullptr : &expected);
-    std::vector<float> grad(micro.targets.size());
-    for (size_t r = 0; r < micro.rows.size(); ++r) {
-      const size_t begin = micro.begins[r], count = micro.begins[r + 1] - begin;
-      row_gradient(rows[micro.rows[r]], targets_of(micro, r, pass),
-                   std::span(grad).subspan(begin, count));
-    }
-    for (const float e : pass.entropy()) stats_.entropy.add(e);
-    stats_.response_tokens += static_cast<int64_t>(micro.targets.size());
-    stats_.packed_tokens += micro.batch.total();
-    stats_.unshared_tokens += micro.unshared;
-    const bool backward = !all_zero(grad) || !all_zero(expected);
-    stats_.flops += pass_flops(p_.weights, work_of(micro, p_.weights.config()), backward);
-    if (!backward) continue;
-    pass.backward(grad);
-    any_gradient = true;
-  }
-  return any_gradient;
+  PassOptions options = pass_options();
+  options.with_entropy = unchanged();
+  const PassLoss loss{
+      .expected = [&](const MicroBatch& micro) { return expected_gradient(rows, micro); },
+      .gradient =
+          [&](const MicroBatch& micro, const model::TokenLogprobs& out, std::span<float> grad) {
+            for (size_t r = 0; r < micro.rows.size(); ++r)
+              row_gradient(rows[micro.rows[r]], logprobs_of(micro, r, out), micro.of_row(r, grad));
+            for (const float e : out.entropy) stats_.entropy.add(e);
+          }};
+  return add_gradients(p_.model.compute(), inputs, options, loss, stats_.passes);
 }
 
 void Update::row_gradient(const WeightedRow& weighted, const std::vector<double>& present,

@@ -1,57 +1,57 @@
 #pragma once
-// One policy update: the work of Trainer::fit(). Rows are packed into passes, the objective maps
-// their log-probabilities to a gradient, and the optimizer steps after each mini-batch. Not
-// thread-safe.
+// One policy update: the work of PolicyTrainer::fit(). The objective maps the log-probabilities of
+// each row to a gradient, and the optimizer steps after each mini-batch. Not thread-safe.
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
 #include "base/metrics.h"
 #include "base/status.h"
 #include "data/types.h"
-#include "model/weights.h"
+#include "train/frozen_model.h"
 #include "train/loss/policy_loss.h"
-#include "train/optimizer/optimizer.h"
 #include "train/options.h"
-#include "train/pass/pass.h"
-#include "train/policy/fit_batch.h"
-#include "train/policy/policy_trainer.h"
+#include "train/pass/passes.h"
 #include "train/policy/reference.h"
+#include "train/policy/update_batch.h"
+#include "train/policy/update_stats.h"
+#include "train/trainable_model.h"
 
 namespace longshot::train {
 
-// A model that only computes log-probabilities and is never trained.
-struct FrozenModel {
-  model::Weights weights;
-  Compute compute;
+// Which iteration an update belongs to.
+struct UpdateKey {
+  int64_t version = 0;  // of the trainer's current weights, as in data::Segment
+  uint64_t seed = 0;
+  int64_t iteration = 0;
 };
 
 class Update {
  public:
   struct Parts {
-    model::Weights& weights;
-    AdamW& optimizer;
-    Compute& compute;
+    TrainableModel& model;
     const AlgorithmOptions& algorithm;
     FrozenModel* kl_model;  // null: none
-    double peak_flops;      // 0: unknown
   };
   explicit Update(const Parts& parts) : p_(parts) {}
 
-  // Metrics: those of Trainer::fit(). Errors: those of make_batch() and of the optimizer.
-  Result<Metrics> run(const std::vector<data::Group>& groups, const FitKey& key);
+  // Metrics: those of PolicyTrainer::fit(). Errors: those of make_update_batch() and of the
+  // optimizer.
+  Result<Metrics> run(const std::vector<data::Group>& groups, const UpdateKey& key);
 
  private:
   struct WeightedRow {
     size_t row;
     double weight;
   };
-  Status all_steps(const FitKey& key);
+  Status all_steps(const UpdateKey& key);
   void compute_references();
-  // Writes the log-probabilities of these rows' targets under `weights` to out[row].
-  void logprobs(const std::vector<size_t>& rows, Compute& compute, model::Weights& weights,
+  // Writes the log-probabilities of these rows' targets to out[row].
+  void logprobs(const std::vector<size_t>& rows, model::Compute& compute,
                 std::vector<std::vector<double>>& out);
   PassRow pass_row(size_t row) const;
+  PassOptions pass_options() const;
   RowTerms terms(size_t row) const;
   bool unchanged() const { return stats_.steps == 0; }
   Status mini_batch_step(const std::vector<size_t>& rows);
@@ -69,8 +69,8 @@ class Update {
 
   Parts p_;
   BoundObjective objective_;
-  Batch batch_;
-  FitStats stats_;
+  UpdateBatch batch_;
+  UpdateStats stats_;
 };
 
 }  // namespace longshot::train

@@ -47,7 +47,7 @@ TEST(Update, EqualRewardsOfAnyValueTakeNoStep) {
       for (const double value : {0.1, 0.3, -0.7}) {
         AlgorithmOptions options = algorithm(name);
         if (logz) options.baseline = "logz";
-        Trainer trainer(tiny_weights(), optimizer(), options, 10);
+        PolicyTrainer trainer(tiny_weights(), optimizer(), options, 10);
         auto groups = make_groups(trainer, 4, 8, 5);
         for (auto& group : groups) group.verdicts.assign(8, score(value));
         groups[0].verdicts.assign(8, score(value));
@@ -55,7 +55,7 @@ TEST(Update, EqualRewardsOfAnyValueTakeNoStep) {
         const auto metrics = trainer.fit(groups, {0, 1, 0});
         ASSERT_TRUE(metrics.ok()) << metrics.status().message();
         EXPECT_EQ(metrics->at("actor/optimizer_steps"), 0) << name << " " << value;
-        EXPECT_TRUE(equal(trainer.weights(), tiny_weights())) << name << " " << value;
+        EXPECT_TRUE(equal(trainer.model().weights(), tiny_weights())) << name << " " << value;
       }
     }
   }
@@ -63,7 +63,7 @@ TEST(Update, EqualRewardsOfAnyValueTakeNoStep) {
 
 TEST(Update, TheLogprobGapCountsOnlyTokensOfThePresentVersion) {
   for (const char* reference : {"auto", "recorded", "trainer"}) {
-    Trainer trainer(tiny_weights(), optimizer(), algorithm("kimi", reference), 10);
+    PolicyTrainer trainer(tiny_weights(), optimizer(), algorithm("kimi", reference), 10);
     auto groups = make_groups(trainer, 8, 4, 5);
     make_half_stale(groups, 7);
     const auto metrics = trainer.fit(groups, {7, 1, 0});
@@ -82,20 +82,20 @@ TEST(Update, AutoIsOneReferenceForSamplesOfAllVersions) {
     auto options = optimizer();
     options.eps = 1e-2;  // a smooth step: rounding of tiny gradients is not amplified
     auto trainer =
-        std::make_unique<Trainer>(tiny_weights(), options, algorithm("kimi", reference), 10);
+        std::make_unique<PolicyTrainer>(tiny_weights(), options, algorithm("kimi", reference), 10);
     auto groups = make_groups(*trainer, 8, 4, 5);
     make_half_stale(groups, 7);
     EXPECT_TRUE(trainer->fit(groups, {7, 1, 0}).ok());
     return trainer;
   };
   const auto one = run("auto"), computed = run("trainer"), recorded = run("recorded");
-  EXPECT_LT(largest_difference(one->weights(), computed->weights()), 1e-6);
-  EXPECT_GT(largest_difference(one->weights(), recorded->weights()), 1e-4);
+  EXPECT_LT(largest_difference(one->model().weights(), computed->model().weights()), 1e-6);
+  EXPECT_GT(largest_difference(one->model().weights(), recorded->model().weights()), 1e-4);
 }
 
 TEST(Update, OnlyRowsWithoutARecordedReferenceTakeAReferencePass) {
   const auto reference_tokens = [](const AlgorithmOptions& options, bool stale) {
-    Trainer trainer(tiny_weights(), optimizer(), options, 10);
+    PolicyTrainer trainer(tiny_weights(), optimizer(), options, 10);
     auto groups = make_groups(trainer, 8, 4, 5);
     if (stale) make_half_stale(groups, 0);
     return trainer.fit(groups, {0, 1, 0})->at("perf/reference_tokens");
@@ -156,14 +156,15 @@ void disturb(model::Weights& weights) {
 }
 
 // The mean over tokens of k3, computed from the log-probabilities of two trainers.
-double mean_k3(Trainer& policy, Trainer& model, const std::vector<data::Group>& groups) {
+double mean_k3(PolicyTrainer& policy, PolicyTrainer& model,
+               const std::vector<data::Group>& groups) {
   double total = 0;
   int count = 0;
   for (const auto& group : groups) {
     for (const auto& sample : group.samples) {
       std::vector<data::TokenId> all = sample.prompt_tokens;
       all.insert(all.end(), sample.tokens.begin(), sample.tokens.end());
-      const auto l = policy.logprobs({all}, 1.0)[0], q = model.logprobs({all}, 1.0)[0];
+      const auto l = logprobs_of(policy.model(), all), q = logprobs_of(model.model(), all);
       double sum = 0;
       for (size_t t = l.size() - sample.tokens.size(); t < l.size(); ++t)
         sum += std::exp(q[t] - l[t]) - (q[t] - l[t]) - 1;
@@ -178,7 +179,7 @@ TEST(KlModel, ThePenaltyIsMeasuredAgainstItAndPullsTowardsIt) {
   for (const char* kernels : {"auto", "libtorch"}) {
     AlgorithmOptions options = with_kl(0.5);
     options.compute.kernels = kernels;
-    Trainer trainer(tiny_weights(true, 1), optimizer(1e-3), options, 10),
+    PolicyTrainer trainer(tiny_weights(true, 1), optimizer(1e-3), options, 10),
         model(tiny_weights(true, 2), optimizer(), {}, 10);
     ASSERT_TRUE(trainer.set_kl_model(tiny_weights(true, 2)).ok());
     auto groups = make_groups(trainer, 4, 4, 5);
@@ -194,7 +195,7 @@ TEST(KlModel, ThePenaltyIsMeasuredAgainstItAndPullsTowardsIt) {
 }
 
 TEST(KlModel, WithoutOneThePenaltyIsZeroAtTheStart) {
-  Trainer trainer(tiny_weights(), optimizer(), with_kl(0.5), 10);
+  PolicyTrainer trainer(tiny_weights(), optimizer(), with_kl(0.5), 10);
   const auto metrics = trainer.fit(make_groups(trainer, 4, 4, 5), {0, 1, 0});
   EXPECT_EQ(metrics->at("actor/kl_loss"), 0);
   EXPECT_EQ(metrics->at("perf/reference_tokens"), 0);
@@ -208,20 +209,20 @@ TEST(KlModel, RoundingOfTheSameModelTakesNoStep) {
     const at::NoGradGuard no_grad;
     for (auto& [name, tensor] : same.tensors()) tensor.mul_(1 + 1e-6);
   }
-  Trainer trainer(tiny_weights(), optimizer(), with_kl(0.5), 10);
+  PolicyTrainer trainer(tiny_weights(), optimizer(), with_kl(0.5), 10);
   ASSERT_TRUE(trainer.set_kl_model(std::move(same)).ok());
   auto groups = make_groups(trainer, 4, 4, 5);
   for (auto& group : groups) group.verdicts.assign(4, score(0.1));
   const auto metrics = trainer.fit(groups, {0, 1, 0});
   ASSERT_TRUE(metrics.ok());
   EXPECT_EQ(metrics->at("actor/optimizer_steps"), 0);
-  EXPECT_TRUE(equal(trainer.weights(), tiny_weights()));
+  EXPECT_TRUE(equal(trainer.model().weights(), tiny_weights()));
 }
 
 TEST(KlModel, TheBaseOfAnAdapterServesWithoutASecondCopy) {
   const auto run = [](bool shared, Metrics& metrics) {
-    auto trainer = std::make_unique<Trainer>(with_adapter(), optimizer(), with_kl(0.5), 10);
-    disturb(trainer->weights());
+    auto trainer = std::make_unique<PolicyTrainer>(with_adapter(), optimizer(), with_kl(0.5), 10);
+    disturb(trainer->model().weights());
     if (shared) {
       trainer->use_base_as_kl_model();
     } else {
@@ -232,7 +233,7 @@ TEST(KlModel, TheBaseOfAnAdapterServesWithoutASecondCopy) {
   };
   Metrics shared_metrics, copied_metrics;
   const auto shared = run(true, shared_metrics), copied = run(false, copied_metrics);
-  EXPECT_TRUE(equal(shared->weights(), copied->weights()));
+  EXPECT_TRUE(equal(shared->model().weights(), copied->model().weights()));
   EXPECT_GT(shared_metrics["actor/kl_loss"], 0);
   EXPECT_EQ(shared_metrics["actor/kl_loss"], copied_metrics["actor/kl_loss"]);
   double bytes = 0;
@@ -243,7 +244,7 @@ TEST(KlModel, TheBaseOfAnAdapterServesWithoutASecondCopy) {
 }
 
 TEST(KlModel, AnotherVocabularyIsAnErrorThatNamesTheKey) {
-  Trainer trainer(tiny_weights(), optimizer(), with_kl(0.5), 10);
+  PolicyTrainer trainer(tiny_weights(), optimizer(), with_kl(0.5), 10);
   model::ModelConfig other = tiny_config();
   other.vocab_size = 48;
   const Status status = trainer.set_kl_model(model::Weights::random(other, 1, "cpu"));

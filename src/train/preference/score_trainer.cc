@@ -1,29 +1,21 @@
 #include "train/preference/score_trainer.h"
 
-#include <ATen/core/grad_mode.h>
-#include <fmt/core.h>
-
 #include <algorithm>
-#include <exception>
 #include <utility>
 
-#include "base/os/clock.h"
+#include "base/check.h"
+#include "model/torch/exceptions.h"
 #include "train/loss/preference_loss.h"
-#include "train/optimizer/schedule.h"
-#include "train/pass/cost_metrics.h"
 #include "train/pass/packing.h"
+#include "train/pass/passes.h"
 
 namespace longshot::train {
 
-ScoreTrainer::ScoreTrainer(model::Weights weights, OptimizerOptions optimizer, SftOptions options,
-                           int64_t total_steps)
-    : weights_(std::move(weights)),
-      optimizer_options_(std::move(optimizer)),
-      options_(std::move(options)),
-      optimizer_(weights_, optimizer_options_, total_steps),
-      compute_(weights_, options_.compute) {
-  LS_CHECK(weights_.config().score_head, "the model has no score");
-  weights_.set_bf16_products(options_.compute.dtype == "bfloat16");
+ScoreTrainer::ScoreTrainer(model::Weights weights, OptimizerOptions optimizer,
+                           const BatchOptions& options, int64_t total_steps)
+    : model_(std::move(weights), std::move(optimizer), options.compute, total_steps),
+      size_(model_.compute().pass_size(options.micro_batch_tokens)) {
+  LS_CHECK(model_.weights().config().score_head, "the model has no score");
 }
 
 void ScoreTrainer::Totals::report(const std::string& prefix, Metrics& metrics) const {
@@ -33,23 +25,20 @@ void ScoreTrainer::Totals::report(const std::string& prefix, Metrics& metrics) c
   metrics[prefix + "margin"] = margin / count;
 }
 
-// The number of tokens of a row that are computed.
-int64_t ScoreTrainer::length(const ScoreRow& row) {
+int64_t ScoreTrainer::computed_tokens(const ScoreRow& row) const {
   const auto shared = std::ranges::mismatch(row.tokens, row.rejected).in1 - row.tokens.begin();
-  return row.length() - (compute_.cpu() != nullptr ? shared : 0);
+  return row.length() - (size_.share_prompts ? shared : 0);
 }
 
 model::ScoreBatch ScoreTrainer::batch_of(const std::vector<ScoreRow>& rows,
                                          const std::vector<size_t>& members) {
-  model::ScoreBatch batch(weights_.config().pad_token_id);
+  model::ScoreBatch batch(model_.weights().config().pad_token_id, size_.share_prompts);
   for (const size_t i : members) {
-    const ScoreRow& row = rows[i];
-    if (compute_.cpu() != nullptr && !row.rejected.empty()) {
-      batch.append_pair(row.tokens, row.rejected);
-      continue;
+    if (rows[i].rejected.empty()) {
+      batch.append(rows[i].tokens);
+    } else {
+      batch.append_pair(rows[i].tokens, rows[i].rejected);
     }
-    batch.append(row.tokens);
-    if (!row.rejected.empty()) batch.append(row.rejected);
   }
   return batch;
 }
@@ -57,11 +46,10 @@ model::ScoreBatch ScoreTrainer::batch_of(const std::vector<ScoreRow>& rows,
 // Both responses of a pair are in the same pass, because each one's gradient depends on the other's
 // score.
 void ScoreTrainer::pass(const std::vector<ScoreRow>& rows, const std::vector<size_t>& members,
-                        double scale, Totals& totals) {
+                        bool train, Totals& totals) {
   const model::ScoreBatch scored = batch_of(rows, members);
-  const model::PackedBatch& batch = scored.packed();
-  model::ScorePass pass(compute_.cpu(), weights_, scored, compute_.checkpointing(batch.total()));
-  const bool learns = at::GradMode::is_enabled();
+  model::ScorePass pass(model_.compute(), scored, /*for_backward=*/train);
+  const double weight = 1 / static_cast<double>(rows.size());
   std::vector<float> grad;
   for (const size_t i : members) {
     const ScoreRow& row = rows[i];
@@ -74,59 +62,44 @@ void ScoreTrainer::pass(const std::vector<ScoreRow>& rows, const std::vector<siz
     totals.loss += loss.loss;
     totals.accuracy += margin > 0;
     totals.margin += margin;
-    grad.push_back(static_cast<float>(scale * loss.gradient));
+    grad.push_back(static_cast<float>(weight * loss.gradient));
     if (pair) grad.push_back(-grad.back());
   }
+  const model::PackedBatch& batch = scored.packed();
+  const model::Work work{.tokens = static_cast<double>(batch.total()),
+                         .pairs = batch.pairs(model_.weights().config())};
   totals.rows += static_cast<int64_t>(members.size());
   totals.tokens += scored.unshared();
-  totals.flops += pass_flops(
-      weights_,
-      {.tokens = static_cast<double>(batch.total()), .pairs = batch.pairs(weights_.config())},
-      learns);
-  if (learns) pass.backward(grad);
+  totals.flops += pass_flops(model_.weights(), work, train);
+  if (train) pass.backward(grad);
 }
 
-ScoreTrainer::Totals ScoreTrainer::run(const std::vector<ScoreRow>& rows) {
+ScoreTrainer::Totals ScoreTrainer::run(const std::vector<ScoreRow>& rows, bool train) {
   std::vector<int64_t> lengths;
-  for (const ScoreRow& row : rows) lengths.push_back(length(row));
+  for (const ScoreRow& row : rows) lengths.push_back(computed_tokens(row));
   Totals totals;
-  const PassSize size = compute_.pass_size(options_.micro_batch_tokens);
-  for (const auto& members : pack_sequences(lengths, size.tokens))
-    pass(rows, members, 1 / static_cast<double>(rows.size()), totals);
+  for (const auto& members : pack_sequences(lengths, size_.tokens))
+    pass(rows, members, train, totals);
   return totals;
-}
-
-Result<Metrics> ScoreTrainer::do_step(const std::vector<ScoreRow>& rows) {
-  LS_RETURN_IF_ERROR(check_optimizer_options(optimizer_options_));
-  const Stopwatch watch;
-  weights_.zero_grad();
-  const Totals totals = run(rows);
-  LS_ASSIGN_OR_RETURN(const AdamW::Step step, optimizer_.step(weights_));
-  const auto tokens = static_cast<double>(totals.tokens);
-  Metrics metrics{{"train/grad_norm", step.grad_norm},
-                  {"train/lr", step.lr},
-                  {"train/tokens", tokens},
-                  {"train/skipped_steps", step.skipped ? 1.0 : 0.0},
-                  {"perf/train_tokens_per_second", tokens / watch.seconds()}};
-  totals.report("train/", metrics);
-  report_cost({weights_, optimizer_, compute_, peak_flops_}, totals.flops, watch.seconds(),
-              metrics);
-  return metrics;
 }
 
 Result<Metrics> ScoreTrainer::step(const std::vector<ScoreRow>& rows) {
   if (rows.empty()) return invalid_argument("a step of a reward model needs a row");
-  try {
-    return do_step(rows);
-  } catch (const std::exception& error) {
-    return internal_error(fmt::format("reward model step: {}", error.what()));
-  }
+  return model::caught("reward model step", [&]() -> Result<Metrics> {
+    Totals totals;
+    LS_ASSIGN_OR_RETURN(Metrics metrics, model_.step([&] {
+      totals = run(rows, /*train=*/true);
+      return TrainableModel::StepWork{totals.flops, totals.tokens};
+    }));
+    metrics["train/tokens"] = static_cast<double>(totals.tokens);
+    totals.report("train/", metrics);
+    return metrics;
+  });
 }
 
 Metrics ScoreTrainer::evaluate(const std::vector<ScoreRow>& rows) {
-  const at::NoGradGuard no_grad;
   Metrics metrics;
-  if (!rows.empty()) run(rows).report("val/", metrics);
+  if (!rows.empty()) run(rows, /*train=*/false).report("val/", metrics);
   return metrics;
 }
 

@@ -11,10 +11,8 @@
 #include "base/status.h"
 #include "data/types.h"
 #include "model/reward_head.h"
-#include "model/weights.h"
-#include "train/optimizer/optimizer.h"
 #include "train/options.h"
-#include "train/pass/pass.h"
+#include "train/trainable_model.h"
 
 namespace longshot::train {
 
@@ -31,7 +29,7 @@ struct ScoreRow {
 class ScoreTrainer {
  public:
   // The head of `weights` must be a score head.
-  ScoreTrainer(model::Weights weights, OptimizerOptions optimizer, SftOptions options,
+  ScoreTrainer(model::Weights weights, OptimizerOptions optimizer, const BatchOptions& options,
                int64_t total_steps);
 
   // Takes one optimizer step on the mean of the rows' losses. How the rows are cut into
@@ -39,17 +37,12 @@ class ScoreTrainer {
   // responses of a pair is computed only once. Metrics: train/loss, train/accuracy (share of pairs
   // whose better response scores higher, and of labelled responses whose score has the label's
   // sign), train/margin (mean score difference of a pair, or score signed by the label),
-  // train/grad_norm, train/lr, train/tokens, train/skipped_steps, perf/*, memory/*.
+  // train/tokens, and those of TrainableModel::step().
   Result<Metrics> step(const std::vector<ScoreRow>& rows);
   // Returns val/loss, val/accuracy and val/margin without an update; empty without rows.
   Metrics evaluate(const std::vector<ScoreRow>& rows);
 
-  void set_peak_flops(double flops) { peak_flops_ = flops; }  // see Trainer
-  model::Weights& weights() { return weights_; }
-  int64_t optimizer_step() const { return optimizer_.schedule_steps(); }
-  // Save and restore moments and step count, as in Trainer.
-  Status save_state(const std::string& directory) const { return optimizer_.save(directory); }
-  Status load_state(const std::string& directory) { return optimizer_.load(directory); }
+  TrainableModel& model() { return model_; }
 
  private:
   struct Totals {
@@ -57,19 +50,14 @@ class ScoreTrainer {
     int64_t rows = 0, tokens = 0;
     void report(const std::string& prefix, Metrics& metrics) const;
   };
-  int64_t length(const ScoreRow& row);
+  int64_t computed_tokens(const ScoreRow& row) const;
   model::ScoreBatch batch_of(const std::vector<ScoreRow>& rows, const std::vector<size_t>& members);
-  void pass(const std::vector<ScoreRow>& rows, const std::vector<size_t>& members, double scale,
+  void pass(const std::vector<ScoreRow>& rows, const std::vector<size_t>& members, bool train,
             Totals& totals);
-  Totals run(const std::vector<ScoreRow>& rows);
-  Result<Metrics> do_step(const std::vector<ScoreRow>& rows);
+  Totals run(const std::vector<ScoreRow>& rows, bool train);
 
-  model::Weights weights_;
-  OptimizerOptions optimizer_options_;
-  SftOptions options_;
-  AdamW optimizer_;
-  Compute compute_;
-  double peak_flops_ = 0;
+  TrainableModel model_;
+  model::PassSize size_;
 };
 
 }  // namespace longshot::train

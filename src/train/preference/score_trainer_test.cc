@@ -55,8 +55,8 @@ OptimizerOptions optimizer() {
   return o;
 }
 
-SftOptions options(const char* kernels, int micro_batch_tokens = 0) {
-  SftOptions o;
+BatchOptions options(const char* kernels, int micro_batch_tokens = 0) {
+  BatchOptions o;
   o.compute.kernels = kernels;
   o.micro_batch_tokens = micro_batch_tokens;
   return o;
@@ -64,8 +64,9 @@ SftOptions options(const char* kernels, int micro_batch_tokens = 0) {
 
 // The mean loss of the rows, from scores of one sequence at a time.
 double loss_of(model::Weights& weights, const std::vector<ScoreRow>& rows) {
+  const auto compute = model::make_compute(weights, {.kernels = "libtorch"});
   const auto score = [&](std::span<const data::TokenId> tokens) {
-    return model::sequence_scores(nullptr, weights, {{tokens.begin(), tokens.end()}}, 1)[0];
+    return model::sequence_scores(*compute, {{tokens.begin(), tokens.end()}}, 1)[0];
   };
   double total = 0;
   for (const ScoreRow& row : rows)
@@ -79,7 +80,7 @@ TEST(ScoreTrainer, TheLossIsThatOfTheFormulas) {
     const Data data(pairs);
     for (const char* kernels : {"auto", "libtorch"}) {
       ScoreTrainer trainer(reward_model(), optimizer(), options(kernels), 10);
-      const double expected = loss_of(trainer.weights(), data.rows);
+      const double expected = loss_of(trainer.model().weights(), data.rows);
       EXPECT_NEAR(trainer.evaluate(data.rows).at("val/loss"), expected, 1e-6);
       EXPECT_NEAR(trainer.step(data.rows)->at("train/loss"), expected, 1e-6);
     }
@@ -174,7 +175,7 @@ TEST(ScoreTrainer, OfAnAdapterThePairsAndTheScoreMove) {
     std::printf("%s: loss %.3f to %.3f\n", kernels, before, after);
     EXPECT_LT(after, 0.3 * before);
     for (const auto& [name, tensor] : weights.tensors())
-      EXPECT_EQ(trainer.weights().at(name).equal(tensor), !tensor.requires_grad()) << name;
+      EXPECT_EQ(trainer.model().weights().at(name).equal(tensor), !tensor.requires_grad()) << name;
   }
   EXPECT_NEAR(norms[0], norms[1], 1e-5 * norms[1]);
 }
@@ -184,11 +185,11 @@ TEST(ScoreTrainer, StateGoesOnBitForBit) {
   const auto directory = scratch_directory("score_trainer");
   ScoreTrainer whole(reward_model(), optimizer(), options("auto"), 10);
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(whole.step(data.rows).ok());
-  ASSERT_TRUE(whole.save_state(directory.string()).ok());
-  ScoreTrainer again(whole.weights().clone(), optimizer(), options("auto"), 10);
-  ASSERT_TRUE(again.load_state(directory.string()).ok());
+  ASSERT_TRUE(whole.model().save_state(directory.string()).ok());
+  ScoreTrainer again(whole.model().weights().clone(), optimizer(), options("auto"), 10);
+  ASSERT_TRUE(again.model().load_state(directory.string()).ok());
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(whole.step(data.rows).ok() && again.step(data.rows).ok());
-  EXPECT_TRUE(equal(whole.weights(), again.weights()));
+  EXPECT_TRUE(equal(whole.model().weights(), again.model().weights()));
   std::filesystem::remove_all(directory);
 }
 

@@ -1,0 +1,38 @@
+#include "train/policy/update_batch.h"
+
+#include "train/advantage/advantage.h"
+
+namespace longshot::train {
+namespace {
+
+std::vector<std::vector<size_t>> rows_by_group(const std::vector<data::TrainRow>& rows) {
+  std::vector<std::vector<size_t>> groups;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (i == 0 || rows[i].group != rows[i - 1].group) groups.emplace_back();
+    groups.back().push_back(i);
+  }
+  return groups;
+}
+
+}  // namespace
+
+Result<UpdateBatch> make_update_batch(const std::vector<data::Group>& groups,
+                                      const AlgorithmOptions& algorithm, int64_t version) {
+  UpdateBatch batch;
+  LS_ASSIGN_OR_RETURN(batch.set, make_rows(groups, algorithm.train_earlier_segments, version));
+  batch.groups = rows_by_group(batch.set.rows);
+  batch.start.resize(batch.set.rows.size());
+  batch.kl_model.resize(batch.set.rows.size());
+  GroupValues rewards;
+  for (const auto& group : batch.groups) {
+    auto& values = rewards.emplace_back();
+    for (const size_t i : group) values.push_back(batch.set.rows[i].reward);
+  }
+  LS_ASSIGN_OR_RETURN(const GroupValues advantages, compute_advantages(algorithm, rewards));
+  for (const auto& values : advantages) {
+    batch.advantages.insert(batch.advantages.end(), values.begin(), values.end());
+  }
+  return batch;
+}
+
+}  // namespace longshot::train

@@ -1,0 +1,71 @@
+#pragma once
+// What every trainer has: a model's weights, the compute of its passes, and its optimizer. A
+// trainer (policy/, supervised/, preference/) owns one and adds its rows and its loss.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/metrics.h"
+#include "base/status.h"
+#include "model/compute.h"
+#include "model/weights.h"
+#include "train/optimizer/optimizer.h"
+#include "train/optimizer/undo.h"
+#include "train/options.h"
+
+namespace longshot::train {
+
+// Not thread-safe. Stays where it was created, because its compute points to its weights.
+class TrainableModel {
+ public:
+  TrainableModel(model::Weights weights, OptimizerOptions optimizer, const ComputeOptions& compute,
+                 int64_t total_steps);
+
+  model::Weights& weights() { return weights_; }
+  const model::Weights& weights() const { return weights_; }
+  model::Compute& compute() { return *compute_; }
+  AdamW& optimizer() { return optimizer_; }
+  const AdamW& optimizer() const { return optimizer_; }
+  int64_t steps() const { return optimizer_.schedule_steps(); }  // of the optimizer
+
+  // Takes one optimizer step: `add_gradients` starts from weights without gradients. Metrics:
+  // train/grad_norm, train/lr, train/skipped_steps, perf/train_tokens_per_second, and those of
+  // report_cost(). Error: an optimizer option out of range.
+  struct StepWork {
+    double flops = 0;
+    int64_t tokens = 0;  // for the speed
+  };
+  Result<Metrics> step(const std::function<StepWork()>& add_gradients);
+
+  // Runs an update of several optimizer steps. If it fails or throws, everything that they changed
+  // gets its value from before, provided that memory allowed a copy (optimizer/undo.h). moments:
+  // whether the update continues with the optimizer's moments; if not, they become 0.
+  Result<Metrics> undoable(bool moments, const std::function<Result<Metrics>()>& update);
+
+  // Measures the floating-point operations per second that the machine reaches in a large product
+  // in the format of the passes (pass/gemm_peak.h). Without it there is no perf/mfu/actor.
+  void measure_peak();
+  // perf/train_flops: `flops`, the total of all passes. perf/mfu/actor: the achieved share of the
+  // peak, if the peak is known. memory/weights_gb, gradients_gb, moments_gb, activations_gb: GiB;
+  // activations are those of the largest pass so far.
+  void report_cost(double flops, double seconds, Metrics& metrics) const;
+
+  // Bytes that a checkpoint needs: the model, or only its adapter, and the moments.
+  int64_t state_bytes() const;
+  // Save and restore moments and step count (AdamW::save()). The caller saves the weights as a
+  // model directory (f32).
+  Status save_state(const std::string& directory) const;
+  Status load_state(const std::string& directory);
+
+ private:
+  model::Weights weights_;
+  const std::string dtype_;  // of the products
+  AdamW optimizer_;
+  std::unique_ptr<model::Compute> compute_;
+  Undo undo_;
+  double peak_flops_ = 0;  // 0: unknown
+};
+
+}  // namespace longshot::train
