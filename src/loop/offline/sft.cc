@@ -7,30 +7,17 @@
 namespace longshot::loop {
 namespace {
 
-using Rows = std::vector<train::Trainer::SupervisedRow>;
+using datasets::SupervisedExample;
 
-class SftLearner final : public LearnerOf<datasets::SupervisedExample, train::Trainer> {
+class SftLearner final : public LearnerOf<SupervisedExample, train::Trainer> {
  public:
   explicit SftLearner(const config::SftConfig& config)
       : LearnerOf(config, Head::vocabulary), config_(config) {}
 
-  Result<Metrics> step(const std::vector<size_t>& rows) override {
-    return trainer().supervised_step(rows_of(train(), rows), config_.batch);
-  }
-  Metrics validate() override {
-    if (held_out().empty()) return {};
-    return {{"val/loss",
-             trainer().supervised_loss(rows_of(held_out(), all_held_out()), config_.batch)}};
-  }
-
  private:
-  Result<Examples> read(const std::vector<std::string>& files, data::TokenId eos, int max_length,
-                        int* dropped) const override {
-    return datasets::read_supervised(files, *model().tokenizer, model().chat_template, eos,
-                                     max_length, dropped, config_.apply_chat_template);
-  }
-  int64_t tokens_of(const datasets::SupervisedExample& example) const override {
-    return static_cast<int64_t>(example.tokens.size());
+  std::unique_ptr<Encoder> make_encoder(data::TokenId eos) const override {
+    return std::make_unique<datasets::SupervisedEncoder>(*model().tokenizer, model().chat_template,
+                                                         eos, config_.apply_chat_template);
   }
   std::unique_ptr<train::Trainer> make_trainer(model::Weights weights,
                                                int64_t steps) const override {
@@ -40,10 +27,17 @@ class SftLearner final : public LearnerOf<datasets::SupervisedExample, train::Tr
     return std::make_unique<train::Trainer>(std::move(weights), config_.optimizer, algorithm,
                                             steps);
   }
+  Result<Metrics> step_on(const Batch& batch) override {
+    return trainer().supervised_step(rows_of(batch), config_.batch);
+  }
+  Metrics evaluate(const Batch& batch) override {
+    return {{"val/loss", trainer().supervised_loss(rows_of(batch), config_.batch)}};
+  }
 
-  static Rows rows_of(const Examples& examples, const std::vector<size_t>& index) {
-    Rows rows;
-    for (size_t i : index) rows.push_back({&examples[i].tokens, &examples[i].loss_mask});
+  static std::vector<train::Trainer::SupervisedRow> rows_of(const Batch& batch) {
+    std::vector<train::Trainer::SupervisedRow> rows;
+    for (const SupervisedExample* example : batch)
+      rows.push_back({&example->tokens, &example->loss_mask});
     return rows;
   }
 
