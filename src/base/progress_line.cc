@@ -25,8 +25,9 @@ void ProgressLine::start(int64_t first, int64_t total) {
 }
 
 std::string ProgressLine::head(int64_t iteration) const {
+  if (total_ == 0) return fmt::format("{}", iteration);
   constexpr int kWidth = 20;
-  const int filled = total_ == 0 ? kWidth : static_cast<int>(kWidth * iteration / total_);
+  const int filled = static_cast<int>(kWidth * iteration / total_);
   std::string left;
   if (iteration > first_) {
     const double each = since_start_.seconds() / static_cast<double>(iteration - first_);

@@ -14,7 +14,7 @@ class ProgressLine {
   ProgressLine();
 
   // Begins before iterations [first, total). Time left is estimated from the iterations finished
-  // since.
+  // since. total 0: the end is not known, so neither bar nor time is shown.
   void start(int64_t first, int64_t total);
   // Shows the state within an iteration, e.g. "training". Redraws at most ten times a second.
   void update(int64_t iteration, const std::string& text);

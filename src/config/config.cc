@@ -285,6 +285,10 @@ namespace {
 void bind_steps(Settings& s, SftConfig& c, const std::string& section, const char* results) {
   s.add("data.max_length", &c.max_length, "tokens; longer rows are left out and counted",
         at_least(2));
+  s.add("data.streaming", &c.streaming,
+        "read the training rows during the run, for data larger than memory; docs/formats.md");
+  s.add("data.shuffle_buffer", &c.shuffle_buffer,
+        "with data.streaming: rows in memory, which are shuffled together", at_least(1));
   s.add(section + ".batch_tokens", &c.batch.batch_tokens, "packed tokens per optimizer step",
         at_least(1));
   s.add(section + ".micro_batch_tokens", &c.batch.micro_batch_tokens,

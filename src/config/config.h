@@ -51,6 +51,8 @@ struct SftConfig {
   std::vector<std::string> train_files, val_files;
   bool apply_chat_template = true;  // treat a prompt given as text as the user's message
   int max_length = 1024;
+  bool streaming = false;      // rows are read during the run; not all are in memory
+  int shuffle_buffer = 10000;  // rows in memory with streaming
   train::BatchOptions batch;
   train::OptimizerOptions optimizer;
   int64_t total_steps = 0;  // 0: by epochs

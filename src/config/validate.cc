@@ -1,6 +1,8 @@
 // Checks what the table of keys cannot: required keys and combinations.
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "base/log.h"
 #include "base/os/machine.h"
 #include "config/config.h"
@@ -12,6 +14,8 @@
 
 namespace longshot::config {
 namespace {
+
+constexpr double kMostEpochs = 1e9;
 
 // A group of one sample has no other sample to compare with. reinforce compares with the whole
 // batch, and rest only needs a reward > 0.
@@ -120,12 +124,29 @@ Status validate(const train::OptimizerOptions& o, const MachineOptions& m) {
   return invalid_argument("optim.moments=" + o.moments + " needs trainer.device=cpu");
 }
 
+// With streaming, the number of steps is not known before the rows have been read.
+Status validate_streaming(const SftConfig& c) {
+  if (!c.streaming || c.total_steps > 0) return ok_status();
+  if (c.optimizer.schedule != "constant") {
+    return invalid_argument(
+        fmt::format("optim.schedule = \"{}\" needs the number of steps, which is not known with "
+                    "data.streaming: set trainer.total_steps, or optim.schedule=constant",
+                    c.optimizer.schedule));
+  }
+  if (c.epochs == std::floor(c.epochs) && c.epochs < kMostEpochs) return ok_status();
+  return invalid_argument(fmt::format(
+      "trainer.total_epochs = {}: with data.streaming it must be a whole number below {:g}; "
+      "trainer.total_steps ends a run anywhere",
+      c.epochs, kMostEpochs));
+}
+
 }  // namespace
 
 Status validate(const SftConfig& c) {
   LS_RETURN_IF_ERROR(validate(c.model));
   LS_RETURN_IF_ERROR(validate(c.optimizer, c.machine));
   LS_RETURN_IF_ERROR(validate(c.batch.compute, c.machine));
+  LS_RETURN_IF_ERROR(validate_streaming(c));
   if (c.train_files.empty()) return invalid_argument("data.train_files is empty");
   if (c.output.empty()) return invalid_argument("trainer.default_local_dir is empty");
   if (c.model.path.empty() && c.model.alphabet_file.empty()) {

@@ -1,11 +1,17 @@
 #include "datasets/parquet.h"
 
 #include <arrow/api.h>
+#include <arrow/io/file.h>
 #include <arrow/io/memory.h>
 #include <fmt/format.h>
 #include <parquet/arrow/reader.h>
+#include <parquet/file_reader.h>
+#include <parquet/metadata.h>
+#include <parquet/properties.h>
 
+#include <algorithm>
 #include <memory>
+#include <numeric>
 
 namespace longshot::datasets {
 namespace {
@@ -125,53 +131,110 @@ Result<Json> value_at(const arrow::Array& array, int64_t i) {
   }
 }
 
-Result<std::shared_ptr<arrow::Table>> read_table(const std::string& path, std::string_view bytes) {
-  const auto file =
-      std::make_shared<arrow::io::BufferReader>(std::make_shared<arrow::Buffer>(bytes));
-  auto reader = parquet::arrow::OpenFile(file, arrow::default_memory_pool());
-  LS_RETURN_IF_ERROR(from_arrow(reader.status(), path));
-  (*reader)->set_use_threads(false);
-  auto table = (*reader)->ReadTable();
-  LS_RETURN_IF_ERROR(from_arrow(table.status(), path));
-  return *table;
-}
-
-constexpr int64_t kRowsTogether = 4096;  // converted to JSON at a time
+constexpr int64_t kRowsTogether = 1024;  // decoded at a time
+constexpr int64_t kReadAhead = 1 << 20;  // bytes of each column
 
 bool is_pandas_index(const std::string& name) {
   return name.starts_with("__index_level_");
 }
 
-Status add_column(const arrow::Table& table, int column, std::vector<Row>& rows) {
-  const std::string& name = table.field(column)->name();
-  if (is_pandas_index(name)) return ok_status();
-  const auto& chunks = table.column(column)->chunks();
-  int64_t r = 0;
-  for (const auto& chunk : chunks) {
-    for (int64_t i = 0; i < chunk->length(); ++i, ++r) {
-      Row& row = rows[static_cast<size_t>(r)];
-      auto value = value_at(*chunk, i);
-      if (!value.ok()) return value.status().with_context(row.where + ", column '" + name + "'");
-      if (!value->is_null()) row.json[name] = std::move(*value);
-    }
+using File = std::shared_ptr<arrow::io::RandomAccessFile>;
+
+class ParquetReader final : public ShardReader {
+ public:
+  ParquetReader(std::string path, std::unique_ptr<parquet::arrow::FileReader> file)
+      : path_(std::move(path)), file_(std::move(file)) {
+    const auto metadata = file_->parquet_reader()->metadata();
+    for (int g = 0; g < metadata->num_row_groups(); ++g)
+      borders_.push_back(borders_.back() + metadata->RowGroup(g)->num_rows());
   }
-  return ok_status();
+
+  Result<std::optional<Row>> next(int64_t end) override {
+    if (row_ >= std::min(end, borders_.back())) return std::optional<Row>();
+    if (!batches_) LS_RETURN_IF_ERROR(seek({row_, 0}));
+    while (!batch_ || at_ >= batch_->num_rows()) LS_RETURN_IF_ERROR(read_batch());
+    Row row{Json::object(), fmt::format("{}, row {}", path_, row_ + 1)};
+    for (int c = 0; c < batch_->num_columns(); ++c) LS_RETURN_IF_ERROR(add_column(c, row));
+    ++at_;
+    ++row_;
+    return std::optional<Row>(std::move(row));
+  }
+
+  Place place() const override { return {row_, 0}; }
+
+  Status seek(const Place& place) override {
+    row_ = std::min(place.offset, borders_.back());
+    batch_.reset();
+    batches_.reset();
+    if (row_ == borders_.back()) return ok_status();
+    const auto after = std::upper_bound(borders_.begin(), borders_.end(), row_);
+    const auto group = static_cast<size_t>(after - borders_.begin()) - 1;
+    std::vector<int> groups(borders_.size() - 1 - group);
+    std::iota(groups.begin(), groups.end(), static_cast<int>(group));
+    auto batches = file_->GetRecordBatchReader(groups);
+    LS_RETURN_IF_ERROR(from_arrow(batches.status(), path_));
+    batches_ = std::move(*batches);
+    at_ = row_ - borders_[group];
+    return ok_status();
+  }
+
+  std::vector<int64_t> borders(int64_t) const override { return borders_; }
+
+ private:
+  // After it, row `at_` of the batch is the next one, or `at_` is beyond the batch by the number of
+  // rows that are still to be skipped.
+  Status read_batch() {
+    if (batch_) at_ -= batch_->num_rows();
+    LS_RETURN_IF_ERROR(from_arrow(batches_->ReadNext(&batch_), path_));
+    if (batch_) return ok_status();
+    return corrupt(fmt::format("{}: ends at row {}, although its footer promises {} rows", path_,
+                               row_, borders_.back()));
+  }
+
+  Status add_column(int column, Row& row) const {
+    const std::string& name = batch_->schema()->field(column)->name();
+    if (is_pandas_index(name)) return ok_status();
+    auto value = value_at(*batch_->column(column), at_);
+    if (!value.ok()) return value.status().with_context(row.where + ", column '" + name + "'");
+    if (!value->is_null()) row.json[name] = std::move(*value);
+    return ok_status();
+  }
+
+  std::string path_;
+  std::unique_ptr<parquet::arrow::FileReader> file_;
+  std::vector<int64_t> borders_ = {0};  // first row of each row group, and the number of rows
+  std::unique_ptr<arrow::RecordBatchReader> batches_;
+  std::shared_ptr<arrow::RecordBatch> batch_;
+  int64_t row_ = 0;  // of the file
+  int64_t at_ = 0;   // of the batch
+};
+
+Result<std::unique_ptr<ShardReader>> open_file(const std::string& path, File file) {
+  parquet::ReaderProperties reading;
+  reading.enable_buffered_stream();
+  reading.set_buffer_size(kReadAhead);
+  parquet::ArrowReaderProperties decoding;
+  decoding.set_pre_buffer(false);  // it would hold whole row groups
+  decoding.set_batch_size(kRowsTogether);
+  parquet::arrow::FileReaderBuilder builder;
+  LS_RETURN_IF_ERROR(from_arrow(builder.Open(std::move(file), reading), path));
+  std::unique_ptr<parquet::arrow::FileReader> reader;
+  LS_RETURN_IF_ERROR(from_arrow(builder.properties(decoding)->Build(&reader), path));
+  return std::unique_ptr<ShardReader>(std::make_unique<ParquetReader>(path, std::move(reader)));
 }
 
 }  // namespace
 
-Status read_parquet(const std::string& path, std::string_view bytes,
-                    const std::function<Status(Row&& row)>& use) {
-  LS_ASSIGN_OR_RETURN(const auto table, read_table(path, bytes));
-  for (int64_t begin = 0; begin < table->num_rows(); begin += kRowsTogether) {
-    const auto part = table->Slice(begin, kRowsTogether);
-    std::vector<Row> rows;
-    for (int64_t r = 0; r < part->num_rows(); ++r)
-      rows.push_back({Json::object(), fmt::format("{}, row {}", path, begin + r + 1)});
-    for (int c = 0; c < part->num_columns(); ++c) LS_RETURN_IF_ERROR(add_column(*part, c, rows));
-    for (Row& row : rows) LS_RETURN_IF_ERROR(use(std::move(row)));
-  }
-  return ok_status();
+Result<std::unique_ptr<ShardReader>> open_parquet(const std::string& path) {
+  auto file = arrow::io::ReadableFile::Open(path);
+  LS_RETURN_IF_ERROR(from_arrow(file.status(), path));
+  return open_file(path, std::move(*file));
+}
+
+Result<std::unique_ptr<ShardReader>> open_parquet_bytes(const std::string& path,
+                                                        std::string bytes) {
+  return open_file(
+      path, std::make_shared<arrow::io::BufferReader>(arrow::Buffer::FromString(std::move(bytes))));
 }
 
 }  // namespace longshot::datasets

@@ -1,11 +1,10 @@
-// Rows for reward models.
+#include "datasets/preference.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 
-#include "datasets/preference.h"
-#include "datasets/rows.h"
 #include "datasets/schema.h"
 #include "tokenizer/judged_text.h"
 
@@ -79,7 +78,9 @@ Status parse_labelled(const Row& row, JudgedRow& out) {
   return ok_status();
 }
 
-Result<JudgedRow> parse_row(const Row& row) {
+}  // namespace
+
+Result<JudgedRow> parse_judged(const Row& row) {
   JudgedRow out;
   out.where = row.where;
   if (has(row.json, "prompt")) {
@@ -91,48 +92,40 @@ Result<JudgedRow> parse_row(const Row& row) {
   return out;
 }
 
-}  // namespace
-
 Result<std::vector<JudgedRow>> read_judged(const std::vector<std::string>& files) {
-  LS_ASSIGN_OR_RETURN(const auto rows, read_rows(files));
+  std::vector<JudgedRow> rows;
+  LS_RETURN_IF_ERROR(for_each_row(files, [&](Row&& row) -> Status {
+    LS_ASSIGN_OR_RETURN(rows.emplace_back(), parse_judged(row));
+    return ok_status();
+  }));
   if (rows.empty()) return invalid_argument(fmt::format("no rows in {}", fmt::join(files, ", ")));
-  std::vector<JudgedRow> out;
-  for (const Row& row : rows) {
-    LS_ASSIGN_OR_RETURN(JudgedRow judged, parse_row(row));
-    out.push_back(std::move(judged));
-  }
-  return out;
+  return rows;
 }
 
-Result<std::vector<JudgedExample>> encode_judged(const std::vector<JudgedRow>& rows,
-                                                 const tokenizer::Tokenizer& tokenizer,
-                                                 const tokenizer::ChatTemplate& chat_template,
-                                                 data::TokenId eos, int max_length, int* dropped) {
-  *dropped = 0;
-  std::vector<JudgedExample> examples;
-  for (const JudgedRow& row : rows) {
-    const auto encode = [&](const std::string& response) {
-      return tokenizer::encode_judged(tokenizer, chat_template,
-                                      {row.question, row.reference, response}, eos);
-    };
-    JudgedExample example;
-    example.label = row.label;
-    auto tokens = encode(row.response);
-    if (!tokens.ok()) return tokens.status().with_context(row.where);
-    example.tokens = std::move(*tokens);
-    if (row.pair) {
-      auto rejected = encode(row.rejected);
-      if (!rejected.ok()) return rejected.status().with_context(row.where);
-      example.rejected = std::move(*rejected);
-    }
-    const size_t longest = std::max(example.tokens.size(), example.rejected.size());
-    if (longest > static_cast<size_t>(max_length)) {
-      ++*dropped;
-    } else {
-      examples.push_back(std::move(example));
-    }
-  }
-  return examples;
+Result<std::vector<data::TokenId>> JudgedEncoder::encode_response(
+    const JudgedRow& row, const std::string& response) const {
+  auto tokens = tokenizer::encode_judged(tokenizer_, chat_template_,
+                                         {row.question, row.reference, response}, eos_);
+  if (!tokens.ok()) return tokens.status().with_context(row.where);
+  return tokens;
+}
+
+Result<JudgedExample> JudgedEncoder::encode(const Row& row) {
+  LS_ASSIGN_OR_RETURN(const JudgedRow judged, parse_judged(row));
+  JudgedExample example;
+  example.label = judged.label;
+  LS_ASSIGN_OR_RETURN(example.tokens, encode_response(judged, judged.response));
+  if (!judged.pair) return example;
+  LS_ASSIGN_OR_RETURN(example.rejected, encode_response(judged, judged.rejected));
+  return example;
+}
+
+int64_t JudgedEncoder::longest(const JudgedExample& example) const {
+  return static_cast<int64_t>(std::max(example.tokens.size(), example.rejected.size()));
+}
+
+int64_t JudgedEncoder::tokens(const JudgedExample& example) const {
+  return static_cast<int64_t>(example.tokens.size() + example.rejected.size());
 }
 
 }  // namespace longshot::datasets

@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "data/types.h"
+#include "datasets/examples.h"
 #include "tokenizer/chat/chat_template.h"
 #include "tokenizer/tokenizer.h"
 
@@ -26,6 +27,8 @@ struct JudgedRow {
 // is a text is the user's turn. The question keeps the form of its contents (a text or a list of
 // parts); a response is its text, as in use. label: true, false or a number in [0, 1]. The
 // reference comes from reward_model.ground_truth, ground_truth, answer or solution.
+Result<JudgedRow> parse_judged(const Row& row);
+// All rows of the files; it is an error if there is none.
 Result<std::vector<JudgedRow>> read_judged(const std::vector<std::string>& files);
 
 // The row as a reward model with a scalar head reads it (tokenizer/judged_text.h).
@@ -34,11 +37,26 @@ struct JudgedExample {
   std::vector<data::TokenId> rejected;  // empty: the row is not a pair
   double label = 1;
 };
-// Leaves out rows with more than max_length tokens, question included, and counts them in
-// `dropped`; for a pair the longer response decides. Errors name the row.
-Result<std::vector<JudgedExample>> encode_judged(const std::vector<JudgedRow>& rows,
-                                                 const tokenizer::Tokenizer& tokenizer,
-                                                 const tokenizer::ChatTemplate& chat_template,
-                                                 data::TokenId eos, int max_length, int* dropped);
+
+class JudgedEncoder final : public ExampleEncoder<JudgedExample> {
+ public:
+  // Tokenizer and template must outlive the encoder.
+  JudgedEncoder(const tokenizer::Tokenizer& tokenizer, const tokenizer::ChatTemplate& chat_template,
+                data::TokenId eos)
+      : tokenizer_(tokenizer), chat_template_(chat_template), eos_(eos) {}
+
+  Result<JudgedExample> encode(const Row& row) override;
+  // The question is included; of a pair, the longer response.
+  int64_t longest(const JudgedExample& example) const override;
+  int64_t tokens(const JudgedExample& example) const override;
+
+ private:
+  Result<std::vector<data::TokenId>> encode_response(const JudgedRow& row,
+                                                     const std::string& response) const;
+
+  const tokenizer::Tokenizer& tokenizer_;
+  const tokenizer::ChatTemplate& chat_template_;
+  data::TokenId eos_;
+};
 
 }  // namespace longshot::datasets

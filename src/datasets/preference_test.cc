@@ -13,13 +13,17 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-Result<std::vector<JudgedRow>> read(const std::string& lines) {
+auto with_file(const std::string& lines, const auto& use) {
   const auto path = std::filesystem::temp_directory_path() /
                     ("longshot_judged_" + std::to_string(::getpid()) + ".jsonl");
   EXPECT_TRUE(write_file_atomic(path, lines).ok());
-  auto rows = read_judged({path.string()});
+  auto result = use(path.string());
   std::filesystem::remove(path);
-  return rows;
+  return result;
+}
+
+Result<std::vector<JudgedRow>> read(const std::string& lines) {
+  return with_file(lines, [](const std::string& path) { return read_judged({path}); });
 }
 
 // A row may be written over several lines here.
@@ -124,20 +128,26 @@ TEST(ReadJudged, ABadRowIsNamed) {
 TEST(EncodeJudged, TooLongRowsAreCountedAndBothHalvesOfAPairAreRead) {
   const auto tokenizer = *tokenizer::make_character_tokenizer("abcdq");
   const auto plain = *tokenizer::ChatTemplate::of_family("plain");
-  const auto rows = read(R"({"prompt":"q","chosen":"a","rejected":"bb"}
-{"prompt":"q","completion":"abcd","label":1}
-{"prompt":"q","completion":"d","label":0})");
+  JudgedEncoder encoder(*tokenizer, plain, 1);
   int dropped = 0;
-  const auto examples = encode_judged(*rows, *tokenizer, plain, 1, 4, &dropped);
+  const auto encode = [&](const std::string& lines, int max_length) {
+    return with_file(lines, [&](const std::string& path) {
+      return read_examples<JudgedExample>({path}, encoder, max_length, &dropped);
+    });
+  };
+  const auto examples = encode(R"({"prompt":"q","chosen":"a","rejected":"bb"}
+{"prompt":"q","completion":"abcd","label":1}
+{"prompt":"q","completion":"d","label":0})",
+                               4);
   ASSERT_TRUE(examples.ok());
   EXPECT_EQ(dropped, 1);
   ASSERT_EQ(examples->size(), 2u);
   EXPECT_EQ(tokenizer->decode((*examples)[0].tokens, false), "qa<eos>");
   EXPECT_EQ(tokenizer->decode((*examples)[0].rejected, false), "qbb<eos>");
+  EXPECT_EQ(encoder.tokens((*examples)[0]), 7);
   EXPECT_TRUE((*examples)[1].rejected.empty());
   EXPECT_EQ((*examples)[1].label, 0);
-  const auto unknown = read(R"({"prompt":"q","completion":"xyz","label":1})");
-  EXPECT_THAT(encode_judged(*unknown, *tokenizer, plain, 1, 9, &dropped).status().message(),
+  EXPECT_THAT(encode(R"({"prompt":"q","completion":"xyz","label":1})", 9).status().message(),
               testing::AllOf(HasSubstr(".jsonl:1"), HasSubstr("no token")));
 }
 

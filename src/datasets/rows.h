@@ -18,9 +18,9 @@ struct Row {
   // the line.
   std::string text = {};
 };
-// Passes the rows of the files to `use` one by one, so that a large file is never in memory as JSON
-// as a whole. Stops at the first error, of reading or of `use`. "-" is stdin; a FIFO is read to its
-// end.
+// Passes the rows of the files to `use` one by one, so that a large file is never in memory as a
+// whole. Stops at the first error, of reading or of `use`. "-" is stdin; a FIFO is read to its end.
+// A name may be a pattern (datasets/files.h).
 Status for_each_row(const std::vector<std::string>& files,
                     const std::function<Status(Row&& row)>& use);
 // Returns all rows.

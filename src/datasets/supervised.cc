@@ -1,12 +1,11 @@
-#include <fmt/format.h>
-#include <fmt/ranges.h>
+#include "datasets/supervised.h"
 
-#include <algorithm>
+#include <fmt/format.h>
+
+#include <utility>
 
 #include "datasets/encode.h"
-#include "datasets/rows.h"
 #include "datasets/schema.h"
-#include "datasets/supervised.h"
 
 namespace longshot::datasets {
 namespace {
@@ -238,35 +237,36 @@ Result<SupervisedExample> encode_row(const Encoder& shared, const Row& row) {
 
 }  // namespace
 
+SupervisedEncoder::SupervisedEncoder(const tokenizer::Tokenizer& tokenizer,
+                                     const tokenizer::ChatTemplate& chat_template,
+                                     data::TokenId eos, bool apply_chat_template)
+    : tokenizer_(tokenizer),
+      chat_template_(chat_template),
+      eos_(eos),
+      apply_chat_template_(apply_chat_template) {}
+
+Result<SupervisedExample> SupervisedEncoder::encode(const Row& row) {
+  ++rows_;
+  if (has(row.json, "prompt") && row.json["prompt"].is_string()) ++texts_;
+  const bool wraps = apply_chat_template_ && !chat_template_.is_plain();
+  LS_ASSIGN_OR_RETURN(SupervisedExample example,
+                      encode_row({tokenizer_, chat_template_, eos_, wraps}, row));
+  example.where = row.where;
+  return example;
+}
+
+void SupervisedEncoder::report() {
+  if (!std::exchange(reported_, true))
+    wraps_texts(chat_template_, apply_chat_template_, texts_, rows_);
+}
+
 Result<std::vector<SupervisedExample>> read_supervised(const std::vector<std::string>& files,
                                                        const tokenizer::Tokenizer& tokenizer,
                                                        const tokenizer::ChatTemplate& chat_template,
                                                        data::TokenId eos, int max_length,
                                                        int* dropped, bool apply_chat_template) {
-  LS_ASSIGN_OR_RETURN(const auto rows, read_rows(files));
-  if (rows.empty()) return invalid_argument(fmt::format("no rows in {}", fmt::join(files, ", ")));
-  *dropped = 0;
-  std::vector<SupervisedExample> examples;
-  const auto texts = std::count_if(rows.begin(), rows.end(), [](const Row& row) {
-    return has(row.json, "prompt") && row.json["prompt"].is_string();
-  });
-  const bool wraps =
-      wraps_texts(chat_template, apply_chat_template, static_cast<size_t>(texts), rows.size());
-  const Encoder encoder{tokenizer, chat_template, eos, wraps};
-  for (const Row& row : rows) {
-    LS_ASSIGN_OR_RETURN(SupervisedExample example, encode_row(encoder, row));
-    if (static_cast<int>(example.tokens.size()) > max_length) {
-      ++*dropped;
-      continue;
-    }
-    example.where = row.where;
-    examples.push_back(std::move(example));
-  }
-  if (examples.empty()) {
-    return invalid_argument(fmt::format(
-        "all {} rows are longer than {} tokens; raise the maximum length", *dropped, max_length));
-  }
-  return examples;
+  SupervisedEncoder encoder(tokenizer, chat_template, eos, apply_chat_template);
+  return read_examples(files, encoder, max_length, dropped);
 }
 
 }  // namespace longshot::datasets

@@ -108,39 +108,42 @@ Result<OrderedJson> token_facts(const InspectOptions& options, bool is_prompts) 
   return OrderedJson{{"sequence", length_facts(lengths)}, {"trained", length_facts(trained)}};
 }
 
-OrderedJson schema_counts(const std::vector<Schema>& schemas) {
-  OrderedJson counts = OrderedJson::object();
-  for (const Schema schema : schemas) {
+// What one pass over the rows shows.
+struct Inspected {
+  size_t rows = 0;
+  OrderedJson schemas = OrderedJson::object();  // name -> rows
+  bool all_prompts = true;
+  OrderedJson first = OrderedJson::array();  // the first rows with their places
+};
+
+Result<Inspected> inspect_rows(const InspectOptions& options) {
+  Inspected seen;
+  LS_RETURN_IF_ERROR(datasets::for_each_row(options.files, [&](Row&& row) -> Status {
+    LS_ASSIGN_OR_RETURN(const Schema schema, datasets::detect_schema(row));
+    ++seen.rows;
     const char* name = datasets::schema_name(schema);
-    counts[name] = counts.value(name, 0) + 1;
-  }
-  return counts;
+    seen.schemas[name] = seen.schemas.value(name, 0) + 1;
+    seen.all_prompts &= schema == Schema::verl || schema == Schema::prompt;
+    if (seen.rows <= static_cast<size_t>(options.rows))
+      seen.first.push_back({{"where", row.where}, {"row", OrderedJson(row.json)}});
+    return ok_status();
+  }));
+  if (seen.rows > 0) return seen;
+  return invalid_argument(fmt::format("no rows in {}", fmt::join(options.files, ", ")));
 }
 
 Result<OrderedJson> inspect_facts(const InspectOptions& options) {
-  LS_ASSIGN_OR_RETURN(const auto rows, datasets::read_rows(options.files));
-  if (rows.empty())
-    return invalid_argument(fmt::format("no rows in {}", fmt::join(options.files, ", ")));
-  std::vector<Schema> schemas;
-  for (const Row& row : rows) {
-    LS_ASSIGN_OR_RETURN(const Schema schema, datasets::detect_schema(row));
-    schemas.push_back(schema);
-  }
+  LS_ASSIGN_OR_RETURN(Inspected seen, inspect_rows(options));
   OrderedJson facts;
-  facts["rows"] = rows.size();
-  facts["schema"] = schema_counts(schemas);
-  const auto is_prompt = [](Schema s) { return s == Schema::verl || s == Schema::prompt; };
-  const bool all_prompts = std::all_of(schemas.begin(), schemas.end(), is_prompt);
-  if (all_prompts) {
+  facts["rows"] = seen.rows;
+  facts["schema"] = std::move(seen.schemas);
+  if (seen.all_prompts) {
     LS_ASSIGN_OR_RETURN(facts["prompts"], prompt_facts(options));
   }
   if (!options.model.empty()) {
-    LS_ASSIGN_OR_RETURN(facts["tokens"], token_facts(options, all_prompts));
+    LS_ASSIGN_OR_RETURN(facts["tokens"], token_facts(options, seen.all_prompts));
   }
-  facts["first"] = OrderedJson::array();
-  for (size_t i = 0; i < std::min(rows.size(), static_cast<size_t>(options.rows)); ++i) {
-    facts["first"].push_back({{"where", rows[i].where}, {"row", OrderedJson(rows[i].json)}});
-  }
+  facts["first"] = std::move(seen.first);
   return facts;
 }
 

@@ -2,14 +2,20 @@
 // What the kinds of offline training share: one model, its rows, its trainer, and how they are
 // loaded, saved and written.
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <memory>
-#include <numeric>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/log.h"
+#include "datasets/examples.h"
+#include "loop/offline/memory_source.h"
 #include "loop/offline/offline_run.h"
+#include "loop/offline/streamed_source.h"
 #include "loop/run_folder/new_model.h"
 #include "loop/run_folder/trained_model.h"
 
@@ -17,7 +23,8 @@ namespace longshot::loop {
 
 enum class Head { vocabulary, score };
 
-// Example: one row as it is trained on. Trainer: has model(), a train::TrainableModel.
+// Example: one row as it is trained on. `data.streaming` decides whether all of them are in memory;
+// held-out rows always are. Trainer: has model(), a train::TrainableModel.
 template <typename Example, typename Trainer>
 class LearnerOf : public Learner {
  public:
@@ -31,16 +38,41 @@ class LearnerOf : public Learner {
                         : open(config_.model, config_.machine.device, checkpoint, config_.seed);
     if (!loaded.ok()) return loaded.status();
     model_ = std::make_unique<LoadedModel>(std::move(*loaded));
-    LS_ASSIGN_OR_RETURN(train_, read_checked(config_.train_files));
+    LS_RETURN_IF_ERROR(check_eos());
+    LS_ASSIGN_OR_RETURN(source_, config_.streaming ? stream_rows() : load_rows());
     if (config_.val_files.empty()) return ok_status();
-    LS_ASSIGN_OR_RETURN(val_, read_checked(config_.val_files));
+    LS_ASSIGN_OR_RETURN(held_out_, read(config_.val_files, *make_encoder(eos())));
     return ok_status();
   }
 
-  std::vector<int64_t> lengths() const final {
-    std::vector<int64_t> lengths;
-    for (const Example& example : train_) lengths.push_back(tokens_of(example));
-    return lengths;
+  int64_t steps() const final { return source_->steps(); }
+  bool finished() final { return source_->finished(); }
+  Json position() const final { return source_->position(); }
+  Status seek(const Json& position, const std::string& where) final {
+    return source_->seek(position, where);
+  }
+
+  Result<std::string> describe() final {
+    LS_ASSIGN_OR_RETURN(const std::span<const Example> examples, source_->sample());
+    const auto encoder = make_encoder(eos());
+    int64_t tokens = 0;
+    for (const Example& example : examples) tokens += encoder->tokens(example);
+    return fmt::format("{}{} training rows, {} tokens",
+                       source_->sample_is_all() ? "" : "the first ", examples.size(), tokens) +
+           details(examples);
+  }
+
+  Result<Metrics> step() final {
+    LS_ASSIGN_OR_RETURN(const Batch batch, source_->next());
+    LS_ASSIGN_OR_RETURN(Metrics metrics, step_on(batch));
+    source_->add_metrics(metrics);
+    return metrics;
+  }
+  Metrics validate() final {
+    if (held_out_.empty()) return {};
+    Batch batch;
+    for (const Example& example : held_out_) batch.push_back(&example);
+    return evaluate(batch);
   }
 
   void start(int64_t total_steps) final {
@@ -61,41 +93,67 @@ class LearnerOf : public Learner {
   }
 
  protected:
-  using Examples = std::vector<Example>;
+  using Batch = std::vector<const Example*>;
+  using Encoder = datasets::ExampleEncoder<Example>;
 
-  // Reads and encodes rows; those longer than `max_length` are left out and counted in `dropped`.
-  virtual Result<Examples> read(const std::vector<std::string>& files, data::TokenId eos,
-                                int max_length, int* dropped) const = 0;
-  virtual int64_t tokens_of(const Example& example) const = 0;
+  virtual std::unique_ptr<Encoder> make_encoder(data::TokenId eos) const = 0;
   virtual std::unique_ptr<Trainer> make_trainer(model::Weights weights, int64_t steps) const = 0;
+  virtual Result<Metrics> step_on(const Batch& batch) = 0;
+  virtual Metrics evaluate(const Batch& batch) = 0;
+  // More about the rows for describe(), with a separator in front.
+  virtual std::string details(std::span<const Example> examples) const { return ""; }
 
   const LoadedModel& model() const { return *model_; }
-  const Examples& train() const { return train_; }
-  const Examples& held_out() const { return val_; }
-  std::vector<size_t> all_held_out() const {
-    std::vector<size_t> all(val_.size());
-    std::iota(all.begin(), all.end(), size_t{0});
-    return all;
-  }
   Trainer& trainer() { return *trainer_; }
 
  private:
-  Result<Examples> read_checked(const std::vector<std::string>& files) const {
-    const model::ModelConfig& model_config = model_->weights.config();
-    if (model_config.eos_token_ids.empty())
-      return invalid_argument("the model names no end-of-sequence token");
-    const int length = std::min(config_.max_length, model::context_length(model_config));
+  data::TokenId eos() const { return model_->weights.config().eos_token_ids[0]; }
+  Status check_eos() const {
+    if (!model_->weights.config().eos_token_ids.empty()) return ok_status();
+    return invalid_argument("the model names no end-of-sequence token");
+  }
+  int max_length() const {
+    return std::min(config_.max_length, model::context_length(model_->weights.config()));
+  }
+  uint64_t seed() const { return static_cast<uint64_t>(config_.seed); }
+
+  Result<std::vector<Example>> read(const std::vector<std::string>& files, Encoder& encoder) const {
     int dropped = 0;
-    LS_ASSIGN_OR_RETURN(Examples examples,
-                        read(files, model_config.eos_token_ids[0], length, &dropped));
-    LS_RETURN_IF_ERROR(check_rows(files, examples.size(), dropped, length));
+    LS_ASSIGN_OR_RETURN(auto examples,
+                        datasets::read_examples(files, encoder, max_length(), &dropped));
+    if (dropped > 0)
+      log::warn("{} rows are longer than {} tokens and are left out", dropped, max_length());
     return examples;
+  }
+
+  using Source = std::unique_ptr<ExampleSource<Example>>;
+
+  Result<Source> load_rows() const {
+    const auto encoder = make_encoder(eos());
+    LS_ASSIGN_OR_RETURN(auto examples, read(config_.train_files, *encoder));
+    std::vector<int64_t> lengths;
+    for (const Example& example : examples) lengths.push_back(encoder->tokens(example));
+    return Source(std::make_unique<MemorySource<Example>>(
+        std::move(examples), lengths, config_.batch.batch_tokens, seed(), config_.epochs));
+  }
+
+  Result<Source> stream_rows() const {
+    LS_ASSIGN_OR_RETURN(auto rows, datasets::RowStream::open(config_.train_files));
+    const typename StreamedSource<Example>::Options options = {
+        .shuffle_buffer = static_cast<size_t>(config_.shuffle_buffer),
+        .seed = seed(),
+        .max_length = max_length(),
+        .batch_tokens = config_.batch.batch_tokens,
+        .epochs = static_cast<int64_t>(std::clamp(config_.epochs, 1.0, 1e9))};
+    return Source(
+        std::make_unique<StreamedSource<Example>>(std::move(rows), make_encoder(eos()), options));
   }
 
   const config::SftConfig& config_;
   const Head head_;
   std::unique_ptr<LoadedModel> model_;  // its weights go to the trainer
-  Examples train_, val_;
+  Source source_;
+  std::vector<Example> held_out_;
   std::unique_ptr<Trainer> trainer_;
 };
 

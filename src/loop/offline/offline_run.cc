@@ -1,12 +1,10 @@
 #include "loop/offline/offline_run.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <memory>
-#include <numeric>
 
 #include "base/log.h"
 #include "base/os/folder_lock.h"
@@ -14,7 +12,6 @@
 #include "base/os/machine.h"
 #include "base/os/stop.h"
 #include "base/progress_line.h"
-#include "base/rng.h"
 #include "base/run_log/metrics_log.h"
 #include "base/run_log/run_log.h"
 #include "base/settings/config_changes.h"
@@ -27,54 +24,6 @@ namespace longshot::loop {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Chooses the rows of each optimizer step: epoch after epoch in a new order, cut where the token
-// budget is full. The order depends only on (seed, lengths, budget), so a resumed run replays it up
-// to its step.
-class BatchOrder {
- public:
-  BatchOrder(const std::vector<int64_t>& lengths, int64_t batch_tokens, uint64_t seed)
-      : lengths_(lengths), batch_tokens_(batch_tokens), seed_(seed) {}
-
-  std::vector<size_t> next() {
-    std::vector<size_t> rows;
-    int64_t tokens = 0;
-    while (true) {
-      if (position_ == order_.size()) start_epoch();
-      const size_t row = order_[position_];
-      if (!rows.empty() && tokens + lengths_[row] > batch_tokens_) return rows;
-      rows.push_back(row);
-      tokens += lengths_[row];
-      ++position_;
-      if (position_ == order_.size()) return rows;  // no batch spans two epochs
-    }
-  }
-
- private:
-  void start_epoch() {
-    order_.resize(lengths_.size());
-    std::iota(order_.begin(), order_.end(), size_t{0});
-    CounterRng(hash_combine(seed_, static_cast<uint64_t>(epoch_++))).shuffle(order_);
-    position_ = 0;
-  }
-
-  const std::vector<int64_t>& lengths_;
-  int64_t batch_tokens_;
-  uint64_t seed_;
-  std::vector<size_t> order_;
-  size_t position_ = 0;
-  int64_t epoch_ = 0;
-};
-
-int64_t steps_of_epochs(const std::vector<int64_t>& lengths, int64_t batch_tokens, uint64_t seed,
-                        double epochs) {
-  BatchOrder order(lengths, batch_tokens, seed);
-  const double rows_wanted = epochs * static_cast<double>(lengths.size());
-  double rows = 0;
-  int64_t steps = 0;
-  while (rows + 0.5 < rows_wanted) rows += static_cast<double>(order.next().size()), ++steps;
-  return std::max<int64_t>(1, steps);
-}
 
 // Returns " accuracy 0.9821" if the metric is present, else "".
 std::string accuracy_text(const Metrics& metrics, const char* name) {
@@ -176,16 +125,16 @@ class StepRun {
     if (from_.checkpoint) LS_RETURN_IF_ERROR(check_settings(from_, config_text_, inputs_));
     const std::string directory = from_.checkpoint ? from_.checkpoint->directory : "";
     LS_RETURN_IF_ERROR(learner_.load(directory));
-    lengths_ = learner_.lengths();
-    steps_ = config_.total_steps > 0
-                 ? config_.total_steps
-                 : steps_of_epochs(lengths_, config_.batch.batch_tokens, seed(), config_.epochs);
+    steps_ = config_.total_steps > 0 ? config_.total_steps : learner_.steps();
     learner_.start(steps_);
     if (!from_.checkpoint) return ok_status();
     first_step_ = step_ = saved_step_ = from_.checkpoint->iteration;
     const Json& state = from_.checkpoint->state;
     LS_ASSIGN_OR_RETURN(const Json unfinished, json_get<Json>(state, "unfinished", directory));
     LS_ASSIGN_OR_RETURN(unfinished_, metrics_from_json(unfinished, directory));
+    // A checkpoint without a position is of rows in memory, whose position is the number of steps.
+    LS_ASSIGN_OR_RETURN(rows_, json_get_or(state, "rows", Json{{"batches", step_}}, directory));
+    LS_RETURN_IF_ERROR(learner_.seek(rows_, directory + ": the position in data.train_files"));
     return learner_.load_state(directory);
   }
 
@@ -203,20 +152,19 @@ class StepRun {
     return write_file_atomic(config_.output + "/config.toml", config_text_);
   }
 
-  uint64_t seed() const { return static_cast<uint64_t>(config_.seed); }
+  bool is_last_step() { return steps_ > 0 ? step_ >= steps_ : learner_.finished(); }
 
   Status train() {
-    BatchOrder order(lengths_, config_.batch.batch_tokens, seed());
-    for (int64_t step = 0; step < first_step_; ++step) order.next();
     progress_.start(first_step_, steps_);
     if (!unfinished_.empty()) LS_RETURN_IF_ERROR(finish_step());
-    while (step_ < steps_) {
+    while (!is_last_step()) {
       Stopwatch step_watch;
-      LS_ASSIGN_OR_RETURN(Metrics metrics, learner_.step(order.next()));
+      LS_ASSIGN_OR_RETURN(Metrics metrics, learner_.step());
       metrics["timing_s/step"] = step_watch.seconds();
       ++step_;
       unfinished_ = std::move(metrics);
       updates_ = learner_.updates();
+      rows_ = learner_.position();
       LS_RETURN_IF_ERROR(finish_step());
       if (stop_requested()) return cancelled(fmt::format("stopped after step {}", step_));
     }
@@ -246,7 +194,7 @@ class StepRun {
     result_.steps = step_;
     result_.train_loss = metrics["train/loss"];
     result_.tokens += static_cast<int64_t>(metrics["train/tokens"]);
-    const bool last = step_ == steps_;
+    const bool last = is_last_step();
     const bool test = config_.test_freq > 0 && (step_ % config_.test_freq == 0 || last);
     const Metrics held_out = test ? learner_.validate() : Metrics();
     metrics.insert(held_out.begin(), held_out.end());
@@ -274,6 +222,7 @@ class StepRun {
   Status save_checkpoint() {
     const Json state = {{"iteration", step_},
                         {"unfinished", metrics_to_json(unfinished_)},
+                        {"rows", rows_},
                         {"config", config_text_},
                         {"inputs", inputs_}};
     LS_RETURN_IF_ERROR(checkpoints_.save(step_, state, [&](const std::string& directory) {
@@ -319,32 +268,26 @@ class StepRun {
   CheckpointStore checkpoints_;
   StartingPoint from_;
   Json inputs_;
-  std::vector<int64_t> lengths_;
   std::unique_ptr<RunLog> log_;
   ProgressLine progress_;
   Stopwatch watch_;
   SaveRetry save_retry_;
   Metrics unfinished_;  // of the last step if not yet logged; empty otherwise
-  int64_t first_step_ = 0, step_ = 0, saved_step_ = 0, steps_ = 0;
+  Json rows_;           // learner_.position() after step_
+  int64_t first_step_ = 0, step_ = 0, saved_step_ = 0;
+  int64_t steps_ = 0;    // 0: until the rows of all epochs have been used
   int64_t updates_ = 0;  // learner_.updates() after step_
   StepResult result_;
 };
 
 }  // namespace
 
-Status check_rows(const std::vector<std::string>& files, size_t rows, int dropped, int length) {
-  if (dropped > 0) log::warn("{} rows are longer than {} tokens and are left out", dropped, length);
-  if (rows > 0) return ok_status();
-  return invalid_argument(fmt::format("{}: no usable row", fmt::join(files, ", ")));
-}
-
 Status check_learner(Learner& learner, const config::SftConfig& config) {
   model::configure_compute(config.machine.threads);
   LS_RETURN_IF_ERROR(learner.load(""));
-  const std::vector<int64_t> lengths = learner.lengths();
-  const int64_t tokens = std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
+  LS_ASSIGN_OR_RETURN(const std::string rows, learner.describe());
   learner.start(std::max<int64_t>(1, config.total_steps));
-  log::info("{} training rows, {} tokens", lengths.size(), tokens);
+  log::info("{}", rows);
   return ok_status();
 }
 

@@ -1,12 +1,12 @@
 #pragma once
-// Offline training (supervised fine-tuning and reward models): optimizer steps over a fixed set of
-// rows. Covers the order of the rows, resuming, the log, held-out metrics, checkpoints and the
-// final model.
+// Offline training (supervised fine-tuning and reward models): optimizer steps over the rows of a
+// data set. Covers resuming, the log, held-out metrics, checkpoints and the final model.
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "base/metrics.h"
 #include "base/status.h"
 #include "config/config.h"
@@ -19,15 +19,23 @@ class Learner {
  public:
   virtual ~Learner() = default;
 
-  // Loads model and rows. `checkpoint`: directory to load the model from; empty: the
+  // Loads the model and opens the rows. `checkpoint`: directory to load the model from; empty: the
   // configuration's model.
   virtual Status load(const std::string& checkpoint) = 0;
-  virtual std::vector<int64_t> lengths() const = 0;  // tokens of each training row
+  // The number and size of the rows, for a person. Before start().
+  virtual Result<std::string> describe() = 0;
+  // Optimizer steps of trainer.total_epochs; 0 if they end where finished() says so.
+  virtual int64_t steps() const = 0;
+  virtual bool finished() = 0;
+  // total_steps: of the learning rate's schedule; 0 if it is not known.
   virtual void start(int64_t total_steps) = 0;
   virtual Status load_state(const std::string& directory) = 0;  // of the optimizer
-  // Takes one step on rows (indices of training rows). Metrics include train/loss, train/lr and
-  // train/tokens; train/accuracy is shown if it is present.
-  virtual Result<Metrics> step(const std::vector<size_t>& rows) = 0;
+  // Takes one step on the next rows. Metrics include train/loss, train/lr and train/tokens;
+  // train/accuracy is shown if it is present.
+  virtual Result<Metrics> step() = 0;
+  // The place in the rows after the last step, for a checkpoint. `where` names it in errors.
+  virtual Json position() const = 0;
+  virtual Status seek(const Json& position, const std::string& where) = 0;
   // The number of optimizer steps, which tells whether the weights may have changed.
   virtual int64_t updates() const = 0;
   virtual Metrics validate() = 0;  // val/loss and perhaps val/accuracy; empty without held-out rows
@@ -35,10 +43,6 @@ class Learner {
   // Writes the model below `directory` and returns its path.
   virtual Result<std::string> write_model(const std::string& directory, int64_t step) = 0;
 };
-
-// Checks the rows read from `files`: warns if `dropped` rows were longer than `length` tokens, and
-// returns an error if no row is left.
-Status check_rows(const std::vector<std::string>& files, size_t rows, int dropped, int length);
 
 // Loads model and rows and creates the trainer, as a run does before its first step.
 Status check_learner(Learner& learner, const config::SftConfig& config);

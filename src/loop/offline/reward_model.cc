@@ -1,8 +1,9 @@
 #include "loop/offline/reward_model.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
-#include "base/log.h"
 #include "datasets/preference.h"
 #include "loop/offline/learner.h"
 #include "train/preference/score_trainer.h"
@@ -10,42 +11,36 @@
 namespace longshot::loop {
 namespace {
 
-class RmLearner final : public LearnerOf<datasets::JudgedExample, train::ScoreTrainer> {
+using datasets::JudgedExample;
+
+class RmLearner final : public LearnerOf<JudgedExample, train::ScoreTrainer> {
  public:
   explicit RmLearner(const config::RmConfig& config)
       : LearnerOf(config, Head::score), config_(config) {}
 
-  Result<Metrics> step(const std::vector<size_t>& rows) override {
-    return trainer().step(rows_of(train(), rows));
-  }
-  Metrics validate() override { return trainer().evaluate(rows_of(held_out(), all_held_out())); }
-
-  // The number of training rows that are pairs; the others carry a label.
-  int64_t pairs() const {
-    return std::ranges::count_if(train(), [](const auto& e) { return !e.rejected.empty(); });
-  }
-
  private:
-  Result<Examples> read(const std::vector<std::string>& files, data::TokenId eos, int max_length,
-                        int* dropped) const override {
-    LS_ASSIGN_OR_RETURN(const auto rows, datasets::read_judged(files));
-    return datasets::encode_judged(rows, *model().tokenizer, model().chat_template, eos, max_length,
-                                   dropped);
-  }
-  int64_t tokens_of(const datasets::JudgedExample& example) const override {
-    return static_cast<int64_t>(example.tokens.size() + example.rejected.size());
+  std::unique_ptr<Encoder> make_encoder(data::TokenId eos) const override {
+    return std::make_unique<datasets::JudgedEncoder>(*model().tokenizer, model().chat_template,
+                                                     eos);
   }
   std::unique_ptr<train::ScoreTrainer> make_trainer(model::Weights weights,
                                                     int64_t steps) const override {
     return std::make_unique<train::ScoreTrainer>(std::move(weights), config_.optimizer,
                                                  config_.batch, steps);
   }
+  Result<Metrics> step_on(const Batch& batch) override { return trainer().step(rows_of(batch)); }
+  Metrics evaluate(const Batch& batch) override { return trainer().evaluate(rows_of(batch)); }
 
-  static std::vector<train::ScoreRow> rows_of(const Examples& examples,
-                                              const std::vector<size_t>& index) {
+  std::string details(std::span<const JudgedExample> examples) const override {
+    const auto pairs =
+        std::ranges::count_if(examples, [](const auto& e) { return !e.rejected.empty(); });
+    return fmt::format("; {} of the {} training rows are pairs", pairs, examples.size());
+  }
+
+  static std::vector<train::ScoreRow> rows_of(const Batch& batch) {
     std::vector<train::ScoreRow> rows;
-    for (size_t i : index)
-      rows.push_back({examples[i].tokens, examples[i].rejected, examples[i].label});
+    for (const JudgedExample* example : batch)
+      rows.push_back({example->tokens, example->rejected, example->label});
     return rows;
   }
 
@@ -62,9 +57,7 @@ Result<StepResult> run_rm(const config::RmConfig& config, const std::string& con
 
 Status check_inputs(const config::RmConfig& config) {
   RmLearner learner(config);
-  LS_RETURN_IF_ERROR(check_learner(learner, config));
-  log::info("{} of the {} training rows are pairs", learner.pairs(), learner.lengths().size());
-  return ok_status();
+  return check_learner(learner, config);
 }
 
 }  // namespace longshot::loop

@@ -222,13 +222,14 @@ TEST(UnusedKeys, SupervisedTrainingNamesThemToo) {
   bind(s, c);
   for (const char* assignment :
        {"model.path=m", "model.hidden_size=64", "model.max_positions=9", "trainer.total_steps=3",
-        "trainer.total_epochs=2", "trainer.test_freq=7", "optim.min_lr_ratio=0.5"}) {
+        "trainer.total_epochs=2", "trainer.test_freq=7", "optim.min_lr_ratio=0.5",
+        "data.shuffle_buffer=9"}) {
     ASSERT_TRUE(s.override_with(assignment).ok());
   }
   EXPECT_THAT(names(config::unused_keys(c)),
               testing::UnorderedElementsAre("model.hidden_size", "model.max_positions",
                                             "trainer.total_epochs", "trainer.test_freq",
-                                            "optim.min_lr_ratio"));
+                                            "optim.min_lr_ratio", "data.shuffle_buffer"));
 }
 
 }  // namespace

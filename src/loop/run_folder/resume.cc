@@ -10,7 +10,9 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/os/fs.h"
+#include "base/os/sampled_checksum.h"
 #include "base/settings/config_changes.h"
+#include "datasets/files.h"
 #include "model/format/adapters/adapter.h"
 
 namespace longshot::loop {
@@ -32,6 +34,9 @@ const std::set<std::string> kFixed = {"model.lora_rank",     "model.lora_alpha",
 const std::set<std::string> kFree = {"algorithm.kl_reference", "data.val_files"};
 // Settings that may change only if the user names the checkpoint.
 const std::set<std::string> kChosen = {"algorithm.name"};
+
+// Blocks of 64 KiB that are read of a large input file.
+constexpr size_t kSamples = 256;
 
 bool is_there(const fs::path& path) {
   std::error_code error;
@@ -107,21 +112,6 @@ Result<StartingPoint> chosen_starting_point(const CheckpointStore& store, const 
   return start;
 }
 
-// Checksum of the content. For files above kBlock * kSamples bytes (16 MiB): of the size and of
-// kSamples evenly spaced blocks.
-Result<uint64_t> file_fingerprint(const fs::path& path) {
-  constexpr size_t kBlock = size_t{1} << 16, kSamples = 256;
-  LS_ASSIGN_OR_RETURN(const MappedFile file, MappedFile::open(path));
-  const std::string_view bytes = file.bytes();
-  if (bytes.size() <= kBlock * kSamples) return checksum(bytes);
-  std::string sums = std::to_string(bytes.size());
-  for (size_t i = 0; i < kSamples; ++i) {
-    const size_t begin = (bytes.size() - kBlock) / (kSamples - 1) * i;
-    sums += fmt::format(" {:x}", checksum(bytes.substr(begin, kBlock)));
-  }
-  return checksum(sums);
-}
-
 // True for files of a model directory that determine what the model computes. Subfolders are
 // ignored, because they may contain anything, even the run folder.
 bool is_model_file(const fs::path& name) {
@@ -140,7 +130,7 @@ std::string path_fingerprint(const fs::path& path) {
       if (is_model_file(name)) files.push_back(path / name);
   }
   for (const fs::path& file : files) {
-    const auto sum = file_fingerprint(file);
+    const auto sum = sampled_checksum(file, kSamples);
     if (!sum.ok()) return "";
     text += fmt::format("{:x} ", *sum);
   }
@@ -239,7 +229,8 @@ Json fingerprints(const std::vector<std::pair<std::string, std::vector<std::stri
   Json out = Json::object();
   for (const auto& [key, paths] : inputs) {
     std::string text;
-    for (const std::string& path : paths)
+    const auto files = datasets::find_files(paths);  // a pattern without a match has no content
+    for (const std::string& path : files.ok() ? *files : paths)
       if (!path.empty()) text += path_fingerprint(path);
     if (!text.empty()) out[key] = fmt::format("{:016x}", checksum(text));
   }

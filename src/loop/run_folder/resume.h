@@ -46,9 +46,9 @@ std::string checkpoint_model(const config::TrainConfig& config);
 std::string checkpoint_model(const config::SftConfig& config);
 
 // Identifies the content of the files that a run begins with, for state["inputs"]: {key:
-// fingerprint}. The fingerprint of a model directory covers its weights, configuration and
-// tokenizer, and those of its base if it is an adapter. Of large files only a sample is read. Empty
-// paths are left out.
+// fingerprint}. A path may be a pattern (datasets/files.h). The fingerprint of a model directory
+// covers its weights, configuration and tokenizer, and those of its base if it is an adapter. Of
+// large files only a sample is read. Empty paths are left out.
 Json fingerprints(const std::vector<std::pair<std::string, std::vector<std::string>>>& inputs);
 
 // Checks that the checkpoint can be continued with the current configuration and inputs, which are
