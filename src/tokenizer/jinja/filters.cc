@@ -8,6 +8,7 @@
 
 #include "tokenizer/jinja/filter_tables.h"
 #include "tokenizer/jinja/python/text_methods.h"
+#include "tokenizer/jinja/tests.h"
 
 namespace longshot::tokenizer::jinja {
 namespace {

@@ -2,6 +2,7 @@
 
 #include <unordered_map>
 
+#include "tokenizer/jinja/filters.h"
 #include "tokenizer/jinja/python/characters.h"
 #include "tokenizer/jinja/python/numbers.h"
 #include "tokenizer/jinja/python/text_methods.h"
