@@ -13,8 +13,9 @@
 
 namespace longshot::loop {
 
-// The part of an offline run that depends on the task: a model, its rows, and a step on some of
-// them. Called on one thread; load(), start() and load_state() come first, in this order.
+// The part of an offline run that depends on the task: a model, its rows, and a step on the next of
+// them. Called on one thread; load() and start() come first, then seek() and load_state() to
+// continue.
 class Learner {
  public:
   virtual ~Learner() = default;
