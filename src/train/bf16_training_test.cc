@@ -13,7 +13,7 @@
 namespace longshot::train {
 namespace {
 
-AlgorithmOptions products(const char* dtype) {
+AlgorithmOptions products(NumberFormat dtype) {
   AlgorithmOptions o;
   o.compute.dtype = dtype;
   return o;
@@ -60,7 +60,7 @@ TEST(Bf16Training, SupervisedStepsReachTheLossOfF32) {
   for (const Setting& setting : {Setting{"all weights", [](model::Weights&) {}},
                                  {"an adapter", add_adapter},
                                  {"but for frozen weights", freeze}}) {
-    const auto train = [&](const char* dtype) {
+    const auto train = [&](NumberFormat dtype) {
       model::Weights weights = tiny_weights(false);
       setting.prepare(weights);
       Trainer trainer(std::move(weights), optimizer(), products(dtype), 100);
@@ -68,8 +68,8 @@ TEST(Bf16Training, SupervisedStepsReachTheLossOfF32) {
       for (int i = 0; i < 60; ++i) EXPECT_TRUE(trainer.supervised_step(data.rows, {}).ok());
       return std::pair(before, trainer.supervised_loss(data.rows, {}));
     };
-    const auto [before, exact] = train("float32");
-    const auto [rounded_before, rounded] = train("bfloat16");
+    const auto [before, exact] = train(NumberFormat::f32);
+    const auto [rounded_before, rounded] = train(NumberFormat::bf16);
     std::printf("%-24s loss %.4f, after 60 steps %.4f in f32, %.4f with bf16 products\n",
                 setting.name, before, exact, rounded);
     EXPECT_NE(rounded, exact);
@@ -102,7 +102,7 @@ std::vector<data::Group> make_groups(Trainer& trainer) {
 }
 
 TEST(Bf16Training, ASampleAloneHasTheLogprobsThatItHasWithASharedPrompt) {
-  AlgorithmOptions options = products("bfloat16");
+  AlgorithmOptions options = products(NumberFormat::bf16);
   options.mini_batches = 1;
   Trainer trainer(tiny_weights(), optimizer(), options, 10);
   const auto metrics = trainer.fit(make_groups(trainer), {0, 1, 0});
@@ -112,12 +112,12 @@ TEST(Bf16Training, ASampleAloneHasTheLogprobsThatItHasWithASharedPrompt) {
   EXPECT_EQ(metrics->at("actor/flat_samples"), 8);
 }
 
-// A rollout in f32 records other log-probabilities than a trainer that rounds. With reference =
-// "trainer" the first update is nevertheless computed as fast and to the same bits as if they were
-// equal.
+// A rollout in f32 records other log-probabilities than a trainer that rounds. With
+// Reference::trainer the first update is nevertheless computed as fast and to the same bits as if
+// they were equal.
 TEST(Bf16Training, ATrainerReferenceNeedsNoRecordedLogprobs) {
-  AlgorithmOptions options = products("bfloat16");
-  options.reference = "trainer";
+  AlgorithmOptions options = products(NumberFormat::bf16);
+  options.reference = Reference::trainer;
   options.mini_batches = 1;
   Trainer exact(tiny_weights(), optimizer(), options, 10),
       shifted(tiny_weights(), optimizer(), options, 10);

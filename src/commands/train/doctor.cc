@@ -281,11 +281,10 @@ Status plan(const Options& options) {
   if (!options.model.empty()) arguments.overrides.push_back("model.path=" + options.model);
   config::TrainConfig config;
   Settings settings;
-  config::bind(settings, config);
+  config::bind(settings, config, reward_types());
   LS_RETURN_IF_ERROR(arguments.load(settings));
   LS_RETURN_IF_ERROR(find_models(config.model, loop::checkpoint_model(config)));
   LS_RETURN_IF_ERROR(config::validate(config));
-  config.reward.types = reward_types();
   LS_ASSIGN_OR_RETURN(const loop::Plan plan, loop::make_plan(config, options.plan_options));
   options.json ? print_plan_json(plan) : print_plan_text(plan);
   return ok_status();

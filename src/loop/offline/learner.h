@@ -24,18 +24,19 @@ template <typename Example, typename Trainer>
 class LearnerOf : public Learner {
  public:
   // `config` must outlive the learner.
-  LearnerOf(const config::SftConfig& config, Head head) : config_(config), head_(head) {}
+  LearnerOf(const config::OfflineConfig& config, Head head) : config_(config), head_(head) {}
 
   Status load(const std::string& checkpoint) final {
     const bool fresh = config_.model.path.empty() && checkpoint.empty();
     const auto open = head_ == Head::score ? load_reward_model : load_policy;
-    auto loaded = fresh ? new_model(config_, head_ == Head::score)
-                        : open(config_.model, config_.machine.device, checkpoint, config_.seed);
+    auto loaded =
+        fresh ? new_model(config_, head_ == Head::score)
+              : open(config_.model, config_.machine.device, checkpoint, config_.trainer.seed);
     if (!loaded.ok()) return loaded.status();
     model_ = std::make_unique<LoadedModel>(std::move(*loaded));
-    LS_ASSIGN_OR_RETURN(train_, read_checked(config_.train_files));
-    if (config_.val_files.empty()) return ok_status();
-    LS_ASSIGN_OR_RETURN(val_, read_checked(config_.val_files));
+    LS_ASSIGN_OR_RETURN(train_, read_checked(config_.data.train_files));
+    if (config_.data.val_files.empty()) return ok_status();
+    LS_ASSIGN_OR_RETURN(val_, read_checked(config_.data.val_files));
     return ok_status();
   }
 
@@ -85,7 +86,7 @@ class LearnerOf : public Learner {
     const model::ModelConfig& model_config = model_->weights.config();
     if (model_config.eos_token_ids.empty())
       return invalid_argument("the model names no end-of-sequence token");
-    const int length = std::min(config_.max_length, model::context_length(model_config));
+    const int length = std::min(config_.data.max_length, model::context_length(model_config));
     int dropped = 0;
     LS_ASSIGN_OR_RETURN(Examples examples,
                         read(files, model_config.eos_token_ids[0], length, &dropped));
@@ -93,7 +94,7 @@ class LearnerOf : public Learner {
     return examples;
   }
 
-  const config::SftConfig& config_;
+  const config::OfflineConfig& config_;
   const Head head_;
   std::unique_ptr<LoadedModel> model_;  // its weights go to the trainer
   Examples train_, val_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "config/validate.h"
 #include "datasets/preference.h"
 #include "loop/offline/learner.h"
 #include "train/preference/score_trainer.h"
@@ -13,7 +14,7 @@ namespace {
 class RmLearner final : public LearnerOf<datasets::JudgedExample, train::ScoreTrainer> {
  public:
   explicit RmLearner(const config::RmConfig& config)
-      : LearnerOf(config, Head::score), config_(config) {}
+      : LearnerOf(config.offline, Head::score), config_(config.offline) {}
 
   Result<Metrics> step(const std::vector<size_t>& rows) override {
     return trainer().step(rows_of(train(), rows));
@@ -49,20 +50,20 @@ class RmLearner final : public LearnerOf<datasets::JudgedExample, train::ScoreTr
     return rows;
   }
 
-  const config::RmConfig& config_;
+  const config::OfflineConfig& config_;
 };
 
 }  // namespace
 
 Result<StepResult> run_rm(const config::RmConfig& config, const std::string& config_text) {
-  LS_RETURN_IF_ERROR(validate(config));
+  LS_RETURN_IF_ERROR(validate(config.offline));
   RmLearner learner(config);
-  return run_steps(learner, config, config_text, "rm");
+  return run_steps(learner, config.offline, config_text, "rm");
 }
 
 Status check_inputs(const config::RmConfig& config) {
   RmLearner learner(config);
-  LS_RETURN_IF_ERROR(check_learner(learner, config));
+  LS_RETURN_IF_ERROR(check_learner(learner, config.offline));
   log::info("{} of the {} training rows are pairs", learner.pairs(), learner.lengths().size());
   return ok_status();
 }

@@ -1,5 +1,6 @@
 #include "loop/offline/sft.h"
 
+#include "config/validate.h"
 #include "datasets/supervised.h"
 #include "loop/offline/learner.h"
 #include "train/policy/policy_trainer.h"
@@ -12,15 +13,15 @@ using Rows = std::vector<train::Trainer::SupervisedRow>;
 class SftLearner final : public LearnerOf<datasets::SupervisedExample, train::Trainer> {
  public:
   explicit SftLearner(const config::SftConfig& config)
-      : LearnerOf(config, Head::vocabulary), config_(config) {}
+      : LearnerOf(config.offline, Head::vocabulary), config_(config) {}
 
   Result<Metrics> step(const std::vector<size_t>& rows) override {
-    return trainer().supervised_step(rows_of(train(), rows), config_.batch);
+    return trainer().supervised_step(rows_of(train(), rows), config_.offline.batch);
   }
   Metrics validate() override {
     if (held_out().empty()) return {};
-    return {{"val/loss",
-             trainer().supervised_loss(rows_of(held_out(), all_held_out()), config_.batch)}};
+    return {{"val/loss", trainer().supervised_loss(rows_of(held_out(), all_held_out()),
+                                                   config_.offline.batch)}};
   }
 
  private:
@@ -35,10 +36,10 @@ class SftLearner final : public LearnerOf<datasets::SupervisedExample, train::Tr
   std::unique_ptr<train::Trainer> make_trainer(model::Weights weights,
                                                int64_t steps) const override {
     train::AlgorithmOptions algorithm;
-    algorithm.compute = config_.batch.compute;
-    algorithm.micro_batch_tokens = config_.batch.micro_batch_tokens;
-    return std::make_unique<train::Trainer>(std::move(weights), config_.optimizer, algorithm,
-                                            steps);
+    algorithm.compute = config_.offline.batch.compute;
+    algorithm.micro_batch_tokens = config_.offline.batch.micro_batch_tokens;
+    return std::make_unique<train::Trainer>(std::move(weights), config_.offline.optimizer,
+                                            algorithm, steps);
   }
 
   static Rows rows_of(const Examples& examples, const std::vector<size_t>& index) {
@@ -53,14 +54,14 @@ class SftLearner final : public LearnerOf<datasets::SupervisedExample, train::Tr
 }  // namespace
 
 Result<StepResult> run_sft(const config::SftConfig& config, const std::string& config_text) {
-  LS_RETURN_IF_ERROR(validate(config));
+  LS_RETURN_IF_ERROR(validate(config.offline));
   SftLearner learner(config);
-  return run_steps(learner, config, config_text, "sft");
+  return run_steps(learner, config.offline, config_text, "sft");
 }
 
 Status check_inputs(const config::SftConfig& config) {
   SftLearner learner(config);
-  return check_learner(learner, config);
+  return check_learner(learner, config.offline);
 }
 
 }  // namespace longshot::loop

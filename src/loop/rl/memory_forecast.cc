@@ -31,25 +31,29 @@ double count_of(const std::vector<int64_t>& shape) {
 }
 
 // Bytes per weight in the rollout's kernels, scales included.
-double weight_bytes(const std::string& format) {
-  if (format == "bfloat16") return 2;
-  if (format == "int8") return 1.02;
-  return format == "int4" ? 0.6 : kFloat;
+double weight_bytes(NumberFormat format) {
+  switch (format) {
+    case NumberFormat::f32:
+      return kFloat;
+    case NumberFormat::bf16:
+      return 2;
+    case NumberFormat::int8:
+      return 1.02;
+    case NumberFormat::int4:
+      return 0.6;
+  }
+  return kFloat;
 }
 
 // Bytes of both moments of a weight, scales included.
-double moment_bytes(const std::string& format) {
-  if (format == "bfloat16") return 4;
-  return format == "int8" ? 2.04 : 2 * kFloat;
+double moment_bytes(NumberFormat format) {
+  if (format == NumberFormat::bf16) return 4;
+  return format == NumberFormat::int8 ? 2.04 : 2 * kFloat;
 }
 
-double kv_token_bytes(const model::ModelConfig& c, const std::string& format) {
-  const double value = format == "float32" ? 4 : format == "bfloat16" ? 2 : 1;
+double kv_token_bytes(const model::ModelConfig& c, NumberFormat format) {
+  const double value = format == NumberFormat::f32 ? 4 : format == NumberFormat::bf16 ? 2 : 1;
   return 2.0 * c.num_layers * c.num_kv_heads * (c.head_dim * value + (value == 1 ? 4 : 0));
-}
-
-bool own_kernels(const config::TrainConfig& config) {
-  return config.machine.device == "cpu" && config.algorithm.compute.kernels != "libtorch";
 }
 
 struct AdapterSize {
@@ -103,14 +107,14 @@ double trained_of(const config::ModelOptions& options, const model::ModelConfig&
 
 // The fixed model of GRPO's KL penalty. It needs no memory if it is the base of the adapter.
 Result<PlanItem> kl_model(const config::TrainConfig& config, const AdapterSize& adapter) {
-  const train::AlgorithmOptions& a = config.algorithm;
+  const std::string& path = config.algorithm.kl_reference;
   PlanItem item{"KL model", 0, "none"};
-  if (a.name != "grpo" || a.kl_coef == 0 || a.kl_reference.empty()) return item;
-  if (adapter.rank > 0 && a.kl_reference == config.model.path) return item;
-  const auto model = model::read_model_config(a.kl_reference);
+  if (!config::has_kl_model(config.algorithm)) return item;
+  if (adapter.rank > 0 && path == config.model.path) return item;
+  const auto model = model::read_model_config(path);
   if (!model.ok()) return model.status().with_context("algorithm.kl_reference");
   item.value = kFloat * static_cast<double>(model::parameter_count(*model));
-  item.note = a.kl_reference;
+  item.note = path;
   return item;
 }
 
@@ -122,13 +126,14 @@ double rollout_bytes(const config::TrainConfig& config, const model::ModelConfig
     if (spec.shape.size() > 1 && spec.name != model::weight_of(model::names::kEmbedding))
       matrices += count_of(spec.shape);
   }
-  const double one = kFloat * table + weight_bytes(config.rollout_dtype) * matrices;
-  return one * config.rollout_workers;
+  const double one = kFloat * table + weight_bytes(config.rollout.dtype) * matrices;
+  return one * config.rollout.workers;
 }
 
 PlanItem activations(const config::TrainConfig& config, const model::ModelConfig& model,
                      const IterationSize& size, int lora_rank) {
-  if (!own_kernels(config)) return {"activations", 0, "not known with libtorch"};
+  if (!uses_own_kernels(config.algorithm.compute, config.machine.device))
+    return {"activations", 0, "not known with libtorch"};
   const double rows = std::ceil(size.groups / config.algorithm.mini_batches) * size.group_tokens();
   const train::PassSize pass = train::own_pass_size(config.algorithm.micro_batch_tokens);
   const double unit =
@@ -147,9 +152,9 @@ PlanItem kv_cache(const config::TrainConfig& config, const model::ModelConfig& m
   const double prompts =
       std::ceil(running / size.n) * rollout::blocks_for(static_cast<int>(size.prompt));
   double all = running * blocks + prompts;
-  if (config.kv_blocks > 0) all = std::min<double>(all, config.kv_blocks);
-  return {"KV cache", all * rollout::kBlockTokens * kv_token_bytes(model, config.rollout_kv_dtype),
-          fmt::format("{}, {:.0f} samples in flight", config.rollout_kv_dtype, running)};
+  if (config.rollout.kv_blocks > 0) all = std::min<double>(all, config.rollout.kv_blocks);
+  return {"KV cache", all * rollout::kBlockTokens * kv_token_bytes(model, config.rollout.kv_dtype),
+          fmt::format("{}, {:.0f} samples in flight", name_of(config.rollout.kv_dtype), running)};
 }
 
 // Bytes that this process has {mapped, resident}, from /proc/self/statm.
@@ -176,12 +181,12 @@ std::string gib(double bytes) {
 
 // Memory items that training of any model needs.
 std::vector<PlanItem> training_items(const model::ModelConfig& model, const AdapterSize& adapter,
-                                     double trained, const std::string& moments) {
+                                     double trained, NumberFormat moments) {
   const double weights = static_cast<double>(model::parameter_count(model)) + adapter.parameters;
   return {{"program", own_pages().second, "libraries and the like"},
           {"weights", kFloat * weights, "f32, of the trainer"},
           {"gradients", kFloat * trained, "f32"},
-          {"moments", moment_bytes(moments) * trained, moments}};
+          {"moments", moment_bytes(moments) * trained, name_of(moments)}};
 }
 
 constexpr const char* kAdvice =
@@ -207,9 +212,9 @@ double total(const std::vector<PlanItem>& items) {
 }
 
 IterationSize largest_size(const config::TrainConfig& config) {
-  return {static_cast<double>(config.train_batch_size), static_cast<double>(config.n),
-          static_cast<double>(config.max_prompt_length),
-          static_cast<double>(config.engine.sampling.max_response_length)};
+  return {static_cast<double>(config.data.train_batch_size), static_cast<double>(config.rollout.n),
+          static_cast<double>(config.data.max_prompt_length),
+          static_cast<double>(config.rollout.engine.sampling.max_response_length)};
 }
 
 Result<MemoryPlan> plan_memory(const config::TrainConfig& config, const model::ModelConfig& model,
@@ -219,13 +224,14 @@ Result<MemoryPlan> plan_memory(const config::TrainConfig& config, const model::M
   plan.parameters = model::parameter_count(model);
   const double trained = trained_of(config.model, model, adapter);
   plan.trained = static_cast<int64_t>(trained);
-  const std::string& moments = config.optimizer.moments;
+  const NumberFormat moments = config.optimizer.moments;
   plan.items = training_items(model, adapter, trained, moments);
-  plan.items.push_back({"rollout weights", rollout_bytes(config, model), config.rollout_dtype});
+  plan.items.push_back(
+      {"rollout weights", rollout_bytes(config, model), name_of(config.rollout.dtype)});
   LS_ASSIGN_OR_RETURN(PlanItem fixed, kl_model(config, adapter));
   if (fixed.value > 0) plan.items.push_back(std::move(fixed));
   plan.certain = total(plan.items);
-  const double running = std::min<double>(config.max_concurrent, size.samples());
+  const double running = std::min<double>(config.rollout.max_concurrent, size.samples());
   plan.items.push_back(activations(config, model, size, adapter.rank));
   plan.items.push_back(kv_cache(config, model, size, running));
   plan.items.push_back({"logits", running * model.vocab_size * kFloat, "of the samples in flight"});
@@ -237,7 +243,7 @@ Result<MemoryPlan> plan_memory(const config::TrainConfig& config, const model::M
                           "copy of what an update changes; left out where memory is short"});
   }
   // The checkpoint writer converts bfloat16 moments to f32.
-  const double copied = moments == "bfloat16" ? 2 * kFloat * trained : 0;
+  const double copied = moments == NumberFormat::bf16 ? 2 * kFloat * trained : 0;
   plan.items.push_back({"checkpoint", copied, "copies while one is written"});
   return plan;
 }
@@ -245,15 +251,17 @@ Result<MemoryPlan> plan_memory(const config::TrainConfig& config, const model::M
 DiskPlan plan_disk(const config::TrainConfig& config, const model::ModelConfig&,
                    const MemoryPlan& memory) {
   DiskPlan plan;
-  const bool adapter = config.model.lora.rank > 0 || !config.model.lora_adapter_path.empty();
-  const double written = static_cast<double>(adapter ? memory.trained : memory.parameters);
+  const double written =
+      static_cast<double>(config.model.has_adapter() ? memory.trained : memory.parameters);
   plan.checkpoint = kFloat * written +
                     moment_bytes(config.optimizer.moments) * static_cast<double>(memory.trained);
-  const int64_t saves = config.save_freq > 0 ? config.total_iterations / config.save_freq + 1 : 1;
-  plan.run =
-      plan.checkpoint * static_cast<double>(std::min<int64_t>(saves, config.keep_checkpoints + 1));
+  const int64_t saves = config.trainer.save_freq > 0
+                            ? config.trainer.total_iterations / config.trainer.save_freq + 1
+                            : 1;
+  plan.run = plan.checkpoint *
+             static_cast<double>(std::min<int64_t>(saves, config.trainer.keep_checkpoints + 1));
   std::error_code error;
-  std::filesystem::path folder = std::filesystem::absolute(config.output);
+  std::filesystem::path folder = std::filesystem::absolute(config.trainer.output);
   while (folder.has_relative_path() && !std::filesystem::exists(folder, error))
     folder = folder.parent_path();
   const auto space = std::filesystem::space(folder, error);
@@ -281,8 +289,8 @@ double memory_at_hand() {
   return std::min(available + own_pages().second, hard_memory_limit().bytes);
 }
 
-Status check_resources(const config::SftConfig& config) {
-  if (config.machine.device != "cpu" || config.model.path.empty()) return ok_status();
+Status check_resources(const config::OfflineConfig& config) {
+  if (!config.machine.is_cpu() || config.model.path.empty()) return ok_status();
   LS_ASSIGN_OR_RETURN(const model::ModelConfig model,
                       model::read_model_config(config.model.source()));
   LS_ASSIGN_OR_RETURN(const AdapterSize adapter, adapter_size(config.model, model));
@@ -291,7 +299,7 @@ Status check_resources(const config::SftConfig& config) {
 }
 
 Status check_resources(const config::TrainConfig& config) {
-  if (config.machine.device != "cpu") return ok_status();
+  if (!config.machine.is_cpu()) return ok_status();
   LS_ASSIGN_OR_RETURN(const model::ModelConfig model,
                       model::read_model_config(config.model.source()));
   LS_ASSIGN_OR_RETURN(const MemoryPlan memory, plan_memory(config, model, largest_size(config)));
@@ -306,7 +314,7 @@ Status check_resources(const config::TrainConfig& config) {
     log::warn(
         "checkpoints take {} ({} each), {} of disk are free in {}: fewer "
         "trainer.keep_checkpoints, or another trainer.default_local_dir",
-        gib(disk.run), gib(disk.checkpoint), gib(disk.free), config.output);
+        gib(disk.run), gib(disk.checkpoint), gib(disk.free), config.trainer.output);
   }
   return ok_status();
 }

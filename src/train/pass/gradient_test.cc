@@ -81,7 +81,7 @@ TEST(Gradient, AllWeightsMatchAutogradThroughFullLogits) {
     for (size_t i = 0; i < micro.targets.size(); ++i)
       grad.push_back(0.3f * static_cast<float>(i) - 0.5f);
 
-    for (const char* kernels : {"auto", "libtorch"}) {
+    for (const auto kernels : all_of<model::KernelChoice>()) {
       auto chunked = tiny_weights(tied), full = tiny_weights(tied);
       Compute compute(chunked, {.kernels = kernels});
       Pass pass(compute, chunked, micro, temperature, true);

@@ -100,19 +100,21 @@ void append_unit(const std::vector<PassRow>& rows, const Unit& unit, MicroBatch&
   }
 }
 
-int64_t activation_budget(const ComputeOptions& options) {
+int64_t activation_budget(const model::ComputeOptions& options) {
   if (options.activation_gib > 0)
     return static_cast<int64_t>(options.activation_gib * (int64_t{1} << 30));
   return static_cast<int64_t>(usable_memory(inspect_machine()) / 2);
 }
 
 model::cpu::Checkpointing checkpointing_of(const model::ModelConfig& config,
-                                           const std::string& name, int64_t tokens,
+                                           model::CheckpointingChoice choice, int64_t tokens,
                                            int64_t budget) {
+  using model::CheckpointingChoice;
   using model::cpu::Checkpointing;
-  if (name == "auto") return model::cpu::choose_checkpointing(config, tokens, budget);
-  if (name == "selective") return Checkpointing::selective;
-  return name == "full" ? Checkpointing::full : Checkpointing::none;
+  if (choice == CheckpointingChoice::automatic)
+    return model::cpu::choose_checkpointing(config, tokens, budget);
+  if (choice == CheckpointingChoice::selective) return Checkpointing::selective;
+  return choice == CheckpointingChoice::full ? Checkpointing::full : Checkpointing::none;
 }
 
 at::Tensor index_of(const std::vector<int64_t>& positions, const at::Device& device) {
@@ -149,13 +151,13 @@ std::vector<MicroBatch> make_micro_batches(const std::vector<PassRow>& rows, con
   return out;
 }
 
-Compute::Compute(const model::Weights& weights, const ComputeOptions& options)
+Compute::Compute(const model::Weights& weights, const model::ComputeOptions& options)
     : config_(weights.config()),
       checkpointing_(options.checkpointing),
       activation_bytes_(activation_budget(options)) {
-  const auto products = options.dtype == "bfloat16" ? NumberFormat::bf16 : NumberFormat::f32;
-  if (options.kernels != "libtorch" && model::CpuCompute::supports(weights)) {
-    cpu_ = std::make_unique<model::CpuCompute>(weights.config(), at::get_num_threads(), products);
+  if (options.kernels != model::KernelChoice::libtorch && model::CpuCompute::supports(weights)) {
+    cpu_ =
+        std::make_unique<model::CpuCompute>(weights.config(), at::get_num_threads(), options.dtype);
   }
 }
 
@@ -164,7 +166,7 @@ PassSize own_pass_size(int64_t wanted) {
   return {.tokens = kPassTokens, .prompts = kPassPrompts, .share_prompts = true};
 }
 
-double own_activation_bytes(const model::ModelConfig& config, const ComputeOptions& options,
+double own_activation_bytes(const model::ModelConfig& config, const model::ComputeOptions& options,
                             int64_t tokens, int64_t targets, int lora_rank) {
   const auto mode =
       checkpointing_of(config, options.checkpointing, tokens, activation_budget(options));

@@ -49,14 +49,14 @@ std::vector<MicroBatch> make_micro_batches(const std::vector<PassRow>& rows, con
 // Compute::pass_size), and the bytes of activations of a pass over `tokens` packed tokens with
 // `targets` predictions.
 PassSize own_pass_size(int64_t wanted);
-double own_activation_bytes(const model::ModelConfig& config, const ComputeOptions& options,
+double own_activation_bytes(const model::ModelConfig& config, const model::ComputeOptions& options,
                             int64_t tokens, int64_t targets, int lora_rank);
 
 // The backend that computes passes: the kernels of model/cpu/, or libtorch. Not thread-safe.
 class Compute {
  public:
   // Model and device are those of `weights`.
-  Compute(const model::Weights& weights, const ComputeOptions& options);
+  Compute(const model::Weights& weights, const model::ComputeOptions& options);
 
   // wanted: packed tokens of a pass; 0 for the fastest size of this backend.
   PassSize pass_size(int64_t wanted) const;
@@ -69,7 +69,7 @@ class Compute {
  private:
   model::ModelConfig config_;
   std::unique_ptr<model::CpuCompute> cpu_;  // null: libtorch
-  std::string checkpointing_;
+  model::CheckpointingChoice checkpointing_;
   int64_t activation_bytes_ = 0;  // limit of checkpointing "auto"
 };
 

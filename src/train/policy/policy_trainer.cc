@@ -73,7 +73,6 @@ struct Trainer::Impl {
 };
 
 Status Trainer::Impl::check_options() const {
-  LS_RETURN_IF_ERROR(check_optimizer_options(optimizer_options));
   if (algorithm.mini_batches < 1 || algorithm.epochs < 1)
     return invalid_argument("algorithm.mini_batches and epochs must be >= 1");
   if (algorithm.micro_batch_tokens < 0) {
@@ -108,7 +107,6 @@ Result<Metrics> Trainer::Impl::fit(const std::vector<data::Group>& groups, const
 
 Result<Metrics> Trainer::Impl::supervised_step(const std::vector<PassRow>& rows,
                                                int64_t micro_batch_tokens) {
-  LS_RETURN_IF_ERROR(check_optimizer_options(optimizer_options));
   const int64_t tokens = total_targets(rows);
   if (tokens == 0)
     return invalid_argument("no token of this batch carries a loss; check the loss mask");
@@ -139,7 +137,7 @@ Result<Metrics> Trainer::Impl::supervised_step(const std::vector<PassRow>& rows,
 
 Trainer::Trainer(model::Weights weights, OptimizerOptions optimizer, AlgorithmOptions algorithm,
                  int64_t total_steps) {
-  weights.set_bf16_products(algorithm.compute.dtype == "bfloat16");
+  weights.set_bf16_products(algorithm.compute.dtype == NumberFormat::bf16);
   AdamW adam(weights, optimizer, total_steps);
   Compute compute(weights, algorithm.compute);
   impl_ = std::make_unique<Impl>(Impl{std::move(weights), std::move(optimizer),

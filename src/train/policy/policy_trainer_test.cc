@@ -51,9 +51,9 @@ double rewarded_logprob(Trainer& trainer, const std::vector<data::Group>& groups
 }
 
 TEST(Trainer, EveryAlgorithmRaisesRewardedResponsesAboveTheOthers) {
-  for (const char* name : {"kimi", "rest", "reinforce", "rloo", "grpo"}) {
-    for (const char* baseline : {"mean", "logz"}) {
-      if (std::string(name) != "kimi" && std::string(baseline) == "logz") continue;
+  for (const Algorithm name : all_of<Algorithm>()) {
+    for (const Baseline baseline : all_of<Baseline>()) {
+      if (name != Algorithm::kimi && baseline == Baseline::logz) continue;
       AlgorithmOptions algorithm;
       algorithm.name = name;
       algorithm.baseline = baseline;
@@ -62,7 +62,8 @@ TEST(Trainer, EveryAlgorithmRaisesRewardedResponsesAboveTheOthers) {
       const double before = rewarded_logprob(trainer, groups);
       const auto metrics = trainer.fit(groups, {0, 1, 0});
       ASSERT_TRUE(metrics.ok()) << metrics.status().to_string();
-      EXPECT_GT(rewarded_logprob(trainer, groups), before) << name << " " << baseline;
+      EXPECT_GT(rewarded_logprob(trainer, groups), before)
+          << name_of(name) << " " << name_of(baseline);
       EXPECT_EQ(trainer.optimizer_step(), 4);
     }
   }
@@ -96,10 +97,10 @@ TEST(Trainer, AForeignPolicyShowsInTheDifference) {
   EXPECT_NEAR(other.fit(groups, {0, 1, 0})->at("training/rollout_probs_diff_max"), 0.5, 1e-5);
 }
 
-// With reference = "trainer" the update does not depend on the rollout's recorded numbers.
+// With Reference::trainer the update does not depend on the rollout's recorded numbers.
 TEST(Trainer, ATrainerReferenceDoesNotDependOnTheRecordedLogprobs) {
   AlgorithmOptions options;
-  options.reference = "trainer";
+  options.reference = Reference::trainer;
   Trainer exact(tiny_weights(), optimizer(), options, 10),
       shifted(tiny_weights(), optimizer(), options, 10),
       recorded(tiny_weights(), optimizer(), {}, 10);
@@ -214,7 +215,7 @@ TEST(Trainer, SamplesWithoutAGradientAreNotComputedAndChangeNothing) {
   smooth.eps = 1e-2;  // rounding of tiny gradients is not amplified
   AlgorithmOptions options;
   options.mini_batches = 1;
-  options.reference = "recorded";
+  options.reference = Reference::recorded;
   Trainer skipping(tiny_weights(), smooth, options, 10),
       computing(tiny_weights(), smooth, options, 10);
   auto groups = make_groups(skipping, 8, 4, 5);
@@ -261,8 +262,6 @@ TEST(Trainer, OptionsOutOfRangeAreErrors) {
   none.mini_batches = 0;
   Trainer b(tiny_weights(), optimizer(), none, 10);
   EXPECT_THAT(b.fit({}, {0, 1, 0}).status().message(), HasSubstr("mini_batches"));
-  Trainer c(tiny_weights(), optimizer(-1), {}, 10);
-  EXPECT_THAT(c.fit({}, {0, 1, 0}).status().message(), HasSubstr("optim.lr"));
 }
 
 // ---- supervised ----
@@ -347,7 +346,7 @@ TEST(TrainerState, ARestoredTrainerContinuesBitForBit) {
   const auto directory = scratch_directory("longshot_trainer_state_test");
   std::filesystem::remove_all(directory);
   OptimizerOptions options = optimizer();
-  options.schedule = "cosine";
+  options.schedule = Schedule::cosine;
   Trainer original(tiny_weights(), options, {}, 10);
   const auto rows = random_rows(8, 12, 2);
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(original.supervised_step(rows.view(), {}).ok());

@@ -9,7 +9,6 @@
 
 #include "base/os/clock.h"
 #include "train/loss/preference_loss.h"
-#include "train/optimizer/schedule.h"
 #include "train/pass/cost_metrics.h"
 #include "train/pass/packing.h"
 
@@ -23,7 +22,7 @@ ScoreTrainer::ScoreTrainer(model::Weights weights, OptimizerOptions optimizer, S
       optimizer_(weights_, optimizer_options_, total_steps),
       compute_(weights_, options_.compute) {
   LS_CHECK(weights_.config().score_head, "the model has no score");
-  weights_.set_bf16_products(options_.compute.dtype == "bfloat16");
+  weights_.set_bf16_products(options_.compute.dtype == NumberFormat::bf16);
 }
 
 void ScoreTrainer::Totals::report(const std::string& prefix, Metrics& metrics) const {
@@ -97,7 +96,6 @@ ScoreTrainer::Totals ScoreTrainer::run(const std::vector<ScoreRow>& rows) {
 }
 
 Result<Metrics> ScoreTrainer::do_step(const std::vector<ScoreRow>& rows) {
-  LS_RETURN_IF_ERROR(check_optimizer_options(optimizer_options_));
   const Stopwatch watch;
   weights_.zero_grad();
   const Totals totals = run(rows);
