@@ -10,6 +10,11 @@ std::string typed(std::string toml) {
   return quoted ? toml.substr(1, toml.size() - 2) : toml;
 }
 
+// The word that the help of other flags has for the type of a key.
+const char* type_word(const std::string& type) {
+  return type == "integer" ? "INT" : type == "number" ? "FLOAT" : "TEXT";
+}
+
 }  // namespace
 
 void add_key_flags(CLI::App& command, const Settings& settings, const std::vector<KeyFlag>& flags) {
@@ -21,7 +26,7 @@ void add_key_flags(CLI::App& command, const Settings& settings, const std::vecto
       return true;
     };
     CLI::Option* option = command.add_option(flag, CLI::callback_t(set), description.help);
-    option->type_name(description.type)->default_str(typed(description.default_text));
+    option->type_name(type_word(description.type))->default_str(typed(description.default_text));
     if (description.type.starts_with("list")) option->expected(1)->take_all();
   }
 }

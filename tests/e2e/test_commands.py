@@ -274,7 +274,6 @@ def test_generate_is_the_same_with_one_and_two_threads_alone_and_in_a_batch(sett
     ("generate", "--max-tokens", "many", "--max-tokens wants a value of type integer"),
     ("serve", "--dtype", "float8", "--dtype is 'float8', must be one of: float32, bfloat16, int8, int4"),
     ("generate", "--kv-dtype", "int4", "must be one of: float32, bfloat16, int8"),
-    ("generate", "--stop", "", "empty stop string"),
     ("eval", "--speculation", "yes", "must be one of: off, ngram"),
     ("eval", "--reward-timeout", 0, "--reward-timeout must be > 0"),
     ("rm-eval", "--max-concurrent", 0, "--max-concurrent must be >= 1"),
