@@ -97,8 +97,8 @@ void report_generation(const char* name, const model::ModelConfig& config, int s
   fmt::print(
       "{:<8} {:>4} weights {:>4} KV {} samples x {} tokens, prompt {}, top_p {}: {:.0f} tokens/s; "
       "{:.0f} per core-second; load {:.2f} s\n",
-      name, number_format_name(weights), number_format_name(kv), samples, response, prompt, top_p,
-      tokens / seconds, tokens / cpu, load_seconds);
+      name, name_of(weights), name_of(kv), samples, response, prompt, top_p, tokens / seconds,
+      tokens / cpu, load_seconds);
 }
 
 // Waiting jobs must not slow down running ones. Returns tokens/s of the tiny model with `count`

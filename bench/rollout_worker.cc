@@ -58,22 +58,23 @@ double kv_token_bytes(const model::ModelConfig& c, NumberFormat format) {
   return 2.0 * c.num_layers * c.num_kv_heads * (c.head_dim * value + scale);
 }
 
+NumberFormat format_of(const std::string& name) {
+  const auto format = value_of<NumberFormat>(name);
+  if (!format) must(invalid_argument("unknown number format '" + name + "'"));
+  return *format;
+}
+
 void serve(int argc, char** argv) {
   if (argc != 5 && argc != 6) {
     must(invalid_argument(
         "usage: rollout_worker MODEL|tiny FORMAT THREADS MAX_SEQUENCE [KV_FORMAT]"));
   }
   const int threads = std::atoi(argv[3]);
-  const auto format = parse_number_format(argv[2]);
-  must(format.status());
+  const NumberFormat format = format_of(argv[2]);
   const auto model = load_bench_model(argv[1]);
   rollout::RunnerLimits limits{256, std::atoi(argv[4])};
-  limits.weights = *format;
-  if (argc == 6) {
-    const auto kv = parse_number_format(argv[5]);
-    must(kv.status());
-    limits.kv = *kv;
-  }
+  limits.weights = format;
+  if (argc == 6) limits.kv = format_of(argv[5]);
   auto runner = rollout::make_cpu_runner(limits, threads);
   must(runner->load_weights(model->view));
   const double flops = flops_per_token(model->view.config);

@@ -70,10 +70,10 @@ void bench_prompts(size_t count) {
   must(prompts.status());
   row("prompts: read JSONL rows", count, watch.seconds(), resident_gib() - before);
   std::filesystem::remove(file);
-  for (const char* order : {"uniform", "prioritized"}) {
+  for (const auto order : {prompts::Order::uniform, prompts::Order::prioritized}) {
     prompts::SamplerOptions options;
     options.order = order;
-    const std::string prefix = std::string("sampler, ") + order + ": ";
+    const std::string prefix = std::string("sampler, ") + name_of(order) + ": ";
     watch.restart();
     auto sampler = prompts::PromptSampler::create(*prompts, options, 1);
     must(sampler.status());
@@ -124,7 +124,7 @@ void bench_replay(size_t waiting) {
   const auto folder = scratch() / "replay";
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
-  replay::ReplayBuffer buffer(replay::make_selector("uniform").value(), {});
+  replay::ReplayBuffer buffer(replay::make_selector(replay::SelectorKind::uniform), {});
   const auto save = [&] {
     buffer.mark();
     must(buffer.save((folder / "replay.records").string()));

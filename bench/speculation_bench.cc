@@ -85,8 +85,8 @@ struct Run {
 };
 
 Run generate(rollout::Engine& engine, const std::vector<data::Sample>& jobs,
-             rollout::EngineOptions options, bool speculate) {
-  options.speculate = speculate;
+             rollout::EngineOptions options, rollout::Speculation speculation) {
+  options.speculation = speculation;
   const std::clock_t start = std::clock();
   auto done = engine.generate(jobs, options);
   const double cpu = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
@@ -108,7 +108,7 @@ void expect_same(const Run& a, const Run& b) {
 void compute_prompts(rollout::Engine& engine, const std::vector<data::Sample>& jobs,
                      rollout::EngineOptions options) {
   options.sampling.max_response_length = 1;
-  (void)generate(engine, jobs, options, false);
+  (void)generate(engine, jobs, options, rollout::Speculation::off);
 }
 
 double median(std::vector<double> values) {
@@ -128,9 +128,9 @@ void compare(rollout::Engine& engine, const model::ModelFiles& files, const Task
     const auto jobs = make_jobs(files, task, samples, temperature == 0 ? 1 : kGroup, ++round);
     compute_prompts(engine, jobs, options);
     Run off, on;
-    if (pair % 2 == 0) off = generate(engine, jobs, options, false);
-    on = generate(engine, jobs, options, true);
-    if (pair % 2 == 1) off = generate(engine, jobs, options, false);
+    if (pair % 2 == 0) off = generate(engine, jobs, options, rollout::Speculation::off);
+    on = generate(engine, jobs, options, rollout::Speculation::ngram);
+    if (pair % 2 == 1) off = generate(engine, jobs, options, rollout::Speculation::off);
     expect_same(off, on);
     ratio.push_back(on.tokens_per_second / off.tokens_per_second);
     cpu.push_back(off.cpu_seconds / on.cpu_seconds);
@@ -152,8 +152,8 @@ void run(int argc, char** argv) {
     die("usage: speculation_bench MODEL FORMAT THREADS SAMPLES [TASK [PAIRS [TEMPERATURE]]]");
   const int threads = std::atoi(argv[3]), samples = std::atoi(argv[4]),
             pairs = argc > 6 ? std::atoi(argv[6]) : 3;
-  const auto format = parse_number_format(argv[2]);
-  if (!format.ok()) die(format.status().to_string());
+  const auto format = value_of<NumberFormat>(argv[2]);
+  if (!format) die(std::string("unknown number format '") + argv[2] + "'");
   auto files = model::read_model(argv[1]);
   if (!files.ok()) die(files.status().to_string());
   if (files->tokenizer == nullptr || threads < 1 || samples < 1 || pairs < 1)

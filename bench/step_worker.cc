@@ -101,7 +101,7 @@ void serve(int argc, char** argv) {
   must(weights.status());
   loaded.reset();
   train::AlgorithmOptions algorithm;
-  algorithm.name = "grpo";
+  algorithm.name = train::Algorithm::grpo;
   algorithm.mini_batches = 1;
   train::OptimizerOptions optimizer;
   optimizer.lr = 1e-9;

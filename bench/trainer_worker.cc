@@ -130,7 +130,7 @@ Json policy_update(train::PolicyTrainer& trainer, const model::ModelConfig& c, c
 struct Arguments {
   std::string model;
   int threads = 0, layers = 0;
-  train::ComputeOptions compute;
+  model::ComputeOptions compute;
 };
 
 [[noreturn]] void usage() {
@@ -140,8 +140,11 @@ struct Arguments {
   std::exit(2);
 }
 
-bool any_of(const std::string& value, std::initializer_list<const char*> known) {
-  return std::find(known.begin(), known.end(), value) != known.end();
+template <Spelled E>
+E parse_or_usage(const char* name) {
+  const auto value = value_of<E>(name);
+  if (!value) usage();
+  return *value;
 }
 
 Arguments parse(int argc, char** argv) {
@@ -151,18 +154,18 @@ Arguments parse(int argc, char** argv) {
                                     {}};
   Arguments out;
   for (int key; (key = getopt_long(argc, argv, "", kOptions, nullptr)) != -1;) {
-    if (key == 'f') out.compute.dtype = optarg;
-    if (key == 'c') out.compute.checkpointing = optarg;
+    if (key == 'f') out.compute.dtype = parse_or_usage<NumberFormat>(optarg);
+    if (key == 'c') out.compute.checkpointing = parse_or_usage<model::CheckpointingChoice>(optarg);
     if (key == 'l') out.layers = std::atoi(optarg);
     if (key == '?' || (key == 'l' && out.layers < 1)) usage();
   }
   if (argc - optind != 2) usage();
   out.model = argv[optind];
   out.threads = std::atoi(argv[optind + 1]);
-  if (out.threads < 1 || !any_of(out.compute.dtype, {"float32", "bfloat16"})) usage();
-  if (!any_of(out.compute.checkpointing, {"auto", "none", "selective", "full"})) usage();
-  if (out.layers > 0 && !any_of(out.model, {"smollm2", "tiny"})) usage();
-  if (out.compute.dtype == "bfloat16" && !kernels::has_bf16_products())
+  const NumberFormat dtype = out.compute.dtype;
+  if (out.threads < 1 || (dtype != NumberFormat::f32 && dtype != NumberFormat::bf16)) usage();
+  if (out.layers > 0 && out.model != "smollm2" && out.model != "tiny") usage();
+  if (dtype == NumberFormat::bf16 && !kernels::has_bf16_products())
     must(invalid_argument("this processor does not multiply bf16 (avx512_bf16)"));
   return out;
 }

@@ -1,9 +1,8 @@
 #pragma once
-// Number formats of a runner's weights and of its KV cache.
+// Number formats of weights, of a KV cache, of products and of moments. Each of them has some of
+// the formats; the keys that choose one say which.
 
-#include <string>
-
-#include "base/status.h"
+#include "base/spelling.h"
 
 namespace longshot {
 
@@ -15,8 +14,10 @@ enum class NumberFormat {
   int4,  // weights only: one scale per 32 values of an output channel; arithmetic in f32
 };
 
-// "float32", "bfloat16", "int8", "int4", or the short "f32", "bf16". Error: another name.
-Result<NumberFormat> parse_number_format(const std::string& name);
-const char* number_format_name(NumberFormat format);  // the short name
+constexpr auto spellings(NumberFormat) {
+  using enum NumberFormat;
+  return std::to_array<Spelling<NumberFormat>>(
+      {{f32, "float32"}, {bf16, "bfloat16"}, {int8, "int8"}, {int4, "int4"}});
+}
 
 }  // namespace longshot

@@ -3,10 +3,16 @@
 #include <gtest/gtest.h>
 #include <hwy/highway.h>
 
+#include "config/validate.h"
 #include "kernels/products/gemm.h"
 
 namespace longshot::config {
 namespace {
+
+// Sets what every run needs.
+void complete(TrainConfig& c) {
+  c.model.path = "m", c.data.train_files = {"t"}, c.trainer.output = "o", c.trainer.test_freq = 0;
+}
 
 TEST(TrainConfig, TheTableCoversItsOwnOutput) {
   TrainConfig a, b;
@@ -17,16 +23,16 @@ TEST(TrainConfig, TheTableCoversItsOwnOutput) {
   ASSERT_TRUE(s.override_with("rollout.token_budget=77").ok());
   ASSERT_TRUE(t.load_toml(s.to_toml(), "dump").ok());
   EXPECT_EQ(t.to_toml(), s.to_toml());
-  EXPECT_EQ(b.engine.token_budget, 77);
+  EXPECT_EQ(b.rollout.engine.token_budget, 77);
 }
 
 TEST(TrainConfig, SpeculationIsOneOfItsKinds) {
   TrainConfig c;
   Settings s;
   bind(s, c);
-  EXPECT_EQ(c.speculation, "off");
+  EXPECT_EQ(c.rollout.engine.speculation, rollout::Speculation::off);
   EXPECT_TRUE(s.override_with("rollout.speculation=ngram").ok());
-  EXPECT_EQ(c.speculation, "ngram");
+  EXPECT_EQ(c.rollout.engine.speculation, rollout::Speculation::ngram);
   EXPECT_NE(s.override_with("rollout.speculation=yes").message().find("ngram"), std::string::npos);
 }
 
@@ -35,13 +41,13 @@ TEST(TrainConfig, ValidationNamesTheMissingKey) {
   EXPECT_NE(validate(c).message().find("model.path"), std::string::npos);
   c.model.path = "m";
   EXPECT_NE(validate(c).message().find("data.train_files"), std::string::npos);
-  c.train_files = {"t.jsonl"};
+  c.data.train_files = {"t.jsonl"};
   EXPECT_NE(validate(c).message().find("default_local_dir"), std::string::npos);
-  c.output = "runs/x";
+  c.trainer.output = "runs/x";
   EXPECT_NE(validate(c).message().find("data.val_files"), std::string::npos);
-  c.val_files = {"v.jsonl"};
+  c.data.val_files = {"v.jsonl"};
   EXPECT_TRUE(validate(c).ok());
-  c.algorithm.mini_batches = c.train_batch_size + 1;
+  c.algorithm.mini_batches = c.data.train_batch_size + 1;
   EXPECT_NE(validate(c).message().find("mini_batches"), std::string::npos);
 }
 
@@ -57,27 +63,27 @@ struct OlderProcessor {
 
 TEST(TrainConfig, Bf16ProductsNeedAProcessorThatHasThem) {
   TrainConfig c;
-  c.model.path = "m", c.train_files = {"t"}, c.val_files = {"v"}, c.output = "o";
-  c.algorithm.compute.dtype = "bfloat16";
+  complete(c);
+  c.algorithm.compute.dtype = NumberFormat::bf16;
   EXPECT_EQ(validate(c).ok(), kernels::has_bf16_products());
   const OlderProcessor older;
   const std::string message = validate(c).message();
   EXPECT_NE(message.find("trainer.dtype"), std::string::npos) << message;
   EXPECT_NE(message.find("avx512_bf16"), std::string::npos) << message;
-  c.algorithm.compute.dtype = "float32";
+  c.algorithm.compute.dtype = NumberFormat::f32;
   EXPECT_TRUE(validate(c).ok());
 }
 
 TEST(TrainConfig, CurriculumTablesMustMatch) {
   TrainConfig c;
-  c.model.path = "m", c.train_files = {"t"}, c.val_files = {"v"}, c.output = "o";
-  c.sampler.order = "curriculum";
+  complete(c);
+  c.data.sampler.order = prompts::Order::curriculum;
   EXPECT_FALSE(validate(c).ok());
-  c.sampler.curriculum_iterations = {0, 24};
-  c.sampler.curriculum_min_difficulty = {0, 3};
-  c.sampler.curriculum_max_difficulty = {9};
+  c.data.sampler.curriculum_iterations = {0, 24};
+  c.data.sampler.curriculum_min_difficulty = {0, 3};
+  c.data.sampler.curriculum_max_difficulty = {9};
   EXPECT_FALSE(validate(c).ok());
-  c.sampler.curriculum_max_difficulty = {9, 9};
+  c.data.sampler.curriculum_max_difficulty = {9, 9};
   EXPECT_TRUE(validate(c).ok());
 }
 
@@ -136,7 +142,8 @@ TEST(TrainConfig, WhatWouldFailLaterIsFoundBefore) {
       {{"rollout.n=1"}, "rollout.n"},
       {{"rollout.n=1", "algorithm.name=grpo"}, "rollout.n"},
       {{"rollout.n=1", "algorithm.name=rloo"}, "rollout.n"},
-      {{"rollout.stop=['']"}, "stop string"},
+      {{"data.curriculum_iterations=[3]"}, "data.order=uniform"},
+      {{"data.order=curriculum"}, "data.curriculum_iterations"},
       {{"replay.max_groups=8"}, "replay.max_groups"},
       {{"algorithm.mini_batches=33"}, "algorithm.mini_batches"},
   };
@@ -144,16 +151,16 @@ TEST(TrainConfig, WhatWouldFailLaterIsFoundBefore) {
     TrainConfig c;
     Settings s;
     bind(s, c);
-    c.model.path = "m", c.train_files = {"t"}, c.output = "o", c.test_freq = 0;
+    complete(c);
     for (const char* assignment : assignments) ASSERT_TRUE(s.override_with(assignment).ok());
     const std::string message = validate(c).message();
     EXPECT_NE(message.find(wanted), std::string::npos) << message;
   }
-  for (const char* name : {"reinforce", "rest"}) {
+  for (const train::Algorithm name : {train::Algorithm::reinforce, train::Algorithm::rest}) {
     TrainConfig c;
-    c.model.path = "m", c.train_files = {"t"}, c.output = "o", c.test_freq = 0;
-    c.n = 1, c.algorithm.name = name;
-    EXPECT_TRUE(validate(c).ok()) << name;
+    complete(c);
+    c.rollout.n = 1, c.algorithm.name = name;
+    EXPECT_TRUE(validate(c).ok()) << name_of(name);
   }
 }
 
@@ -161,12 +168,44 @@ TEST(TrainConfig, NumbersThatNoKeyTakesAreRefusedByName) {
   TrainConfig c;
   Settings s;
   bind(s, c);
-  for (const char* assignment :
-       {"optim.beta1=1", "optim.beta2=1.0", "optim.lr=nan", "optim.lr=inf", "optim.eps=0",
-        "algorithm.tau=inf", "algorithm.tau=nan", "algorithm.clip_high=inf", "optim.clip_grad=nan",
-        "rollout.temperature=inf", "rollout.temperature=nan", "rollout.top_p=nan",
-        "reward.length_weight=nan", "reward.timeout=inf", "replay.staleness=-2",
-        "replay.selector=newest", "data.prioritized_floor=0", "data.prioritized_floor=nan"}) {
+  for (const char* assignment : {"optim.beta1=1",
+                                 "optim.beta2=1.0",
+                                 "optim.beta2=-1",
+                                 "optim.lr=nan",
+                                 "optim.lr=inf",
+                                 "optim.eps=0",
+                                 "optim.weight_decay=-1",
+                                 "optim.clip_grad=-1",
+                                 "optim.warmup_steps=-1",
+                                 "optim.min_lr_ratio=2",
+                                 "optim.schedule=step",
+                                 "optim.moments=int4",
+                                 "trainer.dtype=int8",
+                                 "algorithm.name=ppo",
+                                 "algorithm.baseline=median",
+                                 "algorithm.length_normalize=sum",
+                                 "algorithm.normalize=mean",
+                                 "algorithm.tau=0",
+                                 "algorithm.tau=-1",
+                                 "algorithm.clip_low=2",
+                                 "algorithm.clip_high=-1",
+                                 "algorithm.kl_coef=-1",
+                                 "data.order=random",
+                                 "rollout.stop=['']",
+                                 "rollout.kv_dtype=int4",
+                                 "algorithm.tau=inf",
+                                 "algorithm.tau=nan",
+                                 "algorithm.clip_high=inf",
+                                 "optim.clip_grad=nan",
+                                 "rollout.temperature=inf",
+                                 "rollout.temperature=nan",
+                                 "rollout.top_p=nan",
+                                 "reward.length_weight=nan",
+                                 "reward.timeout=inf",
+                                 "replay.staleness=-2",
+                                 "replay.selector=newest",
+                                 "data.prioritized_floor=0",
+                                 "data.prioritized_floor=nan"}) {
     const std::string key = std::string(assignment).substr(0, std::string(assignment).find('='));
     const Status status = s.override_with(assignment);
     EXPECT_NE(status.message().find(key), std::string::npos) << assignment << status.message();
@@ -176,7 +215,7 @@ TEST(TrainConfig, NumbersThatNoKeyTakesAreRefusedByName) {
 TEST(TrainConfig, ARolloutIsExactInFloat32WithoutFilters) {
   TrainConfig c;
   EXPECT_TRUE(rollout_is_exact(c));
-  c.engine.sampling.temperature = 0.6;  // the trainer's logits are divided by it too
+  c.rollout.engine.sampling.temperature = 0.6;  // the trainer's logits are divided by it too
   EXPECT_TRUE(rollout_is_exact(c));
   const auto with = [](const char* assignment) {
     TrainConfig other;
@@ -191,14 +230,51 @@ TEST(TrainConfig, ARolloutIsExactInFloat32WithoutFilters) {
   }
 }
 
-TEST(SftConfig, ANewModelAndAnOldOneExcludeEachOther) {
-  SftConfig c;
-  c.train_files = {"t"}, c.output = "o";
+TEST(TrainConfig, RewardsAreReadWhereTheyAreSet) {
+  TrainConfig c;
+  Settings s;
+  bind(s, c);
+  ASSERT_TRUE(s.override_with("reward.functions=['math', 'format:0.5']").ok());
+  ASSERT_EQ(c.reward.stage.rewards.size(), 2u);
+  EXPECT_EQ(c.reward.stage.rewards[1].weight, 0.5);
+  const std::string message =
+      s.load_toml("[reward]\nfunctions = ['math', 'guess']\n", "c.toml").message();
+  EXPECT_NE(message.find("c.toml:2: reward.functions[1]"), std::string::npos) << message;
+  EXPECT_EQ(s.value_text("reward.functions"), "['math', 'format:0.5']");
+}
+
+TEST(TrainConfig, RewardsOfOtherKindsComeFromTheCaller) {
+  const reward::RewardType more[] = {{"guess", nullptr, true}};
+  TrainConfig c;
+  Settings s;
+  bind(s, c, more);
+  ASSERT_TRUE(s.override_with("reward.functions=guess").ok());
+  EXPECT_EQ(c.reward.stage.rewards.at(0).kind, &more[0]);
+}
+
+TEST(OfflineConfig, ANewModelAndAnOldOneExcludeEachOther) {
+  OfflineConfig c;
+  c.data.train_files = {"t"}, c.trainer.output = "o";
   EXPECT_FALSE(validate(c).ok());
   c.model.alphabet_file = "a.txt";
   EXPECT_TRUE(validate(c).ok());
   c.model.path = "m";
   EXPECT_FALSE(validate(c).ok());
+}
+
+TEST(OfflineConfig, IsTheSameInEveryKindOfRun) {
+  SftConfig sft;
+  RmConfig rm;
+  Settings s, t;
+  bind(s, sft);
+  bind(t, rm);
+  for (Settings* settings : {&s, &t}) {
+    ASSERT_TRUE(settings->override_with("data.max_length=77").ok());
+    ASSERT_TRUE(settings->override_with("optim.schedule=linear").ok());
+  }
+  EXPECT_EQ(sections_of(sft).data.max_length, 77);
+  EXPECT_EQ(sections_of(rm).data.max_length, 77);
+  EXPECT_EQ(rm.offline.optimizer.schedule, train::Schedule::linear);
 }
 
 }  // namespace

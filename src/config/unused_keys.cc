@@ -3,6 +3,12 @@
 namespace longshot::config {
 namespace {
 
+using model::CheckpointingChoice;
+using train::Algorithm;
+using train::Baseline;
+using train::Reference;
+using train::Schedule;
+
 template <typename Config>
 struct Rule {
   std::vector<const char*> keys;
@@ -10,175 +16,211 @@ struct Rule {
   const char* reason;
 };
 
-bool is(const TrainConfig& c, const char* algorithm) {
+bool is(const TrainConfig& c, Algorithm algorithm) {
   return c.algorithm.name == algorithm;
 }
 
 bool reads_reference(const TrainConfig& c) {
-  return is(c, "kimi") || is(c, "grpo");
+  return is(c, Algorithm::kimi) || is(c, Algorithm::grpo);
+}
+
+bool takes_one_step(const TrainConfig& c) {
+  return c.algorithm.mini_batches * c.algorithm.epochs == 1;
 }
 
 // True if a group may be trained on in a later iteration than one that generated some of it.
 bool groups_outlive_an_iteration(const TrainConfig& c) {
-  return c.engine.token_budget > 0 || replay_capacity(c) > c.train_batch_size;
+  return c.rollout.engine.token_budget > 0 || replay_capacity(c) > c.data.train_batch_size;
 }
 
 // True if the only optimizer step of an iteration sees the log-probabilities of the iteration's
 // start, and the reference log-probabilities are the same.
 bool policy_is_its_reference(const TrainConfig& c) {
-  const bool recorded_elsewhere = c.algorithm.reference == "recorded" &&
+  const bool recorded_elsewhere = c.algorithm.reference == Reference::recorded &&
                                   (!rollout_is_exact(c) || groups_outlive_an_iteration(c));
-  return c.algorithm.mini_batches * c.algorithm.epochs == 1 && !recorded_elsewhere;
+  return takes_one_step(c) && !recorded_elsewhere;
 }
 
-bool own_kernels(const train::ComputeOptions& c, const MachineOptions& m) {
-  return m.device == "cpu" && c.kernels != "libtorch";
+const model::ComputeOptions& compute_of(const TrainConfig& c) {
+  return c.algorithm.compute;
 }
 
-const std::vector<Rule<TrainConfig>>& train_rules() {
+const model::ComputeOptions& compute_of(const OfflineConfig& c) {
+  return c.batch.compute;
+}
+
+template <typename Config>
+bool own_kernels(const Config& c) {
+  return uses_own_kernels(compute_of(c), c.machine.device);
+}
+
+// Options that the algorithm does not read.
+std::vector<Rule<TrainConfig>> reader_rules() {
   using C = const TrainConfig&;
-  static const std::vector<Rule<TrainConfig>> rules = {
+  return {
       {{"algorithm.baseline", "algorithm.tau"},
-       [](C c) { return !is(c, "kimi"); },
+       [](C c) { return !is(c, Algorithm::kimi); },
        "only algorithm.name=kimi reads it"},
       {{"algorithm.clip_low", "algorithm.clip_high", "algorithm.kl_coef", "algorithm.kl_reference"},
-       [](C c) { return !is(c, "grpo"); },
+       [](C c) { return !is(c, Algorithm::grpo); },
        "only algorithm.name=grpo reads it"},
       {{"algorithm.normalize"},
-       [](C c) { return is(c, "grpo"); },
+       [](C c) { return is(c, Algorithm::grpo); },
        "grpo always divides by the deviation"},
       {{"algorithm.reference"},
        [](C c) { return !reads_reference(c); },
        "only kimi and grpo compare with a reference policy"},
       {{"algorithm.reference"},
        [](C c) {
-         return reads_reference(c) && c.algorithm.reference == "recorded" && rollout_is_exact(c) &&
-                !groups_outlive_an_iteration(c);
+         return reads_reference(c) && c.algorithm.reference == Reference::recorded &&
+                rollout_is_exact(c) && !groups_outlive_an_iteration(c);
        },
        "what the rollout records is what the trainer computes, as with auto"},
-      {{"optim.beta1", "optim.beta2"},
-       [](C c) {
-         return c.algorithm.reset_optimizer && c.algorithm.mini_batches * c.algorithm.epochs == 1;
-       },
-       "the moments are reset each iteration and used for one optimizer step"},
       {{"algorithm.kl_reference"},
-       [](C c) { return is(c, "grpo") && c.algorithm.kl_coef == 0; },
+       [](C c) { return is(c, Algorithm::grpo) && c.algorithm.kl_coef == 0; },
        "algorithm.kl_coef is 0"},
+  };
+}
+
+// Options that differ only after the first optimizer step of an iteration.
+std::vector<Rule<TrainConfig>> one_step_rules() {
+  using C = const TrainConfig&;
+  return {
+      {{"optim.beta1", "optim.beta2"},
+       [](C c) { return c.algorithm.reset_optimizer && takes_one_step(c); },
+       "the moments are reset each iteration and used for one optimizer step"},
       {{"algorithm.tau"},
        [](C c) {
-         return is(c, "kimi") && c.algorithm.baseline == "mean" && policy_is_its_reference(c);
+         return is(c, Algorithm::kimi) && c.algorithm.baseline == Baseline::mean &&
+                policy_is_its_reference(c);
        },
        "with one optimizer step per iteration the policy is still its reference"},
       {{"algorithm.clip_low", "algorithm.clip_high"},
-       [](C c) { return is(c, "grpo") && policy_is_its_reference(c); },
+       [](C c) { return is(c, Algorithm::grpo) && policy_is_its_reference(c); },
        "with one optimizer step per iteration the policy is still its reference"},
       {{"algorithm.kl_coef"},
        [](C c) {
-         return is(c, "grpo") && c.algorithm.kl_reference.empty() && policy_is_its_reference(c);
+         return is(c, Algorithm::grpo) && c.algorithm.kl_reference.empty() &&
+                policy_is_its_reference(c);
        },
        "with one optimizer step per iteration the policy is still its reference; "
        "algorithm.kl_reference names a fixed one"},
+  };
+}
+
+// Options for groups that take several iterations.
+std::vector<Rule<TrainConfig>> waiting_rules() {
+  using C = const TrainConfig&;
+  return {
       {{"algorithm.train_earlier_segments"},
-       [](C c) { return c.engine.token_budget == 0; },
+       [](C c) { return c.rollout.engine.token_budget == 0; },
        "without rollout.token_budget no response spans two policy versions"},
       {{"replay.selector"},
-       [](C c) { return replay_capacity(c) <= c.train_batch_size; },
+       [](C c) { return replay_capacity(c) <= c.data.train_batch_size; },
        "no complete group waits unless replay.max_groups is above data.train_batch_size"},
       {{"replay.staleness"},
        [](C c) { return !groups_outlive_an_iteration(c); },
        "every group is trained on by the iteration that generates it; rollout.token_budget and "
        "replay.max_groups change that"},
+      {{"rollout.speculation"},
+       [](C c) { return c.rollout.engine.token_budget > 0; },
+       "in training, only in evaluations: with rollout.token_budget samples advance in step"},
+  };
+}
+
+std::vector<Rule<TrainConfig>> data_and_reward_rules() {
+  using C = const TrainConfig&;
+  return {
       {{"data.prioritized_floor"},
-       [](C c) { return c.sampler.order != "prioritized"; },
+       [](C c) { return c.data.sampler.order != prompts::Order::prioritized; },
        "only data.order=prioritized reads it"},
       {{"data.difficulty_key"},
-       [](C c) { return c.sampler.curriculum_iterations.empty(); },
+       [](C c) { return c.data.sampler.curriculum_iterations.empty(); },
        "difficulties are read by data.curriculum_iterations alone"},
       {{"rollout.repetition.max_period", "rollout.repetition.min_repeats",
         "rollout.repetition.min_tokens", "reward.repetition_penalty"},
-       [](C c) { return !c.engine.repetition.enabled; },
+       [](C c) { return !c.rollout.engine.repetition.enabled; },
        "rollout.repetition.enabled is false"},
-      {{"rollout.speculation"},
-       [](C c) { return c.engine.token_budget > 0; },
-       "in training, only in evaluations: with rollout.token_budget samples advance in step"},
       {{"reward.length_warmup_iterations"},
-       [](C c) { return c.reward.length_weight == 0; },
+       [](C c) { return c.reward.stage.length_weight == 0; },
        "reward.length_weight is 0"},
       {{"reward.length_weight"},
-       [](C c) { return c.reward.length_warmup_iterations >= c.total_iterations; },
+       [](C c) { return c.reward.stage.length_warmup_iterations >= c.trainer.total_iterations; },
        "reward.length_warmup_iterations is not below trainer.total_iterations"},
-      {{"optim.min_lr_ratio"},
-       [](C c) { return c.optimizer.schedule == "constant"; },
-       "optim.schedule is constant"},
+  };
+}
+
+std::vector<Rule<TrainConfig>> evaluation_rules() {
+  using C = const TrainConfig&;
+  return {
       {{"data.val_files", "trainer.val_n", "trainer.val_temperature", "trainer.val_max_prompts",
         "trainer.val_before_train"},
-       [](C c) { return c.test_freq == 0; },
+       [](C c) { return c.trainer.test_freq == 0; },
        "trainer.test_freq is 0"},
       {{"trainer.val_n"},
-       [](C c) { return c.test_freq > 0 && c.val_temperature == 0; },
+       [](C c) { return c.trainer.test_freq > 0 && c.trainer.val_temperature == 0; },
        "greedy samples of one prompt are all the same; set trainer.val_temperature"},
+  };
+}
+
+// Options of the optimizer and of passes, which every kind of training has.
+template <typename Config>
+std::vector<Rule<Config>> training_rules() {
+  using C = const Config&;
+  return {
+      {{"optim.min_lr_ratio"},
+       [](C c) { return c.optimizer.schedule == Schedule::constant; },
+       "optim.schedule is constant"},
       {{"trainer.checkpointing", "trainer.activation_gib"},
-       [](C c) { return !own_kernels(c.algorithm.compute, c.machine); },
+       [](C c) { return !own_kernels(c); },
        "libtorch keeps all activations"},
       {{"trainer.activation_gib"},
        [](C c) {
-         return own_kernels(c.algorithm.compute, c.machine) &&
-                c.algorithm.compute.checkpointing != "auto";
+         return own_kernels(c) && compute_of(c).checkpointing != CheckpointingChoice::automatic;
        },
        "only trainer.checkpointing=auto reads it"},
       {{"trainer.kernels"},
-       [](C c) { return c.machine.device != "cpu"; },
+       [](C c) { return !c.machine.is_cpu(); },
        "devices other than cpu always compute with libtorch"},
   };
-  return rules;
 }
 
-const std::vector<Rule<SftConfig>>& sft_rules() {
-  using C = const SftConfig&;
-  static const std::vector<Rule<SftConfig>> rules = {
+std::vector<Rule<OfflineConfig>> offline_rules() {
+  using C = const OfflineConfig&;
+  return {
       {{"model.hidden_size", "model.num_layers", "model.num_heads", "model.num_kv_heads",
         "model.intermediate_size", "model.max_positions"},
        [](C c) { return !c.model.path.empty(); },
        "model.path names a model that has its own"},
       {{"data.shuffle_buffer"},
-       [](C c) { return !c.streaming; },
+       [](C c) { return !c.data.streaming; },
        "without data.streaming all rows are shuffled together"},
       {{"trainer.total_epochs"},
-       [](C c) { return c.total_steps > 0; },
+       [](C c) { return c.trainer.total_steps > 0; },
        "trainer.total_steps is set"},
       {{"trainer.test_freq"},
-       [](C c) { return c.test_freq > 0 && c.val_files.empty(); },
+       [](C c) { return c.trainer.test_freq > 0 && c.data.val_files.empty(); },
        "data.val_files is empty"},
-      {{"data.val_files"}, [](C c) { return c.test_freq == 0; }, "trainer.test_freq is 0"},
-      {{"optim.min_lr_ratio"},
-       [](C c) { return c.optimizer.schedule == "constant"; },
-       "optim.schedule is constant"},
-      {{"trainer.checkpointing", "trainer.activation_gib"},
-       [](C c) { return !own_kernels(c.batch.compute, c.machine); },
-       "libtorch keeps all activations"},
-      {{"trainer.activation_gib"},
-       [](C c) {
-         return own_kernels(c.batch.compute, c.machine) && c.batch.compute.checkpointing != "auto";
-       },
-       "only trainer.checkpointing=auto reads it"},
-      {{"trainer.kernels"},
-       [](C c) { return c.machine.device != "cpu"; },
-       "devices other than cpu always compute with libtorch"},
+      {{"data.val_files"}, [](C c) { return c.trainer.test_freq == 0; }, "trainer.test_freq is 0"},
   };
-  return rules;
 }
 
 template <typename Config>
-std::vector<UnusedKey> find(const std::vector<Rule<Config>>& rules, Config config) {
-  Config plain;
-  Settings defaults, present;
-  bind(defaults, plain);
-  bind(present, config);
+std::vector<Rule<Config>> joined(const std::vector<std::vector<Rule<Config>>>& lists) {
+  std::vector<Rule<Config>> all;
+  for (const auto& rules : lists) all.insert(all.end(), rules.begin(), rules.end());
+  return all;
+}
+
+// The keys of rules that apply to `config` and whose values differ from the defaults.
+template <typename Config>
+std::vector<UnusedKey> find(const std::vector<Rule<Config>>& rules, const Config& config,
+                            const Settings& current, const Settings& defaults) {
   std::vector<UnusedKey> unused;
   for (const auto& rule : rules) {
     if (!rule.applies(config)) continue;
     for (const char* key : rule.keys) {
-      if (present.value_text(key) != defaults.value_text(key)) unused.push_back({key, rule.reason});
+      if (current.value_text(key) != defaults.value_text(key)) unused.push_back({key, rule.reason});
     }
   }
   return unused;
@@ -187,11 +229,24 @@ std::vector<UnusedKey> find(const std::vector<Rule<Config>>& rules, Config confi
 }  // namespace
 
 std::vector<UnusedKey> unused_keys(const TrainConfig& config) {
-  return find(train_rules(), config);
+  static const auto rules = joined<TrainConfig>({reader_rules(), one_step_rules(), waiting_rules(),
+                                                 data_and_reward_rules(), evaluation_rules(),
+                                                 training_rules<TrainConfig>()});
+  TrainConfig copy = config, plain;
+  Settings current, defaults;
+  bind(current, copy);
+  bind(defaults, plain);
+  return find(rules, config, current, defaults);
 }
 
-std::vector<UnusedKey> unused_keys(const SftConfig& config) {
-  return find(sft_rules(), config);
+std::vector<UnusedKey> unused_keys(const OfflineConfig& config) {
+  static const auto rules =
+      joined<OfflineConfig>({offline_rules(), training_rules<OfflineConfig>()});
+  SftConfig copy = {config}, plain;  // every kind of offline run has the keys of the rules
+  Settings current, defaults;
+  bind(current, copy);
+  bind(defaults, plain);
+  return find(rules, config, current, defaults);
 }
 
 }  // namespace longshot::config

@@ -15,6 +15,6 @@ struct UnusedKey {
 
 // Considers only keys whose value is not the default.
 std::vector<UnusedKey> unused_keys(const TrainConfig& config);
-std::vector<UnusedKey> unused_keys(const SftConfig& config);
+std::vector<UnusedKey> unused_keys(const OfflineConfig& config);
 
 }  // namespace longshot::config

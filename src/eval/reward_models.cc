@@ -61,7 +61,6 @@ void take_votes(const reward::Votes& votes, JudgedResponse& answer) {
 
 // Judges with a model that reasons, in this process. It gives `votes` verdicts on each response.
 Status judge_by_reasoning(const JudgeOptions& o, const Rows& rows, Responses& items) {
-  LS_RETURN_IF_ERROR(rollout::check_sampling(o.sampling));
   LS_ASSIGN_OR_RETURN(model::ModelFiles files, inference::open_model(o.model));
   std::vector<data::Sample> jobs;
   std::vector<size_t> item_of;

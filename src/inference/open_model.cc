@@ -45,10 +45,10 @@ void warn_of_date(const tokenizer::ChatTemplate& chat_template) {
 
 Result<std::unique_ptr<rollout::Runner>> make_runner(const EngineChoice& choice,
                                                      rollout::RunnerLimits limits, int threads) {
-  LS_ASSIGN_OR_RETURN(limits.weights, parse_number_format(choice.dtype));
-  LS_ASSIGN_OR_RETURN(limits.kv, parse_number_format(choice.kv_dtype));
-  const bool cpu = choice.kernels == "cpu" || (choice.kernels == "auto" && choice.device == "cpu");
-  if (cpu) return rollout::make_cpu_runner(limits, threads);
+  limits.weights = choice.dtype;
+  limits.kv = choice.kv_dtype;
+  if (rollout::uses_cpu_kernels(choice.runner, choice.device))
+    return rollout::make_cpu_runner(limits, threads);
   if (limits.weights != NumberFormat::f32 || limits.kv != NumberFormat::f32)
     return invalid_argument(
         "--dtype and --kv-dtype (rollout.dtype, rollout.kv_dtype) other than float32 need the "

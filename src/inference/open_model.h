@@ -5,9 +5,11 @@
 #include <memory>
 #include <string>
 
+#include "base/number_format.h"
 #include "base/status.h"
 #include "model/format/model_files.h"
 #include "rollout/engine.h"
+#include "rollout/runner_kind.h"
 
 namespace longshot::inference {
 
@@ -26,14 +28,13 @@ Result<model::ModelFiles> open_any_model(const ModelChoice& choice);
 void warn_of_date(const tokenizer::ChatTemplate& chat_template);
 
 struct EngineChoice {
-  // "cpu", "libtorch", or "auto": the CPU kernels if the device is "cpu", libtorch otherwise.
-  std::string kernels = "auto";
+  rollout::RunnerKind runner = rollout::RunnerKind::automatic;
   std::string device = "cpu";
   int threads = 0;  // 0 = all usable cores, within the control group's quota
-  std::string dtype = "float32", kv_dtype = "float32";
+  NumberFormat dtype = NumberFormat::f32, kv_dtype = NumberFormat::f32;  // float32 with libtorch
 };
-// Makes the runner that executes passes; it has no weights yet. Error: an unknown device or number
-// format, or a format other than float32 with libtorch.
+// Makes the runner that executes passes; it has no weights yet. Error: an unknown device, or a
+// number format other than float32 with libtorch.
 Result<std::unique_ptr<rollout::Runner>> make_runner(const EngineChoice& choice,
                                                      rollout::RunnerLimits limits, int threads);
 

@@ -27,7 +27,7 @@ TEST(SequenceLogprobs, BatchesAndImplementationsDifferByRoundingOnly) {
   const std::vector<std::vector<int32_t>> sequences = {random_tokens(30, 1), random_tokens(2, 2),
                                                        random_tokens(140, 3), random_tokens(9, 4)};
   const auto ours = make_compute(weights, {}),
-             theirs = make_compute(weights, {.kernels = "libtorch"});
+             theirs = make_compute(weights, {.kernels = KernelChoice::libtorch});
   const Logprobs together = sequence_logprobs(*ours, sequences, 0.7);
   EXPECT_EQ(sequence_logprobs(*ours, sequences, 0.7, 1), together);  // the same bits
   for (const int64_t batch_tokens : {0, 40, 1}) {
@@ -40,7 +40,7 @@ TEST(SequenceLogprobs, BatchesAndImplementationsDifferByRoundingOnly) {
 
 TEST(SequenceLogprobs, ShortSequencesHaveNone) {
   Weights weights = tiny_weights("llama");
-  for (const char* kernels : {"auto", "libtorch"}) {
+  for (const auto kernels : all_of<KernelChoice>()) {
     const auto compute = make_compute(weights, {.kernels = kernels});
     const Logprobs out = sequence_logprobs(*compute, {{}, {5}, {5, 6}}, 1.0);
     EXPECT_EQ(out[0].size(), 0u);

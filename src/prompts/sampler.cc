@@ -33,31 +33,6 @@ uint64_t fingerprint_of(const std::vector<data::Prompt>& prompts) {
   return hash;
 }
 
-Status check_table(const SamplerOptions& options) {
-  const auto& from = options.curriculum_iterations;
-  if (options.order == "curriculum" && from.empty()) {
-    return invalid_argument(
-        "order 'curriculum' needs curriculum_iterations "
-        "with their difficulties");
-  }
-  if (options.order == "uniform" && !from.empty()) {
-    return invalid_argument("curriculum_iterations is set, but order 'uniform' does not use it");
-  }
-  if (options.curriculum_min_difficulty.size() != from.size() ||
-      options.curriculum_max_difficulty.size() != from.size()) {
-    return invalid_argument(
-        fmt::format("curriculum_iterations, curriculum_min_difficulty and "
-                    "curriculum_max_difficulty must be equally long; "
-                    "they have {}, {} and {} entries",
-                    from.size(), options.curriculum_min_difficulty.size(),
-                    options.curriculum_max_difficulty.size()));
-  }
-  if (std::adjacent_find(from.begin(), from.end(), std::greater_equal<>()) != from.end()) {
-    return invalid_argument("curriculum_iterations must ascend");
-  }
-  return ok_status();
-}
-
 Status check_windows(const std::vector<data::Prompt>& prompts, const SamplerOptions& options) {
   for (size_t i = 0; i < options.curriculum_iterations.size(); ++i) {
     const double low = options.curriculum_min_difficulty[i],
@@ -85,20 +60,37 @@ Status check_ids(const std::vector<data::Prompt>& prompts) {
 
 Status check_options(const std::vector<data::Prompt>& prompts, const SamplerOptions& options) {
   if (prompts.empty()) return invalid_argument("a sampler needs at least one prompt");
-  if (options.order != "uniform" && options.order != "curriculum" &&
-      options.order != "prioritized") {
-    return invalid_argument("unknown order '" + options.order +
-                            "'; known are uniform, curriculum, prioritized");
-  }
-  if (!(options.prioritized_floor > 0 && options.prioritized_floor <= 1)) {
-    return invalid_argument("prioritized_floor must be in (0, 1]");
-  }
   LS_RETURN_IF_ERROR(check_ids(prompts));
-  LS_RETURN_IF_ERROR(check_table(options));
+  LS_RETURN_IF_ERROR(check_curriculum(options));
   return check_windows(prompts, options);
 }
 
 }  // namespace
+
+Status check_curriculum(const SamplerOptions& options) {
+  const auto& from = options.curriculum_iterations;
+  if (options.order == Order::curriculum && from.empty()) {
+    return invalid_argument(
+        "data.order=curriculum needs data.curriculum_iterations with their difficulties");
+  }
+  if (options.order == Order::uniform && !from.empty()) {
+    return invalid_argument(
+        "data.curriculum_iterations is set, but data.order=uniform does not use it");
+  }
+  if (options.curriculum_min_difficulty.size() != from.size() ||
+      options.curriculum_max_difficulty.size() != from.size()) {
+    return invalid_argument(
+        fmt::format("data.curriculum_iterations, data.curriculum_min_difficulty and "
+                    "data.curriculum_max_difficulty must be equally long; "
+                    "they have {}, {} and {} entries",
+                    from.size(), options.curriculum_min_difficulty.size(),
+                    options.curriculum_max_difficulty.size()));
+  }
+  if (std::adjacent_find(from.begin(), from.end(), std::greater_equal<>()) != from.end()) {
+    return invalid_argument("data.curriculum_iterations must ascend");
+  }
+  return ok_status();
+}
 
 Result<PromptSampler> PromptSampler::create(std::vector<data::Prompt> prompts,
                                             SamplerOptions options, uint64_t seed) {
@@ -209,8 +201,8 @@ std::vector<data::Draw> PromptSampler::next(int count, int64_t iteration) {
   LS_CHECK(count >= 0, "count must not be negative");
   const int window = window_at(iteration);
   const auto wanted = static_cast<size_t>(count);
-  const auto chosen = options_.order == "prioritized" ? next_prioritized(wanted, window)
-                                                      : next_in_epoch(wanted, window);
+  const auto chosen = options_.order == Order::prioritized ? next_prioritized(wanted, window)
+                                                           : next_in_epoch(wanted, window);
   ++now_.calls;
   std::vector<data::Draw> draws;
   for (const uint32_t i : chosen) {
@@ -252,7 +244,7 @@ std::string PromptSampler::debug_string() const {
   return fmt::format(
       "{} sampler: {} prompts, {} seen, epoch {}, position {} of {}, mean "
       "success {:.3f} of {}",
-      options_.order, prompts_.size(), seen, now_.epoch, now_.position, now_.order.size(),
+      name_of(options_.order), prompts_.size(), seen, now_.epoch, now_.position, now_.order.size(),
       rated == 0 ? 0.0 : sum / static_cast<double>(rated), rated);
 }
 

@@ -8,17 +8,28 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/spelling.h"
 #include "base/status.h"
 #include "data/types.h"
 
 namespace longshot::prompts {
 
+enum class Order {
+  uniform,     // epoch by epoch, each a new permutation
+  curriculum,  // the same, within a window of difficulty that changes with the iteration
+  // In proportion to max(prioritized_floor, 1 - s_i), where s_i is the success rate of the problem
+  // (0 if unknown); also within the window if the options have a table.
+  prioritized,
+};
+
+constexpr auto spellings(Order) {
+  using enum Order;
+  return std::to_array<Spelling<Order>>(
+      {{uniform, "uniform"}, {curriculum, "curriculum"}, {prioritized, "prioritized"}});
+}
+
 struct SamplerOptions {
-  // "uniform": epoch by epoch, each a new permutation. "curriculum": the same, within a window of
-  // difficulty that changes with the iteration (the table below). "prioritized": in proportion to
-  // max(prioritized_floor, 1 - s_i), where s_i is the success rate of the problem (0 if unknown);
-  // also within the window if a table is given.
-  std::string order = "uniform";
+  Order order = Order::uniform;
   // The curriculum's table. From iteration curriculum_iterations[i] (ascending) on, problems with
   // curriculum_min_difficulty[i] <= difficulty <= curriculum_max_difficulty[i] are eligible; before
   // the first entry all are. The ablation of the report (mixed until iteration 24, then only hard)
@@ -26,8 +37,11 @@ struct SamplerOptions {
   std::vector<double> curriculum_iterations;
   std::vector<double> curriculum_min_difficulty;
   std::vector<double> curriculum_max_difficulty;
-  double prioritized_floor = 0.05;  // lowest weight, in (0, 1]; solved problems are still drawn
+  double prioritized_floor = 0.05;  // in (0, 1]
 };
+
+// Error: the table does not fit the order, is not ascending or has columns of different lengths.
+Status check_curriculum(const SamplerOptions& options);
 
 // Chooses prompts; its state (draw counts, success rates, position) is saved with a checkpoint.
 // Every choice is a function of the seed and the state, so a restored sampler continues like the
@@ -37,8 +51,8 @@ class PromptSampler {
   PromptSampler(PromptSampler&&) = default;
   PromptSampler& operator=(PromptSampler&&) = default;
 
-  // Checks prompts and options, else invalid_argument: at least one prompt, unique ids, a known
-  // order, a floor in (0, 1], an ascending table of equal lengths, and no window without a prompt.
+  // Checks prompts and options, else invalid_argument: at least one prompt, unique ids,
+  // what check_curriculum() checks, and no window without a prompt.
   static Result<PromptSampler> create(std::vector<data::Prompt> prompts, SamplerOptions options,
                                       uint64_t seed);
   // The same without checking the options; duplicate ids abort. The caller must pass valid options.

@@ -13,7 +13,7 @@ namespace {
 constexpr int kNoEpoch = -2;  // matches no iteration's window, so the next call starts an epoch
 
 uint64_t fingerprint_of(const SamplerOptions& options) {
-  return hash64(fmt::format("{} {} {} {}", options.order,
+  return hash64(fmt::format("{} {} {} {}", name_of(options.order),
                             fmt::join(options.curriculum_iterations, ","),
                             fmt::join(options.curriculum_min_difficulty, ","),
                             fmt::join(options.curriculum_max_difficulty, ",")));

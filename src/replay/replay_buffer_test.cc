@@ -45,7 +45,7 @@ class ReplayBufferTest : public ::testing::Test {
   ~ReplayBufferTest() override { std::filesystem::remove(path_); }
 
   std::unique_ptr<ReplayBuffer> make(Limits limits = {}) {
-    return std::make_unique<ReplayBuffer>(make_selector("fifo").value(), limits);
+    return std::make_unique<ReplayBuffer>(make_selector(SelectorKind::fifo), limits);
   }
   static void add(ReplayBuffer& b, std::vector<data::Sample> samples) {
     std::vector<data::Verdict> verdicts(samples.size(), verdict(1));
@@ -116,8 +116,8 @@ TEST_F(ReplayBufferTest, StalenessCountsTheTokensThatAreTrainedOn) {
 }
 
 TEST_F(ReplayBufferTest, CompleteGroupsWaitForTheirTurn) {
-  const auto order = [&](const std::string& selector) {
-    ReplayBuffer b(make_selector(selector).value(), {});
+  const auto order = [&](SelectorKind selector) {
+    ReplayBuffer b(make_selector(selector), {});
     EXPECT_TRUE(b.open_groups({draw("a"), draw("b"), draw("c"), draw("d")}, 1).ok());
     add(b, {sample("a", 0, FinishReason::stop, 1), sample("b", 0, FinishReason::stop, 3),
             sample("c", 0, FinishReason::stop, 2), sample("d", 0, FinishReason::stop, 3)});
@@ -129,9 +129,9 @@ TEST_F(ReplayBufferTest, CompleteGroupsWaitForTheirTurn) {
     }
     return ids;
   };
-  EXPECT_EQ(order("fifo"), "abcd");
-  EXPECT_EQ(order("freshest"), "dbca");
-  const std::string any = order("uniform");
+  EXPECT_EQ(order(SelectorKind::fifo), "abcd");
+  EXPECT_EQ(order(SelectorKind::freshest), "dbca");
+  const std::string any = order(SelectorKind::uniform);
   EXPECT_NE(any, "abcd");
   EXPECT_NE(any, "dbca");
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/check.h"
 #include "base/rng.h"
 
 namespace longshot::replay {
@@ -28,7 +29,7 @@ class Fifo : public Selector {
                      [&](size_t a, size_t b) { return c[a].inserted < c[b].inserted; });
     return first(std::move(order), count);
   }
-  std::string debug_string() const override { return "fifo"; }
+  std::string debug_string() const override { return name_of(SelectorKind::fifo); }
 };
 
 class Freshest : public Selector {
@@ -43,7 +44,7 @@ class Freshest : public Selector {
     });
     return first(std::move(order), count);
   }
-  std::string debug_string() const override { return "freshest"; }
+  std::string debug_string() const override { return name_of(SelectorKind::freshest); }
 };
 
 class Uniform : public Selector {
@@ -54,16 +55,22 @@ class Uniform : public Selector {
     CounterRng(draw).shuffle(order);
     return first(std::move(order), count);
   }
-  std::string debug_string() const override { return "uniform"; }
+  std::string debug_string() const override { return name_of(SelectorKind::uniform); }
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Selector>> make_selector(const std::string& name) {
-  if (name == "fifo") return std::unique_ptr<Selector>(new Fifo);
-  if (name == "freshest") return std::unique_ptr<Selector>(new Freshest);
-  if (name == "uniform") return std::unique_ptr<Selector>(new Uniform);
-  return invalid_argument("unknown replay selector '" + name + "'; known: fifo, freshest, uniform");
+std::unique_ptr<Selector> make_selector(SelectorKind kind) {
+  switch (kind) {
+    case SelectorKind::fifo:
+      return std::make_unique<Fifo>();
+    case SelectorKind::freshest:
+      return std::make_unique<Freshest>();
+    case SelectorKind::uniform:
+      return std::make_unique<Uniform>();
+  }
+  LS_CHECK(false, "every kind is made above");
+  return nullptr;
 }
 
 }  // namespace longshot::replay

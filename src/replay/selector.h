@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "base/status.h"
+#include "base/spelling.h"
 
 namespace longshot::replay {
 
@@ -27,8 +27,18 @@ class Selector {
   virtual std::string debug_string() const = 0;
 };
 
-// "fifo": the group opened first comes first. "freshest": largest oldest_version first, of equal
-// ones the group opened last. "uniform": random order. invalid_argument for other names.
-Result<std::unique_ptr<Selector>> make_selector(const std::string& name);
+enum class SelectorKind {
+  fifo,      // the group opened first comes first
+  freshest,  // largest oldest_version first, of equal ones the group opened last
+  uniform,   // random order
+};
+
+constexpr auto spellings(SelectorKind) {
+  using enum SelectorKind;
+  return std::to_array<Spelling<SelectorKind>>(
+      {{fifo, "fifo"}, {freshest, "freshest"}, {uniform, "uniform"}});
+}
+
+std::unique_ptr<Selector> make_selector(SelectorKind kind);
 
 }  // namespace longshot::replay

@@ -82,7 +82,7 @@ class AutoReward : public Reward {
 };
 
 // "math", "format:0.2"
-Result<RewardSpec> parse_compact(const std::string& text) {
+Result<RewardSpec> parse_compact(const std::string& text, const std::string& where) {
   RewardSpec spec;
   const size_t colon = text.find(':');
   spec.type = std::string(trim(std::string_view(text).substr(0, colon)));
@@ -91,7 +91,7 @@ Result<RewardSpec> parse_compact(const std::string& text) {
     const std::string number(trim(std::string_view(text).substr(colon + 1)));
     spec.weight = std::strtod(number.c_str(), &end);
     if (number.empty() || *end != '\0')
-      return invalid_argument("reward '" + text + "': the weight is not a number");
+      return invalid_argument(where + ": the weight of '" + text + "' is not a number");
   }
   return spec;
 }
@@ -112,8 +112,9 @@ Result<RewardSpec> parse_one(const Json& json, std::span<const RewardType> more,
     return invalid_argument(where +
                             ": expected \"type\", \"type:weight\" or an object with a type");
   }
-  LS_ASSIGN_OR_RETURN(RewardSpec spec, json.is_string() ? parse_compact(json.get<std::string>())
-                                                        : parse_object(json, where));
+  LS_ASSIGN_OR_RETURN(RewardSpec spec, json.is_string()
+                                           ? parse_compact(json.get<std::string>(), where)
+                                           : parse_object(json, where));
   if (!std::isfinite(spec.weight)) {
     return invalid_argument(where + ": the weight of '" + spec.type + "' is not a finite number");
   }

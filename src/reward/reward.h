@@ -92,13 +92,12 @@ Result<std::vector<RewardSpec>> parse_reward_list(const Json& json,
 
 struct RewardOptions {
   std::vector<RewardSpec> rewards;  // empty = one "auto"
-  double timeout_seconds = 10;      // per call
-  int retries = 2;  // after a timeout or an unavailable service; other failures are final
+  double timeout_seconds = 10;
+  int retries = 2;  // only after a timeout or an unavailable service; other failures are final
   int threads = 1;
-  double repetition_penalty = 0.5;    // subtracted when a sample ended by repeat detection
-  double length_weight = 0;           // weight of the length reward (report 2.3.3)
-  int length_warmup_iterations = 0;   // iterations before it is switched on
-  std::span<const RewardType> types;  // the `more` of parse_reward_list
+  double repetition_penalty = 0.5;
+  double length_weight = 0;  // report 2.3.3
+  int length_warmup_iterations = 0;
 };
 
 // Returns the most frequent error among the verdicts without a score, at a tie the one that occurs

@@ -281,13 +281,6 @@ std::string unique_name(const std::string& name, const std::vector<Member>& memb
   return out;
 }
 
-Status check(const RewardOptions& options) {
-  if (!(options.timeout_seconds > 0)) return invalid_argument("reward.timeout_seconds must be > 0");
-  if (options.retries < 0) return invalid_argument("reward.retries must be >= 0");
-  if (options.threads < 1) return invalid_argument("reward.threads must be >= 1");
-  return {};
-}
-
 }  // namespace
 
 std::string most_frequent_error(std::span<const data::Verdict> verdicts) {
@@ -304,7 +297,6 @@ std::string most_frequent_error(std::span<const data::Verdict> verdicts) {
 }
 
 Result<std::unique_ptr<RewardStage>> RewardStage::create(const RewardOptions& options) {
-  LS_RETURN_IF_ERROR(check(options));
   auto specs = options.rewards;
   if (specs.empty()) {
     specs.emplace_back();

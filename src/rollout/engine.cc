@@ -272,7 +272,7 @@ Status Engine::run_jobs(std::vector<data::Sample>& jobs, const std::map<int64_t,
   const int64_t budget = options.token_budget;
   StepOptions now = step_options;
   now.lockstep = budget > 0;
-  now.speculate = options.speculate;
+  now.speculate = options.speculation == Speculation::ngram;
   while (!idle() && !interrupted() && (budget == 0 || progress.generated_tokens < budget)) {
     if (budget > 0) {
       now.max_draws = static_cast<int>(

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/metrics.h"
+#include "base/spelling.h"
 #include "base/status.h"
 #include "base/thread_pool.h"
 #include "data/types.h"
@@ -29,6 +30,18 @@
 
 namespace longshot::rollout {
 
+// What guesses the next tokens, which are fed wherever a pass is expected to be faster with them.
+// Tokens and log-probabilities stay the same, bit for bit if the runner is batch-invariant.
+enum class Speculation {
+  off,
+  ngram,  // see Drafter
+};
+
+constexpr auto spellings(Speculation) {
+  using enum Speculation;
+  return std::to_array<Spelling<Speculation>>({{off, "off"}, {ngram, "ngram"}});
+}
+
 struct EngineOptions {
   SamplingOptions sampling;
   RepetitionOptions repetition;
@@ -37,10 +50,8 @@ struct EngineOptions {
   // order of `jobs`), up to exactly the budget. Unfinished samples then come back as `partial`;
   // those that were never started have no tokens.
   int64_t token_budget = 0;
-  // Feed guesses of the next tokens (see Drafter) wherever a pass is expected to be faster with
-  // them. Tokens and log-probabilities stay the same, bit for bit if the runner is batch-invariant.
   // With a token_budget there are no guesses, because the samples advance in lockstep.
-  bool speculate = false;
+  Speculation speculation = Speculation::off;
   // Returns the most tokens of a sample's response, in place of sampling.max_response_length; null:
   // the latter applies to all. Called once for each job, before anything is generated.
   std::function<int(const data::Sample& job)> length_of;
@@ -86,7 +97,7 @@ struct Finished {
 struct StepOptions {
   int max_draws = std::numeric_limits<int>::max();
   bool lockstep = false;   // see PlanOptions
-  bool speculate = false;  // see EngineOptions
+  bool speculate = false;  // see Speculation
   // Called with every token as it is sampled; returning false aborts that sample.
   std::function<bool(int64_t id, const Choice& choice)> on_token;
 };

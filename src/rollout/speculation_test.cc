@@ -44,7 +44,7 @@ std::vector<Sample> group_of(int count, std::vector<data::TokenId> prompt) {
 EngineOptions speculative(int length) {
   EngineOptions options;
   options.sampling.max_response_length = length;
-  options.speculate = true;
+  options.speculation = Speculation::ngram;
   return options;
 }
 
@@ -115,11 +115,11 @@ TEST(Speculation, ChangesNoSampleInAnyBatch) {
   options.sampling.stop_tokens = {3};
   for (const int slots : {1, 7, 64}) {
     Fixture fixture(5, {slots, 128});
-    options.speculate = false;
+    options.speculation = Speculation::off;
     const auto plain = *fixture.engine->generate(jobs, options);
     EXPECT_EQ(fixture.engine->metrics().at("rollout/draft_tokens"), 0);
     EXPECT_EQ(fixture.engine->metrics().at("rollout/tokens_per_forward"), 1);
-    options.speculate = true;
+    options.speculation = Speculation::ngram;
     expect_same(plain, *fixture.engine->generate(jobs, options));
     EXPECT_GT(fixture.engine->metrics().at("rollout/accepted_tokens"), 0);
     EXPECT_GT(fixture.engine->metrics().at("rollout/tokens_per_forward"), 1);
@@ -137,7 +137,7 @@ TEST(Speculation, ChangesNoSampleUnderPreemption) {
   EXPECT_GT(tight.engine->metrics().at("rollout/preemptions"), 0);
   EXPECT_GT(tight.engine->metrics().at("rollout/accepted_tokens"), 0);
   Fixture roomy(4, {16, 128});
-  options.speculate = false;
+  options.speculation = Speculation::off;
   expect_same(guessed, *roomy.engine->generate(jobs, options));
 }
 
@@ -173,7 +173,7 @@ TEST(Speculation, StopStringsEndAtTheSameToken) {
   const auto jobs = group_of(40, tokenizer->encode("abaabba"));
   const auto guessed = *fixture.engine->generate(jobs, options);
   EXPECT_GT(fixture.engine->metrics().at("rollout/accepted_tokens"), 0);
-  options.speculate = false;
+  options.speculation = Speculation::off;
   expect_same(guessed, *fixture.engine->generate(jobs, options));
 }
 
@@ -187,7 +187,7 @@ TEST(Speculation, ABudgetLeavesTheSameSamplesWithTheSameTokens) {
   for (const Sample& s : guessed) tokens += s.tokens.size();
   EXPECT_EQ(tokens, 57u);
   EXPECT_EQ(fixture.engine->metrics().at("rollout/draft_tokens"), 0);
-  options.speculate = false;
+  options.speculation = Speculation::off;
   expect_same(guessed, *fixture.engine->generate(jobs, options));
 }
 

@@ -45,15 +45,15 @@ struct Rows {
 
 TEST(AdapterTraining, SupervisedStepsMoveTheAdapterAndNothingElse) {
   const Rows data;
-  for (const char* kernels : {"auto", "libtorch"}) {
+  for (const auto kernels : all_of<model::KernelChoice>()) {
     BatchOptions options;
     options.compute.kernels = kernels;
     SupervisedTrainer trainer(with_adapter(4), optimizer(), options, 100);
     const double before = trainer.loss(data.rows);
     for (int step = 0; step < 40; ++step) ASSERT_TRUE(trainer.step(data.rows).ok());
     const double after = trainer.loss(data.rows);
-    std::printf("%s: loss %.3f before, %.3f after 40 steps of an adapter of rank 4\n", kernels,
-                before, after);
+    std::printf("%s: loss %.3f before, %.3f after 40 steps of an adapter of rank 4\n",
+                name_of(kernels), before, after);
     EXPECT_LT(after, 0.95 * before);
     const model::Weights untouched = tiny_weights();
     for (const auto& [name, tensor] : untouched.tensors())

@@ -14,7 +14,7 @@
 namespace longshot::train {
 namespace {
 
-AlgorithmOptions products(const char* dtype) {
+AlgorithmOptions products(NumberFormat dtype) {
   AlgorithmOptions o;
   o.compute.dtype = dtype;
   return o;
@@ -61,7 +61,7 @@ TEST(Bf16Training, SupervisedStepsReachTheLossOfF32) {
   for (const Setting& setting : {Setting{"all weights", [](model::Weights&) {}},
                                  {"an adapter", add_adapter},
                                  {"but for frozen weights", freeze}}) {
-    const auto train = [&](const char* dtype) {
+    const auto train = [&](NumberFormat dtype) {
       model::Weights weights = tiny_weights(false);
       setting.prepare(weights);
       BatchOptions options;
@@ -71,8 +71,8 @@ TEST(Bf16Training, SupervisedStepsReachTheLossOfF32) {
       for (int i = 0; i < 60; ++i) EXPECT_TRUE(trainer.step(data.rows).ok());
       return std::pair(before, trainer.loss(data.rows));
     };
-    const auto [before, exact] = train("float32");
-    const auto [rounded_before, rounded] = train("bfloat16");
+    const auto [before, exact] = train(NumberFormat::f32);
+    const auto [rounded_before, rounded] = train(NumberFormat::bf16);
     std::printf("%-24s loss %.4f, after 60 steps %.4f in f32, %.4f with bf16 products\n",
                 setting.name, before, exact, rounded);
     EXPECT_NE(rounded, exact);
@@ -105,7 +105,7 @@ std::vector<data::Group> make_groups(PolicyTrainer& trainer) {
 }
 
 TEST(Bf16Training, ASampleAloneHasTheLogprobsThatItHasWithASharedPrompt) {
-  AlgorithmOptions options = products("bfloat16");
+  AlgorithmOptions options = products(NumberFormat::bf16);
   options.mini_batches = 1;
   PolicyTrainer trainer(tiny_weights(), optimizer(), options, 10);
   const auto metrics = trainer.fit(make_groups(trainer), {0, 1, 0});
@@ -115,12 +115,12 @@ TEST(Bf16Training, ASampleAloneHasTheLogprobsThatItHasWithASharedPrompt) {
   EXPECT_EQ(metrics->at("actor/flat_samples"), 8);
 }
 
-// A rollout in f32 records other log-probabilities than a trainer that rounds. With reference =
-// "trainer" the first update is nevertheless computed as fast and to the same bits as if they were
-// equal.
+// A rollout in f32 records other log-probabilities than a trainer that rounds. With
+// Reference::trainer the first update is nevertheless computed as fast and to the same bits as if
+// they were equal.
 TEST(Bf16Training, ATrainerReferenceNeedsNoRecordedLogprobs) {
-  AlgorithmOptions options = products("bfloat16");
-  options.reference = "trainer";
+  AlgorithmOptions options = products(NumberFormat::bf16);
+  options.reference = Reference::trainer;
   options.mini_batches = 1;
   PolicyTrainer exact(tiny_weights(), optimizer(), options, 10),
       shifted(tiny_weights(), optimizer(), options, 10);

@@ -5,7 +5,6 @@
 #include "base/bytes.h"
 #include "base/os/clock.h"
 #include "model/torch/exceptions.h"
-#include "train/optimizer/schedule.h"
 #include "train/pass/gemm_peak.h"
 
 namespace longshot::train {
@@ -18,7 +17,6 @@ TrainableModel::TrainableModel(model::Weights weights, OptimizerOptions optimize
       compute_(model::make_compute(weights_, compute)) {}
 
 Result<Metrics> TrainableModel::step(const std::function<StepWork()>& add_gradients) {
-  LS_RETURN_IF_ERROR(check_optimizer_options(optimizer_.options()));
   const Stopwatch watch;
   weights_.zero_grad();
   const StepWork work = add_gradients();

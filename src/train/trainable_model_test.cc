@@ -60,11 +60,5 @@ TEST(TrainableModel, AnUpdateThatFailsOrThrowsIsTakenBack) {
   }
 }
 
-TEST(TrainableModel, AnOptionOutOfRangeIsAnErrorThatNamesIt) {
-  TrainableModel model(tiny_weights(), {.lr = -1}, {}, 10);
-  EXPECT_THAT(step_of_ones(model).status().message(), HasSubstr("optim.lr"));
-  EXPECT_TRUE(equal(model.weights(), tiny_weights()));
-}
-
 }  // namespace
 }  // namespace longshot::train

@@ -267,6 +267,30 @@ def test_generate_is_the_same_with_one_and_two_threads_alone_and_in_a_batch(sett
     assert alone["completions"] == json.loads(one.splitlines()[0])["completions"]
 
 
+@pytest.mark.parametrize("command, option, value, message", [
+    ("generate", "--temperature", "-1", "--temperature must be >= 0"),
+    ("chat", "--temperature", "nan", "--temperature must be >= 0"),
+    ("generate", "--top-p", 0, "--top-p must be in"),
+    ("generate", "--max-tokens", "many", "--max-tokens wants a value of type integer"),
+    ("serve", "--dtype", "float8", "--dtype is 'float8', must be one of: float32, bfloat16, int8, int4"),
+    ("generate", "--kv-dtype", "int4", "must be one of: float32, bfloat16, int8"),
+    ("eval", "--speculation", "yes", "must be one of: off, ngram"),
+    ("eval", "--reward-timeout", 0, "--reward-timeout must be > 0"),
+    ("rm-eval", "--max-concurrent", 0, "--max-concurrent must be >= 1"),
+    ("logprobs", "--threads", -1, "--threads must be >= 0"),
+])
+def test_flags_have_the_checks_of_their_keys(command, option, value, message):
+    done = longshot(command, "--model", "nowhere", *(["--data", "none"] if "eval" in command else []), f"{option}={value}",
+                    code=2)
+    assert message in done.stderr
+
+
+def test_flags_for_data_have_the_choices_of_their_tables(tmp_path):
+    make = ["data", "make", "--task", "addition", "--out", tmp_path / "data"]
+    assert "must be one of: verl, trl" in longshot(*make, "--format", "csv", code=2).stderr
+    assert "must be one of: char, text" in longshot(*make, "--style", "prose", code=2).stderr
+
+
 def test_chat_answers_and_ends(setting):
     _, model, _, _ = setting
     done = longshot("chat", "--model", model, "--max-tokens", 30, text_in="3+5=\n/exit\n")

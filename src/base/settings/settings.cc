@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "base/os/fs.h"
+#include "base/settings/parse_toml.h"
 
 namespace longshot {
 namespace {
@@ -187,65 +188,30 @@ void collect_leaves(const toml::table& table, const std::string& prefix, std::ve
   }
 }
 
-// Returns the end of the string that begins at `at`: "...", '...', or either with triple quotes.
-size_t end_of_string(std::string_view text, size_t at) {
-  const char quote = text[at];
-  const std::string three(3, quote);
-  const bool long_form = text.substr(at).starts_with(three);
-  const std::string_view end = long_form ? std::string_view(three) : text.substr(at, 1);
-  for (at += end.size(); at < text.size() && !text.substr(at).starts_with(end); ++at)
-    if (text[at] == '\\' && quote == '"') ++at;
-  return std::min(at + end.size(), text.size());
+// `name` is the subject of the error.
+template <typename T>
+Status read_value(const void* toml_node, const std::string& name, T& value) {
+  if (read_node(*static_cast<const toml::node*>(toml_node), value)) return ok_status();
+  return invalid_argument(fmt::format("{} wants a value of type {}", name, TypeName<T>::value));
 }
 
-// The line of a dotted key with more than 100 parts. toml++ limits only the nesting of values, and
-// a key with hundreds of thousands of parts would exhaust the stack.
-std::optional<int> line_of_deep_key(std::string_view text) {
-  constexpr int kMostDots = 100;
-  int line = 1, dots = 0;
-  for (size_t at = 0; at < text.size();) {
-    if (text[at] == '"' || text[at] == '\'') {
-      const size_t end = end_of_string(text, at);
-      line += static_cast<int>(std::count(text.begin() + at, text.begin() + end, '\n'));
-      at = end;
-      continue;
-    }
-    if (text[at] == '#') at = std::min(text.find('\n', at), text.size() - 1);
-    if (text[at] == '.' && ++dots > kMostDots) return line;
-    if (std::string_view("=[]{},\n").find(text[at]) != std::string_view::npos) dots = 0;
-    line += text[at++] == '\n';
-  }
-  return std::nullopt;
-}
-
-Result<toml::table> parse_toml(const std::string& text, const std::string& where) {
-  if (const auto line = line_of_deep_key(text))
-    return invalid_argument(fmt::format("{}:{}: a key has more than 100 parts", where, *line));
-  try {
-    return toml::parse(text, where);
-  } catch (const toml::parse_error& error) {
-    return invalid_argument(fmt::format("{}:{}: {}", where, error.source().begin.line,
-                                        std::string(error.description())));
-  }
+// A value as a person types it: TOML, or else a string without quotes.
+toml::table table_of(const std::string& value, const std::string& where) {
+  auto table = parse_toml("v = " + value, where);
+  return table.ok() ? *std::move(table) : toml::table{{"v", value}};
 }
 
 }  // namespace
 
 template <typename T>
-void Settings::add(const std::string& key, T* field, const std::string& help,
-                   std::function<std::string(const T&)> check) {
-  Entry entry{key, TypeName<T>::value, help, toml_text(*field), nullptr, nullptr};
-  entry.assign = [key, field, check](const void* toml_node, const std::string& where) -> Status {
-    const auto& node = *static_cast<const toml::node*>(toml_node);
+requires(!Spelled<T>) void Settings::add(const std::string& key, T* field, const std::string& help,
+                                         std::type_identity_t<Check<T>> check) {
+  Entry entry{key, {TypeName<T>::value, help, toml_text(*field)}, nullptr, nullptr};
+  entry.assign = [field, check](const void* toml_node, const std::string& name) -> Status {
     T value{};
-    if (!read_node(node, value)) {
-      return invalid_argument(
-          fmt::format("{}: {} wants a value of type {}", where, key, TypeName<T>::value));
-    }
-    if (check) {
-      const std::string problem = check(value);
-      if (!problem.empty()) return invalid_argument(fmt::format("{}: {} {}", where, key, problem));
-    }
+    LS_RETURN_IF_ERROR(read_value(toml_node, name, value));
+    const std::string problem = check ? check(value) : "";
+    if (!problem.empty()) return invalid_argument(fmt::format("{} {}", name, problem));
     *field = std::move(value);
     return ok_status();
   };
@@ -253,31 +219,48 @@ void Settings::add(const std::string& key, T* field, const std::string& help,
   add_entry(std::move(entry));
 }
 
-template void Settings::add(const std::string&, bool*, const std::string&,
-                            std::function<std::string(const bool&)>);
-template void Settings::add(const std::string&, int*, const std::string&,
-                            std::function<std::string(const int&)>);
-template void Settings::add(const std::string&, int64_t*, const std::string&,
-                            std::function<std::string(const int64_t&)>);
-template void Settings::add(const std::string&, double*, const std::string&,
-                            std::function<std::string(const double&)>);
+template void Settings::add(const std::string&, bool*, const std::string&, Check<bool>);
+template void Settings::add(const std::string&, int*, const std::string&, Check<int>);
+template void Settings::add(const std::string&, int64_t*, const std::string&, Check<int64_t>);
+template void Settings::add(const std::string&, double*, const std::string&, Check<double>);
 template void Settings::add(const std::string&, std::string*, const std::string&,
-                            std::function<std::string(const std::string&)>);
+                            Check<std::string>);
 template void Settings::add(const std::string&, std::vector<std::string>*, const std::string&,
-                            std::function<std::string(const std::vector<std::string>&)>);
+                            Check<std::vector<std::string>>);
 template void Settings::add(const std::string&, std::vector<double>*, const std::string&,
-                            std::function<std::string(const std::vector<double>&)>);
+                            Check<std::vector<double>>);
+template void Settings::add(const std::string&, Json*, const std::string&, Check<Json>);
 
-template void Settings::add(const std::string&, Json*, const std::string&,
-                            std::function<std::string(const Json&)>);
+void Settings::add_parsed(const std::string& key, Json* field, const std::string& help,
+                          std::function<Status(const Json&)> read) {
+  Entry entry{key, {TypeName<Json>::value, help, toml_text(*field)}, nullptr, nullptr};
+  entry.assign = [field, read](const void* toml_node, const std::string& name) -> Status {
+    Json value;
+    LS_RETURN_IF_ERROR(read_value(toml_node, name, value));
+    LS_RETURN_IF_ERROR(read(value));
+    *field = std::move(value);
+    return ok_status();
+  };
+  entry.text = [field] { return toml_text(*field); };
+  add_entry(std::move(entry));
+}
 
-void Settings::add_choice(const std::string& key, std::string* field, const std::string& help,
-                          std::vector<std::string> choices) {
-  const std::string list = fmt::format("{}", fmt::join(choices, ", "));
-  add<std::string>(key, field, help + " (" + list + ")", [choices, list](const std::string& value) {
-    const bool known = std::find(choices.begin(), choices.end(), value) != choices.end();
-    return known ? std::string() : fmt::format("is '{}', must be one of: {}", value, list);
-  });
+void Settings::add_choice(const std::string& key, const std::string& help,
+                          std::vector<std::string> names, std::function<std::string()> get,
+                          std::function<void(const std::string&)> set) {
+  const std::string list = fmt::format("{}", fmt::join(names, ", "));
+  Entry entry{
+      key, {TypeName<std::string>::value, help + " (" + list + ")", toml_text(get())}, {}, {}};
+  entry.assign = [names, list, set](const void* toml_node, const std::string& name) -> Status {
+    std::string value;
+    LS_RETURN_IF_ERROR(read_value(toml_node, name, value));
+    if (std::find(names.begin(), names.end(), value) == names.end())
+      return invalid_argument(fmt::format("{} is '{}', must be one of: {}", name, value, list));
+    set(value);
+    return ok_status();
+  };
+  entry.text = [get] { return toml_text(get()); };
+  add_entry(std::move(entry));
 }
 
 void Settings::add_entry(Entry entry) {
@@ -285,10 +268,15 @@ void Settings::add_entry(Entry entry) {
   entries_.push_back(std::move(entry));
 }
 
+const Settings::Entry& Settings::entry(const std::string& key) const {
+  const auto found = std::ranges::find(entries_, key, &Entry::key);
+  LS_CHECK(found != entries_.end(), "no key " + key);
+  return *found;
+}
+
 Status Settings::assign(const std::string& key, const void* toml_node, const std::string& where) {
-  for (const Entry& entry : entries_) {
-    if (entry.key == key) return entry.assign(toml_node, where);
-  }
+  const auto found = std::ranges::find(entries_, key, &Entry::key);
+  if (found != entries_.end()) return found->assign(toml_node, key).with_context(where);
   return invalid_argument(fmt::format("{}: unknown key '{}'{}", where, key, advice(key)));
 }
 
@@ -312,17 +300,35 @@ Status Settings::override_with(const std::string& assignment) {
   if (equals == std::string::npos || equals == 0) {
     return invalid_argument("override '" + assignment + "' must have the form key=value");
   }
-  const std::string key = assignment.substr(0, equals), value = assignment.substr(equals + 1);
-  auto table = parse_toml("v = " + value, "override " + key);
-  if (!table.ok()) table = toml::table{{"v", value}};  // an unquoted word is a string
-  return assign(key, table->get("v"), "override " + key);
+  const std::string key = assignment.substr(0, equals), where = "override " + key;
+  const toml::table table = table_of(assignment.substr(equals + 1), where);
+  return assign(key, table.get("v"), where);
+}
+
+Status Settings::set(const std::string& key, const std::vector<std::string>& words,
+                     const std::string& name) const {
+  LS_CHECK(!words.empty(), "no word for " + key);
+  const Entry& wanted = entry(key);
+  const std::string& type = wanted.description.type;
+  toml::table table;
+  if (type == TypeName<std::vector<std::string>>::value) {
+    toml::array list;
+    for (const std::string& word : words) list.push_back(word);
+    table.insert("v", std::move(list));
+  } else if (type == TypeName<std::string>::value) {
+    table.insert("v", words.back());
+  } else {
+    table = table_of(words.back(), name);
+  }
+  return wanted.assign(table.get("v"), name);
+}
+
+const Settings::Description& Settings::description(const std::string& key) const {
+  return entry(key).description;
 }
 
 std::string Settings::value_text(const std::string& key) const {
-  const auto found = std::find_if(entries_.begin(), entries_.end(),
-                                  [&](const Entry& entry) { return entry.key == key; });
-  LS_CHECK(found != entries_.end(), "no key " + key);
-  return found->text();
+  return entry(key).text();
 }
 
 std::string Settings::to_toml() const {
@@ -347,8 +353,8 @@ std::string Settings::to_markdown() const {
                           text.empty() ? "" : "\n", own);
     }
     section = own;
-    text += fmt::format("| `{}` | {} | `{}` | {} |\n", entry.key, entry.type, entry.default_text,
-                        entry.help);
+    text += fmt::format("| `{}` | {} | `{}` | {} |\n", entry.key, entry.description.type,
+                        entry.description.default_text, entry.description.help);
   }
   return text;
 }

@@ -8,25 +8,42 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
+#include "base/spelling.h"
 #include "base/status.h"
 
 namespace longshot {
 
 class Settings {
  public:
-  // Binds `key` to `*field`; the field's current value is the default. `help` is one line for the
-  // reference. `check`, if given, returns an empty string, or the problem with the new value ("must
-  // be > 0"). T: bool, int, int64_t, double, std::string, std::vector<std::string>,
-  // std::vector<double>.
+  // Returns an empty string, or the problem with the new value ("must be > 0").
   template <typename T>
-  void add(const std::string& key, T* field, const std::string& help,
-           std::function<std::string(const T&)> check = nullptr);
-  // A string restricted to a list.
-  void add_choice(const std::string& key, std::string* field, const std::string& help,
-                  std::vector<std::string> choices);
+  using Check = std::function<std::string(const T&)>;
+
+  // Binds `key` to `*field`; the field's current value is the default. `help` is one line for the
+  // reference and the only place that says what the key means. T: bool, int, int64_t, double,
+  // std::string, Json, or a std::vector of std::string or double.
+  template <typename T>
+  requires(!Spelled<T>) void add(const std::string& key, T* field, const std::string& help,
+                                 std::type_identity_t<Check<T>> check = nullptr);
+  // A list of strings and tables that is used in another form: `read` converts a new value before
+  // it is stored. Its error names the place in the list.
+  void add_parsed(const std::string& key, Json* field, const std::string& help,
+                  std::function<Status(const Json&)> read);
+  // A choice: one of `allowed`, which are all values unless only some suit the key.
+  template <Spelled E>
+  void add(const std::string& key, E* field, const std::string& help,
+           std::vector<E> allowed = all_of<E>()) {
+    std::vector<std::string> names;
+    for (const E value : allowed) names.push_back(name_of(value));
+    add_choice(
+        key, help, std::move(names), [field] { return std::string(name_of(*field)); },
+        [field](const std::string& name) { *field = *value_of<E>(name); });
+  }
 
   // Text of the error for an unknown key that is `name` or ends with ".name". The first explanation
   // of a name is kept. If several names match, the longest one applies.
@@ -37,6 +54,20 @@ class Settings {
   // "optim.lr=3e-5". The value is TOML; an unquoted word is read as a string.
   Status override_with(const std::string& assignment);
 
+  // Sets a key from the words of a command line, which are read as the key's type: a string is the
+  // word as it is. The error begins with `name`, the name that the key has there. Dies if the key
+  // is not bound.
+  Status set(const std::string& key, const std::vector<std::string>& words,
+             const std::string& name) const;
+
+  // How a key is described; dies if it is not bound.
+  struct Description {
+    std::string type;  // "integer", "list of strings"
+    std::string help;
+    std::string default_text;  // as TOML
+  };
+  const Description& description(const std::string& key) const;
+
   std::string value_text(const std::string& key) const;  // as TOML; dies if the key is not bound
   std::string to_toml() const;                           // all keys with their current values
   std::string to_markdown() const;  // the configuration reference: key, type, default, help
@@ -44,11 +75,16 @@ class Settings {
 
  private:
   struct Entry {
-    std::string key, type, help, default_text;
-    std::function<Status(const void* toml_node, const std::string& where)> assign;
+    std::string key;
+    Description description;
+    // Reads a node of toml++. Errors begin with `name`, or name the place in the value themselves.
+    std::function<Status(const void* toml_node, const std::string& name)> assign;
     std::function<std::string()> text;
   };
+  void add_choice(const std::string& key, const std::string& help, std::vector<std::string> names,
+                  std::function<std::string()> get, std::function<void(const std::string&)> set);
   void add_entry(Entry entry);
+  const Entry& entry(const std::string& key) const;
   Status assign(const std::string& key, const void* toml_node, const std::string& where);
   std::string advice(const std::string& unknown) const;  // "; did you mean ...?", or empty
   std::vector<std::string> keys_like(const std::string& unknown) const;

@@ -8,11 +8,18 @@ namespace {
 
 using ::testing::HasSubstr;
 
+enum class Name { kimi, grpo, rest };
+
+constexpr auto spellings(Name) {
+  using enum Name;
+  return std::to_array<Spelling<Name>>({{kimi, "kimi"}, {grpo, "grpo"}, {rest, "rest"}});
+}
+
 struct Options {
   double lr = 1e-6;
   int n = 8;
   bool reset = true;
-  std::string name = "kimi";
+  Name name = Name::kimi;
   std::vector<std::string> files;
   std::vector<double> starts;
 };
@@ -20,11 +27,10 @@ struct Options {
 Settings bind(Options& o) {
   Settings s;
   s.add("optim.lr", &o.lr, "learning rate",
-        std::function<std::string(const double&)>(
-            [](const double& v) { return v > 0 ? "" : "must be > 0"; }));
+        [](const double& v) { return v > 0 ? "" : "must be > 0"; });
   s.add("rollout.n", &o.n, "samples per prompt");
   s.add("algorithm.reset_optimizer", &o.reset, "reset");
-  s.add_choice("algorithm.name", &o.name, "objective", {"kimi", "grpo"});
+  s.add("algorithm.name", &o.name, "objective", {Name::kimi, Name::grpo});
   s.add("data.train_files", &o.files, "files");
   s.add("data.starts", &o.starts, "numbers");
   return s;
@@ -72,7 +78,7 @@ TEST(Settings, TomlThenOverrides) {
   ASSERT_TRUE(s.override_with("algorithm.reset_optimizer=false").ok());
   EXPECT_EQ(o.lr, 3e-5);
   EXPECT_EQ(o.n, 16);
-  EXPECT_EQ(o.name, "grpo");
+  EXPECT_EQ(o.name, Name::grpo);
   EXPECT_FALSE(o.reset);
   EXPECT_EQ(o.files, (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(o.starts, (std::vector<double>{1, 2.5}));
@@ -97,6 +103,49 @@ TEST(Settings, WrongTypeRangeAndChoiceAreErrors) {
   EXPECT_THAT(s.override_with("algorithm.name=ppo").message(), HasSubstr("kimi, grpo"));
   EXPECT_THAT(s.override_with("rollout.n").message(), HasSubstr("key=value"));
   EXPECT_EQ(o.n, 8);
+}
+
+TEST(Settings, AChoiceHasTheNamesOfItsTable) {
+  Options o;
+  Settings s = bind(o);
+  EXPECT_THAT(s.override_with("algorithm.name=rest").message(),
+              HasSubstr("algorithm.name is 'rest', must be one of: kimi, grpo"));
+  EXPECT_EQ(s.description("algorithm.name").type, "string");
+  EXPECT_EQ(s.description("algorithm.name").help, "objective (kimi, grpo)");
+  Name any = Name::rest;
+  s.add("any", &any, "with all of them");
+  EXPECT_EQ(s.value_text("any"), "'rest'");
+  EXPECT_EQ(s.description("any").help, "with all of them (kimi, grpo, rest)");
+  EXPECT_EQ(value_of<Name>("ppo"), std::nullopt);
+}
+
+TEST(Settings, WordsOfACommandLineAreReadAsTheTypeOfTheKey) {
+  Options o;
+  const Settings s = bind(o);
+  ASSERT_TRUE(s.set("rollout.n", {"3", "4"}, "--n").ok());
+  ASSERT_TRUE(s.set("data.train_files", {"1", "[2]"}, "--data").ok());
+  ASSERT_TRUE(s.set("algorithm.name", {"grpo"}, "--name").ok());
+  EXPECT_EQ(o.n, 4);
+  EXPECT_EQ(o.files, (std::vector<std::string>{"1", "[2]"}));
+  EXPECT_EQ(o.name, Name::grpo);
+  EXPECT_EQ(s.set("optim.lr", {"0"}, "--lr").message(), "--lr must be > 0");
+  EXPECT_EQ(s.set("rollout.n", {"x"}, "--n").message(), "--n wants a value of type integer");
+}
+
+TEST(Settings, AListWithAReaderKeepsItsTextAndRefusesWhatCannotBeRead) {
+  Json list = Json::array({"auto"});
+  size_t size = 0;
+  Settings s;
+  s.add_parsed("reward.functions", &list, "rewards", [&](const Json& value) -> Status {
+    if (value.size() > 2) return invalid_argument("reward.functions[2]: too many");
+    size = value.size();
+    return ok_status();
+  });
+  ASSERT_TRUE(s.override_with("reward.functions=['a', 'b']").ok());
+  EXPECT_EQ(size, 2u);
+  EXPECT_THAT(s.load_toml("[reward]\nfunctions = [1, 2, 3]\n", "c.toml").message(),
+              HasSubstr("c.toml:2: reward.functions[2]: too many"));
+  EXPECT_EQ(s.value_text("reward.functions"), "['a', 'b']");
 }
 
 TEST(Settings, ToTomlReadsBackEqual) {

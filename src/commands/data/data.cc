@@ -10,6 +10,7 @@
 #include "base/metrics.h"
 #include "commands/command.h"
 #include "commands/data/data.h"
+#include "commands/key_flags.h"
 #include "datasets/prompts.h"
 #include "datasets/rows.h"
 #include "datasets/schema.h"
@@ -192,12 +193,11 @@ void add_make(CLI::App& data, int& exit_code) {
   app->add_option("--levels", *levels, level_help());
   app->add_option("--seed", options->seed, "the same seed writes the same files")
       ->capture_default_str();
-  app->add_option("--format", options->format, "row form of train and val: verl or trl")
-      ->capture_default_str();
-  app->add_option(
-         "--style", options->style,
-         "char: compact, for a character tokenizer; text: English chats, for pretrained models")
-      ->capture_default_str();
+  Settings keys;
+  keys.add("format", &options->format, "row form of train and val");
+  keys.add("style", &options->style,
+           "char: compact, for a character tokenizer; text: English chats, for pretrained models");
+  add_key_flags(*app, keys, {{"--format", "format"}, {"--style", "style"}});
   app->callback([options, levels, &exit_code] {
     const std::string wrong = levels->empty() ? "" : parse_levels(*levels, *options);
     exit_code = finish(

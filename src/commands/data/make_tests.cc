@@ -58,7 +58,6 @@ bool needs_author(const std::vector<curate::Problem>& problems) {
 Status check(const Options& options, const std::vector<curate::Problem>& problems) {
   const auto& make = options.run.make;
   LS_RETURN_IF_ERROR(check_thresholds(make.thresholds));
-  LS_RETURN_IF_ERROR(rollout::check_sampling(options.inference.sampling));
   if (!needs_author(problems)) return ok_status();
   if (options.inference.model.path.empty() && options.url.url.empty()) {
     return invalid_argument(
@@ -83,8 +82,8 @@ OrderedJson author_settings(const Options& options) {
   json["top_k"] = sampling.top_k;
   json["min_p"] = sampling.min_p;
   json["device"] = options.inference.engine.device;
-  json["dtype"] = options.inference.engine.dtype;
-  json["kv_dtype"] = options.inference.engine.kv_dtype;
+  json["dtype"] = name_of(options.inference.engine.dtype);
+  json["kv_dtype"] = name_of(options.inference.engine.kv_dtype);
   return json;
 }
 

@@ -12,7 +12,12 @@
 #include "commands/judge/judge.h"
 #include "commands/judge/result_files.h"
 #include "commands/judge/reward_types.h"
+#include "commands/key_flags.h"
 #include "commands/model/inference.h"
+#include "config/sections/data.h"
+#include "config/sections/machine.h"
+#include "config/sections/reward.h"
+#include "config/sections/rollout.h"
 #include "datasets/tokenize.h"
 #include "eval/evaluate.h"
 #include "eval/sample_records.h"
@@ -24,12 +29,12 @@ namespace {
 struct Options {
   inference::ModelChoice model;
   inference::EngineChoice device;
-  std::string output, samples, speculation = "off";
-  std::vector<std::string> files, rewards = {"auto"}, stop;
+  std::string output, samples;
+  std::vector<std::string> files, rewards = {"auto"};
   datasets::ColumnMapping columns;
   eval::EvalOptions eval;
   int max_prompt_length = 0, max_concurrent = 256, max_problems = 0;
-  double reward_timeout = 10;
+  config::RewardOptions reward;
 };
 
 struct Loaded {
@@ -38,20 +43,6 @@ struct Loaded {
   std::unique_ptr<rollout::Engine> engine;
   std::unique_ptr<reward::RewardStage> rewards;
 };
-
-// Parses NAME, NAME:WEIGHT, or a JSON object with options.
-Result<Json> reward_list(const std::vector<std::string>& texts) {
-  Json list = Json::array();
-  for (const std::string& text : texts) {
-    if (text.empty() || text[0] != '{') {
-      list.push_back(text);
-      continue;
-    }
-    LS_ASSIGN_OR_RETURN(Json object, parse_json(text, "--reward"));
-    list.push_back(std::move(object));
-  }
-  return list;
-}
 
 Result<Loaded> load(Options& o) {
   Loaded l;
@@ -72,12 +63,10 @@ Result<Loaded> load(Options& o) {
   LS_ASSIGN_OR_RETURN(l.engine, inference::open_engine(o.model, o.device, l.files, limits));
   const auto& ends = config.eos_token_ids;
   sampling.stop_tokens.insert(sampling.stop_tokens.end(), ends.begin(), ends.end());
-  reward::RewardOptions rewards;
-  rewards.timeout_seconds = o.reward_timeout;
+  reward::RewardOptions rewards = o.reward.stage;
   rewards.threads = o.device.threads > 0 ? o.device.threads : usable_cores(inspect_machine());
   rewards.repetition_penalty = 0;
-  LS_ASSIGN_OR_RETURN(const Json list, reward_list(o.rewards));
-  LS_ASSIGN_OR_RETURN(rewards.rewards, reward::parse_reward_list(list, reward_types()));
+  LS_ASSIGN_OR_RETURN(rewards.rewards, parse_rewards(o.rewards));
   LS_ASSIGN_OR_RETURN(l.rewards, reward::RewardStage::create(rewards));
   return l;
 }
@@ -138,8 +127,6 @@ Status run(Options& o) {
   LS_ASSIGN_OR_RETURN(Loaded l, load(o));
   ProgressLine progress;
   progress.start(0, 1);
-  o.eval.engine.sampling.stop_strings = o.stop;
-  o.eval.engine.speculate = o.speculation == "ngram";
   LS_ASSIGN_OR_RETURN(
       const eval::Evaluation evaluation,
       eval::evaluate(*l.engine, l.prompts, *l.rewards, o.eval, [&](const rollout::Progress& p) {
@@ -156,59 +143,70 @@ Status run(Options& o) {
   return files.write_figures(figures(result, o));
 }
 
-void add_sampling_options(CLI::App& command, Options& o) {
-  rollout::SamplingOptions& s = o.eval.engine.sampling;
-  s.temperature = 0;
+Settings keys_of(Options& o) {
+  Settings keys;
+  config::bind_machine(keys, o.device.device, o.device.threads);
+  config::bind_columns(keys, o.columns);
+  config::bind_response_length(keys, o.eval.engine.sampling.max_response_length);
+  config::bind_sampling(keys, o.eval.engine.sampling, config::Greedy::allowed);
+  config::bind_speculation(keys, o.eval.engine.speculation);
+  config::bind_concurrency(keys, o.max_concurrent);
+  config::bind(keys, o.reward, reward_types());
+  return keys;
+}
+
+void add_sampling_options(CLI::App& command, Options& o, const Settings& keys) {
   command.add_option("--n", o.eval.n, "samples per problem")->check(CLI::PositiveNumber);
   command.add_option("--pass-at", o.eval.ks, "also report pass@K for these K")->delimiter(',');
-  command.add_option("--temperature", s.temperature, "0 = greedy")->check(CLI::NonNegativeNumber);
-  command.add_option("--top-p", s.top_p, "nucleus, 1 = off")->check(CLI::Range(1e-6, 1.0));
-  command.add_option("--top-k", s.top_k, "0 = off")->check(CLI::NonNegativeNumber);
-  command.add_option("--min-p", s.min_p, "0 = off")->check(CLI::Range(0.0, 1.0));
-  command.add_option("--max-tokens", s.max_response_length, "longest response")
-      ->check(CLI::PositiveNumber);
-  command.add_option("--stop", o.stop, "text that ends a response");
+  add_key_flags(command, keys,
+                {{"--temperature", "rollout.temperature"},
+                 {"--top-p", "rollout.top_p"},
+                 {"--top-k", "rollout.top_k"},
+                 {"--min-p", "rollout.min_p"},
+                 {"--max-tokens", "data.max_response_length"},
+                 {"--stop", "rollout.stop"}});
   command.add_option("--seed", o.eval.seed, "of the samples");
+}
+
+void add_data_options(CLI::App& command, Options& o, const Settings& keys) {
+  command.add_option("--data", o.files, "JSONL or parquet files of problems; - is stdin")
+      ->required();
+  command
+      .add_option(
+          "--reward", o.rewards,
+          "reward functions: NAME, NAME:WEIGHT or a JSON object with options; docs/rewards.md")
+      ->capture_default_str();
+  command.add_flag(
+      "--raw", [&o](int64_t) { o.columns.apply_chat_template = false; },
+      "prompts that are texts are given to the model as they are");
+  add_key_flags(command, keys,
+                {{"--reward-timeout", "reward.timeout"},
+                 {"--prompt-key", "data.prompt_key"},
+                 {"--ground-truth-key", "data.ground_truth_key"},
+                 {"--data-source-key", "data.data_source_key"},
+                 {"--system", "data.system_prompt"}});
+  command.add_option("--max-prompt-length", o.max_prompt_length,
+                     "tokens; longer prompts are left out; 0 = what the model has room for");
+  command.add_option("--max-problems", o.max_problems, "first problems used, 0 = all");
 }
 
 }  // namespace
 
 void add_eval(CLI::App& app, int& exit_code) {
   auto o = std::make_shared<Options>();
+  o->eval.engine.sampling.temperature = 0;
+  const Settings keys = keys_of(*o);
   CLI::App* command = app.add_subcommand(
       "eval", "Measure accuracy on held-out problems: pass@1, pass@k, majority vote");
   command->add_option("--model", o->model.path, "Hugging Face directory or .gguf")->required();
-  command->add_option("--data", o->files, "JSONL or parquet files of problems; - is stdin")
-      ->required();
-  command
-      ->add_option(
-          "--reward", o->rewards,
-          "reward functions: NAME, NAME:WEIGHT or a JSON object with options; docs/rewards.md")
-      ->capture_default_str();
-  command->add_option("--reward-timeout", o->reward_timeout, "seconds per judgement");
-  command->add_option("--chat-template", o->model.chat_template,
-                      "used instead of the model's own: a .jinja file, a named template, a family");
-  command->add_option("--chat-template-args", o->model.chat_template_args,
-                      "arguments of the chat template as JSON: {\"enable_thinking\": false}");
-  command->add_flag(
-      "--raw", [o](int64_t) { o->columns.apply_chat_template = false; },
-      "prompts that are texts are given to the model as they are");
-  command->add_option("--prompt-key", o->columns.prompt, "column of the prompt")
-      ->capture_default_str();
-  command->add_option("--ground-truth-key", o->columns.ground_truth,
-                      "column of the answer; without it those of docs/formats.md");
-  command->add_option("--data-source-key", o->columns.data_source, "column of the problem's source")
-      ->capture_default_str();
-  command->add_option("--system", o->columns.system_prompt, "system message put before every chat");
-  command->add_option("--max-prompt-length", o->max_prompt_length,
-                      "tokens; longer prompts are left out; 0 = what the model has room for");
-  command->add_option("--max-problems", o->max_problems, "first problems used, 0 = all");
-  command->add_option("--max-concurrent", o->max_concurrent, "samples in flight")
-      ->check(CLI::PositiveNumber);
-  add_sampling_options(*command, *o);
-  command->add_option("--threads", o->device.threads, "0 = all usable cores");
-  command->add_option("--device", o->device.device, "cpu, cuda, cuda:1")->capture_default_str();
-  add_speculation_option(*command, o->speculation);
+  add_data_options(*command, *o, keys);
+  add_chat_template_options(*command, o->model.chat_template, o->model.chat_template_args);
+  add_sampling_options(*command, *o, keys);
+  add_key_flags(*command, keys,
+                {{"--max-concurrent", "rollout.max_concurrent"},
+                 {"--threads", "trainer.threads"},
+                 {"--device", "trainer.device"},
+                 {"--speculation", "rollout.speculation"}});
   command->add_option("--output", o->output, "write the figures as JSON");
   command->add_option("--samples", o->samples, "write every sample with its verdict as JSONL");
   command->callback([o, &exit_code] { exit_code = finish([&] { return run(*o); }); });

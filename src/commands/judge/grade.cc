@@ -23,6 +23,8 @@
 #include "commands/command.h"
 #include "commands/judge/judge.h"
 #include "commands/judge/reward_types.h"
+#include "commands/key_flags.h"
+#include "config/sections/reward.h"
 #include "datasets/schema.h"
 #include "reward/reward.h"
 
@@ -33,8 +35,7 @@ struct GradeOptions {
   std::string input, output, python;
   std::vector<std::string> rewards;
   int threads = 1;
-  int retries = 2;
-  double timeout = 10;
+  config::RewardOptions reward;
 };
 
 // Reads lines from a file descriptor. Each line is returned as soon as it is complete, so a program
@@ -259,20 +260,11 @@ Status grade_rows(const GradeOptions& options, int input, Output& output,
 }
 
 Result<reward::RewardOptions> reward_options(const GradeOptions& options) {
-  Json list = Json::array();
-  for (const auto& text : options.rewards) {
-    if (!text.starts_with("{")) {
-      list.push_back(text);
-      continue;
-    }
-    LS_ASSIGN_OR_RETURN(Json object, parse_json(text, "--reward"));
-    list.push_back(std::move(object));
-  }
-  if (!options.python.empty()) list.push_back({{"type", "python"}, {"path", options.python}});
-  reward::RewardOptions out;
-  LS_ASSIGN_OR_RETURN(out.rewards, reward::parse_reward_list(list, reward_types()));
-  out.timeout_seconds = options.timeout;
-  out.retries = options.retries;
+  std::vector<std::string> words = options.rewards;
+  if (!options.python.empty())
+    words.push_back(dump_json(Json{{"type", "python"}, {"path", options.python}}));
+  reward::RewardOptions out = options.reward.stage;
+  LS_ASSIGN_OR_RETURN(out.rewards, parse_rewards(words));
   return out;
 }
 
@@ -327,10 +319,9 @@ void add_grade(CLI::App& app, int& exit_code) {
       "a Python file with compute_score(data_source, solution_str, ground_truth, extra_info)");
   command->add_option("--threads,-j", options->threads, "rows judged at once")
       ->check(CLI::Range(1, 1024));
-  command->add_option("--timeout", options->timeout, "seconds for one row")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--retries", options->retries, "after a timeout or an unavailable service")
-      ->check(CLI::Range(0, 100));
+  Settings keys;
+  config::bind(keys, options->reward, reward_types());
+  add_key_flags(*command, keys, {{"--timeout", "reward.timeout"}, {"--retries", "reward.retries"}});
   command->callback([options, &exit_code] { exit_code = finish([&] { return grade(*options); }); });
 }
 

@@ -100,4 +100,17 @@ std::span<const reward::RewardType> reward_types() {
   return table;
 }
 
+Result<std::vector<reward::RewardSpec>> parse_rewards(const std::vector<std::string>& words) {
+  Json list = Json::array();
+  for (const std::string& word : words) {
+    if (!word.starts_with("{")) {
+      list.push_back(word);
+      continue;
+    }
+    LS_ASSIGN_OR_RETURN(Json object, parse_json(word, "--reward"));
+    list.push_back(std::move(object));
+  }
+  return reward::parse_reward_list(list, reward_types());
+}
+
 }  // namespace longshot::commands

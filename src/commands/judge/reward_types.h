@@ -2,6 +2,8 @@
 // Reward functions whose dependencies reward/ may not have, for every command that judges.
 
 #include <span>
+#include <string>
+#include <vector>
 
 #include "reward/reward.h"
 
@@ -12,5 +14,8 @@ namespace longshot::commands {
 // reward is created.
 //   {"slots": 0, "python": "", "show": []}, as for `longshot sandbox`, and make_code's options
 std::span<const reward::RewardType> reward_types();
+
+// Reads the words of a --reward flag: NAME, NAME:WEIGHT, or a JSON object with options.
+Result<std::vector<reward::RewardSpec>> parse_rewards(const std::vector<std::string>& words);
 
 }  // namespace longshot::commands

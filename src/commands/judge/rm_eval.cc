@@ -11,6 +11,11 @@
 #include "commands/command.h"
 #include "commands/judge/judge.h"
 #include "commands/judge/result_files.h"
+#include "commands/key_flags.h"
+#include "config/sections/data.h"
+#include "config/sections/machine.h"
+#include "config/sections/model.h"
+#include "config/sections/rollout.h"
 #include "datasets/preference.h"
 #include "eval/judgements.h"
 #include "eval/reward_models.h"
@@ -171,12 +176,21 @@ Status run(Options& o) {
   return files.write_figures(json);
 }
 
+Settings keys_of(Options& o) {
+  Settings keys;
+  config::bind_chat_template(keys, o.judge.model.chat_template);
+  config::bind_machine(keys, o.judge.engine.device, o.judge.engine.threads);
+  config::bind_response_length(keys, o.judge.sampling.max_response_length);
+  config::bind_sampling(keys, o.judge.sampling, config::Greedy::allowed);
+  config::bind_concurrency(keys, o.judge.max_concurrent);
+  return keys;
+}
+
 }  // namespace
 
 void add_rm_eval(CLI::App& app, int& exit_code) {
   auto o = std::make_shared<Options>();
-  rollout::SamplingOptions& sampling = o->judge.sampling;
-  sampling.temperature = 0;
+  o->judge.sampling.temperature = 0;
   CLI::App* command =
       app.add_subcommand("rm-eval", "Measure the accuracy and calibration of a reward model");
   command->add_option("--model", o->judge.model.path,
@@ -190,18 +204,14 @@ void add_rm_eval(CLI::App& app, int& exit_code) {
   command
       ->add_option("--votes", o->judge.votes, "verdicts on each response of a model that reasons")
       ->check(CLI::PositiveNumber);
-  command->add_option("--temperature", sampling.temperature, "of a model that reasons; 0 = greedy")
-      ->check(CLI::NonNegativeNumber);
-  command->add_option("--max-tokens", sampling.max_response_length, "longest reasoning")
-      ->check(CLI::PositiveNumber);
+  add_key_flags(*command, keys_of(*o),
+                {{"--temperature", "rollout.temperature"},
+                 {"--max-tokens", "data.max_response_length"},
+                 {"--max-concurrent", "rollout.max_concurrent"},
+                 {"--chat-template", "model.chat_template"},
+                 {"--threads", "trainer.threads"},
+                 {"--device", "trainer.device"}});
   command->add_option("--seed", o->judge.seed, "of the reasoning in this process");
-  command
-      ->add_option("--max-concurrent", o->judge.max_concurrent, "samples in flight in this process")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--chat-template", o->judge.model.chat_template,
-                      "family used instead of the model's own");
-  command->add_option("--threads", o->judge.engine.threads, "0 = all usable cores");
-  command->add_option("--device", o->judge.engine.device, "cpu, cuda, cuda:1");
   command->add_option("--served-model", o->judge.served_model,
                       "with --url: the request's model name");
   command->add_option("--timeout", o->judge.timeout, "with --url: seconds for each response")

@@ -53,7 +53,7 @@ class Chat {
       return invalid_argument("the conversation fills the model's context; start anew with /clear");
     rollout::EngineOptions options;
     options.sampling = options_.sampling;
-    options.speculate = options_.speculation == "ngram";
+    options.speculation = options_.speculation;
     options.sampling.max_response_length = std::min(room, options_.sampling.max_response_length);
     data::Sample job;
     job.prompt_id = "turn " + std::to_string(++turn_);

@@ -169,7 +169,7 @@ Status run(Options& options) {
                                              files, limits_for(rows, options, files.config)));
   rollout::EngineOptions engine_options;
   engine_options.sampling = options.inference.sampling;
-  engine_options.speculate = options.inference.speculation == "ngram";
+  engine_options.speculation = options.inference.speculation;
   Stopwatch since_report;
   const auto on_progress = [&](const rollout::Progress& p) {
     if (since_report.seconds() < 10) return;

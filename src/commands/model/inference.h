@@ -13,16 +13,17 @@ namespace longshot::commands {
 struct InferenceOptions {
   inference::ModelChoice model;
   inference::EngineChoice engine;
-  std::string system;               // first message of a chat; empty = none
-  std::string speculation = "off";  // or "ngram"
+  std::string system;  // first message of a chat; empty = none
+  rollout::Speculation speculation = rollout::Speculation::off;
   uint64_t seed = 0;
   rollout::SamplingOptions sampling;
 };
 
-// Adds --speculation, for every command that has it.
-void add_speculation_option(CLI::App& command, std::string& speculation);
-
-// Adds --model, --system, --device, --threads, --dtype, --kv-dtype. `options` must outlive the app.
+// Adds --chat-template and --chat-template-args, for every command that has them.
+void add_chat_template_options(CLI::App& command, std::string& chat_template,
+                               std::string& arguments);
+// Adds these, --model, --system, --device, --threads, --dtype, --kv-dtype. `options` must
+// outlive the app.
 void add_model_options(CLI::App& command, InferenceOptions& options);
 // Adds those, --speculation, --seed and the sampling options.
 void add_inference_options(CLI::App& command, InferenceOptions& options);

@@ -1,6 +1,5 @@
 // longshot logprobs: log-probabilities of sequences under a model, one JSON row each.
 
-#include <cmath>
 #include <cstdio>
 #include <exception>
 #include <fstream>
@@ -12,8 +11,11 @@
 #include "base/json.h"
 #include "base/os/fs.h"
 #include "base/os/output.h"
+#include "base/settings/checks.h"
 #include "commands/command.h"
+#include "commands/key_flags.h"
 #include "commands/model/model.h"
+#include "config/sections/machine.h"
 #include "datasets/encode.h"
 #include "model/format/model_files.h"
 #include "model/sequence_logprobs.h"
@@ -117,9 +119,6 @@ std::string format_rows(const std::vector<Row>& rows,
 }
 
 Status run(const Options& options) {
-  if (!(options.temperature > 0) || std::isinf(options.temperature)) {
-    return invalid_argument("--temperature must be a positive number");
-  }
   model::configure_compute(options.threads);
   LS_RETURN_IF_ERROR(model::check_device(options.device));
   LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_model(options.model));
@@ -129,7 +128,7 @@ Status run(const Options& options) {
                       model::Weights::from_host(files.config, files.weights, options.device));
   files.weights.clear();
   // The forward pass that defines the model.
-  const auto compute = model::make_compute(weights, {.kernels = "libtorch"});
+  const auto compute = model::make_compute(weights, {.kernels = model::KernelChoice::libtorch});
   std::vector<std::vector<int32_t>> sequences;
   for (const Row& row : rows) sequences.push_back(row.tokens);
   LS_RETURN_IF_ERROR(output.write(format_rows(
@@ -152,12 +151,13 @@ void add_logprobs(CLI::App& app, int& exit_code) {
   command->add_option("--input", options->input, "JSON lines; - is stdin")->capture_default_str();
   command->add_option("--output", options->output, "JSON lines; - is stdout")
       ->capture_default_str();
-  command->add_option("--temperature", options->temperature, "logits are divided by it")
-      ->capture_default_str();
-  command->add_option("--device", options->device, "cpu, cuda, cuda:1, ...")->capture_default_str();
-  command->add_option("--threads", options->threads, "CPU threads; 0 = all usable cores")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  Settings keys;
+  config::bind_machine(keys, options->device, options->threads);
+  keys.add("temperature", &options->temperature, "logits are divided by it", above(0));
+  add_key_flags(*command, keys,
+                {{"--temperature", "temperature"},
+                 {"--device", "trainer.device"},
+                 {"--threads", "trainer.threads"}});
   command->add_option("--batch-tokens", options->batch_tokens, "tokens in one forward pass")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

@@ -12,9 +12,11 @@
 #include "base/os/clock.h"
 #include "base/os/stop.h"
 #include "commands/command.h"
+#include "commands/key_flags.h"
 #include "commands/model/http_options.h"
 #include "commands/model/inference.h"
 #include "commands/model/model.h"
+#include "config/sections/rollout.h"
 #include "server/server.h"
 
 namespace longshot::commands {
@@ -114,9 +116,12 @@ Status run(Options& options) {
 }
 
 void add_limits(CLI::App& command, Options& options) {
-  command.add_option("--max-concurrent", options.max_concurrent, "samples generated at once")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  Settings keys;
+  config::bind_concurrency(keys, options.max_concurrent);
+  config::bind_kv_blocks(keys, options.kv_blocks);
+  add_key_flags(
+      command, keys,
+      {{"--max-concurrent", "rollout.max_concurrent"}, {"--kv-blocks", "rollout.kv_blocks"}});
   command
       .add_option("--max-waiting", options.max_waiting,
                   "samples that may wait for a place; requests beyond get status 429")
@@ -125,11 +130,6 @@ void add_limits(CLI::App& command, Options& options) {
   command
       .add_option("--max-sequence", options.max_sequence,
                   "tokens of prompt and answer; 0 = what the model was made for, at most 4096")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  command
-      .add_option("--kv-blocks", options.kv_blocks,
-                  "KV cache, in blocks of 16 tokens; 0 = room for max-concurrent whole sequences")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command

@@ -8,6 +8,7 @@
 
 #include "base/os/output.h"
 #include "commands/command.h"
+#include "commands/model/inference.h"
 #include "commands/model/model.h"
 #include "datasets/encode.h"
 #include "datasets/schema.h"
@@ -174,10 +175,7 @@ void add_tokenize(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   command->add_option("--output", options->output, "JSON Lines to write; - is stdout")
       ->capture_default_str();
-  command->add_option("--chat-template", options->chat_template,
-                      "used instead of the model's own: a .jinja file, a named template, a family");
-  command->add_option("--chat-template-args", options->chat_template_args,
-                      "arguments of the chat template as JSON: {\"enable_thinking\": false}");
+  add_chat_template_options(*command, options->chat_template, options->chat_template_args);
   command->add_flag("--raw", options->raw, "a prompt that is a text is encoded as it is");
   command->add_flag("--decode", options->decode, "Turn {\"tokens\": [...]} into {\"text\": ...}");
   command->add_flag("--no-special", options->no_special,

@@ -7,8 +7,8 @@
 
 #include "base/settings/settings.h"
 #include "commands/command.h"
-#include "commands/judge/reward_types.h"
 #include "config/config.h"
+#include "config/validate.h"
 #include "loop/forecast/memory_forecast.h"
 #include "loop/offline/reward_model.h"
 #include "loop/offline/sft.h"
@@ -35,22 +35,23 @@ struct ConfigArguments {
 Status find_models(config::ModelOptions& model, const std::string& checkpoint_model);
 
 // --reference prints the table of keys. --dry-run checks everything and prints the configuration if
-// all checks pass. Otherwise runs work(config, text of the full configuration).
-template <typename Config, typename Work>
-Status run_with_config(const ConfigArguments& arguments, Work&& work) {
+// all checks pass. Otherwise runs work(config, text of the full configuration). `kinds`: further
+// arguments of config::bind().
+template <typename Config, typename Work, typename... Kinds>
+Status run_with_config(const ConfigArguments& arguments, Work&& work, const Kinds&... kinds) {
   Config config;
   Settings settings;
-  config::bind(settings, config);
+  config::bind(settings, config, kinds...);
   if (arguments.reference) {
     std::fputs(settings.to_markdown().c_str(), stdout);
     return ok_status();
   }
   LS_RETURN_IF_ERROR(arguments.load(settings));
-  LS_RETURN_IF_ERROR(find_models(config.model, loop::checkpoint_model(config)));
-  LS_RETURN_IF_ERROR(config::validate(config));
-  if constexpr (requires { config.reward; }) config.reward.types = reward_types();
-  LS_RETURN_IF_ERROR(loop::check_output(config.output));
-  LS_RETURN_IF_ERROR(loop::check_resources(config));
+  auto& sections = config::sections_of(config);
+  LS_RETURN_IF_ERROR(find_models(sections.model, loop::checkpoint_model(sections)));
+  LS_RETURN_IF_ERROR(config::validate(sections));
+  LS_RETURN_IF_ERROR(loop::check_output(sections.trainer.output));
+  LS_RETURN_IF_ERROR(loop::check_resources(sections));
   if (!arguments.dry_run) return work(config, settings.to_toml());
   LS_RETURN_IF_ERROR(loop::check_inputs(config));
   std::fputs(settings.to_toml().c_str(), stdout);

@@ -281,11 +281,10 @@ Status forecast_run(const Options& options) {
   if (!options.model.empty()) arguments.overrides.push_back("model.path=" + options.model);
   config::TrainConfig config;
   Settings settings;
-  config::bind(settings, config);
+  config::bind(settings, config, reward_types());
   LS_RETURN_IF_ERROR(arguments.load(settings));
   LS_RETURN_IF_ERROR(find_models(config.model, loop::checkpoint_model(config)));
   LS_RETURN_IF_ERROR(config::validate(config));
-  config.reward.types = reward_types();
   LS_ASSIGN_OR_RETURN(const loop::CostForecast forecast,
                       loop::forecast_cost(config, options.forecast_options));
   options.json ? print_forecast_json(forecast) : print_forecast_text(forecast);

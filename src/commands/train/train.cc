@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/log.h"
+#include "commands/judge/reward_types.h"
 #include "commands/train/config_arguments.h"
 #include "commands/train/train.h"
 #include "loop/rl/run.h"
@@ -16,9 +17,9 @@ Status run(const config::TrainConfig& config, const std::string& text) {
   log::info("loading {}", config.model.path);
   LS_ASSIGN_OR_RETURN(auto training, loop::Run::create(config, text));
   LS_RETURN_IF_ERROR(training->run());
-  const std::string summary = loop::summarize_run(config.output);
+  const std::string summary = loop::summarize_run(config.trainer.output);
   log::info("done{}; `longshot report {}` shows the whole run",
-            summary.empty() ? "" : ": " + summary, config.output);
+            summary.empty() ? "" : ": " + summary, config.trainer.output);
   std::printf("%s\n", loop::policy_directory(training->newest_checkpoint()).c_str());
   return ok_status();
 }
@@ -31,7 +32,8 @@ void add_train(CLI::App& app, int& exit_code) {
       "train", "Train a policy by reinforcement learning with verifiable rewards");
   arguments->add_to(*command);
   command->callback([arguments, &exit_code] {
-    exit_code = finish([&] { return run_with_config<config::TrainConfig>(*arguments, run); });
+    exit_code = finish(
+        [&] { return run_with_config<config::TrainConfig>(*arguments, run, reward_types()); });
   });
 }
 

@@ -92,12 +92,12 @@ OrderedJson user_turn(const std::string& text) {
 
 OrderedJson prompt_row(const MakeOptions& options, const Task& task, const Found& found,
                        const char* split, size_t index) {
-  const bool text = options.style == "text";
+  const bool text = options.style == Style::text;
   const std::string& prompt = text ? found.problem.text.prompt : found.problem.chars.prompt;
   const OrderedJson truth(found.problem.ground_truth);
   OrderedJson row;
   row["data_source"] = task.data_source;
-  if (options.format == "verl") {
+  if (options.format == RowFormat::verl) {
     row["prompt"] = user_turn(prompt);
     row["ability"] = task.ability;
     row["reward_model"] = {{"style", "rule"}, {"ground_truth", truth}};
@@ -112,7 +112,7 @@ OrderedJson prompt_row(const MakeOptions& options, const Task& task, const Found
 OrderedJson supervised_row(const MakeOptions& options, const Rendering& chars,
                            const Rendering& text) {
   OrderedJson row;
-  if (options.style == "text") {
+  if (options.style == Style::text) {
     row["prompt"] = user_turn(text.prompt);
     row["completion"] = OrderedJson::array({{{"role", "assistant"}, {"content", text.completion}}});
   } else {
@@ -153,12 +153,6 @@ Status write_split(const MakeOptions& options, const Task& task, Levels levels, 
   return write_claims(options, found, name == "val" ? "rm_val.jsonl" : "rm.jsonl");
 }
 
-Status check_choice(const char* flag, const std::string& value, const char* first,
-                    const char* second) {
-  if (value == first || value == second) return ok_status();
-  return invalid_argument(fmt::format("{} '{}': known are {} and {}", flag, value, first, second));
-}
-
 }  // namespace
 
 Status make_data(const MakeOptions& options) {
@@ -167,8 +161,6 @@ Status make_data(const MakeOptions& options) {
     return invalid_argument(
         fmt::format("unknown task '{}'; known are {}", options.task, task_names()));
   }
-  LS_RETURN_IF_ERROR(check_choice("format", options.format, "verl", "trl"));
-  LS_RETURN_IF_ERROR(check_choice("style", options.style, "char", "text"));
   if (options.train < 0 || options.val < 0 || options.sft < 0) {
     return invalid_argument("numbers of rows must not be negative");
   }
@@ -178,7 +170,7 @@ Status make_data(const MakeOptions& options) {
   LS_RETURN_IF_ERROR(write_split(options, *task, levels, "val", options.val));
   LS_RETURN_IF_ERROR(write_split(options, *task, levels, "sft", options.sft));
   // No newline at the end: each character of the file becomes a token.
-  if (options.style == "text") return ok_status();
+  if (options.style == Style::text) return ok_status();
   return write_output(options.directory + "/alphabet.txt", task->alphabet);
 }
 

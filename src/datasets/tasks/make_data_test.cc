@@ -91,7 +91,7 @@ TEST_F(MakeData, ValidationProblemsOccurNowhereElse) {
 }
 
 TEST_F(MakeData, ATaskThatJudgesGivesRowsForRewardModels) {
-  for (const char* style : {"char", "text"}) {
+  for (const Style style : all_of<Style>()) {
     MakeOptions o = options("check");
     o.style = style;
     ASSERT_TRUE(make_data(o).ok());
@@ -128,12 +128,12 @@ TEST_F(MakeData, SameSeedSameFiles) {
 
 TEST_F(MakeData, FormsAndStyles) {
   MakeOptions o = options("countdown");
-  o.format = "trl";
+  o.format = RowFormat::trl;
   ASSERT_TRUE(make_data(o).ok());
   Json row = rows("train.jsonl")[0].json;
   EXPECT_TRUE(row["prompt"].is_string());
   EXPECT_TRUE(row["ground_truth"].contains("target"));
-  o.style = "text";
+  o.style = Style::text;
   ASSERT_TRUE(make_data(o).ok());
   row = rows("train.jsonl")[0].json;
   EXPECT_EQ(row["prompt"][0]["role"], "user");
@@ -162,12 +162,6 @@ TEST_F(MakeData, WrongOptionsAreErrors) {
   MakeOptions o = options("countdown");
   o.low_level = o.high_level = 9;
   EXPECT_THAT(make_data(o).message(), HasSubstr("levels 2-6 (numbers to use)"));
-  o = options("countdown");
-  o.format = "csv";
-  EXPECT_THAT(make_data(o).message(), HasSubstr("known are verl and trl"));
-  o = options("countdown");
-  o.style = "prose";
-  EXPECT_THAT(make_data(o).message(), HasSubstr("known are char and text"));
   o = options("countdown");
   o.val = -1;
   EXPECT_THAT(make_data(o).message(), HasSubstr("not be negative"));

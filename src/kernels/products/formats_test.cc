@@ -56,7 +56,7 @@ TEST_P(FormatKernels, WeightOnlyFormatsHaveTheBitsOfTheF32GemmOnTheirValues) {
       gemm(packed, x.data(), k, m, y.data(), n, 0, packed.panels(), Store::set);
       const auto expected = product_of_blocks(x, values_of(packed), m, n, k, depth_of(format));
       ASSERT_EQ(0, std::memcmp(y.data(), expected.data(), y.size() * sizeof(float)))
-          << number_format_name(format) << " " << n << " x " << k;
+          << name_of(format) << " " << n << " x " << k;
     }
   }
 }
@@ -189,8 +189,7 @@ TEST(PanelMatrix, FormatsKeepTheirStep) {
       for (int i = 0; i < k; ++i)
         worst = std::max(worst, std::abs(double{w[c * k + i]} - packed.value(c, i)) / largest);
     }
-    printf("%-5s largest relative difference of a weight %.3g\n", number_format_name(format),
-           worst);
+    printf("%-5s largest relative difference of a weight %.3g\n", name_of(format), worst);
     EXPECT_LE(worst, bound * 1.001);
   }
 }

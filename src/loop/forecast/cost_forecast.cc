@@ -48,7 +48,7 @@ class Trial {
   double publish_seconds() const { return publish_seconds_; }
   double value(const std::string& metric) const { return metrics_.at(metric); }
   int in_flight(const Size& size) const {
-    return std::min(config_.max_concurrent, static_cast<int>(size.samples()));
+    return std::min(config_.rollout.max_concurrent, static_cast<int>(size.samples()));
   }
   bool shared_prompts() const {
     return parts_.trainer->model().compute().pass_size(0).share_prompts;
@@ -85,10 +85,11 @@ Result<double> Trial::generate(const std::vector<data::Draw>& draws, int length)
   options.sampling.max_response_length = length;
   options.repetition.enabled = false;
   options.token_budget = 0;
-  options.speculate = false;
+  options.speculation = rollout::Speculation::off;
   const Stopwatch watch;
   LS_RETURN_IF_ERROR(
-      parts_.rollout->generate(rollout::make_jobs(draws, config_.n), options, nullptr).status());
+      parts_.rollout->generate(rollout::make_jobs(draws, config_.rollout.n), options, nullptr)
+          .status());
   metrics_.merge(Metrics(parts_.rollout->metrics()));
   return watch.seconds();
 }
@@ -142,7 +143,7 @@ Status Trial::run(const Size& size) {
 
 Status Trial::try_whole(const Size& size) {
   const int groups = static_cast<int>(size.groups), length = static_cast<int>(size.response);
-  if (config_.engine.token_budget == 0 && rollout_seconds(size) < kWholeSeconds) {
+  if (config_.rollout.engine.token_budget == 0 && rollout_seconds(size) < kWholeSeconds) {
     LS_ASSIGN_OR_RETURN(whole_rollout_, generate(parts_.prompts->next(groups, 0), length));
   }
   if (update_seconds(size) < kWholeSeconds) {
@@ -177,15 +178,15 @@ Status Trial::try_small(const Size& size) {
                       update(trial_groups, trial_samples, static_cast<int>(size.response)));
   update_rate_ =
       (value("perf/train_flops") - overhead_flops_) / std::max(1e-6, seconds - update_overhead_);
-  peak_flops_ = train::measure_gemm_flops(config_.machine.device, "float32");
+  peak_flops_ = train::measure_gemm_flops(config_.machine.device, NumberFormat::f32);
   return ok_status();
 }
 
 double Trial::rollout_seconds(const Size& size) const {
   if (whole_rollout_ > 0) return whole_rollout_;
   double tokens = size.samples() * size.response;
-  if (config_.engine.token_budget > 0)
-    tokens = std::min(tokens, static_cast<double>(config_.engine.token_budget));
+  if (config_.rollout.engine.token_budget > 0)
+    tokens = std::min(tokens, static_cast<double>(config_.rollout.engine.token_budget));
   const double context = std::max(0.0, size.response / 2 - kFewTokens - kMoreTokens / 2.0);
   const double attention = model::forward_flops(model(), {.pairs = context});
   return size.groups * size.prompt * seconds_per_prompt_token_ +
@@ -227,10 +228,10 @@ Result<CostForecast> forecast_cost(const config::TrainConfig& config,
   forecast.limit = hard_memory_limit();
   forecast.memory_at_hand = memory_at_hand();
   // The trial would run out of memory.
-  if (config.machine.device == "cpu" && !forecast.fits()) return forecast;
+  if (config.machine.is_cpu() && !forecast.fits()) return forecast;
   LS_ASSIGN_OR_RETURN(Parts parts, make_parts(config, ""));
   Summary prompt;
-  for (const auto& draw : parts.prompts->next(config.train_batch_size, 0))
+  for (const auto& draw : parts.prompts->next(config.data.train_batch_size, 0))
     prompt.add(static_cast<double>(draw.prompt.tokens.size()));
   size.groups = static_cast<double>(prompt.count());
   size.prompt = prompt.mean();

@@ -31,20 +31,28 @@ double count_of(const std::vector<int64_t>& shape) {
 }
 
 // Bytes per weight in the rollout's kernels, scales included.
-double weight_bytes(const std::string& format) {
-  if (format == "bfloat16") return 2;
-  if (format == "int8") return 1.02;
-  return format == "int4" ? 0.6 : kFloat;
+double weight_bytes(NumberFormat format) {
+  switch (format) {
+    case NumberFormat::f32:
+      return kFloat;
+    case NumberFormat::bf16:
+      return 2;
+    case NumberFormat::int8:
+      return 1.02;
+    case NumberFormat::int4:
+      return 0.6;
+  }
+  return kFloat;
 }
 
 // Bytes of both moments of a weight, scales included.
-double moment_bytes(const std::string& format) {
-  if (format == "bfloat16") return 4;
-  return format == "int8" ? 2.04 : 2 * kFloat;
+double moment_bytes(NumberFormat format) {
+  if (format == NumberFormat::bf16) return 4;
+  return format == NumberFormat::int8 ? 2.04 : 2 * kFloat;
 }
 
-double kv_token_bytes(const model::ModelConfig& c, const std::string& format) {
-  const double value = format == "float32" ? 4 : format == "bfloat16" ? 2 : 1;
+double kv_token_bytes(const model::ModelConfig& c, NumberFormat format) {
+  const double value = format == NumberFormat::f32 ? 4 : format == NumberFormat::bf16 ? 2 : 1;
   return 2.0 * c.num_layers * c.num_kv_heads * (c.head_dim * value + (value == 1 ? 4 : 0));
 }
 
@@ -99,14 +107,14 @@ double trained_of(const config::ModelOptions& options, const model::ModelConfig&
 
 // The fixed model of GRPO's KL penalty. It needs no memory if it is the base of the adapter.
 Result<ForecastItem> kl_model(const config::TrainConfig& config, const AdapterSize& adapter) {
-  const train::AlgorithmOptions& a = config.algorithm;
+  const std::string& path = config.algorithm.kl_reference;
   ForecastItem item{"KL model", 0, "none"};
-  if (a.name != "grpo" || a.kl_coef == 0 || a.kl_reference.empty()) return item;
-  if (adapter.rank > 0 && a.kl_reference == config.model.path) return item;
-  const auto model = model::read_model_config(a.kl_reference);
+  if (!config::has_kl_model(config.algorithm)) return item;
+  if (adapter.rank > 0 && path == config.model.path) return item;
+  const auto model = model::read_model_config(path);
   if (!model.ok()) return model.status().with_context("algorithm.kl_reference");
   item.value = kFloat * static_cast<double>(model::parameter_count(*model));
-  item.note = a.kl_reference;
+  item.note = path;
   return item;
 }
 
@@ -118,8 +126,8 @@ double rollout_bytes(const config::TrainConfig& config, const model::ModelConfig
     if (spec.shape.size() > 1 && spec.name != model::weight_of(model::names::kEmbedding))
       matrices += count_of(spec.shape);
   }
-  const double one = kFloat * table + weight_bytes(config.rollout_dtype) * matrices;
-  return one * config.rollout_workers;
+  const double one = kFloat * table + weight_bytes(config.rollout.dtype) * matrices;
+  return one * config.rollout.workers;
 }
 
 ForecastItem activations(const config::TrainConfig& config, const model::ModelConfig& model,
@@ -145,9 +153,9 @@ ForecastItem kv_cache(const config::TrainConfig& config, const model::ModelConfi
   const double prompts =
       std::ceil(running / size.n) * rollout::blocks_for(static_cast<int>(size.prompt));
   double all = running * blocks + prompts;
-  if (config.kv_blocks > 0) all = std::min<double>(all, config.kv_blocks);
-  return {"KV cache", all * rollout::kBlockTokens * kv_token_bytes(model, config.rollout_kv_dtype),
-          fmt::format("{}, {:.0f} samples in flight", config.rollout_kv_dtype, running)};
+  if (config.rollout.kv_blocks > 0) all = std::min<double>(all, config.rollout.kv_blocks);
+  return {"KV cache", all * rollout::kBlockTokens * kv_token_bytes(model, config.rollout.kv_dtype),
+          fmt::format("{}, {:.0f} samples in flight", name_of(config.rollout.kv_dtype), running)};
 }
 
 // Bytes that this process has {mapped, resident}, from /proc/self/statm.
@@ -175,12 +183,12 @@ std::string gib(double bytes) {
 // Memory items that training of any model needs.
 std::vector<ForecastItem> training_items(const model::ModelConfig& model,
                                          const AdapterSize& adapter, double trained,
-                                         const std::string& moments) {
+                                         NumberFormat moments) {
   const double weights = static_cast<double>(model::parameter_count(model)) + adapter.parameters;
   return {{"program", own_pages().second, "libraries and the like"},
           {"weights", kFloat * weights, "f32, of the trainer"},
           {"gradients", kFloat * trained, "f32"},
-          {"moments", moment_bytes(moments) * trained, moments}};
+          {"moments", moment_bytes(moments) * trained, name_of(moments)}};
 }
 
 constexpr const char* kAdvice =
@@ -206,9 +214,9 @@ double total(const std::vector<ForecastItem>& items) {
 }
 
 IterationSize largest_size(const config::TrainConfig& config) {
-  return {static_cast<double>(config.train_batch_size), static_cast<double>(config.n),
-          static_cast<double>(config.max_prompt_length),
-          static_cast<double>(config.engine.sampling.max_response_length)};
+  return {static_cast<double>(config.data.train_batch_size), static_cast<double>(config.rollout.n),
+          static_cast<double>(config.data.max_prompt_length),
+          static_cast<double>(config.rollout.engine.sampling.max_response_length)};
 }
 
 Result<MemoryForecast> forecast_memory(const config::TrainConfig& config,
@@ -218,13 +226,14 @@ Result<MemoryForecast> forecast_memory(const config::TrainConfig& config,
   forecast.parameters = model::parameter_count(model);
   const double trained = trained_of(config.model, model, adapter);
   forecast.trained = static_cast<int64_t>(trained);
-  const std::string& moments = config.optimizer.moments;
+  const NumberFormat moments = config.optimizer.moments;
   forecast.items = training_items(model, adapter, trained, moments);
-  forecast.items.push_back({"rollout weights", rollout_bytes(config, model), config.rollout_dtype});
+  forecast.items.push_back(
+      {"rollout weights", rollout_bytes(config, model), name_of(config.rollout.dtype)});
   LS_ASSIGN_OR_RETURN(ForecastItem fixed, kl_model(config, adapter));
   if (fixed.value > 0) forecast.items.push_back(std::move(fixed));
   forecast.certain = total(forecast.items);
-  const double running = std::min<double>(config.max_concurrent, size.samples());
+  const double running = std::min<double>(config.rollout.max_concurrent, size.samples());
   forecast.items.push_back(activations(config, model, size, adapter.rank));
   forecast.items.push_back(kv_cache(config, model, size, running));
   forecast.items.push_back(
@@ -238,7 +247,7 @@ Result<MemoryForecast> forecast_memory(const config::TrainConfig& config,
                               "copy of what an update changes; left out where memory is short"});
   }
   // The checkpoint writer converts bfloat16 moments to f32.
-  const double copied = moments == "bfloat16" ? 2 * kFloat * trained : 0;
+  const double copied = moments == NumberFormat::bf16 ? 2 * kFloat * trained : 0;
   forecast.items.push_back({"checkpoint", copied, "copies while one is written"});
   return forecast;
 }
@@ -246,15 +255,17 @@ Result<MemoryForecast> forecast_memory(const config::TrainConfig& config,
 DiskForecast forecast_disk(const config::TrainConfig& config, const model::ModelConfig&,
                            const MemoryForecast& memory) {
   DiskForecast forecast;
-  const bool adapter = config.model.lora.rank > 0 || !config.model.lora_adapter_path.empty();
-  const double written = static_cast<double>(adapter ? memory.trained : memory.parameters);
+  const double written =
+      static_cast<double>(config.model.has_adapter() ? memory.trained : memory.parameters);
   forecast.checkpoint = kFloat * written + moment_bytes(config.optimizer.moments) *
                                                static_cast<double>(memory.trained);
-  const int64_t saves = config.save_freq > 0 ? config.total_iterations / config.save_freq + 1 : 1;
+  const int64_t saves = config.trainer.save_freq > 0
+                            ? config.trainer.total_iterations / config.trainer.save_freq + 1
+                            : 1;
   forecast.run = forecast.checkpoint *
-                 static_cast<double>(std::min<int64_t>(saves, config.keep_checkpoints + 1));
+                 static_cast<double>(std::min<int64_t>(saves, config.trainer.keep_checkpoints + 1));
   std::error_code error;
-  std::filesystem::path folder = std::filesystem::absolute(config.output);
+  std::filesystem::path folder = std::filesystem::absolute(config.trainer.output);
   while (folder.has_relative_path() && !std::filesystem::exists(folder, error))
     folder = folder.parent_path();
   const auto space = std::filesystem::space(folder, error);
@@ -282,8 +293,8 @@ double memory_at_hand() {
   return std::min(available + own_pages().second, hard_memory_limit().bytes);
 }
 
-Status check_resources(const config::SftConfig& config) {
-  if (config.machine.device != "cpu" || config.model.path.empty()) return ok_status();
+Status check_resources(const config::OfflineConfig& config) {
+  if (!config.machine.is_cpu() || config.model.path.empty()) return ok_status();
   LS_ASSIGN_OR_RETURN(const model::ModelConfig model,
                       model::read_model_config(config.model.source()));
   LS_ASSIGN_OR_RETURN(const AdapterSize adapter, adapter_size(config.model, model));
@@ -292,7 +303,7 @@ Status check_resources(const config::SftConfig& config) {
 }
 
 Status check_resources(const config::TrainConfig& config) {
-  if (config.machine.device != "cpu") return ok_status();
+  if (!config.machine.is_cpu()) return ok_status();
   LS_ASSIGN_OR_RETURN(const model::ModelConfig model,
                       model::read_model_config(config.model.source()));
   LS_ASSIGN_OR_RETURN(const MemoryForecast memory,
@@ -308,7 +319,7 @@ Status check_resources(const config::TrainConfig& config) {
     log::warn(
         "checkpoints take {} ({} each), {} of disk are free in {}: fewer "
         "trainer.keep_checkpoints, or another trainer.default_local_dir",
-        gib(disk.run), gib(disk.checkpoint), gib(disk.free), config.output);
+        gib(disk.run), gib(disk.checkpoint), gib(disk.free), config.trainer.output);
   }
   return ok_status();
 }

@@ -62,6 +62,6 @@ double memory_at_hand();
 // memory, or the checkpoints the disk. Does nothing for devices other than the CPU.
 Status check_resources(const config::TrainConfig& config);
 // The error only, without warnings. Also for reward models.
-Status check_resources(const config::SftConfig& config);
+Status check_resources(const config::OfflineConfig& config);
 
 }  // namespace longshot::loop

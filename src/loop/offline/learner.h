@@ -29,19 +29,20 @@ template <typename Example, typename Trainer>
 class LearnerOf : public Learner {
  public:
   // `config` must outlive the learner.
-  LearnerOf(const config::SftConfig& config, Head head) : config_(config), head_(head) {}
+  LearnerOf(const config::OfflineConfig& config, Head head) : config_(config), head_(head) {}
 
   Status load(const std::string& checkpoint) final {
     const bool fresh = config_.model.path.empty() && checkpoint.empty();
     const auto open = head_ == Head::score ? load_reward_model : load_policy;
-    auto loaded = fresh ? new_model(config_, head_ == Head::score)
-                        : open(config_.model, config_.machine.device, checkpoint, config_.seed);
+    auto loaded =
+        fresh ? new_model(config_, head_ == Head::score)
+              : open(config_.model, config_.machine.device, checkpoint, config_.trainer.seed);
     if (!loaded.ok()) return loaded.status();
     model_ = std::make_unique<LoadedModel>(std::move(*loaded));
     LS_RETURN_IF_ERROR(check_eos());
-    LS_ASSIGN_OR_RETURN(source_, config_.streaming ? stream_rows() : load_rows());
-    if (config_.val_files.empty()) return ok_status();
-    LS_ASSIGN_OR_RETURN(held_out_, read(config_.val_files, *make_encoder(eos())));
+    LS_ASSIGN_OR_RETURN(source_, config_.data.streaming ? stream_rows() : load_rows());
+    if (config_.data.val_files.empty()) return ok_status();
+    LS_ASSIGN_OR_RETURN(held_out_, read(config_.data.val_files, *make_encoder(eos())));
     return ok_status();
   }
 
@@ -113,9 +114,9 @@ class LearnerOf : public Learner {
     return invalid_argument("the model names no end-of-sequence token");
   }
   int max_length() const {
-    return std::min(config_.max_length, model::context_length(model_->weights.config()));
+    return std::min(config_.data.max_length, model::context_length(model_->weights.config()));
   }
-  uint64_t seed() const { return static_cast<uint64_t>(config_.seed); }
+  uint64_t seed() const { return static_cast<uint64_t>(config_.trainer.seed); }
 
   Result<std::vector<Example>> read(const std::vector<std::string>& files, Encoder& encoder) const {
     int dropped = 0;
@@ -130,26 +131,26 @@ class LearnerOf : public Learner {
 
   Result<Source> load_rows() const {
     const auto encoder = make_encoder(eos());
-    LS_ASSIGN_OR_RETURN(auto examples, read(config_.train_files, *encoder));
+    LS_ASSIGN_OR_RETURN(auto examples, read(config_.data.train_files, *encoder));
     std::vector<int64_t> lengths;
     for (const Example& example : examples) lengths.push_back(encoder->tokens(example));
     return Source(std::make_unique<MemorySource<Example>>(
-        std::move(examples), lengths, config_.batch.batch_tokens, seed(), config_.epochs));
+        std::move(examples), lengths, config_.batch.batch_tokens, seed(), config_.trainer.epochs));
   }
 
   Result<Source> stream_rows() const {
-    LS_ASSIGN_OR_RETURN(auto rows, datasets::RowStream::open(config_.train_files));
+    LS_ASSIGN_OR_RETURN(auto rows, datasets::RowStream::open(config_.data.train_files));
     const typename StreamedSource<Example>::Options options = {
-        .shuffle_buffer = static_cast<size_t>(config_.shuffle_buffer),
+        .shuffle_buffer = static_cast<size_t>(config_.data.shuffle_buffer),
         .seed = seed(),
         .max_length = max_length(),
         .batch_tokens = config_.batch.batch_tokens,
-        .epochs = static_cast<int64_t>(std::clamp(config_.epochs, 1.0, 1e9))};
+        .epochs = static_cast<int64_t>(std::clamp(config_.trainer.epochs, 1.0, 1e9))};
     return Source(
         std::make_unique<StreamedSource<Example>>(std::move(rows), make_encoder(eos()), options));
   }
 
-  const config::SftConfig& config_;
+  const config::OfflineConfig& config_;
   const Head head_;
   std::unique_ptr<LoadedModel> model_;  // its weights go to the trainer
   Source source_;

@@ -34,16 +34,16 @@ std::string accuracy_text(const Metrics& metrics, const char* name) {
 // One run: load, steps, save.
 class StepRun {
  public:
-  StepRun(Learner& learner, const config::SftConfig& config, std::string config_text,
+  StepRun(Learner& learner, const config::OfflineConfig& config, std::string config_text,
           std::string command)
       : learner_(learner),
         config_(config),
         config_text_(std::move(config_text)),
         command_(std::move(command)),
-        checkpoints_(config.output, config.keep_checkpoints) {}
+        checkpoints_(config.trainer.output, config.trainer.keep_checkpoints) {}
 
   Result<StepResult> run() {
-    LS_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::take(config_.output));
+    LS_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::take(config_.trainer.output));
     LS_ASSIGN_OR_RETURN(const bool finished, find_finished());
     if (finished) return result_;
     const Status loaded = load();
@@ -61,7 +61,7 @@ class StepRun {
   }
 
  private:
-  fs::path finished_file() const { return fs::path(config_.output) / kFinishedFile; }
+  fs::path finished_file() const { return fs::path(config_.trainer.output) / kFinishedFile; }
 
   // True if the same run has finished before; result_ is then its result.
   Result<bool> find_finished() {
@@ -72,7 +72,7 @@ class StepRun {
     LS_ASSIGN_OR_RETURN(result_.steps, json_get<int64_t>(json, "steps", where));
     LS_ASSIGN_OR_RETURN(result_.model_directory, json_get<std::string>(json, "model", where));
     LS_ASSIGN_OR_RETURN(const auto config, json_get<std::string>(json, "config", where));
-    result_.model_directory = config_.output + "/" + result_.model_directory;
+    result_.model_directory = config_.trainer.output + "/" + result_.model_directory;
     LS_ASSIGN_OR_RETURN(const Json files, json_get<Json>(json, "files", where));
     LS_ASSIGN_OR_RETURN(const Json before, json_get<Json>(json, "inputs", where));
     LS_ASSIGN_OR_RETURN(const std::string differs, differences(config, before));
@@ -80,7 +80,7 @@ class StepRun {
       return invalid_argument(
           fmt::format("{} holds a run that has ended, with other settings:{}\nName another "
                       "trainer.default_local_dir for a new run, or remove this folder",
-                      config_.output, differs));
+                      config_.trainer.output, differs));
     }
     const Status whole = check_files(result_.model_directory, files);
     if (!whole.ok()) {
@@ -89,7 +89,7 @@ class StepRun {
                       "copy, or remove {} to repeat the run",
                       where, whole.message(), where));
     }
-    log::info("{} holds this run already, all {} steps", config_.output, result_.steps);
+    log::info("{} holds this run already, all {} steps", config_.trainer.output, result_.steps);
     return true;
   }
 
@@ -111,8 +111,8 @@ class StepRun {
     Json inputs = fingerprints({{"model.path", {config_.model.path}},
                                 {"model.lora_adapter_path", {config_.model.lora_adapter_path}},
                                 {"model.alphabet_file", {config_.model.alphabet_file}},
-                                {"data.train_files", config_.train_files},
-                                {"data.val_files", config_.val_files}});
+                                {"data.train_files", config_.data.train_files},
+                                {"data.val_files", config_.data.val_files}});
     inputs["command"] = command_;
     return inputs;
   }
@@ -125,7 +125,7 @@ class StepRun {
     if (from_.checkpoint) LS_RETURN_IF_ERROR(check_settings(from_, config_text_, inputs_));
     const std::string directory = from_.checkpoint ? from_.checkpoint->directory : "";
     LS_RETURN_IF_ERROR(learner_.load(directory));
-    steps_ = config_.total_steps > 0 ? config_.total_steps : learner_.steps();
+    steps_ = config_.trainer.total_steps > 0 ? config_.trainer.total_steps : learner_.steps();
     learner_.start(steps_);
     if (!from_.checkpoint) return ok_status();
     first_step_ = step_ = saved_step_ = from_.checkpoint->iteration;
@@ -143,13 +143,14 @@ class StepRun {
     const bool repeats = repeats_logged_steps(checkpoints_, from_, config_text_);
     LS_RETURN_IF_ERROR(leave_other_courses(checkpoints_, from_, abandoned));
     LS_ASSIGN_OR_RETURN(RunLog log,
-                        RunLog::open(config_.output, from_.checkpoint ? first_step_ : -1,
+                        RunLog::open(config_.trainer.output, from_.checkpoint ? first_step_ : -1,
                                      {.last_step_is_open = !unfinished_.empty(),
                                       .later_steps_to = repeats ? "" : abandoned}));
     log_ = std::make_unique<RunLog>(std::move(log));
-    if (from_.checkpoint) log::info("continuing {} after step {}", config_.output, first_step_);
+    if (from_.checkpoint)
+      log::info("continuing {} after step {}", config_.trainer.output, first_step_);
     updates_ = learner_.updates();
-    return write_file_atomic(config_.output + "/config.toml", config_text_);
+    return write_file_atomic(config_.trainer.output + "/config.toml", config_text_);
   }
 
   bool is_last_step() { return steps_ > 0 ? step_ >= steps_ : learner_.finished(); }
@@ -185,7 +186,7 @@ class StepRun {
                                  : fmt::format(
                                        "{} steps are saved in {}; the same command continues from "
                                        "there",
-                                       saved_step_, config_.output);
+                                       saved_step_, config_.trainer.output);
     return Status(end.code(), end.message() + "; " + kept);
   }
 
@@ -195,7 +196,8 @@ class StepRun {
     result_.train_loss = metrics["train/loss"];
     result_.tokens += static_cast<int64_t>(metrics["train/tokens"]);
     const bool last = is_last_step();
-    const bool test = config_.test_freq > 0 && (step_ % config_.test_freq == 0 || last);
+    const bool test =
+        config_.trainer.test_freq > 0 && (step_ % config_.trainer.test_freq == 0 || last);
     const Metrics held_out = test ? learner_.validate() : Metrics();
     metrics.insert(held_out.begin(), held_out.end());
     if (!held_out.empty()) result_.val_loss = held_out.at("val/loss");
@@ -203,7 +205,7 @@ class StepRun {
     log_->log(step_, metrics);
     unfinished_.clear();
     show(metrics, test || last);
-    const bool due = config_.save_freq > 0 && step_ % config_.save_freq == 0;
+    const bool due = config_.trainer.save_freq > 0 && step_ % config_.trainer.save_freq == 0;
     if (last || (!due && !save_retry_.due())) return ok_status();
     return save_retry_.after(save_checkpoint());
   }
@@ -236,11 +238,11 @@ class StepRun {
   // An existing model of that name is left over from a run that crashed here, because a finished
   // run is never repeated. It is replaced.
   Status write_final_model() {
-    const std::string temporary = config_.output + "/final.tmp";
+    const std::string temporary = config_.trainer.output + "/final.tmp";
     LS_RETURN_IF_ERROR(remove_tree(temporary));
     LS_ASSIGN_OR_RETURN(const std::string written, learner_.write_model(temporary, step_));
     const std::string name = fs::path(written).filename().string();
-    const std::string target = config_.output + "/" + name;
+    const std::string target = config_.trainer.output + "/" + name;
     LS_RETURN_IF_ERROR(remove_tree(target));
     LS_RETURN_IF_ERROR(rename_durable(written, target));
     LS_RETURN_IF_ERROR(remove_tree(temporary));
@@ -263,7 +265,7 @@ class StepRun {
   }
 
   Learner& learner_;
-  const config::SftConfig& config_;
+  const config::OfflineConfig& config_;
   std::string config_text_, command_;
   CheckpointStore checkpoints_;
   StartingPoint from_;
@@ -282,16 +284,16 @@ class StepRun {
 
 }  // namespace
 
-Status check_learner(Learner& learner, const config::SftConfig& config) {
+Status check_learner(Learner& learner, const config::OfflineConfig& config) {
   model::configure_compute(config.machine.threads);
   LS_RETURN_IF_ERROR(learner.load(""));
   LS_ASSIGN_OR_RETURN(const std::string rows, learner.describe());
-  learner.start(std::max<int64_t>(1, config.total_steps));
+  learner.start(std::max<int64_t>(1, config.trainer.total_steps));
   log::info("{}", rows);
   return ok_status();
 }
 
-Result<StepResult> run_steps(Learner& learner, const config::SftConfig& config,
+Result<StepResult> run_steps(Learner& learner, const config::OfflineConfig& config,
                              const std::string& config_text, const std::string& command) {
   return StepRun(learner, config, config_text, command).run();
 }

@@ -46,7 +46,7 @@ class Learner {
 };
 
 // Loads model and rows and creates the trainer, as a run does before its first step.
-Status check_learner(Learner& learner, const config::SftConfig& config);
+Status check_learner(Learner& learner, const config::OfflineConfig& config);
 
 struct StepResult {
   int64_t steps = 0;
@@ -63,7 +63,7 @@ struct StepResult {
 // bit for bit those of an uninterrupted run. A finished run is not repeated: the same configuration
 // returns its result, any other is an error. `command` is sft or rm; a folder belongs to one of
 // them.
-Result<StepResult> run_steps(Learner& learner, const config::SftConfig& config,
+Result<StepResult> run_steps(Learner& learner, const config::OfflineConfig& config,
                              const std::string& config_text, const std::string& command);
 
 }  // namespace longshot::loop

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "config/validate.h"
 #include "datasets/preference.h"
 #include "loop/offline/learner.h"
 #include "train/preference/score_trainer.h"
@@ -16,7 +17,7 @@ using datasets::JudgedExample;
 class RmLearner final : public LearnerOf<JudgedExample, train::ScoreTrainer> {
  public:
   explicit RmLearner(const config::RmConfig& config)
-      : LearnerOf(config, Head::score), config_(config) {}
+      : LearnerOf(config.offline, Head::score), config_(config.offline) {}
 
  private:
   std::unique_ptr<Encoder> make_encoder(data::TokenId eos) const override {
@@ -44,20 +45,20 @@ class RmLearner final : public LearnerOf<JudgedExample, train::ScoreTrainer> {
     return rows;
   }
 
-  const config::RmConfig& config_;
+  const config::OfflineConfig& config_;
 };
 
 }  // namespace
 
 Result<StepResult> run_rm(const config::RmConfig& config, const std::string& config_text) {
-  LS_RETURN_IF_ERROR(validate(config));
+  LS_RETURN_IF_ERROR(validate(config.offline));
   RmLearner learner(config);
-  return run_steps(learner, config, config_text, "rm");
+  return run_steps(learner, config.offline, config_text, "rm");
 }
 
 Status check_inputs(const config::RmConfig& config) {
   RmLearner learner(config);
-  return check_learner(learner, config);
+  return check_learner(learner, config.offline);
 }
 
 }  // namespace longshot::loop

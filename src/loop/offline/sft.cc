@@ -1,5 +1,6 @@
 #include "loop/offline/sft.h"
 
+#include "config/validate.h"
 #include "datasets/supervised.h"
 #include "loop/offline/learner.h"
 #include "train/supervised/supervised_trainer.h"
@@ -12,7 +13,7 @@ using datasets::SupervisedExample;
 class SftLearner final : public LearnerOf<SupervisedExample, train::SupervisedTrainer> {
  public:
   explicit SftLearner(const config::SftConfig& config)
-      : LearnerOf(config, Head::vocabulary), config_(config) {}
+      : LearnerOf(config.offline, Head::vocabulary), config_(config) {}
 
  private:
   std::unique_ptr<Encoder> make_encoder(data::TokenId eos) const override {
@@ -21,8 +22,8 @@ class SftLearner final : public LearnerOf<SupervisedExample, train::SupervisedTr
   }
   std::unique_ptr<train::SupervisedTrainer> make_trainer(model::Weights weights,
                                                          int64_t steps) const override {
-    return std::make_unique<train::SupervisedTrainer>(std::move(weights), config_.optimizer,
-                                                      config_.batch, steps);
+    return std::make_unique<train::SupervisedTrainer>(std::move(weights), config_.offline.optimizer,
+                                                      config_.offline.batch, steps);
   }
   Result<Metrics> step_on(const Batch& batch) override { return trainer().step(rows_of(batch)); }
   Metrics evaluate(const Batch& batch) override {
@@ -42,14 +43,14 @@ class SftLearner final : public LearnerOf<SupervisedExample, train::SupervisedTr
 }  // namespace
 
 Result<StepResult> run_sft(const config::SftConfig& config, const std::string& config_text) {
-  LS_RETURN_IF_ERROR(validate(config));
+  LS_RETURN_IF_ERROR(validate(config.offline));
   SftLearner learner(config);
-  return run_steps(learner, config, config_text, "sft");
+  return run_steps(learner, config.offline, config_text, "sft");
 }
 
 Status check_inputs(const config::SftConfig& config) {
   SftLearner learner(config);
-  return check_learner(learner, config);
+  return check_learner(learner, config.offline);
 }
 
 }  // namespace longshot::loop

@@ -15,24 +15,17 @@ namespace longshot::loop {
 
 namespace {
 
-Result<std::unique_ptr<reward::RewardStage>> make_rewards(const config::TrainConfig& config) {
-  reward::RewardOptions options = config.reward;
-  LS_ASSIGN_OR_RETURN(options.rewards,
-                      reward::parse_reward_list(config.reward_functions, config.reward.types));
-  return reward::RewardStage::create(options);
-}
-
 // Rejects a batch size that an iteration could silently not reach.
 Status check_batch_size(const config::TrainConfig& config, const prompts::PromptSampler& sampler) {
-  const auto batch = static_cast<size_t>(config.train_batch_size);
+  const auto batch = static_cast<size_t>(config.data.train_batch_size);
   const std::vector<size_t> sizes = sampler.stage_sizes();
   for (size_t stage = 0; stage < sizes.size(); ++stage) {
     if (batch <= sizes[stage]) continue;
-    const bool curriculum = !config.sampler.curriculum_iterations.empty();
+    const bool curriculum = !config.data.sampler.curriculum_iterations.empty();
     return invalid_argument(fmt::format(
         "data.train_batch_size = {} is more than the {} prompts of {}", batch, sizes[stage],
         curriculum ? fmt::format("the curriculum's stage from iteration {} on",
-                                 config.sampler.curriculum_iterations[stage])
+                                 config.data.sampler.curriculum_iterations[stage])
                    : "data.train_files"));
   }
   return ok_status();
@@ -40,45 +33,45 @@ Status check_batch_size(const config::TrainConfig& config, const prompts::Prompt
 
 Status make_prompts(const config::TrainConfig& config, Parts& parts) {
   const auto load = [&](const std::vector<std::string>& files) {
-    return datasets::load_prompts(files, config.columns, config.max_prompt_length, *parts.tokenizer,
-                                  parts.chat_template);
+    return datasets::load_prompts(files, config.data.columns, config.data.max_prompt_length,
+                                  *parts.tokenizer, parts.chat_template);
   };
-  LS_ASSIGN_OR_RETURN(auto train, load(config.train_files));
+  LS_ASSIGN_OR_RETURN(auto train, load(config.data.train_files));
   LS_ASSIGN_OR_RETURN(auto sampler,
-                      prompts::PromptSampler::create(std::move(train), config.sampler,
-                                                     static_cast<uint64_t>(config.seed)));
+                      prompts::PromptSampler::create(std::move(train), config.data.sampler,
+                                                     static_cast<uint64_t>(config.trainer.seed)));
   LS_RETURN_IF_ERROR(check_batch_size(config, sampler));
   parts.prompts = std::make_unique<prompts::PromptSampler>(std::move(sampler));
-  if (config.val_files.empty()) return ok_status();
-  LS_ASSIGN_OR_RETURN(parts.val_prompts, load(config.val_files));
-  const auto limit = static_cast<size_t>(config.val_max_prompts);
+  if (config.data.val_files.empty()) return ok_status();
+  LS_ASSIGN_OR_RETURN(parts.val_prompts, load(config.data.val_files));
+  const auto limit = static_cast<size_t>(config.trainer.val_max_prompts);
   if (limit > 0 && parts.val_prompts.size() > limit) parts.val_prompts.resize(limit);
   return ok_status();
 }
 
 Status set_kv_blocks(const config::TrainConfig& config, rollout::RunnerLimits& limits) {
-  limits.kv_blocks = config.kv_blocks;
+  limits.kv_blocks = config.rollout.kv_blocks;
   const int least = rollout::blocks_for(limits.max_sequence);
   if (limits.blocks() >= least) return ok_status();
   return invalid_argument(
       fmt::format("rollout.kv_blocks={} holds no sample of {} tokens: at least {} are needed",
-                  config.kv_blocks, limits.max_sequence, least));
+                  config.rollout.kv_blocks, limits.max_sequence, least));
 }
 
-// Makes config.rollout_workers engines, which share the `limits` and `threads` of the rollout.
+// Makes config.rollout.workers engines, which share the `limits` and `threads` of the rollout.
 Result<std::unique_ptr<rollout::Generator>> make_rollout(const config::TrainConfig& config,
                                                          rollout::RunnerLimits limits, int threads,
                                                          const tokenizer::Tokenizer* tokenizer) {
-  const int workers = config.rollout_workers, own_threads = std::max(1, threads / workers);
+  const int workers = config.rollout.workers, own_threads = std::max(1, threads / workers);
   const auto share = [&](int whole) { return (whole + workers - 1) / workers; };
   limits.max_running = share(limits.max_running);
   if (limits.kv_blocks > 0) {
     limits.kv_blocks = std::max(share(limits.kv_blocks), rollout::blocks_for(limits.max_sequence));
   }
-  const inference::EngineChoice choice{.kernels = config.rollout_engine,
+  const inference::EngineChoice choice{.runner = config.rollout.runner,
                                        .device = config.machine.device,
-                                       .dtype = config.rollout_dtype,
-                                       .kv_dtype = config.rollout_kv_dtype};
+                                       .dtype = config.rollout.dtype,
+                                       .kv_dtype = config.rollout.kv_dtype};
   std::vector<std::unique_ptr<rollout::Engine>> engines;
   for (int w = 0; w < workers; ++w) {
     LS_ASSIGN_OR_RETURN(auto runner, inference::make_runner(choice, limits, own_threads));
@@ -96,13 +89,13 @@ bool same_path(const std::string& a, const std::string& b) {
 
 // Sets the fixed reference model of grpo's penalty, if the configuration uses one.
 Status set_kl_model(const config::TrainConfig& config, train::PolicyTrainer& trainer) {
-  const train::AlgorithmOptions& a = config.algorithm;
-  if (a.name != "grpo" || a.kl_coef == 0 || a.kl_reference.empty()) return ok_status();
-  if (trainer.model().weights().lora().rank > 0 && same_path(a.kl_reference, config.model.path)) {
+  if (!config::has_kl_model(config.algorithm)) return ok_status();
+  const std::string& path = config.algorithm.kl_reference;
+  if (trainer.model().weights().lora().rank > 0 && same_path(path, config.model.path)) {
     trainer.use_base_as_kl_model();
     return ok_status();
   }
-  auto model = load_model(a.kl_reference, config.machine.device);
+  auto model = load_model(path, config.machine.device);
   if (!model.ok()) return model.status().with_context("algorithm.kl_reference");
   return trainer.set_kl_model(std::move(model->weights));
 }
@@ -117,36 +110,34 @@ void add_stop_tokens(const model::ModelConfig& config, rollout::SamplingOptions&
 Result<Parts> make_parts(const config::TrainConfig& config, const std::string& checkpoint) {
   Parts parts;
   const int threads = model::configure_compute(config.machine.threads);
-  LS_ASSIGN_OR_RETURN(LoadedModel loaded,
-                      load_policy(config.model, config.machine.device, checkpoint, config.seed));
+  LS_ASSIGN_OR_RETURN(LoadedModel loaded, load_policy(config.model, config.machine.device,
+                                                      checkpoint, config.trainer.seed));
   parts.tokenizer = std::move(loaded.tokenizer);
   parts.chat_template = std::move(loaded.chat_template);
   LS_RETURN_IF_ERROR(make_prompts(config, parts));
 
-  parts.engine_options = config.engine;
-  parts.engine_options.speculate = config.speculation == "ngram";
+  parts.engine_options = config.rollout.engine;
   const model::ModelConfig& model_config = loaded.weights.config();
   add_stop_tokens(model_config, parts.engine_options.sampling);
-  LS_ASSIGN_OR_RETURN(
-      rollout::RunnerLimits limits,
-      inference::limits_for(model_config, config.max_concurrent, config.max_prompt_length,
-                            config.engine.sampling.max_response_length));
+  LS_ASSIGN_OR_RETURN(rollout::RunnerLimits limits,
+                      inference::limits_for(model_config, config.rollout.max_concurrent,
+                                            config.data.max_prompt_length,
+                                            config.rollout.engine.sampling.max_response_length));
   LS_RETURN_IF_ERROR(set_kv_blocks(config, limits));
   LS_ASSIGN_OR_RETURN(parts.rollout, make_rollout(config, limits, threads, parts.tokenizer.get()));
 
-  LS_ASSIGN_OR_RETURN(parts.rewards, make_rewards(config));
-  LS_ASSIGN_OR_RETURN(auto selector, replay::make_selector(config.replay_selector));
+  LS_ASSIGN_OR_RETURN(parts.rewards, reward::RewardStage::create(config.reward.stage));
   parts.replay = std::make_unique<replay::ReplayBuffer>(
-      std::move(selector),
+      replay::make_selector(config.replay.selector),
       replay::Limits{config.replay.staleness, config.algorithm.train_earlier_segments});
 
   train::AlgorithmOptions algorithm = config.algorithm;
-  algorithm.temperature = config.engine.sampling.temperature;
-  if (algorithm.reference == "auto" && !config::rollout_is_exact(config))
-    algorithm.reference = "trainer";
+  algorithm.temperature = config.rollout.engine.sampling.temperature;
+  if (algorithm.reference == train::Reference::automatic && !config::rollout_is_exact(config))
+    algorithm.reference = train::Reference::trainer;
   parts.trainer = std::make_unique<train::PolicyTrainer>(
       std::move(loaded.weights), config.optimizer, algorithm,
-      config.total_iterations * algorithm.mini_batches * algorithm.epochs);
+      config.trainer.total_iterations * algorithm.mini_batches * algorithm.epochs);
   LS_RETURN_IF_ERROR(set_kl_model(config, *parts.trainer));
   parts.trainer->model().measure_peak();
   parts.publisher = std::make_unique<publish::Publisher>();
@@ -189,9 +180,9 @@ Status try_rewards(Parts& parts) {
 }  // namespace
 
 Status check_inputs(const config::TrainConfig& config) {
-  const bool named = config.resume_mode != "auto" && config.resume_mode != "disable";
-  if (named && !std::filesystem::is_directory(config.resume_mode)) {
-    return invalid_argument("trainer.resume_mode = \"" + config.resume_mode +
+  const std::string& mode = config.trainer.resume_mode;
+  if (config.trainer.names_checkpoint() && !std::filesystem::is_directory(mode)) {
+    return invalid_argument("trainer.resume_mode = \"" + mode +
                             "\" is neither auto, disable nor a checkpoint's directory");
   }
   LS_ASSIGN_OR_RETURN(Parts parts, make_parts(config, ""));

@@ -22,7 +22,7 @@ enum class Stream : uint64_t { prompts = 1, replay = 2, trainer = 3, validation 
 
 uint64_t key(const config::TrainConfig& config, Stream stream, int64_t iteration = 0) {
   const uint64_t base =
-      hash_combine(static_cast<uint64_t>(config.seed), static_cast<uint64_t>(stream));
+      hash_combine(static_cast<uint64_t>(config.trainer.seed), static_cast<uint64_t>(stream));
   return hash_combine(base, static_cast<uint64_t>(iteration));
 }
 
@@ -90,8 +90,9 @@ Result<std::vector<data::Sample>> Run::open_groups(int64_t iteration) {
   const auto held = static_cast<int>(p.replay->groups());
   const auto draws =
       p.prompts->next(std::max(0, config::replay_capacity(config_) - held), iteration);
-  LS_RETURN_IF_ERROR(p.replay->open_groups(draws, config_.n));
-  for (data::Sample& job : rollout::make_jobs(draws, config_.n)) jobs.push_back(std::move(job));
+  LS_RETURN_IF_ERROR(p.replay->open_groups(draws, config_.rollout.n));
+  for (data::Sample& job : rollout::make_jobs(draws, config_.rollout.n))
+    jobs.push_back(std::move(job));
   return jobs;
 }
 
@@ -100,13 +101,13 @@ Result<std::vector<data::Group>> Run::close_groups(std::vector<data::Sample> sam
                                                    std::vector<data::Verdict> verdicts,
                                                    int64_t iteration) {
   LS_RETURN_IF_ERROR(parts_.replay->insert(std::move(samples), std::move(verdicts)));
-  return parts_.replay->take(static_cast<size_t>(config_.train_batch_size), state_.policy_version,
-                             key(config_, Stream::replay, iteration));
+  return parts_.replay->take(static_cast<size_t>(config_.data.train_batch_size),
+                             state_.policy_version, key(config_, Stream::replay, iteration));
 }
 
 Status Run::run() {
   log::info("{}", description());
-  progress_.start(state_.iteration, config_.total_iterations);
+  progress_.start(state_.iteration, config_.trainer.total_iterations);
   Status done = model::caught([&] { return run_iterations(); });
   if (done.ok()) done = model::caught([&] { return save(); });
   if (done.ok()) return done;
@@ -115,7 +116,7 @@ Status Run::run() {
 }
 
 Status Run::run_iterations() {
-  if (state_.iteration == 0 && config_.val_before_train && config_.test_freq > 0) {
+  if (state_.iteration == 0 && config_.trainer.val_before_train && config_.trainer.test_freq > 0) {
     Metrics metrics;
     LS_RETURN_IF_ERROR(test(metrics));
     log_->log(0, metrics);
@@ -123,7 +124,7 @@ Status Run::run_iterations() {
     if (metrics.contains("val/accuracy"))
       log::info("held-out {:.3f} before training", metrics["val/accuracy"]);
   }
-  while (state_.iteration < config_.total_iterations || !state_.unfinished.empty()) {
+  while (state_.iteration < config_.trainer.total_iterations || !state_.unfinished.empty()) {
     LS_RETURN_IF_ERROR(state_.unfinished.empty() ? next_iteration() : finish_iteration());
   }
   return ok_status();
@@ -143,14 +144,14 @@ Status Run::end_early(const Status& reason) {
   }
   const std::string half =
       whole ? "" : fmt::format("the update of iteration {} was half done; ", state_.iteration + 1);
-  const char* command = config_.resume_mode == "disable"
+  const char* command = config_.trainer.never_resumes()
                             ? "the command with trainer.resume_mode=auto"
                             : "the same command";
   const std::string kept =
       saved_iteration_ < 0
           ? "no iteration is saved"
           : fmt::format("{} finished iterations are saved in {}; {} continues from there",
-                        saved_iteration_, config_.output, command);
+                        saved_iteration_, config_.trainer.output, command);
   return Status(end.code(), end.message() + "; " + half + kept);
 }
 
@@ -159,11 +160,12 @@ std::string Run::description() const {
   return fmt::format(
       "{} on {} prompts ({} held out): {} of {} parameters of {} are trained; {} x {} samples of "
       "up to {} tokens an iteration, iterations {} to {}, in {}",
-      config_.algorithm.name, parts_.prompts->size(), parts_.val_prompts.size(),
+      name_of(config_.algorithm.name), parts_.prompts->size(), parts_.val_prompts.size(),
       with_commas(weights.trained_parameters()),
       with_commas(model::parameter_count(weights.config())), config_.model.path,
-      config_.train_batch_size, config_.n, config_.engine.sampling.max_response_length,
-      state_.iteration + 1, config_.total_iterations, config_.output);
+      config_.data.train_batch_size, config_.rollout.n,
+      config_.rollout.engine.sampling.max_response_length, state_.iteration + 1,
+      config_.trainer.total_iterations, config_.trainer.output);
 }
 
 void Run::add_counts(Metrics& metrics) {
@@ -195,14 +197,14 @@ Status Run::publish() {
 
 Status Run::finish_iteration() {
   Metrics metrics = state_.unfinished;
-  if (due(config_.test_freq)) LS_RETURN_IF_ERROR(test(metrics));
+  if (due(config_.trainer.test_freq)) LS_RETURN_IF_ERROR(test(metrics));
   log_->log(state_.iteration, metrics);
   state_.unfinished.clear();
   progress_.finish(state_.iteration, headline(metrics));
   for (const std::string& text : warnings_.check(state_.iteration, metrics, reward_watch_.reason()))
     log::warn("{}", text);
-  const bool last = state_.iteration >= config_.total_iterations;  // run() saves it
-  if (last || (!due(config_.save_freq) && !save_retry_.due())) return ok_status();
+  const bool last = state_.iteration >= config_.trainer.total_iterations;  // run() saves it
+  if (last || (!due(config_.trainer.save_freq) && !save_retry_.due())) return ok_status();
   return save_retry_.after(save());
 }
 
@@ -213,10 +215,10 @@ bool Run::due(int64_t every) const {
 Status Run::test(Metrics& metrics) {
   if (parts_.val_prompts.empty()) return ok_status();
   eval::EvalOptions options;
-  options.n = config_.val_n;
+  options.n = config_.trainer.val_n;
   options.seed = key(config_, Stream::validation);
   options.engine = parts_.engine_options;
-  options.engine.sampling.temperature = config_.val_temperature;
+  options.engine.sampling.temperature = config_.trainer.val_temperature;
   LS_ASSIGN_OR_RETURN(const eval::Evaluation evaluation,
                       eval::evaluate(*parts_.rollout, parts_.val_prompts, *parts_.rewards, options,
                                      [&](const rollout::Progress& progress) {
@@ -225,8 +227,8 @@ Status Run::test(Metrics& metrics) {
                                            "evaluation " + eval::progress_text(progress));
                                      }));
   metrics.merge(eval::to_metrics(evaluation.result));
-  if (config_.log_samples != 0) {
-    auto records = eval::sample_records(evaluation.groups, config_.log_samples);
+  if (config_.trainer.log_samples != 0) {
+    auto records = eval::sample_records(evaluation.groups, config_.trainer.log_samples);
     for (SampleRecord& record : records) record.held_out = true;
     log_->write_samples(state_.iteration, records);
   }
@@ -263,8 +265,9 @@ Status Run::save() {
 }
 
 void Run::log_samples(const std::vector<data::Group>& groups) {
-  if (config_.log_samples == 0) return;
-  log_->write_samples(state_.iteration + 1, eval::sample_records(groups, config_.log_samples));
+  if (config_.trainer.log_samples == 0) return;
+  log_->write_samples(state_.iteration + 1,
+                      eval::sample_records(groups, config_.trainer.log_samples));
 }
 
 }  // namespace longshot::loop

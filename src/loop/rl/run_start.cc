@@ -2,6 +2,7 @@
 // checked completely before anything is written to the run folder.
 #include "base/log.h"
 #include "base/os/fs.h"
+#include "config/validate.h"
 #include "loop/rl/run.h"
 #include "loop/run_folder/resume.h"
 
@@ -17,14 +18,14 @@ constexpr int64_t kRoomForTheRest = int64_t{64} << 10;
 Run::Run(config::TrainConfig config, std::string config_text)
     : config_(std::move(config)),
       config_text_(std::move(config_text)),
-      checkpoints_(config_.output, config_.keep_checkpoints),
-      warnings_(cuts_distribution(config_.engine.sampling)) {}
+      checkpoints_(config_.trainer.output, config_.trainer.keep_checkpoints),
+      warnings_(cuts_distribution(config_.rollout.engine.sampling)) {}
 
 Result<std::unique_ptr<Run>> Run::create(const config::TrainConfig& config,
                                          const std::string& config_text) {
   LS_RETURN_IF_ERROR(validate(config));
   std::unique_ptr<Run> run(new Run(config, config_text));
-  LS_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::take(config.output));
+  LS_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::take(config.trainer.output));
   run->lock_.emplace(std::move(lock));
   const Status started = run->start();
   if (started.ok()) return run;
@@ -34,11 +35,11 @@ Result<std::unique_ptr<Run>> Run::create(const config::TrainConfig& config,
 
 Status Run::start() {
   LS_ASSIGN_OR_RETURN(const StartingPoint from,
-                      find_starting_point(checkpoints_, config_.resume_mode, config_text_));
+                      find_starting_point(checkpoints_, config_.trainer.resume_mode, config_text_));
   inputs_ = fingerprints({{"model.path", {config_.model.path}},
                           {"model.lora_adapter_path", {config_.model.lora_adapter_path}},
                           {"algorithm.kl_reference", {config_.algorithm.kl_reference}},
-                          {"data.val_files", config_.val_files}});
+                          {"data.val_files", config_.data.val_files}});
   inputs_["command"] = "train";
   if (from.checkpoint) LS_RETURN_IF_ERROR(check_settings(from, config_text_, inputs_));
   const std::string directory = from.checkpoint ? from.checkpoint->directory : "";
@@ -47,9 +48,9 @@ Status Run::start() {
   LS_RETURN_IF_ERROR(publish());
   if (!from.checkpoint) capture_state(0, parts_.publisher->version(), {});
   updates_ = parts_.trainer->model().steps();
-  if (state_.iteration < config_.total_iterations)
-    LS_RETURN_IF_ERROR(
-        check_room(config_.output, parts_.trainer->model().state_bytes() + kRoomForTheRest));
+  if (state_.iteration < config_.trainer.total_iterations)
+    LS_RETURN_IF_ERROR(check_room(config_.trainer.output,
+                                  parts_.trainer->model().state_bytes() + kRoomForTheRest));
   return enter_folder(from);
 }
 
@@ -76,11 +77,11 @@ Status Run::enter_folder(const StartingPoint& from) {
   LS_RETURN_IF_ERROR(leave_other_courses(checkpoints_, from, abandoned));
   const int64_t logged = from.checkpoint && !from.foreign ? state_.iteration : -1;
   LS_ASSIGN_OR_RETURN(RunLog log,
-                      RunLog::open(config_.output, logged,
+                      RunLog::open(config_.trainer.output, logged,
                                    {.last_step_is_open = logged >= 0 && !state_.unfinished.empty(),
                                     .later_steps_to = repeats ? "" : abandoned}));
   log_ = std::make_unique<RunLog>(std::move(log));
-  LS_RETURN_IF_ERROR(write_file_atomic(config_.output + "/config.toml", config_text_));
+  LS_RETURN_IF_ERROR(write_file_atomic(config_.trainer.output + "/config.toml", config_text_));
   if (!from.checkpoint) return ok_status();
   log::info("continuing after iteration {} of {}", state_.iteration, from.checkpoint->directory);
   if (!from.foreign) return ok_status();

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <map>
 
+#include "config/validate.h"
 #include "train/policy/policy_trainer.h"
 #include "train/testing.h"
 
@@ -61,8 +62,8 @@ struct Case {
   Settings settings;
   explicit Case(const std::string& algorithm, const std::vector<std::string>& more) {
     bind(settings, config);
-    config.model.path = "m", config.train_files = {"t"}, config.output = "o";
-    config.test_freq = 0;
+    config.model.path = "m", config.data.train_files = {"t"}, config.trainer.output = "o";
+    config.trainer.test_freq = 0;
     set("algorithm.name=" + algorithm);
     set("optim.lr=1e-2");
     set("optim.eps=1e-3");  // smooth steps: rounding of tiny gradients is not amplified
@@ -96,7 +97,7 @@ model::Weights trained(const config::TrainConfig& c) {
   train::PolicyTrainer trainer(train::tiny_weights(), c.optimizer, c.algorithm, 20);
   for (int64_t i = 0; i < 2; ++i) {
     // Fresh tokens have the log-probabilities of the weights before each update.
-    const auto groups = groups_of(trainer, c.engine.token_budget > 0);
+    const auto groups = groups_of(trainer, c.rollout.engine.token_budget > 0);
     const auto metrics = trainer.fit(groups, {7, 1, i});
     EXPECT_TRUE(metrics.ok()) << metrics.status().message();
   }
@@ -208,12 +209,12 @@ TEST(UnusedKeys, OtherKeysAreNamedWhereNothingReadsThem) {
 }
 
 TEST(UnusedKeys, DefaultsAreNeverNamed) {
-  for (const char* algorithm : {"kimi", "rest", "reinforce", "rloo", "grpo"}) {
+  for (const train::Algorithm algorithm : all_of<train::Algorithm>()) {
     config::TrainConfig c;
     c.algorithm.name = algorithm;
-    EXPECT_TRUE(config::unused_keys(c).empty()) << algorithm;
+    EXPECT_TRUE(config::unused_keys(c).empty()) << name_of(algorithm);
   }
-  EXPECT_TRUE(config::unused_keys(config::SftConfig()).empty());
+  EXPECT_TRUE(config::unused_keys(config::OfflineConfig()).empty());
 }
 
 TEST(UnusedKeys, SupervisedTrainingNamesThemToo) {
@@ -226,7 +227,7 @@ TEST(UnusedKeys, SupervisedTrainingNamesThemToo) {
         "data.shuffle_buffer=9"}) {
     ASSERT_TRUE(s.override_with(assignment).ok());
   }
-  EXPECT_THAT(names(config::unused_keys(c)),
+  EXPECT_THAT(names(config::unused_keys(c.offline)),
               testing::UnorderedElementsAre("model.hidden_size", "model.max_positions",
                                             "trainer.total_epochs", "trainer.test_freq",
                                             "optim.min_lr_ratio", "data.shuffle_buffer"));

@@ -22,7 +22,7 @@ model::ModelConfig config_of(const config::ModelOptions& m, const tokenizer::Tok
 
 }  // namespace
 
-Result<LoadedModel> new_model(const config::SftConfig& config, bool score_head) {
+Result<LoadedModel> new_model(const config::OfflineConfig& config, bool score_head) {
   const config::ModelOptions& m = config.model;
   LS_ASSIGN_OR_RETURN(std::string alphabet, read_file(m.alphabet_file));
   while (!alphabet.empty() && alphabet.back() == '\n') alphabet.pop_back();
@@ -41,8 +41,8 @@ Result<LoadedModel> new_model(const config::SftConfig& config, bool score_head) 
   if (score_head) c.pad_token_id = tokenizer->token_to_id("<pad>");
   LS_ASSIGN_OR_RETURN(auto plain, tokenizer::ChatTemplate::of_family("plain"));
   model::Weights weights =
-      model::Weights::random(c, static_cast<uint64_t>(config.seed), config.machine.device);
-  LS_RETURN_IF_ERROR(choose_what_learns(m, "", config.seed, weights));
+      model::Weights::random(c, static_cast<uint64_t>(config.trainer.seed), config.machine.device);
+  LS_RETURN_IF_ERROR(choose_what_learns(m, "", config.trainer.seed, weights));
   return LoadedModel{std::move(weights), std::move(tokenizer), std::move(plain)};
 }
 

@@ -8,6 +8,6 @@ namespace longshot::loop {
 
 // Creates a model of the size in model.*, with the characters of model.alphabet_file as tokens.
 // score_head: make it a reward model. invalid_argument if the sizes do not fit together.
-Result<LoadedModel> new_model(const config::SftConfig& config, bool score_head);
+Result<LoadedModel> new_model(const config::OfflineConfig& config, bool score_head);
 
 }  // namespace longshot::loop

@@ -215,14 +215,14 @@ std::string newest_model(const std::string& run_directory, const std::string& pa
 }  // namespace
 
 std::string checkpoint_model(const config::TrainConfig& config) {
-  const std::string& mode = config.resume_mode;
-  if (mode == "disable") return "";
-  return mode == "auto" ? newest_model(config.output, config.model.path)
-                        : whole_model_of(mode, config.model.path);
+  const config::TrainerOptions& trainer = config.trainer;
+  if (trainer.never_resumes()) return "";
+  return trainer.resumes_newest() ? newest_model(trainer.output, config.model.path)
+                                  : whole_model_of(trainer.resume_mode, config.model.path);
 }
 
-std::string checkpoint_model(const config::SftConfig& config) {
-  return newest_model(config.output, config.model.path);
+std::string checkpoint_model(const config::OfflineConfig& config) {
+  return newest_model(config.trainer.output, config.model.path);
 }
 
 Json fingerprints(const std::vector<std::pair<std::string, std::vector<std::string>>>& inputs) {

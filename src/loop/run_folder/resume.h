@@ -43,7 +43,7 @@ Result<StartingPoint> find_starting_point(const CheckpointStore& store, const st
 // from; "" if there is none or its run had another model.path. Does not check for damage;
 // find_starting_point() decides.
 std::string checkpoint_model(const config::TrainConfig& config);
-std::string checkpoint_model(const config::SftConfig& config);
+std::string checkpoint_model(const config::OfflineConfig& config);
 
 // Identifies the content of the files that a run begins with, for state["inputs"]: {key:
 // fingerprint}. A path may be a pattern (datasets/files.h). The fingerprint of a model directory

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/os/stop.h"
+#include "base/spelling.h"
 #include "base/text/language_names.h"
 #include "net/services.h"
 #include "reward/code/code_block.h"
@@ -17,8 +18,21 @@ constexpr const char* kWho = "reward code";
 constexpr double kCompileSeconds = 20;  // processor time, the sandbox's default
 constexpr double kPauseSeconds = 0.1;   // before a retry after a sandbox's fault
 
+// Which programs begin with the imports of the original grader.
+enum class Preamble {
+  all,
+  calls,  // those that complete given code
+  none,
+};
+
+constexpr auto spellings(Preamble) {
+  using enum Preamble;
+  return std::to_array<Spelling<Preamble>>({{all, "all"}, {calls, "calls"}, {none, "none"}});
+}
+
 struct CodeOptions {
-  std::string language, preamble;
+  std::string language;
+  Preamble preamble = Preamble::calls;
   double run_timeout = 0, memory_limit = 0, tolerance = 0;
   Json limits;
 };
@@ -86,7 +100,7 @@ class CodeReward : public Reward {
 
   // Programs that complete given code use names that the original grader imports.
   bool wants_preamble(const Json& request) const {
-    if (options_.preamble != "calls") return options_.preamble == "all";
+    if (options_.preamble != Preamble::calls) return options_.preamble == Preamble::all;
     return request.contains("entry_point") || request.contains("test");
   }
 
@@ -117,20 +131,21 @@ Status refused(const std::string& what) {
 
 Result<CodeOptions> read_options(const Json& options) {
   CodeOptions code;
-  std::string language;
+  std::string language, preamble;
   LS_ASSIGN_OR_RETURN(language, json_get_or<std::string>(options, "language", "python", kWho));
   LS_ASSIGN_OR_RETURN(code.run_timeout, json_get_or<double>(options, "run_timeout", 4, kWho));
   LS_ASSIGN_OR_RETURN(code.memory_limit, json_get_or<double>(options, "memory_limit_MB", -1, kWho));
   LS_ASSIGN_OR_RETURN(code.tolerance, json_get_or<double>(options, "tolerance", 1e-6, kWho));
-  LS_ASSIGN_OR_RETURN(code.preamble, json_get_or<std::string>(options, "preamble", "calls", kWho));
+  LS_ASSIGN_OR_RETURN(preamble, json_get_or<std::string>(options, "preamble", "calls", kWho));
   LS_ASSIGN_OR_RETURN(code.limits, json_get_or<Json>(options, "limits", Json::object(), kWho));
   code.language = language_of_name(language);
   if (code.language.empty()) return refused("language '" + language + "' is not known");
   if (!(code.run_timeout > 0)) return refused("run_timeout must be > 0");
   if (!(code.tolerance >= 0 && code.tolerance <= 1))
     return refused("tolerance must be from 0 to 1");
-  if (code.preamble != "all" && code.preamble != "calls" && code.preamble != "none")
-    return refused("preamble must be all, calls or none");
+  const auto chosen = value_of<Preamble>(preamble);
+  if (!chosen) return refused("preamble must be all, calls or none");
+  code.preamble = *chosen;
   if (!code.limits.is_object()) return refused("limits must be a table");
   return code;
 }

@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "base/rng.h"
+#include "base/spelling.h"
 #include "base/text/text.h"
 #include "reward/rules/regex.h"
 #include "reward/rules/rules.h"
@@ -11,10 +12,19 @@
 namespace longshot::reward {
 namespace {
 
+// The part of a response that is the answer.
+enum class Take { all, last_line, answer_tag };
+
+constexpr auto spellings(Take) {
+  using enum Take;
+  return std::to_array<Spelling<Take>>(
+      {{all, "all"}, {last_line, "last_line"}, {answer_tag, "answer_tag"}});
+}
+
 class ExactReward : public Reward {
  public:
-  ExactReward(std::string take, bool ignore_case, std::optional<Regex> pattern)
-      : take_(std::move(take)), ignore_case_(ignore_case), pattern_(std::move(pattern)) {}
+  ExactReward(Take take, bool ignore_case, std::optional<Regex> pattern)
+      : take_(take), ignore_case_(ignore_case), pattern_(std::move(pattern)) {}
   std::string name() const override { return "exact"; }
 
   Result<Score> judge(const Question& question, Deadline) override {
@@ -33,8 +43,8 @@ class ExactReward : public Reward {
  private:
   Result<std::string> taken(std::string_view completion) const {
     std::string_view text = trim(completion);
-    if (take_ == "last_line") text = last_line(text);
-    if (take_ == "answer_tag") text = last_tag(text, "answer").value_or("");
+    if (take_ == Take::last_line) text = last_line(text);
+    if (take_ == Take::answer_tag) text = last_tag(text, "answer").value_or("");
     if (pattern_) {
       LS_ASSIGN_OR_RETURN(text, last_match(text));
     }
@@ -52,7 +62,7 @@ class ExactReward : public Reward {
     return found;
   }
 
-  std::string take_;
+  Take take_;
   bool ignore_case_;
   std::optional<Regex> pattern_;
 };
@@ -134,12 +144,14 @@ std::vector<std::string> accepted_answers(std::string_view ground_truth) {
 Result<std::unique_ptr<Reward>> make_exact(const Json& options) {
   const std::string where = "reward exact";
   LS_RETURN_IF_ERROR(check_options("exact", options, {"take", "ignore_case", "pattern"}));
-  LS_ASSIGN_OR_RETURN(std::string take, json_get_or<std::string>(options, "take", "all", where));
+  LS_ASSIGN_OR_RETURN(const std::string name,
+                      json_get_or<std::string>(options, "take", "all", where));
   LS_ASSIGN_OR_RETURN(const bool ignore_case, json_get_or(options, "ignore_case", false, where));
   LS_ASSIGN_OR_RETURN(const std::string pattern,
                       json_get_or<std::string>(options, "pattern", "", where));
-  if (take != "all" && take != "last_line" && take != "answer_tag") {
-    return invalid_argument(where + ": take must be all, last_line or answer_tag, not '" + take +
+  const auto take = value_of<Take>(name);
+  if (!take) {
+    return invalid_argument(where + ": take must be all, last_line or answer_tag, not '" + name +
                             "'");
   }
   std::optional<Regex> regex;
@@ -147,7 +159,7 @@ Result<std::unique_ptr<Reward>> make_exact(const Json& options) {
     LS_ASSIGN_OR_RETURN(regex, Regex::compile(pattern, false));
   }
   return std::unique_ptr<Reward>(
-      std::make_unique<ExactReward>(std::move(take), ignore_case, std::move(regex)));
+      std::make_unique<ExactReward>(*take, ignore_case, std::move(regex)));
 }
 
 Result<std::unique_ptr<Reward>> make_format(const Json& options) {

@@ -73,7 +73,7 @@ class KvFormats : public ::testing::TestWithParam<NumberFormat> {};
 INSTANTIATE_TEST_SUITE_P(Each, KvFormats,
                          ::testing::Values(NumberFormat::f32, NumberFormat::bf16,
                                            NumberFormat::int8),
-                         [](const auto& info) { return number_format_name(info.param); });
+                         [](const auto& info) { return name_of(info.param); });
 
 TEST_P(KvFormats, AttentionRowsDoNotDependOnTheChunk) {
   const int head_dim = 64, group = 3, length = 70;

@@ -50,8 +50,8 @@ INSTANTIATE_TEST_SUITE_P(Each, RunnerFormats,
                                            Formats{NumberFormat::f32, NumberFormat::int8},
                                            Formats{NumberFormat::int8, NumberFormat::int8}),
                          [](const auto& info) {
-                           return std::string(number_format_name(info.param.weights)) + "_kv_" +
-                                  number_format_name(info.param.kv);
+                           return std::string(name_of(info.param.weights)) + "_kv_" +
+                                  name_of(info.param.kv);
                          });
 
 TEST_P(RunnerFormats, SamplesDoNotDependOnBatchThreadsOrChunks) {
@@ -90,8 +90,8 @@ TEST_P(RunnerFormats, LogitsAreNearThoseOfF32) {
     size += std::pow(exact[i], 2);
   }
   const double relative = std::sqrt(difference / size);
-  printf("weights %s, KV %s: relative difference of the logits %.3g\n",
-         number_format_name(GetParam().weights), number_format_name(GetParam().kv), relative);
+  printf("weights %s, KV %s: relative difference of the logits %.3g\n", name_of(GetParam().weights),
+         name_of(GetParam().kv), relative);
   EXPECT_GT(relative, 0);
   EXPECT_LT(relative, GetParam().weights == NumberFormat::int4 ? 0.3 : 0.05);
 }

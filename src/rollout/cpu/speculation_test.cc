@@ -64,7 +64,7 @@ EngineOptions speculative_options() {
   options.sampling.max_response_length = 60;
   options.sampling.stop_tokens = {3};
   options.sampling.temperature = 0.5;
-  options.speculate = true;
+  options.speculation = Speculation::ngram;
   return options;
 }
 
@@ -75,7 +75,7 @@ TEST(SpeculationOnAModel, ChangesNoBit) {
   const auto model = random_model(windowed_config(), 1, 1.5f);
   const auto jobs = group_jobs(4, 16);
   EngineOptions plain = speculative_options();
-  plain.speculate = false;
+  plain.speculation = Speculation::off;
   for (const auto& [weights, kv] : {std::pair{f32, f32}, {int8, int8}, {bf16, bf16}, {int4, f32}}) {
     std::optional<Outcome> expected;
     for (const int threads : {1, 2}) {
@@ -89,7 +89,7 @@ TEST(SpeculationOnAModel, ChangesNoBit) {
         ASSERT_TRUE(engine.runner().load_weights(model->view).ok());
         if (!expected) expected = outcome_of(*engine.generate(jobs, plain));
         EXPECT_EQ(*expected, outcome_of(*engine.generate(jobs, speculative_options())))
-            << number_format_name(weights) << ", " << threads << " threads, " << slots << " slots";
+            << name_of(weights) << ", " << threads << " threads, " << slots << " slots";
         EXPECT_GT(engine.metrics().at("rollout/accepted_tokens"), 0);
         EXPECT_LT(engine.metrics().at("rollout/acceptance_rate"), 1);
         EXPECT_EQ(engine.metrics().at("rollout/preemptions") > 0, slots == 7);

@@ -64,7 +64,7 @@ double against_full_forward(std::unique_ptr<Runner> runner, const RandomModel& r
   EngineOptions options;
   options.sampling.max_response_length = 60;
   options.sampling.temperature = speculate ? 0.3 : 0.8;  // colder, so that guesses come true
-  options.speculate = speculate;
+  options.speculation = speculate ? Speculation::ngram : Speculation::off;
   const auto samples = *engine.generate(jobs_for(random.view.config), options);
   EXPECT_EQ(engine.metrics().at("rollout/accepted_tokens") > 0, speculate);
   const model::Weights weights =

@@ -110,12 +110,7 @@ GroupValues rest_rule(const GroupValues& rewards, const AdvantageOptions&) {
 }
 
 std::string rule_name(const AlgorithmOptions& algorithm) {
-  return algorithm.name == "kimi" ? algorithm.baseline : algorithm.name;
-}
-
-bool is_algorithm(const std::string& name) {
-  return name == "kimi" || name == "rest" || name == "reinforce" || name == "rloo" ||
-         name == "grpo";
+  return algorithm.name == Algorithm::kimi ? name_of(algorithm.baseline) : name_of(algorithm.name);
 }
 
 }  // namespace
@@ -149,38 +144,18 @@ double log_mean_exp(const std::vector<double>& rewards, double tau) {
 }
 
 Status check_advantage_options(const AlgorithmOptions& algorithm) {
-  if (!is_algorithm(algorithm.name)) {
-    return invalid_argument(fmt::format(
-        "algorithm.name = \"{}\" is unknown; choose kimi, rest, reinforce, rloo or grpo",
-        algorithm.name));
-  }
-  const bool logz = algorithm.baseline == "logz";
-  if (!logz && algorithm.baseline != "mean") {
-    return invalid_argument(fmt::format(
-        "algorithm.baseline = \"{}\" is unknown; choose mean or logz", algorithm.baseline));
-  }
-  if (algorithm.normalize != "none" && algorithm.normalize != "std") {
-    return invalid_argument(fmt::format(
-        "algorithm.normalize = \"{}\" is unknown; choose none or std", algorithm.normalize));
-  }
-  const std::string rule = rule_name(algorithm);
-  if (rule == "logz" && !(algorithm.tau > 0)) {
-    return invalid_argument(
-        fmt::format("algorithm.tau = {} must be > 0 with baseline = \"logz\"", algorithm.tau));
-  }
-  if (algorithm.normalize == "std" && (rule == "logz" || rule == "rest")) {
-    return invalid_argument(fmt::format(
-        "algorithm.normalize = \"std\" has no meaning with \"{}\"; set it to \"none\"", rule));
-  }
-  return ok_status();
+  const bool logz = algorithm.name == Algorithm::kimi && algorithm.baseline == Baseline::logz;
+  const bool divided = algorithm.normalize == Normalize::deviation;
+  if (!divided || !(logz || algorithm.name == Algorithm::rest)) return ok_status();
+  return invalid_argument(
+      fmt::format("algorithm.normalize = \"std\" has no meaning with \"{}\"; set it to \"none\"",
+                  rule_name(algorithm)));
 }
 
-Result<GroupValues> compute_advantages(const AlgorithmOptions& algorithm,
-                                       const GroupValues& rewards) {
-  LS_RETURN_IF_ERROR(check_advantage_options(algorithm));
+GroupValues compute_advantages(const AlgorithmOptions& algorithm, const GroupValues& rewards) {
   const AdvantageRule* rule = find_advantage_rule(rule_name(algorithm));
-  LS_CHECK(rule != nullptr, "every checked algorithm has a rule");
-  return rule->compute(rewards, {algorithm.tau, algorithm.normalize == "std"});
+  LS_CHECK(rule != nullptr, "every algorithm has a rule");
+  return rule->compute(rewards, {algorithm.tau, algorithm.normalize == Normalize::deviation});
 }
 
 }  // namespace longshot::train

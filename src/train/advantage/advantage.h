@@ -50,10 +50,9 @@ const AdvantageRule* find_advantage_rule(const std::string& name);
 // for any tau > 0. 0 for an empty list.
 double log_mean_exp(const std::vector<double>& rewards, double tau);
 
-// Applies the rule of the algorithm. invalid_argument that names the key for unknown names and for
-// meaningless combinations.
-Result<GroupValues> compute_advantages(const AlgorithmOptions& algorithm,
-                                       const GroupValues& rewards);
+// Applies the rule of the algorithm.
+GroupValues compute_advantages(const AlgorithmOptions& algorithm, const GroupValues& rewards);
+// Error: options that have no meaning together; it names the keys.
 Status check_advantage_options(const AlgorithmOptions& algorithm);
 
 }  // namespace longshot::train

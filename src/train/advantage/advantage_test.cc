@@ -108,27 +108,23 @@ TEST(Advantage, ASingleSampleHasNoAdvantage) {
 
 TEST(Advantage, OptionsWithoutAMeaningAreErrorsThatNameTheKey) {
   AlgorithmOptions a;
-  a.name = "ppo";
-  EXPECT_THAT(compute_advantages(a, {}).status().message(), HasSubstr("algorithm.name"));
-  a = {};
-  a.baseline = "median";
-  EXPECT_THAT(compute_advantages(a, {}).status().message(), HasSubstr("algorithm.baseline"));
-  a = {};
-  a.baseline = "logz";
-  a.tau = 0;
-  EXPECT_THAT(compute_advantages(a, {}).status().message(), HasSubstr("algorithm.tau"));
-  a.tau = 1;
-  a.normalize = "std";
-  EXPECT_THAT(compute_advantages(a, {}).status().message(), HasSubstr("algorithm.normalize"));
+  EXPECT_TRUE(check_advantage_options(a).ok());
+  a.normalize = Normalize::deviation;
+  EXPECT_TRUE(check_advantage_options(a).ok());
+  a.baseline = Baseline::logz;
+  EXPECT_THAT(check_advantage_options(a).message(), HasSubstr("algorithm.normalize"));
+  a.name = Algorithm::grpo;
+  EXPECT_TRUE(check_advantage_options(a).ok());
+  a.name = Algorithm::rest;
+  EXPECT_THAT(check_advantage_options(a).message(), HasSubstr("algorithm.normalize"));
 }
 
 TEST(Advantage, EveryAlgorithmHasARule) {
-  for (const char* name : {"kimi", "rest", "reinforce", "rloo", "grpo"}) {
+  for (const Algorithm name : all_of<Algorithm>()) {
     AlgorithmOptions a;
     a.name = name;
-    const auto result = compute_advantages(a, {{1, 0}, {0, 0}});
-    ASSERT_TRUE(result.ok()) << result.status().to_string();
-    EXPECT_GT((*result)[0][0], (*result)[0][1]) << name;
+    const GroupValues result = compute_advantages(a, {{1, 0}, {0, 0}});
+    EXPECT_GT(result[0][0], result[0][1]) << name_of(name);
   }
 }
 

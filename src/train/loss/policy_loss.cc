@@ -1,7 +1,5 @@
 #include "train/loss/policy_loss.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -99,11 +97,18 @@ ResponseLoss grpo(const ResponseView& r, const ObjectiveOptions& options, std::s
   return out;
 }
 
-std::string objective_name(const AlgorithmOptions& algorithm) {
-  if (algorithm.name == "kimi") return algorithm.baseline == "logz" ? "kimi_logz" : "kimi";
-  if (algorithm.name == "reinforce" || algorithm.name == "rloo" || algorithm.name == "rest")
-    return "pg";
-  return algorithm.name;
+const char* objective_name(const AlgorithmOptions& algorithm) {
+  switch (algorithm.name) {
+    case Algorithm::kimi:
+      return algorithm.baseline == Baseline::logz ? "kimi_logz" : "kimi";
+    case Algorithm::grpo:
+      return "grpo";
+    case Algorithm::reinforce:
+    case Algorithm::rloo:
+    case Algorithm::rest:
+      break;
+  }
+  return "pg";
 }
 
 }  // namespace
@@ -121,32 +126,15 @@ const Objective* find_objective(const std::string& name) {
   return nullptr;
 }
 
-Result<BoundObjective> make_objective(const AlgorithmOptions& a) {
+BoundObjective make_objective(const AlgorithmOptions& a) {
   BoundObjective bound;
   bound.objective = find_objective(objective_name(a));
-  if (bound.objective == nullptr) {
-    return invalid_argument(fmt::format(
-        "algorithm.name = \"{}\" is unknown; choose kimi, rest, reinforce, rloo or grpo", a.name));
-  }
-  if (a.length_normalize != "none" && a.length_normalize != "mean") {
-    return invalid_argument(fmt::format(
-        "algorithm.length_normalize = \"{}\" is unknown; choose none or mean", a.length_normalize));
-  }
-  if (!(a.tau >= 0)) return invalid_argument(fmt::format("algorithm.tau = {} must be >= 0", a.tau));
-  if (a.name == "kimi" && a.baseline == "logz" && a.tau == 0) {
-    return invalid_argument("algorithm.tau = 0 must be > 0 with baseline = \"logz\"");
-  }
-  if (!(a.clip_low >= 0 && a.clip_low <= 1) || !(a.clip_high >= 0)) {
-    return invalid_argument(
-        fmt::format("algorithm.clip_low = {} must be in [0, 1] and clip_high = {} must be >= 0",
-                    a.clip_low, a.clip_high));
-  }
-  if (!(a.kl_coef >= 0)) {
-    return invalid_argument(fmt::format("algorithm.kl_coef = {} must be >= 0", a.kl_coef));
-  }
-  bound.options = {a.tau, a.length_normalize == "mean", a.clip_low, a.clip_high, a.kl_coef};
-  const bool kimi_without_pull = a.name == "kimi" && a.tau == 0;
-  bound.reads_reference = (a.name == "kimi" || a.name == "grpo") && !kimi_without_pull;
+  LS_CHECK(bound.objective != nullptr, "every algorithm has an objective");
+  bound.options = {a.tau, a.length_normalize == LengthNormalize::mean, a.clip_low, a.clip_high,
+                   a.kl_coef};
+  const bool kimi_without_pull = a.name == Algorithm::kimi && a.tau == 0;
+  bound.reads_reference =
+      (a.name == Algorithm::kimi || a.name == Algorithm::grpo) && !kimi_without_pull;
   return bound;
 }
 

@@ -89,8 +89,7 @@ struct Objective {
 const std::vector<Objective>& objectives();
 const Objective* find_objective(const std::string& name);  // null if there is none
 
-// An objective with its options. make_objective() returns invalid_argument that names the key for
-// unknown names and values out of range.
+// An objective with its options.
 struct BoundObjective {
   const Objective* objective = nullptr;
   ObjectiveOptions options;
@@ -100,7 +99,7 @@ struct BoundObjective {
     return objective->compute(response, options, grad);
   }
 };
-Result<BoundObjective> make_objective(const AlgorithmOptions& algorithm);
+BoundObjective make_objective(const AlgorithmOptions& algorithm);
 
 // Weight of each response in the batch loss: 1 / (problems in the mini-batch * responses of its
 // problem). `group[i]` is the problem of response i.

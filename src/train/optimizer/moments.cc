@@ -25,10 +25,10 @@ bool is_flat(const at::Tensor& tensor) {
   return tensor.is_cpu() && tensor.is_contiguous() && tensor.scalar_type() == at::kFloat;
 }
 
-Moments::Moments(std::string name, const at::Tensor& weight, const std::string& format)
+Moments::Moments(std::string name, const at::Tensor& weight, NumberFormat format)
     : name_(std::move(name)) {
-  const bool bytes = format == "int8" && weight.numel() >= kSmallest8Bit;
-  const auto type = bytes ? at::kByte : format == "bfloat16" ? at::kBFloat16 : at::kFloat;
+  const bool bytes = format == NumberFormat::int8 && weight.numel() >= kSmallest8Bit;
+  const auto type = bytes ? at::kByte : format == NumberFormat::bf16 ? at::kBFloat16 : at::kFloat;
   LS_CHECK(type == at::kFloat || is_flat(weight), "moments in few bits are for weights on the CPU");
   const auto options = at::TensorOptions().device(weight.device());
   first_ = at::zeros(weight.sizes(), options.dtype(type));

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/number_format.h"
 #include "kernels/rows/adamw.h"
 
 namespace longshot::train {
@@ -21,9 +22,9 @@ bool is_flat(const at::Tensor& tensor);
 
 class Moments {
  public:
-  // Moments start at 0. format: "float32", "bfloat16", "int8"; the last two need a flat weight.
-  // With "int8", weights of fewer than 4,096 elements have f32 moments, as in bitsandbytes.
-  Moments(std::string name, const at::Tensor& weight, const std::string& format);
+  // Moments start at 0. format: f32, bf16 or int8; the last two need a flat weight. With int8,
+  // weights of fewer than 4,096 elements have f32 moments, as in bitsandbytes.
+  Moments(std::string name, const at::Tensor& weight, NumberFormat format);
 
   const std::string& name() const { return name_; }
   void reset();

@@ -24,6 +24,9 @@
 namespace longshot::train {
 namespace {
 
+constexpr NumberFormat kMomentFormats[] = {NumberFormat::f32, NumberFormat::bf16,
+                                           NumberFormat::int8};
+
 using testing::HasSubstr;
 
 constexpr const char* kMatrix = "model.embed_tokens.weight";  // [32, 16]
@@ -78,7 +81,7 @@ std::vector<at::Tensor> state_of(const model::Weights& weights, const AdamW& opt
 // An update of two steps is taken back; the steps after it are those of a run without it.
 TEST(Undo, TakesStepsBackToTheBit) {
   for (const bool moments : {true, false}) {
-    for (const char* format : {"float32", "bfloat16", "int8"}) {
+    for (const NumberFormat format : kMomentFormats) {
       model::Weights weights = tiny_weights();
       OptimizerOptions o = options(1.0, 0.1);
       o.moments = format;
@@ -278,8 +281,8 @@ model::Weights wide_weights() {
 
 TEST(AdamW, MomentsInFewBitsFollowF32) {
   auto start = wide_weights();
-  std::map<std::string, model::Weights> trained;
-  for (const char* format : {"float32", "bfloat16", "int8"}) {
+  std::map<NumberFormat, model::Weights> trained;
+  for (const NumberFormat format : kMomentFormats) {
     auto weights = wide_weights();
     OptimizerOptions o = options(1, 0.1);
     o.moments = format;
@@ -289,13 +292,13 @@ TEST(AdamW, MomentsInFewBitsFollowF32) {
       ASSERT_TRUE(adam.step(weights).ok());
     }
     const auto parameters = static_cast<double>(model::parameter_count(weights.config()));
-    std::printf("%s: %.2f bytes of moments a parameter\n", format,
+    std::printf("%s: %.2f bytes of moments a parameter\n", name_of(format),
                 static_cast<double>(adam.moment_bytes()) / parameters);
     EXPECT_NEAR(static_cast<double>(adam.moment_bytes()) / parameters,
-                std::string(format) == "float32"    ? 8
-                : std::string(format) == "bfloat16" ? 4
-                                                    : 2.03,
-                std::string(format) == "int8" ? 0.7 : 1e-9);
+                format == NumberFormat::f32    ? 8
+                : format == NumberFormat::bf16 ? 4
+                                               : 2.03,
+                format == NumberFormat::int8 ? 0.7 : 1e-9);
     trained.emplace(format, std::move(weights));
   }
   const auto mean_difference = [](const model::Weights& a, const model::Weights& b) {
@@ -307,9 +310,13 @@ TEST(AdamW, MomentsInFewBitsFollowF32) {
     }
     return sum / count;
   };
-  const double moved = mean_difference(trained.at("float32"), start);
-  const double bf16 = mean_difference(trained.at("bfloat16"), trained.at("float32")) / moved,
-               int8 = mean_difference(trained.at("int8"), trained.at("float32")) / moved;
+  const double moved = mean_difference(trained.at(NumberFormat::f32), start);
+  const double bf16 =
+                   mean_difference(trained.at(NumberFormat::bf16), trained.at(NumberFormat::f32)) /
+                   moved,
+               int8 =
+                   mean_difference(trained.at(NumberFormat::int8), trained.at(NumberFormat::f32)) /
+                   moved;
   std::printf("after 20 steps off by %.4f (bfloat16) and %.4f (int8) of the way\n", bf16, int8);
   EXPECT_GT(bf16, 0);
   EXPECT_LT(bf16, 0.01);
@@ -319,7 +326,7 @@ TEST(AdamW, MomentsInFewBitsFollowF32) {
 
 TEST(AdamW, MomentsInFewBitsAreRestoredAndGoOnBitForBit) {
   const auto directory = scratch_directory("longshot_optimizer_bits_test");
-  for (const char* format : {"float32", "bfloat16", "int8"}) {
+  for (const NumberFormat format : kMomentFormats) {
     std::filesystem::remove_all(directory);
     OptimizerOptions o = options(1, 0);
     o.moments = format;
@@ -339,8 +346,8 @@ TEST(AdamW, MomentsInFewBitsAreRestoredAndGoOnBitForBit) {
       ASSERT_TRUE(adam.step(weights).ok());
       ASSERT_TRUE(resumed.step(other).ok());
     }
-    EXPECT_TRUE(equal(weights, other)) << format;
-    o.moments = std::string(format) == "int8" ? "bfloat16" : "int8";
+    EXPECT_TRUE(equal(weights, other)) << name_of(format);
+    o.moments = format == NumberFormat::int8 ? NumberFormat::bf16 : NumberFormat::int8;
     AdamW mistaken(other, o, 100);
     EXPECT_THAT(mistaken.load(directory.string()).message(), HasSubstr("optim.moments"));
   }

@@ -9,12 +9,12 @@
 
 namespace longshot::train {
 
-double measure_gemm_flops(const std::string& device, const std::string& dtype) {
+double measure_gemm_flops(const std::string& device, NumberFormat dtype) {
   // On a GPU a small product takes less time than its launch.
   const int64_t size = at::Device(device).is_cuda() ? 8192 : 768;
   constexpr int kRepeats = 24;  // a CPU reaches its full speed after about 15 of them
   const auto options = at::TensorOptions()
-                           .dtype(dtype == "bfloat16" ? at::kBFloat16 : at::kFloat)
+                           .dtype(dtype == NumberFormat::bf16 ? at::kBFloat16 : at::kFloat)
                            .device(at::Device(device));
   const at::Tensor a = at::ones({size, size}, options), b = at::ones({size, size}, options);
   double best = 0;

@@ -81,7 +81,7 @@ TEST(Gradient, AllWeightsMatchAutogradThroughFullLogits) {
     for (size_t i = 0; i < micro.targets.size(); ++i)
       grad.push_back(0.3f * static_cast<float>(i) - 0.5f);
 
-    for (const char* kernels : {"auto", "libtorch"}) {
+    for (const auto kernels : all_of<model::KernelChoice>()) {
       auto chunked = tiny_weights(tied), full = tiny_weights(tied);
       const auto compute = model::make_compute(chunked, {.kernels = kernels});
       const auto out = compute->logprobs(micro.predictions(temperature), {.for_backward = true});

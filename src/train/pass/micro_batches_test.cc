@@ -47,7 +47,7 @@ struct Cut {
 };
 
 Cut gradients(const Samples& samples, int64_t max_tokens, int threads, bool share,
-              const char* dtype) {
+              NumberFormat dtype) {
   at::set_num_threads(threads);
   model::Weights weights = tiny_weights();
   const auto compute = model::make_compute(weights, {.dtype = dtype});
@@ -67,9 +67,10 @@ Cut gradients(const Samples& samples, int64_t max_tokens, int threads, bool shar
   return cut;
 }
 
-class EveryProduct : public ::testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(MicroBatches, EveryProduct, ::testing::Values("float32", "bfloat16"),
-                         [](const auto& info) { return std::string(info.param); });
+class EveryProduct : public ::testing::TestWithParam<NumberFormat> {};
+INSTANTIATE_TEST_SUITE_P(MicroBatches, EveryProduct,
+                         ::testing::Values(NumberFormat::f32, NumberFormat::bf16),
+                         [](const auto& info) { return name_of(info.param); });
 
 TEST_P(EveryProduct, OneOfAllIsEightOfAnEighthAndThreadsChangeNoBit) {
   const Samples samples;
@@ -92,7 +93,7 @@ TEST_P(EveryProduct, OneOfAllIsEightOfAnEighthAndThreadsChangeNoBit) {
     std::printf(
         "%s, prompts %s: 1 micro-batch against %zu, |difference| / |gradient| %.1e, of one "
         "weight at most %.1e of its largest\n",
-        GetParam(), share ? "shared" : "repeated", eighths.micro_batches, relative, worst);
+        name_of(GetParam()), share ? "shared" : "repeated", eighths.micro_batches, relative, worst);
     EXPECT_LT(relative, 1e-6);
     EXPECT_LT(worst, 5e-6);  // weights whose gradient nearly cancels
   }

@@ -6,7 +6,6 @@
 
 #include "base/check.h"
 #include "model/torch/exceptions.h"
-#include "train/optimizer/schedule.h"
 
 namespace longshot::train {
 
@@ -16,7 +15,6 @@ PolicyTrainer::PolicyTrainer(model::Weights weights, OptimizerOptions optimizer,
       algorithm_(std::move(algorithm)) {}
 
 Status PolicyTrainer::check_options() const {
-  LS_RETURN_IF_ERROR(check_optimizer_options(model_.optimizer().options()));
   if (algorithm_.mini_batches < 1 || algorithm_.epochs < 1)
     return invalid_argument("algorithm.mini_batches and epochs must be >= 1");
   if (algorithm_.micro_batch_tokens < 0) {

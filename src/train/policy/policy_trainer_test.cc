@@ -50,9 +50,9 @@ double rewarded_logprob(PolicyTrainer& trainer, const std::vector<data::Group>& 
 }
 
 TEST(PolicyTrainer, EveryAlgorithmRaisesRewardedResponsesAboveTheOthers) {
-  for (const char* name : {"kimi", "rest", "reinforce", "rloo", "grpo"}) {
-    for (const char* baseline : {"mean", "logz"}) {
-      if (std::string(name) != "kimi" && std::string(baseline) == "logz") continue;
+  for (const Algorithm name : all_of<Algorithm>()) {
+    for (const Baseline baseline : all_of<Baseline>()) {
+      if (name != Algorithm::kimi && baseline == Baseline::logz) continue;
       AlgorithmOptions algorithm;
       algorithm.name = name;
       algorithm.baseline = baseline;
@@ -61,7 +61,8 @@ TEST(PolicyTrainer, EveryAlgorithmRaisesRewardedResponsesAboveTheOthers) {
       const double before = rewarded_logprob(trainer, groups);
       const auto metrics = trainer.fit(groups, {0, 1, 0});
       ASSERT_TRUE(metrics.ok()) << metrics.status().to_string();
-      EXPECT_GT(rewarded_logprob(trainer, groups), before) << name << " " << baseline;
+      EXPECT_GT(rewarded_logprob(trainer, groups), before)
+          << name_of(name) << " " << name_of(baseline);
       EXPECT_EQ(trainer.model().steps(), 4);
     }
   }
@@ -95,10 +96,10 @@ TEST(PolicyTrainer, AForeignPolicyShowsInTheDifference) {
   EXPECT_NEAR(other.fit(groups, {0, 1, 0})->at("training/rollout_probs_diff_max"), 0.5, 1e-5);
 }
 
-// With reference = "trainer" the update does not depend on the rollout's recorded numbers.
+// With Reference::trainer the update does not depend on the rollout's recorded numbers.
 TEST(PolicyTrainer, ATrainerReferenceDoesNotDependOnTheRecordedLogprobs) {
   AlgorithmOptions options;
-  options.reference = "trainer";
+  options.reference = Reference::trainer;
   PolicyTrainer exact(tiny_weights(), optimizer(), options, 10),
       shifted(tiny_weights(), optimizer(), options, 10),
       recorded(tiny_weights(), optimizer(), {}, 10);
@@ -214,7 +215,7 @@ TEST(PolicyTrainer, SamplesWithoutAGradientAreNotComputedAndChangeNothing) {
   smooth.eps = 1e-2;  // rounding of tiny gradients is not amplified
   AlgorithmOptions options;
   options.mini_batches = 1;
-  options.reference = "recorded";
+  options.reference = Reference::recorded;
   PolicyTrainer skipping(tiny_weights(), smooth, options, 10),
       computing(tiny_weights(), smooth, options, 10);
   auto groups = make_groups(skipping, 8, 4, 5);
@@ -262,8 +263,6 @@ TEST(PolicyTrainer, OptionsOutOfRangeAreErrors) {
   none.mini_batches = 0;
   PolicyTrainer b(tiny_weights(), optimizer(), none, 10);
   EXPECT_THAT(b.fit({}, {0, 1, 0}).status().message(), HasSubstr("mini_batches"));
-  PolicyTrainer c(tiny_weights(), optimizer(-1), {}, 10);
-  EXPECT_THAT(c.fit({}, {0, 1, 0}).status().message(), HasSubstr("optim.lr"));
 }
 
 }  // namespace

@@ -8,8 +8,8 @@
 namespace longshot::train {
 namespace {
 
-bool is_recorded(const std::string& reference, bool fresh) {
-  return reference == "recorded" || (reference == "auto" && fresh);
+bool is_recorded(Reference reference, bool fresh) {
+  return reference == Reference::recorded || (reference == Reference::automatic && fresh);
 }
 
 bool all_fresh(const data::TrainRow& row) {
@@ -18,9 +18,8 @@ bool all_fresh(const data::TrainRow& row) {
 
 // True if the reference equals the current log-probability of every target up to rounding, or the
 // loss does not read it.
-bool is_predictable(const RowTerms& terms, const BoundObjective& objective,
-                    const std::string& reference) {
-  const bool known_start = !objective.reads_reference || reference != "recorded";
+bool is_predictable(const RowTerms& terms, const BoundObjective& objective, Reference reference) {
+  const bool known_start = !objective.reads_reference || reference != Reference::recorded;
   return (known_start && terms.kl_reference.empty()) || all_fresh(terms.row);
 }
 
@@ -42,12 +41,12 @@ std::vector<uint8_t> fresh_targets(const data::TrainRow& row) {
   return out;
 }
 
-bool all_recorded(const data::TrainRow& row, const std::string& reference) {
-  return reference == "recorded" || (reference == "auto" && all_fresh(row));
+bool all_recorded(const data::TrainRow& row, Reference reference) {
+  return reference == Reference::recorded || (reference == Reference::automatic && all_fresh(row));
 }
 
 std::vector<double> reference_logprobs(const data::TrainRow& row, std::span<const double> start,
-                                       const std::string& reference, bool without_rounding) {
+                                       Reference reference, bool without_rounding) {
   std::vector<double> out = recorded_logprobs(row);
   const std::vector<uint8_t> fresh = fresh_targets(row);
   LS_CHECK(start.size() == out.size(), "one log-probability per target");
@@ -68,7 +67,7 @@ std::vector<double> without_rounding(std::span<const double> values,
 }
 
 std::vector<double> predicted_gradient(const RowTerms& terms, const BoundObjective& objective,
-                                       const std::string& reference) {
+                                       Reference reference) {
   if (!is_predictable(terms, objective, reference)) return {};
   const std::vector<double> recorded = recorded_logprobs(terms.row);
   const std::vector<double> kl = without_rounding(terms.kl_reference, recorded);
@@ -77,7 +76,7 @@ std::vector<double> predicted_gradient(const RowTerms& terms, const BoundObjecti
   return grad;
 }
 
-bool is_flat(const RowTerms& terms, const BoundObjective& objective, const std::string& reference) {
+bool is_flat(const RowTerms& terms, const BoundObjective& objective, Reference reference) {
   const std::vector<double> grad = predicted_gradient(terms, objective, reference);
   return !grad.empty() && std::ranges::all_of(grad, [](double g) { return g == 0.0; });
 }

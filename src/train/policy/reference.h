@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "data/types.h"
@@ -23,8 +22,9 @@ std::vector<double> recorded_logprobs(const data::TrainRow& row);
 std::vector<uint8_t> fresh_targets(const data::TrainRow& row);
 
 // True if every reference log-probability of the row is a recorded one, so no pass over it is
-// needed: always with "recorded", never with "trainer", and with "auto" if all targets are fresh.
-bool all_recorded(const data::TrainRow& row, const std::string& reference);
+// needed: always with `recorded`, never with `trainer`, and with `automatic` if all targets are
+// fresh.
+bool all_recorded(const data::TrainRow& row, Reference reference);
 
 // Returns the reference log-probabilities of the row. `start` ([targets]) are the log-probabilities
 // of the weights before the update. If `without_rounding`, the recorded value of a fresh token
@@ -32,7 +32,7 @@ bool all_recorded(const data::TrainRow& row, const std::string& reference);
 // gradient of exactly 0 while the weights are unchanged; otherwise AdamW's first step after a reset
 // would amplify the rounding noise.
 std::vector<double> reference_logprobs(const data::TrainRow& row, std::span<const double> start,
-                                       const std::string& reference, bool without_rounding);
+                                       Reference reference, bool without_rounding);
 
 // Returns `values`, with each entry within kRounding of `towards` replaced by it. Removes the
 // difference between two passes of equal weights.
@@ -47,9 +47,9 @@ struct RowTerms {
 };
 // Predicts the row's gradient ([targets]) up to rounding; empty if it cannot be predicted.
 std::vector<double> predicted_gradient(const RowTerms& terms, const BoundObjective& objective,
-                                       const std::string& reference);
+                                       Reference reference);
 // True if the predicted gradient is 0 everywhere, as in a group whose rewards are all equal. The
 // row need not be computed then.
-bool is_flat(const RowTerms& terms, const BoundObjective& objective, const std::string& reference);
+bool is_flat(const RowTerms& terms, const BoundObjective& objective, Reference reference);
 
 }  // namespace longshot::train

@@ -23,7 +23,7 @@ std::vector<double> logprobs_of(const MicroBatch& micro, size_t r,
 
 Result<Metrics> Update::run(const std::vector<data::Group>& groups, const UpdateKey& key) {
   const Stopwatch watch;
-  LS_ASSIGN_OR_RETURN(objective_, make_objective(p_.algorithm));
+  objective_ = make_objective(p_.algorithm);
   LS_ASSIGN_OR_RETURN(batch_, make_update_batch(groups, p_.algorithm, key.version));
   if (batch_.groups.empty()) log::warn("iteration {}: no sample to train on", key.iteration + 1);
   compute_references();
@@ -208,7 +208,7 @@ void Update::compare(const data::TrainRow& row, const std::vector<double>& prese
     if (fresh[t]) stats_.difference.add(std::abs(present[t] - recorded[t]));
   }
   // The difference is irrelevant to a gradient that does not read recorded values.
-  const bool matters = objective_.reads_reference && p_.algorithm.reference != "trainer";
+  const bool matters = objective_.reads_reference && p_.algorithm.reference != Reference::trainer;
   if (matters && stats_.difference.max() > kRounding) stats_.as_recorded = false;
 }
 

@@ -22,8 +22,7 @@ struct UpdateBatch {
   std::vector<std::vector<double>> kl_model;
 };
 
-// `version` is that of the weights before the update. Errors: those of make_rows() and
-// compute_advantages().
+// `version` is that of the weights before the update. Errors: those of make_rows().
 Result<UpdateBatch> make_update_batch(const std::vector<data::Group>& groups,
                                       const AlgorithmOptions& algorithm, int64_t version);
 

@@ -23,7 +23,7 @@ OptimizerOptions optimizer(double lr = 1e-2) {
   return o;
 }
 
-AlgorithmOptions algorithm(const std::string& name, const std::string& reference = "auto") {
+AlgorithmOptions algorithm(Algorithm name, Reference reference = Reference::automatic) {
   AlgorithmOptions a;
   a.name = name;
   a.reference = reference;
@@ -42,11 +42,12 @@ void make_half_stale(std::vector<data::Group>& groups, int64_t version) {
 }
 
 TEST(Update, EqualRewardsOfAnyValueTakeNoStep) {
-  for (const char* name : {"kimi", "rloo", "grpo", "reinforce"}) {
+  for (const Algorithm name :
+       {Algorithm::kimi, Algorithm::rloo, Algorithm::grpo, Algorithm::reinforce}) {
     for (const bool logz : {false, true}) {
       for (const double value : {0.1, 0.3, -0.7}) {
         AlgorithmOptions options = algorithm(name);
-        if (logz) options.baseline = "logz";
+        if (logz) options.baseline = Baseline::logz;
         PolicyTrainer trainer(tiny_weights(), optimizer(), options, 10);
         auto groups = make_groups(trainer, 4, 8, 5);
         for (auto& group : groups) group.verdicts.assign(8, score(value));
@@ -54,16 +55,17 @@ TEST(Update, EqualRewardsOfAnyValueTakeNoStep) {
         groups[0].verdicts[3] = score(value + 0.25 - 0.25);
         const auto metrics = trainer.fit(groups, {0, 1, 0});
         ASSERT_TRUE(metrics.ok()) << metrics.status().message();
-        EXPECT_EQ(metrics->at("actor/optimizer_steps"), 0) << name << " " << value;
-        EXPECT_TRUE(equal(trainer.model().weights(), tiny_weights())) << name << " " << value;
+        EXPECT_EQ(metrics->at("actor/optimizer_steps"), 0) << name_of(name) << " " << value;
+        EXPECT_TRUE(equal(trainer.model().weights(), tiny_weights()))
+            << name_of(name) << " " << value;
       }
     }
   }
 }
 
 TEST(Update, TheLogprobGapCountsOnlyTokensOfThePresentVersion) {
-  for (const char* reference : {"auto", "recorded", "trainer"}) {
-    PolicyTrainer trainer(tiny_weights(), optimizer(), algorithm("kimi", reference), 10);
+  for (const Reference reference : all_of<Reference>()) {
+    PolicyTrainer trainer(tiny_weights(), optimizer(), algorithm(Algorithm::kimi, reference), 10);
     auto groups = make_groups(trainer, 8, 4, 5);
     make_half_stale(groups, 7);
     const auto metrics = trainer.fit(groups, {7, 1, 0});
@@ -78,17 +80,18 @@ TEST(Update, TheLogprobGapCountsOnlyTokensOfThePresentVersion) {
 // A sample that ended under an older policy has the same reference as the others: the policy at the
 // start of the iteration, as the loss of the Kimi k1.5 report requires.
 TEST(Update, AutoIsOneReferenceForSamplesOfAllVersions) {
-  const auto run = [](const char* reference) {
+  const auto run = [](Reference reference) {
     auto options = optimizer();
     options.eps = 1e-2;  // a smooth step: rounding of tiny gradients is not amplified
-    auto trainer =
-        std::make_unique<PolicyTrainer>(tiny_weights(), options, algorithm("kimi", reference), 10);
+    auto trainer = std::make_unique<PolicyTrainer>(tiny_weights(), options,
+                                                   algorithm(Algorithm::kimi, reference), 10);
     auto groups = make_groups(*trainer, 8, 4, 5);
     make_half_stale(groups, 7);
     EXPECT_TRUE(trainer->fit(groups, {7, 1, 0}).ok());
     return trainer;
   };
-  const auto one = run("auto"), computed = run("trainer"), recorded = run("recorded");
+  const auto one = run(Reference::automatic), computed = run(Reference::trainer),
+             recorded = run(Reference::recorded);
   EXPECT_LT(largest_difference(one->model().weights(), computed->model().weights()), 1e-6);
   EXPECT_GT(largest_difference(one->model().weights(), recorded->model().weights()), 1e-4);
 }
@@ -100,16 +103,16 @@ TEST(Update, OnlyRowsWithoutARecordedReferenceTakeAReferencePass) {
     if (stale) make_half_stale(groups, 0);
     return trainer.fit(groups, {0, 1, 0})->at("perf/reference_tokens");
   };
-  EXPECT_EQ(reference_tokens(algorithm("kimi"), false), 0);
-  EXPECT_EQ(reference_tokens(algorithm("kimi", "recorded"), true), 0);
-  const double some = reference_tokens(algorithm("kimi"), true),
-               all = reference_tokens(algorithm("kimi", "trainer"), true);
+  EXPECT_EQ(reference_tokens(algorithm(Algorithm::kimi), false), 0);
+  EXPECT_EQ(reference_tokens(algorithm(Algorithm::kimi, Reference::recorded), true), 0);
+  const double some = reference_tokens(algorithm(Algorithm::kimi), true),
+               all = reference_tokens(algorithm(Algorithm::kimi, Reference::trainer), true);
   EXPECT_GT(some, 0);
   EXPECT_GT(all, some);
-  for (const char* name : {"rest", "reinforce", "rloo"}) {
-    EXPECT_EQ(reference_tokens(algorithm(name, "trainer"), true), 0) << name;
+  for (const Algorithm name : {Algorithm::rest, Algorithm::reinforce, Algorithm::rloo}) {
+    EXPECT_EQ(reference_tokens(algorithm(name, Reference::trainer), true), 0) << name_of(name);
   }
-  AlgorithmOptions single = algorithm("grpo", "trainer");
+  AlgorithmOptions single = algorithm(Algorithm::grpo, Reference::trainer);
   single.mini_batches = 1;  // the only forward pass is the reference
   EXPECT_EQ(reference_tokens(single, true), 0);
 }
@@ -121,20 +124,20 @@ TEST(Reference, RoundingIsRemovedFromFreshTokensAlone) {
   row.fresh = {0, 1, 0, 1};
   row.logprobs = {0, -1.0f, -1.0f, -1.0f};
   const std::vector<double> start = {-1.0001, -1.0001, -1.5};
-  const auto reference = [&](const char* name, bool without_rounding) {
-    return reference_logprobs(row, start, name, without_rounding);
+  const auto reference = [&](Reference from, bool without_rounding) {
+    return reference_logprobs(row, start, from, without_rounding);
   };
-  EXPECT_THAT(reference("recorded", true), ElementsAre(-1.0001, -1, -1));
-  EXPECT_THAT(reference("recorded", false), ElementsAre(-1, -1, -1));
-  EXPECT_THAT(reference("auto", true), ElementsAre(-1.0001, -1.0001, -1));
-  EXPECT_THAT(reference("auto", false), ElementsAre(-1, -1.0001, -1));
-  EXPECT_THAT(reference("trainer", false), ElementsAre(-1.0001, -1.0001, -1.5));
+  EXPECT_THAT(reference(Reference::recorded, true), ElementsAre(-1.0001, -1, -1));
+  EXPECT_THAT(reference(Reference::recorded, false), ElementsAre(-1, -1, -1));
+  EXPECT_THAT(reference(Reference::automatic, true), ElementsAre(-1.0001, -1.0001, -1));
+  EXPECT_THAT(reference(Reference::automatic, false), ElementsAre(-1, -1.0001, -1));
+  EXPECT_THAT(reference(Reference::trainer, false), ElementsAre(-1.0001, -1.0001, -1.5));
 }
 
 // ---- the fixed model of the KL penalty ----
 
 AlgorithmOptions with_kl(double coef) {
-  AlgorithmOptions a = algorithm("grpo");
+  AlgorithmOptions a = algorithm(Algorithm::grpo);
   a.kl_coef = coef;
   a.mini_batches = 1;
   return a;
@@ -176,7 +179,7 @@ double mean_k3(PolicyTrainer& policy, PolicyTrainer& model,
 }
 
 TEST(KlModel, ThePenaltyIsMeasuredAgainstItAndPullsTowardsIt) {
-  for (const char* kernels : {"auto", "libtorch"}) {
+  for (const auto kernels : all_of<model::KernelChoice>()) {
     AlgorithmOptions options = with_kl(0.5);
     options.compute.kernels = kernels;
     PolicyTrainer trainer(tiny_weights(true, 1), optimizer(1e-3), options, 10),

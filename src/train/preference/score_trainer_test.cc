@@ -55,7 +55,7 @@ OptimizerOptions optimizer() {
   return o;
 }
 
-BatchOptions options(const char* kernels, int micro_batch_tokens = 0) {
+BatchOptions options(model::KernelChoice kernels, int micro_batch_tokens = 0) {
   BatchOptions o;
   o.compute.kernels = kernels;
   o.micro_batch_tokens = micro_batch_tokens;
@@ -64,7 +64,7 @@ BatchOptions options(const char* kernels, int micro_batch_tokens = 0) {
 
 // The mean loss of the rows, from scores of one sequence at a time.
 double loss_of(model::Weights& weights, const std::vector<ScoreRow>& rows) {
-  const auto compute = model::make_compute(weights, {.kernels = "libtorch"});
+  const auto compute = model::make_compute(weights, {.kernels = model::KernelChoice::libtorch});
   const auto score = [&](std::span<const data::TokenId> tokens) {
     return model::sequence_scores(*compute, {{tokens.begin(), tokens.end()}}, 1)[0];
   };
@@ -78,7 +78,7 @@ double loss_of(model::Weights& weights, const std::vector<ScoreRow>& rows) {
 TEST(ScoreTrainer, TheLossIsThatOfTheFormulas) {
   for (const bool pairs : {false, true}) {
     const Data data(pairs);
-    for (const char* kernels : {"auto", "libtorch"}) {
+    for (const auto kernels : all_of<model::KernelChoice>()) {
       ScoreTrainer trainer(reward_model(), optimizer(), options(kernels), 10);
       const double expected = loss_of(trainer.model().weights(), data.rows);
       EXPECT_NEAR(trainer.evaluate(data.rows).at("val/loss"), expected, 1e-6);
@@ -90,7 +90,7 @@ TEST(ScoreTrainer, TheLossIsThatOfTheFormulas) {
 TEST(ScoreTrainer, BothKindsOfRowsAreLearned) {
   for (const bool pairs : {false, true}) {
     const Data data(pairs);
-    ScoreTrainer trainer(reward_model(), optimizer(), options("auto"), 60);
+    ScoreTrainer trainer(reward_model(), optimizer(), options(model::KernelChoice::automatic), 60);
     const Metrics before = trainer.evaluate(data.rows);
     for (int i = 0; i < 60; ++i) ASSERT_TRUE(trainer.step(data.rows).ok());
     const Metrics after = trainer.evaluate(data.rows);
@@ -106,9 +106,11 @@ TEST(ScoreTrainer, BothKindsOfRowsAreLearned) {
 TEST(ScoreTrainer, MicroBatchesChangeAStepByRoundingOnly) {
   for (const bool pairs : {false, true}) {
     const Data data(pairs);
-    ScoreTrainer whole(reward_model(), optimizer(), options("auto", 4096), 10);
-    ScoreTrainer cut(reward_model(), optimizer(), options("auto", 20), 10);
-    ScoreTrainer libtorch(reward_model(), optimizer(), options("libtorch", 50), 10);
+    ScoreTrainer whole(reward_model(), optimizer(), options(model::KernelChoice::automatic, 4096),
+                       10);
+    ScoreTrainer cut(reward_model(), optimizer(), options(model::KernelChoice::automatic, 20), 10);
+    ScoreTrainer libtorch(reward_model(), optimizer(), options(model::KernelChoice::libtorch, 50),
+                          10);
     const double norm = whole.step(data.rows)->at("train/grad_norm");
     EXPECT_NEAR(cut.step(data.rows)->at("train/grad_norm"), norm, 1e-5 * norm);
     EXPECT_NEAR(libtorch.step(data.rows)->at("train/grad_norm"), norm, 1e-4 * norm);
@@ -117,7 +119,7 @@ TEST(ScoreTrainer, MicroBatchesChangeAStepByRoundingOnly) {
 
 TEST(ScoreTrainer, WhatAPairBeginsWithIsComputedOnce) {
   const Data data(true);
-  const auto flops = [&](const char* kernels, const std::vector<ScoreRow>& rows) {
+  const auto flops = [&](model::KernelChoice kernels, const std::vector<ScoreRow>& rows) {
     ScoreTrainer trainer(reward_model(), optimizer(), options(kernels), 10);
     const Metrics metrics = *trainer.step(rows);
     int64_t tokens = 0;
@@ -134,7 +136,9 @@ TEST(ScoreTrainer, WhatAPairBeginsWithIsComputedOnce) {
     once.pairs += shared * (shared + 1) / 2;
   }
   const double saved = model::training_flops(reward_model().config(), once);
-  EXPECT_NEAR(flops("libtorch", data.rows) - flops("auto", data.rows), saved, 1e-9 * saved);
+  EXPECT_NEAR(flops(model::KernelChoice::libtorch, data.rows) -
+                  flops(model::KernelChoice::automatic, data.rows),
+              saved, 1e-9 * saved);
 }
 
 // A step keeps no gradient but reports its norm: that of the head, if nothing else is trained.
@@ -142,9 +146,10 @@ TEST(ScoreTrainer, TheHeadsGradientIsTheDerivativeOfTheLoss) {
   const Data data(true, 6);
   model::Weights weights = reward_model();
   ASSERT_TRUE(weights.freeze({"model.*"}).ok());
-  const double norm = ScoreTrainer(weights.clone(), optimizer(), options("auto"), 10)
-                          .step(data.rows)
-                          ->at("train/grad_norm");
+  const double norm =
+      ScoreTrainer(weights.clone(), optimizer(), options(model::KernelChoice::automatic), 10)
+          .step(data.rows)
+          ->at("train/grad_norm");
   constexpr float kStep = 1e-2F;
   double squared = 0;
   for (int e = 0; e < weights.config().hidden_size; ++e) {
@@ -166,13 +171,13 @@ TEST(ScoreTrainer, OfAnAdapterThePairsAndTheScoreMove) {
   const auto modules = model::adapter_modules(weights.config(), {"all-linear"});
   weights.add_adapter(model::new_adapter(weights.config(), {.rank = 4}, *modules, 1));
   std::vector<double> norms;
-  for (const char* kernels : {"auto", "libtorch"}) {
+  for (const auto kernels : all_of<model::KernelChoice>()) {
     ScoreTrainer trainer(weights.clone(), optimizer(), options(kernels), 60);
     const double before = trainer.evaluate(data.rows).at("val/loss");
     norms.push_back(trainer.step(data.rows)->at("train/grad_norm"));
     for (int i = 1; i < 60; ++i) ASSERT_TRUE(trainer.step(data.rows).ok());
     const double after = trainer.evaluate(data.rows).at("val/loss");
-    std::printf("%s: loss %.3f to %.3f\n", kernels, before, after);
+    std::printf("%s: loss %.3f to %.3f\n", name_of(kernels), before, after);
     EXPECT_LT(after, 0.3 * before);
     for (const auto& [name, tensor] : weights.tensors())
       EXPECT_EQ(trainer.model().weights().at(name).equal(tensor), !tensor.requires_grad()) << name;
@@ -183,10 +188,11 @@ TEST(ScoreTrainer, OfAnAdapterThePairsAndTheScoreMove) {
 TEST(ScoreTrainer, StateGoesOnBitForBit) {
   const Data data(true);
   const auto directory = scratch_directory("score_trainer");
-  ScoreTrainer whole(reward_model(), optimizer(), options("auto"), 10);
+  ScoreTrainer whole(reward_model(), optimizer(), options(model::KernelChoice::automatic), 10);
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(whole.step(data.rows).ok());
   ASSERT_TRUE(whole.model().save_state(directory.string()).ok());
-  ScoreTrainer again(whole.model().weights().clone(), optimizer(), options("auto"), 10);
+  ScoreTrainer again(whole.model().weights().clone(), optimizer(),
+                     options(model::KernelChoice::automatic), 10);
   ASSERT_TRUE(again.model().load_state(directory.string()).ok());
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(whole.step(data.rows).ok() && again.step(data.rows).ok());
   EXPECT_TRUE(equal(whole.model().weights(), again.model().weights()));

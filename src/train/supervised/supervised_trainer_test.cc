@@ -92,7 +92,7 @@ TEST(SupervisedTrainer, ARestoredTrainerContinuesBitForBit) {
   const auto directory = scratch_directory("longshot_trainer_state_test");
   std::filesystem::remove_all(directory);
   OptimizerOptions options = optimizer();
-  options.schedule = "cosine";
+  options.schedule = Schedule::cosine;
   SupervisedTrainer original(tiny_weights(), options, {}, 10);
   const auto rows = random_rows(8, 12, 2);
   for (int i = 0; i < 3; ++i) ASSERT_TRUE(original.step(rows.view()).ok());

@@ -1,0 +1,35 @@
+#include "config/sections/algorithm.h"
+
+#include "base/settings/checks.h"
+
+namespace longshot::config {
+
+void bind(Settings& s, train::AlgorithmOptions& a) {
+  s.add("algorithm.name", &a.name, "objective; docs/algorithms.md has the formulas");
+  s.add("algorithm.baseline", &a.baseline, "kimi: group mean, or tau log mean exp(r / tau)");
+  s.add("algorithm.tau", &a.tau, "kimi: weight of the pull towards the reference policy", above(0));
+  s.add("algorithm.normalize", &a.normalize, "divide a group's advantages by their deviation");
+  s.add("algorithm.length_normalize", &a.length_normalize,
+        "sequence log-probability: sum or mean over its tokens");
+  s.add("algorithm.clip_low", &a.clip_low, "grpo: ratio clip below 1", within(0, 1));
+  s.add("algorithm.clip_high", &a.clip_high, "grpo: ratio clip above 1", at_least(0.0));
+  s.add("algorithm.kl_coef", &a.kl_coef, "grpo: weight of the KL penalty (k3, low_var_kl)",
+        at_least(0.0));
+  s.add("algorithm.kl_reference", &a.kl_reference,
+        "grpo: fixed model that the KL penalty is measured against, as a path; with an adapter its "
+        "base needs no second copy; empty = the policy at the start of the iteration");
+  s.add("algorithm.mini_batches", &a.mini_batches, "optimizer steps per epoch", at_least(1));
+  s.add("algorithm.epochs", &a.epochs, "passes over an iteration's groups", at_least(1));
+  s.add("algorithm.reset_optimizer", &a.reset_optimizer,
+        "new AdamW moments each iteration, because the reference policy changed");
+  s.add("algorithm.train_earlier_segments", &a.train_earlier_segments,
+        "partial rollouts: tokens of older policy versions in the loss");
+  s.add("algorithm.reference", &a.reference,
+        "policy that the objective compares with: the one that produced each token, as recorded by "
+        "the rollout (recorded); that at the start of the iteration, computed by the trainer "
+        "(trainer); or auto: the latter, with recorded numbers where they are its own");
+  s.add("algorithm.micro_batch_tokens", &a.micro_batch_tokens,
+        "packed tokens per forward pass; 0 = what is fastest", at_least(0));
+}
+
+}  // namespace longshot::config

@@ -1,0 +1,20 @@
+#include "config/sections/replay.h"
+
+#include "base/settings/checks.h"
+
+namespace longshot::config {
+
+void bind(Settings& s, ReplayOptions& o) {
+  s.add("replay.max_groups", &o.max_groups,
+        "groups in the buffer, unfinished and complete ones; prompts are drawn until it is full. "
+        "Above data.train_batch_size complete groups can wait; 0 = data.train_batch_size",
+        at_least(0));
+  s.add("replay.selector", &o.selector,
+        "which complete groups are trained on first, where some must wait: the oldest, "
+        "those of the newest policy version, or any");
+  s.add("replay.staleness", &o.staleness,
+        "drop groups with a trained token that is older than this many policy versions; -1 = never",
+        at_least(int64_t{-1}));
+}
+
+}  // namespace longshot::config

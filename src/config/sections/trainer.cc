@@ -1,0 +1,26 @@
+#include "config/sections/trainer.h"
+
+#include "base/settings/checks.h"
+
+namespace longshot::config {
+
+void bind(Settings& s, TrainerOptions& o) {
+  s.add("trainer.total_iterations", &o.total_iterations, "RL iterations", at_least(int64_t{0}));
+  s.add("trainer.save_freq", &o.save_freq, "iterations between checkpoints; 0 = only at the end",
+        at_least(int64_t{0}));
+  s.add("trainer.keep_checkpoints", &o.keep_checkpoints, "newest checkpoints kept", at_least(1));
+  s.add("trainer.test_freq", &o.test_freq, "iterations between held-out evaluations; 0 = never",
+        at_least(int64_t{0}));
+  s.add("trainer.val_n", &o.val_n, "samples per held-out problem", at_least(1));
+  s.add("trainer.val_temperature", &o.val_temperature, "0 = greedy", at_least(0.0));
+  s.add("trainer.val_max_prompts", &o.val_max_prompts, "first held-out problems used; 0 = all",
+        at_least(0));
+  s.add("trainer.val_before_train", &o.val_before_train, "evaluate before the first iteration");
+  s.add("trainer.resume_mode", &o.resume_mode,
+        "auto = newest good checkpoint of the run folder, disable, or a global_step_N path");
+  s.add("trainer.default_local_dir", &o.output, "run folder");
+  s.add("trainer.seed", &o.seed, "of everything random", at_least(int64_t{0}));
+  s.add("trainer.log_samples", &o.log_samples, "samples written per iteration; -1 = all");
+}
+
+}  // namespace longshot::config

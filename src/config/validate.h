@@ -1,0 +1,13 @@
+#pragma once
+// Checks what the table of keys cannot: required keys and combinations of sections. Torch-free.
+
+#include "base/status.h"
+#include "config/config.h"
+
+namespace longshot::config {
+
+// Errors name the keys. Logs a warning for keys without an effect (unused_keys.h).
+Status validate(const TrainConfig& config);
+Status validate(const OfflineConfig& config);
+
+}  // namespace longshot::config
