@@ -61,7 +61,7 @@ class TrainableModel {
 
  private:
   model::Weights weights_;
-  const std::string dtype_;  // of the products
+  const NumberFormat dtype_;  // of the products
   AdamW optimizer_;
   std::unique_ptr<model::Compute> compute_;
   Undo undo_;

@@ -12,8 +12,6 @@
 namespace longshot::train {
 namespace {
 
-using testing::HasSubstr;
-
 Result<Metrics> step_of_ones(TrainableModel& model) {
   return model.step([&] {
     const at::NoGradGuard no_grad;

@@ -65,7 +65,7 @@ Status run(const std::string& model, const std::string& rows, const std::string&
   LS_ASSIGN_OR_RETURN(const ModelFiles files, read_model(model));
   LS_ASSIGN_OR_RETURN(Weights weights, Weights::from_host(files.config, files.weights, device));
   LS_ASSIGN_OR_RETURN(const Problem problem, read_problem(rows));
-  const auto compute = make_compute(weights, {.kernels = "libtorch"});
+  const auto compute = make_compute(weights, {.kernels = model::KernelChoice::libtorch});
   for (int i = 0; i < repeats; ++i) {
     const auto start = std::chrono::steady_clock::now();
     compute_gradient(*compute, problem);

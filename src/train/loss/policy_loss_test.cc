@@ -14,7 +14,6 @@ namespace {
 using testing::DoubleNear;
 using testing::Each;
 using testing::ElementsAre;
-using testing::HasSubstr;
 
 struct Evaluated {
   ResponseLoss out;

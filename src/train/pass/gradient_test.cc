@@ -109,7 +109,7 @@ TEST(Gradient, AllWeightsMatchAutogradThroughFullLogits) {
       std::printf(
           "weights, %s kernels and chunked head against autograd (f32, %s): largest relative "
           "difference %.1e\n",
-          kernels, tied ? "tied" : "untied", worst);
+          name_of(kernels), tied ? "tied" : "untied", worst);
       EXPECT_LT(worst, 1e-4);
     }
   }

@@ -14,23 +14,8 @@ PolicyTrainer::PolicyTrainer(model::Weights weights, OptimizerOptions optimizer,
     : model_(std::move(weights), std::move(optimizer), algorithm.compute, total_steps),
       algorithm_(std::move(algorithm)) {}
 
-Status PolicyTrainer::check_options() const {
-  if (algorithm_.mini_batches < 1 || algorithm_.epochs < 1)
-    return invalid_argument("algorithm.mini_batches and epochs must be >= 1");
-  if (algorithm_.micro_batch_tokens < 0) {
-    return invalid_argument("algorithm.micro_batch_tokens must be >= 0; 0 takes what is fastest");
-  }
-  if (!(algorithm_.temperature > 0)) {
-    return invalid_argument(fmt::format(
-        "rollout temperature {} must be > 0 to train on: greedy rollouts have no log-probabilities",
-        algorithm_.temperature));
-  }
-  return ok_status();
-}
-
 Result<Metrics> PolicyTrainer::fit(const std::vector<data::Group>& groups, const UpdateKey& key) {
   return model::caught("policy update", [&]() -> Result<Metrics> {
-    LS_RETURN_IF_ERROR(check_options());
     const auto update = [&] {
       return Update({model_, algorithm_, kl_model_ ? &*kl_model_ : nullptr}).run(groups, key);
     };

@@ -44,8 +44,6 @@ class PolicyTrainer {
   const TrainableModel& model() const { return model_; }
 
  private:
-  Status check_options() const;
-
   TrainableModel model_;
   const AlgorithmOptions algorithm_;
   std::optional<FrozenModel> kl_model_;

@@ -28,8 +28,7 @@ Result<UpdateBatch> make_update_batch(const std::vector<data::Group>& groups,
     auto& values = rewards.emplace_back();
     for (const size_t i : group) values.push_back(batch.set.rows[i].reward);
   }
-  const GroupValues advantages = compute_advantages(algorithm, rewards);
-  for (const auto& values : advantages) {
+  for (const auto& values : compute_advantages(algorithm, rewards)) {
     batch.advantages.insert(batch.advantages.end(), values.begin(), values.end());
   }
   return batch;
