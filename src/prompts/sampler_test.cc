@@ -75,21 +75,21 @@ TEST(UniformSampler, EpochsDifferAndSeedsDiffer) {
 }
 
 TEST(AnySampler, NeverRepeatsAPromptWithinACall) {
-  for (const std::string order : {"uniform", "curriculum", "prioritized"}) {
+  for (const Order order : all_of<Order>()) {
     PromptSampler sampler(make_prompts(10, 4), of_order(order), 3);
     CounterRng rng(9);
     for (int64_t i = 0; i < 200; ++i) {
       const int count = static_cast<int>(rng.next_int(0, 12));
       const auto ids = ids_of(sampler.next(count, i / 4));
       EXPECT_EQ(std::set<std::string>(ids.begin(), ids.end()).size(), ids.size());
-      const bool hard_only = order == "curriculum" && i / 4 >= 24;
+      const bool hard_only = order == Order::curriculum && i / 4 >= 24;
       EXPECT_EQ(ids.size(), static_cast<size_t>(std::min(count, hard_only ? 4 : 10)));
     }
   }
 }
 
 TEST(AnySampler, SecondVisitHasAnotherSeed) {
-  for (const std::string order : {"uniform", "curriculum", "prioritized"}) {
+  for (const Order order : all_of<Order>()) {
     PromptSampler sampler(make_prompts(5, 4), of_order(order), 77);
     std::map<std::string, std::vector<uint64_t>> seeds;
     for (int i = 0; i < 20; ++i) {
@@ -103,7 +103,7 @@ TEST(AnySampler, SecondVisitHasAnotherSeed) {
 }
 
 TEST(AnySampler, RestoredGoesOnAsUninterrupted) {
-  for (const std::string order : {"uniform", "curriculum", "prioritized"}) {
+  for (const Order order : all_of<Order>()) {
     for (const int stop : {0, 1, 7, 23, 24, 25, 60}) {
       PromptSampler whole(make_prompts(40, 4), of_order(order), 11),
           resumed(make_prompts(40, 4), of_order(order), 11);
@@ -118,7 +118,7 @@ TEST(AnySampler, RestoredGoesOnAsUninterrupted) {
       ASSERT_TRUE(resumed.restore(saved).ok()) << resumed.restore(saved).to_string();
       EXPECT_EQ(resumed.state(), whole.state());
       for (int i = stop; i < stop + 40; ++i)
-        ASSERT_EQ(step(resumed, i), step(whole, i)) << order << " " << i;
+        ASSERT_EQ(step(resumed, i), step(whole, i)) << name_of(order) << " " << i;
       EXPECT_EQ(resumed.state(), whole.state());
     }
   }

@@ -54,7 +54,7 @@ std::vector<double> optimum(const AlgorithmOptions& algorithm, int steps, double
       const std::vector<double> present = {logprobs[answers[j]]},
                                 recorded = {std::log(p[answers[j]])};
       std::vector<double> g(1);
-      (*objective)({present, recorded, (*advantages)[0][j]}, g);
+      objective({present, recorded, advantages[0][j]}, g);
       for (size_t a = 0; a < p.size(); ++a) {
         gradient[a] += weights[j] * g[0] * ((a == answers[j]) - std::exp(logprobs[a]));
       }

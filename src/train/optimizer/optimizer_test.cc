@@ -102,7 +102,7 @@ TEST(Undo, TakesStepsBackToTheBit) {
       for (size_t i = 0; i < before.size(); ++i) {
         const bool cleared = !moments && i >= weights.tensors().size();
         EXPECT_TRUE(at::equal(after[i], cleared ? at::zeros_like(after[i]) : before[i]))
-            << format << i;
+            << name_of(format) << i;
       }
     }
   }

@@ -70,10 +70,10 @@ TEST(Update, TheLogprobGapCountsOnlyTokensOfThePresentVersion) {
     make_half_stale(groups, 7);
     const auto metrics = trainer.fit(groups, {7, 1, 0});
     ASSERT_TRUE(metrics.ok());
-    EXPECT_LT(metrics->at("training/rollout_probs_diff_max"), 1e-5) << reference;
+    EXPECT_LT(metrics->at("training/rollout_probs_diff_max"), 1e-5) << name_of(reference);
     // No sample is of version 8, so there is nothing to compare.
     const auto all_stale = trainer.fit(groups, {8, 1, 1});
-    EXPECT_EQ(all_stale->count("training/rollout_probs_diff_max"), 0u) << reference;
+    EXPECT_EQ(all_stale->count("training/rollout_probs_diff_max"), 0u) << name_of(reference);
   }
 }
 
