@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint64_t kEpochStream = 0x65706F6368;           // "epoch"
 constexpr uint64_t kPriorityStream = 0x7072696F72697479;  // "priority"
-constexpr double kLeastRecordWeight = 0.3;
+constexpr double kMinRecordWeight = 0.3;
 
 uint64_t stream_key(uint64_t seed, uint64_t stream, int64_t number) {
   return hash_combine(hash_combine(seed, stream), static_cast<uint64_t>(number));
@@ -216,7 +216,7 @@ void PromptSampler::record(const std::string& prompt_id, double mean_correct) {
   const auto it = index_.find(prompt_id);
   if (it == index_.end()) return;
   Visits& visits = now_.visits[it->second];
-  const double weight = std::max(kLeastRecordWeight, 1.0 / static_cast<double>(++visits.records));
+  const double weight = std::max(kMinRecordWeight, 1.0 / static_cast<double>(++visits.records));
   visits.success =
       visits.success < 0 ? mean_correct : visits.success + weight * (mean_correct - visits.success);
 }

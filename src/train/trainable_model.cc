@@ -20,7 +20,7 @@ Result<Metrics> TrainableModel::step(const std::function<StepWork()>& add_gradie
   const Stopwatch watch;
   weights_.zero_grad();
   const StepWork work = add_gradients();
-  LS_ASSIGN_OR_RETURN(const AdamW::Step step, optimizer_.step(weights_));
+  LS_ASSIGN_OR_RETURN(const AdamW::StepOutcome step, optimizer_.step(weights_));
   Metrics metrics{
       {"train/grad_norm", step.grad_norm},
       {"train/lr", step.lr},

@@ -23,7 +23,7 @@ size_t end_of_string(std::string_view text, size_t at) {
 // The line of a dotted key with more than 100 parts. toml++ limits only the nesting of values, and
 // a key with hundreds of thousands of parts would exhaust the stack.
 std::optional<int> line_of_deep_key(std::string_view text) {
-  constexpr int kMostDots = 100;
+  constexpr int kMaxDots = 100;
   int line = 1, dots = 0;
   for (size_t at = 0; at < text.size();) {
     if (text[at] == '"' || text[at] == '\'') {
@@ -33,7 +33,7 @@ std::optional<int> line_of_deep_key(std::string_view text) {
       continue;
     }
     if (text[at] == '#') at = std::min(text.find('\n', at), text.size() - 1);
-    if (text[at] == '.' && ++dots > kMostDots) return line;
+    if (text[at] == '.' && ++dots > kMaxDots) return line;
     if (std::string_view("=[]{},\n").find(text[at]) != std::string_view::npos) dots = 0;
     line += text[at++] == '\n';
   }

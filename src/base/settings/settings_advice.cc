@@ -10,7 +10,7 @@
 namespace longshot {
 namespace {
 
-constexpr size_t kMostGuesses = 3;
+constexpr size_t kMaxGuesses = 3;
 
 std::string section_of(const std::string& key) {
   const size_t dot = key.rfind('.');
@@ -75,7 +75,7 @@ std::string Settings::advice(const std::string& unknown) const {
     if (begin == std::string::npos) break;
   }
   const std::vector<std::string> keys = keys_like(unknown);
-  if (keys.empty() || keys.size() > kMostGuesses) return "; --reference lists the keys";
+  if (keys.empty() || keys.size() > kMaxGuesses) return "; --reference lists the keys";
   return fmt::format("; did you mean '{}'?", fmt::join(keys, "' or '"));
 }
 

@@ -8,9 +8,9 @@
 namespace longshot::datasets {
 namespace {
 
-constexpr int64_t kMostTotal = 99;
+constexpr int64_t kMaxTotal = 99;
 
-// A step of a pocket calculator that keeps the total between 0 and kMostTotal.
+// A step of a pocket calculator that keeps the total between 0 and kMaxTotal.
 struct Step {
   char sign;
   int64_t term, total;
@@ -21,13 +21,13 @@ Step next_step(int64_t total, CounterRng& rng) {
     const int64_t term = rng.next_int(1, 9);
     switch (rng.next_below(3)) {
       case 0:
-        if (total + term <= kMostTotal) return {'+', term, total + term};
+        if (total + term <= kMaxTotal) return {'+', term, total + term};
         break;
       case 1:
         if (total >= term) return {'-', term, total - term};
         break;
       default:
-        if (term > 1 && total > 0 && total * term <= kMostTotal) return {'*', term, total * term};
+        if (term > 1 && total > 0 && total * term <= kMaxTotal) return {'*', term, total * term};
     }
   }
 }
@@ -37,7 +37,7 @@ int64_t near_miss(int64_t result, CounterRng& rng) {
   constexpr int64_t kDistances[] = {-10, -2, -1, 1, 2, 10};
   while (true) {
     const int64_t claim = result + kDistances[rng.next_below(std::size(kDistances))];
-    if (claim >= 0 && claim <= kMostTotal) return claim;
+    if (claim >= 0 && claim <= kMaxTotal) return claim;
   }
 }
 

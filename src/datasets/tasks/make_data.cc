@@ -12,7 +12,7 @@
 namespace longshot::datasets {
 namespace {
 
-constexpr double kLeastValShare = 0.05, kMostValShare = 0.5;
+constexpr double kMinValShare = 0.05, kMaxValShare = 0.5;
 // A level has no further problems for a split after this many draws in a row, of problems that the
 // split may have, without a new one.
 constexpr double kDrawsUntilExhausted = 2000;
@@ -43,7 +43,7 @@ Result<Levels> choose_levels(const MakeOptions& options, const Task& task) {
 double val_share(const MakeOptions& options) {
   if (options.val == 0) return 0;
   const double others = std::max({options.train, options.sft, 1});
-  return std::clamp(options.val / (options.val + others), kLeastValShare, kMostValShare);
+  return std::clamp(options.val / (options.val + others), kMinValShare, kMaxValShare);
 }
 
 bool is_for_val(const std::string& key, double share) {

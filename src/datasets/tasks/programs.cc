@@ -17,16 +17,16 @@ int64_t modulo2(int64_t x) {
   return ((x % 2) + 2) % 2;
 }
 
-// An operation on the list. `{}` in a text stands for the number of the step, if it has one.
-struct Step {
+// An operation on the list. `{}` in a text stands for the number of the operation, if it has one.
+struct Operation {
   const char* word;
   const char* code;  // a line of Python
   const char* english;
-  int64_t least, most;  // range of the number; both 0: none
+  int64_t min, max;  // range of the number; both 0: none
   void (*apply)(List& a, int64_t k);
 };
 
-constexpr Step kSteps[] = {
+constexpr Operation kOperations[] = {
     {"+{}", "a=[x+{} for x in a]", "add {} to each number", 1, 9,
      [](List& a, int64_t k) {
        for (auto& x : a) x += k;
@@ -97,24 +97,24 @@ constexpr Ending kEndings[] = {
      [](const List& a) { return fmt::format("{}", fmt::join(a, " ")); }},
 };
 
-struct Plan {
-  std::vector<std::pair<const Step*, int64_t>> steps;
+struct ListProgram {
+  std::vector<std::pair<const Operation*, int64_t>> steps;
   const Ending* ending = nullptr;
 
   std::string run(List a) const {
-    for (const auto& [step, number] : steps) step->apply(a, number);
+    for (const auto& [operation, number] : steps) operation->apply(a, number);
     return ending->print(a);
   }
 };
 
-Plan draw_plan(int steps, CounterRng& rng) {
-  Plan plan;
+ListProgram draw_program(int steps, CounterRng& rng) {
+  ListProgram program;
   for (int i = 0; i < steps; ++i) {
-    const Step& step = kSteps[rng.next_below(std::size(kSteps))];
-    plan.steps.emplace_back(&step, rng.next_int(step.least, step.most));
+    const Operation& operation = kOperations[rng.next_below(std::size(kOperations))];
+    program.steps.emplace_back(&operation, rng.next_int(operation.min, operation.max));
   }
-  plan.ending = &kEndings[rng.next_below(std::size(kEndings))];
-  return plan;
+  program.ending = &kEndings[rng.next_below(std::size(kEndings))];
+  return program;
 }
 
 List draw_list(int64_t shortest, int64_t low, int64_t high, CounterRng& rng) {
@@ -141,26 +141,26 @@ std::string fill(const char* text, int64_t number) {
 // "even,*3,sum:" -> a fenced program that reads numbers, keeps the even ones, triples them and
 // prints their sum.
 Problem make_program(int steps, CounterRng& rng) {
-  const Plan plan = draw_plan(steps, rng);
+  const ListProgram drawn = draw_program(steps, rng);
   std::string program = "a=[int(x) for x in input().split()]\n", english;
   Problem problem;
-  for (const auto& [step, number] : plan.steps) {
-    problem.chars.prompt += fill(step->word, number) + ",";
-    program += fill(step->code, number) + "\n";
-    english += fill(step->english, number) + "; ";
+  for (const auto& [operation, number] : drawn.steps) {
+    problem.chars.prompt += fill(operation->word, number) + ",";
+    program += fill(operation->code, number) + "\n";
+    english += fill(operation->english, number) + "; ";
   }
-  problem.key = problem.chars.prompt + plan.ending->word;
+  problem.key = problem.chars.prompt + drawn.ending->word;
   problem.chars.prompt = problem.key + ":";
-  problem.chars.completion = fmt::format("```python\n{}{}\n```", program, plan.ending->code);
+  problem.chars.completion = fmt::format("```python\n{}{}\n```", program, drawn.ending->code);
   problem.text.prompt = fmt::format(
       "Write a Python program that reads one line of integers separated by spaces and does the "
       "following in this order: {}{}. Answer with one Python code block.",
-      english, plan.ending->english);
+      english, drawn.ending->english);
   problem.text.completion = problem.chars.completion;
   problem.ground_truth = {{"inputs", Json::array()}, {"outputs", Json::array()}};
   for (const List& input : draw_inputs(rng)) {
     problem.ground_truth["inputs"].push_back(fmt::format("{}\n", fmt::join(input, " ")));
-    problem.ground_truth["outputs"].push_back(plan.run(input));
+    problem.ground_truth["outputs"].push_back(drawn.run(input));
   }
   return problem;
 }

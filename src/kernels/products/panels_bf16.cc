@@ -238,8 +238,8 @@ template <typename Pack>
 void multiply_blocks(const Primitives& use, const Panels& w, int rows, float* y, size_t ldy,
                      Store store, const Pack& pack) {
   thread_local AlignedFloats buffer;
-  const int most_pairs = (std::min(kDepthBf16, w.k) + 1) / 2;
-  const size_t size = static_cast<size_t>(round_up(rows, kPanel)) * most_pairs;
+  const int max_pairs = (std::min(kDepthBf16, w.k) + 1) / 2;
+  const size_t size = static_cast<size_t>(round_up(rows, kPanel)) * max_pairs;
   if (buffer.size() < size) buffer = AlignedFloats(size);
   for (int k = 0; k < w.k; k += kDepthBf16) {
     const int depth = std::min(kDepthBf16, w.k - k), pairs = (depth + 1) / 2;

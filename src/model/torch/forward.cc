@@ -29,7 +29,7 @@ struct Bucket {
 };
 
 // The batch in the order of sequence length.
-struct Plan {
+struct BatchLayout {
   LayerInput input;                 // [total]
   std::vector<int64_t> sorted_row;  // [total] the new place of row i of the caller's order
   bool reordered = false;
@@ -65,27 +65,27 @@ std::vector<Bucket> make_buckets(const std::vector<int64_t>& lengths, at::Device
   return buckets;
 }
 
-Plan make_plan(const PackedBatch& batch, at::Device device) {
+BatchLayout lay_out(const PackedBatch& batch, at::Device device) {
   std::vector<int64_t> order(batch.sequences());
   std::iota(order.begin(), order.end(), 0);
   const auto length = [&](int64_t s) { return batch.boundaries[s + 1] - batch.boundaries[s]; };
   std::stable_sort(order.begin(), order.end(),
                    [&](int64_t a, int64_t b) { return length(a) < length(b); });
-  Plan plan;
-  plan.reordered = !std::is_sorted(order.begin(), order.end());
-  plan.sorted_row.resize(batch.total());
+  BatchLayout layout;
+  layout.reordered = !std::is_sorted(order.begin(), order.end());
+  layout.sorted_row.resize(batch.total());
   std::vector<int64_t> lengths;
   for (int64_t s : order) {
     if (length(s) > 0) lengths.push_back(length(s));
     for (int64_t row = batch.boundaries[s]; row < batch.boundaries[s + 1]; ++row) {
-      plan.sorted_row[row] = static_cast<int64_t>(plan.input.tokens.size());
-      plan.input.tokens.push_back(batch.tokens[row]);
-      plan.input.positions.push_back(batch.positions[row]);
-      plan.input.lengths.push_back(length(s));
+      layout.sorted_row[row] = static_cast<int64_t>(layout.input.tokens.size());
+      layout.input.tokens.push_back(batch.tokens[row]);
+      layout.input.positions.push_back(batch.positions[row]);
+      layout.input.lengths.push_back(length(s));
     }
   }
-  plan.buckets = make_buckets(lengths, device);
-  return plan;
+  layout.buckets = make_buckets(lengths, device);
+  return layout;
 }
 
 // [rows, heads, d] -> [sequences, heads, length, d]. Padding comes after each sequence's tokens,
@@ -163,13 +163,14 @@ at::Tensor hidden_states(const Weights& weights, const PackedBatch& batch) {
   LS_CHECK(std::ranges::all_of(batch.prompts, [](int p) { return p < 0; }),
            "only the CPU kernels compute sequences that share a prompt");
   const at::Device device = weights.device();
-  const Plan plan = make_plan(batch, device);
+  const BatchLayout layout = lay_out(batch, device);
   const at::Tensor hidden = decode_layers(
-      weights, plan.input,
+      weights, layout.input,
       [&](int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-        return packed_attention(plan.buckets, weights.config().window_of(layer), q, k, v);
+        return packed_attention(layout.buckets, weights.config().window_of(layer), q, k, v);
       });
-  return plan.reordered ? hidden.index_select(0, index_tensor(plan.sorted_row, device)) : hidden;
+  return layout.reordered ? hidden.index_select(0, index_tensor(layout.sorted_row, device))
+                          : hidden;
 }
 
 const at::Tensor& head_weight(const Weights& weights) {

@@ -79,11 +79,11 @@ TEST(SchedulerProperty, EverySequenceSeesItsOwnHistory) {
         end.erase(victim);
         if (scheduler.idle()) continue;
       }
-      const int most_drafts = *rc::gen::weightedElement<int>({{1, 0}, {2, 5}, {1, 20}});
+      const int max_drafts = *rc::gen::weightedElement<int>({{1, 0}, {2, 5}, {1, 20}});
       for (const int64_t id : scheduler.decoding()) {
         const int room = end.at(id) - static_cast<int>(scheduler.tokens(id).size()) - 1;
         const auto guess = *rc::gen::container<std::vector<int32_t>>(
-            static_cast<size_t>(std::min(room, most_drafts)), rc::gen::inRange(0, 3));
+            static_cast<size_t>(std::min(room, max_drafts)), rc::gen::inRange(0, 3));
         if (!guess.empty()) scheduler.draft(id, guess);
       }
       const Plan plan = scheduler.plan({.lockstep = lockstep});

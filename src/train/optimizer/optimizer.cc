@@ -123,7 +123,7 @@ int64_t AdamW::moment_bytes() const {
   return total;
 }
 
-Status AdamW::measure(const model::Weights& weights, Step& step) const {
+Status AdamW::measure(const model::Weights& weights, StepOutcome& step) const {
   double total = 0;
   for (const auto& [name, tensor] : weights.tensors()) {
     if (!tensor.requires_grad()) continue;
@@ -139,7 +139,7 @@ Status AdamW::measure(const model::Weights& weights, Step& step) const {
   return ok_status();
 }
 
-void AdamW::apply(model::Weights& weights, const Step& step) {
+void AdamW::apply(model::Weights& weights, const StepOutcome& step) {
   ++counters_.moment_steps;
   const auto t = static_cast<double>(counters_.moment_steps);
   // torch.nn.utils.clip_grad_norm_ divides by norm + 1e-6 too.
@@ -164,13 +164,13 @@ void AdamW::apply(model::Weights& weights, const Step& step) {
   }
 }
 
-Result<AdamW::Step> AdamW::step(model::Weights& weights) {
+Result<AdamW::StepOutcome> AdamW::step(model::Weights& weights) {
   const at::NoGradGuard no_grad;
   const auto trained = std::ranges::count_if(
       weights.tensors(), [](const auto& w) { return w.tensor.requires_grad(); });
   LS_CHECK(trained == static_cast<int64_t>(moments_.size()),
            "the optimizer belongs to other weights");
-  Step out;
+  StepOutcome out;
   out.lr = learning_rate(options_, counters_.schedule_steps, total_steps_);
   LS_RETURN_IF_ERROR(measure(weights, out));  // may fail, so nothing is changed before it
   begin_step();

@@ -20,7 +20,7 @@ class AdamW {
   // Creates moments of 0 for every trainable weight, with its shape and device.
   AdamW(const model::Weights& weights, OptimizerOptions options, int64_t total_steps);
 
-  struct Step {
+  struct StepOutcome {
     double grad_norm = 0;  // global, before clipping
     double lr = 0;
     bool skipped = false;         // a gradient was NaN or infinite: only a due reset() took effect
@@ -28,7 +28,7 @@ class AdamW {
   };
   // Applies the accumulated gradients and leaves them undefined. A trainable weight without a
   // gradient is an error; nothing is changed then.
-  Result<Step> step(model::Weights& weights);
+  Result<StepOutcome> step(model::Weights& weights);
 
   // Counts a step without a gradient: the learning-rate schedule continues, and a due reset() takes
   // effect.
@@ -66,8 +66,8 @@ class AdamW {
 
  private:
   // Writes the global gradient norm and the name of the first non-finite gradient to `step`.
-  Status measure(const model::Weights& weights, Step& step) const;
-  void apply(model::Weights& weights, const Step& step);
+  Status measure(const model::Weights& weights, StepOutcome& step) const;
+  void apply(model::Weights& weights, const StepOutcome& step);
   void begin_step();
 
   OptimizerOptions options_;

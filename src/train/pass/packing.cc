@@ -16,31 +16,31 @@ namespace {
 class FirstFit {
  public:
   FirstFit(size_t packs, int64_t room)
-      : leaves_(std::bit_ceil(std::max<size_t>(1, packs))), most_(2 * leaves_, room) {}
+      : leaves_(std::bit_ceil(std::max<size_t>(1, packs))), max_(2 * leaves_, room) {}
 
   // Returns the first pack with room for `length`; nullopt if no pack has it.
   std::optional<size_t> find(int64_t length) const {
-    if (most_[1] < length) return std::nullopt;
+    if (max_[1] < length) return std::nullopt;
     size_t node = 1;
     while (node < leaves_) {
       node *= 2;
-      if (most_[node] < length) ++node;
+      if (max_[node] < length) ++node;
     }
     return node - leaves_;
   }
 
   void take(size_t pack, int64_t length) {
     size_t node = leaves_ + pack;
-    most_[node] -= length;
+    max_[node] -= length;
     while (node > 1) {
       node /= 2;
-      most_[node] = std::max(most_[2 * node], most_[2 * node + 1]);
+      max_[node] = std::max(max_[2 * node], max_[2 * node + 1]);
     }
   }
 
  private:
   size_t leaves_;
-  std::vector<int64_t> most_;  // [2 * leaves_], the root at 1
+  std::vector<int64_t> max_;  // [2 * leaves_], the root at 1
 };
 
 }  // namespace

@@ -109,7 +109,7 @@ Status Update::mini_batch_step(const std::vector<size_t>& rows) {
     p_.model.optimizer().pass_step();
     return ok_status();
   }
-  LS_ASSIGN_OR_RETURN(const AdamW::Step step, p_.model.optimizer().step(p_.model.weights()));
+  LS_ASSIGN_OR_RETURN(const AdamW::StepOutcome step, p_.model.optimizer().step(p_.model.weights()));
   ++stats_.steps;
   stats_.skipped += step.skipped;
   stats_.lr = step.lr;
