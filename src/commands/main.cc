@@ -93,6 +93,10 @@ int main(int argc, char** argv) {
   CLI::App app{"longshot trains language models to reason by reinforcement learning.", "longshot"};
   app.set_version_flag("--version", LONGSHOT_VERSION);
   app.require_subcommand(1);
+  // Commands inherit it, so that every error begins with the program's name.
+  app.failure_message([](const CLI::App* command, const CLI::Error& error) {
+    return "longshot: " + CLI::FailureMessage::simple(command, error);
+  });
   app.footer("`longshot help COMMAND` or `longshot COMMAND --help` lists a command's options.");
   int exit_code = 0;
   add_commands(app, exit_code);
