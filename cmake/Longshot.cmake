@@ -4,7 +4,7 @@
 # longshot_test(NAME base_test SRCS a_test.cc DEPS base [LIBS ext] [TORCH] [TIMEOUT s])
 #   Adds the test program of a folder. There is one per folder, because a program that links libtorch takes about half a
 #   second to start.
-set(LONGSHOT_TEST_OPTIONS $<$<CONFIG:Release>:-O1>)  # tests are compiled more often than they run
+set(LONGSHOT_TEST_OPTIONS $<$<CONFIG:Release>:-O1>)  # compiles faster; tests spend their time in the libraries
 include(Precompiled)
 
 function(longshot_library)

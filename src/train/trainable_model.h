@@ -32,7 +32,8 @@ class TrainableModel {
 
   // Takes one optimizer step: `add_gradients` starts from weights without gradients. Metrics:
   // train/grad_norm, train/lr, train/skipped_steps, perf/train_tokens_per_second, and those of
-  // report_cost(). Error: an optimizer option out of range.
+  // report_cost(). The caller must pass optimizer options within the ranges of their keys. Errors:
+  // those of AdamW::step().
   struct StepWork {
     double flops = 0;
     int64_t tokens = 0;  // for the speed
