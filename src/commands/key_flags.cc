@@ -1,5 +1,7 @@
 #include "commands/key_flags.h"
 
+#include <memory>
+
 namespace longshot::commands {
 namespace {
 
@@ -18,10 +20,11 @@ const char* type_word(const std::string& type) {
 }  // namespace
 
 void add_key_flags(CLI::App& command, const Settings& settings, const std::vector<KeyFlag>& flags) {
+  const auto shared = std::make_shared<const Settings>(settings);  // the flags outlive the caller's
   for (const auto& [flag, key] : flags) {
     const Settings::Description& description = settings.description(key);
-    const auto set = [settings, flag, key](const CLI::results_t& words) {
-      const Status status = settings.set(key, words, flag);
+    const auto set = [shared, flag, key](const CLI::results_t& words) {
+      const Status status = shared->set(key, words, flag);
       if (!status.ok()) throw CLI::ValidationError(status.message());
       return true;
     };

@@ -90,6 +90,7 @@ Result<std::unique_ptr<Reward>> make_reward(const RewardSpec& spec);
 Result<std::vector<RewardSpec>> parse_reward_list(const Json& json,
                                                   std::span<const RewardType> more = {});
 
+// The caller must pass numbers within the ranges of their keys (config/sections/reward.cc).
 struct RewardOptions {
   std::vector<RewardSpec> rewards;  // empty = one "auto"
   double timeout_seconds = 10;

@@ -19,12 +19,6 @@ model::Weights with_adapter(int rank) {
   return weights;
 }
 
-OptimizerOptions optimizer() {
-  OptimizerOptions o;
-  o.lr = 1e-2;
-  return o;
-}
-
 struct Rows {
   std::vector<std::vector<data::TokenId>> tokens;
   std::vector<std::vector<uint8_t>> masks;

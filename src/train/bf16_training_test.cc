@@ -20,12 +20,6 @@ AlgorithmOptions products(NumberFormat dtype) {
   return o;
 }
 
-OptimizerOptions optimizer() {
-  OptimizerOptions o;
-  o.lr = 1e-2;
-  return o;
-}
-
 // Rows that follow one rule from a random first token; the model is trained on the rule.
 struct Rows {
   std::vector<std::vector<data::TokenId>> tokens;

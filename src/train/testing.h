@@ -23,6 +23,11 @@ inline std::filesystem::path scratch_directory(const std::string& name) {
   return std::filesystem::temp_directory_path() / (name + std::to_string(::getpid()));
 }
 
+// A learning rate with which a few steps of a tiny model show.
+inline OptimizerOptions optimizer(double lr = 1e-2) {
+  return {.lr = lr};
+}
+
 inline model::ModelConfig tiny_config(bool tied = true) {
   model::ModelConfig c;
   c.model_type = "llama";

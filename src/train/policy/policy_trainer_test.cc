@@ -22,12 +22,6 @@ class OneThread : public testing::Environment {
 };
 const auto* const kOneThread = testing::AddGlobalTestEnvironment(new OneThread);
 
-OptimizerOptions optimizer(double lr = 1e-2) {
-  OptimizerOptions o;
-  o.lr = lr;
-  return o;
-}
-
 // sum_j (r_j - mean r) log pi(y_j), which every algorithm increases, up to its own weighting.
 double rewarded_logprob(PolicyTrainer& trainer, const std::vector<data::Group>& groups) {
   double total = 0;

@@ -17,12 +17,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-OptimizerOptions optimizer(double lr = 1e-2) {
-  OptimizerOptions o;
-  o.lr = lr;
-  return o;
-}
-
 AlgorithmOptions algorithm(Algorithm name, Reference reference = Reference::automatic) {
   AlgorithmOptions a;
   a.name = name;

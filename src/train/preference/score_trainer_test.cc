@@ -49,12 +49,6 @@ struct Data {
   }
 };
 
-OptimizerOptions optimizer() {
-  OptimizerOptions o;
-  o.lr = 1e-2;
-  return o;
-}
-
 BatchOptions options(model::KernelChoice kernels, int micro_batch_tokens = 0) {
   BatchOptions o;
   o.compute.kernels = kernels;

@@ -14,12 +14,6 @@ namespace {
 
 using testing::HasSubstr;
 
-OptimizerOptions optimizer() {
-  OptimizerOptions o;
-  o.lr = 1e-2;
-  return o;
-}
-
 struct Rows {
   std::vector<std::vector<data::TokenId>> tokens;
   std::vector<std::vector<uint8_t>> masks;
