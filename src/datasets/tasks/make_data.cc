@@ -55,6 +55,7 @@ bool is_for_val(const std::string& key, double share) {
 Result<std::vector<Found>> generate(const MakeOptions& options, const Task& task, Levels levels,
                                     const char* split, int count) {
   const bool val = std::string_view(split) == "val";
+  const bool repeats = task.many_completions && std::string_view(split) == "sft";
   const double share = val_share(options);
   CounterRng rng(hash_combine(hash_combine(options.seed, hash64(task.name)), hash64(split)));
   std::vector<int> live;
@@ -67,7 +68,8 @@ Result<std::vector<Found>> generate(const MakeOptions& options, const Task& task
   while (static_cast<int>(found.size()) < count && !live.empty()) {
     const int level = live[turn % live.size()];
     Problem problem = task.make(level, rng);
-    if (is_for_val(problem.key, share) == val && seen.insert(problem.key).second) {
+    const std::string content = problem.key + (repeats ? problem.chars.completion : "");
+    if (is_for_val(problem.key, share) == val && seen.insert(content).second) {
       found.push_back({std::move(problem), level});
       fruitless = 0;
       ++turn;
