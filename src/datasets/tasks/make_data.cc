@@ -40,9 +40,10 @@ Result<Levels> choose_levels(const MakeOptions& options, const Task& task) {
 
 // The share of all problems that is kept for validation, so that easy levels with few problems
 // serve both.
-double val_share(const MakeOptions& options) {
+double val_share(const MakeOptions& options, const Task& task) {
   if (options.val == 0) return 0;
-  const double others = std::max({options.train, options.sft, 1});
+  const int supervised = task.many_completions ? 0 : options.sft;  // needs fewer problems than rows
+  const double others = std::max({options.train, supervised, 1});
   return std::clamp(options.val / (options.val + others), kMinValShare, kMaxValShare);
 }
 
@@ -56,7 +57,7 @@ Result<std::vector<Found>> generate(const MakeOptions& options, const Task& task
                                     const char* split, int count) {
   const bool val = std::string_view(split) == "val";
   const bool repeats = task.many_completions && std::string_view(split) == "sft";
-  const double share = val_share(options);
+  const double share = val_share(options, task);
   CounterRng rng(hash_combine(hash_combine(options.seed, hash64(task.name)), hash64(split)));
   std::vector<int> live;
   for (int level = levels.low; level <= levels.high; ++level) live.push_back(level);
