@@ -209,7 +209,7 @@ TEST(Adapters, OnlyTheAdapterLearnsAndACloneKeepsIt) {
 }
 
 Weights reward_model(const std::vector<float>& score) {
-  ModelConfig config = tiny_config("llama");
+  ModelConfig config = architecture("llama");
   config.score_head = true;
   Weights weights = wide_weights(config, 1);
   Adapter adapter = new_adapter(config, {.rank = 2}, *adapter_modules(config, {"q_proj"}), 1);

@@ -258,7 +258,7 @@ TEST_P(EveryModel, LogprobsDoNotDependOnTheOthersInTheBatch) {
 
 // The forecast covers everything that a pass allocates, and little more.
 TEST(CpuCompute, TheForecastOfActivationsIsWhatAPassAllocates) {
-  ModelConfig config = tiny_config("qwen3");
+  ModelConfig config = architecture("qwen3");
   config.hidden_size = 192;
   config.intermediate_size = 512;
   config.head_dim = 48;

@@ -23,7 +23,7 @@ namespace {
 constexpr int kPadding = 60;
 
 Weights reward_model(const std::string& type, bool wide = true) {
-  ModelConfig config = tiny_config(type);
+  ModelConfig config = architecture(type);
   config.score_head = true;
   config.pad_token_id = kPadding;
   return wide ? wide_weights(config, 3) : Weights::random(config, 3, "cpu");

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/rng.h"
-#include "model/format/config.h"
+#include "model/format/testing.h"
 #include "model/weights.h"
 
 namespace longshot::model {
@@ -14,20 +14,15 @@ namespace longshot::model {
 // The architectures: "llama", "mistral" (with a window in every layer), "qwen2", "qwen3";
 // "windows": a qwen2 with a window in two of its three layers; "yarn": a qwen3 with a stretched
 // rotary embedding.
-inline ModelConfig tiny_config(const std::string& name) {
-  ModelConfig config;
+inline ModelConfig architecture(const std::string& name) {
   const std::string model_type = name == "windows" ? "qwen2" : name == "yarn" ? "qwen3" : name;
-  config.model_type = model_type;
-  config.vocab_size = 61;
-  config.hidden_size = 24;
-  config.intermediate_size = 40;
-  config.num_layers = 3;
-  config.num_heads = 4;
-  config.num_kv_heads = 2;
-  config.head_dim = model_type == "qwen3" ? 8 : 6;  // qwen3: differs from hidden / heads
-  config.max_position_embeddings = 256;
-  config.qkv_bias = model_type == "qwen2";
-  config.qk_norm = model_type == "qwen3";
+  ModelConfig config = tiny_config(model_type, {.vocab = 61,
+                                                .hidden = 24,
+                                                .intermediate = 40,
+                                                .layers = 3,
+                                                // qwen3: differs from hidden / heads
+                                                .head_dim = model_type == "qwen3" ? 8 : 6,
+                                                .positions = 256});
   config.tie_word_embeddings = model_type != "llama";
   if (name == "windows" || name == "mistral") {
     config.sliding_window = name == "windows" ? 5 : 18;
@@ -60,7 +55,7 @@ inline Weights wide_weights(const ModelConfig& config, uint64_t seed) {
 }
 
 inline Weights tiny_weights(const std::string& model_type, uint64_t seed = 1) {
-  return wide_weights(tiny_config(model_type), seed);
+  return wide_weights(architecture(model_type), seed);
 }
 
 inline std::vector<int32_t> random_tokens(int length, uint64_t key, int vocab = 61) {

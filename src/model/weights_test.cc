@@ -23,7 +23,7 @@ std::vector<HostTensor> host_tensors(const ModelConfig& config) {
 }
 
 TEST(Weights, RandomIsAFunctionOfTheSeed) {
-  const ModelConfig config = tiny_config("llama");
+  const ModelConfig config = architecture("llama");
   const Weights a = Weights::random(config, 5, "cpu"), b = Weights::random(config, 5, "cpu");
   const Weights c = Weights::random(config, 6, "cpu");
   for (size_t i = 0; i < a.tensors().size(); ++i) {
@@ -35,7 +35,7 @@ TEST(Weights, RandomIsAFunctionOfTheSeed) {
 }
 
 TEST(Weights, RandomHasTheStatedScales) {
-  ModelConfig config = tiny_config("llama");
+  ModelConfig config = architecture("llama");
   config.hidden_size = 128;
   config.intermediate_size = 256;
   const Weights weights = Weights::random(config, 1, "cpu");
@@ -49,7 +49,7 @@ TEST(Weights, RandomHasTheStatedScales) {
 }
 
 TEST(Weights, FromHostKeepsValuesAndViewBorrowsThem) {
-  const ModelConfig config = tiny_config("qwen3");
+  const ModelConfig config = architecture("qwen3");
   const std::vector<HostTensor> tensors = host_tensors(config);
   const Result<Weights> weights = Weights::from_host(config, tensors, "cpu");
   ASSERT_TRUE(weights.ok()) << weights.status().to_string();
@@ -87,7 +87,7 @@ TEST(Weights, CloneSharesNothing) {
 }
 
 TEST(Weights, FromHostNamesTheTensorThatDoesNotFit) {
-  const ModelConfig config = tiny_config("llama");
+  const ModelConfig config = architecture("llama");
   std::vector<HostTensor> tensors = host_tensors(config);
   tensors[2].shape.push_back(1);
   const Status shape = Weights::from_host(config, tensors, "cpu").status();

@@ -5,6 +5,8 @@
 
 #include <map>
 
+#include "model/format/testing.h"
+
 namespace longshot::publish {
 namespace {
 
@@ -12,17 +14,7 @@ using testing::AllOf;
 using testing::HasSubstr;
 
 model::Weights tiny_weights() {
-  model::ModelConfig c;
-  c.vocab_size = 8;
-  c.hidden_size = 4;
-  c.intermediate_size = 8;
-  c.num_layers = 1;
-  c.num_heads = 2;
-  c.num_kv_heads = 1;
-  c.head_dim = 2;
-  c.max_position_embeddings = 16;
-  c.tie_word_embeddings = true;
-  return model::Weights::random(c, 1, "cpu");
+  return model::Weights::random(model::tiny_config(), 1, "cpu");
 }
 
 TEST(Publisher, HandsTheWeightsThemselvesToEverySinkInOrder) {

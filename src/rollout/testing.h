@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/rng.h"
-#include "model/format/model_files.h"
+#include "model/format/testing.h"
 
 namespace longshot::rollout {
 
@@ -44,15 +44,13 @@ inline std::unique_ptr<RandomModel> random_model(const model::ModelConfig& confi
 }
 
 inline model::ModelConfig small_config() {
-  model::ModelConfig c;
-  c.vocab_size = 67;
-  c.hidden_size = 72;
-  c.intermediate_size = 100;
-  c.num_layers = 3;
-  c.num_heads = 6;
-  c.num_kv_heads = 2;
-  c.head_dim = 12;
-  c.max_position_embeddings = 512;
+  model::ModelConfig c = model::tiny_config("llama", {.vocab = 67,
+                                                      .hidden = 72,
+                                                      .intermediate = 100,
+                                                      .layers = 3,
+                                                      .heads = 6,
+                                                      .head_dim = 12,
+                                                      .positions = 512});
   c.tie_word_embeddings = true;
   return c;
 }

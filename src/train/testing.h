@@ -12,6 +12,7 @@
 
 #include "base/rng.h"
 #include "data/types.h"
+#include "model/format/testing.h"
 #include "model/sequence_logprobs.h"
 #include "model/weights.h"
 #include "train/policy/policy_trainer.h"
@@ -28,23 +29,20 @@ inline OptimizerOptions optimizer(double lr = 1e-2) {
   return {.lr = lr};
 }
 
-inline model::ModelConfig tiny_config(bool tied = true) {
-  model::ModelConfig c;
-  c.model_type = "llama";
-  c.vocab_size = 32;
-  c.hidden_size = 16;
-  c.intermediate_size = 32;
-  c.num_layers = 2;
-  c.num_heads = 2;
-  c.num_kv_heads = 1;
-  c.head_dim = 8;
-  c.max_position_embeddings = 128;
+inline model::ModelConfig tiny_llama(bool tied = true) {
+  model::ModelConfig c = model::tiny_config("llama", {.vocab = 32,
+                                                      .hidden = 16,
+                                                      .intermediate = 32,
+                                                      .heads = 2,
+                                                      .kv_heads = 1,
+                                                      .head_dim = 8,
+                                                      .positions = 128});
   c.tie_word_embeddings = tied;
   return c;
 }
 
 inline model::Weights tiny_weights(bool tied = true, uint64_t seed = 1) {
-  return model::Weights::random(tiny_config(tied), seed, "cpu");
+  return model::Weights::random(tiny_llama(tied), seed, "cpu");
 }
 
 inline data::Sample response(std::vector<data::TokenId> tokens, std::vector<float> logprobs,

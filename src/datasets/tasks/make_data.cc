@@ -40,9 +40,10 @@ Result<Levels> choose_levels(const MakeOptions& options, const Task& task) {
 
 // The share of all problems that is kept for validation, so that easy levels with few problems
 // serve both.
-double val_share(const MakeOptions& options) {
+double val_share(const MakeOptions& options, const Task& task) {
   if (options.val == 0) return 0;
-  const double others = std::max({options.train, options.sft, 1});
+  const int supervised = task.many_completions ? 0 : options.sft;  // needs fewer problems than rows
+  const double others = std::max({options.train, supervised, 1});
   return std::clamp(options.val / (options.val + others), kMinValShare, kMaxValShare);
 }
 
@@ -55,7 +56,8 @@ bool is_for_val(const std::string& key, double share) {
 Result<std::vector<Found>> generate(const MakeOptions& options, const Task& task, Levels levels,
                                     const char* split, int count) {
   const bool val = std::string_view(split) == "val";
-  const double share = val_share(options);
+  const bool repeats = task.many_completions && std::string_view(split) == "sft";
+  const double share = val_share(options, task);
   CounterRng rng(hash_combine(hash_combine(options.seed, hash64(task.name)), hash64(split)));
   std::vector<int> live;
   for (int level = levels.low; level <= levels.high; ++level) live.push_back(level);
@@ -67,7 +69,8 @@ Result<std::vector<Found>> generate(const MakeOptions& options, const Task& task
   while (static_cast<int>(found.size()) < count && !live.empty()) {
     const int level = live[turn % live.size()];
     Problem problem = task.make(level, rng);
-    if (is_for_val(problem.key, share) == val && seen.insert(problem.key).second) {
+    const std::string content = problem.key + (repeats ? problem.chars.completion : "");
+    if (is_for_val(problem.key, share) == val && seen.insert(content).second) {
       found.push_back({std::move(problem), level});
       fruitless = 0;
       ++turn;

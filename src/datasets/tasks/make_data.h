@@ -39,8 +39,9 @@ struct MakeOptions {
 
 // Writes train.jsonl, val.jsonl, sft.jsonl (prompt + completion) and, for Style::characters,
 // alphabet.txt. A task that judges answers also gives rm.jsonl and rm_val.jsonl: the claims of
-// sft.jsonl and val.jsonl as rows for a reward model. No problem occurs twice in a file, and none
-// of val.jsonl occurs in another file: a hash of its content decides whether a problem is for
+// sft.jsonl and val.jsonl as rows for a reward model. No problem occurs twice in a file, except
+// in sft.jsonl with another completion if the task has many for a problem; none of val.jsonl occurs
+// in another file: a hash of its content decides whether a problem is for
 // validation. If there are too few different problems at these levels, the error says how many
 // there are.
 Status make_data(const MakeOptions& options);

@@ -15,6 +15,8 @@ const std::vector<Task>& tasks() {
       {"programs", "longshot/programs", "code",
        "0123456789+-*<>=.,:()[]`%\n abcdefghijklmnopqrstuvwxyz", "steps of the program", 1, 8, 1, 4,
        make_program},
+      {"search", "longshot/search", "math", "0123456789x+%=?:no;k#-", "numbers to search", 2, 30,
+       10, 10, make_search, true},
   };
   return table;
 }

@@ -40,6 +40,8 @@ struct Task {
   int min_level, max_level;
   int default_low, default_high;
   Problem (*make)(int level, CounterRng& rng);
+  // A problem has many completions, so that sft.jsonl may contain several of them.
+  bool many_completions = false;
 };
 
 // Sums of two numbers of `digits` digits, one column and its carry per step.
@@ -55,6 +57,10 @@ Problem make_countdown(int numbers, CounterRng& rng);
 // Short Python programs: `steps` operations on a list of integers, then an output. The ground truth
 // is {"inputs", "outputs"}, for the reward `code`.
 Problem make_program(int steps, CounterRng& rng);
+
+// Finds the one x in 1..`candidates` with (a x + b) mod m = t by trying. Traces give up at random
+// and guess, so that they differ in length, and the longer ones are right more often.
+Problem make_search(int candidates, CounterRng& rng);
 
 const std::vector<Task>& tasks();
 const Task* find_task(std::string_view name);  // nullptr if there is none

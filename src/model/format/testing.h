@@ -1,5 +1,5 @@
 #pragma once
-// Small models for the tests of this folder.
+// The tiny model and scratch files of tests.
 
 #include <cstdint>
 #include <filesystem>
@@ -13,17 +13,24 @@
 
 namespace longshot::model {
 
-inline ModelConfig tiny_config(const std::string& model_type) {
+struct TinySizes {
+  int vocab = 11, hidden = 8, intermediate = 12, layers = 2, heads = 4, kv_heads = 2, head_dim = 4,
+      positions = 64;
+};
+
+// The tiny model of all tests: a test changes the sizes and fields that it is about.
+inline ModelConfig tiny_config(const std::string& model_type = "llama",
+                               const TinySizes& sizes = {}) {
   ModelConfig c;
   c.model_type = model_type;
-  c.vocab_size = 11;
-  c.hidden_size = 8;
-  c.intermediate_size = 12;
-  c.num_layers = 2;
-  c.num_heads = 4;
-  c.num_kv_heads = 2;
-  c.head_dim = 4;
-  c.max_position_embeddings = 64;
+  c.vocab_size = sizes.vocab;
+  c.hidden_size = sizes.hidden;
+  c.intermediate_size = sizes.intermediate;
+  c.num_layers = sizes.layers;
+  c.num_heads = sizes.heads;
+  c.num_kv_heads = sizes.kv_heads;
+  c.head_dim = sizes.head_dim;
+  c.max_position_embeddings = sizes.positions;
   c.qkv_bias = model_type == "qwen2";
   c.qk_norm = model_type == "qwen3";
   c.bos_token_id = 1;

@@ -177,7 +177,7 @@ TEST(PackedBatch, PairsAreThoseThatSeeEachOtherOnAverageOverTheLayers) {
   batch.append(random_tokens(4, 2), 0);
   batch.append(random_tokens(3, 3));
   for (const char* name : {"llama", "windows", "mistral"}) {
-    const ModelConfig config = tiny_config(name);
+    const ModelConfig config = architecture(name);
     double pairs = 0;
     for (int layer = 0; layer < config.num_layers; ++layer) {
       const int window = config.window_of(layer) > 0 ? config.window_of(layer) : 1000;

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <string>
 
-#include "model/format/model_files.h"
+#include "model/format/testing.h"
 #include "model/weights.h"
 #include "tokenizer/tokenizer.h"
 
@@ -19,14 +19,11 @@ class RewardModelDirectory {
     std::string pattern = (std::filesystem::temp_directory_path() / "longshot_rm_XXXXXX").string();
     path_ = ::mkdtemp(pattern.data());
     const auto tokenizer = *tokenizer::make_character_tokenizer("0123456789+=");
-    model::ModelConfig c;
-    c.vocab_size = tokenizer->vocab_size();
-    c.hidden_size = 32;
-    c.intermediate_size = 48;
-    c.num_layers = 2;
-    c.num_heads = c.num_kv_heads = 2;
-    c.head_dim = 16;
-    c.max_position_embeddings = 64;
+    model::ModelConfig c = model::tiny_config("llama", {.vocab = tokenizer->vocab_size(),
+                                                        .hidden = 32,
+                                                        .intermediate = 48,
+                                                        .heads = 2,
+                                                        .head_dim = 16});
     c.score_head = score_head;
     c.eos_token_ids = {1};
     c.pad_token_id = 0;

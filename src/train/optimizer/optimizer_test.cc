@@ -271,7 +271,7 @@ TEST(AdamW, ResetForgetsTheMomentsButNotTheSchedule) {
 
 // A model large enough that its matrices have 8-bit moments.
 model::Weights wide_weights() {
-  model::ModelConfig c = tiny_config();
+  model::ModelConfig c = tiny_llama();
   c.hidden_size = 64;
   c.num_heads = 8;
   c.intermediate_size = 96;

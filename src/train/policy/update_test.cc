@@ -242,7 +242,7 @@ TEST(KlModel, TheBaseOfAnAdapterServesWithoutASecondCopy) {
 
 TEST(KlModel, AnotherVocabularyIsAnErrorThatNamesTheKey) {
   PolicyTrainer trainer(tiny_weights(), optimizer(), with_kl(0.5), 10);
-  model::ModelConfig other = tiny_config();
+  model::ModelConfig other = tiny_llama();
   other.vocab_size = 48;
   const Status status = trainer.set_kl_model(model::Weights::random(other, 1, "cpu"));
   EXPECT_THAT(status.message(), HasSubstr("algorithm.kl_reference"));

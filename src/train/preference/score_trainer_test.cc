@@ -17,7 +17,7 @@ namespace longshot::train {
 namespace {
 
 model::Weights reward_model() {
-  model::ModelConfig config = tiny_config();
+  model::ModelConfig config = tiny_llama();
   config.score_head = true;
   return model::Weights::random(config, 5, "cpu");
 }
