@@ -34,6 +34,7 @@ TORCH_FREE = {
     "net": True,
     "tokenizer": True,
     "model/format": True,
+    "model/merge": True,
     "model/cpu": True,
     "datasets": True,
     "prompts": True,

@@ -208,6 +208,43 @@ Result<uint64_t> file_checksum(const std::filesystem::path& path) {
   }
 }
 
+Result<RandomAccessFile> RandomAccessFile::open(const std::filesystem::path& path) {
+  RandomAccessFile file(path.string());
+  file.fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file.fd_ < 0) return errno_status("cannot open", path);
+  struct stat info {};
+  if (::fstat(file.fd_, &info) != 0) return errno_status("cannot stat", path);
+  if (!S_ISREG(info.st_mode)) return io_error(path.string() + " is not a regular file");
+  file.size_ = static_cast<uint64_t>(info.st_size);
+  return file;
+}
+
+RandomAccessFile::RandomAccessFile(RandomAccessFile&& other) noexcept
+    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), size_(other.size_) {}
+
+RandomAccessFile& RandomAccessFile::operator=(RandomAccessFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(fd_, other.fd_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+RandomAccessFile::~RandomAccessFile() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Status RandomAccessFile::read(uint64_t offset, std::span<char> out) const {
+  while (!out.empty()) {
+    const ssize_t n = ::pread(fd_, out.data(), out.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno_status("cannot read", path_);
+    if (n == 0) return io_error(path_ + " has become shorter while it was read");
+    offset += static_cast<uint64_t>(n);
+    out = out.subspan(static_cast<size_t>(n));
+  }
+  return ok_status();
+}
+
 Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
   FileDescriptor fd(path, O_RDONLY | O_CLOEXEC);
   if (!fd.valid()) return errno_status("cannot open", path);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -62,6 +63,27 @@ Result<std::vector<std::string>> list_files(const std::filesystem::path& directo
 uint64_t checksum(std::string_view bytes);  // XXH3-64
 // Reads the file in blocks: a mapping would count as this process's memory.
 Result<uint64_t> file_checksum(const std::filesystem::path& path);
+
+// An open file that is read at any place. Unlike the pages of a mapping, what is read does not count
+// as this process's memory. Movable only; read() is thread-safe.
+class RandomAccessFile {
+ public:
+  static Result<RandomAccessFile> open(const std::filesystem::path& path);
+  RandomAccessFile(RandomAccessFile&& other) noexcept;
+  RandomAccessFile& operator=(RandomAccessFile&& other) noexcept;
+  ~RandomAccessFile();
+
+  const std::string& path() const { return path_; }
+  uint64_t size() const { return size_; }  // when it was opened
+  // Fills `out`, which must be within the size. Error: the file has become shorter.
+  Status read(uint64_t offset, std::span<char> out) const;
+
+ private:
+  explicit RandomAccessFile(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+  int fd_ = -1;
+  uint64_t size_ = 0;
+};
 
 // A read-only memory map of a whole file; bytes() stays valid while the object lives. Movable only.
 class MappedFile {

@@ -43,13 +43,8 @@ Result<ModelConfig> read_hf_config(const std::string& directory) {
 }
 
 Result<ModelFiles> read_hf_model(const std::string& directory) {
-  ModelFiles files;
-  LS_ASSIGN_OR_RETURN(files.config, read_hf_config(directory));
+  LS_ASSIGN_OR_RETURN(ModelFiles files, read_hf_description(directory));
   LS_ASSIGN_OR_RETURN(files.weights, read_hf_weights(directory, files.config));
-  if (fs::exists(fs::path(directory) / "tokenizer.json")) {
-    LS_ASSIGN_OR_RETURN(files.tokenizer, tokenizer::load_tokenizer(directory));
-  }
-  LS_ASSIGN_OR_RETURN(files.chat_template, tokenizer::ChatTemplate::load(directory));
   return files;
 }
 
@@ -141,6 +136,16 @@ Status fsync_all(const fs::path& directory) {
 
 }  // namespace
 
+Result<ModelFiles> read_hf_description(const std::string& directory) {
+  ModelFiles files;
+  LS_ASSIGN_OR_RETURN(files.config, read_hf_config(directory));
+  if (fs::exists(fs::path(directory) / "tokenizer.json")) {
+    LS_ASSIGN_OR_RETURN(files.tokenizer, tokenizer::load_tokenizer(directory));
+  }
+  LS_ASSIGN_OR_RETURN(files.chat_template, tokenizer::ChatTemplate::load(directory));
+  return files;
+}
+
 Result<ModelConfig> read_model_config(const std::string& given) {
   LS_ASSIGN_OR_RETURN(const std::string path, find_model(given));
   if (is_adapter_directory(path)) {
@@ -203,13 +208,20 @@ Status write_model(const std::string& directory, const WeightsView& weights,
   LS_RETURN_IF_ERROR(make_directories(root));
   ModelConfig config = weights.config;
   config.dtype = dtype;
+  LS_RETURN_IF_ERROR(write_hf_weights(directory, weights, dtype, max_shard_bytes));
+  LS_RETURN_IF_ERROR(write_model_description(directory, config, tokenizer, chat_template));
+  return fsync_all(root);
+}
+
+Status write_model_description(const std::string& directory, const ModelConfig& config,
+                               const tokenizer::Tokenizer* tokenizer,
+                               const tokenizer::ChatTemplate* chat_template) {
+  const fs::path root(directory);
   LS_RETURN_IF_ERROR(
       write_file_durable(root / kConfig, dump_json(config_to_json(config), 2) + "\n"));
   LS_RETURN_IF_ERROR(write_file_durable(root / kGenerationConfig,
                                         dump_json(generation_config_to_json(config), 2) + "\n"));
-  LS_RETURN_IF_ERROR(write_hf_weights(directory, weights, dtype, max_shard_bytes));
-  LS_RETURN_IF_ERROR(write_tokenizer_files(root, tokenizer, chat_template));
-  return fsync_all(root);
+  return write_tokenizer_files(root, tokenizer, chat_template);
 }
 
 }  // namespace longshot::model

@@ -41,6 +41,8 @@ Result<ModelFiles> read_model(const std::string& path);
 // The same for a model with a score as its head; any other model is an error.
 Result<ModelFiles> read_reward_model(const std::string& path);
 Result<ModelFiles> read_any_model(const std::string& path);
+// Everything of a Hugging Face directory except its weights, which are empty.
+Result<ModelFiles> read_hf_description(const std::string& directory);
 // The configuration of what read_any_model() would read. A padding token that add_score_head()
 // would take from the tokenizer is missing.
 Result<ModelConfig> read_model_config(const std::string& path);
@@ -60,5 +62,9 @@ Status write_model(const std::string& directory, const WeightsView& weights,
                    const tokenizer::ChatTemplate* chat_template,
                    const std::string& dtype = "float32",
                    int64_t max_shard_bytes = int64_t{5} << 30);
+// The files of such a directory except the weights. The dtype is that of the configuration.
+Status write_model_description(const std::string& directory, const ModelConfig& config,
+                               const tokenizer::Tokenizer* tokenizer,
+                               const tokenizer::ChatTemplate* chat_template);
 
 }  // namespace longshot::model

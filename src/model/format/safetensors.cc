@@ -73,32 +73,61 @@ Result<int64_t> byte_size(const std::vector<int64_t>& shape, int64_t element_siz
   return size;
 }
 
-Result<SafetensorsEntry> parse_entry(const std::string& name, const Json& object,
-                                     std::string_view data) {
-  SafetensorsEntry entry;
-  entry.name = name;
+// `data` is the place of the arrays in a file of `size` bytes.
+Result<SafetensorsHeader::Array> parse_array(const Json& object, uint64_t data, uint64_t size) {
+  SafetensorsHeader::Array array;
   const Json dtype = object.is_object() && object.contains("dtype") ? object.at("dtype") : Json();
   const auto known =
       std::find_if(kDtypes.begin(), kDtypes.end(), [&](const auto& d) { return dtype == d.name; });
   if (known == kDtypes.end()) return corrupt("has the unknown dtype " + dump_json(dtype));
-  entry.dtype = known->dtype;
-  if (!read_extents(object, "shape", entry.shape)) return corrupt("has no valid shape");
+  array.dtype = known->dtype;
+  if (!read_extents(object, "shape", array.shape)) return corrupt("has no valid shape");
   std::vector<int64_t> offsets;
   if (!read_extents(object, "data_offsets", offsets) || offsets.size() != 2) {
     return corrupt("has no valid data_offsets");
   }
   const int64_t begin = offsets[0], end = offsets[1];
-  if (begin > end || static_cast<uint64_t>(end) > data.size()) {
+  if (begin > end || static_cast<uint64_t>(end) > size - data) {
     return corrupt(fmt::format("lies at bytes {} to {} of {} (is the file cut short?)", begin, end,
-                               data.size()));
+                               size - data));
   }
-  LS_ASSIGN_OR_RETURN(const int64_t size, byte_size(entry.shape, known->size));
-  if (size != end - begin) {
+  LS_ASSIGN_OR_RETURN(const int64_t bytes, byte_size(array.shape, known->size));
+  if (bytes != end - begin) {
     return corrupt(fmt::format("of shape {} and dtype {} needs {} bytes, its data_offsets give {}",
-                               shape_text(entry.shape), known->name, size, end - begin));
+                               shape_text(array.shape), known->name, bytes, end - begin));
   }
-  entry.bytes = data.substr(static_cast<size_t>(begin), static_cast<size_t>(size));
-  return entry;
+  array.begin = data + static_cast<uint64_t>(begin);
+  array.end = data + static_cast<uint64_t>(end);
+  return array;
+}
+
+Status parse_metadata(const Json& object, const std::string& path, SafetensorsHeader& header) {
+  if (!object.is_object()) return corrupt(path + ": __metadata__ is not an object");
+  for (const auto& [key, value] : object.items()) {
+    if (!value.is_string())
+      return corrupt(path + ": __metadata__ has a value that is not a string");
+    header.metadata[key] = value.get<std::string>();
+  }
+  return ok_status();
+}
+
+// Checks that the arrays, in the order of their offsets, follow each other without gaps from `next`
+// on and end with the file.
+Status check_layout(const SafetensorsHeader& header, uint64_t next, const RandomAccessFile& file) {
+  std::vector<std::pair<const std::string*, const SafetensorsHeader::Array*>> order;
+  for (const auto& [name, array] : header.arrays) order.push_back({&name, &array});
+  std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.second->begin, a.second->end) < std::pair(b.second->begin, b.second->end);
+  });
+  for (const auto& [name, array] : order) {
+    if (array->begin != next) {
+      return corrupt(fmt::format("{}: tensor '{}' {} its neighbour", file.path(), *name,
+                                 array->begin < next ? "overlaps" : "leaves a gap to"));
+    }
+    next = array->end;
+  }
+  if (next != file.size()) return corrupt(file.path() + ": there are bytes after the last tensor");
+  return ok_status();
 }
 
 }  // namespace
@@ -113,10 +142,49 @@ std::string shape_text(const std::vector<int64_t>& shape) {
   return fmt::format("{}", shape);
 }
 
+Result<SafetensorsHeader> read_safetensors_header(const RandomAccessFile& file) {
+  const std::string& path = file.path();
+  uint64_t length = 0;
+  if (file.size() < sizeof length) return corrupt(path + ": too short for a safetensors file");
+  LS_RETURN_IF_ERROR(file.read(0, {reinterpret_cast<char*>(&length), sizeof length}));
+  if (length > kMaxHeader || length > file.size() - sizeof length) {
+    return corrupt(
+        fmt::format("{}: a header of {} bytes in a file of {} (is it a safetensors file, and "
+                    "whole?)",
+                    path, length, file.size()));
+  }
+  std::string text(length, '\0');
+  LS_RETURN_IF_ERROR(file.read(sizeof length, text));
+  LS_ASSIGN_OR_RETURN(const Json json, parse_header(text, path));
+  SafetensorsHeader header;
+  const uint64_t data = sizeof length + length;
+  for (const auto& [name, object] : json.items()) {
+    if (name == "__metadata__") {
+      LS_RETURN_IF_ERROR(parse_metadata(object, path, header));
+      continue;
+    }
+    auto array = parse_array(object, data, file.size());
+    if (!array.ok())
+      return corrupt(fmt::format("{}: tensor '{}' {}", path, name, array.status().message()));
+    header.arrays.emplace(name, std::move(array).value());
+  }
+  LS_RETURN_IF_ERROR(check_layout(header, data, file));
+  return header;
+}
+
 Result<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
   LS_ASSIGN_OR_RETURN(MappedFile mapped, MappedFile::open(path));
+  LS_ASSIGN_OR_RETURN(const RandomAccessFile random, RandomAccessFile::open(path));
+  LS_ASSIGN_OR_RETURN(SafetensorsHeader header, read_safetensors_header(random));
   SafetensorsFile file(path, std::move(mapped));
-  LS_RETURN_IF_ERROR(file.parse());
+  const std::string_view bytes = file.file_.bytes();
+  if (bytes.size() != random.size()) return corrupt(path + ": its size changes");
+  for (auto& [name, array] : header.arrays) {
+    file.entries_.emplace(name,
+                          SafetensorsEntry{name, array.dtype, std::move(array.shape),
+                                           bytes.substr(array.begin, array.end - array.begin)});
+  }
+  file.metadata_ = std::move(header.metadata);
   return file;
 }
 
@@ -125,67 +193,10 @@ const SafetensorsEntry* SafetensorsFile::find(const std::string& name) const {
   return it == entries_.end() ? nullptr : &it->second;
 }
 
-Status SafetensorsFile::parse() {
-  const std::string_view bytes = file_.bytes();
-  uint64_t length = 0;
-  if (bytes.size() < sizeof length) return corrupt(path_ + ": too short for a safetensors file");
-  std::memcpy(&length, bytes.data(), sizeof length);
-  if (length > kMaxHeader || length > bytes.size() - sizeof length) {
-    return corrupt(
-        fmt::format("{}: a header of {} bytes in a file of {} (is it a safetensors file, and "
-                    "whole?)",
-                    path_, length, bytes.size()));
-  }
-  LS_ASSIGN_OR_RETURN(const Json header, parse_header(bytes.substr(sizeof length, length), path_));
-  const std::string_view data = bytes.substr(sizeof length + length);
-  for (const auto& [name, object] : header.items()) {
-    if (name == "__metadata__") {
-      if (!object.is_object()) return corrupt(path_ + ": __metadata__ is not an object");
-      for (const auto& [key, value] : object.items()) {
-        if (!value.is_string())
-          return corrupt(path_ + ": __metadata__ has a value that is not a string");
-        metadata_[key] = value.get<std::string>();
-      }
-      continue;
-    }
-    auto entry = parse_entry(name, object, data);
-    if (!entry.ok()) {
-      return corrupt(fmt::format("{}: tensor '{}' {}", path_, name, entry.status().message()));
-    }
-    entries_.emplace(name, std::move(entry).value());
-  }
-  return check_layout(data.size());
-}
-
-// Checks that the arrays, in the order of their offsets, follow each other without gaps and end
-// with the file.
-Status SafetensorsFile::check_layout(size_t data_size) const {
-  std::vector<const SafetensorsEntry*> order;
-  for (const auto& [name, entry] : entries_) order.push_back(&entry);
-  std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
-    return std::pair(a->bytes.data(), a->bytes.size()) <
-           std::pair(b->bytes.data(), b->bytes.size());
-  });
-  const char* next = file_.bytes().data() + (file_.bytes().size() - data_size);
-  for (const SafetensorsEntry* entry : order) {
-    if (entry->bytes.data() != next) {
-      return corrupt(fmt::format("{}: tensor '{}' {} its neighbour", path_, entry->name,
-                                 entry->bytes.data() < next ? "overlaps" : "leaves a gap to"));
-    }
-    next += entry->bytes.size();
-  }
-  if (next != file_.bytes().data() + file_.bytes().size()) {
-    return corrupt(path_ + ": there are bytes after the last tensor");
-  }
-  return ok_status();
-}
-
-Status copy_as_f32(const SafetensorsEntry& entry, float* out) {
-  const size_t count = static_cast<size_t>(entry.elements());
-  const char* source = entry.bytes.data();
-  switch (entry.dtype) {
+Status convert_to_f32(Dtype dtype, const char* source, size_t count, float* out) {
+  switch (dtype) {
     case Dtype::f32:
-      std::memcpy(out, source, entry.bytes.size());
+      std::memcpy(out, source, count * sizeof(float));
       return ok_status();
     case Dtype::f16:
       f16_to_f32(source, count, out);
@@ -197,9 +208,16 @@ Status copy_as_f32(const SafetensorsEntry& entry, float* out) {
       f64_to_f32(source, count, out);
       return ok_status();
     default:
-      return invalid_argument(fmt::format("tensor '{}' is {}, expected F32, BF16, F16 or F64",
-                                          entry.name, dtype_name(entry.dtype)));
+      return invalid_argument(
+          fmt::format("is {}, expected F32, BF16, F16 or F64", dtype_name(dtype)));
   }
+}
+
+Status copy_as_f32(const SafetensorsEntry& entry, float* out) {
+  const Status status = convert_to_f32(entry.dtype, entry.bytes.data(),
+                                       static_cast<size_t>(entry.elements()), out);
+  if (status.ok()) return status;
+  return invalid_argument(fmt::format("tensor '{}' {}", entry.name, status.message()));
 }
 
 }  // namespace longshot::model
