@@ -17,6 +17,12 @@ namespace {
 
 using datasets::Row;
 
+int characters(std::string_view text) {
+  return static_cast<int>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
+}
+
 std::string letter(size_t index) {
   return std::string(1, static_cast<char>('A' + index));
 }
@@ -235,6 +241,7 @@ class Loader {
       whole.erase(whole.begin(),
                   whole.begin() + static_cast<std::ptrdiff_t>(item.prompt.tokens.size()));
       item.continuations.push_back(std::move(whole));
+      item.lengths.push_back(characters(trim(more)));
     }
     if (item.prompt.tokens.empty())
       return invalid_argument(read.row.where + ": the prompt has no tokens");

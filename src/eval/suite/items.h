@@ -17,6 +17,7 @@ struct Item {
   int right = -1;                    // index of the right choice; -1 without choices
   // likelihood: for each choice the tokens after the prompt's.
   std::vector<std::vector<data::TokenId>> continuations;
+  std::vector<int> lengths;  // characters of these texts without the white space before them
 };
 
 struct Items {

@@ -38,6 +38,7 @@ TEST(Items, ChoicesAndAnswersInAllForms) {
   EXPECT_EQ(item.prompt.text, "Q: two\nA:");
   EXPECT_EQ(text_of(*tokenizer, item.prompt.tokens), "Q: two\nA:");
   EXPECT_EQ(text_of(*tokenizer, item.continuations[2]), " left");
+  EXPECT_THAT(item.lengths, ElementsAre(2, 4, 4));
 }
 
 TEST(Items, WhiteSpaceAtTheEndOfThePromptBelongsToTheContinuation) {

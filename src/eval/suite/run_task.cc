@@ -12,13 +12,6 @@
 namespace longshot::eval {
 namespace {
 
-// The number of characters.
-double length_of(const std::string& text) {
-  return static_cast<double>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-  }));
-}
-
 OrderedJson sample_row(const data::Sample& sample, const data::Verdict& verdict) {
   OrderedJson row;
   row["index"] = sample.index;
@@ -114,11 +107,11 @@ class Likelihood {
     size_t next = 0;
     for (const Item& item : items) {
       std::vector<double> sums, normalized;
-      for (const std::string& choice : item.choices) {
+      for (const int length : item.lengths) {
         double sum = 0;
         for (const float logprob : samples[next].logprobs) sum += static_cast<double>(logprob);
         sums.push_back(sum);
-        normalized.push_back(sum / std::max(1.0, length_of(choice)));
+        normalized.push_back(sum / std::max(1, length));
         ++next;
       }
       OrderedJson& row = rows.emplace_back(head_of(item));

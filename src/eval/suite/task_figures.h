@@ -18,7 +18,7 @@ struct TaskFigures {
   std::map<int, double> pass_at_k;
   double majority_vote = -1;              // -1: one sample per problem
   double mean_tokens = 0, cut_share = 0;  // of the responses; 0 with kind likelihood
-  // Likelihood: accuracy if log-probabilities are divided by the number of characters of a choice.
+  // Likelihood: accuracy if log-probabilities are divided by the length of the continuation.
   double accuracy_norm = -1;
   // Means over samples of further figures of the rewards, and of IF-Eval the four measures.
   std::map<std::string, double> more;
