@@ -8,18 +8,26 @@
 #include "reward/external/external.h"
 #include "reward/judge/judge.h"
 #include "reward/reward.h"
+#include "reward/rules/ifeval/ifeval.h"
 #include "reward/rules/rules.h"
 
 namespace longshot::reward {
 namespace {
 
 constexpr RewardType kTable[] = {
-    {"auto", make_auto, true},      {"math", make_math, true},
-    {"choice", make_choice, true},  {"countdown", make_countdown, true},
-    {"exact", make_exact, true},    {"reasoning_gym", make_reasoning_gym, true},
-    {"format", make_format, false}, {"repetition", make_repetition, false},
-    {"python", make_python, true},  {"command", make_command, true},
-    {"http", make_http, true},      {"code", make_code, true},
+    {"auto", make_auto, true},
+    {"math", make_math, true},
+    {"choice", make_choice, true},
+    {"countdown", make_countdown, true},
+    {"exact", make_exact, true},
+    {"reasoning_gym", make_reasoning_gym, true},
+    {"ifeval", make_ifeval, true},
+    {"format", make_format, false},
+    {"repetition", make_repetition, false},
+    {"python", make_python, true},
+    {"command", make_command, true},
+    {"http", make_http, true},
+    {"code", make_code, true},
     {"judge", make_judge, true},
 };
 

@@ -68,8 +68,9 @@ struct RewardType {
 
 // One entry of the config's list.
 struct RewardSpec {
-  // "auto", "math", "choice", "countdown", "exact", "reasoning_gym", "format", "repetition"
-  // (reward/rules/rules.h describes them and their options), "python", "command", "http"
+  // "auto", "math", "choice", "countdown", "exact", "reasoning_gym", "ifeval", "format",
+  // "repetition" (reward/rules/rules.h describes them and their options), "python", "command",
+  // "http"
   // (reward/external/external.h), "code" (reward/code/code.h), "judge" (reward/judge/judge.h), or
   // one of `more` below.
   std::string type;

@@ -22,7 +22,9 @@ std::string name_of(const data::Sample& sample) {
   return fmt::format("prompt '{}', sample {}", sample.prompt_id, sample.index);
 }
 
-Status check_tokens(const data::Sample& sample, int vocab) {
+Status check_tokens(const Request& request, int vocab) {
+  const data::Sample& sample = request.sample;
+  const std::vector<data::TokenId>& forced = request.forced;
   const std::string who = name_of(sample);
   if (sample.prompt_tokens.empty()) return invalid_argument(who + ": the prompt has no tokens");
   if (!sample.tokens.empty() && sample.finish != data::FinishReason::partial) {
@@ -34,7 +36,9 @@ Status check_tokens(const data::Sample& sample, int vocab) {
     return invalid_argument(fmt::format("{}: {} tokens but {} log-probabilities", who,
                                         sample.tokens.size(), sample.logprobs.size()));
   }
-  for (const auto* tokens : {&sample.prompt_tokens, &sample.tokens}) {
+  if (!forced.empty() && !sample.tokens.empty())
+    return invalid_argument(who + ": a sample with tokens cannot be given forced ones");
+  for (const auto* tokens : {&sample.prompt_tokens, &sample.tokens, &forced}) {
     for (const data::TokenId id : *tokens) {
       if (id >= 0 && id < vocab) continue;
       return invalid_argument(
@@ -43,9 +47,6 @@ Status check_tokens(const data::Sample& sample, int vocab) {
   }
   return ok_status();
 }
-
-// Most guesses of one sample in one pass: longer drafts gain little even if all guesses are right.
-constexpr int kMaxDrafts = 16;
 
 }  // namespace
 
@@ -65,9 +66,13 @@ Status check_request(const Request& request, const RunnerLimits& limits, int voc
   if (!request.sampling.stop_strings.empty() && !has_tokenizer) {
     return invalid_argument("stop strings need a tokenizer, and this model has none");
   }
-  LS_RETURN_IF_ERROR(check_tokens(sample, vocab_size));
+  LS_RETURN_IF_ERROR(check_tokens(request, vocab_size));
   const size_t prompt = sample.prompt_tokens.size();
   const int response = request.sampling.max_response_length;
+  if (request.forced.size() > static_cast<size_t>(response)) {
+    return invalid_argument(fmt::format("{}: {} forced tokens but max_response_length is {}",
+                                        name_of(sample), request.forced.size(), response));
+  }
   const size_t needed = prompt + static_cast<size_t>(response);
   if (needed > static_cast<size_t>(limits.max_sequence)) {
     return invalid_argument(
@@ -97,8 +102,10 @@ Result<int64_t> Engine::add(Request request) {
   data::Sample& sample = live.request.sample;
   live.prompt_key = hash64(sample.prompt_id);
   live.first_new = static_cast<int>(sample.tokens.size());
-  live.rules =
-      std::make_unique<StopRules>(live.request.sampling, live.request.repetition, tokenizer_);
+  forced_left_ += static_cast<int64_t>(live.forced());
+  live.after_forced = live.request.sampling;
+  live.after_forced.max_response_length -= static_cast<int>(live.forced());
+  live.rules = std::make_unique<StopRules>(live.after_forced, live.request.repetition, tokenizer_);
   sample.finish = data::FinishReason::partial;
   for (size_t n = 1; n <= sample.tokens.size(); ++n) {  // the state at the interruption
     (void)live.rules->update(std::span(sample.tokens).first(n));
@@ -126,9 +133,12 @@ data::Sample Engine::take(int64_t id, data::FinishReason reason) {
   close_segment(it->second, version_);
   data::Sample sample = std::move(it->second.request.sample);
   if (tokenizer_ != nullptr) {
-    sample.text =
-        response_text(*tokenizer_, sample.tokens, it->second.request.sampling.stop_strings);
+    const size_t forced = std::min(it->second.forced(), sample.tokens.size());
+    sample.text = response_text(*tokenizer_, std::span(sample.tokens).subspan(forced),
+                                it->second.request.sampling.stop_strings);
   }
+  const size_t known = sample.tokens.size(), forced = it->second.forced();
+  forced_left_ -= static_cast<int64_t>(forced - std::min(forced, known));
   if (drafter_ != nullptr) drafter_->leave(id, scheduler_.tokens(id));
   live_.erase(it);
   sample.finish = reason;
@@ -149,70 +159,6 @@ void Engine::follow_weights() {
   version_ = runner_->version();
 }
 
-// Drafts guesses for the sequences that are about to decode.
-void Engine::draft() {
-  if (drafter_ == nullptr) drafter_ = std::make_unique<Drafter>();
-  const std::vector<int64_t> ids = scheduler_.decoding();
-  const double overhead = runner_->overhead_rows(), count = static_cast<double>(ids.size());
-  std::vector<Draft> drafts;
-  for (const int64_t id : ids) {
-    const LiveSample& live = live_.at(id);
-    const data::Sample& sample = live.request.sample;
-    const auto text = scheduler_.tokens(id);
-    drafter_->follow(id, live.prompt_key, text, static_cast<int>(sample.prompt_tokens.size()));
-    // The last token of a response of maximum length is drawn but not fed.
-    const int room =
-        live.request.sampling.max_response_length - static_cast<int>(sample.tokens.size()) - 1;
-    drafts.push_back(
-        drafter_->propose(id, text, std::min(room, kMaxDrafts), count / (count + overhead)));
-  }
-  keep_worthwhile(drafts, overhead);
-  for (size_t i = 0; i < ids.size(); ++i) {
-    if (!drafts[i].tokens.empty()) scheduler_.draft(ids[i], drafts[i].tokens);
-  }
-}
-
-// Picks the token that follows the response and `ahead` more tokens, from a row of logits_.
-Choice Engine::pick(const LiveSample& live, size_t ahead, size_t row, Sampler& sampler) const {
-  const data::Sample& sample = live.request.sample;
-  const size_t vocab = runner_->config().vocab_size;
-  const double uniform = sampling_uniform(sample.seed, live.prompt_key, sample.index,
-                                          static_cast<uint32_t>(sample.tokens.size() + ahead));
-  return sampler.pick(std::span(logits_).subspan(row * vocab, vocab), uniform,
-                      live.request.sampling);
-}
-
-// Picks the tokens of each draw: one more than it has guesses, or up to the first token that
-// differs from its guess. The draws are divided into one chunk per thread; a choice depends only on
-// its own row.
-Status Engine::draw(std::span<const Draw> draws, std::vector<std::vector<Choice>>& choices) {
-  const size_t count = draws.size(), chunks = std::min(samplers_.size(), count);
-  choices.resize(count);
-  const auto chunk = [&](int c) {
-    for (size_t i = count * c / chunks; i < count * (c + 1) / chunks; ++i) {
-      const auto& [feed, row] = draws[i];
-      const auto guesses = scheduler_.fed(feed).last(feed.drafts);
-      for (size_t k = 0; k <= guesses.size(); ++k) {
-        choices[i].push_back(pick(live_.at(feed.id), k, row + k, samplers_[c]));
-        if (k == guesses.size() || choices[i].back().token != guesses[k]) break;
-      }
-    }
-  };
-  constexpr size_t kWorthAThread = 16384;  // logits
-  if (count * runner_->config().vocab_size < kWorthAThread) {
-    for (size_t c = 0; c < chunks; ++c) chunk(static_cast<int>(c));
-  } else {
-    pool_.parallel_for(static_cast<int>(chunks), chunk);
-  }
-  for (size_t i = 0; i < count; ++i) {
-    if (choices[i].back().token >= 0) continue;
-    return internal_error(
-        fmt::format("the model's logits for {} are not finite; its weights are broken",
-                    name_of(live_.at(draws[i].feed.id).request.sample)));
-  }
-  return ok_status();
-}
-
 // Appends a token to its sample. Returns false if the sample has ended.
 bool Engine::accept(int64_t id, const Choice& choice, const StepOptions& options) {
   LiveSample& live = live_.at(id);
@@ -220,7 +166,13 @@ bool Engine::accept(int64_t id, const Choice& choice, const StepOptions& options
   sample.tokens.push_back(choice.token);
   sample.logprobs.push_back(choice.logprob);
   scheduler_.append(id, choice.token);
-  auto reason = live.rules->update(sample.tokens);
+  std::optional<data::FinishReason> reason;
+  if (sample.tokens.size() <= live.forced()) --forced_left_;
+  if (sample.tokens.size() > live.forced()) {
+    reason = live.rules->update(std::span(sample.tokens).subspan(live.forced()));
+  } else if (static_cast<int>(sample.tokens.size()) == live.request.sampling.max_response_length) {
+    reason = data::FinishReason::length;
+  }
   if (options.on_token && !options.on_token(id, choice) && !reason) {
     reason = data::FinishReason::aborted;
   }
@@ -233,6 +185,7 @@ Status Engine::step(const StepOptions& options) {
   follow_weights();
   if (idle()) return ok_status();
   if (options.speculate && !options.lockstep) draft();
+  if (!options.lockstep) draft_forced();
   const Plan plan = scheduler_.plan({.max_draws = options.max_draws, .lockstep = options.lockstep});
   for (const BlockCopy& copy : plan.copies) runner_->copy_block(copy.from, copy.to);
   std::vector<SequenceStep> steps;
@@ -301,6 +254,7 @@ Result<std::vector<data::Sample>> Engine::generate(
   for (const data::Sample& job : jobs) {  // check every job before any work is done
     Request& request = requests.emplace_back(job, options.sampling, options.repetition);
     if (options.length_of) request.sampling.max_response_length = options.length_of(job);
+    if (options.forced_of) request.forced = options.forced_of(job);
     LS_RETURN_IF_ERROR(check(request));
   }
   const Stopwatch watch;

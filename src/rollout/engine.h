@@ -55,6 +55,9 @@ struct EngineOptions {
   // Returns the most tokens of a sample's response, in place of sampling.max_response_length; null:
   // the latter applies to all. Called once for each job, before anything is generated.
   std::function<int(const data::Sample& job)> length_of;
+  // Returns the tokens that a sample's response must begin with (Request::forced); null: none.
+  // Called like length_of, which includes them.
+  std::function<std::vector<data::TokenId>(const data::Sample& job)> forced_of;
   const std::atomic<bool>* cancel = nullptr;  // read once per step; borrowed
   // Called with each sample as soon as it has ended by itself, on a thread that generates, so it
   // must be quick. Calls never overlap.
@@ -87,6 +90,12 @@ struct Request {
   data::Sample sample;
   SamplingOptions sampling;
   RepetitionOptions repetition;
+  // The response begins with these tokens, whatever their probability: scoring of given text. They
+  // are recorded like sampled ones, with their log-probabilities at temperature 1 and without
+  // filters. They count towards max_response_length, but no other rule ends a sample within them,
+  // and Sample::text begins after them. The random numbers of the tokens that follow are those of
+  // a prompt that ends with them. Must be empty if the sample has tokens.
+  std::vector<data::TokenId> forced = {};
 };
 
 struct Finished {
@@ -171,8 +180,10 @@ class Engine final : public Generator {
     Request request;
     int64_t group = 0;
     uint64_t prompt_key = 0;
-    int first_new = 0;  // response length at which the current segment began
+    int first_new = 0;             // response length at which the current segment began
+    SamplingOptions after_forced;  // max_response_length without the forced tokens
     std::unique_ptr<StopRules> rules;
+    size_t forced() const { return request.forced.size(); }
   };
   struct Group {
     int64_t id = 0;
@@ -186,6 +197,7 @@ class Engine final : public Generator {
   Status check(const Request& request) const;
   void follow_weights();
   void draft();
+  void draft_forced();
   Choice pick(const LiveSample& live, size_t ahead, size_t row, Sampler& sampler) const;
   // A feed, and the first of the rows of logits_ that it draws from.
   struct Draw {
@@ -213,7 +225,8 @@ class Engine final : public Generator {
   std::vector<Finished> finished_;
   std::unique_ptr<Drafter> drafter_;  // created by the first speculative step of a generate()
   int64_t next_id_ = 0, next_group_ = 0;
-  int64_t version_ = -1;  // of the weights that the KV cache was computed with
+  int64_t forced_left_ = 0;  // forced tokens that are not scored yet, of all samples
+  int64_t version_ = -1;     // of the weights that the KV cache was computed with
   Passes passes_;
   bool keep_finished_ = false;
   Metrics metrics_;

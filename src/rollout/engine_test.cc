@@ -112,6 +112,48 @@ TEST(Engine, PromptOfAGroupIsComputedOnce) {
   }
 }
 
+TEST(Engine, ForcedTokensAreScoredAndTheRestIsThatOfTheLongerPrompt) {
+  std::vector<data::TokenId> forced;
+  for (int i = 0; i < 300; ++i) forced.push_back((i * 5 + 3) % kVocab);
+  for (const int slots : {1, 4}) {
+    Fixture fixture(slots);
+    EngineOptions options = short_options();
+    options.sampling.top_logprobs = 2;
+    const auto length = [&](const Sample& s) { return s.index == 0 ? 300 : 310; };
+    options.length_of = length;
+    options.forced_of = [&](const Sample&) { return forced; };
+    const std::vector<Sample> jobs = {job("p", 0, {4, 2}), job("p", 1, {4, 2})};
+    const auto out = *fixture.engine->generate(jobs, options);
+    EXPECT_EQ(out[0].tokens, forced);
+    EXPECT_EQ(out[0].finish, FinishReason::length);
+    std::vector<int32_t> history = {4, 2};
+    std::vector<float> logits(kVocab);
+    Sampler sampler;
+    for (size_t i = 0; i < forced.size(); ++i) {
+      FakeRunner::logits_after(history, logits);
+      EXPECT_EQ(out[0].logprobs[i], sampler.score(logits, forced[i], 0).logprob) << i;
+      EXPECT_EQ(out[1].logprobs[i], out[0].logprobs[i]);
+      history.push_back(forced[i]);
+    }
+    EngineOptions plain = short_options();
+    plain.sampling.max_response_length = 10;
+    const Sample rest = expected_sample(job("p", 1, history), plain);
+    EXPECT_EQ(std::vector(out[1].tokens.begin() + 300, out[1].tokens.end()), rest.tokens);
+    // The prompt, then up to 128 forced tokens in a pass.
+    EXPECT_LE(fixture.runner->forwards(), slots == 1 ? 30 : 20);
+  }
+}
+
+TEST(Engine, RefusesForcedTokensThatDoNotFit) {
+  Fixture fixture(2);
+  Request request{job("p", 0, {1}), {}, {}};
+  request.forced = {1, kVocab};
+  EXPECT_FALSE(fixture.engine->add(request).ok());
+  request.forced = {1, 2};
+  request.sampling.max_response_length = 1;
+  EXPECT_FALSE(fixture.engine->add(request).ok());
+}
+
 TEST(Engine, BudgetIsSpentExactlyAndFirstJobsGoFirst) {
   Fixture fixture(4);
   EngineOptions options = short_options();

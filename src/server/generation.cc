@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "rollout/jobs.h"
@@ -58,12 +59,19 @@ rollout::Job Generation::job(const Context& context, const GenerateParams& param
   sample.seed = params.seed;
   sample.prompt_tokens = prompt;
   job.request.sampling = params.sampling;
+  const int forced = params.forced(static_cast<size_t>(choice / params.n));
+  if (params.echo) {
+    sample.prompt_tokens.resize(1);
+    job.request.forced.assign(prompt.begin() + 1, prompt.end());
+    int& longest = job.request.sampling.max_response_length;
+    longest = std::max(1, longest + forced);  // one token at least; answer() leaves it out
+  }
   // A client limits answers with max_tokens; loops are not cut.
   job.request.repetition.enabled = false;
   job.deadline = Deadline::after_seconds(params.timeout_seconds);
-  job.on_token = [queue = queue_, choice, with_tokens,
+  job.on_token = [queue = queue_, choice, with_tokens, left = forced,
                   timer = TokenTimer(context.metrics)](const rollout::Choice& token) mutable {
-    timer.token();
+    if (--left < 0) timer.token();
     if (with_tokens) queue->push({choice, token, std::nullopt});
   };
   job.on_finished = [queue = queue_, choice](rollout::Outcome outcome) {

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <random>
 
+#include "base/check.h"
 #include "base/os/clock.h"
 #include "net/errors.h"
 #include "rollout/sampling/text_stream.h"
@@ -79,6 +81,22 @@ std::vector<rollout::Choice> tokens_of(const data::Sample& sample) {
   return tokens;
 }
 
+// Completes an answer that echoes its prompt: text and first token, which has no log-probability.
+// Returns the number of tokens that were generated only because a sample needs one; they are
+// removed.
+int64_t put_prompt_first(const Context& context, const GenerateParams& params, size_t prompt,
+                         AnswerPart& part) {
+  const TokenIds& tokens = params.prompts[prompt];
+  part.tokens.insert(part.tokens.begin(),
+                     {tokens.front(), std::numeric_limits<float>::quiet_NaN(), {}});
+  const size_t most = tokens.size() + static_cast<size_t>(params.sampling.max_response_length);
+  const size_t removed = part.tokens.size() - std::min(part.tokens.size(), most);
+  part.tokens.resize(part.tokens.size() - removed);
+  if (removed > 0) part.text.clear();
+  part.text.insert(0, context.tokenizer.decode(tokens));
+  return static_cast<int64_t>(removed);
+}
+
 net::Reply whole_answer(const Context& context, const net::Call& call, const OpenAiParams& params,
                         const Format& format, Generation& generation) {
   std::vector<AnswerPart> parts(generation.choices());
@@ -95,12 +113,15 @@ net::Reply whole_answer(const Context& context, const net::Call& call, const Ope
     part.index = event->choice;
     part.first = true;
     part.text = sample.text;
+    const size_t prompt = event->choice / params.generate.n;
+    completion += static_cast<int64_t>(part.tokens.size()) - params.generate.forced(prompt);
+    if (params.generate.echo)
+      completion -= put_prompt_first(context, params.generate, prompt, part);
     Offsets offsets(context.tokenizer);
     const int64_t end = characters(part.text);  // the tokens of a stop string lie after it
     for (const auto& token : part.tokens)
       part.offsets.push_back(std::min(offsets.next(token.token), end));
     part.finish_reason = data::finish_reason_name(sample.finish);
-    completion += static_cast<int64_t>(sample.tokens.size());
   }
   if (generation.abandoned()) return net::client_gone_reply();
   OrderedJson choices = OrderedJson::array();
@@ -229,6 +250,7 @@ std::string sse_event(const std::string& data) {
 }
 
 double finite_logprob(float logprob) {
+  LS_CHECK(!std::isnan(logprob), "a token without a log-probability");
   return std::isfinite(logprob) ? static_cast<double>(logprob) : -9999.0;
 }
 

@@ -1,6 +1,7 @@
 #include "server/openai_completions.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "datasets/encode.h"
 #include "server/openai.h"
@@ -30,7 +31,9 @@ class CompletionFormat : public Format {
     for (size_t i = 0; i < part.tokens.size(); ++i) {
       const rollout::Choice& token = part.tokens[i];
       json["tokens"].push_back(token_text(tokenizer, token.token));
-      json["token_logprobs"].push_back(finite_logprob(token.logprob));
+      // The first token of an echoed prompt follows nothing.
+      json["token_logprobs"].push_back(
+          std::isnan(token.logprob) ? OrderedJson() : OrderedJson(finite_logprob(token.logprob)));
       json["top_logprobs"].push_back(top_json(token, tokenizer));
       json["text_offset"].push_back(part.offsets[i]);
     }
@@ -85,11 +88,14 @@ std::vector<TokenIds> read_prompts(net::Fields& fields, const Context& context) 
 OpenAiParams parse_completions(net::Fields& fields, const Context& context) {
   OpenAiParams params = read_openai(fields, context);
   params.generate.prompts = read_prompts(fields, context);
-  const auto max_tokens = fields.integer("max_tokens", 1, INT32_MAX);
+  params.generate.echo = fields.boolean("echo", false);
+  const int64_t least = params.generate.echo ? 0 : 1;
+  const auto max_tokens = fields.integer("max_tokens", least, INT32_MAX);
+  if (params.generate.echo && params.stream)
+    fields.fail("stream", "cannot be combined with 'echo'");
   const auto logprobs = fields.integer("logprobs", 0, 20);
   params.logprobs = logprobs.has_value();
   params.generate.sampling.top_logprobs = static_cast<int>(logprobs.value_or(0));
-  fields.only("echo", {false});
   fields.only("suffix", {""});
   fields.only("best_of", {1, params.generate.n});
   fields.finish();

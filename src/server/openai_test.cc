@@ -258,9 +258,6 @@ TEST(Completions, LogprobsAreParallelLists) {
   EXPECT_EQ(choice["prompt_token_ids"], Json(server.tokenizer->encode("abc")));
   EXPECT_EQ(ok(completions(server.context, call_with(completion_body())))["choices"][0]["logprobs"],
             nullptr);
-  EXPECT_EQ(error(completions(server.context, call_with(completion_body({{"echo", true}}))),
-                  400)["param"],
-            "echo");
 }
 
 TEST(Generate, TokensAreThoseOfTheOtherRoutesForTheSameSeed) {
@@ -321,6 +318,68 @@ TEST(Generate, RefusesUnsoundInput) {
         Json{{"input_ids", {1}}, {"sampling_params", {{"min_new_tokens", 3}}}}}) {
     error(generate(server.context, call_with(body)), 400);
   }
+}
+
+// One token for each letter.
+Json letters(const TestServer& server, const std::string& text) {
+  Json ids = Json::array();
+  for (const char c : text) ids.push_back(server.tokenizer->encode(std::string(1, c)).at(0));
+  return ids;
+}
+
+TEST(Completions, EchoGivesThePromptWithItsLogprobs) {
+  TestServer server;
+  const Json body = completion_body(
+      {{"prompt", letters(server, "abc")}, {"max_tokens", 3}, {"temperature", 0}, {"logprobs", 1}});
+  Json echo = body;
+  echo["echo"] = true;
+  const Json plain = ok(completions(server.context, call_with(body)))["choices"][0];
+  const Json whole = ok(completions(server.context, call_with(echo)));
+  const Json& choice = whole["choices"][0];
+  EXPECT_EQ(choice["text"], "abc" + plain["text"].get<std::string>());
+  const Json& logprobs = choice["logprobs"];
+  ASSERT_EQ(logprobs["tokens"].size(), 6u);
+  EXPECT_EQ(logprobs["tokens"][0], "a");
+  EXPECT_TRUE(logprobs["token_logprobs"][0].is_null());
+  EXPECT_TRUE(logprobs["top_logprobs"][0].is_null());
+  for (int i = 1; i < 6; ++i) {
+    double best = -1e9;
+    for (const auto& [text, value] : logprobs["top_logprobs"][i].items()) best = value;
+    EXPECT_GE(best, logprobs["token_logprobs"][i].get<double>());
+  }
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(logprobs["text_offset"][i], i);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(logprobs["token_logprobs"][3 + i], plain["logprobs"]["token_logprobs"][i]);
+    EXPECT_EQ(logprobs["tokens"][3 + i], plain["logprobs"]["tokens"][i]);
+  }
+  EXPECT_EQ(whole["usage"]["prompt_tokens"], 3);
+  EXPECT_EQ(whole["usage"]["completion_tokens"], 3);
+}
+
+TEST(Completions, EchoOfABatchWithoutGeneration) {
+  TestServer server;
+  const Json body =
+      completion_body({{"prompt", {letters(server, "abc"), "b", letters(server, "abd")}},
+                       {"max_tokens", 0},
+                       {"echo", true},
+                       {"logprobs", 0}});
+  const Json whole = ok(completions(server.context, call_with(body)));
+  ASSERT_EQ(whole["choices"].size(), 3u);
+  EXPECT_EQ(whole["choices"][1]["text"], "b");
+  EXPECT_EQ(whole["choices"][2]["text"], "abd");
+  EXPECT_EQ(whole["choices"][0]["logprobs"]["tokens"].size(), 3u);
+  EXPECT_EQ(whole["choices"][1]["logprobs"]["tokens"].size(), 1u);
+  EXPECT_EQ(whole["choices"][0]["logprobs"]["token_logprobs"][1],
+            whole["choices"][2]["logprobs"]["token_logprobs"][1]);
+  EXPECT_EQ(whole["usage"]["completion_tokens"], 0);
+}
+
+TEST(Completions, EchoCannotBeStreamedAndZeroTokensNeedIt) {
+  TestServer server;
+  const Json stream = completion_body({{"echo", true}, {"stream", true}});
+  EXPECT_EQ(error(completions(server.context, call_with(stream)), 400)["param"], "stream");
+  const Json none = completion_body({{"max_tokens", 0}});
+  EXPECT_EQ(error(completions(server.context, call_with(none)), 400)["param"], "max_tokens");
 }
 
 }  // namespace

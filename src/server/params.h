@@ -19,6 +19,12 @@ struct GenerateParams {
   std::vector<TokenIds> prompts;
   rollout::SamplingOptions sampling;
   int n = 1;
+  // The answer begins with the prompt, whose tokens get log-probabilities too. All tokens of a
+  // prompt but the first are then forced (rollout/engine.h).
+  bool echo = false;
+  int forced(size_t prompt) const {
+    return echo ? static_cast<int>(prompts[prompt].size()) - 1 : 0;
+  }
   uint64_t seed = 0;  // from the request, or drawn for it
   double timeout_seconds = 600;
 };

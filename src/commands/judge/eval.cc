@@ -9,6 +9,7 @@
 #include "base/progress_line.h"
 #include "base/run_log/run_log.h"
 #include "commands/command.h"
+#include "commands/judge/eval_suite.h"
 #include "commands/judge/judge.h"
 #include "commands/judge/result_files.h"
 #include "commands/judge/reward_types.h"
@@ -35,6 +36,7 @@ struct Options {
   eval::EvalOptions eval;
   int max_prompt_length = 0, max_concurrent = 256, max_problems = 0;
   config::RewardOptions reward;
+  SuiteOptions suite;
 };
 
 struct Loaded {
@@ -121,7 +123,22 @@ Status check(const Options& o) {
   return ok_status();
 }
 
+Status run_suite(Options& o) {
+  SuiteOptions& s = o.suite;
+  s.output = o.output;
+  s.model = o.model;
+  s.device = o.device;
+  s.seed = o.eval.seed;
+  s.max_problems = o.max_problems;
+  s.max_concurrent = o.max_concurrent;
+  s.speculation = o.eval.engine.speculation;
+  s.reward = o.reward.stage;
+  return run_eval_suite(s);
+}
+
 Status run(Options& o) {
+  if (!o.suite.file.empty()) return run_suite(o);
+  if (o.files.empty()) return invalid_argument("give --data FILE or --suite FILE");
   LS_RETURN_IF_ERROR(check(o));
   LS_ASSIGN_OR_RETURN(ResultFiles files, ResultFiles::open(o.output, o.samples));
   LS_ASSIGN_OR_RETURN(Loaded l, load(o));
@@ -169,8 +186,7 @@ void add_sampling_options(CLI::App& command, Options& o, const Settings& keys) {
 }
 
 void add_data_options(CLI::App& command, Options& o, const Settings& keys) {
-  command.add_option("--data", o.files, "JSONL or parquet files of problems; - is stdin")
-      ->required();
+  command.add_option("--data", o.files, "JSONL or parquet files of problems; - is stdin");
   command
       .add_option(
           "--reward", o.rewards,
@@ -190,6 +206,22 @@ void add_data_options(CLI::App& command, Options& o, const Settings& keys) {
   command.add_option("--max-problems", o.max_problems, "first problems used, 0 = all");
 }
 
+// What a suite sets for each of its tasks is no flag beside it.
+void add_suite_options(CLI::App& command, Options& o) {
+  CLI::Option* suite = command.add_option("--suite", o.suite.file,
+                                          "TOML file of benchmark tasks; docs/evaluation.md");
+  command.add_option("--task", o.suite.tasks, "tasks of the suite to run; default: all")
+      ->needs(suite);
+  command.add_flag("--dry-run", o.suite.dry_run, "print rows and tokens of each task and stop")
+      ->needs(suite);
+  for (const char* flag :
+       {"--data", "--reward", "--raw", "--prompt-key", "--ground-truth-key", "--data-source-key",
+        "--system", "--max-prompt-length", "--n", "--pass-at", "--temperature", "--top-p",
+        "--top-k", "--min-p", "--max-tokens", "--stop", "--samples"}) {
+    suite->excludes(command.get_option(flag));
+  }
+}
+
 }  // namespace
 
 void add_eval(CLI::App& app, int& exit_code) {
@@ -207,8 +239,10 @@ void add_eval(CLI::App& app, int& exit_code) {
                  {"--threads", "trainer.threads"},
                  {"--device", "trainer.device"},
                  {"--speculation", "rollout.speculation"}});
-  command->add_option("--output", o->output, "write the figures as JSON");
+  command->add_option("--output", o->output,
+                      "write the figures as JSON; with --suite the folder of the results");
   command->add_option("--samples", o->samples, "write every sample with its verdict as JSONL");
+  add_suite_options(*command, *o);
   command->callback([o, &exit_code] { exit_code = finish([&] { return run(*o); }); });
 }
 

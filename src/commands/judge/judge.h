@@ -6,6 +6,7 @@
 namespace longshot::commands {
 
 void add_eval(CLI::App& app, int& exit_code);
+void add_compare(CLI::App& app, int& exit_code);
 void add_grade(CLI::App& app, int& exit_code);
 void add_rm_eval(CLI::App& app, int& exit_code);
 void add_sandbox(CLI::App& app, int& exit_code);

@@ -1,7 +1,5 @@
 #include "reward/code/compressed_tests.h"
 
-#include <zlib.h>
-
 #include <cstring>
 #include <optional>
 #include <string>
@@ -9,31 +7,12 @@
 
 #include "base/text/base64.h"
 #include "base/text/text.h"
+#include "reward/inflated.h"
 
 namespace longshot::reward {
 namespace {
 
 constexpr const char* kWho = "reward code: test cases";
-constexpr size_t kMaxBytes = 256 << 20;
-
-std::optional<std::string> inflated(const std::string& packed) {
-  z_stream stream{};
-  if (inflateInit(&stream) != Z_OK) return std::nullopt;
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
-  stream.avail_in = static_cast<uInt>(packed.size());
-  std::string bytes;
-  int state = Z_OK;
-  while (state == Z_OK && bytes.size() < kMaxBytes) {
-    const size_t before = bytes.size();
-    bytes.resize(before + (1 << 16));
-    stream.next_out = reinterpret_cast<Bytef*>(bytes.data() + before);
-    stream.avail_out = 1 << 16;
-    state = inflate(&stream, Z_NO_FLUSH);
-    bytes.resize(bytes.size() - stream.avail_out);
-  }
-  inflateEnd(&stream);
-  return state == Z_STREAM_END ? std::optional(std::move(bytes)) : std::nullopt;
-}
 
 // Reads the few opcodes with which Python pickles a text (its module pickletools documents them).
 class Pickle {

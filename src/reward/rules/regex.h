@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/status.h"
 
@@ -23,6 +24,10 @@ class Regex {
   // Returns the first match at or after `from`. Returns an internal error if matching needs too
   // many steps (a pattern with catastrophic backtracking).
   Result<std::optional<Match>> search(std::string_view text, size_t from = 0) const;
+  // All matches from left to right that do not overlap, with the errors of search().
+  Result<std::vector<Match>> find_all(std::string_view text) const;
+  // Replaces these matches; $0, $1, ... in `replacement` are the match and its groups.
+  Result<std::string> replace_all(std::string_view text, std::string_view replacement) const;
 
  private:
   std::string pattern_;

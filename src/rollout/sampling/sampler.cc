@@ -73,16 +73,9 @@ Choice Sampler::pick(std::span<const float> logits, double uniform,
   const float max = max_value(logits);
   if (!std::isfinite(max)) return {};
   const bool greedy = options.temperature == 0;
-  const float scale = greedy ? 1.0f : static_cast<float>(1.0 / options.temperature);
-  weights_.resize(logits.size());
-  block_sums_.resize((logits.size() + kWeightBlock - 1) / kWeightBlock);
-  exp_weights(logits, max, scale, weights_.data(), block_sums_.data());
-  double total = 0;
-  for (const double sum : block_sums_) total += sum;
+  const double total = weigh(logits, max, greedy ? 1.0 : options.temperature);
   if (!std::isfinite(total) || total <= 0) return {};
   const int vocab = static_cast<int>(logits.size());
-  kept_mass_ = total;
-  kept_count_ = vocab;
   Choice choice;
   if (greedy) {
     const auto at = std::find(logits.begin(), logits.end(), max) - logits.begin();
@@ -97,6 +90,30 @@ Choice Sampler::pick(std::span<const float> logits, double uniform,
     choice.top = top(logits, max, greedy ? 1.0 : options.temperature,
                      std::min(options.top_logprobs, kept_count_));
   return choice;
+}
+
+Choice Sampler::score(std::span<const float> logits, data::TokenId token, int top_count) {
+  const float max = max_value(logits);
+  if (!std::isfinite(max)) return {};
+  const double total = weigh(logits, max, 1.0);
+  if (!std::isfinite(total) || total <= 0) return {};
+  const double scaled = static_cast<double>(logits[token]) - max;
+  Choice choice{token, static_cast<float>(scaled - std::log(total)), {}};
+  if (top_count > 0) choice.top = top(logits, max, 1.0, std::min(top_count, kept_count_));
+  return choice;
+}
+
+// Fills weights_ and block_sums_, and returns the sum of all weights.
+double Sampler::weigh(std::span<const float> logits, float max, double temperature) {
+  weights_.resize(logits.size());
+  block_sums_.resize((logits.size() + kWeightBlock - 1) / kWeightBlock);
+  exp_weights(logits, max, static_cast<float>(1.0 / temperature), weights_.data(),
+              block_sums_.data());
+  double total = 0;
+  for (const double sum : block_sums_) total += sum;
+  kept_mass_ = total;
+  kept_count_ = static_cast<int>(logits.size());
+  return total;
 }
 
 // The `count` most probable tokens. `scale` divides the logits.

@@ -54,12 +54,16 @@ class Sampler {
   // `uniform` in (0, 1), from sampling_uniform(). Without filters the CDF runs over ids, with
   // filters over the kept tokens from the most to the least probable.
   Choice pick(std::span<const float> logits, double uniform, const SamplingOptions& options);
+  // The given token with its log-probability at temperature 1 and without filters, and the `top`
+  // most probable tokens of that distribution.
+  Choice score(std::span<const float> logits, data::TokenId token, int top);
 
  private:
   struct Candidate {
     float weight;
     int id;
   };
+  double weigh(std::span<const float> logits, float max, double temperature);
   Choice pick_unfiltered(std::span<const float> logits, float max, double total, double uniform,
                          double temperature) const;
   Choice pick_filtered(double total, double uniform, const SamplingOptions& options);

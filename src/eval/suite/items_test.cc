@@ -1,0 +1,111 @@
+#include "eval/suite/items.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "eval/suite/testing.h"
+
+namespace longshot::eval {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+std::vector<Json> quiz_rows() {
+  return {{{"q", "one"}, {"options_list", {"red", "blue"}}, {"answer", 1}},
+          {{"q", "two"}, {"options_list", {"up", "down", "left"}}, {"answer", "A"}},
+          {{"q", "three"}, {"options_list", {"yes", "no"}}, {"answer", "yes"}}};
+}
+
+std::string text_of(const tokenizer::Tokenizer& tokenizer, const std::vector<data::TokenId>& ids) {
+  return tokenizer.decode(ids);
+}
+
+TEST(Items, ChoicesAndAnswersInAllForms) {
+  const auto tokenizer = letters();
+  const Task task = choice_task(write_rows("items_quiz.jsonl", quiz_rows()));
+  const auto loaded = load_items(task, *tokenizer, {}, 100, 0);
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  ASSERT_EQ(loaded->items.size(), 3u);
+  EXPECT_EQ(loaded->items[0].right, 1);
+  EXPECT_EQ(loaded->items[1].right, 0);
+  EXPECT_EQ(loaded->items[2].right, 0);
+  const Item& item = loaded->items[1];
+  EXPECT_EQ(item.prompt.id, "quiz/1");
+  EXPECT_EQ(item.prompt.text, "Q: two\nA:");
+  EXPECT_EQ(text_of(*tokenizer, item.prompt.tokens), "Q: two\nA:");
+  EXPECT_EQ(text_of(*tokenizer, item.continuations[2]), " left");
+  EXPECT_THAT(item.lengths, ElementsAre(2, 4, 4));
+}
+
+TEST(Items, WhiteSpaceAtTheEndOfThePromptBelongsToTheContinuation) {
+  const auto tokenizer = letters();
+  Task task = choice_task(write_rows("items_space.jsonl", quiz_rows()));
+  task.prompt = "Q: {q} ";
+  task.continuation = "{letter}";
+  const auto loaded = load_items(task, *tokenizer, {}, 100, 1);
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  EXPECT_EQ(text_of(*tokenizer, loaded->items[0].prompt.tokens), "Q: one");
+  EXPECT_EQ(text_of(*tokenizer, loaded->items[0].continuations[1]), " B");
+}
+
+TEST(Items, ExamplesComeFirstAndARowIsNoneOfItself) {
+  const auto tokenizer = letters();
+  Task task = choice_task(write_rows("items_shots.jsonl", quiz_rows()));
+  task.shots = 1;
+  const auto loaded = load_items(task, *tokenizer, {}, 100, 0);
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  EXPECT_EQ(loaded->items[0].prompt.text, "Q: two\nA: up\n\nQ: one\nA:");
+  EXPECT_EQ(loaded->items[2].prompt.text, "Q: one\nA: blue\n\nQ: three\nA:");
+}
+
+TEST(Items, GenerationGetsOptionsLetterAndTruth) {
+  const auto tokenizer = letters();
+  Task task = choice_task(write_rows("items_options.jsonl", quiz_rows()));
+  task.kind = TaskKind::generate;
+  task.prompt = "{q}\n{options}";
+  task.shuffle = true;
+  task.max_tokens = 5;
+  const auto loaded = load_items(task, *tokenizer, {}, 100, 0);
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  const Item& item = loaded->items[1];
+  EXPECT_EQ(item.choices.at(static_cast<size_t>(item.right)), "up");
+  EXPECT_EQ(item.prompt.ground_truth, std::string(1, static_cast<char>('A' + item.right)));
+  EXPECT_EQ(item.prompt.extra_info["choices"].size(), 3u);
+  EXPECT_THAT(item.prompt.text, HasSubstr("C. " + item.choices[2]));
+}
+
+TEST(Items, LongRowsAreLeftOutAndBadOnesAreErrors) {
+  const auto tokenizer = letters();
+  const Task task = choice_task(write_rows("items_long.jsonl", quiz_rows()));
+  const auto loaded = load_items(task, *tokenizer, {}, 14, 0);
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  EXPECT_EQ(loaded->left_out, 1);
+  auto rows = quiz_rows();
+  rows[1]["answer"] = "sideways";
+  const Task bad = choice_task(write_rows("items_bad.jsonl", rows));
+  EXPECT_THAT(load_items(bad, *tokenizer, {}, 100, 0).status().message(),
+              testing::AllOf(HasSubstr("items_bad.jsonl:2"), HasSubstr("sideways")));
+}
+
+TEST(Items, AnswersByPatternAndColumns) {
+  const auto tokenizer = letters();
+  Task task;
+  task.name = "sums";
+  task.max_tokens = 5;
+  task.files = {write_rows("items_sums.jsonl", {{{"q", "x"}, {"answer", "so 5. R: 12"}}})};
+  task.prompt = "{q}";
+  task.answer = "{answer}";
+  task.answer_pattern = "R: (.*)";
+  EXPECT_EQ(load_items(task, *tokenizer, {}, 100, 0)->items[0].prompt.ground_truth, "12");
+  task.answer = task.answer_pattern = "";
+  task.answer_columns = {"q"};
+  EXPECT_EQ(load_items(task, *tokenizer, {}, 100, 0)->items[0].prompt.ground_truth_json,
+            Json({{"q", "x"}}));
+}
+
+}  // namespace
+}  // namespace longshot::eval

@@ -1,0 +1,202 @@
+#include "eval/suite/run_task.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/os/stop.h"
+#include "eval/suite/fill.h"
+#include "rollout/jobs.h"
+
+namespace longshot::eval {
+namespace {
+
+OrderedJson sample_row(const data::Sample& sample, const data::Verdict& verdict) {
+  OrderedJson row;
+  row["index"] = sample.index;
+  row["response"] = sample.text;
+  row["tokens"] = sample.tokens.size();
+  row["finish"] = data::finish_reason_name(sample.finish);
+  if (!verdict.scored) {
+    row["error"] = verdict.error;
+    return row;
+  }
+  row["score"] = verdict.score;
+  row["correct"] = verdict.correct;
+  row["answer"] = verdict.answer;
+  row["components"] = verdict.components;
+  return row;
+}
+
+OrderedJson head_of(const Item& item) {
+  OrderedJson row;
+  row["id"] = item.prompt.id;
+  row["data_source"] = item.prompt.data_source;
+  row["prompt"] = item.prompt.text;
+  return row;
+}
+
+class Generate {
+ public:
+  Generate(rollout::Engine& engine, const Task& task, reward::RewardStage& rewards,
+           const TaskRun& run)
+      : engine_(engine), task_(task), rewards_(rewards), run_(run) {
+    rollout::SamplingOptions& sampling = options_.sampling;
+    sampling.temperature = task.temperature;
+    sampling.top_p = task.top_p;
+    sampling.max_response_length = task.max_tokens;
+    sampling.stop_strings = task.stop;
+    sampling.stop_tokens = run.end_tokens;
+    options_.speculation = run.speculation;
+    options_.repetition.enabled = false;
+  }
+
+  Result<std::vector<OrderedJson>> rows(std::span<const Item> items) {
+    std::vector<data::Draw> draws;
+    for (const Item& item : items) draws.push_back({item.prompt, run_.seed});
+    LS_ASSIGN_OR_RETURN(const auto samples,
+                        engine_.generate(rollout::make_jobs(draws, task_.n), options_));
+    if (stop_requested()) return cancelled("stopped; the same command continues");
+    LS_ASSIGN_OR_RETURN(const auto verdicts, judge(items, samples));
+    std::vector<OrderedJson> rows;
+    for (size_t i = 0; i < samples.size(); ++i) {
+      const Item& item = items[i / static_cast<size_t>(task_.n)];
+      if (i % static_cast<size_t>(task_.n) == 0) {
+        rows.push_back(head_of(item));
+        rows.back()["ground_truth"] = item.prompt.ground_truth;
+        rows.back()["samples"] = OrderedJson::array();
+      }
+      rows.back()["samples"].push_back(sample_row(samples[i], verdicts[i]));
+    }
+    return rows;
+  }
+
+ private:
+  Result<std::vector<data::Verdict>> judge(std::span<const Item> items,
+                                           std::vector<data::Sample> samples) {
+    std::vector<const data::Prompt*> prompts;
+    std::vector<const data::Sample*> judged;
+    for (size_t i = 0; i < samples.size(); ++i) {
+      const data::Prompt& prompt = items[i / static_cast<size_t>(task_.n)].prompt;
+      Json row = prompt.extra_info;
+      row["response"] = samples[i].text;
+      LS_ASSIGN_OR_RETURN(samples[i].text, fill(task_.judged, row, prompt.id));
+      prompts.push_back(&prompt);
+      judged.push_back(&samples[i]);
+    }
+    std::vector<data::Verdict> verdicts = rewards_.judge(prompts, judged);
+    if (stop_requested()) return cancelled("stopped; the same command continues");
+    return verdicts;
+  }
+
+  rollout::Engine& engine_;
+  const Task& task_;
+  reward::RewardStage& rewards_;
+  const TaskRun& run_;
+  rollout::EngineOptions options_;
+};
+
+class Likelihood {
+ public:
+  Likelihood(rollout::Engine& engine, const TaskRun& run) : engine_(engine), run_(run) {}
+
+  Result<std::vector<OrderedJson>> rows(std::span<const Item> items) {
+    LS_ASSIGN_OR_RETURN(const auto samples, score(items));
+    std::vector<OrderedJson> rows;
+    size_t next = 0;
+    for (const Item& item : items) {
+      std::vector<double> sums, normalized;
+      for (const int length : item.lengths) {
+        double sum = 0;
+        for (const float logprob : samples[next].logprobs) sum += static_cast<double>(logprob);
+        sums.push_back(sum);
+        normalized.push_back(sum / std::max(1, length));
+        ++next;
+      }
+      OrderedJson& row = rows.emplace_back(head_of(item));
+      row["choices"] = item.choices;
+      row["answer"] = item.right;
+      row["logprobs"] = sums;
+      row["pick"] = std::max_element(sums.begin(), sums.end()) - sums.begin();
+      row["pick_norm"] =
+          std::max_element(normalized.begin(), normalized.end()) - normalized.begin();
+    }
+    return rows;
+  }
+
+ private:
+  Result<std::vector<data::Sample>> score(std::span<const Item> items) {
+    std::vector<data::Sample> jobs;
+    std::map<std::pair<std::string, uint32_t>, const std::vector<data::TokenId>*> forced;
+    for (const Item& item : items) {
+      for (size_t i = 0; i < item.continuations.size(); ++i) {
+        data::Sample& job = jobs.emplace_back();
+        job.prompt_id = item.prompt.id;
+        job.index = static_cast<uint32_t>(i);
+        job.seed = run_.seed;
+        job.prompt_tokens = item.prompt.tokens;
+        job.finish = data::FinishReason::partial;
+        forced[{job.prompt_id, job.index}] = &item.continuations[i];
+      }
+    }
+    const auto of = [&](const data::Sample& job) -> const std::vector<data::TokenId>& {
+      return *forced.at({job.prompt_id, job.index});
+    };
+    rollout::EngineOptions options;
+    options.forced_of = of;
+    options.length_of = [&](const data::Sample& job) { return static_cast<int>(of(job).size()); };
+    LS_ASSIGN_OR_RETURN(auto samples, engine_.generate(std::move(jobs), options));
+    if (stop_requested()) return cancelled("stopped; the same command continues");
+    return samples;
+  }
+
+  rollout::Engine& engine_;
+  const TaskRun& run_;
+};
+
+Status check_done(const TaskFile& file, const std::vector<Item>& items) {
+  const auto& rows = file.rows();
+  if (rows.size() > items.size())
+    return invalid_argument("there are more results than rows; give another --output");
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i]["id"] != items[i].prompt.id)
+      return invalid_argument(
+          fmt::format("result {} is of row '{}' and not '{}'; give another "
+                      "--output",
+                      i + 1, rows[i]["id"].get<std::string>(), items[i].prompt.id));
+  }
+  return ok_status();
+}
+
+template <typename Rows>
+Status run_batches(const Task& task, const std::vector<Item>& items, const TaskRun& run,
+                   TaskFile& file, Rows rows_of) {
+  const size_t per_item =
+      task.kind == TaskKind::generate ? static_cast<size_t>(task.n) : items.front().choices.size();
+  const size_t batch = std::max<size_t>(1, static_cast<size_t>(run.batch) / per_item);
+  while (file.rows().size() < items.size()) {
+    const size_t done = file.rows().size(), count = std::min(batch, items.size() - done);
+    if (run.on_progress) run.on_progress(done, items.size());
+    LS_ASSIGN_OR_RETURN(const auto rows, rows_of(std::span(items).subspan(done, count)));
+    LS_RETURN_IF_ERROR(file.append(rows));
+  }
+  return ok_status();
+}
+
+}  // namespace
+
+Status run_task(rollout::Engine& engine, const Task& task, const std::vector<Item>& items,
+                reward::RewardStage* rewards, const TaskRun& run, TaskFile& file) {
+  LS_RETURN_IF_ERROR(check_done(file, items).with_context("task '" + task.name + "'"));
+  if (task.kind == TaskKind::likelihood) {
+    Likelihood likelihood(engine, run);
+    return run_batches(task, items, run, file,
+                       [&](std::span<const Item> part) { return likelihood.rows(part); });
+  }
+  Generate generate(engine, task, *rewards, run);
+  return run_batches(task, items, run, file,
+                     [&](std::span<const Item> part) { return generate.rows(part); });
+}
+
+}  // namespace longshot::eval
