@@ -15,7 +15,7 @@
 #include "base/os/output.h"
 #include "base/progress_line.h"
 #include "base/rng.h"
-#include "base/run_log/run_log.h"
+#include "base/run_log/metrics_log.h"
 #include "commands/command.h"
 #include "commands/data/data.h"
 #include "commands/data/sample_model.h"
@@ -170,14 +170,17 @@ class Reporter {
     if (!last && since_line_.seconds() < kLineSeconds) return line_.update(p.prompts, text);
     since_line_.restart();
     line_.finish(p.prompts, text);
-    if (log_->ok()) (*log_)->log(p.prompts, metrics_of(p));
+    if (log_->ok()) (void)(*log_)->append(p.prompts, metrics_of(p));  // a run needs no metrics
   }
   void clear() { line_.clear(); }
 
  private:
   void begin(const curate::SampleProgress& p) {
     line_.start(p.prompts - 1, prompts_);
-    log_ = RunLog::open(folder_, p.prompts - 1, {.tensorboard = false});
+    const std::filesystem::path path = std::filesystem::path(folder_) / "metrics.jsonl";
+    const Status cut = MetricsLog::truncate_after(path, p.prompts - 1);
+    log_ = cut.ok() ? MetricsLog::open(path) : Result<MetricsLog>(cut);
+    if (!log_->ok()) log::warn("{}", log_->status().message());
   }
   double rate(const curate::SampleProgress& p) const {
     return static_cast<double>(p.tokens) / std::max(since_start_.seconds(), 1e-9);
@@ -206,7 +209,7 @@ class Reporter {
   const std::string folder_;
   const int64_t prompts_;
   ProgressLine line_;
-  std::optional<Result<RunLog>> log_;
+  std::optional<Result<MetricsLog>> log_;
   Stopwatch since_start_, since_line_;
 };
 

@@ -139,9 +139,12 @@ Result<JudgedSample> judged_sample_from_json(const OrderedJson& json, const std:
   return sample_of(unordered(json), where);
 }
 
-Result<JudgedPrompt> judged_prompt_from_json(const OrderedJson& ordered, const std::string& where) {
-  if (!ordered.is_object()) return invalid_argument(where + ": a row is a JSON object");
-  const Json json = unordered(ordered);
+Result<JudgedPrompt> judged_prompt_from_json(const OrderedJson& json, const std::string& where) {
+  return judged_prompt_from_json(unordered(json), where);
+}
+
+Result<JudgedPrompt> judged_prompt_from_json(const Json& json, const std::string& where) {
+  if (!json.is_object()) return invalid_argument(where + ": a row is a JSON object");
   JudgedPrompt prompt;
   LS_ASSIGN_OR_RETURN(prompt.id, json_get<std::string>(json, "id", where));
   LS_ASSIGN_OR_RETURN(prompt.data_source, json_get_or<std::string>(json, "data_source", "", where));

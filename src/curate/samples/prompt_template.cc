@@ -51,8 +51,7 @@ Result<SolvedExample> example_of_messages(const Json& row, const std::string& wh
 Result<SolvedExample> example_of(const datasets::Row& row) {
   const Json& json = row.json;
   if (has(json, "samples")) {
-    LS_ASSIGN_OR_RETURN(const JudgedPrompt prompt,
-                        judged_prompt_from_json(OrderedJson(json), row.where));
+    LS_ASSIGN_OR_RETURN(const JudgedPrompt prompt, judged_prompt_from_json(json, row.where));
     const auto right = std::find_if(prompt.samples.begin(), prompt.samples.end(),
                                     [](const JudgedSample& sample) { return sample.correct; });
     return SolvedExample{problem_text(prompt),
