@@ -27,10 +27,9 @@ RuleOptions with(SelectRule rule, int cap = 0) {
 }
 
 TEST(Rules, CorrectTakesEveryDifferentCorrectSample) {
-  const auto selection =
-      select(prompt_of({judged(true, 9, "a b"), judged(false, 3, "x"), judged(true, 4, " a  b\n"),
-                        judged(true, 5, "c")}),
-             with(SelectRule::correct));
+  const auto selection = select(prompt_of({judged(true, 9, "a b"), judged(false, 3, "x"),
+                                           judged(true, 4, " a  b\n"), judged(true, 5, "c")}),
+                                with(SelectRule::correct));
   EXPECT_EQ(selection.responses, (Places{0, 3}));
   EXPECT_EQ(reasons(selection), "1:wrong 2:duplicate ");
 }
@@ -55,8 +54,8 @@ TEST(Rules, ACapIsRandomBySeedOrByLength) {
 }
 
 TEST(Rules, ShortestIsTheFirstOfTheShortestCorrectOnes) {
-  const auto prompt = prompt_of({judged(true, 9, "a"), judged(false, 1, "b"), judged(true, 4, "c"),
-                                 judged(true, 4, "d")});
+  const auto prompt = prompt_of(
+      {judged(true, 9, "a"), judged(false, 1, "b"), judged(true, 4, "c"), judged(true, 4, "d")});
   const auto selection = select(prompt, with(SelectRule::shortest));
   EXPECT_EQ(selection.responses, (Places{2}));
   EXPECT_EQ(reasons(selection), "0:not_best 1:wrong 3:not_best ");
@@ -92,7 +91,7 @@ TEST(Rules, BestOfTakesTheHighestScoreThenTheShortest) {
 // times as long.
 TEST(Rules, PairsFollowTheRecipe) {
   const auto prompt = prompt_of({
-      judged(true, 20, "chosen"),        // 0
+      judged(true, 20, "chosen"),         // 0
       judged(false, 21, "longer wrong"),  // 1: rejected
       judged(false, 20, "as long"),       // 2: not longer
       judged(false, 5, "shorter"),        // 3
@@ -132,8 +131,7 @@ TEST(Rules, FailedSamplesAreNeitherRightNorWrong) {
   JudgedSample unjudged = judged(false, 60, "y");
   unjudged.score.reset();
   const auto prompt = prompt_of({judged(true, 4, "a"), failed, unjudged});
-  EXPECT_EQ(reasons(select(prompt, with(SelectRule::pairs))),
-            "0:unpaired 1:failed 2:not_judged ");
+  EXPECT_EQ(reasons(select(prompt, with(SelectRule::pairs))), "0:unpaired 1:failed 2:not_judged ");
   EXPECT_EQ(reasons(select(prompt, with(SelectRule::correct))), "1:failed 2:not_judged ");
 }
 

@@ -22,8 +22,8 @@ class Files : public ::testing::Test {
       return ok_status();
     });
   }
-  const std::string path_ = std::filesystem::temp_directory_path() /
-                            ("select" + std::to_string(::getpid()) + ".jsonl");
+  const std::string path_ =
+      std::filesystem::temp_directory_path() / ("select" + std::to_string(::getpid()) + ".jsonl");
   RuleOptions options_;
   std::vector<std::string> rows_;
 };

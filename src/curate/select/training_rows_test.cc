@@ -33,9 +33,10 @@ TEST(TrainingRows, TextsStayTexts) {
 
 TEST(TrainingRows, TheInputOfTheChatTemplateIsKept) {
   JudgedPrompt prompt = prompt_of({judged(true, 3, "4")});
-  prompt.extra_info = {{"chat_template",
-                        {{"arguments", R"({"tools":[{"name":"add"}]})"},
-                         {"messages", {{"0", R"({"role":"user","name":"Ann","content":"2 + 2?"})"}}}}}};
+  prompt.extra_info = {
+      {"chat_template",
+       {{"arguments", R"({"tools":[{"name":"add"}]})"},
+        {"messages", {{"0", R"({"role":"user","name":"Ann","content":"2 + 2?"})"}}}}}};
   const OrderedJson row = response_row(prompt, prompt.samples[0]);
   EXPECT_EQ(row["prompt"][0]["name"], "Ann");
   EXPECT_EQ(row["chat_template_kwargs"]["tools"][0]["name"], "add");
