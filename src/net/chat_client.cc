@@ -44,11 +44,11 @@ void set_sampling(const ChatQuery& query, Json& body) {
   if (!query.stop.empty()) body["stop"] = query.stop;
 }
 
-// Older versions of SGLang give the ids only in meta_info.
-void ask_for_token_ids(bool chat, Json& body) {
+// Older versions of SGLang give the ids of a chat only in meta_info.
+void ask_for_token_ids(bool chat, bool meta_info, Json& body) {
   body["logprobs"] = chat ? Json(true) : Json(0);
   body["return_token_ids"] = true;
-  if (chat) body["return_meta_info"] = true;
+  if (chat && meta_info) body["return_meta_info"] = true;
 }
 
 // Like check_http_status(), but corrupt if only this query is refused.
@@ -89,7 +89,8 @@ Json ChatClient::body_of(const ChatQuery& query) const {
     body[max_tokens_refused_ ? "max_completion_tokens" : "max_tokens"] = query.max_tokens;
   set_sampling(query, body);
   if (query.seed && !seed_refused_) body["seed"] = *query.seed;
-  if (query.token_ids && !token_ids_refused_) ask_for_token_ids(!query.messages.empty(), body);
+  if (query.token_ids && !token_ids_refused_)
+    ask_for_token_ids(!query.messages.empty(), !meta_info_refused_, body);
   return body;
 }
 
@@ -111,7 +112,11 @@ bool ChatClient::adapt(const HttpReply& reply, const ChatQuery& query, const std
   if (query.seed && refuses_parameter(body, "seed"))
     return note(seed_refused_, "the server takes no seed; requests are sent without one");
   if (!query.token_ids) return false;
-  for (const char* name : {"logprobs", "return_token_ids", "return_meta_info"}) {
+  if (refuses_parameter(body, "return_meta_info")) {
+    meta_info_refused_ = true;
+    return true;
+  }
+  for (const char* name : {"logprobs", "return_token_ids"}) {
     if (refuses_parameter(body, name))
       return note(token_ids_refused_, "the server gives no token ids or log-probabilities");
   }

@@ -56,7 +56,7 @@ std::string completions_path(const std::string& path);
 bool refuses_parameter(const std::string& body, const std::string& parameter);
 
 // Thread-safe. A server may refuse parameters that a query could do without. These are then changed
-// for this and all later queries: max_tokens becomes max_completion_tokens, and seed and the request
+// for this and all later queries: max_tokens becomes max_completion_tokens; seed and the request
 // for token ids are left out, each with one warning.
 class ChatClient {
  public:
@@ -82,6 +82,7 @@ class ChatClient {
   Services services_;
   // What the server has refused.
   std::atomic<bool> max_tokens_refused_{false}, seed_refused_{false}, token_ids_refused_{false};
+  std::atomic<bool> meta_info_refused_{false};
 };
 
 }  // namespace longshot::net

@@ -1,8 +1,6 @@
 // longshot sample: prompts x n -> judged samples.
 
 #include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
@@ -10,15 +8,18 @@
 #include <optional>
 
 #include "base/log.h"
+#include "base/os/clock.h"
 #include "base/os/folder_lock.h"
+#include "base/os/fs.h"
 #include "base/os/machine.h"
 #include "base/os/output.h"
 #include "base/progress_line.h"
 #include "base/rng.h"
-#include "base/run_log/metrics_log.h"
+#include "base/text/text.h"
 #include "commands/command.h"
 #include "commands/data/data.h"
 #include "commands/data/sample_model.h"
+#include "commands/data/sample_reporter.h"
 #include "commands/judge/reward_types.h"
 #include "commands/key_flags.h"
 #include "commands/model/inference.h"
@@ -141,6 +142,15 @@ int prompts_at_once(const Options& o, int samples) {
   return std::clamp(2 * ((samples + wave - 1) / wave), 2, 512);
 }
 
+// Tokens per second by the last line of the folder's metrics; 0 if there is none.
+double measured_rate(const std::string& folder) {
+  const auto text = read_file(std::filesystem::path(folder) / "metrics.jsonl");
+  if (!text.ok()) return 0;
+  const auto json = parse_json(last_line(*text), "metrics.jsonl");
+  if (!json.ok() || !json->is_object()) return 0;
+  return number_of(json->value("rollout/tokens_per_second", Json())).value_or(0);
+}
+
 void print_plan(const Options& o, const std::vector<curate::Ask>& asks, const std::string& model) {
   const auto prompts = static_cast<int64_t>(asks.size());
   const int64_t samples = prompts * o.run.n;
@@ -151,67 +161,15 @@ void print_plan(const Options& o, const std::vector<curate::Ask>& asks, const st
   fmt::print("response tokens  at most {}\n",
              with_commas(budget > 0 ? std::min(most, budget) : most));
   fmt::print("{}\n", model);
+  if (const double rate = measured_rate(o.output); rate > 0)
+    fmt::print(
+        "time             at most {} at the {:.0f} tokens/s of the run so far\n",
+        format_duration(static_cast<double>(budget > 0 ? std::min(most, budget) : most) / rate),
+        rate);
   fmt::print("first request:\n{}\n", asks[0].asked.messages.empty()
                                          ? asks[0].asked.text
                                          : dump_json(curate::prompt_json(asks[0].asked)));
 }
-
-// Shows the progress and writes metrics.jsonl.
-class Reporter {
- public:
-  Reporter(std::string folder, size_t prompts)
-      : folder_(std::move(folder)), prompts_(static_cast<int64_t>(prompts)) {}
-
-  void add(const curate::SampleProgress& p) {
-    if (!log_) begin(p);
-    const bool last = p.prompts == prompts_;
-    if (!last && !terminal_ && since_line_.seconds() < kLineSeconds) return;
-    const std::string text = text_of(p);
-    if (!last && since_line_.seconds() < kLineSeconds) return line_.update(p.prompts, text);
-    since_line_.restart();
-    line_.finish(p.prompts, text);
-    if (log_->ok()) (void)(*log_)->append(p.prompts, metrics_of(p));  // a run needs no metrics
-  }
-  void clear() { line_.clear(); }
-
- private:
-  void begin(const curate::SampleProgress& p) {
-    line_.start(p.prompts - 1, prompts_);
-    const std::filesystem::path path = std::filesystem::path(folder_) / "metrics.jsonl";
-    const Status cut = MetricsLog::truncate_after(path, p.prompts - 1);
-    log_ = cut.ok() ? MetricsLog::open(path) : Result<MetricsLog>(cut);
-    if (!log_->ok()) log::warn("{}", log_->status().message());
-  }
-  double rate(const curate::SampleProgress& p) const {
-    return static_cast<double>(p.tokens) / std::max(since_start_.seconds(), 1e-9);
-  }
-  std::string text_of(const curate::SampleProgress& p) const {
-    std::string text = fmt::format("{} samples, {:.0f} tokens/s", p.samples, rate(p));
-    if (p.judged > 0)
-      text += fmt::format(", {:.1f} % correct",
-                          100 * static_cast<double>(p.correct) / static_cast<double>(p.judged));
-    if (p.errors > 0) text += fmt::format(", {} failed", p.errors);
-    return text;
-  }
-  Metrics metrics_of(const curate::SampleProgress& p) const {
-    const auto samples = static_cast<double>(p.samples);
-    return {{"sample/samples", samples},
-            {"sample/correct", static_cast<double>(p.correct)},
-            {"sample/judged", static_cast<double>(p.judged)},
-            {"sample/errors", static_cast<double>(p.errors)},
-            {"response_length/mean", static_cast<double>(p.tokens) / std::max(samples, 1.0)},
-            {"rollout/tokens_per_second", rate(p)},
-            {"timing_s/elapsed", since_start_.seconds()}};
-  }
-
-  static constexpr double kLineSeconds = 10;  // between lines that stay, and between metrics
-  const bool terminal_ = isatty(STDERR_FILENO) == 1;
-  const std::string folder_;
-  const int64_t prompts_;
-  ProgressLine line_;
-  std::optional<Result<MetricsLog>> log_;
-  Stopwatch since_start_, since_line_;
-};
 
 Status write_summary(const Options& o, const curate::SampleSummary& summary,
                      const curate::SampleResult& result, size_t asked) {
@@ -238,7 +196,7 @@ Status sample(Options& o, std::vector<curate::Ask>& asks, const OrderedJson& set
               curate::SampleSource& source) {
   LS_ASSIGN_OR_RETURN(const auto rewards, open_rewards(o));
   LS_ASSIGN_OR_RETURN(auto journal, curate::SampleJournal::open(o.output, settings));
-  Reporter reporter(o.output, asks.size());
+  SampleReporter reporter(o.output, asks.size());
   curate::SampleSummary summary;
   const auto result = curate::run_samples(
       asks, o.run, source, rewards.get(), journal,

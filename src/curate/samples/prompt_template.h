@@ -17,8 +17,8 @@ struct SolvedExample {
   std::string problem, solution;
 };
 
-// Reads solved examples from JSONL or parquet files. The solution is the first of: the first correct
-// sample of a row of samples.jsonl; the last turn of `messages`; `completion`, `response`,
+// Reads solved examples from JSONL or parquet files. The solution is the first of: the first
+// correct sample of a row of samples.jsonl; the last turn of `messages`; `completion`, `response`,
 // `solution` or `answer`. Errors name file, line and key.
 Result<std::vector<SolvedExample>> read_examples(const std::vector<std::string>& files);
 

@@ -1,6 +1,6 @@
 #pragma once
-// The folder of `longshot sample`. journal.jsonl gets one line per finished prompt, from which a run
-// continues; samples.jsonl is made from it, in the order of the input.
+// The folder of `longshot sample`. journal.jsonl gets one line per finished prompt, from which a
+// run continues; samples.jsonl is made from it, in the order of the input.
 
 #include <filesystem>
 #include <functional>

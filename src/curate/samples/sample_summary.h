@@ -16,10 +16,10 @@ class SampleSummary {
  public:
   void add(const JudgedPrompt& prompt);
 
-  // "accuracy" is the mean over prompts of the share of correct samples among those judged, with its
-  // 95 % interval (eval::cluster_interval()); "pass_at_n" is the share of prompts with a correct
-  // sample. Failed samples count in neither. Lengths are in tokens, of samples whose number of
-  // tokens is known.
+  // "accuracy" is the mean over prompts of the share of correct samples among those judged, with
+  // its 95 % interval (eval::cluster_interval()); "pass_at_n" is the share of prompts with a
+  // correct sample. Failed samples count in neither. Lengths are in tokens, of samples whose number
+  // of tokens is known.
   OrderedJson to_json() const;
   // For people, several lines.
   std::string to_text() const;

@@ -87,8 +87,8 @@ TEST(Rules, BestOfTakesTheHighestScoreThenTheShortest) {
   EXPECT_EQ(reasons(select(prompt_of(samples), options)), "0:low_score 1:low_score 2:low_score ");
 }
 
-// The recipe: chosen = shortest correct; rejected = longer wrong ones, and correct ones at least 1.5
-// times as long.
+// The recipe: chosen = shortest correct; rejected = longer wrong ones, and correct ones at least
+// 1.5 times as long.
 TEST(Rules, PairsFollowTheRecipe) {
   const auto prompt = prompt_of({
       judged(true, 20, "chosen"),         // 0
