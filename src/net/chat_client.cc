@@ -1,55 +1,54 @@
 #include "net/chat_client.h"
 
-#include "base/text/text.h"
+#include <algorithm>
+
+#include "base/log.h"
 
 namespace longshot::net {
 namespace {
 
-constexpr std::string_view kEndpoint = "/chat/completions";
+constexpr std::string_view kChat = "/chat/completions", kCompletions = "/completions";
 
-const Json& member(const Json& object, const char* key) {
-  static const Json none;
-  if (!object.is_object()) return none;
-  const auto found = object.find(key);
-  return found == object.end() ? none : *found;
+// The path with `endpoint` at its end; a query stays behind it.
+std::string path_to(const std::string& path, std::string_view endpoint) {
+  const size_t end = std::min(path.find('?'), path.size());
+  std::string base = path.substr(0, end);
+  while (base.ends_with('/')) base.pop_back();
+  if (base.empty()) base = "/v1";
+  for (const std::string_view other : {kChat, kCompletions}) {
+    if (base.ends_with(other)) {
+      base.resize(base.size() - other.size());
+      break;
+    }
+  }
+  return base + std::string(endpoint) + path.substr(end);
 }
 
-// A content is a text, null, or a list of parts {"type": "text", "text": ...}, of which parts of
-// other types, such as "thinking", do not belong to the answer.
-std::string text_of(const Json& content) {
-  if (content.is_string()) return content.get<std::string>();
-  std::string text;
-  if (!content.is_array()) return text;
-  for (const Json& part : content)
-    if (member(part, "type") == "text") text += text_of(member(part, "text"));
-  return text;
+void set_prompt(const ChatQuery& query, Json& body) {
+  if (!query.messages.empty()) {
+    body["messages"] = Json::array();
+    for (const data::Message& message : query.messages)
+      body["messages"].push_back(Json(data::to_json(message)));
+  } else if (!query.prompt_tokens.empty()) {
+    body["prompt"] = query.prompt_tokens;
+  } else {
+    body["prompt"] = query.prompt;
+  }
 }
 
-ChatChoice read_choice(const Json& json) {
-  const Json& message = member(json, "message");
-  ChatChoice choice;
-  choice.content = text_of(member(message, "content"));
-  // vLLM has renamed the member.
-  choice.reasoning = text_of(member(message, "reasoning"));
-  if (choice.reasoning.empty()) choice.reasoning = text_of(member(message, "reasoning_content"));
-  choice.refusal = text_of(member(message, "refusal"));
-  choice.finish_reason = text_of(member(json, "finish_reason"));
-  return choice;
-}
-
-Json body_of(const ChatQuery& query) {
-  Json messages = Json::array();
-  for (const data::Message& message : query.messages)
-    messages.push_back(Json(data::to_json(message)));
-  Json body = {{"messages", std::move(messages)}};
-  if (!query.model.empty()) body["model"] = query.model;
-  if (query.choices != 1) body["n"] = query.choices;
-  if (query.max_tokens > 0) body["max_tokens"] = query.max_tokens;
+void set_sampling(const ChatQuery& query, Json& body) {
   if (query.temperature) body["temperature"] = *query.temperature;
   if (query.top_p) body["top_p"] = *query.top_p;
+  if (query.top_k) body["top_k"] = *query.top_k;
+  if (query.min_p) body["min_p"] = *query.min_p;
   if (!query.stop.empty()) body["stop"] = query.stop;
-  if (query.seed) body["seed"] = *query.seed;
-  return body;
+}
+
+// Older versions of SGLang give the ids of a chat only in meta_info.
+void ask_for_token_ids(bool chat, bool meta_info, Json& body) {
+  body["logprobs"] = chat ? Json(true) : Json(0);
+  body["return_token_ids"] = true;
+  if (chat && meta_info) body["return_meta_info"] = true;
 }
 
 // Like check_http_status(), but corrupt if only this query is refused.
@@ -61,35 +60,81 @@ Status check_status(const HttpReply& reply, const std::string& who) {
 
 }  // namespace
 
-std::string ChatChoice::defect() const {
-  const bool cut = finish_reason == "length";
-  if (!refusal.empty()) return "the model refuses: " + refusal.substr(0, 200);
-  if (finish_reason == "content_filter") return "the service's filter has removed the text";
-  if (!trim(content).empty()) return cut ? "the text is cut at max_tokens" : "";
-  if (!reasoning.empty())
-    return cut ? "the reasoning used up max_tokens" : "there is only reasoning";
-  return "there is no text" + (finish_reason.empty() ? "" : ", finish_reason " + finish_reason);
+std::string chat_path(const std::string& path) {
+  return path_to(path, kChat);
+}
+std::string completions_path(const std::string& path) {
+  return path_to(path, kCompletions);
 }
 
-std::string chat_path(const std::string& path) {
-  const size_t end = std::min(path.find('?'), path.size());
-  std::string base = path.substr(0, end);
-  while (base.ends_with('/')) base.pop_back();
-  if (base.empty()) base = "/v1";
-  if (!base.ends_with(kEndpoint)) base += kEndpoint;
-  return base + path.substr(end);
+bool refuses_parameter(const std::string& body, const std::string& parameter) {
+  const auto json = parse_json(body, "error");
+  if (json.ok() && json->is_object() && json->contains("error") && (*json)["error"].is_object() &&
+      (*json)["error"].value("param", Json()) == parameter) {
+    return true;
+  }
+  const std::string text = error_text(body);
+  for (const char* quote : {"'", "\"", "`"}) {
+    if (text.find(quote + parameter + quote) != std::string::npos) return true;
+  }
+  return text.find("body." + parameter + ":") != std::string::npos;
+}
+
+Json ChatClient::body_of(const ChatQuery& query) const {
+  Json body = Json::object();
+  set_prompt(query, body);
+  if (!query.model.empty()) body["model"] = query.model;
+  if (query.choices != 1) body["n"] = query.choices;
+  if (query.max_tokens > 0)
+    body[max_tokens_refused_ ? "max_completion_tokens" : "max_tokens"] = query.max_tokens;
+  set_sampling(query, body);
+  if (query.seed && !seed_refused_) body["seed"] = *query.seed;
+  if (query.token_ids && !token_ids_refused_)
+    ask_for_token_ids(!query.messages.empty(), !meta_info_refused_, body);
+  return body;
+}
+
+// Returns true if the query should be sent again, because this or another thread's query has found
+// out what the server refuses.
+bool ChatClient::adapt(const HttpReply& reply, const ChatQuery& query, const std::string& who) {
+  if (reply.status != 400 && reply.status != 422) return false;
+  const std::string& body = reply.body;
+  const auto note = [&](std::atomic<bool>& refused, const char* what) {
+    if (!refused.exchange(true)) log::warn("{}: {} ({})", who, what, error_text(body));
+    return true;
+  };
+  if (query.max_tokens > 0 && !query.messages.empty() &&
+      body.find("max_completion_tokens") != std::string::npos &&
+      refuses_parameter(body, "max_tokens")) {
+    max_tokens_refused_ = true;  // the same limit under another name, so nobody needs to know
+    return true;
+  }
+  if (query.seed && refuses_parameter(body, "seed"))
+    return note(seed_refused_, "the server takes no seed; requests are sent without one");
+  if (!query.token_ids) return false;
+  if (refuses_parameter(body, "return_meta_info")) {
+    meta_info_refused_ = true;
+    return true;
+  }
+  for (const char* name : {"logprobs", "return_token_ids"}) {
+    if (refuses_parameter(body, name))
+      return note(token_ids_refused_, "the server gives no token ids or log-probabilities");
+  }
+  return false;
 }
 
 Result<std::vector<ChatChoice>> ChatClient::ask(const ChatQuery& query, Deadline deadline) {
-  LS_ASSIGN_OR_RETURN(const auto answer, services_.send(dump_json(body_of(query)), deadline));
-  LS_RETURN_IF_ERROR(check_status(answer.reply, answer.who));
-  const auto json = parse_json(answer.reply.body, answer.who);
-  const Json list = json.ok() ? member(*json, "choices") : Json();
-  if (!list.is_array() || list.empty())
-    return corrupt(answer.who + ": not a chat completion: " + error_text(answer.reply.body));
-  std::vector<ChatChoice> choices;
-  for (const Json& choice : list) choices.push_back(read_choice(choice));
-  return choices;
+  std::string sent;
+  while (true) {
+    std::string body = dump_json(body_of(query));
+    LS_ASSIGN_OR_RETURN(const auto answer, services_.send(body, deadline));
+    if (body != sent && adapt(answer.reply, query, answer.who)) {
+      sent = std::move(body);
+      continue;
+    }
+    LS_RETURN_IF_ERROR(check_status(answer.reply, answer.who));
+    return read_choices(answer.reply.body, answer.who);
+  }
 }
 
 }  // namespace longshot::net

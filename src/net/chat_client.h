@@ -1,51 +1,67 @@
 #pragma once
-// A client of OpenAI's chat API (POST .../chat/completions) and of the servers that offer it: vLLM,
-// SGLang, llama.cpp, Ollama, `longshot serve`.
+// A client of OpenAI's API for chats (POST .../chat/completions) and plain prompts
+// (.../completions), and of the servers that offer it: vLLM, SGLang, llama.cpp, Ollama,
+// `longshot serve`.
 // Source: https://platform.openai.com/docs/api-reference/chat; for `reasoning`
-// https://docs.vllm.ai/en/latest/features/reasoning_outputs.
+// https://docs.vllm.ai/en/latest/features/reasoning_outputs; for token ids
+// https://github.com/vllm-project/vllm/pull/22587 and
+// https://github.com/sgl-project/sglang/pull/30917.
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/spelling.h"
 #include "data/types.h"
+#include "net/choices.h"
 #include "net/services.h"
 
 namespace longshot::net {
 
+enum class CompletionApi { chat, completions };
+
+constexpr auto spellings(CompletionApi) {
+  using enum CompletionApi;
+  return std::to_array<Spelling<CompletionApi>>({{chat, "chat"}, {completions, "completions"}});
+}
+
 // What is not set is not sent, so that the server's default applies.
 struct ChatQuery {
-  std::vector<data::Message> messages;
-  std::string model;   // the server's name of it; empty: not sent
-  int choices = 1;     // answers to this query
-  int max_tokens = 0;  // of an answer; 0: not sent
-  std::optional<double> temperature, top_p;
-  std::vector<std::string> stop;
-  std::optional<uint64_t> seed;
-};
-
-struct ChatChoice {
-  std::string content;    // empty if the answer has no text
-  std::string reasoning;  // of servers that separate it from the text
-  std::string refusal;
-  std::string finish_reason;  // "stop", "length", ...; empty if the server names none
-
-  // Why the text is missing or incomplete, for messages: "the reasoning used up max_tokens". Empty
-  // for a whole text.
-  std::string defect() const;
+  std::vector<data::Message> messages = {};
+  // The prompt of a completion, used if there are no messages: token ids, or else a text.
+  std::vector<data::TokenId> prompt_tokens = {};
+  std::string prompt = {};
+  std::string model = {};  // the server's name of it; empty: not sent
+  int choices = 1;         // answers to this query
+  int max_tokens = 0;      // of an answer; 0: not sent
+  std::optional<double> temperature = {}, top_p = {};
+  std::optional<int> top_k = {};     // not part of OpenAI's API
+  std::optional<double> min_p = {};  // not part of OpenAI's API
+  std::vector<std::string> stop = {};
+  std::optional<uint64_t> seed = {};
+  bool token_ids = false;  // asks for the ids of the answer's tokens and their log-probabilities
 };
 
 // The path of the requests below a base URL. A path that ends in /chat/completions is kept; no path
 // means /v1/chat/completions; to any other, such as /v1 or /openai/v1, /chat/completions is added.
 // A query ("?api-version=...") stays behind it.
 std::string chat_path(const std::string& path);
+// The same with /completions in place of /chat/completions.
+std::string completions_path(const std::string& path);
 
-// Thread-safe.
+// True if the error in `body` names the parameter as one that the server does not accept.
+bool refuses_parameter(const std::string& body, const std::string& parameter);
+
+// Thread-safe. A server may refuse parameters that a query could do without. These are then changed
+// for this and all later queries: max_tokens becomes max_completion_tokens; seed and the request
+// for token ids are left out, each with one warning.
 class ChatClient {
  public:
-  // `urls` have the path of the requests, chat_path(). At least one is required.
+  // `urls` have the path of the requests, chat_path() or completions_path(). At least one is
+  // required.
   ChatClient(std::vector<Url> urls, std::map<std::string, std::string> headers, std::string who,
              Retries retries = {})
       : services_(std::move(urls), std::move(headers), std::move(who), retries) {}
@@ -60,7 +76,13 @@ class ChatClient {
   Result<std::vector<ChatChoice>> ask(const ChatQuery& query, Deadline deadline);
 
  private:
+  Json body_of(const ChatQuery& query) const;
+  bool adapt(const HttpReply& reply, const ChatQuery& query, const std::string& who);
+
   Services services_;
+  // What the server has refused.
+  std::atomic<bool> max_tokens_refused_{false}, seed_refused_{false}, token_ids_refused_{false};
+  std::atomic<bool> meta_info_refused_{false};
 };
 
 }  // namespace longshot::net

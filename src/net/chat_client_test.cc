@@ -151,5 +151,66 @@ TEST(ChatClient, ABusyServerIsAskedAgain) {
   EXPECT_EQ(server.requests().size(), 3u);
 }
 
+constexpr const char* kHello =
+    R"({"choices": [{"message": {"content": "hello"}, "finish_reason": "stop"}]})";
+
+TEST(ChatClient, TokenLimitsChangeTheirNameIfTheServerSaysSo) {
+  FakeChat server({{400, R"({"error": {"message": "Unsupported parameter: 'max_tokens' is not
+      supported with this model. Use 'max_completion_tokens' instead.", "param": "max_tokens"}})"},
+                   {200, kHello}});
+  ChatClient client({{server.url(), chat_path("/")}}, {}, "chat", {.pause_seconds = 0.01});
+  const ChatQuery query{.messages = {{"user", "hi"}}, .max_tokens = 7};
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(client.ask(query, Deadline::after_seconds(20)).ok()) << i;
+  const auto requests = server.requests();
+  ASSERT_EQ(requests.size(), 3u);  // the second query knows it
+  EXPECT_EQ(requests[0]["max_tokens"], 7);
+  for (size_t i : {1u, 2u}) {
+    EXPECT_FALSE(requests[i].contains("max_tokens"));
+    EXPECT_EQ(requests[i]["max_completion_tokens"], 7);
+  }
+}
+
+TEST(ChatClient, RefusedExtrasAreLeftOut) {
+  FakeChat server(
+      {{422, R"({"detail": [{"loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]})"},
+       {400, R"({"error": {"message": "unknown field", "param": "return_token_ids"}})"},
+       {200, kHello}});
+  const auto choices = ask(server, {.messages = {{"user", "hi"}}, .seed = 3, .token_ids = true});
+  ASSERT_TRUE(choices.ok()) << choices.status().message();
+  const auto requests = server.requests();
+  ASSERT_EQ(requests.size(), 3u);
+  EXPECT_TRUE(requests[0].contains("seed"));
+  EXPECT_FALSE(requests[1].contains("seed"));
+  EXPECT_EQ(requests[1]["logprobs"], true);
+  EXPECT_FALSE(requests[2].contains("return_token_ids"));
+}
+
+TEST(ChatClient, WhatChangesTheAnswersIsNotLeftOut) {
+  FakeChat server({{400, R"({"error": {"message": "Unsupported value: 'temperature' does not
+                                        support 0.5 with this model.", "param": "temperature"}})"}});
+  EXPECT_EQ(ask(server, {.messages = {{"user", "hi"}}, .temperature = 0.5}).status().code(),
+            StatusCode::corrupt);
+  EXPECT_EQ(server.requests().size(), 1u);
+}
+
+TEST(ChatClient, APromptOfTokensIsACompletion) {
+  EXPECT_EQ(completions_path("/v1"), "/v1/completions");
+  EXPECT_EQ(completions_path("/v1/chat/completions"), "/v1/completions");
+  EXPECT_EQ(chat_path("/v1/completions"), "/v1/chat/completions");
+  FakeService server("/v1/completions",
+                     {{200, R"({"choices": [{"text": " 4", "finish_reason": "stop",
+                         "token_ids": [5, 2], "logprobs": {"token_logprobs": [-0.5, -1]}}]})"}});
+  ChatClient client({{server.url(), completions_path("/")}}, {}, "url");
+  const auto choices = client.ask({.prompt_tokens = {1, 2}, .max_tokens = 3, .token_ids = true},
+                                  Deadline::after_seconds(20));
+  ASSERT_TRUE(choices.ok()) << choices.status().message();
+  EXPECT_EQ(server.requests()[0], Json::parse(R"({"prompt": [1, 2], "max_tokens": 3, "logprobs": 0,
+                            "return_token_ids": true})"));
+  EXPECT_EQ(choices->front().content, " 4");
+  EXPECT_EQ(choices->front().token_ids, (std::vector<data::TokenId>{5, 2}));
+  EXPECT_EQ(choices->front().logprobs, (std::vector<float>{-0.5f, -1}));
+  EXPECT_EQ(choices->front().tokens, 2);
+}
+
 }  // namespace
 }  // namespace longshot::net

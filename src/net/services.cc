@@ -69,9 +69,13 @@ Result<std::vector<Url>> read_urls(const Json& options, const std::string& path,
 
 Result<Services::Answer> Services::send(const std::string& request, Deadline deadline) {
   Pauses pauses(retries_);
+  // Each request has its own round, so that requests at the same time do not send a repetition to
+  // the replica that has just failed.
+  const size_t first = next_++;
   for (int tried = 1;; ++tried) {
     const Deadline own = std::min(deadline, Deadline::after_seconds(retries_.request_seconds));
-    auto answer = send_once(urls_[next_++ % urls_.size()], request, own);
+    const size_t replica = (first + static_cast<size_t>(tried) - 1) % urls_.size();
+    auto answer = send_once(urls_[replica], request, own);
     const Status failure = failure_of(answer);
     if (failure.ok()) return answer;
     if (tried > retries_.count) return failure;

@@ -7,5 +7,7 @@ namespace longshot::commands {
 
 void add_data(CLI::App& app, int& exit_code);
 void add_make_tests(CLI::App& app, int& exit_code);
+void add_sample(CLI::App& app, int& exit_code);
+void add_select(CLI::App& app, int& exit_code);
 
 }  // namespace longshot::commands

@@ -5,11 +5,12 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
-#include "base/run_log/append_file.h"
+#include "base/run_log/journal_file.h"
 #include "base/status.h"
 #include "curate/tests/problem.h"
 #include "curate/tests/record.h"
@@ -47,22 +48,19 @@ class Journal {
     std::string content_hash;
     State state = State::error;
     Reason reason = Reason::none;
-    size_t begin = 0, size = 0;  // its line, newline included
+    JournalFile::Place place;
   };
 
-  Journal(std::filesystem::path directory, OrderedJson settings, AppendFile file);
+  Journal(std::filesystem::path directory, OrderedJson settings)
+      : directory_(std::move(directory)), settings_(std::move(settings)) {}
   std::filesystem::path path() const { return directory_ / "journal.jsonl"; }
-  Status begin();
-  Status read();
-  Status check_settings(const OrderedJson& found) const;
-  Status add(OrderedJson record, size_t begin, size_t size);
+  Status add(OrderedJson record, const JournalFile::Place& place);
   const Entry* find(const Problem& problem) const;
   Status write_tests(const std::vector<Problem>& problems) const;
 
   std::filesystem::path directory_;
   OrderedJson settings_;
-  AppendFile file_;
-  size_t size_ = 0;                       // size of the file
+  std::optional<JournalFile> file_;       // never empty after open()
   std::map<std::string, Entry> entries_;  // by id; the last line of a problem replaces earlier ones
 };
 
