@@ -26,7 +26,7 @@ void bind_trainer(Settings& s, OfflineTrainer& t, const OfflineHelp& help) {
 
 void bind_sources(Settings& s, OfflineConfig& c, const OfflineHelp& help) {
   bind(s, c.model, help.model_path);
-  bind_new_model(s, c.model);
+  if (help.new_model) bind_new_model(s, c.model);
   s.add("data.train_files", &c.data.train_files, help.train_files);
   s.add("data.val_files", &c.data.val_files, help.val_files);
 }

@@ -42,6 +42,7 @@ struct OfflineConfig {
 // How the help of a kind of run differs from another's.
 struct OfflineHelp {
   std::string model_path, train_files, val_files, output;
+  bool new_model = true;  // without model.path a new model is trained
 };
 // Binds the keys up to data.val_files, and then those that follow the kind's own keys of [data].
 // `section` is the section of the batch-size keys.
