@@ -42,8 +42,8 @@ Result<std::string> render(const CompletionEncoder& encoder, const std::vector<M
 struct Turn {
   size_t begin = 0, end = 0;
 };
-Result<Turn> locate_turn(const CompletionEncoder& encoder, const std::vector<Message>& messages, size_t i,
-                         const std::string& full, const std::string& where) {
+Result<Turn> locate_turn(const CompletionEncoder& encoder, const std::vector<Message>& messages,
+                         size_t i, const std::string& full, const std::string& where) {
   LS_ASSIGN_OR_RETURN(const std::string before, render(encoder, messages, i, true, where));
   LS_ASSIGN_OR_RETURN(const std::string after, render(encoder, messages, i + 1, false, where));
   if (!after.starts_with(before) || !full.starts_with(after)) {
@@ -61,8 +61,8 @@ Result<Turn> locate_turn(const CompletionEncoder& encoder, const std::vector<Mes
 // Trains on the tokens that the template's own {% generation %} marks enclose, from message `first`
 // on.
 Result<MaskedTokens> encode_marked(const CompletionEncoder& encoder,
-                                        const std::vector<Message>& messages, size_t first,
-                                        const std::string& where) {
+                                   const std::vector<Message>& messages, size_t first,
+                                   const std::string& where) {
   const tokenizer::ChatOptions options{false, encoder.arguments};
   const auto marked = [&](size_t count) {
     const std::vector<Message> head(messages.begin(), messages.begin() + static_cast<long>(count));
@@ -98,8 +98,9 @@ Result<MaskedTokens> encode_marked(const CompletionEncoder& encoder,
 
 }  // namespace
 
-Result<MaskedTokens> encode_turns(const CompletionEncoder& encoder, const std::vector<Message>& messages,
-                                       size_t first, const std::string& where) {
+Result<MaskedTokens> encode_turns(const CompletionEncoder& encoder,
+                                  const std::vector<Message>& messages, size_t first,
+                                  const std::string& where) {
   LS_ASSIGN_OR_RETURN(const std::string full,
                       render(encoder, messages, messages.size(), false, where));
   if (encoder.chat_template.marks_generations())
@@ -138,7 +139,7 @@ Result<MaskedTokens> encode_turns(const CompletionEncoder& encoder, const std::v
 }
 
 Result<MaskedTokens> encode_texts(const CompletionEncoder& encoder, const std::string& prompt,
-                                      const std::string& completion, const std::string& where) {
+                                  const std::string& completion, const std::string& where) {
   MaskedTokens example;
   LS_ASSIGN_OR_RETURN(const auto prompt_ids, encode_raw_prompt(encoder.tokenizer, prompt, where));
   LS_ASSIGN_OR_RETURN(auto ids, encode_text(encoder.tokenizer, completion, where));
@@ -149,8 +150,7 @@ Result<MaskedTokens> encode_texts(const CompletionEncoder& encoder, const std::s
 }
 
 Result<MaskedTokens> encode_completion(const CompletionEncoder& encoder, const OrderedJson& prompt,
-                                            const OrderedJson& completion,
-                                            const std::string& where) {
+                                       const OrderedJson& completion, const std::string& where) {
   const bool raw = prompt.is_string() && !encoder.wraps_texts;
   if (raw && completion.is_string()) {
     return encode_texts(encoder, prompt.get<std::string>(), completion.get<std::string>(), where);

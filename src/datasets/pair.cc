@@ -27,8 +27,8 @@ int shared_prompt(const PairExample& pair) {
   const auto prompt = [](const MaskedTokens& side) {
     return std::ranges::find(side.loss_mask, uint8_t{1}) - side.loss_mask.begin();
   };
-  const auto common =
-      std::ranges::mismatch(pair.chosen.tokens, pair.rejected.tokens).in1 - pair.chosen.tokens.begin();
+  const auto common = std::ranges::mismatch(pair.chosen.tokens, pair.rejected.tokens).in1 -
+                      pair.chosen.tokens.begin();
   return static_cast<int>(
       std::min<std::ptrdiff_t>({prompt(pair.chosen), prompt(pair.rejected), common}));
 }
@@ -54,7 +54,8 @@ Result<Columns> columns_of(const Row& row) {
   if (has(row.json, "prompt")) out.prompt = ordered_column(row, "prompt");
   out.chosen = ordered_column(row, "chosen");
   out.rejected = ordered_column(row, "rejected");
-  for (const auto& [column, value] : {std::pair{"chosen", &out.chosen}, {"rejected", &out.rejected}})
+  for (const auto& [column, value] :
+       {std::pair{"chosen", &out.chosen}, {"rejected", &out.rejected}})
     if (!value->is_string() && !value->is_array())
       return invalid_argument(out.place(column) + " must be a text or a list of messages");
   if (out.chosen.is_string() != out.rejected.is_string())
@@ -66,8 +67,8 @@ Result<Columns> columns_of(const Row& row) {
 // Texts that contain their prompt: it is what their tokens have in common.
 Result<PairExample> encode_whole_texts(const CompletionEncoder& encoder, const Columns& row) {
   const auto encode = [&](const OrderedJson& text) -> Result<MaskedTokens> {
-    LS_ASSIGN_OR_RETURN(
-        auto ids, encode_raw_prompt(encoder.tokenizer, text.get<std::string>(), row.where));
+    LS_ASSIGN_OR_RETURN(auto ids,
+                        encode_raw_prompt(encoder.tokenizer, text.get<std::string>(), row.where));
     if (ids.empty() || ids.back() != encoder.eos) ids.push_back(encoder.eos);
     const size_t count = ids.size();
     return MaskedTokens{std::move(ids), std::vector<uint8_t>(count, 1)};
@@ -75,8 +76,8 @@ Result<PairExample> encode_whole_texts(const CompletionEncoder& encoder, const C
   PairExample pair;
   LS_ASSIGN_OR_RETURN(pair.chosen, encode(row.chosen));
   LS_ASSIGN_OR_RETURN(pair.rejected, encode(row.rejected));
-  const auto common =
-      std::ranges::mismatch(pair.chosen.tokens, pair.rejected.tokens).in1 - pair.chosen.tokens.begin();
+  const auto common = std::ranges::mismatch(pair.chosen.tokens, pair.rejected.tokens).in1 -
+                      pair.chosen.tokens.begin();
   const size_t shorter = std::min(pair.chosen.tokens.size(), pair.rejected.tokens.size());
   const size_t prompt = std::min(static_cast<size_t>(common), shorter - 1);
   if (prompt == 0) {
@@ -148,8 +149,8 @@ Result<Chats> chats_of(const Columns& row) {
   LS_ASSIGN_OR_RETURN(chats.rejected, response_of(row.rejected, row.place("rejected")));
   LS_RETURN_IF_ERROR(extract_prompt(row, chats));
   if (chats.prompt.back().role == "assistant")
-    return invalid_argument(
-        row.place("prompt") + " ends with an assistant turn, which belongs to the response");
+    return invalid_argument(row.place("prompt") +
+                            " ends with an assistant turn, which belongs to the response");
   LS_RETURN_IF_ERROR(check_turn(chats.chosen, row.place("chosen")));
   LS_RETURN_IF_ERROR(check_turn(chats.rejected, row.place("rejected")));
   return chats;

@@ -21,9 +21,9 @@ struct PairExample {
 // Rows as TRL has them: `chosen` and `rejected`, both texts or both lists of messages, with a
 // `prompt` (a text or messages) or with the prompt as their common beginning. With a `prompt` of
 // messages, the responses may be texts, and responses that are whole chats may repeat it. The
-// columns tools, documents and chat_template_kwargs go to the chat template. A prompt that is a text
-// becomes the user's message as in SupervisedEncoder; texts without a `prompt` are encoded as they
-// are, because they contain their own markup.
+// columns tools, documents and chat_template_kwargs go to the chat template. A prompt that is a
+// text becomes the user's message as in SupervisedEncoder; texts without a `prompt` are encoded as
+// they are, because they contain their own markup.
 class PairEncoder final : public ExampleEncoder<PairExample> {
  public:
   // Tokenizer and template must outlive the encoder.

@@ -34,8 +34,7 @@ class Pairs : public testing::Test {
   static std::string text_of(const MaskedTokens& side, bool response) {
     std::string out;
     for (size_t i = 0; i < side.tokens.size(); ++i)
-      if ((side.loss_mask[i] != 0) == response)
-        out += ByteTokenizer().token_bytes(side.tokens[i]);
+      if ((side.loss_mask[i] != 0) == response) out += ByteTokenizer().token_bytes(side.tokens[i]);
     return out;
   }
   // "prompt|chosen|rejected", where both sides have the same prompt.
@@ -61,26 +60,29 @@ TEST_F(Pairs, TextsOfAModelWithoutATemplate) {
 
 TEST_F(Pairs, TheFormsOfAQuestionGiveTheSameTokens) {
   const std::string expected = std::string(kAsked) + "|a<|im_end|>|b<|im_end|>";
-  for (const char* line : {
-           R"({"prompt":"q","chosen":"a","rejected":"b"})",
-           R"({"prompt":[{"role":"user","content":"q"}],"chosen":"a","rejected":"b"})",
-           R"({"prompt":[{"role":"user","content":"q"}],"chosen":[{"role":"assistant","content":"a"}],
+  for (
+      const char* line : {
+          R"({"prompt":"q","chosen":"a","rejected":"b"})",
+          R"({"prompt":[{"role":"user","content":"q"}],"chosen":"a","rejected":"b"})",
+          R"({"prompt":[{"role":"user","content":"q"}],"chosen":[{"role":"assistant","content":"a"}],
                "rejected":[{"role":"assistant","content":"b"}]})",
-           R"({"prompt":"q","chosen":[{"role":"assistant","content":"a"}],
+          R"({"prompt":"q","chosen":[{"role":"assistant","content":"a"}],
                "rejected":[{"role":"assistant","content":"b"}],"score_chosen":3})",
-           R"({"chosen":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}],
+          R"({"chosen":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}],
                "rejected":[{"role":"user","content":"q"},{"role":"assistant","content":"b"}]})",
-           R"({"prompt":"q","chosen":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}],
+          R"({"prompt":"q","chosen":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}],
                "rejected":[{"role":"user","content":"q"},{"role":"assistant","content":"b"}]})",
-       })
+      })
     EXPECT_EQ(parts(line), expected) << line;
 }
 
 TEST_F(Pairs, ASystemMessageMayBeInsideTheResponsesOnly) {
-  EXPECT_EQ(parts(R"({"prompt":"q","chosen":[{"role":"system","content":"S"},{"role":"user","content":"q"},
+  EXPECT_EQ(
+      parts(
+          R"({"prompt":"q","chosen":[{"role":"system","content":"S"},{"role":"user","content":"q"},
               {"role":"assistant","content":"a"}],"rejected":[{"role":"system","content":"S"},
               {"role":"user","content":"q"},{"role":"assistant","content":"b"}]})"),
-            "<|im_start|>system\nS<|im_end|>\n" + std::string(kAsked) + "|a<|im_end|>|b<|im_end|>");
+      "<|im_start|>system\nS<|im_end|>\n" + std::string(kAsked) + "|a<|im_end|>|b<|im_end|>");
 }
 
 TEST_F(Pairs, AnEarlierTurnOfTheAssistantBelongsToThePrompt) {
@@ -113,8 +115,7 @@ TEST_F(Pairs, TextsMayContainTheirPrompt) {
 TEST_F(Pairs, TokensAreNotMergedAcrossTheBorder) {
   const auto pair = encode(R"({"prompt":"a\n","chosen":"\nb","rejected":"c"})", "plain");
   ASSERT_TRUE(pair.ok());
-  EXPECT_EQ(pair->chosen.tokens,
-            (std::vector<TokenId>{'a', '\n', '\n', 'b', ByteTokenizer::kEos}));
+  EXPECT_EQ(pair->chosen.tokens, (std::vector<TokenId>{'a', '\n', '\n', 'b', ByteTokenizer::kEos}));
   EXPECT_EQ(pair->prompt, 2);
 }
 
@@ -146,23 +147,30 @@ TEST_F(Pairs, ToolsReachTheTemplate) {
 TEST_F(Pairs, ErrorsNameTheRowAndWhatIsWrong) {
   EXPECT_THAT(error_of(R"({"prompt":"q","completion":"a","label":true})"),
               HasSubstr("f:1: no preference pair"));
-  EXPECT_THAT(error_of(R"({"prompt":"q","chosen":"a","rejected":[{"role":"assistant","content":"b"}]})"),
-              HasSubstr("both be texts or both be messages"));
+  EXPECT_THAT(
+      error_of(R"({"prompt":"q","chosen":"a","rejected":[{"role":"assistant","content":"b"}]})"),
+      HasSubstr("both be texts or both be messages"));
   EXPECT_THAT(error_of(R"({"prompt":"q","chosen":"a","rejected":3})"),
               HasSubstr("'rejected' must be a text or a list of messages"));
   EXPECT_THAT(error_of(R"({"chosen":"a","rejected":"b"})"), HasSubstr("begin differently"));
-  EXPECT_THAT(error_of(R"({"chosen":[{"role":"user","content":"p"},{"role":"assistant","content":"a"}],
+  EXPECT_THAT(
+      error_of(R"({"chosen":[{"role":"user","content":"p"},{"role":"assistant","content":"a"}],
                   "rejected":[{"role":"user","content":"q"},{"role":"assistant","content":"b"}]})"),
-              HasSubstr("begin differently"));
-  EXPECT_THAT(error_of(R"({"prompt":"x","chosen":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}],
+      HasSubstr("begin differently"));
+  EXPECT_THAT(
+      error_of(
+          R"({"prompt":"x","chosen":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}],
                   "rejected":[{"role":"user","content":"q"},{"role":"assistant","content":"b"}]})"),
-              HasSubstr("begin with another prompt"));
-  EXPECT_THAT(error_of(R"({"prompt":"q","chosen":[{"role":"assistant","content":"a"},{"role":"user","content":"x"}],
+      HasSubstr("begin with another prompt"));
+  EXPECT_THAT(
+      error_of(
+          R"({"prompt":"q","chosen":[{"role":"assistant","content":"a"},{"role":"user","content":"x"}],
                   "rejected":[{"role":"assistant","content":"b"}]})"),
-              HasSubstr("'chosen' must begin"));
-  EXPECT_THAT(error_of(R"({"prompt":[{"role":"user","content":"q"},{"role":"assistant","content":"h"}],
+      HasSubstr("'chosen' must begin"));
+  EXPECT_THAT(
+      error_of(R"({"prompt":[{"role":"user","content":"q"},{"role":"assistant","content":"h"}],
                   "chosen":"a","rejected":"b"})"),
-              HasSubstr("ends with an assistant turn"));
+      HasSubstr("ends with an assistant turn"));
   EXPECT_THAT(error_of(R"({"prompt":"q","chosen":"a","rejected":"b","images":["x.png"]})"),
               HasSubstr("only texts"));
   EXPECT_THAT(error_of(R"({"prompt":"","chosen":"a","rejected":"b"})", "plain"),

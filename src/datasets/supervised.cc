@@ -55,7 +55,8 @@ Result<MaskedTokens> encode_row(const CompletionEncoder& shared, const Row& row)
       break;
   }
   return invalid_argument(
-      row.where + ": rows with 'chosen' and 'rejected' are preference pairs; `longshot dpo` trains " +
+      row.where +
+      ": rows with 'chosen' and 'rejected' are preference pairs; `longshot dpo` trains " +
       "on them, and `longshot rm` trains a reward model on them");
 }
 

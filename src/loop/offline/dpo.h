@@ -10,10 +10,10 @@
 
 namespace longshot::loop {
 
-// See run_steps() for what it writes and how it resumes. Before the first step the log-probabilities
-// of all rows in memory under the reference model are computed and stored in the run folder as
-// reference_train.bin and reference_val.bin (stored_logprobs.h). With data.streaming the reference
-// model stays in memory and computes each batch.
+// See run_steps() for what it writes and how it resumes. Before the first step the
+// log-probabilities of all rows in memory under the reference model are computed and stored in the
+// run folder as reference_train.bin and reference_val.bin (stored_logprobs.h). With data.streaming
+// the reference model stays in memory and computes each batch.
 Result<StepResult> run_dpo(const config::DpoConfig& config, const std::string& config_text);
 
 // For --dry-run: loads model and data as the real run would, and logs their sizes and what the run

@@ -50,12 +50,12 @@ std::string memory_line(const DpoWorkload& work, const PassCost& cost,
   trainer.model().report_cost(0, 1, metrics);
   const model::Weights& weights = trainer.model().weights();
   const double own = metrics["memory/weights_gb"], reference = work.second_model ? own : 0;
-  const auto bytes = model::forecast_activation_bytes(weights.config(), batch.compute, work.device,
-                                                      cost.longest, cost.targets,
-                                                      weights.lora().rank);
+  const auto bytes =
+      model::forecast_activation_bytes(weights.config(), batch.compute, work.device, cost.longest,
+                                       cost.targets, weights.lora().rank);
   const double activations = bytes ? static_cast<double>(*bytes) / kGiB : 0;
-  const double sum = own + reference + metrics["memory/gradients_gb"] +
-                     metrics["memory/moments_gb"] + activations;
+  const double sum =
+      own + reference + metrics["memory/gradients_gb"] + metrics["memory/moments_gb"] + activations;
   return fmt::format(
       "memory: about {:.2f} GiB (weights {:.2f}, reference model {:.2f}, gradients {:.2f}, moments "
       "{:.2f}, activations {})",
@@ -91,9 +91,10 @@ std::vector<std::string> plan_dpo(const DpoWorkload& work, const train::BatchOpt
   }
   const double reference = work.reference_tokens * reference_token,
                steps = work.tokens * train_token;
-  lines.push_back(fmt::format(
-      "time: about {} on this machine (steps over {:.0f} tokens {}, reference log-probabilities {})",
-      duration(reference + steps), work.tokens, duration(steps), duration(reference)));
+  lines.push_back(
+      fmt::format("time: about {} on this machine (steps over {:.0f} tokens {}, reference "
+                  "log-probabilities {})",
+                  duration(reference + steps), work.tokens, duration(steps), duration(reference)));
   return lines;
 }
 

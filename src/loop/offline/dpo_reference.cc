@@ -33,9 +33,8 @@ Result<model::Weights> load_other(const config::DpoConfig& config, int vocabular
   if (!loaded.ok()) return loaded.status().with_context("dpo.reference_model");
   const int other = loaded->weights.config().vocab_size;
   if (other == vocabulary) return std::move(loaded->weights);
-  return invalid_argument(
-      fmt::format("dpo.reference_model has a vocabulary of {} tokens, the policy has {}", other,
-                  vocabulary));
+  return invalid_argument(fmt::format(
+      "dpo.reference_model has a vocabulary of {} tokens, the policy has {}", other, vocabulary));
 }
 
 }  // namespace

@@ -52,9 +52,8 @@ class StepRun {
       return loaded;
     }
     LS_RETURN_IF_ERROR(enter_folder());
-    Status done = model::caught([&] {
-      return learner_.prepare(config_.trainer.output, from_.checkpoint.has_value());
-    });
+    Status done = model::caught(
+        [&] { return learner_.prepare(config_.trainer.output, from_.checkpoint.has_value()); });
     if (done.ok()) done = model::caught([&] { return train(); });
     if (done.ok()) done = model::caught([&] { return write_final_model(); });
     if (!done.ok()) return end_early(done);

@@ -1,6 +1,7 @@
 #pragma once
-// Offline training (supervised fine-tuning, reward models, preference optimization): optimizer steps
-// over the rows of a data set. Covers resuming, the log, held-out metrics, checkpoints and the final model.
+// Offline training (supervised fine-tuning, reward models, preference optimization): optimizer
+// steps over the rows of a data set. Covers resuming, the log, held-out metrics, checkpoints and
+// the final model.
 
 #include <cstdint>
 #include <string>

@@ -38,13 +38,12 @@ std::string checksum_text(const Json& header, std::string_view values) {
 Status write(const StoredLogprobsOptions& options, size_t count,
              const std::vector<PairLogprobs>& values) {
   Json header = {{"format", kFormat},
-                       {"model", options.key.model},
-                       {"rows", hex(options.key.rows)},
-                       {"pairs", count},
-                       {"computed", values.size()}};
+                 {"model", options.key.model},
+                 {"rows", hex(options.key.rows)},
+                 {"pairs", count},
+                 {"computed", values.size()}};
   header["xxh3"] = checksum_text(header, bytes_of(values));
-  return write_file_atomic(options.path,
-                           dump_json(header) + "\n" + std::string(bytes_of(values)));
+  return write_file_atomic(options.path, dump_json(header) + "\n" + std::string(bytes_of(values)));
 }
 
 // True if no member that both have differs.
@@ -117,8 +116,8 @@ size_t chunk_end(const std::vector<PairSequences>& pairs, size_t begin, int64_t 
 uint64_t checksum_of(const std::vector<PairSequences>& pairs) {
   std::string sums;
   const auto add = [&](const auto& values) {
-    const uint64_t sum = checksum(
-        {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0])});
+    const uint64_t sum =
+        checksum({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0])});
     sums.append(reinterpret_cast<const char*>(&sum), sizeof(sum));
   };
   for (const PairSequences& pair : pairs) {

@@ -37,15 +37,16 @@ class StoredLogprobs : public testing::Test {
   }
 
   Result<std::vector<PairLogprobs>> run(int fail_at = -1) {
-    return stored_logprobs(pairs_, options_, [&](const std::vector<PairSequences>& chunk)
-                                                 -> Result<std::vector<PairLogprobs>> {
-      if (calls_++ == fail_at) return io_error("killed");
-      std::vector<PairLogprobs> out;
-      for (const PairSequences& pair : chunk)
-        out.push_back({-1.0 / (1 + pair.chosen.tokens[2]), -0.1});
-      computed_ += static_cast<int>(chunk.size());
-      return out;
-    });
+    return stored_logprobs(
+        pairs_, options_,
+        [&](const std::vector<PairSequences>& chunk) -> Result<std::vector<PairLogprobs>> {
+          if (calls_++ == fail_at) return io_error("killed");
+          std::vector<PairLogprobs> out;
+          for (const PairSequences& pair : chunk)
+            out.push_back({-1.0 / (1 + pair.chosen.tokens[2]), -0.1});
+          computed_ += static_cast<int>(chunk.size());
+          return out;
+        });
   }
   std::string message() { return run().status().message(); }
 

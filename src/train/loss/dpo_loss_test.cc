@@ -18,8 +18,9 @@ struct Worked {
 };
 
 TEST(DpoLoss, HandWorkedTable) {
-  const double win = std::log(4.0 / 3), lose = std::log(4.0);  // -log sigma(log 3), -log sigma(-log 3)
-  const double ipo = 1.0 / 2 - (1 - 2 * kLog3) / 4 - 1;        // of the means, minus 1 / (2 * 0.5)
+  const double win = std::log(4.0 / 3),
+               lose = std::log(4.0);                     // -log sigma(log 3), -log sigma(-log 3)
+  const double ipo = 1.0 / 2 - (1 - 2 * kLog3) / 4 - 1;  // of the means, minus 1 / (2 * 0.5)
   const Worked table[] = {
       {DpoLoss::sigmoid, 0.5, 0, win, -0.5 * 0.25, 0.5 * 0.25},
       // d/d margin = -0.9 * 1/4 + 0.1 * 3/4 = -0.15

@@ -51,10 +51,8 @@ void DpoTrainer::Totals::report(const std::string& prefix, Metrics& metrics) con
 void DpoTrainer::pass(const std::vector<DpoRow>& rows, const std::vector<PairSequences>& pairs,
                       const std::vector<size_t>& members, bool train, Totals& totals) {
   model::Compute& compute = model_.compute();
-  const MicroBatch micro =
-      pair_micro_batch(pairs, members, compute.pass_size(micro_batch_tokens_));
-  const model::TokenLogprobs out =
-      compute.logprobs(micro.predictions(1), {.for_backward = train});
+  const MicroBatch micro = pair_micro_batch(pairs, members, compute.pass_size(micro_batch_tokens_));
+  const model::TokenLogprobs out = compute.logprobs(micro.predictions(1), {.for_backward = train});
   count_pass(micro, model_.weights(), train, totals.passes);
   const std::vector<PairLogprobs> policy = sum_by_pair(micro, out.logprobs);
   const double weight = 1 / static_cast<double>(rows.size());
@@ -79,8 +77,7 @@ void DpoTrainer::pass(const std::vector<DpoRow>& rows, const std::vector<PairSeq
 DpoTrainer::Totals DpoTrainer::run(const std::vector<DpoRow>& rows, bool train) {
   const std::vector<PairSequences> pairs = sequences_of(rows);
   Totals totals;
-  for (const auto& members :
-       pair_packs(pairs, model_.compute().pass_size(micro_batch_tokens_)))
+  for (const auto& members : pair_packs(pairs, model_.compute().pass_size(micro_batch_tokens_)))
     pass(rows, pairs, members, train, totals);
   return totals;
 }

@@ -21,8 +21,10 @@ BatchOptions options(model::KernelChoice kernels, int micro_batch_tokens = 0) {
   return o;
 }
 
-const DpoOptions kLosses[] = {{DpoLoss::sigmoid, 0.1, 0}, {DpoLoss::sigmoid, 0.3, 0.1},
-                              {DpoLoss::robust, 0.3, 0.1}, {DpoLoss::ipo, 0.1, 0}};
+const DpoOptions kLosses[] = {{DpoLoss::sigmoid, 0.1, 0},
+                              {DpoLoss::sigmoid, 0.3, 0.1},
+                              {DpoLoss::robust, 0.3, 0.1},
+                              {DpoLoss::ipo, 0.1, 0}};
 
 // The mean loss of the rows from log-probabilities of libtorch's passes.
 double loss_of(model::Weights& weights, const TestPairs& data, const DpoOptions& dpo) {

@@ -39,13 +39,13 @@ struct PairLogprobs {
 std::vector<std::vector<size_t>> pair_packs(const std::vector<PairSequences>& pairs,
                                             const model::PassSize& size);
 
-// The pairs `members` in one packed batch. Row 2 i of the micro-batch's input is the chosen response
-// of pair members[i], row 2 i + 1 the rejected one.
+// The pairs `members` in one packed batch. Row 2 i of the micro-batch's input is the chosen
+// response of pair members[i], row 2 i + 1 the rejected one.
 MicroBatch pair_micro_batch(const std::vector<PairSequences>& pairs,
                             const std::vector<size_t>& members, const model::PassSize& size);
 
-// Sums the log-probabilities of a pass over each response: result[i] belongs to the i-th pair of the
-// micro-batch.
+// Sums the log-probabilities of a pass over each response: result[i] belongs to the i-th pair of
+// the micro-batch.
 std::vector<PairLogprobs> sum_by_pair(const MicroBatch& micro, std::span<const float> logprobs);
 
 // The log-probabilities of all pairs, without a gradient. What is computed is added to `totals`.

@@ -40,9 +40,8 @@ struct TestPairs {
       prompts.push_back(prompt);
     }
     for (size_t i = 0; i < prompts.size(); ++i) {
-      pairs.push_back({{tokens[2 * i], masks[2 * i]},
-                       {tokens[2 * i + 1], masks[2 * i + 1]},
-                       prompts[i]});
+      pairs.push_back(
+          {{tokens[2 * i], masks[2 * i]}, {tokens[2 * i + 1], masks[2 * i + 1]}, prompts[i]});
       rows.push_back({pairs.back(), {-20 - 4 * rng.next_double(), -20 - 4 * rng.next_double()}});
     }
   }
