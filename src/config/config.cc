@@ -33,6 +33,7 @@ void bind(Settings& s, SftConfig& c) {
   s.add("data.apply_chat_template", &c.apply_chat_template,
         "a prompt that is a text is the user's message where the model has a chat template, its "
         "completion the answer; false: both are trained on as they are");
+  bind_rows(s, c.offline);
   bind_steps(s, c.offline, "sft", help);
   explain_foreign_keys(s);
 }
@@ -48,6 +49,7 @@ void bind(Settings& s, RmConfig& c) {
           "run folder; the reward model goes to <folder>/huggingface, an adapter to "
           "<folder>/adapter"};
   bind_sources(s, c.offline, help);
+  bind_rows(s, c.offline);
   bind_steps(s, c.offline, "rm", help);
   explain_foreign_keys(s);
 }
@@ -64,6 +66,7 @@ void bind(Settings& s, DpoConfig& c) {
   s.add("data.apply_chat_template", &c.apply_chat_template,
         "a prompt that is a text is the user's message where the model has a chat template, its "
         "responses the answers; false: all are trained on as they are");
+  bind_rows(s, c.offline);
   s.add("dpo.loss", &c.dpo.loss, "loss of a pair; docs/preference-training.md has the formulas");
   s.add("dpo.beta", &c.dpo.beta,
         "weight of the pull towards the reference model; ipo: its tau, the target is 1 / (2 beta)",
