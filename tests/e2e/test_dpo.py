@@ -94,16 +94,16 @@ def test_reference_logprobs_are_computed_once_and_belong_to_model_and_rows(setti
     root, model, rows = setting
     run = tmp_path / "kept"
     file = config(setting, run, steps=9)
-    interrupt(file, run, lambda: lines(run) >= 3, command="dpo")
+    newest = interrupt(file, run, lambda: lines(run) >= 3, command="dpo")
     stored = run / "reference_train.bin"
     before = stored.read_bytes()
     assert json.loads(before.split(b"\n")[0])["computed"] == 96
-    # A file of other rows that a checkpoint follows is refused, and so is a damaged one; both change nothing.
-    folder = contents(run)
+    # A damaged file is refused, and nothing is changed.
+    saved = contents(newest)
     other = before.replace(json.loads(before.split(b"\n")[0])["rows"].encode(), b"0" * 16)
     stored.write_bytes(other)
     assert "is damaged" in longshot("dpo", file, code=2).stderr
-    assert contents(run).keys() == folder.keys()
+    assert contents(newest) == saved and stored.read_bytes() == other
     # Without the file they are computed again, from the model before training.
     stored.unlink()
     longshot("dpo", file)
