@@ -6,8 +6,10 @@
 //
 // {"sequences": N, "length": L}: a supervised step (forward, backward, AdamW) over N packed rows of
 // L random tokens. {"groups": G, "samples": S, "prompt": P, "response": R}: a policy update of one
-// optimizer step over G prompts with S responses each. A process answers one of these two kinds of
-// requests. Answer: {"seconds", "useful_tokens",
+// optimizer step over G prompts with S responses each. {"pairs": [{"prompt_ids", "chosen_ids",
+// "rejected_ids"}, ...]}: a step of preference optimization with precomputed log-probabilities of
+// the reference; with {"reference": true} their computation instead. A process answers one of these
+// three kinds of requests. Answer: {"seconds", "useful_tokens",
 // "packed_tokens", "useful_flops", "peak_bytes"}. useful_flops are the multiply-adds, two
 // operations each, that the batch needs without recomputation and without wasted work. {"peak":
 // true}: answers {"peak_gflops"}, the current multiply-add peak.
@@ -34,6 +36,7 @@
 #include "model/sequence_logprobs.h"
 #include "model/torch/runtime.h"
 #include "train/policy/policy_trainer.h"
+#include "train/preference/dpo_trainer.h"
 #include "train/supervised/supervised_trainer.h"
 
 namespace longshot::bench {
@@ -127,6 +130,70 @@ Json policy_update(train::PolicyTrainer& trainer, const model::ModelConfig& c, c
           {"peak_bytes", peak_rss()}};
 }
 
+// The pairs of a request, as sequences whose last tokens are the responses.
+struct Pairs {
+  std::vector<std::vector<data::TokenId>> tokens;
+  std::vector<std::vector<uint8_t>> masks;
+  std::vector<train::PairSequences> sequences;
+
+  explicit Pairs(const Json& list) {
+    for (const Json& row : list) {
+      for (const char* side : {"chosen_ids", "rejected_ids"}) {
+        auto ids = row.at("prompt_ids").get<std::vector<data::TokenId>>();
+        std::vector<uint8_t> mask(ids.size(), 0);
+        for (const auto& id : row.at(side)) ids.push_back(id.get<data::TokenId>());
+        mask.resize(ids.size(), 1);
+        tokens.push_back(std::move(ids));
+        masks.push_back(std::move(mask));
+      }
+    }
+    for (size_t i = 0; i < tokens.size(); i += 2) {
+      const auto prompt = std::ranges::count(masks[i], uint8_t{0});
+      sequences.push_back(
+          {{tokens[i], masks[i]}, {tokens[i + 1], masks[i + 1]}, static_cast<int>(prompt)});
+    }
+  }
+
+  // Operations of a step, or of one pass forward, on prompts that are computed once.
+  double flops(const model::ModelConfig& config, bool step) const {
+    model::Work work;
+    for (const train::PairSequences& pair : sequences) {
+      const double p = pair.prompt;
+      work.tokens += p;
+      work.pairs += p * (p + 1) / 2;
+      for (const train::PairSide* side : {&pair.chosen, &pair.rejected}) {
+        const double n = static_cast<double>(side->tokens.size()) - p;
+        work.targets += n;
+        work.tokens += n - 1;  // the last token predicts nothing
+        work.pairs += p * (n - 1) + (n - 1) * n / 2;
+      }
+    }
+    return step ? model::training_flops(config, work) : model::forward_flops(config, work);
+  }
+};
+
+Json preference(train::DpoTrainer& trainer, const model::ModelConfig& c, const Json& request) {
+  const Pairs pairs(request.at("pairs"));
+  const bool reference = request.value("reference", false);
+  std::vector<train::DpoRow> rows;
+  for (const train::PairSequences& pair : pairs.sequences) rows.push_back({pair, {}});
+  double loss = 0;
+  const Stopwatch watch;
+  if (reference) {
+    trainer.logprobs(pairs.sequences);
+  } else {
+    const auto metrics = trainer.step(rows);
+    must(metrics.status());
+    loss = metrics->at("train/loss");
+  }
+  const double seconds = watch.seconds();
+  return {{"seconds", seconds},
+          {"pairs", rows.size()},
+          {"loss", loss},
+          {"useful_flops", pairs.flops(c, !reference)},
+          {"peak_bytes", peak_rss()}};
+}
+
 struct Arguments {
   std::string model;
   int threads = 0, layers = 0;
@@ -195,6 +262,13 @@ class Trainers {
     options.micro_batch_tokens = micro_batch_tokens_;
     return policy_.emplace(take_weights(), optimizer_, options, kSteps);
   }
+  train::DpoTrainer& preference() {
+    if (preference_) return *preference_;
+    train::BatchOptions options;
+    options.compute = compute_;
+    options.micro_batch_tokens = micro_batch_tokens_;
+    return preference_.emplace(take_weights(), optimizer_, train::DpoOptions{}, options, kSteps);
+  }
   train::SupervisedTrainer& supervised() {
     if (supervised_) return *supervised_;
     train::BatchOptions options;
@@ -207,7 +281,8 @@ class Trainers {
   static constexpr int64_t kSteps = 1'000'000;
 
   model::Weights take_weights() {
-    if (policy_ || supervised_) must(invalid_argument("requests of both kinds in one process"));
+    if (policy_ || supervised_ || preference_)
+      must(invalid_argument("requests of several kinds in one process"));
     return std::move(weights_);
   }
 
@@ -217,6 +292,7 @@ class Trainers {
   int micro_batch_tokens_ = 0;
   std::optional<train::PolicyTrainer> policy_;
   std::optional<train::SupervisedTrainer> supervised_;
+  std::optional<train::DpoTrainer> preference_;
 };
 
 void serve(const Arguments& arguments) {
@@ -236,6 +312,8 @@ void serve(const Arguments& arguments) {
     Json answer;
     if (request->contains("peak")) {
       answer = {{"peak_gflops", measured_peak_gflops(threads, 0.3)}};
+    } else if (request->contains("pairs")) {
+      answer = preference(trainers.preference(), config, *request);
     } else if (request->contains("groups")) {
       answer = policy_update(trainers.policy(), config, *request, ++key);
     } else {

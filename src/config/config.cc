@@ -1,5 +1,6 @@
 #include "config/config.h"
 
+#include "base/settings/checks.h"
 #include "config/foreign_keys.h"
 #include "config/sections/algorithm.h"
 #include "config/sections/compute.h"
@@ -32,6 +33,7 @@ void bind(Settings& s, SftConfig& c) {
   s.add("data.apply_chat_template", &c.apply_chat_template,
         "a prompt that is a text is the user's message where the model has a chat template, its "
         "completion the answer; false: both are trained on as they are");
+  bind_rows(s, c.offline);
   bind_steps(s, c.offline, "sft", help);
   explain_foreign_keys(s);
 }
@@ -47,7 +49,35 @@ void bind(Settings& s, RmConfig& c) {
           "run folder; the reward model goes to <folder>/huggingface, an adapter to "
           "<folder>/adapter"};
   bind_sources(s, c.offline, help);
+  bind_rows(s, c.offline);
   bind_steps(s, c.offline, "rm", help);
+  explain_foreign_keys(s);
+}
+
+void bind(Settings& s, DpoConfig& c) {
+  const OfflineHelp help = {
+      .model_path = "Hugging Face directory or .gguf to start from",
+      .train_files = "JSONL or parquet files of preference pairs; docs/preference-training.md",
+      .val_files = "held-out pairs: loss, rewards, accuracy",
+      .output =
+          "run folder; the model goes to <folder>/huggingface, an adapter to <folder>/adapter",
+      .new_model = false};
+  bind_sources(s, c.offline, help);
+  s.add("data.apply_chat_template", &c.apply_chat_template,
+        "a prompt that is a text is the user's message where the model has a chat template, its "
+        "responses the answers; false: all are trained on as they are");
+  bind_rows(s, c.offline);
+  s.add("dpo.loss", &c.dpo.loss, "loss of a pair; docs/preference-training.md has the formulas");
+  s.add("dpo.beta", &c.dpo.beta,
+        "weight of the pull towards the reference model; ipo: its tau, the target is 1 / (2 beta)",
+        above(0));
+  s.add("dpo.label_smoothing", &c.dpo.label_smoothing,
+        "share of pairs that are assumed to have their responses swapped; not with ipo",
+        within_but_not_at(0, 0.5));
+  s.add("dpo.reference_model", &c.reference_model,
+        "fixed model that the policy is compared with, as a path; with an adapter its base needs "
+        "no second copy; empty = the model before training");
+  bind_steps(s, c.offline, "dpo", help);
   explain_foreign_keys(s);
 }
 

@@ -3,6 +3,7 @@
 // that binds them to keys. docs/configuration.md is generated from this table.
 
 #include <span>
+#include <string>
 
 #include "base/settings/settings.h"
 #include "config/sections/data.h"
@@ -38,10 +39,18 @@ struct RmConfig {
   OfflineConfig offline;
 };
 
+struct DpoConfig {
+  OfflineConfig offline;
+  bool apply_chat_template = true;
+  train::DpoOptions dpo;
+  std::string reference_model;  // empty: the model before training
+};
+
 // `more`: the kinds of rewards beyond the built-in ones; they must outlive the configuration.
 void bind(Settings& settings, TrainConfig& config, std::span<const reward::RewardType> more = {});
 void bind(Settings& settings, SftConfig& config);
 void bind(Settings& settings, RmConfig& config);
+void bind(Settings& settings, DpoConfig& config);
 
 // The sections of a configuration, for code that serves every kind of run.
 inline TrainConfig& sections_of(TrainConfig& config) {
@@ -51,6 +60,9 @@ inline OfflineConfig& sections_of(SftConfig& config) {
   return config.offline;
 }
 inline OfflineConfig& sections_of(RmConfig& config) {
+  return config.offline;
+}
+inline OfflineConfig& sections_of(DpoConfig& config) {
   return config.offline;
 }
 

@@ -272,16 +272,50 @@ TEST(OfflineConfig, ANewModelAndAnOldOneExcludeEachOther) {
 TEST(OfflineConfig, IsTheSameInEveryKindOfRun) {
   SftConfig sft;
   RmConfig rm;
-  Settings s, t;
+  DpoConfig dpo;
+  Settings s, t, u;
   bind(s, sft);
   bind(t, rm);
-  for (Settings* settings : {&s, &t}) {
+  bind(u, dpo);
+  for (Settings* settings : {&s, &t, &u}) {
     ASSERT_TRUE(settings->override_with("data.max_length=77").ok());
     ASSERT_TRUE(settings->override_with("optim.schedule=linear").ok());
   }
   EXPECT_EQ(sections_of(sft).data.max_length, 77);
   EXPECT_EQ(sections_of(rm).data.max_length, 77);
+  EXPECT_EQ(sections_of(dpo).data.max_length, 77);
   EXPECT_EQ(rm.offline.optimizer.schedule, train::Schedule::linear);
+}
+
+template <typename Config>
+void expect_to_read_its_own_output() {
+  Config a, b;
+  Settings s, t;
+  bind(s, a);
+  bind(t, b);
+  ASSERT_TRUE(s.override_with("optim.lr=0.25").ok());
+  const Status read = t.load_toml(s.to_toml(), "dump");
+  ASSERT_TRUE(read.ok()) << read.message();
+  EXPECT_EQ(t.to_toml(), s.to_toml());
+}
+
+// A checkpoint has the configuration as a text.
+TEST(OfflineConfig, TheTablesCoverTheirOwnOutput) {
+  expect_to_read_its_own_output<SftConfig>();
+  expect_to_read_its_own_output<RmConfig>();
+  expect_to_read_its_own_output<DpoConfig>();
+}
+
+TEST(DpoConfig, WhatContradictsIsRefused) {
+  DpoConfig c;
+  c.offline.data.train_files = {"t"}, c.offline.trainer.output = "o";
+  EXPECT_NE(validate(c).message().find("model.path"), std::string::npos);
+  c.offline.model.path = "m";
+  EXPECT_TRUE(validate(c).ok());
+  c.dpo.label_smoothing = 0.1;
+  EXPECT_TRUE(validate(c).ok());
+  c.dpo.loss = train::DpoLoss::ipo;
+  EXPECT_NE(validate(c).message().find("dpo.label_smoothing"), std::string::npos);
 }
 
 }  // namespace

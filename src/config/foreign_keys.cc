@@ -13,8 +13,8 @@ struct Foreign {
   const char* remark;  // what differs; null: nothing
 };
 
-// Sources: verl's ppo_trainer.yaml and its documentation of the configuration; TRL's GRPOConfig and
-// SFTConfig with transformers' TrainingArguments.
+// Sources: verl's ppo_trainer.yaml and its documentation of the configuration; TRL's GRPOConfig,
+// SFTConfig and DPOConfig with transformers' TrainingArguments.
 constexpr Foreign kForeign[] = {
     // model and data
     {"model_name_or_path", "model.path", nullptr},
@@ -43,6 +43,7 @@ constexpr Foreign kForeign[] = {
     {"adv_estimator", "algorithm.name", nullptr},
     {"loss_agg_mode", "algorithm.length_normalize", nullptr},
     {"loss_type", "algorithm.length_normalize", nullptr},
+    {"loss_type", "dpo.loss", nullptr},
     {"norm_adv_by_std_in_grpo", "algorithm.normalize", nullptr},
     {"scale_rewards", "algorithm.normalize", nullptr},
     {"clip_ratio", "algorithm.clip_low", "algorithm.clip_high is the other side"},
@@ -55,8 +56,13 @@ constexpr Foreign kForeign[] = {
     {"use_kl_loss", "algorithm.kl_coef", "above 0 it is on"},
     {"use_kl_in_reward", "algorithm.kl_coef", "the penalty is part of the loss, not of the reward"},
     {"beta", "algorithm.kl_coef", nullptr},
+    {"beta", "dpo.beta", nullptr},
     {"kl_loss_type", nullptr, "the penalty of algorithm.kl_coef is always low_var_kl (k3)"},
     {"ref_model", "algorithm.kl_reference", nullptr},
+    {"ref_model", "dpo.reference_model", nullptr},
+    {"precompute_ref_log_probs", nullptr,
+     "the reference's log-probabilities are computed once, unless data.streaming is set"},
+    {"truncation_mode", nullptr, "rows longer than data.max_length are left out, not cut"},
     {"entropy_coeff", nullptr, "there is no entropy bonus; actor/entropy is reported"},
     {"gamma", nullptr, "rewards are not discounted"},
     {"lam", nullptr, "there is no value network"},

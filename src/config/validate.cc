@@ -90,6 +90,16 @@ Status validate(const OfflineConfig& c) {
   return ok_status();
 }
 
+Status validate(const DpoConfig& c) {
+  if (c.offline.model.path.empty()) return invalid_argument("model.path is empty");
+  if (c.dpo.loss == train::DpoLoss::ipo && c.dpo.label_smoothing != 0) {
+    return invalid_argument(
+        "dpo.label_smoothing is a part of dpo.loss = \"sigmoid\" and \"robust\"; with \"ipo\" it "
+        "must be 0");
+  }
+  return validate(c.offline);
+}
+
 Status validate(const TrainConfig& c) {
   LS_RETURN_IF_ERROR(validate(c.model));
   LS_RETURN_IF_ERROR(validate(c.optimizer, c.machine));

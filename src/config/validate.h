@@ -9,5 +9,12 @@ namespace longshot::config {
 // Errors name the keys. Logs a warning for keys without an effect (unused_keys.h).
 Status validate(const TrainConfig& config);
 Status validate(const OfflineConfig& config);
+Status validate(const DpoConfig& config);
+inline Status validate(const SftConfig& config) {
+  return validate(config.offline);
+}
+inline Status validate(const RmConfig& config) {
+  return validate(config.offline);
+}
 
 }  // namespace longshot::config

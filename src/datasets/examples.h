@@ -14,8 +14,8 @@
 
 namespace longshot::datasets {
 
-// Encodes rows of one kind. The implementations are SupervisedEncoder and JudgedEncoder. Not
-// thread-safe.
+// Encodes rows of one kind. The implementations are SupervisedEncoder, JudgedEncoder and
+// PairEncoder. Not thread-safe.
 template <typename Example>
 class ExampleEncoder {
  public:

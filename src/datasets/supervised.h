@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "data/types.h"
+#include "datasets/completion.h"
 #include "datasets/examples.h"
 #include "tokenizer/chat/chat_template.h"
 #include "tokenizer/tokenizer.h"
@@ -14,9 +15,7 @@
 namespace longshot::datasets {
 
 // One supervised row (SFT): loss on response tokens only.
-struct SupervisedExample {
-  std::vector<data::TokenId> tokens;
-  std::vector<uint8_t> loss_mask;  // [tokens.size()]
+struct SupervisedExample : MaskedTokens {
   std::string where;
 };
 

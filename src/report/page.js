@@ -107,6 +107,9 @@ function buildCharts() {
   if (heldOut) scatterChart(grid("learning"), "Held-out accuracy against length", "val/response_length", accuracyNames[0]);
   else scatterChart(grid("learning"), "Accuracy against length", "response_length/mean", "critic/accuracy");
   lineChart(grid("learning"), "Loss", ["train/loss", "val/loss"]);
+  lineChart(grid("learning"), "Reward margin of a pair", ["rewards/margins", "val/rewards/margins"], {zero: true});
+  lineChart(grid("learning"), "Rewards of the responses", ["rewards/chosen", "rewards/rejected"]);
+  lineChart(grid("learning"), "Pairs in the right order", ["rewards/accuracies", "val/rewards/accuracies"], {percent: true, zero: true});
   lineChart(grid("health"), "Rollout–trainer log-probability gap", ["training/rollout_probs_diff_mean", "training/rollout_probs_diff_max"], {log: true});
   lineChart(grid("health"), "Entropy", ["actor/entropy"], {unit: "nats per token", zero: true});
   lineChart(grid("health"), "Gradient norm", ["actor/grad_norm", "train/grad_norm"], {log: true});

@@ -106,7 +106,21 @@ struct AlgorithmOptions {
   model::ComputeOptions compute;
 };
 
-// Of training on a fixed set of rows: supervised training and reward models.
+// The loss of a preference pair; the formulas are in loss/dpo_loss.h.
+enum class DpoLoss { sigmoid, robust, ipo };
+
+constexpr auto spellings(DpoLoss) {
+  using enum DpoLoss;
+  return std::to_array<Spelling<DpoLoss>>({{sigmoid, "sigmoid"}, {robust, "robust"}, {ipo, "ipo"}});
+}
+
+struct DpoOptions {
+  DpoLoss loss = DpoLoss::sigmoid;
+  double beta = 0.1;           // > 0
+  double label_smoothing = 0;  // in [0, 0.5); 0 for ipo
+};
+
+// Of training on a fixed set of rows: supervised training, reward models and preference pairs.
 struct BatchOptions {
   int batch_tokens = 4096;
   int micro_batch_tokens = 0;

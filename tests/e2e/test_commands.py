@@ -173,7 +173,7 @@ def test_a_bad_row_is_named_by_file_and_line(setting):
 def test_help_of_every_command_names_its_options():
     done = longshot("--help")
     commands = re.findall(r"^  ([a-z-]+) +\S", done.stdout, re.M)
-    wanted = {"sft", "train", "eval", "rm", "rm-eval", "generate", "chat", "serve", "sandbox", "logprobs", "tokenize", "grade",
+    wanted = {"sft", "train", "eval", "rm", "dpo", "rm-eval", "generate", "chat", "serve", "sandbox", "logprobs", "tokenize", "grade",
               "make-tests", "report", "convert", "data", "doctor"}
     assert wanted <= set(commands)
     for command in wanted:
@@ -224,7 +224,7 @@ def test_the_report_of_a_run_is_one_file(setting):
 
 def test_the_configuration_reference_is_up_to_date():
     page = (ROOT / "docs/configuration.md").read_text()
-    for command in ("train", "sft", "rm"):
+    for command in ("train", "sft", "rm", "dpo"):
         assert longshot(command, "--reference").stdout.strip() in page
 
 

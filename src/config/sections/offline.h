@@ -42,10 +42,13 @@ struct OfflineConfig {
 // How the help of a kind of run differs from another's.
 struct OfflineHelp {
   std::string model_path, train_files, val_files, output;
+  bool new_model = true;  // without model.path a new model is trained
 };
-// Binds the keys up to data.val_files, and then those that follow the kind's own keys of [data].
-// `section` is the section of the batch-size keys.
+// Binds, in this order, the keys up to data.val_files (the kind's own keys of [data] follow), the
+// other keys of [data] (the kind's own section follows), and the rest. `section` is the section of
+// the batch-size keys.
 void bind_sources(Settings& settings, OfflineConfig& config, const OfflineHelp& help);
+void bind_rows(Settings& settings, OfflineConfig& config);
 void bind_steps(Settings& settings, OfflineConfig& config, const std::string& section,
                 const OfflineHelp& help);
 

@@ -46,6 +46,8 @@ class LearnerOf : public Learner {
     return ok_status();
   }
 
+  Status prepare(const std::string& run_folder, bool continued) override { return ok_status(); }
+
   int64_t steps() const final { return source_->steps(); }
   bool finished() final { return source_->finished(); }
   Json position() const final { return source_->position(); }
@@ -81,6 +83,8 @@ class LearnerOf : public Learner {
     trainer_->model().measure_peak();
   }
 
+  Result<std::vector<std::string>> plan() override { return std::vector<std::string>(); }
+
   Status load_state(const std::string& directory) final {
     return trainer_->model().load_state(directory);
   }
@@ -106,6 +110,9 @@ class LearnerOf : public Learner {
 
   const LoadedModel& model() const { return *model_; }
   Trainer& trainer() { return *trainer_; }
+  // The training rows, in their order, without data.streaming. The batches point to them.
+  Result<std::span<const Example>> examples() { return source_->sample(); }
+  const std::vector<Example>& held_out() const { return held_out_; }
 
  private:
   data::TokenId eos() const { return model_->weights.config().eos_token_ids[0]; }

@@ -52,7 +52,9 @@ class StepRun {
       return loaded;
     }
     LS_RETURN_IF_ERROR(enter_folder());
-    Status done = model::caught([&] { return train(); });
+    Status done = model::caught(
+        [&] { return learner_.prepare(config_.trainer.output, from_.checkpoint.has_value()); });
+    if (done.ok()) done = model::caught([&] { return train(); });
     if (done.ok()) done = model::caught([&] { return write_final_model(); });
     if (!done.ok()) return end_early(done);
     remove_checkpoints();
@@ -290,6 +292,8 @@ Status check_learner(Learner& learner, const config::OfflineConfig& config) {
   LS_ASSIGN_OR_RETURN(const std::string rows, learner.describe());
   learner.start(std::max<int64_t>(1, config.trainer.total_steps));
   log::info("{}", rows);
+  LS_ASSIGN_OR_RETURN(const std::vector<std::string> plan, learner.plan());
+  for (const std::string& line : plan) log::info("{}", line);
   return ok_status();
 }
 

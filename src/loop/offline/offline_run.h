@@ -1,6 +1,7 @@
 #pragma once
-// Offline training (supervised fine-tuning and reward models): optimizer steps over the rows of a
-// data set. Covers resuming, the log, held-out metrics, checkpoints and the final model.
+// Offline training (supervised fine-tuning, reward models, preference optimization): optimizer
+// steps over the rows of a data set. Covers resuming, the log, held-out metrics, checkpoints and
+// the final model.
 
 #include <cstdint>
 #include <string>
@@ -31,6 +32,12 @@ class Learner {
   // total_steps: of the learning rate's schedule; 0 if it is not known.
   virtual void start(int64_t total_steps) = 0;
   virtual Status load_state(const std::string& directory) = 0;  // of the optimizer
+  // Computes what the steps need beyond model and rows, before the first step and after
+  // load_state(). It may write files into the run folder, for the next start to find. `continued`:
+  // the run continues from a checkpoint. Returns `cancelled` on Ctrl-C.
+  virtual Status prepare(const std::string& run_folder, bool continued) = 0;
+  // What --dry-run prints about the cost of the run, after start(); each is a line.
+  virtual Result<std::vector<std::string>> plan() = 0;
   // Takes one step on the next rows. Metrics include train/loss, train/lr and train/tokens;
   // train/accuracy is shown if it is present.
   virtual Result<Metrics> step() = 0;
@@ -61,8 +68,8 @@ struct StepResult {
 // saved in <output>/global_step_N, unless an update was half done. An unfinished run resumes from
 // its newest checkpoint automatically, by the rules of loop/run_folder/resume.h; its weights are
 // bit for bit those of an uninterrupted run. A finished run is not repeated: the same configuration
-// returns its result, any other is an error. `command` is sft or rm; a folder belongs to one of
-// them.
+// returns its result, any other is an error. `command` is sft, rm or dpo; a folder belongs to
+// one of them.
 Result<StepResult> run_steps(Learner& learner, const config::OfflineConfig& config,
                              const std::string& config_text, const std::string& command);
 

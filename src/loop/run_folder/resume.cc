@@ -29,7 +29,8 @@ const std::set<std::string> kFixed = {"model.lora_rank",     "model.lora_alpha",
                                       "model.num_kv_heads",  "model.intermediate_size",
                                       "model.max_positions", "optim.moments",
                                       "trainer.seed",        "data.max_length",
-                                      "sft.batch_tokens",    "rm.batch_tokens"};
+                                      "sft.batch_tokens",    "rm.batch_tokens",
+                                      "dpo.batch_tokens",    "dpo.reference_model"};
 // Inputs whose content may change, because the keys that name them may change too.
 const std::set<std::string> kFree = {"algorithm.kl_reference", "data.val_files"};
 // Settings that may change only if the user names the checkpoint.

@@ -9,14 +9,6 @@ bool all_zero(std::span<const float> values) {
   return std::ranges::all_of(values, [](float v) { return v == 0.0f; });
 }
 
-void count(const MicroBatch& micro, const model::Weights& weights, bool backward,
-           PassTotals& totals) {
-  totals.packed_tokens += micro.batch.total();
-  totals.unshared_tokens += micro.unshared;
-  totals.targets += static_cast<int64_t>(micro.targets.size());
-  totals.flops += pass_flops(weights, work_of(micro, weights.config()), backward);
-}
-
 }  // namespace
 
 double pass_flops(const model::Weights& weights, const model::Work& work, bool backward) {
@@ -27,6 +19,14 @@ double pass_flops(const model::Weights& weights, const model::Work& work, bool b
   return flops - model::forward_flops(config, {.tokens = work.tokens, .targets = work.targets});
 }
 
+void count_pass(const MicroBatch& micro, const model::Weights& weights, bool backward,
+                PassTotals& totals) {
+  totals.packed_tokens += micro.batch.total();
+  totals.unshared_tokens += micro.unshared;
+  totals.targets += static_cast<int64_t>(micro.targets.size());
+  totals.flops += pass_flops(weights, work_of(micro, weights.config()), backward);
+}
+
 PassTotals forward_passes(model::Compute& compute, const std::vector<PassRow>& rows,
                           const PassOptions& options, const PassVisitor& visit) {
   PassTotals totals;
@@ -34,7 +34,7 @@ PassTotals forward_passes(model::Compute& compute, const std::vector<PassRow>& r
   for (const MicroBatch& micro : make_micro_batches(rows, size)) {
     visit(micro, compute.logprobs(micro.predictions(options.temperature),
                                   {.with_entropy = options.with_entropy}));
-    count(micro, compute.weights(), /*backward=*/false, totals);
+    count_pass(micro, compute.weights(), /*backward=*/false, totals);
   }
   return totals;
 }
@@ -54,7 +54,7 @@ bool add_gradients(model::Compute& compute, const std::vector<PassRow>& rows,
     loss.gradient(micro, out, grad);
     // After a wrong prediction the head's gradient must be corrected even to 0.
     const bool backward = !all_zero(grad) || !expected.empty();
-    count(micro, compute.weights(), backward, totals);
+    count_pass(micro, compute.weights(), backward, totals);
     if (backward) compute.backward(grad);
     any_gradient = any_gradient || backward;
   }

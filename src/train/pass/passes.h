@@ -29,6 +29,9 @@ struct PassTotals {
 // Floating-point operations that the model needs for a pass: forward, or forward and backward. With
 // an adapter, the weight gradients of the frozen base are not counted.
 double pass_flops(const model::Weights& weights, const model::Work& work, bool backward);
+// Adds a pass over `micro` to `totals`.
+void count_pass(const MicroBatch& micro, const model::Weights& weights, bool backward,
+                PassTotals& totals);
 
 // The log-probabilities of each micro-batch, without a gradient.
 using PassVisitor = std::function<void(const MicroBatch&, const model::TokenLogprobs&)>;
