@@ -82,17 +82,14 @@ Result<Loaded> load(const SuiteOptions& o, const eval::Suite& suite) {
 
 // Limits with room for the longest prompt and answer of all tasks.
 Result<rollout::RunnerLimits> limits_of(const SuiteOptions& o, const Loaded& l) {
-  int prompt = 1, answer = 1;
+  int prompt = 1, together = 3;
   for (const auto& [task, items] : l.tasks) {
     prompt = std::max(prompt, items.longest_prompt);
-    answer = std::max(answer, items.longest_answer);
+    together = std::max(together, items.longest_prompt + std::max(2, items.longest_answer));
   }
-  // The longest of both need not be in one row.
-  answer = std::min(answer, model::context_length(l.files.config) - prompt);
-  int needed = answer;
-  for (const auto& [task, items] : l.tasks)
-    needed = std::max(needed, items.longest_prompt + items.longest_answer - prompt);
-  return inference::limits_for(l.files.config, o.max_concurrent, prompt, needed);
+  // The longest of both need not be in one row, and each row fits.
+  together = std::min(together, model::context_length(l.files.config));
+  return inference::limits_for(l.files.config, o.max_concurrent, prompt, together - prompt);
 }
 
 }  // namespace

@@ -280,7 +280,7 @@ Result<Items> load_items(const Task& task, const tokenizer::Tokenizer& tokenizer
       together += tokens.size();
     }
     const size_t prompt = item.prompt.tokens.size();
-    if (prompt + answer > static_cast<size_t>(max_sequence)) {
+    if (prompt + std::max<size_t>(answer, 2) > static_cast<size_t>(max_sequence)) {
       ++out.left_out;
       continue;
     }

@@ -169,12 +169,24 @@ Status check_done(const TaskFile& file, const std::vector<Item>& items) {
   return ok_status();
 }
 
+// Puts one prompt into the prefix cache, so that all others find the examples that they share with
+// it: prompts that start together would each compute them. Blocks are offered to the cache when the
+// next pass is planned, hence two tokens.
+Status fill_prefix_cache(rollout::Engine& engine, const Item& item) {
+  rollout::EngineOptions options;
+  options.sampling.temperature = 0;
+  options.sampling.max_response_length = 2;
+  return engine.generate(rollout::make_jobs({{item.prompt, 0}}, 1), options).status();
+}
+
 template <typename Rows>
-Status run_batches(const Task& task, const std::vector<Item>& items, const TaskRun& run,
-                   TaskFile& file, Rows rows_of) {
+Status run_batches(rollout::Engine& engine, const Task& task, const std::vector<Item>& items,
+                   const TaskRun& run, TaskFile& file, Rows rows_of) {
   const size_t per_item =
       task.kind == TaskKind::generate ? static_cast<size_t>(task.n) : items.front().choices.size();
   const size_t batch = std::max<size_t>(1, static_cast<size_t>(run.batch) / per_item);
+  if (file.rows().size() < items.size())
+    LS_RETURN_IF_ERROR(fill_prefix_cache(engine, items[file.rows().size()]));
   while (file.rows().size() < items.size()) {
     const size_t done = file.rows().size(), count = std::min(batch, items.size() - done);
     if (run.on_progress) run.on_progress(done, items.size());
@@ -191,11 +203,11 @@ Status run_task(rollout::Engine& engine, const Task& task, const std::vector<Ite
   LS_RETURN_IF_ERROR(check_done(file, items).with_context("task '" + task.name + "'"));
   if (task.kind == TaskKind::likelihood) {
     Likelihood likelihood(engine, run);
-    return run_batches(task, items, run, file,
+    return run_batches(engine, task, items, run, file,
                        [&](std::span<const Item> part) { return likelihood.rows(part); });
   }
   Generate generate(engine, task, *rewards, run);
-  return run_batches(task, items, run, file,
+  return run_batches(engine, task, items, run, file,
                      [&](std::span<const Item> part) { return generate.rows(part); });
 }
 
