@@ -122,13 +122,13 @@ def test_a_run_on_a_device_resumes_to_the_bit(tiny, tmp_path):
     assert largest_difference(parts, straight) == 0
 
 
-def test_supervised_and_reward_model_training(tiny, tmp_path, capsys):
+def test_supervised_reward_model_and_preference_training(tiny, tmp_path, capsys):
     model, data, _ = tiny
     pairs = tmp_path / "pairs.jsonl"
     pairs.write_text("".join(json.dumps({"prompt": f"{a}+1=", "chosen": str(a + 1), "rejected": str(a)}) + "\n"
                              for a in range(40)))
     common = ("trainer.total_steps=3", "trainer.test_freq=0", "trainer.kernels=libtorch", "trainer.threads=2")
-    for command, rows in (("sft", data / "sft.jsonl"), ("rm", pairs)):
+    for command, rows in (("sft", data / "sft.jsonl"), ("rm", pairs), ("dpo", pairs)):
         config = tmp_path / f"{command}.toml"
         config.write_text(f'[model]\npath = "{model}"\n[data]\ntrain_files = ["{rows}"]\nmax_length = 96\n')
         weights = []

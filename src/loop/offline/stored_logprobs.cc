@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <optional>
@@ -19,6 +20,8 @@ namespace {
 using train::PairLogprobs;
 using train::PairSequences;
 
+// With writes of more than 0.1 s the time between them becomes longer.
+constexpr double kSlowWrite = 10;
 constexpr char kFormat[] = "longshot pair log-probabilities 1";
 static_assert(sizeof(PairLogprobs) == 2 * sizeof(double));
 
@@ -137,6 +140,7 @@ Result<std::vector<PairLogprobs>> stored_logprobs(const std::vector<PairSequence
   ProgressLine progress;
   progress.start(static_cast<int64_t>(values.size()), static_cast<int64_t>(pairs.size()));
   Stopwatch since_write;
+  double interval = options.save_seconds;
   while (values.size() < pairs.size()) {
     const size_t end = chunk_end(pairs, values.size(), options.chunk_tokens);
     const auto begin = pairs.begin();
@@ -145,8 +149,10 @@ Result<std::vector<PairLogprobs>> stored_logprobs(const std::vector<PairSequence
         compute({begin + static_cast<long>(values.size()), begin + static_cast<long>(end)}));
     values.insert(values.end(), chunk.begin(), chunk.end());
     const bool stop = stop_requested() && values.size() < pairs.size();
-    if (stop || values.size() == pairs.size() || since_write.seconds() >= options.save_seconds) {
+    if (stop || values.size() == pairs.size() || since_write.seconds() >= interval) {
+      const Stopwatch writing;
       LS_RETURN_IF_ERROR(write(options, pairs.size(), values));
+      interval = options.save_seconds * std::max(1.0, kSlowWrite * writing.seconds());
       since_write = Stopwatch();
     }
     progress.update(static_cast<int64_t>(values.size()), options.what);

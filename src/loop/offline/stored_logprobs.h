@@ -33,8 +33,9 @@ struct StoredLogprobsOptions {
   // The run continues from a checkpoint: a file of another model or other rows is an error, which
   // leaves it unchanged. Otherwise such a file is replaced.
   bool continued = false;
-  int64_t chunk_tokens = 16384;  // tokens computed together
-  double save_seconds = 20;      // between writes of the file
+  int64_t chunk_tokens = 4096;  // tokens computed together
+  // Between writes of the file; longer where a write takes more than 0.1 s. 0: after every chunk.
+  double save_seconds = 2;
 };
 
 using ComputeLogprobs = std::function<Result<std::vector<train::PairLogprobs>>(
