@@ -33,7 +33,7 @@ const std::vector<Group>& groups() {
       {"Train", {add_train, add_sft, add_rm, add_doctor, add_report}},
       {"Use a model", {add_generate, add_chat, add_serve, add_logprobs, add_tokenize, add_convert}},
       {"Judge", {add_eval, add_grade, add_rm_eval, add_sandbox}},
-      {"Make data", {add_data, add_make_tests}},
+      {"Make data", {add_data, add_make_tests, add_curate}},
   };
   return table;
 }

@@ -7,5 +7,6 @@ namespace longshot::commands {
 
 void add_data(CLI::App& app, int& exit_code);
 void add_make_tests(CLI::App& app, int& exit_code);
+void add_curate(CLI::App& app, int& exit_code);
 
 }  // namespace longshot::commands
