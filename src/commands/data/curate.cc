@@ -1,8 +1,8 @@
 // longshot curate: raw problems -> a prompt set for RL.
 
 #include <fmt/format.h>
-#include <unistd.h>
 
+#include <array>
 #include <cstdio>
 #include <memory>
 
@@ -12,16 +12,27 @@
 #include "base/progress_line.h"
 #include "commands/command.h"
 #include "commands/data/data.h"
-#include "commands/key_flags.h"
 #include "curate/stages/funnel.h"
 #include "curate/stages/pipeline.h"
 
 namespace longshot::commands {
 namespace {
 
+// A flag that sets a key. It is applied after the configuration file, which it overrides.
+struct Flag {
+  const char* name;
+  const char* key;
+  std::vector<std::string> words;
+};
+
 struct Arguments {
   std::string output, config;
   std::vector<std::string> assignments;
+  std::array<Flag, 5> flags = {{{"--eval-files", "contamination.files", {}},
+                                {"--hack-samples", "hackable.samples", {}},
+                                {"--difficulty-samples", "difficulty.samples", {}},
+                                {"--threads", "curate.threads", {}},
+                                {"--seed", "curate.seed", {}}}};
   bool dry_run = false, reference = false;
   curate::CurateOptions options;
   curate::CurateKeys keys;
@@ -45,12 +56,15 @@ class Reporter {
   ProgressLine line_;
 };
 
-// Flags come after the configuration file, and are read before it: their words are applied again.
 Status load(Arguments& arguments) {
   if (!arguments.config.empty())
     LS_RETURN_IF_ERROR(arguments.settings.load_toml_file(arguments.config));
   for (const std::string& text : arguments.assignments)
     LS_RETURN_IF_ERROR(arguments.settings.override_with(text));
+  for (const Flag& flag : arguments.flags) {
+    if (flag.words.empty()) continue;
+    LS_RETURN_IF_ERROR(arguments.settings.set(flag.key, flag.words, flag.name));
+  }
   return ok_status();
 }
 
@@ -102,16 +116,11 @@ void add_curate(CLI::App& app, int& exit_code) {
                    "KEY=VALUE, e.g. duplicates.threshold=0.9; may be repeated; after --config")
       ->expected(1)
       ->take_all();
-  const auto flag = [&](const char* name, std::vector<std::string>* values, const char* key) {
-    command->add_option(name, *values, arguments->settings.description(key).help)
+  for (Flag& flag : arguments->flags) {
+    command->add_option(flag.name, flag.words, arguments->settings.description(flag.key).help)
         ->expected(1)
         ->take_all();
-  };
-  flag("--eval-files", &arguments->options.evaluation_files, "contamination.files");
-  flag("--hack-samples", &arguments->options.hack_samples, "hackable.samples");
-  flag("--difficulty-samples", &arguments->options.difficulty_samples, "difficulty.samples");
-  add_key_flags(*command, arguments->settings,
-                {{"--threads", "curate.threads"}, {"--seed", "curate.seed"}});
+  }
   command->add_flag("--dry-run", arguments->dry_run,
                     "print rows, stages, memory and disk, and change nothing");
   command->add_flag("--reference", arguments->reference, "print all keys as Markdown, and stop");
