@@ -85,11 +85,10 @@ Status run(Arguments& arguments) {
   LS_ASSIGN_OR_RETURN(const auto lock, FolderLock::take(arguments.output));
   Reporter reporter;
   const Stopwatch clock;
-  const auto funnel =
-      curate::curate(arguments.options, arguments.settings, {}, arguments.output,
-                     [&](const std::string& what, int64_t done, int64_t total) {
-                       reporter.update(what, done, total);
-                     });
+  const auto funnel = curate::curate(arguments.options, arguments.settings, {}, arguments.output,
+                                     [&](const std::string& what, int64_t done, int64_t total) {
+                                       reporter.update(what, done, total);
+                                     });
   reporter.clear();
   LS_RETURN_IF_ERROR(funnel.status());
   fmt::print("{}", curate::funnel_table(*funnel));
@@ -103,8 +102,8 @@ Status run(Arguments& arguments) {
 void add_curate(CLI::App& app, int& exit_code) {
   auto arguments = std::make_shared<Arguments>();
   curate::bind(arguments->settings, arguments->options, arguments->keys);
-  CLI::App* command =
-      app.add_subcommand("curate", "Turn raw problems into a prompt set for reinforcement learning");
+  CLI::App* command = app.add_subcommand(
+      "curate", "Turn raw problems into a prompt set for reinforcement learning");
   command->footer(
       "Stages: normalize, format, duplicates, contamination, tags, hackable, difficulty, balance.\n"
       "The same command continues where it was stopped; docs/curate.md.");

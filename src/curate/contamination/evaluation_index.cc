@@ -14,7 +14,8 @@ std::string words_at(std::string_view words, size_t first, int count) {
   size_t begin = 0;
   for (size_t i = 0; i < first; ++i) begin = words.find(' ', begin) + 1;
   size_t end = begin;
-  for (int i = 0; i < count; ++i) end = std::min(words.find(' ', end) + (i + 1 < count ? 1 : 0), words.size());
+  for (int i = 0; i < count; ++i)
+    end = std::min(words.find(' ', end) + (i + 1 < count ? 1 : 0), words.size());
   return std::string(words.substr(begin, end - begin));
 }
 

@@ -28,13 +28,13 @@ struct OverlapOptions {
 };
 
 struct Overlap {
-  uint32_t row = 0;        // of the evaluation rows, in the order of add()
-  std::string words;       // the shared n-gram; empty if the texts are similar as a whole
-  double similarity = 0;   // if `words` is empty
+  uint32_t row = 0;       // of the evaluation rows, in the order of add()
+  std::string words;      // the shared n-gram; empty if the texts are similar as a whole
+  double similarity = 0;  // if `words` is empty
 };
 
-// Memory: about 40 bytes for each n-gram of an evaluation row, of (ngram - least_words + 1) lengths,
-// and 8 for each shingle. find() is thread-safe after finish().
+// Memory: about 40 bytes for each n-gram of an evaluation row, of (ngram - least_words + 1)
+// lengths, and 8 for each shingle. find() is thread-safe after finish().
 class EvaluationIndex {
  public:
   static Result<EvaluationIndex> create(const OverlapOptions& options);
@@ -64,10 +64,10 @@ class EvaluationIndex {
 
   OverlapOptions options_;
   Signatures signatures_;
-  Grams grams_;   // runs of least_words to ngram words of all rows
-  Grams whole_;   // whole rows of fewer than ngram words
+  Grams grams_;  // runs of least_words to ngram words of all rows
+  Grams whole_;  // whole rows of fewer than ngram words
   std::vector<int> whole_lengths_;
-  std::vector<std::vector<uint64_t>> shingles_;          // by row
+  std::vector<std::vector<uint64_t>> shingles_;           // by row
   std::vector<std::pair<uint64_t, uint32_t>> band_rows_;  // key of a band and row, sorted
 };
 

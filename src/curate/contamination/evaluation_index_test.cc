@@ -10,7 +10,8 @@ namespace {
 
 std::string words(int first, int count) {
   std::string text;
-  for (int i = first; i < first + count; ++i) text += fmt::format("{}w{}", text.empty() ? "" : " ", i);
+  for (int i = first; i < first + count; ++i)
+    text += fmt::format("{}w{}", text.empty() ? "" : " ", i);
   return text;
 }
 
@@ -56,7 +57,8 @@ TEST(EvaluationIndex, FindsSimilarTexts) {
   options.shingle = 1;
   const auto index = index_of({words(0, 120)}, options);
   std::string text;
-  for (int i = 0; i < 120; ++i) text += (i ? " " : "") + (i % 12 == 5 ? "new" : fmt::format("w{}", i));
+  for (int i = 0; i < 120; ++i)
+    text += (i ? " " : "") + (i % 12 == 5 ? "new" : fmt::format("w{}", i));
   const auto found = index.find(text);
   ASSERT_TRUE(found.has_value());
   EXPECT_TRUE(found->words.empty());
@@ -77,8 +79,7 @@ TEST(EvaluationIndex, FindsAllPlantedRows) {
   for (int i = 0; i < 2000; ++i) {
     const bool planted = rng.next_below(2) == 0;
     const auto row = rng.next_below(rows.size());
-    const std::string text =
-        planted ? random(6) + " " + rows[row] + " " + random(6) : random(60);
+    const std::string text = planted ? random(6) + " " + rows[row] + " " + random(6) : random(60);
     const auto found = index.find(text);
     ASSERT_EQ(found.has_value(), planted);
     ASSERT_TRUE(!planted || found->row == row);

@@ -1,8 +1,8 @@
 #pragma once
-// The bands of locality-sensitive hashing. A signature of bands * rows values is cut into bands; two
-// texts are candidates if all values of at least one band are equal, which has the probability
-// 1 - (1 - s^rows)^bands at Jaccard similarity s (Leskovec, Rajaraman and Ullman, "Mining of Massive
-// Datasets", section 3.4).
+// The bands of locality-sensitive hashing. A signature of bands * rows values is cut into bands.
+// Two texts are candidates if all values of at least one band are equal, which has the probability
+// 1 - (1 - s^rows)^bands at Jaccard similarity s (Leskovec, Rajaraman and Ullman, "Mining of
+// Massive Datasets", section 3.4).
 
 #include "base/status.h"
 

@@ -16,9 +16,9 @@
 namespace longshot::curate {
 namespace {
 
-constexpr size_t kWindow = 1 << 15;      // rows read at once
-constexpr int kLeastRange = 64;          // rows that a thread takes at once
-constexpr size_t kAllPairsBucket = 24;   // larger buckets are joined by prefixes
+constexpr size_t kWindow = 1 << 15;     // rows read at once
+constexpr int kLeastRange = 64;         // rows that a thread takes at once
+constexpr size_t kAllPairsBucket = 24;  // larger buckets are joined by prefixes
 
 // One search. The steps are equal texts, signatures, then the buckets of each band.
 class Search {

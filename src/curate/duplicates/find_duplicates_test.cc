@@ -159,8 +159,8 @@ TEST_F(Duplicates, InBoilerplateNeedNoQuadraticNumberOfChecks) {
 TEST_F(Duplicates, OfDroppedRowsDoNotCount) {
   ASSERT_TRUE(write_file_atomic(folder_ / "w", "a b c\na b c\na b c\n").ok());
   const auto words = LineFile::open(folder_ / "w");
-  const auto found = find_duplicates(*words, {false, true, true}, {}, folder_ / "s",
-                                     [](int64_t, int64_t) {});
+  const auto found =
+      find_duplicates(*words, {false, true, true}, {}, folder_ / "s", [](int64_t, int64_t) {});
   ASSERT_TRUE(found.ok());
   EXPECT_EQ(representatives(*found), (std::map<uint32_t, uint32_t>{{2, 1}}));
 }

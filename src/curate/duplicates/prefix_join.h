@@ -1,9 +1,9 @@
 #pragma once
 // Candidate pairs inside a large bucket, as of texts that share long boilerplate, without comparing
 // all pairs. Two sets with Jaccard similarity >= t share at least one of the first
-// n - ceil(t n) + 1 elements of each, in any common order (Chaudhuri, Ganti and Kaushik, "A primitive
-// operator for similarity joins in data cleaning", 2006). With the rarest shingles of the bucket
-// first, texts that share only the boilerplate do not meet.
+// n - ceil(t n) + 1 elements of each, in any common order (Chaudhuri, Ganti and Kaushik, "A
+// primitive operator for similarity joins in data cleaning", 2006). With the rarest shingles of the
+// bucket first, texts that share only the boilerplate do not meet.
 
 #include <cstdint>
 #include <vector>

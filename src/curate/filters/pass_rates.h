@@ -13,7 +13,7 @@
 namespace longshot::curate {
 
 struct PassRate {
-  uint32_t judged = 0;   // samples with a verdict; failures of the judge do not count
+  uint32_t judged = 0;  // samples with a verdict; failures of the judge do not count
   uint32_t correct = 0;
   double rate() const { return judged == 0 ? 0 : static_cast<double>(correct) / judged; }
 };

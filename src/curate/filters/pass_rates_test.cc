@@ -41,8 +41,8 @@ TEST(PassRates, LeaveOutFailuresOfTheJudge) {
 TEST(PassRates, AreReadFromFiles) {
   const auto path =
       std::filesystem::temp_directory_path() / fmt::format("pass_rates.{}.jsonl", ::getpid());
-  const std::string text = dump_json(to_json(judged("a", {1, 1}))) + "\n" +
-                           dump_json(to_json(judged("b", {0}))) + "\n";
+  const std::string text =
+      dump_json(to_json(judged("a", {1, 1}))) + "\n" + dump_json(to_json(judged("b", {0}))) + "\n";
   ASSERT_TRUE(write_file_atomic(path, text).ok());
   const auto rates = read_pass_rates({path.string()}, 0);
   ASSERT_TRUE(rates.ok()) << rates.status().to_string();

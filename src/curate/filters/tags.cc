@@ -90,8 +90,8 @@ std::vector<std::string> voted_tags(const std::vector<std::string>& answers,
   }
   std::vector<std::string> tags;
   for (const auto& [tag, count] : votes) {
-    const bool fits = allowed.empty() ||
-                      std::find(allowed.begin(), allowed.end(), tag) != allowed.end();
+    const bool fits =
+        allowed.empty() || std::find(allowed.begin(), allowed.end(), tag) != allowed.end();
     if (fits && 2 * count > answers.size()) tags.push_back(tag);
   }
   return tags;

@@ -11,7 +11,8 @@ using ::testing::ElementsAre;
 TEST(Tags, ComeFromColumnsAndRules) {
   TagOptions options;
   options.columns = {"subject", "level"};
-  options.rules = parse_json(R"([{"tag": "geometry", "pattern": "(?i)triangle|circle"}])", "rules").value();
+  options.rules =
+      parse_json(R"([{"tag": "geometry", "pattern": "(?i)triangle|circle"}])", "rules").value();
   const auto tagger = Tagger::create(options);
   ASSERT_TRUE(tagger.ok());
   const OrderedJson row = {{"extra_info", {{"subject", {"Algebra", "Sets"}}, {"level", 3}}}};

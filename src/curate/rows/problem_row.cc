@@ -41,8 +41,7 @@ void clean_problem(data::Prompt& problem, TextForm form) {
 
 OrderedJson messages_of(const data::Prompt& problem) {
   OrderedJson messages = OrderedJson::array();
-  if (problem.messages.empty())
-    messages.push_back({{"role", "user"}, {"content", problem.text}});
+  if (problem.messages.empty()) messages.push_back({{"role", "user"}, {"content", problem.text}});
   for (const data::Message& message : problem.messages) messages.push_back(data::to_json(message));
   return messages;
 }
@@ -55,7 +54,8 @@ Result<data::Prompt> parse_problem(const datasets::Row& row, const RowOptions& o
   mapping.ground_truth = options.answer_column;
   // A prompt without any text is a row to drop, and not an error of the file.
   const auto value = row.json.find(mapping.prompt);
-  const bool empty = value != row.json.end() && value->is_string() && value->get<std::string>().empty();
+  const bool empty =
+      value != row.json.end() && value->is_string() && value->get<std::string>().empty();
   datasets::Row filled = row;
   if (empty) filled.json[mapping.prompt] = " ";
   LS_ASSIGN_OR_RETURN(data::Prompt problem, datasets::parse_prompt(filled, mapping));

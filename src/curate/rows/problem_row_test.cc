@@ -14,10 +14,12 @@ data::Prompt parsed(const char* json, const RowOptions& options = {}) {
 }
 
 TEST(ProblemRows, OfEveryShapeBecomeVerlRows) {
-  for (const char* json :
-       {R"({"prompt": " Add  1.\r\n", "answer": "$2$"})", R"({"question": "Add  1.", "answer": "2"})",
-        R"({"problem": "Add  1.", "solution": "It is \\boxed{2}."})",
-        R"({"prompt": [{"role": "user", "content": "Add  1."}], "reward_model": {"ground_truth": "2"}})"}) {
+  for (
+      const char* json :
+      {R"({"prompt": " Add  1.\r\n", "answer": "$2$"})",
+       R"({"question": "Add  1.", "answer": "2"})",
+       R"({"problem": "Add  1.", "solution": "It is \\boxed{2}."})",
+       R"({"prompt": [{"role": "user", "content": "Add  1."}], "reward_model": {"ground_truth": "2"}})"}) {
     const OrderedJson row = verl_row(parsed(json));
     EXPECT_EQ(row["prompt"][0]["content"], "Add  1.") << json;
     EXPECT_EQ(row["reward_model"]["ground_truth"], "2") << json;
@@ -28,9 +30,10 @@ TEST(ProblemRows, OfEveryShapeBecomeVerlRows) {
 TEST(ProblemRows, KeepTheirIdWhenReadAgain) {
   RowOptions options;
   options.data_source = "mine";
-  for (const char* json :
-       {R"({"id": 7, "prompt": "a", "answer": "1"})", R"({"prompt": "b", "answer": "1"})",
-        R"({"prompt": "c", "answer": "1", "data_source": "s", "extra_info": {"index": 3, "split": "t"}})"}) {
+  for (
+      const char* json :
+      {R"({"id": 7, "prompt": "a", "answer": "1"})", R"({"prompt": "b", "answer": "1"})",
+       R"({"prompt": "c", "answer": "1", "data_source": "s", "extra_info": {"index": 3, "split": "t"}})"}) {
     const data::Prompt before = parsed(json, options);
     const Json row = verl_row(before);
     const auto after = datasets::parse_prompt({row, "again"}, {});
@@ -43,7 +46,8 @@ TEST(ProblemRows, KeepTheirIdWhenReadAgain) {
 TEST(ProblemRows, AreComparedWithoutIgnoredTexts) {
   RowOptions options;
   options.ignore = {"Think step by step."};
-  const auto problem = parsed(R"({"prompt": "Add 1. Think step by step.", "answer": "2"})", options);
+  const auto problem =
+      parsed(R"({"prompt": "Add 1. Think step by step.", "answer": "2"})", options);
   EXPECT_EQ(problem_words(problem, options), "add 1");
   EXPECT_EQ(problem_text(problem), "Add 1. Think step by step.");
 }

@@ -11,7 +11,8 @@ namespace longshot::curate {
 namespace {
 
 void bind_rows(Settings& s, CurateOptions& o) {
-  s.add("normalize.clean", &o.rows.clean, "clean texts and answers; false: only their shape changes");
+  s.add("normalize.clean", &o.rows.clean,
+        "clean texts and answers; false: only their shape changes");
   s.add("normalize.form", &o.rows.form,
         "Unicode form of the texts that are written; nfkc turns x² into x2");
   s.add("normalize.prompt_key", &o.rows.prompt_column,
@@ -48,15 +49,16 @@ void bind_duplicates(Settings& s, CurateOptions& o) {
 }
 
 void bind_contamination(Settings& s, CurateOptions& o) {
-  s.add("contamination.files", &o.evaluation_files, "evaluation files; problems in them are dropped");
+  s.add("contamination.files", &o.evaluation_files,
+        "evaluation files; problems in them are dropped");
   s.add("contamination.ngram", &o.overlap.ngram, "words of a shared run that tells contamination",
         at_least(1));
   s.add("contamination.least_words", &o.overlap.least_words,
         "shorter problems must be equal; others are also found inside longer ones", at_least(1));
   s.add("contamination.common", &o.overlap.common,
         "a run in more evaluation rows than this is boilerplate; 0 = none is", at_least(0));
-  s.add("contamination.threshold", &o.overlap.threshold,
-        "Jaccard similarity to an evaluation row", within(0.3, 1));
+  s.add("contamination.threshold", &o.overlap.threshold, "Jaccard similarity to an evaluation row",
+        within(0.3, 1));
 }
 
 void bind_models(Settings& s, CurateOptions& o) {
@@ -106,8 +108,8 @@ Status complete(CurateOptions& options, const CurateKeys& keys) {
     return invalid_argument("contamination.least_words must not be more than contamination.ngram");
   }
   const bool balances = options.balance.cap > 0 || !options.balance.shares.empty();
-  const bool tagged = !options.tags.columns.empty() || !options.tags.rules.empty() ||
-                      !options.tags.samples.empty();
+  const bool tagged =
+      !options.tags.columns.empty() || !options.tags.rules.empty() || !options.tags.samples.empty();
   if (balances && !tagged)
     return invalid_argument("balance needs tags: set tags.columns, tags.rules or tags.samples");
   return choose_bands(options.duplicate.threshold, options.duplicate.permutations).status();
@@ -141,7 +143,8 @@ OrderedJson settings_of(Stage stage, const Settings& settings) {
   const std::string prefix = std::string(name_of(stage)) + ".";
   const bool shingled = stage == Stage::contamination;
   for (const std::string& key : settings.keys()) {
-    const bool shared = shingled && (key == "duplicates.shingle" || key == "duplicates.permutations");
+    const bool shared =
+        shingled && (key == "duplicates.shingle" || key == "duplicates.permutations");
     if (key.starts_with(prefix) || shared || key == "curate.seed")
       json[key] = settings.value_text(key);
   }

@@ -21,7 +21,8 @@ Status remove_leftovers(const fs::path& state, const std::vector<KeyedStage>& st
   for (const auto& entry : fs::directory_iterator(state, error)) {
     const std::string name = entry.path().filename().string();
     bool known = name == "rows.jsonl" || name == "words.txt";
-    for (const Stage stage : all_of<Stage>()) known |= name == fmt::format("{}.jsonl", name_of(stage));
+    for (const Stage stage : all_of<Stage>())
+      known |= name == fmt::format("{}.jsonl", name_of(stage));
     for (const KeyedStage& stage : stages) known |= name == name_of(stage.stage);  // of its model
     if (!known) LS_RETURN_IF_ERROR(remove_tree(entry.path()));
   }
@@ -73,10 +74,10 @@ Result<OrderedJson> curate(const CurateOptions& options, const Settings& setting
   std::vector<StageFile> files;
   for (const KeyedStage& stage : stages) {
     const std::string name = name_of(stage.stage);
-    const StageContext context{options, rows,      set,
-                               state,   model.ask, [&](int64_t done, int64_t total) {
-                                 on_progress(name, done, total);
-                               }};
+    const StageContext context{
+        options, rows,      set,
+        state,   model.ask, [&](int64_t done, int64_t total) {
+                                 on_progress(name, done, total); }};
     if (!is_done(stage)) LS_RETURN_IF_ERROR(decide(stage, context));
     LS_RETURN_IF_ERROR(apply_decisions(stage.path, set));
     files.push_back({stage.stage, stage.path});

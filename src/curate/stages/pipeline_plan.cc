@@ -59,8 +59,10 @@ std::string duplicates_line(const CurateOptions& options, int64_t rows) {
   if (!bands.ok()) return "";
   const DuplicateCost cost = duplicate_cost(rows, *bands);
   return fmt::format(
-      "duplicates: {} bands of {} hashes; a pair at {:.2f} is found with probability {:.4f}, at 0.90 "
-      "with {:.6f}; {:.0f} MiB of memory, {:.0f} MiB of disk while it runs, {} passes over the keys\n",
+      "duplicates: {} bands of {} hashes; a pair at {:.2f} is found with probability {:.4f}, at "
+      "0.90 "
+      "with {:.6f}; {:.0f} MiB of memory, {:.0f} MiB of disk while it runs, {} passes over the "
+      "keys\n",
       bands->bands, bands->rows, options.duplicate.threshold,
       candidate_probability(*bands, options.duplicate.threshold),
       candidate_probability(*bands, 0.9), cost.memory / kMiB, cost.disk / kMiB, bands->bands);

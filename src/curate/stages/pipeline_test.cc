@@ -65,13 +65,15 @@ class Curate : public ::testing::Test {
   Settings settings_;
 };
 
-OrderedJson row(const std::string& id, const std::string& problem, const std::string& answer = "1") {
+OrderedJson row(const std::string& id, const std::string& problem,
+                const std::string& answer = "1") {
   return {{"id", id}, {"problem", problem}, {"answer", answer}};
 }
 
 std::string random_problem(CounterRng& rng, int words = 30) {
   std::string text;
-  for (int i = 0; i < words; ++i) text += fmt::format("{}w{}", i ? " " : "", rng.next_below(100000));
+  for (int i = 0; i < words; ++i)
+    text += fmt::format("{}w{}", i ? " " : "", rng.next_below(100000));
   return text;
 }
 
@@ -92,21 +94,22 @@ JudgedPrompt judged(const std::string& id, int correct, int wrong) {
 TEST_F(Curate, RunsEveryStage) {
   CounterRng rng(1);
   const std::string one = random_problem(rng), two = random_problem(rng);
-  options_.files = {write("raw.jsonl",
-                          {row("a", one), row("b", one), row("c", "Prove that 2 is even."),
-                           row("d", two), row("e", ""), row("f", "What is 2 + 2?", ""),
-                           row("g", "Solve the triangle ABC."), row("h", "A circle of radius 3"),
-                           row("i", "Another circle of radius 4"), row("j", "circle three")})};
+  options_.files = {
+      write("raw.jsonl", {row("a", one), row("b", one), row("c", "Prove that 2 is even."),
+                          row("d", two), row("e", ""), row("f", "What is 2 + 2?", ""),
+                          row("g", "Solve the triangle ABC."), row("h", "A circle of radius 3"),
+                          row("i", "Another circle of radius 4"), row("j", "circle three")})};
   options_.evaluation_files = {write("eval.jsonl", {row("x", "intro " + two)})};
-  options_.hack_samples = {write("hack.jsonl", {to_json(judged("g", 1, 7)), to_json(judged("h", 0, 8))})};
-  options_.difficulty_samples = {write("difficulty.jsonl",
-                                       {to_json(judged("a", 10, 0)), to_json(judged("h", 4, 6)),
-                                        to_json(judged("i", 0, 10)), to_json(judged("j", 5, 5))})};
+  options_.hack_samples = {
+      write("hack.jsonl", {to_json(judged("g", 1, 7)), to_json(judged("h", 0, 8))})};
+  options_.difficulty_samples = {
+      write("difficulty.jsonl", {to_json(judged("a", 10, 0)), to_json(judged("h", 4, 6)),
+                                 to_json(judged("i", 0, 10)), to_json(judged("j", 5, 5))})};
   set(R"(tags.rules=[{tag = "circle", pattern = "circle"}])");
   set("balance.cap=2");
   const OrderedJson funnel = run_ok();
   const std::map<std::string, std::string> expected = {
-      {"e", "empty"},       {"f", "no_answer"}, {"c", "proof"}, {"b", "exact_duplicate"},
+      {"e", "empty"},        {"f", "no_answer"}, {"c", "proof"},  {"b", "exact_duplicate"},
       {"d", "shared_ngram"}, {"g", "guessed"},   {"a", "trivial"}};
   auto found = dropped();
   std::string balanced;
@@ -178,7 +181,8 @@ TEST_F(Curate, AsksAModelIfThereAreNoFiles) {
 TEST_F(Curate, ComputesAgainWhatOtherSettingsChange) {
   CounterRng rng(3);
   const std::string one = random_problem(rng);
-  options_.files = {write("raw.jsonl", {row("a", one), row("b", one), row("c", "Prove it is so.")})};
+  options_.files = {
+      write("raw.jsonl", {row("a", one), row("b", one), row("c", "Prove it is so.")})};
   run_ok();
   EXPECT_EQ(dropped().size(), 2U);
   set("duplicates.enabled=false");
@@ -192,7 +196,8 @@ TEST_F(Curate, ComputesAgainWhatOtherSettingsChange) {
 TEST_F(Curate, KeepsDuplicatesWithOtherAnswersIfTold) {
   CounterRng rng(4);
   const std::string one = random_problem(rng);
-  options_.files = {write("raw.jsonl", {row("a", one, "1"), row("b", one, "2"), row("c", one, "1")})};
+  options_.files = {
+      write("raw.jsonl", {row("a", one, "1"), row("b", one, "2"), row("c", one, "1")})};
   const OrderedJson funnel = run_ok();
   EXPECT_EQ(dropped().size(), 2U);
   EXPECT_EQ(funnel["stages"][2]["summary"]["duplicates_with_other_answers"], 1);
@@ -202,7 +207,8 @@ TEST_F(Curate, KeepsDuplicatesWithOtherAnswersIfTold) {
 }
 
 TEST_F(Curate, NumbersRepeatedIds) {
-  options_.files = {write("raw.jsonl", {row("a", "x"), row("a", "y"), row("a", "z"), row("b", "q")})};
+  options_.files = {
+      write("raw.jsonl", {row("a", "x"), row("a", "y"), row("a", "z"), row("b", "q")})};
   run_ok();
   std::vector<std::string> ids;
   for (const auto& prompt : kept()) ids.push_back(prompt.id);

@@ -16,9 +16,9 @@ namespace longshot::curate {
 // Called with the number of rows that are done.
 using RowProgress = std::function<void(int64_t rows)>;
 
-// Reads the input and writes both files, each complete or not at all. Rows with the id of an earlier
-// row get ID#2, ID#3, ... Memory: a few batches of rows, and 40 bytes a row for the ids. Errors name
-// the file and row; cancelled after stop_requested().
+// Reads the input and writes both files, each complete or not at all. Rows with the id of an
+// earlier row get ID#2, ID#3, ... Memory: a few batches of rows, and 40 bytes a row for the ids.
+// Errors name the file and row; cancelled after stop_requested().
 Status write_rows(const CurateOptions& options, const std::filesystem::path& folder,
                   const RowProgress& on_progress);
 

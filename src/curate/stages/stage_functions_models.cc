@@ -20,8 +20,9 @@ Result<std::vector<data::Prompt>> kept_prompts(const StageContext& context) {
   for (size_t row = 0; row < context.rows.size(); ++row) {
     if (!context.set.alive[row]) continue;
     LS_ASSIGN_OR_RETURN(const OrderedJson line, context.rows.read(row));
-    LS_ASSIGN_OR_RETURN(auto prompt, datasets::parse_prompt(
-                                         {Json(line["row"]), line["where"].get<std::string>()}, {}));
+    LS_ASSIGN_OR_RETURN(
+        auto prompt,
+        datasets::parse_prompt({Json(line["row"]), line["where"].get<std::string>()}, {}));
     prompts.push_back(std::move(prompt));
   }
   return prompts;

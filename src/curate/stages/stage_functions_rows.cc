@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <map>
 
+#include "base/rng.h"
 #include "curate/filters/problem_format.h"
 #include "curate/filters/tags.h"
 #include "curate/stages/stage_functions.h"
 #include "curate/text/words.h"
-#include "base/rng.h"
 
 namespace longshot::curate {
 namespace {
@@ -20,7 +20,8 @@ Result<VotedTags> read_voted_tags(const TagOptions& options) {
   LS_RETURN_IF_ERROR(for_each_judged({options.samples}, [&](JudgedPrompt&& prompt) {
     std::vector<std::string> answers;
     for (const JudgedSample& sample : prompt.samples) {
-      if (sample.error.empty()) answers.push_back(sample.answer.empty() ? sample.response : sample.answer);
+      if (sample.error.empty())
+        answers.push_back(sample.answer.empty() ? sample.response : sample.answer);
     }
     voted[hash64(prompt.id)] = voted_tags(answers, options.allowed);
     return ok_status();
@@ -57,8 +58,7 @@ Result<OrderedJson> run_format(const StageContext& context, DecisionWriter& writ
   const auto& dropped = context.options.drop_formats;
   const auto judge = [&](size_t, const OrderedJson& line) -> Result<OrderedJson> {
     const OrderedJson& row = line["row"];
-    LS_ASSIGN_OR_RETURN(const FoundFormat found,
-                        finder.find(text_of_row(row), answer_of_row(row)));
+    LS_ASSIGN_OR_RETURN(const FoundFormat found, finder.find(text_of_row(row), answer_of_row(row)));
     const std::string name = name_of(found.format);
     if (std::find(dropped.begin(), dropped.end(), name) == dropped.end()) return OrderedJson();
     return OrderedJson{{"reason", name}, {"words", found.words}};

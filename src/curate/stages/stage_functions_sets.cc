@@ -52,8 +52,8 @@ Result<EvaluationIndex> read_evaluation(const CurateOptions& options,
   RowOptions reading = options.rows;
   reading.prompt_column.clear();
   reading.answer_column.clear();
-  LS_RETURN_IF_ERROR(datasets::for_each_row(
-      options.evaluation_files, [&](datasets::Row&& row) -> Status {
+  LS_RETURN_IF_ERROR(
+      datasets::for_each_row(options.evaluation_files, [&](datasets::Row&& row) -> Status {
         if (stop_requested()) return cancelled("stopped");
         LS_ASSIGN_OR_RETURN(const data::Prompt problem, parse_problem(row, reading));
         index.add(problem_words(problem, reading));
@@ -97,10 +97,9 @@ struct Ranked {
 
 Result<OrderedJson> run_duplicates(const StageContext& context, DecisionWriter& writer) {
   const CurateOptions& options = context.options;
-  LS_ASSIGN_OR_RETURN(
-      const DuplicateSearch found,
-      find_duplicates(context.rows.words(), context.set.alive, options.duplicate,
-                      context.folder / "bands", context.on_progress));
+  LS_ASSIGN_OR_RETURN(const DuplicateSearch found,
+                      find_duplicates(context.rows.words(), context.set.alive, options.duplicate,
+                                      context.folder / "bands", context.on_progress));
   int64_t other_answers = 0, chained = 0;
   for (const Duplicate& duplicate : found.duplicates) {
     if (stop_requested()) return cancelled("stopped");
@@ -138,7 +137,8 @@ Result<OrderedJson> run_contamination(const StageContext& context, DecisionWrite
     });
     for (size_t i = 0; i < found.size(); ++i) {
       if (!found[i]) continue;
-      LS_RETURN_IF_ERROR(writer.drop(first + i, found[i]->words.empty() ? "similar" : "shared_ngram",
+      LS_RETURN_IF_ERROR(writer.drop(first + i,
+                                     found[i]->words.empty() ? "similar" : "shared_ngram",
                                      details_of(*found[i], evaluation)));
     }
     context.on_progress(static_cast<int64_t>(first + lines.size()), total);

@@ -20,8 +20,8 @@ Result<OrderedJson> fingerprints(const std::vector<std::string>& entries) {
   for (const std::string& file : files) {
     std::error_code error;
     if (file == "-" || std::filesystem::is_other(file, error)) {
-      return invalid_argument(
-          file + " is a pipe, which can be read only once; write its rows to a file");
+      return invalid_argument(file +
+                              " is a pipe, which can be read only once; write its rows to a file");
     }
     if (std::filesystem::is_directory(file, error)) {
       return invalid_argument(
@@ -40,8 +40,8 @@ bool uses_model(Stage stage, const CurateOptions& options) {
 
 }  // namespace
 
-Result<std::vector<KeyedStage>> keyed_stages(const CurateOptions& options,
-                                             const Settings& settings, const CurateModel& model,
+Result<std::vector<KeyedStage>> keyed_stages(const CurateOptions& options, const Settings& settings,
+                                             const CurateModel& model,
                                              const std::filesystem::path& state) {
   std::vector<KeyedStage> stages;
   std::string before;
@@ -57,9 +57,8 @@ Result<std::vector<KeyedStage>> keyed_stages(const CurateOptions& options,
     keyed.stage = stage;
     keyed.key = before = fmt::format("{:016x}", hash64(dump_json(content)));
     keyed.path = state / fmt::format("{}.jsonl", name_of(stage));
-    keyed.header = {{"stage", name_of(stage)},
-                    {"key", keyed.key},
-                    {"settings", content["settings"]}};
+    keyed.header = {
+        {"stage", name_of(stage)}, {"key", keyed.key}, {"settings", content["settings"]}};
   }
   return stages;
 }

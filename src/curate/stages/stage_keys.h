@@ -20,8 +20,8 @@ struct KeyedStage {
 
 // The enabled stages in their order. Reads the input files for their checksums. Errors name a file
 // that cannot be read; invalid_argument for a pipe, which can be read only once.
-Result<std::vector<KeyedStage>> keyed_stages(const CurateOptions& options,
-                                             const Settings& settings, const CurateModel& model,
+Result<std::vector<KeyedStage>> keyed_stages(const CurateOptions& options, const Settings& settings,
+                                             const CurateModel& model,
                                              const std::filesystem::path& state);
 
 // True if the decisions of the stage are there with its key.

@@ -19,8 +19,8 @@ std::string in_form(std::string_view text, TextForm form) {
   std::string valid =
       tokenizer::is_valid_utf8(text) ? std::string(text) : tokenizer::repair_utf8(text);
   if (form == TextForm::none) return valid;
-  return tokenizer::normalize(valid, form == TextForm::nfc ? tokenizer::NormalForm::nfc
-                                                           : tokenizer::NormalForm::nfkc);
+  return tokenizer::normalize(
+      valid, form == TextForm::nfc ? tokenizer::NormalForm::nfc : tokenizer::NormalForm::nfkc);
 }
 
 bool is_invisible(char32_t c) {

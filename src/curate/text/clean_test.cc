@@ -6,7 +6,8 @@ namespace longshot::curate {
 namespace {
 
 TEST(Clean, TidiesSpacesAndLines) {
-  EXPECT_EQ(clean_text("\xEF\xBB\xBF  a\u00A0b \t\r\n\r\n\r\n\u200Bc\r", TextForm::nfc), "a b\n\nc");
+  EXPECT_EQ(clean_text("\xEF\xBB\xBF  a\u00A0b \t\r\n\r\n\r\n\u200Bc\r", TextForm::nfc),
+            "a b\n\nc");
   EXPECT_EQ(clean_text(" \n\t\n", TextForm::nfc), "");
   EXPECT_EQ(clean_text("x  y", TextForm::nfc), "x  y") << "spaces inside a line may be layout";
 }

@@ -17,11 +17,12 @@ constexpr std::string_view kSigns = "+-*/=<>%^|";
 
 // LaTeX commands and what they become; empty: left out.
 constexpr auto kCommands = std::to_array<std::pair<std::string_view, std::string_view>>(
-    {{"left", ""},     {"right", ""},  {"displaystyle", ""}, {"text", ""},   {"textbf", ""},
-     {"textit", ""},   {"emph", ""},   {"mathrm", ""},       {"mathbf", ""}, {"mbox", ""},
-     {"operatorname", ""}, {"quad", ""}, {"qquad", ""},      {"dfrac", "frac"}, {"tfrac", "frac"},
-     {"times", "*"},   {"cdot", "*"},  {"div", "/"},         {"leq", "≤"},   {"le", "≤"},
-     {"geq", "≥"},     {"ge", "≥"},    {"neq", "≠"},         {"ne", "≠"}});
+    {{"left", ""},   {"right", ""},     {"displaystyle", ""}, {"text", ""},
+     {"textbf", ""}, {"textit", ""},    {"emph", ""},         {"mathrm", ""},
+     {"mathbf", ""}, {"mbox", ""},      {"operatorname", ""}, {"quad", ""},
+     {"qquad", ""},  {"dfrac", "frac"}, {"tfrac", "frac"},    {"times", "*"},
+     {"cdot", "*"},  {"div", "/"},      {"leq", "≤"},         {"le", "≤"},
+     {"geq", "≥"},   {"ge", "≥"},       {"neq", "≠"},         {"ne", "≠"}});
 
 bool is_ideograph(char32_t c) {
   return (c >= 0x2E80 && c <= 0x9FFF && !(c >= 0x3000 && c <= 0x3004)) ||

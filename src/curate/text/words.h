@@ -7,8 +7,8 @@
 
 namespace longshot::curate {
 
-// Returns the words in lower case, separated by single spaces, without a line feed. Invalid UTF-8 is
-// repaired; a text that is not ASCII is brought into NFKC, so that x² and x2, full-width and
+// Returns the words in lower case, separated by single spaces, without a line feed. Invalid UTF-8
+// is repaired; a text that is not ASCII is brought into NFKC, so that x² and x2, full-width and
 // ordinary letters are equal. A word is
 //   - a run of letters, digits and underscores, with the points inside decimal numbers,
 //   - a Chinese, Japanese kana or Hangul character by itself,
