@@ -34,7 +34,7 @@ const std::vector<Group>& groups() {
       {"Use a model",
        {add_generate, add_chat, add_serve, add_logprobs, add_tokenize, add_convert, add_merge}},
       {"Judge", {add_eval, add_compare, add_grade, add_rm_eval, add_sandbox}},
-      {"Make data", {add_data, add_sample, add_select, add_make_tests}},
+      {"Make data", {add_data, add_curate, add_sample, add_select, add_make_tests}},
   };
   return table;
 }

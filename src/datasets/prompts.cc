@@ -213,6 +213,11 @@ Result<std::string> reference_of(const Row& row) {
   return text_of(*answer.value, row.where + ": ground truth");
 }
 
+Result<data::Prompt> parse_prompt(const Row& row, const ColumnMapping& mapping) {
+  LS_ASSIGN_OR_RETURN(ParsedRow parsed, parse_row(row, mapping));
+  return std::move(parsed.prompt);
+}
+
 Result<std::vector<data::Prompt>> read_prompts(const std::vector<std::string>& files,
                                                const ColumnMapping& mapping) {
   std::vector<data::Prompt> prompts;

@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "data/types.h"
+#include "datasets/rows.h"
 
 namespace longshot::datasets {
 
@@ -19,6 +20,9 @@ struct ColumnMapping {
   bool apply_chat_template = true;  // plain texts too, which become the user's message
   std::string system_prompt;        // system message put before every chat; empty = none
 };
+
+// Converts one row. Errors name its place. An id that another row has too is not changed.
+Result<data::Prompt> parse_prompt(const Row& row, const ColumnMapping& mapping);
 
 // Converts rows to prompts. A bad row is an error that names file and line. Rows with the id or the
 // content of an earlier row get numbered ids (docs/formats.md), with one warning.

@@ -9,5 +9,6 @@ void add_data(CLI::App& app, int& exit_code);
 void add_make_tests(CLI::App& app, int& exit_code);
 void add_sample(CLI::App& app, int& exit_code);
 void add_select(CLI::App& app, int& exit_code);
+void add_curate(CLI::App& app, int& exit_code);
 
 }  // namespace longshot::commands

@@ -30,6 +30,7 @@ void append_utf8(char32_t value, std::string& out);
 
 bool is_white_space(char32_t value);     // Unicode White_Space
 bool is_word_character(char32_t value);  // \w of a Unicode regular expression
+char32_t lower_case(char32_t value);     // the simple mapping; itself without one
 
 enum class NormalForm { nfc, nfd, nfkc, nfkd };
 // The text must be valid UTF-8.

@@ -1,0 +1,92 @@
+// The plan of a run.
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "base/bytes.h"
+#include "base/progress_line.h"
+#include "curate/stages/pipeline.h"
+#include "curate/stages/stage_keys.h"
+#include "datasets/files.h"
+#include "datasets/shard.h"
+
+namespace longshot::curate {
+namespace {
+
+struct InputSize {
+  int64_t rows = 0, bytes = 0;
+};
+
+Result<int64_t> count_lines(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::vector<char> block(1 << 20);
+  int64_t lines = 0;
+  bool open_line = false;
+  while (in.read(block.data(), static_cast<std::streamsize>(block.size())), in.gcount() > 0) {
+    lines += std::count(block.begin(), block.begin() + in.gcount(), '\n');
+    open_line = block[static_cast<size_t>(in.gcount()) - 1] != '\n';
+  }
+  if (in.bad()) return io_error("cannot read " + path);
+  return lines + (open_line ? 1 : 0);
+}
+
+// Also reads the first row of each file, so that a wrong file is an error of the plan.
+Result<InputSize> input_size(const CurateOptions& options) {
+  InputSize size;
+  LS_ASSIGN_OR_RETURN(const auto files, datasets::find_files(options.files));
+  for (const std::string& file : files) {
+    LS_ASSIGN_OR_RETURN(const auto shard, datasets::open_shard(file));
+    const int64_t end = shard->borders(int64_t{1} << 40).back();
+    LS_ASSIGN_OR_RETURN(const auto row, shard->next());
+    if (row) LS_RETURN_IF_ERROR(parse_problem(*row, options.rows).status());
+    const auto bytes = static_cast<int64_t>(std::filesystem::file_size(file));
+    size.bytes += bytes;
+    if (end == bytes) {
+      LS_ASSIGN_OR_RETURN(const int64_t lines, count_lines(file));
+      size.rows += lines;
+    } else {
+      size.rows += end;
+    }
+  }
+  return size;
+}
+
+std::string duplicates_line(const CurateOptions& options, int64_t rows) {
+  const auto bands = choose_bands(options.duplicate.threshold, options.duplicate.permutations);
+  if (!bands.ok()) return "";
+  const DuplicateCost cost = duplicate_cost(rows, *bands);
+  return fmt::format(
+      "duplicates: {} bands of {} hashes; a pair at {:.2f} is found with probability {:.4f}, at "
+      "0.90 "
+      "with {:.6f}; {:.0f} MiB of memory, {:.0f} MiB of disk while it runs, {} passes over the "
+      "keys\n",
+      bands->bands, bands->rows, options.duplicate.threshold,
+      candidate_probability(*bands, options.duplicate.threshold),
+      candidate_probability(*bands, 0.9), cost.memory / kMiB, cost.disk / kMiB, bands->bands);
+}
+
+}  // namespace
+
+Result<std::string> make_plan(const CurateOptions& options, const Settings& settings,
+                              const CurateModel& model, const std::filesystem::path& folder) {
+  LS_ASSIGN_OR_RETURN(const InputSize size, input_size(options));
+  LS_ASSIGN_OR_RETURN(const auto stages, keyed_stages(options, settings, model, folder / "state"));
+  std::string text =
+      fmt::format("input: {} rows, {:.1f} MiB in {}\n", with_commas(size.rows),
+                  static_cast<double>(size.bytes) / kMiB, fmt::join(options.files, ", "));
+  bool all_done = true;
+  for (const KeyedStage& stage : stages) {
+    all_done = all_done && is_done(stage);
+    text += fmt::format("stage {}: {}\n", name_of(stage.stage), all_done ? "done" : "to do");
+  }
+  if (options.duplicates) text += duplicates_line(options, size.rows);
+  constexpr double kCopies = 2.5;  // rows, words, results
+  text += fmt::format("disk: about {:.1f} MiB in {}\n",
+                      kCopies * static_cast<double>(size.bytes) / kMiB, folder.string());
+  return text;
+}
+
+}  // namespace longshot::curate
