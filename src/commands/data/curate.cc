@@ -11,6 +11,7 @@
 #include "base/os/machine.h"
 #include "base/progress_line.h"
 #include "commands/command.h"
+#include "commands/data/curate_model.h"
 #include "commands/data/data.h"
 #include "curate/stages/funnel.h"
 #include "curate/stages/pipeline.h"
@@ -37,6 +38,7 @@ struct Arguments {
   curate::CurateOptions options;
   curate::CurateKeys keys;
   Settings settings;
+  CurateModelOptions model;
 };
 
 // The progress of a run: one line a stage.
@@ -76,16 +78,19 @@ Status run(Arguments& arguments) {
   if (arguments.output.empty()) return invalid_argument("--out FOLDER is needed");
   LS_RETURN_IF_ERROR(load(arguments));
   LS_RETURN_IF_ERROR(complete(arguments.options, arguments.keys));
+  arguments.model.inference.seed = arguments.options.seed;
+  arguments.model.inference.engine.threads = arguments.options.threads;
+  LS_ASSIGN_OR_RETURN(const auto model, make_curate_model(arguments.model));
   if (arguments.dry_run) {
     LS_ASSIGN_OR_RETURN(const std::string plan,
-                        make_plan(arguments.options, arguments.settings, {}, arguments.output));
+                        make_plan(arguments.options, arguments.settings, model, arguments.output));
     std::fputs(plan.c_str(), stdout);
     return ok_status();
   }
   LS_ASSIGN_OR_RETURN(const auto lock, FolderLock::take(arguments.output));
   Reporter reporter;
   const Stopwatch clock;
-  const auto funnel = curate::curate(arguments.options, arguments.settings, {}, arguments.output,
+  const auto funnel = curate::curate(arguments.options, arguments.settings, model, arguments.output,
                                      [&](const std::string& what, int64_t done, int64_t total) {
                                        reporter.update(what, done, total);
                                      });
@@ -120,6 +125,7 @@ void add_curate(CLI::App& app, int& exit_code) {
         ->expected(1)
         ->take_all();
   }
+  add_curate_model_options(*command, arguments->model);
   command->add_flag("--dry-run", arguments->dry_run,
                     "print rows, stages, memory and disk, and change nothing");
   command->add_flag("--reference", arguments->reference, "print all keys as Markdown, and stop");

@@ -30,7 +30,7 @@ Status for_each_judged(const std::vector<std::string>& files,
 Result<PassRates> read_pass_rates(const std::vector<std::string>& files, int most);
 
 // How to ask a model. `chain_of_thought` false: for the answer alone.
-struct AskOptions {
+struct TryOptions {
   int samples = 10;
   double temperature = 1;
   bool chain_of_thought = true;
@@ -40,6 +40,6 @@ struct AskOptions {
 
 // Samples prompts with a model and judges the samples: the mechanism of `longshot sample`.
 using AskAndJudge = std::function<Result<std::vector<JudgedPrompt>>(
-    const std::vector<data::Prompt>& prompts, const AskOptions& options)>;
+    const std::vector<data::Prompt>& prompts, const TryOptions& options)>;
 
 }  // namespace longshot::curate

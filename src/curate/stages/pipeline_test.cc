@@ -155,11 +155,11 @@ TEST_F(Curate, DropsPlantedDuplicatesAcrossFiles) {
 
 TEST_F(Curate, AsksAModelIfThereAreNoFiles) {
   options_.files = {write("raw.jsonl", {row("a", "problem one"), row("b", "problem two")})};
-  std::vector<AskOptions> asked;
+  std::vector<TryOptions> asked;
   CurateModel model;
   model.settings = {{"model", "fake"}};
   model.ask = [&](const std::vector<data::Prompt>& prompts,
-                  const AskOptions& ask) -> Result<std::vector<JudgedPrompt>> {
+                  const TryOptions& ask) -> Result<std::vector<JudgedPrompt>> {
     asked.push_back(ask);
     std::vector<JudgedPrompt> out;
     for (const auto& prompt : prompts)

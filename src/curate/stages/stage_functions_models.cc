@@ -30,7 +30,7 @@ Result<std::vector<data::Prompt>> kept_prompts(const StageContext& context) {
 
 // From files, or from the model that the context has.
 Result<PassRates> pass_rates(const StageContext& context, const std::vector<std::string>& files,
-                             int most, const AskOptions& ask) {
+                             int most, const TryOptions& ask) {
   if (!files.empty()) return read_pass_rates(files, most);
   LS_ASSIGN_OR_RETURN(const auto prompts, kept_prompts(context));
   LS_ASSIGN_OR_RETURN(const auto judged, context.ask(prompts, ask));
@@ -69,7 +69,7 @@ double rounded(double value) {
 
 Result<OrderedJson> run_hackable(const StageContext& context, DecisionWriter& writer) {
   const CurateOptions& options = context.options;
-  AskOptions ask;
+  TryOptions ask;
   ask.samples = options.hack_tries;
   ask.chain_of_thought = false;
   ask.max_tokens = kAnswerTokens;
@@ -91,7 +91,7 @@ Result<OrderedJson> run_hackable(const StageContext& context, DecisionWriter& wr
 
 Result<OrderedJson> run_difficulty(const StageContext& context, DecisionWriter& writer) {
   const CurateOptions& options = context.options;
-  AskOptions ask;
+  TryOptions ask;
   ask.samples = kDifficultySamples;
   ask.folder = context.folder / "difficulty";
   LS_ASSIGN_OR_RETURN(const PassRates rates,
