@@ -21,6 +21,11 @@ std::string duration(double seconds) {
   return fmt::format("{:.1f} h", seconds / 3600);
 }
 
+std::string size_text(double bytes) {
+  return bytes < kGiB ? fmt::format("{:.1f} MiB", bytes / kMiB)
+                      : fmt::format("{:.2f} GiB", bytes / kGiB);
+}
+
 // Tokens and operations of passes over the pairs.
 struct PassCost {
   double tokens = 0, forward = 0, training = 0;
@@ -49,18 +54,19 @@ std::string memory_line(const DpoWorkload& work, const PassCost& cost,
   Metrics metrics;
   trainer.model().report_cost(0, 1, metrics);
   const model::Weights& weights = trainer.model().weights();
-  const double own = metrics["memory/weights_gb"], reference = work.second_model ? own : 0;
+  const double own = kGiB * metrics["memory/weights_gb"], reference = work.second_model ? own : 0;
   const auto bytes =
       model::forecast_activation_bytes(weights.config(), batch.compute, work.device, cost.longest,
                                        cost.targets, weights.lora().rank);
-  const double activations = bytes ? static_cast<double>(*bytes) / kGiB : 0;
-  const double sum =
-      own + reference + metrics["memory/gradients_gb"] + metrics["memory/moments_gb"] + activations;
+  const double activations = bytes ? static_cast<double>(*bytes) : 0;
+  const double gradients = kGiB * metrics["memory/gradients_gb"],
+               moments = kGiB * metrics["memory/moments_gb"];
   return fmt::format(
-      "memory: about {:.2f} GiB (weights {:.2f}, reference model {:.2f}, gradients {:.2f}, moments "
-      "{:.2f}, activations {})",
-      sum, own, reference, metrics["memory/gradients_gb"], metrics["memory/moments_gb"],
-      bytes ? fmt::format("{:.2f}", activations) : "not known with libtorch");
+      "memory: about {} (weights {}, reference model {}, gradients {}, moments {}, "
+      "activations {}), and the program",
+      size_text(own + reference + gradients + moments + activations), size_text(own),
+      size_text(reference), size_text(gradients), size_text(moments),
+      bytes ? size_text(activations) : "not known with libtorch");
 }
 
 // Operations per second of the log-probabilities of the first pairs, after one warm-up.
