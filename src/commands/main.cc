@@ -31,8 +31,8 @@ struct Group {
 const std::vector<Group>& groups() {
   static const std::vector<Group> table = {
       {"Train", {add_train, add_sft, add_rm, add_doctor, add_report}},
-      {"Use a model", {add_generate, add_chat, add_serve, add_logprobs, add_tokenize, add_convert,
-                       add_merge}},
+      {"Use a model",
+       {add_generate, add_chat, add_serve, add_logprobs, add_tokenize, add_convert, add_merge}},
       {"Judge", {add_eval, add_grade, add_rm_eval, add_sandbox}},
       {"Make data", {add_data, add_make_tests}},
   };
