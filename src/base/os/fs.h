@@ -64,8 +64,8 @@ uint64_t checksum(std::string_view bytes);  // XXH3-64
 // Reads the file in blocks: a mapping would count as this process's memory.
 Result<uint64_t> file_checksum(const std::filesystem::path& path);
 
-// An open file that is read at any place. Unlike the pages of a mapping, what is read does not count
-// as this process's memory. Movable only; read() is thread-safe.
+// An open file that is read at any place. Unlike the pages of a mapping, what is read does not
+// count as this process's memory. Movable only; read() is thread-safe.
 class RandomAccessFile {
  public:
   static Result<RandomAccessFile> open(const std::filesystem::path& path);

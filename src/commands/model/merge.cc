@@ -28,9 +28,10 @@ Status set_numbers(const std::string& name, const std::vector<double>& values,
                    std::vector<model::RecipeModel>& models) {
   if (values.empty()) return ok_status();
   if (values.size() != 1 && values.size() != models.size()) {
-    return invalid_argument(fmt::format("--{} is given {} times for {} models: give it once, or "
-                                        "once for each --model",
-                                        name, values.size(), models.size()));
+    return invalid_argument(
+        fmt::format("--{} is given {} times for {} models: give it once, or "
+                    "once for each --model",
+                    name, values.size(), models.size()));
   }
   for (size_t i = 0; i < models.size(); ++i) {
     const double value = values[values.size() == 1 ? 0 : i];
@@ -66,10 +67,9 @@ void print_plan(const model::MergeOptions& options, const model::MergeInputs& in
                    ? ", in memory as a whole (longshot convert makes a directory of it)"
                    : "");
   }
-  fmt::print("  {}, {} layers, {:.1f} M parameters, {}; tokenizer: {}\n",
-             inputs.config.model_type, inputs.config.num_layers,
-             static_cast<double>(plan.parameters) / 1e6, inputs.config.dtype,
-             inputs.first().tokenizer ? "yes" : "none");
+  fmt::print("  {}, {} layers, {:.1f} M parameters, {}; tokenizer: {}\n", inputs.config.model_type,
+             inputs.config.num_layers, static_cast<double>(plan.parameters) / 1e6,
+             inputs.config.dtype, inputs.first().tokenizer ? "yes" : "none");
   fmt::print("  writes {:.1f} MiB in {} weight files, memory for values: {:.1f} MiB\n",
              mib(plan.bytes), plan.files.size(), mib(plan.memory_bytes));
 }
@@ -104,11 +104,13 @@ void add_recipe_options(CLI::App& command, MergeFlags& flags) {
     if (!status.ok()) throw CLI::ValidationError(status.message());
     return true;
   };
-  command.add_option("--recipe", CLI::callback_t(load), "TOML file with the keys of docs/merging.md")
+  command
+      .add_option("--recipe", CLI::callback_t(load), "TOML file with the keys of docs/merging.md")
       ->type_name("FILE");
   add_key_flags(command, *settings, {{"--method", "merge_method"}, {"--base-model", "base_model"}});
-  command.add_option("--model", flags.models,
-                     "Hugging Face directory, .gguf file or adapter directory; once for each model");
+  command.add_option(
+      "--model", flags.models,
+      "Hugging Face directory, .gguf file or adapter directory; once for each model");
   command.add_option("--weight", flags.weights, "share of a model: once, or once for each --model");
   command.add_option("--density", flags.densities, "ties, dare: share of the differences kept")
       ->check(CLI::Range(0.0, 1.0));

@@ -67,7 +67,7 @@ Result<data::Prompt> parse_problem(const datasets::Row& row, const RowOptions& o
   return problem;
 }
 
-std::string problem_text(const data::Prompt& problem) {
+std::string whole_text(const data::Prompt& problem) {
   if (problem.messages.empty()) return problem.text;
   std::string text;
   for (const data::Message& message : problem.messages) {
@@ -79,7 +79,7 @@ std::string problem_text(const data::Prompt& problem) {
 }
 
 std::string problem_words(const data::Prompt& problem, const RowOptions& options) {
-  std::string text = problem_text(problem);
+  std::string text = whole_text(problem);
   for (const std::string& ignored : options.ignore) replace_all(text, ignored, " ");
   return comparison_words(text);
 }

@@ -27,7 +27,7 @@ struct RowOptions {
 Result<data::Prompt> parse_problem(const datasets::Row& row, const RowOptions& options);
 
 // What the user's turns say.
-std::string problem_text(const data::Prompt& problem);
+std::string whole_text(const data::Prompt& problem);
 // Its words for comparisons (curate/text/words.h), without the ignored texts.
 std::string problem_words(const data::Prompt& problem, const RowOptions& options);
 

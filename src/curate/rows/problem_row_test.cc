@@ -49,11 +49,11 @@ TEST(ProblemRows, AreComparedWithoutIgnoredTexts) {
   const auto problem =
       parsed(R"({"prompt": "Add 1. Think step by step.", "answer": "2"})", options);
   EXPECT_EQ(problem_words(problem, options), "add 1");
-  EXPECT_EQ(problem_text(problem), "Add 1. Think step by step.");
+  EXPECT_EQ(whole_text(problem), "Add 1. Think step by step.");
 }
 
 TEST(ProblemRows, MayBeEmpty) {
-  EXPECT_EQ(problem_text(parsed(R"({"prompt": "", "answer": "2"})")), "");
+  EXPECT_EQ(whole_text(parsed(R"({"prompt": "", "answer": "2"})")), "");
   EXPECT_EQ(parse_problem({parse_json(R"({"x": 1})", "t").value(), "f.jsonl:9"}, {})
                 .status()
                 .message()

@@ -214,8 +214,8 @@ Status convert_to_f32(Dtype dtype, const char* source, size_t count, float* out)
 }
 
 Status copy_as_f32(const SafetensorsEntry& entry, float* out) {
-  const Status status = convert_to_f32(entry.dtype, entry.bytes.data(),
-                                       static_cast<size_t>(entry.elements()), out);
+  const Status status =
+      convert_to_f32(entry.dtype, entry.bytes.data(), static_cast<size_t>(entry.elements()), out);
   if (status.ok()) return status;
   return invalid_argument(fmt::format("tensor '{}' {}", entry.name, status.message()));
 }

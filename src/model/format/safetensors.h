@@ -63,7 +63,8 @@ struct SafetensorsHeader {
 // overlaps, gaps.
 Result<SafetensorsHeader> read_safetensors_header(const RandomAccessFile& file);
 
-// A memory-mapped file. open() checks it as read_safetensors_header() does. Immutable and thread-safe. If the file shrinks while it is mapped, the process ends (SIGBUS).
+// A memory-mapped file. open() checks it as read_safetensors_header() does. Immutable and
+// thread-safe. If the file shrinks while it is mapped, the process ends (SIGBUS).
 class SafetensorsFile {
  public:
   static Result<SafetensorsFile> open(const std::string& path);

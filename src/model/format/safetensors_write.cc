@@ -30,9 +30,8 @@ std::string make_header(const std::vector<SafetensorsSpec>& specs,
   uint64_t offset = 0;
   for (const SafetensorsSpec& spec : specs) {
     const uint64_t end = offset + byte_count(spec.shape, spec.dtype);
-    header[spec.name] = {{"dtype", dtype_name(spec.dtype)},
-                         {"shape", spec.shape},
-                         {"data_offsets", {offset, end}}};
+    header[spec.name] = {
+        {"dtype", dtype_name(spec.dtype)}, {"shape", spec.shape}, {"data_offsets", {offset, end}}};
     offset = end;
   }
   std::string text = dump_json(header);
@@ -57,8 +56,9 @@ Status round_values(std::span<const float> values, const SafetensorsSpec& spec, 
     const float value = values[i];
     out[i] = spec.dtype == Dtype::bf16 ? f32_to_bf16(value) : f32_to_f16(value);
     if ((out[i] & 0x7fff) == infinity && std::isfinite(value)) {
-      return invalid_argument(fmt::format("tensor '{}' holds {}, too large for {}: use a wider dtype",
-                                          spec.name, value, dtype_name(spec.dtype)));
+      return invalid_argument(
+          fmt::format("tensor '{}' holds {}, too large for {}: use a wider dtype", spec.name, value,
+                      dtype_name(spec.dtype)));
     }
   }
   return ok_status();

@@ -39,8 +39,7 @@ Status compare_tokenizers(const MergeInput& first, const MergeInput& other) {
     log::warn("{} has no tokenizer; it is taken to have that of the other models", without.path());
     return ok_status();
   }
-  LS_RETURN_IF_ERROR(
-      check_same_tokenizer(first.path(), *a.tokenizer, other.path(), *b.tokenizer));
+  LS_RETURN_IF_ERROR(check_same_tokenizer(first.path(), *a.tokenizer, other.path(), *b.tokenizer));
   if (a.chat_template.source() != b.chat_template.source())
     log::warn("{} and {} have different chat templates; the result has that of {}", first.path(),
               other.path(), first.path());
@@ -78,8 +77,7 @@ int64_t MergeInput::bytes_in_memory() const {
 }
 
 ReadBlock MergeInput::reader(const std::string& tensor) const {
-  const bool tied =
-      tensor == weight_of(names::kHead) && files_.config.tie_word_embeddings;
+  const bool tied = tensor == weight_of(names::kHead) && files_.config.tie_word_embeddings;
   const std::string name = tied ? weight_of(names::kEmbedding) : tensor;
   if (on_disk_) {
     const auto& specs = on_disk_->specs();
@@ -138,8 +136,7 @@ Result<MergeInputs> open_inputs(const Recipe& recipe) {
   return inputs;
 }
 
-TensorMerge plan_tensor(const Recipe& recipe, const MergeInputs& inputs,
-                        const WeightSpec& tensor) {
+TensorMerge plan_tensor(const Recipe& recipe, const MergeInputs& inputs, const WeightSpec& tensor) {
   const double depth = depth_of(tensor.name, inputs.config.num_layers);
   TensorMerge merge{.name = tensor.name,
                     .method = recipe.method,

@@ -30,9 +30,9 @@ class MagnitudeSelection {
  private:
   uint64_t k_;
   int pass_ = 0;
-  uint32_t high_ = 0;           // upper 16 bits of the threshold
-  uint32_t threshold_ = 0;      // bits of the smallest magnitude that is kept
-  uint64_t above_ = 0;          // elements above the bucket, then above the threshold
+  uint32_t high_ = 0;             // upper 16 bits of the threshold
+  uint32_t threshold_ = 0;        // bits of the smallest magnitude that is kept
+  uint64_t above_ = 0;            // elements above the bucket, then above the threshold
   uint64_t ties_ = 0, left_ = 0;  // elements at the threshold to keep, and still to keep
   std::vector<uint64_t> counts_;
 };

@@ -27,9 +27,8 @@ std::vector<bool> select(const std::vector<float>& values, uint64_t k, size_t bl
 std::vector<bool> sorted(const std::vector<float>& values, uint64_t k) {
   std::vector<size_t> order(values.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return std::abs(values[a]) > std::abs(values[b]);
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return std::abs(values[a]) > std::abs(values[b]); });
   std::vector<bool> kept(values.size());
   for (size_t i = 0; i < std::min<size_t>(k, values.size()); ++i) kept[order[i]] = true;
   return kept;

@@ -25,7 +25,8 @@ fs::path with_ending(const fs::path& output, const char* ending) {
 std::string difference(const Json& before, const Json& now) {
   for (const auto& [key, value] : now.items()) {
     const Json old = before.contains(key) ? before.at(key) : Json();
-    if (old != value) return fmt::format("{} was {} and is {}", key, dump_json(old), dump_json(value));
+    if (old != value)
+      return fmt::format("{} was {} and is {}", key, dump_json(old), dump_json(value));
   }
   return "";
 }
@@ -33,9 +34,7 @@ std::string difference(const Json& before, const Json& now) {
 }  // namespace
 
 MergeFolder::MergeFolder(fs::path output, FolderLock lock)
-    : output_(std::move(output)),
-      path_(with_ending(output_, ".partial")),
-      lock_(std::move(lock)) {}
+    : output_(std::move(output)), path_(with_ending(output_, ".partial")), lock_(std::move(lock)) {}
 
 Status MergeFolder::check_output(const fs::path& output, bool overwrite) {
   std::error_code error;
@@ -101,8 +100,8 @@ Status MergeFolder::add(const std::string& file) {
   return write_state();
 }
 
-// An existing output is first moved aside and deleted last. The state is removed only in the output,
-// so that a crash at any point is recognized by finish_rename().
+// An existing output is first moved aside and deleted last. The state is removed only in the
+// output, so that a crash at any point is recognized by finish_rename().
 Status MergeFolder::become_output(bool overwrite) {
   LS_RETURN_IF_ERROR(check_output(output_, overwrite));
   if (is_there(output_)) {

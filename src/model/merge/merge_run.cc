@@ -96,8 +96,7 @@ Status write_all(MergeFolder& folder, const MergeOptions& options, const MergeIn
   for (const WeightFile& file : plan.files) {
     LS_ASSIGN_OR_RETURN(const bool done, folder.has(file.name));
     if (done) continue;
-    LS_RETURN_IF_ERROR(
-        write_weights(folder.path() / file.name, file, options, inputs, on_tensor));
+    LS_RETURN_IF_ERROR(write_weights(folder.path() / file.name, file, options, inputs, on_tensor));
     LS_RETURN_IF_ERROR(folder.add(file.name));
   }
   const std::string directory = folder.path().string();
@@ -118,8 +117,8 @@ MergePlan plan_merge(const MergeOptions& options, const MergeInputs& inputs) {
   plan.memory_bytes = values * static_cast<int64_t>(sizeof(float));
   for (const auto& model : inputs.models) plan.memory_bytes += model->bytes_in_memory();
   const MethodTraits& traits = traits_of(options.recipe.method);
-  const bool one_pass = !traits.trims && !traits.drops_at_random &&
-                        options.recipe.method != MergeMethod::slerp;
+  const bool one_pass =
+      !traits.trims && !traits.drops_at_random && options.recipe.method != MergeMethod::slerp;
   const int64_t passes = one_pass ? 1 : traits.trims ? 3 : 2;
   const auto models = static_cast<int64_t>(inputs.models.size());
   plan.read_bytes = passes * models * plan.parameters * static_cast<int64_t>(sizeof(float));

@@ -132,9 +132,8 @@ TEST_F(MergeRunTest, ModelsThatDoNotFitAreNamed) {
   ModelConfig wide = tied();
   wide.intermediate_size = 16;
   write("c", wide, 3);
-  EXPECT_THAT(run().message(),
-              ::testing::AllOf(HasSubstr("mlp.down_proj.weight' is [8, 12] in"),
-                               HasSubstr("and [8, 16] in")));
+  EXPECT_THAT(run().message(), ::testing::AllOf(HasSubstr("mlp.down_proj.weight' is [8, 12] in"),
+                                                HasSubstr("and [8, 16] in")));
   write("c", tiny_config("qwen3"), 3);
   EXPECT_THAT(run().message(), HasSubstr("is a llama model and"));
 }

@@ -22,10 +22,10 @@ constexpr auto spellings(MergeMethod) {
 }
 
 struct MethodTraits {
-  bool adds_differences = false;     // to a base model: every method but linear and slerp
-  bool elects_signs = false;         // only differences of the majority's sign are added
-  bool trims = false;                // keeps the largest differences
-  bool drops_at_random = false;      // keeps random differences
+  bool adds_differences = false;  // to a base model: every method but linear and slerp
+  bool elects_signs = false;      // only differences of the majority's sign are added
+  bool trims = false;             // keeps the largest differences
+  bool drops_at_random = false;   // keeps random differences
   bool normalizes_by_default = false;
   bool rescales_by_default = false;
   // The keys of [parameters] that the method reads.

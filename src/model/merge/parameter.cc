@@ -62,8 +62,8 @@ Result<Parameter> Parameter::parse(const Json& json, const std::string& name, do
   }
   for (const Json& item : json) {
     if (!item.is_object() || !item.contains("value")) {
-      return invalid_argument(fmt::format(
-          "{}: {} is not a table {{filter = \"...\", value = ...}}", name, dump_json(item)));
+      return invalid_argument(fmt::format("{}: {} is not a table {{filter = \"...\", value = ...}}",
+                                          name, dump_json(item)));
     }
     Rule rule;
     for (const auto& [key, value] : item.items()) {
@@ -72,8 +72,8 @@ Result<Parameter> Parameter::parse(const Json& json, const std::string& name, do
       } else if (key == "value") {
         LS_ASSIGN_OR_RETURN(rule.values, read_values(value, name, low, high));
       } else {
-        return invalid_argument(fmt::format("{}: '{}' is neither filter (a text) nor value", name,
-                                            key));
+        return invalid_argument(
+            fmt::format("{}: '{}' is neither filter (a text) nor value", name, key));
       }
     }
     parameter.rules_.push_back(std::move(rule));

@@ -14,8 +14,8 @@ bool RandomMask::keeps(uint64_t index) {
   const uint64_t block = index / 4;
   if (block != block_) {
     block_ = block;
-    words_ = philox4x32({static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), 0, 0},
-                        key_);
+    words_ =
+        philox4x32({static_cast<uint32_t>(block), static_cast<uint32_t>(block >> 32), 0, 0}, key_);
   }
   return words_[index % 4] < limit_;
 }

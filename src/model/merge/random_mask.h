@@ -21,8 +21,8 @@ class RandomMask {
 
  private:
   std::array<uint32_t, 2> key_;
-  uint64_t limit_;             // density * 2^32
-  uint64_t block_ = ~0ull;     // of words_
+  uint64_t limit_;          // density * 2^32
+  uint64_t block_ = ~0ull;  // of words_
   std::array<uint32_t, 4> words_{};
 };
 

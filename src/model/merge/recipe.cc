@@ -51,15 +51,14 @@ Result<RecipeModel> read_model(const Json& json, const std::string& where) {
     } else if (key == "parameters" && value.is_object()) {
       for (const auto& [name, number] : value.items()) {
         if (name != "weight" && name != "density") {
-          return invalid_argument(
-              fmt::format("{}: a model has the parameters weight and density, not '{}'", where,
-                          name));
+          return invalid_argument(fmt::format(
+              "{}: a model has the parameters weight and density, not '{}'", where, name));
         }
         LS_RETURN_IF_ERROR(read_parameter(name, number, where + ".parameters.", model.parameters));
       }
     } else {
-      return invalid_argument(fmt::format(
-          "{}: '{}' is neither model (a path) nor parameters (a table)", where, key));
+      return invalid_argument(
+          fmt::format("{}: '{}' is neither model (a path) nor parameters (a table)", where, key));
     }
   }
   if (model.path.empty()) return invalid_argument(where + " has no model");
@@ -75,8 +74,8 @@ Result<std::vector<RecipeModel>> read_models(const Json& list) {
   return models;
 }
 
-void bind_switch(Settings& s, RecipeKeys& keys, const std::string& name,
-                 std::optional<bool>& field, const std::string& help) {
+void bind_switch(Settings& s, RecipeKeys& keys, const std::string& name, std::optional<bool>& field,
+                 const std::string& help) {
   const std::string key = "parameters." + name;
   s.add_parsed(key, &keys.parameters[name], help, [&field, key](const Json& list) -> Status {
     if (list.size() != 1 || !list[0].is_boolean())
@@ -99,10 +98,10 @@ Status check_models(const Recipe& r) {
     return ok_status();
   }
   if (!has_base)
-    return invalid_argument(fmt::format("{} needs a base model: --base-model or base_model",
-                                        name_of(r.method)));
-  const auto others = std::ranges::count_if(
-      r.models, [&](const RecipeModel& m) { return m.path != r.base_model; });
+    return invalid_argument(
+        fmt::format("{} needs a base model: --base-model or base_model", name_of(r.method)));
+  const auto others =
+      std::ranges::count_if(r.models, [&](const RecipeModel& m) { return m.path != r.base_model; });
   if (others == 0) return invalid_argument("there is no model besides the base model");
   if (r.method == MergeMethod::slerp && others != 1) {
     return invalid_argument(
@@ -125,7 +124,8 @@ Status check_parameters(const Parameters& parameters, const Recipe& r, const std
 
 double Recipe::number(const std::string& name, const RecipeModel* model, const std::string& tensor,
                       double depth, double fallback) const {
-  for (const Parameters* each : {model == nullptr ? &parameters : &model->parameters, &parameters}) {
+  for (const Parameters* each :
+       {model == nullptr ? &parameters : &model->parameters, &parameters}) {
     const auto found = each->find(name);
     if (found == each->end()) continue;
     if (const auto value = found->second.value(tensor, depth)) return *value;
@@ -148,8 +148,8 @@ void bind(Settings& s, RecipeKeys& keys) {
   s.add("dtype", &r.dtype,
         "of the weights written (float32, bfloat16, float16; default: the base or first model's)",
         [](const std::string& name) -> std::string {
-          const bool known = name.empty() || name == "float32" || name == "bfloat16" ||
-                             name == "float16";
+          const bool known =
+              name.empty() || name == "float32" || name == "bfloat16" || name == "float16";
           return known ? "" : "must be float32, bfloat16 or float16";
         });
   s.add("seed", &r.seed, "dare: of the differences that are dropped", at_least(int64_t{0}));

@@ -43,7 +43,8 @@ std::string shown(const tokenizer::Tokenizer& tokenizer, tokenizer::TokenId id) 
 constexpr const char* kTexts[] = {
     "In 2024, 1234567.89 + 3/4 = x^2; y_1 != 'z'.",
     "I'm sure they'll say it's we've DON'T  two  spaces   three\n\n\nlines\t\ttabs\r\n ",
-    "naïve café Ünïcödé 你好，世界 こんにちは Привет мир مرحبا नमस्ते 한국어 🙂👍🏽",
+    "naïve café Ünïcödé 你好，世界 こんにちは Привет мир مرحبا नमस्ते 한국어 "
+    "🙂👍🏽",
     "def f(a, b):\n    return a**b  # comment\n\nif __name__ == \"__main__\":\n\tprint(f(2, 10))",
 };
 
@@ -52,9 +53,10 @@ constexpr const char* kTexts[] = {
 Status check_same_architecture(const NamedConfig& first, const NamedConfig& other) {
   const ModelConfig &a = *first.config, &b = *other.config;
   if (a.model_type != b.model_type) {
-    return invalid_argument(fmt::format("{} is a {} model and {} a {} model: only models of one "
-                                        "architecture can be merged",
-                                        first.path, a.model_type, other.path, b.model_type));
+    return invalid_argument(
+        fmt::format("{} is a {} model and {} a {} model: only models of one "
+                    "architecture can be merged",
+                    first.path, a.model_type, other.path, b.model_type));
   }
   const auto ours = shapes_of(a), theirs = shapes_of(b);
   for (const auto& [name, shape] : ours) {

@@ -124,8 +124,7 @@ class Sparsifier {
       const double k = density_ * static_cast<double>(merge.elements);
       selection_.emplace(std::max<uint64_t>(1, static_cast<uint64_t>(k)));
     }
-    if (traits_.drops_at_random)
-      mask_.emplace(merge.seed, merge.name, input.model, density_);
+    if (traits_.drops_at_random) mask_.emplace(merge.seed, merge.name, input.model, density_);
   }
 
   bool keeps_all() const { return density_ >= 1 || (!traits_.trims && !traits_.drops_at_random); }

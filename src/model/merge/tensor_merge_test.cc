@@ -159,9 +159,9 @@ TEST(TensorMergeTest, DareOverSeveralBlocks) {
   EXPECT_NEAR(before[0] / after[0], 5, 0.05);  // the expected factor is 1 / density
   double worst = 0;
   for (size_t i = 0; i < kElements; ++i) {
-    const double wanted =
-        base[i] + (first.keeps(i) ? 0.5 * (a[i] - base[i]) * before[0] / after[0] : 0) +
-        (second.keeps(i) ? 0.25 * (b[i] - base[i]) * before[1] / after[1] : 0);
+    const double wanted = base[i] +
+                          (first.keeps(i) ? 0.5 * (a[i] - base[i]) * before[0] / after[0] : 0) +
+                          (second.keeps(i) ? 0.25 * (b[i] - base[i]) * before[1] / after[1] : 0);
     worst = std::max(worst, std::abs(got[i] - wanted));
   }
   EXPECT_LT(worst, 1e-6);
@@ -169,10 +169,8 @@ TEST(TensorMergeTest, DareOverSeveralBlocks) {
 
 TEST(TensorMergeTest, AValueThatIsNotFiniteIsAnError) {
   const Values a = {1, NAN};
-  TensorMerge merge{.name = "w",
-                    .elements = 2,
-                    .method = MergeMethod::linear,
-                    .inputs = {{reading(a)}}};
+  TensorMerge merge{
+      .name = "w", .elements = 2, .method = MergeMethod::linear, .inputs = {{reading(a)}}};
   const Status status = merge_tensor(merge, [](std::span<const float>) { return ok_status(); });
   EXPECT_THAT(status.message(), HasSubstr("tensor 'w': a value is not finite"));
 }
