@@ -129,7 +129,8 @@ def test_threads_and_ctrl_c_change_nothing(whole):
     out = folder / "one"
     run = subprocess.Popen([LONGSHOT, "curate", *map(str, arguments), "--out", str(out)], cwd=ROOT, stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL)
-    time.sleep(0.1)
+    while run.poll() is None and not (out / "lock").exists():  # from then on, signals are handled
+        time.sleep(0.001)
     run.send_signal(signal.SIGINT)
     assert run.wait(60) in (0, 130)
     longshot("curate", *arguments, "--out", out, "--threads", 1)

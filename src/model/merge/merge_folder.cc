@@ -31,6 +31,14 @@ std::string difference(const Json& before, const Json& now) {
   return "";
 }
 
+// False if a file was taken away later.
+bool is_whole(const fs::path& output, const Json& state) {
+  if (!is_there(output / "config.json") || !state.contains("files")) return false;
+  for (const auto& [file, sum] : state.at("files").items())
+    if (!is_there(output / file)) return false;
+  return true;
+}
+
 }  // namespace
 
 MergeFolder::MergeFolder(fs::path output, FolderLock lock)
@@ -100,8 +108,8 @@ Status MergeFolder::add(const std::string& file) {
   return write_state();
 }
 
-// An existing output is first moved aside and deleted last. The state is removed only in the
-// output, so that a crash at any point is recognized by finish_rename().
+// An existing output is first moved aside and deleted last. The state stays in the output, so that
+// is_finished() recognizes a crash at any point.
 Status MergeFolder::become_output(bool overwrite) {
   LS_RETURN_IF_ERROR(check_output(output_, overwrite));
   if (is_there(output_)) {
@@ -115,14 +123,14 @@ Status MergeFolder::become_output(bool overwrite) {
 Status MergeFolder::clean(const fs::path& output) {
   LS_RETURN_IF_ERROR(remove_tree(with_ending(output, ".old")));
   LS_RETURN_IF_ERROR(remove_tree(output / kLock));
-  LS_RETURN_IF_ERROR(remove_tree(output / (std::string(kState) + ".tmp")));
-  return remove_tree(output / kState);
+  return remove_tree(output / (std::string(kState) + ".tmp"));
 }
 
-Result<bool> MergeFolder::finish_rename(const fs::path& output, const Json& settings) {
+Result<bool> MergeFolder::is_finished(const fs::path& output, const Json& settings) {
   if (!is_there(output / kState)) return false;
   LS_ASSIGN_OR_RETURN(const Json state, read_json_file((output / kState).string()));
   if (!state.contains("settings") || state.at("settings") != settings) return false;
+  if (!is_whole(output, state)) return false;
   LS_RETURN_IF_ERROR(clean(output));
   return true;
 }

@@ -1,6 +1,6 @@
 #pragma once
 // The folder that a merge grows in: OUTPUT.partial with the finished weight files and merge.json,
-// which lists them with checksums. It becomes OUTPUT when it is complete.
+// which lists them with checksums and the settings. It becomes OUTPUT when it is complete.
 
 #include <filesystem>
 #include <optional>
@@ -27,9 +27,9 @@ class MergeFolder {
   // Replaces `output`, which may exist only if `overwrite`.
   Status become_output(bool overwrite);
 
-  // True if `output` is the result of a merge with the same settings that was killed at its very
-  // end; what it left is then removed.
-  static Result<bool> finish_rename(const std::filesystem::path& output, const Json& settings);
+  // True if `output` is the result of a merge with the same settings; what a kill at the very end
+  // left beside it is then removed.
+  static Result<bool> is_finished(const std::filesystem::path& output, const Json& settings);
   // Error: `output` exists and may not be replaced: not `overwrite`, or it is not a model.
   static Status check_output(const std::filesystem::path& output, bool overwrite);
 

@@ -130,7 +130,7 @@ Status run_merge(const MergeOptions& options, const MergeInputs& inputs,
   const fs::path output = output_path(options.output);
   LS_RETURN_IF_ERROR(check_not_an_input(output, inputs));
   const Json settings = settings_of(options, inputs);
-  LS_ASSIGN_OR_RETURN(const bool finished, MergeFolder::finish_rename(output, settings));
+  LS_ASSIGN_OR_RETURN(const bool finished, MergeFolder::is_finished(output, settings));
   if (finished) return ok_status();
   LS_RETURN_IF_ERROR(MergeFolder::check_output(output, options.overwrite));
   LS_RETURN_IF_ERROR(make_directories(output.parent_path()));
