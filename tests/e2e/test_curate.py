@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from support import LONGSHOT, ROOT, longshot
+from support import LONGSHOT, ROOT, longshot, tiny_model
 
 
 def write_rows(path, rows):
@@ -135,6 +135,34 @@ def test_threads_and_ctrl_c_change_nothing(whole):
     assert run.wait(60) in (0, 130)
     longshot("curate", *arguments, "--out", out, "--threads", 1)
     assert results(out) == results(folder / "whole")
+
+
+def test_a_model_measures_the_difficulty(tmp_path):
+    """The difficulties are the pass rates of `longshot sample` with the same seed, also after kills between its answers."""
+    model, data = tiny_model(tmp_path)
+    arguments = ["curate", data / "val.jsonl", "--model", model, "--max-tokens", 48, "--seed", 5,
+                 "--set", "hackable.enabled=false", "--set", "duplicates.enabled=false"]
+    plan = longshot(*arguments, "--out", tmp_path / "out", "--dry-run").stdout
+    assert "at most 600 answers of the model, of at most 48 tokens each" in plan and not (tmp_path / "out").exists()
+    before = time.monotonic()
+    longshot(*arguments, "--out", tmp_path / "whole")
+    duration = time.monotonic() - before
+    out = tmp_path / "out"
+    for instant in range(4):
+        run = subprocess.Popen([LONGSHOT, *map(str, arguments), "--out", str(out)], cwd=ROOT, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
+        time.sleep(duration * (instant + 1) / 6)
+        run.kill()
+        run.wait()
+    longshot(*arguments, "--out", out)
+    assert results(out) == results(tmp_path / "whole")
+    (samples,) = (out / "state/difficulty").glob("*/samples.jsonl")
+    rates = {row["id"]: sum(s["correct"] for s in row["samples"]) / 10 for row in read_rows(samples)}
+    kept = {f"{row['data_source']}/{row['id']}": row["extra_info"]["difficulty"] for row in read_rows(out / "prompts.jsonl")}
+    assert len(rates) == 60 and kept == {row: pytest.approx(1 - rate) for row, rate in rates.items() if rate < 1}
+    assert 0 < sum(rates.values()) / 60 < 1
+    refused = longshot("curate", data / "val.jsonl", "--out", out, "--max-tokens", 48, code=2).stderr
+    assert "--model" in refused
 
 
 def test_bad_input_is_named(tmp_path):

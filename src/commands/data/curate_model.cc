@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/os/machine.h"
 #include "base/progress_line.h"
+#include "base/rng.h"
 #include "commands/judge/reward_types.h"
 #include "commands/key_flags.h"
 #include "config/sections/data.h"
@@ -57,6 +58,11 @@ curate::JudgedPrompt without_texts(curate::JudgedPrompt row) {
   return row;
 }
 
+// Answers with other settings stay beside these, for a return to their settings.
+std::string folder_of(const curate::TryOptions& tries, const OrderedJson& settings) {
+  return fmt::format("{}/{:016x}", tries.folder, hash64(dump_json(settings)));
+}
+
 Status check_errors(const curate::SampleResult& result, const std::string& folder) {
   if (result.all_errors == 0) return ok_status();
   const std::string failed = fmt::format("{} of {} samples have failed; {}/samples.jsonl says why",
@@ -78,7 +84,8 @@ Result<std::vector<curate::JudgedPrompt>> ask_model(const CurateModelOptions& o,
   settings["n"] = tries.samples;
   settings["max_tokens"] = inference.sampling.max_response_length;
   LS_ASSIGN_OR_RETURN(const auto rewards, open_rewards(o));
-  LS_ASSIGN_OR_RETURN(auto journal, curate::SampleJournal::open(tries.folder, settings));
+  const std::string folder = folder_of(tries, settings);
+  LS_ASSIGN_OR_RETURN(auto journal, curate::SampleJournal::open(folder, settings));
   const auto run = run_options(tries, o.local.max_concurrent);
   LS_ASSIGN_OR_RETURN(const auto source,
                       open_local_source(inference, model, run.prompts_at_once * run.n));
@@ -93,7 +100,7 @@ Result<std::vector<curate::JudgedPrompt>> ask_model(const CurateModelOptions& o,
       [&](const curate::JudgedPrompt& row) { rows.push_back(without_texts(row)); });
   line.clear();
   LS_RETURN_IF_ERROR(result.status());
-  LS_RETURN_IF_ERROR(check_errors(*result, tries.folder));
+  LS_RETURN_IF_ERROR(check_errors(*result, folder));
   return rows;
 }
 

@@ -67,11 +67,18 @@ void bind_models(Settings& s, CurateOptions& o) {
                check_tag_rules);
   s.add("tags.samples", &o.tags.samples, "samples.jsonl of a model that was asked for tags");
   s.add("tags.allowed", &o.tags.allowed, "tags that the model may give; empty: any");
+  s.add("hackable.enabled", &o.hackable,
+        "drop guessable problems, if there are samples or a model");
+  s.add("difficulty.enabled", &o.difficulty,
+        "measure the difficulty, if there are samples or a model");
   s.add("hackable.samples", &o.hack_samples,
         "samples.jsonl of a model that answered without chain of thought");
   s.add("hackable.tries", &o.hack_tries, "a problem with a correct one of the first N is dropped",
         at_least(1));
+  s.add("hackable.max_tokens", &o.hack_tokens, "most tokens of a guess that a model is asked for",
+        at_least(1));
   s.add("difficulty.samples", &o.difficulty_samples, "samples.jsonl; difficulty = 1 - pass rate");
+  s.add("difficulty.tries", &o.difficulty_tries, "samples that a model is asked for", at_least(1));
   s.add("difficulty.least_samples", &o.least_samples,
         "problems with fewer judged samples get no difficulty", at_least(1));
   s.add("difficulty.trivial", &o.trivial, "problems with this pass rate or more are dropped",
@@ -129,9 +136,9 @@ bool is_enabled(Stage stage, const CurateOptions& options, bool with_model) {
       return !options.tags.columns.empty() || !options.tags.rules.empty() ||
              !options.tags.samples.empty();
     case Stage::hackable:
-      return !options.hack_samples.empty() || with_model;
+      return options.hackable && (!options.hack_samples.empty() || with_model);
     case Stage::difficulty:
-      return !options.difficulty_samples.empty() || with_model;
+      return options.difficulty && (!options.difficulty_samples.empty() || with_model);
     case Stage::balance:
       return options.balance.cap > 0 || !options.balance.shares.empty();
   }

@@ -55,9 +55,12 @@ struct CurateOptions {
   std::vector<std::string> evaluation_files;
   OverlapOptions overlap;
   TagOptions tags;
+  bool hackable = true, difficulty = true;  // if there are samples or a model
   std::vector<std::string> hack_samples;
   int hack_tries = 8;
+  int hack_tokens = 64;
   std::vector<std::string> difficulty_samples;
+  int difficulty_tries = 10;
   int least_samples = 1;
   double trivial = 1;
   bool drop_unsolved = false;

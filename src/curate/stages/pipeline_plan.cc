@@ -68,6 +68,18 @@ std::string duplicates_line(const CurateOptions& options, int64_t rows) {
       candidate_probability(*bands, 0.9), cost.memory / kMiB, cost.disk / kMiB, bands->bands);
 }
 
+// What a stage asks of the model; empty if it asks nothing.
+std::string model_line(Stage stage, const CurateOptions& options, const CurateModel& model,
+                       int64_t rows) {
+  if (!asks_model(stage, options)) return "";
+  const bool guess = stage == Stage::hackable;
+  const int tries = guess ? options.hack_tries : options.difficulty_tries;
+  const int64_t tokens =
+      guess ? options.hack_tokens : model.settings.value("max_tokens", int64_t{0});
+  return fmt::format("  at most {} answers of the model, of at most {} tokens each\n",
+                     with_commas(rows * tries), tokens);
+}
+
 }  // namespace
 
 Result<std::string> make_plan(const CurateOptions& options, const Settings& settings,
@@ -81,6 +93,7 @@ Result<std::string> make_plan(const CurateOptions& options, const Settings& sett
   for (const KeyedStage& stage : stages) {
     all_done = all_done && is_done(stage);
     text += fmt::format("stage {}: {}\n", name_of(stage.stage), all_done ? "done" : "to do");
+    if (!all_done) text += model_line(stage.stage, options, model, size.rows);
   }
   if (options.duplicates) text += duplicates_line(options, size.rows);
   constexpr double kCopies = 2.5;  // rows, words, results

@@ -12,9 +12,6 @@
 namespace longshot::curate {
 namespace {
 
-constexpr int kDifficultySamples = 10;
-constexpr int kAnswerTokens = 64;
-
 Result<std::vector<data::Prompt>> kept_prompts(const StageContext& context) {
   std::vector<data::Prompt> prompts;
   for (size_t row = 0; row < context.rows.size(); ++row) {
@@ -72,7 +69,7 @@ Result<OrderedJson> run_hackable(const StageContext& context, DecisionWriter& wr
   TryOptions ask;
   ask.samples = options.hack_tries;
   ask.chain_of_thought = false;
-  ask.max_tokens = kAnswerTokens;
+  ask.max_tokens = options.hack_tokens;
   ask.folder = context.folder / "hackable";
   LS_ASSIGN_OR_RETURN(const PassRates rates,
                       pass_rates(context, options.hack_samples, options.hack_tries, ask));
@@ -92,7 +89,7 @@ Result<OrderedJson> run_hackable(const StageContext& context, DecisionWriter& wr
 Result<OrderedJson> run_difficulty(const StageContext& context, DecisionWriter& writer) {
   const CurateOptions& options = context.options;
   TryOptions ask;
-  ask.samples = kDifficultySamples;
+  ask.samples = options.difficulty_tries;
   ask.folder = context.folder / "difficulty";
   LS_ASSIGN_OR_RETURN(const PassRates rates,
                       pass_rates(context, options.difficulty_samples, 0, ask));

@@ -33,12 +33,12 @@ Result<OrderedJson> fingerprints(const std::vector<std::string>& entries) {
   return list;
 }
 
-bool uses_model(Stage stage, const CurateOptions& options) {
+}  // namespace
+
+bool asks_model(Stage stage, const CurateOptions& options) {
   return (stage == Stage::hackable && options.hack_samples.empty()) ||
          (stage == Stage::difficulty && options.difficulty_samples.empty());
 }
-
-}  // namespace
 
 Result<std::vector<KeyedStage>> keyed_stages(const CurateOptions& options, const Settings& settings,
                                              const CurateModel& model,
@@ -52,7 +52,7 @@ Result<std::vector<KeyedStage>> keyed_stages(const CurateOptions& options, const
                            {"before", before},
                            {"settings", settings_of(stage, settings)},
                            {"files", files}};
-    if (uses_model(stage, options)) content["model"] = model.settings;
+    if (asks_model(stage, options)) content["model"] = model.settings;
     KeyedStage& keyed = stages.emplace_back();
     keyed.stage = stage;
     keyed.key = before = fmt::format("{:016x}", hash64(dump_json(content)));

@@ -24,6 +24,9 @@ Result<std::vector<KeyedStage>> keyed_stages(const CurateOptions& options, const
                                              const CurateModel& model,
                                              const std::filesystem::path& state);
 
+// True if the stage asks a model, because it has no files of samples.
+bool asks_model(Stage stage, const CurateOptions& options);
+
 // True if the decisions of the stage are there with its key.
 bool is_done(const KeyedStage& stage);
 
