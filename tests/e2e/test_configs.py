@@ -72,6 +72,10 @@ def test_reward_models_that_check_calculations(tmp_path):
 
 
 def test_no_configuration_is_forgotten():
-    tested = {"quickstart_sft.toml", "quickstart_rl.toml", "smollm2_chain_sum.toml", "check_rm.toml", "check_cot.toml",
-              "check_cot_rl.toml", "programs_sft.toml", "programs_rl.toml"}  # programs: test_code_rl.py
-    assert {path.name for path in (ROOT / "configs").iterdir()} == tested
+    tested = {"quickstart_sft.toml", "quickstart_rl.toml", "quickstart_dpo.toml", "smollm2_chain_sum.toml", "check_rm.toml",
+              "check_cot.toml", "check_cot_rl.toml",
+              "programs_sft.toml", "programs_rl.toml",  # test_code_rl.py
+              "suites/benchmarks.toml",  # test_suite.py
+              "prompts/direct.txt", "prompts/few_shot.txt", "prompts/long_cot.txt"}  # test_sample.py
+    configs = ROOT / "configs"
+    assert {path.relative_to(configs).as_posix() for path in configs.rglob("*") if path.is_file()} == tested
