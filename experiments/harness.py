@@ -1,53 +1,84 @@
 """Runs the commands of an experiment. Each is skipped if its product exists, and longshot's own commands continue
 where they were stopped, so an experiment continues after any interruption."""
+import fcntl
 import json
 import os
 import pathlib
 import platform
 import subprocess
 import sys
+import threading
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+# The option that sets the number of threads, of the commands that have one; results do not depend on it.
+THREADS = {"train": "trainer.threads={}", "sft": "trainer.threads={}", "dpo": "trainer.threads={}",
+           "eval": "--threads={}", "sample": "--threads={}"}
 
 
 class Harness:
-    def __init__(self, binary, out):
-        self.binary, self.out = str(binary), pathlib.Path(out)
+    def __init__(self, binary, out, threads=0):
+        """`threads` of each command; 0 = all usable cores."""
+        self.binary, self.out, self.threads = str(binary), pathlib.Path(out), threads
 
     def longshot(self, product, *arguments):
-        """Runs a longshot command unless the file or folder `product` exists; its output goes to a log beside it."""
+        """Runs a longshot command unless the file or folder `product` exists; its output goes to a log. Seeds and
+        claims that run side by side share products: the second one waits for the first."""
         product = pathlib.Path(product)
         if product.exists():
             return product
-        words = [self.binary, *map(str, arguments)]
-        print("$ longshot " + " ".join(words[1:]), flush=True)
         log = self.out / "logs" / (str(product.relative_to(self.out)).replace("/", "_") + ".log")
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a") as file:
-            done = subprocess.run(words, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
-        if done.returncode != 0:
-            sys.exit(f"exit code {done.returncode}; see {log}")
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if not product.exists():
+                self.call(file, *arguments)
         if not product.exists():
             sys.exit(f"{product} was not written; see {log}")
         return product
 
+    def call(self, log, command, *arguments):
+        words = [self.binary, command, *map(str, arguments)]
+        if self.threads and command in THREADS:
+            words.append(THREADS[command].format(self.threads))
+        # One write, so that the lines of two seeds do not mix.
+        sys.stdout.write("$ longshot " + " ".join(words[1:]) + "\n")
+        sys.stdout.flush()
+        done = subprocess.run(words, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        if done.returncode != 0:
+            sys.exit(f"exit code {done.returncode}; see {log.name}")
+
+    def write(self, product, text):
+        """Writes what the function `text` returns to the file `product` unless it exists."""
+        if not product.exists():
+            product.parent.mkdir(parents=True, exist_ok=True)
+            replace(product, text())
+        return product
+
+    def origin(self, run):
+        """Commit and processor of the moment at which `run` was begun, for its line of results."""
+        path = run.with_name(run.name + ".origin.json")
+        return json.loads(self.write(path, lambda: json.dumps(provenance())).read_text())
+
     def train(self, config, run, last, *overrides):
         """Trains in the folder `run` up to iteration `last`; returns its held-out evaluations and where it ran."""
-        origin = run.with_name(run.name + ".origin.json")
-        if not origin.exists():
-            origin.parent.mkdir(parents=True, exist_ok=True)
-            origin.write_text(json.dumps(provenance()))
+        origin = self.origin(run)
         self.longshot(run / f"global_step_{last}", "train", ROOT / "experiments/configs" / config, *overrides,
                       f"trainer.default_local_dir={run}")
-        metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-        return {**validations(metrics), **json.loads(origin.read_text())}
+        return {**validations(metrics(run)), **origin}
+
+
+def metrics(run):
+    """The metrics of a run, a dictionary an iteration."""
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
 def validations(metrics):
-    """The held-out evaluations of a run: iterations, accuracies and mean lengths."""
+    """The held-out evaluations of a run: iterations, accuracies, mean lengths, and accuracies by source of data."""
     lines = [line for line in metrics if "val/accuracy" in line]
+    sources = {key.removeprefix("val-core/").removesuffix("/acc"): [line[key] for line in lines]
+               for key in (lines or [{}])[0] if key.startswith("val-core/") and key.endswith("/acc")}
     return {"iterations": [int(line["step"]) for line in lines], "accuracy": [line["val/accuracy"] for line in lines],
-            "length": [line["val/response_length"] for line in lines]}
+            "length": [line["val/response_length"] for line in lines], "sources": sources}
 
 
 def provenance():
@@ -64,9 +95,13 @@ def read_results(figure):
 
 
 def write_results(figure, lines):
-    """Replaces the file as a whole, so that an interruption leaves the old one."""
     path = ROOT / "experiments/results" / f"{figure}.jsonl"
     path.parent.mkdir(exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    replace(path, "".join(json.dumps(line) + "\n" for line in lines))
+
+
+def replace(path, text):
+    """Writes a file as a whole, so that an interruption leaves the old one or none."""
+    part = path.with_name(f"{path.name}.{threading.get_native_id()}.part")
+    part.write_text(text)
     part.replace(path)

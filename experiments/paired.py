@@ -43,3 +43,15 @@ def area(iterations, values):
     """Mean of a curve over its iterations, by the trapezoid rule."""
     total = sum((b - a) * (u + v) / 2 for a, b, u, v in zip(iterations, iterations[1:], values, values[1:]))
     return total / (iterations[-1] - iterations[0])
+
+
+def between(line, first, last, key="accuracy"):
+    """The area under one curve of a line of results from iteration `first` to `last`."""
+    points = [(x, y) for x, y in zip(line["iterations"], line[key]) if first <= x <= last]
+    return area(*zip(*points))
+
+
+def gap(lines, arm, other, value):
+    """Interval of value(line of `arm`) minus value(line of `other`), paired over the seeds."""
+    a, b = ({x["seed"]: value(x) for x in lines if x["arm"] == name} for name in (arm, other))
+    return interval([a[seed] - b[seed] for seed in sorted(a)])

@@ -1,0 +1,30 @@
+"""Report, section 2.3.3: the length penalty shortens responses, and is switched on late because it slows the start."""
+from claims import search
+from paired import between, gap
+
+CLAIM = "A length penalty from the start slows training; a later one still shortens responses (section 2.3.3)."
+CRITERION = """2026-11-28, before the first run. `none` is figure5's run. `from_start` adds the length reward with
+weight 0.2 from the first iteration, `late` from iteration 31. Paired over the seeds, with 95 % intervals:
+(a) the area under the held-out curve of accuracy from iteration 0 to 30, late minus from_start: interval above 0;
+(b) mean response length after 60 iterations, none minus late: interval above 0;
+(c) held-out accuracy after 60 iterations, late minus from_start: lower end at least -0.02.
+Accuracy after 60 iterations, late minus none, is shown without a criterion."""
+PENALTY = "reward.length_weight=0.2"
+# Name of the run and overrides.
+ARMS = {"none": ("kimi",), "from_start": ("penalty_from_start", PENALTY),
+        "late": ("penalty_late", PENALTY, "reward.length_warmup_iterations=30")}
+
+
+def run(harness, seed):
+    return [{"arm": arm, **search.reinforce(harness, seed, *words)} for arm, words in ARMS.items()]
+
+
+def judge(lines):
+    early = gap(lines, "late", "from_start", lambda x: between(x, 0, 30))
+    shorter = gap(lines, "none", "late", lambda x: x["length"][-1])
+    end = gap(lines, "late", "from_start", lambda x: x["accuracy"][-1])
+    price = gap(lines, "late", "none", lambda x: x["accuracy"][-1])
+    return [("area to iteration 30, late minus from_start", early, early[1] > 0),
+            ("tokens at the end, none minus late", shorter, shorter[1] > 0),
+            ("accuracy at the end, late minus from_start", end, end[1] >= -0.02),
+            ("accuracy at the end, late minus none", price, None)]
