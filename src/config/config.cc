@@ -7,8 +7,71 @@
 #include "config/sections/optim.h"
 
 namespace longshot::config {
+namespace {
+
+const std::set<std::string> kTrainPhaseKeys = {"algorithm.baseline",
+                                               "algorithm.clip_high",
+                                               "algorithm.clip_low",
+                                               "algorithm.epochs",
+                                               "algorithm.length_normalize",
+                                               "algorithm.mini_batches",
+                                               "algorithm.normalize",
+                                               "algorithm.reset_optimizer",
+                                               "algorithm.tau",
+                                               "data.curriculum_iterations",
+                                               "data.curriculum_max_difficulty",
+                                               "data.curriculum_min_difficulty",
+                                               "data.max_response_length",
+                                               "data.order",
+                                               "data.prioritized_floor",
+                                               "data.train_batch_size",
+                                               "data.train_files",
+                                               "optim.beta1",
+                                               "optim.beta2",
+                                               "optim.clip_grad",
+                                               "optim.lr",
+                                               "optim.min_lr_ratio",
+                                               "optim.schedule",
+                                               "optim.warmup_steps",
+                                               "optim.weight_decay",
+                                               "reward.functions",
+                                               "reward.length_warmup_iterations",
+                                               "reward.length_weight",
+                                               "reward.repetition_penalty",
+                                               "rollout.n",
+                                               "rollout.temperature",
+                                               "rollout.token_budget",
+                                               "rollout.top_k",
+                                               "rollout.top_p"};
+
+const std::set<std::string> kSftPhaseKeys = {
+    "data.max_length",    "data.train_files",     "optim.clip_grad",    "optim.lr",
+    "optim.min_lr_ratio", "optim.schedule",       "optim.warmup_steps", "optim.weight_decay",
+    "sft.batch_tokens",   "trainer.total_epochs", "trainer.total_steps"};
+
+// Binds the key `phase`. The values of a phase are checked as those of the keys of `Config`.
+template <typename Config, typename... Kinds>
+void bind_phases(Settings& s, Config& c, PhaseStart start, const std::set<std::string>& keys,
+                 const std::string& help, const Kinds&... kinds) {
+  for (const char* name : {"phase.name", "phase.after", "phase.when", "phase.times"})
+    s.explain(name, "phases are written with two brackets, [[phase]]");
+  s.add_parsed("phase", &c.phase.list, help,
+               [&c, start, &keys, kinds...](const Json& list) -> Status {
+                 LS_ASSIGN_OR_RETURN(auto phases, parse_phases(list, start, keys));
+                 Config any;
+                 Settings settings;
+                 bind(settings, any, kinds...);
+                 LS_RETURN_IF_ERROR(apply_phases(phases, phases.size(), settings));
+                 c.phase.phases = std::move(phases);
+                 return ok_status();
+               });
+}
+
+}  // namespace
 
 void bind(Settings& s, TrainConfig& c, std::span<const reward::RewardType> more) {
+  bind_phases(s, c, PhaseStart::triggered, kTrainPhaseKeys,
+              "tables [[phase]]: settings that change during the run; docs/phases.md", more);
   bind(s, c.model, "Hugging Face directory or .gguf to start from");
   bind(s, c.data, c.rollout.engine.sampling.max_response_length);
   bind(s, c.rollout);
@@ -29,6 +92,8 @@ void bind(Settings& s, SftConfig& c) {
       .val_files = "held-out rows; only their loss is computed",
       .output =
           "run folder; the model goes to <folder>/huggingface, an adapter to <folder>/adapter"};
+  bind_phases(s, c, PhaseStart::one_by_one, kSftPhaseKeys,
+              "tables [[phase]]: training that follows, with other settings; docs/phases.md");
   bind_sources(s, c.offline, help);
   s.add("data.apply_chat_template", &c.apply_chat_template,
         "a prompt that is a text is the user's message where the model has a chat template, its "
@@ -79,6 +144,27 @@ void bind(Settings& s, DpoConfig& c) {
         "no second copy; empty = the model before training");
   bind_steps(s, c.offline, "dpo", help);
   explain_foreign_keys(s);
+}
+
+Result<TrainConfig> config_in_phase(const TrainConfig& config, size_t count) {
+  TrainConfig changed = config;
+  Settings settings;
+  bind(settings, changed, config.reward.more);
+  LS_RETURN_IF_ERROR(apply_phases(config.phase.phases, count, settings));
+  return changed;
+}
+
+// trainer.total_epochs of a phase replaces the trainer.total_steps of those before.
+Result<SftConfig> config_in_phase(const SftConfig& config, size_t count) {
+  SftConfig changed = config;
+  Settings settings;
+  bind(settings, changed);
+  for (size_t i = 0; i < count; ++i) {
+    const Phase& phase = config.phase.phases[i];
+    if (phase.settings.contains("trainer.total_epochs")) changed.offline.trainer.total_steps = 0;
+    LS_RETURN_IF_ERROR(apply_phases({phase}, 1, settings));
+  }
+  return changed;
 }
 
 int replay_capacity(const TrainConfig& c) {

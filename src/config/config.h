@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/settings/settings.h"
+#include "config/phases.h"
 #include "config/sections/data.h"
 #include "config/sections/machine.h"
 #include "config/sections/model.h"
@@ -28,11 +29,13 @@ struct TrainConfig {
   ReplayOptions replay;
   TrainerOptions trainer;
   MachineOptions machine;
+  Phases phase;
 };
 
 struct SftConfig {
   OfflineConfig offline;
   bool apply_chat_template = true;
+  Phases phase;
 };
 
 struct RmConfig {
@@ -51,6 +54,22 @@ void bind(Settings& settings, TrainConfig& config, std::span<const reward::Rewar
 void bind(Settings& settings, SftConfig& config);
 void bind(Settings& settings, RmConfig& config);
 void bind(Settings& settings, DpoConfig& config);
+
+// The configuration that holds after the first `count` of its phases have begun. Errors name the
+// phase and the key.
+Result<TrainConfig> config_in_phase(const TrainConfig& config, size_t count);
+Result<SftConfig> config_in_phase(const SftConfig& config, size_t count);
+// The same for every phase, beginning with phase 0, the configuration itself. Errors name the
+// phase.
+template <typename Config>
+Result<std::vector<Config>> all_phases(const Config& config) {
+  std::vector<Config> all;
+  for (size_t count = 0; count <= config.phase.phases.size(); ++count) {
+    LS_ASSIGN_OR_RETURN(Config next, config_in_phase(config, count));
+    all.push_back(std::move(next));
+  }
+  return all;
+}
 
 // The sections of a configuration, for code that serves every kind of run.
 inline TrainConfig& sections_of(TrainConfig& config) {

@@ -1,5 +1,7 @@
 #include "config/unused_keys.h"
 
+#include <set>
+
 namespace longshot::config {
 namespace {
 
@@ -154,9 +156,12 @@ std::vector<Rule<TrainConfig>> evaluation_rules() {
   using C = const TrainConfig&;
   return {
       {{"data.val_files", "trainer.val_n", "trainer.val_temperature", "trainer.val_max_prompts",
-        "trainer.val_before_train"},
+        "trainer.val_before_train", "trainer.keep_best", "trainer.best_margin"},
        [](C c) { return c.trainer.test_freq == 0; },
        "trainer.test_freq is 0"},
+      {{"trainer.best_margin"},
+       [](C c) { return c.trainer.test_freq > 0 && !c.trainer.keep_best; },
+       "only trainer.keep_best reads it"},
       {{"trainer.val_n"},
        [](C c) { return c.trainer.test_freq > 0 && c.trainer.val_temperature == 0; },
        "greedy samples of one prompt are all the same; set trainer.val_temperature"},
@@ -228,7 +233,15 @@ std::vector<UnusedKey> find(const std::vector<Rule<Config>>& rules, const Config
 
 }  // namespace
 
-std::vector<UnusedKey> unused_keys(const TrainConfig& config) {
+namespace {
+
+// The keys of one phase that differ from the defaults: those that nothing reads, and the others.
+struct PhaseKeys {
+  std::vector<UnusedKey> unused;
+  std::set<std::string> read;
+};
+
+PhaseKeys keys_of_phase(const TrainConfig& config) {
   static const auto rules = joined<TrainConfig>({reader_rules(), one_step_rules(), waiting_rules(),
                                                  data_and_reward_rules(), evaluation_rules(),
                                                  training_rules<TrainConfig>()});
@@ -236,7 +249,29 @@ std::vector<UnusedKey> unused_keys(const TrainConfig& config) {
   Settings current, defaults;
   bind(current, copy);
   bind(defaults, plain);
-  return find(rules, config, current, defaults);
+  PhaseKeys keys{find(rules, config, current, defaults), {}};
+  for (const std::string& key : current.keys())
+    if (current.value_text(key) != defaults.value_text(key)) keys.read.insert(key);
+  for (const UnusedKey& key : keys.unused) keys.read.erase(key.key);
+  return keys;
+}
+
+}  // namespace
+
+std::vector<UnusedKey> unused_keys(const TrainConfig& config) {
+  std::vector<UnusedKey> unused;
+  std::set<std::string> read, named;
+  const auto phases = all_phases(config);
+  if (!phases.ok()) return {};  // validate() reports it
+  for (const TrainConfig& phase : *phases) {
+    PhaseKeys keys = keys_of_phase(phase);
+    read.merge(keys.read);
+    unused.insert(unused.end(), keys.unused.begin(), keys.unused.end());
+  }
+  std::erase_if(unused, [&](const UnusedKey& key) {
+    return read.contains(key.key) || (phases->size() > 1 && !named.insert(key.key).second);
+  });
+  return unused;
 }
 
 std::vector<UnusedKey> unused_keys(const OfflineConfig& config) {

@@ -13,7 +13,7 @@ struct UnusedKey {
   std::string reason;  // "only algorithm.name=grpo reads it"
 };
 
-// Considers only keys whose value is not the default.
+// Considers only keys whose value is not the default. A key that some phase reads is not unused.
 std::vector<UnusedKey> unused_keys(const TrainConfig& config);
 std::vector<UnusedKey> unused_keys(const OfflineConfig& config);
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/log.h"
@@ -25,7 +26,7 @@ Status validate_batch(const TrainConfig& c) {
   if (c.rollout.n == 1 && !learns_from_single_samples(c.algorithm.name)) {
     return invalid_argument(fmt::format(
         "rollout.n = 1: algorithm.name = \"{}\" compares the samples of a prompt with one another, "
-        "so nothing is learned from a single one; set rollout.n to 2 or more",
+        "so a single one has no effect; set rollout.n to 2 or more",
         name_of(c.algorithm.name)));
   }
   if (c.algorithm.mini_batches > c.data.train_batch_size) {
@@ -39,13 +40,30 @@ Status validate_batch(const TrainConfig& c) {
   return ok_status();
 }
 
-void warn_of_cut_distribution(const TrainConfig& c) {
-  if (!rollout::cuts_distribution(c.rollout.engine.sampling) ||
-      c.algorithm.reference != train::Reference::recorded)
-    return;
+void warn_of_cut_distribution(const std::vector<TrainConfig>& phases) {
+  const auto cuts = [](const TrainConfig& c) {
+    return rollout::cuts_distribution(c.rollout.engine.sampling) &&
+           c.algorithm.reference == train::Reference::recorded;
+  };
+  if (std::ranges::none_of(phases, cuts)) return;
   log::warn(
       "rollout.top_p, top_k or min_p cut the sampling distribution: the log-probabilities that "
       "algorithm.reference=recorded compares with are those of the cut one, not the trainer's");
+}
+
+// Conditions that no iteration could fulfil, because nothing reports their metric.
+Status validate_phases(const TrainConfig& c) {
+  for (const Phase& phase : c.phase.phases) {
+    if (phase.when && phase.when->metric.starts_with("val/") && c.trainer.test_freq == 0) {
+      return invalid_argument(fmt::format("{} waits for {}, but trainer.test_freq is 0", phase.name,
+                                          phase.when->metric));
+    }
+    if (phase.after > 0 && phase.after >= c.trainer.total_iterations) {
+      log::warn("{} would begin after iteration {}, but trainer.total_iterations is {}", phase.name,
+                phase.after, c.trainer.total_iterations);
+    }
+  }
+  return ok_status();
 }
 
 template <typename Config>
@@ -71,9 +89,7 @@ Status validate_streaming(const OfflineConfig& c) {
       epochs, kMaxEpochs));
 }
 
-}  // namespace
-
-Status validate(const OfflineConfig& c) {
+Status validate_without_warnings(const OfflineConfig& c) {
   LS_RETURN_IF_ERROR(validate(c.model));
   LS_RETURN_IF_ERROR(validate(c.optimizer, c.machine));
   LS_RETURN_IF_ERROR(validate(c.batch.compute, c.machine));
@@ -86,7 +102,24 @@ Status validate(const OfflineConfig& c) {
   if (!c.model.path.empty() && !c.model.alphabet_file.empty()) {
     return invalid_argument("model.alphabet_file is for a new model; model.path is set too");
   }
+  return ok_status();
+}
+
+}  // namespace
+
+Status validate(const OfflineConfig& c) {
+  LS_RETURN_IF_ERROR(validate_without_warnings(c));
   warn_of_unused_keys(c);
+  return ok_status();
+}
+
+Status validate(const SftConfig& c) {
+  LS_RETURN_IF_ERROR(validate(c.offline));
+  LS_ASSIGN_OR_RETURN(const std::vector<SftConfig> all, all_phases(c));
+  for (size_t i = 1; i < all.size(); ++i) {
+    LS_RETURN_IF_ERROR(
+        validate_without_warnings(all[i].offline).with_context(c.phase.phases[i - 1].name));
+  }
   return ok_status();
 }
 
@@ -100,7 +133,9 @@ Status validate(const DpoConfig& c) {
   return validate(c.offline);
 }
 
-Status validate(const TrainConfig& c) {
+namespace {
+
+Status validate_one_phase(const TrainConfig& c) {
   LS_RETURN_IF_ERROR(validate(c.model));
   LS_RETURN_IF_ERROR(validate(c.optimizer, c.machine));
   LS_RETURN_IF_ERROR(validate(c.algorithm.compute, c.machine));
@@ -114,7 +149,18 @@ Status validate(const TrainConfig& c) {
   LS_RETURN_IF_ERROR(validate_batch(c));
   LS_RETURN_IF_ERROR(validate(c.rollout, c.machine));
   LS_RETURN_IF_ERROR(prompts::check_curriculum(c.data.sampler));
-  warn_of_cut_distribution(c);
+  return ok_status();
+}
+
+}  // namespace
+
+Status validate(const TrainConfig& c) {
+  LS_RETURN_IF_ERROR(validate_one_phase(c));
+  LS_RETURN_IF_ERROR(validate_phases(c));
+  LS_ASSIGN_OR_RETURN(const std::vector<TrainConfig> all, all_phases(c));
+  for (size_t i = 1; i < all.size(); ++i)
+    LS_RETURN_IF_ERROR(validate_one_phase(all[i]).with_context(c.phase.phases[i - 1].name));
+  warn_of_cut_distribution(all);
   warn_of_unused_keys(c);
   return ok_status();
 }

@@ -10,9 +10,7 @@ namespace longshot::config {
 Status validate(const TrainConfig& config);
 Status validate(const OfflineConfig& config);
 Status validate(const DpoConfig& config);
-inline Status validate(const SftConfig& config) {
-  return validate(config.offline);
-}
+Status validate(const SftConfig& config);
 inline Status validate(const RmConfig& config) {
   return validate(config.offline);
 }

@@ -223,8 +223,7 @@ void PairEncoder::report() {
   if (std::exchange(reported_, true)) return;
   wraps_texts(encoder_.chat_template, apply_chat_template_, texts_, rows_);
   if (equal_ > 0)
-    log::warn("{} of {} pairs have the same response twice; nothing is learned from them", equal_,
-              rows_);
+    log::warn("{} of {} pairs have the same response twice and no effect", equal_, rows_);
 }
 
 }  // namespace longshot::datasets

@@ -106,7 +106,7 @@ bool ChatClient::adapt(const HttpReply& reply, const ChatQuery& query, const std
   if (query.max_tokens > 0 && !query.messages.empty() &&
       body.find("max_completion_tokens") != std::string::npos &&
       refuses_parameter(body, "max_tokens")) {
-    max_tokens_refused_ = true;  // the same limit under another name, so nobody needs to know
+    max_tokens_refused_ = true;  // the same limit under another name, so no warning is needed
     return true;
   }
   if (query.seed && refuses_parameter(body, "seed"))

@@ -19,17 +19,20 @@ uint64_t stream_key(uint64_t seed, uint64_t stream, int64_t number) {
   return hash_combine(hash_combine(seed, stream), static_cast<uint64_t>(number));
 }
 
+// Continues `hash` with a prompt.
+uint64_t with_prompt(uint64_t hash, const data::Prompt& p) {
+  hash = hash_combine(hash, hash64(p.id));
+  hash = hash_combine(hash, hash64(p.text));
+  for (const data::Message& m : p.messages) {
+    hash = hash_combine(hash, hash_combine(hash64(m.role), hash64(m.content.text())));
+  }
+  hash = hash_combine(hash, hash64(p.ground_truth));
+  return hash_combine(hash, hash64(fmt::format("{}", p.difficulty)));
+}
+
 uint64_t fingerprint_of(const std::vector<data::Prompt>& prompts) {
   uint64_t hash = prompts.size();
-  for (const data::Prompt& p : prompts) {
-    hash = hash_combine(hash, hash64(p.id));
-    hash = hash_combine(hash, hash64(p.text));
-    for (const data::Message& m : p.messages) {
-      hash = hash_combine(hash, hash_combine(hash64(m.role), hash64(m.content.text())));
-    }
-    hash = hash_combine(hash, hash64(p.ground_truth));
-    hash = hash_combine(hash, hash64(fmt::format("{}", p.difficulty)));
-  }
+  for (const data::Prompt& p : prompts) hash = with_prompt(hash, p);
   return hash;
 }
 
@@ -219,6 +222,19 @@ void PromptSampler::record(const std::string& prompt_id, double mean_correct) {
   const double weight = std::max(kMinRecordWeight, 1.0 / static_cast<double>(++visits.records));
   visits.success =
       visits.success < 0 ? mean_correct : visits.success + weight * (mean_correct - visits.success);
+}
+
+void PromptSampler::adopt(const PromptSampler& other) {
+  LS_CHECK(now_.calls == 0, "prompts were drawn already");
+  for (size_t i = 0; i < prompts_.size(); ++i) {
+    const auto found = other.index_.find(prompts_[i].id);
+    if (found == other.index_.end()) continue;
+    const Visits& known = other.now_.visits[found->second];
+    if (with_prompt(0, prompts_[i]) == with_prompt(0, other.prompts_[found->second]))
+      now_.visits[i] = known;
+    now_.visits[i].draws = known.draws;  // else a draw could repeat the seed of an unfinished one
+  }
+  now_.calls = other.now_.calls;
 }
 
 const data::Prompt* PromptSampler::find(const std::string& prompt_id) const {

@@ -67,6 +67,9 @@ class PromptSampler {
   // much older policies say little about the current one. Ids that are not in the set are ignored
   // (a replay buffer may hold groups of another set).
   void record(const std::string& prompt_id, double mean_correct);
+  // Takes over what `other` knows about the prompts that both have: the number of draws, and for
+  // prompts with the same content the success rate. Before the first call of next().
+  void adopt(const PromptSampler& other);
   const data::Prompt* find(const std::string& prompt_id) const;
   double success_rate(const std::string& prompt_id) const;  // -1 = never recorded
 

@@ -181,6 +181,28 @@ TEST(AnySampler, KeepsRatesWhenTheOrderChanges) {
   EXPECT_EQ(other.next(8, 30).size(), 4u);
 }
 
+// p2 has another content in the second set, and p9 is new.
+TEST(AnySampler, TakesOverWhatAnotherOneKnows) {
+  PromptSampler before(make_prompts(8), {}, 1);
+  const auto first = before.next(8, 0);
+  before.record("p1", 0.5);
+  before.record("p2", 0.25);
+  std::vector<data::Prompt> prompts = make_prompts(10);
+  prompts[2].ground_truth = "another";
+  PromptSampler after(prompts, {}, 1);
+  after.adopt(before);
+  EXPECT_EQ(after.success_rate("p1"), 0.5);
+  EXPECT_EQ(after.success_rate("p2"), -1);
+  EXPECT_EQ(after.success_rate("p9"), -1);
+  std::set<std::pair<std::string, uint64_t>> seen;
+  for (const auto& draws : {first, after.next(10, 1)})
+    for (const auto& draw : draws) seen.insert({draw.prompt.id, draw.seed});
+  EXPECT_EQ(seen.size(), 18u);  // no seed of a prompt is given twice
+  PromptSampler restored(prompts, {}, 1);
+  ASSERT_TRUE(restored.restore(after.state()).ok());
+  EXPECT_EQ(ids_of(restored.next(5, 2)), ids_of(after.next(5, 2)));
+}
+
 TEST(CurriculumSampler, FollowsTheTable) {
   PromptSampler sampler(make_prompts(40, 4), curriculum(), 3);
   std::set<double> early, late;

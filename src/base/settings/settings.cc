@@ -323,6 +323,11 @@ Status Settings::set(const std::string& key, const std::vector<std::string>& wor
   return wanted.assign(table.get("v"), name);
 }
 
+Status Settings::set_json(const std::string& key, const Json& value, const std::string& where) {
+  LS_ASSIGN_OR_RETURN(const toml::table table, parse_toml("v = " + toml_text(value), where));
+  return assign(key, table.get("v"), where);
+}
+
 const Settings::Description& Settings::description(const std::string& key) const {
   return entry(key).description;
 }
@@ -336,6 +341,7 @@ std::string Settings::to_toml() const {
   for (const Entry& entry : entries_) {
     const size_t dot = entry.key.rfind('.');
     const std::string own = dot == std::string::npos ? "" : entry.key.substr(0, dot);
+    if (own.empty() && entry.text() == "[]") continue;
     if (own != section) text += fmt::format("{}[{}]\n", text.empty() ? "" : "\n", own);
     section = own;
     text += fmt::format("{} = {}\n", entry.key.substr(dot == std::string::npos ? 0 : dot + 1),

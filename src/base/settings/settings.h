@@ -60,6 +60,9 @@ class Settings {
   Status set(const std::string& key, const std::vector<std::string>& words,
              const std::string& name) const;
 
+  // Sets a key to a value in its JSON form. Errors begin with `where`, as for a key of a file.
+  Status set_json(const std::string& key, const Json& value, const std::string& where);
+
   // How a key is described; dies if it is not bound.
   struct Description {
     std::string type;  // "integer", "list of strings"
@@ -69,7 +72,8 @@ class Settings {
   const Description& description(const std::string& key) const;
 
   std::string value_text(const std::string& key) const;  // as TOML; dies if the key is not bound
-  std::string to_toml() const;                           // all keys with their current values
+  // All keys with their current values, except lists outside the sections that are empty.
+  std::string to_toml() const;
   std::string to_markdown() const;  // the configuration reference: key, type, default, help
   std::vector<std::string> keys() const;
 

@@ -62,7 +62,8 @@ void add_compare(CLI::App& app, int& exit_code) {
                    "outputs of `longshot eval --suite`; all are compared "
                    "with the first")
       ->required()
-      ->expected(2, 1000);
+      ->expected(2, 1000)
+      ->option_text("FOLDER FOLDER ... REQUIRED");
   command->add_option("--output", o->output, "write the comparisons as JSON");
   command->add_option("--plot", o->plot, "write accuracy against mean response tokens as HTML");
   command->add_option("--resamples", o->resamples, "of the bootstrap")

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/os/clock.h"
+#include "base/os/folder_lock.h"
 #include "base/os/fs.h"
 #include "base/os/machine.h"
 #include "base/os/sampled_checksum.h"
@@ -102,6 +103,7 @@ Status run_eval_suite(const SuiteOptions& o) {
     return ok_status();
   }
   if (o.output.empty()) return invalid_argument("--suite needs --output FOLDER");
+  LS_ASSIGN_OR_RETURN(const FolderLock lock, FolderLock::take(o.output));
   eval::SuiteRun run;
   run.output = o.output;
   run.model = o.model.path;

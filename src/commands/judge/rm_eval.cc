@@ -199,7 +199,7 @@ void add_rm_eval(CLI::App& app, int& exit_code) {
   command->add_option("--data", o->files, "JSONL or parquet files of rows as for longshot rm")
       ->required();
   command->add_option("--prompt", o->judge.prompt,
-                      "what a model that reasons is asked: {question}, {reference}, {response} are "
+                      "question to a model that reasons: {question}, {reference}, {response} are "
                       "replaced; docs/reward-models.md has the default");
   command
       ->add_option("--votes", o->judge.votes, "verdicts on each response of a model that reasons")

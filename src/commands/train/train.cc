@@ -20,6 +20,10 @@ Status run(const config::TrainConfig& config, const std::string& text) {
   const std::string summary = loop::summarize_run(config.trainer.output);
   log::info("done{}; `longshot report {}` shows the whole run",
             summary.empty() ? "" : ": " + summary, config.trainer.output);
+  if (const auto best = training->best()) {
+    log::info("best checkpoint: {}/best, that of iteration {}: held-out {:.3f} with {:.0f} tokens",
+              config.trainer.output, best->iteration, best->accuracy, best->length);
+  }
   std::printf("%s\n", loop::policy_directory(training->newest_checkpoint()).c_str());
   return ok_status();
 }

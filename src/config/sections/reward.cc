@@ -6,6 +6,7 @@ namespace longshot::config {
 
 void bind(Settings& s, RewardOptions& o, std::span<const reward::RewardType> more) {
   auto& r = o.stage;
+  o.more = more;
   s.add_parsed("reward.functions", &o.functions,
                "list of NAME, NAME:WEIGHT or tables with options; docs/rewards.md",
                [&r, more](const Json& list) -> Status {

@@ -12,6 +12,7 @@ namespace longshot::config {
 struct RewardOptions {
   Json functions = Json::array({"auto"});  // as written; stage.rewards is what it says
   reward::RewardOptions stage;
+  std::span<const reward::RewardType> more;  // borrowed: kinds of rewards beyond the built-in ones
 };
 
 // `more`: the kinds of rewards beyond the built-in ones, borrowed by the options.

@@ -9,6 +9,10 @@ void bind(Settings& s, TrainerOptions& o) {
   s.add("trainer.save_freq", &o.save_freq, "iterations between checkpoints; 0 = only at the end",
         at_least(int64_t{0}));
   s.add("trainer.keep_checkpoints", &o.keep_checkpoints, "newest checkpoints kept", at_least(1));
+  s.add("trainer.keep_best", &o.keep_best,
+        "keep the best evaluated checkpoint too, as the link <run folder>/best; docs/phases.md");
+  s.add("trainer.best_margin", &o.best_margin,
+        "keep_best: held-out accuracy that a shorter mean response may cost", within(0, 1));
   s.add("trainer.test_freq", &o.test_freq, "iterations between held-out evaluations; 0 = never",
         at_least(int64_t{0}));
   s.add("trainer.val_n", &o.val_n, "samples per held-out problem", at_least(1));

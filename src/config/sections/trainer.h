@@ -12,6 +12,8 @@ struct TrainerOptions {
   int64_t total_iterations = 100;
   int64_t save_freq = 20;
   int keep_checkpoints = 3;
+  bool keep_best = false;
+  double best_margin = 0;
   int64_t test_freq = 10;
   int val_n = 1;
   double val_temperature = 0;

@@ -213,10 +213,17 @@ double total(const std::vector<ForecastItem>& items) {
   return sum;
 }
 
+// Each part of the size is the largest of all phases.
 IterationSize largest_size(const config::TrainConfig& config) {
-  return {static_cast<double>(config.data.train_batch_size), static_cast<double>(config.rollout.n),
-          static_cast<double>(config.data.max_prompt_length),
-          static_cast<double>(config.rollout.engine.sampling.max_response_length)};
+  IterationSize size{0, 0, static_cast<double>(config.data.max_prompt_length), 0};
+  const auto phases = config::all_phases(config);
+  for (const config::TrainConfig& phase : phases.ok() ? *phases : std::vector{config}) {
+    const auto grow = [](double& part, int value) { part = std::max<double>(part, value); };
+    grow(size.groups, phase.data.train_batch_size);
+    grow(size.n, phase.rollout.n);
+    grow(size.response, phase.rollout.engine.sampling.max_response_length);
+  }
+  return size;
 }
 
 Result<MemoryForecast> forecast_memory(const config::TrainConfig& config,

@@ -131,12 +131,12 @@ class DpoLearner final : public LearnerOf<PairExample, train::DpoTrainer> {
 Result<StepResult> run_dpo(const config::DpoConfig& config, const std::string& config_text) {
   LS_RETURN_IF_ERROR(validate(config));
   DpoLearner learner(config);
-  return run_steps(learner, config.offline, config_text, "dpo");
+  return run_steps(learner, {{config.offline}, {}}, config_text, "dpo");
 }
 
 Status check_inputs(const config::DpoConfig& config) {
   DpoLearner learner(config);
-  return check_learner(learner, config.offline);
+  return check_learner(learner, {{config.offline}, {}});
 }
 
 }  // namespace longshot::loop

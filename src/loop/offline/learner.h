@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/rng.h"
 #include "datasets/examples.h"
 #include "loop/offline/memory_source.h"
 #include "loop/offline/offline_run.h"
@@ -40,9 +41,18 @@ class LearnerOf : public Learner {
     if (!loaded.ok()) return loaded.status();
     model_ = std::make_unique<LoadedModel>(std::move(*loaded));
     LS_RETURN_IF_ERROR(check_eos());
-    LS_ASSIGN_OR_RETURN(source_, config_.data.streaming ? stream_rows() : load_rows());
     if (config_.data.val_files.empty()) return ok_status();
-    LS_ASSIGN_OR_RETURN(held_out_, read(config_.data.val_files, *make_encoder(eos())));
+    LS_ASSIGN_OR_RETURN(held_out_,
+                        read(config_.data.val_files, max_length(config_), *make_encoder(eos())));
+    return ok_status();
+  }
+
+  Status open_rows(const config::OfflineConfig& config, size_t phase) final {
+    source_.reset();  // its memory is needed for the new rows
+    const auto seed = static_cast<uint64_t>(config.trainer.seed);
+    const uint64_t own = phase == 0 ? seed : hash_combine(seed, phase);
+    LS_ASSIGN_OR_RETURN(source_,
+                        config.data.streaming ? stream_rows(config, own) : load_rows(config, own));
     return ok_status();
   }
 
@@ -83,6 +93,11 @@ class LearnerOf : public Learner {
     trainer_->model().measure_peak();
   }
 
+  void begin_schedule(const train::OptimizerOptions& options, int64_t first_step,
+                      int64_t total_steps) final {
+    trainer_->model().optimizer().begin_schedule(options, first_step, total_steps);
+  }
+
   Result<std::vector<std::string>> plan() override { return std::vector<std::string>(); }
 
   Status load_state(const std::string& directory) final {
@@ -115,44 +130,48 @@ class LearnerOf : public Learner {
   const std::vector<Example>& held_out() const { return held_out_; }
 
  private:
-  data::TokenId eos() const { return model_->weights.config().eos_token_ids[0]; }
+  // start() gives the weights to the trainer.
+  const model::ModelConfig& model_config() const {
+    return trainer_ ? trainer_->model().weights().config() : model_->weights.config();
+  }
+  data::TokenId eos() const { return model_config().eos_token_ids[0]; }
   Status check_eos() const {
-    if (!model_->weights.config().eos_token_ids.empty()) return ok_status();
+    if (!model_config().eos_token_ids.empty()) return ok_status();
     return invalid_argument("the model names no end-of-sequence token");
   }
-  int max_length() const {
-    return std::min(config_.data.max_length, model::context_length(model_->weights.config()));
+  int max_length(const config::OfflineConfig& config) const {
+    return std::min(config.data.max_length, model::context_length(model_config()));
   }
-  uint64_t seed() const { return static_cast<uint64_t>(config_.trainer.seed); }
 
-  Result<std::vector<Example>> read(const std::vector<std::string>& files, Encoder& encoder) const {
+  Result<std::vector<Example>> read(const std::vector<std::string>& files, int max_length,
+                                    Encoder& encoder) const {
     int dropped = 0;
     LS_ASSIGN_OR_RETURN(auto examples,
-                        datasets::read_examples(files, encoder, max_length(), &dropped));
+                        datasets::read_examples(files, encoder, max_length, &dropped));
     if (dropped > 0)
-      log::warn("{} rows are longer than {} tokens and are left out", dropped, max_length());
+      log::warn("{} rows are longer than {} tokens and are left out", dropped, max_length);
     return examples;
   }
 
   using Source = std::unique_ptr<ExampleSource<Example>>;
 
-  Result<Source> load_rows() const {
+  Result<Source> load_rows(const config::OfflineConfig& config, uint64_t seed) const {
     const auto encoder = make_encoder(eos());
-    LS_ASSIGN_OR_RETURN(auto examples, read(config_.data.train_files, *encoder));
+    LS_ASSIGN_OR_RETURN(auto examples, read(config.data.train_files, max_length(config), *encoder));
     std::vector<int64_t> lengths;
     for (const Example& example : examples) lengths.push_back(encoder->tokens(example));
     return Source(std::make_unique<MemorySource<Example>>(
-        std::move(examples), lengths, config_.batch.batch_tokens, seed(), config_.trainer.epochs));
+        std::move(examples), lengths, config.batch.batch_tokens, seed, config.trainer.epochs));
   }
 
-  Result<Source> stream_rows() const {
-    LS_ASSIGN_OR_RETURN(auto rows, datasets::RowStream::open(config_.data.train_files));
+  Result<Source> stream_rows(const config::OfflineConfig& config, uint64_t seed) const {
+    LS_ASSIGN_OR_RETURN(auto rows, datasets::RowStream::open(config.data.train_files));
     const typename StreamedSource<Example>::Options options = {
-        .shuffle_buffer = static_cast<size_t>(config_.data.shuffle_buffer),
-        .seed = seed(),
-        .max_length = max_length(),
-        .batch_tokens = config_.batch.batch_tokens,
-        .epochs = static_cast<int64_t>(std::clamp(config_.trainer.epochs, 1.0, 1e9))};
+        .shuffle_buffer = static_cast<size_t>(config.data.shuffle_buffer),
+        .seed = seed,
+        .max_length = max_length(config),
+        .batch_tokens = config.batch.batch_tokens,
+        .epochs = static_cast<int64_t>(std::clamp(config.trainer.epochs, 1.0, 1e9))};
     return Source(
         std::make_unique<StreamedSource<Example>>(std::move(rows), make_encoder(eos()), options));
   }

@@ -15,6 +15,7 @@
 #include "base/run_log/metrics_log.h"
 #include "base/run_log/run_log.h"
 #include "base/settings/config_changes.h"
+#include "loop/offline/current_phase.h"
 #include "loop/run_folder/checkpoint.h"
 #include "loop/run_folder/resume.h"
 #include "model/torch/exceptions.h"
@@ -31,16 +32,20 @@ std::string accuracy_text(const Metrics& metrics, const char* name) {
   return found == metrics.end() ? "" : fmt::format(" accuracy {:.4f}", found->second);
 }
 
+int64_t steps_of(const config::OfflineConfig& config, const Learner& learner) {
+  return config.trainer.total_steps > 0 ? config.trainer.total_steps : learner.steps();
+}
+
 // One run: load, steps, save.
 class StepRun {
  public:
-  StepRun(Learner& learner, const config::OfflineConfig& config, std::string config_text,
-          std::string command)
+  StepRun(Learner& learner, const OfflinePhases& run, std::string config_text, std::string command)
       : learner_(learner),
-        config_(config),
+        run_(run),
+        config_(run.configs.front()),
         config_text_(std::move(config_text)),
         command_(std::move(command)),
-        checkpoints_(config.trainer.output, config.trainer.keep_checkpoints) {}
+        checkpoints_(config_.trainer.output, config_.trainer.keep_checkpoints) {}
 
   Result<StepResult> run() {
     LS_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::take(config_.trainer.output));
@@ -114,6 +119,7 @@ class StepRun {
                                 {"model.lora_adapter_path", {config_.model.lora_adapter_path}},
                                 {"model.alphabet_file", {config_.model.alphabet_file}},
                                 {"data.train_files", config_.data.train_files},
+                                {"data.train_files of the phases", files_of_phases(run_)},
                                 {"data.val_files", config_.data.val_files}});
     inputs["command"] = command_;
     return inputs;
@@ -126,9 +132,15 @@ class StepRun {
     inputs_ = inputs();
     if (from_.checkpoint) LS_RETURN_IF_ERROR(check_settings(from_, config_text_, inputs_));
     const std::string directory = from_.checkpoint ? from_.checkpoint->directory : "";
+    if (from_.checkpoint) {
+      LS_ASSIGN_OR_RETURN(phase_,
+                          current_phase_from_json(from_.checkpoint->state, run_, directory));
+    }
     LS_RETURN_IF_ERROR(learner_.load(directory));
-    steps_ = config_.trainer.total_steps > 0 ? config_.trainer.total_steps : learner_.steps();
-    learner_.start(steps_);
+    LS_RETURN_IF_ERROR(open_rows());
+    learner_.start(phase_steps());
+    if (phase_.begun > 0)
+      learner_.begin_schedule(current().optimizer, phase_.first_step, phase_steps());
     if (!from_.checkpoint) return ok_status();
     first_step_ = step_ = saved_step_ = from_.checkpoint->iteration;
     const Json& state = from_.checkpoint->state;
@@ -138,6 +150,26 @@ class StepRun {
     LS_ASSIGN_OR_RETURN(rows_, json_get_or(state, "rows", Json{{"batches", step_}}, directory));
     LS_RETURN_IF_ERROR(learner_.seek(rows_, directory + ": the position in data.train_files"));
     return learner_.load_state(directory);
+  }
+
+  const config::OfflineConfig& current() const {
+    return run_.configs[static_cast<size_t>(phase_.begun)];
+  }
+  int64_t phase_steps() const { return phase_steps_[static_cast<size_t>(phase_.begun)]; }
+
+  // Opens the rows of the current phase last, after those of the others: their steps are counted,
+  // and a mistake in a later phase is found before the first step.
+  Status open_rows() {
+    const size_t count = run_.configs.size();
+    phase_steps_.resize(count);
+    for (size_t i = 1; i <= count; ++i) {
+      const size_t phase = (static_cast<size_t>(phase_.begun) + i) % count;
+      const Status opened = learner_.open_rows(run_.configs[phase], phase);
+      if (!opened.ok())
+        return phase == 0 ? opened : opened.with_context(run_.phases[phase - 1].name);
+      phase_steps_[phase] = steps_of(run_.configs[phase], learner_);
+    }
+    return ok_status();
   }
 
   Status enter_folder() {
@@ -155,12 +187,42 @@ class StepRun {
     return write_file_atomic(config_.trainer.output + "/config.toml", config_text_);
   }
 
-  bool is_last_step() { return steps_ > 0 ? step_ >= steps_ : learner_.finished(); }
+  bool phase_has_ended() {
+    return phase_steps() > 0 ? step_ >= phase_.first_step + phase_steps() : learner_.finished();
+  }
+  bool is_last_phase() const { return phase_.begun == static_cast<int64_t>(run_.phases.size()); }
+  bool is_last_step() { return is_last_phase() && phase_has_ended(); }
+
+  // The steps of all phases; 0 if they are not known.
+  int64_t total_steps() const {
+    int64_t total = 0;
+    for (const int64_t steps : phase_steps_) {
+      if (steps == 0) return 0;
+      total += steps;
+    }
+    return total;
+  }
+
+  Status begin_next_phase() {
+    const config::Phase& phase = run_.phases[static_cast<size_t>(phase_.begun)];
+    phase_ = {phase_.begun + 1, step_};
+    LS_RETURN_IF_ERROR(
+        learner_.open_rows(current(), static_cast<size_t>(phase_.begun)).with_context(phase.name));
+    learner_.begin_schedule(current().optimizer, phase_.first_step, phase_steps());
+    rows_ = learner_.position();
+    progress_.clear();
+    log::info("{} begins after step {}: {}", phase.name, step_, settings_text(phase));
+    return ok_status();
+  }
 
   Status train() {
-    progress_.start(first_step_, steps_);
+    progress_.start(first_step_, total_steps());
     if (!unfinished_.empty()) LS_RETURN_IF_ERROR(finish_step());
     while (!is_last_step()) {
+      if (phase_has_ended()) {
+        LS_RETURN_IF_ERROR(begin_next_phase());
+        continue;
+      }
       Stopwatch step_watch;
       LS_ASSIGN_OR_RETURN(Metrics metrics, learner_.step());
       metrics["timing_s/step"] = step_watch.seconds();
@@ -224,11 +286,9 @@ class StepRun {
   }
 
   Status save_checkpoint() {
-    const Json state = {{"iteration", step_},
-                        {"unfinished", metrics_to_json(unfinished_)},
-                        {"rows", rows_},
-                        {"config", config_text_},
-                        {"inputs", inputs_}};
+    const Json state = {{"iteration", step_},     {"unfinished", metrics_to_json(unfinished_)},
+                        {"rows", rows_},          {"phase", to_json(phase_, run_)},
+                        {"config", config_text_}, {"inputs", inputs_}};
     LS_RETURN_IF_ERROR(checkpoints_.save(step_, state, [&](const std::string& directory) {
       LS_RETURN_IF_ERROR(learner_.write_model(directory, step_).status());
       return learner_.save_state(directory);
@@ -267,7 +327,8 @@ class StepRun {
   }
 
   Learner& learner_;
-  const config::OfflineConfig& config_;
+  const OfflinePhases& run_;
+  const config::OfflineConfig& config_;  // before the first phase
   std::string config_text_, command_;
   CheckpointStore checkpoints_;
   StartingPoint from_;
@@ -279,27 +340,36 @@ class StepRun {
   Metrics unfinished_;  // of the last step if not yet logged; empty otherwise
   Json rows_;           // learner_.position() after step_
   int64_t first_step_ = 0, step_ = 0, saved_step_ = 0;
-  int64_t steps_ = 0;    // 0: until the rows of all epochs have been used
-  int64_t updates_ = 0;  // learner_.updates() after step_
+  CurrentPhase phase_;
+  std::vector<int64_t> phase_steps_;  // 0: until the rows of all its epochs have been used
+  int64_t updates_ = 0;               // learner_.updates() after step_
   StepResult result_;
 };
 
 }  // namespace
 
-Status check_learner(Learner& learner, const config::OfflineConfig& config) {
+Status check_learner(Learner& learner, const OfflinePhases& run) {
+  const config::OfflineConfig& config = run.configs.front();
   model::configure_compute(config.machine.threads);
   LS_RETURN_IF_ERROR(learner.load(""));
-  LS_ASSIGN_OR_RETURN(const std::string rows, learner.describe());
+  for (size_t i = run.configs.size(); i-- > 0;) {  // the first phase last, for plan()
+    LS_RETURN_IF_ERROR(learner.open_rows(run.configs[i], i));
+    LS_ASSIGN_OR_RETURN(const std::string rows, learner.describe());
+    if (i == 0) {
+      log::info("{}", rows);
+    } else {
+      log::info("{}: {}: {}", run.phases[i - 1].name, settings_text(run.phases[i - 1]), rows);
+    }
+  }
   learner.start(std::max<int64_t>(1, config.trainer.total_steps));
-  log::info("{}", rows);
   LS_ASSIGN_OR_RETURN(const std::vector<std::string> plan, learner.plan());
   for (const std::string& line : plan) log::info("{}", line);
   return ok_status();
 }
 
-Result<StepResult> run_steps(Learner& learner, const config::OfflineConfig& config,
+Result<StepResult> run_steps(Learner& learner, const OfflinePhases& run,
                              const std::string& config_text, const std::string& command) {
-  return StepRun(learner, config, config_text, command).run();
+  return StepRun(learner, run, config_text, command).run();
 }
 
 }  // namespace longshot::loop

@@ -14,16 +14,24 @@
 
 namespace longshot::loop {
 
+// The settings of a run: of its beginning and of each [[phase]] that follows.
+struct OfflinePhases {
+  std::vector<config::OfflineConfig> configs;  // at least one
+  std::vector<config::Phase> phases;           // one fewer: the tables
+};
+
 // The part of an offline run that depends on the task: a model, its rows, and a step on the next of
-// them. Called on one thread; load() and start() come first, then seek() and load_state() to
-// continue.
+// them. Called on one thread; load(), open_rows() and start() come first, then seek() and
+// load_state() to continue.
 class Learner {
  public:
   virtual ~Learner() = default;
 
-  // Loads the model and opens the rows. `checkpoint`: directory to load the model from; empty: the
-  // configuration's model.
+  // Loads the model and the held-out rows. `checkpoint`: directory to load the model from; empty:
+  // the configuration's model.
   virtual Status load(const std::string& checkpoint) = 0;
+  // Opens the training rows of a phase, in place of those before.
+  virtual Status open_rows(const config::OfflineConfig& config, size_t phase) = 0;
   // The number and size of the rows, for a person. Before start().
   virtual Result<std::string> describe() = 0;
   // Optimizer steps of trainer.total_epochs; 0 if they end where finished() says so.
@@ -31,6 +39,9 @@ class Learner {
   virtual bool finished() = 0;
   // total_steps: of the learning rate's schedule; 0 if it is not known.
   virtual void start(int64_t total_steps) = 0;
+  // For a phase after the first: AdamW::begin_schedule().
+  virtual void begin_schedule(const train::OptimizerOptions& options, int64_t first_step,
+                              int64_t total_steps) = 0;
   virtual Status load_state(const std::string& directory) = 0;  // of the optimizer
   // Computes what the steps need beyond model and rows, before the first step and after
   // load_state(). It may write files into the run folder, for the next start to find. `continued`:
@@ -53,7 +64,7 @@ class Learner {
 };
 
 // Loads model and rows and creates the trainer, as a run does before its first step.
-Status check_learner(Learner& learner, const config::OfflineConfig& config);
+Status check_learner(Learner& learner, const OfflinePhases& run);
 
 struct StepResult {
   int64_t steps = 0;
@@ -70,7 +81,7 @@ struct StepResult {
 // bit for bit those of an uninterrupted run. A finished run is not repeated: the same configuration
 // returns its result, any other is an error. `command` is sft, rm or dpo; a folder belongs to
 // one of them.
-Result<StepResult> run_steps(Learner& learner, const config::OfflineConfig& config,
+Result<StepResult> run_steps(Learner& learner, const OfflinePhases& run,
                              const std::string& config_text, const std::string& command);
 
 }  // namespace longshot::loop

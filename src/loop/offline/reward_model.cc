@@ -53,12 +53,12 @@ class RmLearner final : public LearnerOf<JudgedExample, train::ScoreTrainer> {
 Result<StepResult> run_rm(const config::RmConfig& config, const std::string& config_text) {
   LS_RETURN_IF_ERROR(validate(config.offline));
   RmLearner learner(config);
-  return run_steps(learner, config.offline, config_text, "rm");
+  return run_steps(learner, {{config.offline}, {}}, config_text, "rm");
 }
 
 Status check_inputs(const config::RmConfig& config) {
   RmLearner learner(config);
-  return check_learner(learner, config.offline);
+  return check_learner(learner, {{config.offline}, {}});
 }
 
 }  // namespace longshot::loop

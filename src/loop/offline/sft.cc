@@ -40,17 +40,26 @@ class SftLearner final : public LearnerOf<SupervisedExample, train::SupervisedTr
   const config::SftConfig& config_;
 };
 
+Result<OfflinePhases> phases_of(const config::SftConfig& config) {
+  LS_ASSIGN_OR_RETURN(const auto all, config::all_phases(config));
+  OfflinePhases run{{}, config.phase.phases};
+  for (const config::SftConfig& phase : all) run.configs.push_back(phase.offline);
+  return run;
+}
+
 }  // namespace
 
 Result<StepResult> run_sft(const config::SftConfig& config, const std::string& config_text) {
-  LS_RETURN_IF_ERROR(validate(config.offline));
+  LS_RETURN_IF_ERROR(validate(config));
+  LS_ASSIGN_OR_RETURN(const OfflinePhases run, phases_of(config));
   SftLearner learner(config);
-  return run_steps(learner, config.offline, config_text, "sft");
+  return run_steps(learner, run, config_text, "sft");
 }
 
 Status check_inputs(const config::SftConfig& config) {
+  LS_ASSIGN_OR_RETURN(const OfflinePhases run, phases_of(config));
   SftLearner learner(config);
-  return check_learner(learner, config.offline);
+  return check_learner(learner, run);
 }
 
 }  // namespace longshot::loop

@@ -31,19 +31,27 @@ Status check_batch_size(const config::TrainConfig& config, const prompts::Prompt
   return ok_status();
 }
 
-Status make_prompts(const config::TrainConfig& config, Parts& parts) {
-  const auto load = [&](const std::vector<std::string>& files) {
-    return datasets::load_prompts(files, config.data.columns, config.data.max_prompt_length,
-                                  *parts.tokenizer, parts.chat_template);
-  };
-  LS_ASSIGN_OR_RETURN(auto train, load(config.data.train_files));
+Result<std::vector<data::Prompt>> load_prompts(const config::TrainConfig& config,
+                                               const std::vector<std::string>& files,
+                                               const Parts& parts) {
+  return datasets::load_prompts(files, config.data.columns, config.data.max_prompt_length,
+                                *parts.tokenizer, parts.chat_template);
+}
+
+Result<std::unique_ptr<prompts::PromptSampler>> make_sampler(const config::TrainConfig& config,
+                                                             const Parts& parts) {
+  LS_ASSIGN_OR_RETURN(auto train, load_prompts(config, config.data.train_files, parts));
   LS_ASSIGN_OR_RETURN(auto sampler,
                       prompts::PromptSampler::create(std::move(train), config.data.sampler,
                                                      static_cast<uint64_t>(config.trainer.seed)));
   LS_RETURN_IF_ERROR(check_batch_size(config, sampler));
-  parts.prompts = std::make_unique<prompts::PromptSampler>(std::move(sampler));
+  return std::make_unique<prompts::PromptSampler>(std::move(sampler));
+}
+
+Status make_prompts(const config::TrainConfig& config, Parts& parts) {
+  LS_ASSIGN_OR_RETURN(parts.prompts, make_sampler(config, parts));
   if (config.data.val_files.empty()) return ok_status();
-  LS_ASSIGN_OR_RETURN(parts.val_prompts, load(config.data.val_files));
+  LS_ASSIGN_OR_RETURN(parts.val_prompts, load_prompts(config, config.data.val_files, parts));
   const auto limit = static_cast<size_t>(config.trainer.val_max_prompts);
   if (limit > 0 && parts.val_prompts.size() > limit) parts.val_prompts.resize(limit);
   return ok_status();
@@ -105,9 +113,68 @@ void add_stop_tokens(const model::ModelConfig& config, rollout::SamplingOptions&
   for (int id : config.eos_token_ids) sampling.stop_tokens.push_back(id);
 }
 
+// The options of the engine for the current phase, with the model's own end-of-sequence tokens.
+rollout::EngineOptions engine_options(const config::TrainConfig& config,
+                                      const model::ModelConfig& model) {
+  rollout::EngineOptions options = config.rollout.engine;
+  add_stop_tokens(model, options.sampling);
+  return options;
+}
+
+train::AlgorithmOptions algorithm_options(const config::TrainConfig& config) {
+  train::AlgorithmOptions algorithm = config.algorithm;
+  algorithm.temperature = config.rollout.engine.sampling.temperature;
+  if (algorithm.reference == train::Reference::automatic && !config::rollout_is_exact(config))
+    algorithm.reference = train::Reference::trainer;
+  return algorithm;
+}
+
+void begin_schedule(const config::TrainConfig& config, const PhaseState& phase,
+                    train::PolicyTrainer& trainer) {
+  trainer.model().optimizer().begin_schedule(config.optimizer, phase.schedule_step,
+                                             schedule_steps(config, phase));
+}
+
+bool changes(const config::Phase& phase, const std::string& section) {
+  return std::ranges::any_of(phase.settings.items(),
+                             [&](const auto& item) { return item.key().starts_with(section); });
+}
+
+bool changes_prompts(const config::Phase& phase) {
+  return changes(phase, "data.");
+}
+
+bool changes_rewards(const config::Phase& phase) {
+  return changes(phase, "reward.");
+}
+
+// Finds mistakes in the prompts and rewards of later phases before the run begins.
+Status check_later_phases(const config::TrainConfig& config, int64_t begun, const Parts& parts) {
+  LS_ASSIGN_OR_RETURN(const auto all, config::all_phases(config));
+  for (size_t i = static_cast<size_t>(begun); i < config.phase.phases.size(); ++i) {
+    const config::Phase& phase = config.phase.phases[i];
+    if (changes_prompts(phase))
+      LS_RETURN_IF_ERROR(make_sampler(all[i + 1], parts).status().with_context(phase.name));
+    if (changes_rewards(phase))
+      LS_RETURN_IF_ERROR(
+          reward::RewardStage::create(all[i + 1].reward.stage).status().with_context(phase.name));
+  }
+  return ok_status();
+}
+
+// The largest data.max_response_length of the current phase and those that follow.
+Result<int> longest_response(const config::TrainConfig& config, int64_t begun) {
+  LS_ASSIGN_OR_RETURN(const auto all, config::all_phases(config));
+  int longest = config.rollout.engine.sampling.max_response_length;
+  for (size_t i = static_cast<size_t>(begun) + 1; i < all.size(); ++i)
+    longest = std::max(longest, all[i].rollout.engine.sampling.max_response_length);
+  return longest;
+}
+
 }  // namespace
 
-Result<Parts> make_parts(const config::TrainConfig& config, const std::string& checkpoint) {
+Result<Parts> make_parts(const config::TrainConfig& config, const PhaseState& phase,
+                         const std::string& checkpoint) {
   Parts parts;
   const int threads = model::configure_compute(config.machine.threads);
   LS_ASSIGN_OR_RETURN(LoadedModel loaded, load_policy(config.model, config.machine.device,
@@ -115,14 +182,14 @@ Result<Parts> make_parts(const config::TrainConfig& config, const std::string& c
   parts.tokenizer = std::move(loaded.tokenizer);
   parts.chat_template = std::move(loaded.chat_template);
   LS_RETURN_IF_ERROR(make_prompts(config, parts));
+  LS_RETURN_IF_ERROR(check_later_phases(config, phase.begun, parts));
 
-  parts.engine_options = config.rollout.engine;
   const model::ModelConfig& model_config = loaded.weights.config();
-  add_stop_tokens(model_config, parts.engine_options.sampling);
+  parts.engine_options = engine_options(config, model_config);
+  LS_ASSIGN_OR_RETURN(const int response, longest_response(config, phase.begun));
   LS_ASSIGN_OR_RETURN(rollout::RunnerLimits limits,
                       inference::limits_for(model_config, config.rollout.max_concurrent,
-                                            config.data.max_prompt_length,
-                                            config.rollout.engine.sampling.max_response_length));
+                                            config.data.max_prompt_length, response));
   LS_RETURN_IF_ERROR(set_kv_blocks(config, limits));
   LS_ASSIGN_OR_RETURN(parts.rollout, make_rollout(config, limits, threads, parts.tokenizer.get()));
 
@@ -131,13 +198,10 @@ Result<Parts> make_parts(const config::TrainConfig& config, const std::string& c
       replay::make_selector(config.replay.selector),
       replay::Limits{config.replay.staleness, config.algorithm.train_earlier_segments});
 
-  train::AlgorithmOptions algorithm = config.algorithm;
-  algorithm.temperature = config.rollout.engine.sampling.temperature;
-  if (algorithm.reference == train::Reference::automatic && !config::rollout_is_exact(config))
-    algorithm.reference = train::Reference::trainer;
   parts.trainer = std::make_unique<train::PolicyTrainer>(
-      std::move(loaded.weights), config.optimizer, algorithm,
-      config.trainer.total_iterations * algorithm.mini_batches * algorithm.epochs);
+      std::move(loaded.weights), config.optimizer, algorithm_options(config),
+      schedule_steps(config, phase));
+  begin_schedule(config, phase, *parts.trainer);
   LS_RETURN_IF_ERROR(set_kl_model(config, *parts.trainer));
   parts.trainer->model().measure_peak();
   parts.publisher = std::make_unique<publish::Publisher>();
@@ -146,6 +210,25 @@ Result<Parts> make_parts(const config::TrainConfig& config, const std::string& c
     return rollout->load_weights(weights);
   });
   return parts;
+}
+
+Status begin_phase(const config::TrainConfig& config, const PhaseState& phase, Parts& parts) {
+  const config::Phase& begins = config.phase.phases[static_cast<size_t>(phase.begun) - 1];
+  std::unique_ptr<prompts::PromptSampler> sampler;
+  if (changes_prompts(begins)) {
+    LS_ASSIGN_OR_RETURN(sampler, make_sampler(config, parts));
+    sampler->adopt(*parts.prompts);
+  }
+  std::unique_ptr<reward::RewardStage> rewards;
+  if (changes_rewards(begins)) {
+    LS_ASSIGN_OR_RETURN(rewards, reward::RewardStage::create(config.reward.stage));
+  }
+  if (sampler) parts.prompts = std::move(sampler);
+  if (rewards) parts.rewards = std::move(rewards);
+  parts.engine_options = engine_options(config, parts.trainer->model().weights().config());
+  parts.trainer->set_algorithm(algorithm_options(config));
+  begin_schedule(config, phase, *parts.trainer);
+  return ok_status();
 }
 
 namespace {
@@ -185,7 +268,7 @@ Status check_inputs(const config::TrainConfig& config) {
     return invalid_argument("trainer.resume_mode = \"" + mode +
                             "\" is neither auto, disable nor a checkpoint's directory");
   }
-  LS_ASSIGN_OR_RETURN(Parts parts, make_parts(config, ""));
+  LS_ASSIGN_OR_RETURN(Parts parts, make_parts(config, {}, ""));
   LS_RETURN_IF_ERROR(parts.publisher->publish(parts.trainer->model().weights()).status());
   const auto first = parts.prompts->next(1, 0);
   log::info("a prompt as the model sees it ({} tokens):\n{}", first[0].prompt.tokens.size(),
@@ -194,6 +277,8 @@ Status check_inputs(const config::TrainConfig& config) {
             model::parameter_count(parts.trainer->model().weights().config()));
   log::info("{} training prompts, {} held-out ones; {}", parts.prompts->size(),
             parts.val_prompts.size(), parts.prompts->debug_string());
+  for (const config::Phase& phase : config.phase.phases)
+    log::info("{} begins {}: {}", phase.name, start_text(phase), settings_text(phase));
   return try_rewards(parts);
 }
 

@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "datasets/prompts.h"
+#include "loop/rl/phase_clock.h"
 #include "loop/run_folder/trained_model.h"
 #include "prompts/sampler.h"
 #include "publish/publisher.h"
@@ -32,8 +33,15 @@ struct Parts {
   std::unique_ptr<publish::Publisher> publisher;
 };
 
-// `checkpoint`: directory to load the policy from; empty: the configuration's model.
-Result<Parts> make_parts(const config::TrainConfig& config, const std::string& checkpoint);
+// `config`: that of the current phase. `checkpoint`: directory to load the policy from; empty: the
+// configuration's model. The parts have room for the phases that follow, whose prompts and rewards
+// are tried.
+Result<Parts> make_parts(const config::TrainConfig& config, const PhaseState& phase,
+                         const std::string& checkpoint);
+
+// Changes the parts to the settings of a phase that begins. `config` is the configuration from now
+// on, `phase` the state in which the phase has begun. After an error the parts are as before.
+Status begin_phase(const config::TrainConfig& config, const PhaseState& phase, Parts& parts);
 
 // For --dry-run: loads model and data and builds all parts as the real run would, tries the rewards
 // on one prompt, and logs the findings to stderr. The overloads for other runs are in offline/sft.h

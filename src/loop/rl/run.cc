@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/log.h"
 #include "base/os/machine.h"
@@ -107,6 +108,8 @@ Result<std::vector<data::Group>> Run::close_groups(std::vector<data::Sample> sam
 
 Status Run::run() {
   log::info("{}", description());
+  for (const config::Phase& phase : config_.phase.phases)
+    log::info("{} begins {}: {}", phase.name, start_text(phase), settings_text(phase));
   progress_.start(state_.iteration, config_.trainer.total_iterations);
   Status done = model::caught([&] { return run_iterations(); });
   if (done.ok()) done = model::caught([&] { return save(); });
@@ -125,8 +128,11 @@ Status Run::run_iterations() {
       log::info("held-out {:.3f} before training", metrics["val/accuracy"]);
   }
   while (state_.iteration < config_.trainer.total_iterations || !state_.unfinished.empty()) {
+    if (state_.unfinished.empty()) LS_RETURN_IF_ERROR(begin_due_phase());
     LS_RETURN_IF_ERROR(state_.unfinished.empty() ? next_iteration() : finish_iteration());
   }
+  for (size_t i = state_.phase.begun; i < config_.phase.phases.size(); ++i)
+    log::warn("{} did not begin", config_.phase.phases[i].name);
   return ok_status();
 }
 
@@ -173,6 +179,8 @@ void Run::add_counts(Metrics& metrics) {
   metrics["perf/total_num_tokens"] = static_cast<double>(state_.total_tokens);
   metrics.merge(parts_.replay->take_metrics());
   metrics.merge(parts_.rewards->take_metrics());
+  if (!config_.phase.phases.empty())
+    metrics["training/phase"] = static_cast<double>(state_.phase.begun);
 }
 
 Status Run::next_iteration() {
@@ -195,17 +203,75 @@ Status Run::publish() {
   return ok_status();
 }
 
+Status Run::begin_due_phase() {
+  if (!is_due(config_, state_.phase, state_.iteration)) return ok_status();
+  PhaseState phase = state_.phase;
+  const config::Phase& begins = config_.phase.phases[static_cast<size_t>(phase.begun++)];
+  phase.fulfilled = 0;
+  if (restarts_schedule(begins)) {
+    phase.schedule_iteration = state_.iteration;
+    phase.schedule_step = parts_.trainer->model().steps();
+  }
+  LS_ASSIGN_OR_RETURN(config::TrainConfig next,
+                      config::config_in_phase(base_, static_cast<size_t>(phase.begun)));
+  LS_RETURN_IF_ERROR(begin_phase(next, phase, parts_).with_context(begins.name));
+  log::info("{} begins after iteration {}: {}", begins.name, state_.iteration,
+            config::settings_text(begins));
+  config_ = std::move(next);
+  state_.phase = phase;
+  state_.prompts = parts_.prompts->snapshot();
+  return ok_status();
+}
+
 Status Run::finish_iteration() {
   Metrics metrics = state_.unfinished;
   if (due(config_.trainer.test_freq)) LS_RETURN_IF_ERROR(test(metrics));
   log_->log(state_.iteration, metrics);
   state_.unfinished.clear();
+  watch(config_, metrics, state_.phase);
+  warn_of_missing_metric(metrics);
+  const bool candidate = is_candidate(metrics);
   progress_.finish(state_.iteration, headline(metrics));
   for (const std::string& text : warnings_.check(state_.iteration, metrics, reward_watch_.reason()))
     log::warn("{}", text);
   const bool last = state_.iteration >= config_.trainer.total_iterations;  // run() saves it
-  if (last || (!due(config_.trainer.save_freq) && !save_retry_.due())) return ok_status();
+  if (last || (!candidate && !due(config_.trainer.save_freq) && !save_retry_.due()))
+    return ok_status();
   return save_retry_.after(save());
+}
+
+// A metric that no iteration reports would never begin its phase. After an evaluation all metrics
+// of a run have been reported.
+void Run::warn_of_missing_metric(const Metrics& metrics) {
+  if (missing_metric_told_ || (config_.trainer.test_freq > 0 && !due(config_.trainer.test_freq)))
+    return;
+  const std::string text = missing_metric(config_, state_.phase, metrics);
+  missing_metric_told_ = !text.empty();
+  if (missing_metric_told_) log::warn("{}", text);
+}
+
+// True if the evaluation of the finished iteration makes it, now or later, the best one.
+bool Run::is_candidate(const Metrics& metrics) {
+  if (!config_.trainer.keep_best || !metrics.contains("val/accuracy")) return false;
+  return add_evaluation(
+      {state_.iteration, metrics.at("val/accuracy"), metrics.at("val/response_length")},
+      config_.trainer.best_margin, state_.candidates);
+}
+
+// A failure is only a warning: the checkpoint itself is there.
+void Run::mark_best() {
+  const auto best = this->best();
+  if (!best) return;
+  const Status linked = link_best(config_.trainer.output, best->iteration);
+  if (!linked.ok()) log::warn("{}", linked.message());
+}
+
+std::optional<Evaluated> Run::best() const {
+  std::vector<Evaluated> saved;
+  const std::vector<int64_t> there = checkpoints_.iterations();
+  for (const Evaluated& one : state_.candidates)
+    if (std::ranges::count(there, one.iteration) > 0) saved.push_back(one);
+  return best_of(saved, config_.trainer.best_margin);
 }
 
 bool Run::due(int64_t every) const {
@@ -240,6 +306,8 @@ void Run::capture_state(int64_t iteration, int64_t policy_version, Metrics unfin
   RunState state{.iteration = iteration,
                  .policy_version = policy_version,
                  .total_tokens = state_.total_tokens,
+                 .phase = state_.phase,
+                 .candidates = state_.candidates,
                  .prompts = parts_.prompts->snapshot(),
                  .unfinished = std::move(unfinished)};
   parts_.replay->mark();
@@ -253,6 +321,9 @@ Status Run::save() {
   state["config"] = config_text_;
   state["inputs"] = inputs_;
   const Parts& p = parts_;
+  std::set<int64_t> candidates;
+  for (const Evaluated& one : state_.candidates) candidates.insert(one.iteration);
+  checkpoints_.exempt(std::move(candidates));
   LS_RETURN_IF_ERROR(checkpoints_.save(state_.iteration, state, [&](const std::string& directory) {
     LS_RETURN_IF_ERROR(write_policy(directory, p.trainer->model().weights(), state_.policy_version,
                                     config_.model, p.tokenizer.get(), &p.chat_template)
@@ -261,6 +332,7 @@ Status Run::save() {
     return p.trainer->model().save_state(directory);
   }));
   saved_iteration_ = state_.iteration;
+  mark_best();
   return ok_status();
 }
 

@@ -13,9 +13,11 @@
 #include "base/run_log/run_log.h"
 #include "config/config.h"
 #include "loop/rl/parts.h"
+#include "loop/rl/phase_clock.h"
 #include "loop/rl/reward_step.h"
 #include "loop/rl/run_state.h"
 #include "loop/rl/warnings.h"
+#include "loop/run_folder/best_checkpoint.h"
 #include "loop/run_folder/checkpoint.h"
 #include "loop/run_folder/resume.h"
 
@@ -41,11 +43,15 @@ class Run {
   const RunState& state() const { return state_; }
   // One line: model, data, algorithm, sizes and folder.
   std::string description() const;
+  // The best saved evaluation by loop/run_folder/best_checkpoint.h; nullopt without
+  // trainer.keep_best.
+  std::optional<Evaluated> best() const;
   std::string newest_checkpoint() const { return checkpoints_.directory_of(saved_iteration_); }
 
  private:
   Run(config::TrainConfig config, std::string config_text);
   Status start();
+  Status enter_phase(const std::string& checkpoint);
   Status restore(const Checkpoint& checkpoint);
   Status enter_folder(const StartingPoint& from);
 
@@ -59,14 +65,19 @@ class Run {
   void add_counts(Metrics& metrics);
   Status publish();
   Status finish_iteration();
+  Status begin_due_phase();
   Status test(Metrics& metrics);
   void capture_state(int64_t iteration, int64_t policy_version, Metrics unfinished);
   Status save();
   Status end_early(const Status& reason);
   void log_samples(const std::vector<data::Group>& groups);
   bool due(int64_t every) const;
+  bool is_candidate(const Metrics& metrics);
+  void mark_best();
+  void warn_of_missing_metric(const Metrics& metrics);
 
-  config::TrainConfig config_;
+  const config::TrainConfig base_;  // before the first phase
+  config::TrainConfig config_;      // of the current phase
   std::string config_text_;
   CheckpointStore checkpoints_;
   std::optional<FolderLock> lock_;
@@ -78,6 +89,7 @@ class Run {
   std::unique_ptr<RunLog> log_;
   ProgressLine progress_;
   Warnings warnings_;
+  bool missing_metric_told_ = false;
   RewardWatch reward_watch_;
   SaveRetry save_retry_;
   int64_t saved_iteration_ = -1;

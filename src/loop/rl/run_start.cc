@@ -1,5 +1,7 @@
 // Start of a run, from nothing or from a checkpoint. Model, data, settings and checkpoints are
 // checked completely before anything is written to the run folder.
+#include <fmt/format.h>
+
 #include "base/log.h"
 #include "base/os/fs.h"
 #include "config/validate.h"
@@ -16,7 +18,8 @@ constexpr int64_t kRoomForTheRest = int64_t{64} << 10;
 }  // namespace
 
 Run::Run(config::TrainConfig config, std::string config_text)
-    : config_(std::move(config)),
+    : base_(std::move(config)),
+      config_(base_),
       config_text_(std::move(config_text)),
       checkpoints_(config_.trainer.output, config_.trainer.keep_checkpoints),
       warnings_(cuts_distribution(config_.rollout.engine.sampling)) {}
@@ -43,7 +46,12 @@ Status Run::start() {
   inputs_["command"] = "train";
   if (from.checkpoint) LS_RETURN_IF_ERROR(check_settings(from, config_text_, inputs_));
   const std::string directory = from.checkpoint ? from.checkpoint->directory : "";
-  LS_ASSIGN_OR_RETURN(parts_, make_parts(config_, directory));
+  if (from.checkpoint) {
+    LS_ASSIGN_OR_RETURN(state_,
+                        run_state_from_json(from.checkpoint->state, directory + "/state.json"));
+    LS_RETURN_IF_ERROR(enter_phase(directory));
+  }
+  LS_ASSIGN_OR_RETURN(parts_, make_parts(config_, state_.phase, directory));
   if (from.checkpoint) LS_RETURN_IF_ERROR(restore(*from.checkpoint));
   LS_RETURN_IF_ERROR(publish());
   if (!from.checkpoint) capture_state(0, parts_.publisher->version(), {});
@@ -54,9 +62,20 @@ Status Run::start() {
   return enter_folder(from);
 }
 
+// Sets the configuration to that of the phase in which the checkpoint was saved.
+Status Run::enter_phase(const std::string& checkpoint) {
+  const auto begun = static_cast<size_t>(state_.phase.begun);
+  if (begun > base_.phase.phases.size()) {
+    return invalid_argument(fmt::format(
+        "{} was saved in phase {}, but the configuration has {}: put its [[phase]] tables back",
+        checkpoint, begun, base_.phase.phases.size()));
+  }
+  LS_ASSIGN_OR_RETURN(config_, config::config_in_phase(base_, begun));
+  return ok_status();
+}
+
 Status Run::restore(const Checkpoint& checkpoint) {
   const std::string& directory = checkpoint.directory;
-  LS_ASSIGN_OR_RETURN(state_, run_state_from_json(checkpoint.state, directory + "/state.json"));
   LS_RETURN_IF_ERROR(parts_.trainer->model().load_state(directory));
   LS_ASSIGN_OR_RETURN(const Json prompts,
                       json_get<Json>(checkpoint.state, "prompts", directory + "/state.json"));
@@ -81,6 +100,7 @@ Status Run::enter_folder(const StartingPoint& from) {
                                    {.last_step_is_open = logged >= 0 && !state_.unfinished.empty(),
                                     .later_steps_to = repeats ? "" : abandoned}));
   log_ = std::make_unique<RunLog>(std::move(log));
+  mark_best();
   LS_RETURN_IF_ERROR(write_file_atomic(config_.trainer.output + "/config.toml", config_text_));
   if (!from.checkpoint) return ok_status();
   log::info("continuing after iteration {} of {}", state_.iteration, from.checkpoint->directory);

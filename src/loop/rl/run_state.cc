@@ -8,6 +8,8 @@ Json to_json(const RunState& s, const prompts::PromptSampler& sampler) {
   return {{"iteration", s.iteration},
           {"policy_version", s.policy_version},
           {"total_tokens", s.total_tokens},
+          {"phase", to_json(s.phase)},
+          {"candidates", to_json(s.candidates)},
           {"prompts", sampler.state(s.prompts)},
           {"unfinished", metrics_to_json(s.unfinished)}};
 }
@@ -17,6 +19,11 @@ Result<RunState> run_state_from_json(const Json& json, const std::string& where)
   LS_ASSIGN_OR_RETURN(s.iteration, json_get<int64_t>(json, "iteration", where));
   LS_ASSIGN_OR_RETURN(s.policy_version, json_get<int64_t>(json, "policy_version", where));
   LS_ASSIGN_OR_RETURN(s.total_tokens, json_get<int64_t>(json, "total_tokens", where));
+  LS_ASSIGN_OR_RETURN(const Json candidates, json_get_or(json, "candidates", Json::array(), where));
+  LS_ASSIGN_OR_RETURN(s.candidates, evaluations_from_json(candidates, where));
+  if (json.contains("phase")) {
+    LS_ASSIGN_OR_RETURN(s.phase, phase_state_from_json(json["phase"], where));
+  }
   LS_ASSIGN_OR_RETURN(const Json unfinished, json_get<Json>(json, "unfinished", where));
   LS_ASSIGN_OR_RETURN(s.unfinished, metrics_from_json(unfinished, where));
   return s;

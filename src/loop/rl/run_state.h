@@ -3,10 +3,13 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/json.h"
 #include "base/metrics.h"
 #include "base/status.h"
+#include "loop/rl/phase_clock.h"
+#include "loop/run_folder/best_checkpoint.h"
 #include "prompts/sampler.h"
 
 namespace longshot::loop {
@@ -16,6 +19,8 @@ struct RunState {
   int64_t iteration = 0;
   int64_t policy_version = 0;
   int64_t total_tokens = 0;  // generated since the run began
+  PhaseState phase;
+  std::vector<Evaluated> candidates;  // for the best checkpoint
   prompts::PromptSampler::Snapshot prompts;
   // Metrics of the finished iteration whose evaluation was interrupted; empty otherwise.
   Metrics unfinished;

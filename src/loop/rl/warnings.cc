@@ -40,10 +40,10 @@ std::vector<std::string> Warnings::check(int64_t iteration, const Metrics& m,
   const double flat = value(m, "critic/groups_without_variance");
   if (flat > kFlatShare) {
     warn("flat",
-         fmt::format(
-             "{:.0f} % of the groups have no variance (all right or all wrong) and teach nothing: "
-             "choose problems of another difficulty, or raise rollout.n",
-             100 * flat),
+         fmt::format("{:.0f} % of the groups have no variance (all right or all wrong) and do not "
+                     "change the policy: "
+                     "choose problems of another difficulty, or raise rollout.n",
+                     100 * flat),
          out);
   }
   const bool silent = value(m, "critic/score/max") == 0 && value(m, "critic/score/min") == 0;

@@ -163,6 +163,7 @@ void CheckpointStore::prune(int64_t just_written) {
   auto all = iterations();
   std::erase(all, just_written);
   for (size_t i = static_cast<size_t>(keep_) - 1; i < all.size(); ++i) {
+    if (exempt_.contains(all[i])) continue;
     // Renamed first, because a crash in the middle of the removal must not leave half a checkpoint
     // under its name.
     const fs::path doomed = fs::path(run_directory_) / "checkpoint.old";

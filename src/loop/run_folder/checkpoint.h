@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,9 @@ class CheckpointStore {
   Status save(int64_t iteration, const Json& state,
               const std::function<Status(const std::string& directory)>& write_files);
 
+  // Checkpoints that survive in addition to the newest ones.
+  void exempt(std::set<int64_t> iterations) { exempt_ = std::move(iterations); }
+
   // Returns N of all folders global_step_N, newest first, without checking their content.
   std::vector<int64_t> iterations() const;
   // Returns the checkpoint if every file has its recorded size and checksum, no model file was
@@ -64,6 +68,7 @@ class CheckpointStore {
 
   std::string run_directory_;
   int keep_;
+  std::set<int64_t> exempt_;
 };
 
 // If a checkpoint cannot be written, the run tries again after each of the next two iterations. The

@@ -37,6 +37,15 @@ TEST_F(CheckpointTest, SavesOpensAndKeepsTheNewest) {
   EXPECT_EQ(read_file(directory_ + "/latest_checkpointed_iteration.txt").value(), "15\n");
 }
 
+TEST_F(CheckpointTest, KeepsThoseThatAreExempt) {
+  store_.exempt({5, 15});
+  for (int64_t i : {5, 10, 15, 20, 25}) ASSERT_TRUE(save(i).ok());
+  EXPECT_EQ(store_.iterations(), (std::vector<int64_t>{25, 20, 15, 5}));
+  store_.exempt({});
+  ASSERT_TRUE(save(30).ok());
+  EXPECT_EQ(store_.iterations(), (std::vector<int64_t>{30, 25}));
+}
+
 TEST_F(CheckpointTest, AnyFlippedByteOrCutFileIsFound) {
   ASSERT_TRUE(save(1).ok());
   const std::string dir = store_.directory_of(1);

@@ -88,6 +88,13 @@ AdamW::AdamW(const model::Weights& weights, OptimizerOptions options, int64_t to
   }
 }
 
+void AdamW::begin_schedule(OptimizerOptions options, int64_t first_step, int64_t total_steps) {
+  LS_CHECK(options.moments == options_.moments, "the format of the moments is fixed");
+  options_ = std::move(options);
+  first_step_ = first_step;
+  total_steps_ = total_steps;
+}
+
 void AdamW::begin_step() {
   ++counters_.schedule_steps;
   if (!counters_.reset_due) return;
@@ -171,7 +178,7 @@ Result<AdamW::StepOutcome> AdamW::step(model::Weights& weights) {
   LS_CHECK(trained == static_cast<int64_t>(moments_.size()),
            "the optimizer belongs to other weights");
   StepOutcome out;
-  out.lr = learning_rate(options_, counters_.schedule_steps, total_steps_);
+  out.lr = learning_rate(options_, counters_.schedule_steps - first_step_, total_steps_);
   LS_RETURN_IF_ERROR(measure(weights, out));  // may fail, so nothing is changed before it
   begin_step();
   if (out.non_finite_name.empty()) {

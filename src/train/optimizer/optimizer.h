@@ -34,6 +34,11 @@ class AdamW {
   // effect.
   void pass_step();
 
+  // Replaces the options, whose format of the moments must stay, and begins the learning rate's
+  // schedule anew: the step with schedule_steps() == `first_step` is its step 0, and it has
+  // `total_steps`.
+  void begin_schedule(OptimizerOptions options, int64_t first_step, int64_t total_steps);
+
   // Sets moments to 0 and restarts bias correction; the learning-rate schedule continues. Takes
   // effect with the next step; until then save() writes the state before the reset.
   void reset() { counters_.reset_due = true; }
@@ -71,7 +76,7 @@ class AdamW {
   void begin_step();
 
   OptimizerOptions options_;
-  int64_t total_steps_;
+  int64_t first_step_ = 0, total_steps_;  // of the schedule
   Counters counters_;
   std::vector<Moments> moments_;  // in the order of the trainable weights
 };

@@ -40,12 +40,15 @@ class PolicyTrainer {
   // must have an adapter.
   void use_base_as_kl_model();
 
+  // Changes the options of the next updates, except algorithm.kl_reference and the compute options.
+  void set_algorithm(AlgorithmOptions algorithm) { algorithm_ = std::move(algorithm); }
+
   TrainableModel& model() { return model_; }
   const TrainableModel& model() const { return model_; }
 
  private:
   TrainableModel model_;
-  const AlgorithmOptions algorithm_;
+  AlgorithmOptions algorithm_;
   std::optional<FrozenModel> kl_model_;
 };
 
