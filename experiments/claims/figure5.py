@@ -12,6 +12,11 @@ CRITERION = """2026-11-28, before the first run. Over the seeds, with 95 % inter
 (c) mean over seeds of Spearman's correlation between accuracy and length over the seven evaluations: at least 0.8;
 (d) of the held-out problems, the quarter whose responses grew most gained more accuracy than the quarter whose
     responses grew least: interval of the difference above 0."""
+ANALYSIS = """Written after the runs, about (d): the wrong answers became the longest. The trained model searches until
+it finds x or gives up, so a problem that it still gets wrong has the longest responses, and growth of a problem's
+length says whether its search failed rather than whether more search helped. The last row shows it: tokens of
+wrong answers minus those of right ones, after RL. A test of the report's Figure 6 on this task would have to cut
+responses at equal lengths instead."""
 ARMS = ["kimi"]
 
 
@@ -22,6 +27,13 @@ def by_problem(path):
         row = json.loads(text)
         found.setdefault(row["prompt_id"], []).append((row["correct"], row["tokens"]))
     return {key: tuple(sum(x) / len(x) for x in zip(*rows)) for key, rows in found.items()}
+
+
+def tokens_by_outcome(path):
+    """Mean tokens of right and of wrong samples."""
+    rows = [json.loads(text) for text in path.read_text().splitlines()]
+    lengths = [[row["tokens"] for row in rows if row["correct"] == right] for right in (True, False)]
+    return [sum(x) / len(x) for x in lengths]
 
 
 def gain_by_growth(before, after):
@@ -37,9 +49,11 @@ def run(harness, seed):
     curve = search.reinforce(harness, seed, "kimi")
     end = harness.out / f"search/kimi_{seed}/global_step_60/huggingface"
     before = by_problem(search.evaluate(harness, seed, start, "before"))
-    after = by_problem(search.evaluate(harness, seed, end, "after"))
-    least, most = gain_by_growth(before, after)
-    return [{"arm": "kimi", **curve, "gain_least_growth": least, "gain_most_growth": most}]
+    samples = search.evaluate(harness, seed, end, "after")
+    least, most = gain_by_growth(before, by_problem(samples))
+    right, wrong = tokens_by_outcome(samples)
+    return [{"arm": "kimi", **curve, "gain_least_growth": least, "gain_most_growth": most, "tokens_right": right,
+             "tokens_wrong": wrong}]
 
 
 def judge(lines):
@@ -49,4 +63,6 @@ def judge(lines):
     by_growth = interval([x["gain_most_growth"] - x["gain_least_growth"] for x in lines])
     return [("accuracy after minus before", rise, rise[1] > 0), ("tokens after minus before", growth, growth[1] > 0),
             ("rank correlation of accuracy and length", together, together >= 0.8),
-            ("gain where length grew most minus where least", by_growth, by_growth[1] > 0)]
+            ("gain where length grew most minus where least", by_growth, by_growth[1] > 0),
+            ("tokens of wrong answers minus right ones, after RL",
+             interval([x["tokens_wrong"] - x["tokens_right"] for x in lines]), None)]

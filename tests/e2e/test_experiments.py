@@ -62,11 +62,13 @@ def line(seed, arm, accuracy, length, **more):
 
 def test_criteria_hold_and_fail_as_they_say():
     figure5 = importlib.import_module("claims.figure5")
-    rising = [line(s, "kimi", [0.3, 0.4 + s / 100, 0.5], [50, 60, 70 + s], gain_least_growth=0, gain_most_growth=0.1 + s / 100)
+    rising = [line(s, "kimi", [0.3, 0.4 + s / 100, 0.5], [50, 60, 70 + s], gain_least_growth=0, gain_most_growth=0.1 + s / 100,
+                   tokens_right=40, tokens_wrong=50 + s)
               for s in (1, 2, 3)]
-    assert all(holds for _, _, holds in figure5.judge(rising))
+    assert [holds for _, _, holds in figure5.judge(rising)] == [True, True, True, True, None]
+    assert figure5.judge(rising)[-1][1][0] == pytest.approx(12)
     falling = [dict(x, length=x["length"][::-1]) for x in rising]
-    assert [holds for _, _, holds in figure5.judge(falling)] == [True, False, False, True]
+    assert [holds for _, _, holds in figure5.judge(falling)] == [True, False, False, True, None]
     figure10 = importlib.import_module("claims.figure10")
     lines = [line(s, a, [0.3, 0.5 if a == "kimi" else 0.4, 0.5 + s / 100], [50, 60, 70], rate=rate)
              for s in (1, 2, 3) for a in figure10.ALGORITHMS for rate in figure10.RATES]
@@ -79,6 +81,7 @@ def test_what_a_problem_gained(tmp_path):
     rows = [{"prompt_id": p, "correct": c, "tokens": t} for p, c, t in [("a", True, 4), ("a", False, 8), ("b", True, 5)]]
     (tmp_path / "s.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert figure5.by_problem(tmp_path / "s.jsonl") == {"a": (0.5, 6), "b": (1, 5)}
+    assert figure5.tokens_by_outcome(tmp_path / "s.jsonl") == [4.5, 8]
     before = {str(i): (0.0, 10.0) for i in range(8)}
     after = {str(i): (i / 8, 10.0 + i) for i in range(8)}
     assert figure5.gain_by_growth(before, after) == pytest.approx((1 / 16, 13 / 16))
