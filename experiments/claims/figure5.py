@@ -13,11 +13,10 @@ CRITERION = """2026-11-28, before the first run. Over the seeds, with 95 % inter
 (d) of the held-out problems, the quarter whose responses grew most gained more accuracy than the quarter whose
     responses grew least: interval of the difference above 0."""
 ANALYSIS = """Written after the runs. (c): accuracy and length rise together for the first half of the run and level off
-together in the second, as the plots show; the order of the evaluations on the plateau is chance, and a rank
-correlation counts it like any other. (d): the wrong answers became the longest. The trained model searches until it
-finds x or gives up, so a problem that it still gets wrong has the longest responses, and growth of a problem's
-length says that its search failed rather than whether more search helped. The last row shows it. A test of the
-report's Figure 6 on this task would have to cut responses at equal lengths instead."""
+together in the second, as the plots show; there a rank correlation counts small differences like large ones. (d): the
+last row shows that wrong answers are longer than right ones after RL. The trained model searches until it finds x or
+gives up, so the length of a problem grows most where its search still fails. That explains the sign, but was not
+tested apart. A test of the report's Figure 6 on this task would have to cut responses at equal lengths instead."""
 ARMS = ["kimi"]
 
 

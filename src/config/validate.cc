@@ -51,7 +51,8 @@ void warn_of_cut_distribution(const std::vector<TrainConfig>& phases) {
       "algorithm.reference=recorded compares with are those of the cut one, not the trainer's");
 }
 
-// Conditions that no iteration could fulfil, because nothing reports their metric.
+// Refuses a condition on a metric that nothing reports. A phase after the end of the run is only
+// warned of, because a run may be extended.
 Status validate_phases(const TrainConfig& c) {
   for (const Phase& phase : c.phase.phases) {
     if (phase.when && phase.when->metric.starts_with("val/") && c.trainer.test_freq == 0) {

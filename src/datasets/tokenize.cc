@@ -64,6 +64,11 @@ bool wraps_texts(const tokenizer::ChatTemplate& chat_template, bool apply_chat_t
         "the model has a chat template: {} of {} prompts are plain text and become the user's "
         "message; data.apply_chat_template=false (--raw) leaves them as they are",
         texts, prompts);
+  if (texts == 0 && prompts > 0 && !apply_chat_template)
+    log::warn(
+        "data.apply_chat_template=false (--raw) has no effect: none of the {} prompts is plain "
+        "text; model.chat_template=plain (--chat-template plain) replaces the template of chats",
+        prompts);
   return apply_chat_template;
 }
 

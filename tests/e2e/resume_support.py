@@ -52,6 +52,22 @@ def start(config_file, *overrides, command="train", **options):
                             stderr=subprocess.PIPE, text=True, **options)
 
 
+def kill_until_done(file, instant, command="train", limit=240):
+    """Starts the run and kills it after instant() seconds, repeatedly until one start finishes. Returns the number of kills."""
+    kills, started = 0, time.time()
+    while True:
+        process = start(file, command=command)
+        try:
+            _, errors = process.communicate(timeout=instant())
+            assert process.returncode == 0, errors
+            return kills
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            kills += 1
+        assert time.time() - started < limit
+
+
 def without_clock(row):
     return {name: value for name, value in row.items() if not name.startswith(TIMED)}
 

@@ -37,6 +37,16 @@ def test_train_says_that_texts_become_messages_and_shows_one(setting):
     assert SAID not in train(root, plain).stderr
 
 
+def test_an_option_for_texts_has_no_effect_on_chats(setting):
+    root, plain, model, _ = setting
+    chats = root / "chats.jsonl"
+    chats.write_text(json.dumps({"prompt": [{"role": "user", "content": "1+1="}], "answer": "2"}) + "\n")
+    evaluate = ["eval", "--data", chats, "--max-tokens", 4, "--reward", '{"type":"exact"}', "--model"]
+    words = "(--raw) has no effect: none of the 1 prompts is plain text"
+    assert words in longshot(*evaluate, model, "--raw").stderr
+    assert words not in longshot(*evaluate, model).stderr + longshot(*evaluate, plain, "--raw").stderr
+
+
 def test_eval_generate_and_sft_follow_the_same_rule(setting):
     root, plain, model, _ = setting
     rows, pairs = root / "rows.jsonl", root / "pairs.jsonl"

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from resume_support import contents, metrics, refused, start, train_config
+from resume_support import contents, kill_until_done, metrics, refused, start, train_config
 from support import longshot, tiny_model
 
 ITERATIONS = 20
@@ -93,15 +93,18 @@ def test_before_the_first_phase_a_run_is_one_without_phases(setting, whole):
     assert without == steps(run)
 
 
-def test_a_phase_that_changes_no_value_changes_nothing(setting):
+@pytest.mark.parametrize("order, settings", [
+    # The new sampler's weights are those of the success rates that it took over.
+    ("prioritized", "reward.length_weight = 0.1\ndata.order = 'prioritized'\nalgorithm.tau = 0.02\n"),
+    # A phase that is not about the prompts keeps the sampler and its epoch.
+    ("uniform", "data.max_response_length = 48\ndata.train_batch_size = 8\nrollout.n = 4\n")])
+def test_a_phase_that_changes_no_value_changes_nothing(setting, order, settings):
     root, model, data = setting
-    same = "\n[[phase]]\nafter = 3\nreward.length_weight = 0.1\ndata.order = 'prioritized'\nalgorithm.tau = 0.02\n"
     runs = []
-    for name, phases in (("same", same), ("none", "")):
+    for name, phases in ((f"same_{order}", f"\n[[phase]]\nafter = 3\n{settings}"), (f"none_{order}", "")):
         file, run = write(root, name, model, data, phases)
-        longshot("train", file, "trainer.total_iterations=6", "rollout.token_budget=0")
+        longshot("train", file, "trainer.total_iterations=6", "rollout.token_budget=0", f"data.order={order}")
         runs.append([{k: v for k, v in row.items() if k != "training/phase"} for row in steps(run)])
-    # The sampler's weights are those of the success rates that it took over.
     assert runs[0] == runs[1]
 
 
@@ -116,28 +119,12 @@ def test_kill_at_random_instants(setting, whole):
     while kills < KILLS:
         file, run = write(root, f"killed{runs}", model, data)
         runs += 1
-        kills += kill_until_done(file, "train", lambda: seconds * rng.uniform(0.15, 1.1))
+        kills += kill_until_done(file, lambda: seconds * rng.uniform(0.15, 1.1))
         assert metrics(run) == metrics(whole[1])
         assert model_of(run / f"global_step_{ITERATIONS}") == model_of(whole[1] / f"global_step_{ITERATIONS}")
         assert os.readlink(run / "best") == os.readlink(whole[1] / "best")
         assert runs < 3 * KILLS
     print(f"{kills} kills in {runs} runs")
-
-
-def kill_until_done(file, command, instant):
-    kills = 0
-    while True:
-        process = start(file, command=command)
-        try:
-            _, errors = process.communicate(timeout=instant())
-            assert process.returncode == 0, errors
-            return kills
-        except Exception as error:
-            if isinstance(error, AssertionError):
-                raise
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            kills += 1
 
 
 def model_of(folder):
@@ -253,7 +240,7 @@ def test_sft_continues_in_its_phase(setting, sft):
     while kills < KILLS:
         file, run = write_sft(root, f"sft_killed{runs}", data)
         runs += 1
-        kills += kill_until_done(file, "sft", lambda: seconds * rng.uniform(0.1, 1.1))
+        kills += kill_until_done(file, lambda: seconds * rng.uniform(0.1, 1.1), command="sft")
         assert metrics(run) == metrics(sft[1])
         assert model_of(run) == model_of(sft[1])
         assert runs < 4 * KILLS

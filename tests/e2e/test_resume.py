@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from resume_support import contents, interrupt, lines, metrics, start, train_config
+from resume_support import contents, interrupt, kill_until_done, lines, metrics, start, train_config
 from support import LONGSHOT, longshot, tiny_model
 
 ITERATIONS = 30
@@ -68,22 +68,6 @@ def test_a_second_run_is_equal(setting):
     file, run = write_config(root, "again", model, data)
     longshot("train", file)
     assert_equal_runs(run, whole)
-
-
-def kill_until_done(file, instant, limit=240):
-    """Starts the run and kills it after instant() seconds, repeatedly until one start finishes. Returns the number of kills."""
-    kills, started = 0, time.time()
-    while True:
-        process = start(file)
-        try:
-            _, errors = process.communicate(timeout=instant())
-            assert process.returncode == 0, errors
-            return kills
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            kills += 1
-        assert time.time() - started < limit
 
 
 def test_kill_at_random_instants(setting):

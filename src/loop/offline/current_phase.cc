@@ -31,8 +31,7 @@ Result<CurrentPhase> current_phase_from_json(const Json& state, const OfflinePha
   if (phase.begun <= count && tables_of(run, phase.begun) == tables) return phase;
   return invalid_argument(
       fmt::format("{} was saved in phase {}; nothing was changed: its first {} [[phase]] tables "
-                  "must be as they "
-                  "were: {}",
+                  "must be as they were: {}",
                   where, phase.begun, phase.begun, dump_json(tables)));
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <initializer_list>
 
 #include "base/log.h"
 #include "datasets/tokenize.h"
@@ -135,17 +136,21 @@ void begin_schedule(const config::TrainConfig& config, const PhaseState& phase,
                                              schedule_steps(config, phase));
 }
 
-bool changes(const config::Phase& phase, const std::string& section) {
-  return std::ranges::any_of(phase.settings.items(),
-                             [&](const auto& item) { return item.key().starts_with(section); });
+// True if the phase sets a key that begins with one of `beginnings`.
+bool sets(const config::Phase& phase, std::initializer_list<const char*> beginnings) {
+  for (const auto& [key, value] : phase.settings.items()) {
+    for (const char* beginning : beginnings)
+      if (key.starts_with(beginning)) return true;
+  }
+  return false;
 }
 
 bool changes_prompts(const config::Phase& phase) {
-  return changes(phase, "data.");
+  return sets(phase, {"data.train_files", "data.order", "data.curriculum_", "data.prioritized_"});
 }
 
 bool changes_rewards(const config::Phase& phase) {
-  return changes(phase, "reward.");
+  return sets(phase, {"reward."});
 }
 
 // Finds mistakes in the prompts and rewards of later phases before the run begins.
@@ -153,7 +158,7 @@ Status check_later_phases(const config::TrainConfig& config, int64_t begun, cons
   LS_ASSIGN_OR_RETURN(const auto all, config::all_phases(config));
   for (size_t i = static_cast<size_t>(begun); i < config.phase.phases.size(); ++i) {
     const config::Phase& phase = config.phase.phases[i];
-    if (changes_prompts(phase))
+    if (changes_prompts(phase) || sets(phase, {"data.train_batch_size"}))
       LS_RETURN_IF_ERROR(make_sampler(all[i + 1], parts).status().with_context(phase.name));
     if (changes_rewards(phase))
       LS_RETURN_IF_ERROR(

@@ -232,7 +232,9 @@ Status Run::finish_iteration() {
   warn_of_missing_metric(metrics);
   const bool candidate = is_candidate(metrics);
   progress_.finish(state_.iteration, headline(metrics));
-  for (const std::string& text : warnings_.check(state_.iteration, metrics, reward_watch_.reason()))
+  const bool cut = cuts_distribution(config_.rollout.engine.sampling);
+  for (const std::string& text :
+       warnings_.check(state_.iteration, metrics, reward_watch_.reason(), cut))
     log::warn("{}", text);
   const bool last = state_.iteration >= config_.trainer.total_iterations;  // run() saves it
   if (last || (!candidate && !due(config_.trainer.save_freq) && !save_retry_.due()))

@@ -21,8 +21,7 @@ Run::Run(config::TrainConfig config, std::string config_text)
     : base_(std::move(config)),
       config_(base_),
       config_text_(std::move(config_text)),
-      checkpoints_(config_.trainer.output, config_.trainer.keep_checkpoints),
-      warnings_(cuts_distribution(config_.rollout.engine.sampling)) {}
+      checkpoints_(config_.trainer.output, config_.trainer.keep_checkpoints) {}
 
 Result<std::unique_ptr<Run>> Run::create(const config::TrainConfig& config,
                                          const std::string& config_text) {

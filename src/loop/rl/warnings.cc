@@ -25,7 +25,7 @@ void Warnings::warn(const std::string& kind, const std::string& text,
 }
 
 std::vector<std::string> Warnings::check(int64_t iteration, const Metrics& m,
-                                         const std::string& reward_failure) {
+                                         const std::string& reward_failure, bool cut_sampling) {
   std::vector<std::string> out;
   iteration_ = iteration;
   const double cut = value(m, "response_length/clip_ratio");
@@ -41,8 +41,7 @@ std::vector<std::string> Warnings::check(int64_t iteration, const Metrics& m,
   if (flat > kFlatShare) {
     warn("flat",
          fmt::format("{:.0f} % of the groups have no variance (all right or all wrong) and do not "
-                     "change the policy: "
-                     "choose problems of another difficulty, or raise rollout.n",
+                     "change the policy: choose problems of another difficulty, or raise rollout.n",
                      100 * flat),
          out);
   }
@@ -67,7 +66,7 @@ std::vector<std::string> Warnings::check(int64_t iteration, const Metrics& m,
         out);
   }
   const double gap = value(m, "training/rollout_probs_diff_mean");
-  if (gap > kLogprobGap && !cut_sampling_) {
+  if (gap > kLogprobGap && !cut_sampling) {
     warn("gap",
          fmt::format("rollout and trainer disagree: mean |log-probability gap| {:.3g}; the "
                      "gradient is biased",

@@ -15,19 +15,16 @@ namespace longshot::loop {
 
 class Warnings {
  public:
-  // `cut_sampling`: a filter cuts the sampling distribution, so recorded log-probabilities differ
-  // from the trainer's by design.
-  explicit Warnings(bool cut_sampling = false) : cut_sampling_(cut_sampling) {}
   // Returns the warnings due for this iteration's metrics. `reward_failure` is the most frequent
-  // reason why samples could not be judged.
+  // reason why samples could not be judged. `cut_sampling`: a filter cut the iteration's sampling
+  // distribution, so recorded log-probabilities differ from the trainer's by design.
   std::vector<std::string> check(int64_t iteration, const Metrics& metrics,
-                                 const std::string& reward_failure = "");
+                                 const std::string& reward_failure = "", bool cut_sampling = false);
 
  private:
   static constexpr int64_t kQuiet = 20;
   void warn(const std::string& kind, const std::string& text, std::vector<std::string>& out);
 
-  bool cut_sampling_;
   std::map<std::string, int64_t> last_;
   int64_t iteration_ = 0;
   int64_t iterations_without_reward_ = 0;

@@ -53,8 +53,8 @@ TEST(Warnings, FlatGroupsErrorsGapAndSkippedStepsEachHaveAText) {
 TEST(Warnings, AGapThatAFilterOfTheSamplingExplainsIsNoDisagreement) {
   Metrics m = healthy();
   m["training/rollout_probs_diff_mean"] = 0.2;
-  EXPECT_EQ(Warnings(false).check(1, m).size(), 1u);
-  EXPECT_TRUE(Warnings(true).check(1, m).empty());
+  EXPECT_EQ(Warnings().check(1, m).size(), 1u);
+  EXPECT_TRUE(Warnings().check(1, m, "", /*cut_sampling=*/true).empty());
 }
 
 }  // namespace

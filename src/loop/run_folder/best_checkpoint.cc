@@ -54,7 +54,7 @@ bool add_evaluation(const Evaluated& evaluation, double margin,
     if (one.accuracy >= lowest && !replaced) kept.push_back(one);
   }
   candidates = std::move(kept);
-  return !candidates.empty() && candidates.back().iteration == evaluation.iteration;
+  return candidates.back().iteration == evaluation.iteration;
 }
 
 std::optional<Evaluated> best_of(const std::vector<Evaluated>& candidates, double margin) {
