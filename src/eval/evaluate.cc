@@ -153,6 +153,8 @@ Result<Evaluation> evaluate(rollout::Generator& rollout, const std::vector<data:
     tokens += static_cast<int64_t>(samples[i].tokens.size());
   }
   std::vector<data::Verdict> verdicts = rewards.judge(prompt_of, sample_of);
+  // A stop makes judgements that were still running fail.
+  if (stop_requested()) return cancelled("evaluation stopped");
   Evaluation evaluation;
   for (size_t i = 0; i < samples.size(); ++i) {
     if (i % static_cast<size_t>(options.n) == 0)

@@ -175,6 +175,41 @@ def test_ctrl_c_during_an_evaluation_is_made_up_for(setting):
     assert cut >= 1
 
 
+SLOW_JUDGE = """
+import pathlib, time
+
+def compute_score(data_source, solution_str, ground_truth, extra_info=None):
+    if (extra_info or {}).get("held_out"):
+        pathlib.Path("JUDGING").touch()
+        time.sleep(0.5)
+    return float(solution_str.strip().endswith(str(ground_truth)))
+"""
+
+
+def test_ctrl_c_while_an_evaluation_is_judged_is_made_up_for(setting):
+    """Judgements that a stop interrupts are neither wrong answers nor errors of the evaluation."""
+    root, model, data, _ = setting
+    judging, runs = root / "judging", []
+    (root / "slow.py").write_text(SLOW_JUDGE.replace("JUDGING", str(judging)))
+    rows = [json.loads(line) for line in (data / "val.jsonl").read_text().splitlines()]
+    held_out = root / "held_out.jsonl"
+    held_out.write_text("".join(json.dumps({**row, "extra_info": {"held_out": True}}) + "\n" for row in rows))
+    for name in ("judged", "judged_stopped"):
+        file, run = write_config(root, name, model, data)
+        file.write_text(file.read_text().replace(f"{data}/val.jsonl", str(held_out))
+                        .replace("total_iterations = 30", "total_iterations = 5")
+                        .replace("val_max_prompts = 16", "val_max_prompts = 4\nval_before_train = false")
+                        .replace("[reward]", f"[reward]\nfunctions = [{{type = 'python', path = '{root}/slow.py'}}]"))
+        runs.append((file, run))
+    longshot("train", runs[0][0])
+    judging.unlink()
+    newest = interrupt(*runs[1], judging.exists)
+    assert newest.name == "global_step_5"
+    longshot("train", runs[1][0])
+    assert metrics(runs[1][1]) == metrics(runs[0][1])
+    assert metrics(runs[1][1])[-1]["val/errors"] == 0
+
+
 def test_an_adapter_with_moments_in_8_bits_resumes(setting):
     root, model, data, _ = setting
     runs = []
