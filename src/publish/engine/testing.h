@@ -21,6 +21,26 @@ inline std::string random_bytes(size_t count, CounterRng& rng) {
   return bytes;
 }
 
+// A fresh folder in memory, where syncing takes no time; removed at the end.
+class MemoryFolder {
+ public:
+  MemoryFolder() {
+    std::string pattern = "/dev/shm/longshot_test_XXXXXX";
+    path_ = ::mkdtemp(pattern.data());
+  }
+  ~MemoryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  MemoryFolder(const MemoryFolder&) = delete;
+  MemoryFolder& operator=(const MemoryFolder&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
 // A complete version in plain memory: the data, with checksums that fit.
 struct RandomVersion {
   Manifest manifest;

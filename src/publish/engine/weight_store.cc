@@ -271,8 +271,16 @@ void WeightStore::remove_damaged() {
   }
 }
 
-void WeightStore::keep_newest(size_t count) {
-  const auto folders = version_folders(roots());
+Status WeightStore::clear(Deadline deadline) {
+  LS_ASSIGN_OR_RETURN(const VersionWriter writer, write(deadline));
+  keep_newest(0);
+  return ok_status();
+}
+
+void WeightStore::keep_newest(size_t count, const fs::path& kept) {
+  auto folders = version_folders(roots());
+  const bool keeps = std::erase_if(folders, [&](const auto& f) { return f.path == kept; }) > 0;
+  count -= keeps ? 1 : 0;
   for (size_t i = 0; i + count < folders.size(); ++i) remove_version(folders[i].path);
   std::lock_guard lock(mutex_);
   std::erase_if(cache_, [](const auto& entry) { return entry.second.held.expired(); });
@@ -348,8 +356,7 @@ Result<Held> VersionWriter::commit(const Manifest& manifest) {
   LS_RETURN_IF_ERROR(write_file_atomic(folder_ / kManifest, to_json(manifest)));
   Held held = store_->open_cached(folder_);
   if (!held) return corrupt(folder_.string() + ": the version that was written cannot be read");
-  folder_.clear();
-  store_->keep_newest(kKept);
+  store_->keep_newest(kKept, std::exchange(folder_, {}));
   return held;
 }
 

@@ -112,6 +112,9 @@ class WeightStore {
   Result<std::optional<VersionWriter>> try_write();
   // Waits for the other writer. Error: timeout, cancelled by stop_requested().
   Result<VersionWriter> write(Deadline deadline);
+  // Removes all versions. For a run that begins anew under the same name and with the same epoch,
+  // whose versions would otherwise be older than those of the past run. Errors: those of write().
+  Status clear(Deadline deadline);
 
  private:
   friend class VersionWriter;
@@ -120,7 +123,8 @@ class WeightStore {
   Held open_cached(const std::filesystem::path& folder);
   void remove_unfinished();
   void remove_damaged();
-  void keep_newest(size_t count);
+  // `kept` is not removed either, however old it is.
+  void keep_newest(size_t count, const std::filesystem::path& kept = {});
 
   const StoreOptions options_;
   std::mutex mutex_;

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,7 +26,7 @@ std::vector<int64_t> versions(WeightStore& store) {
 }
 
 TEST(WeightStore, KeepsTheTwoNewestVersionsAsModelDirectories) {
-  const model::TemporaryDirectory folder;
+  const MemoryFolder folder;
   const auto store = store_in(folder.path());
   EXPECT_EQ(store->latest(), nullptr);
   for (int64_t v = 1; v <= 4; ++v) {
@@ -44,7 +46,7 @@ TEST(WeightStore, KeepsTheTwoNewestVersionsAsModelDirectories) {
 }
 
 TEST(WeightStore, ALaterEpochIsNewer) {
-  const model::TemporaryDirectory folder;
+  const MemoryFolder folder;
   const auto store = store_in(folder.path());
   RandomVersion version = random_version(9, {100}, 1);
   ASSERT_TRUE(put(*store, version).ok());
@@ -57,7 +59,7 @@ TEST(WeightStore, ALaterEpochIsNewer) {
 }
 
 TEST(WeightStore, ARemovedVersionStaysValidForItsHolder) {
-  const model::TemporaryDirectory folder;
+  const MemoryFolder folder;
   const auto store = store_in(folder.path());
   const RandomVersion first = random_version(1, {5000}, 1);
   const Held held = put(*store, first).value();
@@ -67,7 +69,7 @@ TEST(WeightStore, ARemovedVersionStaysValidForItsHolder) {
 }
 
 TEST(WeightStore, AVersionThatIsWrittenAgainReplacesTheOldOne) {
-  const model::TemporaryDirectory folder;
+  const MemoryFolder folder;
   const auto store = store_in(folder.path());
   const Held old = put(*store, random_version(1, {100}, 1)).value();
   const RandomVersion other = random_version(1, {100}, 2);
@@ -77,7 +79,7 @@ TEST(WeightStore, AVersionThatIsWrittenAgainReplacesTheOldOne) {
 }
 
 TEST(WeightStore, OneWriterAtATime) {
-  const model::TemporaryDirectory folder;
+  const MemoryFolder folder;
   const auto store = store_in(folder.path()), other = store_in(folder.path());
   auto writer = store->try_write();
   ASSERT_TRUE(writer.ok() && writer->has_value());
@@ -90,7 +92,7 @@ TEST(WeightStore, OneWriterAtATime) {
 }
 
 TEST(WeightStore, WithoutCommitNothingRemains) {
-  const model::TemporaryDirectory folder;
+  const MemoryFolder folder;
   const auto store = store_in(folder.path());
   {
     auto writer = store->write(Deadline::after_seconds(5)).value();
@@ -101,8 +103,8 @@ TEST(WeightStore, WithoutCommitNothingRemains) {
   EXPECT_FALSE(fs::exists(fs::path(folder.path()) / "0-1"));
 }
 
-TEST(WeightStore, WhereThereIsNoRoomTheFallbackIsUsed) {
-  const model::TemporaryDirectory folder;
+TEST(WeightStore, WithoutRoomTheErrorNamesTheFolderAndWhatToDo) {
+  const MemoryFolder folder;
   constexpr uint64_t kTooMuch = uint64_t{1} << 46;
   const auto plain = store_in(folder.path() + "/plain");
   auto writer = plain->write(Deadline::after_seconds(5)).value();
@@ -113,8 +115,38 @@ TEST(WeightStore, WhereThereIsNoRoomTheFallbackIsUsed) {
   EXPECT_FALSE(fs::exists(fs::path(folder.path()) / "plain/0-1"));
 }
 
+// Mounts a memory file system of one MiB, in a namespace of the calling process alone.
+bool mount_small(const std::string& folder) {
+  const uid_t user = geteuid();
+  if (unshare(user == 0 ? CLONE_NEWNS : CLONE_NEWUSER | CLONE_NEWNS) != 0) return false;
+  if (user != 0) std::ofstream("/proc/self/uid_map") << user << ' ' << user << " 1";
+  return mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+         mount("tmpfs", folder.c_str(), "tmpfs", 0, "size=1m,mode=0777") == 0;
+}
+
+TEST(WeightStore, AVersionTooLargeForTheFolderGoesToTheFallback) {
+  const MemoryFolder folder;
+  const std::string memory = folder.path() + "/memory", disk = folder.path() + "/disk";
+  fs::create_directories(memory);
+  const RandomVersion small = random_version(1, {10}, 1), large = random_version(2, {500'000}, 2);
+  const pid_t child = fork();
+  if (child == 0) {
+    if (!mount_small(memory)) _exit(77);
+    const auto store =
+        WeightStore::open({.run = "run", .folder = memory, .fallback = disk}).value();
+    const bool written = put(*store, small).ok() && put(*store, large).ok();
+    const bool found = store->latest()->bytes() == large.data;
+    _exit(written && found && fs::exists(memory + "/0-1") && fs::exists(disk + "/0-2") ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "no namespaces here";
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
 TEST(WeightStore, VersionsInTheFallbackAreFound) {
-  const model::TemporaryDirectory folder;
+  const MemoryFolder folder;
   const std::string memory = folder.path() + "/memory", disk = folder.path() + "/disk";
   ASSERT_TRUE(put(*store_in(disk), random_version(1, {10}, 1)).ok());
   const auto store = WeightStore::open({.run = "run", .folder = memory, .fallback = disk}).value();
@@ -126,7 +158,7 @@ TEST(WeightStore, VersionsInTheFallbackAreFound) {
 }
 
 TEST(WeightStore, DamagedVersionsAreRemovedAtTheStart) {
-  const model::TemporaryDirectory folder;
+  const MemoryFolder folder;
   {
     const auto store = store_in(folder.path());
     for (int64_t v = 1; v <= 2; ++v) ASSERT_TRUE(put(*store, random_version(v, {100}, 1)).ok());
@@ -135,6 +167,15 @@ TEST(WeightStore, DamagedVersionsAreRemovedAtTheStart) {
   EXPECT_THAT(versions(*store_in(folder.path())), ElementsAre(1));
   std::ofstream(fs::path(folder.path()) / "0-1/config.json") << "{}";
   EXPECT_THAT(versions(*store_in(folder.path())), ElementsAre());
+}
+
+TEST(WeightStore, AVersionThatWasJustWrittenIsKeptEvenIfOthersAreNewer) {
+  const MemoryFolder folder;
+  const auto store = store_in(folder.path());
+  for (int64_t v : {50, 51, 1}) ASSERT_TRUE(put(*store, random_version(v, {10}, 1)).ok());
+  EXPECT_THAT(versions(*store), ElementsAre(1, 51));
+  ASSERT_TRUE(store->clear(Deadline::after_seconds(5)).ok());
+  EXPECT_THAT(versions(*store), ElementsAre());
 }
 
 TEST(WeightStore, NamesThatAreNotSafeAreRefused) {
@@ -170,7 +211,7 @@ TEST(WeightStore, ACrashAtAnyPointLeavesTheOldVersionOrTheNewOne) {
   const RandomVersion first = random_version(1, {100}, 1), second = random_version(2, {2000}, 2);
   int steps = 0;
   for (bool complete = false; !complete; ++steps) {
-    const model::TemporaryDirectory folder;
+    const MemoryFolder folder;
     ASSERT_TRUE(put(*store_in(folder.path()), first).ok());
     const pid_t child = fork();
     if (child == 0) write_and_die(folder.path(), second, steps);
