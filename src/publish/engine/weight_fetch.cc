@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "base/bytes.h"
@@ -70,7 +71,43 @@ Result<Fetched> fetch_now(const Manifest& manifest, Peers& peers, VersionWriter 
   return Fetched{std::move(held), transfer.received(), watch.seconds()};
 }
 
+// A version, and a peer that has it.
+struct Offer {
+  VersionId id;
+  std::string peer;
+};
+
+Result<Offer> newest_offer(const std::vector<std::string>& peers, const std::string& run,
+                           const std::string& token, Deadline deadline) {
+  Status failure = not_found("no peer has a version of run '" + run + "' yet");
+  std::optional<Offer> best;
+  bool answered = false;
+  for (const std::string& peer : peers) {
+    const auto state =
+        fetch_state(peer, run, token, std::min(deadline, Deadline::after_seconds(kInspectSeconds)));
+    if (!state.ok() && !answered) failure = state.status();
+    if (!state.ok()) continue;
+    if (!answered) failure = not_found("no peer has a version of run '" + run + "' yet");
+    answered = true;
+    if (state->versions.empty()) continue;
+    const VersionId id = state->versions.back().id;
+    if (!best || best->id < id) best = Offer{id, peer};
+  }
+  if (best) return *best;
+  return failure;
+}
+
 }  // namespace
+
+Result<Fetched> fetch_newest(const std::vector<std::string>& peers, WeightStore& store,
+                             const FetchOptions& options, Deadline deadline) {
+  LS_ASSIGN_OR_RETURN(const Offer offer, newest_offer(peers, store.run(), options.token, deadline));
+  const Held held = store.latest();
+  if (held && id_of(held->manifest()) >= offer.id) return Fetched{held, 0, 0};
+  LS_ASSIGN_OR_RETURN(const Manifest manifest,
+                      fetch_manifest(offer.peer, store.run(), offer.id, options.token, deadline));
+  return fetch(manifest, peers, store, options, deadline);
+}
 
 Result<Fetched> fetch(const Manifest& manifest, const std::vector<std::string>& urls,
                       WeightStore& store, const FetchOptions& options, Deadline deadline) {

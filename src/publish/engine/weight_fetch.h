@@ -29,4 +29,10 @@ struct Fetched {
 Result<Fetched> fetch(const Manifest& manifest, const std::vector<std::string>& peers,
                       WeightStore& store, const FetchOptions& options, Deadline deadline);
 
+// Fetches the newest version that any of the peers has, unless the store has it or a newer one.
+// Peers that do not answer are left out. Errors: not_found if no peer has a version, the failure of
+// a peer if none answers, and those of fetch().
+Result<Fetched> fetch_newest(const std::vector<std::string>& peers, WeightStore& store,
+                             const FetchOptions& options, Deadline deadline);
+
 }  // namespace longshot::publish

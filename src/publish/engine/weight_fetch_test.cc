@@ -238,5 +238,24 @@ TEST(Fetch, WorksFromARealServerWithATokenAndTheFetcherServesInTurn) {
   expect_version(fetch(*manifest, {url(b)}, *third, options, end));
 }
 
+TEST(FetchNewest, FollowsTheNewestOfAllPeersThatAnswer) {
+  const MemoryFolder folder;
+  const auto old = store_in(folder.path() + "/old"), recent = store_in(folder.path() + "/new"),
+             mine = store_in(folder.path() + "/mine");
+  const auto a = WeightServer::start(*old, {}).value(),
+             b = WeightServer::start(*recent, {}).value();
+  std::vector<std::string> peers = {"http://127.0.0.1:1"};
+  const auto newest = [&] { return fetch_newest(peers, *mine, {}, Deadline::after_seconds(20)); };
+  EXPECT_EQ(newest().status().code(), StatusCode::unavailable);
+  for (const auto& server : {&a, &b})
+    peers.push_back("http://127.0.0.1:" + std::to_string((*server)->port()));
+  EXPECT_EQ(newest().status().code(), StatusCode::not_found);
+  ASSERT_TRUE(put(*old, random_version(1, {10}, 1)).ok());
+  EXPECT_EQ(newest()->version->manifest().version, 1);
+  ASSERT_TRUE(put(*recent, random_version(3, {10}, 3)).ok());
+  EXPECT_EQ(newest()->version->manifest().version, 3);
+  EXPECT_EQ(newest()->bytes, 0u);
+}
+
 }  // namespace
 }  // namespace longshot::publish
