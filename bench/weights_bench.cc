@@ -1,7 +1,7 @@
 // How fast a version of the weights moves, against raw TCP with sendfile in the same run. Roles:
 //   serve HOST MIB                 writes a version, serves it and a raw copy; prints both ports
 //   fetch HOST HTTP RAW ROUNDS     both in turns, then the same version from a second process
-//   local MIB ROUNDS               writing and reading a version in this process
+//   local MIB ROUNDS               writing a version, and differences in bf16, in this process
 // bench/weights/run.py starts them, also in two network namespaces.
 
 #include <arpa/inet.h>
@@ -19,6 +19,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -26,6 +27,7 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "model/format/config.h"
+#include "publish/engine/delta.h"
 #include "publish/engine/peers.h"
 #include "publish/engine/weight_fetch.h"
 #include "publish/engine/weight_server.h"
@@ -204,7 +206,7 @@ double rate_of(int rounds, double bytes, const std::function<void()>& work) {
   return median(rates);
 }
 
-int local(int mib, int rounds) {
+void local(int mib, int rounds) {
   const auto store = open_store("bench-local");
   const Weights weights(mib);
   const double bytes = static_cast<double>(weights.data.size()) * (16 << 20);
@@ -216,7 +218,42 @@ int local(int mib, int rounds) {
     }
   }
   expect(store->clear(Deadline::after_seconds(5)));
-  return 0;
+}
+
+// Differences of bf16 on one core. Figures are GB/s of the new version's bytes.
+void delta(int mib, int rounds) {
+  CounterRng rng(1);
+  std::vector<uint16_t> base(static_cast<size_t>(mib) << 19);
+  for (uint16_t& word : base) word = static_cast<uint16_t>(rng.next_u64());
+  const double bytes = 2.0 * static_cast<double>(base.size());
+  for (const double share : {0.0, 0.033, 0.119, 0.33}) {
+    std::vector<uint16_t> next = base;
+    uint64_t changed = 0;
+    for (uint16_t& word : next) {
+      if (rng.next_double() >= share) continue;
+      word ^= 1;
+      ++changed;
+    }
+    std::string encoded;
+    const double encode =
+        rate_of(rounds, bytes, [&] { encoded = encode_delta(base, next, base.size()).value(); });
+    uint64_t equal = 0;
+    const double apply = rate_of(rounds, bytes, [&] {
+      size_t at = 0;
+      equal = 0;
+      expect(apply_delta(base, encoded, [&](std::span<const uint16_t> words) {
+        equal += std::equal(words.begin(), words.end(), next.begin() + static_cast<long>(at));
+        at += words.size();
+        return ok_status();
+      }));
+    });
+    fmt::print(
+        "delta, {:.1f} % changed: encode {:.2f} GB/s, apply and compare {:.2f} GB/s, "
+        "{:.2f} bytes a changed word, {} blocks equal\n",
+        100 * share, encode, apply,
+        static_cast<double>(encoded.size()) / static_cast<double>(std::max<uint64_t>(1, changed)),
+        equal);
+  }
 }
 
 int run(const std::vector<std::string>& words) {
@@ -225,7 +262,11 @@ int run(const std::vector<std::string>& words) {
   if (words.size() == 3 && words[0] == "serve") return serve(words[1], number(2));
   if (words.size() >= 5 && words[0] == "fetch")
     return fetch_rounds(words[1], number(2), number(3), number(4), number(5));
-  if (words.size() == 3 && words[0] == "local") return local(number(1), number(2));
+  if (words.size() == 3 && words[0] == "local") {
+    local(number(1), number(2));
+    delta(number(1), number(2));
+    return 0;
+  }
   fmt::print(stderr, "see the head of bench/weights_bench.cc\n");
   return 2;
 }

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/os/stop.h"
 #include "net/bulk/http_get.h"
+#include "publish/engine/delta_fetch.h"
 #include "publish/engine/peers.h"
 
 namespace longshot::publish {
@@ -51,24 +52,28 @@ Result<std::string> fetch_file(const Manifest& manifest, const ManifestFile& fil
 }
 
 // Fetches with the right to write.
-Result<Fetched> fetch_now(const Manifest& manifest, Peers& peers, VersionWriter writer,
-                          const FetchOptions& options, Deadline deadline) {
+Result<Fetched> fetch_now(const Manifest& manifest, Peers& peers, WeightStore& store,
+                          VersionWriter writer, const FetchOptions& options, Deadline deadline) {
   const Stopwatch watch;
+  const Held base = store.latest();
   LS_RETURN_IF_ERROR(writer.reserve(id_of(manifest), manifest.total_bytes()));
   peers.inspect(manifest, options.token,
                 std::min(deadline, Deadline::after_seconds(kInspectSeconds)));
+  const auto delta = fetch_delta(base, manifest, peers, writer, options, deadline);
   Transfer transfer(manifest, writer, peers, options, deadline);
-  LS_RETURN_IF_ERROR(transfer.run());
+  if (!delta) LS_RETURN_IF_ERROR(transfer.run());
   for (const ManifestFile& file : manifest.files) {
     LS_ASSIGN_OR_RETURN(const std::string content,
                         fetch_file(manifest, file, peers, options.token, deadline));
     LS_RETURN_IF_ERROR(writer.add_file(file.name, content));
   }
   LS_ASSIGN_OR_RETURN(Held held, writer.commit(manifest));
-  const double mib = static_cast<double>(transfer.received()) / kMiB;
-  log::info("weights: fetched {} of run '{}': {:.1f} MiB in {:.2f} s ({:.0f} MiB/s)",
-            to_string(id_of(manifest)), manifest.run, mib, watch.seconds(), mib / watch.seconds());
-  return Fetched{std::move(held), transfer.received(), watch.seconds()};
+  const uint64_t bytes = delta ? *delta : transfer.received();
+  const double mib = static_cast<double>(bytes) / kMiB;
+  log::info("weights: fetched {} of run '{}'{}: {:.1f} MiB in {:.2f} s ({:.0f} MiB/s)",
+            to_string(id_of(manifest)), manifest.run, delta ? " as a delta" : "", mib,
+            watch.seconds(), mib / watch.seconds());
+  return Fetched{std::move(held), bytes, delta.has_value(), watch.seconds()};
 }
 
 // A version, and a peer that has it.
@@ -103,7 +108,7 @@ Result<Fetched> fetch_newest(const std::vector<std::string>& peers, WeightStore&
                              const FetchOptions& options, Deadline deadline) {
   LS_ASSIGN_OR_RETURN(const Offer offer, newest_offer(peers, store.run(), options.token, deadline));
   const Held held = store.latest();
-  if (held && id_of(held->manifest()) >= offer.id) return Fetched{held, 0, 0};
+  if (held && id_of(held->manifest()) >= offer.id) return Fetched{held, 0, false, 0};
   LS_ASSIGN_OR_RETURN(const Manifest manifest,
                       fetch_manifest(offer.peer, store.run(), offer.id, options.token, deadline));
   return fetch(manifest, peers, store, options, deadline);
@@ -121,8 +126,8 @@ Result<Fetched> fetch(const Manifest& manifest, const std::vector<std::string>& 
     LS_ASSIGN_OR_RETURN(auto writer, store.try_write());
     // Looked up after the lock, because its last holder may have fetched the version.
     if (Held held = store.find(id_of(manifest)); has_same_bits(held, manifest))
-      return Fetched{std::move(held), 0, watch.seconds()};
-    if (writer) return fetch_now(manifest, *peers, std::move(*writer), options, deadline);
+      return Fetched{std::move(held), 0, false, watch.seconds()};
+    if (writer) return fetch_now(manifest, *peers, store, std::move(*writer), options, deadline);
     if (deadline.expired()) {
       return timeout_error(fmt::format("{}: another process of this host is still fetching {}",
                                        store.folder().string(), to_string(id_of(manifest))));

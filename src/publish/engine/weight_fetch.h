@@ -17,12 +17,15 @@ namespace longshot::publish {
 struct Fetched {
   Held version;
   uint64_t bytes = 0;  // of data received by this call; 0 if the store had the version
+  bool by_delta = false;
   double seconds = 0;
 };
 
 // Returns the version of the manifest, complete and verified. `peers` are urls of WeightServers
 // ("http://host:port"); not all of them need to have the version. A version of the store with the
-// same number and other bits is replaced. Thread-safe. Never takes longer than the deadline.
+// same number and other bits is replaced. A version in bf16 is fetched as the difference to the
+// newest one of the store if a peer has it (delta.h). Thread-safe. Never takes longer than the
+// deadline.
 //
 // Errors name the host and the cause: timeout; cancelled by stop_requested(); exhausted if there is
 // no room; corrupt if no peer has the right bytes; otherwise the last peer's failure.

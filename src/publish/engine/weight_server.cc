@@ -100,7 +100,7 @@ Result<ServerState> parse_server_state(std::string_view text, const std::string&
 
 Result<std::unique_ptr<WeightServer>> WeightServer::start(WeightStore& store,
                                                           const WeightServerOptions& options) {
-  std::unique_ptr<WeightServer> server(new WeightServer(store));
+  std::unique_ptr<WeightServer> server(new WeightServer(store, options.full_every));
   const WeightServer* self = server.get();
   std::vector<net::Route> routes = {
       {"GET", "/v1/healthz", [](const net::Call&) { return net::Reply{.body = "{\"ok\": true}"}; }},
@@ -140,7 +140,8 @@ net::Reply WeightServer::answer(const net::Call& call) const {
     return no_such("run '" + run + "' has no version '" + version.substr(0, 60) + "' here");
   if (what == "manifest" && name.empty()) return {.body = held->manifest_text()};
   if (what == "data" && name.empty()) return data(held, call);
-  if (what != "files") return no_such("a version has manifest, data and files/NAME");
+  if (what == "delta" && name.empty()) return delta(held, call);
+  if (what != "files") return no_such("a version has manifest, data, delta and files/NAME");
   const auto content = held->file(name);
   if (!content.ok()) return no_such(content.status().message());
   return net::range_reply(*content, held, call.range, kBinary);
@@ -149,6 +150,19 @@ net::Reply WeightServer::answer(const net::Call& call) const {
 net::Reply WeightServer::data(const Held& held, const net::Call& call) const {
   return net::range_reply(held->bytes(), std::make_shared<Reading>(held, readers_), call.range,
                           kBinary);
+}
+
+net::Reply WeightServer::delta(const Held& held, const net::Call& call) const {
+  const auto name = call.query.find("base");
+  const Held base = name == call.query.end() ? nullptr : find(store_, name->second);
+  if (!base) return no_such("the base of a delta is not held here: ?base=VERSION");
+  const bool whole = full_every_ > 0 && held->manifest().version % full_every_ == 0;
+  const auto encoded = whole ? nullptr : deltas_.get(*base, *held);
+  if (!encoded) return no_such("there is no delta: fetch the version whole");
+  net::Reply reply;
+  reply.content_type = kBinary;
+  reply.lent = {*encoded, encoded};
+  return reply;
 }
 
 }  // namespace longshot::publish

@@ -7,6 +7,8 @@
 //   /v1/checkpoints/RUN/VERSION/manifest           see manifest.h
 //   /v1/checkpoints/RUN/VERSION/data               the safetensors file; single ranges
 //   /v1/checkpoints/RUN/VERSION/files/NAME         a small file
+//   /v1/checkpoints/RUN/VERSION/delta?base=VERSION the difference to another version (delta.h);
+//                                                  404 if the version should be fetched whole
 //
 // VERSION is a version, of which the highest epoch is meant; EPOCH-VERSION; or "latest".
 
@@ -18,6 +20,7 @@
 
 #include "base/status.h"
 #include "net/http_server.h"
+#include "publish/engine/delta_cache.h"
 #include "publish/engine/weight_store.h"
 
 namespace longshot::publish {
@@ -27,6 +30,8 @@ struct WeightServerOptions {
   int port = 0;       // 0: any free one
   std::string token;  // required as "Authorization: Bearer TOKEN"; empty: none is needed
   int readers = 256;  // answers sent at the same time; further requests wait
+  // Versions that are a multiple of this are always sent whole; 0: none is.
+  int64_t full_every = 50;
 };
 
 // What a server says about itself.
@@ -59,12 +64,15 @@ class WeightServer {
   bool stop(double seconds);
 
  private:
-  explicit WeightServer(WeightStore& store) : store_(store) {}
+  WeightServer(WeightStore& store, int64_t full_every) : store_(store), full_every_(full_every) {}
   net::Reply state() const;
   net::Reply answer(const net::Call& call) const;
   net::Reply data(const Held& held, const net::Call& call) const;
+  net::Reply delta(const Held& held, const net::Call& call) const;
 
   WeightStore& store_;
+  const int64_t full_every_;
+  mutable DeltaCache deltas_;
   // Shared with answers that are being sent.
   std::shared_ptr<std::atomic<int>> readers_ = std::make_shared<std::atomic<int>>(0);
   net::RequestMetrics requests_;
