@@ -15,6 +15,7 @@
 #include "commands/command.h"
 #include "commands/train/train.h"
 #include "model/format/model_files.h"
+#include "net/http_client.h"
 #include "publish/engine/weight_fetch.h"
 #include "publish/engine/weight_server.h"
 #include "publish/engine/weights_source.h"
@@ -93,6 +94,8 @@ void follow(const Options& options, const std::string& token, publish::WeightSto
 Status serve(const Options& options, publish::WeightStore& store) {
   publish::WeightServerOptions serving;
   LS_RETURN_IF_ERROR(read_address(options.listen, serving));
+  for (const std::string& peer : options.peers)
+    LS_RETURN_IF_ERROR(net::parse_url(peer, "--from").status());
   LS_ASSIGN_OR_RETURN(serving.token, read_token(options.token_file));
   LS_ASSIGN_OR_RETURN(const auto server, publish::WeightServer::start(store, serving));
   fmt::print("weights of run '{}' on http://{}:{}\n", store.run(), serving.host, server->port());

@@ -18,7 +18,8 @@ namespace {
 constexpr uint64_t kMostState = 1 << 20, kMostManifest = 256 << 20;  // bytes
 constexpr int kMostFailures = 6;
 constexpr double kFirstRest = 0.05, kLongestRest = 2;  // seconds
-constexpr int kUnknownReaders = 1 << 20;               // of a peer that does not answer
+constexpr int kUnknownReaders = 1 << 20;  // of a peer that does not answer, or was not asked
+constexpr size_t kMostInspected = 16;     // enough to find an idle one among very many
 
 std::string who(const std::string& peer) {
   return "peer " + peer;
@@ -65,9 +66,17 @@ Result<std::unique_ptr<Peers>> Peers::create(const std::vector<std::string>& url
 
 void Peers::inspect(const Manifest& manifest, const std::string& token, Deadline deadline) {
   if (peers_.size() < 2) return;
+  std::vector<Peer*> order;
+  for (Peer& peer : peers_) order.push_back(&peer);
+  std::sort(order.begin(), order.end(),
+            [](const Peer* a, const Peer* b) { return a->tie < b->tie; });
   std::vector<std::thread> threads;
-  for (Peer& peer : peers_)
-    threads.emplace_back([&] { inspect_one(peer, manifest, token, deadline); });
+  for (size_t i = 0; i < order.size(); ++i) {
+    order[i]->readers = kUnknownReaders;
+    if (i >= kMostInspected) continue;
+    Peer& peer = *order[i];
+    threads.emplace_back([&, this] { inspect_one(peer, manifest, token, deadline); });
+  }
   for (std::thread& thread : threads) thread.join();
 }
 
@@ -91,7 +100,8 @@ void Peers::inspect_one(Peer& peer, const Manifest& manifest, const std::string&
 std::optional<size_t> Peers::best(std::optional<size_t> avoid) const {
   std::optional<size_t> found;
   const auto rank = [&](size_t i) {
-    return std::tuple(avoid == i, peers_[i].readers + peers_[i].own, peers_[i].tie);
+    const Peer& peer = peers_[i];
+    return std::tuple(avoid == i, peer.failures, peer.readers + peer.own, peer.tie);
   };
   for (size_t i = 0; i < peers_.size(); ++i) {
     if (peers_[i].given_up || !peers_[i].rests_until.expired()) continue;

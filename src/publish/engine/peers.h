@@ -27,16 +27,17 @@ Result<Manifest> fetch_manifest(const std::string& peer, const std::string& run,
 
 // Chooses peers so that load spreads: the one with the fewest readers first, those that peers
 // report and one's own; ties are decided by a hash of this host's name and the peer's url, so that
-// hosts choose differently. A peer that fails rests for a while, longer after each failure in a
-// row, and is given up after six. Thread-safe.
+// hosts choose differently. A peer that failed comes after those that did not; it rests for a
+// while, longer after each failure in a row, and is given up after six. Thread-safe.
 class Peers {
  public:
   // Error: invalid_argument for an url.
   static Result<std::unique_ptr<Peers>> create(const std::vector<std::string>& urls,
                                                const std::string& host_name);
 
-  // Asks all peers at the same time how many readers they have. A peer that answers that it does
-  // not have the version is given up; one that does not answer comes last.
+  // Asks the peers at the same time how many readers they have, or sixteen of them, which depend on
+  // the host, if there are more. A peer that answers that it does not have the version is given up;
+  // one that does not answer or was not asked comes last. Must be called before other functions.
   void inspect(const Manifest& manifest, const std::string& token, Deadline deadline);
 
   struct Choice {
