@@ -45,6 +45,7 @@ TORCH_FREE = {
     "sandbox": True,
     "curate": True,
     "replay": True,
+    "publish/engine": True,
     "train/advantage": True,
     "train/loss": True,
     "config": True,

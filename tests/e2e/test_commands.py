@@ -174,7 +174,7 @@ def test_help_of_every_command_names_its_options():
     done = longshot("--help")
     commands = re.findall(r"^  ([a-z-]+) +\S", done.stdout, re.M)
     wanted = {"sft", "train", "eval", "rm", "dpo", "rm-eval", "generate", "chat", "serve", "sandbox", "logprobs", "tokenize", "grade",
-              "make-tests", "report", "convert", "data", "doctor"}
+              "make-tests", "report", "convert", "data", "doctor", "weights"}
     assert wanted <= set(commands)
     for command in wanted:
         assert "--help" in longshot(command, "--help").stdout

@@ -1,0 +1,43 @@
+#pragma once
+// The difference of two versions in bf16 that have the same layout: the words that changed. After a
+// small optimizer step most words of bf16 weights are unchanged, and a difference is a fraction of
+// the version. In f32 almost every word changes, so there are no differences of f32.
+//
+// Encoding, little-endian: "LSDELTA1", the numbers of all words and of changed words (u64 each);
+// for each block of 65,536 words the number of changed ones (u32); all positions within their
+// blocks (u16); all new values (u16). That is 4 bytes for a changed word and 4 for a block.
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+#include "publish/engine/manifest.h"
+#include "publish/engine/weight_store.h"
+
+namespace longshot::publish {
+
+// Both versions are in bf16 only and differ in nothing but the values.
+bool delta_is_possible(const Manifest& base, const Manifest& target);
+
+// Nothing if more than `most_changed` words differ. The spans have the same size.
+std::optional<std::string> encode_delta(std::span<const uint16_t> base,
+                                        std::span<const uint16_t> target, uint64_t most_changed);
+// Of two held versions; nothing if more than a third of the words differ or the difference is not
+// possible. A third is where a difference of 6 bytes a word would reach the size of the version.
+std::optional<std::string> encode_delta(const HeldVersion& base, const HeldVersion& target);
+
+// Calls `emit` with the words of the target, in order and without gaps. Error: corrupt, for a
+// delta that is malformed or of another size, and those of `emit`.
+Status apply_delta(std::span<const uint16_t> base, std::string_view delta,
+                   const std::function<Status(std::span<const uint16_t> words)>& emit);
+
+// Writes the version `target` as `base` with the delta, and verifies every chunk. The writer has
+// reserved the version. Error: corrupt if the result is not the target.
+Status write_with_delta(const HeldVersion& base, const Manifest& target, std::string_view delta,
+                        VersionWriter& writer);
+
+}  // namespace longshot::publish
