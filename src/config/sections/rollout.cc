@@ -60,6 +60,10 @@ void bind(Settings& s, RolloutOptions& o) {
   s.add("rollout.token_budget", &o.engine.token_budget,
         "output tokens per iteration; unfinished samples continue in the next one; 0 = no budget",
         at_least(int64_t{0}));
+  s.add("rollout.segment_tokens", &o.engine.segment_tokens,
+        "output tokens of each sample per iteration; a longer one continues in the next iteration; "
+        "0 = no cap",
+        at_least(0));
   s.add("rollout.engine", &o.runner, "cpu = own kernels, torch = generic; auto = cpu on a CPU");
   bind_formats(s, o.dtype, o.kv_dtype);
   bind_kv_blocks(s, o.kv_blocks);

@@ -33,7 +33,7 @@ std::vector<std::string> Warnings::check(int64_t iteration, const Metrics& m,
     warn("cut",
          fmt::format("{:.0f} % of the answers were cut by data.max_response_length; their reward "
                      "says little "
-                     "about the model: raise it, or set rollout.token_budget for partial rollouts",
+                     "about the model: raise it, or set rollout.segment_tokens for partial rollouts",
                      100 * cut),
          out);
   }
