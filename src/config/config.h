@@ -7,6 +7,7 @@
 
 #include "base/settings/settings.h"
 #include "config/phases.h"
+#include "config/sections/cluster.h"
 #include "config/sections/data.h"
 #include "config/sections/machine.h"
 #include "config/sections/model.h"
@@ -29,6 +30,7 @@ struct TrainConfig {
   ReplayOptions replay;
   TrainerOptions trainer;
   MachineOptions machine;
+  ClusterOptions cluster;
   Phases phase;
 };
 

@@ -136,6 +136,14 @@ std::vector<Rule<TrainConfig>> waiting_rules() {
   };
 }
 
+std::vector<Rule<TrainConfig>> cluster_rules() {
+  using C = const TrainConfig&;
+  return {{{"cluster.listen", "cluster.weights_listen", "cluster.advertise", "cluster.token_file",
+            "cluster.weights_dir", "cluster.exact", "cluster.silence_seconds"},
+           [](C c) { return !c.cluster.on(); },
+           "without cluster.url there are no other processes"}};
+}
+
 std::vector<Rule<TrainConfig>> data_and_reward_rules() {
   using C = const TrainConfig&;
   return {
@@ -248,9 +256,9 @@ struct PhaseKeys {
 };
 
 PhaseKeys keys_of_phase(const TrainConfig& config) {
-  static const auto rules = joined<TrainConfig>({reader_rules(), one_step_rules(), waiting_rules(),
-                                                 data_and_reward_rules(), evaluation_rules(),
-                                                 training_rules<TrainConfig>()});
+  static const auto rules = joined<TrainConfig>(
+      {reader_rules(), one_step_rules(), waiting_rules(), cluster_rules(), data_and_reward_rules(),
+       evaluation_rules(), training_rules<TrainConfig>()});
   TrainConfig copy = config, plain;
   Settings current, defaults;
   bind(current, copy);

@@ -84,6 +84,8 @@ class Generator {
       std::vector<data::Sample> jobs, const EngineOptions& options,
       const std::function<void(const Progress&)>& on_progress) = 0;
   virtual const Metrics& metrics() const = 0;                          // of the last generate()
+  // The run is complete: nothing will be generated any more, also by a later process.
+  virtual void run_has_ended() {}
   virtual Status load_weights(const model::WeightsView& weights) = 0;  // see Runner
 };
 

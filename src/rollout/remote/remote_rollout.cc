@@ -20,6 +20,7 @@ namespace {
 // The pool is asked at least this often, so that silence is noticed and a stop is prompt.
 constexpr double kLookSeconds = 0.1;
 constexpr double kComplainSeconds = 30;
+constexpr int kFarewellSeconds = 2;
 
 std::string text_of(const Json& json, const char* member) {
   const auto it = json.find(member);
@@ -49,19 +50,15 @@ class RemoteRollout::Impl {
   }
 
   // Links end before the state that their events use.
-  ~Impl() {
-    std::vector<wire::LinkId> links;
-    {
-      std::lock_guard lock(mutex_);
-      for (const auto& [link, peer] : peers_) links.push_back(link);
-    }
-    for (const wire::LinkId link : links) {
-      server_->send(link, wire::End{"the coordinator has finished"});
+  ~Impl() { server_.reset(); }
+
+  void run_has_ended() {
+    std::unique_lock lock(mutex_);
+    for (const auto& [link, peer] : peers_) {
+      server_->send(link, wire::End{"it is complete"});
       server_->close(link, unavailable("the run has ended"));
     }
-    const Deadline patience = Deadline::after_seconds(links.empty() ? 0 : 2);
-    while (!patience.expired() && connected() > 0) sleep_a_moment();
-    server_.reset();
+    changed_.wait_for(lock, std::chrono::seconds(kFarewellSeconds), [&] { return peers_.empty(); });
   }
 
   int port() const { return server_->port(); }
@@ -113,11 +110,6 @@ class RemoteRollout::Impl {
     int64_t version = -1;
   };
 
-  static void sleep_a_moment() { std::this_thread::sleep_for(std::chrono::milliseconds(10)); }
-  size_t connected() const {
-    std::lock_guard lock(mutex_);
-    return peers_.size();
-  }
   double now() const { return clock_.seconds(); }
 
   // The checks of an engine in this process, for all jobs before any work is done.
@@ -329,6 +321,10 @@ Result<std::vector<data::Sample>> RemoteRollout::generate(
 
 Status RemoteRollout::load_weights(const model::WeightsView& weights) {
   return impl_->load_weights(weights);
+}
+
+void RemoteRollout::run_has_ended() {
+  impl_->run_has_ended();
 }
 
 Json RemoteRollout::workers() const {

@@ -36,7 +36,6 @@ class RemoteRollout final : public Generator {
  public:
   // Workers may join as soon as it returns. Error: the address cannot be bound.
   static Result<std::unique_ptr<RemoteRollout>> start(RemoteOptions options);
-  // Tells the workers that the run has ended.
   ~RemoteRollout() override;
 
   int port() const;
@@ -55,6 +54,9 @@ class RemoteRollout final : public Generator {
   // Offers the weights and tells the workers. Does not wait for them: a worker that has loaded them
   // gets jobs.
   Status load_weights(const model::WeightsView& weights) override;
+
+  // Tells the workers, so that they end. Without it they wait for a coordinator to return.
+  void run_has_ended() override;
 
   // For people and metrics: {"name", "host", "version", "running", "report"} of each worker.
   // Thread-safe.

@@ -134,7 +134,7 @@ TEST(RemoteRollout, SamplesAreThoseOfAnEngineInThisProcess) {
       for (const Sample& s : expected)
         if (s.finish == FinishReason::partial) jobs.push_back(s);
     }
-    rollout.reset();
+    rollout->run_has_ended();
     for (auto& worker : all) EXPECT_TRUE(worker->end().ok());
   }
 }
@@ -156,7 +156,7 @@ TEST(RemoteRollout, SamplesThatEndAreHandedOverOnceEach) {
   EXPECT_EQ(rollout->metrics().at("rollout/workers"), 1);
   EXPECT_EQ(rollout->metrics().at("rollout/generated_tokens"),
             static_cast<double>(last.generated_tokens));
-  rollout.reset();
+  rollout->run_has_ended();
 }
 
 TEST(RemoteRollout, AWorkerThatJoinsLateGetsJobs) {
@@ -171,7 +171,7 @@ TEST(RemoteRollout, AWorkerThatJoinsLateGetsJobs) {
   later.join();
   ASSERT_TRUE(samples.ok());
   expect_equal(*samples, local(jobs_of(2, 2), options_of(20), 1));
-  rollout.reset();
+  rollout->run_has_ended();
 }
 
 TEST(RemoteRollout, AStopReturnsPartialSamples) {
@@ -214,7 +214,7 @@ TEST(RemoteRollout, OtherArithmeticIsRefusedWithTheReason) {
   EXPECT_NE(refused.message().find("fingerprint 'abd'"), std::string::npos);
   Worker same(rollout->port(), "same", "abc");
   EXPECT_TRUE(rollout->generate(jobs_of(1, 2), options_of(20), nullptr).ok());
-  rollout.reset();
+  rollout->run_has_ended();
 }
 
 }  // namespace
