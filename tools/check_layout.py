@@ -32,6 +32,7 @@ TORCH_FREE = {
     "data": True,
     "math": True,
     "net": True,
+    "cluster": True,
     "tokenizer": True,
     "model/format": True,
     "model/merge": True,
