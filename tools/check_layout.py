@@ -33,6 +33,7 @@ TORCH_FREE = {
     "math": True,
     "net": True,
     "wire": True,
+    "cluster": True,
     "tokenizer": True,
     "model/format": True,
     "model/merge": True,
