@@ -47,6 +47,7 @@ TORCH_FREE = {
     "sandbox": True,
     "curate": True,
     "replay": True,
+    "publish/engine": True,
     "train/advantage": True,
     "train/loss": True,
     "config": True,

@@ -61,9 +61,14 @@ Call make_call(const ReceivedRequest& received, const httplib::Request& parsed) 
             received.head.path,
             std::string(received.body.view()),
             {},
+            received.head.header("range").value_or(""),
             Connection(received.socket)};
   for (const auto& [name, value] : parsed.params) call.query[name] = value;
   return call;
+}
+
+bool is_health(const std::string& route) {
+  return route == "/health" || route == "/v1/healthz";
 }
 
 bool begins_with(const std::string& text, const std::string& word) {  // in either case
@@ -80,6 +85,7 @@ class HttpServer::Impl {
         requests_(requests),
         listener_(options.connections,
                   {.refuses = [this](const RequestHead& head) { return refuse(head).has_value(); },
+                   .is_large = [this](const RequestHead& head) { return is_large(head); },
                    .answer = [this](const auto& received, const auto& parsed,
                                     auto& response) { serve(received, parsed, response); },
                    .failed = [this](const httplib::Request* request,
@@ -109,7 +115,7 @@ class HttpServer::Impl {
     ~Account() {
       impl.requests_.count(route, status);
       // These are requested every few seconds.
-      const bool probe = route == "/health" || route == "/metrics";
+      const bool probe = is_health(route) || route == "/metrics";
       if (impl.options_.access_log && !probe)
         log::info("{} {} {:.3f}s {}{}{}", what, status, watch.seconds(), client,
                   note.empty() ? "" : " ", note);
@@ -135,6 +141,12 @@ class HttpServer::Impl {
 
   const Route* find(const RequestHead& head, bool& other_method) const {
     return find(head.method == "HEAD" ? "GET" : head.method, head.path, other_method);
+  }
+
+  bool is_large(const RequestHead& head) const {
+    bool other_method = false;
+    const Route* found = find(head, other_method);
+    return found != nullptr && found->large;
   }
 
   // Returns an error if the head alone is a reason to refuse the request.
@@ -191,7 +203,7 @@ class HttpServer::Impl {
   }
 
   bool authorized(const RequestHead& head, const Route& route) const {
-    return options_.api_key.empty() || route.path == "/health" ||
+    return options_.api_key.empty() || is_health(route.path) ||
            equal_secrets(head.header("authorization").value_or(""), "Bearer " + options_.api_key);
   }
 
@@ -212,6 +224,9 @@ class HttpServer::Impl {
     account->status = reply.status;
     account->note = reply.note;
     response.status = reply.status;
+    for (const auto& [name, value] : reply.headers) response.set_header(name, value);
+    if (reply.lent.owner && !reply.lent.bytes.empty())
+      return lend(reply, parsed.method == "HEAD", account, response);
     if (!reply.stream) return response.set_content(reply.body, reply.content_type);
     account->status = kGoneStatus;  // until the last piece is written
     response.set_header("Cache-Control", "no-cache");
@@ -231,6 +246,21 @@ class HttpServer::Impl {
     if (parsed.version == "HTTP/1.0")
       return response.set_content_provider(reply.content_type, piece_by_piece);
     response.set_chunked_content_provider(reply.content_type, piece_by_piece);
+  }
+
+  // Sends the bytes in pieces, because the time that a client has grows with each of them.
+  static void lend(const Reply& reply, bool head_only, const std::shared_ptr<Account>& account,
+                   httplib::Response& response) {
+    constexpr size_t kPiece = 1 << 20;
+    if (!head_only) account->status = kGoneStatus;  // until the last piece is written
+    const auto piece = [account, lent = reply.lent, status = reply.status](
+                           size_t offset, size_t, httplib::DataSink& sink) {
+      const std::string_view bytes = lent.bytes.substr(offset, kPiece);
+      if (!sink.write(bytes.data(), bytes.size())) return false;
+      if (offset + bytes.size() == lent.bytes.size()) account->status = status;
+      return true;
+    };
+    response.set_content_provider(reply.lent.bytes.size(), reply.content_type, piece);
   }
 
   const HttpOptions options_;

@@ -15,11 +15,12 @@ namespace longshot::net {
 struct HttpOptions {
   std::string host = "127.0.0.1";
   int port = 8000;  // 0: any free one
-  // Required as "Authorization: Bearer KEY" by all routes except /health; empty: no key is needed.
+  // Required as "Authorization: Bearer KEY" by all routes except /health and /v1/healthz; empty: no
+  // key is needed.
   std::string api_key;
-  // Requests with a body that are answered at the same time; further ones wait.
+  // Requests with a body or a large answer that are answered at the same time; further ones wait.
   int connections = 512;
-  bool access_log = true;  // one line per request, except for /health and /metrics
+  bool access_log = true;  // one line per request, except for health checks and /metrics
 };
 
 // All functions are thread-safe.

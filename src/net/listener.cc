@@ -110,10 +110,11 @@ Reception::Callbacks Listener::callbacks() {
           .refused = [this](int status) { handlers_.failed(nullptr, status); }};
 }
 
-// Requests without a body are answered at once on this thread. Their answers are small and never
-// wait for a client, so no client can keep /health from others.
+// Requests without a body are answered at once on this thread unless their answer may be large. The
+// others are small and never wait for a client, so no client can keep /health from others.
 bool Listener::take(ReceivedRequest& request) {
-  if (request.head.method != "POST" || !request.body_read) {
+  const bool waits = request.head.method == "POST" || handlers_.is_large(request.head);
+  if (!waits || !request.body_read) {
     answer(request, 0);
     return true;
   }

@@ -18,6 +18,8 @@ class Listener {
   struct Handlers {
     // True if the head alone is a reason to refuse the request. Thread-safe; must not block.
     std::function<bool(const RequestHead& head)> refuses;
+    // True if the answer to a request without a body may be large. Thread-safe; must not block.
+    std::function<bool(const RequestHead& head)> is_large;
     // Answers a request. Called on any thread.
     std::function<void(const ReceivedRequest& request, const httplib::Request& parsed,
                        httplib::Response& response)>
@@ -28,8 +30,9 @@ class Listener {
     std::function<std::string(const httplib::Request* request, int status)> failed;
   };
 
-  // `threads`: number of requests with a body that are answered at the same time. Requests without
-  // a body are answered by the thread that accepts connections, so their handlers must be quick.
+  // `threads`: number of requests with a body or a large answer that are answered at the same time.
+  // Other requests are answered by the thread that accepts connections, so their handlers must be
+  // quick.
   Listener(int threads, Handlers handlers);
   ~Listener();  // finishes the answers that were begun
 

@@ -13,6 +13,7 @@ namespace longshot::net {
 namespace {
 
 constexpr double kBytesPerSecond = 16 << 10;
+constexpr double kLongestWait = 60;  // seconds without room for a single byte
 
 void numeric_address(const sockaddr_storage& address, socklen_t size, std::string& ip, int& port) {
   std::array<char, NI_MAXHOST> host{};
@@ -40,7 +41,7 @@ bool RequestStream::wait_for_room() {
   if (left <= 0) return false;
   const Stopwatch watch;
   pollfd entry{socket_, POLLOUT, 0};
-  const int ready = poll(&entry, 1, static_cast<int>(1000 * left) + 1);
+  const int ready = poll(&entry, 1, static_cast<int>(1000 * std::min(left, kLongestWait)) + 1);
   waited_ += watch.seconds();
   return ready > 0 || (ready < 0 && errno == EINTR);
 }

@@ -14,7 +14,7 @@ namespace longshot::net {
 class RequestStream : public httplib::Stream {
  public:
   // `patience`: seconds that all writes together may wait for the client, plus one for each 16 KiB.
-  // 0: no write waits.
+  // 0: no write waits. A client that accepts nothing for a minute is given up in any case.
   RequestStream(int socket, std::string head, double patience)
       : socket_(socket), head_(std::move(head)), patience_(patience) {}
 

@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""How fast weights move between two processes, against raw TCP with sendfile: over loopback, and as root also over a
+veth pair between two network namespaces, which are made and removed here.
+
+Usage: bench/weights/run.py [--mib 500] [--rounds 7] [--connections N] [--build build/release]
+"""
+import argparse
+import contextlib
+import os
+import pathlib
+import subprocess
+
+ADDRESSES = ("10.91.0.1", "10.91.0.2")
+
+
+def transfer(bench, host, arguments, server_prefix=(), client_prefix=()):
+    server = subprocess.Popen([*server_prefix, bench, "serve", host, str(arguments.mib)], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True)
+    try:
+        ports = server.stdout.readline().split()
+        subprocess.run([*client_prefix, bench, "fetch", host, *ports, str(arguments.rounds), str(arguments.connections)],
+                       check=True, timeout=600)
+    finally:
+        server.stdin.close()
+        server.wait(timeout=30)
+
+
+@contextlib.contextmanager
+def two_namespaces():
+    names = [f"lsbench{os.getpid()}{side}" for side in "ab"]
+    links = [f"lsb{os.getpid()}{side}"[:15] for side in "ab"]
+
+    def ip(*words):
+        subprocess.run(["ip", *words], check=True)
+
+    try:
+        for name in names:
+            ip("netns", "add", name)
+        ip("link", "add", links[0], "netns", names[0], "type", "veth", "peer", "name", links[1], "netns", names[1])
+        for name, link, address in zip(names, links, ADDRESSES):
+            ip("-n", name, "addr", "add", f"{address}/24", "dev", link)
+            ip("-n", name, "link", "set", link, "up")
+            ip("-n", name, "link", "set", "lo", "up")
+        yield names
+    finally:
+        for name in names:
+            subprocess.run(["ip", "netns", "del", name], check=False)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--mib", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--connections", type=int, default=0, help="0: the engine's default")
+    parser.add_argument("--build", default="build/release")
+    arguments = parser.parse_args()
+    bench = str(pathlib.Path(arguments.build).resolve() / "bench/weights_bench")
+    print("-- in one process", flush=True)
+    subprocess.run([bench, "local", str(arguments.mib), str(arguments.rounds)], check=True)
+    print("-- loopback", flush=True)
+    transfer(bench, "127.0.0.1", arguments)
+    if os.geteuid() != 0:
+        print("-- two namespaces: needs root")
+        return
+    print("-- two namespaces with a veth pair", flush=True)
+    with two_namespaces() as (server, client):
+        inside = [("ip", "netns", "exec", name) for name in (server, client)]
+        transfer(bench, ADDRESSES[0], arguments, *inside)
+
+
+if __name__ == "__main__":
+    main()

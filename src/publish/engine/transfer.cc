@@ -1,0 +1,234 @@
+#include "publish/engine/transfer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "net/http_reply.h"
+
+namespace longshot::publish {
+namespace {
+
+constexpr uint64_t kSpanBytes = 32 << 20;  // of a request; large enough to hide its round trip
+constexpr size_t kReadBytes = 512 << 10;   // at once: what was read is hashed from the cache
+constexpr double kAnswerSeconds = 5;       // for a connection, and for the head of an answer
+constexpr uint64_t kMostErrorBody = 64 << 10;
+
+Deadline answer_deadline(Deadline deadline) {
+  return std::min(deadline, Deadline::after_seconds(kAnswerSeconds));
+}
+
+}  // namespace
+
+struct Transfer::Stream {
+  std::optional<net::HttpGet> connection;
+  net::Url url;
+  size_t peer = 0;
+  size_t chunk = 0, end = 0;  // indices: being received, and after the last of the span
+  uint64_t at = 0;            // next byte of the file
+  Hasher hasher;              // of the bytes of `chunk` before `at`
+  std::optional<size_t> avoid;
+  bool mixed = false;  // several peers sent bytes of `chunk`
+  bool for_good = false;
+  Deadline window = Deadline::never();  // of measuring the rate
+  uint64_t in_window = 0;
+};
+
+Transfer::Transfer(const Manifest& manifest, std::span<char> out, Peers& peers,
+                   const FetchOptions& options, Deadline deadline)
+    : manifest_(manifest),
+      out_(out),
+      peers_(peers),
+      options_(options),
+      deadline_(deadline),
+      chunks_(chunks_of(manifest)),
+      wrong_(chunks_.size(), 0) {
+  for (size_t i = 0; i < chunks_.size(); ++i) {
+    const bool full =
+        spans_.empty() || chunks_[i].end - chunks_[spans_.back().first].begin > kSpanBytes;
+    if (full) spans_.push_back({i, i});
+    spans_.back().end = i + 1;
+  }
+}
+
+Status Transfer::run() {
+  const size_t count =
+      std::min<size_t>(static_cast<size_t>(std::max(1, options_.connections)), spans_.size());
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < count; ++i) threads.emplace_back([this] { work(); });
+  work();
+  for (std::thread& thread : threads) thread.join();
+  return failure_.ok() ? ok_status() : explain(failure_);
+}
+
+void Transfer::work() {
+  Stream stream;
+  while (const auto span = take()) {
+    const Status status = receive(*span, stream);
+    if (!status.ok()) stop(status);
+  }
+  if (stream.connection) peers_.release(stream.peer);
+}
+
+std::optional<Transfer::Span> Transfer::take() {
+  std::lock_guard lock(mutex_);
+  if (!failure_.ok() || spans_.empty()) return std::nullopt;
+  const Span span = spans_.front();
+  spans_.pop_front();
+  return span;
+}
+
+void Transfer::stop(const Status& status) {
+  std::lock_guard lock(mutex_);
+  if (failure_.ok()) failure_ = status;
+}
+
+bool Transfer::stopped() {
+  std::lock_guard lock(mutex_);
+  return !failure_.ok();
+}
+
+Status Transfer::explain(const Status& status) const {
+  const double part = static_cast<double>(std::min<uint64_t>(received_, out_.size())) / kMiB;
+  return status.with_context(fmt::format("fetching {} of run '{}' ({:.1f} of {:.1f} MiB arrived)",
+                                         to_string(id_of(manifest_)), manifest_.run, part,
+                                         static_cast<double>(out_.size()) / kMiB));
+}
+
+// Receives a span from as many peers as it takes. Only what ends the whole transfer is an error.
+Status Transfer::receive(Span span, Stream& stream) {
+  stream.chunk = span.first;
+  stream.end = span.end;
+  stream.at = chunks_[span.first].begin;
+  stream.hasher.reset();
+  stream.mixed = false;
+  stream.avoid = span.avoid;
+  if (stream.connection && span.avoid == stream.peer) leave(stream, ok_status());
+  while (stream.chunk < stream.end && !stopped()) {
+    const Status status = receive_from_one(stream);
+    if (status.ok()) continue;
+    const bool own = stream.connection.has_value();
+    if (status.code() == StatusCode::cancelled || !own) return status;
+    if (deadline_.expired()) return timeout_error(status.message());
+    leave(stream, status);
+  }
+  return ok_status();
+}
+
+// Receives the rest of the span. After an error the peer is left if there is a connection.
+Status Transfer::receive_from_one(Stream& stream) {
+  if (stream.connection && !stream.connection->reusable()) leave(stream, ok_status());
+  if (!stream.connection) LS_RETURN_IF_ERROR(connect(stream));
+  if (stream.connection) LS_RETURN_IF_ERROR(ask(stream));
+  while (stream.connection && stream.chunk < stream.end) {
+    LS_RETURN_IF_ERROR(read_some(stream));
+    if (stopped()) return ok_status();
+  }
+  return ok_status();
+}
+
+// An error means that no peer is left. A peer without a connection is recorded as failed.
+Status Transfer::connect(Stream& stream) {
+  LS_ASSIGN_OR_RETURN(const Peers::Choice choice, peers_.choose(stream.avoid, deadline_));
+  auto made = net::HttpGet::connect(choice.url, options_.token, answer_deadline(deadline_));
+  stream.peer = choice.index;
+  stream.url = choice.url;
+  stream.for_good = false;
+  if (made.ok()) {
+    stream.connection.emplace(std::move(made).value());
+    return ok_status();
+  }
+  peers_.release(choice.index);
+  if (made.status().code() == StatusCode::cancelled) return made.status();
+  peers_.failed(choice.index, made.status(), false);
+  return ok_status();
+}
+
+// Asks for the rest of the span and checks that the answer is just that.
+Status Transfer::ask(Stream& stream) {
+  const net::ByteRange range{stream.at, chunks_[stream.end - 1].end};
+  const std::string path =
+      fmt::format("/v1/checkpoints/{}/{}/data", manifest_.run, url_name(id_of(manifest_)));
+  const Deadline deadline = answer_deadline(deadline_);
+  LS_ASSIGN_OR_RETURN(const net::GetHead head, stream.connection->ask(path, range, deadline));
+  stream.mixed = stream.mixed || stream.at > chunks_[stream.chunk].begin;
+  stream.window = Deadline::after_seconds(options_.stall_seconds);
+  stream.in_window = 0;
+  const std::string& server = stream.url.server;
+  if (head.status != 206 && head.status != 200) {
+    LS_ASSIGN_OR_RETURN(const std::string body,
+                        stream.connection->read_all(kMostErrorBody, deadline));
+    const Status status = net::check_http_status({head.status, body}, server);
+    stream.for_good = status.code() == StatusCode::invalid_argument;
+    return status;
+  }
+  const bool fits = head.status == 206 && head.length == range.size() && head.range &&
+                    head.range->range == range && head.range->total == out_.size();
+  if (fits) return ok_status();
+  stream.for_good = true;
+  return corrupt(fmt::format("{}: sent {} bytes (status {}) instead of bytes {} to {} of {}",
+                             server, head.length, head.status, range.begin, range.end,
+                             out_.size()));
+}
+
+Status Transfer::read_some(Stream& stream) {
+  const uint64_t most = std::min<uint64_t>(kReadBytes, chunks_[stream.chunk].end - stream.at);
+  const auto got =
+      stream.connection->read(out_.subspan(stream.at, most), std::min(deadline_, stream.window));
+  if (!got.ok() && got.status().code() != StatusCode::timeout) return got.status();
+  if (got.ok()) {
+    stream.hasher.add({out_.data() + stream.at, *got});
+    stream.at += *got;
+    stream.in_window += *got;
+    received_ += *got;
+  }
+  if (deadline_.expired()) return timeout_error(stream.url.server + ": not complete in time");
+  if (stream.window.expired()) {
+    if (static_cast<double>(stream.in_window) < options_.least_rate * options_.stall_seconds)
+      return unavailable(fmt::format("{}: stalled: {} bytes in {} s", stream.url.server,
+                                     stream.in_window, options_.stall_seconds));
+    stream.window = Deadline::after_seconds(options_.stall_seconds);
+    stream.in_window = 0;
+  }
+  return stream.at == chunks_[stream.chunk].end ? finish_chunk(stream) : ok_status();
+}
+
+// A wrong chunk is fetched again, from another peer if there is one. The connection continues with
+// the next chunk.
+Status Transfer::finish_chunk(Stream& stream) {
+  const size_t index = stream.chunk++;
+  const uint64_t sum = stream.hasher.value();
+  const bool mixed = std::exchange(stream.mixed, false);
+  stream.hasher.reset();
+  const Chunk& chunk = chunks_[index];
+  if (sum == chunk.checksum) {
+    peers_.succeeded(stream.peer);
+    return ok_status();
+  }
+  const Status status = corrupt(
+      fmt::format("{}: sent wrong bytes {} to {} ({}): checksum {:016x} instead of {:016x}{}",
+                  stream.url.server, chunk.begin, chunk.end,
+                  chunk.tensor.empty() ? "the header" : fmt::format("tensor '{}'", chunk.tensor),
+                  sum, chunk.checksum, mixed ? "; a part of them came from another peer" : ""));
+  log::warn("weights: {}", status.message());
+  std::lock_guard lock(mutex_);
+  if (++wrong_[index] > 2 * static_cast<int>(peers_.count())) {
+    failure_ = failure_.ok() ? status : failure_;
+    return ok_status();
+  }
+  // What several peers sent does not tell which of them was wrong.
+  spans_.push_front({index, index + 1, mixed ? std::nullopt : std::optional(stream.peer)});
+  return ok_status();
+}
+
+void Transfer::leave(Stream& stream, const Status& status) {
+  if (!status.ok()) peers_.failed(stream.peer, status, stream.for_good);
+  peers_.release(stream.peer);
+  stream.connection.reset();
+}
+
+}  // namespace longshot::publish

@@ -1,0 +1,79 @@
+#pragma once
+// Moves the data of a version from peers into memory: several connections, each of which asks for
+// spans of chunks, verifies every chunk, and continues at the same byte with another peer when one
+// breaks, stalls or sends wrong bytes.
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/os/clock.h"
+#include "base/status.h"
+#include "net/bulk/http_get.h"
+#include "publish/engine/hasher.h"
+#include "publish/engine/manifest.h"
+#include "publish/engine/peers.h"
+
+namespace longshot::publish {
+
+struct FetchOptions {
+  std::string token;    // of all peers; empty: none
+  int connections = 2;  // used at the same time
+  // A peer that delivers less than `least_rate` bytes a second over `stall_seconds` is left.
+  double stall_seconds = 5;
+  double least_rate = 16 << 10;
+  std::string host_name = {};  // decides between equal peers; empty: this machine's name
+};
+
+class Transfer {
+ public:
+  // `out` has room for the whole safetensors file. The arguments are borrowed.
+  Transfer(const Manifest& manifest, std::span<char> out, Peers& peers, const FetchOptions& options,
+           Deadline deadline);
+
+  // Returns when all bytes are there and verified. Errors: timeout at the deadline, with the bytes
+  // that arrived; corrupt for a chunk that no peer has right; cancelled; else the last failure.
+  Status run();
+  uint64_t received() const { return received_; }  // bytes, those that were wrong included
+
+ private:
+  // Chunks [first, end) of the version, and where their reading begins.
+  struct Span {
+    size_t first = 0, end = 0;
+    std::optional<size_t> avoid = {};  // a peer that sent wrong bytes
+  };
+  // A connection and what it is receiving.
+  struct Stream;
+
+  void work();
+  std::optional<Span> take();
+  Status receive(Span span, Stream& stream);
+  Status receive_from_one(Stream& stream);
+  Status connect(Stream& stream);
+  Status ask(Stream& stream);
+  Status read_some(Stream& stream);
+  Status finish_chunk(Stream& stream);
+  void leave(Stream& stream, const Status& status);
+  void stop(const Status& status);
+  bool stopped();
+  Status explain(const Status& status) const;
+
+  const Manifest& manifest_;
+  const std::span<char> out_;
+  Peers& peers_;
+  const FetchOptions& options_;
+  const Deadline deadline_;
+  const std::vector<Chunk> chunks_;
+  std::mutex mutex_;
+  std::deque<Span> spans_;
+  std::vector<int> wrong_;  // how often each chunk was wrong
+  Status failure_;
+  std::atomic<uint64_t> received_{0};
+};
+
+}  // namespace longshot::publish

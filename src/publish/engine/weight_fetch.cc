@@ -1,0 +1,98 @@
+#include "publish/engine/weight_fetch.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "base/os/stop.h"
+#include "net/bulk/http_get.h"
+#include "publish/engine/peers.h"
+
+namespace longshot::publish {
+namespace {
+
+constexpr double kInspectSeconds = 2;
+constexpr double kFileSeconds = 30;  // for one small file from one peer
+
+std::string machine_name() {
+  std::array<char, 256> name{};
+  gethostname(name.data(), name.size() - 1);
+  return name.data();
+}
+
+bool has_same_bits(const Held& held, const Manifest& manifest) {
+  return held && held->manifest_text() == to_json(manifest);
+}
+
+// Sent by any peer that has the right bytes.
+Result<std::string> fetch_file(const Manifest& manifest, const ManifestFile& file, Peers& peers,
+                               const std::string& token, Deadline deadline) {
+  while (true) {
+    LS_ASSIGN_OR_RETURN(Peers::Choice choice, peers.choose(std::nullopt, deadline));
+    choice.url.path = fmt::format("/v1/checkpoints/{}/{}/files/{}", manifest.run,
+                                  url_name(id_of(manifest)), file.name);
+    const Deadline end = std::min(deadline, Deadline::after_seconds(kFileSeconds));
+    auto content = net::http_get(choice.url, token, file.bytes, end);
+    peers.release(choice.index);
+    Status status = content.status();
+    if (status.code() == StatusCode::cancelled) return status;
+    if (content.ok() && checksum(*content) == file.checksum) return content;
+    if (content.ok())
+      status = corrupt(fmt::format("{}: sent a wrong {}", choice.url.server, file.name));
+    peers.failed(choice.index, status, status.code() == StatusCode::invalid_argument);
+    if (deadline.expired()) return timeout_error(status.message());
+  }
+}
+
+// Fetches with the right to write.
+Result<Fetched> fetch_now(const Manifest& manifest, Peers& peers, VersionWriter writer,
+                          const FetchOptions& options, Deadline deadline) {
+  const Stopwatch watch;
+  LS_RETURN_IF_ERROR(writer.reserve(id_of(manifest), manifest.total_bytes()));
+  peers.inspect(manifest, options.token,
+                std::min(deadline, Deadline::after_seconds(kInspectSeconds)));
+  Transfer transfer(manifest, writer.bytes(), peers, options, deadline);
+  LS_RETURN_IF_ERROR(transfer.run());
+  for (const ManifestFile& file : manifest.files) {
+    LS_ASSIGN_OR_RETURN(const std::string content,
+                        fetch_file(manifest, file, peers, options.token, deadline));
+    LS_RETURN_IF_ERROR(writer.add_file(file.name, content));
+  }
+  LS_ASSIGN_OR_RETURN(Held held, writer.commit(manifest));
+  const double mib = static_cast<double>(transfer.received()) / kMiB;
+  log::info("weights: fetched {} of run '{}': {:.1f} MiB in {:.2f} s ({:.0f} MiB/s)",
+            to_string(id_of(manifest)), manifest.run, mib, watch.seconds(), mib / watch.seconds());
+  return Fetched{std::move(held), transfer.received(), watch.seconds()};
+}
+
+}  // namespace
+
+Result<Fetched> fetch(const Manifest& manifest, const std::vector<std::string>& urls,
+                      WeightStore& store, const FetchOptions& options, Deadline deadline) {
+  const Stopwatch watch;
+  if (manifest.run != store.run())
+    return invalid_argument("the store holds run '" + store.run() + "', not '" + manifest.run +
+                            "'");
+  const std::string name = options.host_name.empty() ? machine_name() : options.host_name;
+  LS_ASSIGN_OR_RETURN(const auto peers, Peers::create(urls, name));
+  while (true) {
+    LS_ASSIGN_OR_RETURN(auto writer, store.try_write());
+    // Looked up after the lock, because its last holder may have fetched the version.
+    if (Held held = store.find(id_of(manifest)); has_same_bits(held, manifest))
+      return Fetched{std::move(held), 0, watch.seconds()};
+    if (writer) return fetch_now(manifest, *peers, std::move(*writer), options, deadline);
+    if (deadline.expired()) {
+      return timeout_error(fmt::format("{}: another process of this host is still fetching {}",
+                                       store.folder().string(), to_string(id_of(manifest))));
+    }
+    if (!sleep_unless_stopped(std::min(deadline, Deadline::after_seconds(0.02))))
+      return cancelled("stopped while another process was fetching the weights");
+  }
+}
+
+}  // namespace longshot::publish

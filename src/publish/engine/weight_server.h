@@ -1,0 +1,74 @@
+#pragma once
+// Serves the versions of a store over HTTP, so that other hosts can fetch them. Routes, all GET and
+// HEAD (names as in MoonshotAI's checkpoint-engine where the meaning is the same):
+//
+//   /v1/healthz                                    always open
+//   /v1/checkpoints/RUN                            the versions held and the number of readers
+//   /v1/checkpoints/RUN/VERSION/manifest           see manifest.h
+//   /v1/checkpoints/RUN/VERSION/data               the safetensors file; single ranges
+//   /v1/checkpoints/RUN/VERSION/files/NAME         a small file
+//
+// VERSION is a version, of which the highest epoch is meant; EPOCH-VERSION; or "latest".
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "net/http_server.h"
+#include "publish/engine/weight_store.h"
+
+namespace longshot::publish {
+
+struct WeightServerOptions {
+  std::string host = "127.0.0.1";
+  int port = 0;       // 0: any free one
+  std::string token;  // required as "Authorization: Bearer TOKEN"; empty: none is needed
+  int readers = 256;  // answers sent at the same time; further requests wait
+};
+
+// What a server says about itself.
+struct ServedVersion {
+  VersionId id;
+  uint64_t bytes = 0;
+  uint64_t fingerprint = 0;  // publish::fingerprint() of its manifest
+};
+struct ServerState {
+  std::string run;
+  int readers = 0;                      // answers with data that are being sent
+  std::vector<ServedVersion> versions;  // the oldest first
+};
+std::string to_json(const ServerState& state);
+Result<ServerState> parse_server_state(std::string_view text, const std::string& where);
+
+// The name of a version in a url: "EPOCH-VERSION".
+std::string url_name(VersionId id);
+
+// Thread-safe. The store must outlive it.
+class WeightServer {
+ public:
+  // Error: the address cannot be bound.
+  static Result<std::unique_ptr<WeightServer>> start(WeightStore& store,
+                                                     const WeightServerOptions& options);
+
+  int port() const { return http_->port(); }
+  int readers() const { return *readers_; }
+  // Refuses new requests and waits for those in flight; false if the time runs out first.
+  bool stop(double seconds);
+
+ private:
+  explicit WeightServer(WeightStore& store) : store_(store) {}
+  net::Reply state() const;
+  net::Reply answer(const net::Call& call) const;
+  net::Reply data(const Held& held, const net::Call& call) const;
+
+  WeightStore& store_;
+  // Shared with answers that are being sent.
+  std::shared_ptr<std::atomic<int>> readers_ = std::make_shared<std::atomic<int>>(0);
+  net::RequestMetrics requests_;
+  std::unique_ptr<net::HttpServer> http_;  // last: its threads use the members above
+};
+
+}  // namespace longshot::publish
