@@ -138,7 +138,7 @@ int serve(const std::string& host, int mib) {
     const Weights weights(mib);
     held = expect(sink.write(weights.view));
   }
-  const auto server = expect(WeightServer::start(*store, {.host = host}));
+  const auto server = expect(WeightServer::start(*store, {.host = host, .token = {}}));
   const int raw = start_raw_server(host, (held->folder() / "model.safetensors").string());
   fmt::print("{} {}\n", server->port(), raw);
   std::fflush(stdout);

@@ -85,7 +85,7 @@ inline RandomVersion random_version(int64_t version, const std::vector<int64_t>&
 inline Result<Held> put(WeightStore& store, const RandomVersion& version) {
   LS_ASSIGN_OR_RETURN(VersionWriter writer, store.write(Deadline::after_seconds(10)));
   LS_RETURN_IF_ERROR(writer.reserve(id_of(version.manifest), version.data.size()));
-  std::memcpy(writer.bytes().data(), version.data.data(), version.data.size());
+  LS_RETURN_IF_ERROR(writer.write_at(0, version.data));
   for (const auto& [name, content] : version.files)
     LS_RETURN_IF_ERROR(writer.add_file(name, content));
   return writer.commit(version.manifest);

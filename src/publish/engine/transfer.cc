@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 #include <thread>
 #include <utility>
 
@@ -14,7 +15,7 @@ namespace longshot::publish {
 namespace {
 
 constexpr uint64_t kSpanBytes = 32 << 20;  // of a request; large enough to hide its round trip
-constexpr size_t kReadBytes = 512 << 10;   // at once: what was read is hashed from the cache
+constexpr size_t kReadBytes = 256 << 10;   // at once: hashed and stored while in the cache
 constexpr double kAnswerSeconds = 5;       // for a connection, and for the head of an answer
 constexpr uint64_t kMostErrorBody = 64 << 10;
 
@@ -30,7 +31,8 @@ struct Transfer::Stream {
   size_t peer = 0;
   size_t chunk = 0, end = 0;  // indices: being received, and after the last of the span
   uint64_t at = 0;            // next byte of the file
-  Hasher hasher;              // of the bytes of `chunk` before `at`
+  std::vector<char> buffer = std::vector<char>(kReadBytes);
+  Hasher hasher;  // of the bytes of `chunk` before `at`
   std::optional<size_t> avoid;
   bool mixed = false;  // several peers sent bytes of `chunk`
   bool for_good = false;
@@ -38,13 +40,14 @@ struct Transfer::Stream {
   uint64_t in_window = 0;
 };
 
-Transfer::Transfer(const Manifest& manifest, std::span<char> out, Peers& peers,
+Transfer::Transfer(const Manifest& manifest, VersionWriter& writer, Peers& peers,
                    const FetchOptions& options, Deadline deadline)
     : manifest_(manifest),
-      out_(out),
+      writer_(writer),
       peers_(peers),
       options_(options),
       deadline_(deadline),
+      total_(manifest.total_bytes()),
       chunks_(chunks_of(manifest)),
       wrong_(chunks_.size(), 0) {
   for (size_t i = 0; i < chunks_.size(); ++i) {
@@ -93,10 +96,10 @@ bool Transfer::stopped() {
 }
 
 Status Transfer::explain(const Status& status) const {
-  const double part = static_cast<double>(std::min<uint64_t>(received_, out_.size())) / kMiB;
+  const double part = static_cast<double>(std::min<uint64_t>(received_, total_)) / kMiB;
   return status.with_context(fmt::format("fetching {} of run '{}' ({:.1f} of {:.1f} MiB arrived)",
                                          to_string(id_of(manifest_)), manifest_.run, part,
-                                         static_cast<double>(out_.size()) / kMiB));
+                                         static_cast<double>(total_) / kMiB));
 }
 
 // Receives a span from as many peers as it takes. Only what ends the whole transfer is an error.
@@ -167,25 +170,19 @@ Status Transfer::ask(Stream& stream) {
     return status;
   }
   const bool fits = head.status == 206 && head.length == range.size() && head.range &&
-                    head.range->range == range && head.range->total == out_.size();
+                    head.range->range == range && head.range->total == total_;
   if (fits) return ok_status();
   stream.for_good = true;
   return corrupt(fmt::format("{}: sent {} bytes (status {}) instead of bytes {} to {} of {}",
-                             server, head.length, head.status, range.begin, range.end,
-                             out_.size()));
+                             server, head.length, head.status, range.begin, range.end, total_));
 }
 
 Status Transfer::read_some(Stream& stream) {
   const uint64_t most = std::min<uint64_t>(kReadBytes, chunks_[stream.chunk].end - stream.at);
-  const auto got =
-      stream.connection->read(out_.subspan(stream.at, most), std::min(deadline_, stream.window));
+  const auto got = stream.connection->read(std::span(stream.buffer).first(most),
+                                           std::min(deadline_, stream.window));
   if (!got.ok() && got.status().code() != StatusCode::timeout) return got.status();
-  if (got.ok()) {
-    stream.hasher.add({out_.data() + stream.at, *got});
-    stream.at += *got;
-    stream.in_window += *got;
-    received_ += *got;
-  }
+  if (got.ok()) LS_RETURN_IF_ERROR(store(stream, *got));
   if (deadline_.expired()) return timeout_error(stream.url.server + ": not complete in time");
   if (stream.window.expired()) {
     if (static_cast<double>(stream.in_window) < options_.least_rate * options_.stall_seconds)
@@ -195,6 +192,17 @@ Status Transfer::read_some(Stream& stream) {
     stream.in_window = 0;
   }
   return stream.at == chunks_[stream.chunk].end ? finish_chunk(stream) : ok_status();
+}
+
+Status Transfer::store(Stream& stream, size_t count) {
+  const std::string_view bytes(stream.buffer.data(), count);
+  stream.hasher.add(bytes);
+  const Status written = writer_.write_at(stream.at, bytes);
+  if (!written.ok()) stop(written);  // not the peer's fault
+  stream.at += count;
+  stream.in_window += count;
+  received_ += count;
+  return ok_status();
 }
 
 // A wrong chunk is fetched again, from another peer if there is one. The connection continues with

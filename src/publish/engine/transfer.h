@@ -1,5 +1,5 @@
 #pragma once
-// Moves the data of a version from peers into memory: several connections, each of which asks for
+// Moves the data of a version from peers into a store: several connections, each of which asks for
 // spans of chunks, verifies every chunk, and continues at the same byte with another peer when one
 // breaks, stalls or sends wrong bytes.
 
@@ -8,7 +8,6 @@
 #include <deque>
 #include <mutex>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -18,6 +17,7 @@
 #include "publish/engine/hasher.h"
 #include "publish/engine/manifest.h"
 #include "publish/engine/peers.h"
+#include "publish/engine/weight_store.h"
 
 namespace longshot::publish {
 
@@ -32,9 +32,9 @@ struct FetchOptions {
 
 class Transfer {
  public:
-  // `out` has room for the whole safetensors file. The arguments are borrowed.
-  Transfer(const Manifest& manifest, std::span<char> out, Peers& peers, const FetchOptions& options,
-           Deadline deadline);
+  // `writer` has room for the whole safetensors file. The arguments are borrowed.
+  Transfer(const Manifest& manifest, VersionWriter& writer, Peers& peers,
+           const FetchOptions& options, Deadline deadline);
 
   // Returns when all bytes are there and verified. Errors: timeout at the deadline, with the bytes
   // that arrived; corrupt for a chunk that no peer has right; cancelled; else the last failure.
@@ -57,6 +57,7 @@ class Transfer {
   Status connect(Stream& stream);
   Status ask(Stream& stream);
   Status read_some(Stream& stream);
+  Status store(Stream& stream, size_t count);
   Status finish_chunk(Stream& stream);
   void leave(Stream& stream, const Status& status);
   void stop(const Status& status);
@@ -64,10 +65,11 @@ class Transfer {
   Status explain(const Status& status) const;
 
   const Manifest& manifest_;
-  const std::span<char> out_;
+  VersionWriter& writer_;
   Peers& peers_;
   const FetchOptions& options_;
   const Deadline deadline_;
+  const uint64_t total_;  // bytes
   const std::vector<Chunk> chunks_;
   std::mutex mutex_;
   std::deque<Span> spans_;

@@ -56,7 +56,7 @@ Result<Fetched> fetch_now(const Manifest& manifest, Peers& peers, VersionWriter 
   LS_RETURN_IF_ERROR(writer.reserve(id_of(manifest), manifest.total_bytes()));
   peers.inspect(manifest, options.token,
                 std::min(deadline, Deadline::after_seconds(kInspectSeconds)));
-  Transfer transfer(manifest, writer.bytes(), peers, options, deadline);
+  Transfer transfer(manifest, writer, peers, options, deadline);
   LS_RETURN_IF_ERROR(transfer.run());
   for (const ManifestFile& file : manifest.files) {
     LS_ASSIGN_OR_RETURN(const std::string content,

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -102,7 +101,8 @@ std::string room_message(const fs::path& root, uint64_t bytes) {
                      root.string(), static_cast<double>(bytes) / kMiB, free);
 }
 
-// Reserves all bytes, so that writing to a mapping can never fail for lack of memory (SIGBUS).
+// Reserves all bytes, so that a lack of memory is found before anything is fetched, and never ends a
+// process that reads the file through a mapping (SIGBUS).
 int allocate(int fd, uint64_t bytes) {
   int error = EINTR;
   while (error == EINTR && !stop_requested())
@@ -289,18 +289,14 @@ void WeightStore::keep_newest(size_t count, const fs::path& kept) {
 VersionWriter::VersionWriter(VersionWriter&& other) noexcept
     : store_(other.store_),
       lock_(std::exchange(other.lock_, -1)),
+      data_(std::exchange(other.data_, -1)),
       folder_(std::exchange(other.folder_, {})),
-      bytes_(std::exchange(other.bytes_, {})) {}
+      reserved_(other.reserved_) {}
 
 VersionWriter::~VersionWriter() {
-  unmap();
+  if (data_ >= 0) ::close(data_);
   if (!folder_.empty()) remove_version(folder_);
   if (lock_ >= 0) ::close(lock_);
-}
-
-void VersionWriter::unmap() {
-  if (!bytes_.empty()) ::munmap(bytes_.data(), bytes_.size());
-  bytes_ = {};
 }
 
 // The version before the newest makes room; those that still read it keep it.
@@ -324,22 +320,30 @@ Status VersionWriter::reserve_in(const fs::path& root, VersionId id, uint64_t by
   folder_ = root / folder_name(id);
   LS_RETURN_IF_ERROR(make_directories(folder_));
   const fs::path path = folder_ / kData;
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) return errno_status("cannot create " + path.string());
-  const int error = allocate(fd, bytes);
-  void* data =
-      error == 0 ? ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
-  const int map_error = errno;
-  ::close(fd);
-  if (data != MAP_FAILED) {
-    bytes_ = {static_cast<char*>(data), bytes};
-    return ok_status();
-  }
+  data_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (data_ < 0) return errno_status("cannot create " + path.string());
+  const int error = allocate(data_, bytes);
+  reserved_ = bytes;
+  if (error == 0) return ok_status();
+  ::close(std::exchange(data_, -1));
   remove_version(std::exchange(folder_, {}));
   if (error == ENOSPC || error == EDQUOT || error == EFBIG)
     return exhausted(room_message(root, bytes));
   return io_error(fmt::format("cannot reserve {} bytes for {}: {}", bytes, path.string(),
-                              std::strerror(error != 0 ? error : map_error)));
+                              std::strerror(error)));
+}
+
+// Not through a mapping: the pages of a new file would be faulted in and cleared one by one.
+Status VersionWriter::write_at(uint64_t offset, std::string_view bytes) {
+  LS_CHECK(data_ >= 0 && offset + bytes.size() <= reserved_, "written beyond what was reserved");
+  while (!bytes.empty()) {
+    const ssize_t n = ::pwrite(data_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno_status("cannot write " + (folder_ / kData).string());
+    bytes.remove_prefix(static_cast<size_t>(n));
+    offset += static_cast<uint64_t>(n);
+  }
+  return ok_status();
 }
 
 Status VersionWriter::add_file(const std::string& name, std::string_view content) {
@@ -350,9 +354,8 @@ Status VersionWriter::add_file(const std::string& name, std::string_view content
 
 // Syncing costs nothing in memory; on disk it makes the manifest the last thing to appear.
 Result<Held> VersionWriter::commit(const Manifest& manifest) {
-  LS_CHECK(bytes_.size() == manifest.total_bytes(), "the reserved size is the manifest's");
-  unmap();
-  LS_RETURN_IF_ERROR(fsync_path(folder_ / kData));
+  LS_CHECK(reserved_ == manifest.total_bytes(), "the reserved size is the manifest's");
+  if (::fsync(data_) != 0) return errno_status("cannot sync " + (folder_ / kData).string());
   LS_RETURN_IF_ERROR(write_file_atomic(folder_ / kManifest, to_json(manifest)));
   Held held = store_->open_cached(folder_);
   if (!held) return corrupt(folder_.string() + ": the version that was written cannot be read");

@@ -13,7 +13,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -71,10 +70,11 @@ class VersionWriter {
   VersionWriter& operator=(VersionWriter&& other) = delete;
   ~VersionWriter();
 
-  // Reserves room for `bytes` bytes, of which every one must be written, and maps it. Must be
-  // called once. Error: exhausted if there is no room, naming the folder and the bytes.
+  // Reserves room for `bytes` bytes, of which every one must be written. Must be called once.
+  // Error: exhausted if there is no room, naming the folder and the bytes.
   Status reserve(VersionId id, uint64_t bytes);
-  std::span<char> bytes() const { return bytes_; }
+  // Writes a part of the safetensors file. Thread-safe for parts that do not overlap.
+  Status write_at(uint64_t offset, std::string_view bytes);
   Status add_file(const std::string& name, std::string_view content);
   // Makes the version visible to all processes and removes versions that are too old.
   Result<Held> commit(const Manifest& manifest);
@@ -83,12 +83,11 @@ class VersionWriter {
   friend class WeightStore;
   VersionWriter(WeightStore& store, int lock) : store_(&store), lock_(lock) {}
   Status reserve_in(const std::filesystem::path& root, VersionId id, uint64_t bytes);
-  void unmap();
 
   WeightStore* store_;
-  int lock_ = -1;
+  int lock_ = -1, data_ = -1;  // file descriptors
   std::filesystem::path folder_;
-  std::span<char> bytes_;
+  uint64_t reserved_ = 0;  // bytes
 };
 
 // Thread-safe.

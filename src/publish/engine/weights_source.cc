@@ -36,30 +36,33 @@ bool round_to_bf16(const float* values, size_t count, char* out) {
   return fits;
 }
 
-// Copies values into `out`, or rounds them.
-Status copy_block(const float* values, size_t count, const ManifestTensor& tensor, char* out) {
-  if (tensor.dtype == model::Dtype::f32) {
-    std::memcpy(out, values, count * sizeof(float));
-    return ok_status();
-  }
-  if (round_to_bf16(values, count, out)) return ok_status();
+// The bytes that the version has for some values: the values themselves, or rounded into `buffer`.
+Result<std::string_view> stored_bytes(const float* values, size_t count,
+                                      const ManifestTensor& tensor, std::vector<char>& buffer) {
+  if (tensor.dtype == model::Dtype::f32)
+    return std::string_view(reinterpret_cast<const char*>(values), count * sizeof(float));
+  buffer.resize(kBlock * sizeof(uint16_t));
+  if (round_to_bf16(values, count, buffer.data()))
+    return std::string_view(buffer.data(), count * sizeof(uint16_t));
   return invalid_argument(
       fmt::format("tensor '{}' has a value too large for bf16: publish f32", tensor.name));
 }
 
-// Fills one tensor and its checksums.
-Status copy_tensor(const float* values, ManifestTensor& tensor, char* out) {
+// Stores one tensor, and sets its checksums. `begin` is its place in the file.
+Status store_tensor(const float* values, ManifestTensor& tensor, uint64_t begin,
+                    VersionWriter& writer) {
   const auto size = static_cast<size_t>(model::dtype_size(tensor.dtype));
   const size_t count = tensor.bytes / size, per_chunk = kChunkBytes / size;
   const bool single = tensor.chunks.size() == 1;
   Hasher whole, chunk;
+  std::vector<char> buffer;
   for (size_t at = 0; at < count;) {
     const size_t in_chunk = per_chunk - at % per_chunk;
     const size_t block = std::min({kBlock, count - at, in_chunk});
-    LS_RETURN_IF_ERROR(copy_block(values + at, block, tensor, out + at * size));
-    const std::string_view bytes(out + at * size, block * size);
+    LS_ASSIGN_OR_RETURN(const auto bytes, stored_bytes(values + at, block, tensor, buffer));
     whole.add(bytes);
     if (!single) chunk.add(bytes);
+    LS_RETURN_IF_ERROR(writer.write_at(begin + at * size, bytes));
     at += block;
     if (single || (block != in_chunk && at != count)) continue;
     tensor.chunks[(at - 1) / per_chunk] = chunk.value();
@@ -125,15 +128,15 @@ Result<Held> EngineSink::write(const model::WeightsView& view) {
   LS_ASSIGN_OR_RETURN(VersionWriter writer,
                       store_.write(Deadline::after_seconds(options_.deadline_seconds)));
   LS_RETURN_IF_ERROR(writer.reserve(id_of(manifest), manifest.total_bytes()));
-  std::memcpy(writer.bytes().data(), header.data(), header.size());
   manifest.header_checksum = checksum(header);
-  LS_RETURN_IF_ERROR(copy(view, manifest, writer.bytes().subspan(header.size())));
+  LS_RETURN_IF_ERROR(writer.write_at(0, header));
+  LS_RETURN_IF_ERROR(copy(view, manifest, writer));
   LS_RETURN_IF_ERROR(add_files(view, manifest, writer));
   return writer.commit(manifest);
 }
 
 // Large tensors are begun first, so that all threads finish together.
-Status EngineSink::copy(const model::WeightsView& view, Manifest& manifest, std::span<char> out) {
+Status EngineSink::copy(const model::WeightsView& view, Manifest& manifest, VersionWriter& writer) {
   std::vector<size_t> order(view.tensors.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
@@ -147,7 +150,8 @@ Status EngineSink::copy(const model::WeightsView& view, Manifest& manifest, std:
       ManifestTensor& tensor = manifest.tensors[order[i]];
       const model::TensorView& source = view.tensors[order[i]];
       LS_CHECK(source.data != nullptr, "a view that is published has its arrays on the host");
-      statuses[order[i]] = copy_tensor(source.data, tensor, out.data() + tensor.offset);
+      statuses[order[i]] =
+          store_tensor(source.data, tensor, manifest.header_bytes + tensor.offset, writer);
     }
   });
   for (const Status& status : statuses) LS_RETURN_IF_ERROR(status);

@@ -32,7 +32,7 @@ class EngineSink {
   // The store must outlive the sink.
   EngineSink(WeightStore& store, EngineSinkOptions options);
 
-  // One pass: each byte is copied and hashed while it is in the cache. Errors: those of
+  // One pass: values are rounded, hashed and stored while they are in the cache. Errors: those of
   // WeightStore::write() and VersionWriter, and invalid_argument for a finite value that is too
   // large for bf16, naming the tensor.
   Result<Held> write(const model::WeightsView& view);
@@ -44,7 +44,7 @@ class EngineSink {
 
  private:
   Manifest make_manifest(const model::WeightsView& view) const;
-  Status copy(const model::WeightsView& view, Manifest& manifest, std::span<char> out);
+  Status copy(const model::WeightsView& view, Manifest& manifest, VersionWriter& writer);
   Status add_files(const model::WeightsView& view, Manifest& manifest, VersionWriter& writer);
 
   WeightStore& store_;
