@@ -13,11 +13,6 @@ namespace {
 
 using testing::ElementsAre;
 
-EtcdServers& shared_etcd() {
-  static EtcdServers servers;
-  return servers;
-}
-
 class DirectoryTest : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {

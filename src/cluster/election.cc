@@ -56,11 +56,11 @@ Result<int64_t> Election::campaign(Deadline deadline) {
     if (!won.ok() && (!again || deadline.expired())) return won.status();
     if (won.status().code() == StatusCode::not_found) lease_.end(deadline);
     if (won.ok() && *won) return epoch_.load();
+    if (won.ok()) wait_for_change(listing, deadline);
     if (deadline.expired()) {
       return timeout_error(
           fmt::format("'{}' has another leader: {}", prefix_, find(listing, leader_key_).value));
     }
-    if (won.ok()) wait_for_change(listing, deadline);
   }
 }
 

@@ -128,6 +128,12 @@ class EtcdServers {
   std::vector<Member> members_;
 };
 
+// One server for all tests of a program that do not stop it.
+inline EtcdServers& shared_etcd() {
+  static EtcdServers servers;
+  return servers;
+}
+
 // Forwards connections on its own port of loopback to another port.
 class Relay {
  public:
