@@ -63,7 +63,8 @@ struct Event {
 };
 
 // Stops watching when it is destroyed, which must not happen in its own callback and must happen
-// before the directory is destroyed.
+// before the directory is destroyed. It waits for a running callback, and up to 3 s if the store
+// does not answer.
 class Watch {
  public:
   virtual ~Watch() = default;
@@ -108,7 +109,7 @@ class Directory {
   // once and in order, also when servers of the store fail and return. An empty `known` reports the
   // current keys as events first. If the store has deleted its history meanwhile ("compaction"),
   // only the last change of each key is reported, and a removal has the revision at which it was
-  // noticed.
+  // noticed; for that `known` needs its entries, otherwise its revision is enough.
   virtual std::unique_ptr<Watch> watch(const std::string& prefix, Listing known,
                                        OnEvents on_events) = 0;
 };

@@ -67,7 +67,7 @@ Result<int64_t> Election::campaign(Deadline deadline) {
 Result<bool> Election::try_to_win(const Listing& listing, Deadline deadline) {
   const Entry leader = find(listing, leader_key_);
   if (leader.revision == 0) return take(find(listing, epoch_key_), deadline);
-  if (leader.lease == lease_.id()) return reclaim(leader, deadline);
+  if (leader.lease != 0 && leader.lease == lease_.id()) return reclaim(leader, deadline);
   return false;
 }
 

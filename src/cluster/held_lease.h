@@ -19,8 +19,8 @@ class HeldLease {
 
   // Takes a new lease; the previous one is left to its end.
   Status begin(Deadline deadline);
-  // Keeps the lease alive and reads `key`, which should be under it; the caller compares the entry's
-  // lease with id(). not_found if the lease is lost.
+  // Keeps the lease alive and reads `key`, which should be under it; the caller compares the
+  // entry's lease with id(). not_found if the lease is lost.
   Result<Entry> renew(const std::string& key, Deadline deadline);
   // Revokes the lease, which removes its keys. Without an answer they are removed after its time.
   void end(Deadline deadline);
