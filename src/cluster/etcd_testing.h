@@ -155,6 +155,8 @@ class Relay {
 
   std::string endpoint() const { return fmt::format("127.0.0.1:{}", listener_.port()); }
   void set(Mode mode) { mode_ = mode; }
+  // The connections that are open become silent and remain so; new ones are not affected.
+  void stall_connections() { ++generation_; }
 
  private:
   static bool readable(int fd) {
@@ -175,8 +177,9 @@ class Relay {
     address.sin_port = htons(static_cast<uint16_t>(target_port_));
     const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool open = ::connect(server, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+    const int generation = generation_;
     while (open && !stopping_ && mode_ != Mode::refuse) {
-      if (mode_ == Mode::silent) {
+      if (mode_ == Mode::silent || generation != generation_) {
         std::this_thread::sleep_for(std::chrono::milliseconds(2));
       } else {
         open =
@@ -198,6 +201,7 @@ class Relay {
   LoopbackListener listener_;
   const int target_port_;
   std::atomic<Mode> mode_ = Mode::pass;
+  std::atomic<int> generation_ = 0;
   std::atomic<bool> stopping_ = false;
   std::list<std::thread> threads_;
   std::thread accepting_;

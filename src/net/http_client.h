@@ -50,8 +50,8 @@ class HttpClient {
                          const std::string& who);
 
   // Like post(), but hands a body with status 2xx to the reader as it arrives, without a limit on
-  // its length; other bodies are in the reply. A call that the reader ends is cancelled. A connection
-  // that is not made within 2 s is unavailable.
+  // its length; other bodies are in the reply. A call that the reader ends is cancelled. It is
+  // unavailable also if the connection is not made within 2 s.
   Result<HttpReply> stream(const Url& url, std::string body, Deadline deadline,
                            const std::string& who, const StreamReader& reader);
 
