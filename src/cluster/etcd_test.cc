@@ -245,6 +245,18 @@ TEST_F(EtcdTest, KillingTheLeaderLosesNoWriteAndNoEvent) {
   std::vector<std::string> expected;
   for (int i = 1; i <= std::stoi(last.value); ++i) expected.push_back("n=" + std::to_string(i));
   EXPECT_EQ(log.texts(), expected);
+
+  // Without a majority nothing is read or written.
+  const std::vector<size_t> two = {(leader + 1) % 3, (leader + 2) % 3};
+  for (const size_t member : two) servers.kill(member);
+  const auto read = directory->get("n", Deadline::after_seconds(1));
+  EXPECT_EQ(read.status().code(), StatusCode::unavailable);
+  servers.restart(two[0]);
+  const Deadline later = Deadline::after_seconds(10);
+  const Entry end{"end", "", directory->put("end", "", 0, later).value(), 0};
+  EXPECT_EQ(directory->get("n", soon()).value(), last);
+  ASSERT_TRUE(eventually([&] { return log.events().back().entry == end; }));
+  EXPECT_EQ(log.size(), expected.size() + 1);
 }
 
 TEST_F(EtcdTest, AStoppedServerIsUnavailableUntilItContinues) {
