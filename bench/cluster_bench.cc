@@ -113,7 +113,7 @@ int main(int argc, char** argv) {
   using namespace longshot::cluster;
   const int members = argc > 1 ? std::atoi(argv[1]) : 1;
   if (!has_etcd() || members < 1) {
-    fmt::print(stderr, "usage: cluster_bench [MEMBERS]; needs {}\n", kEtcd);
+    fmt::print(stderr, "usage: cluster_bench [MEMBERS]; needs {} 3.4 or later\n", kEtcd);
     return 2;
   }
   const EtcdServers servers(static_cast<size_t>(members));

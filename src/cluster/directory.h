@@ -71,8 +71,9 @@ class Watch {
 };
 
 // Thread-safe. Errors of all calls: unavailable if the store did not answer before the deadline;
-// invalid_argument for an empty key, a key that is changed twice in a commit, and a commit that is
-// too large.
+// invalid_argument for an empty key, a key that is changed twice in a commit, a commit that is too
+// large, and a store that refuses the user; exhausted if the store is full; corrupt for an answer
+// that cannot be read.
 //
 // After `unavailable` a change may have been made, and may even be made a little later. Before the
 // deadline a failed attempt is repeated at another server of the store.

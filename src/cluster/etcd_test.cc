@@ -20,7 +20,7 @@ using testing::HasSubstr;
 class EtcdTest : public testing::Test {
  protected:
   void SetUp() override {
-    if (!has_etcd()) GTEST_SKIP() << kEtcd << " is missing; tools/setup --tests installs it";
+    if (!has_etcd()) GTEST_SKIP() << kNeedsEtcd;
   }
 };
 

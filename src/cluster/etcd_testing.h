@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdio>
 #include <filesystem>
 #include <list>
 #include <memory>
@@ -28,8 +29,21 @@ namespace longshot::cluster {
 
 constexpr const char* kEtcd = "/usr/bin/etcd";
 
+constexpr const char* kNeedsEtcd =
+    "/usr/bin/etcd is missing or older than 3.4; tools/setup --tests installs that of the system";
+
+// Earlier versions have their gateway at other paths.
 inline bool has_etcd() {
-  return std::filesystem::exists(kEtcd);
+  static const bool found = [] {
+    SubprocessOptions options;
+    options.argv = {kEtcd, "--version"};
+    const auto output = run_process(options, "", Deadline::after_seconds(10));
+    int major = 0, minor = 0;
+    return output.ok() &&
+           std::sscanf(output->out.c_str(), "etcd Version: %d.%d", &major, &minor) == 2 &&
+           (major > 3 || (major == 3 && minor >= 4));
+  }();
+  return found;
 }
 
 // A socket that listens on a free port of loopback.
