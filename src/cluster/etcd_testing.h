@@ -120,7 +120,8 @@ class EtcdServers {
     return directory->put("started", "", 0, Deadline::after_seconds(10)).ok();
   }
 
-  // A shell redirects the log: nobody would empty a pipe.
+  // A shell redirects the log, because a pipe would fill up. The server ends with the thread that
+  // started it, also if a test is killed.
   void start(size_t i, const std::string& state) {
     std::vector<std::string> peers;
     for (size_t k = 0; k < members_.size(); ++k)
@@ -128,7 +129,8 @@ class EtcdServers {
     const std::string client = "http://" + endpoint(i);
     const std::string peer = fmt::format("http://127.0.0.1:{}", members_[i].peer_port);
     const std::string line = fmt::format(
-        "exec {} --name m{} --data-dir {}/data{} --listen-client-urls {} --advertise-client-urls "
+        "exec setpriv --pdeathsig KILL {} --name m{} --data-dir {}/data{} --listen-client-urls {} "
+        "--advertise-client-urls "
         "{} --listen-peer-urls {} --initial-advertise-peer-urls {} --initial-cluster {} "
         "--initial-cluster-state {} --heartbeat-interval 50 --election-timeout 500 >>{} 2>&1",
         kEtcd, i, folder_, i, client, client, peer, peer, fmt::join(peers, ","), state,
