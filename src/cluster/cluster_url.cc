@@ -15,6 +15,11 @@ bool is_run_character(unsigned char c) {
   return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-';
 }
 
+// The characters of names, IPv4 addresses and IPv6 addresses in brackets, with a port.
+bool is_endpoint_character(unsigned char c) {
+  return is_run_character(c) || c == ':' || c == '[' || c == ']';
+}
+
 bool has_port(const std::string& endpoint) {
   const size_t colon = endpoint.rfind(':');
   if (colon == std::string::npos || colon + 1 == endpoint.size() || colon == 0) return false;
@@ -26,7 +31,7 @@ Status check_endpoint(const std::string& endpoint, const std::string& where) {
   const std::string what = where + ": endpoint '" + endpoint + "'";
   if (!has_port(endpoint)) return invalid_argument(what + " is not host:port, e.g. etcd-0:2379");
   const auto url = net::parse_url("http://" + endpoint, where);
-  if (!url.ok() || url->path != "/")
+  if (!url.ok() || !std::all_of(endpoint.begin(), endpoint.end(), is_endpoint_character))
     return invalid_argument(what + " is not a valid host and port");
   return ok_status();
 }

@@ -63,15 +63,17 @@ struct Event {
 };
 
 // Stops watching when it is destroyed, which must not happen in its own callback and must happen
-// before the directory is destroyed.
+// before the directory is destroyed. It waits for a running callback, and up to 3 s if the store
+// does not answer.
 class Watch {
  public:
   virtual ~Watch() = default;
 };
 
 // Thread-safe. Errors of all calls: unavailable if the store did not answer before the deadline;
-// invalid_argument for an empty key, a key that is changed twice in a commit, and a commit that is
-// too large.
+// invalid_argument for an empty key, a key that is changed twice in a commit, a commit that is too
+// large, and a store that refuses the user; exhausted if the store is full; corrupt for an answer
+// that cannot be read.
 //
 // After `unavailable` a change may have been made, and may even be made a little later. Before the
 // deadline a failed attempt is repeated at another server of the store.
@@ -108,7 +110,7 @@ class Directory {
   // once and in order, also when servers of the store fail and return. An empty `known` reports the
   // current keys as events first. If the store has deleted its history meanwhile ("compaction"),
   // only the last change of each key is reported, and a removal has the revision at which it was
-  // noticed.
+  // noticed; for that `known` needs its entries, otherwise its revision is enough.
   virtual std::unique_ptr<Watch> watch(const std::string& prefix, Listing known,
                                        OnEvents on_events) = 0;
 };

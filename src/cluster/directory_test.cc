@@ -13,11 +13,6 @@ namespace {
 
 using testing::ElementsAre;
 
-EtcdServers& shared_etcd() {
-  static EtcdServers servers;
-  return servers;
-}
-
 class DirectoryTest : public testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
@@ -25,7 +20,7 @@ class DirectoryTest : public testing::TestWithParam<std::string> {
       directory_ = std::make_unique<MemoryDirectory>();
       return;
     }
-    if (!has_etcd()) GTEST_SKIP() << kEtcd << " is missing; tools/setup --tests installs it";
+    if (!has_etcd()) GTEST_SKIP() << kNeedsEtcd;
     const std::string name = testing::UnitTest::GetInstance()->current_test_info()->name();
     directory_ = make_etcd_directory(shared_etcd().url(name.substr(0, name.find('/'))),
                                      {.stream_seconds = 0.3});

@@ -56,18 +56,18 @@ Result<int64_t> Election::campaign(Deadline deadline) {
     if (!won.ok() && (!again || deadline.expired())) return won.status();
     if (won.status().code() == StatusCode::not_found) lease_.end(deadline);
     if (won.ok() && *won) return epoch_.load();
+    if (won.ok()) wait_for_change(listing, deadline);
     if (deadline.expired()) {
       return timeout_error(
           fmt::format("'{}' has another leader: {}", prefix_, find(listing, leader_key_).value));
     }
-    if (won.ok()) wait_for_change(listing, deadline);
   }
 }
 
 Result<bool> Election::try_to_win(const Listing& listing, Deadline deadline) {
   const Entry leader = find(listing, leader_key_);
   if (leader.revision == 0) return take(find(listing, epoch_key_), deadline);
-  if (leader.lease == lease_.id()) return reclaim(leader, deadline);
+  if (leader.lease != 0 && leader.lease == lease_.id()) return reclaim(leader, deadline);
   return false;
 }
 

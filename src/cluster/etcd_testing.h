@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdio>
 #include <filesystem>
 #include <list>
 #include <memory>
@@ -28,8 +29,21 @@ namespace longshot::cluster {
 
 constexpr const char* kEtcd = "/usr/bin/etcd";
 
+constexpr const char* kNeedsEtcd =
+    "/usr/bin/etcd is missing or older than 3.4; tools/setup --tests installs that of the system";
+
+// Earlier versions have their gateway at other paths.
 inline bool has_etcd() {
-  return std::filesystem::exists(kEtcd);
+  static const bool found = [] {
+    SubprocessOptions options;
+    options.argv = {kEtcd, "--version"};
+    const auto output = run_process(options, "", Deadline::after_seconds(10));
+    int major = 0, minor = 0;
+    return output.ok() &&
+           std::sscanf(output->out.c_str(), "etcd Version: %d.%d", &major, &minor) == 2 &&
+           (major > 3 || (major == 3 && minor >= 4));
+  }();
+  return found;
 }
 
 // A socket that listens on a free port of loopback.
@@ -106,7 +120,8 @@ class EtcdServers {
     return directory->put("started", "", 0, Deadline::after_seconds(10)).ok();
   }
 
-  // A shell redirects the log: nobody would empty a pipe.
+  // A shell redirects the log, because a pipe would fill up. The server ends with the thread that
+  // started it, also if a test is killed.
   void start(size_t i, const std::string& state) {
     std::vector<std::string> peers;
     for (size_t k = 0; k < members_.size(); ++k)
@@ -114,7 +129,8 @@ class EtcdServers {
     const std::string client = "http://" + endpoint(i);
     const std::string peer = fmt::format("http://127.0.0.1:{}", members_[i].peer_port);
     const std::string line = fmt::format(
-        "exec {} --name m{} --data-dir {}/data{} --listen-client-urls {} --advertise-client-urls "
+        "exec setpriv --pdeathsig KILL {} --name m{} --data-dir {}/data{} --listen-client-urls {} "
+        "--advertise-client-urls "
         "{} --listen-peer-urls {} --initial-advertise-peer-urls {} --initial-cluster {} "
         "--initial-cluster-state {} --heartbeat-interval 50 --election-timeout 500 >>{} 2>&1",
         kEtcd, i, folder_, i, client, client, peer, peer, fmt::join(peers, ","), state,
@@ -127,6 +143,12 @@ class EtcdServers {
   std::string folder_;
   std::vector<Member> members_;
 };
+
+// One server for all tests of a program that do not stop it.
+inline EtcdServers& shared_etcd() {
+  static EtcdServers servers;
+  return servers;
+}
 
 // Forwards connections on its own port of loopback to another port.
 class Relay {
@@ -149,6 +171,8 @@ class Relay {
 
   std::string endpoint() const { return fmt::format("127.0.0.1:{}", listener_.port()); }
   void set(Mode mode) { mode_ = mode; }
+  // The connections that are open become silent and remain so; new ones are not affected.
+  void stall_connections() { ++generation_; }
 
  private:
   static bool readable(int fd) {
@@ -169,8 +193,9 @@ class Relay {
     address.sin_port = htons(static_cast<uint16_t>(target_port_));
     const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool open = ::connect(server, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+    const int generation = generation_;
     while (open && !stopping_ && mode_ != Mode::refuse) {
-      if (mode_ == Mode::silent) {
+      if (mode_ == Mode::silent || generation != generation_) {
         std::this_thread::sleep_for(std::chrono::milliseconds(2));
       } else {
         open =
@@ -192,6 +217,7 @@ class Relay {
   LoopbackListener listener_;
   const int target_port_;
   std::atomic<Mode> mode_ = Mode::pass;
+  std::atomic<int> generation_ = 0;
   std::atomic<bool> stopping_ = false;
   std::list<std::thread> threads_;
   std::thread accepting_;

@@ -62,7 +62,8 @@ double HeldLease::ttl_seconds() const {
 
 Heartbeat::Heartbeat(Now now, double first_seconds, std::function<double()> beat)
     : now_(std::move(now)), beat_(std::move(beat)) {
-  thread_ = std::thread([this, first_seconds] { work(first_seconds); });
+  const auto first = now_() + duration_of(first_seconds);
+  thread_ = std::thread([this, first] { work(first); });
 }
 
 Heartbeat::~Heartbeat() {
@@ -83,8 +84,7 @@ void Heartbeat::beat_now() {
 }
 
 // The clock may be one that a test moves, so it is read again at every tick.
-void Heartbeat::work(double first_seconds) {
-  auto next = now_() + duration_of(first_seconds);
+void Heartbeat::work(SteadyClock::time_point next) {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     if (!hurry_ && now_() < next) {
@@ -93,7 +93,8 @@ void Heartbeat::work(double first_seconds) {
     }
     hurry_ = false;
     lock.unlock();
-    next = now_() + duration_of(beat_());
+    const auto start = now_();
+    next = start + duration_of(beat_());
     lock.lock();
   }
 }

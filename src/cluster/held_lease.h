@@ -19,8 +19,8 @@ class HeldLease {
 
   // Takes a new lease; the previous one is left to its end.
   Status begin(Deadline deadline);
-  // Keeps the lease alive and reads `key`, which should be under it; the caller compares the entry's
-  // lease with id(). not_found if the lease is lost.
+  // Keeps the lease alive and reads `key`, which should be under it; the caller compares the
+  // entry's lease with id(). not_found if the lease is lost.
   Result<Entry> renew(const std::string& key, Deadline deadline);
   // Revokes the lease, which removes its keys. Without an answer they are removed after its time.
   void end(Deadline deadline);
@@ -41,7 +41,7 @@ class HeldLease {
 };
 
 // Calls `beat` on a thread of its own until it is destroyed, which waits for a running call. `beat`
-// returns the seconds until the next call; the first one is after `first_seconds`.
+// returns the seconds from its start to the next call; the first one is after `first_seconds`.
 class Heartbeat {
  public:
   Heartbeat(Now now, double first_seconds, std::function<double()> beat);
@@ -50,7 +50,7 @@ class Heartbeat {
   void beat_now();  // does not wait for the call
 
  private:
-  void work(double first_seconds);
+  void work(SteadyClock::time_point next);
 
   const Now now_;
   const std::function<double()> beat_;

@@ -55,7 +55,7 @@ class Registration {
   const RegistrationOptions options_;
   HeldLease lease_;
   mutable std::mutex mutex_;
-  std::string value_;                   // guarded by mutex_
+  std::string value_;  // guarded by mutex_
   std::atomic<bool> lost_ = false;
   std::optional<Heartbeat> heartbeat_;  // last: it uses the members above
 };

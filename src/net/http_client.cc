@@ -15,6 +15,8 @@ namespace longshot::net {
 namespace {
 
 constexpr size_t kMaxReply = 16 << 20;
+// Nothing ends an attempt to connect early, so that of a stream, which may last long, is short.
+constexpr std::chrono::seconds kStreamConnect{2};
 
 // Ends requests that are over, e.g. because their deadline has passed. The client's own timeouts
 // apply to each read, so a server that trickles bytes would never exceed them.
@@ -110,7 +112,8 @@ class HttpClient::Impl {
     httplib::Client client(url.server);
     const auto left = std::chrono::duration<double>(std::min(deadline.seconds_left(), 86400.0));
     const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(left);
-    client.set_connection_timeout(micros);
+    client.set_connection_timeout(
+        reader == nullptr ? micros : std::min(micros, std::chrono::microseconds(kStreamConnect)));
     client.set_read_timeout(micros);
     client.set_write_timeout(micros);
     client.set_tcp_nodelay(true);

@@ -44,13 +44,14 @@ class HttpClient {
 
   // A reply with any status is a value. Errors: timeout and cancelled (by stop_requested()), both
   // reported promptly; unavailable if there is no connection or it breaks; corrupt if the reply is
-  // too long. `who` is the prefix of their messages. A reply that announced trailers is a value even
-  // if the connection broke within it, so its body may be cut.
+  // too long. `who` is the prefix of their messages. A reply that announced trailers is a value
+  // even if the connection broke within it, so its body may be cut.
   Result<HttpReply> post(const Url& url, std::string body, Deadline deadline,
                          const std::string& who);
 
   // Like post(), but hands a body with status 2xx to the reader as it arrives, without a limit on
-  // its length; other bodies are in the reply. A call that the reader ends is cancelled.
+  // its length; other bodies are in the reply. A call that the reader ends is cancelled. It is
+  // unavailable also if the connection is not made within 2 s.
   Result<HttpReply> stream(const Url& url, std::string body, Deadline deadline,
                            const std::string& who, const StreamReader& reader);
 
