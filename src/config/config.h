@@ -87,6 +87,12 @@ inline OfflineConfig& sections_of(DpoConfig& config) {
   return config.offline;
 }
 
+// The same run with its rollouts in this process.
+inline TrainConfig in_one_process(TrainConfig config) {
+  config.cluster.url.clear();
+  return config;
+}
+
 // The largest number of groups in the replay buffer, unfinished and complete ones together.
 int replay_capacity(const TrainConfig& config);
 // True if the rollout's log-probabilities equal the trainer's up to rounding: all numbers are f32

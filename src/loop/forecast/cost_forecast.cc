@@ -145,7 +145,8 @@ Status Trial::run(const Size& size) {
 Status Trial::try_whole(const Size& size) {
   const int groups = static_cast<int>(size.groups), length = static_cast<int>(size.response);
   const rollout::EngineOptions& engine = config_.rollout.engine;
-  if (engine.token_budget == 0 && engine.segment_tokens == 0 && rollout_seconds(size) < kWholeSeconds) {
+  if (engine.token_budget == 0 && engine.segment_tokens == 0 &&
+      rollout_seconds(size) < kWholeSeconds) {
     LS_ASSIGN_OR_RETURN(whole_rollout_, generate(parts_.prompts->next(groups, 0), length));
   }
   if (update_seconds(size) < kWholeSeconds) {
@@ -188,8 +189,7 @@ double Trial::rollout_seconds(const Size& size) const {
   if (whole_rollout_ > 0) return whole_rollout_;
   double tokens = size.samples() * size.response;
   const rollout::EngineOptions& engine = config_.rollout.engine;
-  if (engine.segment_tokens > 0)
-    tokens = std::min(tokens, size.samples() * engine.segment_tokens);
+  if (engine.segment_tokens > 0) tokens = std::min(tokens, size.samples() * engine.segment_tokens);
   if (engine.token_budget > 0) tokens = std::min(tokens, static_cast<double>(engine.token_budget));
   const double context = std::max(0.0, size.response / 2 - kFewTokens - kMoreTokens / 2.0);
   const double attention = model::forward_flops(model(), {.pairs = context});
@@ -233,7 +233,7 @@ Result<CostForecast> forecast_cost(const config::TrainConfig& config,
   forecast.memory_at_hand = memory_at_hand();
   // The trial would run out of memory.
   if (config.machine.is_cpu() && !forecast.fits()) return forecast;
-  LS_ASSIGN_OR_RETURN(Parts parts, make_parts(config, {}, ""));
+  LS_ASSIGN_OR_RETURN(Parts parts, make_parts(config::in_one_process(config), {}, ""));
   Summary prompt;
   for (const auto& draw : parts.prompts->next(config.data.train_batch_size, 0))
     prompt.add(static_cast<double>(draw.prompt.tokens.size()));

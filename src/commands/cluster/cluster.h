@@ -1,0 +1,10 @@
+#pragma once
+// The commands of the group "Many machines"; commands/command.h says what such a function does.
+
+#include <CLI/CLI.hpp>
+
+namespace longshot::commands {
+
+void add_worker(CLI::App& app, int& exit_code);
+
+}  // namespace longshot::commands
