@@ -4,6 +4,9 @@
 
 #include "commands/cluster/cluster.h"
 #include "commands/command.h"
+#include "commands/key_flags.h"
+#include "config/sections/machine.h"
+#include "config/sections/rollout.h"
 #include "loop/cluster/rollout_worker.h"
 
 namespace longshot::commands {
@@ -17,12 +20,13 @@ void add_worker(CLI::App& app, int& exit_code) {
   command->add_option("--name", options->name, "name in logs; by default host and process id");
   command->add_option("--token-file", options->token_file,
                       "file with the secret of the run, as for cluster.token_file");
-  command
-      ->add_option("--device", options->device, "cpu, or one of libtorch's devices (cuda, cuda:1)")
-      ->capture_default_str();
-  command->add_option("--threads", options->threads, "CPU threads; 0 = all usable cores")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  Settings keys;
+  config::bind_machine(keys, options->device, options->threads);
+  config::bind_runner(keys, options->runner);
+  add_key_flags(*command, keys,
+                {{"--device", "trainer.device"},
+                 {"--threads", "trainer.threads"},
+                 {"--engine", "rollout.engine"}});
   command
       ->add_option("--slots", options->slots,
                    "samples generated at a time; 0 = rollout.max_concurrent of the run")

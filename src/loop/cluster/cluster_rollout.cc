@@ -58,6 +58,11 @@ Result<std::map<std::string, std::string>> tokenizer_files(const model::ModelCon
   return files;
 }
 
+Status check_addresses(const config::ClusterOptions& options) {
+  LS_RETURN_IF_ERROR(parse_host_port(options.listen, "cluster.listen").status());
+  return parse_host_port(options.weights_listen, "cluster.weights_listen").status();
+}
+
 class ClusterRollout final : public rollout::Generator {
  public:
   ClusterRollout(const config::ClusterOptions& options, cluster::ClusterUrl url)
@@ -66,9 +71,12 @@ class ClusterRollout final : public rollout::Generator {
   Status start(const config::TrainConfig& config, const rollout::RunnerLimits& limits,
                const model::ModelConfig& model, const tokenizer::Tokenizer& tokenizer) {
     LS_ASSIGN_OR_RETURN(token_, read_token(options_.token_file));
+    LS_RETURN_IF_ERROR(check_addresses(options_));
     directory_ = cluster::make_etcd_directory(url_);
     election_ = std::make_unique<cluster::Election>(*directory_, kCoordinator, own_name());
     LS_RETURN_IF_ERROR(lead().with_context("cluster.url = \"" + options_.url + "\""));
+    LS_RETURN_IF_ERROR(
+        directory_->remove(kComplete, Deadline::after_seconds(kCallSeconds)));  // it goes on
     LS_RETURN_IF_ERROR(serve_weights(config, model, tokenizer));
     LS_RETURN_IF_ERROR(listen(config, limits, model));
     return announce();
@@ -83,13 +91,25 @@ class ClusterRollout final : public rollout::Generator {
   Status load_weights(const model::WeightsView& weights) override {
     return remote_->load_weights(weights);
   }
-  void run_has_ended() override { remote_->run_has_ended(); }
+  // Workers that are not connected at this moment read it in the directory.
+  void run_has_ended() override {
+    const auto told =
+        directory_->put(kComplete, own_name(), 0, Deadline::after_seconds(kCallSeconds));
+    if (!told.ok())
+      log::warn("workers may not learn that the run is complete: {}", told.status().message());
+    remote_->run_has_ended();
+  }
+
+  // The next coordinator publishes the weights again, so they need not be kept.
+  ~ClusterRollout() override {
+    if (server_ != nullptr) (void)server_->stop(0);
+    if (store_ != nullptr) (void)store_->clear(Deadline::after_seconds(1));
+  }
 
  private:
   Status lead() {
-    LS_ASSIGN_OR_RETURN(const int64_t epoch,
-                        election_->campaign(Deadline::after_seconds(kLeadSeconds)));
-    log::info("this process leads the run '{}', epoch {}", url_.run, epoch);
+    LS_ASSIGN_OR_RETURN(epoch_, election_->campaign(Deadline::after_seconds(kLeadSeconds)));
+    log::info("this process leads the run '{}', epoch {}", url_.run, epoch_);
     return ok_status();
   }
 
@@ -184,13 +204,14 @@ class ClusterRollout final : public rollout::Generator {
     }
   }
 
-  // After a lost lease: the epoch stays the same if nobody else can have led.
+  // After a lost lease. Each win adds one to the epoch, so it tells whether another process has led
+  // meanwhile.
   Status lead_again() {
-    const int64_t before = election_->epoch();
+    const int64_t before = epoch_;
     const Status won = lead();
     if (won.code() == StatusCode::unavailable) return ok_status();  // tried again by the caller
     LS_RETURN_IF_ERROR(won);
-    if (election_->epoch() == before) return ok_status();
+    if (epoch_ <= before + 1) return ok_status();
     return unavailable(fmt::format(
         "another process has led the run '{}' meanwhile; this one ends, and the same command "
         "continues from the last checkpoint once the other one has ended",
@@ -201,6 +222,7 @@ class ClusterRollout final : public rollout::Generator {
   const cluster::ClusterUrl url_;
   std::string token_, weights_url_;
   WorkerSettings settings_;
+  int64_t epoch_ = 0;
   std::unique_ptr<cluster::Directory> directory_;
   std::unique_ptr<cluster::Election> election_;
   std::unique_ptr<publish::WeightStore> store_;
@@ -223,8 +245,7 @@ Result<std::unique_ptr<rollout::Generator>> make_cluster_rollout(
 
 Status check_cluster(const config::ClusterOptions& options) {
   LS_ASSIGN_OR_RETURN(const cluster::ClusterUrl url, cluster::parse_cluster_url(options.url));
-  for (const std::string* address : {&options.listen, &options.weights_listen})
-    LS_RETURN_IF_ERROR(parse_host_port(*address, "cluster.listen").status());
+  LS_RETURN_IF_ERROR(check_addresses(options));
   LS_RETURN_IF_ERROR(read_token(options.token_file).status());
   const auto directory = cluster::make_etcd_directory(url);
   return directory->get(kAddress, Deadline::after_seconds(kCallSeconds)).status();

@@ -4,7 +4,7 @@
 //
 // Keys of the directory, below the run: coordinator/leader and coordinator/epoch (the election),
 // coordinator/address (where workers connect), weights/current (the version in force), hosts/...
-// (workers that serve weights to one another).
+// (workers that serve weights to one another), complete (the run has reached its end).
 
 #include <memory>
 

@@ -35,6 +35,11 @@ class Worker {
   Worker(const RolloutWorkerOptions& options, cluster::ClusterUrl url)
       : options_(options), url_(std::move(url)) {}
 
+  ~Worker() {
+    if (server_ != nullptr) (void)server_->stop(0);
+    if (store_ != nullptr) (void)store_->clear(Deadline::after_seconds(1));
+  }
+
   Status run() {
     LS_RETURN_IF_ERROR(start());
     double pause = 0, complained = 0;
@@ -75,7 +80,7 @@ class Worker {
   Status attach() {
     LS_ASSIGN_OR_RETURN(const cluster::Entry entry,
                         directory_->get(kAddress, Deadline::after_seconds(kCallSeconds)));
-    if (entry.revision == 0) return unavailable("nobody leads the run '" + url_.run + "'");
+    if (entry.revision == 0) return no_coordinator();
     LS_ASSIGN_OR_RETURN(const Json json, parse_json(entry.value, kAddress));
     LS_ASSIGN_OR_RETURN(const Coordinator coordinator, coordinator_from_json(json));
     LS_ASSIGN_OR_RETURN(const rollout::RemoteWorkerOptions worker,
@@ -86,9 +91,20 @@ class Worker {
     return rollout::serve_rollouts(*link, worker);
   }
 
+  // A worker that has worked for the run ends with it; one that has not waits for it to begin.
+  Status no_coordinator() {
+    const auto complete = directory_->get(kComplete, Deadline::after_seconds(kCallSeconds));
+    if (engine_ != nullptr && complete.ok() && complete->revision > 0) {
+      log::info("the run has ended");
+      return ok_status();
+    }
+    return unavailable("nobody leads the run '" + url_.run + "'");
+  }
+
   Result<rollout::RemoteWorkerOptions> worker_options(const rollout::RunnerLimits& limits) {
     rollout::RemoteWorkerOptions out;
-    LS_ASSIGN_OR_RETURN(const std::string print, inference::fingerprint({.device = options_.device,
+    LS_ASSIGN_OR_RETURN(const std::string print, inference::fingerprint({.runner = options_.runner,
+                                                                         .device = options_.device,
                                                                          .dtype = limits.weights,
                                                                          .kv_dtype = limits.kv}));
     out.who = {{"name", name_},
@@ -161,7 +177,8 @@ class Worker {
     tokenizer_ = std::move(files.tokenizer);
     rollout::RunnerLimits limits = settings.limits;
     if (options_.slots > 0) limits.max_running = options_.slots;
-    LS_ASSIGN_OR_RETURN(auto runner, inference::make_runner({.device = options_.device,
+    LS_ASSIGN_OR_RETURN(auto runner, inference::make_runner({.runner = options_.runner,
+                                                             .device = options_.device,
                                                              .dtype = settings.limits.weights,
                                                              .kv_dtype = settings.limits.kv},
                                                             limits, threads_));

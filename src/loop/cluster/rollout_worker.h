@@ -5,14 +5,16 @@
 #include <string>
 
 #include "base/status.h"
+#include "rollout/runner_kind.h"
 
 namespace longshot::loop {
 
 struct RolloutWorkerOptions {
-  std::string cluster;                 // etcd://HOST:PORT/NAME
-  std::string name;                    // in logs; empty: host and process id
-  std::string token_file;              // the secret of the run; empty: none
-  std::string device = "cpu";          // that computes
+  std::string cluster;         // etcd://HOST:PORT/NAME
+  std::string name;            // in logs; empty: host and process id
+  std::string token_file;      // the secret of the run; empty: none
+  std::string device = "cpu";  // that computes
+  rollout::RunnerKind runner = rollout::RunnerKind::automatic;
   int threads = 0;                     // 0: all usable cores
   int slots = 0;                       // samples at the same time; 0: as the run says
   std::string weights_dir;             // for the weights; empty: in /dev/shm

@@ -40,6 +40,7 @@ Result<std::string> read_token(const std::string& path);
 // Keys of the directory.
 constexpr const char* kCoordinator = "coordinator";
 constexpr const char* kAddress = "coordinator/address";
+constexpr const char* kComplete = "complete";  // the run has reached its end
 constexpr const char* kCurrentWeights = "weights/current";
 constexpr const char* kHosts = "hosts/";
 
