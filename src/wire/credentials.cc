@@ -1,8 +1,16 @@
 #include "wire/credentials.h"
 
+#include <grpc/support/log.h>
+
+#include <cstdlib>
+
 #include "base/os/fs.h"
 
 namespace longshot::wire {
+
+void quiet_grpc() {
+  if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
+}
 
 std::string token_value(const std::string& token) {
   return "Bearer " + token;

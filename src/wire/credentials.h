@@ -19,6 +19,9 @@ constexpr int kPingEveryMs = 2000, kPingTimeoutMs = 3000;
 constexpr const char* kTokenKey = "authorization";  // of the metadata of a call
 std::string token_value(const std::string& token);
 
+// gRPC's own log lines repeat what statuses say; they are off unless GRPC_VERBOSITY is set.
+void quiet_grpc();
+
 Result<std::shared_ptr<grpc::ServerCredentials>> server_credentials(const TlsFiles& files);
 Result<std::shared_ptr<grpc::ChannelCredentials>> client_credentials(const TlsFiles& files);
 

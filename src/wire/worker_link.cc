@@ -139,6 +139,7 @@ class WorkerLink::Impl final : public grpc::ClientBidiReactor<pb::FromWorker, pb
 
 Result<std::unique_ptr<WorkerLink>> WorkerLink::dial(const std::string& address,
                                                      const LinkOptions& options) {
+  quiet_grpc();
   LS_ASSIGN_OR_RETURN(auto credentials, client_credentials(options.tls));
   return std::unique_ptr<WorkerLink>(
       new WorkerLink(std::make_unique<Impl>(address, options, credentials)));

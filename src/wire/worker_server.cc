@@ -176,6 +176,7 @@ class WorkerServer::Impl {
       : registry_(options, std::move(events)), service_(registry_) {}
 
   Status start(const std::string& listen) {
+    quiet_grpc();
     LS_ASSIGN_OR_RETURN(auto credentials, server_credentials(registry_.options.tls));
     grpc::ServerBuilder builder;
     builder.AddListeningPort(listen, credentials, &port_);
