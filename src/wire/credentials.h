@@ -16,6 +16,9 @@ constexpr int kMaxMessageBytes = 256 << 20;
 // A connection without an answer to a ping for this long has ended.
 constexpr int kPingEveryMs = 2000, kPingTimeoutMs = 3000;
 
+// The most time for one attempt to connect.
+constexpr int kConnectMs = 1000;
+
 constexpr const char* kTokenKey = "authorization";  // of the metadata of a call
 std::string token_value(const std::string& token);
 

@@ -24,6 +24,8 @@ class WorkerLink::Impl final : public grpc::ClientBidiReactor<pb::FromWorker, pb
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPingTimeoutMs);
     arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // a new dial is a new connection
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMs);
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kConnectMs);
     channel_ = grpc::CreateCustomChannel(address, credentials, arguments);
     stub_ = pb::Rollout::NewStub(channel_);
     if (!options.token.empty()) context_.AddMetadata(kTokenKey, token_value(options.token));

@@ -24,7 +24,7 @@
 namespace longshot::loop {
 namespace {
 
-constexpr double kCallSeconds = 5;       // for one call of the directory
+constexpr double kCallSeconds = 2;       // for one call of the directory
 constexpr double kFetchSeconds = 3600;   // for one version of the weights
 constexpr double kComplainSeconds = 30;  // between two lines that say what is waited for
 constexpr double kLongestPause = 2;      // between two attempts to reach the coordinator
