@@ -27,7 +27,8 @@ struct GetHead {
 Result<GetHead> read_get_head(std::string_view text);
 
 // One connection that is kept between requests. Movable only; one thread at a time. Errors are
-// those of ClientSocket, and corrupt for an answer that is not HTTP. Messages begin with the server.
+// those of ClientSocket, and corrupt for an answer that is not HTTP. Messages begin with the
+// server.
 class HttpGet {
  public:
   // The url's server must be http://. `token` is sent as "Authorization: Bearer TOKEN" unless it is

@@ -101,8 +101,8 @@ std::string room_message(const fs::path& root, uint64_t bytes) {
                      root.string(), static_cast<double>(bytes) / kMiB, free);
 }
 
-// Reserves all bytes, so that a lack of memory is found before anything is fetched, and never ends a
-// process that reads the file through a mapping (SIGBUS).
+// Reserves all bytes, so that a lack of memory is found before anything is fetched, and never ends
+// a process that reads the file through a mapping (SIGBUS).
 int allocate(int fd, uint64_t bytes) {
   int error = EINTR;
   while (error == EINTR && !stop_requested())
