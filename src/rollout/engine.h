@@ -51,8 +51,8 @@ struct EngineOptions {
   // those that were never started have no tokens.
   int64_t token_budget = 0;
   // Most output tokens of one sample per generate() call; 0 = no cap. A sample that reaches it
-  // comes back as `partial`. Where it is cut depends on the sample alone, not on the other jobs or on the
-  // engines that share the work (the cap of each trajectory in the report's section 2.6.2).
+  // comes back as `partial`. Where it is cut depends on the sample alone, not on the other jobs or
+  // on the engines that share the work (the cap of each trajectory in the report's section 2.6.2).
   int segment_tokens = 0;
   // With a token_budget there are no guesses, because the samples advance in lockstep.
   Speculation speculation = Speculation::off;
