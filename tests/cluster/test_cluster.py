@@ -1,5 +1,6 @@
 """A run on several processes gives the same bits as one process, whatever happens to its workers, its coordinator and its
 directory."""
+import json
 import random
 import signal
 import subprocess
@@ -193,6 +194,30 @@ def test_a_worker_without_the_token_gets_nowhere(setting):
         code, text = worker.wait()
         assert code == 2 and "token" in text, text
     with Workers(url, root, 1, "--token-file", root / "token"):
+        finish(process)
+
+
+def test_top_and_metrics_show_who_does_what(setting):
+    root = setting[0]
+    (root / "token").write_text("open sesame\n")
+    file, run, url = prepare(setting, "shown", ITERATIONS, f"token_file = '{root}/token'\n")
+    top = ("top", "--cluster", url, "--token-file", root / "token")
+    assert "nobody leads the run 'shown'" in longshot(*top, code=1).stderr
+    process = start(file)  # it waits for its first worker
+    deadline = time.time() + 30
+    while "0 workers" not in subprocess.run([LONGSHOT, *map(str, top)], capture_output=True, text=True).stdout:
+        assert time.time() < deadline and process.poll() is None
+    status = json.loads(longshot(*top, "--json").stdout)
+    assert status["run"] == "shown" and status["version"] == 1 and status["workers"] == []
+    assert status["waiting"] == status["samples"] == 16  # the evaluation before training
+    assert "--token-file" in longshot("top", "--cluster", url, code=2).stderr
+    with Workers(url, root, 1, "--token-file", root / "token") as workers:
+        while process.poll() is None:
+            seen = subprocess.run([LONGSHOT, *map(str, top)], capture_output=True, text=True).stdout
+            if "1 workers, 1 ready" in seen and "w0" in seen:
+                break
+        else:
+            raise AssertionError("the worker was never shown")
         finish(process)
 
 

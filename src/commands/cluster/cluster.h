@@ -6,5 +6,6 @@
 namespace longshot::commands {
 
 void add_worker(CLI::App& app, int& exit_code);
+void add_top(CLI::App& app, int& exit_code);
 
 }  // namespace longshot::commands

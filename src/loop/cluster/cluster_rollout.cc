@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 
 #include "base/log.h"
@@ -16,6 +17,7 @@
 #include "inference/fingerprint.h"
 #include "loop/cluster/host_port.h"
 #include "loop/cluster/settings.h"
+#include "loop/cluster/status.h"
 #include "model/format/model_files.h"
 #include "publish/engine/weight_server.h"
 #include "publish/engine/weights_source.h"
@@ -77,8 +79,8 @@ class ClusterRollout final : public rollout::Generator {
     LS_RETURN_IF_ERROR(lead().with_context("cluster.url = \"" + options_.url + "\""));
     LS_RETURN_IF_ERROR(
         directory_->remove(kComplete, Deadline::after_seconds(kCallSeconds)));  // it goes on
-    LS_RETURN_IF_ERROR(serve_weights(config, model, tokenizer));
     LS_RETURN_IF_ERROR(listen(config, limits, model));
+    LS_RETURN_IF_ERROR(serve_weights(config, model, tokenizer));
     return announce();
   }
 
@@ -109,7 +111,7 @@ class ClusterRollout final : public rollout::Generator {
  private:
   Status lead() {
     LS_ASSIGN_OR_RETURN(epoch_, election_->campaign(Deadline::after_seconds(kLeadSeconds)));
-    log::info("this process leads the run '{}', epoch {}", url_.run, epoch_);
+    log::info("this process leads the run '{}', epoch {}", url_.run, epoch_.load());
     return ok_status();
   }
 
@@ -127,10 +129,10 @@ class ClusterRollout final : public rollout::Generator {
                                             .threads = usable_cores(inspect_machine())});
     LS_ASSIGN_OR_RETURN(const HostPort at,
                         parse_host_port(options_.weights_listen, "cluster.weights_listen"));
-    LS_ASSIGN_OR_RETURN(
-        server_,
-        publish::WeightServer::start(
-            *store_, {.host = at.host, .port = at.port, .token = token_, .readers = kReaders}));
+    publish::WeightServerOptions server{
+        .host = at.host, .port = at.port, .token = token_, .readers = kReaders};
+    server.routes = status_routes([this] { return status(); });
+    LS_ASSIGN_OR_RETURN(server_, publish::WeightServer::start(*store_, server));
     weights_url_ =
         fmt::format("http://{}:{}", reachable_host(at, options_.advertise), server_->port());
     return ok_status();
@@ -160,6 +162,14 @@ class ClusterRollout final : public rollout::Generator {
     return ok_status();
   }
 
+  Json status() const {
+    Json out = remote_->status();
+    out["run"] = url_.run;
+    out["epoch"] = epoch_.load();
+    out["leader"] = own_name();
+    return out;
+  }
+
   Status announce() {
     LS_ASSIGN_OR_RETURN(const HostPort at, parse_host_port(options_.listen, "cluster.listen"));
     const std::string address =
@@ -169,11 +179,11 @@ class ClusterRollout final : public rollout::Generator {
       log::warn("the cluster's directory does not answer: {}", reason.message());
     };
     options.on_back = [] { log::info("the cluster's directory answers again"); };
-    LS_ASSIGN_OR_RETURN(
-        registration_,
-        cluster::Registration::start(*directory_, kAddress,
-                                     to_json(Coordinator{address, own_name(), settings_}),
-                                     std::move(options), Deadline::after_seconds(kCallSeconds)));
+    LS_ASSIGN_OR_RETURN(registration_,
+                        cluster::Registration::start(
+                            *directory_, kAddress,
+                            to_json(Coordinator{address, own_name(), weights_url_, settings_}),
+                            std::move(options), Deadline::after_seconds(kCallSeconds)));
     log::info("rollout workers connect to {}: longshot worker --cluster {}", address, options_.url);
     return ok_status();
   }
@@ -222,13 +232,13 @@ class ClusterRollout final : public rollout::Generator {
   const cluster::ClusterUrl url_;
   std::string token_, weights_url_;
   WorkerSettings settings_;
-  int64_t epoch_ = 0;
+  std::atomic<int64_t> epoch_ = 0;
   std::unique_ptr<cluster::Directory> directory_;
   std::unique_ptr<cluster::Election> election_;
   std::unique_ptr<publish::WeightStore> store_;
   std::unique_ptr<publish::EngineSink> sink_;
-  std::unique_ptr<publish::WeightServer> server_;
   std::unique_ptr<rollout::RemoteRollout> remote_;
+  std::unique_ptr<publish::WeightServer> server_;        // shows the status of remote_
   std::unique_ptr<cluster::Registration> registration_;  // last: it names what is above
 };
 

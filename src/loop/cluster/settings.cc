@@ -51,13 +51,15 @@ Result<WeightsSource> weights_source_from_json(const Json& json) {
 }
 
 Json to_json(const Coordinator& c) {
-  return {{"address", c.address}, {"name", c.name}, {"settings", to_json(c.settings)}};
+  return {
+      {"address", c.address}, {"name", c.name}, {"url", c.url}, {"settings", to_json(c.settings)}};
 }
 
 Result<Coordinator> coordinator_from_json(const Json& json) {
   Coordinator out;
   LS_ASSIGN_OR_RETURN(out.address, json_get<std::string>(json, "address", kAddress));
   LS_ASSIGN_OR_RETURN(out.name, json_get<std::string>(json, "name", kAddress));
+  LS_ASSIGN_OR_RETURN(out.url, json_get<std::string>(json, "url", kAddress));
   LS_ASSIGN_OR_RETURN(const Json settings, json_get<Json>(json, "settings", kAddress));
   LS_ASSIGN_OR_RETURN(out.settings, worker_settings_from_json(settings));
   return out;

@@ -29,6 +29,7 @@ Result<WeightsSource> weights_source_from_json(const Json& json);
 struct Coordinator {
   std::string address;  // HOST:PORT at which workers connect
   std::string name;
+  std::string url;  // of its weights and its status
   WorkerSettings settings;
 };
 Json to_json(const Coordinator& coordinator);

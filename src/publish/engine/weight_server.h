@@ -27,6 +27,7 @@ struct WeightServerOptions {
   int port = 0;       // 0: any free one
   std::string token;  // required as "Authorization: Bearer TOKEN"; empty: none is needed
   int readers = 256;  // answers sent at the same time; further requests wait
+  std::vector<net::Route> routes = {};  // further ones, with the same token
 };
 
 // What a server says about itself.

@@ -35,6 +35,7 @@ void Pool::heard(WorkerId worker, double now) {
   if (it == workers_.end()) return;
   it->second.heard = now;
   if (!std::exchange(it->second.silent, false)) return;
+  newly_silent_.erase(worker);
   for (const auto& [id, task] : it->second.running) update_waiting(task);
 }
 
@@ -42,6 +43,7 @@ void Pool::notice_silence(double now) {
   for (auto& [id, worker] : workers_) {
     if (worker.silent || now - worker.heard <= options_.silence_seconds) continue;
     worker.silent = true;
+    newly_silent_.insert(id);
     for (const auto& [job, task] : worker.running) update_waiting(task);
   }
 }
@@ -65,6 +67,7 @@ void Pool::leave(WorkerId worker) {
     std::erase_if(tasks_[task].attempts, [&](const Attempt& a) { return a.worker == worker; });
     update_waiting(task);
   }
+  newly_silent_.erase(worker);
   workers_.erase(it);
 }
 
@@ -289,6 +292,16 @@ std::vector<Order> Pool::orders(double now) {
     out.push_back({id, std::exchange(worker.drop, {}), std::move(jobs[id])});
   }
   return out;
+}
+
+std::vector<WorkerId> Pool::take_silent() {
+  const std::set<WorkerId> silent = std::exchange(newly_silent_, {});
+  return {silent.begin(), silent.end()};
+}
+
+bool Pool::is_silent(WorkerId worker) const {
+  const auto it = workers_.find(worker);
+  return it != workers_.end() && it->second.silent;
 }
 
 Metrics Pool::metrics() const {

@@ -54,6 +54,9 @@ class Pool {
   Status refuse(WorkerId worker, const wire::JobError& error);
   // What must be sent now. To be called after events, and regularly to notice silence.
   std::vector<Order> orders(double now);
+  // The workers that orders() has found silent since the last call and that were not heard again.
+  std::vector<WorkerId> take_silent();
+  bool is_silent(WorkerId worker) const;
 
   bool round_is_done() const { return left_ == 0; }
   const data::Sample& sample(size_t index) const { return tasks_[index].sample; }
@@ -65,6 +68,7 @@ class Pool {
   int ready_workers() const;  // have the round's version and are not silent
   int64_t finished() const { return static_cast<int64_t>(tasks_.size()) - left_; }
   int64_t unfinished() const { return left_; }
+  int64_t waiting() const { return static_cast<int64_t>(waiting_.size()); }
   int64_t new_tokens() const { return new_tokens_; }  // of this round, each counted once
 
   // Of this round: rollout/reissued (jobs given to a further worker), rollout/repeated_tokens
@@ -112,6 +116,7 @@ class Pool {
   PoolOptions options_;
   std::map<WorkerId, Worker> workers_;
   std::vector<Task> tasks_;
+  std::set<WorkerId> newly_silent_;
   std::set<size_t> waiting_;  // tasks that no worker executes, as far as is known
   double fastest_ = 0;        // rate of the fastest worker
   int64_t version_ = 0, left_ = 0, new_tokens_ = 0;

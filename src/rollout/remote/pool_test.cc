@@ -107,7 +107,11 @@ TEST(Pool, ASilentWorkersJobsGoToOthersAndTheFirstResultCounts) {
   pool.join(2, 10, 0);
   pool.set_version(2, 1, 2.9);
   EXPECT_TRUE(pool.orders(2.9).empty());
+  EXPECT_TRUE(pool.take_silent().empty());
   const wire::Job again = pool.orders(3.1)[0].jobs[0];
+  EXPECT_EQ(pool.take_silent(), std::vector<WorkerId>{1});
+  EXPECT_TRUE(pool.take_silent().empty());
+  EXPECT_TRUE(pool.is_silent(1) && !pool.is_silent(2));
   ASSERT_TRUE(*pool.receive(2, piece_of(again, 4, 1, true), 3.5));
   // The silent one wakes up: its piece is not waited for, and it is told to drop the job.
   EXPECT_FALSE(*pool.receive(1, piece_of(job, 4, 1, true), 4));

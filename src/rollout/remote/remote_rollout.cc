@@ -88,18 +88,27 @@ class RemoteRollout::Impl {
     return samples;
   }
 
-  Json workers() const {
+  Json status() const {
     std::lock_guard lock(mutex_);
-    Json out = Json::array();
+    Json workers = Json::array();
     for (const auto& [link, peer] : peers_) {
       if (!peer.admitted) continue;
-      out.push_back({{"name", peer.name},
-                     {"host", text_of(peer.who, "host")},
-                     {"address", peer.address},
-                     {"version", peer.version},
-                     {"report", peer.report}});
+      workers.push_back({{"name", peer.name},
+                         {"host", text_of(peer.who, "host")},
+                         {"address", peer.address},
+                         {"version", peer.version},
+                         {"silent", pool_.is_silent(link)},
+                         {"report", peer.report}});
     }
-    return out;
+    const int64_t finished = pool_.finished();
+    return {{"version", weights_ ? weights_->version : -1},
+            {"round", round_},
+            {"samples", finished + pool_.unfinished()},
+            {"finished", finished},
+            {"waiting", pool_.waiting()},
+            {"tokens", pool_.new_tokens()},
+            {"reissued", pool_.metrics().at("rollout/reissued")},
+            {"workers", workers}};
   }
 
  private:
@@ -184,7 +193,13 @@ class RemoteRollout::Impl {
   }
 
   void send_orders() {
-    for (Order& order : pool_.orders(now())) {
+    std::vector<Order> orders = pool_.orders(now());
+    for (const WorkerId worker : pool_.take_silent()) {
+      const Peer& peer = peers_.at(worker);
+      log::warn("worker {} at {} has been silent for {} s; its samples are given to others as well",
+                peer.name, peer.address, options_.silence_seconds);
+    }
+    for (Order& order : orders) {
       if (!order.drop.empty()) server_->send(order.worker, wire::Drop{std::move(order.drop)});
       if (!order.jobs.empty())
         server_->send(order.worker, wire::Jobs{round_, sampling_, std::move(order.jobs)});
@@ -327,8 +342,8 @@ void RemoteRollout::run_has_ended() {
   impl_->run_has_ended();
 }
 
-Json RemoteRollout::workers() const {
-  return impl_->workers();
+Json RemoteRollout::status() const {
+  return impl_->status();
 }
 
 }  // namespace longshot::rollout

@@ -58,9 +58,11 @@ class RemoteRollout final : public Generator {
   // Tells the workers, so that they end. Without it they wait for a coordinator to return.
   void run_has_ended() override;
 
-  // For people and metrics: {"name", "host", "version", "running", "report"} of each worker.
+  // For people and metrics: "version" of the weights in force, "round", "samples", "finished",
+  // "waiting" (samples that no worker has), "tokens" and "reissued" of the current round,
+  // and "workers", a list of {"name", "host", "address", "version", "silent", "report"}.
   // Thread-safe.
-  Json workers() const;
+  Json status() const;
 
  private:
   class Impl;

@@ -21,8 +21,11 @@ class Heartbeat {
  public:
   Heartbeat(wire::WorkerLink& link, double seconds)
       : thread_([this, &link, seconds](const std::stop_token& stop) {
+          int64_t before = 0;
           while (!stop.stop_requested()) {
-            link.send(wire::Report{figures()});
+            const int64_t now = tokens;
+            link.send(wire::Report{figures(static_cast<double>(now - before) / seconds)});
+            before = now;
             std::unique_lock lock(mutex_);
             ended_.wait_for(lock, stop, std::chrono::duration<double>(seconds),
                             [] { return false; });
@@ -33,8 +36,9 @@ class Heartbeat {
   std::atomic<int> running{0}, waiting{0};
 
  private:
-  Json figures() const {
+  Json figures(double tokens_per_second) const {
     return {{"tokens", tokens.load()},
+            {"tokens_per_second", tokens_per_second},
             {"steps", steps.load()},
             {"running", running.load()},
             {"waiting", waiting.load()}};

@@ -18,6 +18,7 @@ struct RemoteWorkerOptions {
   // which the old one must be idle. Called between two steps. `settings` are those of
   // RemoteOptions, `source` is what RemoteOptions::offer returned.
   std::function<Result<Engine*>(const Json& settings, int64_t version, const Json& source)> load;
+  // A report has "tokens", "tokens_per_second", "steps", "running" and "waiting".
   double report_seconds = 0.5;
   // Tokens of a sample are sent once there are this many of them, or when the sample ends: a worker
   // that is lost loses fewer than that of each sample.
