@@ -58,23 +58,25 @@ std::optional<ContentRange> read_content_range(std::string_view header) {
   return ContentRange{{*first, *last + 1}, *total};
 }
 
-Reply range_reply(std::string_view bytes, std::shared_ptr<const void> owner,
-                  std::string_view range_header, const std::string& content_type) {
-  const auto [kind, range] = wanted_range(range_header, bytes.size());
+Reply range_reply(LentBytes lent, std::string_view range_header, const std::string& content_type) {
+  const uint64_t total = lent.bytes.size();
+  const auto [kind, range] = wanted_range(range_header, total);
   if (kind == RangeKind::unsatisfiable) {
     Reply reply =
         error_reply({416, "the range is beyond the end", "invalid_request_error", "", ""});
-    reply.headers = {{"Content-Range", fmt::format("bytes */{}", bytes.size())}};
+    reply.headers = {{"Content-Range", fmt::format("bytes */{}", total)}};
     return reply;
   }
   Reply reply;
   reply.content_type = content_type;
   reply.headers = {{"Accept-Ranges", "bytes"}};
-  reply.lent = {bytes.substr(range.begin, range.size()), std::move(owner)};
+  lent.bytes = lent.bytes.substr(range.begin, range.size());
+  lent.offset += range.begin;
+  reply.lent = std::move(lent);
   if (kind == RangeKind::whole) return reply;
   reply.status = 206;
-  reply.headers.emplace_back(
-      "Content-Range", fmt::format("bytes {}-{}/{}", range.begin, range.end - 1, bytes.size()));
+  reply.headers.emplace_back("Content-Range",
+                             fmt::format("bytes {}-{}/{}", range.begin, range.end - 1, total));
   return reply;
 }
 
