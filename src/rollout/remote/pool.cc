@@ -10,6 +10,9 @@ namespace {
 
 // A rate is measured over at least this time.
 constexpr double kRateSeconds = 0.5;
+// Only jobs that have run for this long move to an idle worker: to move a job costs the tokens that
+// were not sent yet and the computation of its prefix.
+constexpr double kWorthMovingSeconds = 1;
 // The last job of a worker is given to an idle one as well if that one is this much faster.
 constexpr double kMuchFaster = 2;
 
@@ -228,7 +231,7 @@ void Pool::give(size_t index, WorkerId worker, double now, std::vector<wire::Job
   if (to.running.empty() && to.tokens == 0) to.since = now;
   to.running[job.id] = index;
   if (task.issues++ > 0) ++reissued_;
-  task.attempts.push_back({worker, job.id, job.sample.tokens.size()});
+  task.attempts.push_back({worker, job.id, job.sample.tokens.size(), now});
   update_waiting(index);
   jobs.push_back(std::move(job));
 }
@@ -269,12 +272,15 @@ bool Pool::take_over(WorkerId idle, double now, std::vector<wire::Job>& jobs) {
     return true;
   }
   // The newest half: they have the fewest tokens to be computed again.
-  for (size_t half = busiest->running.size() / 2; half > 0; --half) {
+  size_t half = busiest->running.size() / 2;
+  while (half > 0) {
     const auto [id, task] = *busiest->running.rbegin();
     const auto attempt = std::ranges::find_if(tasks_[task].attempts,
                                               [job = id](const Attempt& a) { return a.id == job; });
+    if (now - attempt->since < kWorthMovingSeconds) break;
     withdraw(task, Attempt(*attempt), true);
     give(task, idle, now, jobs);
+    --half;
   }
   return true;
 }

@@ -89,6 +89,7 @@ class Pool {
     WorkerId worker = 0;
     uint64_t id = 0;
     size_t next = 0;  // index of the next token that it must send
+    double since = 0;
   };
   struct Task {
     wire::Job job;        // as given to begin()

@@ -145,9 +145,10 @@ TEST(Pool, AnIdleWorkerTakesOverHalfOfTheMostLoadedOnesJobs) {
   pool.set_version(1, 1, 0);
   pool.begin(simulated_jobs(2, 4), 1, 0);
   const auto given = pool.orders(0)[0].jobs;
-  pool.join(2, 100, 1);
-  pool.set_version(2, 1, 1);
-  const auto orders = pool.orders(1);
+  pool.join(2, 100, 0.5);
+  pool.set_version(2, 1, 0.5);
+  EXPECT_TRUE(pool.orders(0.5).empty());  // they have just begun
+  const auto orders = pool.orders(1.5);
   ASSERT_EQ(orders.size(), 2u);
   EXPECT_EQ(orders[0].drop.size(), 4u);
   EXPECT_EQ(orders[1].jobs.size(), 4u);

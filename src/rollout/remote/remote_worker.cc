@@ -159,8 +159,10 @@ class Session {
       return done;
     }
     for (const Finished& finished : engine_->take_finished()) end(finished);
+    const bool late = since_flush_.seconds() >= options_.piece_seconds;
+    if (late) since_flush_.restart();
     for (auto& [id, live] : live_)
-      if (static_cast<int>(live.tokens.size()) >= options_.piece_tokens) flush(live);
+      if (late || static_cast<int>(live.tokens.size()) >= options_.piece_tokens) flush(live);
     ++heartbeat_.steps;
     heartbeat_.running = engine_->running();
     heartbeat_.waiting = engine_->waiting();
@@ -214,6 +216,7 @@ class Session {
   Json settings_;
   Engine* engine_ = nullptr;
   bool speculate_ = false, ended_ = false;
+  Stopwatch since_flush_;
   std::unordered_map<int64_t, Live> live_;       // by the engine's id
   std::unordered_map<uint64_t, int64_t> id_of_;  // job -> the engine's id
   Heartbeat heartbeat_;

@@ -20,9 +20,10 @@ struct RemoteWorkerOptions {
   std::function<Result<Engine*>(const Json& settings, int64_t version, const Json& source)> load;
   // A report has "tokens", "tokens_per_second", "steps", "running" and "waiting".
   double report_seconds = 0.5;
-  // Tokens of a sample are sent once there are this many of them, or when the sample ends: a worker
-  // that is lost loses fewer than that of each sample.
+  // Tokens of a sample are sent once there are this many of them, after this time, or when the
+  // sample ends: that is the most that the loss of a worker costs.
   int piece_tokens = 32;
+  double piece_seconds = 1;
 };
 
 // Works until the connection ends. Ok: the coordinator said that the run has ended. Errors:
