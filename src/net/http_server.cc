@@ -86,8 +86,8 @@ class HttpServer::Impl {
         listener_(options.connections,
                   {.refuses = [this](const RequestHead& head) { return refuse(head).has_value(); },
                    .is_large = [this](const RequestHead& head) { return is_large(head); },
-                   .answer = [this](const auto& received, const auto& parsed, auto& response,
-                                    auto& stream) { serve(received, parsed, response, stream); },
+                   .answer = [this](const auto& received, const auto& parsed,
+                                    auto& response) { serve(received, parsed, response); },
                    .failed = [this](const httplib::Request* request,
                                     int status) { return failed(request, status); }}) {}
 
@@ -218,14 +218,13 @@ class HttpServer::Impl {
   }
 
   void serve(const ReceivedRequest& received, const httplib::Request& parsed,
-             httplib::Response& response, RequestStream& stream) {
+             httplib::Response& response) {
     const auto account = std::make_shared<Account>(*this, received.head, parsed.remote_addr);
     Reply reply = route(received, parsed, *account);
     account->status = reply.status;
     account->note = reply.note;
     response.status = reply.status;
     for (const auto& [name, value] : reply.headers) response.set_header(name, value);
-    stream.send_from_file(reply.lent.bytes, reply.lent.file, reply.lent.offset);
     if (reply.lent.owner && !reply.lent.bytes.empty())
       return lend(reply, parsed.method == "HEAD", account, response);
     if (!reply.stream) return response.set_content(reply.body, reply.content_type);

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "base/os/machine.h"
+#include "net/request_stream.h"
 
 namespace longshot::net {
 namespace {
@@ -20,7 +21,6 @@ constexpr time_t kKeepAliveSeconds = 60;
 // The request that this thread answers.
 struct Current {
   const ReceivedRequest* request = nullptr;
-  RequestStream* stream = nullptr;
   bool failed = false;  // the library could not parse it
 };
 thread_local Current current;
@@ -72,7 +72,7 @@ Listener::Listener(int threads, Handlers handlers)
       });
   library_.set_pre_routing_handler(
       [this](const httplib::Request& request, httplib::Response& response) {
-        handlers_.answer(*current.request, request, response, *current.stream);
+        handlers_.answer(*current.request, request, response);
         return httplib::Server::HandlerResponse::Handled;
       });
   library_.set_error_handler([this](const httplib::Request& request, httplib::Response& response) {
@@ -126,7 +126,7 @@ bool Listener::take(ReceivedRequest& request) {
 
 void Listener::answer(const ReceivedRequest& request, double patience) {
   RequestStream stream(request.socket, request.head.text, patience);
-  current = {&request, &stream, false};
+  current = {&request, false};
   bool closed = false;
   const bool close = stopping_ || !request.body_read;
   const bool answered = library_.process_request(stream, close, closed, nullptr);

@@ -10,7 +10,6 @@
 
 #include "net/connection_threads.h"
 #include "net/reception.h"
-#include "net/request_stream.h"
 
 namespace longshot::net {
 
@@ -21,9 +20,9 @@ class Listener {
     std::function<bool(const RequestHead& head)> refuses;
     // True if the answer to a request without a body may be large. Thread-safe; must not block.
     std::function<bool(const RequestHead& head)> is_large;
-    // Answers a request through `stream`. Called on any thread.
+    // Answers a request. Called on any thread.
     std::function<void(const ReceivedRequest& request, const httplib::Request& parsed,
-                       httplib::Response& response, RequestStream& stream)>
+                       httplib::Response& response)>
         answer;
     // Called with the status when the HTTP library refuses a request (`request` contains the part
     // that was parsed) or when the reception has refused one (`request` is null). Returns the body

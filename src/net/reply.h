@@ -1,7 +1,6 @@
 #pragma once
 // A request and its answer as handlers see them, independent of the HTTP library.
 
-#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -24,11 +23,7 @@ struct Call {
 // A large body that is sent from where it is, without a copy in this process.
 struct LentBytes {
   std::string_view bytes;
-  // An open file that contains the same bytes at `offset`: the kernel then sends them without
-  // copying. -1: there is none.
-  int file = -1;
-  uint64_t offset = 0;
-  // Keeps the bytes and the file valid. Destroyed when the answer is sent or the client has disconnected.
+  // Keeps the bytes valid. Destroyed when the answer is sent or the client has disconnected.
   std::shared_ptr<const void> owner;
 };
 

@@ -3,13 +3,11 @@
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
-#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <functional>
 
 namespace longshot::net {
 namespace {
@@ -48,22 +46,11 @@ bool RequestStream::wait_for_room() {
   return ready > 0 || (ready < 0 && errno == EINTR);
 }
 
-ssize_t RequestStream::send_some(const char* from, size_t size) const {
-  const std::less<const char*> before;
-  const bool lent = !before(from, lent_.data()) && before(from, lent_.data() + lent_.size());
-  if (file_ < 0 || !lent) return send(socket_, from, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-  off_t at = static_cast<off_t>(offset_) + (from - lent_.data());
-  const ssize_t got = sendfile(socket_, file_, &at, size);
-  if (got != 0) return got;
-  errno = EIO;  // the file has become shorter
-  return -1;
-}
-
 ssize_t RequestStream::write(const char* from, size_t size) {
   offered_ += size;
   size_t sent = 0;
   while (sent < size) {
-    const ssize_t got = send_some(from + sent, size - sent);
+    const ssize_t got = send(socket_, from + sent, size - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (got >= 0) {
       sent += static_cast<size_t>(got);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "base/os/clock.h"
 
@@ -19,14 +18,6 @@ class RequestStream : public httplib::Stream {
   RequestStream(int socket, std::string head, double patience)
       : socket_(socket), head_(std::move(head)), patience_(patience) {}
 
-  // Bytes of `view` that are written from now on are sent from `file`, which contains them at
-  // `offset`. Both are borrowed.
-  void send_from_file(std::string_view view, int file, uint64_t offset) {
-    lent_ = view;
-    file_ = file;
-    offset_ = offset;
-  }
-
   bool is_readable() const override { return taken_ < head_.size(); }
   bool is_writable() const override { return true; }  // write() waits
   ssize_t read(char* to, size_t size) override;       // an error at the end of the head
@@ -36,16 +27,12 @@ class RequestStream : public httplib::Stream {
   socket_t socket() const override { return socket_; }
 
  private:
-  ssize_t send_some(const char* from, size_t size) const;
   bool wait_for_room();
 
   const int socket_;
   const std::string head_;
   const double patience_;
   size_t taken_ = 0;
-  std::string_view lent_;
-  int file_ = -1;
-  uint64_t offset_ = 0;   // of lent_ in file_
   uint64_t offered_ = 0;  // bytes given to write()
   double waited_ = 0;     // seconds
 };

@@ -58,25 +58,23 @@ std::optional<ContentRange> read_content_range(std::string_view header) {
   return ContentRange{{*first, *last + 1}, *total};
 }
 
-Reply range_reply(LentBytes lent, std::string_view range_header, const std::string& content_type) {
-  const uint64_t total = lent.bytes.size();
-  const auto [kind, range] = wanted_range(range_header, total);
+Reply range_reply(std::string_view bytes, std::shared_ptr<const void> owner,
+                  std::string_view range_header, const std::string& content_type) {
+  const auto [kind, range] = wanted_range(range_header, bytes.size());
   if (kind == RangeKind::unsatisfiable) {
     Reply reply =
         error_reply({416, "the range is beyond the end", "invalid_request_error", "", ""});
-    reply.headers = {{"Content-Range", fmt::format("bytes */{}", total)}};
+    reply.headers = {{"Content-Range", fmt::format("bytes */{}", bytes.size())}};
     return reply;
   }
   Reply reply;
   reply.content_type = content_type;
   reply.headers = {{"Accept-Ranges", "bytes"}};
-  lent.bytes = lent.bytes.substr(range.begin, range.size());
-  lent.offset += range.begin;
-  reply.lent = std::move(lent);
+  reply.lent = {bytes.substr(range.begin, range.size()), std::move(owner)};
   if (kind == RangeKind::whole) return reply;
   reply.status = 206;
-  reply.headers.emplace_back("Content-Range",
-                             fmt::format("bytes {}-{}/{}", range.begin, range.end - 1, total));
+  reply.headers.emplace_back(
+      "Content-Range", fmt::format("bytes {}-{}/{}", range.begin, range.end - 1, bytes.size()));
   return reply;
 }
 

@@ -3,6 +3,7 @@
 // single range is supported. Pure.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -40,8 +41,9 @@ struct ContentRange {
 };
 std::optional<ContentRange> read_content_range(std::string_view header);
 
-// The answer to a request for the body `lent`: 200 with all of it, 206 with the range that
-// `range_header` asks for, or 416.
-Reply range_reply(LentBytes lent, std::string_view range_header, const std::string& content_type);
+// The answer to a request for `bytes`, which `owner` keeps valid: 200 with all of them, 206 with
+// the range that `range_header` asks for, or 416.
+Reply range_reply(std::string_view bytes, std::shared_ptr<const void> owner,
+                  std::string_view range_header, const std::string& content_type);
 
 }  // namespace longshot::net

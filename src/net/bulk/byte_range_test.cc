@@ -50,15 +50,15 @@ TEST(ByteRange, WhatIsWrittenIsRead) {
 
 TEST(ByteRange, RepliesLendTheRange) {
   const auto owner = std::make_shared<std::string>("0123456789");
-  const Reply whole = range_reply({.bytes = *owner, .owner = owner}, "", "text/plain");
+  const Reply whole = range_reply(*owner, owner, "", "text/plain");
   EXPECT_EQ(whole.status, 200);
   EXPECT_EQ(whole.lent.bytes, "0123456789");
-  const Reply part = range_reply({.bytes = *owner, .owner = owner}, "bytes=2-4", "text/plain");
+  const Reply part = range_reply(*owner, owner, "bytes=2-4", "text/plain");
   EXPECT_EQ(part.status, 206);
   EXPECT_EQ(part.lent.bytes.data(), owner->data() + 2);
   EXPECT_EQ(part.lent.bytes, "234");
   EXPECT_EQ(part.headers.back().second, "bytes 2-4/10");
-  const Reply none = range_reply({.bytes = *owner, .owner = owner}, "bytes=10-", "text/plain");
+  const Reply none = range_reply(*owner, owner, "bytes=10-", "text/plain");
   EXPECT_EQ(none.status, 416);
   EXPECT_EQ(none.lent.owner, nullptr);
   EXPECT_EQ(none.headers.back().second, "bytes */10");

@@ -26,7 +26,7 @@ struct BulkServer {
     for (char& c : *made) c = static_cast<char>(rng.next_u64());
     body = made;
     const Handler data = [this](const Call& call) {
-      return range_reply({.bytes = *body, .owner = body}, call.range, "application/octet-stream");
+      return range_reply(*body, body, call.range, "application/octet-stream");
     };
     const Handler health = [](const Call&) { return Reply{.body = "{}"}; };
     auto started =
@@ -65,27 +65,6 @@ TEST(HttpGet, WholeBodiesAndRangesArriveOnOneConnection) {
     EXPECT_EQ(connection->read_all(1 << 30, soon()).value(),
               server.body->substr(begin, end - begin));
   }
-}
-
-TEST(HttpGet, BodiesFromAFileAreTheSame) {
-  std::FILE* file = std::tmpfile();
-  const std::string content = "0123456789 from memory";
-  std::fputs("..0123456789 from a file", file);
-  std::fflush(file);
-  RequestMetrics requests;
-  const auto owner = std::make_shared<int>(0);
-  const Handler handler = [&](const Call& call) {
-    const LentBytes lent{.bytes = content, .file = fileno(file), .offset = 2, .owner = owner};
-    return range_reply(lent, call.range, "text/plain");
-  };
-  const auto server = HttpServer::start({.port = 0, .api_key = "", .access_log = false},
-                                        {{"GET", "/data", handler, true}}, requests);
-  const Url url{"http://127.0.0.1:" + std::to_string((*server)->port()), "/data"};
-  EXPECT_EQ(http_get(url, "", 100, soon()).value(), "0123456789 from a file");
-  auto connection = HttpGet::connect(url, "", soon()).value();
-  ASSERT_TRUE(connection.ask("/data", ByteRange{8, 15}, soon()).ok());
-  EXPECT_EQ(connection.read_all(100, soon()).value(), "89 from");
-  std::fclose(file);
 }
 
 TEST(HttpGet, OtherStatusesAreErrorsThatNameTheServer) {

@@ -144,14 +144,12 @@ net::Reply WeightServer::answer(const net::Call& call) const {
   if (what != "files") return no_such("a version has manifest, data and files/NAME");
   const auto content = held->file(name);
   if (!content.ok()) return no_such(content.status().message());
-  return net::range_reply({.bytes = *content, .owner = held}, call.range, kBinary);
+  return net::range_reply(*content, held, call.range, kBinary);
 }
 
 net::Reply WeightServer::data(const Held& held, const net::Call& call) const {
-  return net::range_reply({.bytes = held->bytes(),
-                           .file = held->file_descriptor(),
-                           .owner = std::make_shared<Reading>(held, readers_)},
-                          call.range, kBinary);
+  return net::range_reply(held->bytes(), std::make_shared<Reading>(held, readers_), call.range,
+                          kBinary);
 }
 
 }  // namespace longshot::publish

@@ -118,9 +118,9 @@ fs::path default_store_folder(const std::string& run) {
 
 Result<Held> HeldVersion::open(const fs::path& folder) {
   LS_ASSIGN_OR_RETURN(std::string text, read_file(folder / kManifest));
-  const std::shared_ptr<HeldVersion> held(new HeldVersion(folder));
+  LS_ASSIGN_OR_RETURN(MappedFile data, MappedFile::open(folder / kData));
+  const std::shared_ptr<HeldVersion> held(new HeldVersion(folder, std::move(data)));
   held->manifest_text_ = std::move(text);
-  LS_RETURN_IF_ERROR(held->open_data());
   LS_ASSIGN_OR_RETURN(held->manifest_,
                       parse_manifest(held->manifest_text_, (folder / kManifest).string()));
   if (held->bytes().size() != held->manifest_.total_bytes()) {
@@ -129,19 +129,6 @@ Result<Held> HeldVersion::open(const fs::path& folder) {
   }
   LS_RETURN_IF_ERROR(held->read_files());
   return Held(held);
-}
-
-// The mapping is of the open file itself, even if another one has the name by now.
-Status HeldVersion::open_data() {
-  const fs::path path = folder_ / kData;
-  fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd_ < 0) return not_found("cannot open " + path.string() + ": " + std::strerror(errno));
-  LS_ASSIGN_OR_RETURN(data_, MappedFile::open(fmt::format("/proc/self/fd/{}", fd_)));
-  return ok_status();
-}
-
-HeldVersion::~HeldVersion() {
-  if (fd_ >= 0) ::close(fd_);
 }
 
 Status HeldVersion::read_files() {

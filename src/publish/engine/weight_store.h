@@ -36,15 +36,11 @@ struct StoreOptions {
 class HeldVersion {
  public:
   static Result<std::shared_ptr<const HeldVersion>> open(const std::filesystem::path& folder);
-  ~HeldVersion();
-  HeldVersion(const HeldVersion&) = delete;
-  HeldVersion& operator=(const HeldVersion&) = delete;
 
   const Manifest& manifest() const { return manifest_; }
   const std::string& manifest_text() const { return manifest_text_; }
   const std::filesystem::path& folder() const { return folder_; }
-  std::string_view bytes() const { return data_->bytes(); }  // the whole safetensors file
-  int file_descriptor() const { return fd_; }                // of that file; borrowed
+  std::string_view bytes() const { return data_.bytes(); }  // the whole safetensors file
   // The tensor's bytes in the mapping.
   std::string_view tensor(const ManifestTensor& tensor) const;
   const ManifestTensor* find(const std::string& name) const;  // or null
@@ -52,13 +48,12 @@ class HeldVersion {
   Result<std::string_view> file(const std::string& name) const;
 
  private:
-  explicit HeldVersion(std::filesystem::path folder) : folder_(std::move(folder)) {}
-  Status open_data();
+  HeldVersion(std::filesystem::path folder, MappedFile data)
+      : folder_(std::move(folder)), data_(std::move(data)) {}
   Status read_files();
 
   std::filesystem::path folder_;
-  int fd_ = -1;
-  std::optional<MappedFile> data_;
+  MappedFile data_;
   std::string manifest_text_;
   Manifest manifest_;
   std::map<std::string, std::string> files_;
