@@ -8,7 +8,7 @@
 #include <map>
 #include <mutex>
 
-#include "base/log.h"
+#include "base/text/text.h"
 #include "wire/convert.h"
 #include "wire/credentials.h"
 #include "wire/rollout.grpc.pb.h"
@@ -127,8 +127,8 @@ class Stream final : public grpc::ServerBidiReactor<pb::FromWorker, pb::ToWorker
     if (registry_.options.token.empty()) return true;
     const auto& metadata = context.client_metadata();
     const auto it = metadata.find(kTokenKey);
-    return it != metadata.end() && std::string(it->second.data(), it->second.size()) ==
-                                       token_value(registry_.options.token);
+    return it != metadata.end() && equal_secrets({it->second.data(), it->second.size()},
+                                                 token_value(registry_.options.token));
   }
 
   void write_next() {  // requires mutex_
