@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <chrono>
 
 #include <atomic>
 #include <cstdio>
@@ -91,7 +92,17 @@ class EtcdServers {
   }
   std::string endpoint(size_t i) const { return fmt::format("127.0.0.1:{}", members_[i].port); }
   int port(size_t i) const { return members_[i].port; }
-  void signal(size_t i, int number) { ::kill(members_[i].process->pid(), number); }
+  // Returns after SIGSTOP when the server has stopped, which takes a moment on a busy machine.
+  void signal(size_t i, int number) {
+    const auto pid = members_[i].process->pid();
+    ::kill(pid, number);
+    const Deadline patience = Deadline::after_seconds(5);
+    while (number == SIGSTOP && !patience.expired()) {
+      const auto stat = read_file("/proc/" + std::to_string(pid) + "/stat");
+      if (!stat.ok() || stat->find(") T") != std::string::npos) return;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  }
   void kill(size_t i) { members_[i].process->kill(); }
   void restart(size_t i) { start(i, "existing"); }
   std::string log(size_t i) const { return read_file(log_path(i)).value(); }

@@ -27,6 +27,23 @@ def setting(tmp_path_factory):
     etcd.stop()
 
 
+@pytest.fixture(autouse=True)
+def processes(monkeypatch):
+    """Ends the coordinators that a failed test has left."""
+    begun, original = [], start
+
+    def begin(*arguments, **options):
+        begun.append(original(*arguments, **options))
+        return begun[-1]
+
+    monkeypatch.setitem(globals(), "start", begin)
+    yield
+    for process in begun:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
 def prepare(setting, name, iterations=ITERATIONS, text=""):
     """The file, the run and the url of a run on many processes."""
     root, model, data, etcd = setting
