@@ -18,7 +18,7 @@ MAX_LINES = 400
 MAX_SOURCES = 16  # per folder, without tests
 MAX_FUNCTION = 60  # lines from the signature to the closing brace, tests excepted
 STAGES = {"prompts", "rollout", "reward", "sandbox", "replay", "train", "publish"}
-STAGES_MAY_USE = {"base", "kernels", "data", "math", "net", "tokenizer", "model", "datasets"}
+STAGES_MAY_USE = {"base", "kernels", "data", "math", "net", "wire", "tokenizer", "model", "datasets"}
 # Sub-folders of one folder that must not see the others named.
 SUB_FOLDERS_MUST_NOT_USE = {
     "loop/run_folder": {"loop/rl", "loop/offline", "loop/forecast"},
@@ -32,6 +32,8 @@ TORCH_FREE = {
     "data": True,
     "math": True,
     "net": True,
+    "wire": True,
+    "cluster": True,
     "tokenizer": True,
     "model/format": True,
     "model/merge": True,

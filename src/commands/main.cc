@@ -11,6 +11,7 @@
 
 #include "base/os/stop.h"
 #include "base/text/nearest.h"
+#include "commands/cluster/cluster.h"
 #include "commands/command.h"
 #include "commands/data/data.h"
 #include "commands/judge/judge.h"
@@ -30,7 +31,8 @@ struct Group {
 // In the order of --help.
 const std::vector<Group>& groups() {
   static const std::vector<Group> table = {
-      {"Train", {add_train, add_sft, add_dpo, add_rm, add_doctor, add_report, add_weights}},
+      {"Train", {add_train, add_sft, add_dpo, add_rm, add_doctor, add_report}},
+      {"Many machines", {add_worker, add_top, add_weights}},
       {"Use a model",
        {add_generate, add_chat, add_serve, add_logprobs, add_tokenize, add_convert, add_merge}},
       {"Judge", {add_eval, add_compare, add_grade, add_rm_eval, add_sandbox}},

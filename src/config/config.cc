@@ -39,6 +39,7 @@ const std::set<std::string> kTrainPhaseKeys = {"algorithm.baseline",
                                                "reward.length_weight",
                                                "reward.repetition_penalty",
                                                "rollout.n",
+                                               "rollout.segment_tokens",
                                                "rollout.temperature",
                                                "rollout.token_budget",
                                                "rollout.top_k",
@@ -82,6 +83,7 @@ void bind(Settings& s, TrainConfig& c, std::span<const reward::RewardType> more)
   bind(s, c.trainer);
   bind(s, c.algorithm.compute);
   bind_machine(s, c.machine.device, c.machine.threads);
+  bind(s, c.cluster);
   explain_foreign_keys(s);
 }
 

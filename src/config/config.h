@@ -7,6 +7,7 @@
 
 #include "base/settings/settings.h"
 #include "config/phases.h"
+#include "config/sections/cluster.h"
 #include "config/sections/data.h"
 #include "config/sections/machine.h"
 #include "config/sections/model.h"
@@ -29,6 +30,7 @@ struct TrainConfig {
   ReplayOptions replay;
   TrainerOptions trainer;
   MachineOptions machine;
+  ClusterOptions cluster;
   Phases phase;
 };
 
@@ -83,6 +85,12 @@ inline OfflineConfig& sections_of(RmConfig& config) {
 }
 inline OfflineConfig& sections_of(DpoConfig& config) {
   return config.offline;
+}
+
+// The same run with its rollouts in this process.
+inline TrainConfig in_one_process(TrainConfig config) {
+  config.cluster.url.clear();
+  return config;
 }
 
 // The largest number of groups in the replay buffer, unfinished and complete ones together.

@@ -30,9 +30,14 @@ bool takes_one_step(const TrainConfig& c) {
   return c.algorithm.mini_batches * c.algorithm.epochs == 1;
 }
 
+// True if a response may take several iterations.
+bool has_partial_rollouts(const TrainConfig& c) {
+  return c.rollout.engine.token_budget > 0 || c.rollout.engine.segment_tokens > 0;
+}
+
 // True if a group may be trained on in a later iteration than one that generated some of it.
 bool groups_outlive_an_iteration(const TrainConfig& c) {
-  return c.rollout.engine.token_budget > 0 || replay_capacity(c) > c.data.train_batch_size;
+  return has_partial_rollouts(c) || replay_capacity(c) > c.data.train_batch_size;
 }
 
 // True if the only optimizer step of an iteration sees the log-probabilities of the iteration's
@@ -115,19 +120,28 @@ std::vector<Rule<TrainConfig>> waiting_rules() {
   using C = const TrainConfig&;
   return {
       {{"algorithm.train_earlier_segments"},
-       [](C c) { return c.rollout.engine.token_budget == 0; },
-       "without rollout.token_budget no response spans two policy versions"},
+       [](C c) { return !has_partial_rollouts(c); },
+       "without rollout.segment_tokens or rollout.token_budget no response spans two policy "
+       "versions"},
       {{"replay.selector"},
        [](C c) { return replay_capacity(c) <= c.data.train_batch_size; },
        "no complete group waits unless replay.max_groups is above data.train_batch_size"},
       {{"replay.staleness"},
        [](C c) { return !groups_outlive_an_iteration(c); },
-       "every group is trained on by the iteration that generates it; rollout.token_budget and "
-       "replay.max_groups change that"},
+       "every group is trained on by the iteration that generates it; rollout.segment_tokens, "
+       "rollout.token_budget and replay.max_groups change that"},
       {{"rollout.speculation"},
        [](C c) { return c.rollout.engine.token_budget > 0; },
        "in training, only in evaluations: with rollout.token_budget samples advance in step"},
   };
+}
+
+std::vector<Rule<TrainConfig>> cluster_rules() {
+  using C = const TrainConfig&;
+  return {{{"cluster.listen", "cluster.weights_listen", "cluster.advertise", "cluster.token_file",
+            "cluster.weights_dir", "cluster.exact", "cluster.silence_seconds"},
+           [](C c) { return !c.cluster.on(); },
+           "without cluster.url there are no other processes"}};
 }
 
 std::vector<Rule<TrainConfig>> data_and_reward_rules() {
@@ -242,9 +256,9 @@ struct PhaseKeys {
 };
 
 PhaseKeys keys_of_phase(const TrainConfig& config) {
-  static const auto rules = joined<TrainConfig>({reader_rules(), one_step_rules(), waiting_rules(),
-                                                 data_and_reward_rules(), evaluation_rules(),
-                                                 training_rules<TrainConfig>()});
+  static const auto rules = joined<TrainConfig>(
+      {reader_rules(), one_step_rules(), waiting_rules(), cluster_rules(), data_and_reward_rules(),
+       evaluation_rules(), training_rules<TrainConfig>()});
   TrainConfig copy = config, plain;
   Settings current, defaults;
   bind(current, copy);

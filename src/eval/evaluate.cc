@@ -139,6 +139,7 @@ Result<Evaluation> evaluate(rollout::Generator& rollout, const std::vector<data:
   for (const data::Prompt& prompt : prompts) draws.push_back({prompt, options.seed});
   rollout::EngineOptions engine_options = options.engine;
   engine_options.token_budget = 0;
+  engine_options.segment_tokens = 0;
   LS_ASSIGN_OR_RETURN(
       std::vector<data::Sample> samples,
       rollout.generate(rollout::make_jobs(draws, options.n), engine_options, on_progress));

@@ -46,7 +46,8 @@ struct Evaluation {
 };
 
 // Generates options.n answers to each prompt and judges them. Prompts must be tokenized;
-// options.engine.token_budget is ignored. Status cancelled after stop_requested().
+// options.engine.token_budget and segment_tokens are ignored. Status cancelled after
+// stop_requested().
 Result<Evaluation> evaluate(
     rollout::Generator& rollout, const std::vector<data::Prompt>& prompts,
     reward::RewardStage& rewards, const EvalOptions& options,

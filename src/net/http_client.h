@@ -1,9 +1,11 @@
 #pragma once
 // JSON requests to services, with a deadline that applies no matter how the service behaves.
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/os/clock.h"
 #include "base/status.h"
@@ -18,17 +20,40 @@ struct Url {
 // `who` is the prefix of error messages.
 Result<Url> parse_url(const std::string& text, const std::string& who);
 
+// What a request of stop_requested() does to calls.
+enum class OnStop {
+  cancel,  // running calls end soon and new ones are refused
+  finish,  // nothing: for calls that a clean stop still needs
+};
+
+// How a streamed reply is read. Both functions are called until the call returns and not after it.
+struct StreamReader {
+  // The next bytes of the body of a 2xx reply, on the caller's thread. False ends the call.
+  std::function<bool(std::string_view bytes)> receive;
+  // Called about every 20 ms on another thread; the call ends soon after it returns true. Must be
+  // quick.
+  std::function<bool()> done;
+};
+
 // Thread-safe.
 class HttpClient {
  public:
-  explicit HttpClient(std::map<std::string, std::string> headers = {});
+  explicit HttpClient(std::map<std::string, std::string> headers = {},
+                      OnStop on_stop = OnStop::cancel);
   ~HttpClient();
 
   // A reply with any status is a value. Errors: timeout and cancelled (by stop_requested()), both
   // reported promptly; unavailable if there is no connection or it breaks; corrupt if the reply is
-  // too long. `who` is the prefix of their messages.
+  // too long. `who` is the prefix of their messages. A reply that announced trailers is a value
+  // even if the connection broke within it, so its body may be cut.
   Result<HttpReply> post(const Url& url, std::string body, Deadline deadline,
                          const std::string& who);
+
+  // Like post(), but hands a body with status 2xx to the reader as it arrives, without a limit on
+  // its length; other bodies are in the reply. A call that the reader ends is cancelled. It is
+  // unavailable also if the connection is not made within 2 s.
+  Result<HttpReply> stream(const Url& url, std::string body, Deadline deadline,
+                           const std::string& who, const StreamReader& reader);
 
  private:
   class Impl;

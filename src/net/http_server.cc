@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/os/clock.h"
+#include "base/text/text.h"
 #include "net/errors.h"
 #include "net/listener.h"
 
@@ -30,14 +31,6 @@ std::string printable(const std::string& text) {
     out += byte < 0x20 || byte >= 0x7f ? fmt::format("\\x{:02x}", byte) : std::string(1, c);
   }
   return text.size() > 200 ? out + "..." : out;
-}
-
-// Takes the same time regardless of where the first difference is.
-bool equal_secrets(const std::string& a, const std::string& b) {
-  if (a.size() != b.size()) return false;
-  unsigned difference = 0;
-  for (size_t i = 0; i < a.size(); ++i) difference |= static_cast<unsigned char>(a[i] ^ b[i]);
-  return difference == 0;
 }
 
 std::string status_message(int status) {

@@ -66,6 +66,8 @@ Status check_request(const Request& request, const RunnerLimits& limits, int voc
   if (!request.sampling.stop_strings.empty() && !has_tokenizer) {
     return invalid_argument("stop strings need a tokenizer, and this model has none");
   }
+  if (request.segment_tokens < 0)
+    return invalid_argument("segment_tokens must be 0 (no cap) or larger");
   LS_RETURN_IF_ERROR(check_tokens(request, vocab_size));
   const size_t prompt = sample.prompt_tokens.size();
   const int response = request.sampling.max_response_length;
@@ -102,6 +104,8 @@ Result<int64_t> Engine::add(Request request) {
   data::Sample& sample = live.request.sample;
   live.prompt_key = hash64(sample.prompt_id);
   live.first_new = static_cast<int>(sample.tokens.size());
+  if (live.request.segment_tokens > 0)
+    live.cut_at = sample.tokens.size() + static_cast<size_t>(live.request.segment_tokens);
   forced_left_ += static_cast<int64_t>(live.forced());
   live.after_forced = live.request.sampling;
   live.after_forced.max_response_length -= static_cast<int>(live.forced());
@@ -176,6 +180,7 @@ bool Engine::accept(int64_t id, const Choice& choice, const StepOptions& options
   if (options.on_token && !options.on_token(id, choice) && !reason) {
     reason = data::FinishReason::aborted;
   }
+  if (!reason && sample.tokens.size() == live.cut_at) reason = data::FinishReason::partial;
   if (!reason) return true;
   finished_.push_back({id, take(id, *reason)});
   return false;
@@ -234,7 +239,8 @@ Status Engine::run_jobs(std::vector<data::Sample>& jobs, const std::map<int64_t,
     const int64_t before = progress.generated_tokens;
     LS_RETURN_IF_ERROR(step(now));
     for (Finished& finished : take_finished()) {
-      if (options.on_finished) options.on_finished(finished.sample);
+      if (options.on_finished && finished.sample.finish != data::FinishReason::partial)
+        options.on_finished(finished.sample);
       jobs[job_of.at(finished.id)] = std::move(finished.sample);
       ++progress.finished;
     }
@@ -255,6 +261,7 @@ Result<std::vector<data::Sample>> Engine::generate(
     Request& request = requests.emplace_back(job, options.sampling, options.repetition);
     if (options.length_of) request.sampling.max_response_length = options.length_of(job);
     if (options.forced_of) request.forced = options.forced_of(job);
+    request.segment_tokens = options.segment_tokens;
     LS_RETURN_IF_ERROR(check(request));
   }
   const Stopwatch watch;

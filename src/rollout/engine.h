@@ -50,6 +50,10 @@ struct EngineOptions {
   // order of `jobs`), up to exactly the budget. Unfinished samples then come back as `partial`;
   // those that were never started have no tokens.
   int64_t token_budget = 0;
+  // Most output tokens of one sample per generate() call; 0 = no cap. A sample that reaches it
+  // comes back as `partial`. Where it is cut depends on the sample alone, not on the other jobs or
+  // on the engines that share the work (the cap of each trajectory in the report's section 2.6.2).
+  int segment_tokens = 0;
   // With a token_budget there are no guesses, because the samples advance in lockstep.
   Speculation speculation = Speculation::off;
   // Returns the most tokens of a sample's response, in place of sampling.max_response_length; null:
@@ -59,8 +63,8 @@ struct EngineOptions {
   // Called like length_of, which includes them.
   std::function<std::vector<data::TokenId>(const data::Sample& job)> forced_of;
   const std::atomic<bool>* cancel = nullptr;  // read once per step; borrowed
-  // Called with each sample as soon as it has ended by itself, on a thread that generates, so it
-  // must be quick. Calls never overlap.
+  // Called with each sample as soon as it has ended and is not partial, on a thread that generates,
+  // so it must be quick. Calls never overlap.
   std::function<void(const data::Sample& sample)> on_finished;
 };
 
@@ -79,7 +83,9 @@ class Generator {
   virtual Result<std::vector<data::Sample>> generate(
       std::vector<data::Sample> jobs, const EngineOptions& options,
       const std::function<void(const Progress&)>& on_progress) = 0;
-  virtual const Metrics& metrics() const = 0;                          // of the last generate()
+  virtual const Metrics& metrics() const = 0;  // of the last generate()
+  // The run is complete: nothing will be generated any more, also by a later process.
+  virtual void run_has_ended() {}
   virtual Status load_weights(const model::WeightsView& weights) = 0;  // see Runner
 };
 
@@ -96,6 +102,8 @@ struct Request {
   // and Sample::text begins after them. The random numbers of the tokens that follow are those of
   // a prompt that ends with them. Must be empty if the sample has tokens.
   std::vector<data::TokenId> forced = {};
+  // The sample ends as `partial` after this many new tokens, unless it ends by itself; 0 = no cap.
+  int segment_tokens = 0;
 };
 
 struct Finished {
@@ -181,6 +189,7 @@ class Engine final : public Generator {
     int64_t group = 0;
     uint64_t prompt_key = 0;
     int first_new = 0;             // response length at which the current segment began
+    size_t cut_at = 0;             // response length at which it ends as partial; 0: never
     SamplingOptions after_forced;  // max_response_length without the forced tokens
     std::unique_ptr<StopRules> rules;
     size_t forced() const { return request.forced.size(); }

@@ -84,6 +84,46 @@ TEST(EngineGroup, ABudgetIsSpentExactlyAndCutsTheSameWayEveryTime) {
   }
 }
 
+// Where a sample is cut depends on it alone, so the samples of each call are those of one engine.
+TEST(EngineGroup, ACapOfEachSampleCutsTheSameWayForAnyNumberOfWorkers) {
+  const auto whole = *make_engine()->generate(jobs_of(7, 3), options_of(40));
+  EngineOptions options = options_of(40);
+  options.segment_tokens = 9;
+  for (const int count : {1, 2, 3}) {
+    auto workers = make_workers(count);
+    std::vector<Sample> samples = jobs_of(7, 3);
+    for (size_t begin = 0; begin < 40; begin += 9) {
+      int finished = 0;
+      options.on_finished = [&](const Sample& s) {
+        EXPECT_NE(s.finish, FinishReason::partial);
+        ++finished;
+      };
+      std::vector<Sample> open;
+      std::vector<size_t> place;
+      for (size_t i = 0; i < samples.size(); ++i) {
+        if (samples[i].finish != FinishReason::partial) continue;
+        open.push_back(samples[i]);
+        place.push_back(i);
+      }
+      const auto cut = *workers.generate(open, options, nullptr);
+      int ended = 0;
+      for (size_t j = 0; j < cut.size(); ++j) {
+        const size_t length = whole[place[j]].tokens.size();
+        EXPECT_EQ(cut[j].tokens.size(), std::min(length, begin + 9));
+        EXPECT_EQ(cut[j].finish == FinishReason::partial, length > begin + 9);
+        ended += cut[j].finish != FinishReason::partial;
+        samples[place[j]] = cut[j];
+      }
+      EXPECT_EQ(finished, ended);
+    }
+    for (size_t i = 0; i < samples.size(); ++i) {
+      EXPECT_EQ(samples[i].tokens, whole[i].tokens);
+      EXPECT_EQ(samples[i].logprobs, whole[i].logprobs);
+      EXPECT_EQ(samples[i].finish, whole[i].finish);
+    }
+  }
+}
+
 TEST(EngineGroup, FiguresAreThoseOfAllPasses) {
   auto workers = make_workers(2);
   EngineOptions options = options_of(12);

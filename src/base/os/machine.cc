@@ -192,6 +192,11 @@ std::string cgroup_path(const std::string& cgroups, const std::string& controlle
   return "/";
 }
 
+std::string host_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 && name[0] != '\0' ? name : "localhost";
+}
+
 double peak_memory_gib() {
   struct rusage usage {};
   getrusage(RUSAGE_SELF, &usage);

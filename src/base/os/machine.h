@@ -38,6 +38,9 @@ uint64_t usable_memory(const Machine& machine);
 // The most memory that this process has had resident so far, in GiB.
 double peak_memory_gib();
 
+// This machine's name in the network; "localhost" if it has none.
+std::string host_name();
+
 // True if a process may create its own user, mount, pid and network namespaces; tried in a child.
 bool can_make_namespaces();
 // The path of a process's cgroup below its mount point, from the text of /proc/PID/cgroup:

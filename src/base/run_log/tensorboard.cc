@@ -7,6 +7,7 @@
 #include <atomic>
 
 #include "base/os/clock.h"
+#include "base/os/machine.h"
 #include "base/run_log/tensorboard.pb.h"
 
 namespace longshot {
@@ -45,10 +46,8 @@ tensorboard::Event make_event(int64_t step) {
 std::string file_name() {
   // Separates two files that one process creates within a second.
   static std::atomic<int> counter{0};
-  char host[256] = "localhost";
-  ::gethostname(host, sizeof host - 1);
   return fmt::format("events.out.tfevents.{:010d}.{}.{}.{}", static_cast<int64_t>(unix_time()),
-                     host, ::getpid(), counter++);
+                     host_name(), ::getpid(), counter++);
 }
 
 }  // namespace

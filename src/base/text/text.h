@@ -40,4 +40,7 @@ std::string_view after_thinking(std::string_view text);
 // Splits the text into runs of ASCII letters and digits.
 std::vector<std::string_view> words_of(std::string_view text);
 
+// Compares secrets in a time that does not depend on where the first difference is.
+bool equal_secrets(std::string_view a, std::string_view b);
+
 }  // namespace longshot

@@ -59,5 +59,14 @@ TEST(Text, LinesWordsAndCase) {
   EXPECT_EQ(text, "aXXbXX");
 }
 
+TEST(EqualSecrets, ComparesAllBytes) {
+  EXPECT_TRUE(equal_secrets("", ""));
+  EXPECT_TRUE(equal_secrets("abc", "abc"));
+  EXPECT_FALSE(equal_secrets("abc", "abd"));
+  EXPECT_FALSE(equal_secrets("abc", "bbc"));
+  EXPECT_FALSE(equal_secrets("abc", "ab"));
+  EXPECT_FALSE(equal_secrets("", "a"));
+}
+
 }  // namespace
 }  // namespace longshot

@@ -35,7 +35,12 @@ void add_train(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand(
       "train", "Train a policy by reinforcement learning with verifiable rewards");
   arguments->add_to(*command);
-  command->callback([arguments, &exit_code] {
+  auto cluster = std::make_shared<std::string>();
+  command->add_option("--cluster", *cluster,
+                      "etcd://HOST:PORT/NAME: rollout workers are other processes; the same as the "
+                      "key cluster.url");
+  command->callback([arguments, cluster, &exit_code] {
+    if (!cluster->empty()) arguments->overrides.push_back("cluster.url='" + *cluster + "'");
     exit_code = finish(
         [&] { return run_with_config<config::TrainConfig>(*arguments, run, reward_types()); });
   });

@@ -11,6 +11,5 @@ void add_rm(CLI::App& app, int& exit_code);
 void add_dpo(CLI::App& app, int& exit_code);
 void add_doctor(CLI::App& app, int& exit_code);
 void add_report(CLI::App& app, int& exit_code);
-void add_weights(CLI::App& app, int& exit_code);
 
 }  // namespace longshot::commands

@@ -38,6 +38,10 @@ void bind_formats(Settings& s, NumberFormat& dtype, NumberFormat& kv_dtype) {
         {NumberFormat::f32, NumberFormat::bf16, NumberFormat::int8});
 }
 
+void bind_runner(Settings& s, rollout::RunnerKind& runner) {
+  s.add("rollout.engine", &runner, "cpu = own kernels, torch = generic; auto = cpu on a CPU");
+}
+
 void bind_speculation(Settings& s, rollout::Speculation& speculation) {
   s.add("rollout.speculation", &speculation,
         "ngram: feed guesses of the next tokens where that is faster, with the same samples; "
@@ -60,7 +64,11 @@ void bind(Settings& s, RolloutOptions& o) {
   s.add("rollout.token_budget", &o.engine.token_budget,
         "output tokens per iteration; unfinished samples continue in the next one; 0 = no budget",
         at_least(int64_t{0}));
-  s.add("rollout.engine", &o.runner, "cpu = own kernels, torch = generic; auto = cpu on a CPU");
+  s.add("rollout.segment_tokens", &o.engine.segment_tokens,
+        "output tokens of each sample per iteration; a longer one continues in the next iteration; "
+        "0 = no cap",
+        at_least(0));
+  bind_runner(s, o.runner);
   bind_formats(s, o.dtype, o.kv_dtype);
   bind_kv_blocks(s, o.kv_blocks);
   bind_speculation(s, o.engine.speculation);

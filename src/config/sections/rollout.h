@@ -25,6 +25,7 @@ void bind(Settings& settings, RolloutOptions& options);
 enum class Greedy { refused, allowed };  // whether the temperature may be 0
 void bind_sampling(Settings& settings, rollout::SamplingOptions& sampling, Greedy greedy);
 void bind_formats(Settings& settings, NumberFormat& dtype, NumberFormat& kv_dtype);
+void bind_runner(Settings& settings, rollout::RunnerKind& runner);
 void bind_speculation(Settings& settings, rollout::Speculation& speculation);
 void bind_concurrency(Settings& settings, int& max_concurrent);
 void bind_kv_blocks(Settings& settings, int& kv_blocks);

@@ -85,6 +85,7 @@ Result<double> Trial::generate(const std::vector<data::Draw>& draws, int length)
   options.sampling.max_response_length = length;
   options.repetition.enabled = false;
   options.token_budget = 0;
+  options.segment_tokens = 0;
   options.speculation = rollout::Speculation::off;
   const Stopwatch watch;
   LS_RETURN_IF_ERROR(
@@ -143,7 +144,9 @@ Status Trial::run(const Size& size) {
 
 Status Trial::try_whole(const Size& size) {
   const int groups = static_cast<int>(size.groups), length = static_cast<int>(size.response);
-  if (config_.rollout.engine.token_budget == 0 && rollout_seconds(size) < kWholeSeconds) {
+  const rollout::EngineOptions& engine = config_.rollout.engine;
+  if (engine.token_budget == 0 && engine.segment_tokens == 0 &&
+      rollout_seconds(size) < kWholeSeconds) {
     LS_ASSIGN_OR_RETURN(whole_rollout_, generate(parts_.prompts->next(groups, 0), length));
   }
   if (update_seconds(size) < kWholeSeconds) {
@@ -185,8 +188,9 @@ Status Trial::try_small(const Size& size) {
 double Trial::rollout_seconds(const Size& size) const {
   if (whole_rollout_ > 0) return whole_rollout_;
   double tokens = size.samples() * size.response;
-  if (config_.rollout.engine.token_budget > 0)
-    tokens = std::min(tokens, static_cast<double>(config_.rollout.engine.token_budget));
+  const rollout::EngineOptions& engine = config_.rollout.engine;
+  if (engine.segment_tokens > 0) tokens = std::min(tokens, size.samples() * engine.segment_tokens);
+  if (engine.token_budget > 0) tokens = std::min(tokens, static_cast<double>(engine.token_budget));
   const double context = std::max(0.0, size.response / 2 - kFewTokens - kMoreTokens / 2.0);
   const double attention = model::forward_flops(model(), {.pairs = context});
   return size.groups * size.prompt * seconds_per_prompt_token_ +
@@ -229,7 +233,7 @@ Result<CostForecast> forecast_cost(const config::TrainConfig& config,
   forecast.memory_at_hand = memory_at_hand();
   // The trial would run out of memory.
   if (config.machine.is_cpu() && !forecast.fits()) return forecast;
-  LS_ASSIGN_OR_RETURN(Parts parts, make_parts(config, {}, ""));
+  LS_ASSIGN_OR_RETURN(Parts parts, make_parts(config::in_one_process(config), {}, ""));
   Summary prompt;
   for (const auto& draw : parts.prompts->next(config.data.train_batch_size, 0))
     prompt.add(static_cast<double>(draw.prompt.tokens.size()));

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "datasets/tokenize.h"
 #include "inference/open_model.h"
+#include "loop/cluster/cluster_rollout.h"
 #include "model/torch/runtime.h"
 #include "rollout/engine_group.h"
 
@@ -196,7 +197,13 @@ Result<Parts> make_parts(const config::TrainConfig& config, const PhaseState& ph
                       inference::limits_for(model_config, config.rollout.max_concurrent,
                                             config.data.max_prompt_length, response));
   LS_RETURN_IF_ERROR(set_kv_blocks(config, limits));
-  LS_ASSIGN_OR_RETURN(parts.rollout, make_rollout(config, limits, threads, parts.tokenizer.get()));
+  if (config.cluster.on()) {
+    LS_ASSIGN_OR_RETURN(parts.rollout,
+                        make_cluster_rollout(config, limits, model_config, *parts.tokenizer));
+  } else {
+    LS_ASSIGN_OR_RETURN(parts.rollout,
+                        make_rollout(config, limits, threads, parts.tokenizer.get()));
+  }
 
   LS_ASSIGN_OR_RETURN(parts.rewards, reward::RewardStage::create(config.reward.stage));
   parts.replay = std::make_unique<replay::ReplayBuffer>(
@@ -273,7 +280,8 @@ Status check_inputs(const config::TrainConfig& config) {
     return invalid_argument("trainer.resume_mode = \"" + mode +
                             "\" is neither auto, disable nor a checkpoint's directory");
   }
-  LS_ASSIGN_OR_RETURN(Parts parts, make_parts(config, {}, ""));
+  if (config.cluster.on()) LS_RETURN_IF_ERROR(check_cluster(config.cluster));
+  LS_ASSIGN_OR_RETURN(Parts parts, make_parts(config::in_one_process(config), {}, ""));
   LS_RETURN_IF_ERROR(parts.publisher->publish(parts.trainer->model().weights()).status());
   const auto first = parts.prompts->next(1, 0);
   log::info("a prompt as the model sees it ({} tokens):\n{}", first[0].prompt.tokens.size(),

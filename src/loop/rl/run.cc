@@ -113,6 +113,7 @@ Status Run::run() {
   progress_.start(state_.iteration, config_.trainer.total_iterations);
   Status done = model::caught([&] { return run_iterations(); });
   if (done.ok()) done = model::caught([&] { return save(); });
+  if (done.ok()) parts_.rollout->run_has_ended();
   if (done.ok()) return done;
   progress_.clear();
   return end_early(done);

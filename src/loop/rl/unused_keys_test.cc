@@ -171,6 +171,7 @@ TEST(UnusedKeys, OtherKeysAreNamedWhereNothingReadsThem) {
   const std::vector<Row> rows = {
       {"replay.selector", "uniform", {"rollout.token_budget=9"}, {"replay.max_groups=64"}},
       {"replay.staleness", "2", {}, {"rollout.token_budget=9"}},
+      {"replay.staleness", "2", {}, {"rollout.segment_tokens=9"}},
       {"replay.staleness", "2", {"replay.max_groups=32"}, {"replay.max_groups=33"}},
       {"data.prioritized_floor", "0.1", {}, {"data.order=prioritized"}},
       {"data.difficulty_key",

@@ -30,12 +30,13 @@ std::vector<std::string> Warnings::check(int64_t iteration, const Metrics& m,
   iteration_ = iteration;
   const double cut = value(m, "response_length/clip_ratio");
   if (cut > kCutShare) {
-    warn("cut",
-         fmt::format("{:.0f} % of the answers were cut by data.max_response_length; their reward "
-                     "says little "
-                     "about the model: raise it, or set rollout.token_budget for partial rollouts",
-                     100 * cut),
-         out);
+    warn(
+        "cut",
+        fmt::format("{:.0f} % of the answers were cut by data.max_response_length; their reward "
+                    "says little "
+                    "about the model: raise it, or set rollout.segment_tokens for partial rollouts",
+                    100 * cut),
+        out);
   }
   const double flat = value(m, "critic/groups_without_variance");
   if (flat > kFlatShare) {

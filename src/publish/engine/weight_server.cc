@@ -105,6 +105,7 @@ Result<std::unique_ptr<WeightServer>> WeightServer::start(WeightStore& store,
   std::vector<net::Route> routes = {
       {"GET", "/v1/healthz", [](const net::Call&) { return net::Reply{.body = "{\"ok\": true}"}; }},
       {"GET", kPrefix, [self](const net::Call& call) { return self->answer(call); }, true}};
+  routes.insert(routes.end(), options.routes.begin(), options.routes.end());
   LS_ASSIGN_OR_RETURN(server->http_, net::HttpServer::start({.host = options.host,
                                                              .port = options.port,
                                                              .api_key = options.token,

@@ -32,6 +32,7 @@ struct WeightServerOptions {
   int readers = 256;  // answers sent at the same time; further requests wait
   // Versions that are a multiple of this are always sent whole; 0: none is.
   int64_t full_every = 50;
+  std::vector<net::Route> routes = {};  // further ones, with the same token
 };
 
 // What a server says about itself.

@@ -166,7 +166,6 @@ Result<std::unique_ptr<WeightStore>> WeightStore::open(StoreOptions options) {
     LS_RETURN_IF_ERROR(make_own_folder(options.folder.parent_path()));
   }
   LS_RETURN_IF_ERROR(make_directories(options.folder));
-  if (!options.fallback.empty()) LS_RETURN_IF_ERROR(make_directories(options.fallback));
   std::unique_ptr<WeightStore> store(new WeightStore(std::move(options)));
   LS_ASSIGN_OR_RETURN(const auto writer, store->try_write());
   if (writer) store->remove_damaged();
@@ -313,6 +312,7 @@ Status VersionWriter::reserve(VersionId id, uint64_t bytes) {
   }
   log::warn("weights: {}; {} is written to {} instead", status.message(), to_string(id),
             fallback.string());
+  LS_RETURN_IF_ERROR(make_directories(fallback));
   return reserve_in(fallback, id, bytes);
 }
 

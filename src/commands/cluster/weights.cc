@@ -9,11 +9,11 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
-#include "base/os/fs.h"
 #include "base/os/stop.h"
-#include "base/text/text.h"
+#include "commands/cluster/cluster.h"
 #include "commands/command.h"
-#include "commands/train/train.h"
+#include "loop/cluster/host_port.h"
+#include "loop/cluster/settings.h"
 #include "model/format/model_files.h"
 #include "net/http_client.h"
 #include "publish/engine/weight_fetch.h"
@@ -31,28 +31,6 @@ struct Options {
   double poll_seconds = 0.5, fetch_seconds = 3600, grace = 10;
   bool list = false;
 };
-
-Result<std::string> read_token(const std::string& file) {
-  if (file.empty()) return std::string();
-  LS_ASSIGN_OR_RETURN(const std::string text, read_file(file));
-  const std::string token(trim(text));
-  if (!token.empty() && token.find_first_of("\r\n") == std::string::npos) return token;
-  return invalid_argument(file + ": expected one line with the token");
-}
-
-// "HOST:PORT"; brackets around an IPv6 address are removed.
-Status read_address(const std::string& text, publish::WeightServerOptions& server) {
-  const size_t colon = text.rfind(':');
-  const std::string port = colon == std::string::npos ? "" : text.substr(colon + 1);
-  if (port.empty() || port.size() > 5 || port.find_first_not_of("0123456789") != port.npos ||
-      std::stoi(port) > 65535)
-    return invalid_argument("--listen " + text + ": expected HOST:PORT; port 0 takes a free one");
-  server.port = std::stoi(port);
-  server.host = text.substr(0, colon);
-  if (server.host.starts_with('[') && server.host.ends_with(']'))
-    server.host = server.host.substr(1, server.host.size() - 2);
-  return ok_status();
-}
 
 void print_version(const publish::Held& held) {
   const publish::Manifest& manifest = held->manifest();
@@ -93,10 +71,12 @@ void follow(const Options& options, const std::string& token, publish::WeightSto
 
 Status serve(const Options& options, publish::WeightStore& store) {
   publish::WeightServerOptions serving;
-  LS_RETURN_IF_ERROR(read_address(options.listen, serving));
+  LS_ASSIGN_OR_RETURN(const loop::HostPort at, loop::parse_host_port(options.listen, "--listen"));
+  serving.host = at.host;
+  serving.port = at.port;
   for (const std::string& peer : options.peers)
     LS_RETURN_IF_ERROR(net::parse_url(peer, "--from").status());
-  LS_ASSIGN_OR_RETURN(serving.token, read_token(options.token_file));
+  LS_ASSIGN_OR_RETURN(serving.token, loop::read_token(options.token_file));
   LS_ASSIGN_OR_RETURN(const auto server, publish::WeightServer::start(store, serving));
   fmt::print("weights of run '{}' on http://{}:{}\n", store.run(), serving.host, server->port());
   for (const publish::Held& held : store.held()) print_version(held);

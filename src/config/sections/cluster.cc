@@ -1,0 +1,42 @@
+#include "config/sections/cluster.h"
+
+#include "base/settings/checks.h"
+
+namespace longshot::config {
+
+void bind(Settings& s, ClusterOptions& o) {
+  s.add("cluster.url", &o.url,
+        "etcd://HOST:PORT/NAME: rollout workers are other processes, which find this run there; "
+        "empty = all in one process; docs/cluster.md");
+  s.add("cluster.listen", &o.listen,
+        "HOST:PORT at which workers connect; port 0 = any free one; 0.0.0.0 = all interfaces");
+  s.add("cluster.weights_listen", &o.weights_listen, "HOST:PORT that serves the weights");
+  s.add("cluster.advertise", &o.advertise,
+        "host name or address by which workers reach this machine; empty = the host of "
+        "cluster.listen, or this machine's name if that is 0.0.0.0");
+  s.add("cluster.token_file", &o.token_file,
+        "file with a secret that every worker must have; empty = none");
+  s.add("cluster.weights_dir", &o.weights_dir,
+        "folder for the two newest versions of the weights; empty = in /dev/shm");
+  s.add("cluster.exact", &o.exact,
+        "refuse workers whose arithmetic would give other samples than this machine's");
+  s.add("cluster.silence_seconds", &o.silence_seconds,
+        "a worker that is silent for this long has its samples given to others as well", above(0));
+}
+
+Status validate(const ClusterOptions& o, const RolloutOptions& rollout) {
+  if (!o.on()) return ok_status();
+  if (rollout.engine.token_budget > 0) {
+    return invalid_argument(
+        "rollout.token_budget needs one process, because where it cuts a sample would depend on "
+        "the workers; with cluster.url use rollout.segment_tokens");
+  }
+  if (rollout.workers > 1) {
+    return invalid_argument(
+        "rollout.workers are engines within this process; with cluster.url each `longshot worker` "
+        "is one engine, so leave it at 1");
+  }
+  return ok_status();
+}
+
+}  // namespace longshot::config

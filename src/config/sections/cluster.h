@@ -1,0 +1,27 @@
+#pragma once
+// Section [cluster]: a run whose rollout workers are other processes.
+
+#include <string>
+
+#include "base/settings/settings.h"
+#include "config/sections/rollout.h"
+
+namespace longshot::config {
+
+struct ClusterOptions {
+  std::string url;  // empty: one process
+  std::string listen = "127.0.0.1:0", weights_listen = "127.0.0.1:0";
+  std::string advertise;
+  std::string token_file;
+  std::string weights_dir;
+  bool exact = true;
+  double silence_seconds = 3;
+  bool on() const { return !url.empty(); }
+};
+
+void bind(Settings& settings, ClusterOptions& options);
+
+// Error: the rollout's options need one process.
+Status validate(const ClusterOptions& options, const RolloutOptions& rollout);
+
+}  // namespace longshot::config

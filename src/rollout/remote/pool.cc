@@ -1,0 +1,319 @@
+#include "rollout/remote/pool.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/check.h"
+
+namespace longshot::rollout {
+namespace {
+
+// A rate is measured over at least this time.
+constexpr double kRateSeconds = 0.5;
+// Only jobs that have run for this long move to an idle worker: to move a job costs the tokens that
+// were not sent yet and the computation of its prefix.
+constexpr double kWorthMovingSeconds = 1;
+// The last job of a worker is given to an idle one as well if that one is this much faster.
+constexpr double kMuchFaster = 2;
+
+bool same_group(const wire::Job& a, const wire::Job& b) {
+  return a.sample.prompt_id == b.sample.prompt_id && a.sample.seed == b.sample.seed;
+}
+
+}  // namespace
+
+void Pool::join(WorkerId worker, int slots, double now) {
+  Worker& w = workers_[worker];
+  w.slots = std::max(1, slots);
+  w.heard = now;
+}
+
+void Pool::set_version(WorkerId worker, int64_t version, double now) {
+  heard(worker, now);
+  if (const auto it = workers_.find(worker); it != workers_.end()) it->second.version = version;
+}
+
+void Pool::heard(WorkerId worker, double now) {
+  const auto it = workers_.find(worker);
+  if (it == workers_.end()) return;
+  it->second.heard = now;
+  if (!std::exchange(it->second.silent, false)) return;
+  newly_silent_.erase(worker);
+  for (const auto& [id, task] : it->second.running) update_waiting(task);
+}
+
+void Pool::notice_silence(double now) {
+  for (auto& [id, worker] : workers_) {
+    if (worker.silent || now - worker.heard <= options_.silence_seconds) continue;
+    worker.silent = true;
+    newly_silent_.insert(id);
+    for (const auto& [job, task] : worker.running) update_waiting(task);
+  }
+}
+
+void Pool::update_waiting(size_t index) {
+  const Task& task = tasks_[index];
+  const bool live = std::ranges::any_of(
+      task.attempts, [&](const Attempt& a) { return !workers_.at(a.worker).silent; });
+  if (live || task.done) {
+    waiting_.erase(index);
+  } else {
+    waiting_.insert(index);
+  }
+}
+
+void Pool::leave(WorkerId worker) {
+  const auto it = workers_.find(worker);
+  if (it == workers_.end()) return;
+  const auto running = std::move(it->second.running);
+  for (const auto& [id, task] : running) {
+    std::erase_if(tasks_[task].attempts, [&](const Attempt& a) { return a.worker == worker; });
+    update_waiting(task);
+  }
+  newly_silent_.erase(worker);
+  workers_.erase(it);
+}
+
+void Pool::begin(std::vector<wire::Job> jobs, int64_t version, double now) {
+  LS_CHECK(tasks_.empty(), "the round before has not ended");
+  version_ = version;
+  left_ = static_cast<int64_t>(jobs.size());
+  new_tokens_ = reissued_ = repeated_ = differing_ = 0;
+  for (auto& [id, worker] : workers_) {
+    worker.tokens = 0;
+    worker.since = now;
+  }
+  for (wire::Job& job : jobs) {
+    Task& task = tasks_.emplace_back();
+    task.sample = job.sample;
+    task.sample.finish = data::FinishReason::partial;
+    task.job = std::move(job);
+    waiting_.insert(waiting_.end(), tasks_.size() - 1);
+  }
+}
+
+std::vector<data::Sample> Pool::end() {
+  std::vector<data::Sample> samples;
+  for (size_t i = 0; i < tasks_.size(); ++i) {
+    while (!tasks_[i].attempts.empty()) withdraw(i, tasks_[i].attempts.back(), true);
+    samples.push_back(std::move(tasks_[i].sample));
+  }
+  tasks_.clear();
+  waiting_.clear();
+  left_ = 0;
+  return samples;
+}
+
+// Ends an attempt. `tell`: the worker is still busy with it.
+void Pool::withdraw(size_t task, const Attempt& attempt, bool tell) {
+  const uint64_t id = attempt.id;
+  Worker& worker = workers_.at(attempt.worker);
+  worker.running.erase(id);
+  if (tell) worker.drop.push_back(id);
+  std::erase_if(tasks_[task].attempts, [&](const Attempt& a) { return a.id == id; });
+}
+
+Result<std::optional<size_t>> Pool::receive(WorkerId worker, const wire::Piece& piece, double now) {
+  heard(worker, now);
+  const auto sender = workers_.find(worker);
+  if (sender == workers_.end()) return std::optional<size_t>();
+  const auto running = sender->second.running.find(piece.job);
+  if (running == sender->second.running.end()) return std::optional<size_t>();  // dropped
+  const size_t index = running->second;
+  Task& task = tasks_[index];
+  const auto attempt =
+      std::ranges::find_if(task.attempts, [&](const Attempt& a) { return a.id == piece.job; });
+  if (static_cast<size_t>(piece.begin) != attempt->next || piece.version != version_) {
+    return corrupt(
+        "it sent a piece of a sample that does not follow the one before, or was made "
+        "with weights of another version");
+  }
+  attempt->next += piece.tokens.size();
+  sender->second.tokens += static_cast<int64_t>(piece.tokens.size());
+  merge(piece, task.sample);
+  if (!piece.finished) return std::optional<size_t>();
+  complete(index, piece);
+  return std::optional<size_t>(index);
+}
+
+// Appends what is new and compares what is not.
+void Pool::merge(const wire::Piece& piece, data::Sample& sample) {
+  const size_t known = sample.tokens.size();
+  for (size_t i = 0; i < piece.tokens.size(); ++i) {
+    const size_t at = static_cast<size_t>(piece.begin) + i;
+    if (at < known) {
+      ++repeated_;
+      const bool same =
+          sample.tokens[at] == piece.tokens[i] && std::bit_cast<uint32_t>(sample.logprobs[at]) ==
+                                                      std::bit_cast<uint32_t>(piece.logprobs[i]);
+      differing_ += same ? 0 : 1;
+      continue;
+    }
+    sample.tokens.push_back(piece.tokens[i]);
+    sample.logprobs.push_back(piece.logprobs[i]);
+    ++new_tokens_;
+  }
+  const int begin = static_cast<int>(known), end = static_cast<int>(sample.tokens.size());
+  if (end == begin) return;
+  if (!sample.segments.empty() && sample.segments.back().version == piece.version) {
+    sample.segments.back().end = end;
+  } else {
+    sample.segments.push_back({begin, end, piece.version});
+  }
+}
+
+void Pool::complete(size_t index, const wire::Piece& piece) {
+  Task& task = tasks_[index];
+  task.sample.finish = piece.finish;
+  task.sample.text = piece.text;
+  task.done = true;
+  --left_;
+  while (!task.attempts.empty()) {
+    const Attempt attempt = task.attempts.back();
+    withdraw(index, attempt, attempt.id != piece.job);
+  }
+  update_waiting(index);
+}
+
+Status Pool::refuse(WorkerId worker, const wire::JobError& error) {
+  const auto sender = workers_.find(worker);
+  if (sender == workers_.end()) return ok_status();
+  const auto running = sender->second.running.find(error.job);
+  if (running == sender->second.running.end()) return ok_status();
+  return ++tasks_[running->second].refusals < 2 ? ok_status() : internal_error(error.reason);
+}
+
+int Pool::ready_workers() const {
+  return static_cast<int>(
+      std::ranges::count_if(workers_, [&](const auto& w) { return usable(w.second); }));
+}
+
+double Pool::rate(const Worker& worker, double now) const {
+  const double seconds = now - worker.since;
+  return seconds < kRateSeconds ? 0 : static_cast<double>(worker.tokens) / seconds;
+}
+
+// Jobs in relation to speed. Workers whose speed is not known count as the fastest.
+double Pool::load(const Worker& worker, double now) const {
+  const double own = rate(worker, now);
+  const double speed = own > 0 && fastest_ > 0 ? own / fastest_ : 1;
+  return static_cast<double>(worker.running.size() + 1) / speed;
+}
+
+Pool::Worker* Pool::least_loaded(double now, WorkerId& best) {
+  Worker* found = nullptr;
+  for (auto& [id, worker] : workers_) {
+    if (!usable(worker) || static_cast<int>(worker.running.size()) >= worker.slots) continue;
+    if (found != nullptr && load(worker, now) >= load(*found, now)) continue;
+    found = &worker;
+    best = id;
+  }
+  return found;
+}
+
+// The job that continues a sample where its known tokens end.
+wire::Job Pool::next_part(Task& task) {
+  wire::Job job = task.job;
+  // Forced tokens are scored in one piece, so such a job begins again.
+  if (job.forced.empty()) {
+    const int fresh = static_cast<int>(task.sample.tokens.size() - job.sample.tokens.size());
+    job.sample = task.sample;
+    if (job.segment_tokens > 0) job.segment_tokens -= fresh;
+  }
+  job.id = next_id_++;
+  return job;
+}
+
+void Pool::give(size_t index, WorkerId worker, double now, std::vector<wire::Job>& jobs) {
+  Task& task = tasks_[index];
+  wire::Job job = next_part(task);
+  Worker& to = workers_.at(worker);
+  if (to.running.empty() && to.tokens == 0) to.since = now;
+  to.running[job.id] = index;
+  if (task.issues++ > 0) ++reissued_;
+  task.attempts.push_back({worker, job.id, job.sample.tokens.size(), now});
+  update_waiting(index);
+  jobs.push_back(std::move(job));
+}
+
+// Groups stay together as far as the worker has room, because they share their prompt.
+void Pool::give_waiting(double now, std::map<WorkerId, std::vector<wire::Job>>& jobs) {
+  while (!waiting_.empty()) {
+    WorkerId worker = 0;
+    const Worker* to = least_loaded(now, worker);
+    if (to == nullptr) return;
+    const wire::Job& first = tasks_[*waiting_.begin()].job;
+    while (!waiting_.empty() && static_cast<int>(to->running.size()) < to->slots &&
+           same_group(tasks_[*waiting_.begin()].job, first))
+      give(*waiting_.begin(), worker, now, jobs[worker]);
+  }
+}
+
+// Workers without a job take over some of those of the most loaded one.
+void Pool::share_with_idle(double now, std::map<WorkerId, std::vector<wire::Job>>& jobs) {
+  for (const auto& [id, worker] : workers_) {
+    if (!usable(worker) || !worker.running.empty()) continue;
+    if (!take_over(id, now, jobs[id])) return;
+  }
+}
+
+bool Pool::take_over(WorkerId idle, double now, std::vector<wire::Job>& jobs) {
+  Worker* busiest = nullptr;
+  for (auto& [id, worker] : workers_) {
+    if (worker.running.empty() || worker.silent) continue;
+    if (busiest == nullptr || load(worker, now) > load(*busiest, now)) busiest = &worker;
+  }
+  if (busiest == nullptr) return false;
+  if (busiest->running.size() == 1) {
+    const double own = rate(workers_.at(idle), now), other = rate(*busiest, now);
+    const size_t task = busiest->running.begin()->second;
+    if (other == 0 || own < kMuchFaster * other || tasks_[task].attempts.size() > 1) return false;
+    give(task, idle, now, jobs);
+    return true;
+  }
+  // The newest half: they have the fewest tokens to be computed again.
+  size_t half = busiest->running.size() / 2;
+  while (half > 0) {
+    const auto [id, task] = *busiest->running.rbegin();
+    const auto attempt = std::ranges::find_if(tasks_[task].attempts,
+                                              [job = id](const Attempt& a) { return a.id == job; });
+    if (now - attempt->since < kWorthMovingSeconds) break;
+    withdraw(task, Attempt(*attempt), true);
+    give(task, idle, now, jobs);
+    --half;
+  }
+  return true;
+}
+
+std::vector<Order> Pool::orders(double now) {
+  notice_silence(now);
+  fastest_ = 0;
+  for (const auto& [id, worker] : workers_) fastest_ = std::max(fastest_, rate(worker, now));
+  std::map<WorkerId, std::vector<wire::Job>> jobs;
+  give_waiting(now, jobs);
+  if (waiting_.empty()) share_with_idle(now, jobs);
+  std::vector<Order> out;
+  for (auto& [id, worker] : workers_) {
+    if (worker.drop.empty() && jobs[id].empty()) continue;
+    out.push_back({id, std::exchange(worker.drop, {}), std::move(jobs[id])});
+  }
+  return out;
+}
+
+std::vector<WorkerId> Pool::take_silent() {
+  const std::set<WorkerId> silent = std::exchange(newly_silent_, {});
+  return {silent.begin(), silent.end()};
+}
+
+bool Pool::is_silent(WorkerId worker) const {
+  const auto it = workers_.find(worker);
+  return it != workers_.end() && it->second.silent;
+}
+
+Metrics Pool::metrics() const {
+  return {{"rollout/reissued", static_cast<double>(reissued_)},
+          {"rollout/repeated_tokens", static_cast<double>(repeated_)},
+          {"rollout/differing_tokens", static_cast<double>(differing_)}};
+}
+
+}  // namespace longshot::rollout

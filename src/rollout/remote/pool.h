@@ -1,0 +1,128 @@
+#pragma once
+// Which worker generates which sample. The pool distributes the jobs of a round over workers that
+// may join, leave, stall or be slow at any moment, and puts the pieces that they send together.
+// The samples of a round are the same for any course of events, because a sample's tokens depend
+// only on its job: a lost worker's samples continue elsewhere after the tokens that have arrived.
+//
+// Nothing here knows a network or a clock: events and the time come from the caller, so that tests
+// can simulate any course. Not thread-safe.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "base/metrics.h"
+#include "base/status.h"
+#include "wire/messages.h"
+
+namespace longshot::rollout {
+
+using WorkerId = uint64_t;
+
+struct PoolOptions {
+  // The jobs of a worker that was not heard of for this long are given to others as well.
+  double silence_seconds = 3;
+};
+
+// Messages that a worker must get. Its drops come first.
+struct Order {
+  WorkerId worker = 0;
+  std::vector<uint64_t> drop;
+  std::vector<wire::Job> jobs;
+};
+
+class Pool {
+ public:
+  explicit Pool(PoolOptions options = {}) : options_(options) {}
+
+  // Events of workers. All times are seconds on one clock that does not go back.
+  void join(WorkerId worker, int slots, double now);  // `slots`: jobs that it takes at a time
+  void set_version(WorkerId worker, int64_t version, double now);  // the weights it has loaded
+  void heard(WorkerId worker, double now);
+  void leave(WorkerId worker);
+
+  // Begins a round: jobs for workers that have loaded `version`. The ids of `jobs` are ignored.
+  // Their order decides which begin first; jobs of a group stay together where there is room.
+  void begin(std::vector<wire::Job> jobs, int64_t version, double now);
+  // A piece from a worker. Returns the index of its job if the sample is complete with it. Pieces
+  // of jobs that nobody waits for are ignored. Error: the worker breaks the protocol, and must
+  // leave.
+  Result<std::optional<size_t>> receive(WorkerId worker, const wire::Piece& piece, double now);
+  // A worker cannot execute a job; it should leave. Error: another worker could not either.
+  Status refuse(WorkerId worker, const wire::JobError& error);
+  // What must be sent now. To be called after events, and regularly to notice silence.
+  std::vector<Order> orders(double now);
+  // The workers that orders() has found silent since the last call and that were not heard again.
+  std::vector<WorkerId> take_silent();
+  bool is_silent(WorkerId worker) const;
+
+  bool round_is_done() const { return left_ == 0; }
+  const data::Sample& sample(size_t index) const { return tasks_[index].sample; }
+  // Ends the round, finished or not. Samples are in the order of begin(); unfinished ones are
+  // partial. Jobs that workers still have are dropped by the next orders().
+  std::vector<data::Sample> end();
+
+  int workers() const { return static_cast<int>(workers_.size()); }
+  int ready_workers() const;  // have the round's version and are not silent
+  int64_t finished() const { return static_cast<int64_t>(tasks_.size()) - left_; }
+  int64_t unfinished() const { return left_; }
+  int64_t waiting() const { return static_cast<int64_t>(waiting_.size()); }
+  int64_t new_tokens() const { return new_tokens_; }  // of this round, each counted once
+
+  // Of this round: rollout/reissued (jobs given to a further worker), rollout/repeated_tokens
+  // (received more than once), rollout/differing_tokens (of those, other than before).
+  Metrics metrics() const;
+
+ private:
+  struct Worker {
+    int slots = 1;
+    int64_t version = -1;
+    bool silent = false;
+    double heard = 0, since = 0;         // last message; begin of its first job of the round
+    int64_t tokens = 0;                  // received in this round
+    std::map<uint64_t, size_t> running;  // job id -> task
+    std::vector<uint64_t> drop;
+  };
+  struct Attempt {
+    WorkerId worker = 0;
+    uint64_t id = 0;
+    size_t next = 0;  // index of the next token that it must send
+    double since = 0;
+  };
+  struct Task {
+    wire::Job job;        // as given to begin()
+    data::Sample sample;  // with the tokens so far
+    bool done = false;
+    int issues = 0, refusals = 0;
+    std::vector<Attempt> attempts;
+  };
+
+  void notice_silence(double now);
+  void update_waiting(size_t task);
+  bool usable(const Worker& worker) const { return worker.version == version_ && !worker.silent; }
+  double rate(const Worker& worker, double now) const;  // tokens per second; 0: not known yet
+  double load(const Worker& worker, double now) const;
+  Worker* least_loaded(double now, WorkerId& id);
+  wire::Job next_part(Task& task);
+  void give(size_t task, WorkerId worker, double now, std::vector<wire::Job>& jobs);
+  void give_waiting(double now, std::map<WorkerId, std::vector<wire::Job>>& jobs);
+  void share_with_idle(double now, std::map<WorkerId, std::vector<wire::Job>>& jobs);
+  bool take_over(WorkerId idle, double now, std::vector<wire::Job>& jobs);
+  void withdraw(size_t task, const Attempt& attempt, bool tell);
+  void merge(const wire::Piece& piece, data::Sample& sample);
+  void complete(size_t task, const wire::Piece& piece);
+
+  PoolOptions options_;
+  std::map<WorkerId, Worker> workers_;
+  std::vector<Task> tasks_;
+  std::set<WorkerId> newly_silent_;
+  std::set<size_t> waiting_;  // tasks that no worker executes, as far as is known
+  double fastest_ = 0;        // rate of the fastest worker
+  int64_t version_ = 0, left_ = 0, new_tokens_ = 0;
+  int64_t reissued_ = 0, repeated_ = 0, differing_ = 0;
+  uint64_t next_id_ = 1;
+};
+
+}  // namespace longshot::rollout

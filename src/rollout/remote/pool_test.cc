@@ -1,0 +1,204 @@
+#include "rollout/remote/pool.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+
+#include "base/rng.h"
+#include "rollout/remote/simulation.h"
+
+namespace longshot::rollout {
+namespace {
+
+wire::Piece piece_of(const wire::Job& job, int count, int64_t version, bool finished) {
+  SimulatedModel model;
+  wire::Piece piece;
+  piece.job = job.id;
+  piece.begin = static_cast<int>(job.sample.tokens.size());
+  piece.version = version;
+  for (int i = 0; i < count; ++i) {
+    const auto [token, logprob] = model.next(job.sample, piece.begin + i);
+    piece.tokens.push_back(token);
+    piece.logprobs.push_back(logprob);
+  }
+  piece.finished = finished;
+  piece.finish = data::FinishReason::stop;
+  return piece;
+}
+
+std::map<WorkerId, std::vector<wire::Job>> jobs_of(const std::vector<Order>& orders) {
+  std::map<WorkerId, std::vector<wire::Job>> out;
+  for (const Order& order : orders) out[order.worker] = order.jobs;
+  return out;
+}
+
+TEST(Pool, GroupsStayTogetherAndWorkersGetEqualShares) {
+  Pool pool;
+  for (const WorkerId w : {1, 2}) {
+    pool.join(w, 100, 0);
+    pool.set_version(w, 5, 0);
+  }
+  pool.begin(simulated_jobs(6, 4), 5, 0);
+  const auto orders = jobs_of(pool.orders(0));
+  for (const WorkerId w : {1, 2}) {
+    ASSERT_EQ(orders.at(w).size(), 12u);
+    std::map<std::string, int> groups;
+    for (const wire::Job& job : orders.at(w)) ++groups[job.sample.prompt_id];
+    for (const auto& [id, count] : groups) EXPECT_EQ(count, 4) << id;
+  }
+  EXPECT_TRUE(pool.orders(0).empty());
+}
+
+TEST(Pool, OnlyWorkersWithTheVersionOfTheRoundGetJobs) {
+  Pool pool;
+  pool.join(1, 100, 0);
+  pool.join(2, 100, 0);
+  pool.set_version(1, 4, 0);
+  pool.begin(simulated_jobs(1, 4), 5, 0);
+  EXPECT_TRUE(pool.orders(0).empty());
+  EXPECT_EQ(pool.ready_workers(), 0);
+  pool.set_version(2, 5, 0);
+  EXPECT_EQ(jobs_of(pool.orders(0)).at(2).size(), 4u);
+}
+
+TEST(Pool, NoWorkerGetsMoreThanItsSlots) {
+  Pool pool;
+  pool.join(1, 3, 0);
+  pool.set_version(1, 1, 0);
+  pool.begin(simulated_jobs(2, 4), 1, 0);
+  const auto first = pool.orders(0)[0].jobs;
+  ASSERT_EQ(first.size(), 3u);
+  ASSERT_TRUE(*pool.receive(1, piece_of(first[0], 2, 1, true), 1));
+  EXPECT_EQ(pool.orders(1)[0].jobs.size(), 1u);
+}
+
+TEST(Pool, TheSamplesOfALostWorkerContinueAfterWhatHasArrived) {
+  Pool pool;
+  pool.join(1, 10, 0);
+  pool.set_version(1, 1, 0);
+  pool.begin(simulated_jobs(1, 1), 1, 0);
+  const wire::Job job = pool.orders(0)[0].jobs[0];
+  ASSERT_FALSE(*pool.receive(1, piece_of(job, 7, 1, false), 1));
+  pool.leave(1);
+  pool.join(2, 10, 2);
+  pool.set_version(2, 1, 2);
+  const wire::Job rest = pool.orders(2)[0].jobs[0];
+  EXPECT_EQ(rest.sample.tokens.size(), 7u);
+  EXPECT_EQ(rest.sample.logprobs.size(), 7u);
+  ASSERT_EQ(rest.sample.segments.size(), 1u);
+  EXPECT_EQ(rest.sample.segments[0].end, 7);
+  EXPECT_NE(rest.id, job.id);
+  ASSERT_TRUE(*pool.receive(2, piece_of(rest, 3, 1, true), 3));
+  ASSERT_TRUE(pool.round_is_done());
+  EXPECT_EQ(pool.metrics().at("rollout/reissued"), 1);
+  EXPECT_EQ(pool.new_tokens(), 10);
+  const data::Sample sample = pool.end()[0];
+  ASSERT_EQ(sample.segments.size(), 1u);
+  EXPECT_EQ(sample.segments[0].end, 10);
+  EXPECT_EQ(sample.finish, data::FinishReason::stop);
+}
+
+TEST(Pool, ASilentWorkersJobsGoToOthersAndTheFirstResultCounts) {
+  Pool pool({.silence_seconds = 3});
+  pool.join(1, 10, 0);
+  pool.set_version(1, 1, 0);
+  pool.begin(simulated_jobs(1, 1), 1, 0);
+  const wire::Job job = pool.orders(0)[0].jobs[0];
+  pool.join(2, 10, 0);
+  pool.set_version(2, 1, 2.9);
+  EXPECT_TRUE(pool.orders(2.9).empty());
+  EXPECT_TRUE(pool.take_silent().empty());
+  const wire::Job again = pool.orders(3.1)[0].jobs[0];
+  EXPECT_EQ(pool.take_silent(), std::vector<WorkerId>{1});
+  EXPECT_TRUE(pool.take_silent().empty());
+  EXPECT_TRUE(pool.is_silent(1) && !pool.is_silent(2));
+  ASSERT_TRUE(*pool.receive(2, piece_of(again, 4, 1, true), 3.5));
+  // The silent one wakes up: its piece is not waited for, and it is told to drop the job.
+  EXPECT_FALSE(*pool.receive(1, piece_of(job, 4, 1, true), 4));
+  const auto orders = pool.orders(4);
+  ASSERT_EQ(orders.size(), 1u);
+  EXPECT_EQ(orders[0].worker, 1u);
+  EXPECT_EQ(orders[0].drop, std::vector<uint64_t>{job.id});
+}
+
+TEST(Pool, RepeatedTokensAreCompared) {
+  Pool pool({.silence_seconds = 1});
+  pool.join(1, 10, 0);
+  pool.set_version(1, 1, 0);
+  pool.begin(simulated_jobs(1, 1), 1, 0);
+  const wire::Job job = pool.orders(0)[0].jobs[0];
+  pool.join(2, 10, 1.5);
+  pool.set_version(2, 1, 1.5);
+  const wire::Job again = pool.orders(1.5)[0].jobs[0];
+  ASSERT_TRUE(pool.receive(1, piece_of(job, 5, 1, false), 1.6).ok());
+  wire::Piece other = piece_of(again, 5, 1, false);
+  other.logprobs[3] = std::nextafter(other.logprobs[3], 0.0f);
+  ASSERT_TRUE(pool.receive(2, other, 1.7).ok());
+  EXPECT_EQ(pool.metrics().at("rollout/repeated_tokens"), 5);
+  EXPECT_EQ(pool.metrics().at("rollout/differing_tokens"), 1);
+  EXPECT_EQ(pool.sample(0).tokens.size(), 5u);
+}
+
+TEST(Pool, AnIdleWorkerTakesOverHalfOfTheMostLoadedOnesJobs) {
+  Pool pool;
+  pool.join(1, 100, 0);
+  pool.set_version(1, 1, 0);
+  pool.begin(simulated_jobs(2, 4), 1, 0);
+  const auto given = pool.orders(0)[0].jobs;
+  pool.join(2, 100, 0.5);
+  pool.set_version(2, 1, 0.5);
+  EXPECT_TRUE(pool.orders(0.5).empty());  // they have just begun
+  const auto orders = pool.orders(1.5);
+  ASSERT_EQ(orders.size(), 2u);
+  EXPECT_EQ(orders[0].drop.size(), 4u);
+  EXPECT_EQ(orders[1].jobs.size(), 4u);
+}
+
+TEST(Pool, PiecesOutOfOrderAreABreachOfTheProtocol) {
+  Pool pool;
+  pool.join(1, 10, 0);
+  pool.set_version(1, 1, 0);
+  pool.begin(simulated_jobs(1, 1), 1, 0);
+  const wire::Job job = pool.orders(0)[0].jobs[0];
+  wire::Piece late = piece_of(job, 2, 1, false);
+  late.begin = 1;
+  EXPECT_EQ(pool.receive(1, late, 0).status().code(), StatusCode::corrupt);
+  EXPECT_EQ(pool.receive(1, piece_of(job, 2, 2, false), 0).status().code(), StatusCode::corrupt);
+}
+
+TEST(Pool, AJobThatTwoWorkersRefuseIsAnError) {
+  Pool pool;
+  for (const WorkerId w : {1, 2}) {
+    pool.join(w, 10, 0);
+    pool.set_version(w, 1, 0);
+  }
+  pool.begin(simulated_jobs(1, 1), 1, 0);
+  const auto first = pool.orders(0);
+  EXPECT_TRUE(pool.refuse(first[0].worker, {first[0].jobs[0].id, "too long"}).ok());
+  pool.leave(first[0].worker);
+  const auto second = pool.orders(0);
+  EXPECT_EQ(pool.refuse(second[0].worker, {second[0].jobs[0].id, "too long"}).message(),
+            "too long");
+}
+
+// Random courses: workers of different speeds join, leave, stall, and come back. The samples are
+// always those of the model, each token counted once.
+TEST(Pool, AnyCourseGivesTheSameSamples) {
+  int64_t reissued = 0, repeated = 0;
+  for (uint64_t seed = 0; seed < 1000; ++seed) {
+    Simulation simulation(seed);
+    const SimulationResult result = simulation.run();
+    ASSERT_TRUE(result.finished) << "seed " << seed;
+    ASSERT_EQ(result.wrong, 0) << "seed " << seed;
+    ASSERT_EQ(result.differing, 0) << "seed " << seed;
+    reissued += result.reissued;
+    repeated += result.repeated;
+  }
+  printf("1000 courses: %ld jobs reissued, %ld tokens received more than once\n",
+         static_cast<long>(reissued), static_cast<long>(repeated));
+  EXPECT_GT(reissued, 1000);
+  EXPECT_GT(repeated, 100);
+}
+
+}  // namespace
+}  // namespace longshot::rollout

@@ -1,0 +1,221 @@
+#include "rollout/remote/remote_rollout.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "base/os/stop.h"
+#include "rollout/fake_runner.h"
+#include "rollout/remote/remote_worker.h"
+
+namespace longshot::rollout {
+namespace {
+
+using data::FinishReason;
+using data::Sample;
+
+constexpr int kVocab = 50;
+const RunnerLimits kLimits{4, 256};
+
+std::vector<Sample> jobs_of(int prompts, int per_prompt) {
+  std::vector<Sample> jobs;
+  for (int p = 0; p < prompts; ++p) {
+    for (int i = 0; i < per_prompt; ++i) {
+      Sample& s = jobs.emplace_back();
+      s.prompt_id = "p" + std::to_string(p);
+      s.index = static_cast<uint32_t>(i);
+      s.seed = 11;
+      s.prompt_tokens = std::vector<data::TokenId>(p % 3 + 1, p % kVocab);
+      s.finish = FinishReason::partial;
+    }
+  }
+  return jobs;
+}
+
+EngineOptions options_of(int response, int segment = 0) {
+  EngineOptions options;
+  options.sampling.max_response_length = response;
+  options.sampling.stop_tokens = {3};
+  options.segment_tokens = segment;
+  return options;
+}
+
+std::unique_ptr<RemoteRollout> coordinator(const std::string& fingerprint = "") {
+  RemoteOptions options;
+  options.settings = {{"model", "fake"}};
+  options.offer = [](const model::WeightsView& weights) {
+    return Result<Json>(Json{{"version", weights.version}});
+  };
+  options.limits = kLimits;
+  options.vocab_size = kVocab;
+  options.has_tokenizer = false;
+  options.fingerprint = fingerprint;
+  auto out = RemoteRollout::start(std::move(options));
+  EXPECT_TRUE(out.ok()) << out.status().message();
+  return std::move(out).value();
+}
+
+model::WeightsView weights_of(int64_t version) {
+  model::WeightsView view;
+  view.version = version;
+  return view;
+}
+
+// A worker in a thread, with an engine of its own.
+class Worker {
+ public:
+  Worker(int port, const std::string& name, const std::string& fingerprint = "", int pause_ms = 0) {
+    auto runner = std::make_unique<FakeRunner>(kVocab, kLimits);
+    runner_ = runner.get();
+    engine_ = std::make_unique<Engine>(std::move(runner), nullptr);
+    link_ = *wire::WorkerLink::dial("127.0.0.1:" + std::to_string(port), {});
+    options_.who = {
+        {"name", name}, {"protocol", wire::kProtocol}, {"slots", 4}, {"fingerprint", fingerprint}};
+    options_.load = [this, pause_ms](const Json& settings, int64_t version,
+                                     const Json& source) -> Result<Engine*> {
+      std::this_thread::sleep_for(std::chrono::milliseconds(pause_ms));
+      EXPECT_EQ(settings.at("model"), "fake");
+      EXPECT_EQ(source.at("version"), version);
+      runner_->set_version(version);
+      return engine_.get();
+    };
+    options_.piece_tokens = 5;
+    thread_ = std::thread([this] { status_ = serve_rollouts(*link_, options_); });
+  }
+  ~Worker() { (void)end(); }
+
+  Status end() {
+    if (thread_.joinable()) thread_.join();
+    return status_;
+  }
+
+ private:
+  FakeRunner* runner_ = nullptr;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<wire::WorkerLink> link_;
+  RemoteWorkerOptions options_;
+  Status status_;
+  std::thread thread_;
+};
+
+std::vector<Sample> local(std::vector<Sample> jobs, const EngineOptions& options, int64_t version) {
+  auto runner = std::make_unique<FakeRunner>(kVocab, kLimits);
+  runner->set_version(version);
+  Engine engine(std::move(runner), nullptr);
+  return *engine.generate(std::move(jobs), options);
+}
+
+void expect_equal(const std::vector<Sample>& a, const std::vector<Sample>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i)
+    EXPECT_EQ(dump_json(data::to_json(a[i])), dump_json(data::to_json(b[i])));
+}
+
+TEST(RemoteRollout, SamplesAreThoseOfAnEngineInThisProcess) {
+  for (const int workers : {1, 3}) {
+    auto rollout = coordinator();
+    ASSERT_TRUE(rollout->load_weights(weights_of(1)).ok());
+    std::vector<std::unique_ptr<Worker>> all;
+    for (int w = 0; w < workers; ++w)
+      all.push_back(std::make_unique<Worker>(rollout->port(), "w" + std::to_string(w)));
+    std::vector<Sample> jobs = jobs_of(7, 3);
+    // Two rounds of capped samples, with new weights between them, then one to the end.
+    for (const int64_t version : {1, 2, 3}) {
+      const EngineOptions options = options_of(60, version < 3 ? 9 : 0);
+      if (version > 1) {
+        ASSERT_TRUE(rollout->load_weights(weights_of(version)).ok());
+      }
+      const auto expected = local(jobs, options, version);
+      const auto seen = rollout->generate(jobs, options, nullptr);
+      ASSERT_TRUE(seen.ok()) << seen.status().message();
+      expect_equal(*seen, expected);
+      jobs.clear();
+      for (const Sample& s : expected)
+        if (s.finish == FinishReason::partial) jobs.push_back(s);
+    }
+    rollout->run_has_ended();
+    for (auto& worker : all) EXPECT_TRUE(worker->end().ok());
+  }
+}
+
+TEST(RemoteRollout, SamplesThatEndAreHandedOverOnceEach) {
+  auto rollout = coordinator();
+  ASSERT_TRUE(rollout->load_weights(weights_of(1)).ok());
+  Worker worker(rollout->port(), "w");
+  EngineOptions options = options_of(40);
+  std::map<std::pair<std::string, uint32_t>, int> handed;
+  options.on_finished = [&](const Sample& s) { ++handed[{s.prompt_id, s.index}]; };
+  Progress last;
+  const auto samples =
+      *rollout->generate(jobs_of(5, 2), options, [&](const Progress& p) { last = p; });
+  EXPECT_EQ(handed.size(), 10u);
+  for (const auto& [id, times] : handed) EXPECT_EQ(times, 1);
+  EXPECT_EQ(last.finished, 10);
+  EXPECT_EQ(last.total, 10);
+  EXPECT_EQ(rollout->metrics().at("rollout/workers"), 1);
+  EXPECT_EQ(rollout->metrics().at("rollout/generated_tokens"),
+            static_cast<double>(last.generated_tokens));
+  rollout->run_has_ended();
+}
+
+TEST(RemoteRollout, AWorkerThatJoinsLateGetsJobs) {
+  auto rollout = coordinator();
+  ASSERT_TRUE(rollout->load_weights(weights_of(1)).ok());
+  std::unique_ptr<Worker> worker;
+  std::thread later([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    worker = std::make_unique<Worker>(rollout->port(), "late");
+  });
+  const auto samples = rollout->generate(jobs_of(2, 2), options_of(20), nullptr);
+  later.join();
+  ASSERT_TRUE(samples.ok());
+  expect_equal(*samples, local(jobs_of(2, 2), options_of(20), 1));
+  rollout->run_has_ended();
+}
+
+TEST(RemoteRollout, AStopReturnsPartialSamples) {
+  auto rollout = coordinator();
+  ASSERT_TRUE(rollout->load_weights(weights_of(1)).ok());
+  std::atomic<bool> cancel{false};
+  EngineOptions options = options_of(20);
+  options.cancel = &cancel;
+  std::thread later([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    cancel = true;
+  });
+  const auto samples = *rollout->generate(jobs_of(1, 2), options, nullptr);  // nobody works
+  later.join();
+  for (const Sample& s : samples) EXPECT_EQ(s.finish, FinishReason::partial);
+}
+
+TEST(RemoteRollout, ABudgetIsRefused) {
+  auto rollout = coordinator();
+  ASSERT_TRUE(rollout->load_weights(weights_of(1)).ok());
+  EngineOptions options = options_of(20);
+  options.token_budget = 5;
+  const auto samples = rollout->generate(jobs_of(1, 2), options, nullptr);
+  EXPECT_NE(samples.status().message().find("rollout.segment_tokens"), std::string::npos);
+}
+
+TEST(RemoteRollout, AJobThatNoEngineCouldExecuteIsAnErrorAtOnce) {
+  auto rollout = coordinator();
+  ASSERT_TRUE(rollout->load_weights(weights_of(1)).ok());
+  const auto samples = rollout->generate(jobs_of(1, 2), options_of(5000), nullptr);
+  EXPECT_EQ(samples.status().code(), StatusCode::invalid_argument);
+}
+
+TEST(RemoteRollout, OtherArithmeticIsRefusedWithTheReason) {
+  auto rollout = coordinator("abc");
+  ASSERT_TRUE(rollout->load_weights(weights_of(1)).ok());
+  Worker other(rollout->port(), "other", "abd");
+  const Status refused = other.end();
+  EXPECT_EQ(refused.code(), StatusCode::invalid_argument);
+  EXPECT_NE(refused.message().find("fingerprint 'abd'"), std::string::npos);
+  Worker same(rollout->port(), "same", "abc");
+  EXPECT_TRUE(rollout->generate(jobs_of(1, 2), options_of(20), nullptr).ok());
+  rollout->run_has_ended();
+}
+
+}  // namespace
+}  // namespace longshot::rollout

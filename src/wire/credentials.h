@@ -1,0 +1,31 @@
+#pragma once
+// gRPC's credentials and channel settings from LinkOptions. Only sources of wire/ include this.
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+#include <string>
+
+#include "base/status.h"
+#include "wire/link_options.h"
+
+namespace longshot::wire {
+
+// Jobs carry whole prompts and responses.
+constexpr int kMaxMessageBytes = 256 << 20;
+// A connection without an answer to a ping for this long has ended.
+constexpr int kPingEveryMs = 2000, kPingTimeoutMs = 3000;
+
+// The most time for one attempt to connect.
+constexpr int kConnectMs = 1000;
+
+constexpr const char* kTokenKey = "authorization";  // of the metadata of a call
+std::string token_value(const std::string& token);
+
+// gRPC's own log lines repeat what statuses say; they are off unless GRPC_VERBOSITY is set.
+void quiet_grpc();
+
+Result<std::shared_ptr<grpc::ServerCredentials>> server_credentials(const TlsFiles& files);
+Result<std::shared_ptr<grpc::ChannelCredentials>> client_credentials(const TlsFiles& files);
+
+}  // namespace longshot::wire

@@ -1,0 +1,274 @@
+"""A run on several processes gives the same bits as one process, whatever happens to its workers, its coordinator and its
+directory."""
+import json
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+
+from cluster_support import Etcd, Worker, Workers, assert_same_run, cluster_config
+from resume_support import kill_until_done, lines, start
+from support import LONGSHOT, ROOT, longshot, tiny_model
+
+ITERATIONS = 30
+
+
+@pytest.fixture(scope="module")
+def setting(tmp_path_factory):
+    root = tmp_path_factory.mktemp("cluster")
+    model, data = tiny_model(root)
+    etcd = Etcd(root / "etcd")
+    file = root / "whole.toml"
+    file.write_text(cluster_config(root / "whole", model, data, ITERATIONS))
+    longshot("train", file)
+    yield root, model, data, etcd
+    etcd.stop()
+
+
+@pytest.fixture(autouse=True)
+def processes(monkeypatch):
+    """Ends the coordinators that a failed test has left."""
+    begun, original = [], start
+
+    def begin(*arguments, **options):
+        begun.append(original(*arguments, **options))
+        return begun[-1]
+
+    monkeypatch.setitem(globals(), "start", begin)
+    yield
+    for process in begun:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def prepare(setting, name, iterations=ITERATIONS, text=""):
+    """The file, the run and the url of a run on many processes."""
+    root, model, data, etcd = setting
+    url = f"{etcd.url}/{name}"
+    file = root / f"{name}.toml"
+    config = cluster_config(root / name, model, data, iterations)
+    file.write_text(config.replace("[cluster]\n", f"[cluster]\nurl = '{url}'\n{text}"))
+    return file, root / name, url
+
+
+def finish(process, seconds=180):
+    _, errors = process.communicate(timeout=seconds)
+    assert process.returncode == 0, errors
+    return errors
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_any_number_of_workers_gives_the_bits_of_one_process(setting, count):
+    root = setting[0]
+    file, run, url = prepare(setting, f"workers{count}")
+    with Workers(url, root, count) as workers:
+        finish(start(file))
+        for worker in workers.all:
+            code, text = worker.wait()
+            assert code == 0 and "the run has ended" in text
+    assert_same_run(run, root / "whole", ITERATIONS)
+
+
+def test_workers_that_are_killed_and_replaced_change_nothing(setting):
+    root, rng, kills, runs = setting[0], random.Random(1), 0, 0
+    while kills < 20:
+        file, run, url = prepare(setting, f"killed{runs}")
+        with Workers(url, root, 3) as workers:
+            process = start(file)
+            while process.poll() is None:
+                time.sleep(rng.uniform(0.05, 0.4))
+                if process.poll() is None and lines(run) > 0:
+                    workers.replace(rng.randrange(3))
+                    kills += 1
+            finish(process)
+        assert_same_run(run, root / "whole", ITERATIONS)
+        runs += 1
+        assert runs < 20
+    print(f"{kills} workers were killed in {runs} runs")
+
+
+def test_workers_that_stall_change_nothing(setting):
+    root, rng, stalls = setting[0], random.Random(2), 0
+    file, run, url = prepare(setting, "stalled")
+    with Workers(url, root, 2) as workers:
+        process = start(file)
+        while process.poll() is None:
+            time.sleep(0.3)
+            if process.poll() is None and 0 < lines(run) < ITERATIONS and stalls < 5:
+                worker = workers.all[rng.randrange(2)]
+                worker.signal(signal.SIGSTOP)
+                time.sleep(1.5)  # longer than cluster.silence_seconds
+                worker.signal(signal.SIGCONT)
+                stalls += 1
+        finish(process)
+    assert_same_run(run, root / "whole", ITERATIONS)
+    assert stalls > 0
+
+
+def test_a_coordinator_that_is_killed_continues_with_the_same_workers(setting):
+    root, rng, kills, runs = setting[0], random.Random(3), 0, 0
+    while kills < 20:
+        file, run, url = prepare(setting, f"led{runs}")
+        with Workers(url, root, 2) as workers:
+            kills += kill_until_done(file, lambda: rng.uniform(0.6, 4.6))
+            for worker in workers.all:
+                assert worker.wait()[0] == 0  # none of them was started again
+        assert_same_run(run, root / "whole", ITERATIONS)
+        runs += 1
+        assert runs < 20
+    print(f"the coordinator was killed {kills} times in {runs} runs")
+
+
+def test_a_directory_that_is_away_delays_the_run_only(setting):
+    root, _, _, etcd = setting
+    file, run, url = prepare(setting, "away")
+    with Workers(url, root, 2):
+        process = start(file)
+        while lines(run) < 3:
+            assert process.poll() is None
+            time.sleep(0.02)
+        etcd.process.send_signal(signal.SIGSTOP)
+        time.sleep(8)  # longer than every lease
+        before = lines(run)
+        assert process.poll() is None and before < ITERATIONS
+        etcd.process.send_signal(signal.SIGCONT)
+        finish(process)
+    assert_same_run(run, root / "whole", ITERATIONS)
+
+
+def test_a_directory_that_is_restarted_delays_the_run_only(setting):
+    root, _, _, etcd = setting
+    file, run, url = prepare(setting, "restarted")
+    with Workers(url, root, 2):
+        process = start(file)
+        while lines(run) < 3:
+            assert process.poll() is None
+            time.sleep(0.02)
+        etcd.stop()
+        time.sleep(1)
+        etcd.start()
+        finish(process)
+    assert_same_run(run, root / "whole", ITERATIONS)
+
+
+def test_ctrl_c_saves_and_the_workers_wait(setting):
+    root = setting[0]
+    file, run, url = prepare(setting, "stopped")
+    with Workers(url, root, 2) as workers:
+        process = start(file)
+        while lines(run) < 3:
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 130 and "continues from there" in errors
+        assert all(worker.process.poll() is None for worker in workers.all)
+        finish(start(file))
+        assert all(worker.wait()[0] == 0 for worker in workers.all)
+    assert_same_run(run, root / "whole", ITERATIONS)
+
+
+def test_a_worker_that_is_asked_to_stop_leaves_at_once(setting):
+    root = setting[0]
+    file, run, url = prepare(setting, "left")
+    with Workers(url, root, 2) as workers:
+        process = start(file)
+        while lines(run) < 2:
+            assert process.poll() is None
+            time.sleep(0.02)
+        workers.all[0].signal(signal.SIGTERM)
+        code, text = workers.all[0].wait(10)
+        assert code == 130, text
+        finish(process)
+    assert_same_run(run, root / "whole", ITERATIONS)
+
+
+def test_a_second_coordinator_is_refused_and_names_the_first(setting):
+    root = setting[0]
+    file, run, url = prepare(setting, "led_by_one")
+    other, _, _ = prepare(setting, "led_by_other")
+    other.write_text(other.read_text().replace("/led_by_other'", "/led_by_one'", 1))
+    process = start(file)  # without workers it waits
+    time.sleep(1.5)
+    second = longshot("train", other, code=1, timeout=60)
+    assert "led_by_one" in second.stderr and "coordinator" in second.stderr
+    assert not (root / "led_by_other/global_step_0").exists()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+
+
+def test_a_worker_without_the_token_gets_nowhere(setting):
+    root = setting[0]
+    (root / "token").write_text("open sesame\n")
+    (root / "wrong").write_text("sesame\n")
+    file, run, url = prepare(setting, "secret", 3, f"token_file = '{root}/token'\n")
+    process = start(file)
+    for name, arguments in (("none", ()), ("wrong", ("--token-file", root / "wrong"))):
+        worker = Worker(url, name, root, *arguments)
+        code, text = worker.wait()
+        assert code == 2 and "token" in text, text
+    with Workers(url, root, 1, "--token-file", root / "token"):
+        finish(process)
+
+
+def test_top_and_metrics_show_who_does_what(setting):
+    root = setting[0]
+    (root / "token").write_text("open sesame\n")
+    file, run, url = prepare(setting, "shown", ITERATIONS, f"token_file = '{root}/token'\n")
+    top = ("top", "--cluster", url, "--token-file", root / "token")
+    assert "nobody leads the run 'shown'" in longshot(*top, code=1).stderr
+    process = start(file)  # it waits for its first worker
+    deadline = time.time() + 30
+    while "0 workers" not in subprocess.run([LONGSHOT, *map(str, top)], capture_output=True, text=True).stdout:
+        assert time.time() < deadline and process.poll() is None
+    status = json.loads(longshot(*top, "--json").stdout)
+    assert status["run"] == "shown" and status["version"] == 1 and status["workers"] == []
+    assert status["waiting"] == status["samples"] == 16  # the evaluation before training
+    assert "--token-file" in longshot("top", "--cluster", url, code=2).stderr
+    with Workers(url, root, 1, "--token-file", root / "token") as workers:
+        while process.poll() is None:
+            seen = subprocess.run([LONGSHOT, *map(str, top)], capture_output=True, text=True).stdout
+            if "1 workers, 1 ready" in seen and "w0" in seen:
+                break
+        else:
+            raise AssertionError("the worker was never shown")
+        finish(process)
+
+
+def test_other_arithmetic_is_refused_unless_it_is_allowed(setting):
+    root = setting[0]
+    file, run, url = prepare(setting, "exact", 2)
+    process = start(file)
+    # The generic kernels of libtorch compute in another order.
+    other = Worker(url, "other", root, "--engine", "torch")
+    code, text = other.wait()
+    assert code == 2 and "cluster.exact = false" in text, text
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    file.write_text(file.read_text().replace("[cluster]\n", "[cluster]\nexact = false\n"))
+    process = start(file)
+    with Workers(url, root, 1, "--engine", "torch"):
+        finish(process)
+
+
+def test_bad_input_is_refused_before_anything_is_written(setting):
+    root, model, data, etcd = setting
+    file = root / "bad.toml"
+    text = cluster_config(root / "bad", model, data, 2)
+    for change, named in (("url = 'etcd:/nothing'", "etcd:/nothing"),
+                          (f"url = '{etcd.url}/x'\nlisten = '127.0.0.1'", "cluster.listen"),
+                          (f"url = '{etcd.url}/x'\ntoken_file = '{root}/no_such_file'", "no_such_file")):
+        file.write_text(text.replace("[cluster]\n", f"[cluster]\n{change}\n"))
+        done = longshot("train", file, "--dry-run", code=2)
+        assert named in done.stderr, done.stderr
+        assert named in longshot("train", file, code=2).stderr
+    file.write_text(text.replace("[cluster]\n", f"[cluster]\nurl = '{etcd.url}/x'\n")
+                    .replace("segment_tokens = 12", "token_budget = 12"))
+    assert "rollout.segment_tokens" in longshot("train", file, code=2).stderr
+    assert not (root / "bad").exists()
+    for arguments in (("--cluster", "nowhere"), ("--cluster", f"{etcd.url}/x", "--device", "abacus"), ()):
+        done = subprocess.run([LONGSHOT, "worker", *arguments], capture_output=True, text=True, timeout=60, cwd=ROOT)
+        assert done.returncode == 2, done.stderr

@@ -1,0 +1,175 @@
+"""Three hosts, which are network namespaces on a bridge of the test's own: a host that is cut off, and lost packets."""
+import os
+import subprocess
+import time
+
+import pytest
+
+from cluster_support import assert_same_run, cluster_config
+from resume_support import lines
+from support import LONGSHOT, ROOT, longshot, tiny_model
+
+ITERATIONS = 60
+HOSTS = {"A": "10.77.0.1", "B": "10.77.0.2", "C": "10.77.0.3"}
+
+
+def run(*words):
+    subprocess.run(words, check=True, capture_output=True)
+
+
+class Network:
+    """Names contain the process id, so that two tests do not meet."""
+
+    def __init__(self):
+        self.name = f"ls{os.getpid() % 100000}"
+        self.hub = self.name + "x"
+        run("ip", "netns", "add", self.hub)
+        run("ip", "-n", self.hub, "link", "add", "br0", "type", "bridge")
+        run("ip", "-n", self.hub, "link", "set", "br0", "up")
+        for host, address in HOSTS.items():
+            space = self.name + host
+            run("ip", "netns", "add", space)
+            run("ip", "link", "add", "eth0", "netns", space, "type", "veth", "peer", "name", f"to{host}", "netns",
+                self.hub)
+            run("ip", "-n", self.hub, "link", "set", f"to{host}", "master", "br0", "up")
+            run("ip", "-n", space, "addr", "add", f"{address}/24", "dev", "eth0")
+            run("ip", "-n", space, "link", "set", "eth0", "up")
+            run("ip", "-n", space, "link", "set", "lo", "up")
+
+    def start(self, host, *words, **options):
+        return subprocess.Popen(["ip", "netns", "exec", self.name + host, *map(str, words)], cwd=ROOT, **options)
+
+    def cut(self, host):
+        run("ip", "-n", self.hub, "link", "set", f"to{host}", "down")
+
+    def heal(self, host):
+        run("ip", "-n", self.hub, "link", "set", f"to{host}", "up")
+
+    def lose(self, host, percent):
+        """Loses a share of the packets that reach a host."""
+        for command in ("add table ip loss", "add chain ip loss input { type filter hook input priority 0 ; }",
+                        f"add rule ip loss input numgen random mod 100 < {percent} drop"):
+            run("ip", "netns", "exec", self.name + host, "nft", command)
+
+    def close(self):
+        for host in [*HOSTS, "x"]:
+            subprocess.run(["ip", "netns", "del", self.name + host], capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def network():
+    try:
+        made = Network()
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.xfail(f"network namespaces cannot be made here, which needs root: {error}")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def setting(network, tmp_path_factory):
+    root = tmp_path_factory.mktemp("network")
+    model, data = tiny_model(root)
+    file = root / "whole.toml"
+    file.write_text(cluster_config(root / "whole", model, data, ITERATIONS))
+    longshot("train", file)
+    client = f"http://{HOSTS['A']}:2379"
+    etcd = network.start("A", "etcd", "--data-dir", root / "etcd", "--listen-client-urls", client,
+                         "--advertise-client-urls", client, "--unsafe-no-fsync",
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(2)
+    yield root, model, data
+    etcd.kill()
+    etcd.wait()
+
+
+class Run:
+    """The coordinator on host A, a worker each on B and C."""
+
+    def __init__(self, network, setting, name):
+        root, model, data = setting
+        self.network, self.folder = network, root / name
+        self.url = f"etcd://{HOSTS['A']}:2379/{name}"
+        file = root / f"{name}.toml"
+        file.write_text(cluster_config(self.folder, model, data, ITERATIONS).replace(
+            "[cluster]\n", f"[cluster]\nurl = '{self.url}'\nlisten = '{HOSTS['A']}:0'\n"
+                           f"weights_listen = '{HOSTS['A']}:0'\n"))
+        self.log = (root / f"{name}.log").open("w+")
+        self.train = network.start("A", LONGSHOT, "train", file, stdout=subprocess.DEVNULL, stderr=self.log)
+        self.workers = {host: self.worker(root, host) for host in "BC"}
+
+    def worker(self, root, host):
+        return self.network.start(host, LONGSHOT, "worker", "--cluster", self.url, "--name", host, "--threads", 1,
+                                  "--weights-dir", root / f"{host}.weights", "--listen", f"{HOSTS[host]}:0",
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def text(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def wait_for(self, condition, seconds=60):
+        deadline = time.time() + seconds
+        while not condition():
+            assert time.time() < deadline and self.train.poll() is None, self.text()
+            time.sleep(0.01)
+
+    def finish(self):
+        assert self.train.wait(180) == 0, self.text()
+
+    def close(self):
+        for process in [self.train, *self.workers.values()]:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def begin(network, setting):
+    runs = []
+
+    def start(name):
+        runs.append(Run(network, setting, name))
+        return runs[-1]
+
+    yield start
+    for one in runs:
+        one.close()
+
+
+def test_a_host_that_is_cut_off_delays_the_run_only_and_returns_by_itself(network, setting, begin):
+    one = begin("cut")
+    one.wait_for(lambda: lines(one.folder) >= 2)
+    # C is the only worker: while it is cut off nothing can be generated.
+    one.workers["B"].kill()
+    one.wait_for(lambda: "worker B at" in one.text() and "has left" in one.text())
+    before = one.text().count("worker C at")
+    network.cut("C")
+    cut = time.time()
+    one.wait_for(lambda: one.text().count("worker C at") > before)  # the connection is given up
+    noticed = time.time() - cut
+    reached = lines(one.folder)
+    network.heal("C")
+    healed = time.time()
+    one.wait_for(lambda: lines(one.folder) > reached)
+    print(f"noticed after {noticed:.1f} s, worked again {time.time() - healed:.1f} s after healing")
+    one.finish()
+    assert_same_run(one.folder, setting[0] / "whole", ITERATIONS)
+
+
+def test_a_cut_between_two_workers_moves_the_samples_of_one(network, setting, begin):
+    one = begin("moved")
+    one.wait_for(lambda: lines(one.folder) >= 2)
+    network.cut("B")
+    reached = lines(one.folder)
+    one.wait_for(lambda: lines(one.folder) >= reached + 3, 30)  # C does it alone
+    network.heal("B")
+    one.finish()
+    assert_same_run(one.folder, setting[0] / "whole", ITERATIONS)
+
+
+def test_lost_packets_change_nothing(network, setting, begin):
+    for host in HOSTS:
+        network.lose(host, 2)
+    one = begin("lossy")
+    one.finish()
+    assert_same_run(one.folder, setting[0] / "whole", ITERATIONS)
