@@ -20,11 +20,11 @@ Rejection sampling without merging, and the short model, are shown without a cri
 ANALYSIS = """Written after the runs; four seeds of five. Long2short RL kept the accuracy (0.48 to 0.63 before, 0.53 to 0.63
 after) and hardly shortened anything, so there was little to be efficient with: its 25 iterations at a length weight of
 0.2 move the mean length by 2.5 tokens of 125. Merging with the short model halves the length for 3 to 17 points of
-accuracy, which is far above cutting the long model; the short model alone, the baseline here, is as efficient. DPO broke
-the model: it answers 4 to 10 % right, and the samples of one seed repeat numbers that were tried and lose the form of a trace. Its pairs
-prefer a short lucky search to a long one whose steps are as sound, and a trace's next number is random, so the
-preference is about luck. That explanation was not tested, nor were other weights, rates or numbers of iterations: they
-would need criteria of their own."""
+accuracy, which is far above cutting the long model; the short model alone, the baseline here, is as efficient. DPO
+broke the model: it answers 4 to 10 % right, and the samples of one seed repeat numbers that were tried and lose the
+form of a trace. Its pairs prefer a short lucky search to a long one whose steps are as sound, and a trace's next
+number is random, so the preference is about luck. That explanation was not tested, nor were other weights, rates or
+numbers of iterations: they would need criteria of their own."""
 ARMS = ["long", "short", "merge", "merge_rs", "rs", "dpo", "rl"]
 REPORTED = ["dpo", "merge_rs", "merge"]  # below RL, in the report's order
 ITERATIONS = 25  # of 32 groups of 8, as many samples as 8 of each of 800 problems
