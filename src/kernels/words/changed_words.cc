@@ -26,8 +26,10 @@ size_t changed_words_target(const uint16_t* before, const uint16_t* after, size_
     const auto differs = hn::Ne(hn::LoadU(d, before + i), now);
     if (hn::AllFalse(d, differs)) continue;
     const auto place = hn::Add(iota, hn::Set(d, static_cast<uint16_t>(i)));
-    hn::CompressStore(place, differs, d, positions + changed);
-    changed += hn::CompressStore(now, differs, d, values + changed);
+    // Compressing into memory would be many times slower on some processors.
+    hn::StoreU(hn::Compress(place, differs), d, positions + changed);
+    hn::StoreU(hn::Compress(now, differs), d, values + changed);
+    changed += hn::CountTrue(d, differs);
   }
   for (; i < count; ++i) {
     positions[changed] = static_cast<uint16_t>(i);

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::string_view kMagic = "LSDELTA1";
 constexpr size_t kBlock = kernels::kMostWords;
-constexpr size_t kFixedBytes = 24;  // before the counts
+constexpr size_t kFixedBytes = 16;  // before the first block
 
 uint64_t block_count(uint64_t words) {
   return (words + kBlock - 1) / kBlock;
@@ -33,39 +33,31 @@ T read_at(std::string_view bytes, uint64_t offset) {
   return value;
 }
 
-// The parts of a delta whose sizes fit together.
-struct Parts {
-  uint64_t blocks = 0;
-  std::string_view counts, positions, values;
-};
-
-Result<Parts> split(std::string_view delta, uint64_t words) {
+// Removes the beginning of a delta of `words` words.
+Status take_head(std::string_view& delta, uint64_t words) {
   if (delta.size() < kFixedBytes || !delta.starts_with(kMagic))
     return corrupt("the delta does not begin as one");
-  const uint64_t all = read_at<uint64_t>(delta, 8), changed = read_at<uint64_t>(delta, 16);
-  if (all != words || changed > words)
-    return corrupt(fmt::format("the delta is of {} words, {} of them changed, expected {} words",
-                               all, changed, words));
-  Parts parts;
-  parts.blocks = block_count(words);
-  if (delta.size() != kFixedBytes + 4 * parts.blocks + 4 * changed)
-    return corrupt(
-        fmt::format("the delta has {} bytes for {} changed words", delta.size(), changed));
-  parts.counts = delta.substr(kFixedBytes, 4 * parts.blocks);
-  parts.positions = delta.substr(kFixedBytes + 4 * parts.blocks, 2 * changed);
-  parts.values = delta.substr(kFixedBytes + 4 * parts.blocks + 2 * changed);
-  return parts;
+  const auto all = read_at<uint64_t>(delta, kMagic.size());
+  if (all != words)
+    return corrupt(fmt::format("the delta is of {} words, expected {}", all, words));
+  delta.remove_prefix(kFixedBytes);
+  return ok_status();
 }
 
-// Changes the words of one block. `first` is the index of its first change.
-Status patch(const Parts& parts, uint64_t first, uint64_t count, std::span<uint16_t> block) {
-  if (count > block.size() || 2 * (first + count) > parts.positions.size())
+// Changes the words of one block and removes its part of the delta.
+Status patch(std::string_view& delta, std::span<uint16_t> block) {
+  if (delta.size() < 4) return corrupt("the delta ends early");
+  const uint64_t count = read_at<uint32_t>(delta, 0);
+  if (count > block.size() || 4 + 4 * count > delta.size())
     return corrupt("a block of the delta has too many changed words");
-  for (uint64_t i = first; i < first + count; ++i) {
-    const auto position = read_at<uint16_t>(parts.positions, 2 * i);
+  const std::string_view positions = delta.substr(4, 2 * count);
+  const std::string_view values = delta.substr(4 + 2 * count, 2 * count);
+  for (uint64_t i = 0; i < count; ++i) {
+    const auto position = read_at<uint16_t>(positions, 2 * i);
     if (position >= block.size()) return corrupt("a position of the delta is beyond the end");
-    block[position] = read_at<uint16_t>(parts.values, 2 * i);
+    block[position] = read_at<uint16_t>(values, 2 * i);
   }
+  delta.remove_prefix(4 + 4 * count);
   return ok_status();
 }
 
@@ -117,26 +109,22 @@ std::optional<std::string> encode_delta(std::span<const uint16_t> base,
                                         std::span<const uint16_t> target, uint64_t most_changed) {
   LS_CHECK(base.size() == target.size(), "a delta is between versions of the same size");
   std::vector<uint16_t> positions(kBlock + kernels::kWordPadding), values(positions.size());
-  std::vector<uint32_t> counts;
-  std::string all_positions, all_values;
+  std::string delta(kMagic);
+  // Room for the longest result, of which only the pages that are written become memory.
+  delta.reserve(kFixedBytes + 4 * (most_changed + block_count(base.size()) + kBlock));
+  const uint64_t words = base.size();
+  append(delta, &words, 1);
   uint64_t changed = 0;
   for (size_t begin = 0; begin < base.size(); begin += kBlock) {
     const size_t count = std::min(kBlock, base.size() - begin);
-    const size_t here = kernels::changed_words(base.data() + begin, target.data() + begin, count,
-                                               positions.data(), values.data());
-    counts.push_back(static_cast<uint32_t>(here));
-    append(all_positions, positions.data(), here);
-    append(all_values, values.data(), here);
+    const auto here = static_cast<uint32_t>(kernels::changed_words(
+        base.data() + begin, target.data() + begin, count, positions.data(), values.data()));
+    append(delta, &here, 1);
+    append(delta, positions.data(), here);
+    append(delta, values.data(), here);
     changed += here;
     if (changed > most_changed) return std::nullopt;
   }
-  const uint64_t sizes[2] = {base.size(), changed};
-  std::string delta(kMagic);
-  delta.reserve(kFixedBytes + 4 * counts.size() + 4 * changed);
-  append(delta, sizes, 2);
-  append(delta, counts.data(), counts.size());
-  delta += all_positions;
-  delta += all_values;
   return delta;
 }
 
@@ -148,21 +136,16 @@ std::optional<std::string> encode_delta(const HeldVersion& base, const HeldVersi
 
 Status apply_delta(std::span<const uint16_t> base, std::string_view delta,
                    const std::function<Status(std::span<const uint16_t> words)>& emit) {
-  LS_ASSIGN_OR_RETURN(const Parts parts, split(delta, base.size()));
-  std::vector<uint16_t> buffer(kBlock);
-  uint64_t first = 0;
-  for (uint64_t b = 0; b < parts.blocks; ++b) {
-    const auto source =
-        base.subspan(b * kBlock, std::min<uint64_t>(kBlock, base.size() - b * kBlock));
+  LS_RETURN_IF_ERROR(take_head(delta, base.size()));
+  std::vector<uint16_t> buffer(std::min(kBlock, base.size()));
+  for (size_t begin = 0; begin < base.size(); begin += kBlock) {
+    const auto source = base.subspan(begin, std::min(kBlock, base.size() - begin));
     const std::span<uint16_t> block(buffer.data(), source.size());
     std::copy(source.begin(), source.end(), block.begin());
-    const uint64_t count = read_at<uint32_t>(parts.counts, 4 * b);
-    LS_RETURN_IF_ERROR(patch(parts, first, count, block));
+    LS_RETURN_IF_ERROR(patch(delta, block));
     LS_RETURN_IF_ERROR(emit(block));
-    first += count;
   }
-  if (2 * first == parts.positions.size()) return ok_status();
-  return corrupt("the blocks of the delta have too few changed words");
+  return delta.empty() ? ok_status() : corrupt("the delta is longer than its blocks");
 }
 
 Status write_with_delta(const HeldVersion& base, const Manifest& target, std::string_view delta,

@@ -3,9 +3,9 @@
 // small optimizer step most words of bf16 weights are unchanged, and a difference is a fraction of
 // the version. In f32 almost every word changes, so there are no differences of f32.
 //
-// Encoding, little-endian: "LSDELTA1", the numbers of all words and of changed words (u64 each);
-// for each block of 65,536 words the number of changed ones (u32); all positions within their
-// blocks (u16); all new values (u16). That is 4 bytes for a changed word and 4 for a block.
+// Encoding, little-endian: "LSDELTA1", the number of words (u64); then for each block of 65,536
+// words the number of changed ones (u32), their positions in the block (u16 each) and their new
+// values (u16 each). That is 4 bytes for a changed word and 4 for a block.
 
 #include <cstdint>
 #include <functional>
