@@ -1,14 +1,13 @@
 #include "train/optimizer/optimizer.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/linalg_vector_norm.h>
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <utility>
 
 #include "base/json.h"
@@ -22,22 +21,19 @@
 namespace longshot::train {
 namespace {
 
-double squared_norm(const at::Tensor& grad) {
-  if (!is_flat(grad)) {
-    const double norm = at::linalg_vector_norm(grad, 2, {}, false, at::kDouble).item<double>();
-    return norm * norm;
-  }
-  const float* values = grad.const_data_ptr<float>();
-  std::vector<double> sums((grad.numel() + kOptimizerBlock - 1) / kOptimizerBlock);
-  at::parallel_for(0, static_cast<int64_t>(sums.size()), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b)
-      sums[b] =
-          kernels::sum_of_squares(values + b * kOptimizerBlock,
-                                  std::min(kOptimizerBlock, grad.numel() - b * kOptimizerBlock));
-  });
-  double total = 0;
-  for (const double sum : sums) total += sum;
-  return total;
+std::vector<std::string> trainable_names(const model::Weights& weights) {
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : weights.tensors())
+    if (tensor.requires_grad()) names.push_back(name);
+  return names;
+}
+
+ShardLayout layout_of(const model::Weights& weights, const Lanes& lanes) {
+  std::vector<int64_t> sizes;
+  for (const auto& [name, tensor] : weights.tensors())
+    if (tensor.requires_grad()) sizes.push_back(tensor.numel());
+  const int64_t total = std::accumulate(sizes.begin(), sizes.end(), int64_t{0});
+  return {sizes, lanes.gang->size(), tile_elements(total, lanes.count)};
 }
 
 std::string tensors_path(const std::string& directory) {
@@ -78,13 +74,19 @@ Result<at::Tensor> read_part(const model::SafetensorsFile& file, const Moments::
 
 }  // namespace
 
-AdamW::AdamW(const model::Weights& weights, OptimizerOptions options, int64_t total_steps)
-    : options_(std::move(options)), total_steps_(total_steps) {
+AdamW::AdamW(const model::Weights& weights, OptimizerOptions options, int64_t total_steps,
+             const Lanes& lanes)
+    : options_(std::move(options)),
+      total_steps_(total_steps),
+      names_(trainable_names(weights)),
+      exchange_(names_, layout_of(weights, lanes), lanes.gang) {
   const at::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : weights.tensors()) {
+  for (const auto& [name, tensor] : weights.tensors())
     LS_CHECK(!tensor.is_inference(),
              name + " was made under InferenceMode and never gets a gradient");
-    if (tensor.requires_grad()) moments_.emplace_back(name, tensor, options_.moments);
+  for (const Piece& piece : exchange_.layout().pieces(lanes.gang->rank())) {
+    const std::string& name = names_[piece.weight];
+    moments_.emplace_back(name, weights.at(name), options_.moments, piece.begin, piece.end);
   }
 }
 
@@ -130,23 +132,19 @@ int64_t AdamW::moment_bytes() const {
   return total;
 }
 
-Status AdamW::measure(const model::Weights& weights, StepOutcome& step) const {
+Status AdamW::measure(const Tensors& gradients, StepOutcome& step) {
+  LS_ASSIGN_OR_RETURN(const std::vector<double> squared, exchange_.squared_norms(gradients));
   double total = 0;
-  for (const auto& [name, tensor] : weights.tensors()) {
-    if (!tensor.requires_grad()) continue;
-    if (!tensor.grad().defined()) {
-      return internal_error(
-          fmt::format("{} has no gradient: it takes no part in the forward pass", name));
-    }
-    const double squared = squared_norm(tensor.grad());
-    if (!std::isfinite(squared) && step.non_finite_name.empty()) step.non_finite_name = name;
-    total += squared;
+  for (size_t i = 0; i < squared.size(); ++i) {
+    if (!std::isfinite(squared[i]) && step.non_finite_name.empty())
+      step.non_finite_name = names_[i];
+    total += squared[i];
   }
   step.grad_norm = std::sqrt(total);
   return ok_status();
 }
 
-void AdamW::apply(model::Weights& weights, const StepOutcome& step) {
+void AdamW::apply(Tensors& weights, const Tensors& gradients, const StepOutcome& step) {
   ++counters_.moment_steps;
   const auto t = static_cast<double>(counters_.moment_steps);
   // torch.nn.utils.clip_grad_norm_ divides by norm + 1e-6 too.
@@ -164,25 +162,32 @@ void AdamW::apply(model::Weights& weights, const StepOutcome& step) {
                                   .root_correction2 = static_cast<float>(std::sqrt(correction2))};
   const uint64_t key = hash_combine(static_cast<uint64_t>(counters_.moment_resets),
                                     static_cast<uint64_t>(counters_.moment_steps));
-  for (Moments& moments : moments_) {
-    at::Tensor& tensor = weights.at(moments.name());
-    const auto own_key = static_cast<uint32_t>(hash_combine(key, hash64(moments.name())));
-    moments.update(update, own_key, tensor.grad(), tensor);
+  const auto& pieces = exchange_.layout().pieces(exchange_.gang().rank());
+  for (size_t i = 0; i < moments_.size(); ++i) {
+    const auto own_key = static_cast<uint32_t>(hash_combine(key, hash64(moments_[i].name())));
+    const size_t weight = pieces[i].weight;
+    moments_[i].update(update, own_key, gradients[weight], weights[weight]);
   }
 }
 
 Result<AdamW::StepOutcome> AdamW::step(model::Weights& weights) {
   const at::NoGradGuard no_grad;
-  const auto trained = std::ranges::count_if(
-      weights.tensors(), [](const auto& w) { return w.tensor.requires_grad(); });
-  LS_CHECK(trained == static_cast<int64_t>(moments_.size()),
-           "the optimizer belongs to other weights");
+  Tensors trained, gradients;
+  for (const auto& [name, tensor] : weights.tensors()) {
+    if (!tensor.requires_grad()) continue;
+    trained.push_back(tensor);
+    gradients.push_back(tensor.grad());
+  }
+  LS_CHECK(trained.size() == names_.size(), "the optimizer belongs to other weights");
   StepOutcome out;
   out.lr = learning_rate(options_, counters_.schedule_steps - first_step_, total_steps_);
-  LS_RETURN_IF_ERROR(measure(weights, out));  // may fail, so nothing is changed before it
+  // These may fail, so nothing is changed before them.
+  LS_RETURN_IF_ERROR(exchange_.sum_gradients(trained, gradients));
+  LS_RETURN_IF_ERROR(measure(gradients, out));
   begin_step();
   if (out.non_finite_name.empty()) {
-    apply(weights, out);
+    apply(trained, gradients, out);
+    LS_RETURN_IF_ERROR(exchange_.gather_weights(trained));
   } else {
     out.skipped = true;
     ++counters_.skipped_steps;
