@@ -15,6 +15,10 @@ namespace {
 
 constexpr int64_t kSmallest8Bit = 4096;
 
+bool is_in_bytes(NumberFormat format, int64_t elements) {
+  return format == NumberFormat::int8 && elements >= kSmallest8Bit;
+}
+
 template <typename T>
 T* data_of(const at::Tensor& tensor) {
   return static_cast<T*>(tensor.mutable_data_ptr());
@@ -33,7 +37,7 @@ Moments::Moments(std::string name, const at::Tensor& weight, NumberFormat format
                  int64_t end)
     : name_(std::move(name)), begin_(begin), end_(end) {
   LS_CHECK(begin % kernels::kMomentBlock == 0, "a piece begins with a block of the moments");
-  const bool bytes = format == NumberFormat::int8 && weight.numel() >= kSmallest8Bit;
+  const bool bytes = is_in_bytes(format, weight.numel());
   const auto type = bytes ? at::kByte : format == NumberFormat::bf16 ? at::kBFloat16 : at::kFloat;
   LS_CHECK(type == at::kFloat || is_flat(weight), "moments in few bits are for weights on the CPU");
   const auto options = at::TensorOptions().device(weight.device());
@@ -51,9 +55,13 @@ Moments::Moments(std::string name, const at::Tensor& weight, NumberFormat format
 std::vector<Moments::Part> Moments::parts() const {
   std::vector<Part> parts = {{"exp_avg/" + name_, first_}, {"exp_avg_sq/" + name_, second_}};
   if (!first_scale_.defined()) return parts;
-  parts.push_back({"exp_avg_scale/" + name_, first_scale_});
-  parts.push_back({"exp_avg_sq_scale/" + name_, second_scale_});
+  parts.push_back({"exp_avg_scale/" + name_, first_scale_, kernels::kMomentBlock});
+  parts.push_back({"exp_avg_sq_scale/" + name_, second_scale_, kernels::kMomentBlock});
   return parts;
+}
+
+size_t Moments::part_count(NumberFormat format, int64_t elements) {
+  return is_in_bytes(format, elements) ? 4 : 2;
 }
 
 void Moments::reset() {

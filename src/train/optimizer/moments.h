@@ -41,8 +41,11 @@ class Moments {
   struct Part {
     std::string name;
     at::Tensor tensor;
+    int64_t elements_each = 1;  // of the weight, that a value belongs to
   };
   std::vector<Part> parts() const;
+  // Number of parts for a weight with `elements`.
+  static size_t part_count(NumberFormat format, int64_t elements);
 
  private:
   void update_generic(const kernels::AdamWStep& step, const at::Tensor& gradient,

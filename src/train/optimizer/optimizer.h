@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "model/weights.h"
 #include "train/optimizer/moments.h"
+#include "train/optimizer/saved_moments.h"
 #include "train/options.h"
 #include "train/shard/exchange.h"
 #include "train/shard/lanes.h"
@@ -73,7 +74,9 @@ class AdamW {
   void take_back(const Counters& counters, bool clear_moments);
 
   // DIRECTORY/optimizer.safetensors with tensors "exp_avg/<name>" and "exp_avg_sq/<name>" in
-  // optim.moments' format, and the counters in DIRECTORY/trainer.json. load() restores bit for bit;
+  // optim.moments' format, and the counters in DIRECTORY/trainer.json. Several processes write a
+  // file each to the same folder, and the counters name them; all of them must call save(), and it
+  // fails for all if it fails for one. load() restores bit for bit, for any number of processes;
   // differing names, shapes or formats are errors that name the tensor.
   Status save(const std::string& directory) const;
   Status load(const std::string& directory);
@@ -84,11 +87,12 @@ class AdamW {
   Status measure(const Tensors& gradients, StepOutcome& step);
   void apply(Tensors& weights, const Tensors& gradients, const StepOutcome& step);
   void begin_step();
+  Status save_counters(const std::string& directory) const;
 
   OptimizerOptions options_;
   int64_t first_step_ = 0, total_steps_;  // of the schedule
   Counters counters_;
-  std::vector<std::string> names_;  // of the trainable weights
+  std::vector<TrainedWeight> weights_;
   ShardExchange exchange_;
   std::vector<Moments> moments_;  // of the pieces of this process's shard, in their order
 };

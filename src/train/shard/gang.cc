@@ -1,6 +1,10 @@
 #include "train/shard/gang.h"
 
 #include <ATen/ops/from_blob.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
 
 namespace longshot::train {
 namespace {
@@ -29,6 +33,18 @@ Status gather_bytes(Gang& gang, std::span<std::byte> all, const char* what) {
   LS_RETURN_IF_ERROR(gang.gather(there, what));
   host.copy_(there);
   return ok_status();
+}
+
+Status agree(Gang& gang, const Status& own, const char* what) {
+  std::vector<uint8_t> failed(static_cast<size_t>(gang.size()));
+  failed[static_cast<size_t>(gang.rank())] = !own.ok();
+  const Status told = gather_values(gang, std::span(failed), what);
+  if (!own.ok()) return own;
+  LS_RETURN_IF_ERROR(told);
+  const auto first = std::ranges::find(failed, 1);
+  if (first == failed.end()) return ok_status();
+  return unavailable(fmt::format("{}: trainer {} of {} failed, and its log has the reason", what,
+                                 first - failed.begin(), gang.size()));
 }
 
 std::shared_ptr<Gang> alone() {

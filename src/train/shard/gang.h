@@ -52,6 +52,9 @@ Status gather_values(Gang& gang, std::span<T> all, const char* what) {
   return gather_bytes(gang, std::as_writable_bytes(all), what);
 }
 
+// Returns `own` if it is an error. Otherwise an error if another process passed one.
+Status agree(Gang& gang, const Status& own, const char* what);
+
 // A process that trains alone. Every call succeeds and sends nothing.
 std::shared_ptr<Gang> alone();
 

@@ -110,14 +110,14 @@ void print_moments(const AdamW& optimizer) {
   constexpr int64_t kBlock = 256;
   for (const Moments& moments : optimizer.moments()) {
     const int64_t blocks = (moments.end() - moments.begin() + kBlock - 1) / kBlock;
-    for (const auto& [name, tensor] : moments.parts()) {
-      const bool scales = name.find("_scale/") != std::string::npos;
-      const at::Tensor values = tensor.view({-1});
+    for (const Moments::Part& part : moments.parts()) {
+      const at::Tensor values = part.tensor.view({-1});
+      const int64_t each = kBlock / part.elements_each;
       for (int64_t b = 0; b < blocks; ++b) {
-        const int64_t first = scales ? b : b * kBlock;
         const at::Tensor block =
-            values.slice(0, first, std::min(first + (scales ? 1 : kBlock), values.numel()));
-        fmt::print("moment {} {} {:016x}\n", name, moments.begin() / kBlock + b, hash_of(block));
+            values.slice(0, b * each, std::min((b + 1) * each, values.numel()));
+        fmt::print("moment {} {} {:016x}\n", part.name, moments.begin() / kBlock + b,
+                   hash_of(block));
       }
     }
   }
