@@ -143,12 +143,16 @@ int run(int lanes, int fits, const std::string& moments) {
   if (!group.ok()) return fail(group.status());
   const auto gang = std::make_shared<FaultyGang>(*group, fault_of_environment());
 
+  uint64_t seed = gang->rank() == 0 ? 1 : 0;  // all get that of process 0
+  const Status told = gang->broadcast(std::as_writable_bytes(std::span(&seed, 1)), 0, "the seed");
+  if (!told.ok()) return fail(told);
+
   OptimizerOptions optimizer_options = optimizer();
   optimizer_options.moments = format_of(moments);
   optimizer_options.clip_grad = 0.1;
   AlgorithmOptions algorithm;
   algorithm.reset_optimizer = false;
-  PolicyTrainer trainer(model::Weights::random(model_config(), 1, "cpu"), optimizer_options,
+  PolicyTrainer trainer(model::Weights::random(model_config(), seed, "cpu"), optimizer_options,
                         algorithm, 10, Lanes{.count = lanes, .gang = gang});
   for (int i = 0; i < fits; ++i) {
     auto groups = make_groups(trainer, 8, 4, 5 + static_cast<uint64_t>(i));
