@@ -128,4 +128,30 @@ Result<Prompt> prompt_from_json(const Json& json, const std::string& where) {
   return prompt;
 }
 
+Json to_json(const Group& group) {
+  Json samples = Json::array(), verdicts = Json::array();
+  for (const Sample& sample : group.samples) samples.push_back(to_json(sample));
+  for (const Verdict& verdict : group.verdicts) verdicts.push_back(to_json(verdict));
+  return {{"prompt", to_json(group.prompt)},
+          {"samples", std::move(samples)},
+          {"verdicts", std::move(verdicts)}};
+}
+
+Result<Group> group_from_json(const Json& json, const std::string& where) {
+  Group group;
+  LS_ASSIGN_OR_RETURN(const Json prompt, json_get<Json>(json, "prompt", where));
+  LS_ASSIGN_OR_RETURN(group.prompt, prompt_from_json(prompt, where));
+  LS_ASSIGN_OR_RETURN(const Json samples, json_get<Json>(json, "samples", where));
+  for (const Json& one : samples) {
+    LS_ASSIGN_OR_RETURN(Sample sample, sample_from_json(one, where));
+    group.samples.push_back(std::move(sample));
+  }
+  LS_ASSIGN_OR_RETURN(const Json verdicts, json_get<Json>(json, "verdicts", where));
+  for (const Json& one : verdicts) {
+    LS_ASSIGN_OR_RETURN(Verdict verdict, verdict_from_json(one, where));
+    group.verdicts.push_back(std::move(verdict));
+  }
+  return group;
+}
+
 }  // namespace longshot::data

@@ -103,13 +103,15 @@ struct TrainRow {
   std::vector<uint8_t> fresh;  // [tokens.size()]; 1 if the current policy produced it
 };
 
-// JSON forms, for the records of the replay buffer. Errors of the *_from_json functions name the
-// missing key.
+// JSON forms, for the records of the replay buffer and for other processes. Errors of the
+// *_from_json functions name the missing key.
 Json to_json(const Sample& sample);
 Json to_json(const Verdict& verdict);
 Json to_json(const Prompt& prompt);
 Result<Sample> sample_from_json(const Json& json, const std::string& where);
 Result<Verdict> verdict_from_json(const Json& json, const std::string& where);
 Result<Prompt> prompt_from_json(const Json& json, const std::string& where);
+Json to_json(const Group& group);
+Result<Group> group_from_json(const Json& json, const std::string& where);
 
 }  // namespace longshot::data

@@ -1,6 +1,7 @@
 """Shared by the tests of runs on many machines: an etcd of the test's own, and worker processes. Everything listens on
 loopback, and every process ends with its test."""
 import json
+import os
 import pathlib
 import signal
 import socket
@@ -10,6 +11,9 @@ import urllib.request
 
 from resume_support import TIMED, lines, metrics, train_config
 from support import LONGSHOT, ROOT
+
+# Kills of each kind in a test; the bar is 20, which takes minutes.
+FAULTS = int(os.environ.get("LONGSHOT_FAULTS", 6))
 
 # These depend on which engine generates what, not on the samples.
 OF_ENGINES = ("rollout/acceptance_rate", "rollout/accepted_tokens", "rollout/cached_tokens", "rollout/decode_steps",
@@ -137,11 +141,8 @@ def compute_score(data_source, solution_str, ground_truth, extra_info):
 def cluster_config(run, model, data, iterations, segment=12):
     """A run in which every part of the state matters: samples are cut, and prompts chosen by their success. A Gate can
     hold it at an iteration."""
-    gate = run.with_suffix(".gate.py")
-    gate.write_text(f"RUN = {str(run)!r}\n{GATE}")
-    function = f"{{ type = 'python', path = '{gate}', weight = 0.0, decides_correct = false }}"
     return (train_config(run, model, data, iterations).replace("token_budget = 300", f"segment_tokens = {segment}")
-            .replace("[reward]\n", f"[reward]\ntimeout = 300\nfunctions = ['auto', {function}]\n")
+            .replace("[reward]\n", Gate.reward_of(run))
             + f"[cluster]\nsilence_seconds = 1\nweights_dir = '{run}.weights'\n")
 
 
@@ -151,6 +152,17 @@ class Gate:
     def __init__(self, run, iteration):
         self.run, self.file = run, run.with_suffix(".gate")
         self.hold_at(iteration)
+
+    @staticmethod
+    def reward_of(run):
+        """The section [reward] of a run that a gate can hold."""
+        gate = run.with_suffix(".gate.py")
+        gate.write_text(f"RUN = {str(run)!r}\n{GATE}")
+        function = f"{{ type = 'python', path = '{gate}', weight = 0.0, decides_correct = false }}"
+        return f"[reward]\ntimeout = 300\nfunctions = ['auto', {function}]\n"
+
+    def reward(self):
+        return self.reward_of(self.run)
 
     def hold_at(self, iteration):
         """The run will wait when it has completed `iteration` iterations, before it judges the next samples."""

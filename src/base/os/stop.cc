@@ -12,11 +12,13 @@ namespace longshot {
 namespace {
 
 std::atomic<int> stop_count{0};
+std::atomic<int> at_once{0};  // StopEndsProcess objects
 
 // A terminal that closes may send SIGHUP more than once, so SIGHUP never escalates to an immediate
 // exit.
 void on_signal(int number) {
   int none = 0;
+  if (at_once.load() > 0) _exit(130);
   if (number == SIGHUP) {
     stop_count.compare_exchange_strong(none, 1);
   } else if (stop_count.fetch_add(1) + 1 >= 3) {
@@ -55,6 +57,13 @@ bool sleep_unless_stopped(Deadline end) {
 void wait_for_stop() {
   while (sleep_unless_stopped(Deadline::after_seconds(3600))) {
   }
+}
+StopEndsProcess::StopEndsProcess() {
+  ++at_once;
+  if (stop_requested()) _exit(130);
+}
+StopEndsProcess::~StopEndsProcess() {
+  --at_once;
 }
 void request_stop() {
   stop_count.fetch_add(1);

@@ -12,6 +12,16 @@ bool stop_requested();
 // Sleeps until `end`. Returns false at once when a stop is requested.
 bool sleep_unless_stopped(Deadline end);
 void wait_for_stop();
+// While one exists, the first signal ends the process with exit code 130: for calls that cannot
+// poll while there is nothing to save.
+class StopEndsProcess {
+ public:
+  StopEndsProcess();
+  ~StopEndsProcess();
+  StopEndsProcess(const StopEndsProcess&) = delete;
+  StopEndsProcess& operator=(const StopEndsProcess&) = delete;
+};
+
 void request_stop();        // same effect as the signal; also for tests
 void clear_stop_request();  // for tests
 

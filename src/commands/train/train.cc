@@ -1,21 +1,26 @@
-// longshot train: runs RL as described by a configuration file.
+// longshot train: runs RL as described by a configuration file. longshot trainer: the same with
+// several processes that train together.
 
 #include <cstdio>
 #include <memory>
 
 #include "base/log.h"
+#include "base/os/stop.h"
 #include "commands/judge/reward_types.h"
 #include "commands/train/config_arguments.h"
 #include "commands/train/train.h"
+#include "loop/gang/follow.h"
 #include "loop/rl/run.h"
 #include "loop/rl/run_summary.h"
+#include "train/shard/group.h"
 
 namespace longshot::commands {
 namespace {
 
-Status run(const config::TrainConfig& config, const std::string& text) {
+Status run(const config::TrainConfig& config, const std::string& text,
+           std::shared_ptr<train::Gang> gang) {
   log::info("loading {}", config.model.path);
-  LS_ASSIGN_OR_RETURN(auto training, loop::Run::create(config, text));
+  LS_ASSIGN_OR_RETURN(auto training, loop::Run::create(config, text, std::move(gang)));
   LS_RETURN_IF_ERROR(training->run());
   const std::string summary = loop::summarize_run(config.trainer.output);
   log::info("done{}; `longshot report {}` shows the whole run",
@@ -28,22 +33,62 @@ Status run(const config::TrainConfig& config, const std::string& text) {
   return ok_status();
 }
 
+Status run_alone(const config::TrainConfig& config, const std::string& text) {
+  return run(config, text, train::alone());
+}
+
+Result<std::shared_ptr<train::Gang>> join(const train::GroupOptions& options) {
+  const StopEndsProcess at_once;  // a launcher that has lost another process need not wait
+  return train::join_group(options);
+}
+
+// Process 0 runs everything, and the others follow it.
+Status run_in_gang(const config::TrainConfig& config, const std::string& text) {
+  LS_ASSIGN_OR_RETURN(const train::GroupOptions options, train::group_options_of_environment());
+  if (options.size > 1)
+    log::info("trainer {} of {} joins the others at {}", options.rank, options.size,
+              train::meeting_point(options));
+  LS_ASSIGN_OR_RETURN(auto gang, join(options));
+  return gang->rank() == 0 ? run(config, text, std::move(gang)) : loop::follow(config, text, gang);
+}
+
+struct TrainArguments : ConfigArguments {
+  std::string cluster;
+
+  void add_to(CLI::App& command) {
+    ConfigArguments::add_to(command);
+    command.add_option("--cluster", cluster,
+                       "etcd://HOST:PORT/NAME: rollout workers are other processes; the same as "
+                       "the key cluster.url");
+  }
+};
+
+using Work = Status (*)(const config::TrainConfig&, const std::string&);
+
+void add(CLI::App& app, int& exit_code, const char* name, const char* help, Work work) {
+  auto arguments = std::make_shared<TrainArguments>();
+  CLI::App* command = app.add_subcommand(name, help);
+  arguments->add_to(*command);
+  command->callback([arguments, work, &exit_code] {
+    if (!arguments->cluster.empty())
+      arguments->overrides.push_back("cluster.url='" + arguments->cluster + "'");
+    exit_code = finish(
+        [&] { return run_with_config<config::TrainConfig>(*arguments, work, reward_types()); });
+  });
+}
+
 }  // namespace
 
 void add_train(CLI::App& app, int& exit_code) {
-  auto arguments = std::make_shared<ConfigArguments>();
-  CLI::App* command = app.add_subcommand(
-      "train", "Train a policy by reinforcement learning with verifiable rewards");
-  arguments->add_to(*command);
-  auto cluster = std::make_shared<std::string>();
-  command->add_option("--cluster", *cluster,
-                      "etcd://HOST:PORT/NAME: rollout workers are other processes; the same as the "
-                      "key cluster.url");
-  command->callback([arguments, cluster, &exit_code] {
-    if (!cluster->empty()) arguments->overrides.push_back("cluster.url='" + *cluster + "'");
-    exit_code = finish(
-        [&] { return run_with_config<config::TrainConfig>(*arguments, run, reward_types()); });
-  });
+  add(app, exit_code, "train", "Train a policy by reinforcement learning with verifiable rewards",
+      run_alone);
+}
+
+void add_trainer(CLI::App& app, int& exit_code) {
+  add(app, exit_code, "trainer",
+      "One of several processes that train a policy together, started by torchrun, srun or a "
+      "JobSet (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT)",
+      run_in_gang);
 }
 
 }  // namespace longshot::commands

@@ -6,6 +6,7 @@
 namespace longshot::commands {
 
 void add_train(CLI::App& app, int& exit_code);
+void add_trainer(CLI::App& app, int& exit_code);
 void add_sft(CLI::App& app, int& exit_code);
 void add_rm(CLI::App& app, int& exit_code);
 void add_dpo(CLI::App& app, int& exit_code);

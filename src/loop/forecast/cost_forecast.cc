@@ -233,7 +233,8 @@ Result<CostForecast> forecast_cost(const config::TrainConfig& config,
   forecast.memory_at_hand = memory_at_hand();
   // The trial would run out of memory.
   if (config.machine.is_cpu() && !forecast.fits()) return forecast;
-  LS_ASSIGN_OR_RETURN(Parts parts, make_parts(config::in_one_process(config), {}, ""));
+  LS_ASSIGN_OR_RETURN(Parts parts,
+                      make_parts(config::in_one_process(config), {}, "", "", train::alone()));
   Summary prompt;
   for (const auto& draw : parts.prompts->next(config.data.train_batch_size, 0))
     prompt.add(static_cast<double>(draw.prompt.tokens.size()));

@@ -10,6 +10,7 @@
 #include "datasets/tokenize.h"
 #include "inference/open_model.h"
 #include "loop/cluster/cluster_rollout.h"
+#include "loop/gang/policy.h"
 #include "model/torch/runtime.h"
 #include "rollout/engine_group.h"
 
@@ -92,24 +93,6 @@ Result<std::unique_ptr<rollout::Generator>> make_rollout(const config::TrainConf
       std::make_unique<rollout::EngineGroup>(std::move(engines)));
 }
 
-bool same_path(const std::string& a, const std::string& b) {
-  std::error_code error;
-  return a == b || std::filesystem::equivalent(a, b, error);
-}
-
-// Sets the fixed reference model of grpo's penalty, if the configuration uses one.
-Status set_kl_model(const config::TrainConfig& config, train::PolicyTrainer& trainer) {
-  if (!config::has_kl_model(config.algorithm)) return ok_status();
-  const std::string& path = config.algorithm.kl_reference;
-  if (trainer.model().weights().lora().rank > 0 && same_path(path, config.model.path)) {
-    trainer.use_base_as_kl_model();
-    return ok_status();
-  }
-  auto model = load_model(path, config.machine.device);
-  if (!model.ok()) return model.status().with_context("algorithm.kl_reference");
-  return trainer.set_kl_model(std::move(model->weights));
-}
-
 // Adds the end-of-sequence tokens that the model's configuration names.
 void add_stop_tokens(const model::ModelConfig& config, rollout::SamplingOptions& sampling) {
   for (int id : config.eos_token_ids) sampling.stop_tokens.push_back(id);
@@ -121,20 +104,6 @@ rollout::EngineOptions engine_options(const config::TrainConfig& config,
   rollout::EngineOptions options = config.rollout.engine;
   add_stop_tokens(model, options.sampling);
   return options;
-}
-
-train::AlgorithmOptions algorithm_options(const config::TrainConfig& config) {
-  train::AlgorithmOptions algorithm = config.algorithm;
-  algorithm.temperature = config.rollout.engine.sampling.temperature;
-  if (algorithm.reference == train::Reference::automatic && !config::rollout_is_exact(config))
-    algorithm.reference = train::Reference::trainer;
-  return algorithm;
-}
-
-void begin_schedule(const config::TrainConfig& config, const PhaseState& phase,
-                    train::PolicyTrainer& trainer) {
-  trainer.model().optimizer().begin_schedule(config.optimizer, phase.schedule_step,
-                                             schedule_steps(config, phase));
 }
 
 // True if the phase sets a key that begins with one of `beginnings`.
@@ -180,7 +149,8 @@ Result<int> longest_response(const config::TrainConfig& config, int64_t begun) {
 }  // namespace
 
 Result<Parts> make_parts(const config::TrainConfig& config, const PhaseState& phase,
-                         const std::string& checkpoint) {
+                         const std::string& checkpoint, const std::string& config_text,
+                         std::shared_ptr<train::Gang> gang) {
   Parts parts;
   const int threads = model::configure_compute(config.machine.threads);
   LS_ASSIGN_OR_RETURN(LoadedModel loaded, load_policy(config.model, config.machine.device,
@@ -210,12 +180,9 @@ Result<Parts> make_parts(const config::TrainConfig& config, const PhaseState& ph
       replay::make_selector(config.replay.selector),
       replay::Limits{config.replay.staleness, config.algorithm.train_earlier_segments});
 
-  parts.trainer = std::make_unique<train::PolicyTrainer>(
-      std::move(loaded.weights), config.optimizer, algorithm_options(config),
-      schedule_steps(config, phase), train::Lanes{.count = config.trainer.lanes});
-  begin_schedule(config, phase, *parts.trainer);
-  LS_RETURN_IF_ERROR(set_kl_model(config, *parts.trainer));
-  parts.trainer->model().measure_peak();
+  LS_ASSIGN_OR_RETURN(auto trainer, make_trainer(config, phase, std::move(loaded.weights), gang));
+  LS_ASSIGN_OR_RETURN(parts.trainer, GangTrainer::begin(std::move(trainer), std::move(gang),
+                                                        config_text, checkpoint, phase));
   parts.publisher = std::make_unique<publish::Publisher>();
   rollout::Generator* rollout = parts.rollout.get();
   parts.publisher->add_sink("rollout", [rollout](const model::WeightsView& weights) {
@@ -235,11 +202,10 @@ Status begin_phase(const config::TrainConfig& config, const PhaseState& phase, P
   if (changes_rewards(begins)) {
     LS_ASSIGN_OR_RETURN(rewards, reward::RewardStage::create(config.reward.stage));
   }
+  LS_RETURN_IF_ERROR(parts.trainer->begin_phase(config, phase));
   if (sampler) parts.prompts = std::move(sampler);
   if (rewards) parts.rewards = std::move(rewards);
   parts.engine_options = engine_options(config, parts.trainer->model().weights().config());
-  parts.trainer->set_algorithm(algorithm_options(config));
-  begin_schedule(config, phase, *parts.trainer);
   return ok_status();
 }
 
@@ -281,7 +247,8 @@ Status check_inputs(const config::TrainConfig& config) {
                             "\" is neither auto, disable nor a checkpoint's directory");
   }
   if (config.cluster.on()) LS_RETURN_IF_ERROR(check_cluster(config.cluster));
-  LS_ASSIGN_OR_RETURN(Parts parts, make_parts(config::in_one_process(config), {}, ""));
+  LS_ASSIGN_OR_RETURN(Parts parts,
+                      make_parts(config::in_one_process(config), {}, "", "", train::alone()));
   LS_RETURN_IF_ERROR(parts.publisher->publish(parts.trainer->model().weights()).status());
   const auto first = parts.prompts->next(1, 0);
   log::info("a prompt as the model sees it ({} tokens):\n{}", first[0].prompt.tokens.size(),

@@ -7,6 +7,7 @@
 
 #include "config/config.h"
 #include "datasets/prompts.h"
+#include "loop/gang/gang_trainer.h"
 #include "loop/rl/phase_clock.h"
 #include "loop/run_folder/trained_model.h"
 #include "prompts/sampler.h"
@@ -16,7 +17,7 @@
 #include "rollout/engine.h"
 #include "tokenizer/chat/chat_template.h"
 #include "tokenizer/tokenizer.h"
-#include "train/policy/policy_trainer.h"
+#include "train/shard/gang.h"
 
 namespace longshot::loop {
 
@@ -29,15 +30,17 @@ struct Parts {
   rollout::EngineOptions engine_options;
   std::unique_ptr<reward::RewardStage> rewards;
   std::unique_ptr<replay::ReplayBuffer> replay;
-  std::unique_ptr<train::PolicyTrainer> trainer;
+  std::unique_ptr<GangTrainer> trainer;
   std::unique_ptr<publish::Publisher> publisher;
 };
 
 // `config`: that of the current phase. `checkpoint`: directory to load the policy from; empty: the
 // configuration's model. The parts have room for the phases that follow, whose prompts and rewards
-// are tried.
+// are tried. `config_text` is the full configuration, which the other processes of `gang` must have
+// too.
 Result<Parts> make_parts(const config::TrainConfig& config, const PhaseState& phase,
-                         const std::string& checkpoint);
+                         const std::string& checkpoint, const std::string& config_text,
+                         std::shared_ptr<train::Gang> gang);
 
 // Changes the parts to the settings of a phase that begins. `config` is the configuration from now
 // on, `phase` the state in which the phase has begun. After an error the parts are as before.

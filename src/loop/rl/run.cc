@@ -332,7 +332,7 @@ Status Run::save() {
                                     config_.model, p.tokenizer.get(), &p.chat_template)
                            .status());
     LS_RETURN_IF_ERROR(p.replay->save(directory + "/" + kReplayFile));
-    return p.trainer->model().save_state(directory);
+    return p.trainer->save_state(directory);
   }));
   saved_iteration_ = state_.iteration;
   mark_best();

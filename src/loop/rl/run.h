@@ -32,8 +32,10 @@ class Run {
   // configuration, saved with each checkpoint. invalid_argument if another process uses the run
   // folder; the folder is locked for the lifetime of the object. Errors of settings, data, model or
   // checkpoints leave the folder unchanged.
+  // This process is the first one of `gang`; the others follow it (loop/gang/follow.h).
   static Result<std::unique_ptr<Run>> create(const config::TrainConfig& config,
-                                             const std::string& config_text);
+                                             const std::string& config_text,
+                                             std::shared_ptr<train::Gang> gang = train::alone());
 
   // Runs until total_iterations. If Ctrl-C (`cancelled`), an error or an exception ends it earlier,
   // the finished iterations are saved first, unless an update is half done; the message says which
@@ -49,7 +51,7 @@ class Run {
   std::string newest_checkpoint() const { return checkpoints_.directory_of(saved_iteration_); }
 
  private:
-  Run(config::TrainConfig config, std::string config_text);
+  Run(config::TrainConfig config, std::string config_text, std::shared_ptr<train::Gang> gang);
   Status start();
   Status enter_phase(const std::string& checkpoint);
   Status restore(const Checkpoint& checkpoint);
@@ -76,6 +78,7 @@ class Run {
   void mark_best();
   void warn_of_missing_metric(const Metrics& metrics);
 
+  const std::shared_ptr<train::Gang> gang_;
   const config::TrainConfig base_;  // before the first phase
   config::TrainConfig config_;      // of the current phase
   std::string config_text_;

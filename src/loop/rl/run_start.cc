@@ -17,16 +17,18 @@ constexpr int64_t kRoomForTheRest = int64_t{64} << 10;
 
 }  // namespace
 
-Run::Run(config::TrainConfig config, std::string config_text)
-    : base_(std::move(config)),
+Run::Run(config::TrainConfig config, std::string config_text, std::shared_ptr<train::Gang> gang)
+    : gang_(std::move(gang)),
+      base_(std::move(config)),
       config_(base_),
       config_text_(std::move(config_text)),
       checkpoints_(config_.trainer.output, config_.trainer.keep_checkpoints) {}
 
 Result<std::unique_ptr<Run>> Run::create(const config::TrainConfig& config,
-                                         const std::string& config_text) {
+                                         const std::string& config_text,
+                                         std::shared_ptr<train::Gang> gang) {
   LS_RETURN_IF_ERROR(validate(config));
-  std::unique_ptr<Run> run(new Run(config, config_text));
+  std::unique_ptr<Run> run(new Run(config, config_text, std::move(gang)));
   LS_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::take(config.trainer.output));
   run->lock_.emplace(std::move(lock));
   const Status started = run->start();
@@ -50,7 +52,7 @@ Status Run::start() {
                         run_state_from_json(from.checkpoint->state, directory + "/state.json"));
     LS_RETURN_IF_ERROR(enter_phase(directory));
   }
-  LS_ASSIGN_OR_RETURN(parts_, make_parts(config_, state_.phase, directory));
+  LS_ASSIGN_OR_RETURN(parts_, make_parts(config_, state_.phase, directory, config_text_, gang_));
   if (from.checkpoint) LS_RETURN_IF_ERROR(restore(*from.checkpoint));
   LS_RETURN_IF_ERROR(publish());
   if (!from.checkpoint) capture_state(0, parts_.publisher->version(), {});
@@ -75,7 +77,7 @@ Status Run::enter_phase(const std::string& checkpoint) {
 
 Status Run::restore(const Checkpoint& checkpoint) {
   const std::string& directory = checkpoint.directory;
-  LS_RETURN_IF_ERROR(parts_.trainer->model().load_state(directory));
+  LS_RETURN_IF_ERROR(parts_.trainer->load_state(directory));
   LS_ASSIGN_OR_RETURN(const Json prompts,
                       json_get<Json>(checkpoint.state, "prompts", directory + "/state.json"));
   LS_RETURN_IF_ERROR(

@@ -1,0 +1,190 @@
+"""A run whose training is shared by several processes gives the same bits as one process, and continues exactly after one
+of them is lost."""
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from cluster_support import FAULTS, Etcd, Gate, Workers, assert_same_run, cluster_config, free_port
+from resume_support import lines, train_config
+from support import LONGSHOT, ROOT, longshot, tiny_model
+
+ITERATIONS = 20
+
+
+def with_lanes(text, lanes=4):
+    return text.replace("[trainer]\n", f"[trainer]\nlanes = {lanes}\n").replace("threads = 2", "threads = 1")
+
+
+@pytest.fixture(scope="module")
+def setting(tmp_path_factory):
+    root = tmp_path_factory.mktemp("gang")
+    model, data = tiny_model(root)
+    file = root / "whole.toml"
+    file.write_text(with_lanes(train_config(root / "whole", model, data, ITERATIONS)))
+    longshot("train", file)
+    return root, model, data
+
+
+def prepare(setting, name):
+    root, model, data = setting
+    file = root / f"{name}.toml"
+    file.write_text(with_lanes(train_config(root / name, model, data, ITERATIONS)))
+    return file, root / name
+
+
+class Gang:
+    """The processes of a gang, as a launcher starts them."""
+
+    def __init__(self, size, file, folder, *arguments):
+        port = free_port()
+        self.logs = [(folder / f"gang{rank}.log").open("w+") for rank in range(size)]
+        self.all = [subprocess.Popen([LONGSHOT, "trainer", str(file), *arguments], stdout=subprocess.DEVNULL,
+                                     stderr=self.logs[rank], cwd=ROOT,
+                                     env={**os.environ, "RANK": str(rank), "WORLD_SIZE": str(size),
+                                          "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)})
+                    for rank in range(size)]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in self.all:
+            if process.poll() is None:
+                process.kill()
+            process.wait(30)
+
+    def wait(self, seconds=180):
+        """The exit codes."""
+        deadline = time.time() + seconds
+        return [process.wait(max(0.1, deadline - time.time())) for process in self.all]
+
+    def end_others(self):
+        """As launchers do when one has ended."""
+        for process in self.all:
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+
+    def text(self):
+        out = ""
+        for rank, log in enumerate(self.logs):
+            log.seek(0)
+            out += f"--- trainer {rank}\n{log.read()}"
+        return out
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_any_number_of_trainers_gives_the_bits_of_one_process(setting, size):
+    file, run = prepare(setting, f"trainers{size}")
+    with Gang(size, file, setting[0]) as gang:
+        assert gang.wait() == [0] * size, gang.text()
+    assert_same_run(run, setting[0] / "whole", ITERATIONS)
+    names = sorted(path.name for path in (run / f"global_step_{ITERATIONS}").glob("optimizer*"))
+    assert len(names) == size
+
+
+def test_a_trainer_that_is_killed_ends_the_others_and_the_same_command_continues(setting):
+    rng, kills, runs = random.Random(4), 0, 0
+    while kills < FAULTS:
+        file, run = prepare(setting, f"killed{runs}")
+        while True:
+            with Gang(2, file, setting[0]) as gang:
+                time.sleep(rng.uniform(0.3, 3))
+                victim = gang.all[rng.randrange(2)]
+                victim.kill()
+                if victim.wait(30) == 0:  # it had ended already
+                    assert gang.wait() == [0, 0], gang.text()
+                    break
+                assert victim.returncode == -signal.SIGKILL, gang.text()
+                gang.end_others()
+                gang.wait(30)
+                kills += 1
+        assert_same_run(run, setting[0] / "whole", ITERATIONS)
+        runs += 1
+        assert runs < 60
+    print(f"{kills} trainers were killed in {runs} runs")
+
+
+def test_a_run_continues_with_another_number_of_trainers(setting):
+    file, run = prepare(setting, "resized")
+    for size, iterations in ((2, 6), (4, 12), (1, ITERATIONS)):
+        with Gang(size, file, setting[0], f"trainer.total_iterations={iterations}") as gang:
+            assert gang.wait() == [0] * size, gang.text()
+    # The learning rate follows a cosine to the end of the run, so the weights are those of a run with the same stops.
+    whole_file, whole = prepare(setting, "resized_whole")
+    for iterations in (6, 12, ITERATIONS):
+        longshot("train", whole_file, f"trainer.total_iterations={iterations}")
+    assert_same_run(run, whole, ITERATIONS)
+
+
+def test_torchrun_starts_a_lost_gang_again(setting):
+    file, run = prepare(setting, "torchrun")
+    gate = Gate(run, 4)
+    file.write_text(file.read_text().replace("[reward]\n", gate.reward()))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts",
+                "3", "--no-python", LONGSHOT, "trainer", str(file)]
+    log = (setting[0] / "torchrun.log").open("w+")
+    agent = subprocess.Popen(torchrun, stdout=log, stderr=log, cwd=ROOT, start_new_session=True)
+    try:
+        gate.wait(agent, 120)
+        found = subprocess.run(["pgrep", "-P", str(agent.pid)], capture_output=True, text=True, check=True)
+        os.kill(int(found.stdout.split()[-1]), signal.SIGKILL)
+        gate.open()
+        code = agent.wait(180)
+        log.seek(0)
+        assert code == 0, log.read()
+    finally:
+        if agent.poll() is None:
+            os.killpg(agent.pid, signal.SIGTERM)
+            agent.wait(60)
+    whole_file, whole = prepare(setting, "torchrun_whole")
+    whole_file.write_text(whole_file.read_text().replace("[reward]\n", Gate.reward_of(whole)))
+    longshot("train", whole_file)
+    assert_same_run(run, whole, ITERATIONS)
+
+
+def test_trainers_and_rollout_workers_together(setting):
+    root, model, data = setting
+    etcd = Etcd(root / "etcd")
+    try:
+        texts = {name: with_lanes(cluster_config(root / name, model, data, ITERATIONS)) for name in ("alone", "both")}
+        for name, text in texts.items():
+            (root / f"{name}.toml").write_text(text)
+        longshot("train", root / "alone.toml")
+        url = f"{etcd.url}/both"
+        with Workers(url, root, 2) as workers, Gang(2, root / "both.toml", root, "--cluster", url) as gang:
+            assert gang.wait() == [0, 0], gang.text()
+            assert all(worker.wait()[0] == 0 for worker in workers.all)
+        assert_same_run(root / "both", root / "alone", ITERATIONS)
+    finally:
+        etcd.stop()
+
+
+def test_bad_input_of_a_gang_is_named(setting):
+    file, run = prepare(setting, "bad")
+    with Gang(2, file, setting[0], "trainer.lanes=1") as gang:
+        codes = gang.wait(60)
+        assert codes[0] == 2 and codes[1] != 0 and "trainer.lanes = 1" in gang.text()
+    assert not run.exists()
+    done = subprocess.run([LONGSHOT, "trainer", str(file)], capture_output=True, text=True, cwd=ROOT, timeout=60,
+                          env={**os.environ, "RANK": "2", "WORLD_SIZE": "2", "MASTER_ADDR": "x", "MASTER_PORT": "1"})
+    assert done.returncode == 2 and "RANK" in done.stderr
+
+
+def test_trainers_with_other_configurations_are_refused(setting):
+    root, model, data = setting
+    file, run = prepare(setting, "differs")
+    port = free_port()
+    processes = [subprocess.Popen([LONGSHOT, "trainer", str(file), f"optim.lr={lr}"], stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.PIPE, text=True, cwd=ROOT,
+                                  env={**os.environ, "RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
+                                       "MASTER_PORT": str(port)})
+                 for rank, lr in enumerate(("1e-4", "2e-4"))]
+    errors = [process.communicate(timeout=60)[1] for process in processes]
+    assert processes[0].returncode == 1 and "trainer 1 of 2 failed" in errors[0], errors
+    assert processes[1].returncode == 2 and "configuration differs" in errors[1], errors
+    assert lines(run) == 0
