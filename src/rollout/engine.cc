@@ -59,6 +59,11 @@ Engine::Engine(std::unique_ptr<Runner> runner, const tokenizer::Tokenizer* token
 
 Engine::~Engine() = default;
 
+bool is_interrupted(const EngineOptions& options) {
+  return (stop_requested() && !options.finish_when_stopped) ||
+         (options.cancel != nullptr && options.cancel->load());
+}
+
 Status check_request(const Request& request, const RunnerLimits& limits, int vocab_size,
                      bool has_tokenizer) {
   const data::Sample& sample = request.sample;
@@ -224,9 +229,7 @@ Status Engine::run_jobs(std::vector<data::Sample>& jobs, const std::map<int64_t,
                         const EngineOptions& options, Progress& progress,
                         const std::function<void(const Progress&)>& on_progress,
                         const StepOptions& step_options) {
-  const auto interrupted = [&] {
-    return stop_requested() || (options.cancel != nullptr && options.cancel->load());
-  };
+  const auto interrupted = [&] { return is_interrupted(options); };
   const int64_t budget = options.token_budget;
   StepOptions now = step_options;
   now.lockstep = budget > 0;

@@ -63,6 +63,7 @@ struct EngineOptions {
   // Called like length_of, which includes them.
   std::function<std::vector<data::TokenId>(const data::Sample& job)> forced_of;
   const std::atomic<bool>* cancel = nullptr;  // read once per step; borrowed
+  bool finish_when_stopped = false;           // stop_requested() does not interrupt
   // Called with each sample as soon as it has ended and is not partial, on a thread that generates,
   // so it must be quick. Calls never overlap.
   std::function<void(const data::Sample& sample)> on_finished;
@@ -72,13 +73,16 @@ struct Progress {
   int64_t finished = 0, total = 0, generated_tokens = 0;
 };
 
+// Whether a generate() with these options must return what it has.
+bool is_interrupted(const EngineOptions& options);
+
 // Turns jobs into samples: one engine, or several (see EngineGroup).
 class Generator {
  public:
   virtual ~Generator() = default;
 
   // Fills each job's tokens, logprobs, segments, finish and text. The result has the order of
-  // `jobs`. stop_requested() or a set `cancel` interrupts: unfinished samples come back as
+  // `jobs`. It is interrupted by `cancel` and by stop_requested(): unfinished samples come back as
   // `partial`. Error: those of check_request(), or logits that are not finite.
   virtual Result<std::vector<data::Sample>> generate(
       std::vector<data::Sample> jobs, const EngineOptions& options,

@@ -4,6 +4,14 @@
 
 namespace longshot::config {
 
+namespace {
+
+std::string zero_or_one(const int& value) {
+  return value == 0 || value == 1 ? "" : "must be 0 or 1";
+}
+
+}  // namespace
+
 void bind(Settings& s, ClusterOptions& o) {
   s.add("cluster.url", &o.url,
         "etcd://HOST:PORT/NAME: rollout workers are other processes, which find this run there; "
@@ -22,10 +30,20 @@ void bind(Settings& s, ClusterOptions& o) {
         "refuse workers whose arithmetic would give other samples than this machine's");
   s.add("cluster.silence_seconds", &o.silence_seconds,
         "a worker that is silent for this long has its samples given to others as well", above(0));
+  s.add("cluster.staleness", &o.staleness,
+        "1 = the samples of the next iteration are generated while the trainer works, with weights "
+        "that are one version older; 0 = generation and training take turns",
+        zero_or_one);
 }
 
-Status validate(const ClusterOptions& o, const RolloutOptions& rollout) {
+Status validate(const ClusterOptions& o, const RolloutOptions& rollout,
+                const ReplayOptions& replay) {
   if (!o.on()) return ok_status();
+  if (o.staleness > 0 && replay.staleness >= 0 && replay.staleness < o.staleness) {
+    return invalid_argument(
+        "replay.staleness = 0 would drop all samples of cluster.staleness = 1, which are one "
+        "version old; set it to 1 or more, or to -1");
+  }
   if (rollout.engine.token_budget > 0) {
     return invalid_argument(
         "rollout.token_budget needs one process, because where it cuts a sample would depend on "

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/settings/settings.h"
+#include "config/sections/replay.h"
 #include "config/sections/rollout.h"
 
 namespace longshot::config {
@@ -16,12 +17,14 @@ struct ClusterOptions {
   std::string weights_dir;
   bool exact = true;
   double silence_seconds = 3;
+  int staleness = 0;  // 0 or 1
   bool on() const { return !url.empty(); }
 };
 
 void bind(Settings& settings, ClusterOptions& options);
 
-// Error: the rollout's options need one process.
-Status validate(const ClusterOptions& options, const RolloutOptions& rollout);
+// Error: options of the rollout or the replay buffer do not fit.
+Status validate(const ClusterOptions& options, const RolloutOptions& rollout,
+                const ReplayOptions& replay);
 
 }  // namespace longshot::config

@@ -37,22 +37,9 @@ Status Run::iterate() {
   Timer timer(metrics);
   const int64_t iteration = state_.iteration;
 
-  // prompts/
-  LS_ASSIGN_OR_RETURN(std::vector<data::Sample> jobs, open_groups(iteration));
-
-  // rollout/: finished samples are judged while the others continue.
-  p.rewards->drop_ahead();
-  rollout::EngineOptions options = p.engine_options;
-  options.on_finished = [&](const data::Sample& sample) {
-    judge_ahead(*p.rewards, *p.replay, sample);
-  };
-  LS_ASSIGN_OR_RETURN(
-      auto samples,
-      p.rollout->generate(std::move(jobs), options, [&](const rollout::Progress& progress) {
-        progress_.update(iteration, eval::progress_text(progress));
-      }));
+  // prompts/ and rollout/: finished samples are judged while the others continue.
+  LS_ASSIGN_OR_RETURN(auto samples, samples_of(iteration, metrics));
   if (stop_requested()) return cancelled("stopped");
-  metrics.merge(Metrics(p.rollout->metrics()));
   timer.lap("timing_s/gen");
 
   // reward/
@@ -70,15 +57,18 @@ Status Run::iterate() {
   report_groups(groups, metrics);
   log_samples(groups);
 
-  // train/
+  // train/: with cluster.staleness, the samples of the next iteration are generated meanwhile.
+  LS_RETURN_IF_ERROR(begin_ahead(iteration + 1));
   progress_.update(iteration, "training");
   LS_ASSIGN_OR_RETURN(
       const Metrics trained,
       p.trainer->fit(groups, {state_.policy_version, key(config_, Stream::trainer), iteration}));
   metrics.insert(trained.begin(), trained.end());
   timer.lap("timing_s/update_actor");
+  LS_ASSIGN_OR_RETURN(auto ahead, end_ahead());
+  if (ahead) timer.lap("timing_s/gen_ahead");
   add_counts(metrics);
-  capture_state(iteration + 1, p.publisher->version() + 1, std::move(metrics));
+  capture_state(iteration + 1, p.publisher->version() + 1, std::move(metrics), std::move(ahead));
 
   // publish/: from here on the iteration is saved, even if a later step fails.
   return publish();
@@ -95,6 +85,48 @@ Result<std::vector<data::Sample>> Run::open_groups(int64_t iteration) {
   for (data::Sample& job : rollout::make_jobs(draws, config_.rollout.n))
     jobs.push_back(std::move(job));
   return jobs;
+}
+
+// The samples of an iteration: those that were generated during the update before, or new ones.
+Result<std::vector<data::Sample>> Run::samples_of(int64_t iteration, Metrics& metrics) {
+  Parts& p = parts_;
+  if (state_.ahead) {
+    metrics.merge(Metrics(state_.ahead->metrics));
+    return state_.ahead->samples;
+  }
+  LS_ASSIGN_OR_RETURN(std::vector<data::Sample> jobs, open_groups(iteration));
+  LS_ASSIGN_OR_RETURN(
+      auto samples, p.rollout->generate(
+                        std::move(jobs), rollout_options(), [&](const rollout::Progress& progress) {
+                          progress_.update(iteration, eval::progress_text(progress));
+                        }));
+  metrics.merge(Metrics(p.rollout->metrics()));
+  return samples;
+}
+
+rollout::EngineOptions Run::rollout_options() {
+  parts_.rewards->drop_ahead();
+  rollout::EngineOptions options = parts_.engine_options;
+  options.on_finished = [this](const data::Sample& sample) {
+    judge_ahead(*parts_.rewards, *parts_.replay, sample);
+  };
+  return options;
+}
+
+// Until end_ahead() rollout, rewards and replay buffer belong to the other thread.
+Status Run::begin_ahead(int64_t iteration) {
+  if (config_.cluster.staleness == 0 || iteration >= config_.trainer.total_iterations)
+    return ok_status();
+  LS_ASSIGN_OR_RETURN(std::vector<data::Sample> jobs, open_groups(iteration));
+  ahead_.start(*parts_.rollout, std::move(jobs), rollout_options());
+  return ok_status();
+}
+
+Result<std::optional<AheadSamples>> Run::end_ahead() {
+  if (!ahead_.started()) return std::optional<AheadSamples>();
+  if (stop_requested()) log::info("the samples of the next iteration are finished first");
+  LS_ASSIGN_OR_RETURN(AheadSamples ahead, ahead_.finish());
+  return std::optional<AheadSamples>(std::move(ahead));
 }
 
 // The groups to train on, once the samples of this iteration are in the replay buffer.
@@ -192,6 +224,8 @@ Status Run::next_iteration() {
   metrics["perf/throughput"] =
       metrics["rollout/generated_tokens"] / std::max(1e-9, watch.seconds());
   metrics["perf/max_memory_gb"] = peak_memory_gib();
+  metrics["perf/trainer_idle"] =
+      1 - metrics["timing_s/update_actor"] / std::max(1e-9, watch.seconds());
   return ok_status();
 }
 
@@ -305,13 +339,15 @@ Status Run::test(Metrics& metrics) {
   return ok_status();
 }
 
-void Run::capture_state(int64_t iteration, int64_t policy_version, Metrics unfinished) {
+void Run::capture_state(int64_t iteration, int64_t policy_version, Metrics unfinished,
+                        std::optional<AheadSamples> ahead) {
   RunState state{.iteration = iteration,
                  .policy_version = policy_version,
                  .total_tokens = state_.total_tokens,
                  .phase = state_.phase,
                  .candidates = state_.candidates,
                  .prompts = parts_.prompts->snapshot(),
+                 .ahead = std::move(ahead),
                  .unfinished = std::move(unfinished)};
   parts_.replay->mark();
   state_ = std::move(state);

@@ -60,6 +60,10 @@ class Run {
   Status run_iterations();
   Status next_iteration();
   Result<std::vector<data::Sample>> open_groups(int64_t iteration);
+  Result<std::vector<data::Sample>> samples_of(int64_t iteration, Metrics& metrics);
+  rollout::EngineOptions rollout_options();
+  Status begin_ahead(int64_t iteration);
+  Result<std::optional<AheadSamples>> end_ahead();
   Result<std::vector<data::Group>> close_groups(std::vector<data::Sample> samples,
                                                 std::vector<data::Verdict> verdicts,
                                                 int64_t iteration);
@@ -69,7 +73,8 @@ class Run {
   Status finish_iteration();
   Status begin_due_phase();
   Status test(Metrics& metrics);
-  void capture_state(int64_t iteration, int64_t policy_version, Metrics unfinished);
+  void capture_state(int64_t iteration, int64_t policy_version, Metrics unfinished,
+                     std::optional<AheadSamples> ahead);
   Status save();
   Status end_early(const Status& reason);
   void log_samples(const std::vector<data::Group>& groups);
@@ -87,6 +92,7 @@ class Run {
   bool folder_written_ = false;
   Json inputs_;  // fingerprints()
   Parts parts_;
+  AheadRollout ahead_;  // uses parts_
   RunState state_;
   int64_t updates_ = 0;  // optimizer steps when state_ was captured
   std::unique_ptr<RunLog> log_;

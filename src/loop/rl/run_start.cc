@@ -55,7 +55,7 @@ Status Run::start() {
   LS_ASSIGN_OR_RETURN(parts_, make_parts(config_, state_.phase, directory, config_text_, gang_));
   if (from.checkpoint) LS_RETURN_IF_ERROR(restore(*from.checkpoint));
   LS_RETURN_IF_ERROR(publish());
-  if (!from.checkpoint) capture_state(0, parts_.publisher->version(), {});
+  if (!from.checkpoint) capture_state(0, parts_.publisher->version(), {}, {});
   updates_ = parts_.trainer->model().steps();
   if (state_.iteration < config_.trainer.total_iterations)
     LS_RETURN_IF_ERROR(check_room(config_.trainer.output,

@@ -5,13 +5,15 @@
 namespace longshot::loop {
 
 Json to_json(const RunState& s, const prompts::PromptSampler& sampler) {
-  return {{"iteration", s.iteration},
-          {"policy_version", s.policy_version},
-          {"total_tokens", s.total_tokens},
-          {"phase", to_json(s.phase)},
-          {"candidates", to_json(s.candidates)},
-          {"prompts", sampler.state(s.prompts)},
-          {"unfinished", metrics_to_json(s.unfinished)}};
+  Json out = {{"iteration", s.iteration},
+              {"policy_version", s.policy_version},
+              {"total_tokens", s.total_tokens},
+              {"phase", to_json(s.phase)},
+              {"candidates", to_json(s.candidates)},
+              {"prompts", sampler.state(s.prompts)},
+              {"unfinished", metrics_to_json(s.unfinished)}};
+  if (s.ahead) out["ahead"] = to_json(*s.ahead);
+  return out;
 }
 
 Result<RunState> run_state_from_json(const Json& json, const std::string& where) {
@@ -23,6 +25,9 @@ Result<RunState> run_state_from_json(const Json& json, const std::string& where)
   LS_ASSIGN_OR_RETURN(s.candidates, evaluations_from_json(candidates, where));
   if (json.contains("phase")) {
     LS_ASSIGN_OR_RETURN(s.phase, phase_state_from_json(json["phase"], where));
+  }
+  if (json.contains("ahead")) {
+    LS_ASSIGN_OR_RETURN(s.ahead, ahead_samples_from_json(json["ahead"], where));
   }
   LS_ASSIGN_OR_RETURN(const Json unfinished, json_get<Json>(json, "unfinished", where));
   LS_ASSIGN_OR_RETURN(s.unfinished, metrics_from_json(unfinished, where));

@@ -2,12 +2,14 @@
 // The state that a resumed run needs in addition to weights, optimizer moments and replay content.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
 #include "base/metrics.h"
 #include "base/status.h"
+#include "loop/rl/ahead.h"
 #include "loop/rl/phase_clock.h"
 #include "loop/run_folder/best_checkpoint.h"
 #include "prompts/sampler.h"
@@ -22,6 +24,8 @@ struct RunState {
   PhaseState phase;
   std::vector<Evaluated> candidates;  // for the best checkpoint
   prompts::PromptSampler::Snapshot prompts;
+  // The samples of the next iteration, if they were generated during the last update.
+  std::optional<AheadSamples> ahead;
   // Metrics of the finished iteration whose evaluation was interrupted; empty otherwise.
   Metrics unfinished;
 };

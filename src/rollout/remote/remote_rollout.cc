@@ -165,8 +165,7 @@ class RemoteRollout::Impl {
       if (!failure_.ok()) return failure_;
       if (options_.check) LS_RETURN_IF_ERROR(options_.check());
       if (pool_.round_is_done()) return ok_status();
-      if (stop_requested() || (options.cancel != nullptr && options.cancel->load()))
-        return ok_status();
+      if (is_interrupted(options)) return ok_status();
       send_orders();
       if (pool_.ready_workers() > 0) {
         complained = now();
