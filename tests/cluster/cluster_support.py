@@ -29,35 +29,71 @@ def free_port():
 
 
 class Etcd:
-    """A store of one member, in a folder of its own."""
+    """A store of one member, or a member of a store, in a folder of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, alone=True):
         self.folder, self.port, self.peer = folder, free_port(), free_port()
+        self.client = f"http://127.0.0.1:{self.port}"
         self.url = f"etcd://127.0.0.1:{self.port}"
         self.process = None
-        self.start()
+        if alone:
+            self.start()
 
-    def start(self):
-        client, peer = f"http://127.0.0.1:{self.port}", f"http://127.0.0.1:{self.peer}"
+    def start(self, members=None):
+        """Starts the member; after a stop it continues with its data."""
+        members = members or [self]
+        peers = ",".join(f"{m.folder.name}=http://127.0.0.1:{m.peer}" for m in members)
+        own = f"http://127.0.0.1:{self.peer}"
         self.process = subprocess.Popen(
-            ["etcd", "--data-dir", str(self.folder), "--listen-client-urls", client, "--advertise-client-urls", client,
-             "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}",
-             "--unsafe-no-fsync"],
+            ["etcd", "--name", self.folder.name, "--data-dir", str(self.folder), "--listen-client-urls", self.client,
+             "--advertise-client-urls", self.client, "--listen-peer-urls", own, "--initial-advertise-peer-urls", own,
+             "--initial-cluster", peers, "--unsafe-no-fsync"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if len(members) == 1:
+            self.wait()
+
+    def wait(self):
+        """Returns when the store answers."""
         deadline = time.time() + 30
         while time.time() < deadline:
             try:
-                with urllib.request.urlopen(client + "/health", timeout=1) as answer:
+                with urllib.request.urlopen(self.client + "/health", timeout=1) as answer:
                     if json.loads(answer.read()).get("health") == "true":
                         return
             except OSError:
                 time.sleep(0.05)
         raise AssertionError("etcd does not start")
 
+    def leads(self):
+        """Whether this member is the leader of the store."""
+        request = urllib.request.Request(self.client + "/v3/maintenance/status", data=b"{}")
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            status = json.loads(answer.read())
+        return status["leader"] == status["header"]["member_id"]
+
     def stop(self, number=signal.SIGKILL):
         self.process.send_signal(signal.SIGCONT)
         self.process.send_signal(number)
         self.process.wait(30)
+
+
+class EtcdMembers:
+    """A store of three members."""
+
+    def __init__(self, root):
+        self.all = [Etcd(root / f"member{number}", alone=False) for number in range(3)]
+        for member in self.all:
+            member.start(self.all)
+        for member in self.all:
+            member.wait()
+        self.url = "etcd://" + ",".join(f"127.0.0.1:{member.port}" for member in self.all)
+
+    def leader(self):
+        return next(member for member in self.all if member.leads())
+
+    def stop(self):
+        for member in self.all:
+            member.stop()
 
 
 class Worker:

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from cluster_support import FAULTS, Etcd, Gate, Worker, Workers, assert_same_run, cluster_config, wait_for
+from cluster_support import FAULTS, Etcd, EtcdMembers, Gate, Worker, Workers, assert_same_run, cluster_config, wait_for
 from resume_support import kill_until_done, lines, start
 from support import LONGSHOT, ROOT, longshot, tiny_model
 
@@ -151,6 +151,29 @@ def test_a_directory_that_is_restarted_delays_the_run_only(setting):
         time.sleep(1)
         etcd.start()
         finish(process)
+    assert_same_run(run, root / "whole", ITERATIONS)
+
+
+def test_a_directory_that_loses_its_leader_changes_nothing(setting):
+    root, model, data, _ = setting
+    members = EtcdMembers(root)
+    try:
+        file, run, url = prepare((root, model, data, members), "members")
+        gate = Gate(run, 3)
+        with Workers(url, root, 2):
+            process = start(file)
+            for iteration in (3, 8, 13):
+                gate.wait(process)
+                leader = members.leader()
+                leader.stop()
+                gate.hold_at(iteration + 5)
+                gate.wait(process)  # two members are enough
+                leader.start(members.all)
+                leader.wait()
+            gate.open()
+            finish(process)
+    finally:
+        members.stop()
     assert_same_run(run, root / "whole", ITERATIONS)
 
 
