@@ -177,6 +177,20 @@ def test_a_directory_that_loses_its_leader_changes_nothing(setting):
     assert_same_run(run, root / "whole", ITERATIONS)
 
 
+def test_weights_in_bf16_travel_as_differences_and_give_the_same_bits(setting):
+    root, model, data, _ = setting
+    changes = ("rollout.dtype=bfloat16", "optim.lr=1e-6")
+    alone = root / "bf16_alone.toml"
+    alone.write_text(cluster_config(root / "bf16_alone", model, data, ITERATIONS))
+    longshot("train", alone, *changes)
+    file, run, url = prepare(setting, "bf16")
+    with Workers(url, root, 1) as workers:
+        finish(start(file, *changes))
+        code, text = workers.all[0].wait()
+    assert code == 0 and "as a delta" in text, text
+    assert_same_run(run, root / "bf16_alone", ITERATIONS)
+
+
 def test_ctrl_c_saves_and_the_workers_wait(setting):
     root = setting[0]
     file, run, url = prepare(setting, "stopped")

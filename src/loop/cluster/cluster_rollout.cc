@@ -59,6 +59,12 @@ Result<std::map<std::string, std::string>> tokenizer_files(const model::ModelCon
   return files;
 }
 
+// Workers that generate in bf16 would round the weights in the same way, so half of the bytes are
+// enough, and fewer still as a difference from the version before.
+model::Dtype published_format(NumberFormat rollout) {
+  return rollout == NumberFormat::bf16 ? model::Dtype::bf16 : model::Dtype::f32;
+}
+
 Status check_addresses(const config::ClusterOptions& options) {
   LS_RETURN_IF_ERROR(parse_host_port(options.listen, "cluster.listen").status());
   return parse_host_port(options.weights_listen, "cluster.weights_listen").status();
@@ -130,7 +136,8 @@ class ClusterRollout final : public rollout::Generator {
                                             .fallback = config.trainer.output + "/weights"}));
     LS_ASSIGN_OR_RETURN(auto files, tokenizer_files(model, tokenizer));
     sink_ = std::make_unique<publish::EngineSink>(
-        *store_, publish::EngineSinkOptions{.dtype = model::Dtype::f32,
+        *store_, publish::EngineSinkOptions{.dtype = published_format(config.rollout.dtype),
+                                            .only_products = true,
                                             .epoch = leadership_->epoch(),
                                             .files = std::move(files),
                                             .threads = usable_cores(inspect_machine())});

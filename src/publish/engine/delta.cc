@@ -98,7 +98,7 @@ class ChunkVerifier {
 }  // namespace
 
 bool delta_is_possible(const Manifest& base, const Manifest& target) {
-  const bool bf16 = std::all_of(target.tensors.begin(), target.tensors.end(),
+  const bool bf16 = std::any_of(target.tensors.begin(), target.tensors.end(),
                                 [](const auto& t) { return t.dtype == model::Dtype::bf16; });
   return bf16 && base.header_bytes == target.header_bytes &&
          base.header_checksum == target.header_checksum &&

@@ -1,7 +1,8 @@
 #pragma once
-// The difference of two versions in bf16 that have the same layout: the words that changed. After a
-// small optimizer step most words of bf16 weights are unchanged, and a difference is a fraction of
-// the version. In f32 almost every word changes, so there are no differences of f32.
+// The difference of two versions with weights in bf16 that have the same layout: the 16-bit words
+// that changed. After a small optimizer step most words of bf16 weights are unchanged, and a
+// difference is a fraction of the version. In f32 almost every word changes, so there are no
+// differences of versions in f32; what such a version keeps in f32 has two words for each value.
 //
 // Encoding, little-endian: "LSDELTA1", the number of words (u64); then for each block of 65,536
 // words the number of changed ones (u32), their positions in the block (u16 each) and their new
@@ -20,7 +21,7 @@
 
 namespace longshot::publish {
 
-// Both versions are in bf16 only and differ in nothing but the values.
+// Both versions have tensors in bf16 and differ in nothing but the values.
 bool delta_is_possible(const Manifest& base, const Manifest& target);
 
 // Nothing if more than `most_changed` words differ. The spans have the same size.

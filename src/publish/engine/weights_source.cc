@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/json.h"
+#include "model/format/architecture.h"
 #include "model/format/config.h"
 #include "model/format/float_convert.h"
 #include "publish/engine/hasher.h"
@@ -118,8 +119,14 @@ Manifest EngineSink::make_manifest(const model::WeightsView& view) const {
   manifest.version = view.version;
   manifest.epoch = options_.epoch;
   for (const model::TensorView& tensor : view.tensors)
-    manifest.tensors.push_back({tensor.name, options_.dtype, tensor.shape, 0, 0, 0, {}});
+    manifest.tensors.push_back({tensor.name, dtype_of(tensor), tensor.shape, 0, 0, 0, {}});
   return manifest;
+}
+
+model::Dtype EngineSink::dtype_of(const model::TensorView& tensor) const {
+  const bool is_factor =
+      tensor.shape.size() == 2 && tensor.name != model::weight_of(model::names::kEmbedding);
+  return options_.only_products && !is_factor ? model::Dtype::f32 : options_.dtype;
 }
 
 Result<Held> EngineSink::write(const model::WeightsView& view) {

@@ -18,7 +18,10 @@
 namespace longshot::publish {
 
 struct EngineSinkOptions {
-  model::Dtype dtype = model::Dtype::f32;    // or bf16, rounded to nearest even
+  model::Dtype dtype = model::Dtype::f32;  // or bf16, rounded to nearest even
+  // Only the factors of matrix products are rounded, and embeddings, norms and biases keep f32, as
+  // in an engine that computes in bf16.
+  bool only_products = false;
   int64_t epoch = 0;                         // of the versions written
   std::map<std::string, std::string> files;  // further ones by name, e.g. tokenizer.json
   int threads = 1;                           // that copy
@@ -44,6 +47,7 @@ class EngineSink {
 
  private:
   Manifest make_manifest(const model::WeightsView& view) const;
+  model::Dtype dtype_of(const model::TensorView& tensor) const;
   Status copy(const model::WeightsView& view, Manifest& manifest, VersionWriter& writer);
   Status add_files(const model::WeightsView& view, Manifest& manifest, VersionWriter& writer);
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "model/format/float_convert.h"
+#include "publish/engine/delta.h"
 #include "publish/engine/testing.h"
 
 namespace longshot::publish {
@@ -92,6 +93,23 @@ TEST(EngineSink, Bf16IsRoundedToNearestEvenAndExpanded) {
     }
   }
   EXPECT_EQ(sink.probe(), nullptr);
+}
+
+TEST(EngineSink, OnlyTheFactorsOfProductsAreRounded) {
+  const Model model(3);
+  const MemoryFolder folder;
+  const auto store = store_in(folder.path());
+  EngineSink sink(*store, {.dtype = model::Dtype::bf16, .only_products = true, .files = {}});
+  const Held held = sink.write(model.view(1)).value();
+  int rounded = 0, kept = 0;
+  for (const ManifestTensor& tensor : held->manifest().tensors) {
+    const bool product = tensor.shape.size() == 2 && tensor.name != "model.embed_tokens.weight";
+    EXPECT_EQ(tensor.dtype, product ? model::Dtype::bf16 : model::Dtype::f32) << tensor.name;
+    ++(product ? rounded : kept);
+  }
+  EXPECT_GT(rounded, 0);
+  EXPECT_GT(kept, 1);
+  EXPECT_TRUE(delta_is_possible(held->manifest(), held->manifest()));
 }
 
 TEST(EngineSink, AValueTooLargeForBf16IsAnErrorAndNothingIsWritten) {

@@ -323,6 +323,18 @@ TEST(HttpReward, TellsFailuresApart) {
             StatusCode::unavailable);
 }
 
+TEST(HttpReward, AnotherServiceReplacesOneThatIsGone) {
+  const Server a, b;
+  const auto reward = make("http", {{"url", {a.url(), "http://127.0.0.1:1/score", b.url()}}});
+  for (int i = 0; i < 6; ++i) {
+    const auto score = reward->judge(question("x"), Deadline::after_seconds(120));
+    EXPECT_TRUE(score.ok()) << score.status().to_string();
+  }
+  // When all of them fail the stage repeats the judgement.
+  EXPECT_EQ(reward->judge(question("500"), Deadline::after_seconds(120)).status().code(),
+            StatusCode::unavailable);
+}
+
 TEST(HttpReward, SlowAndTricklingServersMeetTheDeadline) {
   const Server server;
   for (const char* path : {"/score", "/trickle"}) {
