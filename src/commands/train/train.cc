@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/log.h"
+#include "commands/cluster/cluster.h"
 #include "commands/judge/reward_types.h"
 #include "commands/train/config_arguments.h"
 #include "commands/train/train.h"
@@ -36,11 +37,16 @@ void add_train(CLI::App& app, int& exit_code) {
       "train", "Train a policy by reinforcement learning with verifiable rewards");
   arguments->add_to(*command);
   auto cluster = std::make_shared<std::string>();
-  command->add_option("--cluster", *cluster,
-                      "etcd://HOST:PORT/NAME: rollout workers are other processes; the same as the "
-                      "key cluster.url");
+  command
+      ->add_option("--cluster", *cluster,
+                   "etcd://HOST:PORT/NAME: rollout workers are other processes; the same as the "
+                   "key cluster.url")
+      ->envname(kClusterVariable);
   command->callback([arguments, cluster, &exit_code] {
-    if (!cluster->empty()) arguments->overrides.push_back("cluster.url='" + *cluster + "'");
+    // Overrides on the command line come later and therefore win over the environment.
+    if (!cluster->empty()) {
+      arguments->overrides.insert(arguments->overrides.begin(), "cluster.url='" + *cluster + "'");
+    }
     exit_code = finish(
         [&] { return run_with_config<config::TrainConfig>(*arguments, run, reward_types()); });
   });
