@@ -1,5 +1,6 @@
 """A Slurm of three nodes in network namespaces, with its own configuration, key and folders. Debian's packages are
 enough: no service of the machine is used or changed."""
+import contextlib
 import os
 import shutil
 import signal
@@ -123,7 +124,5 @@ class Slurm:
                 process.wait(10)
         for host in HOSTS:  # those of jobs that a failed test has left
             for number in self.network.processes(host):
-                try:
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(number, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
