@@ -1,6 +1,7 @@
 """A run on several processes gives the same bits as one process, whatever happens to its workers, its coordinator and its
 directory."""
 import json
+import os
 import random
 import signal
 import subprocess
@@ -332,3 +333,17 @@ def test_bad_input_is_refused_before_anything_is_written(setting):
     for arguments in (("--cluster", "nowhere"), ("--cluster", f"{etcd.url}/x", "--device", "abacus"), ()):
         done = subprocess.run([LONGSHOT, "worker", *arguments], capture_output=True, text=True, timeout=60, cwd=ROOT)
         assert done.returncode == 2, done.stderr
+
+
+def test_the_environment_names_the_run_and_arguments_win(setting):
+    root, model, data, _ = setting
+    file = root / "environment.toml"
+    file.write_text(cluster_config(root / "environment", model, data, 2))
+    environment = {**os.environ, "LONGSHOT_CLUSTER": "from-environment"}
+    for words, named in ((("worker",), "from-environment"), (("worker", "--cluster", "from-flag"), "from-flag"),
+                         (("top",), "from-environment"), (("top", "--cluster", "from-flag"), "from-flag"),
+                         (("train", file), "from-environment"), (("train", file, "--cluster", "from-flag"), "from-flag"),
+                         (("train", file, "cluster.url=from-override"), "from-override")):
+        done = subprocess.run([LONGSHOT, *map(str, words)], capture_output=True, text=True, timeout=60, cwd=ROOT,
+                              env=environment)
+        assert done.returncode == 2 and named in done.stderr, done.stderr

@@ -5,6 +5,9 @@
 
 namespace longshot::commands {
 
+// The environment variable that launchers set for every process of a run; --cluster overrides it.
+constexpr const char* kClusterVariable = "LONGSHOT_CLUSTER";
+
 void add_worker(CLI::App& app, int& exit_code);
 void add_top(CLI::App& app, int& exit_code);
 void add_weights(CLI::App& app, int& exit_code);

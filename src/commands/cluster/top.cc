@@ -42,6 +42,7 @@ void add_top(CLI::App& app, int& exit_code) {
   CLI::App* command =
       app.add_subcommand("top", "Show the workers of a run on many machines and what they do");
   command->add_option("--cluster", options->cluster, "etcd://HOST:PORT/NAME of the run")
+      ->envname(kClusterVariable)
       ->required();
   command->add_option("--token-file", options->token_file,
                       "file with the secret of the run, as for cluster.token_file");

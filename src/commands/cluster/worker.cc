@@ -16,6 +16,7 @@ void add_worker(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand(
       "worker", "Generate samples for a run on many machines; may join and leave at any time");
   command->add_option("--cluster", options->cluster, "etcd://HOST:PORT/NAME of the run")
+      ->envname(kClusterVariable)
       ->required();
   command->add_option("--name", options->name, "name in logs; by default host and process id");
   command->add_option("--token-file", options->token_file,

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/os/stop.h"
+#include "commands/cluster/cluster.h"
 #include "commands/judge/reward_types.h"
 #include "commands/train/config_arguments.h"
 #include "commands/train/train.h"
@@ -57,9 +58,11 @@ struct TrainArguments : ConfigArguments {
 
   void add_to(CLI::App& command) {
     ConfigArguments::add_to(command);
-    command.add_option("--cluster", cluster,
-                       "etcd://HOST:PORT/NAME: rollout workers are other processes; the same as "
-                       "the key cluster.url");
+    command
+        .add_option("--cluster", cluster,
+                    "etcd://HOST:PORT/NAME: rollout workers are other processes; the same as the "
+                    "key cluster.url")
+        ->envname(kClusterVariable);
   }
 };
 
@@ -70,8 +73,11 @@ void add(CLI::App& app, int& exit_code, const char* name, const char* help, Work
   CLI::App* command = app.add_subcommand(name, help);
   arguments->add_to(*command);
   command->callback([arguments, work, &exit_code] {
-    if (!arguments->cluster.empty())
-      arguments->overrides.push_back("cluster.url='" + arguments->cluster + "'");
+    // Overrides on the command line come later and therefore win over the environment.
+    if (!arguments->cluster.empty()) {
+      arguments->overrides.insert(arguments->overrides.begin(),
+                                  "cluster.url='" + arguments->cluster + "'");
+    }
     exit_code = finish(
         [&] { return run_with_config<config::TrainConfig>(*arguments, work, reward_types()); });
   });

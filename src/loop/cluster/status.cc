@@ -42,7 +42,7 @@ int64_t ready_workers(const Json& status) {
 
 std::string status_metrics(const Json& s) {
   const auto gauge = [](const char* name, const char* help, double value) {
-    return net::metric_text(std::string("longshot_cluster_") + name, "gauge", help, value);
+    return net::metric_text(std::string("cluster_") + name, "gauge", help, value);
   };
   return gauge("workers", "rollout workers that are connected",
                static_cast<double>(s.at("workers").size())) +

@@ -46,10 +46,10 @@ TEST(ClusterStatus, TheTableSaysWhoDoesWhat) {
 TEST(ClusterStatus, MetricsHaveTheSameFigures) {
   const std::string text = status_metrics(example());
   for (const char* line :
-       {"longshot_cluster_workers 3\n", "longshot_cluster_ready_workers 1\n",
-        "longshot_cluster_version 7\n", "longshot_cluster_epoch 2\n",
-        "longshot_cluster_samples_waiting 2\n", "longshot_cluster_tokens_per_second 150\n",
-        "longshot_cluster_running 9\n"})
+       {"\nlongshot_cluster_workers 3\n", "\nlongshot_cluster_ready_workers 1\n",
+        "\nlongshot_cluster_version 7\n", "\nlongshot_cluster_epoch 2\n",
+        "\nlongshot_cluster_samples_waiting 2\n", "\nlongshot_cluster_tokens_per_second 150\n",
+        "\nlongshot_cluster_running 9\n"})
     EXPECT_THAT(text, HasSubstr(line));
 }
 

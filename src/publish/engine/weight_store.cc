@@ -327,9 +327,9 @@ Status VersionWriter::reserve_in(const fs::path& root, VersionId id, uint64_t by
   if (error == 0) return ok_status();
   ::close(std::exchange(data_, -1));
   remove_version(std::exchange(folder_, {}));
+  if (error == EINTR) return cancelled("stopped");  // allocate() gives up when a stop is requested
   if (error == ENOSPC || error == EDQUOT || error == EFBIG)
     return exhausted(room_message(root, bytes));
-  if (error == EINTR) return cancelled("stopped");
   return io_error(fmt::format("cannot reserve {} bytes for {}: {}", bytes, path.string(),
                               std::strerror(error)));
 }
