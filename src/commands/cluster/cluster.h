@@ -8,5 +8,6 @@ namespace longshot::commands {
 void add_worker(CLI::App& app, int& exit_code);
 void add_top(CLI::App& app, int& exit_code);
 void add_weights(CLI::App& app, int& exit_code);
+void add_certificates(CLI::App& app, int& exit_code);
 
 }  // namespace longshot::commands

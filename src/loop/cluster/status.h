@@ -7,19 +7,20 @@
 
 #include "base/json.h"
 #include "base/status.h"
+#include "loop/cluster/access.h"
 #include "net/reply.h"
 
 namespace longshot::loop {
 
-// GET /v1/cluster and GET /metrics (Prometheus' text format). `status` returns the members of
-// RemoteRollout::status(), and "run", "epoch" and "leader". It is called on any thread.
+// GET /v1/cluster and GET /metrics (for Prometheus). `status`, called on any thread, returns those
+// of RemoteRollout::status(), and "run", "epoch", "leader" and "time" (seconds since 1970).
 std::vector<net::Route> status_routes(std::function<Json()> status);
 
 std::string status_metrics(const Json& status);
 std::string status_table(const Json& status);
 
-// Asks the leader of the run at `cluster` (etcd://...) for its status. Errors: nobody leads; the
-// leader cannot be reached or refuses the token.
-Result<Json> fetch_status(const std::string& cluster, const std::string& token_file);
+// Asks the coordinator of a run for its status. Errors: those of find_coordinator(); it cannot be
+// reached or refuses the token.
+Result<Json> fetch_status(Access& access);
 
 }  // namespace longshot::loop
