@@ -1,6 +1,9 @@
 // How fast a version of the weights moves, against raw TCP with sendfile in the same run. Roles:
-//   serve HOST MIB                 writes a version, serves it and a raw copy; prints both ports
-//   fetch HOST HTTP RAW ROUNDS     both in turns, then the same version from a second process
+//   serve HOST MIB [TLS]           writes a version, serves it and a raw copy; prints both ports
+//   fetch HOST HTTP RAW ROUNDS CONNECTIONS [TLS]
+//                                  both in turns, then the same version from a second process
+// TLS is a folder that `longshot certificates` has made for HOST: the version travels over TLS, the
+// raw copy does not.
 //   local MIB ROUNDS               writing a version, and differences in bf16, in this process
 // bench/weights/run.py starts them, also in two network namespaces.
 
@@ -132,7 +135,12 @@ double receive_raw(const std::string& host, int port) {
   return bytes / watch.seconds() / kMB;
 }
 
-int serve(const std::string& host, int mib) {
+net::Credentials credentials_of(const std::string& tls) {
+  if (tls.empty()) return {};
+  return {"", expect(net::TlsIdentity::load(tls))};
+}
+
+int serve(const std::string& host, int mib, const std::string& tls) {
   const auto store = open_store("bench-server");
   EngineSink sink(*store, {});
   Held held;
@@ -140,7 +148,8 @@ int serve(const std::string& host, int mib) {
     const Weights weights(mib);
     held = expect(sink.write(weights.view));
   }
-  const auto server = expect(WeightServer::start(*store, {.host = host, .token = {}}));
+  const auto server =
+      expect(WeightServer::start(*store, {.host = host, .credentials = credentials_of(tls)}));
   const int raw = start_raw_server(host, (held->folder() / "model.safetensors").string());
   fmt::print("{} {}\n", server->port(), raw);
   std::fflush(stdout);
@@ -150,14 +159,15 @@ int serve(const std::string& host, int mib) {
   return 0;
 }
 
-void fetch_in_second_process(const std::string& peer, const Manifest& manifest) {
+void fetch_in_second_process(const std::string& peer, const Manifest& manifest,
+                             const FetchOptions& options) {
   std::fflush(stdout);
   const pid_t child = fork();
   if (child == 0) {
     const auto store = expect(WeightStore::open(
         {.run = "bench", .folder = default_store_folder("bench").parent_path() / "bench-client"}));
     const Fetched fetched =
-        expect(fetch(manifest, {peer}, *store, {}, Deadline::after_seconds(60)));
+        expect(fetch(manifest, {peer}, *store, options, Deadline::after_seconds(60)));
     fmt::print("second process of the host: {} bytes fetched, {:.1f} ms\n", fetched.bytes,
                1000 * fetched.seconds);
     std::fflush(stdout);
@@ -168,13 +178,16 @@ void fetch_in_second_process(const std::string& peer, const Manifest& manifest) 
   if (status != 0) std::exit(1);
 }
 
-int fetch_rounds(const std::string& host, int http, int raw, int rounds, int connections) {
-  const std::string peer = fmt::format("http://{}:{}", host, http);
-  const auto store = open_store("bench-client");
-  const Manifest manifest =
-      expect(fetch_manifest(peer, "bench", std::nullopt, "", Deadline::after_seconds(10)));
-  const double megabytes = static_cast<double>(manifest.total_bytes()) / kMB;
+int fetch_rounds(const std::string& host, int http, int raw, int rounds, int connections,
+                 const std::string& tls) {
   FetchOptions options;
+  options.credentials = credentials_of(tls);
+  const std::string peer =
+      fmt::format("{}://{}:{}", net::scheme_of(options.credentials), host, http);
+  const auto store = open_store("bench-client");
+  const Manifest manifest = expect(fetch_manifest(peer, "bench", std::nullopt, options.credentials,
+                                                  Deadline::after_seconds(10)));
+  const double megabytes = static_cast<double>(manifest.total_bytes()) / kMB;
   if (connections > 0) options.connections = connections;
   std::vector<double> raw_rates, rates;
   for (int i = 0; i < rounds; ++i) {
@@ -190,7 +203,7 @@ int fetch_rounds(const std::string& host, int http, int raw, int rounds, int con
       "{:.0f} MB, {} connections: median raw {:.0f} MB/s, engine {:.0f} MB/s, ratio {:.2f}\n",
       megabytes, options.connections, median(raw_rates), median(rates),
       median(rates) / median(raw_rates));
-  fetch_in_second_process(peer, manifest);
+  fetch_in_second_process(peer, manifest, options);
   expect(store->clear(Deadline::after_seconds(5)));
   return 0;
 }
@@ -259,9 +272,10 @@ void delta(int mib, int rounds) {
 int run(const std::vector<std::string>& words) {
   const auto number = [&](size_t i) { return i < words.size() ? std::stoi(words[i]) : 0; };
   log::set_level(log::Level::warn);
-  if (words.size() == 3 && words[0] == "serve") return serve(words[1], number(2));
+  const auto word = [&](size_t i) { return i < words.size() ? words[i] : std::string(); };
+  if (words.size() >= 3 && words[0] == "serve") return serve(words[1], number(2), word(3));
   if (words.size() >= 5 && words[0] == "fetch")
-    return fetch_rounds(words[1], number(2), number(3), number(4), number(5));
+    return fetch_rounds(words[1], number(2), number(3), number(4), number(5), word(6));
   if (words.size() == 3 && words[0] == "local") {
     local(number(1), number(2));
     delta(number(1), number(2));

@@ -1,24 +1,27 @@
 #!/usr/bin/env python3
 """How fast weights move between two processes, against raw TCP with sendfile: over loopback, and as root also over a
-veth pair between two network namespaces, which are made and removed here.
+veth pair between two network namespaces, which are made and removed here. With --tls
+the same again over TLS.
 
-Usage: bench/weights/run.py [--mib 500] [--rounds 7] [--connections N] [--build build/release]
+Usage: bench/weights/run.py [--mib 500] [--rounds 7] [--connections N] [--tls] [--build build/release]
 """
 import argparse
 import contextlib
 import os
 import pathlib
 import subprocess
+import tempfile
 
 ADDRESSES = ("10.91.0.1", "10.91.0.2")
 
 
-def transfer(bench, host, arguments, server_prefix=(), client_prefix=()):
-    server = subprocess.Popen([*server_prefix, bench, "serve", host, str(arguments.mib)], stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE, text=True)
+def transfer(bench, host, arguments, tls=(), server_prefix=(), client_prefix=()):
+    server = subprocess.Popen([*server_prefix, bench, "serve", host, str(arguments.mib), *tls],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         ports = server.stdout.readline().split()
-        subprocess.run([*client_prefix, bench, "fetch", host, *ports, str(arguments.rounds), str(arguments.connections)],
+        subprocess.run([*client_prefix, bench, "fetch", host, *ports, str(arguments.rounds), str(arguments.connections),
+                        *tls],
                        check=True, timeout=600)
     finally:
         server.stdin.close()
@@ -47,25 +50,38 @@ def two_namespaces():
             subprocess.run(["ip", "netns", "del", name], check=False)
 
 
+def certificates(build, folder):
+    hosts = ",".join(["127.0.0.1", *ADDRESSES])
+    subprocess.run([f"{build}/bin/longshot", "certificates", "--out", folder, "--host", hosts], check=True,
+                   stdout=subprocess.DEVNULL)
+    return f"{folder}/127.0.0.1"
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--mib", type=int, default=500)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--connections", type=int, default=0, help="0: the engine's default")
+    parser.add_argument("--tls", action="store_true", help="also over TLS")
     parser.add_argument("--build", default="build/release")
     arguments = parser.parse_args()
-    bench = str(pathlib.Path(arguments.build).resolve() / "bench/weights_bench")
+    build = pathlib.Path(arguments.build).resolve()
+    bench = str(build / "bench/weights_bench")
     print("-- in one process", flush=True)
     subprocess.run([bench, "local", str(arguments.mib), str(arguments.rounds)], check=True)
-    print("-- loopback", flush=True)
-    transfer(bench, "127.0.0.1", arguments)
-    if os.geteuid() != 0:
-        print("-- two namespaces: needs root")
-        return
-    print("-- two namespaces with a veth pair", flush=True)
-    with two_namespaces() as (server, client):
-        inside = [("ip", "netns", "exec", name) for name in (server, client)]
-        transfer(bench, ADDRESSES[0], arguments, *inside)
+    with tempfile.TemporaryDirectory() as folder:
+        ways = [("", ())] + ([(", TLS", (certificates(build, folder),))] if arguments.tls else [])
+        for name, tls in ways:
+            print(f"-- loopback{name}", flush=True)
+            transfer(bench, "127.0.0.1", arguments, tls)
+        if os.geteuid() != 0:
+            print("-- two namespaces: needs root")
+            return
+        with two_namespaces() as (server, client):
+            inside = [("ip", "netns", "exec", name) for name in (server, client)]
+            for name, tls in ways:
+                print(f"-- two namespaces with a veth pair{name}", flush=True)
+                transfer(bench, ADDRESSES[0], arguments, tls, *inside)
 
 
 if __name__ == "__main__":

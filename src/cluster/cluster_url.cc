@@ -4,12 +4,13 @@
 #include <cctype>
 #include <string_view>
 
+#include "base/text/text.h"
 #include "net/http_client.h"
 
 namespace longshot::cluster {
 namespace {
 
-constexpr std::string_view kScheme = "etcd://";
+constexpr std::string_view kPlain = "etcd://", kTls = "etcds://";
 
 bool is_run_character(unsigned char c) {
   return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-';
@@ -36,30 +37,20 @@ Status check_endpoint(const std::string& endpoint, const std::string& where) {
   return ok_status();
 }
 
-std::vector<std::string> split_at_commas(const std::string& text) {
-  std::vector<std::string> parts(1);
-  for (const char c : text) {
-    if (c == ',') {
-      parts.emplace_back();
-    } else {
-      parts.back() += c;
-    }
-  }
-  return parts;
-}
-
 }  // namespace
 
 Result<ClusterUrl> parse_cluster_url(const std::string& text) {
   const std::string where = "cluster url '" + text + "'";
-  if (!text.starts_with(kScheme))
+  ClusterUrl url;
+  url.tls = text.starts_with(kTls);
+  if (!url.tls && !text.starts_with(kPlain))
     return invalid_argument(where + ": expected etcd://host:port,host:port/run-name");
-  const size_t slash = text.find('/', kScheme.size());
+  const size_t begin = url.tls ? kTls.size() : kPlain.size();
+  const size_t slash = text.find('/', begin);
   if (slash == std::string::npos || slash + 1 == text.size())
     return invalid_argument(where +
                             ": the name of the run is missing after the endpoints, /run-name");
-  ClusterUrl url;
-  url.endpoints = split_at_commas(text.substr(kScheme.size(), slash - kScheme.size()));
+  url.endpoints = split_at_commas(text.substr(begin, slash - begin));
   for (const std::string& endpoint : url.endpoints)
     LS_RETURN_IF_ERROR(check_endpoint(endpoint, where));
   url.run = text.substr(slash + 1);

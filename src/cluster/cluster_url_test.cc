@@ -14,6 +14,8 @@ TEST(ClusterUrl, ReadsEndpointsAndRun) {
   ASSERT_TRUE(url.ok()) << url.status().to_string();
   EXPECT_THAT(url->endpoints, ElementsAre("h1:2379", "10.0.0.2:2380", "[::1]:2381"));
   EXPECT_EQ(url->run, "run-1_a.b");
+  EXPECT_FALSE(url->tls);
+  EXPECT_TRUE(parse_cluster_url("etcds://h1:2379/run")->tls);
 }
 
 TEST(ClusterUrl, NamesWhatIsWrong) {

@@ -1,5 +1,7 @@
 #include "cluster/etcd.h"
 
+#include <unistd.h>
+
 #include <cmath>
 #include <utility>
 
@@ -28,8 +30,8 @@ bool in_place(const std::vector<Change>& changes, const std::vector<Entry>& entr
 
 class EtcdDirectory final : public Directory {
  public:
-  EtcdDirectory(const ClusterUrl& url, EtcdOptions options)
-      : client_(url.endpoints, std::move(options.headers)),
+  EtcdDirectory(const ClusterUrl& url, const EtcdOptions& options)
+      : client_(url, options.access),
         json_("/longshot/" + url.run + "/"),
         stream_seconds_(options.stream_seconds) {}
 
@@ -108,8 +110,23 @@ class EtcdDirectory final : public Directory {
 
 }  // namespace
 
-std::unique_ptr<Directory> make_etcd_directory(const ClusterUrl& url, EtcdOptions options) {
-  return std::make_unique<EtcdDirectory>(url, std::move(options));
+Result<EtcdHealth> try_etcd(const ClusterUrl& url, const EtcdOptions& options, Deadline deadline) {
+  EtcdClient client(url, options.access);
+  EtcdHealth out;
+  LS_ASSIGN_OR_RETURN(const auto answer,
+                      client.call("/v3/maintenance/status", Json::object(), deadline));
+  LS_ASSIGN_OR_RETURN(out.version, json_get<std::string>(answer.body, "version", "etcd"));
+  const auto directory = make_etcd_directory(url, options);
+  const std::string key = "doctor/" + std::to_string(::getpid());
+  const Stopwatch watch;
+  LS_RETURN_IF_ERROR(directory->put(key, "", 0, deadline).status());
+  out.put_seconds = watch.seconds();
+  LS_RETURN_IF_ERROR(directory->remove(key, deadline));
+  return out;
+}
+
+std::unique_ptr<Directory> make_etcd_directory(const ClusterUrl& url, const EtcdOptions& options) {
+  return std::make_unique<EtcdDirectory>(url, options);
 }
 
 }  // namespace longshot::cluster

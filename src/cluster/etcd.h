@@ -2,7 +2,6 @@
 // A Directory on etcd 3.4 or later (https://etcd.io), over its JSON gateway. etcd owns consensus
 // and the detection of failures; this program owns neither.
 
-#include <map>
 #include <memory>
 #include <string>
 
@@ -12,14 +11,23 @@
 namespace longshot::cluster {
 
 struct EtcdOptions {
-  // Added to each request, e.g. {"Authorization", token} for an etcd with users.
-  std::map<std::string, std::string> headers = {};
+  EtcdAccess access = {};
   // A watch renews its stream after this time, which finds events behind a broken connection.
   double stream_seconds = 10;
 };
 
 // Keys are below /longshot/<run>/ in etcd. Does not connect: an etcd that cannot be reached is
-// reported by the calls. The connections are not encrypted.
-std::unique_ptr<Directory> make_etcd_directory(const ClusterUrl& url, EtcdOptions options = {});
+// reported by the calls.
+std::unique_ptr<Directory> make_etcd_directory(const ClusterUrl& url,
+                                               const EtcdOptions& options = {});
+
+// How one member of etcd serves a process.
+struct EtcdHealth {
+  std::string version;     // "3.4.23"
+  double put_seconds = 0;  // for one change, which a majority has written to disk
+};
+// Reads the version, and writes and removes a key of the run. `url` names the member. Errors: those
+// of Directory.
+Result<EtcdHealth> try_etcd(const ClusterUrl& url, const EtcdOptions& options, Deadline deadline);
 
 }  // namespace longshot::cluster

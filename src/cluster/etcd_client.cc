@@ -15,14 +15,26 @@ constexpr double kFirstPause = 0.02, kLongestPause = 0.25;
 constexpr size_t kMaxObject = 16 << 20;
 
 // A member that has lost the others must not answer: its data may be old.
-std::map<std::string, std::string> with_leader_header(std::map<std::string, std::string> headers) {
-  headers["Grpc-Metadata-hasleader"] = "true";
-  return headers;
+const std::map<std::string, std::string> kLeaderHeader = {{"Grpc-Metadata-hasleader", "true"}};
+
+bool contains(const std::string& text, const char* words) {
+  return text.find(words) != std::string::npos;
+}
+
+// The login of an earlier call is not valid any more: its time has passed, etcd was restarted, or
+// its users were changed.
+bool is_stale_login(const net::HttpReply& reply) {
+  return reply.status / 100 != 2 && (contains(reply.body, "invalid auth token") ||
+                                     contains(reply.body, "revision of auth store is old"));
 }
 
 Status status_of(const net::HttpReply& reply, const std::string& who) {
+  if (contains(reply.body, "HTTP request to an HTTPS server"))
+    return invalid_argument(who + " uses TLS: write etcds:// instead of etcd://");
   if (reply.status / 100 != 2 && !parse_json(reply.body, who).ok())
     return unavailable(fmt::format("{}: HTTP {}; is this etcd's client port?", who, reply.status));
+  if (reply.status / 100 != 2 && contains(reply.body, "user name is empty"))
+    return invalid_argument(who + " has users: give --etcd-login-file (cluster.etcd_login_file)");
   if (reply.status == 404) return not_found(who + ": " + net::error_text(reply.body));
   if (reply.status == 429) return exhausted(who + ": " + net::error_text(reply.body));
   return net::check_http_status(reply, who);
@@ -63,13 +75,14 @@ class Objects {
 
 }  // namespace
 
-EtcdClient::EtcdClient(std::vector<std::string> endpoints,
-                       std::map<std::string, std::string> headers)
-    : endpoints_(std::move(endpoints)),
-      http_(with_leader_header(std::move(headers)), net::OnStop::finish) {}
+EtcdClient::EtcdClient(const ClusterUrl& url, EtcdAccess access)
+    : endpoints_(url.endpoints),
+      tls_(url.tls),
+      access_(std::move(access)),
+      http_(kLeaderHeader, net::OnStop::finish, access_.tls_dir) {}
 
 net::Url EtcdClient::url_of(size_t endpoint, const std::string& path) const {
-  return {"http://" + endpoints_[endpoint], path};
+  return {(tls_ ? "https://" : "http://") + endpoints_[endpoint], path};
 }
 
 std::string EtcdClient::who(size_t endpoint) const {
@@ -80,10 +93,42 @@ void EtcdClient::avoid(size_t endpoint) {
   preferred_.compare_exchange_strong(endpoint, (endpoint + 1) % endpoints_.size());
 }
 
+void EtcdClient::forget_login() {
+  std::lock_guard lock(login_);
+  logged_in_ = false;
+}
+
+// https://etcd.io/docs/v3.4/learning/design-auth-v3: later requests show the token of this one.
+Status EtcdClient::log_in(size_t endpoint, Deadline deadline) {
+  if (access_.user.empty()) return ok_status();
+  std::lock_guard lock(login_);
+  if (logged_in_) return ok_status();
+  const Json request = {{"name", access_.user}, {"password", access_.password}};
+  const std::string what = who(endpoint) + ": login of user '" + access_.user + "'";
+  LS_ASSIGN_OR_RETURN(
+      const net::HttpReply reply,
+      http_.post(url_of(endpoint, "/v3/auth/authenticate"), dump_json(request), deadline, what));
+  LS_RETURN_IF_ERROR(status_of(reply, what));
+  LS_ASSIGN_OR_RETURN(const Json json, parse_json(reply.body, what));
+  LS_ASSIGN_OR_RETURN(const auto token, json_get<std::string>(json, "token", what));
+  http_.set_header("Authorization", token);
+  logged_in_ = true;
+  return ok_status();
+}
+
+Result<net::HttpReply> EtcdClient::post(size_t endpoint, const std::string& path,
+                                        const std::string& request, Deadline deadline) {
+  LS_RETURN_IF_ERROR(log_in(endpoint, deadline));
+  LS_ASSIGN_OR_RETURN(net::HttpReply reply,
+                      http_.post(url_of(endpoint, path), request, deadline, who(endpoint)));
+  if (!is_stale_login(reply)) return reply;
+  forget_login();
+  return unavailable(who(endpoint) + ": the login is not valid any more");
+}
+
 Result<Json> EtcdClient::call_once(size_t endpoint, const std::string& path,
                                    const std::string& request, Deadline deadline) {
-  LS_ASSIGN_OR_RETURN(const net::HttpReply reply,
-                      http_.post(url_of(endpoint, path), request, deadline, who(endpoint)));
+  LS_ASSIGN_OR_RETURN(const net::HttpReply reply, post(endpoint, path, request, deadline));
   LS_RETURN_IF_ERROR(status_of(reply, who(endpoint)));
   auto json = parse_json(reply.body, who(endpoint));
   if (json.ok() && json->is_object()) return json;
@@ -113,14 +158,17 @@ Result<EtcdClient::Answer> EtcdClient::call(const std::string& path, const Json&
     pause(next_pause, deadline);
     next_pause = std::min(2 * next_pause, kLongestPause);
   }
-  return unavailable(fmt::format("etcd at {} did not answer in time: {}",
-                                 fmt::join(endpoints_, ", "), last.message()));
+  return unavailable(fmt::format(
+      "etcd at {} did not answer in time: {}{}", fmt::join(endpoints_, ", "), last.message(),
+      tls_ ? "; does it use TLS, and has the folder for it the certificate that it wants?" : ""));
 }
 
 Status EtcdClient::stream(const std::string& path, const Json& request, Deadline deadline,
                           const std::function<Status(const Json& object)>& receive,
                           const std::function<bool()>& done) {
   const size_t endpoint = preferred_;
+  LS_RETURN_IF_ERROR(
+      log_in(endpoint, std::min(deadline, Deadline::after_seconds(kAttemptSeconds))));
   Objects objects(who(endpoint), receive);
   Status received;
   const net::StreamReader reader{[&](std::string_view bytes) {

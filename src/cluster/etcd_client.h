@@ -4,12 +4,13 @@
 
 #include <atomic>
 #include <functional>
-#include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
 #include "base/os/clock.h"
+#include "cluster/cluster_url.h"
 #include "net/http_client.h"
 
 namespace longshot::cluster {
@@ -17,8 +18,8 @@ namespace longshot::cluster {
 // Thread-safe. Calls ignore stop_requested(), because a clean stop needs them.
 class EtcdClient {
  public:
-  // Endpoints are "host:port". The headers go with each request.
-  EtcdClient(std::vector<std::string> endpoints, std::map<std::string, std::string> headers);
+  // Logs in at the first call if there is a user, and again when etcd has forgotten it.
+  EtcdClient(const ClusterUrl& url, EtcdAccess access);
 
   struct Answer {
     Json body;
@@ -26,7 +27,8 @@ class EtcdClient {
   };
   // Repeats the request at the next member until one answers or the deadline has passed. A member
   // without a leader does not answer. Errors: unavailable, naming all endpoints; not_found and
-  // exhausted as etcd reports them; invalid_argument for any other refusal.
+  // exhausted as etcd reports them; invalid_argument for any other refusal, such as of the user,
+  // and if etcd's certificate is not accepted.
   Result<Answer> call(const std::string& path, const Json& request, Deadline deadline);
 
   // One request to one member, whose reply is a sequence of JSON objects. Each is received on the
@@ -38,16 +40,25 @@ class EtcdClient {
                 const std::function<bool()>& done);
   // Sends the next requests to another member.
   void next_endpoint() { avoid(preferred_); }
+  // The next call logs in again.
+  void forget_login();
 
  private:
   Result<Json> call_once(size_t endpoint, const std::string& path, const std::string& request,
                          Deadline deadline);
+  Result<net::HttpReply> post(size_t endpoint, const std::string& path, const std::string& request,
+                              Deadline deadline);
+  Status log_in(size_t endpoint, Deadline deadline);
   net::Url url_of(size_t endpoint, const std::string& path) const;
   std::string who(size_t endpoint) const;
   void avoid(size_t endpoint);
 
   const std::vector<std::string> endpoints_;
+  const bool tls_;
+  const EtcdAccess access_;
   net::HttpClient http_;
+  std::mutex login_;
+  bool logged_in_ = false;  // guarded by login_
   std::atomic<size_t> preferred_{0};
 };
 

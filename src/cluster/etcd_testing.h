@@ -71,7 +71,10 @@ struct LoopbackListener {
 // kills them. Not thread-safe.
 class EtcdServers {
  public:
-  explicit EtcdServers(size_t count = 1) : members_(count) {
+  // `flags` are added to the servers' command lines. With `tls_dir`, a folder with ca.crt, tls.crt
+  // and tls.key for 127.0.0.1, clients need TLS; those of this class use the folder too.
+  explicit EtcdServers(size_t count = 1, std::string tls_dir = {}, std::string flags = {})
+      : tls_dir_(std::move(tls_dir)), flags_(std::move(flags)), members_(count) {
     std::string pattern = (std::filesystem::exists("/dev/shm") ? "/dev/shm" : std::string("/tmp")) +
                           "/longshot_etcd_XXXXXX";
     folder_ = ::mkdtemp(pattern.data());
@@ -86,7 +89,7 @@ class EtcdServers {
   }
 
   ClusterUrl url(const std::string& run) const {
-    ClusterUrl url{{}, run};
+    ClusterUrl url{{}, run, !tls_dir_.empty()};
     for (size_t i = 0; i < members_.size(); ++i) url.endpoints.push_back(endpoint(i));
     return url;
   }
@@ -127,7 +130,7 @@ class EtcdServers {
       std::filesystem::remove_all(fmt::format("{}/data{}", folder_, i));
       start(i, "new");
     }
-    const auto directory = make_etcd_directory(url("start"));
+    const auto directory = make_etcd_directory(url("start"), {.access = {.tls_dir = tls_dir_}});
     return directory->put("started", "", 0, Deadline::after_seconds(10)).ok();
   }
 
@@ -137,20 +140,24 @@ class EtcdServers {
     std::vector<std::string> peers;
     for (size_t k = 0; k < members_.size(); ++k)
       peers.push_back(fmt::format("m{}=http://127.0.0.1:{}", k, members_[k].peer_port));
-    const std::string client = "http://" + endpoint(i);
+    const std::string client = (tls_dir_.empty() ? "http://" : "https://") + endpoint(i);
+    const std::string files =
+        tls_dir_.empty() ? ""
+                         : fmt::format("--cert-file {0}/tls.crt --key-file {0}/tls.key", tls_dir_);
     const std::string peer = fmt::format("http://127.0.0.1:{}", members_[i].peer_port);
     const std::string line = fmt::format(
         "exec setpriv --pdeathsig KILL {} --name m{} --data-dir {}/data{} --listen-client-urls {} "
         "--advertise-client-urls "
         "{} --listen-peer-urls {} --initial-advertise-peer-urls {} --initial-cluster {} "
-        "--initial-cluster-state {} --heartbeat-interval 50 --election-timeout 500 >>{} 2>&1",
-        kEtcd, i, folder_, i, client, client, peer, peer, fmt::join(peers, ","), state,
-        log_path(i));
+        "--initial-cluster-state {} --heartbeat-interval 50 --election-timeout 500 {} {} >>{} 2>&1",
+        kEtcd, i, folder_, i, client, client, peer, peer, fmt::join(peers, ","), state, files,
+        flags_, log_path(i));
     SubprocessOptions options;
     options.argv = {"/bin/sh", "-c", line};
     members_[i].process = std::move(Subprocess::start(options)).value();
   }
 
+  const std::string tls_dir_, flags_;
   std::string folder_;
   std::vector<Member> members_;
 };

@@ -80,6 +80,7 @@ class EtcdWatch final : public Watch {
     if (!result.contains("canceled")) return ok_status();
     // Revisions before the compaction are gone. A listing says what has changed since.
     relist_ = read_int64(result, "compact_revision") > 0;
+    if (!relist_) parts_.client.forget_login();  // it may be too old to watch with
     return unavailable("etcd cancelled the watch: " + dump_json(result));
   }
 

@@ -32,7 +32,7 @@ struct Group {
 const std::vector<Group>& groups() {
   static const std::vector<Group> table = {
       {"Train", {add_train, add_sft, add_dpo, add_rm, add_doctor, add_report}},
-      {"Many machines", {add_trainer, add_worker, add_top, add_weights}},
+      {"Many machines", {add_trainer, add_worker, add_top, add_weights, add_certificates}},
       {"Use a model",
        {add_generate, add_chat, add_serve, add_logprobs, add_tokenize, add_convert, add_merge}},
       {"Judge", {add_eval, add_compare, add_grade, add_rm_eval, add_sandbox}},

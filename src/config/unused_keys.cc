@@ -139,6 +139,7 @@ std::vector<Rule<TrainConfig>> waiting_rules() {
 std::vector<Rule<TrainConfig>> cluster_rules() {
   using C = const TrainConfig&;
   return {{{"cluster.listen", "cluster.weights_listen", "cluster.advertise", "cluster.token_file",
+            "cluster.tls_dir", "cluster.etcd_tls_dir", "cluster.etcd_login_file",
             "cluster.weights_dir", "cluster.exact", "cluster.silence_seconds", "cluster.staleness"},
            [](C c) { return !c.cluster.on(); },
            "without cluster.url there are no other processes"}};

@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <filesystem>
 #include <functional>
 #include <list>
 #include <mutex>
 #include <thread>
 
 #include "base/os/stop.h"
+#include "net/bulk/socket_io.h"
 
 namespace longshot::net {
 namespace {
@@ -84,10 +86,27 @@ Result<Url> parse_url(const std::string& text, const std::string& who) {
   return url;
 }
 
+namespace {
+
+// "host" of "http://host:port"; an IPv6 address without its brackets.
+std::string host_of(const std::string& server) {
+  const std::string rest = server.substr(server.find("//") + 2);
+  if (rest.starts_with('[')) return rest.substr(1, rest.find(']') - 1);
+  return rest.substr(0, rest.find(':'));
+}
+
+}  // namespace
+
 class HttpClient::Impl {
  public:
-  Impl(std::map<std::string, std::string> headers, OnStop on_stop)
-      : headers_(headers.begin(), headers.end()), on_stop_(on_stop) {}
+  Impl(std::map<std::string, std::string> headers, OnStop on_stop, std::string tls_dir)
+      : headers_(headers.begin(), headers.end()), on_stop_(on_stop), tls_dir_(std::move(tls_dir)) {}
+
+  void set_header(const std::string& name, const std::string& value) {
+    std::lock_guard lock(mutex_);
+    headers_.erase(name);
+    headers_.emplace(name, value);
+  }
 
   Result<HttpReply> post(const Url& url, std::string content, Deadline deadline,
                          const std::string& who, const StreamReader* reader) {
@@ -95,21 +114,45 @@ class HttpClient::Impl {
     if (deadline.expired()) return timeout_error(who + ": no time left");
     HttpReply reply;
     bool has_trailers = false;
-    const auto result = send(url, request_of(url, std::move(content), reply, has_trailers, reader),
-                             deadline, reader);
-    if (!result && reader != nullptr && reader->done()) return cancelled(who + ": ended");
-    const bool at_trailers = result.error() == httplib::Error::Read && has_trailers;
-    if (!result && (!at_trailers || stopped() || deadline.expired()))
-      return failure(result.error(), reply.body.size() > kMaxReply, deadline, who);
+    const auto request = request_of(url, std::move(content), reply, has_trailers, reader);
+    LS_ASSIGN_OR_RETURN(const Outcome result, send_to_any(url, request, deadline, who, reader));
+    if (!result.ok() && reader != nullptr && reader->done()) return cancelled(who + ": ended");
+    const bool at_trailers = result.error == httplib::Error::Read && has_trailers;
+    if (!result.ok() && (!at_trailers || stopped() || deadline.expired()))
+      return failure(result, reply.body.size() > kMaxReply, deadline, who);
     return reply;
   }
 
  private:
   bool stopped() const { return on_stop_ == OnStop::cancel && stop_requested(); }
 
-  httplib::Result send(const Url& url, const httplib::Request& request, Deadline deadline,
-                       const StreamReader* reader) {
-    httplib::Client client(url.server);
+  struct Outcome {
+    httplib::Error error = httplib::Error::Unknown;
+    long certificate = 0;  // OpenSSL's verdict on the server's
+    bool ok() const { return error == httplib::Error::Success; }
+  };
+
+  // The library would look up the address without regard to the deadline.
+  Result<Outcome> send_to_any(const Url& url, const httplib::Request& request, Deadline deadline,
+                              const std::string& who, const StreamReader* reader) {
+    const std::string host = host_of(url.server);
+    const auto addresses = addresses_of(host, deadline);
+    if (!addresses.ok()) return addresses.status().with_context(who);
+    Outcome outcome;
+    for (const std::string& address : *addresses) {
+      outcome = send(url, host, address, request, deadline, reader);
+      if (outcome.error != httplib::Error::Connection || deadline.expired() || stopped()) break;
+    }
+    return outcome;
+  }
+
+  Outcome send(const Url& url, const std::string& host, const std::string& address,
+               const httplib::Request& request, Deadline deadline, const StreamReader* reader) {
+    const std::string own = tls_dir_ + "/tls.crt";
+    const bool has_own = !tls_dir_.empty() && std::filesystem::exists(own);
+    httplib::Client client(url.server, has_own ? own : "", has_own ? tls_dir_ + "/tls.key" : "");
+    if (!tls_dir_.empty()) client.set_ca_cert_path((tls_dir_ + "/ca.crt").c_str());
+    client.set_hostname_addr_map({{host, address}});
     const auto left = std::chrono::duration<double>(std::min(deadline.seconds_left(), 86400.0));
     const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(left);
     client.set_connection_timeout(
@@ -120,19 +163,22 @@ class HttpClient::Impl {
     const auto entry = watcher_.add(&client, [this, deadline, reader] {
       return stopped() || deadline.expired() || (reader != nullptr && reader->done());
     });
-    auto result = client.send(request);
+    const auto result = client.send(request);
     watcher_.remove(entry);
-    return result;
+    return {result.error(), client.get_openssl_verify_result()};
   }
 
   // cpp-httplib takes trailers after a chunked body (RFC 9112, 7.1.2) for a broken connection. The
   // body is complete then, so such a reply is a value; its reader notices a body that was cut.
   httplib::Request request_of(const Url& url, std::string content, HttpReply& reply,
-                              bool& has_trailers, const StreamReader* reader) const {
+                              bool& has_trailers, const StreamReader* reader) {
     httplib::Request request;
     request.method = "POST";
     request.path = url.path;
-    request.headers = headers_;
+    {
+      std::lock_guard lock(mutex_);
+      request.headers = headers_;
+    }
     request.headers.emplace("Content-Type", "application/json");
     request.body = std::move(content);
     request.response_handler = [&](const httplib::Response& response) {
@@ -149,23 +195,43 @@ class HttpClient::Impl {
     return request;
   }
 
-  Status failure(httplib::Error error, bool too_long, Deadline deadline,
+  Status failure(const Outcome& outcome, bool too_long, Deadline deadline,
                  const std::string& who) const {
     if (too_long) return corrupt(who + ": the reply is too long");
     if (stopped()) return cancelled(who + ": stopped");
     if (deadline.seconds_left() < 0.002) return timeout_error(who + ": no answer in time");
-    if (error == httplib::Error::Canceled) return cancelled(who + ": ended");
-    return unavailable(who + ": " + httplib::to_string(error));
+    if (outcome.error == httplib::Error::Canceled) return cancelled(who + ": ended");
+    if (outcome.error == httplib::Error::SSLLoadingCerts)
+      return invalid_argument(who + ": " + tls_dir_ + "/ca.crt cannot be read");
+    if (outcome.error == httplib::Error::SSLServerVerification)
+      return invalid_argument(who + ": " + certificate_problem(outcome.certificate));
+    return unavailable(who + ": " + httplib::to_string(outcome.error));
   }
 
-  const httplib::Headers headers_;
+  // The library checks the host's name after OpenSSL has accepted the certificate.
+  std::string certificate_problem(long verdict) const {
+    if (verdict == 0) return "the server's certificate is for other hosts";
+    const std::string authority =
+        tls_dir_.empty() ? "the system's authorities" : "the authority in " + tls_dir_ + "/ca.crt";
+    return "the server's certificate is not accepted with " + authority + ": " +
+           X509_verify_cert_error_string(verdict);
+  }
+
+  std::mutex mutex_;
+  httplib::Headers headers_;  // guarded by mutex_
   const OnStop on_stop_;
+  const std::string tls_dir_;
   Watcher watcher_;
 };
 
-HttpClient::HttpClient(std::map<std::string, std::string> headers, OnStop on_stop)
-    : impl_(std::make_unique<Impl>(std::move(headers), on_stop)) {}
+HttpClient::HttpClient(std::map<std::string, std::string> headers, OnStop on_stop,
+                       std::string tls_dir)
+    : impl_(std::make_unique<Impl>(std::move(headers), on_stop, std::move(tls_dir))) {}
 HttpClient::~HttpClient() = default;
+
+void HttpClient::set_header(const std::string& name, const std::string& value) {
+  impl_->set_header(name, value);
+}
 
 Result<HttpReply> HttpClient::post(const Url& url, std::string body, Deadline deadline,
                                    const std::string& who) {

@@ -14,7 +14,7 @@
 namespace longshot::net {
 
 struct Url {
-  std::string server;  // "http://host:port"
+  std::string server;  // "http://host:port" or "https://..."
   std::string path;    // "/" or longer
 };
 // `who` is the prefix of error messages.
@@ -38,12 +38,18 @@ struct StreamReader {
 // Thread-safe.
 class HttpClient {
  public:
+  // `tls_dir`: a folder with ca.crt, the authority of servers with https://, and, if there are such
+  // files, tls.crt and tls.key, which are shown to them. Empty: the system's authorities.
   explicit HttpClient(std::map<std::string, std::string> headers = {},
-                      OnStop on_stop = OnStop::cancel);
+                      OnStop on_stop = OnStop::cancel, std::string tls_dir = {});
   ~HttpClient();
 
+  // Later calls send this header too, or another value of it.
+  void set_header(const std::string& name, const std::string& value);
+
   // A reply with any status is a value. Errors: timeout and cancelled (by stop_requested()), both
-  // reported promptly; unavailable if there is no connection or it breaks; corrupt if the reply is
+  // reported promptly; invalid_argument if the server's certificate is not accepted; unavailable if
+  // there is no connection or it breaks; corrupt if the reply is
   // too long. `who` is the prefix of their messages. A reply that announced trailers is a value
   // even if the connection broke within it, so its body may be cut.
   Result<HttpReply> post(const Url& url, std::string body, Deadline deadline,

@@ -82,7 +82,8 @@ class HttpServer::Impl {
                    .answer = [this](const auto& received, const auto& parsed,
                                     auto& response) { serve(received, parsed, response); },
                    .failed = [this](const httplib::Request* request,
-                                    int status) { return failed(request, status); }}) {}
+                                    int status) { return failed(request, status); }},
+                  options.tls) {}
 
   Status start() {
     errno = 0;

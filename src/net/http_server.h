@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "net/reply.h"
 #include "net/request_metrics.h"
+#include "net/tls/tls_identity.h"
 
 namespace longshot::net {
 
@@ -20,6 +21,7 @@ struct HttpOptions {
   std::string api_key;
   // Requests with a body or a large answer that are answered at the same time; further ones wait.
   int connections = 512;
+  std::shared_ptr<const TlsIdentity> tls = nullptr;  // HTTPS, for clients of its authority only
   bool access_log = true;  // one line per request, except for health checks and /metrics
 };
 

@@ -56,11 +56,12 @@ ReceptionOptions reception_options() {
 
 }  // namespace
 
-Listener::Listener(int threads, Handlers handlers)
-    : handlers_(std::move(handlers)),
+Listener::Listener(int threads, Handlers handlers, std::shared_ptr<const TlsIdentity> tls)
+    : transport_(make_transport(std::move(tls))),
+      handlers_(std::move(handlers)),
       workers_(static_cast<size_t>(threads), waiting_requests()),
-      bodies_(reception_options(), callbacks()),
-      reception_(reception_options(), callbacks(), &bodies_) {
+      bodies_(reception_options(), callbacks(), *transport_),
+      reception_(reception_options(), callbacks(), *transport_, &bodies_) {
   library_.set_tcp_nodelay(true);
   library_.set_keep_alive_timeout(kKeepAliveSeconds);
   library_.set_keep_alive_max_count(std::numeric_limits<int>::max());
@@ -125,7 +126,7 @@ bool Listener::take(ReceivedRequest& request) {
 }
 
 void Listener::answer(const ReceivedRequest& request, double patience) {
-  RequestStream stream(request.socket, request.head.text, patience);
+  RequestStream stream(*transport_, request.socket, request.head.text, patience);
   current = {&request, false};
   bool closed = false;
   const bool close = stopping_ || !request.body_read;

@@ -6,10 +6,13 @@
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "net/connection_threads.h"
 #include "net/reception.h"
+#include "net/tls/tls_identity.h"
+#include "net/tls/transport.h"
 
 namespace longshot::net {
 
@@ -32,8 +35,8 @@ class Listener {
 
   // `threads`: number of requests with a body or a large answer that are answered at the same time.
   // Other requests are answered by the thread that accepts connections, so their handlers must be
-  // quick.
-  Listener(int threads, Handlers handlers);
+  // quick. With `tls`, clients need a certificate of its authority.
+  Listener(int threads, Handlers handlers, std::shared_ptr<const TlsIdentity> tls);
   ~Listener();  // finishes the answers that were begun
 
   // Returns the port, or -1 (see errno). Connections are accepted from then on.
@@ -52,6 +55,7 @@ class Listener {
   bool take(ReceivedRequest& request);
   void answer(const ReceivedRequest& request, double patience);
 
+  const std::unique_ptr<Transport> transport_;
   Library library_;
   const Handlers handlers_;
   std::atomic<bool> stopping_{false};

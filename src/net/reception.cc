@@ -34,11 +34,6 @@ int watch(int epoll, int socket) {
   return epoll_ctl(epoll, EPOLL_CTL_ADD, socket, &event);
 }
 
-void send_at_once(int socket, std::string_view text) {
-  [[maybe_unused]] const ssize_t sent =
-      send(socket, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
 ApiError refusal(int status, std::string message) {
   return {status, std::move(message), "invalid_request_error", "", ""};
 }
@@ -68,9 +63,11 @@ ApiError too_large(size_t limit) {
 
 }  // namespace
 
-Reception::Reception(const ReceptionOptions& options, Callbacks callbacks, Reception* bodies)
+Reception::Reception(const ReceptionOptions& options, Callbacks callbacks, Transport& transport,
+                     Reception* bodies)
     : options_(options),
       callbacks_(std::move(callbacks)),
+      transport_(transport),
       bodies_(bodies),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
@@ -97,7 +94,7 @@ void Reception::stop() {
 
 Reception::~Reception() {
   stop();
-  for (const auto& [socket, guest] : new_) close(socket);
+  for (const auto& [socket, guest] : new_) transport_.close(socket);
   while (!guests_.empty()) remove(guests_.begin()->first);
   close(epoll_);
   close(wake_);
@@ -109,7 +106,7 @@ void Reception::add(int socket, std::string rest) {
 
 void Reception::close_later(int socket) {
   if (bodies_ != nullptr) return bodies_->close_later(socket);
-  shutdown(socket, SHUT_WR);
+  transport_.end(socket);
   push(socket, {.since = now(), .leaving = true});
 }
 
@@ -119,6 +116,10 @@ void Reception::push(int socket, Guest guest) {
     new_.emplace_back(socket, std::move(guest));
   }
   wake();
+}
+
+void Reception::send_at_once(int socket, std::string_view text) {
+  [[maybe_unused]] const ssize_t sent = transport_.send(socket, text.data(), text.size());
 }
 
 void Reception::wake() const {
@@ -197,10 +198,16 @@ void Reception::read(int socket) {
   const auto found = guests_.find(socket);
   if (found == guests_.end()) return;
   std::array<char, 16384> buffer;
-  const ssize_t got = recv(socket, buffer.data(), buffer.size(), MSG_DONTWAIT);
-  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
-  if (got <= 0) return remove(socket);
   Guest& guest = found->second;
+  // Bytes that are dropped need not be understood.
+  const ssize_t got = guest.leaving ? recv(socket, buffer.data(), buffer.size(), MSG_DONTWAIT)
+                                    : transport_.receive(socket, buffer.data(), buffer.size());
+  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
+  if (got < 0 && errno == EPROTO) {  // the client should be able to read why
+    release(socket);
+    return close_later(socket);
+  }
+  if (got <= 0) return remove(socket);
   if (guest.leaving) return;
   if (guest.bytes.empty() && !guest.head) guest.since = now();
   guest.bytes.append(buffer.data(), static_cast<size_t>(got));
@@ -336,7 +343,7 @@ void Reception::release(int socket) {
 
 void Reception::remove(int socket) {
   release(socket);
-  close(socket);
+  transport_.close(socket);
 }
 
 void Reception::close_overdue() {

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -18,6 +19,7 @@
 #include "net/byte_buffer.h"
 #include "net/chunks.h"
 #include "net/request_head.h"
+#include "net/tls/transport.h"
 
 namespace longshot::net {
 
@@ -59,8 +61,9 @@ class Reception {
   };
 
   // `bodies` receives connections whose body did not arrive together with the head, and those that
-  // are to be closed. Without it, they remain here. It must outlive this reception.
-  Reception(const ReceptionOptions& options, Callbacks callbacks, Reception* bodies = nullptr);
+  // are to be closed. Without it, they remain here. It and `transport` must outlive this reception.
+  Reception(const ReceptionOptions& options, Callbacks callbacks, Transport& transport,
+            Reception* bodies = nullptr);
   ~Reception();               // closes the waiting connections
   void start(int door = -1);  // accepts connections on this listening socket, which it owns
   void stop();                // stops accepting connections and handing over requests
@@ -105,12 +108,14 @@ class Reception {
   void refuse_largest();
   void push(int socket, Guest guest);
   void wake() const;
+  void send_at_once(int socket, std::string_view text);
   std::atomic<size_t>& bytes_answered() {
     return bodies_ != nullptr ? bodies_->bytes_answered_ : bytes_answered_;
   }
 
   const ReceptionOptions options_;
   const Callbacks callbacks_;
+  Transport& transport_;
   Reception* const bodies_;
   std::unordered_map<int, Guest> guests_;  // by socket; used by thread_ only
   size_t bytes_arriving_ = 0;              // of the guests' bodies

@@ -56,7 +56,8 @@ class Client {
 class Desk {
  public:
   explicit Desk(const ReceptionOptions& options = {})
-      : bodies_(options, callbacks()), reception_(options, callbacks(), &bodies_) {
+      : bodies_(options, callbacks(), *transport_),
+        reception_(options, callbacks(), *transport_, &bodies_) {
     const int door = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
@@ -114,6 +115,7 @@ class Desk {
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::vector<ReceivedRequest> requests_;
+  const std::unique_ptr<Transport> transport_ = make_transport(nullptr);
   Reception bodies_, reception_;
 };
 

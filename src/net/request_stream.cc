@@ -50,7 +50,7 @@ ssize_t RequestStream::write(const char* from, size_t size) {
   offered_ += size;
   size_t sent = 0;
   while (sent < size) {
-    const ssize_t got = send(socket_, from + sent, size - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+    const ssize_t got = transport_.send(socket_, from + sent, size - sent);
     if (got >= 0) {
       sent += static_cast<size_t>(got);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {

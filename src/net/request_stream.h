@@ -7,16 +7,17 @@
 #include <string>
 
 #include "base/os/clock.h"
+#include "net/tls/transport.h"
 
 namespace longshot::net {
 
-// The socket is borrowed and non-blocking. For use by one thread.
+// The transport and its socket are borrowed. For use by one thread.
 class RequestStream : public httplib::Stream {
  public:
   // `patience`: seconds that all writes together may wait for the client, plus one for each 16 KiB.
   // 0: no write waits. A client that accepts nothing for a minute is given up in any case.
-  RequestStream(int socket, std::string head, double patience)
-      : socket_(socket), head_(std::move(head)), patience_(patience) {}
+  RequestStream(Transport& transport, int socket, std::string head, double patience)
+      : transport_(transport), socket_(socket), head_(std::move(head)), patience_(patience) {}
 
   bool is_readable() const override { return taken_ < head_.size(); }
   bool is_writable() const override { return true; }  // write() waits
@@ -29,6 +30,7 @@ class RequestStream : public httplib::Stream {
  private:
   bool wait_for_room();
 
+  Transport& transport_;
   const int socket_;
   const std::string head_;
   const double patience_;

@@ -4,8 +4,6 @@
 
 #include <cstdlib>
 
-#include "base/os/fs.h"
-
 namespace longshot::wire {
 
 void quiet_grpc() {
@@ -16,21 +14,18 @@ std::string token_value(const std::string& token) {
   return "Bearer " + token;
 }
 
-Result<std::shared_ptr<grpc::ServerCredentials>> server_credentials(const TlsFiles& files) {
-  if (files.certificate.empty()) return grpc::InsecureServerCredentials();
-  grpc::SslServerCredentialsOptions options;
-  grpc::SslServerCredentialsOptions::PemKeyCertPair pair;
-  LS_ASSIGN_OR_RETURN(pair.cert_chain, read_file(files.certificate));
-  LS_ASSIGN_OR_RETURN(pair.private_key, read_file(files.key));
-  options.pem_key_cert_pairs.push_back(std::move(pair));
-  return grpc::SslServerCredentials(options);
+std::shared_ptr<grpc::ServerCredentials> server_credentials(const LinkOptions& options) {
+  if (!options.tls) return grpc::InsecureServerCredentials();
+  grpc::SslServerCredentialsOptions tls(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  tls.pem_root_certs = options.tls->authority();
+  tls.pem_key_cert_pairs = {{options.tls->key(), options.tls->certificate()}};
+  return grpc::SslServerCredentials(tls);
 }
 
-Result<std::shared_ptr<grpc::ChannelCredentials>> client_credentials(const TlsFiles& files) {
-  if (files.ca.empty()) return grpc::InsecureChannelCredentials();
-  grpc::SslCredentialsOptions options;
-  LS_ASSIGN_OR_RETURN(options.pem_root_certs, read_file(files.ca));
-  return grpc::SslCredentials(options);
+std::shared_ptr<grpc::ChannelCredentials> client_credentials(const LinkOptions& options) {
+  if (!options.tls) return grpc::InsecureChannelCredentials();
+  return grpc::SslCredentials(
+      {options.tls->authority(), options.tls->key(), options.tls->certificate()});
 }
 
 }  // namespace longshot::wire

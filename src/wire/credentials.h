@@ -6,7 +6,6 @@
 #include <memory>
 #include <string>
 
-#include "base/status.h"
 #include "wire/link_options.h"
 
 namespace longshot::wire {
@@ -19,13 +18,15 @@ constexpr int kPingEveryMs = 2000, kPingTimeoutMs = 3000;
 // The most time for one attempt to connect.
 constexpr int kConnectMs = 1000;
 
-constexpr const char* kTokenKey = "authorization";  // of the metadata of a call
+// Metadata of a call: of the worker's request, and of the coordinator's answer to an admitted one.
+constexpr const char* kTokenKey = "authorization";
+constexpr const char* kProtocolKey = "longshot-protocol";
 std::string token_value(const std::string& token);
 
 // gRPC's own log lines repeat what statuses say; they are off unless GRPC_VERBOSITY is set.
 void quiet_grpc();
 
-Result<std::shared_ptr<grpc::ServerCredentials>> server_credentials(const TlsFiles& files);
-Result<std::shared_ptr<grpc::ChannelCredentials>> client_credentials(const TlsFiles& files);
+std::shared_ptr<grpc::ServerCredentials> server_credentials(const LinkOptions& options);
+std::shared_ptr<grpc::ChannelCredentials> client_credentials(const LinkOptions& options);
 
 }  // namespace longshot::wire

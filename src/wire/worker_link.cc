@@ -73,9 +73,29 @@ class WorkerLink::Impl final : public grpc::ClientBidiReactor<pb::FromWorker, pb
     return ended_;
   }
 
+  Result<int> protocol(Deadline deadline) {
+    std::unique_lock lock(mutex_);
+    const auto settled = [&] { return protocol_ || done_; };
+    changed_.wait_for(lock, std::chrono::duration<double>(std::min(deadline.seconds_left(), 1e6)),
+                      settled);
+    if (protocol_) return *protocol_;
+    if (done_) return why();
+    return timeout_error("the coordinator at " + address_ + " has not answered in time");
+  }
+
   int waiting() {
     std::lock_guard lock(mutex_);
     return static_cast<int>(queue_.size());
+  }
+
+  void OnReadInitialMetadataDone(bool ok) override {
+    std::lock_guard lock(mutex_);
+    if (!ok) return;
+    const auto& metadata = context_.GetServerInitialMetadata();
+    const auto it = metadata.find(kProtocolKey);
+    if (it == metadata.end()) return;
+    protocol_ = std::atoi(std::string(it->second.data(), it->second.size()).c_str());
+    changed_.notify_all();
   }
 
   void OnReadDone(bool ok) override {
@@ -141,15 +161,15 @@ class WorkerLink::Impl final : public grpc::ClientBidiReactor<pb::FromWorker, pb
   std::deque<pb::ToWorker> received_;
   std::deque<pb::FromWorker> queue_;
   grpc::Status status_;
+  std::optional<int> protocol_;
   bool writing_ = false, ended_ = false, released_ = false, done_ = false;
 };
 
 Result<std::unique_ptr<WorkerLink>> WorkerLink::dial(const std::string& address,
                                                      const LinkOptions& options) {
   quiet_grpc();
-  LS_ASSIGN_OR_RETURN(auto credentials, client_credentials(options.tls));
   return std::unique_ptr<WorkerLink>(
-      new WorkerLink(std::make_unique<Impl>(address, options, credentials)));
+      new WorkerLink(std::make_unique<Impl>(address, options, client_credentials(options))));
 }
 
 WorkerLink::WorkerLink(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -163,6 +183,9 @@ void WorkerLink::send(FromWorker message) {
 }
 bool WorkerLink::ended() const {
   return impl_->ended();
+}
+Result<int> WorkerLink::protocol(Deadline deadline) {
+  return impl_->protocol(deadline);
 }
 int WorkerLink::waiting() const {
   return impl_->waiting();

@@ -16,10 +16,14 @@ namespace longshot::wire {
 class WorkerLink {
  public:
   // Returns at once; whether the coordinator answers is seen by receive(). `address` is HOST:PORT.
-  // Error: a file of `options.tls` cannot be read.
   static Result<std::unique_ptr<WorkerLink>> dial(const std::string& address,
                                                   const LinkOptions& options);
   ~WorkerLink();
+
+  // Waits until the coordinator has admitted this connection, and returns the version of the
+  // messages that it speaks. Errors: timeout, also for a coordinator that does not send it; those
+  // of receive().
+  Result<int> protocol(Deadline deadline);
 
   // The next message, or nullopt if none arrives before `deadline`. Errors: invalid_argument if the
   // coordinator refuses the token; unavailable, with the cause, if there is no connection or it has

@@ -1,11 +1,15 @@
 #include "wire/worker_link.h"
 
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
 #include <condition_variable>
 #include <map>
 #include <mutex>
 
+#include "net/tls/testing.h"
+#include "wire/credentials.h"
+#include "wire/rollout.grpc.pb.h"
 #include "wire/worker_server.h"
 
 namespace longshot::wire {
@@ -126,6 +130,16 @@ TEST(WorkerLink, NobodyListensIsAnErrorThatNamesTheAddress) {
   EXPECT_NE(message.status().message().find("127.0.0.1:1"), std::string::npos);
 }
 
+TEST(WorkerLink, TheProtocolOfTheCoordinatorIsKnownOnceItAdmitsTheWorker) {
+  Log log;
+  const auto server = serve(log, {"secret"});
+  const auto soon = Deadline::after_seconds(kPatience);
+  EXPECT_EQ(dial(*server, {"secret"})->protocol(soon).value(), kProtocol);
+  EXPECT_EQ(dial(*server, {"wrong"})->protocol(soon).status().code(), StatusCode::invalid_argument);
+  EXPECT_EQ((*WorkerLink::dial("127.0.0.1:1", {}))->protocol(soon).status().code(),
+            StatusCode::unavailable);
+}
+
 TEST(WorkerLink, AWorkerWithoutTheTokenGetsNowhere) {
   Log log;
   const auto server = serve(log, {.token = "secret", .tls = {}});
@@ -139,6 +153,68 @@ TEST(WorkerLink, AWorkerWithoutTheTokenGetsNowhere) {
   ASSERT_TRUE(log.wait([&] { return !log.received.empty(); }));
   EXPECT_EQ(log.opened.size(), 1u);
   EXPECT_EQ(std::get<Ready>(log.received.begin()->second[0]).version, 2);
+}
+
+TEST(WorkerLink, MessagesTravelOverTls) {
+  Log log;
+  net::TestAuthority authority;
+  const LinkOptions coordinator{"secret", authority.identity({"127.0.0.1"})};
+  const auto server = serve(log, coordinator);
+  const auto link = dial(*server, {"secret", authority.identity({"worker"})});
+  link->send(Ready{3});
+  ASSERT_TRUE(log.wait([&] { return !log.received.empty(); }));
+  server->send(1, NewWeights{4, {}});
+  const auto message = next(*link);
+  ASSERT_TRUE(message.ok() && *message);
+  EXPECT_EQ(std::get<NewWeights>(**message).version, 4);
+  const auto tokenless = dial(*server, {"", authority.identity({"worker"})});
+  EXPECT_EQ(next(*tokenless).status().code(), StatusCode::invalid_argument);
+}
+
+// What a client with these credentials of gRPC gets from the server.
+grpc::StatusCode attach(const WorkerServer& server,
+                        const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  const auto stub = pb::Rollout::NewStub(grpc::CreateCustomChannel(
+      "127.0.0.1:" + std::to_string(server.port()), credentials, arguments));
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  const auto stream = stub->Attach(&context);
+  pb::ToWorker message;
+  EXPECT_FALSE(stream->Read(&message));
+  return stream->Finish().error_code();
+}
+
+TEST(WorkerLink, WithoutACertificateOfTheAuthorityNothingIsOpened) {
+  Log log;
+  net::TestAuthority authority, other;
+  const auto server = serve(log, {"", authority.identity({"127.0.0.1"})});
+  const std::string trusted = authority.pem().certificate;
+  const auto made = [&](net::TestAuthority& signer, const net::Validity& validity) {
+    return net::make_certificate(signer.pem(), {"worker"}, validity, "test").value();
+  };
+  const auto foreign = made(other, net::valid_for(1)), old = made(authority, net::expired());
+  EXPECT_EQ(attach(*server, grpc::SslCredentials({trusted, "", ""})), grpc::UNAVAILABLE);
+  EXPECT_EQ(attach(*server, grpc::SslCredentials({trusted, foreign.key, foreign.certificate})),
+            grpc::UNAVAILABLE);
+  EXPECT_EQ(attach(*server, grpc::SslCredentials({trusted, old.key, old.certificate})),
+            grpc::UNAVAILABLE);
+  EXPECT_EQ(attach(*server, grpc::InsecureChannelCredentials()), grpc::UNAVAILABLE);
+  EXPECT_TRUE(log.opened.empty());
+}
+
+TEST(WorkerLink, AWorkerDoesNotTalkToAnotherServer) {
+  Log log;
+  net::TestAuthority authority, other;
+  const LinkOptions own{"", authority.identity({"worker"})};
+  for (const LinkOptions& coordinator :
+       {LinkOptions{"", other.identity({"127.0.0.1"})},
+        LinkOptions{"", authority.identity({"another"})}, LinkOptions{}}) {
+    const auto server = serve(log, coordinator);
+    EXPECT_EQ(next(*dial(*server, own)).status().code(), StatusCode::unavailable);
+  }
+  EXPECT_TRUE(log.opened.empty());
 }
 
 TEST(WorkerServer, AnAddressInUseIsAnError) {

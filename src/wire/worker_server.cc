@@ -72,6 +72,8 @@ class Stream final : public grpc::ServerBidiReactor<pb::FromWorker, pb::ToWorker
       return;
     }
     opened_ = true;
+    context.AddInitialMetadata(kProtocolKey, std::to_string(kProtocol));
+    StartSendInitialMetadata();
     if (!registry_.silent) registry_.events.opened(link_, context.peer());
     StartRead(&incoming_);
   }
@@ -177,9 +179,8 @@ class WorkerServer::Impl {
 
   Status start(const std::string& listen) {
     quiet_grpc();
-    LS_ASSIGN_OR_RETURN(auto credentials, server_credentials(registry_.options.tls));
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(listen, credentials, &port_);
+    builder.AddListeningPort(listen, server_credentials(registry_.options), &port_);
     builder.RegisterService(&service_);
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);

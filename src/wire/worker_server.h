@@ -25,8 +25,7 @@ struct LinkEvents {
 // Thread-safe.
 class WorkerServer {
  public:
-  // `listen` is HOST:PORT; port 0 takes any free one. Error: the address cannot be bound, or a
-  // file of `options.tls` cannot be read.
+  // `listen` is HOST:PORT; port 0 takes any free one. Error: the address cannot be bound.
   static Result<std::unique_ptr<WorkerServer>> start(const std::string& listen,
                                                      const LinkOptions& options, LinkEvents events);
   // Closes all links; no event is called afterwards.

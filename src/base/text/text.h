@@ -39,6 +39,8 @@ std::optional<std::string_view> last_tag(std::string_view text, std::string_view
 std::string_view after_thinking(std::string_view text);
 // Splits the text into runs of ASCII letters and digits.
 std::vector<std::string_view> words_of(std::string_view text);
+// The parts between commas, of which an empty text has one.
+std::vector<std::string> split_at_commas(std::string_view text);
 
 // Compares secrets in a time that does not depend on where the first difference is.
 bool equal_secrets(std::string_view a, std::string_view b);

@@ -51,6 +51,8 @@ TEST(Text, LinesWordsAndCase) {
   EXPECT_EQ(last_line("a\n b \n\n"), "b");
   EXPECT_EQ(last_line(" \n"), "");
   EXPECT_EQ(words_of("a-1, b2").size(), 3u);
+  EXPECT_EQ(split_at_commas("a,,b"), (std::vector<std::string>{"a", "", "b"}));
+  EXPECT_EQ(split_at_commas(""), std::vector<std::string>{""});
   EXPECT_EQ(find_last_ignoring_case("The Answer: ANSWER", "answer"), 12u);
   EXPECT_EQ(find_last_ignoring_case("The", "answer"), std::string_view::npos);
   EXPECT_TRUE(starts_with_ignoring_case("Final", "fin"));

@@ -11,5 +11,6 @@ constexpr const char* kClusterVariable = "LONGSHOT_CLUSTER";
 void add_worker(CLI::App& app, int& exit_code);
 void add_top(CLI::App& app, int& exit_code);
 void add_weights(CLI::App& app, int& exit_code);
+void add_certificates(CLI::App& app, int& exit_code);
 
 }  // namespace longshot::commands

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/os/clock.h"
 #include "base/os/stop.h"
+#include "commands/cluster/access_flags.h"
 #include "commands/cluster/cluster.h"
 #include "commands/command.h"
 #include "loop/cluster/status.h"
@@ -16,7 +17,7 @@ namespace longshot::commands {
 namespace {
 
 struct Options {
-  std::string cluster, token_file;
+  config::ClusterAccess access;
   double every = 1;
   bool once = false, json = false;
 };
@@ -25,8 +26,9 @@ constexpr const char* kClearScreen = "\x1b[H\x1b[2J";
 
 Status run(const Options& options) {
   const bool once = options.once || ::isatty(STDOUT_FILENO) == 0;
+  LS_ASSIGN_OR_RETURN(loop::Access access, loop::open_access(options.access));
   while (true) {
-    LS_ASSIGN_OR_RETURN(const Json status, loop::fetch_status(options.cluster, options.token_file));
+    LS_ASSIGN_OR_RETURN(const Json status, loop::fetch_status(access));
     const std::string text =
         options.json ? dump_json(status, 2) + "\n" : loop::status_table(status);
     std::printf("%s%s", once ? "" : kClearScreen, text.c_str());
@@ -41,11 +43,7 @@ void add_top(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("top", "Show the workers of a run on many machines and what they do");
-  command->add_option("--cluster", options->cluster, "etcd://HOST:PORT/NAME of the run")
-      ->envname(kClusterVariable)
-      ->required();
-  command->add_option("--token-file", options->token_file,
-                      "file with the secret of the run, as for cluster.token_file");
+  add_access_flags(*command, options->access);
   command->add_option("--every", options->every, "seconds between two pictures")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

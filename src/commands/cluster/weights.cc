@@ -10,10 +10,11 @@
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/os/stop.h"
+#include "commands/cluster/access_flags.h"
 #include "commands/cluster/cluster.h"
 #include "commands/command.h"
+#include "loop/cluster/access.h"
 #include "loop/cluster/host_port.h"
-#include "loop/cluster/settings.h"
 #include "model/format/model_files.h"
 #include "net/http_client.h"
 #include "publish/engine/weight_fetch.h"
@@ -26,7 +27,8 @@ namespace {
 struct Options {
   publish::StoreOptions store;
   std::string folder, fallback;
-  std::string listen = "127.0.0.1:8020", token_file, put;
+  std::string listen = "127.0.0.1:8020", put;
+  config::ClusterAccess access;  // without a url
   std::vector<std::string> peers;
   double poll_seconds = 0.5, fetch_seconds = 3600, grace = 10;
   bool list = false;
@@ -55,8 +57,9 @@ Status put_model(const std::string& path, publish::WeightStore& store) {
 }
 
 // Fetches newer versions until a stop is requested. Failures are logged when they change.
-void follow(const Options& options, const std::string& token, publish::WeightStore& store) {
-  const publish::FetchOptions fetching = {.token = token, .host_name = {}};
+void follow(const Options& options, const net::Credentials& credentials,
+            publish::WeightStore& store) {
+  const publish::FetchOptions fetching = {.credentials = credentials};
   std::string last_failure;
   do {
     const auto fetched = publish::fetch_newest(options.peers, store, fetching,
@@ -76,15 +79,19 @@ Status serve(const Options& options, publish::WeightStore& store) {
   serving.port = at.port;
   for (const std::string& peer : options.peers)
     LS_RETURN_IF_ERROR(net::parse_url(peer, "--from").status());
-  LS_ASSIGN_OR_RETURN(serving.token, loop::read_token(options.token_file));
+  LS_ASSIGN_OR_RETURN(serving.credentials,
+                      loop::read_credentials(options.access.token_file, options.access.tls_dir));
+  for (const std::string& peer : options.peers)
+    LS_RETURN_IF_ERROR(net::check_scheme(peer, serving.credentials));
   LS_ASSIGN_OR_RETURN(const auto server, publish::WeightServer::start(store, serving));
-  fmt::print("weights of run '{}' on http://{}:{}\n", store.run(), serving.host, server->port());
+  fmt::print("weights of run '{}' on {}://{}:{}\n", store.run(),
+             net::scheme_of(serving.credentials), serving.host, server->port());
   for (const publish::Held& held : store.held()) print_version(held);
   std::fflush(stdout);
   if (options.peers.empty()) {
     wait_for_stop();
   } else {
-    follow(options, serving.token, store);
+    follow(options, serving.credentials, store);
   }
   return server->stop(options.grace) ? ok_status()
                                      : cancelled("stopped while others were reading weights");
@@ -108,11 +115,11 @@ void add_options(CLI::App& command, Options& options) {
                      "folder for versions that do not fit into the store, e.g. on disk");
   command.add_option("--listen", options.listen, "HOST:PORT to serve on; port 0 = any free one")
       ->capture_default_str();
-  command.add_option("--from", options.peers,
-                     "url of a peer, http://HOST:PORT, whose versions are fetched as they appear; "
-                     "may be repeated");
-  command.add_option("--token-file", options.token_file,
-                     "file with the token that readers must bring, and that is sent to peers");
+  command.add_option(
+      "--from", options.peers,
+      "url of a peer, http://HOST:PORT or https://..., whose versions are fetched as they appear; "
+      "may be repeated");
+  add_credential_flags(command, options.access);
   command.add_option("--put", options.put, "first adds this model as the next version");
   command.add_flag("--list", options.list, "print the versions that are held, and end");
   command.add_option("--poll", options.poll_seconds, "seconds between two questions to the peers")

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "commands/cluster/access_flags.h"
 #include "commands/cluster/cluster.h"
 #include "commands/command.h"
 #include "commands/key_flags.h"
@@ -15,12 +16,8 @@ void add_worker(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<loop::RolloutWorkerOptions>();
   CLI::App* command = app.add_subcommand(
       "worker", "Generate samples for a run on many machines; may join and leave at any time");
-  command->add_option("--cluster", options->cluster, "etcd://HOST:PORT/NAME of the run")
-      ->envname(kClusterVariable)
-      ->required();
+  add_access_flags(*command, options->access);
   command->add_option("--name", options->name, "name in logs; by default host and process id");
-  command->add_option("--token-file", options->token_file,
-                      "file with the secret of the run, as for cluster.token_file");
   Settings keys;
   config::bind_machine(keys, options->device, options->threads);
   config::bind_runner(keys, options->runner);

@@ -1,5 +1,5 @@
 // longshot doctor: reports what this machine offers, one line per fact, with advice where it falls
-// short, and the needs of a run.
+// short, the needs of a run, and whether a worker of a run on many machines could work here.
 
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
@@ -13,26 +13,22 @@
 #include <memory>
 
 #include "base/bytes.h"
+#include "base/finding.h"
 #include "base/json.h"
 #include "base/os/clock.h"
 #include "base/os/machine.h"
 #include "base/os/subprocess.h"
+#include "commands/cluster/access_flags.h"
 #include "commands/command.h"
 #include "commands/judge/reward_types.h"
 #include "commands/train/config_arguments.h"
 #include "commands/train/train.h"
+#include "loop/cluster/diagnosis.h"
 #include "loop/forecast/cost_forecast.h"
 #include "sandbox/pool.h"
 
 namespace longshot::commands {
 namespace {
-
-struct Finding {
-  std::string name;
-  bool ok = true;
-  std::string detail;
-  std::string advice;  // advice; only if not ok
-};
 
 std::string joined(const std::vector<std::string>& parts) {
   return fmt::format("{}", fmt::join(parts, " "));
@@ -190,29 +186,11 @@ std::vector<Finding> examine() {
           check_cgroup(machine), check_seccomp(machine), check_sandbox()};
 }
 
-void print_text(const std::vector<Finding>& findings) {
-  for (const Finding& f : findings) {
-    fmt::print("{:<5} {:<11} {}\n", f.ok ? "ok" : "warn", f.name, f.detail);
-    if (!f.ok) fmt::print("{:<17} -> {}\n", "", f.advice);
-  }
-}
-
-void print_json(const std::vector<Finding>& findings) {
-  OrderedJson list = OrderedJson::array();
-  bool all_ok = true;
-  for (const Finding& f : findings) {
-    OrderedJson item = {{"name", f.name}, {"status", f.ok ? "ok" : "warn"}, {"detail", f.detail}};
-    if (!f.ok) item["advice"] = f.advice;
-    list.push_back(item);
-    all_ok = all_ok && f.ok;
-  }
-  fmt::print("{}\n", dump_json(OrderedJson{{"ok", all_ok}, {"findings", list}}));
-}
-
 struct Options {
   bool json = false;
-  std::string plan;   // configuration file of a run
-  std::string model;  // replaces model.path of the configuration
+  std::string plan;            // configuration file of a run
+  std::string model;           // replaces model.path of the configuration
+  loop::DiagnosisOptions run;  // on many machines
   std::vector<std::string> overrides;
   loop::ForecastOptions forecast_options;
 };
@@ -291,23 +269,57 @@ Status forecast_run(const Options& options) {
   return ok_status();
 }
 
+void print(const std::vector<Finding>& findings, const Options& options) {
+  fmt::print("{}", options.json ? to_json(findings) : to_text(findings));
+}
+
 Status examine_machine(const Options& options) {
   if (!options.model.empty() || !options.overrides.empty() ||
       options.forecast_options.response_length > 0 || options.forecast_options.flat_groups > 0) {
     return invalid_argument(
         "--model, --response-length, --flat-groups and overrides go with --plan CONFIG");
   }
-  const std::vector<Finding> findings = examine();
-  options.json ? print_json(findings) : print_text(findings);
+  print(examine(), options);
   return ok_status();
+}
+
+Status examine_cluster(const Options& options, int& exit_code) {
+  if (!options.plan.empty()) return invalid_argument("--plan and --cluster exclude one another");
+  LS_ASSIGN_OR_RETURN(const auto findings, loop::diagnose_cluster(options.run));
+  print(findings, options);
+  exit_code = any_stops(findings) ? 1 : 0;
+  return ok_status();
+}
+
+// Returns the exit code.
+int run(const Options& options) {
+  int found = 0;
+  const int code = finish([&]() -> Status {
+    if (!options.run.access.url.empty()) return examine_cluster(options, found);
+    return options.plan.empty() ? examine_machine(options) : forecast_run(options);
+  });
+  return code != 0 ? code : found;
+}
+
+void add_cluster_flags(CLI::App& command, loop::DiagnosisOptions& options) {
+  command.add_option("--cluster", options.access.url,
+                     "etcd://HOST:PORT/NAME: whether a worker could work here for this run; exit "
+                     "code 1 if not");
+  add_etcd_flags(command, options.access);
+  command.add_option("--weights-dir", options.weights_dir,
+                     "with --cluster: folder for the weights, as for the worker");
+  command.add_option("--device", options.device, "with --cluster: where the worker computes")
+      ->capture_default_str();
 }
 
 }  // namespace
 
 void add_doctor(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand(
-      "doctor", "Show what this machine offers, or with --plan what a run needs");
+  CLI::App* command = app.add_subcommand("doctor",
+                                         "Show what this machine offers, with --plan what a run "
+                                         "needs, with --cluster whether a worker "
+                                         "could work here");
   command->add_flag("--json", options->json, "Print one JSON object");
   command->add_option("--plan", options->plan, "configuration file of `longshot train`");
   command->add_option("--model", options->model, "with --plan: instead of model.path");
@@ -320,11 +332,9 @@ void add_doctor(CLI::App& app, int& exit_code) {
       ->add_option("--flat-groups", options->forecast_options.flat_groups,
                    "with --plan: share of groups whose samples all get the same score")
       ->check(CLI::Range(0.0, 1.0));
+  add_cluster_flags(*command, options->run);
   command->add_option("overrides", options->overrides, "with --plan: key=value");
-  command->callback([options, &exit_code] {
-    exit_code = finish(
-        [&] { return options->plan.empty() ? examine_machine(*options) : forecast_run(*options); });
-  });
+  command->callback([options, &exit_code] { exit_code = run(*options); });
 }
 
 }  // namespace longshot::commands

@@ -12,18 +12,32 @@ std::string zero_or_one(const int& value) {
 
 }  // namespace
 
-void bind(Settings& s, ClusterOptions& o) {
+void bind_access(Settings& s, ClusterAccess& o) {
   s.add("cluster.url", &o.url,
-        "etcd://HOST:PORT/NAME: rollout workers are other processes, which find this run there; "
+        "etcd://HOST:PORT[,HOST:PORT...]/NAME, or etcds:// for an etcd with TLS: rollout workers "
+        "are other processes, which find this run there; "
         "empty = all in one process; docs/cluster.md");
+  s.add("cluster.token_file", &o.token_file,
+        "file with a secret that every process of the run must have; empty = none");
+  s.add("cluster.tls_dir", &o.tls_dir,
+        "folder with ca.crt, tls.crt and tls.key of this host, as `longshot certificates` makes "
+        "it: all connections of the run use TLS, and both ends need a certificate of the "
+        "authority; empty = not encrypted");
+  s.add("cluster.etcd_tls_dir", &o.etcd_tls_dir,
+        "folder with ca.crt and, if etcd wants them of its clients, tls.crt and tls.key for an "
+        "etcd with TLS (etcds://); empty = cluster.tls_dir, or the system's authorities");
+  s.add("cluster.etcd_login_file", &o.etcd_login_file,
+        "file with USER:PASSWORD for an etcd with users; empty = none");
+}
+
+void bind(Settings& s, ClusterOptions& o) {
+  bind_access(s, o);
   s.add("cluster.listen", &o.listen,
         "HOST:PORT at which workers connect; port 0 = any free one; 0.0.0.0 = all interfaces");
   s.add("cluster.weights_listen", &o.weights_listen, "HOST:PORT that serves the weights");
   s.add("cluster.advertise", &o.advertise,
         "host name or address by which workers reach this machine; empty = the host of "
         "cluster.listen, or this machine's name if that is 0.0.0.0");
-  s.add("cluster.token_file", &o.token_file,
-        "file with a secret that every worker must have; empty = none");
   s.add("cluster.weights_dir", &o.weights_dir,
         "folder for the two newest versions of the weights; empty = in /dev/shm");
   s.add("cluster.exact", &o.exact,

@@ -9,11 +9,19 @@
 
 namespace longshot::config {
 
-struct ClusterOptions {
-  std::string url;  // empty: one process
+// How a process reaches a run on many machines.
+struct ClusterAccess {
+  std::string url;              // etcd://HOST:PORT/NAME; empty: one process
+  std::string token_file;       // the secret of the run; empty: none
+  std::string tls_dir;          // see net::TlsIdentity; empty: connections are not encrypted
+  std::string etcd_tls_dir;     // see cluster::EtcdAccess; empty: tls_dir
+  std::string etcd_login_file;  // USER:PASSWORD; empty: etcd has no users
+};
+void bind_access(Settings& settings, ClusterAccess& access);
+
+struct ClusterOptions : ClusterAccess {
   std::string listen = "127.0.0.1:0", weights_listen = "127.0.0.1:0";
   std::string advertise;
-  std::string token_file;
   std::string weights_dir;
   bool exact = true;
   double silence_seconds = 3;

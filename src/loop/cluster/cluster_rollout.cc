@@ -3,16 +3,16 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 
 #include "base/log.h"
 #include "base/os/fs.h"
 #include "base/os/machine.h"
 #include "base/os/stop.h"
-#include "cluster/cluster_url.h"
-#include "cluster/etcd.h"
 #include "cluster/leadership.h"
 #include "inference/fingerprint.h"
+#include "loop/cluster/access.h"
 #include "loop/cluster/host_port.h"
 #include "loop/cluster/settings.h"
 #include "loop/cluster/status.h"
@@ -72,14 +72,15 @@ Status check_addresses(const config::ClusterOptions& options) {
 
 class ClusterRollout final : public rollout::Generator {
  public:
-  ClusterRollout(const config::ClusterOptions& options, cluster::ClusterUrl url)
-      : options_(options), url_(std::move(url)) {}
+  ClusterRollout(const config::ClusterOptions& options, Access access)
+      : options_(options),
+        url_(std::move(access.url)),
+        credentials_(std::move(access.credentials)),
+        directory_(std::move(access.directory)) {}
 
   Status start(const config::TrainConfig& config, const rollout::RunnerLimits& limits,
                const model::ModelConfig& model, const tokenizer::Tokenizer& tokenizer) {
-    LS_ASSIGN_OR_RETURN(token_, read_token(options_.token_file));
     LS_RETURN_IF_ERROR(check_addresses(options_));
-    directory_ = cluster::make_etcd_directory(url_);
     LS_RETURN_IF_ERROR(lead().with_context("cluster.url = \"" + options_.url + "\""));
     LS_RETURN_IF_ERROR(
         directory_->remove(kComplete, Deadline::after_seconds(kCallSeconds)));  // the run continues
@@ -144,11 +145,11 @@ class ClusterRollout final : public rollout::Generator {
     LS_ASSIGN_OR_RETURN(const HostPort at,
                         parse_host_port(options_.weights_listen, "cluster.weights_listen"));
     publish::WeightServerOptions server{
-        .host = at.host, .port = at.port, .token = token_, .readers = kReaders};
+        .host = at.host, .port = at.port, .credentials = credentials_, .readers = kReaders};
     server.routes = status_routes([this] { return status(); });
     LS_ASSIGN_OR_RETURN(server_, publish::WeightServer::start(*store_, server));
-    weights_url_ =
-        fmt::format("http://{}:{}", reachable_host(at, options_.advertise), server_->port());
+    weights_url_ = fmt::format("{}://{}:{}", net::scheme_of(credentials_),
+                               reachable_host(at, options_.advertise), server_->port());
     return ok_status();
   }
 
@@ -156,7 +157,7 @@ class ClusterRollout final : public rollout::Generator {
                 const model::ModelConfig& model) {
     rollout::RemoteOptions remote;
     remote.listen = options_.listen;
-    remote.link.token = token_;
+    remote.link = credentials_;
     remote.silence_seconds = options_.silence_seconds;
     settings_ = {.run = url_.run, .limits = limits};
     settings_.limits.weights = config.rollout.dtype;
@@ -167,12 +168,13 @@ class ClusterRollout final : public rollout::Generator {
     remote.limits = limits;
     remote.vocab_size = model.vocab_size;
     if (options_.exact) {
-      LS_ASSIGN_OR_RETURN(remote.fingerprint,
+      LS_ASSIGN_OR_RETURN(fingerprint_,
                           inference::fingerprint({.runner = config.rollout.runner,
                                                   .device = config.machine.device,
                                                   .dtype = config.rollout.dtype,
                                                   .kv_dtype = config.rollout.kv_dtype}));
     }
+    remote.fingerprint = fingerprint_;
     LS_ASSIGN_OR_RETURN(remote_, rollout::RemoteRollout::start(std::move(remote)));
     return ok_status();
   }
@@ -182,6 +184,8 @@ class ClusterRollout final : public rollout::Generator {
     out["run"] = url_.run;
     out["epoch"] = leadership_->epoch();
     out["coordinator"] = own_name();
+    out["time"] =
+        std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
     return out;
   }
 
@@ -189,7 +193,8 @@ class ClusterRollout final : public rollout::Generator {
     LS_ASSIGN_OR_RETURN(const HostPort at, parse_host_port(options_.listen, "cluster.listen"));
     const std::string address =
         fmt::format("{}:{}", reachable_host(at, options_.advertise), remote_->port());
-    const Json value = to_json(Coordinator{address, own_name(), weights_url_, settings_});
+    const Json value =
+        to_json(Coordinator{address, own_name(), weights_url_, fingerprint_, settings_});
     LS_RETURN_IF_ERROR(
         leadership_->announce(kAddress, dump_json(value), Deadline::after_seconds(kCallSeconds)));
     log::info("rollout workers connect to {}: longshot worker --cluster {}", address, options_.url);
@@ -236,9 +241,10 @@ class ClusterRollout final : public rollout::Generator {
 
   const config::ClusterOptions options_;
   const cluster::ClusterUrl url_;
-  std::string token_, weights_url_;
+  const net::Credentials credentials_;
+  std::string weights_url_, fingerprint_;
   WorkerSettings settings_;
-  std::unique_ptr<cluster::Directory> directory_;
+  const std::unique_ptr<cluster::Directory> directory_;
   std::unique_ptr<publish::WeightStore> store_;
   std::unique_ptr<publish::EngineSink> sink_;
   std::unique_ptr<rollout::RemoteRollout> remote_;
@@ -251,18 +257,16 @@ class ClusterRollout final : public rollout::Generator {
 Result<std::unique_ptr<rollout::Generator>> make_cluster_rollout(
     const config::TrainConfig& config, const rollout::RunnerLimits& limits,
     const model::ModelConfig& model, const tokenizer::Tokenizer& tokenizer) {
-  LS_ASSIGN_OR_RETURN(cluster::ClusterUrl url, cluster::parse_cluster_url(config.cluster.url));
-  auto rollout = std::make_unique<ClusterRollout>(config.cluster, std::move(url));
+  LS_ASSIGN_OR_RETURN(Access access, open_access(config.cluster));
+  auto rollout = std::make_unique<ClusterRollout>(config.cluster, std::move(access));
   LS_RETURN_IF_ERROR(rollout->start(config, limits, model, tokenizer));
   return std::unique_ptr<rollout::Generator>(std::move(rollout));
 }
 
 Status check_cluster(const config::ClusterOptions& options) {
-  LS_ASSIGN_OR_RETURN(const cluster::ClusterUrl url, cluster::parse_cluster_url(options.url));
   LS_RETURN_IF_ERROR(check_addresses(options));
-  LS_RETURN_IF_ERROR(read_token(options.token_file).status());
-  const auto directory = cluster::make_etcd_directory(url);
-  return directory->get(kAddress, Deadline::after_seconds(kCallSeconds)).status();
+  LS_ASSIGN_OR_RETURN(const Access access, open_access(options));
+  return access.directory->get(kAddress, Deadline::after_seconds(kCallSeconds)).status();
 }
 
 }  // namespace longshot::loop

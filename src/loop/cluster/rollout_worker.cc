@@ -6,15 +6,14 @@
 #include "base/log.h"
 #include "base/os/machine.h"
 #include "base/os/stop.h"
-#include "cluster/cluster_url.h"
-#include "cluster/etcd.h"
 #include "cluster/registration.h"
 #include "inference/fingerprint.h"
+#include "loop/cluster/access.h"
 #include "loop/cluster/host_port.h"
-#include "loop/cluster/settings.h"
 #include "model/format/model_files.h"
 #include "model/torch/runtime.h"
 #include "model/weights.h"
+#include "net/bulk/http_get.h"
 #include "publish/engine/peers.h"
 #include "publish/engine/weight_fetch.h"
 #include "publish/engine/weight_server.h"
@@ -29,6 +28,7 @@ constexpr double kFetchSeconds = 3600;   // for one version of the weights
 constexpr double kComplainSeconds = 30;  // between two lines that say what is waited for
 constexpr double kLongestPause = 2;      // between two attempts to reach the coordinator
 constexpr int kReaders = 64;
+constexpr uint64_t kMostHealth = 4096;  // bytes
 
 // Whether an attempt that ended in this way is worth another one: the coordinator is away, or the
 // version that it named was replaced or damaged on the way.
@@ -39,8 +39,8 @@ bool may_pass(StatusCode code) {
 
 class Worker {
  public:
-  Worker(const RolloutWorkerOptions& options, cluster::ClusterUrl url)
-      : options_(options), url_(std::move(url)) {}
+  Worker(const RolloutWorkerOptions& options, Access access)
+      : options_(options), access_(std::move(access)) {}
 
   ~Worker() {
     if (server_ != nullptr) (void)server_->stop(0);
@@ -70,31 +70,29 @@ class Worker {
     threads_ = model::configure_compute(options_.threads);
     name_ = options_.name.empty() ? fmt::format("{}-{}", host_name(), ::getpid()) : options_.name;
     LS_RETURN_IF_ERROR(model::check_device(options_.device));
-    LS_ASSIGN_OR_RETURN(token_, read_token(options_.token_file));
-    directory_ = cluster::make_etcd_directory(url_);
-    LS_ASSIGN_OR_RETURN(
-        store_, publish::WeightStore::open({.run = url_.run, .folder = options_.weights_dir}));
+    LS_ASSIGN_OR_RETURN(store_, publish::WeightStore::open(
+                                    {.run = access_.url.run, .folder = options_.weights_dir}));
     LS_ASSIGN_OR_RETURN(const HostPort at, parse_host_port(options_.listen, "--listen"));
-    LS_ASSIGN_OR_RETURN(
-        server_,
-        publish::WeightServer::start(
-            *store_, {.host = at.host, .port = at.port, .token = token_, .readers = kReaders}));
-    own_url_ = fmt::format("http://{}:{}", reachable_host(at, options_.advertise), server_->port());
+    LS_ASSIGN_OR_RETURN(server_,
+                        publish::WeightServer::start(*store_, {.host = at.host,
+                                                               .port = at.port,
+                                                               .credentials = access_.credentials,
+                                                               .readers = kReaders}));
+    own_url_ = fmt::format("{}://{}:{}", net::scheme_of(access_.credentials),
+                           reachable_host(at, options_.advertise), server_->port());
     pool_ = std::make_unique<ThreadPool>(threads_);
     return ok_status();
   }
 
   // Finds the coordinator and works for it until the connection ends.
   Status attach() {
-    LS_ASSIGN_OR_RETURN(const cluster::Entry entry,
-                        directory_->get(kAddress, Deadline::after_seconds(kCallSeconds)));
-    if (entry.revision == 0) return no_coordinator();
-    LS_ASSIGN_OR_RETURN(const Json json, parse_json(entry.value, kAddress));
-    LS_ASSIGN_OR_RETURN(const Coordinator coordinator, coordinator_from_json(json));
+    if (ended()) return ok_status();
+    LS_ASSIGN_OR_RETURN(const Coordinator coordinator,
+                        find_coordinator(access_, Deadline::after_seconds(kCallSeconds)));
+    LS_RETURN_IF_ERROR(try_tls(coordinator));
     LS_ASSIGN_OR_RETURN(const rollout::RemoteWorkerOptions worker,
                         worker_options(coordinator.settings.limits));
-    LS_ASSIGN_OR_RETURN(link_,
-                        wire::WorkerLink::dial(coordinator.address, {.token = token_, .tls = {}}));
+    LS_ASSIGN_OR_RETURN(link_, wire::WorkerLink::dial(coordinator.address, access_.credentials));
     log::info("connecting to {} at {}", coordinator.name, coordinator.address);
     const Status ended = rollout::serve_rollouts(*link_, worker);
     link_.reset();
@@ -102,13 +100,22 @@ class Worker {
   }
 
   // A worker that has worked for the run ends with it; one that has not waits for it to begin.
-  Status no_coordinator() {
-    const auto complete = directory_->get(kComplete, Deadline::after_seconds(kCallSeconds));
-    if (engine_ != nullptr && complete.ok() && complete->revision > 0) {
-      log::info("the run has ended");
-      return ok_status();
-    }
-    return unavailable("the run '" + url_.run + "' has no coordinator now");
+  bool ended() {
+    if (engine_ == nullptr) return false;
+    const auto complete = access_.directory->get(kComplete, Deadline::after_seconds(kCallSeconds));
+    if (!complete.ok() || complete->revision == 0) return false;
+    log::info("the run has ended");
+    return true;
+  }
+
+  // gRPC does not say why TLS fails. The coordinator's other port, with the same files, does.
+  Status try_tls(const Coordinator& coordinator) {
+    if (!access_.credentials.tls) return ok_status();
+    LS_ASSIGN_OR_RETURN(const net::Url url,
+                        net::parse_url(coordinator.url + "/v1/healthz", "the coordinator"));
+    return net::http_get(url, access_.credentials, kMostHealth,
+                         Deadline::after_seconds(kCallSeconds))
+        .status();
   }
 
   Result<rollout::RemoteWorkerOptions> worker_options(const rollout::RunnerLimits& limits) {
@@ -146,8 +153,9 @@ class Worker {
   Result<publish::Held> fetch(const WeightsSource& source) {
     const Deadline deadline = Deadline::after_seconds(kFetchSeconds);
     LS_ASSIGN_OR_RETURN(const publish::Manifest manifest,
-                        publish::fetch_manifest(source.url, url_.run, source.id, token_, deadline));
-    publish::FetchOptions options{.token = token_};
+                        publish::fetch_manifest(source.url, access_.url.run, source.id,
+                                                access_.credentials, deadline));
+    publish::FetchOptions options{.credentials = access_.credentials};
     options.wanted = [this] { return !link_->ended(); };
     LS_ASSIGN_OR_RETURN(const publish::Fetched fetched,
                         publish::fetch(manifest, peers(source.url), *store_, options, deadline));
@@ -161,7 +169,7 @@ class Worker {
   // The coordinator, and the workers that have said that they serve weights.
   std::vector<std::string> peers(const std::string& coordinator) {
     std::vector<std::string> out{coordinator};
-    const auto hosts = directory_->list(kHosts, Deadline::after_seconds(kCallSeconds));
+    const auto hosts = access_.directory->list(kHosts, Deadline::after_seconds(kCallSeconds));
     if (!hosts.ok()) return out;  // the coordinator alone is enough
     for (const cluster::Entry& entry : hosts->entries) {
       const auto json = parse_json(entry.value, entry.key);
@@ -174,7 +182,7 @@ class Worker {
   // From the first version on, other hosts may fetch from this one.
   void serve_others() {
     if (registration_ != nullptr) return;
-    auto entered = cluster::Registration::start(*directory_, kHosts + name_,
+    auto entered = cluster::Registration::start(*access_.directory, kHosts + name_,
                                                 Json{{"url", own_url_}, {"host", host_name()}}, {},
                                                 Deadline::after_seconds(kCallSeconds));
     if (entered.ok()) registration_ = std::move(entered).value();
@@ -199,11 +207,10 @@ class Worker {
   }
 
   const RolloutWorkerOptions options_;
-  const cluster::ClusterUrl url_;
-  std::string name_, token_, own_url_;
+  Access access_;
+  std::string name_, own_url_;
   int threads_ = 1;
   bool served_ = false;  // since the last attempt
-  std::unique_ptr<cluster::Directory> directory_;
   std::unique_ptr<publish::WeightStore> store_;
   std::unique_ptr<publish::WeightServer> server_;
   std::unique_ptr<cluster::Registration> registration_;
@@ -217,8 +224,8 @@ class Worker {
 }  // namespace
 
 Status run_rollout_worker(const RolloutWorkerOptions& options) {
-  LS_ASSIGN_OR_RETURN(cluster::ClusterUrl url, cluster::parse_cluster_url(options.cluster));
-  return Worker(options, std::move(url)).run();
+  LS_ASSIGN_OR_RETURN(Access access, open_access(options.access));
+  return Worker(options, std::move(access)).run();
 }
 
 }  // namespace longshot::loop

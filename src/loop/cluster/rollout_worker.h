@@ -5,14 +5,14 @@
 #include <string>
 
 #include "base/status.h"
+#include "config/sections/cluster.h"
 #include "rollout/runner_kind.h"
 
 namespace longshot::loop {
 
 struct RolloutWorkerOptions {
-  std::string cluster;         // etcd://HOST:PORT/NAME
+  config::ClusterAccess access;
   std::string name;            // in logs; empty: host and process id
-  std::string token_file;      // the secret of the run; empty: none
   std::string device = "cpu";  // that computes
   rollout::RunnerKind runner = rollout::RunnerKind::automatic;
   int threads = 0;                     // 0: all usable cores

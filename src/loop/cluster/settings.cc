@@ -1,8 +1,5 @@
 #include "loop/cluster/settings.h"
 
-#include "base/os/fs.h"
-#include "base/text/text.h"
-
 namespace longshot::loop {
 namespace {
 
@@ -51,8 +48,11 @@ Result<WeightsSource> weights_source_from_json(const Json& json) {
 }
 
 Json to_json(const Coordinator& c) {
-  return {
-      {"address", c.address}, {"name", c.name}, {"url", c.url}, {"settings", to_json(c.settings)}};
+  return {{"address", c.address},
+          {"name", c.name},
+          {"url", c.url},
+          {"fingerprint", c.fingerprint},
+          {"settings", to_json(c.settings)}};
 }
 
 Result<Coordinator> coordinator_from_json(const Json& json) {
@@ -60,17 +60,10 @@ Result<Coordinator> coordinator_from_json(const Json& json) {
   LS_ASSIGN_OR_RETURN(out.address, json_get<std::string>(json, "address", kAddress));
   LS_ASSIGN_OR_RETURN(out.name, json_get<std::string>(json, "name", kAddress));
   LS_ASSIGN_OR_RETURN(out.url, json_get<std::string>(json, "url", kAddress));
+  LS_ASSIGN_OR_RETURN(out.fingerprint, json_get<std::string>(json, "fingerprint", kAddress));
   LS_ASSIGN_OR_RETURN(const Json settings, json_get<Json>(json, "settings", kAddress));
   LS_ASSIGN_OR_RETURN(out.settings, worker_settings_from_json(settings));
   return out;
-}
-
-Result<std::string> read_token(const std::string& path) {
-  if (path.empty()) return std::string();
-  LS_ASSIGN_OR_RETURN(const std::string text, read_file(path));
-  const std::string token(trim(text));
-  if (!token.empty() && token.find_first_of("\r\n") == std::string::npos) return token;
-  return invalid_argument("'" + path + "' is not one line with the token");
 }
 
 }  // namespace longshot::loop

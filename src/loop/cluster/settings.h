@@ -29,14 +29,12 @@ Result<WeightsSource> weights_source_from_json(const Json& json);
 struct Coordinator {
   std::string address;  // HOST:PORT at which workers connect
   std::string name;
-  std::string url;  // of its weights and its status
+  std::string url;          // of its weights and its status
+  std::string fingerprint;  // that workers must have; empty: any
   WorkerSettings settings;
 };
 Json to_json(const Coordinator& coordinator);
 Result<Coordinator> coordinator_from_json(const Json& json);
-
-// The content of a file with a secret, without white space at its ends; "" if `path` is empty.
-Result<std::string> read_token(const std::string& path);
 
 // Keys of the directory.
 constexpr const char* kCoordinator = "coordinator";

@@ -17,9 +17,9 @@ TEST(WorkerSettings, EveryFieldReturns) {
                      .kv = NumberFormat::bf16};
   const Json json = to_json(settings);
   EXPECT_EQ(to_json(*worker_settings_from_json(json)), json);
-  EXPECT_EQ(
-      to_json(*coordinator_from_json(to_json(Coordinator{"h:1", "me", "http://h:2", settings}))),
-      to_json(Coordinator{"h:1", "me", "http://h:2", settings}));
+  EXPECT_EQ(to_json(*coordinator_from_json(
+                to_json(Coordinator{"h:1", "me", "http://h:2", "abc", settings}))),
+            to_json(Coordinator{"h:1", "me", "http://h:2", "abc", settings}));
   for (const auto& [key, value] : json.items()) {
     Json less = json;
     less.erase(key);

@@ -3,9 +3,6 @@
 #include <fmt/format.h>
 
 #include "base/progress_line.h"
-#include "cluster/cluster_url.h"
-#include "cluster/etcd.h"
-#include "loop/cluster/settings.h"
 #include "net/bulk/http_get.h"
 #include "net/request_metrics.h"
 
@@ -95,19 +92,15 @@ std::vector<net::Route> status_routes(std::function<Json()> status) {
            }}};
 }
 
-Result<Json> fetch_status(const std::string& cluster, const std::string& token_file) {
-  LS_ASSIGN_OR_RETURN(const cluster::ClusterUrl url, cluster::parse_cluster_url(cluster));
-  LS_ASSIGN_OR_RETURN(const std::string token, read_token(token_file));
-  const auto directory = cluster::make_etcd_directory(url);
-  LS_ASSIGN_OR_RETURN(const cluster::Entry entry,
-                      directory->get(kAddress, Deadline::after_seconds(kCallSeconds)));
-  if (entry.revision == 0) return unavailable("the run '" + url.run + "' has no coordinator now");
-  LS_ASSIGN_OR_RETURN(const Json json, parse_json(entry.value, kAddress));
-  LS_ASSIGN_OR_RETURN(const Coordinator coordinator, coordinator_from_json(json));
+Result<Json> fetch_status(Access& access) {
+  LS_ASSIGN_OR_RETURN(const Coordinator coordinator,
+                      find_coordinator(access, Deadline::after_seconds(kCallSeconds)));
   LS_ASSIGN_OR_RETURN(const net::Url page,
                       net::parse_url(coordinator.url + "/v1/cluster", "the coordinator's address"));
-  const auto text = net::http_get(page, token, kMostBytes, Deadline::after_seconds(kCallSeconds));
-  if (text.status().code() == StatusCode::invalid_argument) {
+  const auto text =
+      net::http_get(page, access.credentials, kMostBytes, Deadline::after_seconds(kCallSeconds));
+  if (text.status().code() == StatusCode::invalid_argument &&
+      text.status().message().find("API key") != std::string::npos) {
     return invalid_argument(text.status().message() +
                             "; --token-file names the file with the run's secret");
   }

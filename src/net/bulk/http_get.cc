@@ -42,7 +42,7 @@ std::string host_of(const std::string& server, std::string& port) {
   std::string address = server.substr(server.find("//") + 2);
   const size_t colon = address.rfind(':');
   const bool has_port = colon != std::string::npos && address.find(']', colon) == std::string::npos;
-  port = has_port ? address.substr(colon + 1) : "80";
+  port = has_port ? address.substr(colon + 1) : server.starts_with("https") ? "443" : "80";
   std::string host = has_port ? address.substr(0, colon) : address;
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   return host;
@@ -70,20 +70,21 @@ Result<GetHead> read_get_head(std::string_view text) {
   return head;
 }
 
-Result<HttpGet> HttpGet::connect(const Url& url, const std::string& token, Deadline deadline) {
-  if (!url.server.starts_with("http://"))
-    return invalid_argument(url.server + ": only http:// is supported");
+Result<HttpGet> HttpGet::connect(const Url& url, const Credentials& credentials,
+                                 Deadline deadline) {
+  LS_RETURN_IF_ERROR(check_scheme(url.server, credentials));
   std::string port;
   const std::string host = host_of(url.server, port);
-  auto socket = ClientSocket::connect(host, port, deadline);
+  auto socket = ClientSocket::connect(host, port, deadline, credentials.tls);
   if (!socket.ok()) return socket.status().with_context(url.server);
-  return HttpGet(url.server, token, std::move(socket).value());
+  return HttpGet(url.server, credentials.token, std::move(socket).value());
 }
 
 Result<GetHead> HttpGet::ask(const std::string& path, std::optional<ByteRange> range,
                              Deadline deadline) {
   LS_CHECK(left_ == 0, "the body of the last answer was not read");
-  std::string text = fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\n", path, server_.substr(7));
+  std::string text =
+      fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\n", path, server_.substr(server_.find("//") + 2));
   if (!token_.empty()) text += "Authorization: Bearer " + token_ + "\r\n";
   if (range) text += "Range: " + range_header(*range) + "\r\n";
   LS_RETURN_IF_ERROR(socket_.write(text + "\r\n", deadline).with_context(server_));
@@ -141,9 +142,9 @@ Result<std::string> HttpGet::read_all(uint64_t most, Deadline deadline) {
   return body;
 }
 
-Result<std::string> http_get(const Url& url, const std::string& token, uint64_t most,
+Result<std::string> http_get(const Url& url, const Credentials& credentials, uint64_t most,
                              Deadline deadline) {
-  LS_ASSIGN_OR_RETURN(HttpGet connection, HttpGet::connect(url, token, deadline));
+  LS_ASSIGN_OR_RETURN(HttpGet connection, HttpGet::connect(url, credentials, deadline));
   LS_ASSIGN_OR_RETURN(const GetHead head, connection.ask(url.path, std::nullopt, deadline));
   const uint64_t limit = head.status == 200 ? most : kMaxErrorBody;
   LS_ASSIGN_OR_RETURN(std::string body, connection.read_all(limit, deadline));

@@ -13,6 +13,7 @@
 #include "net/bulk/byte_range.h"
 #include "net/bulk/socket_io.h"
 #include "net/http_client.h"
+#include "net/tls/tls_identity.h"
 
 namespace longshot::net {
 
@@ -27,13 +28,12 @@ struct GetHead {
 Result<GetHead> read_get_head(std::string_view text);
 
 // One connection that is kept between requests. Movable only; one thread at a time. Errors are
-// those of ClientSocket, and corrupt for an answer that is not HTTP. Messages begin with the
-// server.
+// those of ClientSocket and check_scheme(), and corrupt for an answer that is not HTTP. Messages
+// begin with the server.
 class HttpGet {
  public:
-  // The url's server must be http://. `token` is sent as "Authorization: Bearer TOKEN" unless it is
-  // empty.
-  static Result<HttpGet> connect(const Url& url, const std::string& token, Deadline deadline);
+  // The url's server must be https:// if there is a certificate, and http:// otherwise.
+  static Result<HttpGet> connect(const Url& url, const Credentials& credentials, Deadline deadline);
 
   // Sends a request and reads the head of the answer, whatever its status. The body of the last
   // answer must have been read. `range` asks for a part.
@@ -62,7 +62,7 @@ class HttpGet {
 };
 
 // The body of an answer with status 200. Errors: those above, and those of check_http_status().
-Result<std::string> http_get(const Url& url, const std::string& token, uint64_t most,
+Result<std::string> http_get(const Url& url, const Credentials& credentials, uint64_t most,
                              Deadline deadline);
 
 }  // namespace longshot::net

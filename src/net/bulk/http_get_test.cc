@@ -45,7 +45,7 @@ struct BulkServer {
 
 TEST(HttpGet, WholeBodiesAndRangesArriveOnOneConnection) {
   BulkServer server;
-  auto connection = HttpGet::connect(server.url(), "", soon());
+  auto connection = HttpGet::connect(server.url(), {}, soon());
   ASSERT_TRUE(connection.ok()) << connection.status().to_string();
   auto head = connection->ask("/data", std::nullopt, soon());
   ASSERT_TRUE(head.ok()) << head.status().to_string();
@@ -69,13 +69,13 @@ TEST(HttpGet, WholeBodiesAndRangesArriveOnOneConnection) {
 
 TEST(HttpGet, OtherStatusesAreErrorsThatNameTheServer) {
   BulkServer server("secret");
-  const auto refused = http_get(server.url(), "", 1 << 30, soon());
+  const auto refused = http_get(server.url(), {}, 1 << 30, soon());
   ASSERT_FALSE(refused.ok());
   EXPECT_THAT(refused.status().message(), HasSubstr(server.url().server));
   EXPECT_THAT(refused.status().message(), HasSubstr("401"));
-  EXPECT_TRUE(http_get(server.url("/v1/healthz"), "", 100, soon()).ok());
-  EXPECT_EQ(http_get(server.url(), "secret", 1 << 30, soon()).value(), *server.body);
-  const auto long_body = http_get(server.url(), "secret", 100, soon());
+  EXPECT_TRUE(http_get(server.url("/v1/healthz"), {}, 100, soon()).ok());
+  EXPECT_EQ(http_get(server.url(), {"secret"}, 1 << 30, soon()).value(), *server.body);
+  const auto long_body = http_get(server.url(), {"secret"}, 100, soon());
   EXPECT_EQ(long_body.status().code(), StatusCode::corrupt);
 }
 
@@ -89,11 +89,11 @@ TEST(HttpGet, AServerThatSaysNothingMeetsTheDeadline) {
   socklen_t size = sizeof address;
   getsockname(door, reinterpret_cast<sockaddr*>(&address), &size);
   const Url url{"http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)), "/"};
-  const auto silent = http_get(url, "", 100, Deadline::after_seconds(0.1));
+  const auto silent = http_get(url, {}, 100, Deadline::after_seconds(0.1));
   EXPECT_EQ(silent.status().code(), StatusCode::timeout);
   EXPECT_THAT(silent.status().message(), HasSubstr(url.server));
   close(door);
-  const auto gone = http_get(url, "", 100, soon());
+  const auto gone = http_get(url, {}, 100, soon());
   EXPECT_EQ(gone.status().code(), StatusCode::unavailable);
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstring>
 #include <future>
@@ -38,7 +39,7 @@ Resolution resolve_now(const std::string& host, const std::string& port, int fla
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = flags;
   addrinfo* list = nullptr;
-  const int error = getaddrinfo(host.c_str(), port.c_str(), &hints, &list);
+  const int error = getaddrinfo(host.c_str(), port.empty() ? nullptr : port.c_str(), &hints, &list);
   return {error, Addresses(error == 0 ? list : nullptr)};
 }
 
@@ -88,7 +89,8 @@ Status connect_to(int fd, const addrinfo& address, Deadline deadline) {
 }  // namespace
 
 Result<ClientSocket> ClientSocket::connect(const std::string& host, const std::string& port,
-                                           Deadline deadline) {
+                                           Deadline deadline,
+                                           const std::shared_ptr<const TlsIdentity>& tls) {
   LS_ASSIGN_OR_RETURN(const Addresses addresses, resolve(host, port, deadline));
   Status failure = unavailable("the host has no address");
   for (const addrinfo* a = addresses.get(); a != nullptr; a = a->ai_next) {
@@ -98,43 +100,85 @@ Result<ClientSocket> ClientSocket::connect(const std::string& host, const std::s
     if (!failure.ok()) continue;
     const int on = 1;
     setsockopt(made.fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (tls != nullptr) LS_RETURN_IF_ERROR(made.start_tls(tls, host, deadline));
     return made;
   }
   return failure;
 }
 
-ClientSocket::ClientSocket(ClientSocket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+Status ClientSocket::start_tls(const std::shared_ptr<const TlsIdentity>& tls,
+                               const std::string& host, Deadline deadline) {
+  session_ = TlsSession::client(tls, fd_, host);
+  while (session_->connect() != 1) LS_RETURN_IF_ERROR(recover(0, deadline));
+  return ok_status();
+}
+
+ClientSocket::ClientSocket(ClientSocket&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), session_(std::move(other.session_)) {}
 
 ClientSocket& ClientSocket::operator=(ClientSocket&& other) noexcept {
   std::swap(fd_, other.fd_);
+  std::swap(session_, other.session_);
   return *this;
 }
 
 ClientSocket::~ClientSocket() {
+  if (session_) session_->end();
   if (fd_ >= 0) close(fd_);
+}
+
+Status ClientSocket::recover(short events, Deadline deadline) {
+  if (errno == EINTR) return ok_status();
+  if (errno == EPROTO && session_) return session_->failure();
+  if (errno != EAGAIN && errno != EWOULDBLOCK) return broken(errno);
+  return wait_for(fd_, session_ ? session_->wanted() : events, deadline);
 }
 
 Status ClientSocket::write(std::string_view bytes, Deadline deadline) {
   while (!bytes.empty()) {
-    const ssize_t sent = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent >= 0) {
+    const ssize_t sent = session_ ? session_->send(bytes.data(), bytes.size())
+                                  : send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (sent < 0) {
+      LS_RETURN_IF_ERROR(recover(POLLOUT, deadline));
+    } else {
       bytes.remove_prefix(static_cast<size_t>(sent));
-    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      LS_RETURN_IF_ERROR(wait_for(fd_, POLLOUT, deadline));
-    } else if (errno != EINTR) {
-      return broken(errno);
     }
   }
   return ok_status();
 }
 
+// TLS gives at most 16 KiB at a time, so it is asked until there is nothing more.
+ssize_t ClientSocket::receive(std::span<char> out) {
+  if (!session_) return recv(fd_, out.data(), out.size(), 0);
+  size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t got = session_->receive(out.data() + done, out.size() - done);
+    if (got <= 0 && done == 0) return got;
+    if (got <= 0) break;  // the next call reports it again
+    done += static_cast<size_t>(got);
+  }
+  return static_cast<ssize_t>(done);
+}
+
 Result<size_t> ClientSocket::read(std::span<char> out, Deadline deadline) {
   while (true) {
-    const ssize_t got = recv(fd_, out.data(), out.size(), 0);
+    const ssize_t got = receive(out);
     if (got >= 0) return static_cast<size_t>(got);
-    if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) return broken(errno);
-    LS_RETURN_IF_ERROR(wait_for(fd_, POLLIN, deadline));
+    LS_RETURN_IF_ERROR(recover(POLLIN, deadline));
   }
+}
+
+Result<std::vector<std::string>> addresses_of(const std::string& host, Deadline deadline) {
+  LS_ASSIGN_OR_RETURN(const Addresses addresses, resolve(host, "", deadline));
+  std::vector<std::string> out;
+  for (const addrinfo* a = addresses.get(); a != nullptr; a = a->ai_next) {
+    std::array<char, NI_MAXHOST> text{};
+    if (getnameinfo(a->ai_addr, a->ai_addrlen, text.data(), text.size(), nullptr, 0,
+                    NI_NUMERICHOST) == 0)
+      out.emplace_back(text.data());
+  }
+  if (out.empty()) return unavailable("the host has no address");
+  return out;
 }
 
 }  // namespace longshot::net

@@ -29,7 +29,7 @@ Result<std::string> read_body(net::HttpGet& connection, double stall_seconds, De
 // Error: not_found if the peer has no difference.
 Result<std::string> ask_peer(const net::Url& url, const Manifest& base, const Manifest& target,
                              const FetchOptions& options, Deadline deadline) {
-  LS_ASSIGN_OR_RETURN(auto connection, net::HttpGet::connect(url, options.token, deadline));
+  LS_ASSIGN_OR_RETURN(auto connection, net::HttpGet::connect(url, options.credentials, deadline));
   const std::string path = fmt::format("/v1/checkpoints/{}/{}/delta?base={}", target.run,
                                        url_name(id_of(target)), url_name(id_of(base)));
   const Deadline answer = std::min(deadline, Deadline::after_seconds(kEncodeSeconds));

@@ -39,8 +39,7 @@ struct DeltaFetch : testing::Test {
   MemoryFolder folder;
   std::unique_ptr<WeightStore> theirs = store_in(folder.path() + "/theirs"),
                                mine = store_in(folder.path() + "/mine");
-  std::unique_ptr<WeightServer> server =
-      WeightServer::start(*theirs, {.token = {}, .full_every = 6}).value();
+  std::unique_ptr<WeightServer> server = WeightServer::start(*theirs, {.full_every = 6}).value();
   Bf16Run run;
 };
 

@@ -34,19 +34,21 @@ Result<net::Url> url_of(const std::string& peer, const std::string& path) {
 }  // namespace
 
 Result<ServerState> fetch_state(const std::string& peer, const std::string& run,
-                                const std::string& token, Deadline deadline) {
+                                const net::Credentials& credentials, Deadline deadline) {
   LS_ASSIGN_OR_RETURN(const net::Url url, url_of(peer, "/v1/checkpoints/" + run));
-  LS_ASSIGN_OR_RETURN(const std::string text, net::http_get(url, token, kMostState, deadline));
+  LS_ASSIGN_OR_RETURN(const std::string text,
+                      net::http_get(url, credentials, kMostState, deadline));
   return parse_server_state(text, who(peer));
 }
 
 Result<Manifest> fetch_manifest(const std::string& peer, const std::string& run,
-                                std::optional<VersionId> id, const std::string& token,
+                                std::optional<VersionId> id, const net::Credentials& credentials,
                                 Deadline deadline) {
   const std::string path =
       fmt::format("/v1/checkpoints/{}/{}/manifest", run, id ? url_name(*id) : "latest");
   LS_ASSIGN_OR_RETURN(const net::Url url, url_of(peer, path));
-  LS_ASSIGN_OR_RETURN(const std::string text, net::http_get(url, token, kMostManifest, deadline));
+  LS_ASSIGN_OR_RETURN(const std::string text,
+                      net::http_get(url, credentials, kMostManifest, deadline));
   LS_ASSIGN_OR_RETURN(Manifest manifest, parse_manifest(text, who(peer) + ": manifest"));
   if (manifest.run == run && (!id || id_of(manifest) == *id)) return manifest;
   return corrupt(fmt::format("{}: sent the manifest of {} of run '{}'", who(peer),
@@ -65,7 +67,8 @@ Result<std::unique_ptr<Peers>> Peers::create(const std::vector<std::string>& url
   return std::unique_ptr<Peers>(new Peers(std::move(peers), std::move(wanted)));
 }
 
-void Peers::inspect(const Manifest& manifest, const std::string& token, Deadline deadline) {
+void Peers::inspect(const Manifest& manifest, const net::Credentials& credentials,
+                    Deadline deadline) {
   if (peers_.size() < 2) return;
   std::vector<Peer*> order;
   for (Peer& peer : peers_) order.push_back(&peer);
@@ -76,14 +79,14 @@ void Peers::inspect(const Manifest& manifest, const std::string& token, Deadline
     order[i]->readers = kUnknownReaders;
     if (i >= kMostInspected) continue;
     Peer& peer = *order[i];
-    threads.emplace_back([&, this] { inspect_one(peer, manifest, token, deadline); });
+    threads.emplace_back([&, this] { inspect_one(peer, manifest, credentials, deadline); });
   }
   for (std::thread& thread : threads) thread.join();
 }
 
-void Peers::inspect_one(Peer& peer, const Manifest& manifest, const std::string& token,
+void Peers::inspect_one(Peer& peer, const Manifest& manifest, const net::Credentials& credentials,
                         Deadline deadline) {
-  const auto state = fetch_state(peer.url.server, manifest.run, token, deadline);
+  const auto state = fetch_state(peer.url.server, manifest.run, credentials, deadline);
   std::lock_guard lock(mutex_);
   peer.readers = state.ok() ? state->readers : kUnknownReaders;
   if (!state.ok()) {

@@ -12,18 +12,19 @@
 #include "base/os/clock.h"
 #include "base/status.h"
 #include "net/http_client.h"
+#include "net/tls/tls_identity.h"
 #include "publish/engine/manifest.h"
 #include "publish/engine/weight_server.h"
 
 namespace longshot::publish {
 
-// A peer is the url of a WeightServer, "http://host:port". All functions return by the deadline,
+// A peer is the url of a WeightServer, "http://host:port" or "https://...". All functions return by the deadline,
 // and their errors name the peer.
 Result<ServerState> fetch_state(const std::string& peer, const std::string& run,
-                                const std::string& token, Deadline deadline);
+                                const net::Credentials& credentials, Deadline deadline);
 // Of the newest version if `id` is empty.
 Result<Manifest> fetch_manifest(const std::string& peer, const std::string& run,
-                                std::optional<VersionId> id, const std::string& token,
+                                std::optional<VersionId> id, const net::Credentials& credentials,
                                 Deadline deadline);
 
 // Chooses peers so that load spreads: the one with the fewest readers first, those that peers
@@ -41,7 +42,7 @@ class Peers {
   // Asks the peers at the same time how many readers they have, or sixteen of them, which depend on
   // the host, if there are more. A peer that answers that it does not have the version is given up;
   // one that does not answer or was not asked comes last. Must be called before other functions.
-  void inspect(const Manifest& manifest, const std::string& token, Deadline deadline);
+  void inspect(const Manifest& manifest, const net::Credentials& credentials, Deadline deadline);
 
   struct Choice {
     size_t index = 0;
@@ -70,7 +71,7 @@ class Peers {
   };
   Peers(std::vector<Peer> peers, std::function<bool()> wanted)
       : wanted_(std::move(wanted)), peers_(std::move(peers)) {}
-  void inspect_one(Peer& peer, const Manifest& manifest, const std::string& token,
+  void inspect_one(Peer& peer, const Manifest& manifest, const net::Credentials& credentials,
                    Deadline deadline);
   std::optional<size_t> best(std::optional<size_t> avoid) const;
   bool all_given_up() const;

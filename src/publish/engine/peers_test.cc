@@ -19,7 +19,7 @@ TEST(Peers, TheOneWithTheFewestReadersIsFirst) {
   const RandomVersion version = random_version(1, {10}, 1);
   FakePeer busy(version, nullptr, 5), idle(version, nullptr, 0), middle(version, nullptr, 2);
   auto peers = Peers::create({busy.url(), idle.url(), middle.url()}, "host").value();
-  peers->inspect(version.manifest, "", soon());
+  peers->inspect(version.manifest, {}, soon());
   std::vector<size_t> order;
   for (int i = 0; i < 5; ++i) order.push_back(peers->choose(std::nullopt, soon())->index);
   EXPECT_EQ(std::vector<size_t>(order.begin(), order.begin() + 2), (std::vector<size_t>{1, 1}));
@@ -75,7 +75,7 @@ TEST(Peers, PeersWithoutTheVersionAndSilentOnesAreFoundOut) {
   const RandomVersion version = random_version(1, {10}, 1), other = random_version(2, {10}, 1);
   FakePeer without(other, nullptr, 0), with(version, nullptr, 9);
   auto peers = Peers::create({without.url(), "http://127.0.0.1:1", with.url()}, "host").value();
-  peers->inspect(version.manifest, "", soon());
+  peers->inspect(version.manifest, {}, soon());
   EXPECT_EQ(peers->choose(std::nullopt, soon())->index, 2u);
   peers->failed(2, unavailable("x"), true);
   EXPECT_EQ(peers->choose(std::nullopt, soon())->index, 1u);
@@ -84,13 +84,13 @@ TEST(Peers, PeersWithoutTheVersionAndSilentOnesAreFoundOut) {
 TEST(Peers, ManifestsAreReadAndChecked) {
   const RandomVersion version = random_version(4, {10}, 1);
   FakePeer peer(version);
-  const auto manifest = fetch_manifest(peer.url(), "run", VersionId{0, 4}, "", soon());
+  const auto manifest = fetch_manifest(peer.url(), "run", VersionId{0, 4}, {}, soon());
   ASSERT_TRUE(manifest.ok()) << manifest.status().to_string();
   EXPECT_EQ(fingerprint(*manifest), fingerprint(version.manifest));
-  const auto wrong = fetch_manifest(peer.url(), "run", VersionId{0, 5}, "", soon());
+  const auto wrong = fetch_manifest(peer.url(), "run", VersionId{0, 5}, {}, soon());
   EXPECT_EQ(wrong.status().code(), StatusCode::corrupt);
   EXPECT_THAT(wrong.status().message(), HasSubstr(peer.url()));
-  const auto state = fetch_state(peer.url(), "run", "", soon());
+  const auto state = fetch_state(peer.url(), "run", {}, soon());
   ASSERT_TRUE(state.ok());
   EXPECT_EQ(state->versions[0].id, (VersionId{0, 4}));
 }
@@ -98,7 +98,7 @@ TEST(Peers, ManifestsAreReadAndChecked) {
 TEST(Peers, WrongUrlsAreErrors) {
   EXPECT_FALSE(Peers::create({}, "host").ok());
   EXPECT_FALSE(Peers::create({"host:1"}, "host").ok());
-  EXPECT_FALSE(fetch_state("host:1", "run", "", soon()).ok());
+  EXPECT_FALSE(fetch_state("host:1", "run", {}, soon()).ok());
 }
 
 }  // namespace

@@ -137,7 +137,7 @@ Status Transfer::receive_from_one(Stream& stream) {
 // An error means that no peer is left. A peer without a connection is recorded as failed.
 Status Transfer::connect(Stream& stream) {
   LS_ASSIGN_OR_RETURN(const Peers::Choice choice, peers_.choose(stream.avoid, deadline_));
-  auto made = net::HttpGet::connect(choice.url, options_.token, answer_deadline(deadline_));
+  auto made = net::HttpGet::connect(choice.url, options_.credentials, answer_deadline(deadline_));
   stream.peer = choice.index;
   stream.url = choice.url;
   stream.for_good = false;

@@ -23,8 +23,8 @@
 namespace longshot::publish {
 
 struct FetchOptions {
-  std::string token;    // of all peers; empty: none
-  int connections = 2;  // used at the same time
+  net::Credentials credentials = {};  // for all peers
+  int connections = 2;                // used at the same time
   // A peer that delivers less than `least_rate` bytes a second over `stall_seconds` is left.
   double stall_seconds = 5;
   double least_rate = 16 << 10;

@@ -26,13 +26,13 @@ bool has_same_bits(const Held& held, const Manifest& manifest) {
 
 // Sent by any peer that has the right bytes.
 Result<std::string> fetch_file(const Manifest& manifest, const ManifestFile& file, Peers& peers,
-                               const std::string& token, Deadline deadline) {
+                               const net::Credentials& credentials, Deadline deadline) {
   while (true) {
     LS_ASSIGN_OR_RETURN(Peers::Choice choice, peers.choose(std::nullopt, deadline));
     choice.url.path = fmt::format("/v1/checkpoints/{}/{}/files/{}", manifest.run,
                                   url_name(id_of(manifest)), file.name);
     const Deadline end = std::min(deadline, Deadline::after_seconds(kFileSeconds));
-    auto content = net::http_get(choice.url, token, file.bytes, end);
+    auto content = net::http_get(choice.url, credentials, file.bytes, end);
     peers.release(choice.index);
     Status status = content.status();
     if (status.code() == StatusCode::cancelled) return status;
@@ -50,14 +50,14 @@ Result<Fetched> fetch_now(const Manifest& manifest, Peers& peers, WeightStore& s
   const Stopwatch watch;
   const Held base = store.latest();
   LS_RETURN_IF_ERROR(writer.reserve(id_of(manifest), manifest.total_bytes()));
-  peers.inspect(manifest, options.token,
+  peers.inspect(manifest, options.credentials,
                 std::min(deadline, Deadline::after_seconds(kInspectSeconds)));
   const auto delta = fetch_delta(base, manifest, peers, writer, options, deadline);
   Transfer transfer(manifest, writer, peers, options, deadline);
   if (!delta) LS_RETURN_IF_ERROR(transfer.run());
   for (const ManifestFile& file : manifest.files) {
     LS_ASSIGN_OR_RETURN(const std::string content,
-                        fetch_file(manifest, file, peers, options.token, deadline));
+                        fetch_file(manifest, file, peers, options.credentials, deadline));
     LS_RETURN_IF_ERROR(writer.add_file(file.name, content));
   }
   LS_ASSIGN_OR_RETURN(Held held, writer.commit(manifest));
@@ -76,13 +76,13 @@ struct Offer {
 };
 
 Result<Offer> newest_offer(const std::vector<std::string>& peers, const std::string& run,
-                           const std::string& token, Deadline deadline) {
+                           const net::Credentials& credentials, Deadline deadline) {
   Status failure = not_found("no peer has a version of run '" + run + "' yet");
   std::optional<Offer> best;
   bool answered = false;
   for (const std::string& peer : peers) {
-    const auto state =
-        fetch_state(peer, run, token, std::min(deadline, Deadline::after_seconds(kInspectSeconds)));
+    const auto state = fetch_state(peer, run, credentials,
+                                   std::min(deadline, Deadline::after_seconds(kInspectSeconds)));
     if (!state.ok() && !answered) failure = state.status();
     if (!state.ok()) continue;
     if (!answered) failure = not_found("no peer has a version of run '" + run + "' yet");
@@ -99,11 +99,12 @@ Result<Offer> newest_offer(const std::vector<std::string>& peers, const std::str
 
 Result<Fetched> fetch_newest(const std::vector<std::string>& peers, WeightStore& store,
                              const FetchOptions& options, Deadline deadline) {
-  LS_ASSIGN_OR_RETURN(const Offer offer, newest_offer(peers, store.run(), options.token, deadline));
+  LS_ASSIGN_OR_RETURN(const Offer offer,
+                      newest_offer(peers, store.run(), options.credentials, deadline));
   const Held held = store.latest();
   if (held && id_of(held->manifest()) >= offer.id) return Fetched{held, 0, false, 0};
-  LS_ASSIGN_OR_RETURN(const Manifest manifest,
-                      fetch_manifest(offer.peer, store.run(), offer.id, options.token, deadline));
+  LS_ASSIGN_OR_RETURN(const Manifest manifest, fetch_manifest(offer.peer, store.run(), offer.id,
+                                                              options.credentials, deadline));
   return fetch(manifest, peers, store, options, deadline);
 }
 

@@ -20,7 +20,7 @@ const RandomVersion& version() {
 }
 
 FetchOptions single() {
-  return {.token = {}, .connections = 1, .stall_seconds = 0.15, .host_name = "host"};
+  return {.connections = 1, .stall_seconds = 0.15, .host_name = "host"};
 }
 
 // A peer whose first answers are as planned, and a good one. The first is asked first, because the
@@ -137,7 +137,7 @@ TEST(Fetch, SeveralConnectionsWithRandomFaultsGiveTheSameBytes) {
   };
   FakePeer a(large, faults), b(large, faults), c(large, faults);
   const auto fetched = fetch(large.manifest, {a.url(), b.url(), c.url()}, *store,
-                             {.token = {}, .connections = 3}, Deadline::after_seconds(30));
+                             {.connections = 3}, Deadline::after_seconds(30));
   ASSERT_TRUE(fetched.ok()) << fetched.status().to_string();
   EXPECT_TRUE(fetched->version->bytes() == large.data);
 }
@@ -223,17 +223,17 @@ TEST(Fetch, WorksFromARealServerWithATokenAndTheFetcherServesInTurn) {
              third = store_in(folder.path() + "/3");
   ASSERT_TRUE(put(*first, version()).ok());
   const auto serve = [](WeightStore& store) {
-    return WeightServer::start(store, {.token = "secret"}).value();
+    return WeightServer::start(store, {.credentials = {"secret"}}).value();
   };
   const auto a = serve(*first), b = serve(*second);
   const auto url = [](const auto& s) { return "http://127.0.0.1:" + std::to_string(s->port()); };
   const Deadline end = Deadline::after_seconds(20);
-  const auto manifest = fetch_manifest(url(a), "run", std::nullopt, "secret", end);
+  const auto manifest = fetch_manifest(url(a), "run", std::nullopt, {"secret"}, end);
   ASSERT_TRUE(manifest.ok()) << manifest.status().to_string();
   FetchOptions options;
   const auto refused = fetch(*manifest, {url(a)}, *second, options, end);
   EXPECT_THAT(refused.status().message(), HasSubstr("401"));
-  options.token = "secret";
+  options.credentials.token = "secret";
   expect_version(fetch(*manifest, {url(a)}, *second, options, end));
   expect_version(fetch(*manifest, {url(b)}, *third, options, end));
 }

@@ -108,8 +108,9 @@ Result<std::unique_ptr<WeightServer>> WeightServer::start(WeightStore& store,
   routes.insert(routes.end(), options.routes.begin(), options.routes.end());
   LS_ASSIGN_OR_RETURN(server->http_, net::HttpServer::start({.host = options.host,
                                                              .port = options.port,
-                                                             .api_key = options.token,
+                                                             .api_key = options.credentials.token,
                                                              .connections = options.readers,
+                                                             .tls = options.credentials.tls,
                                                              .access_log = false},
                                                             std::move(routes), server->requests_));
   return server;

@@ -20,6 +20,7 @@
 
 #include "base/status.h"
 #include "net/http_server.h"
+#include "net/tls/tls_identity.h"
 #include "publish/engine/delta_cache.h"
 #include "publish/engine/weight_store.h"
 
@@ -27,9 +28,9 @@ namespace longshot::publish {
 
 struct WeightServerOptions {
   std::string host = "127.0.0.1";
-  int port = 0;       // 0: any free one
-  std::string token;  // required as "Authorization: Bearer TOKEN"; empty: none is needed
-  int readers = 256;  // answers sent at the same time; further requests wait
+  int port = 0;                       // 0: any free one
+  net::Credentials credentials = {};  // that readers need
+  int readers = 256;                  // answers sent at the same time; further requests wait
   // Versions that are a multiple of this are always sent whole; 0: none is.
   int64_t full_every = 50;
   std::vector<net::Route> routes = {};  // further ones, with the same token

@@ -18,11 +18,11 @@ Deadline soon() {
 struct Fixture : testing::Test {
   void start(const std::string& token = "") {
     store = store_in(folder.path());
-    server = WeightServer::start(*store, {.token = token}).value();
+    server = WeightServer::start(*store, {.credentials = {token}}).value();
   }
   Result<std::string> get(const std::string& path, const std::string& token = "") {
     const net::Url url{"http://127.0.0.1:" + std::to_string(server->port()), path};
-    return net::http_get(url, token, 1 << 30, soon());
+    return net::http_get(url, {token}, 1 << 30, soon());
   }
 
   MemoryFolder folder;
@@ -90,7 +90,7 @@ TEST_F(WeightServerTest, ReadersAreCountedAndTheirVersionOutlivesItsRemoval) {
   const RandomVersion first = random_version(1, {8'000'000}, 1);
   ASSERT_TRUE(put(*store, first).ok());
   auto connection =
-      net::HttpGet::connect({"http://127.0.0.1:" + std::to_string(server->port()), "/"}, "", soon())
+      net::HttpGet::connect({"http://127.0.0.1:" + std::to_string(server->port()), "/"}, {}, soon())
           .value();
   const auto head = connection.ask("/v1/checkpoints/run/1/data", std::nullopt, soon());
   ASSERT_TRUE(head.ok());
