@@ -12,8 +12,9 @@
 
 namespace longshot::loop {
 
-// GET /v1/cluster and GET /metrics (for Prometheus). `status`, called on any thread, returns those
-// of RemoteRollout::status(), and "run", "epoch", "leader" and "time" (seconds since 1970).
+// GET /v1/cluster and GET /metrics (Prometheus' text format). `status` returns the members of
+// RemoteRollout::status(), and "run", "epoch", "leader" and "time" (seconds since 1970). It is
+// called on any thread.
 std::vector<net::Route> status_routes(std::function<Json()> status);
 
 std::string status_metrics(const Json& status);
