@@ -1,5 +1,5 @@
-// The stream between a coordinator and a worker, without and with TLS, in one process over loopback:
-// the time of a round trip, and samples a second of 2,048 tokens each.
+// The stream between a coordinator and a worker, without and with TLS, in one process over
+// loopback: the time of a round trip, and samples a second of 2,048 tokens each.
 //   wire_bench [ROUNDS]
 
 #include <fmt/core.h>

@@ -29,8 +29,6 @@ bool is_stale_login(const net::HttpReply& reply) {
 }
 
 Status status_of(const net::HttpReply& reply, const std::string& who) {
-  if (contains(reply.body, "HTTP request to an HTTPS server"))
-    return invalid_argument(who + " uses TLS: write etcds:// instead of etcd://");
   if (reply.status / 100 != 2 && !parse_json(reply.body, who).ok())
     return unavailable(fmt::format("{}: HTTP {}; is this etcd's client port?", who, reply.status));
   if (reply.status / 100 != 2 && contains(reply.body, "user name is empty"))
@@ -42,6 +40,12 @@ Status status_of(const net::HttpReply& reply, const std::string& who) {
 
 bool worth_repeating(const Status& status) {
   return status.code() == StatusCode::unavailable || status.code() == StatusCode::timeout;
+}
+
+// A server with TLS closes a connection without it, and one without closes a connection with it.
+const char* advice(const std::string& problem, bool tls) {
+  if (tls) return "; does it use TLS, and has the folder for it the certificate that it wants?";
+  return problem.ends_with(": Read") ? "; if it uses TLS, write etcds://" : "";
 }
 
 void pause(double seconds, Deadline deadline) {
@@ -158,9 +162,9 @@ Result<EtcdClient::Answer> EtcdClient::call(const std::string& path, const Json&
     pause(next_pause, deadline);
     next_pause = std::min(2 * next_pause, kLongestPause);
   }
-  return unavailable(fmt::format(
-      "etcd at {} did not answer in time: {}{}", fmt::join(endpoints_, ", "), last.message(),
-      tls_ ? "; does it use TLS, and has the folder for it the certificate that it wants?" : ""));
+  return unavailable(fmt::format("etcd at {} did not answer in time: {}{}",
+                                 fmt::join(endpoints_, ", "), last.message(),
+                                 advice(last.message(), tls_)));
 }
 
 Status EtcdClient::stream(const std::string& path, const Json& request, Deadline deadline,

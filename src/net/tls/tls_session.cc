@@ -13,6 +13,8 @@
 namespace longshot::net {
 namespace {
 
+constexpr size_t kReadAhead = 256 << 10;  // bytes
+
 int length(size_t size) {
   return static_cast<int>(std::min<size_t>(size, INT_MAX));
 }
@@ -94,6 +96,10 @@ std::unique_ptr<TlsSession> TlsSession::client(std::shared_ptr<const TlsIdentity
                                                int socket, const std::string& host) {
   std::unique_ptr<TlsSession> out(new TlsSession(std::move(identity), socket, host));
   expect_host(out->ssl_, host);
+  // Fewer calls of the system for large answers. A server must not do it: what a session has read
+  // ahead cannot be seen at its socket.
+  SSL_set_read_ahead(out->ssl_, 1);
+  SSL_set_default_read_buffer_len(out->ssl_, kReadAhead);
   SSL_set_connect_state(out->ssl_);
   return out;
 }
