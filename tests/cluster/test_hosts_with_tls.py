@@ -7,18 +7,15 @@ import time
 import pytest
 
 from cluster_support import assert_same_run, cluster_config
+from network_support import HOSTS, make_network
 from support import LONGSHOT, longshot, tiny_model
-from test_network import HOSTS, Network
 
 ITERATIONS = 4
 
 
 @pytest.fixture(scope="module")
 def network():
-    try:
-        made = Network()
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.xfail(f"network namespaces cannot be made here, which needs root: {error}")
+    made = make_network()
     yield made
     made.close()
 
