@@ -13,6 +13,8 @@ using Metrics = std::map<std::string, double>;
 class Summary {
  public:
   void add(double value);
+  // Adds the values of another stream after those of this one.
+  void merge(const Summary& other);
   long count() const { return count_; }
   double mean() const { return count_ == 0 ? 0.0 : sum_ / static_cast<double>(count_); }
   double max() const { return count_ == 0 ? 0.0 : max_; }

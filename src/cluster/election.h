@@ -37,7 +37,8 @@ class Election {
   // that was confirmed, measured by the clock of this process, without any message. It remains
   // false until the next campaign() succeeds.
   bool still_leader() const;
-  int64_t epoch() const { return epoch_; }  // of the last win; 0 before it
+  int64_t epoch() const { return epoch_; }       // of the last win; 0 before it
+  int64_t lease() const { return lease_.id(); }  // its keys are removed when this win ends
   // Holds while this win lasts: a commit with it is refused as soon as the lease is lost, even if
   // this process has not noticed.
   Condition condition() const { return {leader_key_, revision_}; }

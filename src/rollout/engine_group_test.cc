@@ -7,6 +7,7 @@
 #include <set>
 
 #include "rollout/fake_runner.h"
+#include "rollout/testing.h"
 
 namespace longshot::rollout {
 namespace {
@@ -27,25 +28,8 @@ EngineGroup make_workers(int count) {
   return EngineGroup(std::move(engines));
 }
 
-std::vector<Sample> jobs_of(int prompts, int per_prompt) {
-  std::vector<Sample> jobs;
-  for (int p = 0; p < prompts; ++p) {
-    for (int i = 0; i < per_prompt; ++i) {
-      Sample& s = jobs.emplace_back();
-      s.prompt_id = "p" + std::to_string(p);
-      s.index = static_cast<uint32_t>(i);
-      s.seed = 11;
-      s.prompt_tokens = std::vector<data::TokenId>(p % 3 + 1, p % kVocab);
-      s.finish = FinishReason::partial;
-    }
-  }
-  return jobs;
-}
-
 EngineOptions options_of(int response, int64_t budget = 0) {
-  EngineOptions options;
-  options.sampling.max_response_length = response;
-  options.sampling.stop_tokens = {3};
+  EngineOptions options = short_responses(response);
   options.token_budget = budget;
   return options;
 }

@@ -1,12 +1,15 @@
 #pragma once
-// Models with random weights, for tests and benchmarks that need arithmetic but no trained model.
+// Models with random weights, for tests and benchmarks that need arithmetic but no trained model,
+// and small jobs.
 
 #include <cmath>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/rng.h"
 #include "model/format/testing.h"
+#include "rollout/engine.h"
 
 namespace longshot::rollout {
 
@@ -68,6 +71,29 @@ inline model::ModelConfig windowed_config() {
   yarn.original_max_position_embeddings = 32;
   c.rope_scaling = yarn;
   return c;
+}
+
+// Groups of samples without a response, for a FakeRunner with a vocabulary of at least 50 tokens.
+inline std::vector<data::Sample> jobs_of(int prompts, int per_prompt) {
+  std::vector<data::Sample> jobs;
+  for (int p = 0; p < prompts; ++p) {
+    for (int i = 0; i < per_prompt; ++i) {
+      data::Sample& s = jobs.emplace_back();
+      s.prompt_id = "p" + std::to_string(p);
+      s.index = static_cast<uint32_t>(i);
+      s.seed = 11;
+      s.prompt_tokens = std::vector<data::TokenId>(p % 3 + 1, p % 50);
+      s.finish = data::FinishReason::partial;
+    }
+  }
+  return jobs;
+}
+
+inline EngineOptions short_responses(int max_response_length) {
+  EngineOptions options;
+  options.sampling.max_response_length = max_response_length;
+  options.sampling.stop_tokens = {3};
+  return options;
 }
 
 }  // namespace longshot::rollout

@@ -10,10 +10,11 @@
 namespace longshot::train {
 
 TrainableModel::TrainableModel(model::Weights weights, OptimizerOptions optimizer,
-                               const ComputeOptions& compute, int64_t total_steps)
+                               const ComputeOptions& compute, int64_t total_steps, Lanes lanes)
     : weights_(std::move(weights)),
       dtype_(compute.dtype),
-      optimizer_(weights_, std::move(optimizer), total_steps),
+      lanes_(std::move(lanes)),
+      optimizer_(weights_, std::move(optimizer), total_steps, lanes_),
       compute_(model::make_compute(weights_, compute)) {}
 
 Result<Metrics> TrainableModel::step(const std::function<StepWork()>& add_gradients) {
@@ -57,7 +58,7 @@ void TrainableModel::report_cost(double flops, double seconds, Metrics& m) const
     trained += tensor.requires_grad() ? bytes : 0;
   }
   m["memory/weights_gb"] = weights / kGiB;
-  m["memory/gradients_gb"] = trained / kGiB;
+  m["memory/gradients_gb"] = trained * lanes_.gradients() / kGiB;
   m["memory/moments_gb"] = static_cast<double>(optimizer_.moment_bytes()) / kGiB;
   m["memory/activations_gb"] = static_cast<double>(compute_->activation_bytes()) / kGiB;
 }

@@ -1,6 +1,7 @@
 #pragma once
 // What every trainer has: a model's weights, the compute of its passes, and its optimizer. A
-// trainer (policy/, supervised/, preference/) owns one and adds its rows and its loss.
+// trainer (policy/, supervised/, preference/) owns one and adds its rows and its loss. Only policy/
+// cuts its steps into lanes.
 
 #include <cstdint>
 #include <functional>
@@ -14,6 +15,7 @@
 #include "train/optimizer/optimizer.h"
 #include "train/optimizer/undo.h"
 #include "train/options.h"
+#include "train/shard/lanes.h"
 
 namespace longshot::train {
 
@@ -21,13 +23,14 @@ namespace longshot::train {
 class TrainableModel {
  public:
   TrainableModel(model::Weights weights, OptimizerOptions optimizer, const ComputeOptions& compute,
-                 int64_t total_steps);
+                 int64_t total_steps, Lanes lanes = {});
 
   model::Weights& weights() { return weights_; }
   const model::Weights& weights() const { return weights_; }
   model::Compute& compute() { return *compute_; }
   AdamW& optimizer() { return optimizer_; }
   const AdamW& optimizer() const { return optimizer_; }
+  const Lanes& lanes() const { return lanes_; }
   int64_t steps() const { return optimizer_.schedule_steps(); }  // of the optimizer
 
   // Takes one optimizer step: `add_gradients` starts from weights without gradients. Metrics:
@@ -49,8 +52,9 @@ class TrainableModel {
   // in the format of the passes (pass/gemm_peak.h). Without it there is no perf/mfu/actor.
   void measure_peak();
   // perf/train_flops: `flops`, the total of all passes. perf/mfu/actor: the achieved share of the
-  // peak, if the peak is known. memory/weights_gb, gradients_gb, moments_gb, activations_gb: GiB;
-  // activations are those of the largest pass so far.
+  // peak, if the peak is known. memory/weights_gb, gradients_gb, moments_gb, activations_gb: GiB of
+  // this process; gradients include those of lanes that are not added yet, activations are those of
+  // the largest pass so far.
   void report_cost(double flops, double seconds, Metrics& metrics) const;
 
   // Bytes that a checkpoint needs: the model, or only its adapter, and the moments.
@@ -63,6 +67,7 @@ class TrainableModel {
  private:
   model::Weights weights_;
   const NumberFormat dtype_;  // of the products
+  const Lanes lanes_;
   AdamW optimizer_;
   std::unique_ptr<model::Compute> compute_;
   Undo undo_;

@@ -19,7 +19,6 @@ struct Job {
   int max_response_length = 0;
   int segment_tokens = 0;             // most new tokens; 0 = no cap
   std::vector<data::TokenId> forced;  // see rollout::Request
-  bool operator==(const Job&) const;
 };
 
 // Coordinator -> worker.

@@ -68,6 +68,11 @@ class WorkerLink::Impl final : public grpc::ClientBidiReactor<pb::FromWorker, pb
     return why();
   }
 
+  bool ended() {
+    std::lock_guard lock(mutex_);
+    return ended_;
+  }
+
   int waiting() {
     std::lock_guard lock(mutex_);
     return static_cast<int>(queue_.size());
@@ -155,6 +160,9 @@ Result<std::optional<ToWorker>> WorkerLink::receive(Deadline deadline) {
 }
 void WorkerLink::send(FromWorker message) {
   impl_->send(message);
+}
+bool WorkerLink::ended() const {
+  return impl_->ended();
 }
 int WorkerLink::waiting() const {
   return impl_->waiting();

@@ -27,6 +27,8 @@ class WorkerLink {
   Result<std::optional<ToWorker>> receive(Deadline deadline);
   // Queues a message. Without effect if the connection has ended, which receive() reports.
   void send(FromWorker message);
+  // Whether the connection has ended; thread-safe. receive() says why after the last message.
+  bool ended() const;
   // Messages that are queued and not handed to the network.
   int waiting() const;
 

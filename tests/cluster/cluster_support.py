@@ -8,7 +8,7 @@ import subprocess
 import time
 import urllib.request
 
-from resume_support import TIMED, metrics, train_config
+from resume_support import TIMED, lines, metrics, train_config
 from support import LONGSHOT, ROOT
 
 # These depend on which engine generates what, not on the samples.
@@ -109,10 +109,71 @@ class Workers:
             worker.kill()
 
 
+# A reward that changes no score. It waits while a run has as many iterations as its gate says.
+GATE = """
+import os, time
+
+def iterations():
+    try:
+        with open(RUN + "/metrics.jsonl") as file:
+            return sum(line.endswith("\\n") for line in file)
+    except FileNotFoundError:
+        return 0
+
+def is_closed():
+    try:
+        with open(RUN + ".gate") as file:
+            return iterations() >= int(file.read())
+    except FileNotFoundError:
+        return False
+
+def compute_score(data_source, solution_str, ground_truth, extra_info):
+    while is_closed():
+        time.sleep(0.01)
+    return 0.0
+"""
+
+
 def cluster_config(run, model, data, iterations, segment=12):
-    """A run in which every part of the state matters: samples are cut, and prompts chosen by their success."""
+    """A run in which every part of the state matters: samples are cut, and prompts chosen by their success. A Gate can
+    hold it at an iteration."""
+    gate = run.with_suffix(".gate.py")
+    gate.write_text(f"RUN = {str(run)!r}\n{GATE}")
+    function = f"{{ type = 'python', path = '{gate}', weight = 0.0, decides_correct = false }}"
     return (train_config(run, model, data, iterations).replace("token_budget = 300", f"segment_tokens = {segment}")
+            .replace("[reward]\n", f"[reward]\ntimeout = 300\nfunctions = ['auto', {function}]\n")
             + f"[cluster]\nsilence_seconds = 1\nweights_dir = '{run}.weights'\n")
+
+
+class Gate:
+    """Holds a run, so that a test does not depend on the speed of the machine."""
+
+    def __init__(self, run, iteration):
+        self.run, self.file = run, run.with_suffix(".gate")
+        self.hold_at(iteration)
+
+    def hold_at(self, iteration):
+        """The run will wait when it has completed `iteration` iterations, before it judges the next samples."""
+        new = self.file.with_suffix(".gate.new")
+        new.write_text(str(iteration))
+        new.replace(self.file)
+        self.iteration = iteration
+
+    def wait(self, process, seconds=60):
+        """Returns when the run is held."""
+        wait_for(lambda: lines(self.run) >= self.iteration, process, seconds)
+        assert lines(self.run) == self.iteration
+
+    def open(self):
+        self.file.unlink()
+
+
+def wait_for(condition, process, seconds=60, describe=lambda: ""):
+    """Waits while `process` runs."""
+    deadline = time.time() + seconds
+    while not condition():
+        assert time.time() < deadline and process.poll() is None, describe()
+        time.sleep(0.01)
 
 
 def comparable(run):

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from cluster_support import Etcd, Worker, Workers, assert_same_run, cluster_config
+from cluster_support import Etcd, Gate, Worker, Workers, assert_same_run, cluster_config, wait_for
 from resume_support import kill_until_done, lines, start
 from support import LONGSHOT, ROOT, longshot, tiny_model
 
@@ -87,26 +87,26 @@ def test_workers_that_are_killed_and_replaced_change_nothing(setting):
             finish(process)
         assert_same_run(run, root / "whole", ITERATIONS)
         runs += 1
-        assert runs < 20
+        assert runs < 60
     print(f"{kills} workers were killed in {runs} runs")
 
 
 def test_workers_that_stall_change_nothing(setting):
-    root, rng, stalls = setting[0], random.Random(2), 0
+    root, rng = setting[0], random.Random(2)
     file, run, url = prepare(setting, "stalled")
+    gate = Gate(run, 3)
     with Workers(url, root, 2) as workers:
         process = start(file)
-        while process.poll() is None:
-            time.sleep(0.3)
-            if process.poll() is None and 0 < lines(run) < ITERATIONS and stalls < 5:
-                worker = workers.all[rng.randrange(2)]
-                worker.signal(signal.SIGSTOP)
-                time.sleep(1.5)  # longer than cluster.silence_seconds
-                worker.signal(signal.SIGCONT)
-                stalls += 1
+        for iteration in (3, 8, 13, 18, 23):
+            gate.wait(process)
+            worker = workers.all[rng.randrange(2)]
+            worker.signal(signal.SIGSTOP)
+            gate.hold_at(iteration + 5)
+            time.sleep(1.5)  # longer than cluster.silence_seconds
+            worker.signal(signal.SIGCONT)
+        gate.open()
         finish(process)
     assert_same_run(run, root / "whole", ITERATIONS)
-    assert stalls > 0
 
 
 def test_a_coordinator_that_is_killed_continues_with_the_same_workers(setting):
@@ -126,12 +126,12 @@ def test_a_coordinator_that_is_killed_continues_with_the_same_workers(setting):
 def test_a_directory_that_is_away_delays_the_run_only(setting):
     root, _, _, etcd = setting
     file, run, url = prepare(setting, "away")
+    gate = Gate(run, 3)
     with Workers(url, root, 2):
         process = start(file)
-        while lines(run) < 3:
-            assert process.poll() is None
-            time.sleep(0.02)
+        gate.wait(process)
         etcd.process.send_signal(signal.SIGSTOP)
+        gate.open()
         time.sleep(8)  # longer than every lease
         before = lines(run)
         assert process.poll() is None and before < ITERATIONS
@@ -143,12 +143,12 @@ def test_a_directory_that_is_away_delays_the_run_only(setting):
 def test_a_directory_that_is_restarted_delays_the_run_only(setting):
     root, _, _, etcd = setting
     file, run, url = prepare(setting, "restarted")
+    gate = Gate(run, 3)
     with Workers(url, root, 2):
         process = start(file)
-        while lines(run) < 3:
-            assert process.poll() is None
-            time.sleep(0.02)
+        gate.wait(process)
         etcd.stop()
+        gate.open()
         time.sleep(1)
         etcd.start()
         finish(process)
@@ -158,12 +158,12 @@ def test_a_directory_that_is_restarted_delays_the_run_only(setting):
 def test_ctrl_c_saves_and_the_workers_wait(setting):
     root = setting[0]
     file, run, url = prepare(setting, "stopped")
+    gate = Gate(run, 3)
     with Workers(url, root, 2) as workers:
         process = start(file)
-        while lines(run) < 3:
-            assert process.poll() is None
-            time.sleep(0.02)
+        gate.wait(process)
         process.send_signal(signal.SIGINT)
+        gate.open()
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 130 and "continues from there" in errors
         assert all(worker.process.poll() is None for worker in workers.all)
@@ -175,12 +175,12 @@ def test_ctrl_c_saves_and_the_workers_wait(setting):
 def test_a_worker_that_is_asked_to_stop_leaves_at_once(setting):
     root = setting[0]
     file, run, url = prepare(setting, "left")
+    gate = Gate(run, 2)
     with Workers(url, root, 2) as workers:
         process = start(file)
-        while lines(run) < 2:
-            assert process.poll() is None
-            time.sleep(0.02)
+        gate.wait(process)
         workers.all[0].signal(signal.SIGTERM)
+        gate.open()
         code, text = workers.all[0].wait(10)
         assert code == 130, text
         finish(process)
@@ -199,6 +199,28 @@ def test_a_second_coordinator_is_refused_and_names_the_first(setting):
     assert not (root / "led_by_other/global_step_0").exists()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
+
+
+def test_a_coordinator_that_lost_its_lease_to_another_one_ends(setting):
+    root = setting[0]
+    file, run, url = prepare(setting, "lost")
+    other, other_run, _ = prepare(setting, "taken")
+    other.write_text(other.read_text().replace("/taken'\n", "/lost'\n", 1))
+    gate, other_gate = Gate(run, 3), Gate(other_run, 2)
+    with Workers(url, root, 1):
+        process = start(file)
+        gate.wait(process)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(3.5)  # longer than the lease
+        second = start(other)
+        other_gate.wait(second)  # with the worker of the first
+        process.send_signal(signal.SIGCONT)
+        gate.open()
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 1 and "another process" in errors, errors
+        other_gate.open()
+        finish(second)
+    assert_same_run(other_run, root / "whole", ITERATIONS)
 
 
 def test_a_worker_without_the_token_gets_nowhere(setting):
@@ -220,22 +242,23 @@ def test_top_and_metrics_show_who_does_what(setting):
     (root / "token").write_text("open sesame\n")
     file, run, url = prepare(setting, "shown", ITERATIONS, f"token_file = '{root}/token'\n")
     top = ("top", "--cluster", url, "--token-file", root / "token")
-    assert "nobody leads the run 'shown'" in longshot(*top, code=1).stderr
+    assert "the run 'shown' has no coordinator now" in longshot(*top, code=1).stderr
+    gate = Gate(run, 1)
+
+    def shown(*words):
+        seen = subprocess.run([LONGSHOT, *map(str, top)], capture_output=True, text=True).stdout
+        return all(word in seen for word in words)
+
     process = start(file)  # it waits for its first worker
-    deadline = time.time() + 30
-    while "0 workers" not in subprocess.run([LONGSHOT, *map(str, top)], capture_output=True, text=True).stdout:
-        assert time.time() < deadline and process.poll() is None
+    wait_for(lambda: shown("0 workers"), process)
     status = json.loads(longshot(*top, "--json").stdout)
     assert status["run"] == "shown" and status["version"] == 1 and status["workers"] == []
     assert status["waiting"] == status["samples"] == 16  # the evaluation before training
     assert "--token-file" in longshot("top", "--cluster", url, code=2).stderr
-    with Workers(url, root, 1, "--token-file", root / "token") as workers:
-        while process.poll() is None:
-            seen = subprocess.run([LONGSHOT, *map(str, top)], capture_output=True, text=True).stdout
-            if "1 workers, 1 ready" in seen and "w0" in seen:
-                break
-        else:
-            raise AssertionError("the worker was never shown")
+    with Workers(url, root, 1, "--token-file", root / "token"):
+        gate.wait(process)
+        wait_for(lambda: shown("1 workers, 1 ready", "w0"), process)
+        gate.open()
         finish(process)
 
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from cluster_support import assert_same_run, cluster_config
+from cluster_support import Gate, assert_same_run, cluster_config, wait_for
 from network_support import HOSTS, make_network
 from resume_support import lines
 from support import LONGSHOT, longshot, tiny_model
@@ -39,9 +39,10 @@ def setting(network, tmp_path_factory):
 class Run:
     """The coordinator on host A, a worker each on B and C."""
 
-    def __init__(self, network, setting, name):
+    def __init__(self, network, setting, name, held_at):
         root, model, data = setting
         self.network, self.folder = network, root / name
+        self.gate = Gate(self.folder, held_at) if held_at else None
         self.url = f"etcd://{HOSTS['A']}:2379/{name}"
         file = root / f"{name}.toml"
         file.write_text(cluster_config(self.folder, model, data, ITERATIONS).replace(
@@ -60,11 +61,21 @@ class Run:
         self.log.seek(0)
         return self.log.read()
 
-    def wait_for(self, condition, seconds=60):
-        deadline = time.time() + seconds
-        while not condition():
-            assert time.time() < deadline and self.train.poll() is None, self.text()
-            time.sleep(0.01)
+    def wait_for(self, condition):
+        wait_for(condition, self.train, describe=self.text)
+
+    def wait_for_event(self, worker, event, before=0):
+        """Waits until the log has more than `before` lines about the event of a worker."""
+        self.wait_for(lambda: self.events(worker, event) > before)
+
+    def events(self, worker, event):
+        return sum(f"worker {worker} at" in line and event in line for line in self.text().splitlines())
+
+    def hold(self):
+        """Waits until both workers have joined and the run is held."""
+        for host in "BC":
+            self.wait_for_event(host, "joins")
+        self.gate.wait(self.train)
 
     def finish(self):
         assert self.train.wait(180) == 0, self.text()
@@ -80,8 +91,8 @@ class Run:
 def begin(network, setting):
     runs = []
 
-    def start(name):
-        runs.append(Run(network, setting, name))
+    def start(name, held_at=None):
+        runs.append(Run(network, setting, name, held_at))
         return runs[-1]
 
     yield start
@@ -90,32 +101,34 @@ def begin(network, setting):
 
 
 def test_a_host_that_is_cut_off_delays_the_run_only_and_returns_by_itself(network, setting, begin):
-    one = begin("cut")
-    one.wait_for(lambda: lines(one.folder) >= 2)
+    one = begin("cut", held_at=2)
+    one.hold()
     # C is the only worker: while it is cut off nothing can be generated.
     one.workers["B"].kill()
-    one.wait_for(lambda: "worker B at" in one.text() and "has left" in one.text())
-    before = one.text().count("worker C at")
+    one.wait_for_event("B", "has left")
     network.cut("C")
     cut = time.time()
-    one.wait_for(lambda: one.text().count("worker C at") > before)  # the connection is given up
+    one.wait_for_event("C", "has left")
     noticed = time.time() - cut
-    reached = lines(one.folder)
+    one.gate.open()
+    time.sleep(0.5)
+    assert lines(one.folder) <= 3  # the samples of the third iteration may have arrived before the cut
     network.heal("C")
     healed = time.time()
-    one.wait_for(lambda: lines(one.folder) > reached)
+    one.wait_for(lambda: lines(one.folder) > 3)
     print(f"noticed after {noticed:.1f} s, worked again {time.time() - healed:.1f} s after healing")
     one.finish()
     assert_same_run(one.folder, setting[0] / "whole", ITERATIONS)
 
 
 def test_a_cut_between_two_workers_moves_the_samples_of_one(network, setting, begin):
-    one = begin("moved")
-    one.wait_for(lambda: lines(one.folder) >= 2)
+    one = begin("moved", held_at=2)
+    one.hold()
     network.cut("B")
-    reached = lines(one.folder)
-    one.wait_for(lambda: lines(one.folder) >= reached + 3, 30)  # C does it alone
+    one.gate.hold_at(6)
+    one.gate.wait(one.train)  # C does it alone
     network.heal("B")
+    one.gate.open()
     one.finish()
     assert_same_run(one.folder, setting[0] / "whole", ITERATIONS)
 

@@ -1,8 +1,18 @@
 #include "config/sections/trainer.h"
 
+#include <bit>
+
 #include "base/settings/checks.h"
 
 namespace longshot::config {
+namespace {
+
+std::string power_of_two(const int& value) {
+  const bool is = value >= 1 && std::has_single_bit(static_cast<unsigned>(value));
+  return is ? "" : "must be a power of two, such as 1, 2 or 4";
+}
+
+}  // namespace
 
 void bind(Settings& s, TrainerOptions& o) {
   s.add("trainer.total_iterations", &o.total_iterations, "RL iterations", at_least(int64_t{0}));
@@ -24,6 +34,11 @@ void bind(Settings& s, TrainerOptions& o) {
         "auto = newest good checkpoint of the run folder, disable, or a global_step_N path");
   s.add("trainer.default_local_dir", &o.output, "run folder");
   s.add("trainer.seed", &o.seed, "of everything random", at_least(int64_t{0}));
+  s.add("trainer.lanes", &o.lanes,
+        "parts of an optimizer step whose gradients are added in a fixed order, so that up to as "
+        "many trainers compute the same weights; a power of two; it changes the rounding and needs "
+        "memory for log2(lanes) more gradients",
+        power_of_two);
   s.add("trainer.log_samples", &o.log_samples, "samples written per iteration; -1 = all");
 }
 

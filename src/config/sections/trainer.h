@@ -25,6 +25,7 @@ struct TrainerOptions {
   bool names_checkpoint() const { return !resumes_newest() && !never_resumes(); }
   std::string output;
   int64_t seed = 1;
+  int lanes = 1;  // a power of two
   int log_samples = 32;
 };
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <filesystem>
 
 #include "base/log.h"
@@ -11,9 +10,8 @@
 #include "base/os/machine.h"
 #include "base/os/stop.h"
 #include "cluster/cluster_url.h"
-#include "cluster/election.h"
 #include "cluster/etcd.h"
-#include "cluster/registration.h"
+#include "cluster/leadership.h"
 #include "inference/fingerprint.h"
 #include "loop/cluster/host_port.h"
 #include "loop/cluster/settings.h"
@@ -28,8 +26,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kCallSeconds = 5;       // for one call of the directory
-constexpr double kLeadSeconds = 20;      // for the lease of a coordinator that crashed to end
+constexpr double kCallSeconds = 5;   // for one call of the directory
+constexpr double kLeadSeconds = 20;  // for the lease of a coordinator that crashed to end
+constexpr double kRetrySeconds = 0.05;
 constexpr double kComplainSeconds = 30;  // between two lines that say what is waited for
 constexpr int kReaders = 256;            // workers that fetch at the same time
 
@@ -75,10 +74,9 @@ class ClusterRollout final : public rollout::Generator {
     LS_ASSIGN_OR_RETURN(token_, read_token(options_.token_file));
     LS_RETURN_IF_ERROR(check_addresses(options_));
     directory_ = cluster::make_etcd_directory(url_);
-    election_ = std::make_unique<cluster::Election>(*directory_, kCoordinator, own_name());
     LS_RETURN_IF_ERROR(lead().with_context("cluster.url = \"" + options_.url + "\""));
     LS_RETURN_IF_ERROR(
-        directory_->remove(kComplete, Deadline::after_seconds(kCallSeconds)));  // it goes on
+        directory_->remove(kComplete, Deadline::after_seconds(kCallSeconds)));  // the run continues
     LS_RETURN_IF_ERROR(listen(config, limits, model));
     LS_RETURN_IF_ERROR(serve_weights(config, model, tokenizer));
     return announce();
@@ -110,8 +108,17 @@ class ClusterRollout final : public rollout::Generator {
 
  private:
   Status lead() {
-    LS_ASSIGN_OR_RETURN(epoch_, election_->campaign(Deadline::after_seconds(kLeadSeconds)));
-    log::info("this process leads the run '{}', epoch {}", url_.run, epoch_.load());
+    cluster::LeadershipOptions options;
+    options.on_lost = [] {
+      log::warn("this process does not lead the run any more: its lease has ended");
+    };
+    options.on_back = [this] {
+      log::info("this process leads the run '{}' again, epoch {}", url_.run, leadership_->epoch());
+    };
+    LS_ASSIGN_OR_RETURN(leadership_, cluster::Leadership::win(
+                                         *directory_, kCoordinator, own_name(), std::move(options),
+                                         Deadline::after_seconds(kLeadSeconds)));
+    log::info("this process leads the run '{}', epoch {}", url_.run, leadership_->epoch());
     return ok_status();
   }
 
@@ -124,7 +131,7 @@ class ClusterRollout final : public rollout::Generator {
     LS_ASSIGN_OR_RETURN(auto files, tokenizer_files(model, tokenizer));
     sink_ = std::make_unique<publish::EngineSink>(
         *store_, publish::EngineSinkOptions{.dtype = model::Dtype::f32,
-                                            .epoch = election_->epoch(),
+                                            .epoch = leadership_->epoch(),
                                             .files = std::move(files),
                                             .threads = usable_cores(inspect_machine())});
     LS_ASSIGN_OR_RETURN(const HostPort at,
@@ -148,6 +155,7 @@ class ClusterRollout final : public rollout::Generator {
     settings_.limits.weights = config.rollout.dtype;
     settings_.limits.kv = config.rollout.kv_dtype;
     remote.settings = to_json(settings_);
+    remote.check = [this] { return still_leads(); };
     remote.offer = [this](const model::WeightsView& weights) { return offer(weights); };
     remote.limits = limits;
     remote.vocab_size = model.vocab_size;
@@ -165,8 +173,8 @@ class ClusterRollout final : public rollout::Generator {
   Json status() const {
     Json out = remote_->status();
     out["run"] = url_.run;
-    out["epoch"] = epoch_.load();
-    out["leader"] = own_name();
+    out["epoch"] = leadership_->epoch();
+    out["coordinator"] = own_name();
     return out;
   }
 
@@ -174,21 +182,14 @@ class ClusterRollout final : public rollout::Generator {
     LS_ASSIGN_OR_RETURN(const HostPort at, parse_host_port(options_.listen, "cluster.listen"));
     const std::string address =
         fmt::format("{}:{}", reachable_host(at, options_.advertise), remote_->port());
-    cluster::RegistrationOptions options;
-    options.on_lost = [](const Status& reason) {
-      log::warn("the cluster's directory does not answer: {}", reason.message());
-    };
-    options.on_back = [] { log::info("the cluster's directory answers again"); };
-    LS_ASSIGN_OR_RETURN(registration_,
-                        cluster::Registration::start(
-                            *directory_, kAddress,
-                            to_json(Coordinator{address, own_name(), weights_url_, settings_}),
-                            std::move(options), Deadline::after_seconds(kCallSeconds)));
+    const Json value = to_json(Coordinator{address, own_name(), weights_url_, settings_});
+    LS_RETURN_IF_ERROR(
+        leadership_->announce(kAddress, dump_json(value), Deadline::after_seconds(kCallSeconds)));
     log::info("rollout workers connect to {}: longshot worker --cluster {}", address, options_.url);
     return ok_status();
   }
 
-  // A version is in force once it is committed, which only the leader can do.
+  // A version is in force once it is committed, which only the holder of the lease can do.
   Result<Json> offer(const model::WeightsView& weights) {
     LS_ASSIGN_OR_RETURN(const publish::Held held, sink_->write(weights));
     const WeightsSource source{publish::id_of(held->manifest()), weights_url_};
@@ -199,47 +200,43 @@ class ClusterRollout final : public rollout::Generator {
 
   // Waits while the directory is away. Error: another process leads.
   Status commit(const std::string& value) {
+    const Stopwatch watch;
     double complained = 0;
-    for (const Stopwatch watch; true;) {
-      const auto done = directory_->commit({election_->condition()}, {{kCurrentWeights, value}},
-                                           Deadline::after_seconds(kCallSeconds));
-      if (done.ok() && done->applied) return ok_status();
-      if (stop_requested()) return cancelled("stopped");
-      if (done.ok()) LS_RETURN_IF_ERROR(lead_again());
+    while (true) {
+      LS_RETURN_IF_ERROR(still_leads());
+      const auto done =
+          leadership_->put(kCurrentWeights, value, Deadline::after_seconds(kCallSeconds));
+      if (done.ok() && *done) return ok_status();
       if (!done.ok() && done.status().code() != StatusCode::unavailable) return done.status();
-      if (watch.seconds() < complained) continue;
-      complained = watch.seconds() + kComplainSeconds;
-      log::warn("new weights wait for the cluster's directory: {}",
-                done.ok() ? "the lease was lost" : done.status().message());
+      if (watch.seconds() >= complained) {
+        complained = watch.seconds() + kComplainSeconds;
+        log::warn("new weights wait for the cluster's directory: {}",
+                  done.ok() ? "the lease was lost" : done.status().message());
+      }
+      if (!sleep_unless_stopped(Deadline::after_seconds(kRetrySeconds)))
+        return cancelled("stopped");
     }
   }
 
-  // After a lost lease. Each win adds one to the epoch, so it tells whether another process has led
-  // meanwhile.
-  Status lead_again() {
-    const int64_t before = epoch_;
-    const Status won = lead();
-    if (won.code() == StatusCode::unavailable) return ok_status();  // tried again by the caller
-    LS_RETURN_IF_ERROR(won);
-    if (epoch_ <= before + 1) return ok_status();
+  Status still_leads() const {
+    const Status lost = leadership_->check();
+    if (lost.ok()) return lost;
     return unavailable(fmt::format(
-        "another process has led the run '{}' meanwhile; this one ends, and the same command "
-        "continues from the last checkpoint once the other one has ended",
-        url_.run));
+        "the run '{}': {}; the same command continues from the last checkpoint once the other "
+        "process has ended",
+        url_.run, lost.message()));
   }
 
   const config::ClusterOptions options_;
   const cluster::ClusterUrl url_;
   std::string token_, weights_url_;
   WorkerSettings settings_;
-  std::atomic<int64_t> epoch_ = 0;
   std::unique_ptr<cluster::Directory> directory_;
-  std::unique_ptr<cluster::Election> election_;
   std::unique_ptr<publish::WeightStore> store_;
   std::unique_ptr<publish::EngineSink> sink_;
   std::unique_ptr<rollout::RemoteRollout> remote_;
-  std::unique_ptr<publish::WeightServer> server_;        // shows the status of remote_
-  std::unique_ptr<cluster::Registration> registration_;  // last: it names what is above
+  std::unique_ptr<publish::WeightServer> server_;    // shows the status of remote_
+  std::unique_ptr<cluster::Leadership> leadership_;  // last: it names what is above
 };
 
 }  // namespace

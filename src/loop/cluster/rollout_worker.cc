@@ -30,6 +30,13 @@ constexpr double kComplainSeconds = 30;  // between two lines that say what is w
 constexpr double kLongestPause = 2;      // between two attempts to reach the coordinator
 constexpr int kReaders = 64;
 
+// Whether an attempt that ended in this way is worth another one: the coordinator is away, or the
+// version that it named was replaced or damaged on the way.
+bool may_pass(StatusCode code) {
+  return code == StatusCode::unavailable || code == StatusCode::timeout ||
+         code == StatusCode::not_found || code == StatusCode::corrupt;
+}
+
 class Worker {
  public:
   Worker(const RolloutWorkerOptions& options, cluster::ClusterUrl url)
@@ -42,10 +49,11 @@ class Worker {
 
   Status run() {
     LS_RETURN_IF_ERROR(start());
+    const Stopwatch watch;
     double pause = 0, complained = 0;
-    for (const Stopwatch watch; true;) {
+    while (true) {
       const Status ended = attach();
-      if (ended.ok() || ended.code() != StatusCode::unavailable) return ended;
+      if (ended.ok() || !may_pass(ended.code())) return ended;
       if (served_) pause = complained = 0;
       if (served_ || watch.seconds() >= complained) {
         complained = watch.seconds() + kComplainSeconds;
@@ -85,10 +93,12 @@ class Worker {
     LS_ASSIGN_OR_RETURN(const Coordinator coordinator, coordinator_from_json(json));
     LS_ASSIGN_OR_RETURN(const rollout::RemoteWorkerOptions worker,
                         worker_options(coordinator.settings.limits));
-    LS_ASSIGN_OR_RETURN(auto link,
+    LS_ASSIGN_OR_RETURN(link_,
                         wire::WorkerLink::dial(coordinator.address, {.token = token_, .tls = {}}));
     log::info("connecting to {} at {}", coordinator.name, coordinator.address);
-    return rollout::serve_rollouts(*link, worker);
+    const Status ended = rollout::serve_rollouts(*link_, worker);
+    link_.reset();
+    return ended;
   }
 
   // A worker that has worked for the run ends with it; one that has not waits for it to begin.
@@ -98,7 +108,7 @@ class Worker {
       log::info("the run has ended");
       return ok_status();
     }
-    return unavailable("nobody leads the run '" + url_.run + "'");
+    return unavailable("the run '" + url_.run + "' has no coordinator now");
   }
 
   Result<rollout::RemoteWorkerOptions> worker_options(const rollout::RunnerLimits& limits) {
@@ -137,9 +147,10 @@ class Worker {
     const Deadline deadline = Deadline::after_seconds(kFetchSeconds);
     LS_ASSIGN_OR_RETURN(const publish::Manifest manifest,
                         publish::fetch_manifest(source.url, url_.run, source.id, token_, deadline));
-    LS_ASSIGN_OR_RETURN(
-        const publish::Fetched fetched,
-        publish::fetch(manifest, peers(source.url), *store_, {.token = token_}, deadline));
+    publish::FetchOptions options{.token = token_};
+    options.wanted = [this] { return !link_->ended(); };
+    LS_ASSIGN_OR_RETURN(const publish::Fetched fetched,
+                        publish::fetch(manifest, peers(source.url), *store_, options, deadline));
     if (fetched.bytes > 0)
       log::debug("{}: {} bytes in {:.2f} s", publish::to_string(source.id), fetched.bytes,
                  fetched.seconds);
@@ -199,6 +210,7 @@ class Worker {
   std::unique_ptr<ThreadPool> pool_;
   std::unique_ptr<tokenizer::Tokenizer> tokenizer_;
   std::unique_ptr<rollout::Engine> engine_;
+  std::unique_ptr<wire::WorkerLink> link_;  // while there is a connection
   Json made_for_;
 };
 

@@ -63,10 +63,10 @@ std::string status_metrics(const Json& s) {
 
 std::string status_table(const Json& s) {
   std::string out = fmt::format(
-      "run {}, led by {}, epoch {:.0f}, weights version {:.0f}\n"
+      "run {}, coordinator {}, epoch {:.0f}, weights version {:.0f}\n"
       "round {:.0f}: {:.0f} of {:.0f} samples, {:.0f} waiting, {:.0f} reissued, {} tokens\n"
       "{} workers, {} ready, {:.0f} tokens/s\n",
-      text(s, "run"), text(s, "leader"), number(s, "epoch"), number(s, "version"),
+      text(s, "run"), text(s, "coordinator"), number(s, "epoch"), number(s, "version"),
       number(s, "round"), number(s, "finished"), number(s, "samples"), number(s, "waiting"),
       number(s, "reissued"), with_commas(static_cast<int64_t>(number(s, "tokens"))),
       s.at("workers").size(), ready_workers(s), sum_over_workers(s, "tokens_per_second"));
@@ -101,18 +101,18 @@ Result<Json> fetch_status(const std::string& cluster, const std::string& token_f
   const auto directory = cluster::make_etcd_directory(url);
   LS_ASSIGN_OR_RETURN(const cluster::Entry entry,
                       directory->get(kAddress, Deadline::after_seconds(kCallSeconds)));
-  if (entry.revision == 0) return unavailable("nobody leads the run '" + url.run + "'");
+  if (entry.revision == 0) return unavailable("the run '" + url.run + "' has no coordinator now");
   LS_ASSIGN_OR_RETURN(const Json json, parse_json(entry.value, kAddress));
-  LS_ASSIGN_OR_RETURN(const Coordinator leader, coordinator_from_json(json));
+  LS_ASSIGN_OR_RETURN(const Coordinator coordinator, coordinator_from_json(json));
   LS_ASSIGN_OR_RETURN(const net::Url page,
-                      net::parse_url(leader.url + "/v1/cluster", "the leader's address"));
+                      net::parse_url(coordinator.url + "/v1/cluster", "the coordinator's address"));
   const auto text = net::http_get(page, token, kMostBytes, Deadline::after_seconds(kCallSeconds));
   if (text.status().code() == StatusCode::invalid_argument) {
     return invalid_argument(text.status().message() +
                             "; --token-file names the file with the run's secret");
   }
   LS_RETURN_IF_ERROR(text.status());
-  return parse_json(*text, leader.url);
+  return parse_json(*text, coordinator.url);
 }
 
 }  // namespace longshot::loop

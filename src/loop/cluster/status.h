@@ -12,14 +12,14 @@
 namespace longshot::loop {
 
 // GET /v1/cluster and GET /metrics (Prometheus' text format). `status` returns the members of
-// RemoteRollout::status(), and "run", "epoch" and "leader". It is called on any thread.
+// RemoteRollout::status(), and "run", "epoch" and "coordinator". It is called on any thread.
 std::vector<net::Route> status_routes(std::function<Json()> status);
 
 std::string status_metrics(const Json& status);
 std::string status_table(const Json& status);
 
-// Asks the leader of the run at `cluster` (etcd://...) for its status. Errors: nobody leads; the
-// leader cannot be reached or refuses the token.
+// Asks the coordinator of the run at `cluster` (etcd://...) for its status. Errors: there is no
+// coordinator; it cannot be reached or refuses the token.
 Result<Json> fetch_status(const std::string& cluster, const std::string& token_file);
 
 }  // namespace longshot::loop

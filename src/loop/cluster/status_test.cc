@@ -20,7 +20,7 @@ Json worker(const std::string& name, int version, bool silent, double rate) {
 
 Json example() {
   return {{"run", "first"},
-          {"leader", "a-1"},
+          {"coordinator", "a-1"},
           {"epoch", 2},
           {"version", 7},
           {"round", 9},
@@ -35,7 +35,7 @@ Json example() {
 
 TEST(ClusterStatus, TheTableSaysWhoDoesWhat) {
   const std::string table = status_table(example());
-  EXPECT_THAT(table, HasSubstr("run first, led by a-1, epoch 2, weights version 7"));
+  EXPECT_THAT(table, HasSubstr("run first, coordinator a-1, epoch 2, weights version 7"));
   EXPECT_THAT(table, HasSubstr("40 of 64 samples, 2 waiting, 5 reissued, 12,345 tokens"));
   EXPECT_THAT(table, HasSubstr("3 workers, 1 ready, 150 tokens/s"));
   EXPECT_THAT(table, ContainsRegex("\nb .* 7 +3 +1 +100  ready\n"));

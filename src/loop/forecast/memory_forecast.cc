@@ -248,6 +248,9 @@ Result<MemoryForecast> forecast_memory(const config::TrainConfig& config,
   if (adapter.rank > 0)
     forecast.items.push_back(
         {"merged weights", kFloat * adapter.beside, "while they are published"});
+  if (config.trainer.lanes > 1)
+    forecast.items.push_back({"lanes", kFloat * trained * std::log2(config.trainer.lanes),
+                              "gradients of the lanes that are not added yet"});
   if (config.algorithm.mini_batches * config.algorithm.epochs > 1) {
     const double kept = config.algorithm.reset_optimizer ? 0 : moment_bytes(moments);
     forecast.items.push_back({"undo", (kFloat + kept) * trained,

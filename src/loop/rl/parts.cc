@@ -212,7 +212,7 @@ Result<Parts> make_parts(const config::TrainConfig& config, const PhaseState& ph
 
   parts.trainer = std::make_unique<train::PolicyTrainer>(
       std::move(loaded.weights), config.optimizer, algorithm_options(config),
-      schedule_steps(config, phase));
+      schedule_steps(config, phase), train::Lanes{.count = config.trainer.lanes});
   begin_schedule(config, phase, *parts.trainer);
   LS_RETURN_IF_ERROR(set_kl_model(config, *parts.trainer));
   parts.trainer->model().measure_peak();

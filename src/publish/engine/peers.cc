@@ -54,14 +54,15 @@ Result<Manifest> fetch_manifest(const std::string& peer, const std::string& run,
 }
 
 Result<std::unique_ptr<Peers>> Peers::create(const std::vector<std::string>& urls,
-                                             const std::string& host_name) {
+                                             const std::string& host_name,
+                                             std::function<bool()> wanted) {
   if (urls.empty()) return invalid_argument("there is no peer to fetch the weights from");
   std::vector<Peer> peers;
   for (const std::string& text : urls) {
     LS_ASSIGN_OR_RETURN(const net::Url url, net::parse_url(text, "a peer"));
     peers.push_back({.url = url, .tie = hash_combine(hash64(host_name), hash64(url.server))});
   }
-  return std::unique_ptr<Peers>(new Peers(std::move(peers)));
+  return std::unique_ptr<Peers>(new Peers(std::move(peers), std::move(wanted)));
 }
 
 void Peers::inspect(const Manifest& manifest, const std::string& token, Deadline deadline) {
@@ -116,6 +117,7 @@ bool Peers::all_given_up() const {
 
 Result<Peers::Choice> Peers::choose(std::optional<size_t> avoid, Deadline deadline) {
   while (true) {
+    if (wanted_ && !wanted_()) return unavailable("the version is not wanted any more");
     {
       std::lock_guard lock(mutex_);
       if (all_given_up()) return last_failure_;

@@ -2,6 +2,7 @@
 // The servers from which a version can be fetched, and which of them is asked next.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -31,9 +32,11 @@ Result<Manifest> fetch_manifest(const std::string& peer, const std::string& run,
 // while, longer after each failure in a row, and is given up after six. Thread-safe.
 class Peers {
  public:
-  // Error: invalid_argument for an url.
+  // `wanted` is asked before each choice, on any thread; null: the version is always wanted. Error:
+  // invalid_argument for an url.
   static Result<std::unique_ptr<Peers>> create(const std::vector<std::string>& urls,
-                                               const std::string& host_name);
+                                               const std::string& host_name,
+                                               std::function<bool()> wanted = nullptr);
 
   // Asks the peers at the same time how many readers they have, or sixteen of them, which depend on
   // the host, if there are more. A peer that answers that it does not have the version is given up;
@@ -46,7 +49,7 @@ class Peers {
   };
   // The best peer that does not rest; `avoid` only if there is no other. Waits while all of them
   // rest. release() must be called after use. Errors: the last failure if all are given up;
-  // timeout; cancelled by stop_requested().
+  // timeout; cancelled by stop_requested(); unavailable if the version is not wanted any more.
   Result<Choice> choose(std::optional<size_t> avoid, Deadline deadline);
   // The peer delivered something: earlier failures are forgotten.
   void succeeded(size_t index);
@@ -65,12 +68,14 @@ class Peers {
     bool given_up = false;
     Deadline rests_until = Deadline::after_seconds(0);
   };
-  explicit Peers(std::vector<Peer> peers) : peers_(std::move(peers)) {}
+  Peers(std::vector<Peer> peers, std::function<bool()> wanted)
+      : wanted_(std::move(wanted)), peers_(std::move(peers)) {}
   void inspect_one(Peer& peer, const Manifest& manifest, const std::string& token,
                    Deadline deadline);
   std::optional<size_t> best(std::optional<size_t> avoid) const;
   bool all_given_up() const;
 
+  const std::function<bool()> wanted_;
   std::mutex mutex_;
   std::vector<Peer> peers_;
   Status last_failure_;

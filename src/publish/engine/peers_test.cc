@@ -56,6 +56,21 @@ TEST(Peers, AFailedPeerRestsAndIsGivenUpInTheEnd) {
   EXPECT_EQ(none.status().message(), "b is gone");
 }
 
+TEST(Peers, AVersionThatIsNotWantedAnyMoreEndsTheChoice) {
+  std::atomic<bool> wanted = true;
+  auto peers = Peers::create({"http://a:1"}, "host", [&] { return wanted.load(); }).value();
+  const size_t only = peers->choose(std::nullopt, soon())->index;
+  peers->release(only);
+  for (int i = 0; i < 5; ++i) peers->failed(only, unavailable("broken"), false);  // rests for 0.8 s
+  std::thread later([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    wanted = false;
+  });
+  const auto none = peers->choose(std::nullopt, Deadline::never());
+  later.join();
+  EXPECT_EQ(none.status().code(), StatusCode::unavailable);
+}
+
 TEST(Peers, PeersWithoutTheVersionAndSilentOnesAreFoundOut) {
   const RandomVersion version = random_version(1, {10}, 1), other = random_version(2, {10}, 1);
   FakePeer without(other, nullptr, 0), with(version, nullptr, 9);

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -28,6 +29,7 @@ struct FetchOptions {
   double stall_seconds = 5;
   double least_rate = 16 << 10;
   std::string host_name = {};  // decides between equal peers; empty: this machine's name
+  std::function<bool()> wanted = nullptr;  // see Peers::create()
 };
 
 class Transfer {

@@ -1,15 +1,14 @@
 #include "publish/engine/weight_fetch.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <utility>
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "base/os/machine.h"
 #include "base/os/stop.h"
 #include "net/bulk/http_get.h"
 #include "publish/engine/delta_fetch.h"
@@ -19,13 +18,7 @@ namespace longshot::publish {
 namespace {
 
 constexpr double kInspectSeconds = 2;
-constexpr double kFileSeconds = 30;  // for one small file from one peer
-
-std::string machine_name() {
-  std::array<char, 256> name{};
-  gethostname(name.data(), name.size() - 1);
-  return name.data();
-}
+constexpr double kFileSeconds = 5;  // for one small file from one peer
 
 bool has_same_bits(const Held& held, const Manifest& manifest) {
   return held && held->manifest_text() == to_json(manifest);
@@ -120,8 +113,8 @@ Result<Fetched> fetch(const Manifest& manifest, const std::vector<std::string>& 
   if (manifest.run != store.run())
     return invalid_argument("the store holds run '" + store.run() + "', not '" + manifest.run +
                             "'");
-  const std::string name = options.host_name.empty() ? machine_name() : options.host_name;
-  LS_ASSIGN_OR_RETURN(const auto peers, Peers::create(urls, name));
+  const std::string name = options.host_name.empty() ? longshot::host_name() : options.host_name;
+  LS_ASSIGN_OR_RETURN(const auto peers, Peers::create(urls, name, options.wanted));
   while (true) {
     LS_ASSIGN_OR_RETURN(auto writer, store.try_write());
     // Looked up after the lock, because its last holder may have fetched the version.

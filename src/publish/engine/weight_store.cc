@@ -330,6 +330,7 @@ Status VersionWriter::reserve_in(const fs::path& root, VersionId id, uint64_t by
   if (error == EINTR) return cancelled("stopped");  // allocate() gives up when a stop is requested
   if (error == ENOSPC || error == EDQUOT || error == EFBIG)
     return exhausted(room_message(root, bytes));
+  if (error == EINTR) return cancelled("stopped");
   return io_error(fmt::format("cannot reserve {} bytes for {}: {}", bytes, path.string(),
                               std::strerror(error)));
 }

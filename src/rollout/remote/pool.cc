@@ -74,7 +74,7 @@ void Pool::leave(WorkerId worker) {
   workers_.erase(it);
 }
 
-void Pool::begin(std::vector<wire::Job> jobs, int64_t version, double now) {
+std::vector<size_t> Pool::begin(std::vector<wire::Job> jobs, int64_t version, double now) {
   LS_CHECK(tasks_.empty(), "the round before has not ended");
   version_ = version;
   left_ = static_cast<int64_t>(jobs.size());
@@ -83,13 +83,22 @@ void Pool::begin(std::vector<wire::Job> jobs, int64_t version, double now) {
     worker.tokens = 0;
     worker.since = now;
   }
+  std::vector<size_t> complete;
   for (wire::Job& job : jobs) {
+    const size_t index = tasks_.size();
     Task& task = tasks_.emplace_back();
+    task.done = static_cast<int>(job.sample.tokens.size()) >= job.max_response_length;
     task.sample = job.sample;
-    task.sample.finish = data::FinishReason::partial;
+    task.sample.finish = task.done ? data::FinishReason::length : data::FinishReason::partial;
     task.job = std::move(job);
-    waiting_.insert(waiting_.end(), tasks_.size() - 1);
+    if (task.done) {
+      complete.push_back(index);
+      --left_;
+    } else {
+      waiting_.insert(waiting_.end(), index);
+    }
   }
+  return complete;
 }
 
 std::vector<data::Sample> Pool::end() {

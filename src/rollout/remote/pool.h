@@ -45,7 +45,9 @@ class Pool {
 
   // Begins a round: jobs for workers that have loaded `version`. The ids of `jobs` are ignored.
   // Their order decides which begin first; jobs of a group stay together where there is room.
-  void begin(std::vector<wire::Job> jobs, int64_t version, double now);
+  // Returns the indices of the jobs that need no worker, because their samples already have
+  // max_response_length tokens; they end as FinishReason::length.
+  std::vector<size_t> begin(std::vector<wire::Job> jobs, int64_t version, double now);
   // A piece from a worker. Returns the index of its job if the sample is complete with it. Pieces
   // of jobs that nobody waits for are ignored. Error: the worker breaks the protocol, and must
   // leave.

@@ -21,6 +21,8 @@ namespace {
 constexpr double kLookSeconds = 0.1;
 constexpr double kComplainSeconds = 30;
 constexpr int kFarewellSeconds = 2;
+// A message of so few jobs stays far below gRPC's limit, however long their samples are.
+constexpr size_t kJobsPerMessage = 16;
 
 std::string text_of(const Json& json, const char* member) {
   const auto it = json.find(member);
@@ -151,9 +153,8 @@ class RemoteRollout::Impl {
   void begin(const std::vector<wire::Job>& jobs, const EngineOptions& options) {
     sampling_ = sampling_to_json(options);
     ++round_;
-    ended_.clear();
     failure_ = ok_status();
-    pool_.begin(jobs, weights_->version, now());
+    ended_ = pool_.begin(jobs, weights_->version, now());
   }
 
   Status wait_for_round(std::unique_lock<std::mutex>& lock, const EngineOptions& options,
@@ -162,6 +163,7 @@ class RemoteRollout::Impl {
     while (true) {
       hand_over(lock, options, on_progress);
       if (!failure_.ok()) return failure_;
+      if (options_.check) LS_RETURN_IF_ERROR(options_.check());
       if (pool_.round_is_done()) return ok_status();
       if (stop_requested() || (options.cancel != nullptr && options.cancel->load()))
         return ok_status();
@@ -201,8 +203,18 @@ class RemoteRollout::Impl {
     }
     for (Order& order : orders) {
       if (!order.drop.empty()) server_->send(order.worker, wire::Drop{std::move(order.drop)});
-      if (!order.jobs.empty())
-        server_->send(order.worker, wire::Jobs{round_, sampling_, std::move(order.jobs)});
+      send_jobs(order.worker, order.jobs);
+    }
+  }
+
+  void send_jobs(WorkerId worker, std::vector<wire::Job>& jobs) {
+    for (size_t begin = 0; begin < jobs.size(); begin += kJobsPerMessage) {
+      const auto first = jobs.begin() + static_cast<ptrdiff_t>(begin);
+      const size_t count = std::min(kJobsPerMessage, jobs.size() - begin);
+      wire::Jobs message{round_, sampling_, {}};
+      message.jobs.assign(std::make_move_iterator(first),
+                          std::make_move_iterator(first + static_cast<ptrdiff_t>(count)));
+      server_->send(worker, std::move(message));
     }
   }
 

@@ -23,6 +23,9 @@ struct RemoteOptions {
   // Makes weights available to workers and returns where they are, in the form that the workers'
   // RemoteWorkerOptions::load understands. Called by load_weights().
   std::function<Result<Json>(const model::WeightsView& weights)> offer;
+  // Called often while generate() runs, on its thread; must be quick. An error ends generate() with
+  // it. May be null.
+  std::function<Status()> check;
   // Jobs are checked against these like those of an engine in this process.
   RunnerLimits limits;
   int vocab_size = 0;

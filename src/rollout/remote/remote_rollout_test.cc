@@ -8,6 +8,7 @@
 #include "base/os/stop.h"
 #include "rollout/fake_runner.h"
 #include "rollout/remote/remote_worker.h"
+#include "rollout/testing.h"
 
 namespace longshot::rollout {
 namespace {
@@ -18,25 +19,8 @@ using data::Sample;
 constexpr int kVocab = 50;
 const RunnerLimits kLimits{4, 256};
 
-std::vector<Sample> jobs_of(int prompts, int per_prompt) {
-  std::vector<Sample> jobs;
-  for (int p = 0; p < prompts; ++p) {
-    for (int i = 0; i < per_prompt; ++i) {
-      Sample& s = jobs.emplace_back();
-      s.prompt_id = "p" + std::to_string(p);
-      s.index = static_cast<uint32_t>(i);
-      s.seed = 11;
-      s.prompt_tokens = std::vector<data::TokenId>(p % 3 + 1, p % kVocab);
-      s.finish = FinishReason::partial;
-    }
-  }
-  return jobs;
-}
-
 EngineOptions options_of(int response, int segment = 0) {
-  EngineOptions options;
-  options.sampling.max_response_length = response;
-  options.sampling.stop_tokens = {3};
+  EngineOptions options = short_responses(response);
   options.segment_tokens = segment;
   return options;
 }
@@ -65,16 +49,17 @@ model::WeightsView weights_of(int64_t version) {
 // A worker in a thread, with an engine of its own.
 class Worker {
  public:
-  Worker(int port, const std::string& name, const std::string& fingerprint = "", int pause_ms = 0) {
+  Worker(int port, const std::string& name, const std::string& fingerprint = "", int slots = 4) {
     auto runner = std::make_unique<FakeRunner>(kVocab, kLimits);
     runner_ = runner.get();
     engine_ = std::make_unique<Engine>(std::move(runner), nullptr);
     link_ = *wire::WorkerLink::dial("127.0.0.1:" + std::to_string(port), {});
-    options_.who = {
-        {"name", name}, {"protocol", wire::kProtocol}, {"slots", 4}, {"fingerprint", fingerprint}};
-    options_.load = [this, pause_ms](const Json& settings, int64_t version,
-                                     const Json& source) -> Result<Engine*> {
-      std::this_thread::sleep_for(std::chrono::milliseconds(pause_ms));
+    options_.who = {{"name", name},
+                    {"protocol", wire::kProtocol},
+                    {"slots", slots},
+                    {"fingerprint", fingerprint}};
+    options_.load = [this](const Json& settings, int64_t version,
+                           const Json& source) -> Result<Engine*> {
       EXPECT_EQ(settings.at("model"), "fake");
       EXPECT_EQ(source.at("version"), version);
       runner_->set_version(version);
@@ -156,6 +141,33 @@ TEST(RemoteRollout, SamplesThatEndAreHandedOverOnceEach) {
   EXPECT_EQ(rollout->metrics().at("rollout/workers"), 1);
   EXPECT_EQ(rollout->metrics().at("rollout/generated_tokens"),
             static_cast<double>(last.generated_tokens));
+  rollout->run_has_ended();
+}
+
+TEST(RemoteRollout, ASampleWithAllItsTokensEndsWithoutAWorker) {
+  auto rollout = coordinator();
+  ASSERT_TRUE(rollout->load_weights(weights_of(1)).ok());
+  std::vector<Sample> jobs = local(jobs_of(2, 2), options_of(60, 9), 1);
+  for (Sample& s : jobs) s.finish = FinishReason::partial;
+  const auto shortest =
+      std::ranges::min_element(jobs, {}, [](const Sample& s) { return s.tokens.size(); });
+  const EngineOptions options = options_of(static_cast<int>(shortest->tokens.size()));
+  std::vector<Sample> ended;
+  EngineOptions watched = options;
+  watched.on_finished = [&](const Sample& s) { ended.push_back(s); };
+  const auto seen = rollout->generate(jobs, watched, nullptr);
+  ASSERT_TRUE(seen.ok()) << seen.status().message();
+  expect_equal(*seen, local(jobs, options, 1));
+  expect_equal(ended, *seen);
+}
+
+TEST(RemoteRollout, AWorkerGetsMoreJobsThanOneMessageHolds) {
+  auto rollout = coordinator();
+  ASSERT_TRUE(rollout->load_weights(weights_of(1)).ok());
+  const Worker worker(rollout->port(), "many", "", 40);
+  const auto samples = rollout->generate(jobs_of(20, 2), options_of(30), nullptr);
+  ASSERT_TRUE(samples.ok());
+  expect_equal(*samples, local(jobs_of(20, 2), options_of(30), 1));
   rollout->run_has_ended();
 }
 

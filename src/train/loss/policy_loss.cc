@@ -160,4 +160,10 @@ void KlEstimate::add(std::span<const double> logprobs, std::span<const double> r
   tokens += static_cast<int64_t>(logprobs.size());
 }
 
+void KlEstimate::merge(const KlEstimate& other) {
+  k1_sum += other.k1_sum;
+  k3_sum += other.k3_sum;
+  tokens += other.tokens;
+}
+
 }  // namespace longshot::train

@@ -114,6 +114,7 @@ struct KlEstimate {
   int64_t tokens = 0;
 
   void add(std::span<const double> logprobs, std::span<const double> recorded);
+  void merge(const KlEstimate& other);
   double k1() const { return tokens == 0 ? 0.0 : k1_sum / static_cast<double>(tokens); }
   double k3() const { return tokens == 0 ? 0.0 : k3_sum / static_cast<double>(tokens); }
 };

@@ -8,11 +8,16 @@
 
 #include "base/check.h"
 #include "kernels/rows/adamw_rounded.h"
+#include "train/optimizer/block.h"
 
 namespace longshot::train {
 namespace {
 
 constexpr int64_t kSmallest8Bit = 4096;
+
+bool is_in_bytes(NumberFormat format, int64_t elements) {
+  return format == NumberFormat::int8 && elements >= kSmallest8Bit;
+}
 
 template <typename T>
 T* data_of(const at::Tensor& tensor) {
@@ -26,15 +31,23 @@ bool is_flat(const at::Tensor& tensor) {
 }
 
 Moments::Moments(std::string name, const at::Tensor& weight, NumberFormat format)
-    : name_(std::move(name)) {
-  const bool bytes = format == NumberFormat::int8 && weight.numel() >= kSmallest8Bit;
+    : Moments(std::move(name), weight, format, 0, weight.numel()) {}
+
+Moments::Moments(std::string name, const at::Tensor& weight, NumberFormat format, int64_t begin,
+                 int64_t end)
+    : name_(std::move(name)), begin_(begin), end_(end) {
+  LS_CHECK(begin % kernels::kMomentBlock == 0, "a piece begins with a block of the moments");
+  const bool bytes = is_in_bytes(format, weight.numel());
   const auto type = bytes ? at::kByte : format == NumberFormat::bf16 ? at::kBFloat16 : at::kFloat;
   LS_CHECK(type == at::kFloat || is_flat(weight), "moments in few bits are for weights on the CPU");
   const auto options = at::TensorOptions().device(weight.device());
-  first_ = at::zeros(weight.sizes(), options.dtype(type));
-  second_ = at::zeros(weight.sizes(), options.dtype(type));
+  const int64_t elements = end - begin;
+  const auto shape =
+      elements == weight.numel() ? weight.sizes().vec() : std::vector<int64_t>{elements};
+  first_ = at::zeros(shape, options.dtype(type));
+  second_ = at::zeros(shape, options.dtype(type));
   if (!bytes) return;
-  const int64_t blocks = (weight.numel() + kernels::kMomentBlock - 1) / kernels::kMomentBlock;
+  const int64_t blocks = (elements + kernels::kMomentBlock - 1) / kernels::kMomentBlock;
   first_scale_ = at::zeros({blocks}, options.dtype(at::kFloat));
   second_scale_ = at::zeros({blocks}, options.dtype(at::kFloat));
 }
@@ -42,9 +55,13 @@ Moments::Moments(std::string name, const at::Tensor& weight, NumberFormat format
 std::vector<Moments::Part> Moments::parts() const {
   std::vector<Part> parts = {{"exp_avg/" + name_, first_}, {"exp_avg_sq/" + name_, second_}};
   if (!first_scale_.defined()) return parts;
-  parts.push_back({"exp_avg_scale/" + name_, first_scale_});
-  parts.push_back({"exp_avg_sq_scale/" + name_, second_scale_});
+  parts.push_back({"exp_avg_scale/" + name_, first_scale_, kernels::kMomentBlock});
+  parts.push_back({"exp_avg_sq_scale/" + name_, second_scale_, kernels::kMomentBlock});
   return parts;
+}
+
+size_t Moments::part_count(NumberFormat format, int64_t elements) {
+  return is_in_bytes(format, elements) ? 4 : 2;
 }
 
 void Moments::reset() {
@@ -60,10 +77,14 @@ int64_t Moments::bytes() const {
 void Moments::update(kernels::AdamWStep step, uint32_t key, const at::Tensor& gradient,
                      at::Tensor& weight) {
   if (weight.dim() < 2) step.decay = 0;  // norms and biases
-  if (!is_flat(weight) || !is_flat(gradient)) return update_generic(step, gradient, weight);
-  const int64_t count = weight.numel();
-  float* w = weight.mutable_data_ptr<float>();
-  const float* g = gradient.const_data_ptr<float>();
+  if (!is_flat(weight) || !is_flat(gradient)) {
+    if (end_ - begin_ == weight.numel()) return update_generic(step, gradient, weight);
+    at::Tensor piece = weight.view({-1}).slice(0, begin_, end_);
+    return update_generic(step, gradient.reshape({-1}).slice(0, begin_, end_), piece);
+  }
+  const int64_t count = end_ - begin_;
+  float* w = weight.mutable_data_ptr<float>() + begin_;
+  const float* g = gradient.const_data_ptr<float>() + begin_;
   at::parallel_for(
       0, (count + kOptimizerBlock - 1) / kOptimizerBlock, 1, [&](int64_t begin, int64_t end) {
         const int64_t at = begin * kOptimizerBlock, n = std::min(end * kOptimizerBlock, count) - at;
@@ -71,12 +92,12 @@ void Moments::update(kernels::AdamWStep step, uint32_t key, const at::Tensor& gr
           kernels::adamw(step, g + at, n, w + at, data_of<float>(first_) + at,
                          data_of<float>(second_) + at);
         } else if (first_.scalar_type() == at::kBFloat16) {
-          kernels::adamw_bf16(step, key, at, g + at, n, w + at, data_of<uint16_t>(first_) + at,
-                              data_of<uint16_t>(second_) + at);
+          kernels::adamw_bf16(step, key, begin_ + at, g + at, n, w + at,
+                              data_of<uint16_t>(first_) + at, data_of<uint16_t>(second_) + at);
         } else {
           const int64_t block = at / kernels::kMomentBlock;
           kernels::adamw_bytes(
-              step, key, at, g + at, n, w + at,
+              step, key, begin_ + at, g + at, n, w + at,
               {data_of<uint8_t>(first_) + at, data_of<uint8_t>(second_) + at,
                data_of<float>(first_scale_) + block, data_of<float>(second_scale_) + block});
         }

@@ -1,14 +1,10 @@
 #include "train/optimizer/optimizer.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/linalg_vector_norm.h>
-#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+#include <numeric>
 #include <utility>
 
 #include "base/json.h"
@@ -16,75 +12,49 @@
 #include "base/os/fs.h"
 #include "base/rng.h"
 #include "kernels/rows/adamw.h"
-#include "model/format/safetensors.h"
 #include "train/optimizer/schedule.h"
 
 namespace longshot::train {
 namespace {
 
-double squared_norm(const at::Tensor& grad) {
-  if (!is_flat(grad)) {
-    const double norm = at::linalg_vector_norm(grad, 2, {}, false, at::kDouble).item<double>();
-    return norm * norm;
-  }
-  const float* values = grad.const_data_ptr<float>();
-  std::vector<double> sums((grad.numel() + kOptimizerBlock - 1) / kOptimizerBlock);
-  at::parallel_for(0, static_cast<int64_t>(sums.size()), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b)
-      sums[b] =
-          kernels::sum_of_squares(values + b * kOptimizerBlock,
-                                  std::min(kOptimizerBlock, grad.numel() - b * kOptimizerBlock));
-  });
-  double total = 0;
-  for (const double sum : sums) total += sum;
-  return total;
+std::vector<TrainedWeight> trained_weights(const model::Weights& weights) {
+  std::vector<TrainedWeight> trained;
+  for (const auto& [name, tensor] : weights.tensors())
+    if (tensor.requires_grad()) trained.push_back({name, tensor.sizes().vec()});
+  return trained;
 }
 
-std::string tensors_path(const std::string& directory) {
-  return directory + "/optimizer.safetensors";
+ShardExchange make_exchange(const std::vector<TrainedWeight>& weights, const Lanes& lanes) {
+  std::vector<std::string> names;
+  std::vector<int64_t> sizes;
+  for (const TrainedWeight& weight : weights) {
+    names.push_back(weight.name);
+    sizes.push_back(weight.elements());
+  }
+  const int64_t total = std::accumulate(sizes.begin(), sizes.end(), int64_t{0});
+  ShardLayout layout(sizes, lanes.gang->size(), tile_elements(total, lanes.count));
+  return {std::move(names), std::move(layout), lanes.gang};
 }
+
 std::string counters_path(const std::string& directory) {
   return directory + "/trainer.json";
 }
 
-std::vector<int64_t> shape_of(const at::Tensor& tensor) {
-  return tensor.sizes().vec();
-}
-
-model::Dtype dtype_of(const at::Tensor& tensor) {
-  if (tensor.scalar_type() == at::kByte) return model::Dtype::u8;
-  return tensor.scalar_type() == at::kBFloat16 ? model::Dtype::bf16 : model::Dtype::f32;
-}
-
-// Reads the array `part.name` into a tensor. Its shape and dtype must be those of part.tensor.
-Result<at::Tensor> read_part(const model::SafetensorsFile& file, const Moments::Part& part) {
-  const model::SafetensorsEntry* entry = file.find(part.name);
-  if (entry == nullptr) {
-    return corrupt(fmt::format("{}: tensor '{}' is missing; the state belongs to another model",
-                               file.path(), part.name));
-  }
-  const std::vector<int64_t> shape = shape_of(part.tensor);
-  if (entry->shape != shape || entry->dtype != dtype_of(part.tensor)) {
-    return corrupt(fmt::format("{}: tensor '{}' is {} {}, the model and optim.moments need {} {}",
-                               file.path(), part.name, model::dtype_name(entry->dtype),
-                               model::shape_text(entry->shape),
-                               model::dtype_name(dtype_of(part.tensor)), model::shape_text(shape)));
-  }
-  at::Tensor host =
-      at::empty(part.tensor.sizes(), at::TensorOptions().dtype(part.tensor.scalar_type()));
-  std::memcpy(host.mutable_data_ptr(), entry->bytes.data(), entry->bytes.size());
-  return host;
-}
-
 }  // namespace
 
-AdamW::AdamW(const model::Weights& weights, OptimizerOptions options, int64_t total_steps)
-    : options_(std::move(options)), total_steps_(total_steps) {
+AdamW::AdamW(const model::Weights& weights, OptimizerOptions options, int64_t total_steps,
+             const Lanes& lanes)
+    : options_(std::move(options)),
+      total_steps_(total_steps),
+      weights_(trained_weights(weights)),
+      exchange_(make_exchange(weights_, lanes)) {
   const at::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : weights.tensors()) {
+  for (const auto& [name, tensor] : weights.tensors())
     LS_CHECK(!tensor.is_inference(),
              name + " was made under InferenceMode and never gets a gradient");
-    if (tensor.requires_grad()) moments_.emplace_back(name, tensor, options_.moments);
+  for (const Piece& piece : exchange_.layout().pieces(lanes.gang->rank())) {
+    const std::string& name = weights_[piece.weight].name;
+    moments_.emplace_back(name, weights.at(name), options_.moments, piece.begin, piece.end);
   }
 }
 
@@ -130,23 +100,19 @@ int64_t AdamW::moment_bytes() const {
   return total;
 }
 
-Status AdamW::measure(const model::Weights& weights, StepOutcome& step) const {
+Status AdamW::measure(const Tensors& gradients, StepOutcome& step) {
+  LS_ASSIGN_OR_RETURN(const std::vector<double> squared, exchange_.squared_norms(gradients));
   double total = 0;
-  for (const auto& [name, tensor] : weights.tensors()) {
-    if (!tensor.requires_grad()) continue;
-    if (!tensor.grad().defined()) {
-      return internal_error(
-          fmt::format("{} has no gradient: it takes no part in the forward pass", name));
-    }
-    const double squared = squared_norm(tensor.grad());
-    if (!std::isfinite(squared) && step.non_finite_name.empty()) step.non_finite_name = name;
-    total += squared;
+  for (size_t i = 0; i < squared.size(); ++i) {
+    if (!std::isfinite(squared[i]) && step.non_finite_name.empty())
+      step.non_finite_name = weights_[i].name;
+    total += squared[i];
   }
   step.grad_norm = std::sqrt(total);
   return ok_status();
 }
 
-void AdamW::apply(model::Weights& weights, const StepOutcome& step) {
+void AdamW::apply(Tensors& weights, const Tensors& gradients, const StepOutcome& step) {
   ++counters_.moment_steps;
   const auto t = static_cast<double>(counters_.moment_steps);
   // torch.nn.utils.clip_grad_norm_ divides by norm + 1e-6 too.
@@ -164,25 +130,32 @@ void AdamW::apply(model::Weights& weights, const StepOutcome& step) {
                                   .root_correction2 = static_cast<float>(std::sqrt(correction2))};
   const uint64_t key = hash_combine(static_cast<uint64_t>(counters_.moment_resets),
                                     static_cast<uint64_t>(counters_.moment_steps));
-  for (Moments& moments : moments_) {
-    at::Tensor& tensor = weights.at(moments.name());
-    const auto own_key = static_cast<uint32_t>(hash_combine(key, hash64(moments.name())));
-    moments.update(update, own_key, tensor.grad(), tensor);
+  const auto& pieces = exchange_.layout().pieces(exchange_.gang().rank());
+  for (size_t i = 0; i < moments_.size(); ++i) {
+    const auto own_key = static_cast<uint32_t>(hash_combine(key, hash64(moments_[i].name())));
+    const size_t weight = pieces[i].weight;
+    moments_[i].update(update, own_key, gradients[weight], weights[weight]);
   }
 }
 
 Result<AdamW::StepOutcome> AdamW::step(model::Weights& weights) {
   const at::NoGradGuard no_grad;
-  const auto trained = std::ranges::count_if(
-      weights.tensors(), [](const auto& w) { return w.tensor.requires_grad(); });
-  LS_CHECK(trained == static_cast<int64_t>(moments_.size()),
-           "the optimizer belongs to other weights");
+  Tensors trained, gradients;
+  for (const auto& [name, tensor] : weights.tensors()) {
+    if (!tensor.requires_grad()) continue;
+    trained.push_back(tensor);
+    gradients.push_back(tensor.grad());
+  }
+  LS_CHECK(trained.size() == weights_.size(), "the optimizer belongs to other weights");
   StepOutcome out;
   out.lr = learning_rate(options_, counters_.schedule_steps - first_step_, total_steps_);
-  LS_RETURN_IF_ERROR(measure(weights, out));  // may fail, so nothing is changed before it
+  // These may fail, so nothing is changed before them.
+  LS_RETURN_IF_ERROR(exchange_.sum_gradients(trained, gradients));
+  LS_RETURN_IF_ERROR(measure(gradients, out));
   begin_step();
   if (out.non_finite_name.empty()) {
-    apply(weights, out);
+    apply(trained, gradients, out);
+    LS_RETURN_IF_ERROR(exchange_.gather_weights(trained));
   } else {
     out.skipped = true;
     ++counters_.skipped_steps;
@@ -193,26 +166,26 @@ Result<AdamW::StepOutcome> AdamW::step(model::Weights& weights) {
   return out;
 }
 
+// Every process writes its shard; the counters, which name all of them, follow when the shards are
+// complete.
 Status AdamW::save(const std::string& directory) const {
   const at::NoGradGuard no_grad;
-  LS_RETURN_IF_ERROR(make_directories(directory));
-  at::Tensor host;  // the one being written; on a CPU the moments themselves
-  std::vector<model::SafetensorsArray> arrays;
-  for (const auto& moments : moments_) {
-    for (const auto& [name, tensor] : moments.parts()) {
-      const auto load = [&host, tensor]() -> const void* {
-        host = at::Tensor();
-        host = tensor.to(at::kCPU).contiguous();
-        return host.const_data_ptr();
-      };
-      arrays.push_back({name, dtype_of(tensor), shape_of(tensor), nullptr, load, true});
-    }
-  }
-  LS_RETURN_IF_ERROR(model::write_safetensors(tensors_path(directory), arrays));
-  const Json counters = {{"schedule_steps", counters_.schedule_steps},
-                         {"moment_steps", counters_.moment_steps},
-                         {"moment_resets", counters_.moment_resets},
-                         {"skipped_steps", counters_.skipped_steps}};
+  Gang& gang = exchange_.gang();
+  Status own = make_directories(directory);
+  if (own.ok())
+    own = write_moments(directory + "/" + moments_file(gang.rank(), gang.size()), moments_);
+  LS_RETURN_IF_ERROR(agree(gang, own, "the saved moments"));
+  if (gang.rank() == 0) own = save_counters(directory);
+  return agree(gang, own, "the saved counters");
+}
+
+Status AdamW::save_counters(const std::string& directory) const {
+  Json counters = {{"schedule_steps", counters_.schedule_steps},
+                   {"moment_steps", counters_.moment_steps},
+                   {"moment_resets", counters_.moment_resets},
+                   {"skipped_steps", counters_.skipped_steps}};
+  const Json shards = shards_to_json(exchange_.layout(), weights_);
+  if (!shards.is_null()) counters["shards"] = shards;
   return write_file_durable(counters_path(directory), dump_json(counters, 2) + "\n");
 }
 
@@ -224,24 +197,19 @@ Status AdamW::load(const std::string& directory) {
   LS_ASSIGN_OR_RETURN(const auto steps, json_get<int64_t>(counters, "moment_steps", where));
   LS_ASSIGN_OR_RETURN(const auto resets, json_get_or<int64_t>(counters, "moment_resets", 0, where));
   LS_ASSIGN_OR_RETURN(const auto skipped, json_get<int64_t>(counters, "skipped_steps", where));
+  LS_ASSIGN_OR_RETURN(const auto shards, json_get_or<Json>(counters, "shards", nullptr, where));
 
-  LS_ASSIGN_OR_RETURN(const auto file, model::SafetensorsFile::open(tensors_path(directory)));
-  std::vector<Moments::Part> parts;
-  for (const auto& moments : moments_) {
-    for (auto& part : moments.parts()) parts.push_back(std::move(part));
-  }
-  if (file.entries().size() != parts.size()) {
-    return corrupt(
-        fmt::format("{}: {} tensors, the model and optim.moments need {}; the state belongs to "
-                    "another model or to other trainable weights",
-                    file.path(), file.entries().size(), parts.size()));
-  }
+  LS_ASSIGN_OR_RETURN(const SavedMoments saved,
+                      SavedMoments::open(directory, shards, weights_, options_.moments));
   std::vector<at::Tensor> loaded;  // nothing changes before all is read
-  for (const auto& part : parts) {
-    LS_ASSIGN_OR_RETURN(auto host, read_part(file, part));
-    loaded.push_back(std::move(host));
+  for (const Moments& moments : moments_) {
+    for (const auto& part : moments.parts()) {
+      LS_ASSIGN_OR_RETURN(auto host, saved.read(moments, part));
+      loaded.push_back(std::move(host));
+    }
   }
-  for (size_t i = 0; i < parts.size(); ++i) parts[i].tensor.copy_(loaded[i]);
+  std::vector<at::Tensor> own = moment_tensors();
+  for (size_t i = 0; i < own.size(); ++i) own[i].copy_(loaded[i]);
   counters_.schedule_steps = schedule;
   counters_.moment_steps = steps;
   counters_.moment_resets = resets;

@@ -26,10 +26,6 @@ struct Unit {
   int64_t length = 0;  // packed tokens
 };
 
-std::string_view prompt_bytes(const PassRow& row) {
-  return {reinterpret_cast<const char*>(row.tokens.data()), row.prompt * sizeof(data::TokenId)};
-}
-
 // Groups rows with equal prompts into units, in the order of their first rows.
 std::vector<Unit> make_units(const std::vector<PassRow>& rows, const model::PassSize& size) {
   std::vector<Unit> units;
@@ -95,6 +91,10 @@ int64_t target_count(const PassRow& row) {
   int64_t count = 0;
   for (size_t t = 1; t < row.tokens.size(); ++t) count += row.mask[t] != 0;
   return count;
+}
+
+std::string_view prompt_bytes(const PassRow& row) {
+  return {reinterpret_cast<const char*>(row.tokens.data()), row.prompt * sizeof(data::TokenId)};
 }
 
 model::Work work_of(const MicroBatch& micro, const model::ModelConfig& config) {

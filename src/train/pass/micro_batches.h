@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "data/types.h"
@@ -22,6 +23,8 @@ struct PassRow {
   int prompt = 0;  // length of the prompt prefix, which other rows may share; has no targets
 };
 int64_t target_count(const PassRow& row);
+// The tokens of the prompt as a key for comparisons. Borrowed.
+std::string_view prompt_bytes(const PassRow& row);
 
 struct MicroBatch {
   model::PackedBatch batch;         // each row up to the predictor of its last target

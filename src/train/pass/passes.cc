@@ -11,6 +11,13 @@ bool all_zero(std::span<const float> values) {
 
 }  // namespace
 
+void PassTotals::merge(const PassTotals& other) {
+  packed_tokens += other.packed_tokens;
+  unshared_tokens += other.unshared_tokens;
+  targets += other.targets;
+  flops += other.flops;
+}
+
 double pass_flops(const model::Weights& weights, const model::Work& work, bool backward) {
   const model::ModelConfig& config = weights.config();
   if (!backward) return model::forward_flops(config, work);

@@ -24,6 +24,8 @@ struct PassTotals {
   int64_t unshared_tokens = 0;  // the same if no prompt were shared
   int64_t targets = 0;
   double flops = 0;  // that the model needs for these passes
+
+  void merge(const PassTotals& other);
 };
 
 // Floating-point operations that the model needs for a pass: forward, or forward and backward. With

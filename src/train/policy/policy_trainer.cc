@@ -10,8 +10,9 @@
 namespace longshot::train {
 
 PolicyTrainer::PolicyTrainer(model::Weights weights, OptimizerOptions optimizer,
-                             AlgorithmOptions algorithm, int64_t total_steps)
-    : model_(std::move(weights), std::move(optimizer), algorithm.compute, total_steps),
+                             AlgorithmOptions algorithm, int64_t total_steps, Lanes lanes)
+    : model_(std::move(weights), std::move(optimizer), algorithm.compute, total_steps,
+             std::move(lanes)),
       algorithm_(std::move(algorithm)) {}
 
 Result<Metrics> PolicyTrainer::fit(const std::vector<data::Group>& groups, const UpdateKey& key) {

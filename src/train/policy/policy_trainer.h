@@ -13,6 +13,7 @@
 #include "train/frozen_model.h"
 #include "train/options.h"
 #include "train/policy/update.h"
+#include "train/shard/lanes.h"
 #include "train/trainable_model.h"
 
 namespace longshot::train {
@@ -20,8 +21,11 @@ namespace longshot::train {
 // Not thread-safe.
 class PolicyTrainer {
  public:
+  // Each process of `lanes.gang` has a trainer with the same arguments. Their fits must get the
+  // same groups and give the same weights and the same metrics, except times, speeds and memory,
+  // which are those of the process.
   PolicyTrainer(model::Weights weights, OptimizerOptions optimizer, AlgorithmOptions algorithm,
-                int64_t total_steps);
+                int64_t total_steps, Lanes lanes = {});
 
   // One RL iteration: rows from the scored samples of each group, mini-batches in an order keyed by
   // (seed, iteration). Metrics: actor/pg_loss, actor/kl, actor/entropy, actor/grad_norm, actor/lr,

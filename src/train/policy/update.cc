@@ -7,8 +7,11 @@
 #include "base/log.h"
 #include "base/os/clock.h"
 #include "base/rng.h"
+#include "train/pass/lane_cut.h"
 #include "train/pass/packing.h"
 #include "train/policy/reference.h"
+#include "train/shard/gather_rows.h"
+#include "train/shard/gradient_tree.h"
 
 namespace longshot::train {
 namespace {
@@ -26,14 +29,15 @@ Result<Metrics> Update::run(const std::vector<data::Group>& groups, const Update
   objective_ = make_objective(p_.algorithm);
   LS_ASSIGN_OR_RETURN(batch_, make_update_batch(groups, p_.algorithm, key.version));
   if (batch_.groups.empty()) log::warn("iteration {}: no sample to train on", key.iteration + 1);
-  compute_references();
+  LS_RETURN_IF_ERROR(compute_references());
   if (p_.algorithm.reset_optimizer) p_.model.optimizer().reset();
   for (const double a : batch_.advantages) stats_.advantage.add(a);
   LS_RETURN_IF_ERROR(all_steps(key));
+  const LaneStats rows = sum_of(lanes_);
   Metrics metrics;
   batch_.set.report(metrics);
-  stats_.report(watch.seconds(), metrics);
-  p_.model.report_cost(stats_.passes.flops, watch.seconds(), metrics);
+  stats_.report(rows, watch.seconds(), metrics);
+  p_.model.report_cost(rows.passes.flops, watch.seconds(), metrics);
   if (p_.kl_model != nullptr)
     metrics["memory/kl_model_gb"] = p_.kl_model->bytes_beside(p_.model.weights()) / kGiB;
   return metrics;
@@ -56,7 +60,7 @@ Status Update::all_steps(const UpdateKey& key) {
 
 // Runs passes over the rows whose reference is not recorded, and over all rows for a fixed
 // reference model.
-void Update::compute_references() {
+Status Update::compute_references() {
   // A single step computes the reference in its own forward pass.
   const bool later_steps = p_.algorithm.mini_batches * p_.algorithm.epochs > 1;
   std::vector<size_t> all, unrecorded;
@@ -65,22 +69,35 @@ void Update::compute_references() {
     if (!all_recorded(batch_.set.rows[i], p_.algorithm.reference)) unrecorded.push_back(i);
   }
   if (objective_.reads_reference && later_steps)
-    logprobs(unrecorded, p_.model.compute(), batch_.start);
+    LS_RETURN_IF_ERROR(logprobs(unrecorded, p_.model.compute(), batch_.start));
   if (p_.kl_model != nullptr && objective_.options.kl_coef > 0)
-    logprobs(all, p_.kl_model->compute(), batch_.kl_model);
+    LS_RETURN_IF_ERROR(logprobs(all, p_.kl_model->compute(), batch_.kl_model));
+  return ok_status();
 }
 
-void Update::logprobs(const std::vector<size_t>& rows, model::Compute& compute,
-                      std::vector<std::vector<double>>& out) {
-  std::vector<PassRow> inputs;
-  for (const size_t row : rows) inputs.push_back(pass_row(row));
+Status Update::logprobs(const std::vector<size_t>& rows, model::Compute& compute,
+                        std::vector<std::vector<double>>& out) {
+  const bool share = compute.pass_size(pass_options().micro_batch_tokens).share_prompts;
+  auto parts = cut_into_lanes(pass_rows(rows), p_.model.lanes().count, share);
+  for (auto& part : parts)
+    for (size_t& i : part) i = rows[i];
+  for (int i = 0; i < p_.model.lanes().own(); ++i) {
+    const auto lane = static_cast<size_t>(p_.model.lanes().first_own() + i);
+    lane_logprobs(parts[lane], compute, lanes_[lane], out);
+  }
+  const auto targets = [&](size_t row) { return target_count(pass_row(row)); };
+  return gather_rows(p_.model.lanes(), parts, targets, out);
+}
+
+void Update::lane_logprobs(const std::vector<size_t>& rows, model::Compute& compute,
+                           LaneStats& lane, std::vector<std::vector<double>>& out) {
   const PassTotals totals =
-      forward_passes(compute, inputs, pass_options(),
+      forward_passes(compute, pass_rows(rows), pass_options(),
                      [&](const MicroBatch& micro, const model::TokenLogprobs& computed) {
                        for (size_t r = 0; r < micro.rows.size(); ++r)
                          out[rows[micro.rows[r]]] = logprobs_of(micro, r, computed);
                      });
-  stats_.reference_tokens += totals.packed_tokens;
+  lane.reference_tokens += totals.packed_tokens;
 }
 
 PassOptions Update::pass_options() const {
@@ -93,18 +110,24 @@ PassRow Update::pass_row(size_t row) const {
   return {r.tokens, r.loss_mask, r.prompt_length};
 }
 
+std::vector<PassRow> Update::pass_rows(const std::vector<size_t>& rows) const {
+  std::vector<PassRow> inputs;
+  for (const size_t row : rows) inputs.push_back(pass_row(row));
+  return inputs;
+}
+
 RowTerms Update::terms(size_t row) const {
   return {batch_.set.rows[row], batch_.advantages[row], batch_.kl_model[row]};
 }
 
 Status Update::mini_batch_step(const std::vector<size_t>& rows) {
   p_.model.weights().zero_grad();
-  stats_.step_loss = stats_.step_kl = 0;
-  const bool any_gradient = accumulate(rows);
-  stats_.loss.add(stats_.step_loss);
-  stats_.kl_loss.add(stats_.step_kl);
-  stats_.policy_loss.add(stats_.step_loss - stats_.step_kl);
-  if (!any_gradient) {
+  LS_RETURN_IF_ERROR(accumulate(rows));
+  const LaneStats sum = sum_of(lanes_);
+  stats_.loss.add(sum.step_loss);
+  stats_.kl_loss.add(sum.step_kl);
+  stats_.policy_loss.add(sum.step_loss - sum.step_kl);
+  if (!sum.any_gradient) {
     ++stats_.flat;
     p_.model.optimizer().pass_step();
     return ok_status();
@@ -117,35 +140,69 @@ Status Update::mini_batch_step(const std::vector<size_t>& rows) {
   return ok_status();
 }
 
-// Skips rows whose gradient must be zero when current and recorded log-probabilities agree. If the
-// computed rows show that they do not agree, the skipped rows are computed after all. At least one
-// row is computed before any is skipped, so that the agreement has been checked.
-bool Update::accumulate(const std::vector<size_t>& rows) {
+bool Update::may_skip(size_t row) const {
+  return unchanged() && is_flat(terms(row), objective_, p_.algorithm.reference);
+}
+
+std::vector<std::vector<Update::WeightedRow>> Update::cut(const std::vector<size_t>& rows) const {
   std::vector<int64_t> group;
   for (const size_t i : rows) group.push_back(batch_.set.rows[i].group);
   const std::vector<double> weight = response_weights(group);
-  std::vector<WeightedRow> first, flat;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const bool skip = unchanged() && stats_.as_recorded &&
-                      is_flat(terms(rows[i]), objective_, p_.algorithm.reference);
-    (skip ? flat : first).push_back({rows[i], weight[i]});
+  std::vector<size_t> computed, skipped;  // indices into `rows`
+  for (size_t i = 0; i < rows.size(); ++i) (may_skip(rows[i]) ? skipped : computed).push_back(i);
+  const bool share = p_.model.compute().pass_size(pass_options().micro_batch_tokens).share_prompts;
+  std::vector<std::vector<size_t>> parts(lanes_.size());
+  for (const auto& kind : {computed, skipped}) {
+    std::vector<size_t> own;
+    for (const size_t i : kind) own.push_back(rows[i]);
+    const auto cut = cut_into_lanes(pass_rows(own), p_.model.lanes().count, share);
+    for (size_t lane = 0; lane < cut.size(); ++lane)
+      for (const size_t i : cut[lane]) parts[lane].push_back(kind[i]);
   }
-  if (first.empty() && !flat.empty() && stats_.difference.count() == 0) {
+  std::vector<std::vector<WeightedRow>> out(parts.size());
+  for (size_t lane = 0; lane < parts.size(); ++lane) {
+    std::ranges::sort(parts[lane]);
+    for (const size_t i : parts[lane]) out[lane].push_back({rows[i], weight[i]});
+  }
+  return out;
+}
+
+Status Update::accumulate(const std::vector<size_t>& rows) {
+  const auto parts = cut(rows);
+  GradientTree tree;
+  for (LaneStats& lane : lanes_) lane.begin_step();
+  for (int i = 0; i < p_.model.lanes().own(); ++i) {
+    const auto lane = static_cast<size_t>(p_.model.lanes().first_own() + i);
+    lanes_[lane].any_gradient = accumulate_lane(parts[lane], lanes_[lane]);
+    tree.take_lane(p_.model.weights());
+  }
+  tree.finish(p_.model.weights());
+  return gather_values(*p_.model.lanes().gang, std::span(lanes_), "the losses of a step");
+}
+
+// Skips rows whose gradient must be zero when current and recorded log-probabilities agree. If the
+// computed rows of the lane show that they do not agree, the skipped rows are computed after all.
+// At least one row is computed before any is skipped, so that the agreement has been checked.
+bool Update::accumulate_lane(const std::vector<WeightedRow>& rows, LaneStats& lane) {
+  std::vector<WeightedRow> first, flat;
+  for (const WeightedRow& weighted : rows)
+    (lane.as_recorded && may_skip(weighted.row) ? flat : first).push_back(weighted);
+  if (first.empty() && !flat.empty() && lane.difference.count() == 0) {
     first.push_back(flat.back());
     flat.pop_back();
   }
-  bool any_gradient = accumulate_rows(first);
-  if (stats_.as_recorded) {
-    stats_.flat_samples += static_cast<int64_t>(flat.size());
+  bool any_gradient = accumulate_rows(first, lane);
+  if (lane.as_recorded) {
+    lane.flat_samples += static_cast<int64_t>(flat.size());
   } else {
-    any_gradient = accumulate_rows(flat) || any_gradient;
+    any_gradient = accumulate_rows(flat, lane) || any_gradient;
   }
   return any_gradient;
 }
 
 std::vector<float> Update::expected_gradient(const std::vector<WeightedRow>& rows,
-                                             const MicroBatch& micro) const {
-  if (!unchanged() || !stats_.as_recorded) return {};
+                                             const MicroBatch& micro, const LaneStats& lane) const {
+  if (!unchanged() || !lane.as_recorded) return {};
   std::vector<float> out;
   for (const size_t r : micro.rows) {
     const std::vector<double> grad =
@@ -156,26 +213,27 @@ std::vector<float> Update::expected_gradient(const std::vector<WeightedRow>& row
   return out;
 }
 
-bool Update::accumulate_rows(const std::vector<WeightedRow>& rows) {
+bool Update::accumulate_rows(const std::vector<WeightedRow>& rows, LaneStats& lane) {
   std::vector<PassRow> inputs;
   for (const WeightedRow& weighted : rows) inputs.push_back(pass_row(weighted.row));
   PassOptions options = pass_options();
   options.with_entropy = unchanged();
   const PassLoss loss{
-      .expected = [&](const MicroBatch& micro) { return expected_gradient(rows, micro); },
+      .expected = [&](const MicroBatch& micro) { return expected_gradient(rows, micro, lane); },
       .gradient =
           [&](const MicroBatch& micro, const model::TokenLogprobs& out, std::span<float> grad) {
             for (size_t r = 0; r < micro.rows.size(); ++r)
-              row_gradient(rows[micro.rows[r]], logprobs_of(micro, r, out), micro.of_row(r, grad));
-            for (const float e : out.entropy) stats_.entropy.add(e);
+              row_gradient(rows[micro.rows[r]], logprobs_of(micro, r, out), micro.of_row(r, grad),
+                           lane);
+            for (const float e : out.entropy) lane.entropy.add(e);
           }};
-  return add_gradients(p_.model.compute(), inputs, options, loss, stats_.passes);
+  return add_gradients(p_.model.compute(), inputs, options, loss, lane.passes);
 }
 
 void Update::row_gradient(const WeightedRow& weighted, const std::vector<double>& present,
-                          std::span<float> grad) {
+                          std::span<float> grad, LaneStats& lane) {
   const data::TrainRow& row = batch_.set.rows[weighted.row];
-  if (unchanged()) compare(row, present);
+  if (unchanged()) compare(row, present, lane);
   // After the first step, `saved` is empty if every reference log-probability of the row is a
   // recorded one, or if the objective does not read the reference. Recorded values are correct for
   // the former and only enter the KL metrics for the latter.
@@ -186,7 +244,7 @@ void Update::row_gradient(const WeightedRow& weighted, const std::vector<double>
       start_is_known ? reference_logprobs(row, unchanged() ? present : saved,
                                           p_.algorithm.reference, unchanged())
                      : recorded;
-  stats_.kl.add(present, reference);
+  lane.kl.add(present, reference);
   // In the first iteration the fixed model may be the policy itself.
   std::vector<double> kl = batch_.kl_model[weighted.row];
   if (unchanged()) kl = without_rounding(kl, present);
@@ -195,21 +253,22 @@ void Update::row_gradient(const WeightedRow& weighted, const std::vector<double>
       objective_({present, reference, batch_.advantages[weighted.row], kl, recorded}, row_grad);
   for (size_t t = 0; t < row_grad.size(); ++t)
     grad[t] = static_cast<float>(weighted.weight * row_grad[t]);
-  stats_.step_loss += weighted.weight * out.loss;
-  stats_.step_kl += weighted.weight * out.kl;
-  stats_.clipped += out.clipped;
+  lane.step_loss += weighted.weight * out.loss;
+  lane.step_kl += weighted.weight * out.kl;
+  lane.clipped += out.clipped;
 }
 
 // The recorded log-probability of a fresh token should equal the current one.
-void Update::compare(const data::TrainRow& row, const std::vector<double>& present) {
+void Update::compare(const data::TrainRow& row, const std::vector<double>& present,
+                     LaneStats& lane) {
   const std::vector<double> recorded = recorded_logprobs(row);
   const std::vector<uint8_t> fresh = fresh_targets(row);
   for (size_t t = 0; t < present.size(); ++t) {
-    if (fresh[t]) stats_.difference.add(std::abs(present[t] - recorded[t]));
+    if (fresh[t]) lane.difference.add(std::abs(present[t] - recorded[t]));
   }
   // The difference is irrelevant to a gradient that does not read recorded values.
   const bool matters = objective_.reads_reference && p_.algorithm.reference != Reference::trainer;
-  if (matters && stats_.difference.max() > kRounding) stats_.as_recorded = false;
+  if (matters && lane.difference.max() > kRounding) lane.as_recorded = false;
 }
 
 }  // namespace longshot::train

@@ -16,6 +16,7 @@
 #include "train/policy/reference.h"
 #include "train/policy/update_batch.h"
 #include "train/policy/update_stats.h"
+#include "train/shard/lanes.h"
 #include "train/trainable_model.h"
 
 namespace longshot::train {
@@ -34,10 +35,11 @@ class Update {
     const AlgorithmOptions& algorithm;
     FrozenModel* kl_model;  // null: none
   };
-  explicit Update(const Parts& parts) : p_(parts) {}
+  explicit Update(const Parts& parts)
+      : p_(parts), lanes_(static_cast<size_t>(parts.model.lanes().count)) {}
 
-  // Metrics: those of PolicyTrainer::fit(). Errors: those of make_update_batch() and of the
-  // optimizer.
+  // Metrics: those of PolicyTrainer::fit(). Errors: those of make_update_batch(), of the
+  // optimizer and of the gang.
   Result<Metrics> run(const std::vector<data::Group>& groups, const UpdateKey& key);
 
  private:
@@ -46,31 +48,42 @@ class Update {
     double weight;
   };
   Status all_steps(const UpdateKey& key);
-  void compute_references();
-  // Writes the log-probabilities of these rows' targets to out[row].
-  void logprobs(const std::vector<size_t>& rows, model::Compute& compute,
-                std::vector<std::vector<double>>& out);
+  Status compute_references();
+  // Writes the log-probabilities of these rows' targets to out[row]. Each lane computes its part.
+  Status logprobs(const std::vector<size_t>& rows, model::Compute& compute,
+                  std::vector<std::vector<double>>& out);
+  void lane_logprobs(const std::vector<size_t>& rows, model::Compute& compute, LaneStats& lane,
+                     std::vector<std::vector<double>>& out);
   PassRow pass_row(size_t row) const;
+  std::vector<PassRow> pass_rows(const std::vector<size_t>& rows) const;
   PassOptions pass_options() const;
   RowTerms terms(size_t row) const;
   bool unchanged() const { return stats_.steps == 0; }
+  // True if the row's gradient must be zero when current and recorded log-probabilities agree.
+  bool may_skip(size_t row) const;
+  // The parts of each lane, in the order of `rows`. Rows that may be skipped are cut separately,
+  // because they cost nothing if they are.
+  std::vector<std::vector<WeightedRow>> cut(const std::vector<size_t>& rows) const;
   Status mini_batch_step(const std::vector<size_t>& rows);
+  // Adds the gradients of all rows to those of the weights.
+  Status accumulate(const std::vector<size_t>& rows);
   // Both return false if the gradient is exactly 0; no weight has a gradient then.
-  bool accumulate(const std::vector<size_t>& rows);
-  bool accumulate_rows(const std::vector<WeightedRow>& rows);
+  bool accumulate_lane(const std::vector<WeightedRow>& rows, LaneStats& lane);
+  bool accumulate_rows(const std::vector<WeightedRow>& rows, LaneStats& lane);
   // Predicts the gradient of this micro-batch up to rounding ([targets]). Empty if it cannot be
   // predicted.
   std::vector<float> expected_gradient(const std::vector<WeightedRow>& rows,
-                                       const MicroBatch& micro) const;
+                                       const MicroBatch& micro, const LaneStats& lane) const;
   // Adds one row's loss to the statistics and writes its gradient ([targets]).
   void row_gradient(const WeightedRow& weighted, const std::vector<double>& present,
-                    std::span<float> grad);
-  void compare(const data::TrainRow& row, const std::vector<double>& present);
+                    std::span<float> grad, LaneStats& lane);
+  void compare(const data::TrainRow& row, const std::vector<double>& present, LaneStats& lane);
 
   Parts p_;
   BoundObjective objective_;
   UpdateBatch batch_;
   UpdateStats stats_;
+  std::vector<LaneStats> lanes_;
 };
 
 }  // namespace longshot::train

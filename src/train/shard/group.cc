@@ -1,0 +1,155 @@
+#include "train/shard/group.h"
+
+#include <ATen/ops/from_blob.h>
+#include <fmt/format.h>
+
+#include <exception>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "train/shard/local_address.h"
+// These include all of ATen.
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+namespace longshot::train {
+namespace {
+
+// The first line, without libtorch's stack.
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
+
+std::string message_of(const std::exception& error) {
+  if (const auto* torch = dynamic_cast<const c10::Error*>(&error))
+    return first_line(torch->what_without_backtrace());
+  return first_line(error.what());
+}
+
+class Group : public Gang {
+ public:
+  Group(GroupOptions options, c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo)
+      : options_(std::move(options)), gloo_(std::move(gloo)) {}
+
+  int rank() const override { return options_.rank; }
+  int size() const override { return options_.size; }
+  at::Device device() const override { return at::kCPU; }
+  int64_t bytes_sent() const override { return bytes_sent_; }
+
+  Status exchange(const at::Tensor& send, at::Tensor& received, const char* what) override {
+    bytes_sent_ += static_cast<int64_t>(send.nbytes()) / size() * (size() - 1);
+    return finish("exchange", what, [&] {
+      at::Tensor input = send;
+      std::vector<int64_t> equal_parts;
+      c10d::AllToAllOptions call;
+      call.timeout = options_.call_timeout;
+      return gloo_->alltoall_base(received, input, equal_parts, equal_parts, call);
+    });
+  }
+
+  Status gather(at::Tensor& all, const char* what) override {
+    if (all.numel() == 0) return ok_status();
+    const int64_t part = all.numel() / size();
+    bytes_sent_ += static_cast<int64_t>(all.nbytes()) / size() * (size() - 1);
+    return finish("gather", what, [&] {
+      at::Tensor own = all.narrow(0, rank() * part, part).clone();
+      c10d::AllgatherOptions call;
+      call.timeout = options_.call_timeout;
+      return gloo_->_allgather_base(all, own, call);
+    });
+  }
+
+  Status broadcast(std::span<std::byte> bytes, int root, const char* what) override {
+    if (rank() == root) bytes_sent_ += static_cast<int64_t>(bytes.size()) * (size() - 1);
+    return finish("broadcast", what, [&] {
+      std::vector<at::Tensor> tensors{
+          at::from_blob(bytes.data(), {static_cast<int64_t>(bytes.size())}, at::kByte)};
+      c10d::BroadcastOptions call;
+      call.rootRank = root;
+      call.timeout = options_.call_timeout;
+      return gloo_->broadcast(tensors, call);
+    });
+  }
+
+  Status barrier(const char* what) override {
+    return finish("barrier", what, [&] {
+      c10d::BarrierOptions call;
+      call.timeout = options_.call_timeout;
+      return gloo_->barrier(call);
+    });
+  }
+
+ private:
+  using Start = std::function<c10::intrusive_ptr<c10d::Work>()>;
+
+  // Starts the call and waits for its end.
+  Status finish(const char* call, const char* what, const Start& start) {
+    if (!broken_.empty()) return unavailable(broken_);
+    try {
+      start()->wait();
+      return ok_status();
+    } catch (const std::exception& error) {
+      broken_ = fmt::format(
+          "trainer {} of {}: the {} of {} failed ({}); another trainer has ended, or did not "
+          "answer "
+          "for {:.0f} s: end the others and start them again",
+          rank(), size(), call, what, message_of(error),
+          std::chrono::duration<double>(options_.call_timeout).count());
+      return unavailable(broken_);
+    }
+  }
+
+  const GroupOptions options_;
+  const c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo_;
+  int64_t bytes_sent_ = 0;
+  std::string broken_;  // the message of the first failure
+};
+
+// Where the processes find one another's addresses.
+Result<c10::intrusive_ptr<c10d::Store>> open_store(const GroupOptions& options) {
+  c10d::TCPStoreOptions store;
+  store.port = options.port;
+  store.isServer = options.rank == 0 && !options.agent_listens;
+  store.numWorkers = static_cast<size_t>(options.size);
+  store.waitWorkers = false;
+  store.timeout = options.join_timeout;
+  if (store.isServer) {
+    // Left to itself, the store would listen on every address of the host.
+    LS_ASSIGN_OR_RETURN(store.masterListenFd, listen_on(options.host, options.port));
+  }
+  return c10::intrusive_ptr<c10d::Store>(c10::make_intrusive<c10d::PrefixStore>(
+      fmt::format("longshot/{}", options.restart),
+      c10::make_intrusive<c10d::TCPStore>(options.host, store)));
+}
+
+Result<std::shared_ptr<Gang>> join(const GroupOptions& options) {
+  LS_ASSIGN_OR_RETURN(const std::string own, address_towards(options.host, options.port));
+  LS_ASSIGN_OR_RETURN(const auto store, open_store(options));
+  auto gloo = c10d::ProcessGroupGloo::Options::create(options.join_timeout);
+  gloo->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(own));
+  gloo->threads = 1;  // one call at a time
+  auto group = std::make_shared<Group>(options, c10::make_intrusive<c10d::ProcessGroupGloo>(
+                                                    store, options.rank, options.size, gloo));
+  // The store ends with process 0, so all must have read it before any continues.
+  LS_RETURN_IF_ERROR(group->barrier("the start"));
+  return std::shared_ptr<Gang>(std::move(group));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Gang>> join_group(const GroupOptions& options) {
+  if (options.size == 1) return alone();
+  const std::string where = fmt::format("trainer {} of {}, meeting point {}", options.rank,
+                                        options.size, meeting_point(options));
+  try {
+    auto group = join(options);
+    return group.ok() ? std::move(group) : group.status().with_context(where);
+  } catch (const std::exception& error) {
+    return unavailable(message_of(error)).with_context(where);
+  }
+}
+
+}  // namespace longshot::train
