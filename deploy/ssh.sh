@@ -163,8 +163,8 @@ while kill -0 "$coordinator" 2>/dev/null; do  # a trap has ended `wait` early
   code=0
   wait "$coordinator" || code=$?
 done
-# Workers hear of the end from the coordinator; those that have not ended after ten seconds are stopped.
-for _ in {1..50}; do
+# Workers hear of the end from the coordinator; those that have not ended after three seconds are stopped.
+for _ in {1..15}; do
   if [ $code != 0 ] || ! jobs -rp | grep -qxF "$(printf '%s\n' "${supervisors[@]}")"; then break; fi
   sleep 0.2
 done

@@ -1,45 +1,14 @@
-"""Shared by the tests of deploy/: a run that can be held at a point, and what is left of one."""
+"""Shared by the tests of deploy/: what a launched run does, and what is left of it."""
 import pathlib
+import re
 import time
 
-from cluster_support import cluster_config
+from cluster_support import Gate, assert_same_run, cluster_config
+from resume_support import lines
 from support import ROOT
 
 DEPLOY = ROOT / "deploy"
-
-
-class Gate:
-    """A reward that adds nothing to the scores and stops a run in the middle: from the `after`-th sample on it waits
-    until open(). Held runs make a test independent of how fast the machine is."""
-
-    def __init__(self, folder, after=150):
-        self.folder = pathlib.Path(folder)
-        self.folder.mkdir()
-        (self.folder / "gate.py").write_text(f"""
-import os, time
-
-def compute_score(solution_str):
-    with open({str(self.folder / "count")!r}, "ab") as file:
-        file.write(b".")
-        count = file.tell()
-    while count >= {after} and not os.path.exists({str(self.folder / "open")!r}):
-        time.sleep(0.02)
-    return 0.0
-""")
-
-    def config(self, run, model, data, iterations):
-        reward = f"""[reward]
-functions = ["auto", {{ type = "python", path = "{self.folder}/gate.py", decides_correct = false }}]
-timeout = 600
-"""
-        return cluster_config(run, model, data, iterations).replace("[reward]\n", reward)
-
-    def holds(self, after=150):
-        count = self.folder / "count"
-        return count.exists() and count.stat().st_size >= after
-
-    def open(self):
-        (self.folder / "open").touch()
+ITERATIONS, HELD_AT = 12, 6
 
 
 def wait_until(condition, seconds=60, what=lambda: ""):
@@ -66,3 +35,37 @@ def command_lines(processes):
 
 def text_of(path):
     return path.read_text() if path.exists() else ""
+
+
+class LaunchedRun:
+    """A run that a launcher starts, held in the middle. `log` is the file with the coordinator's log."""
+
+    def __init__(self, setting, name):
+        self.name, (self.root, model, data) = name, setting
+        self.run, self.file = self.root / name, self.root / f"{name}.toml"
+        self.file.write_text(cluster_config(self.run, model, data, ITERATIONS))
+        self.gate = Gate(self.run, HELD_AT)
+        self.log = None
+
+    def everything(self):
+        """All that the run has logged, for the message of a test that fails."""
+        return text_of(self.log)
+
+    def joined(self):
+        """How often a worker has joined."""
+        return len(re.findall(r"worker \S+ at \S+ joins", text_of(self.log)))
+
+    def wait_until_held(self, workers=2):
+        wait_until(lambda: lines(self.run) >= HELD_AT and self.joined() >= workers, 120, self.everything)
+
+    def wait_until_joined(self, times):
+        wait_until(lambda: self.joined() >= times, what=self.everything)
+
+    def assert_same(self):
+        assert_same_run(self.run, self.root / "whole", ITERATIONS)
+
+
+def whole_run(root, model, data):
+    """The run in one process that the others are compared with; returns its configuration."""
+    (root / "whole.toml").write_text(cluster_config(root / "whole", model, data, ITERATIONS))
+    return root / "whole.toml"

@@ -8,15 +8,13 @@ import time
 
 import pytest
 
-from cluster_support import assert_same_run
-from deploy_support import DEPLOY, Gate, command_lines, text_of, wait_until
+from deploy_support import DEPLOY, LaunchedRun, command_lines, text_of, wait_until, whole_run
 from network_support import HOSTS, make_network
 from support import LONGSHOT, longshot, tiny_model
 
 RAY = pathlib.Path(os.environ["LONGSHOT_RAY"])
 NODES = {host: HOSTS[host] for host in "AB"}
 HEAD = f"{NODES['A']}:6379"
-ITERATIONS = 12
 ENVIRONMENT = {**os.environ, "LONGSHOT_BIN": LONGSHOT, "RAY_USAGE_STATS_ENABLED": "0"}
 ENVIRONMENT.pop("LONGSHOT_CLUSTER", None)
 
@@ -80,33 +78,21 @@ def cluster(tmp_path_factory):
 def setting(cluster, tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     model, data = tiny_model(root, steps=150)
-    gate = Gate(root / "open")
-    gate.open()
-    (root / "whole.toml").write_text(gate.config(root / "whole", model, data, ITERATIONS))
-    longshot("train", root / "whole.toml")
+    longshot("train", whole_run(root, model, data))
     return root, model, data
 
 
-class Launched:
+class Launched(LaunchedRun):
     def __init__(self, cluster, setting, name):
-        self.cluster, self.name, (self.root, model, data) = cluster, name, setting
-        self.gate, self.run = Gate(self.root / f"{name}.gate"), self.root / name
-        (self.root / f"{name}.toml").write_text(self.gate.config(self.run, model, data, ITERATIONS))
+        super().__init__(setting, name)
+        self.cluster, self.log = cluster, self.root / f"{name}.log"
         self.launch()
 
     def launch(self):
-        self.log = self.root / f"{self.name}.log"
         words = [RAY / "python", DEPLOY / "ray/launch.py", "--address", HEAD, "--workers", "2", "--folder",
-                 self.root / f"{self.name}.logs", "--worker-arguments", f"--weights-dir {self.root}/weights",
-                 self.root / f"{self.name}.toml"]
+                 self.root / f"{self.name}.logs", "--worker-arguments", f"--weights-dir {self.root}/weights", self.file]
         with self.log.open("a") as log:
             self.process = self.cluster.network.start("A", *words, stdout=log, stderr=log, env=ENVIRONMENT)
-
-    def wait_until_held(self):
-        wait_until(lambda: self.gate.holds() and self.joined() >= 2, 180, self.log.read_text)
-
-    def joined(self):
-        return len(re.findall(r"worker \S+ at \S+ joins", self.log.read_text()))
 
     def child(self, role):
         return next((number for number, line in self.cluster.processes().items() if f" --name {role}-" in line), None)
@@ -116,9 +102,6 @@ class Launched:
 
     def finish(self, code=0):
         assert self.process.wait(180) == code, self.log.read_text()
-
-    def assert_same(self):
-        assert_same_run(self.run, self.root / "whole", ITERATIONS)
 
 
 def parent(number):

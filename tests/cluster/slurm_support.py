@@ -28,7 +28,7 @@ def configuration(folder):
 ClusterName=test
 SlurmctldHost={NODES["A"]}({HOSTS["A"]})
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket,cred_expire=5
+AuthInfo=socket={folder}/munge.socket,cred_expire=10
 CredType=cred/munge
 SlurmUser=root
 SlurmdUser=root

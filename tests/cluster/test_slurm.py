@@ -6,13 +6,10 @@ import stat
 
 import pytest
 
-from cluster_support import assert_same_run
-from deploy_support import DEPLOY, Gate, text_of, wait_until
+from deploy_support import DEPLOY, LaunchedRun, wait_until, whole_run
 from network_support import make_network
 from slurm_support import Slurm, require_slurm
 from support import longshot, tiny_model
-
-ITERATIONS = 12
 
 
 @pytest.fixture(scope="module")
@@ -31,20 +28,17 @@ def slurm(tmp_path_factory):
 def setting(slurm, tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     model, data = tiny_model(root, steps=150)
-    gate = Gate(root / "open")
-    gate.open()
-    (root / "whole.toml").write_text(gate.config(root / "whole", model, data, ITERATIONS))
-    longshot("train", root / "whole.toml")
+    longshot("train", whole_run(root, model, data))
     return root, model, data
 
 
-class Launched:
-    """A run that deploy/slurm/launch has started, held in the middle by its gate."""
+class Launched(LaunchedRun):
+    """A run that deploy/slurm/launch has started."""
 
     def __init__(self, slurm, setting, name, workers):
-        self.slurm, self.name, (self.root, model, data) = slurm, name, setting
-        self.gate, self.run, self.folder = Gate(self.root / f"{name}.gate"), self.root / name, self.root / f"{name}.slurm"
-        (self.root / f"{name}.toml").write_text(self.gate.config(self.run, model, data, ITERATIONS))
+        super().__init__(setting, name)
+        self.slurm, self.folder = slurm, self.root / f"{name}.slurm"
+        self.log = self.folder / "coordinator.log"
         self.launch(workers)
 
     def launch(self, workers):
@@ -57,25 +51,13 @@ class Launched:
         return self.slurm.call(DEPLOY / "slurm/launch", "--worker-arguments",
                                f"--threads 1 --weights-dir {self.root}/weights", *words, cwd=self.root)
 
-    def log(self):
-        return text_of(self.folder / "coordinator.log")
-
     def everything(self):
         return "".join(f"--- {file}\n{file.read_text()}" for file in sorted(self.folder.glob("*.log")))
-
-    def joined(self):
-        return len(re.findall(r"worker \S+ at \S+ joins", self.log()))
-
-    def wait_until_held(self, workers):
-        wait_until(lambda: self.gate.holds() and self.joined() >= workers, what=self.everything)
 
     def wait_for_end(self):
         """Until the queue is empty and no process is left on any node."""
         wait_until(lambda: not self.slurm.jobs(), 120, self.everything)
         wait_until(lambda: not self.slurm.processes(), 30, lambda: str(self.slurm.processes()))
-
-    def assert_same(self):
-        assert_same_run(self.run, self.root / "whole", ITERATIONS)
 
 
 def element(slurm, array, index):
@@ -85,14 +67,14 @@ def element(slurm, array, index):
 
 def test_workers_that_leave_and_join_change_nothing(slurm, setting):
     run = Launched(slurm, setting, "elastic", 2)
-    run.wait_until_held(2)
+    run.wait_until_held()
     assert stat.S_IMODE((run.folder / "token").stat().st_mode) == 0o600
     crashed = next(number for number, line in slurm.processes().items()
                    if " worker " in line and f"-{element(slurm, run.array, 2)} " in line)
     os.kill(crashed, signal.SIGKILL)  # its job starts it again
     slurm.call("scancel", f"{run.array}_1", code=0)
     assert run.command("--add", 1, "--folder", run.folder).returncode == 0
-    wait_until(lambda: run.joined() >= 4, what=run.everything)
+    run.wait_until_joined(4)
     second = run.command("--workers", 1, "elastic.toml")
     assert second.returncode == 2 and f"job {run.coordinator}" in second.stderr
     run.gate.open()
@@ -102,7 +84,7 @@ def test_workers_that_leave_and_join_change_nothing(slurm, setting):
 
 def test_a_cancelled_run_leaves_no_process_and_continues(slurm, setting):
     run = Launched(slurm, setting, "cancelled", 2)
-    run.wait_until_held(2)
+    run.wait_until_held()
     assert any(" train " in line for line in slurm.processes().values())
     slurm.call("scancel", run.coordinator, code=0)
     seconds = wait_until(lambda: not slurm.processes() and not slurm.jobs(), what=lambda: str(slurm.processes()))
@@ -115,14 +97,13 @@ def test_a_cancelled_run_leaves_no_process_and_continues(slurm, setting):
 
 def test_a_coordinator_that_returns_to_the_queue_keeps_its_workers(slurm, setting):
     run = Launched(slurm, setting, "requeued", 2)
-    run.wait_until_held(2)
+    run.wait_until_held()
     slurm.call("scancel", "--batch", "--signal=USR1", run.coordinator, code=0)  # as before the time limit
     wait_until(lambda: slurm.jobs().get(run.coordinator) == "PENDING", what=run.everything)
     assert all(slurm.jobs()[f"{run.array}_{index}"] == "RUNNING" for index in (1, 2))
-    slurm.call("scontrol", "update", f"JobId={run.coordinator}", "StartTime=now", code=0)  # not after a pause
     run.gate.open()
     run.wait_for_end()
-    assert run.log().count("coordinator on node") == 2
+    assert run.log.read_text().count("coordinator on node") == 2
     run.assert_same()
 
 

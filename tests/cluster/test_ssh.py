@@ -3,18 +3,15 @@ import contextlib
 import getpass
 import os
 import pathlib
-import re
 import shutil
 import signal
 import subprocess
 
 import pytest
 
-from cluster_support import assert_same_run, free_port
-from deploy_support import DEPLOY, Gate, command_lines, text_of, wait_until
+from cluster_support import free_port
+from deploy_support import DEPLOY, LaunchedRun, command_lines, text_of, wait_until, whole_run
 from support import LONGSHOT, longshot, tiny_model
-
-ITERATIONS = 12
 
 
 class Sshd:
@@ -71,10 +68,7 @@ def sshd(tmp_path_factory):
 def setting(sshd, tmp_path_factory):
     root = tmp_path_factory.mktemp("ssh_runs")
     model, data = tiny_model(root, steps=150)
-    gate = Gate(root / "open")
-    gate.open()
-    (root / "whole.toml").write_text(gate.config(root / "whole", model, data, ITERATIONS))
-    longshot("train", root / "whole.toml")
+    longshot("train", whole_run(root, model, data))
     yield root, model, data
     for number in processes(root):
         with contextlib.suppress(ProcessLookupError):
@@ -87,32 +81,24 @@ def processes(root):
     return {number: line for number, line in every.items() if str(root) in line}
 
 
-class Launched:
+class Launched(LaunchedRun):
     def __init__(self, sshd, setting, name, hosts):
-        self.sshd, self.name, (self.root, model, data) = sshd, name, setting
-        self.gate, self.run, self.folder = Gate(self.root / f"{name}.gate"), self.root / name, self.root / f"{name}.ssh"
-        (self.root / f"{name}.toml").write_text(self.gate.config(self.run, model, data, ITERATIONS))
+        super().__init__(setting, name)
+        self.sshd, self.folder, self.log = sshd, self.root / f"{name}.ssh", self.root / f"{name}.log"
         options = f"--threads 1 --weights-dir {self.root}/weights"
         (self.root / f"{name}.hosts").write_text("# two workers\n\n" + "".join(f"{host} {options}\n" for host in hosts))
-        self.log = self.root / f"{name}.log"
         self.launch()
 
     def launch(self):
         environment = {**os.environ, "LONGSHOT_BIN": LONGSHOT, "LONGSHOT_SSH": f"ssh -F {self.sshd.folder}/ssh_config"}
         environment.pop("LONGSHOT_CLUSTER", None)
         words = [DEPLOY / "ssh.sh", "--address", "127.0.0.1", "--pause", "1", "--folder", self.folder,
-                 self.root / f"{self.name}.hosts", self.root / f"{self.name}.toml"]
+                 self.root / f"{self.name}.hosts", self.file]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(words, stdout=log, stderr=log, env=environment, start_new_session=True)
 
     def everything(self):
         return self.log.read_text() + "".join(text_of(file) for file in self.folder.glob("worker-*.log"))
-
-    def joined(self):
-        return len(re.findall(r"worker \S+ at \S+ joins", self.log.read_text()))
-
-    def wait_until_held(self):
-        wait_until(lambda: self.gate.holds() and self.joined() >= 2, what=self.everything)
 
     def find(self, words, starts):
         return next(number for number, line in processes(self.root).items()
@@ -134,16 +120,16 @@ def test_workers_and_connections_that_die_are_replaced(sshd, setting):
     assert not any(token in line for line in processes(run.root).values())
     worker = run.find("worker --name worker-1 ", LONGSHOT)
     os.kill(worker, signal.SIGKILL)
-    wait_until(lambda: run.joined() >= 3, what=run.everything)
+    run.wait_until_joined(3)
     assert "worker-1 ended with code 137" in run.log.read_text()
     worker = run.find("worker --name worker-2 ", LONGSHOT)
     connection = run.find("worker-2", "ssh ")
     os.kill(connection, signal.SIGKILL)
     wait_until(lambda: worker not in processes(run.root), what=run.everything)  # its host has stopped it
-    wait_until(lambda: run.joined() >= 4, what=run.everything)
+    run.wait_until_joined(4)
     run.gate.open()
     run.finish()
-    assert_same_run(run.run, run.root / "whole", ITERATIONS)
+    run.assert_same()
 
 
 def test_a_script_that_is_killed_leaves_no_process_and_continues(sshd, setting):
@@ -157,13 +143,13 @@ def test_a_script_that_is_killed_leaves_no_process_and_continues(sshd, setting):
     run.process.wait(10)
     print(f"no process {run.wait_for_no_process():.1f} s after kill -9 of the script")
     run.launch()
-    wait_until(lambda: run.joined() >= 3, what=run.everything)
+    run.wait_until_joined(3)
     run.process.send_signal(signal.SIGTERM)
     run.finish(130)
     run.launch()
     run.gate.open()
     run.finish()
-    assert_same_run(run.run, run.root / "whole", ITERATIONS)
+    run.assert_same()
 
 
 def test_a_host_that_cannot_be_reached_is_named_and_the_others_work(sshd, setting):
@@ -171,7 +157,7 @@ def test_a_host_that_cannot_be_reached_is_named_and_the_others_work(sshd, settin
     wait_until(lambda: "nowhere cannot be reached" in run.log.read_text(), what=run.everything)
     run.gate.open()
     run.finish()
-    assert_same_run(run.run, run.root / "whole", ITERATIONS)
+    run.assert_same()
 
 
 def test_bad_arguments_are_refused(setting):
