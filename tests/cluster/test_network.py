@@ -9,7 +9,7 @@ from network_support import HOSTS, make_network
 from resume_support import lines
 from support import LONGSHOT, longshot, tiny_model
 
-ITERATIONS = 60
+ITERATIONS = 40
 
 
 @pytest.fixture(scope="module")
