@@ -31,8 +31,8 @@ def prepare(setting, name):
 
 
 class Run:
-    """Context manager: a coordinator and a worker with the servers given. The run is held after one iteration until its
-    gate is opened."""
+    """Context manager: a coordinator and a worker with the servers given. The run is held in its first iteration until
+    its gate is opened."""
 
     def __init__(self, setting, name, servers, *arguments, config=None, held=False):
         self.file, self.folder, url = prepare(setting, name)
@@ -92,8 +92,10 @@ def test_a_run_with_servers_trains_on_their_samples(setting, kind):
 def test_own_workers_and_servers_share_a_run(setting, kind):
     root, model, _, _ = setting
     with FakeServer(kind, model) as server, Run(setting, f"mixed-{kind}", [server], held=True) as run:
+        run.gate.hold_at(2)
+        run.gate.wait(run.process)  # the first iteration was the server's
         with Workers(f"{setting[3].url}/mixed-{kind}", root, 1) as own:
-            wait_for(lambda: "fetched" in own.all[0].text(), run.process)
+            wait_for(lambda: f"of run 'mixed-{kind}'" in own.all[0].text(), run.process)
             run.worker.kill()
             run.gate.open()
             _, errors = run.process.communicate(timeout=180)
