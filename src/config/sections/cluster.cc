@@ -21,8 +21,8 @@ void bind_access(Settings& s, ClusterAccess& o) {
         "file with a secret that every process of the run must have; empty = none");
   s.add("cluster.tls_dir", &o.tls_dir,
         "folder with ca.crt, tls.crt and tls.key of this host, as `longshot certificates` makes "
-        "it: all connections of the run use TLS, and both ends need a certificate of the "
-        "authority; empty = not encrypted");
+        "it: the coordinator and its workers talk over TLS, and both ends need a certificate of "
+        "the authority; empty = not encrypted");
   s.add("cluster.etcd_tls_dir", &o.etcd_tls_dir,
         "folder with ca.crt and, if etcd wants them of its clients, tls.crt and tls.key for an "
         "etcd with TLS (etcds://); empty = cluster.tls_dir, or the system's authorities");
