@@ -15,6 +15,23 @@ constexpr std::array<FinishName, 5> kFinishNames = {{{FinishReason::stop, "stop"
                                                      {FinishReason::repetition, "repetition"},
                                                      {FinishReason::aborted, "aborted"}}};
 
+// [begin, end, version], followed by the engine's name unless it is longshot.
+Result<Segment> segment_from_json(const Json& json, const std::string& where) {
+  Json range = json, name = name_of(EngineKind::longshot);
+  if (json.is_array() && json.size() == 4) {
+    name = json[3];
+    range.erase(3);
+  }
+  const Json named = {{"range", range}, {"engine", name}};
+  LS_ASSIGN_OR_RETURN(const auto numbers,
+                      (json_get<std::array<int64_t, 3>>(named, "range", where + ": segments")));
+  LS_ASSIGN_OR_RETURN(const auto text,
+                      json_get<std::string>(named, "engine", where + ": segments"));
+  const auto engine = value_of<EngineKind>(text);
+  if (!engine) return invalid_argument(where + ": segments: unknown engine '" + text + "'");
+  return Segment{static_cast<int>(numbers[0]), static_cast<int>(numbers[1]), numbers[2], *engine};
+}
+
 }  // namespace
 
 const char* finish_reason_name(FinishReason reason) {
@@ -31,7 +48,10 @@ std::optional<FinishReason> parse_finish_reason(const std::string& name) {
 
 Json to_json(const Sample& sample) {
   Json segments = Json::array();
-  for (const Segment& s : sample.segments) segments.push_back({s.begin, s.end, s.version});
+  for (const Segment& s : sample.segments) {
+    segments.push_back({s.begin, s.end, s.version});
+    if (s.engine != EngineKind::longshot) segments.back().push_back(name_of(s.engine));
+  }
   return {{"prompt_id", sample.prompt_id},
           {"index", sample.index},
           {"seed", sample.seed},
@@ -52,10 +72,10 @@ Result<Sample> sample_from_json(const Json& json, const std::string& where) {
                       json_get<std::vector<TokenId>>(json, "prompt_tokens", where));
   LS_ASSIGN_OR_RETURN(sample.tokens, json_get<std::vector<TokenId>>(json, "tokens", where));
   LS_ASSIGN_OR_RETURN(sample.logprobs, json_get<std::vector<float>>(json, "logprobs", where));
-  LS_ASSIGN_OR_RETURN(const auto segments,
-                      (json_get<std::vector<std::array<int64_t, 3>>>(json, "segments", where)));
-  for (const auto& s : segments) {
-    sample.segments.push_back({static_cast<int>(s[0]), static_cast<int>(s[1]), s[2]});
+  LS_ASSIGN_OR_RETURN(const auto segments, json_get<std::vector<Json>>(json, "segments", where));
+  for (const Json& s : segments) {
+    LS_ASSIGN_OR_RETURN(Segment segment, segment_from_json(s, where));
+    sample.segments.push_back(std::move(segment));
   }
   LS_ASSIGN_OR_RETURN(const auto finish, json_get<std::string>(json, "finish", where));
   const auto reason = parse_finish_reason(finish);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "data/engine_kind.h"
 #include "data/message.h"
 #include "data/step_value.h"
 
@@ -51,6 +52,7 @@ struct Segment {
   int begin = 0;
   int end = 0;
   int64_t version = 0;
+  EngineKind engine = EngineKind::longshot;
 };
 
 // One response to one prompt.
@@ -99,8 +101,9 @@ struct TrainRow {
   std::vector<uint8_t> loss_mask;  // [tokens.size()]; 1 where the token is trained on
   std::vector<float> logprobs;     // [tokens.size()] as the rollout recorded them; 0 in the prompt
   double reward = 0;
-  int64_t group = 0;           // rows with equal `group` answer the same prompt
-  std::vector<uint8_t> fresh;  // [tokens.size()]; 1 if the current policy produced it
+  int64_t group = 0;              // rows with equal `group` answer the same prompt
+  std::vector<uint8_t> fresh;     // [tokens.size()]; 1 if the current policy produced it
+  std::vector<Segment> segments;  // those of the sample, at positions of `tokens`
 };
 
 // JSON forms, for the records of the replay buffer and for other processes. Errors of the

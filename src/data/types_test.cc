@@ -19,7 +19,7 @@ Sample make_sample() {
   sample.prompt_tokens = {1, 2, 151643};
   sample.tokens = {7, 8, 9};
   sample.logprobs = {-0.1f, std::nextafter(-1.0f, 0.0f), -std::numeric_limits<float>::min()};
-  sample.segments = {{0, 2, 5}, {2, 3, int64_t{1} << 40}};
+  sample.segments = {{0, 2, 5}, {2, 3, int64_t{1} << 40, EngineKind::vllm}};
   sample.finish = FinishReason::repetition;
   sample.text = "x\n\"\xc3\xa9\"";
   return sample;
@@ -47,6 +47,8 @@ TEST(Sample, SurvivesJsonBitForBit) {
   EXPECT_EQ(after->segments[1].begin, 2);
   EXPECT_EQ(after->segments[1].end, 3);
   EXPECT_EQ(after->segments[1].version, int64_t{1} << 40);
+  EXPECT_EQ(after->segments[0].engine, EngineKind::longshot);
+  EXPECT_EQ(after->segments[1].engine, EngineKind::vllm);
   EXPECT_EQ(after->finish, before.finish);
   EXPECT_EQ(after->text, before.text);
 }

@@ -30,6 +30,7 @@ void put(const Job& job, pb::Job* out) {
     segment->set_begin(s.begin);
     segment->set_end(s.end);
     segment->set_version(s.version);
+    segment->set_engine(static_cast<int32_t>(s.engine));
   }
   out->set_max_response_length(job.max_response_length);
   out->set_segment_tokens(job.segment_tokens);
@@ -45,8 +46,12 @@ Result<Job> job_of(const pb::Job& in) {
   job.sample.prompt_tokens = list<data::TokenId>(in.prompt_tokens());
   job.sample.tokens = list<data::TokenId>(in.tokens());
   job.sample.logprobs = list<float>(in.logprobs());
-  for (const pb::Segment& s : in.segments())
-    job.sample.segments.push_back({s.begin(), s.end(), s.version()});
+  for (const pb::Segment& s : in.segments()) {
+    if (s.engine() < 0 || s.engine() >= static_cast<int32_t>(data::kEngineKinds))
+      return corrupt("a job with tokens of an engine that this version does not know");
+    job.sample.segments.push_back(
+        {s.begin(), s.end(), s.version(), static_cast<data::EngineKind>(s.engine())});
+  }
   job.sample.finish = data::FinishReason::partial;
   job.max_response_length = in.max_response_length();
   job.segment_tokens = in.segment_tokens();

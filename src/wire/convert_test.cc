@@ -21,7 +21,8 @@ Job random_job(CounterRng& rng) {
     job.sample.logprobs.push_back(-static_cast<float>(rng.next_double()));
   }
   const int end = static_cast<int>(job.sample.tokens.size());
-  if (end > 0) job.sample.segments.push_back({0, end, number(1000)});
+  if (end > 0)
+    job.sample.segments.push_back({0, end, number(1000), static_cast<data::EngineKind>(end % 3)});
   job.sample.finish = data::FinishReason::partial;
   job.max_response_length = number(1 << 20);
   job.segment_tokens = number(3);

@@ -168,7 +168,7 @@ def is_closed():
         return False
 
 def compute_score(data_source, solution_str, ground_truth, extra_info):
-    while is_closed():
+    while is_closed() and os.getppid() != 1:  # its program was killed
         time.sleep(0.01)
     return 0.0
 """
@@ -201,7 +201,8 @@ class Gate:
         return self.reward_of(self.run)
 
     def hold_at(self, iteration):
-        """The run will wait when it has completed `iteration` iterations, before it judges the next samples."""
+        """The run will wait when its metrics have this many rows, of which the evaluation before training is the first,
+        before it judges the next samples."""
         new = self.file.with_suffix(".gate.new")
         new.write_text(str(iteration))
         new.replace(self.file)

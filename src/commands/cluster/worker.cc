@@ -11,6 +11,43 @@
 #include "loop/cluster/rollout_worker.h"
 
 namespace longshot::commands {
+namespace {
+
+void add_servers(CLI::App& command, loop::ServerOptions& servers) {
+  std::map<std::string, data::EngineKind> kinds;
+  for (const auto& [kind, name] : spellings(data::EngineKind{}))
+    if (kind != data::EngineKind::longshot) kinds[name] = kind;
+  CLI::Option* backend =
+      command
+          .add_option("--backend", servers.kind,
+                      "servers of this engine generate, in place of this process: vllm or sglang; "
+                      "needs cluster.exact = false")
+          ->transform(CLI::CheckedTransformer(kinds).description(""));
+  command.add_option("--url", servers.urls, "http://HOST:PORT of a server; several with commas")
+      ->delimiter(',')
+      ->needs(backend);
+  command
+      .add_option("--backend-key", servers.api_key,
+                  "sent to the servers as a bearer token; by default $LONGSHOT_BACKEND_KEY")
+      ->envname("LONGSHOT_BACKEND_KEY");
+  command
+      .add_option("--backend-timeout", servers.silence_seconds,
+                  "seconds without a token of a sample after which a server has failed")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      .add_option("--verify", servers.verify,
+                  "after each load, compare the log-probabilities of a probe with longshot's own, "
+                  "which needs memory for a copy of the model")
+      ->capture_default_str();
+  command
+      .add_option("--max-gap", servers.most_gap,
+                  "largest mean difference of these log-probabilities, in nats")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+}
+
+}  // namespace
 
 void add_worker(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<loop::RolloutWorkerOptions>();
@@ -38,6 +75,7 @@ void add_worker(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   command->add_option("--advertise", options->advertise,
                       "host name or address by which other workers reach this machine");
+  add_servers(*command, options->servers);
   command->callback([options, &exit_code] {
     exit_code = finish([&] { return loop::run_rollout_worker(*options); });
   });

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "base/log.h"
 #include "base/os/machine.h"
 #include "base/os/stop.h"
@@ -18,6 +20,8 @@
 #include "publish/engine/weight_fetch.h"
 #include "publish/engine/weight_server.h"
 #include "publish/engine/weights_source.h"
+#include "rollout/remote/backend/server_engine.h"
+#include "rollout/remote/local_engine.h"
 #include "rollout/remote/remote_worker.h"
 
 namespace longshot::loop {
@@ -57,7 +61,7 @@ class Worker {
       if (served_) pause = complained = 0;
       if (served_ || watch.seconds() >= complained) {
         complained = watch.seconds() + kComplainSeconds;
-        log::info("waiting for a coordinator: {}", ended.message());
+        log::info("waiting: {}", ended.message());
       }
       served_ = false;
       pause = std::min(kLongestPause, 0.1 + 2 * pause);
@@ -81,12 +85,41 @@ class Worker {
     own_url_ = fmt::format("{}://{}:{}", net::scheme_of(access_.credentials),
                            reachable_host(at, options_.advertise), server_->port());
     pool_ = std::make_unique<ThreadPool>(threads_);
+    return make_worker_engine();
+  }
+
+  bool has_servers() const { return options_.servers.kind != data::EngineKind::longshot; }
+
+  Status make_worker_engine() {
+    if (!has_servers()) {
+      worker_engine_ = std::make_unique<rollout::LocalEngine>(
+          [this](const Json& settings, int64_t, const Json& source) {
+            return load(settings, source);
+          });
+      return ok_status();
+    }
+    rollout::ServerEngineOptions& servers = servers_;
+    servers.kind = options_.servers.kind;
+    servers.key = options_.servers.api_key;
+    servers.silence_seconds = options_.servers.silence_seconds;
+    servers.most_gap = options_.servers.most_gap;
+    for (const std::string& url : options_.servers.urls) {
+      LS_ASSIGN_OR_RETURN(net::Url parsed, net::parse_url(url, "--url"));
+      servers.urls.push_back(std::move(parsed));
+    }
+    if (servers.urls.empty())
+      return invalid_argument("--backend needs --url, the address of the server");
+    servers.fetch = [this](const Json& settings, int64_t, const Json& source) {
+      return serve(settings, source);
+    };
+    worker_engine_ = rollout::make_server_engine(servers);
     return ok_status();
   }
 
   // Finds the coordinator and works for it until the connection ends.
   Status attach() {
     if (ended()) return ok_status();
+    if (has_servers()) LS_RETURN_IF_ERROR(rollout::check_reachable(servers_));
     LS_ASSIGN_OR_RETURN(const Coordinator coordinator,
                         find_coordinator(access_, Deadline::after_seconds(kCallSeconds)));
     LS_RETURN_IF_ERROR(try_tls(coordinator));
@@ -94,14 +127,16 @@ class Worker {
                         worker_options(coordinator.settings.limits));
     LS_ASSIGN_OR_RETURN(link_, wire::WorkerLink::dial(coordinator.address, access_.credentials));
     log::info("connecting to {} at {}", coordinator.name, coordinator.address);
-    const Status ended = rollout::serve_rollouts(*link_, worker);
+    const Stopwatch watch;
+    const Status ended = rollout::serve_rollouts(*link_, *worker_engine_, worker);
     link_.reset();
+    served_ = served_ || watch.seconds() > kLongestPause;
     return ended;
   }
 
   // A worker that has worked for the run ends with it; one that has not waits for it to begin.
   bool ended() {
-    if (engine_ == nullptr) return false;
+    if (!has_worked_) return false;
     const auto complete = access_.directory->get(kComplete, Deadline::after_seconds(kCallSeconds));
     if (!complete.ok() || complete->revision == 0) return false;
     log::info("the run has ended");
@@ -120,10 +155,7 @@ class Worker {
 
   Result<rollout::RemoteWorkerOptions> worker_options(const rollout::RunnerLimits& limits) {
     rollout::RemoteWorkerOptions out;
-    LS_ASSIGN_OR_RETURN(const std::string print, inference::fingerprint({.runner = options_.runner,
-                                                                         .device = options_.device,
-                                                                         .dtype = limits.weights,
-                                                                         .kv_dtype = limits.kv}));
+    LS_ASSIGN_OR_RETURN(const std::string print, fingerprint(limits));
     out.who = {{"name", name_},
                {"host", host_name()},
                {"pid", ::getpid()},
@@ -131,14 +163,63 @@ class Worker {
                {"slots", options_.slots > 0 ? options_.slots : limits.max_running},
                {"threads", threads_},
                {"fingerprint", print}};
-    out.load = [this](const Json& settings, int64_t, const Json& source) {
-      return load(settings, source);
-    };
+    out.who["engine"] = name_of(options_.servers.kind);
     return out;
   }
 
+  // Nothing is known of the arithmetic of another engine.
+  Result<std::string> fingerprint(const rollout::RunnerLimits& limits) const {
+    if (has_servers()) return std::string(name_of(options_.servers.kind));
+    return inference::fingerprint({.runner = options_.runner,
+                                   .device = options_.device,
+                                   .dtype = limits.weights,
+                                   .kv_dtype = limits.kv});
+  }
+
+  // For servers of another engine.
+  Result<rollout::ServedModel> serve(const Json& settings_json, const Json& source_json) {
+    has_worked_ = true;
+    LS_ASSIGN_OR_RETURN(const WorkerSettings settings, worker_settings_from_json(settings_json));
+    LS_ASSIGN_OR_RETURN(const WeightsSource source, weights_source_from_json(source_json));
+    LS_ASSIGN_OR_RETURN(held_, fetch(source));
+    LS_ASSIGN_OR_RETURN(model::ModelFiles files,
+                        model::read_hf_description(held_->folder().string()));
+    tokenizer_ = std::move(files.tokenizer);
+    rollout::ServedModel out{.folder = std::filesystem::absolute(held_->folder()).string(),
+                             .version = publish::to_string(source.id),
+                             .vocab_size = files.config.vocab_size,
+                             .tokenizer = tokenizer_.get()};
+    if (options_.servers.verify) {
+      out.score = [this, settings](const auto& prompt, const auto& tokens) {
+        return score(settings, prompt, tokens);
+      };
+    }
+    return out;
+  }
+
+  // The log-probabilities of given tokens. The engine's memory is needed for this moment only.
+  Result<std::vector<float>> score(WorkerSettings settings,
+                                   const std::vector<data::TokenId>& prompt,
+                                   const std::vector<data::TokenId>& tokens) {
+    settings.limits.max_running = 1;
+    settings.limits.max_sequence = static_cast<int>(prompt.size() + tokens.size());
+    settings.limits.kv_blocks = 0;
+    LS_ASSIGN_OR_RETURN(const publish::HeldWeights weights, publish::open_weights(held_, *pool_));
+    LS_ASSIGN_OR_RETURN(const auto engine, new_engine(settings));
+    LS_RETURN_IF_ERROR(engine->load_weights(weights.view));
+    rollout::EngineOptions options;
+    options.sampling.max_response_length = static_cast<int>(tokens.size());
+    options.repetition.enabled = false;
+    options.forced_of = [&](const data::Sample&) { return tokens; };
+    data::Sample sample;
+    sample.prompt_tokens = prompt;
+    sample.finish = data::FinishReason::partial;
+    LS_ASSIGN_OR_RETURN(const auto samples, engine->generate({sample}, options));
+    return samples.front().logprobs;
+  }
+
   Result<rollout::Engine*> load(const Json& settings_json, const Json& source_json) {
-    served_ = true;
+    served_ = has_worked_ = true;
     LS_ASSIGN_OR_RETURN(const WorkerSettings settings, worker_settings_from_json(settings_json));
     LS_ASSIGN_OR_RETURN(const WeightsSource source, weights_source_from_json(source_json));
     LS_ASSIGN_OR_RETURN(const publish::Held held, fetch(source));
@@ -194,6 +275,12 @@ class Worker {
     LS_ASSIGN_OR_RETURN(model::ModelFiles files,
                         model::read_hf_description(held.folder().string()));
     tokenizer_ = std::move(files.tokenizer);
+    LS_ASSIGN_OR_RETURN(engine_, new_engine(settings));
+    made_for_ = to_json(settings);
+    return ok_status();
+  }
+
+  Result<std::unique_ptr<rollout::Engine>> new_engine(const WorkerSettings& settings) const {
     rollout::RunnerLimits limits = settings.limits;
     if (options_.slots > 0) limits.max_running = options_.slots;
     LS_ASSIGN_OR_RETURN(auto runner, inference::make_runner({.runner = options_.runner,
@@ -201,9 +288,7 @@ class Worker {
                                                              .dtype = settings.limits.weights,
                                                              .kv_dtype = settings.limits.kv},
                                                             limits, threads_));
-    engine_ = std::make_unique<rollout::Engine>(std::move(runner), tokenizer_.get(), threads_);
-    made_for_ = to_json(settings);
-    return ok_status();
+    return std::make_unique<rollout::Engine>(std::move(runner), tokenizer_.get(), threads_);
   }
 
   const RolloutWorkerOptions options_;
@@ -211,6 +296,7 @@ class Worker {
   std::string name_, own_url_;
   int threads_ = 1;
   bool served_ = false;  // since the last attempt
+  bool has_worked_ = false;
   std::unique_ptr<publish::WeightStore> store_;
   std::unique_ptr<publish::WeightServer> server_;
   std::unique_ptr<cluster::Registration> registration_;
@@ -219,6 +305,9 @@ class Worker {
   std::unique_ptr<rollout::Engine> engine_;
   std::unique_ptr<wire::WorkerLink> link_;  // while there is a connection
   Json made_for_;
+  publish::Held held_;  // that servers of another engine load
+  rollout::ServerEngineOptions servers_;
+  std::unique_ptr<rollout::WorkerEngine> worker_engine_;  // last: it uses the members above
 };
 
 }  // namespace

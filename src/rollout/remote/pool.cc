@@ -22,8 +22,9 @@ bool same_group(const wire::Job& a, const wire::Job& b) {
 
 }  // namespace
 
-void Pool::join(WorkerId worker, int slots, double now) {
+void Pool::join(WorkerId worker, int slots, double now, data::EngineKind engine) {
   Worker& w = workers_[worker];
+  w.engine = engine;
   w.slots = std::max(1, slots);
   w.heard = now;
 }
@@ -139,36 +140,46 @@ Result<std::optional<size_t>> Pool::receive(WorkerId worker, const wire::Piece& 
   }
   attempt->next += piece.tokens.size();
   sender->second.tokens += static_cast<int64_t>(piece.tokens.size());
-  merge(piece, task.sample);
+  if (!merge(piece, sender->second.engine, task.sample)) {
+    withdraw(index, Attempt(*attempt), !piece.finished);
+    update_waiting(index);
+    return std::optional<size_t>();
+  }
   if (!piece.finished) return std::optional<size_t>();
   complete(index, piece);
   return std::optional<size_t>(index);
 }
 
-// Appends what is new and compares what is not.
-void Pool::merge(const wire::Piece& piece, data::Sample& sample) {
-  const size_t known = sample.tokens.size();
+// Appends what is new and compares what is not. False if the piece contains another token than the
+// sample or ends before it: what follows belongs to another sample and is not appended.
+bool Pool::merge(const wire::Piece& piece, data::EngineKind engine, data::Sample& sample) {
+  const size_t known = sample.tokens.size(), first = static_cast<size_t>(piece.begin);
+  bool same = !piece.finished || first + piece.tokens.size() >= known;
   for (size_t i = 0; i < piece.tokens.size(); ++i) {
-    const size_t at = static_cast<size_t>(piece.begin) + i;
+    const size_t at = first + i;
     if (at < known) {
       ++repeated_;
-      const bool same =
-          sample.tokens[at] == piece.tokens[i] && std::bit_cast<uint32_t>(sample.logprobs[at]) ==
-                                                      std::bit_cast<uint32_t>(piece.logprobs[i]);
-      differing_ += same ? 0 : 1;
+      const bool same_token = sample.tokens[at] == piece.tokens[i];
+      const bool same_bits = same_token && std::bit_cast<uint32_t>(sample.logprobs[at]) ==
+                                               std::bit_cast<uint32_t>(piece.logprobs[i]);
+      differing_ += same_bits ? 0 : 1;
+      same = same && same_token;
       continue;
     }
+    if (!same) break;
     sample.tokens.push_back(piece.tokens[i]);
     sample.logprobs.push_back(piece.logprobs[i]);
     ++new_tokens_;
   }
   const int begin = static_cast<int>(known), end = static_cast<int>(sample.tokens.size());
-  if (end == begin) return;
-  if (!sample.segments.empty() && sample.segments.back().version == piece.version) {
+  if (end == begin) return same;
+  if (!sample.segments.empty() && sample.segments.back().version == piece.version &&
+      sample.segments.back().engine == engine) {
     sample.segments.back().end = end;
   } else {
-    sample.segments.push_back({begin, end, piece.version});
+    sample.segments.push_back({begin, end, piece.version, engine});
   }
+  return same;
 }
 
 void Pool::complete(size_t index, const wire::Piece& piece) {

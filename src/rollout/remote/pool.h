@@ -3,6 +3,9 @@
 // may join, leave, stall or be slow at any moment, and puts the pieces that they send together.
 // The samples of a round are the same for any course of events, because a sample's tokens depend
 // only on its job: a lost worker's samples continue elsewhere after the tokens that have arrived.
+// If engines differ, so that two workers would generate different tokens, each sample still is one
+// that was drawn: the first tokens that arrive count, and who generates others after them is
+// dropped.
 //
 // Nothing here knows a network or a clock: events and the time come from the caller, so that tests
 // can simulate any course. Not thread-safe.
@@ -38,7 +41,9 @@ class Pool {
   explicit Pool(PoolOptions options = {}) : options_(options) {}
 
   // Events of workers. All times are seconds on one clock that does not go back.
-  void join(WorkerId worker, int slots, double now);  // `slots`: jobs that it takes at a time
+  // `slots`: jobs that it takes at a time.
+  void join(WorkerId worker, int slots, double now,
+            data::EngineKind engine = data::EngineKind::longshot);
   void set_version(WorkerId worker, int64_t version, double now);  // the weights it has loaded
   void heard(WorkerId worker, double now);
   void leave(WorkerId worker);
@@ -80,6 +85,7 @@ class Pool {
  private:
   struct Worker {
     int slots = 1;
+    data::EngineKind engine = data::EngineKind::longshot;
     int64_t version = -1;
     bool silent = false;
     double heard = 0, since = 0;         // last message; begin of its first job of the round
@@ -113,7 +119,7 @@ class Pool {
   void share_with_idle(double now, std::map<WorkerId, std::vector<wire::Job>>& jobs);
   bool take_over(WorkerId idle, double now, std::vector<wire::Job>& jobs);
   void withdraw(size_t task, const Attempt& attempt, bool tell);
-  void merge(const wire::Piece& piece, data::Sample& sample);
+  bool merge(const wire::Piece& piece, data::EngineKind engine, data::Sample& sample);
   void complete(size_t task, const wire::Piece& piece);
 
   PoolOptions options_;

@@ -72,6 +72,55 @@ TEST(Pool, NoWorkerGetsMoreThanItsSlots) {
   EXPECT_EQ(pool.orders(1)[0].jobs.size(), 1u);
 }
 
+TEST(Pool, AWorkerWhoseTokensDifferFromThoseThatArrivedIsDropped) {
+  Pool pool({.silence_seconds = 1});
+  pool.join(1, 10, 0);
+  pool.join(2, 10, 0, data::EngineKind::vllm);
+  pool.set_version(1, 1, 0);
+  pool.begin(simulated_jobs(1, 1), 1, 0);
+  const wire::Job first = pool.orders(0)[0].jobs[0];
+  pool.set_version(2, 1, 2);
+  const wire::Job second = jobs_of(pool.orders(2)).at(2)[0];  // worker 1 is silent
+  ASSERT_TRUE(pool.receive(1, piece_of(first, 3, 1, false), 2).ok());
+  wire::Piece other = piece_of(second, 6, 1, true);
+  ++other.tokens[1];
+  ASSERT_TRUE(pool.receive(2, other, 2).ok());  // its sample is another one
+  EXPECT_FALSE(pool.round_is_done());
+  EXPECT_EQ(pool.sample(0).tokens.size(), 3u);
+  EXPECT_EQ(pool.metrics().at("rollout/differing_tokens"), 1);
+  // Its later pieces are not expected any more.
+  ASSERT_TRUE(pool.receive(2, piece_of(second, 6, 1, true), 2).ok());
+  EXPECT_FALSE(pool.round_is_done());
+  wire::Piece rest = piece_of(first, 6, 1, true);
+  rest.begin = 3;
+  rest.tokens.erase(rest.tokens.begin(), rest.tokens.begin() + 3);
+  rest.logprobs.erase(rest.logprobs.begin(), rest.logprobs.begin() + 3);
+  ASSERT_TRUE(*pool.receive(1, rest, 2));
+  EXPECT_TRUE(pool.round_is_done());
+  EXPECT_EQ(pool.sample(0).tokens, piece_of(first, 6, 1, true).tokens);
+  ASSERT_EQ(pool.sample(0).segments.size(), 1u);
+}
+
+TEST(Pool, SegmentsNameTheEngineThatGeneratedThem) {
+  Pool pool;
+  pool.join(1, 10, 0, data::EngineKind::vllm);
+  pool.set_version(1, 1, 0);
+  pool.begin(simulated_jobs(1, 1), 1, 0);
+  const wire::Job first = pool.orders(0)[0].jobs[0];
+  ASSERT_TRUE(pool.receive(1, piece_of(first, 3, 1, false), 0).ok());
+  pool.leave(1);
+  pool.join(2, 10, 0);
+  pool.set_version(2, 1, 0);
+  const wire::Job rest = jobs_of(pool.orders(0)).at(2)[0];
+  ASSERT_TRUE(*pool.receive(2, piece_of(rest, 2, 1, true), 0));
+  const auto& segments = pool.sample(0).segments;
+  ASSERT_EQ(segments.size(), 2u);
+  EXPECT_EQ(segments[0].engine, data::EngineKind::vllm);
+  EXPECT_EQ(segments[0].end, 3);
+  EXPECT_EQ(segments[1].engine, data::EngineKind::longshot);
+  EXPECT_EQ(segments[1].end, 5);
+}
+
 TEST(Pool, TheSamplesOfALostWorkerContinueAfterWhatHasArrived) {
   Pool pool;
   pool.join(1, 10, 0);

@@ -29,6 +29,10 @@ std::string text_of(const Json& json, const char* member) {
   return it != json.end() && it->is_string() ? it->get<std::string>() : "";
 }
 
+data::EngineKind engine_of(const Json& who) {
+  return value_of<data::EngineKind>(text_of(who, "engine")).value_or(data::EngineKind::longshot);
+}
+
 int slots_of(const Json& who) {
   const auto it = who.find("slots");
   return it != who.end() && it->is_number_integer() ? std::clamp(it->get<int>(), 1, 1 << 20) : 1;
@@ -98,6 +102,7 @@ class RemoteRollout::Impl {
       workers.push_back({{"name", peer.name},
                          {"host", text_of(peer.who, "host")},
                          {"address", peer.address},
+                         {"engine", name_of(engine_of(peer.who))},
                          {"version", peer.version},
                          {"silent", pool_.is_silent(link)},
                          {"report", peer.report}});
@@ -269,7 +274,7 @@ class RemoteRollout::Impl {
     LS_RETURN_IF_ERROR(admit(peer.who));
     peer.admitted = true;
     log::info("worker {} at {} joins", peer.name, peer.address);
-    pool_.join(link, slots_of(peer.who), now());
+    pool_.join(link, slots_of(peer.who), now(), engine_of(peer.who));
     server_->send(link, wire::Welcome{options_.settings});
     if (weights_) server_->send(link, *weights_);
     return ok_status();
@@ -281,6 +286,9 @@ class RemoteRollout::Impl {
       return invalid_argument(fmt::format(
           "it speaks another version of the protocol than {}: update it", wire::kProtocol));
     }
+    const std::string engine = text_of(who, "engine");
+    if (!engine.empty() && !value_of<data::EngineKind>(engine))
+      return invalid_argument("its engine '" + engine + "' is not known here");
     const std::string own = text_of(who, "fingerprint");
     if (options_.fingerprint.empty() || own == options_.fingerprint) return ok_status();
     return invalid_argument(

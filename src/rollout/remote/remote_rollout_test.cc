@@ -7,6 +7,7 @@
 
 #include "base/os/stop.h"
 #include "rollout/fake_runner.h"
+#include "rollout/remote/local_engine.h"
 #include "rollout/remote/remote_worker.h"
 #include "rollout/testing.h"
 
@@ -58,15 +59,15 @@ class Worker {
                     {"protocol", wire::kProtocol},
                     {"slots", slots},
                     {"fingerprint", fingerprint}};
-    options_.load = [this](const Json& settings, int64_t version,
-                           const Json& source) -> Result<Engine*> {
-      EXPECT_EQ(settings.at("model"), "fake");
-      EXPECT_EQ(source.at("version"), version);
-      runner_->set_version(version);
-      return engine_.get();
-    };
+    worker_ = std::make_unique<LocalEngine>(
+        [this](const Json& settings, int64_t version, const Json& source) -> Result<Engine*> {
+          EXPECT_EQ(settings.at("model"), "fake");
+          EXPECT_EQ(source.at("version"), version);
+          runner_->set_version(version);
+          return engine_.get();
+        });
     options_.piece_tokens = 5;
-    thread_ = std::thread([this] { status_ = serve_rollouts(*link_, options_); });
+    thread_ = std::thread([this] { status_ = serve_rollouts(*link_, *worker_, options_); });
   }
   ~Worker() { (void)end(); }
 
@@ -78,6 +79,7 @@ class Worker {
  private:
   FakeRunner* runner_ = nullptr;
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<LocalEngine> worker_;
   std::unique_ptr<wire::WorkerLink> link_;
   RemoteWorkerOptions options_;
   Status status_;

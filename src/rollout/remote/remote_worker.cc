@@ -51,34 +51,45 @@ class Heartbeat {
 
 class Session {
  public:
-  Session(wire::WorkerLink& link, const RemoteWorkerOptions& options)
-      : link_(link), options_(options), heartbeat_(link, options.report_seconds) {}
+  Session(wire::WorkerLink& link, WorkerEngine& engine, const RemoteWorkerOptions& options)
+      : link_(link), engine_(engine), options_(options), heartbeat_(link, options.report_seconds) {
+    events_.token = [this](uint64_t job, data::TokenId token, float logprob) {
+      Live& live = live_.at(job);
+      live.tokens.push_back(token);
+      live.logprobs.push_back(logprob);
+      ++heartbeat_.tokens;
+    };
+    events_.ended = [this](uint64_t job, data::FinishReason finish, std::string text) {
+      end(job, finish, std::move(text));
+    };
+    events_.refused = [this](uint64_t job, const std::string& reason) { refuse(job, reason); };
+  }
 
   Status run() {
     link_.send(wire::Hello{options_.who});
     while (!ended_) {
-      if (stop_requested()) return leave();
+      if (stop_requested()) return leave(cancelled("stopped"));
       LS_RETURN_IF_ERROR(take_messages());
-      if (busy()) LS_RETURN_IF_ERROR(step());
+      if (!engine_.idle()) LS_RETURN_IF_ERROR(step());
     }
     return ok_status();
   }
 
-  ~Session() { abandon(); }
+  // The engine outlives the session and must be idle for the next one.
+  ~Session() {
+    for (const auto& [job, live] : live_) engine_.drop(job);
+  }
 
  private:
   struct Live {
-    uint64_t job = 0;
     size_t sent = 0;  // tokens of the response that the coordinator has
     std::vector<data::TokenId> tokens;
     std::vector<float> logprobs;
   };
 
-  bool busy() const { return engine_ != nullptr && !engine_->idle(); }
-
   // Waits for a message only if there is nothing else to do.
   Status take_messages() {
-    double wait = busy() ? 0 : kIdleSeconds;
+    double wait = engine_.idle() ? kIdleSeconds : 0;
     while (!ended_) {
       LS_ASSIGN_OR_RETURN(auto message, link_.receive(Deadline::after_seconds(wait)));
       if (!message) return ok_status();
@@ -94,8 +105,9 @@ class Session {
   }
 
   Status handle(wire::NewWeights& message) {
-    for (auto& [id, live] : live_) flush(live);  // a piece is of one version
-    LS_ASSIGN_OR_RETURN(engine_, options_.load(settings_, message.version, message.source));
+    flush_all();  // a piece is of one version
+    LS_RETURN_IF_ERROR(engine_.load(settings_, message.version, message.source));
+    version_ = message.version;
     link_.send(wire::Ready{message.version});
     return ok_status();
   }
@@ -108,11 +120,8 @@ class Session {
 
   Status handle(wire::Drop& message) {
     for (const uint64_t job : message.ids) {
-      const auto it = id_of_.find(job);
-      if (it == id_of_.end()) continue;  // has ended meanwhile
-      (void)engine_->abort(it->second, data::FinishReason::aborted);
-      live_.erase(it->second);
-      id_of_.erase(it);
+      engine_.drop(job);
+      live_.erase(job);
     }
     return ok_status();
   }
@@ -124,57 +133,36 @@ class Session {
   }
 
   void add(wire::Job job, const EngineOptions& options) {
-    if (engine_ == nullptr) return refuse(job.id, "it has no weights yet");
-    Live live;
-    live.job = job.id;
-    live.sent = job.sample.tokens.size();
-    Request request{.sample = std::move(job.sample),
-                    .sampling = options.sampling,
-                    .repetition = options.repetition,
-                    .forced = std::move(job.forced),
-                    .segment_tokens = job.segment_tokens};
-    request.sampling.max_response_length = job.max_response_length;
-    const auto id = engine_->add(std::move(request));
-    if (!id.ok()) return refuse(live.job, id.status().message());
-    speculate_ = options.speculation == Speculation::ngram;
-    id_of_[live.job] = *id;
-    live_[*id] = std::move(live);
+    const uint64_t id = job.id;
+    live_[id].sent = job.sample.tokens.size();
+    const Status added = engine_.add(std::move(job), options);
+    if (!added.ok()) refuse(id, added.message());
   }
 
-  void refuse(uint64_t job, const std::string& reason) { link_.send(wire::JobError{job, reason}); }
+  void refuse(uint64_t job, const std::string& reason) {
+    live_.erase(job);
+    link_.send(wire::JobError{job, reason});
+  }
 
   Status step() {
-    StepOptions options;
-    options.speculate = speculate_;
-    options.on_token = [&](int64_t id, const Choice& choice) {
-      Live& live = live_.at(id);
-      live.tokens.push_back(choice.token);
-      live.logprobs.push_back(choice.logprob);
-      ++heartbeat_.tokens;
-      return true;
-    };
-    const Status done = engine_->step(options);
-    if (!done.ok()) {
-      if (!live_.empty()) refuse(live_.begin()->second.job, done.message());
-      return done;
-    }
-    for (const Finished& finished : engine_->take_finished()) end(finished);
+    const Status done = engine_.advance(events_);
+    if (!done.ok()) return leave(done);
     const bool late = since_flush_.seconds() >= options_.piece_seconds;
     if (late) since_flush_.restart();
-    for (auto& [id, live] : live_)
-      if (late || static_cast<int>(live.tokens.size()) >= options_.piece_tokens) flush(live);
+    for (auto& [job, live] : live_)
+      if (late || static_cast<int>(live.tokens.size()) >= options_.piece_tokens) flush(job, live);
     ++heartbeat_.steps;
-    heartbeat_.running = engine_->running();
-    heartbeat_.waiting = engine_->waiting();
+    heartbeat_.running = engine_.running();
+    heartbeat_.waiting = engine_.waiting();
     return ok_status();
   }
 
-  wire::Piece piece_of(Live& live) {
-    wire::Piece piece{.job = live.job,
+  wire::Piece piece_of(uint64_t job, Live& live) {
+    wire::Piece piece{.job = job,
                       .begin = static_cast<int>(live.sent),
                       .tokens = std::exchange(live.tokens, {}),
                       .logprobs = std::exchange(live.logprobs, {}),
-                      .version = engine_->runner().version(),
+                      .version = version_,
                       .finished = false,
                       .finish = data::FinishReason::partial,
                       .text = ""};
@@ -182,50 +170,51 @@ class Session {
     return piece;
   }
 
-  void flush(Live& live) {
-    if (!live.tokens.empty()) link_.send(piece_of(live));
+  void flush(uint64_t job, Live& live) {
+    if (!live.tokens.empty()) link_.send(piece_of(job, live));
+  }
+
+  void flush_all() {
+    for (auto& [job, live] : live_) flush(job, live);
   }
 
   // The last tokens and the reason of the end travel together.
-  void end(const Finished& finished) {
-    const auto it = live_.find(finished.id);
-    wire::Piece piece = piece_of(it->second);
+  void end(uint64_t job, data::FinishReason finish, std::string text) {
+    const auto it = live_.find(job);
+    wire::Piece piece = piece_of(job, it->second);
     piece.finished = true;
-    piece.finish = finished.sample.finish;
-    piece.text = finished.sample.text;
+    piece.finish = finish;
+    piece.text = std::move(text);
     link_.send(std::move(piece));
-    id_of_.erase(piece.job);
     live_.erase(it);
   }
 
-  Status leave() {
-    for (auto& [id, live] : live_) flush(live);
+  // Sends what was generated before the connection ends, so that it need not be generated again.
+  Status leave(const Status& reason) {
+    flush_all();
     const Deadline patience = Deadline::after_seconds(1);
     while (link_.waiting() > 0 && !patience.expired())
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    return cancelled("stopped");
-  }
-
-  // The engine outlives the session and must be idle for the next one.
-  void abandon() {
-    for (const auto& [job, id] : id_of_) (void)engine_->abort(id, data::FinishReason::aborted);
+    return reason;
   }
 
   wire::WorkerLink& link_;
+  WorkerEngine& engine_;
   const RemoteWorkerOptions& options_;
+  JobEvents events_;
   Json settings_;
-  Engine* engine_ = nullptr;
-  bool speculate_ = false, ended_ = false;
+  int64_t version_ = -1;
+  bool ended_ = false;
   Stopwatch since_flush_;
-  std::unordered_map<int64_t, Live> live_;       // by the engine's id
-  std::unordered_map<uint64_t, int64_t> id_of_;  // job -> the engine's id
+  std::unordered_map<uint64_t, Live> live_;  // by job
   Heartbeat heartbeat_;
 };
 
 }  // namespace
 
-Status serve_rollouts(wire::WorkerLink& link, const RemoteWorkerOptions& options) {
-  return Session(link, options).run();
+Status serve_rollouts(wire::WorkerLink& link, WorkerEngine& engine,
+                      const RemoteWorkerOptions& options) {
+  return Session(link, engine, options).run();
 }
 
 }  // namespace longshot::rollout

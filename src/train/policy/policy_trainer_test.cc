@@ -111,6 +111,29 @@ TEST(PolicyTrainer, ATrainerReferenceDoesNotDependOnTheRecordedLogprobs) {
   EXPECT_FALSE(equal(exact.model().weights(), recorded.model().weights()));
 }
 
+TEST(PolicyTrainer, TheGapIsReportedForEachKindOfEngine) {
+  PolicyTrainer own(tiny_weights(), optimizer(), {}, 10),
+      mixed(tiny_weights(), optimizer(), {}, 10);
+  auto groups = make_groups(own, 4, 4, 5);
+  const auto metrics = own.fit(groups, {0, 1, 0});
+  ASSERT_TRUE(metrics.ok());
+  EXPECT_EQ(metrics->count("rollout/logprob_gap/longshot"), 0u);  // training/rollout_probs_diff_*
+  for (auto& group : groups) {  // a server has generated the end of each sample
+    for (auto& sample : group.samples) {
+      const int cut = static_cast<int>(sample.tokens.size()) / 2;
+      sample.segments.push_back(
+          {cut, sample.segments[0].end, sample.segments[0].version, data::EngineKind::vllm});
+      sample.segments[0].end = cut;
+      for (size_t t = static_cast<size_t>(cut); t < sample.logprobs.size(); ++t)
+        sample.logprobs[t] -= 0.3f;
+    }
+  }
+  const auto parts = mixed.fit(groups, {0, 1, 0});
+  ASSERT_TRUE(parts.ok());
+  EXPECT_NEAR(parts->at("rollout/logprob_gap/vllm"), 0.3, 1e-5);
+  EXPECT_NEAR(parts->at("rollout/logprob_gap/longshot"), 0, 1e-5);
+}
+
 // Bits depend on the number of threads, because libtorch's reductions split their input by it.
 TEST(PolicyTrainer, FitIsTheSameBitForBitOnRepeat) {
   for (const int threads : {2, 1}) {

@@ -62,6 +62,9 @@ void mark_tokens(const data::Sample& sample, const RowOptions& options, data::Tr
       row.loss_mask[at] = trained;
       row.fresh[at] = segment.version == options.version;
     }
+    row.segments.push_back(segment);
+    row.segments.back().begin += row.prompt_length;
+    row.segments.back().end += row.prompt_length;
   }
   row.loss_mask[0] = 0;
 }

@@ -258,6 +258,19 @@ void Update::row_gradient(const WeightedRow& weighted, const std::vector<double>
   lane.clipped += out.clipped;
 }
 
+void Update::compare_engines(const data::TrainRow& row, const std::vector<double>& present,
+                             LaneStats& lane) {
+  size_t t = 0;  // target
+  for (const data::Segment& segment : row.segments) {
+    for (int i = std::max(1, segment.begin); i < segment.end; ++i) {
+      const auto at = static_cast<size_t>(i);
+      if (!row.loss_mask[at]) continue;
+      const double gap = std::abs(present[t++] - static_cast<double>(row.logprobs[at]));
+      if (row.fresh[at]) lane.difference_of[static_cast<size_t>(segment.engine)].add(gap);
+    }
+  }
+}
+
 // The recorded log-probability of a fresh token should equal the current one.
 void Update::compare(const data::TrainRow& row, const std::vector<double>& present,
                      LaneStats& lane) {
@@ -266,6 +279,7 @@ void Update::compare(const data::TrainRow& row, const std::vector<double>& prese
   for (size_t t = 0; t < present.size(); ++t) {
     if (fresh[t]) lane.difference.add(std::abs(present[t] - recorded[t]));
   }
+  compare_engines(row, present, lane);
   // The difference is irrelevant to a gradient that does not read recorded values.
   const bool matters = objective_.reads_reference && p_.algorithm.reference != Reference::trainer;
   if (matters && lane.difference.max() > kRounding) lane.as_recorded = false;

@@ -78,6 +78,8 @@ class Update {
   void row_gradient(const WeightedRow& weighted, const std::vector<double>& present,
                     std::span<float> grad, LaneStats& lane);
   void compare(const data::TrainRow& row, const std::vector<double>& present, LaneStats& lane);
+  void compare_engines(const data::TrainRow& row, const std::vector<double>& present,
+                       LaneStats& lane);
 
   Parts p_;
   BoundObjective objective_;

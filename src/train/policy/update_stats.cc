@@ -1,6 +1,21 @@
 #include "train/policy/update_stats.h"
 
+#include <algorithm>
+
 namespace longshot::train {
+namespace {
+
+// Only if another engine than longshot's has generated.
+void report_engines(const LaneStats& rows, Metrics& metrics) {
+  const std::span others = std::span(rows.difference_of).subspan(1);
+  if (std::ranges::all_of(others, [](const Summary& gap) { return gap.count() == 0; })) return;
+  for (const auto& [kind, name] : spellings(data::EngineKind{})) {
+    const Summary& gap = rows.difference_of[static_cast<size_t>(kind)];
+    if (gap.count() > 0) metrics[std::string("rollout/logprob_gap/") + name] = gap.mean();
+  }
+}
+
+}  // namespace
 
 void LaneStats::begin_step() {
   any_gradient = false;
@@ -9,6 +24,8 @@ void LaneStats::begin_step() {
 
 void LaneStats::merge(const LaneStats& other) {
   difference.merge(other.difference);
+  for (size_t kind = 0; kind < difference_of.size(); ++kind)
+    difference_of[kind].merge(other.difference_of[kind]);
   entropy.merge(other.entropy);
   kl.merge(other.kl);
   passes.merge(other.passes);
@@ -49,6 +66,7 @@ void UpdateStats::report(const LaneStats& rows, double seconds, Metrics& m) cons
     m["training/rollout_probs_diff_mean"] = rows.difference.mean();
     m["training/rollout_probs_diff_max"] = rows.difference.max();
   }
+  report_engines(rows, m);
   m["perf/train_tokens"] = static_cast<double>(rows.passes.packed_tokens);
   m["perf/train_tokens_per_second"] =
       seconds > 0 ? static_cast<double>(rows.passes.packed_tokens) / seconds : 0.0;

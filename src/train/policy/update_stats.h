@@ -1,10 +1,12 @@
 #pragma once
 // Statistics of one policy update, and their names as metrics.
 
+#include <array>
 #include <cstdint>
 #include <span>
 
 #include "base/metrics.h"
+#include "data/types.h"
 #include "train/loss/policy_loss.h"
 #include "train/pass/passes.h"
 
@@ -14,7 +16,8 @@ namespace longshot::train {
 // send them to one another.
 struct LaneStats {
   Summary difference;  // |current - recorded| of fresh tokens while the weights are unchanged
-  Summary entropy;     // of tokens while the weights are unchanged
+  std::array<Summary, data::kEngineKinds> difference_of;  // the same by data::Segment::engine
+  Summary entropy;  // of tokens while the weights are unchanged
   KlEstimate kl;
   PassTotals passes;  // those that compute a gradient
   int64_t clipped = 0;
