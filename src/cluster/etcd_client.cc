@@ -29,6 +29,10 @@ bool is_stale_login(const net::HttpReply& reply) {
 }
 
 Status status_of(const net::HttpReply& reply, const std::string& who) {
+  if (reply.status == 400 && contains(reply.body, "CommonName of client"))
+    return invalid_argument(who +
+                            ": an etcd with users refuses certificates of clients that have a "
+                            "common name; those of `longshot certificates` have none");
   if (reply.status / 100 != 2 && !parse_json(reply.body, who).ok())
     return unavailable(fmt::format("{}: HTTP {}; is this etcd's client port?", who, reply.status));
   if (reply.status / 100 != 2 && contains(reply.body, "user name is empty"))

@@ -25,16 +25,21 @@ def certificates(out, *hosts, **options):
     return longshot("certificates", "--out", out, *flags, *(options.pop("more", ())), **options)
 
 
+def signed(folder, authority, days):
+    """Writes a key and a certificate of the openssl program."""
+    for words in (("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=named",
+                   "-keyout", folder / "tls.key", "-out", folder / "csr"),
+                  ("x509", "-req", "-days", days, "-in", folder / "csr", "-CA", authority / "ca.crt", "-CAkey",
+                   authority / "ca.key", "-set_serial", "7", "-out", folder / "tls.crt")):
+        subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True)
+
+
 def expired_copy(folder, authority):
-    """A folder like `folder` whose certificate ended yesterday, made by the openssl program."""
+    """A folder like `folder` whose certificate ended yesterday."""
     copy = folder.with_name("expired")
     copy.mkdir()
     shutil.copy(folder / "ca.crt", copy)
-    for words in (("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=expired",
-                   "-keyout", copy / "tls.key", "-out", copy / "csr"),
-                  ("x509", "-req", "-days", "-1", "-in", copy / "csr", "-CA", authority / "ca.crt", "-CAkey",
-                   authority / "ca.key", "-set_serial", "7", "-out", copy / "tls.crt")):
-        subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True)
+    signed(copy, authority, -1)
     return copy
 
 
@@ -245,6 +250,78 @@ def test_weights_travel_over_tls(setting):
     finally:
         first.terminate()
         first.wait(30)
+
+
+def test_an_etcd_with_users_and_certificates(setting):
+    """Wants a certificate of its clients, and then a login; its authority is another one than the run's."""
+    root, model, data, _ = setting
+    certificates(root / "store", "127.0.0.1", "client")
+    files = root / "store/127.0.0.1"
+    etcd = Etcd(root / "users", alone=False)
+    client, peer = f"https://127.0.0.1:{etcd.port}", f"http://127.0.0.1:{etcd.peer}"
+    etcd.process = subprocess.Popen(
+        ["etcd", "--data-dir", str(etcd.folder), "--listen-client-urls", client, "--advertise-client-urls", client,
+         "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}",
+         "--client-cert-auth", "--trusted-ca-file", str(files / "ca.crt"), "--cert-file", str(files / "tls.crt"),
+         "--key-file", str(files / "tls.key"), "--unsafe-no-fsync"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    context = ssl.create_default_context(cafile=files / "ca.crt")
+    context.load_cert_chain(root / "store/client/tls.crt", root / "store/client/tls.key")
+
+    def ask(path, request):
+        with urllib.request.urlopen(urllib.request.Request(f"{client}/v3/auth/{path}", json.dumps(request).encode()),
+                                    timeout=5, context=context) as answer:
+            return json.loads(answer.read())
+
+    try:
+        deadline = time.time() + 60
+        while True:
+            try:
+                ask("role/add", {"name": "root"})
+                break
+            except OSError:
+                assert time.time() < deadline
+                time.sleep(0.1)
+        encode = (lambda text: base64.b64encode(text.encode()).decode())
+        ask("role/add", {"name": "runs"})
+        ask("role/grant", {"name": "runs", "perm": {"permType": "READWRITE", "key": encode("/longshot/"),
+                                                    "range_end": encode("/longshot0")}})
+        for user in ("root", "runs"):
+            ask("user/add", {"name": user, "password": f"of {user}: 1"})
+            ask("user/grant", {"user": user, "role": user})
+        ask("enable", {})
+        (root / "login").write_text("runs:of runs: 1\n")
+        (root / "guess").write_text("runs:guess\n")
+        (root / "no_colon").write_text("runs\n")
+        url = f"etcds://127.0.0.1:{etcd.port}/kept"
+        keys = f"etcd_tls_dir = '{root}/store/client'\netcd_login_file = '{root}/login'\n"
+        file = root / "kept.toml"
+        file.write_text(cluster_config(root / "kept", model, data, ITERATIONS).replace(
+            "[cluster]\n", f"[cluster]\nurl = '{url}'\n{tls(root)}{keys}"))
+        store = ("--tls-dir", root / "own/worker", "--etcd-tls-dir", root / "store/client")
+        for login, expected in (((), "--etcd-login-file"), (("--etcd-login-file", root / "guess"), "login of user 'runs'"),
+                                (("--etcd-login-file", root / "no_colon"), "is not USER:PASSWORD")):
+            code, text = Worker(url, f"login{len(expected)}", root, *store, *login).wait(60)
+            assert code == 2 and expected in text, text
+        named = root / "named"  # a certificate of the openssl program, with a common name
+        named.mkdir()
+        shutil.copy(files / "ca.crt", named)
+        signed(named, root / "store/authority", 1)
+        code, text = Worker(url, "named", root, "--tls-dir", root / "own/worker", "--etcd-tls-dir", named,
+                            "--etcd-login-file", root / "login").wait(60)
+        assert code == 2 and "common name" in text, text
+        own = (*store, "--etcd-login-file", root / "login")
+        process = start(file)
+        with Workers(url, root, 1, *own):
+            _, errors = process.communicate(timeout=180)
+            assert process.returncode == 0, errors
+        report = longshot("doctor", "--cluster", url, *own)
+        assert "a put takes" in report.stdout
+        plain = longshot("doctor", "--cluster", url.replace("etcds", "etcd"), *own, code=2)
+        assert "--etcd-tls-dir" in plain.stderr
+    finally:
+        etcd.stop()
+    assert_same_run(root / "kept", root / "whole", ITERATIONS)
 
 
 def test_certificates_are_made_whole_and_never_overwritten_unasked(tmp_path):

@@ -13,7 +13,6 @@
 namespace longshot::net {
 namespace {
 
-constexpr size_t kLongestCommonName = 64;  // RFC 5280, appendix A
 constexpr double kBackdateSeconds = 3600;
 
 bool is_address(const std::string& host) {
@@ -45,8 +44,14 @@ bool add_extension(X509& certificate, X509* issuer, int kind, const std::string&
   return added;
 }
 
+void add_to_subject(X509& certificate, const char* field, const std::string& text) {
+  X509_NAME_add_entry_by_txt(X509_get_subject_name(&certificate), field, MBSTRING_UTF8,
+                             reinterpret_cast<const unsigned char*>(text.c_str()), -1, -1, 0);
+}
+
 // Everything but the issuer, the extensions and the signature. A serial number is 127 random bits.
-Certificate blank(const std::string& name, EVP_PKEY* key, const Validity& validity) {
+// Hosts have no common name, because an etcd with users refuses clients that have one.
+Certificate blank(EVP_PKEY* key, const Validity& validity) {
   Certificate out(X509_new());
   X509_set_version(out.get(), 2);  // X.509 v3
   const std::unique_ptr<BIGNUM, FreeWith<BN_free>> serial(BN_new());
@@ -55,12 +60,7 @@ Certificate blank(const std::string& name, EVP_PKEY* key, const Validity& validi
   ASN1_TIME_set(X509_getm_notBefore(out.get()), validity.from);
   ASN1_TIME_set(X509_getm_notAfter(out.get()), validity.until);
   X509_set_pubkey(out.get(), key);
-  const std::string common = name.size() > kLongestCommonName ? "a longshot host" : name;
-  X509_NAME* subject = X509_get_subject_name(out.get());
-  for (const auto& [field, text] : {std::pair<const char*, std::string>("O", "longshot"),
-                                    std::pair<const char*, std::string>("CN", common)})
-    X509_NAME_add_entry_by_txt(subject, field, MBSTRING_UTF8,
-                               reinterpret_cast<const unsigned char*>(text.c_str()), -1, -1, 0);
+  add_to_subject(*out, "O", "longshot");
   return out;
 }
 
@@ -84,7 +84,8 @@ Validity valid_for(double days) {
 Result<KeyAndCertificate> make_authority(const std::string& name, const Validity& validity) {
   const PrivateKey key(EVP_EC_gen("P-256"));
   if (!key) return internal_error("a key could not be made: " + openssl_error());
-  const Certificate out = blank(name, key.get(), validity);
+  const Certificate out = blank(key.get(), validity);
+  add_to_subject(*out, "CN", name);
   X509_set_issuer_name(out.get(), X509_get_subject_name(out.get()));
   const bool made =
       add_extension(*out, out.get(), NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
@@ -108,7 +109,7 @@ Result<KeyAndCertificate> make_certificate(const KeyAndCertificate& authority,
   LS_ASSIGN_OR_RETURN(const PrivateKey issuer_key, read_private_key(authority.key, where));
   const PrivateKey key(EVP_EC_gen("P-256"));
   if (!key) return internal_error("a key could not be made: " + openssl_error());
-  const Certificate out = blank(hosts[0], key.get(), validity);
+  const Certificate out = blank(key.get(), validity);
   X509* const issuer = issuers[0].get();
   X509_set_issuer_name(out.get(), X509_get_subject_name(issuer));
   const bool made = add_extension(*out, issuer, NID_basic_constraints, "critical,CA:FALSE") &&
