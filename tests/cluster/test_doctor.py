@@ -10,7 +10,7 @@ import urllib.request
 
 import pytest
 
-from cluster_support import Etcd, Workers, free_port
+from cluster_support import Etcd, Workers, free_port, wait_for
 from support import LONGSHOT, ROOT, longshot, tiny_model
 from test_tls import Coordinator, certificates, expired_copy
 
@@ -40,6 +40,7 @@ def test_a_run_that_a_worker_can_join(setting):
     root = setting[0]
     own = ("--tls-dir", root / "own/worker", "--token-file", root / "token")
     with Coordinator(setting, "sound", f"tls_dir = '{root}/own/coordinator'\ntoken_file = '{root}/token'\n") as run:
+        wait_for(lambda: "room" in doctor(run.url, *own), run.process)  # the first weights are published
         found = doctor(run.url, *own)
         assert list(found) == ["certificate", "etcd", "coordinator", "weights", "clock", "jobs", "protocol", "arithmetic",
                                "room"]
