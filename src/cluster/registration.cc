@@ -63,16 +63,9 @@ double Registration::beat() {
   const bool was_lost = lost_;
   const Status status = was_lost ? enter(deadline) : renew(deadline);
   const bool gone = status.code() == StatusCode::not_found;
-  if (status.ok() || gone || !lease_.valid()) report(status);
+  if (status.ok() || gone || !lease_.valid()) lost_ = !status.ok();
   if (gone && !was_lost) return 0;
   return status.ok() ? third : third / 4;
-}
-
-void Registration::report(const Status& status) {
-  const bool lost = !status.ok();
-  if (lost == lost_.exchange(lost)) return;
-  if (lost && options_.on_lost) options_.on_lost(status);
-  if (!lost && options_.on_back) options_.on_back();
 }
 
 }  // namespace longshot::cluster

@@ -3,7 +3,6 @@
 // the directory.
 
 #include <atomic>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -17,11 +16,6 @@ namespace longshot::cluster {
 
 struct RegistrationOptions {
   double ttl_seconds = 3;  // others see the loss of this process after this time; see grant()
-  // Called on the background thread when the key may have been removed although the process lives,
-  // with the reason, and when it is present again. Either may be null. They must be quick and must
-  // not destroy the registration.
-  std::function<void(const Status& reason)> on_lost;
-  std::function<void()> on_back;
   Now now = SteadyClock::now;
 };
 
@@ -38,6 +32,7 @@ class Registration {
 
   // The background thread writes the new value at once, and again until it succeeds.
   void update(const Json& value);
+  // False while the key may have been removed although the process lives.
   bool present() const { return !lost_ && lease_.valid(); }
 
  private:
@@ -47,7 +42,6 @@ class Registration {
   Status renew(Deadline deadline);
   Status write(Deadline deadline);
   double beat();
-  void report(const Status& status);
   std::string value() const;
 
   Directory& directory_;

@@ -149,6 +149,34 @@ class Workers:
             worker.kill()
 
 
+def write_run(setting, name, iterations, text=""):
+    """The file, the run and the url of a run on many processes. `text`: further lines of [cluster]."""
+    root, model, data, etcd = setting
+    file, url = root / f"{name}.toml", f"{etcd.url}/{name}"
+    config = cluster_config(root / name, model, data, iterations)
+    file.write_text(config.replace("[cluster]\n", f"[cluster]\nurl = '{url}'\n{text}"))
+    return file, root / name, url
+
+
+def finish(process, seconds=180):
+    """Waits for a coordinator to end well; returns what it logged."""
+    _, errors = process.communicate(timeout=seconds)
+    assert process.returncode == 0, errors
+    return errors
+
+
+def kill_workers(process, run, workers, rng):
+    """Kills and replaces workers at random moments until the run has ended. Returns the number of kills."""
+    kills = 0
+    while process.poll() is None:
+        time.sleep(rng.uniform(0.05, 0.4))
+        if process.poll() is None and lines(run) > 0:
+            workers.replace(rng.randrange(len(workers.all)))
+            kills += 1
+    finish(process)
+    return kills
+
+
 # A reward that changes no score. It waits while a run has as many iterations as its gate says.
 GATE = """
 import os, time

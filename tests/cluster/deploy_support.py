@@ -5,7 +5,7 @@ import time
 
 from cluster_support import Gate, assert_same_run, cluster_config
 from resume_support import lines
-from support import ROOT
+from support import ROOT, longshot, tiny_model
 
 DEPLOY = ROOT / "deploy"
 ITERATIONS, HELD_AT = 12, 6
@@ -65,7 +65,9 @@ class LaunchedRun:
         assert_same_run(self.run, self.root / "whole", ITERATIONS)
 
 
-def whole_run(root, model, data):
-    """The run in one process that the others are compared with; returns its configuration."""
+def train_alone(root):
+    """Makes model and data, and the run in one process that the others are compared with. Returns (root, model, data)."""
+    model, data = tiny_model(root, steps=150)
     (root / "whole.toml").write_text(cluster_config(root / "whole", model, data, ITERATIONS))
-    return root / "whole.toml"
+    longshot("train", root / "whole.toml")
+    return root, model, data

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from deploy_support import DEPLOY, LaunchedRun, command_lines, text_of, wait_until, whole_run
+from deploy_support import DEPLOY, LaunchedRun, command_lines, text_of, train_alone, wait_until
 from network_support import HOSTS, make_network
-from support import LONGSHOT, longshot, tiny_model
+from support import LONGSHOT
 
 RAY = pathlib.Path(os.environ["LONGSHOT_RAY"])
 NODES = {host: HOSTS[host] for host in "AB"}
@@ -76,10 +76,7 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def setting(cluster, tmp_path_factory):
-    root = tmp_path_factory.mktemp("runs")
-    model, data = tiny_model(root, steps=150)
-    longshot("train", whole_run(root, model, data))
-    return root, model, data
+    return train_alone(tmp_path_factory.mktemp("runs"))
 
 
 class Launched(LaunchedRun):

@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from cluster_support import FAULTS, Etcd, EtcdMembers, Gate, Worker, Workers, assert_same_run, cluster_config, wait_for
+from cluster_support import (FAULTS, Etcd, EtcdMembers, Gate, Worker, Workers, assert_same_run, cluster_config, finish,
+                             kill_workers, wait_for, write_run)
 from resume_support import kill_until_done, lines, start
 from support import LONGSHOT, ROOT, longshot, tiny_model
 
@@ -46,19 +47,7 @@ def processes(monkeypatch):
 
 
 def prepare(setting, name, iterations=ITERATIONS, text=""):
-    """The file, the run and the url of a run on many processes."""
-    root, model, data, etcd = setting
-    url = f"{etcd.url}/{name}"
-    file = root / f"{name}.toml"
-    config = cluster_config(root / name, model, data, iterations)
-    file.write_text(config.replace("[cluster]\n", f"[cluster]\nurl = '{url}'\n{text}"))
-    return file, root / name, url
-
-
-def finish(process, seconds=180):
-    _, errors = process.communicate(timeout=seconds)
-    assert process.returncode == 0, errors
-    return errors
+    return write_run(setting, name, iterations, text)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -78,13 +67,7 @@ def test_workers_that_are_killed_and_replaced_change_nothing(setting):
     while kills < FAULTS:
         file, run, url = prepare(setting, f"killed{runs}")
         with Workers(url, root, 3) as workers:
-            process = start(file)
-            while process.poll() is None:
-                time.sleep(rng.uniform(0.05, 0.4))
-                if process.poll() is None and lines(run) > 0:
-                    workers.replace(rng.randrange(3))
-                    kills += 1
-            finish(process)
+            kills += kill_workers(start(file), run, workers, rng)
         assert_same_run(run, root / "whole", ITERATIONS)
         runs += 1
         assert runs < 60

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from cluster_support import Etcd, Gate, Worker, Workers, cluster_config, wait_for
+from cluster_support import Etcd, Gate, Worker, Workers, finish, wait_for, write_run
 from fake_server import FakeServer
 from resume_support import metrics, start
 from support import longshot, tiny_model
@@ -22,20 +22,12 @@ def setting(tmp_path_factory):
     etcd.stop()
 
 
-def prepare(setting, name):
-    root, model, data, etcd = setting
-    url, file = f"{etcd.url}/{name}", root / f"{name}.toml"
-    config = cluster_config(root / name, model, data, ITERATIONS)
-    file.write_text(config.replace("[cluster]\n", f"[cluster]\nurl = '{url}'\nexact = false\n"))
-    return file, root / name, url
-
-
 class Run:
     """Context manager: a coordinator and a worker with the servers given. The run is held in its first iteration until
     its gate is opened."""
 
     def __init__(self, setting, name, servers, *arguments, config=None, held=False):
-        self.file, self.folder, url = prepare(setting, name)
+        self.file, self.folder, url = write_run(setting, name, ITERATIONS, "exact = false\n")
         if held:
             self.gate = Gate(self.folder, 1)
         if config:
@@ -56,8 +48,7 @@ class Run:
             self.process.communicate()
 
     def finish(self):
-        _, errors = self.process.communicate(timeout=180)
-        assert self.process.returncode == 0, errors
+        finish(self.process)
         code, text = self.worker.wait()
         assert code == 0, text
         return text
@@ -98,8 +89,7 @@ def test_own_workers_and_servers_share_a_run(setting, kind):
             wait_for(lambda: f"of run 'mixed-{kind}'" in own.all[0].text(), run.process)
             run.worker.kill()
             run.gate.open()
-            _, errors = run.process.communicate(timeout=180)
-            assert run.process.returncode == 0, errors
+            finish(run.process)
     rows = [row for row in metrics(run.folder) if row["step"] > 0]
     assert rows[0][f"rollout/logprob_gap/{kind}"] < 1e-4
     # Without samples of a server there is one gap only.
@@ -169,8 +159,7 @@ def test_a_server_that_only_claims_to_load_is_an_error(setting, kind):
         assert code != 0 and server.url in text and "generates with the old ones" in text, text
         assert run.process.poll() is None  # the run waits for another worker
         with Workers(f"{setting[3].url}/frozen-{kind}", setting[0], 1):
-            _, errors = run.process.communicate(timeout=180)
-            assert run.process.returncode == 0, errors
+            finish(run.process)
 
 
 def test_other_weights_are_an_error_at_the_first_load(setting):

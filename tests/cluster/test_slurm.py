@@ -6,10 +6,9 @@ import stat
 
 import pytest
 
-from deploy_support import DEPLOY, LaunchedRun, wait_until, whole_run
+from deploy_support import DEPLOY, LaunchedRun, train_alone, wait_until
 from network_support import make_network
 from slurm_support import Slurm, require_slurm
-from support import longshot, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +25,7 @@ def slurm(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def setting(slurm, tmp_path_factory):
-    root = tmp_path_factory.mktemp("runs")
-    model, data = tiny_model(root, steps=150)
-    longshot("train", whole_run(root, model, data))
-    return root, model, data
+    return train_alone(tmp_path_factory.mktemp("runs"))
 
 
 class Launched(LaunchedRun):

@@ -10,8 +10,8 @@ import subprocess
 import pytest
 
 from cluster_support import free_port
-from deploy_support import DEPLOY, LaunchedRun, command_lines, text_of, wait_until, whole_run
-from support import LONGSHOT, longshot, tiny_model
+from deploy_support import DEPLOY, LaunchedRun, command_lines, text_of, train_alone, wait_until
+from support import LONGSHOT
 
 
 class Sshd:
@@ -67,9 +67,7 @@ def sshd(tmp_path_factory):
 @pytest.fixture(scope="module")
 def setting(sshd, tmp_path_factory):
     root = tmp_path_factory.mktemp("ssh_runs")
-    model, data = tiny_model(root, steps=150)
-    longshot("train", whole_run(root, model, data))
-    yield root, model, data
+    yield train_alone(root)
     for number in processes(root):
         with contextlib.suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)

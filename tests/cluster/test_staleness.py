@@ -2,28 +2,18 @@
 process is lost, does not change the samples."""
 import random
 import signal
-import time
 
 import pytest
 
-from cluster_support import FAULTS, Etcd, Gate, Workers, assert_same_run, cluster_config
-from resume_support import kill_until_done, lines, metrics, start
+from cluster_support import FAULTS, Etcd, Gate, Workers, assert_same_run, finish, kill_workers, write_run
+from resume_support import kill_until_done, metrics, start
 from support import longshot, tiny_model
-
 
 ITERATIONS = 20
 
 
-def prepare(root, model, data, url, name, staleness=1):
-    file = root / f"{name}.toml"
-    config = cluster_config(root / name, model, data, ITERATIONS)
-    file.write_text(config.replace("[cluster]\n", f"[cluster]\nurl = '{url}/{name}'\nstaleness = {staleness}\n"))
-    return file, root / name, f"{url}/{name}"
-
-
-def finish(process):
-    _, errors = process.communicate(timeout=180)
-    assert process.returncode == 0, errors
+def prepare(setting, name, staleness=1):
+    return write_run(setting, name, ITERATIONS, f"staleness = {staleness}\n")
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +21,11 @@ def setting(tmp_path_factory):
     root = tmp_path_factory.mktemp("staleness")
     model, data = tiny_model(root)
     etcd = Etcd(root / "etcd")
-    file, run, url = prepare(root, model, data, etcd.url, "whole")
+    made = root, model, data, etcd
+    file, run, url = prepare(made, "whole")
     with Workers(url, root, 1):
         finish(start(file))
-    yield root, model, data, etcd.url
+    yield made
     etcd.stop()
 
 
@@ -48,9 +39,9 @@ def test_samples_are_one_version_old_from_the_second_iteration_on(setting):
 
 
 def test_it_differs_from_taking_turns(setting):
-    root, model, data, url = setting
-    file, run, own = prepare(root, model, data, url, "turns", staleness=0)
-    with Workers(own, root, 1):
+    root = setting[0]
+    file, run, url = prepare(setting, "turns", staleness=0)
+    with Workers(url, root, 1):
         finish(start(file))
     weights = [(folder / f"global_step_{ITERATIONS}/huggingface/model.safetensors").read_bytes()
                for folder in (run, root / "whole")]
@@ -58,29 +49,23 @@ def test_it_differs_from_taking_turns(setting):
 
 
 def test_workers_that_are_killed_change_nothing(setting):
-    root, model, data, url = setting
+    root = setting[0]
     rng, kills, runs = random.Random(5), 0, 0
     while kills < FAULTS:
-        file, run, own = prepare(root, model, data, url, f"killed{runs}")
-        with Workers(own, root, 3) as workers:
-            process = start(file)
-            while process.poll() is None:
-                time.sleep(rng.uniform(0.05, 0.4))
-                if process.poll() is None and lines(run) > 0:
-                    workers.replace(rng.randrange(3))
-                    kills += 1
-            finish(process)
+        file, run, url = prepare(setting, f"killed{runs}")
+        with Workers(url, root, 3) as workers:
+            kills += kill_workers(start(file), run, workers, rng)
         assert_same_run(run, root / "whole", ITERATIONS)
         runs += 1
         assert runs < 60
 
 
 def test_a_coordinator_that_is_killed_continues_exactly(setting):
-    root, model, data, url = setting
+    root = setting[0]
     rng, kills, runs = random.Random(6), 0, 0
     while kills < FAULTS:
-        file, run, own = prepare(root, model, data, url, f"led{runs}")
-        with Workers(own, root, 2):
+        file, run, url = prepare(setting, f"led{runs}")
+        with Workers(url, root, 2):
             kills += kill_until_done(file, lambda: rng.uniform(0.6, 4.6))
         assert_same_run(run, root / "whole", ITERATIONS)
         runs += 1
@@ -88,10 +73,10 @@ def test_a_coordinator_that_is_killed_continues_exactly(setting):
 
 
 def test_ctrl_c_finishes_the_samples_that_are_generated(setting):
-    root, model, data, url = setting
-    file, run, own = prepare(root, model, data, url, "stopped")
+    root = setting[0]
+    file, run, url = prepare(setting, "stopped")
     gate = Gate(run, 3)
-    with Workers(own, root, 2):
+    with Workers(url, root, 2):
         process = start(file)
         gate.wait(process)
         process.send_signal(signal.SIGINT)
@@ -103,8 +88,8 @@ def test_ctrl_c_finishes_the_samples_that_are_generated(setting):
 
 
 def test_a_replay_buffer_that_would_drop_everything_is_refused(setting):
-    root, model, data, url = setting
-    file, run, _ = prepare(root, model, data, url, "dropped")
+    root = setting[0]
+    file, run, _ = prepare(setting, "dropped")
     assert "replay.staleness" in longshot("train", file, "replay.staleness=0", code=2).stderr
     assert "0 or 1" in longshot("train", file, "cluster.staleness=2", code=2).stderr
     assert not run.exists()

@@ -13,7 +13,7 @@ import urllib.request
 
 import pytest
 
-from cluster_support import Etcd, Worker, Workers, assert_same_run, cluster_config
+from cluster_support import Etcd, Worker, Workers, assert_same_run, cluster_config, finish, write_run
 from resume_support import start
 from support import LONGSHOT, ROOT, longshot, tiny_model
 
@@ -62,11 +62,8 @@ class Coordinator:
     """Context manager: a coordinator that has announced itself and waits for its first worker."""
 
     def __init__(self, setting, name, text):
-        root, model, data, self.etcd = setting
-        self.name, self.run, self.url = name, root / name, f"{self.etcd.url}/{name}"
-        self.file = root / f"{name}.toml"
-        config = cluster_config(self.run, model, data, ITERATIONS)
-        self.file.write_text(config.replace("[cluster]\n", f"[cluster]\nurl = '{self.url}'\n{text}"))
+        self.name, self.etcd = name, setting[3]
+        self.file, self.run, self.url = write_run(setting, name, ITERATIONS, text)
 
     def announced(self):
         key = base64.b64encode(f"/longshot/{self.name}/coordinator/address".encode()).decode()
@@ -87,9 +84,7 @@ class Coordinator:
         return self
 
     def finish(self):
-        _, errors = self.process.communicate(timeout=180)
-        assert self.process.returncode == 0, errors
-        return errors
+        return finish(self.process)
 
     def __exit__(self, *_):
         if self.process.poll() is None:
