@@ -136,6 +136,11 @@ class Workers:
         self.all.append(worker)
         return worker
 
+    def assert_ended_well(self):
+        for worker in self.all:
+            code, text = worker.wait()
+            assert code == 0, text
+
     def replace(self, index):
         """Kills a worker and starts another one."""
         self.all.pop(index).kill()

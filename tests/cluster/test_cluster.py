@@ -98,8 +98,7 @@ def test_a_coordinator_that_is_killed_continues_with_the_same_workers(setting):
         file, run, url = prepare(setting, f"led{runs}")
         with Workers(url, root, 2) as workers:
             kills += kill_until_done(file, lambda: rng.uniform(0.6, 4.6))
-            for worker in workers.all:
-                assert worker.wait()[0] == 0  # none of them was started again
+            workers.assert_ended_well()  # none of them was started again
         assert_same_run(run, root / "whole", ITERATIONS)
         runs += 1
         assert runs < 60
@@ -188,7 +187,7 @@ def test_ctrl_c_saves_and_the_workers_wait(setting):
         assert process.returncode == 130 and "continues from there" in errors
         assert all(worker.process.poll() is None for worker in workers.all)
         finish(start(file))
-        assert all(worker.wait()[0] == 0 for worker in workers.all)
+        workers.assert_ended_well()
     assert_same_run(run, root / "whole", ITERATIONS)
 
 

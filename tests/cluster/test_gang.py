@@ -158,7 +158,7 @@ def test_trainers_and_rollout_workers_together(setting):
         url = f"{etcd.url}/both"
         with Workers(url, root, 2) as workers, Gang(2, root / "both.toml", root, "--cluster", url) as gang:
             assert gang.wait() == [0, 0], gang.text()
-            assert all(worker.wait()[0] == 0 for worker in workers.all)
+            workers.assert_ended_well()
         assert_same_run(root / "both", root / "alone", ITERATIONS)
     finally:
         etcd.stop()
