@@ -142,6 +142,12 @@ Result<std::string> HttpGet::read_all(uint64_t most, Deadline deadline) {
   return body;
 }
 
+Status error_of_get(int status, const std::string& body, const std::string& who) {
+  const Status error = check_http_status({status, body}, who);
+  if (error.ok()) return corrupt(fmt::format("{}: status {}", who, status));
+  return status == 404 ? not_found(error.message()) : error;
+}
+
 Result<std::string> http_get(const Url& url, const Credentials& credentials, uint64_t most,
                              Deadline deadline) {
   LS_ASSIGN_OR_RETURN(HttpGet connection, HttpGet::connect(url, credentials, deadline));
@@ -149,8 +155,7 @@ Result<std::string> http_get(const Url& url, const Credentials& credentials, uin
   const uint64_t limit = head.status == 200 ? most : kMaxErrorBody;
   LS_ASSIGN_OR_RETURN(std::string body, connection.read_all(limit, deadline));
   if (head.status == 200) return body;
-  const Status status = check_http_status({head.status, body}, url.server + url.path);
-  return status.ok() ? corrupt(fmt::format("{}: status {}", url.server, head.status)) : status;
+  return error_of_get(head.status, body, url.server + url.path);
 }
 
 }  // namespace longshot::net

@@ -61,7 +61,11 @@ class HttpGet {
   bool keep_ = true;
 };
 
-// The body of an answer with status 200. Errors: those above, and those of check_http_status().
+// The error of an answer whose status is not the wanted one: not_found for 404, that of
+// check_http_status() for others, corrupt for a success of another kind.
+Status error_of_get(int status, const std::string& body, const std::string& who);
+
+// The body of an answer with status 200. Errors: those above, and those of error_of_get().
 Result<std::string> http_get(const Url& url, const Credentials& credentials, uint64_t most,
                              Deadline deadline);
 

@@ -75,6 +75,8 @@ TEST(HttpGet, OtherStatusesAreErrorsThatNameTheServer) {
   EXPECT_THAT(refused.status().message(), HasSubstr("401"));
   EXPECT_TRUE(http_get(server.url("/v1/healthz"), {}, 100, soon()).ok());
   EXPECT_EQ(http_get(server.url(), {"secret"}, 1 << 30, soon()).value(), *server.body);
+  const auto absent = http_get(server.url("/v1/absent"), {"secret"}, 100, soon());
+  EXPECT_EQ(absent.status().code(), StatusCode::not_found) << absent.status().to_string();
   const auto long_body = http_get(server.url(), {"secret"}, 100, soon());
   EXPECT_EQ(long_body.status().code(), StatusCode::corrupt);
 }

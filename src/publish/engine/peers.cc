@@ -146,7 +146,9 @@ void Peers::failed(size_t index, const Status& status, bool for_good) {
   last_failure_ = status;
   const double rest = std::min(kFirstRest * static_cast<double>(1 << peer.failures), kLongestRest);
   peer.rests_until = Deadline::after_seconds(rest);
-  if (++peer.failures >= kMostFailures || for_good) peer.given_up = true;
+  const bool refused =
+      status.code() == StatusCode::not_found || status.code() == StatusCode::invalid_argument;
+  if (++peer.failures >= kMostFailures || for_good || refused) peer.given_up = true;
   log::warn("weights: {}{}", status.message(),
             peer.given_up ? "; this peer is not asked again" : "");
 }

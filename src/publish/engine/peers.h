@@ -54,7 +54,8 @@ class Peers {
   Result<Choice> choose(std::optional<size_t> avoid, Deadline deadline);
   // The peer delivered something: earlier failures are forgotten.
   void succeeded(size_t index);
-  // `for_good`: the peer cannot help with this version.
+  // `for_good`: the peer cannot help with this version. So it is with not_found and
+  // invalid_argument, whatever `for_good` says.
   void failed(size_t index, const Status& status, bool for_good);
   void release(size_t index);
 

@@ -9,7 +9,6 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
-#include "net/http_reply.h"
 
 namespace longshot::publish {
 namespace {
@@ -165,9 +164,7 @@ Status Transfer::ask(Stream& stream) {
   if (head.status != 206 && head.status != 200) {
     LS_ASSIGN_OR_RETURN(const std::string body,
                         stream.connection->read_all(kMostErrorBody, deadline));
-    const Status status = net::check_http_status({head.status, body}, server);
-    stream.for_good = status.code() == StatusCode::invalid_argument;
-    return status;
+    return net::error_of_get(head.status, body, server);
   }
   const bool fits = head.status == 206 && head.length == range.size() && head.range &&
                     head.range->range == range && head.range->total == total_;

@@ -39,7 +39,7 @@ Result<std::string> fetch_file(const Manifest& manifest, const ManifestFile& fil
     if (content.ok() && checksum(*content) == file.checksum) return content;
     if (content.ok())
       status = corrupt(fmt::format("{}: sent a wrong {}", choice.url.server, file.name));
-    peers.failed(choice.index, status, status.code() == StatusCode::invalid_argument);
+    peers.failed(choice.index, status, false);
     if (deadline.expired()) return timeout_error(status.message());
   }
 }

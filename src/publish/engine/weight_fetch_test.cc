@@ -152,7 +152,8 @@ TEST(Fetch, WithoutAPeerThatHelpsTheErrorNamesHostAndCause) {
   } cases[] = {
       {{.wrong = 5'000}, StatusCode::corrupt, "wrong bytes"},
       {{.cut = 0}, StatusCode::unavailable, "ended"},
-      {{.status = 404}, StatusCode::invalid_argument, "404"},
+      {{.status = 404}, StatusCode::not_found, "404"},
+      {{.status = 401}, StatusCode::invalid_argument, "401"},
       {{.lie = 5}, StatusCode::corrupt, "instead of bytes"},
   };
   for (const auto& c : cases) {
