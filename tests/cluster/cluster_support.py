@@ -251,10 +251,13 @@ class Gate:
 
 
 def wait_for(condition, process, seconds=60, describe=lambda: ""):
-    """Waits while `process` runs."""
+    """Waits while `process` runs. A process that ended or that took too long is killed, and what it wrote is shown."""
     deadline = time.time() + seconds
     while not condition():
-        assert time.time() < deadline and process.poll() is None, describe()
+        if time.time() >= deadline or process.poll() is not None:
+            code = process.poll()
+            process.kill()
+            raise AssertionError(f"waited; exit code {code}\n{process.communicate(timeout=30)}\n{describe()}")
         time.sleep(0.01)
 
 

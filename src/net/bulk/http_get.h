@@ -4,6 +4,7 @@
 // refused.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -34,6 +35,9 @@ class HttpGet {
  public:
   // The url's server must be https:// if there is a certificate, and http:// otherwise.
   static Result<HttpGet> connect(const Url& url, const Credentials& credentials, Deadline deadline);
+
+  // See ClientSocket.
+  void wait_while(std::function<bool()> wanted) { socket_.wait_while(std::move(wanted)); }
 
   // Sends a request and reads the head of the answer, whatever its status. The body of the last
   // answer must have been read. `range` asks for a part.

@@ -94,6 +94,14 @@ TEST(HttpGet, AServerThatSaysNothingMeetsTheDeadline) {
   const auto silent = http_get(url, {}, 100, Deadline::after_seconds(0.1));
   EXPECT_EQ(silent.status().code(), StatusCode::timeout);
   EXPECT_THAT(silent.status().message(), HasSubstr(url.server));
+  auto connection = HttpGet::connect(url, {}, soon());
+  ASSERT_TRUE(connection.ok());
+  int looks = 0;
+  connection->wait_while([&] { return ++looks < 3; });
+  const auto unwanted = connection->ask("/", std::nullopt, soon());
+  EXPECT_EQ(unwanted.status().code(), StatusCode::unavailable);
+  EXPECT_THAT(unwanted.status().message(), HasSubstr("not wanted"));
+  EXPECT_EQ(looks, 3);
   close(door);
   const auto gone = http_get(url, {}, 100, soon());
   EXPECT_EQ(gone.status().code(), StatusCode::unavailable);

@@ -60,10 +60,12 @@ Result<Addresses> resolve(const std::string& host, const std::string& port, Dead
   return std::move(resolution.list);
 }
 
-// Waits until the socket is ready for `events`.
-Status wait_for(int fd, short events, Deadline deadline) {
+// Waits until the socket is ready for `events`, as long as it is `wanted`.
+Status wait_for(int fd, short events, Deadline deadline,
+                const std::function<bool()>& wanted = nullptr) {
   while (true) {
     if (stop_requested()) return cancelled("stopped");
+    if (wanted && !wanted()) return unavailable("the answer is not wanted any more");
     const int left = deadline.milliseconds_left();
     if (left == 0) return timeout_error("no answer in time");
     pollfd entry{fd, events, 0};
@@ -114,11 +116,14 @@ Status ClientSocket::start_tls(const std::shared_ptr<const TlsIdentity>& tls,
 }
 
 ClientSocket::ClientSocket(ClientSocket&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), session_(std::move(other.session_)) {}
+    : fd_(std::exchange(other.fd_, -1)),
+      session_(std::move(other.session_)),
+      wanted_(std::move(other.wanted_)) {}
 
 ClientSocket& ClientSocket::operator=(ClientSocket&& other) noexcept {
   std::swap(fd_, other.fd_);
   std::swap(session_, other.session_);
+  std::swap(wanted_, other.wanted_);
   return *this;
 }
 
@@ -131,7 +136,7 @@ Status ClientSocket::recover(short events, Deadline deadline) {
   if (errno == EINTR) return ok_status();
   if (errno == EPROTO && session_) return session_->failure();
   if (errno != EAGAIN && errno != EWOULDBLOCK) return broken(errno);
-  return wait_for(fd_, session_ ? session_->wanted() : events, deadline);
+  return wait_for(fd_, session_ ? session_->wanted() : events, deadline, wanted_);
 }
 
 Status ClientSocket::write(std::string_view bytes, Deadline deadline) {

@@ -1,6 +1,7 @@
 #pragma once
 // A TCP connection of a client, with or without TLS, whose every call has a deadline.
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -26,6 +27,10 @@ class ClientSocket {
   ClientSocket& operator=(ClientSocket&& other) noexcept;
   ~ClientSocket();
 
+  // From now on a call that waits ends with unavailable soon after `wanted` returns false. It is
+  // called on the thread that waits.
+  void wait_while(std::function<bool()> wanted) { wanted_ = std::move(wanted); }
+
   Status write(std::string_view bytes, Deadline deadline);
   // Reads at least one byte, at most out.size(). 0: the server has closed its end. A server that
   // does not accept this client's certificate is noticed here.
@@ -41,6 +46,7 @@ class ClientSocket {
 
   int fd_ = -1;
   std::unique_ptr<TlsSession> session_;
+  std::function<bool()> wanted_;  // may be null
 };
 
 // The numeric addresses of a host, in the order in which they should be tried. Returns by the

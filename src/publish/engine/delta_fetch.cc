@@ -30,6 +30,7 @@ Result<std::string> read_body(net::HttpGet& connection, double stall_seconds, De
 Result<std::string> ask_peer(const net::Url& url, const Manifest& base, const Manifest& target,
                              const FetchOptions& options, Deadline deadline) {
   LS_ASSIGN_OR_RETURN(auto connection, net::HttpGet::connect(url, options.credentials, deadline));
+  connection.wait_while(options.wanted);
   const std::string path = fmt::format("/v1/checkpoints/{}/{}/delta?base={}", target.run,
                                        url_name(id_of(target)), url_name(id_of(base)));
   const Deadline answer = std::min(deadline, Deadline::after_seconds(kEncodeSeconds));

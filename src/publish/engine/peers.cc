@@ -18,6 +18,7 @@ namespace {
 constexpr uint64_t kMostState = 1 << 20, kMostManifest = 256 << 20;  // bytes
 constexpr int kMostFailures = 6;
 constexpr double kFirstRest = 0.05, kLongestRest = 2;  // seconds
+constexpr double kManifestSeconds = 5;                 // a peer that is alive has it at hand
 constexpr int kUnknownReaders = 1 << 20;  // of a peer that does not answer, or was not asked
 constexpr size_t kMostInspected = 16;     // enough to find an idle one among very many
 
@@ -48,7 +49,8 @@ Result<Manifest> fetch_manifest(const std::string& peer, const std::string& run,
       fmt::format("/v1/checkpoints/{}/{}/manifest", run, id ? url_name(*id) : "latest");
   LS_ASSIGN_OR_RETURN(const net::Url url, url_of(peer, path));
   LS_ASSIGN_OR_RETURN(const std::string text,
-                      net::http_get(url, credentials, kMostManifest, deadline));
+                      net::http_get(url, credentials, kMostManifest,
+                                    std::min(deadline, Deadline::after_seconds(kManifestSeconds))));
   LS_ASSIGN_OR_RETURN(Manifest manifest, parse_manifest(text, who(peer) + ": manifest"));
   if (manifest.run == run && (!id || id_of(manifest) == *id)) return manifest;
   return corrupt(fmt::format("{}: sent the manifest of {} of run '{}'", who(peer),

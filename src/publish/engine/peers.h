@@ -18,8 +18,8 @@
 
 namespace longshot::publish {
 
-// A peer is the url of a WeightServer, "http://host:port" or "https://...". All functions return by the deadline,
-// and their errors name the peer.
+// A peer is the url of a WeightServer, "http://host:port" or "https://...". All functions return by
+// the deadline, and their errors name the peer.
 Result<ServerState> fetch_state(const std::string& peer, const std::string& run,
                                 const net::Credentials& credentials, Deadline deadline);
 // Of the newest version if `id` is empty.

@@ -142,6 +142,7 @@ Status Transfer::connect(Stream& stream) {
   stream.for_good = false;
   if (made.ok()) {
     stream.connection.emplace(std::move(made).value());
+    stream.connection->wait_while(options_.wanted);
     return ok_status();
   }
   peers_.release(choice.index);

@@ -182,6 +182,20 @@ TEST(Fetch, NeverTakesLongerThanTheDeadline) {
   EXPECT_LT(watch.seconds(), 5);
 }
 
+TEST(Fetch, EndsSoonWhenTheVersionIsNotWantedAnyMore) {
+  const MemoryFolder folder;
+  const auto store = store_in(folder.path());
+  FakePeer peer(version(), [](int, const net::ByteRange&) { return Fault{.stall = 10}; });
+  FetchOptions options = single();
+  options.stall_seconds = 60;
+  const Stopwatch watch;
+  options.wanted = [&] { return watch.seconds() < 0.2; };
+  const auto left =
+      fetch(version().manifest, {peer.url()}, *store, options, Deadline::after_seconds(60));
+  EXPECT_EQ(left.status().code(), StatusCode::unavailable) << left.status().to_string();
+  EXPECT_THAT(left.status().message(), HasSubstr("not wanted"));
+}
+
 TEST(Fetch, OtherBitsUnderTheSameNumberAreReplaced) {
   const MemoryFolder folder;
   const auto store = store_in(folder.path());
