@@ -83,6 +83,7 @@ void bind(Settings& s, TrainConfig& c, std::span<const reward::RewardType> more)
   bind(s, c.trainer);
   bind(s, c.algorithm.compute);
   bind_machine(s, c.machine.device, c.machine.threads);
+  bind(s, c.hybrid);
   bind(s, c.cluster);
   explain_foreign_keys(s);
 }

@@ -9,6 +9,7 @@
 #include "config/phases.h"
 #include "config/sections/cluster.h"
 #include "config/sections/data.h"
+#include "config/sections/hybrid.h"
 #include "config/sections/machine.h"
 #include "config/sections/model.h"
 #include "config/sections/offline.h"
@@ -30,6 +31,7 @@ struct TrainConfig {
   ReplayOptions replay;
   TrainerOptions trainer;
   MachineOptions machine;
+  HybridOptions hybrid;
   ClusterOptions cluster;
   Phases phase;
 };

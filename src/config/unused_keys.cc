@@ -142,7 +142,10 @@ std::vector<Rule<TrainConfig>> cluster_rules() {
             "cluster.tls_dir", "cluster.etcd_tls_dir", "cluster.etcd_login_file",
             "cluster.weights_dir", "cluster.exact", "cluster.silence_seconds", "cluster.staleness"},
            [](C c) { return !c.cluster.on(); },
-           "without cluster.url there are no other processes"}};
+           "without cluster.url there are no other processes"},
+          {{"hybrid.offload_dir"},
+           [](C c) { return !c.hybrid.offloads(); },
+           "only hybrid.optimizer_offload and hybrid.param_offload write there"}};
 }
 
 std::vector<Rule<TrainConfig>> data_and_reward_rules() {

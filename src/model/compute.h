@@ -42,6 +42,8 @@ class Compute {
   virtual PassSize pass_size(int64_t wanted) const = 0;
   // Bytes of activations of the largest pass so far; 0 if the implementation does not know them.
   virtual int64_t activation_bytes() const = 0;
+  // Frees the memory that is kept from pass to pass. No pass may be under way.
+  virtual void free_activations() = 0;
 
   // Log-probabilities of the targets, through the model's output head.
   virtual TokenLogprobs logprobs(const Predictions& predictions, const LogprobOptions& options) = 0;

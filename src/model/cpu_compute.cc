@@ -103,8 +103,8 @@ CpuCompute::CpuCompute(Weights& weights, const Options& options)
       config_(weights.config()),
       options_(options),
       pool_(options.threads),
-      decoder_(config_, pool_, options.products),
-      head_(pool_, options.products) {}
+      decoder_(std::in_place, config_, pool_, options.products),
+      head_(std::in_place, pool_, options.products) {}
 
 PassSize CpuCompute::size_of_pass(int64_t wanted) {
   if (wanted > 0) return {.tokens = wanted, .share_prompts = true};
@@ -119,9 +119,16 @@ int64_t CpuCompute::forecast_bytes(const ModelConfig& config, const Options& opt
          cpu::Head::chunk_bytes(targets, config.vocab_size) + (tokens + 2 * targets) * row;
 }
 
-int64_t CpuCompute::activation_bytes() const {
-  return decoder_.activation_bytes() + gathered_.bytes() + dgathered_.bytes() +
-         dcorrection_.bytes() + dhidden_.bytes() + head_.bytes();
+void CpuCompute::free_activations() {
+  most_bytes_ = activation_bytes();
+  decoder_.emplace(config_, pool_, options_.products);
+  head_.emplace(pool_, options_.products);
+  for (cpu::Activations* a : {&gathered_, &dgathered_, &dcorrection_, &dhidden_}) a->free();
+}
+
+int64_t CpuCompute::bytes_now() const {
+  return decoder_->activation_bytes() + gathered_.bytes() + dgathered_.bytes() +
+         dcorrection_.bytes() + dhidden_.bytes() + head_->bytes();
 }
 
 void CpuCompute::run_layers(const PackedBatch& batch, std::span<const int64_t> rows,
@@ -131,11 +138,11 @@ void CpuCompute::run_layers(const PackedBatch& batch, std::span<const int64_t> r
   kept_ = for_backward;
   families_ = families_of(batch);
   const auto find = [&](const std::string& name) { return values_of(weights(), name); };
-  decoder_.forward(arrays<const float>(weights(), find),
-                   {batch.tokens, batch.positions, &families_},
-                   checkpointing_of(config_, options_, batch.total()), for_backward);
+  decoder_->forward(arrays<const float>(weights(), find),
+                    {batch.tokens, batch.positions, &families_},
+                    checkpointing_of(config_, options_, batch.total()), for_backward);
   gathered_.reset(static_cast<int64_t>(rows.size()), config_.hidden_size);
-  const kernels::ConstRows hidden = decoder_.hidden();
+  const kernels::ConstRows hidden = decoder_->hidden();
   for (size_t i = 0; i < rows.size(); ++i)
     std::copy_n(hidden.row(rows[i]), config_.hidden_size, gathered_.row(static_cast<int64_t>(i)));
 }
@@ -166,10 +173,10 @@ TokenLogprobs CpuCompute::logprobs(const Predictions& predictions, const Logprob
   if (!expected_gradient_.empty()) {
     LS_CHECK(options.for_backward, "an expected gradient is for a backward pass");
     dgathered_.reset(static_cast<int64_t>(rows_.size()), config_.hidden_size);
-    out = head_.forward_backward(head_problem(), expected_gradient_, options.with_entropy,
-                                 dgathered_.rows(), gradient_of(weights(), head_name(config_)));
+    out = head_->forward_backward(head_problem(), expected_gradient_, options.with_entropy,
+                                  dgathered_.rows(), gradient_of(weights(), head_name(config_)));
   } else {
-    out = head_.forward(head_problem(), options.with_entropy);
+    out = head_->forward(head_problem(), options.with_entropy);
   }
   log_sums_ = std::move(out.log_sums);
   return {std::move(out.logprobs), std::move(out.entropy)};
@@ -182,8 +189,8 @@ void CpuCompute::correct_head(std::span<const float> grad) {
   for (size_t i = 0; i < grad.size(); ++i) difference[i] = grad[i] - expected_gradient_[i];
   const auto rows = static_cast<int64_t>(grad.size());
   dcorrection_.reset(rows, config_.hidden_size);
-  head_.backward(head_problem(), log_sums_, difference, dcorrection_.rows(),
-                 gradient_of(weights(), head_name(config_)));
+  head_->backward(head_problem(), log_sums_, difference, dcorrection_.rows(),
+                  gradient_of(weights(), head_name(config_)));
   for (int64_t r = 0; r < rows; ++r) {
     float* out = dgathered_.row(r);
     const float* in = dcorrection_.row(r);
@@ -196,8 +203,8 @@ void CpuCompute::backward(std::span<const float> grad) {
   LS_CHECK(predictions_.has_value() && kept_, "backward() of a pass that kept nothing");
   if (expected_gradient_.empty()) {
     dgathered_.reset(static_cast<int64_t>(grad.size()), config_.hidden_size);
-    head_.backward(head_problem(), log_sums_, grad, dgathered_.rows(),
-                   gradient_of(weights(), head_name(config_)));
+    head_->backward(head_problem(), log_sums_, grad, dgathered_.rows(),
+                    gradient_of(weights(), head_name(config_)));
   } else if (!std::ranges::equal(grad, expected_gradient_)) {
     correct_head(grad);
   }
@@ -222,7 +229,7 @@ void CpuCompute::differentiate_layers(kernels::ConstRows grad) {
     const float* in = grad.row(static_cast<int64_t>(i));
     for (int e = 0; e < hidden; ++e) out[e] += in[e];
   }
-  decoder_.backward(dhidden_.rows(), gradients);
+  decoder_->backward(dhidden_.rows(), gradients);
 }
 
 }  // namespace longshot::model

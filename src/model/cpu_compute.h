@@ -2,6 +2,7 @@
 // Passes on the CPU's own kernels (model/cpu/), with shared prompts and a choice of what is kept
 // for the backward pass.
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -34,7 +35,8 @@ class CpuCompute final : public Compute {
                                 int64_t targets, int lora_rank);
 
   PassSize pass_size(int64_t wanted) const override { return size_of_pass(wanted); }
-  int64_t activation_bytes() const override;
+  int64_t activation_bytes() const override { return std::max(most_bytes_, bytes_now()); }
+  void free_activations() override;
   // With an expected gradient the head is computed only once. If backward() receives a different
   // gradient, the head computes the difference in addition.
   TokenLogprobs logprobs(const Predictions& predictions, const LogprobOptions& options) override;
@@ -44,6 +46,7 @@ class CpuCompute final : public Compute {
   void backward_hidden(kernels::ConstRows grad) override;
 
  private:
+  int64_t bytes_now() const;
   void run_layers(const PackedBatch& batch, std::span<const int64_t> rows, bool for_backward);
   void differentiate_layers(kernels::ConstRows grad);
   cpu::Head::Problem head_problem() const;
@@ -52,8 +55,10 @@ class CpuCompute final : public Compute {
   const ModelConfig config_;
   const Options options_;
   ThreadPool pool_;
-  cpu::Decoder decoder_;
-  cpu::Head head_;
+  std::optional<cpu::Decoder> decoder_;  // always there; made anew to free its memory
+  std::optional<cpu::Head> head_;
+
+  int64_t most_bytes_ = 0;  // before the memory was freed
 
   // The current pass.
   const PackedBatch* batch_ = nullptr;

@@ -161,6 +161,12 @@ data::Sample Engine::abort(int64_t id, data::FinishReason reason) {
   return take(id, reason);
 }
 
+void Engine::release() {
+  LS_CHECK(idle(), "release() while samples are generated");
+  scheduler_.weights_changed();
+  runner_->release();
+}
+
 void Engine::follow_weights() {
   if (runner_->version() == version_) return;
   for (auto& [id, live] : live_) close_segment(live, version_);

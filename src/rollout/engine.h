@@ -91,6 +91,9 @@ class Generator {
   // The run is complete: nothing will be generated any more, also by a later process.
   virtual void run_has_ended() {}
   virtual Status load_weights(const model::WeightsView& weights) = 0;  // see Runner
+  // Frees weights and KV memory of this process until the next load_weights(). Nothing may be
+  // generated meanwhile.
+  virtual void release() {}
 };
 
 // One sample to generate. prompt_id, index, seed and prompt_tokens must be set. A sample that
@@ -178,6 +181,7 @@ class Engine final : public Generator {
   Status load_weights(const model::WeightsView& weights) override {
     return runner_->load_weights(weights);
   }
+  void release() override;  // the engine must be idle
 
   // The metrics of the last generate(): rollout/generated_tokens, rollout/prefill_tokens,
   // rollout/cached_tokens, rollout/decode_steps, rollout/tokens_per_second, rollout/mean_batch,

@@ -30,6 +30,9 @@ class EngineGroup final : public Generator {
   const Metrics& metrics() const override { return metrics_; }
 
   Status load_weights(const model::WeightsView& weights) override;
+  void release() override {
+    for (const auto& engine : engines_) engine->release();
+  }
   int workers() const { return static_cast<int>(engines_.size()); }
 
  private:

@@ -19,6 +19,10 @@ Status FakeRunner::load_weights(const model::WeightsView& weights) {
   return ok_status();
 }
 
+void FakeRunner::release() {
+  for (auto& block : blocks_) block.fill(-1);
+}
+
 void FakeRunner::logits_after(std::span<const int32_t> history, std::span<float> logits) {
   uint64_t state = 0;
   for (const int32_t token : history) state = hash_combine(state, static_cast<uint64_t>(token));

@@ -16,6 +16,7 @@ class FakeRunner : public Runner {
 
   Status load_weights(const model::WeightsView& weights) override;  // only the version matters
   int64_t version() const override { return version_; }
+  void release() override;  // forgets the content of the blocks
   void copy_block(int from, int to) override { blocks_[to] = blocks_[from]; }
   void forward(std::span<const SequenceStep> steps, std::span<float> logits) override;
   const model::ModelConfig& config() const override { return config_; }

@@ -45,6 +45,8 @@ class Runner {
   // unless the implementation says otherwise. Error: the architecture is not supported.
   virtual Status load_weights(const model::WeightsView& weights) = 0;
   virtual int64_t version() const = 0;
+  // Frees the weights and the KV memory. forward() needs new weights then; version() stays.
+  virtual void release() = 0;
 
   virtual void copy_block(int from, int to) = 0;
 

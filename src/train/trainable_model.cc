@@ -1,6 +1,7 @@
 #include "train/trainable_model.h"
 
 #include <utility>
+#include <vector>
 
 #include "base/bytes.h"
 #include "base/os/clock.h"
@@ -61,6 +62,36 @@ void TrainableModel::report_cost(double flops, double seconds, Metrics& m) const
   m["memory/gradients_gb"] = trained * lanes_.gradients() / kGiB;
   m["memory/moments_gb"] = static_cast<double>(optimizer_.moment_bytes()) / kGiB;
   m["memory/activations_gb"] = static_cast<double>(compute_->activation_bytes()) / kGiB;
+}
+
+Status TrainableModel::set_offload(const std::string& folder, bool moments, bool weights) {
+  if (moments) {
+    LS_ASSIGN_OR_RETURN(away_moments_, Offload::create(folder, optimizer_.moment_tensors()));
+  }
+  if (!weights) return ok_status();
+  std::vector<at::Tensor> tensors;
+  for (const auto& [name, tensor] : weights_.tensors()) tensors.push_back(tensor);
+  LS_ASSIGN_OR_RETURN(away_weights_, Offload::create(folder, tensors));
+  return ok_status();
+}
+
+Status TrainableModel::offload_moments() {
+  compute_->free_activations();
+  undo_.forget();
+  return away_moments_ ? away_moments_->out() : ok_status();
+}
+
+Status TrainableModel::offload_weights() {
+  return away_weights_ ? away_weights_->out() : ok_status();
+}
+
+Status TrainableModel::onload() {
+  if (away_weights_) LS_RETURN_IF_ERROR(away_weights_->in());
+  return away_moments_ ? away_moments_->in() : ok_status();
+}
+
+bool TrainableModel::is_offloaded() const {
+  return (away_moments_ && away_moments_->is_out()) || (away_weights_ && away_weights_->is_out());
 }
 
 int64_t TrainableModel::state_bytes() const {

@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/metrics.h"
 #include "base/status.h"
 #include "model/compute.h"
 #include "model/weights.h"
+#include "train/offload/offload.h"
 #include "train/optimizer/optimizer.h"
 #include "train/optimizer/undo.h"
 #include "train/options.h"
@@ -57,6 +59,17 @@ class TrainableModel {
   // the largest pass so far.
   void report_cost(double flops, double seconds, Metrics& metrics) const;
 
+  // From now on the moments, the weights or both can be offloaded to files of `folder`. Call it once,
+  // before the first offload. Errors: those of Spill::create().
+  Status set_offload(const std::string& folder, bool moments, bool weights);
+  // Write and free what set_offload() named, and free the memory of the passes. The weights must not
+  // be used while they are away; moments are used by step(), save_state() and load_state() only.
+  Status offload_moments();
+  Status offload_weights();
+  // Reads everything back. Error: some of it could not be read, and the state is lost.
+  Status onload();
+  bool is_offloaded() const;
+
   // Bytes that a checkpoint needs: the model, or only its adapter, and the moments.
   int64_t state_bytes() const;
   // Save and restore moments and step count (AdamW::save()). The caller saves the weights as a
@@ -71,7 +84,8 @@ class TrainableModel {
   AdamW optimizer_;
   std::unique_ptr<model::Compute> compute_;
   Undo undo_;
-  double peak_flops_ = 0;  // 0: unknown
+  std::optional<Offload> away_moments_, away_weights_;  // empty: they stay in memory
+  double peak_flops_ = 0;                               // 0: unknown
 };
 
 }  // namespace longshot::train

@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cmath>
 #include <cstdlib>
+#include <fstream>
 #include <iterator>
 #include <sstream>
 #include <system_error>
@@ -197,10 +199,27 @@ std::string host_name() {
   return ::gethostname(name, sizeof name - 1) == 0 && name[0] != '\0' ? name : "localhost";
 }
 
-double peak_memory_gib() {
+namespace {
+
+std::atomic<double> earlier_peak = 0;  // GiB, before the kernel's own was begun anew
+
+double current_peak_gib() {
   struct rusage usage {};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<double>(usage.ru_maxrss) / (1 << 20);  // ru_maxrss is in KiB
+}
+
+}  // namespace
+
+double peak_memory_gib() {
+  return std::max(earlier_peak.load(), current_peak_gib());
+}
+
+double take_peak_memory_gib() {
+  const double peak = current_peak_gib();
+  earlier_peak = std::max(earlier_peak.load(), peak);
+  std::ofstream("/proc/self/clear_refs") << "5";  // proc(5): the peak becomes what is resident now
+  return peak;
 }
 
 bool can_make_namespaces() {

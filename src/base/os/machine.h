@@ -37,6 +37,9 @@ uint64_t usable_memory(const Machine& machine);
 
 // The most memory that this process has had resident so far, in GiB.
 double peak_memory_gib();
+// The same since the last call, and begins anew: the peak of a phase. Where the kernel does not
+// allow that, the peak so far.
+double take_peak_memory_gib();
 
 // This machine's name in the network; "localhost" if it has none.
 std::string host_name();

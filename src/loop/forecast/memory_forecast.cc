@@ -191,8 +191,46 @@ std::vector<ForecastItem> training_items(const model::ModelConfig& model,
           {"moments", moment_bytes(moments) * trained, name_of(moments)}};
 }
 
+// A hybrid run needs less than all items together: in turn those of an update, of the moment in
+// which the weights are handed over or a checkpoint is written, and of the rollout.
+std::vector<std::vector<std::string>> turns(const config::HybridOptions& o) {
+  const std::vector<std::string> always = {"program", "KL model"};
+  std::vector<std::string> update = {"weights",     "gradients", "moments",
+                                     "activations", "lanes",     "undo"};
+  std::vector<std::string> hand_over = {"weights", "moments", "rollout weights", "merged weights",
+                                        "checkpoint"};
+  std::vector<std::string> rollout = {"rollout weights", "KV cache", "logits"};
+  const auto add = [](auto& to, std::initializer_list<const char*> names) {
+    to.insert(to.end(), names.begin(), names.end());
+  };
+  if (!o.free_cache_engine) {
+    add(update, {"rollout weights", "KV cache"});
+    add(hand_over, {"KV cache"});
+  }
+  if (!o.optimizer_offload) add(rollout, {"moments"});
+  if (!o.param_offload) add(rollout, {"weights"});
+  std::vector<std::vector<std::string>> all = {update, hand_over, rollout};
+  for (auto& turn : all) turn.insert(turn.end(), always.begin(), always.end());
+  return all;
+}
+
+// Keeps the items of the turn that needs most.
+std::vector<ForecastItem> of_largest_turn(const std::vector<ForecastItem>& items,
+                                          const config::HybridOptions& options) {
+  if (!options.on()) return items;
+  std::vector<ForecastItem> largest;
+  for (const auto& names : turns(options)) {
+    std::vector<ForecastItem> turn;
+    for (const ForecastItem& item : items)
+      if (std::ranges::count(names, item.name) > 0) turn.push_back(item);
+    if (total(turn) >= total(largest)) largest = std::move(turn);
+  }
+  return largest;
+}
+
 constexpr const char* kAdvice =
-    "optim.moments=int8 and model.lora_rank need less; for `longshot train`, `longshot doctor "
+    "optim.moments=int8, model.lora_rank and [hybrid] need less; for `longshot train`, `longshot "
+    "doctor "
     "--plan` "
     "lists what takes how much";
 
@@ -239,7 +277,7 @@ Result<MemoryForecast> forecast_memory(const config::TrainConfig& config,
       {"rollout weights", rollout_bytes(config, model), name_of(config.rollout.dtype)});
   LS_ASSIGN_OR_RETURN(ForecastItem fixed, kl_model(config, adapter));
   if (fixed.value > 0) forecast.items.push_back(std::move(fixed));
-  forecast.certain = total(forecast.items);
+  forecast.certain = total(of_largest_turn(forecast.items, config.hybrid));
   const double running = std::min<double>(config.rollout.max_concurrent, size.samples());
   forecast.items.push_back(activations(config, model, size, adapter.rank));
   forecast.items.push_back(kv_cache(config, model, size, running));
@@ -259,6 +297,7 @@ Result<MemoryForecast> forecast_memory(const config::TrainConfig& config,
   // The checkpoint writer converts bfloat16 moments to f32.
   const double copied = moments == NumberFormat::bf16 ? 2 * kFloat * trained : 0;
   forecast.items.push_back({"checkpoint", copied, "copies while one is written"});
+  forecast.items = of_largest_turn(forecast.items, config.hybrid);
   return forecast;
 }
 

@@ -29,8 +29,9 @@ IterationSize largest_size(const config::TrainConfig& config);
 
 struct MemoryForecast {
   int64_t parameters = 0, trained = 0;
-  std::vector<ForecastItem> items;  // bytes, by category; their sum is the peak
-  double certain = 0;               // bytes that the run needs even with the shortest responses
+  // Bytes, by category; their sum is the peak. Of a hybrid run, those of the turn that needs most.
+  std::vector<ForecastItem> items;
+  double certain = 0;  // bytes that the run needs even with the shortest responses
 };
 
 // Error: the adapter's targets or files do not fit the model.

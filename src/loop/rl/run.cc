@@ -60,6 +60,7 @@ Status Run::iterate() {
   // train/: with cluster.staleness, the samples of the next iteration are generated meanwhile.
   LS_RETURN_IF_ERROR(begin_ahead(iteration + 1));
   progress_.update(iteration, "training");
+  LS_RETURN_IF_ERROR(hand_over_.to_trainer(metrics));
   LS_ASSIGN_OR_RETURN(
       const Metrics trained,
       p.trainer->fit(groups, {state_.policy_version, key(config_, Stream::trainer), iteration}));
@@ -232,9 +233,16 @@ Status Run::next_iteration() {
 // Also called when a run starts or resumes. An iteration whose evaluation or log was interrupted
 // gets the metrics of this publish if it has none yet.
 Status Run::publish() {
-  LS_ASSIGN_OR_RETURN(const Metrics published,
-                      parts_.publisher->publish(parts_.trainer->model().weights()));
-  if (!state_.unfinished.empty()) state_.unfinished.insert(published.begin(), published.end());
+  Metrics all;
+  LS_RETURN_IF_ERROR(hand_over_.to_rollout(
+      [&]() -> Status {
+        LS_ASSIGN_OR_RETURN(const Metrics published,
+                            parts_.publisher->publish(parts_.trainer->model().weights()));
+        all.insert(published.begin(), published.end());
+        return ok_status();
+      },
+      all));
+  if (!state_.unfinished.empty()) state_.unfinished.insert(all.begin(), all.end());
   return ok_status();
 }
 
@@ -363,13 +371,15 @@ Status Run::save() {
   std::set<int64_t> candidates;
   for (const Evaluated& one : state_.candidates) candidates.insert(one.iteration);
   checkpoints_.exempt(std::move(candidates));
-  LS_RETURN_IF_ERROR(checkpoints_.save(state_.iteration, state, [&](const std::string& directory) {
+  const auto write = [&](const std::string& directory) -> Status {
     LS_RETURN_IF_ERROR(write_policy(directory, p.trainer->model().weights(), state_.policy_version,
                                     config_.model, p.tokenizer.get(), &p.chat_template)
                            .status());
     LS_RETURN_IF_ERROR(p.replay->save(directory + "/" + kReplayFile));
     return p.trainer->save_state(directory);
-  }));
+  };
+  LS_RETURN_IF_ERROR(hand_over_.with_state(
+      p.publisher->version(), [&] { return checkpoints_.save(state_.iteration, state, write); }));
   saved_iteration_ = state_.iteration;
   mark_best();
   return ok_status();

@@ -12,6 +12,7 @@
 #include "base/progress_line.h"
 #include "base/run_log/run_log.h"
 #include "config/config.h"
+#include "loop/rl/hand_over.h"
 #include "loop/rl/parts.h"
 #include "loop/rl/phase_clock.h"
 #include "loop/rl/reward_step.h"
@@ -93,6 +94,7 @@ class Run {
   Json inputs_;  // fingerprints()
   Parts parts_;
   AheadRollout ahead_;  // uses parts_
+  HandOver hand_over_;  // uses parts_
   RunState state_;
   int64_t updates_ = 0;  // optimizer steps when state_ was captured
   std::unique_ptr<RunLog> log_;

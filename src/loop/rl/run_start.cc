@@ -28,6 +28,8 @@ Result<std::unique_ptr<Run>> Run::create(const config::TrainConfig& config,
                                          const std::string& config_text,
                                          std::shared_ptr<train::Gang> gang) {
   LS_RETURN_IF_ERROR(validate(config));
+  if (config.hybrid.on() && gang->size() > 1)
+    return invalid_argument("[hybrid] needs a single trainer: leave its keys out, or start one");
   std::unique_ptr<Run> run(new Run(config, config_text, std::move(gang)));
   LS_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::take(config.trainer.output));
   run->lock_.emplace(std::move(lock));
@@ -54,6 +56,8 @@ Status Run::start() {
   }
   LS_ASSIGN_OR_RETURN(parts_, make_parts(config_, state_.phase, directory, config_text_, gang_));
   if (from.checkpoint) LS_RETURN_IF_ERROR(restore(*from.checkpoint));
+  LS_ASSIGN_OR_RETURN(hand_over_, HandOver::create(config_.hybrid, config_.trainer.output,
+                                                   *parts_.rollout, parts_.trainer->model()));
   LS_RETURN_IF_ERROR(publish());
   if (!from.checkpoint) capture_state(0, parts_.publisher->version(), {}, {});
   updates_ = parts_.trainer->model().steps();

@@ -21,6 +21,7 @@ class TorchCompute final : public Compute {
 
   PassSize pass_size(int64_t wanted) const override { return size_of_pass(wanted); }
   int64_t activation_bytes() const override { return 0; }
+  void free_activations() override {}  // each pass frees its own
   TokenLogprobs logprobs(const Predictions& predictions, const LogprobOptions& options) override;
   void backward(std::span<const float> grad) override;
   kernels::ConstRows hidden(const PackedBatch& batch, std::span<const int64_t> rows,

@@ -20,6 +20,7 @@ class CpuRunner : public Runner {
 
   Status load_weights(const model::WeightsView& weights) override;
   int64_t version() const override { return version_; }
+  void release() override;
   void copy_block(int from, int to) override { blocks_.copy(from, to); }
   void forward(std::span<const SequenceStep> steps, std::span<float> logits) override;
   const model::ModelConfig& config() const override { return model_.config(); }
@@ -42,6 +43,7 @@ class CpuRunner : public Runner {
   std::vector<std::byte*> pages_;  // of all steps of one forward()
   RopeTable rope_;
   int64_t version_ = -1;
+  bool loaded_ = false;
 };
 
 Status CpuRunner::load_weights(const model::WeightsView& weights) {
@@ -54,7 +56,15 @@ Status CpuRunner::load_weights(const model::WeightsView& weights) {
   if (!(shape == blocks_.shape())) blocks_ = KvBlocks(shape, limits_.blocks());
   rope_.reset(c);
   version_ = weights.version;
+  loaded_ = true;
   return ok_status();
+}
+
+void CpuRunner::release() {
+  model_.free();
+  blocks_ = KvBlocks();
+  pass_ = ForwardPass();
+  loaded_ = false;
 }
 
 // Low on purpose. Up to about 8 rows a pass is bound by reading the weights, and further rows are
@@ -135,7 +145,7 @@ std::vector<SequenceRows> CpuRunner::pieces_of(std::span<const SequenceStep> ste
 }
 
 void CpuRunner::forward(std::span<const SequenceStep> steps, std::span<float> logits) {
-  LS_CHECK(version_ >= 0, "forward() before load_weights()");
+  LS_CHECK(loaded_, "forward() before load_weights()");
   const std::vector<SequenceRows> pieces = pieces_of(steps, logits);
   int longest = 0;
   for (const SequenceStep& step : steps) {

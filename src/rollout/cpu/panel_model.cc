@@ -141,6 +141,12 @@ Status PanelModel::load(const model::WeightsView& weights, NumberFormat format, 
   return ok_status();
 }
 
+void PanelModel::free() {
+  model::ModelConfig config = std::move(config_);
+  *this = PanelModel();
+  config_ = std::move(config);
+}
+
 int64_t PanelModel::bytes() const {
   size_t total = embedding_.size() * sizeof(float) + head_.bytes();
   for (const PanelLayer& layer : layers_)

@@ -34,6 +34,8 @@ class PanelModel {
   // weight is missing or has the wrong shape, or there are no kernels for the architecture.
   Status load(const model::WeightsView& weights, NumberFormat format, ThreadPool& pool);
 
+  void free();  // the weights; config() stays
+
   const model::ModelConfig& config() const { return config_; }
   const std::vector<PanelLayer>& layers() const { return layers_; }
   const AlignedFloats& final_norm() const { return final_norm_; }

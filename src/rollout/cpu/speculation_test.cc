@@ -44,6 +44,7 @@ class EagerRunner : public Runner {
     return runner_->load_weights(weights);
   }
   int64_t version() const override { return runner_->version(); }
+  void release() override { runner_->release(); }
   void copy_block(int from, int to) override { runner_->copy_block(from, to); }
   void forward(std::span<const SequenceStep> steps, std::span<float> logits) override {
     runner_->forward(steps, logits);

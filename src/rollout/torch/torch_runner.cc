@@ -27,6 +27,10 @@ class TorchRunner : public Runner {
 
   Status load_weights(const model::WeightsView& view) override;
   int64_t version() const override { return version_; }
+  void release() override {
+    weights_.reset();
+    cache_.reset();
+  }
   void copy_block(int from, int to) override { model::copy_block(*cache_, from, to); }
   void forward(std::span<const SequenceStep> steps, std::span<float> logits) override;
   const model::ModelConfig& config() const override { return config_; }
@@ -126,7 +130,7 @@ size_t TorchRunner::run(std::span<const SequenceStep> steps, std::span<float> lo
 }
 
 void TorchRunner::forward(std::span<const SequenceStep> steps, std::span<float> logits) {
-  LS_CHECK(version_ >= 0, "forward() before load_weights()");
+  LS_CHECK(weights_.has_value(), "forward() before load_weights()");
   try {
     for (size_t begin = 0; begin < steps.size();) {
       size_t end = begin, tokens = 0;

@@ -20,6 +20,8 @@ class Undo {
   // become 0.
   void restore(model::Weights& weights, AdamW& optimizer) const;
 
+  void forget() { copies_.clear(); }  // frees the copy
+
  private:
   bool fits(const std::vector<at::Tensor>& sources) const;
 
