@@ -59,11 +59,11 @@ class TrainableModel {
   // the largest pass so far.
   void report_cost(double flops, double seconds, Metrics& metrics) const;
 
-  // From now on the moments, the weights or both can be offloaded to files of `folder`. Call it once,
-  // before the first offload. Errors: those of Spill::create().
+  // From now on the moments, the weights or both can be offloaded to files of `folder`. Call it
+  // once, before the first offload. Errors: those of Spill::create().
   Status set_offload(const std::string& folder, bool moments, bool weights);
-  // Write and free what set_offload() named, and free the memory of the passes. The weights must not
-  // be used while they are away; moments are used by step(), save_state() and load_state() only.
+  // Write and free what set_offload() named, and free the memory of the passes. The weights must
+  // not be used while they are away. Only step(), save_state() and load_state() use the moments.
   Status offload_moments();
   Status offload_weights();
   // Reads everything back. Error: some of it could not be read, and the state is lost.

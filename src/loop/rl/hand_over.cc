@@ -35,16 +35,20 @@ Status HandOver::to_trainer(Metrics& metrics) {
 }
 
 Status HandOver::to_rollout(const std::function<Status()>& publish, Metrics& metrics) {
+  LS_RETURN_IF_ERROR(options_.on() ? offload_around(publish, metrics) : publish());
   metrics["memory/peak_update_gb"] = take_peak_memory_gib();
-  if (!options_.on()) return publish();
-  const Stopwatch watch;
-  // Before the weights are handed over, because the rollout's copy needs the room.
+  return ok_status();
+}
+
+// The moments go before the weights are handed over, because the rollout's copy needs the room.
+Status HandOver::offload_around(const std::function<Status()>& publish, Metrics& metrics) {
+  const Stopwatch before;
   LS_RETURN_IF_ERROR(offload_moments());
-  double seconds = watch.seconds();
+  const double seconds = before.seconds();
   LS_RETURN_IF_ERROR(publish());
-  const Stopwatch rest;
+  const Stopwatch after;
   LS_RETURN_IF_ERROR(model_->offload_weights());
-  metrics["timing_s/offload"] = seconds + rest.seconds();
+  metrics["timing_s/offload"] = seconds + after.seconds();
   return ok_status();
 }
 

@@ -36,6 +36,7 @@ class HandOver {
   Status with_state(int64_t version, const std::function<Status()>& save);
 
  private:
+  Status offload_around(const std::function<Status()>& publish, Metrics& metrics);
   void release();
   Status offload_moments();
 

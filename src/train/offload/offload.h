@@ -17,8 +17,8 @@ namespace longshot::train {
 // Not thread-safe.
 class Offload {
  public:
-  // Moves the tensors' values to memory that can be spilled to a file of the folder. They must be on
-  // the CPU, and no two may share their storage. Other tensors that share it, such as views, see
+  // Moves the tensors' values to memory that can be spilled to a file of the folder. They must be
+  // on the CPU, and no two may share their storage. Other tensors that share it, such as views, see
   // the new memory too. Errors: those of Spill::create(); the tensors are then as before.
   static Result<Offload> create(const std::string& folder, const std::vector<at::Tensor>& tensors);
 
