@@ -44,6 +44,11 @@ def write_config(setting, name, changes):
     return root / f"{name}.toml", root / name
 
 
+def iterations(run):
+    """Metrics without those of the evaluation before training."""
+    return [row for row in metrics(run) if row["step"] > 0]
+
+
 def state(run, iteration=ITERATIONS):
     return json.loads((run / f"global_step_{iteration}/state.json").read_text())
 
@@ -71,7 +76,7 @@ def test_a_killed_run_continues_exactly(setting, arm):
 
 
 def test_dropped_groups_are_replaced_by_others(setting):
-    rows = metrics(setting[0] / "buffer")
+    rows = iterations(setting[0] / "buffer")
     assert max(row["train/num_gen_batches"] for row in rows) > 1
     assert sum(row["train/groups_dropped"] for row in rows) > 0
     for row in rows:
@@ -81,13 +86,13 @@ def test_dropped_groups_are_replaced_by_others(setting):
 
 
 def test_all_rounds_of_an_iteration_share_its_token_budget(setting):
-    rows = metrics(setting[0] / "budget")
+    rows = iterations(setting[0] / "budget")
     assert all(row["rollout/generated_tokens"] <= 300 for row in rows)
     assert any(row["rollout/partial_share"] > 0 for row in rows)
 
 
 def test_prompts_with_streaks_are_skipped(setting):
-    rows = metrics(setting[0] / "greso")
+    rows = iterations(setting[0] / "greso")
     assert sum(row["prompts/skipped"] for row in rows) > 0
     # 40 prompts in batches of 8: the probabilities move from the fifth iteration on, by 0.01 at a time.
     assert [row["prompts/p_hard"] for row in rows[:4]] == [0.5] * 4
@@ -103,7 +108,7 @@ def test_an_iteration_without_any_informative_group_changes_nothing(setting):
                ("token_budget = 300\n", ""), (f"total_iterations = {ITERATIONS}", "total_iterations = 4")]
     file, run = write_config(setting, "same", changes)
     longshot("train", file)
-    for row in metrics(run):
+    for row in iterations(run):
         assert row["train/num_gen_batches"] == 4 and row["train/zero_variance_share"] == 1
         assert row["train/groups_missing"] == 8 and row["replay/groups_taken"] == 0
     assert weights(run, 2) == weights(run, 4)
