@@ -82,8 +82,8 @@ class PromptSampler {
   // With a filter: prompts/skipped since the last call; prompts/p_easy and prompts/p_hard;
   // prompts/easy_share and prompts/hard_share of the groups of the last iteration. Else nothing.
   Metrics take_metrics();
-  // Takes over what `other` knows about the prompts that both have: the number of draws, and for
-  // prompts with the same content the success rate and the streak; also the filter's numbers. Before
+  // Takes over the filter's numbers, and what `other` knows about the prompts that both have: the
+  // number of draws, and for prompts with the same content the success rate and the streak. Before
   // the first call of next().
   void adopt(const PromptSampler& other);
   const data::Prompt* find(const std::string& prompt_id) const;
