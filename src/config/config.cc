@@ -2,7 +2,6 @@
 
 #include "base/settings/checks.h"
 #include "config/foreign_keys.h"
-#include "config/sections/algorithm.h"
 #include "config/sections/compute.h"
 #include "config/sections/optim.h"
 
@@ -77,6 +76,7 @@ void bind(Settings& s, TrainConfig& c, std::span<const reward::RewardType> more)
   bind(s, c.data, c.rollout.engine.sampling.max_response_length);
   bind(s, c.rollout);
   bind(s, c.algorithm);
+  bind(s, c.filter_groups);
   bind(s, c.reward, more);
   bind(s, c.optimizer);
   bind(s, c.replay);

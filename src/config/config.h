@@ -7,6 +7,7 @@
 
 #include "base/settings/settings.h"
 #include "config/phases.h"
+#include "config/sections/algorithm.h"
 #include "config/sections/cluster.h"
 #include "config/sections/data.h"
 #include "config/sections/hybrid.h"
@@ -26,6 +27,7 @@ struct TrainConfig {
   DataOptions data;
   RolloutOptions rollout;
   train::AlgorithmOptions algorithm;
+  FilterGroups filter_groups;
   RewardOptions reward;
   train::OptimizerOptions optimizer;
   ReplayOptions replay;

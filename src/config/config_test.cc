@@ -103,6 +103,8 @@ TEST(TrainConfig, KeysOfOtherToolsAreExplained) {
       {"actor_rollout_ref.actor.grad_clip", "'optim.clip_grad'"},
       {"algorithm.adv_estimator", "'algorithm.name'"},
       {"algorithm.entropy_coeff", "no entropy bonus"},
+      {"algorithm.filter_groups.metric", "seq_reward"},
+      {"data.gen_batch_size", "as many prompts as the batch misses"},
       {"algorithm.kl_ctrl.kl_coef", "'algorithm.kl_coef'"},
       {"trainer.logger", "metrics.jsonl"},
       {"trainer.project_name", "'trainer.default_local_dir'"},
@@ -146,6 +148,9 @@ TEST(TrainConfig, WhatWouldFailLaterIsFoundBefore) {
       {{"data.order=curriculum"}, "data.curriculum_iterations"},
       {{"replay.max_groups=8"}, "replay.max_groups"},
       {{"algorithm.mini_batches=33"}, "algorithm.mini_batches"},
+      {{"data.filter=greso", "algorithm.name=rest"}, "data.filter"},
+      {{"algorithm.filter_groups.enable=true", "algorithm.name=reinforce"},
+       "algorithm.filter_groups.enable"},
   };
   for (const auto& [assignments, wanted] : rows) {
     TrainConfig c;

@@ -31,6 +31,10 @@ constexpr Foreign kForeign[] = {
     {"data.shuffle", "data.order", nullptr},
     {"filter_overlong_prompts", nullptr,
      "prompts above data.max_prompt_length are left out anyway"},
+    {"gen_batch_size", nullptr,
+     "a round of algorithm.filter_groups generates as many prompts as the batch misses"},
+    {"filter_groups.metric", nullptr,
+     "groups are compared by the score that trains, verl's seq_reward"},
     // rollout
     {"num_generations", "rollout.n", nullptr},
     {"rollout.name", "rollout.engine", nullptr},

@@ -83,6 +83,9 @@ std::vector<Rule<TrainConfig>> reader_rules() {
                 rollout_is_exact(c) && !groups_outlive_an_iteration(c);
        },
        "what the rollout records is what the trainer computes, as with auto"},
+      {{"algorithm.filter_groups.max_num_gen_batches"},
+       [](C c) { return !c.filter_groups.enable; },
+       "algorithm.filter_groups.enable is false"},
       {{"algorithm.kl_reference"},
        [](C c) { return is(c, Algorithm::grpo) && c.algorithm.kl_coef == 0; },
        "algorithm.kl_coef is 0"},

@@ -22,6 +22,19 @@ bool learns_from_single_samples(train::Algorithm algorithm) {
   return algorithm == train::Algorithm::reinforce || algorithm == train::Algorithm::rest;
 }
 
+// reinforce and rest train on groups whose scores are all equal too: the former compares them with
+// other groups, the latter fits all samples of a solved problem.
+Status validate_filters(const TrainConfig& c) {
+  const bool greso = c.data.sampler.filter == prompts::Filter::greso;
+  if (!greso && !c.filter_groups.enable) return ok_status();
+  if (!learns_from_single_samples(c.algorithm.name)) return ok_status();
+  return invalid_argument(fmt::format(
+      "{} leaves out groups whose scores are all equal, but algorithm.name = \"{}\" trains on "
+      "them; choose kimi, rloo or grpo, or no filter",
+      greso ? "data.filter = \"greso\"" : "algorithm.filter_groups.enable",
+      name_of(c.algorithm.name)));
+}
+
 Status validate_batch(const TrainConfig& c) {
   if (c.rollout.n == 1 && !learns_from_single_samples(c.algorithm.name)) {
     return invalid_argument(fmt::format(
@@ -148,6 +161,7 @@ Status validate_one_phase(const TrainConfig& c) {
   }
   LS_RETURN_IF_ERROR(train::check_advantage_options(c.algorithm));
   LS_RETURN_IF_ERROR(validate_batch(c));
+  LS_RETURN_IF_ERROR(validate_filters(c));
   LS_RETURN_IF_ERROR(validate(c.rollout, c.machine));
   LS_RETURN_IF_ERROR(validate(c.cluster, c.rollout, c.replay));
   LS_RETURN_IF_ERROR(validate(c.hybrid, c.machine, c.cluster));

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 #include <unordered_set>
+#include <utility>
 
 #include "base/rng.h"
 #include "prompts/sampler.h"
@@ -13,6 +14,7 @@ namespace {
 
 constexpr uint64_t kEpochStream = 0x65706F6368;           // "epoch"
 constexpr uint64_t kPriorityStream = 0x7072696F72697479;  // "priority"
+constexpr uint64_t kFilterStream = 0x66696C746572;        // "filter"
 constexpr double kMinRecordWeight = 0.3;
 
 uint64_t stream_key(uint64_t seed, uint64_t stream, int64_t number) {
@@ -157,24 +159,45 @@ void PromptSampler::start_epoch(int window) {
   now_.window = window;
 }
 
+// True if the filter leaves the prompt out in this iteration. Counts its turn.
+bool PromptSampler::skips(uint32_t prompt, int64_t iteration) {
+  if (!filters()) return false;
+  ++now_.turns;
+  CounterRng rng(
+      hash_combine(stream_key(seed_, kFilterStream, iteration), hash64(prompts_[prompt].id)));
+  if (rng.next_double() < now_.exploration.probability(now_.visits[prompt].streak)) return false;
+  ++skipped_;
+  return true;
+}
+
 // If a call spans two epochs, prompts that it already returns are moved to a later place of the new
-// epoch.
-std::vector<uint32_t> PromptSampler::next_in_epoch(size_t count, int window) {
+// epoch. With a filter such prompts may be all that is left of an epoch, which then ends.
+std::vector<uint32_t> PromptSampler::next_in_epoch(size_t count, int window, int64_t iteration) {
   if (window != now_.window) start_epoch(window);
   count = std::min(count, now_.order.size());
   std::vector<uint32_t> chosen;
   std::unordered_set<uint32_t> held;
+  size_t may_skip = now_.order.size();
   while (chosen.size() < count) {
     if (now_.position == static_cast<int64_t>(now_.order.size())) start_epoch(window);
     const auto at = now_.order.begin() + now_.position;
     const auto fresh =
         std::find_if(at, now_.order.end(), [&](uint32_t i) { return !held.contains(i); });
-    LS_CHECK(fresh != now_.order.end(), "an epoch holds more prompts than one call takes");
+    if (fresh == now_.order.end()) {
+      LS_CHECK(filters(), "an epoch holds more prompts than one call takes");
+      start_epoch(window);
+      continue;
+    }
     if (fresh != at)
       now_.moved = std::max(now_.moved, static_cast<size_t>(fresh + 1 - now_.order.begin()));
     std::rotate(at, fresh, fresh + 1);
-    held.insert(now_.order[static_cast<size_t>(now_.position)]);
-    chosen.push_back(now_.order[static_cast<size_t>(now_.position++)]);
+    const uint32_t prompt = now_.order[static_cast<size_t>(now_.position++)];
+    if (may_skip > 0 && skips(prompt, iteration)) {
+      --may_skip;
+      continue;
+    }
+    held.insert(prompt);
+    chosen.push_back(prompt);
   }
   return chosen;
 }
@@ -182,7 +205,7 @@ std::vector<uint32_t> PromptSampler::next_in_epoch(size_t count, int window) {
 // Weighted draws without replacement: the items with the largest log(u) / w (Efraimidis and
 // Spirakis, "Weighted random sampling with a reservoir", 2006) are distributed like successive
 // draws in proportion to w.
-std::vector<uint32_t> PromptSampler::next_prioritized(size_t count, int window) const {
+std::vector<uint32_t> PromptSampler::next_prioritized(size_t count, int window, int64_t iteration) {
   CounterRng rng(stream_key(seed_, kPriorityStream, now_.calls));
   std::vector<std::pair<double, uint32_t>> keys;
   for (size_t i = 0; i < prompts_.size(); ++i) {
@@ -193,10 +216,13 @@ std::vector<uint32_t> PromptSampler::next_prioritized(size_t count, int window) 
     keys.emplace_back(std::log(u) / weight, static_cast<uint32_t>(i));
   }
   count = std::min(count, keys.size());
-  std::partial_sort(keys.begin(), keys.begin() + static_cast<long>(count), keys.end(),
+  const size_t sorted = filters() ? keys.size() : count;
+  std::partial_sort(keys.begin(), keys.begin() + static_cast<long>(sorted), keys.end(),
                     std::greater<>());
-  std::vector<uint32_t> chosen;
-  for (size_t i = 0; i < count; ++i) chosen.push_back(keys[i].second);
+  std::vector<uint32_t> chosen, skipped;
+  for (size_t i = 0; chosen.size() < count && i < keys.size(); ++i)
+    (skips(keys[i].second, iteration) ? skipped : chosen).push_back(keys[i].second);
+  for (size_t i = 0; chosen.size() < count; ++i, --skipped_) chosen.push_back(skipped[i]);
   return chosen;
 }
 
@@ -204,8 +230,9 @@ std::vector<data::Draw> PromptSampler::next(int count, int64_t iteration) {
   LS_CHECK(count >= 0, "count must not be negative");
   const int window = window_at(iteration);
   const auto wanted = static_cast<size_t>(count);
-  const auto chosen = options_.order == Order::prioritized ? next_prioritized(wanted, window)
-                                                           : next_in_epoch(wanted, window);
+  const auto chosen = options_.order == Order::prioritized
+                          ? next_prioritized(wanted, window, iteration)
+                          : next_in_epoch(wanted, window, iteration);
   ++now_.calls;
   std::vector<data::Draw> draws;
   for (const uint32_t i : chosen) {
@@ -224,6 +251,29 @@ void PromptSampler::record(const std::string& prompt_id, double mean_correct) {
       visits.success < 0 ? mean_correct : visits.success + weight * (mean_correct - visits.success);
 }
 
+void PromptSampler::record_rewards(const std::string& prompt_id, bool has_variance,
+                                   double mean_reward) {
+  const auto it = index_.find(prompt_id);
+  if (!filters() || it == index_.end()) return;
+  Streak& streak = now_.visits[it->second].streak;
+  streak = next_streak(streak, has_variance, mean_reward);
+  outcomes_.add(has_variance, mean_reward);
+}
+
+void PromptSampler::end_iteration() {
+  last_outcomes_ = std::exchange(outcomes_, {});
+  if (now_.turns >= static_cast<int64_t>(size())) now_.exploration.adjust(last_outcomes_);
+}
+
+Metrics PromptSampler::take_metrics() {
+  if (!filters()) return {};
+  return {{"prompts/skipped", static_cast<double>(std::exchange(skipped_, 0))},
+          {"prompts/p_easy", now_.exploration.p_easy},
+          {"prompts/p_hard", now_.exploration.p_hard},
+          {"prompts/easy_share", last_outcomes_.easy_share()},
+          {"prompts/hard_share", last_outcomes_.hard_share()}};
+}
+
 void PromptSampler::adopt(const PromptSampler& other) {
   LS_CHECK(now_.calls == 0, "prompts were drawn already");
   for (size_t i = 0; i < prompts_.size(); ++i) {
@@ -235,6 +285,8 @@ void PromptSampler::adopt(const PromptSampler& other) {
     now_.visits[i].draws = known.draws;  // else a draw could repeat the seed of an unfinished one
   }
   now_.calls = other.now_.calls;
+  now_.exploration = other.now_.exploration;
+  now_.turns = other.now_.turns;
 }
 
 const data::Prompt* PromptSampler::find(const std::string& prompt_id) const {

@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/metrics.h"
 #include "base/spelling.h"
 #include "base/status.h"
 #include "data/types.h"
+#include "prompts/streaks.h"
 
 namespace longshot::prompts {
 
@@ -38,6 +40,7 @@ struct SamplerOptions {
   std::vector<double> curriculum_min_difficulty;
   std::vector<double> curriculum_max_difficulty;
   double prioritized_floor = 0.05;  // in (0, 1]
+  Filter filter = Filter::none;
 };
 
 // Error: the table does not fit the order, is not ascending or has columns of different lengths.
@@ -60,6 +63,9 @@ class PromptSampler {
 
   // Returns `count` different prompts, or all eligible ones if there are fewer. With uniform and
   // curriculum every eligible prompt occurs once in each epoch; a call may span two epochs.
+  // A filter skips prompts, by a random number of (seed, iteration, prompt); a prompt that is
+  // skipped has had its turn in the epoch. A call skips at most as many prompts as are eligible and
+  // then takes those that follow, so it always returns.
   // Draw::seed = hash_combine(seed, number of earlier draws of this prompt).
   std::vector<data::Draw> next(int count, int64_t iteration);
   // Updates s_i with the mean correctness of a finished group. s_i is the exact mean of the first
@@ -67,25 +73,38 @@ class PromptSampler {
   // much older policies say little about the current one. Ids that are not in the set are ignored
   // (a replay buffer may hold groups of another set).
   void record(const std::string& prompt_id, double mean_correct);
-  // Takes over what `other` knows about the prompts that both have: the number of draws, and for
-  // prompts with the same content the success rate. Before the first call of next().
+  // Tells the filter whether the rewards of a finished group differ, and their mean. Ids that are
+  // not in the set are ignored. Without a filter it does nothing.
+  void record_rewards(const std::string& prompt_id, bool has_variance, double mean_reward);
+  // Adjusts the filter to the groups recorded since the last call, once as many prompts have been
+  // drawn, used or skipped, as the data set has.
+  void end_iteration();
+  // With a filter: prompts/skipped since the last call; prompts/p_easy and prompts/p_hard;
+  // prompts/easy_share and prompts/hard_share of the groups of the last iteration. Else nothing.
+  Metrics take_metrics();
+  // Takes over the filter's numbers, and what `other` knows about the prompts that both have: the
+  // number of draws, and for prompts with the same content the success rate and the streak. Before
+  // the first call of next().
   void adopt(const PromptSampler& other);
   const data::Prompt* find(const std::string& prompt_id) const;
   double success_rate(const std::string& prompt_id) const;  // -1 = never recorded
 
-  // The state that next() and record() change. Plain numbers, 28 bytes per prompt: cheap enough to
+  // The state that next() and record() change. Plain numbers, 36 bytes per prompt: cheap enough to
   // copy in every iteration.
   struct Snapshot {
     struct Visits {
       double success = -1;  // running success rate, -1 = never recorded
       int64_t records = 0;
       int64_t draws = 0;
+      Streak streak = 0;
     };
     std::vector<Visits> visits;
     std::vector<uint32_t> order;  // the current epoch's permutation of the eligible prompts
     size_t moved = 0;             // order[moved..] is unchanged since start_epoch()
     int64_t epoch = 0, position = 0, calls = 0;
     int window = -1;  // the window `order` was made for
+    Exploration exploration;
+    int64_t turns = 0;  // prompts that were used or skipped, counted with a filter only
   };
   const Snapshot& snapshot() const { return now_; }
   // The JSON form for a checkpoint; it only has entries for prompts that were drawn or recorded.
@@ -107,8 +126,10 @@ class PromptSampler {
   // The order of an epoch before any prompt of it is drawn.
   std::vector<uint32_t> epoch_order(int64_t epoch, int window) const;
   void start_epoch(int window);
-  std::vector<uint32_t> next_in_epoch(size_t count, int window);
-  std::vector<uint32_t> next_prioritized(size_t count, int window) const;
+  std::vector<uint32_t> next_in_epoch(size_t count, int window, int64_t iteration);
+  std::vector<uint32_t> next_prioritized(size_t count, int window, int64_t iteration);
+  bool filters() const { return options_.filter == Filter::greso; }
+  bool skips(uint32_t prompt, int64_t iteration);
 
   std::vector<data::Prompt> prompts_;
   SamplerOptions options_;
@@ -116,6 +137,8 @@ class PromptSampler {
   uint64_t fingerprint_;                                  // of the data set
   std::unordered_map<std::string_view, uint32_t> index_;  // by id; views into prompts_
   Snapshot now_;
+  Outcomes outcomes_, last_outcomes_;  // of this iteration, of the last one
+  int64_t skipped_ = 0;
 };
 
 }  // namespace longshot::prompts

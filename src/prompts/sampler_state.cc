@@ -29,7 +29,23 @@ struct SavedState {
   std::vector<uint32_t> moved;
   int window = -1;
   int64_t epoch = 0, position = 0, calls = 0;
+  std::vector<Streak> streaks;  // empty: saved without a filter
+  Exploration exploration;
+  int64_t turns = 0;
 };
+
+Status parse_filter(const Json& json, const std::string& where, SavedState& s) {
+  LS_ASSIGN_OR_RETURN(s.streaks, json_get<std::vector<Streak>>(json, "streaks", where));
+  LS_ASSIGN_OR_RETURN(s.exploration.p_easy, json_get<double>(json, "p_easy", where));
+  LS_ASSIGN_OR_RETURN(s.exploration.p_hard, json_get<double>(json, "p_hard", where));
+  LS_ASSIGN_OR_RETURN(s.turns, json_get<int64_t>(json, "turns", where));
+  const auto possible = [](double p) {
+    return p >= Exploration::kLowest && p <= Exploration::kHighest;
+  };
+  const bool sound = s.streaks.size() == s.visited.size() && possible(s.exploration.p_easy) &&
+                     possible(s.exploration.p_hard) && s.turns >= 0;
+  return sound ? ok_status() : corrupt(where + ": its filter contradicts itself");
+}
 
 Result<SavedState> parse_state(const Json& json) {
   const std::string where = "saved prompt sampler";
@@ -47,6 +63,7 @@ Result<SavedState> parse_state(const Json& json) {
   LS_ASSIGN_OR_RETURN(s.epoch, json_get<int64_t>(json, "epoch", where));
   LS_ASSIGN_OR_RETURN(s.position, json_get<int64_t>(json, "position", where));
   LS_ASSIGN_OR_RETURN(s.calls, json_get<int64_t>(json, "calls", where));
+  if (json.contains("filter")) LS_RETURN_IF_ERROR(parse_filter(json["filter"], where, s));
   return s;
 }
 
@@ -77,7 +94,7 @@ Status move_in(const std::vector<uint32_t>& moved, std::vector<uint32_t>& order)
 
 Json PromptSampler::state(const Snapshot& s) const {
   Json visited = Json::array(), success = Json::array(), records = Json::array(),
-       draws = Json::array();
+       draws = Json::array(), streaks = Json::array();
   for (size_t i = 0; i < s.visits.size(); ++i) {
     const Visits& v = s.visits[i];
     if (v.draws == 0 && v.records == 0) continue;
@@ -85,21 +102,29 @@ Json PromptSampler::state(const Snapshot& s) const {
     success.push_back(v.success);
     records.push_back(v.records);
     draws.push_back(v.draws);
+    streaks.push_back(v.streak);
   }
   const std::vector<uint32_t> moved(s.order.begin(), s.order.begin() + static_cast<long>(s.moved));
-  return {{"seed", seed_},
-          {"prompts", prompts_.size()},
-          {"fingerprint", fingerprint_},
-          {"options", fingerprint_of(options_)},
-          {"visited", visited},
-          {"success", success},
-          {"records", records},
-          {"draws", draws},
-          {"moved", moved},
-          {"window", s.window},
-          {"epoch", s.epoch},
-          {"position", s.position},
-          {"calls", s.calls}};
+  Json out = {{"seed", seed_},
+              {"prompts", prompts_.size()},
+              {"fingerprint", fingerprint_},
+              {"options", fingerprint_of(options_)},
+              {"visited", visited},
+              {"success", success},
+              {"records", records},
+              {"draws", draws},
+              {"moved", moved},
+              {"window", s.window},
+              {"epoch", s.epoch},
+              {"position", s.position},
+              {"calls", s.calls}};
+  if (filters()) {
+    out["filter"] = {{"streaks", streaks},
+                     {"p_easy", s.exploration.p_easy},
+                     {"p_hard", s.exploration.p_hard},
+                     {"turns", s.turns}};
+  }
+  return out;
 }
 
 Status PromptSampler::restore(const Json& state) {
@@ -136,6 +161,12 @@ Status PromptSampler::restore(const Json& state) {
   restored.visits.resize(prompts_.size());
   for (size_t v = 0; v < saved.visited.size(); ++v)
     restored.visits[saved.visited[v]] = {saved.success[v], saved.records[v], saved.draws[v]};
+  if (filters()) {
+    for (size_t v = 0; v < saved.streaks.size(); ++v)
+      restored.visits[saved.visited[v]].streak = saved.streaks[v];
+    restored.exploration = saved.exploration;
+    restored.turns = saved.turns;
+  }
   restored.epoch = saved.epoch;
   restored.calls = saved.calls;
   now_ = std::move(restored);

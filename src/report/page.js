@@ -115,7 +115,7 @@ function buildCharts() {
   lineChart(grid("health"), "Gradient norm", ["actor/grad_norm", "train/grad_norm"], {log: true});
   lineChart(grid("health"), "Learning rate", ["actor/lr", "train/lr"], {zero: true, exact: true});
   lineChart(grid("health"), "Answers cut at the maximum length", ["response_length/clip_ratio"], {percent: true, zero: true});
-  lineChart(grid("health"), "Groups without variance", ["critic/groups_without_variance"], {percent: true, zero: true});
+  lineChart(grid("health"), "Groups without variance", ["critic/groups_without_variance", "train/zero_variance_share"], {percent: true, zero: true});
   timeChart(grid("speed"));
   lineChart(grid("speed"), "Throughput", ["perf/throughput"], {unit: "tokens/s", zero: true});
   lineChart(grid("speed"), "Peak memory", ["perf/max_memory_gb"], {unit: "GiB", zero: true, exact: true});

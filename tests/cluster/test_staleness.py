@@ -72,6 +72,32 @@ def test_a_coordinator_that_is_killed_continues_exactly(setting):
         assert runs < 60
 
 
+def test_further_rounds_for_dropped_groups_are_exact_too(setting):
+    """The first round of an iteration is generated during the update before, the others when they are needed."""
+    root, rng, kills, runs = setting[0], random.Random(8), 0, 0
+
+    def filtered(name):
+        file, run, url = prepare(setting, name)
+        text = file.read_text().replace("[data]", "[data]\nfilter = 'greso'")
+        file.write_text(text.replace("[algorithm]", "[algorithm]\nfilter_groups.enable = true"))
+        return file, run, url
+
+    file, run, url = filtered("filtered")
+    with Workers(url, root, 1):
+        finish(start(file))
+    rows = [row for row in metrics(run) if row["step"] > 0]
+    assert max(row["train/num_gen_batches"] for row in rows) > 1
+    # Samples of later rounds are of the current weights.
+    assert any("training/rollout_probs_diff_mean" in row for row in rows[1:])
+    while kills < FAULTS:
+        file, run, url = filtered(f"filtered{runs}")
+        with Workers(url, root, 2):
+            kills += kill_until_done(file, lambda: rng.uniform(0.6, 4.6))
+        assert_same_run(run, root / "filtered", ITERATIONS)
+        runs += 1
+        assert runs < 60
+
+
 def test_ctrl_c_finishes_the_samples_that_are_generated(setting):
     root = setting[0]
     file, run, url = prepare(setting, "stopped")

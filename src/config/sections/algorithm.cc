@@ -32,4 +32,13 @@ void bind(Settings& s, train::AlgorithmOptions& a) {
         "packed tokens per forward pass; 0 = what is fastest", at_least(0));
 }
 
+void bind(Settings& s, FilterGroups& o) {
+  s.add("algorithm.filter_groups.enable", &o.enable,
+        "drop groups whose scores are all equal, which have no gradient, and generate others in "
+        "their place until the batch is full; docs/algorithms.md");
+  s.add("algorithm.filter_groups.max_num_gen_batches", &o.max_num_gen_batches,
+        "most rounds of generation of an iteration; after them it trains on the groups that it has",
+        at_least(1));
+}
+
 }  // namespace longshot::config

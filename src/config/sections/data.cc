@@ -7,6 +7,9 @@ namespace {
 
 void bind_sampler(Settings& s, prompts::SamplerOptions& o) {
   s.add("data.order", &o.order, "how prompts are chosen");
+  s.add("data.filter", &o.filter,
+        "greso: a prompt is often skipped if the scores of its last groups were all equal; "
+        "docs/algorithms.md");
   s.add("data.curriculum_iterations", &o.curriculum_iterations,
         "curriculum: first iterations of its stages, ascending");
   s.add("data.curriculum_min_difficulty", &o.curriculum_min_difficulty,

@@ -5,44 +5,45 @@
 #include <map>
 
 #include "base/progress_line.h"
-#include "train/advantage/advantage.h"
+#include "loop/rl/reward_step.h"
 
 namespace longshot::loop {
 
-void report_samples(const std::vector<data::Sample>& samples,
-                    const std::vector<data::Verdict>& verdicts, Metrics& metrics) {
-  Summary length, prompt_length, cut, loops, partial, errors;
-  for (size_t i = 0; i < samples.size(); ++i) {
-    const data::Sample& s = samples[i];
-    partial.add(s.finish == data::FinishReason::partial ? 1 : 0);
-    if (s.finish == data::FinishReason::partial) continue;
-    length.add(static_cast<double>(s.tokens.size()));
-    prompt_length.add(static_cast<double>(s.prompt_tokens.size()));
-    cut.add(s.finish == data::FinishReason::length ? 1 : 0);
-    loops.add(s.finish == data::FinishReason::repetition ? 1 : 0);
-    errors.add(verdicts[i].scored ? 0 : 1);
-  }
-  length.report("response_length", metrics);
-  prompt_length.report("prompt_length", metrics);
-  metrics["response_length/clip_ratio"] = cut.mean();
-  metrics["rollout/repetition_share"] = loops.mean();
-  metrics["rollout/partial_share"] = partial.mean();
-  metrics["reward/error_share"] = errors.mean();
+void SampleReport::add(const std::vector<data::Sample>& samples,
+                       const std::vector<data::Verdict>& verdicts) {
+  for (size_t i = 0; i < samples.size(); ++i) add(samples[i], verdicts[i]);
+}
+
+void SampleReport::add(const data::Sample& s, const data::Verdict& verdict) {
+  partial_.add(s.finish == data::FinishReason::partial ? 1 : 0);
+  if (s.finish == data::FinishReason::partial) return;
+  length_.add(static_cast<double>(s.tokens.size()));
+  prompt_length_.add(static_cast<double>(s.prompt_tokens.size()));
+  cut_.add(s.finish == data::FinishReason::length ? 1 : 0);
+  loops_.add(s.finish == data::FinishReason::repetition ? 1 : 0);
+  errors_.add(verdict.scored ? 0 : 1);
+}
+
+void SampleReport::report(Metrics& metrics) const {
+  length_.report("response_length", metrics);
+  prompt_length_.report("prompt_length", metrics);
+  metrics["response_length/clip_ratio"] = cut_.mean();
+  metrics["rollout/repetition_share"] = loops_.mean();
+  metrics["rollout/partial_share"] = partial_.mean();
+  metrics["reward/error_share"] = errors_.mean();
 }
 
 void report_groups(const std::vector<data::Group>& groups, Metrics& metrics) {
   Summary score, correct, flat;
   std::map<std::string, Summary> components;
   for (const data::Group& group : groups) {
-    std::vector<double> own;
     for (const data::Verdict& v : group.verdicts) {
       if (!v.scored) continue;
-      own.push_back(v.score);
       score.add(v.score);
       correct.add(v.correct ? 1 : 0);
       for (const auto& [name, value] : v.components) components[name].add(value);
     }
-    if (!own.empty()) flat.add(train::equal_rewards(own) ? 1 : 0);
+    if (!scores_of(group).empty()) flat.add(has_variance(group) ? 0 : 1);
   }
   score.report("critic/score", metrics);
   score.report("critic/rewards", metrics);

@@ -11,12 +11,13 @@
 
 namespace longshot::loop {
 
-// Splits an iteration's time: each lap is the time since the one before.
+// Splits an iteration's time: each lap is the time since the one before. Laps of one name are
+// added.
 class Timer {
  public:
   explicit Timer(Metrics& metrics) : metrics_(metrics) {}
   void lap(const std::string& name) {
-    metrics_[name] = watch_.seconds();
+    metrics_[name] += watch_.seconds();
     watch_.restart();
   }
 
@@ -25,10 +26,17 @@ class Timer {
   Stopwatch watch_;
 };
 
-// response_length/*, prompt_length/mean, rollout/partial_share, reward/error_share, ... of this
-// iteration's samples.
-void report_samples(const std::vector<data::Sample>& samples,
-                    const std::vector<data::Verdict>& verdicts, Metrics& metrics);
+// response_length/*, prompt_length/mean, rollout/partial_share, reward/error_share, ... of an
+// iteration's samples. verdicts[i] belongs to samples[i].
+class SampleReport {
+ public:
+  void add(const std::vector<data::Sample>& samples, const std::vector<data::Verdict>& verdicts);
+  void report(Metrics& metrics) const;
+
+ private:
+  void add(const data::Sample& sample, const data::Verdict& verdict);
+  Summary length_, prompt_length_, cut_, loops_, partial_, errors_;
+};
 // critic/score/*, critic/rewards/*, reward/NAME/mean, critic/accuracy,
 // critic/groups_without_variance, replay/groups_taken of the trained groups.
 void report_groups(const std::vector<data::Group>& groups, Metrics& metrics);

@@ -26,7 +26,9 @@ TEST(IterationReport, PartialSamplesCountOnlyAsPartial) {
                                              sample(data::FinishReason::length, 20),
                                              sample(data::FinishReason::partial, 90)};
   Metrics metrics;
-  report_samples(samples, {verdict(1), data::Verdict(), data::Verdict()}, metrics);
+  SampleReport report;
+  report.add(samples, {verdict(1), data::Verdict(), data::Verdict()});
+  report.report(metrics);
   EXPECT_EQ(metrics["response_length/mean"], 15);
   EXPECT_EQ(metrics["response_length/clip_ratio"], 0.5);
   EXPECT_EQ(metrics["reward/error_share"], 0.5);

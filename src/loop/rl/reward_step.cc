@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/metrics.h"
+#include "train/advantage/advantage.h"
 
 namespace longshot::loop {
 
@@ -60,12 +61,27 @@ Status RewardWatch::check(const std::vector<data::Sample>& samples,
       fmt::format("none of the {} finished samples could be judged: {}", failed, reason_));
 }
 
-void record_success(prompts::PromptSampler& prompts, const data::Group& group) {
-  Summary correct;
+std::vector<double> scores_of(const data::Group& group) {
+  std::vector<double> scores;
+  for (const data::Verdict& v : group.verdicts)
+    if (v.scored) scores.push_back(v.score);
+  return scores;
+}
+
+bool has_variance(const data::Group& group) {
+  return !train::equal_rewards(scores_of(group));
+}
+
+void record_outcome(prompts::PromptSampler& prompts, const data::Group& group) {
+  Summary correct, score;
   for (const data::Verdict& v : group.verdicts) {
-    if (v.scored) correct.add(v.correct ? 1 : 0);
+    if (!v.scored) continue;
+    correct.add(v.correct ? 1 : 0);
+    score.add(v.score);
   }
-  if (correct.count() > 0) prompts.record(group.prompt.id, correct.mean());
+  if (correct.count() == 0) return;
+  prompts.record(group.prompt.id, correct.mean());
+  prompts.record_rewards(group.prompt.id, has_variance(group), score.mean());
 }
 
 }  // namespace longshot::loop

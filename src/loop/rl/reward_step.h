@@ -40,7 +40,14 @@ class RewardWatch {
 void judge_ahead(reward::RewardStage& rewards, replay::ReplayBuffer& replay,
                  const data::Sample& sample);
 
-// Reports the share of right samples among those with a score, if there are any.
-void record_success(prompts::PromptSampler& prompts, const data::Group& group);
+// The scores of the samples that could be judged.
+std::vector<double> scores_of(const data::Group& group);
+// False if the scores are all equal, up to rounding, or there are none: such a group has no
+// gradient.
+bool has_variance(const data::Group& group);
+
+// Tells the sampler the share of right samples among those with a score, if there are any, and
+// whether their scores differ.
+void record_outcome(prompts::PromptSampler& prompts, const data::Group& group);
 
 }  // namespace longshot::loop

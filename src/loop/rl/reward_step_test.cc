@@ -60,5 +60,43 @@ TEST(RewardWatch, PartialSamplesAreNotFailures) {
   EXPECT_TRUE(check(watch, one).ok());
 }
 
+data::Group group_of(const std::string& prompt, const std::vector<double>& scores) {
+  data::Group group;
+  group.prompt.id = prompt;
+  for (const double score : scores) {
+    group.verdicts.emplace_back().scored = true;
+    group.verdicts.back().score = score;
+    group.verdicts.back().correct = score > 0;
+  }
+  group.verdicts.emplace_back();  // could not be judged
+  return group;
+}
+
+TEST(Outcome, SuccessAndVarianceAreToldToTheSampler) {
+  std::vector<data::Prompt> prompts(3);
+  for (size_t i = 0; i < 3; ++i) prompts[i].id = std::to_string(i);
+  prompts::SamplerOptions options;
+  options.filter = prompts::Filter::greso;
+  prompts::PromptSampler sampler(prompts, options, 1);
+  record_outcome(sampler, group_of("0", {1, 0}));
+  record_outcome(sampler, group_of("1", {1, 1}));
+  record_outcome(sampler, group_of("1", {1, 1}));
+  record_outcome(sampler, group_of("2", {0.1, 0.1}));
+  record_outcome(sampler, group_of("2", {}));  // says nothing
+  EXPECT_EQ(sampler.success_rate("0"), 0.5);
+  EXPECT_EQ(sampler.success_rate("2"), 1);
+  const auto& visits = sampler.snapshot().visits;
+  EXPECT_EQ(visits[0].streak, 0);
+  EXPECT_EQ(visits[1].streak, 2);
+  EXPECT_EQ(visits[2].streak, -1);  // all right, but the score that trains is low
+}
+
+TEST(Outcome, ScoresThatDifferByRoundingHaveNoVariance) {
+  EXPECT_TRUE(has_variance(group_of("0", {0.3, 0.4})));
+  EXPECT_FALSE(has_variance(group_of("0", {0.1 + 0.2, 0.3})));
+  EXPECT_FALSE(has_variance(group_of("0", {0.7})));
+  EXPECT_FALSE(has_variance(group_of("0", {})));
+}
+
 }  // namespace
 }  // namespace longshot::loop

@@ -13,21 +13,14 @@
 #include "eval/sample_records.h"
 #include "loop/rl/iteration_report.h"
 #include "model/torch/exceptions.h"
-#include "rollout/jobs.h"
 
 namespace longshot::loop {
-namespace {
 
-// Keys of the run's independent random streams.
-enum class Stream : uint64_t { prompts = 1, replay = 2, trainer = 3, validation = 4 };
-
-uint64_t key(const config::TrainConfig& config, Stream stream, int64_t iteration = 0) {
+uint64_t Run::key(Stream stream, int64_t iteration) const {
   const uint64_t base =
-      hash_combine(static_cast<uint64_t>(config.trainer.seed), static_cast<uint64_t>(stream));
+      hash_combine(static_cast<uint64_t>(config_.trainer.seed), static_cast<uint64_t>(stream));
   return hash_combine(base, static_cast<uint64_t>(iteration));
 }
-
-}  // namespace
 
 // The RL iteration. All randomness in it is keyed by (seed, iteration), so that a resumed run
 // repeats it.
@@ -37,25 +30,27 @@ Status Run::iterate() {
   Timer timer(metrics);
   const int64_t iteration = state_.iteration;
 
-  // prompts/ and rollout/: finished samples are judged while the others continue.
-  LS_ASSIGN_OR_RETURN(auto samples, samples_of(iteration, metrics));
-  if (stop_requested()) return cancelled("stopped");
-  timer.lap("timing_s/gen");
+  Rounds rounds(config_);
+  do {
+    // prompts/ and rollout/: finished samples are judged while the others continue.
+    LS_ASSIGN_OR_RETURN(auto samples, samples_of(iteration, rounds));
+    if (stop_requested()) return cancelled("stopped");
+    timer.lap("timing_s/gen");
 
-  // reward/
-  auto verdicts = judge(*p.rewards, *p.replay, samples);
-  if (stop_requested()) return cancelled("stopped");
-  timer.lap("timing_s/reward");
-  LS_RETURN_IF_ERROR(reward_watch_.check(samples, verdicts));
+    // reward/
+    auto verdicts = judge(*p.rewards, *p.replay, samples);
+    if (stop_requested()) return cancelled("stopped");
+    timer.lap("timing_s/reward");
+    LS_RETURN_IF_ERROR(reward_watch_.check(samples, verdicts));
+    rounds.add_samples(samples, verdicts);
 
-  // replay/
-  report_samples(samples, verdicts, metrics);
-  LS_ASSIGN_OR_RETURN(auto groups,
-                      close_groups(std::move(samples), std::move(verdicts), iteration));
-  p.rewards->shape(groups, iteration);
-  for (const data::Group& group : groups) record_success(*p.prompts, group);
-  report_groups(groups, metrics);
-  log_samples(groups);
+    // replay/: with algorithm.filter_groups, new prompts replace groups without variance.
+    LS_RETURN_IF_ERROR(p.replay->insert(std::move(samples), std::move(verdicts)));
+    LS_RETURN_IF_ERROR(close_groups(iteration, rounds));
+  } while (rounds.wants_another() && room(rounds) > 0);
+  p.prompts->end_iteration();
+  rounds.report(metrics);
+  log_samples(rounds.groups());
 
   // train/: with cluster.staleness, the samples of the next iteration are generated meanwhile.
   LS_RETURN_IF_ERROR(begin_ahead(iteration + 1));
@@ -63,7 +58,7 @@ Status Run::iterate() {
   LS_RETURN_IF_ERROR(hand_over_.to_trainer(metrics));
   LS_ASSIGN_OR_RETURN(
       const Metrics trained,
-      p.trainer->fit(groups, {state_.policy_version, key(config_, Stream::trainer), iteration}));
+      p.trainer->fit(rounds.groups(), {state_.policy_version, key(Stream::trainer), iteration}));
   metrics.insert(trained.begin(), trained.end());
   timer.lap("timing_s/update_actor");
   LS_ASSIGN_OR_RETURN(auto ahead, end_ahead());
@@ -73,70 +68,6 @@ Status Run::iterate() {
 
   // publish/: from here on the iteration is saved, even if a later step fails.
   return publish();
-}
-
-// Partial rollouts of earlier iterations come first; new prompts fill up the replay buffer.
-Result<std::vector<data::Sample>> Run::open_groups(int64_t iteration) {
-  Parts& p = parts_;
-  LS_ASSIGN_OR_RETURN(std::vector<data::Sample> jobs, p.replay->take_partials());
-  const auto held = static_cast<int>(p.replay->groups());
-  const auto draws =
-      p.prompts->next(std::max(0, config::replay_capacity(config_) - held), iteration);
-  LS_RETURN_IF_ERROR(p.replay->open_groups(draws, config_.rollout.n));
-  for (data::Sample& job : rollout::make_jobs(draws, config_.rollout.n))
-    jobs.push_back(std::move(job));
-  return jobs;
-}
-
-// The samples of an iteration: those that were generated during the update before, or new ones.
-Result<std::vector<data::Sample>> Run::samples_of(int64_t iteration, Metrics& metrics) {
-  Parts& p = parts_;
-  if (state_.ahead) {
-    metrics.merge(Metrics(state_.ahead->metrics));
-    return state_.ahead->samples;
-  }
-  LS_ASSIGN_OR_RETURN(std::vector<data::Sample> jobs, open_groups(iteration));
-  LS_ASSIGN_OR_RETURN(
-      auto samples, p.rollout->generate(
-                        std::move(jobs), rollout_options(), [&](const rollout::Progress& progress) {
-                          progress_.update(iteration, eval::progress_text(progress));
-                        }));
-  metrics.merge(Metrics(p.rollout->metrics()));
-  return samples;
-}
-
-rollout::EngineOptions Run::rollout_options() {
-  parts_.rewards->drop_ahead();
-  rollout::EngineOptions options = parts_.engine_options;
-  options.on_finished = [this](const data::Sample& sample) {
-    judge_ahead(*parts_.rewards, *parts_.replay, sample);
-  };
-  return options;
-}
-
-// Until end_ahead() rollout, rewards and replay buffer belong to the other thread.
-Status Run::begin_ahead(int64_t iteration) {
-  if (config_.cluster.staleness == 0 || iteration >= config_.trainer.total_iterations)
-    return ok_status();
-  LS_ASSIGN_OR_RETURN(std::vector<data::Sample> jobs, open_groups(iteration));
-  ahead_.start(*parts_.rollout, std::move(jobs), rollout_options());
-  return ok_status();
-}
-
-Result<std::optional<AheadSamples>> Run::end_ahead() {
-  if (!ahead_.started()) return std::optional<AheadSamples>();
-  if (stop_requested()) log::info("the samples of the next iteration are finished first");
-  LS_ASSIGN_OR_RETURN(AheadSamples ahead, ahead_.finish());
-  return std::optional<AheadSamples>(std::move(ahead));
-}
-
-// The groups to train on, once the samples of this iteration are in the replay buffer.
-Result<std::vector<data::Group>> Run::close_groups(std::vector<data::Sample> samples,
-                                                   std::vector<data::Verdict> verdicts,
-                                                   int64_t iteration) {
-  LS_RETURN_IF_ERROR(parts_.replay->insert(std::move(samples), std::move(verdicts)));
-  return parts_.replay->take(static_cast<size_t>(config_.data.train_batch_size),
-                             state_.policy_version, key(config_, Stream::replay, iteration));
 }
 
 Status Run::run() {
@@ -212,6 +143,7 @@ void Run::add_counts(Metrics& metrics) {
   state_.total_tokens += static_cast<int64_t>(metrics["rollout/generated_tokens"]);
   metrics["perf/total_num_tokens"] = static_cast<double>(state_.total_tokens);
   metrics.merge(parts_.replay->take_metrics());
+  metrics.merge(parts_.prompts->take_metrics());
   metrics.merge(parts_.rewards->take_metrics());
   if (!config_.phase.phases.empty())
     metrics["training/phase"] = static_cast<double>(state_.phase.begun);
@@ -327,7 +259,7 @@ Status Run::test(Metrics& metrics) {
   if (parts_.val_prompts.empty()) return ok_status();
   eval::EvalOptions options;
   options.n = config_.trainer.val_n;
-  options.seed = key(config_, Stream::validation);
+  options.seed = key(Stream::validation);
   options.engine = parts_.engine_options;
   options.engine.sampling.temperature = config_.trainer.val_temperature;
   LS_ASSIGN_OR_RETURN(const eval::Evaluation evaluation,

@@ -1,6 +1,7 @@
 #pragma once
 // The RL run: iterate, evaluate, save (run.cc; its iterate() is the whole algorithm on one page);
-// start and resume (run_start.cc).
+// the
+// rounds of generation (run_rounds.cc); start and resume (run_start.cc).
 
 #include <cstdint>
 #include <memory>
@@ -16,6 +17,7 @@
 #include "loop/rl/parts.h"
 #include "loop/rl/phase_clock.h"
 #include "loop/rl/reward_step.h"
+#include "loop/rl/rounds.h"
 #include "loop/rl/run_state.h"
 #include "loop/rl/warnings.h"
 #include "loop/run_folder/best_checkpoint.h"
@@ -60,14 +62,19 @@ class Run {
 
   Status run_iterations();
   Status next_iteration();
-  Result<std::vector<data::Sample>> open_groups(int64_t iteration);
-  Result<std::vector<data::Sample>> samples_of(int64_t iteration, Metrics& metrics);
+  // Keys of the run's independent random streams.
+  enum class Stream : uint64_t { prompts = 1, replay = 2, trainer = 3, validation = 4 };
+  uint64_t key(Stream stream, int64_t iteration = 0) const;
+
+  // run_rounds.cc
+  int room(const Rounds& rounds) const;
+  Result<std::vector<data::Sample>> open_groups(int64_t iteration, const Rounds& rounds);
+  Result<std::vector<data::Sample>> samples_of(int64_t iteration, Rounds& rounds);
   rollout::EngineOptions rollout_options();
   Status begin_ahead(int64_t iteration);
   Result<std::optional<AheadSamples>> end_ahead();
-  Result<std::vector<data::Group>> close_groups(std::vector<data::Sample> samples,
-                                                std::vector<data::Verdict> verdicts,
-                                                int64_t iteration);
+  Status close_groups(int64_t iteration, Rounds& rounds);
+
   Status iterate();
   void add_counts(Metrics& metrics);
   Status publish();

@@ -52,6 +52,8 @@ const std::map<std::string, std::string> kOtherValues = {
 // Keys of [algorithm] and [optim] that the table leaves out, with the reason.
 const std::map<std::string, std::string> kElsewhere = {
     {"algorithm.name", "every algorithm is tried"},
+    {"algorithm.filter_groups.enable", "it chooses the groups that the trainer gets"},
+    {"algorithm.filter_groups.max_num_gen_batches", "the same"},
     {"algorithm.kl_reference", "KlReferenceHasAnEffectOnlyWithAPenalty"},
     {"algorithm.micro_batch_tokens", "how passes are cut changes rounding alone"},
     {"optim.moments", "it chooses how much memory they take"},

@@ -14,6 +14,13 @@ double value(const Metrics& metrics, const std::string& name) {
   return it == metrics.end() ? 0.0 : it->second;
 }
 
+std::string missing_text(const Metrics& m) {
+  return fmt::format(
+      "{:.0f} groups with variance were missing after {:.0f} rounds of generation: choose problems "
+      "of another difficulty, or raise algorithm.filter_groups.max_num_gen_batches",
+      value(m, "train/groups_missing"), value(m, "train/num_gen_batches"));
+}
+
 }  // namespace
 
 void Warnings::warn(const std::string& kind, const std::string& text,
@@ -46,6 +53,8 @@ std::vector<std::string> Warnings::check(int64_t iteration, const Metrics& m,
                      100 * flat),
          out);
   }
+  if (value(m, "train/groups_missing") > 0 && value(m, "rollout/partial_share") == 0)
+    warn("missing", missing_text(m), out);
   const bool silent = value(m, "critic/score/max") == 0 && value(m, "critic/score/min") == 0;
   iterations_without_reward_ = silent ? iterations_without_reward_ + 1 : 0;
   if (iterations_without_reward_ >= kSilentIterations) {

@@ -32,6 +32,18 @@ TEST(Warnings, FailedJudgementsAreQuoted) {
   EXPECT_NE(texts[0].find("KeyError: 'x'"), std::string::npos);
 }
 
+TEST(Warnings, ABatchThatIsNotFullIsSaidUnlessSamplesAreUnfinished) {
+  Metrics m = healthy();
+  m["train/groups_missing"] = 3;
+  m["train/num_gen_batches"] = 10;
+  const auto texts = Warnings().check(1, m);
+  ASSERT_EQ(texts.size(), 1u);
+  EXPECT_NE(texts[0].find("3 groups"), std::string::npos) << texts[0];
+  EXPECT_NE(texts[0].find("10 rounds"), std::string::npos) << texts[0];
+  m["rollout/partial_share"] = 0.1;
+  EXPECT_TRUE(Warnings().check(1, m).empty());
+}
+
 TEST(Warnings, NoRewardIsSaidAfterThreeIterations) {
   Warnings w;
   const Metrics zero = {{"critic/score/max", 0}, {"critic/score/min", 0}};
