@@ -47,7 +47,8 @@ class Etcd:
         self.process = subprocess.Popen(
             ["etcd", "--name", self.folder.name, "--data-dir", str(self.folder), "--listen-client-urls", self.client,
              "--advertise-client-urls", self.client, "--listen-peer-urls", own, "--initial-advertise-peer-urls", own,
-             "--initial-cluster", peers, "--unsafe-no-fsync"],
+             "--initial-cluster", peers, "--auto-compaction-mode", "revision", "--auto-compaction-retention", "1000",
+             "--unsafe-no-fsync"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if len(members) == 1:
             self.wait()

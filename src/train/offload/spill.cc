@@ -63,7 +63,6 @@ Result<std::unique_ptr<Spill>> Spill::create(const std::string& folder, int64_t 
                             : ::mmap(nullptr, static_cast<size_t>(std::max<int64_t>(bytes, 1)),
                                      PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory != MAP_FAILED) {
-    (void)::madvise(memory, static_cast<size_t>(bytes), MADV_HUGEPAGE);  // faster where it works
     return std::unique_ptr<Spill>(new Spill(folder, file, static_cast<std::byte*>(memory), bytes));
   }
   const int why = error != 0 ? error : errno;
