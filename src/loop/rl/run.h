@@ -1,7 +1,6 @@
 #pragma once
 // The RL run: iterate, evaluate, save (run.cc; its iterate() is the whole algorithm on one page);
-// the
-// rounds of generation (run_rounds.cc); start and resume (run_start.cc).
+// the rounds of generation (run_rounds.cc); start and resume (run_start.cc).
 
 #include <cstdint>
 #include <memory>
