@@ -37,8 +37,8 @@ uint64_t usable_memory(const Machine& machine);
 
 // The most memory that this process has had resident so far, in GiB.
 double peak_memory_gib();
-// The same since the last call, and begins anew: the peak of a phase. Where the kernel does not
-// allow that, the peak so far.
+// The same, but since the last call of this function: the peak of a phase. Where the kernel does
+// not let a process begin anew, it is the peak so far.
 double take_peak_memory_gib();
 
 // This machine's name in the network; "localhost" if it has none.
