@@ -166,9 +166,10 @@ def test_trainers_and_rollout_workers_together(setting):
 
 def test_bad_input_of_a_gang_is_named(setting):
     file, run = prepare(setting, "bad")
-    with Gang(2, file, setting[0], "trainer.lanes=1") as gang:
-        codes = gang.wait(60)
-        assert codes[0] == 2 and codes[1] != 0 and "trainer.lanes = 1" in gang.text()
+    for override, text in (("trainer.lanes=1", "trainer.lanes = 1"), ("hybrid.optimizer_offload=true", "[hybrid]")):
+        with Gang(2, file, setting[0], override) as gang:
+            codes = gang.wait(60)
+            assert codes[0] == 2 and codes[1] != 0 and text in gang.text(), gang.text()
     assert not run.exists()
     done = subprocess.run([LONGSHOT, "trainer", str(file)], capture_output=True, text=True, cwd=ROOT, timeout=60,
                           env={**os.environ, "RANK": "2", "WORLD_SIZE": "2", "MASTER_ADDR": "x", "MASTER_PORT": "1"})

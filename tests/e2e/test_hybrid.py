@@ -78,3 +78,16 @@ def test_what_makes_no_sense_is_refused(setting):
     warned = longshot("train", file, "hybrid.optimizer_offload=false", "hybrid.param_offload=false",
                       "hybrid.offload_dir=/tmp", "trainer.total_iterations=1")
     assert "hybrid.offload_dir has no effect" in warned.stderr
+
+
+def test_the_plan_counts_what_is_in_memory_at_once(setting):
+    root, model, data = setting
+    plans = []
+    for name, hybrid in (("plan_whole", ""), ("plan_hybrid", ALL)):
+        file, _ = prepare(root, name, model, data, hybrid)
+        plan = longshot("doctor", "--plan", file, "--response-length", 8, "--json").stdout
+        plans.append({name: value for name, value in json.loads(plan).items() if name.startswith("memory_")})
+    whole, turns = (plan["memory_bytes"] for plan in plans)
+    left_out = {"rollout weights", "KV cache", "logits", "checkpoint"}
+    assert set(whole) - set(turns) == left_out and set(turns) < set(whole)
+    assert plans[1]["memory_peak_bytes"] < plans[0]["memory_peak_bytes"]

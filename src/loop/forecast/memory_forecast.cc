@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
 
 #include "base/bytes.h"
 #include "base/log.h"
@@ -191,27 +192,19 @@ std::vector<ForecastItem> training_items(const model::ModelConfig& model,
           {"moments", moment_bytes(moments) * trained, name_of(moments)}};
 }
 
-// A hybrid run needs less than all items together: in turn those of an update, of the moment in
-// which the weights are handed over or a checkpoint is written, and of the rollout.
-std::vector<std::vector<std::string>> turns(const config::HybridOptions& o) {
-  const std::vector<std::string> always = {"program", "KL model"};
-  std::vector<std::string> update = {"weights",     "gradients", "moments",
-                                     "activations", "lanes",     "undo"};
-  std::vector<std::string> hand_over = {"weights", "moments", "rollout weights", "merged weights",
-                                        "checkpoint"};
-  std::vector<std::string> rollout = {"rollout weights", "KV cache", "logits"};
-  const auto add = [](auto& to, std::initializer_list<const char*> names) {
-    to.insert(to.end(), names.begin(), names.end());
-  };
-  if (!o.free_cache_engine) {
-    add(update, {"rollout weights", "KV cache"});
-    add(hand_over, {"KV cache"});
-  }
-  if (!o.optimizer_offload) add(rollout, {"moments"});
-  if (!o.param_offload) add(rollout, {"weights"});
-  std::vector<std::vector<std::string>> all = {update, hand_over, rollout};
-  for (auto& turn : all) turn.insert(turn.end(), always.begin(), always.end());
-  return all;
+// A hybrid run needs less than all items together. For each of its turns, the items that it does
+// not need: an update, a hand-over of the weights or a checkpoint, and the rollout.
+std::vector<std::set<std::string>> unneeded(const config::HybridOptions& o) {
+  const std::set<std::string> of_updates = {"gradients", "activations", "lanes", "undo"};
+  std::set<std::string> update = {"logits", "merged weights", "checkpoint"};
+  std::set<std::string> hand_over = of_updates, rollout = of_updates;
+  hand_over.insert("logits");
+  rollout.insert({"merged weights", "checkpoint"});
+  if (o.free_cache_engine) update.insert({"rollout weights", "KV cache"});
+  if (o.free_cache_engine) hand_over.insert("KV cache");
+  if (o.optimizer_offload) rollout.insert("moments");
+  if (o.param_offload) rollout.insert("weights");
+  return {update, hand_over, rollout};
 }
 
 // Keeps the items of the turn that needs most.
@@ -219,10 +212,9 @@ std::vector<ForecastItem> of_largest_turn(const std::vector<ForecastItem>& items
                                           const config::HybridOptions& options) {
   if (!options.on()) return items;
   std::vector<ForecastItem> largest;
-  for (const auto& names : turns(options)) {
-    std::vector<ForecastItem> turn;
-    for (const ForecastItem& item : items)
-      if (std::ranges::count(names, item.name) > 0) turn.push_back(item);
+  for (const std::set<std::string>& names : unneeded(options)) {
+    std::vector<ForecastItem> turn = items;
+    std::erase_if(turn, [&](const ForecastItem& item) { return names.contains(item.name); });
     if (total(turn) >= total(largest)) largest = std::move(turn);
   }
   return largest;
