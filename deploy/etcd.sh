@@ -16,7 +16,7 @@ try_etcd() {
   # A Ctrl-C is for the coordinator, which needs etcd until it has ended.
   setsid etcd --name default --data-dir "$3/etcd" --listen-client-urls "$client" --advertise-client-urls "$client" \
     --listen-peer-urls "$peer" --initial-advertise-peer-urls "$peer" --initial-cluster "default=$peer" \
-    --auto-compaction-mode revision --auto-compaction-retention 1000 >>"$3/etcd.log" 2>&1 &
+    --auto-compaction-mode revision --auto-compaction-retention 1000 --snapshot-count 5000 >>"$3/etcd.log" 2>&1 &
   etcd=$!
   while [ $SECONDS -lt $deadline ] && [ -z "$stopping" ] && kill -0 "$etcd" 2>/dev/null; do
     if etcd_is_healthy "$1" "$2"; then return 0; fi

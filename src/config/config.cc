@@ -11,8 +11,10 @@ namespace {
 const std::set<std::string> kTrainPhaseKeys = {"algorithm.baseline",
                                                "algorithm.clip_high",
                                                "algorithm.clip_low",
+                                               "algorithm.entropy_coef",
                                                "algorithm.epochs",
                                                "algorithm.length_normalize",
+                                               "algorithm.mask_truncated",
                                                "algorithm.mini_batches",
                                                "algorithm.normalize",
                                                "algorithm.reset_optimizer",
@@ -36,6 +38,8 @@ const std::set<std::string> kTrainPhaseKeys = {"algorithm.baseline",
                                                "reward.functions",
                                                "reward.length_warmup_iterations",
                                                "reward.length_weight",
+                                               "reward.overlong_buffer",
+                                               "reward.overlong_penalty",
                                                "reward.repetition_penalty",
                                                "rollout.n",
                                                "rollout.segment_tokens",
@@ -181,7 +185,7 @@ bool rollout_is_exact(const TrainConfig& c) {
 }
 
 bool has_kl_model(const train::AlgorithmOptions& a) {
-  return a.name == train::Algorithm::grpo && a.kl_coef != 0 && !a.kl_reference.empty();
+  return a.kl_coef != 0 && !a.kl_reference.empty();
 }
 
 }  // namespace longshot::config

@@ -2,6 +2,8 @@
 
 #include <set>
 
+#include "train/loss/policy_loss.h"
+
 namespace longshot::config {
 namespace {
 
@@ -22,8 +24,16 @@ bool is(const TrainConfig& c, Algorithm algorithm) {
   return c.algorithm.name == algorithm;
 }
 
+// True for the algorithms whose advantages are GRPO's and whose ratios are clipped.
+bool clips(const TrainConfig& c) {
+  return is(c, Algorithm::grpo) || is(c, Algorithm::gspo) || is(c, Algorithm::cispo);
+}
+
+// The objective, or the KL penalty of the rewards, whose policy is that of the reference.
 bool reads_reference(const TrainConfig& c) {
-  return is(c, Algorithm::kimi) || is(c, Algorithm::grpo);
+  const bool in_reward =
+      has_kl_model(c.algorithm) && c.algorithm.kl_place == train::KlPlace::reward;
+  return in_reward || train::make_objective(c.algorithm).reads_reference;
 }
 
 bool takes_one_step(const TrainConfig& c) {
@@ -68,15 +78,15 @@ std::vector<Rule<TrainConfig>> reader_rules() {
       {{"algorithm.baseline", "algorithm.tau"},
        [](C c) { return !is(c, Algorithm::kimi); },
        "only algorithm.name=kimi reads it"},
-      {{"algorithm.clip_low", "algorithm.clip_high", "algorithm.kl_coef", "algorithm.kl_reference"},
-       [](C c) { return !is(c, Algorithm::grpo); },
-       "only algorithm.name=grpo reads it"},
+      {{"algorithm.clip_low", "algorithm.clip_high"},
+       [](C c) { return !clips(c); },
+       "only grpo, gspo and cispo clip ratios"},
       {{"algorithm.normalize"},
-       [](C c) { return is(c, Algorithm::grpo); },
-       "grpo always divides by the deviation"},
+       [](C c) { return clips(c) && c.algorithm.normalize == train::Normalize::deviation; },
+       "grpo, gspo and cispo divide by the group's deviation anyway"},
       {{"algorithm.reference"},
        [](C c) { return !reads_reference(c); },
-       "only kimi and grpo compare with a reference policy"},
+       "this algorithm compares with no reference policy"},
       {{"algorithm.reference"},
        [](C c) {
          return reads_reference(c) && c.algorithm.reference == Reference::recorded &&
@@ -86,9 +96,18 @@ std::vector<Rule<TrainConfig>> reader_rules() {
       {{"algorithm.filter_groups.max_num_gen_batches"},
        [](C c) { return !c.filter_groups.enable; },
        "algorithm.filter_groups.enable is false"},
-      {{"algorithm.kl_reference"},
-       [](C c) { return is(c, Algorithm::grpo) && c.algorithm.kl_coef == 0; },
+      {{"algorithm.kl_reference", "algorithm.kl_estimator", "algorithm.kl_in"},
+       [](C c) { return c.algorithm.kl_coef == 0; },
        "algorithm.kl_coef is 0"},
+      {{"algorithm.rollout_weights"},
+       [](C c) { return rollout_is_exact(c) && !groups_outlive_an_iteration(c); },
+       "the rollout's numbers are those of the trainer, so all weights are 1"},
+      {{"algorithm.rollout_weights_low", "algorithm.rollout_weights_high"},
+       [](C c) { return c.algorithm.rollout_weights == train::RolloutWeights::none; },
+       "algorithm.rollout_weights is none"},
+      {{"algorithm.rollout_weights_low"},
+       [](C c) { return c.algorithm.rollout_weights == train::RolloutWeights::truncate; },
+       "only algorithm.rollout_weights=mask reads it"},
   };
 }
 
@@ -106,12 +125,12 @@ std::vector<Rule<TrainConfig>> one_step_rules() {
        },
        "with one optimizer step per iteration the policy is still its reference"},
       {{"algorithm.clip_low", "algorithm.clip_high"},
-       [](C c) { return is(c, Algorithm::grpo) && policy_is_its_reference(c); },
+       [](C c) { return clips(c) && policy_is_its_reference(c); },
        "with one optimizer step per iteration the policy is still its reference"},
       {{"algorithm.kl_coef"},
        [](C c) {
-         return is(c, Algorithm::grpo) && c.algorithm.kl_reference.empty() &&
-                policy_is_its_reference(c);
+         return c.algorithm.kl_estimator != train::KlEstimator::k1 &&
+                c.algorithm.kl_reference.empty() && policy_is_its_reference(c);
        },
        "with one optimizer step per iteration the policy is still its reference; "
        "algorithm.kl_reference names a fixed one"},
@@ -167,6 +186,9 @@ std::vector<Rule<TrainConfig>> data_and_reward_rules() {
       {{"reward.length_warmup_iterations"},
        [](C c) { return c.reward.stage.length_weight == 0; },
        "reward.length_weight is 0"},
+      {{"reward.overlong_penalty"},
+       [](C c) { return c.reward.stage.overlong_buffer == 0; },
+       "reward.overlong_buffer is 0"},
       {{"reward.length_weight"},
        [](C c) { return c.reward.stage.length_warmup_iterations >= c.trainer.total_iterations; },
        "reward.length_warmup_iterations is not below trainer.total_iterations"},

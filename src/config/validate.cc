@@ -35,6 +35,43 @@ Status validate_filters(const TrainConfig& c) {
       name_of(c.algorithm.name)));
 }
 
+Status validate_algorithm(const TrainConfig& c) {
+  const train::AlgorithmOptions& a = c.algorithm;
+  if (a.name == train::Algorithm::gspo && a.length_normalize != train::LengthNormalize::none) {
+    return invalid_argument(
+        fmt::format("algorithm.length_normalize = \"{}\" has no meaning with gspo, whose loss is a "
+                    "mean over the "
+                    "tokens of a response; set it to \"none\"",
+                    name_of(a.length_normalize)));
+  }
+  if (a.kl_place == train::KlPlace::reward && a.kl_coef != 0 && a.kl_reference.empty()) {
+    return invalid_argument(
+        "algorithm.kl_in = \"reward\" needs a fixed model: set algorithm.kl_reference, for example "
+        "to the model that the run starts from");
+  }
+  if (a.rollout_weights == train::RolloutWeights::none) return ok_status();
+  if (a.reference == train::Reference::recorded) {
+    return invalid_argument(
+        "algorithm.rollout_weights has no meaning with algorithm.reference = \"recorded\", which "
+        "compares with the policy that drew each token already; set one of the two to its default");
+  }
+  if (a.rollout_weights == train::RolloutWeights::mask &&
+      a.rollout_weights_low > a.rollout_weights_high) {
+    return invalid_argument(
+        "algorithm.rollout_weights_low is above algorithm.rollout_weights_high: no token would be "
+        "trained on");
+  }
+  return ok_status();
+}
+
+Status validate_overlong(const TrainConfig& c) {
+  const int most = c.rollout.engine.sampling.max_response_length;
+  if (c.reward.stage.overlong_buffer <= most) return ok_status();
+  return invalid_argument(
+      fmt::format("reward.overlong_buffer = {} is above data.max_response_length = {}",
+                  c.reward.stage.overlong_buffer, most));
+}
+
 Status validate_batch(const TrainConfig& c) {
   if (c.rollout.n == 1 && !learns_from_single_samples(c.algorithm.name)) {
     return invalid_argument(fmt::format(
@@ -160,6 +197,8 @@ Status validate_one_phase(const TrainConfig& c) {
     return invalid_argument("data.val_files is empty; set it, or trainer.test_freq=0");
   }
   LS_RETURN_IF_ERROR(train::check_advantage_options(c.algorithm));
+  LS_RETURN_IF_ERROR(validate_algorithm(c));
+  LS_RETURN_IF_ERROR(validate_overlong(c));
   LS_RETURN_IF_ERROR(validate_batch(c));
   LS_RETURN_IF_ERROR(validate_filters(c));
   LS_RETURN_IF_ERROR(validate(c.rollout, c.machine));

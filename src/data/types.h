@@ -77,7 +77,7 @@ struct Verdict {
   // reward. Independent of later changes of the score.
   bool correct = false;
   // Scores by reward name, before weighting; further figures of reward functions by their names;
-  // "repetition_penalty" and "length" if applied.
+  // "repetition_penalty", "length" and "overlong" if applied.
   std::map<std::string, double> components;
   // By reward name, before weighting; only of rewards that give values per step. They do not change
   // the score.

@@ -47,9 +47,12 @@ class Compute {
 
   // Log-probabilities of the targets, through the model's output head.
   virtual TokenLogprobs logprobs(const Predictions& predictions, const LogprobOptions& options) = 0;
-  // Follows logprobs() with for_backward. Given grad[i] = d loss / d logprobs[i], adds to the
-  // gradients of the weights that require one.
-  virtual void backward(std::span<const float> grad) = 0;
+  // Follows logprobs() with for_backward. Given grad[i] = d loss / d logprobs[i], and
+  // entropy_grad[i] = d loss / d entropy[i] (empty: all 0), adds to the gradients of the weights
+  // that require one. Entropies have a gradient only if the pass was made with_entropy and had no
+  // expected gradient.
+  void backward(std::span<const float> grad) { backward(grad, {}); }
+  virtual void backward(std::span<const float> grad, std::span<const float> entropy_grad) = 0;
 
   // Hidden states after the final norm at the given rows of the batch, [rows, hidden], on the host.
   // Valid until the next pass.

@@ -179,6 +179,7 @@ TokenLogprobs CpuCompute::logprobs(const Predictions& predictions, const Logprob
     out = head_->forward(head_problem(), options.with_entropy);
   }
   log_sums_ = std::move(out.log_sums);
+  entropies_ = out.entropy;
   return {std::move(out.logprobs), std::move(out.entropy)};
 }
 
@@ -189,7 +190,7 @@ void CpuCompute::correct_head(std::span<const float> grad) {
   for (size_t i = 0; i < grad.size(); ++i) difference[i] = grad[i] - expected_gradient_[i];
   const auto rows = static_cast<int64_t>(grad.size());
   dcorrection_.reset(rows, config_.hidden_size);
-  head_->backward(head_problem(), log_sums_, difference, dcorrection_.rows(),
+  head_->backward(head_problem(), {log_sums_, {}, difference, {}}, dcorrection_.rows(),
                   gradient_of(weights(), head_name(config_)));
   for (int64_t r = 0; r < rows; ++r) {
     float* out = dgathered_.row(r);
@@ -198,12 +199,14 @@ void CpuCompute::correct_head(std::span<const float> grad) {
   }
 }
 
-void CpuCompute::backward(std::span<const float> grad) {
+void CpuCompute::backward(std::span<const float> grad, std::span<const float> entropy_grad) {
   const at::NoGradGuard no_grad;
   LS_CHECK(predictions_.has_value() && kept_, "backward() of a pass that kept nothing");
+  LS_CHECK(entropy_grad.empty() || (expected_gradient_.empty() && !entropies_.empty()),
+           "a gradient of entropies needs them, and no expected gradient");
   if (expected_gradient_.empty()) {
     dgathered_.reset(static_cast<int64_t>(grad.size()), config_.hidden_size);
-    head_->backward(head_problem(), log_sums_, grad, dgathered_.rows(),
+    head_->backward(head_problem(), {log_sums_, entropies_, grad, entropy_grad}, dgathered_.rows(),
                     gradient_of(weights(), head_name(config_)));
   } else if (!std::ranges::equal(grad, expected_gradient_)) {
     correct_head(grad);

@@ -40,7 +40,8 @@ class CpuCompute final : public Compute {
   // With an expected gradient the head is computed only once. If backward() receives a different
   // gradient, the head computes the difference in addition.
   TokenLogprobs logprobs(const Predictions& predictions, const LogprobOptions& options) override;
-  void backward(std::span<const float> grad) override;
+  using Compute::backward;
+  void backward(std::span<const float> grad, std::span<const float> entropy_grad) override;
   kernels::ConstRows hidden(const PackedBatch& batch, std::span<const int64_t> rows,
                             bool for_backward) override;
   void backward_hidden(kernels::ConstRows grad) override;
@@ -67,7 +68,7 @@ class CpuCompute final : public Compute {
   std::optional<Predictions> predictions_;  // nullopt: the head is the caller's
   std::span<const float> expected_gradient_;
   std::vector<kernels::PromptFamily> families_;
-  std::vector<float> log_sums_;
+  std::vector<float> log_sums_, entropies_;
   cpu::Activations gathered_, dgathered_, dcorrection_, dhidden_;
 };
 

@@ -288,6 +288,35 @@ TEST(CpuCompute, TheForecastOfActivationsIsWhatAPassAllocates) {
   }
 }
 
+TEST(CpuCompute, GradientsOfEntropiesEqualThoseOfLibtorch) {
+  for (const char* type : {"llama", "qwen3"}) {
+    const Problem p = problem_of(prompts(), /*share=*/true);
+    const Problem repeated = problem_of(prompts(), /*share=*/false);
+    std::vector<float> entropy_grad;
+    CounterRng rng(11);
+    for (size_t i = 0; i < p.targets.size(); ++i)
+      entropy_grad.push_back(static_cast<float>(rng.next_normal()));
+    Weights weights = tiny_weights(type), plain = tiny_weights(type);
+    CpuCompute ours(weights, {.threads = 2});
+    TorchCompute theirs(plain, NumberFormat::f32);
+    Result a, b;
+    (void)ours.logprobs({p.batch, p.predictors, p.targets, kTemperature},
+                        {.with_entropy = true, .for_backward = true});
+    ours.backward(p.grad, entropy_grad);
+    (void)theirs.logprobs({repeated.batch, repeated.predictors, repeated.targets, kTemperature},
+                          {.with_entropy = true, .for_backward = true});
+    theirs.backward(p.grad, entropy_grad);
+    for (const NamedTensor& w : weights.tensors()) a.gradients.push_back(w.tensor.grad());
+    for (const NamedTensor& w : plain.tensors()) b.gradients.push_back(w.tensor.grad());
+    const double worst = relative_difference(a, b);
+    std::printf("%s: largest difference of a gradient with entropies %.1e of its largest\n", type,
+                worst);
+    EXPECT_LT(worst, 2e-5);
+    // Without the entropies the gradient is another one.
+    EXPECT_GT(relative_difference(a, through_kernels(type, p, cpu::Checkpointing::none, 2)), 1e-2);
+  }
+}
+
 TEST(CpuHead, DivergenceIsThatOfTheFullDistributions) {
   ThreadPool pool(2);
   cpu::Head head(pool);

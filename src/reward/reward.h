@@ -38,6 +38,7 @@ struct Score {
   std::map<std::string, double> figures = {};  // further numbers for the metrics
   // Values of the steps of the completion, within its characters; empty: the reward gives none.
   std::vector<data::StepValue> step_values = {};
+  bool applies = true;  // false: the reward says nothing of this sample, and the rest is not set
 };
 
 // One reward function. Thread-safe: judge() is called from several threads.
@@ -100,11 +101,17 @@ struct RewardOptions {
   double repetition_penalty = 0.5;
   double length_weight = 0;  // report 2.3.3
   int length_warmup_iterations = 0;
+  // The penalty of long responses (overlong_penalty()); 0 tokens: none.
+  int overlong_buffer = 0, max_response_length = 0;
+  double overlong_penalty = 1;
 };
 
 // Returns the most frequent error among the verdicts without a score, at a tie the one that occurs
 // first. Empty if all verdicts have a score.
 std::string most_frequent_error(std::span<const data::Verdict> verdicts);
+
+// The error of a sample to which no reward applies.
+inline constexpr char kNoRewardApplies[] = "no reward applies to this sample";
 
 // The stage: judges samples with the combined rewards.
 class RewardStage {
@@ -116,8 +123,9 @@ class RewardStage {
 
   // Judges all samples in parallel. verdicts[i] belongs to samples[i], whose prompt is prompts[i]
   // (borrowed).
-  // score = sum of weight * value - repetition_penalty (if it applies). correct = every deciding
-  // reward says so, or score > 0 if no reward decides.
+  // score = sum of weight * value over the rewards that apply - repetition_penalty (where it does).
+  // correct = every deciding reward says so, or score > 0 if no reward decides. If no reward
+  // applies, the verdict is an error.
   // If a reward fails, the verdict is an error that names it. Samples that are not finished
   // (partial, aborted) also get an error, and so does, soon after stop_requested(), every sample
   // that is still waiting ("cancelled").
@@ -134,8 +142,8 @@ class RewardStage {
   void drop_ahead();
 
   // Adds the weighted length reward of the report (section 2.3.3 there) to the scores, from
-  // iteration `length_warmup_iterations` on. Samples whose verdict is an error get none and do not
-  // affect the minimum and maximum.
+  // iteration `length_warmup_iterations` on, and the penalty of long responses. Samples whose
+  // verdict is an error get neither and do not affect the minimum and maximum.
   void shape(std::vector<data::Group>& groups, int64_t iteration);
 
   // Metrics since the last call: reward/errors (samples), reward/timeouts and reward/retries
@@ -155,5 +163,9 @@ class RewardStage {
 // lambda) if not; all 0 if max = min.
 std::vector<double> length_rewards(const std::vector<int>& lengths,
                                    const std::vector<bool>& correct);
+
+// DAPO (2503.14476, equation 13): 0 up to max_length - buffer tokens, then in proportion down to -1
+// at max_length. buffer: > 0.
+double overlong_penalty(int tokens, int max_length, int buffer);
 
 }  // namespace longshot::reward

@@ -116,8 +116,12 @@ class RewardStage::Impl {
   void drop_ahead() { (void)take_ahead(); }
 
   void shape(std::vector<data::Group>& groups, int64_t iteration) {
-    if (options_.length_weight == 0 || iteration < options_.length_warmup_iterations) return;
-    for (auto& group : groups) shape_one(group);
+    const bool by_length =
+        options_.length_weight != 0 && iteration >= options_.length_warmup_iterations;
+    for (auto& group : groups) {
+      if (by_length) shape_one(group);
+      if (options_.overlong_buffer > 0) penalize_overlong(group);
+    }
   }
 
   Metrics take_metrics() {
@@ -186,10 +190,12 @@ class RewardStage::Impl {
                            data::finish_reason_name(question.finish));
     }
     data::Verdict verdict;
-    bool decided = false, all_correct = true;
+    bool decided = false, all_correct = true, any_applies = false;
     for (auto& member : members_) {
       const auto score = call(member, question);
       if (!score.ok()) return error_verdict(describe(member, score.status()));
+      if (!score->applies) continue;
+      any_applies = true;
       verdict.components[member.name] = score->value;
       for (const auto& [name, figure] : score->figures) {
         const bool taken = name == "seconds" || verdict.components.contains(name);
@@ -202,6 +208,7 @@ class RewardStage::Impl {
       all_correct = all_correct && score->correct;
       if (verdict.answer.empty()) verdict.answer = score->answer;
     }
+    if (!any_applies) return error_verdict(kNoRewardApplies);
     if (question.finish == data::FinishReason::repetition && options_.repetition_penalty != 0) {
       verdict.components["repetition_penalty"] = -options_.repetition_penalty;
       verdict.score -= options_.repetition_penalty;
@@ -253,6 +260,18 @@ class RewardStage::Impl {
       auto& verdict = group.verdicts[who[j]];
       verdict.components["length"] = rewards[j];
       verdict.score += options_.length_weight * rewards[j];
+    }
+  }
+
+  void penalize_overlong(data::Group& group) const {
+    for (size_t i = 0; i < group.verdicts.size(); ++i) {
+      data::Verdict& verdict = group.verdicts[i];
+      if (!verdict.scored) continue;
+      const double penalty =
+          overlong_penalty(static_cast<int>(group.samples[i].tokens.size()),
+                           options_.max_response_length, options_.overlong_buffer);
+      verdict.components["overlong"] = penalty;
+      verdict.score += options_.overlong_penalty * penalty;
     }
   }
 

@@ -287,6 +287,29 @@ TEST(RewardStage, ShapesByLengthAfterTheWarmUp) {
   EXPECT_EQ(groups[0].verdicts[3].components.count("length"), 0u);
 }
 
+TEST(RewardStage, TakesThePenaltyOfLongResponsesOff) {
+  RewardOptions options;
+  options.overlong_buffer = 20;
+  options.max_response_length = 100;
+  options.overlong_penalty = 0.5;
+  const auto stage = make_stage(options);
+  data::Group group;
+  for (const int length : {10, 90, 100, 100}) {
+    group.samples.emplace_back();
+    group.samples.back().tokens.resize(static_cast<size_t>(length));
+    group.verdicts.emplace_back();
+    group.verdicts.back().scored = group.verdicts.size() < 4;
+    group.verdicts.back().score = 1;
+  }
+  std::vector<data::Group> groups = {group};
+  stage->shape(groups, 0);
+  EXPECT_EQ(groups[0].verdicts[0].score, 1);
+  EXPECT_EQ(groups[0].verdicts[1].score, 0.75);
+  EXPECT_EQ(groups[0].verdicts[2].score, 0.5);
+  EXPECT_EQ(groups[0].verdicts[2].components.at("overlong"), -1);
+  EXPECT_EQ(groups[0].verdicts[3].components.count("overlong"), 0u);
+}
+
 TEST(ParseRewardList, ReadsAllThreeForms) {
   const auto specs = parse_reward_list(
       {"math", "repetition:0.2", {{"type", "exact"}, {"weight", 3}, {"ignore_case", true}}});

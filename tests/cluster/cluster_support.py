@@ -48,7 +48,7 @@ class Etcd:
             ["etcd", "--name", self.folder.name, "--data-dir", str(self.folder), "--listen-client-urls", self.client,
              "--advertise-client-urls", self.client, "--listen-peer-urls", own, "--initial-advertise-peer-urls", own,
              "--initial-cluster", peers, "--auto-compaction-mode", "revision", "--auto-compaction-retention", "1000",
-             "--unsafe-no-fsync"],
+             "--snapshot-count", "5000", "--unsafe-no-fsync"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if len(members) == 1:
             self.wait()

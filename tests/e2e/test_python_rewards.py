@@ -109,6 +109,90 @@ def test_forms_of_functions(tmp_path, form):
     assert not results[0]["correct"]
 
 
+OTHER_TOOLS = {
+    "trl": """
+def compute_score(prompts, completions, answer, level, **kwargs):
+    assert kwargs["solution"] == answer and len(prompts) == len(completions) == 1
+    return [float(len(c) == 3) / 4 * (l == 2) for c, l in zip(completions, level)]
+""",
+    "trl, async, without columns": """
+async def compute_score(completions, **kwargs):
+    return [0.25 if c == "abc" else 1 for c in completions]
+""",
+    "verifiers": """
+def compute_score(parser, completion, answer, state, info):
+    right = parser.parse_answer(completion) == "abc" and answer == "g" and state["answer"] == "g"
+    return 0.25 if right and info["level"] == 2 else 1
+""",
+    "verifiers' rubric": """
+class Rubric:
+    def __init__(self, funcs, weights):
+        self.funcs, self.weights = funcs, weights
+async def correct(completion, answer, **kwargs):
+    return 1.0
+def length(completion):
+    return len(completion) / 3
+compute_score = Rubric([correct, length], [0.125, 0.125])
+""",
+    "openenv": """
+class Child:
+    last_score = 0.5
+class compute_score:
+    def forward(self, action, observation):
+        return 0.25 if action.message == "abc" and observation.answer == "g" and observation.metadata["level"] == 2 else 1
+    def __call__(self, action, observation):
+        return self.forward(action, observation)
+    def named_rubrics(self):
+        return [("", self), ("child", Child())]
+""",
+}
+
+
+@pytest.mark.parametrize("form", OTHER_TOOLS)
+def test_functions_of_other_tools(tmp_path, form):
+    (tmp_path / "r.py").write_text(OTHER_TOOLS[form])
+    results = grade([row("abc", "g", extra_info={"level": 2})] * 2, python(tmp_path / "r.py"))
+    assert scores(results) == [0.25, 0.25], results
+    if form == "openenv":
+        assert results[0]["components"] == {"python": 0.25, "child": 0.5}
+    if form == "verifiers' rubric":
+        assert results[0]["components"] == {"python": 0.25, "correct_reward": 1, "length": 1}
+
+
+def test_chats_arrive_as_messages(tmp_path):
+    (tmp_path / "trl.py").write_text("""
+def compute_score(prompts, completions, **kwargs):
+    assert prompts[0][-1] == {"role": "user", "content": "q"}, prompts
+    return [1.0 if c[0]["content"] == "abc" and c[0]["role"] == "assistant" else 0.0 for c in completions]
+""")
+    (tmp_path / "verifiers.py").write_text("""
+def compute_score(prompt, completion, answer):
+    return float(completion[-1]["content"] == "abc" and prompt[0]["role"] == "user")
+""")
+    chat = row("abc", "g", prompt=[{"role": "user", "content": "q"}])
+    for name in ("trl", "verifiers"):
+        assert scores(grade([chat], python(tmp_path / f"{name}.py"))) == [1], name
+
+
+def test_a_reward_may_say_nothing_of_a_sample(tmp_path):
+    (tmp_path / "some.py").write_text(
+        "def compute_score(completions, kind, **kwargs):\n    return [None if k == 'other' else 1.0 for k in kind]\n")
+    (tmp_path / "half.py").write_text("def compute_score(solution_str):\n    return 0.5\n")
+    rows = [row("a", "g", extra_info={"kind": kind}) for kind in ("mine", "other")]
+    text = "".join(json.dumps(r) + "\n" for r in rows)
+    both = longshot("grade", "--reward", json.dumps(python(tmp_path / "some.py")), json.dumps(python(tmp_path / "half.py")),
+                    text_in=text)
+    assert [json.loads(line)["score"] for line in both.stdout.splitlines()] == [1.5, 0.5]
+    results = grade(rows, python(tmp_path / "some.py"))
+    assert results[0]["score"] == 1 and "no reward applies" in results[1]["error"]
+
+
+def test_a_column_that_a_row_does_not_have_is_named(tmp_path):
+    (tmp_path / "r.py").write_text("def compute_score(completions, difficulty):\n    return [1.0]\n")
+    (result,) = grade([row("c", "g")], python(tmp_path / "r.py"), code=2)
+    assert "no column difficulty" in result["error"] and "ground_truth" in result["error"]
+
+
 @pytest.mark.parametrize("value, message", [("None", "None"), ("float('nan')", "nan"), ("{'acc': True}", "score"),
                                             ("'yes'", "yes"), ("[]", "IndexError"), ("{'score': None}", "None")])
 def test_what_is_no_score_is_an_error(tmp_path, value, message):

@@ -52,8 +52,14 @@ Result<Loaded> load(Options& o) {
   inference::warn_of_date(l.files.chat_template);
   const model::ModelConfig& config = l.files.config;
   rollout::SamplingOptions& sampling = o.eval.engine.sampling;
-  if (o.max_prompt_length == 0)
+  if (o.max_prompt_length == 0) {
     o.max_prompt_length = model::context_length(config) - sampling.max_response_length;
+    if (o.max_prompt_length <= 0) {
+      return invalid_argument(
+          fmt::format("--max-tokens {} leaves no room for a prompt: {} has {} positions",
+                      sampling.max_response_length, o.model.path, model::context_length(config)));
+    }
+  }
   LS_ASSIGN_OR_RETURN(l.prompts, datasets::load_prompts(o.files, o.columns, o.max_prompt_length,
                                                         *l.files.tokenizer, l.files.chat_template));
   if (o.max_problems > 0 && l.prompts.size() > static_cast<size_t>(o.max_problems)) {

@@ -22,6 +22,13 @@ void bind(Settings& s, RewardOptions& o, std::span<const reward::RewardType> mor
         at_least(0.0));
   s.add("reward.length_warmup_iterations", &r.length_warmup_iterations,
         "iterations before the length reward is switched on", at_least(0));
+  s.add(
+      "reward.overlong_buffer", &r.overlong_buffer,
+      "tokens before data.max_response_length over which the penalty of long responses grows from "
+      "0 to its full size (DAPO); 0 = off",
+      at_least(0));
+  s.add("reward.overlong_penalty", &r.overlong_penalty,
+        "full size of that penalty, at data.max_response_length", at_least(0.0));
 }
 
 }  // namespace longshot::config

@@ -75,6 +75,17 @@ void softmax_times_target(float* row, int count, float inverse, float log_sum, f
   }
 }
 
+void softmax_times_line_target(float* row, int count, float inverse, float log_sum, float offset,
+                               float slope) {
+  const D d;
+  const auto scale = hn::Set(d, inverse), sum = hn::Set(d, log_sum), start = hn::Set(d, offset),
+             rise = hn::Set(d, slope);
+  for (int i = 0; i < padded(count); i += kN) {
+    const auto x = hn::MulSub(hn::Load(d, row + i), scale, sum);
+    hn::Store(hn::Mul(hn::Exp(d, x), hn::MulAdd(rise, x, start)), d, row + i);
+  }
+}
+
 }  // namespace longshot::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -84,6 +95,7 @@ namespace longshot::kernels {
 HWY_EXPORT(add_block_target);
 HWY_EXPORT(add_cross_block_target);
 HWY_EXPORT(softmax_times_target);
+HWY_EXPORT(softmax_times_line_target);
 
 void add_block(float* row, int count, float inverse_temperature, bool with_weighted,
                VocabSums& sums) {
@@ -96,6 +108,11 @@ void add_cross_block(const float* row, int count, float inverse_temperature, flo
 }
 void softmax_times(float* row, int count, float inverse_temperature, float log_sum, float factor) {
   HWY_DYNAMIC_DISPATCH(softmax_times_target)(row, count, inverse_temperature, log_sum, factor);
+}
+void softmax_times_line(float* row, int count, float inverse_temperature, float log_sum,
+                        float offset, float slope) {
+  HWY_DYNAMIC_DISPATCH(softmax_times_line_target)
+  (row, count, inverse_temperature, log_sum, offset, slope);
 }
 
 }  // namespace longshot::kernels

@@ -29,5 +29,8 @@ void add_cross_block(const float* row, int count, float inverse_temperature, flo
                      float other_inverse, VocabSums& sums);
 // row[i] = factor * exp(row[i] * inverse_temperature - log_sum).
 void softmax_times(float* row, int count, float inverse_temperature, float log_sum, float factor);
+// With x = row[i] * inverse_temperature - log_sum: row[i] = exp(x) * (offset + slope * x).
+void softmax_times_line(float* row, int count, float inverse_temperature, float log_sum,
+                        float offset, float slope);
 
 }  // namespace longshot::kernels

@@ -15,7 +15,7 @@ bool same_path(const std::string& a, const std::string& b) {
   return a == b || std::filesystem::equivalent(a, b, error);
 }
 
-// Sets the fixed reference model of grpo's penalty, if the configuration uses one.
+// Sets the fixed reference model of the KL penalty, if the configuration uses one.
 Status set_kl_model(const config::TrainConfig& config, train::PolicyTrainer& trainer) {
   if (!config::has_kl_model(config.algorithm)) return ok_status();
   const std::string& path = config.algorithm.kl_reference;
@@ -31,6 +31,7 @@ Status set_kl_model(const config::TrainConfig& config, train::PolicyTrainer& tra
 train::AlgorithmOptions algorithm_options(const config::TrainConfig& config) {
   train::AlgorithmOptions algorithm = config.algorithm;
   algorithm.temperature = config.rollout.engine.sampling.temperature;
+  algorithm.max_response_length = config.rollout.engine.sampling.max_response_length;
   if (algorithm.reference == train::Reference::automatic && !config::rollout_is_exact(config))
     algorithm.reference = train::Reference::trainer;
   return algorithm;

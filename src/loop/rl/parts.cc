@@ -18,6 +18,12 @@ namespace longshot::loop {
 
 namespace {
 
+reward::RewardOptions reward_options(const config::TrainConfig& config) {
+  reward::RewardOptions options = config.reward.stage;
+  options.max_response_length = config.rollout.engine.sampling.max_response_length;
+  return options;
+}
+
 // Rejects a batch size that an iteration could silently not reach.
 Status check_batch_size(const config::TrainConfig& config, const prompts::PromptSampler& sampler) {
   const auto batch = static_cast<size_t>(config.data.train_batch_size);
@@ -120,7 +126,7 @@ bool changes_prompts(const config::Phase& phase) {
 }
 
 bool changes_rewards(const config::Phase& phase) {
-  return sets(phase, {"reward."});
+  return sets(phase, {"reward.", "data.max_response_length"});
 }
 
 // Finds mistakes in the prompts and rewards of later phases before the run begins.
@@ -131,8 +137,9 @@ Status check_later_phases(const config::TrainConfig& config, int64_t begun, cons
     if (changes_prompts(phase) || sets(phase, {"data.train_batch_size"}))
       LS_RETURN_IF_ERROR(make_sampler(all[i + 1], parts).status().with_context(phase.name));
     if (changes_rewards(phase))
-      LS_RETURN_IF_ERROR(
-          reward::RewardStage::create(all[i + 1].reward.stage).status().with_context(phase.name));
+      LS_RETURN_IF_ERROR(reward::RewardStage::create(reward_options(all[i + 1]))
+                             .status()
+                             .with_context(phase.name));
   }
   return ok_status();
 }
@@ -175,7 +182,7 @@ Result<Parts> make_parts(const config::TrainConfig& config, const PhaseState& ph
                         make_rollout(config, limits, threads, parts.tokenizer.get()));
   }
 
-  LS_ASSIGN_OR_RETURN(parts.rewards, reward::RewardStage::create(config.reward.stage));
+  LS_ASSIGN_OR_RETURN(parts.rewards, reward::RewardStage::create(reward_options(config)));
   parts.replay = std::make_unique<replay::ReplayBuffer>(
       replay::make_selector(config.replay.selector),
       replay::Limits{config.replay.staleness, config.algorithm.train_earlier_segments});
@@ -200,7 +207,7 @@ Status begin_phase(const config::TrainConfig& config, const PhaseState& phase, P
   }
   std::unique_ptr<reward::RewardStage> rewards;
   if (changes_rewards(begins)) {
-    LS_ASSIGN_OR_RETURN(rewards, reward::RewardStage::create(config.reward.stage));
+    LS_ASSIGN_OR_RETURN(rewards, reward::RewardStage::create(reward_options(config)));
   }
   LS_RETURN_IF_ERROR(parts.trainer->begin_phase(config, phase));
   if (sampler) parts.prompts = std::move(sampler);
@@ -224,6 +231,10 @@ Status try_rewards(Parts& parts) {
   if (verdict.scored) {
     log::info("rewards: the ground truth of prompt {} as the response gets {:.3f} ({})",
               sample.prompt_id, verdict.score, verdict.correct ? "right" : "not right");
+    return ok_status();
+  }
+  if (verdict.error == reward::kNoRewardApplies) {
+    log::warn("no reward applies to prompt {}", sample.prompt_id);
     return ok_status();
   }
   const std::string reason =

@@ -33,6 +33,11 @@ const std::map<std::string, std::string> kOtherValues = {
     {"algorithm.clip_low", "0.0001"},
     {"algorithm.clip_high", "0.0001"},
     {"algorithm.kl_coef", "0.5"},
+    {"algorithm.kl_estimator", "k1"},
+    {"algorithm.entropy_coef", "0.1"},
+    {"algorithm.rollout_weights", "truncate"},
+    {"algorithm.rollout_weights_low", "1.36"},
+    {"algorithm.rollout_weights_high", "1.2"},
     {"algorithm.mini_batches", "2"},
     {"algorithm.epochs", "2"},
     {"algorithm.reset_optimizer", "false"},
@@ -55,6 +60,8 @@ const std::map<std::string, std::string> kElsewhere = {
     {"algorithm.filter_groups.enable", "it chooses the groups that the trainer gets"},
     {"algorithm.filter_groups.max_num_gen_batches", "the same"},
     {"algorithm.kl_reference", "KlReferenceHasAnEffectOnlyWithAPenalty"},
+    {"algorithm.kl_in", "the same; train/policy/update_test.cc has its effect"},
+    {"algorithm.mask_truncated", "train/policy/update_test.cc"},
     {"algorithm.micro_batch_tokens", "how passes are cut changes rounding alone"},
     {"optim.moments", "it chooses how much memory they take"},
 };
@@ -134,12 +141,19 @@ void try_all_keys(const std::string& algorithm, const std::vector<std::string>& 
 
 TEST(UnusedKeys, EveryKeyOfTheUpdateHasAnEffectOrIsNamed) {
   at::set_num_threads(1);
-  for (const char* algorithm : {"kimi", "rest", "reinforce", "rloo", "grpo"}) {
+  for (const char* algorithm : {"kimi", "rest", "reinforce", "rloo", "grpo", "gspo", "cispo"}) {
     try_all_keys(algorithm, {});
     try_all_keys(algorithm, {"rollout.token_budget=100"});
     try_all_keys(algorithm, {"algorithm.mini_batches=1"});
     try_all_keys(algorithm, {"algorithm.mini_batches=1", "rollout.token_budget=100"});
     try_all_keys(algorithm, {"optim.schedule=cosine"});
+  }
+  for (const char* algorithm : {"kimi", "rloo", "gspo", "cispo"}) {
+    try_all_keys(algorithm, {"algorithm.kl_coef=0.5"});
+    try_all_keys(algorithm, {"algorithm.kl_coef=0.5", "algorithm.mini_batches=1"});
+    for (const char* kind : {"truncate", "mask"})
+      try_all_keys(algorithm, {"rollout.token_budget=100", "algorithm.rollout_weights_low=1.05",
+                               std::string("algorithm.rollout_weights=") + kind});
   }
   try_all_keys("kimi", {"algorithm.baseline=logz"});
   try_all_keys("kimi", {"algorithm.baseline=logz", "algorithm.mini_batches=1"});
@@ -155,12 +169,30 @@ TEST(UnusedKeys, NoKeyOfTheUpdateIsForgotten) {
 
 TEST(UnusedKeys, KlReferenceHasAnEffectOnlyWithAPenalty) {
   const std::string key = "algorithm.kl_reference";
-  for (const char* algorithm : {"kimi", "rest", "reinforce", "rloo", "grpo"}) {
-    Case c(algorithm, {key + "=m"});
-    EXPECT_THAT(names(config::unused_keys(c.config)), Contains(key)) << algorithm;
+  for (const train::Algorithm algorithm : all_of<train::Algorithm>()) {
+    Case c(name_of(algorithm), {key + "=m", "algorithm.kl_in=reward"});
+    EXPECT_THAT(names(config::unused_keys(c.config)),
+                testing::UnorderedElementsAre(key, "algorithm.kl_in"));
+    Case penalty(name_of(algorithm), {key + "=m", "algorithm.kl_coef=0.1",
+                                      "algorithm.mini_batches=1", "algorithm.kl_in=reward"});
+    EXPECT_THAT(names(config::unused_keys(penalty.config)), testing::IsEmpty());
   }
-  Case penalty("grpo", {key + "=m", "algorithm.kl_coef=0.1", "algorithm.mini_batches=1"});
-  EXPECT_THAT(names(config::unused_keys(penalty.config)), testing::IsEmpty());
+}
+
+TEST(UnusedKeys, SettingsOfTheUpdateThatContradictEachOtherAreRefused) {
+  const std::vector<std::pair<std::vector<std::string>, const char*>> rows = {
+      {{"algorithm.length_normalize=tokens"}, "algorithm.length_normalize"},
+      {{"algorithm.kl_coef=0.1", "algorithm.kl_in=reward"}, "algorithm.kl_reference"},
+      {{"algorithm.rollout_weights=mask", "algorithm.reference=recorded"}, "algorithm.reference"},
+      {{"algorithm.rollout_weights=mask", "algorithm.rollout_weights_low=3"},
+       "algorithm.rollout_weights_low"},
+      {{"data.max_response_length=8", "reward.overlong_buffer=9"}, "reward.overlong_buffer"}};
+  EXPECT_TRUE(validate(Case("gspo", {}).config).ok());
+  for (const auto& [assignments, key] : rows) {
+    const Status status = validate(Case("gspo", assignments).config);
+    EXPECT_EQ(status.code(), StatusCode::invalid_argument);
+    EXPECT_NE(status.message().find(key), std::string::npos) << status.message();
+  }
 }
 
 // Keys outside the update: {assignments that leave it without an effect, ones that give it one}.
@@ -186,6 +218,7 @@ TEST(UnusedKeys, OtherKeysAreNamedWhereNothingReadsThem) {
       {"reward.repetition_penalty", "1", {"rollout.repetition.enabled=false"}, {}},
       {"rollout.speculation", "ngram", {"rollout.token_budget=9"}, {}},
       {"reward.length_warmup_iterations", "3", {}, {"reward.length_weight=1"}},
+      {"reward.overlong_penalty", "2", {}, {"reward.overlong_buffer=9"}},
       {"reward.length_weight", "1", {"reward.length_warmup_iterations=100"}, {}},
       {"data.val_files", "['v']", {}, {"trainer.test_freq=1"}},
       {"trainer.val_max_prompts", "3", {}, {"trainer.test_freq=1"}},

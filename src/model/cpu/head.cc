@@ -88,15 +88,20 @@ Head::Output Head::forward(const Problem& p, bool with_entropy) {
   return out;
 }
 
-// d loss / d logit = grad / temperature * (onehot - softmax).
+// With p the softmax: d loss / d logit = grad / temperature * (onehot - p)
+//                     - entropy_grad / temperature * p * (log p + entropy).
 void Head::to_gradients(const Problem& p, int first, int count, int64_t begin, int64_t rows,
-                        std::span<const float> log_sums, std::span<const float> grad, float* block,
-                        size_t stride) {
+                        const Differential& d, float* block, size_t stride) {
   const float inverse = 1.0f / p.temperature;
   for (int64_t r = begin; r < begin + rows; ++r) {
     float* row = block + (r - begin) * stride;
-    const float g = grad[r] * inverse;
-    kernels::softmax_times(row, count, inverse, log_sums[r], -g);
+    const float g = d.grad[r] * inverse;
+    if (d.entropy_grad.empty()) {
+      kernels::softmax_times(row, count, inverse, d.log_sums[r], -g);
+    } else {
+      const float e = d.entropy_grad[r] * inverse;
+      kernels::softmax_times_line(row, count, inverse, d.log_sums[r], -g - e * d.entropy[r], -e);
+    }
     const int target = p.targets[r] - first;
     if (target >= 0 && target < count) row[target] += g;
   }
@@ -112,11 +117,13 @@ void Head::multiply_gradients(const Problem& p, int first, int count, int64_t be
                          dweight + static_cast<size_t>(first) * p.width);
 }
 
-void Head::backward(const Problem& p, std::span<const float> log_sums, std::span<const float> grad,
-                    Rows dhidden, float* dweight) {
+void Head::backward(const Problem& p, const Differential& d, Rows dhidden, float* dweight) {
   const auto rows = static_cast<int64_t>(p.targets.size());
-  LS_CHECK(grad.size() == p.targets.size() && log_sums.size() == p.targets.size(),
+  LS_CHECK(d.grad.size() == p.targets.size() && d.log_sums.size() == p.targets.size(),
            "one gradient a row");
+  LS_CHECK(d.entropy_grad.empty() ||
+               (d.entropy_grad.size() == p.targets.size() && d.entropy.size() == p.targets.size()),
+           "one gradient and one entropy a row");
   if (gradients_.size() < rows * stride()) gradients_ = kernels::AlignedFloats(rows * stride());
   for_blocks(p.vocab, [&](int first, int count) {
     pack(p, first, count, panels_);
@@ -124,7 +131,7 @@ void Head::backward(const Problem& p, std::span<const float> log_sums, std::span
       float* block = gradients_.data() + begin * stride();
       kernels::multiply(panels_.panels(), p.hidden.row(begin), p.hidden.stride,
                         static_cast<int>(end - begin), block, stride(), Store::set);
-      to_gradients(p, first, count, begin, end - begin, log_sums, grad, block, stride());
+      to_gradients(p, first, count, begin, end - begin, d, block, stride());
     });
     multiply_gradients(p, first, count, 0, rows, {gradients_.data(), stride()}, dhidden, dweight);
   });
@@ -159,7 +166,7 @@ void Head::forward_backward_chunk(const Problem& p, std::span<const float> grad,
   }
   for_blocks(p.vocab, [&](int first, int count) {
     for_rows(rows, [&](int64_t begin, int64_t end) {
-      to_gradients(p, first, count, first_row + begin, end - begin, out.log_sums, grad,
+      to_gradients(p, first, count, first_row + begin, end - begin, {out.log_sums, {}, grad, {}},
                    logits_.data() + begin * width + first, width);
     });
     multiply_gradients(p, first, count, first_row, rows, {logits_.data() + first, width}, dhidden,

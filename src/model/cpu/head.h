@@ -38,10 +38,15 @@ class Head {
   };
   Output forward(const Problem& p, bool with_entropy);
 
-  // Given grad[i] = d loss / d logprobs[i], writes dhidden [rows, width] and adds to dweight
-  // [vocab, width] if it is not null.
-  void backward(const Problem& p, std::span<const float> log_sums, std::span<const float> grad,
-                kernels::Rows dhidden, float* dweight);
+  // What backward() needs of forward(), and the gradient of the loss, each [rows].
+  struct Differential {
+    std::span<const float> log_sums;
+    std::span<const float> entropy;       // read only where entropy_grad is not empty
+    std::span<const float> grad;          // d loss / d logprobs
+    std::span<const float> entropy_grad;  // d loss / d entropy; empty: all 0
+  };
+  // Writes dhidden [rows, width] and adds to dweight [vocab, width] if it is not null.
+  void backward(const Problem& p, const Differential& d, kernels::Rows dhidden, float* dweight);
 
   // forward() and backward() in one, for a `grad` that is known before the log-probabilities, as in
   // supervised training. The logits are computed only once, and kept for up to 768 rows at a time.
@@ -73,8 +78,7 @@ class Head {
                               Output& out);
   // Turns the logits [rows][stride] of one block into d loss / d logits.
   void to_gradients(const Problem& p, int first, int count, int64_t begin, int64_t rows,
-                    std::span<const float> log_sums, std::span<const float> grad, float* block,
-                    size_t stride);
+                    const Differential& d, float* block, size_t stride);
   void multiply_gradients(const Problem& p, int first, int count, int64_t begin, int64_t rows,
                           kernels::ConstRows block, kernels::Rows dhidden, float* dweight);
 

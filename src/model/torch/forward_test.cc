@@ -149,7 +149,8 @@ std::vector<at::Tensor> gradients(const char* model_type) {
   CounterRng rng(4);
   for (int64_t i = 0; i < batch.total(); ++i) grad.push_back(rng.next_normal());
   const std::vector<int32_t> targets = random_tokens(static_cast<int>(batch.total()), 8);
-  hidden.backward(token_logprobs_backward(hidden.detach(), head_weight(weights), targets, 0.7, grad,
+  hidden.backward(token_logprobs_backward(hidden.detach(), head_weight(weights), targets, 0.7,
+                                          {grad},
                                           /*chunk_rows=*/50));
   std::vector<at::Tensor> result;
   for (const NamedTensor& named : weights.tensors()) {

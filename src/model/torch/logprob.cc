@@ -53,6 +53,19 @@ void append_host(const at::Tensor& values, std::vector<float>& out) {  // values
   out.insert(out.end(), data, data + host.numel());
 }
 
+at::Tensor on_device(std::span<const float> values, const at::Tensor& like) {
+  return at::tensor(at::ArrayRef<float>(values.data(), values.size()),
+                    at::TensorOptions().dtype(at::kFloat))
+      .to(like.device());
+}
+
+// d entropy / d logit = -p (log p + entropy), times `scale` [rows, 1].
+at::Tensor entropy_logit_gradient(const at::Tensor& log_softmax, const at::Tensor& scale) {
+  const at::Tensor p = log_softmax.exp();
+  const at::Tensor entropy = (p * log_softmax).sum(-1, /*keepdim=*/true).neg();
+  return (log_softmax + entropy).mul_(p).mul_(-scale);
+}
+
 }  // namespace
 
 at::Tensor logits_at(const at::Tensor& hidden, const at::Tensor& head) {
@@ -80,16 +93,14 @@ TokenLogprobs token_logprobs(const at::Tensor& hidden, const at::Tensor& head,
 
 at::Tensor token_logprobs_backward(const at::Tensor& hidden, at::Tensor& head,
                                    std::span<const int32_t> targets, double temperature,
-                                   std::span<const float> grad_logprobs, int64_t chunk_rows) {
+                                   const LogprobGradient& grad, int64_t chunk_rows) {
   LS_CHECK(temperature > 0 && chunk_rows > 0, "temperature and chunk size must be positive");
-  LS_CHECK(grad_logprobs.size() == targets.size(), "one gradient for each target");
+  LS_CHECK(grad.logprobs.size() == targets.size(), "one gradient for each target");
   at::NoGradGuard no_grad;
   const int64_t rows = hidden.size(0);
   const at::Tensor ids = target_tensor(targets, hidden, head);
-  const at::Tensor gradient =
-      at::tensor(at::ArrayRef<float>(grad_logprobs.data(), grad_logprobs.size()),
-                 at::TensorOptions().dtype(at::kFloat))
-          .to(hidden.device());
+  const at::Tensor gradient = on_device(grad.logprobs, hidden),
+                   entropy_gradient = on_device(grad.entropy, hidden);
   at::Tensor& head_grad = head.mutable_grad();
   if (head.requires_grad() && !head_grad.defined()) head_grad = at::zeros_like(head);
   at::Tensor grad_hidden = at::empty(hidden.sizes(), hidden.options().requires_grad(false));
@@ -99,8 +110,13 @@ at::Tensor token_logprobs_backward(const at::Tensor& hidden, at::Tensor& head,
     // d loss / d logits = g / temperature * (onehot - softmax). Each row has one target, so the
     // scatter is exact.
     const at::Tensor scale = gradient.slice(0, begin, end).unsqueeze(1) / temperature;
-    at::Tensor grad_logits = chunk.log_softmax;
+    at::Tensor grad_logits = chunk.log_softmax, of_entropy;
+    if (!grad.entropy.empty()) {
+      of_entropy = entropy_logit_gradient(
+          grad_logits, entropy_gradient.slice(0, begin, end).unsqueeze(1) / temperature);
+    }
     grad_logits.exp_().mul_(-scale).scatter_add_(1, chunk.targets, scale);
+    if (of_entropy.defined()) grad_logits.add_(of_entropy);
     grad_hidden.slice(0, begin, end).copy_(at::matmul(grad_logits, head));
     if (head.requires_grad()) head_grad.addmm_(grad_logits.t(), chunk.hidden);
   }

@@ -21,10 +21,15 @@ TokenLogprobs token_logprobs(const at::Tensor& hidden, const at::Tensor& head,
                              std::span<const int32_t> targets, double temperature,
                              bool with_entropy, int64_t chunk_rows = 512);
 
-// Given grad_logprobs[i] = d loss / d logprobs[i], returns d loss / d hidden, [n, hidden], and adds
-// d loss / d head to head.grad (creating it if undefined).
+// d loss / d logprobs[i], and d loss / d entropy[i] or nothing if these are 0; [n] each.
+struct LogprobGradient {
+  std::span<const float> logprobs, entropy = {};
+};
+
+// Returns d loss / d hidden, [n, hidden], and adds d loss / d head to head.grad (creating it if
+// undefined).
 at::Tensor token_logprobs_backward(const at::Tensor& hidden, at::Tensor& head,
                                    std::span<const int32_t> targets, double temperature,
-                                   std::span<const float> grad_logprobs, int64_t chunk_rows = 512);
+                                   const LogprobGradient& grad, int64_t chunk_rows = 512);
 
 }  // namespace longshot::model

@@ -35,7 +35,8 @@ struct Reference {
 
 Reference reference(const at::Tensor& hidden, const at::Tensor& head,
                     const std::vector<int32_t>& targets, double temperature,
-                    const std::vector<float>& grad_logprobs) {
+                    const std::vector<float>& grad_logprobs,
+                    const std::vector<float>& grad_entropy = {}) {
   const at::Tensor h = hidden.to(at::kDouble).clone().requires_grad_(true);
   const at::Tensor w = head.detach().to(at::kDouble).clone().requires_grad_(true);
   const at::Tensor log_p = at::log_softmax(at::matmul(h, w.t()) / temperature, -1);
@@ -43,8 +44,12 @@ Reference reference(const at::Tensor& hidden, const at::Tensor& head,
   const at::Tensor chosen = log_p.gather(1, ids).squeeze(1);
   at::Tensor g = at::zeros_like(chosen.detach());
   for (int64_t i = 0; i < kRows; ++i) g.mutable_data_ptr<double>()[i] = grad_logprobs[i];
-  chosen.backward(g);
-  return {chosen.detach(), -(log_p.exp() * log_p).sum(-1).detach(), h.grad(), w.grad()};
+  const at::Tensor entropy = -(log_p.exp() * log_p).sum(-1);
+  at::Tensor loss = (chosen * g).sum();
+  for (size_t i = 0; i < grad_entropy.size(); ++i)
+    loss = loss + entropy[static_cast<int64_t>(i)] * static_cast<double>(grad_entropy[i]);
+  loss.backward();
+  return {chosen.detach(), entropy.detach(), h.grad(), w.grad()};
 }
 
 double max_difference(const at::Tensor& a, const at::Tensor& b) {
@@ -76,7 +81,7 @@ TEST_P(AtTemperature, ChunkedValuesAndGradientsEqualFullLogitsInDoublePrecision)
     const TokenLogprobs actual =
         token_logprobs(hidden, head, targets, GetParam(), /*with_entropy=*/true, chunk_rows);
     const at::Tensor grad_hidden =
-        token_logprobs_backward(hidden, head, targets, GetParam(), grad, chunk_rows);
+        token_logprobs_backward(hidden, head, targets, GetParam(), {grad}, chunk_rows);
     const double value = max_difference(actual.logprobs, expected.logprobs);
     const double entropy = max_difference(actual.entropy, expected.entropy);
     const double g_hidden = max_difference(grad_hidden, expected.grad_hidden);
@@ -94,14 +99,36 @@ TEST_P(AtTemperature, ChunkedValuesAndGradientsEqualFullLogitsInDoublePrecision)
   }
 }
 
+TEST_P(AtTemperature, GradientsOfEntropiesEqualThoseOfAutogradInDoublePrecision) {
+  const at::Tensor hidden = normal({kRows, kWidth}, 1, 1.0);
+  at::Tensor head = normal({kVocab, kWidth}, 2, 0.5).requires_grad_(true);
+  const std::vector<int32_t> targets = random_tokens(kRows, 3, kVocab);
+  std::vector<float> grad(kRows), entropy_grad(kRows);
+  CounterRng rng(4);
+  for (float& g : grad) g = static_cast<float>(rng.next_normal());
+  for (float& g : entropy_grad) g = static_cast<float>(rng.next_normal());
+  const Reference expected = reference(hidden, head, targets, GetParam(), grad, entropy_grad);
+  for (const int64_t chunk_rows : {int64_t{8}, int64_t{512}}) {
+    head.mutable_grad() = at::Tensor();
+    const at::Tensor grad_hidden = token_logprobs_backward(hidden, head, targets, GetParam(),
+                                                           {grad, entropy_grad}, chunk_rows);
+    const double g_hidden = max_difference(grad_hidden, expected.grad_hidden),
+                 g_head = max_difference(head.grad(), expected.grad_head);
+    std::printf("temperature %.1f: max |difference| d hidden %.3g d head %.3g\n", GetParam(),
+                g_hidden, g_head);
+    EXPECT_LT(g_hidden, 1e-5);
+    EXPECT_LT(g_head, 1e-5);
+  }
+}
+
 TEST(Logprob, BackwardAddsToAnExistingHeadGradient) {
   const at::Tensor hidden = normal({5, kWidth}, 1, 1.0);
   at::Tensor head = normal({kVocab, kWidth}, 2, 0.5).requires_grad_(true);
   const std::vector<int32_t> targets = random_tokens(5, 3, kVocab);
   const std::vector<float> grad = {1, -1, 2, 0, 0.5};
-  token_logprobs_backward(hidden, head, targets, 1.0, grad);
+  token_logprobs_backward(hidden, head, targets, 1.0, {grad});
   const at::Tensor once = head.grad().clone();
-  token_logprobs_backward(hidden, head, targets, 1.0, grad);
+  token_logprobs_backward(hidden, head, targets, 1.0, {grad});
   EXPECT_LT((head.grad() - once * 2).abs().max().item<float>(), 1e-6);
 }
 

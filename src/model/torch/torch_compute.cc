@@ -44,12 +44,12 @@ TokenLogprobs TorchCompute::logprobs(const Predictions& p, const LogprobOptions&
                         options.with_entropy);
 }
 
-void TorchCompute::backward(std::span<const float> grad) {
+void TorchCompute::backward(std::span<const float> grad, std::span<const float> entropy_grad) {
   LS_CHECK(predictions_.has_value() && gathered_.defined(),
            "backward() of a pass that kept nothing");
   differentiate_layers(token_logprobs_backward(gathered_.detach(), head_weight(weights()),
                                                predictions_->targets, predictions_->temperature,
-                                               grad));
+                                               {grad, entropy_grad}));
 }
 
 kernels::ConstRows TorchCompute::hidden(const PackedBatch& batch, std::span<const int64_t> rows,

@@ -23,7 +23,8 @@ class TorchCompute final : public Compute {
   int64_t activation_bytes() const override { return 0; }
   void free_activations() override {}  // each pass frees its own
   TokenLogprobs logprobs(const Predictions& predictions, const LogprobOptions& options) override;
-  void backward(std::span<const float> grad) override;
+  using Compute::backward;
+  void backward(std::span<const float> grad, std::span<const float> entropy_grad) override;
   kernels::ConstRows hidden(const PackedBatch& batch, std::span<const int64_t> rows,
                             bool for_backward) override;
   void backward_hidden(kernels::ConstRows grad) override;

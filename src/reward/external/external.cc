@@ -14,24 +14,34 @@ namespace {
 
 constexpr size_t kLoggedBytes = 1 << 16;  // at most this much of a call's output is logged
 
+Json python_request(const Question& question) {
+  Json request = plugin_request(question);
+  for (const data::Message& message : question.messages)
+    request["messages"].push_back(Json(data::to_json(message)));
+  return request;
+}
+
 class WorkerReward : public Reward {
  public:
-  WorkerReward(std::string name, ProcessOptions options, double threshold)
+  using Request = Json (*)(const Question&);
+  WorkerReward(std::string name, ProcessOptions options, double threshold, Request request)
       : name_(std::move(name)),
         who_(options.name),
         threshold_(threshold),
+        request_(request),
         pool_(std::move(options)) {}
   std::string name() const override { return name_; }
   Status prepare() override { return pool_.prepare(); }
 
   Result<Score> judge(const Question& question, Deadline deadline) override {
-    LS_ASSIGN_OR_RETURN(const Json reply, pool_.call(plugin_request(question), deadline));
+    LS_ASSIGN_OR_RETURN(const Json reply, pool_.call(request_(question), deadline));
     return plugin_score(reply, question.completion, who_, threshold_);
   }
 
  private:
   std::string name_, who_;
   double threshold_;
+  Request request_;
   ProcessPool pool_;
 };
 
@@ -102,6 +112,10 @@ Result<Score> plugin_score(const Json& reply, const std::string& completion, con
     return invalid_argument(who + ": " +
                             (error.is_string() ? error.get<std::string>() : dump_json(error)));
   }
+  if (const auto applies = reply.find("applies");
+      applies != reply.end() && applies->is_boolean() && !applies->get<bool>()) {
+    return Score{.applies = false};
+  }
   const Json given = reply.value("score", Json());
   if (!number_of(given) && !given.is_boolean()) {
     return corrupt(who + ": the reply has neither a numeric score nor an error: " +
@@ -147,7 +161,7 @@ Result<std::unique_ptr<Reward>> make_python(const Json& options) {
   worker.process.stderr_tail_bytes = kLoggedBytes;
   LS_ASSIGN_OR_RETURN(const double threshold, read_threshold(options, where));
   return std::unique_ptr<Reward>(
-      std::make_unique<WorkerReward>("python", std::move(worker), threshold));
+      std::make_unique<WorkerReward>("python", std::move(worker), threshold, python_request));
 }
 
 Result<std::unique_ptr<Reward>> make_command(const Json& options) {
@@ -162,7 +176,7 @@ Result<std::unique_ptr<Reward>> make_command(const Json& options) {
   worker.process.stderr_tail_bytes = kLoggedBytes;
   LS_ASSIGN_OR_RETURN(const double threshold, read_threshold(options, where));
   return std::unique_ptr<Reward>(
-      std::make_unique<WorkerReward>("command", std::move(worker), threshold));
+      std::make_unique<WorkerReward>("command", std::move(worker), threshold, plugin_request));
 }
 
 }  // namespace longshot::reward

@@ -25,8 +25,9 @@ namespace longshot::reward {
 // A Python file (or "pkg://package.module") with compute_score(data_source, solution_str,
 // ground_truth, extra_info), or with some of these parameters. It returns a number or a dict with
 // "score" (and optionally "acc"/"correct", "answer"/"pred", "step_values", further figures), as
-// verl's custom reward functions do, and may be async. "reward_kwargs" are further arguments. A
-// file inside a package may import relative to it.
+// verl's custom reward functions do, and may be async. Functions of TRL (a parameter `completions`)
+// and of verifiers (`completion`), and rubrics of verifiers and OpenEnv, are called as those do.
+// "reward_kwargs" are further arguments. A file inside a package may import relative to it.
 // The function runs in worker processes that stay alive, one per judging thread. Loading the file
 // checks whether the function can be called with these arguments. The interpreter is the option,
 // else $LONGSHOT_VENV/bin/python, else python3. Output of the code is logged and never disturbs the

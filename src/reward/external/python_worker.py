@@ -95,18 +95,23 @@ def load(path, name):
     else:
         module = import_file(path)
     function = getattr(module, name, None)
-    if not callable(function):
+    if not callable(function) and not is_rubric(function):
         own = [key for key, value in vars(module).items() if inspect.isfunction(value)]
         raise AttributeError(f"it has no function {name}; it has {', '.join(own) or 'none'}: set the option function")
     return function
 
 
-class Function:
-    """Calls a reward function as verl does, with any subset of verl's parameters.
+def is_rubric(value):
+    """True for an object with reward functions and their weights, such as verifiers' Rubric."""
+    return not inspect.isclass(value) and isinstance(getattr(value, "funcs", None), list)
 
-    Parameters are matched by name. Parameters without a default that have other names get the
-    response and the ground truth, in this order. The plural names are those of verl's batch
-    functions, which get lists of one element here.
+
+class Function:
+    """Calls a reward function, in the form that its parameters show.
+
+    verl: any subset of verl's parameters, matched by name. Parameters without a default that have
+    other names get the response and the ground truth, in this order. The plural names are those of
+    verl's batch functions, which get lists of one element here.
     """
 
     def __init__(self, function, fixed):
@@ -124,8 +129,6 @@ class Function:
         """Raises TypeError if the function cannot be called with the arguments of a request."""
         request = dict.fromkeys(("data_source", "completion", "ground_truth", "extra_info"))
         try:
-            if "completions" in self.parameters:
-                raise TypeError("TRL's reward functions have another form")
             signature.bind(**self.arguments(request))
         except TypeError as error:
             name = getattr(self.function, "__name__", "the function")
@@ -163,13 +166,147 @@ class Function:
         return {name: given[key] for name, key in zip(open_names, wanted)}
 
     def __call__(self, request):
-        value = self.function(**self.arguments(request))
+        return self.result(self.function(**self.arguments(request)))
+
+    def result(self, value):
         if not inspect.isawaitable(value):
             return value
         if self.loop is None:  # one for all calls: clients made in one are used in the next
             self.loop = asyncio.new_event_loop()
             asyncio.set_event_loop(self.loop)
         return self.loop.run_until_complete(value)
+
+
+def chat_of(request):
+    """The prompt and the response as messages if the row is a chat, else as texts."""
+    messages = request.get("messages")
+    if not messages:
+        return request["prompt"], request["completion"]
+    return messages, [{"role": "assistant", "content": request["completion"]}]
+
+
+def columns_of(request):
+    """The columns of the row by name; the answer also by its usual names."""
+    extra = request["extra_info"] if isinstance(request["extra_info"], dict) else {}
+    truth = request["ground_truth"]
+    return {"answer": truth, "solution": truth, "ground_truth": truth, "data_source": request["data_source"], **extra}
+
+
+class KeywordFunction(Function):
+    """A function whose parameters are names of a row's columns or of the form's own arguments."""
+
+    def check(self, signature):
+        pass  # its columns are known with the first row
+
+    def bound(self, given):
+        given = {**given, **self.fixed}
+        if self.parameters is None or any(p.kind is p.VAR_KEYWORD for p in self.parameters.values()):
+            return given
+        return {key: value for key, value in given.items() if key in self.parameters}
+
+    def call(self, given):
+        arguments = self.bound(given)
+        for name, parameter in (self.parameters or {}).items():
+            plain = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+            if plain and parameter.default is parameter.empty and name not in arguments:
+                raise TypeError(f"the row has no column {name}, which the function {self.function.__name__} wants; "
+                                f"it has {', '.join(sorted(given))}")
+        return self.result(self.function(**arguments))
+
+
+class TrlFunction(KeywordFunction):
+    """TRL's form: prompts and completions, and the columns of the rows as keywords, all as lists."""
+
+    def __call__(self, request):
+        prompt, completion = chat_of(request)
+        given = {key: [value] for key, value in columns_of(request).items()}
+        given.update(prompts=[prompt], completions=[completion], trainer_state=None,
+                     log_extra=lambda *_, **__: None, log_metric=lambda *_, **__: None)
+        values = self.call(given)
+        return NOT_APPLICABLE if values[0] is None else values[0]
+
+
+class VerifiersFunction(KeywordFunction):
+    """verifiers' form: completion, and any of prompt, answer, task, info, state and parser."""
+
+    def __call__(self, request, parser=None):
+        prompt, completion = chat_of(request)
+        columns = columns_of(request)
+        own = {"prompt": prompt, "completion": completion, "answer": columns["answer"],
+               "task": columns.get("task", request["data_source"]), "info": columns.get("info", columns)}
+        state = {**own, "responses": [], "turn": 1, "is_completed": True, "timing": {}}
+        parser = parser if parser is not None else PlainParser()
+        return self.call({**columns, **own, "state": state, "parser": parser})
+
+
+class PlainParser:
+    """The parser of functions that bring none: the answer is the text of the last message."""
+
+    def parse(self, content):
+        return content
+
+    def parse_answer(self, completion):
+        return completion if isinstance(completion, str) else completion[-1]["content"]
+
+
+class Rubric:
+    """An object of verifiers: the weighted sum of its functions, each of them also a figure."""
+
+    def __init__(self, rubric, fixed):
+        self.parser = getattr(rubric, "parser", None)
+        self.functions = [VerifiersFunction(f, fixed) for f in rubric.funcs]
+        self.weights = list(getattr(rubric, "weights", None) or [1.0] * len(self.functions))
+        if len(self.weights) != len(self.functions) or not self.functions:
+            raise TypeError("a rubric needs one weight for each of its functions, and at least one function")
+
+    def __call__(self, request):
+        figures = {f.function.__name__: number(f(request, self.parser)) for f in self.functions}
+        return {**own_names(figures), "score": sum(w * v for w, v in zip(self.weights, figures.values()))}
+
+
+class EnvironmentRubric(Function):
+    """OpenEnv's form: an object, or a class without arguments, with forward(action, observation)."""
+
+    def __init__(self, rubric, fixed):
+        self.rubric = rubric(**fixed) if inspect.isclass(rubric) else rubric
+        self.loop = None
+
+    def __call__(self, request):
+        prompt, _ = chat_of(request)
+        action = types.SimpleNamespace(message=request["completion"], content=request["completion"], metadata={})
+        observation = types.SimpleNamespace(prompt=prompt, done=True, reward=None, **columns_of(request))
+        observation.metadata = columns_of(request)
+        value = number(self.result(self.rubric(action, observation)))
+        named = getattr(self.rubric, "named_rubrics", dict)()
+        figures = {name: child.last_score for name, child in dict(named).items() if name and child.last_score is not None}
+        return {**own_names(figures), "score": value}
+
+
+VERIFIERS_NAMES = {"completion", "prompt", "answer", "task", "info", "state", "parser"}
+def own_names(figures):
+    """The figures, with names that no member of a reply has."""
+    return {f"{name}_reward" if name in MEMBERS else name: value for name, value in figures.items()}
+
+
+NOT_APPLICABLE = object()  # TRL's None: this reward says nothing of the sample
+
+
+def form_of(function, fixed):
+    if is_rubric(function):
+        return Rubric(function, fixed)
+    if callable(getattr(function, "forward", None)):
+        return EnvironmentRubric(function, fixed)
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        parameters = {}
+    if "completions" in parameters:
+        return TrlFunction(function, fixed)
+    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    wanted = {name for name, p in parameters.items() if p.kind in plain and p.default is p.empty}
+    if "completion" in wanted and wanted <= VERIFIERS_NAMES | fixed.keys():
+        return VerifiersFunction(function, fixed)
+    return Function(function, fixed)
 
 
 def number(value):
@@ -186,11 +323,14 @@ def flag(value):
     return bool(value) if type(value).__name__ in ("bool", "bool_") else number(value)
 
 
+MEMBERS = ("score", "correct", "acc", "answer", "pred", "error", "step_values", "applies")
+
+
 def extra_figures(value):
     """The other members that are numbers, for the metrics."""
     out = {}
     for key, item in value.items():
-        if key in ("score", "correct", "acc", "answer", "pred", "error", "step_values") or isinstance(item, (str, bytes)):
+        if key in MEMBERS or isinstance(item, (str, bytes)):
             continue
         try:
             out[text(key)] = number(item)
@@ -214,6 +354,8 @@ def step_values(steps):
 
 
 def score(value):
+    if value is NOT_APPLICABLE:
+        return {"applies": False}
     if isinstance(value, (tuple, list)):  # (score, details ...), or verl's batch of one
         value = value[0]
     if not isinstance(value, dict):
@@ -234,7 +376,7 @@ def score(value):
 
 def main():
     try:
-        function = Function(load(sys.argv[1], sys.argv[2]), json.loads(sys.argv[3]))
+        function = form_of(load(sys.argv[1], sys.argv[2]), json.loads(sys.argv[3]))
     except BaseException as error:
         reply({"error": f"cannot load {sys.argv[1]}: {describe(error)}"})
         return

@@ -19,4 +19,10 @@ std::vector<double> length_rewards(const std::vector<int>& lengths,
   return out;
 }
 
+double overlong_penalty(int tokens, int max_length, int buffer) {
+  LS_CHECK(buffer > 0, "a buffer of at least one token");
+  const double over = static_cast<double>(tokens) - (max_length - buffer);
+  return -std::clamp(over / buffer, 0.0, 1.0);
+}
+
 }  // namespace longshot::reward

@@ -21,5 +21,15 @@ TEST(LengthRewards, AreZeroWhenAllLengthsAreEqual) {
   EXPECT_TRUE(length_rewards({}, {}).empty());
 }
 
+// Limit 100, buffer 20: 0 up to 80 tokens, then 1/20 more for each token.
+TEST(OverlongPenalty, MatchesTheHandWorkedTable) {
+  EXPECT_EQ(overlong_penalty(1, 100, 20), 0);
+  EXPECT_EQ(overlong_penalty(80, 100, 20), 0);
+  EXPECT_EQ(overlong_penalty(81, 100, 20), -0.05);
+  EXPECT_EQ(overlong_penalty(95, 100, 20), -0.75);
+  EXPECT_EQ(overlong_penalty(100, 100, 20), -1);
+  EXPECT_EQ(overlong_penalty(130, 100, 20), -1);
+}
+
 }  // namespace
 }  // namespace longshot::reward

@@ -62,10 +62,6 @@ GroupValues mean_rule(const GroupValues& rewards, const AdvantageOptions& option
   return each_group(rewards, [&](const auto& g) { return centered(g, options.divide_by_std); });
 }
 
-GroupValues grpo_rule(const GroupValues& rewards, const AdvantageOptions&) {
-  return each_group(rewards, [](const auto& g) { return centered(g, true); });
-}
-
 GroupValues logz_rule(const GroupValues& rewards, const AdvantageOptions& options) {
   return each_group(rewards, [&](const auto& g) {
     return equal_rewards(g) ? nothing(g) : minus(g, log_mean_exp(g, options.tau));
@@ -109,8 +105,13 @@ GroupValues rest_rule(const GroupValues& rewards, const AdvantageOptions&) {
   });
 }
 
+bool compares_as_grpo(Algorithm name) {
+  return name == Algorithm::grpo || name == Algorithm::gspo || name == Algorithm::cispo;
+}
+
 std::string rule_name(const AlgorithmOptions& algorithm) {
-  return algorithm.name == Algorithm::kimi ? name_of(algorithm.baseline) : name_of(algorithm.name);
+  if (algorithm.name == Algorithm::kimi) return name_of(algorithm.baseline);
+  return compares_as_grpo(algorithm.name) ? "mean" : name_of(algorithm.name);
 }
 
 }  // namespace
@@ -122,9 +123,11 @@ bool equal_rewards(const std::vector<double>& rewards) {
 }
 
 const std::vector<AdvantageRule>& advantage_rules() {
-  static const std::vector<AdvantageRule> rules = {
-      {"mean", mean_rule}, {"logz", logz_rule},           {"rloo", rloo_rule},
-      {"grpo", grpo_rule}, {"reinforce", reinforce_rule}, {"rest", rest_rule}};
+  static const std::vector<AdvantageRule> rules = {{"mean", mean_rule},
+                                                   {"logz", logz_rule},
+                                                   {"rloo", rloo_rule},
+                                                   {"reinforce", reinforce_rule},
+                                                   {"rest", rest_rule}};
   return rules;
 }
 
@@ -145,17 +148,30 @@ double log_mean_exp(const std::vector<double>& rewards, double tau) {
 
 Status check_advantage_options(const AlgorithmOptions& algorithm) {
   const bool logz = algorithm.name == Algorithm::kimi && algorithm.baseline == Baseline::logz;
-  const bool divided = algorithm.normalize == Normalize::deviation;
+  const bool divided =
+      algorithm.normalize == Normalize::deviation || algorithm.normalize == Normalize::batch;
   if (!divided || !(logz || algorithm.name == Algorithm::rest)) return ok_status();
   return invalid_argument(
-      fmt::format("algorithm.normalize = \"std\" has no meaning with \"{}\"; set it to \"none\"",
-                  rule_name(algorithm)));
+      fmt::format("algorithm.normalize = \"{}\" has no meaning with \"{}\"; set it to \"none\"",
+                  name_of(algorithm.normalize), rule_name(algorithm)));
+}
+
+void divide_by_batch_deviation(GroupValues& advantages) {
+  std::vector<double> all;
+  for (const auto& group : advantages) all.insert(all.end(), group.begin(), group.end());
+  const double divisor = sample_std(all) + kStdEpsilon;
+  for (auto& group : advantages) divide(group, divisor);
 }
 
 GroupValues compute_advantages(const AlgorithmOptions& algorithm, const GroupValues& rewards) {
   const AdvantageRule* rule = find_advantage_rule(rule_name(algorithm));
   LS_CHECK(rule != nullptr, "every algorithm has a rule");
-  return rule->compute(rewards, {algorithm.tau, algorithm.normalize == Normalize::deviation});
+  const bool as_published =
+      algorithm.normalize == Normalize::automatic && compares_as_grpo(algorithm.name);
+  GroupValues out = rule->compute(
+      rewards, {algorithm.tau, as_published || algorithm.normalize == Normalize::deviation});
+  if (algorithm.normalize == Normalize::batch) divide_by_batch_deviation(out);
+  return out;
 }
 
 }  // namespace longshot::train

@@ -53,10 +53,39 @@ TEST(Advantage, RlooComparesWithTheOtherSamples) {
   EXPECT_THAT(a[0], ElementsAre(near(1 - .25), near(-.75), near(0)));
 }
 
-TEST(Advantage, GrpoStandardizes) {
-  const auto a = run("grpo", {{1, 0, 0, 1}});
+AlgorithmOptions with(Algorithm name, Normalize normalize = Normalize::automatic) {
+  AlgorithmOptions a;
+  a.name = name;
+  a.normalize = normalize;
+  return a;
+}
+
+TEST(Advantage, GrpoStandardizesUnlessNormalizeSaysOtherwise) {
   const double std = std::sqrt(1.0 / 3.0) + 1e-6;
-  EXPECT_THAT(a[0], ElementsAre(near(.5 / std), near(-.5 / std), near(-.5 / std), near(.5 / std)));
+  for (const Algorithm name : {Algorithm::grpo, Algorithm::gspo, Algorithm::cispo}) {
+    for (const Normalize normalize : {Normalize::automatic, Normalize::deviation}) {
+      const auto a = compute_advantages(with(name, normalize), {{1, 0, 0, 1}});
+      EXPECT_THAT(a[0],
+                  ElementsAre(near(.5 / std), near(-.5 / std), near(-.5 / std), near(.5 / std)));
+    }
+    // Dr. GRPO (2503.20783)
+    const auto plain = compute_advantages(with(name, Normalize::none), {{1, 0, 0, 1}});
+    EXPECT_THAT(plain[0], ElementsAre(near(.5), near(-.5), near(-.5), near(.5)));
+  }
+}
+
+// REINFORCE++ with a baseline: the group means are 1/2 and 1/4, so the differences are 1/2, -1/2,
+// 1/2, -1/2 and 3/4, -1/4, -1/4, -1/4 with a sum of squares of 1 + 3/4 and a deviation of
+// sqrt(1.75 / 7) = 1/2.
+TEST(Advantage, BatchDividesByTheDeviationOfAllAdvantages) {
+  const auto a =
+      compute_advantages(with(Algorithm::grpo, Normalize::batch), {{1, 0, 1, 0}, {1, 0, 0, 0}});
+  const double std = 0.5 + 1e-6;
+  EXPECT_THAT(a[0], ElementsAre(near(.5 / std), near(-.5 / std), near(.5 / std), near(-.5 / std)));
+  EXPECT_THAT(a[1],
+              ElementsAre(near(.75 / std), near(-.25 / std), near(-.25 / std), near(-.25 / std)));
+  const auto b = compute_advantages(with(Algorithm::grpo, Normalize::batch), {{1, 0}, {1, 1}});
+  EXPECT_THAT(b[1], testing::Each(0.0));  // a group without variance
 }
 
 TEST(Advantage, ReinforceSubtractsTheBatchMean) {
@@ -74,7 +103,7 @@ TEST(Advantage, RestKeepsOnlyTheBestPositiveSamples) {
 
 // Exactly 0, not 1e-17: AdamW scales any gradient up to a full step.
 TEST(Advantage, EqualRewardsHaveExactlyNoAdvantage) {
-  for (const char* rule : {"mean", "logz", "rloo", "grpo", "reinforce"}) {
+  for (const char* rule : {"mean", "logz", "rloo", "reinforce"}) {
     for (const bool divide_by_std : {false, true}) {
       for (const double value : {0.1, 0.3, 1.0, 0.0, -0.7, 1e-30, 1e300, 1.0 / 3.0}) {
         for (const size_t k : {1, 2, 3, 7, 8, 64}) {
@@ -94,14 +123,14 @@ TEST(Advantage, RewardsThatDifferByRoundingAreEqual) {
   EXPECT_TRUE(equal_rewards(group));
   EXPECT_FALSE(equal_rewards({0.3, 0.3 + 1e-9}));
   EXPECT_TRUE(equal_rewards({}));
-  for (const char* rule : {"mean", "logz", "rloo", "grpo", "reinforce"}) {
+  for (const char* rule : {"mean", "logz", "rloo", "reinforce"}) {
     EXPECT_THAT(run(rule, {group}, {.tau = 1})[0], testing::Each(0.0)) << rule;
   }
   EXPECT_THAT(run("rest", {group})[0], testing::Each(1.0));  // all of them are the best
 }
 
 TEST(Advantage, ASingleSampleHasNoAdvantage) {
-  for (const char* rule : {"mean", "logz", "rloo", "grpo"}) {
+  for (const char* rule : {"mean", "logz", "rloo"}) {
     EXPECT_THAT(run(rule, {{1}})[0], ElementsAre(near(0))) << rule;
   }
 }
@@ -117,6 +146,8 @@ TEST(Advantage, OptionsWithoutAMeaningAreErrorsThatNameTheKey) {
   EXPECT_TRUE(check_advantage_options(a).ok());
   a.name = Algorithm::rest;
   EXPECT_THAT(check_advantage_options(a).message(), HasSubstr("algorithm.normalize"));
+  a.normalize = Normalize::batch;
+  EXPECT_THAT(check_advantage_options(a).message(), HasSubstr("\"batch\""));
 }
 
 TEST(Advantage, EveryAlgorithmHasARule) {

@@ -4,10 +4,10 @@
 #include <cmath>
 #include <map>
 
+#include "train/loss/kl_penalty.h"
+
 namespace longshot::train {
 namespace {
-
-constexpr double kLargestExponent = 20;
 
 // Sums over a response's tokens, or their means.
 struct SequenceSums {
@@ -16,11 +16,15 @@ struct SequenceSums {
   double scale = 1;  // dL / dl_t
 };
 
+double scale_of(const ObjectiveOptions& options, size_t tokens) {
+  const double mean = options.length_mean && tokens > 0 ? 1.0 / static_cast<double>(tokens) : 1.0;
+  return mean / options.divisor;
+}
+
 SequenceSums sums(const ResponseView& r, const ObjectiveOptions& options) {
   LS_CHECK(r.logprobs.size() == r.reference.size(), "one reference log-probability per token");
   SequenceSums s;
-  if (options.length_mean && !r.logprobs.empty())
-    s.scale = 1.0 / static_cast<double>(r.logprobs.size());
+  s.scale = scale_of(options, r.logprobs.size());
   double logprob = 0, weighted = 0;
   for (size_t t = 0; t < r.logprobs.size(); ++t) {
     logprob += r.logprobs[t];
@@ -67,34 +71,67 @@ ResponseLoss policy_gradient(const ResponseView& r, const ObjectiveOptions& opti
   return {-s.pull, 0, 0};
 }
 
-double limited_exp(double x) {
-  return std::exp(std::min(x, kLargestExponent));
+double clip(double ratio, const ObjectiveOptions& options) {
+  return std::clamp(ratio, 1 - options.clip_low, 1 + options.clip_high);
 }
 
 ResponseLoss grpo(const ResponseView& r, const ObjectiveOptions& options, std::span<double> grad) {
   const double scale = sums(r, options).scale;
-  const auto kl_reference = r.kl_reference.empty() ? r.reference : r.kl_reference;
-  LS_CHECK(kl_reference.size() == r.logprobs.size(), "one log-probability per token for the KL");
   ResponseLoss out;
   for (size_t t = 0; t < r.logprobs.size(); ++t) {
     const double ratio = limited_exp(r.logprobs[t] - r.reference[t]);
     const double advantage = r.advantages[t];
-    const double plain = ratio * advantage;
-    const double limited =
-        std::clamp(ratio, 1 - options.clip_low, 1 + options.clip_high) * advantage;
+    const double plain = ratio * advantage, limited = clip(ratio, options) * advantage;
     const bool clipped = limited < plain;
     out.clipped += clipped;
     out.loss -= scale * std::min(plain, limited);
     grad[t] = clipped ? 0.0 : -scale * plain;
-    if (options.kl_coef != 0) {
-      const double behind = kl_reference[t] - r.logprobs[t];
-      const double inverse = limited_exp(behind);
-      out.kl += scale * options.kl_coef * (inverse - behind - 1);
-      grad[t] += scale * options.kl_coef * (1 - inverse);
-    }
   }
-  out.loss += out.kl;
   return out;
+}
+
+// One ratio for the whole response. With advantages that differ, the mean over the tokens of the
+// losses with each one (2507.18071, GSPO-token).
+ResponseLoss gspo(const ResponseView& r, const ObjectiveOptions& options, std::span<double> grad) {
+  ResponseLoss out;
+  if (r.logprobs.empty()) return out;
+  const double share = 1.0 / static_cast<double>(r.logprobs.size());
+  const double ratio = limited_exp(share * (sums(r, {}).ratio));
+  for (size_t t = 0; t < r.logprobs.size(); ++t) {
+    const double plain = ratio * r.advantages[t], limited = clip(ratio, options) * r.advantages[t];
+    const bool clipped = limited < plain;
+    out.clipped += clipped;
+    out.loss -= share * std::min(plain, limited);
+    grad[t] = clipped ? 0.0 : -share * plain;
+  }
+  return out;
+}
+
+ResponseLoss cispo(const ResponseView& r, const ObjectiveOptions& options, std::span<double> grad) {
+  const double scale = sums(r, options).scale;
+  ResponseLoss out;
+  for (size_t t = 0; t < r.logprobs.size(); ++t) {
+    const double ratio = limited_exp(r.logprobs[t] - r.reference[t]);
+    const double weight = clip(ratio, options);
+    out.clipped += weight != ratio;
+    out.loss -= scale * weight * r.advantages[t] * r.logprobs[t];
+    grad[t] = -scale * weight * r.advantages[t];
+  }
+  return out;
+}
+
+void add_kl_penalty(const ResponseView& r, const ObjectiveOptions& options, double scale,
+                    std::span<double> grad, ResponseLoss& out) {
+  const auto fixed = r.kl_reference.empty() ? r.reference : r.kl_reference;
+  LS_CHECK(fixed.size() == r.logprobs.size(), "one log-probability per token for the KL");
+  double sum = 0;
+  for (size_t t = 0; t < r.logprobs.size(); ++t) {
+    const KlTerm term = kl_term(options.kl_estimator, r.logprobs[t], fixed[t]);
+    sum += scale * options.kl_coef * term.value;
+    grad[t] += scale * options.kl_coef * term.slope;
+  }
+  out.kl += sum;
+  out.loss += sum;
 }
 
 const char* objective_name(const AlgorithmOptions& algorithm) {
@@ -102,7 +139,9 @@ const char* objective_name(const AlgorithmOptions& algorithm) {
     case Algorithm::kimi:
       return algorithm.baseline == Baseline::logz ? "kimi_logz" : "kimi";
     case Algorithm::grpo:
-      return "grpo";
+    case Algorithm::gspo:
+    case Algorithm::cispo:
+      return name_of(algorithm.name);
     case Algorithm::reinforce:
     case Algorithm::rloo:
     case Algorithm::rest:
@@ -114,8 +153,9 @@ const char* objective_name(const AlgorithmOptions& algorithm) {
 }  // namespace
 
 const std::vector<Objective>& objectives() {
-  static const std::vector<Objective> table = {
-      {"kimi", kimi}, {"kimi_logz", kimi_logz}, {"pg", policy_gradient}, {"grpo", grpo}};
+  static const std::vector<Objective> table = {{"kimi", kimi},          {"kimi_logz", kimi_logz},
+                                               {"pg", policy_gradient}, {"grpo", grpo},
+                                               {"gspo", gspo},          {"cispo", cispo}};
   return table;
 }
 
@@ -130,12 +170,62 @@ BoundObjective make_objective(const AlgorithmOptions& a) {
   BoundObjective bound;
   bound.objective = find_objective(objective_name(a));
   LS_CHECK(bound.objective != nullptr, "every algorithm has an objective");
-  bound.options = {a.tau, a.length_normalize == LengthNormalize::mean, a.clip_low, a.clip_high,
-                   a.kl_coef};
+  const bool constant = a.length_normalize == LengthNormalize::constant;
+  const double in_loss = a.kl_place == KlPlace::loss ? a.kl_coef : 0.0;
+  bound.options = {
+      .tau = a.tau,
+      .length_mean = a.length_normalize == LengthNormalize::mean || a.name == Algorithm::gspo,
+      .divisor = constant ? static_cast<double>(a.max_response_length) : 1.0,
+      .clip_low = a.clip_low,
+      .clip_high = a.clip_high,
+      .kl_coef = in_loss,
+      .kl_estimator = a.kl_estimator};
+  bound.rollout_weights = {a.rollout_weights, a.rollout_weights_low, a.rollout_weights_high};
+  bound.entropy_coef = a.entropy_coef;
   const bool kimi_without_pull = a.name == Algorithm::kimi && a.tau == 0;
+  const bool pulled_to_the_start = in_loss != 0 && a.kl_reference.empty();
   bound.reads_reference =
-      (a.name == Algorithm::kimi || a.name == Algorithm::grpo) && !kimi_without_pull;
+      (has_reference(a.name) && !kimi_without_pull) || pulled_to_the_start || bound.weighs_tokens();
   return bound;
+}
+
+ResponseLoss BoundObjective::operator()(const ResponseView& response,
+                                        std::span<double> grad) const {
+  std::vector<double> weights, weighted;
+  ResponseView view = response;
+  if (weighs_tokens()) {
+    weights = train::rollout_weights(response.reference, response.rollout, rollout_weights);
+    for (size_t t = 0; t < weights.size(); ++t)
+      weighted.push_back(weights[t] * response.advantages[t]);
+    if (!weighted.empty()) view.advantages = std::span<const double>(weighted);
+  }
+  ResponseLoss out = objective->compute(view, options, grad);
+  for (size_t t = 0; t < weights.size(); ++t) {
+    out.rollout_weights += weights[t];
+    out.limited_weights += weights[t] == 0 || weights[t] == rollout_weights.high;
+  }
+  if (options.kl_coef != 0)
+    add_kl_penalty(response, options, scale(response.logprobs.size()), grad, out);
+  return out;
+}
+
+double BoundObjective::scale(size_t tokens) const {
+  return scale_of(options, tokens);
+}
+
+bool has_reference(Algorithm algorithm) {
+  switch (algorithm) {
+    case Algorithm::kimi:
+    case Algorithm::grpo:
+    case Algorithm::gspo:
+    case Algorithm::cispo:
+      return true;
+    case Algorithm::reinforce:
+    case Algorithm::rloo:
+    case Algorithm::rest:
+      break;
+  }
+  return false;
 }
 
 std::vector<double> response_weights(const std::vector<int64_t>& group) {
@@ -148,6 +238,12 @@ std::vector<double> response_weights(const std::vector<int64_t>& group) {
                       (static_cast<double>(responses.size()) * static_cast<double>(responses[g])));
   }
   return weights;
+}
+
+std::vector<double> token_weights(const std::vector<int64_t>& tokens) {
+  double all = 0;
+  for (const int64_t n : tokens) all += static_cast<double>(n);
+  return std::vector<double>(tokens.size(), all > 0 ? 1.0 / all : 0.0);
 }
 
 void KlEstimate::add(std::span<const double> logprobs, std::span<const double> recorded) {

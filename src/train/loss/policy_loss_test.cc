@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <map>
 
 #include "base/rng.h"
 
@@ -99,10 +100,100 @@ TEST(Objective, GrpoClipsOnlyTheSideThatHelps) {
   EXPECT_EQ(loss.out.clipped, 1);
 }
 
-TEST(Objective, GrpoAddsTheK3Penalty) {
-  const auto e = evaluate("grpo", {0.1}, {0.0}, 0, {.kl_coef = 2});
-  EXPECT_NEAR(e.out.kl, 2 * (std::exp(-0.1) + 0.1 - 1), 1e-12);
-  EXPECT_THAT(e.grad, ElementsAre(near(2 * (1 - std::exp(-0.1)))));
+// w = 1.5, 0.5, 1: clipped to 1.2 and 0.8.
+TEST(Objective, CispoLimitsTheWeightsAndKeepsEveryGradient) {
+  const double up = std::log(1.5), down = std::log(0.5);
+  const auto e = evaluate("cispo", {up, down, -1}, {0, 0, -1}, 2, {});
+  EXPECT_THAT(e.grad, ElementsAre(near(-2.4), near(-1.6), near(-2)));
+  EXPECT_NEAR(e.out.loss, -2 * (1.2 * up + 0.8 * down - 1), 1e-12);
+  EXPECT_EQ(e.out.clipped, 2);
+}
+
+// rho = 0.3 + 0.1 = 0.4 over two tokens: s = exp(0.2) = 1.2214 is above 1.2.
+TEST(Objective, GspoHasOneRatioForTheResponse) {
+  const std::vector<double> present = {-0.7, -0.9}, recorded = {-1, -1};
+  const double s = std::exp(0.2);
+  const auto gain = evaluate("gspo", present, recorded, 1, {});
+  EXPECT_NEAR(gain.out.loss, -1.2, 1e-12);
+  EXPECT_THAT(gain.grad, Each(near(0)));
+  EXPECT_EQ(gain.out.clipped, 2);
+  const auto loss = evaluate("gspo", present, recorded, -1, {});
+  EXPECT_NEAR(loss.out.loss, s, 1e-12);
+  EXPECT_THAT(loss.grad, Each(near(s / 2)));
+  const auto wide = evaluate("gspo", present, recorded, 1, {.clip_high = 0.3});
+  EXPECT_NEAR(wide.out.loss, -s, 1e-12);
+  EXPECT_THAT(wide.grad, Each(near(-s / 2)));
+}
+
+BoundObjective bound(const AlgorithmOptions& a) {
+  return make_objective(a);
+}
+
+TEST(Objective, ConstantDividesByTheLimitOfTheResponse) {
+  AlgorithmOptions a;
+  a.name = Algorithm::grpo;
+  a.length_normalize = LengthNormalize::constant;
+  a.max_response_length = 8;
+  std::vector<double> grad(2);
+  const auto out = bound(a)({std::vector<double>{-1, -2}, std::vector<double>{-1, -2}, 3.0}, grad);
+  EXPECT_NEAR(out.loss, -2 * 3 / 8.0, 1e-12);
+  EXPECT_THAT(grad, Each(near(-3 / 8.0)));
+}
+
+TEST(Objective, TokenWeightsAreEqualForAllTokensOfAMiniBatch) {
+  EXPECT_THAT(token_weights({3, 1, 6}), Each(near(0.1)));
+  EXPECT_THAT(token_weights({0, 0}), Each(near(0)));
+}
+
+// l - q = 0.2 and -0.4.
+//   k1: 0.2, -0.4; slope 1, 1
+//   k2: 0.02, 0.08; slope 0.2, -0.4
+//   k3: exp(-0.2) + 0.2 - 1 = 0.0187307531, exp(0.4) - 0.4 - 1 = 0.0918246976;
+//       slope 1 - exp(-0.2), 1 - exp(0.4)
+TEST(Objective, EveryAlgorithmTakesEachKlPenalty) {
+  const std::vector<double> present = {-1, -0.5}, fixed = {-1.2, -0.1};
+  const std::map<KlEstimator, std::pair<double, std::vector<double>>> table = {
+      {KlEstimator::k1, {-0.2, {1, 1}}},
+      {KlEstimator::k2, {0.1, {0.2, -0.4}}},
+      {KlEstimator::k3, {0.0187307531 + 0.0918246976, {1 - std::exp(-0.2), 1 - std::exp(0.4)}}}};
+  for (const Algorithm name : all_of<Algorithm>()) {
+    for (const auto& [estimator, expected] : table) {
+      AlgorithmOptions a;
+      a.name = name;
+      a.kl_estimator = estimator;
+      a.kl_reference = "model";
+      std::vector<double> without(2), with(2);
+      (void)bound(a)({present, present, 1.0, fixed}, without);
+      a.kl_coef = 0.5;
+      const auto out = bound(a)({present, present, 1.0, fixed}, with);
+      const double scale = name == Algorithm::gspo ? 0.5 : 1;
+      EXPECT_NEAR(out.kl, 0.5 * scale * expected.first, 1e-10) << name_of(name);
+      for (size_t t = 0; t < 2; ++t)
+        EXPECT_NEAR(with[t] - without[t], 0.5 * scale * expected.second[t], 1e-10)
+            << name_of(name) << " " << name_of(estimator);
+      a.kl_place = KlPlace::reward;
+      (void)bound(a)({present, present, 1.0, fixed}, with);
+      EXPECT_EQ(with, without) << "a penalty of the reward is not part of the loss";
+    }
+  }
+}
+
+// exp(o - b) = 3, 1, 0.25: limited to 2 above, or set to 0 outside of [0.5, 2].
+TEST(Objective, RolloutWeightsMultiplyTheAdvantages) {
+  const std::vector<double> present = {-1, -1, -1};
+  const std::vector<double> drawn = {-1 - std::log(3.0), -1, -1 + std::log(4.0)};
+  AlgorithmOptions a;
+  a.name = Algorithm::grpo;
+  a.rollout_weights = RolloutWeights::truncate;
+  std::vector<double> grad(3);
+  auto out = bound(a)({present, present, 1.0, {}, drawn}, grad);
+  EXPECT_THAT(grad, ElementsAre(near(-2), near(-1), near(-0.25)));
+  EXPECT_NEAR(out.rollout_weights, 3.25, 1e-12);
+  EXPECT_EQ(out.limited_weights, 1);
+  a.rollout_weights = RolloutWeights::mask;
+  out = bound(a)({present, present, 1.0, {}, drawn}, grad);
+  EXPECT_THAT(grad, ElementsAre(near(0), near(-1), near(0)));
+  EXPECT_EQ(out.limited_weights, 2);
 }
 
 // beta = 0.5, tokens (l, o, q): (-1, -1, -1.2), (-0.5, -0.5, -0.1), A = 1, mean over two tokens.
@@ -111,8 +202,11 @@ TEST(Objective, GrpoAddsTheK3Penalty) {
 TEST(Objective, GrpoMeasuresItsPenaltyAgainstAModelOfItsOwn) {
   const std::vector<double> present = {-1, -0.5}, model = {-1.2, -0.1};
   std::vector<double> grad(2);
-  const auto out = find_objective("grpo")->compute({present, present, 1, model},
-                                                   {.length_mean = true, .kl_coef = 0.5}, grad);
+  AlgorithmOptions a;
+  a.name = Algorithm::grpo;
+  a.length_normalize = LengthNormalize::mean;
+  a.kl_coef = 0.5;
+  const auto out = bound(a)({present, present, 1, model}, grad);
   EXPECT_NEAR(out.kl, 0.5 * (0.0187307531 + 0.0918246976) / 2, 1e-10);
   EXPECT_NEAR(out.loss, -1 + out.kl, 1e-12);
   EXPECT_THAT(grad, ElementsAre(near(-0.5 + 0.25 * (1 - std::exp(-0.2))),
@@ -123,15 +217,17 @@ TEST(Objective, GrpoStaysFiniteForTokensThatOnePolicyExcludes) {
   const std::vector<double> present = {-1, -1000}, reference = {-1000, -1};
   std::vector<double> grad(2);
   for (const double advantage : {1.0, -1.0}) {
-    const auto out =
-        find_objective("grpo")->compute({present, reference, advantage}, {.kl_coef = 1}, grad);
+    AlgorithmOptions a;
+    a.name = Algorithm::grpo;
+    a.kl_coef = 1;
+    const auto out = bound(a)({present, reference, advantage}, grad);
     EXPECT_TRUE(std::isfinite(out.loss));
     for (const double g : grad) EXPECT_LT(std::abs(g), 1e9);
     EXPECT_LT(grad[1], 0);  // the penalty pulls the excluded token back
   }
 }
 
-TEST(Objective, OnlyKimiAndGrpoReadTheReference) {
+TEST(Objective, TheReferenceIsReadWhereTheTableSaysSo) {
   for (const Algorithm name : all_of<Algorithm>()) {
     AlgorithmOptions a;
     a.name = name;
@@ -148,8 +244,9 @@ TEST(Objective, GradientsMatchCentralDifferences) {
   CounterRng rng(3);
   double worst = 0;
   for (const auto& objective : objectives()) {
+    if (objective.name == std::string("cispo")) continue;  // its weights are not differentiated
     for (const bool length_mean : {false, true}) {
-      const ObjectiveOptions options{.tau = 0.3, .length_mean = length_mean, .kl_coef = 0.1};
+      const ObjectiveOptions options{.tau = 0.3, .length_mean = length_mean};
       std::vector<double> present, recorded;
       for (int t = 0; t < 12; ++t) {
         present.push_back(-2 * rng.next_double() - 0.1);
@@ -177,8 +274,11 @@ TEST(Objective, EachTokenMayHaveItsOwnAdvantage) {
   CounterRng rng(4);
   double worst = 0;
   for (const auto& objective : objectives()) {
+    // The weights of cispo, and the ratio of gspo with an advantage a token, are constants.
+    const bool differentiable =
+        objective.name != std::string("cispo") && objective.name != std::string("gspo");
     for (const bool length_mean : {false, true}) {
-      const ObjectiveOptions options{.tau = 0.3, .length_mean = length_mean, .kl_coef = 0.1};
+      const ObjectiveOptions options{.tau = 0.3, .length_mean = length_mean};
       std::vector<double> present, recorded, advantages;
       for (int t = 0; t < 9; ++t) {
         present.push_back(-2 * rng.next_double() - 0.1);
@@ -191,7 +291,7 @@ TEST(Objective, EachTokenMayHaveItsOwnAdvantage) {
       };
       const auto exact =
           evaluate(objective.name, present, recorded, std::span<const double>(advantages), options);
-      for (size_t t = 0; t < present.size(); ++t) {
+      for (size_t t = 0; differentiable && t < present.size(); ++t) {
         constexpr double h = 1e-6;
         auto high = present, low = present;
         high[t] += h;

@@ -29,11 +29,20 @@ at::Tensor reference_loss(const std::string& name, const at::Tensor& l, const at
   if (name == "kimi") return -advantage * sum + options.tau / 2 * rho.pow(2);
   if (name == "kimi_logz") return (advantage - options.tau * rho).pow(2) / (2 * options.tau);
   if (name == "pg") return -advantage * sum;
-  const at::Tensor ratio = at::exp(l - o);
-  const at::Tensor gain = at::minimum(
-      ratio * advantage, ratio.clamp(1 - options.clip_low, 1 + options.clip_high) * advantage);
-  const at::Tensor k3 = at::exp(o - l) - (o - l) - 1;
-  return (options.kl_coef * k3 - gain).sum() * scale;
+  const at::Tensor ratio = at::exp(name == "gspo" ? (l - o).mean() : l - o),
+                   limited = ratio.clamp(1 - options.clip_low, 1 + options.clip_high);
+  if (name == "cispo") return -(limited.detach() * advantage * l).sum() * scale;
+  const at::Tensor gain = at::minimum(ratio * advantage, limited * advantage);
+  return name == "gspo" ? -gain : -gain.sum() * scale;
+}
+
+at::Tensor reference_penalty(const at::Tensor& l, const at::Tensor& o,
+                             const ObjectiveOptions& options) {
+  const double scale = options.length_mean ? 1.0 / static_cast<double>(l.numel()) : 1.0;
+  const at::Tensor k = options.kl_estimator == KlEstimator::k1   ? l - o
+                       : options.kl_estimator == KlEstimator::k2 ? (l - o).pow(2) / 2
+                                                                 : at::exp(o - l) - (o - l) - 1;
+  return options.kl_coef * scale * k.sum();
 }
 
 TEST(Gradient, ObjectivesMatchAutogradInDouble) {
@@ -41,8 +50,12 @@ TEST(Gradient, ObjectivesMatchAutogradInDouble) {
   double worst = 0;
   for (const auto& objective : objectives()) {
     for (const bool length_mean : {false, true}) {
-      for (const double advantage : {0.8, -0.6}) {
-        const ObjectiveOptions options{.tau = 0.3, .length_mean = length_mean, .kl_coef = 0.1};
+      for (const auto& [advantage, estimator] : {std::pair{0.8, KlEstimator::k1},
+                                                 {-0.6, KlEstimator::k2},
+                                                 {0.8, KlEstimator::k3},
+                                                 {-0.6, KlEstimator::k3}}) {
+        const ObjectiveOptions options{
+            .tau = 0.3, .length_mean = length_mean, .kl_coef = 0.1, .kl_estimator = estimator};
         std::vector<double> present, recorded, grad(20);
         for (int t = 0; t < 20; ++t) {
           present.push_back(-3 * rng.next_double() - 0.1);
@@ -51,9 +64,11 @@ TEST(Gradient, ObjectivesMatchAutogradInDouble) {
         const auto f64 = at::TensorOptions().dtype(at::kDouble);
         at::Tensor l = at::tensor(present, f64).requires_grad_(true);
         const at::Tensor loss =
-            reference_loss(objective.name, l, at::tensor(recorded, f64), advantage, options);
+            reference_loss(objective.name, l, at::tensor(recorded, f64), advantage, options) +
+            reference_penalty(l, at::tensor(recorded, f64), options);
         loss.backward();
-        const auto out = objective.compute({present, recorded, advantage}, options, grad);
+        const BoundObjective bound{&objective, options};
+        const auto out = bound({present, recorded, advantage}, grad);
         EXPECT_NEAR(out.loss, loss.item<double>(), 1e-12) << objective.name;
         for (int t = 0; t < 20; ++t) {
           const double difference = std::abs(grad[t] - l.grad()[t].item<double>());

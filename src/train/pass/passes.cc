@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/check.h"
+
 namespace longshot::train {
 namespace {
 
@@ -59,10 +61,16 @@ bool add_gradients(model::Compute& compute, const std::vector<PassRow>& rows,
                                                        .expected_gradient = expected});
     std::vector<float> grad(micro.targets.size());
     loss.gradient(micro, out, grad);
+    std::vector<float> entropy_grad;
+    if (loss.entropy_gradient) {
+      LS_CHECK(expected.empty(), "a loss with entropies has no expected gradient");
+      entropy_grad.resize(grad.size());
+      loss.entropy_gradient(micro, out, entropy_grad);
+    }
     // After a wrong prediction the head's gradient must be corrected even to 0.
-    const bool backward = !all_zero(grad) || !expected.empty();
+    const bool backward = !all_zero(grad) || !all_zero(entropy_grad) || !expected.empty();
     count_pass(micro, compute.weights(), backward, totals);
-    if (backward) compute.backward(grad);
+    if (backward) compute.backward(grad, entropy_grad);
     any_gradient = any_gradient || backward;
   }
   return any_gradient;

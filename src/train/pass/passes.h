@@ -49,6 +49,10 @@ struct PassLoss {
   // Writes d loss / d logprobs[i] to grad[i], [targets].
   std::function<void(const MicroBatch&, const model::TokenLogprobs&, std::span<float> grad)>
       gradient;
+  // Writes d loss / d entropy[i] to grad[i], [targets], where no gradient is expected. Empty if the
+  // loss has no entropies; needs PassOptions::with_entropy. Called after `gradient`.
+  std::function<void(const MicroBatch&, const model::TokenLogprobs&, std::span<float> grad)>
+      entropy_gradient = {};
 };
 
 // Adds the gradients of the loss over all rows to those of the compute's weights, and what was

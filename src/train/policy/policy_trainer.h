@@ -36,7 +36,7 @@ class PolicyTrainer {
   // from before.
   Result<Metrics> fit(const std::vector<data::Group>& groups, const UpdateKey& key);
 
-  // Sets the model that the KL penalty of grpo is measured against instead of the reference policy.
+  // Sets the model that the KL penalty is measured against instead of the reference policy.
   // Its weights are never changed. invalid_argument if its vocabulary size differs from the
   // policy's.
   Status set_kl_model(model::Weights weights);

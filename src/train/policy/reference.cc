@@ -19,6 +19,9 @@ bool all_fresh(const data::TrainRow& row) {
 // True if the reference equals the current log-probability of every target up to rounding, or the
 // loss does not read it.
 bool is_predictable(const RowTerms& terms, const BoundObjective& objective, Reference reference) {
+  if (objective.entropy_coef != 0) return false;
+  const bool weighs = objective.weighs_tokens() && terms.advantage != 0;
+  if (weighs && !all_recorded(terms.row, reference)) return false;
   const bool known_start = !objective.reads_reference || reference != Reference::recorded;
   return (known_start && terms.kl_reference.empty()) || all_fresh(terms.row);
 }

@@ -106,6 +106,7 @@ Status add_sample(const data::Sample& sample, const data::Verdict& verdict, int6
     ++set.empty;
   } else {
     set.rows.push_back(std::move(row));
+    set.truncated.push_back(sample.finish == data::FinishReason::length);
   }
   return ok_status();
 }

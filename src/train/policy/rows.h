@@ -12,6 +12,7 @@ namespace longshot::train {
 
 struct RowSet {
   std::vector<data::TrainRow> rows;  // rows of one group are adjacent; row.group indexes the input
+  std::vector<uint8_t> truncated;    // [rows] whether the response ended at its limit of tokens
   int64_t groups = 0;                // groups with at least one row
   // Samples left out, by reason. They do not enter their group's baseline either.
   int64_t erred = 0;    // the reward could not be determined

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/os/clock.h"
 #include "base/rng.h"
+#include "train/loss/kl_penalty.h"
 #include "train/pass/lane_cut.h"
 #include "train/pass/packing.h"
 #include "train/policy/reference.h"
@@ -30,13 +31,20 @@ Result<Metrics> Update::run(const std::vector<data::Group>& groups, const Update
   LS_ASSIGN_OR_RETURN(batch_, make_update_batch(groups, p_.algorithm, key.version));
   if (batch_.groups.empty()) log::warn("iteration {}: no sample to train on", key.iteration + 1);
   LS_RETURN_IF_ERROR(compute_references());
+  const std::vector<double> penalties = reward_penalties();
+  set_advantages(p_.algorithm, penalties, batch_);
   if (p_.algorithm.reset_optimizer) p_.model.optimizer().reset();
   for (const double a : batch_.advantages) stats_.advantage.add(a);
   LS_RETURN_IF_ERROR(all_steps(key));
   const LaneStats rows = sum_of(lanes_);
   Metrics metrics;
   batch_.set.report(metrics);
-  stats_.report(rows, watch.seconds(), metrics);
+  if (p_.algorithm.mask_truncated)
+    metrics["actor/masked_samples"] = static_cast<double>(batch_.masked);
+  Summary penalty;
+  for (const double value : penalties) penalty.add(value);
+  if (!penalties.empty()) metrics["actor/reward_kl_penalty"] = penalty.mean();
+  stats_.report(rows, objective_, watch.seconds(), metrics);
   p_.model.report_cost(rows.passes.flops, watch.seconds(), metrics);
   if (p_.kl_model != nullptr)
     metrics["memory/kl_model_gb"] = p_.kl_model->bytes_beside(p_.model.weights()) / kGiB;
@@ -68,11 +76,30 @@ Status Update::compute_references() {
     all.push_back(i);
     if (!all_recorded(batch_.set.rows[i], p_.algorithm.reference)) unrecorded.push_back(i);
   }
-  if (objective_.reads_reference && later_steps)
+  if ((objective_.reads_reference && later_steps) || has_reward_penalty())
     LS_RETURN_IF_ERROR(logprobs(unrecorded, p_.model.compute(), batch_.start));
-  if (p_.kl_model != nullptr && objective_.options.kl_coef > 0)
+  if (p_.kl_model != nullptr && p_.algorithm.kl_coef > 0)
     LS_RETURN_IF_ERROR(logprobs(all, p_.kl_model->compute(), batch_.kl_model));
   return ok_status();
+}
+
+bool Update::has_reward_penalty() const {
+  return p_.kl_model != nullptr && p_.algorithm.kl_coef > 0 &&
+         p_.algorithm.kl_place == KlPlace::reward;
+}
+
+// The policy of a penalty is that of the start of the iteration, which a recorded number may stand
+// for. Where both models give the same up to rounding, there is no penalty.
+std::vector<double> Update::reward_penalties() const {
+  std::vector<double> out;
+  if (!has_reward_penalty()) return out;
+  for (size_t i = 0; i < batch_.set.rows.size(); ++i) {
+    const std::vector<double> policy =
+        batch_.start[i].empty() ? recorded_logprobs(batch_.set.rows[i]) : batch_.start[i];
+    const std::vector<double> fixed = without_rounding(batch_.kl_model[i], policy);
+    out.push_back(p_.algorithm.kl_coef * kl_sum(p_.algorithm.kl_estimator, policy, fixed));
+  }
+  return out;
 }
 
 Status Update::logprobs(const std::vector<size_t>& rows, model::Compute& compute,
@@ -124,7 +151,8 @@ Status Update::mini_batch_step(const std::vector<size_t>& rows) {
   p_.model.weights().zero_grad();
   LS_RETURN_IF_ERROR(accumulate(rows));
   const LaneStats sum = sum_of(lanes_);
-  stats_.loss.add(sum.step_loss);
+  stats_.loss.add(sum.step_loss + sum.step_entropy);
+  stats_.entropy_loss.add(sum.step_entropy);
   stats_.kl_loss.add(sum.step_kl);
   stats_.policy_loss.add(sum.step_loss - sum.step_kl);
   if (!sum.any_gradient) {
@@ -144,10 +172,18 @@ bool Update::may_skip(size_t row) const {
   return unchanged() && is_flat(terms(row), objective_, p_.algorithm.reference);
 }
 
+std::vector<double> Update::row_weights(const std::vector<size_t>& rows) const {
+  std::vector<int64_t> group, tokens;
+  for (const size_t i : rows) {
+    group.push_back(batch_.set.rows[i].group);
+    tokens.push_back(target_count(pass_row(i)));
+  }
+  return p_.algorithm.length_normalize == LengthNormalize::tokens ? token_weights(tokens)
+                                                                  : response_weights(group);
+}
+
 std::vector<std::vector<Update::WeightedRow>> Update::cut(const std::vector<size_t>& rows) const {
-  std::vector<int64_t> group;
-  for (const size_t i : rows) group.push_back(batch_.set.rows[i].group);
-  const std::vector<double> weight = response_weights(group);
+  const std::vector<double> weight = row_weights(rows);
   std::vector<size_t> computed, skipped;  // indices into `rows`
   for (size_t i = 0; i < rows.size(); ++i) (may_skip(rows[i]) ? skipped : computed).push_back(i);
   const bool share = p_.model.compute().pass_size(pass_options().micro_batch_tokens).share_prompts;
@@ -217,16 +253,23 @@ bool Update::accumulate_rows(const std::vector<WeightedRow>& rows, LaneStats& la
   std::vector<PassRow> inputs;
   for (const WeightedRow& weighted : rows) inputs.push_back(pass_row(weighted.row));
   PassOptions options = pass_options();
-  options.with_entropy = unchanged();
-  const PassLoss loss{
+  options.with_entropy = unchanged() || objective_.entropy_coef != 0;
+  PassLoss loss{
       .expected = [&](const MicroBatch& micro) { return expected_gradient(rows, micro, lane); },
       .gradient =
           [&](const MicroBatch& micro, const model::TokenLogprobs& out, std::span<float> grad) {
             for (size_t r = 0; r < micro.rows.size(); ++r)
               row_gradient(rows[micro.rows[r]], logprobs_of(micro, r, out), micro.of_row(r, grad),
                            lane);
-            for (const float e : out.entropy) lane.entropy.add(e);
+            if (unchanged())
+              for (const float e : out.entropy) lane.entropy.add(e);
           }};
+  if (objective_.entropy_coef != 0) {
+    loss.entropy_gradient = [&](const MicroBatch& micro, const model::TokenLogprobs& out,
+                                std::span<float> grad) {
+      entropy_gradient(rows, micro, out, grad, lane);
+    };
+  }
   return add_gradients(p_.model.compute(), inputs, options, loss, lane.passes);
 }
 
@@ -248,14 +291,32 @@ void Update::row_gradient(const WeightedRow& weighted, const std::vector<double>
   // In the first iteration the fixed model may be the policy itself.
   std::vector<double> kl = batch_.kl_model[weighted.row];
   if (unchanged()) kl = without_rounding(kl, present);
+  // Weights of tokens correct differences, not rounding.
+  const std::vector<double> drawn =
+      objective_.weighs_tokens() ? without_rounding(recorded, reference) : recorded;
   std::vector<double> row_grad(present.size());
   const ResponseLoss out =
-      objective_({present, reference, batch_.advantages[weighted.row], kl, recorded}, row_grad);
+      objective_({present, reference, batch_.advantages[weighted.row], kl, drawn}, row_grad);
   for (size_t t = 0; t < row_grad.size(); ++t)
     grad[t] = static_cast<float>(weighted.weight * row_grad[t]);
   lane.step_loss += weighted.weight * out.loss;
   lane.step_kl += weighted.weight * out.kl;
   lane.clipped += out.clipped;
+  lane.rollout_weights += out.rollout_weights;
+  lane.limited_weights += out.limited_weights;
+}
+
+void Update::entropy_gradient(const std::vector<WeightedRow>& rows, const MicroBatch& micro,
+                              const model::TokenLogprobs& out, std::span<float> grad,
+                              LaneStats& lane) {
+  for (size_t r = 0; r < micro.rows.size(); ++r) {
+    const WeightedRow& weighted = rows[micro.rows[r]];
+    const auto entropies = micro.of_row(r, std::span(out.entropy));
+    const double factor =
+        -weighted.weight * objective_.scale(entropies.size()) * objective_.entropy_coef;
+    for (const float e : entropies) lane.step_entropy += factor * e;
+    std::ranges::fill(micro.of_row(r, grad), static_cast<float>(factor));
+  }
 }
 
 void Update::compare_engines(const data::TrainRow& row, const std::vector<double>& present,

@@ -49,6 +49,9 @@ class Update {
   };
   Status all_steps(const UpdateKey& key);
   Status compute_references();
+  // The KL penalties of the rewards, [rows]; empty if the penalty is not part of the reward.
+  std::vector<double> reward_penalties() const;
+  bool has_reward_penalty() const;
   // Writes the log-probabilities of these rows' targets to out[row]. Each lane computes its part.
   Status logprobs(const std::vector<size_t>& rows, model::Compute& compute,
                   std::vector<std::vector<double>>& out);
@@ -59,6 +62,8 @@ class Update {
   PassOptions pass_options() const;
   RowTerms terms(size_t row) const;
   bool unchanged() const { return stats_.steps == 0; }
+  // The weight of each of these rows in the loss of their mini-batch.
+  std::vector<double> row_weights(const std::vector<size_t>& rows) const;
   // True if the row's gradient must be zero when current and recorded log-probabilities agree.
   bool may_skip(size_t row) const;
   // The parts of each lane, in the order of `rows`. Rows that may be skipped are cut separately,
@@ -77,6 +82,9 @@ class Update {
   // Adds one row's loss to the statistics and writes its gradient ([targets]).
   void row_gradient(const WeightedRow& weighted, const std::vector<double>& present,
                     std::span<float> grad, LaneStats& lane);
+  // Subtracts the entropy bonus from the losses and writes its gradient ([targets]).
+  void entropy_gradient(const std::vector<WeightedRow>& rows, const MicroBatch& micro,
+                        const model::TokenLogprobs& out, std::span<float> grad, LaneStats& lane);
   void compare(const data::TrainRow& row, const std::vector<double>& present, LaneStats& lane);
   void compare_engines(const data::TrainRow& row, const std::vector<double>& present,
                        LaneStats& lane);

@@ -23,15 +23,24 @@ Result<UpdateBatch> make_update_batch(const std::vector<data::Group>& groups,
   batch.groups = rows_by_group(batch.set.rows);
   batch.start.resize(batch.set.rows.size());
   batch.kl_model.resize(batch.set.rows.size());
+  return batch;
+}
+
+void set_advantages(const AlgorithmOptions& algorithm, std::span<const double> penalty,
+                    UpdateBatch& batch) {
   GroupValues rewards;
   for (const auto& group : batch.groups) {
     auto& values = rewards.emplace_back();
-    for (const size_t i : group) values.push_back(batch.set.rows[i].reward);
+    for (const size_t i : group)
+      values.push_back(batch.set.rows[i].reward - (penalty.empty() ? 0.0 : penalty[i]));
   }
-  for (const auto& values : compute_advantages(algorithm, rewards)) {
+  for (const auto& values : compute_advantages(algorithm, rewards))
     batch.advantages.insert(batch.advantages.end(), values.begin(), values.end());
-  }
-  return batch;
+  if (!algorithm.mask_truncated) return;
+  for (auto& group : batch.groups)
+    batch.masked += static_cast<int64_t>(
+        std::erase_if(group, [&](size_t i) { return batch.set.truncated[i] != 0; }));
+  std::erase_if(batch.groups, [](const auto& group) { return group.empty(); });
 }
 
 }  // namespace longshot::train

@@ -15,11 +15,15 @@ void report_engines(const LaneStats& rows, Metrics& metrics) {
   }
 }
 
+double share(double part, int64_t whole) {
+  return whole == 0 ? 0.0 : part / static_cast<double>(whole);
+}
+
 }  // namespace
 
 void LaneStats::begin_step() {
   any_gradient = false;
-  step_loss = step_kl = 0;
+  step_loss = step_kl = step_entropy = 0;
 }
 
 void LaneStats::merge(const LaneStats& other) {
@@ -30,11 +34,14 @@ void LaneStats::merge(const LaneStats& other) {
   kl.merge(other.kl);
   passes.merge(other.passes);
   clipped += other.clipped;
+  rollout_weights += other.rollout_weights;
+  limited_weights += other.limited_weights;
   flat_samples += other.flat_samples;
   reference_tokens += other.reference_tokens;
   any_gradient = any_gradient || other.any_gradient;
   step_loss += other.step_loss;
   step_kl += other.step_kl;
+  step_entropy += other.step_entropy;
 }
 
 LaneStats sum_of(std::span<const LaneStats> lanes) {
@@ -43,15 +50,20 @@ LaneStats sum_of(std::span<const LaneStats> lanes) {
   return sum;
 }
 
-void UpdateStats::report(const LaneStats& rows, double seconds, Metrics& m) const {
+void UpdateStats::report(const LaneStats& rows, const BoundObjective& objective, double seconds,
+                         Metrics& m) const {
   m["actor/pg_loss"] = policy_loss.mean();
   m["actor/kl_loss"] = kl_loss.mean();
   m["actor/loss"] = loss.mean();
   m["actor/kl"] = rows.kl.k3();
   m["actor/ppo_kl"] = rows.kl.k1();
-  m["actor/pg_clipfrac"] = rows.passes.targets == 0 ? 0.0
-                                                    : static_cast<double>(rows.clipped) /
-                                                          static_cast<double>(rows.passes.targets);
+  m["actor/pg_clipfrac"] = share(static_cast<double>(rows.clipped), rows.passes.targets);
+  if (objective.entropy_coef != 0) m["actor/entropy_loss"] = entropy_loss.mean();
+  if (objective.weighs_tokens()) {
+    m["actor/rollout_weight"] = share(rows.rollout_weights, rows.passes.targets);
+    m["actor/rollout_weight_limited"] =
+        share(static_cast<double>(rows.limited_weights), rows.passes.targets);
+  }
   m["actor/entropy"] = rows.entropy.mean();
   m["actor/grad_norm"] = grad_norm.mean();
   m["actor/lr"] = lr;

@@ -21,6 +21,8 @@ struct LaneStats {
   KlEstimate kl;
   PassTotals passes;  // those that compute a gradient
   int64_t clipped = 0;
+  double rollout_weights = 0;  // sum over targets, as in ResponseLoss
+  int64_t limited_weights = 0;
   int64_t flat_samples = 0;      // skipped because their gradient is zero
   int64_t reference_tokens = 0;  // packed tokens of passes for reference log-probabilities
   // True while every log-probability of a fresh token, recomputed with unchanged weights, matches
@@ -28,7 +30,8 @@ struct LaneStats {
   bool as_recorded = true;
   // Of the current optimizer step.
   bool any_gradient = false;
-  double step_loss = 0, step_kl = 0;
+  double step_loss = 0, step_kl = 0;  // without step_entropy
+  double step_entropy = 0;            // the part of the entropy bonus
 
   void begin_step();
   // Adds everything except as_recorded.
@@ -40,13 +43,16 @@ LaneStats sum_of(std::span<const LaneStats> lanes);
 
 // Over all mini-batches of the update.
 struct UpdateStats {
-  Summary policy_loss, kl_loss, loss, grad_norm;  // one value per optimizer step
-  Summary advantage;                              // one value per row
+  // One value per optimizer step.
+  Summary policy_loss, kl_loss, entropy_loss, loss, grad_norm;
+  Summary advantage;  // one value per row
   int64_t steps = 0, skipped = 0;
   int64_t flat = 0;  // mini-batches without a gradient
   double lr = 0;
 
-  void report(const LaneStats& rows, double seconds, Metrics& metrics) const;
+  // The metrics of options that `objective` does not use are left out.
+  void report(const LaneStats& rows, const BoundObjective& objective, double seconds,
+              Metrics& metrics) const;
 };
 
 }  // namespace longshot::train

@@ -7,6 +7,7 @@
 
 #include <cmath>
 
+#include "train/advantage/advantage.h"
 #include "train/policy/policy_trainer.h"
 #include "train/policy/reference.h"
 #include "train/testing.h"
@@ -128,6 +129,116 @@ TEST(Reference, RoundingIsRemovedFromFreshTokensAlone) {
   EXPECT_THAT(reference(Reference::trainer, false), ElementsAre(-1.0001, -1.0001, -1.5));
 }
 
+// ---- weights of responses and tokens ----
+
+// The loss of the first step, when all ratios are 1 and so d loss / d advantage is -1 a token.
+TEST(Update, LengthNormalizeWeighsResponsesAsTheTableSays) {
+  for (const LengthNormalize kind : all_of<LengthNormalize>()) {
+    AlgorithmOptions options = algorithm(Algorithm::grpo);
+    options.mini_batches = 1;
+    options.length_normalize = kind;
+    options.max_response_length = 12;
+    PolicyTrainer trainer(tiny_weights(), optimizer(), options, 10);
+    const auto groups = make_groups(trainer, 4, 8, 5);
+    GroupValues rewards;
+    double tokens = 0, expected = 0;
+    for (const auto& group : groups) {
+      auto& values = rewards.emplace_back();
+      for (const auto& verdict : group.verdicts) values.push_back(verdict.score);
+      for (const auto& sample : group.samples) tokens += static_cast<double>(sample.tokens.size());
+    }
+    const GroupValues advantages = compute_advantages(options, rewards);
+    for (size_t g = 0; g < groups.size(); ++g) {
+      for (size_t j = 0; j < 8; ++j) {
+        const auto n = static_cast<double>(groups[g].samples[j].tokens.size());
+        const double sum = -advantages[g][j] * n;
+        expected += kind == LengthNormalize::none       ? sum / (4 * 8)
+                    : kind == LengthNormalize::mean     ? sum / n / (4 * 8)
+                    : kind == LengthNormalize::constant ? sum / 12 / (4 * 8)
+                                                        : sum / tokens;
+      }
+    }
+    const auto metrics = trainer.fit(groups, {0, 1, 0});
+    ASSERT_TRUE(metrics.ok());
+    EXPECT_NEAR(metrics->at("actor/pg_loss"), expected, 1e-6) << name_of(kind);
+  }
+}
+
+TEST(Update, MaskedResponsesEnterTheBaselineAlone) {
+  const auto run = [](bool mask, bool cut, size_t& rows) {
+    AlgorithmOptions options = algorithm(Algorithm::grpo);
+    options.mask_truncated = mask;
+    auto trainer = std::make_unique<PolicyTrainer>(tiny_weights(), optimizer(), options, 10);
+    auto groups = make_groups(*trainer, 4, 8, 5);
+    for (auto& group : groups)
+      for (size_t j = 0; j < 8; j += 2)
+        if (cut) group.samples[j].finish = data::FinishReason::length;
+    const auto metrics = trainer->fit(groups, {0, 1, 0});
+    EXPECT_TRUE(metrics.ok());
+    rows = mask ? static_cast<size_t>(metrics->at("actor/masked_samples")) : 0;
+    return trainer;
+  };
+  size_t masked = 0;
+  const auto plain = run(false, true, masked), without_cuts = run(true, false, masked);
+  EXPECT_EQ(masked, 0u);
+  EXPECT_TRUE(equal(plain->model().weights(), without_cuts->model().weights()));
+  const auto some = run(true, true, masked);
+  EXPECT_EQ(masked, 16u);
+  EXPECT_GT(largest_difference(plain->model().weights(), some->model().weights()), 1e-4);
+}
+
+TEST(Update, AnIterationOfMaskedResponsesTakesNoStep) {
+  AlgorithmOptions options = algorithm(Algorithm::kimi);
+  options.mask_truncated = true;
+  PolicyTrainer trainer(tiny_weights(), optimizer(), options, 10);
+  auto groups = make_groups(trainer, 2, 4, 5);
+  for (auto& group : groups)
+    for (auto& sample : group.samples) sample.finish = data::FinishReason::length;
+  const auto metrics = trainer.fit(groups, {0, 1, 0});
+  ASSERT_TRUE(metrics.ok()) << metrics.status().message();
+  EXPECT_EQ(metrics->at("actor/optimizer_steps"), 0);
+  EXPECT_TRUE(equal(trainer.model().weights(), tiny_weights()));
+}
+
+TEST(Update, AnEntropyBonusRaisesTheEntropyWithoutAnyAdvantage) {
+  AlgorithmOptions options = algorithm(Algorithm::grpo);
+  options.entropy_coef = 0.1;
+  options.mini_batches = 1;
+  PolicyTrainer trainer(tiny_weights(), optimizer(1e-3), options, 10);
+  double before = 0;
+  for (int i = 0; i < 4; ++i) {
+    auto groups = make_groups(trainer, 4, 8, 5);
+    for (auto& group : groups) group.verdicts.assign(8, score(1));
+    const auto metrics = trainer.fit(groups, {i, 1, i});
+    ASSERT_TRUE(metrics.ok());
+    EXPECT_EQ(metrics->at("actor/optimizer_steps"), 1);
+    EXPECT_GT(metrics->at("actor/entropy"), before);
+    EXPECT_LT(metrics->at("actor/entropy_loss"), 0);
+    before = metrics->at("actor/entropy");
+  }
+}
+
+// The recorded log-probabilities are 0.3 too low, so every ratio is exp(0.3) = 1.35.
+TEST(Update, RolloutWeightsCompareTheStartWithWhatTheRolloutRecorded) {
+  const auto run = [](double high, const char* metric) {
+    AlgorithmOptions options = algorithm(Algorithm::grpo, Reference::trainer);
+    options.rollout_weights = RolloutWeights::truncate;
+    options.rollout_weights_high = high;
+    PolicyTrainer trainer(tiny_weights(), optimizer(), options, 10);
+    auto groups = make_groups(trainer, 4, 8, 5);
+    for (auto& group : groups)
+      for (auto& sample : group.samples)
+        for (float& logprob : sample.logprobs) logprob -= 0.3f;
+    const auto metrics = trainer.fit(groups, {0, 1, 0});
+    EXPECT_TRUE(metrics.ok());
+    return metrics->at(metric);
+  };
+  EXPECT_NEAR(run(2, "actor/rollout_weight"), std::exp(0.3), 1e-4);
+  EXPECT_EQ(run(2, "actor/rollout_weight_limited"), 0);
+  EXPECT_NEAR(run(1.1, "actor/rollout_weight"), 1.1, 1e-9);
+  EXPECT_EQ(run(1.1, "actor/rollout_weight_limited"), 1);
+}
+
 // ---- the fixed model of the KL penalty ----
 
 AlgorithmOptions with_kl(double coef) {
@@ -246,6 +357,28 @@ TEST(KlModel, AnotherVocabularyIsAnErrorThatNamesTheKey) {
   other.vocab_size = 48;
   const Status status = trainer.set_kl_model(model::Weights::random(other, 1, "cpu"));
   EXPECT_THAT(status.message(), HasSubstr("algorithm.kl_reference"));
+}
+
+// With the policy itself as the fixed model there is no penalty, and rounding makes none. Another
+// model takes its part off the rewards of each algorithm.
+TEST(Update, AKlPenaltyOfTheRewardChangesTheAdvantages) {
+  for (const Algorithm name : {Algorithm::kimi, Algorithm::rloo, Algorithm::grpo}) {
+    AlgorithmOptions options = algorithm(name);
+    options.kl_coef = 0.1;
+    options.kl_place = KlPlace::reward;
+    options.kl_estimator = KlEstimator::k1;
+    options.kl_reference = "model";
+    for (const bool same : {true, false}) {
+      PolicyTrainer trainer(tiny_weights(), optimizer(), options, 10);
+      ASSERT_TRUE(trainer.set_kl_model(tiny_weights(true, same ? 1 : 2)).ok());
+      auto groups = make_groups(trainer, 4, 8, 5);
+      for (auto& group : groups) group.verdicts.assign(8, score(1));
+      const auto metrics = trainer.fit(groups, {0, 1, 0});
+      ASSERT_TRUE(metrics.ok());
+      EXPECT_EQ(metrics->at("actor/reward_kl_penalty") == 0, same) << name_of(name);
+      EXPECT_EQ(metrics->at("actor/optimizer_steps") == 0, same) << name_of(name);
+    }
+  }
 }
 
 }  // namespace
