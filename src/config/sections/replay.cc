@@ -11,7 +11,7 @@ void bind(Settings& s, ReplayOptions& o) {
         at_least(0));
   s.add("replay.selector", &o.selector,
         "which complete groups are trained on first, where some must wait: the oldest, "
-        "those of the newest policy version, or any");
+        "those of the newest policy version, any, or those that become stale first");
   s.add("replay.staleness", &o.staleness,
         "drop groups with a trained token that is older than this many policy versions; -1 = never",
         at_least(int64_t{-1}));
