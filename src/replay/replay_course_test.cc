@@ -34,6 +34,7 @@ class Course {
   double dropped() const { return dropped_; }
   double mean_length() const { return tokens_ / static_cast<double>(samples_); }
   const std::map<std::string, int>& taken() const { return taken_; }
+  const std::map<std::string, int>& reused() const { return reused_; }
   int64_t opened() const { return opened_; }
   size_t left() const { return buffer_.groups(); }
 
@@ -70,7 +71,13 @@ class Course {
   }
 
   void take() {
+    for (const data::Group& group : buffer_.take_trained(1, version_)) {
+      ++reused_[group.prompt.id];
+      for (const data::Sample& sample : group.samples)
+        EXPECT_GE(sample.segments.back().version, version_ - limits_.staleness);
+    }
     const auto groups = buffer_.take(kBatch, version_, 0).value();
+    buffer_.keep_trained(groups);
     for (const data::Group& group : groups) {
       ++taken_[group.prompt.id];
       for (const data::Sample& sample : group.samples) {
@@ -89,7 +96,7 @@ class Course {
   std::vector<Response> running_;
   int64_t version_ = 0, opened_ = 0, samples_ = 0;
   double dropped_ = 0, tokens_ = 0;
-  std::map<std::string, int> taken_;
+  std::map<std::string, int> taken_, reused_;
 };
 
 // AstraFlow's reason for the order (arXiv 2605.15565).
@@ -114,6 +121,23 @@ TEST(ReplayCourse, NoGroupIsTakenTwiceOrLost) {
       const auto ended = static_cast<double>(course.taken().size()) + course.dropped();
       ASSERT_EQ(ended + static_cast<double>(course.left()), static_cast<double>(course.opened()));
     }
+  }
+}
+
+TEST(ReplayCourse, TrainedGroupsAreReusedAtMostAsOftenAsAllowed) {
+  for (const int most : {1, 3}) {
+    int reached = 0;
+    for (uint64_t seed = 0; seed < 20; ++seed) {
+      Course course(SelectorKind::edf, 4, {.staleness = 6, .reuse = most, .trained = 4}, seed);
+      course.run(60);
+      EXPECT_FALSE(course.reused().empty());
+      for (const auto& [id, times] : course.reused()) {
+        ASSERT_EQ(course.taken().count(id), 1u) << "not trained on before";
+        ASSERT_LE(times, most);
+        reached += times == most ? 1 : 0;
+      }
+    }
+    EXPECT_GT(reached, 0);
   }
 }
 
