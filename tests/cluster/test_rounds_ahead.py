@@ -50,7 +50,7 @@ def test_samples_take_new_weights_in_the_middle(setting):
     samples = [sample for one in state["rounds"] for sample in one["samples"]]
     assert {one["version"] for one in state["rounds"]} == {3, 4}, state["rounds"]
     assert max(len(sample["segments"]) for sample in samples) > 1
-    assert all(len({segment["version"] for segment in sample["segments"]}) == len(sample["segments"]) for sample in samples)
+    assert all(len({segment[2] for segment in sample["segments"]}) == len(sample["segments"]) for sample in samples)
 
 
 def test_it_does_not_depend_on_the_workers(setting):
