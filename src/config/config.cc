@@ -175,7 +175,22 @@ Result<SftConfig> config_in_phase(const SftConfig& config, size_t count) {
 }
 
 int replay_capacity(const TrainConfig& c) {
-  return c.replay.max_groups > 0 ? c.replay.max_groups : c.data.train_batch_size;
+  if (c.replay.max_groups > 0) return c.replay.max_groups;
+  return c.cluster.runs_ahead() ? most_groups_ahead(c) : c.data.train_batch_size;
+}
+
+int most_groups_ahead(const TrainConfig& c) {
+  const int reused = reused_groups(c), fresh = c.data.train_batch_size - reused;
+  const int batches = c.cluster.staleness + (reused > 0 ? 0 : 1);
+  return batches * fresh + reused;
+}
+
+int reused_groups(const TrainConfig& c) {
+  return static_cast<int>(c.replay.ratio * c.data.train_batch_size);
+}
+
+int64_t staleness_limit(const TrainConfig& c) {
+  return c.cluster.runs_ahead() ? c.cluster.staleness : c.replay.staleness;
 }
 
 bool rollout_is_exact(const TrainConfig& c) {

@@ -99,6 +99,13 @@ inline TrainConfig in_one_process(TrainConfig config) {
 
 // The largest number of groups in the replay buffer, unfinished and complete ones together.
 int replay_capacity(const TrainConfig& config);
+// With cluster.staleness above 1: the largest number of groups that are still young enough when it
+// is their turn, and once more if they are reused.
+int most_groups_ahead(const TrainConfig& config);
+// The number of groups of a batch that may have been trained on before.
+int reused_groups(const TrainConfig& config);
+// The largest age of a token that is trained on, in versions; -1 = no limit.
+int64_t staleness_limit(const TrainConfig& config);
 // True if the rollout's log-probabilities equal the trainer's up to rounding: all numbers are f32
 // and no filter cuts the sampling distribution.
 bool rollout_is_exact(const TrainConfig& config);

@@ -47,14 +47,20 @@ bool has_partial_rollouts(const TrainConfig& c) {
 
 // True if a group may be trained on in a later iteration than one that generated some of it.
 bool groups_outlive_an_iteration(const TrainConfig& c) {
-  return has_partial_rollouts(c) || replay_capacity(c) > c.data.train_batch_size;
+  return has_partial_rollouts(c) || replay_capacity(c) > c.data.train_batch_size ||
+         c.replay.ratio > 0;
+}
+
+// True if samples of older versions are trained on.
+bool samples_are_older(const TrainConfig& c) {
+  return groups_outlive_an_iteration(c) || (c.cluster.on() && c.cluster.staleness > 0);
 }
 
 // True if the only optimizer step of an iteration sees the log-probabilities of the iteration's
 // start, and the reference log-probabilities are the same.
 bool policy_is_its_reference(const TrainConfig& c) {
   const bool recorded_elsewhere = c.algorithm.reference == Reference::recorded &&
-                                  (!rollout_is_exact(c) || groups_outlive_an_iteration(c));
+                                  (!rollout_is_exact(c) || samples_are_older(c));
   return takes_one_step(c) && !recorded_elsewhere;
 }
 
@@ -90,7 +96,7 @@ std::vector<Rule<TrainConfig>> reader_rules() {
       {{"algorithm.reference"},
        [](C c) {
          return reads_reference(c) && c.algorithm.reference == Reference::recorded &&
-                rollout_is_exact(c) && !groups_outlive_an_iteration(c);
+                rollout_is_exact(c) && !samples_are_older(c);
        },
        "what the rollout records is what the trainer computes, as with auto"},
       {{"algorithm.filter_groups.max_num_gen_batches"},
@@ -151,7 +157,10 @@ std::vector<Rule<TrainConfig>> waiting_rules() {
       {{"replay.staleness"},
        [](C c) { return !groups_outlive_an_iteration(c); },
        "every group is trained on by the iteration that generates it; rollout.segment_tokens, "
-       "rollout.token_budget and replay.max_groups change that"},
+       "rollout.token_budget, replay.max_groups and replay.ratio change that"},
+      {{"replay.max_reuse"},
+       [](C c) { return c.replay.ratio == 0; },
+       "replay.ratio is 0, so no group is trained on again"},
       {{"rollout.speculation"},
        [](C c) { return c.rollout.engine.token_budget > 0; },
        "in training, only in evaluations: with rollout.token_budget samples advance in step"},

@@ -90,6 +90,42 @@ Status validate_batch(const TrainConfig& c) {
   return ok_status();
 }
 
+// Groups leave the buffer of a run ahead in the order in which they came, one batch an iteration,
+// so the buffer's size is their age.
+Status validate_groups_ahead(const TrainConfig& c) {
+  if (!c.cluster.runs_ahead()) return ok_status();
+  const int batch = c.data.train_batch_size, capacity = replay_capacity(c);
+  const int least = 2 * batch - reused_groups(c), most = most_groups_ahead(c);
+  if (capacity < least) {
+    return invalid_argument(fmt::format(
+        "replay.max_groups = {} is less than two batches of data.train_batch_size = {}: nothing "
+        "would be generated ahead with cluster.staleness = {}; leave it out or set it to {} or "
+        "more",
+        capacity, batch, c.cluster.staleness, least));
+  }
+  if (capacity <= most || c.filter_groups.enable) return ok_status();
+  return invalid_argument(fmt::format(
+      "replay.max_groups = {}: with cluster.staleness = {} groups that wait behind {} others "
+      "become too old; leave it out or set it to {} or less",
+      capacity, c.cluster.staleness, most, most));
+}
+
+Status validate_reuse(const TrainConfig& c) {
+  if (c.replay.ratio == 0) return ok_status();
+  if (reused_groups(c) == 0) {
+    return invalid_argument(fmt::format(
+        "replay.ratio = {} of data.train_batch_size = {} is less than a group; raise one of them",
+        c.replay.ratio, c.data.train_batch_size));
+  }
+  const int64_t age = c.cluster.on() ? c.cluster.staleness : 0;  // of new groups
+  if (c.cluster.runs_ahead() || c.replay.staleness < 0 || c.replay.staleness > age)
+    return ok_status();
+  return invalid_argument(fmt::format(
+      "replay.staleness = {} would drop every group before replay.ratio = {} could use it again; "
+      "set it to {} or more, or to -1",
+      c.replay.staleness, c.replay.ratio, age + 1));
+}
+
 void warn_of_cut_distribution(const std::vector<TrainConfig>& phases) {
   const auto cuts = [](const TrainConfig& c) {
     return rollout::cuts_distribution(c.rollout.engine.sampling) &&
@@ -200,6 +236,8 @@ Status validate_one_phase(const TrainConfig& c) {
   LS_RETURN_IF_ERROR(validate_algorithm(c));
   LS_RETURN_IF_ERROR(validate_overlong(c));
   LS_RETURN_IF_ERROR(validate_batch(c));
+  LS_RETURN_IF_ERROR(validate_groups_ahead(c));
+  LS_RETURN_IF_ERROR(validate_reuse(c));
   LS_RETURN_IF_ERROR(validate_filters(c));
   LS_RETURN_IF_ERROR(validate(c.rollout, c.machine));
   LS_RETURN_IF_ERROR(validate(c.cluster, c.rollout, c.replay));

@@ -55,8 +55,40 @@ Status write_entry(const Entry& entry, DurableFile& file) {
   return ok_status();
 }
 
+Json trained_record(const TrainedGroup& trained) {
+  Json record = {{"op", "trained"},
+                 {"prompt", data::to_json(trained.group.prompt)},
+                 {"reused", trained.reused},
+                 {"samples", Json::array()},
+                 {"verdicts", Json::array()}};
+  for (const Sample& sample : trained.group.samples)
+    record["samples"].push_back(data::to_json(sample));
+  for (const Verdict& verdict : trained.group.verdicts)
+    record["verdicts"].push_back(data::to_json(verdict));
+  return record;
+}
+
+Result<TrainedGroup> trained_from_record(const Json& record, const std::string& where) {
+  TrainedGroup trained;
+  LS_ASSIGN_OR_RETURN(const Json prompt, json_get<Json>(record, "prompt", where));
+  LS_ASSIGN_OR_RETURN(trained.group.prompt, data::prompt_from_json(prompt, where));
+  LS_ASSIGN_OR_RETURN(trained.reused, json_get<int>(record, "reused", where));
+  LS_ASSIGN_OR_RETURN(const Json samples, json_get<Json>(record, "samples", where));
+  for (const Json& one : samples) {
+    LS_ASSIGN_OR_RETURN(Sample sample, data::sample_from_json(one, where));
+    trained.group.samples.push_back(std::move(sample));
+  }
+  LS_ASSIGN_OR_RETURN(const Json verdicts, json_get<Json>(record, "verdicts", where));
+  for (const Json& one : verdicts) {
+    LS_ASSIGN_OR_RETURN(Verdict verdict, data::verdict_from_json(one, where));
+    trained.group.verdicts.push_back(std::move(verdict));
+  }
+  return trained;
+}
+
 // Applies a record to the table.
-Status apply(const Json& record, const std::string& where, Table& table) {
+Status apply(const Json& record, const std::string& where, Table& table,
+             std::vector<TrainedGroup>& trained) {
   LS_ASSIGN_OR_RETURN(const auto op, json_get<std::string>(record, "op", where));
   if (op == "open") {
     LS_ASSIGN_OR_RETURN(const Json prompt_json, json_get<Json>(record, "prompt", where));
@@ -64,6 +96,11 @@ Status apply(const Json& record, const std::string& where, Table& table) {
     LS_ASSIGN_OR_RETURN(const auto seed, json_get<uint64_t>(record, "seed", where));
     LS_ASSIGN_OR_RETURN(const auto expected, json_get<int>(record, "expected", where));
     table.open(prompt, seed, expected);
+    return ok_status();
+  }
+  if (op == "trained") {
+    LS_ASSIGN_OR_RETURN(TrainedGroup group, trained_from_record(record, where));
+    trained.push_back(std::move(group));
     return ok_status();
   }
   if (op != "sample") return corrupt(where + ": unknown record '" + op + "'");
@@ -125,11 +162,14 @@ ReplayBuffer::ReplayBuffer(std::unique_ptr<Selector> selector, Limits limits)
 
 void ReplayBuffer::mark() {
   marked_ = table_;
+  marked_trained_ = trained_;
 }
 
 Status ReplayBuffer::save(const std::string& path) const {
   LS_ASSIGN_OR_RETURN(DurableFile file, DurableFile::create(path));
   for (const Entry* entry : marked_.entries()) LS_RETURN_IF_ERROR(write_entry(*entry, file));
+  for (const TrainedGroup& trained : marked_trained_)
+    LS_RETURN_IF_ERROR(file.write(record_bytes(trained_record(trained))));
   return file.close();
 }
 
@@ -137,8 +177,10 @@ Status ReplayBuffer::load(const std::string& path) {
   LS_ASSIGN_OR_RETURN(const std::string bytes, read_file(path));
   LS_ASSIGN_OR_RETURN(const std::vector<Json> records, parse_records(bytes, path));
   Table table;
-  for (const Json& record : records) LS_RETURN_IF_ERROR(apply(record, path, table));
+  std::vector<TrainedGroup> trained;
+  for (const Json& record : records) LS_RETURN_IF_ERROR(apply(record, path, table, trained));
   table_ = std::move(table);
+  trained_ = std::move(trained);
   mark();
   return ok_status();
 }
@@ -174,9 +216,9 @@ Result<std::vector<Sample>> ReplayBuffer::take_partials() {
   return partials;
 }
 
-int64_t ReplayBuffer::oldest_version(const Entry& entry) const {
+int64_t ReplayBuffer::oldest_version(const std::vector<Sample>& finished) const {
   int64_t oldest = INT64_MAX;
-  for (const Sample& s : entry.samples) {
+  for (const Sample& s : finished) {
     if (s.segments.empty()) continue;
     const auto& segment = limits_.train_earlier_segments ? s.segments.front() : s.segments.back();
     oldest = std::min(oldest, segment.version);
@@ -184,11 +226,14 @@ int64_t ReplayBuffer::oldest_version(const Entry& entry) const {
   return oldest;
 }
 
+bool ReplayBuffer::is_stale(const std::vector<Sample>& finished, int64_t version) const {
+  return limits_.staleness >= 0 && oldest_version(finished) < version - limits_.staleness;
+}
+
 // Drops unfinished groups too: they only become older, so finishing them would be wasted.
 void ReplayBuffer::drop_stale(int64_t version) {
-  if (limits_.staleness < 0) return;
   for (Entry* entry : table_.entries()) {
-    if (oldest_version(*entry) >= version - limits_.staleness) continue;
+    if (!is_stale(entry->samples, version)) continue;
     ++dropped_stale_;
     table_.erase({entry->prompt.id, entry->seed});
   }
@@ -201,7 +246,7 @@ Result<std::vector<data::Group>> ReplayBuffer::take(size_t count, int64_t versio
   for (Entry* entry : table_.entries()) {
     if (!entry->complete()) continue;
     complete.push_back(entry);
-    candidates.push_back({entry->inserted, oldest_version(*entry)});
+    candidates.push_back({entry->inserted, oldest_version(entry->samples)});
   }
   std::vector<data::Group> groups;
   for (size_t i : selector_->select(candidates, count, draw)) {
@@ -212,9 +257,47 @@ Result<std::vector<data::Group>> ReplayBuffer::take(size_t count, int64_t versio
   return groups;
 }
 
+void ReplayBuffer::keep_trained(std::vector<data::Group> groups) {
+  if (limits_.reuse == 0) return;
+  for (data::Group& group : groups) trained_.push_back({std::move(group), 0});
+  const size_t surplus = trained_.size() - std::min(trained_.size(), limits_.trained);
+  trained_.erase(trained_.begin(), trained_.begin() + static_cast<ptrdiff_t>(surplus));
+}
+
+std::vector<data::Group> ReplayBuffer::take_trained(size_t count, int64_t version) {
+  std::erase_if(trained_,
+                [&](const TrainedGroup& t) { return is_stale(t.group.samples, version); });
+  std::vector<data::Group> groups;
+  for (size_t i = trained_.size(); i > 0 && groups.size() < count; --i) {
+    ++trained_[i - 1].reused;
+    groups.push_back(trained_[i - 1].group);
+  }
+  std::erase_if(trained_, [&](const TrainedGroup& t) { return t.reused >= limits_.reuse; });
+  return groups;
+}
+
+size_t ReplayBuffer::reusable(int64_t version) const {
+  return static_cast<size_t>(std::ranges::count_if(
+      trained_, [&](const TrainedGroup& t) { return !is_stale(t.group.samples, version); }));
+}
+
+bool ReplayBuffer::has_last_chance(int64_t version) const {
+  return std::ranges::any_of(table_.entries(), [&](const Entry* entry) {
+    return !entry->complete() && !is_stale(entry->samples, version) &&
+           is_stale(entry->samples, version + 1);
+  });
+}
+
 const data::Prompt* ReplayBuffer::find_prompt(const std::string& prompt_id, uint64_t seed) {
   Entry* entry = table_.find({prompt_id, seed});
   return entry == nullptr ? nullptr : &entry->prompt;
+}
+
+std::map<Table::Key, data::Prompt> ReplayBuffer::unfinished() const {
+  std::map<Table::Key, data::Prompt> prompts;
+  for (const Entry* entry : table_.entries())
+    if (!entry->complete()) prompts[{entry->prompt.id, entry->seed}] = entry->prompt;
+  return prompts;
 }
 
 Metrics ReplayBuffer::take_metrics() {
@@ -227,6 +310,7 @@ Metrics ReplayBuffer::take_metrics() {
                      {"replay/waiting", static_cast<double>(waiting)},
                      {"replay/partials", static_cast<double>(partials)},
                      {"replay/dropped_stale", static_cast<double>(dropped_stale_)}};
+  if (limits_.reuse > 0) metrics["replay/trained"] = static_cast<double>(trained_.size());
   dropped_stale_ = 0;
   return metrics;
 }

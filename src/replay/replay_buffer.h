@@ -24,6 +24,10 @@ struct Limits {
   int64_t staleness = -1;
   // Tokens of a sample that are trained on: all (true), or only those of its newest version.
   bool train_earlier_segments = false;
+  // How often a group may be trained on again; 0 = never.
+  int reuse = 0;
+  // The newest of so many trained groups are kept for that.
+  size_t trained = 0;
   std::string debug_string() const;
 };
 
@@ -37,6 +41,12 @@ struct Entry {
   std::vector<data::Verdict> verdicts;  // of `samples`
   std::vector<data::Sample> partials;   // to be continued
   bool complete() const { return static_cast<int>(samples.size()) == expected; }
+};
+
+// A group that was trained on and may be used again.
+struct TrainedGroup {
+  data::Group group;
+  int reused = 0;
 };
 
 // Storage only: open, find, erase; lists entries in the order they were opened.
@@ -72,31 +82,48 @@ class ReplayBuffer {
   // random selectors.
   Result<std::vector<data::Group>> take(size_t count, int64_t version, uint64_t draw);
 
+  // Keeps groups that are trained on for take_trained(), as take() returned them. Does nothing if
+  // the limits allow no reuse.
+  void keep_trained(std::vector<data::Group> groups);
+  // Returns copies of up to `count` kept groups for one more use at policy version `version`: those
+  // that were trained on most recently come first. Groups above the staleness limit are removed.
+  std::vector<data::Group> take_trained(size_t count, int64_t version);
+  // The number of groups that take_trained() could return.
+  size_t reusable(int64_t version) const;
+
   size_t groups() const { return table_.size(); }  // unfinished and complete ones
+  // The prompts of the unfinished groups, by prompt id and seed.
+  std::map<Table::Key, data::Prompt> unfinished() const;
+  // Whether an unfinished group is within the staleness limit at policy version `version`, but not
+  // at the next one.
+  bool has_last_chance(int64_t version) const;
   const data::Prompt* find_prompt(const std::string& prompt_id, uint64_t seed);
 
-  // mark() remembers the current content: unfinished groups, and complete ones that were not handed
-  // out. save() durably writes the content of the last mark() as a file of records
-  // (replay/records.h), regardless of later changes.
+  // mark() remembers the current content: unfinished groups, complete ones that were not handed
+  // out, and trained ones that are kept. save() durably writes the content of the last mark() as a
+  // file of records (replay/records.h), regardless of later changes.
   void mark();
   Status save(const std::string& path) const;
   // Replaces the content by that of such a file and marks it. On an error the buffer is unchanged.
   Status load(const std::string& path);
 
   // Returns replay/groups, replay/waiting (complete groups), replay/partials, and
-  // replay/dropped_stale since the last call.
+  // replay/dropped_stale since the last call; if groups may be reused also replay/trained (kept
+  // ones).
   Metrics take_metrics();
   std::string debug_string() const;
 
  private:
   // Returns the oldest version among the trained tokens of the finished samples; INT64_MAX without
   // such tokens.
-  int64_t oldest_version(const Entry& entry) const;
+  int64_t oldest_version(const std::vector<data::Sample>& finished) const;
+  bool is_stale(const std::vector<data::Sample>& finished, int64_t version) const;
   void drop_stale(int64_t version);
 
   std::unique_ptr<Selector> selector_;
   Limits limits_;
   Table table_, marked_;
+  std::vector<TrainedGroup> trained_, marked_trained_;  // the newest last
   int64_t dropped_stale_ = 0;
 };
 

@@ -104,6 +104,15 @@ TEST_F(ReplayBufferTest, AnUnfinishedGroupThatHasBecomeStaleIsGivenUpWithItsPart
   EXPECT_EQ(b->take_metrics()["replay/dropped_stale"], 1);
 }
 
+TEST_F(ReplayBufferTest, AnUnfinishedGroupHasItsLastChanceAtTheLimit) {
+  auto b = make({.staleness = 2});
+  ASSERT_TRUE(b->open_groups({draw("a"), draw("b")}, 2).ok());
+  add(*b, {sample("a", 0, FinishReason::stop, 3)});
+  for (const int64_t version : {3, 4, 5, 6}) EXPECT_EQ(b->has_last_chance(version), version == 5);
+  add(*b, {sample("a", 1, FinishReason::stop, 3)});
+  EXPECT_FALSE(b->has_last_chance(5));  // it is complete
+}
+
 TEST_F(ReplayBufferTest, StalenessCountsTheTokensThatAreTrainedOn) {
   for (const bool earlier : {false, true}) {
     auto b = make({.staleness = 1, .train_earlier_segments = earlier});
@@ -196,6 +205,50 @@ TEST_F(ReplayBufferTest, RestoringAnyCheckpointContinuesLikeTheUninterruptedRun)
     run(*again, i + 1, events.size(), &log);
     EXPECT_EQ(log, whole) << "restored after event " << i;
   }
+}
+
+TEST_F(ReplayBufferTest, TrainedGroupsComeBackNewestFirstAsOftenAsAllowed) {
+  auto b = make({.staleness = 4, .reuse = 2, .trained = 3});
+  for (const char* id : {"a", "b", "c", "d"}) {
+    ASSERT_TRUE(b->open_groups({draw(id)}, 1).ok());
+    add(*b, {sample(id, 0, FinishReason::stop, 1)});
+    b->keep_trained(b->take(9, 1, 0).value());  // there is room for three, so a leaves
+  }
+  const auto ids = [&](size_t count, int64_t version) {
+    std::string text;
+    for (const data::Group& group : b->take_trained(count, version)) text += group.prompt.id;
+    return text;
+  };
+  EXPECT_EQ(b->reusable(1), 3u);
+  EXPECT_EQ(ids(2, 2), "dc");
+  EXPECT_EQ(ids(2, 3), "dc");  // for the second time, so they leave
+  EXPECT_EQ(ids(2, 5), "b");
+  EXPECT_EQ(b->reusable(5), 1u);
+  EXPECT_EQ(b->reusable(6), 0u);
+  EXPECT_EQ(ids(2, 6), "");  // stale
+  EXPECT_EQ(b->groups(), 0u);
+}
+
+TEST_F(ReplayBufferTest, TrainedGroupsAreInTheCheckpoint) {
+  const Limits limits{.reuse = 2, .trained = 8};
+  auto b = make(limits);
+  ASSERT_TRUE(b->open_groups({draw("a"), draw("b")}, 1).ok());
+  add(*b, {sample("a", 0, FinishReason::stop, 1), sample("b", 0, FinishReason::stop, 2)});
+  const auto taken = b->take(2, 2, 0).value();
+  b->keep_trained(taken);
+  ASSERT_EQ(b->take_trained(1, 3).size(), 1u);  // b, once
+  b->mark();
+  ASSERT_EQ(b->take_trained(2, 4).size(), 2u);
+  ASSERT_TRUE(b->save(path_).ok());
+  auto again = make(limits);
+  ASSERT_TRUE(again->load(path_).ok());
+  EXPECT_EQ(again->take_metrics().at("replay/trained"), 2);
+  const auto groups = again->take_trained(2, 4);
+  ASSERT_EQ(groups.size(), 2u);
+  EXPECT_EQ(groups[0].prompt.id, "b");
+  EXPECT_EQ(groups[0].samples[0].tokens, taken[1].samples[0].tokens);
+  EXPECT_EQ(groups[0].verdicts[0].score, taken[1].verdicts[0].score);
+  ASSERT_EQ(again->take_trained(2, 4).size(), 1u);  // a; b has had its two uses
 }
 
 TEST_F(ReplayBufferTest, WhatHappensAfterAMarkIsNotSaved) {

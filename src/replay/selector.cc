@@ -58,6 +58,22 @@ class Uniform : public Selector {
   std::string debug_string() const override { return name_of(SelectorKind::uniform); }
 };
 
+// AstraFlow's order (arXiv 2605.15565): a group becomes stale with its oldest token.
+class EarliestDeadline : public Selector {
+ public:
+  std::vector<size_t> select(const std::vector<Candidate>& c, size_t count,
+                             uint64_t) const override {
+    auto order = identity(c.size());
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+      if (c[a].oldest_version != c[b].oldest_version)
+        return c[a].oldest_version < c[b].oldest_version;
+      return c[a].inserted < c[b].inserted;
+    });
+    return first(std::move(order), count);
+  }
+  std::string debug_string() const override { return name_of(SelectorKind::edf); }
+};
+
 }  // namespace
 
 std::unique_ptr<Selector> make_selector(SelectorKind kind) {
@@ -68,6 +84,8 @@ std::unique_ptr<Selector> make_selector(SelectorKind kind) {
       return std::make_unique<Freshest>();
     case SelectorKind::uniform:
       return std::make_unique<Uniform>();
+    case SelectorKind::edf:
+      return std::make_unique<EarliestDeadline>();
   }
   LS_CHECK(false, "every kind is made above");
   return nullptr;

@@ -31,12 +31,13 @@ enum class SelectorKind {
   fifo,      // the group opened first comes first
   freshest,  // largest oldest_version first, of equal ones the group opened last
   uniform,   // random order
+  edf,       // earliest deadline first: smallest oldest_version first, of equal ones as fifo
 };
 
 constexpr auto spellings(SelectorKind) {
   using enum SelectorKind;
   return std::to_array<Spelling<SelectorKind>>(
-      {{fifo, "fifo"}, {freshest, "freshest"}, {uniform, "uniform"}});
+      {{fifo, "fifo"}, {freshest, "freshest"}, {uniform, "uniform"}, {edf, "edf"}});
 }
 
 std::unique_ptr<Selector> make_selector(SelectorKind kind);

@@ -21,6 +21,10 @@ TEST(Selector, FreshestTakesNewestVersionFirst) {
   EXPECT_EQ(choose(SelectorKind::freshest, 3), (std::vector<size_t>{1, 3, 2}));
 }
 
+TEST(Selector, EarliestDeadlineTakesOldestVersionFirst) {
+  EXPECT_EQ(choose(SelectorKind::edf, 4), (std::vector<size_t>{0, 2, 3, 1}));
+}
+
 TEST(Selector, UniformIsKeyedAndCoversAll) {
   EXPECT_EQ(choose(SelectorKind::uniform, 2, 5), choose(SelectorKind::uniform, 2, 5));
   std::set<size_t> firsts;

@@ -134,9 +134,10 @@ class RewardStage {
 
   // Starts to judge a finished sample while others are still being generated. The next judge() uses
   // the result instead of judging the sample again. Samples are identified by (prompt id, seed,
-  // index). May be called from another thread than judge(), but not at the same time. Copies what
-  // it needs.
+  // index). May be called from any thread, also while judge() judges others. Copies what it needs.
   void judge_ahead(const data::Prompt& prompt, const data::Sample& sample);
+  // The sample will not be judged: discards what judge_ahead() started.
+  void forget(const data::Sample& sample);
   // Waits for the judgements that judge_ahead() started and discards their results, because the
   // samples will not be judged.
   void drop_ahead();

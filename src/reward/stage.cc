@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -77,7 +78,7 @@ class RewardStage::Impl {
   std::vector<data::Verdict> judge(const std::vector<const data::Prompt*>& prompts,
                                    const std::vector<const data::Sample*>& samples) {
     LS_CHECK(prompts.size() == samples.size(), "one prompt per sample");
-    std::map<Key, data::Verdict> ahead = take_ahead();
+    std::map<Key, data::Verdict> ahead = take_ahead(samples);
     std::vector<data::Verdict> verdicts(samples.size());
     std::vector<size_t> rest;
     for (size_t i = 0; i < samples.size(); ++i) {
@@ -103,17 +104,31 @@ class RewardStage::Impl {
       // A loop of `pool_` also uses the calling thread, which submitted tasks do not: one more
       // thread gives the same number of simultaneous judgements.
       if (background_ == nullptr) background_ = std::make_unique<ThreadPool>(options_.threads + 1);
-      pending_max_ = std::max(pending_max_, ++pending_);
+      pending_.insert(key);
+      pending_max_ = std::max(pending_max_, static_cast<int>(pending_.size()));
     }
     background_->submit([this, key, question] {
       std::optional<data::Verdict> verdict = judge_whatever_happens(*question);
       std::lock_guard lock(mutex_);
-      if (verdict) keep_ahead(key, std::move(*verdict));
-      if (--pending_ == 0) settled_.notify_all();
+      if (verdict && !forgotten_.erase(key)) keep_ahead(key, std::move(*verdict));
+      pending_.erase(key);
+      settled_.notify_all();
     });
   }
 
-  void drop_ahead() { (void)take_ahead(); }
+  void forget(const data::Sample& sample) {
+    const Key key = key_of(sample);
+    std::lock_guard lock(mutex_);
+    ahead_.erase(key);
+    if (pending_.contains(key)) forgotten_.insert(key);
+  }
+
+  void drop_ahead() {
+    std::unique_lock lock(mutex_);
+    settled_.wait(lock, [this] { return pending_.empty(); });
+    ahead_.clear();
+    forgotten_.clear();
+  }
 
   void shape(std::vector<data::Group>& groups, int64_t iteration) {
     const bool by_length =
@@ -149,11 +164,16 @@ class RewardStage::Impl {
     return {sample.prompt_id, sample.seed, sample.index};
   }
 
-  // Waits for all judgements started ahead and returns their verdicts.
-  std::map<Key, data::Verdict> take_ahead() {
+  // Waits for the judgements of these samples that were started ahead and returns their verdicts.
+  std::map<Key, data::Verdict> take_ahead(const std::vector<const data::Sample*>& samples) {
+    std::map<Key, data::Verdict> verdicts;
     std::unique_lock lock(mutex_);
-    settled_.wait(lock, [this] { return pending_ == 0; });
-    return std::exchange(ahead_, {});
+    for (const data::Sample* sample : samples) {
+      const Key key = key_of(*sample);
+      settled_.wait(lock, [&] { return !pending_.contains(key); });
+      if (auto known = ahead_.extract(key)) verdicts.insert(std::move(known));
+    }
+    return verdicts;
   }
 
   // Returns nullopt after an exception, for example for lack of memory. judge() then repeats the
@@ -282,8 +302,8 @@ class RewardStage::Impl {
   long errors_ = 0, retries_ = 0;
   Summary seconds_;
   std::map<Key, data::Verdict> ahead_;
-  // judgements started ahead and not finished; the most at a time
-  int pending_ = 0, pending_max_ = 0;
+  std::set<Key> pending_, forgotten_;  // judgements started ahead and not finished; nobody waits
+  int pending_max_ = 0;                // the most at a time
   std::condition_variable settled_;
   std::unique_ptr<ThreadPool> background_;  // last: its threads use the members above
 };
@@ -341,6 +361,9 @@ std::vector<data::Verdict> RewardStage::judge(const std::vector<const data::Prom
 }
 void RewardStage::judge_ahead(const data::Prompt& prompt, const data::Sample& sample) {
   impl_->judge_ahead(prompt, sample);
+}
+void RewardStage::forget(const data::Sample& sample) {
+  impl_->forget(sample);
 }
 void RewardStage::drop_ahead() {
   impl_->drop_ahead();

@@ -76,6 +76,8 @@ struct Progress {
 // Whether a generate() with these options must return what it has.
 bool is_interrupted(const EngineOptions& options);
 
+class RoundGenerator;  // round_generator.h
+
 // Turns jobs into samples: one engine, or several (see EngineGroup).
 class Generator {
  public:
@@ -88,6 +90,8 @@ class Generator {
       std::vector<data::Sample> jobs, const EngineOptions& options,
       const std::function<void(const Progress&)>& on_progress) = 0;
   virtual const Metrics& metrics() const = 0;  // of the last generate()
+  // Null if this generator cannot have several rounds in flight.
+  virtual RoundGenerator* rounds() { return nullptr; }
   // The run is complete: nothing will be generated any more, also by a later process.
   virtual void run_has_ended() {}
   virtual Status load_weights(const model::WeightsView& weights) = 0;  // see Runner

@@ -1,16 +1,10 @@
 #include "config/sections/cluster.h"
 
+#include <fmt/format.h>
+
 #include "base/settings/checks.h"
 
 namespace longshot::config {
-
-namespace {
-
-std::string zero_or_one(const int& value) {
-  return value == 0 || value == 1 ? "" : "must be 0 or 1";
-}
-
-}  // namespace
 
 void bind_access(Settings& s, ClusterAccess& o) {
   s.add("cluster.url", &o.url,
@@ -46,17 +40,25 @@ void bind(Settings& s, ClusterOptions& o) {
         "a worker that is silent for this long has its samples given to others as well", above(0));
   s.add("cluster.staleness", &o.staleness,
         "1 = the samples of the next iteration are generated while the trainer works, with weights "
-        "that are one version older; 0 = generation and training take turns",
-        zero_or_one);
+        "that are one version older; 2 or more = those of so many iterations, and no token that is "
+        "trained on is older than so many versions; 0 = generation and training take turns; "
+        "docs/cluster.md",
+        at_least(0));
 }
 
 Status validate(const ClusterOptions& o, const RolloutOptions& rollout,
                 const ReplayOptions& replay) {
   if (!o.on()) return ok_status();
-  if (o.staleness > 0 && replay.staleness >= 0 && replay.staleness < o.staleness) {
+  if (o.staleness == 1 && replay.staleness == 0) {
     return invalid_argument(
         "replay.staleness = 0 would drop all samples of cluster.staleness = 1, which are one "
         "version old; set it to 1 or more, or to -1");
+  }
+  if (o.runs_ahead() && replay.staleness >= 0 && replay.staleness != o.staleness) {
+    return invalid_argument(fmt::format(
+        "cluster.staleness = {} is the oldest version that is trained on, so replay.staleness = {} "
+        "says something else; leave it out",
+        o.staleness, replay.staleness));
   }
   if (rollout.engine.token_budget > 0) {
     return invalid_argument(

@@ -25,8 +25,10 @@ struct ClusterOptions : ClusterAccess {
   std::string weights_dir;
   bool exact = true;
   double silence_seconds = 3;
-  int staleness = 0;  // 0 or 1
+  int staleness = 0;
   bool on() const { return !url.empty(); }
+  // Several iterations ahead, with new weights between two segments of a sample.
+  bool runs_ahead() const { return on() && staleness > 1; }
 };
 
 void bind(Settings& settings, ClusterOptions& options);

@@ -12,6 +12,8 @@ struct ReplayOptions {
   int max_groups = 0;
   replay::SelectorKind selector = replay::SelectorKind::fifo;
   int64_t staleness = -1;
+  double ratio = 0;
+  int max_reuse = 1;
 };
 
 void bind(Settings& settings, ReplayOptions& options);

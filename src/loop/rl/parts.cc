@@ -112,6 +112,13 @@ rollout::EngineOptions engine_options(const config::TrainConfig& config,
   return options;
 }
 
+replay::Limits replay_limits(const config::TrainConfig& config) {
+  return {.staleness = config::staleness_limit(config),
+          .train_earlier_segments = config.algorithm.train_earlier_segments,
+          .reuse = config.replay.ratio > 0 ? config.replay.max_reuse : 0,
+          .trained = static_cast<size_t>(config::replay_capacity(config))};
+}
+
 // True if the phase sets a key that begins with one of `beginnings`.
 bool sets(const config::Phase& phase, std::initializer_list<const char*> beginnings) {
   for (const auto& [key, value] : phase.settings.items()) {
@@ -184,8 +191,7 @@ Result<Parts> make_parts(const config::TrainConfig& config, const PhaseState& ph
 
   LS_ASSIGN_OR_RETURN(parts.rewards, reward::RewardStage::create(reward_options(config)));
   parts.replay = std::make_unique<replay::ReplayBuffer>(
-      replay::make_selector(config.replay.selector),
-      replay::Limits{config.replay.staleness, config.algorithm.train_earlier_segments});
+      replay::make_selector(config.replay.selector), replay_limits(config));
 
   LS_ASSIGN_OR_RETURN(auto trainer, make_trainer(config, phase, std::move(loaded.weights), gang));
   LS_ASSIGN_OR_RETURN(parts.trainer, GangTrainer::begin(std::move(trainer), std::move(gang),

@@ -64,6 +64,7 @@ Metrics with_round(Metrics before, const Metrics& round) {
 Rounds::Rounds(const config::TrainConfig& config)
     : size_(static_cast<size_t>(config.data.train_batch_size)),
       filter_(config.filter_groups),
+      reuses_(config.replay.ratio > 0),
       token_budget_(config.rollout.engine.token_budget) {}
 
 int64_t Rounds::token_budget() const {
@@ -92,6 +93,12 @@ void Rounds::add_groups(std::vector<data::Group> groups) {
   }
 }
 
+void Rounds::add_trained(std::vector<data::Group> groups) {
+  LS_CHECK(groups.size() <= missing(), "a batch takes no more groups than it misses");
+  reused_ += static_cast<int64_t>(groups.size());
+  for (data::Group& group : groups) groups_.push_back(std::move(group));
+}
+
 bool Rounds::wants_another() const {
   const bool budget = token_budget_ == 0 || token_budget() > 0;
   return filter_.enable && missing() > 0 && count_ < filter_.max_num_gen_batches && budget;
@@ -101,6 +108,7 @@ void Rounds::report(Metrics& metrics) const {
   metrics.merge(Metrics(rollout_));
   samples_.report(metrics);
   report_groups(groups_, metrics);
+  if (reuses_) metrics["replay/reused"] = static_cast<double>(reused_);
   if (!filter_.enable) return;
   const auto dropped = static_cast<double>(dropped_);
   metrics["train/num_gen_batches"] = count_;

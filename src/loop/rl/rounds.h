@@ -34,22 +34,29 @@ class Rounds {
   // groups.
   void add_groups(std::vector<data::Group> groups);
 
+  // Groups that were trained on before, as a part of the batch.
+  void add_trained(std::vector<data::Group> groups);
+
   const std::vector<data::Group>& groups() const { return groups_; }
   size_t missing() const { return size_ - groups_.size(); }  // groups, until the batch is full
+  // Whether the samples of one more round may be added.
+  bool may_add() const { return !filter_.enable || count_ < filter_.max_num_gen_batches; }
   // Another round should follow, if there is room for new groups.
   bool wants_another() const;
 
-  // The metrics of the rollouts, samples and groups. With filter_groups also
-  // train/num_gen_batches (rounds; verl's name), train/groups_dropped, train/groups_missing and
-  // train/zero_variance_share, the dropped ones' share of the groups.
+  // The metrics of the rollouts, samples and groups. With replay.ratio also replay/reused, the
+  // groups of add_trained(). With filter_groups also train/num_gen_batches (rounds; verl's name),
+  // train/groups_dropped, train/groups_missing and train/zero_variance_share, the dropped ones'
+  // share of the groups.
   void report(Metrics& metrics) const;
 
  private:
   const size_t size_;
   const config::FilterGroups filter_;
+  const bool reuses_;
   const int64_t token_budget_;
   int count_ = 0;
-  int64_t dropped_ = 0;
+  int64_t dropped_ = 0, reused_ = 0;
   Metrics rollout_;
   SampleReport samples_;
   std::vector<data::Group> groups_;

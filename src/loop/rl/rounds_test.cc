@@ -45,6 +45,20 @@ TEST(Rounds, GroupsWithoutVarianceAreDropped) {
   EXPECT_EQ(metrics["replay/groups_taken"], 4);
 }
 
+TEST(Rounds, ReusedGroupsAreAPartOfTheBatchAndAreNotFiltered) {
+  config::TrainConfig config = filtered(3, 2);
+  config.replay.ratio = 0.4;
+  Rounds rounds(config);
+  rounds.add_trained({group({0, 1})});
+  EXPECT_EQ(rounds.missing(), 2u);
+  rounds.add_groups({group({0, 1}), group({1, 1})});
+  Metrics metrics;
+  rounds.report(metrics);
+  EXPECT_EQ(metrics["replay/reused"], 1);
+  EXPECT_EQ(metrics["replay/groups_taken"], 2);
+  EXPECT_EQ(metrics["train/groups_dropped"], 1);
+}
+
 TEST(Rounds, WithoutAFilterOneRoundKeepsEverything) {
   config::TrainConfig config;
   config.data.train_batch_size = 3;

@@ -31,23 +31,19 @@ Status Run::iterate() {
   const int64_t iteration = state_.iteration;
 
   Rounds rounds(config_);
-  do {
-    // prompts/ and rollout/: finished samples are judged while the others continue.
-    LS_ASSIGN_OR_RETURN(auto samples, samples_of(iteration, rounds));
-    if (stop_requested()) return cancelled("stopped");
-    timer.lap("timing_s/gen");
-
-    // reward/
-    auto verdicts = judge(*p.rewards, *p.replay, samples);
-    if (stop_requested()) return cancelled("stopped");
-    timer.lap("timing_s/reward");
-    LS_RETURN_IF_ERROR(reward_watch_.check(samples, verdicts));
-    rounds.add_samples(samples, verdicts);
-
-    // replay/: with algorithm.filter_groups, new prompts replace groups without variance.
-    LS_RETURN_IF_ERROR(p.replay->insert(std::move(samples), std::move(verdicts)));
-    LS_RETURN_IF_ERROR(close_groups(iteration, rounds));
-  } while (rounds.wants_another() && room(rounds) > 0);
+  add_trained_groups(iteration, rounds);
+  if (rounds_ahead_ != nullptr) {
+    LS_RETURN_IF_ERROR(fill_from_rounds_ahead(iteration, rounds, timer));
+  } else {
+    do {
+      // prompts/ and rollout/: finished samples are judged while the others continue.
+      LS_ASSIGN_OR_RETURN(auto samples, samples_of(iteration, rounds));
+      // reward/ and replay/: with algorithm.filter_groups, new prompts replace groups without
+      // variance.
+      LS_RETURN_IF_ERROR(take_in(std::move(samples), rounds, timer));
+      LS_RETURN_IF_ERROR(close_groups(iteration, rounds));
+    } while (rounds.wants_another() && room(rounds) > 0);
+  }
   p.prompts->end_iteration();
   rounds.report(metrics);
   log_samples(rounds.groups());
@@ -59,10 +55,12 @@ Status Run::iterate() {
   LS_ASSIGN_OR_RETURN(
       const Metrics trained,
       p.trainer->fit(rounds.groups(), {state_.policy_version, key(Stream::trainer), iteration}));
+  timer.lap("timing_s/update_actor");  // in place of the trainer's own, which is a part of it
   metrics.insert(trained.begin(), trained.end());
-  timer.lap("timing_s/update_actor");
   LS_ASSIGN_OR_RETURN(auto ahead, end_ahead());
-  if (ahead) timer.lap("timing_s/gen_ahead");
+  if (rounds_ahead_ != nullptr)  // workers have two versions of the weights at most
+    LS_RETURN_IF_ERROR(rounds_ahead_->end_older_than(state_.policy_version));
+  if (ahead || rounds_ahead_ != nullptr) timer.lap("timing_s/gen_ahead");
   add_counts(metrics);
   capture_state(iteration + 1, p.publisher->version() + 1, std::move(metrics), std::move(ahead));
 
@@ -187,6 +185,8 @@ Status Run::begin_due_phase() {
     phase.schedule_iteration = state_.iteration;
     phase.schedule_step = parts_.trainer->model().steps();
   }
+  // Its rewards judge what no iteration has taken in, and nothing is judged while they change.
+  if (rounds_ahead_ != nullptr) LS_RETURN_IF_ERROR(rounds_ahead_->end_all());
   LS_ASSIGN_OR_RETURN(config::TrainConfig next,
                       config::config_in_phase(base_, static_cast<size_t>(phase.begun)));
   LS_RETURN_IF_ERROR(begin_phase(next, phase, parts_).with_context(begins.name));
@@ -257,6 +257,7 @@ bool Run::due(int64_t every) const {
 
 Status Run::test(Metrics& metrics) {
   if (parts_.val_prompts.empty()) return ok_status();
+  if (rounds_ahead_ != nullptr) LS_RETURN_IF_ERROR(rounds_ahead_->end_all());
   eval::EvalOptions options;
   options.n = config_.trainer.val_n;
   options.seed = key(Stream::validation);
@@ -288,7 +289,9 @@ void Run::capture_state(int64_t iteration, int64_t policy_version, Metrics unfin
                  .candidates = state_.candidates,
                  .prompts = parts_.prompts->snapshot(),
                  .ahead = std::move(ahead),
+                 .rounds_ahead = {},
                  .unfinished = std::move(unfinished)};
+  if (rounds_ahead_ != nullptr) state.rounds_ahead = rounds_ahead_->snapshot();
   parts_.replay->mark();
   state_ = std::move(state);
   updates_ = parts_.trainer->model().steps();
@@ -296,6 +299,7 @@ void Run::capture_state(int64_t iteration, int64_t policy_version, Metrics unfin
 
 Status Run::save() {
   if (saved_iteration_ == state_.iteration) return ok_status();
+  if (state_.rounds_ahead) LS_RETURN_IF_ERROR(rounds_ahead_->complete(*state_.rounds_ahead));
   Json state = to_json(state_, *parts_.prompts);
   state["config"] = config_text_;
   state["inputs"] = inputs_;

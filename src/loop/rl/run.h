@@ -1,6 +1,7 @@
 #pragma once
 // The RL run: iterate, evaluate, save (run.cc; its iterate() is the whole algorithm on one page);
-// the rounds of generation (run_rounds.cc); start and resume (run_start.cc).
+// the rounds of generation (run_rounds.cc), also of several iterations ahead (run_ahead.cc); start
+// and resume (run_start.cc).
 
 #include <cstdint>
 #include <memory>
@@ -17,6 +18,7 @@
 #include "loop/rl/phase_clock.h"
 #include "loop/rl/reward_step.h"
 #include "loop/rl/rounds.h"
+#include "loop/rl/rounds_ahead.h"
 #include "loop/rl/run_state.h"
 #include "loop/rl/warnings.h"
 #include "loop/run_folder/best_checkpoint.h"
@@ -67,12 +69,22 @@ class Run {
 
   // run_rounds.cc
   int room(const Rounds& rounds) const;
-  Result<std::vector<data::Sample>> open_groups(int64_t iteration, const Rounds& rounds);
+  Result<std::vector<data::Sample>> open_groups(int64_t iteration, const Rounds& rounds,
+                                                int reserved = 0);
+  void add_trained_groups(int64_t iteration, Rounds& rounds);
   Result<std::vector<data::Sample>> samples_of(int64_t iteration, Rounds& rounds);
   rollout::EngineOptions rollout_options();
   Status begin_ahead(int64_t iteration);
   Result<std::optional<AheadSamples>> end_ahead();
   Status close_groups(int64_t iteration, Rounds& rounds);
+  Status take_in(std::vector<data::Sample> samples, Rounds& rounds, Timer& timer);
+
+  // run_ahead.cc
+  Status set_up_rounds_ahead(bool resumed);
+  Result<bool> begin_round(int64_t iteration, const Rounds& rounds);
+  Status fill_from_rounds_ahead(int64_t iteration, Rounds& rounds, Timer& timer);
+  Status take_in_oldest(int64_t iteration, Rounds& rounds, Timer& timer);
+  void leave_out(std::vector<data::Sample>& samples, Rounds& rounds);
 
   Status iterate();
   void add_counts(Metrics& metrics);
@@ -99,8 +111,9 @@ class Run {
   bool folder_written_ = false;
   Json inputs_;  // fingerprints()
   Parts parts_;
-  AheadRollout ahead_;  // uses parts_
-  HandOver hand_over_;  // uses parts_
+  AheadRollout ahead_;                         // uses parts_
+  std::unique_ptr<RoundsAhead> rounds_ahead_;  // uses parts_; null with cluster.staleness <= 1
+  HandOver hand_over_;                         // uses parts_
   RunState state_;
   int64_t updates_ = 0;  // optimizer steps when state_ was captured
   std::unique_ptr<RunLog> log_;

@@ -56,6 +56,7 @@ Status Run::start() {
   }
   LS_ASSIGN_OR_RETURN(parts_, make_parts(config_, state_.phase, directory, config_text_, gang_));
   if (from.checkpoint) LS_RETURN_IF_ERROR(restore(*from.checkpoint));
+  LS_RETURN_IF_ERROR(set_up_rounds_ahead(from.checkpoint.has_value()));
   LS_ASSIGN_OR_RETURN(hand_over_, HandOver::create(config_.hybrid, config_.trainer.output,
                                                    *parts_.rollout, parts_.trainer->model()));
   LS_RETURN_IF_ERROR(publish());

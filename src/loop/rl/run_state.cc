@@ -13,6 +13,7 @@ Json to_json(const RunState& s, const prompts::PromptSampler& sampler) {
               {"prompts", sampler.state(s.prompts)},
               {"unfinished", metrics_to_json(s.unfinished)}};
   if (s.ahead) out["ahead"] = to_json(*s.ahead);
+  if (s.rounds_ahead) out["rounds_ahead"] = to_json(*s.rounds_ahead);
   return out;
 }
 
@@ -28,6 +29,9 @@ Result<RunState> run_state_from_json(const Json& json, const std::string& where)
   }
   if (json.contains("ahead")) {
     LS_ASSIGN_OR_RETURN(s.ahead, ahead_samples_from_json(json["ahead"], where));
+  }
+  if (json.contains("rounds_ahead")) {
+    LS_ASSIGN_OR_RETURN(s.rounds_ahead, rounds_ahead_from_json(json["rounds_ahead"], where));
   }
   LS_ASSIGN_OR_RETURN(const Json unfinished, json_get<Json>(json, "unfinished", where));
   LS_ASSIGN_OR_RETURN(s.unfinished, metrics_from_json(unfinished, where));

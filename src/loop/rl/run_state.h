@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "loop/rl/ahead.h"
 #include "loop/rl/phase_clock.h"
+#include "loop/rl/rounds_ahead.h"
 #include "loop/run_folder/best_checkpoint.h"
 #include "prompts/sampler.h"
 
@@ -26,6 +27,8 @@ struct RunState {
   prompts::PromptSampler::Snapshot prompts;
   // The samples of the next iteration, if they were generated during the last update.
   std::optional<AheadSamples> ahead;
+  // With cluster.staleness above 1: the rounds that were generated ahead.
+  std::optional<RoundsAhead::Snapshot> rounds_ahead;
   // Metrics of the finished iteration whose evaluation was interrupted; empty otherwise.
   Metrics unfinished;
 };

@@ -31,7 +31,10 @@ void Pool::join(WorkerId worker, int slots, double now, data::EngineKind engine)
 
 void Pool::set_version(WorkerId worker, int64_t version, double now) {
   heard(worker, now);
-  if (const auto it = workers_.find(worker); it != workers_.end()) it->second.version = version;
+  const auto it = workers_.find(worker);
+  if (it == workers_.end()) return;
+  it->second.version = version;
+  if (it->second.loading == version) it->second.loading = -1;
 }
 
 void Pool::heard(WorkerId worker, double now) {
@@ -53,7 +56,7 @@ void Pool::notice_silence(double now) {
 }
 
 void Pool::update_waiting(size_t index) {
-  const Task& task = tasks_[index];
+  const Task& task = tasks_.at(index);
   const bool live = std::ranges::any_of(
       task.attempts, [&](const Attempt& a) { return !workers_.at(a.worker).silent; });
   if (live || task.done) {
@@ -68,7 +71,7 @@ void Pool::leave(WorkerId worker) {
   if (it == workers_.end()) return;
   const auto running = std::move(it->second.running);
   for (const auto& [id, task] : running) {
-    std::erase_if(tasks_[task].attempts, [&](const Attempt& a) { return a.worker == worker; });
+    std::erase_if(tasks_.at(task).attempts, [&](const Attempt& a) { return a.worker == worker; });
     update_waiting(task);
   }
   newly_silent_.erase(worker);
@@ -77,36 +80,44 @@ void Pool::leave(WorkerId worker) {
 
 std::vector<size_t> Pool::begin(std::vector<wire::Job> jobs, int64_t version, double now) {
   LS_CHECK(tasks_.empty(), "the round before has not ended");
+  in_rounds_ = true;
+  next_index_ = 0;
   version_ = version;
-  left_ = static_cast<int64_t>(jobs.size());
   new_tokens_ = reissued_ = repeated_ = differing_ = 0;
   for (auto& [id, worker] : workers_) {
     worker.tokens = 0;
     worker.since = now;
   }
   std::vector<size_t> complete;
+  append(std::move(jobs), version, complete);
+  return complete;
+}
+
+size_t Pool::append(std::vector<wire::Job> jobs, int64_t version, std::vector<size_t>& complete) {
+  const size_t first = next_index_;
   for (wire::Job& job : jobs) {
-    const size_t index = tasks_.size();
-    Task& task = tasks_.emplace_back();
+    const size_t index = next_index_++;
+    Task& task = tasks_[index];
+    task.version = version;
     task.done = static_cast<int>(job.sample.tokens.size()) >= job.max_response_length;
     task.sample = job.sample;
     task.sample.finish = task.done ? data::FinishReason::length : data::FinishReason::partial;
     task.job = std::move(job);
     if (task.done) {
       complete.push_back(index);
-      --left_;
     } else {
       waiting_.insert(waiting_.end(), index);
+      ++left_;
     }
   }
-  return complete;
+  return first;
 }
 
 std::vector<data::Sample> Pool::end() {
   std::vector<data::Sample> samples;
-  for (size_t i = 0; i < tasks_.size(); ++i) {
-    while (!tasks_[i].attempts.empty()) withdraw(i, tasks_[i].attempts.back(), true);
-    samples.push_back(std::move(tasks_[i].sample));
+  for (auto& [index, task] : tasks_) {
+    while (!task.attempts.empty()) withdraw(index, Attempt(task.attempts.back()), true);
+    samples.push_back(std::move(task.sample));
   }
   tasks_.clear();
   waiting_.clear();
@@ -120,7 +131,7 @@ void Pool::withdraw(size_t task, const Attempt& attempt, bool tell) {
   Worker& worker = workers_.at(attempt.worker);
   worker.running.erase(id);
   if (tell) worker.drop.push_back(id);
-  std::erase_if(tasks_[task].attempts, [&](const Attempt& a) { return a.id == id; });
+  std::erase_if(tasks_.at(task).attempts, [&](const Attempt& a) { return a.id == id; });
 }
 
 Result<std::optional<size_t>> Pool::receive(WorkerId worker, const wire::Piece& piece, double now) {
@@ -130,10 +141,10 @@ Result<std::optional<size_t>> Pool::receive(WorkerId worker, const wire::Piece& 
   const auto running = sender->second.running.find(piece.job);
   if (running == sender->second.running.end()) return std::optional<size_t>();  // dropped
   const size_t index = running->second;
-  Task& task = tasks_[index];
+  Task& task = tasks_.at(index);
   const auto attempt =
       std::ranges::find_if(task.attempts, [&](const Attempt& a) { return a.id == piece.job; });
-  if (static_cast<size_t>(piece.begin) != attempt->next || piece.version != version_) {
+  if (static_cast<size_t>(piece.begin) != attempt->next || piece.version != task.version) {
     return corrupt(
         "it sent a piece of a sample that does not follow the one before, or was made "
         "with weights of another version");
@@ -183,7 +194,7 @@ bool Pool::merge(const wire::Piece& piece, data::EngineKind engine, data::Sample
 }
 
 void Pool::complete(size_t index, const wire::Piece& piece) {
-  Task& task = tasks_[index];
+  Task& task = tasks_.at(index);
   task.sample.finish = piece.finish;
   task.sample.text = piece.text;
   task.done = true;
@@ -200,12 +211,13 @@ Status Pool::refuse(WorkerId worker, const wire::JobError& error) {
   if (sender == workers_.end()) return ok_status();
   const auto running = sender->second.running.find(error.job);
   if (running == sender->second.running.end()) return ok_status();
-  return ++tasks_[running->second].refusals < 2 ? ok_status() : internal_error(error.reason);
+  return ++tasks_.at(running->second).refusals < 2 ? ok_status() : internal_error(error.reason);
 }
 
 int Pool::ready_workers() const {
-  return static_cast<int>(
-      std::ranges::count_if(workers_, [&](const auto& w) { return usable(w.second); }));
+  return static_cast<int>(std::ranges::count_if(workers_, [&](const auto& w) {
+    return usable(w.second, in_rounds_ ? version_ : w.second.version) && w.second.version >= 0;
+  }));
 }
 
 double Pool::rate(const Worker& worker, double now) const {
@@ -220,10 +232,11 @@ double Pool::load(const Worker& worker, double now) const {
   return static_cast<double>(worker.running.size() + 1) / speed;
 }
 
-Pool::Worker* Pool::least_loaded(double now, WorkerId& best) {
+Pool::Worker* Pool::least_loaded(int64_t version, double now, WorkerId& best) {
   Worker* found = nullptr;
   for (auto& [id, worker] : workers_) {
-    if (!usable(worker) || static_cast<int>(worker.running.size()) >= worker.slots) continue;
+    if (!usable(worker, version)) continue;
+    if (static_cast<int>(worker.running.size()) >= worker.slots) continue;
     if (found != nullptr && load(worker, now) >= load(*found, now)) continue;
     found = &worker;
     best = id;
@@ -245,7 +258,7 @@ wire::Job Pool::next_part(Task& task) {
 }
 
 void Pool::give(size_t index, WorkerId worker, double now, std::vector<wire::Job>& jobs) {
-  Task& task = tasks_[index];
+  Task& task = tasks_.at(index);
   wire::Job job = next_part(task);
   Worker& to = workers_.at(worker);
   if (to.running.empty() && to.tokens == 0) to.since = now;
@@ -260,11 +273,12 @@ void Pool::give(size_t index, WorkerId worker, double now, std::vector<wire::Job
 void Pool::give_waiting(double now, std::map<WorkerId, std::vector<wire::Job>>& jobs) {
   while (!waiting_.empty()) {
     WorkerId worker = 0;
-    const Worker* to = least_loaded(now, worker);
+    const Worker* to = least_loaded(waiting_version(), now, worker);
     if (to == nullptr) return;
-    const wire::Job& first = tasks_[*waiting_.begin()].job;
+    const Task& first = tasks_.at(*waiting_.begin());
     while (!waiting_.empty() && static_cast<int>(to->running.size()) < to->slots &&
-           same_group(tasks_[*waiting_.begin()].job, first))
+           waiting_version() == first.version &&
+           same_group(tasks_.at(*waiting_.begin()).job, first.job))
       give(*waiting_.begin(), worker, now, jobs[worker]);
   }
 }
@@ -272,7 +286,8 @@ void Pool::give_waiting(double now, std::map<WorkerId, std::vector<wire::Job>>& 
 // Workers without a job take over some of those of the most loaded one.
 void Pool::share_with_idle(double now, std::map<WorkerId, std::vector<wire::Job>>& jobs) {
   for (const auto& [id, worker] : workers_) {
-    if (!usable(worker) || !worker.running.empty()) continue;
+    if (worker.version < 0 || !usable(worker, in_rounds_ ? version_ : worker.version)) continue;
+    if (!worker.running.empty()) continue;
     if (!take_over(id, now, jobs[id])) return;
   }
 }
@@ -281,13 +296,15 @@ bool Pool::take_over(WorkerId idle, double now, std::vector<wire::Job>& jobs) {
   Worker* busiest = nullptr;
   for (auto& [id, worker] : workers_) {
     if (worker.running.empty() || worker.silent) continue;
+    if (worker.version != workers_.at(idle).version) continue;
     if (busiest == nullptr || load(worker, now) > load(*busiest, now)) busiest = &worker;
   }
   if (busiest == nullptr) return false;
   if (busiest->running.size() == 1) {
     const double own = rate(workers_.at(idle), now), other = rate(*busiest, now);
     const size_t task = busiest->running.begin()->second;
-    if (other == 0 || own < kMuchFaster * other || tasks_[task].attempts.size() > 1) return false;
+    if (other == 0 || own < kMuchFaster * other || tasks_.at(task).attempts.size() > 1)
+      return false;
     give(task, idle, now, jobs);
     return true;
   }
@@ -295,7 +312,7 @@ bool Pool::take_over(WorkerId idle, double now, std::vector<wire::Job>& jobs) {
   size_t half = busiest->running.size() / 2;
   while (half > 0) {
     const auto [id, task] = *busiest->running.rbegin();
-    const auto attempt = std::ranges::find_if(tasks_[task].attempts,
+    const auto attempt = std::ranges::find_if(tasks_.at(task).attempts,
                                               [job = id](const Attempt& a) { return a.id == job; });
     if (now - attempt->since < kWorthMovingSeconds) break;
     withdraw(task, Attempt(*attempt), true);
@@ -312,10 +329,12 @@ std::vector<Order> Pool::orders(double now) {
   std::map<WorkerId, std::vector<wire::Job>> jobs;
   give_waiting(now, jobs);
   if (waiting_.empty()) share_with_idle(now, jobs);
+  const std::map<WorkerId, int64_t> loads = choose_versions();
   std::vector<Order> out;
   for (auto& [id, worker] : workers_) {
-    if (worker.drop.empty() && jobs[id].empty()) continue;
+    if (worker.drop.empty() && jobs[id].empty() && !loads.contains(id)) continue;
     out.push_back({id, std::exchange(worker.drop, {}), std::move(jobs[id])});
+    if (loads.contains(id)) out.back().load = loads.at(id);
   }
   return out;
 }

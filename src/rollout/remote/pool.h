@@ -29,11 +29,12 @@ struct PoolOptions {
   double silence_seconds = 3;
 };
 
-// Messages that a worker must get. Its drops come first.
+// Messages that a worker must get. Its drops come first, and it gets no jobs with `load`.
 struct Order {
   WorkerId worker = 0;
   std::vector<uint64_t> drop;
   std::vector<wire::Job> jobs;
+  std::optional<int64_t> load = {};  // the version of the weights that it must load
 };
 
 class Pool {
@@ -48,11 +49,23 @@ class Pool {
   void heard(WorkerId worker, double now);
   void leave(WorkerId worker);
 
+  // Rounds: one at a time, of one version, which the caller has workers load.
+  //
   // Begins a round: jobs for workers that have loaded `version`. The ids of `jobs` are ignored.
   // Their order decides which begin first; jobs of a group stay together where there is room.
   // Returns the indices of the jobs that need no worker, because their samples already have
   // max_response_length tokens; they end as FinishReason::length.
   std::vector<size_t> begin(std::vector<wire::Job> jobs, int64_t version, double now);
+  // Without rounds, while none is open: adds jobs at any time, for workers that have loaded
+  // `version`, which must not be older than that of the jobs before. A worker generates with one
+  // version at a time. orders() tells it to load another one when it has no job left; older
+  // versions come first. Returns the index of the first job, and the others follow it; `complete`
+  // gets the indices of those that need no worker, as from begin().
+  size_t add(std::vector<wire::Job> jobs, int64_t version, double now,
+             std::vector<size_t>& complete);
+  // Removes a job of add() whose sample is complete.
+  data::Sample take(size_t index);
+
   // A piece from a worker. Returns the index of its job if the sample is complete with it. Pieces
   // of jobs that nobody waits for are ignored. Error: the worker breaks the protocol, and must
   // leave.
@@ -66,13 +79,14 @@ class Pool {
   bool is_silent(WorkerId worker) const;
 
   bool round_is_done() const { return left_ == 0; }
-  const data::Sample& sample(size_t index) const { return tasks_[index].sample; }
+  const data::Sample& sample(size_t index) const { return tasks_.at(index).sample; }
   // Ends the round, finished or not. Samples are in the order of begin(); unfinished ones are
   // partial. Jobs that workers still have are dropped by the next orders().
   std::vector<data::Sample> end();
 
   int workers() const { return static_cast<int>(workers_.size()); }
-  int ready_workers() const;  // have the round's version and are not silent
+  // Are not silent, and have the round's version, or any version without rounds.
+  int ready_workers() const;
   int64_t finished() const { return static_cast<int64_t>(tasks_.size()) - left_; }
   int64_t unfinished() const { return left_; }
   int64_t waiting() const { return static_cast<int64_t>(waiting_.size()); }
@@ -86,7 +100,7 @@ class Pool {
   struct Worker {
     int slots = 1;
     data::EngineKind engine = data::EngineKind::longshot;
-    int64_t version = -1;
+    int64_t version = -1, loading = -1;  // loading: told to load it; -1: nothing
     bool silent = false;
     double heard = 0, since = 0;         // last message; begin of its first job of the round
     int64_t tokens = 0;                  // received in this round
@@ -100,7 +114,8 @@ class Pool {
     double since = 0;
   };
   struct Task {
-    wire::Job job;        // as given to begin()
+    wire::Job job;  // as given to begin() or add()
+    int64_t version = 0;
     data::Sample sample;  // with the tokens so far
     bool done = false;
     int issues = 0, refusals = 0;
@@ -109,26 +124,34 @@ class Pool {
 
   void notice_silence(double now);
   void update_waiting(size_t task);
-  bool usable(const Worker& worker) const { return worker.version == version_ && !worker.silent; }
+  static bool usable(const Worker& worker, int64_t version) {
+    return worker.version == version && worker.loading < 0 && !worker.silent;
+  }
+  int64_t waiting_version() const { return tasks_.at(*waiting_.begin()).version; }
   double rate(const Worker& worker, double now) const;  // tokens per second; 0: not known yet
   double load(const Worker& worker, double now) const;
-  Worker* least_loaded(double now, WorkerId& id);
+  size_t append(std::vector<wire::Job> jobs, int64_t version, std::vector<size_t>& complete);
+  Worker* least_loaded(int64_t version, double now, WorkerId& id);
   wire::Job next_part(Task& task);
   void give(size_t task, WorkerId worker, double now, std::vector<wire::Job>& jobs);
   void give_waiting(double now, std::map<WorkerId, std::vector<wire::Job>>& jobs);
   void share_with_idle(double now, std::map<WorkerId, std::vector<wire::Job>>& jobs);
   bool take_over(WorkerId idle, double now, std::vector<wire::Job>& jobs);
+  std::map<WorkerId, int64_t> choose_versions();
+  int64_t next_version(const Worker& worker) const;
   void withdraw(size_t task, const Attempt& attempt, bool tell);
   bool merge(const wire::Piece& piece, data::EngineKind engine, data::Sample& sample);
   void complete(size_t task, const wire::Piece& piece);
 
   PoolOptions options_;
   std::map<WorkerId, Worker> workers_;
-  std::vector<Task> tasks_;
+  std::map<size_t, Task> tasks_;  // by index; those of older versions come first
   std::set<WorkerId> newly_silent_;
   std::set<size_t> waiting_;  // tasks that no worker executes, as far as is known
   double fastest_ = 0;        // rate of the fastest worker
-  int64_t version_ = 0, left_ = 0, new_tokens_ = 0;
+  bool in_rounds_ = true;
+  size_t next_index_ = 0;
+  int64_t version_ = 0, left_ = 0, new_tokens_ = 0;  // version_: the newest of all jobs
   int64_t reissued_ = 0, repeated_ = 0, differing_ = 0;
   uint64_t next_id_ = 1;
 };

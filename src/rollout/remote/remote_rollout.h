@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "rollout/engine.h"
+#include "rollout/round_generator.h"
 #include "wire/link_options.h"
 
 namespace longshot::rollout {
@@ -34,8 +35,8 @@ struct RemoteOptions {
   std::string fingerprint;
 };
 
-// generate() and load_weights() must be called on one thread.
-class RemoteRollout final : public Generator {
+// generate(), load_weights() and the functions of RoundGenerator must be called on one thread.
+class RemoteRollout final : public Generator, public RoundGenerator {
  public:
   // Workers may join as soon as it returns. Error: the address cannot be bound.
   static Result<std::unique_ptr<RemoteRollout>> start(RemoteOptions options);
@@ -54,9 +55,15 @@ class RemoteRollout final : public Generator {
   // that were ready at the end), and the metrics of Pool.
   const Metrics& metrics() const override { return metrics_; }
 
-  // Offers the weights and tells the workers. Does not wait for them: a worker that has loaded them
-  // gets jobs.
+  // Offers the weights and tells the workers, those with jobs of a round in flight when they have
+  // done them. Does not wait for them: a worker that has loaded them gets jobs.
   Status load_weights(const model::WeightsView& weights) override;
+
+  RoundGenerator* rounds() override { return this; }
+  void set_cut(std::vector<data::Sample> samples) override;
+  Status begin_round(RoundRequest request) override;
+  Result<RoundResult> end_round(bool finish_when_stopped) override;
+  void abandon_rounds() override;
 
   // Tells the workers, so that they end. Without it they wait for a coordinator to return.
   void run_has_ended() override;
