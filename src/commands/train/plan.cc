@@ -91,7 +91,7 @@ void print_rows(const loop::ClusterPlan& plan) {
 }
 
 void print_advice(const loop::ClusterPlan& plan) {
-  const size_t last = loop::last_that_pays(plan.rows);
+  const size_t last = loop::enough_workers(plan.rows);
   if (last < plan.rows.size()) {
     fmt::print("      -> twice as many workers as {} would save less than 10 % of an iteration\n",
                plan.rows[last].workers);
@@ -159,11 +159,11 @@ void print_cluster_json(const loop::ClusterPlan& plan) {
                       {"version_bytes", plan.memory.version_bytes},
                       {"memory_bytes", memory}};
   if (!plan.rows.empty()) {
-    const size_t last = loop::last_that_pays(plan.rows);
+    const size_t last = loop::enough_workers(plan.rows);
     json["costs_from"] = plan.costs_from;
     json["costs"] = json_of(plan.costs);
     for (const loop::ClusterRow& row : plan.rows) json["rows"].push_back(json_of(row));
-    json["doubling_pays_below"] =
+    json["enough_workers"] =
         last < plan.rows.size() ? OrderedJson(plan.rows[last].workers) : OrderedJson();
   }
   fmt::print("{}\n", dump_json(json));

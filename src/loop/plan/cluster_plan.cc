@@ -56,6 +56,7 @@ void calibrate(const MeasuredRun& run, PlanInputs& inputs) {
       std::numeric_limits<double>::infinity();
   one.hosts.kinds.front().latency_ms = 0;
   one.staleness = 0;
+  one.version_bytes = 0;
   one.costs = {.steps = inputs.costs.steps, .message = 0};
   inputs.costs.steps = scaled(inputs.costs.steps, run.generation / plan_row(one, 1).rollout);
   inputs.costs.update = run.update;

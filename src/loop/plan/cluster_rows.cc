@@ -132,7 +132,7 @@ std::vector<ClusterRow> plan_rows(const PlanInputs& inputs) {
   return out;
 }
 
-size_t last_that_pays(const std::vector<ClusterRow>& rows) {
+size_t enough_workers(const std::vector<ClusterRow>& rows) {
   for (size_t i = 0; i < rows.size(); ++i) {
     for (size_t j = i + 1; j < rows.size(); ++j) {
       if (rows[j].workers != 2 * rows[i].workers) continue;

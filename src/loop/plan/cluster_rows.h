@@ -54,6 +54,6 @@ ClusterRow plan_row(const PlanInputs& inputs, int workers);
 std::vector<ClusterRow> plan_rows(const PlanInputs& inputs);
 // The first row for which twice as many workers save less than a tenth; rows.size() if there is
 // none.
-size_t last_that_pays(const std::vector<ClusterRow>& rows);
+size_t enough_workers(const std::vector<ClusterRow>& rows);
 
 }  // namespace longshot::loop

@@ -99,10 +99,10 @@ TEST(ClusterRows, EndWhereDoublingSavesNothing) {
   EXPECT_EQ(counts, (std::vector<int>{1, 2, 3, 4, 8, 16, 32}));
   // Iterations of 24.75, 16.75, 12.75, 10.75, 9.75 s with 1, 2, 4, 8, 16 workers: 8 to 16 saves
   // 9 %.
-  const size_t last = last_that_pays(rows);
+  const size_t last = enough_workers(rows);
   ASSERT_LT(last, rows.size());
   EXPECT_EQ(rows[last].workers, 8);
-  EXPECT_EQ(last_that_pays({rows[0], rows[1]}), 2u);
+  EXPECT_EQ(enough_workers({rows[0], rows[1]}), 2u);
 }
 
 }  // namespace

@@ -106,8 +106,9 @@ Status check_same(const std::string& folder, const std::string& config_text) {
   LS_ASSIGN_OR_RETURN(const auto changes, config_changes(measured, config_text));
   for (const ConfigChange& change : changes) {
     if (matters(change.key))
-      return invalid_argument("the measured run and the plan differ: " + to_text(change) + " in " +
-                              folder);
+      return invalid_argument(fmt::format(
+          "--measured {}: the plan must have the same settings as that run, and differs in {}",
+          folder, to_text(change)));
   }
   return ok_status();
 }

@@ -55,7 +55,7 @@ class Simulation {
  private:
   struct Running {
     uint64_t job = 0, group = 0;
-    int done = 0, length = 0;  // units of tokens
+    int done = 0, sent = 0, length = 0;  // units of tokens
   };
   struct Worker {
     SimulatedWorker options;
@@ -152,37 +152,44 @@ class Simulation {
       const int done = static_cast<int>(job.sample.tokens.size());
       const double read = (known ? 0 : jobs_.prompt) + done * unit_;
       w.prefill += read * costs_.prompt_token / w.options.speed;
-      w.running.push_back({job.id, group, done, job.max_response_length});
+      w.running.push_back({job.id, group, done, done, job.max_response_length});
     }
   }
 
+  // Tokens are sent in pieces, the last ones with the end of their sample.
   void end_steps(size_t i) {
     Worker& w = workers_[i];
     result_.busy += w.prefill + w.steps * w.step;
     std::vector<wire::Piece> pieces;
     for (Running& r : w.running) {
+      r.done += w.steps;
+      const int fresh = r.done - r.sent;
+      const bool ended = r.done >= r.length;
+      if (!ended && fresh * unit_ < kPieceTokens) continue;
       wire::Piece& piece = pieces.emplace_back();
       piece.job = r.job;
-      piece.begin = r.done;
-      piece.tokens.resize(static_cast<size_t>(w.steps));
+      piece.begin = std::exchange(r.sent, r.done);
+      piece.tokens.resize(static_cast<size_t>(fresh));
       piece.logprobs.resize(piece.tokens.size());
       piece.version = kVersion;
-      r.done += w.steps;
-      piece.finished = r.done >= r.length;
+      piece.finished = ended;
       piece.finish = data::FinishReason::stop;
     }
     std::erase_if(w.running, [](const Running& r) { return r.done >= r.length; });
-    send(i, std::move(pieces));
+    if (!pieces.empty()) send(i, std::move(pieces));
     compute(i);
   }
 
-  // The pieces of a step wait for those before them, on the worker's link and in the coordinator.
+  // Pieces wait for those before them in the coordinator.
   void send(size_t i, std::vector<wire::Piece> pieces) {
     const SimulatedWorker& options = workers_[i].options;
-    const auto count = static_cast<double>(pieces.size());
-    const double tokens = unit_ * static_cast<double>(pieces.front().tokens.size());
-    const double messages = count * std::max(1.0, tokens / kPieceTokens);
-    const double bytes = count * tokens * kTokenBytes + messages * kPieceBytes;
+    double bytes = 0, messages = 0;
+    for (const wire::Piece& piece : pieces) {
+      const double tokens = unit_ * static_cast<double>(piece.tokens.size());
+      const double count = std::max(1.0, tokens / kPieceTokens);
+      bytes += tokens * kTokenBytes + count * kPieceBytes;
+      messages += count;
+    }
     result_.bytes += bytes;
     result_.pieces += messages;
     const double sent = now_ + bytes / options.bytes_per_second + options.latency;

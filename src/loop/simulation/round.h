@@ -4,7 +4,7 @@
 // and deterministic.
 //
 // A worker decodes all its running samples in one step, whose seconds depend on their number. It
-// reads the prompt of a group once. Pieces of up to 32 tokens travel over the worker's link, and
+// reads the prompt of a group once. Pieces of about 32 tokens travel over the worker's link, and
 // pass through the coordinator one after the other. The memory of KV caches and speculation are not
 // simulated.
 
@@ -69,7 +69,7 @@ SimulatedRound simulate_round(const StepCosts& costs, const SimulatedJobs& jobs,
 
 // Seconds after which each host has a version of the weights, if all begin at the same time and
 // `uplink` sends to all of them. No host gets more than its link, and what remains of the uplink is
-// shared equally. Rates are bytes a second.
+// shared equally. Rates are finite, in bytes a second.
 std::vector<double> fetch_seconds(double bytes, double uplink, const std::vector<double>& links);
 
 }  // namespace longshot::loop
