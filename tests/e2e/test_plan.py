@@ -110,6 +110,13 @@ def test_further_rounds_are_counted(setting):
     assert "further rounds" not in plan(root, "--response-length", 20, "--flat-groups", 0.5)["seconds"]
 
 
+def test_times_of_an_iteration_are_counted_once(setting):
+    for line in (setting / "run/metrics.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        parts = sum(row[f"timing_s/{name}"] for name in ("gen", "reward", "update_actor", "update_weights"))
+        assert 0 < parts <= row["timing_s/step"]
+
+
 def test_a_measured_run_gives_lengths_and_seconds(setting):
     root = setting
     rows = [json.loads(line) for line in (root / "run/metrics.jsonl").read_text().splitlines()]

@@ -14,7 +14,7 @@ namespace {
 void bind(Settings& s, WorkerHost& h) {
   s.add("count", &h.count, "hosts of this kind", at_least(1));
   s.add("workers", &h.workers, "rollout workers on each of them", at_least(1));
-  s.add("cores", &h.cores, "cores that they share; 0 = as many as their threads", at_least(0));
+  s.add("cores", &h.cores, "cores that they share; 0 = as many as their threads", at_least(0.0));
   s.add("threads", &h.threads, "of a worker; 0 = those of the measured process", at_least(0));
   s.add("speed", &h.speed, "of a core or device, the measured one is 1", above(0));
   s.add("slots", &h.slots, "samples at a time; 0 = rollout.max_concurrent", at_least(0));
@@ -90,7 +90,7 @@ void bind(Settings& s, PlanCosts& c, Json& steps) {
 
 double WorkerHost::worker_speed(int working, int measured_threads) const {
   const double own = threads > 0 ? threads : measured_threads;
-  const double share = cores > 0 ? static_cast<double>(cores) / working : own;
+  const double share = cores > 0 ? cores / working : own;
   return speed * std::min(own, share) / measured_threads;
 }
 

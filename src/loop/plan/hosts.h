@@ -19,9 +19,11 @@ struct TrainerHosts {
 };
 
 struct WorkerHost {
-  int count = 1;     // hosts of this kind
-  int workers = 1;   // on each of them
-  int cores = 0;     // that the workers of a host share; 0: as many as their threads
+  int count = 1;    // hosts of this kind
+  int workers = 1;  // on each of them
+  // That the workers of a host share; 0: as many as their threads. Two cores that slow one another
+  // down, because they share memory or arithmetic, count as less than 2.
+  double cores = 0;
   int threads = 0;   // of a worker; 0: as many as the measured process had
   double speed = 1;  // of a core, or of the whole device
   int slots = 0;     // samples that a worker generates at a time; 0: rollout.max_concurrent

@@ -19,7 +19,7 @@ struct MeasuredRun {
   double flat_groups = 0;
 };
 
-// `config_text`: the full configuration of the plan; `filters`: whether algorithm.filter_groups is on
+// `config_text`: the full configuration of the plan. `filters`: algorithm.filter_groups is on
 // in it. Errors name the folder: a file is missing; invalid_argument if there is no finished
 // iteration or no sample, if workers generated the samples, or if a setting on which these figures
 // depend differs: the model, the batch, the threads and the like.

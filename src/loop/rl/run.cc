@@ -59,8 +59,8 @@ Status Run::iterate() {
   LS_ASSIGN_OR_RETURN(
       const Metrics trained,
       p.trainer->fit(rounds.groups(), {state_.policy_version, key(Stream::trainer), iteration}));
+  timer.lap("timing_s/update_actor");  // the trainer has its own time under this name
   metrics.insert(trained.begin(), trained.end());
-  timer.lap("timing_s/update_actor");
   LS_ASSIGN_OR_RETURN(auto ahead, end_ahead());
   if (ahead) timer.lap("timing_s/gen_ahead");
   add_counts(metrics);
