@@ -14,17 +14,13 @@
 
 #include "base/bytes.h"
 #include "base/finding.h"
-#include "base/json.h"
-#include "base/os/clock.h"
 #include "base/os/machine.h"
 #include "base/os/subprocess.h"
 #include "commands/cluster/access_flags.h"
 #include "commands/command.h"
-#include "commands/judge/reward_types.h"
-#include "commands/train/config_arguments.h"
+#include "commands/train/plan.h"
 #include "commands/train/train.h"
 #include "loop/cluster/diagnosis.h"
-#include "loop/forecast/cost_forecast.h"
 #include "sandbox/pool.h"
 
 namespace longshot::commands {
@@ -188,103 +184,29 @@ std::vector<Finding> examine() {
 
 struct Options {
   bool json = false;
-  std::string plan;            // configuration file of a run
-  std::string model;           // replaces model.path of the configuration
+  PlanArguments plan;
   loop::DiagnosisOptions run;  // on many machines
-  std::vector<std::string> overrides;
-  loop::ForecastOptions forecast_options;
 };
-
-void print_items(const std::vector<loop::ForecastItem>& items, double unit, const char* name) {
-  for (const loop::ForecastItem& item : items)
-    fmt::print("        {:<16} {:8.2f} {:<4} {}\n", item.name, item.value / unit, name, item.note);
-}
-
-void print_forecast_text(const loop::CostForecast& forecast) {
-  fmt::print("{}: {:.1f} M parameters, {:.1f} M of them trainable\n", forecast.model,
-             static_cast<double>(forecast.memory.parameters) / 1e6,
-             static_cast<double>(forecast.memory.trained) / 1e6);
-  fmt::print("{:<5} memory      {:.2f} GiB at the peak, {:.2f} usable; {} is {:.2f}\n",
-             forecast.fits() ? "ok" : "warn", forecast.memory_peak() / kGiB,
-             forecast.memory_at_hand / kGiB, forecast.limit.name, forecast.limit.bytes / kGiB);
-  print_items(forecast.memory.items, kGiB, "GiB");
-  if (!forecast.fits()) {
-    fmt::print(
-        "        -> fewer algorithm.micro_batch_tokens, trainer.checkpointing=full, "
-        "optim.moments=int8, model.lora_rank, rollout.kv_dtype=int8 or fewer "
-        "rollout.max_concurrent\n");
-  }
-  const bool room = forecast.disk.run <= forecast.disk.free;
-  fmt::print("{:<5} disk        {:.2f} GiB for checkpoints of {:.2f} GiB each, {:.2f} free\n",
-             room ? "ok" : "warn", forecast.disk.run / kGiB, forecast.disk.checkpoint / kGiB,
-             forecast.disk.free / kGiB);
-  if (forecast.seconds.empty()) {
-    fmt::print("warn  time        not tried: the memory does not suffice\n");
-    return;
-  }
-  fmt::print("ok    time        {:.1f} s an iteration, rewards and evaluations not counted\n",
-             forecast.iteration_seconds());
-  print_items(forecast.seconds, 1, "s");
-}
-
-OrderedJson values_of(const std::vector<loop::ForecastItem>& items) {
-  OrderedJson values = OrderedJson::object();
-  for (const loop::ForecastItem& item : items) values[item.name] = item.value;
-  return values;
-}
-
-void print_forecast_json(const loop::CostForecast& forecast) {
-  OrderedJson json = {{"model", forecast.model},
-                      {"parameters", forecast.memory.parameters},
-                      {"trained_parameters", forecast.memory.trained},
-                      {"response_length", forecast.response_length},
-                      {"fits", forecast.fits()},
-                      {"memory_bytes", values_of(forecast.memory.items)},
-                      {"memory_peak_bytes", forecast.memory_peak()},
-                      {"memory_usable_bytes", forecast.memory_at_hand},
-                      {"memory_limit_bytes", forecast.limit.bytes},
-                      {"memory_limit", forecast.limit.name},
-                      {"checkpoint_bytes", forecast.disk.checkpoint},
-                      {"disk_bytes", forecast.disk.run},
-                      {"disk_free_bytes", forecast.disk.free},
-                      {"seconds", values_of(forecast.seconds)}};
-  if (!forecast.seconds.empty()) json["iteration_seconds"] = forecast.iteration_seconds();
-  fmt::print("{}\n", dump_json(json));
-}
-
-Status forecast_run(const Options& options) {
-  ConfigArguments arguments;
-  arguments.file = options.plan;
-  arguments.overrides = options.overrides;
-  if (!options.model.empty()) arguments.overrides.push_back("model.path=" + options.model);
-  config::TrainConfig config;
-  Settings settings;
-  config::bind(settings, config, reward_types());
-  LS_RETURN_IF_ERROR(arguments.load(settings));
-  LS_RETURN_IF_ERROR(find_models(config.model, loop::checkpoint_model(config)));
-  LS_RETURN_IF_ERROR(config::validate(config));
-  LS_ASSIGN_OR_RETURN(const loop::CostForecast forecast,
-                      loop::forecast_cost(config, options.forecast_options));
-  options.json ? print_forecast_json(forecast) : print_forecast_text(forecast);
-  return ok_status();
-}
 
 void print(const std::vector<Finding>& findings, const Options& options) {
   fmt::print("{}", options.json ? to_json(findings) : to_text(findings));
 }
 
 Status examine_machine(const Options& options) {
-  if (!options.model.empty() || !options.overrides.empty() ||
-      options.forecast_options.response_length > 0 || options.forecast_options.flat_groups > 0) {
+  if (options.plan.any_option())
     return invalid_argument(
-        "--model, --response-length, --flat-groups and overrides go with --plan CONFIG");
-  }
+        "--model, --response-length, --response-spread, --flat-groups, --hosts, --workers, "
+        "--trainers, --measured and overrides go with --plan CONFIG");
   print(examine(), options);
   return ok_status();
 }
 
 Status examine_cluster(const Options& options, int& exit_code) {
-  if (!options.plan.empty()) return invalid_argument("--plan and --cluster exclude one another");
+  if (!options.plan.file.empty()) {
+    return invalid_argument(
+        "--plan and --cluster exclude one another: --cluster examines a worker of a run that is "
+        "active, and --plan with --hosts or --workers predicts a run on many machines");
+  }
   LS_ASSIGN_OR_RETURN(const auto findings, loop::diagnose_cluster(options.run));
   print(findings, options);
   exit_code = any_stops(findings) ? 1 : 0;
@@ -296,7 +218,8 @@ int run(const Options& options) {
   int found = 0;
   const int code = finish([&]() -> Status {
     if (!options.run.access.url.empty()) return examine_cluster(options, found);
-    return options.plan.empty() ? examine_machine(options) : forecast_run(options);
+    return options.plan.file.empty() ? examine_machine(options)
+                                     : print_plan(options.plan, options.json);
   });
   return code != 0 ? code : found;
 }
@@ -321,19 +244,8 @@ void add_doctor(CLI::App& app, int& exit_code) {
                                          "needs, with --cluster whether a worker "
                                          "could work here");
   command->add_flag("--json", options->json, "Print one JSON object");
-  command->add_option("--plan", options->plan, "configuration file of `longshot train`");
-  command->add_option("--model", options->model, "with --plan: instead of model.path");
-  command
-      ->add_option(
-          "--response-length", options->forecast_options.response_length,
-          "with --plan: tokens of a response on average (default: data.max_response_length)")
-      ->check(CLI::PositiveNumber);
-  command
-      ->add_option("--flat-groups", options->forecast_options.flat_groups,
-                   "with --plan: share of groups whose samples all get the same score")
-      ->check(CLI::Range(0.0, 1.0));
+  add_plan_flags(*command, options->plan);
   add_cluster_flags(*command, options->run);
-  command->add_option("overrides", options->overrides, "with --plan: key=value");
   command->callback([options, &exit_code] { exit_code = run(*options); });
 }
 
