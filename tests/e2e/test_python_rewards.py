@@ -187,6 +187,12 @@ def test_a_reward_may_say_nothing_of_a_sample(tmp_path):
     assert results[0]["score"] == 1 and "no reward applies" in results[1]["error"]
 
 
+def test_a_function_of_completions_must_return_a_list(tmp_path):
+    (tmp_path / "r.py").write_text("def compute_score(completions, **kwargs):\n    return 1.0\n")
+    (result,) = grade([row("c", "g")], python(tmp_path / "r.py"), code=2)
+    assert "a list with one score for each, not 1.0" in result["error"]
+
+
 def test_a_column_that_a_row_does_not_have_is_named(tmp_path):
     (tmp_path / "r.py").write_text("def compute_score(completions, difficulty):\n    return [1.0]\n")
     (result,) = grade([row("c", "g")], python(tmp_path / "r.py"), code=2)

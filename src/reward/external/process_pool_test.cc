@@ -49,7 +49,6 @@ TEST_F(PythonStarts, AFileThatCannotBeLoadedIsStartedOnceForAllCalls) {
       {"def score(data_source, solution_str, ground_truth, extra_info): return 1\n",
        "no function compute_score; it has score"},
       {"def compute_score(a, b, c): return 1\n", "compute_score(a, b, c) cannot be called"},
-      {"def compute_score(completions, **kwargs): return 1\n", "TRL"},
       {std::string(kFirst) + "    return 1\nraise ValueError('at import')\n", "at import"},
   };
   for (const auto& [code, reason] : cases) {

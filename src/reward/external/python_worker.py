@@ -223,6 +223,8 @@ class TrlFunction(KeywordFunction):
         given.update(prompts=[prompt], completions=[completion], trainer_state=None,
                      log_extra=lambda *_, **__: None, log_metric=lambda *_, **__: None)
         values = self.call(given)
+        if not hasattr(values, "__len__") or len(values) != 1:
+            raise TypeError(f"a function of completions returns a list with one score for each, not {values!r}")
         return NOT_APPLICABLE if values[0] is None else values[0]
 
 
