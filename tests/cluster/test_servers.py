@@ -117,7 +117,8 @@ def test_a_server_that_breaks_gets_its_weights_again(setting, kind, fault, words
             server.faults[fault] = 1
             run.gate.open()
             text = run.finish()
-            assert len(server.updates) >= ITERATIONS + 2  # one more than without the fault
+            # One version is loaded twice. The last one may not be loaded at all, because the run ends then.
+            assert len(server.updates) > len(set(server.updates)), server.updates
     assert words in text, text
     trained(run.folder, kind)
 

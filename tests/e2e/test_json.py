@@ -55,7 +55,7 @@ def test_deep_rows_are_refused_by_name(tmp_path, tiny):
     for text in deep():
         for line in (text, '{"prompt": "1+1=", "ground_truth": "2", "completion": "2", "extra_info": ' + text + "}"):
             path = rows(tmp_path / "rows.jsonl", line)
-            for command in (["grade", "--input", path], ["eval", "--model", tiny, "--data", path],
+            for command in (["grade", "--input", path], ["eval", "--model", tiny, "--data", path, "--max-tokens", 8],
                             ["data", "inspect", path], ["generate", "--model", tiny, "--input", path]):
                 done = longshot(*command, code=2)
                 assert "nests deeper" in done.stderr or "not valid JSON" in done.stderr, done.stderr

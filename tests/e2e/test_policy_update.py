@@ -102,9 +102,9 @@ def test_a_dry_run_of_supervised_training_reads_what_the_run_reads(setting, tmp_
 def test_keys_without_an_effect_are_named(setting):
     root, _, _, file = setting
     done = longshot("train", file, f"trainer.default_local_dir={root}/never", "algorithm.clip_low=0.1",
-                    "algorithm.kl_coef=0.1", "replay.selector=uniform", "optim.min_lr_ratio=0.5", "trainer.val_n=3",
+                    "algorithm.kl_estimator=k1", "replay.selector=uniform", "optim.min_lr_ratio=0.5", "trainer.val_n=3",
                     "--dry-run")
-    for key in ("algorithm.clip_low", "algorithm.kl_coef", "replay.selector", "optim.min_lr_ratio", "trainer.val_n"):
+    for key in ("algorithm.clip_low", "algorithm.kl_estimator", "replay.selector", "optim.min_lr_ratio", "trainer.val_n"):
         assert f"{key} has no effect: " in done.stderr
     assert "has no effect" not in longshot("train", file, "--dry-run").stderr
 

@@ -123,7 +123,7 @@ BROKEN = {
     "missing import": ("import no_such_module\n", "no_such_module"),
     "no function": ("def reward(x): return 1\n", "no function compute_score"),
     "signature": ("def compute_score(a, b, c): return 1\n", "cannot be called"),
-    "TRL's form": ("def compute_score(completions, **kwargs): return [1.0]\n", "TRL"),
+    "TRL's form": ("def compute_score(completions, tests): return [1.0]\n", "the row has no column tests"),
     "raises": (f"def compute_score({KEYS}): raise KeyError('answer')\n", "KeyError"),
     "returns nothing": (f"def compute_score({KEYS}): pass\n", "the score is None"),
     "exits": (f"import os\ndef compute_score({KEYS}): os._exit(3)\n", "exit code 3"),
