@@ -72,9 +72,11 @@ def test_a_run_with_servers_trains_on_their_samples(setting, kind):
     root, model, _, _ = setting
     with FakeServer(kind, model) as a, FakeServer(kind, model, chunk=7) as b, Run(setting, kind, [a, b]) as run:
         text = run.finish()
-        assert len(a.updates) == len(b.updates) == ITERATIONS + 1
+        # The version that the last iteration publishes may come too late, because the run ends then.
+        loads = len(a.updates), len(b.updates)
+        assert all(ITERATIONS <= count <= ITERATIONS + 1 for count in loads), loads
         assert a.requests > 2 * ITERATIONS and b.requests > 2 * ITERATIONS
-    assert text.count("log-probability gap") == 2 * (ITERATIONS + 1), text
+    assert 2 * ITERATIONS <= text.count("log-probability gap") <= sum(loads), text
     rows = trained(run.folder, kind)
     assert all(row["rollout/differing_tokens"] == 0 for row in rows if row["step"] > 0)
 
