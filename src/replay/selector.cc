@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <tuple>
 
 #include "base/check.h"
 #include "base/rng.h"
@@ -38,9 +39,8 @@ class Freshest : public Selector {
                              uint64_t) const override {
     auto order = identity(c.size());
     std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-      if (c[a].oldest_version != c[b].oldest_version)
-        return c[a].oldest_version > c[b].oldest_version;
-      return c[a].inserted > c[b].inserted;
+      return std::tie(c[a].oldest_version, c[a].inserted) >
+             std::tie(c[b].oldest_version, c[b].inserted);
     });
     return first(std::move(order), count);
   }
@@ -65,9 +65,8 @@ class EarliestDeadline : public Selector {
                              uint64_t) const override {
     auto order = identity(c.size());
     std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-      if (c[a].oldest_version != c[b].oldest_version)
-        return c[a].oldest_version < c[b].oldest_version;
-      return c[a].inserted < c[b].inserted;
+      return std::tie(c[a].oldest_version, c[a].inserted) <
+             std::tie(c[b].oldest_version, c[b].inserted);
     });
     return first(std::move(order), count);
   }
