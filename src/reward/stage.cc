@@ -93,6 +93,7 @@ class RewardStage::Impl {
       const size_t i = rest[static_cast<size_t>(r)];
       verdicts[i] = judge_timed(make_question(*prompts[i], *samples[i]));
     });
+    count_errors(verdicts);
     return verdicts;
   }
 
@@ -200,8 +201,14 @@ class RewardStage::Impl {
     data::Verdict verdict = judge_one(question);
     std::lock_guard lock(mutex_);
     seconds_.add(watch.seconds());
-    if (!verdict.scored) ++errors_;
     return verdict;
+  }
+
+  // An error counts when its verdict is given to the caller. Judgements that were started ahead and
+  // that a stop cancelled are repeated by the resumed run.
+  void count_errors(const std::vector<data::Verdict>& verdicts) {
+    std::lock_guard lock(mutex_);
+    errors_ += std::ranges::count_if(verdicts, [](const auto& verdict) { return !verdict.scored; });
   }
 
   data::Verdict judge_one(const Question& question) {
@@ -260,7 +267,7 @@ class RewardStage::Impl {
   void count(Member& member, const Status& status, double seconds, bool again) {
     std::lock_guard lock(mutex_);
     member.counts.seconds.add(seconds);
-    if (!status.ok()) ++member.counts.errors;
+    if (!status.ok() && status.code() != StatusCode::cancelled) ++member.counts.errors;
     if (status.code() == StatusCode::timeout) ++member.counts.timeouts;
     if (again) ++retries_;
   }

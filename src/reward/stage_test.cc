@@ -116,6 +116,26 @@ TEST(RewardStage, WhatWasJudgedAheadIsTakenOverOnce) {
   }
 }
 
+TEST(RewardStage, JudgementsAheadThatAStopCancelsAreNoErrors) {
+  RewardOptions options = with({{{"type", "command"}, {"argv", {"sleep", "60"}}}});
+  options.threads = 2;
+  const auto stage = make_stage(options);
+  Batch batch;
+  for (int i = 0; i < 9; ++i) {
+    batch.add("7", "7");
+    batch.samples.back().index = static_cast<uint32_t>(i);
+    stage->judge_ahead(batch.prompts.back(), batch.samples.back());
+  }
+  request_stop();
+  stage->drop_ahead();
+  Metrics metrics = stage->take_metrics();
+  EXPECT_EQ(metrics.at("reward/errors"), 0);
+  EXPECT_EQ(metrics.at("reward/command/errors"), 0);
+  batch.judge(*stage);
+  clear_stop_request();
+  EXPECT_EQ(stage->take_metrics().at("reward/errors"), 9);
+}
+
 TEST(RewardStage, JudgesAheadWhileTheCallerGoesOn) {
   // A reward that waits for something the caller does after judge_ahead().
   const std::string sign = testing::TempDir() + "/go_on." + std::to_string(getpid());

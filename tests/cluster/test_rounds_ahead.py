@@ -95,10 +95,11 @@ def test_a_coordinator_that_is_killed_continues_exactly(setting):
         assert runs < 60
 
 
-def test_ctrl_c_finishes_the_samples_that_are_generated(setting):
+@pytest.mark.parametrize("rows", [1, 3, 5])
+def test_ctrl_c_finishes_the_samples_that_are_generated(setting, rows):
     root = setting[0]
-    file, run, url = prepare(setting, "stopped")
-    gate = Gate(run, 3)
+    file, run, url = prepare(setting, f"stopped{rows}")
+    gate = Gate(run, rows)
     with Workers(url, root, 2):
         process = start(file)
         gate.wait(process)

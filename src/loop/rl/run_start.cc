@@ -100,10 +100,12 @@ Status Run::enter_folder(const StartingPoint& from) {
   const std::string abandoned = checkpoints_.name_for_abandoned();
   const bool repeats = repeats_logged_steps(checkpoints_, from, config_text_);
   LS_RETURN_IF_ERROR(leave_other_courses(checkpoints_, from, abandoned));
-  const int64_t logged = from.checkpoint && !from.foreign ? state_.iteration : -1;
+  // A run without a finished iteration repeats the evaluation before training.
+  const bool continues = from.checkpoint && !from.foreign && state_.iteration > 0;
+  const int64_t logged = continues ? state_.iteration : -1;
   LS_ASSIGN_OR_RETURN(RunLog log,
                       RunLog::open(config_.trainer.output, logged,
-                                   {.last_step_is_open = logged >= 0 && !state_.unfinished.empty(),
+                                   {.last_step_is_open = continues && !state_.unfinished.empty(),
                                     .later_steps_to = repeats ? "" : abandoned}));
   log_ = std::make_unique<RunLog>(std::move(log));
   mark_best();
