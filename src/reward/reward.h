@@ -147,11 +147,12 @@ class RewardStage {
   // verdict is an error get neither and do not affect the minimum and maximum.
   void shape(std::vector<data::Group>& groups, int64_t iteration);
 
-  // Metrics since the last call: reward/errors (verdicts of judge()), reward/timeouts and reward/retries
-  // (calls), and for each reward function reward/NAME/errors and reward/NAME/timeouts (calls).
-  // Timing metrics (not reproducible): reward/seconds/mean, max and min of a sample's judgement,
-  // reward/seconds/NAME, the mean of a call, and perf/judgements_waiting_max, the largest number of
-  // judgements started by judge_ahead() and unfinished at a time.
+  // Metrics since the last call: reward/errors (verdicts of judge()), reward/timeouts and
+  // reward/retries (calls), and for each reward function reward/NAME/errors and
+  // reward/NAME/timeouts (calls). Timing metrics (not reproducible): reward/seconds/mean, max and
+  // min of a sample's judgement, reward/seconds/NAME, the mean of a call, and
+  // perf/judgements_waiting_max, the largest number of judgements started by judge_ahead() and
+  // unfinished at a time.
   Metrics take_metrics();
 
  private:
