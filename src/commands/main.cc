@@ -14,6 +14,7 @@
 #include "commands/cluster/cluster.h"
 #include "commands/command.h"
 #include "commands/data/data.h"
+#include "commands/help/help.h"
 #include "commands/judge/judge.h"
 #include "commands/model/model.h"
 #include "commands/train/train.h"
@@ -37,6 +38,7 @@ const std::vector<Group>& groups() {
        {add_generate, add_chat, add_serve, add_logprobs, add_tokenize, add_convert, add_merge}},
       {"Judge", {add_eval, add_compare, add_grade, add_rm_eval, add_sandbox}},
       {"Make data", {add_data, add_curate, add_sample, add_select, add_make_tests}},
+      {"Help", {add_manual, add_completion}},
   };
   return table;
 }
