@@ -52,6 +52,7 @@ TORCH_FREE = {
     "train/loss": True,
     "config": True,
     "report": True,
+    "track": True,
     "server": True,
 }
 FAT_INCLUDES = {"torch/torch.h", "torch/all.h", "torch/extension.h", "ATen/ATen.h"}

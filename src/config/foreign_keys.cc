@@ -133,8 +133,12 @@ constexpr Foreign kForeign[] = {
     {"resume_from_checkpoint", "trainer.resume_mode", "it takes the path"},
     {"output_dir", "trainer.default_local_dir", nullptr},
     {"rollout_data_dir", "trainer.log_samples", "samples go to samples/ in the run folder"},
-    {"logger", nullptr, "metrics.jsonl and TensorBoard events are always written"},
-    {"report_to", nullptr, "metrics.jsonl and TensorBoard events are always written"},
+    {"logger", nullptr,
+     "metrics.jsonl and TensorBoard events are always written; longshot track copies them to "
+     "MLflow"},
+    {"report_to", nullptr,
+     "metrics.jsonl and TensorBoard events are always written; longshot track copies them to "
+     "MLflow"},
     {"logging_steps", nullptr, "every step is logged"},
     {"project_name", "trainer.default_local_dir", "a run has no name but its folder"},
     {"experiment_name", "trainer.default_local_dir", "a run has no name but its folder"},

@@ -108,13 +108,14 @@ class HttpClient::Impl {
     headers_.emplace(name, value);
   }
 
-  Result<HttpReply> post(const Url& url, std::string content, Deadline deadline,
+  Result<HttpReply> send(const char* method, const Url& url, std::string content, Deadline deadline,
                          const std::string& who, const StreamReader* reader) {
     if (stopped()) return cancelled(who + ": stopped");
     if (deadline.expired()) return timeout_error(who + ": no time left");
     HttpReply reply;
     bool has_trailers = false;
-    const auto request = request_of(url, std::move(content), reply, has_trailers, reader);
+    auto request = request_of(url, std::move(content), reply, has_trailers, reader);
+    request.method = method;
     LS_ASSIGN_OR_RETURN(const Outcome result, send_to_any(url, request, deadline, who, reader));
     if (!result.ok() && reader != nullptr && reader->done()) return cancelled(who + ": ended");
     const bool at_trailers = result.error == httplib::Error::Read && has_trailers;
@@ -140,14 +141,14 @@ class HttpClient::Impl {
     if (!addresses.ok()) return addresses.status().with_context(who);
     Outcome outcome;
     for (const std::string& address : *addresses) {
-      outcome = send(url, host, address, request, deadline, reader);
+      outcome = send_to(url, host, address, request, deadline, reader);
       if (outcome.error != httplib::Error::Connection || deadline.expired() || stopped()) break;
     }
     return outcome;
   }
 
-  Outcome send(const Url& url, const std::string& host, const std::string& address,
-               const httplib::Request& request, Deadline deadline, const StreamReader* reader) {
+  Outcome send_to(const Url& url, const std::string& host, const std::string& address,
+                  const httplib::Request& request, Deadline deadline, const StreamReader* reader) {
     const std::string own = tls_dir_ + "/tls.crt";
     const bool has_own = !tls_dir_.empty() && std::filesystem::exists(own);
     httplib::Client client(url.server, has_own ? own : "", has_own ? tls_dir_ + "/tls.key" : "");
@@ -173,7 +174,6 @@ class HttpClient::Impl {
   httplib::Request request_of(const Url& url, std::string content, HttpReply& reply,
                               bool& has_trailers, const StreamReader* reader) {
     httplib::Request request;
-    request.method = "POST";
     request.path = url.path;
     {
       std::lock_guard lock(mutex_);
@@ -235,12 +235,17 @@ void HttpClient::set_header(const std::string& name, const std::string& value) {
 
 Result<HttpReply> HttpClient::post(const Url& url, std::string body, Deadline deadline,
                                    const std::string& who) {
-  return impl_->post(url, std::move(body), deadline, who, nullptr);
+  return impl_->send("POST", url, std::move(body), deadline, who, nullptr);
+}
+
+Result<HttpReply> HttpClient::put(const Url& url, std::string body, Deadline deadline,
+                                  const std::string& who) {
+  return impl_->send("PUT", url, std::move(body), deadline, who, nullptr);
 }
 
 Result<HttpReply> HttpClient::stream(const Url& url, std::string body, Deadline deadline,
                                      const std::string& who, const StreamReader& reader) {
-  return impl_->post(url, std::move(body), deadline, who, &reader);
+  return impl_->send("POST", url, std::move(body), deadline, who, &reader);
 }
 
 }  // namespace longshot::net

@@ -55,6 +55,10 @@ class HttpClient {
   Result<HttpReply> post(const Url& url, std::string body, Deadline deadline,
                          const std::string& who);
 
+  // Like post(), with the method PUT.
+  Result<HttpReply> put(const Url& url, std::string body, Deadline deadline,
+                        const std::string& who);
+
   // Like post(), but hands a body with status 2xx to the reader as it arrives, without a limit on
   // its length; other bodies are in the reply. A call that the reader ends is cancelled. It is
   // unavailable also if the connection is not made within 2 s.

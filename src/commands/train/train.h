@@ -11,6 +11,7 @@ void add_sft(CLI::App& app, int& exit_code);
 void add_rm(CLI::App& app, int& exit_code);
 void add_dpo(CLI::App& app, int& exit_code);
 void add_doctor(CLI::App& app, int& exit_code);
+void add_track(CLI::App& app, int& exit_code);
 void add_report(CLI::App& app, int& exit_code);
 
 }  // namespace longshot::commands

@@ -1,0 +1,114 @@
+#include "track/run_follower.h"
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "base/os/fs.h"
+
+namespace longshot::track {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path evaluation_file(const fs::path& folder, int64_t step) {
+  return folder / "samples" / fmt::format("held_out_{:06d}.jsonl", step);
+}
+
+Result<Row> row_of(const std::string& line, const std::string& where) {
+  LS_ASSIGN_OR_RETURN(Json json, parse_json(line, where));
+  Row row;
+  LS_ASSIGN_OR_RETURN(row.step, json_get<int64_t>(json, "step", where));
+  json.erase("step");
+  row.metrics = std::move(json);
+  return row;
+}
+
+void flatten(const toml::table& table, const std::string& prefix,
+             std::vector<std::pair<std::string, std::string>>& out) {
+  for (const auto& [name, node] : table) {
+    const std::string key = prefix + std::string(name.str());
+    if (const toml::table* inner = node.as_table(); inner != nullptr && !inner->is_inline()) {
+      flatten(*inner, key + ".", out);
+      continue;
+    }
+    std::ostringstream text;
+    if (const auto* string = node.as_string()) {
+      text << string->get();
+    } else {
+      node.visit([&](const auto& value) { text << value; });
+    }
+    out.emplace_back(key, text.str());
+  }
+}
+
+}  // namespace
+
+RunFollower::RunFollower(fs::path folder, int64_t after)
+    : folder_(std::move(folder)), last_(after), last_evaluation_(after) {}
+
+Result<std::vector<Row>> RunFollower::new_rows() {
+  const fs::path file = folder_ / "metrics.jsonl";
+  std::error_code error;
+  const uintmax_t size = fs::file_size(file, error);
+  if (error) return std::vector<Row>();
+  if (size < offset_) offset_ = 0;
+  std::ifstream in(file, std::ios::binary);
+  in.seekg(static_cast<std::streamoff>(offset_));
+  std::vector<Row> rows;
+  for (std::string line; std::getline(in, line) && !in.eof();) {
+    offset_ += line.size() + 1;
+    LS_ASSIGN_OR_RETURN(Row row, row_of(line, file.string()));
+    if (row.step <= last_) continue;
+    last_ = row.step;
+    rows.push_back(std::move(row));
+  }
+  if (in.bad()) return io_error(file.string() + ": cannot be read");
+  return rows;
+}
+
+Result<std::vector<int64_t>> RunFollower::new_evaluations() {
+  LS_ASSIGN_OR_RETURN(const std::vector<std::string> names, list_files(folder_ / "samples"));
+  std::vector<int64_t> steps;
+  for (const std::string& name : names) {
+    long long step = 0;
+    if (std::sscanf(name.c_str(), "held_out_%lld.jsonl", &step) != 1) continue;
+    if (step > last_evaluation_ && step <= last_) steps.push_back(step);
+  }
+  std::ranges::sort(steps);
+  if (!steps.empty()) last_evaluation_ = steps.back();
+  return steps;
+}
+
+Result<Json> RunFollower::table_of(int64_t step) const {
+  const std::string file = evaluation_file(folder_, step).string();
+  LS_ASSIGN_OR_RETURN(const std::string text, read_file(file));
+  const std::vector<std::string> columns = {"prompt", "response", "ground_truth", "answer",
+                                            "score",  "correct",  "finish",       "tokens"};
+  Json data = Json::array();
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    LS_ASSIGN_OR_RETURN(const Json sample, parse_json(line, file));
+    Json values = Json::array();
+    for (const std::string& column : columns) values.push_back(sample.value(column, Json()));
+    data.push_back(std::move(values));
+  }
+  return Json{{"columns", columns}, {"data", std::move(data)}};
+}
+
+Result<std::vector<std::pair<std::string, std::string>>> settings_of(const fs::path& folder) {
+  std::vector<std::pair<std::string, std::string>> settings;
+  const std::string file = (folder / "config.toml").string();
+  if (!fs::exists(file)) return settings;
+  try {
+    flatten(toml::parse_file(file), "", settings);
+  } catch (const toml::parse_error& error) {
+    return invalid_argument(file + ": " + std::string(error.description()));
+  }
+  return settings;
+}
+
+}  // namespace longshot::track
