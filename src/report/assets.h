@@ -10,5 +10,6 @@ extern const std::string_view kReportCss;
 extern const std::string_view kChartsJs;
 extern const std::string_view kSamplesJs;
 extern const std::string_view kPageJs;
+extern const std::string_view kLiveJs;
 
 }  // namespace longshot::report

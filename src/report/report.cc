@@ -87,8 +87,9 @@ std::string joined(std::initializer_list<std::string_view> parts) {
 
 }  // namespace
 
-std::string page_data(const std::vector<RunData>& runs) {
-  Json data = {{"runs", Json::array()},
+std::string page_data(const std::vector<RunData>& runs, const std::string& version) {
+  Json data = {{"version", version},
+               {"runs", Json::array()},
                {"samples", Json::array()},
                {"notes", Json::array()},
                {"findings", Json::array()}};
@@ -120,10 +121,11 @@ Result<std::string> make_report(const std::vector<std::filesystem::path>& folder
     runs.push_back(std::move(run));
   }
   make_names_unique(runs);
+  const std::string_view live = options.version.empty() ? "" : kLiveJs;
   return fill(kReportHtml, {{"title", escape_html(options.title)},
                             {"style", std::string(kReportCss)},
-                            {"data", page_data(runs)},
-                            {"script", joined({kChartsJs, kSamplesJs, kPageJs})}});
+                            {"data", page_data(runs, options.version)},
+                            {"script", joined({kChartsJs, kSamplesJs, kPageJs, live})}});
 }
 
 }  // namespace longshot::report

@@ -1,6 +1,6 @@
 #pragma once
 // Makes one self-contained HTML page about one or several runs: curves, time, samples, settings.
-// The page loads nothing.
+// The page loads nothing, except one that follows its runs (live.h).
 
 #include <filesystem>
 #include <string>
@@ -13,7 +13,8 @@ namespace longshot::report {
 
 struct ReportOptions {
   std::string title = "longshot report";
-  SampleLimits samples;  // count is for all runs together
+  SampleLimits samples;      // count is for all runs together
+  std::string version = {};  // if set, the page follows its runs with live.h; see version_of()
 };
 
 // Returns the HTML text. Error: no folder is given, or one of them is not a readable run folder.
@@ -21,6 +22,6 @@ Result<std::string> make_report(const std::vector<std::filesystem::path>& folder
                                 const ReportOptions& options);
 
 // The page's data as JSON that is safe inside a <script> element.
-std::string page_data(const std::vector<RunData>& runs);
+std::string page_data(const std::vector<RunData>& runs, const std::string& version = {});
 
 }  // namespace longshot::report

@@ -38,6 +38,8 @@ void flatten(const toml::table& table, const std::string& prefix,
     std::ostringstream text;
     if (const auto* string = node.as_string()) {
       text << string->get();
+    } else if (const auto* number = node.as_floating_point()) {
+      text << fmt::format("{}", number->get());
     } else {
       node.visit([&](const auto& value) { text << value; });
     }

@@ -94,7 +94,7 @@ TEST(SettingsOf, ListsKeysAsTheyAreWritten) {
   EXPECT_EQ(found.size(), 4u);
   EXPECT_EQ(found.at("model.path"), "a b");
   EXPECT_EQ(found.at("data.shuffle"), "true");
-  EXPECT_EQ(std::stod(found.at("optim.lr")), 3e-5);
+  EXPECT_EQ(found.at("optim.lr"), "3e-05");
   EXPECT_NE(found.at("reward.functions").find("math"), std::string::npos);
 }
 

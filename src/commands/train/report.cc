@@ -1,14 +1,18 @@
-// longshot report: writes an HTML page about one or several runs.
+// longshot report: writes an HTML page about one or several runs, or serves one that follows them.
 
 #include "report/report.h"
 
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <memory>
 
 #include "base/os/output.h"
+#include "base/os/stop.h"
 #include "commands/command.h"
 #include "commands/train/train.h"
+#include "net/http_server.h"
+#include "report/live.h"
 
 namespace longshot::commands {
 namespace {
@@ -17,7 +21,25 @@ struct Arguments {
   std::vector<std::string> runs;
   std::string output = "report.html";
   report::ReportOptions options;
+  bool serve = false;
+  net::HttpOptions http;
 };
+
+Status serve(const Arguments& arguments) {
+  const std::vector<std::filesystem::path> folders(arguments.runs.begin(), arguments.runs.end());
+  LS_RETURN_IF_ERROR(report::make_report(folders, arguments.options).status());
+  net::RequestMetrics requests;
+  LS_ASSIGN_OR_RETURN(
+      const auto http,
+      net::HttpServer::start(arguments.http, report::live_routes(folders, arguments.options),
+                             requests));
+  fmt::print("report on http://{}:{}, Ctrl-C ends it\n", arguments.http.host, http->port());
+  std::fflush(stdout);
+  wait_for_stop();
+  http->refuse_new();
+  http->drain(2);
+  return ok_status();
+}
 
 Status run(const Arguments& arguments) {
   const std::vector<std::filesystem::path> folders(arguments.runs.begin(), arguments.runs.end());
@@ -47,8 +69,22 @@ void add_report(CLI::App& app, int& exit_code) {
                    "Samples in the page, all runs together")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  command->callback(
-      [arguments, &exit_code] { exit_code = finish([&] { return run(*arguments); }); });
+  command
+      ->add_flag("--serve", arguments->serve,
+                 "serve the page instead, and load it again when a run writes something")
+      ->excludes("--output");
+  arguments->http.port = 8090;
+  arguments->http.access_log = false;
+  command->add_option("--host", arguments->http.host, "address of --serve")
+      ->needs("--serve")
+      ->capture_default_str();
+  command->add_option("--port", arguments->http.port, "of --serve; 0 = any free one")
+      ->needs("--serve")
+      ->check(CLI::Range(0, 65535))
+      ->capture_default_str();
+  command->callback([arguments, &exit_code] {
+    exit_code = finish([&] { return arguments->serve ? serve(*arguments) : run(*arguments); });
+  });
 }
 
 }  // namespace longshot::commands
