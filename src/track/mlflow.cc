@@ -129,7 +129,7 @@ Result<MlflowRun> MlflowClient::create_run(const std::string& experiment, const 
   return run;
 }
 
-Status MlflowClient::log_settings(const MlflowRun& run, const Settings& settings) {
+Status MlflowClient::log_settings(const MlflowRun& run, const FlatSettings& settings) {
   for (size_t begin = 0; begin < settings.size(); begin += kMaxSettings) {
     Json params = Json::array();
     for (size_t i = begin; i < std::min(settings.size(), begin + kMaxSettings); ++i)

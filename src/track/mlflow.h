@@ -19,8 +19,6 @@ struct MlflowRun {
   std::string artifact_path;  // of the server's own store of artifacts; empty: it has none
 };
 
-using Settings = std::vector<std::pair<std::string, std::string>>;
-
 // Thread-safe. Every call takes at most `seconds` and reports errors of HttpClient, or the server's
 // refusal: invalid_argument for a status below 500, unavailable otherwise.
 class MlflowClient {
@@ -32,7 +30,7 @@ class MlflowClient {
   // Finds or creates the experiment, and creates a run in it.
   Result<MlflowRun> create_run(const std::string& experiment, const std::string& name);
   // Texts are cut to 500 bytes, the shortest limit of released servers.
-  Status log_settings(const MlflowRun& run, const Settings& settings);
+  Status log_settings(const MlflowRun& run, const FlatSettings& settings);
   // Each metric gets the present time. Any number of rows; they are sent in batches of the server's
   // limit, and `done` rows have been sent when an error is returned.
   Status log_rows(const MlflowRun& run, const std::vector<Row>& rows, size_t& done);

@@ -1,7 +1,6 @@
 #include "track/run_follower.h"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <fstream>
@@ -25,26 +24,6 @@ Result<Row> row_of(const std::string& line, const std::string& where) {
   json.erase("step");
   row.metrics = std::move(json);
   return row;
-}
-
-void flatten(const toml::table& table, const std::string& prefix,
-             std::vector<std::pair<std::string, std::string>>& out) {
-  for (const auto& [name, node] : table) {
-    const std::string key = prefix + std::string(name.str());
-    if (const toml::table* inner = node.as_table(); inner != nullptr && !inner->is_inline()) {
-      flatten(*inner, key + ".", out);
-      continue;
-    }
-    std::ostringstream text;
-    if (const auto* string = node.as_string()) {
-      text << string->get();
-    } else if (const auto* number = node.as_floating_point()) {
-      text << fmt::format("{}", number->get());
-    } else {
-      node.visit([&](const auto& value) { text << value; });
-    }
-    out.emplace_back(key, text.str());
-  }
 }
 
 }  // namespace
@@ -101,16 +80,11 @@ Result<Json> RunFollower::table_of(int64_t step) const {
   return Json{{"columns", columns}, {"data", std::move(data)}};
 }
 
-Result<std::vector<std::pair<std::string, std::string>>> settings_of(const fs::path& folder) {
-  std::vector<std::pair<std::string, std::string>> settings;
+Result<FlatSettings> settings_of(const fs::path& folder) {
   const std::string file = (folder / "config.toml").string();
-  if (!fs::exists(file)) return settings;
-  try {
-    flatten(toml::parse_file(file), "", settings);
-  } catch (const toml::parse_error& error) {
-    return invalid_argument(file + ": " + std::string(error.description()));
-  }
-  return settings;
+  if (!fs::exists(file)) return FlatSettings();
+  LS_ASSIGN_OR_RETURN(const std::string text, read_file(file));
+  return flat_settings(text, file);
 }
 
 }  // namespace longshot::track

@@ -4,11 +4,10 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <string>
-#include <utility>
 #include <vector>
 
 #include "base/json.h"
+#include "base/settings/flat_settings.h"
 #include "base/status.h"
 
 namespace longshot::track {
@@ -38,8 +37,7 @@ class RunFollower {
   uintmax_t offset_ = 0;
 };
 
-// The settings of a run, from its config.toml: {"optim.lr", "3e-05"}. Empty if the file is missing.
-Result<std::vector<std::pair<std::string, std::string>>> settings_of(
-    const std::filesystem::path& folder);
+// The settings of a run, from its config.toml. Empty if the file is missing.
+Result<FlatSettings> settings_of(const std::filesystem::path& folder);
 
 }  // namespace longshot::track

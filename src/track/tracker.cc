@@ -49,7 +49,7 @@ Result<std::unique_ptr<Tracker>> Tracker::open(const fs::path& folder,
 Status Tracker::create_run(const TrackOptions& options) {
   const fs::path absolute = fs::absolute(folder_).lexically_normal();
   const fs::path last = absolute.has_filename() ? absolute : absolute.parent_path();
-  LS_ASSIGN_OR_RETURN(const Settings settings, settings_of(folder_));
+  LS_ASSIGN_OR_RETURN(const FlatSettings settings, settings_of(folder_));
   LS_ASSIGN_OR_RETURN(
       run_, client_->create_run(options.experiment,
                                 options.name.empty() ? last.filename().string() : options.name));

@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import plugin_data_pb2
 
 
 @pytest.fixture
@@ -51,3 +52,19 @@ def test_an_unfinished_record_does_not_hide_the_others(tmp_path, write_run_log):
     (file,) = (tmp_path / "tensorboard").iterdir()
     file.write_bytes(file.read_bytes()[:-5])
     assert [e.step for e in read_back(tmp_path).Scalars("train/value")] == [1, 2]
+
+
+def test_settings_and_samples_are_texts_and_hyperparameters(tmp_path, write_run_log):
+    write_run_log(tmp_path, -1, 1, 4, 0)
+    events = read_back(tmp_path)
+    texts = {tag: [(e.step, e.tensor_proto.string_val[0].decode()) for e in events.Tensors(tag)] for tag in events.Tags()["tensors"]
+             if events.SummaryMetadata(tag).plugin_data.plugin_name == "text"}
+    ((_, config),) = texts["config/text_summary"]
+    assert config.startswith("```\n[optim]\nlr = 3e-5")
+    ((step, sample),) = texts["held_out/text_summary"]
+    assert step == 2 and sample == "\n\n**p7**, wrong\n\n    1+1\n\n    <b>\n    2"
+    content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    start = plugin_data_pb2.HParamsPluginData.FromString(content).session_start_info
+    assert start.hparams["optim.lr"].number_value == 3e-5
+    assert start.hparams["model.path"].string_value == "a" and start.hparams["data.shuffle"].bool_value is True
+    assert len(start.hparams) == 3 and start.start_time_secs > 1.7e9

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/json.h"
 #include "base/log.h"
 #include "base/os/fs.h"
@@ -45,6 +47,24 @@ Status drop_samples_after(const std::filesystem::path& directory, int64_t last_s
     LS_RETURN_IF_ERROR(rename_durable(path, cut_off / "samples" / name));
   }
   return ok_status();
+}
+
+constexpr size_t kSamplesOfText = 8;
+
+// The first samples in Markdown. Their texts are code, because they may hold anything.
+std::string samples_text(const std::vector<SampleRecord>& samples) {
+  std::string out;
+  const auto code = [&](const std::string& text) {
+    out += "\n\n    ";
+    for (const char c : text) out += c == '\n' ? std::string("\n    ") : std::string(1, c);
+  };
+  for (size_t i = 0; i < std::min(samples.size(), kSamplesOfText); ++i) {
+    const SampleRecord& sample = samples[i];
+    out += fmt::format("\n\n**{}**, {}", sample.prompt_id, sample.correct ? "right" : "wrong");
+    code(sample.prompt);
+    code(sample.response);
+  }
+  return out;
 }
 
 }  // namespace
@@ -101,7 +121,11 @@ Status RunLog::open_tensorboard() {
   LS_RETURN_IF_ERROR(make_directories(directory_ / "tensorboard"));
   LS_ASSIGN_OR_RETURN(tensorboard_,
                       TensorBoardWriter::create(directory_ / "tensorboard", first_step_));
-  return ok_status();
+  if (options_.config.empty()) return ok_status();
+  LS_ASSIGN_OR_RETURN(const FlatSettings settings,
+                      flat_settings(options_.config, "the configuration"));
+  LS_RETURN_IF_ERROR(tensorboard_->append_settings(settings));
+  return tensorboard_->append_text(first_step_, "config", "```\n" + options_.config + "\n```");
 }
 
 void RunLog::log(int64_t step, const Metrics& metrics) {
@@ -133,6 +157,8 @@ void RunLog::write_samples(int64_t step, const std::vector<SampleRecord>& sample
   std::string text;
   for (const SampleRecord& sample : samples) text += sample_line(step, sample) + "\n";
   const bool held_out = !samples.empty() && samples.front().held_out;
+  if (held_out && tensorboard_)
+    warn("tensorboard", tensorboard_->append_text(step, "held_out", samples_text(samples)));
   warn("samples", write_file_atomic(samples_file(directory_, step, held_out), text));
 }
 

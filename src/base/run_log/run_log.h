@@ -46,6 +46,8 @@ struct RunLogOptions {
   // A folder to which the existing data of later steps is moved, created if needed. Empty: that
   // data is deleted.
   std::filesystem::path later_steps_to = {};
+  // The configuration, as TOML, for TensorBoard. Empty: none.
+  std::string config = {};
 };
 
 // A run does not end because its log cannot be opened or written. Each of the three parts (metrics,

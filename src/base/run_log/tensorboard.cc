@@ -5,6 +5,7 @@
 
 #include <array>
 #include <atomic>
+#include <charconv>
 
 #include "base/os/clock.h"
 #include "base/os/machine.h"
@@ -50,6 +51,22 @@ std::string file_name() {
                      host_name(), ::getpid(), counter++);
 }
 
+constexpr int kTypeText = 7;  // DT_STRING
+
+tensorboard::Hyperparameters::Value hyperparameter(const std::string& text) {
+  tensorboard::Hyperparameters::Value value;
+  double number = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text == "true" || text == "false") {
+    value.set_truth(text == "true");
+  } else if (!text.empty() && read.ec == std::errc() && read.ptr == text.data() + text.size()) {
+    value.set_number(number);
+  } else {
+    value.set_text(text);
+  }
+  return value;
+}
+
 }  // namespace
 
 uint32_t crc32c(std::string_view bytes) {
@@ -93,6 +110,31 @@ Status TensorBoardWriter::append(int64_t step, const Metrics& metrics) {
     entry->set_tag(name);
     entry->set_simple_value(static_cast<float>(value));
   }
+  return file_.append(tf_record(event.SerializeAsString()));
+}
+
+Status TensorBoardWriter::append_text(int64_t step, const std::string& name,
+                                      const std::string& text) {
+  tensorboard::Event event = make_event(step);
+  tensorboard::Summary::Value* entry = event.mutable_summary()->add_value();
+  entry->set_tag(name + "/text_summary");
+  entry->mutable_metadata()->mutable_plugin()->set_name("text");
+  entry->mutable_tensor()->set_type(kTypeText);
+  entry->mutable_tensor()->mutable_shape()->add_dimensions()->set_size(1);
+  entry->mutable_tensor()->add_texts(text);
+  return file_.append(tf_record(event.SerializeAsString()));
+}
+
+Status TensorBoardWriter::append_settings(const FlatSettings& settings) {
+  tensorboard::Hyperparameters parameters;
+  for (const auto& [key, value] : settings)
+    (*parameters.mutable_start()->mutable_values())[key] = hyperparameter(value);
+  parameters.mutable_start()->set_time(unix_time());
+  tensorboard::Event event = make_event(0);
+  tensorboard::Summary::Value* entry = event.mutable_summary()->add_value();
+  entry->set_tag("_hparams_/session_start_info");
+  entry->mutable_metadata()->mutable_plugin()->set_name("hparams");
+  entry->mutable_metadata()->mutable_plugin()->set_content(parameters.SerializeAsString());
   return file_.append(tf_record(event.SerializeAsString()));
 }
 

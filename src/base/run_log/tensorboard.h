@@ -1,5 +1,5 @@
 #pragma once
-// TensorBoard event files: scalars only, in TFRecord framing. Format:
+// TensorBoard event files: scalars, texts and hyperparameters, in TFRecord framing. Format:
 // tensorflow/core/lib/io/record_writer.h.
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 
 #include "base/metrics.h"
 #include "base/run_log/append_file.h"
+#include "base/settings/flat_settings.h"
 #include "base/status.h"
 
 namespace longshot {
@@ -23,6 +24,10 @@ class TensorBoardWriter {
                                           int64_t first_step);
 
   Status append(int64_t step, const Metrics& metrics);
+  // A text in Markdown, for the page "Text".
+  Status append_text(int64_t step, const std::string& name, const std::string& text);
+  // For the page "HParams". Numbers and truth values are compared as such there.
+  Status append_settings(const FlatSettings& settings);
   Status sync() { return file_.sync(); }
 
  private:

@@ -179,7 +179,8 @@ class StepRun {
     LS_ASSIGN_OR_RETURN(RunLog log,
                         RunLog::open(config_.trainer.output, from_.checkpoint ? first_step_ : -1,
                                      {.last_step_is_open = !unfinished_.empty(),
-                                      .later_steps_to = repeats ? "" : abandoned}));
+                                      .later_steps_to = repeats ? "" : abandoned,
+                                      .config = config_text_}));
     log_ = std::make_unique<RunLog>(std::move(log));
     if (from_.checkpoint)
       log::info("continuing {} after step {}", config_.trainer.output, first_step_);

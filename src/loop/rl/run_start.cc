@@ -106,7 +106,8 @@ Status Run::enter_folder(const StartingPoint& from) {
   LS_ASSIGN_OR_RETURN(RunLog log,
                       RunLog::open(config_.trainer.output, logged,
                                    {.last_step_is_open = continues && !state_.unfinished.empty(),
-                                    .later_steps_to = repeats ? "" : abandoned}));
+                                    .later_steps_to = repeats ? "" : abandoned,
+                                    .config = config_text_}));
   log_ = std::make_unique<RunLog>(std::move(log));
   mark_best();
   LS_RETURN_IF_ERROR(write_file_atomic(config_.trainer.output + "/config.toml", config_text_));
