@@ -68,8 +68,7 @@ OrderedJson choice_json(const Context& context, const OpenAiParams& params, cons
       part.finish_reason.empty() ? OrderedJson() : OrderedJson(part.finish_reason);
   if (params.return_token_ids) {
     json["token_ids"] = ids_of(part.tokens);
-    if (part.first)
-      json["prompt_token_ids"] = params.generate.prompts[part.index / params.generate.n];
+    if (part.first) json["prompt_token_ids"] = params.generate.prompts[part.index / params.shown];
   }
   return json;
 }
@@ -95,6 +94,28 @@ int64_t put_prompt_first(const Context& context, const GenerateParams& params, s
   if (removed > 0) part.text.clear();
   part.text.insert(0, context.tokenizer.decode(tokens));
   return static_cast<int64_t>(removed);
+}
+
+double mean_logprob(const AnswerPart& part) {
+  double sum = 0;
+  for (const rollout::Choice& token : part.tokens) sum += token.logprob;
+  return sum / static_cast<double>(std::max<size_t>(part.tokens.size(), 1));
+}
+
+// Of the samples of each prompt, keeps those that the answer has, the best first.
+std::vector<AnswerPart> best_of(const OpenAiParams& params, std::vector<AnswerPart> parts) {
+  if (params.generate.n == params.shown) return parts;
+  std::vector<AnswerPart> kept;
+  for (auto begin = parts.begin(); begin != parts.end(); begin += params.generate.n) {
+    std::stable_sort(
+        begin, begin + params.generate.n,
+        [](const AnswerPart& a, const AnswerPart& b) { return mean_logprob(a) > mean_logprob(b); });
+    for (int i = 0; i < params.shown; ++i) {
+      kept.push_back(std::move(begin[i]));
+      kept.back().index = static_cast<int>(kept.size()) - 1;
+    }
+  }
+  return kept;
 }
 
 net::Reply whole_answer(const Context& context, const net::Call& call, const OpenAiParams& params,
@@ -125,7 +146,7 @@ net::Reply whole_answer(const Context& context, const net::Call& call, const Ope
   }
   if (generation.abandoned()) return net::client_gone_reply();
   OrderedJson choices = OrderedJson::array();
-  for (const AnswerPart& part : parts)
+  for (const AnswerPart& part : best_of(params, std::move(parts)))
     choices.push_back(choice_json(context, params, format, part, false));
   OrderedJson json = make_head(context, format, false).json(std::move(choices));
   json["usage"] = usage_json(params.generate, completion);

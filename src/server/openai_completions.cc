@@ -83,6 +83,17 @@ std::vector<TokenIds> read_prompts(net::Fields& fields, const Context& context) 
   return out;
 }
 
+// After n, stream and echo.
+void read_best_of(net::Fields& fields, OpenAiParams& params) {
+  const auto best_of = fields.integer("best_of", 1, 4096);
+  if (!best_of || *best_of == params.shown) return;
+  if (*best_of < params.shown) return fields.fail("best_of", "must be at least 'n'");
+  if (params.stream || params.generate.echo)
+    return fields.fail("best_of",
+                       "cannot be combined with 'stream' or 'echo' unless it equals 'n'");
+  params.generate.n = static_cast<int>(*best_of);
+}
+
 }  // namespace
 
 OpenAiParams parse_completions(net::Fields& fields, const Context& context) {
@@ -97,7 +108,7 @@ OpenAiParams parse_completions(net::Fields& fields, const Context& context) {
   params.logprobs = logprobs.has_value();
   params.generate.sampling.top_logprobs = static_cast<int>(logprobs.value_or(0));
   fields.only("suffix", {""});
-  fields.only("best_of", {1, params.generate.n});
+  read_best_of(fields, params);
   fields.finish();
   if (fields.ok()) set_lengths(fields, max_tokens, kDefaultMaxTokens, context, params.generate);
   return params;

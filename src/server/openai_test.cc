@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <numeric>
+
 #include "server/generate.h"
 #include "server/openai_chat.h"
 #include "server/openai_completions.h"
@@ -244,6 +247,40 @@ TEST(Completions, PromptsOfEveryKindGiveTheirChoicesInOrder) {
   EXPECT_EQ(two[2]["text"], choices("xyz", 1)[0]["text"]);
   EXPECT_EQ(two[3]["index"], 3);
   EXPECT_EQ(choices({server.tokenizer->encode("abc"), server.tokenizer->encode("xyz")}, 2), two);
+}
+
+TEST(Completions, BestOfGivesTheSamplesOfTheLargestMeanLogprob) {
+  TestServer server;
+  const Json ask = {{"prompt", {"abc", "de"}}, {"logprobs", 0}, {"max_tokens", 12}};
+  Json all = completion_body(ask), best = completion_body(ask);
+  all["n"] = best["best_of"] = 5;
+  best["n"] = 2;
+  const Json every = ok(completions(server.context, call_with(all)));
+  const Json chosen = ok(completions(server.context, call_with(best)));
+  const auto mean = [](const Json& choice) {
+    const auto values = choice["logprobs"]["token_logprobs"].get<std::vector<double>>();
+    return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+  };
+  ASSERT_EQ(chosen["choices"].size(), 4u);
+  for (int prompt = 0; prompt < 2; ++prompt) {
+    std::vector<std::pair<double, std::string>> expected;
+    for (int i = 0; i < 5; ++i) {
+      const Json& choice = every["choices"][5 * prompt + i];
+      expected.emplace_back(-mean(choice), choice["text"]);
+    }
+    std::sort(expected.begin(), expected.end());
+    for (int i = 0; i < 2; ++i) {
+      const Json& choice = chosen["choices"][2 * prompt + i];
+      EXPECT_EQ(choice["index"], 2 * prompt + i);
+      EXPECT_EQ(choice["text"], expected[i].second);
+    }
+  }
+  EXPECT_EQ(chosen["usage"], every["usage"]);  // all samples count
+  for (const Json& wrong :
+       {Json({{"n", 3}, {"best_of", 2}}), Json({{"best_of", 2}, {"stream", true}}),
+        Json({{"best_of", 2}, {"echo", true}})})
+    EXPECT_EQ(error(completions(server.context, call_with(completion_body(wrong))), 400)["param"],
+              "best_of");
 }
 
 TEST(Completions, LogprobsAreParallelLists) {

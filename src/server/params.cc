@@ -76,6 +76,7 @@ OpenAiParams read_openai(net::Fields& fields, const Context& context) {
   OpenAiParams params;
   check_model(fields, context);
   params.generate = read_sampling(fields, context);
+  params.shown = params.generate.n;
   params.stream = fields.boolean("stream", false);
   params.return_token_ids = fields.boolean("return_token_ids", false);
   if (const auto options = fields.any("stream_options")) {

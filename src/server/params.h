@@ -32,6 +32,9 @@ struct GenerateParams {
 // The parameters that OpenAI's two routes share, in addition to the prompt.
 struct OpenAiParams {
   GenerateParams generate;
+  // Of the `generate.n` samples of a prompt, the answer has this many: those of the largest mean
+  // log-probability (best_of).
+  int shown = 1;
   bool logprobs = false;
   bool stream = false;
   bool include_usage = false;     // from stream_options

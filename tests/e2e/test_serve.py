@@ -155,7 +155,8 @@ def test_a_sample_does_not_depend_on_its_neighbours(client):
     (dict(prompt="1+" * 100), openai.BadRequestError, "context_length_exceeded"),
     (dict(prompt="é"), openai.BadRequestError, None),
     (dict(temperature=-1), openai.BadRequestError, None),
-    (dict(best_of=3), openai.BadRequestError, "unsupported_parameter"),
+    (dict(n=3, best_of=2), openai.BadRequestError, None),
+    (dict(logit_bias={"5": 1}), openai.BadRequestError, "unsupported_parameter"),
     (dict(extra_body={"tempretaure": 1}), openai.BadRequestError, "unknown_parameter"),
     (dict(n=25), openai.RateLimitError, "queue_full"),
 ])
