@@ -1,6 +1,8 @@
 #pragma once
 // A server without network or model for the tests: the fake runner with a byte tokenizer.
 
+#include <gtest/gtest.h>
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -59,6 +61,22 @@ inline std::vector<std::string> events_of(const net::Reply& reply) {
     at = end + 2;
   }
   return events;
+}
+
+inline Json completion_body(Json more = Json::object()) {
+  Json body = {{"model", "tiny"}, {"seed", 3}, {"max_tokens", 60}, {"prompt", "abc"}};
+  body.update(more);
+  return body;
+}
+
+inline Json ok(const net::Reply& reply) {
+  EXPECT_EQ(reply.status, 200) << reply.body;
+  return Json::parse(reply.body);
+}
+
+inline Json error(const net::Reply& reply, int status) {
+  EXPECT_EQ(reply.status, status) << reply.body;
+  return Json::parse(reply.body).value("error", Json::object());
 }
 
 }  // namespace longshot::server
