@@ -13,7 +13,7 @@ namespace longshot::loop {
 namespace {
 
 // While process 0 generates, the others wait for its next call. Each of their calls has a deadline
-// of minutes, so that the loss of a host is noticed, and this call keeps them waiting. It also fails
+// of minutes, so that the loss of a host is noticed, and this call keeps them waiting. It fails
 // soon after another process has ended.
 constexpr std::chrono::seconds kAwakeEvery{5};
 
