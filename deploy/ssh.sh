@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs a coordinator on this machine and rollout workers on others, over plain ssh. All of them end with this script,
-# whatever ends it: each waits at a pipe whose only writer is this process.
+# Runs a coordinator on this machine and rollout workers on others, over plain ssh; other machines can also share the
+# training. All of them end with this script, whatever ends it: each waits at a pipe whose only writer is this process.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=etcd.sh
@@ -13,6 +13,8 @@ usage: deploy/ssh.sh [options] HOSTS CONFIG [KEY=VALUE ...]
       user@node2
       node3  --device cuda --slots 128
   --address ADDRESS  of this machine, as the hosts reach it; by default the first that `hostname -I` prints
+  --trainer HOST     a host that trains together with this machine; may be repeated, for 1, 3, 7 ... hosts. It needs the
+                     model, the data and the run folder under the same paths; trainer.lanes is at least the trainers
   --folder DIR       for logs, token and etcd's data; by default CONFIG's name + .ssh
   --pause SECONDS    before a worker that died, or a host that cannot be reached, is tried again (5)
 environment:
@@ -23,6 +25,23 @@ TEXT
 }
 
 die() { echo "$0: $*" >&2; exit 2; }
+
+# On a host, after it has started its process in the background: waits for its end, and ends it when 3, the pipe from
+# this script, ends.
+# shellcheck disable=SC2016
+UNTIL_END='
+child=$!
+{ cat <&3; kill "$child"; sleep 10; kill -9 "$child"; } >/dev/null 2>&1 &
+watch=$!
+exec 3<&-
+wait "$child"
+code=$?
+kill "$watch"
+exit $code
+'
+
+# shellcheck source=ssh_trainers.sh
+. "$here/ssh_trainers.sh"
 
 # On the host: the first line of standard input is the token; its end means that the worker has to stop.
 # Arguments: URL, program, name, options of the worker.
@@ -43,15 +62,7 @@ case " $* " in
   *) set -- --listen "${address:-127.0.0.1}:0" "$@" ;;
 esac
 "$program" worker --name "$name" --token-file "$token" "$@" </dev/null 3<&- &
-worker=$!
-{ cat <&3; kill "$worker"; sleep 10; kill -9 "$worker"; } >/dev/null 2>&1 &
-watch=$!
-exec 3<&-
-wait "$worker"
-code=$?
-kill "$watch"
-exit $code
-'
+'$UNTIL_END
 
 # Quotes words for the shell of a host.
 quoted() {
@@ -97,13 +108,18 @@ finish() {
   stop_etcd
 }
 
-address='' folder='' pause=5 stopping='' coordinator='' supervisors=()
+address='' folder='' pause=5 stopping='' coordinator='' supervisors=() trainers=()
 while [ $# -gt 0 ]; do
   case "$1" in
     -h | --help) usage; exit 0 ;;
     --address | --folder | --pause)
       [ $# -ge 2 ] || die "$1 needs a value"
       declare "${1#--}=$2"
+      shift 2
+      ;;
+    --trainer)
+      [ $# -ge 2 ] || die "$1 needs a host"
+      trainers+=("$2")
       shift 2
       ;;
     -*) usage >&2; die "unknown option '$1'" ;;
@@ -152,20 +168,32 @@ while read -ra words; do
   supervisors+=($!)
 done <"$hosts"
 
-"$binary" train "$config" "cluster.listen=$address:0" "cluster.weights_listen=$address:0" \
-  "cluster.token_file=$folder/token" "$@" 8>&- 9>&- &
-coordinator=$!
-end_with_this_script "$coordinator"
-[ -z "$stopping" ] || stop  # the signal came before the coordinator
-code=0
-wait "$coordinator" || code=$?
-while kill -0 "$coordinator" 2>/dev/null; do  # a trap has ended `wait` early
+# wait_for_coordinator: sets `code`.
+wait_for_coordinator() {
+  end_with_this_script "$coordinator"
+  local watch=$!
+  [ -z "$stopping" ] || stop  # the signal came before the coordinator
   code=0
   wait "$coordinator" || code=$?
-done
+  while kill -0 "$coordinator" 2>/dev/null; do  # a trap has ended `wait` early
+    code=0
+    wait "$coordinator" || code=$?
+  done
+  coordinator=''
+  kill "$watch"
+}
+
+set -- "$config" "cluster.listen=$address:0" "cluster.weights_listen=$address:0" "cluster.token_file=$folder/token" "$@"
+if [ ${#trainers[@]} -gt 0 ]; then
+  run_trainers "$@"
+else
+  "$binary" train "$@" 8>&- 9>&- &
+  coordinator=$!
+  wait_for_coordinator
+fi
 # Workers hear of the end from the coordinator; those that have not ended after three seconds are stopped.
 for _ in {1..15}; do
-  if [ $code != 0 ] || ! jobs -rp | grep -qxF "$(printf '%s\n' "${supervisors[@]}")"; then break; fi
+  if [ "$code" != 0 ] || ! jobs -rp | grep -qxF "$(printf '%s\n' "${supervisors[@]}")"; then break; fi
   sleep 0.2
 done
-exit $code
+exit "$code"

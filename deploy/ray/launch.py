@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Runs longshot on a Ray cluster: one coordinator and n rollout workers in a placement group. Needs Ray and Python only.
+"""Runs longshot on a Ray cluster: one coordinator and n rollout workers in a placement group, and further trainers if
+several share the training. Needs Ray and Python only.
 
 Each actor owns exactly one process, which the kernel ends with it. Ray restarts the actors of workers on the node that
 it finds, for ever; a coordinator that is lost ends the run, and the same command continues it. No file is shared between
 nodes: only the coordinator's node needs the configuration, the data and the run folder."""
-import argparse
 import base64
+import contextlib
 import json
 import os
 import pathlib
 import secrets
-import shlex
 import signal
 import socket
 import subprocess
@@ -18,7 +18,9 @@ import sys
 import time
 import urllib.request
 
-REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from arguments import parse_arguments
+
 POLL_SECONDS = 0.5
 RESTART_SECONDS = 5  # before a process that died, although its actor lives, is started again
 END_SECONDS = 10     # for workers to end by themselves when the run is complete
@@ -32,47 +34,6 @@ os.execvp(sys.argv[2], sys.argv[2:])
 """
 
 
-def resources(text):
-    """'CPU=8,GPU=1' -> {"CPU": 8.0, "GPU": 1.0}"""
-    try:
-        return {name.strip(): float(value) for name, value in (part.split("=") for part in text.split(","))}
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a list such as CPU=8,GPU=1") from None
-
-
-def count(text):
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of workers")
-    return int(text)
-
-
-def parse_arguments(words, environment):
-    parser = argparse.ArgumentParser(description="Run longshot on a Ray cluster.", allow_abbrev=False)
-    parser.add_argument("config", help="configuration of `longshot train`, on the coordinator's node")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="e.g. optim.lr=3e-5")
-    parser.add_argument("--workers", type=count, default=1, help="rollout workers (%(default)s)")
-    parser.add_argument("--address", default=environment.get("RAY_ADDRESS", "auto"),
-                        help="the Ray cluster; by default RAY_ADDRESS, or the one of this machine")
-    parser.add_argument("--cluster", default=environment.get("LONGSHOT_CLUSTER", ""),
-                        help="etcd://HOST:PORT/NAME; by default LONGSHOT_CLUSTER, or an etcd beside the coordinator")
-    parser.add_argument("--binary", default=environment.get("LONGSHOT_BIN",
-                                                            str(REPOSITORY / "build/release/bin/longshot")),
-                        help="the program, on every node; by default LONGSHOT_BIN, or this checkout's")
-    parser.add_argument("--coordinator-resources", type=resources, default={"CPU": 1.0}, metavar="CPU=8,GPU=1",
-                        help="what Ray reserves (CPU=1)")
-    parser.add_argument("--worker-resources", type=resources, default={"CPU": 1.0}, metavar="CPU=8,GPU=1",
-                        help="what Ray reserves for each worker (CPU=1)")
-    parser.add_argument("--worker-arguments", type=shlex.split, default=[], metavar="TEXT",
-                        help="options of `longshot worker`, e.g. '--device cuda'")
-    parser.add_argument("--strategy", default="SPREAD", choices=["SPREAD", "PACK", "STRICT_SPREAD", "STRICT_PACK"],
-                        help="how the placement group uses the nodes (%(default)s)")
-    parser.add_argument("--folder", default="", help="for logs, on every node; by default /tmp/longshot-ray/NAME")
-    parser.add_argument("--placement-seconds", type=float, default=300, help="how long to wait for room (%(default)s)")
-    parser.add_argument("--stop-seconds", type=float, default=60, help="for the coordinator to save (%(default)s)")
-    # Options may come before, between and after the overrides.
-    return parser.parse_intermixed_args(words)
-
-
 def run_name(config):
     """Unique, because two runs of the same name on one host would share their weights."""
     return f"{pathlib.Path(config).stem}-{secrets.token_hex(4)}"
@@ -81,6 +42,12 @@ def run_name(config):
 def coordinator_command(arguments, address, token_file):
     return [arguments.binary, "train", arguments.config, f"cluster.listen={address}:0",
             f"cluster.weights_listen={address}:0", f"cluster.token_file={token_file}", *arguments.overrides]
+
+
+def trainer_command(command, rank, count, address, port):
+    """One of several trainers, from the command of a coordinator. Apart from the rank it is the same for all."""
+    return ["env", f"RANK={rank}", f"WORLD_SIZE={count}", f"MASTER_ADDR={address}", f"MASTER_PORT={port}", command[0],
+            "trainer", *command[2:]]
 
 
 def worker_command(arguments, name, address, token_file):
@@ -103,7 +70,8 @@ def child_environment(base, url):
 
 
 def bundles(arguments):
-    return [arguments.coordinator_resources] + [arguments.worker_resources] * arguments.workers
+    return ([arguments.coordinator_resources] + [arguments.worker_resources] * arguments.workers +
+            [arguments.coordinator_resources] * (arguments.trainers - 1))
 
 
 class Process:
@@ -129,6 +97,9 @@ class Process:
             self.child = subprocess.Popen([sys.executable, "-c", DIE_WITH_ACTOR, str(os.getpid()), *self.command],
                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment,
                                           cwd=self.cwd, start_new_session=True)
+
+    def get_command(self):
+        return self.command
 
     def where(self):
         return f"{self.address}:{self.log}, process {self.child.pid}"
@@ -200,14 +171,40 @@ class Run:
             self.etcd = self.place(Etcd, 0, {}).remote(self.folder, self.token, name)
             url = ray.get(self.etcd.get_url.remote(), timeout=120)
         self.url = url
-        self.coordinator = self.start("coordinator", 0, arguments.coordinator_resources, 0,
-                                      lambda address, token: coordinator_command(arguments, address, token))
+        self.start_trainers()
         self.workers, self.due = {}, {}  # due: when a worker that died is started again
         for i in range(arguments.workers):
             role = f"worker-{i}"
             self.workers[role] = self.start(role, i + 1, arguments.worker_resources, -1,
                                             lambda address, token, role=role:
                                             worker_command(arguments, f"{role}-{address}", address, token))
+
+    def start_trainers(self):
+        """The coordinator, and those that share its training."""
+        arguments, port = self.arguments, 30000 + secrets.randbelow(2700)  # below those that systems take by themselves
+
+        def first(address, token):
+            command = coordinator_command(arguments, address, token)
+            return command if arguments.trainers == 1 else trainer_command(command, 0, arguments.trainers, address, port)
+
+        self.coordinator = self.start("coordinator", 0, arguments.coordinator_resources, 0, first)
+        command = self.ray.get(self.coordinator.get_command.remote(), timeout=60)
+        self.trainers = [self.start(f"trainer-{rank}", arguments.workers + rank, arguments.coordinator_resources, -1,
+                                    lambda *_, rank=rank: ["env", f"RANK={rank}", *command[2:]])
+                         for rank in range(1, arguments.trainers)]
+
+    def restart_trainers(self):
+        """None can continue without the others. Ray may be starting the actor of one that is lost, which then starts
+        its process by itself."""
+        from ray.exceptions import GetTimeoutError, RayActorError
+        for actor in self.trainers:
+            with contextlib.suppress(GetTimeoutError, RayActorError):
+                self.ray.get(actor.stop.remote(0), timeout=30)
+        time.sleep(RESTART_SECONDS)
+        for actor in self.trainers:
+            with contextlib.suppress(GetTimeoutError, RayActorError):
+                self.ray.get(actor.start.remote(), timeout=30)
+        self.ray.get(self.coordinator.start.remote(), timeout=60)
 
     def place(self, kind, bundle, wanted, restarts=0):
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
@@ -228,8 +225,11 @@ class Run:
         while True:
             code, text = self.ray.get(self.coordinator.poll.remote(), timeout=60)
             print(text, end="", flush=True)
-            if code is not None:
+            if code is not None and (not self.trainers or code in (0, 2, 130)):
                 return code
+            if code is not None:
+                print(f"a trainer is lost, code {code}; all of them start again", file=sys.stderr, flush=True)
+                self.restart_trainers()
             self.watch_workers()
             time.sleep(POLL_SECONDS)
 
@@ -254,7 +254,7 @@ class Run:
     def stop(self, seconds):
         """Ends the coordinator first, which saves the state, then everything else."""
         code = self.ray.get(self.coordinator.stop.remote(seconds), timeout=seconds + 30)
-        stops = [actor.stop.remote(END_SECONDS) for actor in self.workers.values()]
+        stops = [actor.stop.remote(END_SECONDS) for actor in [*self.workers.values(), *self.trainers]]
         self.ray.wait(stops, num_returns=len(stops), timeout=2 * END_SECONDS) if stops else None
         if self.etcd is not None:
             self.ray.wait([self.etcd.stop.remote(END_SECONDS)], timeout=2 * END_SECONDS)

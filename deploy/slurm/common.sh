@@ -18,11 +18,14 @@ node_address() {
   echo "$address"
 }
 
+# Asks the child to end.
+end_child() { kill "$child" 2>/dev/null; }
+
 # stop HOW: the traps. scancel and preemption send TERM, to all processes of the job; USR1 comes some time before the
 # time limit, to the script alone.
 stop() {
   [ -n "$stopping" ] || stopping=$1
-  if [ -n "$child" ]; then kill "$child" 2>/dev/null; fi
+  if [ -n "$child" ]; then end_child; fi
 }
 trap 'stop cancelled' TERM INT
 trap 'stop requeue' USR1
@@ -30,7 +33,7 @@ trap 'stop requeue' USR1
 # Waits for the child and sets `code`. A trap ends `wait` early, so it is repeated while the child runs.
 wait_for_child() {
   code=0
-  if [ -n "$stopping" ]; then kill "$child" 2>/dev/null; fi  # the signal came before the child
+  if [ -n "$stopping" ]; then end_child; fi  # the signal came before the child
   wait "$child" || code=$?
   while kill -0 "$child" 2>/dev/null; do
     code=0

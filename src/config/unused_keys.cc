@@ -169,14 +169,18 @@ std::vector<Rule<TrainConfig>> waiting_rules() {
 
 std::vector<Rule<TrainConfig>> cluster_rules() {
   using C = const TrainConfig&;
-  return {{{"cluster.listen", "cluster.weights_listen", "cluster.advertise", "cluster.token_file",
-            "cluster.tls_dir", "cluster.etcd_tls_dir", "cluster.etcd_login_file",
-            "cluster.weights_dir", "cluster.exact", "cluster.silence_seconds", "cluster.staleness"},
-           [](C c) { return !c.cluster.on(); },
-           "without cluster.url there are no other processes"},
-          {{"hybrid.offload_dir"},
-           [](C c) { return !c.hybrid.offloads(); },
-           "only hybrid.optimizer_offload and hybrid.param_offload write there"}};
+  return {
+      {{"cluster.listen", "cluster.weights_listen", "cluster.advertise", "cluster.token_file",
+        "cluster.tls_dir", "cluster.etcd_tls_dir", "cluster.etcd_login_file", "cluster.weights_dir",
+        "cluster.exact", "cluster.gang_in_clear", "cluster.silence_seconds", "cluster.staleness"},
+       [](C c) { return !c.cluster.on(); },
+       "without cluster.url there are no other processes"},
+      {{"cluster.gang_in_clear"},
+       [](C c) { return c.cluster.on() && c.cluster.tls_dir.empty(); },
+       "without cluster.tls_dir nothing is encrypted"},
+      {{"hybrid.offload_dir"},
+       [](C c) { return !c.hybrid.offloads(); },
+       "only hybrid.optimizer_offload and hybrid.param_offload write there"}};
 }
 
 std::vector<Rule<TrainConfig>> data_and_reward_rules() {

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <filesystem>
 #include <functional>
 #include <list>
 #include <mutex>
@@ -12,11 +11,14 @@
 
 #include "base/os/stop.h"
 #include "net/bulk/socket_io.h"
+#include "net/tls/tls_identity.h"
 
 namespace longshot::net {
 namespace {
 
 constexpr size_t kMaxReply = 16 << 20;
+// A path without files. The library adds the system's authorities if it is given no path at all.
+constexpr const char* kNoAuthorities = "/dev/null";
 // Nothing ends an attempt to connect early, so that of a stream, which may last long, is short.
 constexpr std::chrono::seconds kStreamConnect{2};
 
@@ -100,7 +102,12 @@ std::string host_of(const std::string& server) {
 class HttpClient::Impl {
  public:
   Impl(std::map<std::string, std::string> headers, OnStop on_stop, std::string tls_dir)
-      : headers_(headers.begin(), headers.end()), on_stop_(on_stop), tls_dir_(std::move(tls_dir)) {}
+      : headers_(headers.begin(), headers.end()), on_stop_(on_stop), tls_dir_(std::move(tls_dir)) {
+    if (tls_dir_.empty()) return;
+    auto folder = ClientFolder::open(tls_dir_);
+    tls_status_ = folder.status();
+    if (folder.ok()) tls_ = std::move(folder).value();
+  }
 
   void set_header(const std::string& name, const std::string& value) {
     std::lock_guard lock(mutex_);
@@ -112,6 +119,7 @@ class HttpClient::Impl {
                          const std::string& who, const StreamReader* reader) {
     if (stopped()) return cancelled(who + ": stopped");
     if (deadline.expired()) return timeout_error(who + ": no time left");
+    LS_RETURN_IF_ERROR(tls_status_.with_context(who));
     HttpReply reply;
     bool has_trailers = false;
     auto request = request_of(url, std::move(content), reply, has_trailers, reader);
@@ -149,10 +157,12 @@ class HttpClient::Impl {
 
   Outcome send_to(const Url& url, const std::string& host, const std::string& address,
                   const httplib::Request& request, Deadline deadline, const StreamReader* reader) {
-    const std::string own = tls_dir_ + "/tls.crt";
-    const bool has_own = !tls_dir_.empty() && std::filesystem::exists(own);
-    httplib::Client client(url.server, has_own ? own : "", has_own ? tls_dir_ + "/tls.key" : "");
-    if (!tls_dir_.empty()) client.set_ca_cert_path((tls_dir_ + "/ca.crt").c_str());
+    httplib::Client client(url.server);
+    if (tls_ && client.ssl_context() != nullptr) {
+      if (!tls_->current()->apply_to(client.ssl_context()).ok())
+        return {httplib::Error::SSLLoadingCerts};
+      client.set_ca_cert_path("", kNoAuthorities);
+    }
     client.set_hostname_addr_map({{host, address}});
     const auto left = std::chrono::duration<double>(std::min(deadline.seconds_left(), 86400.0));
     const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(left);
@@ -202,7 +212,7 @@ class HttpClient::Impl {
     if (deadline.seconds_left() < 0.002) return timeout_error(who + ": no answer in time");
     if (outcome.error == httplib::Error::Canceled) return cancelled(who + ": ended");
     if (outcome.error == httplib::Error::SSLLoadingCerts)
-      return invalid_argument(who + ": " + tls_dir_ + "/ca.crt cannot be read");
+      return invalid_argument(who + ": the files in " + tls_dir_ + " cannot be used for TLS");
     if (outcome.error == httplib::Error::SSLServerVerification)
       return invalid_argument(who + ": " + certificate_problem(outcome.certificate));
     return unavailable(who + ": " + httplib::to_string(outcome.error));
@@ -221,6 +231,8 @@ class HttpClient::Impl {
   httplib::Headers headers_;  // guarded by mutex_
   const OnStop on_stop_;
   const std::string tls_dir_;
+  Status tls_status_;                        // of opening tls_dir_
+  std::shared_ptr<const ClientFolder> tls_;  // null: the system's authorities
   Watcher watcher_;
 };
 

@@ -39,7 +39,8 @@ struct StreamReader {
 class HttpClient {
  public:
   // `tls_dir`: a folder with ca.crt, the authority of servers with https://, and, if there are such
-  // files, tls.crt and tls.key, which are shown to them. Empty: the system's authorities.
+  // files, tls.crt and tls.key, which are shown to them; they are read again when they change, as
+  // TlsFolder does. Empty: the system's authorities.
   explicit HttpClient(std::map<std::string, std::string> headers = {},
                       OnStop on_stop = OnStop::cancel, std::string tls_dir = {});
   ~HttpClient();
@@ -48,7 +49,8 @@ class HttpClient {
   void set_header(const std::string& name, const std::string& value);
 
   // A reply with any status is a value. Errors: timeout and cancelled (by stop_requested()), both
-  // reported promptly; invalid_argument if the server's certificate is not accepted; unavailable if
+  // reported promptly; invalid_argument if the files of `tls_dir` cannot be used or the server's
+  // certificate is not accepted; unavailable if
   // there is no connection or it breaks; corrupt if the reply is
   // too long. `who` is the prefix of their messages. A reply that announced trailers is a value
   // even if the connection broke within it, so its body may be cut.

@@ -21,7 +21,7 @@ struct HttpOptions {
   std::string api_key;
   // Requests with a body or a large answer that are answered at the same time; further ones wait.
   int connections = 512;
-  std::shared_ptr<const TlsIdentity> tls = nullptr;  // HTTPS, for clients of its authority only
+  std::shared_ptr<const IdentityFolder> tls = nullptr;  // HTTPS, for its authority's clients
   bool access_log = true;  // one line per request, except for health checks and /metrics
 };
 

@@ -56,7 +56,7 @@ ReceptionOptions reception_options() {
 
 }  // namespace
 
-Listener::Listener(int threads, Handlers handlers, std::shared_ptr<const TlsIdentity> tls)
+Listener::Listener(int threads, Handlers handlers, std::shared_ptr<const IdentityFolder> tls)
     : transport_(make_transport(std::move(tls))),
       handlers_(std::move(handlers)),
       workers_(static_cast<size_t>(threads), waiting_requests()),

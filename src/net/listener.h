@@ -36,7 +36,7 @@ class Listener {
   // `threads`: number of requests with a body or a large answer that are answered at the same time.
   // Other requests are answered by the thread that accepts connections, so their handlers must be
   // quick. With `tls`, clients need a certificate of its authority.
-  Listener(int threads, Handlers handlers, std::shared_ptr<const TlsIdentity> tls);
+  Listener(int threads, Handlers handlers, std::shared_ptr<const IdentityFolder> tls);
   ~Listener();  // finishes the answers that were begun
 
   // Returns the port, or -1 (see errno). Connections are accepted from then on.

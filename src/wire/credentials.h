@@ -26,6 +26,8 @@ std::string token_value(const std::string& token);
 // gRPC's own log lines repeat what statuses say; they are off unless GRPC_VERBOSITY is set.
 void quiet_grpc();
 
+// Both use what the folder with the certificates contains when a connection begins. Those of a
+// server must live as long as it.
 std::shared_ptr<grpc::ServerCredentials> server_credentials(const LinkOptions& options);
 std::shared_ptr<grpc::ChannelCredentials> client_credentials(const LinkOptions& options);
 

@@ -204,6 +204,26 @@ TEST(WorkerLink, WithoutACertificateOfTheAuthorityNothingIsOpened) {
   EXPECT_TRUE(log.opened.empty());
 }
 
+// The coordinator moves to another authority, then its worker.
+TEST(WorkerLink, RenewedCertificatesAreUsedByNewConnections) {
+  Log log;
+  net::TestAuthority before, after;
+  const std::string of_server = before.folder({"127.0.0.1"}), of_worker = before.folder({"worker"});
+  const auto server = serve(log, {"", net::IdentityFolder::open(of_server).value()});
+  const LinkOptions own{"", net::IdentityFolder::open(of_worker).value()};
+  const auto held = dial(*server, own);
+  held->send(Ready{1});
+  ASSERT_TRUE(log.wait([&] { return log.received.size() == 1; }));
+  net::TestAuthority::replace(of_server, after.folder({"127.0.0.1"}));
+  EXPECT_EQ(next(*dial(*server, own)).status().code(), StatusCode::unavailable);
+  net::TestAuthority::replace(of_worker, after.folder({"worker"}));
+  const auto renewed = dial(*server, own);
+  renewed->send(Ready{2});
+  ASSERT_TRUE(log.wait([&] { return log.received.size() == 2; }));
+  held->send(Ready{3});
+  ASSERT_TRUE(log.wait([&] { return log.received[log.opened[0]].size() == 2; }));
+}
+
 TEST(WorkerLink, AWorkerDoesNotTalkToAnotherServer) {
   Log log;
   net::TestAuthority authority, other;

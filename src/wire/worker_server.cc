@@ -180,7 +180,8 @@ class WorkerServer::Impl {
   Status start(const std::string& listen) {
     quiet_grpc();
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(listen, server_credentials(registry_.options), &port_);
+    credentials_ = server_credentials(registry_.options);
+    builder.AddListeningPort(listen, credentials_, &port_);
     builder.RegisterService(&service_);
     builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -211,6 +212,7 @@ class WorkerServer::Impl {
  private:
   Registry registry_;
   Service service_;
+  std::shared_ptr<grpc::ServerCredentials> credentials_;
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;
 };

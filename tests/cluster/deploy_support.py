@@ -11,6 +11,11 @@ DEPLOY = ROOT / "deploy"
 ITERATIONS, HELD_AT = 12, 6
 
 
+def config_of(run, model, data):
+    """Two lanes, so that one or two trainers give the same bits."""
+    return cluster_config(run, model, data, ITERATIONS).replace("[trainer]\n", "[trainer]\nlanes = 2\n")
+
+
 def wait_until(condition, seconds=60, what=lambda: ""):
     """Returns the seconds that it took."""
     began = time.time()
@@ -43,7 +48,7 @@ class LaunchedRun:
     def __init__(self, setting, name):
         self.name, (self.root, model, data) = name, setting
         self.run, self.file = self.root / name, self.root / f"{name}.toml"
-        self.file.write_text(cluster_config(self.run, model, data, ITERATIONS))
+        self.file.write_text(config_of(self.run, model, data))
         self.gate = Gate(self.run, HELD_AT)
         self.log = None
 
@@ -61,6 +66,14 @@ class LaunchedRun:
     def wait_until_joined(self, times):
         wait_until(lambda: self.joined() >= times, what=self.everything)
 
+    def wait_until_trained_again(self):
+        """Until further trainers have repeated the last iteration before the gate, after the loss of one."""
+        wait_until(lambda: self.everything().count(f"iteration {HELD_AT - 1}: trained in") >= 2, 120, self.everything)
+
+    def assert_saved(self):
+        """That the run was saved at the gate, not only by its last regular checkpoint."""
+        assert (self.run / f"global_step_{HELD_AT - 1}").is_dir(), self.everything()
+
     def assert_same(self):
         assert_same_run(self.run, self.root / "whole", ITERATIONS)
 
@@ -68,6 +81,6 @@ class LaunchedRun:
 def train_alone(root):
     """Makes model and data, and the run in one process that the others are compared with. Returns (root, model, data)."""
     model, data = tiny_model(root, steps=150)
-    (root / "whole.toml").write_text(cluster_config(root / "whole", model, data, ITERATIONS))
+    (root / "whole.toml").write_text(config_of(root / "whole", model, data))
     longshot("train", root / "whole.toml")
     return root, model, data

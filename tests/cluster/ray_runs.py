@@ -80,13 +80,14 @@ def setting(cluster, tmp_path_factory):
 
 
 class Launched(LaunchedRun):
-    def __init__(self, cluster, setting, name):
+    def __init__(self, cluster, setting, name, workers=2, trainers=1):
         super().__init__(setting, name)
+        self.counts = ("--workers", str(workers), "--trainers", str(trainers))
         self.cluster, self.log = cluster, self.root / f"{name}.log"
         self.launch()
 
     def launch(self):
-        words = [RAY / "python", DEPLOY / "ray/launch.py", "--address", HEAD, "--workers", "2", "--folder",
+        words = [RAY / "python", DEPLOY / "ray/launch.py", "--address", HEAD, *self.counts, "--folder",
                  self.root / f"{self.name}.logs", "--worker-arguments", f"--weights-dir {self.root}/weights", self.file]
         with self.log.open("a") as log:
             self.process = self.cluster.network.start("A", *words, stdout=log, stderr=log, env=ENVIRONMENT)
@@ -105,6 +106,10 @@ def parent(number):
     return int(re.search(r"PPid:\s+(\d+)", pathlib.Path(f"/proc/{number}/status").read_text())[1])
 
 
+def rank_of(number):
+    return int(re.search(r"\0RANK=(\d+)\0", "\0" + pathlib.Path(f"/proc/{number}/environ").read_text())[1])
+
+
 def test_actors_and_processes_that_die_are_replaced(cluster, setting):
     run = Launched(cluster, setting, "killed")
     run.wait_until_held()
@@ -119,6 +124,22 @@ def test_actors_and_processes_that_die_are_replaced(cluster, setting):
     run.gate.open()
     run.finish()
     print(f"no process {run.wait_for_no_process():.1f} s after the end")
+    run.assert_same()
+
+
+def test_several_trainers_start_again_together(cluster, setting):
+    run = Launched(cluster, setting, "gang", workers=1, trainers=2)
+    run.wait_until_held(1)
+    trainers = [number for number, line in cluster.processes().items() if line.startswith(f"{LONGSHOT} trainer ")]
+    assert len(trainers) == 2
+    for index, kind in enumerate(("process", "actor")):
+        lost = next(number for number, line in cluster.processes().items()
+                    if line.startswith(f"{LONGSHOT} trainer ") and rank_of(number) == 1)
+        os.kill(parent(lost) if kind == "actor" else lost, signal.SIGKILL)
+        run.wait_until_joined(2 + index)
+    run.gate.open()
+    run.finish()
+    run.wait_for_no_process()
     run.assert_same()
 
 

@@ -1,5 +1,6 @@
 """A run whose training is shared by several processes gives the same bits as one process, and continues exactly after one
 of them is lost."""
+import json
 import os
 import random
 import signal
@@ -87,12 +88,27 @@ def test_any_number_of_trainers_gives_the_bits_of_one_process(setting, size):
     assert len(names) == size
 
 
-def test_a_trainer_that_is_killed_ends_the_others_and_the_same_command_continues(setting):
+HYBRID = tuple(f"hybrid.{key}=true" for key in ("free_cache_engine", "optimizer_offload", "param_offload"))
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_the_trainer_that_generates_may_take_turns_with_its_rollout(setting, size):
+    file, run = prepare(setting, f"turns{size}")
+    with Gang(size, file, setting[0], *HYBRID) as gang:
+        assert gang.wait() == [0] * size, gang.text()
+    assert_same_run(run, setting[0] / "whole", ITERATIONS)
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    for name in ("timing_s/release", "timing_s/onload", "timing_s/offload"):
+        assert all(name in row for row in rows[1:]), name
+
+
+@pytest.mark.parametrize("overrides", [(), HYBRID], ids=["plain", "hybrid"])
+def test_a_trainer_that_is_killed_ends_the_others_and_the_same_command_continues(setting, overrides):
     rng, kills, runs = random.Random(4), 0, 0
     while kills < FAULTS:
-        file, run = prepare(setting, f"killed{runs}")
+        file, run = prepare(setting, f"killed{len(overrides)}_{runs}")
         while True:
-            with Gang(2, file, setting[0]) as gang:
+            with Gang(2, file, setting[0], *overrides) as gang:
                 time.sleep(rng.uniform(0.3, 3))
                 victim = gang.all[rng.randrange(2)]
                 victim.kill()
@@ -107,6 +123,16 @@ def test_a_trainer_that_is_killed_ends_the_others_and_the_same_command_continues
         runs += 1
         assert runs < 60
     print(f"{kills} trainers were killed in {runs} runs")
+
+
+def test_trainer_0_notices_a_loss_while_it_generates(setting):
+    file, run = prepare(setting, "idle")
+    gate = Gate(run, 4)
+    file.write_text(file.read_text().replace("[reward]\n", gate.reward()))
+    with Gang(2, file, setting[0]) as gang:
+        gate.wait(gang.all[0])
+        gang.all[1].kill()
+        assert gang.wait(60)[0] == 1 and "another trainer has ended" in gang.text(), gang.text()
 
 
 def test_a_run_continues_with_another_number_of_trainers(setting):
@@ -166,10 +192,10 @@ def test_trainers_and_rollout_workers_together(setting):
 
 def test_bad_input_of_a_gang_is_named(setting):
     file, run = prepare(setting, "bad")
-    for override, text in (("trainer.lanes=1", "trainer.lanes = 1"), ("hybrid.optimizer_offload=true", "[hybrid]")):
-        with Gang(2, file, setting[0], override) as gang:
-            codes = gang.wait(60)
-            assert codes[0] == 2 and codes[1] != 0 and text in gang.text(), gang.text()
+    for overrides, text in ((("trainer.lanes=1",), "trainer.lanes = 1"),
+                            (("hybrid.optimizer_offload=true", "hybrid.offload_dir=/proc/none"), "/proc/none")):
+        with Gang(2, file, setting[0], *overrides) as gang:
+            assert gang.wait(60)[0] == 2 and text in gang.text(), gang.text()
     assert not run.exists()
     done = subprocess.run([LONGSHOT, "trainer", str(file)], capture_output=True, text=True, cwd=ROOT, timeout=60,
                           env={**os.environ, "RANK": "2", "WORLD_SIZE": "2", "MASTER_ADDR": "x", "MASTER_PORT": "1"})

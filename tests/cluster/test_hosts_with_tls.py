@@ -85,6 +85,30 @@ def test_three_hosts_with_certificates(network, tmp_path):
     assert_same_run(tmp_path / "run", tmp_path / "whole", ITERATIONS)
 
 
+def test_trainers_on_a_network_are_refused_with_certificates_unless_it_is_trusted(network, tmp_path):
+    """No etcd runs: trainers that are let in look for it when they have found one another."""
+    model, data = tiny_model(tmp_path, steps=1)
+    file, certs = tmp_path / "run.toml", tmp_path / "certs"
+    file.write_text(cluster_config(tmp_path / "run", model, data, 1).replace("[trainer]\n", "[trainer]\nlanes = 2\n"))
+    longshot("certificates", "--out", certs, "--host", HOSTS["A"], "--host", HOSTS["B"])
+    keys = ("--cluster", f"etcd://{HOSTS['C']}:2379/clear", f"cluster.tls_dir={certs / HOSTS['A']}")
+
+    def outcome(address, hosts, *overrides):
+        with Processes(network) as processes:
+            started = [processes.start(host, "env", f"RANK={rank}", "WORLD_SIZE=2", f"MASTER_ADDR={address}",
+                                       "MASTER_PORT=29500", LONGSHOT, "trainer", file, *keys, *overrides,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                       for rank, host in enumerate(hosts)]
+            errors = [process.communicate(timeout=90)[1] for process in started]
+            return [process.returncode for process in started], errors
+
+    codes, errors = outcome(HOSTS["A"], "AB")
+    assert codes == [2, 2] and all("cluster.gang_in_clear" in text for text in errors), errors
+    for address, hosts, overrides in ((HOSTS["A"], "AB", ("cluster.gang_in_clear=true",)), ("127.0.0.1", "AA", ())):
+        codes, errors = outcome(address, hosts, *overrides)
+        assert "etcd" in errors[0] and not any("gang_in_clear" in text for text in errors), errors
+
+
 def test_addresses_on_loopback_stop_workers_of_other_hosts(network, tmp_path):
     """The coordinator has forgotten cluster.listen and cluster.weights_listen."""
     model, data = tiny_model(tmp_path, steps=1)

@@ -25,7 +25,7 @@ def load(file):
 
 
 KUSTOMIZATION = load("kustomization.yaml")[0]
-OPTIONAL = ["autoscaling/hpa.yaml"]
+OPTIONAL = ["autoscaling/hpa.yaml", "trainers.yaml"]
 OBJECTS = [one for file in [*KUSTOMIZATION["resources"], *OPTIONAL] for one in load(file)]
 OBJECTS_WITH_SPEC = [one for one in OBJECTS if "spec" in one]
 
@@ -89,8 +89,8 @@ def test_every_name_that_a_pod_uses_exists():
             assert {one["name"] for one in box["volumeMounts"]} == set(volumes) | claims, name
             assert all(one["configMapRef"]["name"] in made["configMap"] for one in box.get("envFrom", []))
             ports = {one["name"] for one in box["ports"]}
-            assert all(box[kind]["httpGet"]["port"] in ports for kind in box if kind.endswith("Probe"))
             variables = {one["name"] for one in box["env"]}
+            assert all(box[kind]["httpGet"]["port"] in ports for kind in box if kind.endswith("Probe"))
             assert set(re.findall(r"\$\((\w+)\)", " ".join(box["args"]))) <= variables
             assert box["image"] in ("longshot", "quay.io/coreos/etcd:v3.5.17")
         if "selector" in owner["spec"]:
@@ -109,7 +109,11 @@ def test_services_and_policies_meet_pods_and_ports():
             [template] = selected(spec["podSelector"]["matchLabels"])
             ports = {port["name"] for port in template["spec"]["containers"][0]["ports"]}
             rules = spec["ingress"]
-            assert {port["port"] for rule in rules for port in rule["ports"]} == ports  # every port has a reader
+            # Every port has a reader; all ports are open to pods of the same kind at most.
+            assert all("ports" in rule or rule["from"] == [{"podSelector": spec["podSelector"]}] for rule in rules)
+            open_to_own = any("ports" not in rule for rule in rules)
+            named = {port["port"] for rule in rules for port in rule.get("ports", [])}
+            assert named <= ports and (open_to_own or named == ports)
             for peer in [peer.get("podSelector", {}).get("matchLabels") for rule in rules for peer in rule["from"]]:
                 assert peer is None or selected(peer)
     assert find("StatefulSet", "etcd")["spec"]["serviceName"] == find("Service", "etcd")["metadata"]["name"]
@@ -127,7 +131,14 @@ def test_sizes_that_depend_on_one_another():
     assert f"--threads={worker['resources']['requests']['cpu']}" in worker["args"]
     rule = load("autoscaling/adapter.yaml")[0]["rules"]["external"][0]
     assert rule["name"]["as"] == metric["external"]["metric"]["name"]
-    for name in ("workers", "coordinator"):
+    trainers, box = find("Job", "trainers")["spec"], container("trainers")
+    count = trainers["completions"]
+    values = {one["name"]: one.get("value") for one in box["env"]}
+    assert trainers["parallelism"] == count == int(values["WORLD_SIZE"]) and f"trainer.lanes={count}" in box["args"]
+    assert values["MASTER_ADDR"] == f"trainers-0.{find('Service', 'trainers')['metadata']['name']}"
+    assert trainers["template"]["spec"]["subdomain"] == find("Service", "trainers")["metadata"]["name"]
+    assert int(values["MASTER_PORT"]) in {one["containerPort"] for one in box["ports"]}
+    for name in ("workers", "coordinator", "trainers"):
         memory = next(one for found, _, template in templates() if found == name
                       for one in template["spec"]["volumes"] if one["name"] == "memory")["emptyDir"]
         limit = container(name)["resources"]["limits"]["memory"]
@@ -138,13 +149,18 @@ class Pod:
     """The command of a container as a process: mounted folders are folders of the test, and its address one of loopback's
     that no other test uses."""
 
-    def __init__(self, site, name, owner, index):
+    def __init__(self, site, name, owner, index, rank=0):
         self.site, self.name, self.address, box = site, name, site.address(index), container(owner)
         self.box, self.log = box, site.root / f"{name}.log"
         variables = {"POD_NAME": name, "POD_IP": self.address}
         environment = {"PATH": os.environ["PATH"], "HOME": str(site.root)}
         if "envFrom" in box:
             environment["LONGSHOT_CLUSTER"] = site.url
+        for one in box["env"]:
+            if one["name"] == "RANK":
+                environment["RANK"] = str(rank)
+            elif "value" in one:
+                environment[one["name"]] = site.here(one["value"])
         words = [*box["command"], *box["args"]]
         for variable, value in variables.items():
             words = [word.replace(f"$({variable})", value) for word in words]
@@ -191,13 +207,15 @@ class Site:
         """With the test's folders and addresses in place of the cluster's."""
         for member in range(3):
             text = text.replace(f"etcd-{member}.etcd:", f"{self.address(10 + member)}:")
+        for host in ("trainers-0.trainers", "trainers-0"):
+            text = text.replace(host, self.address(30))
         for path, folder in (("/etc/longshot/", f"{self.root}/config/"), ("/etc/longshot-token/", f"{self.root}/"),
                              ("/var/lib/etcd/", f"{self.root}/{name}/")):
             text = text.replace(path, folder)
         return text
 
-    def start(self, name, owner, index):
-        self.pods.append(Pod(self, name, owner, index))
+    def start(self, name, owner, index, rank=0):
+        self.pods.append(Pod(self, name, owner, index, rank))
         return self.pods[-1]
 
     def logs(self):
@@ -243,3 +261,13 @@ def test_a_pod_that_is_evicted_saves_and_the_next_one_shows_the_metrics(site):
     assert evicted.process.wait(60) == 130, site.logs()
     rules = find("Job", "coordinator")["spec"]["podFailurePolicy"]["rules"]
     assert 130 not in rules[0]["onExitCodes"]["values"]
+
+
+def test_several_trainers_give_the_bits_of_one_process(site):
+    config = site.root / "config/config.toml"
+    config.write_text(config.read_text().replace(f"{site.runs}/second", f"{site.runs}/gang"))
+    trainers = [site.start(f"trainers-{rank}", "trainers", 30 + rank, rank) for rank in range(2)]
+    workers = [site.start(f"workers-{index}", "workers", 20 + index) for index in range(2, 4)]
+    assert all(pod.process.wait(120) == 0 for pod in trainers + workers), site.logs()
+    longshot("train", config, "trainer.lanes=2", f"trainer.default_local_dir={site.root}/whole_lanes")
+    assert final_weights(site.runs / "gang", 4) == final_weights(site.root / "whole_lanes", 4)

@@ -16,7 +16,7 @@ def test_shellcheck_finds_nothing():
         pytest.xfail("shellcheck is not installed; tools/setup --tests installs it")
     scripts = [file for file in DEPLOY.rglob("*") if is_script(file) and file.name != "token"]
     assert {file.name for file in scripts} == {"launch", "common.sh", "coordinator.sbatch", "worker.sbatch", "etcd.sh",
-                                               "ssh.sh"}
+                                               "ssh.sh", "ssh_trainers.sh"}
     done = subprocess.run(["shellcheck", "--external-sources", "--source-path=SCRIPTDIR", *scripts],
                           capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout

@@ -40,7 +40,7 @@ def test_the_environment_gives_defaults_and_arguments_win(launch):
 
 
 @pytest.mark.parametrize("words, named", [
-    ([], "config"), (["run.toml", "--workers", "-1"], "-1"), (["run.toml", "--wrokers", "1"], "--wrokers"),
+    ([], "config"), (["run.toml", "--trainers", "0"], "one process"), (["run.toml", "--workers", "-1"], "-1"), (["run.toml", "--wrokers", "1"], "--wrokers"),
     (["run.toml", "--worker-resources", "CPU"], "CPU=8"), (["run.toml", "--strategy", "NEAR"], "NEAR")])
 def test_bad_arguments_are_named(launch, words, named, capsys):
     with pytest.raises(SystemExit) as ended:
@@ -57,6 +57,15 @@ def test_command_lines(launch):
         "/bin/l", "worker", "--name", "w", "--listen", "10.0.0.2:0", "--token-file", "/t", "--threads", "4"]
     found.worker_arguments = ["--threads", "2"]
     assert launch.worker_command(found, "w", "10.0.0.2", "/t")[-2:] == ["--threads", "2"]
+
+
+def test_several_trainers_have_one_command_apart_from_their_rank(launch):
+    found = launch.parse_arguments(["run.toml", "--trainers", "2", "--workers", "1", "--binary", "/bin/l",
+                                    "--coordinator-resources", "CPU=8"], {})
+    assert launch.bundles(found) == [{"CPU": 8}, {"CPU": 1}, {"CPU": 8}]
+    command = launch.coordinator_command(found, "10.0.0.1", "/t")
+    assert launch.trainer_command(command, 0, 2, "10.0.0.1", 30000) == [
+        "env", "RANK=0", "WORLD_SIZE=2", "MASTER_ADDR=10.0.0.1", "MASTER_PORT=30000", "/bin/l", "trainer", *command[2:]]
 
 
 def test_names_of_two_runs_differ(launch):
@@ -86,7 +95,7 @@ def test_only_ray_and_the_standard_library_are_imported():
     tree = ast.parse(SCRIPT.read_text())
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names | {"ray"}
+    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names | {"ray", "arguments"}
     assert len(SCRIPT.read_text().splitlines()) <= 300
 
 

@@ -9,6 +9,7 @@ import pytest
 from deploy_support import DEPLOY, LaunchedRun, train_alone, wait_until
 from network_support import make_network
 from slurm_support import Slurm, require_slurm
+from support import LONGSHOT
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +32,15 @@ def setting(slurm, tmp_path_factory):
 class Launched(LaunchedRun):
     """A run that deploy/slurm/launch has started."""
 
-    def __init__(self, slurm, setting, name, workers):
+    def __init__(self, slurm, setting, name, workers, trainers=1):
         super().__init__(setting, name)
+        self.trainers = trainers
         self.slurm, self.folder = slurm, self.root / f"{name}.slurm"
         self.log = self.folder / "coordinator.log"
         self.launch(workers)
 
     def launch(self, workers):
-        done = self.command("--workers", workers, f"{self.name}.toml")
+        done = self.command("--workers", workers, "--trainers", self.trainers, f"{self.name}.toml")
         assert done.returncode == 0, done.stderr
         self.coordinator, self.array = re.findall(r"job (\d+)", done.stdout)[:2]
 
@@ -103,20 +105,52 @@ def test_a_coordinator_that_returns_to_the_queue_keeps_its_workers(slurm, settin
     run.assert_same()
 
 
+def trainers_of(slurm):
+    return sorted(number for number, line in slurm.processes().items()
+                  if line.startswith(LONGSHOT) and " trainer " in line)
+
+
+def test_several_trainers_start_again_together_and_save_before_they_end(slurm, setting):
+    run = Launched(slurm, setting, "gang", 1, trainers=2)
+    run.wait_until_held(1)
+    first = trainers_of(slurm)
+    assert len(first) == 2
+    os.kill(first[1], signal.SIGKILL)
+    wait_until(lambda: "all of them start again" in run.log.read_text(), what=run.everything)
+    run.wait_until_trained_again()
+    assert not set(first) & set(trainers_of(slurm))
+    slurm.call("scancel", "--batch", "--signal=USR1", run.coordinator, code=0)  # as before the time limit
+    wait_until(lambda: slurm.jobs().get(run.coordinator) == "PENDING", what=run.everything)
+    run.wait_until_joined(3)
+    slurm.call("scancel", "--batch", "--signal=INT", run.coordinator, code=0)
+    run.wait_for_end()
+    run.assert_saved()
+    run.launch(1)
+    run.wait_until_joined(4)
+    slurm.call("scancel", run.coordinator, code=0)  # Slurm kills them at once
+    run.wait_for_end()
+    run.launch(1)
+    run.gate.open()
+    run.wait_for_end()
+    run.assert_same()
+
+
 def test_a_bad_configuration_ends_all_jobs(slurm, setting):
     root = setting[0]
     (root / "bad.toml").write_text("[model]\npath = 'nowhere'\n")
-    done = slurm.call(DEPLOY / "slurm/launch", "bad.toml", cwd=root, code=0)
-    job = re.search(r"job (\d+)", done.stdout)[1]
-    wait_until(lambda: not slurm.jobs())
-    assert "ExitCode=2:0" in slurm.call("scontrol", "show", "job", job, code=0).stdout
-    assert "nowhere" in (root / "bad.slurm/coordinator.log").read_text()
+    for trainers in (1, 2):
+        done = slurm.call(DEPLOY / "slurm/launch", "--trainers", trainers, "bad.toml", cwd=root, code=0)
+        job = re.search(r"job (\d+)", done.stdout)[1]
+        wait_until(lambda: not slurm.jobs())
+        assert "ExitCode=2:0" in slurm.call("scontrol", "show", "job", job, code=0).stdout
+        assert "nowhere" in (root / "bad.slurm/coordinator.log").read_text()
     assert not slurm.processes()
 
 
 def test_the_launcher_refuses_bad_arguments(slurm, setting):
     root = setting[0]
-    for words, named in ((("--workers", "many", "whole.toml"), "many"), (("no_such.toml",), "no_such.toml"),
+    for words, named in ((("--workers", "many", "whole.toml"), "many"),
+                         (("--trainers", "0", "whole.toml"), "'0'"), (("no_such.toml",), "no_such.toml"),
                          (("--wrokers", "1"), "--wrokers"), (("--add", "1"), "--folder"), ((), "configuration")):
         done = slurm.call(DEPLOY / "slurm/launch", *words, cwd=root, code=2)
         assert named in done.stderr

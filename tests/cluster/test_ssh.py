@@ -80,8 +80,9 @@ def processes(root):
 
 
 class Launched(LaunchedRun):
-    def __init__(self, sshd, setting, name, hosts):
+    def __init__(self, sshd, setting, name, hosts, trainers=()):
         super().__init__(setting, name)
+        self.trainers = [word for host in trainers for word in ("--trainer", host)]
         self.sshd, self.folder, self.log = sshd, self.root / f"{name}.ssh", self.root / f"{name}.log"
         options = f"--threads 1 --weights-dir {self.root}/weights"
         (self.root / f"{name}.hosts").write_text("# two workers\n\n" + "".join(f"{host} {options}\n" for host in hosts))
@@ -91,12 +92,12 @@ class Launched(LaunchedRun):
         environment = {**os.environ, "LONGSHOT_BIN": LONGSHOT, "LONGSHOT_SSH": f"ssh -F {self.sshd.folder}/ssh_config"}
         environment.pop("LONGSHOT_CLUSTER", None)
         words = [DEPLOY / "ssh.sh", "--address", "127.0.0.1", "--pause", "1", "--folder", self.folder,
-                 self.root / f"{self.name}.hosts", self.file]
+                 *self.trainers, self.root / f"{self.name}.hosts", self.file]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(words, stdout=log, stderr=log, env=environment, start_new_session=True)
 
     def everything(self):
-        return self.log.read_text() + "".join(text_of(file) for file in self.folder.glob("worker-*.log"))
+        return self.log.read_text() + "".join(text_of(file) for file in self.folder.glob("[wt]*er-*.log"))
 
     def find(self, words, starts):
         return next(number for number, line in processes(self.root).items()
@@ -150,6 +151,32 @@ def test_a_script_that_is_killed_leaves_no_process_and_continues(sshd, setting):
     run.assert_same()
 
 
+def test_several_trainers_start_again_together_and_end_together(sshd, setting):
+    run = Launched(sshd, setting, "gang", ["one"], trainers=["two"])
+    run.wait_until_held(1)
+    trainers = [number for number, line in processes(run.root).items()
+                if line.startswith(f"{LONGSHOT} trainer ")]
+    assert len(trainers) == 2
+    connection = run.find("trainer", "ssh ")
+    os.kill(connection, signal.SIGKILL)
+    run.wait_until_trained_again()
+    assert "trainer 1 on two ended with code 137" in run.log.read_text()
+    assert "all trainers start again" in run.log.read_text()
+    assert not set(trainers) & set(processes(run.root))
+    run.process.send_signal(signal.SIGTERM)
+    run.finish(130)
+    run.assert_saved()
+    run.launch()
+    run.wait_until_joined(3)
+    run.process.kill()
+    run.process.wait(10)
+    run.wait_for_no_process()
+    run.launch()
+    run.gate.open()
+    run.finish()
+    run.assert_same()
+
+
 def test_a_host_that_cannot_be_reached_is_named_and_the_others_work(sshd, setting):
     run = Launched(sshd, setting, "unreachable", ["one", "nowhere"])
     wait_until(lambda: "nowhere cannot be reached" in run.log.read_text(), what=run.everything)
@@ -162,7 +189,7 @@ def test_bad_arguments_are_refused(setting):
     root = setting[0]
     (root / "empty.hosts").write_text("# none\n")
     (root / "some.hosts").write_text("one\n")
-    for words, named in (((), "hosts"), (("--adress", "x"), "--adress"), ((root / "no.hosts", root / "whole.toml"), "no.hosts"),
+    for words, named in (((), "hosts"), (("--adress", "x"), "--adress"), (("--trainer",), "--trainer needs a host"), ((root / "no.hosts", root / "whole.toml"), "no.hosts"),
                          ((root / "some.hosts", root / "no.toml"), "no.toml"),
                          ((root / "empty.hosts", root / "whole.toml"), "names no host")):
         done = subprocess.run([DEPLOY / "ssh.sh", *words], capture_output=True, text=True, timeout=60, cwd=root,

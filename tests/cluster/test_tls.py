@@ -13,16 +13,10 @@ import urllib.request
 
 import pytest
 
-from cluster_support import Etcd, Worker, Workers, assert_same_run, cluster_config, finish, write_run
+from cluster_support import Etcd, Worker, Workers, assert_same_run, cluster_config
 from resume_support import start
 from support import LONGSHOT, ROOT, longshot, tiny_model
-
-ITERATIONS = 4
-
-
-def certificates(out, *hosts, **options):
-    flags = [word for host in hosts for word in ("--host", host)]
-    return longshot("certificates", "--out", out, *flags, *(options.pop("more", ())), **options)
+from tls_support import ITERATIONS, Coordinator, certificates, refused
 
 
 def signed(folder, authority, days):
@@ -58,48 +52,8 @@ def setting(tmp_path_factory):
     etcd.stop()
 
 
-class Coordinator:
-    """Context manager: a coordinator that has announced itself and waits for its first worker."""
-
-    def __init__(self, setting, name, text):
-        self.name, self.etcd = name, setting[3]
-        self.file, self.run, self.url = write_run(setting, name, ITERATIONS, text)
-
-    def announced(self):
-        key = base64.b64encode(f"/longshot/{self.name}/coordinator/address".encode()).decode()
-        request = urllib.request.Request(f"http://127.0.0.1:{self.etcd.port}/v3/kv/range",
-                                         json.dumps({"key": key}).encode())
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            found = json.loads(answer.read()).get("kvs", [])
-        return json.loads(base64.b64decode(found[0]["value"])) if found else None
-
-    def __enter__(self):
-        self.process = start(self.file)
-        deadline = time.time() + 60
-        while (known := self.announced()) is None:
-            assert time.time() < deadline and self.process.poll() is None, self.process.communicate()
-            time.sleep(0.05)
-        self.ports = [int(known["address"].split(":")[-1]), int(known["url"].split(":")[-1])]
-        self.scheme = known["url"].split(":")[0]
-        return self
-
-    def finish(self):
-        return finish(self.process)
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.communicate()
-
-
 def tls(root, folder="coordinator"):
     return f"tls_dir = '{root}/own/{folder}'\n"
-
-
-def refused(coordinator, root, name, *arguments):
-    code, text = Worker(coordinator.url, name, root, *arguments).wait(60)
-    assert code == 2, text
-    return text
 
 
 def test_a_run_over_tls_has_the_bits_of_one_process(setting):

@@ -11,9 +11,11 @@
 #include "commands/train/config_arguments.h"
 #include "commands/train/train.h"
 #include "loop/gang/follow.h"
+#include "loop/gang/privacy.h"
 #include "loop/rl/run.h"
 #include "loop/rl/run_summary.h"
 #include "train/shard/group.h"
+#include "train/shard/local_address.h"
 
 namespace longshot::commands {
 namespace {
@@ -38,7 +40,12 @@ Status run_alone(const config::TrainConfig& config, const std::string& text) {
   return run(config, text, train::alone());
 }
 
-Result<std::shared_ptr<train::Gang>> join(const train::GroupOptions& options) {
+Result<std::shared_ptr<train::Gang>> join(const train::GroupOptions& options,
+                                          const config::ClusterOptions& cluster) {
+  if (options.size > 1) {
+    LS_ASSIGN_OR_RETURN(const std::string own, train::address_towards(options.host, options.port));
+    LS_RETURN_IF_ERROR(loop::check_privacy(cluster, own));
+  }
   const StopEndsProcess at_once;  // a launcher that has lost another process need not wait
   return train::join_group(options);
 }
@@ -49,7 +56,7 @@ Status run_in_gang(const config::TrainConfig& config, const std::string& text) {
   if (options.size > 1)
     log::info("trainer {} of {} joins the others at {}", options.rank, options.size,
               train::meeting_point(options));
-  LS_ASSIGN_OR_RETURN(auto gang, join(options));
+  LS_ASSIGN_OR_RETURN(auto gang, join(options, config.cluster));
   return gang->rank() == 0 ? run(config, text, std::move(gang)) : loop::follow(config, text, gang);
 }
 

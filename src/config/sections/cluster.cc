@@ -36,6 +36,10 @@ void bind(Settings& s, ClusterOptions& o) {
         "folder for the two newest versions of the weights; empty = in /dev/shm");
   s.add("cluster.exact", &o.exact,
         "refuse workers whose arithmetic would give other samples than this machine's");
+  s.add("cluster.gang_in_clear", &o.gang_in_clear,
+        "with cluster.tls_dir: true = several trainers on several hosts exchange gradients and "
+        "samples without encryption, over a network that you trust or that encrypts by itself; "
+        "false = they are refused; docs/cluster.md");
   s.add("cluster.silence_seconds", &o.silence_seconds,
         "a worker that is silent for this long has its samples given to others as well", above(0));
   s.add("cluster.staleness", &o.staleness,

@@ -24,6 +24,7 @@ struct ClusterOptions : ClusterAccess {
   std::string advertise;
   std::string weights_dir;
   bool exact = true;
+  bool gang_in_clear = false;  // several trainers on several hosts may go without TLS
   double silence_seconds = 3;
   int staleness = 0;
   bool on() const { return !url.empty(); }

@@ -20,7 +20,7 @@ Result<net::Credentials> read_credentials(const std::string& token_file,
   net::Credentials out;
   LS_ASSIGN_OR_RETURN(out.token, read_token(token_file));
   if (tls_dir.empty()) return out;
-  LS_ASSIGN_OR_RETURN(out.tls, net::TlsIdentity::load(tls_dir));
+  LS_ASSIGN_OR_RETURN(out.tls, net::IdentityFolder::open(tls_dir));
   return out;
 }
 
@@ -31,7 +31,7 @@ Result<cluster::EtcdAccess> read_etcd_access(const config::ClusterAccess& option
     return invalid_argument("cluster.etcd_tls_dir (--etcd-tls-dir) is for etcds://, and '" +
                             options.url + "' is not encrypted");
   if (url.tls) out.tls_dir = options.etcd_tls_dir.empty() ? options.tls_dir : options.etcd_tls_dir;
-  if (!out.tls_dir.empty()) LS_RETURN_IF_ERROR(net::check_client_folder(out.tls_dir));
+  if (!out.tls_dir.empty()) LS_RETURN_IF_ERROR(net::ClientFolder::open(out.tls_dir).status());
   LS_ASSIGN_OR_RETURN(const std::string login, read_token(options.etcd_login_file));
   if (login.empty()) return out;
   const size_t colon = login.find(':');

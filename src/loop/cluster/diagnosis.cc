@@ -80,15 +80,16 @@ class Diagnosis {
 
   bool check_certificate() {
     if (options_.access.tls_dir.empty()) return true;
-    auto identity = net::TlsIdentity::load(options_.access.tls_dir);
-    if (!identity.ok()) {
-      fail("certificate", identity.status().message(),
+    auto folder = net::IdentityFolder::open(options_.access.tls_dir);
+    if (!folder.ok()) {
+      fail("certificate", folder.status().message(),
            "the run's authority makes a new one: longshot certificates --replace --host ...");
       return false;
     }
-    access_.credentials.tls = std::move(identity).value();
-    const std::string detail = "valid until " + access_.credentials.tls->expiry();
-    if (access_.credentials.tls->days_left() > kFewDays) {
+    access_.credentials.tls = std::move(folder).value();
+    const auto identity = access_.credentials.tls->current();
+    const std::string detail = "valid until " + identity->expiry();
+    if (identity->days_left() > kFewDays) {
       good("certificate", detail);
     } else {
       warn("certificate", detail, "make a new one before the run needs it");

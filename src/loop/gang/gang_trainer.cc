@@ -3,6 +3,8 @@
 #include <chrono>
 #include <utility>
 
+#include "base/log.h"
+#include "base/os/stop.h"
 #include "base/rng.h"
 #include "loop/gang/gang_call.h"
 #include "loop/gang/policy.h"
@@ -11,8 +13,9 @@ namespace longshot::loop {
 namespace {
 
 // While process 0 generates, the others wait for its next call. Each of their calls has a deadline
-// of minutes, so that the loss of a host is noticed, and this call keeps them waiting.
-constexpr std::chrono::seconds kAwakeEvery{20};
+// of minutes, so that the loss of a host is noticed, and this call keeps them waiting. It fails
+// soon after another process has ended.
+constexpr std::chrono::seconds kAwakeEvery{5};
 
 }  // namespace
 
@@ -60,7 +63,11 @@ void GangTrainer::keep_awake(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
     wake_.wait_for(lock, stop, kAwakeEvery, [] { return false; });
-    if (!stop.stop_requested() && !tell_others({{"do", "wait"}}).ok()) return;
+    if (stop.stop_requested()) return;
+    const Status told = tell_others({{"do", "wait"}});
+    if (told.ok()) continue;
+    log::warn("{}", told.message());
+    return request_stop();  // the save that follows fails, and the process ends with its error
   }
 }
 

@@ -14,7 +14,8 @@
 
 namespace longshot::loop {
 
-// One thread at a time. After an error of the gang (unavailable) all later calls fail.
+// One thread at a time. After an error of the gang (unavailable) all later calls fail. The loss of
+// another process between two calls is noticed within seconds, and requests a stop of this one.
 class GangTrainer {
  public:
   // Tells the others to make the same trainer: from the model of `checkpoint`, or of the

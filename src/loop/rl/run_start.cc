@@ -28,8 +28,6 @@ Result<std::unique_ptr<Run>> Run::create(const config::TrainConfig& config,
                                          const std::string& config_text,
                                          std::shared_ptr<train::Gang> gang) {
   LS_RETURN_IF_ERROR(validate(config));
-  if (config.hybrid.on() && gang->size() > 1)
-    return invalid_argument("[hybrid] needs a single trainer: leave its keys out, or start one");
   std::unique_ptr<Run> run(new Run(config, config_text, std::move(gang)));
   LS_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::take(config.trainer.output));
   run->lock_.emplace(std::move(lock));

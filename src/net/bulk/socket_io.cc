@@ -92,7 +92,7 @@ Status connect_to(int fd, const addrinfo& address, Deadline deadline) {
 
 Result<ClientSocket> ClientSocket::connect(const std::string& host, const std::string& port,
                                            Deadline deadline,
-                                           const std::shared_ptr<const TlsIdentity>& tls) {
+                                           const std::shared_ptr<const IdentityFolder>& tls) {
   LS_ASSIGN_OR_RETURN(const Addresses addresses, resolve(host, port, deadline));
   Status failure = unavailable("the host has no address");
   for (const addrinfo* a = addresses.get(); a != nullptr; a = a->ai_next) {
@@ -108,9 +108,9 @@ Result<ClientSocket> ClientSocket::connect(const std::string& host, const std::s
   return failure;
 }
 
-Status ClientSocket::start_tls(const std::shared_ptr<const TlsIdentity>& tls,
+Status ClientSocket::start_tls(const std::shared_ptr<const IdentityFolder>& tls,
                                const std::string& host, Deadline deadline) {
-  session_ = TlsSession::client(tls, fd_, host);
+  session_ = TlsSession::client(tls->current(), fd_, host);
   while (session_->connect() != 1) LS_RETURN_IF_ERROR(recover(0, deadline));
   return ok_status();
 }

@@ -22,7 +22,7 @@ class ClientSocket {
   // With `tls`, the server must have a certificate for `host`.
   static Result<ClientSocket> connect(const std::string& host, const std::string& port,
                                       Deadline deadline,
-                                      const std::shared_ptr<const TlsIdentity>& tls = nullptr);
+                                      const std::shared_ptr<const IdentityFolder>& tls = nullptr);
   ClientSocket(ClientSocket&& other) noexcept;
   ClientSocket& operator=(ClientSocket&& other) noexcept;
   ~ClientSocket();
@@ -38,7 +38,7 @@ class ClientSocket {
 
  private:
   explicit ClientSocket(int fd) : fd_(fd) {}
-  Status start_tls(const std::shared_ptr<const TlsIdentity>& tls, const std::string& host,
+  Status start_tls(const std::shared_ptr<const IdentityFolder>& tls, const std::string& host,
                    Deadline deadline);
   ssize_t receive(std::span<char> out);
   // Waits for what the last call lacked; the error of a call that failed.

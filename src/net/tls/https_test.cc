@@ -21,7 +21,7 @@ Deadline soon() {
 
 // 3 MiB and a little at /data, what was posted at /echo.
 struct Server {
-  explicit Server(std::shared_ptr<const TlsIdentity> tls, const std::string& key = "") {
+  explicit Server(std::shared_ptr<const IdentityFolder> tls, const std::string& key = "") {
     CounterRng rng(1);
     auto made = std::make_shared<std::string>((3 << 20) + 17, '\0');
     for (char& c : *made) c = static_cast<char>(rng.next_u64());
@@ -114,9 +114,9 @@ TEST(Https, TheClientSaysWhyItDoesNotAcceptTheServer) {
   Server named(authority.identity({"127.0.0.1"})), foreign(other.identity({"127.0.0.1"}));
   EXPECT_THAT(refusal(named, own, "localhost"),
               HasSubstr("the server's certificate is for 127.0.0.1, not for localhost"));
-  EXPECT_THAT(refusal(foreign, own, "127.0.0.1"),
-              HasSubstr("the server's certificate was not signed by the authority in " +
-                        own.tls->folder()));
+  EXPECT_THAT(
+      refusal(foreign, own, "127.0.0.1"),
+      HasSubstr("the server's certificate was not signed by the authority in " + own.tls->path()));
 }
 
 // What a client of the other authority would see whose own file has the right authority.
@@ -126,8 +126,43 @@ TEST(Https, TheClientIsToldThatItsCertificateIsNotAccepted) {
   const std::string trusted = authority.pem().certificate + other.pem().certificate;
   TestAuthority::write(folder + "/ca.crt", trusted);
   Server server(authority.identity({"127.0.0.1"}));
-  EXPECT_THAT(refusal(server, {"", TlsIdentity::load(folder).value()}, "127.0.0.1"),
+  EXPECT_THAT(refusal(server, {"", IdentityFolder::open(folder).value()}, "127.0.0.1"),
               HasSubstr("does not trust the authority that signed " + folder + "/tls.crt"));
+}
+
+// The server, a reader that connects anew and a client of services take part in the move from one
+// authority to another one.
+TEST(Https, RenewedCertificatesAreUsedByNewConnections) {
+  TestAuthority before, after;
+  const std::string of_server = before.folder({"127.0.0.1"}), of_reader = before.folder({"reader"});
+  Server server(IdentityFolder::open(of_server).value());
+  const Credentials reader{"", IdentityFolder::open(of_reader).value()};
+  HttpClient client({}, OnStop::cancel, of_reader);
+  auto held = HttpGet::connect(server.url(), reader, soon()).value();
+  const auto reads = [&] { return http_get(server.url(), reader, 1 << 30, soon()).ok(); };
+  const auto posts = [&] { return client.post(server.url("/echo"), "x", soon(), "echo").ok(); };
+  EXPECT_TRUE(reads() && posts());
+  TestAuthority::replace(of_server, after.folder({"127.0.0.1"}));
+  EXPECT_FALSE(reads() || posts());
+  TestAuthority::replace(of_reader, after.folder({"reader"}));
+  EXPECT_TRUE(reads());
+  EXPECT_TRUE(posts());
+  EXPECT_TRUE(held.ask("/data", ByteRange{0, 1}, soon()).ok());  // since before the move
+}
+
+// The variable names a file with what the library would take for the system's authorities.
+TEST(Https, AClientWithAFolderDoesNotTrustTheSystemsAuthorities) {
+  TestAuthority authority, other;
+  const std::string of_system = authority.folder({"127.0.0.1"});
+  ::setenv("SSL_CERT_FILE", (of_system + "/ca.crt").c_str(), 1);
+  Server server(authority.identity({"127.0.0.1"}));
+  const std::string folder = other.folder({"poster"});
+  TestAuthority::replace(folder + "/tls.crt", of_system + "/tls.crt");
+  TestAuthority::replace(folder + "/tls.key", of_system + "/tls.key");
+  HttpClient client({}, OnStop::cancel, folder);
+  const auto reply = client.post(server.url("/echo"), "x", soon(), "echo");
+  ::unsetenv("SSL_CERT_FILE");
+  EXPECT_THAT(reply.status().message(), HasSubstr("is not accepted with the authority in"));
 }
 
 TEST(Https, AServerWithoutTlsIsNamed) {

@@ -40,11 +40,16 @@ class TestAuthority {
     return out;
   }
   std::string folder(const std::vector<std::string>& hosts) { return folder(hosts, valid_for(1)); }
-  std::shared_ptr<const TlsIdentity> identity(const std::vector<std::string>& hosts) {
-    return TlsIdentity::load(folder(hosts)).value();
+  std::shared_ptr<const IdentityFolder> identity(const std::vector<std::string>& hosts) {
+    return IdentityFolder::open(folder(hosts)).value();
   }
   const KeyAndCertificate& pem() const { return pem_; }
 
+  // Moves a folder or a file to the place of another one.
+  static void replace(const std::string& old, const std::string& by) {
+    std::filesystem::remove_all(old);
+    std::filesystem::rename(by, old);
+  }
   static void write(const std::string& path, const std::string& text) {
     LS_CHECK(write_file_atomic(path, text).ok(), "write");
   }

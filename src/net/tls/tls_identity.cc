@@ -12,10 +12,6 @@
 namespace longshot::net {
 namespace {
 
-constexpr const char* kAuthority = "/ca.crt";
-constexpr const char* kCertificate = "/tls.crt";
-constexpr const char* kKey = "/tls.key";
-
 struct ChainCheck {
   const std::vector<Certificate>& chain;  // the certificate of this host first
   const std::vector<Certificate>& authority;
@@ -39,7 +35,7 @@ int verify(const ChainCheck& check, int purpose) {
 }
 
 Status explain(int code, const X509& certificate, const std::string& folder) {
-  const std::string where = folder + kCertificate;
+  const std::string where = folder + kCertificateFile;
   switch (code) {
     case X509_V_OK:
       return ok_status();
@@ -57,7 +53,7 @@ Status explain(int code, const X509& certificate, const std::string& folder) {
                               "usage clientAuth and serverAuth)");
     default:
       return invalid_argument(where + ": the certificate was not signed by the authority in " +
-                              folder + kAuthority + ": " + X509_verify_cert_error_string(code));
+                              folder + kAuthorityFile + ": " + X509_verify_cert_error_string(code));
   }
 }
 
@@ -71,13 +67,13 @@ Result<std::string> read_input(const std::string& path) {
 
 Status check_pair(const std::string& certificate, const std::string& key,
                   const std::string& folder) {
-  LS_ASSIGN_OR_RETURN(const auto chain, read_certificates(certificate, folder + kCertificate));
-  LS_ASSIGN_OR_RETURN(const PrivateKey own, read_private_key(key, folder + kKey));
+  LS_ASSIGN_OR_RETURN(const auto chain, read_certificates(certificate, folder + kCertificateFile));
+  LS_ASSIGN_OR_RETURN(const PrivateKey own, read_private_key(key, folder + kKeyFile));
   const bool fits = X509_check_private_key(chain[0].get(), own.get()) == 1;
   ERR_clear_error();
   if (!fits)
-    return invalid_argument(folder + kKey + ": the key does not belong to the certificate in " +
-                            folder + kCertificate);
+    return invalid_argument(folder + kKeyFile + ": the key does not belong to the certificate in " +
+                            folder + kCertificateFile);
   if (X509_cmp_current_time(X509_get0_notAfter(chain[0].get())) < 0)
     return explain(X509_V_ERR_CERT_HAS_EXPIRED, *chain[0], folder);
   return ok_status();
@@ -88,9 +84,9 @@ Status check_pair(const std::string& certificate, const std::string& key,
 Result<std::shared_ptr<const TlsIdentity>> TlsIdentity::load(const std::string& folder) {
   const std::shared_ptr<TlsIdentity> out(new TlsIdentity());
   out->folder_ = folder;
-  for (const auto& [name, text] : {std::pair(kAuthority, &out->authority_),
-                                   {kCertificate, &out->certificate_},
-                                   {kKey, &out->key_}}) {
+  for (const auto& [name, text] : {std::pair(kAuthorityFile, &out->authority_),
+                                   {kCertificateFile, &out->certificate_},
+                                   {kKeyFile, &out->key_}}) {
     LS_ASSIGN_OR_RETURN(*text, read_input(folder + name));
   }
   LS_RETURN_IF_ERROR(out->check());
@@ -103,8 +99,10 @@ TlsIdentity::~TlsIdentity() {
 }
 
 Status TlsIdentity::check() const {
-  LS_ASSIGN_OR_RETURN(const auto authority, read_certificates(authority_, folder_ + kAuthority));
-  LS_ASSIGN_OR_RETURN(const auto chain, read_certificates(certificate_, folder_ + kCertificate));
+  LS_ASSIGN_OR_RETURN(const auto authority,
+                      read_certificates(authority_, folder_ + kAuthorityFile));
+  LS_ASSIGN_OR_RETURN(const auto chain,
+                      read_certificates(certificate_, folder_ + kCertificateFile));
   LS_RETURN_IF_ERROR(check_pair(certificate_, key_, folder_));
   for (const int purpose : {X509_PURPOSE_SSL_CLIENT, X509_PURPOSE_SSL_SERVER})
     LS_RETURN_IF_ERROR(explain(verify({chain, authority}, purpose), *chain[0], folder_));
@@ -112,20 +110,13 @@ Status TlsIdentity::check() const {
 }
 
 Status TlsIdentity::make_context() {
-  LS_ASSIGN_OR_RETURN(const auto authority, read_certificates(authority_, folder_ + kAuthority));
-  LS_ASSIGN_OR_RETURN(const auto chain, read_certificates(certificate_, folder_ + kCertificate));
-  LS_ASSIGN_OR_RETURN(const PrivateKey key, read_private_key(key_, folder_ + kKey));
   context_ = SSL_CTX_new(TLS_method());
-  for (const Certificate& one : authority) {
-    X509_STORE_add_cert(SSL_CTX_get_cert_store(context_), one.get());
-    SSL_CTX_add_client_CA(context_, one.get());
-  }
-  bool done = SSL_CTX_use_certificate(context_, chain[0].get()) == 1 &&
-              SSL_CTX_use_PrivateKey(context_, key.get()) == 1;
-  for (size_t i = 1; i < chain.size(); ++i)
-    done = done && SSL_CTX_add1_chain_cert(context_, chain[i].get()) == 1;
-  done = done && SSL_CTX_set_min_proto_version(context_, TLS1_3_VERSION) == 1;
-  if (!done) return invalid_argument(folder_ + kCertificate + ": " + openssl_error());
+  const ClientFiles files{folder_, authority_, certificate_, key_};
+  LS_RETURN_IF_ERROR(files.apply_to(context_));
+  LS_ASSIGN_OR_RETURN(const auto authority,
+                      read_certificates(authority_, folder_ + kAuthorityFile));
+  for (const Certificate& one : authority) SSL_CTX_add_client_CA(context_, one.get());
+  SSL_CTX_set_min_proto_version(context_, TLS1_3_VERSION);
   // AES of 128 bits is the fastest where processors have instructions for it.
   SSL_CTX_set_ciphersuites(context_,
                            "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
@@ -148,14 +139,33 @@ double TlsIdentity::days_left() const {
   return days + seconds / 86400.0;
 }
 
-Status check_client_folder(const std::string& folder) {
-  LS_ASSIGN_OR_RETURN(const std::string authority, read_input(folder + kAuthority));
-  LS_RETURN_IF_ERROR(read_certificates(authority, folder + kAuthority).status());
+Result<std::shared_ptr<const ClientFiles>> ClientFiles::load(const std::string& folder) {
+  const auto out = std::make_shared<ClientFiles>();
+  out->folder = folder;
+  LS_ASSIGN_OR_RETURN(out->authority, read_input(folder + kAuthorityFile));
+  LS_RETURN_IF_ERROR(read_certificates(out->authority, folder + kAuthorityFile).status());
   std::error_code ignored;
-  if (!std::filesystem::exists(folder + kCertificate, ignored)) return ok_status();
-  LS_ASSIGN_OR_RETURN(const std::string certificate, read_input(folder + kCertificate));
-  LS_ASSIGN_OR_RETURN(const std::string key, read_input(folder + kKey));
-  return check_pair(certificate, key, folder);
+  if (std::filesystem::exists(folder + kCertificateFile, ignored)) {
+    LS_ASSIGN_OR_RETURN(out->certificate, read_input(folder + kCertificateFile));
+    LS_ASSIGN_OR_RETURN(out->key, read_input(folder + kKeyFile));
+    LS_RETURN_IF_ERROR(check_pair(out->certificate, out->key, folder));
+  }
+  return std::shared_ptr<const ClientFiles>(out);
+}
+
+Status ClientFiles::apply_to(SSL_CTX* context) const {
+  LS_ASSIGN_OR_RETURN(const auto trusted, read_certificates(authority, folder + kAuthorityFile));
+  for (const Certificate& one : trusted)
+    X509_STORE_add_cert(SSL_CTX_get_cert_store(context), one.get());
+  if (certificate.empty()) return ok_status();
+  LS_ASSIGN_OR_RETURN(const auto chain, read_certificates(certificate, folder + kCertificateFile));
+  LS_ASSIGN_OR_RETURN(const PrivateKey own, read_private_key(key, folder + kKeyFile));
+  bool done = SSL_CTX_use_certificate(context, chain[0].get()) == 1 &&
+              SSL_CTX_use_PrivateKey(context, own.get()) == 1;
+  for (size_t i = 1; i < chain.size(); ++i)
+    done = done && SSL_CTX_add1_chain_cert(context, chain[i].get()) == 1;
+  if (done) return ok_status();
+  return invalid_argument(folder + kCertificateFile + ": " + openssl_error());
 }
 
 const char* scheme_of(const Credentials& credentials) {

@@ -6,20 +6,19 @@
 #include <string>
 
 #include "base/status.h"
+#include "net/tls/tls_folder.h"
 
 struct ssl_ctx_st;
 
 namespace longshot::net {
 
-// Immutable and thread-safe. The files are read once, so a renewed certificate is used by processes
-// that start after it.
+// Immutable and thread-safe. A connection keeps the identity with which it began.
 class TlsIdentity {
  public:
   // Reads ca.crt (the authority), tls.crt (this host's certificate, then those between it and the
-  // authority) and tls.key of a folder, all in PEM; these are the names in Kubernetes' secrets of
-  // cert-manager. Errors (invalid_argument) name the file: it cannot be read, the key belongs to
-  // another certificate, or the certificate has expired, was signed by another authority, or may
-  // not be used for both clients and servers.
+  // authority) and tls.key of a folder. Errors (invalid_argument) name the file: it cannot be read,
+  // the key belongs to another certificate, or the certificate has expired, was signed by another
+  // authority, or may not be used for both clients and servers.
   static Result<std::shared_ptr<const TlsIdentity>> load(const std::string& folder);
   ~TlsIdentity();
 
@@ -40,15 +39,27 @@ class TlsIdentity {
   ssl_ctx_st* context_ = nullptr;
 };
 
+// The identity of each new connection.
+using IdentityFolder = TlsFolder<TlsIdentity>;
+
 // What a client shows to a server, and what a server demands of its clients.
 struct Credentials {
-  std::string token = {};                       // "Authorization: Bearer TOKEN"; empty: none
-  std::shared_ptr<const TlsIdentity> tls = {};  // null: the connection is not encrypted
+  std::string token = {};                          // "Authorization: Bearer TOKEN"; empty: none
+  std::shared_ptr<const IdentityFolder> tls = {};  // null: the connection is not encrypted
 };
 
-// Checks a folder for HttpClient: ca.crt must be there, tls.crt and tls.key may be. Errors
-// (invalid_argument) name the file.
-Status check_client_folder(const std::string& folder);
+// What HttpClient trusts and shows. The authority may be another one than that of the certificate.
+struct ClientFiles {
+  std::string folder;
+  std::string authority;         // PEM
+  std::string certificate, key;  // PEM; empty: the client has none
+
+  // ca.crt must be there, tls.crt and tls.key may be. Errors (invalid_argument) name the file.
+  static Result<std::shared_ptr<const ClientFiles>> load(const std::string& folder);
+  // For a context that trusts nobody yet.
+  Status apply_to(ssl_ctx_st* context) const;
+};
+using ClientFolder = TlsFolder<ClientFiles>;
 
 // "https" or "http".
 const char* scheme_of(const Credentials& credentials);

@@ -29,8 +29,7 @@ class PlainTransport final : public Transport {
 // socket looks idle.
 class TlsTransport final : public Transport {
  public:
-  explicit TlsTransport(std::shared_ptr<const TlsIdentity> identity)
-      : identity_(std::move(identity)) {}
+  explicit TlsTransport(std::shared_ptr<const IdentityFolder> tls) : tls_(std::move(tls)) {}
 
   ssize_t receive(int socket, char* to, size_t size) override {
     TlsSession& session = session_of(socket);
@@ -58,20 +57,20 @@ class TlsTransport final : public Transport {
   TlsSession& session_of(int socket) {
     std::lock_guard lock(mutex_);
     auto& session = sessions_[socket];
-    if (!session) session = TlsSession::server(identity_, socket);
+    if (!session) session = TlsSession::server(tls_->current(), socket);
     return *session;
   }
 
-  const std::shared_ptr<const TlsIdentity> identity_;
+  const std::shared_ptr<const IdentityFolder> tls_;
   std::mutex mutex_;
   std::unordered_map<int, std::unique_ptr<TlsSession>> sessions_;
 };
 
 }  // namespace
 
-std::unique_ptr<Transport> make_transport(std::shared_ptr<const TlsIdentity> identity) {
-  if (identity == nullptr) return std::make_unique<PlainTransport>();
-  return std::make_unique<TlsTransport>(std::move(identity));
+std::unique_ptr<Transport> make_transport(std::shared_ptr<const IdentityFolder> tls) {
+  if (tls == nullptr) return std::make_unique<PlainTransport>();
+  return std::make_unique<TlsTransport>(std::move(tls));
 }
 
 }  // namespace longshot::net

@@ -22,7 +22,7 @@ class Transport {
   virtual void close(int socket) = 0;  // the descriptor too
 };
 
-// Without `identity` the bytes travel as they are.
-std::unique_ptr<Transport> make_transport(std::shared_ptr<const TlsIdentity> identity);
+// Without `tls` the bytes travel as they are.
+std::unique_ptr<Transport> make_transport(std::shared_ptr<const IdentityFolder> tls);
 
 }  // namespace longshot::net
