@@ -33,6 +33,8 @@ def test_every_command_of_the_readme_runs_and_accuracy_rises(tmp_path):
     assert after > before + 0.1
     assert '"score":0.5' in output.replace(" ", "")  # of "abdc" against "abcd"
     assert (folder / "report.html").stat().st_size > 10_000
+    # The rows have no data_source.
+    assert "val-core/all/acc" in (folder / "runs/rl/metrics.jsonl").read_text().splitlines()[0]
     # pass@1 of `eval`, which draws other samples of the same problems.
     assert abs(float(re.search(r"pass@1 +([\d.]+)", output)[1]) - after) < 0.15
 
