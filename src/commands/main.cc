@@ -32,7 +32,7 @@ struct Group {
 // In the order of --help.
 const std::vector<Group>& groups() {
   static const std::vector<Group> table = {
-      {"Train", {add_train, add_sft, add_dpo, add_rm, add_doctor, add_report, add_track}},
+      {"Train", {add_init, add_train, add_sft, add_dpo, add_rm, add_doctor, add_report, add_track}},
       {"Many machines", {add_trainer, add_worker, add_top, add_weights, add_certificates}},
       {"Use a model",
        {add_generate, add_chat, add_serve, add_logprobs, add_tokenize, add_convert, add_merge}},

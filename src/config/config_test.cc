@@ -111,7 +111,7 @@ TEST(TrainConfig, KeysOfOtherToolsAreExplained) {
       {"trainer.logger", "metrics.jsonl"},
       {"trainer.project_name", "'trainer.default_local_dir'"},
       {"trainer.n_gpus_per_node", "'trainer.device'"},
-      {"trainer.total_epochs", "'trainer.total_iterations'"},
+      {"num_train_epochs", "'trainer.total_epochs'"},
       {"trainer.total_training_steps", "'trainer.total_iterations'"},
       {"trainer.resume_from_path", "'trainer.resume_mode'"},
       {"reward.path", "'reward.functions'"},

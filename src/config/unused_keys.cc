@@ -203,7 +203,10 @@ std::vector<Rule<TrainConfig>> data_and_reward_rules() {
        [](C c) { return c.reward.stage.overlong_buffer == 0; },
        "reward.overlong_buffer is 0"},
       {{"reward.length_weight"},
-       [](C c) { return c.reward.stage.length_warmup_iterations >= c.trainer.total_iterations; },
+       [](C c) {
+         return !c.trainer.counts_epochs() &&
+                c.reward.stage.length_warmup_iterations >= c.trainer.total_iterations;
+       },
        "reward.length_warmup_iterations is not below trainer.total_iterations"},
   };
 }
@@ -213,7 +216,7 @@ std::vector<Rule<TrainConfig>> evaluation_rules() {
   return {
       {{"data.val_files", "trainer.val_n", "trainer.val_temperature", "trainer.val_max_prompts",
         "trainer.val_before_train", "trainer.keep_best", "trainer.best_margin"},
-       [](C c) { return c.trainer.test_freq == 0; },
+       [](C c) { return c.trainer.test_freq == 0 && !c.trainer.val_only; },
        "trainer.test_freq is 0"},
       {{"trainer.best_margin"},
        [](C c) { return c.trainer.test_freq > 0 && !c.trainer.keep_best; },

@@ -145,12 +145,44 @@ Status validate_phases(const TrainConfig& c) {
       return invalid_argument(fmt::format("{} waits for {}, but trainer.test_freq is 0", phase.name,
                                           phase.when->metric));
     }
-    if (phase.after > 0 && phase.after >= c.trainer.total_iterations) {
+    if (!c.trainer.counts_epochs() && phase.after > 0 &&
+        phase.after >= c.trainer.total_iterations) {
       log::warn("{} would begin after iteration {}, but trainer.total_iterations is {}", phase.name,
                 phase.after, c.trainer.total_iterations);
     }
   }
   return ok_status();
+}
+
+// An epoch is a pass over one set of prompts with one batch size.
+Status validate_epochs(const TrainConfig& c) {
+  if (!c.trainer.counts_epochs()) return ok_status();
+  if (c.trainer.total_iterations != TrainerOptions{}.total_iterations) {
+    return invalid_argument(fmt::format(
+        "trainer.total_epochs = {} and trainer.total_iterations = {} both say how long the run is: "
+        "set one of them",
+        c.trainer.total_epochs, c.trainer.total_iterations));
+  }
+  for (const Phase& phase : c.phase.phases) {
+    for (const char* key : {"data.train_files", "data.train_batch_size"}) {
+      if (!phase.settings.contains(key)) continue;
+      return invalid_argument(
+          fmt::format("trainer.total_epochs needs the same number of iterations in every pass, but "
+                      "{} changes {}: set trainer.total_iterations",
+                      phase.name, key));
+    }
+  }
+  return ok_status();
+}
+
+Status validate_val_only(const TrainConfig& c) {
+  if (!c.trainer.val_only) return ok_status();
+  if (c.data.val_files.empty())
+    return invalid_argument("trainer.val_only evaluates data.val_files, which is empty");
+  if (c.trainer.val_before_train) return ok_status();
+  return invalid_argument(
+      "trainer.val_only makes the evaluation that trainer.val_before_train = false leaves out: "
+      "leave out one of the two keys");
 }
 
 template <typename Config>
@@ -251,6 +283,8 @@ Status validate_one_phase(const TrainConfig& c) {
 Status validate(const TrainConfig& c) {
   LS_RETURN_IF_ERROR(validate_one_phase(c));
   LS_RETURN_IF_ERROR(validate_phases(c));
+  LS_RETURN_IF_ERROR(validate_epochs(c));
+  LS_RETURN_IF_ERROR(validate_val_only(c));
   LS_ASSIGN_OR_RETURN(const std::vector<TrainConfig> all, all_phases(c));
   for (size_t i = 1; i < all.size(); ++i)
     LS_RETURN_IF_ERROR(validate_one_phase(all[i]).with_context(c.phase.phases[i - 1].name));

@@ -102,6 +102,17 @@ def test_the_trainer_that_generates_may_take_turns_with_its_rollout(setting, siz
         assert all(name in row for row in rows[1:]), name
 
 
+def test_epochs_give_every_trainer_the_same_schedule(setting):
+    """Only trainer 0 reads the prompts that the number of iterations follows from: 400, in batches of 80."""
+    overrides = ["trainer.total_iterations=100", "trainer.total_epochs=1", "data.train_batch_size=80"]
+    file, run = prepare(setting, "epochs")
+    with Gang(2, file, setting[0], *overrides) as gang:
+        assert gang.wait() == [0, 0], gang.text()
+    one_file, one = prepare(setting, "epochs_alone")
+    longshot("train", one_file, *overrides)
+    assert_same_run(run, one, 5)
+
+
 @pytest.mark.parametrize("overrides", [(), HYBRID], ids=["plain", "hybrid"])
 def test_a_trainer_that_is_killed_ends_the_others_and_the_same_command_continues(setting, overrides):
     rng, kills, runs = random.Random(4), 0, 0

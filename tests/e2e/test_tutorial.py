@@ -1,5 +1,6 @@
-"""docs/tutorial.md, run as it is printed: its files are written and its commands run, in their order."""
+"""docs/tutorial.md, run as it is printed: its commands run in their order, and its files are those of `longshot init`."""
 
+import json
 import os
 import pathlib
 import re
@@ -11,7 +12,7 @@ BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.M | re.S)
 
 def test_the_tutorial_runs_as_printed(tmp_path):
     blocks = BLOCK.findall(PAGE.read_text())
-    assert {name for _, name, _ in blocks if name} == {"rows.py", "sft.toml", "reward.py", "rl.toml"}
+    assert {name for _, name, _ in blocks if name} == {"reward.py"}
     binary = pathlib.Path(os.environ["LONGSHOT_BIN"]).resolve()
     (tmp_path / "longshot/build/release/bin").mkdir(parents=True)
     (tmp_path / "longshot/build/release/bin/longshot").symlink_to(binary)
@@ -19,7 +20,11 @@ def test_the_tutorial_runs_as_printed(tmp_path):
     folder, output = tmp_path, ""
     for language, name, text in blocks:
         if name:
-            (folder / name).write_text(text)
+            assert (folder / name).read_text() == text, name
+            continue
+        if language == "json":
+            with open(folder / "train.jsonl") as rows:
+                assert json.loads(text).keys() == json.loads(rows.readline()).keys()
             continue
         assert language == "sh"
         # The shell of a reader keeps its variable and its folder from block to block.

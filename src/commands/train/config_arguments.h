@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "base/settings/settings.h"
@@ -13,7 +14,7 @@
 #include "loop/offline/dpo.h"
 #include "loop/offline/reward_model.h"
 #include "loop/offline/sft.h"
-#include "loop/rl/parts.h"
+#include "loop/rl/dry_run.h"
 #include "loop/run_folder/resume.h"
 
 namespace longshot::commands {
@@ -22,6 +23,7 @@ struct ConfigArguments {
   std::string file;
   std::vector<std::string> overrides;
   bool dry_run = false;
+  bool show_tokens = false;  // of runs that generate
   bool reference = false;
 
   void add_to(CLI::App& command);
@@ -47,6 +49,8 @@ Status run_with_config(const ConfigArguments& arguments, Work&& work, const Kind
     std::fputs(settings.to_markdown().c_str(), stdout);
     return ok_status();
   }
+  if (arguments.show_tokens && !arguments.dry_run)
+    return invalid_argument("--show-tokens is a part of --dry-run: add it, or leave both out");
   LS_RETURN_IF_ERROR(arguments.load(settings));
   auto& sections = config::sections_of(config);
   LS_RETURN_IF_ERROR(find_models(sections.model, loop::checkpoint_model(sections)));
@@ -54,7 +58,11 @@ Status run_with_config(const ConfigArguments& arguments, Work&& work, const Kind
   LS_RETURN_IF_ERROR(loop::check_output(sections.trainer.output));
   LS_RETURN_IF_ERROR(loop::check_resources(sections));
   if (!arguments.dry_run) return work(config, settings.to_toml());
-  LS_RETURN_IF_ERROR(loop::check_inputs(config));
+  if constexpr (std::is_same_v<Config, config::TrainConfig>) {
+    LS_RETURN_IF_ERROR(loop::check_inputs(config, arguments.show_tokens));
+  } else {
+    LS_RETURN_IF_ERROR(loop::check_inputs(config));
+  }
   std::fputs(settings.to_toml().c_str(), stdout);
   return ok_status();
 }

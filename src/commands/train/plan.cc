@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/json.h"
+#include "base/os/clock.h"
 #include "commands/judge/reward_types.h"
 #include "commands/train/config_arguments.h"
 #include "loop/plan/cluster_plan.h"
@@ -40,8 +41,10 @@ void print_forecast_text(const loop::CostForecast& forecast) {
     fmt::print("warn  time        not tried: the memory does not suffice\n");
     return;
   }
-  fmt::print("ok    time        {:.1f} s an iteration, rewards and evaluations not counted\n",
-             forecast.iteration_seconds());
+  fmt::print(
+      "ok    time        {:.1f} s an iteration, {} for all {}, rewards and evaluations not "
+      "counted\n",
+      forecast.iteration_seconds(), format_duration(forecast.run_seconds()), forecast.iterations);
   print_items(forecast.seconds, 1, "s");
 }
 
@@ -56,6 +59,7 @@ void print_forecast_json(const loop::CostForecast& forecast) {
                       {"parameters", forecast.memory.parameters},
                       {"trained_parameters", forecast.memory.trained},
                       {"response_length", forecast.response_length},
+                      {"iterations", forecast.iterations},
                       {"fits", forecast.fits()},
                       {"memory_bytes", values_of(forecast.memory.items)},
                       {"memory_peak_bytes", forecast.memory_peak()},
@@ -66,7 +70,10 @@ void print_forecast_json(const loop::CostForecast& forecast) {
                       {"disk_bytes", forecast.disk.run},
                       {"disk_free_bytes", forecast.disk.free},
                       {"seconds", values_of(forecast.seconds)}};
-  if (!forecast.seconds.empty()) json["iteration_seconds"] = forecast.iteration_seconds();
+  if (!forecast.seconds.empty()) {
+    json["iteration_seconds"] = forecast.iteration_seconds();
+    json["run_seconds"] = forecast.run_seconds();
+  }
   fmt::print("{}\n", dump_json(json));
 }
 

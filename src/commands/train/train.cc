@@ -25,12 +25,18 @@ Status run(const config::TrainConfig& config, const std::string& text,
   log::info("loading {}", config.model.path);
   LS_ASSIGN_OR_RETURN(auto training, loop::Run::create(config, text, std::move(gang)));
   LS_RETURN_IF_ERROR(training->run());
+  if (config.trainer.val_only) return ok_status();
   const std::string summary = loop::summarize_run(config.trainer.output);
-  log::info("done{}; `longshot report {}` shows the whole run",
-            summary.empty() ? "" : ": " + summary, config.trainer.output);
-  if (const auto best = training->best()) {
+  const auto best = training->best();
+  const std::string& folder = config.trainer.output;
+  log::info(
+      "done{}; next: `longshot report {}`, `longshot eval --model {}{} --data FILE --max-tokens "
+      "{}`",
+      summary.empty() ? "" : ": " + summary, folder, folder, best ? "/best" : "",
+      config.rollout.engine.sampling.max_response_length);
+  if (best) {
     log::info("best checkpoint: {}/best, that of iteration {}: held-out {:.3f} with {:.0f} tokens",
-              config.trainer.output, best->iteration, best->accuracy, best->length);
+              folder, best->iteration, best->accuracy, best->length);
   }
   std::printf("%s\n", loop::policy_directory(training->newest_checkpoint()).c_str());
   return ok_status();
@@ -65,6 +71,9 @@ struct TrainArguments : ConfigArguments {
 
   void add_to(CLI::App& command) {
     ConfigArguments::add_to(command);
+    command.add_flag("--show-tokens", show_tokens,
+                     "with --dry-run: also generate the first answer, and show each token of it "
+                     "and of its prompt");
     command
         .add_option("--cluster", cluster,
                     "etcd://HOST:PORT/NAME: rollout workers are other processes; the same as the "

@@ -5,6 +5,7 @@
 
 namespace longshot::commands {
 
+void add_init(CLI::App& app, int& exit_code);
 void add_train(CLI::App& app, int& exit_code);
 void add_trainer(CLI::App& app, int& exit_code);
 void add_sft(CLI::App& app, int& exit_code);

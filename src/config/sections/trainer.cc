@@ -16,6 +16,11 @@ std::string power_of_two(const int& value) {
 
 void bind(Settings& s, TrainerOptions& o) {
   s.add("trainer.total_iterations", &o.total_iterations, "RL iterations", at_least(int64_t{0}));
+  s.add("trainer.total_epochs", &o.total_epochs,
+        "passes over the training prompts, in place of total_iterations: a pass has as many "
+        "iterations as there are whole batches of data.train_batch_size prompts; 0 = "
+        "total_iterations counts",
+        at_least(int64_t{0}));
   s.add("trainer.save_freq", &o.save_freq, "iterations between checkpoints; 0 = only at the end",
         at_least(int64_t{0}));
   s.add("trainer.keep_checkpoints", &o.keep_checkpoints, "newest checkpoints kept", at_least(1));
@@ -30,6 +35,9 @@ void bind(Settings& s, TrainerOptions& o) {
   s.add("trainer.val_max_prompts", &o.val_max_prompts, "first held-out problems used; 0 = all",
         at_least(0));
   s.add("trainer.val_before_train", &o.val_before_train, "evaluate before the first iteration");
+  s.add("trainer.val_only", &o.val_only,
+        "only evaluate the model, or the checkpoint that the run would continue from; the results "
+        "go to <run folder>/val_only, and the run itself is not changed");
   s.add("trainer.resume_mode", &o.resume_mode,
         "auto = newest good checkpoint of the run folder, disable, or a global_step_N path");
   s.add("trainer.default_local_dir", &o.output, "run folder");

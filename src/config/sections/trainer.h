@@ -10,6 +10,9 @@ namespace longshot::config {
 
 struct TrainerOptions {
   int64_t total_iterations = 100;
+  int64_t total_epochs = 0;
+  // The number of iterations follows from the number of training prompts.
+  bool counts_epochs() const { return total_epochs > 0; }
   int64_t save_freq = 20;
   int keep_checkpoints = 3;
   bool keep_best = false;
@@ -19,6 +22,7 @@ struct TrainerOptions {
   double val_temperature = 0;
   int val_max_prompts = 0;
   bool val_before_train = true;
+  bool val_only = false;
   std::string resume_mode = "auto";
   bool resumes_newest() const { return resume_mode == "auto"; }
   bool never_resumes() const { return resume_mode == "disable"; }

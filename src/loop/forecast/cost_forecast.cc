@@ -75,12 +75,14 @@ Result<CostForecast> forecast_cost(const config::TrainConfig& config,
   forecast.response_length = static_cast<int>(size.response);
   LS_ASSIGN_OR_RETURN(forecast.memory, forecast_memory(config, model, size));
   forecast.disk = forecast_disk(config, model, forecast.memory);
+  if (!config.trainer.counts_epochs()) forecast.iterations = config.trainer.total_iterations;
   forecast.limit = hard_memory_limit();
   forecast.memory_at_hand = memory_at_hand();
   // The trial would run out of memory.
   if (config.machine.is_cpu() && !forecast.fits()) return forecast;
   LS_ASSIGN_OR_RETURN(Parts parts,
                       make_parts(config::in_one_process(config), {}, "", "", train::alone()));
+  forecast.iterations = parts.total_iterations;
   Summary prompt;
   for (const auto& draw : parts.prompts->next(config.data.train_batch_size, 0))
     prompt.add(static_cast<double>(draw.prompt.tokens.size()));

@@ -24,6 +24,7 @@ struct ForecastOptions {
 struct CostForecast {
   std::string model;
   int response_length = 0;
+  int64_t iterations = 0;  // of the run; 0 if they are epochs and the prompts were not counted
   MemoryForecast memory;
   DiskForecast disk;
   MemoryLimit limit;
@@ -36,6 +37,7 @@ struct CostForecast {
 
   double memory_peak() const { return total(memory.items); }
   double iteration_seconds() const { return total(seconds); }
+  double run_seconds() const { return static_cast<double>(iterations) * iteration_seconds(); }
   bool fits() const { return memory_peak() <= std::min(limit.bytes, memory_at_hand); }
 };
 

@@ -293,6 +293,19 @@ Result<MemoryForecast> forecast_memory(const config::TrainConfig& config,
   return forecast;
 }
 
+namespace {
+
+// The kept checkpoints and the one being written. Of a run whose length follows from the number of
+// its prompts, as many as a long run has.
+int64_t checkpoints_on_disk(const config::TrainerOptions& trainer) {
+  const int64_t most = trainer.keep_checkpoints + 1;
+  if (trainer.save_freq == 0) return 1;
+  if (trainer.counts_epochs()) return most;
+  return std::min(trainer.total_iterations / trainer.save_freq + 1, most);
+}
+
+}  // namespace
+
 DiskForecast forecast_disk(const config::TrainConfig& config, const model::ModelConfig&,
                            const MemoryForecast& memory) {
   DiskForecast forecast;
@@ -300,11 +313,7 @@ DiskForecast forecast_disk(const config::TrainConfig& config, const model::Model
       static_cast<double>(config.model.has_adapter() ? memory.trained : memory.parameters);
   forecast.checkpoint = kFloat * written + moment_bytes(config.optimizer.moments) *
                                                static_cast<double>(memory.trained);
-  const int64_t saves = config.trainer.save_freq > 0
-                            ? config.trainer.total_iterations / config.trainer.save_freq + 1
-                            : 1;
-  forecast.run = forecast.checkpoint *
-                 static_cast<double>(std::min<int64_t>(saves, config.trainer.keep_checkpoints + 1));
+  forecast.run = forecast.checkpoint * static_cast<double>(checkpoints_on_disk(config.trainer));
   std::error_code error;
   std::filesystem::path folder = std::filesystem::absolute(config.trainer.output);
   while (folder.has_relative_path() && !std::filesystem::exists(folder, error))

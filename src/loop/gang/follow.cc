@@ -59,6 +59,8 @@ class Follower {
     LS_ASSIGN_OR_RETURN(const auto checksum, json_get<uint64_t>(call, "weights", kWhere));
     if (config_hash != config_hash_)
       return invalid_argument("this trainer's configuration differs from that of trainer 0");
+    LS_ASSIGN_OR_RETURN(base_.trainer.total_iterations,
+                        json_get<int64_t>(call, "iterations", kWhere));
     LS_ASSIGN_OR_RETURN(const PhaseState phase, enter_phase(call));
     model::configure_compute(config_.machine.threads);
     LS_ASSIGN_OR_RETURN(LoadedModel loaded, load_policy(config_.model, config_.machine.device,
@@ -103,7 +105,7 @@ class Follower {
     return ok_status();
   }
 
-  const config::TrainConfig base_;  // before the first phase
+  config::TrainConfig base_;  // before the first phase
   const uint64_t config_hash_;
   const std::shared_ptr<train::Gang> gang_;
   config::TrainConfig config_;  // of the current phase

@@ -37,13 +37,15 @@ GangTrainer::GangTrainer(std::unique_ptr<train::PolicyTrainer> trainer,
 
 Result<std::unique_ptr<GangTrainer>> GangTrainer::begin(
     std::unique_ptr<train::PolicyTrainer> trainer, std::shared_ptr<train::Gang> gang,
-    const std::string& config_text, const std::string& checkpoint, const PhaseState& phase) {
+    const std::string& config_text, const std::string& checkpoint, const PhaseState& phase,
+    int64_t iterations) {
   std::unique_ptr<GangTrainer> out(new GangTrainer(std::move(trainer), std::move(gang)));
   if (out->alone()) return out;
   std::lock_guard lock(out->mutex_);
   LS_RETURN_IF_ERROR(out->tell_others({{"do", "begin"},
                                        {"checkpoint", checkpoint},
                                        {"phase", to_json(phase)},
+                                       {"iterations", iterations},
                                        {"config", hash64(config_text)},
                                        {"weights", checksum_of(out->model().weights())}}));
   LS_RETURN_IF_ERROR(train::agree(*out->gang_, ok_status(), "the start of training"));

@@ -19,13 +19,13 @@ namespace longshot::loop {
 class GangTrainer {
  public:
   // Tells the others to make the same trainer: from the model of `checkpoint`, or of the
-  // configuration if it is empty. Errors: another process could not, or has another model or
-  // another configuration, which `config_text` is.
+  // configuration if it is empty, for a run of `iterations`. Errors: another process could not, or
+  // has another model or another configuration, which `config_text` is.
   static Result<std::unique_ptr<GangTrainer>> begin(std::unique_ptr<train::PolicyTrainer> trainer,
                                                     std::shared_ptr<train::Gang> gang,
                                                     const std::string& config_text,
                                                     const std::string& checkpoint,
-                                                    const PhaseState& phase);
+                                                    const PhaseState& phase, int64_t iterations);
   // Tells the others that the run has ended.
   ~GangTrainer();
 

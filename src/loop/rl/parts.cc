@@ -162,7 +162,7 @@ Result<int> longest_response(const config::TrainConfig& config, int64_t begun) {
 
 }  // namespace
 
-Result<Parts> make_parts(const config::TrainConfig& config, const PhaseState& phase,
+Result<Parts> make_parts(config::TrainConfig config, const PhaseState& phase,
                          const std::string& checkpoint, const std::string& config_text,
                          std::shared_ptr<train::Gang> gang) {
   Parts parts;
@@ -172,6 +172,8 @@ Result<Parts> make_parts(const config::TrainConfig& config, const PhaseState& ph
   parts.tokenizer = std::move(loaded.tokenizer);
   parts.chat_template = std::move(loaded.chat_template);
   LS_RETURN_IF_ERROR(make_prompts(config, parts));
+  parts.total_iterations = total_iterations(config, static_cast<int64_t>(parts.prompts->size()));
+  config.trainer.total_iterations = parts.total_iterations;
   LS_RETURN_IF_ERROR(check_later_phases(config, phase.begun, parts));
 
   const model::ModelConfig& model_config = loaded.weights.config();
@@ -194,8 +196,9 @@ Result<Parts> make_parts(const config::TrainConfig& config, const PhaseState& ph
       replay::make_selector(config.replay.selector), replay_limits(config));
 
   LS_ASSIGN_OR_RETURN(auto trainer, make_trainer(config, phase, std::move(loaded.weights), gang));
-  LS_ASSIGN_OR_RETURN(parts.trainer, GangTrainer::begin(std::move(trainer), std::move(gang),
-                                                        config_text, checkpoint, phase));
+  LS_ASSIGN_OR_RETURN(parts.trainer,
+                      GangTrainer::begin(std::move(trainer), std::move(gang), config_text,
+                                         checkpoint, phase, parts.total_iterations));
   parts.publisher = std::make_unique<publish::Publisher>();
   rollout::Generator* rollout = parts.rollout.get();
   parts.publisher->add_sink("rollout", [rollout](const model::WeightsView& weights) {
@@ -220,63 +223,6 @@ Status begin_phase(const config::TrainConfig& config, const PhaseState& phase, P
   if (rewards) parts.rewards = std::move(rewards);
   parts.engine_options = engine_options(config, parts.trainer->model().weights().config());
   return ok_status();
-}
-
-namespace {
-
-// Finds a reward that fails for every row by trying it on one row. The response is the ground
-// truth, which most rewards can judge. An unavailable service or a timeout is only a warning,
-// because the service may be started later.
-Status try_rewards(Parts& parts) {
-  const auto draws = parts.prompts->next(1, 0);
-  data::Sample sample;
-  sample.prompt_id = draws.front().prompt.id;
-  sample.text = draws.front().prompt.ground_truth;
-  sample.finish = data::FinishReason::stop;
-  const data::Verdict verdict = parts.rewards->judge({&draws.front().prompt}, {&sample}).front();
-  if (verdict.scored) {
-    log::info("rewards: the ground truth of prompt {} as the response gets {:.3f} ({})",
-              sample.prompt_id, verdict.score, verdict.correct ? "right" : "not right");
-    return ok_status();
-  }
-  if (verdict.error == reward::kNoRewardApplies) {
-    log::warn("no reward applies to prompt {}", sample.prompt_id);
-    return ok_status();
-  }
-  const std::string reason =
-      fmt::format("the rewards cannot judge the ground truth of prompt {}: {}", sample.prompt_id,
-                  verdict.error);
-  for (StatusCode code : {StatusCode::unavailable, StatusCode::timeout}) {
-    if (verdict.error.find(fmt::format(": {}: ", status_code_name(code))) == std::string::npos)
-      continue;
-    log::warn("{}", reason);
-    return ok_status();
-  }
-  return invalid_argument(reason);
-}
-
-}  // namespace
-
-Status check_inputs(const config::TrainConfig& config) {
-  const std::string& mode = config.trainer.resume_mode;
-  if (config.trainer.names_checkpoint() && !std::filesystem::is_directory(mode)) {
-    return invalid_argument("trainer.resume_mode = \"" + mode +
-                            "\" is neither auto, disable nor a checkpoint's directory");
-  }
-  if (config.cluster.on()) LS_RETURN_IF_ERROR(check_cluster(config.cluster));
-  LS_ASSIGN_OR_RETURN(Parts parts,
-                      make_parts(config::in_one_process(config), {}, "", "", train::alone()));
-  LS_RETURN_IF_ERROR(parts.publisher->publish(parts.trainer->model().weights()).status());
-  const auto first = parts.prompts->next(1, 0);
-  log::info("a prompt as the model sees it ({} tokens):\n{}", first[0].prompt.tokens.size(),
-            parts.tokenizer->decode(first[0].prompt.tokens, false));
-  log::info("model {}: {} parameters", config.model.path,
-            model::parameter_count(parts.trainer->model().weights().config()));
-  log::info("{} training prompts, {} held-out ones; {}", parts.prompts->size(),
-            parts.val_prompts.size(), parts.prompts->debug_string());
-  for (const config::Phase& phase : config.phase.phases)
-    log::info("{} begins {}: {}", phase.name, start_text(phase), settings_text(phase));
-  return try_rewards(parts);
 }
 
 }  // namespace longshot::loop

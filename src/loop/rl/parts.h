@@ -26,6 +26,7 @@ struct Parts {
   tokenizer::ChatTemplate chat_template;
   std::unique_ptr<prompts::PromptSampler> prompts;
   std::vector<data::Prompt> val_prompts;
+  int64_t total_iterations = 0;  // of the run, also where trainer.total_epochs counts
   std::unique_ptr<rollout::Generator> rollout;
   rollout::EngineOptions engine_options;
   std::unique_ptr<reward::RewardStage> rewards;
@@ -38,17 +39,12 @@ struct Parts {
 // configuration's model. The parts have room for the phases that follow, whose prompts and rewards
 // are tried. `config_text` is the full configuration, which the other processes of `gang` must have
 // too.
-Result<Parts> make_parts(const config::TrainConfig& config, const PhaseState& phase,
+Result<Parts> make_parts(config::TrainConfig config, const PhaseState& phase,
                          const std::string& checkpoint, const std::string& config_text,
                          std::shared_ptr<train::Gang> gang);
 
 // Changes the parts to the settings of a phase that begins. `config` is the configuration from now
 // on, `phase` the state in which the phase has begun. After an error the parts are as before.
 Status begin_phase(const config::TrainConfig& config, const PhaseState& phase, Parts& parts);
-
-// For --dry-run: loads model and data and builds all parts as the real run would, tries the rewards
-// on one prompt, and logs the findings to stderr. The overloads for other runs are in offline/sft.h
-// and offline/reward_model.h.
-Status check_inputs(const config::TrainConfig& config);
 
 }  // namespace longshot::loop

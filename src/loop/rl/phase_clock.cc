@@ -78,6 +78,11 @@ bool restarts_schedule(const config::Phase& phase) {
   return false;
 }
 
+int64_t total_iterations(const config::TrainConfig& config, int64_t prompts) {
+  if (!config.trainer.counts_epochs()) return config.trainer.total_iterations;
+  return config.trainer.total_epochs * (prompts / config.data.train_batch_size);
+}
+
 int64_t schedule_steps(const config::TrainConfig& config, const PhaseState& state) {
   return (schedule_end(config, state) - state.schedule_iteration) * config.algorithm.mini_batches *
          config.algorithm.epochs;

@@ -37,6 +37,11 @@ std::string missing_metric(const config::TrainConfig& config, const PhaseState& 
 // True if the phase begins the learning rate's schedule anew, with its warm-up: if it sets a key of
 // the schedule, or the number of optimizer steps in an iteration.
 bool restarts_schedule(const config::Phase& phase);
+// trainer.total_iterations, or the number that trainer.total_epochs gives for `prompts` training
+// prompts. An epoch has as many iterations as the prompts fill whole batches, as in verl: with 10
+// prompts and batches of 4, three epochs are 6 iterations.
+int64_t total_iterations(const config::TrainConfig& config, int64_t prompts);
+
 // The optimizer steps of the current schedule: to the end of the run, or to the next phase that
 // restarts it if that phase begins at a fixed iteration.
 int64_t schedule_steps(const config::TrainConfig& config, const PhaseState& state);

@@ -76,5 +76,20 @@ TEST(PhaseClock, AMetricThatNothingReportsIsNamed) {
   EXPECT_EQ(missing_metric(c, {.begun = 1}, {}), "");
 }
 
+TEST(TotalIterations, AnEpochIsItsWholeBatches) {
+  struct Row {
+    int64_t epochs, prompts, expected;
+    int batch;
+  };
+  const Row rows[] = {{3, 10, 6, 4}, {1, 4, 1, 4}, {2, 7, 14, 1}, {1, 7, 1, 4}, {0, 10, 5, 4}};
+  for (const Row& row : rows) {
+    config::TrainConfig c;
+    c.trainer.total_iterations = 5;
+    c.trainer.total_epochs = row.epochs;
+    c.data.train_batch_size = row.batch;
+    EXPECT_EQ(total_iterations(c, row.prompts), row.expected) << row.epochs << " " << row.prompts;
+  }
+}
+
 }  // namespace
 }  // namespace longshot::loop

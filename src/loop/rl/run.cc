@@ -9,7 +9,6 @@
 #include "base/os/machine.h"
 #include "base/os/stop.h"
 #include "base/rng.h"
-#include "eval/evaluate.h"
 #include "eval/sample_records.h"
 #include "loop/rl/iteration_report.h"
 #include "model/torch/exceptions.h"
@@ -73,6 +72,7 @@ Status Run::run() {
   for (const config::Phase& phase : config_.phase.phases)
     log::info("{} begins {}: {}", phase.name, start_text(phase), settings_text(phase));
   progress_.start(state_.iteration, config_.trainer.total_iterations);
+  if (config_.trainer.val_only) return evaluate_only();
   Status done = model::caught([&] { return run_iterations(); });
   if (done.ok()) done = model::caught([&] { return save(); });
   if (done.ok()) parts_.rollout->run_has_ended();
@@ -81,12 +81,31 @@ Status Run::run() {
   return end_early(done);
 }
 
+// Evaluates the state at which the run starts, and logs the result.
+Status Run::evaluate_start(Metrics& metrics) {
+  LS_RETURN_IF_ERROR(test(metrics));
+  log_->log(state_.iteration, metrics);
+  progress_.clear();
+  return ok_status();
+}
+
+Status Run::evaluate_only() {
+  Metrics metrics;
+  const Status done = model::caught([&] { return evaluate_start(metrics); });
+  progress_.clear();
+  LS_RETURN_IF_ERROR(done);
+  parts_.rollout->run_has_ended();
+  const std::string log = config_.trainer.output + "/" + kValOnlyFolder;
+  log::info("held-out {:.3f} (95 % interval {:.3f} to {:.3f}) after iteration {}, logged in {}",
+            metrics["val/accuracy"], metrics["val/accuracy_low"], metrics["val/accuracy_high"],
+            state_.iteration, log);
+  return ok_status();
+}
+
 Status Run::run_iterations() {
   if (state_.iteration == 0 && config_.trainer.val_before_train && config_.trainer.test_freq > 0) {
     Metrics metrics;
-    LS_RETURN_IF_ERROR(test(metrics));
-    log_->log(0, metrics);
-    progress_.clear();
+    LS_RETURN_IF_ERROR(evaluate_start(metrics));
     if (metrics.contains("val/accuracy"))
       log::info("held-out {:.3f} before training", metrics["val/accuracy"]);
   }
@@ -277,6 +296,15 @@ Status Run::test(Metrics& metrics) {
     log_->write_samples(state_.iteration, records);
   }
   parts_.rewards->take_metrics();  // those of the evaluation are in val/errors
+  return check_judged(evaluation.result);
+}
+
+// Without a verdict there is no accuracy.
+Status Run::check_judged(const eval::EvalResult& result) const {
+  if (result.errors < result.samples) return ok_status();
+  const std::string text = "no held-out response could be judged: " + result.frequent_error;
+  if (config_.trainer.val_only) return invalid_argument(text);
+  log::warn("{}", text);
   return ok_status();
 }
 

@@ -13,6 +13,7 @@
 #include "base/progress_line.h"
 #include "base/run_log/run_log.h"
 #include "config/config.h"
+#include "eval/evaluate.h"
 #include "loop/rl/hand_over.h"
 #include "loop/rl/parts.h"
 #include "loop/rl/phase_clock.h"
@@ -29,6 +30,8 @@ namespace longshot::loop {
 
 // File of a checkpoint with the content of the replay buffer (replay/replay_buffer.h).
 inline constexpr char kReplayFile[] = "replay.records";
+// Folder in the run folder with the log of trainer.val_only.
+inline constexpr char kValOnlyFolder[] = "val_only";
 
 class Run {
  public:
@@ -44,6 +47,8 @@ class Run {
   // Runs until total_iterations. If Ctrl-C (`cancelled`), an error or an exception ends it earlier,
   // the finished iterations are saved first, unless an update is half done; the message says which
   // are saved. The resumed run repeats an interrupted evaluation.
+  // With trainer.val_only it evaluates the starting point and changes nothing but the log of such
+  // evaluations; invalid_argument if no response could be judged.
   Status run();
 
   const RunState& state() const { return state_; }
@@ -60,8 +65,11 @@ class Run {
   Status enter_phase(const std::string& checkpoint);
   Status restore(const Checkpoint& checkpoint);
   Status enter_folder(const StartingPoint& from);
+  Status enter_val_only_folder();
 
   Status run_iterations();
+  Status evaluate_start(Metrics& metrics);
+  Status evaluate_only();
   Status next_iteration();
   // Keys of the run's independent random streams.
   enum class Stream : uint64_t { prompts = 1, replay = 2, trainer = 3, validation = 4 };
@@ -92,6 +100,7 @@ class Run {
   Status finish_iteration();
   Status begin_due_phase();
   Status test(Metrics& metrics);
+  Status check_judged(const eval::EvalResult& result) const;
   void capture_state(int64_t iteration, int64_t policy_version, Metrics unfinished,
                      std::optional<AheadSamples> ahead);
   Status save();
@@ -103,8 +112,8 @@ class Run {
   void warn_of_missing_metric(const Metrics& metrics);
 
   const std::shared_ptr<train::Gang> gang_;
-  const config::TrainConfig base_;  // before the first phase
-  config::TrainConfig config_;      // of the current phase
+  config::TrainConfig base_;    // before the first phase
+  config::TrainConfig config_;  // of the current phase
   std::string config_text_;
   CheckpointStore checkpoints_;
   std::optional<FolderLock> lock_;

@@ -53,6 +53,7 @@ Status Run::start() {
     LS_RETURN_IF_ERROR(enter_phase(directory));
   }
   LS_ASSIGN_OR_RETURN(parts_, make_parts(config_, state_.phase, directory, config_text_, gang_));
+  config_.trainer.total_iterations = base_.trainer.total_iterations = parts_.total_iterations;
   if (from.checkpoint) LS_RETURN_IF_ERROR(restore(*from.checkpoint));
   LS_RETURN_IF_ERROR(set_up_rounds_ahead(from.checkpoint.has_value()));
   LS_ASSIGN_OR_RETURN(hand_over_, HandOver::create(config_.hybrid, config_.trainer.output,
@@ -60,6 +61,7 @@ Status Run::start() {
   LS_RETURN_IF_ERROR(publish());
   if (!from.checkpoint) capture_state(0, parts_.publisher->version(), {}, {});
   updates_ = parts_.trainer->model().steps();
+  if (config_.trainer.val_only) return enter_val_only_folder();
   if (state_.iteration < config_.trainer.total_iterations)
     LS_RETURN_IF_ERROR(check_room(config_.trainer.output,
                                   parts_.trainer->model().state_bytes() + kRoomForTheRest));
@@ -89,6 +91,15 @@ Status Run::restore(const Checkpoint& checkpoint) {
   LS_RETURN_IF_ERROR(parts_.replay->load(directory + "/" + kReplayFile));
   parts_.publisher->set_version(state_.policy_version - 1);
   saved_iteration_ = state_.iteration;
+  return ok_status();
+}
+
+// Evaluations of older checkpoints stay in the log.
+Status Run::enter_val_only_folder() {
+  folder_written_ = true;
+  LS_ASSIGN_OR_RETURN(RunLog log, RunLog::open(config_.trainer.output + "/" + kValOnlyFolder,
+                                               state_.iteration - 1));
+  log_ = std::make_unique<RunLog>(std::move(log));
   return ok_status();
 }
 

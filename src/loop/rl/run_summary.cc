@@ -31,6 +31,18 @@ std::vector<Point> course_of(const std::filesystem::path& run, const char* name)
   return course;
 }
 
+// The 95 % interval of the accuracy at `step`; empty if it is not logged.
+std::string interval_at(const std::filesystem::path& run, int64_t step) {
+  std::string text;
+  for (const char* name : {"val/accuracy_low", "val/accuracy_high"}) {
+    const std::vector<Point> course = course_of(run, name);
+    const auto at = std::ranges::find(course, step, &Point::step);
+    if (at == course.end()) return "";
+    text += fmt::format("{}{:.3f}", text.empty() ? " (95 % interval " : " to ", at->value);
+  }
+  return text + ")";
+}
+
 }  // namespace
 
 std::string summarize_run(const std::filesystem::path& run) {
@@ -40,8 +52,9 @@ std::string summarize_run(const std::filesystem::path& run) {
   if (course.size() < 2) return "";
   const auto less = [](const Point& a, const Point& b) { return a.value < b.value; };
   const Point best = *std::max_element(course.begin(), course.end(), less);
-  return fmt::format("{} {:.3f} -> {:.3f}, best {:.3f} at {}", held_out ? "held-out" : "reward",
-                     course.front().value, course.back().value, best.value, best.step);
+  return fmt::format("{} {:.3f} -> {:.3f}{}, best {:.3f} at iteration {}",
+                     held_out ? "held-out" : "reward", course.front().value, course.back().value,
+                     held_out ? interval_at(run, course.back().step) : "", best.value, best.step);
 }
 
 }  // namespace longshot::loop

@@ -101,7 +101,8 @@ Result<StartingPoint> chosen_starting_point(const CheckpointStore& store, const 
                                             const std::string& config) {
   const auto newest = newest_usable(store, /*quiet=*/true);
   const bool begun = newest.ok() && newest->has_value() &&
-                     same_config(saved_config(**newest), config, {"trainer.total_iterations"});
+                     same_config(saved_config(**newest), config,
+                                 {"trainer.total_iterations", "trainer.total_epochs"});
   if (begun) return StartingPoint{**newest, false, false};
   auto checkpoint = store.open(path);
   if (!checkpoint.ok())
