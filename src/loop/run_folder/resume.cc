@@ -272,8 +272,10 @@ Status check_settings(const StartingPoint& start, const std::string& config, con
               " the checkpoint's own weights are taken";
     return invalid_argument(refusal(start, what));
   }
-  for (const ConfigChange& change : changes)
-    log::warn("changed since the checkpoint: {}", to_text(change));
+  for (const ConfigChange& change : changes) {
+    if (change.key != "trainer.val_only")  // it changes nothing of a run
+      log::warn("changed since the checkpoint: {}", to_text(change));
+  }
   return ok_status();
 }
 
