@@ -231,6 +231,14 @@ TEST(UnusedKeys, OtherKeysAreNamedWhereNothingReadsThem) {
       {"trainer.checkpointing", "full", {"trainer.kernels=libtorch"}, {}},
       {"trainer.activation_gib", "1", {"trainer.checkpointing=full"}, {}},
       {"trainer.kernels", "libtorch", {"trainer.device=cuda"}, {}},
+      {"cluster.gang_in_clear",
+       "true",
+       {"cluster.url='etcd://h:1/r'"},
+       {"cluster.url='etcd://h:1/r'", "cluster.tls_dir=tls"}},
+      {"cluster.gang_in_clear",
+       "true",
+       {"cluster.tls_dir=tls"},
+       {"cluster.url='etcd://h:1/r'", "cluster.tls_dir=tls"}},
   };
   for (const Row& row : rows) {
     const std::string assignment = std::string(row.key) + "=" + row.value;
