@@ -8,7 +8,7 @@ from deploy_support import DEPLOY
 
 
 def is_script(file):
-    return file.suffix in (".sh", ".sbatch") or file.suffix == "" and file.is_file() and file.name != "Dockerfile"
+    return file.suffix in (".sh", ".sbatch") or file.suffix == "" and file.is_file() and file.read_bytes().startswith(b"#!")
 
 
 def test_shellcheck_finds_nothing():
