@@ -252,7 +252,7 @@ def test_commands_and_help():
     assert longshot("help", "train").stdout == longshot("train", "--help").stdout
     assert longshot("help", "data", "make").stdout == longshot("data", "make", "--help").stdout
     assert "no command 'tarin'; did you mean train?" in longshot("tarin", "x.toml", code=2).stderr
-    assert "no command 'completion'" in longshot("completion", "bash", code=2).stderr
+    assert "no command 'elsewhere'; `longshot help`" in longshot("elsewhere", "bash", code=2).stderr
     assert "no command 'evl'; did you mean eval?" in longshot("help", "evl", code=2).stderr
 
 
