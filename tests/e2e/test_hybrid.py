@@ -90,4 +90,7 @@ def test_the_plan_counts_what_is_in_memory_at_once(setting):
     whole, turns = (plan["memory_bytes"] for plan in plans)
     left_out = {"rollout weights", "KV cache", "logits", "checkpoint"}
     assert set(whole) - set(turns) == left_out and set(turns) < set(whole)
-    assert plans[1]["memory_peak_bytes"] < plans[0]["memory_peak_bytes"]
+    # The program itself is measured, and differs by more than the tiny model from one start to the next.
+    assert sum(turns.values()) - turns["program"] < sum(whole.values()) - whole["program"]
+    for plan in plans:
+        assert plan["memory_peak_bytes"] == pytest.approx(sum(plan["memory_bytes"].values()))
