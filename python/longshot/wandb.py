@@ -44,7 +44,7 @@ class Copy:
     def __init__(self, folder: pathlib.Path, project: str, name: str | None):
         wandb: Any = importlib.import_module("wandb")
         self.wandb, self.folder, self.note_file = wandb, folder, folder / "wandb.json"
-        self.note: dict[str, Any] = {"id": None, "last_step": -1, "evaluations": []}
+        self.note: dict[str, Any] = {"id": None, "last_step": -1}
         if self.note_file.exists():
             self.note = json.loads(self.note_file.read_text())
         config = folder / "config.toml"
@@ -71,7 +71,6 @@ class Copy:
         if not file.exists():
             return {}
         samples = [json.loads(line) for line in file.read_text().splitlines()]
-        self.note["evaluations"].append(step)
         return {"held_out": self.wandb.Table(columns=list(COLUMNS), data=[[sample.get(name) for name in COLUMNS] for sample in samples])}
 
 

@@ -28,8 +28,8 @@ Result<Row> row_of(const std::string& line, const std::string& where) {
 
 }  // namespace
 
-RunFollower::RunFollower(fs::path folder, int64_t after)
-    : folder_(std::move(folder)), last_(after), last_evaluation_(after) {}
+RunFollower::RunFollower(fs::path folder, int64_t after, int64_t after_evaluation)
+    : folder_(std::move(folder)), last_(after), last_evaluation_(after_evaluation) {}
 
 Result<std::vector<Row>> RunFollower::new_rows() {
   const fs::path file = folder_ / "metrics.jsonl";

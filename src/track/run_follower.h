@@ -20,8 +20,8 @@ struct Row {
 // Not thread-safe.
 class RunFollower {
  public:
-  // Gives rows and held-out samples of steps above `after` only.
-  RunFollower(std::filesystem::path folder, int64_t after);
+  // Gives rows of steps above `after` and evaluations of steps above `after_evaluation` only.
+  RunFollower(std::filesystem::path folder, int64_t after, int64_t after_evaluation);
 
   // The next whole rows of metrics.jsonl. After a resume, which cuts the file, a step that was
   // given before is not given again. Errors: the file exists and cannot be read; a line is damaged.

@@ -31,7 +31,7 @@ using Steps = std::vector<int64_t>;
 
 TEST(RunFollower, GivesEachWholeLineOnce) {
   const Folder folder;
-  RunFollower follower(folder.path, -1);
+  RunFollower follower(folder.path, -1, -1);
   EXPECT_EQ(steps(follower.new_rows()), Steps());
   folder.add("metrics.jsonl", "{\"step\":0,\"a\":1}\n{\"step\":1,\"a\":\"NaN\"}\n{\"step\":2,");
   const auto rows = follower.new_rows();
@@ -44,7 +44,7 @@ TEST(RunFollower, GivesEachWholeLineOnce) {
 
 TEST(RunFollower, AResumedRunRepeatsNothing) {
   const Folder folder;
-  RunFollower follower(folder.path, 0);
+  RunFollower follower(folder.path, 0, 0);
   folder.add("metrics.jsonl", "{\"step\":0}\n{\"step\":1}\n{\"step\":2}\n");
   EXPECT_EQ(steps(follower.new_rows()), Steps({1, 2}));
   std::ofstream(folder.path / "metrics.jsonl") << "{\"step\":0}\n{\"step\":1}\n";
@@ -56,14 +56,14 @@ TEST(RunFollower, AResumedRunRepeatsNothing) {
 TEST(RunFollower, ADamagedLineIsNamed) {
   const Folder folder;
   folder.add("metrics.jsonl", "{\"stepp\":0}\n");
-  const auto rows = RunFollower(folder.path, -1).new_rows();
+  const auto rows = RunFollower(folder.path, -1, -1).new_rows();
   ASSERT_FALSE(rows.ok());
   EXPECT_NE(rows.status().message().find("metrics.jsonl"), std::string::npos);
 }
 
 TEST(RunFollower, EvaluationsComeWithTheirRow) {
   const Folder folder;
-  RunFollower follower(folder.path, -1);
+  RunFollower follower(folder.path, -1, -1);
   folder.add(
       "samples/held_out_000004.jsonl",
       "{\"step\":4,\"prompt\":\"1+1\",\"response\":\"2\",\"score\":null,\"correct\":true}\n");

@@ -42,7 +42,9 @@ Result<std::unique_ptr<Tracker>> Tracker::open(const fs::path& folder,
   } else {
     LS_RETURN_IF_ERROR(tracker->create_run(options));
   }
-  tracker->follower_ = std::make_unique<RunFollower>(folder, tracker->last_);
+  const std::vector<int64_t>& sent = tracker->tables_;
+  tracker->follower_ =
+      std::make_unique<RunFollower>(folder, tracker->last_, sent.empty() ? -1 : sent.back());
   return tracker;
 }
 

@@ -22,8 +22,12 @@ class FakeMlflow {
     server_.Post(R"(/base/api/2.0/mlflow/(.+))",
                  [this](const auto& request, auto& response) { answer(request, response); });
     server_.Put(R"(/base/api/2.0/mlflow-artifacts/artifacts/(.+))",
-                [this](const httplib::Request& request, httplib::Response&) {
+                [this](const httplib::Request& request, httplib::Response& response) {
                   const std::lock_guard lock(mutex_);
+                  if (no_artifacts) {
+                    response.status = 503;
+                    return;
+                  }
                   artifacts[request.matches[1]] = Json::parse(request.body);
                 });
     port_ = server_.bind_to_any_port("127.0.0.1");
@@ -42,6 +46,7 @@ class FakeMlflow {
   std::string status, name, authorization;
   int runs = 0, batches = 0, repeated = 0;
   int fail_after = -1;  // log-batch requests that succeed before one fails
+  bool no_artifacts = false;
 
  private:
   void answer(const httplib::Request& request, httplib::Response& response) {
@@ -171,6 +176,18 @@ TEST_F(TrackerTest, WhatAServerDoesNotTakeIsSentLater) {
   server_.fail_after = -1;
   EXPECT_EQ(*tracker->send_new(), 20u);
   EXPECT_EQ(server_.metrics.size(), 31u * 90);
+  EXPECT_EQ(server_.repeated, 0);
+}
+
+TEST_F(TrackerTest, ATableThatWasNotTakenIsSentByALaterCall) {
+  add_rows(0, 12, 2);
+  std::ofstream(folder_ / "samples/held_out_000010.jsonl") << "{\"prompt\":\"p\"}\n";
+  server_.no_artifacts = true;
+  EXPECT_FALSE(open()->send_new().ok());
+  EXPECT_EQ(server_.metrics.size(), 13u * 2);
+  server_.no_artifacts = false;
+  EXPECT_EQ(*open()->send_new(), 0u);
+  EXPECT_TRUE(server_.artifacts.contains("7/r1/artifacts/samples/held_out_000010.json"));
   EXPECT_EQ(server_.repeated, 0);
 }
 

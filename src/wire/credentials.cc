@@ -11,8 +11,7 @@
 namespace longshot::wire {
 namespace {
 
-// Asks the folder at each new connection, for which gRPC has functions in C only. gRPC's own class
-// that watches files, FileWatcherCertificateProvider, also takes a pair of which one file is new.
+// Asks the folder at each new connection, for which gRPC has functions in C only.
 class FolderCredentials final : public grpc::ServerCredentials {
  public:
   explicit FolderCredentials(std::shared_ptr<const net::IdentityFolder> folder)

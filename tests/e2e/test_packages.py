@@ -34,9 +34,9 @@ def build_tool(*command, **options):
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("packages")
-    for path in (folder, *folder.parents):  # pytest's folders are closed to other users
-        if path.owner() == pathlib.Path.home().owner() and str(path).startswith(str(tmp_path_factory.getbasetemp().parent.parent)):
-            path.chmod(path.stat().st_mode | 0o755)
+    base = tmp_path_factory.getbasetemp()
+    for path in (folder, base, base.parent):  # pytest's folders are closed to other users
+        path.chmod(0o755)
     return folder
 
 
