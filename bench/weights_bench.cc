@@ -137,7 +137,7 @@ double receive_raw(const std::string& host, int port) {
 
 net::Credentials credentials_of(const std::string& tls) {
   if (tls.empty()) return {};
-  return {"", expect(net::TlsIdentity::load(tls))};
+  return {"", expect(net::IdentityFolder::open(tls))};
 }
 
 int serve(const std::string& host, int mib, const std::string& tls) {

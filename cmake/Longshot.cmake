@@ -4,6 +4,10 @@
 # longshot_test(NAME base_test SRCS a_test.cc DEPS base [LIBS ext] [TORCH] [TIMEOUT s])
 #   Adds the test program of a folder. There is one per folder, because a program that links libtorch takes about half a
 #   second to start.
+# longshot_kernels(a.cc ...)
+#   Compiles sources of the folder with -O3 and without precompiled headers. -O3 unrolls loops; it does not change
+#   results, because the order of the sums is fixed in the code. In functions with a target attribute, such as
+#   Highway's, g++ would use the level at which the headers were precompiled, -O2.
 set(LONGSHOT_TEST_OPTIONS $<$<CONFIG:Release>:-O1>)  # compiles faster; tests spend their time in the libraries
 include(Precompiled)
 
@@ -19,6 +23,10 @@ function(longshot_library)
   else()
     longshot_precompile(longshot_${A_NAME} library)
   endif()
+endfunction()
+
+function(longshot_kernels)
+  set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS -O3 SKIP_PRECOMPILE_HEADERS ON)
 endfunction()
 
 function(longshot_test)

@@ -2,11 +2,13 @@
 
 import os
 import pathlib
+import signal
 import subprocess
 
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # programs under test would inherit that nohup ignores it
 
 
 @pytest.fixture(scope="session")

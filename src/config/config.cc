@@ -176,7 +176,10 @@ Result<SftConfig> config_in_phase(const SftConfig& config, size_t count) {
 
 int replay_capacity(const TrainConfig& c) {
   if (c.replay.max_groups > 0) return c.replay.max_groups;
-  return c.cluster.runs_ahead() ? most_groups_ahead(c) : c.data.train_batch_size;
+  if (c.cluster.runs_ahead()) return most_groups_ahead(c);
+  // After an iteration that spent its budget, most groups continue. Others must be able to begin,
+  // or the next iteration could not spend it (docs/long-tail.md).
+  return c.rollout.engine.token_budget > 0 ? 2 * c.data.train_batch_size : c.data.train_batch_size;
 }
 
 int most_groups_ahead(const TrainConfig& c) {

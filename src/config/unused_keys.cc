@@ -153,7 +153,8 @@ std::vector<Rule<TrainConfig>> waiting_rules() {
        "versions"},
       {{"replay.selector"},
        [](C c) { return replay_capacity(c) <= c.data.train_batch_size; },
-       "no complete group waits unless replay.max_groups is above data.train_batch_size"},
+       "no complete group waits unless replay.max_groups is above data.train_batch_size, as it is "
+       "with rollout.token_budget"},
       {{"replay.staleness"},
        [](C c) { return !groups_outlive_an_iteration(c); },
        "every group is trained on by the iteration that generates it; rollout.segment_tokens, "

@@ -78,9 +78,10 @@ Result<rollout::RunnerLimits> limits_for(const model::ModelConfig& config, int m
   LS_RETURN_IF_ERROR(model::check_rope_length(config, longest));
   const int positions = model::context_length(config);
   if (longest <= positions) return rollout::RunnerLimits{max_running, longest};
-  return invalid_argument(
-      fmt::format("prompt length {} + response length {} is more than the model's {} positions",
-                  max_prompt_length, max_response_length, positions));
+  return invalid_argument(fmt::format(
+      "prompt length {} + response length {} is more than the model's {} positions; make "
+      "them shorter (data.max_prompt_length, data.max_response_length; --max-tokens)",
+      max_prompt_length, max_response_length, positions));
 }
 
 void warn_of_positions(const model::ModelConfig& config, int max_sequence,

@@ -15,8 +15,8 @@ namespace longshot::inference {
 
 struct ModelChoice {
   std::string path;                // Hugging Face directory, adapter directory or .gguf file
-  std::string chat_template;       // as for tokenizer::ChatTemplate::choose(); "" = the model's
-  std::string chat_template_args;  // a JSON object; "" = none
+  std::string chat_template = "";  // as for tokenizer::ChatTemplate::choose(); "" = the model's
+  std::string chat_template_args = "";  // a JSON object; "" = none
 };
 // Reads the weights into host memory, the tokenizer and the chat template. Error: the files are
 // unsound, the model has no tokenizer, or the chosen template or its arguments are invalid.

@@ -83,13 +83,53 @@ TEST_P(Kernels, RmsNormMatchesTheReference) {
 
 TEST_P(Kernels, SiluMulMatchesTheReference) {
   auto gate = random_floats(1536, 6, 4.0), up = random_floats(1536, 7);
-  gate[0] = -100, gate[1] = 100, gate[2] = 0;
+  gate[0] = -100, gate[1] = 100, gate[2] = 0, gate[3] = -300, gate[4] = -1000;
   std::vector<float> out(gate.size()), expected;
   for (size_t i = 0; i < gate.size(); ++i) expected.push_back(reference::silu_mul(gate[i], up[i]));
-  silu_mul(gate.data(), up.data(), static_cast<int>(gate.size()), out.data());
+  gate_mul(Gate::silu, gate.data(), up.data(), static_cast<int>(gate.size()), out.data());
   const double difference = largest_difference(out, expected);
   report("silu_mul", difference);
   EXPECT_LT(difference, 1e-5);
+}
+
+TEST_P(Kernels, GeluMulMatchesTheReference) {
+  auto gate = random_floats(512, 6, 4.0), up = random_floats(512, 7);
+  gate[0] = -100, gate[1] = 100, gate[2] = 0, gate[3] = -300, gate[4] = -1000;
+  std::vector<float> out(gate.size()), expected, panels, act(gate.size());
+  for (size_t i = 0; i < gate.size(); ++i) expected.push_back(reference::gelu_mul(gate[i], up[i]));
+  gate_mul(Gate::gelu_tanh, gate.data(), up.data(), static_cast<int>(gate.size()), out.data());
+  const double difference = largest_difference(out, expected);
+  report("gelu_mul", difference);
+  EXPECT_LT(difference, 1e-5);
+  for (size_t i = 0; i < gate.size(); i += kLane) {
+    panels.insert(panels.end(), gate.begin() + i, gate.begin() + i + kLane);
+    panels.insert(panels.end(), up.begin() + i, up.begin() + i + kLane);
+  }
+  gate_mul_panels(Gate::gelu_tanh, panels.data(), static_cast<int>(gate.size() / kLane),
+                  act.data());
+  EXPECT_EQ(act, out);
+}
+
+TEST_P(Kernels, SoftCapMatchesTheReferenceForAnyLength) {
+  double worst = 0;
+  for (const int n : {1, 7, 16, 37, 100}) {
+    auto x = random_floats(n + 1, 9, 20.0);
+    const auto before = x;
+    soft_cap(x.data(), n, 0.5f, 3.0f);
+    for (int i = 0; i < n; ++i)
+      worst = std::max(worst, std::abs(x[i] - 3 * std::tanh(before[i] * 0.5 / 3)));
+    EXPECT_EQ(x[n], before[n]);
+  }
+  report("soft_cap", worst);
+  EXPECT_LT(worst, 2e-6);
+}
+
+// By hand: a quarter turn of (1, 2), none of (3, 4).
+TEST_P(Kernels, RopePairsRotatesNeighbours) {
+  std::vector<float> head = {1, 2, 3, 4};
+  const std::vector<float> table = {0, 1, 1, 0};
+  rope_pairs(head.data(), table.data(), 4);
+  EXPECT_EQ(head, (std::vector<float>{-2, 1, 3, 4}));
 }
 
 TEST_P(Kernels, RopeMatchesTheReference) {
@@ -119,7 +159,7 @@ TEST(KernelTargets, AgreeBitForBit) {
     const auto x = random_floats(40 * 96, 13), w = random_floats(96 * 96, 14);
     const auto y = packed_gemm(x, w, 40, 96, 96);
     std::vector<float> act(y.size()), normed(y.size());
-    silu_mul(y.data(), y.data(), static_cast<int>(y.size()), act.data());
+    gate_mul(Gate::silu, y.data(), y.data(), static_cast<int>(y.size()), act.data());
     rms_norm(act.data(), y.data(), static_cast<int>(y.size()), 1e-6f, normed.data());
     results[target] = normed;
   }

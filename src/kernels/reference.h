@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <span>
 #include <vector>
 
@@ -36,6 +37,12 @@ inline float silu_mul(float gate, float up) {
   return static_cast<float>(gate / (1.0 + std::exp(-static_cast<double>(gate))) * up);
 }
 
+// PyTorch's gelu(gate, approximate="tanh") * up.
+inline float gelu_mul(float gate, float up) {
+  const double g = gate, inner = std::sqrt(2 / std::numbers::pi) * (g + 0.044715 * g * g * g);
+  return static_cast<float>(0.5 * g * (1 + std::tanh(inner)) * up);
+}
+
 inline std::vector<float> rope(std::span<const float> head, std::span<const float> cos,
                                std::span<const float> sin) {
   std::vector<float> out(head.size());
@@ -48,14 +55,17 @@ inline std::vector<float> rope(std::span<const float> head, std::span<const floa
   return out;
 }
 
-// softmax(q K^T / sqrt(d)) V of one query over keys and values [length, head_dim].
+// softmax(q K^T * scale) V of one query over keys and values [length, head_dim], with scores that
+// become cap * tanh(score / cap) first. A scale of 0 is 1 / sqrt(d), a cap of 0 is none.
 inline std::vector<float> attend(std::span<const float> q, std::span<const float> keys,
-                                 std::span<const float> values, int length) {
+                                 std::span<const float> values, int length, double scale = 0,
+                                 double cap = 0) {
   const size_t d = q.size();
   std::vector<double> scores(length), out(d, 0.0);
   for (int p = 0; p < length; ++p) {
     for (size_t e = 0; e < d; ++e) scores[p] += static_cast<double>(q[e]) * keys[p * d + e];
-    scores[p] /= std::sqrt(static_cast<double>(d));
+    scores[p] *= scale > 0 ? scale : 1 / std::sqrt(static_cast<double>(d));
+    if (cap > 0) scores[p] = cap * std::tanh(scores[p] / cap);
   }
   const double max = *std::max_element(scores.begin(), scores.end());
   double sum = 0;

@@ -123,7 +123,8 @@ double gradient_difference(const Weights& a, const Weights& b) {
 
 TEST(Adapters, LogProbabilitiesAreThoseOfTheMergedModel) {
   const Problem p = problem();
-  for (const char* type : {"llama", "qwen2", "qwen3"}) {
+  for (const char* type :
+       {"llama", "qwen2", "qwen3", "granite", "phi3", "glm4", "gemma2", "qwen3_moe"}) {
     Weights weights = adapted(type, {"all-linear"});
     Weights whole = merged(weights), plain = tiny_weights(type);
     const auto expected = through_libtorch(whole, p), libtorch = through_libtorch(weights, p),
@@ -151,6 +152,19 @@ TEST(Adapters, GradientsOfTheKernelsAreLibtorchs) {
                     type, targets.size(), worst);
         EXPECT_LT(worst, 1e-5);
       }
+    }
+  }
+}
+
+// q, k and v read one matrix with one adapter, and so do gate and up.
+TEST(Adapters, GradientsOfFusedMatricesAreLibtorchs) {
+  const Problem p = problem();
+  for (const auto& targets : {std::vector<std::string>{"all-linear"}, {"qkv_proj"}}) {
+    for (const auto checkpointing : {cpu::Checkpointing::none, cpu::Checkpointing::full}) {
+      Weights a = adapted("phi3", targets), b = adapted("phi3", targets);
+      through_kernels(a, p, checkpointing);
+      through_libtorch(b, p);
+      EXPECT_LT(gradient_difference(a, b), 1e-5);
     }
   }
 }

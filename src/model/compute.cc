@@ -45,9 +45,9 @@ std::unique_ptr<Compute> make_compute(Weights& weights, const ComputeOptions& op
   return std::make_unique<TorchCompute>(weights, options.dtype);
 }
 
-PassSize forecast_pass_size(const ComputeOptions& options, const std::string& device,
-                            int64_t wanted) {
-  return uses_own_kernels(options, device) ? CpuCompute::size_of_pass(wanted)
+PassSize forecast_pass_size(const ModelConfig& config, const ComputeOptions& options,
+                            const std::string& device, int64_t wanted) {
+  return uses_own_kernels(options, device) ? CpuCompute::size_of_pass(config, wanted)
                                            : TorchCompute::size_of_pass(wanted);
 }
 

@@ -78,8 +78,8 @@ std::unique_ptr<Compute> make_compute(Weights& weights, const ComputeOptions& op
 // What make_compute() would give for weights on `device`, for forecasts that have no weights: the
 // size of a pass, and the bytes of activations of a pass over `tokens` packed tokens with `targets`
 // predictions (nullopt if they cannot be predicted). `lora_rank` is 0 without an adapter.
-PassSize forecast_pass_size(const ComputeOptions& options, const std::string& device,
-                            int64_t wanted);
+PassSize forecast_pass_size(const ModelConfig& config, const ComputeOptions& options,
+                            const std::string& device, int64_t wanted);
 std::optional<int64_t> forecast_activation_bytes(const ModelConfig& config,
                                                  const ComputeOptions& options,
                                                  const std::string& device, int64_t tokens,

@@ -22,28 +22,46 @@ cpu::DecoderArrays<T> arrays(const Weights& weights,
   out.embedding = find(weight_of(names::kEmbedding));
   out.final_norm = find(weight_of(names::kFinalNorm));
   for (int i = 0; i < weights.config().num_layers; ++i) {
-    const auto get = [&](Role role) { return find(weight_of(module_of(i, role))); };
+    const auto get = [&](Role role) {
+      const ModelConfig& config = weights.config();
+      return shape_of(config, role).exists ? find(weight_of(module_of(config, i, role))) : nullptr;
+    };
     cpu::LayerArrays<T>& l = out.layers.emplace_back();
     l.attention_norm = get(Role::attention_norm);
     l.mlp_norm = get(Role::mlp_norm);
+    l.attention_post_norm = get(Role::attention_post_norm);
+    l.mlp_post_norm = get(Role::mlp_post_norm);
     l.q_norm = get(Role::q_norm);
     l.k_norm = get(Role::k_norm);
-    const auto linear = [&](Role role) {
-      const std::string name = module_of(i, role);
-      const LoraOptions lora = weights.lora(name);
-      return cpu::LinearArrays<T>{find(weight_of(name)),
-                                  find(bias_of(name)),
-                                  find(name + ".lora_A.weight"),
-                                  find(name + ".lora_B.weight"),
+    const auto linear = [&](Role role, int expert = 0) {
+      const RowsOfModule rows = rows_of(weights.config(), i, role, expert);
+      const LoraOptions lora = weights.lora(rows.module);
+      // The roles of a fused matrix share its A, to whose gradient each of them adds.
+      const auto part = [&](const std::string& name, int64_t width) {
+        T* whole = find(name);
+        return whole == nullptr ? nullptr : whole + rows.first * width;
+      };
+      return cpu::LinearArrays<T>{part(weight_of(rows.module), rows.columns),
+                                  part(bias_of(rows.module), 1),
+                                  find(rows.module + ".lora_A.weight"),
+                                  part(rows.module + ".lora_B.weight", lora.rank),
                                   {lora.rank, static_cast<float>(lora.scale())}};
     };
     l.q = linear(Role::q);
     l.k = linear(Role::k);
     l.v = linear(Role::v);
     l.out = linear(Role::out);
-    l.gate = linear(Role::gate);
-    l.up = linear(Role::up);
-    l.down = linear(Role::down);
+    if (!weights.config().has_experts(i)) {
+      l.gate = linear(Role::gate);
+      l.up = linear(Role::up);
+      l.down = linear(Role::down);
+      continue;
+    }
+    l.router = linear(Role::router);
+    for (int e = 0; e < weights.config().experts.count; ++e) {
+      l.experts.push_back(
+          {linear(Role::expert_gate, e), linear(Role::expert_up, e), linear(Role::expert_down, e)});
+    }
   }
   return out;
 }
@@ -66,6 +84,9 @@ float* gradient_of(Weights& weights, const std::string& name) {
 // More tokens overflow the last-level cache with the activations of a layer; fewer do not amortize
 // packing the weights.
 constexpr int64_t kPassTokens = 1024;
+// An expert has only a share of a pass's tokens, so with experts a pass is longer, up to this many
+// times.
+constexpr int64_t kMostTimes = 4;
 constexpr int64_t kPassPrompts = 16;  // recomputing a prompt costs at most 1/16 of the pass
 
 cpu::Checkpointing checkpointing_of(const ModelConfig& config, const CpuCompute::Options& options,
@@ -106,9 +127,13 @@ CpuCompute::CpuCompute(Weights& weights, const Options& options)
       decoder_(std::in_place, config_, pool_, options.products),
       head_(std::in_place, pool_, options.products) {}
 
-PassSize CpuCompute::size_of_pass(int64_t wanted) {
+PassSize CpuCompute::size_of_pass(const ModelConfig& config, int64_t wanted) {
   if (wanted > 0) return {.tokens = wanted, .share_prompts = true};
-  return {.tokens = kPassTokens, .prompts = kPassPrompts, .share_prompts = true};
+  const int64_t share =
+      config.experts.count == 0
+          ? 1
+          : std::min<int64_t>(kMostTimes, config.experts.count / config.experts.per_token);
+  return {.tokens = share * kPassTokens, .prompts = kPassPrompts, .share_prompts = true};
 }
 
 int64_t CpuCompute::forecast_bytes(const ModelConfig& config, const Options& options,
@@ -161,7 +186,9 @@ cpu::Head::Problem CpuCompute::head_problem() const {
           .weight = values_of(weights(), head_name(config_)),
           .vocab = config_.vocab_size,
           .width = config_.hidden_size,
-          .temperature = static_cast<float>(predictions_->temperature)};
+          // logits / logits_scaling / temperature; a model has a scaling or a cap, never both
+          .temperature = static_cast<float>(predictions_->temperature * config_.logits_scaling),
+          .cap = static_cast<float>(config_.logit_softcap)};
 }
 
 TokenLogprobs CpuCompute::logprobs(const Predictions& predictions, const LogprobOptions& options) {

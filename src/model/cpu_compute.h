@@ -30,11 +30,11 @@ class CpuCompute final : public Compute {
   CpuCompute(Weights& weights, const Options& options);
 
   // The work of forecast_pass_size() and forecast_activation_bytes().
-  static PassSize size_of_pass(int64_t wanted);
+  static PassSize size_of_pass(const ModelConfig& config, int64_t wanted);
   static int64_t forecast_bytes(const ModelConfig& config, const Options& options, int64_t tokens,
                                 int64_t targets, int lora_rank);
 
-  PassSize pass_size(int64_t wanted) const override { return size_of_pass(wanted); }
+  PassSize pass_size(int64_t wanted) const override { return size_of_pass(config_, wanted); }
   int64_t activation_bytes() const override { return std::max(most_bytes_, bytes_now()); }
   void free_activations() override;
   // With an expected gradient the head is computed only once. If backward() receives a different

@@ -139,10 +139,14 @@ bool equal(const Result& a, const Result& b) {
 
 class EveryModel : public ::testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(CpuCompute, EveryModel,
-                         ::testing::Values("llama", "qwen2", "qwen3", "mistral", "windows", "yarn"),
+                         ::testing::Values("llama", "qwen2", "qwen3", "mistral", "windows", "yarn",
+                                           "qwen3_moe", "mixtral", "olmo2", "granite", "smollm3",
+                                           "phi3", "glm4", "gemma2", "gemma3_text"),
                          [](const auto& info) { return info.param; });
 
 TEST_P(EveryModel, GradientsAreThoseOfLibtorchWithoutSharingOrCheckpoints) {
+  // Libtorch computes angles in f32. Gemma 3's second rope has large ones: its theta is 30 here.
+  const double tolerance = GetParam() == "gemma3_text" ? 5e-5 : 1e-5;
   const Result reference = through_libtorch(GetParam(), problem_of(prompts(), false));
   for (const bool share : {false, true}) {
     const Problem p = problem_of(prompts(), share);
@@ -154,9 +158,9 @@ TEST_P(EveryModel, GradientsAreThoseOfLibtorchWithoutSharingOrCheckpoints) {
         "%s, prompts %s: largest difference of log-probabilities %.1e, entropies %.1e, gradients "
         "(relative) %.1e\n",
         GetParam().c_str(), share ? "shared" : "repeated", logprob, entropy, gradient);
-    EXPECT_LT(logprob, 1e-5);
-    EXPECT_LT(entropy, 1e-5);
-    EXPECT_LT(gradient, 1e-5);
+    EXPECT_LT(logprob, tolerance);
+    EXPECT_LT(entropy, tolerance);
+    EXPECT_LT(gradient, tolerance);
   }
 }
 
@@ -203,20 +207,26 @@ TEST_P(EveryModel, Bf16ProductsGiveNearlyTheGradientsOfF32) {
                peer = through_libtorch(GetParam(), repeated, NumberFormat::bf16);
   const Distance off = distance(ours, exact), peer_off = distance(peer, exact);
   const Weights weights = tiny_weights(GetParam());
+  // Rounded inputs of a router choose other experts for a few tokens, and with these random experts
+  // that changes much, in libtorch as well.
+  const bool experts = weights.config().experts.count > 0;
   for (size_t i = 0; i < off.each.size(); ++i) {
     const std::string& name = weights.tensors()[i].name;
     std::printf("%-48s off by %.4f, libtorch's %.4f\n", name.c_str(), off.each[i],
                 peer_off.each[i]);
     EXPECT_GT(off.each[i], 1e-5) << name;
-    EXPECT_LT(off.each[i], 0.06) << name;
+    EXPECT_LT(off.each[i], experts ? 0.6 : 0.06) << name;
   }
   const double logprob = largest_difference(ours.out.logprobs, exact.out.logprobs);
   std::printf("%s: log-probabilities off by at most %.1e, all gradients by %.4f, libtorch's %.4f\n",
               GetParam().c_str(), logprob, off.all, peer_off.all);
   EXPECT_GT(logprob, 1e-5);
-  EXPECT_LT(logprob, 0.1);
-  EXPECT_LT(off.all, 0.03);
-  EXPECT_LT(off.all, peer_off.all);  // libtorch also rounds the results of the products
+  EXPECT_LT(logprob, experts ? 2 : 0.1);
+  EXPECT_LT(off.all, experts ? 0.3 : 0.04);
+  // Libtorch also rounds the results of the products. With norms after the layers that makes no
+  // difference.
+  const bool little = weights.config().facts.norm_after() || experts;
+  EXPECT_LT(off.all, little ? 1.3 * peer_off.all : peer_off.all);
 }
 
 TEST_P(EveryModel, AnExpectedGradientGivesTheSameRightOrWrong) {
@@ -257,8 +267,13 @@ TEST_P(EveryModel, LogprobsDoNotDependOnTheOthersInTheBatch) {
 }
 
 // The forecast covers everything that a pass allocates, and little more.
-TEST(CpuCompute, TheForecastOfActivationsIsWhatAPassAllocates) {
-  ModelConfig config = architecture("qwen3");
+class Forecast : public ::testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(CpuCompute, Forecast,
+                         ::testing::Values("qwen3", "granite", "gemma2", "qwen3_moe"),
+                         [](const auto& info) { return info.param; });
+
+TEST_P(Forecast, OfActivationsIsWhatAPassAllocates) {
+  ModelConfig config = architecture(GetParam());
   config.hidden_size = 192;
   config.intermediate_size = 512;
   config.head_dim = 48;
@@ -268,6 +283,7 @@ TEST(CpuCompute, TheForecastOfActivationsIsWhatAPassAllocates) {
   for (const auto checkpointing :
        {cpu::Checkpointing::none, cpu::Checkpointing::selective, cpu::Checkpointing::full}) {
     for (const int rank : {0, 32}) {
+      if (rank > 0 && GetParam() != "qwen3") continue;
       Weights weights = plain.clone();
       if (rank > 0)
         weights.add_adapter(
@@ -289,7 +305,7 @@ TEST(CpuCompute, TheForecastOfActivationsIsWhatAPassAllocates) {
 }
 
 TEST(CpuCompute, GradientsOfEntropiesEqualThoseOfLibtorch) {
-  for (const char* type : {"llama", "qwen3"}) {
+  for (const char* type : {"llama", "qwen3", "granite", "gemma2", "qwen3_moe"}) {
     const Problem p = problem_of(prompts(), /*share=*/true);
     const Problem repeated = problem_of(prompts(), /*share=*/false);
     std::vector<float> entropy_grad;

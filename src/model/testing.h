@@ -11,9 +11,8 @@
 
 namespace longshot::model {
 
-// The architectures: "llama", "mistral" (with a window in every layer), "qwen2", "qwen3";
-// "windows": a qwen2 with a window in two of its three layers; "yarn": a qwen3 with a stretched
-// rotary embedding.
+// The model types, "mistral" with a window in every layer; "windows": a qwen2 with a window in two
+// of its three layers; "yarn": a qwen3 with a stretched rotary embedding.
 inline ModelConfig architecture(const std::string& name) {
   const std::string model_type = name == "windows" ? "qwen2" : name == "yarn" ? "qwen3" : name;
   ModelConfig config = tiny_config(model_type, {.vocab = 61,

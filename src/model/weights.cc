@@ -54,10 +54,11 @@ void fill_random(const ModelConfig& config, uint64_t seed, const std::string& na
     return;
   }
   if (ends_with(name, "norm.weight")) {
-    host.fill_(1.0);
+    host.fill_(config.facts.norm_plus_one ? 0.0 : 1.0);
     return;
   }
-  const bool residual = ends_with(name, "o_proj.weight") || ends_with(name, "down_proj.weight");
+  const bool residual = ends_with(name, "o_proj.weight") || ends_with(name, "down_proj.weight") ||
+                        ends_with(name, ".w2.weight");
   const double std = residual ? kInitStd / std::sqrt(2.0 * config.num_layers) : kInitStd;
   CounterRng rng(hash_combine(seed, hash64(name)));
   float* data = host.mutable_data_ptr<float>();

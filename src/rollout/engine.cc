@@ -119,12 +119,14 @@ Result<int64_t> Engine::add(Request request) {
   for (size_t n = 1; n <= sample.tokens.size(); ++n) {  // the state at the interruption
     (void)live.rules->update(std::span(sample.tokens).first(n));
   }
-  Group& group = groups_[sample.prompt_tokens];
+  const int64_t adapter = id_of(live.request.adapter.get());
+  Group& group = groups_[{adapter, sample.prompt_tokens}];
   if (group.members++ == 0) group.id = next_group_++;
   live.group = group.id;
   std::vector<int32_t> tokens = sample.prompt_tokens;
   tokens.insert(tokens.end(), sample.tokens.begin(), sample.tokens.end());
-  scheduler_.add(id, group.id, std::move(tokens), static_cast<int>(sample.prompt_tokens.size()));
+  scheduler_.add(id, group.id, std::move(tokens), static_cast<int>(sample.prompt_tokens.size()),
+                 adapter);
   return id;
 }
 
@@ -149,10 +151,11 @@ data::Sample Engine::take(int64_t id, data::FinishReason reason) {
   const size_t known = sample.tokens.size(), forced = it->second.forced();
   forced_left_ -= static_cast<int64_t>(forced - std::min(forced, known));
   if (drafter_ != nullptr) drafter_->leave(id, scheduler_.tokens(id));
+  const int64_t adapter = id_of(it->second.request.adapter.get());
   live_.erase(it);
   sample.finish = reason;
   scheduler_.remove(id, keep_finished_ || reason == data::FinishReason::partial);
-  const auto group = groups_.find(sample.prompt_tokens);
+  const auto group = groups_.find({adapter, sample.prompt_tokens});
   if (--group->second.members == 0) groups_.erase(group);
   return sample;
 }
@@ -210,7 +213,8 @@ Status Engine::step(const StepOptions& options) {
   for (const Feed& feed : plan.feeds) {
     const int wanted = feed.draw && feed.count > 0 ? 1 + feed.drafts : 0;
     if (feed.count > 0) {
-      steps.push_back({scheduler_.blocks(feed.id), feed.start, scheduler_.fed(feed), wanted});
+      steps.push_back({scheduler_.blocks(feed.id), feed.start, scheduler_.fed(feed), wanted,
+                       live_.at(feed.id).request.adapter.get()});
       first = rows;
     }
     if (feed.draw) draws.push_back({feed, first});

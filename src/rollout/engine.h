@@ -115,6 +115,9 @@ struct Request {
   std::vector<data::TokenId> forced = {};
   // The sample ends as `partial` after this many new tokens, unless it ends by itself; 0 = no cap.
   int segment_tokens = 0;
+  // Of Runner::prepare_adapter() of the same runner; null: the base model. A step computes samples
+  // of different adapters together.
+  std::shared_ptr<const RunnerAdapter> adapter = nullptr;
 };
 
 struct Finished {
@@ -151,9 +154,9 @@ class Engine final : public Generator {
   // turn begins with them. The KV of partial samples is always kept.
   void keep_finished(bool keep) { keep_finished_ = keep; }
 
-  // Adds a sample, at any time between steps, and returns its id. Requests with the same prompt
-  // form one group. Error, as in check_request(): an option is out of range; the sample has no
-  // prompt or a token outside the vocabulary; or its prompt and max_response_length exceed the
+  // Adds a sample, at any time between steps, and returns its id. Requests with the same prompt and
+  // adapter form one group. Error, as in check_request(): an option is out of range; the sample has
+  // no prompt or a token outside the vocabulary; or its prompt and max_response_length exceed the
   // runner's max_sequence or its KV memory.
   Result<int64_t> add(Request request);
   // Runs one forward pass and samples the tokens it gives; does nothing if idle. Error: logits that
@@ -239,10 +242,11 @@ class Engine final : public Generator {
   const tokenizer::Tokenizer* tokenizer_;
   ThreadPool pool_;
   Scheduler scheduler_;
-  std::vector<Sampler> samplers_;                       // one per parallel chunk of rows
-  std::vector<float> logits_;                           // [rows, vocab]
-  std::unordered_map<int64_t, LiveSample> live_;        // by id
-  std::map<std::vector<data::TokenId>, Group> groups_;  // by prompt
+  std::vector<Sampler> samplers_;                 // one per parallel chunk of rows
+  std::vector<float> logits_;                     // [rows, vocab]
+  std::unordered_map<int64_t, LiveSample> live_;  // by id
+  // By adapter and prompt.
+  std::map<std::pair<int64_t, std::vector<data::TokenId>>, Group> groups_;
   std::vector<Finished> finished_;
   std::unique_ptr<Drafter> drafter_;  // created by the first speculative step of a generate()
   int64_t next_id_ = 0, next_group_ = 0;

@@ -4,6 +4,7 @@
 
 #include "base/os/stop.h"
 #include "base/rng.h"
+#include "model/format/adapters/adapter.h"
 #include "rollout/fake_runner.h"
 
 namespace longshot::rollout {
@@ -327,6 +328,37 @@ TEST(Engine, RefusesUnsoundJobs) {
   strings.sampling.stop_strings = {"x"};
   EXPECT_EQ(fixture.engine->generate({job("p", 0, {1})}, strings).status().code(),
             StatusCode::invalid_argument);
+}
+
+// Samples of three adapters with the same two prompts, in so few blocks that some are preempted and
+// computed again. The fake runner checks that no block is used with two adapters.
+TEST(Engine, SamplesOfAdaptersAreThoseThatEachHasAlone) {
+  const auto run = [](int blocks, const std::vector<int>& numbers) {
+    auto owned = std::make_unique<FakeRunner>(kVocab, RunnerLimits{4, 128, blocks});
+    std::vector<std::shared_ptr<const RunnerAdapter>> adapters = {nullptr};
+    for (const double alpha : {2.0, 3.0}) {
+      model::Adapter adapter;
+      adapter.lora = {.rank = 1, .alpha = alpha};
+      adapters.push_back(*owned->prepare_adapter(adapter));
+    }
+    Engine engine(std::move(owned), nullptr);
+    engine.keep_finished(true);
+    for (const int i : numbers) {
+      Request request;
+      request.sample = job("p", 0, std::vector<data::TokenId>(40, i % 2));
+      request.sampling.max_response_length = 30;
+      request.adapter = adapters[i % 3];
+      EXPECT_TRUE(engine.add(std::move(request)).ok());
+    }
+    while (!engine.idle()) EXPECT_TRUE(engine.step().ok());
+    std::map<int64_t, std::vector<data::TokenId>> tokens;  // by id, which is the place in `numbers`
+    for (const Finished& finished : engine.take_finished())
+      tokens[finished.id] = finished.sample.tokens;
+    return tokens;
+  };
+  const auto together = run(11, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11});
+  for (int i = 0; i < 12; ++i) EXPECT_EQ(together.at(i), run(64, {i}).at(0)) << i;
+  EXPECT_NE(together.at(0), together.at(2));
 }
 
 TEST(Engine, NoJobsIsNoWork) {

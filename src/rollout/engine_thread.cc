@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <optional>
 #include <utility>
 
 #include "base/check.h"
@@ -85,6 +86,13 @@ Status EngineThread::update_weights(const std::function<Status(Runner& runner)>&
     publish_stats();
   });
   return status;
+}
+
+Result<std::shared_ptr<const RunnerAdapter>> EngineThread::prepare_adapter(
+    const model::Adapter& adapter) {
+  std::optional<Result<std::shared_ptr<const RunnerAdapter>>> prepared;
+  call([&] { prepared.emplace(engine_->runner().prepare_adapter(adapter)); });
+  return std::move(*prepared);
 }
 
 EngineThreadStats EngineThread::stats() const {

@@ -92,6 +92,10 @@ class EngineThread {
   // runner's version changed.
   Status update_weights(const std::function<Status(Runner& runner)>& update);
 
+  // Prepares an adapter between two steps, for Request::adapter. Error: see
+  // Runner::prepare_adapter().
+  Result<std::shared_ptr<const RunnerAdapter>> prepare_adapter(const model::Adapter& adapter);
+
   EngineThreadStats stats() const;
   const RunnerLimits& limits() const { return limits_; }
 

@@ -12,7 +12,12 @@
 #include "base/status.h"
 #include "model/format/config.h"
 #include "model/format/weights_view.h"
+#include "rollout/runner_adapter.h"
 #include "rollout/schedule/block_pool.h"
+
+namespace longshot::model {
+struct Adapter;  // model/format/adapters/adapter.h
+}
 
 namespace longshot::rollout {
 
@@ -20,9 +25,10 @@ namespace longshot::rollout {
 struct SequenceStep {
   // Block p holds positions [16 p, 16 p + 16). Blocks for the new tokens are included.
   std::span<const int> blocks;
-  int start = 0;                    // position of tokens[0]
-  std::span<const int32_t> tokens;  // at least one
-  int logits = 1;                   // number of last tokens with logits, 0 to tokens.size()
+  int start = 0;                           // position of tokens[0]
+  std::span<const int32_t> tokens;         // at least one
+  int logits = 1;                          // number of last tokens with logits, 0 to tokens.size()
+  const RunnerAdapter* adapter = nullptr;  // made by this runner; null: the base model
 };
 
 struct RunnerLimits {
@@ -45,6 +51,11 @@ class Runner {
   // unless the implementation says otherwise. Error: the architecture is not supported.
   virtual Status load_weights(const model::WeightsView& weights) = 0;
   virtual int64_t version() const = 0;
+  // Makes what steps need to compute with this adapter, for the network that is loaded. It stays
+  // valid under new weights of the same network. Error: the adapter has a layer that the runner
+  // cannot adapt, or the runner has no adapters, which is what this implementation says.
+  virtual Result<std::shared_ptr<const RunnerAdapter>> prepare_adapter(
+      const model::Adapter& adapter);
   // Frees the weights and the KV memory. forward() needs new weights then; version() stays.
   virtual void release() = 0;
 
@@ -65,5 +76,12 @@ class Runner {
   // depend on it.
   virtual double overhead_rows() const { return 8; }
 };
+
+inline Result<std::shared_ptr<const RunnerAdapter>> Runner::prepare_adapter(
+    const model::Adapter& /*adapter*/) {
+  return invalid_argument(
+      "adapters beside their base need the device cpu and its kernels; merge the adapter instead "
+      "(longshot convert --model BASE --adapter DIR --output DIR)");
+}
 
 }  // namespace longshot::rollout

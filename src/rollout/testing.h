@@ -1,6 +1,6 @@
 #pragma once
-// Models with random weights, for tests and benchmarks that need arithmetic but no trained model,
-// and small jobs.
+// Models and adapters with random weights, for tests and benchmarks that need arithmetic but no
+// trained model, and small jobs.
 
 #include <cmath>
 #include <memory>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "model/format/adapters/adapter.h"
 #include "model/format/testing.h"
 #include "rollout/engine.h"
 
@@ -31,12 +32,13 @@ inline std::unique_ptr<RandomModel> random_model(const model::ModelConfig& confi
     for (const int64_t d : spec.shape) size *= static_cast<size_t>(d);
     tensor.data.resize(size);
     const bool matrix = spec.shape.size() == 2, bias = spec.name.ends_with(".bias");
+    const bool around_zero = matrix || bias || config.facts.norm_plus_one;
     const float deviation = matrix ? gain / std::sqrt(static_cast<float>(spec.shape[1])) : 0.1f;
     CounterRng rng(hash_combine(seed, hash64(spec.name)));
     // A uniform number of that deviation: as good here as a normal one, and cheap for the largest
     // models.
     for (float& v : tensor.data) {
-      v = (matrix || bias ? 0.0f : 1.0f) +
+      v = (around_zero ? 0.0f : 1.0f) +
           deviation * 3.4641f * static_cast<float>(rng.next_double() - 0.5);
     }
     model->tensors.push_back(std::move(tensor));
@@ -46,23 +48,35 @@ inline std::unique_ptr<RandomModel> random_model(const model::ModelConfig& confi
   return model;
 }
 
-inline model::ModelConfig small_config() {
-  model::ModelConfig c = model::tiny_config("llama", {.vocab = 67,
-                                                      .hidden = 72,
-                                                      .intermediate = 100,
-                                                      .layers = 3,
-                                                      .heads = 6,
-                                                      .head_dim = 12,
-                                                      .positions = 512});
+// An adapter as after training: B is not zero. `targets`: as for adapter_modules().
+inline model::Adapter random_adapter(const model::ModelConfig& config,
+                                     const model::LoraOptions& lora,
+                                     const std::vector<std::string>& targets, uint64_t seed) {
+  const auto modules = model::adapter_modules(config, targets);
+  LS_CHECK(modules.ok(), modules.status().message());
+  model::Adapter adapter = model::new_adapter(config, lora, *modules, seed);
+  CounterRng rng(hash_combine(seed, 1));
+  for (model::AdapterPair& pair : adapter.pairs) {
+    for (float& v : pair.b) v = 0.3f * static_cast<float>(rng.next_double() - 0.5);
+  }
+  return adapter;
+}
+
+inline model::ModelConfig small_config(const std::string& model_type = "llama") {
+  model::ModelConfig c = model::tiny_config(model_type, {.vocab = 67,
+                                                         .hidden = 72,
+                                                         .intermediate = 100,
+                                                         .layers = 3,
+                                                         .heads = 6,
+                                                         .head_dim = 12,
+                                                         .positions = 512});
   c.tie_word_embeddings = true;
   return c;
 }
 
 // In two of three layers a token sees 21 tokens; the rotary embedding is stretched.
 inline model::ModelConfig windowed_config() {
-  model::ModelConfig c = small_config();
-  c.model_type = "qwen2";
-  c.qkv_bias = true;
+  model::ModelConfig c = small_config("qwen2");
   c.sliding_window = 21;
   c.sliding_layers = {true, false, true};
   model::RopeScaling yarn;

@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 #include <mutex>
 
@@ -11,6 +10,7 @@
 #include "model/format/model_files.h"
 #include "net/errors.h"
 #include "net/fields.h"
+#include "server/model_files_check.h"
 #include "server/openai_chat.h"
 #include "server/params.h"
 
@@ -23,12 +23,14 @@ net::Reply json_reply(const OrderedJson& json) {
   return reply;
 }
 
-OrderedJson model_json(const Context& context) {
+OrderedJson model_json(const Context& context, const ServedModel& model) {
   OrderedJson json;
-  json["id"] = context.model_name;
+  json["id"] = model.name;
   json["object"] = "model";
-  json["created"] = context.created;
+  json["created"] = model.created;
   json["owned_by"] = "longshot";
+  json["root"] = model.root;
+  json["parent"] = model.parent.empty() ? OrderedJson() : OrderedJson(model.parent);
   json["max_model_len"] = context.worker.limits().max_sequence;
   return json;
 }
@@ -36,15 +38,18 @@ OrderedJson model_json(const Context& context) {
 net::Reply list_models(const Context& context) {
   OrderedJson json;
   json["object"] = "list";
-  json["data"] = OrderedJson::array({model_json(context)});
+  json["data"] = OrderedJson::array();
+  for (const auto& model : context.models.list())
+    json["data"].push_back(model_json(context, *model));
   return json_reply(json);
 }
 
 net::Reply one_model(const Context& context, const net::Call& call) {
   const std::string name = call.path.substr(std::string("/v1/models/").size());
-  if (name == context.model_name) return json_reply(model_json(context));
-  return net::error_reply({404, "the model '" + name + "' does not exist", "invalid_request_error",
-                           "model", "model_not_found"});
+  net::Fields fields("");
+  const auto model = find_model(fields, "model", name, context);
+  return model != nullptr ? json_reply(model_json(context, *model))
+                          : net::error_reply(fields.error());
 }
 
 // Tokenizes a prompt or a chat exactly as its generating route would.
@@ -84,7 +89,7 @@ net::Reply detokenize(const Context& context, const net::Call& call) {
   if (!tokens) fields.fail("tokens", "must be a list of token ids");
   fields.finish();
   if (!fields.ok()) return net::error_reply(fields.error());
-  return json_reply({{"prompt", context.tokenizer.decode(*tokens, false)}});
+  return json_reply({{"prompt", context.tokenizer.decode_text(*tokens, false)}});
 }
 
 net::Reply health(const Context& context) {
@@ -99,6 +104,15 @@ net::Reply metrics(const Context& context) {
   net::Reply reply;
   reply.content_type = "text/plain; version=0.0.4";
   reply.body = context.metrics.format(context.worker.stats());
+  int64_t adapters = 0, bytes = 0;
+  for (const auto& model : context.models.list()) {
+    if (model->adapter == nullptr) continue;
+    ++adapters;
+    bytes += model->adapter->bytes();
+  }
+  const auto line = net::metric_text;
+  reply.body += line("adapters", "gauge", "adapters that requests can name", adapters);
+  reply.body += line("adapter_bytes", "gauge", "memory of their matrices", bytes);
   return reply;
 }
 
@@ -128,23 +142,6 @@ Status check_same_network(const model::ModelConfig& now, const model::ModelConfi
   comparable.eos_token_ids = now.eos_token_ids;
   if (model::config_to_json(now) == model::config_to_json(comparable)) return ok_status();
   return invalid_argument("its config.json describes another network than the one that is served");
-}
-
-// Rejects devices and pipes, which could keep the server reading forever.
-Status check_files(const std::string& path) {
-  namespace fs = std::filesystem;
-  std::error_code error;
-  const auto sound = [&](const fs::path& file) {
-    const fs::file_type type = fs::status(file, error).type();
-    return type == fs::file_type::regular || type == fs::file_type::directory ||
-           type == fs::file_type::not_found;
-  };
-  bool all = sound(path);
-  if (fs::is_directory(path, error)) {
-    for (const auto& entry : fs::directory_iterator(path, error)) all = all && sound(entry.path());
-  }
-  return all ? ok_status()
-             : invalid_argument(path + ": a model is a directory of regular files or a .gguf file");
 }
 
 // Reads a model directory and replaces the current weights with its weights. One load at a time.
@@ -179,7 +176,7 @@ class WeightLoader {
 
  private:
   Status load(const std::string& path, int64_t version) {
-    LS_RETURN_IF_ERROR(check_files(path));
+    LS_RETURN_IF_ERROR(check_model_files(path));
     LS_ASSIGN_OR_RETURN(const model::ModelFiles files, model::read_model(path));
     const Status same = check_same_network(context_.config, files.config);
     if (!same.ok()) return same.with_context(path);

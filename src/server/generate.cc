@@ -50,6 +50,26 @@ std::vector<TokenIds> read_inputs(net::Fields& fields, const Context& context, b
   return out;
 }
 
+ServedModels::Model read_adapter(net::Fields& fields, const Json& name, const Context& context) {
+  if (name.is_null()) return context.models.find(context.models.base().name);
+  if (name.is_string()) return find_model(fields, "lora_path", name.get<std::string>(), context);
+  fields.fail("lora_path", "must be the name of an adapter, or a list of one for each prompt");
+  return nullptr;
+}
+
+// Reads `lora_path`: the name of an adapter for all prompts, or a list with the name (null: the
+// base model) for each of them.
+std::vector<ServedModels::Model> read_adapters(net::Fields& fields, size_t prompts,
+                                               const Context& context) {
+  const Json names = fields.any("lora_path").value_or(Json());
+  if (!names.is_array()) return {read_adapter(fields, names, context)};
+  if (names.size() != prompts)
+    fields.fail("lora_path", fmt::format("has {} names for {} prompts", names.size(), prompts));
+  std::vector<ServedModels::Model> models;
+  for (const Json& name : names) models.push_back(read_adapter(fields, name, context));
+  return models;
+}
+
 std::string finish_type(const rollout::Outcome& outcome) {
   return outcome.status.ok() ? data::finish_reason_name(outcome.sample.finish) : "abort";
 }
@@ -128,12 +148,14 @@ GenerateCall parse_generate(net::Fields& fields, const Context& context) {
   std::vector<TokenIds> prompts = read_inputs(fields, context, call.many);
   call.stream = fields.boolean("stream", false);
   call.logprobs = fields.boolean("return_logprob", false);
+  auto models = read_adapters(fields, prompts.size(), context);
   const Json sampling = fields.any("sampling_params").value_or(Json::object());
   fields.only("rid", {});
   fields.finish();
   net::Fields inner(sampling, "sampling_params.");
   call.generate = read_sampling(inner, context);
   call.generate.prompts = std::move(prompts);
+  call.generate.models = std::move(models);
   call.many = call.many || call.generate.n > 1;
   const auto length = inner.integer("max_new_tokens", 1, INT32_MAX);
   inner.only("skip_special_tokens", {true});

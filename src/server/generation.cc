@@ -59,6 +59,7 @@ rollout::Job Generation::job(const Context& context, const GenerateParams& param
   sample.seed = params.seed;
   sample.prompt_tokens = prompt;
   job.request.sampling = params.sampling;
+  job.request.adapter = params.model(static_cast<size_t>(choice / params.n)).adapter;
   const int forced = params.forced(static_cast<size_t>(choice / params.n));
   if (params.echo) {
     sample.prompt_tokens.resize(1);

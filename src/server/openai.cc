@@ -38,8 +38,9 @@ struct Head {
   }
 };
 
-Head make_head(const Context& context, const Format& format, bool stream) {
-  return {format.id_prefix() + random_id(), format.object(stream), context.model_name,
+Head make_head(const Context& context, const OpenAiParams& params, const Format& format,
+               bool stream) {
+  return {format.id_prefix() + random_id(), format.object(stream), params.generate.model(0).name,
           fmt::format("weights-{}", context.worker.stats().version),
           static_cast<int64_t>(unix_time())};
 }
@@ -148,7 +149,7 @@ net::Reply whole_answer(const Context& context, const net::Call& call, const Ope
   OrderedJson choices = OrderedJson::array();
   for (const AnswerPart& part : best_of(params, std::move(parts)))
     choices.push_back(choice_json(context, params, format, part, false));
-  OrderedJson json = make_head(context, format, false).json(std::move(choices));
+  OrderedJson json = make_head(context, params, format, false).json(std::move(choices));
   json["usage"] = usage_json(params.generate, completion);
   net::Reply reply;
   reply.body = dump_json(json);
@@ -165,7 +166,7 @@ class Stream {
         connection_(call.connection),
         params_(params),
         format_(std::move(format)),
-        head_(make_head(context, *format_, true)),
+        head_(make_head(context, params, *format_, true)),
         generation_(std::move(generation)) {
     for (int i = 0; i < generation_->choices(); ++i)
       choices_.emplace_back(context.tokenizer, params.generate.sampling.stop_strings);

@@ -38,6 +38,13 @@ void refuse_unsupported(net::Fields& fields) {
       {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key"});
 }
 
+ServedModels::Model read_model(net::Fields& fields, const Context& context) {
+  const auto name = fields.string("model");
+  if (name) return find_model(fields, "model", *name, context);
+  fields.fail("model", "is missing; this server has " + context.models.names());
+  return nullptr;
+}
+
 }  // namespace
 
 GenerateParams read_sampling(net::Fields& fields, const Context& context) {
@@ -74,8 +81,9 @@ GenerateParams read_sampling(net::Fields& fields, const Context& context) {
 
 OpenAiParams read_openai(net::Fields& fields, const Context& context) {
   OpenAiParams params;
-  check_model(fields, context);
+  auto model = read_model(fields, context);
   params.generate = read_sampling(fields, context);
+  params.generate.models = {std::move(model)};
   params.shown = params.generate.n;
   params.stream = fields.boolean("stream", false);
   params.return_token_ids = fields.boolean("return_token_ids", false);
@@ -131,17 +139,18 @@ void check_prompt_count(net::Fields& fields, size_t prompts, const Context& cont
       fmt::format("{} prompts are more than this server takes at once, {}", prompts, limit))));
 }
 
-void check_model(net::Fields& fields, const Context& context) {
-  const auto name = fields.string("model");
-  if (!name)
-    return fields.fail("model", "is missing; this server's is '" + context.model_name + "'");
-  if (*name == context.model_name) return;
-  fields.fail(net::ApiError{
-      .status = 404,
-      .message =
-          "the model '" + *name + "' does not exist; this server's is '" + context.model_name + "'",
-      .param = "model",
-      .code = "model_not_found"});
+ServedModels::Model find_model(net::Fields& fields, const std::string& param,
+                               const std::string& name, const Context& context) {
+  auto model = context.models.find(name);
+  if (model == nullptr) {
+    fields.fail(net::ApiError{
+        .status = 404,
+        .message =
+            "the model '" + name + "' does not exist; this server has " + context.models.names(),
+        .param = param,
+        .code = "model_not_found"});
+  }
+  return model;
 }
 
 }  // namespace longshot::server

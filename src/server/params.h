@@ -17,6 +17,8 @@ using TokenIds = std::vector<data::TokenId>;
 // A generation request: `n` samples of each prompt.
 struct GenerateParams {
   std::vector<TokenIds> prompts;
+  std::vector<ServedModels::Model> models;  // one for all prompts, or one for each
+  const ServedModel& model(size_t prompt) const { return *models[models.size() == 1 ? 0 : prompt]; }
   rollout::SamplingOptions sampling;
   int n = 1;
   // The answer begins with the prompt, whose tokens get log-probabilities too. All tokens of a
@@ -44,7 +46,7 @@ struct OpenAiParams {
 // Reads temperature, top_p, top_k, min_p, stop, stop_token_ids, ignore_eos, seed and n. The timeout
 // comes from `context`.
 GenerateParams read_sampling(net::Fields& fields, const Context& context);
-// Reads those and stream, stream_options, return_token_ids and model. Rejects unsupported options
+// Reads those, model, stream, stream_options, return_token_ids. Rejects unsupported options
 // and ignores options without effect.
 OpenAiParams read_openai(net::Fields& fields, const Context& context);
 // Sets the response length and checks that prompt and response fit the context. Called after the
@@ -59,7 +61,8 @@ void check_text_size(net::Fields& fields, const std::string& param, size_t bytes
 // Checks whether the server can run one sample per prompt at once, before a list of prompts is
 // read.
 void check_prompt_count(net::Fields& fields, size_t prompts, const Context& context);
-// Requires `model` to be the name of the served model.
-void check_model(net::Fields& fields, const Context& context);
+// Finds the model with this name. Null: there is none, which is an error of `param` in `fields`.
+ServedModels::Model find_model(net::Fields& fields, const std::string& param,
+                               const std::string& name, const Context& context);
 
 }  // namespace longshot::server

@@ -67,7 +67,7 @@ class Server : public ::testing::Test {
                                .tokenizer = *files_.tokenizer,
                                .chat_template = files_.chat_template,
                                .config = files_.config,
-                               .model_name = "random",
+                               .models = models_,
                                .system = ""});
     // Starts and stops a first server, which initializes httplib's local statics: tsan does not see
     // their guards in a compiled library.
@@ -131,6 +131,7 @@ class Server : public ::testing::Test {
   model::ModelFiles files_;
   std::unique_ptr<rollout::EngineThread> worker_;
   ModelMetrics metrics_;
+  ServedModels models_{{.name = "random", .root = "", .parent = ""}};
   std::unique_ptr<Context> context_;
   std::unique_ptr<net::HttpServer> http_;
   std::atomic<int> answered_{0};

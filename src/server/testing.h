@@ -23,10 +23,9 @@ struct TestServer {
                 .tokenizer = *tokenizer,
                 .chat_template = chat_template,
                 .config = {},
-                .model_name = "tiny",
+                .models = models,
                 .system = "",
-                .timeout_seconds = 60,
-                .created = 1} {}
+                .timeout_seconds = 60} {}
 
   std::unique_ptr<rollout::Engine> make_engine(int max_running, int max_sequence) {
     auto owned = std::make_unique<rollout::FakeRunner>(
@@ -40,6 +39,7 @@ struct TestServer {
   ModelMetrics metrics;
   rollout::FakeRunner* runner = nullptr;
   rollout::EngineThread worker;
+  ServedModels models{{.name = "tiny", .root = "", .parent = ""}};
   Context context;
 };
 

@@ -8,6 +8,8 @@
 #include <set>
 
 #include "base/log.h"
+#include "base/text/base64.h"
+#include "tokenizer/bpe/scored_merges.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/tokenizer_json.h"
 #include "tokenizer/unicode/unicode.h"
@@ -15,6 +17,9 @@
 namespace longshot::tokenizer {
 namespace {
 
+constexpr const char* kSpace = "\u2581";  // stands for a space in a SentencePiece vocabulary
+constexpr int kNormal = 1;
+constexpr int kUnknown = 2;
 constexpr int kControl = 3;
 constexpr int kUserDefined = 4;
 constexpr int kUnused = 5;
@@ -26,7 +31,9 @@ struct PreTokenizerKind {
   std::vector<std::string> splits;  // patterns, applied one after the other; every match is a piece
   bool nfc = false;  // the models' own tokenizers normalize to NFC, llama.cpp does not
   bool ignore_merges = false;
-  bool add_bos = false;  // used if the file does not say whether texts begin with a BOS token
+  bool add_bos = false;   // used if the file does not say whether texts begin with a BOS token
+  bool sentence = false;  // of SentencePiece: over characters, with scores instead of merges
+  SentenceRules rules = {};
 };
 
 constexpr const char* kGpt2 =
@@ -78,6 +85,15 @@ Result<PreTokenizerKind> find_kind(const std::string& name) {
   return invalid_argument("tokenizer.ggml.pre '" + name + "' is not supported (" + known + " are)");
 }
 
+// llama.cpp puts a BOS before texts unless the file says otherwise.
+PreTokenizerKind sentence_kind(const SentenceRules& rules) {
+  PreTokenizerKind kind;
+  kind.rules = rules;
+  kind.add_bos = true;
+  kind.sentence = true;
+  return kind;
+}
+
 OrderedJson byte_level() {
   return {{"type", "ByteLevel"},
           {"add_prefix_space", false},
@@ -85,7 +101,46 @@ OrderedJson byte_level() {
           {"use_regex", false}};
 }
 
-OrderedJson pre_tokenizer_json(const PreTokenizerKind& kind) {
+OrderedJson replace_json(const char* from, const char* to, const char* kind = "String") {
+  return {{"type", "Replace"}, {"pattern", {{kind, from}}}, {"content", to}};
+}
+
+OrderedJson normalizer_json(const GgufVocabulary& v, const PreTokenizerKind& kind) {
+  if (!kind.sentence) return kind.nfc ? OrderedJson{{"type", "NFC"}} : OrderedJson();
+  OrderedJson steps = OrderedJson::array();
+  if (!kind.rules.character_map.empty())
+    steps.push_back(
+        {{"type", "Precompiled"}, {"precompiled_charsmap", to_base64(kind.rules.character_map)}});
+  if (kind.rules.removes_spaces) {
+    steps.push_back(replace_json("\\A +| +\\z", "", "Regex"));
+    steps.push_back(replace_json(" {2,}", " ", "Regex"));
+  }
+  if (v.legacy && v.add_space_prefix.value_or(true))
+    steps.push_back({{"type", "Prepend"}, {"prepend", kSpace}});
+  steps.push_back(replace_json(" ", kSpace));
+  return {{"type", "Sequence"}, {"normalizers", steps}};
+}
+
+OrderedJson decoder_json(const GgufVocabulary& v, const PreTokenizerKind& kind) {
+  if (!kind.sentence) return byte_level();
+  OrderedJson steps = OrderedJson::array(
+      {replace_json(kSpace, " "), {{"type", "ByteFallback"}}, {{"type", "Fuse"}}});
+  if (v.add_space_prefix.value_or(true))
+    steps.push_back({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
+  return {{"type", "Sequence"}, {"decoders", steps}};
+}
+
+// Metaspace prepends to the first text only.
+OrderedJson metaspace_json(const GgufVocabulary& v) {
+  if (v.legacy || !v.add_space_prefix.value_or(true)) return OrderedJson();
+  return {{"type", "Metaspace"},
+          {"replacement", kSpace},
+          {"prepend_scheme", "first"},
+          {"split", false}};
+}
+
+OrderedJson pre_tokenizer_json(const GgufVocabulary& v, const PreTokenizerKind& kind) {
+  if (kind.sentence) return metaspace_json(v);
   OrderedJson steps = OrderedJson::array();
   for (const std::string& pattern : kind.splits) {
     steps.push_back({{"type", "Split"},
@@ -98,9 +153,14 @@ OrderedJson pre_tokenizer_json(const PreTokenizerKind& kind) {
 }
 
 Status check(const GgufVocabulary& v) {
-  if (v.model != "gpt2") {
+  if (v.model != "gpt2" && v.model != "llama") {
     return invalid_argument("tokenizer.ggml.model '" + v.model +
-                            "' is not supported (gpt2, byte-level BPE, is)");
+                            "' is not supported (gpt2, byte-level BPE, and llama, SentencePiece's "
+                            "BPE, are)");
+  }
+  if (v.model == "llama" && v.scores.size() != v.tokens.size()) {
+    return invalid_argument(fmt::format("tokenizer.ggml.scores has {} entries for {} tokens",
+                                        v.scores.size(), v.tokens.size()));
   }
   if (v.tokens.empty()) return invalid_argument("tokenizer.ggml.tokens is missing or empty");
   if (!v.token_types.empty() && v.token_types.size() != v.tokens.size()) {
@@ -133,8 +193,9 @@ Status check(const GgufVocabulary& v) {
 int type_of(const GgufVocabulary& v, size_t id) {
   return v.token_types.empty() ? 1 : v.token_types[id];
 }
-bool is_added(int type) {
-  return type == kControl || type == kUserDefined;
+bool is_added(const GgufVocabulary& v, size_t id) {
+  const int type = type_of(v, id);
+  return type == kControl || type == kUserDefined || (type == kUnknown && v.model == "llama");
 }
 
 // Unused tokens at the end only pad the embedding. Added tokens before them are outside the model's
@@ -143,39 +204,59 @@ void vocabulary_ends(const GgufVocabulary& v, size_t& model_end, size_t& added_e
   added_end = v.tokens.size();
   while (added_end > 0 && type_of(v, added_end - 1) == kUnused) --added_end;
   model_end = added_end;
-  while (model_end > 0 && is_added(type_of(v, model_end - 1))) --model_end;
+  while (model_end > 0 && is_added(v, model_end - 1)) --model_end;
 }
 
 OrderedJson added_tokens_json(const GgufVocabulary& v, size_t end) {
   OrderedJson list = OrderedJson::array();
   for (size_t id = 0; id < end; ++id) {
-    const int type = type_of(v, id);
-    if (!is_added(type) || v.tokens[id].empty()) continue;
+    if (!is_added(v, id) || v.tokens[id].empty()) continue;
     list.push_back({{"id", id},
                     {"content", v.tokens[id]},
                     {"single_word", false},
                     {"lstrip", false},
                     {"rstrip", false},
                     {"normalized", false},
-                    {"special", type == kControl}});
+                    {"special", type_of(v, id) != kUserDefined}});
   }
   return list;
 }
 
+OrderedJson merges_json(const GgufVocabulary& v, const PreTokenizerKind& kind) {
+  if (!kind.sentence) return v.merges;
+  std::vector<bool> usable;
+  for (size_t id = 0; id < v.tokens.size(); ++id) usable.push_back(type_of(v, id) == kNormal);
+  return scored_merges(v.tokens, v.scores, usable);
+}
+
+OrderedJson unigram_json(const GgufVocabulary& v, size_t end) {
+  OrderedJson vocab = OrderedJson::array();
+  for (size_t id = 0; id < end; ++id)
+    vocab.push_back(OrderedJson::array({v.tokens[id], v.scores[id]}));
+  OrderedJson model;
+  model["type"] = "Unigram";
+  model["unk_id"] = v.unknown ? OrderedJson(*v.unknown) : OrderedJson();
+  model["vocab"] = std::move(vocab);
+  model["byte_fallback"] = std::ranges::find(v.tokens, "<0x00>") != v.tokens.end();
+  return model;
+}
+
 OrderedJson model_json(const GgufVocabulary& v, const PreTokenizerKind& kind, size_t end) {
+  if (kind.rules.unigram) return unigram_json(v, end);
   Json vocab = Json::object();  // sorted, because an ordered object would search linearly
   for (size_t id = 0; id < end; ++id) vocab[v.tokens[id]] = id;
   OrderedJson model;
   model["type"] = "BPE";
   model["dropout"] = nullptr;
-  model["unk_token"] = nullptr;
+  const bool unknown = kind.sentence && v.unknown;
+  model["unk_token"] = unknown ? OrderedJson(v.tokens[*v.unknown]) : OrderedJson();
   model["continuing_subword_prefix"] = nullptr;
   model["end_of_word_suffix"] = nullptr;
-  model["fuse_unk"] = false;
-  model["byte_fallback"] = false;
+  model["fuse_unk"] = kind.sentence;
+  model["byte_fallback"] = kind.sentence && vocab.contains("<0x00>");
   model["ignore_merges"] = kind.ignore_merges;
   model["vocab"] = std::move(vocab);
-  model["merges"] = v.merges;
+  model["merges"] = merges_json(v, kind);
   return model;
 }
 
@@ -204,15 +285,16 @@ OrderedJson tokenizer_json(const GgufVocabulary& v, const PreTokenizerKind& kind
   size_t model_end = 0;
   size_t added_end = 0;
   vocabulary_ends(v, model_end, added_end);
+  if (kind.sentence) model_end = added_end;  // scores and special tokens share one list of pieces
   OrderedJson json;
   json["version"] = "1.0";
   json["truncation"] = nullptr;
   json["padding"] = nullptr;
   json["added_tokens"] = added_tokens_json(v, added_end);
-  json["normalizer"] = kind.nfc ? OrderedJson{{"type", "NFC"}} : OrderedJson();
-  json["pre_tokenizer"] = pre_tokenizer_json(kind);
+  json["normalizer"] = normalizer_json(v, kind);
+  json["pre_tokenizer"] = pre_tokenizer_json(v, kind);
   json["post_processor"] = adds_bos(v, kind) ? bos_template(v) : OrderedJson();
-  json["decoder"] = byte_level();
+  json["decoder"] = decoder_json(v, kind);
   json["model"] = model_json(v, kind, model_end);
   return json;
 }
@@ -242,9 +324,13 @@ std::string pretty(const OrderedJson& json) {
 
 }  // namespace
 
-Result<std::unique_ptr<Tokenizer>> make_gguf_tokenizer(const GgufVocabulary& vocabulary) {
+Result<TokenizerFiles> gguf_tokenizer_files(const GgufVocabulary& vocabulary,
+                                            const SentenceRules& rules) {
   LS_RETURN_IF_ERROR(check(vocabulary));
-  LS_ASSIGN_OR_RETURN(const PreTokenizerKind kind, find_kind(vocabulary.pre));
+  PreTokenizerKind kind = sentence_kind(rules);
+  if (vocabulary.model != "llama") {
+    LS_ASSIGN_OR_RETURN(kind, find_kind(vocabulary.pre));
+  }
   if (adds_bos(vocabulary, kind) && !vocabulary.bos) {
     return invalid_argument(
         fmt::format("texts begin with a BOS token ({}), but tokenizer.ggml.bos_token_id is missing",
@@ -255,6 +341,11 @@ Result<std::unique_ptr<Tokenizer>> make_gguf_tokenizer(const GgufVocabulary& voc
   files.contents = {{"tokenizer.json", pretty(tokenizer_json(vocabulary, kind))},
                     {"tokenizer_config.json", pretty(config_json(vocabulary, kind))},
                     {"special_tokens_map.json", pretty(special_tokens_json(vocabulary))}};
+  return files;
+}
+
+Result<std::unique_ptr<Tokenizer>> make_gguf_tokenizer(const GgufVocabulary& vocabulary) {
+  LS_ASSIGN_OR_RETURN(TokenizerFiles files, gguf_tokenizer_files(vocabulary));
   return parse_tokenizer(std::move(files), "GGUF vocabulary");
 }
 

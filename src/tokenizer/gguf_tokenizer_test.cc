@@ -77,7 +77,9 @@ TEST(GgufTokenizerTest, BadVocabulariesAreRefused) {
   };
   GgufVocabulary v = small_vocabulary("gpt-2");
   v.model = "llama";
-  EXPECT_THAT(message(v), HasSubstr("tokenizer.ggml.model 'llama'"));
+  EXPECT_THAT(message(v), HasSubstr("tokenizer.ggml.scores has 0 entries"));
+  v.model = "t5";
+  EXPECT_THAT(message(v), HasSubstr("tokenizer.ggml.model 't5'"));
   EXPECT_THAT(message(small_vocabulary("elvish")), HasSubstr("tokenizer.ggml.pre 'elvish'"));
   v = small_vocabulary("gpt-2");
   v.tokens[3] = v.tokens[2];

@@ -28,6 +28,8 @@ class JsonTokenizer : public Tokenizer {
   // must be read first.
   Status read_common(const Json& json, int model_size, const std::string& where);
 
+  const AddedToken* added(TokenId id) const { return added_.find(id); }  // null: of the model
+
   TokenizerFiles files_;
   Normalizer normalizer_;
 

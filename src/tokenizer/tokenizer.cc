@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "tokenizer/bpe/byte_level_tokenizer.h"
+#include "tokenizer/bpe/sentence_tokenizer.h"
 #include "tokenizer/character_tokenizer.h"
+#include "tokenizer/sentencepiece_file.h"
 #include "tokenizer/tokenizer_json.h"
 #include "tokenizer/unicode/unicode.h"
 
@@ -28,6 +30,13 @@ bool nests_too_deeply(std::string_view json) {
     if (depth > kMaxNesting) return true;
   }
   return false;
+}
+
+// Whether a BPE vocabulary is written in the byte alphabet.
+bool is_byte_level(const Json& json) {
+  if (!json.contains("decoder") || !json["decoder"].is_object()) return true;
+  const Json& decoder = json["decoder"];
+  return !decoder.contains("type") || decoder["type"] == "ByteLevel";
 }
 
 }  // namespace
@@ -67,13 +76,21 @@ Result<std::unique_ptr<Tokenizer>> parse_tokenizer(TokenizerFiles files, const s
   // Files from before this key was introduced are BPE.
   LS_ASSIGN_OR_RETURN(const std::string type,
                       json_get_or<std::string>(json["model"], "type", "BPE", where + ": model"));
-  if (type == "BPE") return ByteLevelTokenizer::from_json(json, std::move(files), where);
+  if (type == "BPE")
+    return is_byte_level(json) ? ByteLevelTokenizer::from_json(json, std::move(files), where)
+                               : SentenceTokenizer::from_json(json, std::move(files), where);
+  if (type == "Unigram") return SentenceTokenizer::from_json(json, std::move(files), where);
   if (type == "WordLevel") return CharacterTokenizer::from_json(json, std::move(files), where);
   return invalid_argument(where + ": model type '" + type +
-                          "' is not supported (byte-level BPE is)");
+                          "' is not supported (BPE and Unigram are)");
 }
 
 Result<std::unique_ptr<Tokenizer>> load_tokenizer(const std::string& directory) {
+  const auto has = [&](const char* name) {
+    std::error_code ignored;  // reading reports an unreadable file
+    return std::filesystem::exists(std::filesystem::path(directory) / name, ignored);
+  };
+  if (!has("tokenizer.json") && has("tokenizer.model")) return load_sentencepiece(directory);
   LS_ASSIGN_OR_RETURN(TokenizerFiles files, TokenizerFiles::read(directory));
   return parse_tokenizer(std::move(files),
                          (std::filesystem::path(directory) / "tokenizer.json").string());

@@ -42,6 +42,13 @@ class Tokenizer {
   // The concatenated token bytes; invalid UTF-8 becomes U+FFFD.
   std::string decode(std::span<const TokenId> ids, bool skip_special = true) const;
 
+  // The text that decode() of the `tokenizers` library returns. It differs from decode() for
+  // vocabularies in which encode() puts a space before a text, which is removed here, and for bytes
+  // that are not valid UTF-8.
+  virtual std::string decode_text(std::span<const TokenId> ids, bool skip_special = true) const {
+    return decode(ids, skip_special);
+  }
+
   // For each token, the number of characters (Unicode code points) of decode(ids) before its text.
   // A token without text begins where the next one does, and so does one that continues a
   // character.
@@ -57,15 +64,21 @@ Result<std::unique_ptr<Tokenizer>> load_tokenizer(const std::string& directory);
 // the caller must report them as an error.
 Result<std::unique_ptr<Tokenizer>> make_character_tokenizer(std::string_view alphabet);
 
-// The vocabulary of a GGUF file (tokenizer.ggml.* keys), as model/format reads it.
+// The vocabulary of a GGUF file (tokenizer.ggml.* keys), as model/format reads it, or of a
+// tokenizer.model.
 struct GgufVocabulary {
-  std::string model;  // "gpt2" is byte-level BPE, the only one supported
+  std::string model;  // "gpt2" is byte-level BPE, "llama" is SentencePiece's BPE
   // Name of the pre-tokenizer: "llama-bpe", "qwen2", "gpt-2", "smollm", "default", ... Empty means
   // "default", with a warning.
   std::string pre;
   std::vector<std::string> tokens;
-  std::vector<int> token_types;  // 1 normal, 3 control, 4 user-defined, ...
-  std::vector<std::string> merges;
+  std::vector<int> token_types;     // 1 normal, 3 control, 4 user-defined, ...
+  std::vector<std::string> merges;  // of "gpt2"
+  // Of "llama": the score of each token, of which a higher one merges first; whether a space is put
+  // before texts (none: yes); whether before each text between special tokens, or only the first.
+  std::vector<float> scores;
+  std::optional<bool> add_space_prefix;
+  bool legacy = true;
   std::optional<TokenId> bos, eos, pad, unknown;
   std::optional<bool> add_bos;  // none: llama.cpp's default for the pre-tokenizer
   std::string chat_template;

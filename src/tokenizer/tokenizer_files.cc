@@ -6,9 +6,9 @@
 
 namespace longshot::tokenizer {
 
-Result<TokenizerFiles> TokenizerFiles::read(const std::string& directory) {
+Result<TokenizerFiles> TokenizerFiles::read(const std::string& directory, const char* main) {
   TokenizerFiles files;
-  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+  for (const char* name : {main, "tokenizer_config.json", "special_tokens_map.json",
                            "added_tokens.json", "chat_template.jinja"}) {
     const std::filesystem::path path = std::filesystem::path(directory) / name;
     std::error_code ignored;  // read_file() reports an unreadable file
@@ -18,6 +18,13 @@ Result<TokenizerFiles> TokenizerFiles::read(const std::string& directory) {
     files.contents.emplace_back(name, std::move(bytes));
   }
   return files;
+}
+
+bool holds_tokenizer(const std::string& directory) {
+  const std::filesystem::path root(directory);
+  std::error_code ignored;  // reading reports an unreadable file
+  return std::filesystem::exists(root / "tokenizer.json", ignored) ||
+         std::filesystem::exists(root / "tokenizer.model", ignored);
 }
 
 Status TokenizerFiles::write(const std::string& directory) const {

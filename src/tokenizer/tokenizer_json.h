@@ -14,4 +14,15 @@ namespace longshot::tokenizer {
 // text.
 Result<std::unique_ptr<Tokenizer>> parse_tokenizer(TokenizerFiles files, const std::string& where);
 
+// What a tokenizer.model has in addition to a GGUF vocabulary of the model "llama".
+struct SentenceRules {
+  bool unigram = false;         // the scores are those of a unigram model, not of merges
+  std::string character_map;    // see unigram/character_map.h; empty: characters stay
+  bool removes_spaces = false;  // repeated ones, and those at the ends of a text
+};
+
+// The files that a GGUF vocabulary has as a model directory; tokenizer.json comes first.
+Result<TokenizerFiles> gguf_tokenizer_files(const GgufVocabulary& vocabulary,
+                                            const SentenceRules& rules = {});
+
 }  // namespace longshot::tokenizer

@@ -290,14 +290,14 @@ TEST(LoadTest, ErrorsNameTheKey) {
   json["added_tokens"][1]["id"] = 4000000000u;
   EXPECT_THAT(error_of(json), HasSubstr("added_tokens[1]: key 'id'"));
   json = small_bpe();
-  json["model"]["type"] = "Unigram";
-  EXPECT_THAT(error_of(json), HasSubstr("model type 'Unigram' is not supported"));
+  json["model"]["type"] = "WordPiece";
+  EXPECT_THAT(error_of(json), HasSubstr("model type 'WordPiece' is not supported"));
   json = small_bpe();
   json["normalizer"] = {{"type", "BertNormalizer"}};
   EXPECT_THAT(error_of(json), HasSubstr("normalizer: type 'BertNormalizer'"));
   json = small_bpe();
-  json["pre_tokenizer"] = {{"type", "Metaspace"}};
-  EXPECT_THAT(error_of(json), HasSubstr("pre_tokenizer: type 'Metaspace'"));
+  json["pre_tokenizer"] = {{"type", "BertPreTokenizer"}};
+  EXPECT_THAT(error_of(json), HasSubstr("pre_tokenizer: type 'BertPreTokenizer'"));
 }
 
 TEST(LoadTest, DeepNestingIsRefused) {

@@ -68,6 +68,31 @@ def kill_until_done(file, instant, command="train", limit=240):
         assert time.time() - started < limit
 
 
+def killed_runs(prepare, kills, rng, command="train"):
+    """Kills runs at random moments, from their start to their last checkpoint, until that many starts were killed.
+
+    Yields the folder of each run when the run has ended. prepare(name) writes a configuration and returns its file and the
+    folder of its run. The moments follow the time that a run without kills takes; a run that was never killed measures it
+    again, because the speed of a machine changes.
+    """
+    file, _ = prepare("timed")
+    started = time.time()
+    longshot(command, file)
+    whole_time = time.time() - started
+    killed = runs = 0
+    while killed < kills:
+        assert runs < 3 * kills
+        file, run = prepare(f"killed{runs}")
+        started = time.time()
+        now = kill_until_done(file, lambda: whole_time * rng.uniform(0.15, 1.1), command=command)
+        if now == 0:
+            whole_time = time.time() - started
+        killed += now
+        runs += 1
+        yield run
+    print(f"{killed} kills in {runs} runs; a whole run takes {whole_time:.1f} s")
+
+
 def without_clock(row):
     return {name: value for name, value in row.items() if not name.startswith(TIMED)}
 

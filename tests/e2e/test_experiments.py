@@ -16,7 +16,7 @@ import harness  # noqa: E402
 import paired  # noqa: E402
 
 CLAIMS = ["ablations", "figure10", "figure5", "figure7", "figure8", "figure9", "hackable", "length_penalty",
-          "partial_rollouts"]
+          "partial_reserve", "partial_rollouts", "reward_models"]
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +161,14 @@ def test_criterion_of_the_length_penalty():
     assert verdicts("length_penalty", lines) == [False, False, False, None]
 
 
+def test_criterion_of_the_reward_models():
+    rewards = {arm: {"verdicts": 0.5} for arm in ("classic", "cot")}
+    lines = curves({"exact": 0.6, "classic": 0.2, "cot": 0.5}, **rewards)
+    assert verdicts("reward_models", lines) == [True, True] + [None] * 5
+    lines = curves({"exact": 0.6, "classic": 0.2, "cot": 0.1}, **rewards)
+    assert verdicts("reward_models", lines) == [False, False] + [None] * 5
+
+
 def test_criterion_of_partial_rollouts():
     rows = [{"step": 0, "val/accuracy": 0.1}] + [
         {"step": i, "rollout/generated_tokens": 2e6, "rollout/decode_steps": 10 * i} for i in (1, 2, 3)]
@@ -175,6 +183,7 @@ def test_criterion_of_partial_rollouts():
 
     assert verdicts("partial_rollouts", arms(100, 0.49)) == [True, True, True, None]
     assert verdicts("partial_rollouts", arms(190, 0.45)) == [False, True, False, None]
+    assert verdicts("partial_reserve", arms(190, 0.45)) == [False, True, False, None]
 
 
 class Small(harness.Harness):
@@ -184,6 +193,8 @@ class Small(harness.Harness):
     OVERRIDES = {"sft": ["model.hidden_size=32", "model.num_layers=2", "model.num_heads=2", "model.num_kv_heads=2",
                          "model.intermediate_size=64", "optim.lr=1e-2", "trainer.total_steps=150",
                          "sft.batch_tokens=2048"],
+                 "rm": ["model.hidden_size=32", "model.num_layers=2", "model.num_heads=2", "model.num_kv_heads=2",
+                        "model.intermediate_size=64", "trainer.total_steps=20"],
                  "train": ["trainer.total_iterations=2", "trainer.test_freq=1", "trainer.save_freq=2",
                            "trainer.val_n=1", "data.train_batch_size=4", "rollout.n=2", "algorithm.mini_batches=1"]}
 

@@ -1,11 +1,10 @@
 """data.filter = "greso" and algorithm.filter_groups: what they leave out, exact continuation after kill -9, and refusals."""
 import json
 import random
-import time
 
 import pytest
 
-from resume_support import kill_until_done, metrics, refused, train_config
+from resume_support import killed_runs, metrics, refused, train_config
 from support import longshot, tiny_model
 
 ITERATIONS = 16
@@ -60,19 +59,11 @@ def weights(run, iteration=ITERATIONS):
 @pytest.mark.parametrize("arm", ARMS)
 def test_a_killed_run_continues_exactly(setting, arm):
     file, whole = write_config(setting, arm, ARMS[arm])
-    started = time.time()
     longshot("train", file)
-    whole_time = time.time() - started
-    rng, kills, runs = random.Random(arm), 0, 0
-    while kills < KILLS:
-        file, run = write_config(setting, f"{arm}_killed{runs}", ARMS[arm])
-        kills += kill_until_done(file, lambda: whole_time * rng.uniform(0.15, 1.1))
+    for run in killed_runs(lambda name: write_config(setting, f"{arm}_{name}", ARMS[arm]), KILLS, random.Random(arm)):
         assert metrics(run) == metrics(whole)
         assert weights(run) == weights(whole)
         assert state(run)["prompts"] == state(whole)["prompts"]
-        runs += 1
-        assert runs < 3 * KILLS
-    print(f"{arm}: {kills} kills in {runs} runs of {whole_time:.1f} s")
 
 
 def test_dropped_groups_are_replaced_by_others(setting):

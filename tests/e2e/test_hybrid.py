@@ -3,7 +3,7 @@ import json
 import random
 
 import pytest
-from resume_support import kill_until_done, metrics, train_config
+from resume_support import killed_runs, metrics, train_config
 from support import longshot, tiny_model
 
 ITERATIONS = 8
@@ -59,14 +59,8 @@ def test_libtorch_runs_are_the_same_too(setting):
 
 def test_a_killed_run_continues_with_the_same_bits(setting):
     root, model, data = setting
-    rng, kills = random.Random(3), 0
-    for attempt in range(20):
-        file, run = prepare(root, f"killed{attempt}", model, data, ALL)
-        kills += kill_until_done(file, lambda: rng.uniform(0.2, 2.0))
+    for run in killed_runs(lambda name: prepare(root, name, model, data, ALL), 4, random.Random(3)):
         assert_same(run, root / "whole")
-        if kills >= 4:
-            break
-    assert kills >= 4
 
 
 def test_what_makes_no_sense_is_refused(setting):

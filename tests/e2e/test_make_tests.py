@@ -169,7 +169,7 @@ def test_the_rows_are_prompts_of_a_model(made, sandbox, random_model):
 @pytest.mark.parametrize("served", [False, True])
 def test_a_model_of_our_own_that_knows_nothing(random_model, tmp_path, served):
     problems = write_rows(tmp_path / "problems.jsonl", [Source(name).row() for name in KEPT[:4]])
-    command = ["make-tests", problems, "--out", tmp_path / "out", "--max-tokens", 24, "--attempts", 2, *FEW]
+    command = ["make-tests", problems, "--out", tmp_path / "out", "--max-tokens", 24, "--attempts", 2, "--seed", 1, *FEW]
     if served:
         with Server("--model", random_model, "--max-sequence", 8192) as server:
             done = longshot(*command, "--url", server.url + "/v1", "--model", "huggingface")

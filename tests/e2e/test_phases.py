@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from resume_support import contents, kill_until_done, metrics, refused, start, train_config
+from resume_support import contents, killed_runs, metrics, refused, start, train_config
 from support import longshot, tiny_model
 
 ITERATIONS = 20
@@ -110,21 +110,10 @@ def test_a_phase_that_changes_no_value_changes_nothing(setting, order, settings)
 
 def test_kill_at_random_instants(setting, whole):
     root, model, data = setting
-    rng = random.Random(4)
-    file, _ = write(root, "timed", model, data)
-    started = time.time()
-    longshot("train", file)
-    seconds = time.time() - started
-    kills = runs = 0
-    while kills < KILLS:
-        file, run = write(root, f"killed{runs}", model, data)
-        runs += 1
-        kills += kill_until_done(file, lambda: seconds * rng.uniform(0.15, 1.1))
+    for run in killed_runs(lambda name: write(root, name, model, data), KILLS, random.Random(4)):
         assert metrics(run) == metrics(whole[1])
         assert model_of(run / f"global_step_{ITERATIONS}") == model_of(whole[1] / f"global_step_{ITERATIONS}")
         assert os.readlink(run / "best") == os.readlink(whole[1] / "best")
-        assert runs < 3 * KILLS
-    print(f"{kills} kills in {runs} runs")
 
 
 def model_of(folder):
@@ -231,20 +220,9 @@ def test_the_first_part_of_sft_is_a_run_without_phases(setting, sft):
 
 def test_sft_continues_in_its_phase(setting, sft):
     root, _, data = setting
-    rng = random.Random(5)
-    started = time.time()
-    file, _ = write_sft(root, "sft_timed", data)
-    longshot("sft", file)
-    seconds = time.time() - started
-    kills = runs = 0
-    while kills < KILLS:
-        file, run = write_sft(root, f"sft_killed{runs}", data)
-        runs += 1
-        kills += kill_until_done(file, lambda: seconds * rng.uniform(0.1, 1.1), command="sft")
+    for run in killed_runs(lambda name: write_sft(root, f"sft_{name}", data), KILLS, random.Random(5), command="sft"):
         assert metrics(run) == metrics(sft[1])
         assert model_of(run) == model_of(sft[1])
-        assert runs < 4 * KILLS
-    print(f"{kills} kills in {runs} runs")
 
 
 def test_a_phase_of_sft_that_has_begun_is_fixed(setting):

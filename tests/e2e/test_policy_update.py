@@ -125,7 +125,8 @@ def test_equal_rewards_take_no_step(setting, tmp_path, algorithm):
 
 @pytest.mark.parametrize("algorithm", ["kimi", "grpo"])
 def test_partial_rollouts_have_no_gap_and_one_reference(setting, algorithm):
-    rows, log = train(setting, f"partial-{algorithm}", "rollout.token_budget=150", f"algorithm.name={algorithm}",
+    rows, log = train(setting, f"partial-{algorithm}", "rollout.token_budget=150", "replay.max_groups=8",
+                      f"algorithm.name={algorithm}",
                       "trainer.total_iterations=6", "optim.lr=3e-3")
     assert "disagree" not in log
     gaps = [row["training/rollout_probs_diff_max"] for row in rows if "training/rollout_probs_diff_max" in row]
@@ -149,7 +150,7 @@ def test_a_temperature_is_the_same_in_rollout_and_trainer(setting):
 @pytest.mark.parametrize("algorithm", ["rest", "reinforce", "rloo"])
 def test_objectives_without_a_reference_take_no_pass_for_one(setting, algorithm):
     rows, _ = train(setting, f"none-{algorithm}", f"algorithm.name={algorithm}", "rollout.top_p=0.8",
-                    "rollout.token_budget=150", "trainer.total_iterations=2")
+                    "rollout.token_budget=150", "replay.max_groups=8", "trainer.total_iterations=2")
     assert all(row["perf/reference_tokens"] == 0 for row in rows)
 
 

@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from resume_support import kill_until_done, metrics, train_config
+from resume_support import killed_runs, metrics, train_config
 from support import longshot, tiny_model
 
 ITERATIONS = 12
@@ -51,14 +51,9 @@ def test_half_of_each_batch_was_trained_on_before(setting, whole):
 
 
 def test_a_killed_run_continues_exactly(setting, whole):
-    rng, kills, runs = random.Random(3), 0, 0
-    while kills < 4:
-        file, run = write(setting, f"killed{runs}")
-        kills += kill_until_done(file, lambda: rng.uniform(0.3, 2.5))
+    for run in killed_runs(lambda name: write(setting, name), 4, random.Random(3)):
         assert metrics(run) == metrics(whole)
         assert weights(run) == weights(whole)
-        runs += 1
-        assert runs < 40
 
 
 def test_partial_rollouts_and_dynamic_sampling_go_together_with_it(setting):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from resume_support import contents, interrupt, kill_until_done, lines, metrics, start, train_config
+from resume_support import contents, interrupt, kill_until_done, killed_runs, lines, metrics, start, train_config
 from support import LONGSHOT, longshot, tiny_model
 
 ITERATIONS = 30
@@ -72,20 +72,8 @@ def test_a_second_run_is_equal(setting):
 
 def test_kill_at_random_instants(setting):
     root, model, data, whole = setting
-    rng = random.Random(20)
-    file, _ = write_config(root, "timed", model, data)
-    started = time.time()
-    longshot("train", file)
-    whole_time = time.time() - started
-    kills = runs = 0
-    while kills < KILLS:
-        file, run = write_config(root, f"killed{runs}", model, data)
-        # From start-up to the last checkpoint; a start that survives all of it ends the run.
-        kills += kill_until_done(file, lambda: whole_time * rng.uniform(0.15, 1.1))
-        runs += 1
+    for run in killed_runs(lambda name: write_config(root, name, model, data), KILLS, random.Random(20)):
         assert_equal_runs(run, whole)
-        assert runs < 3 * KILLS
-    print(f"{kills} kills in {runs} runs of {whole_time:.1f} s")
 
 
 def test_kill_in_the_middle_of_writing_a_checkpoint(setting):

@@ -110,6 +110,7 @@ def test_val_only_evaluates_a_checkpoint_and_leaves_the_run_alone(setting):
     before = content()
     done = longshot("train", file, "trainer.val_only=true", f"trainer.resume_mode={run}/global_step_2")
     assert "after iteration 2" in done.stderr and "trainer.val_only" not in done.stderr
+    assert "only an evaluation of" in done.stderr and "iterations 3" not in done.stderr
     longshot("train", file, "trainer.val_only=true")
     assert content() == before
     figures = [{name: value for name, value in row.items() if name == "step" or name.startswith("val")}

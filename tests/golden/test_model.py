@@ -71,6 +71,27 @@ def largest_difference(longshot, model_path, rows_path, rows, model, temperature
                    for answer, row in zip(answers, rows) if answer)
 
 
+def saved_tensors(model, tensors):
+    """Tensors by the names of a saved checkpoint: transformers keeps the experts of a layer as one tensor in memory only."""
+    parts = dict(gate="w1", up="w3", down="w2") if model.config.model_type == "mixtral" else {
+        part: f"{part}_proj" for part in ("gate", "up", "down")}
+    block = "block_sparse_moe" if model.config.model_type == "mixtral" else "mlp"
+    out = {}
+    for name, tensor in tensors.items():
+        layer, _, rest = name.partition(".mlp.")
+        if rest == "experts.gate_up_proj":
+            pieces = dict(zip(("gate", "up"), tensor.chunk(2, dim=1)))
+        elif rest == "experts.down_proj":
+            pieces = dict(down=tensor)
+        else:
+            out[f"{layer}.{block}.{rest}" if rest else name] = tensor
+            continue
+        for part, experts in pieces.items():
+            for e, expert in enumerate(experts):
+                out[f"{layer}.{block}.experts.{e}.{parts[part]}.weight"] = expert
+    return out
+
+
 def gradient_difference(longshot_bin, tmp_path, model_path, rows_path, rows, model):
     """max |a - b| / max |b| of the worst parameter. b is in f64, because PyTorch's own f32 log-softmax over SmolLM2's
     vocabulary changes some gradients by 9e-4."""
@@ -78,12 +99,14 @@ def gradient_difference(longshot_bin, tmp_path, model_path, rows_path, rows, mod
     out = tmp_path / "gradient.safetensors"
     subprocess.run([str(program), str(model_path), str(rows_path), str(out)], check=True, timeout=300)
     exact = copy.deepcopy(model).double()
+    if getattr(model.config, "num_experts_per_tok", 0):
+        exact.set_experts_implementation("eager")  # PyTorch's grouped product has no f64
     for row in rows:
         if len(row) > 1:
             reference_logprobs(exact, row).sum().backward()
-    actual, expected = load_file(out), {name: p.grad for name, p in exact.named_parameters()}
+    actual, expected = load_file(out), saved_tensors(model, {name: p.grad for name, p in exact.named_parameters()})
     assert set(actual) == set(expected)
-    relative = {name: ((actual[name] - g).abs().max() / g.abs().max()).item() for name, g in expected.items()}
+    relative = {name: ((actual[name] - g).abs().max() / g.abs().max().clamp(min=1e-30)).item() for name, g in expected.items()}
     worst = max(relative, key=relative.get)
     return relative[worst], worst
 

@@ -157,7 +157,8 @@ def test_whether_texts_begin_with_bos(pre, add_bos, begins, longshot, tmp_path):
     ({".rope.scaling.type": "longrope"}, ["rope.scaling.type", "longrope"]),
     ({".rope.scaling.type": "yarn"}, ["rope.scaling.type", "yarn"]),
     ({".attention.sliding_window": 100}, ["attention.sliding_window", "100"]),
-    ({".expert_count": 8}, ["expert_count"]), ({".logit_scale": 0.5}, ["logit_scale"]),
+    ({".expert_count": 8}, ["expert_used_count"]), ({".expert_gating_func": 2}, ["expert_gating_func", "2"]),
+    ({".logit_scale": 0.5}, ["logit_scale"]),
     ({"general.type": "adapter"}, ["general.type", "adapter"]), ({"split.count": 3}, ["split.count", "--merge"]),
 ])
 def test_what_a_gguf_file_asks_for_and_is_not_computed_is_named(keys, words, longshot, tmp_path):

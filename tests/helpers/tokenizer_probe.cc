@@ -51,6 +51,7 @@ GgufVocabulary vocabulary_of(const Json& json) {
   v.tokens = json["tokens"].get<std::vector<std::string>>();
   v.token_types = json["token_types"].get<std::vector<int>>();
   v.merges = json["merges"].get<std::vector<std::string>>();
+  v.scores = json.value("scores", std::vector<float>());
   v.bos = id("bos");
   v.eos = id("eos");
   v.pad = id("pad");

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -146,18 +147,28 @@ Status make_directories(const std::filesystem::path& path) {
   return ok_status();
 }
 
+// Others may try the same path at the same time, so nothing is made in the path itself.
 Status try_directory(const std::filesystem::path& path) {
   std::error_code ignored;
-  std::vector<std::filesystem::path> made;  // the deepest first
-  for (auto folder = std::filesystem::absolute(path).lexically_normal();
-       folder.has_relative_path() && !std::filesystem::exists(folder, ignored);
-       folder = folder.parent_path())
-    made.push_back(folder);
-  Status status = make_directories(path);
-  if (status.ok() && ::access(path.c_str(), W_OK | X_OK) != 0)
-    status = errno_status("cannot write below", path);
-  for (const auto& folder : made) std::filesystem::remove(folder, ignored);  // only if empty
-  return status;
+  std::filesystem::path missing, folder = std::filesystem::absolute(path).lexically_normal();
+  const auto is_missing = [&] {
+    return std::filesystem::symlink_status(folder, ignored).type() ==
+           std::filesystem::file_type::not_found;
+  };
+  for (; folder.has_relative_path() && is_missing(); folder = folder.parent_path())
+    missing = missing.empty() ? folder.filename() : folder.filename() / missing;
+  if (missing.empty()) {
+    LS_RETURN_IF_ERROR(make_directories(path));
+    return ::access(path.c_str(), W_OK | X_OK) == 0 ? ok_status()
+                                                    : errno_status("cannot write below", path);
+  }
+  std::string trial = (folder / ".longshot_XXXXXX").string();
+  if (::mkdtemp(trial.data()) == nullptr) return errno_status("cannot create", path);
+  std::error_code error;
+  std::filesystem::create_directories(trial / missing, error);
+  std::filesystem::remove_all(trial, ignored);
+  if (error) return io_error(fmt::format("cannot create {}: {}", path.string(), error.message()));
+  return ok_status();
 }
 
 Status rename_durable(const std::filesystem::path& from, const std::filesystem::path& to) {

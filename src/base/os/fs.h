@@ -50,8 +50,8 @@ Status write_file_durable(const std::filesystem::path& path, std::string_view co
 
 Status fsync_path(const std::filesystem::path& path);  // file or directory
 Status make_directories(const std::filesystem::path& path);
-// Returns ok if make_directories() and then writing below `path` would work. Tries it and undoes
-// it.
+// Returns ok if make_directories() and then writing below `path` would work. Tries it beside the
+// folders that are missing and leaves nothing behind. Processes may try the same path at once.
 Status try_directory(const std::filesystem::path& path);
 // Renames FROM to TO within one file system and fsyncs the parent of TO.
 Status rename_durable(const std::filesystem::path& from, const std::filesystem::path& to);

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <map>
 #include <memory>
 
 #include "base/log.h"
@@ -25,7 +26,9 @@ namespace {
 struct Options {
   InferenceOptions inference;
   net::HttpOptions http;
-  std::string model_name;  // empty: the last part of the model's path
+  std::string model_name;             // empty: the last part of the model's path
+  std::vector<std::string> adapters;  // NAME=DIR
+  bool allow_adapter_loading = false;
   int max_concurrent = 64, max_waiting = 256, max_sequence = 0, kv_blocks = 0;
   int max_batched_tokens = 512;
   double timeout = 600, grace = 10;
@@ -34,6 +37,57 @@ struct Options {
 std::string default_name(const std::string& path) {
   const std::filesystem::path clean = std::filesystem::path(path).lexically_normal();
   return clean.has_filename() ? clean.filename().string() : clean.parent_path().filename().string();
+}
+
+std::string base_name(const Options& options) {
+  return options.model_name.empty() ? default_name(options.inference.model.path)
+                                    : options.model_name;
+}
+
+using NamedPaths = std::map<std::string, std::string>;
+
+// Reads --adapter before the base model, which may take long to load. Error: a value is not of the
+// form, a name is taken, or there is no adapter at the path.
+Result<NamedPaths> adapters_of(const Options& options) {
+  NamedPaths adapters;
+  for (const std::string& text : options.adapters) {
+    const size_t sign = text.find('=');
+    if (sign == std::string::npos || sign == 0 || sign + 1 == text.size())
+      return invalid_argument("--adapter " + text +
+                              ": write NAME=DIR, such as sql=runs/sql/adapter");
+    const std::string name = text.substr(0, sign), path = text.substr(sign + 1);
+    if (name == base_name(options)) {
+      return invalid_argument(fmt::format(
+          "--adapter {}: '{}' is the name of the base model; choose another name, or give the base "
+          "another one with --served-model-name",
+          text, name));
+    }
+    const auto found = server::find_adapter(path);
+    if (!found.ok()) return found.status().with_context("--adapter " + text);
+    if (!adapters.emplace(name, path).second)
+      return invalid_argument("--adapter: two adapters have the name '" + name + "'");
+  }
+  return adapters;
+}
+
+Status check_device(const Options& options) {
+  const bool adapters = !options.adapters.empty() || options.allow_adapter_loading;
+  const inference::EngineChoice& engine = options.inference.engine;
+  if (!adapters || rollout::uses_cpu_kernels(engine.runner, engine.device)) return ok_status();
+  return invalid_argument(fmt::format(
+      "--adapter and --allow-adapter-loading need --device cpu, because only its kernels compute "
+      "adapters beside their base; with --device {} serve a merged model (longshot convert "
+      "--model BASE --adapter DIR --output DIR)",
+      engine.device));
+}
+
+Status load_adapters(const NamedPaths& adapters, const model::ModelConfig& config,
+                     server::ServedModels& models, rollout::EngineThread& worker) {
+  for (const auto& [name, path] : adapters) {
+    LS_RETURN_IF_ERROR(models.load(name, path, false, config, worker)
+                           .with_context(fmt::format("--adapter {}={}", name, path)));
+  }
+  return ok_status();
 }
 
 rollout::RunnerLimits limits_of(const Options& options, const model::ModelConfig& config) {
@@ -76,6 +130,8 @@ Status check_limits(const rollout::RunnerLimits& limits) {
 
 Result<bool> serve(Options& options) {
   return_memory_early();
+  LS_RETURN_IF_ERROR(check_device(options));
+  LS_ASSIGN_OR_RETURN(const NamedPaths adapters, adapters_of(options));
   LS_ASSIGN_OR_RETURN(model::ModelFiles files, load_for_inference(options.inference));
   const rollout::RunnerLimits limits = limits_of(options, files.config);
   LS_RETURN_IF_ERROR(check_limits(limits));
@@ -83,18 +139,20 @@ Result<bool> serve(Options& options) {
                                                           options.inference.engine, files, limits));
   engine->keep_finished(true);  // a conversation's next request begins with the last answer
   rollout::EngineThread worker(std::move(engine), {.max_waiting = options.max_waiting});
+  server::ServedModels models({.name = base_name(options),
+                               .root = options.inference.model.path,
+                               .created = static_cast<int64_t>(unix_time())});
+  LS_RETURN_IF_ERROR(load_adapters(adapters, files.config, models, worker));
   server::ModelMetrics metrics;
   const server::Context context{.worker = worker,
                                 .metrics = metrics,
                                 .tokenizer = *files.tokenizer,
                                 .chat_template = files.chat_template,
                                 .config = files.config,
-                                .model_name = options.model_name.empty()
-                                                  ? default_name(options.inference.model.path)
-                                                  : options.model_name,
+                                .models = models,
+                                .may_load_adapters = options.allow_adapter_loading,
                                 .system = options.inference.system,
-                                .timeout_seconds = options.timeout,
-                                .created = static_cast<int64_t>(unix_time())};
+                                .timeout_seconds = options.timeout};
   constexpr int kSpareConnections = 64;  // for /health, /pause and refusals while the queue is full
   options.http.connections = options.max_concurrent + options.max_waiting + kSpareConnections;
   LS_ASSIGN_OR_RETURN(
@@ -104,7 +162,7 @@ Result<bool> serve(Options& options) {
     log::info(
         "the chat template is for /v1/chat/completions; /v1/completions gives prompts to the model "
         "as they are");
-  fmt::print("serving {} on http://{}:{}\n", context.model_name, options.http.host, http->port());
+  fmt::print("serving {} on http://{}:{}\n", models.names(), options.http.host, http->port());
   std::fflush(stdout);
   wait_for_stop();
   return drain(*http, worker, options.grace);
@@ -143,6 +201,19 @@ void add_limits(CLI::App& command, Options& options) {
       ->capture_default_str();
 }
 
+void add_adapter_options(CLI::App& command, Options& options) {
+  command
+      .add_option("--adapter", options.adapters,
+                  "serve the adapter in DIR (peft's LoRA) as the model NAME, beside the model of "
+                  "--model, which stays in memory once; may be given several times")
+      ->type_name("NAME=DIR")
+      ->expected(1)
+      ->take_all();
+  command.add_flag("--allow-adapter-loading", options.allow_adapter_loading,
+                   "requests may load and unload adapters (/v1/load_lora_adapter, "
+                   "/v1/unload_lora_adapter): for clients that may read this machine's files");
+}
+
 }  // namespace
 
 void add_serve(CLI::App& app, int& exit_code) {
@@ -155,6 +226,7 @@ void add_serve(CLI::App& app, int& exit_code) {
   add_http_options(*command, options->http, options->grace);
   command->add_option("--served-model-name", options->model_name,
                       "the name requests ask for; default: the last part of --model");
+  add_adapter_options(*command, *options);
   add_limits(*command, *options);
   command->callback([options, &exit_code] { exit_code = finish([&] { return run(*options); }); });
 }

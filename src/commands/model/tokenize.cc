@@ -122,7 +122,7 @@ Result<Json> decode_row(const Loaded& loaded, const datasets::Row& row,
     }
     ids.push_back(id.get<tokenizer::TokenId>());
   }
-  return Json{{"text", tokenizer.decode(ids, options.no_special)}};
+  return Json{{"text", tokenizer.decode_text(ids, options.no_special)}};
 }
 
 Status convert_rows(const Loaded& loaded, const TokenizeOptions& options, std::istream& in,

@@ -115,13 +115,17 @@ Finding check_seccomp(const Machine& machine) {
           "CONFIG_SECCOMP_FILTER"};
 }
 
+constexpr const char* kSandboxAdvice =
+    "see namespaces and seccomp; a container needs the options of docs/sandbox.md, \"In a "
+    "container\"";
+
 // Starts a jail and runs a program in it.
 Finding check_sandbox() {
   sandbox::PoolOptions options;
   options.slots = 1;
   options.use_groups = false;  // groups are checked separately, without creating any
   const auto pool = sandbox::Pool::start(options);
-  if (!pool.ok()) return {"sandbox", false, pool.status().message(), "see namespaces and seccomp"};
+  if (!pool.ok()) return {"sandbox", false, pool.status().message(), kSandboxAdvice};
   sandbox::Job job;
   job.argv = {"/bin/sh", "-c", ":"};
   const auto outcome = (*pool)->run(job, sandbox::Lane::native, {});
@@ -129,7 +133,7 @@ Finding check_sandbox() {
     return {"sandbox", false,
             "a program cannot be run: " +
                 (outcome.ok() ? outcome->message : outcome.status().message()),
-            "see namespaces and seccomp"};
+            kSandboxAdvice};
   }
   const sandbox::GroupSupport groups = sandbox::find_groups(false);
   std::string detail = "works";

@@ -23,7 +23,7 @@ void bind(Settings& s, ModelOptions& m, const std::string& path_help) {
   s.add("model.lora_alpha", &m.lora.alpha, "an adapter counts alpha / rank times", above(0));
   s.add("model.lora_targets", &m.lora_targets,
         "linear layers with an adapter: all-linear, or q_proj, k_proj, v_proj, o_proj, gate_proj, "
-        "up_proj, down_proj");
+        "up_proj, down_proj; qkv_proj and gate_up_proj where a model has these");
   s.add("model.lora_adapter_path", &m.lora_adapter_path,
         "peft directory whose adapter is trained further; its rank, alpha and layers apply");
   s.add("model.freeze", &m.freeze,

@@ -63,7 +63,8 @@ void softmax_block_target(const SoftmaxBlock& b) {
   for (int r = 0; r < b.rows; ++r) softmax_row(b, r);
 }
 
-void softmax_gradient_block_target(const SoftmaxGradientBlock& b) {
+template <bool kCapped>
+void softmax_gradient_rows(const SoftmaxGradientBlock& b) {
   const D d;
   const auto scale = hn::Set(d, b.scale);
   const int padded = (b.queries + 15) / 16 * 16;
@@ -76,9 +77,17 @@ void softmax_gradient_block_target(const SoftmaxGradientBlock& b) {
     std::fill(s, s + begin, 0.0f);
     std::fill(g, g + begin, 0.0f);
     for (int q = begin; q < end; q += kN) {
-      const auto w = hn::Exp(d, hn::MulSub(hn::Load(d, s + q), scale, hn::Load(d, b.log_sums + q)));
-      const auto dot = hn::Load(d, b.dots + q);
-      const auto gradient = hn::Mul(hn::Mul(w, hn::Sub(hn::Load(d, g + q), dot)), scale);
+      const auto dot = hn::Load(d, b.dots + q), log_sum = hn::Load(d, b.log_sums + q);
+      auto factor = scale;
+      auto w = hn::Zero(d);
+      if constexpr (kCapped) {
+        const auto t = hn::Tanh(d, hn::Mul(hn::Load(d, s + q), hn::Set(d, b.scale / b.cap)));
+        w = hn::Exp(d, hn::MulSub(t, hn::Set(d, b.cap), log_sum));
+        factor = hn::Mul(scale, hn::NegMulAdd(t, t, hn::Set(d, 1.0f)));
+      } else {
+        w = hn::Exp(d, hn::MulSub(hn::Load(d, s + q), scale, log_sum));
+      }
+      const auto gradient = hn::Mul(hn::Mul(w, hn::Sub(hn::Load(d, g + q), dot)), factor);
       hn::Store(w, d, s + q);
       hn::Store(gradient, d, g + q);
     }
@@ -87,6 +96,11 @@ void softmax_gradient_block_target(const SoftmaxGradientBlock& b) {
     std::fill(s + past, s + padded, 0.0f);
     std::fill(g + past, g + padded, 0.0f);
   }
+}
+
+void softmax_gradient_block_target(const SoftmaxGradientBlock& b) {
+  if (b.cap > 0) return softmax_gradient_rows<true>(b);
+  softmax_gradient_rows<false>(b);
 }
 
 }  // namespace longshot::kernels::HWY_NAMESPACE

@@ -25,7 +25,8 @@ void softmax_block(const SoftmaxBlock& b);
 
 // Turns transposed scores into weights w = exp(scale * score - log_sum), and dweights into the
 // gradient of the scores before the scale: w * (dweight - dot) * scale. Both become 0 where the key
-// is hidden.
+// is hidden. With a cap, w = exp(cap * t - log_sum) for t = tanh(scale * score / cap), and the
+// gradient has the further factor 1 - t^2.
 struct SoftmaxGradientBlock {
   float* scores;    // [keys][stride]
   float* dweights;  // [keys][stride]
@@ -35,6 +36,7 @@ struct SoftmaxGradientBlock {
   float scale;
   const float* log_sums;  // [queries]
   const float* dots;      // [queries] sum of output times its gradient
+  float cap = 0;          // 0: none
 };
 void softmax_gradient_block(const SoftmaxGradientBlock& b);
 

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "kernels/attention/attention_blocks.h"
+#include "kernels/rows/row_ops.h"
 
 namespace longshot::kernels {
 namespace {
@@ -126,7 +127,7 @@ void PackedAttention::attend(const PromptFamily& family, const Layout& layout,
   const int d = shape_.head_dim, padded = padded_dim();
   const auto rows = static_cast<int>(block.end - block.begin);
   const size_t base = packed_at(layout, block.head / shape_.group());
-  const float scale = 1.0f / std::sqrt(static_cast<float>(d));
+  const float scale = shape_.score_scale();
   Scratch& s = scratch();
   at_least(s.scores, static_cast<size_t>(kQueries) * kKeys);
   s.sums.assign(static_cast<size_t>(kQueries) * padded, 0.0f);
@@ -140,13 +141,15 @@ void PackedAttention::attend(const PromptFamily& family, const Layout& layout,
         const Panels k{keys_.data() + base + key * d, static_cast<size_t>(d) * kPanel, count, d};
         multiply(k, qkv.row(block.begin) + shape_.query(block.head), qkv.stride, rows,
                  s.scores.data(), kKeys, Store::set);
+        for (int r = 0; shape_.cap > 0 && r < rows; ++r)
+          soft_cap(s.scores.data() + r * kKeys, count, scale, shape_.cap);
         softmax_block({.scores = s.scores.data(),
                        .stride = kKeys,
                        .rows = rows,
                        .keys = count,
                        .hidden = keys.behind + 1 - (window_ > 0 ? window_ : kUnlimited),
                        .visible = keys.behind + 1,
-                       .scale = scale,
+                       .scale = shape_.cap > 0 ? 1.0f : scale,
                        .max = s.max.data(),
                        .total = s.total.data(),
                        .sums = s.sums.data(),
@@ -229,7 +232,7 @@ void PackedAttention::differentiate_block(const PromptFamily& family, const Layo
   const int d = shape_.head_dim, kv_head = block.head / shape_.group();
   const auto queries = static_cast<int>(block.end - block.begin);
   const size_t base = packed_at(layout, kv_head), pair = 2 * static_cast<size_t>(d);
-  const float scale = 1.0f / std::sqrt(static_cast<float>(d));
+  const float scale = shape_.score_scale();
   Scratch& s = scratch();
   for_key_blocks(
       family, layout.first, block.member, {block.begin, block.end}, window_, kGradientKeys,
@@ -249,7 +252,8 @@ void PackedAttention::differentiate_block(const PromptFamily& family, const Layo
                                 .past = (window_ > 0 ? window_ : kUnlimited) - keys.behind,
                                 .scale = scale,
                                 .log_sums = s.max.data(),
-                                .dots = s.total.data()});
+                                .dots = s.total.data(),
+                                .cap = shape_.cap});
         float* dkey = dkv + row * pair;
         multiply(s.dout_columns.panels(), s.scores.data(), kGradientQueries, count, dkey + d, pair,
                  Store::add);

@@ -7,6 +7,7 @@
 // Results do not depend on the number of threads. The output of a token depends on its own member
 // and on the prompt, but not on other members or families.
 
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -27,6 +28,11 @@ struct PromptFamily {
 
 struct AttentionShape {
   int heads = 0, kv_heads = 0, head_dim = 0;
+  float scale = 0;  // of the scores; 0: 1 / sqrt(head_dim)
+  float cap = 0;    // scaled scores become cap * tanh(score / cap); 0: they stay
+  float score_scale() const {
+    return scale > 0 ? scale : 1.0f / std::sqrt(static_cast<float>(head_dim));
+  }
   int group() const { return heads / kv_heads; }
   int query(int head) const { return head * head_dim; }  // first column in a row of qkv
   int key(int kv_head) const { return (heads + kv_head) * head_dim; }

@@ -22,7 +22,8 @@ std::vector<Case> cases() {
   const std::vector<Case> plain = {
       {{4, 2, 6}, {{{{0, 7}}}}, 7},
       {{3, 1, 64}, {{{{0, 300}, {300, 301}, {301, 420}}}, {{{420, 440}}}}, 440},
-      {{2, 2, 20}, {{{{0, 16}, {16, 20}, {20, 150}}}, {{{150, 151}, {151, 170}}}}, 170}};
+      {{2, 2, 20}, {{{{0, 16}, {16, 20}, {20, 150}}}, {{{150, 151}, {151, 170}}}}, 170},
+      {{2, 1, 12, 0.4f, 1.5f}, {{{{0, 30}, {30, 49}, {49, 140}}}}, 140}};
   std::vector<Case> all = plain;
   for (const int window : {1, 3, 16, 47, 100, 310, 1000}) {
     for (Case c : plain) {
@@ -57,19 +58,22 @@ void reference_step(const Case& c, const std::vector<float>& qkv, const std::vec
   const int width = s.width(), d = s.head_dim, outs = s.heads * d;
   out.assign(c.tokens * outs, 0);
   dqkv.assign(c.tokens * width, 0);
-  const double scale = 1 / std::sqrt(static_cast<double>(d));
+  const double scale = s.scale > 0 ? double{s.scale} : 1 / std::sqrt(static_cast<double>(d));
   for (int64_t t = 0; t < c.tokens; ++t) {
     const auto seen = seen_by(c, t);
     for (int h = 0; h < s.heads; ++h) {
       const int kv = h / s.group();
       const float* q = &qkv[t * width + s.query(h)];
-      std::vector<double> w, dw(seen.size(), 0);
+      std::vector<double> w, slope, dw(seen.size(), 0);
       double max = -1e300, total = 0, dot = 0;
       for (const int64_t k : seen) {
         double score = 0;
         for (int e = 0; e < d; ++e)
           score += static_cast<double>(q[e]) * qkv[k * width + s.key(kv) + e];
         w.push_back(score * scale);
+        if (s.cap > 0) w.back() = s.cap * std::tanh(w.back() / s.cap);
+        const double t = s.cap > 0 ? w.back() / s.cap : 0;
+        slope.push_back(1 - t * t);
         max = std::max(max, w.back());
       }
       for (double& x : w) total += x = std::exp(x - max);
@@ -84,7 +88,7 @@ void reference_step(const Case& c, const std::vector<float>& qkv, const std::vec
         dot += w[i] * dw[i];
       }
       for (size_t i = 0; i < seen.size(); ++i) {
-        const double g = w[i] * (dw[i] - dot) * scale;
+        const double g = w[i] * (dw[i] - dot) * slope[i] * scale;
         for (int e = 0; e < d; ++e) {
           dqkv[t * width + s.query(h) + e] += g * qkv[seen[i] * width + s.key(kv) + e];
           dqkv[seen[i] * width + s.key(kv) + e] += g * q[e];

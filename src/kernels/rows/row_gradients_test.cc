@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <numbers>
+
 #include "kernels/rows/adamw.h"
 #include "kernels/rows/row_ops.h"
 #include "kernels/testing.h"
@@ -45,7 +47,7 @@ TEST_P(RowGradients, SiluMul) {
   const int n = 64;
   auto gate = random_floats(n, 1, 4.0);
   const auto up = random_floats(n, 2), g = random_floats(n, 3);
-  gate[0] = -100, gate[1] = 100, gate[2] = 0;
+  gate[0] = -100, gate[1] = 100, gate[2] = 0, gate[3] = -300, gate[4] = -1000;
   std::vector<float> dgate(n), dup(n), expected_dgate, expected_dup;
   for (int i = 0; i < n; ++i) {
     const double s = 1 / (1 + std::exp(-static_cast<double>(gate[i])));
@@ -54,13 +56,39 @@ TEST_P(RowGradients, SiluMul) {
         static_cast<float>(static_cast<double>(g[i]) * up[i] * s * (1 + gate[i] * (1 - s))));
   }
   std::vector<float> act(n), dact_to_act = g;
-  silu_mul(gate.data(), up.data(), n, act.data());
-  silu_mul_backward(gate.data(), up.data(), n, dact_to_act.data(), dgate.data(), dup.data());
+  gate_mul(Gate::silu, gate.data(), up.data(), n, act.data());
+  gate_mul_backward(Gate::silu, gate.data(), up.data(), n, dact_to_act.data(), dgate.data(),
+                    dup.data());
   EXPECT_EQ(dact_to_act, act);
   const double worst =
       std::max(largest_difference(dgate, expected_dgate), largest_difference(dup, expected_dup));
   report("silu_mul_backward", worst);
   EXPECT_LT(worst, 1e-5);
+}
+
+// Against differences of the reference, in steps of 1e-4.
+TEST_P(RowGradients, GeluMul) {
+  const int n = 64;
+  auto gate = random_floats(n, 1, 2.0);
+  const auto up = random_floats(n, 2), g = random_floats(n, 3);
+  gate[0] = -100, gate[1] = 100, gate[2] = 0, gate[3] = -300, gate[4] = -1000;
+  const auto gelu = [](double x) {
+    return 0.5 * x * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+  };
+  std::vector<float> dgate(n), dup(n), act(n), dact_to_act = g, expected_dgate, expected_dup;
+  for (int i = 0; i < n; ++i) {
+    const double x = gate[i], slope = (gelu(x + 1e-4) - gelu(x - 1e-4)) / 2e-4;
+    expected_dup.push_back(static_cast<float>(g[i] * gelu(x)));
+    expected_dgate.push_back(static_cast<float>(g[i] * up[i] * slope));
+  }
+  gate_mul(Gate::gelu_tanh, gate.data(), up.data(), n, act.data());
+  gate_mul_backward(Gate::gelu_tanh, gate.data(), up.data(), n, dact_to_act.data(), dgate.data(),
+                    dup.data());
+  EXPECT_EQ(dact_to_act, act);
+  const double worst =
+      std::max(largest_difference(dgate, expected_dgate), largest_difference(dup, expected_dup));
+  report("gelu_mul_backward", worst);
+  EXPECT_LT(worst, 2e-5);
 }
 
 // By hand: g = 2 scaled by 0.5, first step, weight 1: m = 0.1, v = 0.05, corrected 1 and 1, so

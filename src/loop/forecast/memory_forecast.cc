@@ -135,7 +135,7 @@ ForecastItem activations(const config::TrainConfig& config, const model::ModelCo
                          const IterationSize& size, int lora_rank) {
   const double rows = std::ceil(size.groups / config.algorithm.mini_batches) * size.group_tokens();
   const model::ComputeOptions& options = config.algorithm.compute;
-  const model::PassSize pass = model::forecast_pass_size(options, config.machine.device,
+  const model::PassSize pass = model::forecast_pass_size(model, options, config.machine.device,
                                                          config.algorithm.micro_batch_tokens);
   const double unit =
       std::min(size.group_tokens(), static_cast<double>(pass.prompts) * size.prompt);

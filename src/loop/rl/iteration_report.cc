@@ -45,10 +45,12 @@ void report_groups(const std::vector<data::Group>& groups, Metrics& metrics) {
     }
     if (!scores_of(group).empty()) flat.add(has_variance(group) ? 0 : 1);
   }
-  score.report("critic/score", metrics);
-  score.report("critic/rewards", metrics);
+  if (score.count() > 0) {
+    score.report("critic/score", metrics);
+    score.report("critic/rewards", metrics);
+    metrics["critic/accuracy"] = correct.mean();
+  }
   for (const auto& [name, s] : components) metrics["reward/" + name + "/mean"] = s.mean();
-  metrics["critic/accuracy"] = correct.mean();
   metrics["critic/groups_without_variance"] = flat.mean();
   metrics["replay/groups_taken"] = static_cast<double>(groups.size());
 }
@@ -58,11 +60,13 @@ std::string headline(const Metrics& metrics) {
     const auto it = metrics.find(name);
     return it == metrics.end() ? 0.0 : it->second;
   };
-  std::string text =
-      fmt::format("reward {:.3f} right {:.3f} length {:.1f} gap {:.1e} {} tok/s",
-                  value("critic/rewards/mean"), value("critic/accuracy"),
-                  value("response_length/mean"), value("training/rollout_probs_diff_max"),
-                  with_commas(static_cast<int64_t>(value("rollout/tokens_per_second"))));
+  std::string text = metrics.contains("critic/accuracy")
+                         ? fmt::format("reward {:.3f} right {:.3f}", value("critic/rewards/mean"),
+                                       value("critic/accuracy"))
+                         : "nothing judged";
+  text += fmt::format(" length {:.1f} gap {:.1e} {} tok/s", value("response_length/mean"),
+                      value("training/rollout_probs_diff_max"),
+                      with_commas(static_cast<int64_t>(value("rollout/tokens_per_second"))));
   if (value("reward/error_share") > 0)
     text += fmt::format(" | {:.1f} % not judged", 100 * value("reward/error_share"));
   if (metrics.count("val/accuracy"))

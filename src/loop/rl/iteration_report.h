@@ -38,7 +38,8 @@ class SampleReport {
   Summary length_, prompt_length_, cut_, loops_, partial_, errors_;
 };
 // critic/score/*, critic/rewards/*, reward/NAME/mean, critic/accuracy,
-// critic/groups_without_variance, replay/groups_taken of the trained groups.
+// critic/groups_without_variance, replay/groups_taken of the trained groups. Scores, rewards and
+// accuracy are missing if nothing was judged.
 void report_groups(const std::vector<data::Group>& groups, Metrics& metrics);
 
 // Reward, accuracy, length, log-probability gap and speed; unjudged share and held-out accuracy if

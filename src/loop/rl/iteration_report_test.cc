@@ -48,9 +48,22 @@ TEST(IterationReport, SamplesWithoutAScoreAreLeftOutOfTheRewards) {
   EXPECT_EQ(metrics["replay/groups_taken"], 2);
 }
 
+TEST(IterationReport, WithoutJudgedSamplesThereIsNoReward) {
+  std::vector<data::Group> groups(1);
+  groups[0].verdicts = {data::Verdict(), data::Verdict()};
+  Metrics metrics;
+  report_groups(groups, metrics);
+  EXPECT_EQ(metrics["replay/groups_taken"], 1);
+  for (const char* name : {"critic/score/max", "critic/rewards/mean", "critic/accuracy"})
+    EXPECT_FALSE(metrics.contains(name)) << name;
+  EXPECT_EQ(headline(metrics), "nothing judged length 0.0 gap 0.0e+00 0 tok/s");
+}
+
 TEST(IterationReport, TheHeadlineNamesWhatIsUnusual) {
-  Metrics metrics = {{"critic/rewards/mean", 0.25}, {"rollout/tokens_per_second", 12345}};
-  EXPECT_EQ(headline(metrics), "reward 0.250 right 0.000 length 0.0 gap 0.0e+00 12,345 tok/s");
+  Metrics metrics = {{"critic/rewards/mean", 0.25},
+                     {"critic/accuracy", 0.125},
+                     {"rollout/tokens_per_second", 12345}};
+  EXPECT_EQ(headline(metrics), "reward 0.250 right 0.125 length 0.0 gap 0.0e+00 12,345 tok/s");
   metrics["reward/error_share"] = 0.125;
   metrics["val/accuracy"] = 0.5;
   EXPECT_NE(headline(metrics).find("tok/s | 12.5 % not judged | held-out 0.500"),

@@ -144,6 +144,9 @@ Status Run::end_early(const Status& reason) {
 }
 
 std::string Run::description() const {
+  if (config_.trainer.val_only)
+    return fmt::format("only an evaluation of {} held-out prompts after iteration {}, in {}",
+                       parts_.val_prompts.size(), state_.iteration, config_.trainer.output);
   const model::Weights& weights = parts_.trainer->model().weights();
   return fmt::format(
       "{} on {} prompts ({} held out): {} of {} parameters of {} are trained; {} x {} samples of "

@@ -203,7 +203,8 @@ TEST(UnusedKeys, OtherKeysAreNamedWhereNothingReadsThem) {
     std::vector<std::string> useless, useful;
   };
   const std::vector<Row> rows = {
-      {"replay.selector", "uniform", {"rollout.token_budget=9"}, {"replay.max_groups=64"}},
+      {"replay.selector", "uniform", {"rollout.segment_tokens=9"}, {"replay.max_groups=64"}},
+      {"replay.selector", "uniform", {}, {"rollout.token_budget=9"}},
       {"replay.staleness", "2", {}, {"rollout.token_budget=9"}},
       {"replay.staleness", "2", {}, {"rollout.segment_tokens=9"}},
       {"replay.staleness", "2", {"replay.max_groups=32"}, {"replay.max_groups=33"}},

@@ -37,13 +37,12 @@ std::vector<std::string> Warnings::check(int64_t iteration, const Metrics& m,
   iteration_ = iteration;
   const double cut = value(m, "response_length/clip_ratio");
   if (cut > kCutShare) {
-    warn(
-        "cut",
-        fmt::format("{:.0f} % of the answers were cut by data.max_response_length; their reward "
-                    "says little "
-                    "about the model: raise it, or set rollout.segment_tokens for partial rollouts",
-                    100 * cut),
-        out);
+    warn("cut",
+         fmt::format("{:.0f} % of the answers were cut by data.max_response_length; their reward "
+                     "says little about the model: raise it, or set rollout.segment_tokens for "
+                     "partial rollouts",
+                     100 * cut),
+         out);
   }
   const double flat = value(m, "critic/groups_without_variance");
   if (flat > kFlatShare) {
@@ -55,13 +54,13 @@ std::vector<std::string> Warnings::check(int64_t iteration, const Metrics& m,
   }
   if (value(m, "train/groups_missing") > 0 && value(m, "rollout/partial_share") == 0)
     warn("missing", missing_text(m), out);
+  const bool judged = m.contains("critic/score/max");
   const bool silent = value(m, "critic/score/max") == 0 && value(m, "critic/score/min") == 0;
-  iterations_without_reward_ = silent ? iterations_without_reward_ + 1 : 0;
-  if (iterations_without_reward_ >= kSilentIterations) {
+  if (judged) iterations_without_reward_ = silent ? iterations_without_reward_ + 1 : 0;
+  if (judged && iterations_without_reward_ >= kSilentIterations) {
     warn("silent",
          fmt::format("no reward was other than zero for {} iterations: look at the samples and at "
-                     "the answer "
-                     "format the reward expects",
+                     "the answer format the reward expects",
                      iterations_without_reward_),
          out);
   }

@@ -53,6 +53,14 @@ TEST(Warnings, NoRewardIsSaidAfterThreeIterations) {
   EXPECT_NE(w.check(23, zero).at(0).find("for 4 iterations"), std::string::npos);
 }
 
+TEST(Warnings, AnIterationInWhichNothingWasJudgedHasNoRewardToMiss) {
+  Warnings w;
+  const Metrics zero = {{"critic/score/max", 0}, {"critic/score/min", 0}};
+  for (int i = 1; i <= 2; ++i) EXPECT_TRUE(w.check(i, zero).empty());
+  for (int i = 3; i <= 9; ++i) EXPECT_TRUE(w.check(i, {}).empty());
+  EXPECT_EQ(w.check(10, zero).size(), 1u);
+}
+
 TEST(Warnings, FlatGroupsErrorsGapAndSkippedStepsEachHaveAText) {
   Metrics m = healthy();
   m["critic/groups_without_variance"] = 1;

@@ -42,4 +42,12 @@ class Activations {
   size_t stride_ = 0;
 };
 
+// The rows from `begin` on.
+inline kernels::Rows rows_from(Activations& a, int64_t begin) {
+  return {a.row(begin), a.rows().stride};
+}
+inline kernels::ConstRows rows_from(const Activations& a, int64_t begin) {
+  return {a.row(begin), a.rows().stride};
+}
+
 }  // namespace longshot::model::cpu

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/check.h"
+#include "kernels/rows/row_ops.h"
 #include "kernels/rows/vocab_blocks.h"
 
 namespace longshot::model::cpu {
@@ -49,6 +50,14 @@ void Head::pack(const Problem& p, int first, int count, kernels::PanelBuffer& pa
                      [&](int i) { panels.pack_rows(i, weight, static_cast<size_t>(p.width)); });
 }
 
+void Head::block_logits(const Problem& p, const kernels::PanelBuffer& panels, int count,
+                        int64_t begin, int64_t rows, float* block, size_t stride) {
+  kernels::multiply(panels.panels(), p.hidden.row(begin), p.hidden.stride, static_cast<int>(rows),
+                    block, stride, Store::set);
+  for (int64_t r = 0; p.cap > 0 && r < rows; ++r)
+    kernels::soft_cap(block + r * stride, count, 1, p.cap);
+}
+
 template <typename Body>
 void Head::for_rows(int64_t rows, const Body& body) {
   pool_.parallel_for(static_cast<int>((rows + kTaskRows - 1) / kTaskRows),
@@ -68,8 +77,7 @@ Head::Output Head::forward(const Problem& p, bool with_entropy) {
     pack(p, first, count, panels_);
     for_rows(rows, [&](int64_t begin, int64_t end) {
       float* block = thread_block(0);
-      kernels::multiply(panels_.panels(), p.hidden.row(begin), p.hidden.stride,
-                        static_cast<int>(end - begin), block, stride(), Store::set);
+      block_logits(p, panels_, count, begin, end - begin, block, stride());
       for (int64_t r = begin; r < end; ++r) {
         float* row = block + (r - begin) * stride();
         const int target = p.targets[r] - first;
@@ -90,12 +98,15 @@ Head::Output Head::forward(const Problem& p, bool with_entropy) {
 
 // With p the softmax: d loss / d logit = grad / temperature * (onehot - p)
 //                     - entropy_grad / temperature * p * (log p + entropy).
+// A capped logit passes on 1 - (logit / cap)^2 of it.
 void Head::to_gradients(const Problem& p, int first, int count, int64_t begin, int64_t rows,
                         const Differential& d, float* block, size_t stride) {
   const float inverse = 1.0f / p.temperature;
+  std::vector<float> capped(p.cap > 0 ? count : 0);
   for (int64_t r = begin; r < begin + rows; ++r) {
     float* row = block + (r - begin) * stride;
     const float g = d.grad[r] * inverse;
+    std::copy_n(row, capped.size(), capped.begin());
     if (d.entropy_grad.empty()) {
       kernels::softmax_times(row, count, inverse, d.log_sums[r], -g);
     } else {
@@ -104,6 +115,10 @@ void Head::to_gradients(const Problem& p, int first, int count, int64_t begin, i
     }
     const int target = p.targets[r] - first;
     if (target >= 0 && target < count) row[target] += g;
+    for (size_t i = 0; i < capped.size(); ++i) {
+      const float t = capped[i] / p.cap;
+      row[i] *= 1 - t * t;
+    }
   }
 }
 
@@ -129,8 +144,7 @@ void Head::backward(const Problem& p, const Differential& d, Rows dhidden, float
     pack(p, first, count, panels_);
     for_rows(rows, [&](int64_t begin, int64_t end) {
       float* block = gradients_.data() + begin * stride();
-      kernels::multiply(panels_.panels(), p.hidden.row(begin), p.hidden.stride,
-                        static_cast<int>(end - begin), block, stride(), Store::set);
+      block_logits(p, panels_, count, begin, end - begin, block, stride());
       to_gradients(p, first, count, begin, end - begin, d, block, stride());
     });
     multiply_gradients(p, first, count, 0, rows, {gradients_.data(), stride()}, dhidden, dweight);
@@ -149,8 +163,7 @@ void Head::forward_backward_chunk(const Problem& p, std::span<const float> grad,
     pack(p, first, count, panels_);
     for_rows(rows, [&](int64_t begin, int64_t end) {
       float* block = logits_.data() + begin * width + first;
-      kernels::multiply(panels_.panels(), p.hidden.row(first_row + begin), p.hidden.stride,
-                        static_cast<int>(end - begin), block, width, Store::set);
+      block_logits(p, panels_, count, first_row + begin, end - begin, block, width);
       for (int64_t r = begin; r < end; ++r) {
         float* row = block + (r - begin) * width;
         const int target = p.targets[first_row + r] - first;
@@ -202,11 +215,8 @@ std::vector<float> Head::divergence(const Problem& p, const Problem& other) {
     pack(other, first, count, other_panels_);
     for_rows(rows, [&](int64_t begin, int64_t end) {
       float *block = thread_block(0), *second_block = thread_block(1);
-      const auto height = static_cast<int>(end - begin);
-      kernels::multiply(panels_.panels(), p.hidden.row(begin), p.hidden.stride, height, block,
-                        stride(), Store::set);
-      kernels::multiply(other_panels_.panels(), other.hidden.row(begin), other.hidden.stride,
-                        height, second_block, stride(), Store::set);
+      block_logits(p, panels_, count, begin, end - begin, block, stride());
+      block_logits(other, other_panels_, count, begin, end - begin, second_block, stride());
       for (int64_t r = begin; r < end; ++r) {
         float *row = block + (r - begin) * stride(),
               *second = second_block + (r - begin) * stride();

@@ -28,9 +28,10 @@ class Head {
     const float* weight = nullptr;     // [vocab, width]
     int vocab = 0, width = 0;
     float temperature = 1;
+    float cap = 0;  // products become cap * tanh(product / cap), before the temperature; 0: none
   };
 
-  // Quantities of log softmax(hidden weight^T / temperature).
+  // Quantities of log softmax(logits / temperature); logits are hidden weight^T, capped.
   struct Output {
     std::vector<float> logprobs;  // [rows] at the target
     std::vector<float> log_sums;  // [rows] log sum exp, which backward() needs
@@ -66,6 +67,9 @@ class Head {
 
  private:
   void pack(const Problem& p, int first, int count, kernels::PanelBuffer& panels);
+  // The logits of rows [begin, begin + rows) of the packed block, [rows][stride].
+  static void block_logits(const Problem& p, const kernels::PanelBuffer& panels, int count,
+                           int64_t begin, int64_t rows, float* block, size_t stride);
   template <typename Body>
   void for_rows(int64_t rows, const Body& body);
 

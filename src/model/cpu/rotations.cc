@@ -22,19 +22,24 @@ void fill_row(const Rope& rope, int32_t position, float* row) {
   }
 }
 
+void fill_range(const Rope& rope, const DecoderBatch& batch, const kernels::TokenRange& range,
+                ThreadPool& pool, kernels::AlignedFloats& cos_sin) {
+  const size_t width = 2 * rope.inverse_frequencies.size();
+  pool.parallel_for(static_cast<int>((range.size() + kRows - 1) / kRows), [&](int block) {
+    const int64_t first = range.begin + block * kRows;
+    for (int64_t r = first; r < std::min(range.end, first + kRows); ++r)
+      fill_row(rope, batch.positions[r], cos_sin.data() + r * width);
+  });
+}
+
 }  // namespace
 
 void fill_rotations(const ModelConfig& config, const DecoderBatch& batch, ThreadPool& pool,
                     kernels::AlignedFloats& cos_sin) {
   const int64_t steady = rope_steady_length(config);
-  cos_sin.resize(batch.tokens.size() * config.head_dim);
+  cos_sin.resize(batch.tokens.size() * config.rotary_width());
   const auto fill = [&](const kernels::TokenRange& range, int64_t length) {
-    const Rope rope = rope_of(config, static_cast<int>(length));
-    pool.parallel_for(static_cast<int>((range.size() + kRows - 1) / kRows), [&](int block) {
-      const int64_t first = range.begin + block * kRows;
-      for (int64_t r = first; r < std::min(range.end, first + kRows); ++r)
-        fill_row(rope, batch.positions[r], cos_sin.data() + r * config.head_dim);
-    });
+    fill_range(rope_of(config, static_cast<int>(length)), batch, range, pool, cos_sin);
   };
   if (steady == std::numeric_limits<int>::max())
     return fill({0, static_cast<int64_t>(batch.tokens.size())}, 1);
@@ -46,6 +51,13 @@ void fill_rotations(const ModelConfig& config, const DecoderBatch& batch, Thread
       fill(family.members[m], length);
     }
   }
+}
+
+void fill_local_rotations(const ModelConfig& config, const DecoderBatch& batch, ThreadPool& pool,
+                          kernels::AlignedFloats& cos_sin) {
+  cos_sin.resize(batch.tokens.size() * config.rotary_width());
+  fill_range(local_rope_of(config), batch, {0, static_cast<int64_t>(batch.tokens.size())}, pool,
+             cos_sin);
 }
 
 }  // namespace longshot::model::cpu

@@ -70,7 +70,10 @@ class ConfigReader {
 
   static std::string show(const Json& value) {
     std::string text = dump_json(value);
-    if (text.size() > 80) text = text.substr(0, 77) + "...";
+    if (text.size() > 80) {
+      text.resize(77);
+      text += "...";
+    }
     return text;
   }
 

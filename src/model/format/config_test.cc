@@ -81,7 +81,7 @@ TEST(ConfigTest, KnowsTheBiasesOfEachFamily) {
   EXPECT_FALSE(qwen2.attention_out_bias);
   const ModelConfig qwen3 = parse(with(llama_json(), "model_type", "qwen3"));
   EXPECT_FALSE(qwen3.qkv_bias);
-  EXPECT_TRUE(qwen3.qk_norm);
+  EXPECT_EQ(qwen3.facts.qk_norm, QkNorm::heads);
   Json llama = with(llama_json(), "attention_bias", true);
   llama["mlp_bias"] = true;
   const ModelConfig biased = parse(llama);
@@ -103,7 +103,7 @@ TEST(ConfigTest, TakesOneEosIdOrSeveralAndTheGenerationConfigFirst) {
 
 TEST(ConfigTest, NamesTheKeyAndValueItDoesNotSupport) {
   const std::vector<std::pair<std::string, Json>> cases = {
-      {"model_type", "mixtral"},
+      {"model_type", "qwen2_moe"},
       {"hidden_act", "gelu"},
       {"quantization_config", {{"bits", 4}}},
       {"rope_interleaved", true},
@@ -236,10 +236,10 @@ TEST(ConfigTest, CheckConfigRefusesWhatNoModelOfTheTypeHas) {
     return !check_config(c, "c").ok();
   };
   EXPECT_TRUE(refused("llama", [](ModelConfig& c) { c.qkv_bias = true; }));
-  EXPECT_TRUE(refused("llama", [](ModelConfig& c) { c.qk_norm = true; }));
+  EXPECT_TRUE(refused("llama", [](ModelConfig& c) { c.facts.qk_norm = QkNorm::heads; }));
   EXPECT_TRUE(refused("qwen2", [](ModelConfig& c) { c.qkv_bias = false; }));
   EXPECT_TRUE(refused("qwen2", [](ModelConfig& c) { c.mlp_bias = true; }));
-  EXPECT_TRUE(refused("qwen3", [](ModelConfig& c) { c.qk_norm = false; }));
+  EXPECT_TRUE(refused("qwen3", [](ModelConfig& c) { c.facts.qk_norm = QkNorm::none; }));
   EXPECT_TRUE(refused("qwen3", [](ModelConfig& c) { c.model_type = "gpt2"; }));
   const auto window = [](ModelConfig& c) {
     c.sliding_window = 3;

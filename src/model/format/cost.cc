@@ -3,11 +3,17 @@
 namespace longshot::model {
 namespace {
 
-// The number of weights in the matrices of all layers.
+// The number of weights in the matrices that a token passes through, in all layers.
 double layer_weights(const ModelConfig& c) {
   const double q = static_cast<double>(c.num_heads) * c.head_dim;
   const double kv = static_cast<double>(c.num_kv_heads) * c.head_dim;
-  return c.num_layers * c.hidden_size * (2 * q + 2 * kv + 3.0 * c.intermediate_size);
+  double columns = 0;
+  for (int layer = 0; layer < c.num_layers; ++layer) {
+    columns += 2 * q + 2 * kv;
+    columns += c.has_experts(layer) ? c.experts.count + 3.0 * c.experts.per_token * c.experts.width
+                                    : 3.0 * c.intermediate_size;
+  }
+  return c.hidden_size * columns;
 }
 
 double product_flops(const ModelConfig& c, const Work& w) {

@@ -19,5 +19,11 @@ TEST(Cost, ByHand) {
   EXPECT_EQ(training_flops(c, {.pairs = 2}), 3.5 * forward_flops(c, {.pairs = 2}));
 }
 
+// A layer has 7 experts of width 12, of which a token passes through 2: 56 weights of the router
+// and 2 * 288 of experts in place of the MLP's 288.
+TEST(Cost, OfTheExpertsThatATokenPassesThrough) {
+  EXPECT_EQ(forward_flops(tiny_config("mixtral"), {.tokens = 1}), 2 * 2 * (672 + 56 + 288));
+}
+
 }  // namespace
 }  // namespace longshot::model

@@ -14,6 +14,7 @@
 #include "model/format/hf_weights.h"
 #include "model/format/model_path.h"
 #include "model/format/safetensors.h"
+#include "tokenizer/tokenizer_files.h"
 
 namespace longshot::model {
 namespace {
@@ -139,7 +140,7 @@ Status fsync_all(const fs::path& directory) {
 Result<ModelFiles> read_hf_description(const std::string& directory) {
   ModelFiles files;
   LS_ASSIGN_OR_RETURN(files.config, read_hf_config(directory));
-  if (fs::exists(fs::path(directory) / "tokenizer.json")) {
+  if (tokenizer::holds_tokenizer(directory)) {
     LS_ASSIGN_OR_RETURN(files.tokenizer, tokenizer::load_tokenizer(directory));
   }
   LS_ASSIGN_OR_RETURN(files.chat_template, tokenizer::ChatTemplate::load(directory));

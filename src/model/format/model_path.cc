@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/os/fs.h"
+#include "tokenizer/tokenizer_files.h"
 
 namespace longshot::model {
 namespace {
@@ -27,11 +28,6 @@ bool is_there(const fs::path& path) {
 
 bool holds_model(const fs::path& directory) {
   return is_there(directory / "config.json") || is_there(directory / "adapter_config.json");
-}
-
-// True for a directory that the command `tokenize` can use even if it has no model.
-bool holds_tokenizer(const fs::path& directory) {
-  return is_there(directory / "tokenizer.json");
 }
 
 // The model in a checkpoint, or in the run folder of `sft` or `rm`.
@@ -88,7 +84,8 @@ void tell_once(const std::string& path, const std::string& taken) {
 Result<std::string> find_model(const std::string& path) {
   std::error_code ignored;
   if (!is_there(path)) return not_found("there is no model '" + path + "'");
-  if (!fs::is_directory(path, ignored) || holds_model(path) || holds_tokenizer(path)) return path;
+  if (!fs::is_directory(path, ignored) || holds_model(path) || tokenizer::holds_tokenizer(path))
+    return path;
   auto found = model_below(path);
   if (!found) found = model_of_run(path);
   if (!found) {

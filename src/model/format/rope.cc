@@ -55,7 +55,7 @@ struct YarnRamp {
 double dynamic_theta(const ModelConfig& c, int length) {
   const double factor = c.rope_scaling->factor, positions = c.max_position_embeddings;
   const double stretch = factor * std::max<double>(length, positions) / positions - (factor - 1);
-  return c.rope_theta * std::pow(stretch, c.head_dim / (c.head_dim - 2.0));
+  return c.rope_theta * std::pow(stretch, c.rotary_width() / (c.rotary_width() - 2.0));
 }
 
 double yarn_mscale(double scale, double mscale) {
@@ -108,16 +108,24 @@ Rope rope_of(const ModelConfig& c, int length) {
   const bool dynamic = c.rope_scaling && c.rope_scaling->type == Type::dynamic;
   const double theta = dynamic ? dynamic_theta(c, length) : c.rope_theta;
   const RopeScaling scaling = c.rope_scaling.value_or(RopeScaling{});
-  const YarnRamp ramp(scaling, theta, c.head_dim);
+  const int width = c.rotary_width();
+  const YarnRamp ramp(scaling, theta, width);
   const bool is_long = length > rope_steady_length(c);
   Rope rope;
-  rope.inverse_frequencies.resize(static_cast<size_t>(c.head_dim / 2));
+  rope.inverse_frequencies.resize(static_cast<size_t>(width / 2));
   for (size_t i = 0; i < rope.inverse_frequencies.size(); ++i) {
-    const double plain = std::pow(theta, -2.0 * static_cast<double>(i) / c.head_dim);
+    const double plain = std::pow(theta, -2.0 * static_cast<double>(i) / width);
     rope.inverse_frequencies[i] = static_cast<float>(scaled(plain, i, scaling, ramp, is_long));
   }
   rope.attention_factor = static_cast<float>(attention_factor(scaling));
   return rope;
+}
+
+Rope local_rope_of(const ModelConfig& config) {
+  ModelConfig local = config;
+  local.rope_theta = config.local_rope_theta;
+  local.rope_scaling.reset();
+  return rope_of(local, 1);
 }
 
 int rope_steady_length(const ModelConfig& c) {

@@ -32,18 +32,21 @@ struct RopeScaling {
   std::optional<double> attention_factor;            // yarn, longrope; none: from the factor
   // yarn: the default of attention_factor is computed from them; 0: not given
   double mscale = 0, mscale_all_dim = 0;
-  std::vector<double> short_factor, long_factor;  // longrope, [head_dim / 2]
+  std::vector<double> short_factor, long_factor;  // longrope, [rotary width / 2]
 
   static RopeScaling llama3(double factor, double low_freq_factor, double high_freq_factor,
                             int original_max_position_embeddings);
 };
 
 struct Rope {
-  std::vector<float> inverse_frequencies;  // [head_dim / 2], computed in double and rounded once
-  float attention_factor = 1;              // multiplies the cosines and sines
+  std::vector<float>
+      inverse_frequencies;     // [rotary width / 2], computed in double and rounded once
+  float attention_factor = 1;  // multiplies the cosines and sines
 };
 // The rotary embedding of a sequence of `length` tokens.
 Rope rope_of(const ModelConfig& config, int length);
+// That of layers with a window, in a model where these have a theta of their own.
+Rope local_rope_of(const ModelConfig& config);
 // Sequences up to this length share one rotary embedding. Beyond it (dynamic, longrope), the
 // embedding of every token depends on the sequence's final length, so that no KV cache of a growing
 // sequence is exact.
@@ -56,7 +59,8 @@ int context_length(const ModelConfig& config);
 Status check_rope_length(const ModelConfig& config, int length);
 
 // Reads rope_theta and rope_scaling of config.json in every layout that transformers reads: version
-// 4's keys, version 5's rope_parameters, and settings by layer type if they agree.
+// 4's keys, version 5's rope_parameters, and settings by layer type if they agree or if the model
+// type has two thetas.
 Status read_rope(const Json& object, const std::string& where, ModelConfig& config);
 // Writes the members of config.json for both versions.
 void write_rope(const ModelConfig& config, Json& json);

@@ -4,6 +4,7 @@
 
 #include "model/format/config.h"
 #include "model/format/config_reader.h"
+#include "model/format/model_types.h"
 #include "model/format/rope.h"
 
 namespace longshot::model {
@@ -79,40 +80,64 @@ void read_scaling(ConfigReader& json, ConfigReader& outer, Type type, ModelConfi
     if (!json.has("factor")) json.fail("factor", "is missing");
     s.factor = json.number("factor", 1, 1e-6, kMaxFactor);
     if (json.has("alpha")) json.fail("alpha", "is set, which is not supported");
-    if (type == Type::dynamic && c.head_dim < 4) json.fail("factor", "needs a head_dim above 2");
+    if (type == Type::dynamic && c.rotary_width() < 4)
+      json.fail("factor", "needs a head_dim above 2");
   } else {
     read_original(json, outer, c, s);
     if (type == Type::llama3) read_llama3(json, s);
     if (type == Type::yarn) read_yarn(json, s);
   }
   if (type == Type::longrope) {
-    s.short_factor = factors(json, "short_factor", static_cast<size_t>(c.head_dim / 2));
-    s.long_factor = factors(json, "long_factor", static_cast<size_t>(c.head_dim / 2));
+    s.short_factor = factors(json, "short_factor", static_cast<size_t>(c.rotary_width() / 2));
+    s.long_factor = factors(json, "long_factor", static_cast<size_t>(c.rotary_width() / 2));
   }
   c.rope_scaling = s;
 }
 
+// The names of the types that the model type has. Phi-3's longrope has two older names.
+std::optional<Type> scaling_type(const ModelType& type, const std::string& name) {
+  if (type.only_longrope) {
+    if (name == "longrope" || name == "su" || name == "yarn") return Type::longrope;
+    return std::nullopt;
+  }
+  const auto* known = std::ranges::find_if(kNames, [&](const Name& n) { return name == n.text; });
+  return known == std::end(kNames) ? std::nullopt : std::optional(known->type);
+}
+
 Status read_object(const Json& object, const std::string& where, ConfigReader& outer,
-                   ModelConfig& config) {
+                   const ModelType& model_type, ModelConfig& config) {
   ConfigReader json(object, where);
   config.rope_theta = json.number("rope_theta", config.rope_theta, 1, 1e15);
-  for (const char* key : {"partial_rotary_factor", "llama_4_scaling_beta"}) {
-    const double plain = key[0] == 'p' ? 1 : 0;
-    if (json.number(key, plain, 0, kMaxFactor) != plain)
-      json.fail(key, fmt::format("is not {}, which is not supported", plain));
+  if (model_type.partial_rotary) {
+    config.partial_rotary_factor =
+        json.number("partial_rotary_factor", config.partial_rotary_factor, 0, 1);
+  } else if (json.number("partial_rotary_factor", 1, 0, kMaxFactor) != 1) {
+    json.fail("partial_rotary_factor", "is not 1, which is not supported");
   }
+  if (json.number("llama_4_scaling_beta", 0, 0, kMaxFactor) != 0)
+    json.fail("llama_4_scaling_beta", "is not 0, which is not supported");
   const char* type_key = json.has("rope_type") ? "rope_type" : "type";
-  const std::string type = json.text(type_key, "default");
-  const auto* name = std::ranges::find_if(kNames, [&](const Name& n) { return type == n.text; });
-  if (name != std::end(kNames)) {
-    read_scaling(json, outer, name->type, config);
-  } else if (type != "default") {
-    json.fail(type_key, "is \"" + type +
-                            "\", which is not supported (expected default, linear, dynamic, yarn, "
-                            "longrope or llama3)");
+  const std::string name = json.text(type_key, "default");
+  if (const std::optional<Type> type = scaling_type(model_type, name)) {
+    read_scaling(json, outer, *type, config);
+  } else if (name != "default") {
+    const char* known = model_type.only_longrope ? "default or longrope"
+                                                 : "default, linear, dynamic, yarn, longrope or "
+                                                   "llama3";
+    json.fail(type_key,
+              fmt::format("is \"{}\", which is not supported (expected {})", name, known));
   }
   LS_RETURN_IF_ERROR(json.status());
   return outer.status();
+}
+
+// The settings of layers with a window that have a theta of their own: nothing but that theta.
+Status read_local_object(const Json& object, const std::string& where, ModelConfig& config) {
+  ConfigReader json(object, where + ": sliding_attention");
+  config.local_rope_theta = json.number("rope_theta", config.local_rope_theta, 1, 1e15);
+  if (json.text("rope_type", "default") != "default")
+    json.fail("rope_type", "is not \"default\", which is not supported");
+  return json.status();
 }
 
 bool is_by_layer_type(const Json& object) {
@@ -140,8 +165,15 @@ Result<Json> common_object(const Json& object, const std::string& where) {
 // As in transformers 5, a non-empty rope_scaling takes precedence over rope_parameters, and
 // rope_theta inside the object over rope_theta outside.
 Status read_rope(const Json& object, const std::string& where, ModelConfig& config) {
+  const ModelType& type = *find_model_type(config.model_type);
   ConfigReader outer(object, where);
-  config.rope_theta = outer.number("rope_theta", 10000.0, 1, 1e15);
+  config.rope_theta = outer.number("rope_theta", type.rope_theta, 1, 1e15);
+  if (type.partial_rotary) {
+    config.partial_rotary_factor =
+        outer.number("partial_rotary_factor", type.partial_rotary_factor, 0, 1);
+  }
+  if (type.local_rope)
+    config.local_rope_theta = outer.number("rope_local_base_freq", 10000.0, 1, 1e15);
   const bool old = outer.has("rope_scaling") && !outer.at("rope_scaling").empty();
   const char* key = old ? "rope_scaling" : "rope_parameters";
   if (!outer.has(key) || outer.at(key).empty()) return outer.status();
@@ -151,12 +183,20 @@ Status read_rope(const Json& object, const std::string& where, ModelConfig& conf
     return outer.status();
   }
   const std::string place = where + ": " + key;
-  if (!is_by_layer_type(given)) return read_object(given, place, outer, config);
-  LS_ASSIGN_OR_RETURN(const Json common, common_object(given, place));
-  return read_object(common, place, outer, config);
+  if (!is_by_layer_type(given)) return read_object(given, place, outer, type, config);
+  Json common = given.value("full_attention", Json());
+  if (type.local_rope) {
+    const Json local = given.value("sliding_attention", Json());
+    if (local.is_object()) LS_RETURN_IF_ERROR(read_local_object(local, place, config));
+    if (!common.is_object()) return invalid_argument(place + " has no settings of full_attention");
+  } else {
+    LS_ASSIGN_OR_RETURN(common, common_object(given, place));
+  }
+  return read_object(common, place, outer, type, config);
 }
 
 void write_rope(const ModelConfig& config, Json& json) {
+  const ModelType& type = *find_model_type(config.model_type);
   Json rope = {{"rope_type", "default"}};
   if (config.rope_scaling) {
     const RopeScaling& s = *config.rope_scaling;
@@ -182,9 +222,22 @@ void write_rope(const ModelConfig& config, Json& json) {
       rope["long_factor"] = s.long_factor;
     }
   }
+  // Phi-3 has the length outside of the object, too.
+  if (type.only_longrope && config.rope_scaling)
+    json["original_max_position_embeddings"] = rope["original_max_position_embeddings"];
   json["rope_theta"] = config.rope_theta;  // transformers 4
   json["rope_scaling"] = config.rope_scaling ? rope : Json(nullptr);
   rope["rope_theta"] = config.rope_theta;  // transformers 5
+  if (type.partial_rotary) {
+    json["partial_rotary_factor"] = config.partial_rotary_factor;  // transformers 4
+    rope["partial_rotary_factor"] = config.partial_rotary_factor;
+  }
+  if (config.has_local_rope()) {
+    json["rope_local_base_freq"] = config.local_rope_theta;  // transformers 4
+    rope = {
+        {"full_attention", rope},
+        {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", config.local_rope_theta}}}};
+  }
   json["rope_parameters"] = rope;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // The tiny model and scratch files of tests.
 
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -10,6 +11,7 @@
 
 #include "base/rng.h"
 #include "model/format/model_files.h"
+#include "model/format/model_types.h"
 
 namespace longshot::model {
 
@@ -18,11 +20,46 @@ struct TinySizes {
       positions = 64;
 };
 
+// Gives the model every number that its type has, other than 1 or none, and windows that hide.
+inline void set_tiny_numbers(ModelConfig& c) {
+  const ModelType& type = *find_model_type(c.model_type);
+  const auto every_other = [&](bool first) {
+    std::vector<bool> layers;
+    for (int layer = 0; layer < c.num_layers; ++layer) layers.push_back((layer % 2 == 0) == first);
+    return layers;
+  };
+  if (type.multipliers) {
+    c.embedding_multiplier = 1.5;
+    c.attention_multiplier = 0.6;
+    c.residual_multiplier = 0.7;
+    c.logits_scaling = 1.25;
+  }
+  if (type.gemma_scales) {
+    c.embedding_multiplier = std::sqrt(c.hidden_size);
+    c.attention_multiplier = 1 / std::sqrt(5.0);
+    c.logit_softcap = 6;
+  }
+  if (type.attention_cap) c.attention_softcap = 3;
+  if (type.no_rope_layers) c.no_rope_layers = every_other(true);
+  if (type.partial_rotary) c.partial_rotary_factor = 0.67;
+  if (type.experts) c.experts = {7, 2, c.intermediate_size, true, {}};
+  if (type.expert_keys) {
+    c.experts.width = 19;
+    c.experts.normalized = false;
+    c.experts.dense_layers = every_other(false);
+  }
+  if (type.local_rope) c.local_rope_theta = 30;
+  if (type.windows == Windows::pattern) {
+    c.sliding_window = 7;
+    c.sliding_layers = every_other(true);
+  }
+}
+
 // The tiny model of all tests: a test changes the sizes and fields that it is about.
 inline ModelConfig tiny_config(const std::string& model_type = "llama",
                                const TinySizes& sizes = {}) {
   ModelConfig c;
-  c.model_type = model_type;
+  set_model_type(model_type, c);
   c.vocab_size = sizes.vocab;
   c.hidden_size = sizes.hidden;
   c.intermediate_size = sizes.intermediate;
@@ -32,9 +69,9 @@ inline ModelConfig tiny_config(const std::string& model_type = "llama",
   c.head_dim = sizes.head_dim;
   c.max_position_embeddings = sizes.positions;
   c.qkv_bias = model_type == "qwen2";
-  c.qk_norm = model_type == "qwen3";
   c.bos_token_id = 1;
   c.eos_token_ids = {2, 5};
+  set_tiny_numbers(c);
   return c;
 }
 

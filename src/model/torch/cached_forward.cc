@@ -5,7 +5,6 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/logical_and.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
@@ -106,20 +105,19 @@ at::Tensor store_and_read(at::Tensor& cache, const at::Tensor& rows, const CallG
       .transpose(1, 2);
 }
 
-at::Tensor cached_attention(const Call& call, bool window, at::Tensor& k_cache, at::Tensor& v_cache,
+at::Tensor cached_attention(const ModelConfig& config, int layer, const Call& call, KvCache& cache,
                             const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
   std::vector<at::Tensor> mixed;
   int64_t begin = 0;
   for (const CallGroup& group : call.groups) {
     const int64_t rows = group.new_blocks.numel();
-    const at::Tensor keys = store_and_read(k_cache, k.narrow(0, begin, rows), group);
-    const at::Tensor values = store_and_read(v_cache, v.narrow(0, begin, rows), group);
+    const at::Tensor keys = store_and_read(cache.k[layer], k.narrow(0, begin, rows), group);
+    const at::Tensor values = store_and_read(cache.v[layer], v.narrow(0, begin, rows), group);
     const at::Tensor queries =
         q.narrow(0, begin, rows).view({-1, group.width, q.size(1), q.size(2)}).transpose(1, 2);
-    const at::Tensor out = at::scaled_dot_product_attention(
-        queries, keys, values, window ? group.window_mask : group.mask, /*dropout_p=*/0.0,
-        /*is_causal=*/false,
-        /*scale=*/std::nullopt, /*enable_gqa=*/q.size(1) != k.size(1));
+    const bool window = config.window_of(layer) > 0;
+    const at::Tensor out =
+        attend(config, queries, keys, values, window ? group.window_mask : group.mask);
     mixed.push_back(out.transpose(1, 2).reshape({rows, q.size(1), q.size(2)}));
     begin += rows;
   }
@@ -160,8 +158,7 @@ at::Tensor cached_hidden(const Weights& weights, KvCache& cache,
   const at::Tensor hidden =
       decode_layers(weights, call.input,
                     [&](int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-                      return cached_attention(call, config.window_of(layer) > 0, cache.k[layer],
-                                              cache.v[layer], q, k, v);
+                      return cached_attention(config, layer, call, cache, q, k, v);
                     });
   return hidden.index_select(0, index_tensor(call.wanted_rows, device));
 }

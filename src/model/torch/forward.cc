@@ -4,7 +4,6 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/logical_and.h>
-#include <ATen/ops/scaled_dot_product_attention.h>
 
 #include <algorithm>
 #include <numeric>
@@ -14,6 +13,7 @@
 #include "base/check.h"
 #include "model/format/architecture.h"
 #include "model/torch/layers.h"
+#include "model/torch/logprob.h"
 
 namespace longshot::model {
 namespace {
@@ -107,18 +107,10 @@ at::Tensor unpad(const at::Tensor& x, const Bucket& bucket) {
   return bucket.padded_row.defined() ? rows.index_select(0, bucket.padded_row) : rows;
 }
 
-// q, k, v [sequences, heads, length, d].
-at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                  const std::optional<at::Tensor>& mask) {
-  return at::scaled_dot_product_attention(q, k, v, mask, /*dropout_p=*/0.0,
-                                          /*is_causal=*/!mask.has_value(), /*scale=*/std::nullopt,
-                                          /*enable_gqa=*/q.size(1) != k.size(1));
-}
-
 // Like attend(), but a token sees only itself and the window - 1 tokens before it. Works on blocks
 // of queries with the keys that they see.
-at::Tensor attend_within(int64_t window, const at::Tensor& q, const at::Tensor& k,
-                         const at::Tensor& v) {
+at::Tensor attend_within(const ModelConfig& config, int64_t window, const at::Tensor& q,
+                         const at::Tensor& k, const at::Tensor& v) {
   const int64_t length = q.size(2), step = std::max<int64_t>(window, 256);
   const at::TensorOptions integers = at::TensorOptions().dtype(at::kLong).device(q.device());
   std::vector<at::Tensor> mixed;
@@ -127,15 +119,16 @@ at::Tensor attend_within(int64_t window, const at::Tensor& q, const at::Tensor& 
     const int64_t first = std::max<int64_t>(0, begin - window + 1);
     const at::Tensor behind = at::arange(begin, end, integers).unsqueeze(1) -
                               at::arange(first, end, integers).unsqueeze(0);
-    mixed.push_back(attend(q.slice(2, begin, end), k.slice(2, first, end), v.slice(2, first, end),
-                           at::logical_and(behind >= 0, behind < window)));
+    mixed.push_back(attend(config, q.slice(2, begin, end), k.slice(2, first, end),
+                           v.slice(2, first, end), at::logical_and(behind >= 0, behind < window)));
   }
   return at::cat(mixed, 2);
 }
 
-// `window` is the number of tokens that each token sees, itself included; 0: all before it.
-at::Tensor packed_attention(const std::vector<Bucket>& buckets, int window, const at::Tensor& q,
+at::Tensor packed_attention(const ModelConfig& config, int layer,
+                            const std::vector<Bucket>& buckets, const at::Tensor& q,
                             const at::Tensor& k, const at::Tensor& v) {
+  const int window = config.window_of(layer);
   std::vector<int64_t> rows;
   for (const Bucket& bucket : buckets) rows.push_back(bucket.rows);
   const auto qs = q.split_with_sizes(rows), ks = k.split_with_sizes(rows),
@@ -146,9 +139,9 @@ at::Tensor packed_attention(const std::vector<Bucket>& buckets, int window, cons
     const at::Tensor queries = pad(qs[i], bucket), keys = pad(ks[i], bucket),
                      values = pad(vs[i], bucket);
     const bool hides = window > 0 && bucket.length > window;
-    mixed.push_back(unpad(
-        hides ? attend_within(window, queries, keys, values) : attend(queries, keys, values, {}),
-        bucket));
+    mixed.push_back(unpad(hides ? attend_within(config, window, queries, keys, values)
+                                : attend(config, queries, keys, values, {}),
+                          bucket));
   }
   return at::cat(mixed);
 }
@@ -164,13 +157,21 @@ at::Tensor hidden_states(const Weights& weights, const PackedBatch& batch) {
            "only the CPU kernels compute sequences that share a prompt");
   const at::Device device = weights.device();
   const BatchLayout layout = lay_out(batch, device);
-  const at::Tensor hidden = decode_layers(
-      weights, layout.input,
-      [&](int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-        return packed_attention(layout.buckets, weights.config().window_of(layer), q, k, v);
-      });
+  const at::Tensor hidden =
+      decode_layers(weights, layout.input,
+                    [&](int layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+                      return packed_attention(weights.config(), layer, layout.buckets, q, k, v);
+                    });
   return layout.reordered ? hidden.index_select(0, index_tensor(layout.sorted_row, device))
                           : hidden;
+}
+
+at::Tensor final_logits(const Weights& weights, const at::Tensor& hidden) {
+  const ModelConfig& config = weights.config();
+  const at::Tensor logits = logits_at(hidden, head_weight(weights));
+  if (config.logits_scaling != 1) return logits / config.logits_scaling;
+  if (config.logit_softcap == 0) return logits;
+  return (logits / config.logit_softcap).tanh() * config.logit_softcap;
 }
 
 const at::Tensor& head_weight(const Weights& weights) {

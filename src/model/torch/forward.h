@@ -16,4 +16,8 @@ at::Tensor hidden_states(const Weights& weights, const PackedBatch& batch);
 const at::Tensor& head_weight(const Weights& weights);
 at::Tensor& head_weight(Weights& weights);
 
+// The logits of each row of hidden states, [n, vocab]. For a few rows only, such as the last token
+// of each step.
+at::Tensor final_logits(const Weights& weights, const at::Tensor& hidden);
+
 }  // namespace longshot::model

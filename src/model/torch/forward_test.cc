@@ -24,7 +24,9 @@ const testing::Environment* const kCompute =
 
 class EveryArchitecture : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Forward, EveryArchitecture,
-                         testing::Values("llama", "qwen2", "qwen3", "mistral", "windows", "yarn"));
+                         testing::Values("llama", "qwen2", "qwen3", "mistral", "windows", "yarn",
+                                         "qwen3_moe", "mixtral", "olmo2", "granite", "smollm3",
+                                         "phi3", "glm4", "gemma2", "gemma3_text"));
 
 // Lengths in mixed order that give padded, unpadded and single-sequence buckets.
 std::vector<std::vector<int32_t>> sequences() {

@@ -1,11 +1,12 @@
 #pragma once
-// The decoder stack of a Llama-family model, shared by the packed forward pass (training, scoring)
+// The decoder stack of every model type, shared by the packed forward pass (training, scoring)
 // and the cached one (generation). They differ only in their attention.
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "model/weights.h"
@@ -25,6 +26,11 @@ struct LayerInput {
 // Hidden states after the final norm, [total, hidden].
 at::Tensor decode_layers(const Weights& weights, const LayerInput& input,
                          const AttentionFn& attention);
+
+// Attention of q [sequences, heads, queries, d] over k, v [sequences, kv_heads, keys, d] with the
+// scale and the cap of the model. Without a mask it is causal, with as many queries as keys.
+at::Tensor attend(const ModelConfig& config, const at::Tensor& q, const at::Tensor& k,
+                  const at::Tensor& v, const std::optional<at::Tensor>& mask);
 
 // int64 [values] on `device`.
 at::Tensor index_tensor(const std::vector<int64_t>& values, at::Device device);

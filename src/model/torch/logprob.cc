@@ -19,7 +19,8 @@ namespace {
 struct Chunk {
   at::Tensor hidden;       // [rows, width]
   at::Tensor targets;      // [rows, 1]
-  at::Tensor log_softmax;  // [rows, vocab] log softmax(hidden head^T / temperature)
+  at::Tensor log_softmax;  // [rows, vocab] log softmax(logits / temperature)
+  at::Tensor cap_slope;    // [rows, vocab] of capped logits; undefined without a cap
 };
 
 // Works in place. at::log_softmax adds the exponentials of a row in a few long chains, which loses
@@ -30,10 +31,15 @@ void log_softmax_(at::Tensor& logits) {
 }
 
 Chunk compute_chunk(const at::Tensor& hidden, const at::Tensor& head, const at::Tensor& targets,
-                    double temperature, int64_t begin, int64_t end) {
-  Chunk chunk{hidden.slice(0, begin, end), targets.slice(0, begin, end).unsqueeze(1), {}};
+                    const LogitForm& form, int64_t begin, int64_t end) {
+  Chunk chunk{hidden.slice(0, begin, end), targets.slice(0, begin, end).unsqueeze(1), {}, {}};
   at::Tensor logits = logits_at(chunk.hidden, head);
-  if (temperature != 1.0) logits.div_(temperature);
+  if (form.cap > 0) {
+    logits.div_(form.cap).tanh_();
+    chunk.cap_slope = 1 - logits * logits;
+    logits.mul_(form.cap);
+  }
+  if (form.temperature != 1.0) logits.div_(form.temperature);
   log_softmax_(logits);
   chunk.log_softmax = std::move(logits);
   return chunk;
@@ -73,16 +79,16 @@ at::Tensor logits_at(const at::Tensor& hidden, const at::Tensor& head) {
 }
 
 TokenLogprobs token_logprobs(const at::Tensor& hidden, const at::Tensor& head,
-                             std::span<const int32_t> targets, double temperature,
+                             std::span<const int32_t> targets, const LogitForm& form,
                              bool with_entropy, int64_t chunk_rows) {
-  LS_CHECK(temperature > 0 && chunk_rows > 0, "temperature and chunk size must be positive");
+  LS_CHECK(form.temperature > 0 && chunk_rows > 0, "temperature and chunk size must be positive");
   at::NoGradGuard no_grad;
   const int64_t rows = hidden.size(0);
   const at::Tensor ids = target_tensor(targets, hidden, head);
   TokenLogprobs result;
   for (int64_t begin = 0; begin < rows; begin += chunk_rows) {
     const Chunk chunk =
-        compute_chunk(hidden, head, ids, temperature, begin, std::min(rows, begin + chunk_rows));
+        compute_chunk(hidden, head, ids, form, begin, std::min(rows, begin + chunk_rows));
     append_host(chunk.log_softmax.gather(1, chunk.targets).squeeze(1), result.logprobs);
     if (with_entropy) {
       append_host((chunk.log_softmax.exp() * chunk.log_softmax).sum(-1).neg(), result.entropy);
@@ -92,9 +98,9 @@ TokenLogprobs token_logprobs(const at::Tensor& hidden, const at::Tensor& head,
 }
 
 at::Tensor token_logprobs_backward(const at::Tensor& hidden, at::Tensor& head,
-                                   std::span<const int32_t> targets, double temperature,
+                                   std::span<const int32_t> targets, const LogitForm& form,
                                    const LogprobGradient& grad, int64_t chunk_rows) {
-  LS_CHECK(temperature > 0 && chunk_rows > 0, "temperature and chunk size must be positive");
+  LS_CHECK(form.temperature > 0 && chunk_rows > 0, "temperature and chunk size must be positive");
   LS_CHECK(grad.logprobs.size() == targets.size(), "one gradient for each target");
   at::NoGradGuard no_grad;
   const int64_t rows = hidden.size(0);
@@ -106,17 +112,18 @@ at::Tensor token_logprobs_backward(const at::Tensor& hidden, at::Tensor& head,
   at::Tensor grad_hidden = at::empty(hidden.sizes(), hidden.options().requires_grad(false));
   for (int64_t begin = 0; begin < rows; begin += chunk_rows) {
     const int64_t end = std::min(rows, begin + chunk_rows);
-    const Chunk chunk = compute_chunk(hidden, head, ids, temperature, begin, end);
+    const Chunk chunk = compute_chunk(hidden, head, ids, form, begin, end);
     // d loss / d logits = g / temperature * (onehot - softmax). Each row has one target, so the
     // scatter is exact.
-    const at::Tensor scale = gradient.slice(0, begin, end).unsqueeze(1) / temperature;
+    const at::Tensor scale = gradient.slice(0, begin, end).unsqueeze(1) / form.temperature;
     at::Tensor grad_logits = chunk.log_softmax, of_entropy;
     if (!grad.entropy.empty()) {
       of_entropy = entropy_logit_gradient(
-          grad_logits, entropy_gradient.slice(0, begin, end).unsqueeze(1) / temperature);
+          grad_logits, entropy_gradient.slice(0, begin, end).unsqueeze(1) / form.temperature);
     }
     grad_logits.exp_().mul_(-scale).scatter_add_(1, chunk.targets, scale);
     if (of_entropy.defined()) grad_logits.add_(of_entropy);
+    if (chunk.cap_slope.defined()) grad_logits.mul_(chunk.cap_slope);
     grad_hidden.slice(0, begin, end).copy_(at::matmul(grad_logits, head));
     if (head.requires_grad()) head_grad.addmm_(grad_logits.t(), chunk.hidden);
   }

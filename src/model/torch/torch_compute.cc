@@ -16,6 +16,11 @@ namespace {
 
 constexpr int64_t kPassTokens = 16384;  // libtorch parallelizes over tokens
 
+// A model has a logits_scaling or a cap, never both.
+LogitForm logit_form(const ModelConfig& config, double temperature) {
+  return {temperature * config.logits_scaling, config.logit_softcap};
+}
+
 }  // namespace
 
 TorchCompute::TorchCompute(Weights& weights, NumberFormat products) : Compute(weights) {
@@ -40,16 +45,16 @@ at::Tensor TorchCompute::run_layers(const PackedBatch& batch, std::span<const in
 TokenLogprobs TorchCompute::logprobs(const Predictions& p, const LogprobOptions& options) {
   predictions_.emplace(p);
   const at::Tensor hidden = run_layers(p.batch, p.predictors, options.for_backward);
-  return token_logprobs(hidden, head_weight(weights()), p.targets, p.temperature,
-                        options.with_entropy);
+  return token_logprobs(hidden, head_weight(weights()), p.targets,
+                        logit_form(weights().config(), p.temperature), options.with_entropy);
 }
 
 void TorchCompute::backward(std::span<const float> grad, std::span<const float> entropy_grad) {
   LS_CHECK(predictions_.has_value() && gathered_.defined(),
            "backward() of a pass that kept nothing");
-  differentiate_layers(token_logprobs_backward(gathered_.detach(), head_weight(weights()),
-                                               predictions_->targets, predictions_->temperature,
-                                               {grad, entropy_grad}));
+  differentiate_layers(token_logprobs_backward(
+      gathered_.detach(), head_weight(weights()), predictions_->targets,
+      logit_form(weights().config(), predictions_->temperature), {grad, entropy_grad}));
 }
 
 kernels::ConstRows TorchCompute::hidden(const PackedBatch& batch, std::span<const int64_t> rows,

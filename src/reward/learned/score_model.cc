@@ -24,7 +24,8 @@ Result<std::unique_ptr<ScoreModel>> ScoreModel::load(const std::string& path,
                                                      const std::string& chat_template_family,
                                                      const std::string& device, int threads) {
   LS_ASSIGN_OR_RETURN(model::ModelFiles files, model::read_reward_model(path));
-  if (files.tokenizer == nullptr) return invalid_argument(path + " has no tokenizer.json");
+  if (files.tokenizer == nullptr)
+    return invalid_argument(path + " has no tokenizer (tokenizer.json or tokenizer.model)");
   if (files.config.eos_token_ids.empty())
     return invalid_argument(path + " names no end-of-sequence token");
   if (!chat_template_family.empty()) {

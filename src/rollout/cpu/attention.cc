@@ -1,9 +1,9 @@
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <vector>
 
 #include "kernels/aligned.h"
+#include "kernels/rows/row_ops.h"
 #include "rollout/cpu/attention.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -77,8 +77,7 @@ struct Pages {
 // over head_dim per (query, position). Several pages at once keep enough chains in flight when
 // there are few queries.
 template <typename T, int kQ, int kP>
-HWY_INLINE void page_scores(const Attention& a, const Query* query, const Pages& of, int page,
-                            float scale) {
+HWY_INLINE void page_scores(const Attention& a, const Query* query, const Pages& of, int page) {
   const D d;
   constexpr int kVectors = kP * kPageVectors;
   const T* keys[kP];
@@ -127,7 +126,7 @@ HWY_INLINE void page_scores(const Attention& a, const Query* query, const Pages&
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) {
       const int p = page + v / kPageVectors, at = v % kPageVectors * kN;
-      V score = hn::Mul(acc[i][v], hn::Set(d, scale));
+      V score = hn::Mul(acc[i][v], hn::Set(d, a.scale));
       if (kScaled<T>) {
         const auto* scales = reinterpret_cast<const float*>(of.pages[p] + a.scale_offset);
         score = hn::Mul(score, hn::Load(d, scales + at));
@@ -148,12 +147,11 @@ constexpr int pages_together() {
 // Scores the pages for kQ queries, which all have these pages.
 template <typename T, int kQ>
 void score_pages(const Attention& a, const Query* query, const Pages& of) {
-  const float scale = 1.0f / std::sqrt(static_cast<float>(a.head_dim));
   constexpr int kTogether = pages_together<kQ>();
   int page = of.page;
   for (; page + kTogether <= of.end; page += kTogether)
-    page_scores<T, kQ, kTogether>(a, query, of, page, scale);
-  for (; page < of.end; ++page) page_scores<T, kQ, 1>(a, query, of, page, scale);
+    page_scores<T, kQ, kTogether>(a, query, of, page);
+  for (; page < of.end; ++page) page_scores<T, kQ, 1>(a, query, of, page);
 }
 
 // Scores -> exp(score - max), zero for positions before the query's first one and from its length
@@ -353,6 +351,8 @@ void attend_to(const Attention& a) {
   }
   all_pages<T>(a, queries, /*values=*/false);
   for (Query& query : queries) {
+    const int first = query.first / kPage * kPage;
+    if (a.cap > 0) kernels::soft_cap(query.weights + first, query.length - first, 1, a.cap);
     softmax_weights(query, longest);
     if (kScaled<T>) scale_weights(a, query);
   }

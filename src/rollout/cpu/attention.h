@@ -27,6 +27,8 @@ struct Attention {
   int shared;
   int group;  // query heads per KV head
   int head_dim;
+  float scale;    // of the scores
+  float cap = 0;  // scaled scores become cap * tanh(score / cap); 0: they stay
   // Offsets in a page, in bytes; see KvShape.
   size_t k_offset;   // keys [head_dim][16]
   size_t v_offset;   // values [16][value_stride]

@@ -56,6 +56,25 @@ TEST_P(AttentionKernels, AWindowLeavesTheRestOut) {
   EXPECT_LT(worst, 2e-6);
 }
 
+TEST_P(AttentionKernels, ScaledAndCappedScoresMatchTheReference) {
+  double worst = 0;
+  for (const auto& [head_dim, group, length] : {std::array{64, 3, 100}, {12, 1, 1}, {32, 7, 33}}) {
+    AttentionCase c(head_dim, length);
+    c.scale = 0.3f;
+    c.cap = 1.25f;
+    const auto q = random_floats(length * group * head_dim, 11);
+    const auto out = c.run(q, length, 0, group);
+    for (int i = 0; i < length * group; ++i) {
+      const auto expected = reference::attend(std::span(q).subspan(i * head_dim, head_dim), c.keys,
+                                              c.values, i / group + 1, c.scale, c.cap);
+      worst = std::max(
+          worst, largest_difference(std::span(out).subspan(i * head_dim, head_dim), expected));
+    }
+  }
+  report("attend with a scale and a cap", worst);
+  EXPECT_LT(worst, 3e-6);
+}
+
 TEST_P(AttentionKernels, PagesBeforeTheWindowAreNotRead) {
   AttentionCase c(32, 100);
   const auto q = random_floats(4 * 2 * 32, 11);

@@ -20,6 +20,8 @@ class CpuRunner : public Runner {
 
   Status load_weights(const model::WeightsView& weights) override;
   int64_t version() const override { return version_; }
+  Result<std::shared_ptr<const RunnerAdapter>> prepare_adapter(
+      const model::Adapter& adapter) override;
   void release() override;
   void copy_block(int from, int to) override { blocks_.copy(from, to); }
   void forward(std::span<const SequenceStep> steps, std::span<float> logits) override;
@@ -32,6 +34,7 @@ class CpuRunner : public Runner {
 
  private:
   std::vector<SequenceRows> pieces_of(std::span<const SequenceStep> steps, std::span<float> logits);
+  const PanelAdapter* adapter_of(const SequenceStep& step) const;
   void run(std::span<const SequenceRows> pieces);
   void take_logits(const SequenceRows& whole, size_t end, SequenceRows& part) const;
 
@@ -58,6 +61,21 @@ Status CpuRunner::load_weights(const model::WeightsView& weights) {
   version_ = weights.version;
   loaded_ = true;
   return ok_status();
+}
+
+Result<std::shared_ptr<const RunnerAdapter>> CpuRunner::prepare_adapter(
+    const model::Adapter& adapter) {
+  LS_CHECK(loaded_, "prepare_adapter() before load_weights()");
+  LS_ASSIGN_OR_RETURN(std::shared_ptr<const RunnerAdapter> made,
+                      PanelAdapter::make(adapter, model_.config()));
+  return made;
+}
+
+// The adapter of a step, which is one of prepare_adapter().
+const PanelAdapter* CpuRunner::adapter_of(const SequenceStep& step) const {
+  const auto* adapter = static_cast<const PanelAdapter*>(step.adapter);
+  LS_CHECK(adapter == nullptr || adapter->fits(model_.config()), "an adapter of another network");
+  return adapter;
 }
 
 void CpuRunner::release() {
@@ -137,10 +155,11 @@ std::vector<SequenceRows> CpuRunner::pieces_of(std::span<const SequenceStep> ste
   for (const SequenceStep& step : steps) {
     const size_t first = pages_.size();
     for (const int block : step.blocks) pages_.push_back(blocks_.at(block));
-    pieces.push_back(
-        {std::span(pages_).subspan(first), step.start, step.tokens, 0, out, step.logits});
+    pieces.push_back({std::span(pages_).subspan(first), step.start, step.tokens, 0, out,
+                      step.logits, adapter_of(step)});
     out += step.logits * vocab;
   }
+  std::ranges::stable_sort(pieces, {}, [](const SequenceRows& p) { return id_of(p.adapter); });
   return pieces;
 }
 

@@ -46,18 +46,18 @@ std::vector<float> logits_of(Runner& runner, int sequence, std::span<const int32
 // Small models of the supported architectures.
 std::vector<model::ModelConfig> architectures() {
   model::ModelConfig llama = small_config();
-  model::ModelConfig qwen2 = small_config();
-  qwen2.model_type = "qwen2";
-  qwen2.qkv_bias = true;
+  model::ModelConfig qwen2 = small_config("qwen2");
   qwen2.tie_word_embeddings = false;
-  model::ModelConfig qwen3 = small_config();
-  qwen3.model_type = "qwen3";
-  qwen3.qk_norm = true;
+  model::ModelConfig qwen3 = small_config("qwen3");
   qwen3.head_dim = 32;
   model::ModelConfig biased = small_config();
   biased.qkv_bias = biased.attention_out_bias = biased.mlp_bias = true;
   biased.num_kv_heads = 1;
-  return {llama, qwen2, qwen3, biased, windowed_config()};
+  std::vector<model::ModelConfig> all = {llama, qwen2, qwen3, biased, windowed_config()};
+  for (const char* type : {"olmo2", "granite", "smollm3", "phi3", "glm4", "gemma2", "gemma3_text",
+                           "qwen3_moe", "mixtral"})
+    all.push_back(small_config(type));
+  return all;
 }
 
 TEST(CpuRunner, LogitsDoNotDependOnHowTokensAreCut) {

@@ -45,19 +45,20 @@ class Packer {
 
   NumberFormat format() const { return format_; }
 
-  void vector(const std::string& name, AlignedFloats& out) {
+  // scale * (offset + weight)
+  void norm(const std::string& name, float offset, float scale, AlignedFloats& out) {
     const auto& view = *found_.at(name);
     const int n = static_cast<int>(view.shape[0]);
     out.assign(round_up(n, kLane), 0.0f);
-    std::copy_n(view.data, n, out.begin());
+    for (int i = 0; i < n; ++i) out[i] = scale * (offset + view.data[i]);
   }
 
-  void matrix(const std::string& name, PanelMatrix& out, int column) {
-    copy(name, out, kRowsPerTask, [=](int r) { return column + r; });
+  void matrix(const model::RowsOfModule& rows, PanelMatrix& out, int column) {
+    copy(rows, out, kRowsPerTask, [=](int r) { return column + r; });
   }
   // Fills the panels first, first + 2, ...
-  void every_other_panel(const std::string& name, PanelMatrix& out, int first) {
-    copy(name, out, kPanel, [=](int r) { return first * kPanel + 2 * r; });
+  void every_other_panel(const model::RowsOfModule& rows, PanelMatrix& out, int first) {
+    copy(rows, out, kPanel, [=](int r) { return first * kPanel + 2 * r; });
   }
 
   const float* data(const std::string& name) const { return found_.at(name)->data; }
@@ -72,22 +73,22 @@ class Packer {
   // Copies runs of `run` rows; the run that starts at row r goes to the columns from column_of(r)
   // on.
   template <typename ColumnOf>
-  void copy(const std::string& name, PanelMatrix& out, int run, const ColumnOf& column_of) {
-    const auto& view = *found_.at(name + ".weight");
-    const int rows = static_cast<int>(view.shape[0]);
+  void copy(const model::RowsOfModule& from, PanelMatrix& out, int run, const ColumnOf& column_of) {
+    const float* matrix = data(model::weight_of(from.module)) + from.first * from.columns;
+    const int rows = static_cast<int>(from.rows);
     const auto each_run = [=](int begin, int end, const auto& body) {
       for (int r = begin; r < end; r += run) body(r, std::min(run, end - r));
     };
     for (int begin = 0; begin < rows; begin += kRowsPerTask) {
       const int end = std::min(begin + kRowsPerTask, rows);
-      tasks_.push_back([=, &out, data = view.data, k = view.shape[1]] {
-        each_run(begin, end, [&](int r, int n) { out.set_rows(column_of(r), n, data + r * k); });
+      tasks_.push_back([=, &out, k = from.columns] {
+        each_run(begin, end, [&](int r, int n) { out.set_rows(column_of(r), n, matrix + r * k); });
       });
     }
-    const auto bias = found_.find(name + ".bias");
-    if (bias == found_.end()) return;
+    if (!from.bias) return;
+    const float* bias = data(model::bias_of(from.module)) + from.first;
     each_run(0, rows, [&](int r, int n) {
-      out.set_bias(column_of(r), {bias->second->data + r, static_cast<size_t>(n)});
+      out.set_bias(column_of(r), {bias + r, static_cast<size_t>(n)});
     });
   }
 
@@ -96,29 +97,59 @@ class Packer {
   std::vector<std::function<void()>> tasks_;
 };
 
-void pack_layer(Packer& packer, const model::ModelConfig& c, int index, int intermediate,
-                PanelLayer& layer) {
-  const NumberFormat format = packer.format();
-  const auto module = [&](model::Role role) { return model::module_of(index, role); };
-  const auto weight = [&](model::Role role) { return model::weight_of(module(role)); };
-  const int q = c.num_heads * c.head_dim, kv = c.num_kv_heads * c.head_dim;
-  packer.vector(weight(model::Role::attention_norm), layer.attention_norm);
-  packer.vector(weight(model::Role::mlp_norm), layer.mlp_norm);
-  if (c.qk_norm) {
-    packer.vector(weight(model::Role::q_norm), layer.q_norm);
-    packer.vector(weight(model::Role::k_norm), layer.k_norm);
+void pack_norms(Packer& packer, const model::ModelConfig& c, int index, PanelLayer& layer) {
+  const auto norm = [&](model::Role role, AlignedFloats& out) {
+    out.clear();
+    if (!model::shape_of(c, role).exists) return;
+    packer.norm(model::weight_of(model::module_of(c, index, role)), c.facts.norm_plus_one ? 1 : 0,
+                1, out);
+  };
+  norm(model::Role::attention_norm, layer.attention_norm);
+  norm(model::Role::attention_post_norm, layer.attention_post_norm);
+  norm(model::Role::mlp_norm, layer.mlp_norm);
+  norm(model::Role::mlp_post_norm, layer.mlp_post_norm);
+  norm(model::Role::q_norm, layer.q_norm);
+  norm(model::Role::k_norm, layer.k_norm);
+}
+
+// Gate and up alternate in panels, each padded to whole panels.
+void pack_gated(Packer& packer, const model::RowsOfModule& gate, const model::RowsOfModule& up,
+                PanelMatrix& out) {
+  const int width = round_up(static_cast<int>(gate.rows), kLane);
+  out.reset(2 * width, static_cast<int>(gate.columns), packer.format());
+  packer.every_other_panel(gate, out, 0);
+  packer.every_other_panel(up, out, 1);
+}
+
+void pack_experts(Packer& packer, const model::ModelConfig& c, int index, PanelLayer& layer) {
+  using model::Role;
+  const auto rows = [&](Role role, int e) { return model::rows_of(c, index, role, e); };
+  layer.router.reset(c.experts.count, c.hidden_size, NumberFormat::f32);
+  packer.matrix(rows(Role::router, 0), layer.router, 0);
+  layer.experts.resize(c.experts.count);
+  for (int e = 0; e < c.experts.count; ++e) {
+    PanelExpert& expert = layer.experts[e];
+    pack_gated(packer, rows(Role::expert_gate, e), rows(Role::expert_up, e), expert.gate_up);
+    expert.down.reset(c.hidden_size, c.experts.width, packer.format());
+    packer.matrix(rows(Role::expert_down, e), expert.down, 0);
   }
+}
+
+void pack_layer(Packer& packer, const model::ModelConfig& c, int index, PanelLayer& layer) {
+  const NumberFormat format = packer.format();
+  const auto rows = [&](model::Role role) { return model::rows_of(c, index, role); };
+  const int q = c.num_heads * c.head_dim, kv = c.num_kv_heads * c.head_dim;
+  pack_norms(packer, c, index, layer);
   layer.qkv.reset(q + 2 * kv, c.hidden_size, format);
-  packer.matrix(module(model::Role::q), layer.qkv, 0);
-  packer.matrix(module(model::Role::k), layer.qkv, q);
-  packer.matrix(module(model::Role::v), layer.qkv, q + kv);
+  packer.matrix(rows(model::Role::q), layer.qkv, 0);
+  packer.matrix(rows(model::Role::k), layer.qkv, q);
+  packer.matrix(rows(model::Role::v), layer.qkv, q + kv);
   layer.out.reset(c.hidden_size, q, format);
-  packer.matrix(module(model::Role::out), layer.out, 0);
-  layer.gate_up.reset(2 * intermediate, c.hidden_size, format);
-  packer.every_other_panel(module(model::Role::gate), layer.gate_up, 0);
-  packer.every_other_panel(module(model::Role::up), layer.gate_up, 1);
+  packer.matrix(rows(model::Role::out), layer.out, 0);
+  if (c.has_experts(index)) return pack_experts(packer, c, index, layer);
+  pack_gated(packer, rows(model::Role::gate), rows(model::Role::up), layer.gate_up);
   layer.down.reset(c.hidden_size, c.intermediate_size, format);
-  packer.matrix(module(model::Role::down), layer.down, 0);
+  packer.matrix(rows(model::Role::down), layer.down, 0);
 }
 
 }  // namespace
@@ -131,12 +162,15 @@ Status PanelModel::load(const model::WeightsView& weights, NumberFormat format, 
   config_ = c;
   const float* embedding = packer.data(model::weight_of(model::names::kEmbedding));
   embedding_.assign(embedding, embedding + static_cast<size_t>(c.vocab_size) * c.hidden_size);
+  if (c.embedding_multiplier != 1) {
+    for (float& value : embedding_) value *= static_cast<float>(c.embedding_multiplier);
+  }
   layers_.resize(c.num_layers);
-  for (int i = 0; i < c.num_layers; ++i)
-    pack_layer(packer, c, i, padded_intermediate(), layers_[i]);
-  packer.vector(model::weight_of(model::names::kFinalNorm), final_norm_);
+  for (int i = 0; i < c.num_layers; ++i) pack_layer(packer, c, i, layers_[i]);
+  packer.norm(model::weight_of(model::names::kFinalNorm), c.facts.norm_plus_one ? 1 : 0,
+              static_cast<float>(1 / c.logits_scaling), final_norm_);
   head_.reset(c.vocab_size, c.hidden_size, format);
-  packer.matrix(model::head_module(c), head_, 0);
+  packer.matrix({model::head_module(c), 0, c.vocab_size, c.hidden_size, false}, head_, 0);
   packer.run(pool);
   return ok_status();
 }
@@ -149,8 +183,12 @@ void PanelModel::free() {
 
 int64_t PanelModel::bytes() const {
   size_t total = embedding_.size() * sizeof(float) + head_.bytes();
-  for (const PanelLayer& layer : layers_)
-    total += layer.qkv.bytes() + layer.out.bytes() + layer.gate_up.bytes() + layer.down.bytes();
+  for (const PanelLayer& layer : layers_) {
+    total += layer.qkv.bytes() + layer.out.bytes() + layer.gate_up.bytes() + layer.down.bytes() +
+             layer.router.bytes();
+    for (const PanelExpert& expert : layer.experts)
+      total += expert.gate_up.bytes() + expert.down.bytes();
+  }
   return static_cast<int64_t>(total);
 }
 

@@ -18,13 +18,21 @@ using kernels::round_up;
 
 inline constexpr int kMaxHeadDim = 512;
 
+struct PanelExpert {
+  PanelMatrix gate_up, down;  // as those of a layer
+};
+
 struct PanelLayer {
-  AlignedFloats attention_norm, mlp_norm;  // [hidden padded]
-  AlignedFloats q_norm, k_norm;            // [head_dim padded], empty without QK norm
-  PanelMatrix qkv;      // [(heads + 2 kv_heads) * head_dim, hidden]: queries, keys, values
-  PanelMatrix out;      // [hidden, heads * head_dim]
-  PanelMatrix gate_up;  // [2 * padded intermediate, hidden]: gate and up panels alternate
-  PanelMatrix down;     // [hidden, intermediate]
+  // [hidden padded]; empty if the model has none in this place
+  AlignedFloats attention_norm, attention_post_norm, mlp_norm, mlp_post_norm;
+  AlignedFloats q_norm, k_norm;  // [their width padded], empty without QK norm
+  PanelMatrix qkv;               // [(heads + 2 kv_heads) * head_dim, hidden]: queries, keys, values
+  PanelMatrix out;               // [hidden, heads * head_dim]
+  PanelMatrix gate_up;           // [2 * padded intermediate, hidden]: gate and up panels alternate
+  PanelMatrix down;              // [hidden, intermediate]
+  // In a layer with experts these take the place of gate_up and down.
+  PanelMatrix router;  // [experts, hidden], always f32: a rounded one chooses other experts
+  std::vector<PanelExpert> experts;
 };
 
 class PanelModel {
@@ -32,6 +40,8 @@ class PanelModel {
   // Copies all weights: the matrices in `format`; norms, biases and embeddings in f32. The view is
   // not needed afterwards. Memory of an earlier load is reused if the shapes are the same. Error: a
   // weight is missing or has the wrong shape, or there are no kernels for the architecture.
+  // Embeddings are multiplied by the model's multiplier, and the final norm divided by its
+  // logits_scaling.
   Status load(const model::WeightsView& weights, NumberFormat format, ThreadPool& pool);
 
   void free();  // the weights; config() stays
@@ -45,6 +55,7 @@ class PanelModel {
   }
   int64_t bytes() const;
   int padded_intermediate() const { return round_up(config_.intermediate_size, kLane); }
+  int padded_expert_width() const { return round_up(config_.experts.width, kLane); }
 
  private:
   model::ModelConfig config_;

@@ -21,7 +21,9 @@ using kernels::random_floats;
 // (f32).
 struct AttentionCase {
   AttentionCase(int head_dim_in, int length, NumberFormat format = NumberFormat::f32)
-      : head_dim(head_dim_in), blocks({1, 1, head_dim_in, format}, (length + kPage - 1) / kPage) {
+      : head_dim(head_dim_in),
+        scale(1 / std::sqrt(static_cast<float>(head_dim_in))),
+        blocks({1, 1, head_dim_in, format}, (length + kPage - 1) / kPage) {
     keys = random_floats(length * head_dim, 9);
     values = random_floats(length * head_dim, 10);
     const KvShape& shape = blocks.shape();
@@ -49,12 +51,13 @@ struct AttentionCase {
     }
     const int needed = round_up(position + rows, kPage) / kPage;
     const KvShape& shape = blocks.shape();
-    attend({list, std::min(shared, needed), group, head_dim, shape.key_offset(0, 0),
+    attend({list, std::min(shared, needed), group, head_dim, scale, cap, shape.key_offset(0, 0),
             shape.value_offset(0, 0), shape.value_stride(), shape.format,
             shape.scale_offset(0, 0)});
     return out;
   }
   int head_dim;
+  float scale, cap = 0;
   KvBlocks blocks;
   std::vector<const std::byte*> pages;
   std::vector<float> keys, values;

@@ -43,14 +43,18 @@ void BlockPool::release(int block) {
   }
 }
 
-uint64_t BlockPool::chained_hash(int parent, std::span<const int32_t> tokens) const {
-  uint64_t hash = parent < 0 ? 0 : blocks_[parent].hash;
+uint64_t BlockPool::prefix_of(int64_t parent) const {
+  return parent < 0 ? static_cast<uint64_t>(parent + 1) : blocks_[parent].prefix;
+}
+
+uint64_t BlockPool::chained_hash(int64_t parent, std::span<const int32_t> tokens) const {
+  uint64_t hash = parent < 0 ? prefix_of(parent) : blocks_[parent].hash;
   for (const int32_t token : tokens) hash = hash_combine(hash, static_cast<uint64_t>(token));
   return hash;
 }
 
-int BlockPool::find_hashed(uint64_t hash, int parent, std::span<const int32_t> tokens) const {
-  const uint64_t parent_prefix = parent < 0 ? 0 : blocks_[parent].prefix;
+int BlockPool::find_hashed(uint64_t hash, int64_t parent, std::span<const int32_t> tokens) const {
+  const uint64_t parent_prefix = prefix_of(parent);
   const auto [begin, end] = by_hash_.equal_range(hash);
   for (auto it = begin; it != end; ++it) {
     const Block& b = blocks_[it->second];
@@ -59,21 +63,21 @@ int BlockPool::find_hashed(uint64_t hash, int parent, std::span<const int32_t> t
   return -1;
 }
 
-int BlockPool::find(int parent, std::span<const int32_t> tokens) const {
+int BlockPool::find(int64_t parent, std::span<const int32_t> tokens) const {
   LS_CHECK(tokens.size() == kBlockTokens, "only full blocks are remembered");
-  if (parent >= 0 && blocks_[parent].prefix == 0) return -1;
+  if (!known(parent)) return -1;
   return find_hashed(chained_hash(parent, tokens), parent, tokens);
 }
 
-void BlockPool::remember(int block, int parent, std::span<const int32_t> tokens) {
+void BlockPool::remember(int block, int64_t parent, std::span<const int32_t> tokens) {
   LS_CHECK(tokens.size() == kBlockTokens, "only full blocks are remembered");
   Block& b = blocks_[block];
   LS_CHECK(b.holders > 0 && b.prefix == 0, "a block is remembered once, by its holder");
-  if (parent >= 0 && blocks_[parent].prefix == 0) return;
+  if (!known(parent)) return;
   b.hash = chained_hash(parent, tokens);
   const int same = find_hashed(b.hash, parent, tokens);
   b.prefix = same >= 0 ? blocks_[same].prefix : ++prefixes_;  // same tokens, same name
-  b.parent_prefix = parent < 0 ? 0 : blocks_[parent].prefix;
+  b.parent_prefix = prefix_of(parent);
   std::ranges::copy(tokens, b.tokens.begin());
   by_hash_.emplace(b.hash, block);
 }

@@ -1,6 +1,7 @@
 #pragma once
 // Tracks which KV blocks are held, and by how many holders, on integers only: no memory, no model.
-// Blocks whose tokens are known can be remembered under the tokens before them (the prefix cache).
+// Blocks whose tokens are known can be remembered under the tokens before them and the adapter that
+// they were computed with (the prefix cache).
 // Remembered blocks without holders are kept until space is needed, and the one released longest
 // ago is evicted first. Not thread-safe.
 
@@ -36,11 +37,14 @@ class BlockPool {
   int holders(int block) const { return blocks_[block].holders; }
   bool remembered(int block) const { return blocks_[block].prefix != 0; }
 
-  // Records that the block contains these kBlockTokens tokens and follows `parent` (-1: it is the
-  // first). A block whose parent is not remembered is not remembered either.
-  void remember(int block, int parent, std::span<const int32_t> tokens);
+  // The parent of the first block of a sequence, by the id of its adapter (0: none). Sequences of
+  // different adapters never share a block, because the same tokens have other keys and values.
+  static int64_t root(int64_t adapter) { return -1 - adapter; }
+  // Records that the block contains these kBlockTokens tokens and follows `parent`, a block or a
+  // root(). A block whose parent is not remembered is not remembered either.
+  void remember(int block, int64_t parent, std::span<const int32_t> tokens);
   // Returns a remembered block with exactly these tokens after `parent`; -1 if there is none.
-  int find(int parent, std::span<const int32_t> tokens) const;
+  int find(int64_t parent, std::span<const int32_t> tokens) const;
   // Forgets all blocks, because the weights changed and new sequences cannot use the old values.
   void forget_all();
 
@@ -48,14 +52,19 @@ class BlockPool {
   using Tokens = std::array<int32_t, kBlockTokens>;
   struct Block {
     int holders = 0;
-    uint64_t prefix = 0;         // names all tokens up to the block's end; 0: not remembered
-    uint64_t parent_prefix = 0;  // names all tokens before the block; 0: there are none
-    uint64_t hash = 0;           // of the tokens up to the block's end
+    // Names the adapter and all tokens up to the block's end: 1, 2, ...; 0: not remembered.
+    uint64_t prefix = 0;
+    // Names the adapter and all tokens before the block. If there are none: 0 without an adapter,
+    // else 2^64 - the adapter's id.
+    uint64_t parent_prefix = 0;
+    uint64_t hash = 0;  // of the tokens up to the block's end
     Tokens tokens{};
     std::list<int>::iterator place;  // in cached_, if remembered and not held
   };
-  uint64_t chained_hash(int parent, std::span<const int32_t> tokens) const;
-  int find_hashed(uint64_t hash, int parent, std::span<const int32_t> tokens) const;
+  bool known(int64_t parent) const { return parent < 0 || blocks_[parent].prefix != 0; }
+  uint64_t prefix_of(int64_t parent) const;
+  uint64_t chained_hash(int64_t parent, std::span<const int32_t> tokens) const;
+  int find_hashed(uint64_t hash, int64_t parent, std::span<const int32_t> tokens) const;
   void unname(int block);
 
   std::vector<Block> blocks_;

@@ -11,13 +11,16 @@ Scheduler::Scheduler(const SchedulerLimits& limits) : limits_(limits), pool_(lim
   limits_.max_rows = std::max(limits.max_rows, limits.max_running + kBlockTokens);
 }
 
-void Scheduler::add(int64_t id, int64_t group, std::vector<int32_t> tokens, int shared) {
+void Scheduler::add(int64_t id, int64_t group, std::vector<int32_t> tokens, int shared,
+                    int64_t adapter) {
   LS_CHECK(!tokens.empty() && shared >= 1 && shared <= static_cast<int>(tokens.size()),
            "a sequence begins with its group's tokens");
   LS_CHECK(id > last_id_, "ids must ascend");
   last_id_ = id;
   Group& g = groups_[group];
+  LS_CHECK(g.members == 0 || g.root == BlockPool::root(adapter), "a group has one adapter");
   g.id = group;
+  g.root = BlockPool::root(adapter);
   ++g.members;
   Sequence& s = sequences_[id];
   s.id = id;
@@ -123,7 +126,7 @@ void Scheduler::offer_to_cache(Sequence& s) {
     const int block = s.blocks[s.remembered];
     if (pool_.remembered(block)) continue;
     const auto tokens = std::span(s.tokens).subspan(s.remembered * kBlockTokens, kBlockTokens);
-    pool_.remember(block, s.remembered == 0 ? -1 : s.blocks[s.remembered - 1], tokens);
+    pool_.remember(block, s.remembered == 0 ? s.group->root : s.blocks[s.remembered - 1], tokens);
   }
 }
 

@@ -59,10 +59,11 @@ class Scheduler {
  public:
   explicit Scheduler(const SchedulerLimits& limits);
 
-  // Adds a sequence with at least one token. The first `shared` >= 1 tokens are the same in all
-  // sequences of `group` (>= 0). The sequence must fit by itself: blocks_for() of its maximum
-  // length is at most limits.blocks. Ids are chosen by the caller and must ascend.
-  void add(int64_t id, int64_t group, std::vector<int32_t> tokens, int shared);
+  // Adds a sequence with at least one token. The first `shared` >= 1 tokens and the adapter (an id;
+  // 0: none) are the same in all sequences of `group` (>= 0). The sequence must fit by itself:
+  // blocks_for() of its maximum length is at most limits.blocks. Ids are chosen by the caller and
+  // must ascend.
+  void add(int64_t id, int64_t group, std::vector<int32_t> tokens, int shared, int64_t adapter = 0);
 
   // Plans the next pass. The caller must execute all of it. Not empty unless nothing is left to do
   // or max_draws is 0.
@@ -125,6 +126,7 @@ class Scheduler {
   // The prompt of a group is kept while members wait for it.
   struct Group {
     int64_t id = 0;
+    int64_t root = 0;  // BlockPool::root() of its adapter
     int members = 0;
     Queue undrawn, continued;  // waiting members without and with drawn tokens
     // Computes the prompt for the others. If the leader is undrawn, they share the logits of its

@@ -57,7 +57,7 @@ void Scheduler::share_prefix(Sequence& s) {
   if (limits_.prefix_cache) {
     for (size_t end = kBlockTokens; end < s.tokens.size(); end += kBlockTokens) {
       const auto tokens = std::span(s.tokens).subspan(end - kBlockTokens, kBlockTokens);
-      const int block = pool_.find(chain.empty() ? -1 : chain.back(), tokens);
+      const int block = pool_.find(chain.empty() ? s.group->root : chain.back(), tokens);
       if (block < 0) break;
       chain.push_back(block);
     }

@@ -308,5 +308,21 @@ TEST(Scheduler, WhatIsWrittenOverIsNoLongerRemembered) {
   EXPECT_EQ(scheduler.plan().feeds.back().start, 48);
 }
 
+// Five samples with the same prompt, one after the other.
+TEST(Scheduler, APrefixIsFoundOnlyWithTheSameAdapter) {
+  Scheduler scheduler({.blocks = 64, .max_running = 8, .max_rows = 256});
+  std::vector<int64_t> cached;
+  for (const int64_t adapter : {0, 7, 8, 7, 0}) {
+    const auto id = static_cast<int64_t>(cached.size());
+    const int64_t before = scheduler.counts().cached_tokens;
+    scheduler.add(id, id, ramp(40), 40, adapter);
+    scheduler.plan();
+    scheduler.append(id, 1);
+    scheduler.remove(id, true);
+    cached.push_back(scheduler.counts().cached_tokens - before);
+  }
+  EXPECT_EQ(cached, (std::vector<int64_t>{0, 0, 0, 32, 32}));
+}
+
 }  // namespace
 }  // namespace longshot::rollout

@@ -122,7 +122,7 @@ size_t TorchRunner::run(std::span<const SequenceStep> steps, std::span<float> lo
     cached.push_back({step.blocks, step.start, step.tokens, step.logits});
   const at::Tensor hidden = model::cached_hidden(*weights_, *cache_, cached);  // [wanted, hidden]
   if (hidden.size(0) == 0) return 0;
-  const at::Tensor result = hidden.matmul(model::head_weight(*weights_).t());  // [wanted, vocab]
+  const at::Tensor result = model::final_logits(*weights_, hidden);  // [wanted, vocab]
   const auto size = static_cast<size_t>(result.numel());
   LS_CHECK(size <= logits.size(), "logits must be [tokens that want them, vocab]");
   at::from_blob(logits.data(), result.sizes(), at::kFloat).copy_(result);

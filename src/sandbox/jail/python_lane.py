@@ -1,10 +1,14 @@
 # Program of a warm interpreter: does the slow part of a start once and then serves as a lane. In each child that runs a
 # program, the code after serve() makes the interpreter look as it does after `python3 SCRIPT`.
 import atexit
-import ctypes
 import gc
 import io
 import sys
+
+try:
+    import ctypes
+except ModuleNotFoundError:
+    sys.exit(f"{sys.executable} has no ctypes; Debian's python3-minimal is not enough, python3 is")
 
 import bisect, collections, copy, dataclasses, datetime, decimal, enum, fractions, functools, heapq, itertools  # noqa
 import json, math, operator, os, random, re, signal, statistics, string, time, traceback, types, typing  # noqa

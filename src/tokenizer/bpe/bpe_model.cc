@@ -8,6 +8,7 @@
 
 #include "base/os/fs.h"
 #include "tokenizer/bpe/byte_alphabet.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace longshot::tokenizer {
 namespace {
@@ -57,8 +58,28 @@ void BpeModel::encode(std::string_view piece, std::vector<TokenId>& out) const {
   out.insert(out.end(), symbols.begin(), symbols.end());
 }
 
+void BpeModel::initial_characters(std::string_view piece, std::vector<TokenId>& symbols) const {
+  symbols.clear();
+  bool fusing = false;
+  for (size_t at = 0; at < piece.size();) {
+    const std::string_view character =
+        piece.substr(at, static_cast<size_t>(code_point_at(piece, at).length));
+    at += character.size();
+    const auto found = by_bytes_.find(character);
+    if (found != by_bytes_.end()) {
+      symbols.push_back(found->second);
+    } else if (byte_fallback_) {
+      for (const char c : character) symbols.push_back(byte_ids_[static_cast<uint8_t>(c)]);
+    } else if (unknown_ && !(fusing && fuse_unknown_)) {
+      symbols.push_back(*unknown_);
+    }
+    fusing = found == by_bytes_.end();
+  }
+}
+
 // A byte that is not in the vocabulary becomes the unknown token, or is dropped if there is none.
 void BpeModel::initial_symbols(std::string_view piece, std::vector<TokenId>& symbols) const {
+  if (alphabet_ == BpeAlphabet::characters) return initial_characters(piece, symbols);
   symbols.clear();
   symbols.reserve(piece.size());
   bool fusing = false;
@@ -144,11 +165,20 @@ void BpeModel::merge_long(std::vector<TokenId>& symbols) const {
 std::optional<TokenId> BpeModel::token_to_id(std::string_view content) const {
   if (const auto odd = by_content_.find(std::string(content)); odd != by_content_.end())
     return odd->second;
-  const auto bytes = from_byte_alphabet(content);
+  const bool written = alphabet_ == BpeAlphabet::characters;
+  const std::optional<std::string> bytes =
+      written ? std::string(content) : from_byte_alphabet(content);
   if (!bytes) return std::nullopt;
   const auto found = by_bytes_.find(*bytes);
   if (found == by_bytes_.end()) return std::nullopt;
   return found->second;
+}
+
+std::optional<uint8_t> BpeModel::fallback_byte(TokenId id) const {
+  if (!byte_fallback_) return std::nullopt;
+  const auto found = std::find(byte_ids_.begin(), byte_ids_.end(), id);
+  if (found == byte_ids_.end()) return std::nullopt;
+  return static_cast<uint8_t>(found - byte_ids_.begin());
 }
 
 const std::string& BpeModel::token_bytes(TokenId id) const {

@@ -1,6 +1,5 @@
 #pragma once
-// Byte-pair encoding of one pre-tokenized piece: the `model` of tokenizer.json with type BPE, on
-// bytes.
+// Byte-pair encoding of one pre-tokenized piece: the `model` of tokenizer.json with type BPE.
 
 #include <array>
 #include <optional>
@@ -23,18 +22,28 @@ constexpr int64_t kMaxIdGap = 1 << 20;
 // string. Errors name `where` and the token.
 Result<std::vector<std::string>> parse_vocabulary(const Json& vocab, const std::string& where);
 
+// What a vocabulary's tokens are written in, and so what merging begins with.
+enum class BpeAlphabet {
+  bytes,       // the printable characters of byte_alphabet.h, one for each byte
+  characters,  // those of the text; with byte_fallback, "<0x0A>" stands for a byte of others
+};
+
 // Immutable after from_json(); thread-safe.
 class BpeModel {
  public:
   // `json` is the value of the key `model`. Errors name `where` and the key.
-  static Result<BpeModel> from_json(const Json& json, const std::string& where);
+  static Result<BpeModel> from_json(const Json& json, BpeAlphabet alphabet,
+                                    const std::string& where);
 
   // Appends the ids of one piece. Long pieces take O(n log n).
   void encode(std::string_view piece, std::vector<TokenId>& out) const;
 
   std::optional<TokenId> token_to_id(std::string_view content) const;
-  // The token's bytes; empty for ids outside the vocabulary.
+  // The token's bytes, or with BpeAlphabet::characters the token as it is written. Empty for ids
+  // outside the vocabulary.
   const std::string& token_bytes(TokenId id) const;
+  // The byte for which a token of byte_fallback stands; none for other tokens.
+  std::optional<uint8_t> fallback_byte(TokenId id) const;
   // Highest id + 1.
   int size() const { return static_cast<int>(bytes_.size()); }
 
@@ -71,8 +80,12 @@ class BpeModel {
                    const std::string& where);
   void find_whole_tokens();
 
-  // The initial symbols of a piece: one id for each byte.
+  void read_bytes();
+  void read_characters();
+
+  // The initial symbols of a piece: one id for each byte or character.
   void initial_symbols(std::string_view piece, std::vector<TokenId>& symbols) const;
+  void initial_characters(std::string_view piece, std::vector<TokenId>& symbols) const;
   void merge_short(std::vector<TokenId>& symbols) const;
   void merge_long(std::vector<TokenId>& symbols) const;
   void merge_all(std::vector<TokenId>& symbols) const;
@@ -84,8 +97,10 @@ class BpeModel {
   std::array<TokenId, 256> byte_ids_{};  // -1: the byte is not in the vocabulary
   MergeTable merges_;
   std::vector<bool> whole_;  // [size()] true if encoding the token's bytes gives exactly this token
+  BpeAlphabet alphabet_ = BpeAlphabet::bytes;
   std::optional<TokenId> unknown_;
   bool fuse_unknown_ = false;
+  bool byte_fallback_ = false;
   bool ignore_merges_ = false;
 };
 

@@ -59,8 +59,10 @@ Result<std::vector<std::string>> parse_vocabulary(const Json& vocab, const std::
   return tokens;
 }
 
-Result<BpeModel> BpeModel::from_json(const Json& json, const std::string& where) {
+Result<BpeModel> BpeModel::from_json(const Json& json, BpeAlphabet alphabet,
+                                     const std::string& where) {
   BpeModel model;
+  model.alphabet_ = alphabet;
   LS_RETURN_IF_ERROR(model.read_vocabulary(json, where));
   LS_RETURN_IF_ERROR(model.read_options(json, where));
   LS_RETURN_IF_ERROR(model.read_merges(json, where));
@@ -73,6 +75,11 @@ Status BpeModel::read_vocabulary(const Json& json, const std::string& where) {
     return invalid_argument(where + ": key 'vocab' is missing");
   LS_ASSIGN_OR_RETURN(bytes_, parse_vocabulary(json["vocab"], where));
   byte_ids_.fill(-1);
+  alphabet_ == BpeAlphabet::bytes ? read_bytes() : read_characters();
+  return {};
+}
+
+void BpeModel::read_bytes() {
   for (TokenId id = 0; id < size(); ++id) {
     if (bytes_[id].empty()) continue;
     std::optional<std::string> bytes = from_byte_alphabet(bytes_[id]);
@@ -84,7 +91,15 @@ Status BpeModel::read_vocabulary(const Json& json, const std::string& where) {
     bytes_[id] = *bytes;
     by_bytes_[std::move(*bytes)] = id;
   }
-  return {};
+}
+
+void BpeModel::read_characters() {
+  for (TokenId id = 0; id < size(); ++id)
+    if (!bytes_[id].empty()) by_bytes_[bytes_[id]] = id;
+  for (int byte = 0; byte < 256; ++byte) {
+    const auto found = by_bytes_.find(fmt::format("<0x{:02X}>", byte));
+    if (found != by_bytes_.end()) byte_ids_[byte] = found->second;
+  }
 }
 
 Status BpeModel::read_options(const Json& json, const std::string& where) {
@@ -94,9 +109,8 @@ Status BpeModel::read_options(const Json& json, const std::string& where) {
   if (dropout != 0) return invalid_argument(where + ": key 'dropout' must be null or 0");
   LS_ASSIGN_OR_RETURN(fuse_unknown_, json_get_or<bool>(json, "fuse_unk", false, where));
   LS_ASSIGN_OR_RETURN(ignore_merges_, json_get_or<bool>(json, "ignore_merges", false, where));
-  LS_ASSIGN_OR_RETURN(const bool byte_fallback,
-                      json_get_or<bool>(json, "byte_fallback", false, where));
-  if (byte_fallback && std::find(byte_ids_.begin(), byte_ids_.end(), -1) != byte_ids_.end()) {
+  LS_ASSIGN_OR_RETURN(byte_fallback_, json_get_or<bool>(json, "byte_fallback", false, where));
+  if (byte_fallback_ && std::find(byte_ids_.begin(), byte_ids_.end(), -1) != byte_ids_.end()) {
     return invalid_argument(
         where + ": key 'byte_fallback' is true and the vocabulary lacks some of the 256 bytes");
   }

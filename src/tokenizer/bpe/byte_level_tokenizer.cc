@@ -15,7 +15,8 @@ Result<std::unique_ptr<Tokenizer>> ByteLevelTokenizer::from_json(const Json& jso
                                                                  TokenizerFiles files,
                                                                  const std::string& where) {
   auto tokenizer = std::make_unique<ByteLevelTokenizer>();
-  LS_ASSIGN_OR_RETURN(tokenizer->model_, BpeModel::from_json(json["model"], where + ": model"));
+  LS_ASSIGN_OR_RETURN(tokenizer->model_,
+                      BpeModel::from_json(json["model"], BpeAlphabet::bytes, where + ": model"));
   LS_RETURN_IF_ERROR(tokenizer->read_common(json, tokenizer->model_.size(), where));
   LS_ASSIGN_OR_RETURN(
       tokenizer->pre_tokenizer_,
@@ -34,7 +35,7 @@ Result<std::unique_ptr<Tokenizer>> ByteLevelTokenizer::from_json(const Json& jso
 void ByteLevelTokenizer::encode_plain(std::string_view text, std::vector<TokenId>& out) const {
   std::vector<std::string_view> pieces;
   std::deque<std::string> storage;
-  pre_tokenizer_.split(text, pieces, storage);
+  pre_tokenizer_.split(text, out.empty(), pieces, storage);
   for (const std::string_view piece : pieces) model_.encode(piece, out);
 }
 

@@ -148,6 +148,7 @@ Value make_namespace(Arguments& arguments, Budget& budget) {
     if (name.starts_with("_")) fail("a namespace's attribute must not begin with '_': " + name);
   };
   if (arguments.positional.empty()) {
+    space->items.reserve(arguments.named.size());
     for (auto& [name, value] : arguments.named) {
       check(name);
       space->set(name, std::move(value));

@@ -75,13 +75,12 @@ class Interpreter {
   Value& slot(int index) { return activation_->slots[static_cast<size_t>(index)]; }
 
   Value evaluate(const Node& node);
-  Value compute(const Node& node);  // for nodes that find() does not find
-  Value compute_inner(const Node& node);
-  // Points to a stored value: a constant, a variable, or a member of a list or dict that is one of
-  // these. nullptr if the value must be computed.
-  const Value* find(const Node& node);
-  // The value of a node, stored in a variable or in `hold`. Valid until a variable is set.
+  // The value of a node: a stored one (a constant, a variable, or a member of a list or dict that
+  // is one of these), or a new one in `hold`. Valid until a variable is set.
   const Value& look(const Node& node, Value& hold);
+  const Value& look_at_attribute(const Node& node, Value& hold);
+  const Value& look_at_item(const Node& node, Value& hold);
+  Value compute(const Node& node);  // for nodes whose value is never a stored one
   // Appends the operands of a sum to `out` and returns true if all are plain texts. Otherwise
   // leaves `out` unchanged and stores the sum in `rest`.
   bool append_sum(const Node& node, std::string& out, Value& rest);

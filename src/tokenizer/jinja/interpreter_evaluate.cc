@@ -39,56 +39,61 @@ bool compare_by(CompareOp op, const Value& a, const Value& b, Budget& budget) {
 
 }  // namespace
 
-const Value* Interpreter::find(const Node& node) {
+const Value& Interpreter::look(const Node& node, Value& hold) {
   switch (node.kind) {
     case NodeKind::constant:
-      return &node.value;
+      return node.value;
     case NodeKind::name: {
       const Value& variable = at(node.place);
-      return variable.is_unset() ? nullptr : &variable;
+      if (!variable.is_unset()) return variable;
+      hold = Value::undefined_name(&program_.names[static_cast<size_t>(node.id)]);
+      return hold;
     }
-    case NodeKind::attribute: {
+    case NodeKind::attribute:
+      return look_at_attribute(node, hold);
+    case NodeKind::item:
+      return look_at_item(node, hold);
+    default: {
       budget_.charge(1);
-      const Value* owner = find(*node.kids[0]);
-      return owner == nullptr ? nullptr : kept_attribute(*owner, *node.member);
+      const Budget::Depth depth(budget_);
+      hold = compute(node);
+      return hold;
     }
-    case NodeKind::item: {
-      budget_.charge(1);
-      const Value* owner = find(*node.kids[0]);
-      const Value* key = owner == nullptr ? nullptr : find(*node.kids[1]);
-      return key == nullptr ? nullptr : kept_item(*owner, *key, budget_);
-    }
-    default:
-      return nullptr;
   }
 }
 
-const Value& Interpreter::look(const Node& node, Value& hold) {
-  if (const Value* kept = find(node); kept != nullptr) return *kept;
-  hold = compute(node);
+// A member of a stored value is stored too. A member of a computed value must be copied, because
+// its owner ends with this function.
+const Value& Interpreter::look_at_attribute(const Node& node, Value& hold) {
+  budget_.charge(1);
+  Value computed;
+  const Value& owner = look(*node.kids[0], computed);
+  line_ = node.line;
+  const Value* kept = kept_attribute(owner, *node.member);
+  if (kept != nullptr && &owner != &computed) return *kept;
+  hold = kept != nullptr ? *kept : get_attribute(owner, *node.member, budget_);
+  return hold;
+}
+
+const Value& Interpreter::look_at_item(const Node& node, Value& hold) {
+  budget_.charge(1);
+  Value computed, computed_key;
+  const Value& owner = look(*node.kids[0], computed);
+  const Value& key = look(*node.kids[1], computed_key);
+  line_ = node.line;
+  const Value* kept = kept_item(owner, key, budget_);
+  if (kept != nullptr && &owner != &computed) return *kept;
+  hold = kept != nullptr ? *kept : get_item(owner, key, budget_);
   return hold;
 }
 
 Value Interpreter::evaluate(const Node& node) {
-  const Value* kept = find(node);
-  return kept != nullptr ? *kept : compute(node);
+  Value hold;
+  const Value& value = look(node, hold);
+  return &value == &hold ? std::move(hold) : value;
 }
 
 Value Interpreter::compute(const Node& node) {
-  if (node.kind == NodeKind::name)
-    return Value::undefined_name(&program_.names[static_cast<size_t>(node.id)]);
-  budget_.charge(1);
-  const Budget::Depth depth(budget_);
-  if (node.kind == NodeKind::attribute) {
-    Value hold;
-    const Value& owner = look(*node.kids[0], hold);
-    line_ = node.line;
-    return get_attribute(owner, *node.member, budget_);
-  }
-  return compute_inner(node);
-}
-
-Value Interpreter::compute_inner(const Node& node) {
   Value hold, hold_key;
   switch (node.kind) {
     case NodeKind::tuple:
@@ -97,12 +102,6 @@ Value Interpreter::compute_inner(const Node& node) {
       return Value::list(evaluate_all(node.kids));
     case NodeKind::dict:
       return evaluate_dict(node);
-    case NodeKind::item: {
-      const Value& owner = look(*node.kids[0], hold);
-      const Value& key = look(*node.kids[1], hold_key);
-      line_ = node.line;
-      return get_item(owner, key, budget_);
-    }
     case NodeKind::slice:
       return evaluate_slice(node);
     case NodeKind::call:
@@ -293,6 +292,7 @@ Arguments Interpreter::evaluate_arguments(const CallArguments* given) {
 }
 
 void Interpreter::evaluate_rest(const CallArguments& given, Arguments& out) {
+  out.named.reserve(given.named.size());
   for (const auto& [name, node] : given.named) out.named.emplace_back(name, evaluate(*node));
   if (given.star != nullptr) {
     const Items items = items_of(evaluate(*given.star), budget_);

@@ -97,6 +97,17 @@ Result<Pattern> Pattern::compile(const std::string& oniguruma) {
   return pattern;
 }
 
+Result<Pattern> Pattern::of_step(const Json& step, const std::string& where) {
+  LS_ASSIGN_OR_RETURN(const Json pattern, json_get<Json>(step, "pattern", where));
+  const bool regex = pattern.is_object() && pattern.contains("Regex");
+  LS_ASSIGN_OR_RETURN(
+      const std::string text,
+      json_get<std::string>(pattern, regex ? "Regex" : "String", where + ": pattern"));
+  auto compiled = regex ? compile(text) : literal(text);
+  if (!compiled.ok()) return compiled.status().with_context(where);
+  return compiled;
+}
+
 Result<Pattern> Pattern::literal(const std::string& text) {
   LS_ASSIGN_OR_RETURN(pcre2_code * code, compile_pcre2(text, PCRE2_UTF | PCRE2_LITERAL, text));
   Pattern pattern;

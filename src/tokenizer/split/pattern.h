@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "base/status.h"
 
 namespace longshot::tokenizer {
@@ -28,6 +29,8 @@ class Pattern {
  public:
   static Result<Pattern> compile(const std::string& oniguruma);
   static Result<Pattern> literal(const std::string& text);  // matches exactly this text
+  // Reads the key `pattern` of a step of tokenizer.json: {"Regex": ...} or {"String": ...}.
+  static Result<Pattern> of_step(const Json& step, const std::string& where);
 
   // Replaces `parts` by the matches and the gaps between them, which together cover the text.
   // Matches may be empty. The text must be valid UTF-8.

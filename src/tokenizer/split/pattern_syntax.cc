@@ -111,6 +111,8 @@ class Translator {
       if (c == 'D' && in_class_) return refuse("'\\D' in a class");
       if (c == 'D') class_member("\\p{Nd}" + newer_ranges("Nd"), true);
       if (c == 'h') class_member("0-9a-fA-F", false);
+    } else if ((c == 'A' || c == 'z') && !in_class_) {  // the ends of the text
+      out_ += {'\\', c};
     } else if (std::strchr("rntfv", c) != nullptr) {
       out_ += c == 'v' ? "\\x{b}" : std::string{'\\', c};
     } else if (std::isalnum(static_cast<unsigned char>(c)) ||

@@ -24,17 +24,6 @@ Result<SplitBehavior> parse_behavior(const std::string& name, const std::string&
   return found->second;
 }
 
-Result<Pattern> parse_pattern(const Json& json, const std::string& where) {
-  LS_ASSIGN_OR_RETURN(const Json pattern, json_get<Json>(json, "pattern", where));
-  const bool regex = pattern.is_object() && pattern.contains("Regex");
-  LS_ASSIGN_OR_RETURN(
-      const std::string text,
-      json_get<std::string>(pattern, regex ? "Regex" : "String", where + ": pattern"));
-  auto compiled = regex ? Pattern::compile(text) : Pattern::literal(text);
-  if (!compiled.ok()) return compiled.status().with_context(where);
-  return compiled;
-}
-
 // Joins each match to the unmatched part before it.
 void merge_matches(std::vector<PatternPart>& parts) {
   std::vector<PatternPart> out;
@@ -97,11 +86,14 @@ Status PreTokenizer::add(const Json& json, const std::string& where, int depth) 
   if (byte_level_) return invalid_argument(where + ": a step after ByteLevel is not supported");
   LS_ASSIGN_OR_RETURN(const std::string type, json_get<std::string>(json, "type", where));
   if (type == "Split") return add_split(json, where + ": Split");
+  if (type == "WhitespaceSplit") return add_whitespace_split(where + ": WhitespaceSplit");
   if (type == "Digits") return add_digits(json, where + ": Digits");
   if (type == "ByteLevel") return add_byte_level(json, where + ": ByteLevel");
+  if (type == "Metaspace") return add_metaspace(json, where + ": Metaspace");
   if (type != "Sequence") {
-    return invalid_argument(where + ": type '" + type +
-                            "' is not supported (Split, Digits, ByteLevel, Sequence are)");
+    return invalid_argument(
+        where + ": type '" + type +
+        "' is not supported (Split, WhitespaceSplit, Digits, ByteLevel, Metaspace, Sequence are)");
   }
   LS_ASSIGN_OR_RETURN(const Json list, json_get<Json>(json, "pretokenizers", where));
   if (!list.is_array()) return invalid_argument(where + ": key 'pretokenizers' is not a list");
@@ -112,10 +104,21 @@ Status PreTokenizer::add(const Json& json, const std::string& where, int depth) 
 Status PreTokenizer::add_split(const Json& json, const std::string& where) {
   SplitStep step;
   step.splits = true;
-  LS_ASSIGN_OR_RETURN(step.pattern, parse_pattern(json, where));
+  LS_ASSIGN_OR_RETURN(step.pattern, Pattern::of_step(json, where));
   LS_ASSIGN_OR_RETURN(const std::string behavior, json_get<std::string>(json, "behavior", where));
   LS_ASSIGN_OR_RETURN(step.behavior, parse_behavior(behavior, where));
   LS_ASSIGN_OR_RETURN(step.invert, json_get_or<bool>(json, "invert", false, where));
+  steps_.push_back(std::move(step));
+  return {};
+}
+
+Status PreTokenizer::add_whitespace_split(const std::string& where) {
+  SplitStep step;
+  step.splits = true;
+  step.behavior = SplitBehavior::removed;
+  auto spaces = Pattern::compile("\\s+");
+  if (!spaces.ok()) return spaces.status().with_context(where);
+  step.pattern = std::move(*spaces);
   steps_.push_back(std::move(step));
   return {};
 }
@@ -144,7 +147,42 @@ Status PreTokenizer::add_byte_level(const Json& json, const std::string& where) 
   return {};
 }
 
-void PreTokenizer::split(std::string_view text, std::vector<std::string_view>& pieces,
+// Files from before the key `prepend_scheme` have `add_prefix_space`.
+Status PreTokenizer::add_metaspace(const Json& json, const std::string& where) {
+  static const std::map<std::string, Prepend> schemes = {
+      {"always", Prepend::always}, {"first", Prepend::first}, {"never", Prepend::never}};
+  SplitStep step;
+  LS_ASSIGN_OR_RETURN(step.space, json_get<std::string>(json, "replacement", where));
+  if (step.space.empty()) return invalid_argument(where + ": key 'replacement' is empty");
+  LS_ASSIGN_OR_RETURN(const bool prefix, json_get_or<bool>(json, "add_prefix_space", true, where));
+  LS_ASSIGN_OR_RETURN(
+      const std::string scheme,
+      json_get_or<std::string>(json, "prepend_scheme", prefix ? "always" : "never", where));
+  const auto found = schemes.find(scheme);
+  if (found == schemes.end())
+    return invalid_argument(where + ": prepend_scheme '" + scheme +
+                            "' is not supported (always, first, never are)");
+  step.prepend = found->second;
+  LS_ASSIGN_OR_RETURN(step.splits, json_get_or<bool>(json, "split", true, where));
+  if (step.splits) {
+    LS_ASSIGN_OR_RETURN(step.pattern, Pattern::literal(step.space));
+    step.behavior = SplitBehavior::merged_with_next;
+  }
+  steps_.push_back(std::move(step));
+  return {};
+}
+
+// Writes spaces as the step's character, and puts one before the text if the step says so.
+std::string PreTokenizer::SplitStep::replace_spaces(std::string_view piece, bool at_start) const {
+  std::string out;
+  const bool prepends = prepend == Prepend::always || (prepend == Prepend::first && at_start);
+  if (prepends && !piece.starts_with(' ') && !piece.starts_with(space)) out = space;
+  for (const char c : piece) c == ' ' ? out += space : out += c;
+  return out;
+}
+
+void PreTokenizer::split(std::string_view text, bool at_start,
+                         std::vector<std::string_view>& pieces,
                          std::deque<std::string>& storage) const {
   pieces.clear();
   if (!text.empty()) pieces.push_back(text);
@@ -156,6 +194,8 @@ void PreTokenizer::split(std::string_view text, std::vector<std::string_view>& p
       if (step.add_prefix_space && !piece.starts_with(' ')) {
         piece = storage.emplace_back(" " + std::string(piece));
       }
+      if (!step.space.empty())
+        piece = storage.emplace_back(step.replace_spaces(piece, at_start && next.empty()));
       if (!step.splits) {
         next.push_back(piece);
         continue;

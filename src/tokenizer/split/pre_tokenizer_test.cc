@@ -14,7 +14,7 @@ std::vector<std::string> pieces_of(const Json& json, const std::string& text) {
   EXPECT_TRUE(made.ok()) << made.status().message();
   std::vector<std::string_view> views;
   std::deque<std::string> storage;
-  made->split(text, views, storage);
+  made->split(text, true, views, storage);
   return {views.begin(), views.end()};
 }
 

@@ -128,6 +128,21 @@ CodePoint code_point_before(std::string_view text, size_t end) {
   return code_point_at(text, at);
 }
 
+size_t grapheme_length(std::string_view text) {
+  utf8proc_int32_t state = 0;
+  CodePoint last = code_point_at(text, 0);
+  size_t at = static_cast<size_t>(last.length);
+  while (at < text.size()) {
+    const CodePoint next = code_point_at(text, at);
+    if (utf8proc_grapheme_break_stateful(static_cast<utf8proc_int32_t>(last.value),
+                                         static_cast<utf8proc_int32_t>(next.value), &state))
+      break;
+    at += static_cast<size_t>(next.length);
+    last = next;
+  }
+  return at;
+}
+
 void append_utf8(char32_t value, std::string& out) {
   utf8proc_uint8_t buffer[4];
   const auto length = utf8proc_encode_char(static_cast<utf8proc_int32_t>(value), buffer);

@@ -26,6 +26,8 @@ struct CodePoint {
 CodePoint code_point_at(std::string_view text, size_t at);
 // The code point that ends before byte `end` > 0.
 CodePoint code_point_before(std::string_view text, size_t end);
+// Bytes of the grapheme cluster with which the text, which is not empty, begins.
+size_t grapheme_length(std::string_view text);
 void append_utf8(char32_t value, std::string& out);
 
 bool is_white_space(char32_t value);     // Unicode White_Space

@@ -14,6 +14,7 @@
 #include "base/os/fs.h"
 #include "base/rng.h"
 #include "model/format/adapters/adapter_settings.h"
+#include "model/format/architecture.h"
 #include "model/format/safetensors.h"
 
 namespace longshot::model {
@@ -24,8 +25,6 @@ namespace fs = std::filesystem;
 constexpr const char* kPrefix = "base_model.model.";
 constexpr const char* kScore = "score.weight";
 constexpr const char* kScoredTask = "SEQ_CLS";
-constexpr const char* kProjections[] = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
-                                        "gate_proj", "up_proj", "down_proj"};
 
 std::string config_path(const std::string& directory) {
   return (fs::path(directory) / "adapter_config.json").string();
@@ -40,12 +39,13 @@ std::string last_part(const std::string& module) {
 
 // Module and shape of every weight that can have an adapter.
 std::vector<WeightSpec> linear_modules(const ModelConfig& config) {
-  const std::string_view ending = "_proj.weight";
   std::vector<WeightSpec> modules;
-  for (WeightSpec spec : expected_weights(config)) {
-    if (!spec.name.ends_with(ending)) continue;
-    spec.name.resize(spec.name.size() - std::string_view(".weight").size());
-    modules.push_back(std::move(spec));
+  for (int layer = 0; layer < config.num_layers; ++layer) {
+    for (const ModuleName& module : layer_modules(config, layer)) {
+      if (!takes_adapter(module)) continue;
+      const ModuleShape shape = shape_of(config, module.role);
+      modules.push_back({layer_prefix(layer) + module.name, {shape.rows, shape.columns}});
+    }
   }
   return modules;
 }
@@ -105,10 +105,19 @@ void add_patterns(const Adapter& adapter, Json& json) {
 Result<std::vector<std::string>> adapter_modules(const ModelConfig& config,
                                                  const std::vector<std::string>& targets) {
   const bool all = targets == std::vector<std::string>{"all-linear"};
+  std::vector<std::string> projections;
+  for (int layer = 0; layer < config.num_layers; ++layer) {
+    for (const ModuleName& module : layer_modules(config, layer)) {
+      const std::string name = last_part(module.name);
+      const bool is_new = std::ranges::find(projections, name) == projections.end();
+      if (takes_adapter(module) && is_new) projections.push_back(name);
+    }
+  }
   for (const std::string& target : targets) {
-    if (all || std::ranges::find(kProjections, target) != std::end(kProjections)) continue;
-    return invalid_argument(fmt::format("'{}' is not a linear layer; there are {}, or all-linear",
-                                        target, fmt::join(kProjections, ", ")));
+    if (all || std::ranges::find(projections, target) != projections.end()) continue;
+    return invalid_argument(
+        fmt::format("'{}' is not a linear layer of a {} model; there are {}, or all-linear", target,
+                    config.model_type, fmt::join(projections, ", ")));
   }
   std::vector<std::string> modules;
   for (const WeightSpec& spec : linear_modules(config)) {
@@ -183,12 +192,16 @@ Result<AdapterPair> read_pair(const SafetensorsFile& file, const AdapterSettings
   return pair;
 }
 
-Status check_trainable(const AdapterSettings& settings, const ModelConfig& config) {
-  if (!settings.only_merged.empty()) {
+Status check_settings(const AdapterSettings& settings, const ModelConfig& config, AdapterUse use) {
+  const bool train = use == AdapterUse::train;
+  const std::string& why =
+      !settings.only_merged.empty() || !train ? settings.only_merged : settings.not_trained;
+  if (!why.empty()) {
     return invalid_argument(fmt::format(
-        "{}: an adapter with {} can be merged but not trained; merge it with longshot convert "
-        "--model BASE --adapter DIR --output DIR and train the result",
-        settings.where, settings.only_merged));
+        "{}: an adapter with {} can be merged but not {}; merge it with longshot convert --model "
+        "BASE --adapter DIR --output DIR and {} the result",
+        settings.where, why, train ? "trained" : "served beside its base",
+        train ? "train" : "serve"));
   }
   if (settings.scored && !config.score_head) {
     return invalid_argument(settings.where +
@@ -199,9 +212,10 @@ Status check_trainable(const AdapterSettings& settings, const ModelConfig& confi
 
 }  // namespace
 
-Result<Adapter> read_adapter(const std::string& directory, const ModelConfig& config) {
+Result<Adapter> read_adapter(const std::string& directory, const ModelConfig& config,
+                             AdapterUse use) {
   LS_ASSIGN_OR_RETURN(const AdapterSettings settings, read_adapter_settings(directory));
-  LS_RETURN_IF_ERROR(check_trainable(settings, config));
+  LS_RETURN_IF_ERROR(check_settings(settings, config, use));
   LS_ASSIGN_OR_RETURN(const SafetensorsFile file, open_adapter_tensors(directory));
   Adapter adapter{settings.lora, settings.base, {}, {}};
   std::set<std::string> known;
@@ -217,11 +231,10 @@ Result<Adapter> read_adapter(const std::string& directory, const ModelConfig& co
   }
   for (const auto& [name, entry] : file.entries()) {
     if (known.count(name) == 0) {
-      return invalid_argument(
-          fmt::format("{}: tensor '{}' belongs to no linear layer of a block of this model; such "
-                      "an adapter can "
-                      "be merged (longshot convert) but not trained",
-                      file.path(), name));
+      return invalid_argument(fmt::format(
+          "{}: tensor '{}' belongs to no linear layer of a block of this model; an "
+          "adapter of another layer can be merged (longshot convert) but not {}",
+          file.path(), name, use == AdapterUse::train ? "trained" : "served beside its base"));
     }
   }
   if (adapter.pairs.empty()) return corrupt(file.path() + ": no tensor");

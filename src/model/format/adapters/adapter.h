@@ -49,10 +49,17 @@ Result<std::string> adapter_base(const std::string& directory);
 // True if the adapter has a score, which makes its base a reward model: PEFT's task type SEQ_CLS.
 Result<bool> adapter_has_score(const std::string& directory);
 
-// Reads an adapter that can be trained. Errors: a setting that is supported only for merging, or
-// not at all (the message names it); a tensor that is missing or does not fit the model or the
-// settings; a score for a model without one.
-Result<Adapter> read_adapter(const std::string& directory, const ModelConfig& config);
+// What an adapter is read for, when it is not merged into its base.
+enum class AdapterUse {
+  train,  // go on training it
+  serve,  // compute with it beside its base
+};
+
+// Reads an adapter that stays beside its base. Errors: a setting that is supported only for merging
+// (or for merging and serving), or not at all (the message names it); a tensor that is missing or
+// does not fit the model or the settings; a score for a model without one.
+Result<Adapter> read_adapter(const std::string& directory, const ModelConfig& config,
+                             AdapterUse use = AdapterUse::train);
 // The tensors of an adapter directory. Error: there are none, or only a PyTorch pickle.
 Result<SafetensorsFile> open_adapter_tensors(const std::string& directory);
 // Writes both files, in f32 and fsynced. PEFT's PeftModel.from_pretrained(model, directory) reads

@@ -68,7 +68,7 @@ void check_start(ConfigReader& json, AdapterSettings& settings) {
                     "merge it with peft's merge_and_unload() and use the merged model",
                     ConfigReader::show(value)));
   }
-  if (name == "mica") settings.only_merged = "init_lora_weights = mica";
+  if (name == "mica") settings.not_trained = "init_lora_weights = mica";
 }
 
 // Accepts a list of strings or one string.

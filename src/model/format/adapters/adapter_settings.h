@@ -24,8 +24,12 @@ struct AdapterSettings {
   bool keep_tied = false;  // a change of the embedding also changes the head tied to it
   // Ids of the embedding rows that are replaced, by the last part of the embedding's name.
   std::map<std::string, std::vector<int>> token_rows;
-  // The first setting that is supported for merging but not for training; empty if there is none.
+  // The first setting whose effect is more than s B A x beside a linear layer, so that it is
+  // supported for merging only; empty if there is none.
   std::string only_merged;
+  // The first setting that asks for another way of training than that of A and B together; empty if
+  // there is none.
+  std::string not_trained;
 
   // The options of a module, with rank_pattern and alpha_pattern applied. Error: a pattern that
   // takes too long.

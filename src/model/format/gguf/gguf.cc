@@ -344,4 +344,15 @@ Result<std::vector<int>> GgufFile::integers(const std::string& key) const {
   return numbers;
 }
 
+Result<std::vector<float>> GgufFile::floats(const std::string& key) const {
+  const auto it = values_.find(key);
+  if (it == values_.end()) return std::vector<float>();
+  const GgufValue& value = it->second;
+  if (value.type != GgufType::array || value.element != GgufType::f32)
+    return corrupt(fmt::format("{}: key '{}' is not an array of 32-bit floats", path_, key));
+  std::vector<float> numbers(value.bytes.size() / sizeof(float));
+  if (!numbers.empty()) std::memcpy(numbers.data(), value.bytes.data(), value.bytes.size());
+  return numbers;
+}
+
 }  // namespace longshot::model

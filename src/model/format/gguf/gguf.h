@@ -72,6 +72,7 @@ class GgufFile {
   // Empty if the key does not exist.
   Result<std::vector<std::string>> strings(const std::string& key) const;
   Result<std::vector<int>> integers(const std::string& key) const;
+  Result<std::vector<float>> floats(const std::string& key) const;
 
  private:
   GgufFile(std::string path, MappedFile file) : path_(std::move(path)), file_(std::move(file)) {}

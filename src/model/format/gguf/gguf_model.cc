@@ -3,17 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
+#include <map>
 #include <set>
 
-#include "base/log.h"
 #include "model/format/architecture.h"
+#include "model/format/gguf/gguf_config.h"
 #include "model/format/safetensors.h"
 
 namespace longshot::model {
 namespace {
 
-constexpr const char* kEmbedding = "token_embd.weight";
 constexpr const char* kRopeFactors = "rope_freqs.weight";
 
 // The Hugging Face and GGUF names of the modules outside the layers (gguf-py, tensor_mapping.py).
@@ -25,186 +24,43 @@ constexpr NamePair kOuterNames[] = {{names::kEmbedding, "token_embd"},
                                     {names::kFinalNorm, "output_norm"},
                                     {names::kHead, "output"}};
 
-// "model.layers.3.self_attn.q_proj.weight" -> "blk.3.attn_q.weight".
-std::string gguf_name(const std::string& hf_name) {
-  const size_t dot = hf_name.rfind('.');
-  const std::string module = hf_name.substr(0, dot), kind = hf_name.substr(dot);
-  const std::string layers = names::kLayers;
-  if (!module.starts_with(layers)) {
-    for (const NamePair& pair : kOuterNames)
-      if (module == pair.hf) return pair.gguf + kind;
-  } else {
-    const size_t end = module.find('.', layers.size());
-    const std::string prefix = "blk." + module.substr(layers.size(), end - layers.size()) + ".";
-    for (const ModuleName& each : layer_modules())
-      if (module.substr(end + 1) == each.name) return prefix + each.gguf + kind;
-  }
-  LS_CHECK(false, "no GGUF name for " + hf_name);
-}
-
-// A metadata key after the architecture's prefix, and the matching key of config.json.
-struct KeyPair {
-  const char* gguf;
-  const char* hf;
-  bool required;
+// The tensor that contains a weight. Each weight of an expert is a part of the tensor of all
+// experts, [experts, rows, columns], or, in older files, a tensor of its own.
+struct Source {
+  std::string name, own_name;
+  int expert = -1;
 };
-constexpr KeyPair kKeys[] = {{"embedding_length", "hidden_size", true},
-                             {"feed_forward_length", "intermediate_size", true},
-                             {"block_count", "num_hidden_layers", true},
-                             {"attention.head_count", "num_attention_heads", true},
-                             {"attention.head_count_kv", "num_key_value_heads", false},
-                             {"attention.key_length", "head_dim", false},
-                             {"context_length", "max_position_embeddings", false},
-                             {"attention.layer_norm_rms_epsilon", "rms_norm_eps", true},
-                             {"rope.freq_base", "rope_theta", false}};
 
-// Refuses keys with values that change the model. A window is accepted if no sequence can be
-// longer, because it then hides nothing.
-Status check_unsupported(const GgufFile& file, const std::string& architecture) {
-  const auto get = [&](const std::string& key) { return file.scalar(key); };
-  LS_ASSIGN_OR_RETURN(const Json context, get(architecture + ".context_length"));
-  LS_ASSIGN_OR_RETURN(const Json window, get(architecture + ".attention.sliding_window"));
-  const bool hides =
-      window.is_number() && window != 0 && !(context.is_number() && window >= context);
-  const struct {
-    std::string key;
-    Json plain;
-  } keys[] = {{"general.type", "model"},
-              {"split.count", 1},
-              {architecture + ".expert_count", 0},
-              {architecture + ".attention.scale", 0.0},
-              {architecture + ".logit_scale", 0.0},
-              {architecture + ".residual_scale", 0.0},
-              {architecture + ".embedding_scale", 0.0},
-              {architecture + ".attention.causal", true}};
-  for (const auto& [key, plain] : keys) {
-    LS_ASSIGN_OR_RETURN(const Json value, get(key));
-    if (value.is_null() || value == plain || (key == "split.count" && value == 0)) continue;
-    const char* advice =
-        key == "split.count" ? "; join the files with llama-gguf-split --merge" : "";
-    return invalid_argument(
-        fmt::format("{}: {} {} is not supported{}", file.path(), key, dump_json(value), advice));
-  }
-  if (!hides) return ok_status();
-  return invalid_argument(fmt::format("{}: {}.attention.sliding_window {} is not supported",
-                                      file.path(), architecture, dump_json(window)));
-}
+// By Hugging Face's module: "model.layers.3.self_attn.q_proj" -> "blk.3.attn_q".
+using Sources = std::map<std::string, Source>;
 
-// rope.scaling.* in terms of config.json, with llama.cpp's defaults (llama-model.cpp,
-// ggml_rope_yarn): a factor without a type is linear, and so is the older key rope.scale_linear.
-Result<Json> rope_scaling_words(const GgufFile& file, const std::string& architecture) {
-  const auto get = [&](const char* key) { return file.scalar(architecture + ".rope." + key); };
-  LS_ASSIGN_OR_RETURN(Json type, get("scaling.type"));
-  LS_ASSIGN_OR_RETURN(Json factor, get("scaling.factor"));
-  if (factor.is_null()) {
-    LS_ASSIGN_OR_RETURN(factor, get("scale_linear"));
-  }
-  const bool plain = factor.is_null() || factor == 0.0 || factor == 1.0;
-  if (type == "none" || (plain && (type.is_null() || type == "linear"))) return Json();
-  if (type.is_null()) type = "linear";
-  if (type == "linear") return Json{{"rope_type", "linear"}, {"factor", factor}};
-  LS_ASSIGN_OR_RETURN(const Json log_multiplier, get("scaling.yarn_log_multiplier"));
-  const bool multiplied = !log_multiplier.is_null() && log_multiplier != 0.0;
-  if (type != "yarn" || !factor.is_number() || multiplied) {
-    return invalid_argument(fmt::format(
-        "{}: {}.rope.scaling.type {}{} is not supported (none, linear and yarn with a factor are)",
-        file.path(), architecture, dump_json(type), multiplied ? " with yarn_log_multiplier" : ""));
-  }
-  Json json = {{"rope_type", "yarn"}, {"factor", factor}};
-  LS_ASSIGN_OR_RETURN(json["original_max_position_embeddings"],
-                      get("scaling.original_context_length"));
-  LS_ASSIGN_OR_RETURN(json["beta_fast"], get("scaling.yarn_beta_fast"));
-  LS_ASSIGN_OR_RETURN(json["beta_slow"], get("scaling.yarn_beta_slow"));
-  LS_ASSIGN_OR_RETURN(Json attention, get("scaling.yarn_attn_factor"));
-  if (attention.is_null()) {
-    LS_ASSIGN_OR_RETURN(attention, get("scaling.attn_factor"));
-  }
-  if (attention.is_number() && attention != 1.0)
-    json["attention_factor"] = attention.get<double>() * (1 + 0.1 * std::log(factor.get<double>()));
-  return json;
-}
-
-// Checks that queries, keys, values and the rotary embedding have the same head dimension.
-Status check_head_dims(const GgufFile& file, const ModelConfig& config) {
-  for (const char* suffix :
-       {"rope.dimension_count", "attention.key_length", "attention.value_length"}) {
-    const std::string key = config.model_type + "." + suffix;
-    LS_ASSIGN_OR_RETURN(const Json value, file.scalar(key));
-    if (!value.is_null() && value != config.head_dim) {
-      return invalid_argument(
-          fmt::format("{}: {} {} differs from the head dimension {}, which is not supported",
-                      file.path(), key, dump_json(value), config.head_dim));
+Sources sources_of(const ModelConfig& config) {
+  Sources sources;
+  for (const NamePair& pair : kOuterNames) sources[pair.hf] = {pair.gguf, ""};
+  for (int layer = 0; layer < config.num_layers; ++layer) {
+    const std::string prefix = fmt::format("blk.{}.", layer);
+    for (const ModuleName& module : layer_modules(config, layer)) {
+      Source source{prefix + module.gguf, ""};
+      if (is_of_expert(module.role)) {
+        source.expert = module.expert;
+        source.own_name =
+            fmt::format("{}.{}", source.name.substr(0, source.name.rfind("_exps")), module.expert);
+      }
+      sources[layer_prefix(layer) + module.name] = source;
     }
   }
-  return ok_status();
+  return sources;
 }
 
-// llama.cpp writes Llama 3's rope scaling as one divisor per frequency. Its parameters are
-// recovered: all published models have low_freq_factor 1, high_freq_factor 4 and 8192 original
-// positions.
-Status read_rope_factors(const GgufFile& file, ModelConfig& config) {
-  const GgufTensor* tensor = file.find_tensor(kRopeFactors);
-  if (tensor == nullptr) return ok_status();
-  if (config.rope_scaling) {
-    return invalid_argument(
-        fmt::format("{}: both rope.scaling.type and '{}' are set, which is not supported",
-                    file.path(), kRopeFactors));
-  }
-  const std::vector<float> plain = rope_of(config, 1).inverse_frequencies;
-  if (tensor->elements() != static_cast<int64_t>(plain.size())) {
-    return corrupt(fmt::format("{}: tensor '{}' {} should have {} values", file.path(),
-                               kRopeFactors, shape_text(tensor->shape), plain.size()));
-  }
-  std::vector<float> divisors(plain.size());
-  dequantize(*tensor->type, tensor->bytes.data(), tensor->elements(), divisors.data());
-  const float factor = *std::max_element(divisors.begin(), divisors.end());
-  if (factor == 1 && *std::min_element(divisors.begin(), divisors.end()) == 1) return ok_status();
-  config.rope_scaling = RopeScaling::llama3(factor, 1, 4, 8192);
-  const std::vector<float> scaled = rope_of(config, 1).inverse_frequencies;
-  for (size_t i = 0; i < plain.size(); ++i) {
-    if (!(std::abs(plain[i] / divisors[i] - scaled[i]) <= 1e-4f * scaled[i])) {
-      return invalid_argument(
-          fmt::format("{}: '{}' is not a Llama 3 rope scaling", file.path(), kRopeFactors));
-    }
-  }
-  return ok_status();
-}
-
-// The tokens that llama.cpp treats as the end of an answer if no key names one (llama-vocab.cpp).
-Result<Json> ends_by_name(const GgufFile& file) {
-  LS_ASSIGN_OR_RETURN(const std::vector<std::string> tokens, file.strings("tokenizer.ggml.tokens"));
-  const std::set<std::string> names = {
-      "<|eot_id|>", "<|im_end|>",      "<|end|>", "<end_of_turn>", "<|endoftext|>",
-      "<|eom_id|>", "<|end_of_text|>", "<EOT>",   "[EOT]",         "<｜end▁of▁sentence｜>"};
-  Json ids = Json::array();
-  for (size_t id = 0; id < tokens.size(); ++id) {
-    if (names.contains(tokens[id])) ids.push_back(id);
-  }
-  if (!tokens.empty()) {
-    log::warn("{}: no key names the end of a text; {} of the vocabulary's tokens are known ones",
-              file.path(), ids.size());
-  }
-  return ids;
-}
-
-Status read_token_ids(const GgufFile& file, Json& json) {
-  LS_ASSIGN_OR_RETURN(json["bos_token_id"], file.scalar("tokenizer.ggml.bos_token_id"));
-  Json eos = Json::array();
-  for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
-                          "tokenizer.ggml.eom_token_id"}) {
-    LS_ASSIGN_OR_RETURN(const Json id, file.scalar(key));
-    if (!id.is_null() && std::find(eos.begin(), eos.end(), id) == eos.end()) eos.push_back(id);
-  }
-  if (eos.empty()) {
-    LS_ASSIGN_OR_RETURN(eos, ends_by_name(file));
-  }
-  json["eos_token_id"] = eos;
-  return ok_status();
-}
-
-std::string dtype_of(const GgufTensor& tensor) {
-  const std::string name = tensor.type->name;
-  return name == "F16" ? "float16" : name == "BF16" ? "bfloat16" : "float32";
+// Of a weight or bias, with the ending of its name.
+Source source_of(const std::string& hf_name, const Sources& sources) {
+  const size_t dot = hf_name.rfind('.');
+  const auto found = sources.find(hf_name.substr(0, dot));
+  LS_CHECK(found != sources.end(), "no GGUF name for " + hf_name);
+  Source source = found->second;
+  source.name += hf_name.substr(dot);
+  if (source.expert >= 0) source.own_name += hf_name.substr(dot);
+  return source;
 }
 
 // The row of the file that contains row `row` of Hugging Face's matrix. Within a head, llama.cpp's
@@ -216,8 +72,10 @@ int64_t interleaved_row(int64_t row, int64_t head_dim) {
 }
 
 bool is_interleaved(const std::string& hf_name, const ModelConfig& config) {
-  return config.model_type == "llama" && (hf_name.find(".q_proj.") != std::string::npos ||
-                                          hf_name.find(".k_proj.") != std::string::npos);
+  const GgufArchitecture* architecture = find_gguf_architecture(config.model_type);
+  return architecture != nullptr && architecture->interleaved &&
+         (hf_name.find(".q_proj.") != std::string::npos ||
+          hf_name.find(".k_proj.") != std::string::npos);
 }
 
 Status dequantize_interleaved(const GgufTensor& source, int64_t head_dim, HostTensor& target) {
@@ -235,34 +93,66 @@ Status dequantize_interleaved(const GgufTensor& source, int64_t head_dim, HostTe
   return ok_status();
 }
 
-Result<HostTensor> read_tensor(const GgufFile& file, const WeightSpec& spec,
+// The part of a tensor of all experts that is one expert's.
+Result<GgufTensor> part_of(const GgufTensor& whole, int expert) {
+  GgufTensor part = whole;
+  part.shape.erase(part.shape.begin());
+  const int64_t width = part.shape.back();
+  if (width % whole.type->block_elements != 0) {
+    return corrupt(fmt::format("tensor '{}' of format {} cannot be split into rows", whole.name,
+                               whole.type->name));
+  }
+  const size_t bytes = whole.bytes.size() / static_cast<size_t>(whole.shape[0]);
+  part.bytes = whole.bytes.substr(static_cast<size_t>(expert) * bytes, bytes);
+  return part;
+}
+
+// The values of a weight as they are in the file.
+Result<GgufTensor> find_values(const GgufFile& file, const WeightSpec& spec, const Sources& sources,
                                const ModelConfig& config) {
-  const std::string name = gguf_name(spec.name);
-  const GgufTensor* source = file.find_tensor(name);
-  if (source == nullptr) {
+  const Source source = source_of(spec.name, sources);
+  const GgufTensor* whole = file.find_tensor(source.name);
+  std::vector<int64_t> shape = spec.shape;
+  const GgufTensor* own = source.expert < 0 ? nullptr : file.find_tensor(source.own_name);
+  if (own != nullptr) {
+    whole = own;
+  } else if (source.expert >= 0) {
+    shape.insert(shape.begin(), config.experts.count);
+  }
+  if (whole == nullptr) {
     return corrupt(
-        fmt::format("{}: tensor '{}' {} is missing", file.path(), name, shape_text(spec.shape)));
+        fmt::format("{}: tensor '{}' {} is missing", file.path(), source.name, shape_text(shape)));
   }
-  if (source->shape != spec.shape) {
+  if (whole->shape != shape) {
     return corrupt(fmt::format("{}: tensor '{}' has shape {}, the configuration asks for {}",
-                               file.path(), name, shape_text(source->shape),
-                               shape_text(spec.shape)));
+                               file.path(), whole->name, shape_text(whole->shape),
+                               shape_text(shape)));
   }
+  if (shape.size() == spec.shape.size()) return *whole;
+  return part_of(*whole, source.expert);
+}
+
+Result<HostTensor> read_tensor(const GgufFile& file, const WeightSpec& spec, const Sources& sources,
+                               const ModelConfig& config) {
+  LS_ASSIGN_OR_RETURN(const GgufTensor source, find_values(file, spec, sources, config));
   HostTensor tensor{spec.name, spec.shape,
-                    std::vector<float>(static_cast<size_t>(source->elements()))};
+                    std::vector<float>(static_cast<size_t>(source.elements()))};
   if (is_interleaved(spec.name, config)) {
     LS_RETURN_IF_ERROR(
-        dequantize_interleaved(*source, config.head_dim, tensor).with_context(file.path()));
+        dequantize_interleaved(source, config.head_dim, tensor).with_context(file.path()));
   } else {
-    dequantize(*source->type, source->bytes.data(), source->elements(), tensor.data.data());
+    dequantize(*source.type, source.bytes.data(), source.elements(), tensor.data.data());
   }
   return tensor;
 }
 
 Status check_extras(const GgufFile& file, const std::vector<WeightSpec>& specs,
-                    const ModelConfig& config) {
+                    const Sources& sources, const ModelConfig& config) {
   std::set<std::string> expected = {kRopeFactors};  // already part of the configuration
-  for (const WeightSpec& spec : specs) expected.insert(gguf_name(spec.name));
+  for (const WeightSpec& spec : specs) {
+    const Source source = source_of(spec.name, sources);
+    expected.insert({source.name, source.own_name});
+  }
   for (const auto& [name, tensor] : file.tensors()) {
     if (!expected.contains(name)) {
       return corrupt(fmt::format("{}: tensor '{}' {} is none of this {} model's", file.path(), name,
@@ -270,33 +160,6 @@ Status check_extras(const GgufFile& file, const std::vector<WeightSpec>& specs,
     }
   }
   return ok_status();
-}
-
-// The file's metadata as a config.json.
-Result<Json> config_words(const GgufFile& file, const GgufTensor& embedding) {
-  LS_ASSIGN_OR_RETURN(const Json architecture, file.scalar("general.architecture"));
-  if (architecture != "llama" && architecture != "qwen2" && architecture != "qwen3") {
-    return invalid_argument(
-        fmt::format("{}: general.architecture {} is not supported (llama, qwen2, qwen3)",
-                    file.path(), dump_json(architecture)));
-  }
-  const std::string prefix = architecture.get<std::string>();
-  LS_RETURN_IF_ERROR(check_unsupported(file, prefix));
-  Json json = {
-      {"model_type", prefix}, {"vocab_size", embedding.shape[0]}, {"dtype", dtype_of(embedding)}};
-  for (const KeyPair& pair : kKeys) {
-    const std::string key = prefix + "." + pair.gguf;
-    LS_ASSIGN_OR_RETURN(json[pair.hf], file.uniform(key));
-    if (pair.required && json[pair.hf].is_null()) {
-      return corrupt(fmt::format("{}: key '{}' is missing", file.path(), key));
-    }
-  }
-  json["tie_word_embeddings"] = file.find_tensor("output.weight") == nullptr;
-  if (prefix != "qwen2") json["attention_bias"] = file.find_tensor("blk.0.attn_q.bias") != nullptr;
-  if (prefix == "llama") json["mlp_bias"] = file.find_tensor("blk.0.ffn_gate.bias") != nullptr;
-  LS_ASSIGN_OR_RETURN(json["rope_scaling"], rope_scaling_words(file, prefix));
-  LS_RETURN_IF_ERROR(read_token_ids(file, json));
-  return json;
 }
 
 Result<std::string> text_or_empty(const GgufFile& file, const char* key) {
@@ -330,25 +193,14 @@ Result<std::optional<tokenizer::TokenId>> token_id(const GgufFile& file, const c
 
 }  // namespace
 
-Result<ModelConfig> read_gguf_config(const GgufFile& file) {
-  const GgufTensor* embedding = file.find_tensor(kEmbedding);
-  if (embedding == nullptr || embedding->shape.size() != 2) {
-    return corrupt(fmt::format("{}: tensor '{}' is missing or no matrix", file.path(), kEmbedding));
-  }
-  LS_ASSIGN_OR_RETURN(const Json json, config_words(file, *embedding));
-  LS_ASSIGN_OR_RETURN(ModelConfig config, config_from_json(json, file.path()));
-  LS_RETURN_IF_ERROR(check_head_dims(file, config));
-  LS_RETURN_IF_ERROR(read_rope_factors(file, config));
-  return config;
-}
-
 Result<std::vector<HostTensor>> read_gguf_weights(const GgufFile& file, const ModelConfig& config) {
   const std::vector<WeightSpec> specs = expected_weights(config);
-  LS_RETURN_IF_ERROR(check_extras(file, specs, config));
+  const Sources sources = sources_of(config);
+  LS_RETURN_IF_ERROR(check_extras(file, specs, sources, config));
   std::vector<HostTensor> tensors;
   tensors.reserve(specs.size());
   for (const WeightSpec& spec : specs) {
-    LS_ASSIGN_OR_RETURN(HostTensor tensor, read_tensor(file, spec, config));
+    LS_ASSIGN_OR_RETURN(HostTensor tensor, read_tensor(file, spec, sources, config));
     tensors.push_back(std::move(tensor));
   }
   return tensors;
@@ -361,6 +213,7 @@ Result<tokenizer::GgufVocabulary> read_gguf_vocabulary(const GgufFile& file) {
   LS_ASSIGN_OR_RETURN(v.tokens, file.strings("tokenizer.ggml.tokens"));
   LS_ASSIGN_OR_RETURN(v.token_types, file.integers("tokenizer.ggml.token_type"));
   LS_ASSIGN_OR_RETURN(v.merges, file.strings("tokenizer.ggml.merges"));
+  LS_ASSIGN_OR_RETURN(v.scores, file.floats("tokenizer.ggml.scores"));
   LS_ASSIGN_OR_RETURN(v.chat_template, text_or_empty(file, "tokenizer.chat_template"));
   if (v.tokens.empty()) return v;  // a file without a vocabulary may still name special ids
   if (v.token_types.empty()) v.token_types.assign(v.tokens.size(), 1);
@@ -374,6 +227,7 @@ Result<tokenizer::GgufVocabulary> read_gguf_vocabulary(const GgufFile& file) {
   LS_ASSIGN_OR_RETURN(v.pad, token_id(file, "tokenizer.ggml.padding_token_id", n));
   LS_ASSIGN_OR_RETURN(v.unknown, token_id(file, "tokenizer.ggml.unknown_token_id", n));
   LS_ASSIGN_OR_RETURN(v.add_bos, flag(file, "tokenizer.ggml.add_bos_token"));
+  LS_ASSIGN_OR_RETURN(v.add_space_prefix, flag(file, "tokenizer.ggml.add_space_prefix"));
   LS_ASSIGN_OR_RETURN(const auto add_eos, flag(file, "tokenizer.ggml.add_eos_token"));
   if (add_eos.value_or(false)) {
     return invalid_argument(file.path() +

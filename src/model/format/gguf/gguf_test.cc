@@ -143,8 +143,11 @@ TEST_F(GgufTest, NamesUnsupportedMetadata) {
   const auto good = gguf_of(config, random_weights(config, 3));
   EXPECT_THAT(read_error(GgufBuilder(good).string("llama.rope.scaling.type", "yarn")),
               HasSubstr("yarn"));
+  // A Llama with experts is a Mixtral.
   EXPECT_THAT(read_error(GgufBuilder(good).u32("llama.expert_count", 8)),
-              HasSubstr("expert_count"));
+              HasSubstr("'llama.expert_used_count' is missing"));
+  EXPECT_THAT(read_error(GgufBuilder(good).u32("llama.expert_gating_func", 2)),
+              HasSubstr("expert_gating_func"));
   EXPECT_THAT(read_error(GgufBuilder(good).u32("llama.rope.dimension_count", 2)),
               HasSubstr("dimension_count"));
   EXPECT_THAT(

@@ -231,6 +231,9 @@ Value get_slice(const Value& value, const Value& start, const Value& stop, const
   }
   const Items items = items_of(value, budget);
   Values chosen;
+  const Int span = backwards ? first - last : last - first;
+  if (span > 0)
+    chosen.reserve(static_cast<size_t>((span - 1) / (backwards ? -stride : stride) + 1));
   for (Int i = first; backwards ? i > last : i < last; i += stride)
     chosen.push_back((*items)[static_cast<size_t>(i)]);
   budget.charge(static_cast<int64_t>(chosen.size() / 4));
