@@ -1,13 +1,17 @@
 """Runs the commands of an experiment. Each is skipped if its product exists, and longshot's own commands continue
 where they were stopped, so an experiment continues after any interruption."""
+import contextlib
 import fcntl
 import json
 import os
 import pathlib
 import platform
+import socket
 import subprocess
 import sys
 import threading
+import time
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # The option that sets the number of threads, of the commands that have one; results do not depend on it.
@@ -47,6 +51,36 @@ class Harness:
         if done.returncode != 0:
             sys.exit(f"exit code {done.returncode}; see {log.name}")
 
+    @contextlib.contextmanager
+    def served(self, model, name, product):
+        """Serves a model as `judge` on a free port while the block runs, unless `product`, for which it is needed,
+        exists. Its log is NAME.log. Yields the address."""
+        if product.exists():
+            yield ""
+            return
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        log = self.out / "logs" / (name.replace("/", "_") + ".log")
+        with log.open("a") as file:
+            server = subprocess.Popen([self.binary, "serve", "--model", str(model), "--served-model-name", "judge", "--port",
+                                       str(port), "--threads", str(self.threads)], cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
+        try:
+            self.wait_until_healthy(server, f"http://127.0.0.1:{port}", log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait()
+
+    def wait_until_healthy(self, server, url, log):
+        end = time.monotonic() + 60
+        while server.poll() is None and time.monotonic() < end:
+            try:
+                return urllib.request.urlopen(f"{url}/health", timeout=5).close()
+            except OSError:
+                time.sleep(0.1)
+        sys.exit(f"the server did not start; see {log}")
+
     def write(self, product, text):
         """Writes what the function `text` returns to the file `product` unless it exists."""
         if not product.exists():
@@ -83,8 +117,10 @@ def validations(metrics):
 
 def provenance():
     """Commit and processor, for a line of results."""
-    commit = subprocess.run(["git", "describe", "--always", "--dirty", "--exclude", "*"], cwd=ROOT, capture_output=True,
-                            text=True).stdout.strip()
+    git = lambda *words: subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    # What earlier seeds recorded is no change of the program.
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!experiments/results")
+    commit = git("describe", "--always", "--exclude", "*") + ("-dirty" if changed else "")
     model = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
     return {"commit": commit, "cpu": model[0] if model else platform.processor(), "cores": os.cpu_count()}
 
