@@ -1,5 +1,6 @@
 """A run whose training is shared by several processes gives the same bits as one process, and continues exactly after one
 of them is lost."""
+import contextlib
 import json
 import os
 import random
@@ -43,6 +44,7 @@ class Gang:
 
     def __init__(self, size, file, folder, *arguments):
         port = free_port()
+        folder.mkdir(exist_ok=True)
         self.logs = [(folder / f"gang{rank}.log").open("w+") for rank in range(size)]
         self.all = [subprocess.Popen([LONGSHOT, "trainer", str(file), *arguments], stdout=subprocess.DEVNULL,
                                      stderr=self.logs[rank], cwd=ROOT,
@@ -144,6 +146,39 @@ def test_trainer_0_notices_a_loss_while_it_generates(setting):
         gate.wait(gang.all[0])
         gang.all[1].kill()
         assert gang.wait(60)[0] == 1 and "another trainer has ended" in gang.text(), gang.text()
+
+
+def test_a_trainer_that_is_stopped_is_named_within_half_a_minute(setting):
+    """Once it is the one that waits for the others, and once the one with the meeting point."""
+    runs = []
+    for stopped in (0, 1):
+        file, run = prepare(setting, f"stopped{stopped}")
+        gate = Gate(run, 4)
+        file.write_text(file.read_text().replace("[reward]\n", gate.reward()))
+        runs.append((stopped, file, run, gate))
+    with contextlib.ExitStack() as stack:
+        gangs = [stack.enter_context(Gang(2, file, run.with_name(f"logs{stopped}"))) for stopped, file, run, _ in runs]
+        for gang, (stopped, _, _, gate) in zip(gangs, runs):
+            gate.wait(gang.all[0])
+            gang.all[stopped].send_signal(signal.SIGSTOP)
+        begin = time.time()
+        for gang, (stopped, _, _, _) in zip(gangs, runs):
+            other = gang.all[1 - stopped]
+            assert other.wait(60) == 1, gang.text()
+            print(f"the loss of trainer {stopped} ended the other one after {time.time() - begin:.1f} s")
+            who = f"trainer 1 on {os.uname().nodename}" if stopped == 1 else "the meeting point"
+            assert f"{who} " in gang.text() and "has given no sign of life for 20 s" in gang.text(), gang.text()
+            gang.all[stopped].kill()
+        assert time.time() - begin < 30
+    for stopped, file, run, gate in runs:
+        gate.open()
+        with Gang(2, file, run.with_name(f"logs{stopped}")) as gang:
+            assert gang.wait() == [0, 0], gang.text()
+    assert_same_run(runs[0][2], runs[1][2], ITERATIONS)
+    whole_file, whole = prepare(setting, "stopped_whole")
+    whole_file.write_text(whole_file.read_text().replace("[reward]\n", Gate.reward_of(whole)))
+    longshot("train", whole_file)
+    assert_same_run(runs[0][2], whole, ITERATIONS)
 
 
 def test_a_run_continues_with_another_number_of_trainers(setting):

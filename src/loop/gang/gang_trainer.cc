@@ -13,8 +13,8 @@ namespace longshot::loop {
 namespace {
 
 // While process 0 generates, the others wait for its next call. Each of their calls has a deadline
-// of minutes, so that the loss of a host is noticed, and this call keeps them waiting. It fails
-// soon after another process has ended.
+// of minutes, so this call keeps them waiting. It fails soon after another process has ended, and
+// once one has given no sign of life for too long.
 constexpr std::chrono::seconds kAwakeEvery{5};
 
 }  // namespace

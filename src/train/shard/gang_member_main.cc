@@ -1,6 +1,7 @@
 // For tests: one process of a gang that trains a small model.
 // Usage: gang_member LANES FITS MOMENTS. The environment is that of torchrun, and
 //   GANG_TIMEOUT  seconds that a call may take
+//   GANG_SILENCE  beats without a sign of life after which a process is lost
 //   GANG_FAULT    "RANK CALL start|end MICROSECONDS SIGNAL WHAT": process RANK sends itself the
 //                 signal after that time, from the start or end of its CALL-th call named WHAT
 // Prints the hashes of its weights and moments and its metrics, or "error ..." with exit code 3.
@@ -139,6 +140,7 @@ int run(int lanes, int fits, const std::string& moments) {
   if (!options.ok()) return fail(options.status());
   if (const char* seconds = std::getenv("GANG_TIMEOUT"))
     options->call_timeout = std::chrono::milliseconds(static_cast<int>(1000 * std::atof(seconds)));
+  if (const char* beats = std::getenv("GANG_SILENCE")) options->heartbeat.silence = std::atoi(beats);
   auto group = join_group(*options);
   if (!group.ok()) return fail(group.status());
   const auto gang = std::make_shared<FaultyGang>(*group, fault_of_environment());

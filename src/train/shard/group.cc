@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/os/machine.h"
+#include "train/shard/heartbeats.h"
 #include "train/shard/local_address.h"
 // These include all of ATen.
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
@@ -29,10 +31,43 @@ std::string message_of(const std::exception& error) {
   return first_line(error.what());
 }
 
+constexpr std::chrono::seconds kLook{1};  // how often a call that waits looks for lost processes
+
+// Gloo, whose connections can be closed while a call waits. Such a call then writes to no buffer
+// any more, but returns only after its timeout.
+class Gloo : public c10d::ProcessGroupGloo {
+ public:
+  using ProcessGroupGloo::ProcessGroupGloo;
+  void close_connections() {
+    for (const auto& context : contexts_) context->closeConnections();
+  }
+};
+
+// True if the call has ended; throws its error.
+bool ended(c10d::Work& work) {
+  try {
+    work.wait(kLook);
+    return true;
+  } catch (const std::exception&) {
+    if (work.isCompleted()) throw;
+    return false;
+  }
+}
+
 class Group : public Gang {
  public:
-  Group(GroupOptions options, c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo)
+  Group(GroupOptions options, c10::intrusive_ptr<Gloo> gloo)
       : options_(std::move(options)), gloo_(std::move(gloo)) {}
+  // After the loss of a process the last call may still wait, and so would the destructor of Gloo.
+  ~Group() override {
+    if (abandoned_) (void)gloo_.release();
+  }
+
+  // Watches the processes from now on. `hosts` are their names, [size].
+  void begin_heartbeats(Heartbeats::Exchange exchange, std::vector<std::string> hosts) {
+    hosts_ = std::move(hosts);
+    heartbeats_.emplace(rank(), size(), std::move(exchange), options_.heartbeat);
+  }
 
   int rank() const override { return options_.rank; }
   int size() const override { return options_.size; }
@@ -88,24 +123,44 @@ class Group : public Gang {
   // Starts the call and waits for its end.
   Status finish(const char* call, const char* what, const Start& start) {
     if (!broken_.empty()) return unavailable(broken_);
+    std::string reason = loss();
     try {
-      start()->wait();
-      return ok_status();
+      if (reason.empty()) {
+        const auto work = start();
+        while (!ended(*work) && reason.empty()) reason = loss();
+      }
+      if (reason.empty()) return ok_status();
+      gloo_->close_connections();
+      abandoned_ = true;
     } catch (const std::exception& error) {
-      broken_ = fmt::format(
-          "trainer {} of {}: the {} of {} failed ({}); another trainer has ended, or did not "
-          "answer "
-          "for {:.0f} s: end the others and start them again",
-          rank(), size(), call, what, message_of(error),
-          std::chrono::duration<double>(options_.call_timeout).count());
-      return unavailable(broken_);
+      reason = fmt::format("{}; another trainer has ended, or did not answer for {:.0f} s",
+                           message_of(error),
+                           std::chrono::duration<double>(options_.call_timeout).count());
     }
+    broken_ = fmt::format(
+        "trainer {} of {}: the {} of {} failed ({}): end the others and start them again", rank(),
+        size(), call, what, reason);
+    return unavailable(broken_);
+  }
+
+  // Which process has given no sign of life; "" if all have.
+  std::string loss() const {
+    const auto lost = heartbeats_ ? heartbeats_->lost() : std::nullopt;
+    if (!lost) return "";
+    const std::string who = *lost == rank() ? "the meeting point " + meeting_point(options_)
+                                            : fmt::format("trainer {} on {}", *lost,
+                                                          hosts_[static_cast<size_t>(*lost)]);
+    return fmt::format("{} has given no sign of life for {:.0f} s", who,
+                       heartbeats_->seconds_of_silence());
   }
 
   const GroupOptions options_;
-  const c10::intrusive_ptr<c10d::ProcessGroupGloo> gloo_;
+  c10::intrusive_ptr<Gloo> gloo_;
+  std::vector<std::string> hosts_;
+  std::optional<Heartbeats> heartbeats_;
   int64_t bytes_sent_ = 0;
-  std::string broken_;  // the message of the first failure
+  std::string broken_;      // the message of the first failure
+  bool abandoned_ = false;  // a call may still wait
 };
 
 // Where the processes find one another's addresses.
@@ -125,16 +180,50 @@ Result<c10::intrusive_ptr<c10d::Store>> open_store(const GroupOptions& options) 
       c10::make_intrusive<c10d::TCPStore>(options.host, store)));
 }
 
+std::vector<uint8_t> bytes_of(const std::string& text) {
+  return {text.begin(), text.end()};
+}
+
+// The values that the processes have published under `name`, [size].
+std::vector<std::string> all_of(c10d::Store& store, const std::string& name, int size) {
+  std::vector<std::string> keys;
+  for (int rank = 0; rank < size; ++rank) keys.push_back(fmt::format("{}/{}", name, rank));
+  std::vector<std::string> values;
+  for (const std::vector<uint8_t>& value : store.multiGet(keys))
+    values.emplace_back(value.begin(), value.end());
+  return values;
+}
+
+void publish(c10d::Store& store, const std::string& name, int rank, const std::string& value) {
+  store.set(fmt::format("{}/{}", name, rank), bytes_of(value));
+}
+
+// Over a connection of its own, because a call that is never answered keeps its connection.
+Heartbeats::Exchange beats_over(c10d::Store& store, int rank, int size) {
+  return [own_store = store.clone(), rank, size](int64_t own) {
+    publish(*own_store, "beat", rank, std::to_string(own));
+    std::vector<int64_t> counts;
+    for (const std::string& count : all_of(*own_store, "beat", size))
+      counts.push_back(std::stoll(count));
+    return counts;
+  };
+}
+
 Result<std::shared_ptr<Gang>> join(const GroupOptions& options) {
   LS_ASSIGN_OR_RETURN(const std::string own, address_towards(options.host, options.port));
   LS_ASSIGN_OR_RETURN(const auto store, open_store(options));
   auto gloo = c10d::ProcessGroupGloo::Options::create(options.join_timeout);
   gloo->devices.push_back(c10d::ProcessGroupGloo::createDeviceForHostname(own));
   gloo->threads = 1;  // one call at a time
-  auto group = std::make_shared<Group>(options, c10::make_intrusive<c10d::ProcessGroupGloo>(
-                                                    store, options.rank, options.size, gloo));
+  auto group = std::make_shared<Group>(
+      options, c10::make_intrusive<Gloo>(store, options.rank, options.size, gloo));
+  publish(*store, "host", options.rank, host_name());
+  publish(*store, "beat", options.rank, "0");
   // The store ends with process 0, so all must have read it before any continues.
+  std::vector<std::string> hosts = all_of(*store, "host", options.size);
+  auto beats = beats_over(*store, options.rank, options.size);
   LS_RETURN_IF_ERROR(group->barrier("the start"));
+  group->begin_heartbeats(std::move(beats), std::move(hosts));
   return std::shared_ptr<Gang>(std::move(group));
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/status.h"
+#include "train/shard/heartbeats.h"
 
 namespace longshot::train {
 
@@ -19,9 +20,10 @@ struct GroupOptions {
   bool agent_listens = false;
   int restart = 0;  // times that the launcher has started the group again
   std::chrono::milliseconds join_timeout{std::chrono::minutes(2)};
-  // Of each call. It must exceed the longest difference between the processes, such as one lane
-  // more of forward and backward passes.
+  // Of each call, for processes that live but do not make it. It must exceed the longest difference
+  // between the processes, such as one lane more of forward and backward passes.
   std::chrono::milliseconds call_timeout{std::chrono::minutes(5)};
+  HeartbeatOptions heartbeat;
 };
 
 // Reads RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT, TORCHELASTIC_USE_AGENT_STORE and

@@ -13,6 +13,7 @@
 #include <sstream>
 
 #include "base/os/clock.h"
+#include "base/os/machine.h"
 #include "base/os/subprocess.h"
 #include "base/rng.h"
 #include "train/shard/local_address.h"
@@ -34,7 +35,7 @@ std::string free_port() {
 
 struct GangOptions {
   int size = 1, lanes = 4, fits = 2;
-  std::string moments = "f32", fault = "", timeout = "60";
+  std::string moments = "f32", fault = "", timeout = "60", silence = "20";
 };
 
 // The processes of a gang; ends with this object.
@@ -50,7 +51,8 @@ class Processes {
                              {"WORLD_SIZE", std::to_string(options.size)},
                              {"MASTER_ADDR", "127.0.0.1"},
                              {"MASTER_PORT", port},
-                             {"GANG_TIMEOUT", options.timeout}};
+                             {"GANG_TIMEOUT", options.timeout},
+                             {"GANG_SILENCE", options.silence}};
       if (!options.fault.empty()) process.environment.emplace_back("GANG_FAULT", options.fault);
       members_.push_back(Subprocess::start(process).value());
     }
@@ -139,24 +141,25 @@ TEST(Group, OneTwoAndFourProcessesTrainTheSameBits) {
   }
 }
 
-// Where process 1 fails: between two exchanges, while gradients are exchanged, and while weights
+// Where a process fails: between two exchanges, while gradients are exchanged, and while weights
 // are gathered.
 const std::map<std::string, std::string> kPlaces = {{"backward", "end the weights"},
                                                     {"exchange", "start the gradients"},
                                                     {"gather", "start the weights"}};
 
-std::string fault(const std::string& place, int signal, CounterRng& rng) {
+std::string fault(const std::string& place, int signal, CounterRng& rng, int rank = 1) {
   const std::string moment = kPlaces.at(place).substr(0, kPlaces.at(place).find(' '));
   const std::string what = kPlaces.at(place).substr(moment.size() + 1);
-  return "1 " + std::to_string(rng.next_below(6)) + " " + moment + " " +
+  return std::to_string(rank) + " " + std::to_string(rng.next_below(6)) + " " + moment + " " +
          std::to_string(rng.next_below(place == "backward" ? 3000 : 300)) + " " +
          std::to_string(signal) + " " + what;
 }
 
-void expect_unavailable(Processes& processes, int rank, double seconds) {
+std::string expect_unavailable(Processes& processes, int rank, double seconds) {
   const std::string output = processes.output(rank, seconds);
   EXPECT_THAT(output, HasSubstr("error unavailable: trainer " + std::to_string(rank) + " of "));
   EXPECT_EQ(processes.exit_of(rank).code, 3) << processes.member(rank).stderr_tail();
+  return output;
 }
 
 TEST(Group, AKilledProcessIsAnErrorOfTheOthersWithinSeconds) {
@@ -173,7 +176,32 @@ TEST(Group, AKilledProcessIsAnErrorOfTheOthersWithinSeconds) {
   }
 }
 
-TEST(Group, AStoppedProcessIsAnErrorAfterTheTimeout) {
+// The calls' own limit is 60 s. The processes that wait end, although their call still waits.
+TEST(Group, AStoppedProcessIsNamedAfterSomeBeats) {
+  CounterRng rng(9);
+  for (const auto& [place, unused] : kPlaces) {
+    const std::string chosen = fault(place, SIGSTOP, rng);
+    SCOPED_TRACE(place + ": " + chosen);
+    Processes processes({.size = 3, .fits = 3, .fault = chosen, .silence = "3"});
+    EXPECT_THAT(expect_unavailable(processes, 0, 30),
+                HasSubstr("trainer 1 on " + host_name() + " has given no sign of life for 3 s"));
+    expect_unavailable(processes, 2, 30);
+    processes.member(1).kill();
+  }
+}
+
+TEST(Group, AStoppedMeetingPointIsNamedAfterSomeBeats) {
+  CounterRng rng(10);
+  Processes processes({.size = 3,
+                       .fits = 3,
+                       .fault = fault("exchange", SIGSTOP, rng, /*rank=*/0),
+                       .silence = "3"});
+  for (const int rank : {1, 2})
+    EXPECT_THAT(expect_unavailable(processes, rank, 30), HasSubstr("no sign of life for 3 s"));
+  processes.member(0).kill();
+}
+
+TEST(Group, AProcessThatDoesNotCallIsAnErrorAfterTheTimeout) {
   CounterRng rng(8);
   Processes processes(
       {.size = 2, .fits = 3, .fault = fault("backward", SIGSTOP, rng), .timeout = "2"});
