@@ -238,12 +238,12 @@ class Worker {
                                                 access_.credentials, deadline));
     publish::FetchOptions options{.credentials = access_.credentials};
     options.wanted = [this] { return !link_->ended(); };
+    serve_others();
     LS_ASSIGN_OR_RETURN(const publish::Fetched fetched,
                         publish::fetch(manifest, peers(source.url), *store_, options, deadline));
     if (fetched.bytes > 0)
       log::debug("{}: {} bytes in {:.2f} s", publish::to_string(source.id), fetched.bytes,
                  fetched.seconds);
-    serve_others();
     return fetched.version;
   }
 
@@ -260,7 +260,7 @@ class Worker {
     return out;
   }
 
-  // From the first version on, other hosts may fetch from this one.
+  // Other hosts may fetch from this one, also what it has of a version that it is fetching.
   void serve_others() {
     if (registration_ != nullptr) return;
     auto entered = cluster::Registration::start(*access_.directory, kHosts + name_,

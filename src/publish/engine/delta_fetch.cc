@@ -47,7 +47,7 @@ std::optional<uint64_t> fetch_delta(const Held& base, const Manifest& target, Pe
                                     VersionWriter& writer, const FetchOptions& options,
                                     Deadline deadline) {
   if (!base || !delta_is_possible(base->manifest(), target)) return std::nullopt;
-  const auto choice = peers.choose(std::nullopt, deadline);
+  const auto choice = peers.choose({}, deadline);
   if (!choice.ok()) return std::nullopt;
   const auto delta = ask_peer(choice->url, base->manifest(), target, options, deadline);
   peers.release(choice->index);

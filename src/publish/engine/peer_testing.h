@@ -93,6 +93,8 @@ class FakePeer {
     const std::string path = text.substr(4, text.find(' ', 4) - 4);
     const std::string name = path.substr(path.rfind('/') + 1);
     if (name == "data") return send_data(socket, text);
+    if (name == "pieces")
+      return send_all(socket, "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno");
     std::string body;
     if (name == version_.manifest.run) {
       body = to_json(ServerState{name, readers_, {{id_of(version_.manifest), 1, 1}}});

@@ -21,6 +21,8 @@ constexpr double kFirstRest = 0.05, kLongestRest = 2;  // seconds
 constexpr double kManifestSeconds = 5;                 // a peer that is alive has it at hand
 constexpr int kUnknownReaders = 1 << 20;  // of a peer that does not answer, or was not asked
 constexpr size_t kMostInspected = 16;     // enough to find an idle one among very many
+constexpr double kStartSeconds = 2;       // for a peer to begin to fetch the version
+constexpr double kGrowSeconds = 15;       // without a new chunk, after which a peer fetches no more
 
 std::string who(const std::string& peer) {
   return "peer " + peer;
@@ -57,6 +59,15 @@ Result<Manifest> fetch_manifest(const std::string& peer, const std::string& run,
                              to_string(id_of(manifest)), manifest.run));
 }
 
+Result<Pieces> fetch_pieces(const net::Url& peer, const Manifest& manifest, size_t chunks,
+                            const net::Credentials& credentials, Deadline deadline) {
+  net::Url url = peer;
+  url.path = fmt::format("/v1/checkpoints/{}/{}/pieces", manifest.run, url_name(id_of(manifest)));
+  LS_ASSIGN_OR_RETURN(const std::string text,
+                      net::http_get(url, credentials, kMostState, deadline));
+  return parse_pieces(text, chunks, who(peer.server) + ": pieces");
+}
+
 Result<std::unique_ptr<Peers>> Peers::create(const std::vector<std::string>& urls,
                                              const std::string& host_name,
                                              std::function<bool()> wanted) {
@@ -79,7 +90,7 @@ void Peers::inspect(const Manifest& manifest, const net::Credentials& credential
   std::vector<std::thread> threads;
   for (size_t i = 0; i < order.size(); ++i) {
     order[i]->readers = kUnknownReaders;
-    if (i >= kMostInspected) continue;
+    if (i >= kMostInspected && order[i] != &peers_.front()) continue;
     Peer& peer = *order[i];
     threads.emplace_back([&, this] { inspect_one(peer, manifest, credentials, deadline); });
   }
@@ -98,35 +109,76 @@ void Peers::inspect_one(Peer& peer, const Manifest& manifest, const net::Credent
   const bool has = std::any_of(state->versions.begin(), state->versions.end(),
                                [&](const auto& v) { return v.id == id_of(manifest); });
   if (has) return;
-  peer.given_up = true;
+  peer.pieces = {};
+  peer.grows_until = Deadline::after_seconds(kStartSeconds);
   last_failure_ =
       not_found(fmt::format("{}: does not have {}", peer.url.server, to_string(id_of(manifest))));
 }
 
-std::optional<size_t> Peers::best(std::optional<size_t> avoid) const {
+bool Peers::Peer::has(const std::optional<ChunkRange>& chunks) const {
+  return chunks ? pieces.have(chunks->first, chunks->end) : pieces.complete;
+}
+
+std::optional<size_t> Peers::best(const Want& want) const {
   std::optional<size_t> found;
   const auto rank = [&](size_t i) {
     const Peer& peer = peers_[i];
-    return std::tuple(avoid == i, peer.failures, peer.readers + peer.own, peer.tie);
+    return std::tuple(want.avoid == i, peer.failures, want.prefers_growing && peer.pieces.complete,
+                      peer.readers + peer.own, peer.tie);
   };
   for (size_t i = 0; i < peers_.size(); ++i) {
-    if (peers_[i].given_up || !peers_[i].rests_until.expired()) continue;
+    const Peer& peer = peers_[i];
+    if (!peer.may_help() || !peer.has(want.chunks) || !peer.rests_until.expired()) continue;
     if (!found || rank(i) < rank(*found)) found = i;
   }
   return found;
 }
 
-bool Peers::all_given_up() const {
-  return std::all_of(peers_.begin(), peers_.end(), [](const Peer& p) { return p.given_up; });
+bool Peers::is_growing_somewhere(const ChunkRange& chunks) const {
+  return std::any_of(peers_.begin(), peers_.end(), [&](const Peer& peer) {
+    return !peer.pieces.complete && peer.may_help() && peer.has(chunks);
+  });
 }
 
-Result<Peers::Choice> Peers::choose(std::optional<size_t> avoid, Deadline deadline) {
+size_t Peers::next_of(const std::vector<ChunkRange>& ranges, bool prefers_growing,
+                      uint64_t random) {
+  std::lock_guard lock(mutex_);
+  const auto complete = [](const Peer& peer) { return peer.pieces.complete; };
+  if (std::all_of(peers_.begin(), peers_.end(), complete)) return 0;
+  const auto gives = [](const Peer& peer) { return peer.pieces.complete && !peer.given_up; };
+  const bool wants_growing = prefers_growing || std::none_of(peers_.begin(), peers_.end(), gives);
+  const size_t start = random % ranges.size();
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    const size_t index = (start + i) % ranges.size();
+    if (is_growing_somewhere(ranges[index]) == wants_growing) return index;
+  }
+  return start;
+}
+
+std::vector<Peers::Choice> Peers::incomplete() {
+  std::lock_guard lock(mutex_);
+  std::vector<Choice> found;
+  for (size_t i = 0; i < peers_.size(); ++i)
+    if (!peers_[i].pieces.complete && !peers_[i].given_up) found.push_back({i, peers_[i].url});
+  return found;
+}
+
+void Peers::set_pieces(size_t index, Pieces pieces) {
+  std::lock_guard lock(mutex_);
+  Peer& peer = peers_[index];
+  if (pieces.complete || pieces.chunks != peer.pieces.chunks)
+    peer.grows_until = Deadline::after_seconds(kGrowSeconds);
+  peer.pieces = std::move(pieces);
+}
+
+Result<Peers::Choice> Peers::choose(const Want& want, Deadline deadline) {
   while (true) {
     if (wanted_ && !wanted_()) return unavailable("the version is not wanted any more");
     {
       std::lock_guard lock(mutex_);
-      if (all_given_up()) return last_failure_;
-      if (const auto found = best(avoid)) {
+      if (std::none_of(peers_.begin(), peers_.end(), [](const Peer& p) { return p.may_help(); }))
+        return last_failure_;
+      if (const auto found = best(want)) {
         ++peers_[*found].own;
         return Choice{*found, peers_[*found].url};
       }

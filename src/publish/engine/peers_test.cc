@@ -21,7 +21,7 @@ TEST(Peers, TheOneWithTheFewestReadersIsFirst) {
   auto peers = Peers::create({busy.url(), idle.url(), middle.url()}, "host").value();
   peers->inspect(version.manifest, {}, soon());
   std::vector<size_t> order;
-  for (int i = 0; i < 5; ++i) order.push_back(peers->choose(std::nullopt, soon())->index);
+  for (int i = 0; i < 5; ++i) order.push_back(peers->choose({}, soon())->index);
   EXPECT_EQ(std::vector<size_t>(order.begin(), order.begin() + 2), (std::vector<size_t>{1, 1}));
   EXPECT_EQ(std::count(order.begin(), order.end(), 0), 0);
   EXPECT_EQ(std::count(order.begin(), order.end(), 2), 1 + (order[2] == 2 && order[4] == 2));
@@ -32,26 +32,26 @@ TEST(Peers, HostsChooseDifferentlyAmongEqualOnes) {
   std::vector<int> chosen(urls.size(), 0);
   for (int host = 0; host < 400; ++host) {
     auto peers = Peers::create(urls, "host" + std::to_string(host)).value();
-    ++chosen[peers->choose(std::nullopt, soon())->index];
+    ++chosen[peers->choose({}, soon())->index];
   }
   for (const int count : chosen) EXPECT_GT(count, 60);
 }
 
 TEST(Peers, AFailedPeerRestsAndIsGivenUpInTheEnd) {
   auto peers = Peers::create({"http://a:1", "http://b:1"}, "host").value();
-  const size_t first = peers->choose(std::nullopt, soon())->index;
+  const size_t first = peers->choose({}, soon())->index;
   peers->release(first);
   peers->failed(first, unavailable("broken"), false);
-  EXPECT_NE(peers->choose(std::nullopt, soon())->index, first);
+  EXPECT_NE(peers->choose({}, soon())->index, first);
   const size_t other = 1 - first;
   peers->release(other);
   for (size_t next = other; next != first; peers->release(next))  // until it has rested
-    next = peers->choose(other, soon())->index;
+    next = peers->choose({.avoid = other}, soon())->index;
   peers->failed(first, not_found("a does not have it"), true);
-  EXPECT_EQ(peers->choose(other, soon())->index, other) << "there is no other";
+  EXPECT_EQ(peers->choose({.avoid = other}, soon())->index, other) << "there is no other";
   peers->release(other);
   for (int i = 0; i < 6; ++i) peers->failed(other, unavailable("b is gone"), false);
-  const auto none = peers->choose(std::nullopt, soon());
+  const auto none = peers->choose({}, soon());
   ASSERT_FALSE(none.ok());
   EXPECT_EQ(none.status().message(), "b is gone");
 }
@@ -59,14 +59,14 @@ TEST(Peers, AFailedPeerRestsAndIsGivenUpInTheEnd) {
 TEST(Peers, AVersionThatIsNotWantedAnyMoreEndsTheChoice) {
   std::atomic<bool> wanted = true;
   auto peers = Peers::create({"http://a:1"}, "host", [&] { return wanted.load(); }).value();
-  const size_t only = peers->choose(std::nullopt, soon())->index;
+  const size_t only = peers->choose({}, soon())->index;
   peers->release(only);
   for (int i = 0; i < 5; ++i) peers->failed(only, unavailable("broken"), false);  // rests for 0.8 s
   std::thread later([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     wanted = false;
   });
-  const auto none = peers->choose(std::nullopt, Deadline::never());
+  const auto none = peers->choose({}, Deadline::never());
   later.join();
   EXPECT_EQ(none.status().code(), StatusCode::unavailable);
 }
@@ -76,9 +76,9 @@ TEST(Peers, PeersWithoutTheVersionAndSilentOnesAreFoundOut) {
   FakePeer without(other, nullptr, 0), with(version, nullptr, 9);
   auto peers = Peers::create({without.url(), "http://127.0.0.1:1", with.url()}, "host").value();
   peers->inspect(version.manifest, {}, soon());
-  EXPECT_EQ(peers->choose(std::nullopt, soon())->index, 2u);
+  EXPECT_EQ(peers->choose({}, soon())->index, 2u);
   peers->failed(2, unavailable("x"), true);
-  EXPECT_EQ(peers->choose(std::nullopt, soon())->index, 1u);
+  EXPECT_EQ(peers->choose({}, soon())->index, 1u);
 }
 
 TEST(Peers, ManifestsAreReadAndChecked) {

@@ -9,11 +9,13 @@
 
 #include "base/bytes.h"
 #include "base/log.h"
+#include "publish/engine/piece_watch.h"
 
 namespace longshot::publish {
 namespace {
 
 constexpr uint64_t kSpanBytes = 32 << 20;  // of a request; large enough to hide its round trip
+constexpr uint64_t kSpans = 64;            // at least, where hosts exchange what they have
 constexpr size_t kReadBytes = 256 << 10;   // at once: hashed and stored while in the cache
 constexpr double kAnswerSeconds = 5;       // for a connection, and for the head of an answer
 constexpr uint64_t kMostErrorBody = 64 << 10;
@@ -32,6 +34,7 @@ struct Transfer::Stream {
   uint64_t at = 0;            // next byte of the file
   std::vector<char> buffer = std::vector<char>(kReadBytes);
   Hasher hasher;  // of the bytes of `chunk` before `at`
+  bool prefers_growing = false;
   std::optional<size_t> avoid;
   bool mixed = false;  // several peers sent bytes of `chunk`
   bool for_good = false;
@@ -39,48 +42,58 @@ struct Transfer::Stream {
   uint64_t in_window = 0;
 };
 
-Transfer::Transfer(const Manifest& manifest, VersionWriter& writer, Peers& peers,
-                   const FetchOptions& options, Deadline deadline)
+Transfer::Transfer(const Manifest& manifest, VersionWriter& writer, GrowingVersion& growing,
+                   Peers& peers, const FetchOptions& options, Deadline deadline)
     : manifest_(manifest),
       writer_(writer),
+      growing_(growing),
       peers_(peers),
       options_(options),
       deadline_(deadline),
       total_(manifest.total_bytes()),
       chunks_(chunks_of(manifest)),
+      alone_(peers.incomplete().empty()),
+      rng_(hash64(options.host_name)),
       wrong_(chunks_.size(), 0) {
+  const uint64_t most = alone_ ? kSpanBytes : std::clamp(total_ / kSpans, kChunkBytes, kSpanBytes);
   for (size_t i = 0; i < chunks_.size(); ++i) {
     const bool full =
-        spans_.empty() || chunks_[i].end - chunks_[spans_.back().first].begin > kSpanBytes;
-    if (full) spans_.push_back({i, i});
-    spans_.back().end = i + 1;
+        spans_.empty() || chunks_[i].end - chunks_[spans_.back().chunks.first].begin > most;
+    if (full) spans_.push_back({{i, i}});
+    spans_.back().chunks.end = i + 1;
   }
 }
 
 Status Transfer::run() {
   const size_t count =
       std::min<size_t>(static_cast<size_t>(std::max(1, options_.connections)), spans_.size());
+  const PieceWatch watch(peers_, manifest_, options_.credentials);
   std::vector<std::thread> threads;
-  for (size_t i = 1; i < count; ++i) threads.emplace_back([this] { work(); });
-  work();
+  for (size_t i = 1; i < count; ++i) threads.emplace_back([this, i] { work(i % 2 == 1); });
+  work(false);
   for (std::thread& thread : threads) thread.join();
   return failure_.ok() ? ok_status() : explain(failure_);
 }
 
-void Transfer::work() {
+void Transfer::work(bool prefers_growing) {
   Stream stream;
-  while (const auto span = take()) {
+  stream.prefers_growing = prefers_growing;
+  while (const auto span = take(prefers_growing)) {
     const Status status = receive(*span, stream);
     if (!status.ok()) stop(status);
   }
   if (stream.connection) peers_.release(stream.peer);
 }
 
-std::optional<Transfer::Span> Transfer::take() {
+std::optional<Transfer::Span> Transfer::take(bool prefers_growing) {
   std::lock_guard lock(mutex_);
   if (!failure_.ok() || spans_.empty()) return std::nullopt;
-  const Span span = spans_.front();
-  spans_.pop_front();
+  std::vector<ChunkRange> ranges;
+  for (const Span& span : spans_) ranges.push_back(span.chunks);
+  const auto next = spans_.begin() + static_cast<std::ptrdiff_t>(
+                                         peers_.next_of(ranges, prefers_growing, rng_.next_u64()));
+  const Span span = *next;
+  spans_.erase(next);
   return span;
 }
 
@@ -103,13 +116,13 @@ Status Transfer::explain(const Status& status) const {
 
 // Receives a span from as many peers as it takes. Only what ends the whole transfer is an error.
 Status Transfer::receive(Span span, Stream& stream) {
-  stream.chunk = span.first;
-  stream.end = span.end;
-  stream.at = chunks_[span.first].begin;
+  stream.chunk = span.chunks.first;
+  stream.end = span.chunks.end;
+  stream.at = chunks_[span.chunks.first].begin;
   stream.hasher.reset();
   stream.mixed = false;
   stream.avoid = span.avoid;
-  if (stream.connection && span.avoid == stream.peer) leave(stream, ok_status());
+  if (stream.connection && (!alone_ || span.avoid == stream.peer)) leave(stream, ok_status());
   while (stream.chunk < stream.end && !stopped()) {
     const Status status = receive_from_one(stream);
     if (status.ok()) continue;
@@ -135,7 +148,11 @@ Status Transfer::receive_from_one(Stream& stream) {
 
 // An error means that no peer is left. A peer without a connection is recorded as failed.
 Status Transfer::connect(Stream& stream) {
-  LS_ASSIGN_OR_RETURN(const Peers::Choice choice, peers_.choose(stream.avoid, deadline_));
+  LS_ASSIGN_OR_RETURN(const Peers::Choice choice,
+                      peers_.choose({.chunks = ChunkRange{stream.chunk, stream.end},
+                                     .prefers_growing = stream.prefers_growing,
+                                     .avoid = stream.avoid},
+                                    deadline_));
   auto made = net::HttpGet::connect(choice.url, options_.credentials, answer_deadline(deadline_));
   stream.peer = choice.index;
   stream.url = choice.url;
@@ -212,6 +229,7 @@ Status Transfer::finish_chunk(Stream& stream) {
   stream.hasher.reset();
   const Chunk& chunk = chunks_[index];
   if (sum == chunk.checksum) {
+    growing_.add(index);
     peers_.succeeded(stream.peer);
     return ok_status();
   }
@@ -227,7 +245,7 @@ Status Transfer::finish_chunk(Stream& stream) {
     return ok_status();
   }
   // What several peers sent does not tell which of them was wrong.
-  spans_.push_front({index, index + 1, mixed ? std::nullopt : std::optional(stream.peer)});
+  spans_.push_front({{index, index + 1}, mixed ? std::nullopt : std::optional(stream.peer)});
   return ok_status();
 }
 

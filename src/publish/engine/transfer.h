@@ -1,7 +1,8 @@
 #pragma once
 // Moves the data of a version from peers into a store: several connections, each of which asks for
 // spans of chunks, verifies every chunk, and continues at the same byte with another peer when one
-// breaks, stalls or sends wrong bytes.
+// breaks, stalls or sends wrong bytes. Of peers that are fetching the version themselves, it takes
+// what they have.
 
 #include <atomic>
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "base/os/clock.h"
+#include "base/rng.h"
 #include "base/status.h"
 #include "net/bulk/http_get.h"
 #include "publish/engine/hasher.h"
@@ -28,14 +30,16 @@ struct FetchOptions {
   // A peer that delivers less than `least_rate` bytes a second over `stall_seconds` is left.
   double stall_seconds = 5;
   double least_rate = 16 << 10;
-  std::string host_name = {};  // decides between equal peers; empty: this machine's name
+  // Decides between equal peers and chunks; empty: this machine's name and the process id.
+  std::string host_name = {};
   std::function<bool()> wanted = nullptr;  // see Peers::create()
 };
 
 class Transfer {
  public:
-  // `writer` has room for the whole safetensors file. The arguments are borrowed.
-  Transfer(const Manifest& manifest, VersionWriter& writer, Peers& peers,
+  // `writer` has room for the whole safetensors file. Chunks are added to `growing` as they are
+  // verified. The arguments are borrowed.
+  Transfer(const Manifest& manifest, VersionWriter& writer, GrowingVersion& growing, Peers& peers,
            const FetchOptions& options, Deadline deadline);
 
   // Returns when all bytes are there and verified. Errors: timeout at the deadline, with the bytes
@@ -44,16 +48,15 @@ class Transfer {
   uint64_t received() const { return received_; }  // bytes, those that were wrong included
 
  private:
-  // Chunks [first, end) of the version, and where their reading begins.
   struct Span {
-    size_t first = 0, end = 0;
+    ChunkRange chunks;
     std::optional<size_t> avoid = {};  // a peer that sent wrong bytes
   };
   // A connection and what it is receiving.
   struct Stream;
 
-  void work();
-  std::optional<Span> take();
+  void work(bool prefers_growing);
+  std::optional<Span> take(bool prefers_growing);
   Status receive(Span span, Stream& stream);
   Status receive_from_one(Stream& stream);
   Status connect(Stream& stream);
@@ -68,13 +71,16 @@ class Transfer {
 
   const Manifest& manifest_;
   VersionWriter& writer_;
+  GrowingVersion& growing_;
   Peers& peers_;
   const FetchOptions& options_;
   const Deadline deadline_;
   const uint64_t total_;  // bytes
   const std::vector<Chunk> chunks_;
+  const bool alone_;  // no other host is fetching the version
   std::mutex mutex_;
   std::deque<Span> spans_;
+  CounterRng rng_;
   std::vector<int> wrong_;  // how often each chunk was wrong
   Status failure_;
   std::atomic<uint64_t> received_{0};

@@ -1,6 +1,7 @@
 #include "publish/engine/weight_fetch.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <optional>
@@ -28,7 +29,7 @@ bool has_same_bits(const Held& held, const Manifest& manifest) {
 Result<std::string> fetch_file(const Manifest& manifest, const ManifestFile& file, Peers& peers,
                                const net::Credentials& credentials, Deadline deadline) {
   while (true) {
-    LS_ASSIGN_OR_RETURN(Peers::Choice choice, peers.choose(std::nullopt, deadline));
+    LS_ASSIGN_OR_RETURN(Peers::Choice choice, peers.choose({}, deadline));
     choice.url.path = fmt::format("/v1/checkpoints/{}/{}/files/{}", manifest.run,
                                   url_name(id_of(manifest)), file.name);
     const Deadline end = std::min(deadline, Deadline::after_seconds(kFileSeconds));
@@ -44,7 +45,7 @@ Result<std::string> fetch_file(const Manifest& manifest, const ManifestFile& fil
   }
 }
 
-// Fetches with the right to write.
+// Fetches with the right to write. Other hosts are served what has arrived.
 Result<Fetched> fetch_now(const Manifest& manifest, Peers& peers, WeightStore& store,
                           VersionWriter writer, const FetchOptions& options, Deadline deadline) {
   const Stopwatch watch;
@@ -52,14 +53,16 @@ Result<Fetched> fetch_now(const Manifest& manifest, Peers& peers, WeightStore& s
   LS_RETURN_IF_ERROR(writer.reserve(id_of(manifest), manifest.total_bytes()));
   peers.inspect(manifest, options.credentials,
                 std::min(deadline, Deadline::after_seconds(kInspectSeconds)));
-  const auto delta = fetch_delta(base, manifest, peers, writer, options, deadline);
-  Transfer transfer(manifest, writer, peers, options, deadline);
-  if (!delta) LS_RETURN_IF_ERROR(transfer.run());
+  // First, because only peers with the whole version have them, which may be lost.
   for (const ManifestFile& file : manifest.files) {
     LS_ASSIGN_OR_RETURN(const std::string content,
                         fetch_file(manifest, file, peers, options.credentials, deadline));
     LS_RETURN_IF_ERROR(writer.add_file(file.name, content));
   }
+  const auto delta = fetch_delta(base, manifest, peers, writer, options, deadline);
+  LS_ASSIGN_OR_RETURN(const auto growing, writer.show(manifest));
+  Transfer transfer(manifest, writer, *growing, peers, options, deadline);
+  if (!delta) LS_RETURN_IF_ERROR(transfer.run());
   LS_ASSIGN_OR_RETURN(Held held, writer.commit(manifest));
   const uint64_t bytes = delta ? *delta : transfer.received();
   const double mib = static_cast<double>(bytes) / kMiB;
@@ -114,14 +117,15 @@ Result<Fetched> fetch(const Manifest& manifest, const std::vector<std::string>& 
   if (manifest.run != store.run())
     return invalid_argument("the store holds run '" + store.run() + "', not '" + manifest.run +
                             "'");
-  const std::string name = options.host_name.empty() ? longshot::host_name() : options.host_name;
-  LS_ASSIGN_OR_RETURN(const auto peers, Peers::create(urls, name, options.wanted));
+  FetchOptions own = options;
+  if (own.host_name.empty()) own.host_name = fmt::format("{}-{}", host_name(), ::getpid());
+  LS_ASSIGN_OR_RETURN(const auto peers, Peers::create(urls, own.host_name, own.wanted));
   while (true) {
     LS_ASSIGN_OR_RETURN(auto writer, store.try_write());
     // Looked up after the lock, because its last holder may have fetched the version.
     if (Held held = store.find(id_of(manifest)); has_same_bits(held, manifest))
       return Fetched{std::move(held), 0, false, watch.seconds()};
-    if (writer) return fetch_now(manifest, *peers, store, std::move(*writer), options, deadline);
+    if (writer) return fetch_now(manifest, *peers, store, std::move(*writer), own, deadline);
     if (deadline.expired()) {
       return timeout_error(fmt::format("{}: another process of this host is still fetching {}",
                                        store.folder().string(), to_string(id_of(manifest))));

@@ -46,7 +46,7 @@ Held find(WeightStore& store, std::string_view name) {
 
 // Keeps a version alive and is counted as a reader while an answer is sent.
 struct Reading {
-  Reading(Held version, std::shared_ptr<std::atomic<int>> count)
+  Reading(std::shared_ptr<const void> version, std::shared_ptr<std::atomic<int>> count)
       : held(std::move(version)), readers(std::move(count)) {
     ++*readers;
   }
@@ -54,7 +54,7 @@ struct Reading {
   Reading(const Reading&) = delete;
   Reading& operator=(const Reading&) = delete;
 
-  Held held;
+  std::shared_ptr<const void> held;
   std::shared_ptr<std::atomic<int>> readers;
 };
 
@@ -138,19 +138,32 @@ net::Reply WeightServer::answer(const net::Call& call) const {
   if (rest.empty()) return state();
   const std::string version(next_part(rest)), what(next_part(rest)), name(rest);
   const Held held = find(store_, version);
-  if (!held)
-    return no_such("run '" + run + "' has no version '" + version.substr(0, 60) + "' here");
+  if (!held) return answer_growing(version, what, call);
   if (what == "manifest" && name.empty()) return {.body = held->manifest_text()};
-  if (what == "data" && name.empty()) return data(held, call);
+  if (what == "data" && name.empty()) return data(held->bytes(), held, call);
+  if (what == "pieces" && name.empty()) return {.body = to_json(Pieces{.complete = true})};
   if (what == "delta" && name.empty()) return delta(held, call);
-  if (what != "files") return no_such("a version has manifest, data, delta and files/NAME");
+  if (what != "files") return no_such("a version has manifest, data, pieces, delta and files/NAME");
   const auto content = held->file(name);
   if (!content.ok()) return no_such(content.status().message());
   return net::range_reply(*content, held, call.range, kBinary);
 }
 
-net::Reply WeightServer::data(const Held& held, const net::Call& call) const {
-  return net::range_reply(held->bytes(), std::make_shared<Reading>(held, readers_), call.range,
+net::Reply WeightServer::answer_growing(const std::string& version, std::string_view what,
+                                        const net::Call& call) const {
+  const auto growing = store_.growing();
+  if (!growing || url_name(growing->id()) != version)
+    return no_such("run '" + store_.run() + "' has no version '" + version.substr(0, 60) +
+                   "' here");
+  if (what == "pieces") return {.body = to_json(growing->pieces())};
+  const net::WantedRange wanted = net::wanted_range(call.range, growing->bytes().size());
+  if (what == "data" && growing->has(wanted.range)) return data(growing->bytes(), growing, call);
+  return net::error_reply(net::error_of(unavailable("this part of the version is not here yet")));
+}
+
+net::Reply WeightServer::data(std::string_view bytes, std::shared_ptr<const void> owner,
+                              const net::Call& call) const {
+  return net::range_reply(bytes, std::make_shared<Reading>(std::move(owner), readers_), call.range,
                           kBinary);
 }
 

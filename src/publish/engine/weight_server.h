@@ -6,11 +6,14 @@
 //   /v1/checkpoints/RUN                            the versions held and the number of readers
 //   /v1/checkpoints/RUN/VERSION/manifest           see manifest.h
 //   /v1/checkpoints/RUN/VERSION/data               the safetensors file; single ranges
+//   /v1/checkpoints/RUN/VERSION/pieces             which chunks of it are here (growing_version.h)
 //   /v1/checkpoints/RUN/VERSION/files/NAME         a small file
 //   /v1/checkpoints/RUN/VERSION/delta?base=VERSION the difference to another version (delta.h);
 //                                                  404 if the version should be fetched whole
 //
-// VERSION is a version, of which the highest epoch is meant; EPOCH-VERSION; or "latest".
+// VERSION is a version, of which the highest epoch is meant; EPOCH-VERSION; or "latest". Of a
+// version that is still being fetched, EPOCH-VERSION has pieces, and data for ranges that are here
+// (503 for others).
 
 #include <atomic>
 #include <memory>
@@ -69,7 +72,10 @@ class WeightServer {
   WeightServer(WeightStore& store, int64_t full_every) : store_(store), full_every_(full_every) {}
   net::Reply state() const;
   net::Reply answer(const net::Call& call) const;
-  net::Reply data(const Held& held, const net::Call& call) const;
+  net::Reply answer_growing(const std::string& version, std::string_view what,
+                            const net::Call& call) const;
+  net::Reply data(std::string_view bytes, std::shared_ptr<const void> owner,
+                  const net::Call& call) const;
   net::Reply delta(const Held& held, const net::Call& call) const;
 
   WeightStore& store_;

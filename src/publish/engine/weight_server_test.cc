@@ -54,6 +54,35 @@ TEST_F(WeightServerTest, ServesStateManifestDataAndFiles) {
   EXPECT_EQ(get("/v1/checkpoints/run/1/data").value(), one.data);
 }
 
+TEST_F(WeightServerTest, AVersionThatIsBeingFetchedIsServedInPieces) {
+  start();
+  const RandomVersion one = random_version(1, {1'100'000}, 1);
+  const std::vector<Chunk> chunks = chunks_of(one.manifest);
+  auto writer = store->write(soon()).value();
+  ASSERT_TRUE(writer.reserve(id_of(one.manifest), one.data.size()).ok());
+  ASSERT_TRUE(writer.write_at(0, one.data).ok());
+  const std::string path = "/v1/checkpoints/run/0-1";
+  EXPECT_EQ(get(path + "/pieces").status().code(), StatusCode::not_found);
+  const auto growing = writer.show(one.manifest).value();
+  growing->add(1);
+  EXPECT_EQ(parse_pieces(get(path + "/pieces").value(), 3, "s")->chunks,
+            (std::vector<bool>{false, true, false}));
+  auto connection =
+      net::HttpGet::connect({"http://127.0.0.1:" + std::to_string(server->port()), ""}, {}, soon())
+          .value();
+  const net::ByteRange here{chunks[1].begin, chunks[1].end}, not_here{0, chunks[1].end};
+  ASSERT_EQ(connection.ask(path + "/data", here, soon())->status, 206);
+  EXPECT_EQ(connection.read_all(1 << 30, soon()).value(), one.data.substr(here.begin, here.size()));
+  EXPECT_EQ(connection.ask(path + "/data", not_here, soon())->status, 503);
+  ASSERT_TRUE(connection.read_all(1 << 20, soon()).ok());
+  EXPECT_EQ(connection.ask(path + "/data", std::nullopt, soon())->status, 503);
+  EXPECT_EQ(parse_server_state(get("/v1/checkpoints/run").value(), "s")->versions.size(), 0u);
+  for (const auto& [name, content] : one.files) ASSERT_TRUE(writer.add_file(name, content).ok());
+  ASSERT_TRUE(writer.commit(one.manifest).ok());
+  EXPECT_TRUE(parse_pieces(get(path + "/pieces").value(), 3, "s")->complete);
+  EXPECT_EQ(get(path + "/data").value(), one.data);
+}
+
 TEST_F(WeightServerTest, WhatIsNotThereIsA404ThatSaysSo) {
   start();
   ASSERT_TRUE(put(*store, random_version(1, {1000}, 1)).ok());

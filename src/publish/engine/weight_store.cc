@@ -229,6 +229,11 @@ Held WeightStore::find(int64_t version) {
   return found;
 }
 
+std::shared_ptr<const GrowingVersion> WeightStore::growing() {
+  std::lock_guard lock(mutex_);
+  return growing_.lock();
+}
+
 // The lock is one of the open file, which also excludes other writers of this process and ends
 // with the last of its descriptors, even after a crash.
 Result<std::optional<VersionWriter>> WeightStore::try_write() {
@@ -290,7 +295,8 @@ VersionWriter::VersionWriter(VersionWriter&& other) noexcept
       lock_(std::exchange(other.lock_, -1)),
       data_(std::exchange(other.data_, -1)),
       folder_(std::exchange(other.folder_, {})),
-      reserved_(other.reserved_) {}
+      reserved_(other.reserved_),
+      growing_(std::move(other.growing_)) {}
 
 VersionWriter::~VersionWriter() {
   if (data_ >= 0) ::close(data_);
@@ -351,6 +357,14 @@ Status VersionWriter::add_file(const std::string& name, std::string_view content
   LS_RETURN_IF_ERROR(check_name(name, "a file of the weights"));
   LS_CHECK(!folder_.empty() && name != kManifest && name != kData, "bad file " + name);
   return write_file_durable(folder_ / name, content);
+}
+
+Result<std::shared_ptr<GrowingVersion>> VersionWriter::show(const Manifest& manifest) {
+  LS_CHECK(reserved_ == manifest.total_bytes(), "the reserved size is the manifest's");
+  LS_ASSIGN_OR_RETURN(growing_, GrowingVersion::open(manifest, folder_ / kData));
+  std::lock_guard lock(store_->mutex_);
+  store_->growing_ = growing_;
+  return growing_;
 }
 
 // Syncing costs nothing in memory; on disk it makes the manifest the last thing to appear.

@@ -20,6 +20,7 @@
 #include "base/os/clock.h"
 #include "base/os/fs.h"
 #include "base/status.h"
+#include "publish/engine/growing_version.h"
 #include "publish/engine/manifest.h"
 
 namespace longshot::publish {
@@ -76,6 +77,9 @@ class VersionWriter {
   // Writes a part of the safetensors file. Thread-safe for parts that do not overlap.
   Status write_at(uint64_t offset, std::string_view bytes);
   Status add_file(const std::string& name, std::string_view content);
+  // From now on the store of this process shows the version as growing(), until this writer ends.
+  // Its chunks are to be add()ed as they are verified.
+  Result<std::shared_ptr<GrowingVersion>> show(const Manifest& manifest);
   // Makes the version visible to all processes and removes versions that are too old.
   Result<Held> commit(const Manifest& manifest);
 
@@ -88,6 +92,7 @@ class VersionWriter {
   int lock_ = -1, data_ = -1;  // file descriptors
   std::filesystem::path folder_;
   uint64_t reserved_ = 0;  // bytes
+  std::shared_ptr<GrowingVersion> growing_;
 };
 
 // Thread-safe.
@@ -105,6 +110,8 @@ class WeightStore {
   Held latest();               // null if there is none
   Held find(VersionId id);     // or null
   Held find(int64_t version);  // of the highest epoch, or null
+  // The version that this process is fetching; null if there is none.
+  std::shared_ptr<const GrowingVersion> growing();
 
   // Begins a version, which no other process can do at the same time; nothing if another writer
   // exists.
@@ -132,6 +139,7 @@ class WeightStore {
     std::weak_ptr<const HeldVersion> held;
   };
   std::map<std::filesystem::path, Cached> cache_;  // by folder
+  std::weak_ptr<const GrowingVersion> growing_;
 };
 
 // Where a store is if no folder is given.

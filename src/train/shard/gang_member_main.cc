@@ -140,7 +140,8 @@ int run(int lanes, int fits, const std::string& moments) {
   if (!options.ok()) return fail(options.status());
   if (const char* seconds = std::getenv("GANG_TIMEOUT"))
     options->call_timeout = std::chrono::milliseconds(static_cast<int>(1000 * std::atof(seconds)));
-  if (const char* beats = std::getenv("GANG_SILENCE")) options->heartbeat.silence = std::atoi(beats);
+  if (const char* beats = std::getenv("GANG_SILENCE"))
+    options->heartbeat.silence = std::atoi(beats);
   auto group = join_group(*options);
   if (!group.ok()) return fail(group.status());
   const auto gang = std::make_shared<FaultyGang>(*group, fault_of_environment());

@@ -47,12 +47,10 @@ class Processes {
       SubprocessOptions process;
       process.argv = {LONGSHOT_GANG_MEMBER, std::to_string(options.lanes),
                       std::to_string(options.fits), options.moments};
-      process.environment = {{"RANK", std::to_string(rank)},
-                             {"WORLD_SIZE", std::to_string(options.size)},
-                             {"MASTER_ADDR", "127.0.0.1"},
-                             {"MASTER_PORT", port},
-                             {"GANG_TIMEOUT", options.timeout},
-                             {"GANG_SILENCE", options.silence}};
+      process.environment = {
+          {"RANK", std::to_string(rank)},    {"WORLD_SIZE", std::to_string(options.size)},
+          {"MASTER_ADDR", "127.0.0.1"},      {"MASTER_PORT", port},
+          {"GANG_TIMEOUT", options.timeout}, {"GANG_SILENCE", options.silence}};
       if (!options.fault.empty()) process.environment.emplace_back("GANG_FAULT", options.fault);
       members_.push_back(Subprocess::start(process).value());
     }
@@ -192,10 +190,8 @@ TEST(Group, AStoppedProcessIsNamedAfterSomeBeats) {
 
 TEST(Group, AStoppedMeetingPointIsNamedAfterSomeBeats) {
   CounterRng rng(10);
-  Processes processes({.size = 3,
-                       .fits = 3,
-                       .fault = fault("exchange", SIGSTOP, rng, /*rank=*/0),
-                       .silence = "3"});
+  Processes processes(
+      {.size = 3, .fits = 3, .fault = fault("exchange", SIGSTOP, rng, /*rank=*/0), .silence = "3"});
   for (const int rank : {1, 2})
     EXPECT_THAT(expect_unavailable(processes, rank, 30), HasSubstr("no sign of life for 3 s"));
   processes.member(0).kill();

@@ -95,8 +95,10 @@ Heartbeats::~Heartbeats() {
                                      [this] { return state_->exchange_ended; });
   }
   watch_.join();
-  if (ended) return exchange_.join();
-  exchange_.detach();
+  if (ended)
+    exchange_.join();
+  else
+    exchange_.detach();
 }
 
 std::optional<int> Heartbeats::lost() const {
