@@ -10,8 +10,9 @@ namespace {
 
 // A rate is measured over at least this time.
 constexpr double kRateSeconds = 0.5;
-// Only jobs that have run for this long move to an idle worker: to move a job costs the tokens that
-// were not sent yet and the computation of its prefix.
+// Only jobs that have run for this long move to a worker that has done its own: to move a job costs
+// the tokens that were not sent yet and the computation of its prefix. A worker that has had none,
+// because it was ready a moment later than the others, gets its share at once.
 constexpr double kWorthMovingSeconds = 1;
 // The last job of a worker is given to an idle one as well if that one is this much faster.
 constexpr double kMuchFaster = 2;
@@ -33,6 +34,7 @@ void Pool::set_version(WorkerId worker, int64_t version, double now) {
   heard(worker, now);
   const auto it = workers_.find(worker);
   if (it == workers_.end()) return;
+  if (!in_rounds_) it->second.had_jobs = false;
   it->second.version = version;
   if (it->second.loading == version) it->second.loading = -1;
 }
@@ -86,6 +88,7 @@ std::vector<size_t> Pool::begin(std::vector<wire::Job> jobs, int64_t version, do
   new_tokens_ = reissued_ = repeated_ = differing_ = 0;
   for (auto& [id, worker] : workers_) {
     worker.tokens = 0;
+    worker.had_jobs = false;
     worker.since = now;
   }
   std::vector<size_t> complete;
@@ -262,6 +265,7 @@ void Pool::give(size_t index, WorkerId worker, double now, std::vector<wire::Job
   wire::Job job = next_part(task);
   Worker& to = workers_.at(worker);
   if (to.running.empty() && to.tokens == 0) to.since = now;
+  to.had_jobs = true;
   to.running[job.id] = index;
   if (task.issues++ > 0) ++reissued_;
   task.attempts.push_back({worker, job.id, job.sample.tokens.size(), now});
@@ -292,13 +296,19 @@ void Pool::share_with_idle(double now, std::map<WorkerId, std::vector<wire::Job>
   }
 }
 
-bool Pool::take_over(WorkerId idle, double now, std::vector<wire::Job>& jobs) {
-  Worker* busiest = nullptr;
+// Of those that share the version of `idle`; null if none has a job.
+Pool::Worker* Pool::most_loaded(WorkerId idle, double now) {
+  Worker* found = nullptr;
   for (auto& [id, worker] : workers_) {
-    if (worker.running.empty() || worker.silent) continue;
+    if (id == idle || worker.running.empty() || worker.silent) continue;
     if (worker.version != workers_.at(idle).version) continue;
-    if (busiest == nullptr || load(worker, now) > load(*busiest, now)) busiest = &worker;
+    if (found == nullptr || load(worker, now) > load(*found, now)) found = &worker;
   }
+  return found;
+}
+
+bool Pool::take_over(WorkerId idle, double now, std::vector<wire::Job>& jobs) {
+  Worker* busiest = most_loaded(idle, now);
   if (busiest == nullptr) return false;
   if (busiest->running.size() == 1) {
     const double own = rate(workers_.at(idle), now), other = rate(*busiest, now);
@@ -308,17 +318,27 @@ bool Pool::take_over(WorkerId idle, double now, std::vector<wire::Job>& jobs) {
     give(task, idle, now, jobs);
     return true;
   }
-  // The newest half: they have the fewest tokens to be computed again.
-  size_t half = busiest->running.size() / 2;
-  while (half > 0) {
-    const auto [id, task] = *busiest->running.rbegin();
-    const auto attempt = std::ranges::find_if(tasks_.at(task).attempts,
-                                              [job = id](const Attempt& a) { return a.id == job; });
-    if (now - attempt->since < kWorthMovingSeconds) break;
-    withdraw(task, Attempt(*attempt), true);
-    give(task, idle, now, jobs);
-    --half;
-  }
+  const bool had_jobs = workers_.at(idle).had_jobs;
+  while (move_newest(*busiest, idle, had_jobs ? kWorthMovingSeconds : 0, now, jobs))
+    busiest = most_loaded(idle, now);
+  return true;
+}
+
+// Moves the newest job, which has the fewest tokens to be computed again, if it has run for
+// `least_seconds` and the receiver is less loaded with it than the giver.
+bool Pool::move_newest(const Worker& from, WorkerId to, double least_seconds, double now,
+                       std::vector<wire::Job>& jobs) {
+  const Worker& receiver = workers_.at(to);
+  const auto count = static_cast<double>(receiver.running.size() + 1);
+  if (static_cast<int>(receiver.running.size()) >= receiver.slots ||
+      load(receiver, now) * (count + 1) / count >= load(from, now))
+    return false;
+  const auto [id, task] = *from.running.rbegin();
+  const auto attempt = std::ranges::find_if(tasks_.at(task).attempts,
+                                            [job = id](const Attempt& a) { return a.id == job; });
+  if (now - attempt->since < least_seconds) return false;
+  withdraw(task, Attempt(*attempt), true);
+  give(task, to, now, jobs);
   return true;
 }
 

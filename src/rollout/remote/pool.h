@@ -102,6 +102,7 @@ class Pool {
     data::EngineKind engine = data::EngineKind::longshot;
     int64_t version = -1, loading = -1;  // loading: told to load it; -1: nothing
     bool silent = false;
+    bool had_jobs = false;               // in this round; without rounds, of its version
     double heard = 0, since = 0;         // last message; begin of its first job of the round
     int64_t tokens = 0;                  // received in this round
     std::map<uint64_t, size_t> running;  // job id -> task
@@ -137,6 +138,9 @@ class Pool {
   void give_waiting(double now, std::map<WorkerId, std::vector<wire::Job>>& jobs);
   void share_with_idle(double now, std::map<WorkerId, std::vector<wire::Job>>& jobs);
   bool take_over(WorkerId idle, double now, std::vector<wire::Job>& jobs);
+  Worker* most_loaded(WorkerId idle, double now);
+  bool move_newest(const Worker& from, WorkerId to, double least_seconds, double now,
+                   std::vector<wire::Job>& jobs);
   std::map<WorkerId, int64_t> choose_versions();
   int64_t next_version(const Worker& worker) const;
   void withdraw(size_t task, const Attempt& attempt, bool tell);

@@ -188,19 +188,43 @@ TEST(Pool, RepeatedTokensAreCompared) {
   EXPECT_EQ(pool.sample(0).tokens.size(), 5u);
 }
 
-TEST(Pool, AnIdleWorkerTakesOverHalfOfTheMostLoadedOnesJobs) {
+TEST(Pool, AWorkerThatIsReadyLaterGetsItsShareAtOnce) {
   Pool pool;
   pool.join(1, 100, 0);
   pool.set_version(1, 1, 0);
-  pool.begin(simulated_jobs(2, 4), 1, 0);
-  const auto given = pool.orders(0)[0].jobs;
-  pool.join(2, 100, 0.5);
-  pool.set_version(2, 1, 0.5);
-  EXPECT_TRUE(pool.orders(0.5).empty());  // they have just begun
+  pool.begin(simulated_jobs(3, 4), 1, 0);
+  EXPECT_EQ(pool.orders(0)[0].jobs.size(), 12u);
+  pool.join(2, 100, 0.1);
+  pool.set_version(2, 1, 0.1);
+  const auto second = pool.orders(0.1);
+  ASSERT_EQ(second.size(), 2u);
+  EXPECT_EQ(second[0].drop.size(), 6u);
+  EXPECT_EQ(second[1].jobs.size(), 6u);
+  pool.join(3, 3, 0.2);  // has slots for three
+  pool.set_version(3, 1, 0.2);
+  const auto third = pool.orders(0.2);
+  ASSERT_EQ(third.size(), 3u);
+  EXPECT_EQ(third[0].drop.size() + third[1].drop.size(), 3u);
+  EXPECT_EQ(third[2].jobs.size(), 3u);
+  EXPECT_TRUE(pool.orders(0.3).empty());
+}
+
+TEST(Pool, AWorkerThatHasDoneItsJobsTakesOverThoseThatHaveRunForAWhile) {
+  Pool pool;
+  for (const WorkerId w : {1, 2}) {
+    pool.join(w, 100, 0);
+    pool.set_version(w, 1, 0);
+  }
+  pool.begin(simulated_jobs(4, 1), 1, 0);
+  const auto given = pool.orders(0);
+  ASSERT_EQ(given[1].jobs.size(), 2u);
+  for (const wire::Job& job : given[1].jobs)
+    EXPECT_TRUE(pool.receive(2, piece_of(job, 2, 1, true), 0.5)->has_value());
+  EXPECT_TRUE(pool.orders(0.5).empty());  // the others have just begun
   const auto orders = pool.orders(1.5);
   ASSERT_EQ(orders.size(), 2u);
-  EXPECT_EQ(orders[0].drop.size(), 4u);
-  EXPECT_EQ(orders[1].jobs.size(), 4u);
+  EXPECT_EQ(orders[0].drop.size(), 1u);
+  EXPECT_EQ(orders[1].jobs.size(), 1u);
 }
 
 TEST(Pool, PiecesOutOfOrderAreABreachOfTheProtocol) {
