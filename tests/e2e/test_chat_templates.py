@@ -1,5 +1,6 @@
 """Chat templates from a user's view: prompts that are texts, in every command, and templates that raise."""
 import json
+import re
 import shutil
 
 import pytest
@@ -22,10 +23,10 @@ def setting(tmp_path_factory):
     return root, plain, model, data
 
 
-def train(root, model, *more):
+def train(root, model, *more, code=0):
     (root / "empty.toml").write_text("")
     return longshot("train", root / "empty.toml", f"model.path={model}", f'data.train_files=["{root}/rows.jsonl"]', "data.train_batch_size=2", "algorithm.mini_batches=1", "rollout.n=2",
-                    "data.max_prompt_length=24", "data.max_response_length=8", f"trainer.default_local_dir={root}/run", "trainer.test_freq=0", "--dry-run", *more)
+                    "data.max_prompt_length=24", "data.max_response_length=8", f"trainer.default_local_dir={root}/run", "trainer.test_freq=0", "--dry-run", *more, code=code)
 
 
 def test_train_says_that_texts_become_messages_and_shows_one(setting):
@@ -42,9 +43,39 @@ def test_an_option_for_texts_has_no_effect_on_chats(setting):
     chats = root / "chats.jsonl"
     chats.write_text(json.dumps({"prompt": [{"role": "user", "content": "1+1="}], "answer": "2"}) + "\n")
     evaluate = ["eval", "--data", chats, "--max-tokens", 4, "--reward", '{"type":"exact"}', "--model"]
-    words = "(--raw) has no effect: none of the 1 prompts is plain text"
+    words = "(--raw) has no effect: none of the 1 rows has a prompt that is a text"
     assert words in longshot(*evaluate, model, "--raw").stderr
     assert words not in longshot(*evaluate, model).stderr + longshot(*evaluate, plain, "--raw").stderr
+
+
+def test_a_system_message_makes_chats_of_texts_which_are_counted_as_texts(setting):
+    root, _, model, _ = setting
+    done = train(root, model, "data.system_prompt='0'")
+    assert f"4 of 4 {SAID}" in done.stderr and re.search(r"\n0\d\+1=#\n", done.stderr), done.stderr
+    evaluate = ["eval", "--model", model, "--data", root / "rows.jsonl", "--max-tokens", 4, "--reward", '{"type":"exact"}']
+    assert f"4 of 4 {SAID}" in longshot(*evaluate, "--system", "0").stderr
+    sample = ["sample", root / "rows.jsonl", "--model", model, "--max-tokens", 4, "--no-judge", "--dry-run", "--out", root / "sampled"]
+    assert f"4 of 4 {SAID}" in longshot(*sample, "--system", "0").stderr
+
+
+def test_texts_that_stay_as_they_are_get_no_system_message(setting):
+    root, _, model, _ = setting
+    rows = root / "rows.jsonl"
+    refused = [train(root, model, "data.system_prompt='0'", "data.apply_chat_template=false", code=2)]
+    for command in (["eval", "--data", rows, "--reward", '{"type":"exact"}'], ["generate", "--input", rows], ["generate", "--prompt", "1+1="],
+                    ["sample", rows, "--out", root / "refused"]):
+        refused.append(longshot(*command, "--model", model, "--max-tokens", 4, "--raw", "--system", "0", code=2))
+    for done in refused:
+        assert "data.system_prompt (--system)" in done.stderr and "data.apply_chat_template=false (--raw)" in done.stderr
+        assert "leave out one of the two" in done.stderr and "plain text" not in done.stderr
+    assert not (root / "refused").exists()
+
+
+def test_a_server_of_chats_cannot_be_asked_raw(setting):
+    root, _, _, _ = setting
+    sample = ["sample", root / "rows.jsonl", "--url", "http://127.0.0.1:1/v1", "--raw", "--dry-run", "--out", root / "served"]
+    assert "--raw needs --api completions" in longshot(*sample, code=2).stderr
+    assert "first request:\n0+1=\n" in longshot(*sample, "--api", "completions").stdout
 
 
 def test_eval_generate_and_sft_follow_the_same_rule(setting):

@@ -11,6 +11,7 @@
 #include "commands/command.h"
 #include "commands/data/data.h"
 #include "commands/key_flags.h"
+#include "datasets/encode.h"
 #include "datasets/prompts.h"
 #include "datasets/rows.h"
 #include "datasets/schema.h"
@@ -94,7 +95,9 @@ Result<OrderedJson> token_facts(const InspectOptions& options, bool is_prompts) 
   int dropped = 0;
   std::vector<int> lengths, trained;
   if (is_prompts) {
-    LS_ASSIGN_OR_RETURN(auto prompts, datasets::read_prompts(options.files, {}));
+    size_t texts = 0;
+    LS_ASSIGN_OR_RETURN(auto prompts, datasets::read_prompts(options.files, {}, &texts));
+    datasets::warn_of_texts(chat, true, texts, prompts.size());
     LS_RETURN_IF_ERROR(datasets::tokenize_prompts(prompts, *tokenizer, chat, kNoLimit, &dropped));
     for (const auto& prompt : prompts) lengths.push_back(static_cast<int>(prompt.tokens.size()));
     return OrderedJson{{"prompt", length_facts(lengths)}};

@@ -62,7 +62,12 @@ Status check(const Options& o) {
   const bool tokens = o.server.api == net::CompletionApi::completions;
   if (!o.tokenizer.empty() && !tokens)
     return invalid_argument("--tokenizer needs --api completions");
-  return ok_status();
+  const bool wraps = o.ask.columns.apply_chat_template;
+  if (uses_server(o) && !tokens && !wraps)
+    return invalid_argument(
+        "--raw needs --api completions: a message is made of every prompt for "
+        "--api chat");
+  return datasets::check_system_prompt(o.inference.system, wraps);
 }
 
 // All settings that a sample depends on, except for what the content of a prompt shows. The address

@@ -14,6 +14,7 @@
 #include "commands/key_flags.h"
 #include "config/sections/rollout.h"
 #include "curate/samples/model_source.h"
+#include "datasets/encode.h"
 #include "datasets/tokenize.h"
 #include "model/format/model_path.h"
 #include "model/format/rope.h"
@@ -41,7 +42,12 @@ Result<data::TokenId> stop_token(const tokenizer::Tokenizer& tokenizer, const st
 Status tokenize(const tokenizer::Tokenizer& tokenizer, const tokenizer::ChatTemplate& chat_template,
                 int longest, const curate::AskOptions& ask, std::vector<curate::Ask>& asks) {
   std::vector<data::Prompt> prompts;
-  for (const auto& one : asks) prompts.push_back(one.asked);
+  size_t texts = 0;  // before a system message makes chats of them
+  for (const auto& one : asks) {
+    prompts.push_back(one.asked);
+    texts += one.prompt.messages.empty() ? 1 : 0;
+  }
+  datasets::warn_of_texts(chat_template, ask.columns.apply_chat_template, texts, asks.size());
   int dropped = 0;
   LS_RETURN_IF_ERROR(datasets::tokenize_prompts(prompts, tokenizer, chat_template, longest,
                                                 &dropped, ask.columns.apply_chat_template));

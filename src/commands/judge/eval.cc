@@ -122,6 +122,8 @@ OrderedJson figures(const eval::EvalResult& result, const Options& o) {
 }
 
 Status check(const Options& o) {
+  LS_RETURN_IF_ERROR(
+      datasets::check_system_prompt(o.columns.system_prompt, o.columns.apply_chat_template));
   for (int k : o.eval.ks) {
     if (k < 1 || k > o.eval.n)
       return invalid_argument(fmt::format("--pass-at {}: needs 1 <= k <= --n", k));
