@@ -23,10 +23,14 @@ def setting(tmp_path_factory):
     return root, plain, model, data
 
 
-def train(root, model, *more, code=0):
+def settings(root, model):
     (root / "empty.toml").write_text("")
-    return longshot("train", root / "empty.toml", f"model.path={model}", f'data.train_files=["{root}/rows.jsonl"]', "data.train_batch_size=2", "algorithm.mini_batches=1", "rollout.n=2",
-                    "data.max_prompt_length=24", "data.max_response_length=8", f"trainer.default_local_dir={root}/run", "trainer.test_freq=0", "--dry-run", *more, code=code)
+    return [root / "empty.toml", f"model.path={model}", f'data.train_files=["{root}/rows.jsonl"]', "data.train_batch_size=2", "algorithm.mini_batches=1", "rollout.n=2",
+            "data.max_prompt_length=24", "data.max_response_length=8", f"trainer.default_local_dir={root}/run", "trainer.test_freq=0"]
+
+
+def train(root, model, *more, code=0):
+    return longshot("train", *settings(root, model), "--dry-run", *more, code=code)
 
 
 def test_train_says_that_texts_become_messages_and_shows_one(setting):
@@ -97,6 +101,29 @@ def test_eval_generate_and_sft_follow_the_same_rule(setting):
     sft = ["sft", root / "empty.toml", f'data.train_files=["{pairs}"]', "trainer.total_steps=1", "trainer.test_freq=0", f"trainer.default_local_dir={root}/sft2", "--dry-run"]
     assert SAID in longshot(*sft, f"model.path={model}").stderr
     assert SAID not in longshot(*sft, f"model.path={model}", "data.apply_chat_template=false").stderr
+
+
+def test_samples_show_the_prompt_that_the_model_saw(setting, tmp_path):
+    root, _, model, _ = setting
+    marked = tmp_path / "marked.jinja"
+    marked.write_text("{% for m in messages %}<eos>{{ m.content }}{% endfor %}{{ '#' if add_generation_prompt }}")
+    seen = {f"<eos>{n}+1=#" for n in range(4)}
+
+    def prompts(path):
+        return {json.loads(line)["prompt"] for line in path.read_text().splitlines()}
+
+    longshot("eval", "--model", model, "--chat-template", marked, "--data", root / "rows.jsonl", "--max-tokens", 4, "--reward", '{"type":"exact"}',
+             "--samples", tmp_path / "evaluated.jsonl")
+    assert prompts(tmp_path / "evaluated.jsonl") == seen
+    longshot("train", *settings(root, model), f"model.chat_template={marked}", f'data.val_files=["{root}/rows.jsonl"]', "trainer.test_freq=1",
+             "trainer.total_iterations=1", 'reward.functions=[{type="exact"}]', f"trainer.default_local_dir={tmp_path}/run")
+    trained = prompts(tmp_path / "run/samples/samples_000001.jsonl")
+    assert len(trained) == 2 and trained < seen
+    assert prompts(tmp_path / "run/samples/held_out_000001.jsonl") == seen
+    events = b"".join(file.read_bytes() for file in (tmp_path / "run/tensorboard").iterdir())
+    assert b"<eos>0+1=#" in events and b"user: " not in events
+    page = longshot("report", tmp_path / "run", "-o", "-").stdout
+    assert "eos>0+1=#" in page and "user: 0" not in page
 
 
 def test_what_a_template_raises_names_row_and_line(setting):

@@ -106,9 +106,10 @@ void print_summary(std::FILE* out, const eval::EvalResult& r, const Options& o) 
              r.seconds);
 }
 
-std::string sample_lines(const std::vector<data::Group>& groups) {
+std::string sample_lines(const std::vector<data::Group>& groups,
+                         const tokenizer::Tokenizer& tokenizer) {
   std::string text;
-  for (const SampleRecord& record : eval::sample_records(groups, -1))
+  for (const SampleRecord& record : eval::sample_records(groups, -1, tokenizer))
     text += sample_line(0, record) + "\n";
   return text;
 }
@@ -159,7 +160,8 @@ Status run(Options& o) {
       }));
   progress.clear();
   const eval::EvalResult& result = evaluation.result;
-  LS_RETURN_IF_ERROR(files.write_rows([&] { return sample_lines(evaluation.groups); }));
+  LS_RETURN_IF_ERROR(
+      files.write_rows([&] { return sample_lines(evaluation.groups, *l.files.tokenizer); }));
   if (result.errors == result.samples) {
     return invalid_argument(fmt::format("none of the {} samples could be judged: {}",
                                         result.samples, shortened(result.frequent_error)));
