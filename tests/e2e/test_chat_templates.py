@@ -103,6 +103,57 @@ def test_eval_generate_and_sft_follow_the_same_rule(setting):
     assert SAID not in longshot(*sft, f"model.path={model}", "data.apply_chat_template=false").stderr
 
 
+def offline(root, model, command, row, *more, code=0):
+    rows = root / f"{command}.jsonl"
+    rows.write_text(json.dumps(row) + "\n")
+    (root / "empty.toml").write_text("")
+    return longshot(command, root / "empty.toml", f"model.path={model}", f'data.train_files=["{rows}"]', "trainer.total_steps=1", "trainer.test_freq=0",
+                    f"trainer.default_local_dir={root}/never", *more, code=code)
+
+
+def token_rows(text):
+    return [(figure, json.loads(piece)) for figure, piece in re.findall(r'^ *\d+ +(yes|here|) *("(?:[^"\\]|\\.)*")$', text, re.M)]
+
+
+ROWS = {"sft": {"prompt": "0+1=", "completion": "1"}, "dpo": {"prompt": "0+1=", "chosen": "1", "rejected": "12"},
+        "rm": {"prompt": "0+1=", "completion": "1", "label": 0.25}}
+
+
+def test_a_dry_run_shows_the_first_row_and_what_is_trained_on(setting):
+    root, _, model, _ = setting
+    log = offline(root, model, "sft", ROWS["sft"], "--dry-run").stderr
+    assert "the first row as the model sees it (7 tokens; the 2 between « and » are trained on):\n0+1=#«1<eos>»\n" in log
+    assert "tokens of the first row" not in log
+    raw = offline(root, model, "sft", ROWS["sft"], "--dry-run", "data.apply_chat_template=false").stderr
+    assert "(6 tokens; the 2 between « and » are trained on):\n0+1=«1<eos>»\n" in raw
+    chat = [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}, {"role": "user", "content": "3"}, {"role": "assistant", "content": "4"}]
+    assert "1#«2»3#«4<eos>»\n" in offline(root, model, "sft", {"messages": chat}, "--dry-run").stderr
+    log = offline(root, model, "dpo", ROWS["dpo"], "--dry-run").stderr
+    assert "the first row with its chosen response as the model sees it (7 tokens; the 2 between « and » are trained on):\n0+1=#«1<eos>»\n" in log
+    assert "the first row with its rejected response as the model sees it (8 tokens; the 3 between « and » are trained on):\n0+1=#«12<eos>»\n" in log
+    log = offline(root, model, "rm", ROWS["rm"], "--dry-run").stderr
+    assert "the first row (label 0.25) as the model sees it (6 tokens; the score is read at the last one):\n0+1=#1\n" in log
+    log = offline(root, model, "rm", ROWS["dpo"], "--dry-run").stderr
+    assert "chosen response as the model sees it (6 tokens; the score is read at the last one):\n0+1=#1\n" in log and "\n0+1=#12\n" in log
+    assert not (root / "never").exists()
+
+
+def test_a_dry_run_shows_the_first_row_token_by_token(setting):
+    root, _, model, _ = setting
+    prompt = [("", piece) for piece in "0+1=#"]
+    log = offline(root, model, "sft", ROWS["sft"], "--dry-run", "--show-tokens").stderr
+    assert "tokens of the first row:\n      id    trained  text\n" in log
+    assert token_rows(log) == [*prompt, ("yes", "1"), ("yes", "<eos>")]
+    log = offline(root, model, "dpo", ROWS["dpo"], "--dry-run", "--show-tokens").stderr
+    chosen, rejected = log.split("tokens of the first row with its rejected response:\n")
+    assert token_rows(chosen) == [*prompt, ("yes", "1"), ("yes", "<eos>")]
+    assert token_rows(rejected) == [*prompt, ("yes", "1"), ("yes", "2"), ("yes", "<eos>")]
+    log = offline(root, model, "rm", ROWS["rm"], "--dry-run", "--show-tokens").stderr
+    assert "      id      score  text\n" in log and token_rows(log) == [*prompt, ("here", "1")]
+    for command, row in ROWS.items():
+        assert "--show-tokens is a part of --dry-run" in offline(root, model, command, row, "--show-tokens", code=2).stderr
+
+
 def test_samples_show_the_prompt_that_the_model_saw(setting, tmp_path):
     root, _, model, _ = setting
     marked = tmp_path / "marked.jinja"
