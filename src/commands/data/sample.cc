@@ -325,8 +325,9 @@ void add_server_options(CLI::App& command, Options& o) {
   keys.add("api", &o.server.api, "route of the server");
   add_key_flags(command, keys, {{"--api", "api"}});
   command
-      .add_option("--tokenizer", o.tokenizer,
-                  "model directory that renders chats for --api completions")
+      .add_option(
+          "--tokenizer", o.tokenizer,
+          fmt::format("model whose template renders chats for --api completions: {}", kModelHelp))
       ->needs(url);
   command.add_option("--api-key", o.server.api_key, "its key; default: $OPENAI_API_KEY")
       ->needs(url);

@@ -12,6 +12,7 @@
 #include "base/os/sampled_checksum.h"
 #include "base/progress_line.h"
 #include "commands/key_flags.h"
+#include "commands/model/text_files.h"
 #include "config/sections/rollout.h"
 #include "curate/samples/model_source.h"
 #include "datasets/encode.h"
@@ -162,12 +163,11 @@ Result<std::unique_ptr<curate::SampleSource>> open_local_source(const InferenceO
                                    {.sampling = inference.sampling, .seed = inference.seed});
 }
 
-Status tokenize_asks(const std::string& directory, const curate::AskOptions& ask,
+Status tokenize_asks(const std::string& model, const curate::AskOptions& ask,
                      std::vector<curate::Ask>& asks) {
-  LS_ASSIGN_OR_RETURN(const std::string path, model::find_model(directory));
-  LS_ASSIGN_OR_RETURN(const auto tokenizer, tokenizer::load_tokenizer(path));
-  LS_ASSIGN_OR_RETURN(const auto chat_template, tokenizer::ChatTemplate::load(path));
-  return tokenize(*tokenizer, chat_template, std::numeric_limits<int>::max(), ask, asks);
+  LS_ASSIGN_OR_RETURN(const TextFiles files, read_text_files(model));
+  return tokenize(*files.tokenizer, files.chat_template, std::numeric_limits<int>::max(), ask,
+                  asks);
 }
 
 }  // namespace longshot::commands

@@ -240,7 +240,7 @@ void add_eval(CLI::App& app, int& exit_code) {
   const Settings keys = keys_of(*o);
   CLI::App* command = app.add_subcommand(
       "eval", "Measure accuracy on held-out problems: pass@1, pass@k, majority vote");
-  command->add_option("--model", o->model.path, "Hugging Face directory or .gguf")->required();
+  command->add_option("--model", o->model.path, kModelHelp)->required();
   add_data_options(*command, *o, keys);
   add_chat_template_options(*command, o->model.chat_template, o->model.chat_template_args);
   add_sampling_options(*command, *o, keys);
