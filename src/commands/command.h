@@ -10,6 +10,10 @@
 
 namespace longshot::commands {
 
+// What a command takes as a model: everything that model::find_model() finds.
+inline constexpr const char* kModelHelp =
+    "model, run, checkpoint or adapter folder, or a .gguf file";
+
 // Runs the work of a command and returns the exit code. Prints "longshot: <message>" to stderr if
 // the work fails, including by an exception of a library, such as lack of memory.
 int finish(const std::function<Status()>& work);

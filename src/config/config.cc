@@ -76,7 +76,7 @@ void bind_phases(Settings& s, Config& c, PhaseStart start, const std::set<std::s
 void bind(Settings& s, TrainConfig& c, std::span<const reward::RewardType> more) {
   bind_phases(s, c, PhaseStart::triggered, kTrainPhaseKeys,
               "tables [[phase]]: settings that change during the run; docs/phases.md", more);
-  bind(s, c.model, "Hugging Face directory or .gguf to start from");
+  bind(s, c.model, "model, run, checkpoint or adapter folder, or a .gguf file, to start from");
   bind(s, c.data, c.rollout.engine.sampling.max_response_length);
   bind(s, c.rollout);
   bind(s, c.algorithm);
@@ -94,7 +94,9 @@ void bind(Settings& s, TrainConfig& c, std::span<const reward::RewardType> more)
 
 void bind(Settings& s, SftConfig& c) {
   const OfflineHelp help = {
-      .model_path = "Hugging Face directory or .gguf to start from; empty = a new model",
+      .model_path =
+          "model, run, checkpoint or adapter folder, or a .gguf file, to start from; empty = a new "
+          "model",
       .train_files = "JSONL or parquet files of supervised rows or text",
       .val_files = "held-out rows; only their loss is computed",
       .output =
@@ -128,7 +130,7 @@ void bind(Settings& s, RmConfig& c) {
 
 void bind(Settings& s, DpoConfig& c) {
   const OfflineHelp help = {
-      .model_path = "Hugging Face directory or .gguf to start from",
+      .model_path = "model, run, checkpoint or adapter folder, or a .gguf file, to start from",
       .train_files = "JSONL or parquet files of preference pairs; docs/preference-training.md",
       .val_files = "held-out pairs: loss, rewards, accuracy",
       .output =

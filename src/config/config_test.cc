@@ -51,6 +51,20 @@ TEST(TrainConfig, ValidationNamesTheMissingKey) {
   EXPECT_NE(validate(c).message().find("mini_batches"), std::string::npos);
 }
 
+TEST(TrainConfig, TextsThatStayAsTheyAreGetNoSystemMessage) {
+  TrainConfig c;
+  complete(c);
+  c.data.columns.system_prompt = "Be brief.";
+  EXPECT_TRUE(validate(c).ok());
+  c.data.columns.apply_chat_template = false;
+  const std::string message = validate(c).message();
+  EXPECT_NE(message.find("data.system_prompt"), std::string::npos) << message;
+  EXPECT_NE(message.find("data.apply_chat_template=false"), std::string::npos) << message;
+  EXPECT_NE(message.find("leave out one of the two"), std::string::npos) << message;
+  c.data.columns.system_prompt.clear();
+  EXPECT_TRUE(validate(c).ok());
+}
+
 // Makes the kernels see a processor with at most AVX2.
 struct OlderProcessor {
   OlderProcessor() { choose(HWY_AVX2); }

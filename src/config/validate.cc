@@ -274,6 +274,8 @@ Status validate_one_phase(const TrainConfig& c) {
   LS_RETURN_IF_ERROR(validate(c.rollout, c.machine));
   LS_RETURN_IF_ERROR(validate(c.cluster, c.rollout, c.replay));
   LS_RETURN_IF_ERROR(validate(c.hybrid, c.machine, c.cluster));
+  LS_RETURN_IF_ERROR(datasets::check_system_prompt(c.data.columns.system_prompt,
+                                                   c.data.columns.apply_chat_template));
   LS_RETURN_IF_ERROR(prompts::check_curriculum(c.data.sampler));
   return ok_status();
 }

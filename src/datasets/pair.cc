@@ -221,7 +221,7 @@ int64_t PairEncoder::tokens(const PairExample& example) const {
 
 void PairEncoder::report() {
   if (std::exchange(reported_, true)) return;
-  wraps_texts(encoder_.chat_template, apply_chat_template_, texts_, rows_);
+  warn_of_texts(encoder_.chat_template, apply_chat_template_, texts_, rows_);
   if (equal_ > 0)
     log::warn("{} of {} pairs have the same response twice and no effect", equal_, rows_);
 }

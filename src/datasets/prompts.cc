@@ -59,7 +59,8 @@ Status parse_prompt_text(const Row& row, const ColumnMapping& mapping, data::Pro
   if (mapping.system_prompt.empty()) return ok_status();
   if (!prompt.messages.empty() && prompt.messages.front().role == "system") {
     return invalid_argument(place +
-                            " has a system message of its own; clear the configured system prompt");
+                            " has a system message of its own; leave out data.system_prompt "
+                            "(--system)");
   }
   if (prompt.messages.empty()) prompt.messages.push_back({"user", std::exchange(prompt.text, "")});
   prompt.messages.insert(prompt.messages.begin(), {"system", mapping.system_prompt});
@@ -181,6 +182,7 @@ class Names {
 struct ParsedRow {
   data::Prompt prompt;
   bool answered = false;
+  bool is_text = false;
 };
 
 Result<ParsedRow> parse_row(const Row& row, const ColumnMapping& mapping) {
@@ -188,6 +190,7 @@ Result<ParsedRow> parse_row(const Row& row, const ColumnMapping& mapping) {
   ParsedRow out;
   tokenizer::Chat chat;
   LS_RETURN_IF_ERROR(parse_prompt_text(row, mapping, out.prompt, chat));
+  out.is_text = chat.empty();
   LS_ASSIGN_OR_RETURN(out.prompt.data_source,
                       json_get_or<std::string>(row.json, mapping.data_source, "", row.where));
   LS_ASSIGN_OR_RETURN(const Answer answer, find_answer(row, mapping));
@@ -207,6 +210,13 @@ Result<ParsedRow> parse_row(const Row& row, const ColumnMapping& mapping) {
 
 }  // namespace
 
+Status check_system_prompt(const std::string& system_prompt, bool apply_chat_template) {
+  if (system_prompt.empty() || apply_chat_template) return ok_status();
+  return invalid_argument(
+      "data.system_prompt (--system) makes a chat of every prompt, and "
+      "data.apply_chat_template=false (--raw) leaves texts as they are: leave out one of the two");
+}
+
 Result<std::string> reference_of(const Row& row) {
   LS_ASSIGN_OR_RETURN(const Answer answer, find_answer(row, {}));
   if (answer.value == nullptr) return std::string();
@@ -219,14 +229,16 @@ Result<data::Prompt> parse_prompt(const Row& row, const ColumnMapping& mapping) 
 }
 
 Result<std::vector<data::Prompt>> read_prompts(const std::vector<std::string>& files,
-                                               const ColumnMapping& mapping) {
+                                               const ColumnMapping& mapping, size_t* texts) {
   std::vector<data::Prompt> prompts;
+  size_t plain = 0;
   Names names;
   std::string with_answer, without_answer;  // where such a row is
   LS_RETURN_IF_ERROR(for_each_row(files, [&](Row&& row) -> Status {
     LS_ASSIGN_OR_RETURN(ParsedRow parsed, parse_row(row, mapping));
     parsed.prompt.id = names.name(parsed.prompt.id, row.where);
     (parsed.answered ? with_answer : without_answer) = std::move(row.where);
+    plain += parsed.is_text ? 1 : 0;
     prompts.push_back(std::move(parsed.prompt));
     return ok_status();
   }));
@@ -241,6 +253,7 @@ Result<std::vector<data::Prompt>> read_prompts(const std::vector<std::string>& f
                     without_answer, with_answer));
   }
   names.warn(prompts.size());
+  if (texts != nullptr) *texts = plain;
   return prompts;
 }
 

@@ -18,15 +18,21 @@ struct ColumnMapping {
   std::string data_source = "data_source";
   std::string difficulty;           // empty: extra_info.difficulty, else difficulty, else 0
   bool apply_chat_template = true;  // plain texts too, which become the user's message
-  std::string system_prompt;        // system message put before every chat; empty = none
+  // System message put before every prompt, which is a chat then. Empty: none.
+  std::string system_prompt;
 };
+
+// Error: texts are to stay as they are, and yet get a system message, which makes chats of them.
+Status check_system_prompt(const std::string& system_prompt, bool apply_chat_template);
 
 // Converts one row. Errors name its place. An id that another row has too is not changed.
 Result<data::Prompt> parse_prompt(const Row& row, const ColumnMapping& mapping);
 
 // Converts rows to prompts. A bad row is an error that names file and line. Rows with the id or the
-// content of an earlier row get numbered ids (docs/formats.md), with one warning.
+// content of an earlier row get numbered ids (docs/formats.md), with one warning. `texts` becomes
+// the number of rows whose prompt is a text, before a system message makes chats of them.
 Result<std::vector<data::Prompt>> read_prompts(const std::vector<std::string>& files,
-                                               const ColumnMapping& mapping);
+                                               const ColumnMapping& mapping,
+                                               size_t* texts = nullptr);
 
 }  // namespace longshot::datasets

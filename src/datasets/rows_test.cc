@@ -157,7 +157,22 @@ TEST_F(Files, ColumnMappingRenamesColumns) {
               HasSubstr("'level' has the wrong type"));
   EXPECT_THAT(
       error_of(R"({"question":[{"role":"system","content":"x"}],"key":"K","level":1})", mapping),
-      HasSubstr("system message of its own"));
+      HasSubstr("system message of its own; leave out data.system_prompt (--system)"));
+}
+
+TEST_F(Files, TextsAreCountedBeforeTheyBecomeChats) {
+  ColumnMapping mapping;
+  mapping.system_prompt = "Be brief.";
+  const std::string path =
+      write("rows.jsonl", R"({"prompt":"a","answer":"1"})"
+                          "\n"
+                          R"({"prompt":[{"role":"user","content":"b"}],"answer":"1"})"
+                          "\n");
+  size_t texts = 7;
+  const auto result = read_prompts({path}, mapping, &texts);
+  ASSERT_TRUE(result.ok()) << result.status().to_string();
+  EXPECT_EQ(texts, 1u);
+  for (const data::Prompt& prompt : *result) EXPECT_EQ(prompt.messages.size(), 2u);
 }
 
 TEST_F(Files, IdsAreStableAndUnique) {

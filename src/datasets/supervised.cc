@@ -81,7 +81,7 @@ Result<SupervisedExample> SupervisedEncoder::encode(const Row& row) {
 
 void SupervisedEncoder::report() {
   if (!std::exchange(reported_, true))
-    wraps_texts(chat_template_, apply_chat_template_, texts_, rows_);
+    warn_of_texts(chat_template_, apply_chat_template_, texts_, rows_);
 }
 
 Result<std::vector<SupervisedExample>> read_supervised(const std::vector<std::string>& files,

@@ -56,9 +56,9 @@ Result<std::vector<TokenId>> encode_raw_prompt(const tokenizer::Tokenizer& token
   return ids;
 }
 
-bool wraps_texts(const tokenizer::ChatTemplate& chat_template, bool apply_chat_template,
-                 size_t texts, size_t prompts) {
-  if (chat_template.is_plain()) return false;
+void warn_of_texts(const tokenizer::ChatTemplate& chat_template, bool apply_chat_template,
+                   size_t texts, size_t prompts) {
+  if (chat_template.is_plain()) return;
   if (texts > 0 && apply_chat_template)
     log::warn(
         "the model has a chat template: {} of {} prompts are plain text and become the user's "
@@ -66,10 +66,10 @@ bool wraps_texts(const tokenizer::ChatTemplate& chat_template, bool apply_chat_t
         texts, prompts);
   if (texts == 0 && prompts > 0 && !apply_chat_template)
     log::warn(
-        "data.apply_chat_template=false (--raw) has no effect: none of the {} prompts is plain "
-        "text; model.chat_template=plain (--chat-template plain) replaces the template of chats",
+        "data.apply_chat_template=false (--raw) has no effect: none of the {} rows has a prompt "
+        "that is a text; model.chat_template=plain (--chat-template plain) replaces the template "
+        "of chats",
         prompts);
-  return apply_chat_template;
 }
 
 Result<std::vector<TokenId>> encode_chat(const tokenizer::Tokenizer& tokenizer,
@@ -90,10 +90,7 @@ Status tokenize_prompts(std::vector<data::Prompt>& prompts, const tokenizer::Tok
                         int* dropped, bool apply_chat_template) {
   *dropped = 0;
   size_t kept = 0;
-  const auto texts = std::count_if(prompts.begin(), prompts.end(),
-                                   [](const data::Prompt& p) { return p.messages.empty(); });
-  const bool wraps =
-      wraps_texts(chat_template, apply_chat_template, static_cast<size_t>(texts), prompts.size());
+  const bool wraps = apply_chat_template && !chat_template.is_plain();
   for (size_t i = 0; i < prompts.size(); ++i) {
     data::Prompt& prompt = prompts[i];
     const std::string where = "prompt '" + prompt.id + "'";
@@ -127,7 +124,9 @@ Result<std::vector<data::Prompt>> load_prompts(const std::vector<std::string>& f
                                                const ColumnMapping& columns, int max_prompt_length,
                                                const tokenizer::Tokenizer& tokenizer,
                                                const tokenizer::ChatTemplate& chat_template) {
-  LS_ASSIGN_OR_RETURN(auto list, read_prompts(files, columns));
+  size_t texts = 0;
+  LS_ASSIGN_OR_RETURN(auto list, read_prompts(files, columns, &texts));
+  warn_of_texts(chat_template, columns.apply_chat_template, texts, list.size());
   int dropped = 0;
   LS_RETURN_IF_ERROR(tokenize_prompts(list, tokenizer, chat_template, max_prompt_length, &dropped,
                                       columns.apply_chat_template));

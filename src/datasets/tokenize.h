@@ -13,16 +13,16 @@
 namespace longshot::datasets {
 
 // Fills Prompt::tokens by the chat template. A prompt that is a text becomes the user's message if
-// the model has a template and `apply_chat_template` is set; a warning gives the number of such
-// prompts. Otherwise the text is encoded as it is, with the leading BOS if the tokenizer has one.
+// the model has a template and `apply_chat_template` is set. Otherwise the text is encoded as it
+// is, with the leading BOS if the tokenizer has one.
 // Prompts longer than max_prompt_length are dropped and counted in `dropped` (verl's
 // filter_overlong_prompts). Dropping all prompts is an error.
 Status tokenize_prompts(std::vector<data::Prompt>& prompts, const tokenizer::Tokenizer& tokenizer,
                         const tokenizer::ChatTemplate& chat_template, int max_prompt_length,
                         int* dropped, bool apply_chat_template = true);
 
-// Reads and tokenizes the prompts of `files`. Prompts that are too long are left out with a
-// warning. It is an error if no prompt is left.
+// Reads and tokenizes the prompts of `files`. Warnings give the number of prompts that are texts
+// (warn_of_texts) and of those that are too long and left out. It is an error if no prompt is left.
 Result<std::vector<data::Prompt>> load_prompts(const std::vector<std::string>& files,
                                                const ColumnMapping& columns, int max_prompt_length,
                                                const tokenizer::Tokenizer& tokenizer,

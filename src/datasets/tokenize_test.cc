@@ -75,6 +75,20 @@ TEST_F(Templates, ATextIsTheUsersMessageUnlessItIsAskedForAsItIs) {
   raw.apply_chat_template = false;
   EXPECT_EQ(prompt(row, raw), "hi");
   testing::internal::GetCapturedStderr();
+  EXPECT_TRUE(check_system_prompt("", false).ok());
+  EXPECT_TRUE(check_system_prompt("s", true).ok());
+  EXPECT_THAT(check_system_prompt("s", false).message(), HasSubstr("leave out one of the two"));
+}
+
+TEST_F(Templates, ATextWithASystemMessageIsStillReportedAsAText) {
+  ASSERT_TRUE(write_file_atomic(path_, R"({"prompt": "hi", "answer": "a"})").ok());
+  ColumnMapping mapping;
+  mapping.system_prompt = "s";
+  testing::internal::CaptureStderr();
+  const auto list = load_prompts({path_}, mapping, 1000, *chars_, chat_);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("1 of 1 prompts are plain text"));
+  ASSERT_TRUE(list.ok()) << list.status().message();
+  EXPECT_EQ(chars_->decode(list->front().tokens, false), "<system>s<user>hi<assistant>");
 }
 
 TEST_F(Templates, PairsOfTextsFollowTheSameRuleAsPrompts) {

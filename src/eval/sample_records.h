@@ -5,10 +5,13 @@
 
 #include "base/run_log/run_log.h"
 #include "data/types.h"
+#include "tokenizer/tokenizer.h"
 
 namespace longshot::eval {
 
-// Returns the first `limit` samples (-1: all), group by group, as rows of samples/*.jsonl.
-std::vector<SampleRecord> sample_records(const std::vector<data::Group>& groups, int limit);
+// Returns the first `limit` samples (-1: all), group by group, as rows of samples/*.jsonl. A prompt
+// is the text of its tokens, special tokens included: what the model saw. `tokenizer`: the model's.
+std::vector<SampleRecord> sample_records(const std::vector<data::Group>& groups, int limit,
+                                         const tokenizer::Tokenizer& tokenizer);
 
 }  // namespace longshot::eval

@@ -280,7 +280,7 @@ def test_grpo_on_the_scores_of_a_reward_model(setting, policy, tmp_path):
     assert metrics(tmp_path / "b") == rows and samples(tmp_path / "b") == judged
     graded = longshot("grade", "--reward", json.dumps({"type": "rm", "path": str(root / "whole/huggingface"),
                                                          "reference": False}),
-                      text_in=json.dumps({"prompt": judged[0]["prompt"].removeprefix("user: ").strip(), "completion": judged[0]["response"],
+                      text_in=json.dumps({"prompt": judged[0]["prompt"], "completion": judged[0]["response"],
                                           "ground_truth": judged[0]["ground_truth"]}) + "\n")
     assert json.loads(graded.stdout)["score"] == judged[0]["score"]
 

@@ -142,7 +142,7 @@ def test_dry_run_shows_the_tokens_of_the_first_answer(setting, tmp_path):
     log = longshot("train", file, f"trainer.default_local_dir={tmp_path}/run", "--dry-run", "--show-tokens").stderr
     prompt, answer = (token_rows(part) for part in log.split("tokens of the prompt:")[1].split("tokens of an answer"))
     first = json.loads((root / "run/samples/samples_000001.jsonl").read_text().splitlines()[0])
-    assert "".join(piece for _, _, piece, _ in prompt) in first["prompt"]
+    assert "".join(piece for _, _, piece, _ in prompt) == first["prompt"]
     assert all(logprob == "" for _, logprob, _, _ in prompt)
     # It is the first sample of the run, bit for bit.
     ended = first["finish"] == "stop"

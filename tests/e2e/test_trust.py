@@ -360,3 +360,14 @@ def test_why_a_port_cannot_be_taken_is_told():
         done = longshot("sandbox", "--port", taken.getsockname()[1], code=2)
         assert "in use" in done.stderr and "--port 0" in done.stderr
     assert "--host" in longshot("sandbox", "--host", "192.0.2.1", "--port", 8099, code=2).stderr
+
+
+def test_a_port_that_needs_privileges_is_told():
+    first_free = int(pathlib.Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+    if first_free < 2:
+        pytest.skip("every user may listen on every port of this machine")
+    without_privilege = ["setpriv", "--bounding-set=-net_bind_service"] if os.geteuid() == 0 else []
+    done = subprocess.run([*without_privilege, LONGSHOT, "sandbox", "--port", str(min(first_free, 1024) - 1)], capture_output=True, text=True,
+                          timeout=60, cwd=ROOT)
+    assert done.returncode == 2, done.stderr
+    assert "Permission denied; ports below 1024 need privileges, choose a higher --port" in done.stderr

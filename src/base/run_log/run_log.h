@@ -23,7 +23,7 @@ namespace longshot {
 // One response and its verdict, in the form that a reader of the run sees.
 struct SampleRecord {
   std::string prompt_id;
-  std::string prompt;
+  std::string prompt;  // as the model saw it, special tokens included
   std::string response;
   std::optional<double> score;  // none if judging failed; `error` says why
   bool correct = false;

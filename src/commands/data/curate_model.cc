@@ -8,6 +8,7 @@
 #include "base/os/machine.h"
 #include "base/progress_line.h"
 #include "base/rng.h"
+#include "commands/command.h"
 #include "commands/judge/reward_types.h"
 #include "commands/key_flags.h"
 #include "config/sections/data.h"
@@ -117,8 +118,9 @@ void add_curate_model_options(CLI::App& command, CurateModelOptions& o) {
   config::bind(keys, o.reward, reward_types());
   CLI::Option* model = command.add_option(
       "--model", o.inference.model.path,
-      "model that the stages hackable and difficulty ask if they have no files of samples: Hugging "
-      "Face directory or .gguf");
+      fmt::format("model that the stages hackable and difficulty ask if they have no files of "
+                  "samples: {}",
+                  kModelHelp));
   add_key_flags(command, keys,
                 {{"--temperature", "rollout.temperature"},
                  {"--max-tokens", "data.max_response_length"},

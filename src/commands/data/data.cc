@@ -11,6 +11,8 @@
 #include "commands/command.h"
 #include "commands/data/data.h"
 #include "commands/key_flags.h"
+#include "commands/model/text_files.h"
+#include "datasets/encode.h"
 #include "datasets/prompts.h"
 #include "datasets/rows.h"
 #include "datasets/schema.h"
@@ -18,7 +20,6 @@
 #include "datasets/tasks/make_data.h"
 #include "datasets/tasks/tasks.h"
 #include "datasets/tokenize.h"
-#include "model/format/model_path.h"
 
 namespace longshot::commands {
 namespace {
@@ -88,19 +89,21 @@ OrderedJson length_facts(std::vector<int> lengths) {
 // Token lengths with the model's own tokenizer and chat template; no row is dropped.
 Result<OrderedJson> token_facts(const InspectOptions& options, bool is_prompts) {
   constexpr int kNoLimit = 1 << 30;
-  LS_ASSIGN_OR_RETURN(const std::string model, model::find_model(options.model));
-  LS_ASSIGN_OR_RETURN(const auto tokenizer, tokenizer::load_tokenizer(model));
-  LS_ASSIGN_OR_RETURN(const auto chat, tokenizer::ChatTemplate::load(model));
+  LS_ASSIGN_OR_RETURN(const TextFiles files, read_text_files(options.model));
+  const tokenizer::Tokenizer& tokenizer = *files.tokenizer;
+  const tokenizer::ChatTemplate& chat = files.chat_template;
   int dropped = 0;
   std::vector<int> lengths, trained;
   if (is_prompts) {
-    LS_ASSIGN_OR_RETURN(auto prompts, datasets::read_prompts(options.files, {}));
-    LS_RETURN_IF_ERROR(datasets::tokenize_prompts(prompts, *tokenizer, chat, kNoLimit, &dropped));
+    size_t texts = 0;
+    LS_ASSIGN_OR_RETURN(auto prompts, datasets::read_prompts(options.files, {}, &texts));
+    datasets::warn_of_texts(chat, true, texts, prompts.size());
+    LS_RETURN_IF_ERROR(datasets::tokenize_prompts(prompts, tokenizer, chat, kNoLimit, &dropped));
     for (const auto& prompt : prompts) lengths.push_back(static_cast<int>(prompt.tokens.size()));
     return OrderedJson{{"prompt", length_facts(lengths)}};
   }
-  LS_ASSIGN_OR_RETURN(const auto examples, datasets::read_supervised(options.files, *tokenizer,
-                                                                     chat, 0, kNoLimit, &dropped));
+  LS_ASSIGN_OR_RETURN(const auto examples, datasets::read_supervised(options.files, tokenizer, chat,
+                                                                     0, kNoLimit, &dropped));
   for (const auto& example : examples) {
     lengths.push_back(static_cast<int>(example.tokens.size()));
     trained.push_back(static_cast<int>(
@@ -211,7 +214,7 @@ void add_inspect(CLI::App& data, int& exit_code) {
       "inspect", "Print row form, number of rows, statistics and the first rows of data files");
   app->add_option("files", options->files, "JSONL and parquet files")->required();
   app->add_option("--model", options->model,
-                  "model directory whose tokenizer and chat template count tokens");
+                  fmt::format("whose tokenizer and chat template count tokens: {}", kModelHelp));
   app->add_option("--rows", options->rows, "rows to print")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);

@@ -62,7 +62,12 @@ Status check(const Options& o) {
   const bool tokens = o.server.api == net::CompletionApi::completions;
   if (!o.tokenizer.empty() && !tokens)
     return invalid_argument("--tokenizer needs --api completions");
-  return ok_status();
+  const bool wraps = o.ask.columns.apply_chat_template;
+  if (uses_server(o) && !tokens && !wraps)
+    return invalid_argument(
+        "--raw needs --api completions: a message is made of every prompt for "
+        "--api chat");
+  return datasets::check_system_prompt(o.inference.system, wraps);
 }
 
 // All settings that a sample depends on, except for what the content of a prompt shows. The address
@@ -320,8 +325,9 @@ void add_server_options(CLI::App& command, Options& o) {
   keys.add("api", &o.server.api, "route of the server");
   add_key_flags(command, keys, {{"--api", "api"}});
   command
-      .add_option("--tokenizer", o.tokenizer,
-                  "model directory that renders chats for --api completions")
+      .add_option(
+          "--tokenizer", o.tokenizer,
+          fmt::format("model whose template renders chats for --api completions: {}", kModelHelp))
       ->needs(url);
   command.add_option("--api-key", o.server.api_key, "its key; default: $OPENAI_API_KEY")
       ->needs(url);

@@ -12,8 +12,10 @@
 #include "base/os/sampled_checksum.h"
 #include "base/progress_line.h"
 #include "commands/key_flags.h"
+#include "commands/model/text_files.h"
 #include "config/sections/rollout.h"
 #include "curate/samples/model_source.h"
+#include "datasets/encode.h"
 #include "datasets/tokenize.h"
 #include "model/format/model_path.h"
 #include "model/format/rope.h"
@@ -41,7 +43,12 @@ Result<data::TokenId> stop_token(const tokenizer::Tokenizer& tokenizer, const st
 Status tokenize(const tokenizer::Tokenizer& tokenizer, const tokenizer::ChatTemplate& chat_template,
                 int longest, const curate::AskOptions& ask, std::vector<curate::Ask>& asks) {
   std::vector<data::Prompt> prompts;
-  for (const auto& one : asks) prompts.push_back(one.asked);
+  size_t texts = 0;  // before a system message makes chats of them
+  for (const auto& one : asks) {
+    prompts.push_back(one.asked);
+    texts += one.prompt.messages.empty() ? 1 : 0;
+  }
+  datasets::warn_of_texts(chat_template, ask.columns.apply_chat_template, texts, asks.size());
   int dropped = 0;
   LS_RETURN_IF_ERROR(datasets::tokenize_prompts(prompts, tokenizer, chat_template, longest,
                                                 &dropped, ask.columns.apply_chat_template));
@@ -156,12 +163,11 @@ Result<std::unique_ptr<curate::SampleSource>> open_local_source(const InferenceO
                                    {.sampling = inference.sampling, .seed = inference.seed});
 }
 
-Status tokenize_asks(const std::string& directory, const curate::AskOptions& ask,
+Status tokenize_asks(const std::string& model, const curate::AskOptions& ask,
                      std::vector<curate::Ask>& asks) {
-  LS_ASSIGN_OR_RETURN(const std::string path, model::find_model(directory));
-  LS_ASSIGN_OR_RETURN(const auto tokenizer, tokenizer::load_tokenizer(path));
-  LS_ASSIGN_OR_RETURN(const auto chat_template, tokenizer::ChatTemplate::load(path));
-  return tokenize(*tokenizer, chat_template, std::numeric_limits<int>::max(), ask, asks);
+  LS_ASSIGN_OR_RETURN(const TextFiles files, read_text_files(model));
+  return tokenize(*files.tokenizer, files.chat_template, std::numeric_limits<int>::max(), ask,
+                  asks);
 }
 
 }  // namespace longshot::commands

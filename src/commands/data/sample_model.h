@@ -42,8 +42,8 @@ std::string describe(const LocalModel& model, const InferenceOptions& inference)
 Result<std::unique_ptr<curate::SampleSource>> open_local_source(const InferenceOptions& inference,
                                                                 LocalModel& model, int max_waiting);
 
-// Tokenizes the asked prompts for a server, with the tokenizer and chat template of a directory.
-Status tokenize_asks(const std::string& directory, const curate::AskOptions& ask,
+// Tokenizes the asked prompts for a server, with the tokenizer and chat template of a model.
+Status tokenize_asks(const std::string& model, const curate::AskOptions& ask,
                      std::vector<curate::Ask>& asks);
 
 }  // namespace longshot::commands

@@ -106,9 +106,10 @@ void print_summary(std::FILE* out, const eval::EvalResult& r, const Options& o) 
              r.seconds);
 }
 
-std::string sample_lines(const std::vector<data::Group>& groups) {
+std::string sample_lines(const std::vector<data::Group>& groups,
+                         const tokenizer::Tokenizer& tokenizer) {
   std::string text;
-  for (const SampleRecord& record : eval::sample_records(groups, -1))
+  for (const SampleRecord& record : eval::sample_records(groups, -1, tokenizer))
     text += sample_line(0, record) + "\n";
   return text;
 }
@@ -122,6 +123,8 @@ OrderedJson figures(const eval::EvalResult& result, const Options& o) {
 }
 
 Status check(const Options& o) {
+  LS_RETURN_IF_ERROR(
+      datasets::check_system_prompt(o.columns.system_prompt, o.columns.apply_chat_template));
   for (int k : o.eval.ks) {
     if (k < 1 || k > o.eval.n)
       return invalid_argument(fmt::format("--pass-at {}: needs 1 <= k <= --n", k));
@@ -157,7 +160,8 @@ Status run(Options& o) {
       }));
   progress.clear();
   const eval::EvalResult& result = evaluation.result;
-  LS_RETURN_IF_ERROR(files.write_rows([&] { return sample_lines(evaluation.groups); }));
+  LS_RETURN_IF_ERROR(
+      files.write_rows([&] { return sample_lines(evaluation.groups, *l.files.tokenizer); }));
   if (result.errors == result.samples) {
     return invalid_argument(fmt::format("none of the {} samples could be judged: {}",
                                         result.samples, shortened(result.frequent_error)));
@@ -236,7 +240,7 @@ void add_eval(CLI::App& app, int& exit_code) {
   const Settings keys = keys_of(*o);
   CLI::App* command = app.add_subcommand(
       "eval", "Measure accuracy on held-out problems: pass@1, pass@k, majority vote");
-  command->add_option("--model", o->model.path, "Hugging Face directory or .gguf")->required();
+  command->add_option("--model", o->model.path, kModelHelp)->required();
   add_data_options(*command, *o, keys);
   add_chat_template_options(*command, o->model.chat_template, o->model.chat_template_args);
   add_sampling_options(*command, *o, keys);

@@ -193,8 +193,9 @@ void add_rm_eval(CLI::App& app, int& exit_code) {
   o->judge.sampling.temperature = 0;
   CLI::App* command =
       app.add_subcommand("rm-eval", "Measure the accuracy and calibration of a reward model");
-  command->add_option("--model", o->judge.model.path,
-                      "directory of a reward model that scores, or of a model that reasons");
+  command->add_option(
+      "--model", o->judge.model.path,
+      fmt::format("reward model that scores, or model that reasons: {}", kModelHelp));
   command->add_option("--url", o->judge.urls, "of a served model that reasons; several take turns");
   command->add_option("--data", o->files, "JSONL or parquet files of rows as for longshot rm")
       ->required();

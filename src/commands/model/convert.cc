@@ -117,10 +117,7 @@ void add_convert(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<ConvertOptions>();
   CLI::App* command = app.add_subcommand(
       "convert", "Convert a model, GGUF file or adapter to a Hugging Face directory");
-  command
-      ->add_option("--model", options->model,
-                   "Hugging Face directory, .gguf file or adapter directory")
-      ->required();
+  command->add_option("--model", options->model, kModelHelp)->required();
   command->add_option("--adapter", options->adapter,
                       "directory of the peft package whose LoRA is merged into the model");
   command->add_option("--output", options->output, "directory to create")->required();

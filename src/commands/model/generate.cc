@@ -17,6 +17,7 @@
 #include "commands/model/inference.h"
 #include "commands/model/model.h"
 #include "datasets/encode.h"
+#include "datasets/prompts.h"
 #include "datasets/schema.h"
 #include "rollout/jobs.h"
 
@@ -96,7 +97,8 @@ Result<std::vector<Row>> read_rows(const Options& options, const model::ModelFil
   if (rows.empty()) return invalid_argument(options.input + " holds no row");
   const auto texts = std::count_if(rows.begin(), rows.end(),
                                    [](const Row& row) { return row.json["prompt"].is_string(); });
-  datasets::wraps_texts(files.chat_template, !options.raw, static_cast<size_t>(texts), rows.size());
+  datasets::warn_of_texts(files.chat_template, !options.raw, static_cast<size_t>(texts),
+                          rows.size());
   return rows;
 }
 
@@ -161,6 +163,7 @@ Status run(Options& options) {
   if (options.prompt.empty() == options.input.empty()) {
     return invalid_argument("give either --prompt TEXT or --input rows.jsonl");
   }
+  LS_RETURN_IF_ERROR(datasets::check_system_prompt(options.inference.system, !options.raw));
   LS_ASSIGN_OR_RETURN(model::ModelFiles files, load_for_inference(options.inference));
   LS_ASSIGN_OR_RETURN(const std::vector<Row> rows, read_rows(options, files));
   LS_ASSIGN_OR_RETURN(Output output, Output::open(options.output));

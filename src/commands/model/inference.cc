@@ -1,5 +1,6 @@
 #include "commands/model/inference.h"
 
+#include "commands/command.h"
 #include "commands/key_flags.h"
 #include "config/sections/data.h"
 #include "config/sections/machine.h"
@@ -31,8 +32,7 @@ void add_chat_template_options(CLI::App& command, std::string& chat_template,
 }
 
 void add_model_options(CLI::App& command, InferenceOptions& options) {
-  command.add_option("--model", options.model.path, "Hugging Face directory or .gguf file")
-      ->required();
+  command.add_option("--model", options.model.path, kModelHelp)->required();
   add_chat_template_options(command, options.model.chat_template, options.model.chat_template_args);
   command.add_option("--system", options.system,
                      "system message put before each chat that has none");

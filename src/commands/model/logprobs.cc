@@ -146,8 +146,7 @@ void add_logprobs(CLI::App& app, int& exit_code) {
       "Log-probabilities of the tokens of sequences. Rows {\"tokens\": [..]} or "
       "{\"text\": \"..\"} become "
       "{\"logprobs\": [..]}, one value for each token after the first");
-  command->add_option("--model", options->model, "Hugging Face directory or .gguf file")
-      ->required();
+  command->add_option("--model", options->model, kModelHelp)->required();
   command->add_option("--input", options->input, "JSON lines; - is stdin")->capture_default_str();
   command->add_option("--output", options->output, "JSON lines; - is stdout")
       ->capture_default_str();

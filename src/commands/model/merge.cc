@@ -108,9 +108,7 @@ void add_recipe_options(CLI::App& command, MergeFlags& flags) {
       .add_option("--recipe", CLI::callback_t(load), "TOML file with the keys of docs/merging.md")
       ->type_name("FILE");
   add_key_flags(command, *settings, {{"--method", "merge_method"}, {"--base-model", "base_model"}});
-  command.add_option(
-      "--model", flags.models,
-      "Hugging Face directory, .gguf file or adapter directory; once for each model");
+  command.add_option("--model", flags.models, fmt::format("{}; once for each model", kModelHelp));
   command.add_option("--weight", flags.weights, "share of a model: once, or once for each --model");
   command.add_option("--density", flags.densities, "ties, dare: share of the differences kept")
       ->check(CLI::Range(0.0, 1.0));

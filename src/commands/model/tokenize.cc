@@ -10,13 +10,9 @@
 #include "commands/command.h"
 #include "commands/model/inference.h"
 #include "commands/model/model.h"
+#include "commands/model/text_files.h"
 #include "datasets/encode.h"
 #include "datasets/schema.h"
-#include "model/format/adapters/adapter.h"
-#include "model/format/gguf/gguf_model.h"
-#include "model/format/model_path.h"
-#include "tokenizer/chat/chat_template.h"
-#include "tokenizer/tokenizer.h"
 
 namespace longshot::commands {
 namespace {
@@ -33,33 +29,8 @@ bool is_stdin(const TokenizeOptions& options) {
   return options.input.empty() || options.input == "-";
 }
 
-struct Loaded {
-  std::unique_ptr<tokenizer::Tokenizer> tokenizer;
-  tokenizer::ChatTemplate chat_template;
-};
-
-Result<Loaded> load_files(const std::string& path) {
-  Loaded loaded;
-  if (!path.ends_with(".gguf")) {
-    LS_ASSIGN_OR_RETURN(loaded.tokenizer, tokenizer::load_tokenizer(path));
-    LS_ASSIGN_OR_RETURN(loaded.chat_template, tokenizer::ChatTemplate::load(path));
-    return loaded;
-  }
-  LS_ASSIGN_OR_RETURN(const tokenizer::GgufVocabulary vocabulary,
-                      model::read_gguf_vocabulary(path));
-  auto made = tokenizer::make_gguf_tokenizer(vocabulary);
-  if (!made.ok()) return made.status().with_context(path);
-  loaded.tokenizer = std::move(*made);
-  loaded.chat_template = tokenizer::ChatTemplate::of_gguf(vocabulary);
-  return loaded;
-}
-
-Result<Loaded> load(const TokenizeOptions& options) {
-  LS_ASSIGN_OR_RETURN(std::string path, model::find_model(options.model));
-  if (model::is_adapter_directory(path)) {
-    LS_ASSIGN_OR_RETURN(path, model::adapter_base(path));
-  }
-  LS_ASSIGN_OR_RETURN(Loaded loaded, load_files(path));
+Result<TextFiles> load(const TokenizeOptions& options) {
+  LS_ASSIGN_OR_RETURN(TextFiles loaded, read_text_files(options.model));
   if (!options.chat_template.empty())
     LS_RETURN_IF_ERROR(loaded.chat_template.choose(options.chat_template));
   LS_RETURN_IF_ERROR(loaded.chat_template.set_arguments(options.chat_template_args));
@@ -71,7 +42,7 @@ Result<bool> flag_of(const datasets::Row& row, const char* key, bool fallback) {
 }
 
 // Encodes a chat as the model sees it. `open` begins the answer, unless the row says otherwise.
-Result<Json> encode_messages(const Loaded& loaded, const datasets::Row& row,
+Result<Json> encode_messages(const TextFiles& loaded, const datasets::Row& row,
                              const OrderedJson& list, bool open) {
   LS_ASSIGN_OR_RETURN(const tokenizer::Chat chat, datasets::parse_chat(list, row.where));
   tokenizer::ChatOptions chat_options;
@@ -86,7 +57,7 @@ Result<Json> encode_messages(const Loaded& loaded, const datasets::Row& row,
   return Json{{"text", *text}, {"tokens", loaded.tokenizer->encode(*text)}};
 }
 
-Result<Json> encode_row(const Loaded& loaded, const datasets::Row& row,
+Result<Json> encode_row(const TextFiles& loaded, const datasets::Row& row,
                         const TokenizeOptions& options) {
   if (datasets::has(row.json, "messages"))
     return encode_messages(loaded, row, datasets::ordered_column(row, "messages"), false);
@@ -106,7 +77,7 @@ Result<Json> encode_row(const Loaded& loaded, const datasets::Row& row,
   return Json{{"tokens", loaded.tokenizer->encode(text, !options.no_special)}};
 }
 
-Result<Json> decode_row(const Loaded& loaded, const datasets::Row& row,
+Result<Json> decode_row(const TextFiles& loaded, const datasets::Row& row,
                         const TokenizeOptions& options) {
   const tokenizer::Tokenizer& tokenizer = *loaded.tokenizer;
   const std::string& where = row.where;
@@ -125,7 +96,7 @@ Result<Json> decode_row(const Loaded& loaded, const datasets::Row& row,
   return Json{{"text", tokenizer.decode_text(ids, options.no_special)}};
 }
 
-Status convert_rows(const Loaded& loaded, const TokenizeOptions& options, std::istream& in,
+Status convert_rows(const TextFiles& loaded, const TokenizeOptions& options, std::istream& in,
                     Output& out) {
   constexpr size_t kBlock = 1 << 16;
   const std::string source = is_stdin(options) ? "<stdin>" : options.input;
@@ -149,7 +120,7 @@ Status convert_rows(const Loaded& loaded, const TokenizeOptions& options, std::i
 }
 
 Status run(const TokenizeOptions& options) {
-  LS_ASSIGN_OR_RETURN(const Loaded loaded, load(options));
+  LS_ASSIGN_OR_RETURN(const TextFiles loaded, load(options));
   std::ifstream input;
   if (!is_stdin(options)) {
     input.open(options.input, std::ios::binary);
@@ -170,7 +141,7 @@ void add_tokenize(CLI::App& app, int& exit_code) {
       "{\"messages\": "
       "[...]}, and prompts, {\"prompt\": text or messages}, go through the chat template; their "
       "rendered text is written too");
-  command->add_option("--model", options->model, "Model directory or .gguf file")->required();
+  command->add_option("--model", options->model, kModelHelp)->required();
   command->add_option("--input", options->input, "JSON Lines to read; - is stdin")
       ->capture_default_str();
   command->add_option("--output", options->output, "JSON Lines to write; - is stdout")

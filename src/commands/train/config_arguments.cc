@@ -7,11 +7,13 @@
 
 namespace longshot::commands {
 
-void ConfigArguments::add_to(CLI::App& command) {
+void ConfigArguments::add_to(CLI::App& command, const char* tokens_help) {
   command.add_option("config", file, "TOML file; docs/configuration.md lists the keys");
   command.add_option("overrides", overrides, "KEY=VALUE, e.g. optim.lr=3e-5");
   command.add_flag("--dry-run", dry_run,
-                   "check configuration, data and model, print the full configuration, and stop");
+                   "check configuration, data and model, show the first prompt or row as the model "
+                   "sees it, print the full configuration, and stop");
+  command.add_flag("--show-tokens", show_tokens, tokens_help);
   command.add_flag("--reference", reference, "print all keys as Markdown, and stop");
 }
 

@@ -1,9 +1,9 @@
 #pragma once
-// Arguments shared by the training commands: a TOML file, overrides, --dry-run, --reference.
+// Arguments shared by the training commands: a TOML file, overrides, --dry-run, --show-tokens,
+// --reference.
 
 #include <cstdio>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 #include "base/settings/settings.h"
@@ -20,13 +20,16 @@
 namespace longshot::commands {
 
 struct ConfigArguments {
+  static constexpr const char* kTokensOfRow =
+      "with --dry-run: also show the first row token by token";
   std::string file;
   std::vector<std::string> overrides;
   bool dry_run = false;
-  bool show_tokens = false;  // of runs that generate
+  bool show_tokens = false;
   bool reference = false;
 
-  void add_to(CLI::App& command);
+  // `tokens_help`: of --show-tokens.
+  void add_to(CLI::App& command, const char* tokens_help = kTokensOfRow);
   // Reads the file and the overrides into the fields that are bound to `settings`.
   Status load(Settings& settings) const;
 };
@@ -58,11 +61,7 @@ Status run_with_config(const ConfigArguments& arguments, Work&& work, const Kind
   LS_RETURN_IF_ERROR(loop::check_output(sections.trainer.output));
   LS_RETURN_IF_ERROR(loop::check_resources(sections));
   if (!arguments.dry_run) return work(config, settings.to_toml());
-  if constexpr (std::is_same_v<Config, config::TrainConfig>) {
-    LS_RETURN_IF_ERROR(loop::check_inputs(config, arguments.show_tokens));
-  } else {
-    LS_RETURN_IF_ERROR(loop::check_inputs(config));
-  }
+  LS_RETURN_IF_ERROR(loop::check_inputs(config, arguments.show_tokens));
   std::fputs(settings.to_toml().c_str(), stdout);
   return ok_status();
 }

@@ -53,8 +53,9 @@ void add_init(CLI::App& app, int& exit_code) {
       "init", "Write a small project to begin with: rows, a reward, a configuration, a README");
   command->add_option("directory", options->directory, "Folder, created if needed")->required();
   command->add_option("--model", options->model,
-                      "Language model to train: a Hugging Face directory, a GGUF file, a run or a "
-                      "checkpoint; without it the README begins by making a tiny one");
+                      fmt::format("Language model to train: {}; without it the README begins by "
+                                  "making a tiny one",
+                                  kModelHelp));
   command->callback([options, &exit_code] { exit_code = finish([&] { return run(*options); }); });
 }
 

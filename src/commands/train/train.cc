@@ -70,10 +70,10 @@ struct TrainArguments : ConfigArguments {
   std::string cluster;
 
   void add_to(CLI::App& command) {
-    ConfigArguments::add_to(command);
-    command.add_flag("--show-tokens", show_tokens,
-                     "with --dry-run: also generate the first answer, and show each token of it "
-                     "and of its prompt");
+    ConfigArguments::add_to(
+        command,
+        "with --dry-run: also generate the first answer, and show each token of it and of its "
+        "prompt");
     command
         .add_option("--cluster", cluster,
                     "etcd://HOST:PORT/NAME: rollout workers are other processes; the same as the "

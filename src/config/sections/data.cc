@@ -33,7 +33,8 @@ void bind_columns(Settings& s, datasets::ColumnMapping& c) {
         "a prompt that is a text is the user's message where the model has a chat template; false: "
         "the model sees the text as it is");
   s.add("data.system_prompt", &c.system_prompt,
-        "system message put before every chat; empty = none");
+        "system message put before every prompt, which is a chat then; not with "
+        "data.apply_chat_template=false; empty = none");
 }
 
 void bind_response_length(Settings& s, int& max_response_length) {

@@ -210,7 +210,8 @@ class Loader {
   }
 
   Status tokenize(const Read& read, data::Prompt& prompt) const {
-    if (task_.chat && !chat_template_.is_plain()) {
+    // A model without a template gets a text as it is, unless a system message precedes it.
+    if (task_.chat && (!chat_template_.is_plain() || !task_.system.empty())) {
       if (!task_.system.empty()) prompt.messages.push_back({"system", task_.system});
       prompt.messages.push_back({"user", prompt.text});
       LS_ASSIGN_OR_RETURN(

@@ -91,6 +91,17 @@ TEST(Items, LongRowsAreLeftOutAndBadOnesAreErrors) {
               testing::AllOf(HasSubstr("items_bad.jsonl:2"), HasSubstr("sideways")));
 }
 
+TEST(Items, ASystemMessagePrecedesThePromptWithoutATemplateToo) {
+  const auto tokenizer = letters();
+  Task task = choice_task(write_rows("items_system.jsonl", quiz_rows()));
+  task.kind = TaskKind::generate;
+  task.system = "Be brief. ";
+  task.max_tokens = 5;
+  const auto loaded = load_items(task, *tokenizer, {}, 100, 1);
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  EXPECT_EQ(text_of(*tokenizer, loaded->items[0].prompt.tokens), "Be brief. Q: one\nA:");
+}
+
 TEST(Items, AnswersByPatternAndColumns) {
   const auto tokenizer = letters();
   Task task;

@@ -30,7 +30,9 @@ Status check(const Task& task, const std::string& where) {
   if (!task.answer.empty() && !task.answer_columns.empty())
     return bad("'answer' and 'answer_columns' exclude each other");
   if (!task.system.empty() && (!task.chat || task.kind == TaskKind::likelihood))
-    return bad("'system' needs a chat");
+    return bad(
+        "'system' makes a chat of every prompt, and with chat = false or kind \"likelihood\" "
+        "prompts stay plain text: leave out one of the two");
   for (const double k : task.pass_at) {
     if (k < 1 || k > task.n || k != static_cast<int>(k))
       return bad(fmt::format("'pass_at' holds {}, which must be an integer from 1 to 'n'", k));

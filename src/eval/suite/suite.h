@@ -31,8 +31,9 @@ struct Task {
   std::string id;                  // empty: the row's number
   std::string prompt;
   std::string system;  // system message; needs `chat`
-  bool chat = true;    // generate: the prompt is the user's message, if there is a template
-  int shots = 0;       // number of solved examples before the prompt
+  // generate: the prompt is the user's message, if there is a template or a system message
+  bool chat = true;
+  int shots = 0;                        // number of solved examples before the prompt
   std::vector<std::string> shot_files;  // empty: `files`; a row is not an example of itself
   std::string shot;                     // an example; empty: `prompt`, a blank and the answer
   std::string separator = "\n\n";       // between examples

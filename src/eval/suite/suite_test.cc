@@ -66,6 +66,8 @@ TEST(Suite, ErrorsNameTheTaskAndTheKey) {
   EXPECT_THAT(message(head + head), HasSubstr("two tasks"));
   EXPECT_THAT(message("x = 1\n"), HasSubstr("[[task]]"));
   EXPECT_THAT(message(head + "pass_at = [2]\n"), HasSubstr("pass_at"));
+  EXPECT_THAT(message(head + "system = \"s\"\nchat = false\n"),
+              testing::AllOf(HasSubstr("'system'"), HasSubstr("leave out one")));
 }
 
 }  // namespace

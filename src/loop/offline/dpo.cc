@@ -84,6 +84,12 @@ class DpoLearner final : public LearnerOf<PairExample, train::DpoTrainer> {
                                                config_.dpo, config_.offline.batch, steps);
   }
 
+  std::vector<RowSequence> row_sequences(const PairExample& first) const override {
+    return {{"the first row with its chosen response", first.chosen.tokens, first.chosen.loss_mask},
+            {"the first row with its rejected response", first.rejected.tokens,
+             first.rejected.loss_mask}};
+  }
+
   Result<std::vector<PairLogprobs>> stored(std::span<const PairExample> rows,
                                            const std::string& path, const std::string& what,
                                            bool must_match) {
@@ -134,9 +140,9 @@ Result<StepResult> run_dpo(const config::DpoConfig& config, const std::string& c
   return run_steps(learner, {{config.offline}, {}}, config_text, "dpo");
 }
 
-Status check_inputs(const config::DpoConfig& config) {
+Status check_inputs(const config::DpoConfig& config, bool show_tokens) {
   DpoLearner learner(config);
-  return check_learner(learner, {{config.offline}, {}});
+  return check_learner(learner, {{config.offline}, {}}, show_tokens);
 }
 
 }  // namespace longshot::loop

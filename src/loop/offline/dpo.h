@@ -16,8 +16,8 @@ namespace longshot::loop {
 // the reference model stays in memory and computes each batch.
 Result<StepResult> run_dpo(const config::DpoConfig& config, const std::string& config_text);
 
-// For --dry-run: loads model and data as the real run would, and logs their sizes and what the run
-// will cost to stderr.
-Status check_inputs(const config::DpoConfig& config);
+// For --dry-run: loads model and data as the real run would, and logs their sizes, the first row
+// and what the run will cost to stderr. `show_tokens`: the row token by token too.
+Status check_inputs(const config::DpoConfig& config, bool show_tokens = false);
 
 }  // namespace longshot::loop

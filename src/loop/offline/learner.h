@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/rng.h"
 #include "datasets/examples.h"
+#include "loop/offline/first_row.h"
 #include "loop/offline/memory_source.h"
 #include "loop/offline/offline_run.h"
 #include "loop/offline/streamed_source.h"
@@ -75,6 +76,15 @@ class LearnerOf : public Learner {
            details(examples);
   }
 
+  Result<std::vector<std::string>> first_row(bool show_tokens) final {
+    LS_ASSIGN_OR_RETURN(const std::span<const Example> examples, source_->sample());
+    std::vector<std::string> texts;
+    if (examples.empty()) return texts;
+    for (const RowSequence& sequence : row_sequences(examples.front()))
+      texts.push_back(sequence_text(sequence, *model_->tokenizer, show_tokens));
+    return texts;
+  }
+
   Result<Metrics> step() final {
     LS_ASSIGN_OR_RETURN(const Batch batch, source_->next());
     LS_ASSIGN_OR_RETURN(Metrics metrics, step_on(batch));
@@ -120,6 +130,8 @@ class LearnerOf : public Learner {
   virtual std::unique_ptr<Trainer> make_trainer(model::Weights weights, int64_t steps) const = 0;
   virtual Result<Metrics> step_on(const Batch& batch) = 0;
   virtual Metrics evaluate(const Batch& batch) = 0;
+  // What is computed for the first row; it points into the example.
+  virtual std::vector<RowSequence> row_sequences(const Example& first) const = 0;
   // More about the rows for describe(), with a separator in front.
   virtual std::string details(std::span<const Example> examples) const { return ""; }
 

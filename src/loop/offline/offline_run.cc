@@ -349,7 +349,7 @@ class StepRun {
 
 }  // namespace
 
-Status check_learner(Learner& learner, const OfflinePhases& run) {
+Status check_learner(Learner& learner, const OfflinePhases& run, bool show_tokens) {
   const config::OfflineConfig& config = run.configs.front();
   model::configure_compute(config.machine.threads);
   LS_RETURN_IF_ERROR(learner.load(""));
@@ -362,6 +362,8 @@ Status check_learner(Learner& learner, const OfflinePhases& run) {
       log::info("{}: {}: {}", run.phases[i - 1].name, settings_text(run.phases[i - 1]), rows);
     }
   }
+  LS_ASSIGN_OR_RETURN(const std::vector<std::string> sequences, learner.first_row(show_tokens));
+  for (const std::string& sequence : sequences) log::info("{}", sequence);
   learner.start(std::max<int64_t>(1, config.trainer.total_steps));
   LS_ASSIGN_OR_RETURN(const std::vector<std::string> plan, learner.plan());
   for (const std::string& line : plan) log::info("{}", line);

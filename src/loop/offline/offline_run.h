@@ -34,6 +34,9 @@ class Learner {
   virtual Status open_rows(const config::OfflineConfig& config, size_t phase) = 0;
   // The number and size of the rows, for a person. Before start().
   virtual Result<std::string> describe() = 0;
+  // The sequences of the first row for a person; with `show_tokens` token by token too. Empty if
+  // there is no row.
+  virtual Result<std::vector<std::string>> first_row(bool show_tokens) = 0;
   // Optimizer steps of trainer.total_epochs; 0 if they end where finished() says so.
   virtual int64_t steps() const = 0;
   virtual bool finished() = 0;
@@ -63,8 +66,9 @@ class Learner {
   virtual Result<std::string> write_model(const std::string& directory, int64_t step) = 0;
 };
 
-// Loads model and rows and creates the trainer, as a run does before its first step.
-Status check_learner(Learner& learner, const OfflinePhases& run);
+// Loads model and rows and creates the trainer, as a run does before its first step, and logs what
+// they are. `show_tokens`: of Learner::first_row().
+Status check_learner(Learner& learner, const OfflinePhases& run, bool show_tokens);
 
 struct StepResult {
   int64_t steps = 0;

@@ -29,6 +29,12 @@ class RmLearner final : public LearnerOf<JudgedExample, train::ScoreTrainer> {
     return std::make_unique<train::ScoreTrainer>(std::move(weights), config_.optimizer,
                                                  config_.batch, steps);
   }
+  std::vector<RowSequence> row_sequences(const JudgedExample& first) const override {
+    if (first.rejected.empty())
+      return {{fmt::format("the first row (label {:g})", first.label), first.tokens, {}}};
+    return {{"the first row with its chosen response", first.tokens, {}},
+            {"the first row with its rejected response", first.rejected, {}}};
+  }
   Result<Metrics> step_on(const Batch& batch) override { return trainer().step(rows_of(batch)); }
   Metrics evaluate(const Batch& batch) override { return trainer().evaluate(rows_of(batch)); }
 
@@ -56,9 +62,9 @@ Result<StepResult> run_rm(const config::RmConfig& config, const std::string& con
   return run_steps(learner, {{config.offline}, {}}, config_text, "rm");
 }
 
-Status check_inputs(const config::RmConfig& config) {
+Status check_inputs(const config::RmConfig& config, bool show_tokens) {
   RmLearner learner(config);
-  return check_learner(learner, {{config.offline}, {}});
+  return check_learner(learner, {{config.offline}, {}}, show_tokens);
 }
 
 }  // namespace longshot::loop

@@ -14,7 +14,8 @@ namespace longshot::loop {
 // language model (whose head is replaced by a score), or from a new model.
 Result<StepResult> run_rm(const config::RmConfig& config, const std::string& config_text);
 
-// For --dry-run: loads model and data as the real run would, and logs their sizes to stderr.
-Status check_inputs(const config::RmConfig& config);
+// For --dry-run: loads model and data as the real run would, and logs their sizes and the first row
+// to stderr. `show_tokens`: the row token by token too.
+Status check_inputs(const config::RmConfig& config, bool show_tokens = false);
 
 }  // namespace longshot::loop

@@ -25,6 +25,9 @@ class SftLearner final : public LearnerOf<SupervisedExample, train::SupervisedTr
     return std::make_unique<train::SupervisedTrainer>(std::move(weights), config_.offline.optimizer,
                                                       config_.offline.batch, steps);
   }
+  std::vector<RowSequence> row_sequences(const SupervisedExample& first) const override {
+    return {{"the first row", first.tokens, first.loss_mask}};
+  }
   Result<Metrics> step_on(const Batch& batch) override { return trainer().step(rows_of(batch)); }
   Metrics evaluate(const Batch& batch) override {
     return {{"val/loss", trainer().loss(rows_of(batch))}};
@@ -56,10 +59,10 @@ Result<StepResult> run_sft(const config::SftConfig& config, const std::string& c
   return run_steps(learner, run, config_text, "sft");
 }
 
-Status check_inputs(const config::SftConfig& config) {
+Status check_inputs(const config::SftConfig& config, bool show_tokens) {
   LS_ASSIGN_OR_RETURN(const OfflinePhases run, phases_of(config));
   SftLearner learner(config);
-  return check_learner(learner, run);
+  return check_learner(learner, run, show_tokens);
 }
 
 }  // namespace longshot::loop

@@ -14,7 +14,8 @@ namespace longshot::loop {
 // See run_steps() for what it writes and how it resumes.
 Result<StepResult> run_sft(const config::SftConfig& config, const std::string& config_text);
 
-// For --dry-run: loads model and data as the real run would, and logs their sizes to stderr.
-Status check_inputs(const config::SftConfig& config);
+// For --dry-run: loads model and data as the real run would, and logs their sizes and the first row
+// to stderr. `show_tokens`: the row token by token too.
+Status check_inputs(const config::SftConfig& config, bool show_tokens = false);
 
 }  // namespace longshot::loop

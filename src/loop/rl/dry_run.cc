@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "base/json.h"
 #include "base/log.h"
 #include "loop/cluster/cluster_rollout.h"
 #include "loop/rl/parts.h"
 #include "rollout/jobs.h"
+#include "tokenizer/token_table.h"
 
 namespace longshot::loop {
 namespace {
@@ -45,27 +45,24 @@ Status try_rewards(Parts& parts) {
   return invalid_argument(reason);
 }
 
-std::string token_row(data::TokenId id, const std::string& logprob, const Parts& parts,
-                      const char* remark) {
-  return fmt::format("{:>8} {:>10}  {}{}\n", id, logprob,
-                     dump_json(Json(parts.tokenizer->token_bytes(id))), remark);
-}
-
 // Shows the tokens of the first prompt, and of the answer that the run's first sample would be.
 Status log_tokens(const std::vector<data::Draw>& first, Parts& parts) {
   LS_ASSIGN_OR_RETURN(const auto samples, parts.rollout->generate(rollout::make_jobs(first, 1),
                                                                   parts.engine_options, nullptr));
   const data::Sample& answer = samples.front();
-  const std::string head = fmt::format("{:>8} {:>10}  text\n", "id", "log-prob.");
+  const tokenizer::Tokenizer& tokenizer = *parts.tokenizer;
+  const std::string head = tokenizer::token_table_head("log-prob.");
   std::string text = "tokens of the prompt:\n" + head;
-  for (const data::TokenId id : answer.prompt_tokens) text += token_row(id, "", parts, "");
+  for (const data::TokenId id : answer.prompt_tokens)
+    text += tokenizer::token_table_row(tokenizer, id, "");
   text += fmt::format("tokens of an answer ({} tokens, finish: {}):\n{}", answer.tokens.size(),
                       data::finish_reason_name(answer.finish), head);
   const std::vector<data::TokenId>& ends = parts.engine_options.sampling.stop_tokens;
   for (size_t i = 0; i < answer.tokens.size(); ++i) {
     const bool end = std::ranges::count(ends, answer.tokens[i]) > 0;
-    text += token_row(answer.tokens[i], fmt::format("{:.4f}", answer.logprobs[i]), parts,
-                      end ? "  end token" : "");
+    text += tokenizer::token_table_row(tokenizer, answer.tokens[i],
+                                       fmt::format("{:.4f}", answer.logprobs[i]),
+                                       end ? "end token" : "");
   }
   text.pop_back();
   log::info("{}", text);

@@ -294,7 +294,8 @@ Status Run::test(Metrics& metrics) {
                                      }));
   metrics.merge(eval::to_metrics(evaluation.result));
   if (config_.trainer.log_samples != 0) {
-    auto records = eval::sample_records(evaluation.groups, config_.trainer.log_samples);
+    auto records =
+        eval::sample_records(evaluation.groups, config_.trainer.log_samples, *parts_.tokenizer);
     for (SampleRecord& record : records) record.held_out = true;
     log_->write_samples(state_.iteration, records);
   }
@@ -355,7 +356,7 @@ Status Run::save() {
 void Run::log_samples(const std::vector<data::Group>& groups) {
   if (config_.trainer.log_samples == 0) return;
   log_->write_samples(state_.iteration + 1,
-                      eval::sample_records(groups, config_.trainer.log_samples));
+                      eval::sample_records(groups, config_.trainer.log_samples, *parts_.tokenizer));
 }
 
 }  // namespace longshot::loop

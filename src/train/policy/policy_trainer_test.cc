@@ -198,7 +198,11 @@ TEST(PolicyTrainer, NothingToTrainOnLeavesTheWeights) {
   PolicyTrainer trainer(tiny_weights(), optimizer(), {}, 10);
   auto groups = make_groups(trainer, 2, 2, 5);
   for (auto& group : groups) group.verdicts.assign(2, data::Verdict{});
-  const auto metrics = trainer.fit(groups, {0, 1, 0});
+  testing::internal::CaptureStderr();
+  const auto metrics = trainer.fit(groups, {0, 1, 6});
+  // Iterations are counted from 1 for people.
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              testing::HasSubstr("iteration 7: no sample to train on"));
   ASSERT_TRUE(metrics.ok());
   EXPECT_EQ(metrics->at("actor/samples"), 0);
   EXPECT_EQ(metrics->at("actor/optimizer_steps"), 0);
