@@ -123,8 +123,18 @@ TEST(TrainConfig, KeysOfOtherToolsAreExplained) {
       {"data.gen_batch_size", "as many prompts as the batch misses"},
       {"algorithm.kl_ctrl.kl_coef", "'algorithm.kl_coef'"},
       {"trainer.logger", "metrics.jsonl"},
-      {"trainer.project_name", "'trainer.default_local_dir'"},
-      {"trainer.n_gpus_per_node", "'trainer.device'"},
+      {"trainer.logger", "longshot track"},
+      {"report_to", "longshot.wandb"},
+      {"trainer.project_name", "longshot track --experiment"},
+      {"trainer.experiment_name", "--name of longshot track"},
+      {"run_name", "the name of its folder"},
+      {"trainer.n_gpus_per_node", "'cluster.url'"},
+      {"trainer.nnodes", "docs/cluster.md"},
+      {"actor_rollout_ref.rollout.name", "vLLM"},
+      {"use_vllm", "docs/cluster.md"},
+      {"critic.optim.lr", "no value network"},
+      {"top_p", "'rollout.top_p'"},
+      {"lora_alpha", "'model.lora_alpha'"},
       {"num_train_epochs", "'trainer.total_epochs'"},
       {"trainer.total_training_steps", "'trainer.total_iterations'"},
       {"trainer.resume_from_path", "'trainer.resume_mode'"},
@@ -150,6 +160,30 @@ TEST(TrainConfig, KeysOfOtherToolsAreExplained) {
             std::string::npos);
   EXPECT_NE(t.override_with("num_train_epochs=1").message().find("'trainer.total_epochs'"),
             std::string::npos);
+}
+
+TEST(OfflineConfig, KeysOfOtherToolsAreExplained) {
+  const std::pair<const char*, const char*> rows[] = {
+      {"per_device_train_batch_size", "'sft.batch_tokens'"},
+      {"gradient_accumulation_steps", "'sft.batch_tokens'"},
+      {"resume_from_checkpoint", "the newest checkpoint"},
+      {"trainer.resume_mode", "the newest checkpoint"},
+      {"trainer.nnodes", "'trainer.device'"},
+      {"loss_type", "one loss"},
+      {"max_length", "'data.max_length'"},
+  };
+  SftConfig c;
+  Settings s;
+  bind(s, c);
+  for (const auto& [key, wanted] : rows) {
+    const std::string message = s.override_with(std::string(key) + "=1").message();
+    EXPECT_NE(message.find(wanted), std::string::npos) << message;
+  }
+  DpoConfig dpo;
+  Settings t;
+  bind(t, dpo);
+  EXPECT_NE(t.override_with("loss_type=1").message().find("'dpo.loss'"), std::string::npos);
+  EXPECT_NE(t.override_with("beta=1").message().find("'dpo.beta'"), std::string::npos);
 }
 
 // Each line is a configuration that would fail, or train nothing, once the run has begun.

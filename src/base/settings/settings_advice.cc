@@ -43,8 +43,10 @@ void Settings::explain(const std::string& name, const std::string& explanation) 
 std::vector<std::string> Settings::keys_like(const std::string& unknown) const {
   std::vector<std::string> found;
   const std::string section = section_of(unknown);
-  const bool known_section = std::ranges::any_of(
-      entries_, [&](const Entry& entry) { return section_of(entry.key) == section; });
+  const bool known_section =
+      !section.empty() && std::ranges::any_of(entries_, [&](const Entry& entry) {
+        return section_of(entry.key) == section;
+      });
   size_t best = 0;  // matching parts, counted from the end
   for (const Entry& entry : entries_) {
     const size_t same = common_parts(entry.key, unknown);

@@ -188,8 +188,9 @@ std::string unknown(Settings& s, const std::string& key) {
 }
 
 TEST(Settings, AnUnknownKeyNamesANearOneOrNone) {
-  int a = 0, b = 0, c = 0, d = 0;
+  int a = 0, b = 0, c = 0, d = 0, e = 0;
   Settings s;
+  s.add("phase", &e, "");
   s.add("optim.lr", &a, "");
   s.add("optim.min_lr_ratio", &b, "");
   s.add("model.path", &c, "");
