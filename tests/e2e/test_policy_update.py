@@ -121,6 +121,7 @@ def test_equal_rewards_take_no_step(setting, tmp_path, algorithm):
     assert rows[0]["critic/rewards/mean"] == pytest.approx(0.1)
     assert rows[0]["critic/groups_without_variance"] == 1
     assert rows[0]["actor/optimizer_steps"] == 0
+    assert not {"actor/lr", "actor/grad_norm"} & rows[0].keys(), "what was not measured is not 0"
 
 
 @pytest.mark.parametrize("algorithm", ["kimi", "grpo"])
