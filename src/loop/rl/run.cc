@@ -28,6 +28,7 @@ Status Run::iterate() {
   Metrics metrics;
   Timer timer(metrics);
   const int64_t iteration = state_.iteration;
+  log_->begin_step(iteration + 1);
 
   Rounds rounds(config_);
   add_trained_groups(iteration, rounds);
