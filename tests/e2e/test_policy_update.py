@@ -109,6 +109,17 @@ def test_keys_without_an_effect_are_named(setting):
     assert "has no effect" not in longshot("train", file, "--dry-run").stderr
 
 
+def test_what_a_run_warns_of_is_in_its_folder_and_in_its_report(setting, tmp_path):
+    text = "optim.min_lr_ratio has no effect"
+    _, log = train(setting, "warns", "optim.min_lr_ratio=0.5", "trainer.total_iterations=1")
+    assert text in log
+    run, page = setting[0] / "warns", tmp_path / "report.html"
+    warnings = [json.loads(line) for line in (run / "warnings.jsonl").read_text().splitlines()]
+    assert [w["step"] for w in warnings if w["text"].startswith(text)] == [0] * log.count(text)
+    longshot("report", run, "--output", page)
+    assert text in page.read_text()
+
+
 REWARD = "def compute_score(data_source, solution_str, ground_truth, extra_info=None):\n    return 0.1\n"
 
 
