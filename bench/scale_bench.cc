@@ -16,6 +16,7 @@
 #include "base/os/clock.h"
 #include "base/rng.h"
 #include "base/run_log/metrics_log.h"
+#include "base/run_log/step_lines.h"
 #include "datasets/prompts.h"
 #include "prompts/sampler.h"
 #include "replay/replay_buffer.h"
@@ -207,7 +208,7 @@ void bench_logs(size_t iterations) {
     row("metrics.jsonl: 100 figures a step, written", iterations, watch.seconds());
   }
   Stopwatch watch;
-  must(MetricsLog::truncate_after(path, static_cast<int64_t>(iterations) - 10));
+  must(drop_lines_after(path, static_cast<int64_t>(iterations) - 10));
   must(MetricsLog::open(path).status());
   row("metrics.jsonl: opened to resume 10 steps before", iterations, watch.seconds());
   std::filesystem::remove(path);

@@ -91,9 +91,9 @@ Run generate(rollout::Engine& engine, const std::vector<data::Sample>& jobs,
   auto done = engine.generate(jobs, options);
   const double cpu = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   if (!done.ok()) die(done.status().to_string());
-  const auto& metrics = engine.metrics();
-  return {metrics.at("rollout/tokens_per_second"), cpu, metrics.at("rollout/acceptance_rate"),
-          metrics.at("rollout/tokens_per_forward"), std::move(*done)};
+  Metrics metrics = engine.metrics();
+  return {metrics["rollout/tokens_per_second"], cpu, metrics["rollout/acceptance_rate"],
+          metrics["rollout/tokens_per_forward"], std::move(*done)};
 }
 
 void expect_same(const Run& a, const Run& b) {

@@ -177,14 +177,15 @@ std::string progress_text(const rollout::Progress& p) {
 }
 
 Metrics to_metrics(const EvalResult& r) {
-  Metrics m = {{"val/accuracy", r.accuracy},
-               {"val/accuracy_low", r.low},
-               {"val/accuracy_high", r.high},
-               {"val/score_mean", r.score_mean},
-               {"val/response_length", r.mean_response_length},
-               {"val/cut_share", r.cut_share},
-               {"val/errors", static_cast<double>(r.errors)},
-               {"timing_s/testing", r.seconds}};
+  Metrics m = {{"val/errors", static_cast<double>(r.errors)}, {"timing_s/testing", r.seconds}};
+  if (r.problems > 0) {
+    m.insert({{"val/accuracy", r.accuracy},
+              {"val/accuracy_low", r.low},
+              {"val/accuracy_high", r.high},
+              {"val/score_mean", r.score_mean}});
+  }
+  if (r.samples > 0)
+    m.insert({{"val/response_length", r.mean_response_length}, {"val/cut_share", r.cut_share}});
   for (const auto& [source, accuracy] : r.accuracy_by_source)
     m["val-core/" + (source.empty() ? "all" : source) + "/acc"] = accuracy;
   for (const auto& [k, value] : r.pass_at_k) m["val/pass@" + std::to_string(k)] = value;

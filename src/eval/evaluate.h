@@ -75,7 +75,8 @@ std::pair<double, double> wilson_interval(double right, double total);
 // and with one sample per problem it is Wilson's interval itself.
 std::pair<double, double> cluster_interval(const std::vector<double>& rates, double samples);
 
-Metrics to_metrics(const EvalResult& result);  // val/accuracy, val/accuracy_low, ...
+// val/accuracy, val/accuracy_low, ... If nothing was judged, there is no accuracy and no score.
+Metrics to_metrics(const EvalResult& result);
 OrderedJson to_json(const EvalResult& result);
 
 }  // namespace longshot::eval

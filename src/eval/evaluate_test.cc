@@ -101,6 +101,11 @@ TEST(Summarize, NothingJudgedIsNotAnAccuracy) {
   EXPECT_EQ(r.problems, 0);
   EXPECT_EQ(r.low, 0);
   EXPECT_EQ(r.high, 1);
+  const Metrics metrics = to_metrics(r);
+  EXPECT_EQ(metrics.at("val/errors"), 0);
+  for (const char* name : {"val/accuracy", "val/accuracy_low", "val/accuracy_high",
+                           "val/score_mean", "val/response_length", "val/cut_share"})
+    EXPECT_FALSE(metrics.contains(name)) << name;
 }
 
 }  // namespace

@@ -114,6 +114,8 @@ TEST(FilteredSampler, AdjustsAfterAsManyTurnsAsThereArePrompts) {
     EXPECT_NEAR(metrics.at("prompts/p_easy"), i < 2 ? 0.5 : 0.49, 1e-12);
     EXPECT_NEAR(metrics.at("prompts/p_hard"), i < 2 ? 0.5 : 0.51, 1e-12);
   }
+  sampler.end_iteration();
+  EXPECT_FALSE(sampler.take_metrics().contains("prompts/easy_share"));
 }
 
 // A sampler after `iterations`, in which problems of difficulty 0 were all right, those of

@@ -267,11 +267,13 @@ void PromptSampler::end_iteration() {
 
 Metrics PromptSampler::take_metrics() {
   if (!filters()) return {};
-  return {{"prompts/skipped", static_cast<double>(std::exchange(skipped_, 0))},
-          {"prompts/p_easy", now_.exploration.p_easy},
-          {"prompts/p_hard", now_.exploration.p_hard},
-          {"prompts/easy_share", last_outcomes_.easy_share()},
-          {"prompts/hard_share", last_outcomes_.hard_share()}};
+  Metrics metrics = {{"prompts/skipped", static_cast<double>(std::exchange(skipped_, 0))},
+                     {"prompts/p_easy", now_.exploration.p_easy},
+                     {"prompts/p_hard", now_.exploration.p_hard}};
+  if (last_outcomes_.groups == 0) return metrics;
+  metrics["prompts/easy_share"] = last_outcomes_.easy_share();
+  metrics["prompts/hard_share"] = last_outcomes_.hard_share();
+  return metrics;
 }
 
 void PromptSampler::adopt(const PromptSampler& other) {

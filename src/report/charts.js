@@ -26,19 +26,27 @@ function shape(parent, tag, attributes, text) {
   return node;
 }
 
-function formatNumber(value) {
+function formatNumber(value, digits = 4) {
   if (value === null || value === undefined || !isFinite(value)) return "–";
   const size = Math.abs(value);
   if (size === 0) return "0";
-  if (size < 1e-3) return value.toExponential(1).replace(".0e", "e");
-  if (size >= 1e9) return trim(value / 1e9) + "G";
-  if (size >= 1e6) return trim(value / 1e6) + "M";
-  if (size >= 1e4) return trim(value / 1e3) + "k";
-  return trim(value);
+  if (size < 1e-3) return value.toExponential(digits - 3).replace(/\.?0*e/, "e");
+  if (size >= 1e9) return trim(value / 1e9, digits) + "G";
+  if (size >= 1e6) return trim(value / 1e6, digits) + "M";
+  if (size >= 1e4) return trim(value / 1e3, digits) + "k";
+  return trim(value, digits);
 }
 
-function trim(value) {
-  return String(Number(value.toPrecision(4)));
+function trim(value, digits = 4) {
+  return String(Number(value.toPrecision(digits)));
+}
+
+// The labels of ticks, with as many digits as it takes to tell them apart.
+function tickLabels(ticks, percent) {
+  for (let digits = 4; ; ++digits) {
+    const labels = ticks.map((t) => (percent ? trim(t * 100, digits) + " %" : formatNumber(t, digits)));
+    if (new Set(labels).size === ticks.length || digits === 12) return labels;
+  }
 }
 
 function formatValue(chart, value) {
@@ -47,20 +55,28 @@ function formatValue(chart, value) {
   return formatNumber(value) + (chart.unit ? " " + chart.unit : "");
 }
 
-// Round numbers that divide [low, high] into about `count` parts.
-function niceTicks(low, high, count) {
+// Round numbers that divide [low, high], whose ends differ, into about `count` parts: two at least, because one number
+// alone does not show a scale. With `whole` they are integers.
+function niceTicks(low, high, count, whole = false) {
   const raw = (high - low) / count, power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((s) => s >= raw * 0.999);
+  const steps = [1, 2, 2.5, 5, 10].map((m) => m * power).filter((s) => !whole || Number.isInteger(s));
+  const step = steps.find((s) => s >= raw * 0.999) ?? 1;
   const ticks = [];
   for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; ++i) ticks.push(Number((i * step).toPrecision(12)));
-  return ticks;
+  return ticks.length >= 2 || (whole && step === 1) ? ticks : niceTicks(low, high, 2 * count, whole);
 }
 
+// Powers of ten; on a short axis also their double and fivefold, and on a shorter one the ticks of a linear axis.
 function logTicks(low, high) {
-  const first = Math.ceil(Math.log10(low) - 1e-9), last = Math.floor(Math.log10(high) + 1e-9), every = Math.ceil((last - first + 1) / 6);
-  const ticks = [];
-  for (let e = first; e <= last; e += Math.max(1, every)) ticks.push(10 ** e);
-  return ticks;
+  const first = Math.ceil(Math.log10(low) - 1e-9), last = Math.floor(Math.log10(high) + 1e-9), every = Math.max(1, Math.ceil((last - first + 1) / 6));
+  const within = (factors, from, step) => {
+    const ticks = [];
+    for (let e = from; e <= last; e += step) ticks.push(...factors.map((f) => Number(`${f}e${e}`)));
+    return ticks.filter((t) => t >= low * (1 - 1e-9) && t <= high * (1 + 1e-9));
+  };
+  const decades = within([1], first, every), parts = within([1, 2, 5], first - 1, 1);
+  if (decades.length >= 2) return decades;
+  return parts.length >= 2 ? parts : niceTicks(low, high, 3);
 }
 
 // Exponential moving average without the bias towards zero at the start; gaps stay gaps.
@@ -94,18 +110,19 @@ function drawFrame(chart, xDomain, yDomain, log) {
   const [y0, y1] = yDomain.map(scale), [x0, x1] = xDomain;
   const x = (v) => LEFT + (x1 === x0 ? 0.5 : (v - x0) / (x1 - x0)) * (right - LEFT);
   const y = (v) => bottom - ((scale(v) - y0) / (y1 - y0)) * (bottom - TOP);
-  for (const tick of log ? logTicks(...yDomain) : niceTicks(...yDomain, 4)) {
+  const yTicks = log ? logTicks(...yDomain) : niceTicks(...yDomain, 4), yLabels = tickLabels(yTicks, chart.percent);
+  yTicks.forEach((tick, i) => {
     shape(svg, "line", {class: "gridline", x1: LEFT, x2: right, y1: y(tick), y2: y(tick)});
-    const label = chart.percent ? trim(tick * 100) + " %" : formatNumber(tick);
-    shape(svg, "text", {x: LEFT - 8, y: y(tick) + 4, "text-anchor": "end"}, label);
-  }
+    shape(svg, "text", {class: "y-label", x: LEFT - 8, y: y(tick) + 4, "text-anchor": "end"}, yLabels[i]);
+  });
   shape(svg, "line", {class: "axis", x1: LEFT, x2: right, y1: bottom, y2: bottom});
   const whole = chart.xLabel === undefined && view.xAxis === "step";
-  const xTicks = x1 > x0 ? niceTicks(x0, x1, Math.max(2, Math.min(7, (right - LEFT) / 60))) : [x0];
-  for (const tick of xTicks.filter((t) => !whole || Number.isInteger(t))) {
+  const xTicks = x1 > x0 ? niceTicks(x0, x1, Math.max(2, Math.min(7, (right - LEFT) / 60)), whole) : [x0];
+  const xLabels = tickLabels(xTicks, false);
+  xTicks.forEach((tick, i) => {
     shape(svg, "line", {class: "axis", x1: x(tick), x2: x(tick), y1: bottom, y2: bottom + 4});
-    shape(svg, "text", {x: x(tick), y: bottom + 17, "text-anchor": "middle"}, formatNumber(tick));
-  }
+    shape(svg, "text", {class: "x-label", x: x(tick), y: bottom + 17, "text-anchor": "middle"}, xLabels[i]);
+  });
   shape(svg, "text", {x: (LEFT + right) / 2, y: bottom + 33, "text-anchor": "middle"}, xLabelOf(chart));
   return {svg, x, y, bottom, right};
 }
@@ -128,6 +145,13 @@ function extent(values) {
   return [low, high];
 }
 
+// All of the runs, so that charts are alike and even one value has an axis; only points have no others beside them.
+function xDomainOf(chart, shown) {
+  const of = (s) => (chart.points ? present(s).map((i) => s.x[i]) : s.x.filter((v) => v !== null));
+  const [low, high] = extent(shown.flatMap(of));
+  return chart.points && low === high ? padded(low, high) : [low, high];
+}
+
 function drawLines(chart) {
   const shown = chart.series().filter((s) => !view.hidden.has(s.run) && present(s).length > 0);
   const positive = shown.flatMap((s) => s.y.filter((v) => v !== null && v > 0));
@@ -136,7 +160,7 @@ function drawLines(chart) {
     chart.plot.replaceChildren(element("p", {class: "muted"}, "no values in the runs shown"));
     return;
   }
-  const xDomain = extent(shown.flatMap((s) => present(s).map((i) => s.x[i])));
+  const xDomain = xDomainOf(chart, shown);
   // The whole interval of a value is to be seen, as far as the axis can show it.
   const bounds = (s) => [...s.y, ...(s.low || []), ...(s.high || [])].filter((v) => v !== null && v !== undefined);
   const values = log ? positive : shown.flatMap(bounds);

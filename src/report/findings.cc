@@ -5,8 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <utility>
 
 #include "base/os/run_limits.h"
+#include "base/settings/parse_toml.h"
+#include "report/sample_reader.h"
+#include "report/warning_kinds.h"
 
 namespace longshot::report {
 namespace {
@@ -70,42 +74,93 @@ std::string silent_course(const RunData& run) {
                      longest, last);
 }
 
-}  // namespace
+bool cuts(const toml::table& settings) {
+  const auto rollout = settings["rollout"];
+  return rollout["top_p"].value_or(1.0) < 1 || rollout["top_k"].value_or(int64_t{0}) > 0 ||
+         rollout["min_p"].value_or(0.0) > 0;
+}
 
-std::vector<std::string> find_trouble(const RunData& run) {
-  std::vector<std::string> found;
-  const auto add = [&](const char* metric, double limit, auto&& text) {
-    const Excess e = excess(run, metric, limit);
-    if (e.count > 0) found.push_back(text(e));
-  };
-  add("reward/error_share", 0, [&](const Excess& e) {
-    return fmt::format("samples could not be judged and were left out {}; at {} {:.1f} % of them{}",
-                       when(e), e.worst_at, 100 * e.worst, frequent_reason(run));
+// True if a filter cuts the sampling distribution, at the start or in a phase. The
+// log-probabilities that the rollout recorded then differ from the trainer's by design.
+bool cuts_distribution(const RunData& run) {
+  const auto settings = parse_toml(run.config, "config.toml");
+  if (!settings.ok()) return false;
+  if (cuts(*settings)) return true;
+  const toml::array* phases = (*settings)["phase"].as_array();
+  return phases != nullptr && std::ranges::any_of(*phases, [](const toml::node& phase) {
+           return phase.is_table() && cuts(*phase.as_table());
+         });
+}
+
+// Collects what the metrics show, and the words of the warnings that say the same.
+class Findings {
+ public:
+  explicit Findings(const RunData& run) : run_(run) {}
+
+  void add(const char* metric, double limit, std::vector<const char*> words, auto&& text) {
+    const Excess e = excess(run_, metric, limit);
+    if (e.count > 0) add({text(e), when(e)}, std::move(words));
+  }
+  void add(Trouble trouble, std::vector<const char*> words) {
+    found_.push_back(std::move(trouble));
+    said_.insert(said_.end(), words.begin(), words.end());
+  }
+  std::vector<Trouble> take() { return std::move(found_); }
+  const std::vector<const char*>& said() const { return said_; }
+
+ private:
+  const RunData& run_;
+  std::vector<Trouble> found_;
+  std::vector<const char*> said_;
+};
+
+void look_at_rewards(const RunData& run, Findings& out) {
+  out.add("reward/error_share", 0, {limits::kErrorWords}, [&](const Excess& e) {
+    return fmt::format(
+        "samples could not be judged and were left out, {:.1f} % of them in iteration {}{}",
+        100 * e.worst, e.worst_at, frequent_reason(run));
   });
   const std::string silent = silent_course(run);
-  if (!silent.empty()) found.push_back(silent);
-  add("response_length/clip_ratio", limits::kCutShare, [&](const Excess& e) {
-    return fmt::format(
-        "more than {:.0f} % of the answers were cut at the maximum length {}; at {} "
-        "{:.0f} %",
-        100 * limits::kCutShare, when(e), e.worst_at, 100 * e.worst);
-  });
-  add("critic/groups_without_variance", limits::kFlatShare, [&](const Excess& e) {
-    return fmt::format(
-        "more than {:.0f} % of the groups were all right or all wrong, without a "
-        "gradient, {}",
-        100 * limits::kFlatShare, when(e));
-  });
-  add("training/rollout_probs_diff_mean", limits::kLogprobGap, [&](const Excess& e) {
-    return fmt::format(
-        "rollout and trainer disagreed by more than {} nats on average {}; at {} by "
-        "{:.3g}",
-        limits::kLogprobGap, when(e), e.worst_at, e.worst);
-  });
-  add("actor/skipped_steps", 0, [&](const Excess& e) {
-    return fmt::format("optimizer steps were skipped, since a gradient was not finite, {}",
-                       when(e));
-  });
+  if (!silent.empty()) out.add({silent, ""}, {limits::kSilentWords});
+  out.add("response_length/clip_ratio", limits::kCutShare, {limits::kCutWords},
+          [](const Excess& e) {
+            return fmt::format(
+                "more than {:.0f} % of the answers were cut at the maximum length, {:.0f} % in "
+                "iteration {}",
+                100 * limits::kCutShare, 100 * e.worst, e.worst_at);
+          });
+  out.add("critic/groups_without_variance", limits::kFlatShare, {limits::kFlatWords},
+          [](const Excess&) {
+            return fmt::format(
+                "more than {:.0f} % of the groups were all right or all wrong, without a gradient",
+                100 * limits::kFlatShare);
+          });
+}
+
+void look_at_training(const RunData& run, Findings& out) {
+  if (!cuts_distribution(run)) {
+    out.add("training/rollout_probs_diff_mean", limits::kLogprobGap, {limits::kGapWords},
+            [](const Excess& e) {
+              return fmt::format(
+                  "rollout and trainer disagreed by more than {} nats on average, by {:.3g} in "
+                  "iteration {}",
+                  limits::kLogprobGap, e.worst, e.worst_at);
+            });
+  }
+  for (const char* metric : {"actor/skipped_steps", "train/skipped_steps"})
+    out.add(metric, 0, {limits::kSkippedWords, limits::kStepWords}, [](const Excess&) {
+      return std::string("optimizer steps were skipped, since a gradient was not finite");
+    });
+}
+
+}  // namespace
+
+std::vector<Trouble> find_trouble(const RunData& run) {
+  Findings findings(run);
+  look_at_rewards(run, findings);
+  look_at_training(run, findings);
+  std::vector<Trouble> found = findings.take();
+  for (Trouble& kind : warning_kinds(run.warnings, findings.said())) found.push_back(kind);
   return found;
 }
 

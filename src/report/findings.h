@@ -1,5 +1,5 @@
 #pragma once
-// Finds what went wrong in a run from its metrics: the problems that the log warned of while it
+// Finds what went wrong in a run, from its metrics and from the warnings that were logged while it
 // ran.
 
 #include <string>
@@ -9,8 +9,14 @@
 
 namespace longshot::report {
 
-// Returns sentences with the number of affected iterations and the worst figure, the gravest first.
-// Empty if nothing stands out.
-std::vector<std::string> find_trouble(const RunData& run);
+struct Trouble {
+  std::string text;
+  std::string when;  // how often, and in which iterations
+};
+
+// Returns first what the metrics show, the gravest first, and then the warnings that say something
+// else, with those that differ only in numbers as one. Empty if nothing stands out. `run` has all
+// of its steps, so that they are counted.
+std::vector<Trouble> find_trouble(const RunData& run);
 
 }  // namespace longshot::report

@@ -16,7 +16,7 @@ namespace longshot::report {
 std::vector<net::Route> live_routes(const std::vector<std::filesystem::path>& folders,
                                     const ReportOptions& options);
 
-// A text that changes when a run of the report has written metrics, samples or settings.
+// A text that changes when a run of the report has written metrics, warnings, samples or settings.
 std::string version_of(const std::vector<std::filesystem::path>& folders);
 
 }  // namespace longshot::report

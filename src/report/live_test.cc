@@ -45,6 +45,10 @@ TEST_F(LiveTest, ThePageShowsWhatTheRunHasAndItsVersion) {
   EXPECT_NE(version_of({folder_}), first);
   EXPECT_NE(get("/").body.find("\"steps\":[1,2]"), std::string::npos);
   EXPECT_EQ(make_report({folder_}, {})->find("EventSource"), std::string::npos);
+  const std::string before_warning = version_of({folder_});
+  std::ofstream(folder_ / "warnings.jsonl") << "{\"step\":2,\"text\":\"careful\"}\n";
+  EXPECT_NE(version_of({folder_}), before_warning);
+  EXPECT_NE(get("/").body.find("careful"), std::string::npos);
 }
 
 TEST_F(LiveTest, AnEventComesOnceTheRunHasWritten) {

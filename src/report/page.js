@@ -1,23 +1,19 @@
 "use strict";
-// Builds the page from the embedded data: {runs: [{name, folder, steps, metrics: {name: [value or null]}, config,
-// summary, sample_count}], samples: [...], notes: [...], findings: [{run, text}]}. Values stand at the index of their step.
+// Builds the page from the embedded data: {runs: [{name, folder, iterations: [first, last] or null, steps, metrics:
+// {name: [value or null]}, sums: {name: [value]}, config, summary, sample_count}], samples: [...], notes: [...],
+// findings: [{run, text, when}]}. A value is at the index of its step, which of a long run is the last of several; a sum
+// is over all iterations up to there.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const xAxes = {
   step: {label: "iteration", of: (run) => run.steps},
-  tokens: {label: "tokens", of: (run) => cumulative(run, "rollout/generated_tokens") || run.metrics["perf/total_num_tokens"]},
-  hours: {label: "hours", of: (run) => { const s = cumulative(run, "timing_s/step"); return s && s.map((v) => v / 3600); }},
+  tokens: {label: "tokens", of: (run) => run.sums["rollout/generated_tokens"] || run.metrics["perf/total_num_tokens"]},
+  hours: {label: "hours", of: (run) => run.sums["timing_s/step"]?.map((v) => v / 3600)},
 };
 const used = new Set();  // metrics that have a chart of their own
 
 const byId = (id) => document.getElementById(id);
 const colorOf = (run) => `var(--c${run % 8})`;
-
-function cumulative(run, metric) {
-  if (!run.metrics[metric]) return null;
-  let sum = 0;
-  return run.metrics[metric].map((v) => (sum += v || 0));
-}
 
 const numbers = (run, metric) => (run.metrics[metric] || []).filter((v) => v !== null);
 const last = (list) => list[list.length - 1];
@@ -159,9 +155,12 @@ function lastAccuracy(run) {
   return values.length ? [percent(last(values)), element("small", {}, "from " + percent(values[0]))] : ["–"];
 }
 
+// Step 0 is the evaluation before training and not an iteration.
+const iterationCount = (run) => (run.iterations ? run.iterations[1] - run.iterations[0] + 1 : 0);
+
 // Heading -> the cell's content for a run; columns that no run fills are left out.
 const columns = {
-  iterations: (run) => [formatNumber(run.steps.length), element("small", {}, run.steps.length ? `to ${last(run.steps)}` : "")],
+  iterations: (run) => [iterationCount(run).toLocaleString("en"), ...(run.iterations && run.iterations[0] > 1 ? [element("small", {}, `${run.iterations[0]} to ${run.iterations[1]}`)] : [])],
   reward: (run) => change(numbers(run, "critic/rewards/mean"), formatNumber),
   loss: (run) => change(numbers(run, "train/loss"), formatNumber),
   "held-out accuracy": lastAccuracy,
@@ -169,15 +168,20 @@ const columns = {
   "response length": (run) => change(numbers(run, "response_length/mean"), formatNumber),
   "largest gap": (run) => [formatNumber(numbers(run, "training/rollout_probs_diff_max").reduce((a, b) => Math.max(a ?? b, b), null))],
   "tokens/s": (run) => [formatNumber(median(numbers(run, "perf/throughput")))],
-  tokens: (run) => [formatNumber(last(numbers(run, "perf/total_num_tokens")) ?? last(cumulative(run, "rollout/generated_tokens") || []))],
-  time: (run) => [seconds(last(cumulative(run, "timing_s/step") || []) ?? null)],
+  tokens: (run) => [formatNumber(last(numbers(run, "perf/total_num_tokens")) ?? last(run.sums["rollout/generated_tokens"] || []))],
+  time: (run) => [seconds(last(run.sums["timing_s/step"] || []) ?? null)],
 };
 
-// What the log warned of, above all charts. Text of a reward enters as text nodes only.
+// What the metrics show and the log warned of, above all charts. Text of a reward enters as text nodes only.
 function buildFindings() {
   byId("findings").hidden = data.findings.length === 0;
-  byId("findings").querySelector("ul").append(...data.findings.map((finding) => element("li", {},
-    ...(data.runs.length > 1 ? [element("b", {}, data.runs[finding.run].name + ": ")] : []), finding.text)));
+  const item = ({text, when}) => element("li", {}, text, ...(when ? [" ", element("small", {}, when)] : []));
+  data.runs.forEach((run, r) => {
+    const items = data.findings.filter((f) => f.run === r).map(item);
+    if (items.length === 0) return;
+    if (data.runs.length > 1) byId("findings").append(element("h3", {}, element("i", {style: `background:${colorOf(r)}`}), run.name));
+    byId("findings").append(element("ul", {}, ...items));
+  });
 }
 
 function buildOverview() {
@@ -187,7 +191,7 @@ function buildOverview() {
   byId("overview").append(
     element("thead", {}, element("tr", {}, element("th", {}, "run"), ...heads.map((h) => element("th", {class: "number"}, h)))),
     element("tbody", {}, ...data.runs.map(row)));
-  const iterations = data.runs.reduce((sum, run) => sum + run.steps.length, 0);
+  const iterations = data.runs.reduce((sum, run) => sum + iterationCount(run), 0);
   byId("subtitle").textContent = `${data.runs.length} run${data.runs.length > 1 ? "s" : ""}, ${iterations.toLocaleString("en")} iterations, ` +
     `${metricNames.length} metrics. Reward, loss and length are means over the last tenth of a run.`;
   byId("notes").hidden = data.notes.length === 0;
@@ -231,8 +235,9 @@ function buildSettings() {
   if (withConfig.length > 1) {
     const rows = keys.map((k) => element("tr", {}, element("td", {}, k), ...tables.map((t) => element("td", {}, t.get(k) ?? "–"))));
     byId("settings").append(element("details", {open: ""}, element("summary", {}, "Where the runs differ", element("small", {}, String(keys.length))),
-      element("table", {}, element("thead", {}, element("tr", {}, element("th", {}, "key"), ...withConfig.map((run) => element("th", {}, run.name)))),
-              element("tbody", {}, ...rows))));
+      element("div", {class: "scroll"}, element("table", {},
+        element("thead", {}, element("tr", {}, element("th", {}, "key"), ...withConfig.map((run) => element("th", {}, run.name)))),
+        element("tbody", {}, ...rows)))));
   }
   for (const run of withConfig) byId("settings").append(element("details", {}, element("summary", {}, run.name, element("small", {}, "config.toml")), element("pre", {}, run.config)));
   for (const run of data.runs.filter((r) => r.summary)) {
@@ -250,4 +255,4 @@ buildSettings();
 buildSamples();
 redraw();
 let resizing = 0;
-addEventListener("resize", () => { cancelAnimationFrame(resizing); resizing = requestAnimationFrame(redraw); });
+addEventListener("resize", () => { cancelAnimationFrame(resizing); resizing = requestAnimationFrame(() => { redraw(); fitDetails(); }); });

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <initializer_list>
@@ -10,6 +11,7 @@
 
 #include "report/assets.h"
 #include "report/findings.h"
+#include "report/points.h"
 
 namespace longshot::report {
 namespace {
@@ -20,19 +22,27 @@ Json rounded(double value) {
   return std::strtod(fmt::format("{:.6g}", value).c_str(), nullptr);
 }
 
-Json page_run(const RunData& run) {
-  Json metrics = Json::object();
-  for (const auto& [name, values] : run.metrics) {
-    Json& column = metrics[name] = Json::array();
-    for (const double value : values) column.push_back(rounded(value));
-  }
-  return {{"name", run.name},
-          {"folder", run.folder},
-          {"steps", run.steps},
-          {"metrics", metrics},
-          {"config", run.config},
-          {"summary", run.summary},
-          {"sample_count", run.sample_count}};
+Json rounded(const std::vector<double>& values) {
+  Json list = Json::array();
+  for (const double value : values) list.push_back(rounded(value));
+  return list;
+}
+
+// {first, last}; null for a run without an iteration. Step 0 is an evaluation before training.
+Json iterations_of(const RunData& run) {
+  const auto first = std::ranges::find_if(run.steps, [](int64_t step) { return step > 0; });
+  if (first == run.steps.end()) return nullptr;
+  return {*first, run.steps.back()};
+}
+
+Json page_run(const RunData& run, const RunData& points) {
+  Json metrics = Json::object(), sums = Json::object();
+  for (const auto& [name, values] : points.metrics) metrics[name] = rounded(values);
+  for (const char* name : {"rollout/generated_tokens", "timing_s/step"})
+    if (run.metrics.contains(name)) sums[name] = rounded(sums_at(points.steps, run, name));
+  return {{"name", run.name},      {"folder", run.folder},   {"iterations", iterations_of(run)},
+          {"steps", points.steps}, {"metrics", metrics},     {"sums", sums},
+          {"config", run.config},  {"summary", run.summary}, {"sample_count", run.sample_count}};
 }
 
 // Runs whose folders have the same name get the whole path as their name.
@@ -94,14 +104,15 @@ std::string page_data(const std::vector<RunData>& runs, const std::string& versi
                {"notes", Json::array()},
                {"findings", Json::array()}};
   for (size_t i = 0; i < runs.size(); ++i) {
-    data["runs"].push_back(page_run(runs[i]));
+    const RunData points = averaged(runs[i]);
+    data["runs"].push_back(page_run(runs[i], points));
     for (Json sample : runs[i].samples) {
       sample["run"] = i;
       data["samples"].push_back(std::move(sample));
     }
-    for (const std::string& note : runs[i].notes) data["notes"].push_back(note);
-    for (const std::string& text : find_trouble(runs[i]))
-      data["findings"].push_back({{"run", i}, {"text", text}});
+    for (const std::string& note : points.notes) data["notes"].push_back(note);
+    for (const Trouble& trouble : find_trouble(runs[i]))
+      data["findings"].push_back({{"run", i}, {"text", trouble.text}, {"when", trouble.when}});
   }
   // "</script>" or "<!--" inside a text would end or change the element; in JSON, < may be written
   // as \u003c.

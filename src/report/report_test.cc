@@ -5,9 +5,13 @@
 
 #include <cmath>
 #include <fstream>
+#include <map>
 
+#include "base/os/run_limits.h"
 #include "report/findings.h"
+#include "report/points.h"
 #include "report/run_reader.h"
+#include "report/sample_reader.h"
 
 namespace longshot::report {
 namespace {
@@ -24,6 +28,20 @@ class ReportTest : public testing::Test {
 
   void write(const std::string& file, const std::string& text) const {
     std::ofstream(folder_ / file) << text;
+  }
+  void warn(int step, const std::string& text) const {
+    std::ofstream(folder_ / "warnings.jsonl", std::ios::app)
+        << dump_json(Json{{"step", step}, {"time", 1.5}, {"text", text}}) << "\n";
+  }
+  void write_long_run() const {
+    std::string text;
+    for (int step = 1; step <= 4001; ++step) {
+      Json line = {
+          {"step", step}, {"a", step}, {"a/max", step}, {"a/min", step}, {"timing_s/step", 2}};
+      if (step % 10 == 0) line["rare"] = 7;
+      text += dump_json(line) + "\n";
+    }
+    write("metrics.jsonl", text);
   }
   RunData read(const SampleLimits& limits = {}) const { return read_run(folder_, limits).value(); }
 
@@ -59,13 +77,8 @@ TEST_F(ReportTest, ALaterLineAboutAStepReplacesTheEarlierOne) {
 }
 
 TEST_F(ReportTest, ALongRunIsAveragedDown) {
-  std::string text;
-  for (int step = 1; step <= 4001; ++step) {
-    text += "{\"step\":" + std::to_string(step) + ",\"a\":" + std::to_string(step) +
-            (step % 10 == 0 ? ",\"rare\":7" : "") + "}\n";
-  }
-  write("metrics.jsonl", text);
-  const RunData run = read();
+  write_long_run();
+  const RunData run = averaged(read());
   ASSERT_EQ(run.steps.size(), 1334u);  // three steps together
   EXPECT_EQ(run.steps.front(), 3);
   EXPECT_EQ(run.steps.back(), 4001);
@@ -75,6 +88,21 @@ TEST_F(ReportTest, ALongRunIsAveragedDown) {
   EXPECT_TRUE(std::isnan(run.metrics.at("rare")[4]));
   ASSERT_EQ(run.notes.size(), 1u);
   EXPECT_NE(run.notes[0].find("mean of 3 steps"), std::string::npos);
+  EXPECT_EQ(run.metrics.at("a/max").front(), 3);
+  EXPECT_EQ(run.metrics.at("a/min").front(), 1);
+}
+
+TEST_F(ReportTest, IterationsAndSumsAreThoseOfAllSteps) {
+  write_long_run();
+  const Json run = Json::parse(page_data({read()}))["runs"][0];
+  EXPECT_EQ(run["iterations"], (Json{1, 4001}));
+  EXPECT_EQ(run["steps"].size(), 1334u);
+  EXPECT_EQ(run["sums"]["timing_s/step"].front(), 6);
+  EXPECT_EQ(run["sums"]["timing_s/step"].back(), 8002);
+  write("metrics.jsonl", "{\"step\":0,\"val/accuracy\":0.5}\n{\"step\":1}\n{\"step\":2}\n");
+  EXPECT_EQ(Json::parse(page_data({read()}))["runs"][0]["iterations"], (Json{1, 2}));
+  write("metrics.jsonl", "{\"step\":0,\"val/accuracy\":0.5}\n");
+  EXPECT_TRUE(Json::parse(page_data({read()}))["runs"][0]["iterations"].is_null());
 }
 
 TEST_F(ReportTest, SamplesAreBoundedAndSpreadOverTheIterations) {
@@ -93,6 +121,28 @@ TEST_F(ReportTest, SamplesAreBoundedAndSpreadOverTheIterations) {
   ASSERT_EQ(few.samples.size(), 3u);
   EXPECT_EQ(few.samples.back()["step"], 10);
   EXPECT_EQ(read({.count = 0}).samples.size(), 0u);
+}
+
+TEST_F(ReportTest, GroupsOfSamplesAreWhole) {
+  for (int step = 1; step <= 40; ++step) {
+    std::string text;
+    for (int i = 0; i < 24; ++i)
+      text += "{\"step\":" + std::to_string(step) + ",\"prompt_id\":\"p" + std::to_string(i / 8) +
+              "\"}\n";
+    write("samples/samples_" + std::to_string(100000 + step) + ".jsonl", text);
+  }
+  for (const int count : {80, 400, 2000}) {
+    std::map<std::pair<int64_t, std::string>, int> sizes;
+    const RunData run = read({.count = count});
+    for (const Json& sample : run.samples)
+      ++sizes[{sample["step"].get<int64_t>(), sample["prompt_id"].get<std::string>()}];
+    for (const auto& [group, size] : sizes) EXPECT_EQ(size, 8);
+    EXPECT_LE(run.samples.size(), static_cast<size_t>(count));
+    EXPECT_GT(run.samples.size() + 8, std::min(static_cast<size_t>(count), size_t{960}));
+    EXPECT_EQ(run.samples.back()["step"], 40);
+    EXPECT_LE(run.samples.front()["step"], count < 400 ? 4 : 1);
+    EXPECT_EQ(run.sample_count, 960);
+  }
 }
 
 TEST_F(ReportTest, WrongTypesInASampleDoNotReachThePage) {
@@ -154,18 +204,86 @@ TEST_F(ReportTest, FindingsNameWhatWentWrongAndWhen) {
   write("metrics.jsonl", lines);
   write("samples/samples_000003.jsonl",
         "{\"step\":3,\"error\":\"python: KeyError\"}\n{\"step\":3,\"error\":\"\"}\n");
-  const std::vector<std::string> found = find_trouble(read());
+  const std::vector<Trouble> found = find_trouble(read());
   ASSERT_EQ(found.size(), 4u);
-  EXPECT_NE(
-      found[0].find("in 2 of 4 iterations, first at 3; at 3 96.9 % of them: python: KeyError"),
-      std::string::npos)
-      << found[0];
-  EXPECT_NE(found[1].find("for 3 iterations one after another, up to 3"), std::string::npos);
-  EXPECT_NE(found[2].find("in 1 of 4 iterations, first at 3; at 3 72 %"), std::string::npos);
-  EXPECT_NE(found[3].find("in 4 of 4 iterations"), std::string::npos);
+  EXPECT_NE(found[0].text.find("96.9 % of them in iteration 3: python: KeyError"),
+            std::string::npos)
+      << found[0].text;
+  EXPECT_EQ(found[0].when, "in 2 of 4 iterations, first at 3");
+  EXPECT_NE(found[1].text.find("for 3 iterations one after another, up to 3"), std::string::npos);
+  EXPECT_NE(found[2].text.find("72 % in iteration 3"), std::string::npos);
+  EXPECT_EQ(found[2].when, "in 1 of 4 iterations, first at 3");
+  EXPECT_EQ(found[3].when, "in 4 of 4 iterations, first at 1");
   EXPECT_EQ(Json::parse(page_data({read()}))["findings"].size(), 4u);
   write("metrics.jsonl", "{\"step\":1,\"reward/error_share\":0,\"critic/score/max\":0}\n");
   EXPECT_TRUE(find_trouble(read()).empty());
+}
+
+TEST_F(ReportTest, FindingsCountTheIterationsOfALongRun) {
+  std::string lines;
+  for (int step = 1; step <= 5000; ++step)
+    lines += dump_json(Json{{"step", step}, {"response_length/clip_ratio", 0.5}}) + "\n";
+  write("metrics.jsonl", lines);
+  ASSERT_EQ(find_trouble(read()).size(), 1u);
+  EXPECT_EQ(find_trouble(read())[0].when, "in 5000 of 5000 iterations, first at 1");
+}
+
+TEST_F(ReportTest, AGapThatAFilterOfTheSamplingExplainsIsNoFinding) {
+  write("metrics.jsonl", "{\"step\":1,\"training/rollout_probs_diff_mean\":0.2}\n");
+  EXPECT_EQ(find_trouble(read()).size(), 1u);
+  for (const char* settings :
+       {"[rollout]\ntop_p = 0.9\n", "[rollout]\ntop_k = 20\n", "[rollout]\nmin_p = 0.05\n",
+        "[[phase]]\nafter = 3\nrollout.top_p = 0.95\n"}) {
+    write("config.toml", settings);
+    EXPECT_TRUE(find_trouble(read()).empty()) << settings;
+  }
+  write("config.toml", "[rollout]\ntop_p = 1.0\ntop_k = 0\nmin_p = 0.0\n");
+  EXPECT_EQ(find_trouble(read()).size(), 1u);
+}
+
+TEST_F(ReportTest, WarningsAreFindingsWithTheirIterationsAndTheirNumber) {
+  write("metrics.jsonl", "{\"step\":1,\"a\":1}\n");
+  warn(0, "optim.lr has no effect");
+  for (int step = 3; step <= 5; ++step)
+    warn(step, std::to_string(step) + ".5 groups were missing after 10 rounds");
+  warn(4, "no held-out response could be judged: timeout");
+  warn(4, "no held-out response could be judged: timeout");
+  const std::vector<Trouble> found = find_trouble(read());
+  ASSERT_EQ(found.size(), 3u);
+  EXPECT_EQ(found[0].text, "optim.lr has no effect");
+  EXPECT_EQ(found[0].when, "at the start");
+  EXPECT_EQ(found[1].text, "5.5 groups were missing after 10 rounds");
+  EXPECT_EQ(found[1].when, "3 times, in iterations 3 to 5");
+  EXPECT_EQ(found[2].when, "2 times, in iteration 4");
+  EXPECT_EQ(Json::parse(page_data({read()}))["findings"][2]["when"], found[2].when);
+}
+
+TEST_F(ReportTest, AWarningIsLeftOutWhereTheMetricsSayTheSame) {
+  const std::string words = std::string("72 % ") + run_limits::kCutWords;
+  warn(1, words);
+  warn(1, std::string("optimizer step 7 ") + run_limits::kStepWords + " w is not finite");
+  write("metrics.jsonl",
+        "{\"step\":1,\"response_length/clip_ratio\":0.72,\"actor/skipped_steps\":1}\n");
+  EXPECT_EQ(find_trouble(read()).size(), 2u);
+  write("metrics.jsonl", "{\"step\":1,\"response_length/clip_ratio\":0.1}\n");
+  ASSERT_EQ(find_trouble(read()).size(), 2u);
+  EXPECT_EQ(find_trouble(read())[0].text, words);
+}
+
+TEST_F(ReportTest, ManyKindsOfWarningsAreCounted) {
+  write("metrics.jsonl", "");
+  for (size_t i = 1; i <= 40; ++i) warn(1, std::string(i, 'a'));
+  const std::vector<Trouble> found = find_trouble(read());
+  ASSERT_EQ(found.size(), 31u);
+  EXPECT_EQ(found.back().text, "10 more kinds of warnings are in warnings.jsonl");
+}
+
+TEST_F(ReportTest, DamagedWarningsAreNoted) {
+  write("metrics.jsonl", "");
+  write("warnings.jsonl", "{\"step\":1,\"text\":\"whole\"}\n{\"step\":2}\n{\"step\":3,\"te");
+  const RunData run = read();
+  ASSERT_EQ(run.warnings.size(), 1u);
+  EXPECT_EQ(run.notes.size(), 1u);
 }
 
 TEST(EvenlySpread, EndsWithTheLastAndNeverRepeats) {

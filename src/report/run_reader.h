@@ -16,15 +16,19 @@ namespace longshot::report {
 
 constexpr double kNoValue = std::numeric_limits<double>::quiet_NaN();
 
-// The most points of a chart; a longer run is averaged down to at most this many.
-constexpr size_t kMaxPoints = 2000;
+// A line of warnings.jsonl.
+struct LoggedWarning {
+  int64_t step = 0;  // the iteration in which it was logged; 0 before the first one
+  std::string text;
+};
 
 struct RunData {
   std::string name;            // the last part of the path
   std::string folder;          // as given
-  std::vector<int64_t> steps;  // ascending, each once, at most kMaxPoints
+  std::vector<int64_t> steps;  // ascending, each once
   // By name, [steps.size()] each; kNoValue where a step has no value.
   std::map<std::string, std::vector<double>> metrics;
+  std::vector<LoggedWarning> warnings;
   std::string config;              // text of config.toml; empty if there is none
   Json summary;                    // summary.json; null if there is none
   std::vector<Json> samples;       // the chosen ones, texts shortened
@@ -33,18 +37,11 @@ struct RunData {
 };
 
 struct SampleLimits {
-  int count = 2000;        // per run, spread evenly over the iterations
+  int count = 2000;        // per run, see sample_reader.h
   size_t text = 16 << 10;  // bytes of a prompt or a response; longer ones are cut in the middle
 };
 
 // `folder` must contain metrics.jsonl, samples/ or both; not_found otherwise.
 Result<RunData> read_run(const std::filesystem::path& folder, const SampleLimits& limits);
-
-// Returns `count` indices in [0, size), evenly spread and including the last one; all if size <=
-// count.
-std::vector<size_t> evenly_spread(size_t size, size_t count);
-
-// Shortens valid UTF-8 to about `limit` bytes: the start and the end, with a mark between them.
-std::string shortened(const std::string& text, size_t limit);
 
 }  // namespace longshot::report

@@ -145,14 +145,14 @@ class RewardStage::Impl {
     Metrics out{{"reward/errors", static_cast<double>(std::exchange(errors_, 0))},
                 {"reward/retries", static_cast<double>(std::exchange(retries_, 0))},
                 {"perf/judgements_waiting_max", std::exchange(pending_max_, 0)}};
-    std::exchange(seconds_, {}).report("reward/seconds", out);
+    if (seconds_.count() > 0) std::exchange(seconds_, {}).report("reward/seconds", out);
     double timeouts = 0;
     for (Member& member : members_) {
       const CallCounts counts = std::exchange(member.counts, {});
       const std::string prefix = "reward/" + member.name;
       out[prefix + "/errors"] = static_cast<double>(counts.errors);
       out[prefix + "/timeouts"] = static_cast<double>(counts.timeouts);
-      out["reward/seconds/" + member.name] = counts.seconds.mean();
+      if (counts.seconds.count() > 0) out["reward/seconds/" + member.name] = counts.seconds.mean();
       timeouts += static_cast<double>(counts.timeouts);
     }
     out["reward/timeouts"] = timeouts;

@@ -174,6 +174,9 @@ TEST(RewardStage, HundredsOfPendingJudgementsHoldNobodyUp) {
   EXPECT_EQ(metrics.at("reward/errors"), 0);
   EXPECT_GT(metrics.at("reward/seconds/command"), 0);
   EXPECT_GE(metrics.at("reward/seconds/max"), metrics.at("reward/seconds/mean"));
+  const Metrics without_judgements = stage->take_metrics();
+  EXPECT_FALSE(without_judgements.contains("reward/seconds/command"));
+  EXPECT_FALSE(without_judgements.contains("reward/seconds/mean"));
   std::remove(sign.c_str());
 }
 

@@ -323,17 +323,17 @@ void Engine::report(const Scheduler::Counts& before, const Progress& progress,
       {"rollout/cached_tokens", static_cast<double>(now.cached_tokens - before.cached_tokens)},
       {"rollout/decode_steps", passes},
       {"rollout/tokens_per_second", seconds > 0 ? tokens / seconds : 0},
-      {"rollout/mean_batch", draws / std::max(passes, 1.0)},
-      {"rollout/tokens_per_forward", tokens / std::max(draws, 1.0)},
       {"rollout/draft_tokens", drafted},
       {"rollout/accepted_tokens", accepted},
-      {"rollout/acceptance_rate", accepted / std::max(drafted, 1.0)},
       {"rollout/preemptions", static_cast<double>(now.preemptions - before.preemptions)},
       {"rollout/kv_peak_blocks", static_cast<double>(now.peak_blocks)},
       {"rollout/kv_bytes", static_cast<double>(runner_->kv_bytes())},
       {"memory/kv_gb", static_cast<double>(runner_->kv_bytes()) / kGiB},
       {"memory/rollout_weights_gb", static_cast<double>(runner_->weight_bytes()) / kGiB},
       {"rollout/seconds", seconds}};
+  if (passes > 0) metrics_["rollout/mean_batch"] = draws / passes;
+  if (draws > 0) metrics_["rollout/tokens_per_forward"] = tokens / draws;
+  if (drafted > 0) metrics_["rollout/acceptance_rate"] = accepted / drafted;
 }
 
 }  // namespace longshot::rollout

@@ -195,7 +195,8 @@ class Engine final : public Generator {
   // rollout/preemptions, rollout/kv_peak_blocks, rollout/kv_bytes, rollout/seconds,
   // rollout/tokens_per_forward (of one sample: 1 without speculation), memory/kv_gb,
   // memory/rollout_weights_gb (GiB), rollout/draft_tokens (guesses fed), rollout/accepted_tokens
-  // (guesses drawn), rollout/acceptance_rate.
+  // (guesses drawn), rollout/acceptance_rate. A mean or rate of nothing is absent: without guesses
+  // there is no acceptance rate.
   const Metrics& metrics() const override { return metrics_; }
 
  private:

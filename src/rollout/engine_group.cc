@@ -131,15 +131,18 @@ Metrics joined(const std::vector<std::unique_ptr<Engine>>& engines,
     if (shares[w].spent) continue;
     const Metrics& own = engines[w]->metrics();
     for (const auto& [name, value] : own) sum[name] += value;
-    draws += std::round(own.at("rollout/mean_batch") * own.at("rollout/decode_steps"));
+    const auto batch = own.find("rollout/mean_batch");
+    if (batch != own.end()) draws += std::round(batch->second * own.at("rollout/decode_steps"));
     busy += shares[w].seconds;
   }
   const double tokens = sum["rollout/generated_tokens"],
                workers = static_cast<double>(engines.size());
-  sum["rollout/mean_batch"] = draws / std::max(sum["rollout/decode_steps"], 1.0);
-  sum["rollout/tokens_per_forward"] = tokens / std::max(draws, 1.0);
-  sum["rollout/acceptance_rate"] =
-      sum["rollout/accepted_tokens"] / std::max(sum["rollout/draft_tokens"], 1.0);
+  const auto set_ratio = [&](const char* name, double part, double whole) {
+    if (whole > 0) sum[name] = part / whole;
+  };
+  set_ratio("rollout/mean_batch", draws, sum["rollout/decode_steps"]);
+  set_ratio("rollout/tokens_per_forward", tokens, draws);
+  set_ratio("rollout/acceptance_rate", sum["rollout/accepted_tokens"], sum["rollout/draft_tokens"]);
   sum["rollout/workers"] = workers;
   sum["rollout/seconds"] = seconds;
   sum["rollout/tokens_per_second"] = seconds > 0 ? tokens / seconds : 0;

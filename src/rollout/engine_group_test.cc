@@ -120,6 +120,15 @@ TEST(EngineGroup, FiguresAreThoseOfAllPasses) {
   EXPECT_EQ(m.at("rollout/tokens_per_forward"), 1);
   EXPECT_GE(m.at("perf/rollout_idle_share"), 0);
   EXPECT_LE(m.at("perf/rollout_idle_share"), 1);
+  EXPECT_FALSE(m.contains("rollout/acceptance_rate")) << "nothing was guessed";
+}
+
+TEST(EngineGroup, WithoutJobsThereIsNoMean) {
+  auto workers = make_workers(2);
+  (void)*workers.generate({}, options_of(12), nullptr);
+  EXPECT_EQ(workers.metrics().at("rollout/generated_tokens"), 0);
+  for (const char* name : {"rollout/mean_batch", "rollout/tokens_per_forward"})
+    EXPECT_FALSE(workers.metrics().contains(name)) << name;
 }
 
 TEST(EngineGroup, PartialSamplesGoOnToTheSameEnd) {

@@ -118,6 +118,7 @@ TEST(Speculation, ChangesNoSampleInAnyBatch) {
     options.speculation = Speculation::off;
     const auto plain = *fixture.engine->generate(jobs, options);
     EXPECT_EQ(fixture.engine->metrics().at("rollout/draft_tokens"), 0);
+    EXPECT_FALSE(fixture.engine->metrics().contains("rollout/acceptance_rate"));
     EXPECT_EQ(fixture.engine->metrics().at("rollout/tokens_per_forward"), 1);
     options.speculation = Speculation::ngram;
     expect_same(plain, *fixture.engine->generate(jobs, options));

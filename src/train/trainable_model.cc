@@ -24,10 +24,10 @@ Result<Metrics> TrainableModel::step(const std::function<StepWork()>& add_gradie
   const StepWork work = add_gradients();
   LS_ASSIGN_OR_RETURN(const AdamW::StepOutcome step, optimizer_.step(weights_));
   Metrics metrics{
-      {"train/grad_norm", step.grad_norm},
       {"train/lr", step.lr},
       {"train/skipped_steps", step.skipped ? 1.0 : 0.0},
       {"perf/train_tokens_per_second", static_cast<double>(work.tokens) / watch.seconds()}};
+  if (!step.skipped) metrics["train/grad_norm"] = step.grad_norm;
   report_cost(work.flops, watch.seconds(), metrics);
   return metrics;
 }
@@ -51,7 +51,7 @@ void TrainableModel::measure_peak() {
 
 void TrainableModel::report_cost(double flops, double seconds, Metrics& m) const {
   m["perf/train_flops"] = flops;
-  if (peak_flops_ > 0) m["perf/mfu/actor"] = flops / seconds / peak_flops_;
+  if (peak_flops_ > 0 && flops > 0) m["perf/mfu/actor"] = flops / seconds / peak_flops_;
   double weights = 0, trained = 0;
   for (const auto& [name, tensor] : weights_.tensors()) {
     const auto bytes = static_cast<double>(tensor.nbytes());

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <stdexcept>
 
 #include "train/testing.h"
@@ -12,11 +13,11 @@
 namespace longshot::train {
 namespace {
 
-Result<Metrics> step_of_ones(TrainableModel& model) {
+Result<Metrics> step_of_ones(TrainableModel& model, double factor = 1) {
   return model.step([&] {
     const at::NoGradGuard no_grad;
     for (auto& named : model.weights().tensors())
-      named.tensor.mutable_grad() = at::ones_like(named.tensor);
+      named.tensor.mutable_grad() = at::ones_like(named.tensor).mul(factor);
     return TrainableModel::StepWork{.flops = 5e9, .tokens = 7};
   });
 }
@@ -33,6 +34,14 @@ TEST(TrainableModel, AStepMovesTheWeightsAndReportsItsCost) {
   EXPECT_EQ(metrics->count("perf/mfu/actor"), 0u);
   model.measure_peak();
   EXPECT_GT(step_of_ones(model)->at("perf/mfu/actor"), 0);
+}
+
+TEST(TrainableModel, ASkippedStepHasNoGradientNorm) {
+  TrainableModel model(tiny_weights(), {.lr = 1e-2}, {}, 10);
+  EXPECT_GT(step_of_ones(model)->at("train/grad_norm"), 0);
+  const Metrics metrics = *step_of_ones(model, std::numeric_limits<double>::quiet_NaN());
+  EXPECT_EQ(metrics.at("train/skipped_steps"), 1);
+  EXPECT_FALSE(metrics.contains("train/grad_norm"));
 }
 
 TEST(TrainableModel, AnUpdateThatFailsOrThrowsIsTakenBack) {

@@ -71,7 +71,7 @@ def test_dropped_groups_are_replaced_by_others(setting):
     assert max(row["train/num_gen_batches"] for row in rows) > 1
     assert sum(row["train/groups_dropped"] for row in rows) > 0
     for row in rows:
-        assert row["critic/groups_without_variance"] == 0
+        assert row.get("critic/groups_without_variance", 0) == 0
         assert row["replay/groups_taken"] + row["train/groups_missing"] == 8
         assert row["train/groups_missing"] == 0 or row["train/num_gen_batches"] == 4
 

@@ -43,6 +43,10 @@ def train(setting, name, *overrides):
     return [row for row in rows if row["step"] > 0], done.stderr
 
 
+def warnings(setting, name):
+    return [json.loads(line) for line in (setting[0] / name / "warnings.jsonl").read_text().splitlines()]
+
+
 @pytest.mark.parametrize("overrides, wanted", [
     (["algorithm.baseline=logz", "algorithm.normalize=std"], "algorithm.normalize"),
     (["optim.beta1=1"], "optim.beta1"),
@@ -109,6 +113,16 @@ def test_keys_without_an_effect_are_named(setting):
     assert "has no effect" not in longshot("train", file, "--dry-run").stderr
 
 
+def test_what_a_run_warns_of_is_in_its_folder_and_in_its_report(setting, tmp_path):
+    text = "optim.min_lr_ratio has no effect"
+    _, log = train(setting, "warns", "optim.min_lr_ratio=0.5", "trainer.total_iterations=1")
+    assert text in log
+    run, page = setting[0] / "warns", tmp_path / "report.html"
+    assert [w["step"] for w in warnings(setting, "warns") if w["text"].startswith(text)] == [0] * log.count(text)
+    longshot("report", run, "--output", page)
+    assert text in page.read_text()
+
+
 REWARD = "def compute_score(data_source, solution_str, ground_truth, extra_info=None):\n    return 0.1\n"
 
 
@@ -121,6 +135,8 @@ def test_equal_rewards_take_no_step(setting, tmp_path, algorithm):
     assert rows[0]["critic/rewards/mean"] == pytest.approx(0.1)
     assert rows[0]["critic/groups_without_variance"] == 1
     assert rows[0]["actor/optimizer_steps"] == 0
+    assert not {"actor/lr", "actor/grad_norm"} & rows[0].keys(), "what was not measured is not 0"
+    assert (1, "100 % of the groups have no variance") in [(w["step"], w["text"][:36]) for w in warnings(setting, f"equal-{algorithm}")]
 
 
 @pytest.mark.parametrize("algorithm", ["kimi", "grpo"])

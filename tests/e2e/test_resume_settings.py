@@ -307,8 +307,9 @@ def test_the_end_of_a_run_started_again_changes_nothing(runs, tmp_path):
     done = longshot("train", runs.config(run), f"trainer.default_local_dir={run}")
     assert done.stdout.strip() == str(run / "global_step_12/huggingface")
     after = contents(run)
-    assert {path for path in before if before[path] != after.get(path)} <= {"config.toml"}  # names its folder
-    assert all(path.startswith("tensorboard/") for path in after.keys() - before.keys())
+    # The configuration names its folder, and what a start warns of is logged.
+    assert {path for path in before if before[path] != after.get(path)} <= {"config.toml", "warnings.jsonl"}
+    assert all(path.startswith(("tensorboard/", "warnings.jsonl")) for path in after.keys() - before.keys())
 
 
 @pytest.mark.parametrize("command", ["sft", "rm"])

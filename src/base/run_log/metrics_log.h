@@ -20,12 +20,6 @@ class MetricsLog {
   // Creates the file if needed. An unfinished last line, left by a crash, is removed.
   static Result<MetricsLog> open(const std::filesystem::path& path);
 
-  // For resuming: cuts off the lines of later steps, which are the last ones, and any damaged lines
-  // among them. A missing file is not an error. If `cut_off` is given, the removed lines are
-  // written to that file; its folder is created.
-  static Status truncate_after(const std::filesystem::path& path, int64_t step,
-                               const std::filesystem::path& cut_off = {});
-
   // A line that cannot be written is kept and written before the next one.
   Status append(int64_t step, const Metrics& metrics);
   Status sync() { return file_.sync(); }

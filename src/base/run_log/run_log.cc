@@ -7,11 +7,12 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/os/fs.h"
+#include "base/run_log/step_lines.h"
 
 namespace longshot {
 namespace {
 
-constexpr char kMetrics[] = "metrics.jsonl";
+constexpr char kMetrics[] = "metrics.jsonl", kWarnings[] = "warnings.jsonl";
 constexpr const char* kNames[] = {"samples", "held_out"};
 
 std::filesystem::path samples_file(const std::filesystem::path& directory, int64_t step,
@@ -100,6 +101,8 @@ void RunLog::begin(int64_t last_step) {
   const int64_t last_logged = options_.last_step_is_open ? last_step - 1 : last_step;
   const auto& cut_off = options_.later_steps_to;
   first_step_ = last_logged + 1;
+  warn(kWarnings, drop_warnings_after(last_step));
+  warnings_.emplace(directory_ / kWarnings, first_step_);
   Status samples = make_directories(directory_ / "samples");
   if (samples.ok()) samples = drop_samples_after(directory_, last_step, cut_off);
   warn("samples", samples);
@@ -107,11 +110,20 @@ void RunLog::begin(int64_t last_step) {
   if (options_.tensorboard) warn("tensorboard", open_tensorboard());
 }
 
+Status RunLog::drop_warnings_after(int64_t last_step) {
+  LS_RETURN_IF_ERROR(drop_lines_after(directory_ / kWarnings, last_step, cut_off_of(kWarnings)));
+  return cut_unfinished_line(directory_ / kWarnings);
+}
+
+// Where the removed lines of a file go; empty if they are deleted.
+std::filesystem::path RunLog::cut_off_of(const char* name) const {
+  const auto& folder = options_.later_steps_to;
+  return folder.empty() ? folder : folder / name;
+}
+
 Status RunLog::open_metrics() {
   if (metrics_) return ok_status();
-  const auto& cut_off = options_.later_steps_to;
-  LS_RETURN_IF_ERROR(MetricsLog::truncate_after(metrics_file(), first_step_ - 1,
-                                                cut_off.empty() ? cut_off : cut_off / kMetrics));
+  LS_RETURN_IF_ERROR(drop_lines_after(metrics_file(), first_step_ - 1, cut_off_of(kMetrics)));
   LS_ASSIGN_OR_RETURN(metrics_, MetricsLog::open(metrics_file()));
   return ok_status();
 }

@@ -4,7 +4,8 @@
 //   tensorboard/events.*          the same numbers
 //   samples/samples_000012.jsonl  responses of step 12 with their verdicts, one per line
 //   samples/held_out_000012.jsonl those of the evaluation after step 12
-// `longshot report` reads metrics.jsonl and the samples.
+//   warnings.jsonl                what the process warned of, with the step
+// `longshot report` reads all of it but the events of TensorBoard.
 
 #include <cstdint>
 #include <filesystem>
@@ -17,6 +18,7 @@
 #include "base/json.h"
 #include "base/run_log/metrics_log.h"
 #include "base/run_log/tensorboard.h"
+#include "base/run_log/warnings_log.h"
 
 namespace longshot {
 
@@ -50,10 +52,10 @@ struct RunLogOptions {
   std::string config = {};
 };
 
-// A run does not end because its log cannot be opened or written. Each of the three parts (metrics,
-// TensorBoard, samples) instead logs one warning until it works again. Once their file is open,
-// lines of metrics that cannot be written are kept for the next attempt. Movable only. Not
-// thread-safe.
+// A run does not end because its log cannot be opened or written. Each of the four parts (metrics,
+// TensorBoard, samples, warnings) instead logs one warning until it works again. Once their file is
+// open, lines of metrics that cannot be written are kept for the next attempt. Movable only. Not
+// thread-safe, but any thread may log warnings.
 class RunLog {
  public:
   // Opens or creates the files below `directory`. Removes their contents for steps after
@@ -62,6 +64,9 @@ class RunLog {
   static Result<RunLog> open(const std::filesystem::path& directory, int64_t last_step,
                              const RunLogOptions& options = {});
 
+  // Warnings from now on belong to this step; before the first call, to the first step that is not
+  // logged yet, which is 0 for a new run.
+  void begin_step(int64_t step) { warnings_->begin_step(step); }
   void log(int64_t step, const Metrics& metrics);
   // Replaces the samples file of this step, or the evaluation's file if the samples are held out.
   void write_samples(int64_t step, const std::vector<SampleRecord>& samples);
@@ -70,7 +75,9 @@ class RunLog {
   RunLog(std::filesystem::path directory, const RunLogOptions& options)
       : directory_(std::move(directory)), options_(options) {}
   std::filesystem::path metrics_file() const { return directory_ / "metrics.jsonl"; }
+  std::filesystem::path cut_off_of(const char* name) const;
   void begin(int64_t last_step);
+  Status drop_warnings_after(int64_t last_step);
   Status open_metrics();
   Status open_tensorboard();
   Status write_metrics(int64_t step, const Metrics& metrics);
@@ -81,6 +88,7 @@ class RunLog {
   RunLogOptions options_;
   int64_t first_step_ = 0;
   std::set<std::string> failing_;  // names of the parts that do not work now
+  std::optional<WarningsLog> warnings_;
   std::optional<MetricsLog> metrics_;
   std::optional<TensorBoardWriter> tensorboard_;
 };

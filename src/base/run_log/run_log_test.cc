@@ -3,12 +3,16 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <limits>
 
 #include "base/json.h"
+#include "base/log.h"
+#include "base/log_reader.h"
 #include "base/os/fs.h"
+#include "base/run_log/step_lines.h"
 
 namespace longshot {
 namespace {
@@ -20,11 +24,24 @@ class RunLogTest : public testing::Test {
     folder_ =
         std::filesystem::temp_directory_path() / ("run_log_" + std::to_string(::getpid()) + name);
     std::filesystem::create_directories(folder_);
+    (void)log::read_warnings([](const log::Warning&) {});  // forgets those of other tests
   }
   ~RunLogTest() override { std::filesystem::remove_all(folder_); }
 
   std::filesystem::path metrics_path() const { return folder_ / "metrics.jsonl"; }
   std::string metrics_text() const { return read_file(metrics_path()).value(); }
+  std::filesystem::path warnings_path() const { return folder_ / "warnings.jsonl"; }
+  // "STEP TEXT" of each line.
+  std::vector<std::string> warnings() const {
+    std::vector<std::string> texts;
+    std::ifstream file(warnings_path());
+    for (std::string line; std::getline(file, line);) {
+      const Json json = Json::parse(line);
+      EXPECT_GT(json["time"], 1.7e9);
+      texts.push_back(json["step"].dump() + " " + json["text"].get<std::string>());
+    }
+    return texts;
+  }
   void write_metrics(const std::string& text) const { std::ofstream(metrics_path()) << text; }
 
   std::filesystem::path folder_;
@@ -58,16 +75,16 @@ TEST_F(RunLogTest, OpeningCutsAnUnfinishedLastLine) {
 TEST_F(RunLogTest, TruncatingDropsLaterLinesAndDamagedOnesAmongThem) {
   const std::string kept = "{\"step\":1}\n{\"step\":2,\nnull\n{\"step\":3}\n";
   write_metrics(kept + "{\"step\":4}\nnull\n{\"step\":5}\n{\"st");
-  ASSERT_TRUE(MetricsLog::truncate_after(metrics_path(), 3).ok());
+  ASSERT_TRUE(drop_lines_after(metrics_path(), 3).ok());
   EXPECT_EQ(metrics_text(), kept);  // earlier lines are not read
-  ASSERT_TRUE(MetricsLog::truncate_after(metrics_path(), 3).ok());
+  ASSERT_TRUE(drop_lines_after(metrics_path(), 3).ok());
   EXPECT_EQ(metrics_text(), kept);
-  ASSERT_TRUE(MetricsLog::truncate_after(metrics_path(), 0).ok());
+  ASSERT_TRUE(drop_lines_after(metrics_path(), 0).ok());
   EXPECT_EQ(metrics_text(), "");
 }
 
 TEST_F(RunLogTest, TruncatingAMissingFileIsFine) {
-  EXPECT_TRUE(MetricsLog::truncate_after(metrics_path(), 3).ok());
+  EXPECT_TRUE(drop_lines_after(metrics_path(), 3).ok());
   EXPECT_FALSE(std::filesystem::exists(metrics_path()));
 }
 
@@ -87,6 +104,72 @@ TEST_F(RunLogTest, ResumingForgetsStepsAfterTheCheckpoint) {
   EXPECT_EQ(list_files(folder_ / "samples").value(),
             (std::vector<std::string>{"held_out_000001.jsonl", "held_out_000002.jsonl",
                                       "samples_000001.jsonl", "samples_000002.jsonl"}));
+}
+
+TEST_F(RunLogTest, AWarningIsALineOfItsStep) {
+  log::warn("before the folder");
+  auto log = RunLog::open(folder_, -1).value();
+  log::info("not a warning");
+  log.begin_step(1);
+  log::warn("\"{}\"", "in step 1");
+  log::error("worse");
+  EXPECT_EQ(warnings(),
+            (std::vector<std::string>{"0 before the folder", "1 \"in step 1\"", "1 worse"}));
+}
+
+TEST_F(RunLogTest, WithoutAWarningThereIsNoFileOfThem) {
+  auto log = RunLog::open(folder_, -1).value();
+  log.begin_step(1);
+  EXPECT_FALSE(std::filesystem::exists(warnings_path()));
+}
+
+TEST_F(RunLogTest, AResumedRunForgetsTheWarningsThatItRepeats) {
+  {
+    auto log = RunLog::open(folder_, -1).value();
+    for (int step = 1; step <= 3; ++step) {
+      log.begin_step(step);
+      log::warn("in {}", step);
+    }
+  }
+  std::ofstream(warnings_path(), std::ios::app) << "{\"step\":3,\"te";
+  const auto later = folder_ / "abandoned-1";
+  for (int time = 0; time < 2; ++time) {
+    log::warn("at the start");
+    auto log = RunLog::open(folder_, 2, {.later_steps_to = later}).value();
+    log::warn("again");
+    const std::vector<std::string> all = warnings();
+    EXPECT_EQ(all.front(), "1 in 1");
+    EXPECT_EQ(std::ranges::count(all, "3 at the start"), 1);
+    EXPECT_EQ(std::ranges::count(all, "3 again"), 1);
+    EXPECT_EQ(std::ranges::count(all, "3 in 3"), 0);
+    EXPECT_TRUE(std::filesystem::exists(later / "warnings.jsonl"));
+  }
+}
+
+TEST_F(RunLogTest, TheWarningsOfAStepWithoutMetricsAreKept) {
+  {
+    auto log = RunLog::open(folder_, -1).value();
+    log.begin_step(1);
+    log::warn("while it was generated");
+  }
+  auto log = RunLog::open(folder_, 1, {.last_step_is_open = true}).value();
+  log::warn("while it was evaluated");
+  EXPECT_EQ(warnings(),
+            (std::vector<std::string>{"1 while it was generated", "1 while it was evaluated"}));
+}
+
+TEST_F(RunLogTest, WarningsThatCannotBeWrittenWaitAndStopNothing) {
+  std::filesystem::create_directory(warnings_path());
+  auto log = RunLog::open(folder_, -1).value();
+  log::warn("first");
+  log::warn("second");
+  std::filesystem::remove(warnings_path());
+  log.begin_step(1);
+  const std::vector<std::string> all = warnings();
+  ASSERT_EQ(all.size(), 3u) << "two warnings, and one about the file";
+  EXPECT_EQ(all[0], "0 first");
+  EXPECT_NE(all[1].find("warnings.jsonl"), std::string::npos);
+  EXPECT_EQ(all[2], "0 second");
 }
 
 TEST_F(RunLogTest, AFailedVerdictHasNoScore) {

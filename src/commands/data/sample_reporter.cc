@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/log.h"
+#include "base/run_log/step_lines.h"
 
 namespace longshot::commands {
 namespace {
@@ -34,7 +35,7 @@ void SampleReporter::add(const curate::SampleProgress& p) {
 void SampleReporter::begin(const curate::SampleProgress& p) {
   line_.start(p.prompts - 1, prompts_);
   const std::filesystem::path path = std::filesystem::path(folder_) / "metrics.jsonl";
-  const Status cut = MetricsLog::truncate_after(path, p.prompts - 1);
+  const Status cut = drop_lines_after(path, p.prompts - 1);
   log_ = cut.ok() ? MetricsLog::open(path) : Result<MetricsLog>(cut);
   if (!log_->ok()) log::warn("{}", log_->status().message());
 }

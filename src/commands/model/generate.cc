@@ -186,10 +186,10 @@ Status run(Options& options) {
       output.write(texts_only ? format_texts(samples) : format_rows(rows, samples, options.n)));
   LS_RETURN_IF_ERROR(output.finish());
   if (!options.input.empty()) {
-    const auto& metrics = engine->metrics();
+    Metrics metrics = engine->metrics();
     log::info("{:.0f} tokens, {:.0f} tokens/s, {:.2f} tokens of a sample per forward",
-              metrics.at("rollout/generated_tokens"), metrics.at("rollout/tokens_per_second"),
-              metrics.at("rollout/tokens_per_forward"));
+              metrics["rollout/generated_tokens"], metrics["rollout/tokens_per_second"],
+              metrics["rollout/tokens_per_forward"]);
   }
   return ok_status();
 }

@@ -224,6 +224,7 @@ class StepRun {
         LS_RETURN_IF_ERROR(begin_next_phase());
         continue;
       }
+      log_->begin_step(step_ + 1);
       Stopwatch step_watch;
       LS_ASSIGN_OR_RETURN(Metrics metrics, learner_.step());
       metrics["timing_s/step"] = step_watch.seconds();

@@ -25,11 +25,12 @@ void SampleReport::add(const data::Sample& s, const data::Verdict& verdict) {
 }
 
 void SampleReport::report(Metrics& metrics) const {
+  if (partial_.count() > 0) metrics["rollout/partial_share"] = partial_.mean();
+  if (length_.count() == 0) return;
   length_.report("response_length", metrics);
   prompt_length_.report("prompt_length", metrics);
   metrics["response_length/clip_ratio"] = cut_.mean();
   metrics["rollout/repetition_share"] = loops_.mean();
-  metrics["rollout/partial_share"] = partial_.mean();
   metrics["reward/error_share"] = errors_.mean();
 }
 
@@ -51,26 +52,27 @@ void report_groups(const std::vector<data::Group>& groups, Metrics& metrics) {
     metrics["critic/accuracy"] = correct.mean();
   }
   for (const auto& [name, s] : components) metrics["reward/" + name + "/mean"] = s.mean();
-  metrics["critic/groups_without_variance"] = flat.mean();
+  if (flat.count() > 0) metrics["critic/groups_without_variance"] = flat.mean();
   metrics["replay/groups_taken"] = static_cast<double>(groups.size());
 }
 
 std::string headline(const Metrics& metrics) {
-  const auto value = [&](const char* name) {
+  std::string text = metrics.contains("critic/accuracy") ? "" : "nothing judged";
+  const auto add = [&](const char* name, const char* form, double factor = 1) {
     const auto it = metrics.find(name);
-    return it == metrics.end() ? 0.0 : it->second;
+    if (it != metrics.end()) text += fmt::format(fmt::runtime(form), factor * it->second);
   };
-  std::string text = metrics.contains("critic/accuracy")
-                         ? fmt::format("reward {:.3f} right {:.3f}", value("critic/rewards/mean"),
-                                       value("critic/accuracy"))
-                         : "nothing judged";
-  text += fmt::format(" length {:.1f} gap {:.1e} {} tok/s", value("response_length/mean"),
-                      value("training/rollout_probs_diff_max"),
-                      with_commas(static_cast<int64_t>(value("rollout/tokens_per_second"))));
-  if (value("reward/error_share") > 0)
-    text += fmt::format(" | {:.1f} % not judged", 100 * value("reward/error_share"));
-  if (metrics.count("val/accuracy"))
-    text += fmt::format(" | held-out {:.3f}", value("val/accuracy"));
+  add("critic/rewards/mean", "reward {:.3f}");
+  add("critic/accuracy", " right {:.3f}");
+  add("response_length/mean", " length {:.1f}");
+  add("training/rollout_probs_diff_max", " gap {:.1e}");
+  const auto speed = metrics.find("rollout/tokens_per_second");
+  if (speed != metrics.end())
+    text += fmt::format(" {} tok/s", with_commas(static_cast<int64_t>(speed->second)));
+  const auto errors = metrics.find("reward/error_share");
+  if (errors != metrics.end() && errors->second > 0)
+    add("reward/error_share", " | {:.1f} % not judged", 100);
+  add("val/accuracy", " | held-out {:.3f}");
   return text;
 }
 

@@ -27,7 +27,8 @@ class Timer {
 };
 
 // response_length/*, prompt_length/mean, rollout/partial_share, reward/error_share, ... of an
-// iteration's samples. verdicts[i] belongs to samples[i].
+// iteration's samples. verdicts[i] belongs to samples[i]. Without a finished sample there is only
+// rollout/partial_share, and without a sample nothing.
 class SampleReport {
  public:
   void add(const std::vector<data::Sample>& samples, const std::vector<data::Verdict>& verdicts);
@@ -38,12 +39,12 @@ class SampleReport {
   Summary length_, prompt_length_, cut_, loops_, partial_, errors_;
 };
 // critic/score/*, critic/rewards/*, reward/NAME/mean, critic/accuracy,
-// critic/groups_without_variance, replay/groups_taken of the trained groups. Scores, rewards and
-// accuracy are missing if nothing was judged.
+// critic/groups_without_variance, replay/groups_taken of the trained groups. If nothing was judged,
+// only the last one is there.
 void report_groups(const std::vector<data::Group>& groups, Metrics& metrics);
 
-// Reward, accuracy, length, log-probability gap and speed; unjudged share and held-out accuracy if
-// present.
+// Reward, accuracy, length, log-probability gap, speed, unjudged share and held-out accuracy, each
+// if it is present.
 std::string headline(const Metrics& metrics);
 
 }  // namespace longshot::loop

@@ -35,6 +35,16 @@ TEST(IterationReport, PartialSamplesCountOnlyAsPartial) {
   EXPECT_NEAR(metrics["rollout/partial_share"], 1.0 / 3, 1e-12);
 }
 
+TEST(IterationReport, WhatNoSampleHasIsNotReported) {
+  Metrics metrics;
+  SampleReport report;
+  report.report(metrics);
+  EXPECT_TRUE(metrics.empty());
+  report.add(std::vector{sample(data::FinishReason::partial, 90)}, std::vector{data::Verdict()});
+  report.report(metrics);
+  EXPECT_EQ(metrics, (Metrics{{"rollout/partial_share", 1}}));
+}
+
 TEST(IterationReport, SamplesWithoutAScoreAreLeftOutOfTheRewards) {
   std::vector<data::Group> groups(2);
   groups[0].verdicts = {verdict(1), verdict(0), data::Verdict()};
@@ -54,16 +64,22 @@ TEST(IterationReport, WithoutJudgedSamplesThereIsNoReward) {
   Metrics metrics;
   report_groups(groups, metrics);
   EXPECT_EQ(metrics["replay/groups_taken"], 1);
-  for (const char* name : {"critic/score/max", "critic/rewards/mean", "critic/accuracy"})
+  for (const char* name : {"critic/score/max", "critic/rewards/mean", "critic/accuracy",
+                           "critic/groups_without_variance"})
     EXPECT_FALSE(metrics.contains(name)) << name;
-  EXPECT_EQ(headline(metrics), "nothing judged length 0.0 gap 0.0e+00 0 tok/s");
+  EXPECT_EQ(headline(metrics), "nothing judged");
 }
 
 TEST(IterationReport, TheHeadlineNamesWhatIsUnusual) {
   Metrics metrics = {{"critic/rewards/mean", 0.25},
                      {"critic/accuracy", 0.125},
                      {"rollout/tokens_per_second", 12345}};
-  EXPECT_EQ(headline(metrics), "reward 0.250 right 0.125 length 0.0 gap 0.0e+00 12,345 tok/s");
+  EXPECT_EQ(headline(metrics), "reward 0.250 right 0.125 12,345 tok/s");
+  metrics["response_length/mean"] = 20;
+  metrics["training/rollout_probs_diff_max"] = 1e-6;
+  EXPECT_EQ(headline(metrics), "reward 0.250 right 0.125 length 20.0 gap 1.0e-06 12,345 tok/s");
+  metrics["reward/error_share"] = 0;
+  EXPECT_EQ(headline(metrics).find("not judged"), std::string::npos);
   metrics["reward/error_share"] = 0.125;
   metrics["val/accuracy"] = 0.5;
   EXPECT_NE(headline(metrics).find("tok/s | 12.5 % not judged | held-out 0.500"),

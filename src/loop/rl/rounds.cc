@@ -114,8 +114,8 @@ void Rounds::report(Metrics& metrics) const {
   metrics["train/num_gen_batches"] = count_;
   metrics["train/groups_dropped"] = dropped;
   metrics["train/groups_missing"] = static_cast<double>(missing());
-  metrics["train/zero_variance_share"] =
-      dropped / std::max(1.0, dropped + static_cast<double>(groups_.size()));
+  const double judged = dropped + static_cast<double>(groups_.size());
+  if (judged > 0) metrics["train/zero_variance_share"] = dropped / judged;
 }
 
 }  // namespace longshot::loop

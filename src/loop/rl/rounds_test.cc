@@ -84,6 +84,16 @@ TEST(Rounds, TheMostRoundsEndAnIterationWithoutAnyGroup) {
   rounds.report(metrics);
   EXPECT_EQ(metrics["train/groups_missing"], 2);
   EXPECT_EQ(metrics["train/zero_variance_share"], 1);
+  EXPECT_FALSE(metrics.contains("critic/groups_without_variance"));
+}
+
+TEST(Rounds, WithoutAGroupThereIsNoShare) {
+  Rounds rounds(filtered(2, 3));
+  rounds.add_rollout({});
+  Metrics metrics;
+  rounds.report(metrics);
+  EXPECT_EQ(metrics.at("train/groups_missing"), 2);
+  EXPECT_FALSE(metrics.contains("train/zero_variance_share"));
 }
 
 TEST(Rounds, ShareTheTokenBudgetOfAnIteration) {

@@ -28,6 +28,7 @@ Status Run::iterate() {
   Metrics metrics;
   Timer timer(metrics);
   const int64_t iteration = state_.iteration;
+  log_->begin_step(iteration + 1);
 
   Rounds rounds(config_);
   add_trained_groups(iteration, rounds);
@@ -239,12 +240,13 @@ Status Run::finish_iteration() {
   return save_retry_.after(save());
 }
 
-// A metric that no iteration reports would never begin its phase. After an evaluation all metrics
-// of a run have been reported.
+// A metric that no iteration reports would never begin its phase. All metrics of a run have been
+// reported after an evaluation and an optimizer step.
 void Run::warn_of_missing_metric(const Metrics& metrics) {
-  if (missing_metric_told_ || (config_.trainer.test_freq > 0 && !due(config_.trainer.test_freq)))
-    return;
-  const std::string text = missing_metric(config_, state_.phase, metrics);
+  reported_.insert(metrics.begin(), metrics.end());
+  const bool evaluated = config_.trainer.test_freq <= 0 || due(config_.trainer.test_freq);
+  if (missing_metric_told_ || !evaluated || !reported_.contains("actor/grad_norm")) return;
+  const std::string text = missing_metric(config_, state_.phase, reported_);
   missing_metric_told_ = !text.empty();
   if (missing_metric_told_) log::warn("{}", text);
 }

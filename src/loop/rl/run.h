@@ -128,6 +128,7 @@ class Run {
   std::unique_ptr<RunLog> log_;
   ProgressLine progress_;
   Warnings warnings_;
+  Metrics reported_;  // by this process: each metric with its first value
   bool missing_metric_told_ = false;
   RewardWatch reward_watch_;
   SaveRetry save_retry_;

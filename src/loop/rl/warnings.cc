@@ -7,7 +7,7 @@
 namespace longshot::loop {
 namespace {
 
-using namespace run_limits;  // NOLINT: four constants
+using namespace run_limits;  // NOLINT: constants
 
 double value(const Metrics& metrics, const std::string& name) {
   const auto it = metrics.find(name);
@@ -38,18 +38,17 @@ std::vector<std::string> Warnings::check(int64_t iteration, const Metrics& m,
   const double cut = value(m, "response_length/clip_ratio");
   if (cut > kCutShare) {
     warn("cut",
-         fmt::format("{:.0f} % of the answers were cut by data.max_response_length; their reward "
-                     "says little about the model: raise it, or set rollout.segment_tokens for "
-                     "partial rollouts",
-                     100 * cut),
+         fmt::format("{:.0f} % {}; their reward says little about the model: raise it, or set "
+                     "rollout.segment_tokens for partial rollouts",
+                     100 * cut, kCutWords),
          out);
   }
   const double flat = value(m, "critic/groups_without_variance");
   if (flat > kFlatShare) {
     warn("flat",
-         fmt::format("{:.0f} % of the groups have no variance (all right or all wrong) and do not "
-                     "change the policy: choose problems of another difficulty, or raise rollout.n",
-                     100 * flat),
+         fmt::format("{:.0f} % {} (all right or all wrong) and do not change the policy: choose "
+                     "problems of another difficulty, or raise rollout.n",
+                     100 * flat, kFlatWords),
          out);
   }
   if (value(m, "train/groups_missing") > 0 && value(m, "rollout/partial_share") == 0)
@@ -59,31 +58,25 @@ std::vector<std::string> Warnings::check(int64_t iteration, const Metrics& m,
   if (judged) iterations_without_reward_ = silent ? iterations_without_reward_ + 1 : 0;
   if (judged && iterations_without_reward_ >= kSilentIterations) {
     warn("silent",
-         fmt::format("no reward was other than zero for {} iterations: look at the samples and at "
-                     "the answer format the reward expects",
-                     iterations_without_reward_),
+         fmt::format("{} {} iterations: look at the samples and at the answer format the reward "
+                     "expects",
+                     kSilentWords, iterations_without_reward_),
          out);
   }
   const double errors = value(m, "reward/error_share");
   if (errors > 0) {
-    warn(
-        "errors",
-        fmt::format("{:.1f} % of the samples could not be judged and were excluded{}; samples/ has "
-                    "all reasons",
-                    100 * errors,
-                    reward_failure.empty() ? "" : ", most of them because: " + reward_failure),
-        out);
+    warn("errors",
+         fmt::format("{:.1f} % {} and were excluded{}; samples/ has all reasons", 100 * errors,
+                     kErrorWords,
+                     reward_failure.empty() ? "" : ", most of them because: " + reward_failure),
+         out);
   }
   const double gap = value(m, "training/rollout_probs_diff_mean");
   if (gap > kLogprobGap && !cut_sampling) {
-    warn("gap",
-         fmt::format("rollout and trainer disagree: mean |log-probability gap| {:.3g}; the "
-                     "gradient is biased",
-                     gap),
-         out);
+    warn("gap", fmt::format("{} {:.3g}; the gradient is biased", kGapWords, gap), out);
   }
   if (value(m, "actor/skipped_steps") > 0) {
-    warn("skipped", "an optimizer step was skipped because a gradient was not finite", out);
+    warn("skipped", fmt::format("an optimizer step was {}", kSkippedWords), out);
   }
   return out;
 }

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/os/fs.h"
+#include "base/os/run_limits.h"
 #include "base/rng.h"
 #include "kernels/rows/adamw.h"
 #include "train/optimizer/schedule.h"
@@ -159,8 +160,8 @@ Result<AdamW::StepOutcome> AdamW::step(model::Weights& weights) {
   } else {
     out.skipped = true;
     ++counters_.skipped_steps;
-    log::warn("optimizer step {} skipped: the gradient of {} is not finite",
-              counters_.schedule_steps, out.non_finite_name);
+    log::warn("optimizer step {} {} {} is not finite", counters_.schedule_steps,
+              run_limits::kStepWords, out.non_finite_name);
   }
   weights.zero_grad();
   return out;

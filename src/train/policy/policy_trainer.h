@@ -30,10 +30,11 @@ class PolicyTrainer {
   // One RL iteration: rows from the scored samples of each group, mini-batches in an order keyed by
   // (seed, iteration). Metrics: actor/pg_loss, actor/kl, actor/entropy, actor/grad_norm, actor/lr,
   // training/rollout_probs_diff_mean and _max (|log pi_rollout - log pi_trainer| of tokens of the
-  // current version, while the weights are unchanged; absent without such tokens), actor/excluded/*
-  // (erred, aborted, partial and empty samples), perf/*, memory/* (GiB). An update that fails after
-  // some of its optimizer steps is taken back if memory allows; model().steps() then has its value
-  // from before.
+  // current version, while the weights are unchanged), actor/excluded/* (erred, aborted, partial
+  // and empty samples), perf/*, memory/* (GiB). What was not measured is absent: without an
+  // optimizer step there is no actor/lr and no actor/grad_norm. An update that fails after some of
+  // its optimizer steps is taken back if memory allows; model().steps() then has its value from
+  // before.
   Result<Metrics> fit(const std::vector<data::Group>& groups, const UpdateKey& key);
 
   // Sets the model that the KL penalty is measured against instead of the reference policy.

@@ -206,6 +206,10 @@ TEST(PolicyTrainer, NothingToTrainOnLeavesTheWeights) {
   ASSERT_TRUE(metrics.ok());
   EXPECT_EQ(metrics->at("actor/samples"), 0);
   EXPECT_EQ(metrics->at("actor/optimizer_steps"), 0);
+  for (const char* name : {"actor/lr", "actor/grad_norm", "actor/entropy", "actor/loss", "actor/kl",
+                           "actor/pg_clipfrac", "critic/advantages/mean", "perf/mfu/actor",
+                           "perf/train_tokens_per_second"})
+    EXPECT_FALSE(metrics->contains(name)) << name;
   EXPECT_TRUE(equal(trainer.model().weights(), tiny_weights()));
 }
 
@@ -222,7 +226,10 @@ TEST(PolicyTrainer, GroupsWithoutVarianceLeaveTheWeightsExactlyAlone) {
   const auto metrics = trainer.fit(groups, {0, 1, 0});
   ASSERT_TRUE(metrics.ok());
   EXPECT_EQ(metrics->at("actor/flat_mini_batches"), 4);
-  EXPECT_EQ(trainer.model().steps(), 4);  // the learning-rate schedule continues
+  EXPECT_FALSE(metrics->contains("actor/lr"));
+  EXPECT_FALSE(metrics->contains("actor/grad_norm"));
+  EXPECT_GT(metrics->at("actor/entropy"), 0);  // of the sample that is computed as a check
+  EXPECT_EQ(trainer.model().steps(), 4);       // the learning-rate schedule continues
   EXPECT_NEAR(metrics->at("training/rollout_probs_diff_max"), 5e-5, 1e-5);
   EXPECT_TRUE(equal(trainer.model().weights(), tiny_weights()));
 }
@@ -268,6 +275,8 @@ TEST(PolicyTrainer, ANanGradientSkipsTheStepAndIsCounted) {
   const auto metrics = trainer.fit(groups, {0, 1, 0});
   ASSERT_TRUE(metrics.ok());
   EXPECT_EQ(metrics->at("actor/skipped_steps"), 4);
+  EXPECT_EQ(metrics->at("actor/lr"), 1e-2);
+  EXPECT_FALSE(metrics->contains("actor/grad_norm"));
   const auto clean = tiny_weights();
   EXPECT_TRUE(trainer.model().weights().tensors()[0].tensor.detach().equal(
       clean.tensors()[0].tensor.detach()));

@@ -15,8 +15,27 @@ void report_engines(const LaneStats& rows, Metrics& metrics) {
   }
 }
 
-double share(double part, int64_t whole) {
-  return whole == 0 ? 0.0 : part / static_cast<double>(whole);
+void report_tokens(const LaneStats& rows, const BoundObjective& objective, Metrics& m) {
+  if (rows.entropy.count() > 0) m["actor/entropy"] = rows.entropy.mean();
+  if (rows.kl.tokens > 0) {
+    m["actor/kl"] = rows.kl.k3();
+    m["actor/ppo_kl"] = rows.kl.k1();
+  }
+  const auto targets = static_cast<double>(rows.passes.targets);
+  if (targets == 0) return;
+  m["actor/pg_clipfrac"] = static_cast<double>(rows.clipped) / targets;
+  if (!objective.weighs_tokens()) return;
+  m["actor/rollout_weight"] = rows.rollout_weights / targets;
+  m["actor/rollout_weight_limited"] = static_cast<double>(rows.limited_weights) / targets;
+}
+
+void report_speed(const LaneStats& rows, double seconds, Metrics& m) {
+  const auto tokens = static_cast<double>(rows.passes.packed_tokens);
+  m["perf/unshared_tokens"] = static_cast<double>(rows.passes.unshared_tokens);
+  m["perf/reference_tokens"] = static_cast<double>(rows.reference_tokens);
+  m["perf/train_tokens"] = tokens;
+  if (tokens > 0 && seconds > 0) m["perf/train_tokens_per_second"] = tokens / seconds;
+  m["timing_s/update_actor"] = seconds;
 }
 
 }  // namespace
@@ -52,38 +71,29 @@ LaneStats sum_of(std::span<const LaneStats> lanes) {
 
 void UpdateStats::report(const LaneStats& rows, const BoundObjective& objective, double seconds,
                          Metrics& m) const {
-  m["actor/pg_loss"] = policy_loss.mean();
-  m["actor/kl_loss"] = kl_loss.mean();
-  m["actor/loss"] = loss.mean();
-  m["actor/kl"] = rows.kl.k3();
-  m["actor/ppo_kl"] = rows.kl.k1();
-  m["actor/pg_clipfrac"] = share(static_cast<double>(rows.clipped), rows.passes.targets);
-  if (objective.entropy_coef != 0) m["actor/entropy_loss"] = entropy_loss.mean();
-  if (objective.weighs_tokens()) {
-    m["actor/rollout_weight"] = share(rows.rollout_weights, rows.passes.targets);
-    m["actor/rollout_weight_limited"] =
-        share(static_cast<double>(rows.limited_weights), rows.passes.targets);
-  }
-  m["actor/entropy"] = rows.entropy.mean();
-  m["actor/grad_norm"] = grad_norm.mean();
-  m["actor/lr"] = lr;
+  if (loss.count() > 0) report_losses(objective, m);
+  report_tokens(rows, objective, m);
+  if (grad_norm.count() > 0) m["actor/grad_norm"] = grad_norm.mean();
+  if (steps > 0) m["actor/lr"] = lr;
   m["actor/optimizer_steps"] = static_cast<double>(steps);
   m["actor/skipped_steps"] = static_cast<double>(skipped);
   m["actor/flat_mini_batches"] = static_cast<double>(flat);
   m["actor/flat_samples"] = static_cast<double>(rows.flat_samples);
-  m["perf/unshared_tokens"] = static_cast<double>(rows.passes.unshared_tokens);
-  m["perf/reference_tokens"] = static_cast<double>(rows.reference_tokens);
   m["actor/response_tokens"] = static_cast<double>(rows.passes.targets);
   if (rows.difference.count() > 0) {  // 0 if all tokens are of earlier versions
     m["training/rollout_probs_diff_mean"] = rows.difference.mean();
     m["training/rollout_probs_diff_max"] = rows.difference.max();
   }
   report_engines(rows, m);
-  m["perf/train_tokens"] = static_cast<double>(rows.passes.packed_tokens);
-  m["perf/train_tokens_per_second"] =
-      seconds > 0 ? static_cast<double>(rows.passes.packed_tokens) / seconds : 0.0;
-  m["timing_s/update_actor"] = seconds;
-  advantage.report("critic/advantages", m);
+  report_speed(rows, seconds, m);
+  if (advantage.count() > 0) advantage.report("critic/advantages", m);
+}
+
+void UpdateStats::report_losses(const BoundObjective& objective, Metrics& m) const {
+  m["actor/pg_loss"] = policy_loss.mean();
+  m["actor/kl_loss"] = kl_loss.mean();
+  m["actor/loss"] = loss.mean();
+  if (objective.entropy_coef != 0) m["actor/entropy_loss"] = entropy_loss.mean();
 }
 
 }  // namespace longshot::train

@@ -43,16 +43,18 @@ LaneStats sum_of(std::span<const LaneStats> lanes);
 
 // Over all mini-batches of the update.
 struct UpdateStats {
-  // One value per optimizer step.
+  // One value per mini-batch; of grad_norm one per optimizer step that was not skipped.
   Summary policy_loss, kl_loss, entropy_loss, loss, grad_norm;
   Summary advantage;  // one value per row
   int64_t steps = 0, skipped = 0;
   int64_t flat = 0;  // mini-batches without a gradient
-  double lr = 0;
+  double lr = 0;     // of the last optimizer step; unknown without one
 
-  // The metrics of options that `objective` does not use are left out.
+  // Leaves out the metrics of options that `objective` does not use, and those of which there is no
+  // value: an update without an optimizer step has no learning rate and no gradient norm.
   void report(const LaneStats& rows, const BoundObjective& objective, double seconds,
               Metrics& metrics) const;
+  void report_losses(const BoundObjective& objective, Metrics& metrics) const;
 };
 
 }  // namespace longshot::train
