@@ -34,7 +34,8 @@ def test_an_arm_is_a_configuration_without_idle_keys(setting, tmp_path, name):
     assert "has no effect" not in done.stderr
 
 
-def test_a_failure_names_the_arm_and_says_why(tmp_path):
+def test_a_failure_names_the_arm_and_says_why(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)  # arms name a file of the checkout
     options = argparse.Namespace(longshot=LONGSHOT, model=pathlib.Path("nowhere"), folder=tmp_path)
     with pytest.raises(SystemExit, match="(?s)^Dr. GRPO, seed 7: .*code 2\n.*nowhere"):
         BENCH.run(options, "Dr. GRPO", 7)

@@ -180,7 +180,7 @@ def test_help_of_every_command_names_its_options():
         assert "--help" in longshot(command, "--help").stdout
 
 
-@pytest.mark.parametrize("name", ["kimi", "rest", "reinforce", "rloo", "grpo"])
+@pytest.mark.parametrize("name", ["kimi", "rest", "reinforce", "rloo", "grpo", "gspo", "cispo"])
 def test_every_algorithm_runs_on_the_same_data_path(setting, name):
     root, _, _, file = setting
     longshot("train", file, f"algorithm.name={name}", f"trainer.default_local_dir={root}/{name}", "trainer.test_freq=0",

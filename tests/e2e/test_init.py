@@ -1,4 +1,4 @@
-"""`longshot init`: every command of the README that it writes, in a fresh folder."""
+"""`longshot init`: every command of the README that it writes, run by an ordinary user in a fresh folder."""
 
 import os
 import pathlib
@@ -15,19 +15,13 @@ def commands(folder):
     return BLOCK.findall((folder / "README.md").read_text())
 
 
-def run(command, folder):
-    done = subprocess.run(["bash", "-ec", command], cwd=folder, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, (command, done.stdout[-2000:], done.stderr[-2000:])
-    return done.stdout + done.stderr
-
-
-def test_every_command_of_the_readme_runs_and_accuracy_rises(tmp_path):
-    folder = tmp_path / "a folder"
-    assert "README.md" in longshot("init", folder).stdout
+def test_every_command_of_the_readme_runs_and_accuracy_rises(user):
+    folder = user.home / "a folder"
+    assert "README.md" in user.run(user.program, "init", folder)
     blocks = commands(folder)
     called = {re.search(r"longshot\S* (\w+)", block)[1] for block in blocks}
     assert called == {"sft", "grade", "train", "report", "eval"}
-    output = "".join(run(block, folder) for block in blocks)
+    output = "".join(user.run("bash", "-ec", block, cwd=folder) for block in blocks)
     before, after = map(float, re.search(r"held-out ([\d.]+) -> ([\d.]+)", output).groups())
     print("held-out", before, "to", after)
     assert after > before + 0.1
@@ -57,19 +51,20 @@ def test_nothing_is_overwritten(tmp_path):
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
-def test_a_given_model_is_trained(tmp_path):
+def test_a_given_model_is_trained(user, tmp_path):
     """The model is a run of `sft`, whose tokens are characters."""
-    other = tmp_path / "other"
-    longshot("init", other)
+    other = user.home / "other"
+    user.run(user.program, "init", other)
     (other / "alphabet.txt").write_text(" :,.\n" + ascii_letters)
     (other / "sft.jsonl").write_text('{"prompt": "a, b", "completion": "a, b"}\n' * 20)
-    run(f"{LONGSHOT} sft sft.toml trainer.total_steps=1 model.max_positions=256", other)
-    folder = tmp_path / "project"
-    longshot("init", folder, "--model", other / "runs/sft")
+    user.run(user.program, "sft", "sft.toml", "trainer.total_steps=1", "model.max_positions=256", cwd=other)
+    folder = user.home / "project"
+    user.run(user.program, "init", folder, "--model", other / "runs/sft")
     assert not (folder / "sft.toml").exists()
     for block in commands(folder):
         if "train" in block:
-            run(block.rstrip("\n") + " trainer.total_iterations=1 data.train_batch_size=2 trainer.val_max_prompts=4", folder)
+            shorter = " trainer.total_iterations=1 data.train_batch_size=2 trainer.val_max_prompts=4"
+            user.run("bash", "-ec", block.rstrip("\n") + shorter, cwd=folder)
     assert (folder / "runs/rl/global_step_1/huggingface/config.json").exists()
     assert str(tmp_path / "nowhere") in longshot("init", tmp_path / "none", "--model", tmp_path / "nowhere", code=2).stderr
     assert not (tmp_path / "none").exists()

@@ -2,7 +2,6 @@
 used as on a machine where nothing of the build is: another folder, an empty environment and, for root, a user without rights."""
 import json
 import os
-import pathlib
 import re
 import shutil
 import subprocess
@@ -10,9 +9,9 @@ import sys
 
 import pytest
 
-from support import LONGSHOT, ROOT, tiny_model
+from ordinary_user import BUILD, as_user, open_folders
+from support import ROOT, tiny_model
 
-BUILD = pathlib.Path(LONGSHOT).resolve().parent.parent
 RUN_TIME = re.compile(r"(linux-vdso|/lib64/ld-linux-x86-64|lib(c|m|dl|rt|pthread|resolv|gcc_s|stdc\+\+))\.so")
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8"}
 
@@ -20,8 +19,8 @@ ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "LANG": "C.UTF-8
 def run(*command, code=0, text_in=None, cwd="/", environment=ENVIRONMENT, user=True):
     """Runs a command as a user of another machine would."""
     words = list(map(str, command))
-    if user and os.getuid() == 0:
-        words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *words]
+    if user:
+        words = as_user(words)
     done = subprocess.run(words, capture_output=True, text=True, input=text_in, cwd=cwd, env=environment, timeout=600)
     assert done.returncode == code, f"{' '.join(words)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
@@ -34,9 +33,7 @@ def build_tool(*command, **options):
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("packages")
-    base = tmp_path_factory.getbasetemp()
-    for path in (folder, base, base.parent):  # pytest's folders are closed to other users
-        path.chmod(0o755)
+    open_folders(folder, tmp_path_factory)
     return folder
 
 

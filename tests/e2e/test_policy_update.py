@@ -1,7 +1,8 @@
 """The policy update as a user configures it: dry runs that find later failures, keys without effect, equal rewards, partial
-rollouts, a waiting replay buffer, truncated distributions, and GRPO with a fixed reference model."""
+rollouts, a waiting replay buffer, truncated distributions, GRPO with a fixed reference model, and the metrics of each term."""
 import json
 import shutil
+import statistics
 
 import pytest
 
@@ -225,3 +226,58 @@ def test_a_model_of_another_vocabulary_is_no_kl_reference(setting, tmp_path):
     done = longshot("train", file, "algorithm.name=grpo", "algorithm.kl_coef=0.1",
                     f"algorithm.kl_reference={tmp_path}/other/huggingface", "--dry-run", code=2)
     assert "algorithm.kl_reference has a vocabulary of" in done.stderr
+
+
+def samples_of(setting, name):
+    """The samples of each iteration; `train` must have logged all of them."""
+    files = sorted((setting[0] / name / "samples").glob("samples_*.jsonl"))
+    return [[json.loads(line) for line in file.read_text().splitlines()] for file in files]
+
+
+def test_each_term_of_an_update_has_its_metric(setting):
+    _, model, _, _ = setting
+    rows, log = train(setting, "terms", "algorithm.name=grpo", "algorithm.length_normalize=tokens", f"algorithm.kl_reference={model}",
+                      "algorithm.kl_in=reward", "algorithm.kl_coef=0.05", "algorithm.entropy_coef=0.01",
+                      "algorithm.mask_truncated=true", "reward.overlong_buffer=8", "reward.overlong_penalty=0.5",
+                      "data.max_response_length=22", "rollout.dtype=bfloat16", "algorithm.rollout_weights=truncate",
+                      "optim.lr=1e-3", "rollout.repetition.enabled=false", "trainer.log_samples=-1", "trainer.total_iterations=3")
+    assert "no effect" not in log
+    # The fixed model is the one with which the run began, and k3 is never negative.
+    assert abs(rows[0]["actor/reward_kl_penalty"]) < 1e-6 < rows[1]["actor/reward_kl_penalty"] < 10
+    cut = 0
+    for row, samples in zip(rows, samples_of(setting, "terms"), strict=True):
+        assert row["actor/kl_loss"] == 0  # the penalty is in the reward
+        assert row["actor/entropy"] > 0
+        assert row["actor/entropy_loss"] == pytest.approx(-0.01 * row["actor/entropy"], rel=0.3)
+        assert row["actor/masked_samples"] == sum(sample["finish"] == "length" for sample in samples)
+        cut += row["actor/masked_samples"]
+        overlong = [-min(max((sample["tokens"] - (22 - 8)) / 8, 0), 1) for sample in samples]
+        assert [sample["components"]["overlong"] for sample in samples] == overlong
+        assert row["reward/overlong/mean"] == pytest.approx(statistics.mean(overlong))
+        # The penalty is a part of the score; that of the KL divergence is not.
+        for sample in samples:
+            others = [value for name, value in sample["components"].items() if name != "overlong"]
+            assert sample["score"] == pytest.approx(sum(others) + 0.5 * sample["components"]["overlong"])
+        # Rounded weights generate, so most tokens have a ratio near 1.
+        assert 0.9 < row["actor/rollout_weight"] < 1.1 and row["actor/rollout_weight"] != 1
+        assert 0 <= row["actor/rollout_weight_limited"] < 0.1
+        assert row["training/rollout_probs_diff_mean"] > 1e-5
+    assert 0 < cut < 3 * 32
+
+
+EXTRA = """
+def compute_score(solution_str, ground_truth):
+    return {"score": float(ground_truth in solution_str), "characters": len(solution_str), "empty": not solution_str, "note": "a text"}
+"""
+
+
+def test_further_numbers_of_a_reward_are_metrics(setting, tmp_path):
+    (tmp_path / "extra.py").write_text(EXTRA)
+    rows, _ = train(setting, "extra", f"reward.functions=[{{type='python', path='{tmp_path}/extra.py'}}]", "trainer.log_samples=-1",
+                    "trainer.total_iterations=2")
+    for row, samples in zip(rows, samples_of(setting, "extra"), strict=True):
+        assert len(samples) == 32
+        assert row["reward/characters/mean"] == pytest.approx(statistics.mean(s["components"]["characters"] for s in samples))
+        assert row["reward/characters/mean"] == pytest.approx(statistics.mean(len(s["response"]) for s in samples))
+        assert row["reward/empty/mean"] == statistics.mean(s["response"] == "" for s in samples)
+        assert "reward/note/mean" not in row
