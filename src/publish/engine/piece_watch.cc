@@ -10,8 +10,8 @@
 namespace longshot::publish {
 namespace {
 
-constexpr std::chrono::duration<double> kFirstPause{0.25}, kLongestPause{2};
-constexpr double kPauseGrowth = 1.2;
+constexpr std::chrono::duration<double> kFirstPause{0.1}, kLongestPause{2};
+constexpr double kPauseGrowth = 1.1;
 constexpr double kAnswerSeconds = 1;
 
 }  // namespace

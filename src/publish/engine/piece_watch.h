@@ -10,7 +10,7 @@
 
 namespace longshot::publish {
 
-// Asks for as long as it exists, first after a quarter of a second and then less often, so short
+// Asks for as long as it exists, first after a tenth of a second and then less often, so short
 // fetches cost nothing. Does nothing if all peers have the version. The arguments are borrowed.
 class PieceWatch {
  public:

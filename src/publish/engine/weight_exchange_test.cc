@@ -57,7 +57,7 @@ uint64_t fetch_together(const FakePeer& source) {
 
 // A plan runs under the lock of its peer, so waiting there limits the rate of the peer as a whole.
 void take_time() {
-  std::this_thread::sleep_for(std::chrono::milliseconds(60));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
 }
 
 TEST(Exchange, ASlowSourceSendsEachChunkAboutOnce) {

@@ -93,8 +93,8 @@ TEST_F(WeightServerTest, WhatIsNotThereIsA404ThatSaysSo) {
                {"run/2/data", "no version '2'"},
                {"run/1-1/data", "no version '1-1'"},
                {"run/x/data", "no version 'x'"},
-               {"run/1/nothing", "manifest, data, delta and files"},
-               {"run/1/data/x", "manifest, data, delta and files"},
+               {"run/1/nothing", "manifest, data, pieces, delta and files"},
+               {"run/1/data/x", "manifest, data, pieces, delta and files"},
                {"run/1/files/other.json", "other.json"},
                {"run/1/files/../manifest.json", "no file"}};
   for (const auto& c : cases) {

@@ -324,13 +324,13 @@ bool Pool::take_over(WorkerId idle, double now, std::vector<wire::Job>& jobs) {
   return true;
 }
 
-// Moves the newest job, which has the fewest tokens to be computed again, if it has run for
-// `least_seconds` and the receiver is less loaded with it than the giver.
+// Moves the newest job, which has the fewest tokens to be computed again, if it is not the last one,
+// has run for `least_seconds`, and the receiver is less loaded with it than the giver.
 bool Pool::move_newest(const Worker& from, WorkerId to, double least_seconds, double now,
                        std::vector<wire::Job>& jobs) {
   const Worker& receiver = workers_.at(to);
   const auto count = static_cast<double>(receiver.running.size() + 1);
-  if (static_cast<int>(receiver.running.size()) >= receiver.slots ||
+  if (from.running.size() < 2 || static_cast<int>(receiver.running.size()) >= receiver.slots ||
       load(receiver, now) * (count + 1) / count >= load(from, now))
     return false;
   const auto [id, task] = *from.running.rbegin();
