@@ -192,9 +192,11 @@ TEST(Group, AStoppedProcessIsNamedAfterSomeBeats) {
 TEST(Group, AStoppedMeetingPointIsNamedAfterSomeBeats) {
   CounterRng rng(10);
   Processes processes(
-      {.size = 3, .fits = 3, .fault = fault("exchange", SIGSTOP, rng, /*rank=*/0), .silence = "3"});
-  for (const int rank : {1, 2})
-    EXPECT_THAT(expect_unavailable(processes, rank, 30), HasSubstr("no sign of life for 3 s"));
+      {.size = 4, .fits = 3, .fault = fault("exchange", SIGSTOP, rng, /*rank=*/0), .silence = "3"});
+  std::string all;
+  for (const int rank : {1, 2, 3}) all += expect_unavailable(processes, rank, 30);
+  EXPECT_THAT(all, HasSubstr("the meeting point 127.0.0.1:"));
+  EXPECT_THAT(all, HasSubstr("no sign of life for 3 s"));
   processes.member(0).kill();
 }
 
