@@ -146,6 +146,7 @@ def test_trainer_0_notices_a_loss_while_it_generates(setting):
         gate.wait(gang.all[0])
         gang.all[1].kill()
         assert gang.wait(60)[0] == 1 and "another trainer has ended" in gang.text(), gang.text()
+        assert "frame #" not in gang.text(), "a stack trace of libtorch"
 
 
 def test_a_trainer_that_is_stopped_is_named_within_half_a_minute(setting):
@@ -167,6 +168,7 @@ def test_a_trainer_that_is_stopped_is_named_within_half_a_minute(setting):
             assert other.wait(60) == 1, gang.text()
             print(f"the loss of trainer {stopped} ended the other one after {time.time() - begin:.1f} s")
             who = f"trainer 1 on {os.uname().nodename}" if stopped == 1 else "the meeting point"
+            assert "frame #" not in gang.text(), "a stack trace of libtorch"
             assert f"{who} " in gang.text() and "has given no sign of life for 20 s" in gang.text(), gang.text()
             gang.all[stopped].kill()
         assert time.time() - begin < 30

@@ -3,6 +3,7 @@
 #include <ATen/ops/from_blob.h>
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <exception>
 #include <functional>
 #include <string>
@@ -13,6 +14,7 @@
 #include "train/shard/heartbeats.h"
 #include "train/shard/local_address.h"
 // These include all of ATen.
+#include <c10/util/Logging.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -163,6 +165,13 @@ class Group : public Gang {
   bool abandoned_ = false;  // a call may still wait
 };
 
+// c10d warns of a connection that ends by a stack trace of libtorch. The errors of calls say it in
+// words, so only its errors are shown, unless the user asks for more.
+void show_errors_only() {
+  constexpr int kError = 2;
+  if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) FLAGS_caffe2_log_level = kError;
+}
+
 // Where the processes find one another's addresses.
 Result<c10::intrusive_ptr<c10d::Store>> open_store(const GroupOptions& options) {
   c10d::TCPStoreOptions store;
@@ -210,6 +219,7 @@ Heartbeats::Exchange beats_over(c10d::Store& store, int rank, int size) {
 }
 
 Result<std::shared_ptr<Gang>> join(const GroupOptions& options) {
+  show_errors_only();
   LS_ASSIGN_OR_RETURN(const std::string own, address_towards(options.host, options.port));
   LS_ASSIGN_OR_RETURN(const auto store, open_store(options));
   auto gloo = c10d::ProcessGroupGloo::Options::create(options.join_timeout);
