@@ -17,6 +17,13 @@ constexpr double kWorthMovingSeconds = 1;
 // The last job of a worker is given to an idle one as well if that one is this much faster.
 constexpr double kMuchFaster = 2;
 
+// A job that was given and moved on before it was sent need not be sent or dropped.
+void cancel_out(std::vector<uint64_t>& drop, std::vector<wire::Job>& jobs) {
+  std::erase_if(drop, [&](uint64_t id) {
+    return std::erase_if(jobs, [&](const wire::Job& job) { return job.id == id; }) > 0;
+  });
+}
+
 bool same_group(const wire::Job& a, const wire::Job& b) {
   return a.sample.prompt_id == b.sample.prompt_id && a.sample.seed == b.sample.seed;
 }
@@ -324,8 +331,8 @@ bool Pool::take_over(WorkerId idle, double now, std::vector<wire::Job>& jobs) {
   return true;
 }
 
-// Moves the newest job, which has the fewest tokens to be computed again, if it is not the last one,
-// has run for `least_seconds`, and the receiver is less loaded with it than the giver.
+// Moves the newest job, which has the fewest tokens to be computed again, if it is not the last
+// one, has run for `least_seconds`, and the receiver is less loaded with it than the giver.
 bool Pool::move_newest(const Worker& from, WorkerId to, double least_seconds, double now,
                        std::vector<wire::Job>& jobs) {
   const Worker& receiver = workers_.at(to);
@@ -352,6 +359,7 @@ std::vector<Order> Pool::orders(double now) {
   const std::map<WorkerId, int64_t> loads = choose_versions();
   std::vector<Order> out;
   for (auto& [id, worker] : workers_) {
+    cancel_out(worker.drop, jobs[id]);
     if (worker.drop.empty() && jobs[id].empty() && !loads.contains(id)) continue;
     out.push_back({id, std::exchange(worker.drop, {}), std::move(jobs[id])});
     if (loads.contains(id)) out.back().load = loads.at(id);

@@ -209,6 +209,22 @@ TEST(Pool, AWorkerThatIsReadyLaterGetsItsShareAtOnce) {
   EXPECT_TRUE(pool.orders(0.3).empty());
 }
 
+// A group goes to one worker first, and half of it moves to the other one before anything is sent.
+TEST(Pool, AGroupIsSharedByIdleWorkersWithoutDrops) {
+  Pool pool;
+  for (const WorkerId w : {1, 2}) {
+    pool.join(w, 100, 0);
+    pool.set_version(w, 1, 0);
+  }
+  pool.begin(simulated_jobs(1, 8), 1, 0);
+  const auto orders = pool.orders(0);
+  ASSERT_EQ(orders.size(), 2u);
+  for (const Order& order : orders) {
+    EXPECT_EQ(order.jobs.size(), 4u);
+    EXPECT_TRUE(order.drop.empty());
+  }
+}
+
 TEST(Pool, AWorkerThatHasDoneItsJobsTakesOverThoseThatHaveRunForAWhile) {
   Pool pool;
   for (const WorkerId w : {1, 2}) {
