@@ -191,12 +191,12 @@ class Gang:
             if process.poll() is None:
                 process.send_signal(number)
 
+    def text_of(self, rank):
+        self.logs[rank].seek(0)
+        return self.logs[rank].read()
+
     def text(self):
-        out = ""
-        for rank, log in enumerate(self.logs):
-            log.seek(0)
-            out += f"--- trainer {rank}\n{log.read()}"
-        return out
+        return "".join(f"--- trainer {rank}\n{self.text_of(rank)}" for rank in range(len(self.all)))
 
 
 def write_run(setting, name, iterations, text=""):

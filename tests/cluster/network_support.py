@@ -3,8 +3,6 @@ machine."""
 import os
 import subprocess
 
-import pytest
-
 from cluster_support import Gate, cluster_config, wait_for
 from support import LONGSHOT, ROOT
 
@@ -67,6 +65,8 @@ class Network:
 
 def make_network():
     """Namespaces need root; without it the test is an expected failure."""
+    import pytest  # programs that are no tests use the rest of this file
+
     try:
         return Network()
     except (OSError, subprocess.CalledProcessError) as error:
