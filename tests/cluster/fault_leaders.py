@@ -243,5 +243,6 @@ def end_by_full_disk(course, lead, filler):
     if lead.poll() == 0:
         return False
     text = lead.text()
-    assert lead.poll() in (1, 2) and "No space left on device" in text, f"exit code {lead.poll()}\n{text}"
+    named = "No space left on device" in text or "nothing of this run could be saved" in text
+    assert lead.poll() in (1, 2) and named, f"exit code {lead.poll()}\n{text}"
     return True

@@ -54,6 +54,12 @@ class Watch:
             self.open = [] if anew else self.open
             self.open.append(self.moved)
 
+    def close(self):
+        """Faults without progress count until now."""
+        self.ended.set()
+        with self.lock:
+            self.seconds += [time.monotonic() - begun for begun in self.open]
+
     def still(self):
         """Seconds since the last progress or fault."""
         return time.monotonic() - self.moved
