@@ -78,8 +78,8 @@ class Lab:
         """A model whose weights of about 20 MiB take a while to fetch."""
         if self.large_model is None:
             sizes = ("hidden_size=256", "num_layers=6", "num_heads=4", "intermediate_size=1024")
-            longshot("sft", self.root / "sft.toml", *(f"model.{size}" for size in sizes), "trainer.total_steps=30",
-                     "optim.lr=2e-3", f"trainer.default_local_dir={self.root}/large")
+            longshot("sft", self.root / "sft.toml", *(f"model.{size}" for size in sizes), "trainer.total_steps=10",
+                     "sft.batch_tokens=512", "optim.lr=2e-3", f"trainer.default_local_dir={self.root}/large")
             self.large_model = self.root / "large/huggingface"
         return self.large_model
 
