@@ -155,6 +155,50 @@ class Workers:
             worker.kill()
 
 
+class Gang:
+    """The processes of a gang, as a launcher starts them."""
+
+    def __init__(self, size, file, folder, *arguments):
+        port = free_port()
+        folder.mkdir(exist_ok=True)
+        self.logs = [(folder / f"gang{rank}.log").open("w+") for rank in range(size)]
+        self.all = [subprocess.Popen([LONGSHOT, "trainer", str(file), *arguments], stdout=subprocess.DEVNULL,
+                                     stderr=self.logs[rank], cwd=ROOT,
+                                     env={**os.environ, "RANK": str(rank), "WORLD_SIZE": str(size),
+                                          "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)})
+                    for rank in range(size)]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for process in self.all:
+            if process.poll() is None:
+                process.kill()
+            process.wait(30)
+
+    def wait(self, seconds=180):
+        """The exit codes."""
+        deadline = time.time() + seconds
+        return [process.wait(max(0.1, deadline - time.time())) for process in self.all]
+
+    def has_lost_one(self):
+        return any(process.poll() is not None for process in self.all)
+
+    def end_others(self, number=signal.SIGTERM):
+        """As launchers do when one has ended."""
+        for process in self.all:
+            if process.poll() is None:
+                process.send_signal(number)
+
+    def text_of(self, rank):
+        self.logs[rank].seek(0)
+        return self.logs[rank].read()
+
+    def text(self):
+        return "".join(f"--- trainer {rank}\n{self.text_of(rank)}" for rank in range(len(self.all)))
+
+
 def write_run(setting, name, iterations, text=""):
     """The file, the run and the url of a run on many processes. `text`: further lines of [cluster]."""
     root, model, data, etcd = setting

@@ -1,10 +1,10 @@
-"""Three hosts, which are network namespaces on a bridge of the test's own. Nothing they send leaves the machine."""
+"""Three hosts, which are network namespaces on a bridge of the test's own, and runs on them. Nothing they send leaves the
+machine."""
 import os
 import subprocess
 
-import pytest
-
-from support import ROOT
+from cluster_support import Gate, cluster_config, wait_for
+from support import LONGSHOT, ROOT
 
 HOSTS = {"A": "10.77.0.1", "B": "10.77.0.2", "C": "10.77.0.3"}
 
@@ -35,6 +35,12 @@ class Network:
     def start(self, host, *words, **options):
         return subprocess.Popen(["ip", "netns", "exec", self.name + host, *map(str, words)], cwd=ROOT, **options)
 
+    def start_etcd(self, folder):
+        """A directory on host A."""
+        client = f"http://{HOSTS['A']}:2379"
+        return self.start("A", "etcd", "--data-dir", folder, "--listen-client-urls", client, "--advertise-client-urls",
+                          client, "--unsafe-no-fsync", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
     def cut(self, host):
         run("ip", "-n", self.hub, "link", "set", f"to{host}", "down")
 
@@ -59,7 +65,60 @@ class Network:
 
 def make_network():
     """Namespaces need root; without it the test is an expected failure."""
+    import pytest  # programs that are no tests use the rest of this file
+
     try:
         return Network()
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.xfail(f"network namespaces cannot be made here, which needs root: {error}")
+
+
+class Run:
+    """The coordinator on host A, a worker each on B and C."""
+
+    def __init__(self, network, setting, name, iterations, held_at=None):
+        root, model, data = setting
+        self.network, self.folder = network, root / name
+        self.gate = Gate(self.folder, held_at) if held_at else None
+        self.url = f"etcd://{HOSTS['A']}:2379/{name}"
+        file = root / f"{name}.toml"
+        file.write_text(cluster_config(self.folder, model, data, iterations).replace(
+            "[cluster]\n", f"[cluster]\nurl = '{self.url}'\nlisten = '{HOSTS['A']}:0'\n"
+                           f"weights_listen = '{HOSTS['A']}:0'\n"))
+        self.log = (root / f"{name}.log").open("w+")
+        self.train = network.start("A", LONGSHOT, "train", file, stdout=subprocess.DEVNULL, stderr=self.log)
+        self.workers = {host: self.worker(root, host) for host in "BC"}
+
+    def worker(self, root, host):
+        return self.network.start(host, LONGSHOT, "worker", "--cluster", self.url, "--name", host, "--threads", 1,
+                                  "--weights-dir", root / f"{host}.weights", "--listen", f"{HOSTS[host]}:0",
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def text(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def wait_for(self, condition):
+        wait_for(condition, self.train, describe=self.text)
+
+    def wait_for_event(self, worker, event, before=0):
+        """Waits until the log has more than `before` lines about the event of a worker."""
+        self.wait_for(lambda: self.events(worker, event) > before)
+
+    def events(self, worker, event):
+        return sum(f"worker {worker} at" in line and event in line for line in self.text().splitlines())
+
+    def hold(self):
+        """Waits until both workers have joined and the run is held."""
+        for host in "BC":
+            self.wait_for_event(host, "joins")
+        self.gate.wait(self.train)
+
+    def finish(self):
+        assert self.train.wait(180) == 0, self.text()
+
+    def close(self):
+        for process in [self.train, *self.workers.values()]:
+            if process.poll() is None:
+                process.kill()
+            process.wait()

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from cluster_support import FAULTS, Etcd, Gate, Workers, assert_same_run, cluster_config, free_port
+from cluster_support import FAULTS, Etcd, Gang, Gate, Workers, assert_same_run, cluster_config, free_port
 from resume_support import lines, train_config
 from support import LONGSHOT, ROOT, longshot, tiny_model
 
@@ -37,47 +37,6 @@ def prepare(setting, name):
     file = root / f"{name}.toml"
     file.write_text(with_lanes(train_config(root / name, model, data, ITERATIONS)))
     return file, root / name
-
-
-class Gang:
-    """The processes of a gang, as a launcher starts them."""
-
-    def __init__(self, size, file, folder, *arguments):
-        port = free_port()
-        folder.mkdir(exist_ok=True)
-        self.logs = [(folder / f"gang{rank}.log").open("w+") for rank in range(size)]
-        self.all = [subprocess.Popen([LONGSHOT, "trainer", str(file), *arguments], stdout=subprocess.DEVNULL,
-                                     stderr=self.logs[rank], cwd=ROOT,
-                                     env={**os.environ, "RANK": str(rank), "WORLD_SIZE": str(size),
-                                          "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)})
-                    for rank in range(size)]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for process in self.all:
-            if process.poll() is None:
-                process.kill()
-            process.wait(30)
-
-    def wait(self, seconds=180):
-        """The exit codes."""
-        deadline = time.time() + seconds
-        return [process.wait(max(0.1, deadline - time.time())) for process in self.all]
-
-    def end_others(self):
-        """As launchers do when one has ended."""
-        for process in self.all:
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-
-    def text(self):
-        out = ""
-        for rank, log in enumerate(self.logs):
-            log.seek(0)
-            out += f"--- trainer {rank}\n{log.read()}"
-        return out
 
 
 @pytest.mark.parametrize("size", [1, 2, 4])
