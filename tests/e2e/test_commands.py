@@ -50,7 +50,8 @@ def test_train_writes_everything_a_user_expects(setting):
                  "perf/throughput", "prompt_length/mean", "perf/mfu/actor", "memory/weights_gb", "memory/gradients_gb",
                  "memory/moments_gb", "memory/activations_gb", "memory/rollout_weights_gb", "memory/kv_gb",
                  "publish/bytes", "publish/version"):
-        assert name in rows[1], name
+        # An iteration whose groups all have equal scores takes no step, and so has no gradient norm.
+        assert any(name in row for row in rows[1:]), name
     assert "val/accuracy" in rows[0] and "val/accuracy" in rows[3]
     # f32 rounding: PyTorch's own f32 and f64 forwards differ by 2e-5 on unlikely tokens of a sharp model.
     assert max(row["training/rollout_probs_diff_max"] for row in rows[1:]) <= 5e-5
@@ -58,7 +59,7 @@ def test_train_writes_everything_a_user_expects(setting):
     samples = [json.loads(line) for line in sorted((run / "samples").iterdir())[0].read_text().splitlines()]
     assert len(samples) == 32 and {"prompt", "response", "score", "correct", "finish"} <= samples[0].keys()
     assert list((run / "tensorboard").iterdir())
-    assert all(0 < row["perf/mfu/actor"] < 1 for row in rows[1:])
+    assert all(0 < row["perf/mfu/actor"] < 1 for row in rows[1:] if "perf/mfu/actor" in row)
     assert "optim" in (run / "config.toml").read_text()
 
 
