@@ -10,12 +10,12 @@ USER = 65534
 BUILD = pathlib.Path(LONGSHOT).resolve().parent.parent
 
 
-def as_user(words):
-    """The words of a command that hands itself to an ordinary user where root starts it."""
+def as_user(words, finder=("env",)):
+    """The words of a command that hands itself to an ordinary user where root starts it. setpriv keeps root's capabilities
+    until it has found the program that it starts, so `finder` finds the command; without it root does."""
     if os.getuid() != 0:
         return list(words)
-    # setpriv keeps root's capabilities until it has found the program that it starts, so env finds the command.
-    return ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "env", *words]
+    return ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", *finder, *words]
 
 
 def open_folders(folder, factory):
