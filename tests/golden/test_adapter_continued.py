@@ -53,4 +53,4 @@ def test_training_continues_what_it_can_and_names_what_it_cannot(kind, bases, tm
     model = PeftModel.from_pretrained(load_base(bases / base_kind), tmp_path / "run/adapter").eval()
     exact = difference(longshot, tmp_path / "run/adapter", tmp_path / "rows.jsonl", model.double(), sequences)
     # The larger scale of rslora makes this model so sensitive that float32 differs from float64 by about 1e-4.
-    assert exact < (3e-4 if "use_rslora" in settings else 1e-4), config
+    assert exact < (2e-4 if "use_rslora" in settings else 1e-4), config
