@@ -145,8 +145,8 @@ INSTANTIATE_TEST_SUITE_P(CpuCompute, EveryModel,
                          [](const auto& info) { return info.param; });
 
 TEST_P(EveryModel, GradientsAreThoseOfLibtorchWithoutSharingOrCheckpoints) {
-  // Libtorch computes angles in f32. Gemma 3's second rope has large ones, and YaRN's are larger than
-  // those of the others.
+  // Libtorch computes angles in f32. Gemma 3's second rope has large ones, and YaRN's are larger
+  // than those of the others.
   const std::string& name = GetParam();
   const double tolerance = name == "gemma3_text" ? 5e-5 : name == "yarn" ? 2e-5 : 1e-5;
   const Result reference = through_libtorch(GetParam(), problem_of(prompts(), false));
