@@ -29,6 +29,13 @@ function(longshot_kernels)
   set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS -O3 SKIP_PRECOMPILE_HEADERS ON)
 endfunction()
 
+# longshot_define(FILES a.cc b.cc DEFINITIONS NAME="value")
+#   Defines macros that differ between checkouts, such as paths, in those files only: ccache then finds all others.
+function(longshot_define)
+  cmake_parse_arguments(A "" "" "FILES;DEFINITIONS" ${ARGN})
+  set_property(SOURCE ${A_FILES} APPEND PROPERTY COMPILE_DEFINITIONS ${A_DEFINITIONS})
+endfunction()
+
 function(longshot_test)
   cmake_parse_arguments(A "TORCH" "NAME;TIMEOUT" "SRCS;DEPS;LIBS" ${ARGN})
   if(NOT LONGSHOT_BUILD_TESTS)
@@ -48,7 +55,6 @@ function(longshot_test)
     longshot_precompile(${A_NAME} test)
   endif()
   target_compile_options(${A_NAME} PRIVATE ${LONGSHOT_TEST_OPTIONS})
-  target_compile_definitions(${A_NAME} PRIVATE LONGSHOT_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   add_test(NAME ${A_NAME} COMMAND ${A_NAME})
   # The sanitizer presets leave out tests with the label torch: libtorch is built without sanitizers, which breaks them.
   set(LABELS unit)

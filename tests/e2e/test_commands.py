@@ -2,6 +2,7 @@
 import json
 import pathlib
 import re
+import subprocess
 
 import pytest
 
@@ -321,3 +322,11 @@ functions = [{{type = "python", path = "{plugin}"}}]
     for sample in samples:
         assert ("7" in sample["response"]) == ("seven is broken" in sample["error"])
         assert (sample["score"] is None) == ("7" in sample["response"])
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["help"], ["manual"], ["tokenize", "--help"]])
+def test_output_that_cannot_be_written_is_an_error(arguments):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([LONGSHOT, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == "longshot: standard output: No space left on device\n"

@@ -84,7 +84,7 @@ TEST_F(InJails, SubmissionsReadTheInput) {
 }
 
 TEST_F(InJails, AnInterpreterWithoutCyaronIsRefused) {
-  const std::string bare = std::string(LONGSHOT_BIN_DIR) + "/../python_without_packages";
+  const std::string bare = LONGSHOT_BIN_DIR "/../python_without_packages";
   ASSERT_EQ(std::system((python() + " -m venv --without-pip " + bare).c_str()), 0);
   sandbox::PoolOptions pool = sandbox::test_options(1);
   pool.python = std::filesystem::canonical(bare).string() + "/bin/python";

@@ -60,15 +60,14 @@ void Heartbeats::State::exchange_until_stop(const Exchange& exchange,
   changed.notify_all();
 }
 
-// Without an answer all are silent alike, and this process is the one that is lost.
+// Another process is lost only while answers arrive. Without them all are silent, some a beat
+// longer than others, and this process is the one that is lost.
 void Heartbeats::State::count_silence(int limit) {
-  std::optional<int> first;
-  for (size_t i = 0; i < counts.size(); ++i) {
-    silent[i] = counts[i] == seen[i] ? silent[i] + 1 : 0;
-    if (silent[i] >= limit && (!first || i == rank)) first = static_cast<int>(i);
-  }
+  for (size_t i = 0; i < counts.size(); ++i) silent[i] = counts[i] == seen[i] ? silent[i] + 1 : 0;
   seen = counts;
-  if (!lost) lost = first;
+  const bool answers_arrive = silent[rank] <= limit / 2;
+  for (size_t i = 0; i < silent.size() && !lost; ++i)
+    if (silent[i] >= limit && (i == rank || answers_arrive)) lost = static_cast<int>(i);
 }
 
 Heartbeats::Heartbeats(int rank, int size, Exchange exchange, const HeartbeatOptions& options)
