@@ -22,6 +22,7 @@ FakeRunner::FakeRunner(int vocab_size, const RunnerLimits& limits)
     : limits_(limits), blocks_(limits.blocks()), adapters_(limits.blocks()) {
   config_.vocab_size = vocab_size;
   for (auto& block : blocks_) block.fill(-1);
+  ++releases_;
 }
 
 Status FakeRunner::load_weights(const model::WeightsView& weights) {

@@ -4,6 +4,7 @@
 // prefix or a block of another sequence or adapter at once.
 
 #include <array>
+#include <atomic>
 #include <vector>
 
 #include "rollout/runner.h"
@@ -41,6 +42,7 @@ class FakeRunner : public Runner {
   int64_t tokens_fed() const { return tokens_fed_; }
   int64_t forwards() const { return forwards_; }
   int largest_batch() const { return largest_batch_; }
+  int releases() const { return releases_; }
 
  private:
   model::ModelConfig config_;
@@ -52,6 +54,7 @@ class FakeRunner : public Runner {
   double overhead_rows_ = 8;
   int64_t tokens_fed_ = 0, forwards_ = 0;
   int largest_batch_ = 0;
+  std::atomic<int> releases_{0};
 };
 
 }  // namespace longshot::rollout

@@ -129,6 +129,7 @@ struct ToWorkerWriter {
     for (const Job& job : m.jobs) put(job, jobs->add_jobs());
   }
   void operator()(const Drop& m) { copy(m.ids, out.mutable_drop()->mutable_ids()); }
+  void operator()(const Release&) { out.mutable_release(); }
   void operator()(const End& m) { out.set_end(m.reason); }
 };
 
@@ -168,6 +169,8 @@ Result<ToWorker> from_proto(const pb::ToWorker& message) {
       return jobs_of(message.jobs());
     case pb::ToWorker::kDrop:
       return ToWorker(Drop{list<uint64_t>(message.drop().ids())});
+    case pb::ToWorker::kRelease:
+      return ToWorker(Release{});
     case pb::ToWorker::kEnd:
       return ToWorker(End{message.end()});
     case pb::ToWorker::WHAT_NOT_SET:

@@ -88,6 +88,7 @@ TEST(Convert, OtherMessagesReturnAsTheyWere) {
   EXPECT_EQ(returned<NewWeights>(ToWorker(NewWeights{12, json})).source, json);
   EXPECT_EQ(returned<NewWeights>(ToWorker(NewWeights{12, json})).version, 12);
   EXPECT_EQ(returned<Drop>(ToWorker(Drop{{1, 2}})).ids, (std::vector<uint64_t>{1, 2}));
+  (void)returned<Release>(ToWorker(Release{}));
   EXPECT_EQ(returned<End>(ToWorker(End{"done"})).reason, "done");
   EXPECT_EQ(returned<Hello>(FromWorker(Hello{json})).who, json);
   EXPECT_EQ(returned<Ready>(FromWorker(Ready{5})).version, 5);

@@ -6,7 +6,7 @@
 namespace longshot::wire {
 
 // Version of the messages. A worker of another one is refused.
-constexpr int kProtocol = 1;
+constexpr int kProtocol = 2;
 
 // The same on both ends: with a certificate, each must have one of the same authority.
 using LinkOptions = net::Credentials;

@@ -37,10 +37,11 @@ struct Jobs {
 struct Drop {  // jobs whose samples nobody waits for
   std::vector<uint64_t> ids;
 };
-struct End {  // the run has ended; the worker should too
+struct Release {};  // free the memory of the weights; the next NewWeights follow before any job
+struct End {        // the run has ended; the worker should too
   std::string reason;
 };
-using ToWorker = std::variant<Welcome, NewWeights, Jobs, Drop, End>;
+using ToWorker = std::variant<Welcome, NewWeights, Jobs, Drop, Release, End>;
 
 // Worker -> coordinator.
 struct Hello {  // the first message: who the worker is

@@ -15,6 +15,7 @@ from resume_support import kill_until_done, lines, start
 from support import LONGSHOT, ROOT, longshot, tiny_model
 
 ITERATIONS = 30
+HYBRID = "[hybrid]\nfree_cache_engine = true\noptimizer_offload = true\nparam_offload = true\n"
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +73,19 @@ def test_workers_that_are_killed_and_replaced_change_nothing(setting):
         runs += 1
         assert runs < 60
     print(f"{kills} workers were killed in {runs} runs")
+
+
+def test_workers_that_free_their_memory_while_the_model_is_trained_change_nothing(setting):
+    """Others join meanwhile, and checkpoints have the workers load the same weights again."""
+    root, rng = setting[0], random.Random(3)
+    file, run, url = prepare(setting, "turns")
+    file.write_text(file.read_text() + HYBRID)
+    with Workers(url, root, 3) as workers:
+        assert kill_workers(start(file), run, workers, rng) > 0
+    assert_same_run(run, root / "whole", ITERATIONS)
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    for name in ("timing_s/release", "timing_s/onload", "timing_s/offload"):
+        assert all(name in row for row in rows[1:]), name
 
 
 def test_workers_that_stall_change_nothing(setting):

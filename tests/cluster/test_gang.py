@@ -3,6 +3,7 @@ of them is lost."""
 import contextlib
 import json
 import os
+import pathlib
 import random
 import signal
 import subprocess
@@ -61,6 +62,21 @@ def test_the_trainer_that_generates_may_take_turns_with_its_rollout(setting, siz
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     for name in ("timing_s/release", "timing_s/onload", "timing_s/offload"):
         assert all(name in row for row in rows[1:]), name
+
+
+def test_every_trainer_offloads_its_state_while_samples_are_generated(setting):
+    file, run = prepare(setting, "offloaded")
+    gate = Gate(run, 3)
+    file.write_text(file.read_text().replace("[reward]\n", gate.reward()))
+    with Gang(2, file, setting[0], *HYBRID) as gang:
+        gate.wait(gang.all[0])
+        for process in gang.all:
+            links = [os.readlink(link) for link in pathlib.Path(f"/proc/{process.pid}/fd").iterdir()]
+            files = [link for link in links if link.startswith(str(run)) and link.endswith("(deleted)")]
+            assert len(files) == 2, links  # moments, weights
+        gate.open()
+        assert gang.wait() == [0, 0], gang.text()
+    assert_same_run(run, setting[0] / "whole", ITERATIONS)
 
 
 def test_epochs_give_every_trainer_the_same_schedule(setting):

@@ -66,9 +66,10 @@ def test_a_killed_run_continues_with_the_same_bits(setting):
 def test_what_makes_no_sense_is_refused(setting):
     root, model, data = setting
     file, _ = prepare(root, "refused", model, data, ALL)
-    for override, text in (("cluster.url=etcd://127.0.0.1:1/x", "[hybrid]"), ("hybrid.offload_dir=/proc/none", "/proc/none"),
-                           ("trainer.device=cuda", "hybrid.optimizer_offload")):
-        assert text in longshot("train", file, "rollout.token_budget=0", override, code=2).stderr
+    for overrides, text in ((("cluster.url=etcd://127.0.0.1:1/x", "cluster.staleness=1"), "[hybrid]"),
+                            (("hybrid.offload_dir=/proc/none",), "/proc/none"),
+                            (("trainer.device=cuda",), "hybrid.optimizer_offload")):
+        assert text in longshot("train", file, "rollout.token_budget=0", *overrides, code=2).stderr
     warned = longshot("train", file, "hybrid.optimizer_offload=false", "hybrid.param_offload=false",
                       "hybrid.offload_dir=/tmp", "trainer.total_iterations=1")
     assert "hybrid.offload_dir has no effect" in warned.stderr

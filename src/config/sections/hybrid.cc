@@ -15,11 +15,10 @@ void bind(Settings& s, HybridOptions& o) {
 
 Status validate(const HybridOptions& o, const MachineOptions& machine,
                 const ClusterOptions& cluster) {
-  if (o.on() && cluster.on()) {
+  if (o.on() && cluster.on() && cluster.staleness > 0) {
     return invalid_argument(
-        "[hybrid] is for a process that generates and trains in turns; with cluster.url the "
-        "samples "
-        "come from workers, so leave its keys out");
+        "[hybrid] is for a run that generates and trains in turns; with cluster.staleness above 0 "
+        "it does both at the same time, so leave the keys of [hybrid] out");
   }
   if (o.offloads() && !machine.is_cpu()) {
     return invalid_argument(

@@ -1,5 +1,5 @@
 #pragma once
-// Section [hybrid]: training and rollouts share the memory of one process and take turns.
+// Section [hybrid]: training and rollouts share the memory of a machine and take turns.
 
 #include <string>
 

@@ -98,6 +98,7 @@ class ClusterRollout final : public rollout::Generator {
   Status load_weights(const model::WeightsView& weights) override {
     return remote_->load_weights(weights);
   }
+  void release() override { remote_->release(); }
   rollout::RoundGenerator* rounds() override { return remote_.get(); }
   // Workers that are not connected at this moment read it in the directory.
   void run_has_ended() override {

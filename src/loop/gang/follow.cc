@@ -1,6 +1,7 @@
 #include "loop/gang/follow.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include "base/log.h"
 #include "base/os/clock.h"
@@ -40,9 +41,19 @@ class Follower {
  private:
   Status repeat(const std::string& name, const Json& call) {
     if (name == "wait") return ok_status();
-    if (name == "begin") return train::agree(*gang_, begin(call), "the start of training");
+    if (name == "begin") {
+      LS_RETURN_IF_ERROR(train::agree(*gang_, begin(call), "the start of training"));
+      return make_room();
+    }
     if (trainer_ == nullptr)
       return corrupt(std::string(kWhere) + ": '" + name + "' before 'begin'");
+    LS_RETURN_IF_ERROR(fatal(trainer_->model().onload()));
+    const Status done = repeat_with_state(name, call);
+    LS_RETURN_IF_ERROR(make_room());
+    return done;
+  }
+
+  Status repeat_with_state(const std::string& name, const Json& call) {
     if (name == "fit") return fit(call);
     if (name == "phase") return begin_next_phase(call);
     LS_ASSIGN_OR_RETURN(const auto directory, json_get<std::string>(call, "directory", kWhere));
@@ -50,6 +61,20 @@ class Follower {
     if (name == "load")
       return train::agree(*gang_, trainer_->model().load_state(directory), "the saved moments");
     return corrupt(std::string(kWhere) + ": unknown call '" + name + "'");
+  }
+
+  // Section [hybrid], while process 0 generates.
+  Status make_room() {
+    if (!config_.hybrid.on()) return ok_status();
+    LS_RETURN_IF_ERROR(fatal(trainer_->model().offload_moments()));
+    ::malloc_trim(0);
+    return fatal(trainer_->model().offload_weights());
+  }
+
+  // An error that process 0 does not have: this process ends, so that the others notice.
+  static Status fatal(const Status& status) {
+    if (status.ok()) return status;
+    return unavailable("this trainer cannot continue: " + status.message());
   }
 
   // Changes nothing of this process if it fails.
@@ -69,7 +94,13 @@ class Follower {
       return invalid_argument(fmt::format("the weights of {} differ from those of trainer 0",
                                           checkpoint.empty() ? config_.model.path : checkpoint));
     }
-    LS_ASSIGN_OR_RETURN(trainer_, make_trainer(config_, phase, std::move(loaded.weights), gang_));
+    LS_ASSIGN_OR_RETURN(auto trainer,
+                        make_trainer(config_, phase, std::move(loaded.weights), gang_));
+    const config::HybridOptions& hybrid = config_.hybrid;
+    LS_RETURN_IF_ERROR(
+        trainer->model().set_offload(hybrid.folder.empty() ? config_.trainer.output : hybrid.folder,
+                                     hybrid.optimizer_offload, hybrid.param_offload));
+    trainer_ = std::move(trainer);
     log::info("trainer {} of {} has loaded {}", gang_->rank(), gang_->size(),
               checkpoint.empty() ? config_.model.path : checkpoint);
     return ok_status();

@@ -27,7 +27,9 @@ Status validate(const config::TrainConfig& config, const Hosts& hosts) {
                     lanes, trainers));
   }
   if (config.hybrid.on())
-    return invalid_argument("[hybrid] is for one process; a run on many machines refuses it");
+    return invalid_argument(
+        "the plan of a run on many machines does not know how long the hand-overs of [hybrid] "
+        "take: leave its keys out of the planned configuration");
   if (config.rollout.engine.token_budget > 0)
     return invalid_argument(
         "rollout.token_budget does not work with workers; use rollout.segment_tokens");

@@ -1,6 +1,6 @@
 #pragma once
-// Hybrid deployment (the report's section 2.6.3): the trainer and the rollout share the memory of
-// this process and take turns. Without section [hybrid] both keep what they have.
+// Hybrid deployment (the report's section 2.6.3): the trainer and the rollout share the memory of a
+// machine and take turns. Without section [hybrid] both keep what they have.
 
 #include <cstdint>
 #include <functional>

@@ -1,10 +1,20 @@
 #include "rollout/remote/local_engine.h"
 
+#include <malloc.h>
+
+#include <utility>
+
 namespace longshot::rollout {
 
 Status LocalEngine::load(const Json& settings, int64_t version, const Json& source) {
   LS_ASSIGN_OR_RETURN(engine_, load_(settings, version, source));
   return ok_status();
+}
+
+void LocalEngine::release() {
+  if (engine_ == nullptr) return;
+  std::exchange(engine_, nullptr)->release();
+  ::malloc_trim(0);
 }
 
 Status LocalEngine::add(wire::Job job, const EngineOptions& options) {

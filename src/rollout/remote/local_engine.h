@@ -18,6 +18,7 @@ class LocalEngine final : public WorkerEngine {
 
   // Jobs in flight continue with the new weights.
   Status load(const Json& settings, int64_t version, const Json& source) override;
+  void release() override;
   Status add(wire::Job job, const EngineOptions& options) override;
   void drop(uint64_t job) override;
   Status advance(const JobEvents& events) override;  // one step

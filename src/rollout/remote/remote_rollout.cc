@@ -53,12 +53,30 @@ void RemoteRollout::Impl::run_has_ended() {
 }
 
 Status RemoteRollout::Impl::load_weights(const model::WeightsView& weights) {
-  LS_ASSIGN_OR_RETURN(Json source, options_.offer(weights));
+  // Only the caller's thread changes weights_, so it may read it without the lock.
+  const bool offered = !weights_.empty() && weights_.back().version == weights.version;
+  Json source;
+  if (!offered) {
+    LS_ASSIGN_OR_RETURN(source, options_.offer(weights));
+  }
   std::lock_guard lock(mutex_);
-  weights_.push_back({weights.version, std::move(source)});
+  if (!offered) weights_.push_back({weights.version, std::move(source)});
   if (weights_.size() > 2) weights_.pop_front();
+  released_ = false;
   if (rounds_.empty()) send_newest();  // else each worker gets them when its jobs are done
   return ok_status();
+}
+
+// Messages arrive in order: the drops of the last round before this one, and jobs after weights.
+void RemoteRollout::Impl::release() {
+  std::lock_guard lock(mutex_);
+  LS_CHECK(rounds_.empty(), "release() while a round is in flight");
+  released_ = true;
+  for (auto& [link, peer] : peers_) {
+    if (!peer.admitted) continue;
+    server_->send(link, wire::Release{});
+    peer.sent = -1;
+  }
 }
 
 Result<std::vector<data::Sample>> RemoteRollout::Impl::generate(
@@ -69,6 +87,7 @@ Result<std::vector<data::Sample>> RemoteRollout::Impl::generate(
   std::unique_lock lock(mutex_);
   LS_CHECK(!weights_.empty(), "generate() before load_weights()");
   LS_CHECK(rounds_.empty(), "generate() while a round is in flight");
+  LS_CHECK(!released_, "generate() after release() without load_weights()");
   send_newest();
   begin(all, options);
   const Status done = wait_for_round(lock, options, on_progress);
@@ -271,7 +290,7 @@ Status RemoteRollout::Impl::handle(wire::LinkId link, Peer& peer, wire::Hello& m
   log::info("worker {} at {} joins", peer.name, peer.address);
   pool_.join(link, slots_of(peer.who), now(), engine_of(peer.who));
   server_->send(link, wire::Welcome{options_.settings});
-  if (!weights_.empty()) send_weights(link, weights_.back().version);
+  if (!weights_.empty() && !released_) send_weights(link, weights_.back().version);
   return ok_status();
 }
 
@@ -337,6 +356,10 @@ Result<std::vector<data::Sample>> RemoteRollout::generate(
 
 Status RemoteRollout::load_weights(const model::WeightsView& weights) {
   return impl_->load_weights(weights);
+}
+
+void RemoteRollout::release() {
+  impl_->release();
 }
 
 void RemoteRollout::run_has_ended() {

@@ -55,9 +55,14 @@ class RemoteRollout final : public Generator, public RoundGenerator {
   // that were ready at the end), and the metrics of Pool.
   const Metrics& metrics() const override { return metrics_; }
 
-  // Offers the weights and tells the workers, those with jobs of a round in flight when they have
-  // done them. Does not wait for them: a worker that has loaded them gets jobs.
+  // Offers the weights, unless their version is in force already, and tells the workers, those with
+  // jobs of a round in flight when they have done them. Does not wait for them: a worker that has
+  // loaded them gets jobs.
   Status load_weights(const model::WeightsView& weights) override;
+
+  // Has the workers free their memory until the next load_weights(); one that joins meanwhile loads
+  // nothing. No round may be in flight.
+  void release() override;
 
   RoundGenerator* rounds() override { return this; }
   void set_cut(std::vector<data::Sample> samples) override;

@@ -31,6 +31,7 @@ class RemoteRollout::Impl {
   Status start();
   int port() const { return server_->port(); }
   Status load_weights(const model::WeightsView& weights);
+  void release();
   Result<std::vector<data::Sample>> generate(
       std::vector<data::Sample> jobs, const EngineOptions& options,
       const std::function<void(const Progress&)>& on_progress, Metrics& metrics);
@@ -99,6 +100,7 @@ class RemoteRollout::Impl {
   Pool pool_;
   std::map<wire::LinkId, Peer> peers_;
   std::deque<wire::NewWeights> weights_;  // the newest version, and the one before
+  bool released_ = false;                 // since the last load_weights()
   Json sampling_;
   int64_t round_ = 0;
   std::vector<size_t> ended_;  // samples of generate() that have ended and were not handed over

@@ -47,6 +47,12 @@ model::WeightsView weights_of(int64_t version) {
   return view;
 }
 
+bool eventually(const std::function<bool()>& condition) {
+  const Deadline end = Deadline::after_seconds(30);
+  while (!condition() && !end.expired()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  return condition();
+}
+
 // A worker in a thread, with an engine of its own.
 class Worker {
  public:
@@ -64,12 +70,16 @@ class Worker {
           EXPECT_EQ(settings.at("model"), "fake");
           EXPECT_EQ(source.at("version"), version);
           runner_->set_version(version);
+          ++loads_;
           return engine_.get();
         });
     options_.piece_tokens = 5;
     thread_ = std::thread([this] { status_ = serve_rollouts(*link_, *worker_, options_); });
   }
   ~Worker() { (void)end(); }
+
+  int loads() const { return loads_; }
+  int releases() const { return runner_->releases(); }
 
   Status end() {
     if (thread_.joinable()) thread_.join();
@@ -78,6 +88,7 @@ class Worker {
 
  private:
   FakeRunner* runner_ = nullptr;
+  std::atomic<int> loads_{0};
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<LocalEngine> worker_;
   std::unique_ptr<wire::WorkerLink> link_;
@@ -124,6 +135,28 @@ TEST(RemoteRollout, SamplesAreThoseOfAnEngineInThisProcess) {
     rollout->run_has_ended();
     for (auto& worker : all) EXPECT_TRUE(worker->end().ok());
   }
+}
+
+TEST(RemoteRollout, ReleasedWorkersLoadWeightsAgainBeforeTheyWork) {
+  auto rollout = coordinator();
+  ASSERT_TRUE(rollout->load_weights(weights_of(1)).ok());
+  Worker first(rollout->port(), "first");
+  ASSERT_TRUE(rollout->generate(jobs_of(2, 2), options_of(20), nullptr).ok());
+  rollout->release();
+  EXPECT_TRUE(eventually([&] { return first.releases() == 1; }));
+  Worker second(rollout->port(), "second");  // joins while the model is trained
+  EXPECT_TRUE(eventually([&] { return rollout->status().at("workers").size() == 2; }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_EQ(second.loads(), 0);
+  for (const int64_t version : {1, 2}) {  // the same weights, as after a checkpoint, and new ones
+    ASSERT_TRUE(rollout->load_weights(weights_of(version)).ok());
+    const auto samples = rollout->generate(jobs_of(5, 3), options_of(40), nullptr);
+    ASSERT_TRUE(samples.ok()) << samples.status().message();
+    expect_equal(*samples, local(jobs_of(5, 3), options_of(40), version));
+  }
+  EXPECT_EQ(first.loads(), 3);
+  EXPECT_EQ(second.loads(), 2);
+  rollout->run_has_ended();
 }
 
 TEST(RemoteRollout, SamplesThatEndAreHandedOverOnceEach) {

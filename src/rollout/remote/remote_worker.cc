@@ -6,6 +6,7 @@
 #include <stop_token>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 
 #include "base/log.h"
 #include "base/os/stop.h"
@@ -123,6 +124,12 @@ class Session {
       engine_.drop(job);
       live_.erase(job);
     }
+    return ok_status();
+  }
+
+  Status handle(wire::Release&) {
+    for (const auto& [job, live] : std::exchange(live_, {})) engine_.drop(job);
+    engine_.release();
     return ok_status();
   }
 

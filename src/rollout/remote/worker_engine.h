@@ -30,6 +30,8 @@ class WorkerEngine {
   // Loads weights for the jobs that follow. `settings` are those of RemoteOptions, `source` is what
   // RemoteOptions::offer returned.
   virtual Status load(const Json& settings, int64_t version, const Json& source) = 0;
+  // Frees the memory of an engine without jobs until the next load(), where that is possible.
+  virtual void release() = 0;
   // Begins a job. Error: it cannot be executed; the message names what is in the way.
   virtual Status add(wire::Job job, const EngineOptions& options) = 0;
   // Ends a job without an event. Without effect if it has ended.

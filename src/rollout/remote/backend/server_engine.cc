@@ -71,6 +71,11 @@ class ServerEngine final : public WorkerEngine {
   }
   ~ServerEngine() override { drop_all(); }
 
+  void release() override {
+    if (!std::exchange(told_of_memory_, true))
+      log::info("{} keeps its memory while the model is trained", name());
+  }
+
   Status load(const Json& settings, int64_t version, const Json& source) override {
     drop_all();
     ready_ = false;
@@ -358,7 +363,8 @@ class ServerEngine final : public WorkerEngine {
   ServedModel model_;
   LogprobMode mode_;
   bool ready_ = false;  // the servers have the weights of the last load()
-  std::mutex mutex_;    // guards news_
+  bool told_of_memory_ = false;
+  std::mutex mutex_;  // guards news_
   std::condition_variable arrived_;
   std::vector<News> news_;
   std::vector<Task*> pending_;  // not started yet; owned by tasks_
