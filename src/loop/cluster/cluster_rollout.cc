@@ -99,6 +99,7 @@ class ClusterRollout final : public rollout::Generator {
     return remote_->load_weights(weights);
   }
   rollout::RoundGenerator* rounds() override { return remote_.get(); }
+  std::vector<RunEvent> take_events() override { return remote_->take_events(); }
   // Workers that are not connected at this moment read it in the directory.
   void run_has_ended() override {
     const auto told =
