@@ -9,6 +9,7 @@ extern const std::string_view kReportHtml;
 extern const std::string_view kReportCss;
 extern const std::string_view kChartsJs;
 extern const std::string_view kSamplesJs;
+extern const std::string_view kWorkersJs;
 extern const std::string_view kPageJs;
 extern const std::string_view kLiveJs;
 

@@ -1,6 +1,7 @@
 "use strict";
 // Line, scatter and stacked-area charts in SVG. A chart is {title, unit, metric, log, zero, percent, exact, points,
-// xLabel, series: () => [...]}; `exact` curves are never smoothed, `points` makes a scatter plot. A series is {name,
+// xLabel, series: () => [...], marks}; `exact` curves are never smoothed, `points` makes a scatter plot, and `marks`, if
+// there, returns vertical lines {x, text, bad}. A series is {name,
 // color, run, dashed, x: [...], y: [...]} with null where there is no value, and low and high like y if the value has
 // an interval.
 
@@ -167,9 +168,19 @@ function drawLines(chart) {
   let [low, high] = extent(values);
   const yDomain = log ? [low / 1.5, high * 1.5] : padded(low, high, chart.zero, chart.percent);
   const frame = drawFrame(chart, xDomain, yDomain, log);
+  if (chart.marks) drawMarks(chart.marks(), frame, xDomain);
   const weight = chart.points || chart.exact ? 0 : view.smoothing;
   for (const s of shown) drawSeries(s, frame, log, chart.points, weight);
   attachHover(chart, frame, shown.map((s) => ({...s, y: smooth(s.y, weight)})), log);
+}
+
+// Below the curves. Those at one place are one line with all of their texts.
+function drawMarks(marks, frame, [low, high]) {
+  for (const at of new Set(marks.map((mark) => mark.x).filter((x) => x >= low && x <= high))) {
+    const here = marks.filter((mark) => mark.x === at);
+    const line = shape(frame.svg, "line", {class: here.some((mark) => mark.bad) ? "mark bad" : "mark good", x1: frame.x(at), x2: frame.x(at), y1: TOP, y2: frame.bottom});
+    shape(line, "title", {}, here.map((mark) => mark.text).join("\n"));
+  }
 }
 
 function drawSeries(s, frame, log, points, weight) {

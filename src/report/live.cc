@@ -53,8 +53,8 @@ net::Reply events(const std::vector<fs::path>& folders, const std::string& shown
 std::string version_of(const std::vector<fs::path>& folders) {
   std::string state;
   for (const fs::path& folder : folders) {
-    for (const char* name :
-         {"metrics.jsonl", "warnings.jsonl", "config.toml", "summary.json", "samples"}) {
+    for (const char* name : {"metrics.jsonl", "warnings.jsonl", "events.jsonl", "config.toml",
+                             "summary.json", "samples"}) {
       std::error_code error;
       const auto size = fs::is_regular_file(folder / name, error)
                             ? fs::file_size(folder / name, error)

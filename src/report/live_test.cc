@@ -49,6 +49,9 @@ TEST_F(LiveTest, ThePageShowsWhatTheRunHasAndItsVersion) {
   std::ofstream(folder_ / "warnings.jsonl") << "{\"step\":2,\"text\":\"careful\"}\n";
   EXPECT_NE(version_of({folder_}), before_warning);
   EXPECT_NE(get("/").body.find("careful"), std::string::npos);
+  const std::string before_event = version_of({folder_});
+  std::ofstream(folder_ / "events.jsonl") << "{\"step\":2,\"event\":\"left\"}\n";
+  EXPECT_NE(version_of({folder_}), before_event);
 }
 
 TEST_F(LiveTest, AnEventComesOnceTheRunHasWritten) {

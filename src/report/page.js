@@ -1,7 +1,7 @@
 "use strict";
 // Builds the page from the embedded data: {runs: [{name, folder, iterations: [first, last] or null, steps, metrics:
-// {name: [value or null]}, sums: {name: [value]}, config, summary, sample_count}], samples: [...], notes: [...],
-// findings: [{run, text, when}]}. A value is at the index of its step, which of a long run is the last of several; a sum
+// {name: [value or null]}, sums: {name: [value]}, config, summary, sample_count, events: [{step, time, event, worker,
+// host, address, samples, cause}]}], samples: [...], notes: [...], findings: [{run, text, when}]}. A value is at the index of its step, which of a long run is the last of several; a sum
 // is over all iterations up to there.
 
 const data = JSON.parse(document.getElementById("data").textContent);
@@ -74,23 +74,29 @@ function scatterChart(grid, title, xMetric, yMetric) {
   addChart(grid, {title, metric: `${yMetric} over ${xMetric}; later points are darker`, series, points: true, percent: true, xLabel: "tokens per response"});
 }
 
-function timeChart(grid) {
-  const isPart = (n) => n.startsWith("timing_s/") && n !== "timing_s/step";
-  const names = metricNames.filter(isPart);
+// Metrics that make up a whole, one run at a time. `prefix` is what their names have in common.
+function stackChart(grid, options, names, prefix) {
   if (names.length === 0) return;
-  names.concat("timing_s/step").forEach((n) => used.add(n));
-  const candidates = data.runs.map((run, r) => r).filter((r) => Object.keys(data.runs[r].metrics).some(isPart));
+  names.forEach((n) => used.add(n));
+  const candidates = data.runs.map((run, r) => r).filter((r) => names.some((n) => data.runs[r].metrics[n]));
   const choice = element("select", {"aria-label": "Run", onchange: () => chart.draw()},
                          ...candidates.map((r) => element("option", {value: r}, data.runs[r].name)));
-  const legend = element("div", {class: "legend"}, ...names.map((n, i) => element("span", {}, element("i", {style: `background:var(--c${i % 8})`}), n.slice(9))));
-  if (candidates.length > 1) legend.prepend(choice);
+  const nameOf = (n) => n.slice(prefix.length), color = (i) => `var(--c${i % 8})`;
+  const head = element("div", {class: "legend"}, ...names.map((n, i) => element("span", {}, element("i", {style: `background:${color(i)}`}), nameOf(n))));
+  if (candidates.length > 1) head.prepend(choice);
   const stack = () => {
     const run = data.runs[Number(choice.value)];
-    return {x: xAxes[view.xAxis].of(run) || run.steps, parts: names.map((n, i) => ({name: n.slice(9), color: `var(--c${i % 8})`,
+    return {x: xAxes[view.xAxis].of(run) || run.steps, parts: names.map((n, i) => ({name: nameOf(n), color: color(i),
       y: smooth((run.metrics[n] || run.steps.map(() => 0)).map((v) => v || 0), view.smoothing)}))};
   };
-  const chart = {title: "Where the time goes", unit: "s per iteration", metric: "timing_s/*", head: legend, stack};
+  const chart = {...options, head, stack};
   addChart(grid, chart);
+}
+
+function timeChart(grid) {
+  const names = metricNames.filter((n) => n.startsWith("timing_s/") && n !== "timing_s/step");
+  if (names.length > 0) used.add("timing_s/step");
+  stackChart(grid, {title: "Where the time goes", unit: "s per iteration", metric: "timing_s/*"}, names, "timing_s/");
 }
 
 function buildCharts() {
@@ -250,6 +256,7 @@ buildControls();
 buildFindings();
 buildOverview();
 buildCharts();
+buildWorkers();
 buildOtherCharts();
 buildSettings();
 buildSamples();

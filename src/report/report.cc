@@ -42,7 +42,8 @@ Json page_run(const RunData& run, const RunData& points) {
     if (run.metrics.contains(name)) sums[name] = rounded(sums_at(points.steps, run, name));
   return {{"name", run.name},      {"folder", run.folder},   {"iterations", iterations_of(run)},
           {"steps", points.steps}, {"metrics", metrics},     {"sums", sums},
-          {"config", run.config},  {"summary", run.summary}, {"sample_count", run.sample_count}};
+          {"config", run.config},  {"summary", run.summary}, {"sample_count", run.sample_count},
+          {"events", run.events}};
 }
 
 // Runs whose folders have the same name get the whole path as their name.
@@ -133,10 +134,11 @@ Result<std::string> make_report(const std::vector<std::filesystem::path>& folder
   }
   make_names_unique(runs);
   const std::string_view live = options.version.empty() ? "" : kLiveJs;
-  return fill(kReportHtml, {{"title", escape_html(options.title)},
-                            {"style", std::string(kReportCss)},
-                            {"data", page_data(runs, options.version)},
-                            {"script", joined({kChartsJs, kSamplesJs, kPageJs, live})}});
+  return fill(kReportHtml,
+              {{"title", escape_html(options.title)},
+               {"style", std::string(kReportCss)},
+               {"data", page_data(runs, options.version)},
+               {"script", joined({kChartsJs, kSamplesJs, kWorkersJs, kPageJs, live})}});
 }
 
 }  // namespace longshot::report

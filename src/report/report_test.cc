@@ -286,6 +286,35 @@ TEST_F(ReportTest, DamagedWarningsAreNoted) {
   EXPECT_EQ(run.notes.size(), 1u);
 }
 
+TEST_F(ReportTest, EventsAreOnThePageWithTheTypesThatItExpects) {
+  write("metrics.jsonl", "{\"step\":1}\n");
+  write("events.jsonl",
+        "{\"step\":1,\"time\":2.5,\"event\":\"left\",\"worker\":\"w\",\"host\":\"h\",\"samples\":4,"
+        "\"cause\":\"</script>\",\"other\":1}\n"
+        "{\"step\":1,\"time\":\"now\",\"event\":7}\n{\"event\":\"left\"}\n{\"step\":2,\"ev");
+  const RunData run = read();
+  ASSERT_EQ(run.events.size(), 2u);
+  EXPECT_EQ(run.notes.size(), 1u);
+  const Json whole = {{"step", 1},   {"time", 2.5},  {"event", "left"}, {"worker", "w"},
+                      {"host", "h"}, {"samples", 4}, {"address", ""},   {"cause", "</script>"}};
+  EXPECT_EQ(run.events[0], whole);
+  EXPECT_EQ(run.events[1]["event"], "");
+  EXPECT_TRUE(run.events[1]["time"].is_null());
+  EXPECT_EQ(Json::parse(page_data({run}))["runs"][0]["events"][0], whole);
+}
+
+TEST_F(ReportTest, OfManyEventsTheNewestAreOnThePage) {
+  write("metrics.jsonl", "");
+  std::string text;
+  for (size_t i = 1; i <= kMostEvents + 3; ++i) text += dump_json(Json{{"step", i}}) + "\n";
+  write("events.jsonl", text);
+  const RunData run = read();
+  ASSERT_EQ(run.events.size(), kMostEvents);
+  EXPECT_EQ(run.events.front()["step"], 4);
+  ASSERT_EQ(run.notes.size(), 1u);
+  EXPECT_NE(run.notes[0].find("the last 500 of 503 events"), std::string::npos);
+}
+
 TEST(EvenlySpread, EndsWithTheLastAndNeverRepeats) {
   EXPECT_EQ(evenly_spread(3, 5), (std::vector<size_t>{0, 1, 2}));
   EXPECT_EQ(evenly_spread(10, 5), (std::vector<size_t>{1, 3, 5, 7, 9}));

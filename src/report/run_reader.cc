@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <deque>
 #include <system_error>
 #include <utility>
 
@@ -14,6 +15,8 @@ namespace longshot::report {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr size_t kEventText = 500;  // bytes of a text of an event
 
 double number_of(const Json& value) {
   if (!value.is_number()) return kNoValue;
@@ -77,6 +80,39 @@ Status read_warnings(const fs::path& path, RunData& run) {
   return for_each_object(path, add, run.notes);
 }
 
+Json page_event(const Json& line) {
+  Json event;
+  for (const char* key : {"event", "worker", "host", "address", "cause"}) {
+    const auto it = line.find(key);
+    event[key] =
+        it != line.end() && it->is_string() ? shortened(it->get<std::string>(), kEventText) : "";
+  }
+  for (const char* key : {"time", "samples"}) {
+    const auto it = line.find(key);
+    event[key] = it != line.end() && it->is_number() ? *it : Json(nullptr);
+  }
+  event["step"] = line.at("step");
+  return event;
+}
+
+Status read_events(const fs::path& path, RunData& run) {
+  std::deque<Json> newest;
+  size_t count = 0;
+  const auto add = [&](Json&& line) {
+    const auto step = line.find("step");
+    if (step == line.end() || !step->is_number_integer()) return;
+    ++count;
+    newest.push_back(page_event(line));
+    if (newest.size() > kMostEvents) newest.pop_front();
+  };
+  LS_RETURN_IF_ERROR(for_each_object(path, add, run.notes));
+  if (count > newest.size())
+    run.notes.push_back(fmt::format("{}: the page has the last {} of {} events", path.string(),
+                                    newest.size(), count));
+  run.events.assign(newest.begin(), newest.end());
+  return ok_status();
+}
+
 std::string name_of(const fs::path& folder) {
   const fs::path full = fs::absolute(folder).lexically_normal();
   return (full.has_filename() ? full : full.parent_path()).filename().string();
@@ -113,15 +149,16 @@ Result<RunData> read_run(const fs::path& folder, const SampleLimits& limits) {
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored)) return not_found(folder.string() + " is not a folder");
   const fs::path metrics = folder / "metrics.jsonl", samples = folder / "samples",
-                 warnings = folder / "warnings.jsonl";
+                 warnings = folder / "warnings.jsonl", events = folder / "events.jsonl";
   if (!fs::exists(metrics, ignored) && !fs::exists(samples, ignored)) return no_run(folder);
   RunData run;
   run.folder = folder.string();
   run.name = name_of(folder);
   if (fs::exists(metrics, ignored)) LS_RETURN_IF_ERROR(read_metrics(metrics, run));
   if (fs::exists(samples, ignored)) LS_RETURN_IF_ERROR(read_samples(samples, limits, run));
-  // A run does not depend on this file, and so the page of it does not.
+  // A run does not depend on these files, and so the page of it does not.
   if (fs::is_regular_file(warnings, ignored)) LS_RETURN_IF_ERROR(read_warnings(warnings, run));
+  if (fs::is_regular_file(events, ignored)) LS_RETURN_IF_ERROR(read_events(events, run));
   LS_RETURN_IF_ERROR(read_settings(folder, run));
   return run;
 }

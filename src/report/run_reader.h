@@ -16,6 +16,9 @@ namespace longshot::report {
 
 constexpr double kNoValue = std::numeric_limits<double>::quiet_NaN();
 
+// The most events of a run on the page.
+constexpr size_t kMostEvents = 500;
+
 // A line of warnings.jsonl.
 struct LoggedWarning {
   int64_t step = 0;  // the iteration in which it was logged; 0 before the first one
@@ -29,6 +32,9 @@ struct RunData {
   // By name, [steps.size()] each; kNoValue where a step has no value.
   std::map<std::string, std::vector<double>> metrics;
   std::vector<LoggedWarning> warnings;
+  // Of events.jsonl, at most the newest kMostEvents; each has the keys that the page shows, with
+  // the types that it expects.
+  std::vector<Json> events;
   std::string config;              // text of config.toml; empty if there is none
   Json summary;                    // summary.json; null if there is none
   std::vector<Json> samples;       // the chosen ones, texts shortened

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/metrics.h"
+#include "base/run_event.h"
 #include "base/spelling.h"
 #include "base/status.h"
 #include "base/thread_pool.h"
@@ -92,6 +93,8 @@ class Generator {
   virtual const Metrics& metrics() const = 0;  // of the last generate()
   // Null if this generator cannot have several rounds in flight.
   virtual RoundGenerator* rounds() { return nullptr; }
+  // What has happened to its processes since the last call.
+  virtual std::vector<RunEvent> take_events() { return {}; }
   // The run is complete: nothing will be generated any more, also by a later process.
   virtual void run_has_ended() {}
   virtual Status load_weights(const model::WeightsView& weights) = 0;  // see Runner

@@ -19,7 +19,7 @@ FAULTS = int(os.environ.get("LONGSHOT_FAULTS", 4))
 OF_ENGINES = ("rollout/acceptance_rate", "rollout/accepted_tokens", "rollout/cached_tokens", "rollout/decode_steps",
               "rollout/draft_tokens", "rollout/kv_", "rollout/mean_batch", "rollout/preemptions",
               "rollout/prefill_tokens", "rollout/tokens_per_forward", "rollout/workers", "rollout/reissued",
-              "rollout/repeated_tokens")
+              "rollout/repeated_tokens", "rollout/host_tokens/", "rollout/loads", "rollout/load_seconds_max")
 
 
 def free_port():

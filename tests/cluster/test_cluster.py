@@ -3,7 +3,9 @@ directory."""
 import json
 import os
 import random
+import re
 import signal
+import socket
 import subprocess
 import time
 
@@ -218,6 +220,21 @@ def test_a_worker_that_is_asked_to_stop_leaves_at_once(setting):
         assert code == 130, text
         finish(process)
     assert_same_run(run, root / "whole", ITERATIONS)
+    assert_report_shows_who_left(run, root / "left.html", "w0")
+
+
+def assert_report_shows_who_left(run, page, name):
+    """The page's script shows the section of the workers if there are such metrics or events."""
+    longshot("report", run, "--output", page)
+    (shown,) = json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', page.read_text(), re.S)[1])["runs"]
+    assert {"rollout/reissued", "rollout/workers", "rollout/host_tokens/" + socket.gethostname()} <= shown["metrics"].keys()
+    assert shown["metrics"]["rollout/workers"][-1] == 1 and max(filter(None, shown["metrics"]["rollout/loads"])) >= 1
+    assert max(filter(None, shown["metrics"]["replay/staleness/max"])) >= 1, "samples are cut, and continue with the next version"
+    by_kind = {kind: [event for event in shown["events"] if event["event"] == kind] for kind in ("joined", "left")}
+    assert {event["worker"] for event in by_kind["joined"]} == {"w0", "w1"}
+    (left,) = by_kind["left"]
+    assert left["worker"] == name and left["host"] == socket.gethostname() and left["cause"], left
+    assert 0 < left["step"] <= ITERATIONS and "127.0.0.1" in left["address"], left
 
 
 def test_a_second_coordinator_is_refused_and_names_the_first(setting):

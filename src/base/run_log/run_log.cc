@@ -12,7 +12,8 @@
 namespace longshot {
 namespace {
 
-constexpr char kMetrics[] = "metrics.jsonl", kWarnings[] = "warnings.jsonl";
+constexpr char kMetrics[] = "metrics.jsonl", kWarnings[] = "warnings.jsonl",
+               kEvents[] = "events.jsonl";
 constexpr const char* kNames[] = {"samples", "held_out"};
 
 std::filesystem::path samples_file(const std::filesystem::path& directory, int64_t step,
@@ -89,6 +90,19 @@ std::string sample_line(int64_t step, const SampleRecord& sample) {
   return dump_json(line);
 }
 
+std::string event_line(int64_t step, const RunEvent& event) {
+  OrderedJson line;
+  line["step"] = step;
+  line["time"] = event.time;
+  line["event"] = name_of(event.kind);
+  line["worker"] = event.worker;
+  line["host"] = event.host;
+  line["address"] = event.address;
+  line["samples"] = event.samples;
+  line["cause"] = event.cause;
+  return dump_json(line);
+}
+
 Result<RunLog> RunLog::open(const std::filesystem::path& directory, int64_t last_step,
                             const RunLogOptions& options) {
   LS_RETURN_IF_ERROR(make_directories(directory));
@@ -101,7 +115,8 @@ void RunLog::begin(int64_t last_step) {
   const int64_t last_logged = options_.last_step_is_open ? last_step - 1 : last_step;
   const auto& cut_off = options_.later_steps_to;
   first_step_ = last_logged + 1;
-  warn(kWarnings, drop_warnings_after(last_step));
+  warn(kWarnings, drop_after(kWarnings, last_step));
+  warn(kEvents, drop_after(kEvents, last_step));
   warnings_.emplace(directory_ / kWarnings, first_step_);
   Status samples = make_directories(directory_ / "samples");
   if (samples.ok()) samples = drop_samples_after(directory_, last_step, cut_off);
@@ -110,9 +125,9 @@ void RunLog::begin(int64_t last_step) {
   if (options_.tensorboard) warn("tensorboard", open_tensorboard());
 }
 
-Status RunLog::drop_warnings_after(int64_t last_step) {
-  LS_RETURN_IF_ERROR(drop_lines_after(directory_ / kWarnings, last_step, cut_off_of(kWarnings)));
-  return cut_unfinished_line(directory_ / kWarnings);
+Status RunLog::drop_after(const char* name, int64_t last_step) const {
+  LS_RETURN_IF_ERROR(drop_lines_after(directory_ / name, last_step, cut_off_of(name)));
+  return cut_unfinished_line(directory_ / name);
 }
 
 // Where the removed lines of a file go; empty if they are deleted.
@@ -145,6 +160,11 @@ void RunLog::log(int64_t step, const Metrics& metrics) {
   if (options_.tensorboard) warn("tensorboard", write_tensorboard(step, metrics));
 }
 
+void RunLog::log_events(int64_t step, const std::vector<RunEvent>& events) {
+  for (const RunEvent& event : events) waiting_events_ += event_line(step, event) + "\n";
+  warn(kEvents, write_events());
+}
+
 void RunLog::warn(const std::string& part, const Status& written) {
   if (written.ok()) {
     failing_.erase(part);
@@ -163,6 +183,16 @@ Status RunLog::write_tensorboard(int64_t step, const Metrics& metrics) {
   LS_RETURN_IF_ERROR(open_tensorboard());
   LS_RETURN_IF_ERROR(tensorboard_->append(step, metrics));
   return options_.fsync ? tensorboard_->sync() : ok_status();
+}
+
+Status RunLog::write_events() {
+  if (waiting_events_.empty()) return ok_status();
+  if (!events_) {
+    LS_ASSIGN_OR_RETURN(events_, AppendFile::open(directory_ / kEvents));
+  }
+  LS_RETURN_IF_ERROR(events_->append(waiting_events_));
+  waiting_events_.clear();
+  return options_.fsync ? events_->sync() : ok_status();
 }
 
 void RunLog::write_samples(int64_t step, const std::vector<SampleRecord>& samples) {

@@ -5,6 +5,7 @@
 //   samples/samples_000012.jsonl  responses of step 12 with their verdicts, one per line
 //   samples/held_out_000012.jsonl those of the evaluation after step 12
 //   warnings.jsonl                what the process warned of, with the step
+//   events.jsonl                  which workers on other machines came and went, with the step
 // `longshot report` reads all of it but the events of TensorBoard.
 
 #include <cstdint>
@@ -16,6 +17,8 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/run_event.h"
+#include "base/run_log/append_file.h"
 #include "base/run_log/metrics_log.h"
 #include "base/run_log/tensorboard.h"
 #include "base/run_log/warnings_log.h"
@@ -52,9 +55,10 @@ struct RunLogOptions {
   std::string config = {};
 };
 
-// A run does not end because its log cannot be opened or written. Each of the four parts (metrics,
-// TensorBoard, samples, warnings) instead logs one warning until it works again. Once their file is
-// open, lines of metrics that cannot be written are kept for the next attempt. Movable only. Not
+// A run does not end because its log cannot be opened or written. Each of the five parts (metrics,
+// TensorBoard, samples, warnings, events) instead logs one warning until it works again. Lines of
+// events, and of metrics once their file is open, that cannot be written are kept for the next
+// attempt. Movable only. Not
 // thread-safe, but any thread may log warnings.
 class RunLog {
  public:
@@ -68,6 +72,8 @@ class RunLog {
   // logged yet, which is 0 for a new run.
   void begin_step(int64_t step) { warnings_->begin_step(step); }
   void log(int64_t step, const Metrics& metrics);
+  // The file appears with the first event.
+  void log_events(int64_t step, const std::vector<RunEvent>& events);
   // Replaces the samples file of this step, or the evaluation's file if the samples are held out.
   void write_samples(int64_t step, const std::vector<SampleRecord>& samples);
 
@@ -77,11 +83,12 @@ class RunLog {
   std::filesystem::path metrics_file() const { return directory_ / "metrics.jsonl"; }
   std::filesystem::path cut_off_of(const char* name) const;
   void begin(int64_t last_step);
-  Status drop_warnings_after(int64_t last_step);
+  Status drop_after(const char* name, int64_t last_step) const;
   Status open_metrics();
   Status open_tensorboard();
   Status write_metrics(int64_t step, const Metrics& metrics);
   Status write_tensorboard(int64_t step, const Metrics& metrics);
+  Status write_events();
   void warn(const std::string& part, const Status& written);
 
   std::filesystem::path directory_;
@@ -91,8 +98,12 @@ class RunLog {
   std::optional<WarningsLog> warnings_;
   std::optional<MetricsLog> metrics_;
   std::optional<TensorBoardWriter> tensorboard_;
+  std::optional<AppendFile> events_;
+  std::string waiting_events_;  // lines that are not written yet
 };
 
-std::string sample_line(int64_t step, const SampleRecord& sample);  // JSON, without the newline
+// Lines of JSON, without the newline.
+std::string sample_line(int64_t step, const SampleRecord& sample);
+std::string event_line(int64_t step, const RunEvent& event);
 
 }  // namespace longshot

@@ -31,6 +31,7 @@ class RunLogTest : public testing::Test {
   std::filesystem::path metrics_path() const { return folder_ / "metrics.jsonl"; }
   std::string metrics_text() const { return read_file(metrics_path()).value(); }
   std::filesystem::path warnings_path() const { return folder_ / "warnings.jsonl"; }
+  std::filesystem::path events_path() const { return folder_ / "events.jsonl"; }
   // "STEP TEXT" of each line.
   std::vector<std::string> warnings() const {
     std::vector<std::string> texts;
@@ -170,6 +171,45 @@ TEST_F(RunLogTest, WarningsThatCannotBeWrittenWaitAndStopNothing) {
   EXPECT_EQ(all[0], "0 first");
   EXPECT_NE(all[1].find("warnings.jsonl"), std::string::npos);
   EXPECT_EQ(all[2], "0 second");
+}
+
+TEST(EventLine, HasWhoAndWhy) {
+  const RunEvent event{.time = 1.5,
+                       .kind = RunEventKind::turned_out,
+                       .worker = "w",
+                       .host = "h",
+                       .address = "a:1",
+                       .samples = 3,
+                       .cause = "\"late\""};
+  EXPECT_EQ(event_line(7, event),
+            R"({"step":7,"time":1.5,"event":"turned out","worker":"w","host":"h",)"
+            R"("address":"a:1","samples":3,"cause":"\"late\""})");
+}
+
+TEST_F(RunLogTest, EventsOfStepsAfterTheCheckpointAreForgotten) {
+  {
+    auto log = RunLog::open(folder_, -1).value();
+    log.log_events(1, {});
+    EXPECT_FALSE(std::filesystem::exists(events_path()));
+    for (int step = 1; step <= 3; ++step) log.log_events(step, {RunEvent{}, RunEvent{}});
+  }
+  std::ofstream(events_path(), std::ios::app) << "{\"step\":3,\"ti";
+  const auto later = folder_ / "abandoned-1";
+  auto log = RunLog::open(folder_, 2, {.last_step_is_open = true, .later_steps_to = later}).value();
+  log.log_events(3, {RunEvent{.worker = "again"}});
+  const std::string line = event_line(1, {}) + "\n", second = event_line(2, {}) + "\n";
+  EXPECT_EQ(read_file(events_path()).value(),
+            line + line + second + second + event_line(3, {.worker = "again"}) + "\n");
+  EXPECT_TRUE(std::filesystem::exists(later / "events.jsonl"));
+}
+
+TEST_F(RunLogTest, EventsThatCannotBeWrittenWaitAndStopNothing) {
+  std::filesystem::create_directory(events_path());
+  auto log = RunLog::open(folder_, -1).value();
+  log.log_events(1, {RunEvent{}});
+  std::filesystem::remove(events_path());
+  log.log_events(2, {});
+  EXPECT_EQ(read_file(events_path()).value(), event_line(1, {}) + "\n");
 }
 
 TEST_F(RunLogTest, AFailedVerdictHasNoScore) {

@@ -100,6 +100,7 @@ class ClusterRollout final : public rollout::Generator {
   }
   void release() override { remote_->release(); }
   rollout::RoundGenerator* rounds() override { return remote_.get(); }
+  std::vector<RunEvent> take_events() override { return remote_->take_events(); }
   // Workers that are not connected at this moment read it in the directory.
   void run_has_ended() override {
     const auto told =

@@ -56,6 +56,17 @@ void report_groups(const std::vector<data::Group>& groups, Metrics& metrics) {
   metrics["replay/groups_taken"] = static_cast<double>(groups.size());
 }
 
+void report_staleness(const std::vector<data::Group>& groups, int64_t version, Metrics& metrics) {
+  Summary behind;
+  for (const data::Group& group : groups)
+    for (const data::Sample& sample : group.samples)
+      if (!sample.segments.empty())
+        behind.add(static_cast<double>(version - sample.segments.front().version));
+  if (behind.count() == 0) return;
+  metrics["replay/staleness/mean"] = behind.mean();
+  metrics["replay/staleness/max"] = behind.max();
+}
+
 std::string headline(const Metrics& metrics) {
   std::string text = metrics.contains("critic/accuracy") ? "" : "nothing judged";
   const auto add = [&](const char* name, const char* form, double factor = 1) {

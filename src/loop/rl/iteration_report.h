@@ -2,6 +2,7 @@
 // The figures of an iteration: its times, the metrics of its samples and groups, and its line on
 // the terminal.
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,10 @@ class SampleReport {
 // critic/groups_without_variance, replay/groups_taken of the trained groups. If nothing was judged,
 // only the last one is there.
 void report_groups(const std::vector<data::Group>& groups, Metrics& metrics);
+
+// replay/staleness/mean and replay/staleness/max: how many versions of the weights before `version`
+// the oldest token of each trained sample is. Without a sample there is neither.
+void report_staleness(const std::vector<data::Group>& groups, int64_t version, Metrics& metrics);
 
 // Reward, accuracy, length, log-probability gap, speed, unjudged share and held-out accuracy, each
 // if it is present.

@@ -70,6 +70,21 @@ TEST(IterationReport, WithoutJudgedSamplesThereIsNoReward) {
   EXPECT_EQ(headline(metrics), "nothing judged");
 }
 
+TEST(IterationReport, StalenessIsThatOfTheOldestTokenOfASample) {
+  std::vector<data::Group> groups(2);
+  groups[0].samples.resize(3);
+  groups[0].samples[0].segments = {{0, 5, 4}, {5, 9, 7}};
+  groups[0].samples[1].segments = {{0, 5, 7}};
+  groups[1].samples.resize(1);
+  groups[1].samples[0].segments = {{0, 5, 6}};
+  Metrics metrics;
+  report_staleness(groups, 7, metrics);
+  EXPECT_EQ(metrics, (Metrics{{"replay/staleness/max", 3}, {"replay/staleness/mean", 4.0 / 3}}));
+  metrics.clear();
+  report_staleness({data::Group{}}, 7, metrics);
+  EXPECT_TRUE(metrics.empty());
+}
+
 TEST(IterationReport, TheHeadlineNamesWhatIsUnusual) {
   Metrics metrics = {{"critic/rewards/mean", 0.25},
                      {"critic/accuracy", 0.125},

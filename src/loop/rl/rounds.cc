@@ -28,7 +28,7 @@ const std::vector<Mean>& means() {
 
 bool is_size(const std::string& name) {
   static const std::set<std::string> sizes = {"rollout/workers", "rollout/kv_peak_blocks",
-                                              "rollout/kv_bytes"};
+                                              "rollout/kv_bytes", "rollout/load_seconds_max"};
   return sizes.contains(name) || name.starts_with("memory/");
 }
 

@@ -114,12 +114,14 @@ TEST(WithRound, AddsCountsAndAveragesMeans) {
                      {"rollout/tokens_per_second", 50}, {"rollout/decode_steps", 20},
                      {"rollout/mean_batch", 4},         {"rollout/tokens_per_forward", 1.25},
                      {"rollout/draft_tokens", 0},       {"rollout/acceptance_rate", 0},
-                     {"rollout/kv_peak_blocks", 9},     {"memory/kv_gb", 2}};
+                     {"rollout/kv_peak_blocks", 9},     {"memory/kv_gb", 2},
+                     {"rollout/host_tokens/h", 60},     {"rollout/load_seconds_max", 0.5}};
   const Metrics b = {{"rollout/generated_tokens", 20},  {"rollout/seconds", 1},
                      {"rollout/tokens_per_second", 20}, {"rollout/decode_steps", 10},
                      {"rollout/mean_batch", 2},         {"rollout/tokens_per_forward", 1},
                      {"rollout/draft_tokens", 0},       {"rollout/acceptance_rate", 0},
-                     {"rollout/kv_peak_blocks", 4},     {"memory/kv_gb", 2}};
+                     {"rollout/kv_peak_blocks", 4},     {"memory/kv_gb", 2},
+                     {"rollout/host_tokens/h", 20},     {"rollout/load_seconds_max", 0.25}};
   const Metrics joined = with_round(a, b);
   EXPECT_EQ(joined.at("rollout/generated_tokens"), 120);
   EXPECT_EQ(joined.at("rollout/tokens_per_second"), 40);
@@ -128,6 +130,8 @@ TEST(WithRound, AddsCountsAndAveragesMeans) {
   EXPECT_EQ(joined.at("rollout/acceptance_rate"), 0);
   EXPECT_EQ(joined.at("rollout/kv_peak_blocks"), 9);
   EXPECT_EQ(joined.at("memory/kv_gb"), 2);
+  EXPECT_EQ(joined.at("rollout/host_tokens/h"), 80);
+  EXPECT_EQ(joined.at("rollout/load_seconds_max"), 0.5);
   EXPECT_EQ(with_round({}, b), b);
 }
 

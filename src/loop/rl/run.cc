@@ -46,6 +46,7 @@ Status Run::iterate() {
   }
   p.prompts->end_iteration();
   rounds.report(metrics);
+  report_staleness(rounds.groups(), state_.policy_version, metrics);
   log_samples(rounds.groups());
 
   // train/: with cluster.staleness, the samples of the next iteration are generated meanwhile.
@@ -85,7 +86,7 @@ Status Run::run() {
 // Evaluates the state at which the run starts, and logs the result.
 Status Run::evaluate_start(Metrics& metrics) {
   LS_RETURN_IF_ERROR(test(metrics));
-  log_->log(state_.iteration, metrics);
+  log_metrics(metrics);
   progress_.clear();
   return ok_status();
 }
@@ -122,6 +123,8 @@ Status Run::run_iterations() {
 // state_ and the weights are those of the last finished iteration, unless an update was half done
 // and could not be taken back. Then only the newest checkpoint can be continued.
 Status Run::end_early(const Status& reason) {
+  log_->log_events(state_.unfinished.empty() ? state_.iteration + 1 : state_.iteration,
+                   parts_.rollout->take_events());
   const bool stopped = reason.code() == StatusCode::cancelled;
   const bool whole = parts_.trainer->model().steps() == updates_;
   Status end = reason;
@@ -224,7 +227,7 @@ Status Run::begin_due_phase() {
 Status Run::finish_iteration() {
   Metrics metrics = state_.unfinished;
   if (due(config_.trainer.test_freq)) LS_RETURN_IF_ERROR(test(metrics));
-  log_->log(state_.iteration, metrics);
+  log_metrics(metrics);
   state_.unfinished.clear();
   watch(config_, metrics, state_.phase);
   warn_of_missing_metric(metrics);
@@ -353,6 +356,11 @@ Status Run::save() {
   saved_iteration_ = state_.iteration;
   mark_best();
   return ok_status();
+}
+
+void Run::log_metrics(const Metrics& metrics) {
+  log_->log_events(state_.iteration, parts_.rollout->take_events());
+  log_->log(state_.iteration, metrics);
 }
 
 void Run::log_samples(const std::vector<data::Group>& groups) {

@@ -105,6 +105,7 @@ class Run {
                      std::optional<AheadSamples> ahead);
   Status save();
   Status end_early(const Status& reason);
+  void log_metrics(const Metrics& metrics);
   void log_samples(const std::vector<data::Group>& groups);
   bool due(int64_t every) const;
   bool is_candidate(const Metrics& metrics);

@@ -377,6 +377,11 @@ bool Pool::is_silent(WorkerId worker) const {
   return it != workers_.end() && it->second.silent;
 }
 
+int64_t Pool::jobs_of(WorkerId worker) const {
+  const auto it = workers_.find(worker);
+  return it == workers_.end() ? 0 : static_cast<int64_t>(it->second.running.size());
+}
+
 Metrics Pool::metrics() const {
   return {{"rollout/reissued", static_cast<double>(reissued_)},
           {"rollout/repeated_tokens", static_cast<double>(repeated_)},

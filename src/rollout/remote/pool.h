@@ -77,6 +77,7 @@ class Pool {
   // The workers that orders() has found silent since the last call and that were not heard again.
   std::vector<WorkerId> take_silent();
   bool is_silent(WorkerId worker) const;
+  int64_t jobs_of(WorkerId worker) const;  // those that it has
 
   bool round_is_done() const { return left_ == 0; }
   const data::Sample& sample(size_t index) const { return tasks_.at(index).sample; }

@@ -128,7 +128,9 @@ TEST(Pool, TheSamplesOfALostWorkerContinueAfterWhatHasArrived) {
   pool.begin(simulated_jobs(1, 1), 1, 0);
   const wire::Job job = pool.orders(0)[0].jobs[0];
   ASSERT_FALSE(*pool.receive(1, piece_of(job, 7, 1, false), 1));
+  EXPECT_EQ(pool.jobs_of(1), 1);
   pool.leave(1);
+  EXPECT_EQ(pool.jobs_of(1), 0);
   pool.join(2, 10, 2);
   pool.set_version(2, 1, 2);
   const wire::Job rest = pool.orders(2)[0].jobs[0];

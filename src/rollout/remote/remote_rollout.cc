@@ -91,7 +91,7 @@ Result<std::vector<data::Sample>> RemoteRollout::Impl::generate(
   send_newest();
   begin(all, options);
   const Status done = wait_for_round(lock, options, on_progress);
-  metrics = metrics_of(pool_.metrics(), pool_.new_tokens(), watch.seconds());
+  metrics = take_metrics(pool_.metrics(), pool_.new_tokens(), watch.seconds());
   before_.clear();
   std::vector<data::Sample> samples = pool_.end();
   send_orders();  // tells the workers to drop what is left
@@ -105,7 +105,7 @@ Json RemoteRollout::Impl::status() const {
   for (const auto& [link, peer] : peers_) {
     if (!peer.admitted) continue;
     workers.push_back({{"name", peer.name},
-                       {"host", text_of(peer.who, "host")},
+                       {"host", peer.host},
                        {"address", peer.address},
                        {"engine", name_of(engine_of(peer.who))},
                        {"version", peer.version},
@@ -201,11 +201,7 @@ void RemoteRollout::Impl::hand_over(std::unique_lock<std::mutex>& lock,
 
 void RemoteRollout::Impl::send_orders() {
   std::vector<Order> orders = pool_.orders(now());
-  for (const WorkerId worker : pool_.take_silent()) {
-    const Peer& peer = peers_.at(worker);
-    log::warn("worker {} at {} has been silent for {} s; its samples are given to others as well",
-              peer.name, peer.address, options_.silence_seconds);
-  }
+  for (const WorkerId worker : pool_.take_silent()) note_silence(worker);
   for (Order& order : orders) {
     if (!order.drop.empty()) server_->send(order.worker, wire::Drop{std::move(order.drop)});
     send_jobs(order.worker, order.jobs);
@@ -216,7 +212,10 @@ void RemoteRollout::Impl::send_orders() {
 void RemoteRollout::Impl::send_weights(wire::LinkId link, int64_t version) {
   const auto weights = std::ranges::find(weights_, version, &wire::NewWeights::version);
   LS_CHECK(weights != weights_.end(), "rounds of at most two versions are in flight");
-  if (std::exchange(peers_.at(link).sent, version) != version) server_->send(link, *weights);
+  Peer& peer = peers_.at(link);
+  if (std::exchange(peer.sent, version) == version) return;
+  peer.told = now();
+  server_->send(link, *weights);
 }
 
 void RemoteRollout::Impl::send_newest() {
@@ -236,58 +235,29 @@ void RemoteRollout::Impl::send_jobs(WorkerId worker, std::vector<wire::Job>& job
   }
 }
 
-Metrics RemoteRollout::Impl::metrics_of(Metrics of_pool, int64_t new_tokens, double seconds) const {
+Metrics RemoteRollout::Impl::take_metrics(Metrics of_pool, int64_t new_tokens, double seconds) {
   Metrics out = std::move(of_pool);
   const double tokens = static_cast<double>(new_tokens);
   out["rollout/generated_tokens"] = tokens;
   out["rollout/seconds"] = seconds;
   out["rollout/tokens_per_second"] = seconds > 0 ? tokens / seconds : 0;
   out["rollout/workers"] = pool_.ready_workers();
+  const Arrivals arrived = std::exchange(arrivals_, {});
+  for (const auto& [host, count] : arrived.tokens)
+    out["rollout/host_tokens/" + host] = static_cast<double>(count);
+  out["rollout/loads"] = static_cast<double>(arrived.loads);
+  if (arrived.loads > 0) out["rollout/load_seconds_max"] = arrived.load_seconds_max;
   return out;
-}
-
-// Events of links; each takes mutex_.
-
-void RemoteRollout::Impl::open(wire::LinkId link, const std::string& address) {
-  std::lock_guard lock(mutex_);
-  peers_[link].address = address;
-}
-
-void RemoteRollout::Impl::forget(wire::LinkId link, const std::string& why) {
-  std::lock_guard lock(mutex_);
-  const auto it = peers_.find(link);
-  if (it == peers_.end()) return;
-  if (it->second.admitted)
-    log::info("worker {} at {} has left: {}", it->second.name, it->second.address, why);
-  peers_.erase(it);
-  pool_.leave(link);
-  changed_.notify_all();
-}
-
-void RemoteRollout::Impl::receive(wire::LinkId link, wire::FromWorker& message) {
-  std::lock_guard lock(mutex_);
-  const auto it = peers_.find(link);
-  if (it == peers_.end()) return;
-  const Status sound = std::visit([&](auto& m) { return handle(link, it->second, m); }, message);
-  if (!sound.ok()) turn_out(link, sound);
-  changed_.notify_all();
-}
-
-void RemoteRollout::Impl::turn_out(wire::LinkId link, const Status& reason) {
-  const auto it = peers_.find(link);
-  log::warn("worker {} at {} is turned out: {}", it->second.name, it->second.address,
-            reason.message());
-  peers_.erase(it);
-  pool_.leave(link);
-  server_->close(link, reason);
 }
 
 Status RemoteRollout::Impl::handle(wire::LinkId link, Peer& peer, wire::Hello& message) {
   peer.who = std::move(message.who);
   peer.name = text_of(peer.who, "name");
+  peer.host = text_of(peer.who, "host");
   LS_RETURN_IF_ERROR(admit(peer.who));
   peer.admitted = true;
   log::info("worker {} at {} joins", peer.name, peer.address);
+  note(RunEventKind::joined, link);
   pool_.join(link, slots_of(peer.who), now(), engine_of(peer.who));
   server_->send(link, wire::Welcome{options_.settings});
   if (!weights_.empty() && !released_) send_weights(link, weights_.back().version);
@@ -312,12 +282,17 @@ Status RemoteRollout::Impl::admit(const Json& who) const {
 }
 
 Status RemoteRollout::Impl::handle(wire::LinkId link, Peer& peer, const wire::Ready& message) {
+  if (message.version == peer.sent && message.version != peer.version) {
+    ++arrivals_.loads;
+    arrivals_.load_seconds_max = std::max(arrivals_.load_seconds_max, now() - peer.told);
+  }
   peer.version = message.version;
   pool_.set_version(link, message.version, now());
   return ok_status();
 }
 
-Status RemoteRollout::Impl::handle(wire::LinkId link, Peer&, const wire::Piece& message) {
+Status RemoteRollout::Impl::handle(wire::LinkId link, Peer& peer, const wire::Piece& message) {
+  if (peer.admitted) arrivals_.tokens[peer.host] += static_cast<int64_t>(message.tokens.size());
   LS_ASSIGN_OR_RETURN(const auto ended, pool_.receive(link, message, now()));
   if (ended && !rounds_.empty()) complete(*ended);
   if (ended && rounds_.empty()) ended_.push_back(*ended);
@@ -364,6 +339,10 @@ void RemoteRollout::release() {
 
 void RemoteRollout::run_has_ended() {
   impl_->run_has_ended();
+}
+
+std::vector<RunEvent> RemoteRollout::take_events() {
+  return impl_->take_events();
 }
 
 Json RemoteRollout::status() const {

@@ -52,7 +52,10 @@ class RemoteRollout final : public Generator, public RoundGenerator {
       const std::function<void(const Progress&)>& on_progress) override;
 
   // rollout/generated_tokens, rollout/seconds, rollout/tokens_per_second, rollout/workers (those
-  // that were ready at the end), and the metrics of Pool.
+  // that were ready at the end), the metrics of Pool, and, since the metrics before:
+  // rollout/host_tokens/HOST (that arrived from its workers, repeated ones too), rollout/loads (of
+  // weights by workers) and, if there was one, rollout/load_seconds_max (from the order to the end
+  // of the longest one).
   const Metrics& metrics() const override { return metrics_; }
 
   // Offers the weights, unless their version is in force already, and tells the workers, those with
@@ -69,6 +72,10 @@ class RemoteRollout final : public Generator, public RoundGenerator {
   Status begin_round(RoundRequest request) override;
   Result<RoundResult> end_round(bool finish_when_stopped) override;
   void abandon_rounds() override;
+
+  // At most kMostEvents; older ones are forgotten.
+  std::vector<RunEvent> take_events() override;
+  static constexpr size_t kMostEvents = 10000;
 
   // Tells the workers, so that they end. Without it they wait for a coordinator to return.
   void run_has_ended() override;

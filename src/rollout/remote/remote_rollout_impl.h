@@ -36,6 +36,7 @@ class RemoteRollout::Impl {
       std::vector<data::Sample> jobs, const EngineOptions& options,
       const std::function<void(const Progress&)>& on_progress, Metrics& metrics);
   void run_has_ended();
+  std::vector<RunEvent> take_events();
   Json status() const;
 
   // See RoundGenerator.
@@ -46,10 +47,17 @@ class RemoteRollout::Impl {
 
  private:
   struct Peer {
-    std::string address, name;
+    std::string address, name, host;
     Json who, report;
-    bool admitted = false;
-    int64_t version = -1, sent = -1;  // of the weights: loaded, and sent last
+    bool admitted = false, silent = false;  // silent: an event has said so
+    double told = 0;                        // when it was sent `sent`
+    int64_t version = -1, sent = -1;        // of the weights: loaded, and sent last
+  };
+  // What has come from workers since the last metrics.
+  struct Arrivals {
+    std::map<std::string, int64_t> tokens;  // by host
+    int64_t loads = 0;
+    double load_seconds_max = 0;
   };
   // A sample that has ended, for the function that its round gave.
   struct ToHandOver {
@@ -73,7 +81,10 @@ class RemoteRollout::Impl {
   void send_jobs(WorkerId worker, std::vector<wire::Job>& jobs);
   void send_weights(wire::LinkId link, int64_t version);
   void send_newest();
-  Metrics metrics_of(Metrics of_pool, int64_t new_tokens, double seconds) const;
+  Metrics take_metrics(Metrics of_pool, int64_t new_tokens, double seconds);
+  void note(RunEventKind kind, wire::LinkId link, const std::string& cause = {});
+  void note_silence(wire::LinkId link);
+  void note_return(wire::LinkId link, Peer& peer);
   Status handle(wire::LinkId link, Peer& peer, wire::Hello& message);
   Status handle(wire::LinkId link, Peer& peer, const wire::Ready& message);
   Status handle(wire::LinkId link, Peer& peer, const wire::Piece& message);
@@ -111,6 +122,8 @@ class RemoteRollout::Impl {
   std::vector<ToHandOver> to_hand_over_;
   bool handing_over_ = false;
   Status rounds_failure_;
+  std::deque<RunEvent> events_;
+  Arrivals arrivals_;
   Metrics before_;  // of the pool, when the last round ended
   std::jthread driver_;
   std::unique_ptr<wire::WorkerServer> server_;

@@ -58,7 +58,7 @@ Result<RoundResult> RemoteRollout::Impl::end_round(bool finish_when_stopped) {
   Metrics of_pool = now_of_pool;
   for (auto& [name, value] : of_pool) value -= before_[name];
   before_ = now_of_pool;
-  Metrics metrics = metrics_of(std::move(of_pool), ended.new_tokens, ended.seconds);
+  Metrics metrics = take_metrics(std::move(of_pool), ended.new_tokens, ended.seconds);
   return RoundResult{ended.version, std::move(ended.samples), std::move(metrics)};
 }
 

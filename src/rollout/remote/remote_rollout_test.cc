@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <thread>
 
+#include "base/os/clock.h"
 #include "base/os/stop.h"
 #include "rollout/fake_runner.h"
 #include "rollout/remote/local_engine.h"
@@ -26,8 +29,10 @@ EngineOptions options_of(int response, int segment = 0) {
   return options;
 }
 
-std::unique_ptr<RemoteRollout> coordinator(const std::string& fingerprint = "") {
+std::unique_ptr<RemoteRollout> coordinator(const std::string& fingerprint = "",
+                                           double silence_seconds = 3) {
   RemoteOptions options;
+  options.silence_seconds = silence_seconds;
   options.settings = {{"model", "fake"}};
   options.offer = [](const model::WeightsView& weights) {
     return Result<Json>(Json{{"version", weights.version}});
@@ -62,6 +67,7 @@ class Worker {
     engine_ = std::make_unique<Engine>(std::move(runner), nullptr);
     link_ = *wire::WorkerLink::dial("127.0.0.1:" + std::to_string(port), {});
     options_.who = {{"name", name},
+                    {"host", "of " + name},
                     {"protocol", wire::kProtocol},
                     {"slots", slots},
                     {"fingerprint", fingerprint}};
@@ -108,6 +114,17 @@ void expect_equal(const std::vector<Sample>& a, const std::vector<Sample>& b) {
   ASSERT_EQ(a.size(), b.size());
   for (size_t i = 0; i < a.size(); ++i)
     EXPECT_EQ(dump_json(data::to_json(a[i])), dump_json(data::to_json(b[i])));
+}
+
+// The events up to one of this kind, for which it waits some seconds.
+std::vector<RunEvent> events_until(RemoteRollout& rollout, RunEventKind kind) {
+  std::vector<RunEvent> all;
+  const Deadline limit = Deadline::after_seconds(20);
+  while (!limit.expired() && std::ranges::count(all, kind, &RunEvent::kind) == 0) {
+    for (RunEvent& event : rollout.take_events()) all.push_back(std::move(event));
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return all;
 }
 
 TEST(RemoteRollout, SamplesAreThoseOfAnEngineInThisProcess) {
@@ -176,6 +193,10 @@ TEST(RemoteRollout, SamplesThatEndAreHandedOverOnceEach) {
   EXPECT_EQ(rollout->metrics().at("rollout/workers"), 1);
   EXPECT_EQ(rollout->metrics().at("rollout/generated_tokens"),
             static_cast<double>(last.generated_tokens));
+  EXPECT_EQ(rollout->metrics().at("rollout/host_tokens/of w"),
+            static_cast<double>(last.generated_tokens));
+  EXPECT_EQ(rollout->metrics().at("rollout/loads"), 1);
+  EXPECT_TRUE(rollout->metrics().contains("rollout/load_seconds_max"));
   rollout->run_has_ended();
 }
 
@@ -221,6 +242,50 @@ TEST(RemoteRollout, AWorkerThatJoinsLateGetsJobs) {
   rollout->run_has_ended();
 }
 
+TEST(RemoteRollout, ItsEventsSayWhoCameAndWent) {
+  auto rollout = coordinator();
+  ASSERT_TRUE(rollout->load_weights(weights_of(1)).ok());
+  const Worker worker(rollout->port(), "w");
+  const double before = unix_time();
+  ASSERT_TRUE(rollout->generate(jobs_of(1, 2), options_of(20), nullptr).ok());
+  rollout->run_has_ended();
+  const auto events = events_until(*rollout, RunEventKind::left);
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[0].kind, RunEventKind::joined);
+  EXPECT_EQ(events[0].worker, "w");
+  EXPECT_EQ(events[0].host, "of w");
+  EXPECT_FALSE(events[0].address.empty());
+  EXPECT_NEAR(events[0].time, before, 60);
+  EXPECT_EQ(events[1].worker, "w");
+  EXPECT_FALSE(events[1].cause.empty());
+  EXPECT_TRUE(rollout->take_events().empty());
+}
+
+TEST(RemoteRollout, ASilentWorkerAndItsReturnAreEvents) {
+  auto rollout = coordinator("", 1);
+  ASSERT_TRUE(rollout->load_weights(weights_of(1)).ok());
+  std::atomic<bool> cancel{false};
+  EngineOptions options = options_of(20);
+  options.cancel = &cancel;
+  std::thread generates([&] { (void)rollout->generate(jobs_of(1, 2), options, nullptr); });
+  const auto link = *wire::WorkerLink::dial("127.0.0.1:" + std::to_string(rollout->port()), {});
+  const Json who = {{"name", "quiet"}, {"host", "h"}, {"protocol", wire::kProtocol}, {"slots", 4}};
+  link->send(wire::Hello{who});
+  link->send(wire::Ready{1});
+  const auto events = events_until(*rollout, RunEventKind::silent);
+  link->send(wire::Report{});
+  const auto later = events_until(*rollout, RunEventKind::back);
+  cancel = true;
+  generates.join();
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[1].worker, "quiet");
+  EXPECT_EQ(events[1].host, "h");
+  EXPECT_EQ(events[1].samples, 2);
+  EXPECT_EQ(events[1].cause, "it was not heard of for 1 s");
+  ASSERT_EQ(later.size(), 1u);
+  EXPECT_EQ(later[0].samples, 0);
+}
+
 TEST(RemoteRollout, AStopReturnsPartialSamples) {
   auto rollout = coordinator();
   ASSERT_TRUE(rollout->load_weights(weights_of(1)).ok());
@@ -259,6 +324,10 @@ TEST(RemoteRollout, OtherArithmeticIsRefusedWithTheReason) {
   const Status refused = other.end();
   EXPECT_EQ(refused.code(), StatusCode::invalid_argument);
   EXPECT_NE(refused.message().find("fingerprint 'abd'"), std::string::npos);
+  const auto events = events_until(*rollout, RunEventKind::turned_out);
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].worker, "other");
+  EXPECT_NE(events[0].cause.find("fingerprint 'abd'"), std::string::npos);
   Worker same(rollout->port(), "same", "abc");
   EXPECT_TRUE(rollout->generate(jobs_of(1, 2), options_of(20), nullptr).ok());
   rollout->run_has_ended();
