@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <exception>
 #include <new>
 #include <string>
@@ -123,9 +122,11 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   int exit_code = run(argc, argv);
-  // A full disk behind standard output may show only now.
-  if (std::fflush(stdout) != 0) {
-    std::fprintf(stderr, "longshot: standard output: %s\n", std::strerror(errno));
+  // A full disk behind standard output may show only now. A reader that has enough, as `head`, is
+  // not an error.
+  const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+  if (!written && errno != EPIPE) {
+    std::fputs("longshot: standard output could not be written\n", stderr);
     if (exit_code == 0) exit_code = 1;
   }
   // Leaves out the destructors of libtorch's operators, a fifth of the time of a short command.

@@ -237,8 +237,8 @@ TEST_F(RunLogTest, AFolderThatCannotBeMadeIsAnErrorThatNamesIt) {
 }
 
 TEST_F(RunLogTest, PartsThatCannotBeWrittenAreLeftOutUntilTheyCan) {
-  write_file_durable(folder_ / "samples", "");
-  write_file_durable(folder_ / "tensorboard", "");
+  ASSERT_TRUE(write_file_durable(folder_ / "samples", "").ok());
+  ASSERT_TRUE(write_file_durable(folder_ / "tensorboard", "").ok());
   std::filesystem::create_directory(metrics_path());
   auto log = RunLog::open(folder_, -1).value();
   log.log(1, {{"a", 1}});

@@ -43,6 +43,7 @@ class Follower {
     if (name == "wait") return ok_status();
     if (name == "begin") {
       LS_RETURN_IF_ERROR(train::agree(*gang_, begin(call), "the start of training"));
+      LS_RETURN_IF_ERROR(fatal(set_offload()));
       return make_room();
     }
     if (trainer_ == nullptr)
@@ -61,6 +62,14 @@ class Follower {
     if (name == "load")
       return train::agree(*gang_, trainer_->model().load_state(directory), "the saved moments");
     return corrupt(std::string(kWhere) + ": unknown call '" + name + "'");
+  }
+
+  Status set_offload() {
+    const config::HybridOptions& hybrid = config_.hybrid;
+    return trainer_->model()
+        .set_offload(hybrid.folder.empty() ? config_.trainer.output : hybrid.folder,
+                     hybrid.optimizer_offload, hybrid.param_offload)
+        .with_context("hybrid.offload_dir");
   }
 
   // Section [hybrid], while process 0 generates.
@@ -94,13 +103,7 @@ class Follower {
       return invalid_argument(fmt::format("the weights of {} differ from those of trainer 0",
                                           checkpoint.empty() ? config_.model.path : checkpoint));
     }
-    LS_ASSIGN_OR_RETURN(auto trainer,
-                        make_trainer(config_, phase, std::move(loaded.weights), gang_));
-    const config::HybridOptions& hybrid = config_.hybrid;
-    LS_RETURN_IF_ERROR(
-        trainer->model().set_offload(hybrid.folder.empty() ? config_.trainer.output : hybrid.folder,
-                                     hybrid.optimizer_offload, hybrid.param_offload));
-    trainer_ = std::move(trainer);
+    LS_ASSIGN_OR_RETURN(trainer_, make_trainer(config_, phase, std::move(loaded.weights), gang_));
     log::info("trainer {} of {} has loaded {}", gang_->rank(), gang_->size(),
               checkpoint.empty() ? config_.model.path : checkpoint);
     return ok_status();

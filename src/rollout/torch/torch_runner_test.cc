@@ -154,7 +154,9 @@ TEST(Rollout, ARopeThatChangesWithTheLengthIsRefusedBeyondItsSteadyLength) {
                        }}) {
       const Status status = make(length)->load_weights(model->view);
       EXPECT_EQ(status.ok(), length == 200) << status.message();
-      if (!status.ok()) EXPECT_NE(status.message().find("dynamic"), std::string::npos);
+      if (!status.ok()) {
+        EXPECT_NE(status.message().find("dynamic"), std::string::npos);
+      }
     }
   }
 }
