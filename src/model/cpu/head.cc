@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "kernels/rows/row_ops.h"
 #include "kernels/rows/vocab_blocks.h"
+#include "model/cpu/row_tasks.h"
 
 namespace longshot::model::cpu {
 
@@ -19,7 +20,7 @@ namespace {
 // Vocabulary entries in a block: its packed weights fit the last-level cache, and 48 rows of its
 // logits fit the second level.
 constexpr int kBlock = 1024;
-constexpr int64_t kTaskRows = 48;
+constexpr int64_t kBlockRows = 48;
 constexpr int64_t kChunk = 768;  // rows whose logits are kept: the depth of a block of products
 
 size_t stride() {
@@ -33,7 +34,7 @@ void for_blocks(int vocab, const Body& body) {
 
 float* thread_block(int which) {
   thread_local kernels::AlignedFloats blocks[2];
-  if (blocks[which].empty()) blocks[which] = kernels::AlignedFloats(kTaskRows * stride());
+  if (blocks[which].empty()) blocks[which] = kernels::AlignedFloats(kBlockRows * stride());
   return blocks[which].data();
 }
 
@@ -58,10 +59,8 @@ void Head::block_logits(const Problem& p, const kernels::PanelBuffer& panels, in
     kernels::soft_cap(block + r * stride, count, 1, p.cap);
 }
 
-template <typename Body>
-void Head::for_rows(int64_t rows, const Body& body) {
-  pool_.parallel_for(static_cast<int>((rows + kTaskRows - 1) / kTaskRows),
-                     [&](int b) { body(b * kTaskRows, std::min(rows, (b + 1) * kTaskRows)); });
+void Head::for_rows(int64_t rows, const std::function<void(int64_t begin, int64_t end)>& body) {
+  cpu::for_rows(pool_, rows, body, kBlockRows);
 }
 
 Head::Output Head::forward(const Problem& p, bool with_entropy) {

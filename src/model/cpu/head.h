@@ -8,6 +8,7 @@
 // on the other rows.
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -70,8 +71,7 @@ class Head {
   // The logits of rows [begin, begin + rows) of the packed block, [rows][stride].
   static void block_logits(const Problem& p, const kernels::PanelBuffer& panels, int count,
                            int64_t begin, int64_t rows, float* block, size_t stride);
-  template <typename Body>
-  void for_rows(int64_t rows, const Body& body);
+  void for_rows(int64_t rows, const std::function<void(int64_t begin, int64_t end)>& body);
 
   ThreadPool& pool_;
   NumberFormat products_;
