@@ -84,8 +84,8 @@ float* gradient_of(Weights& weights, const std::string& name) {
 // More tokens overflow the last-level cache with the activations of a layer; fewer do not amortize
 // packing the weights.
 constexpr int64_t kPassTokens = 1024;
-// An expert has only a share of a pass's tokens, so with experts a pass is longer, up to this many
-// times.
+// An expert computes only a share of a pass's tokens, so a model with experts gets longer passes,
+// by at most this factor.
 constexpr int64_t kMostTimes = 4;
 constexpr int64_t kPassPrompts = 16;  // recomputing a prompt costs at most 1/16 of the pass
 

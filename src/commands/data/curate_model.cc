@@ -116,8 +116,8 @@ void add_curate_model_options(CLI::App& command, CurateModelOptions& o) {
   config::bind(keys, o.reward, reward_types());
   CLI::Option* model = command.add_option(
       "--model", o.inference.model.path,
-      fmt::format("model that the stages hackable and difficulty ask if they have no files of "
-                  "samples: {}",
+      fmt::format("model that the stages hackable and difficulty ask if no files of samples are "
+                  "given: {}",
                   kModelHelp));
   add_key_flags(command, keys,
                 {{"--temperature", "rollout.temperature"},

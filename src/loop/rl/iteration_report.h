@@ -40,7 +40,7 @@ class SampleReport {
 };
 // critic/score/*, critic/rewards/*, reward/NAME/mean, critic/accuracy,
 // critic/groups_without_variance, replay/groups_taken of the trained groups. If nothing was judged,
-// only the last one is there.
+// only the last one is present.
 void report_groups(const std::vector<data::Group>& groups, Metrics& metrics);
 
 // Reward, accuracy, length, log-probability gap, speed, unjudged share and held-out accuracy, each

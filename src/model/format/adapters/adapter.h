@@ -51,7 +51,7 @@ Result<bool> adapter_has_score(const std::string& directory);
 
 // What an adapter is read for, when it is not merged into its base.
 enum class AdapterUse {
-  train,  // go on training it
+  train,  // continue its training
   serve,  // compute with it beside its base
 };
 
