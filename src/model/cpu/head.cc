@@ -32,10 +32,10 @@ void for_blocks(int vocab, const Body& body) {
   for (int first = 0; first < vocab; first += kBlock) body(first, std::min(kBlock, vocab - first));
 }
 
-float* thread_block(int which) {
-  thread_local kernels::AlignedFloats blocks[2];
-  if (blocks[which].empty()) blocks[which] = kernels::AlignedFloats(kBlockRows * stride());
-  return blocks[which].data();
+float* thread_block() {
+  thread_local kernels::AlignedFloats block;
+  if (block.empty()) block = kernels::AlignedFloats(kBlockRows * stride());
+  return block.data();
 }
 
 }  // namespace
@@ -75,7 +75,7 @@ Head::Output Head::forward(const Problem& p, bool with_entropy) {
   for_blocks(p.vocab, [&](int first, int count) {
     pack(p, first, count, panels_);
     for_rows(rows, [&](int64_t begin, int64_t end) {
-      float* block = thread_block(0);
+      float* block = thread_block();
       block_logits(p, panels_, count, begin, end - begin, block, stride());
       for (int64_t r = begin; r < end; ++r) {
         float* row = block + (r - begin) * stride();
@@ -199,36 +199,6 @@ Head::Output Head::forward_backward(const Problem& p, std::span<const float> gra
   for (int64_t begin = 0; begin < rows; begin += kChunk)
     forward_backward_chunk(p, grad, with_entropy, begin, std::min(kChunk, rows - begin), dhidden,
                            dweight, out);
-  return out;
-}
-
-std::vector<float> Head::divergence(const Problem& p, const Problem& other) {
-  const auto rows = static_cast<int64_t>(p.targets.size());
-  LS_CHECK(p.vocab == other.vocab && p.targets.size() == other.targets.size(),
-           "two rows of logits each");
-  std::vector<kernels::VocabSums> sums(rows), others(rows);
-  std::vector<float> out(rows);
-  const float inverse = 1.0f / p.temperature, other_inverse = 1.0f / other.temperature;
-  for_blocks(p.vocab, [&](int first, int count) {
-    pack(p, first, count, panels_);
-    pack(other, first, count, other_panels_);
-    for_rows(rows, [&](int64_t begin, int64_t end) {
-      float *block = thread_block(0), *second_block = thread_block(1);
-      block_logits(p, panels_, count, begin, end - begin, block, stride());
-      block_logits(other, other_panels_, count, begin, end - begin, second_block, stride());
-      for (int64_t r = begin; r < end; ++r) {
-        float *row = block + (r - begin) * stride(),
-              *second = second_block + (r - begin) * stride();
-        kernels::add_block(row, count, inverse, /*with_weighted=*/true, sums[r]);
-        kernels::add_cross_block(row, count, inverse, second, other_inverse, sums[r]);
-        kernels::add_block(second, count, other_inverse, false, others[r]);
-      }
-    });
-  });
-  for (int64_t r = 0; r < rows; ++r) {
-    out[r] =
-        (sums[r].mean_logit() - sums[r].log_sum()) - (sums[r].mean_other() - others[r].log_sum());
-  }
   return out;
 }
 

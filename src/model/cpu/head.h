@@ -62,10 +62,6 @@ class Head {
   }
   static int64_t chunk_bytes(int64_t rows, int vocab);
 
-  // KL(softmax(p) || softmax(other)) of each row over the whole vocabulary, in nats. `other` must
-  // have the same number of rows and the same vocabulary; its targets are ignored.
-  std::vector<float> divergence(const Problem& p, const Problem& other);
-
  private:
   void pack(const Problem& p, int first, int count, kernels::PanelBuffer& panels);
   // The logits of rows [begin, begin + rows) of the packed block, [rows][stride].
@@ -76,7 +72,7 @@ class Head {
   ThreadPool& pool_;
   NumberFormat products_;
   kernels::Dense dense_;
-  kernels::PanelBuffer panels_, other_panels_;
+  kernels::PanelBuffer panels_;
   void forward_backward_chunk(const Problem& p, std::span<const float> grad, bool with_entropy,
                               int64_t begin, int64_t rows, kernels::Rows dhidden, float* dweight,
                               Output& out);
