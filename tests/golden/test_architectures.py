@@ -147,7 +147,7 @@ def test_older_layouts_of_the_configuration_are_read(name, layout, tiny_rows, tm
 
 def test_gemma3_of_transformers_4_is_read(tiny_rows, tmp_path, longshot):
     rows, rows_path = tiny_rows
-    model = random_model("gemma3")
+    model = random_model(MODELS["gemma3"])
     model.save_pretrained(tmp_path / "model")
     path = tmp_path / "model/config.json"
     config = old_layout(json.loads(path.read_text()))
@@ -237,7 +237,7 @@ def test_gguf_files_give_the_same_model(name, tiny_rows, tmp_path, longshot, mon
 
 
 def test_older_gguf_files_have_a_tensor_for_each_expert(tmp_path, longshot):
-    model = random_model("mixtral")
+    model = random_model(MODELS["mixtral"])
     write_gguf(tmp_path / "m.gguf", model, split_experts=True)
     model.save_pretrained(tmp_path / "model")
     longshot("convert", "--model", tmp_path / "m.gguf", "--output", tmp_path / "again")
@@ -245,7 +245,7 @@ def test_older_gguf_files_have_a_tensor_for_each_expert(tmp_path, longshot):
 
 
 def test_a_gguf_file_of_gemma_is_refused_by_name(tmp_path, longshot):
-    model = random_model("gemma2")
+    model = random_model(MODELS["gemma2"])
     write_gguf(tmp_path / "m.gguf", model)
     done = longshot("convert", "--model", tmp_path / "m.gguf", "--output", tmp_path / "out", check=False)
     assert done.returncode == 2 and "general.architecture" in done.stderr and "gemma2" in done.stderr, done.stderr

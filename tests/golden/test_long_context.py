@@ -151,7 +151,7 @@ def test_every_layout_of_the_configuration_is_read(layout, name, tiny_rows, tmp_
     (dict(layer_types=["chunked_attention"] * 3), ["layer_types", "chunked_attention"]),
 ])
 def test_what_is_not_computed_is_refused_by_name(changes, words, tiny_rows, tmp_path, longshot):
-    random_model("linear").save_pretrained(tmp_path / "model")
+    random_model(MODELS["linear"]).save_pretrained(tmp_path / "model")
     path = tmp_path / "model/config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
     done = longshot("logprobs", "--model", tmp_path / "model", "--input", tiny_rows[1], check=False)
