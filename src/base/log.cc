@@ -47,7 +47,7 @@ struct Readers {
 };
 
 Readers& readers() {
-  static auto* const instance = new Readers;  // leaked for the reason that the logger is
+  static auto* const instance = new Readers;  // leaked for the same reason as the logger
   return *instance;
 }
 

@@ -18,10 +18,10 @@ using WarningReader = std::function<void(const Warning&)>;
 // forgotten.
 constexpr size_t kKeptWarnings = 100;
 
-// Passes each warning and error to `reader` until the returned handle is gone, whatever the level
-// of stderr is, and first those that were kept for it. A call is made on the thread that logs, and
-// calls may overlap; one may end after the handle is gone. The reader may log, which calls it
-// again. There is one reader at a time, the newest. Thread-safe.
+// Passes warnings and errors to `reader`, whatever the level of stderr is: first those that were
+// kept for it, then each new one until the returned handle is destroyed. A call is made on the
+// thread that logs. Calls may overlap, and one may end after the handle is destroyed. The reader
+// may itself log, which calls it again. Only the newest reader is called. Thread-safe.
 [[nodiscard]] std::shared_ptr<const WarningReader> read_warnings(WarningReader reader);
 
 }  // namespace longshot::log

@@ -49,7 +49,7 @@ bool worth_repeating(const Status& status) {
 // A server with TLS closes a connection without it, and one without closes a connection with it.
 const char* advice(const std::string& problem, bool tls) {
   if (tls) return "; does it use TLS, and has the folder for it the certificate that it wants?";
-  // The close is seen by whichever comes next: the rest of the request or the answer.
+  // Whichever comes next notices the close: sending the rest of the request, or reading the answer.
   const bool closed = problem.ends_with(": Read") || problem.ends_with(": Write");
   return closed ? "; if it uses TLS, write etcds://" : "";
 }

@@ -29,7 +29,7 @@ constexpr char kRunName[] =
     "a run has the name of its folder; --name of longshot track or of python -m longshot.wandb "
     "gives another";
 constexpr char kServers[] =
-    "this program generates; servers of vLLM or SGLang can be its rollout workers: "
+    "longshot itself generates; servers of vLLM or SGLang can be its rollout workers: "
     "docs/cluster.md";
 constexpr char kInCluster[] = "a process uses one device; docs/cluster.md has runs of several";
 

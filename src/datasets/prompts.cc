@@ -213,7 +213,7 @@ Result<ParsedRow> parse_row(const Row& row, const ColumnMapping& mapping) {
 Status check_system_prompt(const std::string& system_prompt, bool apply_chat_template) {
   if (system_prompt.empty() || apply_chat_template) return ok_status();
   return invalid_argument(
-      "data.system_prompt (--system) makes a chat of every prompt, and "
+      "data.system_prompt (--system) turns every prompt into a chat, and "
       "data.apply_chat_template=false (--raw) leaves texts as they are: leave out one of the two");
 }
 

@@ -18,11 +18,11 @@ struct ColumnMapping {
   std::string data_source = "data_source";
   std::string difficulty;           // empty: extra_info.difficulty, else difficulty, else 0
   bool apply_chat_template = true;  // plain texts too, which become the user's message
-  // System message put before every prompt, which is a chat then. Empty: none.
+  // System message put before every prompt, which thereby becomes a chat. Empty: none.
   std::string system_prompt;
 };
 
-// Error: texts are to stay as they are, and yet get a system message, which makes chats of them.
+// Error: texts are to stay as they are, but a system message would turn them into chats.
 Status check_system_prompt(const std::string& system_prompt, bool apply_chat_template);
 
 // Converts one row. Errors name its place. An id that another row has too is not changed.
@@ -30,7 +30,7 @@ Result<data::Prompt> parse_prompt(const Row& row, const ColumnMapping& mapping);
 
 // Converts rows to prompts. A bad row is an error that names file and line. Rows with the id or the
 // content of an earlier row get numbered ids (docs/formats.md), with one warning. `texts` becomes
-// the number of rows whose prompt is a text, before a system message makes chats of them.
+// the number of rows whose prompt is a text, before a system message turns them into chats.
 Result<std::vector<data::Prompt>> read_prompts(const std::vector<std::string>& files,
                                                const ColumnMapping& mapping,
                                                size_t* texts = nullptr);

@@ -59,12 +59,16 @@ void take_votes(const reward::Votes& votes, JudgedResponse& answer) {
   answer.score = answer.probability = votes.probability();
 }
 
-// Judges with a model that reasons, in this process. It gives `votes` verdicts on each response.
-Status judge_by_reasoning(const JudgeOptions& o, const Rows& rows, Responses& items) {
-  LS_ASSIGN_OR_RETURN(model::ModelFiles files, inference::open_model(o.model));
+// The samples in which a model that reasons gives its verdicts: `votes` for each response.
+struct VoteJobs {
   std::vector<data::Sample> jobs;
-  std::vector<size_t> item_of;
-  int longest = 0;
+  std::vector<size_t> item_of;  // [jobs]
+  int longest = 0;              // prompt, in tokens
+};
+
+Result<VoteJobs> vote_jobs(const JudgeOptions& o, const Rows& rows, const Responses& items,
+                           const model::ModelFiles& files) {
+  VoteJobs out;
   for (size_t i = 0; i < items.size(); ++i) {
     const datasets::JudgedRow& row = rows[items[i].row];
     const data::Message turn{"user",
@@ -72,27 +76,35 @@ Status judge_by_reasoning(const JudgeOptions& o, const Rows& rows, Responses& it
     LS_ASSIGN_OR_RETURN(
         const auto tokens,
         datasets::encode_chat(*files.tokenizer, files.chat_template, {turn}, true, row.where));
-    longest = std::max(longest, static_cast<int>(tokens.size()));
+    out.longest = std::max(out.longest, static_cast<int>(tokens.size()));
     for (int v = 0; v < o.votes; ++v) {
-      data::Sample& job = jobs.emplace_back();
+      data::Sample& job = out.jobs.emplace_back();
       job.prompt_id = rollout::content_id(tokens);
       job.index = static_cast<uint32_t>(v);
       job.seed = o.seed;
       job.prompt_tokens = tokens;
       job.finish = data::FinishReason::partial;  // not started
-      item_of.push_back(i);
+      out.item_of.push_back(i);
     }
   }
+  return out;
+}
+
+Result<std::vector<data::Sample>> generate_votes(const JudgeOptions& o, model::ModelFiles& files,
+                                                 VoteJobs& votes) {
   LS_ASSIGN_OR_RETURN(const rollout::RunnerLimits limits,
-                      inference::limits_for(files.config, o.max_concurrent, longest,
+                      inference::limits_for(files.config, o.max_concurrent, votes.longest,
                                             o.sampling.max_response_length));
   LS_ASSIGN_OR_RETURN(auto engine, inference::open_engine(o.model, o.engine, files, limits));
   rollout::EngineOptions options;
   options.sampling = o.sampling;
   options.sampling.stop_tokens.assign(files.config.eos_token_ids.begin(),
                                       files.config.eos_token_ids.end());
-  LS_ASSIGN_OR_RETURN(const auto samples, engine->generate(std::move(jobs), options));
-  if (stop_requested()) return cancelled("stopped");
+  return engine->generate(std::move(votes.jobs), options);
+}
+
+void count_votes(const std::vector<data::Sample>& samples, const std::vector<size_t>& item_of,
+                 Responses& items) {
   std::vector<reward::Votes> votes(items.size());
   for (size_t k = 0; k < samples.size(); ++k) {
     const auto vote = reward::parse_vote(samples[k].text);
@@ -107,6 +119,15 @@ Status judge_by_reasoning(const JudgeOptions& o, const Rows& rows, Responses& it
     items[i].status = ok_status();
     take_votes(votes[i], items[i]);
   }
+}
+
+// Judges with a model that reasons, in this process.
+Status judge_by_reasoning(const JudgeOptions& o, const Rows& rows, Responses& items) {
+  LS_ASSIGN_OR_RETURN(model::ModelFiles files, inference::open_model(o.model));
+  LS_ASSIGN_OR_RETURN(VoteJobs votes, vote_jobs(o, rows, items, files));
+  LS_ASSIGN_OR_RETURN(const auto samples, generate_votes(o, files, votes));
+  if (stop_requested()) return cancelled("stopped");
+  count_votes(samples, votes.item_of, items);
   return ok_status();
 }
 

@@ -14,55 +14,70 @@
 namespace longshot::model {
 namespace {
 
-// Collects the arrays by the model's names. `find` returns null for a name that does not exist.
+// Returns null for a name that does not exist.
 template <typename T>
-cpu::DecoderArrays<T> arrays(const Weights& weights,
-                             const std::function<T*(const std::string&)>& find) {
+using Find = std::function<T*(const std::string&)>;
+
+template <typename T>
+cpu::LinearArrays<T> linear_arrays(const Weights& weights, const Find<T>& find, int layer,
+                                   Role role, int expert = 0) {
+  const RowsOfModule rows = rows_of(weights.config(), layer, role, expert);
+  const LoraOptions lora = weights.lora(rows.module);
+  // The roles of a fused matrix share its A, to whose gradient each of them adds.
+  const auto part = [&](const std::string& name, int64_t width) {
+    T* whole = find(name);
+    return whole == nullptr ? nullptr : whole + rows.first * width;
+  };
+  return {part(weight_of(rows.module), rows.columns),
+          part(bias_of(rows.module), 1),
+          find(rows.module + ".lora_A.weight"),
+          part(rows.module + ".lora_B.weight", lora.rank),
+          {lora.rank, static_cast<float>(lora.scale())}};
+}
+
+template <typename T>
+cpu::LayerArrays<T> layer_arrays(const Weights& weights, const Find<T>& find, int layer) {
+  const ModelConfig& config = weights.config();
+  const auto norm = [&](Role role) {
+    return shape_of(config, role).exists ? find(weight_of(module_of(config, layer, role)))
+                                         : nullptr;
+  };
+  const auto linear = [&](Role role, int expert = 0) {
+    return linear_arrays(weights, find, layer, role, expert);
+  };
+  cpu::LayerArrays<T> l;
+  l.attention_norm = norm(Role::attention_norm);
+  l.mlp_norm = norm(Role::mlp_norm);
+  l.attention_post_norm = norm(Role::attention_post_norm);
+  l.mlp_post_norm = norm(Role::mlp_post_norm);
+  l.q_norm = norm(Role::q_norm);
+  l.k_norm = norm(Role::k_norm);
+  l.q = linear(Role::q);
+  l.k = linear(Role::k);
+  l.v = linear(Role::v);
+  l.out = linear(Role::out);
+  if (!config.has_experts(layer)) {
+    l.gate = linear(Role::gate);
+    l.up = linear(Role::up);
+    l.down = linear(Role::down);
+    return l;
+  }
+  l.router = linear(Role::router);
+  for (int e = 0; e < config.experts.count; ++e) {
+    l.experts.push_back(
+        {linear(Role::expert_gate, e), linear(Role::expert_up, e), linear(Role::expert_down, e)});
+  }
+  return l;
+}
+
+// Collects the arrays by the model's names.
+template <typename T>
+cpu::DecoderArrays<T> arrays(const Weights& weights, const Find<T>& find) {
   cpu::DecoderArrays<T> out;
   out.embedding = find(weight_of(names::kEmbedding));
   out.final_norm = find(weight_of(names::kFinalNorm));
-  for (int i = 0; i < weights.config().num_layers; ++i) {
-    const auto get = [&](Role role) {
-      const ModelConfig& config = weights.config();
-      return shape_of(config, role).exists ? find(weight_of(module_of(config, i, role))) : nullptr;
-    };
-    cpu::LayerArrays<T>& l = out.layers.emplace_back();
-    l.attention_norm = get(Role::attention_norm);
-    l.mlp_norm = get(Role::mlp_norm);
-    l.attention_post_norm = get(Role::attention_post_norm);
-    l.mlp_post_norm = get(Role::mlp_post_norm);
-    l.q_norm = get(Role::q_norm);
-    l.k_norm = get(Role::k_norm);
-    const auto linear = [&](Role role, int expert = 0) {
-      const RowsOfModule rows = rows_of(weights.config(), i, role, expert);
-      const LoraOptions lora = weights.lora(rows.module);
-      // The roles of a fused matrix share its A, to whose gradient each of them adds.
-      const auto part = [&](const std::string& name, int64_t width) {
-        T* whole = find(name);
-        return whole == nullptr ? nullptr : whole + rows.first * width;
-      };
-      return cpu::LinearArrays<T>{part(weight_of(rows.module), rows.columns),
-                                  part(bias_of(rows.module), 1),
-                                  find(rows.module + ".lora_A.weight"),
-                                  part(rows.module + ".lora_B.weight", lora.rank),
-                                  {lora.rank, static_cast<float>(lora.scale())}};
-    };
-    l.q = linear(Role::q);
-    l.k = linear(Role::k);
-    l.v = linear(Role::v);
-    l.out = linear(Role::out);
-    if (!weights.config().has_experts(i)) {
-      l.gate = linear(Role::gate);
-      l.up = linear(Role::up);
-      l.down = linear(Role::down);
-      continue;
-    }
-    l.router = linear(Role::router);
-    for (int e = 0; e < weights.config().experts.count; ++e) {
-      l.experts.push_back(
-          {linear(Role::expert_gate, e), linear(Role::expert_up, e), linear(Role::expert_down, e)});
-    }
-  }
+  for (int i = 0; i < weights.config().num_layers; ++i)
+    out.layers.push_back(layer_arrays(weights, find, i));
   return out;
 }
 
@@ -84,8 +99,8 @@ float* gradient_of(Weights& weights, const std::string& name) {
 // More tokens overflow the last-level cache with the activations of a layer; fewer do not amortize
 // packing the weights.
 constexpr int64_t kPassTokens = 1024;
-// An expert has only a share of a pass's tokens, so with experts a pass is longer, up to this many
-// times.
+// An expert computes only a share of a pass's tokens, so a model with experts gets longer passes,
+// by at most this factor.
 constexpr int64_t kMostTimes = 4;
 constexpr int64_t kPassPrompts = 16;  // recomputing a prompt costs at most 1/16 of the pass
 

@@ -335,41 +335,5 @@ TEST(CpuCompute, GradientsOfEntropiesEqualThoseOfLibtorch) {
   }
 }
 
-TEST(CpuHead, DivergenceIsThatOfTheFullDistributions) {
-  ThreadPool pool(2);
-  cpu::Head head(pool);
-  const int rows = 9, width = 24, vocab = 2500;
-  const auto random = [&](int64_t n, uint64_t key, double scale) {
-    at::Tensor t = at::empty({n, width}, at::TensorOptions().dtype(at::kFloat));
-    CounterRng rng(key);
-    for (int64_t i = 0; i < t.numel(); ++i)
-      t.mutable_data_ptr<float>()[i] = static_cast<float>(scale * rng.next_normal());
-    return t;
-  };
-  const at::Tensor h = random(rows, 1, 1), g = random(rows, 2, 1), w = random(vocab, 3, 0.5),
-                   v = random(vocab, 4, 0.5);
-  const std::vector<int32_t> targets(rows, 0);
-  const auto problem = [&](const at::Tensor& hidden, const at::Tensor& weight, float temperature) {
-    return cpu::Head::Problem{{hidden.const_data_ptr<float>(), static_cast<size_t>(width)},
-                              targets,
-                              weight.const_data_ptr<float>(),
-                              vocab,
-                              width,
-                              temperature};
-  };
-  const auto ours = head.divergence(problem(h, w, 0.8F), problem(g, v, 1.3F));
-  const at::Tensor p = at::log_softmax(at::matmul(h.to(at::kDouble), w.to(at::kDouble).t()) / 0.8,
-                                       -1),
-                   q = at::log_softmax(at::matmul(g.to(at::kDouble), v.to(at::kDouble).t()) / 1.3,
-                                       -1);
-  const at::Tensor expected = (p.exp() * (p - q)).sum(-1);
-  double worst = 0;
-  for (int r = 0; r < rows; ++r)
-    worst = std::max(worst, std::abs(ours[r] - expected[r].item<double>()));
-  std::printf("KL over %d tokens, up to %.2f nats: largest difference %.1e\n", vocab,
-              expected.max().item<double>(), worst);
-  EXPECT_LT(worst, 2e-5);
-}
-
 }  // namespace
 }  // namespace longshot::model

@@ -118,8 +118,8 @@ struct Request {
   std::vector<data::TokenId> forced = {};
   // The sample ends as `partial` after this many new tokens, unless it ends by itself; 0 = no cap.
   int segment_tokens = 0;
-  // Of Runner::prepare_adapter() of the same runner; null: the base model. A step computes samples
-  // of different adapters together.
+  // Made by prepare_adapter() of the same runner; null: the base model. A step computes samples of
+  // different adapters together.
   std::shared_ptr<const RunnerAdapter> adapter = nullptr;
 };
 

@@ -6,8 +6,8 @@
 
 namespace longshot::rollout {
 
-// Immutable, so it may be read on several threads. Whoever generates with it holds a reference, so
-// its memory is freed when the last sample that uses it has ended.
+// Immutable, so it may be read on several threads. Every sample that uses it holds a reference, so
+// its memory is freed when the last of them has ended.
 class RunnerAdapter {
  public:
   RunnerAdapter() = default;

@@ -65,8 +65,8 @@ net::Reply unload(const Context& context, const net::Call& call) {
 
 net::Reply not_allowed() {
   return net::error_reply({403,
-                           "this server does not load or unload adapters; it would if it had been "
-                           "started with --allow-adapter-loading",
+                           "this server does not load or unload adapters: start it with "
+                           "--allow-adapter-loading",
                            "invalid_request_error", "", "adapter_loading_off"});
 }
 

@@ -32,8 +32,8 @@ Result<std::string> find_adapter(const std::string& path) {
   LS_ASSIGN_OR_RETURN(std::string directory, model::find_model(path));
   if (model::is_adapter_directory(directory)) return directory;
   return invalid_argument(directory +
-                          " is no adapter: it has no adapter_config.json (a directory of the peft "
-                          "package is expected)");
+                          " is not an adapter: it has no adapter_config.json (a directory of the "
+                          "peft package is expected)");
 }
 
 ServedModels::Model ServedModels::find(const std::string& name) const {
@@ -62,7 +62,7 @@ Status ServedModels::check_name(const std::string& name, bool replace) const {
   if (name == base_->name)
     return invalid_argument("'" + name + "' is the name of the base model; choose another name");
   if (replace || find(name) == nullptr) return ok_status();
-  return invalid_argument("there is an adapter with the name '" + name + "' already");
+  return invalid_argument("an adapter with the name '" + name + "' is already loaded");
 }
 
 Status ServedModels::load(const std::string& name, const std::string& path, bool replace,

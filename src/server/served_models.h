@@ -27,7 +27,7 @@ struct ServedModel {
 // (model/format/model_path.h). Error: there is no adapter.
 Result<std::string> find_adapter(const std::string& path);
 
-// Thread-safe. Whoever holds a ServedModel can use it, also after it was unloaded.
+// Thread-safe. A ServedModel that is held stays usable after it was unloaded.
 class ServedModels {
  public:
   using Model = std::shared_ptr<const ServedModel>;

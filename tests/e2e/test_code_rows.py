@@ -17,8 +17,6 @@ def grade(rows, reward="code", timeout=600):
     lines = "".join(json.dumps({"completion": response, "ground_truth": truth}) + "\n" for response, truth in rows)
     done = subprocess.run([LONGSHOT, "grade", "--reward", reward, "--threads", "4"], input=lines, capture_output=True, text=True,
                           timeout=timeout)
-    if "Operation not permitted" in done.stderr:
-        pytest.skip(f"no jails on this machine: {done.stderr}")
     graded = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(graded) == len(rows), done.stderr
     return graded

@@ -6,34 +6,15 @@ import subprocess
 
 import pytest
 
-from support import LONGSHOT, ROOT, longshot, tiny_model
+from support import ROOT, longshot, tiny_model, write_rl
 
 
 @pytest.fixture(scope="module")
 def setting(tmp_path_factory):
     root = tmp_path_factory.mktemp("commands")
     model, data = tiny_model(root)
-    file = root / "rl.toml"
-    file.write_text(f"""
-[model]
-path = "{model}"
-[data]
-train_files = ["{data}/train.jsonl"]
-val_files = ["{data}/val.jsonl"]
-train_batch_size = 8
-max_prompt_length = 24
-max_response_length = 40
-[rollout]
-n = 4
-[algorithm]
-mini_batches = 2
-[optim]
-lr = 1e-4
-[trainer]
-total_iterations = 3
-test_freq = 3
-default_local_dir = "{root}/rl"
-""")
+    file = write_rl(root / "rl.toml", model, data,
+                    {"algorithm.mini_batches": 2, "trainer.total_iterations": 3, "trainer.test_freq": 3})
     return root, model, data, file
 
 

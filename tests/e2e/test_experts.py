@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from support import longshot, tiny_model
+from support import longshot, tiny_model, write_rl
 from transformers import AutoModelForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM
 
 
@@ -51,30 +51,10 @@ def train(experts, folder, *overrides):
     """Runs RL; returns its metrics and the newest checkpoint's weights."""
     model, data, reward = experts
     config = folder.with_suffix(".toml")
-    config.write_text(f"""
-[model]
-path = "{model}"
-[data]
-train_files = ["{data}/train.jsonl"]
-val_files = ["{data}/val.jsonl"]
-train_batch_size = 4
-max_prompt_length = 16
-max_response_length = 16
-[rollout]
-n = 4
-[reward]
-functions = [{{type = "python", path = "{reward}"}}]
-[algorithm]
-mini_batches = 2
-[optim]
-lr = 1e-3
-[trainer]
-threads = 2
-total_iterations = 3
-test_freq = 0
-save_freq = 1
-default_local_dir = "{folder}"
-""")
+    write_rl(config, model, data,
+             {"data.train_batch_size": 4, "data.max_prompt_length": 16, "data.max_response_length": 16,
+              "reward.functions": [{"type": "python", "path": reward}], "algorithm.mini_batches": 2, "optim.lr": 1e-3,
+              "trainer.threads": 2, "trainer.total_iterations": 3, "trainer.save_freq": 1})
     longshot("train", config, *overrides)
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     newest = folder / f"global_step_{(folder / 'latest_checkpointed_iteration.txt').read_text().strip()}"

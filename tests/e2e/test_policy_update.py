@@ -6,33 +6,15 @@ import statistics
 
 import pytest
 
-from support import longshot, tiny_model
+from support import longshot, tiny_model, write_rl
 
 
 @pytest.fixture(scope="module")
 def setting(tmp_path_factory):
     root = tmp_path_factory.mktemp("policy")
     model, data = tiny_model(root)
-    file = root / "rl.toml"
-    file.write_text(f"""
-[model]
-path = "{model}"
-[data]
-train_files = ["{data}/train.jsonl"]
-train_batch_size = 8
-max_prompt_length = 24
-max_response_length = 40
-[rollout]
-n = 4
-[algorithm]
-mini_batches = 2
-[optim]
-lr = 1e-4
-[trainer]
-total_iterations = 4
-test_freq = 0
-default_local_dir = "{root}/rl"
-""")
+    file = write_rl(root / "rl.toml", model, data,
+                    {"data.val_files": None, "algorithm.mini_batches": 2, "trainer.total_iterations": 4})
     return root, model, data, file
 
 

@@ -2,13 +2,12 @@
 import json
 import random
 import signal
-import subprocess
 import time
 
 import pytest
 
 from resume_support import contents, interrupt, kill_until_done, killed_runs, lines, metrics, start, train_config
-from support import LONGSHOT, longshot, tiny_model
+from support import longshot, tiny_model
 
 ITERATIONS = 30
 KILLS = 24

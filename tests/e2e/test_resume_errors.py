@@ -1,7 +1,5 @@
 """Before a run ends for any reason, its finished iterations are saved; it continues bit for bit once the cause is removed."""
-import json
 import os
-import random
 import shutil
 import signal
 import subprocess

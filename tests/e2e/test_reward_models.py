@@ -8,28 +8,15 @@ import time
 import pytest
 
 from resume_support import interrupt, metrics
-from support import Server, longshot, tiny_model
+from support import Server, longshot, tiny_model, tiny_sizes, write_rl
 from test_resume import assert_refused_while_in_use
 
 QUESTION_THEN_ANSWER = "{question}{response}?"
 
 
-def sizes(data):
-    return f"""
-[model]
-alphabet_file = "{data}/alphabet.txt"
-hidden_size = 32
-num_layers = 2
-num_heads = 2
-num_kv_heads = 1
-intermediate_size = 64
-max_positions = 128
-"""
-
-
 def rm_config(root, data, run, steps=40):
     file = root / f"{run.name}.toml"
-    file.write_text(sizes(data) + f"""
+    file.write_text(tiny_sizes(data) + f"""
 [data]
 train_files = ["{data}/rm.jsonl"]
 val_files = ["{data}/rm_val.jsonl"]
@@ -62,7 +49,7 @@ def setting(tmp_path_factory):
 def reasoner(setting):
     """A model that ends some of its answers with a verdict."""
     root, data = setting
-    (root / "cot.toml").write_text(sizes(data) + f"""
+    (root / "cot.toml").write_text(tiny_sizes(data) + f"""
 [data]
 train_files = ["{data}/sft.jsonl"]
 [sft]
@@ -228,35 +215,11 @@ def policy(tmp_path_factory):
     return tiny_model(tmp_path_factory.mktemp("policy"), steps=100)
 
 
-def train_config(run, policy, reward, extra=""):
-    model, data = policy
-    file = run.with_suffix(".toml")
-    file.write_text(f"""
-[model]
-path = "{model}"
-[data]
-train_files = ["{data}/train.jsonl"]
-train_batch_size = 4
-max_prompt_length = 24
-max_response_length = 40
-[rollout]
-n = 4
-[reward]
-functions = [{reward}]
-threads = 4
-{extra}
-[algorithm]
-name = "grpo"
-mini_batches = 1
-[optim]
-lr = 1e-3
-[trainer]
-total_iterations = 2
-test_freq = 0
-log_samples = -1
-default_local_dir = "{run}"
-""")
-    return file
+def train_config(run, policy, reward, changes=None):
+    return write_rl(run.with_suffix(".toml"), *policy,
+                    {"data.val_files": None, "data.train_batch_size": 4, "reward.functions": [reward], "reward.threads": 4,
+                     "algorithm.name": "grpo", "algorithm.mini_batches": 1, "optim.lr": 1e-3, "trainer.total_iterations": 2,
+                     "trainer.log_samples": -1, **(changes or {})})
 
 
 def samples(run):
@@ -265,7 +228,7 @@ def samples(run):
 
 def test_grpo_on_the_scores_of_a_reward_model(setting, policy, tmp_path):
     root, _ = setting
-    reward = f'{{ type = "rm", path = "{root}/whole/huggingface", batch = 8, reference = false }}'
+    reward = {"type": "rm", "path": root / "whole/huggingface", "batch": 8, "reference": False}
     longshot("train", train_config(tmp_path / "a", policy, reward))
     longshot("train", train_config(tmp_path / "b", policy, reward))
     rows = metrics(tmp_path / "a")
@@ -341,8 +304,8 @@ def test_a_judge_reads_the_whole_conversation(fake_judge, tmp_path):
 
 
 def test_a_failing_judge_never_scores_a_sample_as_wrong(policy, tmp_path, fake_judge):
-    reward = f'{{ type = "judge", url = "{fake_judge}", prompt = "{{response}}", tries = 2 }}'
-    longshot("train", train_config(tmp_path / "judged", policy, reward, "timeout = 0.5\nretries = 1"))
+    reward = {"type": "judge", "url": fake_judge, "prompt": "{response}", "tries": 2}
+    longshot("train", train_config(tmp_path / "judged", policy, reward, {"reward.timeout": 0.5, "reward.retries": 1}))
     judged = samples(tmp_path / "judged")
     assert len(judged) == 32
     seen = set()

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from resume_support import metrics
-from support import longshot, tiny_model
+from support import longshot, tiny_model, write_rl
 
 
 @pytest.fixture(scope="module")
@@ -14,27 +14,9 @@ def setting(tmp_path_factory):
     """A run of 2 epochs over 400 prompts in batches of 150: 4 iterations, a checkpoint and an evaluation after each second."""
     root = tmp_path_factory.mktemp("length")
     model, data = tiny_model(root)
-    file = root / "rl.toml"
-    file.write_text(f"""
-[model]
-path = "{model}"
-[data]
-train_files = ["{data}/train.jsonl"]
-val_files = ["{data}/val.jsonl"]
-train_batch_size = 150
-max_prompt_length = 24
-max_response_length = 8
-[rollout]
-n = 2
-[optim]
-lr = 1e-3
-schedule = "linear"
-[trainer]
-total_epochs = 2
-test_freq = 2
-save_freq = 2
-default_local_dir = "{root}/run"
-""")
+    file = write_rl(root / "run.toml", model, data,
+                    {"data.train_batch_size": 150, "data.max_response_length": 8, "rollout.n": 2, "optim.lr": 1e-3,
+                     "optim.schedule": "linear", "trainer.total_epochs": 2, "trainer.test_freq": 2, "trainer.save_freq": 2})
     return root, file, longshot("train", file)
 
 

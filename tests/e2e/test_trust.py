@@ -10,32 +10,15 @@ import threading
 
 import pytest
 
-from support import LONGSHOT, ROOT, longshot, tiny_model
+from support import LONGSHOT, ROOT, longshot, tiny_model, write_rl
 
 
 @pytest.fixture(scope="module")
 def setting(tmp_path_factory):
     root = tmp_path_factory.mktemp("trust")
     model, data = tiny_model(root, steps=60)
-    file = root / "rl.toml"
-    file.write_text(f"""
-[model]
-path = "{model}"
-[data]
-train_files = ["{data}/train.jsonl"]
-val_files = ["{data}/val.jsonl"]
-train_batch_size = 4
-max_prompt_length = 24
-max_response_length = 16
-[rollout]
-n = 4
-[optim]
-lr = 1e-4
-[trainer]
-total_iterations = 2
-test_freq = 0
-default_local_dir = "{root}/rl"
-""")
+    file = write_rl(root / "rl.toml", model, data,
+                    {"data.train_batch_size": 4, "data.max_response_length": 16, "trainer.total_iterations": 2})
     longshot("train", file, "trainer.test_freq=1")
     return root, model, data, file
 

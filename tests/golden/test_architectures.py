@@ -13,7 +13,7 @@ from transformers import (AutoModelForCausalLM, Gemma2Config, Gemma2ForCausalLM,
                           SmolLM3ForCausalLM)
 
 from characters import write_character_tokenizer
-from test_long_context import difference
+from test_long_context import difference, random_model
 from test_model import TINY, gradient_difference, random_rows, reference_logprobs, write_rows
 from test_model_files import assert_same_tensors, is_rotary, permute, tensors_of
 
@@ -62,16 +62,6 @@ MODELS |= {
 LENGTHS = (100, 3, 41, 1, 64, 65, 200, 32)
 
 
-def random_model(name):
-    (model_class, config_class), changes = MODELS[name]
-    torch.manual_seed(17)
-    model = model_class(config_class(**{**TINY, **changes}))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.15)
-    return model.float().eval()
-
-
 @pytest.fixture
 def tiny_rows(tmp_path):
     rows = random_rows(TINY["vocab_size"], LENGTHS)
@@ -81,7 +71,7 @@ def tiny_rows(tmp_path):
 @pytest.mark.parametrize("name", MODELS)
 def test_training_and_files_equal_transformers(name, tiny_rows, tmp_path, longshot, longshot_bin, capsys):
     rows, rows_path = tiny_rows
-    model = random_model(name)
+    model = random_model(MODELS[name])
     model.save_pretrained(tmp_path / "model")
     value = difference(longshot, tmp_path / "model", rows_path, rows, model)
     longshot("convert", "--model", tmp_path / "model", "--output", tmp_path / "again")
@@ -103,7 +93,7 @@ def test_training_and_files_equal_transformers(name, tiny_rows, tmp_path, longsh
 @pytest.mark.parametrize("name", ["olmo2", "granite", "smollm3_window", "phi3_window", "glm4", "gemma2_low_caps", "gemma3_scaled",
                                   "qwen3_moe_dense_layer", "mixtral"])
 def test_samples_over_the_cache_carry_transformers_log_probabilities(name, tmp_path, longshot, capsys):
-    model = random_model(name)
+    model = random_model(MODELS[name])
     model.save_pretrained(tmp_path / "model")
     write_character_tokenizer(tmp_path / "model")
     rows = "".join(json.dumps({"prompt": p}) + "\n" for p in ("abc", "the_quick_brown_fox", "x"))
@@ -148,7 +138,7 @@ def older_phi3(config):
                                           ("smollm3", old_layout), ("gemma2", old_layout)])
 def test_older_layouts_of_the_configuration_are_read(name, layout, tiny_rows, tmp_path, longshot):
     rows, rows_path = tiny_rows
-    model = random_model(name)
+    model = random_model(MODELS[name])
     model.save_pretrained(tmp_path / "model")
     path = tmp_path / "model/config.json"
     path.write_text(json.dumps(layout(json.loads(path.read_text()))))
@@ -157,7 +147,7 @@ def test_older_layouts_of_the_configuration_are_read(name, layout, tiny_rows, tm
 
 def test_gemma3_of_transformers_4_is_read(tiny_rows, tmp_path, longshot):
     rows, rows_path = tiny_rows
-    model = random_model("gemma3")
+    model = random_model(MODELS["gemma3"])
     model.save_pretrained(tmp_path / "model")
     path = tmp_path / "model/config.json"
     config = old_layout(json.loads(path.read_text()))
@@ -238,7 +228,7 @@ GGUF_MODELS = {**{n: MODELS[n] for n in ("olmo2_bias_tied", "granite_bias_tied",
 def test_gguf_files_give_the_same_model(name, tiny_rows, tmp_path, longshot, monkeypatch):
     monkeypatch.setitem(MODELS, name, GGUF_MODELS[name])
     rows, rows_path = tiny_rows
-    model = random_model(name)
+    model = random_model(MODELS[name])
     write_gguf(tmp_path / "m.gguf", model)
     model.save_pretrained(tmp_path / "model")
     assert difference(longshot, tmp_path / "m.gguf", rows_path, rows, model) < 1e-4
@@ -247,7 +237,7 @@ def test_gguf_files_give_the_same_model(name, tiny_rows, tmp_path, longshot, mon
 
 
 def test_older_gguf_files_have_a_tensor_for_each_expert(tmp_path, longshot):
-    model = random_model("mixtral")
+    model = random_model(MODELS["mixtral"])
     write_gguf(tmp_path / "m.gguf", model, split_experts=True)
     model.save_pretrained(tmp_path / "model")
     longshot("convert", "--model", tmp_path / "m.gguf", "--output", tmp_path / "again")
@@ -255,7 +245,7 @@ def test_older_gguf_files_have_a_tensor_for_each_expert(tmp_path, longshot):
 
 
 def test_a_gguf_file_of_gemma_is_refused_by_name(tmp_path, longshot):
-    model = random_model("gemma2")
+    model = random_model(MODELS["gemma2"])
     write_gguf(tmp_path / "m.gguf", model)
     done = longshot("convert", "--model", tmp_path / "m.gguf", "--output", tmp_path / "out", check=False)
     assert done.returncode == 2 and "general.architecture" in done.stderr and "gemma2" in done.stderr, done.stderr
@@ -283,7 +273,7 @@ def test_a_gguf_file_of_gemma_is_refused_by_name(tmp_path, longshot):
      ["sliding_attention", "rope_type"]),
 ])
 def test_what_is_not_computed_is_refused_by_name(name, changes, words, tiny_rows, tmp_path, longshot):
-    random_model(name).save_pretrained(tmp_path / "model")
+    random_model(MODELS[name]).save_pretrained(tmp_path / "model")
     path = tmp_path / "model/config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
     done = longshot("logprobs", "--model", tmp_path / "model", "--input", tiny_rows[1], check=False)

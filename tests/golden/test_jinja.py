@@ -6,7 +6,6 @@ import datetime
 import json
 import random
 import subprocess
-from collections import Counter
 
 import pytest
 

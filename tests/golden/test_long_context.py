@@ -57,8 +57,9 @@ MODELS = {
 LENGTHS = (100, 3, 41, 1, 64, 65, 530, 32)
 
 
-def random_model(name):
-    (model_class, config_class), changes = MODELS[name]
+def random_model(variant):
+    """`variant`: ((class of the model, class of its configuration), changes of TINY)."""
+    (model_class, config_class), changes = variant
     torch.manual_seed(17)
     model = model_class(config_class(**{**TINY, **changes}))
     with torch.no_grad():
@@ -86,7 +87,7 @@ def tiny_rows(tmp_path):
 @pytest.mark.parametrize("name", MODELS)
 def test_log_probabilities_and_gradients_equal_transformers(name, tiny_rows, tmp_path, longshot, longshot_bin, capsys):
     rows, rows_path = tiny_rows
-    model = random_model(name)
+    model = random_model(MODELS[name])
     model.save_pretrained(tmp_path / "model")
     value = difference(longshot, tmp_path / "model", rows_path, rows, model)
     longshot("convert", "--model", tmp_path / "model", "--output", tmp_path / "again")
@@ -129,7 +130,7 @@ def by_layer_type(config):
 @pytest.mark.parametrize("name", ["dynamic", "longrope", "qwen2_window_and_yarn"])
 def test_every_layout_of_the_configuration_is_read(layout, name, tiny_rows, tmp_path, longshot):
     rows, rows_path = tiny_rows
-    model = random_model(name)
+    model = random_model(MODELS[name])
     model.save_pretrained(tmp_path / "model")
     path = tmp_path / "model/config.json"
     path.write_text(json.dumps(layout(json.loads(path.read_text()))))
@@ -150,7 +151,7 @@ def test_every_layout_of_the_configuration_is_read(layout, name, tiny_rows, tmp_
     (dict(layer_types=["chunked_attention"] * 3), ["layer_types", "chunked_attention"]),
 ])
 def test_what_is_not_computed_is_refused_by_name(changes, words, tiny_rows, tmp_path, longshot):
-    random_model("linear").save_pretrained(tmp_path / "model")
+    random_model(MODELS["linear"]).save_pretrained(tmp_path / "model")
     path = tmp_path / "model/config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
     done = longshot("logprobs", "--model", tmp_path / "model", "--input", tiny_rows[1], check=False)
@@ -159,7 +160,7 @@ def test_what_is_not_computed_is_refused_by_name(changes, words, tiny_rows, tmp_
 
 @pytest.mark.parametrize("name", ["dynamic", "longrope"])
 def test_a_sample_longer_than_the_steady_length_is_refused(name, tmp_path, longshot):
-    random_model(name).save_pretrained(tmp_path / "model")
+    random_model(MODELS[name]).save_pretrained(tmp_path / "model")
     write_character_tokenizer(tmp_path / "model")
     command = ["generate", "--model", tmp_path / "model", "--raw", "--prompt", "abcd", "--temperature", 0]
     longshot(*command, "--max-tokens", 60)
@@ -171,7 +172,7 @@ def test_a_sample_longer_than_the_steady_length_is_refused(name, tmp_path, longs
 @pytest.mark.parametrize("name", ["mistral", "qwen2_window_and_yarn", "yarn_attention_factor"])
 def test_samples_carry_the_log_probabilities_of_the_whole_forward(name, dtype, tmp_path, longshot, capsys):
     """Generates over a paged cache, with all prompts in a batch and with each prompt alone; the cache in f32 or 8 bits."""
-    random_model(name).save_pretrained(tmp_path / "model")
+    random_model(MODELS[name]).save_pretrained(tmp_path / "model")
     write_character_tokenizer(tmp_path / "model")
     prompts = ["abc", "the quick brown fox".replace(" ", "_") * 3, "x"]
     rows = "".join(json.dumps({"prompt": prompt}) + "\n" for prompt in prompts)

@@ -4,7 +4,6 @@ page that can be read at several widths, in light and dark."""
 import html.parser
 import json
 import math
-import pathlib
 import re
 import shutil
 import subprocess

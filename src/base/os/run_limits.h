@@ -11,13 +11,14 @@ constexpr double kFlatShare = 0.9;        // of groups, critic/groups_without_va
 constexpr int64_t kSilentIterations = 3;  // consecutive iterations without any reward
 constexpr double kLogprobGap = 0.05;      // |log pi_rollout - log pi_trainer|, mean, nats
 
-// A part of each warning, by which the report recognizes what it says itself.
+// Words of each warning. By them the report recognizes a warning that repeats one of its own
+// findings.
 constexpr const char* kCutWords = "of the answers were cut by data.max_response_length";
 constexpr const char* kFlatWords = "of the groups have no variance";
 constexpr const char* kSilentWords = "no reward was other than zero for";
 constexpr const char* kErrorWords = "of the samples could not be judged";
 constexpr const char* kGapWords = "rollout and trainer disagree: mean |log-probability gap|";
 constexpr const char* kSkippedWords = "skipped because a gradient was not finite";
-constexpr const char* kStepWords = "skipped: the gradient of";  // and of the optimizer's own
+constexpr const char* kStepWords = "skipped: the gradient of";  // in the optimizer's own warning
 
 }  // namespace longshot::run_limits

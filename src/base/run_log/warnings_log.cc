@@ -17,7 +17,7 @@ struct WarningsLog::File {
   int64_t step;
   std::optional<AppendFile> file = {};
   std::string waiting = {};  // lines that are not written yet
-  bool failing = false;      // and has said so
+  bool failing = false;      // the last attempt failed, and a warning said so
 
   File(std::filesystem::path path, int64_t step) : path(std::move(path)), step(step) {}
 
@@ -40,7 +40,8 @@ struct WarningsLog::File {
     return ok_status();
   }
 
-  // The warning about a failure comes back through the reader, where a second failure is silent.
+  // The warning about a failure comes back through the reader, and `failing` keeps a second failure
+  // there from warning again.
   void write() {
     std::unique_lock lock(mutex);
     const Status written = append();

@@ -11,16 +11,16 @@
 
 namespace longshot {
 
-// Writes until its end. The file appears with the first warning. If it cannot be written, one
-// warning says so, and up to kMostWaiting bytes of lines wait for the next attempt. Movable only.
-// Thread-safe, because any thread may log.
+// Writes until it is destroyed. The file appears with the first warning. If it cannot be written,
+// one warning says so, and up to kMostWaiting bytes of lines wait for the next attempt. Movable
+// only. Thread-safe, because any thread may log.
 class WarningsLog {
  public:
   static constexpr size_t kMostWaiting = 1 << 20;
 
-  // `step` belongs to the next warnings, and to those that were logged before.
+  // The next warnings, and those that were logged before, are written with `step`.
   WarningsLog(const std::filesystem::path& path, int64_t step);
-  // Later warnings belong to `step`, which is not smaller than the one before.
+  // Later warnings are written with `step`, which is not smaller than the one before.
   void begin_step(int64_t step);
 
  private:

@@ -13,19 +13,17 @@
 #include "commands/key_flags.h"
 #include "config/sections/data.h"
 #include "config/sections/rollout.h"
+#include "curate/samples/direct_text.h"
+#include "curate/samples/prompt_template.h"
 #include "curate/samples/sample_run.h"
 
 namespace longshot::commands {
 namespace {
 
-// Around a problem when the model must answer without chain of thought.
-constexpr const char* kAnswerOnly =
-    "{problem}\n\nReply with the final answer in \\boxed{} and nothing else. Do not explain and do "
-    "not show any steps.";
-
 Result<std::vector<curate::Ask>> asks_of(const std::vector<data::Prompt>& prompts,
                                          const curate::TryOptions& tries) {
-  LS_ASSIGN_OR_RETURN(const auto around, curate::PromptTemplate::parse(kAnswerOnly, "answer only"));
+  LS_ASSIGN_OR_RETURN(const auto around,
+                      curate::PromptTemplate::parse(std::string(curate::kDirectTxt), "direct.txt"));
   std::vector<curate::Ask> asks;
   for (const data::Prompt& prompt : prompts) {
     curate::Ask ask{prompt, prompt};
@@ -118,8 +116,8 @@ void add_curate_model_options(CLI::App& command, CurateModelOptions& o) {
   config::bind(keys, o.reward, reward_types());
   CLI::Option* model = command.add_option(
       "--model", o.inference.model.path,
-      fmt::format("model that the stages hackable and difficulty ask if they have no files of "
-                  "samples: {}",
+      fmt::format("model that the stages hackable and difficulty ask if no files of samples are "
+                  "given: {}",
                   kModelHelp));
   add_key_flags(command, keys,
                 {{"--temperature", "rollout.temperature"},

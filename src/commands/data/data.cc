@@ -213,8 +213,9 @@ void add_inspect(CLI::App& data, int& exit_code) {
   CLI::App* app = data.add_subcommand(
       "inspect", "Print row form, number of rows, statistics and the first rows of data files");
   app->add_option("files", options->files, "JSONL and parquet files")->required();
-  app->add_option("--model", options->model,
-                  fmt::format("whose tokenizer and chat template count tokens: {}", kModelHelp));
+  app->add_option(
+      "--model", options->model,
+      fmt::format("model whose tokenizer and chat template count tokens: {}", kModelHelp));
   app->add_option("--rows", options->rows, "rows to print")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);

@@ -65,8 +65,7 @@ Status check(const Options& o) {
   const bool wraps = o.ask.columns.apply_chat_template;
   if (uses_server(o) && !tokens && !wraps)
     return invalid_argument(
-        "--raw needs --api completions: a message is made of every prompt for "
-        "--api chat");
+        "--raw needs --api completions, because --api chat turns every prompt into a message");
   return datasets::check_system_prompt(o.inference.system, wraps);
 }
 

@@ -43,7 +43,7 @@ Result<data::TokenId> stop_token(const tokenizer::Tokenizer& tokenizer, const st
 Status tokenize(const tokenizer::Tokenizer& tokenizer, const tokenizer::ChatTemplate& chat_template,
                 int longest, const curate::AskOptions& ask, std::vector<curate::Ask>& asks) {
   std::vector<data::Prompt> prompts;
-  size_t texts = 0;  // before a system message makes chats of them
+  size_t texts = 0;  // before a system message turns them into chats
   for (const auto& one : asks) {
     prompts.push_back(one.asked);
     texts += one.prompt.messages.empty() ? 1 : 0;

@@ -205,7 +205,7 @@ void add_adapter_options(CLI::App& command, Options& options) {
   command
       .add_option("--adapter", options.adapters,
                   "serve the adapter in DIR (peft's LoRA) as the model NAME, beside the model of "
-                  "--model, which stays in memory once; may be given several times")
+                  "--model, which is in memory only once; may be given several times")
       ->type_name("NAME=DIR")
       ->expected(1)
       ->take_all();

@@ -33,7 +33,7 @@ void bind_columns(Settings& s, datasets::ColumnMapping& c) {
         "a prompt that is a text is the user's message where the model has a chat template; false: "
         "the model sees the text as it is");
   s.add("data.system_prompt", &c.system_prompt,
-        "system message put before every prompt, which is a chat then; not with "
+        "system message put before every prompt, which becomes a chat by it; not with "
         "data.apply_chat_template=false; empty = none");
 }
 

@@ -5,12 +5,13 @@
 namespace longshot::config {
 
 void bind(Settings& s, ReplayOptions& o) {
-  s.add("replay.max_groups", &o.max_groups,
-        "groups in the buffer, unfinished and complete ones; prompts are drawn until it is full. "
-        "Above data.train_batch_size complete groups can wait; 0 = data.train_batch_size, twice as "
-        "many with rollout.token_budget (docs/long-tail.md), and more with cluster.staleness above "
-        "1 (docs/cluster.md)",
-        at_least(0));
+  s.add(
+      "replay.max_groups", &o.max_groups,
+      "groups in the buffer, unfinished and complete ones; prompts are drawn until it is full. "
+      "Above data.train_batch_size, complete groups can wait; 0 = data.train_batch_size, twice as "
+      "many with rollout.token_budget (docs/long-tail.md), and more with cluster.staleness above "
+      "1 (docs/cluster.md)",
+      at_least(0));
   s.add("replay.selector", &o.selector,
         "which complete groups are trained on first, where some must wait: the oldest, "
         "those of the newest policy version, any, or those that become stale first");

@@ -135,10 +135,6 @@ OrderedJson to_json(const JudgedPrompt& prompt) {
   return json;
 }
 
-Result<JudgedSample> judged_sample_from_json(const OrderedJson& json, const std::string& where) {
-  return sample_of(unordered(json), where);
-}
-
 Result<JudgedPrompt> judged_prompt_from_json(const OrderedJson& json, const std::string& where) {
   return judged_prompt_from_json(unordered(json), where);
 }

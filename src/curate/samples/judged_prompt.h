@@ -45,7 +45,6 @@ OrderedJson to_json(const JudgedPrompt& prompt);
 
 // Errors begin with `where` and name the key, for example
 // "samples.jsonl:3: samples[2]: key 'tokens' has the wrong type (string)".
-Result<JudgedSample> judged_sample_from_json(const OrderedJson& json, const std::string& where);
 Result<JudgedPrompt> judged_prompt_from_json(const OrderedJson& json, const std::string& where);
 Result<JudgedPrompt> judged_prompt_from_json(const Json& json, const std::string& where);
 

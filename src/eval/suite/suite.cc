@@ -31,7 +31,7 @@ Status check(const Task& task, const std::string& where) {
     return bad("'answer' and 'answer_columns' exclude each other");
   if (!task.system.empty() && (!task.chat || task.kind == TaskKind::likelihood))
     return bad(
-        "'system' makes a chat of every prompt, and with chat = false or kind \"likelihood\" "
+        "'system' turns every prompt into a chat, and with chat = false or kind \"likelihood\" "
         "prompts stay plain text: leave out one of the two");
   for (const double k : task.pass_at) {
     if (k < 1 || k > task.n || k != static_cast<int>(k))

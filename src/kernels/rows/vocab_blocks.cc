@@ -45,25 +45,7 @@ void add_block_target(float* row, int count, float inverse, bool with_weighted, 
   const float factor = std::exp(sums.max - max);
   sums.max = max;
   sums.total = sums.total * factor + total.total();
-  sums.cross *= factor;
   if (with_weighted) sums.weighted = sums.weighted * factor + weighted.total();
-}
-
-void add_cross_block_target(const float* row, int count, float inverse, float* other,
-                            float other_inverse, VocabSums& sums) {
-  const D d;
-  std::fill(other + count, other + padded(count), 0.0f);
-  const auto scale = hn::Set(d, inverse), second = hn::Set(d, other_inverse),
-             offset = hn::Set(d, sums.max);
-  LaneSum cross;
-  for (int i = 0; i < padded(count); i += 16) {
-    for (int v = 0; v < LaneSum::kVectors; ++v) {
-      const int at = i + v * kN;
-      const auto e = hn::Exp(d, hn::MulSub(hn::Load(d, row + at), scale, offset));
-      cross.add(v, hn::Mul(e, hn::Mul(hn::Load(d, other + at), second)));
-    }
-  }
-  sums.cross += cross.total();
 }
 
 void softmax_times_target(float* row, int count, float inverse, float log_sum, float factor) {
@@ -93,18 +75,12 @@ HWY_AFTER_NAMESPACE();
 namespace longshot::kernels {
 
 HWY_EXPORT(add_block_target);
-HWY_EXPORT(add_cross_block_target);
 HWY_EXPORT(softmax_times_target);
 HWY_EXPORT(softmax_times_line_target);
 
 void add_block(float* row, int count, float inverse_temperature, bool with_weighted,
                VocabSums& sums) {
   HWY_DYNAMIC_DISPATCH(add_block_target)(row, count, inverse_temperature, with_weighted, sums);
-}
-void add_cross_block(const float* row, int count, float inverse_temperature, float* other,
-                     float other_inverse, VocabSums& sums) {
-  HWY_DYNAMIC_DISPATCH(add_cross_block_target)
-  (row, count, inverse_temperature, other, other_inverse, sums);
 }
 void softmax_times(float* row, int count, float inverse_temperature, float log_sum, float factor) {
   HWY_DYNAMIC_DISPATCH(softmax_times_target)(row, count, inverse_temperature, log_sum, factor);

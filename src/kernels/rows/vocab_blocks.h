@@ -13,20 +13,14 @@ struct VocabSums {
   float max = -std::numeric_limits<float>::infinity();
   float total = 0;     // sum of exp(logit - max)
   float weighted = 0;  // sum of exp(logit - max) * logit
-  float cross = 0;     // sum of exp(logit - max) * other logit
 
   float log_sum() const { return max + std::log(total); }
   float mean_logit() const { return weighted / total; }
-  float mean_other() const { return cross / total; }
 };
 
 // Adds the logits row[i] * inverse_temperature; `weighted` only if `with_weighted`.
 void add_block(float* row, int count, float inverse_temperature, bool with_weighted,
                VocabSums& sums);
-// Adds to `cross`, with the other logits other[i] * other_inverse. Call it after add_block() of the
-// same block.
-void add_cross_block(const float* row, int count, float inverse_temperature, float* other,
-                     float other_inverse, VocabSums& sums);
 // row[i] = factor * exp(row[i] * inverse_temperature - log_sum).
 void softmax_times(float* row, int count, float inverse_temperature, float log_sum, float factor);
 // With x = row[i] * inverse_temperature - log_sum: row[i] = exp(x) * (offset + slope * x).

@@ -260,7 +260,8 @@ class Worker {
     return out;
   }
 
-  // Other hosts may fetch from this one, also what it has of a version that it is fetching.
+  // Other hosts may fetch from this one, including what it already has of a version that it is
+  // fetching.
   void serve_others() {
     if (registration_ != nullptr) return;
     auto entered = cluster::Registration::start(*access_.directory, kHosts + name_,

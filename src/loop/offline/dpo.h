@@ -17,7 +17,7 @@ namespace longshot::loop {
 Result<StepResult> run_dpo(const config::DpoConfig& config, const std::string& config_text);
 
 // For --dry-run: loads model and data as the real run would, and logs their sizes, the first row
-// and what the run will cost to stderr. `show_tokens`: the row token by token too.
+// and what the run will cost to stderr. With `show_tokens`, also logs the row token by token.
 Status check_inputs(const config::DpoConfig& config, bool show_tokens = false);
 
 }  // namespace longshot::loop

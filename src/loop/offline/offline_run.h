@@ -66,8 +66,8 @@ class Learner {
   virtual Result<std::string> write_model(const std::string& directory, int64_t step) = 0;
 };
 
-// Loads model and rows and creates the trainer, as a run does before its first step, and logs what
-// they are. `show_tokens`: of Learner::first_row().
+// Loads model and rows and creates the trainer, as a run does before its first step, and logs a
+// description of each. `show_tokens` is passed to Learner::first_row().
 Status check_learner(Learner& learner, const OfflinePhases& run, bool show_tokens);
 
 struct StepResult {

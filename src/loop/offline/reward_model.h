@@ -15,7 +15,7 @@ namespace longshot::loop {
 Result<StepResult> run_rm(const config::RmConfig& config, const std::string& config_text);
 
 // For --dry-run: loads model and data as the real run would, and logs their sizes and the first row
-// to stderr. `show_tokens`: the row token by token too.
+// to stderr. With `show_tokens`, also logs the row token by token.
 Status check_inputs(const config::RmConfig& config, bool show_tokens = false);
 
 }  // namespace longshot::loop

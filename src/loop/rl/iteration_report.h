@@ -41,7 +41,7 @@ class SampleReport {
 };
 // critic/score/*, critic/rewards/*, reward/NAME/mean, critic/accuracy,
 // critic/groups_without_variance, replay/groups_taken of the trained groups. If nothing was judged,
-// only the last one is there.
+// only the last one is present.
 void report_groups(const std::vector<data::Group>& groups, Metrics& metrics);
 
 // replay/staleness/mean and replay/staleness/max: how many versions of the weights before `version`

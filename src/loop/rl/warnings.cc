@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "base/os/run_limits.h"
 
 namespace longshot::loop {
@@ -14,71 +16,88 @@ double value(const Metrics& metrics, const std::string& name) {
   return it == metrics.end() ? 0.0 : it->second;
 }
 
-std::string missing_text(const Metrics& m) {
+using Text = std::optional<std::string>;
+
+Text cut_responses(const Metrics& m) {
+  const double share = value(m, "response_length/clip_ratio");
+  if (share <= kCutShare) return std::nullopt;
+  return fmt::format(
+      "{:.0f} % {}; their reward says little about the model: raise it, or set "
+      "rollout.segment_tokens for partial rollouts",
+      100 * share, kCutWords);
+}
+
+Text groups_without_variance(const Metrics& m) {
+  const double share = value(m, "critic/groups_without_variance");
+  if (share <= kFlatShare) return std::nullopt;
+  return fmt::format(
+      "{:.0f} % {} (all right or all wrong) and do not change the policy: choose problems of "
+      "another difficulty, or raise rollout.n",
+      100 * share, kFlatWords);
+}
+
+Text missing_groups(const Metrics& m) {
+  const double missing = value(m, "train/groups_missing");
+  if (missing <= 0 || value(m, "rollout/partial_share") != 0) return std::nullopt;
   return fmt::format(
       "{:.0f} groups with variance were missing after {:.0f} rounds of generation: choose problems "
       "of another difficulty, or raise algorithm.filter_groups.max_num_gen_batches",
-      value(m, "train/groups_missing"), value(m, "train/num_gen_batches"));
+      missing, value(m, "train/num_gen_batches"));
+}
+
+Text reward_errors(const Metrics& m, const std::string& reason) {
+  const double share = value(m, "reward/error_share");
+  if (share <= 0) return std::nullopt;
+  return fmt::format("{:.1f} % {} and were excluded{}; samples/ has all reasons", 100 * share,
+                     kErrorWords, reason.empty() ? "" : ", most of them because: " + reason);
+}
+
+Text logprob_gap(const Metrics& m, bool cut_sampling) {
+  const double gap = value(m, "training/rollout_probs_diff_mean");
+  if (cut_sampling || !(gap > kLogprobGap)) return std::nullopt;
+  return fmt::format("{} {:.3g}; the gradient is biased", kGapWords, gap);
+}
+
+Text skipped_steps(const Metrics& m) {
+  if (value(m, "actor/skipped_steps") <= 0) return std::nullopt;
+  return fmt::format("an optimizer step was {}", kSkippedWords);
 }
 
 }  // namespace
 
-void Warnings::warn(const std::string& kind, const std::string& text,
-                    std::vector<std::string>& out) {
+Text Warnings::no_reward(const Metrics& m) {
+  if (!m.contains("critic/score/max")) return std::nullopt;
+  const bool silent = value(m, "critic/score/max") == 0 && value(m, "critic/score/min") == 0;
+  iterations_without_reward_ = silent ? iterations_without_reward_ + 1 : 0;
+  if (iterations_without_reward_ < kSilentIterations) return std::nullopt;
+  return fmt::format(
+      "{} {} iterations: look at the samples and at the answer format the reward expects",
+      kSilentWords, iterations_without_reward_);
+}
+
+bool Warnings::is_due(const std::string& kind, int64_t iteration) {
   const auto it = last_.find(kind);
-  if (it != last_.end() && iteration_ - it->second < kQuiet) return;
-  last_[kind] = iteration_;
-  out.push_back(text);
+  if (it != last_.end() && iteration - it->second < kQuiet) return false;
+  last_[kind] = iteration;
+  return true;
 }
 
 std::vector<std::string> Warnings::check(int64_t iteration, const Metrics& m,
                                          const std::string& reward_failure, bool cut_sampling) {
-  std::vector<std::string> out;
-  iteration_ = iteration;
-  const double cut = value(m, "response_length/clip_ratio");
-  if (cut > kCutShare) {
-    warn("cut",
-         fmt::format("{:.0f} % {}; their reward says little about the model: raise it, or set "
-                     "rollout.segment_tokens for partial rollouts",
-                     100 * cut, kCutWords),
-         out);
+  const std::pair<const char*, Text> found[] = {
+      {"cut", cut_responses(m)},
+      {"flat", groups_without_variance(m)},
+      {"missing", missing_groups(m)},
+      {"silent", no_reward(m)},
+      {"errors", reward_errors(m, reward_failure)},
+      {"gap", logprob_gap(m, cut_sampling)},
+      {"skipped", skipped_steps(m)},
+  };
+  std::vector<std::string> due;
+  for (const auto& [kind, text] : found) {
+    if (text && is_due(kind, iteration)) due.push_back(*text);
   }
-  const double flat = value(m, "critic/groups_without_variance");
-  if (flat > kFlatShare) {
-    warn("flat",
-         fmt::format("{:.0f} % {} (all right or all wrong) and do not change the policy: choose "
-                     "problems of another difficulty, or raise rollout.n",
-                     100 * flat, kFlatWords),
-         out);
-  }
-  if (value(m, "train/groups_missing") > 0 && value(m, "rollout/partial_share") == 0)
-    warn("missing", missing_text(m), out);
-  const bool judged = m.contains("critic/score/max");
-  const bool silent = value(m, "critic/score/max") == 0 && value(m, "critic/score/min") == 0;
-  if (judged) iterations_without_reward_ = silent ? iterations_without_reward_ + 1 : 0;
-  if (judged && iterations_without_reward_ >= kSilentIterations) {
-    warn("silent",
-         fmt::format("{} {} iterations: look at the samples and at the answer format the reward "
-                     "expects",
-                     kSilentWords, iterations_without_reward_),
-         out);
-  }
-  const double errors = value(m, "reward/error_share");
-  if (errors > 0) {
-    warn("errors",
-         fmt::format("{:.1f} % {} and were excluded{}; samples/ has all reasons", 100 * errors,
-                     kErrorWords,
-                     reward_failure.empty() ? "" : ", most of them because: " + reward_failure),
-         out);
-  }
-  const double gap = value(m, "training/rollout_probs_diff_mean");
-  if (gap > kLogprobGap && !cut_sampling) {
-    warn("gap", fmt::format("{} {:.3g}; the gradient is biased", kGapWords, gap), out);
-  }
-  if (value(m, "actor/skipped_steps") > 0) {
-    warn("skipped", fmt::format("an optimizer step was {}", kSkippedWords), out);
-  }
-  return out;
+  return due;
 }
 
 }  // namespace longshot::loop

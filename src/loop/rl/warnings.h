@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,10 +24,10 @@ class Warnings {
 
  private:
   static constexpr int64_t kQuiet = 20;
-  void warn(const std::string& kind, const std::string& text, std::vector<std::string>& out);
+  std::optional<std::string> no_reward(const Metrics& metrics);
+  bool is_due(const std::string& kind, int64_t iteration);
 
   std::map<std::string, int64_t> last_;
-  int64_t iteration_ = 0;
   int64_t iterations_without_reward_ = 0;
 };
 

@@ -30,11 +30,6 @@ Decoder::Decoder(const ModelConfig& config, ThreadPool& pool, NumberFormat produ
       attention_(attention_shape(config), pool),
       pool_(pool) {}
 
-void Decoder::for_rows(int64_t rows, const std::function<void(int64_t, int64_t)>& body) {
-  pool_.parallel_for(static_cast<int>((rows + kTaskRows - 1) / kTaskRows),
-                     [&](int b) { body(b * kTaskRows, std::min(rows, (b + 1) * kTaskRows)); });
-}
-
 // Rotates the query and key heads of every token. With `back`, rotates their gradients in the
 // opposite direction.
 void Decoder::rotate(int layer, Rows qkv, bool back) {

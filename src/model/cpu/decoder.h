@@ -20,11 +20,10 @@
 #include "model/cpu/layer_arrays.h"
 #include "model/cpu/linear.h"
 #include "model/cpu/rotations.h"
+#include "model/cpu/row_tasks.h"
 #include "model/format/config.h"
 
 namespace longshot::model::cpu {
-
-constexpr int64_t kTaskRows = 32;  // in one task of an operation that is not a product
 
 // Not thread-safe. Each forward() may be followed by at most one backward().
 class Decoder {
@@ -97,7 +96,9 @@ class Decoder {
   // Adds to dx and dweight.
   void norm_backward(kernels::ConstRows in, const float* weight, int64_t rows,
                      kernels::ConstRows dout, kernels::Rows dx, float* dweight);
-  void for_rows(int64_t rows, const std::function<void(int64_t begin, int64_t end)>& body);
+  void for_rows(int64_t rows, const std::function<void(int64_t begin, int64_t end)>& body) {
+    cpu::for_rows(pool_, rows, body);
+  }
 
   int hidden_width() const { return config_.hidden_size; }
   int query_width() const { return config_.num_heads * config_.head_dim; }

@@ -4,6 +4,8 @@
 #include <atomic>
 #include <utility>
 
+#include "model/cpu/row_tasks.h"
+
 namespace longshot::model::cpu {
 
 using kernels::ConstRows;
@@ -13,16 +15,8 @@ using kernels::Store;
 
 namespace {
 
-constexpr int64_t kTaskRows = 32;
-
 // Fewer experts than this for each thread do not share the work evenly.
 constexpr int kExpertsPerThread = 3;
-
-void for_rows(ThreadPool& pool, int64_t rows,
-              const std::function<void(int64_t begin, int64_t end)>& body) {
-  pool.parallel_for(static_cast<int>((rows + kTaskRows - 1) / kTaskRows),
-                    [&](int b) { body(b * kTaskRows, std::min(rows, (b + 1) * kTaskRows)); });
-}
 
 }  // namespace
 

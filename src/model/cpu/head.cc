@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "kernels/rows/row_ops.h"
 #include "kernels/rows/vocab_blocks.h"
+#include "model/cpu/row_tasks.h"
 
 namespace longshot::model::cpu {
 
@@ -19,7 +20,7 @@ namespace {
 // Vocabulary entries in a block: its packed weights fit the last-level cache, and 48 rows of its
 // logits fit the second level.
 constexpr int kBlock = 1024;
-constexpr int64_t kTaskRows = 48;
+constexpr int64_t kBlockRows = 48;
 constexpr int64_t kChunk = 768;  // rows whose logits are kept: the depth of a block of products
 
 size_t stride() {
@@ -31,10 +32,10 @@ void for_blocks(int vocab, const Body& body) {
   for (int first = 0; first < vocab; first += kBlock) body(first, std::min(kBlock, vocab - first));
 }
 
-float* thread_block(int which) {
-  thread_local kernels::AlignedFloats blocks[2];
-  if (blocks[which].empty()) blocks[which] = kernels::AlignedFloats(kTaskRows * stride());
-  return blocks[which].data();
+float* thread_block() {
+  thread_local kernels::AlignedFloats block;
+  if (block.empty()) block = kernels::AlignedFloats(kBlockRows * stride());
+  return block.data();
 }
 
 }  // namespace
@@ -58,10 +59,8 @@ void Head::block_logits(const Problem& p, const kernels::PanelBuffer& panels, in
     kernels::soft_cap(block + r * stride, count, 1, p.cap);
 }
 
-template <typename Body>
-void Head::for_rows(int64_t rows, const Body& body) {
-  pool_.parallel_for(static_cast<int>((rows + kTaskRows - 1) / kTaskRows),
-                     [&](int b) { body(b * kTaskRows, std::min(rows, (b + 1) * kTaskRows)); });
+void Head::for_rows(int64_t rows, const std::function<void(int64_t begin, int64_t end)>& body) {
+  cpu::for_rows(pool_, rows, body, kBlockRows);
 }
 
 Head::Output Head::forward(const Problem& p, bool with_entropy) {
@@ -76,7 +75,7 @@ Head::Output Head::forward(const Problem& p, bool with_entropy) {
   for_blocks(p.vocab, [&](int first, int count) {
     pack(p, first, count, panels_);
     for_rows(rows, [&](int64_t begin, int64_t end) {
-      float* block = thread_block(0);
+      float* block = thread_block();
       block_logits(p, panels_, count, begin, end - begin, block, stride());
       for (int64_t r = begin; r < end; ++r) {
         float* row = block + (r - begin) * stride();
@@ -200,36 +199,6 @@ Head::Output Head::forward_backward(const Problem& p, std::span<const float> gra
   for (int64_t begin = 0; begin < rows; begin += kChunk)
     forward_backward_chunk(p, grad, with_entropy, begin, std::min(kChunk, rows - begin), dhidden,
                            dweight, out);
-  return out;
-}
-
-std::vector<float> Head::divergence(const Problem& p, const Problem& other) {
-  const auto rows = static_cast<int64_t>(p.targets.size());
-  LS_CHECK(p.vocab == other.vocab && p.targets.size() == other.targets.size(),
-           "two rows of logits each");
-  std::vector<kernels::VocabSums> sums(rows), others(rows);
-  std::vector<float> out(rows);
-  const float inverse = 1.0f / p.temperature, other_inverse = 1.0f / other.temperature;
-  for_blocks(p.vocab, [&](int first, int count) {
-    pack(p, first, count, panels_);
-    pack(other, first, count, other_panels_);
-    for_rows(rows, [&](int64_t begin, int64_t end) {
-      float *block = thread_block(0), *second_block = thread_block(1);
-      block_logits(p, panels_, count, begin, end - begin, block, stride());
-      block_logits(other, other_panels_, count, begin, end - begin, second_block, stride());
-      for (int64_t r = begin; r < end; ++r) {
-        float *row = block + (r - begin) * stride(),
-              *second = second_block + (r - begin) * stride();
-        kernels::add_block(row, count, inverse, /*with_weighted=*/true, sums[r]);
-        kernels::add_cross_block(row, count, inverse, second, other_inverse, sums[r]);
-        kernels::add_block(second, count, other_inverse, false, others[r]);
-      }
-    });
-  });
-  for (int64_t r = 0; r < rows; ++r) {
-    out[r] =
-        (sums[r].mean_logit() - sums[r].log_sum()) - (sums[r].mean_other() - others[r].log_sum());
-  }
   return out;
 }
 

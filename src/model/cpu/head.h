@@ -8,6 +8,7 @@
 // on the other rows.
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -61,22 +62,17 @@ class Head {
   }
   static int64_t chunk_bytes(int64_t rows, int vocab);
 
-  // KL(softmax(p) || softmax(other)) of each row over the whole vocabulary, in nats. `other` must
-  // have the same number of rows and the same vocabulary; its targets are ignored.
-  std::vector<float> divergence(const Problem& p, const Problem& other);
-
  private:
   void pack(const Problem& p, int first, int count, kernels::PanelBuffer& panels);
   // The logits of rows [begin, begin + rows) of the packed block, [rows][stride].
   static void block_logits(const Problem& p, const kernels::PanelBuffer& panels, int count,
                            int64_t begin, int64_t rows, float* block, size_t stride);
-  template <typename Body>
-  void for_rows(int64_t rows, const Body& body);
+  void for_rows(int64_t rows, const std::function<void(int64_t begin, int64_t end)>& body);
 
   ThreadPool& pool_;
   NumberFormat products_;
   kernels::Dense dense_;
-  kernels::PanelBuffer panels_, other_panels_;
+  kernels::PanelBuffer panels_;
   void forward_backward_chunk(const Problem& p, std::span<const float> grad, bool with_entropy,
                               int64_t begin, int64_t rows, kernels::Rows dhidden, float* dweight,
                               Output& out);

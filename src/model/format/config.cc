@@ -53,7 +53,7 @@ void reject_unsupported(ConfigReader& json, const ModelType& type) {
     reject("partial_rotary_factor", "1");
   for (const char* key : {"attention_dropout", "resid_pdrop", "embd_pdrop"}) {
     if (const double dropout = json.number(key, 0, 0, 1); dropout != 0)
-      log::warn("{} {} is not applied: nothing here drops activations", key, dropout);
+      log::warn("{} {} is not applied: longshot has no dropout", key, dropout);
   }
 }
 
@@ -89,7 +89,7 @@ void read_sizes(ConfigReader& json, const ModelType& type, ModelConfig& config) 
   config.intermediate_size = json.integer("intermediate_size", std::nullopt, 1, kMaxWidth);
   config.num_layers = json.integer("num_hidden_layers", std::nullopt, 1, kMaxLayers);
   config.num_heads = json.integer("num_attention_heads", std::nullopt, 1, kMaxHeads);
-  // null means as many as heads, as in transformers; a missing key, the type's default
+  // As in transformers, null means as many as heads, and a missing key means the type's default.
   const bool missing = !json.contains("num_key_value_heads") && type.kv_heads > 0;
   config.num_kv_heads =
       json.integer("num_key_value_heads", missing ? type.kv_heads : config.num_heads, 1, kMaxHeads);

@@ -54,9 +54,10 @@ void read_experts(ConfigReader& json, const ModelType& type, ModelConfig& config
     e.dense_layers = dense_layers(json, config);
   }
   if (json.number("router_jitter_noise", 0, 0, 1) != 0)
-    log::warn("router_jitter_noise is not applied: nothing here disturbs the router");
+    log::warn("router_jitter_noise is not applied: longshot adds no noise to the router");
   if (json.flag("output_router_logits", false))
-    log::warn("router_aux_loss_coef is not applied: no loss here balances the experts");
+    log::warn(
+        "router_aux_loss_coef is not applied: longshot has no loss that balances the experts");
 }
 
 Status check_experts(const ModelType& type, const ModelConfig& c, const std::string& where) {

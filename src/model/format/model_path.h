@@ -9,7 +9,7 @@ namespace longshot::model {
 
 // The model that `path` names:
 // - A .gguf file, a model directory (config.json), an adapter (adapter_config.json) and a directory
-//   with only a tokenizer, which is enough for `tokenize`, name themselves.
+//   with only a tokenizer, which is enough for `tokenize`, are named directly.
 // - A checkpoint, and the run folder of `sft` or `rm`, name the model in their folder huggingface/
 //   or adapter/.
 // - Any other run folder names a checkpoint with a model: the one in its

@@ -11,7 +11,7 @@ namespace {
 
 constexpr const char* kDigits = "0123456789abcdef";
 
-// Four chunks a digit, the first one in its highest bit.
+// Each digit stands for four chunks, the first one in its highest bit.
 std::string to_hex(const std::vector<bool>& bits) {
   std::string text((bits.size() + 3) / 4, '0');
   for (size_t digit = 0; digit < text.size(); ++digit) {

@@ -42,9 +42,10 @@ struct ChunkRange {
 // hosts choose differently. A peer that failed comes after those that did not; it rests for a
 // while, longer after each failure in a row, and is given up after six.
 //
-// A peer may be fetching the version itself. Of such peers, each stream of a fetch either prefers
-// them or the complete ones; the second kind asks for chunks that none of them has yet, each host
-// for others. So the complete peers send each chunk about once. Thread-safe.
+// A peer may be fetching the version itself. Each stream of a fetch prefers either such peers or
+// the complete ones. A stream that prefers complete peers asks them for chunks that no other peer
+// has yet, and each host asks for different ones. So the complete peers send each chunk about once.
+// Thread-safe.
 class Peers {
  public:
   // `wanted` is asked before each choice, on any thread; null: the version is always wanted. Error:
@@ -53,9 +54,9 @@ class Peers {
                                                const std::string& host_name,
                                                std::function<bool()> wanted = nullptr);
 
-  // Asks the peers at the same time how many readers they have, or sixteen of them, which depend on
-  // the host, and the first one, if there are more. One that does not answer or was not asked comes
-  // last. Must be called before other functions.
+  // Asks the peers at the same time how many readers they have. If there are many, asks the first
+  // one and sixteen others, which depend on the host. A peer that does not answer or was not asked
+  // comes last. Must be called before other functions.
   void inspect(const Manifest& manifest, const net::Credentials& credentials, Deadline deadline);
 
   struct Choice {
@@ -68,7 +69,7 @@ class Peers {
     bool prefers_growing = false;
     std::optional<size_t> avoid = {};  // a peer that is chosen only if there is no other
   };
-  // The best peer that has what is wanted and does not rest. Waits while all of them rest.
+  // The best peer that has what is wanted and is not resting. Waits while all of them are resting.
   // release() must be called after use. Errors: the last failure if none is left that could help;
   // timeout; cancelled by stop_requested(); unavailable if the version is not wanted any more.
   Result<Choice> choose(const Want& want, Deadline deadline);

@@ -1,8 +1,8 @@
 #pragma once
 // Moves the data of a version from peers into a store: several connections, each of which asks for
 // spans of chunks, verifies every chunk, and continues at the same byte with another peer when one
-// breaks, stalls or sends wrong bytes. Of peers that are fetching the version themselves, it takes
-// what they have.
+// breaks, stalls or sends wrong bytes. From peers that are still fetching the version, it takes the
+// chunks that they have.
 
 #include <atomic>
 #include <cstdint>

@@ -45,7 +45,7 @@ Result<std::string> fetch_file(const Manifest& manifest, const ManifestFile& fil
   }
 }
 
-// Fetches with the right to write. Other hosts are served what has arrived.
+// Fetches while holding the right to write. Chunks that have arrived are served to other hosts.
 Result<Fetched> fetch_now(const Manifest& manifest, Peers& peers, WeightStore& store,
                           VersionWriter writer, const FetchOptions& options, Deadline deadline) {
   const Stopwatch watch;
@@ -53,7 +53,8 @@ Result<Fetched> fetch_now(const Manifest& manifest, Peers& peers, WeightStore& s
   LS_RETURN_IF_ERROR(writer.reserve(id_of(manifest), manifest.total_bytes()));
   peers.inspect(manifest, options.credentials,
                 std::min(deadline, Deadline::after_seconds(kInspectSeconds)));
-  // First, because only peers with the whole version have them, which may be lost.
+  // These come first, because only peers with the whole version have them, and such a peer may be
+  // lost.
   for (const ManifestFile& file : manifest.files) {
     LS_ASSIGN_OR_RETURN(const std::string content,
                         fetch_file(manifest, file, peers, options.credentials, deadline));

@@ -11,9 +11,9 @@
 //   /v1/checkpoints/RUN/VERSION/delta?base=VERSION the difference to another version (delta.h);
 //                                                  404 if the version should be fetched whole
 //
-// VERSION is a version, of which the highest epoch is meant; EPOCH-VERSION; or "latest". Of a
-// version that is still being fetched, EPOCH-VERSION has pieces, and data for ranges that are here
-// (503 for others).
+// VERSION is "latest", EPOCH-VERSION, or a version alone, which means its highest epoch. A version
+// that is still being fetched has only the routes pieces and data, under EPOCH-VERSION; data
+// answers 503 for ranges that are not here yet.
 
 #include <atomic>
 #include <memory>

@@ -77,8 +77,8 @@ class VersionWriter {
   // Writes a part of the safetensors file. Thread-safe for parts that do not overlap.
   Status write_at(uint64_t offset, std::string_view bytes);
   Status add_file(const std::string& name, std::string_view content);
-  // From now on the store of this process shows the version as growing(), until this writer ends.
-  // Its chunks are to be add()ed as they are verified.
+  // Makes the version visible as growing() in the store of this process until this writer ends. The
+  // caller add()s chunks as they are verified.
   Result<std::shared_ptr<GrowingVersion>> show(const Manifest& manifest);
   // Makes the version visible to all processes and removes versions that are too old.
   Result<Held> commit(const Manifest& manifest);

@@ -23,7 +23,8 @@ struct AdapterRows {
 // Not thread-safe.
 class AdapterPass {
  public:
-  // To be called for each pass, with rows in ascending order. Rows of no run have no adapter.
+  // Must be called for each pass, with rows in ascending order. Rows outside the runs have no
+  // adapter.
   void reset(std::span<const AdapterRows> runs) { runs_.assign(runs.begin(), runs.end()); }
   bool empty() const { return runs_.empty(); }
 

@@ -87,7 +87,7 @@ Result<std::shared_ptr<const PanelAdapter>> PanelAdapter::make(const model::Adap
   for (const model::AdapterPair& pair : adapter.pairs) {
     const auto found = parts.find(pair.module);
     if (found == parts.end()) {
-      return invalid_argument("the CPU runner has no place for an adapter of the module '" +
+      return invalid_argument("the CPU runner cannot apply an adapter to the module '" +
                               pair.module + "'");
     }
     for (const ModulePart& of : found->second) {

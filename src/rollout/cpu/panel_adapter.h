@@ -28,7 +28,7 @@ struct AdapterPart {
 
 class PanelAdapter final : public RunnerAdapter {
  public:
-  // Copies the matrices. Error: a pair is of a module that is no linear layer of a block.
+  // Copies the matrices. Error: a pair belongs to a module that is not a linear layer of a block.
   static Result<std::shared_ptr<const PanelAdapter>> make(const model::Adapter& adapter,
                                                           const model::ModelConfig& config);
 

@@ -17,7 +17,7 @@ constexpr double kWorthMovingSeconds = 1;
 // The last job of a worker is given to an idle one as well if that one is this much faster.
 constexpr double kMuchFaster = 2;
 
-// A job that was given and moved on before it was sent need not be sent or dropped.
+// A job that was assigned and moved on before it was sent needs neither message.
 void cancel_out(std::vector<uint64_t>& drop, std::vector<wire::Job>& jobs) {
   std::erase_if(drop, [&](uint64_t id) {
     return std::erase_if(jobs, [&](const wire::Job& job) { return job.id == id; }) > 0;
@@ -303,7 +303,7 @@ void Pool::share_with_idle(double now, std::map<WorkerId, std::vector<wire::Job>
   }
 }
 
-// Of those that share the version of `idle`; null if none has a job.
+// Among the workers with the version of `idle`. Null if none has a job.
 Pool::Worker* Pool::most_loaded(WorkerId idle, double now) {
   Worker* found = nullptr;
   for (auto& [id, worker] : workers_) {

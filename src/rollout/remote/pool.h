@@ -103,7 +103,7 @@ class Pool {
     data::EngineKind engine = data::EngineKind::longshot;
     int64_t version = -1, loading = -1;  // loading: told to load it; -1: nothing
     bool silent = false;
-    bool had_jobs = false;               // in this round; without rounds, of its version
+    bool had_jobs = false;               // in this round, or without rounds of its version
     double heard = 0, since = 0;         // last message; begin of its first job of the round
     int64_t tokens = 0;                  // received in this round
     std::map<uint64_t, size_t> running;  // job id -> task

@@ -22,7 +22,7 @@ constexpr int64_t kMaxIdGap = 1 << 20;
 // string. Errors name `where` and the token.
 Result<std::vector<std::string>> parse_vocabulary(const Json& vocab, const std::string& where);
 
-// What a vocabulary's tokens are written in, and so what merging begins with.
+// The alphabet in which a vocabulary's tokens are written; merging begins with its symbols.
 enum class BpeAlphabet {
   bytes,       // the printable characters of byte_alphabet.h, one for each byte
   characters,  // those of the text; with byte_fallback, "<0x0A>" stands for a byte of others

@@ -9,7 +9,8 @@
 namespace longshot::tokenizer {
 namespace {
 
-// What an unknown character costs more than the most improbable token (SentencePiece, kUnkPenalty).
+// How much more an unknown character costs than the most improbable token (SentencePiece,
+// kUnkPenalty).
 constexpr double kUnknownPenalty = 10;
 
 }  // namespace

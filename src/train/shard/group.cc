@@ -35,8 +35,8 @@ std::string message_of(const std::exception& error) {
 
 constexpr std::chrono::seconds kLook{1};  // how often a call that waits looks for lost processes
 
-// Gloo, whose connections can be closed while a call waits. Such a call then writes to no buffer
-// any more, but returns only after its timeout.
+// Gloo, whose connections can be closed while a call waits. Such a call then leaves all buffers
+// alone, but returns only after its timeout.
 class Gloo : public c10d::ProcessGroupGloo {
  public:
   using ProcessGroupGloo::ProcessGroupGloo;
@@ -65,7 +65,7 @@ class Group : public Gang {
     if (abandoned_) (void)gloo_.release();
   }
 
-  // Watches the processes from now on. `hosts` are their names, [size].
+  // Begins to watch the processes. `hosts` are their names, [size].
   void begin_heartbeats(Heartbeats::Exchange exchange, std::vector<std::string> hosts) {
     hosts_ = std::move(hosts);
     heartbeats_.emplace(rank(), size(), std::move(exchange), options_.heartbeat);
@@ -165,8 +165,8 @@ class Group : public Gang {
   bool abandoned_ = false;  // a call may still wait
 };
 
-// c10d warns of a connection that ends by a stack trace of libtorch. The errors of calls say it in
-// words, so only its errors are shown, unless the user asks for more.
+// When a connection ends, c10d logs a warning with a stack trace. The errors of calls say the same
+// in words, so c10d's warnings are shown only if the user asks for them.
 void show_errors_only() {
   constexpr int kError = 2;
   if (std::getenv("TORCH_CPP_LOG_LEVEL") == nullptr) FLAGS_caffe2_log_level = kError;

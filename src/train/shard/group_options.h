@@ -20,8 +20,8 @@ struct GroupOptions {
   bool agent_listens = false;
   int restart = 0;  // times that the launcher has started the group again
   std::chrono::milliseconds join_timeout{std::chrono::minutes(2)};
-  // Of each call, for processes that live but do not make it. It must exceed the longest difference
-  // between the processes, such as one lane more of forward and backward passes.
+  // The limit of each call, for processes that are alive but do not make it. It must exceed the
+  // longest difference between the processes, such as one lane more of forward and backward passes.
   std::chrono::milliseconds call_timeout{std::chrono::minutes(5)};
   HeartbeatOptions heartbeat;
 };

@@ -32,7 +32,7 @@ struct Heartbeats::State {
 
 namespace {
 
-constexpr int kBeatsAtTheEnd = 3;  // for which the destructor waits for an exchange
+constexpr int kBeatsAtTheEnd = 3;  // how long the destructor waits for an exchange
 
 // Empty after an error: nothing more will arrive, which is silence.
 std::vector<int64_t> try_exchange(const Heartbeats::Exchange& exchange, int64_t own) {

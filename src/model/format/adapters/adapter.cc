@@ -156,11 +156,6 @@ Result<std::string> adapter_base(const std::string& directory) {
   return json_get_or<std::string>(json, "base_model_name_or_path", "", where);
 }
 
-Result<bool> adapter_has_score(const std::string& directory) {
-  LS_ASSIGN_OR_RETURN(const Json json, read_json_file(config_path(directory)));
-  return json.is_object() && json.value("task_type", Json()) == kScoredTask;
-}
-
 Result<SafetensorsFile> open_adapter_tensors(const std::string& directory) {
   const fs::path pickle = fs::path(directory) / "adapter_model.bin";
   if (!fs::exists(tensors_path(directory)) && fs::exists(pickle)) {

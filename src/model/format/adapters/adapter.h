@@ -46,12 +46,9 @@ bool is_adapter_directory(const std::string& path);
 // The base model that the adapter names.
 Result<std::string> adapter_base(const std::string& directory);
 
-// True if the adapter has a score, which makes its base a reward model: PEFT's task type SEQ_CLS.
-Result<bool> adapter_has_score(const std::string& directory);
-
 // What an adapter is read for, when it is not merged into its base.
 enum class AdapterUse {
-  train,  // go on training it
+  train,  // continue its training
   serve,  // compute with it beside its base
 };
 

@@ -308,7 +308,7 @@ Result<AdapterSettings> read_adapter_settings(const std::string& directory) {
       read_patterns(ordered, "alpha_pattern", 0, kMaxAlpha, settings.where, settings.alphas));
   const double dropout = json.number("lora_dropout", 0, 0, 1);
   if (dropout != 0) {
-    log::warn("{}: lora_dropout {} is not applied: nothing here drops activations", settings.where,
+    log::warn("{}: lora_dropout {} is not applied: longshot has no dropout", settings.where,
               dropout);
   }
   return settings;

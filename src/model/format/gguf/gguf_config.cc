@@ -175,8 +175,10 @@ Result<Json> ends_by_name(const GgufFile& file) {
     if (names.contains(tokens[id])) ids.push_back(id);
   }
   if (!tokens.empty()) {
-    log::warn("{}: no key names the end of a text; {} of the vocabulary's tokens are known ones",
-              file.path(), ids.size());
+    log::warn(
+        "{}: no key names a token that ends a text; {} tokens of the vocabulary are known to end "
+        "one",
+        file.path(), ids.size());
   }
   return ids;
 }
@@ -297,7 +299,8 @@ const GgufArchitecture* find_gguf_architecture(const std::string& model_type) {
 Result<ModelConfig> read_gguf_config(const GgufFile& file) {
   const GgufTensor* embedding = file.find_tensor(kEmbedding);
   if (embedding == nullptr || embedding->shape.size() != 2) {
-    return corrupt(fmt::format("{}: tensor '{}' is missing or no matrix", file.path(), kEmbedding));
+    return corrupt(
+        fmt::format("{}: tensor '{}' is missing or is not a matrix", file.path(), kEmbedding));
   }
   LS_ASSIGN_OR_RETURN(const Json json, config_words(file, *embedding));
   LS_ASSIGN_OR_RETURN(ModelConfig config, config_from_json(json, file.path()));
