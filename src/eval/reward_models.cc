@@ -83,12 +83,13 @@ Status judge_by_reasoning(const JudgeOptions& o, const Rows& rows, Responses& it
       item_of.push_back(i);
     }
   }
-  LS_ASSIGN_OR_RETURN(const rollout::RunnerLimits limits,
-                      inference::limits_for(files.config, o.max_concurrent, longest,
-                                            o.sampling.max_response_length));
-  LS_ASSIGN_OR_RETURN(auto engine, inference::open_engine(o.model, o.engine, files, limits));
   rollout::EngineOptions options;
   options.sampling = o.sampling;
+  int& response = options.sampling.max_response_length;
+  if (o.default_length) inference::fit_default_response(files.config, longest, response);
+  LS_ASSIGN_OR_RETURN(const rollout::RunnerLimits limits,
+                      inference::limits_for(files.config, o.max_concurrent, longest, response));
+  LS_ASSIGN_OR_RETURN(auto engine, inference::open_engine(o.model, o.engine, files, limits));
   options.sampling.stop_tokens.assign(files.config.eos_token_ids.begin(),
                                       files.config.eos_token_ids.end());
   LS_ASSIGN_OR_RETURN(const auto samples, engine->generate(std::move(jobs), options));

@@ -101,12 +101,15 @@ Result<std::vector<Row>> read_rows(const Options& options, const model::ModelFil
   return rows;
 }
 
-rollout::RunnerLimits limits_for(const std::vector<Row>& rows, const Options& options,
+rollout::RunnerLimits limits_for(const std::vector<Row>& rows, Options& options,
                                  const model::ModelConfig& config) {
   size_t longest = 0;
   for (const Row& row : rows) longest = std::max(longest, row.tokens.size());
+  int& response = options.inference.sampling.max_response_length;
+  if (options.inference.has_default_length())
+    inference::fit_default_response(config, static_cast<int>(longest), response);
   rollout::RunnerLimits limits;
-  limits.max_sequence = static_cast<int>(longest) + options.inference.sampling.max_response_length;
+  limits.max_sequence = static_cast<int>(longest) + response;
   limits.max_running =
       static_cast<int>(std::min<size_t>(rows.size() * static_cast<size_t>(options.n), 64));
   inference::warn_of_positions(config, limits.max_sequence, "prompt and answer");
