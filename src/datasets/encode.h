@@ -20,11 +20,13 @@ Result<std::vector<TokenId>> encode_text(const tokenizer::Tokenizer& tokenizer,
 // Adds the leading BOS if the tokenizer has one and the text does not begin with it.
 Result<std::vector<TokenId>> encode_raw_prompt(const tokenizer::Tokenizer& tokenizer,
                                                std::string_view text, const std::string& where);
+// Whether a command lets its user choose `apply_chat_template`: data.apply_chat_template or --raw.
+enum class RawChoice { offered, none };
 // Prompts that are texts become the user's message if the model has a chat template and
 // `apply_chat_template` is set. Logs a warning with the counts if there is such a prompt, or if the
-// option is false although no prompt is a text.
+// option is false although no prompt is a text. Advises the option where the command has it.
 void warn_of_texts(const tokenizer::ChatTemplate& chat_template, bool apply_chat_template,
-                   size_t texts, size_t prompts);
+                   size_t texts, size_t prompts, RawChoice choice = RawChoice::offered);
 Result<std::vector<TokenId>> encode_chat(const tokenizer::Tokenizer& tokenizer,
                                          const tokenizer::ChatTemplate& chat_template,
                                          const tokenizer::Chat& chat,

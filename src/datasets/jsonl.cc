@@ -27,20 +27,22 @@ Result<Row> parse_row(std::string_view line, std::string where) {
 
 class JsonlReader final : public ShardReader {
  public:
-  JsonlReader(std::string path, std::unique_ptr<std::istream> in, int64_t size)
-      : path_(std::move(path)), in_(std::move(in)), size_(size) {}
+  JsonlReader(std::string path, TextSource text, std::optional<int64_t> size)
+      : path_(std::move(path)), text_(std::move(text)), size_(size) {}
 
   Result<std::optional<Row>> next(int64_t end) override {
     while (place_.offset < end) {
       const Place begin = place_;
-      if (!take_line()) break;
+      const bool taken = take_line();
+      // Damage cuts a line, so this error comes before those of the line.
+      LS_RETURN_IF_ERROR(text_.status().with_context(where(begin)));
+      if (!taken) break;
       std::string_view line = line_;
       if (begin.offset == 0 && line.starts_with(kUtf8Mark)) line.remove_prefix(kUtf8Mark.size());
       if (blank(line)) continue;
       LS_ASSIGN_OR_RETURN(Row row, parse_row(line, where(begin)));
       return std::optional<Row>(std::move(row));
     }
-    if (in_->bad()) return io_error("cannot read " + path_);
     return std::optional<Row>();
   }
 
@@ -49,10 +51,12 @@ class JsonlReader final : public ShardReader {
   // The line that contains the byte before the offset is skipped to its end: if that byte is a line
   // feed, nothing else is skipped.
   Status seek(const Place& place) override {
-    in_->clear();
+    std::istream& in = text_.stream();
+    in.clear();
     const int64_t before = std::max<int64_t>(place.offset - 1, 0);
-    in_->seekg(before);
-    if (!in_->good()) return io_error(fmt::format("{}: cannot seek to byte {}", path_, before));
+    in.seekg(before);
+    LS_RETURN_IF_ERROR(text_.status().with_context(path_));
+    if (!in.good()) return io_error(fmt::format("{}: cannot seek to byte {}", path_, before));
     place_ = {before, place.line};
     if (place.offset > 0) take_line();
     place_.line = place.line;
@@ -60,15 +64,18 @@ class JsonlReader final : public ShardReader {
   }
 
   std::vector<int64_t> borders(int64_t piece_bytes) const override {
+    if (!size_) return {0, kToTheEnd};
     std::vector<int64_t> borders = {0};
-    while (borders.back() < size_) borders.push_back(std::min(size_, borders.back() + piece_bytes));
+    while (borders.back() < *size_)
+      borders.push_back(std::min(*size_, borders.back() + piece_bytes));
     return borders;
   }
 
  private:
   bool take_line() {
-    if (!std::getline(*in_, line_)) return false;
-    place_.offset += static_cast<int64_t>(line_.size()) + (in_->eof() ? 0 : 1);
+    std::istream& in = text_.stream();
+    if (!std::getline(in, line_)) return false;
+    place_.offset += static_cast<int64_t>(line_.size()) + (in.eof() ? 0 : 1);
     if (place_.line > 0) ++place_.line;
     return true;
   }
@@ -79,17 +86,17 @@ class JsonlReader final : public ShardReader {
   }
 
   std::string path_;
-  std::unique_ptr<std::istream> in_;
-  int64_t size_;
+  TextSource text_;
+  std::optional<int64_t> size_;
   Place place_;
   std::string line_;
 };
 
 }  // namespace
 
-std::unique_ptr<ShardReader> read_jsonl(const std::string& path, std::unique_ptr<std::istream> in,
-                                        int64_t size) {
-  return std::make_unique<JsonlReader>(path, std::move(in), size);
+std::unique_ptr<ShardReader> read_jsonl(const std::string& path, TextSource text,
+                                        std::optional<int64_t> size) {
+  return std::make_unique<JsonlReader>(path, std::move(text), size);
 }
 
 }  // namespace longshot::datasets

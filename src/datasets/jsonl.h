@@ -3,16 +3,18 @@
 // names the line.
 
 #include <cstdint>
-#include <istream>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "datasets/shard.h"
+#include "datasets/text_source.h"
 
 namespace longshot::datasets {
 
-// `path` names the source in errors. `in` is at its beginning, has `size` bytes and can seek.
-std::unique_ptr<ShardReader> read_jsonl(const std::string& path, std::unique_ptr<std::istream> in,
-                                        int64_t size);
+// `path` names the source in errors. `text` is at its beginning. `size` is that of its content;
+// nullopt if only reading it tells, which makes the file a single piece.
+std::unique_ptr<ShardReader> read_jsonl(const std::string& path, TextSource text,
+                                        std::optional<int64_t> size);
 
 }  // namespace longshot::datasets

@@ -6,7 +6,8 @@
 // parquet file. A pass reads every piece once. Within a piece the rows keep their order. In a
 // random pass, the order of the pieces is a uniform permutation that a key determines, so rows of
 // all files and of all parts of a file are mixed; datasets/shuffled_stream.h mixes the rows of
-// neighbouring pieces. A parquet file with a single row group is a single piece.
+// neighbouring pieces. A compressed JSONL file is a single piece, and so is a parquet file with a
+// single row group.
 
 #include <cstdint>
 #include <memory>

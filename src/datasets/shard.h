@@ -15,8 +15,8 @@ namespace longshot::datasets {
 
 // Where a row begins in its file.
 struct Place {
-  int64_t offset = 0;  // JSONL: bytes; parquet: rows
-  int64_t line = 1;    // JSONL: number of the line; 0: unknown
+  int64_t offset = 0;  // JSONL: bytes of the content; parquet: rows
+  int64_t line = 1;    // JSONL: number of the line; 0: unknown, as in parquet
 };
 
 // Memory does not grow with the file. Errors name the file and the row. Not thread-safe.
@@ -34,12 +34,14 @@ class ShardReader {
   // read, except in parquet files the rows of the same row group.
   virtual Status seek(const Place& place) = 0;
   // The offsets that divide the file into pieces of about `piece_bytes` bytes (JSONL) or into its
-  // row groups (parquet): ascending, with 0 and the end of the file.
+  // row groups (parquet): ascending, with 0 and the end of the file. A compressed JSONL file is one
+  // piece that ends at kToTheEnd, because it can be read from its beginning only.
   virtual std::vector<int64_t> borders(int64_t piece_bytes) const = 0;
 };
 
 // Opens a JSONL or parquet file, "-" (stdin) or a FIFO. The last two are read to their end at once.
-// The first bytes of a file tell its format. A row whose line is unknown has the place
+// The first bytes of a file tell its format. JSONL may be compressed with gzip; places are those of
+// its content. A row whose line is unknown has the place
 // "file.jsonl, byte 1234" in errors.
 Result<std::unique_ptr<ShardReader>> open_shard(const std::string& path);
 

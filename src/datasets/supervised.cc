@@ -64,11 +64,12 @@ Result<MaskedTokens> encode_row(const CompletionEncoder& shared, const Row& row)
 
 SupervisedEncoder::SupervisedEncoder(const tokenizer::Tokenizer& tokenizer,
                                      const tokenizer::ChatTemplate& chat_template,
-                                     data::TokenId eos, bool apply_chat_template)
+                                     data::TokenId eos, bool apply_chat_template, RawChoice choice)
     : tokenizer_(tokenizer),
       chat_template_(chat_template),
       eos_(eos),
-      apply_chat_template_(apply_chat_template) {}
+      apply_chat_template_(apply_chat_template),
+      choice_(choice) {}
 
 Result<SupervisedExample> SupervisedEncoder::encode(const Row& row) {
   ++rows_;
@@ -81,15 +82,16 @@ Result<SupervisedExample> SupervisedEncoder::encode(const Row& row) {
 
 void SupervisedEncoder::report() {
   if (!std::exchange(reported_, true))
-    warn_of_texts(chat_template_, apply_chat_template_, texts_, rows_);
+    warn_of_texts(chat_template_, apply_chat_template_, texts_, rows_, choice_);
 }
 
 Result<std::vector<SupervisedExample>> read_supervised(const std::vector<std::string>& files,
                                                        const tokenizer::Tokenizer& tokenizer,
                                                        const tokenizer::ChatTemplate& chat_template,
                                                        data::TokenId eos, int max_length,
-                                                       int* dropped, bool apply_chat_template) {
-  SupervisedEncoder encoder(tokenizer, chat_template, eos, apply_chat_template);
+                                                       int* dropped, bool apply_chat_template,
+                                                       RawChoice choice) {
+  SupervisedEncoder encoder(tokenizer, chat_template, eos, apply_chat_template, choice);
   return read_examples(files, encoder, max_length, dropped);
 }
 

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "data/types.h"
 #include "datasets/completion.h"
+#include "datasets/encode.h"
 #include "datasets/examples.h"
 #include "tokenizer/chat/chat_template.h"
 #include "tokenizer/tokenizer.h"
@@ -28,7 +29,7 @@ class SupervisedEncoder final : public ExampleEncoder<SupervisedExample> {
   // Tokenizer and template must outlive the encoder.
   SupervisedEncoder(const tokenizer::Tokenizer& tokenizer,
                     const tokenizer::ChatTemplate& chat_template, data::TokenId eos,
-                    bool apply_chat_template = true);
+                    bool apply_chat_template = true, RawChoice choice = RawChoice::offered);
 
   Result<SupervisedExample> encode(const Row& row) override;
   int64_t longest(const SupervisedExample& example) const override { return tokens(example); }
@@ -42,16 +43,15 @@ class SupervisedEncoder final : public ExampleEncoder<SupervisedExample> {
   const tokenizer::ChatTemplate& chat_template_;
   data::TokenId eos_;
   bool apply_chat_template_;
+  RawChoice choice_;
   size_t rows_ = 0, texts_ = 0;  // encoded rows, and those whose prompt is a text
   bool reported_ = false;
 };
 
 // read_examples() with a SupervisedEncoder.
-Result<std::vector<SupervisedExample>> read_supervised(const std::vector<std::string>& files,
-                                                       const tokenizer::Tokenizer& tokenizer,
-                                                       const tokenizer::ChatTemplate& chat_template,
-                                                       data::TokenId eos, int max_length,
-                                                       int* dropped,
-                                                       bool apply_chat_template = true);
+Result<std::vector<SupervisedExample>> read_supervised(
+    const std::vector<std::string>& files, const tokenizer::Tokenizer& tokenizer,
+    const tokenizer::ChatTemplate& chat_template, data::TokenId eos, int max_length, int* dropped,
+    bool apply_chat_template = true, RawChoice choice = RawChoice::offered);
 
 }  // namespace longshot::datasets

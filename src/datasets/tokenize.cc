@@ -57,13 +57,16 @@ Result<std::vector<TokenId>> encode_raw_prompt(const tokenizer::Tokenizer& token
 }
 
 void warn_of_texts(const tokenizer::ChatTemplate& chat_template, bool apply_chat_template,
-                   size_t texts, size_t prompts) {
+                   size_t texts, size_t prompts, RawChoice choice) {
   if (chat_template.is_plain()) return;
   if (texts > 0 && apply_chat_template)
     log::warn(
         "the model has a chat template: {} of {} prompts are plain text and become the user's "
-        "message; data.apply_chat_template=false (--raw) leaves them as they are",
-        texts, prompts);
+        "message{}",
+        texts, prompts,
+        choice == RawChoice::offered
+            ? "; data.apply_chat_template=false (--raw) leaves them as they are"
+            : "");
   if (texts == 0 && prompts > 0 && !apply_chat_template)
     log::warn(
         "data.apply_chat_template=false (--raw) has no effect: none of the {} rows has a prompt "

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/os/fs.h"
+#include "datasets/encode.h"
 #include "datasets/prompts.h"
 #include "datasets/supervised.h"
 #include "datasets/tokenize.h"
@@ -98,6 +99,17 @@ TEST_F(Templates, PairsOfTextsFollowTheSameRuleAsPrompts) {
   EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("1 of 1 prompts are plain text"));
   EXPECT_EQ(supervised(row, false), "hi(b<eos>");
   EXPECT_EQ(supervised(R"({"text": "hi"})"), "h(i<eos>");
+}
+
+TEST_F(Templates, TheOptionIsAdvisedWhereTheCommandHasIt) {
+  const auto said = [&](RawChoice choice) {
+    testing::internal::CaptureStderr();
+    warn_of_texts(chat_, true, 2, 3, choice);
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_THAT(said(RawChoice::offered), HasSubstr("data.apply_chat_template=false (--raw)"));
+  EXPECT_THAT(said(RawChoice::none), testing::AllOf(HasSubstr("2 of 3 prompts are plain text"),
+                                                    testing::Not(HasSubstr("--raw"))));
 }
 
 TEST_F(Templates, ToolsAndOtherArgumentsOfARowKeepTheirOrder) {

@@ -92,12 +92,14 @@ Result<VoteJobs> vote_jobs(const JudgeOptions& o, const Rows& rows, const Respon
 
 Result<std::vector<data::Sample>> generate_votes(const JudgeOptions& o, model::ModelFiles& files,
                                                  VoteJobs& votes) {
-  LS_ASSIGN_OR_RETURN(const rollout::RunnerLimits limits,
-                      inference::limits_for(files.config, o.max_concurrent, votes.longest,
-                                            o.sampling.max_response_length));
-  LS_ASSIGN_OR_RETURN(auto engine, inference::open_engine(o.model, o.engine, files, limits));
   rollout::EngineOptions options;
   options.sampling = o.sampling;
+  int& response = options.sampling.max_response_length;
+  if (o.default_length) inference::fit_default_response(files.config, votes.longest, response);
+  LS_ASSIGN_OR_RETURN(
+      const rollout::RunnerLimits limits,
+      inference::limits_for(files.config, o.max_concurrent, votes.longest, response));
+  LS_ASSIGN_OR_RETURN(auto engine, inference::open_engine(o.model, o.engine, files, limits));
   options.sampling.stop_tokens.assign(files.config.eos_token_ids.begin(),
                                       files.config.eos_token_ids.end());
   return engine->generate(std::move(votes.jobs), options);

@@ -21,10 +21,11 @@ struct JudgeOptions {
   std::vector<std::string> urls;  // of a served model
   std::string served_model;       // its name in requests
   std::string prompt = reward::kJudgePrompt;
-  int votes = 1;             // verdicts on each response; malformed ones are not counted
-  int parallel = 8;          // responses judged at a time by a served model
-  int max_concurrent = 256;  // samples in flight in this process
-  double timeout = 120;      // seconds per response of a served model
+  bool default_length = false;  // sampling.max_response_length may be lowered for a small model
+  int votes = 1;                // verdicts on each response; malformed ones are not counted
+  int parallel = 8;             // responses judged at a time by a served model
+  int max_concurrent = 256;     // samples in flight in this process
+  double timeout = 120;         // seconds per response of a served model
 };
 
 enum class JudgeKind { scores, reasons, served };

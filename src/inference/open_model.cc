@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 #include "model/torch/runtime.h"
 #include "model/weights.h"
@@ -82,6 +84,22 @@ Result<rollout::RunnerLimits> limits_for(const model::ModelConfig& config, int m
       "prompt length {} + response length {} is more than the model's {} positions; make "
       "them shorter (data.max_prompt_length, data.max_response_length; --max-tokens)",
       max_prompt_length, max_response_length, positions));
+}
+
+int prompt_room(const model::ModelConfig& config, int response, bool is_default) {
+  const int positions = model::context_length(config);
+  return std::max(positions - response, is_default ? positions / 2 : 0);
+}
+
+void fit_default_response(const model::ModelConfig& config, int longest_prompt, int& response) {
+  const int positions = model::context_length(config);
+  const int room = positions - longest_prompt;
+  if (room < 1 || room >= response) return;
+  log::warn(
+      "responses have at most {} tokens, not the default of {}: the model has {} positions and the "
+      "longest prompt has {} tokens; --max-tokens sets another length",
+      room, response, positions, longest_prompt);
+  response = room;
 }
 
 void warn_of_positions(const model::ModelConfig& config, int max_sequence,

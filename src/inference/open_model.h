@@ -49,6 +49,13 @@ Result<std::unique_ptr<rollout::Engine>> open_engine(const ModelChoice& model,
 // positions, or its rotary embedding does not reach that length.
 Result<rollout::RunnerLimits> limits_for(const model::ModelConfig& config, int max_running,
                                          int max_prompt_length, int max_response_length);
+// Returns the longest prompt that leaves room for `response` tokens. Where that length is a default
+// and not the user's choice, prompts have at least half of the model's positions.
+int prompt_room(const model::ModelConfig& config, int response, bool is_default);
+// For commands whose user gave no length of responses: lowers `response`, the default, to what the
+// model's positions leave beside the longest prompt, and says so. A prompt that leaves nothing
+// changes nothing.
+void fit_default_response(const model::ModelConfig& config, int longest_prompt, int& response);
 // Logs a warning if `max_sequence` exceeds the model's positions, for commands that allow it.
 // `what` is the subject of the sentence.
 void warn_of_positions(const model::ModelConfig& config, int max_sequence, const std::string& what);

@@ -128,6 +128,24 @@ TEST(Completions, EchoOfABatchWithoutGeneration) {
   EXPECT_EQ(whole["usage"]["completion_tokens"], 0);
 }
 
+// The default of 16 tokens; the context has 20.
+TEST(Completions, TheDefaultLengthIsLoweredToWhatTheContextLeaves) {
+  TestServer server(4, 8, 20);
+  const auto length = [&](int prompt) {
+    const Json body = completion_body({{"prompt", std::vector<int>(prompt, 7)}});
+    return ok(completions(server.context, call_with(body)))["usage"]["completion_tokens"]
+        .get<int>();
+  };
+  EXPECT_EQ(length(17), 3);
+  EXPECT_EQ(length(19), 1);
+  Json body = completion_body({{"prompt", std::vector<int>(17, 7)}, {"max_tokens", 4}});
+  EXPECT_EQ(error(completions(server.context, call_with(body)), 400)["code"],
+            "context_length_exceeded");
+  body = completion_body({{"prompt", std::vector<int>(20, 7)}});
+  EXPECT_EQ(error(completions(server.context, call_with(body)), 400)["code"],
+            "context_length_exceeded");
+}
+
 TEST(Completions, EchoCannotBeStreamedAndZeroTokensNeedIt) {
   TestServer server;
   const Json stream = completion_body({{"echo", true}, {"stream", true}});

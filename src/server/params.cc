@@ -108,7 +108,10 @@ void set_lengths(net::Fields& fields, std::optional<int64_t> max_tokens, int fal
   }
   const int64_t context_length = context.worker.limits().max_sequence;
   const int64_t room = context_length - static_cast<int64_t>(longest);
-  const int64_t wanted = max_tokens.value_or(fallback > 0 ? fallback : std::max<int64_t>(room, 1));
+  // A default never refuses a prompt that leaves room for a token.
+  const int64_t most = std::max<int64_t>(room, 1);
+  const int64_t wanted =
+      max_tokens.value_or(fallback > 0 ? std::min<int64_t>(fallback, most) : most);
   if (wanted > room) {
     return fields.fail(net::ApiError{
         .message =

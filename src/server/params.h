@@ -50,8 +50,8 @@ GenerateParams read_sampling(net::Fields& fields, const Context& context);
 // and ignores options without effect.
 OpenAiParams read_openai(net::Fields& fields, const Context& context);
 // Sets the response length and checks that prompt and response fit the context. Called after the
-// prompts are known. Without max_tokens the length is `fallback`, or the whole remaining context if
-// that is 0.
+// prompts are known. Without max_tokens the length is `fallback`, or what remains of the context if
+// that is less or `fallback` is 0.
 void set_lengths(net::Fields& fields, std::optional<int64_t> max_tokens, int fallback,
                  const Context& context, GenerateParams& params);
 // Checks whether a text of `bytes` bytes can fit the context at all, before it is tokenized, which

@@ -111,6 +111,29 @@ def offline(root, model, command, row, *more, code=0):
                     f"trainer.default_local_dir={root}/never", *more, code=code)
 
 
+def test_every_command_that_says_it_advises_only_what_it_has(setting):
+    root, _, model, _ = setting
+    rows, pairs = root / "rows.jsonl", root / "pairs.jsonl"
+    said = {"eval": longshot("eval", "--model", model, "--data", rows, "--max-tokens", 4, "--reward", '{"type":"exact"}'),
+            "generate": longshot("generate", "--model", model, "--input", rows, "--max-tokens", 4),
+            "sample": longshot("sample", rows, "--model", model, "--max-tokens", 4, "--no-judge", "--dry-run", "--out", root / "advised"),
+            "data inspect": longshot("data", "inspect", rows, "--model", model),
+            "data inspect ": longshot("data", "inspect", pairs, "--model", model),
+            "train": train(root, model), **{command: offline(root, model, command, row, "--dry-run") for command, row in ROWS.items()}}
+    for command, done in said.items():
+        words = re.search(f"{SAID}(.*)", done.stderr)
+        assert words, (command, done.stderr)
+        if command in ("train", *ROWS):
+            has_option = "apply_chat_template" in done.stdout  # the whole configuration
+        else:
+            has_option = "--raw" in longshot(*command.split(), "--help").stdout
+        assert ("(--raw)" in words[1]) == has_option == (not command.startswith("data inspect")), (command, words[0])
+    # Its problems are chats before the model sees them.
+    curated = longshot("curate", rows, "--model", model, "--max-tokens", 4, "--set", "hackable.enabled=false", "--set",
+                       "duplicates.enabled=false", "--out", root / "curated")
+    assert SAID not in curated.stderr
+
+
 def token_rows(text):
     return [(figure, json.loads(piece)) for figure, piece in re.findall(r'^ *\d+ +(yes|here|) *("(?:[^"\\]|\\.)*")$', text, re.M)]
 

@@ -76,7 +76,10 @@ Result<std::vector<curate::JudgedPrompt>> ask_model(const CurateModelOptions& o,
                                                     const std::vector<data::Prompt>& prompts,
                                                     const curate::TryOptions& tries) {
   InferenceOptions inference = o.inference;
-  if (!tries.chain_of_thought) inference.sampling.max_response_length = tries.max_tokens;
+  if (!tries.chain_of_thought) {
+    inference.sampling.max_response_length = tries.max_tokens;
+    inference.max_tokens = nullptr;
+  }
   LS_ASSIGN_OR_RETURN(auto asks, asks_of(prompts, tries));
   LS_ASSIGN_OR_RETURN(LocalModel model, read_local_model(inference, o.local, {}, asks));
   OrderedJson settings = model_settings;
@@ -124,6 +127,7 @@ void add_curate_model_options(CLI::App& command, CurateModelOptions& o) {
                  {"--max-tokens", "data.max_response_length"},
                  {"--max-concurrent", "rollout.max_concurrent"},
                  {"--reward-timeout", "reward.timeout"}});
+  o.inference.max_tokens = command.get_option("--max-tokens");
   command
       .add_option("--reward", o.rewards,
                   "reward functions: NAME, NAME:WEIGHT or a JSON object with options; "

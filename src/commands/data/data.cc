@@ -97,13 +97,14 @@ Result<OrderedJson> token_facts(const InspectOptions& options, bool is_prompts) 
   if (is_prompts) {
     size_t texts = 0;
     LS_ASSIGN_OR_RETURN(auto prompts, datasets::read_prompts(options.files, {}, &texts));
-    datasets::warn_of_texts(chat, true, texts, prompts.size());
+    datasets::warn_of_texts(chat, true, texts, prompts.size(), datasets::RawChoice::none);
     LS_RETURN_IF_ERROR(datasets::tokenize_prompts(prompts, tokenizer, chat, kNoLimit, &dropped));
     for (const auto& prompt : prompts) lengths.push_back(static_cast<int>(prompt.tokens.size()));
     return OrderedJson{{"prompt", length_facts(lengths)}};
   }
-  LS_ASSIGN_OR_RETURN(const auto examples, datasets::read_supervised(options.files, tokenizer, chat,
-                                                                     0, kNoLimit, &dropped));
+  LS_ASSIGN_OR_RETURN(const auto examples,
+                      datasets::read_supervised(options.files, tokenizer, chat, 0, kNoLimit,
+                                                &dropped, true, datasets::RawChoice::none));
   for (const auto& example : examples) {
     lengths.push_back(static_cast<int>(example.tokens.size()));
     trained.push_back(static_cast<int>(

@@ -117,7 +117,7 @@ OrderedJson settings_of(const Options& options, bool with_author) {
 }
 
 // Limits that fit the longest request and its answer.
-Result<rollout::RunnerLimits> runner_limits(const Options& options, const model::ModelFiles& files,
+Result<rollout::RunnerLimits> runner_limits(Options& options, const model::ModelFiles& files,
                                             const std::vector<curate::Problem>& problems) {
   curate::GeneratorRules rules = options.run.make.rules;
   rules.cases = options.run.make.thresholds.cases;
@@ -132,7 +132,10 @@ Result<rollout::RunnerLimits> runner_limits(const Options& options, const model:
   }
   rollout::RunnerLimits limits;
   limits.max_running = options.run.concurrency;
-  limits.max_sequence = static_cast<int>(longest) + options.inference.sampling.max_response_length;
+  int& response = options.inference.sampling.max_response_length;
+  if (options.inference.has_default_length())
+    inference::fit_default_response(files.config, static_cast<int>(longest), response);
+  limits.max_sequence = static_cast<int>(longest) + response;
   inference::warn_of_positions(files.config, limits.max_sequence, "request and answer");
   return limits;
 }

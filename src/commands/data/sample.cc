@@ -224,8 +224,9 @@ Status run_with_server(Options& o, std::vector<curate::Ask>& asks, const Ordered
   return sample(o, asks, settings, *source);
 }
 
-Status run_with_model(Options& o, std::vector<curate::Ask>& asks, const OrderedJson& settings) {
+Status run_with_model(Options& o, std::vector<curate::Ask>& asks, OrderedJson settings) {
   LS_ASSIGN_OR_RETURN(LocalModel model, read_local_model(o.inference, o.local, o.ask, asks));
+  settings["max_tokens"] = o.inference.sampling.max_response_length;
   if (o.dry_run) {
     print_plan(o, asks, describe(model, o.inference));
     return ok_status();

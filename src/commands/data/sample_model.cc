@@ -122,7 +122,9 @@ Result<LocalModel> read_local_model(InferenceOptions& inference, const LocalMode
     LS_ASSIGN_OR_RETURN(const data::TokenId id, stop_token(*model.files.tokenizer, text));
     sampling.stop_tokens.push_back(id);
   }
-  const int room = model::context_length(model.files.config) - sampling.max_response_length;
+  const bool is_default = inference.has_default_length();
+  const int room =
+      inference::prompt_room(model.files.config, sampling.max_response_length, is_default);
   if (room <= 0)
     return invalid_argument(
         fmt::format("--max-tokens {} leaves no room for a prompt: the model has "
@@ -133,6 +135,10 @@ Result<LocalModel> read_local_model(InferenceOptions& inference, const LocalMode
   for (const auto& one : asks) {
     longest = std::max(longest, one.asked.tokens.size());
     model.prompt_tokens += static_cast<int64_t>(one.asked.tokens.size());
+  }
+  if (is_default) {
+    inference::fit_default_response(model.files.config, static_cast<int>(longest),
+                                    sampling.max_response_length);
   }
   LS_ASSIGN_OR_RETURN(
       model.limits, inference::limits_for(model.files.config, options.max_concurrent,

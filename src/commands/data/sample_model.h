@@ -31,7 +31,7 @@ Status add_model_settings(const InferenceOptions& inference, const LocalModelOpt
                           OrderedJson& settings);
 
 // Reads the model, tokenizes the asked prompts and removes those that leave no room for a response
-// of --max-tokens, with a warning.
+// of --max-tokens, with a warning. Where that is the default, a small model may lower it.
 Result<LocalModel> read_local_model(InferenceOptions& inference, const LocalModelOptions& options,
                                     const curate::AskOptions& ask, std::vector<curate::Ask>& asks);
 

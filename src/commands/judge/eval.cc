@@ -37,6 +37,7 @@ struct Options {
   int max_prompt_length = 0, max_concurrent = 256, max_problems = 0;
   config::RewardOptions reward;
   SuiteOptions suite;
+  const CLI::Option* max_tokens = nullptr;
 };
 
 struct Loaded {
@@ -46,18 +47,17 @@ struct Loaded {
   std::unique_ptr<reward::RewardStage> rewards;
 };
 
-Result<Loaded> load(Options& o) {
-  Loaded l;
-  LS_ASSIGN_OR_RETURN(l.files, inference::open_model(o.model));
-  inference::warn_of_date(l.files.chat_template);
+// Reads the problems, and settles the lengths that the user has not given.
+Status load_problems(Options& o, Loaded& l) {
   const model::ModelConfig& config = l.files.config;
-  rollout::SamplingOptions& sampling = o.eval.engine.sampling;
+  int& response = o.eval.engine.sampling.max_response_length;
+  const bool is_default = o.max_tokens->count() == 0;
   if (o.max_prompt_length == 0) {
-    o.max_prompt_length = model::context_length(config) - sampling.max_response_length;
+    o.max_prompt_length = inference::prompt_room(config, response, is_default);
     if (o.max_prompt_length <= 0) {
       return invalid_argument(
-          fmt::format("--max-tokens {} leaves no room for a prompt: {} has {} positions",
-                      sampling.max_response_length, o.model.path, model::context_length(config)));
+          fmt::format("--max-tokens {} leaves no room for a prompt: {} has {} positions", response,
+                      o.model.path, model::context_length(config)));
     }
   }
   LS_ASSIGN_OR_RETURN(l.prompts, datasets::load_prompts(o.files, o.columns, o.max_prompt_length,
@@ -65,6 +65,22 @@ Result<Loaded> load(Options& o) {
   if (o.max_problems > 0 && l.prompts.size() > static_cast<size_t>(o.max_problems)) {
     l.prompts.resize(static_cast<size_t>(o.max_problems));
   }
+  if (is_default && o.max_prompt_length > model::context_length(config) - response) {
+    size_t longest = 0;
+    for (const data::Prompt& prompt : l.prompts) longest = std::max(longest, prompt.tokens.size());
+    o.max_prompt_length = static_cast<int>(longest);
+    inference::fit_default_response(config, o.max_prompt_length, response);
+  }
+  return ok_status();
+}
+
+Result<Loaded> load(Options& o) {
+  Loaded l;
+  LS_ASSIGN_OR_RETURN(l.files, inference::open_model(o.model));
+  inference::warn_of_date(l.files.chat_template);
+  const model::ModelConfig& config = l.files.config;
+  rollout::SamplingOptions& sampling = o.eval.engine.sampling;
+  LS_RETURN_IF_ERROR(load_problems(o, l));
   LS_ASSIGN_OR_RETURN(const rollout::RunnerLimits limits,
                       inference::limits_for(config, o.max_concurrent, o.max_prompt_length,
                                             sampling.max_response_length));
@@ -192,6 +208,7 @@ void add_sampling_options(CLI::App& command, Options& o, const Settings& keys) {
                  {"--min-p", "rollout.min_p"},
                  {"--max-tokens", "data.max_response_length"},
                  {"--stop", "rollout.stop"}});
+  o.max_tokens = command.get_option("--max-tokens");
   command.add_option("--seed", o.eval.seed, "of the samples");
 }
 

@@ -15,6 +15,7 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 
 #include "base/os/output.h"
@@ -25,6 +26,7 @@
 #include "commands/judge/reward_types.h"
 #include "commands/key_flags.h"
 #include "config/sections/reward.h"
+#include "datasets/gzip.h"
 #include "datasets/schema.h"
 #include "reward/reward.h"
 
@@ -38,22 +40,23 @@ struct GradeOptions {
   config::RewardOptions reward;
 };
 
-// Reads lines from a file descriptor. Each line is returned as soon as it is complete, so a program
-// can grade through a pipe.
+// Reads lines from a file descriptor, whose data may be compressed with gzip. Each line is returned
+// as soon as it is complete, so a program can grade through a pipe.
 class LineReader {
  public:
-  explicit LineReader(int fd) : fd_(fd) {}
+  // `name` is for errors.
+  LineReader(int fd, std::string name) : fd_(fd), name_(std::move(name)) {}
 
   // False at the end of the input, on a read error (see status()) and when a stop is requested.
   bool next(std::string& line) {
-    while (true) {
+    for (bool more = true;; more = status_.ok() && fill()) {
       const size_t newline = buffer_.find('\n', at_);
       if (newline != std::string::npos) {
         line.assign(buffer_, at_, newline - at_);
         at_ = newline + 1;
         return true;
       }
-      if (!fill()) break;
+      if (!more) break;
     }
     line.assign(buffer_, at_, std::string::npos);
     at_ = buffer_.size();
@@ -70,8 +73,7 @@ class LineReader {
       if (::poll(&readable, 1, 200) <= 0) continue;
       char chunk[65536];
       const ssize_t n = ::read(fd_, chunk, sizeof(chunk));
-      if (n > 0) buffer_.append(chunk, static_cast<size_t>(n));
-      if (n >= 0) return n > 0;
+      if (n >= 0) return add({chunk, static_cast<size_t>(n)});
       if (errno != EINTR) {
         status_ = io_error(std::string("cannot read the input: ") + strerror(errno));
         return false;
@@ -81,7 +83,33 @@ class LineReader {
     return false;
   }
 
-  int fd_;
+  // No bytes are the end of the input. False at the end and after damage.
+  bool add(std::string_view bytes) {
+    if (!begun_ && (bytes.starts_with(datasets::kGzipFirstByte) || name_.ends_with(".gz")))
+      gzip_.emplace();
+    begun_ = true;
+    if (gzip_) {
+      unpack(bytes);
+    } else {
+      buffer_.append(bytes);
+    }
+    return !bytes.empty() && status_.ok();
+  }
+
+  void unpack(std::string_view packed) {
+    if (packed.empty()) gzip_->finish();
+    char content[65536];
+    for (size_t n = sizeof(content); n == sizeof(content);) {
+      n = gzip_->unpack(packed, content);
+      buffer_.append(content, n);
+    }
+    status_ = gzip_->status().with_context(name_);
+  }
+
+  const int fd_;
+  const std::string name_;
+  bool begun_ = false;
+  std::optional<datasets::GzipDecoder> gzip_;
   std::string buffer_;
   size_t at_ = 0;
   Status status_;
@@ -229,7 +257,7 @@ class Tally {
 Status grade_rows(const GradeOptions& options, int input, Output& output,
                   reward::RewardStage& stage, Tally& tally) {
   const std::string name = options.input.empty() ? "stdin" : options.input;
-  LineReader reader(input);
+  LineReader reader(input, name);
   OrderedWriter writer(output, static_cast<size_t>(options.threads) * 64);
   Status status;
   {
@@ -308,7 +336,8 @@ void add_grade(CLI::App& app, int& exit_code) {
       "Output rows: {\"score\", \"correct\", \"answer\"}, with \"components\" and "
       "\"step_values\" if there are any, or {\"error\"}. A row that cannot be read "
       "ends the command with exit code 2, and so do rewards that can judge no row at all.");
-  command->add_option("--input,-i", options->input, "rows; default stdin, also -");
+  command->add_option("--input,-i", options->input,
+                      "rows, also of a .gz file; default stdin, also -");
   command->add_option("--output,-o", options->output, "results; default stdout, also -");
   command->add_option("--reward,-r", options->rewards,
                       "a reward function: auto (default), math, choice, countdown, exact, "

@@ -224,6 +224,7 @@ void add_rm_eval(CLI::App& app, int& exit_code) {
   command->callback([o, command, &exit_code] {
     for (const OptionScope& scope : kOptionScopes)
       if (command->count(scope.option) > 0) o->given.push_back(scope.option);
+    o->judge.default_length = command->count("--max-tokens") == 0;
     exit_code = finish([&] { return run(*o); });
   });
 }

@@ -5,12 +5,10 @@
 #include <algorithm>
 #include <cstdio>
 #include <memory>
-#include <sstream>
 
 #include "base/json.h"
 #include "base/log.h"
 #include "base/os/clock.h"
-#include "base/os/fs.h"
 #include "base/os/output.h"
 #include "base/os/stop.h"
 #include "commands/command.h"
@@ -19,6 +17,7 @@
 #include "datasets/encode.h"
 #include "datasets/prompts.h"
 #include "datasets/schema.h"
+#include "datasets/text_source.h"
 #include "rollout/jobs.h"
 
 namespace longshot::commands {
@@ -84,16 +83,16 @@ Result<std::vector<Row>> read_rows(const Options& options, const model::ModelFil
                         read_row({{"prompt", options.prompt}}, options, files, "--prompt"));
     return rows;
   }
-  LS_ASSIGN_OR_RETURN(const std::string text,
-                      read_file(options.input == "-" ? "/dev/stdin" : options.input));
-  std::istringstream lines(text);
+  LS_ASSIGN_OR_RETURN(datasets::TextSource text, datasets::TextSource::open(options.input));
   int number = 0;
-  for (std::string line; std::getline(lines, line);) {
+  for (std::string line; std::getline(text.stream(), line);) {
     const std::string where = options.input + ":" + std::to_string(++number);
+    LS_RETURN_IF_ERROR(text.status().with_context(where));
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     LS_ASSIGN_OR_RETURN(const Json json, parse_json(line, where));
     LS_ASSIGN_OR_RETURN(rows.emplace_back(), read_row(json, options, files, where, line));
   }
+  LS_RETURN_IF_ERROR(text.status().with_context(options.input));
   if (rows.empty()) return invalid_argument(options.input + " holds no row");
   const auto texts = std::count_if(rows.begin(), rows.end(),
                                    [](const Row& row) { return row.json["prompt"].is_string(); });
@@ -102,12 +101,15 @@ Result<std::vector<Row>> read_rows(const Options& options, const model::ModelFil
   return rows;
 }
 
-rollout::RunnerLimits limits_for(const std::vector<Row>& rows, const Options& options,
+rollout::RunnerLimits limits_for(const std::vector<Row>& rows, Options& options,
                                  const model::ModelConfig& config) {
   size_t longest = 0;
   for (const Row& row : rows) longest = std::max(longest, row.tokens.size());
+  int& response = options.inference.sampling.max_response_length;
+  if (options.inference.has_default_length())
+    inference::fit_default_response(config, static_cast<int>(longest), response);
   rollout::RunnerLimits limits;
-  limits.max_sequence = static_cast<int>(longest) + options.inference.sampling.max_response_length;
+  limits.max_sequence = static_cast<int>(longest) + response;
   limits.max_running =
       static_cast<int>(std::min<size_t>(rows.size() * static_cast<size_t>(options.n), 64));
   inference::warn_of_positions(config, limits.max_sequence, "prompt and answer");

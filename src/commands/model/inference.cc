@@ -53,6 +53,7 @@ void add_inference_options(CLI::App& command, InferenceOptions& options) {
                  {"--min-p", "rollout.min_p"},
                  {"--stop", "rollout.stop"},
                  {"--speculation", "rollout.speculation"}});
+  options.max_tokens = command.get_option("--max-tokens");
   command.add_option("--seed", options.seed, "same seed, same answer")->capture_default_str();
 }
 

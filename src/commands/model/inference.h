@@ -17,6 +17,10 @@ struct InferenceOptions {
   rollout::Speculation speculation = rollout::Speculation::off;
   uint64_t seed = 0;
   rollout::SamplingOptions sampling;
+  const CLI::Option* max_tokens = nullptr;  // null: another setting gives the length of responses
+
+  // True if the length of responses is the command's default, which a small model may lower.
+  bool has_default_length() const { return max_tokens != nullptr && max_tokens->count() == 0; }
 };
 
 // Adds --chat-template and --chat-template-args, for every command that has them.

@@ -2,8 +2,6 @@
 
 #include <cstdio>
 #include <exception>
-#include <fstream>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,6 +15,7 @@
 #include "commands/model/model.h"
 #include "config/sections/machine.h"
 #include "datasets/encode.h"
+#include "datasets/text_source.h"
 #include "model/format/model_files.h"
 #include "model/sequence_logprobs.h"
 #include "model/torch/runtime.h"
@@ -87,22 +86,18 @@ Result<Row> parse_row(const std::string& line, const model::ModelFiles& files,
 
 // Reads all rows before anything is computed, so that a bad row is reported at once.
 Result<std::vector<Row>> read_rows(const Options& options, const model::ModelFiles& files) {
-  std::ifstream file;
-  const bool standard = options.input == "-";
-  if (!standard) {
-    file.open(options.input);
-    if (!file) return not_found(options.input + ": cannot be opened");
-  }
-  std::istream& in = standard ? std::cin : file;
-  const std::string name = standard ? "stdin" : options.input;
+  LS_ASSIGN_OR_RETURN(datasets::TextSource text, datasets::TextSource::open(options.input));
+  const std::string name = options.input == "-" ? "stdin" : options.input;
   std::vector<Row> rows;
   int64_t number = 0;
-  for (std::string line; std::getline(in, line);) {
-    ++number;
+  for (std::string line; std::getline(text.stream(), line);) {
+    const std::string where = name + ":" + std::to_string(++number);
+    LS_RETURN_IF_ERROR(text.status().with_context(where));
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
-    LS_ASSIGN_OR_RETURN(Row row, parse_row(line, files, name + ":" + std::to_string(number)));
+    LS_ASSIGN_OR_RETURN(Row row, parse_row(line, files, where));
     rows.push_back(std::move(row));
   }
+  LS_RETURN_IF_ERROR(text.status().with_context(name));
   return rows;
 }
 

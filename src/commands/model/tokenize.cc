@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
-#include <iostream>
 #include <memory>
 
 #include "base/os/output.h"
@@ -13,6 +11,7 @@
 #include "commands/model/text_files.h"
 #include "datasets/encode.h"
 #include "datasets/schema.h"
+#include "datasets/text_source.h"
 
 namespace longshot::commands {
 namespace {
@@ -24,10 +23,6 @@ struct TokenizeOptions {
   bool no_special = false;
   bool raw = false;
 };
-
-bool is_stdin(const TokenizeOptions& options) {
-  return options.input.empty() || options.input == "-";
-}
 
 Result<TextFiles> load(const TokenizeOptions& options) {
   LS_ASSIGN_OR_RETURN(TextFiles loaded, read_text_files(options.model));
@@ -96,16 +91,19 @@ Result<Json> decode_row(const TextFiles& loaded, const datasets::Row& row,
   return Json{{"text", tokenizer.decode_text(ids, options.no_special)}};
 }
 
-Status convert_rows(const TextFiles& loaded, const TokenizeOptions& options, std::istream& in,
-                    Output& out) {
+Status convert_rows(const TextFiles& loaded, const TokenizeOptions& options,
+                    datasets::TextSource& input, Output& out) {
   constexpr size_t kBlock = 1 << 16;
-  const std::string source = is_stdin(options) ? "<stdin>" : options.input;
+  const std::string source =
+      options.input.empty() || options.input == "-" ? "<stdin>" : options.input;
+  std::istream& in = input.stream();
   std::string text;
   const auto convert = options.decode ? decode_row : encode_row;
   std::string line;
   for (int64_t number = 1; std::getline(in, line); ++number) {
-    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     const std::string where = fmt::format("{}:{}", source, number);
+    LS_RETURN_IF_ERROR(input.status().with_context(where));
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     LS_ASSIGN_OR_RETURN(const Json json, parse_json(line, where));
     LS_ASSIGN_OR_RETURN(const Json converted, convert(loaded, {json, where, line}, options));
     text += dump_json(converted) + '\n';
@@ -114,20 +112,17 @@ Status convert_rows(const TextFiles& loaded, const TokenizeOptions& options, std
     LS_RETURN_IF_ERROR(out.write(text));
     text.clear();
   }
-  if (in.bad()) return io_error("cannot read " + source);
+  LS_RETURN_IF_ERROR(input.status().with_context(source));
   LS_RETURN_IF_ERROR(out.write(text));
   return out.finish();
 }
 
 Status run(const TokenizeOptions& options) {
   LS_ASSIGN_OR_RETURN(const TextFiles loaded, load(options));
-  std::ifstream input;
-  if (!is_stdin(options)) {
-    input.open(options.input, std::ios::binary);
-    if (!input) return not_found("cannot open " + options.input);
-  }
+  LS_ASSIGN_OR_RETURN(datasets::TextSource input,
+                      datasets::TextSource::open(options.input.empty() ? "-" : options.input));
   LS_ASSIGN_OR_RETURN(Output output, Output::open(options.output));
-  return convert_rows(loaded, options, is_stdin(options) ? std::cin : input, output);
+  return convert_rows(loaded, options, input, output);
 }
 
 }  // namespace

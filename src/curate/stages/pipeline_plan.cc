@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <fstream>
 
 #include "base/bytes.h"
 #include "base/progress_line.h"
@@ -12,25 +11,38 @@
 #include "curate/stages/stage_keys.h"
 #include "datasets/files.h"
 #include "datasets/shard.h"
+#include "datasets/text_source.h"
 
 namespace longshot::curate {
 namespace {
 
 struct InputSize {
-  int64_t rows = 0, bytes = 0;
+  int64_t rows = 0, bytes = 0;  // of compressed files, the bytes of their content
 };
 
-Result<int64_t> count_lines(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
+Result<InputSize> size_of_lines(const std::string& path) {
+  LS_ASSIGN_OR_RETURN(datasets::TextSource text, datasets::TextSource::open(path));
+  std::istream& in = text.stream();
   std::vector<char> block(1 << 20);
-  int64_t lines = 0;
+  InputSize size;
   bool open_line = false;
   while (in.read(block.data(), static_cast<std::streamsize>(block.size())), in.gcount() > 0) {
-    lines += std::count(block.begin(), block.begin() + in.gcount(), '\n');
+    size.bytes += in.gcount();
+    size.rows += std::count(block.begin(), block.begin() + in.gcount(), '\n');
     open_line = block[static_cast<size_t>(in.gcount()) - 1] != '\n';
   }
-  if (in.bad()) return io_error("cannot read " + path);
-  return lines + (open_line ? 1 : 0);
+  LS_RETURN_IF_ERROR(text.status().with_context(path));
+  size.rows += open_line ? 1 : 0;
+  return size;
+}
+
+// Of a parquet file, the shard knows the number of rows; only JSONL has lines.
+Result<InputSize> size_of(const std::string& path, const datasets::ShardReader& shard) {
+  if (shard.place().line > 0) return size_of_lines(path);
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(path, error);
+  if (error) return io_error(fmt::format("{}: {}", path, error.message()));
+  return InputSize{shard.borders(1).back(), static_cast<int64_t>(bytes)};
 }
 
 // Also reads the first row of each file, so that a wrong file is an error of the plan.
@@ -39,17 +51,11 @@ Result<InputSize> input_size(const CurateOptions& options) {
   LS_ASSIGN_OR_RETURN(const auto files, datasets::find_files(options.files));
   for (const std::string& file : files) {
     LS_ASSIGN_OR_RETURN(const auto shard, datasets::open_shard(file));
-    const int64_t end = shard->borders(int64_t{1} << 40).back();
     LS_ASSIGN_OR_RETURN(const auto row, shard->next());
     if (row) LS_RETURN_IF_ERROR(parse_problem(*row, options.rows).status());
-    const auto bytes = static_cast<int64_t>(std::filesystem::file_size(file));
-    size.bytes += bytes;
-    if (end == bytes) {
-      LS_ASSIGN_OR_RETURN(const int64_t lines, count_lines(file));
-      size.rows += lines;
-    } else {
-      size.rows += end;
-    }
+    LS_ASSIGN_OR_RETURN(const InputSize one, size_of(file, *shard));
+    size.rows += one.rows;
+    size.bytes += one.bytes;
   }
   return size;
 }

@@ -292,8 +292,11 @@ Result<Items> load_items(const Task& task, const tokenizer::Tokenizer& tokenizer
     out.items.push_back(std::move(item));
   }
   if (out.items.empty())
-    return invalid_argument(fmt::format("task '{}': no row fits the model's context of {} tokens",
-                                        task.name, max_sequence));
+    return invalid_argument(fmt::format(
+        "task '{}': no row fits the model's context of {} tokens{}", task.name, max_sequence,
+        task.kind == TaskKind::generate
+            ? fmt::format(" beside max_tokens = {}; give the task a smaller one", task.max_tokens)
+            : ""));
   return out;
 }
 

@@ -91,6 +91,15 @@ TEST(Items, LongRowsAreLeftOutAndBadOnesAreErrors) {
               testing::AllOf(HasSubstr("items_bad.jsonl:2"), HasSubstr("sideways")));
 }
 
+// The numbers of a task are compared between models, so its length is never lowered silently.
+TEST(Items, ALengthThatLeavesNoRoomIsNamed) {
+  const auto tokenizer = letters();
+  Task task = choice_task(write_rows("items_room.jsonl", quiz_rows()));
+  task.kind = TaskKind::generate;
+  EXPECT_THAT(load_items(task, *tokenizer, {}, 100, 0).status().message(),
+              HasSubstr("context of 100 tokens beside max_tokens = 512; give the task a smaller"));
+}
+
 TEST(Items, ASystemMessagePrecedesThePromptWithoutATemplateToo) {
   const auto tokenizer = letters();
   Task task = choice_task(write_rows("items_system.jsonl", quiz_rows()));

@@ -23,16 +23,28 @@ std::vector<double> logprobs_of(const MicroBatch& micro, size_t r,
   return {values.begin(), values.end()};
 }
 
+void warn_if_empty(const UpdateBatch& batch, int64_t iteration) {
+  if (!batch.groups.empty()) return;
+  if (batch.masked == 0) {
+    log::warn("iteration {}: no sample to train on", iteration + 1);
+    return;
+  }
+  log::warn(
+      "iteration {}: no sample to train on, because algorithm.mask_truncated leaves out all {} "
+      "judged responses, which were cut; raise data.max_response_length",
+      iteration + 1, batch.masked);
+}
+
 }  // namespace
 
 Result<Metrics> Update::run(const std::vector<data::Group>& groups, const UpdateKey& key) {
   const Stopwatch watch;
   objective_ = make_objective(p_.algorithm);
   LS_ASSIGN_OR_RETURN(batch_, make_update_batch(groups, p_.algorithm, key.version));
-  if (batch_.groups.empty()) log::warn("iteration {}: no sample to train on", key.iteration + 1);
   LS_RETURN_IF_ERROR(compute_references());
   const std::vector<double> penalties = reward_penalties();
   set_advantages(p_.algorithm, penalties, batch_);
+  warn_if_empty(batch_, key.iteration);
   if (p_.algorithm.reset_optimizer) p_.model.optimizer().reset();
   for (const double a : batch_.advantages) stats_.advantage.add(a);
   LS_RETURN_IF_ERROR(all_steps(key));

@@ -194,8 +194,15 @@ TEST(Update, AnIterationOfMaskedResponsesTakesNoStep) {
   auto groups = make_groups(trainer, 2, 4, 5);
   for (auto& group : groups)
     for (auto& sample : group.samples) sample.finish = data::FinishReason::length;
-  const auto metrics = trainer.fit(groups, {0, 1, 0});
+  testing::internal::CaptureStderr();
+  const auto metrics = trainer.fit(groups, {0, 1, 6});
+  const std::string log = testing::internal::GetCapturedStderr();
   ASSERT_TRUE(metrics.ok()) << metrics.status().message();
+  const size_t said = log.find(
+      "iteration 7: no sample to train on, because algorithm.mask_truncated leaves out all 8 "
+      "judged responses");
+  EXPECT_NE(said, std::string::npos) << log;
+  EXPECT_EQ(log.find("no sample to train on", said + 30), std::string::npos) << log;
   EXPECT_EQ(metrics->at("actor/optimizer_steps"), 0);
   EXPECT_TRUE(equal(trainer.model().weights(), tiny_weights()));
 }
