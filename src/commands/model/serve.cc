@@ -144,7 +144,8 @@ Result<bool> serve(Options& options) {
                                .root = options.inference.model.path,
                                .created = static_cast<int64_t>(unix_time())});
   LS_RETURN_IF_ERROR(load_adapters(adapters, files.config, models, worker));
-  models.limit_adapters(static_cast<size_t>(options.max_loras));
+  // Requests may replace adapters of --adapter, of which there may be more.
+  models.limit_adapters(std::max(static_cast<size_t>(options.max_loras), adapters.size()));
   server::ModelMetrics metrics;
   const server::Context context{.worker = worker,
                                 .metrics = metrics,
