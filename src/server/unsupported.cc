@@ -19,8 +19,9 @@ struct Kind {
 
 const Json kEmptyObject = Json::object(), kEmptyList = Json::array();
 
-const std::vector<Kind>& kinds() {
-  static const std::vector<Kind> all = {
+// What decides on the next token.
+std::vector<Kind> of_tokens() {
+  return {
       {"the form of an answer cannot be enforced here; describe it in the prompt and check the "
        "answer, of which 'n' draws several",
        {{"response_format", {{{"type", "text"}}}},
@@ -55,7 +56,12 @@ const std::vector<Kind>& kinds() {
         {"typical_p", {1}},
         {"xtc_probability", {0}},
         {"top_n_sigma", {-1}},
-        {"samplers"}}},
+        {"samplers"}}}};
+}
+
+// What decides on the prompt, the end of an answer, and what is said about both.
+std::vector<Kind> of_texts() {
+  return {
       {"there is no beam search here; 'best_of' in /v1/completions draws several samples and keeps "
        "the best",
        {{"use_beam_search", {false}}, {"length_penalty", {1}}, {"early_stopping", {false}}}},
@@ -86,17 +92,17 @@ const std::vector<Kind>& kinds() {
       {"choose an adapter by the request's 'model' (by 'lora_path' in /generate)",
        {{"lora", {kEmptyList}}}},
       {"messages and answers have text only", {{"audio"}, {"modalities", {{"text"}}}}},
-      {"a server without access to the web cannot search it", {{"web_search_options"}}},
-  };
-  return all;
+      {"a server without access to the web cannot search it", {{"web_search_options"}}}};
 }
 
 }  // namespace
 
 void refuse_unsupported(net::Fields& fields) {
-  for (const Kind& kind : kinds())
-    for (const Parameter& parameter : kind.parameters)
-      fields.only(parameter.name, parameter.neutral, kind.advice);
+  static const std::vector<Kind> kKinds[] = {of_tokens(), of_texts()};
+  for (const std::vector<Kind>& kinds : kKinds)
+    for (const Kind& kind : kinds)
+      for (const Parameter& parameter : kind.parameters)
+        fields.only(parameter.name, parameter.neutral, kind.advice);
   fields.ignore({"user", "metadata", "store", "service_tier", "safety_identifier",
                  "prompt_cache_key", "prompt_cache_retention", "prediction", "cache_prompt"});
 }
