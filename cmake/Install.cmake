@@ -18,6 +18,7 @@ install(RUNTIME_DEPENDENCY_SET longshot_libraries
 configure_file(${CMAKE_SOURCE_DIR}/cmake/finish_install.cmake.in ${CMAKE_BINARY_DIR}/finish_install.cmake @ONLY)
 install(SCRIPT ${CMAKE_BINARY_DIR}/finish_install.cmake)
 install(FILES LICENSE README.md CHANGELOG.md DESTINATION share/doc/longshot)
+install(FILES cmake/copyright DESTINATION share/doc/longshot)  # Debian's policy wants this name
 install(DIRECTORY docs configs DESTINATION share/doc/longshot)
 
 set(CPACK_GENERATOR TZST DEB)

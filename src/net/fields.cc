@@ -117,11 +117,13 @@ void Fields::ignore(const std::vector<std::string>& keys) {
   read_.insert(keys.begin(), keys.end());
 }
 
-void Fields::only(const std::string& key, const std::vector<Json>& neutral) {
+void Fields::only(const std::string& key, const std::vector<Json>& neutral,
+                  const std::string& advice) {
   const Json* value = look(key);
   if (value == nullptr || std::find(neutral.begin(), neutral.end(), *value) != neutral.end())
     return;
-  fail(key, "is not supported", 400, "unsupported_parameter");
+  fail(key, "is not supported" + (advice.empty() ? "" : ": " + advice), 400,
+       "unsupported_parameter");
 }
 
 void Fields::finish() {

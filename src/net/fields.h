@@ -35,8 +35,10 @@ class Fields {
 
   // Accepts keys that do not change the answer.
   void ignore(const std::vector<std::string>& keys);
-  // Rejects an unsupported option unless it is null or one of its neutral values.
-  void only(const std::string& key, const std::vector<Json>& neutral);
+  // Rejects an unsupported option unless it is null or one of its neutral values. `advice`: what to
+  // do instead.
+  void only(const std::string& key, const std::vector<Json>& neutral,
+            const std::string& advice = "");
   // Must be called last. Rejects every key that was not read, unless it is null. Frees the object,
   // which may be large, before the answer is generated.
   void finish();

@@ -14,6 +14,11 @@ net::Reply refused(const Status& status, const std::string& param) {
   net::ApiError error = net::error_of(status);
   error.param = param;
   if (status.code() == StatusCode::not_found) error.status = 404;
+  if (status.code() == StatusCode::exhausted) {
+    error.status = 409;
+    error.type = "invalid_request_error";
+    error.code = "too_many_adapters";
+  }
   return net::error_reply(error);
 }
 

@@ -64,7 +64,7 @@ net::Reply tokenize(const Context& context, const net::Call& call) {
                   prompt ? prompt->size() : call.body.size() / 6, context);
   if (!prompt) {
     messages = read_messages(fields, call.body);
-    options = read_chat_options(fields, call.body);
+    options = read_chat_options(fields, context, call.body);
   }
   if (prompt) fields.only("messages", {});
   if (prompt) fields.ignore({"add_generation_prompt"});

@@ -7,6 +7,7 @@
 #include "rollout/sampling/text_stream.h"
 #include "server/generation.h"
 #include "server/openai.h"
+#include "server/unsupported.h"
 
 namespace longshot::server {
 namespace {
@@ -158,7 +159,7 @@ GenerateCall parse_generate(net::Fields& fields, const Context& context) {
   call.generate.models = std::move(models);
   call.many = call.many || call.generate.n > 1;
   const auto length = inner.integer("max_new_tokens", 1, INT32_MAX);
-  inner.only("skip_special_tokens", {true});
+  refuse_unsupported(inner);
   inner.finish();
   if (fields.ok() && inner.ok())
     set_lengths(inner, length, kDefaultNewTokens, context, call.generate);

@@ -30,17 +30,46 @@ OrderedJson ordered(const std::string& body, const std::string& key) {
   return whole.ok() ? std::move((*whole)[key]) : OrderedJson();
 }
 
+bool is_strict(const Json& tool) {
+  if (!tool.contains("function") || !tool["function"].contains("strict")) return false;
+  const Json& strict = tool["function"]["strict"];
+  return !strict.is_null() && strict != false;
+}
+
+// Calls of tools are part of the answer's text, so nothing makes them follow a schema.
+void refuse_strict(net::Fields& fields, const Json& tools) {
+  for (size_t i = 0; i < tools.size(); ++i) {
+    if (!is_strict(tools[i])) continue;
+    fields.fail(fmt::format("tools[{}].function.strict", i),
+                "is not supported: the form of a call cannot be enforced here; leave it out and "
+                "check the arguments",
+                400, "unsupported_parameter");
+  }
+}
+
+void check_list(net::Fields& fields, const std::string& key, const Json& list,
+                const Context& context) {
+  if (!list.is_array()) return fields.fail(key, "must be a list");
+  if (list.empty()) return;
+  if (!context.chat_template.reads(key)) {
+    fields.fail(key,
+                "is not supported: the model's chat template does not read it; write it into a "
+                "message",
+                400, "unsupported_parameter");
+  }
+  if (key == "tools") refuse_strict(fields, list);
+}
+
 // The request's arguments for the chat template: tools (unless tool_choice is none), documents, and
 // the members of chat_template_kwargs, as in vLLM.
-std::string read_arguments(net::Fields& fields, const std::string& body) {
+std::string read_arguments(net::Fields& fields, const Context& context, const std::string& body) {
   OrderedJson arguments = OrderedJson::object();
   const bool no_tools = fields.any("tool_choice").value_or(Json()) == "none";
   for (const char* key : {"tools", "documents"}) {
     const Json* list = fields.look(key);
-    if (list == nullptr) continue;
-    if (!list->is_array()) fields.fail(key, "must be a list");
-    if (!list->empty() && !(no_tools && std::string_view(key) == "tools"))
-      arguments[key] = ordered(body, key);
+    if (list == nullptr || (no_tools && std::string_view(key) == "tools")) continue;
+    check_list(fields, key, *list, context);
+    if (!list->empty()) arguments[key] = ordered(body, key);
   }
   const Json* more = fields.look("chat_template_kwargs");
   if (more != nullptr && !more->is_object())
@@ -50,6 +79,25 @@ std::string read_arguments(net::Fields& fields, const std::string& body) {
     for (const auto& item : members.items()) arguments[item.key()] = item.value();
   }
   return arguments.empty() ? std::string() : dump_json(arguments);
+}
+
+std::optional<int64_t> read_max_tokens(net::Fields& fields) {
+  const auto newer = fields.integer("max_completion_tokens", 1, INT32_MAX);
+  const auto older = fields.integer("max_tokens", 1, INT32_MAX);
+  if (newer && older && *newer != *older)
+    fields.fail("max_tokens", "differs from 'max_completion_tokens', its newer name; give one");
+  return newer ? newer : older;
+}
+
+void refuse_in_chats(net::Fields& fields) {
+  fields.only("functions", {Json::array()}, "'tools' has taken its place");
+  for (const char* key : {"tool_choice", "function_call"})
+    fields.only(key, {"none", "auto"}, "a call cannot be enforced here; ask for it in a message");
+  fields.only("parallel_tool_calls", {true},
+              "the number of calls cannot be limited here; ask for it in a message");
+  fields.only("add_special_tokens", {false}, "the chat template writes the special tokens");
+  fields.only("echo", {false}, "/v1/completions has it");
+  fields.only("best_of", {}, "/v1/completions has it");
 }
 
 class ChatFormat : public Format {
@@ -113,12 +161,13 @@ tokenizer::Chat read_messages(net::Fields& fields, const std::string& body) {
   return messages;
 }
 
-tokenizer::ChatOptions read_chat_options(net::Fields& fields, const std::string& body) {
+tokenizer::ChatOptions read_chat_options(net::Fields& fields, const Context& context,
+                                         const std::string& body) {
   tokenizer::ChatOptions options;
   options.continue_final_message = fields.boolean("continue_final_message", false);
   options.add_generation_prompt =
       fields.boolean("add_generation_prompt", !options.continue_final_message);
-  options.arguments = read_arguments(fields, body);
+  options.arguments = read_arguments(fields, context, body);
   return options;
 }
 
@@ -128,18 +177,13 @@ OpenAiParams parse_chat(net::Fields& fields, const Context& context, const std::
   check_text_size(fields, "messages", body.size() / 6, context);
   if (!fields.ok()) return params;
   tokenizer::Chat messages = read_messages(fields, body);
-  const tokenizer::ChatOptions options = read_chat_options(fields, body);
+  const tokenizer::ChatOptions options = read_chat_options(fields, context, body);
   params.logprobs = fields.boolean("logprobs", false);
   const int64_t top = fields.integer("top_logprobs", 0, 20).value_or(0);
   if (top > 0 && !params.logprobs) fields.fail("top_logprobs", "needs 'logprobs' to be true");
   params.generate.sampling.top_logprobs = static_cast<int>(top);
-  auto max_tokens = fields.integer("max_completion_tokens", 1, INT32_MAX);
-  const auto older_name = fields.integer("max_tokens", 1, INT32_MAX);
-  if (!max_tokens) max_tokens = older_name;
-  fields.only("functions", {Json::array()});
-  for (const char* key : {"tool_choice", "function_call"}) fields.only(key, {"none", "auto"});
-  fields.only("modalities", {{"text"}});
-  fields.ignore({"parallel_tool_calls"});
+  const auto max_tokens = read_max_tokens(fields);
+  refuse_in_chats(fields);
   fields.finish();
   if (!fields.ok()) return params;
   if (!context.system.empty() && messages.front().role != "system")

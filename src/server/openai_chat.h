@@ -13,7 +13,10 @@ namespace longshot::server {
 // and tool calls.
 tokenizer::Chat read_messages(net::Fields& fields, const std::string& body);
 // Reads add_generation_prompt, continue_final_message, tools, documents and chat_template_kwargs.
-tokenizer::ChatOptions read_chat_options(net::Fields& fields, const std::string& body);
+// Tools and documents are refused if the chat template does not read them, because the model would
+// not see them.
+tokenizer::ChatOptions read_chat_options(net::Fields& fields, const Context& context,
+                                         const std::string& body);
 OpenAiParams parse_chat(net::Fields& fields, const Context& context, const std::string& body);
 net::Reply chat_completions(const Context& context, const net::Call& call);
 

@@ -107,7 +107,8 @@ OpenAiParams parse_completions(net::Fields& fields, const Context& context) {
   const auto logprobs = fields.integer("logprobs", 0, 20);
   params.logprobs = logprobs.has_value();
   params.generate.sampling.top_logprobs = static_cast<int>(logprobs.value_or(0));
-  fields.only("suffix", {""});
+  fields.only("suffix", {""}, "only the end of a prompt is continued here");
+  fields.only("add_special_tokens", {true}, "to choose a prompt's first token, give token ids");
   read_best_of(fields, params);
   fields.finish();
   if (fields.ok()) set_lengths(fields, max_tokens, kDefaultMaxTokens, context, params.generate);

@@ -136,8 +136,9 @@ TEST(Chat, WhatIsNotOfferedIsRefusedByName) {
   const auto param = [&](const Json& more) {
     return error(chat_completions(server.context, call_with(chat_body(more))), 400)["param"];
   };
-  // The plain template accepts none.
-  EXPECT_EQ(param({{"tools", {{{"type", "function"}}}}}), "messages");
+  // The plain template reads neither.
+  EXPECT_EQ(param({{"tools", {{{"type", "function"}}}}}), "tools");
+  EXPECT_EQ(param({{"documents", {"d"}}}), "documents");
   EXPECT_EQ(param({{"frequency_penalty", 0.5}}), "frequency_penalty");
   EXPECT_EQ(param({{"logit_bias", {{"5", 1}}}}), "logit_bias");
   EXPECT_EQ(param({{"response_format", {{"type", "json_object"}}}}), "response_format");
@@ -163,6 +164,37 @@ TEST(Chat, WhatIsNotOfferedIsRefusedByName) {
   EXPECT_EQ(ok(chat_completions(server.context, call_with(chat_body({{"frequency_penalty", 0},
                                                                      {"user", "me"}}))))["object"],
             "chat.completion");
+}
+
+TEST(Chat, ToolsThatNothingReadsOrEnforcesAreRefused) {
+  TestServer server;
+  const auto param = [&](const Json& more) {
+    return error(chat_completions(server.context, call_with(chat_body(more))), 400)["param"];
+  };
+  const auto tools = [](const Json& strict) {
+    return Json::array({{{"type", "function"}},
+                        {{"type", "function"}, {"function", {{"name", "f"}, {"strict", strict}}}}});
+  };
+  server.chat_template = tokenizer::ChatTemplate::from_jinja("{{ messages[0].content }}");
+  EXPECT_EQ(param({{"tools", tools(false)}}), "tools");
+  ok(chat_completions(server.context,
+                      call_with(chat_body({{"tools", tools(true)}, {"tool_choice", "none"}}))));
+  server.chat_template = tokenizer::ChatTemplate::from_jinja("{% if tools %}t{% endif %}x");
+  for (const Json& strict : {Json(false), Json()})
+    ok(chat_completions(server.context, call_with(chat_body({{"tools", tools(strict)}}))));
+  EXPECT_EQ(param({{"tools", tools(true)}}), "tools[1].function.strict");
+  EXPECT_EQ(param({{"tools", tools(false)}, {"tool_choice", "required"}}), "tool_choice");
+  EXPECT_EQ(param({{"parallel_tool_calls", false}}), "parallel_tool_calls");
+}
+
+TEST(Chat, TheTwoNamesOfTheLengthMustAgree) {
+  TestServer server;
+  const auto call = [&](int newer) {
+    return chat_completions(server.context,
+                            call_with(chat_body({{"max_completion_tokens", newer}})));
+  };
+  ok(call(60));
+  EXPECT_EQ(error(call(61), 400)["param"], "max_tokens");
 }
 
 TEST(Chat, ContentMayBeTextParts) {

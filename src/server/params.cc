@@ -6,6 +6,8 @@
 #include <limits>
 #include <random>
 
+#include "server/unsupported.h"
+
 namespace longshot::server {
 namespace {
 
@@ -25,17 +27,6 @@ void check_ranges(net::Fields& fields, const rollout::SamplingOptions& sampling)
   if (status.ok()) return;
   const std::string& message = status.message();
   fields.fail(net::ApiError{.message = message, .param = message.substr(0, message.find(' '))});
-}
-
-void refuse_unsupported(net::Fields& fields) {
-  fields.only("frequency_penalty", {0});
-  fields.only("presence_penalty", {0});
-  fields.only("repetition_penalty", {1});
-  fields.only("logit_bias", {Json::object()});
-  fields.only("response_format", {{{"type", "text"}}});
-  fields.only("skip_special_tokens", {true});
-  fields.ignore(
-      {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key"});
 }
 
 ServedModels::Model read_model(net::Fields& fields, const Context& context) {

@@ -65,10 +65,28 @@ Status ServedModels::check_name(const std::string& name, bool replace) const {
   return invalid_argument("an adapter with the name '" + name + "' is already loaded");
 }
 
+Status ServedModels::check_count(bool replaces) {
+  std::lock_guard lock(mutex_);
+  std::erase_if(retired_, [](const auto& adapter) { return adapter.expired(); });
+  const size_t in_use = adapters_.size() + retired_.size();
+  if (in_use + (replaces ? 0 : 1) <= most_) return ok_status();
+  return exhausted(fmt::format(
+      "the server holds {} adapters{}, and --max-loras allows {}: unload one first, or start the "
+      "server with a larger --max-loras",
+      in_use,
+      retired_.empty() ? "" : fmt::format(", {} of them for requests in flight", retired_.size()),
+      most_));
+}
+
+void ServedModels::retire(const Model& model) {
+  retired_.emplace_back(model->adapter);
+}
+
 Status ServedModels::load(const std::string& name, const std::string& path, bool replace,
                           const model::ModelConfig& config, rollout::EngineThread& worker) {
   std::lock_guard one_at_a_time(loading_);
   LS_RETURN_IF_ERROR(check_name(name, replace));
+  LS_RETURN_IF_ERROR(check_count(/*replaces=*/find(name) != nullptr));
   LS_ASSIGN_OR_RETURN(const std::string directory, find_adapter(path));
   LS_ASSIGN_OR_RETURN(const model::Adapter adapter,
                       model::read_adapter(directory, config, model::AdapterUse::serve));
@@ -78,7 +96,9 @@ Status ServedModels::load(const std::string& name, const std::string& path, bool
       ServedModel{name, path, base_->name, static_cast<int64_t>(unix_time()), *prepared});
   tell(*model, adapter);
   std::lock_guard lock(mutex_);
-  adapters_[name] = std::move(model);
+  Model& named = adapters_[name];
+  if (named != nullptr) retire(named);
+  named = std::move(model);
   return ok_status();
 }
 
@@ -90,6 +110,7 @@ Result<std::weak_ptr<const rollout::RunnerAdapter>> ServedModels::unload(const s
   if (found == adapters_.end())
     return not_found("there is no adapter with the name '" + name + "'");
   std::weak_ptr<const rollout::RunnerAdapter> adapter = found->second->adapter;
+  retire(found->second);
   adapters_.erase(found);
   return adapter;
 }

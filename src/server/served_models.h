@@ -2,6 +2,7 @@
 // The names that requests may ask for: a base model, and adapters that are computed beside it.
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -39,10 +40,15 @@ class ServedModels {
   std::vector<Model> list() const;            // the base first, then the adapters by name
   std::string names() const;                  // "base, one, two"
 
+  // Later loads fail if more adapters than this would be in memory. Those that requests still use
+  // after they were unloaded or replaced count. Call this before other threads load.
+  void limit_adapters(size_t most) { most_ = most; }
+
   // Reads an adapter and serves it under this name. `config`: of the base model, whose engine is
   // `worker`. With `replace` the name may be that of an adapter, which is replaced; requests that
   // have begun with the old one end with it. Error: the name is empty or taken, or the adapter
-  // cannot be served beside the base; then nothing has changed. One load at a time.
+  // cannot be served beside the base; exhausted: there are too many. Then nothing has changed. One
+  // load at a time.
   Status load(const std::string& name, const std::string& path, bool replace,
               const model::ModelConfig& config, rollout::EngineThread& worker);
   // Takes the name away and returns what it named, for the caller to wait until others release it.
@@ -51,11 +57,16 @@ class ServedModels {
 
  private:
   Status check_name(const std::string& name, bool replace) const;
+  Status check_count(bool replaces);
+  void retire(const Model& model);  // with mutex_
 
   const Model base_;
   std::mutex loading_;
-  mutable std::mutex mutex_;  // guards adapters_
+  size_t most_ = std::numeric_limits<size_t>::max();
+  mutable std::mutex mutex_;  // guards what follows
   std::map<std::string, Model> adapters_;
+  // Adapters without a name. Requests may still use them.
+  std::vector<std::weak_ptr<const rollout::RunnerAdapter>> retired_;
 };
 
 }  // namespace longshot::server

@@ -302,6 +302,30 @@ TEST_F(ServedAdapters, AreLoadedOnlyIfTheServerAllowsIt) {
             "lora_path");
 }
 
+TEST_F(ServedAdapters, AreNotMoreThanTheLimit) {
+  served_.models.limit_adapters(2);
+  ok(served_.load("one", folder(1)));
+  ok(served_.load("two", folder(2)));
+  EXPECT_THAT(refused("three", folder(3), 409),
+              AllOf(HasSubstr("--max-loras"), HasSubstr("holds 2 adapters,")));
+  EXPECT_EQ(error(served_.load("three", folder(3)), 409)["code"], "too_many_adapters");
+  ok(served_.load("two", folder(3), true));
+  ok(served_.unload("one"));
+  ok(served_.load("three", folder(3)));
+}
+
+// An adapter without a name takes memory as long as a request uses it.
+TEST_F(ServedAdapters, CountForTheLimitWhileRequestsUseThem) {
+  served_.models.limit_adapters(1);
+  ok(served_.load("x", folder(1)));
+  auto in_use = served_.models.find("x");
+  ok(served_.load("x", folder(2), true));
+  EXPECT_THAT(refused("y", folder(3), 409), HasSubstr("1 of them for requests in flight"));
+  EXPECT_EQ(error(served_.load("x", folder(3), true), 409)["code"], "too_many_adapters");
+  in_use.reset();
+  ok(served_.load("x", folder(3), true));
+}
+
 // The name is gone at once; the answer comes when the request that uses the adapter has ended.
 TEST_F(ServedAdapters, UnloadingWaitsForRequestsInFlight) {
   ok(served_.load("one", folder(1)));

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from debian_root import DebianRoot, needed_from_outside, newest_symbols, package_of
 from ordinary_user import BUILD, as_user, open_folders
 from support import ROOT, tiny_model
 
@@ -145,17 +146,55 @@ def test_zsh_reads_its_completions(tree):
     assert "command" in names and "make:" in names and "inspect:" in names
 
 
-def test_the_debian_package_holds_the_same_tree(root, tree):
+@pytest.fixture(scope="module")
+def package(root):
     build_tool("cpack", "-G", "DEB", "-B", root / "deb", "--config", BUILD / "CPackConfig.cmake")
     (file,) = (root / "deb").glob("*.deb")
-    fields = build_tool("dpkg-deb", "-f", file, "Package", "Architecture", "Depends")
-    assert "Package: longshot" in fields and "Architecture: amd64" in fields and "libc6 (>= 2." in fields
-    build_tool("dpkg-deb", "-x", file, root / "unpacked")
+    yield file
+    shutil.rmtree(root / "deb")
+
+
+def depends_of(package):
+    """The least version of each package that this one depends on."""
+    text = build_tool("dpkg-deb", "-f", package, "Depends")
+    return dict(re.findall(r"([\w+-]+)(?: \(>= ([\d.]+)\))?", text))
+
+
+def test_the_debian_package_holds_the_same_tree(root, tree, package):
+    fields = build_tool("dpkg-deb", "-f", package, "Package", "Architecture")
+    assert "Package: longshot" in fields and "Architecture: amd64" in fields
+    build_tool("dpkg-deb", "-x", package, root / "unpacked")
     inside, outside = root / "unpacked/usr", tree
     names = {path.relative_to(outside) for path in outside.rglob("*")}
     assert names == {path.relative_to(inside) for path in inside.rglob("*")}
     assert run(inside / "bin/longshot", "--version").strip() == "0.1.0"
     shutil.rmtree(root / "unpacked")
+
+
+def test_dpkg_installs_the_package_and_removes_all_of_it(root, package):
+    depends = depends_of(package)
+    inside = DebianRoot(root / "system", depends)
+    before = inside.files()
+    inside.dpkg("-i", package)
+    assert inside.dpkg("--verify", "longshot") == ""
+    system = inside.folder
+    assert {package_of(name) for name in needed_from_outside(system / "usr/lib/longshot")} == set(depends)
+    assert newest_symbols(system / "usr/lib/longshot", "GLIBC") <= tuple(map(int, depends["libc6"].split(".")))
+    assert inside.run("longshot", "--version").strip() == "0.1.0"
+    inside.run("longshot", "data", "make", "--task", "addition", "--out", "/tmp/data", "--train", "5", "--val", "5")
+    assert len((system / "tmp/data/train.jsonl").read_text().splitlines()) == 5
+    shutil.rmtree(system / "tmp/data")
+    manual = system / "usr/share/man"
+    assert run("man", "-M", manual, "-w", "longshot-train").strip() == str(manual / "man1/longshot-train.1")
+    for name in ("bash-completion/completions/longshot", "zsh/vendor-completions/_longshot",
+                 "fish/vendor_completions.d/longshot.fish", "doc/longshot/copyright"):
+        assert (system / "usr/share" / name).stat().st_size > 0
+    listed = build_tool("dpkg-deb", "-c", package).splitlines()
+    assert all(line.split()[1] == "root/root" and line[8] != "w" or line.startswith("l") for line in listed), listed
+    assert {line.split()[5].split("/")[1] for line in listed if line.split()[5] != "./"} == {"usr"}
+    inside.dpkg("--purge", "longshot")
+    assert inside.files() == before
+    shutil.rmtree(system)
 
 
 def test_the_wheel_gives_the_command(wheel, model):

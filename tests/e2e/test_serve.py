@@ -166,6 +166,38 @@ def test_errors_are_openais(client, more, kind, code):
     assert raised.value.code == code and raised.value.body["message"]
 
 
+SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
+
+
+@pytest.mark.parametrize("more", [
+    dict(response_format={"type": "json_object"}),
+    dict(response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": SCHEMA, "strict": True}}),
+    dict(extra_body={"guided_json": SCHEMA}),
+    dict(extra_body={"guided_regex": "[0-9]+"}),
+    dict(extra_body={"guided_choice": ["yes", "no"]}),
+    dict(extra_body={"guided_grammar": 'root ::= "a"'}),
+    dict(extra_body={"structured_outputs": {"json": SCHEMA}}),
+    dict(extra_body={"grammar": 'root ::= "a"'}),
+    dict(extra_body={"json_schema": SCHEMA}),
+    dict(extra_body={"regex": "a+"}),
+    dict(extra_body={"min_tokens": 3}),
+    dict(reasoning_effort="low"),
+])
+def test_forms_that_cannot_be_enforced_are_refused_by_name(client, more):
+    (name,) = more.get("extra_body", more)
+    with pytest.raises(openai.BadRequestError) as raised:
+        client.chat.completions.create(model="tiny", messages=[{"role": "user", "content": PROMPT}], **more)
+    assert raised.value.param == name and raised.value.code == "unsupported_parameter"
+    assert f"'{name}' is not supported: " in raised.value.body["message"]
+
+
+@pytest.mark.parametrize("form", [{"type": "text"}, None])
+def test_plain_text_is_a_form(client, form):
+    made = client.chat.completions.create(model="tiny", messages=[{"role": "user", "content": PROMPT}], max_tokens=2,
+                                          response_format=form)
+    assert made.choices
+
+
 def test_bodies_that_are_no_request(server):
     status, answer = server.call("/v1/completions", data=b'{"model": "tiny", ')
     assert status == 400 and "not valid JSON" in answer["error"]["message"]

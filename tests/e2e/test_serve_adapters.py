@@ -141,6 +141,22 @@ def test_adapters_come_and_go(server, folders):
         assert status == 403 and "--allow-adapter-loading" in body["error"]["message"]
 
 
+def test_clients_load_no_more_adapters_than_the_limit(folders):
+    base, paths = folders
+    with Server("--model", base, "--adapter", f"sql={paths['sql']}", "--allow-adapter-loading", "--max-loras", 2) as server:
+        def load(name):
+            return server.call("/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(paths["chat"])})
+
+        assert load("one")[0] == 200
+        status, body = load("two")
+        assert status == 409 and "--max-loras" in body["error"]["message"] and body["error"]["code"] == "too_many_adapters"
+        assert server.call("/v1/completions", {"model": "two", "prompt": "1+1="})[0] == 404
+        assert server.call("/v1/unload_lora_adapter", {"lora_name": "sql"})[0] == 200
+        assert load("two")[0] == 200
+    longshot("serve", "--model", base, "--allow-adapter-loading", "--max-loras", 0, code=2)
+    assert "--allow-adapter-loading" in longshot("serve", "--model", base, "--max-loras", 2, code=2).stderr
+
+
 def test_bad_adapters_end_with_2(folders, tmp_path):
     base, paths = folders
 

@@ -29,6 +29,7 @@ struct Options {
   std::string model_name;             // empty: the last part of the model's path
   std::vector<std::string> adapters;  // NAME=DIR
   bool allow_adapter_loading = false;
+  int max_loras = 16;
   int max_concurrent = 64, max_waiting = 256, max_sequence = 0, kv_blocks = 0;
   int max_batched_tokens = 512;
   double timeout = 600, grace = 10;
@@ -143,6 +144,8 @@ Result<bool> serve(Options& options) {
                                .root = options.inference.model.path,
                                .created = static_cast<int64_t>(unix_time())});
   LS_RETURN_IF_ERROR(load_adapters(adapters, files.config, models, worker));
+  // Requests may replace adapters of --adapter, of which there may be more.
+  models.limit_adapters(std::max(static_cast<size_t>(options.max_loras), adapters.size()));
   server::ModelMetrics metrics;
   const server::Context context{.worker = worker,
                                 .metrics = metrics,
@@ -209,9 +212,17 @@ void add_adapter_options(CLI::App& command, Options& options) {
       ->type_name("NAME=DIR")
       ->expected(1)
       ->take_all();
-  command.add_flag("--allow-adapter-loading", options.allow_adapter_loading,
-                   "requests may load and unload adapters (/v1/load_lora_adapter, "
-                   "/v1/unload_lora_adapter): for clients that may read this machine's files");
+  CLI::Option* loading =
+      command.add_flag("--allow-adapter-loading", options.allow_adapter_loading,
+                       "requests may load and unload adapters (/v1/load_lora_adapter, "
+                       "/v1/unload_lora_adapter): for clients that may read this machine's files");
+  command
+      .add_option("--max-loras", options.max_loras,
+                  "with --allow-adapter-loading: requests can load no adapter beyond this number; "
+                  "those of --adapter count")
+      ->needs(loading)
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
 }
 
 }  // namespace

@@ -169,6 +169,12 @@ bool ChatTemplate::depends_on_the_day() const {
   return template_ && template_->mentions(kClock) && fixed_->now == 0;
 }
 
+bool ChatTemplate::reads(const std::string& argument) const {
+  if (argument == "tools" && tool_template_) return true;
+  if (!problem_.ok()) return true;  // not known
+  return template_ && template_->mentions(argument);
+}
+
 Result<const jinja::Template*> ChatTemplate::template_for(bool tools) const {
   if (tools && tool_template_) return &*tool_template_;
   if (!problem_.ok()) return problem_;

@@ -63,6 +63,8 @@ class ChatTemplate {
   const std::map<std::string, std::string>& named_sources() const { return named_; }
   // True if the rendered text depends on the current day.
   bool depends_on_the_day() const;
+  // False if arguments of this name, such as "tools", cannot appear in a rendered text.
+  bool reads(const std::string& argument) const;
   bool marks_generations() const { return template_ && template_->has_generation(); }
 
   // The text that transformers' apply_chat_template(messages, tokenize=False, ...) returns.
