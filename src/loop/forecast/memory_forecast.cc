@@ -159,6 +159,14 @@ ForecastItem kv_cache(const config::TrainConfig& config, const model::ModelConfi
           fmt::format("{}, {:.0f} samples in flight", name_of(config.rollout.kv_dtype), running)};
 }
 
+ForecastItem published(const config::TrainConfig& config, const model::ModelConfig& model) {
+  const double version =
+      weight_bytes(config.rollout.dtype == NumberFormat::bf16 ? NumberFormat::bf16
+                                                              : NumberFormat::f32) *
+      static_cast<double>(model::parameter_count(model));
+  return {"store", 2 * version, "two versions, for all of the host"};
+}
+
 // Bytes that this process has {mapped, resident}, from /proc/self/statm.
 std::pair<double, double> own_pages() {
   std::ifstream file("/proc/self/statm");
@@ -265,16 +273,21 @@ Result<MemoryForecast> forecast_memory(const config::TrainConfig& config,
   forecast.trained = static_cast<int64_t>(trained);
   const NumberFormat moments = config.optimizer.moments;
   forecast.items = training_items(model, adapter, trained, moments);
-  forecast.items.push_back(
-      {"rollout weights", rollout_bytes(config, model), name_of(config.rollout.dtype)});
+  if (!config.cluster.on())
+    forecast.items.push_back(
+        {"rollout weights", rollout_bytes(config, model), name_of(config.rollout.dtype)});
   LS_ASSIGN_OR_RETURN(ForecastItem fixed, kl_model(config, adapter));
   if (fixed.value > 0) forecast.items.push_back(std::move(fixed));
   forecast.certain = total(of_largest_turn(forecast.items, config.hybrid));
   const double running = std::min<double>(config.rollout.max_concurrent, size.samples());
   forecast.items.push_back(activations(config, model, size, adapter.rank));
-  forecast.items.push_back(kv_cache(config, model, size, running));
-  forecast.items.push_back(
-      {"logits", running * model.vocab_size * kFloat, "of the samples in flight"});
+  if (config.cluster.on()) {  // workers generate
+    forecast.items.push_back(published(config, model));
+  } else {
+    forecast.items.push_back(kv_cache(config, model, size, running));
+    forecast.items.push_back(
+        {"logits", running * model.vocab_size * kFloat, "of the samples in flight"});
+  }
   if (adapter.rank > 0)
     forecast.items.push_back(
         {"merged weights", kFloat * adapter.beside, "while they are published"});

@@ -32,6 +32,7 @@ Result<ClusterMemory> cluster_memory(const config::TrainConfig& config,
                                      const Hosts& hosts) {
   const int trainers = hosts.trainers.count;
   config::TrainConfig trainer = config, worker = config;
+  trainer.cluster.url = worker.cluster.url = "";  // all items; those of each role are chosen below
   trainer.trainer.lanes = std::max(1, config.trainer.lanes / trainers);
   worker.rollout.max_concurrent = most_slots(hosts, config.rollout.max_concurrent);
   worker.rollout.workers = 1;
