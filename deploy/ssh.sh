@@ -16,6 +16,7 @@ usage: deploy/ssh.sh [options] HOSTS CONFIG [KEY=VALUE ...]
   --trainer HOST     a host that trains together with this machine; may be repeated, for 1, 3, 7 ... hosts. It needs the
                      model, the data and the run folder under the same paths; trainer.lanes is at least the trainers
   --folder DIR       for logs, token and etcd's data; by default CONFIG's name + .ssh
+  --limit SECONDS    ends the run when a host of --trainer has not started for that long (600)
   --pause SECONDS    before a worker that died, or a host that cannot be reached, is tried again (5)
 environment:
   LONGSHOT_BIN       the program, on every host; by default build/release/bin/longshot of this checkout
@@ -108,11 +109,11 @@ finish() {
   stop_etcd
 }
 
-address='' folder='' pause=5 stopping='' coordinator='' supervisors=() trainers=()
+address='' folder='' limit=600 pause=5 stopping='' coordinator='' supervisors=() trainers=()
 while [ $# -gt 0 ]; do
   case "$1" in
     -h | --help) usage; exit 0 ;;
-    --address | --folder | --pause)
+    --address | --folder | --limit | --pause)
       [ $# -ge 2 ] || die "$1 needs a value"
       declare "${1#--}=$2"
       shift 2
@@ -129,6 +130,7 @@ done
 [ $# -ge 2 ] || { usage >&2; die "a file of hosts and a configuration are needed"; }
 hosts=$1 config=$2
 shift 2
+[[ $limit =~ ^[0-9]+$ ]] || die "--limit takes whole seconds, not '$limit'"
 [ -r "$hosts" ] || die "cannot read the file of hosts $hosts"
 [ -r "$config" ] || die "cannot read the configuration file $config"
 grep -q '^[^#]*[^#[:space:]]' "$hosts" || die "$hosts names no host"
@@ -174,10 +176,10 @@ wait_for_coordinator() {
   local watch=$!
   [ -z "$stopping" ] || stop  # the signal came before the coordinator
   code=0
-  wait "$coordinator" || code=$?
+  wait "$coordinator" 2>/dev/null || code=$?
   while kill -0 "$coordinator" 2>/dev/null; do  # a trap has ended `wait` early
     code=0
-    wait "$coordinator" || code=$?
+    wait "$coordinator" 2>/dev/null || code=$?
   done
   coordinator=''
   kill "$watch"

@@ -80,9 +80,9 @@ def processes(root):
 
 
 class Launched(LaunchedRun):
-    def __init__(self, sshd, setting, name, hosts, trainers=()):
+    def __init__(self, sshd, setting, name, hosts, trainers=(), more=()):
         super().__init__(setting, name)
-        self.trainers = [word for host in trainers for word in ("--trainer", host)]
+        self.trainers = [word for host in trainers for word in ("--trainer", host)] + list(more)
         self.sshd, self.folder, self.log = sshd, self.root / f"{name}.ssh", self.root / f"{name}.log"
         options = f"--threads 1 --weights-dir {self.root}/weights"
         (self.root / f"{name}.hosts").write_text("# two workers\n\n" + "".join(f"{host} {options}\n" for host in hosts))
@@ -185,11 +185,22 @@ def test_a_host_that_cannot_be_reached_is_named_and_the_others_work(sshd, settin
     run.assert_same()
 
 
+def test_a_trainer_that_never_starts_ends_the_run_at_the_limit(sshd, setting):
+    run = Launched(sshd, setting, "never", ["one"], trainers=["two", "nowhere"], more=["--limit", "6"])
+    run.finish(1)
+    log = run.log.read_text()
+    assert log.count("trainer 2 on nowhere has not started: ") >= 2 and "all trainers start again in 1 s" in log, log
+    said = next(line for line in log.splitlines() if "(--limit)" in line)
+    assert "trainer 2 on nowhere has not started: " in said and "the same command continues" in said
+    assert "trainer 1 on two has not started" not in log and "Killed" not in log
+
+
 def test_bad_arguments_are_refused(setting):
     root = setting[0]
     (root / "empty.hosts").write_text("# none\n")
     (root / "some.hosts").write_text("one\n")
-    for words, named in (((), "hosts"), (("--adress", "x"), "--adress"), (("--trainer",), "--trainer needs a host"), ((root / "no.hosts", root / "whole.toml"), "no.hosts"),
+    for words, named in (((), "hosts"), (("--adress", "x"), "--adress"), (("--trainer",), "--trainer needs a host"),
+                         (("--limit", "soon", root / "some.hosts", root / "whole.toml"), "--limit takes whole seconds"), ((root / "no.hosts", root / "whole.toml"), "no.hosts"),
                          ((root / "some.hosts", root / "no.toml"), "no.toml"),
                          ((root / "empty.hosts", root / "whole.toml"), "names no host")):
         done = subprocess.run([DEPLOY / "ssh.sh", *words], capture_output=True, text=True, timeout=60, cwd=root,
