@@ -132,7 +132,8 @@ TEST(Completions, EchoOfABatchWithoutGeneration) {
 TEST(Completions, TheDefaultLengthIsLoweredToWhatTheContextLeaves) {
   TestServer server(4, 8, 20);
   const auto length = [&](int prompt) {
-    const Json body = completion_body({{"prompt", std::vector<int>(prompt, 7)}});
+    const Json body =
+        completion_body({{"prompt", std::vector<int>(prompt, 7)}, {"max_tokens", nullptr}});
     return ok(completions(server.context, call_with(body)))["usage"]["completion_tokens"]
         .get<int>();
   };
@@ -141,7 +142,7 @@ TEST(Completions, TheDefaultLengthIsLoweredToWhatTheContextLeaves) {
   Json body = completion_body({{"prompt", std::vector<int>(17, 7)}, {"max_tokens", 4}});
   EXPECT_EQ(error(completions(server.context, call_with(body)), 400)["code"],
             "context_length_exceeded");
-  body = completion_body({{"prompt", std::vector<int>(20, 7)}});
+  body = completion_body({{"prompt", std::vector<int>(20, 7)}, {"max_tokens", nullptr}});
   EXPECT_EQ(error(completions(server.context, call_with(body)), 400)["code"],
             "context_length_exceeded");
 }

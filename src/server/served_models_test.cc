@@ -234,7 +234,7 @@ TEST_F(ServedAdapters, ANameThatIsUsedAgainHasTheNewWeights) {
   const Json greedy = {{"temperature", 0}};
   ok(served_.load("x", folder(1)));
   EXPECT_EQ(served_.tokens("x", greedy), merged(1)->tokens("base", greedy));
-  EXPECT_THAT(refused("x", folder(2), 400), HasSubstr("name 'x' already"));
+  EXPECT_THAT(refused("x", folder(2), 400), HasSubstr("'x' is already loaded"));
   EXPECT_EQ(served_.tokens("x", greedy), merged(1)->tokens("base", greedy));
   ok(served_.load("x", folder(2), true));
   EXPECT_EQ(served_.tokens("x", greedy), merged(2)->tokens("base", greedy));
