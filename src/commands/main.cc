@@ -1,7 +1,9 @@
 // longshot: a table of subcommands.
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -118,14 +120,18 @@ int run(int argc, char** argv) {
   return exit_code;
 }
 
+// Whoever reads standard output has enough, as `head`, which is not an error.
+bool reader_has_left() {
+  pollfd output{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+  return ::poll(&output, 1, 0) == 1 && (output.revents & POLLERR) != 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   int exit_code = run(argc, argv);
-  // A full disk behind standard output may show only now. A reader that has enough, as `head`, is
-  // not an error.
-  const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
-  if (!written && errno != EPIPE) {
+  // A full disk behind standard output may show only now.
+  if ((std::fflush(stdout) != 0 || std::ferror(stdout) != 0) && !reader_has_left()) {
     std::fputs("longshot: standard output could not be written\n", stderr);
     if (exit_code == 0) exit_code = 1;
   }

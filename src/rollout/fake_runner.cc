@@ -22,7 +22,6 @@ FakeRunner::FakeRunner(int vocab_size, const RunnerLimits& limits)
     : limits_(limits), blocks_(limits.blocks()), adapters_(limits.blocks()) {
   config_.vocab_size = vocab_size;
   for (auto& block : blocks_) block.fill(-1);
-  ++releases_;
 }
 
 Status FakeRunner::load_weights(const model::WeightsView& weights) {
@@ -45,6 +44,7 @@ void FakeRunner::copy_block(int from, int to) {
 
 void FakeRunner::release() {
   for (auto& block : blocks_) block.fill(-1);
+  ++releases_;
 }
 
 void FakeRunner::logits_after(std::span<const int32_t> history, std::span<float> logits,

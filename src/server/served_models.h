@@ -41,7 +41,8 @@ class ServedModels {
   std::string names() const;                  // "base, one, two"
 
   // Later loads fail if more adapters than this would be in memory. Those that requests still use
-  // after they were unloaded or replaced count. Call this before other threads load.
+  // after they were unloaded or replaced count; one that is being replaced does not. Call this
+  // before other threads load.
   void limit_adapters(size_t most) { most_ = most; }
 
   // Reads an adapter and serves it under this name. `config`: of the base model, whose engine is

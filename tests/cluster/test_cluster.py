@@ -290,7 +290,8 @@ def test_top_and_metrics_show_who_does_what(setting):
         return all(word in seen for word in words)
 
     process = start(file)  # it waits for its first worker
-    wait_for(lambda: shown("0 workers"), process)
+    wait_for(lambda: shown("0 workers", "version 1"), process)
+    wait_for(lambda: json.loads(longshot(*top, "--json").stdout)["samples"] == 16, process)
     status = json.loads(longshot(*top, "--json").stdout)
     assert status["run"] == "shown" and status["version"] == 1 and status["workers"] == []
     assert status["waiting"] == status["samples"] == 16  # the evaluation before training

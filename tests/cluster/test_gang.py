@@ -74,6 +74,7 @@ def test_every_trainer_offloads_its_state_while_samples_are_generated(setting):
             links = [os.readlink(link) for link in pathlib.Path(f"/proc/{process.pid}/fd").iterdir()]
             files = [link for link in links if link.startswith(str(run)) and link.endswith("(deleted)")]
             assert len(files) == 2, links  # moments, weights
+        assert "state is in a file while samples are generated" in gang.text_of(1)
         gate.open()
         assert gang.wait() == [0, 0], gang.text()
     weights = [folder / f"global_step_{ITERATIONS}/huggingface/model.safetensors" for folder in (run, setting[0] / "whole")]

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from support import ROOT, longshot, tiny_model, write_rl
+from support import LONGSHOT, ROOT, longshot, tiny_model, write_rl
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "base/bytes.h"
 #include "base/metrics.h"
 #include "loop/forecast/trial.h"
 #include "loop/rl/parts.h"
@@ -62,6 +63,19 @@ ForecastItem further_rounds(const config::TrainConfig& config, const StepCosts& 
           fmt::format("{:.1f} rounds, in which {:.1f} groups are replaced", count, groups)};
 }
 
+// The trial of a run whose samples come from workers generates in this process.
+Status check_trial(const config::TrainConfig& config, const model::ModelConfig& model,
+                   const Size& size, const CostForecast& forecast) {
+  if (!config.cluster.on() || !config.machine.is_cpu()) return ok_status();
+  CostForecast trial = forecast;
+  LS_ASSIGN_OR_RETURN(trial.memory, forecast_memory(config::in_one_process(config), model, size));
+  if (trial.fits()) return ok_status();
+  return invalid_argument(fmt::format(
+      "the trial that measures the times generates and trains in this process, which needs {:.2f} "
+      "GiB: make the plan on a machine with more memory",
+      trial.memory_peak() / kGiB));
+}
+
 }  // namespace
 
 Result<CostForecast> forecast_cost(const config::TrainConfig& config,
@@ -80,6 +94,7 @@ Result<CostForecast> forecast_cost(const config::TrainConfig& config,
   forecast.memory_at_hand = memory_at_hand();
   // The trial would run out of memory.
   if (config.machine.is_cpu() && !forecast.fits()) return forecast;
+  LS_RETURN_IF_ERROR(check_trial(config, model, size, forecast));
   LS_ASSIGN_OR_RETURN(Parts parts,
                       make_parts(config::in_one_process(config), {}, "", "", train::alone()));
   forecast.iterations = parts.total_iterations;

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <malloc.h>
 
+#include <utility>
+
 #include "base/log.h"
 #include "base/os/clock.h"
 #include "base/rng.h"
@@ -77,7 +79,10 @@ class Follower {
     if (!config_.hybrid.on()) return ok_status();
     LS_RETURN_IF_ERROR(fatal(trainer_->model().offload_moments()));
     ::malloc_trim(0);
-    return fatal(trainer_->model().offload_weights());
+    LS_RETURN_IF_ERROR(fatal(trainer_->model().offload_weights()));
+    if (config_.hybrid.offloads() && !std::exchange(told_of_offload_, true))
+      log::info("this trainer's state is in a file while samples are generated");
+    return ok_status();
   }
 
   // An error that process 0 does not have: this process ends, so that the others notice.
@@ -143,6 +148,7 @@ class Follower {
   const uint64_t config_hash_;
   const std::shared_ptr<train::Gang> gang_;
   config::TrainConfig config_;  // of the current phase
+  bool told_of_offload_ = false;
   std::unique_ptr<train::PolicyTrainer> trainer_;
 };
 

@@ -123,8 +123,7 @@ Status Run::run_iterations() {
 // state_ and the weights are those of the last finished iteration, unless an update was half done
 // and could not be taken back. Then only the newest checkpoint can be continued.
 Status Run::end_early(const Status& reason) {
-  log_->log_events(state_.unfinished.empty() ? state_.iteration + 1 : state_.iteration,
-                   parts_.rollout->take_events());
+  log_->log_events(state_.iteration, parts_.rollout->take_events());  // a continued run keeps them
   const bool stopped = reason.code() == StatusCode::cancelled;
   const bool whole = parts_.trainer->model().steps() == updates_;
   Status end = reason;

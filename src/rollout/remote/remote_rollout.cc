@@ -60,7 +60,11 @@ Status RemoteRollout::Impl::load_weights(const model::WeightsView& weights) {
     LS_ASSIGN_OR_RETURN(source, options_.offer(weights));
   }
   std::lock_guard lock(mutex_);
-  if (!offered) weights_.push_back({weights.version, std::move(source)});
+  if (!offered) {
+    weights_.push_back({weights.version, std::move(source)});
+    arrivals_.loads = 0;
+    arrivals_.load_seconds_max = 0;
+  }
   if (weights_.size() > 2) weights_.pop_front();
   released_ = false;
   if (rounds_.empty()) send_newest();  // else each worker gets them when its jobs are done
@@ -75,7 +79,8 @@ void RemoteRollout::Impl::release() {
   for (auto& [link, peer] : peers_) {
     if (!peer.admitted) continue;
     server_->send(link, wire::Release{});
-    peer.sent = -1;
+    peer.sent = peer.version = -1;
+    pool_.set_version(link, -1, now());
   }
 }
 
@@ -242,11 +247,10 @@ Metrics RemoteRollout::Impl::take_metrics(Metrics of_pool, int64_t new_tokens, d
   out["rollout/seconds"] = seconds;
   out["rollout/tokens_per_second"] = seconds > 0 ? tokens / seconds : 0;
   out["rollout/workers"] = pool_.ready_workers();
-  const Arrivals arrived = std::exchange(arrivals_, {});
-  for (const auto& [host, count] : arrived.tokens)
+  for (const auto& [host, count] : std::exchange(arrivals_.tokens, {}))
     out["rollout/host_tokens/" + host] = static_cast<double>(count);
-  out["rollout/loads"] = static_cast<double>(arrived.loads);
-  if (arrived.loads > 0) out["rollout/load_seconds_max"] = arrived.load_seconds_max;
+  out["rollout/loads"] = static_cast<double>(arrivals_.loads);
+  if (arrivals_.loads > 0) out["rollout/load_seconds_max"] = arrivals_.load_seconds_max;
   return out;
 }
 
@@ -260,7 +264,11 @@ Status RemoteRollout::Impl::handle(wire::LinkId link, Peer& peer, wire::Hello& m
   note(RunEventKind::joined, link);
   pool_.join(link, slots_of(peer.who), now(), engine_of(peer.who));
   server_->send(link, wire::Welcome{options_.settings});
-  if (!weights_.empty() && !released_) send_weights(link, weights_.back().version);
+  // A worker that lost its connection may still have its weights.
+  if (released_)
+    server_->send(link, wire::Release{});
+  else if (!weights_.empty())
+    send_weights(link, weights_.back().version);
   return ok_status();
 }
 
