@@ -31,13 +31,14 @@ trainer_on() {
   if [ $code = 0 ] || [ -n "$ended" ]; then return; fi
   echo "trainer $rank on $host ended with code $code; see $log" >&2
   # 126 and 127: the shell there cannot run the program.
-  if [ $code = 126 ] || [ $code = 127 ] || ! tail -c "+$((${before:-0} + 1))" "$log" | grep -qx longshot-trainer-starts; then
+  if [ $code = 126 ] || [ $code = 127 ] ||
+    ! tail -c "+$((${before:-0} + 1))" "$log" | grep -qx longshot-trainer-starts; then
     echo "trainer $rank on $host has not started: $(tail -n 1 "$log" | tr -d '\r')" >"$folder/trainer-$rank.down"
   fi
 }
 
-# end_if_down PROCESS: ends trainer 0 when a host has not started. It would wait minutes for that host, and has nothing to
-# save yet.
+# end_if_down PROCESS: ends trainer 0 when a host has not started. It would wait minutes for that host, and has
+# nothing to save yet.
 end_if_down() {
   local file
   while true; do
@@ -52,8 +53,8 @@ end_if_down() {
   done
 }
 
-# limit_reached: whether a host has not started for the limit, which it says. `down_since` is the second in which the first
-# of its attempts in a row began.
+# limit_reached: whether a host has not started for the limit, which it says. `down_since` is the second in which the
+# first of its attempts in a row began.
 limit_reached() {
   local rank file
   for rank in $(seq ${#trainers[@]}); do

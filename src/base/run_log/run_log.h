@@ -58,8 +58,7 @@ struct RunLogOptions {
 // A run does not end because its log cannot be opened or written. Each of the five parts (metrics,
 // TensorBoard, samples, warnings, events) instead logs one warning until it works again. Lines of
 // events, and of metrics once their file is open, that cannot be written are kept for the next
-// attempt. Movable only. Not
-// thread-safe, but any thread may log warnings.
+// attempt. Movable only. Not thread-safe, but any thread may log warnings.
 class RunLog {
  public:
   // Opens or creates the files below `directory`. Removes their contents for steps after
