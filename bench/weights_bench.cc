@@ -1,8 +1,11 @@
 // How fast a version of the weights moves, against raw TCP with sendfile in the same run. Roles:
-//   serve HOST MIB [TLS]           writes a version, serves it and a raw copy; prints both ports
-//   fetch HOST HTTP RAW ROUNDS CONNECTIONS [TLS]
-//                                  both in turns, then the same version from a second process
-// TLS is a folder that `longshot certificates` has made for HOST: the version travels over TLS, the
+//   serve HOST MIB [TLS]           serves versions, and a raw copy of the first; prints both ports.
+//                                  Writes a version for each line of stdin and prints its number
+//   fetch HOST HTTP RAW CONNECTIONS FIRST [TLS]
+//                                  for each number on stdin, the raw copy and that version; at the
+//                                  end medians without the FIRST ones, and the last version from a
+//                                  second process
+// TLS is a folder that `longshot certificates` has made for HOST: the versions travel over TLS, the
 // raw copy does not.
 //   local MIB ROUNDS               writing a version, and differences in bf16, in this process
 // bench/weights/run.py starts them, also in two network namespaces.
@@ -21,7 +24,9 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
+#include <iostream>
 #include <span>
 #include <string>
 #include <thread>
@@ -38,6 +43,8 @@
 
 namespace longshot::publish {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr double kMB = 1e6;
 
@@ -118,21 +125,23 @@ int start_raw_server(const std::string& host, const std::string& path) {
   return ntohs(address.sin_port);
 }
 
-// MB/s of receiving everything into one buffer.
-double receive_raw(const std::string& host, int port) {
+// MB/s of receiving everything into one buffer, and from there into the file unless it is -1. The
+// file is written over again and again, as the engine does with the memory of old versions.
+double receive_raw(const std::string& host, int port, int file) {
   const Stopwatch watch;
   const int client = socket(AF_INET, SOCK_STREAM, 0);
   const sockaddr_in address = address_of(host, port);
   if (connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
     fail(unavailable("no raw server"));
-  std::vector<char> buffer(1 << 20);
-  double bytes = 0;
-  for (ssize_t got = 1; got > 0;) {
-    got = recv(client, buffer.data(), buffer.size(), 0);
-    bytes += static_cast<double>(std::max<ssize_t>(got, 0));
+  std::vector<char> buffer(file < 0 ? 1 << 20 : 256 << 10);
+  off_t bytes = 0;
+  for (ssize_t got = 1; got > 0; bytes += got) {
+    got = std::max<ssize_t>(recv(client, buffer.data(), buffer.size(), 0), 0);
+    if (file >= 0 && pwrite(file, buffer.data(), static_cast<size_t>(got), bytes) != got)
+      fail(io_error("cannot store what was received"));
   }
   close(client);
-  return bytes / watch.seconds() / kMB;
+  return static_cast<double>(bytes) / watch.seconds() / kMB;
 }
 
 net::Credentials credentials_of(const std::string& tls) {
@@ -142,19 +151,21 @@ net::Credentials credentials_of(const std::string& tls) {
 
 int serve(const std::string& host, int mib, const std::string& tls) {
   const auto store = open_store("bench-server");
-  EngineSink sink(*store, {});
-  Held held;
-  {
-    const Weights weights(mib);
-    held = expect(sink.write(weights.view));
-  }
+  EngineSink sink(*store, {.files = {}, .threads = 2});
+  Weights weights(mib);
+  const auto raw_file = store->folder() / "raw";
+  fs::copy_file(expect(sink.write(weights.view))->folder() / "model.safetensors", raw_file);
   const auto server =
       expect(WeightServer::start(*store, {.host = host, .credentials = credentials_of(tls)}));
-  const int raw = start_raw_server(host, (held->folder() / "model.safetensors").string());
-  fmt::print("{} {}\n", server->port(), raw);
+  fmt::print("{} {}\n", server->port(), start_raw_server(host, raw_file));
   std::fflush(stdout);
-  while (std::getchar() != EOF) {
+  for (std::string line; std::getline(std::cin, line);) {
+    ++weights.view.version;
+    expect(sink.write(weights.view));
+    fmt::print("{}\n", weights.view.version);
+    std::fflush(stdout);
   }
+  fs::remove(raw_file);
   expect(store->clear(Deadline::after_seconds(5)));
   return 0;
 }
@@ -178,32 +189,40 @@ void fetch_in_second_process(const std::string& peer, const Manifest& manifest,
   if (status != 0) std::exit(1);
 }
 
-int fetch_rounds(const std::string& host, int http, int raw, int rounds, int connections,
-                 const std::string& tls) {
+int fetch_versions(const std::string& host, int http, int raw, int connections, int first,
+                   const std::string& tls) {
   FetchOptions options;
   options.credentials = credentials_of(tls);
+  if (connections > 0) options.connections = connections;
   const std::string peer =
       fmt::format("{}://{}:{}", net::scheme_of(options.credentials), host, http);
   const auto store = open_store("bench-client");
-  const Manifest manifest = expect(fetch_manifest(peer, "bench", std::nullopt, options.credentials,
-                                                  Deadline::after_seconds(10)));
-  const double megabytes = static_cast<double>(manifest.total_bytes()) / kMB;
-  if (connections > 0) options.connections = connections;
-  std::vector<double> raw_rates, rates;
-  for (int i = 0; i < rounds; ++i) {
-    raw_rates.push_back(receive_raw(host, raw));
-    expect(store->clear(Deadline::after_seconds(5)));
+  const auto raw_path = store->folder() / "raw";
+  const int raw_file = open(raw_path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  std::vector<double> raw_rates, stored_rates, rates;
+  Manifest manifest;
+  for (int64_t version = 0; std::cin >> version;) {
+    manifest = expect(fetch_manifest(peer, "bench", VersionId{0, version}, options.credentials,
+                                     Deadline::after_seconds(10)));
+    raw_rates.push_back(receive_raw(host, raw, -1));
+    stored_rates.push_back(receive_raw(host, raw, raw_file));
     const Fetched fetched =
         expect(fetch(manifest, {peer}, *store, options, Deadline::after_seconds(60)));
-    rates.push_back(megabytes / fetched.seconds);
-    fmt::print("round {}: raw {:.0f} MB/s, engine {:.0f} MB/s\n", i + 1, raw_rates.back(),
-               rates.back());
+    rates.push_back(static_cast<double>(manifest.total_bytes()) / kMB / fetched.seconds);
+    fmt::print("version {}: raw {:.0f} MB/s, raw into memory {:.0f} MB/s, engine {:.0f} MB/s\n",
+               version, raw_rates.back(), stored_rates.back(), rates.back());
+    std::fflush(stdout);
   }
+  for (auto* list : {&raw_rates, &stored_rates, &rates})
+    list->erase(list->begin(), list->begin() + std::min<ptrdiff_t>(first, std::ssize(*list) - 1));
+  const double engine = median(rates), least = median(raw_rates), stored = median(stored_rates);
   fmt::print(
-      "{:.0f} MB, {} connections: median raw {:.0f} MB/s, engine {:.0f} MB/s, ratio {:.2f}\n",
-      megabytes, options.connections, median(raw_rates), median(rates),
-      median(rates) / median(raw_rates));
+      "{:.0f} MB, {} connections: engine {:.0f} MB/s, {:.2f} of raw, {:.2f} of raw into memory\n",
+      static_cast<double>(manifest.total_bytes()) / kMB, options.connections, engine,
+      engine / least, engine / stored);
   fetch_in_second_process(peer, manifest, options);
+  close(raw_file);
+  fs::remove(raw_path);
   expect(store->clear(Deadline::after_seconds(5)));
   return 0;
 }
@@ -221,13 +240,16 @@ double rate_of(int rounds, double bytes, const std::function<void()>& work) {
 
 void local(int mib, int rounds) {
   const auto store = open_store("bench-local");
-  const Weights weights(mib);
+  Weights weights(mib);
   const double bytes = static_cast<double>(weights.data.size()) * (16 << 20);
   for (const auto dtype : {model::Dtype::f32, model::Dtype::bf16}) {
     for (const int threads : {1, 2}) {
       EngineSink sink(*store, {.dtype = dtype, .files = {}, .threads = threads});
       fmt::print("sink, {}, {} threads: {:.2f} GB/s of f32 values\n", model::dtype_name(dtype),
-                 threads, rate_of(rounds, bytes, [&] { expect(sink.write(weights.view)); }));
+                 threads, rate_of(rounds, bytes, [&] {
+                   ++weights.view.version;
+                   expect(sink.write(weights.view));
+                 }));
     }
   }
   expect(store->clear(Deadline::after_seconds(5)));
@@ -274,8 +296,8 @@ int run(const std::vector<std::string>& words) {
   log::set_level(log::Level::warn);
   const auto word = [&](size_t i) { return i < words.size() ? words[i] : std::string(); };
   if (words.size() >= 3 && words[0] == "serve") return serve(words[1], number(2), word(3));
-  if (words.size() >= 5 && words[0] == "fetch")
-    return fetch_rounds(words[1], number(2), number(3), number(4), number(5), word(6));
+  if (words.size() >= 6 && words[0] == "fetch")
+    return fetch_versions(words[1], number(2), number(3), number(4), number(5), word(6));
   if (words.size() == 3 && words[0] == "local") {
     local(number(1), number(2));
     delta(number(1), number(2));

@@ -62,7 +62,8 @@ def etcd_command(folder, address, port, peer_port):
     client, peer = f"http://{address}:{port}", f"http://127.0.0.1:{peer_port}"
     return ["etcd", "--name", "default", "--data-dir", str(folder), "--listen-client-urls", client,
             "--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
-            "--initial-cluster", f"default={peer}"]
+            "--initial-cluster", f"default={peer}", "--auto-compaction-mode", "revision",
+            "--auto-compaction-retention", "1000", "--snapshot-count", "5000"]
 
 
 def child_environment(base, url):
@@ -93,6 +94,8 @@ class Process:
         self.start()
 
     def start(self):
+        if getattr(self, "child", None) and self.child.poll() is None:
+            return  # Ray has restarted this actor meanwhile
         with self.log.open("ab") as log:
             self.child = subprocess.Popen([sys.executable, "-c", DIE_WITH_ACTOR, str(os.getpid()), *self.command],
                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment,
@@ -249,7 +252,7 @@ class Run:
                 self.due[role] = time.time() + RESTART_SECONDS
             elif code is not None and time.time() >= self.due[role]:
                 del self.due[role]
-                self.ray.get(actor.start.remote(), timeout=5)
+                self.ray.wait([actor.start.remote()], timeout=5)  # unlike get(), does not raise if the actor is lost
 
     def stop(self, seconds):
         """Ends the coordinator first, which saves the state, then everything else."""

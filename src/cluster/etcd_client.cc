@@ -38,6 +38,9 @@ Status status_of(const net::HttpReply& reply, const std::string& who) {
   if (reply.status / 100 != 2 && contains(reply.body, "user name is empty"))
     return invalid_argument(who + " has users: give --etcd-login-file (cluster.etcd_login_file)");
   if (reply.status == 404) return not_found(who + ": " + net::error_text(reply.body));
+  // etcd is busy, which passes; with any other text its space is used up.
+  if (reply.status == 429 && contains(reply.body, "too many requests"))
+    return unavailable(who + ": " + net::error_text(reply.body));
   if (reply.status == 429) return exhausted(who + ": " + net::error_text(reply.body));
   return net::check_http_status(reply, who);
 }

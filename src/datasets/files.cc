@@ -39,4 +39,18 @@ Result<std::vector<std::string>> find_files(const std::vector<std::string>& entr
   return files;
 }
 
+Status check_outputs(const std::vector<std::string>& inputs,
+                     const std::vector<std::string>& outputs) {
+  LS_ASSIGN_OR_RETURN(const auto files, find_files(inputs));
+  for (const std::string& output : outputs) {
+    for (const std::string& file : files) {
+      std::error_code error;  // equivalent() fails if a file does not exist
+      if (!output.empty() && std::filesystem::is_regular_file(file, error) &&
+          std::filesystem::equivalent(file, output, error))
+        return invalid_argument(output + " cannot be both input and output");
+    }
+  }
+  return ok_status();
+}
+
 }  // namespace longshot::datasets

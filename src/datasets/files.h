@@ -13,4 +13,9 @@ namespace longshot::datasets {
 // A pattern that matches nothing is an error.
 Result<std::vector<std::string>> find_files(const std::vector<std::string>& entries);
 
+// Checks that no output is one of the input files, because it would replace that file. Inputs may
+// be patterns, and empty outputs are ignored. Error: invalid_argument that names the file.
+Status check_outputs(const std::vector<std::string>& inputs,
+                     const std::vector<std::string>& outputs);
+
 }  // namespace longshot::datasets

@@ -46,5 +46,15 @@ TEST_F(FindFiles, APatternWithoutAMatchIsNamed) {
   EXPECT_THAT(find_files({folder_ + "/*.parquet"}).status().message(), HasSubstr("/*.parquet"));
 }
 
+TEST_F(FindFiles, AnOutputMayNotBeAnInput) {
+  const auto a = make("a.jsonl"), b = make("b.jsonl");
+  std::filesystem::create_symlink(b, folder_ + "/link.jsonl");
+  EXPECT_TRUE(check_outputs({a, "-"}, {b, folder_ + "/new.jsonl", "", "-"}).ok());
+  for (const std::string& output : {b, folder_ + "/./b.jsonl", folder_ + "/link.jsonl"})
+    EXPECT_THAT(check_outputs({folder_ + "/[ab].jsonl"}, {"", output}).message(),
+                HasSubstr(output));
+  EXPECT_THAT(check_outputs({"/dev/null"}, {"/dev/null"}).message(), testing::IsEmpty());
+}
+
 }  // namespace
 }  // namespace longshot::datasets

@@ -45,6 +45,10 @@ Result<double> parse_label(const Json& value, const std::string& where) {
                           dump_json(value));
 }
 
+bool ends_with(const std::vector<data::Message>& all, const std::vector<data::Message>& end) {
+  return end.size() <= all.size() && std::equal(end.rbegin(), end.rend(), all.rbegin());
+}
+
 Status parse_pair(const Row& row, JudgedRow& out) {
   LS_ASSIGN_OR_RETURN(Answered chosen,
                       parse_response(row.json["chosen"], row.where + ": 'chosen'"));
@@ -53,9 +57,11 @@ Status parse_pair(const Row& row, JudgedRow& out) {
   if (chosen.question != rejected.question)
     return invalid_argument(row.where +
                             ": 'chosen' and 'rejected' differ before their last assistant turns");
-  if (!chosen.question.empty() && !out.question.empty())
-    return invalid_argument(row.where + ": the question is both in 'prompt' and in 'chosen'");
-  if (out.question.empty()) out.question = std::move(chosen.question);
+  // A column `prompt` may repeat the end of the question.
+  if (!chosen.question.empty() && !ends_with(chosen.question, out.question))
+    return invalid_argument(row.where +
+                            ": 'chosen' and 'rejected' begin with another prompt than 'prompt'");
+  if (!chosen.question.empty()) out.question = std::move(chosen.question);
   out.pair = true;
   out.response = std::move(chosen.response);
   out.rejected = std::move(rejected.response);

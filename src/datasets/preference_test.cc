@@ -90,6 +90,14 @@ TEST(ReadJudged, ThePromptMayStandInsideAPair) {
           "rejected":[{"role":"user","content":"p"},{"role":"assistant","content":"b"}]})"),
       HasSubstr("differ before"));
   EXPECT_TRUE(one(R"({"chosen":"a","rejected":"b"})").question.empty());
+  // And be repeated in a column of its own.
+  const auto both = [](const std::string& prompt) {
+    return R"({"prompt":")" + prompt +
+           R"(","chosen":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}],
+               "rejected":[{"role":"user","content":"q"},{"role":"assistant","content":"b"}]})";
+  };
+  EXPECT_THAT(texts(one(both("q"))), ElementsAre("user:q"));
+  EXPECT_THAT(error_of(both("other")), HasSubstr("begin with another prompt than 'prompt'"));
 }
 
 TEST(ReadJudged, AQuestionOfPartsKeepsItsFormAndAResponseIsItsText) {

@@ -88,8 +88,9 @@ Result<std::vector<data::Message>> parse_messages(const Json& list, const std::s
 
 OrderedJson ordered_column(const Row& row, const std::string& column) {
   if (row.text.empty()) return OrderedJson(row.json[column]);
-  OrderedJson ordered = OrderedJson::parse(row.text, nullptr, false);
-  return std::move(ordered[column]);
+  // The text was read before, with the same rules; without their order the columns are still right.
+  auto ordered = parse_ordered_json(row.text, row.where);
+  return ordered.ok() ? std::move((*ordered)[column]) : OrderedJson(row.json[column]);
 }
 
 Result<std::string> template_arguments_of(const Row& row) {
@@ -100,8 +101,7 @@ Result<std::string> template_arguments_of(const Row& row) {
     OrderedJson value = ordered_column(row, column);
     if (value.is_string()) {
       if (value.get_ref<const std::string&>().empty()) continue;
-      LS_RETURN_IF_ERROR(parse_json(value.get<std::string>(), where).status());
-      value = OrderedJson::parse(value.get<std::string>(), nullptr, false);
+      LS_ASSIGN_OR_RETURN(value, parse_ordered_json(std::string(value), where));
     }
     const bool named = std::string_view(column) == "chat_template_kwargs";
     if (named ? !value.is_object() : !value.is_array())
@@ -124,16 +124,28 @@ void keep_template_data(const tokenizer::Chat& chat, const std::string& argument
   prompt.extra_info["chat_template"] = {{"arguments", arguments}, {"messages", messages}};
 }
 
-Result<std::string> restore_template_data(const data::Prompt& prompt, tokenizer::Chat& chat) {
+bool is_template_data(const Json& value) {
+  if (!value.is_object() || value.size() != 2 || !value.contains("arguments") ||
+      !value["arguments"].is_string() || !value.contains("messages") ||
+      !value["messages"].is_object())
+    return false;
+  for (const auto& [place, message] : value["messages"].items()) {
+    const bool number = !place.empty() && place.size() < 10 &&
+                        place.find_first_not_of("0123456789") == std::string::npos;
+    if (!number || !message.is_string()) return false;
+  }
+  return true;
+}
+
+std::string restore_template_data(const data::Prompt& prompt, tokenizer::Chat& chat) {
   const auto kept = prompt.extra_info.is_object() ? prompt.extra_info.find("chat_template")
                                                   : prompt.extra_info.end();
-  if (kept == prompt.extra_info.end() || !kept->is_object() || !kept->contains("messages"))
-    return std::string();
+  if (kept == prompt.extra_info.end() || !is_template_data(*kept)) return std::string();
   for (const auto& item : kept->at("messages").items()) {
     const size_t i = std::stoul(item.key());
     if (i < chat.size()) chat[i].json = item.value().get<std::string>();
   }
-  return kept->value("arguments", std::string());
+  return kept->at("arguments").get<std::string>();
 }
 
 Result<std::string> text_of(const Json& value, const std::string& where) {

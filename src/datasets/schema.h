@@ -43,10 +43,12 @@ Result<std::string> template_arguments_of(const Row& row);
 
 // keep_template_data stores the input of a template other than roles and texts in
 // extra_info.chat_template, as texts of JSON, which keep the order of keys. restore_template_data
-// returns the arguments and completes the chat.
+// returns the arguments and completes the chat. A user's own column of that name, which does not
+// look like it, is left alone.
 void keep_template_data(const tokenizer::Chat& chat, const std::string& arguments,
                         data::Prompt& prompt);
-Result<std::string> restore_template_data(const data::Prompt& prompt, tokenizer::Chat& chat);
+std::string restore_template_data(const data::Prompt& prompt, tokenizer::Chat& chat);
+bool is_template_data(const Json& value);
 
 // A string or a number as text, anything structured as one line of JSON. null is an error.
 Result<std::string> text_of(const Json& value, const std::string& where);

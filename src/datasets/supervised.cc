@@ -19,15 +19,24 @@ Result<MaskedTokens> encode_plain(const CompletionEncoder& encoder, const Row& r
   return MaskedTokens{std::move(ids), std::move(mask)};
 }
 
+Result<MaskedTokens> encode_messages(const CompletionEncoder& encoder, const Row& row) {
+  LS_ASSIGN_OR_RETURN(const auto messages,
+                      parse_chat(ordered_column(row, "messages"), row.where + ": 'messages'"));
+  return encode_turns(encoder, messages, 0, row.where);
+}
+
+// Some data sets repeat the first turn of `messages` in `prompt`.
 Result<MaskedTokens> encode_verl(const CompletionEncoder& encoder, const Row& row) {
   const Json& json = row.json;
   const Json extra = json.value("extra_info", Json::object());
   Json response = json.value("response", Json());
   if (response.is_null() && extra.is_object()) response = extra.value("answer", Json());
+  if (!response.is_string() && has(json, "messages")) return encode_messages(encoder, row);
   if (!response.is_string()) {
     return invalid_argument(row.where +
                             ": no text to train on; expected a string in 'response' or " +
-                            "'extra_info.answer' next to 'prompt', or a 'completion' column");
+                            "'extra_info.answer' next to 'prompt', or a column 'completion' or "
+                            "'messages'");
   }
   return encode_completion(encoder, ordered_column(row, "prompt"), OrderedJson(response),
                            row.where);
@@ -38,11 +47,8 @@ Result<MaskedTokens> encode_row(const CompletionEncoder& shared, const Row& row)
   LS_ASSIGN_OR_RETURN(encoder.arguments, template_arguments_of(row));
   LS_ASSIGN_OR_RETURN(const Schema schema, detect_schema(row));
   switch (schema) {
-    case Schema::messages: {
-      LS_ASSIGN_OR_RETURN(const auto messages,
-                          parse_chat(ordered_column(row, "messages"), row.where + ": 'messages'"));
-      return encode_turns(encoder, messages, 0, row.where);
-    }
+    case Schema::messages:
+      return encode_messages(encoder, row);
     case Schema::prompt_completion:
       return encode_completion(encoder, ordered_column(row, "prompt"),
                                ordered_column(row, "completion"), row.where);

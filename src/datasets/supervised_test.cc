@@ -131,6 +131,15 @@ TEST_F(Supervised, VerlRowsTrainOnTheResponse) {
             "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nraw<|im_end|>");
 }
 
+TEST_F(Supervised, APromptMayRepeatTheFirstTurnOfAChat) {
+  const auto rows =
+      read(R"({"prompt":"a","prompt_id":"1","messages":[{"role":"user","content":"a"},)"
+           R"({"role":"assistant","content":"b"},{"role":"user","content":"c"},)"
+           R"({"role":"assistant","content":"d"}]})");
+  ASSERT_TRUE(rows.ok()) << rows.status().to_string();
+  EXPECT_EQ(trained(rows->front()), "(b<|im_end|>)(d<|im_end|>)");
+}
+
 TEST_F(Supervised, PlainTextTrainsOnAllThatHasAPredecessor) {
   const auto rows = read(R"({"text":"abc"})");
   ASSERT_TRUE(rows.ok());

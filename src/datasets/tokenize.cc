@@ -103,7 +103,7 @@ Status tokenize_prompts(std::vector<data::Prompt>& prompts, const tokenizer::Tok
       LS_ASSIGN_OR_RETURN(prompt.tokens, encode_raw_prompt(tokenizer, prompt.text, where));
     } else {
       tokenizer::Chat chat = tokenizer::chat_of(text ? turn : prompt.messages);
-      LS_ASSIGN_OR_RETURN(const std::string arguments, restore_template_data(prompt, chat));
+      const std::string arguments = restore_template_data(prompt, chat);
       LS_ASSIGN_OR_RETURN(prompt.tokens,
                           encode_chat(tokenizer, chat_template, chat, {true, arguments}, where));
     }

@@ -121,6 +121,18 @@ TEST_F(Templates, ToolsAndOtherArgumentsOfARowKeepTheirOrder) {
               HasSubstr("'tools' must be a list"));
 }
 
+TEST_F(Templates, AColumnNamedChatTemplateIsTheUsersOwn) {
+  for (const char* own :
+       {R"("x")", R"({"messages": {"a": "b"}})", R"({"messages": [{"0": "b"}]})",
+        R"({"arguments": 1, "messages": {}})", R"({"arguments": "", "messages": {"0": 1}})",
+        R"({"arguments": "", "messages": {"99999999999999999999": "b"}})",
+        R"({"arguments": "", "messages": {"7": "b"}})"})
+    EXPECT_EQ(prompt(R"({"prompt": [{"role": "user", "content": "q"}], "chat_template": )" +
+                     std::string(own) + "}"),
+              "<user>q<assistant>")
+        << own;
+}
+
 TEST_F(Templates, GenerationMarksSayWhatIsTrainedOn) {
   EXPECT_EQ(
       supervised(R"({"messages": [{"role": "user", "content": "a"}, )"

@@ -7,7 +7,7 @@ namespace longshot::kernels {
 
 inline constexpr size_t kHugePage = 2 << 20;
 
-// Asks for huge pages; the system may ignore it. `memory` must be aligned to kHugePage.
+// Asks for huge pages from the first multiple of kHugePage in the range. The system may ignore it.
 // Thread-safe.
 void prefer_huge_pages(void* memory, size_t bytes);
 

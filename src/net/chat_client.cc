@@ -24,11 +24,13 @@ std::string path_to(const std::string& path, std::string_view endpoint) {
   return base + std::string(endpoint) + path.substr(end);
 }
 
-void set_prompt(const ChatQuery& query, Json& body) {
-  if (!query.messages.empty()) {
-    body["messages"] = Json::array();
+void set_prompt(const ChatQuery& query, OrderedJson& body) {
+  if (!query.raw_messages.is_null()) {
+    body["messages"] = query.raw_messages;
+  } else if (!query.messages.empty()) {
+    body["messages"] = OrderedJson::array();
     for (const data::Message& message : query.messages)
-      body["messages"].push_back(Json(data::to_json(message)));
+      body["messages"].push_back(data::to_json(message));
   } else if (!query.prompt_tokens.empty()) {
     body["prompt"] = query.prompt_tokens;
   } else {
@@ -36,7 +38,7 @@ void set_prompt(const ChatQuery& query, Json& body) {
   }
 }
 
-void set_sampling(const ChatQuery& query, Json& body) {
+void set_sampling(const ChatQuery& query, OrderedJson& body) {
   if (query.temperature) body["temperature"] = *query.temperature;
   if (query.top_p) body["top_p"] = *query.top_p;
   if (query.top_k) body["top_k"] = *query.top_k;
@@ -45,8 +47,8 @@ void set_sampling(const ChatQuery& query, Json& body) {
 }
 
 // Older versions of SGLang give the ids of a chat only in meta_info.
-void ask_for_token_ids(bool chat, bool meta_info, Json& body) {
-  body["logprobs"] = chat ? Json(true) : Json(0);
+void ask_for_token_ids(bool chat, bool meta_info, OrderedJson& body) {
+  body["logprobs"] = chat ? OrderedJson(true) : OrderedJson(0);
   body["return_token_ids"] = true;
   if (chat && meta_info) body["return_meta_info"] = true;
 }
@@ -80,8 +82,9 @@ bool refuses_parameter(const std::string& body, const std::string& parameter) {
   return text.find("body." + parameter + ":") != std::string::npos;
 }
 
-Json ChatClient::body_of(const ChatQuery& query) const {
-  Json body = Json::object();
+OrderedJson ChatClient::body_of(const ChatQuery& query) const {
+  OrderedJson body = OrderedJson::object();
+  if (!query.more_members.is_null()) body = query.more_members;
   set_prompt(query, body);
   if (!query.model.empty()) body["model"] = query.model;
   if (query.choices != 1) body["n"] = query.choices;

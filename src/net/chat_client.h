@@ -31,6 +31,10 @@ constexpr auto spellings(CompletionApi) {
 // What is not set is not sent, so that the server's default applies.
 struct ChatQuery {
   std::vector<data::Message> messages = {};
+  // A list that is sent instead, with all members of its messages, or null. The order of its keys
+  // and of those of more_members is kept, because a chat template may print it.
+  OrderedJson raw_messages = {};
+  OrderedJson more_members = {};  // an object of further members of the request, or null
   // The prompt of a completion, used if there are no messages: token ids, or else a text.
   std::vector<data::TokenId> prompt_tokens = {};
   std::string prompt = {};
@@ -76,7 +80,7 @@ class ChatClient {
   Result<std::vector<ChatChoice>> ask(const ChatQuery& query, Deadline deadline);
 
  private:
-  Json body_of(const ChatQuery& query) const;
+  OrderedJson body_of(const ChatQuery& query) const;
   bool adapt(const HttpReply& reply, const ChatQuery& query, const std::string& who);
 
   Services services_;

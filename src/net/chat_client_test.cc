@@ -40,6 +40,28 @@ TEST(ChatPath, CompletesABaseUrl) {
             "/openai/deployments/m/chat/completions?api-version=2024-10-21");
 }
 
+TEST(ChatClient, KeepsTheOrderOfKeys) {
+  httplib::Server server;
+  std::string sent;
+  server.Post("/v1/chat/completions", [&](const httplib::Request& request, httplib::Response& to) {
+    sent = request.body;
+    to.set_content(R"({"choices": [{"message": {"content": "hello"}}]})", "application/json");
+  });
+  const int port = server.bind_to_any_port("127.0.0.1");
+  std::thread thread([&] { server.listen_after_bind(); });
+  const std::string tools = R"("tools":[{"type":"function","function":{"name":"f","a":1}}])";
+  const std::string messages = R"("messages":[{"role":"tool","content":"4","a":[]}])";
+  ChatQuery query;
+  query.messages = {{"tool", "4"}};
+  query.more_members = OrderedJson::parse("{" + tools + "}");
+  query.raw_messages = OrderedJson::parse("{" + messages + "}")["messages"];
+  ChatClient client({{"http://127.0.0.1:" + std::to_string(port), chat_path("/")}}, {}, "chat");
+  EXPECT_TRUE(client.ask(query, Deadline::after_seconds(20)).ok());
+  server.stop();
+  thread.join();
+  EXPECT_EQ(sent, "{" + tools + "," + messages + "}");
+}
+
 TEST(ChatClient, SendsOnlyWhatIsSet) {
   FakeChat server({{200, R"({"choices": [{"message": {"content": "hello"}}]})"}});
   ChatQuery query;

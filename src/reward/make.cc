@@ -65,10 +65,29 @@ class AutoReward : public Reward {
   std::string name() const override { return "auto"; }
 
   Result<Score> judge(const Question& question, Deadline deadline) override {
-    return choose(question).judge(question, deadline);
+    Reward& reward = choose(question);
+    if (&reward == math_.get() && is_program_or_object(question))
+      return invalid_argument(
+          "auto: the ground truth is an object or a list of assertions, such as the tests of a "
+          "program, and not an answer to compare with; name the reward, for example \"code\"");
+    return reward.judge(question, deadline);
   }
 
  private:
+  // Such as the tests of a program, which the math reward would compare with the program's text.
+  static bool is_program_or_object(const Question& question) {
+    Json truth = question.ground_truth_json;
+    if (truth.is_null() && trim(question.ground_truth).find_first_of("{[") == 0)
+      if (auto parsed = parse_json(question.ground_truth, "ground_truth"); parsed.ok())
+        truth = *std::move(parsed);
+    if (truth.is_object()) return !truth.empty();
+    const auto is_assertion = [](const Json& entry) {
+      return entry.is_string() && trim(entry.get_ref<const std::string&>()).starts_with("assert ");
+    };
+    return truth.is_array() && !truth.empty() &&
+           std::all_of(truth.begin(), truth.end(), is_assertion);
+  }
+
   Reward& choose(const Question& question) const {
     const std::string source = to_lower(question.data_source);
     if (source.find("countdown") != std::string::npos) return *countdown_;

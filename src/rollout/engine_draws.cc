@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/os/run_limits.h"
 #include "base/rng.h"
 #include "rollout/engine.h"
 
@@ -93,9 +94,9 @@ Status Engine::draw(std::span<const Draw> draws, std::vector<std::vector<Choice>
   }
   for (size_t i = 0; i < count; ++i) {
     if (choices[i].back().token >= 0) continue;
-    return internal_error(
-        fmt::format("the model's logits for prompt '{}' are not finite; its weights are broken",
-                    live_.at(draws[i].feed.id).request.sample.prompt_id));
+    return internal_error(fmt::format("the model's logits for prompt '{}' {}",
+                                      live_.at(draws[i].feed.id).request.sample.prompt_id,
+                                      run_limits::kBrokenWords));
   }
   return ok_status();
 }

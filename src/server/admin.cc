@@ -63,7 +63,7 @@ net::Reply tokenize(const Context& context, const net::Call& call) {
   check_text_size(fields, prompt ? "prompt" : "messages",
                   prompt ? prompt->size() : call.body.size() / 6, context);
   if (!prompt) {
-    messages = read_messages(fields, call.body);
+    messages = read_messages(fields, context, call.body);
     options = read_chat_options(fields, context, call.body);
   }
   if (prompt) fields.only("messages", {});
@@ -87,6 +87,7 @@ net::Reply detokenize(const Context& context, const net::Call& call) {
   fields.ignore({"model"});
   const auto tokens = fields.tokens("tokens");
   if (!tokens) fields.fail("tokens", "must be a list of token ids");
+  if (tokens) check_ids(fields, "tokens", *tokens, context);
   fields.finish();
   if (!fields.ok()) return net::error_reply(fields.error());
   return json_reply({{"prompt", context.tokenizer.decode_text(*tokens, false)}});

@@ -40,6 +40,7 @@ std::vector<TokenIds> read_inputs(net::Fields& fields, const Context& context, b
   for (size_t i = 0; i < count && fields.ok(); ++i) {
     const Json& one = many ? input[i] : input;
     if (auto tokens = net::token_list(one); tokens && ids != nullptr) {
+      check_ids(fields, "input_ids", *tokens, context);
       out.push_back(std::move(*tokens));
     } else if (one.is_string() && ids == nullptr) {
       out.push_back(encode_one(fields, one.get<std::string>(), context));

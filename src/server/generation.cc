@@ -30,6 +30,16 @@ class TokenTimer {
   bool first_ = true;
 };
 
+// How often the same prompt comes before this one in the request. Tokens depend on the prompt and
+// an index, so that equal prompts need different ones to be answered independently.
+int repeats_of(const GenerateParams& params, size_t prompt) {
+  int count = 0;
+  for (size_t i = 0; i < prompt; ++i)
+    if (params.prompts[i] == params.prompts[prompt] && &params.model(i) == &params.model(prompt))
+      ++count;
+  return count;
+}
+
 }  // namespace
 
 void Generation::Queue::push(Event event) {
@@ -51,16 +61,17 @@ std::optional<Event> Generation::Queue::pop(double seconds) {
 
 rollout::Job Generation::job(const Context& context, const GenerateParams& params, int choice,
                              bool with_tokens) const {
-  const TokenIds& prompt = params.prompts[choice / params.n];
+  const auto number = static_cast<size_t>(choice / params.n);
+  const TokenIds& prompt = params.prompts[number];
   rollout::Job job;
   data::Sample& sample = job.request.sample;
   sample.prompt_id = rollout::content_id(prompt);
-  sample.index = static_cast<uint32_t>(choice % params.n);
+  sample.index = static_cast<uint32_t>(repeats_of(params, number) * params.n + choice % params.n);
   sample.seed = params.seed;
   sample.prompt_tokens = prompt;
   job.request.sampling = params.sampling;
-  job.request.adapter = params.model(static_cast<size_t>(choice / params.n)).adapter;
-  const int forced = params.forced(static_cast<size_t>(choice / params.n));
+  job.request.adapter = params.model(number).adapter;
+  const int forced = params.forced(number);
   if (params.echo) {
     sample.prompt_tokens.resize(1);
     job.request.forced.assign(prompt.begin() + 1, prompt.end());
@@ -89,7 +100,7 @@ Result<std::unique_ptr<Generation>> Generation::start(const Context& context,
   const uint64_t choices = uint64_t{params.prompts.size()} * static_cast<uint64_t>(params.n);
   const auto limit = static_cast<uint64_t>(context.worker.max_samples());
   if (choices > limit) {
-    return exhausted(
+    return invalid_argument(
         fmt::format("{} prompts with n = {} are {} samples; this server takes {} at once",
                     params.prompts.size(), params.n, choices, limit));
   }

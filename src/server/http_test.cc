@@ -84,6 +84,7 @@ TEST(Http, TokensThereAndBack) {
                          200)["tokens"],
             there["tokens"]);
   running.post("/tokenize", {{"prompt", 3}}, 400);
+  EXPECT_EQ(running.post("/detokenize", {{"tokens", {1000000}}}, 400)["error"]["param"], "tokens");
 }
 
 TEST(Http, AStreamArrivesInPieces) {

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "datasets/encode.h"
 #include "server/openai.h"
 #include "tokenizer/chat/chat_values.h"
@@ -9,11 +11,79 @@
 namespace longshot::server {
 namespace {
 
-tokenizer::ChatMessage read_message(net::Fields& fields, const OrderedJson& json,
-                                    const std::string& where) {
+// The arguments of a call are a text of JSON in OpenAI's interface, and an object in templates.
+void open_arguments(OrderedJson& call) {
+  if (!call.is_object() || !call.contains("function") || !call["function"].is_object()) return;
+  OrderedJson& function = call["function"];
+  if (!function.contains("arguments") || !function["arguments"].is_string()) return;
+  const auto text = function["arguments"].get<std::string>();
+  auto object = parse_ordered_json(text.empty() ? "{}" : text, "arguments");
+  if (object.ok() && object->is_object()) function["arguments"] = std::move(*object);
+}
+
+bool is_text_part(const OrderedJson& part) {
+  return part.is_object() && part.contains("type") && part["type"] == "text" &&
+         part.contains("text") && part["text"].is_string();
+}
+
+void join_parts(OrderedJson& content) {
+  if (!content.is_array() || !std::ranges::all_of(content, is_text_part)) return;
+  std::string text;
+  for (const OrderedJson& part : content)
+    text += (text.empty() ? "" : "\n") + part["text"].get<std::string>();
+  content = text;
+}
+
+// Whether the chat template renders the texts of a list of parts.
+bool renders_parts(const Context& context) {
+  constexpr const char* kProbe = "zq5xprobe";
+  const OrderedJson parts = OrderedJson::array({OrderedJson{{"type", "text"}, {"text", kProbe}}});
+  const auto message =
+      tokenizer::message_of(OrderedJson{{"role", "user"}, {"content", parts}}, "a probe");
+  if (!message.ok()) return false;
+  const auto text = context.chat_template.render_chat({*message}, {});
+  if (!text.ok()) return false;
+  const size_t at = text->find(kProbe);
+  // A template that writes the list itself also contains its keys.
+  return at != std::string::npos && text->find("'text'") == std::string::npos &&
+         text->find("\"text\"") == std::string::npos;
+}
+
+bool reads_calls(const tokenizer::ChatTemplate& chat_template) {
+  const auto mentions = [](const std::string& source) {
+    return source.find("tool_calls") != std::string::npos;
+  };
+  const auto& named = chat_template.named_sources();
+  return mentions(chat_template.source()) ||
+         std::ranges::any_of(named, [&](const auto& one) { return mentions(one.second); });
+}
+
+// The form of a message that templates are written for.
+OrderedJson in_template_form(const OrderedJson& json, const Context& context) {
   OrderedJson given = json;
-  if (given.is_object() && given.contains("role") && given["role"] == "developer")
+  if (!given.is_object()) return given;
+  if (given.contains("role") && given["role"] == "developer")
     given["role"] = "system";  // OpenAI's newer name for it
+  const bool calls = given.contains("tool_calls") && given["tool_calls"].is_array();
+  const bool null = given.contains("content") && given["content"].is_null();
+  if (null || (calls && !given.contains("content"))) given["content"] = "";
+  if (calls) std::ranges::for_each(given["tool_calls"], open_arguments);
+  if (given.contains("content") && given["content"].is_array() && !renders_parts(context))
+    join_parts(given["content"]);
+  return given;
+}
+
+tokenizer::ChatMessage read_message(net::Fields& fields, const OrderedJson& json,
+                                    const Context& context, const std::string& where) {
+  const OrderedJson given = in_template_form(json, context);
+  if (given.is_object() && given.contains("tool_calls") && !given["tool_calls"].empty() &&
+      !reads_calls(context.chat_template)) {
+    fields.fail(where + ".tool_calls",
+                "is not supported: the model's chat template does not read it; write the call into "
+                "the content",
+                400, "unsupported_parameter");
+    return {};
+  }
   auto message = tokenizer::message_of(given, where);
   if (message.ok()) return std::move(*message);
   const std::string& why = message.status().message();
@@ -76,6 +146,10 @@ std::string read_arguments(net::Fields& fields, const Context& context, const st
     fields.fail("chat_template_kwargs", "must be an object");
   if (more != nullptr && more->is_object()) {
     const OrderedJson members = ordered(body, "chat_template_kwargs");
+    for (const char* own : {"messages", "add_generation_prompt", "continue_final_message"})
+      if (members.contains(own))
+        fields.fail(std::string("chat_template_kwargs.") + own,
+                    "is not read there: give it at the top level of the request");
     for (const auto& item : members.items()) arguments[item.key()] = item.value();
   }
   return arguments.empty() ? std::string() : dump_json(arguments);
@@ -148,7 +222,8 @@ class ChatFormat : public Format {
 
 }  // namespace
 
-tokenizer::Chat read_messages(net::Fields& fields, const std::string& body) {
+tokenizer::Chat read_messages(net::Fields& fields, const Context& context,
+                              const std::string& body) {
   const Json* list = fields.look("messages");
   tokenizer::Chat messages;
   if (list == nullptr || !list->is_array() || list->empty()) {
@@ -157,7 +232,9 @@ tokenizer::Chat read_messages(net::Fields& fields, const std::string& body) {
   }
   const OrderedJson chat = ordered(body, "messages");
   for (size_t i = 0; i < chat.size(); ++i)
-    messages.push_back(read_message(fields, chat[i], fmt::format("messages[{}]", i)));
+    messages.push_back(read_message(fields, chat[i], context, fmt::format("messages[{}]", i)));
+  if (!context.system.empty() && messages.front().role != "system")
+    messages.insert(messages.begin(), {{"system", context.system}});
   return messages;
 }
 
@@ -176,7 +253,7 @@ OpenAiParams parse_chat(net::Fields& fields, const Context& context, const std::
   // A byte of text takes at most six bytes in JSON.
   check_text_size(fields, "messages", body.size() / 6, context);
   if (!fields.ok()) return params;
-  tokenizer::Chat messages = read_messages(fields, body);
+  const tokenizer::Chat messages = read_messages(fields, context, body);
   const tokenizer::ChatOptions options = read_chat_options(fields, context, body);
   params.logprobs = fields.boolean("logprobs", false);
   const int64_t top = fields.integer("top_logprobs", 0, 20).value_or(0);
@@ -186,8 +263,6 @@ OpenAiParams parse_chat(net::Fields& fields, const Context& context, const std::
   refuse_in_chats(fields);
   fields.finish();
   if (!fields.ok()) return params;
-  if (!context.system.empty() && messages.front().role != "system")
-    messages.insert(messages.begin(), {{"system", context.system}});
   auto prompt = datasets::encode_chat(context.tokenizer, context.chat_template, messages, options,
                                       "messages");
   if (!prompt.ok()) {

@@ -8,10 +8,12 @@
 
 namespace longshot::server {
 
-// Reads the messages of `messages`; their content may be a string or a list of text parts. An error
-// is stored in `fields`. `body` is the request's text, which determines the order of keys in tools
-// and tool calls.
-tokenizer::Chat read_messages(net::Fields& fields, const std::string& body);
+// Reads the messages of `messages`, and puts the server's own system message before a chat without
+// one. An error is stored in `fields`. `body` is the request's text, which determines the order of
+// keys in tools and tool calls. Messages get the form that templates are written for: a list of
+// text parts becomes one text unless the template reads lists, the arguments of a tool call are an
+// object, and content that is null or missing beside tool calls is empty.
+tokenizer::Chat read_messages(net::Fields& fields, const Context& context, const std::string& body);
 // Reads add_generation_prompt, continue_final_message, tools, documents and chat_template_kwargs.
 // Tools and documents are refused if the chat template does not read them, because the model would
 // not see them.

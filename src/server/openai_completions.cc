@@ -44,8 +44,9 @@ class CompletionFormat : public Format {
   static OrderedJson top_json(const rollout::Choice& token, const tokenizer::Tokenizer& tokenizer) {
     if (token.top.empty()) return nullptr;
     OrderedJson json = OrderedJson::object();
+    // Parts of a character have the same text: the most probable one, which comes first, is kept.
     for (const auto& top : token.top)
-      json[token_text(tokenizer, top.token)] = finite_logprob(top.logprob);
+      json.emplace(token_text(tokenizer, top.token), finite_logprob(top.logprob));
     return json;
   }
 };
@@ -64,11 +65,15 @@ std::vector<TokenIds> read_prompts(net::Fields& fields, const Context& context) 
   const Json* given = fields.look("prompt");
   const Json none, &prompt = given == nullptr ? none : *given;
   if (prompt.is_string()) return {encode_prompt(fields, prompt.get<std::string>(), context)};
-  if (auto ids = net::token_list(prompt); ids && !ids->empty()) return {std::move(*ids)};
+  if (auto ids = net::token_list(prompt); ids && !ids->empty()) {
+    check_ids(fields, "prompt", *ids, context);
+    return {std::move(*ids)};
+  }
   if (prompt.is_array()) check_prompt_count(fields, prompt.size(), context);
   std::vector<TokenIds> out;
   for (size_t i = 0; prompt.is_array() && i < prompt.size() && fields.ok(); ++i) {
     if (auto ids = net::token_list(prompt[i])) {
+      check_ids(fields, "prompt", *ids, context);
       out.push_back(std::move(*ids));
     } else if (prompt[i].is_string()) {
       out.push_back(encode_prompt(fields, prompt[i].get<std::string>(), context));

@@ -33,6 +33,34 @@ TEST(Completions, PromptsOfEveryKindGiveTheirChoicesInOrder) {
   EXPECT_EQ(choices({server.tokenizer->encode("abc"), server.tokenizer->encode("xyz")}, 2), two);
 }
 
+TEST(Completions, EqualPromptsAreAnsweredIndependently) {
+  TestServer server;
+  const auto texts = [&](const Json& prompt, int n) {
+    std::vector<std::string> out;
+    const Json more = {{"prompt", prompt}, {"n", n}, {"temperature", 1}};
+    const Json answer = ok(completions(server.context, call_with(completion_body(more))));
+    for (const Json& choice : answer["choices"]) out.push_back(choice["text"]);
+    return out;
+  };
+  const std::vector<std::string> group = texts("abc", 4), same = texts({"abc", "abc"}, 2);
+  EXPECT_EQ(same, group);  // as with n = 4
+  EXPECT_NE(same[0], same[2]);
+  const std::vector<std::string> mixed = texts({"abc", "xyz", "abc"}, 1);
+  EXPECT_EQ(mixed[0], group[0]);
+  EXPECT_EQ(mixed[1], texts("xyz", 1)[0]);
+  EXPECT_EQ(mixed[2], group[1]);
+}
+
+TEST(Completions, ATemperatureWhoseInverseIsNotANumberIsRefused) {
+  TestServer server;
+  const auto call = [&](double temperature) {
+    return completions(server.context, call_with(completion_body({{"temperature", temperature}})));
+  };
+  EXPECT_EQ(error(call(1e-40), 400)["type"], "invalid_request_error");
+  const Json least = ok(call(1e-37))["choices"][0]["text"];
+  EXPECT_EQ(least, ok(call(0))["choices"][0]["text"]);
+}
+
 TEST(Completions, BestOfGivesTheSamplesOfTheLargestMeanLogprob) {
   TestServer server;
   const Json ask = {{"prompt", {"abc", "de"}}, {"logprobs", 0}, {"max_tokens", 12}};

@@ -185,6 +185,8 @@ TEST(Chat, ToolsThatNothingReadsOrEnforcesAreRefused) {
   EXPECT_EQ(param({{"tools", tools(true)}}), "tools[1].function.strict");
   EXPECT_EQ(param({{"tools", tools(false)}, {"tool_choice", "required"}}), "tool_choice");
   EXPECT_EQ(param({{"parallel_tool_calls", false}}), "parallel_tool_calls");
+  EXPECT_EQ(param({{"chat_template_kwargs", {{"add_generation_prompt", false}}}}),
+            "chat_template_kwargs.add_generation_prompt");
 }
 
 TEST(Chat, TheTwoNamesOfTheLengthMustAgree) {
@@ -204,13 +206,47 @@ TEST(Chat, ContentMayBeTextParts) {
   body["messages"][0]["content"] = {{{"type", "text"}, {"text", "hel"}},
                                     {{"type", "text"}, {"text", "lo"}}};
   EXPECT_EQ(ok(chat_completions(server.context, call_with(body)))["choices"], plain["choices"]);
-  // A template of its own sees the list.
-  server.chat_template =
-      tokenizer::ChatTemplate::from_jinja("{{ raise_exception(messages[0].content | tojson) }}");
-  EXPECT_THAT(
-      error(chat_completions(server.context, call_with(body)), 400)["message"].get<std::string>(),
-      testing::HasSubstr(R"([{"text": "hel", "type": "text"}, )"
-                         R"({"text": "lo", "type": "text"}])"));
+  // A template that renders the texts of a list sees the list, another one a text.
+  const auto seen = [&](const std::string& jinja) {
+    server.chat_template = tokenizer::ChatTemplate::from_jinja(jinja);
+    return error(chat_completions(server.context, call_with(body)), 400)["message"]
+        .get<std::string>();
+  };
+  EXPECT_THAT(seen("{% if messages[0].content is not string %}{% for part in messages[0].content %}"
+                   "{% if part.text == 'lo' %}{{ raise_exception('a list') }}{% endif %}"
+                   "{{ part.text }}{% endfor %}{% endif %}"),
+              testing::HasSubstr("a list"));
+  for (const std::string before :
+       {"", "{{ '<' + messages[0].content }}", "{% if messages[0].content is string %}{% endif %}"})
+    EXPECT_THAT(seen(before + "{{ raise_exception(messages[0].content | tojson) }}"),
+                testing::HasSubstr(R"("hel\nlo")"))
+        << before;
+}
+
+TEST(Chat, CallsOfToolsHaveTheFormThatTemplatesExpect) {
+  TestServer server;
+  const auto seen = [&](const Json& message) {
+    const Json body = chat_body({{"messages", {message}}});
+    return error(chat_completions(server.context, call_with(body)), 400);
+  };
+  const auto call = [](const Json& arguments) {
+    return Json{{"role", "assistant"},
+                {"content", nullptr},
+                {"tool_calls", {{{"function", {{"name", "f"}, {"arguments", arguments}}}}}}};
+  };
+  server.chat_template = tokenizer::ChatTemplate::from_jinja(
+      "{{ raise_exception('<' + messages[0].content + '>' + "
+      "(messages[0].tool_calls[0].function.arguments | tojson)) }}");
+  const auto message = [&](const Json& arguments) {
+    return seen(call(arguments))["message"].get<std::string>();
+  };
+  EXPECT_THAT(message(R"({"b": 1, "a": {}})"), testing::HasSubstr(R"(<>{"b": 1, "a": {}})"));
+  EXPECT_THAT(message(""), testing::HasSubstr("<>{}"));
+  EXPECT_THAT(message("[1"), testing::HasSubstr(R"(<>"[1")"));
+  EXPECT_THAT(message({{"a", 1}}), testing::HasSubstr(R"(<>{"a": 1})"));
+  // A template that does not read them would lose them.
+  server.chat_template = tokenizer::ChatTemplate::from_jinja("{{ messages[0].content }}");
+  EXPECT_EQ(seen(call("{}"))["param"], "messages[0].tool_calls");
 }
 
 TEST(Errors, UnknownModelLongPromptAndFullQueueHaveTheirCodes) {
@@ -226,8 +262,9 @@ TEST(Errors, UnknownModelLongPromptAndFullQueueHaveTheirCodes) {
       error(completions(server.context, call_with(completion_body({{"prompt", long_prompt}}))),
             400)["code"],
       "context_length_exceeded");
-  EXPECT_EQ(error(completions(server.context, call_with(completion_body({{"n", 4}}))), 429)["code"],
-            "queue_full");
+  // More samples than there is room for can never be taken, so it does not help to try again.
+  EXPECT_EQ(error(completions(server.context, call_with(completion_body({{"n", 4}}))), 400)["type"],
+            "invalid_request_error");
   EXPECT_EQ(
       error(completions(server.context, call_with(completion_body({{"prompt", {1, 100000}}}))),
             400)["type"],

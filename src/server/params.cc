@@ -126,11 +126,24 @@ void check_text_size(net::Fields& fields, const std::string& param, size_t bytes
                     .code = "context_length_exceeded"});
 }
 
+void check_ids(net::Fields& fields, const std::string& param, const TokenIds& ids,
+               const Context& context) {
+  const int size = context.config.vocab_size;
+  const auto bad =
+      std::ranges::find_if(ids, [=](data::TokenId id) { return id < 0 || id >= size; });
+  if (bad == ids.end()) return;
+  fields.fail(net::ApiError{
+      .message = fmt::format("token {} is outside the vocabulary of {} tokens", *bad, size),
+      .param = param});
+}
+
 void check_prompt_count(net::Fields& fields, size_t prompts, const Context& context) {
   const auto limit = static_cast<size_t>(context.worker.max_samples());
   if (prompts <= limit) return;
-  fields.fail(net::error_of(exhausted(
-      fmt::format("{} prompts are more than this server takes at once, {}", prompts, limit))));
+  fields.fail(net::ApiError{
+      .message =
+          fmt::format("{} prompts are more than this server takes at once, {}", prompts, limit),
+      .code = "too_many_samples"});
 }
 
 ServedModels::Model find_model(net::Fields& fields, const std::string& param,

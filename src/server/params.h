@@ -58,6 +58,9 @@ void set_lengths(net::Fields& fields, std::optional<int64_t> max_tokens, int fal
 // takes time.
 void check_text_size(net::Fields& fields, const std::string& param, size_t bytes,
                      const Context& context);
+// Checks that every id belongs to the vocabulary.
+void check_ids(net::Fields& fields, const std::string& param, const TokenIds& ids,
+               const Context& context);
 // Checks whether the server can run one sample per prompt at once, before a list of prompts is
 // read.
 void check_prompt_count(net::Fields& fields, size_t prompts, const Context& context);

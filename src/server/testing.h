@@ -25,7 +25,9 @@ struct TestServer {
                 .config = {},
                 .models = models,
                 .system = "",
-                .timeout_seconds = 60} {}
+                .timeout_seconds = 60} {
+    context.config.vocab_size = tokenizer->vocab_size();
+  }
 
   std::unique_ptr<rollout::Engine> make_engine(int max_running, int max_sequence) {
     auto owned = std::make_unique<rollout::FakeRunner>(

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/text/base64.h"
+#include "base/text/text.h"
 #include "tokenizer/bpe/scored_merges.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/tokenizer_json.h"
@@ -198,6 +199,19 @@ bool is_added(const GgufVocabulary& v, size_t id) {
   return type == kControl || type == kUserDefined || (type == kUnknown && v.model == "llama");
 }
 
+// Tokens that the user has defined are looked for in texts as they are, so those of several spaces
+// (Gemma has them) are written with spaces, as llama.cpp's converter does.
+GgufVocabulary with_plain_spaces(GgufVocabulary v) {
+  const std::set<std::string> all(v.tokens.begin(), v.tokens.end());
+  for (size_t id = 0; id < v.tokens.size(); ++id) {
+    if (v.model != "llama" || type_of(v, id) != kUserDefined) continue;
+    std::string plain = v.tokens[id];
+    replace_all(plain, kSpace, " ");
+    if (!all.contains(plain)) v.tokens[id] = plain;
+  }
+  return v;
+}
+
 // Unused tokens at the end only pad the embedding. Added tokens before them are outside the model's
 // vocabulary, as in the files from which the models were converted.
 void vocabulary_ends(const GgufVocabulary& v, size_t& model_end, size_t& added_end) {
@@ -324,9 +338,10 @@ std::string pretty(const OrderedJson& json) {
 
 }  // namespace
 
-Result<TokenizerFiles> gguf_tokenizer_files(const GgufVocabulary& vocabulary,
+Result<TokenizerFiles> gguf_tokenizer_files(const GgufVocabulary& given,
                                             const SentenceRules& rules) {
-  LS_RETURN_IF_ERROR(check(vocabulary));
+  LS_RETURN_IF_ERROR(check(given));
+  const GgufVocabulary vocabulary = with_plain_spaces(given);
   PreTokenizerKind kind = sentence_kind(rules);
   if (vocabulary.model != "llama") {
     LS_ASSIGN_OR_RETURN(kind, find_kind(vocabulary.pre));

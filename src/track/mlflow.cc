@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
+#include <sstream>
 
 #include "base/text/base64.h"
 
@@ -48,11 +51,28 @@ std::string table_path(int64_t step) {
   return fmt::format("samples/held_out_{:06d}.json", step);
 }
 
+// A name that MLflow accepts (mlflow/utils/validation.py): letters, digits, "_-. /" and no path
+// that another spelling also means. Other characters become "_".
+std::string name_for(const std::string& name) {
+  constexpr size_t kMaxName = 250;
+  std::string out, part;
+  std::istringstream parts(name);
+  while (std::getline(parts, part, '/')) {
+    if (part.empty()) continue;
+    const bool moves = part == "." || part == "..";
+    for (char& c : part)
+      if (moves || (std::isalnum(static_cast<uint8_t>(c)) == 0 && !std::strchr("_-. ", c))) c = '_';
+    out += (out.empty() ? "" : "/") + part;
+  }
+  return out.empty() ? "_" : out.substr(0, kMaxName);
+}
+
 // The metrics of a row; texts such as "NaN" are what both sides write for numbers without JSON.
 Json metrics_of(const Row& row, int64_t time) {
   Json metrics = Json::array();
   for (const auto& [name, value] : row.metrics.items())
-    metrics.push_back({{"key", name}, {"value", value}, {"timestamp", time}, {"step", row.step}});
+    metrics.push_back(
+        {{"key", name_for(name)}, {"value", value}, {"timestamp", time}, {"step", row.step}});
   return metrics;
 }
 
@@ -133,7 +153,8 @@ Status MlflowClient::log_settings(const MlflowRun& run, const FlatSettings& sett
   for (size_t begin = 0; begin < settings.size(); begin += kMaxSettings) {
     Json params = Json::array();
     for (size_t i = begin; i < std::min(settings.size(), begin + kMaxSettings); ++i)
-      params.push_back({{"key", settings[i].first}, {"value", cut(settings[i].second, kMaxText)}});
+      params.push_back(
+          {{"key", name_for(settings[i].first)}, {"value", cut(settings[i].second, kMaxText)}});
     LS_RETURN_IF_ERROR(
         call("runs/log-batch", {{"run_id", run.run_id}, {"params", std::move(params)}}).status());
   }

@@ -6,6 +6,7 @@
 
 #include <fstream>
 #include <mutex>
+#include <regex>
 #include <set>
 #include <thread>
 
@@ -87,10 +88,18 @@ class FakeMlflow {
       params[param["key"]] = param["value"];
     }
     for (const Json& metric : metrics_given) {
+      if (!is_name(metric["key"])) response.status = 400;
       const auto key = std::pair(metric["key"].get<std::string>(), metric["step"].get<int64_t>());
       repeated += metrics.contains(key) ? 1 : 0;
       metrics[key] = metric["value"];
     }
+  }
+
+  // As in mlflow/utils/validation.py.
+  static bool is_name(const std::string& name) {
+    static const std::regex kAllowed(R"([/\w.\- ]*)");
+    return std::regex_match(name, kAllowed) && fs::path(name).lexically_normal() == name &&
+           !name.starts_with('/') && !name.starts_with("..") && name.size() <= 250;
   }
 
   httplib::Server server_;
@@ -147,6 +156,21 @@ TEST_F(TrackerTest, SendsSettingsMetricsAndTablesWithinTheServersLimits) {
             Json::array({{{"path", "samples/held_out_000010.json"}, {"type", "table"}}}));
   ASSERT_TRUE(tracker->set_status("FINISHED").ok());
   EXPECT_EQ(server_.status, "FINISHED");
+}
+
+TEST_F(TrackerTest, NamesGetCharactersThatTheServerAccepts) {
+  const std::map<std::string, std::string> names = {
+      {"val-core/math (hard)/acc", "val-core/math _hard_/acc"},
+      {"reward//a/./b", "reward/a/_/b"},
+      {"../x", "__/x"},
+      {"/é", "__"},
+      {std::string(300, 'n'), std::string(250, 'n')}};
+  Json row = {{"step", 1}};
+  for (const auto& [name, sent] : names) row[name] = 1.5;
+  std::ofstream(folder_ / "metrics.jsonl") << row.dump() << "\n";
+  const auto tracker = open();
+  ASSERT_EQ(*tracker->send_new(), 1u);
+  for (const auto& [name, sent] : names) EXPECT_EQ(server_.metrics.count({sent, 1}), 1u) << sent;
 }
 
 TEST_F(TrackerTest, ALaterCallContinuesTheSameRun) {

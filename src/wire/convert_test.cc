@@ -94,6 +94,8 @@ TEST(Convert, OtherMessagesReturnAsTheyWere) {
   EXPECT_EQ(returned<Ready>(FromWorker(Ready{5})).version, 5);
   EXPECT_EQ(returned<Report>(FromWorker(Report{json})).figures, json);
   EXPECT_EQ(returned<JobError>(FromWorker(JobError{3, "too long"})).reason, "too long");
+  // What a server says may be cut within a character.
+  EXPECT_EQ(returned<JobError>(FromWorker(JobError{3, "\xe2\x82"})).reason, "\xe2\x82");
 }
 
 TEST(Convert, UnsoundMessagesAreErrors) {

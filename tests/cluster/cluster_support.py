@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import secrets
 import signal
 import socket
 import subprocess
@@ -24,9 +25,11 @@ OF_ENGINES = ("rollout/acceptance_rate", "rollout/accepted_tokens", "rollout/cac
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port below those that the system gives to outgoing connections, one of which could take it before the caller does."""
+    while True:
+        with contextlib.suppress(OSError), socket.socket() as s:
+            s.bind(("127.0.0.1", 20000 + secrets.randbelow(12000)))
+            return s.getsockname()[1]
 
 
 class Etcd:

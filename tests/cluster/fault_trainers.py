@@ -76,6 +76,6 @@ def stopped_trainer(course):
             lost = course.rng.randrange(2)
             course.fault(anew=True)
             gang.all[lost].send_signal(signal.SIGSTOP)
-            wait_for_others(gang, lost, "no sign of life", f"trainer {lost}")
+            wait_for_others(gang, lost, "no sign of life", f"trainer {lost} on ")
             course.watch.progressed()
         course.repaired(anew=True)

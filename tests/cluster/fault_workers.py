@@ -112,11 +112,12 @@ def readers(url, run):
         return 0
 
 
-def server_in_use(course, workers, new, hosts):
-    """The older worker from which the new one fetches, or one at random if it fetches from the coordinator alone."""
+def server_in_use(course, lead, workers, new, hosts):
+    """The older worker from which the new one fetches, or one at random if it fetches from the coordinator alone, or
+    not at all because the run has ended."""
     run, old = course.url.rsplit("/", 1)[1], [one for one in workers.all if one is not new]
     folder = course.folder / f"{new.name}.weights"
-    while new.process.poll() is None and not list(folder.glob("*-*/manifest.json")):
+    while lead.poll() is None and new.process.poll() is None and not list(folder.glob("*-*/manifest.json")):
         for one in old:
             if list(folder.glob("*-*")) and one.name in hosts and readers(hosts[one.name], run) > 0:
                 course.notes.append("while it served")
@@ -132,7 +133,7 @@ def weight_host(course):
         while course.next(lead, 0.05, 1.5):
             hosts = served_by(course.lab.etcd.client, course.url.rsplit("/", 1)[1])
             new = workers.add()
-            old = server_in_use(course, workers, new, hosts)
+            old = server_in_use(course, lead, workers, new, hosts)
             time.sleep(course.rng.uniform(0, 0.02))
             course.fault()
             workers.all.remove(old)

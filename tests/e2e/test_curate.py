@@ -194,3 +194,20 @@ def test_the_plan_changes_nothing(whole, tmp_path):
     assert "stage difficulty: to do" in plan and "MiB of memory" in plan
     assert not (tmp_path / "new").exists()
     assert "stage difficulty: done" in longshot("curate", *arguments, "--out", folder / "whole", "--dry-run").stdout
+
+
+@pytest.mark.parametrize("words", [
+    ("select", "{0}/prompts.jsonl", "--out", "{0}/prompts.jsonl"),
+    ("curate", "{0}/prompts.jsonl", "--out", "{0}"),
+    ("sample", "{0}/samples.jsonl", "--url", "http://127.0.0.1:1/v1", "--out", "{0}"),
+    ("eval", "--model", "none", "--data", "{0}/prompts.jsonl", "--samples", "{0}/prompts.jsonl"),
+    ("rm-eval", "--model", "none", "--data", "{0}/prompts.jsonl", "--judgements", "{0}/prompts.jsonl"),
+])
+def test_an_input_is_not_replaced(tmp_path, words):
+    row = '{"prompt": "1+1", "answer": "2"}\n'
+    names = ("prompts.jsonl", "samples.jsonl")
+    for name in names:
+        (tmp_path / name).write_text(row)
+    done = longshot(*[word.format(tmp_path) for word in words], code=2)
+    assert "cannot be both input and output" in done.stderr
+    assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {name: row for name in names}

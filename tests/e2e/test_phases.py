@@ -143,6 +143,10 @@ def test_a_checkpoint_knows_its_phase(setting, whole):
     fewer, _ = write(root, "fewer", model, data, PHASES.split("[[phase]]")[0])
     message = refused(run, fewer, f"trainer.default_local_dir={run}")
     assert "was saved in phase 2, but the configuration has 0" in message
+    # Without the first table, the others would move up.
+    others, _ = write(root, "others", model, data, "\n[[phase]]" + PHASES.split("[[phase]]", 2)[2])
+    message = refused(run, others, f"trainer.default_local_dir={run}")
+    assert "its first 2 [[phase]] tables must be as they were" in message
     # A phase that has not begun may change.
     text = file.read_text().replace("data.max_response_length = 12", "data.max_response_length = 10")
     file.write_text(text)
@@ -229,18 +233,31 @@ def test_sft_continues_in_its_phase(setting, sft):
         assert model_of(run) == model_of(sft[1])
 
 
-def test_a_phase_of_sft_that_has_begun_is_fixed(setting):
-    root, _, data = setting
-    file, run = write_sft(root, "sft_fixed", data)
-    process = start(file, command="sft")
-    while not (run / "global_step_15").exists():
+def kill_at(run, checkpoint, process):
+    while not (run / checkpoint).exists():
         assert process.poll() is None
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
     process.communicate()
+
+
+def test_a_phase_of_sft_that_has_begun_is_fixed(setting, sft):
+    root, _, data = setting
+    file, run = write_sft(root, "sft_fixed", data)
+    kill_at(run, "global_step_15", start(file, command="sft"))
     other, _ = write_sft(root, "sft_other", data, SFT_PHASES.replace("data.max_length = 96", "data.max_length = 64"))
     message = refused(run, other, f"trainer.default_local_dir={run}", command="sft")
     assert "was saved in phase" in message and "[[phase]] tables must be as they were" in message
+
+
+def test_a_phase_may_be_added_to_sft(setting, sft):
+    root, _, data = setting
+    first = SFT_PHASES.split("[[phase]]")[0]
+    file, run = write_sft(root, "sft_added", data, first)
+    kill_at(run, "global_step_3", start(file, command="sft"))
+    more, _ = write_sft(root, "sft_more", data, first + "\n[[phase]]\noptim.lr = 1e-5\n")
+    longshot("sft", more, f"trainer.default_local_dir={run}")
+    assert [row["step"] for row in metrics(run)][-1] == 24
 
 
 def test_mistakes_in_a_later_phase_of_sft_come_first(setting):

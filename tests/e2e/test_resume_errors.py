@@ -146,6 +146,18 @@ void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
 """
 
 
+def test_weights_that_give_no_numbers_are_not_saved(runs, tmp_path):
+    run = tmp_path / "run"
+    file = runs.config(run)
+    longshot("train", file, "trainer.total_iterations=3")
+    before = checkpoints(run)
+    done = longshot("train", file, "optim.lr=1e30", code=1)
+    assert f"they are not saved again; continue with trainer.resume_mode={run}/global_step_3 with a lower optim.lr" in done.stderr
+    assert checkpoints(run) == before
+    longshot("train", file)
+    assert_equal_runs(run, runs.whole)
+
+
 @pytest.fixture(scope="module")
 def failing_new(tmp_path_factory):
     folder = tmp_path_factory.mktemp("preload")

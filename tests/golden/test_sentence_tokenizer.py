@@ -128,6 +128,8 @@ MODELS = {
                  "remove_extra_whitespaces": False},
     "default": {"model_type": "unigram"},
     "bpe": {"model_type": "bpe", "add_dummy_prefix": False},
+    # Gemma's tokens of several spaces are defined by the user.
+    "gemma": {**LLAMA2, "add_dummy_prefix": False, "user_defined_symbols": ["<think>", SPACE * 2, SPACE * 3, SPACE * 4]},
 }
 
 
@@ -138,7 +140,8 @@ def sentencepiece_model(repo, name="llama2"):
     sentences = [line for text in training_texts(repo) for line in text.split("\n") if line.strip()]
     out = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(sentences), model_writer=out, vocab_size=2500,
-                                             max_sentence_length=100_000, minloglevel=2, num_threads=1, **MODELS[name])
+                                             max_sentence_length=100_000, minloglevel=2, num_threads=1,
+                                             **MODELS[name])
     return out.getvalue()
 
 
@@ -171,11 +174,15 @@ def test_ids_equal_sentencepiece(name, longshot, probe, repo, texts, tmp_path): 
     ours = [row["tokens"] for row in tokenize(longshot, tmp_path, tmp_path / "rows.jsonl", tmp_path)]
     theirs = [reference.encode(text) for text in sample]
     wrong = [(text, a, b) for text, a, b in zip(sample, ours, theirs) if a != b]
-    if name in ("default", "bpe"):
-        # Their rules replace characters. SentencePiece takes the longest entry of its table, tokenizers the first one of a grapheme
-        # cluster; longshot does as tokenizers. The texts have many combining characters.
-        print(f"{len(wrong)} of {len(sample)} texts differ")
-        assert len(wrong) < 0.005 * len(sample)
+    # Where the two libraries disagree, longshot does as tokenizers, for three reasons. The rules of "default" and "bpe" replace
+    # characters: SentencePiece takes the longest entry of its table, tokenizers the first one of a grapheme cluster (the texts have
+    # many combining characters). Unigram models add scores: SentencePiece in float32, tokenizers in float64, so that they may choose
+    # different ones of two ways that are equally good, such as the same tokens in another order. SentencePiece replaces
+    # spaces before it looks for what the user has defined ("gemma"), so a text may also spell such a token with the mark of a space.
+    allowed = {"default": 0.005, "bpe": 0.005, "identity": 0.001, "llama2": 0, "gemma": 0.003}[name]
+    print(f"{len(wrong)} of {len(sample)} texts differ")
+    assert len(wrong) <= allowed * len(sample), f"e.g. {wrong[:2]}"
+    if wrong:
         probe({"load": str(tmp_path), "save": str(tmp_path / "copy")})
         library = Tokenizer.from_file(str(tmp_path / "copy/tokenizer.json"))
         wrong = [(text, a, b) for text, a, b in wrong if a != library.encode(text, add_special_tokens=False).ids]
@@ -211,20 +218,29 @@ def test_a_folder_without_tokenizer_json_is_saved_with_one(longshot, probe, text
     assert ours == [saved.encode(text, add_special_tokens=False).ids for text in sample]
 
 
-def test_gguf_vocabularies_with_scores(longshot, probe, repo, texts, tmp_path):  # noqa: F811
+@pytest.mark.parametrize("name", ["llama2", "gemma"])
+def test_gguf_vocabularies_with_scores(name, longshot, probe, repo, texts, tmp_path):  # noqa: F811
     import sentencepiece
-    reference = sentencepiece.SentencePieceProcessor(model_proto=sentencepiece_model(repo))
+    reference = sentencepiece.SentencePieceProcessor(model_proto=sentencepiece_model(repo, name))
     size = reference.vocab_size()
+    pieces = [reference.id_to_piece(i) for i in range(size)]
+    defined = MODELS["gemma"]["user_defined_symbols"] if name == "gemma" else ["<think>"]
     kind = lambda i: (2 if reference.is_unknown(i) else 3 if reference.is_control(i) else 6 if reference.is_byte(i)
-                      else 4 if reference.id_to_piece(i) == "<think>" else 1)
-    vocabulary = {"model": "llama", "pre": "default", "tokens": [reference.id_to_piece(i) for i in range(size)],
+                      else 4 if pieces[i] in defined else 1)
+    # llama.cpp's converter writes plain spaces into tokens that the user has defined.
+    vocabulary = {"model": "llama", "pre": "default", "tokens": [p.replace(SPACE, " ") if p in defined else p for p in pieces],
                   "token_types": [kind(i) for i in range(size)], "merges": [], "scores": [reference.get_score(i) for i in range(size)],
                   "bos": 1, "eos": 2, "unknown": 0, "add_bos": True, "chat_template": ""}
+    if name == "gemma":
+        vocabulary["add_space_prefix"] = False
     answer = probe({"gguf": vocabulary, "save": str(tmp_path / "model")})[0]
     assert answer == {"leading_bos": 1, "vocab_size": size}
-    sample = without_special(texts)[:2000]
+    # SentencePiece replaces spaces before it looks for what the user has defined, so there a text may also spell such a token with
+    # the mark that stands for a space.
+    sample = [text for text in without_special(texts)[:2000] if name != "gemma" or SPACE not in text]
     write_rows(tmp_path / "rows.jsonl", [{"text": text} for text in sample])
     ours = [row["tokens"] for row in tokenize(longshot, tmp_path / "model", tmp_path / "rows.jsonl", tmp_path)]
+    assert sum("  " in text for text in sample) > 500
     assert ours == [reference.encode(text) for text in sample]
 
 

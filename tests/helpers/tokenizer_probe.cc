@@ -57,6 +57,7 @@ GgufVocabulary vocabulary_of(const Json& json) {
   v.pad = id("pad");
   v.unknown = id("unknown");
   v.add_bos = json["add_bos"];
+  if (json.contains("add_space_prefix")) v.add_space_prefix = json["add_space_prefix"].get<bool>();
   v.chat_template = json["chat_template"];
   return v;
 }

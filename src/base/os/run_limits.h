@@ -21,4 +21,7 @@ constexpr const char* kGapWords = "rollout and trainer disagree: mean |log-proba
 constexpr const char* kSkippedWords = "skipped because a gradient was not finite";
 constexpr const char* kStepWords = "skipped: the gradient of";  // in the optimizer's own warning
 
+// In the error that ends a run whose model gives no numbers any more.
+constexpr const char* kBrokenWords = "are not finite; its weights are broken";
+
 }  // namespace longshot::run_limits

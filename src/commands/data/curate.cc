@@ -15,6 +15,7 @@
 #include "commands/data/data.h"
 #include "curate/stages/funnel.h"
 #include "curate/stages/pipeline.h"
+#include "datasets/files.h"
 
 namespace longshot::commands {
 namespace {
@@ -78,6 +79,8 @@ Status run(Arguments& arguments) {
   if (arguments.output.empty()) return invalid_argument("--out FOLDER is needed");
   LS_RETURN_IF_ERROR(load(arguments));
   LS_RETURN_IF_ERROR(complete(arguments.options, arguments.keys));
+  LS_RETURN_IF_ERROR(
+      datasets::check_outputs(arguments.options.files, {arguments.output + "/prompts.jsonl"}));
   arguments.model.inference.seed = arguments.options.seed;
   arguments.model.inference.engine.threads = arguments.options.threads;
   LS_ASSIGN_OR_RETURN(const auto model, make_curate_model(arguments.model));

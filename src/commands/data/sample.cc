@@ -30,6 +30,7 @@
 #include "curate/samples/sample_run.h"
 #include "curate/samples/sample_summary.h"
 #include "curate/samples/server_source.h"
+#include "datasets/files.h"
 
 namespace longshot::commands {
 namespace {
@@ -240,6 +241,7 @@ Status run_with_model(Options& o, std::vector<curate::Ask>& asks, OrderedJson se
 
 Status run(Options& o) {
   LS_RETURN_IF_ERROR(check(o));
+  LS_RETURN_IF_ERROR(datasets::check_outputs(o.ask.files, {o.output + "/samples.jsonl"}));
   o.ask.system = o.inference.system;
   o.ask.seed = o.inference.seed;
   LS_ASSIGN_OR_RETURN(const auto texts, curate::read_ask_texts(o.ask));
@@ -290,7 +292,8 @@ void add_run_options(CLI::App& command, Options& o) {
       ->capture_default_str();
   command
       .add_option("--max-errors", o.run.max_errors,
-                  "end the run after this many failed samples in a row; 0 = never")
+                  "end the run after this many failed samples in a row, of which a prompt "
+                  "counts for a quarter at most; 0 = never")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command.add_flag("--token-ids", o.run.token_ids, "write token ids and log-probabilities");

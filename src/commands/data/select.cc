@@ -11,6 +11,7 @@
 #include "commands/judge/result_files.h"
 #include "commands/key_flags.h"
 #include "curate/select/select_files.h"
+#include "datasets/files.h"
 
 namespace longshot::commands {
 namespace {
@@ -27,7 +28,7 @@ Status check(const Options& o) {
   if (o.rule.ratio < 1) return invalid_argument("--ratio must be at least 1");
   if (o.output == o.funnel && !o.output.empty())
     return invalid_argument("--out and --funnel cannot both be " + o.output);
-  return ok_status();
+  return datasets::check_outputs(o.files, {o.output, o.funnel});
 }
 
 Status write_rows(const Options& o) {

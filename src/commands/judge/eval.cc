@@ -19,6 +19,7 @@
 #include "config/sections/machine.h"
 #include "config/sections/reward.h"
 #include "config/sections/rollout.h"
+#include "datasets/files.h"
 #include "datasets/tokenize.h"
 #include "eval/evaluate.h"
 #include "eval/sample_records.h"
@@ -141,6 +142,10 @@ OrderedJson figures(const eval::EvalResult& result, const Options& o) {
 Status check(const Options& o) {
   LS_RETURN_IF_ERROR(
       datasets::check_system_prompt(o.columns.system_prompt, o.columns.apply_chat_template));
+  LS_RETURN_IF_ERROR(datasets::check_outputs(o.files, {o.output, o.samples}));
+  if (o.eval.n > 1 && o.eval.engine.sampling.temperature == 0)
+    return invalid_argument(
+        "--temperature 0 gives the same sample again: use --n 1, or give --temperature");
   for (int k : o.eval.ks) {
     if (k < 1 || k > o.eval.n)
       return invalid_argument(fmt::format("--pass-at {}: needs 1 <= k <= --n", k));

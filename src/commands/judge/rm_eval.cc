@@ -16,6 +16,7 @@
 #include "config/sections/machine.h"
 #include "config/sections/model.h"
 #include "config/sections/rollout.h"
+#include "datasets/files.h"
 #include "datasets/preference.h"
 #include "eval/judgements.h"
 #include "eval/reward_models.h"
@@ -157,6 +158,7 @@ Result<Kind> kind_of(const Options& o) {
 
 Status run(Options& o) {
   LS_RETURN_IF_ERROR(check(o));
+  LS_RETURN_IF_ERROR(datasets::check_outputs(o.files, {o.output, o.judgements}));
   LS_ASSIGN_OR_RETURN(const Kind kind, kind_of(o));
   LS_RETURN_IF_ERROR(check_given(o, kind));
   LS_ASSIGN_OR_RETURN(const auto rows, datasets::read_judged(o.files));

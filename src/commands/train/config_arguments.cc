@@ -39,4 +39,12 @@ Status find_models(config::ModelOptions& model, const std::string& checkpoint_mo
   return ok_status();
 }
 
+Status find_reference(std::string& path, const char* key) {
+  if (path.empty()) return ok_status();
+  auto found = model::find_model(path);
+  if (!found.ok()) return found.status().with_context(key);
+  path = std::move(*found);
+  return ok_status();
+}
+
 }  // namespace longshot::commands

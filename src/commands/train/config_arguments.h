@@ -40,6 +40,20 @@ struct ConfigArguments {
 // used if model.path does not exist on this machine.
 Status find_models(config::ModelOptions& model, const std::string& checkpoint_model);
 
+// Replaces a run folder by the path of its model. Does nothing for an empty path. Errors name the
+// key.
+Status find_reference(std::string& path, const char* key);
+// As find_models(), for the fixed model that an objective compares with.
+template <typename Config>
+Status find_reference(Config& config) {
+  if constexpr (requires { config.algorithm.kl_reference; })
+    return find_reference(config.algorithm.kl_reference, "algorithm.kl_reference");
+  else if constexpr (requires { config.reference_model; })
+    return find_reference(config.reference_model, "dpo.reference_model");
+  else
+    return ok_status();
+}
+
 // --reference prints the table of keys. --dry-run checks everything and prints the configuration if
 // all checks pass. Otherwise runs work(config, text of the full configuration). `kinds`: further
 // arguments of config::bind().
@@ -57,6 +71,7 @@ Status run_with_config(const ConfigArguments& arguments, Work&& work, const Kind
   LS_RETURN_IF_ERROR(arguments.load(settings));
   auto& sections = config::sections_of(config);
   LS_RETURN_IF_ERROR(find_models(sections.model, loop::checkpoint_model(sections)));
+  LS_RETURN_IF_ERROR(find_reference(config));
   LS_RETURN_IF_ERROR(config::validate(config));
   LS_RETURN_IF_ERROR(loop::check_output(sections.trainer.output));
   LS_RETURN_IF_ERROR(loop::check_resources(sections));

@@ -230,6 +230,7 @@ Status print_plan(const PlanArguments& arguments, bool json) {
   config::bind(settings, config, reward_types());
   LS_RETURN_IF_ERROR(run.load(settings));
   LS_RETURN_IF_ERROR(find_models(config.model, loop::checkpoint_model(config)));
+  LS_RETURN_IF_ERROR(find_reference(config));
   LS_RETURN_IF_ERROR(config::validate(config));
   if (arguments.many_machines()) {
     LS_ASSIGN_OR_RETURN(

@@ -18,6 +18,8 @@ std::string prompt_column(const Json& row, const RowOptions& options) {
   for (const char* column : kPromptColumns) {
     if (datasets::has(row, column)) return column;
   }
+  for (const char* column : kPromptColumns)  // null is how exports write a missing value
+    if (row.contains(column)) return column;
   return kPromptColumns[0];
 }
 
@@ -54,11 +56,12 @@ Result<data::Prompt> parse_problem(const datasets::Row& row, const RowOptions& o
   mapping.ground_truth = options.answer_column;
   // A prompt without any text is a row to drop, and not an error of the file.
   const auto value = row.json.find(mapping.prompt);
-  const bool empty =
-      value != row.json.end() && value->is_string() && value->get<std::string>().empty();
+  const bool empty = value != row.json.end() &&
+                     (value->is_null() || *value == "" || (value->is_array() && value->empty()));
   datasets::Row filled = row;
   if (empty) filled.json[mapping.prompt] = " ";
   LS_ASSIGN_OR_RETURN(data::Prompt problem, datasets::parse_prompt(filled, mapping));
+  if (empty) problem.text.clear();
   if (problem.data_source.empty() && !options.data_source.empty()) {
     problem.data_source = options.data_source;
     problem.id = options.data_source + "/" + problem.id;

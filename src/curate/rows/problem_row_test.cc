@@ -53,7 +53,14 @@ TEST(ProblemRows, AreComparedWithoutIgnoredTexts) {
 }
 
 TEST(ProblemRows, MayBeEmpty) {
-  EXPECT_EQ(whole_text(parsed(R"({"prompt": "", "answer": "2"})")), "");
+  RowOptions unclean;
+  unclean.clean = false;
+  for (const char* json :
+       {R"({"prompt": "", "answer": "2"})", R"({"problem": null, "answer": "2"})",
+        R"({"problem": [], "answer": "2"})"}) {
+    EXPECT_EQ(whole_text(parsed(json)), "") << json;
+    EXPECT_EQ(whole_text(parsed(json, unclean)), "") << json;
+  }
   EXPECT_EQ(parse_problem({parse_json(R"({"x": 1})", "t").value(), "f.jsonl:9"}, {})
                 .status()
                 .message()

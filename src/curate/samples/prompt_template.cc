@@ -7,6 +7,7 @@
 #include "base/text/text.h"
 #include "curate/samples/judged_prompt.h"
 #include "datasets/rows.h"
+#include "datasets/schema.h"
 
 namespace longshot::curate {
 namespace {
@@ -19,6 +20,14 @@ size_t last_user(const std::vector<data::Message>& messages) {
     if (messages[i].role == "user") return i;
   }
   return messages.size();
+}
+
+// The kept JSON of messages, by their place (datasets/schema.h); nullptr if the prompt has none.
+Json* kept_messages(data::Prompt& prompt) {
+  Json& extra = prompt.extra_info;
+  const auto kept = extra.is_object() ? extra.find("chat_template") : extra.end();
+  if (kept == extra.end() || !datasets::is_template_data(*kept)) return nullptr;
+  return &(*kept)["messages"];
 }
 
 Result<std::string> text_at(const Json& row, const char* key, const std::string& where) {
@@ -162,10 +171,7 @@ Result<data::Prompt> PromptTemplate::apply(const data::Prompt& prompt,
     return invalid_argument("prompt " + prompt.id + " has no user message for the template");
   asked.messages[user].content = filled;
   // The kept JSON of a message would replace its new text.
-  const std::string key = std::to_string(user);
-  if (asked.extra_info.is_object() && asked.extra_info.contains("chat_template") &&
-      asked.extra_info["chat_template"].contains("messages"))
-    asked.extra_info["chat_template"]["messages"].erase(key);
+  if (Json* kept = kept_messages(asked)) kept->erase(std::to_string(user));
   return asked;
 }
 
@@ -177,13 +183,12 @@ Result<data::Prompt> with_system(data::Prompt prompt, const std::string& system)
   if (prompt.messages.empty()) prompt.messages.push_back({"user", std::move(prompt.text)});
   prompt.text.clear();
   prompt.messages.insert(prompt.messages.begin(), {"system", system});
-  const bool kept = prompt.extra_info.is_object() && prompt.extra_info.contains("chat_template") &&
-                    prompt.extra_info["chat_template"].contains("messages");
-  if (!kept) return prompt;
-  Json shifted = Json::object();  // the kept JSON of messages is keyed by their place
-  for (const auto& [place, message] : prompt.extra_info["chat_template"]["messages"].items())
+  Json* kept = kept_messages(prompt);
+  if (kept == nullptr) return prompt;
+  Json shifted = Json::object();
+  for (const auto& [place, message] : kept->items())
     shifted[std::to_string(std::stoul(place) + 1)] = message;
-  prompt.extra_info["chat_template"]["messages"] = std::move(shifted);
+  *kept = std::move(shifted);
   return prompt;
 }
 

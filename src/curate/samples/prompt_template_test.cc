@@ -36,7 +36,8 @@ TEST(PromptTemplate, PlaceholdersInsideAProblemAreText) {
 TEST(PromptTemplate, ReplacesTheLastUserMessage) {
   data::Prompt chat;
   chat.messages = {{"system", "s"}, {"user", "a"}, {"assistant", "b"}, {"user", "c"}};
-  chat.extra_info = {{"chat_template", {{"messages", {{"1", "x"}, {"3", "y"}}}}}};
+  chat.extra_info = {
+      {"chat_template", {{"arguments", ""}, {"messages", {{"1", "x"}, {"3", "y"}}}}}};
   const auto asked = parsed("<{problem}>").apply(chat, {});
   ASSERT_TRUE(asked.ok());
   EXPECT_EQ(asked->messages[1].content, data::Content("a"));
@@ -61,6 +62,21 @@ TEST(PromptTemplate, ASystemMessageComesFirst) {
             (std::vector<data::Message>{{"system", "Be brief."}, {"user", "2+3"}}));
   EXPECT_EQ(with_system(text_prompt("a", "2+3"), "")->text, "2+3");
   EXPECT_FALSE(with_system(*asked, "again").ok());
+}
+
+TEST(PromptTemplate, AColumnOfTheUsersOwnIsLeftAlone) {
+  for (const Json& own :
+       {Json("x"), Json{{"messages", {{"a", "b"}}}}, Json{{"messages", {1, 2}}},
+        Json{{"messages", {{"1", "x"}}}}, Json{{"arguments", ""}, {"messages", {{"0", 1}}}}}) {
+    data::Prompt prompt = text_prompt("a", "2+3");
+    prompt.extra_info["chat_template"] = own;
+    const auto asked = with_system(prompt, "Be brief.");
+    ASSERT_TRUE(asked.ok());
+    EXPECT_EQ(asked->extra_info["chat_template"], own);
+    const auto filled = parsed("<{problem}>").apply(*asked, {});
+    ASSERT_TRUE(filled.ok());
+    EXPECT_EQ(filled->extra_info["chat_template"], own);
+  }
 }
 
 TEST(Examples, AreAFunctionOfSeedAndPromptAndNeverTheProblemItself) {

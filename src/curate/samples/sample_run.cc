@@ -175,17 +175,19 @@ class Run {
       // A failed judgement is not repeated at once; a missing response is asked for again.
       if (!sample.finish.empty()) samples.push_back(std::move(sample));
     }
+    // A prompt that cannot be asked or judged must not end the run for the others.
+    int countable = std::max(1, options_.max_errors / 4);
     while (true) {
       const auto indices = next_indices(samples, options_);
       if (indices.empty()) break;
-      LS_RETURN_IF_ERROR(extend(ask, indices, samples));
+      LS_RETURN_IF_ERROR(extend(ask, indices, samples, countable));
     }
     if (stop_requested()) return cancelled("stopped");
     return samples_within(std::move(samples), options_);
   }
 
   Status extend(const Ask& ask, const std::vector<uint32_t>& indices,
-                std::vector<JudgedSample>& samples) {
+                std::vector<JudgedSample>& samples, int& countable) {
     auto responses = source_.ask(ask.asked, indices);
     std::vector<JudgedSample> fresh;
     for (size_t i = 0; i < indices.size(); ++i) {
@@ -195,11 +197,27 @@ class Run {
     judge(rewards_, ask.prompt, fresh);
     if (stop_requested()) return cancelled("stopped");
     std::lock_guard lock(mutex_);
+    return take(fresh, samples, countable);
+  }
+
+  // Counts the fresh samples of a prompt and moves them to `samples`. `countable` failures of the
+  // prompt, in this round and the later ones, still count towards max_errors.
+  Status take(std::vector<JudgedSample>& fresh, std::vector<JudgedSample>& samples,
+              int& countable) {
+    std::string error;
     for (JudgedSample& sample : fresh) {
-      LS_RETURN_IF_ERROR(count(sample));
+      count(sample);
+      if (is_sound(sample)) {
+        in_a_row_ = 0;
+      } else {
+        error = sample.error;
+        in_a_row_ += countable-- > 0 ? 1 : 0;
+      }
       put(samples, std::move(sample));
     }
-    return ok_status();
+    if (options_.max_errors == 0 || in_a_row_ < options_.max_errors) return ok_status();
+    return unavailable(fmt::format("{} samples in a row have failed (--max-errors), the last: {}",
+                                   in_a_row_, error.substr(0, 500)));
   }
 
   // An error if no further request makes sense.
@@ -214,16 +232,12 @@ class Run {
     return ok_status();
   }
 
-  Status count(const JudgedSample& sample) {
+  void count(const JudgedSample& sample) {
     ++progress_.samples;
     progress_.tokens += sample.tokens;
     progress_.judged += sample.score ? 1 : 0;
     progress_.correct += sample.correct ? 1 : 0;
     progress_.errors += is_sound(sample) ? 0 : 1;
-    in_a_row_ = is_sound(sample) ? 0 : in_a_row_ + 1;
-    if (options_.max_errors == 0 || in_a_row_ < options_.max_errors) return ok_status();
-    return unavailable(fmt::format("{} samples in a row have failed (--max-errors), the last: {}",
-                                   in_a_row_, sample.error.substr(0, 500)));
   }
 
   Status save(const Ask& ask, const std::vector<JudgedSample>& samples) {
@@ -249,7 +263,7 @@ class Run {
   size_t next_ = 0, summed_ = 0;
   int64_t sum_ = 0;
   SampleProgress progress_;
-  int in_a_row_ = 0;  // failed samples
+  int in_a_row_ = 0;  // failed samples that count towards max_errors
   Status failure_;
 };
 

@@ -19,7 +19,9 @@ struct SampleRunOptions {
   // Prompts are begun until those before them have this many response tokens; 0 = no limit.
   int64_t token_budget = 0;
   int prompts_at_once = 1;
-  int max_errors = 100;    // the run ends after this many failed samples in a row; 0 = never
+  // The run ends after this many failed samples in a row, of which a prompt counts for a quarter at
+  // most; 0 = never.
+  int max_errors = 100;
   bool token_ids = false;  // keep token ids and log-probabilities
 };
 

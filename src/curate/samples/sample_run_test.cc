@@ -204,9 +204,47 @@ TEST_F(SampleRun, ManyFailuresInARowEndTheRun) {
   const Status status = run().status();
   EXPECT_EQ(status.code(), StatusCode::unavailable);
   EXPECT_NE(status.message().find("5 samples in a row have failed"), std::string::npos);
-  EXPECT_EQ(source_.asked.size(), 8u);
+  EXPECT_EQ(source_.asked.size(), 20u);  // a prompt counts for one failure
   source_.status = invalid_argument("no such model");
   EXPECT_EQ(run().status().message(), "no such model");
+}
+
+TEST_F(SampleRun, OnePromptThatFailsDoesNotEndTheRun) {
+  options_.max_errors = 3;
+  options_.prompts_at_once = 1;
+  for (uint32_t i = 0; i < 4; ++i) source_.failing.insert({asks_[1].prompt.id, i});
+  const auto result = run();
+  ASSERT_TRUE(result.ok()) << result.status().message();
+  EXPECT_EQ(result->rows, 6u);
+}
+
+TEST_F(SampleRun, APromptThatFailsInManyRoundsDoesNotEndTheRun) {
+  options_.max_errors = 3;
+  options_.prompts_at_once = 1;
+  options_.until_correct = 1;  // a round is one sample
+  for (uint32_t i = 0; i < 4; ++i) source_.failing.insert({asks_[1].prompt.id, i});
+  const auto result = run();
+  ASSERT_TRUE(result.ok()) << result.status().message();
+  EXPECT_EQ(result->rows, 6u);
+  EXPECT_EQ(result->all_errors, 4);
+  for (const Ask& ask : asks_)
+    for (uint32_t i = 0; i < 4; ++i) source_.failing.insert({ask.prompt.id, i});
+  EXPECT_TRUE(remove_tree(folder_).ok());
+  EXPECT_EQ(run().status().code(), StatusCode::unavailable);
+}
+
+TEST_F(SampleRun, NeighboursThatFailDoNotEndTheRun) {
+  options_.n = 100;
+  options_.max_errors = 100;
+  options_.prompts_at_once = 1;
+  for (const size_t bad : {1, 2, 3})
+    for (uint32_t i = 0; i < 100; ++i) source_.failing.insert({asks_[bad].prompt.id, i});
+  for (int time = 0; time < 2; ++time) {
+    const auto result = run();
+    ASSERT_TRUE(result.ok()) << result.status().message();
+    EXPECT_EQ(result->rows, 6u);
+    EXPECT_EQ(result->all_errors, 300);
+  }
 }
 
 TEST_F(SampleRun, WithoutRewardsNothingIsJudged) {

@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "base/text/text.h"
 #include "base/thread_pool.h"
+#include "datasets/schema.h"
 
 namespace longshot::curate {
 namespace {
@@ -93,6 +94,7 @@ class ServerSource : public SampleSource {
     } else {
       query.messages = prompt.messages;
       if (query.messages.empty()) query.messages = {{"user", prompt.text}};
+      add_template_data(prompt, query);
     }
     query.model = options_.model;
     query.max_tokens = options_.max_tokens;
@@ -106,6 +108,26 @@ class ServerSource : public SampleSource {
     query.seed = hash_combine(key, index) >> 33;
     query.token_ids = options_.token_ids;
     return query;
+  }
+
+  // What a row gives its chat template besides roles and texts: the server renders it.
+  static void add_template_data(const data::Prompt& prompt, net::ChatQuery& query) {
+    tokenizer::Chat chat(query.messages.begin(), query.messages.end());
+    const std::string text = datasets::restore_template_data(prompt, chat);
+    query.raw_messages = OrderedJson::array();
+    for (const tokenizer::ChatMessage& message : chat) {
+      const auto whole = parse_ordered_json(message.json, "a message");
+      query.raw_messages.push_back(whole.ok() ? *whole : data::to_json(message));
+    }
+    const auto arguments = parse_ordered_json(text, "the template arguments");
+    if (!arguments.ok() || !arguments->is_object()) return;
+    query.more_members = OrderedJson::object();
+    for (const auto& [name, value] : arguments->items()) {
+      if (name == "tools")
+        query.more_members[name] = value;
+      else
+        query.more_members["chat_template_kwargs"][name] = value;
+    }
   }
 
   const ServerSourceOptions options_;

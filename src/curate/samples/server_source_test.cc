@@ -45,6 +45,24 @@ TEST(ServerSource, EverySampleIsARequestWithItsOwnSeed) {
   EXPECT_TRUE(seeds.contains(server.requests().back()["seed"].get<uint64_t>()));
 }
 
+TEST(ServerSource, WhatARowGivesItsTemplateIsSent) {
+  net::FakeService server("/v1/chat/completions", {{200, kFour}});
+  data::Prompt prompt = two_plus_two();
+  prompt.messages = {{"user", "2 + 2?"}, {"assistant", ""}, {"tool", "4"}};
+  const Json call = {{"role", "assistant"}, {"content", ""}, {"tool_calls", {{{"id", "c"}}}}};
+  const Json result = {{"role", "tool"}, {"content", "4"}, {"tool_call_id", "c"}};
+  const Json tools = {{{"type", "function"}, {"function", {{"name", "add"}}}}};
+  const Json arguments = {{"tools", tools}, {"documents", {"d"}}, {"enable_thinking", false}};
+  prompt.extra_info["chat_template"] = {{"arguments", arguments.dump()},
+                                        {"messages", {{"1", call.dump()}, {"2", result.dump()}}}};
+  (void)source_of({.urls = {server.url()}})->ask(prompt, {0});
+  const Json request = server.requests().front();
+  EXPECT_EQ(request["messages"], Json({{{"role", "user"}, {"content", "2 + 2?"}}, call, result}));
+  EXPECT_EQ(request["tools"], tools);
+  EXPECT_EQ(request["chat_template_kwargs"],
+            Json({{"documents", {"d"}}, {"enable_thinking", false}}));
+}
+
 TEST(ServerSource, AReplicaThatFailsIsReplaced) {
   net::FakeService broken("/v1/chat/completions", {{500, "no"}});
   net::FakeService sound("/v1/chat/completions", {{200, kFour}});

@@ -2,14 +2,17 @@
 
 #include <cstdlib>
 
+#include "datasets/schema.h"
+
 namespace longshot::curate {
 namespace {
 
 // The input of a chat template other than roles and texts; datasets/schema.h keeps it as texts.
+// The result is null if there is none; a user's own column of that name is not taken for it.
 Json template_data(const JudgedPrompt& prompt, const char* key) {
   const Json& extra = prompt.extra_info;
   const auto kept = extra.is_object() ? extra.find("chat_template") : extra.end();
-  return kept != extra.end() && kept->is_object() ? kept->value(key, Json()) : Json();
+  return kept != extra.end() && datasets::is_template_data(*kept) ? kept->at(key) : Json();
 }
 
 OrderedJson parsed_text(const Json& text) {
@@ -22,7 +25,7 @@ OrderedJson row_of(const JudgedPrompt& prompt) {
   const Json kept = template_data(prompt, "messages");
   for (const auto& [place, text] : kept.items()) {
     const size_t i = static_cast<size_t>(std::strtoull(place.c_str(), nullptr, 10));
-    if (i < prompt.messages.size() && text.is_string()) row["prompt"][i] = parsed_text(text);
+    if (i < prompt.messages.size()) row["prompt"][i] = parsed_text(text);
   }
   return row;
 }

@@ -42,5 +42,15 @@ TEST(TrainingRows, TheInputOfTheChatTemplateIsKept) {
   EXPECT_EQ(row["chat_template_kwargs"]["tools"][0]["name"], "add");
 }
 
+TEST(TrainingRows, AColumnNamedChatTemplateIsTheUsersOwn) {
+  JudgedPrompt prompt = prompt_of({judged(true, 3, "4")});
+  const std::string plain = dump_json(response_row(prompt, prompt.samples[0]));
+  for (const char* own : {R"("x")", R"({"messages": "x"})", R"({"messages": ["x"]})",
+                          R"({"arguments": "x", "messages": {"a": "b"}})"}) {
+    prompt.extra_info = {{"chat_template", parse_json(own, "own").value()}};
+    EXPECT_EQ(dump_json(response_row(prompt, prompt.samples[0])), plain) << own;
+  }
+}
+
 }  // namespace
 }  // namespace longshot::curate

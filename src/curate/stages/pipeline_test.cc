@@ -193,6 +193,44 @@ TEST_F(Curate, ComputesAgainWhatOtherSettingsChange) {
   EXPECT_EQ(dropped(), (std::map<std::string, std::string>{{"z", "proof"}})) << "the input changed";
 }
 
+TEST_F(Curate, KeepsTheTagsThatARowHadBefore) {
+  OrderedJson tagged = row("a", "x");
+  tagged["tags"] = {"algebra"};
+  tagged["subject"] = "sets";
+  options_.files = {write("raw.jsonl", {tagged})};
+  set("tags.columns=[\"subject\"]");
+  run_ok();
+  EXPECT_EQ(kept()[0].extra_info["tags"], Json({"subject:sets"}));
+  EXPECT_EQ(kept()[0].extra_info["given_tags"], Json({"algebra"}));
+}
+
+TEST_F(Curate, KeepsTheFiguresThatARowHadBefore) {
+  OrderedJson measured = row("a", "x");
+  measured["difficulty"] = 0.25;
+  measured["pass_samples"] = 64;
+  measured["never_solved"] = "no";
+  options_.files = {write("raw.jsonl", {measured})};
+  options_.difficulty_samples = {write("samples.jsonl", {to_json(judged("a", 0, 10))})};
+  run_ok();
+  const Json extra = kept()[0].extra_info;
+  EXPECT_EQ(extra["difficulty"], 1.0);
+  EXPECT_EQ(extra["pass_samples"], 10);
+  EXPECT_EQ(extra["never_solved"], true);
+  EXPECT_EQ(extra["given_difficulty"], 0.25);
+  EXPECT_EQ(extra["given_pass_samples"], 64);
+  EXPECT_EQ(extra["given_never_solved"], "no");
+}
+
+TEST_F(Curate, DropsARowWithoutAProblem) {
+  options_.files = {
+      write("raw.jsonl", {row("a", "x"),
+                          {{"id", "b"}, {"problem", nullptr}, {"answer", "4"}},
+                          {{"id", "c"}, {"prompt", OrderedJson::array()}, {"answer", "4"}}})};
+  run_ok();
+  EXPECT_EQ(dropped(), (std::map<std::string, std::string>{{"b", "empty"}, {"c", "empty"}}));
+  EXPECT_EQ(kept().size(), 1U);
+}
+
 TEST_F(Curate, KeepsDuplicatesWithOtherAnswersIfTold) {
   CounterRng rng(4);
   const std::string one = random_problem(rng);

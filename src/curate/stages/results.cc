@@ -11,9 +11,13 @@ constexpr size_t kWindow = 4096;
 Result<std::string> amended(std::string_view row, const OrderedJson& members) {
   LS_ASSIGN_OR_RETURN(OrderedJson json, parse_ordered_json(row, "rows.jsonl"));
   OrderedJson& extra = json["extra_info"];
-  if (members.contains("difficulty") && extra.contains("difficulty"))
-    extra["given_difficulty"] = extra["difficulty"];
-  for (const auto& [key, value] : members.items()) extra[key] = value;
+  for (const auto& [key, value] : members.items()) {
+    if (extra.contains(key)) {
+      OrderedJson given = extra[key];  // a copy, because a new member may move the others
+      extra["given_" + key] = std::move(given);
+    }
+    extra[key] = value;
+  }
   return dump_json(json);
 }
 

@@ -11,9 +11,9 @@
 
 namespace longshot::curate {
 
-// verl rows in the order of the input, with what the stages have set in extra_info. A difficulty
-// that the row had before becomes extra_info.given_difficulty. The file is complete, or unchanged
-// after an error.
+// verl rows in the order of the input, with what the stages have set in extra_info. What a row had
+// there before under the same name becomes extra_info.given_NAME, such as given_difficulty. The
+// file is complete, or unchanged after an error.
 Status write_prompts(const std::filesystem::path& path, const RowStore& rows, const RowSet& set,
                      const RowProgress& on_progress);
 

@@ -28,9 +28,17 @@ bool is_invisible(char32_t c) {
          (c >= 0x2060 && c <= 0x2064) || c == 0x7F || (c < 0x20 && c != '\n' && c != '\t');
 }
 
+// Whether the character is a zero-width joiner or non-joiner between two characters beyond ASCII.
+// It belongs to the spelling there, as in Persian words and in symbols of several characters.
+bool joins(char32_t c, char32_t before, std::string_view after) {
+  return (c == 0x200C || c == 0x200D) && before >= 0x80 && !after.empty() &&
+         static_cast<unsigned char>(after[0]) >= 0x80;
+}
+
 std::string plain_characters(std::string_view text) {
   std::string out;
   out.reserve(text.size());
+  char32_t before = 0;
   for (size_t at = 0; at < text.size();) {
     const auto point = code_point_at(text, at);
     char32_t c = point.value;
@@ -40,9 +48,10 @@ std::string plain_characters(std::string_view text) {
       c = '\n';
     }
     if (c == 0x2028 || c == 0x2029 || c == 0x85) c = '\n';
-    if (is_invisible(c)) continue;
+    if (is_invisible(c) && !joins(c, before, text.substr(at))) continue;
     if (c >= 0x80 && tokenizer::is_white_space(c)) c = ' ';
     append_utf8(c, out);
+    before = c;
   }
   return out;
 }

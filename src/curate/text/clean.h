@@ -20,7 +20,9 @@ constexpr auto spellings(TextForm) {
 // Repairs invalid UTF-8, applies the Unicode form, removes invisible characters (byte order marks,
 // zero-width spaces, soft hyphens) and other control characters, makes line ends \n and unusual
 // spaces plain, removes spaces at the ends of lines and repeated blank lines, and unwraps a
-// document, problem, question or exercise environment of LaTeX around the whole text.
+// document, problem, question or exercise environment of LaTeX around the whole text. A zero-width
+// joiner or non-joiner between two characters beyond ASCII is kept, because it belongs to the
+// spelling.
 std::string clean_text(std::string_view text, TextForm form);
 
 // clean_text(), then the answer without what is wrapped around it: the text after GSM8K's "####",

@@ -19,6 +19,16 @@ TEST(Clean, KeepsMathematicsUnlessToldOtherwise) {
   EXPECT_EQ(clean_text("bad \xff byte", TextForm::none), "bad \uFFFD byte");
 }
 
+TEST(Clean, KeepsJoinersThatBelongToTheSpelling) {
+  const std::string persian = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645";
+  EXPECT_EQ(clean_text(persian, TextForm::nfc), persian);
+  const std::string coder = "\U0001F469\u200d\U0001F4BB";
+  EXPECT_EQ(clean_text(coder, TextForm::nfc), coder);
+  EXPECT_EQ(clean_text("\u0645\u200b\u06cc\u200e\u062e\u200f\u0648", TextForm::nfc),
+            "\u0645\u06cc\u062e\u0648");
+  EXPECT_EQ(clean_text("a\u200c\u0645 \u0645\u200d b\u200bc", TextForm::nfc), "a\u0645 \u0645 bc");
+}
+
 TEST(Clean, UnwrapsLatexEnvironments) {
   EXPECT_EQ(clean_text("\\begin{problem}\nFind $x$.\n\\end{problem}", TextForm::nfc), "Find $x$.");
   const char* two = "\\begin{problem}a\\end{problem} \\begin{problem}b\\end{problem}";

@@ -31,7 +31,12 @@ Result<std::map<std::string, ProblemFigures>> problems_in(const fs::path& file) 
   auto problems = problems_of(rows);
   if (!problems.ok()) return problems.status().with_context(file.string());
   std::map<std::string, ProblemFigures> by_id;
-  for (const ProblemFigures& problem : *problems) by_id[problem.id] = problem;
+  for (const ProblemFigures& problem : *problems) {
+    if (!by_id.emplace(problem.id, problem).second)
+      return invalid_argument(file.string() + ": two problems have the id '" + problem.id +
+                              "'; give the task an 'id' that differs in each row and run it again "
+                              "with another --output");
+  }
   return by_id;
 }
 

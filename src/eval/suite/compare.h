@@ -31,7 +31,7 @@ struct TaskComparison {
 };
 
 // Compares the tasks that both folders (outputs of run_suite) have. Error: they have none, or a
-// task has no problem in common.
+// task has no problem in common or two problems with the same id.
 Result<std::vector<TaskComparison>> compare(const std::filesystem::path& a,
                                             const std::filesystem::path& b, int resamples,
                                             uint64_t seed);

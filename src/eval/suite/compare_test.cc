@@ -12,6 +12,7 @@ namespace longshot::eval {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::HasSubstr;
 
 // The bootstrap's distribution of the mean of 0/1 values is binomial.
 TEST(PairedBootstrap, IntervalIsThatOfTheBinomial) {
@@ -66,6 +67,19 @@ TEST(Compare, PairsProblemsById) {
   const auto page = efficiency_page({a.string(), b.string()});
   ASSERT_TRUE(page.ok());
   EXPECT_THAT(*page, testing::AllOf(testing::HasSubstr("compare_b"), testing::HasSubstr("<svg")));
+}
+
+TEST(Compare, ARepeatedIdIsRefused) {
+  const fs::path twice = folder("compare_twice", row("1", true, 10) + row("1", false, 20));
+  EXPECT_THAT(compare(twice, twice, 10, 1).status().message(),
+              testing::AllOf(HasSubstr("sums.jsonl"), HasSubstr("the id '1'")));
+}
+
+TEST(EfficiencyPage, ATaskWithoutAVerdictHasNoPoint) {
+  const std::string failed =
+      R"({"id": "1", "samples": [{"tokens": 3, "finish": "stop", "error": "down"}]})";
+  const fs::path path = folder("compare_failed", failed + "\n");
+  EXPECT_THAT(*efficiency_page({path.string()}), HasSubstr("share no task"));
 }
 
 TEST(Compare, ErrorsNameTheFolder) {

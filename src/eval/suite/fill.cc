@@ -55,4 +55,9 @@ Result<std::string> fill(const std::string& text, const Json& row, const std::st
   return out;
 }
 
+const Json* only_column(const std::string& text, const Json& row) {
+  const bool one = text.size() > 2 && text.front() == '{' && text.find('}') == text.size() - 1;
+  return one ? find(row, text.substr(1, text.size() - 2)) : nullptr;
+}
+
 }  // namespace longshot::eval

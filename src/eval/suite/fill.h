@@ -13,4 +13,7 @@ namespace longshot::eval {
 // invalid_argument that begins with `where` and names the missing column or the unclosed brace.
 Result<std::string> fill(const std::string& text, const Json& row, const std::string& where);
 
+// The value that {column} stands for if `text` is nothing else, or null.
+const Json* only_column(const std::string& text, const Json& row);
+
 }  // namespace longshot::eval

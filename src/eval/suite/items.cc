@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <map>
 #include <numeric>
 
 #include "base/rng.h"
@@ -47,16 +49,38 @@ Result<std::vector<std::string>> choices_of(const Task& task, const Row& row) {
   return choices;
 }
 
-// The index of the right choice, given as a letter, an index from 0, or the text of a choice.
-Result<int> right_choice(const std::string& answer, const std::vector<std::string>& choices,
-                         const std::string& where) {
+// The index of the choice that `text` is the number of, counted from `first`; -1: of none.
+int numbered_choice(const std::string& text, int first, int count) {
+  int number = -1;
+  const char* last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, number);
+  const bool fits = error == std::errc() && end == last && number >= first;
+  return fits && number - first < count ? number - first : -1;
+}
+
+// False for a number in the row or in the template itself, which is the number of a choice.
+bool answer_is_text(const Task& task, const Json& row) {
+  if (!task.answer_pattern.empty()) return true;
+  const Json* column = only_column(task.answer, row);
+  return column != nullptr ? column->is_string() : task.answer.find('{') != task.answer.npos;
+}
+
+// The index of the right choice, given as a letter, a number, or the text of a choice.
+Result<int> right_choice(const Task& task, const std::string& answer,
+                         const std::vector<std::string>& choices, const Row& row) {
   const auto count = static_cast<int>(choices.size());
   const std::string text(trim(answer));
   if (text.size() == 1 && text[0] >= 'A' && text[0] < 'A' + count) return text[0] - 'A';
-  if (text.size() == 1 && is_digit(text[0]) && text[0] < '0' + count) return text[0] - '0';
+  const int first = std::max(task.answer_from, 0);
+  const int index = numbered_choice(text, first, count);
   const auto same = std::find(choices.begin(), choices.end(), answer);
+  const bool number_first = task.answer_from >= 0 || !answer_is_text(task, row.json);
+  if (index >= 0 && (number_first || same == choices.end())) return index;
   if (same != choices.end()) return static_cast<int>(same - choices.begin());
-  return invalid_argument(where + ": the answer '" + answer + "' is none of the choices");
+  return invalid_argument(fmt::format(
+      "{}: the answer '{}' is none of the choices; if it is a number, set the task's 'answer_from' "
+      "to the number of the first choice, 0 or 1 (now {})",
+      row.where, answer, first));
 }
 
 // A row with what templates may use in addition to its columns.
@@ -98,7 +122,7 @@ Result<Read> read_row(const Task& task, Row row, size_t number) {
   LS_ASSIGN_OR_RETURN(read.truth, truth_of(task, read.row));
   LS_ASSIGN_OR_RETURN(read.choices, choices_of(task, read.row));
   if (read.choices.empty()) return read;
-  LS_ASSIGN_OR_RETURN(read.right, right_choice(read.truth, read.choices, read.row.where));
+  LS_ASSIGN_OR_RETURN(read.right, right_choice(task, read.truth, read.choices, read.row));
   if (task.shuffle) shuffle_choices(read);
   std::string options;
   for (size_t i = 0; i < read.choices.size(); ++i)
@@ -261,6 +285,16 @@ class Loader {
   std::vector<Example> examples_;
 };
 
+// Results, likelihoods and comparisons belong to an id. `places` has the places of earlier ids.
+Status add_id(const std::string& id, const std::string& where,
+              std::map<std::string, std::string>& places) {
+  const auto [earlier, is_new] = places.try_emplace(id, where);
+  if (is_new) return ok_status();
+  return invalid_argument(where + ": the id '" + id + "' is also that of " + earlier->second +
+                          "; change the task's 'id' so that it differs in each row, or leave it "
+                          "out to number the rows");
+}
+
 }  // namespace
 
 Result<Items> load_items(const Task& task, const tokenizer::Tokenizer& tokenizer,
@@ -272,8 +306,11 @@ Result<Items> load_items(const Task& task, const tokenizer::Tokenizer& tokenizer
   if (max_rows > 0 && rows.size() > static_cast<size_t>(max_rows))
     rows.resize(static_cast<size_t>(max_rows));
   Items out;
+  std::map<std::string, std::string> places;
   for (size_t i = 0; i < rows.size(); ++i) {
+    const std::string where = rows[i].where;
     LS_ASSIGN_OR_RETURN(Item item, loader.item(std::move(rows[i]), i));
+    LS_RETURN_IF_ERROR(add_id(item.prompt.id, where, places));
     size_t answer = item.continuations.empty() ? static_cast<size_t>(task.max_tokens) : 0;
     size_t together = 0;
     for (const auto& tokens : item.continuations) {

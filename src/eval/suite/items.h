@@ -32,7 +32,7 @@ struct Items {
 // tokens is left out. A prompt of kind likelihood and its continuation are tokenized as
 // lm-evaluation-harness does: both together, so that the border is between tokens of the joint
 // text; white space at the end of the prompt belongs to the continuation. Error: invalid_argument
-// that names the file, line and column.
+// that names the file, line and column; two rows with the same id are one.
 Result<Items> load_items(const Task& task, const tokenizer::Tokenizer& tokenizer,
                          const tokenizer::ChatTemplate& chat_template, int max_sequence,
                          int max_rows);

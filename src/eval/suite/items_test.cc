@@ -91,6 +91,53 @@ TEST(Items, LongRowsAreLeftOutAndBadOnesAreErrors) {
               testing::AllOf(HasSubstr("items_bad.jsonl:2"), HasSubstr("sideways")));
 }
 
+TEST(Items, ARepeatedIdIsRefused) {
+  const auto tokenizer = letters();
+  auto rows = quiz_rows();
+  for (size_t i = 0; i < rows.size(); ++i) rows[i]["number"] = i % 2;
+  Task task = choice_task(write_rows("items_ids.jsonl", rows));
+  task.id = "{number}";
+  EXPECT_THAT(load_items(task, *tokenizer, {}, 100, 0).status().message(),
+              testing::AllOf(HasSubstr("items_ids.jsonl:3: the id 'quiz/0'"),
+                             HasSubstr("items_ids.jsonl:1;"), HasSubstr("'id'")));
+}
+
+// The index of the right choice, or the error.
+std::string right_of(const std::vector<std::string>& choices, const Json& answer, int from = -1,
+                     const std::string& form = "{answer}") {
+  const auto tokenizer = letters();
+  Task task = choice_task(write_rows(
+      "items_numbers.jsonl", {{{"q", "x"}, {"options_list", choices}, {"answer", answer}}}));
+  task.answer_from = from;
+  task.answer = form;
+  const auto loaded = load_items(task, *tokenizer, {}, 100, 0);
+  return loaded.ok() ? std::to_string(loaded->items[0].right) : loaded.status().message();
+}
+
+TEST(Items, ATextIsAChoiceBeforeItIsANumber) {
+  const std::vector<std::string> numbers = {"1", "2", "3", "4"}, words = {"a", "b", "c", "d"};
+  EXPECT_EQ(right_of(numbers, "2"), "1");
+  EXPECT_EQ(right_of(numbers, "4"), "3");
+  EXPECT_EQ(right_of(numbers, 2), "2");
+  EXPECT_EQ(right_of(words, "2"), "2");
+  EXPECT_EQ(right_of({"5", "0"}, "unused", -1, "0"), "0");  // as for GPQA
+  EXPECT_THAT(right_of(words, "4"),
+              testing::AllOf(HasSubstr("none of the choices"), HasSubstr("'answer_from'"),
+                             HasSubstr("(now 0)")));
+}
+
+TEST(Items, AnswerFromSaysWhereNumbersBegin) {
+  const std::vector<std::string> words = {"a", "b", "c", "d"};
+  EXPECT_EQ(right_of(words, "1", 1), "0");
+  EXPECT_EQ(right_of(words, 4, 1), "3");
+  EXPECT_EQ(right_of(words, "C", 1), "2");
+  EXPECT_EQ(right_of(words, "d", 1), "3");
+  EXPECT_EQ(right_of({"2", "1", "4"}, "2", 1), "1");
+  EXPECT_EQ(right_of({"2", "1", "4"}, "2", 0), "2");
+  EXPECT_THAT(right_of(words, "0", 1), HasSubstr("none of the choices"));
+  EXPECT_EQ(right_of(std::vector<std::string>(12, "x"), 12, 1), "11");
+}
+
 // The numbers of a task are compared between models, so its length is never lowered silently.
 TEST(Items, ALengthThatLeavesNoRoomIsNamed) {
   const auto tokenizer = letters();

@@ -115,7 +115,7 @@ text { font: 12px sans-serif; fill: #333 }
 <h1>Accuracy against response length</h1>
 )";
 
-// The points of each task that generates.
+// The points of each task that generates and has a judged answer.
 Result<std::map<std::string, Point>> points_of(const std::string& folder) {
   std::map<std::string, Point> points;
   const std::filesystem::path path(folder);
@@ -123,7 +123,7 @@ Result<std::map<std::string, Point>> points_of(const std::string& folder) {
   for (const std::string& task : tasks) {
     LS_ASSIGN_OR_RETURN(const auto rows, read_results(path / (task + ".jsonl")));
     LS_ASSIGN_OR_RETURN(const TaskFigures f, figures_of(task, rows, {}));
-    if (f.accuracy_norm >= 0) continue;
+    if (f.accuracy_norm >= 0 || f.problems == 0) continue;
     const auto name = path.has_filename() ? path.filename() : path.parent_path().filename();
     points[task] = {name.string(), f.mean_tokens, f.accuracy, f.low, f.high};
   }

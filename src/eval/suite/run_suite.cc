@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/log.h"
 #include "base/os/fs.h"
@@ -48,7 +49,9 @@ Status check_same(const OrderedJson& before, const OrderedJson& now, const std::
 }
 
 // Writes suite.json, or compares it with the one that exists and adds tasks that are new in it.
-Status begin(const fs::path& folder, OrderedJson settings, const std::vector<SuiteTask>& tasks) {
+// Returns an object that has all these tasks as keys.
+Result<OrderedJson> begin(const fs::path& folder, OrderedJson settings,
+                          const std::vector<SuiteTask>& tasks) {
   LS_RETURN_IF_ERROR(make_directories(folder));
   const fs::path path = folder / "suite.json";
   OrderedJson rows = OrderedJson::object();
@@ -65,7 +68,48 @@ Status begin(const fs::path& folder, OrderedJson settings, const std::vector<Sui
     rows[one.task.name] = key;
   }
   settings["rows"] = rows;
-  return write_file_atomic(path, dump_json(settings, 2) + "\n");
+  LS_RETURN_IF_ERROR(write_file_atomic(path, dump_json(settings, 2) + "\n"));
+  return rows;
+}
+
+using Entries = std::map<std::string, OrderedJson>;  // of results.json, by task
+
+// The entries that an earlier call wrote. Those of tasks that are not in `begun` are of other runs.
+Result<Entries> earlier_entries(const fs::path& folder, const OrderedJson& begun) {
+  Entries entries;
+  const fs::path path = folder / "results.json";
+  if (!fs::exists(path)) return entries;
+  LS_ASSIGN_OR_RETURN(const std::string text, read_file(path));
+  LS_ASSIGN_OR_RETURN(const OrderedJson json, parse_ordered_json(text, path.string()));
+  if (!json.is_object() || !json.contains("tasks")) return entries;
+  for (const OrderedJson& entry : json["tasks"]) {
+    const auto name = entry.find("task");
+    if (name != entry.end() && name->is_string() && begun.contains(name->get<std::string>()))
+      entries[name->get<std::string>()] = entry;
+  }
+  return entries;
+}
+
+Status write_entries(const Suite& suite, const SuiteRun& run, const Entries& entries) {
+  OrderedJson json = {{"suite", suite.name}, {"model", run.model}, {"tasks", OrderedJson::array()}};
+  for (const Task& task : suite.tasks) {
+    if (const auto entry = entries.find(task.name); entry != entries.end())
+      json["tasks"].push_back(entry->second);
+  }
+  return write_file_atomic(run.output / "results.json", dump_json(json, 2) + "\n");
+}
+
+// Without a verdict a task has no figures, and something that its rewards need is broken.
+Status check_judged(const std::vector<TaskFigures>& all) {
+  constexpr size_t kLongest = 500;  // a reason may quote a whole answer
+  for (const TaskFigures& f : all) {
+    if (f.samples == 0 || f.errors < f.samples) continue;
+    return invalid_argument(fmt::format(
+        "task '{}': none of the {} samples could be judged: {}; the same command judges "
+        "them again",
+        f.name, f.samples, f.frequent_error.substr(0, kLongest)));
+  }
+  return ok_status();
 }
 
 std::vector<int> ks_of(const Task& task) {
@@ -121,9 +165,9 @@ Result<std::vector<TaskFigures>> run_suite(rollout::Engine& engine, const Suite&
                                            const std::vector<SuiteTask>& tasks,
                                            const SuiteRun& run) {
   LS_ASSIGN_OR_RETURN(const std::vector<Stage> stages, make_all_rewards(tasks, run));
-  LS_RETURN_IF_ERROR(begin(run.output, settings_of(suite, run), tasks));
+  LS_ASSIGN_OR_RETURN(const OrderedJson begun, begin(run.output, settings_of(suite, run), tasks));
+  LS_ASSIGN_OR_RETURN(Entries entries, earlier_entries(run.output, begun));
   std::vector<TaskFigures> all;
-  OrderedJson json = {{"suite", suite.name}, {"model", run.model}, {"tasks", OrderedJson::array()}};
   ProgressLine progress;
   progress.start(0, static_cast<int64_t>(tasks.size()));
   for (size_t i = 0; i < tasks.size(); ++i) {
@@ -135,13 +179,16 @@ Result<std::vector<TaskFigures>> run_suite(rollout::Engine& engine, const Suite&
     };
     LS_RETURN_IF_ERROR(run_task(engine, task, items.items, stages[i].get(), task_run, file));
     LS_ASSIGN_OR_RETURN(TaskFigures figures, figures_of(task.name, file.rows(), ks_of(task)));
-    json["tasks"].push_back(to_json(figures));
+    entries[task.name] = to_json(figures);
     progress.finish(static_cast<int64_t>(i),
-                    fmt::format("{} accuracy {:.4f}", task.name, figures.accuracy));
+                    figures.problems == 0
+                        ? task.name + " not judged"
+                        : fmt::format("{} accuracy {:.4f}", task.name, figures.accuracy));
     all.push_back(std::move(figures));
   }
   progress.clear();
-  LS_RETURN_IF_ERROR(write_file_atomic(run.output / "results.json", dump_json(json, 2) + "\n"));
+  LS_RETURN_IF_ERROR(write_entries(suite, run, entries));
+  LS_RETURN_IF_ERROR(check_judged(all));
   return all;
 }
 

@@ -40,8 +40,9 @@ struct SuiteRun {
 };
 
 // Writes NAME.jsonl for each task, suite.json (what the results depend on) and results.json (the
-// figures). Continues what an earlier call with the same output has begun. Error: that call had
-// another suite file, model, seed or number of rows; a task cannot be run; cancelled.
+// figures). Continues what an earlier call with the same output has begun, and keeps the figures of
+// tasks that only that call ran. Error: that call had another suite file, model, seed or number of
+// rows; a task cannot be run; cancelled; with all files written, no sample of a task was judged.
 Result<std::vector<TaskFigures>> run_suite(rollout::Engine& engine, const Suite& suite,
                                            const std::vector<SuiteTask>& tasks,
                                            const SuiteRun& run);

@@ -29,6 +29,19 @@ OrderedJson sample_row(const data::Sample& sample, const data::Verdict& verdict)
   return row;
 }
 
+// The inverse of sample_row() for a sample without a verdict. Its tokens are all 0, because rewards
+// see only how many there are.
+Result<data::Sample> stored_sample(const Json& row, const std::string& where) {
+  data::Sample sample;
+  LS_ASSIGN_OR_RETURN(sample.index, json_get<uint32_t>(row, "index", where));
+  LS_ASSIGN_OR_RETURN(sample.text, json_get<std::string>(row, "response", where));
+  LS_ASSIGN_OR_RETURN(const int tokens, json_get<int>(row, "tokens", where));
+  sample.tokens.resize(static_cast<size_t>(std::max(tokens, 0)));
+  LS_ASSIGN_OR_RETURN(const std::string finish, json_get<std::string>(row, "finish", where));
+  sample.finish = data::parse_finish_reason(finish).value_or(data::FinishReason::stop);
+  return sample;
+}
+
 OrderedJson head_of(const Item& item) {
   OrderedJson row;
   row["id"] = item.prompt.id;
@@ -58,7 +71,10 @@ class Generate {
     LS_ASSIGN_OR_RETURN(const auto samples,
                         engine_.generate(rollout::make_jobs(draws, task_.n), options_));
     if (stop_requested()) return cancelled("stopped; the same command continues");
-    LS_ASSIGN_OR_RETURN(const auto verdicts, judge(items, samples));
+    std::vector<const data::Prompt*> prompts;
+    for (size_t i = 0; i < samples.size(); ++i)
+      prompts.push_back(&items[i / static_cast<size_t>(task_.n)].prompt);
+    LS_ASSIGN_OR_RETURN(const auto verdicts, judge(prompts, samples));
     std::vector<OrderedJson> rows;
     for (size_t i = 0; i < samples.size(); ++i) {
       const Item& item = items[i / static_cast<size_t>(task_.n)];
@@ -72,17 +88,38 @@ class Generate {
     return rows;
   }
 
- private:
-  Result<std::vector<data::Verdict>> judge(std::span<const Item> items,
-                                           std::vector<data::Sample> samples) {
+  // Judges the samples of `rows`, which are those of `items`, that have an error instead of a
+  // verdict. Returns whether there are any.
+  Result<bool> judge_failed(std::span<const Item> items, std::span<OrderedJson> rows) {
+    std::vector<OrderedJson*> failed;
     std::vector<const data::Prompt*> prompts;
+    std::vector<data::Sample> samples;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const auto stored = rows[i].find("samples");
+      if (stored == rows[i].end()) continue;
+      for (OrderedJson& row : *stored) {
+        if (!row.contains("error")) continue;
+        LS_ASSIGN_OR_RETURN(data::Sample sample, stored_sample(row, items[i].prompt.id));
+        failed.push_back(&row);
+        prompts.push_back(&items[i].prompt);
+        samples.push_back(std::move(sample));
+      }
+    }
+    if (failed.empty()) return false;
+    LS_ASSIGN_OR_RETURN(const auto verdicts, judge(prompts, samples));
+    for (size_t i = 0; i < failed.size(); ++i) *failed[i] = sample_row(samples[i], verdicts[i]);
+    return true;
+  }
+
+ private:
+  // The texts of `samples` become those that the rewards see.
+  Result<std::vector<data::Verdict>> judge(const std::vector<const data::Prompt*>& prompts,
+                                           std::vector<data::Sample> samples) {
     std::vector<const data::Sample*> judged;
     for (size_t i = 0; i < samples.size(); ++i) {
-      const data::Prompt& prompt = items[i / static_cast<size_t>(task_.n)].prompt;
-      Json row = prompt.extra_info;
+      Json row = prompts[i]->extra_info;
       row["response"] = samples[i].text;
-      LS_ASSIGN_OR_RETURN(samples[i].text, fill(task_.judged, row, prompt.id));
-      prompts.push_back(&prompt);
+      LS_ASSIGN_OR_RETURN(samples[i].text, fill(task_.judged, row, prompts[i]->id));
       judged.push_back(&samples[i]);
     }
     std::vector<data::Verdict> verdicts = rewards_.judge(prompts, judged);
@@ -179,12 +216,31 @@ Status fill_prefix_cache(rollout::Engine& engine, const Item& item) {
   return engine.generate(rollout::make_jobs({{item.prompt, 0}}, 1), options).status();
 }
 
+// Items between two writes.
+size_t batch_of(const Task& task, const std::vector<Item>& items, const TaskRun& run) {
+  const size_t per_item =
+      task.kind == TaskKind::generate ? static_cast<size_t>(task.n) : items.front().choices.size();
+  return std::max<size_t>(1, static_cast<size_t>(run.batch) / per_item);
+}
+
+// What a reward needs, such as a service, may have been down when the rows were written.
+Status judge_failed(Generate& generate, const std::vector<Item>& items, size_t batch,
+                    TaskFile& file) {
+  std::vector<OrderedJson> rows = file.rows();
+  for (size_t done = 0; done < rows.size(); done += batch) {
+    const size_t count = std::min(batch, rows.size() - done);
+    LS_ASSIGN_OR_RETURN(const bool judged,
+                        generate.judge_failed(std::span(items).subspan(done, count),
+                                              std::span(rows).subspan(done, count)));
+    if (judged) LS_RETURN_IF_ERROR(file.replace(rows));
+  }
+  return ok_status();
+}
+
 template <typename Rows>
 Status run_batches(rollout::Engine& engine, const Task& task, const std::vector<Item>& items,
                    const TaskRun& run, TaskFile& file, Rows rows_of) {
-  const size_t per_item =
-      task.kind == TaskKind::generate ? static_cast<size_t>(task.n) : items.front().choices.size();
-  const size_t batch = std::max<size_t>(1, static_cast<size_t>(run.batch) / per_item);
+  const size_t batch = batch_of(task, items, run);
   if (file.rows().size() < items.size())
     LS_RETURN_IF_ERROR(fill_prefix_cache(engine, items[file.rows().size()]));
   while (file.rows().size() < items.size()) {
@@ -207,6 +263,7 @@ Status run_task(rollout::Engine& engine, const Task& task, const std::vector<Ite
                        [&](std::span<const Item> part) { return likelihood.rows(part); });
   }
   Generate generate(engine, task, *rewards, run);
+  LS_RETURN_IF_ERROR(judge_failed(generate, items, batch_of(task, items, run), file));
   return run_batches(engine, task, items, run, file,
                      [&](std::span<const Item> part) { return generate.rows(part); });
 }

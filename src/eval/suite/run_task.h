@@ -23,8 +23,10 @@ struct TaskRun {
 
 // Answers the items that `file` has no rows of, and appends theirs: rows of judged samples, or with
 // kind likelihood {"id", "prompt", "choices", "answer", "logprobs", "pick", "pick_norm"}.
-// `rewards` may be null with kind likelihood. Results do not depend on `batch`, or on how often the
-// run was interrupted. Status cancelled after stop_requested(), with finished batches written.
+// Stored samples that have an error instead of a verdict are judged again first, and `file` is
+// rewritten. `rewards` may be null with kind likelihood. Results do not depend on `batch`, or on
+// how often the run was interrupted. Status cancelled after stop_requested(), with finished batches
+// written.
 Status run_task(rollout::Engine& engine, const Task& task, const std::vector<Item>& items,
                 reward::RewardStage* rewards, const TaskRun& run, TaskFile& file);
 

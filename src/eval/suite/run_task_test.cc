@@ -7,24 +7,11 @@
 #include "base/check.h"
 #include "eval/suite/task_figures.h"
 #include "eval/suite/testing.h"
-#include "rollout/fake_runner.h"
 
 namespace longshot::eval {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr int kVocab = 80;
-
-struct Model {
-  Model() : tokenizer(letters()) {
-    engine = std::make_unique<rollout::Engine>(
-        std::make_unique<rollout::FakeRunner>(kVocab, rollout::RunnerLimits{8, 200}),
-        tokenizer.get());
-  }
-  std::unique_ptr<tokenizer::Tokenizer> tokenizer;
-  std::unique_ptr<rollout::Engine> engine;
-};
 
 std::vector<Json> rows(int count) {
   std::vector<Json> out;
@@ -85,13 +72,18 @@ TEST(RunTask, LikelihoodsAreSumsOverTheContinuation) {
   EXPECT_GE(figures->accuracy_norm, 0);
 }
 
-TEST(RunTask, AnyCutOfTheFileContinuesToTheSameBytes) {
-  Task task = choice_task(write_rows("run_again.jsonl", rows(7)));
+Task sampling_task(const std::string& file) {
+  Task task = choice_task(file);
   task.kind = TaskKind::generate;
   task.choices_column = "";
   task.n = 2;
   task.temperature = 1;
   task.max_tokens = 6;
+  return task;
+}
+
+TEST(RunTask, AnyCutOfTheFileContinuesToTheSameBytes) {
+  const Task task = sampling_task(write_rows("run_again.jsonl", rows(7)));
   auto rewards = std::move(*reward::RewardStage::create({}));
   const fs::path whole = fresh("run_whole.jsonl"), cut = fresh("run_cut.jsonl");
   ASSERT_TRUE(run(task, rewards.get(), 4, whole).ok());
@@ -106,6 +98,37 @@ TEST(RunTask, AnyCutOfTheFileContinuesToTheSameBytes) {
   EXPECT_EQ(figures->samples, 14);
   EXPECT_TRUE(figures->pass_at_k.contains(2));
   EXPECT_GE(figures->majority_vote, 0);
+}
+
+std::string first_lines(const std::string& text, int count) {
+  size_t end = 0;
+  for (int i = 0; i < count; ++i) end = text.find('\n', end) + 1;
+  return text.substr(0, end);
+}
+
+// The results are those of a run in which nothing failed.
+TEST(RunTask, SamplesWithoutAVerdictAreJudgedAgain) {
+  const Task task = sampling_task(write_rows("run_failed.jsonl", rows(7)));
+  reward::RewardOptions options;
+  options.rewards = *reward::parse_reward_list(Json::array({"service"}), {&kService, 1});
+  auto rewards = std::move(*reward::RewardStage::create(options));
+  const fs::path whole = fresh("run_sound.jsonl"), path = fresh("run_failed_out.jsonl");
+  Service::down_for = "";
+  ASSERT_TRUE(run(task, rewards.get(), 4, whole).ok());
+  Service::down_for = "1";  // rows 1 and 4
+  ASSERT_TRUE(run(task, rewards.get(), 4, path).ok());
+  const auto figures = figures_of("quiz", *read_results(path), {});
+  EXPECT_EQ(figures->errors, 4);
+  EXPECT_NE(figures->frequent_error.find("the service is down"), std::string::npos);
+  Service::down_for = "";
+  const std::string failed = *read_file(path);
+  for (const auto& [lines, judged] : {std::pair(3, 2 + 2 * 4), std::pair(7, 4)}) {
+    ASSERT_TRUE(write_file_atomic(path, first_lines(failed, lines)).ok());
+    Service::calls = 0;
+    ASSERT_TRUE(run(task, rewards.get(), 4, path).ok());
+    EXPECT_EQ(*read_file(path), *read_file(whole)) << lines;
+    EXPECT_EQ(Service::calls, judged);
+  }
 }
 
 TEST(RunTask, ResultsOfOtherRowsAreRefused) {

@@ -26,7 +26,9 @@ Status check(const Task& task, const std::string& where) {
   if (task.kind == TaskKind::likelihood && task.n != 1)
     return bad("'n' must be 1 with kind \"likelihood\"");
   if (choices && task.answer.empty())
-    return bad("'answer' is missing: the letter, the index from 0 or the text of the right choice");
+    return bad("'answer' is missing: the letter, the number or the text of the right choice");
+  if (task.n > 1 && task.temperature == 0)
+    return bad("temperature 0 gives the same sample again: set 'n' to 1 or 'temperature' above 0");
   if (!task.answer.empty() && !task.answer_columns.empty())
     return bad("'answer' and 'answer_columns' exclude each other");
   if (!task.system.empty() && (!task.chat || task.kind == TaskKind::likelihood))
@@ -83,6 +85,8 @@ void bind(Settings& s, Task& t) {
   s.add("answer", &t.answer, "template of the ground truth");
   s.add("answer_pattern", &t.answer_pattern, "expression whose first group in answer is the truth");
   s.add("answer_columns", &t.answer_columns, "columns that make up the ground truth as an object");
+  s.add("answer_from", &t.answer_from, "number of the first choice, if answers are numbers",
+        [](const int& v) { return v == 0 || v == 1 ? "" : std::string("must be 0 or 1"); });
   s.add("choices_column", &t.choices_column, "column that holds the list of choices");
   s.add("choices", &t.choices, "template of each choice");
   s.add("shuffle", &t.shuffle, "whether choices are put in an order that depends on the row's id");

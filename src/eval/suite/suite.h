@@ -41,10 +41,13 @@ struct Task {
   std::string answer;                       // the ground truth
   std::string answer_pattern;               // its first group is the ground truth
   std::vector<std::string> answer_columns;  // the ground truth is the object of these columns
-  std::string choices_column;               // the column that is the list of choices
-  std::vector<std::string> choices;         // or a template for each choice
-  bool shuffle = false;                     // the order of the choices, by the row's id
-  std::string continuation = " {choice}";   // likelihood: what is scored
+  // The number of the first choice, if answers are numbers. -1: not said; numbers count from 0, and
+  // a text that is also a choice is that choice.
+  int answer_from = -1;
+  std::string choices_column;              // the column that is the list of choices
+  std::vector<std::string> choices;        // or a template for each choice
+  bool shuffle = false;                    // the order of the choices, by the row's id
+  std::string continuation = " {choice}";  // likelihood: what is scored
 
   Json reward = Json::array({"auto"});
   std::string judged = "{response}";  // what the rewards see

@@ -37,6 +37,7 @@ answer = "{answer}"
 reward = ["math", { type = "format", pattern = "x" }]
 pass_at = [1, 2]
 n = 4
+temperature = 1
 [[task]]
 name = "two"
 kind = "likelihood"
@@ -66,6 +67,10 @@ TEST(Suite, ErrorsNameTheTaskAndTheKey) {
   EXPECT_THAT(message(head + head), HasSubstr("two tasks"));
   EXPECT_THAT(message("x = 1\n"), HasSubstr("[[task]]"));
   EXPECT_THAT(message(head + "pass_at = [2]\n"), HasSubstr("pass_at"));
+  EXPECT_THAT(message(head + "n = 2\n"),
+              testing::AllOf(HasSubstr("task 't'"), HasSubstr("'temperature' above 0")));
+  EXPECT_THAT(message(head + "answer_from = 2\n"),
+              testing::AllOf(HasSubstr("answer_from"), HasSubstr("must be 0 or 1")));
   EXPECT_THAT(message(head + "system = \"s\"\nchat = false\n"),
               testing::AllOf(HasSubstr("'system'"), HasSubstr("leave out one")));
 }

@@ -105,6 +105,7 @@ Result<TaskFigures> generation_figures(const std::vector<OrderedJson>& rows,
   out.problems = result.problems;
   out.samples = result.samples;
   out.errors = result.errors;
+  out.frequent_error = result.frequent_error;
   out.accuracy = result.accuracy;
   out.low = result.low;
   out.high = result.high;
@@ -130,11 +131,15 @@ Result<TaskFigures> figures_of(const std::string& name, const std::vector<Ordere
 }
 
 OrderedJson to_json(const TaskFigures& f) {
-  OrderedJson json = {{"task", f.name},         {"problems", f.problems},
-                      {"samples", f.samples},   {"errors", f.errors},
-                      {"accuracy", f.accuracy}, {"accuracy_95", {f.low, f.high}}};
-  if (f.accuracy_norm >= 0) json["accuracy_norm"] = f.accuracy_norm;
-  if (f.majority_vote >= 0) json["majority_vote"] = f.majority_vote;
+  OrderedJson json = {
+      {"task", f.name}, {"problems", f.problems}, {"samples", f.samples}, {"errors", f.errors}};
+  if (f.errors > 0) json["frequent_error"] = f.frequent_error;
+  if (f.problems > 0) {
+    json["accuracy"] = f.accuracy;
+    json["accuracy_95"] = {f.low, f.high};
+    if (f.accuracy_norm >= 0) json["accuracy_norm"] = f.accuracy_norm;
+    if (f.majority_vote >= 0) json["majority_vote"] = f.majority_vote;
+  }
   for (const auto& [k, value] : f.pass_at_k) json["pass_at_k"][std::to_string(k)] = value;
   if (f.accuracy_norm < 0) {
     json["mean_tokens"] = f.mean_tokens;

@@ -14,6 +14,7 @@ struct TaskFigures {
   std::string name;
   int64_t problems = 0, samples = 0;
   int64_t errors = 0;                      // samples without a verdict, which are left out
+  std::string frequent_error;              // their most frequent reason
   double accuracy = 0, low = 0, high = 0;  // pass@1 with its 95 % interval
   std::map<int, double> pass_at_k;
   double majority_vote = -1;              // -1: one sample per problem
@@ -27,6 +28,7 @@ struct TaskFigures {
 // Error: a row has not the form that run_task() writes.
 Result<TaskFigures> figures_of(const std::string& name, const std::vector<OrderedJson>& rows,
                                const std::vector<int>& pass_at);
+// Without a judged sample there is no accuracy and no majority vote.
 OrderedJson to_json(const TaskFigures& figures);
 
 // What one problem contributes to a comparison of two models.

@@ -19,6 +19,12 @@ Status cut_unfinished_line(const fs::path& path) {
   return error ? io_error(path.string() + ": " + error.message()) : ok_status();
 }
 
+std::string lines_of(const std::vector<OrderedJson>& rows) {
+  std::string text;
+  for (const OrderedJson& row : rows) text += dump_json(row) + "\n";
+  return text;
+}
+
 }  // namespace
 
 Result<std::vector<OrderedJson>> read_results(const fs::path& path) {
@@ -44,14 +50,20 @@ Result<TaskFile> TaskFile::open(const fs::path& path) {
     LS_ASSIGN_OR_RETURN(rows, read_results(path));
   }
   LS_ASSIGN_OR_RETURN(AppendFile file, AppendFile::open(path));
-  return TaskFile(std::move(file), std::move(rows));
+  return TaskFile(path, std::move(file), std::move(rows));
 }
 
 Status TaskFile::append(const std::vector<OrderedJson>& rows) {
-  std::string text;
-  for (const OrderedJson& row : rows) text += dump_json(row) + "\n";
-  LS_RETURN_IF_ERROR(file_.append(text));
+  LS_RETURN_IF_ERROR(file_.append(lines_of(rows)));
   rows_.insert(rows_.end(), rows.begin(), rows.end());
+  return ok_status();
+}
+
+Status TaskFile::replace(std::vector<OrderedJson> rows) {
+  LS_RETURN_IF_ERROR(write_file_atomic(path_, lines_of(rows)));
+  // `file_` is still the file that the rename has removed.
+  LS_ASSIGN_OR_RETURN(file_, AppendFile::open(path_));
+  rows_ = std::move(rows);
   return ok_status();
 }
 

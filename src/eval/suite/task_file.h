@@ -24,10 +24,13 @@ class TaskFile {
   const std::vector<OrderedJson>& rows() const { return rows_; }
   // The lines survive the death of the process.
   Status append(const std::vector<OrderedJson>& rows);
+  // Puts `rows` in the place of all rows. After a crash the file has the old ones or the new ones.
+  Status replace(std::vector<OrderedJson> rows);
 
  private:
-  TaskFile(AppendFile file, std::vector<OrderedJson> rows)
-      : file_(std::move(file)), rows_(std::move(rows)) {}
+  TaskFile(std::filesystem::path path, AppendFile file, std::vector<OrderedJson> rows)
+      : path_(std::move(path)), file_(std::move(file)), rows_(std::move(rows)) {}
+  std::filesystem::path path_;
   AppendFile file_;
   std::vector<OrderedJson> rows_;
 };

@@ -113,7 +113,7 @@ class ClusterRollout final : public rollout::Generator {
   // The next coordinator publishes the weights again, so they need not be kept.
   ~ClusterRollout() override {
     if (server_ != nullptr) (void)server_->stop(0);
-    if (store_ != nullptr) (void)store_->clear(Deadline::after_seconds(1));
+    if (store_ != nullptr) store_->leave(Deadline::after_seconds(1));
   }
 
  private:
@@ -159,7 +159,8 @@ class ClusterRollout final : public rollout::Generator {
   Status listen(const config::TrainConfig& config, const rollout::RunnerLimits& limits,
                 const model::ModelConfig& model) {
     rollout::RemoteOptions remote;
-    remote.listen = options_.listen;
+    LS_ASSIGN_OR_RETURN(const HostPort at, parse_host_port(options_.listen, "cluster.listen"));
+    remote.listen = to_string(at);
     remote.link = credentials_;
     remote.silence_seconds = options_.silence_seconds;
     settings_ = {.run = url_.run, .limits = limits};
@@ -207,7 +208,8 @@ class ClusterRollout final : public rollout::Generator {
   // A version is in force once it is committed, which only the holder of the lease can do.
   Result<Json> offer(const model::WeightsView& weights) {
     LS_ASSIGN_OR_RETURN(const publish::Held held, sink_->write(weights));
-    const WeightsSource source{publish::id_of(held->manifest()), weights_url_};
+    const WeightsSource source{publish::id_of(held->manifest()), weights_url_,
+                               checksum(held->manifest_text())};
     Json value = to_json(source);
     LS_RETURN_IF_ERROR(commit(dump_json(value)));
     return value;

@@ -24,10 +24,22 @@ Result<HostPort> parse_host_port(const std::string& text, const std::string& key
       fmt::format("{} = \"{}\" is not HOST:PORT, such as 127.0.0.1:7000", key, text));
 }
 
+namespace {
+
+std::string with_brackets(const std::string& host) {
+  return host.find(':') == std::string::npos || host.starts_with('[') ? host : "[" + host + "]";
+}
+
+}  // namespace
+
+std::string to_string(const HostPort& at) {
+  return fmt::format("{}:{}", with_brackets(at.host), at.port);
+}
+
 std::string reachable_host(const HostPort& at, const std::string& advertised) {
-  if (!advertised.empty()) return advertised;
+  if (!advertised.empty()) return with_brackets(advertised);
   if (at.host == "0.0.0.0" || at.host == "::") return host_name();
-  return at.host.find(':') == std::string::npos ? at.host : "[" + at.host + "]";
+  return with_brackets(at.host);
 }
 
 }  // namespace longshot::loop

@@ -14,9 +14,12 @@ struct HostPort {
 
 // "HOST:PORT". The host of "[::1]:7000" is "::1". The error names `key`.
 Result<HostPort> parse_host_port(const std::string& text, const std::string& key);
+// The reverse, with the brackets of an IPv6 address.
+std::string to_string(const HostPort& at);
 
-// The host that others should use for a process that listens at `at`: `advertised` if it is not
-// empty; this machine's name if `at` is all interfaces; otherwise the host itself.
+// The host that others should use for a process that listens at `at`, with the brackets of an IPv6
+// address: `advertised` if it is not empty; this machine's name if `at` is all interfaces; else the
+// host itself.
 std::string reachable_host(const HostPort& at, const std::string& advertised);
 
 }  // namespace longshot::loop

@@ -48,7 +48,7 @@ class Worker {
 
   ~Worker() {
     if (server_ != nullptr) (void)server_->stop(0);
-    if (store_ != nullptr) (void)store_->clear(Deadline::after_seconds(1));
+    if (store_ != nullptr) store_->leave(Deadline::after_seconds(1));
   }
 
   Status run() {
@@ -236,6 +236,11 @@ class Worker {
     LS_ASSIGN_OR_RETURN(const publish::Manifest manifest,
                         publish::fetch_manifest(source.url, access_.url.run, source.id,
                                                 access_.credentials, deadline));
+    if (checksum(publish::to_json(manifest)) != source.fingerprint)
+      return corrupt(fmt::format(
+          "{} serves {} of another run that is also called '{}': give one of them another name, or "
+          "another cluster.weights_dir",
+          source.url, publish::to_string(source.id), access_.url.run));
     publish::FetchOptions options{.credentials = access_.credentials};
     options.wanted = [this] { return !link_->ended(); };
     serve_others();

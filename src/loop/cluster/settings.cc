@@ -36,7 +36,10 @@ Result<WorkerSettings> worker_settings_from_json(const Json& json) {
 }
 
 Json to_json(const WeightsSource& source) {
-  return {{"epoch", source.id.epoch}, {"version", source.id.version}, {"url", source.url}};
+  return {{"epoch", source.id.epoch},
+          {"version", source.id.version},
+          {"url", source.url},
+          {"fingerprint", source.fingerprint}};
 }
 
 Result<WeightsSource> weights_source_from_json(const Json& json) {
@@ -44,6 +47,7 @@ Result<WeightsSource> weights_source_from_json(const Json& json) {
   LS_ASSIGN_OR_RETURN(out.id.epoch, json_get<int64_t>(json, "epoch", kWhere));
   LS_ASSIGN_OR_RETURN(out.id.version, json_get<int64_t>(json, "version", kWhere));
   LS_ASSIGN_OR_RETURN(out.url, json_get<std::string>(json, "url", kWhere));
+  LS_ASSIGN_OR_RETURN(out.fingerprint, json_get<uint64_t>(json, "fingerprint", kWhere));
   return out;
 }
 

@@ -20,7 +20,8 @@ Result<WorkerSettings> worker_settings_from_json(const Json& json);
 
 struct WeightsSource {
   publish::VersionId id;
-  std::string url;  // of the coordinator's weight server
+  std::string url;           // of the coordinator's weight server
+  uint64_t fingerprint = 0;  // of the manifest: another run of the same name has other weights
 };
 Json to_json(const WeightsSource& source);
 Result<WeightsSource> weights_source_from_json(const Json& json);

@@ -31,7 +31,7 @@ TEST(WorkerSettings, EveryFieldReturns) {
 }
 
 TEST(WeightsSource, Returns) {
-  const WeightsSource source{{.epoch = 2, .version = 9}, "http://h:1"};
+  const WeightsSource source{{.epoch = 2, .version = 9}, "http://h:1", ~uint64_t{0}};
   EXPECT_EQ(to_json(*weights_source_from_json(to_json(source))), to_json(source));
 }
 
@@ -50,6 +50,14 @@ TEST(HostPort, AllInterfacesAreReachedByTheMachinesName) {
   EXPECT_EQ(reachable_host({"127.0.0.1", 1}, "gpu7"), "gpu7");
   EXPECT_NE(reachable_host({"0.0.0.0", 1}, ""), "0.0.0.0");
   EXPECT_EQ(reachable_host({"::1", 1}, ""), "[::1]");
+  EXPECT_EQ(reachable_host({"::", 1}, "fd00::2"), "[fd00::2]");
+  EXPECT_EQ(reachable_host({"::", 1}, "[fd00::2]"), "[fd00::2]");
+}
+
+TEST(HostPort, AnIpv6AddressIsWrittenInBrackets) {
+  EXPECT_EQ(to_string({"10.0.0.1", 7000}), "10.0.0.1:7000");
+  EXPECT_EQ(to_string(*parse_host_port("fd00::2:7000", "k")), "[fd00::2]:7000");
+  EXPECT_EQ(to_string(*parse_host_port("[::1]:0", "k")), "[::1]:0");
 }
 
 }  // namespace

@@ -32,8 +32,11 @@ class Follower {
       LS_ASSIGN_OR_RETURN(const auto name, json_get<std::string>(call, "do", kWhere));
       if (name == "end") break;
       const Status done = model::caught([&] { return repeat(name, call); });
-      // Process 0 has the same error and decides what follows, unless the gang itself is broken.
-      if (done.code() == StatusCode::unavailable || trainer_ == nullptr) LS_RETURN_IF_ERROR(done);
+      // Process 0 has the same error and decides what follows, unless the gang itself is broken or
+      // this process alone has failed, such as by a lack of memory: then the others would wait.
+      const bool alone =
+          done.code() == StatusCode::unavailable || done.code() == StatusCode::internal;
+      if (alone || trainer_ == nullptr) LS_RETURN_IF_ERROR(done);
       if (!done.ok()) log::warn("{}: {}", name, done.message());
     }
     log::info("the run has ended");

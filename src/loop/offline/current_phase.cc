@@ -35,13 +35,8 @@ Result<CurrentPhase> current_phase_from_json(const Json& state, const OfflinePha
                   where, phase.begun, phase.begun, dump_json(tables)));
 }
 
-std::vector<std::string> files_of_phases(const OfflinePhases& run) {
-  std::vector<std::string> files;
-  for (size_t i = 1; i < run.configs.size(); ++i) {
-    const auto& own = run.configs[i].data.train_files;
-    files.insert(files.end(), own.begin(), own.end());
-  }
-  return files;
+std::string files_key(size_t phase) {
+  return fmt::format("data.train_files of phase {}", phase);
 }
 
 }  // namespace longshot::loop

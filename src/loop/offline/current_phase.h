@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "base/json.h"
 #include "base/status.h"
@@ -23,7 +22,7 @@ Json to_json(const CurrentPhase& phase, const OfflinePhases& run);
 Result<CurrentPhase> current_phase_from_json(const Json& state, const OfflinePhases& run,
                                              const std::string& where);
 
-// data.train_files of all phases after the first part of the run.
-std::vector<std::string> files_of_phases(const OfflinePhases& run);
+// The key under which a checkpoint has the fingerprint of a phase's own data.train_files.
+std::string files_key(size_t phase);
 
 }  // namespace longshot::loop

@@ -20,6 +20,7 @@
 #include "loop/run_folder/resume.h"
 #include "model/torch/exceptions.h"
 #include "model/torch/runtime.h"
+#include "train/optimizer/schedule.h"
 
 namespace longshot::loop {
 namespace {
@@ -119,9 +120,19 @@ class StepRun {
                                 {"model.lora_adapter_path", {config_.model.lora_adapter_path}},
                                 {"model.alphabet_file", {config_.model.alphabet_file}},
                                 {"data.train_files", config_.data.train_files},
-                                {"data.train_files of the phases", files_of_phases(run_)},
                                 {"data.val_files", config_.data.val_files}});
+    for (size_t i = 0; i < run_.phases.size(); ++i)
+      if (run_.phases[i].settings.contains("data.train_files"))
+        inputs.update(fingerprints({{files_key(i + 1), run_.configs[i + 1].data.train_files}}));
     inputs["command"] = command_;
+    return inputs;
+  }
+
+  // Those that a checkpoint of phase_ depends on.
+  Json inputs_so_far() const {
+    Json inputs = inputs_;
+    for (size_t i = static_cast<size_t>(phase_.begun); i < run_.phases.size(); ++i)
+      inputs.erase(files_key(i + 1));
     return inputs;
   }
 
@@ -130,17 +141,18 @@ class StepRun {
     model::configure_compute(config_.machine.threads);
     LS_ASSIGN_OR_RETURN(from_, find_starting_point(checkpoints_, "auto", config_text_));
     inputs_ = inputs();
-    if (from_.checkpoint) LS_RETURN_IF_ERROR(check_settings(from_, config_text_, inputs_));
     const std::string directory = from_.checkpoint ? from_.checkpoint->directory : "";
     if (from_.checkpoint) {
       LS_ASSIGN_OR_RETURN(phase_,
                           current_phase_from_json(from_.checkpoint->state, run_, directory));
+      LS_RETURN_IF_ERROR(check_settings(from_, config_text_, inputs_so_far()));
     }
     LS_RETURN_IF_ERROR(learner_.load(directory));
     LS_RETURN_IF_ERROR(open_rows());
     learner_.start(phase_steps());
     if (phase_.begun > 0)
       learner_.begin_schedule(current().optimizer, phase_.first_step, phase_steps());
+    warn_of_long_warmup();
     if (!from_.checkpoint) return ok_status();
     first_step_ = step_ = saved_step_ = from_.checkpoint->iteration;
     const Json& state = from_.checkpoint->state;
@@ -204,12 +216,18 @@ class StepRun {
     return total;
   }
 
+  void warn_of_long_warmup() {
+    const std::string problem = train::warmup_problem(current().optimizer, phase_steps());
+    if (!problem.empty()) log::warn("{}", problem);
+  }
+
   Status begin_next_phase() {
     const config::Phase& phase = run_.phases[static_cast<size_t>(phase_.begun)];
     phase_ = {phase_.begun + 1, step_};
     LS_RETURN_IF_ERROR(
         learner_.open_rows(current(), static_cast<size_t>(phase_.begun)).with_context(phase.name));
     learner_.begin_schedule(current().optimizer, phase_.first_step, phase_steps());
+    warn_of_long_warmup();
     rows_ = learner_.position();
     progress_.clear();
     log::info("{} begins after step {}: {}", phase.name, step_, settings_text(phase));

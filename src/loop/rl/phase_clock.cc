@@ -33,7 +33,8 @@ Json to_json(const PhaseState& s) {
   return {{"begun", s.begun},
           {"fulfilled", s.fulfilled},
           {"schedule_iteration", s.schedule_iteration},
-          {"schedule_step", s.schedule_step}};
+          {"schedule_step", s.schedule_step},
+          {"tables", s.tables}};
 }
 
 Result<PhaseState> phase_state_from_json(const Json& json, const std::string& where) {
@@ -42,6 +43,7 @@ Result<PhaseState> phase_state_from_json(const Json& json, const std::string& wh
   LS_ASSIGN_OR_RETURN(s.fulfilled, json_get<int64_t>(json, "fulfilled", where));
   LS_ASSIGN_OR_RETURN(s.schedule_iteration, json_get<int64_t>(json, "schedule_iteration", where));
   LS_ASSIGN_OR_RETURN(s.schedule_step, json_get<int64_t>(json, "schedule_step", where));
+  s.tables = json.value("tables", Json());
   return s;
 }
 

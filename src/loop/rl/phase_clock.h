@@ -18,6 +18,8 @@ struct PhaseState {
   int64_t fulfilled = 0;  // reports in a row that fulfil the condition of the next phase
   // Where the learning rate's schedule began: finished iterations and optimizer steps.
   int64_t schedule_iteration = 0, schedule_step = 0;
+  // The settings of the phases that have begun; null in checkpoints that do not say.
+  Json tables = Json::array();
 };
 
 Json to_json(const PhaseState& state);

@@ -7,11 +7,13 @@
 
 #include "base/log.h"
 #include "base/os/machine.h"
+#include "base/os/run_limits.h"
 #include "base/os/stop.h"
 #include "base/rng.h"
 #include "eval/sample_records.h"
 #include "loop/rl/iteration_report.h"
 #include "model/torch/exceptions.h"
+#include "train/optimizer/schedule.h"
 
 namespace longshot::loop {
 
@@ -126,13 +128,15 @@ Status Run::end_early(const Status& reason) {
   log_->log_events(state_.iteration, parts_.rollout->take_events());  // a continued run keeps them
   const bool stopped = reason.code() == StatusCode::cancelled;
   const bool whole = parts_.trainer->model().steps() == updates_;
+  const bool broken = reason.message().find(run_limits::kBrokenWords) != std::string::npos;
   Status end = reason;
-  if (whole && (stopped || state_.iteration > 0)) {
+  if (whole && !broken && (stopped || state_.iteration > 0)) {
     const Status saved = model::caught([&] { return save(); });
     if (!saved.ok() && reason.message().find(saved.message()) == std::string::npos)
       end =
           Status(stopped ? saved.code() : reason.code(), reason.message() + "; " + saved.message());
   }
+  if (broken) return Status(end.code(), end.message() + "; " + advice_for_broken_weights());
   const std::string half =
       whole ? "" : fmt::format("the update of iteration {} was half done; ", state_.iteration + 1);
   const char* command = config_.trainer.never_resumes()
@@ -144,6 +148,16 @@ Status Run::end_early(const Status& reason) {
           : fmt::format("{} finished iterations are saved in {}; {} continues from there",
                         saved_iteration_, config_.trainer.output, command);
   return Status(end.code(), end.message() + "; " + half + kept);
+}
+
+// The newest checkpoint may have these weights, too.
+std::string Run::advice_for_broken_weights() const {
+  std::string older;
+  for (const int64_t iteration : checkpoints_.iterations())
+    if (iteration < state_.iteration)
+      older = fmt::format("{}/global_step_{}", config_.trainer.output, iteration);
+  return fmt::format("they are not saved again; {} with a lower optim.lr",
+                     older.empty() ? "start anew" : "continue with trainer.resume_mode=" + older);
 }
 
 std::string Run::description() const {
@@ -206,6 +220,7 @@ Status Run::begin_due_phase() {
   PhaseState phase = state_.phase;
   const config::Phase& begins = config_.phase.phases[static_cast<size_t>(phase.begun++)];
   phase.fulfilled = 0;
+  phase.tables.push_back(begins.settings);
   if (restarts_schedule(begins)) {
     phase.schedule_iteration = state_.iteration;
     phase.schedule_step = parts_.trainer->model().steps();
@@ -219,6 +234,7 @@ Status Run::begin_due_phase() {
             config::settings_text(begins));
   config_ = std::move(next);
   state_.phase = phase;
+  if (restarts_schedule(begins)) warn_of_long_warmup();
   state_.prompts = parts_.prompts->snapshot();
   return ok_status();
 }
@@ -240,6 +256,12 @@ Status Run::finish_iteration() {
   if (last || (!candidate && !due(config_.trainer.save_freq) && !save_retry_.due()))
     return ok_status();
   return save_retry_.after(save());
+}
+
+void Run::warn_of_long_warmup() const {
+  const std::string problem =
+      train::warmup_problem(config_.optimizer, schedule_steps(config_, state_.phase));
+  if (!problem.empty()) log::warn("{}", problem);
 }
 
 // A metric that no iteration reports would never begin its phase. All metrics of a run have been
@@ -264,8 +286,8 @@ bool Run::is_candidate(const Metrics& metrics) {
 // A failure is only a warning: the checkpoint itself is there.
 void Run::mark_best() {
   const auto best = this->best();
-  if (!best) return;
-  const Status linked = link_best(config_.trainer.output, best->iteration);
+  const Status linked = best ? link_best(config_.trainer.output, best->iteration)
+                             : remove_broken_best(config_.trainer.output);
   if (!linked.ok()) log::warn("{}", linked.message());
 }
 

@@ -105,6 +105,8 @@ class Run {
                      std::optional<AheadSamples> ahead);
   Status save();
   Status end_early(const Status& reason);
+  std::string advice_for_broken_weights() const;
+  void warn_of_long_warmup() const;
   void log_metrics(const Metrics& metrics);
   void log_samples(const std::vector<data::Group>& groups);
   bool due(int64_t every) const;

@@ -54,6 +54,7 @@ Status Run::start() {
   }
   LS_ASSIGN_OR_RETURN(parts_, make_parts(config_, state_.phase, directory, config_text_, gang_));
   config_.trainer.total_iterations = base_.trainer.total_iterations = parts_.total_iterations;
+  warn_of_long_warmup();
   if (from.checkpoint) LS_RETURN_IF_ERROR(restore(*from.checkpoint));
   LS_RETURN_IF_ERROR(set_up_rounds_ahead(from.checkpoint.has_value()));
   LS_ASSIGN_OR_RETURN(hand_over_, HandOver::create(config_.hybrid, config_.trainer.output,
@@ -76,6 +77,15 @@ Status Run::enter_phase(const std::string& checkpoint) {
         "{} was saved in phase {}, but the configuration has {}: put its [[phase]] tables back",
         checkpoint, begun, base_.phase.phases.size()));
   }
+  Json tables = Json::array();
+  for (size_t i = 0; i < begun; ++i) tables.push_back(base_.phase.phases[i].settings);
+  if (!state_.phase.tables.is_null() && tables != state_.phase.tables) {
+    return invalid_argument(fmt::format(
+        "{} was saved in phase {}; nothing was changed: its first {} [[phase]] tables must be as "
+        "they were: {}",
+        checkpoint, begun, begun, dump_json(state_.phase.tables)));
+  }
+  state_.phase.tables = std::move(tables);
   LS_ASSIGN_OR_RETURN(config_, config::config_in_phase(base_, begun));
   return ok_status();
 }

@@ -78,4 +78,13 @@ Status link_best(const std::string& run_directory, int64_t iteration) {
   return rename_durable(temporary, link);
 }
 
+Status remove_broken_best(const std::string& run_directory) {
+  const fs::path link = fs::path(run_directory) / "best";
+  std::error_code error;
+  if (!fs::is_symlink(link, error) || fs::exists(link, error)) return ok_status();
+  fs::remove(link, error);
+  if (!error) return ok_status();
+  return io_error(fmt::format("cannot remove {}: {}", link.string(), error.message()));
+}
+
 }  // namespace longshot::loop

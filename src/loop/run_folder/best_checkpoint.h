@@ -34,5 +34,7 @@ std::optional<Evaluated> best_of(const std::vector<Evaluated>& candidates, doubl
 
 // Makes <run>/best a link to the folder of that iteration's checkpoint.
 Status link_best(const std::string& run_directory, int64_t iteration);
+// Removes the link if its checkpoint is not there any more.
+Status remove_broken_best(const std::string& run_directory);
 
 }  // namespace longshot::loop

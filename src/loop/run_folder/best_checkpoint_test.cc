@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <random>
 
 namespace longshot::loop {
@@ -46,6 +47,18 @@ TEST(BestCheckpoint, NothingThatBecomesTheBestIsRemovedBefore) {
       ASSERT_EQ(best_of(candidates, margin)->iteration, best_of(all, margin)->iteration);
     }
   }
+}
+
+TEST(BestCheckpoint, ALinkToACheckpointThatIsGoneIsRemoved) {
+  const std::filesystem::path folder = testing::TempDir() + "best_link";
+  std::filesystem::create_directories(folder / "global_step_4");
+  ASSERT_TRUE(link_best(folder, 4).ok());
+  ASSERT_TRUE(remove_broken_best(folder).ok());
+  EXPECT_TRUE(std::filesystem::is_symlink(folder / "best"));
+  std::filesystem::remove_all(folder / "global_step_4");
+  ASSERT_TRUE(remove_broken_best(folder).ok());
+  EXPECT_FALSE(std::filesystem::is_symlink(folder / "best"));
+  ASSERT_TRUE(remove_broken_best(folder).ok());
 }
 
 TEST(BestCheckpoint, SurvivesACheckpoint) {

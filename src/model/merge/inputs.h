@@ -21,7 +21,8 @@ class MergeInput {
  public:
   static Result<MergeInput> open(const std::string& path);
 
-  const std::string& path() const { return path_; }  // as given
+  const std::string& path() const { return path_; }        // as given
+  const std::string& directory() const { return found_; }  // where its files are
   const ModelFiles& files() const { return files_; }
   int64_t bytes_in_memory() const;
   // The tensor of that name, or the embedding for a head that is tied to it. The input must

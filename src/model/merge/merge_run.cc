@@ -82,10 +82,11 @@ fs::path output_path(const std::string& given) {
 Status check_not_an_input(const fs::path& output, const MergeInputs& inputs) {
   std::error_code error;
   for (const auto& model : inputs.models) {
-    if (fs::equivalent(output, model->path(), error)) {
-      return invalid_argument(
-          fmt::format("--output is the model {} itself; choose another directory", model->path()));
-    }
+    if (!fs::equivalent(output, model->path(), error) &&
+        !fs::equivalent(output, model->directory(), error))
+      continue;
+    return invalid_argument(
+        fmt::format("--output is the model {} itself; choose another directory", model->path()));
   }
   return ok_status();
 }

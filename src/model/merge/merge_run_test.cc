@@ -110,6 +110,11 @@ TEST_F(MergeRunTest, ReplacesAnOutputOnlyIfAsked) {
   EXPECT_THAT(run().message(), HasSubstr("not a model directory"));
   options_.output = directory_ / "b";
   EXPECT_THAT(run().message(), HasSubstr("itself"));
+  fs::create_directories(directory_ / "run/global_step_1");
+  fs::rename(directory_ / "b", directory_ / "run/global_step_1/huggingface");
+  options_.recipe.models[0].path = directory_ / "run";
+  options_.output = directory_ / "run/global_step_1/huggingface";
+  EXPECT_THAT(run().message(), HasSubstr("itself"));
 }
 
 TEST_F(MergeRunTest, AHeadThatIsTiedInOneModelIsItsEmbedding) {

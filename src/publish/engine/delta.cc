@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/huge_pages.h"
 #include "kernels/words/changed_words.h"
 #include "publish/engine/hasher.h"
 
@@ -110,8 +111,10 @@ std::optional<std::string> encode_delta(std::span<const uint16_t> base,
   LS_CHECK(base.size() == target.size(), "a delta is between versions of the same size");
   std::vector<uint16_t> positions(kBlock + kernels::kWordPadding), values(positions.size());
   std::string delta(kMagic);
-  // Room for the longest result, of which only the pages that are written become memory.
+  // Room for the longest result, of which only the pages that are written become memory. Small ones
+  // would take more time than the comparison if a third of the words differ.
   delta.reserve(kFixedBytes + 4 * (most_changed + block_count(base.size()) + kBlock));
+  kernels::prefer_huge_pages(delta.data(), delta.capacity());
   const uint64_t words = base.size();
   append(delta, &words, 1);
   uint64_t changed = 0;

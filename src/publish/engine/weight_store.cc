@@ -8,80 +8,22 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
-#include <chrono>
 #include <cstring>
 #include <utility>
 
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/os/stop.h"
+#include "base/os/unshared_file.h"
+#include "publish/engine/version_folder.h"
 
 namespace longshot::publish {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kManifest = "manifest.json";
-constexpr const char* kData = "model.safetensors";
+constexpr const char* kSpare = "spare";  // data of a removed version, while a new one is begun
 constexpr size_t kKept = 2;
-
-Status errno_status(const std::string& what) {
-  return io_error(what + ": " + std::strerror(errno));
-}
-
-std::string folder_name(VersionId id) {
-  return fmt::format("{}-{}", id.epoch, id.version);
-}
-
-std::optional<int64_t> number_in(std::string_view text) {
-  int64_t number = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, problem] = std::from_chars(text.data(), end, number);
-  if (text.empty() || stop != end || problem != std::errc() || number < 0) return std::nullopt;
-  return number;
-}
-
-std::optional<VersionId> id_in(const std::string& folder_name) {
-  const size_t dash = folder_name.find('-');
-  if (dash == std::string::npos) return std::nullopt;
-  const auto epoch = number_in(std::string_view(folder_name).substr(0, dash));
-  const auto version = number_in(std::string_view(folder_name).substr(dash + 1));
-  if (!epoch || !version) return std::nullopt;
-  return VersionId{*epoch, *version};
-}
-
-struct VersionFolder {
-  VersionId id;
-  fs::path path;
-};
-
-// The folders of versions below the roots, complete or not, the oldest first.
-std::vector<VersionFolder> version_folders(const std::vector<fs::path>& roots) {
-  std::vector<VersionFolder> folders;
-  for (const fs::path& root : roots) {
-    std::error_code error;
-    for (fs::directory_iterator it(root, error), end; !error && it != end; it.increment(error)) {
-      if (const auto id = id_in(it->path().filename().string()))
-        folders.push_back({*id, it->path()});
-    }
-  }
-  std::stable_sort(folders.begin(), folders.end(),
-                   [](const auto& a, const auto& b) { return a.id < b.id; });
-  return folders;
-}
-
-uint64_t manifest_inode(const fs::path& folder) {  // 0: there is none
-  struct stat info {};
-  return ::stat((folder / kManifest).c_str(), &info) == 0 ? info.st_ino : 0;
-}
-
-// The manifest goes first: without it the rest is no version, even if this is interrupted.
-void remove_version(const fs::path& folder) {
-  std::error_code ignored;
-  fs::remove(folder / kManifest, ignored);
-  fs::remove_all(folder, ignored);
-}
 
 // Below /dev/shm every user can create names, so a folder that exists must be this user's own.
 Status make_own_folder(const fs::path& folder) {
@@ -104,6 +46,7 @@ std::string room_message(const fs::path& root, uint64_t bytes) {
 // Reserves all bytes, so that a lack of memory is found before anything is fetched, and never ends
 // a process that reads the file through a mapping (SIGBUS).
 int allocate(int fd, uint64_t bytes) {
+  if (::ftruncate(fd, static_cast<off_t>(bytes)) != 0) return errno;
   int error = EINTR;
   while (error == EINTR && !stop_requested())
     error = ::posix_fallocate(fd, 0, static_cast<off_t>(bytes));
@@ -117,14 +60,14 @@ fs::path default_store_folder(const std::string& run) {
 }
 
 Result<Held> HeldVersion::open(const fs::path& folder) {
-  LS_ASSIGN_OR_RETURN(std::string text, read_file(folder / kManifest));
-  LS_ASSIGN_OR_RETURN(MappedFile data, MappedFile::open(folder / kData));
+  LS_ASSIGN_OR_RETURN(std::string text, read_file(folder / kManifestFile));
+  LS_ASSIGN_OR_RETURN(MappedFile data, MappedFile::open(folder / kDataFile));
   const std::shared_ptr<HeldVersion> held(new HeldVersion(folder, std::move(data)));
   held->manifest_text_ = std::move(text);
   LS_ASSIGN_OR_RETURN(held->manifest_,
-                      parse_manifest(held->manifest_text_, (folder / kManifest).string()));
+                      parse_manifest(held->manifest_text_, (folder / kManifestFile).string()));
   if (held->bytes().size() != held->manifest_.total_bytes()) {
-    return corrupt(fmt::format("{}: {} bytes, the manifest says {}", (folder / kData).string(),
+    return corrupt(fmt::format("{}: {} bytes, the manifest says {}", (folder / kDataFile).string(),
                                held->bytes().size(), held->manifest_.total_bytes()));
   }
   LS_RETURN_IF_ERROR(held->read_files());
@@ -167,9 +110,23 @@ Result<std::unique_ptr<WeightStore>> WeightStore::open(StoreOptions options) {
   }
   LS_RETURN_IF_ERROR(make_directories(options.folder));
   std::unique_ptr<WeightStore> store(new WeightStore(std::move(options)));
+  LS_RETURN_IF_ERROR(store->enter());
   LS_ASSIGN_OR_RETURN(const auto writer, store->try_write());
   if (writer) store->remove_damaged();
   return store;
+}
+
+WeightStore::~WeightStore() {
+  if (users_ >= 0) ::close(users_);
+}
+
+Status WeightStore::enter() {
+  const fs::path path = options_.folder / "users";
+  users_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (users_ < 0) return errno_status("cannot open " + path.string());
+  while (::flock(users_, LOCK_SH) != 0)
+    if (errno != EINTR || stop_requested()) return errno_status("cannot lock " + path.string());
+  return ok_status();
 }
 
 std::vector<fs::path> WeightStore::roots() const {
@@ -179,11 +136,11 @@ std::vector<fs::path> WeightStore::roots() const {
 
 // Null if the version was removed meanwhile, or is damaged.
 Held WeightStore::open_cached(const fs::path& folder) {
-  const uint64_t inode = manifest_inode(folder);
-  if (inode == 0) return nullptr;
+  const uint64_t mark = manifest_mark(folder);
+  if (mark == 0) return nullptr;
   std::lock_guard lock(mutex_);
   Cached& cached = cache_[folder];
-  if (cached.inode == inode) {
+  if (cached.mark == mark) {
     if (Held held = cached.held.lock()) return held;
   }
   auto opened = HeldVersion::open(folder);
@@ -192,7 +149,9 @@ Held WeightStore::open_cached(const fs::path& folder) {
       log::warn("weights: {}", opened.status().message());
     return nullptr;
   }
-  cached = {inode, *opened};
+  // A writer removes the manifest before it touches the data, so these belong to this manifest.
+  if (manifest_mark(folder) != mark) return nullptr;
+  cached = {mark, *opened};
   return *opened;
 }
 
@@ -264,8 +223,10 @@ Result<VersionWriter> WeightStore::write(Deadline deadline) {
 
 // Must be called by the holder of the lock.
 void WeightStore::remove_unfinished() {
+  std::error_code ignored;
+  fs::remove(options_.folder / kSpare, ignored);
   for (const VersionFolder& folder : version_folders(roots())) {
-    if (manifest_inode(folder.path) == 0) remove_version(folder.path);
+    if (manifest_mark(folder.path) == 0) remove_version(folder.path);
   }
 }
 
@@ -275,17 +236,23 @@ void WeightStore::remove_damaged() {
   }
 }
 
+// Others that open the store meanwhile wait in open().
+void WeightStore::leave(Deadline deadline) {
+  if (::flock(users_, LOCK_EX | LOCK_NB) == 0) (void)clear(deadline);
+  (void)::flock(users_, LOCK_SH | LOCK_NB);
+}
+
 Status WeightStore::clear(Deadline deadline) {
   LS_ASSIGN_OR_RETURN(const VersionWriter writer, write(deadline));
   keep_newest(0);
   return ok_status();
 }
 
-void WeightStore::keep_newest(size_t count, const fs::path& kept) {
+void WeightStore::keep_newest(size_t count, const fs::path& kept, const fs::path& spare) {
   auto folders = version_folders(roots());
   const bool keeps = std::erase_if(folders, [&](const auto& f) { return f.path == kept; }) > 0;
   count -= keeps ? 1 : 0;
-  for (size_t i = 0; i + count < folders.size(); ++i) remove_version(folders[i].path);
+  for (size_t i = 0; i + count < folders.size(); ++i) remove_version(folders[i].path, spare);
   std::lock_guard lock(mutex_);
   std::erase_if(cache_, [](const auto& entry) { return entry.second.held.expired(); });
 }
@@ -304,10 +271,19 @@ VersionWriter::~VersionWriter() {
   if (lock_ >= 0) ::close(lock_);
 }
 
-// The version before the newest makes room; those that still read it keep it.
+// The version before the newest makes room; those that still read it keep it. Otherwise the new one
+// takes over its memory, because new pages cost more time than receiving what is written to them.
 Status VersionWriter::reserve(VersionId id, uint64_t bytes) {
   LS_CHECK(folder_.empty(), "a writer writes one version");
-  store_->keep_newest(kKept - 1);
+  const fs::path spare = store_->options_.folder / kSpare;
+  store_->keep_newest(kKept - 1, {}, spare);
+  const Status status = reserve_with_fallback(id, bytes);
+  std::error_code ignored;
+  fs::remove(spare, ignored);
+  return status;
+}
+
+Status VersionWriter::reserve_with_fallback(VersionId id, uint64_t bytes) {
   for (const fs::path& root : store_->roots()) remove_version(root / folder_name(id));
   Status status = reserve_in(store_->options_.folder, id, bytes);
   const fs::path& fallback = store_->options_.fallback;
@@ -325,8 +301,9 @@ Status VersionWriter::reserve(VersionId id, uint64_t bytes) {
 Status VersionWriter::reserve_in(const fs::path& root, VersionId id, uint64_t bytes) {
   folder_ = root / folder_name(id);
   LS_RETURN_IF_ERROR(make_directories(folder_));
-  const fs::path path = folder_ / kData;
-  data_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const fs::path path = folder_ / kDataFile;
+  data_ = open_unshared(root / kSpare, path);
+  if (data_ < 0) data_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (data_ < 0) return errno_status("cannot create " + path.string());
   const int error = allocate(data_, bytes);
   reserved_ = bytes;
@@ -346,7 +323,7 @@ Status VersionWriter::write_at(uint64_t offset, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t n = ::pwrite(data_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return errno_status("cannot write " + (folder_ / kData).string());
+    if (n < 0) return errno_status("cannot write " + (folder_ / kDataFile).string());
     bytes.remove_prefix(static_cast<size_t>(n));
     offset += static_cast<uint64_t>(n);
   }
@@ -355,13 +332,13 @@ Status VersionWriter::write_at(uint64_t offset, std::string_view bytes) {
 
 Status VersionWriter::add_file(const std::string& name, std::string_view content) {
   LS_RETURN_IF_ERROR(check_name(name, "a file of the weights"));
-  LS_CHECK(!folder_.empty() && name != kManifest && name != kData, "bad file " + name);
+  LS_CHECK(!folder_.empty() && name != kManifestFile && name != kDataFile, "bad file " + name);
   return write_file_durable(folder_ / name, content);
 }
 
 Result<std::shared_ptr<GrowingVersion>> VersionWriter::show(const Manifest& manifest) {
   LS_CHECK(reserved_ == manifest.total_bytes(), "the reserved size is the manifest's");
-  LS_ASSIGN_OR_RETURN(growing_, GrowingVersion::open(manifest, folder_ / kData));
+  LS_ASSIGN_OR_RETURN(growing_, GrowingVersion::open(manifest, folder_ / kDataFile));
   std::lock_guard lock(store_->mutex_);
   store_->growing_ = growing_;
   return growing_;
@@ -370,8 +347,8 @@ Result<std::shared_ptr<GrowingVersion>> VersionWriter::show(const Manifest& mani
 // Syncing costs nothing in memory; on disk it makes the manifest the last thing to appear.
 Result<Held> VersionWriter::commit(const Manifest& manifest) {
   LS_CHECK(reserved_ == manifest.total_bytes(), "the reserved size is the manifest's");
-  if (::fsync(data_) != 0) return errno_status("cannot sync " + (folder_ / kData).string());
-  LS_RETURN_IF_ERROR(write_file_atomic(folder_ / kManifest, to_json(manifest)));
+  if (::fsync(data_) != 0) return errno_status("cannot sync " + (folder_ / kDataFile).string());
+  LS_RETURN_IF_ERROR(write_file_atomic(folder_ / kManifestFile, to_json(manifest)));
   Held held = store_->open_cached(folder_);
   if (!held) return corrupt(folder_.string() + ": the version that was written cannot be read");
   store_->keep_newest(kKept, std::exchange(folder_, {}));

@@ -5,7 +5,8 @@
 // manifest.json, so it is also a model directory. It exists once its manifest has been renamed into
 // place, which happens after all bytes are complete. A folder without a manifest is what a crash
 // left behind and is removed. The two newest versions are kept. A version that is removed stays
-// valid for those that hold it, because its mapping keeps the memory.
+// valid for those that hold it, because its mapping keeps the memory. The next version takes the
+// memory over if nobody holds it.
 
 #include <cstdint>
 #include <filesystem>
@@ -86,6 +87,7 @@ class VersionWriter {
  private:
   friend class WeightStore;
   VersionWriter(WeightStore& store, int lock) : store_(&store), lock_(lock) {}
+  Status reserve_with_fallback(VersionId id, uint64_t bytes);
   Status reserve_in(const std::filesystem::path& root, VersionId id, uint64_t bytes);
 
   WeightStore* store_;
@@ -101,6 +103,10 @@ class WeightStore {
   // Creates the folder if it does not exist, and removes what a crash left behind. A version whose
   // files are damaged is removed as well.
   static Result<std::unique_ptr<WeightStore>> open(StoreOptions options);
+
+  ~WeightStore();
+  WeightStore(const WeightStore&) = delete;
+  WeightStore& operator=(const WeightStore&) = delete;
 
   const std::string& run() const { return options_.run; }
   const std::filesystem::path& folder() const { return options_.folder; }
@@ -118,6 +124,9 @@ class WeightStore {
   Result<std::optional<VersionWriter>> try_write();
   // Waits for the other writer. Error: timeout, cancelled by stop_requested().
   Result<VersionWriter> write(Deadline deadline);
+  // Removes all versions unless another store, of this process or another one, is open in the
+  // folder. For a process that ends.
+  void leave(Deadline deadline);
   // Removes all versions. For a run that begins anew under the same name and with the same epoch,
   // whose versions would otherwise be older than those of the past run. Errors: those of write().
   Status clear(Deadline deadline);
@@ -125,17 +134,21 @@ class WeightStore {
  private:
   friend class VersionWriter;
   explicit WeightStore(StoreOptions options) : options_(std::move(options)) {}
+  Status enter();
   std::vector<std::filesystem::path> roots() const;
   Held open_cached(const std::filesystem::path& folder);
   void remove_unfinished();
   void remove_damaged();
-  // `kept` is not removed either, however old it is.
-  void keep_newest(size_t count, const std::filesystem::path& kept = {});
+  // `kept` is not removed either, however old it is. The data of a version that is removed move to
+  // `spare` unless it is empty.
+  void keep_newest(size_t count, const std::filesystem::path& kept = {},
+                   const std::filesystem::path& spare = {});
 
   const StoreOptions options_;
+  int users_ = -1;  // a descriptor with a shared lock: this store is in use
   std::mutex mutex_;
   struct Cached {
-    uint64_t inode = 0;  // of the manifest
+    uint64_t mark = 0;  // of the manifest
     std::weak_ptr<const HeldVersion> held;
   };
   std::map<std::filesystem::path, Cached> cache_;  // by folder

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -68,6 +69,39 @@ TEST(WeightStore, ARemovedVersionStaysValidForItsHolder) {
   EXPECT_EQ(held->bytes(), first.data);
 }
 
+uint64_t inode_of(const Held& held) {
+  struct stat info {};
+  EXPECT_EQ(::stat((held->folder() / "model.safetensors").c_str(), &info), 0);
+  return info.st_ino;
+}
+
+TEST(WeightStore, ANewVersionTakesOverTheMemoryOfARemovedOne) {
+  const MemoryFolder folder;
+  const auto store = store_in(folder.path());
+  std::vector<uint64_t> inodes;
+  const std::vector<int64_t> sizes = {5000, 5000, 5000, 7000, 300, 5000};
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    const RandomVersion version = random_version(static_cast<int64_t>(i), {sizes[i]}, i);
+    const Held held = put(*store, version).value();
+    EXPECT_EQ(held->bytes(), version.data);
+    inodes.push_back(inode_of(held));
+    EXPECT_FALSE(fs::exists(folder.path() + "/spare"));
+  }
+  for (size_t i = 2; i < inodes.size(); ++i) EXPECT_EQ(inodes[i], inodes[i - 2]);
+  EXPECT_NE(inodes[0], inodes[1]);
+}
+
+TEST(WeightStore, TheMemoryOfAVersionInUseIsNotTakenOver) {
+  const MemoryFolder folder;
+  const auto store = store_in(folder.path());
+  const RandomVersion first = random_version(1, {5000}, 1);
+  const Held held = put(*store, first).value();
+  const uint64_t inode = inode_of(held);
+  for (int64_t v = 2; v <= 4; ++v)
+    EXPECT_NE(inode_of(put(*store, random_version(v, {5000}, 9)).value()), inode);
+  EXPECT_EQ(held->bytes(), first.data);
+}
+
 TEST(WeightStore, AVersionThatIsWrittenAgainReplacesTheOldOne) {
   const MemoryFolder folder;
   const auto store = store_in(folder.path());
@@ -76,6 +110,17 @@ TEST(WeightStore, AVersionThatIsWrittenAgainReplacesTheOldOne) {
   ASSERT_TRUE(put(*store, other).ok());
   EXPECT_EQ(store->latest()->bytes(), other.data);
   EXPECT_NE(old->bytes(), other.data);
+}
+
+TEST(WeightStore, WhoLeavesKeepsTheVersionsOfOthers) {
+  const MemoryFolder folder;
+  auto store = store_in(folder.path()), other = store_in(folder.path());
+  ASSERT_TRUE(put(*store, random_version(1, {100}, 1)).ok());
+  store->leave(Deadline::after_seconds(5));
+  store = nullptr;
+  EXPECT_THAT(versions(*other), ElementsAre(1));
+  other->leave(Deadline::after_seconds(5));
+  EXPECT_THAT(versions(*other), ElementsAre());
 }
 
 TEST(WeightStore, OneWriterAtATime) {
@@ -221,8 +266,11 @@ TEST(WeightStore, ACrashAtAnyPointLeavesTheOldVersionOrTheNewOne) {
     complete = WEXITSTATUS(status) == 3;
     const auto store = store_in(folder.path());
     EXPECT_EQ(store->latest()->bytes(), complete ? second.data : first.data) << steps;
-    for (const auto& entry : fs::directory_iterator(folder.path()))
-      EXPECT_TRUE(entry.path().filename() == "lock" || fs::exists(entry.path() / "manifest.json"));
+    for (const auto& entry : fs::directory_iterator(folder.path())) {
+      const std::string name = entry.path().filename();
+      EXPECT_TRUE(name == "lock" || name == "users" || fs::exists(entry.path() / "manifest.json"))
+          << name;
+    }
     ASSERT_TRUE(put(*store, second).ok());
     EXPECT_EQ(store->latest()->bytes(), second.data);
   }

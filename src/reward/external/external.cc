@@ -107,10 +107,9 @@ Result<std::vector<data::StepValue>> read_steps(const Json& reply, const std::st
 
 Result<Score> plugin_score(const Json& reply, const std::string& completion, const std::string& who,
                            double threshold) {
-  if (reply.contains("error")) {
-    const Json& error = reply.at("error");
+  if (const auto error = reply.find("error"); error != reply.end() && !error->is_null()) {
     return invalid_argument(who + ": " +
-                            (error.is_string() ? error.get<std::string>() : dump_json(error)));
+                            (error->is_string() ? error->get<std::string>() : dump_json(*error)));
   }
   if (const auto applies = reply.find("applies");
       applies != reply.end() && applies->is_boolean() && !applies->get<bool>()) {

@@ -234,6 +234,7 @@ TEST(PluginScore, RefusesWhatIsNoScore) {
         << dump_json(reply);
   }
   EXPECT_EQ(plugin_score({{"error", "why"}}, "", "p").status().message(), "p: why");
+  EXPECT_EQ(plugin_score({{"score", 1}, {"error", nullptr}}, "", "p")->value, 1);
 }
 
 TEST(PluginScore, StepValuesLieWithinTheCharactersOfTheCompletion) {

@@ -150,6 +150,26 @@ TEST(Choice, LettersAreAnOption) {
           .ok());
 }
 
+TEST(Auto, TestsOfAProgramAreNotComparedWithIt) {
+  auto reward = make_reward({.type = "auto", .weight = 1, .decides_correct = true, .options = {}});
+  const auto judge = [&](const Json& truth) {
+    Question question;
+    question.data_source = "taco";
+    question.completion = "print(1)";
+    question.ground_truth = truth.is_string() ? truth.get<std::string>() : truth.dump();
+    if (!truth.is_string()) question.ground_truth_json = truth;
+    return (*reward)->judge(question, Deadline::never()).status();
+  };
+  const Json tests = {{"inputs", {""}}, {"outputs", {"1\n"}}};
+  const Json assertions = {"assert f(1) == 2"};
+  for (const Json& truth : {tests, Json(tests.dump()), assertions, Json(assertions.dump())}) {
+    EXPECT_EQ(judge(truth).code(), StatusCode::invalid_argument) << truth;
+    EXPECT_NE(judge(truth).message().find("\"code\""), std::string::npos);
+  }
+  for (const Json& answer : {Json("{1, 2}"), Json("[1, 2]"), Json({"1", "one"}), Json("{}")})
+    EXPECT_TRUE(judge(answer).ok()) << judge(answer).message();
+}
+
 TEST(Auto, ChoosesByDataSource) {
   auto reward = make_reward({.type = "auto", .weight = 1, .decides_correct = true, .options = {}});
   ASSERT_TRUE(reward.ok());

@@ -10,22 +10,17 @@ namespace {
 
 // A rate is measured over at least this time.
 constexpr double kRateSeconds = 0.5;
-// Only jobs that have run for this long move to a worker that has done its own: to move a job costs
-// the tokens that were not sent yet and the computation of its prefix. A worker that has had none,
-// because it was ready a moment later than the others, gets its share at once.
-constexpr double kWorthMovingSeconds = 1;
-// The last job of a worker is given to an idle one as well if that one is this much faster.
-constexpr double kMuchFaster = 2;
+// For this long after the first worker has a version, the share of those waits that had the version
+// before as soon: what the first ones got would move to them, and its prompts be computed twice.
+constexpr double kPatienceSeconds = 0.5;
+// The typical length of a response is the mean of about this many.
+constexpr int64_t kTypicalOf = 256;
 
 // A job that was assigned and moved on before it was sent needs neither message.
 void cancel_out(std::vector<uint64_t>& drop, std::vector<wire::Job>& jobs) {
   std::erase_if(drop, [&](uint64_t id) {
     return std::erase_if(jobs, [&](const wire::Job& job) { return job.id == id; }) > 0;
   });
-}
-
-bool same_group(const wire::Job& a, const wire::Job& b) {
-  return a.sample.prompt_id == b.sample.prompt_id && a.sample.seed == b.sample.seed;
 }
 
 }  // namespace
@@ -42,6 +37,11 @@ void Pool::set_version(WorkerId worker, int64_t version, double now) {
   const auto it = workers_.find(worker);
   if (it == workers_.end()) return;
   if (!in_rounds_) it->second.had_jobs = false;
+  if (version > first_version_) {
+    first_version_ = version;
+    first_ready_ = now;
+  }
+  it->second.punctual = version == first_version_ && now - first_ready_ <= kPatienceSeconds;
   it->second.version = version;
   if (it->second.loading == version) it->second.loading = -1;
 }
@@ -160,6 +160,7 @@ Result<std::optional<size_t>> Pool::receive(WorkerId worker, const wire::Piece& 
         "with weights of another version");
   }
   attempt->next += piece.tokens.size();
+  attempt->begun = attempt->begun || !piece.tokens.empty();
   sender->second.tokens += static_cast<int64_t>(piece.tokens.size());
   if (!merge(piece, sender->second.engine, task.sample)) {
     withdraw(index, Attempt(*attempt), !piece.finished);
@@ -209,6 +210,9 @@ void Pool::complete(size_t index, const wire::Piece& piece) {
   task.sample.text = piece.text;
   task.done = true;
   --left_;
+  completed_ = std::min(completed_ + 1, kTypicalOf);
+  typical_length_ += (static_cast<double>(task.sample.tokens.size()) - typical_length_) /
+                     static_cast<double>(completed_);
   while (!task.attempts.empty()) {
     const Attempt attempt = task.attempts.back();
     withdraw(index, attempt, attempt.id != piece.job);
@@ -235,18 +239,26 @@ double Pool::rate(const Worker& worker, double now) const {
   return seconds < kRateSeconds ? 0 : static_cast<double>(worker.tokens) / seconds;
 }
 
-// Jobs in relation to speed. Workers whose speed is not known count as the fastest.
-double Pool::load(const Worker& worker, double now) const {
-  const double own = rate(worker, now);
-  const double speed = own > 0 && fastest_ > 0 ? own / fastest_ : 1;
-  return static_cast<double>(worker.running.size() + 1) / speed;
+// A worker with so many jobs gets no further group now.
+int64_t Pool::share(double now) const {
+  if (!in_rounds_ || now - first_ready_ > kPatienceSeconds) return left_;
+  int64_t ready = 0, soon = 0;
+  for (const auto& [id, worker] : workers_) {
+    if (worker.silent) continue;
+    ready += worker.version == version_ ? 1 : 0;
+    soon += worker.version != version_ && worker.punctual ? 1 : 0;
+  }
+  return soon == 0 ? left_ : (left_ + ready + soon - 1) / (ready + soon);
+}
+
+int64_t Pool::room(const Worker& worker) const {
+  return std::min<int64_t>(worker.slots, share_) - static_cast<int64_t>(worker.running.size());
 }
 
 Pool::Worker* Pool::least_loaded(int64_t version, double now, WorkerId& best) {
   Worker* found = nullptr;
   for (auto& [id, worker] : workers_) {
-    if (!usable(worker, version)) continue;
-    if (static_cast<int>(worker.running.size()) >= worker.slots) continue;
+    if (!usable(worker, version) || room(worker) <= 0) continue;
     if (found != nullptr && load(worker, now) >= load(*found, now)) continue;
     found = &worker;
     best = id;
@@ -275,7 +287,7 @@ void Pool::give(size_t index, WorkerId worker, double now, std::vector<wire::Job
   to.had_jobs = true;
   to.running[job.id] = index;
   if (task.issues++ > 0) ++reissued_;
-  task.attempts.push_back({worker, job.id, job.sample.tokens.size(), now});
+  task.attempts.push_back({worker, job.id, job.sample.tokens.size(), false, now});
   update_waiting(index);
   jobs.push_back(std::move(job));
 }
@@ -294,63 +306,9 @@ void Pool::give_waiting(double now, std::map<WorkerId, std::vector<wire::Job>>& 
   }
 }
 
-// Workers without a job take over some of those of the most loaded one.
-void Pool::share_with_idle(double now, std::map<WorkerId, std::vector<wire::Job>>& jobs) {
-  for (const auto& [id, worker] : workers_) {
-    if (worker.version < 0 || !usable(worker, in_rounds_ ? version_ : worker.version)) continue;
-    if (!worker.running.empty()) continue;
-    if (!take_over(id, now, jobs[id])) return;
-  }
-}
-
-// Among the workers with the version of `idle`. Null if none has a job.
-Pool::Worker* Pool::most_loaded(WorkerId idle, double now) {
-  Worker* found = nullptr;
-  for (auto& [id, worker] : workers_) {
-    if (id == idle || worker.running.empty() || worker.silent) continue;
-    if (worker.version != workers_.at(idle).version) continue;
-    if (found == nullptr || load(worker, now) > load(*found, now)) found = &worker;
-  }
-  return found;
-}
-
-bool Pool::take_over(WorkerId idle, double now, std::vector<wire::Job>& jobs) {
-  Worker* busiest = most_loaded(idle, now);
-  if (busiest == nullptr) return false;
-  if (busiest->running.size() == 1) {
-    const double own = rate(workers_.at(idle), now), other = rate(*busiest, now);
-    const size_t task = busiest->running.begin()->second;
-    if (other == 0 || own < kMuchFaster * other || tasks_.at(task).attempts.size() > 1)
-      return false;
-    give(task, idle, now, jobs);
-    return true;
-  }
-  const bool had_jobs = workers_.at(idle).had_jobs;
-  while (move_newest(*busiest, idle, had_jobs ? kWorthMovingSeconds : 0, now, jobs))
-    busiest = most_loaded(idle, now);
-  return true;
-}
-
-// Moves the newest job, which has the fewest tokens to be computed again, if it is not the last
-// one, has run for `least_seconds`, and the receiver is less loaded with it than the giver.
-bool Pool::move_newest(const Worker& from, WorkerId to, double least_seconds, double now,
-                       std::vector<wire::Job>& jobs) {
-  const Worker& receiver = workers_.at(to);
-  const auto count = static_cast<double>(receiver.running.size() + 1);
-  if (from.running.size() < 2 || static_cast<int>(receiver.running.size()) >= receiver.slots ||
-      load(receiver, now) * (count + 1) / count >= load(from, now))
-    return false;
-  const auto [id, task] = *from.running.rbegin();
-  const auto attempt = std::ranges::find_if(tasks_.at(task).attempts,
-                                            [job = id](const Attempt& a) { return a.id == job; });
-  if (now - attempt->since < least_seconds) return false;
-  withdraw(task, Attempt(*attempt), true);
-  give(task, to, now, jobs);
-  return true;
-}
-
 std::vector<Order> Pool::orders(double now) {
   notice_silence(now);
+  share_ = share(now);
   fastest_ = 0;
   for (const auto& [id, worker] : workers_) fastest_ = std::max(fastest_, rate(worker, now));
   std::map<WorkerId, std::vector<wire::Job>> jobs;

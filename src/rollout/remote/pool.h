@@ -103,6 +103,7 @@ class Pool {
     data::EngineKind engine = data::EngineKind::longshot;
     int64_t version = -1, loading = -1;  // loading: told to load it; -1: nothing
     bool silent = false;
+    bool punctual = false;               // had its version hardly later than the first worker
     bool had_jobs = false;               // in this round, or without rounds of its version
     double heard = 0, since = 0;         // last message; begin of its first job of the round
     int64_t tokens = 0;                  // received in this round
@@ -112,7 +113,8 @@ class Pool {
   struct Attempt {
     WorkerId worker = 0;
     uint64_t id = 0;
-    size_t next = 0;  // index of the next token that it must send
+    size_t next = 0;     // index of the next token that it must send
+    bool begun = false;  // has sent tokens
     double since = 0;
   };
   struct Task {
@@ -131,17 +133,30 @@ class Pool {
   }
   int64_t waiting_version() const { return tasks_.at(*waiting_.begin()).version; }
   double rate(const Worker& worker, double now) const;  // tokens per second; 0: not known yet
-  double load(const Worker& worker, double now) const;
   size_t append(std::vector<wire::Job> jobs, int64_t version, std::vector<size_t>& complete);
+  int64_t share(double now) const;
+  int64_t room(const Worker& worker) const;
   Worker* least_loaded(int64_t version, double now, WorkerId& id);
   wire::Job next_part(Task& task);
   void give(size_t task, WorkerId worker, double now, std::vector<wire::Job>& jobs);
   void give_waiting(double now, std::map<WorkerId, std::vector<wire::Job>>& jobs);
+  static bool same_group(const wire::Job& a, const wire::Job& b) {
+    return a.sample.prompt_id == b.sample.prompt_id && a.sample.seed == b.sample.seed;
+  }
+
+  // In pool_sharing.cc.
+  double speed(const Worker& worker, double now) const;
+  double load(const Worker& worker, double now) const;
+  double tokens_left(const Task& task) const;
+  static double prefix_of(const Task& task, bool with_prompt);
+  double work_of(WorkerId worker) const;
   void share_with_idle(double now, std::map<WorkerId, std::vector<wire::Job>>& jobs);
+  std::optional<WorkerId> most_loaded(WorkerId idle, double now) const;
   bool take_over(WorkerId idle, double now, std::vector<wire::Job>& jobs);
-  Worker* most_loaded(WorkerId idle, double now);
-  bool move_newest(const Worker& from, WorkerId to, double least_seconds, double now,
+  bool repeat_last(WorkerId from, WorkerId to, double now, std::vector<wire::Job>& jobs);
+  bool move_newest(WorkerId from, WorkerId to, double least_seconds, double now,
                    std::vector<wire::Job>& jobs);
+
   std::map<WorkerId, int64_t> choose_versions();
   int64_t next_version(const Worker& worker) const;
   void withdraw(size_t task, const Attempt& attempt, bool tell);
@@ -152,8 +167,13 @@ class Pool {
   std::map<WorkerId, Worker> workers_;
   std::map<size_t, Task> tasks_;  // by index; those of older versions come first
   std::set<WorkerId> newly_silent_;
-  std::set<size_t> waiting_;  // tasks that no worker executes, as far as is known
-  double fastest_ = 0;        // rate of the fastest worker
+  std::set<size_t> waiting_;    // tasks that no worker executes, as far as is known
+  double fastest_ = 0;          // rate of the fastest worker; set by orders()
+  int64_t share_ = 0;           // of a worker; set by orders()
+  int64_t first_version_ = -1;  // the newest that a worker has had
+  double first_ready_ = 0;      // when the first one had it
+  double typical_length_ = 0;   // of the last complete responses, in tokens; 0: none is known
+  int64_t completed_ = 0;       // how many of them
   bool in_rounds_ = true;
   size_t next_index_ = 0;
   int64_t version_ = 0, left_ = 0, new_tokens_ = 0;  // version_: the newest of all jobs

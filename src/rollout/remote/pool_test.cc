@@ -58,7 +58,56 @@ TEST(Pool, OnlyWorkersWithTheVersionOfTheRoundGetJobs) {
   EXPECT_TRUE(pool.orders(0).empty());
   EXPECT_EQ(pool.ready_workers(), 0);
   pool.set_version(2, 5, 0);
-  EXPECT_EQ(jobs_of(pool.orders(0)).at(2).size(), 4u);
+  EXPECT_EQ(jobs_of(pool.orders(1)).at(2).size(), 4u);
+}
+
+// Two workers have had a version at the same moment, and worker 1 has the next one at second 10.
+Pool with_one_ready(double second_had_the_first_version) {
+  Pool pool;
+  for (const WorkerId w : {1, 2}) pool.join(w, 100, 0);
+  pool.set_version(1, 4, 0);
+  pool.set_version(2, 4, second_had_the_first_version);
+  pool.set_version(1, 5, 10);
+  pool.heard(2, 10);
+  pool.begin(simulated_jobs(4, 4), 5, 10);
+  return pool;
+}
+
+TEST(Pool, TheShareOfAWorkerThatIsReadyAMomentLaterWaitsForIt) {
+  Pool pool = with_one_ready(0.1);
+  EXPECT_EQ(jobs_of(pool.orders(10)).at(1).size(), 8u);
+  EXPECT_EQ(pool.waiting(), 8);
+  pool.set_version(2, 5, 10.3);
+  const auto orders = pool.orders(10.3);
+  ASSERT_EQ(orders.size(), 1u);  // nothing is dropped
+  EXPECT_EQ(orders[0].worker, 2u);
+  EXPECT_EQ(orders[0].jobs.size(), 8u);
+}
+
+TEST(Pool, AShareThatWaitsDoesNotDivideAGroup) {
+  Pool pool;
+  for (const WorkerId w : {1, 2, 3}) {
+    pool.join(w, 100, 0);
+    pool.set_version(w, 4, 0);
+  }
+  pool.set_version(1, 5, 0.1);
+  pool.set_version(2, 5, 0.1);
+  pool.begin(simulated_jobs(8, 3), 5, 0.1);
+  for (const auto& [worker, jobs] : jobs_of(pool.orders(0.1))) {
+    EXPECT_EQ(jobs.size(), 9u) << worker;  // a share of 8, and the rest of its last group
+    std::map<std::string, int> groups;
+    for (const wire::Job& job : jobs) ++groups[job.sample.prompt_id];
+    for (const auto& [id, count] : groups) EXPECT_EQ(count, 3) << id;
+  }
+  EXPECT_EQ(pool.waiting(), 6);
+}
+
+TEST(Pool, AWorkerThatIsReadyMuchLaterIsNotWaitedFor) {
+  Pool pool = with_one_ready(0.1);
+  EXPECT_EQ(jobs_of(pool.orders(10)).at(1).size(), 8u);
+  EXPECT_EQ(jobs_of(pool.orders(10.6)).at(1).size(), 8u);
+  Pool other = with_one_ready(0.6);  // it was late the last time
+  EXPECT_EQ(jobs_of(other.orders(10)).at(1).size(), 16u);
 }
 
 TEST(Pool, NoWorkerGetsMoreThanItsSlots) {
@@ -243,6 +292,38 @@ TEST(Pool, AWorkerThatHasDoneItsJobsTakesOverThoseThatHaveRunForAWhile) {
   ASSERT_EQ(orders.size(), 2u);
   EXPECT_EQ(orders[0].drop.size(), 1u);
   EXPECT_EQ(orders[1].jobs.size(), 1u);
+}
+
+// Each of two workers had two jobs. Worker 1 has generated `have` of at most 100 tokens of each,
+// and those of worker 2 ended with that length. The round before had 20 samples of 80 tokens.
+size_t moved_after(int have, int prompt) {
+  Pool pool;
+  pool.join(1, 100, 0);
+  pool.set_version(1, 1, 0);
+  pool.begin(simulated_jobs(20, 1), 1, 0);
+  const auto before = pool.orders(0);
+  for (const wire::Job& job : before.at(0).jobs)
+    EXPECT_TRUE(pool.receive(1, piece_of(job, 80, 1, true), 0)->has_value());
+  pool.end();
+  pool.join(2, 100, 0);
+  pool.set_version(2, 1, 0);
+  std::vector<wire::Job> jobs = simulated_jobs(4, 1);
+  for (wire::Job& job : jobs) job.sample.prompt_tokens.resize(static_cast<size_t>(prompt));
+  pool.begin(jobs, 1, 0);
+  for (const Order& order : pool.orders(0))
+    for (const wire::Job& job : order.jobs)
+      EXPECT_TRUE(pool.receive(order.worker, piece_of(job, have, 1, order.worker == 2), 2).ok());
+  size_t moved = 0;
+  for (const Order& order : pool.orders(2)) moved += order.drop.size();
+  return moved;
+}
+
+// The typical length is (20 * 80 + 2 * have) / 22 tokens.
+TEST(Pool, AJobMovesIfTheReceiverWouldHaveDoneItEarlier) {
+  EXPECT_EQ(moved_after(5, 10), 1u);   // 68 are left: 5 + 10 + 68 < 2 * 68
+  EXPECT_EQ(moved_after(30, 10), 1u);  // 30 + 10 + 45 < 2 * 45
+  EXPECT_EQ(moved_after(50, 10), 0u);  // past half, as many as before: 50 + 10 + 50 > 2 * 50
+  EXPECT_EQ(moved_after(5, 100), 0u);  // 5 + 100 + 68 > 2 * 68
 }
 
 TEST(Pool, PiecesOutOfOrderAreABreachOfTheProtocol) {

@@ -308,7 +308,8 @@ Status RemoteRollout::Impl::handle(wire::LinkId link, Peer& peer, const wire::Pi
 }
 
 Status RemoteRollout::Impl::handle(wire::LinkId link, Peer&, const wire::JobError& message) {
-  failure_ = pool_.refuse(link, message);
+  const Status refused = pool_.refuse(link, message);
+  if (failure_.ok()) failure_ = refused;
   return invalid_argument("it cannot generate a sample: " + message.reason);
 }
 

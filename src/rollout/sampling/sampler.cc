@@ -43,9 +43,16 @@ bool cuts_distribution(const SamplingOptions& o) {
   return o.top_p < 1 || o.top_k > 0 || o.min_p > 0;
 }
 
+// Its inverse is finite in f32, so that a difference of 0 between logits stays 0.
+constexpr double kLeastTemperature = 1e-37;
+
 Status check_sampling(const SamplingOptions& o) {
   if (!(o.temperature >= 0 && std::isfinite(o.temperature))) {
     return invalid_argument(fmt::format("temperature must be 0 or larger, not {}", o.temperature));
+  }
+  if (o.temperature > 0 && o.temperature < kLeastTemperature) {
+    return invalid_argument(fmt::format("temperature must be 0 (greedy) or at least {}, not {}",
+                                        kLeastTemperature, o.temperature));
   }
   if (!(o.top_p > 0 && o.top_p <= 1)) {
     return invalid_argument(fmt::format("top_p must be in (0, 1], not {}", o.top_p));

@@ -7,12 +7,6 @@ namespace {
 
 constexpr std::array<const char*, 3> kReasoning = {"reasoning_content", "thinking", "reasoning"};
 
-Result<OrderedJson> parse_ordered(const std::string& text, const std::string& where) {
-  // The strict parser reports errors; the lenient one keeps the order of keys.
-  LS_RETURN_IF_ERROR(parse_json(text, where).status());
-  return OrderedJson::parse(text, nullptr, false);
-}
-
 // The object without its members that are null.
 OrderedJson without_nulls(const OrderedJson& object) {
   OrderedJson out = OrderedJson::object();
@@ -103,9 +97,9 @@ Result<ChatMessage> message_of(const OrderedJson& json, const std::string& where
 
 bool has_more_than_text(const ChatMessage& message) {
   if (message.json.empty()) return false;
-  const OrderedJson json = OrderedJson::parse(message.json, nullptr, false);
+  const auto json = parse_ordered_json(message.json, "a message");
   for (const char* key : {"tool_calls", "reasoning_content", "thinking", "reasoning"})
-    if (json.contains(key)) return true;
+    if (json.ok() && json->contains(key)) return true;
   return false;
 }
 
@@ -121,9 +115,10 @@ Result<jinja::Value> values_of(const Chat& messages, const std::string& mark) {
       out.push_back(plain_message(message, *text, end));
       continue;
     }
-    // message_of() wrote message.json, so it is valid
-    OrderedJson json = message.json.empty() ? data::to_json(message)
-                                            : OrderedJson::parse(message.json, nullptr, false);
+    OrderedJson json = data::to_json(message);
+    if (!message.json.empty()) {
+      LS_ASSIGN_OR_RETURN(json, parse_ordered_json(message.json, "a message"));
+    }
     if (!json.is_object()) return invalid_argument("a message is not a JSON object");
     alias_reasoning(json);
     if (!end.empty()) LS_RETURN_IF_ERROR(append_mark(json, end));
@@ -134,7 +129,7 @@ Result<jinja::Value> values_of(const Chat& messages, const std::string& mark) {
 
 Result<OrderedJson> parse_arguments(const std::string& arguments) {
   if (arguments.empty()) return OrderedJson::object();
-  LS_ASSIGN_OR_RETURN(OrderedJson json, parse_ordered(arguments, "the template arguments"));
+  LS_ASSIGN_OR_RETURN(OrderedJson json, parse_ordered_json(arguments, "the template arguments"));
   if (!json.is_object()) return invalid_argument("the template arguments must be a JSON object");
   return json;
 }

@@ -2,6 +2,7 @@
 // Learning rate of a step. Torch-free.
 
 #include <cstdint>
+#include <string>
 
 #include "train/options.h"
 
@@ -11,5 +12,8 @@ namespace longshot::train {
 // warmup_steps - 1. Then constant, or linear or cosine down to min_lr_ratio * lr at step
 // total_steps - 1, where it stays. total_steps <= 0 means the end is unknown: the rate stays at lr.
 double learning_rate(const OptimizerOptions& options, int64_t step, int64_t total_steps);
+
+// What is wrong if the warm-up does not end within `total_steps`, else "".
+std::string warmup_problem(const OptimizerOptions& options, int64_t total_steps);
 
 }  // namespace longshot::train

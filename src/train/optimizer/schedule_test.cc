@@ -34,6 +34,15 @@ TEST(Schedule, DecaysToTheMinimumAtTheLastStepAndStaysThere) {
   EXPECT_DOUBLE_EQ(learning_rate(options(Schedule::constant), 500, 105), 1.0);
 }
 
+TEST(Schedule, AWarmupThatDoesNotEndIsAProblem) {
+  OptimizerOptions o = options(Schedule::cosine);
+  o.warmup_steps = 100;
+  EXPECT_NE(warmup_problem(o, 4).find("optim.lr is never reached"), std::string::npos);
+  EXPECT_NE(warmup_problem(o, 100).find("only by the last one"), std::string::npos);
+  EXPECT_EQ(warmup_problem(o, 101), "");
+  EXPECT_EQ(warmup_problem(o, 0), "");
+}
+
 TEST(Schedule, WithoutAnEndTheRateStays) {
   EXPECT_DOUBLE_EQ(learning_rate(options(Schedule::cosine), 1000, 0), 1.0);
 }

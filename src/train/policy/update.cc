@@ -67,13 +67,16 @@ Status Update::all_steps(const UpdateKey& key) {
   const uint64_t base = hash_combine(key.seed, static_cast<uint64_t>(key.iteration));
   for (int epoch = 0; epoch < p_.algorithm.epochs; ++epoch) {
     const uint64_t epoch_key = hash_combine(base, static_cast<uint64_t>(epoch));
-    for (const auto& part :
-         random_parts(batch_.groups.size(), p_.algorithm.mini_batches, epoch_key)) {
+    const auto parts = random_parts(batch_.groups.size(), p_.algorithm.mini_batches, epoch_key);
+    for (const auto& part : parts) {
       std::vector<size_t> rows;
       for (const size_t g : part)
         rows.insert(rows.end(), batch_.groups[g].begin(), batch_.groups[g].end());
       LS_RETURN_IF_ERROR(mini_batch_step(rows));
     }
+    // The learning rate's schedule counts a step of each mini-batch, also of one without a group.
+    for (auto i = static_cast<int>(parts.size()); i < p_.algorithm.mini_batches; ++i)
+      p_.model.optimizer().pass_step();
   }
   return ok_status();
 }

@@ -205,6 +205,9 @@ TEST(Update, AnIterationOfMaskedResponsesTakesNoStep) {
   EXPECT_EQ(log.find("no sample to train on", said + 30), std::string::npos) << log;
   EXPECT_EQ(metrics->at("actor/optimizer_steps"), 0);
   EXPECT_TRUE(equal(trainer.model().weights(), tiny_weights()));
+  // The learning rate's schedule continues.
+  EXPECT_EQ(trainer.model().optimizer().counters().schedule_steps,
+            options.mini_batches * options.epochs);
 }
 
 TEST(Update, AnEntropyBonusRaisesTheEntropyWithoutAnyAdvantage) {

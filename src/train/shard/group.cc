@@ -149,11 +149,19 @@ class Group : public Gang {
   std::string loss() const {
     const auto lost = heartbeats_ ? heartbeats_->lost() : std::nullopt;
     if (!lost) return "";
-    const std::string who = *lost == rank() ? "the meeting point " + meeting_point(options_)
-                                            : fmt::format("trainer {} on {}", *lost,
-                                                          hosts_[static_cast<size_t>(*lost)]);
-    return fmt::format("{} has given no sign of life for {:.0f} s", who,
+    return fmt::format("{} has given no sign of life for {:.0f} s", name_of(*lost),
                        heartbeats_->seconds_of_silence());
+  }
+
+  // This process's own number stands for the meeting point. Process 0 answers there, unless
+  // torchrun's agent does.
+  std::string name_of(int lost) const {
+    const auto trainer = [&](int number) {
+      return fmt::format("trainer {} on {}", number, hosts_[static_cast<size_t>(number)]);
+    };
+    if (lost != rank()) return trainer(lost);
+    const std::string point = "the meeting point " + meeting_point(options_);
+    return options_.agent_listens ? point : point + " of " + trainer(0);
   }
 
   const GroupOptions options_;

@@ -196,6 +196,7 @@ TEST(Group, AStoppedMeetingPointIsNamedAfterSomeBeats) {
   std::string all;
   for (const int rank : {1, 2, 3}) all += expect_unavailable(processes, rank, 30);
   EXPECT_THAT(all, HasSubstr("the meeting point 127.0.0.1:"));
+  EXPECT_THAT(all, HasSubstr(" of trainer 0 on "));
   EXPECT_THAT(all, HasSubstr("no sign of life for 3 s"));
   processes.member(0).kill();
 }

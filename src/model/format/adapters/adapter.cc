@@ -15,6 +15,7 @@
 #include "base/rng.h"
 #include "model/format/adapters/adapter_settings.h"
 #include "model/format/architecture.h"
+#include "model/format/float_convert.h"
 #include "model/format/safetensors.h"
 
 namespace longshot::model {
@@ -68,6 +69,8 @@ Result<std::vector<float>> read_matrix(const SafetensorsFile& file, const std::s
   }
   std::vector<float> values(entry->elements());
   LS_RETURN_IF_ERROR(copy_as_f32(*entry, values.data()).with_context(file.path()));
+  if (!all_finite(values.data(), values.size()))
+    return corrupt(file.path() + ": tensor '" + name + "' has values that are not finite");
   return values;
 }
 

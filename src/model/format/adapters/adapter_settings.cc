@@ -301,7 +301,7 @@ Result<AdapterSettings> read_adapter_settings(const std::string& directory) {
   LS_RETURN_IF_ERROR(read_targets(json, settings));
   LS_RETURN_IF_ERROR(read_layers(json, settings));
   LS_ASSIGN_OR_RETURN(const std::string text, read_file(settings.where));
-  const OrderedJson ordered = OrderedJson::parse(text, nullptr, /*allow_exceptions=*/false);
+  LS_ASSIGN_OR_RETURN(const OrderedJson ordered, parse_ordered_json(text, settings.where));
   LS_RETURN_IF_ERROR(
       read_patterns(ordered, "rank_pattern", 1, kMaxRank, settings.where, settings.ranks));
   LS_RETURN_IF_ERROR(

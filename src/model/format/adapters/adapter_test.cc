@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <limits>
 
 #include "base/json.h"
 #include "base/os/fs.h"
@@ -232,15 +233,17 @@ TEST_F(AdapterFiles, TensorsThatDoNotFitAreRefusedByName) {
   ModelConfig shallow = config_;
   shallow.num_layers = 1;
   EXPECT_THAT(read_adapter(path("a"), shallow).status().message(), HasSubstr("model.layers.1"));
-  const std::vector<float> values(24);
-  ASSERT_TRUE(write_safetensors(path("a") + "/adapter_model.safetensors",
-                                {{"base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight",
-                                  Dtype::f32,
-                                  {3, 8},
-                                  values.data()}})
-                  .ok());
-  EXPECT_THAT(read_adapter(path("a"), config_).status().message(),
-              AllOf(HasSubstr("lora_B.weight"), HasSubstr("missing")));
+  std::vector<float> values(24);
+  const auto message = [&] {
+    const std::string name = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight";
+    EXPECT_TRUE(write_safetensors(path("a") + "/adapter_model.safetensors",
+                                  {{name, Dtype::f32, {3, 8}, values.data()}})
+                    .ok());
+    return read_adapter(path("a"), config_).status().message();
+  };
+  EXPECT_THAT(message(), AllOf(HasSubstr("lora_B.weight"), HasSubstr("missing")));
+  values[5] = std::numeric_limits<float>::infinity();
+  EXPECT_THAT(message(), AllOf(HasSubstr("lora_A.weight"), HasSubstr("not finite")));
 }
 
 class ScoreAdapterFiles : public AdapterFiles {

@@ -18,15 +18,16 @@ namespace {
 
 constexpr const char* kEmbedding = "token_embd.weight";
 constexpr int kSoftmax = 1;  // of expert_gating_func
-constexpr const char* kRopeFactors = "rope_freqs.weight";
 
 // From gguf-py, constants.py. Models that llama.cpp's converter reads as Llama are interleaved
 // (convert_hf_to_gguf.py); Mixtral is a Llama with experts there.
 constexpr GgufArchitecture kArchitectures[] = {
-    {"llama", "llama", true},     {"llama", "mixtral", true},       {"qwen2", "qwen2", false},
-    {"qwen3", "qwen3", false},    {"qwen3moe", "qwen3_moe", false}, {"olmo2", "olmo2", false},
-    {"granite", "granite", true}, {"smollm3", "smollm3", true},     {"phi3", "phi3", false},
-    {"glm4", "glm4", false}};
+    {"llama", "llama", true},         {"llama", "mixtral", true},
+    {"qwen2", "qwen2", false},        {"qwen3", "qwen3", false},
+    {"qwen3moe", "qwen3_moe", false}, {"olmo2", "olmo2", false},
+    {"granite", "granite", true},     {"smollm3", "smollm3", true},
+    {"phi3", "phi3", false},          {"glm4", "glm4", false},
+    {"gemma2", "gemma2", false},      {"gemma3", "gemma3_text", false}};
 
 std::string prefix_of(const std::string& model_type) {
   return find_gguf_architecture(model_type)->name + std::string(".");
@@ -57,7 +58,7 @@ Status check_unsupported(const GgufFile& file, const ModelType& type) {
   LS_ASSIGN_OR_RETURN(const Json window, get(prefix + "attention.sliding_window"));
   const bool hides = window.is_number() && window != 0 &&
                      !(context.is_number() && window >= context) &&
-                     type.windows != Windows::every_layer;
+                     type.windows != Windows::every_layer && type.windows != Windows::pattern;
   std::vector<std::pair<std::string, Json>> keys = {{"general.type", "model"},
                                                     {"split.count", 1},
                                                     {prefix + "expert_shared_count", 0},
@@ -111,6 +112,29 @@ Result<Json> rope_scaling_words(const GgufFile& file, const std::string& prefix)
   if (attention.is_number() && attention != 1.0)
     json["attention_factor"] = attention.get<double>() * (1 + 0.1 * std::log(factor.get<double>()));
   return json;
+}
+
+Json values_of(const GgufTensor& tensor) {
+  std::vector<float> values(static_cast<size_t>(tensor.elements()));
+  dequantize(*tensor.type, tensor.bytes.data(), tensor.elements(), values.data());
+  return values;
+}
+
+// Phi-3's factors for long contexts. Without a factor of attention, that of transformers holds,
+// from which llama.cpp's converter takes its own.
+Status read_longrope(const GgufFile& file, const std::string& prefix, Json& json) {
+  const GgufTensor* both[] = {file.find_tensor(kShortFactors), file.find_tensor(kLongFactors)};
+  if (both[0] == nullptr && both[1] == nullptr) return ok_status();
+  if (both[0] == nullptr || both[1] == nullptr)
+    return corrupt(fmt::format("{}: one of the tensors '{}' and '{}' is missing", file.path(),
+                               kShortFactors, kLongFactors));
+  json["rope_scaling"] = {{"rope_type", "longrope"},
+                          {"short_factor", values_of(*both[0])},
+                          {"long_factor", values_of(*both[1])}};
+  LS_ASSIGN_OR_RETURN(const Json original,
+                      file.scalar(prefix + "rope.scaling.original_context_length"));
+  if (!original.is_null()) json["original_max_position_embeddings"] = original;
+  return ok_status();
 }
 
 // Checks that queries, keys, values and the rotary embedding have the same head dimension.
@@ -233,6 +257,36 @@ Status read_rotary_part(const GgufFile& file, const ModelType& type, Json& json)
   return ok_status();
 }
 
+// A scale of attention scores is not in the file: llama.cpp knows it from the number of layers.
+bool scales_by_width(const ModelType& type, const Json& layers) {
+  return layers == (type.local_rope ? 62 : 46);  // the models of 27 billion parameters
+}
+
+Status read_gemma_keys(const GgufFile& file, const ModelType& type, Json& json) {
+  const std::string prefix = prefix_of(type.name);
+  const auto read = [&](const char* suffix, const char* hf) -> Status {
+    LS_ASSIGN_OR_RETURN(const Json value, file.scalar(prefix + suffix));
+    if (!value.is_null()) json[hf] = value;
+    return ok_status();
+  };
+  if (json["head_dim"].is_null()) json["head_dim"] = type.head_dim;
+  json["query_pre_attn_scalar"] = json["head_dim"];
+  const auto number = [&](const char* hf) {
+    return json[hf].is_number() ? json[hf].get<int>() : 0;
+  };
+  if (scales_by_width(type, json["num_hidden_layers"]) && number("num_attention_heads") > 0)
+    json["query_pre_attn_scalar"] = number("hidden_size") / number("num_attention_heads");
+  LS_RETURN_IF_ERROR(read("attn_logit_softcapping", "attn_logit_softcapping"));
+  LS_RETURN_IF_ERROR(read("final_logit_softcapping", "final_logit_softcapping"));
+  LS_RETURN_IF_ERROR(read("attention.sliding_window", "sliding_window"));
+  LS_RETURN_IF_ERROR(read("attention.sliding_window_pattern", "sliding_window_pattern"));
+  if (type.local_rope) LS_RETURN_IF_ERROR(read("rope.freq_base_swa", "rope_local_base_freq"));
+  const bool windows = json.contains("sliding_window") && json["sliding_window"] != 0;
+  if (type.local_rope && !windows)  // as llama.cpp; Gemma 2 has a default
+    json["layer_types"] = Json(std::max(0, number("num_hidden_layers")), "full_attention");
+  return ok_status();
+}
+
 // The keys that only this type has.
 Status read_type_keys(const GgufFile& file, const ModelType& type, Json& json) {
   const auto read = [&](const char* suffix, const char* hf, bool required) -> Status {
@@ -255,6 +309,7 @@ Status read_type_keys(const GgufFile& file, const ModelType& type, Json& json) {
     LS_RETURN_IF_ERROR(read("expert_feed_forward_length", "moe_intermediate_size", true));
     json["norm_topk_prob"] = true;  // llama.cpp always divides by the sum
   }
+  if (type.gemma_scales) LS_RETURN_IF_ERROR(read_gemma_keys(file, type, json));
   if (type.partial_rotary) LS_RETURN_IF_ERROR(read_rotary_part(file, type, json));
   if (type.windows == Windows::every_layer) {
     LS_RETURN_IF_ERROR(read("attention.sliding_window", "sliding_window", false));
@@ -283,6 +338,7 @@ Result<Json> config_words(const GgufFile& file, const GgufTensor& embedding) {
   json["attention_bias"] = file.find_tensor("blk.0.attn_q.bias") != nullptr;
   json["mlp_bias"] = file.find_tensor("blk.0.ffn_gate.bias") != nullptr;
   LS_ASSIGN_OR_RETURN(json["rope_scaling"], rope_scaling_words(file, prefix));
+  if (type.only_longrope) LS_RETURN_IF_ERROR(read_longrope(file, prefix, json));
   LS_RETURN_IF_ERROR(read_token_ids(file, json));
   return json;
 }

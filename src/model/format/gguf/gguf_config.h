@@ -13,6 +13,11 @@ struct GgufArchitecture {
   const char* model_type;
   bool interleaved;  // the rows of q and k are in the order of rotating pairs
 };
+// The tensors of a file that are part of the configuration: divisors of the rotary embedding.
+constexpr const char* kRopeFactors = "rope_freqs.weight";
+constexpr const char* kLongFactors = "rope_factors_long.weight";
+constexpr const char* kShortFactors = "rope_factors_short.weight";
+
 // Null: no GGUF file has a model of this type, or none is supported.
 const GgufArchitecture* find_gguf_architecture(const std::string& model_type);
 

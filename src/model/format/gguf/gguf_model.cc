@@ -8,12 +8,11 @@
 
 #include "model/format/architecture.h"
 #include "model/format/gguf/gguf_config.h"
+#include "model/format/model_types.h"
 #include "model/format/safetensors.h"
 
 namespace longshot::model {
 namespace {
-
-constexpr const char* kRopeFactors = "rope_freqs.weight";
 
 // The Hugging Face and GGUF names of the modules outside the layers (gguf-py, tensor_mapping.py).
 struct NamePair {
@@ -143,12 +142,17 @@ Result<HostTensor> read_tensor(const GgufFile& file, const WeightSpec& spec, con
   } else {
     dequantize(*source.type, source.bytes.data(), source.elements(), tensor.data.data());
   }
+  // llama.cpp's converter adds the one (convert_hf_to_gguf.py, norm_shift).
+  const bool plus_one = config.facts.norm_plus_one && spec.name.ends_with("norm.weight");
+  for (float& value : tensor.data) value -= plus_one ? 1 : 0;
   return tensor;
 }
 
 Status check_extras(const GgufFile& file, const std::vector<WeightSpec>& specs,
                     const Sources& sources, const ModelConfig& config) {
   std::set<std::string> expected = {kRopeFactors};  // already part of the configuration
+  if (find_model_type(config.model_type)->only_longrope)
+    expected.insert({kLongFactors, kShortFactors});
   for (const WeightSpec& spec : specs) {
     const Source source = source_of(spec.name, sources);
     expected.insert({source.name, source.own_name});

@@ -1,6 +1,9 @@
 #include "reward/rules/ifeval/ifeval.h"
 
+#include <algorithm>
+
 #include "base/spelling.h"
+#include "base/text/text.h"
 #include "reward/rules/ifeval/characters.h"
 #include "reward/rules/ifeval/instructions.h"
 #include "reward/rules/rules.h"
@@ -56,7 +59,7 @@ class IfevalReward : public Reward {
     const Json& truth = question.ground_truth_json;
     const Json& row =
         truth.is_object() && truth.contains("instruction_id_list") ? truth : question.extra_info;
-    LS_ASSIGN_OR_RETURN(const Followed followed, check(row, question.completion));
+    LS_ASSIGN_OR_RETURN(const Followed followed, check(row, response_of(question.completion)));
     const bool strict = followed.strict == followed.all, loose = followed.loose == followed.all;
     Score score;
     score.value = value(followed);
@@ -106,6 +109,14 @@ class IfevalReward : public Reward {
       LS_RETURN_IF_ERROR(add(id, follows, forms, out));
     }
     return out;
+  }
+
+  // The instructions are about the response that a reader sees.
+  static std::string response_of(const std::string& completion) {
+    const std::string_view response = after_thinking(completion);
+    if (response.size() == completion.size()) return completion;
+    return std::string(
+        response.substr(std::min(response.find_first_not_of(" \t\r\n"), response.size())));
   }
 
   // An empty form follows nothing.

@@ -143,5 +143,11 @@ TEST(Ifeval, StrictLooseAndShare) {
   EXPECT_EQ(judged({}, "").figures.at("ifeval/followed_loose"), 0);
 }
 
+TEST(Ifeval, ThoughtsAreNotPartOfTheResponse) {
+  EXPECT_EQ(judged({}, "<think>Well, then.</think>\n\n\"a\"").value, 1);
+  EXPECT_EQ(judged({}, "<think>\"Well\"</think>\"a, b\"").value, 0);
+  EXPECT_EQ(judged({}, "<think>\"cut\"").figures.at("ifeval/followed_loose"), 0);
+}
+
 }  // namespace
 }  // namespace longshot::reward
