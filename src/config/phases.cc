@@ -124,4 +124,24 @@ Status apply_phases(const std::vector<Phase>& phases, size_t count, Settings& se
   return ok_status();
 }
 
+Json begun_tables(const std::vector<Phase>& phases, int64_t count) {
+  Json tables = Json::array();
+  for (int64_t i = 0; i < count; ++i) tables.push_back(phases[static_cast<size_t>(i)].settings);
+  return tables;
+}
+
+Status check_begun_tables(const std::vector<Phase>& phases, int64_t count, const Json& saved,
+                          const std::string& checkpoint) {
+  if (count > static_cast<int64_t>(phases.size())) {
+    return invalid_argument(fmt::format(
+        "{} was saved in phase {}, but the configuration has {}: put its [[phase]] tables back",
+        checkpoint, count, phases.size()));
+  }
+  if (saved.is_null() || begun_tables(phases, count) == saved) return ok_status();
+  return invalid_argument(fmt::format(
+      "{} was saved in phase {}; nothing was changed: its first {} [[phase]] tables must be as "
+      "they were: {}",
+      checkpoint, count, count, dump_json(saved)));
+}
+
 }  // namespace longshot::config

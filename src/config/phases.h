@@ -49,4 +49,11 @@ Result<std::vector<Phase>> parse_phases(const Json& list, PhaseStart start,
 // phases, one after the other. Errors name the phase.
 Status apply_phases(const std::vector<Phase>& phases, size_t count, Settings& settings);
 
+// The settings of the first `count` phases, which must exist. A checkpoint keeps them.
+Json begun_tables(const std::vector<Phase>& phases, int64_t count);
+// What a run that continues needs: the first `count` phases exist and are as they were when
+// `checkpoint` was saved. `saved`: begun_tables() of then; null: not recorded, so not compared.
+Status check_begun_tables(const std::vector<Phase>& phases, int64_t count, const Json& saved,
+                          const std::string& checkpoint);
+
 }  // namespace longshot::config

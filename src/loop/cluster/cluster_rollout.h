@@ -3,8 +3,8 @@
 // the weights through the checkpoint engine, and hands the jobs to the workers that have joined.
 //
 // Keys of the directory, below the run: coordinator/leader and coordinator/epoch (the election),
-// coordinator/address (where workers connect), weights/current (the version in force), hosts/...
-// (workers that serve weights to one another), complete (the run has reached its end).
+// coordinator/address (where workers connect), weights/current (the version in force), hosts/URL
+// (a worker that serves weights to others), complete (the run has reached its end).
 
 #include <memory>
 

@@ -269,7 +269,7 @@ class Worker {
   // fetching.
   void serve_others() {
     if (registration_ != nullptr) return;
-    auto entered = cluster::Registration::start(*access_.directory, kHosts + name_,
+    auto entered = cluster::Registration::start(*access_.directory, kHosts + own_url_,
                                                 Json{{"url", own_url_}, {"host", host_name()}}, {},
                                                 Deadline::after_seconds(kCallSeconds));
     if (entered.ok()) registration_ = std::move(entered).value();

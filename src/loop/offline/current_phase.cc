@@ -3,20 +3,11 @@
 #include <fmt/format.h>
 
 namespace longshot::loop {
-namespace {
-
-Json tables_of(const OfflinePhases& run, int64_t count) {
-  Json tables = Json::array();
-  for (int64_t i = 0; i < count; ++i) tables.push_back(run.phases[static_cast<size_t>(i)].settings);
-  return tables;
-}
-
-}  // namespace
 
 Json to_json(const CurrentPhase& phase, const OfflinePhases& run) {
   return {{"begun", phase.begun},
           {"first_step", phase.first_step},
-          {"tables", tables_of(run, phase.begun)}};
+          {"tables", config::begun_tables(run.phases, phase.begun)}};
 }
 
 Result<CurrentPhase> current_phase_from_json(const Json& state, const OfflinePhases& run,
@@ -27,12 +18,8 @@ Result<CurrentPhase> current_phase_from_json(const Json& state, const OfflinePha
   LS_ASSIGN_OR_RETURN(phase.begun, json_get<int64_t>(json, "begun", where));
   LS_ASSIGN_OR_RETURN(phase.first_step, json_get<int64_t>(json, "first_step", where));
   LS_ASSIGN_OR_RETURN(const Json tables, json_get<Json>(json, "tables", where));
-  const auto count = static_cast<int64_t>(run.phases.size());
-  if (phase.begun <= count && tables_of(run, phase.begun) == tables) return phase;
-  return invalid_argument(
-      fmt::format("{} was saved in phase {}; nothing was changed: its first {} [[phase]] tables "
-                  "must be as they were: {}",
-                  where, phase.begun, phase.begun, dump_json(tables)));
+  LS_RETURN_IF_ERROR(config::check_begun_tables(run.phases, phase.begun, tables, where));
+  return phase;
 }
 
 std::string files_key(size_t phase) {

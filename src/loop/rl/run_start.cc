@@ -71,22 +71,12 @@ Status Run::start() {
 
 // Sets the configuration to that of the phase in which the checkpoint was saved.
 Status Run::enter_phase(const std::string& checkpoint) {
-  const auto begun = static_cast<size_t>(state_.phase.begun);
-  if (begun > base_.phase.phases.size()) {
-    return invalid_argument(fmt::format(
-        "{} was saved in phase {}, but the configuration has {}: put its [[phase]] tables back",
-        checkpoint, begun, base_.phase.phases.size()));
-  }
-  Json tables = Json::array();
-  for (size_t i = 0; i < begun; ++i) tables.push_back(base_.phase.phases[i].settings);
-  if (!state_.phase.tables.is_null() && tables != state_.phase.tables) {
-    return invalid_argument(fmt::format(
-        "{} was saved in phase {}; nothing was changed: its first {} [[phase]] tables must be as "
-        "they were: {}",
-        checkpoint, begun, begun, dump_json(state_.phase.tables)));
-  }
-  state_.phase.tables = std::move(tables);
-  LS_ASSIGN_OR_RETURN(config_, config::config_in_phase(base_, begun));
+  const std::vector<config::Phase>& phases = base_.phase.phases;
+  LS_RETURN_IF_ERROR(
+      config::check_begun_tables(phases, state_.phase.begun, state_.phase.tables, checkpoint));
+  state_.phase.tables = config::begun_tables(phases, state_.phase.begun);
+  LS_ASSIGN_OR_RETURN(config_,
+                      config::config_in_phase(base_, static_cast<size_t>(state_.phase.begun)));
   return ok_status();
 }
 
