@@ -1,5 +1,5 @@
 """Ablations on the same warm-ups: one setting changed at a time."""
-from claims import search
+from claims.search import search
 from paired import area, interval
 
 CLAIM = "What each part of the algorithm contributes."

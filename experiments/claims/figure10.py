@@ -1,5 +1,5 @@
 """Report, Figure 10: the policy optimization needs fewer samples than ReST, because wrong answers have a gradient."""
-from claims import search
+from claims.search import search
 from paired import area, interval
 
 CLAIM = "Mirror descent reaches a given accuracy with fewer samples than ReST (Figure 10)."

@@ -2,7 +2,7 @@
 become better."""
 import json
 
-from claims import search
+from claims.search import search
 from paired import interval, spearman
 
 CLAIM = "Accuracy and response length rise together under RL where a longer search pays (Figures 5 and 6)."

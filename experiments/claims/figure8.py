@@ -1,5 +1,5 @@
 """Report, Figure 8: a small model with long chains of thought against a larger one with short chains."""
-from claims import search
+from claims.search import search
 from efficiency import read_samples, under_budgets
 from paired import gap
 

@@ -1,7 +1,8 @@
 """Report, section 2.1: problems whose answer the model guesses without a chain of thought are removed before RL."""
 import json
 
-from claims import mixed, search
+from claims import mixed
+from claims.search import search
 from paired import between, gap, interval
 
 CLAIM = "RL gains more when problems that can be guessed without thinking are removed from its prompts (section 2.1)."

@@ -1,5 +1,5 @@
 """Report, section 2.3.3: the length penalty shortens responses, and is switched on late because it slows the start."""
-from claims import search
+from claims.search import search
 from paired import between, gap
 
 CLAIM = "A length penalty from the start slows training; a later one shortens responses (section 2.3.3)."

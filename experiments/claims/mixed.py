@@ -2,7 +2,7 @@
 x in 1..13. Their moduli differ, so a model can tell them apart. One warm-up a seed."""
 import json
 
-from claims import search
+from claims.search import search
 
 LEVELS = {"easy": (3, 640, 5000), "hard": (13, 960, 25000)}  # numbers to search, problems for RL, rows of the warm-up
 

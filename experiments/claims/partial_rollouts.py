@@ -1,7 +1,7 @@
 """Report, section 2.6.2: partial rollouts, a budget of output tokens for each iteration."""
 from statistics import fmean
 
-from claims import search
+from claims.search import search
 from harness import metrics
 from paired import gap, interval
 

@@ -16,7 +16,7 @@ import harness  # noqa: E402
 import paired  # noqa: E402
 
 CLAIMS = ["ablations", "figure10", "figure5", "figure7", "figure8", "figure9", "hackable", "length_penalty",
-          "partial_reserve", "partial_rollouts", "reward_models"]
+          "partial_reserve", "partial_rollouts", "rechecks", "reward_models"]
 
 
 @pytest.fixture(scope="module")
