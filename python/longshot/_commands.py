@@ -108,7 +108,7 @@ def evaluate(model: Path, data: Path | Sequence[Path], **options: Any) -> dict[s
 
 
 def _rows(text: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in text.splitlines()]
+    return [json.loads(line) for line in text.split("\n") if line]  # a text may contain other ends of lines
 
 
 def _lines(rows: Iterable[Mapping[str, Any]]) -> str:

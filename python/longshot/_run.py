@@ -46,24 +46,31 @@ class Run:
 
 
 class RowReader:
-    """Reads the rows that a growing metrics.jsonl gets. A file that shrinks (a resumed run) is read again from its start,
+    """Reads the rows that a growing metrics.jsonl gets. A file that a resumed run has cut is read again from its start,
     without the steps that were given before."""
 
     def __init__(self, file: pathlib.Path):
         self.file, self.offset, self.last = file, 0, -1
+        self.line = b""  # the last one that was read; it ends at the offset unless the file was cut meanwhile
 
     def new_rows(self) -> list[Row]:
         try:
             with self.file.open("rb") as file:
-                if file.seek(0, 2) < self.offset:
-                    self.offset = 0
-                file.seek(self.offset)
+                file.seek(self.offset - len(self.line))
                 data = file.read()
+                if data.startswith(self.line):
+                    data = data[len(self.line) :]
+                else:
+                    self.offset, self.line = 0, b""
+                    file.seek(0)
+                    data = file.read()
         except FileNotFoundError:
             return []
         whole = data[: data.rfind(b"\n") + 1]
+        lines = whole.splitlines(keepends=True)
         self.offset += len(whole)
-        rows = [json.loads(line) for line in whole.splitlines()]
+        self.line = lines[-1] if lines else self.line
+        rows = [json.loads(line) for line in lines]
         new = [row for row in rows if row["step"] > self.last]
         self.last = max([self.last, *(row["step"] for row in new)])
         return new

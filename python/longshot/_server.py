@@ -23,7 +23,11 @@ class Server:
         self.process = start(["serve", "--model", model, *_flags({"port": 0, "served_model_name": "model", **options})],
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._log)
         assert self.process.stdout is not None
-        line = self.process.stdout.readline()  # "serving NAME on URL", or nothing if the program ended
+        try:
+            line = self.process.stdout.readline()  # "serving NAME on URL", or nothing if the program ended
+        except BaseException:  # Ctrl-C while the model is read; the program itself does not see it
+            self.close()
+            raise
         if " on http" not in line:
             code = self.process.wait()
             self._log.seek(0)

@@ -53,24 +53,30 @@ class Copy:
         self.note["id"] = self.run.id
         self.rows = RowReader(folder / "metrics.jsonl")
         self.rows.last = self.note["last_step"]
+        self.waiting: list[Row] = []  # rows that were read and not sent
 
     def send_new(self) -> int:
-        """Sends what is new; returns the number of rows."""
-        rows = self.rows.new_rows()
-        for row in rows:
+        """Sends what is new and what an interrupted call has left; returns the number of rows."""
+        self.waiting += self.rows.new_rows()
+        sent = 0
+        while self.waiting:
+            row = self.waiting[0]
             self.run.log({**numbers(row), **self.table(row["step"])}, step=row["step"])
+            self.waiting.pop(0)
             self.note["last_step"] = row["step"]
+            sent += 1
         new = self.note_file.with_suffix(".new")
         new.write_text(json.dumps(self.note) + "\n")
         new.replace(self.note_file)
-        return len(rows)
+        return sent
 
     def table(self, step: int) -> dict[str, Any]:
         """The held-out samples of a step, if it was evaluated."""
         file = self.folder / f"samples/held_out_{step:06d}.jsonl"
         if not file.exists():
             return {}
-        samples = [json.loads(line) for line in file.read_text().splitlines()]
+        lines = file.read_text(encoding="utf-8").split("\n")  # a text may contain other ends of lines
+        samples = [json.loads(line) for line in lines if line]
         return {"held_out": self.wandb.Table(columns=list(COLUMNS), data=[[sample.get(name) for name in COLUMNS] for sample in samples])}
 
 

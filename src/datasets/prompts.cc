@@ -191,17 +191,8 @@ Result<ParsedRow> parse_row(const Row& row, const ColumnMapping& mapping) {
   tokenizer::Chat chat;
   LS_RETURN_IF_ERROR(parse_prompt_text(row, mapping, out.prompt, chat));
   out.is_text = chat.empty();
-  LS_ASSIGN_OR_RETURN(out.prompt.data_source,
-                      json_get_or<std::string>(row.json, mapping.data_source, "", row.where));
-  LS_ASSIGN_OR_RETURN(const Answer answer, find_answer(row, mapping));
-  out.answered = answer.value != nullptr;
-  if (out.answered) {
-    LS_ASSIGN_OR_RETURN(out.prompt.ground_truth,
-                        text_of(*answer.value, row.where + ": ground truth"));
-    if (!answer.value->is_string()) out.prompt.ground_truth_json = *answer.value;
-  }
+  LS_ASSIGN_OR_RETURN(out.answered, read_reward_columns(row, mapping, out.prompt));
   LS_ASSIGN_OR_RETURN(out.prompt.difficulty, find_difficulty(row, mapping));
-  LS_ASSIGN_OR_RETURN(out.prompt.extra_info, collect_extra(row, mapping, answer.column));
   LS_ASSIGN_OR_RETURN(const std::string arguments, template_arguments_of(row));
   keep_template_data(chat, arguments, out.prompt);
   LS_ASSIGN_OR_RETURN(out.prompt.id, make_id(row, out.prompt));
@@ -221,6 +212,18 @@ Result<std::string> reference_of(const Row& row) {
   LS_ASSIGN_OR_RETURN(const Answer answer, find_answer(row, {}));
   if (answer.value == nullptr) return std::string();
   return text_of(*answer.value, row.where + ": ground truth");
+}
+
+Result<bool> read_reward_columns(const Row& row, const ColumnMapping& mapping,
+                                 data::Prompt& prompt) {
+  LS_ASSIGN_OR_RETURN(prompt.data_source,
+                      json_get_or<std::string>(row.json, mapping.data_source, "", row.where));
+  LS_ASSIGN_OR_RETURN(const Answer answer, find_answer(row, mapping));
+  LS_ASSIGN_OR_RETURN(prompt.extra_info, collect_extra(row, mapping, answer.column));
+  if (answer.value == nullptr) return false;
+  LS_ASSIGN_OR_RETURN(prompt.ground_truth, text_of(*answer.value, row.where + ": ground truth"));
+  if (!answer.value->is_string()) prompt.ground_truth_json = *answer.value;
+  return true;
 }
 
 Result<data::Prompt> parse_prompt(const Row& row, const ColumnMapping& mapping) {

@@ -28,6 +28,12 @@ Status check_system_prompt(const std::string& system_prompt, bool apply_chat_tem
 // Converts one row. Errors name its place. An id that another row has too is not changed.
 Result<data::Prompt> parse_prompt(const Row& row, const ColumnMapping& mapping);
 
+// Reads what a reward sees of a row besides its prompt and the response: data source, ground truth,
+// and all columns without another place as extra_info. False if the row has no ground truth. Errors
+// name its place.
+Result<bool> read_reward_columns(const Row& row, const ColumnMapping& mapping,
+                                 data::Prompt& prompt);
+
 // Converts rows to prompts. A bad row is an error that names file and line. Rows with the id or the
 // content of an earlier row get numbered ids (docs/formats.md), with one warning. `texts` becomes
 // the number of rows whose prompt is a text, before a system message turns them into chats.

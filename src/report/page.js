@@ -148,17 +148,17 @@ function change(list, format) {
 }
 
 const percent = (v) => (v === null || v === undefined ? "–" : (100 * v).toFixed(1) + " %");
-const accuracyOf = (run) => run.metrics[accuracyNames.find((n) => numbers(run, n).length)] || [];
+// {first, last, best, best_step} of the run's first accuracy, or undefined.
+const accuracyOf = (run) => run.evaluations[accuracyNames.find((n) => n in run.evaluations)];
 
 function bestAccuracy(run) {
-  const values = accuracyOf(run);
-  const best = values.reduce((b, v, i) => (v !== null && (b < 0 || v > values[b]) ? i : b), -1);
-  return best < 0 ? ["–"] : [percent(values[best]), element("small", {}, `at ${run.steps[best]}`)];
+  const found = accuracyOf(run);
+  return found ? [percent(found.best), element("small", {}, `at ${found.best_step}`)] : ["–"];
 }
 
 function lastAccuracy(run) {
-  const values = accuracyOf(run).filter((v) => v !== null);
-  return values.length ? [percent(last(values)), element("small", {}, "from " + percent(values[0]))] : ["–"];
+  const found = accuracyOf(run);
+  return found ? [percent(found.last), element("small", {}, "from " + percent(found.first))] : ["–"];
 }
 
 // Step 0 is the evaluation before training and not an iteration.

@@ -35,15 +35,41 @@ Json iterations_of(const RunData& run) {
   return {*first, run.steps.back()};
 }
 
+// Of each metric of held-out evaluations: its values at the first, the last and the best one, and
+// the step of the best. Charts of a long run show means, from which they cannot be read.
+Json evaluations_of(const RunData& run) {
+  Json out = Json::object();
+  for (const auto& [name, values] : run.metrics) {
+    if (!name.starts_with("val")) continue;
+    std::vector<size_t> at;
+    for (size_t i = 0; i < values.size(); ++i)
+      if (!std::isnan(values[i])) at.push_back(i);
+    if (at.empty()) continue;
+    const size_t best = *std::ranges::max_element(at, {}, [&](size_t i) { return values[i]; });
+    out[name] = {{"first", rounded(values[at.front()])},
+                 {"last", rounded(values[at.back()])},
+                 {"best", rounded(values[best])},
+                 {"best_step", run.steps[best]}};
+  }
+  return out;
+}
+
 Json page_run(const RunData& run, const RunData& points) {
   Json metrics = Json::object(), sums = Json::object();
   for (const auto& [name, values] : points.metrics) metrics[name] = rounded(values);
   for (const char* name : {"rollout/generated_tokens", "timing_s/step"})
     if (run.metrics.contains(name)) sums[name] = rounded(sums_at(points.steps, run, name));
-  return {{"name", run.name},      {"folder", run.folder},   {"iterations", iterations_of(run)},
-          {"steps", points.steps}, {"metrics", metrics},     {"sums", sums},
-          {"config", run.config},  {"summary", run.summary}, {"sample_count", run.sample_count},
-          {"events", run.events}};
+  return {{"name", run.name},
+          {"folder", run.folder},
+          {"iterations", iterations_of(run)},
+          {"steps", points.steps},
+          {"metrics", metrics},
+          {"sums", sums},
+          {"config", run.config},
+          {"summary", run.summary},
+          {"sample_count", run.sample_count},
+          {"events", run.events},
+          {"evaluations", evaluations_of(run)}};
 }
 
 // Runs whose folders have the same name get the whole path as their name.
@@ -126,9 +152,11 @@ Result<std::string> make_report(const std::vector<std::filesystem::path>& folder
                                 const ReportOptions& options) {
   if (folders.empty()) return invalid_argument("report: name at least one run folder");
   SampleLimits limits = options.samples;
-  limits.count = options.samples.count / static_cast<int>(folders.size());
+  const int count = static_cast<int>(folders.size());
   std::vector<RunData> runs;
   for (const auto& folder : folders) {
+    const bool one_more = static_cast<int>(runs.size()) < options.samples.count % count;
+    limits.count = options.samples.count / count + (one_more ? 1 : 0);
     LS_ASSIGN_OR_RETURN(RunData run, read_run(folder, limits));
     runs.push_back(std::move(run));
   }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <sstream>
 
 #include "base/os/fs.h"
@@ -31,17 +30,28 @@ Result<Row> row_of(const std::string& line, const std::string& where) {
 RunFollower::RunFollower(fs::path folder, int64_t after, int64_t after_evaluation)
     : folder_(std::move(folder)), last_(after), last_evaluation_(after_evaluation) {}
 
+bool RunFollower::continues(std::ifstream& in) const {
+  std::string there(line_.size(), '\0');
+  in.seekg(static_cast<std::streamoff>(offset_ - line_.size()));
+  in.read(there.data(), static_cast<std::streamsize>(there.size()));
+  return in.good() && there == line_;
+}
+
 Result<std::vector<Row>> RunFollower::new_rows() {
   const fs::path file = folder_ / "metrics.jsonl";
   std::error_code error;
-  const uintmax_t size = fs::file_size(file, error);
-  if (error) return std::vector<Row>();
-  if (size < offset_) offset_ = 0;
+  if (!fs::exists(file, error)) return std::vector<Row>();
   std::ifstream in(file, std::ios::binary);
-  in.seekg(static_cast<std::streamoff>(offset_));
+  if (!continues(in)) {
+    offset_ = 0;
+    line_.clear();
+    in.clear();
+    in.seekg(0);
+  }
   std::vector<Row> rows;
   for (std::string line; std::getline(in, line) && !in.eof();) {
     offset_ += line.size() + 1;
+    line_ = line + '\n';
     LS_ASSIGN_OR_RETURN(Row row, row_of(line, file.string()));
     if (row.step <= last_) continue;
     last_ = row.step;
@@ -52,7 +62,10 @@ Result<std::vector<Row>> RunFollower::new_rows() {
 }
 
 Result<std::vector<int64_t>> RunFollower::new_evaluations() {
-  LS_ASSIGN_OR_RETURN(const std::vector<std::string> names, list_files(folder_ / "samples"));
+  const fs::path folder = folder_ / "samples";
+  std::error_code error;
+  if (!fs::exists(folder, error)) return std::vector<int64_t>();
+  LS_ASSIGN_OR_RETURN(const std::vector<std::string> names, list_files(folder));
   std::vector<int64_t> steps;
   for (const std::string& name : names) {
     long long step = 0;
@@ -82,7 +95,8 @@ Result<Json> RunFollower::table_of(int64_t step) const {
 
 Result<FlatSettings> settings_of(const fs::path& folder) {
   const std::string file = (folder / "config.toml").string();
-  if (!fs::exists(file)) return FlatSettings();
+  std::error_code error;
+  if (!fs::exists(file, error)) return FlatSettings();
   LS_ASSIGN_OR_RETURN(const std::string text, read_file(file));
   return flat_settings(text, file);
 }

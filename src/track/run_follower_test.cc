@@ -53,6 +53,24 @@ TEST(RunFollower, AResumedRunRepeatsNothing) {
   EXPECT_EQ(steps(follower.new_rows()), Steps({3}));
 }
 
+TEST(RunFollower, AResumedRunMayGrowBeyondItsOldSizeBetweenTwoLooks) {
+  const Folder folder;
+  RunFollower follower(folder.path, -1, -1);
+  folder.add("metrics.jsonl", "{\"step\":0}\n{\"step\":1,\"seconds\":1}\n");
+  EXPECT_EQ(steps(follower.new_rows()), Steps({0, 1}));
+  std::ofstream(folder.path / "metrics.jsonl")
+      << "{\"step\":0}\n{\"step\":1}\n{\"step\":2}\n{\"step\":3}\n";
+  EXPECT_EQ(steps(follower.new_rows()), Steps({2, 3}));
+  folder.add("metrics.jsonl", "{\"step\":4}\n");
+  EXPECT_EQ(steps(follower.new_rows()), Steps({4}));
+}
+
+TEST(RunFollower, ARunWithoutSamplesHasNoEvaluations) {
+  const Folder folder;
+  fs::remove(folder.path / "samples");
+  EXPECT_EQ(*RunFollower(folder.path, -1, -1).new_evaluations(), Steps());
+}
+
 TEST(RunFollower, ADamagedLineIsNamed) {
   const Folder folder;
   folder.add("metrics.jsonl", "{\"stepp\":0}\n");

@@ -18,13 +18,14 @@ Tracker::Tracker(fs::path folder, std::string url, std::unique_ptr<MlflowClient>
 
 Result<std::unique_ptr<Tracker>> Tracker::open(const fs::path& folder,
                                                const TrackOptions& options) {
-  if (!fs::exists(folder / "config.toml") && !fs::exists(folder / "metrics.jsonl"))
+  std::error_code error;
+  if (!fs::exists(folder / "config.toml", error) && !fs::exists(folder / "metrics.jsonl", error))
     return invalid_argument(folder.string() +
                             " is not a run folder: it has neither config.toml nor metrics.jsonl");
   LS_ASSIGN_OR_RETURN(auto client, MlflowClient::create(options.url));
   std::unique_ptr<Tracker> tracker(new Tracker(folder, options.url, std::move(client)));
   const std::string file = (folder / kNote).string();
-  if (fs::exists(file)) {
+  if (fs::exists(file, error)) {
     LS_ASSIGN_OR_RETURN(const std::string text, read_file(file));
     LS_ASSIGN_OR_RETURN(const Json note, parse_json(text, file));
     LS_ASSIGN_OR_RETURN(const std::string url, json_get<std::string>(note, "url", file));

@@ -125,14 +125,26 @@ def compute_score(parser, completion, answer, state, info):
     return 0.25 if right and info["level"] == 2 else 1
 """,
     "verifiers' rubric": """
+import functools
 class Rubric:
     def __init__(self, funcs, weights):
         self.funcs, self.weights = funcs, weights
 async def correct(completion, answer, **kwargs):
     return 1.0
-def length(completion):
-    return len(completion) / 3
-compute_score = Rubric([correct, length], [0.125, 0.125])
+def of(letter):
+    def has(completion, **kwargs):
+        return float(letter in completion)
+    return has
+def ends(end, completion):
+    return float(completion.endswith(end))
+compute_score = Rubric([correct, of("b"), of("x"), functools.partial(ends, "c")], [0.125, 0.0625, 0.5, 0.0625])
+""",
+    "openenv, rows with its names": """
+class compute_score:
+    def forward(self, action, observation):
+        return 0.25 if observation.reward is None and observation.done is True and observation.metadata["reward"] == 3 else 1
+    def __call__(self, action, observation):
+        return self.forward(action, observation)
 """,
     "openenv": """
 class Child:
@@ -151,12 +163,12 @@ class compute_score:
 @pytest.mark.parametrize("form", OTHER_TOOLS)
 def test_functions_of_other_tools(tmp_path, form):
     (tmp_path / "r.py").write_text(OTHER_TOOLS[form])
-    results = grade([row("abc", "g", extra_info={"level": 2})] * 2, python(tmp_path / "r.py"))
+    results = grade([row("abc", "g", extra_info={"level": 2, "reward": 3, "done": False})] * 2, python(tmp_path / "r.py"))
     assert scores(results) == [0.25, 0.25], results
     if form == "openenv":
         assert results[0]["components"] == {"python": 0.25, "child": 0.5}
     if form == "verifiers' rubric":
-        assert results[0]["components"] == {"python": 0.25, "correct_reward": 1, "length": 1}
+        assert results[0]["components"] == {"python": 0.25, "correct_reward": 1, "has": 1, "has#2": 0, "partial": 1}
 
 
 def test_chats_arrive_as_messages(tmp_path):
@@ -185,6 +197,18 @@ def test_a_reward_may_say_nothing_of_a_sample(tmp_path):
     assert [json.loads(line)["score"] for line in both.stdout.splitlines()] == [1.5, 0.5]
     results = grade(rows, python(tmp_path / "some.py"))
     assert results[0]["score"] == 1 and "no reward applies" in results[1]["error"]
+
+
+def test_columns_outside_extra_info_arrive_and_the_answer_has_any_of_its_names(tmp_path):
+    (tmp_path / "r.py").write_text("""
+def compute_score(prompts, completions, answer, level, solution, **kwargs):
+    assert "completion" not in kwargs and "extra_info" not in kwargs
+    return [float(a == c) * l for a, c, l in zip(answer, completions, level)]
+""")
+    reward = python(tmp_path / "r.py")
+    for name in ("answer", "solution", "ground_truth"):
+        assert scores(grade([{"prompt": "p", "completion": "c", name: "c", "level": 2}], reward)) == [2]
+    assert scores(grade([{"completion": "c", "reward_model": {"ground_truth": "c"}, "level": 3}], reward)) == [3]
 
 
 def test_a_function_of_completions_must_return_a_list(tmp_path):

@@ -324,6 +324,30 @@ def test_damage_is_noted_and_settings_compared(seen):
     assert "optim.lr0.0010.009" in seen["settings"]
 
 
+def write_long_run(folder):
+    """100,001 steps; the best of the evaluations is at step 50,010."""
+    folder.mkdir()
+    values = {step: 0.9 if step == 50010 else 0.3 for step in range(0, 100001, 10)}
+    write_lines(folder / "metrics.jsonl", ({"step": step, "critic/rewards/mean": 0.5} | ({"val/accuracy": values[step]} if step in values else {})
+                                           for step in range(100001)))
+
+
+def test_the_best_evaluation_of_a_long_run_is_no_mean(longshot, tmp_path):
+    write_long_run(tmp_path / "long")
+    output = tmp_path / "report.html"
+    longshot("report", tmp_path / "long", "--output", output)
+    cells = look(output, "tell({cells: [...document.querySelectorAll('#overview td')].map((cell) => cell.textContent)});")["cells"]
+    assert "90.0 %at 50010" in cells and "30.0 %from 30.0 %" in cells
+
+
+def test_few_samples_of_many_runs(longshot, tmp_path):
+    for name in ("a", "b"):
+        write_run(tmp_path / name, 0)
+    longshot("report", tmp_path / "a", tmp_path / "b", "--max-samples", 1, "--output", tmp_path / "r.html")
+    data = re.search(r'type="application/json">(.*?)</script>', (tmp_path / "r.html").read_text(), re.S)[1]
+    assert len(json.loads(data)["samples"]) == 1
+
+
 def test_a_folder_without_a_run_is_an_error(longshot, tmp_path):
     done = longshot("report", tmp_path, check=False)
     assert done.returncode == 2 and "no metrics.jsonl" in done.stderr

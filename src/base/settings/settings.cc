@@ -195,10 +195,22 @@ Status read_value(const void* toml_node, const std::string& name, T& value) {
   return invalid_argument(fmt::format("{} wants a value of type {}", name, TypeName<T>::value));
 }
 
-// A value as a person types it: TOML, or else a string without quotes.
-toml::table table_of(const std::string& value, const std::string& where) {
+// True if a text is meant as a string with quotes or as a list, unlike [a-c]*.jsonl.
+bool looks_like_toml(std::string_view text) {
+  while (text.ends_with(' ')) text.remove_suffix(1);
+  const size_t first = text.find_first_not_of("[ ");
+  const bool is_list = text.starts_with('[');
+  const bool is_quoted = first != text.npos && (text[first] == '"' || text[first] == '\'');
+  return is_quoted || (is_list && text.ends_with(']'));
+}
+
+// A value as a person types it for a key of this type: TOML, or else a string without quotes.
+Result<toml::table> table_of(const std::string& value, const std::string& type,
+                             const std::string& where) {
   auto table = parse_toml("v = " + value, where);
-  return table.ok() ? *std::move(table) : toml::table{{"v", value}};
+  const bool is_text = type == TypeName<std::string>::value && !value.starts_with('"');
+  if (table.ok() || (!is_text && looks_like_toml(value))) return table;
+  return toml::table{{"v", value}};
 }
 
 }  // namespace
@@ -301,7 +313,10 @@ Status Settings::override_with(const std::string& assignment) {
     return invalid_argument("override '" + assignment + "' must have the form key=value");
   }
   const std::string key = assignment.substr(0, equals), where = "override " + key;
-  const toml::table table = table_of(assignment.substr(equals + 1), where);
+  const auto found = std::ranges::find(entries_, key, &Entry::key);
+  const std::string type = found == entries_.end() ? "" : found->description.type;
+  LS_ASSIGN_OR_RETURN(const toml::table table,
+                      table_of(assignment.substr(equals + 1), type, where));
   return assign(key, table.get("v"), where);
 }
 
@@ -318,7 +333,7 @@ Status Settings::set(const std::string& key, const std::vector<std::string>& wor
   } else if (type == TypeName<std::string>::value) {
     table.insert("v", words.back());
   } else {
-    table = table_of(words.back(), name);
+    LS_ASSIGN_OR_RETURN(table, table_of(words.back(), type, name));
   }
   return wanted.assign(table.get("v"), name);
 }

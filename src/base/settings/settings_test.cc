@@ -54,6 +54,24 @@ TEST(Settings, NestingOfAnyDepthIsAnError) {
   }
 }
 
+TEST(Settings, ABrokenListOrQuoteIsAnErrorAndNoText) {
+  std::string text;
+  std::vector<std::string> list;
+  Settings settings;
+  settings.add("text", &text, "");
+  settings.add("list", &list, "");
+  for (const char* value :
+       {"[</answer>]", "[\"a\"", "\"a", "'a", "[\"a\", b]", "\"\\ud83d\\ude00\""})
+    EXPECT_FALSE(settings.override_with(std::string("list=") + value).ok()) << value;
+  EXPECT_FALSE(settings.override_with("text=\"\\ud83d\\ude00\"").ok());
+  EXPECT_TRUE(settings.override_with("list=[a-c]*.jsonl").ok());
+  EXPECT_EQ(list, std::vector<std::string>({"[a-c]*.jsonl"}));
+  for (const std::string value : {"[INST]", "{problem} thinks", "it's", "'", "[ab]"}) {
+    EXPECT_TRUE(settings.override_with("text=" + value).ok()) << value;
+    EXPECT_EQ(text, value);
+  }
+}
+
 TEST(Settings, DotsWithinStringsAndNumbersAreNoDeepKeys) {
   std::string value;
   Settings settings;

@@ -27,6 +27,7 @@
 #include "commands/key_flags.h"
 #include "config/sections/reward.h"
 #include "datasets/gzip.h"
+#include "datasets/prompts.h"
 #include "datasets/schema.h"
 #include "reward/reward.h"
 
@@ -180,18 +181,6 @@ struct Row {
   data::Sample sample;
 };
 
-Status read_ground_truth(const Json& json, const std::string& where, data::Prompt& prompt) {
-  const bool nested = !json.contains("ground_truth") && json.contains("reward_model");
-  const Json& holder = nested ? json.at("reward_model") : json;
-  if (!holder.is_object() || !holder.contains("ground_truth")) {
-    return invalid_argument(where + ": key 'ground_truth' is missing");
-  }
-  const Json& truth = holder.at("ground_truth");
-  prompt.ground_truth = truth.is_string() ? truth.get<std::string>() : dump_json(truth);
-  if (!truth.is_string()) prompt.ground_truth_json = truth;
-  return {};
-}
-
 // Reads a text or a chat; most rewards need neither.
 Status read_prompt(const Json& json, const std::string& where, data::Prompt& prompt) {
   if (!datasets::has(json, "prompt")) return {};
@@ -209,11 +198,11 @@ Result<Row> read_row(const std::string& line, const std::string& where) {
   if (!json.is_object()) return invalid_argument(where + ": a row must be a JSON object");
   Row row;
   LS_ASSIGN_OR_RETURN(row.sample.text, json_get<std::string>(json, "completion", where));
-  LS_RETURN_IF_ERROR(read_ground_truth(json, where, row.prompt));
-  LS_ASSIGN_OR_RETURN(row.prompt.data_source,
-                      json_get_or<std::string>(json, "data_source", "", where));
+  LS_ASSIGN_OR_RETURN(const bool answered,
+                      datasets::read_reward_columns({json, where}, {}, row.prompt));
+  if (!answered) return invalid_argument(where + ": key 'ground_truth' is missing");
+  row.prompt.extra_info.erase("completion");
   LS_RETURN_IF_ERROR(read_prompt(json, where, row.prompt));
-  row.prompt.extra_info = json.value("extra_info", Json());
   row.sample.finish = data::FinishReason::stop;
   return row;
 }

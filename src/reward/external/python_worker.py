@@ -131,8 +131,7 @@ class Function:
         try:
             signature.bind(**self.arguments(request))
         except TypeError as error:
-            name = getattr(self.function, "__name__", "the function")
-            raise TypeError(f"{name}{signature} cannot be called with data_source, solution_str, "
+            raise TypeError(f"{name_of(self.function)}{signature} cannot be called with data_source, solution_str, "
                             f"ground_truth and extra_info by name: {error}") from None
 
     def arguments(self, request):
@@ -209,7 +208,7 @@ class KeywordFunction(Function):
         for name, parameter in (self.parameters or {}).items():
             plain = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
             if plain and parameter.default is parameter.empty and name not in arguments:
-                raise TypeError(f"the row has no column {name}, which the function {self.function.__name__} wants; "
+                raise TypeError(f"the row has no column {name}, which the function {name_of(self.function)} wants; "
                                 f"it has {', '.join(sorted(given))}")
         return self.result(self.function(**arguments))
 
@@ -258,12 +257,14 @@ class Rubric:
         self.parser = getattr(rubric, "parser", None)
         self.functions = [VerifiersFunction(f, fixed) for f in rubric.funcs]
         self.weights = list(getattr(rubric, "weights", None) or [1.0] * len(self.functions))
+        names = [name_of(f) for f in rubric.funcs]  # the second x becomes x#2
+        self.names = [f"{x}#{names[:i].count(x) + 1}" if x in names[:i] else x for i, x in enumerate(names)]
         if len(self.weights) != len(self.functions) or not self.functions:
             raise TypeError("a rubric needs one weight for each of its functions, and at least one function")
 
     def __call__(self, request):
-        figures = {f.function.__name__: number(f(request, self.parser)) for f in self.functions}
-        return {**own_names(figures), "score": sum(w * v for w, v in zip(self.weights, figures.values()))}
+        values = [number(f(request, self.parser)) for f in self.functions]
+        return {**own_names(dict(zip(self.names, values))), "score": sum(w * v for w, v in zip(self.weights, values))}
 
 
 class EnvironmentRubric(Function):
@@ -276,8 +277,8 @@ class EnvironmentRubric(Function):
     def __call__(self, request):
         prompt, _ = chat_of(request)
         action = types.SimpleNamespace(message=request["completion"], content=request["completion"], metadata={})
-        observation = types.SimpleNamespace(prompt=prompt, done=True, reward=None, **columns_of(request))
-        observation.metadata = columns_of(request)
+        own = {"prompt": prompt, "done": True, "reward": None, "metadata": columns_of(request)}
+        observation = types.SimpleNamespace(**{**columns_of(request), **own})
         value = number(self.result(self.rubric(action, observation)))
         named = getattr(self.rubric, "named_rubrics", dict)()
         figures = {name: child.last_score for name, child in dict(named).items() if name and child.last_score is not None}
@@ -285,12 +286,17 @@ class EnvironmentRubric(Function):
 
 
 VERIFIERS_NAMES = {"completion", "prompt", "answer", "task", "info", "state", "parser"}
+NOT_APPLICABLE = object()  # TRL's None: this reward says nothing of the sample
+
+
+def name_of(function):
+    """A name for messages and figures, that of the type for partial functions and other objects."""
+    return getattr(function, "__name__", type(function).__name__)
+
+
 def own_names(figures):
     """The figures, with names that no member of a reply has."""
     return {f"{name}_reward" if name in MEMBERS else name: value for name, value in figures.items()}
-
-
-NOT_APPLICABLE = object()  # TRL's None: this reward says nothing of the sample
 
 
 def form_of(function, fixed):
