@@ -1,10 +1,11 @@
 """Preference training from a user's view: rows, interruption, reference log-probabilities, plan, errors."""
 import json
+import random
 import signal
 
 import pytest
 
-from resume_support import contents, interrupt, lines, metrics, start
+from resume_support import contents, interrupt, killed_runs, lines, metrics, start
 from support import longshot, tiny_model
 
 
@@ -71,23 +72,30 @@ def test_training_prefers_the_shorter_answers(whole):
     assert "rewards/margins" in page.read_text()
 
 
-def test_a_killed_run_continues_bit_for_bit(setting, whole):
-    root, _, _ = setting
-    run = root / "killed"
-    file = config(setting, run)
-    for step in (1, 4, 7, 13, 19):
-        process = start(file, command="dpo")
-        while lines(run) < step and process.poll() is None:
-            pass
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stderr.close()
-    newest = interrupt(file, run, lambda: lines(run) >= 21, command="dpo")
-    assert newest.exists()
-    longshot("dpo", file)
+def assert_the_same_run(run, whole):
     assert metrics(run) == metrics(whole)
     for name in ("huggingface/model.safetensors", "reference_train.bin", "reference_val.bin"):
         assert (run / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_a_run_killed_at_twenty_instants_continues_bit_for_bit(setting, whole):
+    """From the start, over the pass of the reference model, to the last step."""
+    root, _, _ = setting
+
+    def prepare(name):
+        return config(setting, root / name), root / name
+
+    for run in killed_runs(prepare, 20, random.Random(6), command="dpo"):
+        assert_the_same_run(run, whole)
+
+
+def test_an_interrupted_run_continues_bit_for_bit(setting, whole):
+    root, _, _ = setting
+    run = root / "interrupted"
+    file = config(setting, run)
+    assert interrupt(file, run, lambda: lines(run) >= 21, command="dpo").exists()
+    longshot("dpo", file)
+    assert_the_same_run(run, whole)
 
 
 def test_reference_logprobs_are_computed_once_and_belong_to_model_and_rows(setting, tmp_path):

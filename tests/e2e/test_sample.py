@@ -1,5 +1,6 @@
 """longshot sample and longshot select: from problems to training rows, with a local model and with hostile servers."""
 import json
+import random
 import signal
 import subprocess
 import time
@@ -50,16 +51,41 @@ def test_a_local_run_is_what_eval_measures_and_continues_after_kill(model, tmp_p
     summary = json.loads((tmp_path / "whole/summary.json").read_text())
     assert summary["accuracy"] == pytest.approx(evaluated["accuracy"], abs=1e-12)
     assert 0 < summary["accuracy"] < 1
-    for after in (0.1, 0.3, 0.5):
-        folder = tmp_path / f"killed_{after}"
-        process = subprocess.Popen([LONGSHOT, *map(str, command), "--token-ids", "--out", folder], cwd=ROOT,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(after)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        longshot(*command, "--token-ids", "--out", folder)
+    for folder in killed(20, tmp_path, lambda folder: [*command, "--token-ids", "--out", folder]):
         for name in ("samples.jsonl", "summary.json"):
             assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def killed(kills, root, command_of):
+    """Kills commands at so many instants, from their start to their end; yields the place of each one's output after the same
+    command has continued it."""
+    begin = time.monotonic()
+    longshot(*command_of(root / "timed"))
+    seconds, rng, done, runs = time.monotonic() - begin, random.Random(3), 0, 0
+    while done < kills:
+        assert runs < 5 * kills
+        place = root / f"killed{runs}"
+        process = subprocess.Popen([LONGSHOT, *map(str, command_of(place))], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(seconds * rng.uniform(0, 1))
+        process.send_signal(signal.SIGKILL)
+        done += process.wait() == -signal.SIGKILL
+        runs += 1
+        longshot(*command_of(place))
+        yield place
+
+
+def test_a_killed_selection_leaves_all_rows_or_none(tmp_path):
+    """2,000 problems, so that the command takes long enough to be killed while it writes."""
+    samples = [{"index": i, "response": "x" * (20 + 40 * i), "tokens": 20 + 40 * i, "correct": i % 3 != 2, "score": float(i % 3 != 2), "finish": "stop"}
+               for i in range(8)]
+    file = tmp_path / "samples.jsonl"
+    file.write_text("".join(json.dumps({"id": f"p{i}", "prompt": f"{i}=", "samples": samples}) + "\n" for i in range(2000)))
+    command = ["select", file, "--rule", "pairs", "--per-problem", 4, "--out"]
+    longshot(*command, tmp_path / "whole")
+    whole = (tmp_path / "whole").read_bytes()
+    assert whole.count(b"\n") > 2000
+    for out in killed(20, tmp_path, lambda place: [*command, place]):
+        assert out.read_bytes() == whole
 
 
 def test_other_settings_need_another_folder(model, tmp_path):
