@@ -126,6 +126,7 @@ def test_what_cannot_work_is_said(run, tmp_path):
     (tmp_path / "config.toml").write_text("")
     assert "127.0.0.1:9" in longshot("track", tmp_path, "--mlflow", "http://127.0.0.1:9", code=1).stderr
     assert "expected http" in longshot("track", tmp_path, "--mlflow", "sqlite:///x", code=2).stderr
+    assert "is not a run folder" in longshot("track", tmp_path / ("x" * 300), "--mlflow", "http://127.0.0.1:9", code=2).stderr
     assert not (tmp_path / "tracking.json").exists()
 
 
